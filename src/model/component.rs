@@ -1,0 +1,218 @@
+//! Names of everything that can be at fault: a GPU, one of its links, a pair of GPUs, the node itself.
+//!
+//! A component says where; which serial number sits there is the inventory's business.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// A GPU's place in the node, as the driver counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct GpuIndex(pub u8);
+
+impl GpuIndex {
+    pub const fn at(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// Anything with its own serial, slot or link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Component {
+    Node,
+    Gpu(GpuIndex),
+    /// The PCIe link of a GPU.
+    Pcie(GpuIndex),
+    /// The HBM of a GPU.
+    Memory(GpuIndex),
+    NvLink(GpuIndex, u8),
+    /// Traffic from one GPU to another.
+    Pair(GpuIndex, GpuIndex),
+    Switch(u8),
+    Nic(u8),
+    Psu(u8),
+    Cpu(u8),
+    Dimm(u8),
+    Nvme(u8),
+    Fan(u8),
+    /// A branch of the coolant loop or a fan zone, shared by some GPUs.
+    CoolingBranch(u8),
+    /// The test station: its air, its coolant, its network. Never the unit's fault.
+    Station,
+}
+
+/// The kind of a component, without which one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ComponentKind {
+    Node,
+    Gpu,
+    Pcie,
+    Memory,
+    NvLink,
+    Pair,
+    Switch,
+    Nic,
+    Psu,
+    Cpu,
+    Dimm,
+    Nvme,
+    Fan,
+    CoolingBranch,
+    Station,
+}
+
+impl Component {
+    pub const fn gpu(index: u8) -> Self {
+        Self::Gpu(GpuIndex(index))
+    }
+
+    pub const fn kind(self) -> ComponentKind {
+        match self {
+            Self::Node => ComponentKind::Node,
+            Self::Gpu(_) => ComponentKind::Gpu,
+            Self::Pcie(_) => ComponentKind::Pcie,
+            Self::Memory(_) => ComponentKind::Memory,
+            Self::NvLink(..) => ComponentKind::NvLink,
+            Self::Pair(..) => ComponentKind::Pair,
+            Self::Switch(_) => ComponentKind::Switch,
+            Self::Nic(_) => ComponentKind::Nic,
+            Self::Psu(_) => ComponentKind::Psu,
+            Self::Cpu(_) => ComponentKind::Cpu,
+            Self::Dimm(_) => ComponentKind::Dimm,
+            Self::Nvme(_) => ComponentKind::Nvme,
+            Self::Fan(_) => ComponentKind::Fan,
+            Self::CoolingBranch(_) => ComponentKind::CoolingBranch,
+            Self::Station => ComponentKind::Station,
+        }
+    }
+
+    /// The GPU this component is or belongs to. A pair belongs to the first of the two.
+    pub const fn gpu_index(self) -> Option<GpuIndex> {
+        match self {
+            Self::Gpu(gpu) | Self::Pcie(gpu) | Self::Memory(gpu) | Self::NvLink(gpu, _) | Self::Pair(gpu, _) => {
+                Some(gpu)
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether `self` is `other`, or a part of it, or the other way round: `gpu/3` and `gpu/3/nvlink/7` overlap.
+    pub fn overlaps(self, other: Self) -> bool {
+        let whole = |one: Self, two: Self| match one {
+            Self::Node => true,
+            Self::Gpu(gpu) => match two {
+                Self::Pair(from, to) => from == gpu || to == gpu,
+                _ => two.gpu_index() == Some(gpu),
+            },
+            _ => one == two,
+        };
+        whole(self, other) || whole(other, self)
+    }
+}
+
+impl fmt::Display for Component {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Node => f.write_str("node"),
+            Self::Gpu(gpu) => write!(f, "gpu/{}", gpu.0),
+            Self::Pcie(gpu) => write!(f, "gpu/{}/pcie", gpu.0),
+            Self::Memory(gpu) => write!(f, "gpu/{}/memory", gpu.0),
+            Self::NvLink(gpu, link) => write!(f, "gpu/{}/nvlink/{link}", gpu.0),
+            Self::Pair(from, to) => write!(f, "gpu/{}-gpu/{}", from.0, to.0),
+            Self::Switch(n) => write!(f, "switch/{n}"),
+            Self::Nic(n) => write!(f, "nic/{n}"),
+            Self::Psu(n) => write!(f, "psu/{n}"),
+            Self::Cpu(n) => write!(f, "cpu/{n}"),
+            Self::Dimm(n) => write!(f, "dimm/{n}"),
+            Self::Nvme(n) => write!(f, "nvme/{n}"),
+            Self::Fan(n) => write!(f, "fan/{n}"),
+            Self::CoolingBranch(n) => write!(f, "cooling/{n}"),
+            Self::Station => f.write_str("station"),
+        }
+    }
+}
+
+/// What is wrong with a component as typed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` names no component; write for example `gpu/3`, `gpu/3/nvlink/7`, `gpu/3/pcie`, `nic/1` or `node`")]
+pub struct ParseComponentError(pub String);
+
+impl FromStr for Component {
+    type Err = ParseComponentError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let refuse = || ParseComponentError(text.to_owned());
+        let number = |text: &str| text.parse::<u8>().map_err(|_| refuse());
+        if let Some((from, to)) = text.split_once('-') {
+            let side = |text: &str| text.strip_prefix("gpu/").ok_or_else(refuse).and_then(number).map(GpuIndex);
+            return Ok(Self::Pair(side(from)?, side(to)?));
+        }
+        let parts: Vec<&str> = text.split('/').collect();
+        Ok(match parts.as_slice() {
+            ["node"] => Self::Node,
+            ["station"] => Self::Station,
+            ["gpu", n] => Self::Gpu(GpuIndex(number(n)?)),
+            ["gpu", n, "pcie"] => Self::Pcie(GpuIndex(number(n)?)),
+            ["gpu", n, "memory"] => Self::Memory(GpuIndex(number(n)?)),
+            ["gpu", n, "nvlink", link] => Self::NvLink(GpuIndex(number(n)?), number(link)?),
+            ["switch", n] => Self::Switch(number(n)?),
+            ["nic", n] => Self::Nic(number(n)?),
+            ["psu", n] => Self::Psu(number(n)?),
+            ["cpu", n] => Self::Cpu(number(n)?),
+            ["dimm", n] => Self::Dimm(number(n)?),
+            ["nvme", n] => Self::Nvme(number(n)?),
+            ["fan", n] => Self::Fan(number(n)?),
+            ["cooling", n] => Self::CoolingBranch(number(n)?),
+            _ => return Err(refuse()),
+        })
+    }
+}
+
+impl Serialize for Component {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Component {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+impl schemars::JsonSchema for Component {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Component".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": "string", "examples": ["gpu/3", "gpu/3/nvlink/7", "gpu/1-gpu/5", "node"] })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn components_read_back_as_printed() {
+        for text in ["node", "gpu/3", "gpu/3/pcie", "gpu/3/memory", "gpu/3/nvlink/7", "gpu/1-gpu/5", "nic/1", "station"]
+        {
+            assert_eq!(text.parse::<Component>().map(|c| c.to_string()), Ok(text.to_owned()));
+        }
+        assert!("gpu".parse::<Component>().is_err());
+        assert!("gpu/300".parse::<Component>().is_err());
+    }
+
+    #[test]
+    fn a_link_overlaps_its_gpu_and_not_a_sibling() {
+        let link = Component::NvLink(GpuIndex(3), 7);
+        assert!(link.overlaps(Component::gpu(3)));
+        assert!(Component::gpu(3).overlaps(link));
+        assert!(!link.overlaps(Component::gpu(2)));
+        assert!(Component::Pair(GpuIndex(1), GpuIndex(5)).overlaps(Component::gpu(5)));
+    }
+}

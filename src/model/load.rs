@@ -1,0 +1,145 @@
+//! Work put on GPUs: what is ordered, and what the load says while it runs and when it ends.
+//!
+//! Kernels and processes are left to the load adapters.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use super::{GpuIndex, Moment, Span};
+
+/// Names one started load inside a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct LoadId(pub u32);
+
+/// What kind of work.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LoadKind {
+    /// Tensor-core matrix products with an HBM stream beside them, results verified.
+    Burn(BurnKernel),
+    /// The burn gated on and off at `hertz`, in phase over all GPUs of the order.
+    Pulse { kernel: BurnKernel, hertz: f64, duty: f64 },
+    /// Patterns written to and read back from the GPU's memory.
+    March { coverage: f64 },
+    /// Copies between host and GPU.
+    HostCopy(CopyDirection),
+    /// Copies between every ordered pair of GPUs of the order, one after another.
+    PairCopy,
+    /// Copies between all GPUs of the order at once.
+    AllToAll,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BurnKernel {
+    Bf16,
+    Fp8,
+    Fp32,
+    Fp64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CopyDirection {
+    HostToDevice,
+    DeviceToHost,
+    Both,
+}
+
+/// One load to start on some GPUs. It runs until stopped, or ends by itself where the kind is finite (copies, march).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LoadOrder {
+    pub id: LoadId,
+    pub kind: LoadKind,
+    pub gpus: BTreeSet<GpuIndex>,
+    /// Seed for operands and patterns.
+    pub seed: u64,
+    /// How long it should run where that is known beforehand; it is stopped from outside in any case.
+    pub span: Option<Span>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StopHow {
+    Gently,
+    Kill,
+}
+
+/// A message from a running load.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LoadReport {
+    pub load: LoadId,
+    pub at: Moment,
+    pub said: LoadSaid,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LoadSaid {
+    /// All GPUs of the order are under load.
+    Running,
+    /// Work done by one GPU over the last interval.
+    Progress {
+        gpu: GpuIndex,
+        /// Floating point throughput over the interval, TFLOP/s; 0 for loads that do no arithmetic.
+        tflops: f64,
+        /// Memory traffic over the interval, GB/s.
+        memory_gb_per_s: f64,
+        /// Results compared so far in this load.
+        verified: u64,
+        /// Results that were wrong so far in this load.
+        mismatches: u64,
+    },
+    /// One wrong result, with what is known of it. At most the first 64 of a load are told one by one.
+    Mismatched(Mismatch),
+    /// Share of free memory a march has written and read back, in percent of the GPU's total.
+    Covered { gpu: GpuIndex, percent: f64 },
+    /// One bandwidth measured.
+    Moved(Transfer),
+    /// The load is over.
+    Ended { gpu: Option<GpuIndex>, end: LoadEnd },
+}
+
+/// A wrong result.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mismatch {
+    pub gpu: GpuIndex,
+    /// The streaming multiprocessor that computed it, or the memory chunk that held it.
+    pub place: String,
+    pub iteration: u64,
+    pub word: u64,
+    pub flipped_bits: u32,
+}
+
+/// A bandwidth measured by a copy load.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Transfer {
+    pub from: Endpoint,
+    pub to: Endpoint,
+    pub gb_per_s: f64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Endpoint {
+    Host,
+    Gpu(GpuIndex),
+}
+
+/// How a load ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LoadEnd {
+    /// It did all it was ordered to do.
+    Finished,
+    /// It was told to stop and did.
+    Stopped,
+    /// The GPU went away under it.
+    GpuLost,
+    /// It failed for a reason of its own: out of memory, launch failure, crash.
+    Failed(String),
+    /// It does not die: the driver holds it.
+    Unkillable,
+}

@@ -1,0 +1,33 @@
+//! Pure data every other layer speaks in: time, units, components, sensors, samples and the inventory of a node.
+//!
+//! Nothing here reads a clock, a file or a device.
+
+mod component;
+mod inventory;
+mod kernel;
+mod load;
+mod probe;
+mod quantity;
+mod reading;
+mod sample;
+mod sensor;
+mod text;
+mod time;
+
+pub use component::{Component, ComponentKind, GpuIndex, ParseComponentError};
+pub use inventory::{
+    C2c, ClockLimits, Config, Fabric, FabricState, Gpu, Host, Identity, Inventory, LinkState, Nic, NodeIdentity,
+    NvLink, Nvme, PciFunction, PcieCapability, PowerLimits, Process, Remote, ThermalLimits,
+};
+pub use kernel::{KernelRecord, KernelSource};
+pub use load::{
+    BurnKernel, CopyDirection, Endpoint, LoadEnd, LoadId, LoadKind, LoadOrder, LoadReport, LoadSaid, Mismatch, StopHow,
+    Transfer,
+};
+pub use probe::{Answer, GpuCounters, LinkCounters, Probe};
+pub use quantity::{Dimension, ParseQuantityError, Quantity, Unit};
+pub use reading::{Reading, ReadingFailure};
+pub use sample::Sample;
+pub use sensor::{ClockReasons, Sensor, SensorKind};
+pub use text::Text;
+pub use time::{Moment, ParseSpanError, Span, WallTime, format_span, parse_span};

@@ -1,0 +1,54 @@
+//! Questions asked of a node now and then, beside the samples of every tick, and their answers.
+
+use serde::{Deserialize, Serialize};
+
+use super::{GpuIndex, Inventory, Reading};
+
+/// A question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Probe {
+    /// The whole inventory again.
+    Inventory,
+    /// Every error counter of every GPU and link.
+    Counters,
+}
+
+/// An answer; `Err` carries why the question failed as a whole.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Answer {
+    Inventory(Result<Box<Inventory>, String>),
+    Counters(Result<Vec<GpuCounters>, String>),
+}
+
+/// Totals since the driver loaded, of one GPU. Only differences mean anything.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GpuCounters {
+    pub gpu: GpuIndex,
+    pub ecc_corrected: Reading<u64>,
+    pub ecc_uncorrected: Reading<u64>,
+    /// SRAM errors passed the part's own threshold.
+    pub sram_threshold_exceeded: Reading<bool>,
+    pub remap_corrected: Reading<u64>,
+    pub remap_uncorrected: Reading<u64>,
+    pub remap_pending: Reading<bool>,
+    pub remap_failed: Reading<bool>,
+    /// Banks with no spare rows left.
+    pub remap_banks_exhausted: Reading<u64>,
+    pub pcie_replays: Reading<u64>,
+    /// Correctable PCIe errors the device logged (AER).
+    pub pcie_correctable: Reading<u64>,
+    pub pcie_fatal: Reading<u64>,
+    /// Speed and width of the link changed this many times.
+    pub pcie_retrains: Reading<u64>,
+    pub links: Reading<Vec<LinkCounters>>,
+}
+
+/// Error totals of one NVLink.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinkCounters {
+    pub link: u8,
+    pub crc: Reading<u64>,
+    pub replay: Reading<u64>,
+    pub recovery: Reading<u64>,
+}
