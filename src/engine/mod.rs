@@ -4,4 +4,4 @@
 
 mod port;
 
-pub use port::{Effect, Inbox, Input, OperatorReply, Signal, Station, Witness};
+pub use port::{Effect, Inbox, Input, OperatorReply, Signal, Station, Tick, Witness};
