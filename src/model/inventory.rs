@@ -139,7 +139,7 @@ pub enum LinkState {
 pub struct NvLink {
     pub link: u8,
     pub state: Reading<LinkState>,
-    /// Bandwidth of the link in one direction, MB/s as the driver reports it (26562 on NVLink4).
+    /// Bandwidth of the link in one direction, in MB/s as the driver reports it (26562 on the fourth generation).
     pub speed_mb_per_s: Reading<u32>,
     pub remote: Reading<Remote>,
 }
