@@ -79,11 +79,11 @@ impl Guards {
             let component = component(&post.guard, sample.gpu);
             if watch.tripped {
                 let clear = post.guard.clear.as_ref().map(|clear| holds(clear, value, *sensor, sample.gpu, skus));
-                if let Some(cleared) = cleared(watch, now, met, clear) {
-                    if cleared {
-                        *watch = Watch { last_reading: Some(now), ..Watch::default() };
-                        news.push(GuardNews::Cleared { guard: post.guard.id.clone(), component });
-                    }
+                if let Some(cleared) = cleared(watch, now, met, clear)
+                    && cleared
+                {
+                    *watch = Watch { last_reading: Some(now), ..Watch::default() };
+                    news.push(GuardNews::Cleared { guard: post.guard.id.clone(), component });
                 }
                 continue;
             }

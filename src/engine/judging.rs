@@ -69,10 +69,10 @@ impl Bench<'_> {
         if components.contains(&component) {
             return component;
         }
-        if let Some(gpu) = component.gpu_index() {
-            if let Some(home) = components.iter().find(|one| one.gpu_index() == Some(gpu)) {
-                return *home;
-            }
+        if let Some(gpu) = component.gpu_index()
+            && let Some(home) = components.iter().find(|one| one.gpu_index() == Some(gpu))
+        {
+            return *home;
         }
         if components.contains(&Component::Node) {
             return Component::Node;
@@ -180,11 +180,11 @@ impl Bench<'_> {
         if *ending != Ending::Measured && outcome != Outcome::Fail {
             (outcome, reason) = of_ending(ending);
         }
-        if let Some((proof, why)) = self.proof(component) {
-            if proof > outcome {
-                outcome = proof;
-                reason = Some(why);
-            }
+        if let Some((proof, why)) = self.proof(component)
+            && proof > outcome
+        {
+            outcome = proof;
+            reason = Some(why);
         }
         Case { component, outcome, reason, judgements }
     }
@@ -215,7 +215,8 @@ impl Bench<'_> {
         let mut decided = false;
         for judgement in judgements {
             let required = self.spec.measurement(&judgement.measurement.name).is_some_and(|spec| spec.required);
-            if !judgement.decisive && !(required && matches!(judgement.outcome, Judged::Unjudged(_))) {
+            let lacking = required && matches!(judgement.outcome, Judged::Unjudged(_));
+            if !(judgement.decisive || lacking) {
                 continue;
             }
             decided |= judgement.limit.is_some();

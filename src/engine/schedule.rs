@@ -69,11 +69,10 @@ impl Halt {
     /// Takes in what a policy asks for after `path` ended badly.
     pub(super) fn raise(&mut self, policy: Policy, stage: Option<(&str, u32)>, why: &str) {
         match (policy, stage) {
-            (Policy::Continue, _) => {}
+            (Policy::Continue, _) | (Policy::StopStage, None) => {}
             (Policy::StopStage, Some((id, round))) => {
                 self.stage = Some((id.to_owned(), round, why.to_owned()));
             }
-            (Policy::StopStage, None) => {}
             (Policy::Stop, _) => {
                 self.run.get_or_insert_with(|| why.to_owned());
             }

@@ -44,11 +44,11 @@ pub async fn run_in_real_time(
     let mut performer = Performer::new(machine, station, witness);
     performer.settle(clock.tick())?;
     while !performer.finished {
-        if let Some(prompt) = performer.asked.take() {
-            if questions.send(prompt).is_err() {
-                performer.feed(clock.tick(), Input::OperatorUnavailable)?;
-                continue;
-            }
+        if let Some(prompt) = performer.asked.take()
+            && questions.send(prompt).is_err()
+        {
+            performer.feed(clock.tick(), Input::OperatorUnavailable)?;
+            continue;
         }
         let next = performer.next_moment();
         let wait = async {

@@ -51,10 +51,10 @@ impl Machine<'_> {
         inventory: Box<Inventory>,
         effects: &mut Vec<Effect>,
     ) -> Result<(), Refusal> {
-        if let (Some(given), Some(own)) = (&start.operation.serial, inventory.node.serial.value()) {
-            if given != own {
-                return Err(Refusal::WrongSerial { given: given.clone(), own: own.clone() });
-            }
+        if let (Some(given), Some(own)) = (&start.operation.serial, inventory.node.serial.value())
+            && given != own
+        {
+            return Err(Refusal::WrongSerial { given: given.clone(), own: own.clone() });
         }
         let plan = plan::make(
             &start.profile,

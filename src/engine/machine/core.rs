@@ -36,6 +36,12 @@ pub struct Equipment<'a> {
     pub find_check: fn(&str) -> Option<&'static dyn Check>,
 }
 
+impl std::fmt::Debug for Equipment<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Equipment").field("skus", &self.skus.0.len()).finish_non_exhaustive()
+    }
+}
+
 pub(super) struct LoadState {
     pub(super) key: StepKey,
     pub(super) gpus_left: BTreeSet<GpuIndex>,
@@ -145,9 +151,9 @@ impl<'a> Machine<'a> {
         match input {
             Input::InventoryRead(read) => self.inventory_read(tick, read, effects),
             Input::Sampled(sample) => self.sampled(tick, sample, effects),
-            Input::LoadSaid(report) => self.load_said(tick, report, effects),
+            Input::LoadSaid(report) => self.load_said(tick, &report, effects),
             Input::Answered(probe, answer) => self.answered(tick, probe, &answer, effects),
-            Input::KernelLogged(record) => self.kernel_logged(tick, record, effects),
+            Input::KernelLogged(record) => self.kernel_logged(tick, &record, effects),
             Input::DeadlineReached => self.deadline(tick, effects),
             Input::OperatorAnswered(reply) => self.operator_answered(tick, Some(reply), effects),
             Input::OperatorUnavailable => self.operator_answered(tick, None, effects),
@@ -206,7 +212,7 @@ impl<'a> Machine<'a> {
         self.take_guard_news(tick, effects);
     }
 
-    pub(super) fn load_said(&mut self, tick: Tick, report: LoadReport, effects: &mut Vec<Effect>) {
+    pub(super) fn load_said(&mut self, tick: Tick, report: &LoadReport, effects: &mut Vec<Effect>) {
         let Some(state) = self.loads.get_mut(&report.load) else {
             return;
         };
@@ -236,7 +242,7 @@ impl<'a> Machine<'a> {
             self.loads.remove(&report.load);
         }
         if let Some(index) = index {
-            self.show(tick, index, Seen::Load(&report), effects);
+            self.show(tick, index, Seen::Load(report), effects);
         }
         self.changed |= over;
         self.close_ended(tick, effects);
@@ -258,15 +264,15 @@ impl<'a> Machine<'a> {
         }
     }
 
-    pub(super) fn kernel_logged(&mut self, tick: Tick, record: KernelRecord, effects: &mut Vec<Effect>) {
+    pub(super) fn kernel_logged(&mut self, tick: Tick, record: &KernelRecord, effects: &mut Vec<Effect>) {
         self.note(tick, RunEvent::KernelLogged(record.clone()), effects);
-        if let Some(inventory) = &self.record.inventory {
-            if let Some((gpu, text)) = diagnose::failing_xid(&record, inventory) {
-                self.guards.xid(gpu, &text, &mut self.news);
-            }
+        if let Some(inventory) = &self.record.inventory
+            && let Some((gpu, text)) = diagnose::failing_xid(record, inventory)
+        {
+            self.guards.xid(gpu, &text, &mut self.news);
         }
         for index in 0..self.active.len() {
-            self.show(tick, index, Seen::KernelLogged(&record), effects);
+            self.show(tick, index, Seen::KernelLogged(record), effects);
         }
         self.take_guard_news(tick, effects);
     }
@@ -276,22 +282,19 @@ impl<'a> Machine<'a> {
             return;
         };
         self.active[index].asking = false;
-        match reply {
-            Some(reply) => {
-                let key = self.active[index].key.clone();
-                let event = RunEvent::OperatorAnswered { key, yes: reply.yes, comment: reply.comment.clone() };
-                self.note(tick, event, effects);
-                self.show(
-                    tick,
-                    index,
-                    Seen::OperatorAnswered { yes: reply.yes, comment: reply.comment.as_deref() },
-                    effects,
-                );
-            }
-            None => {
-                let why = "nobody could be asked: there is no terminal to answer at".to_owned();
-                self.end_step(tick, index, Ending::Failed { kind: "operator".to_owned(), why }, effects);
-            }
+        if let Some(reply) = reply {
+            let key = self.active[index].key.clone();
+            let event = RunEvent::OperatorAnswered { key, yes: reply.yes, comment: reply.comment.clone() };
+            self.note(tick, event, effects);
+            self.show(
+                tick,
+                index,
+                Seen::OperatorAnswered { yes: reply.yes, comment: reply.comment.as_deref() },
+                effects,
+            );
+        } else {
+            let why = "nobody could be asked: there is no terminal to answer at".to_owned();
+            self.end_step(tick, index, Ending::Failed { kind: "operator".to_owned(), why }, effects);
         }
     }
 

@@ -17,11 +17,11 @@ impl Machine<'_> {
     }
 
     pub(super) fn stop_load(&mut self, now: Moment, id: LoadId, how: StopHow, effects: &mut Vec<Effect>) {
-        if let Some(load) = self.loads.get_mut(&id) {
-            if load.told.is_none_or(|(_, told)| told == StopHow::Gently && how == StopHow::Kill) {
-                load.told = Some((now, how));
-                effects.push(Effect::StopLoad(id, how));
-            }
+        if let Some(load) = self.loads.get_mut(&id)
+            && load.told.is_none_or(|(_, told)| told == StopHow::Gently && how == StopHow::Kill)
+        {
+            load.told = Some((now, how));
+            effects.push(Effect::StopLoad(id, how));
         }
     }
 
