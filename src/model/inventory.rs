@@ -96,7 +96,7 @@ pub struct ClockLimits {
     pub default_application_sm: Reading<f64>,
 }
 
-/// Thresholds as kelvin below (negative: above) the point where slowdown begins (`T.Limit`), Hopper and later; absolute
+/// Thresholds as kelvin below (negative: above) the point where slowdown begins (T.Limit, from Hopper on); absolute
 /// degrees on older parts.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct ThermalLimits {
@@ -139,7 +139,7 @@ pub enum LinkState {
 pub struct NvLink {
     pub link: u8,
     pub state: Reading<LinkState>,
-    /// Bandwidth of the link in one direction, MB/s as the driver reports it (26562 on NVLink4).
+    /// Bandwidth of the link in one direction, in MB/s as the driver reports it (26562 on the fourth generation).
     pub speed_mb_per_s: Reading<u32>,
     pub remote: Reading<Remote>,
 }
