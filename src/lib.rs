@@ -1,4 +1,10 @@
 #![doc = include_str!("ARCHITECTURE.md")]
 
+pub mod check;
+pub mod engine;
+pub mod event;
+pub mod limit;
 pub mod model;
+pub mod plan;
+pub mod profile;
 pub mod yaml;

@@ -96,7 +96,7 @@ pub struct ClockLimits {
     pub default_application_sm: Reading<f64>,
 }
 
-/// Thresholds as kelvin below (negative: above) the point where slowdown begins (`T.Limit`), Hopper and later; absolute
+/// Thresholds as kelvin below (negative: above) the point where slowdown begins (`T.Limit`, from Hopper on); absolute
 /// degrees on older parts.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct ThermalLimits {

@@ -1,0 +1,107 @@
+//! What the machine takes in and gives out, and what it needs of the world: the traits adapters implement.
+
+use crate::event::{Envelope, RunEvent};
+use crate::model::{
+    Answer, Inventory, KernelRecord, LoadId, LoadOrder, LoadReport, Moment, Probe, Sample, StopHow, Text,
+};
+
+/// Something the machine must know.
+#[derive(Debug)]
+pub enum Input<'a> {
+    InventoryRead(Result<Box<Inventory>, String>),
+    Sampled(&'a Sample),
+    LoadSaid(LoadReport),
+    Answered(Probe, Answer),
+    KernelLogged(KernelRecord),
+    /// The deadline armed last has come.
+    DeadlineReached,
+    OperatorAnswered(OperatorReply),
+    Signalled(Signal),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OperatorReply {
+    pub yes: bool,
+    pub comment: Option<String>,
+}
+
+/// Which interrupt it is: first graceful, second kills loads, third leaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signal {
+    First,
+    Second,
+    Third,
+}
+
+/// Something the machine wants done. Effects are carried out in order; a `Record` is durable before any later effect.
+#[derive(Debug)]
+pub enum Effect {
+    Record(RunEvent),
+    ReadInventory,
+    /// Read every sensor of every GPU now.
+    Sample,
+    Ask(Probe),
+    StartLoad(LoadOrder),
+    StopLoad(LoadId, StopHow),
+    /// Call back with `DeadlineReached` at this moment; replaces the deadline armed before.
+    Arm(Moment),
+    AskOperator(Text),
+    /// The run is over; nothing follows.
+    Finish,
+}
+
+/// What has come in from the world since the last look.
+#[derive(Debug, Default)]
+pub struct Inbox {
+    /// Samples; the vector's capacity is reused.
+    pub samples: Vec<Sample>,
+    pub inventories: Vec<Result<Box<Inventory>, String>>,
+    pub loads: Vec<LoadReport>,
+    pub answers: Vec<(Probe, Answer)>,
+    pub kernel: Vec<KernelRecord>,
+}
+
+impl Inbox {
+    pub fn is_empty(&self) -> bool {
+        self.samples.is_empty()
+            && self.inventories.is_empty()
+            && self.loads.is_empty()
+            && self.answers.is_empty()
+            && self.kernel.is_empty()
+    }
+}
+
+/// The node under test together with the loads that can be put on it, as one thing to ask and to listen to.
+///
+/// Requests return at once; what comes of them appears in the inbox, at once or later.
+pub trait Station {
+    fn read_inventory(&mut self, now: Moment);
+    fn sample(&mut self, now: Moment);
+    fn ask(&mut self, now: Moment, probe: Probe);
+    fn start_load(&mut self, now: Moment, order: &LoadOrder);
+    fn stop_load(&mut self, now: Moment, load: LoadId, how: StopHow);
+
+    /// Moves everything that has come in by `now` into the inbox.
+    fn collect(&mut self, now: Moment, inbox: &mut Inbox);
+
+    /// When something will come in without being asked for, as far as that is known: a load that will end, say. A
+    /// driver of real time also looks whenever [`Station::on_arrival`] calls it.
+    fn next_arrival(&self) -> Option<Moment>;
+
+    /// Gives the station a way to wake the driver from another thread.
+    fn on_arrival(&mut self, wake: Box<dyn Fn() + Send + Sync>);
+}
+
+/// Who listens to a run: journal, console, telemetry.
+pub trait Witness {
+    /// An event happened. Returning an error stops the run in order: a journal that cannot be written is our trouble.
+    fn event(&mut self, envelope: &Envelope) -> std::io::Result<()>;
+
+    /// A sample arrived.
+    fn sample(&mut self, sample: &Sample);
+
+    /// Everything up to here must survive a power cut before anything else is done.
+    fn sync(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,94 @@
+//! The result of one step on one component, and the roll-up to a verdict.
+
+use serde::{Deserialize, Serialize};
+
+use crate::limit::Judgement;
+use crate::model::Component;
+
+/// One test case: a step on a component, with everything measured for it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Case {
+    pub component: Component,
+    pub outcome: Outcome,
+    /// Why, where the judgements alone do not say it.
+    pub reason: Option<CaseReason>,
+    pub judgements: Vec<Judgement>,
+}
+
+/// What a case says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    Pass,
+    /// Passed inside the marginal band.
+    Marginal,
+    /// Failed, and a waiver covers every failed limit.
+    Waived,
+    /// Not applicable here, and the profile says so.
+    Skipped,
+    /// Left out by `--only`, or stopped before it began.
+    NotReached,
+    Inconclusive,
+    Aborted,
+    /// Our trouble: no claim about the unit.
+    Error,
+    /// Proof against the unit.
+    Fail,
+}
+
+/// A reason with a stable word for machines and a sentence for people.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CaseReason {
+    /// `limit`, `mismatch`, `guard`, `timeout`, `lost`, `load`, `probe`, `unmet`, `interrupted`, `not-measured`, `limit-unbound`.
+    pub kind: String,
+    pub text: String,
+}
+
+/// The displayed word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum VerdictWord {
+    Pass,
+    Fail,
+    Error,
+    Inconclusive,
+    Aborted,
+    /// Nothing was judged.
+    #[serde(rename = "NOTHING JUDGED")]
+    Nothing,
+}
+
+/// What a run says about the unit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Verdict {
+    pub word: VerdictWord,
+    /// A pass with at least one marginal case.
+    pub marginal: bool,
+    /// A pass that took more than one attempt at some step.
+    pub retried: bool,
+    /// The run was narrowed by `--only`: a pass here is no acceptance.
+    pub partial: bool,
+    pub failed: u32,
+    pub errors: u32,
+    pub inconclusive: u32,
+    pub passed: u32,
+    pub waived: u32,
+    pub skipped: u32,
+    pub not_reached: u32,
+}
+
+impl VerdictWord {
+    pub const fn shown(self) -> &'static str {
+        match self {
+            Self::Pass => "PASS",
+            Self::Fail => "FAIL",
+            Self::Error => "ERROR",
+            Self::Inconclusive => "INCONCLUSIVE",
+            Self::Aborted => "ABORTED",
+            Self::Nothing => "NOTHING JUDGED",
+        }
+    }
+}

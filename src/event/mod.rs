@@ -1,0 +1,17 @@
+//! What happened in a run, as a list of past-tense events, and the one fold over them.
+//!
+//! Everything shown, resumed, re-judged or reported is read off [`RunRecord`]; nothing else keeps state about a run.
+
+mod case;
+mod finding;
+mod record;
+mod run_event;
+mod start;
+mod verdict;
+
+pub use case::{Case, CaseReason, Outcome, Verdict, VerdictWord};
+pub use finding::{Action, Confidence, Evidence, Finding};
+pub use record::{RunRecord, StageRecord, StepRecord, StepStatus};
+pub use run_event::{Envelope, GuardTrip, Interruption, Phase, RunEvent, StepKey};
+pub use start::{NodeSource, Operation, RunKind, RunStart, ToolVersion};
+pub use verdict::roll_up;

@@ -1,0 +1,186 @@
+//! The one fold over events: everything known about a run after the events so far.
+//!
+//! Applying a prefix and then the rest gives the same as applying all. What a verdict follows from is in `verdict`.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Case, Envelope, Finding, GuardTrip, Interruption, Phase, RunEvent, RunStart, StepKey, Verdict};
+use crate::model::{
+    Component, GpuCounters, GpuIndex, Inventory, KernelRecord, LoadEnd, LoadId, Mismatch, Moment, Reading, WallTime,
+};
+use crate::plan::Plan;
+
+/// A run as its events tell it.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct RunRecord {
+    pub start: Option<Box<RunStart>>,
+    pub started_wall: Option<WallTime>,
+    pub last_wall: Option<WallTime>,
+    pub inventory: Option<Box<Inventory>>,
+    pub plan: Option<Box<Plan>>,
+    pub counters: Option<Vec<GpuCounters>>,
+    pub stages: Vec<StageRecord>,
+    /// In order of their start; several rounds and attempts of one step are several records.
+    pub steps: Vec<StepRecord>,
+    pub kernel: Vec<KernelRecord>,
+    pub lost: BTreeMap<GpuIndex, Moment>,
+    pub trips: Vec<(Moment, GuardTrip)>,
+    pub mismatches: Vec<(Moment, LoadId, Mismatch, Reading<f64>)>,
+    pub load_ends: Vec<(Moment, LoadId, Option<GpuIndex>, LoadEnd)>,
+    pub findings: Vec<Finding>,
+    pub interruptions: Vec<(Moment, Interruption)>,
+    pub resumes: u32,
+    pub verdict: Option<Verdict>,
+    /// Sequence number the next event must have.
+    pub next_seq: u64,
+    pub last_at: Moment,
+}
+
+/// One round of one stage.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StageRecord {
+    pub id: String,
+    pub round: u32,
+    pub started: Moment,
+    pub finished: Option<Moment>,
+}
+
+/// One attempt at one step in one round.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StepRecord {
+    pub key: StepKey,
+    pub started: Moment,
+    pub started_wall: WallTime,
+    pub finished: Option<Moment>,
+    pub status: StepStatus,
+    pub phase: Option<(Phase, Option<Moment>)>,
+    pub loads: Vec<LoadId>,
+    pub cases: Vec<Case>,
+    /// What the operator said, where one was asked.
+    pub answer: Option<(bool, Option<String>)>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StepStatus {
+    Running,
+    Finished,
+    /// The program or machine went away while it ran; it never counts as passed and is run again on resume.
+    Interrupted,
+}
+
+impl RunRecord {
+    /// Folds all of `events`.
+    pub fn of<'a>(events: impl IntoIterator<Item = &'a Envelope>) -> Self {
+        let mut record = Self::default();
+        for event in events {
+            record.apply(event);
+        }
+        record
+    }
+
+    /// Takes in one event. Events come in order; holding sequence numbers together is the journal reader's work.
+    pub fn apply(&mut self, envelope: &Envelope) {
+        let at = envelope.at;
+        self.next_seq = envelope.seq + 1;
+        self.last_at = at;
+        self.last_wall = Some(envelope.wall);
+        match &envelope.event {
+            RunEvent::RunStarted(start) => {
+                self.start = Some(start.clone());
+                self.started_wall = Some(envelope.wall);
+            }
+            // A resumed run reads the inventory again; the first is what the run began with and stays.
+            RunEvent::InventoryRead(inventory) => {
+                self.inventory.get_or_insert_with(|| inventory.clone());
+            }
+            RunEvent::PlanMade(plan) => self.plan = Some(plan.clone()),
+            RunEvent::CountersRead(counters) => self.counters = Some(counters.clone()),
+            RunEvent::StageStarted { stage, round } => {
+                self.stages.push(StageRecord { id: stage.clone(), round: *round, started: at, finished: None });
+            }
+            RunEvent::StageFinished { stage, round } => {
+                if let Some(found) = self.stages.iter_mut().rev().find(|s| s.id == *stage && s.round == *round) {
+                    found.finished = Some(at);
+                }
+            }
+            RunEvent::StepStarted { key } => self.steps.push(StepRecord {
+                key: key.clone(),
+                started: at,
+                started_wall: envelope.wall,
+                finished: None,
+                status: StepStatus::Running,
+                phase: None,
+                loads: Vec::new(),
+                cases: Vec::new(),
+                answer: None,
+            }),
+            RunEvent::PhaseEntered { key, phase, until } => self.with_step(key, |step| {
+                step.phase = Some((*phase, *until));
+            }),
+            RunEvent::LoadStarted { key, order } => self.with_step(key, |step| step.loads.push(order.id)),
+            RunEvent::LoadEnded { load, gpu, end } => self.load_ends.push((at, *load, *gpu, end.clone())),
+            RunEvent::ResultMismatched { load, mismatch, gpu_celsius } => {
+                self.mismatches.push((at, *load, mismatch.clone(), *gpu_celsius));
+            }
+            RunEvent::KernelLogged(record) => self.kernel.push(record.clone()),
+            RunEvent::GpuLost { gpu } => {
+                self.lost.entry(*gpu).or_insert(at);
+            }
+            RunEvent::GuardTripped(trip) => self.trips.push((at, trip.clone())),
+            RunEvent::OperatorAnswered { key, yes, comment } => self.with_step(key, |step| {
+                step.answer = Some((*yes, comment.clone()));
+            }),
+            RunEvent::StepFinished { key, cases } => self.with_step(key, |step| {
+                step.finished = Some(at);
+                step.status = StepStatus::Finished;
+                step.cases.clone_from(cases);
+            }),
+            RunEvent::FindingMade(finding) => self.findings.push(finding.clone()),
+            RunEvent::RunInterrupted { by } => self.interruptions.push((at, by.clone())),
+            RunEvent::RunResumed { interrupted } => self.resume(at, interrupted),
+            RunEvent::RunFinished { verdict } => self.verdict = Some(verdict.clone()),
+            RunEvent::GuardCleared { .. } | RunEvent::OperatorAsked { .. } | RunEvent::Unknown => {}
+        }
+    }
+
+    /// The steps now running.
+    pub fn running(&self) -> impl Iterator<Item = &StepRecord> {
+        self.steps.iter().filter(|step| step.status == StepStatus::Running)
+    }
+
+    /// The last record of every path and round, in order of first start: earlier attempts are left out.
+    pub fn decisive_steps(&self) -> Vec<&StepRecord> {
+        let mut last: BTreeMap<(&str, u32), usize> = BTreeMap::new();
+        for (index, step) in self.steps.iter().enumerate() {
+            last.insert((&step.key.path, step.key.round), index);
+        }
+        let mut indices: Vec<usize> = last.into_values().collect();
+        indices.sort_unstable();
+        indices.into_iter().map(|index| &self.steps[index]).collect()
+    }
+
+    /// Whether a guard's trip speaks against this component.
+    pub fn trips_on(&self, component: Component) -> impl Iterator<Item = &GuardTrip> {
+        self.trips.iter().map(|(_, trip)| trip).filter(move |trip| trip.component == component)
+    }
+
+    fn resume(&mut self, at: Moment, interrupted: &[StepKey]) {
+        self.resumes += 1;
+        self.verdict = None;
+        for key in interrupted {
+            self.with_step(key, |step| {
+                step.status = StepStatus::Interrupted;
+                step.finished = Some(at);
+            });
+        }
+    }
+
+    fn with_step(&mut self, key: &StepKey, change: impl FnOnce(&mut StepRecord)) {
+        // Searched from the end: the step meant is nearly always among the last few.
+        if let Some(step) = self.steps.iter_mut().rev().find(|step| step.key == *key) {
+            change(step);
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! The events of a run, each a past-tense fact, and the envelope they travel in.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Case, Finding, RunStart, Verdict};
+
+use crate::model::{
+    Component, GpuCounters, GpuIndex, Inventory, KernelRecord, LoadEnd, LoadId, LoadOrder, Mismatch, Moment, Reading,
+    Text, WallTime,
+};
+use crate::plan::Plan;
+use crate::profile::{GuardResult, GuardStop};
+
+/// One event with its place in the run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Envelope {
+    /// Counts from 0 without gaps.
+    pub seq: u64,
+    pub at: Moment,
+    /// As the wall clock was read when the event was recorded.
+    pub wall: WallTime,
+    pub event: RunEvent,
+}
+
+/// One execution of a step: which round of its stage, which attempt.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StepKey {
+    /// `stage.step`.
+    pub path: String,
+    /// Round of the stage, from 1.
+    pub round: u32,
+    /// Attempt in this round, from 1.
+    pub attempt: u32,
+}
+
+/// A fact about the run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RunEvent {
+    RunStarted(Box<RunStart>),
+    InventoryRead(Box<Inventory>),
+    PlanMade(Box<Plan>),
+    StageStarted {
+        stage: String,
+        round: u32,
+    },
+    StageFinished {
+        stage: String,
+        round: u32,
+    },
+    StepStarted {
+        key: StepKey,
+    },
+    PhaseEntered {
+        key: StepKey,
+        phase: Phase,
+        until: Option<Moment>,
+    },
+    LoadStarted {
+        key: StepKey,
+        order: LoadOrder,
+    },
+    LoadEnded {
+        load: LoadId,
+        gpu: Option<GpuIndex>,
+        end: LoadEnd,
+    },
+    ResultMismatched {
+        load: LoadId,
+        mismatch: Mismatch,
+        gpu_celsius: Reading<f64>,
+    },
+    /// The run's first look at all error counters, which later looks are held against.
+    CountersRead(Vec<GpuCounters>),
+    KernelLogged(KernelRecord),
+    GpuLost {
+        gpu: GpuIndex,
+    },
+    GuardTripped(GuardTrip),
+    GuardCleared {
+        guard: String,
+        component: Component,
+    },
+    OperatorAsked {
+        key: StepKey,
+        prompt: Text,
+    },
+    OperatorAnswered {
+        key: StepKey,
+        yes: bool,
+        comment: Option<String>,
+    },
+    StepFinished {
+        key: StepKey,
+        cases: Vec<Case>,
+    },
+    FindingMade(Finding),
+    RunInterrupted {
+        by: Interruption,
+    },
+    /// The run was taken up again after a crash or reboot; steps that were running are interrupted.
+    RunResumed {
+        interrupted: Vec<StepKey>,
+    },
+    RunFinished {
+        verdict: Verdict,
+    },
+    /// Written by a newer minor version.
+    #[serde(other)]
+    Unknown,
+}
+
+/// Where a step is inside itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// Waiting for the node to be idle and its temperatures to stand still.
+    Settling,
+    WarmingUp,
+    Measuring,
+    CoolingDown,
+    Waiting,
+}
+
+/// A guard that tripped, with what made it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GuardTrip {
+    pub guard: String,
+    pub component: Component,
+    pub code: String,
+    pub stop: GuardStop,
+    pub result: GuardResult,
+    /// The reading that tripped it, the limit and how long it held, in words.
+    pub text: String,
+    /// The last reading, where there is one.
+    pub reading: Option<f64>,
+}
+
+/// Who interrupted a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Interruption {
+    /// First signal: teardown runs, then the end.
+    Signal,
+    /// Second signal: loads are killed.
+    Kill,
+    /// Our own trouble: the text says which.
+    Failure(String),
+}

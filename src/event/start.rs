@@ -1,0 +1,75 @@
+//! The first event of a run: who, what, with which tool, on which node, and what was asked for.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::profile::Profile;
+
+/// Everything known when a run begins.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunStart {
+    /// UUID, version 7.
+    pub run_id: String,
+    pub tool: ToolVersion,
+    pub kind: RunKind,
+    pub source: NodeSource,
+    pub operation: Operation,
+    pub seed: u64,
+    pub profile: Profile,
+    /// `sha256:…` of the profile's canonical JSON.
+    pub profile_digest: String,
+    /// Baseline values for `of baseline` limits: `step.measurement[component]` to value.
+    pub baseline: BTreeMap<String, f64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ToolVersion {
+    pub name: String,
+    pub version: String,
+}
+
+/// What a run counts as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum RunKind {
+    Production,
+    /// Narrowed by `--only`.
+    Partial,
+}
+
+/// Where readings came from. Carried, never looked at by the core.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum NodeSource {
+    Hardware,
+    /// A model, asked for by name.
+    Simulated {
+        node: String,
+        seed: u64,
+        faults: Vec<String>,
+    },
+    /// A recording.
+    Replayed {
+        file: String,
+    },
+}
+
+impl NodeSource {
+    /// Whether the readings are of real hardware, now.
+    pub const fn is_hardware(&self) -> bool {
+        matches!(self, Self::Hardware)
+    }
+}
+
+/// What the floor says about this run.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Operation {
+    /// Scanned serial number of the node.
+    pub serial: Option<String>,
+    pub station: Option<String>,
+    pub operator: Option<String>,
+    pub order: Option<String>,
+}

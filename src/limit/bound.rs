@@ -1,0 +1,78 @@
+//! A limit as meant: a bound over terms that may stand relative to SKU facts, to peers or to a baseline.
+//!
+//! Reading one from text is for `parse`; comparing is for `judge`.
+
+use serde::{Deserialize, Serialize};
+
+use super::Scalar;
+use crate::model::Quantity;
+
+/// What a relative term stands against.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reference {
+    /// A fact of the GPU's SKU: `sku.tdp`.
+    Sku(String),
+    /// The median of the same measurement over the component's same-model siblings in the node, itself left out.
+    Peers,
+    /// The same measurement in an earlier run.
+    Baseline,
+}
+
+/// One side of a comparison.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Term {
+    /// `87 °C`.
+    Absolute(Quantity),
+    /// `95 % of sku.tdp`; `sku.tdp` alone is 100 percent of it.
+    Share { percent: f64, of: Reference },
+    /// `peers + 5 K`.
+    Offset { of: Reference, plus: Quantity },
+}
+
+/// A regular expression, kept as typed; it was compiled once to know that it is one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Pattern(pub String);
+
+/// What is acceptable. All bounds include their ends unless the name says otherwise.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Bound {
+    AtLeast(Term),
+    MoreThan(Term),
+    AtMost(Term),
+    LessThan(Term),
+    /// `450..520 GB/s`.
+    Between(Term, Term),
+    /// `480 GB/s ±5 %` and `480 GB/s -5 % / +10 %`: shares of the nominal value in percent.
+    Near {
+        nominal: Term,
+        minus_percent: f64,
+        plus_percent: f64,
+    },
+    /// `== 0 s`, `== sku.pcie.width`.
+    Equal(Term),
+    NotEqual(Term),
+    /// `== enabled`, `== true`, `in [a, b]`.
+    OneOf(Vec<Scalar>),
+    /// `~ ^96\.00\.`.
+    Matches(Pattern),
+}
+
+/// A bound with what belongs to it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Limit {
+    pub bound: Bound,
+    /// The short form, normalised: what reports show.
+    pub text: String,
+    /// A tighter bound; a value inside `bound` but outside this one passes as marginal.
+    pub marginal: Option<Bound>,
+    /// The finding code this limit stands for, where the profile names one.
+    pub code: Option<String>,
+    /// Whether a miss fails the unit; otherwise it is only told.
+    pub decisive: bool,
+    /// Where the number comes from.
+    pub source: Option<String>,
+}

@@ -1,0 +1,11 @@
+//! What was measured, what is acceptable, and the judgement of the one by the other.
+//!
+//! Where measurements come from is for checks; which limits a step has is for profiles.
+
+mod bound;
+mod judgement;
+mod measurement;
+
+pub use bound::{Bound, Limit, Pattern, Reference, Term};
+pub use judgement::{Judged, Judgement, Range, Unjudged};
+pub use measurement::{Measured, Measurement, Scalar};
