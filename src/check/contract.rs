@@ -34,7 +34,7 @@ pub struct StepContext<'a> {
     pub params: &'a Params,
     /// As read when the run began.
     pub inventory: &'a Inventory,
-    pub skus: &'a BTreeMap<GpuIndex, &'a Sku>,
+    pub skus: &'a BTreeMap<GpuIndex, Sku>,
     /// Sampling period in force.
     pub every: Span,
     /// The run's first look at all counters, if there was one.
