@@ -2,6 +2,19 @@
 //!
 //! A check never waits, reads or starts anything by itself, and never judges: limits are the engine's to apply.
 
+mod config_policy;
 mod contract;
+mod declare;
+mod delta;
+mod gauge;
+mod gpu_burn;
+mod inventory_match;
+mod registry;
+#[cfg(test)]
+mod rig;
+mod settle;
+mod sheet;
+mod window;
 
 pub use contract::{Check, CheckRun, Done, Seen, StepContext, Want, Wants};
+pub use registry::{all, catalogue, find};

@@ -1,0 +1,290 @@
+//! `gpu.burn`: a verified arithmetic load on all GPUs of the step, and what they do under it.
+
+use std::collections::BTreeMap;
+
+use super::declare::{SETTLE_OVER, SETTLE_SLOPE, SETTLE_WITHIN, choice, may, must, quantity, required, span};
+use super::gauge::{LoadGauge, gauges, gpu_of, put_common, window_length};
+use super::settle::{Idle, Settle, Settling};
+use super::sheet::{Gauged, Sheet};
+use super::window::{Window, expected};
+use super::{Check, CheckRun, Done, Seen, StepContext, Wants};
+use crate::event::Phase;
+use crate::model::{BurnKernel, Component, ComponentKind, GpuIndex, LoadKind, LoadSaid, Moment, Sensor, Span, Unit};
+use crate::profile::{CheckSpec, MeasurementSpec, Params, Wear};
+
+#[derive(Debug)]
+pub(super) struct GpuBurn;
+
+const GPU: ComponentKind = ComponentKind::Gpu;
+
+pub(super) static SPEC: CheckSpec = CheckSpec {
+    name: "gpu.burn",
+    summary: "Runs verified matrix products at full power and measures work, power, clocks, heat and errors.",
+    details: "Where no inlet temperature can be read, the check first waits for the node to come to rest, so that the \
+              thermal resistance can refer to the GPU's own idle state. It then loads all GPUs of the step at once, \
+              lets them warm up, and takes statistics over the steady window that follows. Counters (throttling, ECC, \
+              remaps, replays) and wrong results count from the start of the load, warm-up included. A GPU that is slow \
+              without saying why shows in clock.unexplained; one that is slow within all limits shows only against \
+              its peers. The thermal resistance of parts whose idle state was taken while the coolant was warming up \
+              is too high; a longer settle-over helps.",
+    params: &[
+        choice("kernel", &["bf16", "fp8", "fp32", "fp64"], "bf16", "arithmetic of the load"),
+        span("for", "10m", "length of the steady window"),
+        span("warmup", "2m", "load before the steady window"),
+        choice("verify", &["exact"], "exact", "how results are compared: bit for bit with a computed reference"),
+        quantity(
+            "clock-floor",
+            (Unit::Percent, 1.0, 100.0),
+            "90 %",
+            "share of the greatest SM clock under which a clock needs a reason",
+        ),
+        SETTLE_WITHIN,
+        SETTLE_OVER,
+        SETTLE_SLOPE,
+    ],
+    measurements: MEASUREMENTS,
+    each: &[GPU],
+    wear: Wear::Stress,
+    faults: &[
+        "cold-plate-loose",
+        "power-brake",
+        "power-cap-low",
+        "clock-stuck-low",
+        "slow-outlier",
+        "wrong-when-hot",
+        "hbm-uncorrectable",
+        "fell-off-bus",
+    ],
+    exclusive: true,
+    watcher: false,
+    estimate,
+};
+
+static MEASUREMENTS: &[MeasurementSpec] = &[
+    must("power.mean", Unit::Watt, GPU, "board power, mean of the steady window"),
+    must("power.p5", Unit::Watt, GPU, "board power that 95 % of the window reached"),
+    may("power.energy-mean", Unit::Watt, GPU, "mean power by the energy counter, independent of power readings"),
+    must("throughput.mean", Unit::Teraflops, GPU, "work done per second, mean of the steady window"),
+    must("throughput.p5", Unit::Teraflops, GPU, "work per second that 95 % of the window reached"),
+    must("clock.mean", Unit::Megahertz, GPU, "SM clock, mean of the steady window"),
+    must("clock.p5", Unit::Megahertz, GPU, "SM clock that 95 % of the window reached"),
+    may("clock.unexplained", Unit::Percent, GPU, "share of the window with a low SM clock and no reason given"),
+    must("temp.max", Unit::Celsius, GPU, "highest die temperature in the window"),
+    must("temp.p95", Unit::Celsius, GPU, "die temperature that 5 % of the window exceeded"),
+    must("temp.mean", Unit::Celsius, GPU, "die temperature, mean of the steady window"),
+    may("temp.memory.max", Unit::Celsius, GPU, "highest memory temperature in the window"),
+    may("temp.memory.p95", Unit::Celsius, GPU, "memory temperature that 5 % of the window exceeded"),
+    may("memory-over-die", Unit::Kelvin, GPU, "memory temperature over die temperature, mean of the window"),
+    may("margin.min", Unit::Celsius, GPU, "least margin to slowdown in the window"),
+    may("thermal.resistance", Unit::KelvinPerWatt, GPU, "die over inlet, or over the idle state, per watt"),
+    may("throttle.thermal", Unit::Second, GPU, "time slowed for heat, by software and hardware together"),
+    may("throttle.sw-thermal", Unit::Second, GPU, "time slowed for heat by the driver"),
+    may("throttle.hw-thermal", Unit::Second, GPU, "time slowed for heat by the hardware"),
+    may("throttle.power-cap", Unit::Second, GPU, "time held by the power cap; normal at full load"),
+    may("throttle.power-brake", Unit::Second, GPU, "time braked by the power supply's signal"),
+    may("ecc.corrected", Unit::One, GPU, "corrected memory errors during the load"),
+    may("ecc.uncorrected", Unit::One, GPU, "uncorrectable memory errors during the load"),
+    may("remaps", Unit::One, GPU, "memory rows remapped during the load"),
+    may("pcie.replays", Unit::One, GPU, "PCIe packets sent again during the load"),
+    required(may("verified", Unit::One, GPU, "results compared")),
+    required(may("mismatches", Unit::One, GPU, "results that were wrong")),
+    must("samples", Unit::Percent, GPU, "good readings of those expected in the window"),
+];
+
+fn estimate(params: &Params, _: usize) -> Span {
+    let span = |name| params.span(name).unwrap_or_default();
+    // One settling window is the least; most nodes are at rest when the step begins.
+    span("warmup") + span("for") + span("settle-over")
+}
+
+impl Check for GpuBurn {
+    fn spec(&self) -> &'static CheckSpec {
+        &SPEC
+    }
+
+    fn begin(&self, context: &StepContext<'_>) -> Box<dyn CheckRun> {
+        let floor = context.params.number("clock-floor").unwrap_or(90.0);
+        Box::new(Run { stage: Stage::Fresh, gauges: gauges(context, floor), idle: BTreeMap::new(), window: None })
+    }
+}
+
+/// The kernel a step's `kernel` parameter names.
+pub(super) fn kernel(params: &Params) -> BurnKernel {
+    match params.text("kernel") {
+        Some("fp8") => BurnKernel::Fp8,
+        Some("fp32") => BurnKernel::Fp32,
+        Some("fp64") => BurnKernel::Fp64,
+        _ => BurnKernel::Bf16,
+    }
+}
+
+/// How long a load may take until all GPUs are under it: operand generation and context creation on eight GPUs.
+pub(super) const START_WITHIN: Span = Span::from_secs(120);
+
+#[derive(Debug)]
+struct Run {
+    stage: Stage,
+    gauges: BTreeMap<GpuIndex, LoadGauge>,
+    idle: BTreeMap<GpuIndex, Idle>,
+    /// The steady window, once it has begun.
+    window: Option<Moment>,
+}
+
+#[derive(Debug)]
+enum Stage {
+    Fresh,
+    Settling(Settle),
+    Starting { until: Moment },
+    WarmingUp { until: Moment },
+    Measuring { until: Moment },
+    Over,
+}
+
+impl CheckRun for Run {
+    fn observe(&mut self, context: &StepContext<'_>, now: Moment, seen: Seen<'_>, wants: &mut Wants) {
+        match seen {
+            Seen::Began => self.begin(context, now, wants),
+            Seen::Sampled(sample) => {
+                if let Stage::Settling(settle) = &mut self.stage {
+                    settle.take(sample);
+                }
+                if matches!(self.stage, Stage::Settling(_)) && sample[Sensor::TempInlet].get().is_some() {
+                    // An inlet can be read after all: no idle state is needed.
+                    self.start(context, now, wants);
+                }
+                if let Some(gauge) = self.gauges.get_mut(&sample.gpu) {
+                    match self.stage {
+                        Stage::Measuring { .. } => gauge.take(sample),
+                        _ => gauge.count(sample),
+                    }
+                }
+            }
+            Seen::Load(report) => self.hear(report.at, &report.said, context, now, wants),
+            _ => {}
+        }
+        self.advance(context, now, wants);
+    }
+}
+
+impl Run {
+    fn begin(&mut self, context: &StepContext<'_>, now: Moment, wants: &mut Wants) {
+        let settle = Settle::new(context, now);
+        wants.enter(Phase::Settling, Some(settle.deadline()));
+        wants.wake_at(settle.deadline());
+        self.stage = Stage::Settling(settle);
+    }
+
+    fn start(&mut self, context: &StepContext<'_>, now: Moment, wants: &mut Wants) {
+        let params = context.params;
+        // Longer than needed: the load is stopped when the window is over and must not end before.
+        let longest = params.span("warmup").unwrap_or_default() + params.span("for").unwrap_or_default() + START_WITHIN;
+        wants.start_load(LoadKind::Burn(kernel(params)), context.gpus(), Some(longest));
+        let until = now + START_WITHIN;
+        wants.wake_at(until);
+        self.stage = Stage::Starting { until };
+    }
+
+    fn hear(&mut self, at: Moment, said: &LoadSaid, context: &StepContext<'_>, now: Moment, wants: &mut Wants) {
+        if matches!(said, LoadSaid::Running) && matches!(self.stage, Stage::Starting { .. }) {
+            let until = now + context.params.span("warmup").unwrap_or_default();
+            wants.enter(Phase::WarmingUp, Some(until));
+            wants.wake_at(until);
+            self.stage = Stage::WarmingUp { until };
+        }
+        let measuring = matches!(self.stage, Stage::Measuring { .. });
+        match gpu_of(said) {
+            Some(gpu) => {
+                if let Some(gauge) = self.gauges.get_mut(&gpu) {
+                    gauge.hear(at, said, measuring);
+                }
+            }
+            None => self.gauges.values_mut().for_each(|gauge| gauge.hear(at, said, measuring)),
+        }
+    }
+
+    fn advance(&mut self, context: &StepContext<'_>, now: Moment, wants: &mut Wants) {
+        if !matches!(self.stage, Stage::Fresh | Stage::Over) && self.nothing_left(context) {
+            return self.end(context, now, wants);
+        }
+        match &self.stage {
+            Stage::Settling(settle) => match settle.state(now, context.lost) {
+                Settling::Waiting => {}
+                Settling::Settled => {
+                    self.idle =
+                        self.gauges.keys().filter_map(|gpu| settle.idle(*gpu).map(|idle| (*gpu, idle))).collect();
+                    self.start(context, now, wants);
+                }
+                // The burn needs no rest; only the thermal resistance will be missing.
+                Settling::TimedOut(_) => self.start(context, now, wants),
+            },
+            Stage::Starting { until } if now >= *until => {
+                self.stage = Stage::Over;
+                let why = format!("the load was not running {} s after its start", START_WITHIN.as_secs());
+                wants.end(Done::Failed { kind: "load", why, measured: Vec::new() });
+            }
+            Stage::WarmingUp { until } if now >= *until => {
+                let until = now + context.params.span("for").unwrap_or_default();
+                wants.enter(Phase::Measuring, Some(until));
+                wants.wake_at(until);
+                self.window = Some(now);
+                self.stage = Stage::Measuring { until };
+            }
+            Stage::Measuring { until } if now >= *until => self.end(context, now, wants),
+            _ => {}
+        }
+    }
+
+    /// Whether every GPU is lost or has no load any more.
+    fn nothing_left(&self, context: &StepContext<'_>) -> bool {
+        self.gauges.iter().all(|(gpu, gauge)| context.lost.contains_key(gpu) || gauge.broken.is_some())
+    }
+
+    fn end(&mut self, context: &StepContext<'_>, now: Moment, wants: &mut Wants) {
+        self.stage = Stage::Over;
+        wants.stop_loads();
+        let expected = expected(window_length(self.window, now), context.every);
+        let mut sheet = Sheet::new(&SPEC, context.lost);
+        for (gpu, gauge) in &self.gauges {
+            report(&mut sheet, Component::Gpu(*gpu), gauge, expected, self.idle.get(gpu).copied());
+        }
+        wants.end(Done::Measured(sheet.into_list()));
+    }
+}
+
+fn report(sheet: &mut Sheet<'_>, gpu: Component, gauge: &LoadGauge, expected: u64, idle: Option<Idle>) {
+    let broken = gauge.broken.clone();
+    let whole = |gauged: Gauged| match &broken {
+        Some(why) => Gauged::Missing(why.clone()),
+        None => gauged,
+    };
+    sheet.put("power.mean", gpu, whole(gauge.power.gauged(expected, Window::mean)));
+    sheet.put("power.p5", gpu, whole(gauge.power.gauged(expected, Window::p5)));
+    sheet.put("power.energy-mean", gpu, whole(gauge.energy.rate()));
+    // A load reports about once a second whatever the sampling period is.
+    sheet.put("throughput.mean", gpu, whole(gauge.tflops.gauged(0, Window::mean)));
+    sheet.put("throughput.p5", gpu, whole(gauge.tflops.gauged(0, Window::p5)));
+    sheet.put("clock.mean", gpu, whole(gauge.clock.gauged(expected, Window::mean)));
+    sheet.put("clock.p5", gpu, whole(gauge.clock.gauged(expected, Window::p5)));
+    sheet.put("clock.unexplained", gpu, whole(gauge.unexplained()));
+    sheet.put("temp.max", gpu, whole(gauge.die.gauged(expected, Window::max)));
+    sheet.put("temp.p95", gpu, whole(gauge.die.gauged(expected, Window::p95)));
+    sheet.put("temp.mean", gpu, whole(gauge.die.gauged(expected, Window::mean)));
+    sheet.put("temp.memory.max", gpu, whole(gauge.memory.gauged(expected, Window::max)));
+    sheet.put("temp.memory.p95", gpu, whole(gauge.memory.gauged(expected, Window::p95)));
+    sheet.put("memory-over-die", gpu, whole(over_die(gauge, expected)));
+    sheet.put("margin.min", gpu, whole(gauge.margin.gauged(expected, Window::min)));
+    sheet.put("thermal.resistance", gpu, whole(gauge.resistance(expected, idle)));
+    put_common(sheet, gpu, gauge);
+    sheet.put("throttle.sw-thermal", gpu, gauge.counters.sw_thermal.gauged());
+    sheet.put("throttle.hw-thermal", gpu, gauge.counters.hw_thermal.gauged());
+    sheet.put("throttle.power-cap", gpu, gauge.counters.power_cap.gauged());
+    sheet.put("samples", gpu, gauge.coverage(expected));
+}
+
+/// Memory over die; unsupported where the part shows no memory temperature.
+pub(super) fn over_die(gauge: &LoadGauge, expected: u64) -> Gauged {
+    match gauge.memory.gauged(expected, Window::mean) {
+        Gauged::Number { .. } => gauge.memory_over_die.gauged(expected, Window::mean),
+        other => other,
+    }
+}
