@@ -1,6 +1,7 @@
 #![doc = include_str!("ARCHITECTURE.md")]
 
 pub mod check;
+pub mod diagnose;
 pub mod engine;
 pub mod event;
 pub mod limit;
