@@ -59,13 +59,12 @@ impl Term {
     /// The term as a number in `unit`.
     fn resolve(&self, unit: Unit, references: &References<'_>) -> Result<f64, Unjudged> {
         let wrong_unit = || Unjudged::NoReference(format!("{self} in {unit}"));
-        match self {
-            Self::Absolute(quantity) => quantity.value_in(unit).ok_or_else(wrong_unit),
-            Self::Share { percent, of } => Ok(references.get(of, unit)? * percent / 100.0),
-            Self::Offset { of, plus } => {
-                Ok(references.get(of, unit)? + difference(*plus, unit).ok_or_else(wrong_unit)?)
-            }
-        }
+        let value = match self {
+            Self::Absolute(quantity) => quantity.value_in(unit).ok_or_else(wrong_unit)?,
+            Self::Share { percent, of } => references.get(of, unit)? * percent / 100.0,
+            Self::Offset { of, plus } => references.get(of, unit)? + difference(*plus, unit).ok_or_else(wrong_unit)?,
+        };
+        if value.is_finite() { Ok(value) } else { Err(Unjudged::NoReference(format!("a finite value for {self}"))) }
     }
 }
 
