@@ -13,6 +13,7 @@ mod params;
 mod resolve;
 mod resolved;
 mod sku;
+mod sku_file;
 mod stage;
 mod vars;
 mod waiver;
