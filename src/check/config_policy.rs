@@ -185,3 +185,68 @@ fn clocks(gpu: &Gpu) -> Gauged {
         (Reading::Unsupported, _) | (_, Reading::Unsupported) => Gauged::Text("not-offered".to_owned()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::rig::{Rig, assert_complete, lines, raised, shown};
+    use crate::model::Process;
+    use crate::profile::ParamValue;
+
+    fn run(change: impl FnOnce(&mut Rig)) -> (Done, Rig) {
+        let mut rig = Rig::new(&ConfigPolicy, 2);
+        change(&mut rig);
+        (rig.run(&ConfigPolicy), rig)
+    }
+
+    #[test]
+    fn a_gpu_set_up_as_asked_raises_nothing() {
+        let (done, rig) = run(|_| {});
+        assert_complete(&SPEC, &done, &rig.components);
+        assert_eq!(raised(&done), [""; 0]);
+        insta::assert_snapshot!(lines(&done, Component::gpu(1)), @r"
+        ecc.as-asked true
+        ecc enabled
+        mig.as-asked true
+        mig disabled
+        persistence enabled
+        compute-mode.as-asked true
+        compute-mode default
+        pending 0
+        power.limit 700 W
+        power.limit.default 700 W
+        power.limit.share 100 %
+        clocks default
+        clock.sm.max 1980 MHz
+        processes 0
+        recovery none
+        ");
+    }
+
+    #[test]
+    fn ecc_off_a_lowered_limit_and_a_stranger_are_seen() {
+        let (done, _) = run(|rig| {
+            let gpu = &mut rig.inventory.gpus[1];
+            gpu.config.ecc = Reading::Value(false);
+            gpu.power.enforced = Reading::Value(560.0);
+            let stranger = |name: &str| Process { pid: 1, name: name.to_owned(), memory_mib: 1 };
+            gpu.processes = Reading::Value(vec![stranger("python"), stranger("nv-hostengine")]);
+            rig.set("processes", ParamValue::Texts(vec!["nv-hostengine".to_owned()]));
+        });
+        assert_eq!(raised(&done), ["gpu/1 ecc.as-asked"]);
+        let gpu = Component::gpu(1);
+        assert_eq!(shown(&done, gpu, "pending"), "1");
+        assert_eq!(shown(&done, gpu, "power.limit.share"), "80 %");
+        assert_eq!(shown(&done, gpu, "processes"), "1");
+    }
+
+    #[test]
+    fn a_part_without_mig_has_it_off_but_one_without_ecc_has_it_not_on() {
+        let (done, _) = run(|rig| {
+            rig.inventory.gpus[0].config.mig = Reading::Unsupported;
+            rig.inventory.gpus[0].config.ecc = Reading::Unsupported;
+        });
+        assert_eq!(shown(&done, Component::gpu(0), "mig"), "not-offered");
+        assert_eq!(raised(&done), ["gpu/0 ecc.as-asked"]);
+    }
+}

@@ -6,12 +6,7 @@ use crate::model::{ComponentKind, Unit};
 use crate::profile::{MeasurementSpec, ParamKind, ParamSpec, ValueKind};
 
 /// A number the check cannot do without.
-pub(super) const fn must(
-    name: &'static str,
-    unit: Unit,
-    of: ComponentKind,
-    summary: &'static str,
-) -> MeasurementSpec {
+pub(super) const fn must(name: &'static str, unit: Unit, of: ComponentKind, summary: &'static str) -> MeasurementSpec {
     MeasurementSpec { name, unit, kind: ValueKind::Number, of, required: true, summary }
 }
 
@@ -64,9 +59,10 @@ pub(super) const fn list(name: &'static str, summary: &'static str) -> ParamSpec
     ParamSpec { name, kind: ParamKind::Texts, default: None, summary }
 }
 
-/// How long settling may take at most.
+/// How long settling may take at most. No longer than the margin steps have over their estimate, so that a node without
+/// rest is told as that and not as a step that hangs.
 pub(super) const SETTLE_WITHIN: ParamSpec =
-    span("settle-within", "15m", "the longest wait for the node to be idle with steady temperatures");
+    span("settle-within", "10m", "the longest wait for the node to be idle with steady temperatures");
 /// The window of settling: long enough that one 1 K step of a whole-degree sensor stays below the default slope.
 pub(super) const SETTLE_OVER: ParamSpec =
     span("settle-over", "60s", "how long the node must have been idle and steady");

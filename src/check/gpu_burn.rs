@@ -288,3 +288,164 @@ pub(super) fn over_die(gauge: &LoadGauge, expected: u64) -> Gauged {
         other => other,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::rig::{Rig, assert_complete, lines, progress, shown};
+    use crate::model::{LoadEnd, Reading};
+    use crate::profile::ParamValue;
+
+    fn rig(gpus: u8) -> Rig {
+        let mut rig = Rig::new(&GpuBurn, gpus);
+        rig.spans(&[("for", 120), ("warmup", 60)]);
+        rig
+    }
+
+    #[test]
+    fn a_healthy_burn_tells_everything_it_declares() {
+        let mut rig = rig(2);
+        let done = rig.run(&GpuBurn);
+        assert_complete(&SPEC, &done, &rig.components);
+        insta::assert_snapshot!(rig.story.join("\n"), @r"
+        00:00:00 Settling
+        00:00:01 start Burn(Bf16) on 2 GPUs
+        00:00:03 WarmingUp
+        00:01:03 Measuring
+        00:03:03 stop
+        ");
+        insta::assert_snapshot!(lines(&done, Component::gpu(1)), @r"
+        power.mean 700 W
+        power.p5 700 W
+        power.energy-mean 700 W
+        throughput.mean 700 TFLOP/s
+        throughput.p5 700 TFLOP/s
+        clock.mean 1755 MHz
+        clock.p5 1755 MHz
+        clock.unexplained 0 %
+        temp.max 60 °C
+        temp.p95 60 °C
+        temp.mean 59.8167 °C
+        temp.memory.max 69 °C
+        temp.memory.p95 69 °C
+        memory-over-die 8.93333 K
+        margin.min 30 °C
+        thermal.resistance 0.0497381 K/W
+        throttle.thermal 0 s
+        throttle.power-brake 0 s
+        ecc.corrected 0
+        ecc.uncorrected 0
+        remaps 0
+        pcie.replays 0
+        verified 180000
+        mismatches 0
+        throttle.sw-thermal 0 s
+        throttle.hw-thermal 0 s
+        throttle.power-cap 0 s
+        samples 100 %
+        ");
+    }
+
+    #[test]
+    fn without_an_inlet_the_resistance_refers_to_the_settled_idle_state() {
+        let mut rig = rig(1);
+        rig.sensors = Box::new(|_, sample| sample.set(Sensor::TempInlet, Reading::Unsupported));
+        let done = rig.run(&GpuBurn);
+        assert_eq!(rig.phases()[1], "00:01:08 WarmingUp");
+        assert_eq!(shown(&done, Component::gpu(0), "thermal.resistance"), "0.0489286 K/W");
+    }
+
+    #[test]
+    fn a_node_that_never_rests_burns_all_the_same_and_misses_only_the_resistance() {
+        let mut rig = rig(1);
+        rig.spans(&[("settle-within", 100)]);
+        rig.sensors = Box::new(|scene, sample| {
+            sample.set(Sensor::TempInlet, Reading::Unsupported);
+            if scene.load.is_none() {
+                sample.put(Sensor::TempGpu, 30.0 + scene.at / 10.0);
+            }
+        });
+        let done = rig.run(&GpuBurn);
+        let gpu = Component::gpu(0);
+        assert_eq!(shown(&done, gpu, "power.mean"), "700 W");
+        assert_eq!(
+            shown(&done, gpu, "thermal.resistance"),
+            "missing: neither an inlet temperature nor an idle state to refer to"
+        );
+    }
+
+    #[test]
+    fn a_lost_gpu_has_no_values_and_its_siblings_have_all() {
+        let mut rig = rig(2);
+        rig.loses.insert(GpuIndex(1), 90);
+        let done = rig.run(&GpuBurn);
+        assert_eq!(shown(&done, Component::gpu(1), "power.mean"), "missing: the GPU stopped answering at 00:01:30");
+        assert_eq!(shown(&done, Component::gpu(0), "power.mean"), "700 W");
+    }
+
+    #[test]
+    fn a_step_without_any_gpu_left_ends_at_once() {
+        let mut rig = rig(1);
+        rig.loses.insert(GpuIndex(0), 90);
+        rig.run(&GpuBurn);
+        assert_eq!(rig.took, 91.0);
+    }
+
+    #[test]
+    fn a_load_that_ends_early_leaves_no_values_of_an_idle_gpu() {
+        let mut rig = rig(2);
+        rig.works = Box::new(|scene| match scene.load {
+            Some((_, seconds)) if seconds >= 100.0 && scene.gpu.0 == 0 => {
+                vec![LoadSaid::Ended { gpu: Some(scene.gpu), end: LoadEnd::Failed("out of memory".to_owned()) }]
+            }
+            _ => vec![progress(scene, 700.0)],
+        });
+        let done = rig.run(&GpuBurn);
+        assert_eq!(shown(&done, Component::gpu(0), "power.mean"), "missing: the load failed: out of memory");
+        assert_eq!(shown(&done, Component::gpu(1), "throughput.mean"), "700 TFLOP/s");
+    }
+
+    #[test]
+    fn a_load_that_verifies_nothing_has_no_mismatch_count() {
+        let mut rig = rig(1);
+        rig.works = Box::new(|scene| {
+            vec![LoadSaid::Progress { gpu: scene.gpu, tflops: 700.0, memory_gb_per_s: 0.0, verified: 0, mismatches: 0 }]
+        });
+        let done = rig.run(&GpuBurn);
+        assert_eq!(shown(&done, Component::gpu(0), "mismatches"), "missing: no result was compared");
+    }
+
+    #[test]
+    fn a_low_clock_needs_a_reason() {
+        for (reasons, unexplained) in [(0.0, "100 %"), (4.0, "0 %"), (1.0, "100 %")] {
+            let mut rig = rig(1);
+            rig.sensors = Box::new(move |scene, sample| {
+                if scene.load.is_some() {
+                    sample.put(Sensor::ClockSm, 1200.0);
+                    sample.put(Sensor::ClockReasons, reasons);
+                }
+            });
+            let done = rig.run(&GpuBurn);
+            assert_eq!(shown(&done, Component::gpu(0), "clock.unexplained"), unexplained);
+        }
+    }
+
+    #[test]
+    fn heat_slowdown_in_the_warm_up_counts() {
+        let mut rig = rig(1);
+        rig.sensors = Box::new(|scene, sample| {
+            let slowed = scene.load.map_or(0.0, |(_, seconds)| seconds.min(10.0) * 0.5);
+            sample.put(Sensor::ThrottleHwThermal, slowed);
+        });
+        let done = rig.run(&GpuBurn);
+        assert_eq!(shown(&done, Component::gpu(0), "throttle.thermal"), "5 s");
+    }
+
+    #[test]
+    fn the_kernel_parameter_names_the_load() {
+        let mut rig = rig(1);
+        rig.set("kernel", ParamValue::Text("fp64".to_owned()));
+        rig.run(&GpuBurn);
+        assert!(rig.story.iter().any(|line| line.contains("Burn(Fp64)")), "{:?}", rig.story);
+    }
+}

@@ -172,7 +172,9 @@ fn put_counts(sheet: &mut Sheet<'_>, context: &StepContext<'_>, found: &Inventor
     sheet.put("gpus", Component::Node, Gauged::count(counted));
     let against = |difference: fn(usize, usize) -> usize| match expected {
         Some(expected) => Gauged::count(difference(expected as usize, counted)),
-        None => Gauged::missing("how many GPUs there should be is not known: the model is unknown and gpus is not given"),
+        None => {
+            Gauged::missing("how many GPUs there should be is not known: the model is unknown and gpus is not given")
+        }
     };
     sheet.put("gpus.missing", Component::Node, against(usize::saturating_sub));
     sheet.put("gpus.extra", Component::Node, against(|expected, counted| counted.saturating_sub(expected)));
@@ -247,14 +249,8 @@ fn put_allowed(
 }
 
 fn put_uniform(sheet: &mut Sheet<'_>, gpus: &[Gpu]) {
-    const UNIFORM: [&str; 6] = [
-        "name.uniform",
-        "part.uniform",
-        "vbios.uniform",
-        "inforom.uniform",
-        "gsp.uniform",
-        "subsystem.uniform",
-    ];
+    const UNIFORM: [&str; 6] =
+        ["name.uniform", "part.uniform", "vbios.uniform", "inforom.uniform", "gsp.uniform", "subsystem.uniform"];
     for (nth, measurement) in UNIFORM.into_iter().enumerate() {
         let values: Vec<Option<&String>> = gpus.iter().map(|gpu| texts(&gpu.identity)[nth].1.value()).collect();
         let usual = majority(&values);
@@ -287,5 +283,125 @@ fn put_unique(sheet: &mut Sheet<'_>, gpus: &[Gpu]) {
             };
             sheet.put(measurement, Component::Gpu(gpu.index), Gauged::of(pick(&gpu.identity), same));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::rig::{Rig, assert_complete, inventory, lines, raised, shown};
+    use crate::profile::ParamValue;
+
+    fn run(change: impl FnOnce(&mut Rig)) -> (Done, Rig) {
+        let mut rig = Rig::new(&InventoryMatch, 4);
+        change(&mut rig);
+        (rig.run(&InventoryMatch), rig)
+    }
+
+    #[test]
+    fn a_node_as_it_should_be_raises_nothing() {
+        let (done, rig) = run(|_| {});
+        assert_complete(&SPEC, &done, &rig.components);
+        assert_eq!(raised(&done), [""; 0]);
+        insta::assert_snapshot!(lines(&done, Component::Node), @r"
+        gpus 4
+        gpus.missing 0
+        gpus.extra 0
+        gpus.unclaimed 0
+        gpus.off-bus 0
+        driver 580.105.08
+        cuda 13.0
+        bios unsupported
+        clock-source unsupported
+        cpus unsupported
+        memory.host unsupported
+        dimms 32
+        nics unsupported
+        nvmes unsupported
+        ");
+        insta::assert_snapshot!(lines(&done, Component::gpu(3)), @r"
+        present true
+        name Toy 80GB
+        part 2330-885-A1
+        vbios 96.00.74.00.01
+        inforom G520.0200.00.05
+        gsp 580.105.08
+        subsystem 16c110de
+        name.known true
+        inforom.valid true
+        memory 81559 MiB
+        bar1 131072 MiB
+        pcie.gen.max 5
+        pcie.width.max 16
+        numa 0
+        name.uniform true
+        part.uniform true
+        vbios.uniform true
+        inforom.uniform true
+        gsp.uniform true
+        subsystem.uniform true
+        serial.unique true
+        uuid.unique true
+        ");
+    }
+
+    #[test]
+    fn a_gpu_the_driver_does_not_list_is_counted_and_a_gap_names_it() {
+        let (done, _) = run(|rig| {
+            let mut found = inventory(4);
+            found.gpus.remove(1);
+            rig.inventory = found;
+        });
+        assert_eq!(shown(&done, Component::Node, "gpus.missing"), "1");
+        assert_eq!(shown(&done, Component::Node, "gpus.unclaimed"), "1");
+        assert_eq!(raised(&done), ["gpu/1 present"]);
+    }
+
+    #[test]
+    fn the_odd_one_out_is_named_and_the_majority_is_not() {
+        let (done, _) = run(|rig| {
+            rig.inventory.gpus[2].identity.vbios = Reading::Value("96.00.68.00.01".to_owned());
+            rig.inventory.gpus[3].identity.part_number = Reading::Value("2330-885-A2".to_owned());
+        });
+        assert_eq!(raised(&done), ["gpu/3 part.uniform", "gpu/2 vbios.uniform"]);
+    }
+
+    #[test]
+    fn without_a_majority_every_gpu_is_named() {
+        let (done, _) = run(|rig| {
+            for gpu in &mut rig.inventory.gpus[..2] {
+                gpu.identity.vbios = Reading::Value("96.00.68.00.01".to_owned());
+            }
+        });
+        assert_eq!(raised(&done).len(), 4);
+    }
+
+    #[test]
+    fn what_is_not_offered_or_not_read_is_not_uniform_but_unknown() {
+        let (done, _) = run(|rig| {
+            rig.inventory.gpus[0].identity.gsp_firmware = Reading::Unsupported;
+            rig.inventory.gpus[1].identity.gsp_firmware = Reading::Failed(crate::model::ReadingFailure::Timeout);
+        });
+        assert_eq!(shown(&done, Component::gpu(0), "gsp.uniform"), "unsupported");
+        assert_eq!(shown(&done, Component::gpu(1), "gsp.uniform"), "missing: call timed out");
+    }
+
+    #[test]
+    fn doubled_serials_name_both_gpus() {
+        let (done, _) =
+            run(|rig| rig.inventory.gpus[1].identity.serial = rig.inventory.gpus[0].identity.serial.clone());
+        assert_eq!(raised(&done), ["gpu/0 serial.unique", "gpu/1 serial.unique"]);
+    }
+
+    #[test]
+    fn lists_are_held_against_every_gpu() {
+        let list = |texts: &[&str]| ParamValue::Texts(texts.iter().map(|text| (*text).to_owned()).collect());
+        let (done, _) = run(|rig| {
+            rig.set("vbios", list(&[r"^96\.00\.74\."]));
+            rig.set("serials", list(&["1650000", "1650001", "1650002"]));
+        });
+        assert_eq!(raised(&done), ["gpu/3 serial.expected"]);
+        let (done, _) = run(|rig| rig.set("vbios", list(&["("])));
+        assert!(matches!(done, Done::Failed { kind: "parameter", .. }), "{done:?}");
     }
 }

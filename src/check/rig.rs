@@ -9,8 +9,8 @@ use crate::event::Phase;
 use crate::limit::{Measured, Measurement, Scalar};
 use crate::model::{
     Answer, ClockLimits, Component, Config, Gpu, GpuCounters, GpuIndex, Host, Identity, Inventory, KernelRecord,
-    LinkState, LoadEnd, LoadId, LoadKind, LoadReport, LoadSaid, Moment, NodeIdentity, NvLink, PcieCapability,
-    PciFunction, PowerLimits, Probe, Quantity, Reading, ReadingFailure, Remote, Sample, Sensor, Span, Text,
+    LinkState, LoadEnd, LoadId, LoadKind, LoadReport, LoadSaid, Moment, NodeIdentity, NvLink, PciFunction,
+    PcieCapability, PowerLimits, Probe, Quantity, Reading, ReadingFailure, Remote, Sample, Sensor, Span, Text,
     ThermalLimits, parse_span,
 };
 use crate::profile::{CheckSpec, Fact, ParamKind, ParamValue, Params, Sku};
@@ -130,7 +130,7 @@ impl Rig {
         const LONGEST: u64 = 6 * 3600;
         let inventory = self.inventory.clone();
         let sku = self.sku.clone();
-        let skus: BTreeMap<GpuIndex, &Sku> = inventory.gpus.iter().map(|gpu| (gpu.index, &sku)).collect();
+        let skus: BTreeMap<GpuIndex, Sku> = inventory.gpus.iter().map(|gpu| (gpu.index, sku.clone())).collect();
         let (components, params) = (self.components.clone(), self.params.clone());
         let (first, kernel) = (self.first_counters.clone(), self.kernel.clone());
         let mut lost = BTreeMap::new();
@@ -178,7 +178,8 @@ impl Rig {
             if self.others_end == Some(second) {
                 desk.see(&mut *run, &context!(), now, Seen::OthersEnded);
             }
-            if desk.wakes.remove(&now) {
+            if desk.wake == Some(now) {
+                desk.wake = None;
                 desk.see(&mut *run, &context!(), now, Seen::Woken);
             }
         }
@@ -217,13 +218,12 @@ impl Rig {
                 desk.see(run, context, now, Seen::Answered(&Answer::Inventory(Ok(Box::new(found)))));
             }
             Want::Ask(Probe::Counters) => {
-                let counters =
-                    if self.counters.len() > 1 { self.counters.remove(0) } else { self.counters[0].clone() };
+                let counters = if self.counters.len() > 1 { self.counters.remove(0) } else { self.counters[0].clone() };
                 desk.see(run, context, now, Seen::Answered(&Answer::Counters(Ok(counters))));
             }
             Want::WakeAt(at) => {
-                // The rig looks once a second.
-                desk.wakes.insert(Moment::from_secs(at.seconds().ceil() as u64));
+                // The rig looks once a second; a later wish replaces an earlier one.
+                desk.wake = Some(Moment::from_secs(at.seconds().ceil() as u64));
             }
             Want::AskOperator(prompt) => {
                 self.story.push(format!("{now} ask: {}", prompt.en));
@@ -268,7 +268,7 @@ impl Rig {
 #[derive(Default)]
 struct Desk {
     pending: Vec<Want>,
-    wakes: BTreeSet<Moment>,
+    wake: Option<Moment>,
     active: Option<Active>,
     started: u32,
     ended: Option<Moment>,
@@ -408,9 +408,7 @@ pub(super) fn inventory(gpus: u8) -> Inventory {
         cuda: text("13.0"),
         gpus: (0..gpus).map(gpu).collect(),
         pci: Reading::Value(
-            (0..gpus)
-                .map(|gpu| PciFunction { address: address(gpu), device: "233010de".to_owned() })
-                .collect(),
+            (0..gpus).map(|gpu| PciFunction { address: address(gpu), device: "233010de".to_owned() }).collect(),
         ),
         host: Host { dimms: Reading::Value(32), ..Host::default() },
     }

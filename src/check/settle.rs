@@ -67,7 +67,7 @@ impl Settle {
     /// Reads `settle-within`, `settle-over` and `settle-slope` from the step's parameters.
     pub(super) fn new(context: &StepContext<'_>, now: Moment) -> Self {
         let over = context.params.span("settle-over").unwrap_or(Span::from_secs(60));
-        let within = context.params.span("settle-within").unwrap_or(Span::from_secs(900));
+        let within = context.params.span("settle-within").unwrap_or(Span::from_secs(600));
         let steepest = context.params.number("settle-slope").unwrap_or(2.0) / 60.0;
         let gpus = context.gpus().into_iter().map(|gpu| (gpu, Rest::default())).collect();
         Self { began: now, deadline: now + within, block: (over / BLOCKS).max(context.every), steepest, gpus }

@@ -172,11 +172,7 @@ fn ordered_key(value: f32) -> u32 {
 }
 
 fn value_of(key: u32) -> f32 {
-    if key & 0x4_0000 == 0 {
-        -f32::from_bits((0x3_ffff - key) << 13)
-    } else {
-        f32::from_bits((key & 0x3_ffff) << 13)
-    }
+    if key & 0x4_0000 == 0 { -f32::from_bits((0x3_ffff - key) << 13) } else { f32::from_bits((key & 0x3_ffff) << 13) }
 }
 
 /// A straight line through readings, by running sums relative to the first.
@@ -260,10 +256,7 @@ mod tests {
             window.take(Moment::from_secs(100), Reading::Failed(ReadingFailure::Timeout));
         }
         assert_eq!(window.gauged(100, Window::mean), Gauged::missing("94 good readings of 100 expected"));
-        assert_eq!(
-            window_of([1.0; 8]).gauged(10, Window::mean),
-            Gauged::missing("8 good readings of 10 expected")
-        );
+        assert_eq!(window_of([1.0; 8]).gauged(10, Window::mean), Gauged::missing("8 good readings of 10 expected"));
         let mut absent = Window::default();
         absent.take(Moment::ZERO, Reading::Unsupported);
         assert_eq!(absent.gauged(1, Window::mean), Gauged::Unsupported);
