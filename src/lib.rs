@@ -3,6 +3,7 @@
 pub mod check;
 pub mod engine;
 pub mod event;
+pub mod journal;
 pub mod limit;
 pub mod model;
 pub mod plan;
