@@ -4,6 +4,7 @@ pub mod check;
 pub mod diagnose;
 pub mod engine;
 pub mod event;
+pub mod journal;
 pub mod limit;
 pub mod model;
 pub mod plan;
