@@ -13,7 +13,7 @@
 use std::collections::BTreeMap;
 
 use crate::event::GuardTrip;
-use crate::limit::{Bound, References, Scalar};
+use crate::limit::{Bound, References, Scalar, within};
 use crate::model::{Component, GpuIndex, Moment, Quantity, Sample, Span, format_span};
 use crate::profile::{Guard, GuardScope, Sku, Trigger};
 
@@ -188,7 +188,7 @@ fn holds(
 ) -> bool {
     let sku = |fact: &str| skus.get(&gpu).and_then(|sku| sku.fact(fact));
     let references = References { sku: &sku, peers: None, baseline: None };
-    bound.holds(&Scalar::Number(value), sensor.unit(), &references).unwrap_or(false)
+    within(bound, &Scalar::Number(value), sensor.unit(), &references).is_ok_and(|(met, _)| met)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use crate::event::{Case, CaseReason, Outcome, RunRecord};
-use crate::limit::{Judged, Judgement, Limit, Measured, Measurement, Range, References, Unjudged};
+use crate::limit::{Judged, Judgement, Limit, Measured, Measurement, Range, References, Unjudged, judge};
 use crate::model::{Component, ComponentKind, GpuIndex, Quantity, WallTime};
 use crate::plan::{PlannedStep, matches_glob};
 use crate::profile::{CheckSpec, Sku};
@@ -101,7 +101,7 @@ impl Bench<'_> {
         let sku = |fact: &str| -> Option<Quantity> { self.sku_of(measurement.component)?.fact(fact) };
         let references =
             References { sku: &sku, peers: self.peers(measurement, all), baseline: self.baseline(measurement) };
-        let mut judgement = limit.judgement(measurement.clone(), &references);
+        let mut judgement = judge(limit, measurement, &references);
         if judgement.outcome == Judged::Fail {
             judgement.waiver = self.waiver(measurement);
         }

@@ -59,13 +59,12 @@ impl Term {
     /// The term as a number in `unit`.
     fn resolve(&self, unit: Unit, references: &References<'_>) -> Result<f64, Unjudged> {
         let wrong_unit = || Unjudged::NoReference(format!("{self} in {unit}"));
-        match self {
-            Self::Absolute(quantity) => quantity.value_in(unit).ok_or_else(wrong_unit),
-            Self::Share { percent, of } => Ok(references.get(of, unit)? * percent / 100.0),
-            Self::Offset { of, plus } => {
-                Ok(references.get(of, unit)? + difference(*plus, unit).ok_or_else(wrong_unit)?)
-            }
-        }
+        let value = match self {
+            Self::Absolute(quantity) => quantity.value_in(unit).ok_or_else(wrong_unit)?,
+            Self::Share { percent, of } => references.get(of, unit)? * percent / 100.0,
+            Self::Offset { of, plus } => references.get(of, unit)? + difference(*plus, unit).ok_or_else(wrong_unit)?,
+        };
+        if value.is_finite() { Ok(value) } else { Err(Unjudged::NoReference(format!("a finite value for {self}"))) }
     }
 }
 
@@ -96,36 +95,15 @@ impl Bound {
         Ok(Range { low, high })
     }
 
-    /// Whether `value` in `unit` is inside.
-    pub fn holds(&self, value: &Scalar, unit: Unit, references: &References<'_>) -> Result<bool, Unjudged> {
-        match (self, value) {
-            (Self::OneOf(words), Scalar::Number(number)) => {
-                finite(*number)?;
-                Ok(words.iter().any(|word| matches!(word, Scalar::Number(other) if equal(*number, *other))))
-            }
-            (Self::OneOf(words), value) => Ok(words.contains(value)),
-            (Self::Matches(pattern), Scalar::Text(text)) => match regex::Regex::new(&pattern.0) {
-                Ok(regex) => Ok(regex.is_match(text)),
-                Err(_) => Err(Unjudged::NoReference(format!("the pattern {}", pattern.0))),
-            },
-            (_, Scalar::Number(number)) => self.holds_number(finite(*number)?, unit, references),
-            // The check gave another kind of value than it declares.
-            _ => Err(Unjudged::NotMeasured),
-        }
-    }
-
-    fn holds_number(&self, value: f64, unit: Unit, references: &References<'_>) -> Result<bool, Unjudged> {
+    fn holds(&self, value: f64, unit: Unit, references: &References<'_>) -> Result<(bool, Range), Unjudged> {
         if let Self::NotEqual(term) = self {
-            return Ok(!equal(value, term.resolve(unit, references)?));
+            return Ok((!equal(value, term.resolve(unit, references)?), Range::default()));
         }
         let range = self.range(unit, references)?;
         let strict = matches!(self, Self::MoreThan(_) | Self::LessThan(_));
         let above = range.low.is_none_or(|low| if equal(value, low) { !strict } else { value > low });
         let below = range.high.is_none_or(|high| if equal(value, high) { !strict } else { value < high });
-        match self {
-            Self::Matches(_) => Err(Unjudged::NotMeasured),
-            _ => Ok(above && below),
-        }
+        Ok((above && below, range))
     }
 }
 
@@ -133,41 +111,77 @@ fn finite(value: f64) -> Result<f64, Unjudged> {
     if value.is_finite() { Ok(value) } else { Err(Unjudged::NotMeasured) }
 }
 
-impl Limit {
-    /// The outcome for one measurement, and the ends that were in force.
-    pub fn judge(&self, measurement: &Measurement, references: &References<'_>) -> (Judged, Range) {
-        let unit = measurement.unit;
-        let range = self.bound.range(unit, references).unwrap_or_default();
-        let value = match &measurement.value {
-            Measured::Value(value) => value,
-            Measured::Unsupported => return (Judged::Unjudged(Unjudged::Unsupported), range),
-            Measured::Missing(_) => return (Judged::Unjudged(Unjudged::NotMeasured), range),
-        };
-        let outcome = match self.bound.holds(value, unit, references) {
-            Err(why) => Judged::Unjudged(why),
-            Ok(false) => Judged::Fail,
-            Ok(true) => match self.marginal.as_ref().map(|bound| bound.holds(value, unit, references)) {
-                None | Some(Ok(true)) => Judged::Pass,
-                Some(Ok(false)) => Judged::Marginal,
-                Some(Err(why)) => Judged::Unjudged(why),
-            },
-        };
-        (outcome, range)
-    }
-
-    /// [`Self::judge`], put down with all that is needed to check it by hand later. Waivers are applied by the caller.
-    pub fn judgement(&self, measurement: Measurement, references: &References<'_>) -> Judgement {
-        let (outcome, range) = self.judge(&measurement, references);
-        Judgement {
-            measurement,
-            limit: Some(self.text.clone()),
-            range,
-            outcome,
-            code: self.code.clone(),
-            decisive: self.decisive,
-            source: self.source.clone(),
-            waiver: None,
+/// Whether `value` is inside `bound`, with the absolute ends that were in force. Guards ask this of single readings.
+pub fn within(
+    bound: &Bound,
+    value: &Scalar,
+    unit: Unit,
+    references: &References<'_>,
+) -> Result<(bool, Range), Unjudged> {
+    match (bound, value) {
+        (Bound::OneOf(words), value) => {
+            if let Scalar::Number(number) = value {
+                finite(*number)?;
+            }
+            // A value of another kind than the check declares is our defect, not the unit's.
+            if words.iter().all(|word| std::mem::discriminant(word) != std::mem::discriminant(value)) {
+                return Err(Unjudged::NotMeasured);
+            }
+            Ok((words.iter().any(|word| same(word, value)), Range::default()))
         }
+        (Bound::Matches(pattern), Scalar::Text(text)) => match regex::Regex::new(&pattern.0) {
+            Ok(regex) => Ok((regex.is_match(text), Range::default())),
+            // Patterns were compiled when the profile was read; one that does not compile any more judges nothing.
+            Err(_) => Err(Unjudged::NoReference(format!("pattern {}", pattern.0))),
+        },
+        (Bound::Matches(_), _) => Err(Unjudged::NotMeasured),
+        (_, Scalar::Number(number)) => bound.holds(finite(*number)?, unit, references),
+        _ => Err(Unjudged::NotMeasured),
+    }
+}
+
+fn same(word: &Scalar, value: &Scalar) -> bool {
+    match (word, value) {
+        (Scalar::Number(one), Scalar::Number(two)) => equal(*one, *two),
+        (one, two) => one == two,
+    }
+}
+
+/// Judges `measurement` by `limit`, with all that is needed to check it by hand later. Waivers are for the caller.
+pub fn judge(limit: &Limit, measurement: &Measurement, references: &References<'_>) -> Judgement {
+    let unit = measurement.unit;
+    let (outcome, range) = match &measurement.value {
+        Measured::Value(value) => match within(&limit.bound, value, unit, references) {
+            Err(why) => (Judged::Unjudged(why), Range::default()),
+            Ok((false, range)) => (Judged::Fail, range),
+            Ok((true, range)) => {
+                let tighter = limit.marginal.as_ref().map(|bound| within(bound, value, unit, references));
+                let outcome = match tighter {
+                    None | Some(Ok((true, _))) => Judged::Pass,
+                    Some(Ok((false, _))) => Judged::Marginal,
+                    Some(Err(why)) => Judged::Unjudged(why),
+                };
+                (outcome, range)
+            }
+        },
+        // The ends are still worth showing beside what is missing.
+        Measured::Unsupported | Measured::Missing(_) => {
+            let why = match measurement.value {
+                Measured::Unsupported => Unjudged::Unsupported,
+                _ => Unjudged::NotMeasured,
+            };
+            (Judged::Unjudged(why), limit.bound.range(unit, references).unwrap_or_default())
+        }
+    };
+    Judgement {
+        measurement: measurement.clone(),
+        limit: Some(limit.text.clone()),
+        range,
+        outcome,
+        code: limit.code.clone(),
+        decisive: limit.decisive,
+        source: limit.source.clone(),
+        waiver: None,
     }
 }
 
@@ -188,7 +202,7 @@ mod tests {
     }
 
     fn outcome(limit: &Limit, value: f64, unit: Unit, references: &References<'_>) -> Judged {
-        limit.judge(&Measurement::number("m", Component::gpu(0), unit, value, 1), references).0
+        judge(limit, &Measurement::number("m", Component::gpu(0), unit, value, 1), references).outcome
     }
 
     #[test]
@@ -240,7 +254,7 @@ mod tests {
     #[test]
     fn what_was_not_measured_is_not_judged() {
         let limit = limit("<= 87 °C", Some("<= 80 °C"), Unit::Celsius);
-        let judge = |measurement: &Measurement| limit.judge(measurement, &References::NONE).0;
+        let judge = |measurement: &Measurement| judge(&limit, measurement, &References::NONE).outcome;
         let gpu = Component::gpu(0);
         let not_measured = Judged::Unjudged(Unjudged::NotMeasured);
         assert_eq!(judge(&Measurement::missing("m", gpu, Unit::Celsius, "lost")), not_measured);
@@ -261,8 +275,9 @@ mod tests {
 
     #[test]
     fn words_and_patterns_match_whole_values() {
-        let text =
-            |bound: &Bound, value: &str| bound.holds(&Scalar::Text(value.to_owned()), Unit::One, &References::NONE);
+        let text = |bound: &Bound, value: &str| {
+            within(bound, &Scalar::Text(value.to_owned()), Unit::One, &References::NONE).map(|held| held.0)
+        };
         let target = Target { name: "m", wanted: Wanted::Text, facts: &[], relative: true };
         let pattern = Bound::parse(r"~ ^96\.00\.", &target).unwrap();
         assert_eq!(text(&pattern, "96.00.74"), Ok(true));
@@ -270,8 +285,8 @@ mod tests {
         let words = Bound::parse("in [enabled, on]", &target).unwrap();
         assert_eq!(text(&words, "enabled"), Ok(true));
         assert_eq!(text(&words, "enable"), Ok(false));
-        assert_eq!(words.holds(&Scalar::Flag(true), Unit::One, &References::NONE), Ok(false));
-        assert_eq!(pattern.holds(&Scalar::Number(1.0), Unit::One, &References::NONE), Err(Unjudged::NotMeasured));
+        assert_eq!(within(&words, &Scalar::Flag(true), Unit::One, &References::NONE), Err(Unjudged::NotMeasured));
+        assert_eq!(within(&pattern, &Scalar::Number(1.0), Unit::One, &References::NONE), Err(Unjudged::NotMeasured));
     }
 
     /// Better outcomes are larger; what cannot be judged counts as the worst.

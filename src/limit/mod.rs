@@ -11,7 +11,7 @@ mod show;
 mod term;
 
 pub use bound::{Bound, Limit, Pattern, Reference, Term};
-pub use judge::References;
+pub use judge::{References, judge, within};
 pub use judgement::{Judged, Judgement, Range, Unjudged};
 pub use measurement::{Measured, Measurement, Scalar};
 pub use parse::{ParseLimitError, Target, Wanted};
