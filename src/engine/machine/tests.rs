@@ -6,9 +6,7 @@ use super::{Equipment, Machine};
 use crate::check::{Check, CheckRun, Done, Seen, StepContext, Wants};
 use crate::engine::drive::{Operator, run_in_virtual_time};
 use crate::engine::{Inbox, OperatorReply, Signal, Station, Witness};
-use crate::event::{
-    Envelope, NodeSource, Operation, Outcome, RunEvent, RunKind, RunRecord, RunStart, ToolVersion, VerdictWord,
-};
+use crate::event::{Envelope, NodeSource, Operation, RunEvent, RunKind, RunRecord, RunStart, ToolVersion, VerdictWord};
 use crate::limit::{Bound, Limit, Measurement, Term};
 use crate::model::*;
 use crate::profile::*;
@@ -72,11 +70,12 @@ impl CheckRun for Run {
                 wants.start_load(LoadKind::Burn(BurnKernel::Bf16), context.gpus(), None);
                 wants.wake_at(now + Span::from_secs(60));
             }
-            ("toy.burn", Seen::Woken) | ("toy.watch", Seen::OthersEnded) => wants.end(Done::Measured(values())),
             ("toy.shaky", Seen::Began) if context.began < Moment::from_secs(10) => {
                 wants.end(Done::Failed { kind: "tool", why: "not this time".to_owned(), measured: Vec::new() });
             }
-            ("toy.shaky", Seen::Began) => wants.end(Done::Measured(values())),
+            ("toy.burn", Seen::Woken) | ("toy.watch", Seen::OthersEnded) | ("toy.shaky", Seen::Began) => {
+                wants.end(Done::Measured(values()));
+            }
             _ => {}
         }
     }
