@@ -98,6 +98,8 @@ pub enum LoadSaid {
     Covered { gpu: GpuIndex, percent: f64 },
     /// One bandwidth measured.
     Moved(Transfer),
+    /// Something worth knowing that is no measurement: a fallback taken, memory somebody else holds, a latency.
+    Noted { gpu: Option<GpuIndex>, what: String },
     /// The load is over.
     Ended { gpu: Option<GpuIndex>, end: LoadEnd },
 }
