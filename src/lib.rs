@@ -6,6 +6,7 @@ pub mod engine;
 pub mod event;
 pub mod journal;
 pub mod limit;
+pub mod load;
 pub mod model;
 pub mod plan;
 pub mod profile;

@@ -1,0 +1,102 @@
+"""Builds the kernels: CUDA C to PTX by NVRTC, PTX to cubin by ptxas, both from the pinned wheels.
+
+Fails where ptxas warns (a serialised wgmma, C75xx) or a kernel spills registers: such a kernel computes the right thing at
+the wrong heat. Use ci/kernels, which brings the toolchain.
+"""
+
+import ctypes
+import pathlib
+import re
+import subprocess
+import sys
+import sysconfig
+
+PORTABLE = ["march.cu", "burn_portable.cu"]
+# name of the file, architecture of the PTX, of the cubin, sources
+TARGETS = [
+    ("sm_80", "compute_80", "sm_80", PORTABLE),
+    ("sm_90a", "compute_90a", "sm_90a", PORTABLE + ["burn_hopper.cu"]),
+    ("sm_100f", "compute_100f", "sm_100f", PORTABLE + ["burn_blackwell.cu"]),
+    ("sm_120", "compute_120", "sm_120", PORTABLE),
+]
+# The oldest PTX whose language has all that the portable kernels use: drivers since R450 take it.
+FALLBACK_VERSION = "7.0"
+
+packages = pathlib.Path(sysconfig.get_paths()["purelib"]) / "nvidia"
+nvrtc = ctypes.CDLL(str(packages / "cuda_nvrtc/lib/libnvrtc.so.12"))
+ptxas = packages / "cuda_nvcc/bin/ptxas"
+
+
+def compile_to_ptx(folder, sources, architecture):
+    # One translation unit for each target, so that there is one module to load.
+    # Each source has its own constants; the namespace keeps them apart, and `extern "C"` names stay as they are.
+    text = '#include "shared.cuh"\n' + "".join(
+        f'namespace unit{number} {{\n#include "{source}"\n}}\n' for number, source in enumerate(sources)
+    )
+    headers = {path.name: path.read_bytes() for path in sorted(folder.glob("*.cu*"))}
+    program = ctypes.c_void_p()
+    names = (ctypes.c_char_p * len(headers))(*[name.encode() for name in headers])
+    bodies = (ctypes.c_char_p * len(headers))(*headers.values())
+    check(nvrtc.nvrtcCreateProgram(ctypes.byref(program), text.encode(), b"kiln.cu", len(headers), bodies, names))
+    options = [f"--gpu-architecture={architecture}".encode(), b"--std=c++17"]
+    code = nvrtc.nvrtcCompileProgram(program, len(options), (ctypes.c_char_p * len(options))(*options))
+    log = fetch(program, nvrtc.nvrtcGetProgramLogSize, nvrtc.nvrtcGetProgramLog).decode().strip()
+    if code != 0 or "warning" in log:
+        sys.exit(f"{architecture}: {log}")
+    return fetch(program, nvrtc.nvrtcGetPTXSize, nvrtc.nvrtcGetPTX).decode()
+
+
+def fetch(program, size_of, get):
+    size = ctypes.c_size_t()
+    check(size_of(program, ctypes.byref(size)))
+    buffer = ctypes.create_string_buffer(size.value)
+    check(get(program, buffer))
+    return buffer.value
+
+
+def check(code):
+    if code != 0:
+        sys.exit(f"NVRTC failed with code {code}")
+
+
+def assemble(ptx, architecture, target):
+    source = target.with_suffix(".ptx.tmp")
+    source.write_text(ptx)
+    run = subprocess.run(
+        [str(ptxas), "-v", "-warn-spills", f"-arch={architecture}", str(source), "-o", str(target)],
+        capture_output=True,
+        text=True,
+    )
+    source.unlink()
+    said = run.stdout + run.stderr
+    if run.returncode != 0 or "warning" in said.lower() or re.search(r"C75\d\d", said):
+        sys.exit(f"{target.name}: {said}")
+    kernels = re.findall(r"Compiling entry function '(\w+)'.*?\n.*?(\d+) bytes spill stores.*?\n.*?Used (\d+) registers", said, re.S)
+    for name, spilled, registers in kernels:
+        print(f"{target.name}: {name}: {registers} registers, {spilled} bytes spilled", file=sys.stderr)
+        if int(spilled) > 0:
+            sys.exit(f"{target.name}: {name} spills registers")
+    if not kernels:
+        sys.exit(f"{target.name}: ptxas did not say what the kernels use: {said}")
+
+
+def lower_version(ptx):
+    lowered, count = re.subn(r"(?m)^\.version \S+$", f".version {FALLBACK_VERSION}", ptx)
+    if count != 1:
+        sys.exit("the PTX has no version to lower")
+    return lowered
+
+
+def main(folder, built):
+    for name, virtual, real, sources in TARGETS:
+        assemble(compile_to_ptx(folder, sources, virtual), real, built / f"kiln_{name}.cubin")
+    fallback = lower_version(compile_to_ptx(folder, PORTABLE, "compute_80"))
+    (built / "kiln_compute_80.ptx").write_text(fallback)
+    # That every kind of chip takes the fallback is shown by assembling it for each; the results are not kept.
+    for real in ["sm_80", "sm_86", "sm_89", "sm_90", "sm_100", "sm_103", "sm_120"]:
+        probe = built / f"probe_{real}.cubin"
+        assemble(fallback, real, probe)
+        probe.unlink()
+
+
+main(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]))

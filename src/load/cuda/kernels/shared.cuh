@@ -1,0 +1,181 @@
+// What all kernels share: the pattern and operand functions, the log of wrong results, the faults committed on purpose.
+//
+// The Rust functions of the same names in `reference/` are the specification; both must give the same bits.
+#pragma once
+
+typedef unsigned char u8;
+typedef unsigned short u16;
+typedef unsigned int u32;
+typedef unsigned long long u64;
+
+struct alignas(16) Pair { u64 x, y; };
+
+// Bound of a burn of 256 threads. It leaves a quarter of the registers to a block of the memory stream that runs beside it.
+#define BESIDE_A_STREAM __maxnreg__(184)
+
+// ---- the log of wrong results -------------------------------------------------------------------------------------
+
+constexpr u32 LOG_RECORDS = 64;
+
+struct Record {
+  u64 iteration;
+  u64 word;
+  u64 expected;
+  u64 found;
+  u64 reread;
+  u32 sm;
+  u32 unit;
+};
+
+struct Log {
+  u64 verified;
+  u64 mismatches;
+  u64 recorded; // records asked for; those beyond the last are dropped
+  Record records[LOG_RECORDS];
+};
+
+__device__ __forceinline__ u32 sm_id() {
+  u32 id;
+  asm volatile("mov.u32 %0, %%smid;" : "=r"(id));
+  return id;
+}
+
+__device__ __forceinline__ void log_record(Log *log, u64 iteration, u32 unit, u64 word, u64 expected, u64 found, u64 reread) {
+  u64 at = atomicAdd(&log->recorded, 1ull);
+  if (at < LOG_RECORDS) {
+    Record *record = &log->records[at];
+    record->iteration = iteration;
+    record->word = word;
+    record->expected = expected;
+    record->found = found;
+    record->reread = reread;
+    record->sm = sm_id();
+    record->unit = unit;
+  }
+}
+
+__device__ __forceinline__ void log_wrong(Log *log, u64 iteration, u32 unit, u64 word, u64 expected, u64 found, u64 reread) {
+  atomicAdd(&log->mismatches, 1ull);
+  log_record(log, iteration, unit, word, expected, found, reread);
+}
+
+// ---- hashing --------------------------------------------------------------------------------------------------------
+
+// The finaliser of splitmix64 (Steele, Lea, Flood 2014).
+__device__ __forceinline__ u64 mix(u64 x) {
+  x += 0x9E3779B97F4A7C15ull;
+  x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9ull;
+  x = (x ^ (x >> 27)) * 0x94D049BB133111EBull;
+  return x ^ (x >> 31);
+}
+
+// ---- operands -------------------------------------------------------------------------------------------------------
+
+enum : u32 { OPERANDS_EXACT = 0, OPERANDS_RANDOM = 1 };
+
+// Bits that decide the element [row][column] of a matrix: 0 is A, 1.. are the tiles of B.
+__device__ __forceinline__ u64 element_bits(u64 seed, u32 matrix, u32 row, u32 column) {
+  return mix(seed ^ ((u64)matrix << 48) ^ ((u64)row << 24) ^ (u64)column);
+}
+
+// Zero-mean integers whose sums stay exact: -limit..limit.
+__device__ __forceinline__ int element_int(u64 bits, u32 limit) {
+  return (int)((bits >> 32) % (2 * limit + 1)) - (int)limit;
+}
+
+// Random sign and mantissa, exponent -2..1: zero mean, all low bits toggle.
+__device__ __forceinline__ float element_float(u64 bits) {
+  u32 word = ((u32)bits & 0x807FFFFFu) | ((125u + ((u32)(bits >> 32) & 3u)) << 23);
+  return __uint_as_float(word);
+}
+
+__device__ __forceinline__ u16 bf16_of(float value) {
+  // Truncation: exact for the small integers, and one defined result for the random values.
+  return (u16)(__float_as_uint(value) >> 16);
+}
+
+__device__ __forceinline__ u16 element_bf16(u64 seed, u32 operands, u32 limit, u32 matrix, u32 row, u32 column) {
+  u64 bits = element_bits(seed, matrix, row, column);
+  return bf16_of(operands == OPERANDS_EXACT ? (float)element_int(bits, limit) : element_float(bits));
+}
+
+// e4m3: sign, four bits of exponent with bias 7, three of mantissa. The integers -2..2 are 0, 1.0, 2.0 with a sign.
+__device__ __forceinline__ u8 element_e4m3(u64 seed, u32 operands, u32 limit, u32 matrix, u32 row, u32 column) {
+  u64 bits = element_bits(seed, matrix, row, column);
+  if (operands == OPERANDS_EXACT) {
+    int value = element_int(bits, limit);
+    u32 size = value < 0 ? -value : value;
+    u32 code = size == 0 ? 0u : size == 1 ? 0x38u : 0x40u;
+    return (u8)(code | (value < 0 ? 0x80u : 0u));
+  }
+  return (u8)(((u32)bits & 0x87u) | ((5u + ((u32)(bits >> 32) & 3u)) << 3));
+}
+
+// ---- burn -----------------------------------------------------------------------------------------------------------
+
+enum : u32 { BURN_COMPARE = 0, BURN_RECORD = 1 };
+
+struct BurnArgs {
+  u64 log;           // Log *
+  u64 golden;        // results row by row, as the bits of the accumulators, each in 32 (fp64: 64) bits
+  u64 dump;          // one matrix like golden for each unit
+  u64 sums;          // BURN_RECORD: one checksum for each unit
+  u64 sms;           // BURN_RECORD: the multiprocessor of each unit, u32
+  u64 seed;
+  u64 first_window;  // number of the first window of this launch
+  u64 inject_window; // the window in which one bit is flipped; all ones for none
+  u32 windows;       // accumulators are started anew this often
+  u32 steps;         // products of A with a tile of B in a window
+  u32 tiles;         // tiles of B in rotation
+  u32 operands;
+  u32 limit;         // largest integer of the exact operands
+  u32 mode;
+  u32 inject_unit;
+  u32 inject_word;
+  u32 inject_bit;
+  u32 slow;          // nanoseconds lost in each window
+};
+
+__device__ __forceinline__ void lose_time(u32 nanos) {
+  while (nanos > 0) {
+    u32 part = nanos > 100000 ? 100000 : nanos;
+    __nanosleep(part);
+    nanos -= part;
+  }
+}
+
+// At the end of a window every thread puts its accumulators into the unit's matrix in memory, and the unit looks at them
+// there: a loop over words in memory costs no registers, which the products need.
+template <typename Bits>
+__device__ __forceinline__ void put(const BurnArgs &args, u32 unit, u32 cells, u32 at, Bits bits) {
+  ((Bits *)args.dump)[(u64)unit * cells + at] = bits;
+}
+
+// Compares what was put with what it must be, as bits, or sums it up. Every wrong word is counted; of one thread's wrong
+// words of a window the first is recorded. To be called by all `threads` of the unit after a barrier.
+template <typename Bits>
+__device__ __noinline__ void settle(const BurnArgs &args, u64 window, u32 unit, u32 cells, u32 thread, u32 threads) {
+  Log *log = (Log *)args.log;
+  Bits *dump = (Bits *)args.dump + (u64)unit * cells;
+  const Bits *golden = (const Bits *)args.golden;
+  const bool inject = window == args.inject_window && unit == args.inject_unit;
+  u64 sum = 0;
+  u32 wrong = 0;
+  for (u32 at = thread; at < cells; at += threads) {
+    Bits found = dump[at];
+    if (inject && at == args.inject_word) found ^= (Bits)1 << args.inject_bit;
+    if (args.mode == BURN_RECORD) {
+      sum += mix((u64)found ^ ((u64)at << 40));
+    } else if (found != golden[at]) {
+      if (wrong == 0) log_record(log, window, unit, at, golden[at], found, dump[at]);
+      wrong++;
+    }
+  }
+  if (wrong > 0) atomicAdd(&log->mismatches, (u64)wrong);
+  if (args.mode == BURN_RECORD) atomicAdd(&((u64 *)args.sums)[unit], sum);
+  if (thread == 0) {
+    if (args.mode == BURN_RECORD) ((u32 *)args.sms)[unit] = sm_id();
+    atomicAdd(&log->verified, (u64)cells);
+  }
+  if (args.slow) lose_time(args.slow);
+}

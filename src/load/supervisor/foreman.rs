@@ -1,0 +1,133 @@
+//! The supervisor: starts a crew for each order and asks all crews what there is to report. It has the meaning of the
+//! load half of the engine's station.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::crew::Crew;
+use super::hand::Hand;
+use super::process::{ChildProcess, Wake};
+use super::spawner::{Spawner, WorkerCommand};
+use crate::engine::Inbox;
+use crate::load::worker::{Device, Injection, ToWorker, WorkOrder};
+use crate::model::{GpuIndex, LoadEnd, LoadId, LoadKind, LoadOrder, LoadReport, LoadSaid, Moment, StopHow};
+
+/// Starts, leads and ends the workers of all loads.
+pub struct Supervisor {
+    spawner: Spawner,
+    /// PCI addresses of the GPUs, as far as they are known.
+    devices: BTreeMap<GpuIndex, String>,
+    injection: Option<Injection>,
+    crews: Vec<Crew>,
+    /// Reports made outside of a look at the crews.
+    reports: Vec<LoadReport>,
+    wake: Wake,
+}
+
+impl std::fmt::Debug for Supervisor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Supervisor").field("crews", &self.crews).finish_non_exhaustive()
+    }
+}
+
+impl Supervisor {
+    pub fn new(command: WorkerCommand) -> Self {
+        Self {
+            spawner: Spawner::new(command),
+            devices: BTreeMap::new(),
+            injection: None,
+            crews: Vec::new(),
+            reports: Vec::new(),
+            wake: Arc::new(Mutex::new(None)),
+        }
+    }
+
+    /// Tells where the GPUs are, so that a worker cannot take one for another.
+    pub fn know_devices(&mut self, devices: BTreeMap<GpuIndex, String>) {
+        self.devices = devices;
+    }
+
+    /// Has every worker commit a fault, to show that it is found.
+    pub const fn inject(&mut self, injection: Injection) {
+        self.injection = Some(injection);
+    }
+
+    /// Starts the workers of an order. What comes of them is collected.
+    pub fn start_load(&mut self, now: Moment, order: &LoadOrder) {
+        let mut hands = Vec::new();
+        for gpus in shares(order) {
+            match self.hire(now, order, gpus.clone()) {
+                Ok(hand) => hands.push(hand),
+                Err(error) => {
+                    let end = LoadEnd::Failed(format!("the worker could not be started: {error}"));
+                    let ended = |gpu| LoadReport {
+                        load: order.id,
+                        at: now,
+                        said: LoadSaid::Ended { gpu: Some(gpu), end: end.clone() },
+                    };
+                    self.reports.extend(gpus.into_iter().map(ended));
+                }
+            }
+        }
+        if hands.is_empty() {
+            let end = LoadEnd::Failed("none of its workers could be started".to_owned());
+            self.reports.push(LoadReport { load: order.id, at: now, said: LoadSaid::Ended { gpu: None, end } });
+        } else {
+            self.crews.push(Crew::new(order.id, hands));
+        }
+    }
+
+    fn hire(&self, now: Moment, order: &LoadOrder, gpus: BTreeSet<GpuIndex>) -> std::io::Result<Hand> {
+        let device = |gpu: &GpuIndex| Device { gpu: *gpu, pci: self.devices.get(gpu).cloned() };
+        let work = WorkOrder {
+            devices: gpus.iter().map(device).collect(),
+            order: LoadOrder { gpus: gpus.clone(), ..order.clone() },
+            injection: self.injection,
+        };
+        let process = ChildProcess::new(self.spawner.spawn()?, &self.wake);
+        Ok(Hand::new(now, gpus, Box::new(process), &ToWorker::Order(Box::new(work))))
+    }
+
+    /// Stops a load: asked first and forced if that does not help, or killed at once.
+    pub fn stop_load(&mut self, now: Moment, load: LoadId, how: StopHow) {
+        self.crews.iter_mut().filter(|crew| crew.id() == load).for_each(|crew| crew.stop(now, how));
+    }
+
+    /// Moves everything workers have said by now into the inbox, renews leases and presses those that overstay. It must
+    /// be called by [`Supervisor::next_arrival`]: leases are renewed here and nowhere else, so that a run that hangs
+    /// does not go on heating its GPUs.
+    pub fn collect(&mut self, now: Moment, inbox: &mut Inbox) {
+        inbox.loads.append(&mut self.reports);
+        for crew in &mut self.crews {
+            crew.turn(now, &mut inbox.loads);
+        }
+        self.crews.retain(|crew| !crew.is_over());
+    }
+
+    pub fn next_arrival(&self) -> Option<Moment> {
+        self.crews.iter().filter_map(Crew::due).min()
+    }
+
+    /// Has `wake` called, from another thread, whenever a worker says something.
+    pub fn on_arrival(&mut self, wake: Box<dyn Fn() + Send + Sync>) {
+        *self.wake.lock().unwrap_or_else(PoisonError::into_inner) = Some(wake);
+    }
+}
+
+impl Drop for Supervisor {
+    fn drop(&mut self) {
+        // Not waited for: one that the driver holds would hold this program too.
+        self.crews.iter_mut().for_each(|crew| crew.stop(Moment::ZERO, StopHow::Kill));
+    }
+}
+
+/// Which GPUs go to one worker. Copies are between GPUs, or are measured one after another, so one worker has them all;
+/// everything else is one worker for each GPU, so that one that hangs takes no other with it.
+fn shares(order: &LoadOrder) -> Vec<BTreeSet<GpuIndex>> {
+    match order.kind {
+        LoadKind::HostCopy(_) | LoadKind::PairCopy | LoadKind::AllToAll => vec![order.gpus.clone()],
+        LoadKind::Burn(_) | LoadKind::Pulse { .. } | LoadKind::March { .. } => {
+            order.gpus.iter().map(|gpu| [*gpu].into()).collect()
+        }
+    }
+}

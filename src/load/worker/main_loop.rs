@@ -1,0 +1,167 @@
+//! The worker's main loop: takes one order from the pipe, lets the engine do it under the lease, tells how it ended.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::mpsc;
+
+use super::engine::Engine;
+use super::floor::{Cause, Floor, LEASE, LEAVE};
+use super::protocol::{FromWorker, ToWorker, WorkOrder, decode};
+use crate::model::{LoadEnd, LoadSaid};
+
+/// Runs a worker to the end of its one order. `stdout` carries the protocol and nothing else.
+///
+/// The worker dies with whoever started it: by the kernel's signal, and by the closed pipe where that is lost.
+pub fn main(stdin: impl Read + Send + 'static, stdout: impl Write + Send + 'static, engine: &mut dyn Engine) {
+    die_with_parent();
+    serve(stdin, stdout, engine);
+}
+
+fn serve(stdin: impl Read + Send + 'static, stdout: impl Write + Send + 'static, engine: &mut dyn Engine) {
+    let floor = Arc::new(Floor::new(Box::new(stdout)));
+    let (orders, order) = mpsc::channel();
+    let heard = Arc::clone(&floor);
+    // Ends with the pipe, or with the process.
+    std::thread::spawn(move || listen(stdin, &heard, &orders));
+    let watched = Arc::clone(&floor);
+    let watch = std::thread::spawn(move || {
+        if !watched.watch(LEASE, LEAVE) {
+            end_by_force();
+        }
+    });
+    floor.send(&FromWorker::Hello { pid: std::process::id() });
+    let end = match order.recv() {
+        Ok(order) => work(engine, &order, &floor),
+        Err(mpsc::RecvError) => LoadEnd::Stopped,
+    };
+    floor.say(LoadSaid::Ended { gpu: None, end });
+    floor.over();
+    // It has nothing left to wait for.
+    let _ = watch.join();
+}
+
+fn work(engine: &mut dyn Engine, order: &WorkOrder, floor: &Floor) -> LoadEnd {
+    let end = catch_unwind(AssertUnwindSafe(|| engine.work(order, floor)));
+    match (end, floor.cause()) {
+        (Err(panic), _) => LoadEnd::Failed(format!("the worker broke: {}", panic_text(&*panic))),
+        (Ok(LoadEnd::Stopped), Some(Cause::LeaseLost)) => {
+            LoadEnd::Failed(format!("stopped: its lease was not renewed for {} s", LEASE.as_secs()))
+        }
+        (Ok(end), _) => end,
+    }
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no reason given")
+}
+
+fn listen(stdin: impl Read, floor: &Floor, orders: &mpsc::Sender<Box<WorkOrder>>) {
+    for line in BufReader::new(stdin).lines() {
+        let Ok(line) = line else { break };
+        match decode(&line) {
+            Ok(ToWorker::Order(order)) => {
+                floor.renew();
+                // One order a worker: a second has nobody to take it.
+                let _ = orders.send(order);
+            }
+            Ok(ToWorker::Lease(_)) => floor.renew(),
+            Ok(ToWorker::Begin { at }) => floor.begin(at),
+            Ok(ToWorker::Stop) => floor.stop(Cause::Told),
+            // Whoever speaks like that cannot be relied on to say stop.
+            Err(_) => break,
+        }
+    }
+    floor.stop(Cause::Abandoned);
+}
+
+fn die_with_parent() {
+    // Where the kernel refuses, the closed pipe and the lease still end the load.
+    let _ = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL));
+}
+
+fn end_by_force() {
+    // The engine sits in a driver call that does not return, so nothing of the process can be left in order. Its death
+    // makes the driver take the work off the GPU.
+    let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::protocol::{Device, encode};
+    use super::*;
+    use crate::model::{GpuIndex, LoadId, LoadKind, LoadOrder};
+    use std::sync::Mutex;
+
+    #[derive(Clone, Default)]
+    struct Paper(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Paper {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    struct Toy(fn(&Floor) -> LoadEnd);
+
+    impl Engine for Toy {
+        fn work(&mut self, _: &WorkOrder, floor: &Floor) -> LoadEnd {
+            (self.0)(floor)
+        }
+    }
+
+    fn order() -> ToWorker {
+        let order =
+            LoadOrder { id: LoadId(1), kind: LoadKind::AllToAll, gpus: [GpuIndex(0)].into(), seed: 1, span: None };
+        let devices = vec![Device { gpu: GpuIndex(0), pci: None }];
+        ToWorker::Order(Box::new(WorkOrder { order, devices, injection: None }))
+    }
+
+    fn run(input: &[ToWorker], engine: fn(&Floor) -> LoadEnd) -> Vec<FromWorker> {
+        let text: String = input.iter().map(encode).collect();
+        let paper = Paper::default();
+        serve(std::io::Cursor::new(text), paper.clone(), &mut Toy(engine));
+        let bytes = paper.0.lock().unwrap().clone();
+        String::from_utf8(bytes).unwrap().lines().map(|line| decode(line).unwrap()).collect()
+    }
+
+    fn ended(said: &[FromWorker]) -> LoadEnd {
+        match said.last() {
+            Some(FromWorker::Said(LoadSaid::Ended { gpu: None, end })) => end.clone(),
+            other => panic!("no end: {other:?}"),
+        }
+    }
+
+    fn until_stopped(floor: &Floor) -> LoadEnd {
+        while floor.wait_until(u64::MAX) {}
+        LoadEnd::Stopped
+    }
+
+    #[test]
+    fn a_closed_pipe_stops_the_work() {
+        let said = run(&[order()], until_stopped);
+        assert_eq!(said.first(), Some(&FromWorker::Hello { pid: std::process::id() }));
+        assert_eq!(ended(&said), LoadEnd::Stopped);
+    }
+
+    #[test]
+    fn a_worker_without_an_order_leaves() {
+        assert_eq!(ended(&run(&[], |_| LoadEnd::Finished)), LoadEnd::Stopped);
+    }
+
+    #[test]
+    fn a_panic_of_the_engine_is_told_as_a_failure() {
+        let end = ended(&run(&[order()], |_| panic!("no such luck")));
+        assert_eq!(end, LoadEnd::Failed("the worker broke: no such luck".to_owned()));
+    }
+
+    #[test]
+    fn work_that_ends_by_itself_is_told_as_it_ended() {
+        assert_eq!(ended(&run(&[order()], |_| LoadEnd::Finished)), LoadEnd::Finished);
+    }
+}
