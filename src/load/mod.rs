@@ -4,5 +4,6 @@
 //! child; `cuda` is the work itself, through the driver alone; `tool` reads what other programs print. How the engine
 //! uses loads is left to the engine.
 
+pub mod cuda;
 pub mod supervisor;
 pub mod worker;

@@ -126,6 +126,12 @@ impl Floor {
         }
     }
 
+    /// Waits a little, for whoever looks again and again for something to be done.
+    pub fn pause(&self, span: Duration) {
+        let state = lock(&self.state);
+        let _ = self.changed.wait_timeout(state, span).unwrap_or_else(PoisonError::into_inner);
+    }
+
     pub(super) fn send(&self, message: &FromWorker) {
         let mut out = lock(&self.out);
         let sent = out.pipe.write_all(encode(message).as_bytes()).and_then(|()| out.pipe.flush());

@@ -1,0 +1,141 @@
+//! Burn and pulse: launches of a fifth of a second back to back, or one in each period of a wave that all GPUs share.
+
+use std::sync::Arc;
+
+use super::burner::{Burner, Operands};
+use super::pace::Pace;
+use super::shift::{Broken, Shift};
+use super::tide::Tide;
+use crate::load::cuda::driver::Gpu;
+use crate::load::worker::monotonic_nanos;
+use crate::model::{BurnKernel, LoadSaid};
+
+/// Long enough that the gap between two launches does not count, short enough to stop at once.
+const LAUNCH_SECONDS: f64 = 0.2;
+/// Exact launches are shorter: their operands have fewer bits and draw less power.
+const EXACT_SECONDS: f64 = 0.02;
+/// One launch in so many is exact: together with its length some one percent of the time.
+const EXACT_EVERY: u64 = 8;
+/// Most windows of a launch, whatever they take.
+const WINDOWS_MAX: u32 = 100_000;
+
+/// Windows that fit into a time, from what the last ones took.
+#[derive(Debug)]
+struct Fit {
+    windows: u32,
+}
+
+impl Fit {
+    const fn new() -> Self {
+        Self { windows: 1 }
+    }
+
+    fn learn(&mut self, seconds: f64, wanted: f64) {
+        let one = seconds.max(1e-9) / f64::from(self.windows);
+        // Not more than quadrupled at once: the first launch is the slowest.
+        self.windows = ((wanted / one) as u32).clamp(1, self.windows.saturating_mul(4).min(WINDOWS_MAX));
+    }
+}
+
+/// Heats a GPU until it is told to stop.
+pub(in crate::load::cuda) fn burn(shift: &Shift<'_>, gpu: &Arc<Gpu>, kernel: BurnKernel) -> Result<(), Broken> {
+    let mut burner = Burner::new(shift, gpu, kernel)?;
+    let mut tide = Tide::new(shift, gpu, burner.wrong.address())?;
+    let began = shift.floor.ready().ok_or(Broken::Stopped)?;
+    let until = shift.ends_at(began);
+    let mut pace = Pace::new(gpu.index);
+    let (mut exact, mut random) = (Fit::new(), Fit::new());
+    shift.floor.say(LoadSaid::Running);
+    for launch in 0u64.. {
+        if shift.floor.stopping() || until.is_some_and(|until| until <= monotonic_nanos()) {
+            break;
+        }
+        let (operands, fit, wanted) = if launch % EXACT_EVERY == 0 {
+            (Operands::Exact, &mut exact, EXACT_SECONDS)
+        } else {
+            (Operands::Random, &mut random, LAUNCH_SECONDS)
+        };
+        burner.launch(operands, fit.windows)?;
+        // With a short launch the stream would be all of it.
+        if operands == Operands::Random {
+            tide.run()?;
+        }
+        let seconds = burner.finish(shift, &mut pace)?;
+        let bytes = if operands == Operands::Random { tide.finish(shift, seconds)? } else { 0.0 };
+        pace.add(burner.flop(operands) * f64::from(fit.windows), bytes);
+        fit.learn(seconds, wanted);
+        pace.tell_if_due(shift.floor);
+    }
+    pace.tell(shift.floor);
+    if shift.floor.stopping() { Err(Broken::Stopped) } else { Ok(()) }
+}
+
+/// Heats a GPU in a square wave whose phase all workers of the load share: they began at one moment of one clock.
+pub(in crate::load::cuda) fn pulse(
+    shift: &Shift<'_>,
+    gpu: &Arc<Gpu>,
+    kernel: BurnKernel,
+    hertz: f64,
+    duty: f64,
+) -> Result<(), Broken> {
+    if !(0.05..=200.0).contains(&hertz) || !(0.01..=0.99).contains(&duty) {
+        return Err(Broken::Refused(format!("a pulse of {hertz} Hz with a duty of {duty} cannot be made")));
+    }
+    let mut burner = Burner::new(shift, gpu, kernel)?;
+    let mut pace = Pace::new(gpu.index);
+    let mut fit = Fit::new();
+    let on = duty / hertz;
+    // Learnt before it begins, so that the first pulses have their length.
+    for _ in 0..8 {
+        burner.launch(Operands::Random, fit.windows)?;
+        let seconds = burner.finish(shift, &mut pace)?;
+        fit.learn(seconds, on.min(LAUNCH_SECONDS));
+    }
+    let began = shift.floor.ready().ok_or(Broken::Stopped)?;
+    let until = shift.ends_at(began);
+    pace = Pace::new(gpu.index);
+    shift.floor.say(LoadSaid::Running);
+    for period in 0u64.. {
+        let at = began + (period as f64 / hertz * 1e9) as u64;
+        // A pulse that came too late is left out: one shifted in phase would be worse.
+        if at + (0.25 * on * 1e9) as u64 <= monotonic_nanos() {
+            continue;
+        }
+        if until.is_some_and(|until| until <= at) || !shift.floor.wait_until(at) {
+            break;
+        }
+        let dark = at + (on * 1e9) as u64;
+        loop {
+            burner.launch(Operands::Random, fit.windows)?;
+            let seconds = burner.finish(shift, &mut pace)?;
+            pace.add(burner.flop(Operands::Random) * f64::from(fit.windows), 0.0);
+            fit.learn(seconds, on.min(LAUNCH_SECONDS));
+            let left = dark.saturating_sub(monotonic_nanos()) as f64 / 1e9;
+            // What is left must hold most of another launch.
+            if left < 0.7 * seconds || shift.floor.stopping() {
+                break;
+            }
+        }
+        pace.tell_if_due(shift.floor);
+        shift.floor.beat();
+    }
+    pace.tell(shift.floor);
+    if shift.floor.stopping() { Err(Broken::Stopped) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn launches_grow_to_the_time_they_are_given() {
+        let mut fit = Fit::new();
+        for _ in 0..6 {
+            // A millisecond a window.
+            fit.learn(0.001 * f64::from(fit.windows), LAUNCH_SECONDS);
+        }
+        assert_eq!(fit.windows, 200);
+        fit.learn(1e6, LAUNCH_SECONDS);
+        assert_eq!(fit.windows, 1, "and never below one");
+    }
+}

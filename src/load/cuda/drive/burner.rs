@@ -1,0 +1,236 @@
+//! A burn kernel set up on one GPU: which kernel, its operands, what its results must be, and its launches.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::pace::Pace;
+use super::shift::{Broken, Shift};
+use super::tide::OF_THE_STREAM;
+use super::wrong::Wrong;
+use crate::load::cuda::driver::{Buffer, Event, Gpu, Grid, HostBuffer, Kernel, Stream};
+use crate::load::cuda::layout::{
+    BURN_COMPARE, BURN_RECORD, BURNS, Burn, BurnArgs, HangArgs, NONE_64, Number, OPERANDS_EXACT, OPERANDS_RANDOM,
+};
+use crate::load::cuda::reference::{golden, steps_while_exact};
+use crate::load::worker::Injection;
+use crate::model::{BurnKernel, LoadSaid, Mismatch};
+
+/// Different operands on every step keep wires toggling; four tiles fill most of a multiprocessor's shared memory.
+const TILES: u32 = 4;
+/// Kept free of operands: what a kernel declares itself.
+const SHARED_KEPT: u32 = 2048;
+/// Products before accumulators start anew: a millisecond on the fastest path, and sums stay small enough for their low
+/// bits to toggle.
+const STEPS: u32 = 2048;
+/// Lost in each window by a burn that is slow on purpose.
+const SLOW_NANOS: u32 = 5_000_000;
+
+/// Which operands a launch takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Operands {
+    /// Small integers, whose results are known beforehand on every architecture.
+    Exact,
+    /// Random bits, whose results must be the same on every multiprocessor and in every window.
+    Random,
+}
+
+#[derive(Debug)]
+pub(super) struct Burner {
+    pub(super) stream: Stream,
+    kernel: Burn,
+    function: Kernel<BurnArgs>,
+    grid: Grid,
+    units: u32,
+    exact: Buffer,
+    random: Buffer,
+    dump: Buffer,
+    sums: Buffer,
+    sms: Buffer,
+    staging: HostBuffer,
+    pub(super) wrong: Wrong,
+    began: Event,
+    ended: Event,
+    args: BurnArgs,
+    exact_steps: u32,
+    /// Whether a kernel that never ends is still to be launched.
+    hang: Option<(Kernel<HangArgs>, HostBuffer)>,
+}
+
+fn choose(gpu: &Gpu, kernel: BurnKernel) -> Result<Burn, Broken> {
+    let name = match (kernel, gpu.image) {
+        (BurnKernel::Bf16, "sm_90a") => "burn_bf16_wgmma",
+        (BurnKernel::Bf16, "sm_100f") => "burn_bf16_tcgen05",
+        (BurnKernel::Bf16, _) => "burn_bf16_mma",
+        (BurnKernel::Fp8, "sm_90a") => "burn_fp8_wgmma",
+        (BurnKernel::Fp8, "sm_100f") => "burn_fp8_tcgen05",
+        (BurnKernel::Fp8, "sm_120") => "burn_fp8_mma",
+        (BurnKernel::Fp8, image) => {
+            let why = format!("{} has no FP8 kernel in {image}; burn it with bf16", gpu.name);
+            return Err(Broken::Refused(why));
+        }
+        (BurnKernel::Fp32, _) => "burn_fp32",
+        (BurnKernel::Fp64, _) => "burn_fp64_mma",
+    };
+    let found = BURNS.iter().find(|burn| burn.name == name);
+    found.copied().ok_or_else(|| Broken::Refused(format!("there is no kernel {name}")))
+}
+
+impl Burner {
+    pub(super) fn new(shift: &Shift<'_>, gpu: &Arc<Gpu>, kernel: BurnKernel) -> Result<Self, Broken> {
+        let kernel = choose(gpu, kernel)?;
+        let shape = kernel.shape;
+        let room = gpu.shared_bytes.saturating_sub(shape.a_bytes + SHARED_KEPT);
+        let tiles = (room / shape.b_bytes).min(TILES);
+        if tiles == 0 {
+            return Err(Broken::Refused(format!("{} has too little shared memory for {}", gpu.name, kernel.name)));
+        }
+        let shared_bytes = shape.a_bytes + tiles * shape.b_bytes;
+        let function = Kernel::new(gpu, kernel.name)?;
+        function.allow_shared(shared_bytes)?;
+        let units = gpu.multiprocessors * shape.units;
+        let cell = if kernel.number == Number::F64 { 8 } else { 4 };
+        let cells = shape.cells() as usize * cell;
+        let stream = Stream::new(gpu)?;
+        let wrong = Wrong::new(gpu, &stream)?;
+        // Products of small integers, so that a whole window of sums stays exact.
+        let limit = if kernel.number == Number::E4m3 { 2 } else { 8 };
+        let (inject_window, slow) = match shift.injection {
+            Some(Injection::BitFlip { iteration }) => (iteration, 0),
+            Some(Injection::Slow) => (NONE_64, SLOW_NANOS),
+            Some(Injection::Hang) | None => (NONE_64, 0),
+        };
+        let hang = match shift.injection {
+            Some(Injection::Hang) => Some((Kernel::new(gpu, "hang")?, HostBuffer::new(gpu, 4096)?)),
+            _ => None,
+        };
+        let args = BurnArgs {
+            log: wrong.address(),
+            seed: shift.order.seed,
+            inject_window,
+            tiles,
+            limit,
+            inject_unit: units / 2,
+            inject_word: 12_345 % shape.cells(),
+            inject_bit: 7,
+            slow,
+            ..BurnArgs::default()
+        };
+        let mut burner = Self {
+            kernel,
+            function,
+            grid: Grid { blocks: gpu.multiprocessors, threads: shape.threads, shared_bytes },
+            units,
+            exact: Buffer::new(gpu, cells)?,
+            random: Buffer::new(gpu, cells)?,
+            dump: Buffer::new(gpu, cells * units as usize)?,
+            sums: Buffer::new(gpu, 8 * units as usize)?,
+            sms: Buffer::new(gpu, 4 * units as usize)?,
+            staging: HostBuffer::new(gpu, cells.max(8 * units as usize))?,
+            wrong,
+            began: Event::new(gpu)?,
+            ended: Event::new(gpu)?,
+            args,
+            exact_steps: steps_while_exact(kernel.number, shape, limit).min(STEPS),
+            stream,
+            hang,
+        };
+        (burner.args.dump, burner.args.sums, burner.args.sms) =
+            (burner.dump.address(), burner.sums.address(), burner.sms.address());
+        burner.put_exact(shift)?;
+        burner.take_random(shift)?;
+        Ok(burner)
+    }
+
+    fn steps(&self, operands: Operands) -> u32 {
+        if operands == Operands::Exact { self.exact_steps } else { STEPS }
+    }
+
+    /// Floating point operations of one window.
+    pub(super) fn flop(&self, operands: Operands) -> f64 {
+        self.kernel.shape.flop() as f64 * f64::from(self.units) * f64::from(self.steps(operands))
+    }
+
+    fn args_for(&self, operands: Operands, windows: u32) -> BurnArgs {
+        let (golden, code) = match operands {
+            Operands::Exact => (&self.exact, OPERANDS_EXACT),
+            Operands::Random => (&self.random, OPERANDS_RANDOM),
+        };
+        let steps = self.steps(operands);
+        BurnArgs { golden: golden.address(), operands: code, windows, steps, mode: BURN_COMPARE, ..self.args }
+    }
+
+    /// Computes here what the exact operands give, and puts it where the GPU compares with it.
+    fn put_exact(&mut self, shift: &Shift<'_>) -> Result<(), Broken> {
+        let results = golden(&self.args_for(Operands::Exact, 1), self.kernel.number, self.kernel.shape);
+        let words = self.staging.words();
+        if self.kernel.number == Number::F64 {
+            words[..results.len()].copy_from_slice(&results);
+        } else {
+            for (word, pair) in words.iter_mut().zip(results.chunks(2)) {
+                *word = pair[0] | pair.get(1).copied().unwrap_or(0) << 32;
+            }
+        }
+        self.stream.copy_in(&self.exact, &self.staging, self.exact.bytes())?;
+        shift.wait(&self.stream, "a copy to the GPU")
+    }
+
+    /// Has every unit compute the random operands once and takes what most of them say; the others are told.
+    fn take_random(&mut self, shift: &Shift<'_>) -> Result<(), Broken> {
+        self.stream.fill(&self.sums, 0)?;
+        let record = BurnArgs { mode: BURN_RECORD, ..self.args_for(Operands::Random, 1) };
+        let record = BurnArgs { first_window: NONE_64 - 1, ..record };
+        self.function.launch(&self.stream, self.grid, record)?;
+        self.stream.copy_out(&self.staging, &self.sums, 0, self.sums.bytes())?;
+        shift.wait(&self.stream, self.kernel.name)?;
+        let sums = self.staging.words()[..self.units as usize].to_vec();
+        self.stream.copy_out(&self.staging, &self.sms, 0, self.sms.bytes())?;
+        shift.wait(&self.stream, "a copy from the GPU")?;
+        let sms: Vec<u32> = self.staging.words().iter().flat_map(|word| [*word as u32, (word >> 32) as u32]).collect();
+        let mut votes: BTreeMap<u64, usize> = BTreeMap::new();
+        for sum in &sums {
+            *votes.entry(*sum).or_default() += 1;
+        }
+        let Some((most, count)) = votes.into_iter().max_by_key(|(_, count)| *count) else { return Ok(()) };
+        if count * 2 <= sums.len() {
+            return Err(Broken::Refused(format!(
+                "no two halves of {} agree on one result: only {count} of {} units do",
+                self.stream.gpu().name,
+                sums.len()
+            )));
+        }
+        for unit in (0..sums.len()).filter(|unit| sums[*unit] != most) {
+            shift.floor.say(LoadSaid::Mismatched(Mismatch {
+                gpu: self.stream.gpu().index,
+                place: format!("SM {}, unlike {count} of {} units", sms[unit], sums.len()),
+                iteration: 0,
+                word: 0,
+                flipped_bits: (sums[unit] ^ most).count_ones(),
+            }));
+        }
+        let from = sums.iter().position(|sum| *sum == most).unwrap_or(0) * self.random.bytes();
+        self.stream.copy_within(&self.random, &self.dump, from, self.random.bytes())?;
+        shift.wait(&self.stream, "a copy on the GPU")
+    }
+
+    /// Queues a launch of so many windows.
+    pub(super) fn launch(&mut self, operands: Operands, windows: u32) -> Result<(), Broken> {
+        self.stream.mark(&self.began)?;
+        if let Some((hang, flag)) = &self.hang {
+            let flag = flag.address_for(self.stream.gpu())?;
+            hang.launch(&self.stream, Grid { blocks: 1, threads: 1, shared_bytes: 0 }, HangArgs { flag })?;
+        }
+        self.function.launch(&self.stream, self.grid, self.args_for(operands, windows))?;
+        self.stream.mark(&self.ended)?;
+        self.args.first_window += u64::from(windows);
+        Ok(())
+    }
+
+    /// Waits for the launch, tells what was wrong, and gives the seconds it took.
+    pub(super) fn finish(&mut self, shift: &Shift<'_>, pace: &mut Pace) -> Result<f64, Broken> {
+        self.wrong.tell(shift, &self.stream, pace, self.kernel.name, |record| match record.unit {
+            OF_THE_STREAM => format!("memory stream at {:#x}", record.word * 8),
+            unit => format!("SM {} (unit {unit})", record.sm),
+        })?;
+        Ok(self.ended.seconds_since(&self.began)?)
+    }
+}

@@ -1,0 +1,326 @@
+//! Copies one after another: between host and each GPU, and between each pair of GPUs, by the copy engines.
+//!
+//! Everything is queued behind a flag and then released, so that what is timed is the copying and not the queueing; the
+//! first copies warm up; the median of several rounds counts; what arrived is compared in full.
+
+use std::sync::Arc;
+
+use super::affinity;
+use super::pace::Pace;
+use super::shift::{Broken, Shift};
+use super::wrong::Wrong;
+use crate::load::cuda::driver::{Buffer, Event, Gpu, Grid, HostBuffer, Kernel, Stream};
+use crate::load::cuda::layout::{
+    ChaseArgs, ChecksumArgs, MARCH_VERIFY, MARCH_WRITE, MarchArgs, NONE_64, PATTERN_RANDOM, Pattern,
+};
+use crate::load::cuda::reference::{checksum, pattern_word};
+use crate::load::worker::Injection;
+use crate::model::{CopyDirection, Endpoint, GpuIndex, LoadSaid, Mismatch, Transfer};
+
+/// As nvbandwidth has it: half a gigabyte, four copies to warm up, sixteen timed, three rounds.
+const BYTES: usize = 512 << 20;
+const WARM_UPS: u32 = 4;
+const COPIES: u32 = 16;
+const ROUNDS: usize = 3;
+/// Dependent reads of a chase: microseconds each at the most.
+const HOPS: u64 = 4096;
+/// A page apart, so that every read is of another line and mostly of another page.
+const STRIDE: u64 = 512;
+
+/// What one path copies, and where to.
+pub(super) enum Path<'a> {
+    In(&'a Buffer, &'a HostBuffer),
+    Out(&'a HostBuffer, &'a Buffer),
+    Across(&'a Buffer, &'a Buffer),
+}
+
+/// One path with its queue and marks.
+pub(super) struct Lane<'a> {
+    pub(super) path: Path<'a>,
+    pub(super) stream: &'a Stream,
+    began: Event,
+    ended: Event,
+}
+
+/// Raises the flag whatever happens: a stream that waits for it would wait for ever.
+struct Gate<'a>(&'a HostBuffer);
+
+impl Drop for Gate<'_> {
+    fn drop(&mut self) {
+        self.0.raise_flag(1);
+    }
+}
+
+impl<'a> Lane<'a> {
+    pub(super) fn new(path: Path<'a>, stream: &'a Stream) -> Result<Self, Broken> {
+        let (began, ended) = (Event::new(stream.gpu())?, Event::new(stream.gpu())?);
+        Ok(Self { path, stream, began, ended })
+    }
+
+    fn copy(&self, bytes: usize) -> Result<(), Broken> {
+        match self.path {
+            Path::In(to, from) => self.stream.copy_in(to, from, bytes)?,
+            Path::Out(to, from) => self.stream.copy_out(to, from, 0, bytes)?,
+            Path::Across(to, from) => self.stream.copy_to_peer(to, from, bytes)?,
+        }
+        Ok(())
+    }
+
+    fn queue(&self, flag: &HostBuffer, bytes: usize, copies: u32) -> Result<(), Broken> {
+        self.stream.wait_for_flag(flag)?;
+        for _ in 0..WARM_UPS {
+            self.copy(bytes)?;
+        }
+        self.stream.mark(&self.began)?;
+        for _ in 0..copies {
+            self.copy(bytes)?;
+        }
+        Ok(self.stream.mark(&self.ended)?)
+    }
+}
+
+/// Times all lanes at once, one round. Gigabytes a second for each.
+pub(super) fn round(
+    shift: &Shift<'_>,
+    lanes: &[Lane<'_>],
+    flag: &HostBuffer,
+    bytes: usize,
+) -> Result<Vec<f64>, Broken> {
+    shift.go_on()?;
+    flag.raise_flag(0);
+    let gate = Gate(flag);
+    for lane in lanes {
+        lane.queue(flag, bytes, COPIES)?;
+    }
+    drop(gate);
+    let mut speeds = Vec::new();
+    for lane in lanes {
+        shift.wait(lane.stream, "a copy")?;
+        let seconds = lane.ended.seconds_since(&lane.began)?.max(1e-9);
+        speeds.push(bytes as f64 * f64::from(COPIES) / seconds / 1e9);
+    }
+    Ok(speeds)
+}
+
+fn timed(shift: &Shift<'_>, lanes: &[Lane<'_>], flag: &HostBuffer, bytes: usize) -> Result<Vec<f64>, Broken> {
+    let mut rounds = Vec::new();
+    for _ in 0..ROUNDS {
+        rounds.push(round(shift, lanes, flag, bytes)?);
+    }
+    let median = |lane: usize| {
+        let mut speeds: Vec<f64> = rounds.iter().map(|round| round[lane]).collect();
+        speeds.sort_by(f64::total_cmp);
+        speeds[ROUNDS / 2]
+    };
+    Ok((0..lanes.len()).map(median).collect())
+}
+
+pub(super) fn size(gpu: &Gpu, buffers: usize) -> Result<usize, Broken> {
+    let (free, _) = gpu.memory()?;
+    Ok((free / (buffers * 2)).min(BYTES) & !0xFFFF)
+}
+
+pub(super) fn pattern(shift: &Shift<'_>, salt: u64) -> Pattern {
+    Pattern { kind: PATTERN_RANDOM, parameter: shift.order.seed ^ salt << 32, ..Pattern::default() }
+}
+
+/// Writes a pattern into a buffer of a GPU, or compares one with it.
+pub(super) fn on_gpu(
+    shift: &Shift<'_>,
+    buffer: &Buffer,
+    pattern: Pattern,
+    verify: bool,
+    what: &str,
+) -> Result<(), Broken> {
+    let gpu = buffer.gpu();
+    let stream = Stream::new(gpu)?;
+    let mut wrong = Wrong::new(gpu, &stream)?;
+    let spoiled = verify && matches!(shift.injection, Some(Injection::BitFlip { .. }));
+    let args = MarchArgs {
+        log: wrong.address(),
+        base: buffer.address(),
+        pairs: buffer.bytes() as u64 / 16,
+        inject_word: if spoiled { 4321 } else { NONE_64 },
+        expect: pattern,
+        write: pattern,
+        flags: if verify { MARCH_VERIFY } else { MARCH_WRITE },
+        ..MarchArgs::default()
+    };
+    let grid = Grid { blocks: gpu.multiprocessors * 4, threads: 512, shared_bytes: 0 };
+    Kernel::new(gpu, "march")?.launch(&stream, grid, args)?;
+    let mut pace = Pace::new(gpu.index);
+    wrong.tell(shift, &stream, &mut pace, what, |record| format!("{what} at {:#x}", record.word * 8))?;
+    if verify {
+        pace.tell(shift.floor);
+    }
+    Ok(())
+}
+
+/// Copies between the host and each GPU, one GPU after another.
+pub(in crate::load::cuda) fn host_copy(
+    shift: &Shift<'_>,
+    gpus: &[Arc<Gpu>],
+    direction: CopyDirection,
+) -> Result<(), Broken> {
+    shift.floor.ready().ok_or(Broken::Stopped)?;
+    shift.floor.say(LoadSaid::Running);
+    for gpu in gpus {
+        affinity::move_to(&gpu.pci);
+        host_leg(shift, gpu, direction)?;
+        latency(shift, gpu)?;
+    }
+    Ok(())
+}
+
+fn host_leg(shift: &Shift<'_>, gpu: &Arc<Gpu>, direction: CopyDirection) -> Result<(), Broken> {
+    let bytes = size(gpu, 2)?;
+    let (there, back) = (Buffer::new(gpu, bytes)?, Buffer::new(gpu, bytes)?);
+    let (mut source, mut target) = (HostBuffer::new(gpu, bytes)?, HostBuffer::new(gpu, bytes)?);
+    let flag = HostBuffer::new(gpu, 4096)?;
+    let (out, home) = (Stream::new(gpu)?, Stream::new(gpu)?);
+    let (going, coming) = (pattern(shift, 1), pattern(shift, 2));
+    shift.floor.beat();
+    for (at, word) in source.words().iter_mut().enumerate() {
+        *word = pattern_word(&going, at as u64);
+    }
+    on_gpu(shift, &back, coming, false, "a pattern to be copied")?;
+    let mut lanes = Vec::new();
+    if direction != CopyDirection::DeviceToHost {
+        lanes.push(Lane::new(Path::In(&there, &source), &out)?);
+    }
+    if direction != CopyDirection::HostToDevice {
+        lanes.push(Lane::new(Path::Out(&target, &back), &home)?);
+    }
+    let speeds = timed(shift, &lanes, &flag, bytes)?;
+    let here = Endpoint::Gpu(gpu.index);
+    for (lane, gb_per_s) in lanes.iter().zip(speeds) {
+        let (from, to) =
+            if matches!(lane.path, Path::In(..)) { (Endpoint::Host, here) } else { (here, Endpoint::Host) };
+        shift.floor.say(LoadSaid::Moved(Transfer { from, to, gb_per_s }));
+    }
+    drop(lanes);
+    if direction != CopyDirection::DeviceToHost {
+        on_gpu(shift, &there, going, true, "copy from the host")?;
+    }
+    if direction != CopyDirection::HostToDevice {
+        compare_on_host(shift, gpu, &back, &mut target, coming)?;
+    }
+    Ok(())
+}
+
+/// The GPU sums up what it sent, the host what came; where they differ, the words are looked at one by one.
+fn compare_on_host(
+    shift: &Shift<'_>,
+    gpu: &Arc<Gpu>,
+    sent: &Buffer,
+    came: &mut HostBuffer,
+    pattern: Pattern,
+) -> Result<(), Broken> {
+    let stream = Stream::new(gpu)?;
+    let mut answer = HostBuffer::new(gpu, 4096)?;
+    let out = Buffer::new(gpu, 4096)?;
+    stream.fill(&out, 0)?;
+    let args =
+        ChecksumArgs { base: sent.address(), pairs: sent.bytes() as u64 / 16, first_word: 0, out: out.address() };
+    let grid = Grid { blocks: gpu.multiprocessors * 4, threads: 512, shared_bytes: 0 };
+    Kernel::new(gpu, "checksum")?.launch(&stream, grid, args)?;
+    stream.copy_out(&answer, &out, 0, 8)?;
+    shift.wait(&stream, "a checksum")?;
+    let words = came.words();
+    if matches!(shift.injection, Some(Injection::BitFlip { .. })) {
+        words[1234] ^= 1 << 11;
+    }
+    shift.floor.beat();
+    if checksum(words, 0) == answer.words()[0] {
+        return Ok(());
+    }
+    let mut told = 0;
+    for (at, word) in words.iter().enumerate() {
+        let expected = pattern_word(&pattern, at as u64);
+        if *word != expected && told < 64 {
+            told += 1;
+            let place = format!("copy to the host at {:#x}", at * 8);
+            let flipped_bits = (*word ^ expected).count_ones();
+            let mismatch = Mismatch { gpu: gpu.index, place, iteration: 0, word: at as u64, flipped_bits };
+            shift.floor.say(LoadSaid::Mismatched(mismatch));
+        }
+    }
+    Ok(())
+}
+
+/// How long one read takes that waits for the one before: of the GPU's own memory and of the host's.
+fn latency(shift: &Shift<'_>, gpu: &Arc<Gpu>) -> Result<(), Broken> {
+    let stream = Stream::new(gpu)?;
+    let bytes = (HOPS * STRIDE * 8) as usize;
+    let mut chain = HostBuffer::new(gpu, bytes)?;
+    for hop in 0..HOPS {
+        // A full cycle that jumps about: 1021 is prime to the number of hops.
+        chain.words()[(hop * STRIDE) as usize] = (hop + 1021) % HOPS * STRIDE;
+    }
+    let own = Buffer::new(gpu, bytes)?;
+    let out = Buffer::new(gpu, 4096)?;
+    let mut answer = HostBuffer::new(gpu, 4096)?;
+    stream.copy_in(&own, &chain, bytes)?;
+    let chase = Kernel::new(gpu, "chase")?;
+    for (base, whose) in [(own.address(), "its own memory"), (chain.address_for(gpu)?, "host memory")] {
+        chase.launch(
+            &stream,
+            Grid { blocks: 1, threads: 32, shared_bytes: 0 },
+            ChaseArgs { base, hops: HOPS, out: out.address() },
+        )?;
+        stream.copy_out(&answer, &out, 0, 16)?;
+        shift.wait(&stream, "a pointer chase")?;
+        let nanos = answer.words()[1] as f64 / HOPS as f64;
+        let what = format!("a read of {whose} takes {nanos:.0} ns");
+        shift.floor.say(LoadSaid::Noted { gpu: Some(gpu.index), what });
+    }
+    Ok(())
+}
+
+/// Copies between every ordered pair of GPUs, one after another.
+pub(in crate::load::cuda) fn pair_copy(shift: &Shift<'_>, gpus: &[Arc<Gpu>]) -> Result<(), Broken> {
+    let [first, _, ..] = gpus else {
+        return Err(Broken::Refused("copies between GPUs need two of them".to_owned()));
+    };
+    let mut buffers = Vec::new();
+    for (number, gpu) in gpus.iter().enumerate() {
+        let bytes = size(gpu, 2)?;
+        let (source, target) = (Buffer::new(gpu, bytes)?, Buffer::new(gpu, bytes)?);
+        on_gpu(shift, &source, pattern(shift, number as u64), false, "a pattern to be copied")?;
+        buffers.push((source, target, Stream::new(gpu)?));
+    }
+    connect(shift, gpus)?;
+    let flag = HostBuffer::new(first, 4096)?;
+    shift.floor.ready().ok_or(Broken::Stopped)?;
+    shift.floor.say(LoadSaid::Running);
+    for from in 0..gpus.len() {
+        for to in (0..gpus.len()).filter(|to| *to != from) {
+            let (source, stream) = (&buffers[from].0, &buffers[from].2);
+            let target = &buffers[to].1;
+            let lanes = [Lane::new(Path::Across(target, source), stream)?];
+            let bytes = source.bytes().min(target.bytes());
+            let gb_per_s = timed(shift, &lanes, &flag, bytes)?[0];
+            let (a, b) = (gpus[from].index, gpus[to].index);
+            shift.floor.say(moved(a, b, gb_per_s));
+            on_gpu(shift, target, pattern(shift, from as u64), true, &format!("copy from gpu/{}", a.0))?;
+        }
+    }
+    Ok(())
+}
+
+pub(super) const fn moved(from: GpuIndex, to: GpuIndex, gb_per_s: f64) -> LoadSaid {
+    LoadSaid::Moved(Transfer { from: Endpoint::Gpu(from), to: Endpoint::Gpu(to), gb_per_s })
+}
+
+/// Opens the direct ways between all GPUs, and tells which there are not.
+pub(super) fn connect(shift: &Shift<'_>, gpus: &[Arc<Gpu>]) -> Result<(), Broken> {
+    for gpu in gpus {
+        for peer in gpus.iter().filter(|peer| peer.index != gpu.index) {
+            if !gpu.reach(peer)? {
+                let what = format!("there is no direct way to gpu/{}: copies go through the host", peer.index.0);
+                shift.floor.say(LoadSaid::Noted { gpu: Some(gpu.index), what });
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,197 @@
+//! March: as much of a GPU's memory as can be had, in chunks, swept by every algorithm in turn.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::pace::Pace;
+use super::shift::{Broken, Shift};
+use super::sweep::{Algorithm, Element, pass};
+use super::wrong::Wrong;
+use crate::load::cuda::driver::{Buffer, Gpu, Grid, Kernel, Stream};
+use crate::load::cuda::holders::holders;
+use crate::load::cuda::layout::{MarchArgs, NONE_64, Record};
+use crate::load::worker::{Injection, monotonic_nanos};
+use crate::model::{GpuIndex, LoadSaid};
+
+/// One allocation; larger ones fail where memory is fragmented.
+const CHUNK: usize = 2 << 30;
+/// Not worth a chunk of its own.
+const CHUNK_MIN: usize = 1 << 20;
+const THREADS: u32 = 512;
+/// Blocks for each multiprocessor: enough loads in flight to fill the memory.
+const BLOCKS: u32 = 4;
+const SLOW_NANOS: u32 = 2_000_000;
+/// Memory that others have before a load begins is told from here on: contexts and consoles take less.
+const WORTH_TELLING: usize = 1 << 30;
+
+struct Marcher<'a> {
+    shift: &'a Shift<'a>,
+    gpu: Arc<Gpu>,
+    stream: Stream,
+    march: Kernel<MarchArgs>,
+    chunks: Vec<Buffer>,
+    wrong: Wrong,
+    pace: Pace,
+    /// Sweeps done so far.
+    sweep: u64,
+}
+
+/// Marches over a share of memory until its span is over; once if it was given none.
+pub(in crate::load::cuda) fn march(shift: &Shift<'_>, gpu: &Arc<Gpu>, coverage: f64) -> Result<(), Broken> {
+    let mut marcher = Marcher::new(shift, gpu, coverage)?;
+    let began = shift.floor.ready().ok_or(Broken::Stopped)?;
+    let until = shift.ends_at(began);
+    marcher.pace = Pace::new(gpu.index);
+    shift.floor.say(LoadSaid::Running);
+    for number in 0.. {
+        for algorithm in pass(number, shift.order.seed, shift.order.span) {
+            marcher.run(&algorithm)?;
+            if number == 0 && marcher.sweep > 0 {
+                marcher.tell_coverage()?;
+            }
+            if until.is_some_and(|until| until <= monotonic_nanos()) {
+                marcher.pace.tell(shift.floor);
+                return Ok(());
+            }
+        }
+        if until.is_none() {
+            break;
+        }
+    }
+    marcher.pace.tell(shift.floor);
+    Ok(())
+}
+
+impl<'a> Marcher<'a> {
+    fn new(shift: &'a Shift<'a>, gpu: &Arc<Gpu>, coverage: f64) -> Result<Self, Broken> {
+        let stream = Stream::new(gpu)?;
+        let wrong = Wrong::new(gpu, &stream)?;
+        let (free, total) = gpu.memory()?;
+        if total - free > WORTH_TELLING {
+            let what = format!(
+                "{} MiB of memory are taken before the march begins{}",
+                (total - free) >> 20,
+                holders(&gpu.pci)
+            );
+            shift.floor.say(LoadSaid::Noted { gpu: Some(gpu.index), what });
+        }
+        let wanted = (free as f64 * coverage.clamp(0.0, 1.0)) as usize;
+        let chunks = take(shift, gpu, wanted);
+        if chunks.is_empty() {
+            return Err(Broken::Refused(format!(
+                "out of memory: not one chunk of {} MiB free could be had{}",
+                free >> 20,
+                holders(&gpu.pci)
+            )));
+        }
+        let got: usize = chunks.iter().map(Buffer::bytes).sum();
+        if got + CHUNK_MIN < wanted {
+            let what = format!("only {} of {} MiB could be had{}", got >> 20, wanted >> 20, holders(&gpu.pci));
+            shift.floor.say(LoadSaid::Noted { gpu: Some(gpu.index), what });
+        }
+        let (march, pace) = (Kernel::new(gpu, "march")?, Pace::new(gpu.index));
+        Ok(Self { shift, gpu: Arc::clone(gpu), stream, march, chunks, wrong, pace, sweep: 0 })
+    }
+
+    fn run(&mut self, algorithm: &Algorithm) -> Result<(), Broken> {
+        for element in &algorithm.elements {
+            self.shift.go_on()?;
+            match element {
+                Element::Rest(span) => self.rest(*span)?,
+                Element::Sweep { .. } => self.sweep(algorithm.name, element)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn sweep(&mut self, name: &str, element: &Element) -> Result<(), Broken> {
+        let Element::Sweep { expect, write, down } = *element else { return Ok(()) };
+        let (inject, slow) = match self.shift.injection {
+            Some(Injection::BitFlip { iteration }) => (iteration, 0),
+            Some(Injection::Slow) => (NONE_64, SLOW_NANOS),
+            _ => (NONE_64, 0),
+        };
+        let grid = Grid { blocks: self.gpu.multiprocessors * BLOCKS, threads: THREADS, shared_bytes: 0 };
+        let mut first_word = 0;
+        let mut args = Vec::new();
+        for (number, chunk) in self.chunks.iter().enumerate() {
+            let pairs = chunk.bytes() as u64 / 16;
+            let spoiled = number == 0 && self.sweep == inject;
+            args.push(MarchArgs {
+                log: self.wrong.address(),
+                base: chunk.address(),
+                pairs,
+                first_word,
+                iteration: self.sweep,
+                inject_word: if spoiled { pairs } else { NONE_64 },
+                expect: expect.unwrap_or_default(),
+                write: write.unwrap_or_default(),
+                flags: element.flags(),
+                chunk: number as u32,
+                inject_bit: 11,
+                slow,
+            });
+            first_word += 2 * pairs;
+        }
+        // A march downwards begins with the last chunk.
+        if down {
+            args.reverse();
+        }
+        for args in args {
+            self.march.launch(&self.stream, grid, args)?;
+        }
+        self.wrong.tell(self.shift, &self.stream, &mut self.pace, name, place)?;
+        let bytes: usize = self.chunks.iter().map(Buffer::bytes).sum();
+        let times = f64::from(u8::from(expect.is_some()) + u8::from(write.is_some()));
+        self.pace.add(0.0, times * bytes as f64);
+        self.pace.tell_if_due(self.shift.floor);
+        // A sweep that only writes cannot find what is injected into it.
+        if expect.is_some() || self.sweep != inject {
+            self.sweep += 1;
+        }
+        Ok(())
+    }
+
+    fn rest(&self, span: Duration) -> Result<(), Broken> {
+        let until = monotonic_nanos() + u64::try_from(span.as_nanos()).unwrap_or(0);
+        while monotonic_nanos() < until {
+            self.shift.go_on()?;
+            self.shift.floor.beat();
+            self.shift.floor.pause(Duration::from_millis(100));
+        }
+        Ok(())
+    }
+
+    fn tell_coverage(&self) -> Result<(), Broken> {
+        let (_, total) = self.gpu.memory()?;
+        let bytes: usize = self.chunks.iter().map(Buffer::bytes).sum();
+        let gpu: GpuIndex = self.gpu.index;
+        self.shift.floor.say(LoadSaid::Covered { gpu, percent: 100.0 * bytes as f64 / total as f64 });
+        Ok(())
+    }
+}
+
+fn place(record: &Record) -> String {
+    let kind = if record.reread == record.expected { "transfer: read again it was right" } else { "storage" };
+    let bits = record.expected ^ record.found;
+    format!("chunk {} at {:#x}, bits {bits:#x}, {kind}", record.unit, record.word * 8)
+}
+
+/// Takes chunks until it has what it wants or there is no more, halving them where large ones fail.
+fn take(shift: &Shift<'_>, gpu: &Arc<Gpu>, wanted: usize) -> Vec<Buffer> {
+    let mut chunks = Vec::new();
+    let mut left = wanted & !0xFFFF;
+    let mut size = CHUNK;
+    while left >= CHUNK_MIN && size >= CHUNK_MIN && !shift.floor.stopping() {
+        shift.floor.beat();
+        let bytes = size.min(left);
+        match Buffer::new(gpu, bytes) {
+            Ok(chunk) => {
+                chunks.push(chunk);
+                left -= bytes;
+            }
+            Err(_) => size = (bytes / 2) & !0xFFFF,
+        }
+    }
+    chunks
+}

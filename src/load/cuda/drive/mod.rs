@@ -1,0 +1,19 @@
+//! One driver for each kind of load: what is launched and copied in which order, how long, and what is said of it.
+
+mod affinity;
+mod burn;
+mod burner;
+mod copy;
+mod exchange;
+mod march;
+mod pace;
+mod shift;
+mod sweep;
+mod tide;
+mod wrong;
+
+pub(super) use burn::{burn, pulse};
+pub(super) use copy::{host_copy, pair_copy};
+pub(super) use exchange::all_to_all;
+pub(super) use march::march;
+pub(super) use shift::{Broken, Shift};

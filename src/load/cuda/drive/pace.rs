@@ -1,0 +1,46 @@
+//! What was done since it was last told, told once a second.
+
+use crate::load::worker::{Floor, monotonic_nanos};
+use crate::model::{GpuIndex, LoadSaid};
+
+const TELL_EVERY_NANOS: u64 = 1_000_000_000;
+
+#[derive(Debug)]
+pub(super) struct Pace {
+    gpu: GpuIndex,
+    told_at: u64,
+    flop: f64,
+    bytes: f64,
+    pub verified: u64,
+    pub mismatches: u64,
+}
+
+impl Pace {
+    pub(super) fn new(gpu: GpuIndex) -> Self {
+        Self { gpu, told_at: monotonic_nanos(), flop: 0.0, bytes: 0.0, verified: 0, mismatches: 0 }
+    }
+
+    pub(super) fn add(&mut self, flop: f64, bytes: f64) {
+        self.flop += flop;
+        self.bytes += bytes;
+    }
+
+    pub(super) fn tell_if_due(&mut self, floor: &Floor) {
+        if monotonic_nanos() - self.told_at >= TELL_EVERY_NANOS {
+            self.tell(floor);
+        }
+    }
+
+    pub(super) fn tell(&mut self, floor: &Floor) {
+        let now = monotonic_nanos();
+        let seconds = ((now - self.told_at) as f64 / 1e9).max(1e-9);
+        floor.say(LoadSaid::Progress {
+            gpu: self.gpu,
+            tflops: self.flop / seconds / 1e12,
+            memory_gb_per_s: self.bytes / seconds / 1e9,
+            verified: self.verified,
+            mismatches: self.mismatches,
+        });
+        (self.told_at, self.flop, self.bytes) = (now, 0.0, 0.0);
+    }
+}

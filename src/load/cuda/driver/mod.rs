@@ -1,0 +1,20 @@
+//! The CUDA driver, opened at run time: its functions as declared by its own header, its errors with what to do about
+//! them, and the few things made of it: GPUs with their context, memory, streams, events, kernels.
+//!
+//! All `unsafe` of the CUDA side is here. What is run on it is left to `drive`.
+
+mod error;
+mod gpu;
+mod image;
+mod launch;
+mod memory;
+mod stream;
+mod symbols;
+
+pub use error::{DriverError, OpenError};
+pub use gpu::{Architecture, Gpu};
+pub use image::{Image, images_for};
+pub use launch::{Grid, Kernel};
+pub use memory::{Buffer, HostBuffer};
+pub use stream::{Event, Stream};
+pub use symbols::Driver;

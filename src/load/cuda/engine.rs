@@ -1,0 +1,74 @@
+//! The worker's engine on CUDA: opens the GPUs of an order and hands them to the driver of its kind of load.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::drive::{self, Broken, Shift};
+use super::driver::{Driver, Gpu, OpenError};
+use crate::load::worker::{Engine, Floor, WorkOrder};
+use crate::model::{LoadEnd, LoadKind, LoadSaid};
+
+/// Longest a launch may take before it counts as hung. They are made to last a fifth of a second; the supervisor gives up
+/// on a silent worker after thirty.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// Another patience in milliseconds, to show in little time that hangs are found.
+const PATIENCE_VARIABLE: &str = "KILN_LOAD_PATIENCE_MS";
+
+/// Does orders on GPUs.
+#[derive(Debug)]
+pub struct CudaEngine {
+    patience: Duration,
+}
+
+impl CudaEngine {
+    pub fn from_environment() -> Self {
+        let set = std::env::var(PATIENCE_VARIABLE).ok().and_then(|text| text.parse().ok());
+        Self { patience: set.map_or(PATIENCE, Duration::from_millis) }
+    }
+
+    fn open(work: &WorkOrder, floor: &Floor) -> Result<Vec<Arc<Gpu>>, OpenError> {
+        let driver = Driver::open()?;
+        let mut gpus = Vec::new();
+        for device in &work.devices {
+            floor.beat();
+            let gpu = Gpu::open(&driver, device)?;
+            if let Some(why) = &gpu.fallback {
+                let version = driver.version()?;
+                let (major, minor) = (gpu.architecture.major, gpu.architecture.minor);
+                let what = format!(
+                    "{} (compute capability {major}.{minor}, driver CUDA {}.{}): kernels from {}, slower than it could be: {why}",
+                    gpu.name,
+                    version / 1000,
+                    version / 10 % 100,
+                    gpu.image,
+                );
+                floor.say(LoadSaid::Noted { gpu: Some(gpu.index), what });
+            }
+            gpus.push(gpu);
+        }
+        Ok(gpus)
+    }
+}
+
+impl Engine for CudaEngine {
+    fn work(&mut self, work: &WorkOrder, floor: &Floor) -> LoadEnd {
+        let gpus = match Self::open(work, floor) {
+            Ok(gpus) => gpus,
+            Err(error) => return LoadEnd::Failed(error.to_string()),
+        };
+        let shift = Shift { order: &work.order, injection: work.injection, floor, patience: self.patience };
+        let done = match (work.order.kind, gpus.as_slice()) {
+            (_, []) => Err(Broken::Refused("the order names no GPU".to_owned())),
+            (LoadKind::Burn(kernel), [gpu, ..]) => drive::burn(&shift, gpu, kernel),
+            (LoadKind::Pulse { kernel, hertz, duty }, [gpu, ..]) => drive::pulse(&shift, gpu, kernel, hertz, duty),
+            (LoadKind::March { coverage }, [gpu, ..]) => drive::march(&shift, gpu, coverage),
+            (LoadKind::HostCopy(direction), gpus) => drive::host_copy(&shift, gpus, direction),
+            (LoadKind::PairCopy, gpus) => drive::pair_copy(&shift, gpus),
+            (LoadKind::AllToAll, gpus) => drive::all_to_all(&shift, gpus),
+        };
+        match done {
+            Ok(()) => LoadEnd::Finished,
+            Err(broken) => broken.end(),
+        }
+    }
+}
