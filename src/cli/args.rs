@@ -88,8 +88,8 @@ pub struct RunArgs {
     /// Work order.
     #[arg(long, value_name = "ORDER")]
     pub order: Option<String>,
-    /// Result of an earlier run (`result.json` or its folder) that `of baseline` limits are held against.
-    #[arg(long, value_name = "RESULT")]
+    /// Folder of an earlier run that `of baseline` limits are held against.
+    #[arg(long, value_name = "RUN")]
     pub baseline: Option<PathBuf>,
     /// Answer every operator prompt with this instead of asking.
     #[arg(long, value_name = "ANSWER")]
