@@ -4,6 +4,7 @@
 
 mod config_policy;
 mod contract;
+mod course;
 mod declare;
 mod delta;
 mod gauge;
