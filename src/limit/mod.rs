@@ -6,8 +6,12 @@ mod bound;
 mod judge;
 mod judgement;
 mod measurement;
+mod parse;
+mod show;
+mod term;
 
 pub use bound::{Bound, Limit, Pattern, Reference, Term};
 pub use judge::{References, judge, within};
 pub use judgement::{Judged, Judgement, Range, Unjudged};
 pub use measurement::{Measured, Measurement, Scalar};
+pub use parse::{ParseLimitError, Target, Wanted};

@@ -1,1 +1,3 @@
+//! Everything that is tested from outside: the library through its public face, the binary through its command line.
 
+mod tidy;
