@@ -4,16 +4,27 @@
 
 mod config_policy;
 mod contract;
+mod counters_baseline;
+mod course;
 mod declare;
 mod delta;
 mod gauge;
 mod gpu_burn;
+mod gpu_cooldown;
+mod gpu_idle;
+mod gpu_memory;
+mod gpu_pulse;
 mod inventory_match;
+mod kernel_log;
+mod links;
+mod look;
 mod registry;
 #[cfg(test)]
 mod rig;
 mod settle;
 mod sheet;
+mod steady;
+mod thermal_soak;
 mod window;
 
 pub use contract::{Check, CheckRun, Done, Seen, StepContext, Want, Wants};

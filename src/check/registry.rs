@@ -12,8 +12,15 @@ macro_rules! checks {
 
 checks! {
     config_policy::ConfigPolicy,
+    counters_baseline::CountersBaseline,
     gpu_burn::GpuBurn,
+    gpu_cooldown::GpuCooldown,
+    gpu_idle::GpuIdle,
+    gpu_memory::GpuMemory,
+    gpu_pulse::GpuPulse,
     inventory_match::InventoryMatch,
+    kernel_log::KernelLog,
+    thermal_soak::ThermalSoak,
 }
 
 /// Every check, ordered by name.
