@@ -9,4 +9,5 @@ pub mod limit;
 pub mod model;
 pub mod plan;
 pub mod profile;
+pub mod report;
 pub mod yaml;

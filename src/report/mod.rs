@@ -1,0 +1,15 @@
+//! Reports: pure functions of a run's record, and the witnesses that show or write them while the run goes on.
+//!
+//! Judging is done when they are made; nothing here changes what a run says. Texts for people stand in `words` and at the
+//! top of each file.
+
+mod explain;
+mod junit;
+mod properties;
+mod row;
+mod value;
+mod verdict;
+mod words;
+mod xml;
+
+pub use junit::junit;
