@@ -7,3 +7,4 @@ pub mod limit;
 pub mod model;
 pub mod plan;
 pub mod profile;
+pub mod yaml;
