@@ -5,6 +5,7 @@ pub mod engine;
 pub mod event;
 pub mod limit;
 pub mod model;
+pub mod node;
 pub mod plan;
 pub mod profile;
 pub mod yaml;
