@@ -19,7 +19,10 @@ pub fn checks(name: Option<&str>) -> Result<Exit, Trouble> {
             let spec = catalogue.find(name).ok_or_else(|| {
                 let names: Vec<&str> = catalogue.0.iter().map(|spec| spec.name).collect();
                 let hint = crate::yaml::did_you_mean(name, names.iter().copied());
-                anyhow!("there is no check `{name}`; {}", hint.unwrap_or_else(|| format!("checks are {}", names.join(", "))))
+                anyhow!(
+                    "there is no check `{name}`; {}",
+                    hint.unwrap_or_else(|| format!("checks are {}", names.join(", ")))
+                )
             });
             describe(spec.usage()?)
         }

@@ -56,7 +56,8 @@ pub fn drive(
             run_in_virtual_time(machine, &mut *chosen.station, recorder, &mut operator, now(), &mut next)
         }
         (pace, _) => {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(DriveError::Witness)?;
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(DriveError::Witness)?;
             let (send, receive) = tokio::sync::mpsc::unbounded_channel();
             signals.forward(send);
             let pace = pace.unwrap_or(Pace::REAL_TIME);

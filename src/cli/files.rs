@@ -27,8 +27,12 @@ pub fn find_profile(name: &str) -> Result<ProfileFile, Trouble> {
         Err(error) if is_path => Err(error).with_context(|| format!("profile `{name}` cannot be read")).usage(),
         Err(_) => {
             let known: Vec<&str> = builtin::profile_names().collect();
-            let hint = crate::yaml::did_you_mean(name, known.iter().copied()).map_or_else(String::new, |hint| format!("; {hint}"));
-            let error = anyhow!("there is no built-in profile `{name}` and no such file; built in are {}{hint}", known.join(", "));
+            let hint = crate::yaml::did_you_mean(name, known.iter().copied())
+                .map_or_else(String::new, |hint| format!("; {hint}"));
+            let error = anyhow!(
+                "there is no built-in profile `{name}` and no such file; built in are {}{hint}",
+                known.join(", ")
+            );
             Err(Trouble::Usage(error))
         }
     }
@@ -48,11 +52,24 @@ pub fn sets(sets: &[String]) -> Result<Vec<(String, String)>, Trouble> {
 
 /// Everything known about GPU models.
 pub fn skus() -> Result<Skus, Trouble> {
-    Ok(builtin::skus()?)
+    Ok(Skus::built_in()?)
 }
 
 /// Resolves a profile with all its mistakes told at once.
-pub fn resolve(file: &ProfileFile, skus: &Skus, set: &[(String, String)], only: Option<&str>) -> Result<Profile, Trouble> {
+pub fn resolve(
+    file: &ProfileFile,
+    skus: &Skus,
+    set: &[(String, String)],
+    only: Option<&str>,
+) -> Result<Profile, Trouble> {
+    let read = |path: &str| fs::read(path).map_err(|error| error.to_string());
+    let request =
+        Request { name: &file.name, bytes: &file.bytes, catalogue: check::catalogue(), skus, set, only, read: &read };
+    Ok(profile::resolve(&request)?)
+}
+
+/// The profile with the origin of each value, as text.
+pub fn explain(file: &ProfileFile, skus: &Skus, set: &[(String, String)]) -> Result<String, Trouble> {
     let read = |path: &str| fs::read(path).map_err(|error| error.to_string());
     let request = Request {
         name: &file.name,
@@ -60,8 +77,8 @@ pub fn resolve(file: &ProfileFile, skus: &Skus, set: &[(String, String)], only: 
         catalogue: check::catalogue(),
         skus,
         set,
-        only,
+        only: None,
         read: &read,
     };
-    Ok(profile::resolve(&request)?)
+    Ok(profile::explain(&request)?.to_string())
 }

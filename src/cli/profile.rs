@@ -46,7 +46,8 @@ pub fn profile(command: ProfileCommand) -> Result<Exit, Trouble> {
         }
         ProfileCommand::Schema => {
             let skus = files::skus()?;
-            printer::result(&crate::profile::schema(check::catalogue(), &skus)).no_claim()?;
+            let schema = crate::profile::json_schema(check::catalogue(), &skus);
+            printer::result(&serde_json::to_string_pretty(&schema).no_claim()?).no_claim()?;
         }
         ProfileCommand::Show { profile: None } => {
             let names: Vec<&str> = builtin::profile_names().collect();
@@ -55,7 +56,8 @@ pub fn profile(command: ProfileCommand) -> Result<Exit, Trouble> {
         ProfileCommand::Show { profile: Some(name) } => {
             let names = || builtin::profile_names().collect::<Vec<_>>().join(", ");
             let text = builtin::profile(&name);
-            let text = text.ok_or_else(|| anyhow!("there is no built-in profile `{name}`; there are {}", names())).usage()?;
+            let text =
+                text.ok_or_else(|| anyhow!("there is no built-in profile `{name}`; there are {}", names())).usage()?;
             printer::result(text).no_claim()?;
         }
     }

@@ -1,6 +1,7 @@
 //! What a command ends with when it cannot do its work: an exit code with an error, or placed errors of a file.
 
 use super::{exit_code::Exit, printer};
+use crate::node::sim::{FaultFileError, NodeFileError};
 use crate::yaml::Diagnostics;
 
 /// Why a command did not do its work.
@@ -37,6 +38,24 @@ impl Trouble {
 impl From<Diagnostics> for Trouble {
     fn from(diagnostics: Diagnostics) -> Self {
         Self::Placed(diagnostics)
+    }
+}
+
+impl From<NodeFileError> for Trouble {
+    fn from(error: NodeFileError) -> Self {
+        match error {
+            NodeFileError::Malformed(diagnostics) => Self::Placed(diagnostics),
+            other => Self::Usage(other.into()),
+        }
+    }
+}
+
+impl From<FaultFileError> for Trouble {
+    fn from(error: FaultFileError) -> Self {
+        match error {
+            FaultFileError::Malformed(diagnostics) => Self::Placed(diagnostics),
+            other => Self::Usage(other.into()),
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! top of each file.
 
 mod explain;
+mod interim;
 mod junit;
 mod properties;
 mod row;
@@ -12,4 +13,5 @@ mod verdict;
 mod words;
 mod xml;
 
+pub use interim::{result, result_schema, verdict_text, write_all, write_junit};
 pub use junit::junit;
