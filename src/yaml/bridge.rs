@@ -19,12 +19,15 @@ pub fn from_bytes<T: DeserializeOwned>(name: &str, bytes: &[u8]) -> Result<T, Di
     all.or(value)
 }
 
+/// Each round hides one more value that failed. Nobody reads more errors than this, and a file of many thousand mistakes
+/// must not take many thousand readings.
+const MAX_ROUNDS: usize = 120;
+
 /// Reads `node` as `T`. `None` means that something was pushed to `all`.
 pub fn from_node<T: DeserializeOwned>(node: &Node, all: &mut Diagnostics) -> Option<T> {
     let mut hidden = Hidden::default();
     let mut failed = false;
-    // Each round hides one more value, so there are no more rounds than values.
-    loop {
+    for _ in 0..MAX_ROUNDS {
         match T::deserialize(Reader { node, hidden: &hidden }) {
             Ok(value) => return (!failed).then_some(value),
             Err(error) => {
@@ -40,6 +43,7 @@ pub fn from_node<T: DeserializeOwned>(node: &Node, all: &mut Diagnostics) -> Opt
             }
         }
     }
+    None
 }
 
 #[derive(Clone, Copy)]
@@ -313,6 +317,13 @@ mod tests {
             component: Some(Slot(3)),
         };
         assert_eq!(part, expected);
+    }
+
+    #[test]
+    fn a_file_of_many_thousand_mistakes_is_refused_in_a_bounded_number_of_rounds() {
+        let many = "- x\n".repeat(20_000);
+        let error = from_bytes::<Vec<u8>>("many.yaml", many.as_bytes()).unwrap_err();
+        assert_eq!(error.len(), MAX_ROUNDS);
     }
 
     #[test]
