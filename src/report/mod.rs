@@ -3,8 +3,11 @@
 //! Judging is done when they are made; nothing here changes what a run says. Texts for people stand in `words` and at the
 //! top of each file.
 
+mod document;
 mod explain;
+mod json;
 mod junit;
+mod layout;
 mod properties;
 mod row;
 mod value;
@@ -12,4 +15,5 @@ mod verdict;
 mod words;
 mod xml;
 
+pub use json::{result, result_schema};
 pub use junit::junit;
