@@ -3,9 +3,15 @@
 //! Judging is done when they are made; nothing here changes what a run says. Texts for people stand in `words` and at the
 //! top of each file.
 
+mod document;
 mod explain;
+<<<<<<< HEAD
 mod interim;
+=======
+mod json;
+>>>>>>> report
 mod junit;
+mod layout;
 mod properties;
 mod row;
 mod value;
@@ -13,5 +19,9 @@ mod verdict;
 mod words;
 mod xml;
 
+<<<<<<< HEAD
 pub use interim::{result, result_schema, verdict_text, write_all, write_junit};
+=======
+pub use json::{result, result_schema};
+>>>>>>> report
 pub use junit::junit;
