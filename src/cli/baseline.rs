@@ -7,7 +7,7 @@ use super::run::read_record;
 use super::trouble::Trouble;
 
 /// Every number of the last round of every step of the run in `folder`: `stage.step.measurement[component]` to value.
-pub fn read(folder: &Path) -> Result<BTreeMap<String, f64>, Trouble> {
+pub(super) fn read(folder: &Path) -> Result<BTreeMap<String, f64>, Trouble> {
     let record = read_record(folder)?;
     let mut values = BTreeMap::new();
     for step in record.decisive_steps() {

@@ -11,7 +11,7 @@ use crate::check;
 use crate::profile::{CheckSpec, ParamKind, Wear};
 
 /// `kiln checks [NAME]`.
-pub fn checks(name: Option<&str>) -> Result<Exit, Trouble> {
+pub(super) fn checks(name: Option<&str>) -> Result<Exit, Trouble> {
     let catalogue = check::catalogue();
     let text = match name {
         None => list(catalogue.0),
@@ -87,7 +87,7 @@ fn takes(kind: ParamKind) -> String {
 }
 
 /// `kiln explain [CODE]`.
-pub fn explain(code: Option<&str>) -> Result<Exit, Trouble> {
+pub(super) fn explain(code: Option<&str>) -> Result<Exit, Trouble> {
     let _ = code;
     Err(Trouble::Usage(anyhow!("not yet")))
 }

@@ -11,13 +11,13 @@ use crate::profile::{self, Profile, Request, Skus, builtin};
 
 /// A profile's text with the name that messages call it by.
 #[derive(Debug)]
-pub struct ProfileFile {
+pub(super) struct ProfileFile {
     pub name: String,
     pub bytes: Vec<u8>,
 }
 
 /// A built-in profile by its name, anything else by path. A path wins where it has a folder or an extension.
-pub fn find_profile(name: &str) -> Result<ProfileFile, Trouble> {
+pub(super) fn find_profile(name: &str) -> Result<ProfileFile, Trouble> {
     let is_path = name.contains('/') || Path::new(name).extension().is_some();
     if let (false, Some(text)) = (is_path, builtin::profile(name)) {
         return Ok(ProfileFile { name: format!("built-in:{name}.yaml"), bytes: text.as_bytes().to_vec() });
@@ -39,7 +39,7 @@ pub fn find_profile(name: &str) -> Result<ProfileFile, Trouble> {
 }
 
 /// `--set NAME=VALUE` taken apart.
-pub fn sets(sets: &[String]) -> Result<Vec<(String, String)>, Trouble> {
+pub(super) fn sets(sets: &[String]) -> Result<Vec<(String, String)>, Trouble> {
     sets.iter()
         .map(|set| {
             set.split_once('=')
@@ -51,12 +51,12 @@ pub fn sets(sets: &[String]) -> Result<Vec<(String, String)>, Trouble> {
 }
 
 /// Everything known about GPU models.
-pub fn skus() -> Result<Skus, Trouble> {
+pub(super) fn skus() -> Result<Skus, Trouble> {
     Ok(Skus::built_in()?)
 }
 
 /// Resolves a profile with all its mistakes told at once.
-pub fn resolve(
+pub(super) fn resolve(
     file: &ProfileFile,
     skus: &Skus,
     set: &[(String, String)],
@@ -69,7 +69,7 @@ pub fn resolve(
 }
 
 /// The profile with the origin of each value, as text.
-pub fn explain(file: &ProfileFile, skus: &Skus, set: &[(String, String)]) -> Result<String, Trouble> {
+pub(super) fn explain(file: &ProfileFile, skus: &Skus, set: &[(String, String)]) -> Result<String, Trouble> {
     let read = |path: &str| fs::read(path).map_err(|error| error.to_string());
     let request = Request {
         name: &file.name,

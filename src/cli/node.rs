@@ -12,7 +12,7 @@ use crate::model::{Gpu, Inventory, LinkState, Reading};
 use crate::profile::Skus;
 
 /// `kiln node [--sim NODE] [--json]`.
-pub fn node(args: &NodeArgs) -> Result<Exit, Trouble> {
+pub(super) fn node(args: &NodeArgs) -> Result<Exit, Trouble> {
     let mut chosen = station::choose(&args.node)?;
     let inventory = read_inventory(&mut *chosen.station)?;
     let text = if args.json {

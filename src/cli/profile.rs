@@ -13,7 +13,7 @@ use crate::plan;
 use crate::profile::builtin;
 
 /// `kiln profile check|explain|plan|schema|show`.
-pub fn profile(command: ProfileCommand) -> Result<Exit, Trouble> {
+pub(super) fn profile(command: ProfileCommand) -> Result<Exit, Trouble> {
     match command {
         ProfileCommand::Check { profile, sets } => {
             let skus = files::skus()?;
@@ -65,7 +65,7 @@ pub fn profile(command: ProfileCommand) -> Result<Exit, Trouble> {
 }
 
 /// Asks a node that has not been put to work for its inventory.
-pub fn read_inventory(station: &mut dyn crate::engine::Station) -> Result<Inventory, Trouble> {
+pub(super) fn read_inventory(station: &mut dyn crate::engine::Station) -> Result<Inventory, Trouble> {
     let mut inbox = Inbox::default();
     station.read_inventory(Moment::ZERO);
     station.collect(Moment::ZERO, &mut inbox);

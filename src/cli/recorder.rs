@@ -18,7 +18,7 @@ const JUNIT_PERIOD: Duration = Duration::from_secs(2);
 
 /// See the file's head.
 #[derive(Debug)]
-pub struct Recorder {
+pub(super) struct Recorder {
     folder: PathBuf,
     durability: Durability,
     journal: Option<Journal>,
@@ -28,17 +28,17 @@ pub struct Recorder {
 
 impl Recorder {
     /// For a new run. The folder is made with the first event: a run that is refused writes nothing.
-    pub fn new(folder: PathBuf, durability: Durability) -> Self {
+    pub(super) fn new(folder: PathBuf, durability: Durability) -> Self {
         Self { folder, durability, journal: None, record: RunRecord::default(), junit_written: None }
     }
 
     /// For a run taken up again.
-    pub fn over(folder: PathBuf, journal: Journal, record: RunRecord) -> Self {
+    pub(super) fn over(folder: PathBuf, journal: Journal, record: RunRecord) -> Self {
         Self { folder, durability: Durability::EverySync, journal: Some(journal), record, junit_written: None }
     }
 
     /// Closes the journal and writes the reports.
-    pub fn close(self, record: &RunRecord) -> anyhow::Result<()> {
+    pub(super) fn close(self, record: &RunRecord) -> anyhow::Result<()> {
         let Some(journal) = self.journal else { return Ok(()) };
         journal.close()?;
         report::write_all(&self.folder, record)?;
@@ -46,7 +46,7 @@ impl Recorder {
     }
 
     /// The verdict on stdout.
-    pub fn show_verdict(record: &RunRecord, folder: &Path) -> Result<(), Trouble> {
+    pub(super) fn show_verdict(record: &RunRecord, folder: &Path) -> Result<(), Trouble> {
         printer::result(&report::verdict_text(record, Some(folder))).no_claim()
     }
 }

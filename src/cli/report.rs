@@ -10,7 +10,7 @@ use super::trouble::{Sorted as _, Trouble};
 use crate::report;
 
 /// `kiln report RUN [--format …]`, `kiln report --schema`.
-pub fn report(args: &ReportArgs) -> Result<Exit, Trouble> {
+pub(super) fn report(args: &ReportArgs) -> Result<Exit, Trouble> {
     if args.schema {
         let schema = serde_json::to_string_pretty(&report::result_schema()).no_claim()?;
         printer::result(&schema).no_claim()?;

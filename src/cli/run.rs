@@ -17,7 +17,7 @@ use crate::journal::{self, Journal};
 use crate::profile::Skus;
 
 /// `kiln run`.
-pub fn run(args: &RunArgs) -> Result<Exit, Trouble> {
+pub(super) fn run(args: &RunArgs) -> Result<Exit, Trouble> {
     let skus = files::skus()?;
     let file = files::find_profile(&args.profile)?;
     let profile = files::resolve(&file, &skus, &files::sets(&args.sets)?, args.only.as_deref())?;
@@ -47,7 +47,7 @@ pub fn run(args: &RunArgs) -> Result<Exit, Trouble> {
 }
 
 /// `kiln resume`.
-pub fn resume(args: &ResumeArgs) -> Result<Exit, Trouble> {
+pub(super) fn resume(args: &ResumeArgs) -> Result<Exit, Trouble> {
     let skus = files::skus()?;
     let durability = drive::durability(args.sim_speed.is_none());
     let (journal, read) = Journal::open_for_resume(&args.run, durability).no_claim()?;
@@ -138,7 +138,7 @@ fn conduct(
 }
 
 /// Reads a run's journal back.
-pub fn read_record(folder: &Path) -> Result<crate::event::RunRecord, Trouble> {
+pub(super) fn read_record(folder: &Path) -> Result<crate::event::RunRecord, Trouble> {
     let read = journal::read(folder).no_claim()?;
     if let Some(torn) = &read.torn {
         printer::tell(&torn_text(torn));

@@ -6,7 +6,7 @@ use crate::yaml::Diagnostics;
 
 /// Why a command did not do its work.
 #[derive(Debug)]
-pub enum Trouble {
+pub(super) enum Trouble {
     /// Wrong usage or a mistake in a file: nothing ran.
     Usage(anyhow::Error),
     /// Mistakes in a YAML file, each placed.
@@ -17,7 +17,7 @@ pub enum Trouble {
 
 impl Trouble {
     /// Tells it on stderr and gives the exit code.
-    pub fn tell(&self) -> Exit {
+    pub(super) fn tell(&self) -> Exit {
         match self {
             Self::Usage(error) => {
                 printer::error(error);
@@ -60,7 +60,7 @@ impl From<FaultFileError> for Trouble {
 }
 
 /// Sorts an error under an exit code.
-pub trait Sorted<T> {
+pub(super) trait Sorted<T> {
     fn usage(self) -> Result<T, Trouble>;
     fn no_claim(self) -> Result<T, Trouble>;
 }

@@ -5,11 +5,8 @@
 
 mod document;
 mod explain;
-<<<<<<< HEAD
 mod interim;
-=======
 mod json;
->>>>>>> report
 mod junit;
 mod layout;
 mod properties;
@@ -19,9 +16,6 @@ mod verdict;
 mod words;
 mod xml;
 
-<<<<<<< HEAD
-pub use interim::{result, result_schema, verdict_text, write_all, write_junit};
-=======
+pub use interim::{verdict_text, write_all, write_junit};
 pub use json::{result, result_schema};
->>>>>>> report
 pub use junit::junit;
