@@ -46,12 +46,11 @@ fn measure(context: &StepContext<'_>, found: &Inventory) -> Done {
     let mut sheet = Sheet::new(&SPEC, context.lost);
     for index in context.gpus() {
         let component = Component::Gpu(index);
-        let (count, text) = match context.inventory.gpu(index).zip(found.gpu(index)) {
-            Some((before, now)) => compared(before, now),
-            None => {
-                let why = Gauged::missing("the driver does not list the GPU any more");
-                (why.clone(), why)
-            }
+        let (count, text) = if let Some((before, now)) = context.inventory.gpu(index).zip(found.gpu(index)) {
+            compared(before, now)
+        } else {
+            let why = Gauged::missing("the driver does not list the GPU any more");
+            (why.clone(), why)
         };
         sheet.put("changes", component, count);
         sheet.put("changed", component, text);

@@ -86,11 +86,11 @@ impl Copies {
                     settle.take(sample);
                 }
             }
-            Seen::Load(report) if matches!(self.stage, Stage::Copying { .. }) => {
-                if self.hear(context, &report.said, now, wants) {
-                    self.stage = Stage::Over;
-                    return Copied::All;
-                }
+            Seen::Load(report)
+                if matches!(self.stage, Stage::Copying { .. }) && self.hear(context, &report.said, now, wants) =>
+            {
+                self.stage = Stage::Over;
+                return Copied::All;
             }
             _ => {}
         }

@@ -36,6 +36,8 @@ mod settle;
 mod sheet;
 mod steady;
 mod thermal_soak;
+#[cfg(test)]
+mod toy_node;
 mod window;
 
 pub use contract::{Check, CheckRun, Done, Seen, StepContext, Want, Wants};

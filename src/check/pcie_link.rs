@@ -156,8 +156,10 @@ impl Run {
             return;
         }
         match said {
-            LoadSaid::Moved(Transfer { from: Endpoint::Host, to: Endpoint::Gpu(gpu), .. })
-            | LoadSaid::Moved(Transfer { from: Endpoint::Gpu(gpu), to: Endpoint::Host, .. }) => self.copied(*gpu),
+            LoadSaid::Moved(
+                Transfer { from: Endpoint::Host, to: Endpoint::Gpu(gpu), .. }
+                | Transfer { from: Endpoint::Gpu(gpu), to: Endpoint::Host, .. },
+            ) => self.copied(*gpu),
             LoadSaid::Ended { gpu: Some(gpu), end } if *end != LoadEnd::Finished => {
                 if let Some(link) = self.links.get_mut(gpu) {
                     link.broken = Some(ended_early(end));
