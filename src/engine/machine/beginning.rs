@@ -5,8 +5,9 @@ use crate::engine::guard::Guards;
 use crate::engine::port::{Effect, Tick};
 use crate::engine::schedule::Halt;
 use crate::event::{GuardTrip, RunEvent, RunStart};
-use crate::model::Inventory;
+use crate::model::{Inventory, Moment};
 use crate::plan::{self, PlanError};
+use crate::profile::GuardStop;
 
 /// Why a run could not begin.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -88,7 +89,11 @@ impl Machine<'_> {
         if let Some(plan) = &self.record.plan {
             self.halt = Halt::of(plan, &self.record);
         }
-        let trips: Vec<GuardTrip> = self.record.trips.iter().map(|(_, trip)| trip.clone()).collect();
+        // A trip that stopped a stage stopped that stage and no later one.
+        let since = self.record.stages.last().map_or(tick.now, |stage| stage.started);
+        let in_force = |at: Moment, trip: &GuardTrip| trip.stop == GuardStop::Run || at >= since;
+        let trips: Vec<GuardTrip> =
+            self.record.trips.iter().filter(|(at, trip)| in_force(*at, trip)).map(|(_, trip)| trip.clone()).collect();
         for trip in &trips {
             self.halt_by(trip);
         }

@@ -4,6 +4,8 @@ mod beginning;
 mod core;
 mod stepping;
 mod stopping;
+#[cfg(test)]
+mod tests;
 
 pub use beginning::Refusal;
 pub use core::{Equipment, Machine};
