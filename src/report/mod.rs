@@ -8,8 +8,10 @@ mod explain;
 mod json;
 mod junit;
 mod layout;
+mod plain;
 mod properties;
 mod row;
+mod text;
 mod value;
 mod verdict;
 mod words;
@@ -17,3 +19,4 @@ mod xml;
 
 pub use json::{result, result_schema};
 pub use junit::junit;
+pub use text::{Paint, step_line, verdict_block};
