@@ -5,7 +5,7 @@
 use super::plain::plain;
 use super::verdict::verdict_so_far;
 use super::{explain, row, value, words};
-use crate::event::{Case, Finding, Outcome, RunRecord, StepRecord, VerdictWord, uncarried_trips};
+use crate::event::{Case, Finding, Outcome, RunRecord, StepKey, VerdictWord, uncarried_trips};
 use crate::limit::Judged;
 use crate::model::{Moment, Span, format_span};
 
@@ -23,6 +23,12 @@ const GUTTER: usize = "INCONCLUSIVE".len();
 const SHOWN: usize = 12;
 
 impl Paint {
+    /// Colours on a terminal, unless `NO_COLOR` is set (no-color.org: to anything but nothing).
+    pub fn for_terminal(terminal: bool) -> Self {
+        let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        if terminal && !refused { Self::Colour } else { Self::Plain }
+    }
+
     /// `text` in the colour of how good it is.
     pub(super) fn paint(self, tone: Tone, text: &str) -> String {
         // SGR codes of ECMA-48: 1 bold, 31 red, 32 green, 33 yellow, 35 magenta, 90 grey.
@@ -65,35 +71,38 @@ pub(super) fn gutter(paint: Paint, tone: Tone, word: &str, rest: &str) -> String
     format!("{padding}{} {rest}", paint.paint(tone, word))
 }
 
-/// `PASS [    1m 0s] burn.gemm  8 parts, nearest to its limit: gpu/3 temp.p95 82.5 °C, limit <= 83 °C`.
-pub fn step_line(step: &StepRecord, paint: Paint) -> String {
-    let worst = step.cases.iter().map(|case| case.outcome).max().unwrap_or(Outcome::Error);
-    let took = step.finished.map_or(Span::ZERO, |finished| finished.since(step.started));
-    let mut name = step.key.path.clone();
-    if step.key.round > 1 {
-        name = format!("{name} round {}", step.key.round);
-    }
-    if step.key.attempt > 1 {
-        name = format!("{name} attempt {}", step.key.attempt);
-    }
-    let rest = format!("[{:>10}] {name}  {}", duration(took), step_summary(step, worst));
+/// `PASS [        1m] burn.gemm  8 parts, nearest to its limit: gpu/3 temp.p95 82.5 °C, limit <= 83 °C`.
+pub fn step_line(key: &StepKey, took: Span, cases: &[Case], paint: Paint) -> String {
+    let worst = cases.iter().map(|case| case.outcome).max().unwrap_or(Outcome::Error);
+    let rest = format!("[{:>10}] {}  {}", duration(took), step_name(key), step_summary(cases, worst));
     gutter(paint, tone_of(worst), words::outcome(worst), rest.trim_end())
 }
 
-fn step_summary(step: &StepRecord, worst: Outcome) -> String {
-    let named = |case: &Case| format!("{} {}", case.component, explain::headline(case));
-    let alike = step.cases.iter().filter(|case| case.outcome == worst).count();
+/// The path, with round and attempt where they are not the first.
+pub(super) fn step_name(key: &StepKey) -> String {
+    let round = if key.round > 1 { format!(" round {}", key.round) } else { String::new() };
+    let attempt = if key.attempt > 1 { format!(" attempt {}", key.attempt) } else { String::new() };
+    format!("{}{round}{attempt}", key.path)
+}
+
+fn step_summary(cases: &[Case], worst: Outcome) -> String {
     if matches!(worst, Outcome::Pass | Outcome::Marginal) {
-        let count = words::count(step.cases.len(), "part");
-        let values = step.cases.iter().flat_map(|case| case.judgements.iter().map(move |one| (case, one)));
+        let count = words::count(cases.len(), "part");
+        let values = cases.iter().flat_map(|case| case.judgements.iter().map(move |one| (case, one)));
         let near = values.filter_map(|(case, one)| Some((value::relative_margin(one)?, case, one)));
-        let nearest = near.min_by(|one, two| one.0.total_cmp(&two.0));
-        return nearest.map_or(count.clone(), |(_, case, judgement)| {
-            format!("{count}, nearest to its limit: {} {}", case.component, value::sentence(judgement))
-        });
+        return match near.min_by(|one, two| one.0.total_cmp(&two.0)) {
+            None => count,
+            Some((_, case, judgement)) => {
+                format!("{count}, nearest to its limit: {} {}", case.component, value::sentence(judgement))
+            }
+        };
     }
-    let first = step.cases.iter().find(|case| case.outcome == worst).map(named).unwrap_or_default();
-    if alike > 1 { format!("{first} (and {} more)", alike - 1) } else { first }
+    let mut alike = cases.iter().filter(|case| case.outcome == worst);
+    let first = alike.next().map(|case| format!("{} {}", case.component, explain::headline(case))).unwrap_or_default();
+    match alike.count() {
+        0 => first,
+        more => format!("{first} (and {more} more)"),
+    }
 }
 
 /// Below an hour with seconds, from then on with minutes; below ten seconds with tenths.
@@ -254,6 +263,7 @@ fn measured(path: &str, case: &Case) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::StepRecord;
     use crate::event::invented::endings;
 
     #[test]
@@ -284,8 +294,10 @@ mod tests {
     fn every_step_has_its_line() {
         let lines = |name| {
             let record = endings()[name].record();
-            let steps = record.steps.iter().filter(|step| step.finished.is_some());
-            steps.map(|step| step_line(step, Paint::Plain)).collect::<Vec<_>>().join("\n")
+            let line = |step: &StepRecord| {
+                Some(step_line(&step.key, step.finished?.since(step.started), &step.cases, Paint::Plain))
+            };
+            record.steps.iter().filter_map(line).collect::<Vec<_>>().join("\n")
         };
         let shown = ["fail-limit", "marginal", "unstable", "rounds", "aborted", "nothing"].map(lines);
         insta::assert_snapshot!(shown.join("\n\n"));
