@@ -119,7 +119,7 @@ fn measure(context: &StepContext<'_>, found: &Inventory) -> Result<Done, String>
             let known = |name: &String| Gauged::Flag(sku.names.contains(name));
             sheet.put("name.known", component, Gauged::of(&identity.name, known));
         }
-        sheet.put("inforom.valid", component, Gauged::flag_of(&identity.inforom_valid));
+        sheet.put("inforom.valid", component, Gauged::flag_of(identity.inforom_valid));
         sheet.put("memory", component, Gauged::whole_of(&gpu.memory_mib));
         sheet.put("bar1", component, Gauged::whole_of(&gpu.bar1_mib));
         sheet.put("pcie.gen.max", component, Gauged::number_of(&gpu.pcie.max_generation));
