@@ -96,3 +96,96 @@ impl Drill {
         cells.flat_map(|cell| &cell.misses).filter(|miss| miss.kind == kind).count()
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::drill::healthy::HealthyRun;
+    use crate::drill::trial::tests::{caught, escaped};
+    use crate::drill::trial::{Ending, Naming, Trial};
+    use crate::event::VerdictWord;
+
+    fn trials(factor: f64) -> Vec<Trial> {
+        let mut wrong = caught("cold-plate-loose", 3, 2_000, &["burn.gemm"]);
+        if let Ending::Caught(caught) = &mut wrong.ending {
+            caught.naming = Naming::Wrong;
+        }
+        let weak = factor < 1.0;
+        let mut all = vec![
+            if weak { escaped("cold-plate-loose", 1) } else { caught("cold-plate-loose", 1, 1_800, &["burn.gemm"]) },
+            caught("cold-plate-loose", 2, 1_900, &["burn.soak"]),
+            wrong,
+            caught("gpu-missing", 1, 2, &["identify.inventory"]),
+            caught("gpu-missing", 2, 2, &["identify.inventory"]),
+            caught("gpu-missing", 3, 3, &["identify.inventory"]),
+        ];
+        for trial in &mut all {
+            trial.factor = factor;
+            trial.defect.severity = factor;
+        }
+        all
+    }
+
+    fn of(severities: Vec<f64>) -> Drill {
+        let all: Vec<Trial> = severities.iter().flat_map(|factor| trials(*factor)).collect();
+        let row = |fault: &str| {
+            let own: Vec<&Trial> = all.iter().filter(|trial| trial.defect.fault == fault).collect();
+            Row::of(fault, "hgx-h200-8", "A-CODE", &severities, &own)
+        };
+        let run = |seed, word| HealthyRun { node: "hgx-h200-8".to_owned(), seed, word, why: None, seconds: 5_400.0 };
+        let healthy: Vec<HealthyRun> =
+            (1..=200).map(|seed| run(seed, if seed == 7 { VerdictWord::Fail } else { VerdictWord::Pass })).collect();
+        Drill {
+            schema: DRILL_SCHEMA.to_owned(),
+            simulated: true,
+            tool: "kiln 0.1.0".to_owned(),
+            profile: "acceptance".to_owned(),
+            revision: 3,
+            profile_digest: "sha256:0".to_owned(),
+            nodes: vec!["hgx-h200-8".to_owned()],
+            seeds: 3,
+            partial: false,
+            runs_planned: all.len() + 200,
+            runs_done: all.len() + 200,
+            coverage: Coverage::of(all.iter().filter(|trial| trial.factor >= 1.0)),
+            rows: vec![row("cold-plate-loose"), row("gpu-missing")],
+            left_out: vec![LeftOut { fault: "fan-failed".to_owned(), why: "the node has no fan".to_owned() }],
+            healthy: vec![Healthy::of("hgx-h200-8", &healthy)],
+            allowed: Allowed::default(),
+            shortening: None,
+            severities,
+        }
+    }
+
+    /// At the default severity alone.
+    pub(in crate::drill) fn drill() -> Drill {
+        of(vec![1.0])
+    }
+
+    /// A sweep that was interrupted.
+    pub(in crate::drill) fn swept() -> Drill {
+        let mut drill = of(vec![0.5, 1.0]);
+        drill.rows[1].cells[0] = None;
+        drill.partial = true;
+        drill.runs_planned = 600;
+        drill
+    }
+
+    #[test]
+    fn a_drill_reads_back_as_written() {
+        let drill = swept();
+        let text = document(&drill).expect("written");
+        assert_eq!(serde_json::from_str::<Drill>(&text).expect("read"), drill);
+    }
+
+    #[test]
+    fn misses_below_the_default_severity_do_not_count() {
+        let mut drill = swept();
+        assert_eq!(drill.missed_too_much().len(), 1, "the wrong part at the default severity");
+        drill.allowed = Allowed { misses_percent: 34.0, alarms_percent: 0.0 };
+        assert!(drill.missed_too_much().is_empty());
+        assert!(!drill.is_well(), "one false alarm in 200");
+        drill.allowed.alarms_percent = 0.5;
+        assert!(drill.is_well());
+    }
+}
