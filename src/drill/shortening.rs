@@ -125,12 +125,13 @@ pub fn without(trial: &Trial, step: &str) -> Known {
     }
 }
 
-/// What a trial would end in with less of `step`. What a shorter soak still sees is not to be known without running it.
-pub fn with_less(trial: &Trial, step: &str) -> Known {
-    match without(trial, step) {
-        Known::Missed if trial.caught().is_some() => Known::RunAgain,
-        known => known,
-    }
+/// What a trial would end in with less of `steps`, which make up the soak. What a shorter soak still sees is not to be known
+/// without running it.
+pub fn with_less(trial: &Trial, steps: &BTreeSet<String>) -> Known {
+    let Some(caught) = trial.caught() else { return Known::Missed };
+    let elsewhere = caught.between_steps || !caught.steps.is_subset(steps);
+    let here = !caught.steps.is_disjoint(steps);
+    if !here || (elsewhere && trial.defect.standing) { Known::Caught } else { Known::RunAgain }
 }
 
 /// Caught or not, named or not, in a shorter profile, by the trial's place in the list; where it is not in the map, the
@@ -193,10 +194,17 @@ impl StepValue {
 }
 
 impl SoakCut {
-    pub fn of(step: &str, share: f64, window: Span, trials: &[Trial], again: &Again) -> Self {
-        let (coverage, lost) = shorter(trials, |trial| with_less(trial, step), again);
+    /// `name` of the soak with its `steps`, of which `share` of the `window` is left.
+    pub fn of(
+        name: &str,
+        steps: &BTreeSet<String>,
+        (share, window): (f64, Span),
+        trials: &[Trial],
+        again: &Again,
+    ) -> Self {
+        let (coverage, lost) = shorter(trials, |trial| with_less(trial, steps), again);
         let window_s = window.as_secs_f64() * share;
-        Self { step: step.to_owned(), share, window_s, coverage, lost, run_again: again.len() }
+        Self { step: name.to_owned(), share, window_s, coverage, lost, run_again: again.len() }
     }
 }
 
@@ -296,8 +304,11 @@ mod tests {
         let both = || caught("a", 1, 60, &["burn.gemm", "burn.soak"]);
         assert_eq!(without(&cut_short(one()), "burn.soak"), Known::RunAgain, "later steps never ran");
         assert_eq!(without(&passing(both()), "burn.gemm"), Known::RunAgain, "the rest may be an echo");
-        assert_eq!(with_less(&one(), "burn.soak"), Known::RunAgain, "half a soak may still see it");
-        assert_eq!(with_less(&escaped("a", 1), "burn.soak"), Known::Missed);
+        let soak = BTreeSet::from(["burn.soak".to_owned()]);
+        assert_eq!(with_less(&one(), &soak), Known::RunAgain, "half a soak may still see it");
+        assert_eq!(with_less(&both(), &soak), Known::Caught);
+        assert_eq!(with_less(&passing(both()), &soak), Known::RunAgain);
+        assert_eq!(with_less(&escaped("a", 1), &soak), Known::Missed);
     }
 
     #[test]

@@ -70,6 +70,12 @@ pub enum Naming {
 }
 
 impl Trial {
+    /// A run that was refused before it began: somebody has to look, and nothing is proven.
+    pub fn refused(defect: Defect, factor: f64, seed: u64, why: String) -> Self {
+        let ending = Ending::Held { why };
+        Self { defect, factor, seed, word: VerdictWord::Nothing, ending, steps: BTreeMap::new(), whole: false }
+    }
+
     pub fn caught(&self) -> Option<&Caught> {
         match &self.ending {
             Ending::Caught(caught) => Some(caught),
