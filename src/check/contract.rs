@@ -143,6 +143,7 @@ impl Wants {
         self.list.push(Want::Ask(probe));
     }
 
+    /// Asks for [`Seen::Woken`] at `at`. There is one alarm per step: a later wish replaces an earlier one.
     pub fn wake_at(&mut self, at: Moment) {
         self.list.push(Want::WakeAt(at));
     }

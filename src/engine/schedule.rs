@@ -19,11 +19,26 @@ pub(super) struct Place {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Next {
-    StartStage { stage: usize, round: u32 },
-    FinishStage { stage: usize, round: u32 },
-    Start { place: Place, attempt: u32 },
+    StartStage {
+        stage: usize,
+        round: u32,
+    },
+    FinishStage {
+        stage: usize,
+        round: u32,
+    },
+    Start {
+        place: Place,
+        attempt: u32,
+    },
     /// The step gets its result without running.
-    Skip { place: Place, attempt: u32, outcome: Outcome, kind: &'static str, why: String },
+    Skip {
+        place: Place,
+        attempt: u32,
+        outcome: Outcome,
+        kind: &'static str,
+        why: String,
+    },
     /// A retry is due then.
     Wait(Moment),
     /// Steps are running and nothing more may start beside them.
@@ -54,11 +69,10 @@ impl Halt {
     /// Takes in what a policy asks for after `path` ended badly.
     pub(super) fn raise(&mut self, policy: Policy, stage: Option<(&str, u32)>, why: &str) {
         match (policy, stage) {
-            (Policy::Continue, _) => {}
+            (Policy::Continue, _) | (Policy::StopStage, None) => {}
             (Policy::StopStage, Some((id, round))) => {
                 self.stage = Some((id.to_owned(), round, why.to_owned()));
             }
-            (Policy::StopStage, None) => {}
             (Policy::Stop, _) => {
                 self.run.get_or_insert_with(|| why.to_owned());
             }
@@ -97,7 +111,9 @@ pub(super) fn policy_after(then: Then, outcome: Outcome) -> Policy {
         Outcome::Fail => then.fail,
         Outcome::Error | Outcome::Aborted => then.error,
         Outcome::Inconclusive => then.inconclusive,
-        Outcome::Pass | Outcome::Marginal | Outcome::Waived | Outcome::Skipped | Outcome::NotReached => Policy::Continue,
+        Outcome::Pass | Outcome::Marginal | Outcome::Waived | Outcome::Skipped | Outcome::NotReached => {
+            Policy::Continue
+        }
     }
 }
 
@@ -140,7 +156,7 @@ fn attempts<'a>(record: &'a RunRecord, path: &str, round: u32, since: Moment) ->
 enum Standing {
     NotStarted,
     Running,
-    Settled(Outcome),
+    Settled,
     Again { at: Moment, attempt: u32 },
 }
 
@@ -166,7 +182,7 @@ fn standing(planned: &PlannedStep, attempts: &[&StepRecord]) -> Standing {
                 let at = last.finished.unwrap_or(last.started) + retry.delay;
                 Standing::Again { at, attempt: last.key.attempt + 1 }
             } else {
-                Standing::Settled(outcome)
+                Standing::Settled
             }
         }
     }
@@ -187,7 +203,7 @@ fn within_round(plan: &Plan, record: &RunRecord, halt: &Halt, now: Moment, index
         let place = Place { stage: Some(index), step, round };
         let tried = attempts(record, &planned.path, round, last.started);
         match standing(planned, &tried) {
-            Standing::Settled(_) => continue,
+            Standing::Settled => continue,
             Standing::Running => running = true,
             Standing::Again { at, attempt } => {
                 if halt.holds(&stage.id, round).is_some() {
@@ -244,7 +260,11 @@ fn obstacle(
     for needed in &stage.needs {
         let other = plan.stages.iter().find(|stage| stage.id == *needed)?;
         if let Some(step) = other.steps.iter().find(|step| !passed(record, &step.path)) {
-            return Some((Outcome::NotReached, "needs", format!("needs stage `{needed}`; `{}` has not passed", step.path)));
+            return Some((
+                Outcome::NotReached,
+                "needs",
+                format!("needs stage `{needed}`; `{}` has not passed", step.path),
+            ));
         }
     }
     None
@@ -266,7 +286,7 @@ fn teardown(plan: &Plan, record: &RunRecord, halt: &Halt, now: Moment) -> Next {
         let place = Place { stage: None, step, round: 1 };
         let tried = attempts(record, &planned.path, 1, Moment::ZERO);
         match standing(planned, &tried) {
-            Standing::Settled(_) => {}
+            Standing::Settled => {}
             Standing::Running => return Next::Busy,
             Standing::Again { at, attempt } if at <= now => return Next::Start { place, attempt },
             Standing::Again { at, .. } => return Next::Wait(at),

@@ -7,7 +7,6 @@ use crate::model::Component;
 
 /// One test case: a step on a component, with everything measured for it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(deny_unknown_fields)]
 pub struct Case {
     pub component: Component,
     pub outcome: Outcome,
@@ -56,7 +55,6 @@ impl Outcome {
 
 /// A reason with a stable word for machines and a sentence for people.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(deny_unknown_fields)]
 pub struct CaseReason {
     /// `limit`, `mismatch`, `guard`, `timeout`, `lost`, `load`, `probe`, `unmet`, `interrupted`, `not-measured`, `limit-unbound`.
     pub kind: String,
@@ -79,12 +77,11 @@ pub enum VerdictWord {
 
 /// What a run says about the unit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(deny_unknown_fields)]
 pub struct Verdict {
     pub word: VerdictWord,
     /// A pass with at least one marginal case.
     pub marginal: bool,
-    /// A pass that took more than one attempt at some step.
+    /// A pass that took more than one whole attempt at some step; a step run again after a crash is not one.
     pub retried: bool,
     /// The run was narrowed by `--only`: a pass here is no acceptance.
     pub partial: bool,

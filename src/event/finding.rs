@@ -6,7 +6,6 @@ use crate::model::{Component, Text};
 
 /// One cause, with the part to act on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(deny_unknown_fields)]
 pub struct Finding {
     /// Stable and countable: `GPU-COOLING-CONTACT`.
     pub code: String,
@@ -49,7 +48,6 @@ pub enum Confidence {
 
 /// What a finding rests on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(deny_unknown_fields)]
 pub struct Evidence {
     /// `stage.step`, a guard id or `kernel log`.
     pub from: String,

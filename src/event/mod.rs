@@ -1,9 +1,15 @@
 //! What happened in a run, as a list of past-tense events, and the one fold over them.
 //!
 //! Everything shown, resumed, re-judged or reported is read off [`RunRecord`]; nothing else keeps state about a run.
+//!
+//! These types are read back from journals of newer minor versions, so unknown fields in them are passed over.
 
 mod case;
 mod finding;
+#[cfg(test)]
+pub(crate) mod invented;
+#[cfg(test)]
+mod invented_start;
 mod record;
 mod run_event;
 mod start;
@@ -14,4 +20,4 @@ pub use finding::{Action, Confidence, Evidence, Finding};
 pub use record::{RunRecord, StageRecord, StepRecord, StepStatus};
 pub use run_event::{Envelope, GuardTrip, Interruption, Phase, RunEvent, StepKey};
 pub use start::{NodeSource, Operation, RunKind, RunStart, ToolVersion};
-pub use verdict::roll_up;
+pub use verdict::{Standing, roll_up, standings, uncarried_trips};

@@ -2,7 +2,7 @@
 //!
 //! Applying a prefix and then the rest gives the same as applying all. What a verdict follows from is in `verdict`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -31,6 +31,8 @@ pub struct RunRecord {
     pub load_ends: Vec<(Moment, LoadId, Option<GpuIndex>, LoadEnd)>,
     pub findings: Vec<Finding>,
     pub interruptions: Vec<(Moment, Interruption)>,
+    /// How many of the interruptions came before the last resume: what they cut short has run again.
+    pub settled: usize,
     pub resumes: u32,
     pub verdict: Option<Verdict>,
     /// Sequence number the next event must have.
@@ -70,6 +72,22 @@ pub enum StepStatus {
     Interrupted,
 }
 
+impl StepRecord {
+    fn begun(key: &StepKey, envelope: &Envelope) -> Self {
+        Self {
+            key: key.clone(),
+            started: envelope.at,
+            started_wall: envelope.wall,
+            finished: None,
+            status: StepStatus::Running,
+            phase: None,
+            loads: Vec::new(),
+            cases: Vec::new(),
+            answer: None,
+        }
+    }
+}
+
 impl RunRecord {
     /// Folds all of `events`.
     pub fn of<'a>(events: impl IntoIterator<Item = &'a Envelope>) -> Self {
@@ -105,17 +123,7 @@ impl RunRecord {
                     found.finished = Some(at);
                 }
             }
-            RunEvent::StepStarted { key } => self.steps.push(StepRecord {
-                key: key.clone(),
-                started: at,
-                started_wall: envelope.wall,
-                finished: None,
-                status: StepStatus::Running,
-                phase: None,
-                loads: Vec::new(),
-                cases: Vec::new(),
-                answer: None,
-            }),
+            RunEvent::StepStarted { key } => self.steps.push(StepRecord::begun(key, envelope)),
             RunEvent::PhaseEntered { key, phase, until } => self.with_step(key, |step| {
                 step.phase = Some((*phase, *until));
             }),
@@ -132,11 +140,17 @@ impl RunRecord {
             RunEvent::OperatorAnswered { key, yes, comment } => self.with_step(key, |step| {
                 step.answer = Some((*yes, comment.clone()));
             }),
-            RunEvent::StepFinished { key, cases } => self.with_step(key, |step| {
-                step.finished = Some(at);
-                step.status = StepStatus::Finished;
-                step.cases.clone_from(cases);
-            }),
+            RunEvent::StepFinished { key, cases } => {
+                // A step that was skipped or never reached has an end without a beginning.
+                if !self.steps.iter().rev().any(|step| step.key == *key && step.status == StepStatus::Running) {
+                    self.steps.push(StepRecord::begun(key, envelope));
+                }
+                self.with_step(key, |step| {
+                    step.finished = Some(at);
+                    step.status = StepStatus::Finished;
+                    step.cases.clone_from(cases);
+                });
+            }
             RunEvent::FindingMade(finding) => self.findings.push(finding.clone()),
             RunEvent::RunInterrupted { by } => self.interruptions.push((at, by.clone())),
             RunEvent::RunResumed { interrupted } => self.resume(at, interrupted),
@@ -152,22 +166,26 @@ impl RunRecord {
 
     /// The last record of every path and round, in order of first start: earlier attempts are left out.
     pub fn decisive_steps(&self) -> Vec<&StepRecord> {
+        self.decisive().into_iter().map(|index| &self.steps[index]).collect()
+    }
+
+    /// Indices in `steps` of the decisive steps.
+    pub fn decisive(&self) -> BTreeSet<usize> {
         let mut last: BTreeMap<(&str, u32), usize> = BTreeMap::new();
         for (index, step) in self.steps.iter().enumerate() {
             last.insert((&step.key.path, step.key.round), index);
         }
-        let mut indices: Vec<usize> = last.into_values().collect();
-        indices.sort_unstable();
-        indices.into_iter().map(|index| &self.steps[index]).collect()
+        last.into_values().collect()
     }
 
-    /// Whether a guard's trip speaks against this component.
+    /// The trips of guards on just this component.
     pub fn trips_on(&self, component: Component) -> impl Iterator<Item = &GuardTrip> {
         self.trips.iter().map(|(_, trip)| trip).filter(move |trip| trip.component == component)
     }
 
     fn resume(&mut self, at: Moment, interrupted: &[StepKey]) {
         self.resumes += 1;
+        self.settled = self.interruptions.len();
         self.verdict = None;
         for key in interrupted {
             self.with_step(key, |step| {
@@ -182,5 +200,46 @@ impl RunRecord {
         if let Some(step) = self.steps.iter_mut().rev().find(|step| step.key == *key) {
             change(step);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::invented::{GPUS, Story, endings, key, passed, resistance};
+    use super::super::{NodeSource, RunKind};
+    use super::*;
+
+    #[test]
+    fn a_prefix_and_then_the_rest_is_the_same_as_all() {
+        for (name, story) in endings() {
+            let whole = story.record();
+            for cut in 0..=story.events.len() {
+                let mut record = RunRecord::of(&story.events[..cut]);
+                for event in &story.events[cut..] {
+                    record.apply(event);
+                }
+                assert_eq!(record, whole, "{name} cut at {cut}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_step_running_at_a_crash_is_interrupted_and_what_came_before_is_settled() {
+        let record = endings()["resumed"].record();
+        let soaks: Vec<_> = record.steps.iter().filter(|step| step.key.path == "burn.soak").collect();
+        assert_eq!(soaks[0].status, StepStatus::Interrupted);
+        assert_eq!(soaks[1].status, StepStatus::Finished);
+        assert_eq!((record.resumes, record.settled), (1, 1));
+        assert_eq!(record.running().count(), 0);
+    }
+
+    #[test]
+    fn an_end_without_a_beginning_is_kept() {
+        let mut story = Story::begun_as(RunKind::Production, NodeSource::Hardware);
+        let cases = vec![passed(GPUS[0], resistance(GPUS[0], 0.05))];
+        story.tell(1.0, RunEvent::StepFinished { key: key("burn.soak", 1, 1), cases: cases.clone() });
+        let record = story.record();
+        assert_eq!(record.steps[0].cases, cases);
+        assert_eq!(record.steps[0].status, StepStatus::Finished);
     }
 }

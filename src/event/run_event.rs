@@ -1,6 +1,7 @@
 //! The events of a run, each a past-tense fact, and the envelope they travel in.
 
-use serde::{Deserialize, Serialize};
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{Case, Finding, RunStart, Verdict};
 
@@ -24,7 +25,6 @@ pub struct Envelope {
 
 /// One execution of a step: which round of its stage, which attempt.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(deny_unknown_fields)]
 pub struct StepKey {
     /// `stage.step`.
     pub path: String,
@@ -106,9 +106,18 @@ pub enum RunEvent {
     RunFinished {
         verdict: Verdict,
     },
-    /// Written by a newer minor version.
-    #[serde(other)]
+    /// Written by a newer minor version. Every kind of event has content, so that whatever it is can be passed over.
+    #[serde(other, serialize_with = "write_nothing", deserialize_with = "pass_over")]
     Unknown,
+}
+
+/// Takes in the content of an unknown kind of event, whatever its form, and keeps nothing of it.
+fn pass_over<'de, D: Deserializer<'de>>(content: D) -> Result<(), D::Error> {
+    IgnoredAny::deserialize(content).map(drop)
+}
+
+fn write_nothing<S: Serializer>(serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_unit()
 }
 
 /// Where a step is inside itself.
@@ -147,4 +156,26 @@ pub enum Interruption {
     Kill,
     /// Our own trouble: the text says which.
     Failure(String),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_kind_is_passed_over_with_all_its_content() {
+        for content in ["null", "7", "\"word\"", "[1,[2]]", "{\"key\":{\"deep\":[true]}}"] {
+            let text = format!("{{\"moon-phase-changed\":{content}}}");
+            assert_eq!(serde_json::from_str::<RunEvent>(&text).expect("passed over"), RunEvent::Unknown);
+        }
+        let written = serde_json::to_string(&RunEvent::Unknown).expect("written");
+        assert_eq!(serde_json::from_str::<RunEvent>(&written).expect("read again"), RunEvent::Unknown);
+    }
+
+    #[test]
+    fn a_known_kind_with_wrong_content_is_refused() {
+        let refused = serde_json::from_str::<RunEvent>("{\"gpu-lost\":{\"gpu\":\"three\"}}");
+        assert!(refused.is_err());
+        assert!(serde_json::from_str::<RunEvent>("{\"gpu-lost\":{\"gpu\":3,\"rack\":7}}").is_ok());
+    }
 }

@@ -24,7 +24,6 @@ pub struct RunStart {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(deny_unknown_fields)]
 pub struct ToolVersion {
     pub name: String,
     pub version: String,
@@ -41,7 +40,7 @@ pub enum RunKind {
 
 /// Where readings came from. Carried, never looked at by the core.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(rename_all = "kebab-case")]
 pub enum NodeSource {
     Hardware,
     /// A model, asked for by name.
@@ -65,7 +64,6 @@ impl NodeSource {
 
 /// What the floor says about this run.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(deny_unknown_fields)]
 pub struct Operation {
     /// Scanned serial number of the node.
     pub serial: Option<String>,

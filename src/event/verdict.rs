@@ -3,110 +3,383 @@
 //! FAIL if anything failed; else ABORTED or ERROR if a result is lacking; else INCONCLUSIVE; else PASS; and a run that
 //! judged nothing says so.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Interruption, Outcome, RunKind, RunRecord, StepRecord, StepStatus, Verdict, VerdictWord};
-use crate::model::Component;
+use super::{Case, GuardTrip, Interruption, Outcome, RunKind, RunRecord, StepRecord, StepStatus, Verdict, VerdictWord};
+use crate::limit::Judged;
+use crate::model::{Component, Moment};
+use crate::plan::{PlannedStep, Readiness};
 use crate::profile::GuardResult;
+
+/// Paths of teardown steps begin with this; passing them is no claim about the unit.
+const TEARDOWN: &str = "teardown.";
+
+/// How one component stands after one round of a step: its last whole attempt, in the light of those before.
+#[derive(Debug, Clone, Copy)]
+pub struct Standing<'a> {
+    pub step: &'a StepRecord,
+    pub case: &'a Case,
+    /// The case's outcome, or a worse one where an earlier attempt failed.
+    pub outcome: Outcome,
+}
+
+/// Where every component stands that has a case, in order of the steps' first start. Steps that have not come to their
+/// end have none, but what failed in an earlier attempt of theirs still stands.
+pub fn standings(record: &RunRecord) -> Vec<Standing<'_>> {
+    let failed_before = earlier_fails(record);
+    let mut standings = Vec::new();
+    for step in record.decisive_steps() {
+        let before = failed_before.get(&(step.key.path.as_str(), step.key.round));
+        if step.status == StepStatus::Finished {
+            standings.extend(step.cases.iter().map(|case| {
+                let failed = before.is_some_and(|fails| fails.contains_key(&case.component));
+                Standing { step, case, outcome: over_attempts(case.outcome, failed) }
+            }));
+        } else {
+            let fails = before.into_iter().flat_map(BTreeMap::values);
+            standings.extend(fails.map(|(step, case)| Standing { step, case, outcome: Outcome::Fail }));
+        }
+    }
+    standings
+}
 
 /// What the record says about the unit so far.
 pub fn roll_up(record: &RunRecord) -> Verdict {
-    let mut verdict = Verdict {
-        word: VerdictWord::Nothing,
-        marginal: false,
-        retried: false,
-        partial: record.start.as_ref().is_some_and(|start| start.kind == RunKind::Partial),
-        failed: 0,
-        errors: 0,
-        inconclusive: 0,
-        passed: 0,
-        waived: 0,
-        skipped: 0,
-        not_reached: 0,
+    let mut tally = Tally::default();
+    for (_, by) in &record.interruptions[record.settled.min(record.interruptions.len())..] {
+        match by {
+            Interruption::Signal | Interruption::Kill => tally.aborted = true,
+            Interruption::Failure(_) => tally.errors += 1,
+        }
+    }
+    tally.errors += record.decisive_steps().iter().filter(|step| step.status != StepStatus::Finished).count() as u32;
+    for standing in standings(record) {
+        tally.standing(&standing);
+    }
+    // A re-run after a crash is no retry; only an attempt that came to its end makes the next one so.
+    tally.retried = !earlier_fails(record).is_empty();
+    for planned in unstarted(record) {
+        tally.unstarted(planned);
+    }
+    for (_, trip) in uncarried_trips(record) {
+        match trip.result {
+            GuardResult::Fail => tally.failed += 1,
+            GuardResult::Inconclusive => tally.inconclusive += 1,
+        }
+    }
+    tally.verdict(record.start.as_ref().is_some_and(|start| start.kind == RunKind::Partial))
+}
+
+/// Trips that no deciding case already speaks of, one for each component and result: between steps, or on a part the
+/// running steps had no case for. They count by themselves.
+pub fn uncarried_trips(record: &RunRecord) -> Vec<&(Moment, GuardTrip)> {
+    let steps = record.decisive_steps();
+    let mut told = BTreeSet::new();
+    let mut uncarried = Vec::new();
+    for entry in &record.trips {
+        let (at, trip) = entry;
+        let carried = steps
+            .iter()
+            .filter(|step| step.started <= *at && step.finished.is_none_or(|finished| *at <= finished))
+            .flat_map(|step| &step.cases)
+            .any(|case| carries(case, trip));
+        if !carried && told.insert((trip.component, trip.result == GuardResult::Fail)) {
+            uncarried.push(entry);
+        }
+    }
+    uncarried
+}
+
+/// Whether the case counts for the trip already.
+fn carries(case: &Case, trip: &GuardTrip) -> bool {
+    let counted = match trip.result {
+        GuardResult::Fail => case.outcome == Outcome::Fail,
+        GuardResult::Inconclusive => matches!(case.outcome, Outcome::Inconclusive | Outcome::Fail),
     };
-    let mut aborted = record.interruptions.iter().any(|(_, by)| !matches!(by, Interruption::Failure(_)));
-    if record.interruptions.iter().any(|(_, by)| matches!(by, Interruption::Failure(_))) {
-        verdict.errors += 1;
-    }
-    for step in record.decisive_steps() {
-        if step.status != StepStatus::Finished {
-            verdict.errors += 1;
-            continue;
+    counted && case.component.overlaps(trip.component) && case.reason.as_ref().is_some_and(|r| r.kind == "guard")
+}
+
+/// The cases that failed in an attempt that was not the last, by component.
+type Fails<'a> = BTreeMap<Component, (&'a StepRecord, &'a Case)>;
+
+/// The earlier fails of every path and round that has whole attempts before its last.
+fn earlier_fails(record: &RunRecord) -> BTreeMap<(&str, u32), Fails<'_>> {
+    let decisive = record.decisive();
+    let mut fails: BTreeMap<(&str, u32), Fails<'_>> = BTreeMap::new();
+    for (_, step) in record.steps.iter().enumerate().filter(|(index, _)| !decisive.contains(index)) {
+        if step.status == StepStatus::Finished {
+            let found = fails.entry((step.key.path.as_str(), step.key.round)).or_default();
+            let failed = step.cases.iter().filter(|case| case.outcome == Outcome::Fail);
+            found.extend(failed.map(|case| (case.component, (step, case))));
         }
-        for case in &step.cases {
-            match outcome_over_attempts(record, step, case.component, case.outcome) {
-                Outcome::Pass => verdict.passed += 1,
-                Outcome::Marginal => {
-                    verdict.passed += 1;
-                    verdict.marginal = true;
-                }
-                Outcome::Waived => verdict.waived += 1,
-                Outcome::Skipped => verdict.skipped += 1,
-                Outcome::NotReached => verdict.not_reached += 1,
-                Outcome::Inconclusive => verdict.inconclusive += 1,
-                Outcome::Aborted => {
-                    aborted = true;
-                    verdict.not_reached += 1;
-                }
-                Outcome::Error => verdict.errors += 1,
-                Outcome::Fail => verdict.failed += 1,
+    }
+    fails
+}
+
+/// Planned steps no event speaks of: the run ended, or has come, before them.
+fn unstarted(record: &RunRecord) -> Vec<&PlannedStep> {
+    let begun: BTreeSet<&str> = record.steps.iter().map(|step| step.key.path.as_str()).collect();
+    let planned = record.plan.iter().flat_map(|plan| plan.stages.iter().flat_map(|stage| &stage.steps));
+    planned.filter(|step| !begun.contains(step.path.as_str())).collect()
+}
+
+#[derive(Debug, Default)]
+struct Tally {
+    aborted: bool,
+    retried: bool,
+    marginal: u32,
+    passed: u32,
+    waived: u32,
+    skipped: u32,
+    not_reached: u32,
+    inconclusive: u32,
+    errors: u32,
+    failed: u32,
+    /// Cases outside the teardown in which a value met or missed a limit.
+    judged: u32,
+}
+
+impl Tally {
+    fn standing(&mut self, standing: &Standing<'_>) {
+        self.count(standing.outcome);
+        let held = |judged: &Judged| !matches!(judged, Judged::Unjudged(_));
+        let judged = standing.case.judgements.iter().any(|one| one.limit.is_some() && held(&one.outcome));
+        self.judged += u32::from(judged && !standing.step.key.path.starts_with(TEARDOWN));
+    }
+
+    fn unstarted(&mut self, planned: &PlannedStep) {
+        let count = planned.components.len().max(1) as u32;
+        match planned.readiness {
+            Readiness::Skip(_) => self.skipped += count,
+            Readiness::Ready | Readiness::Unmet(_) | Readiness::Deselected => self.not_reached += count,
+        }
+    }
+
+    const fn count(&mut self, outcome: Outcome) {
+        match outcome {
+            Outcome::Pass => self.passed += 1,
+            Outcome::Marginal => {
+                self.passed += 1;
+                self.marginal += 1;
             }
+            Outcome::Waived => self.waived += 1,
+            Outcome::Skipped => self.skipped += 1,
+            Outcome::NotReached => self.not_reached += 1,
+            Outcome::Inconclusive => self.inconclusive += 1,
+            Outcome::Aborted => {
+                self.aborted = true;
+                self.not_reached += 1;
+            }
+            Outcome::Error => self.errors += 1,
+            Outcome::Fail => self.failed += 1,
         }
-        verdict.retried |= step.key.attempt > 1;
     }
-    count_guards(record, &mut verdict);
-    verdict.word = word(&verdict, aborted);
-    verdict
-}
 
-/// A pass after a fail is no plain pass: the unit was unstable, and the data cannot decide which of the two is true.
-fn outcome_over_attempts(record: &RunRecord, last: &StepRecord, component: Component, outcome: Outcome) -> Outcome {
-    if !matches!(outcome, Outcome::Pass | Outcome::Marginal) || last.key.attempt == 1 {
-        return outcome;
-    }
-    let failed_before = record
-        .steps
-        .iter()
-        .filter(|step| step.key.path == last.key.path && step.key.round == last.key.round)
-        .filter(|step| step.key.attempt < last.key.attempt)
-        .flat_map(|step| &step.cases)
-        .any(|case| case.component == component && case.outcome == Outcome::Fail);
-    if failed_before { Outcome::Inconclusive } else { outcome }
-}
-
-/// A guard may trip between steps; then no case carries it and it counts here.
-fn count_guards(record: &RunRecord, verdict: &mut Verdict) {
-    let mut by_result: BTreeMap<(Component, bool), u32> = BTreeMap::new();
-    for (_, trip) in &record.trips {
-        by_result.entry((trip.component, trip.result == GuardResult::Fail)).or_insert(1);
-    }
-    for ((_, fail), count) in by_result {
-        if fail {
-            verdict.failed += count;
+    const fn word(&self, partial: bool) -> VerdictWord {
+        if self.failed > 0 {
+            VerdictWord::Fail
+        } else if self.aborted {
+            VerdictWord::Aborted
+        } else if self.errors > 0 {
+            VerdictWord::Error
+        } else if self.inconclusive > 0 {
+            VerdictWord::Inconclusive
+        } else if self.judged == 0 {
+            VerdictWord::Nothing
+        } else if partial || self.not_reached > 0 {
+            // Not every decisive limit was judged: never an acceptance PASS.
+            VerdictWord::Inconclusive
         } else {
-            verdict.inconclusive += count;
+            VerdictWord::Pass
+        }
+    }
+
+    fn verdict(&self, partial: bool) -> Verdict {
+        let word = self.word(partial);
+        Verdict {
+            word,
+            marginal: word == VerdictWord::Pass && self.marginal > 0,
+            retried: word == VerdictWord::Pass && self.retried,
+            partial,
+            failed: self.failed,
+            errors: self.errors,
+            inconclusive: self.inconclusive,
+            passed: self.passed,
+            waived: self.waived,
+            skipped: self.skipped,
+            not_reached: self.not_reached,
         }
     }
 }
 
-fn word(verdict: &Verdict, aborted: bool) -> VerdictWord {
-    let judged = verdict.passed + verdict.failed + verdict.waived;
-    if verdict.failed > 0 {
-        VerdictWord::Fail
-    } else if aborted {
-        VerdictWord::Aborted
-    } else if verdict.errors > 0 {
-        VerdictWord::Error
-    } else if verdict.inconclusive > 0 {
-        VerdictWord::Inconclusive
-    } else if judged == 0 {
-        VerdictWord::Nothing
-    } else if verdict.partial {
-        // Not every decisive limit was judged: never an acceptance PASS.
-        VerdictWord::Inconclusive
-    } else if verdict.not_reached > 0 {
-        VerdictWord::Error
-    } else {
-        VerdictWord::Pass
+/// What a component's last attempt says, given whether an earlier one failed. A fail is proof and survives an attempt
+/// that gave no result; after a pass the unit was unstable, and the data cannot decide which of the two is true.
+const fn over_attempts(last: Outcome, failed_before: bool) -> Outcome {
+    match last {
+        _ if !failed_before => last,
+        Outcome::Pass | Outcome::Marginal | Outcome::Waived => Outcome::Inconclusive,
+        _ => Outcome::Fail,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::invented::{GPUS, Story, endings, judged, passed, resistance, trip, with_reason};
+    use super::super::{NodeSource, RunEvent};
+    use super::*;
+
+    fn word(story: &Story) -> &'static str {
+        roll_up(&story.record()).word.shown()
+    }
+
+    #[test]
+    fn every_ending_has_its_word() {
+        let told: Vec<String> = endings()
+            .iter()
+            .map(|(name, story)| {
+                let verdict = roll_up(&story.record());
+                let flags =
+                    [(verdict.marginal, "marginal"), (verdict.retried, "retried"), (verdict.partial, "partial")];
+                let flags: Vec<&str> = flags.into_iter().filter(|(on, _)| *on).map(|(_, flag)| flag).collect();
+                let counts = [
+                    verdict.failed,
+                    verdict.errors,
+                    verdict.inconclusive,
+                    verdict.passed,
+                    verdict.waived,
+                    verdict.skipped,
+                    verdict.not_reached,
+                ];
+                format!("{name}: {} {} {counts:?}", verdict.word.shown(), flags.join(" "))
+            })
+            .collect();
+        insta::assert_snapshot!(told.join("\n"));
+    }
+
+    #[test]
+    fn a_guards_trip_counts_once_with_the_case_it_failed() {
+        let mut story = Story::begun().passed_before("burn.soak");
+        let key = super::super::invented::key("burn.soak", 1, 1);
+        story.tell(1.0, RunEvent::StepStarted { key: key.clone() });
+        story.tell(5.0, RunEvent::GuardTripped(trip(GPUS[1])));
+        let cases = vec![
+            with_reason(GPUS[0], Outcome::NotReached, "guard", "stopped with gpu/1"),
+            with_reason(GPUS[1], Outcome::Fail, "guard", "gpu/1 does not answer any more"),
+        ];
+        story.tell(0.0, RunEvent::StepFinished { key, cases });
+        assert_eq!(roll_up(&story.record()).failed, 1);
+        assert!(uncarried_trips(&story.record()).is_empty());
+        story.tell(9.0, RunEvent::GuardTripped(trip(GPUS[0])));
+        assert_eq!(roll_up(&story.record()).failed, 2, "a trip between steps counts by itself");
+    }
+
+    #[test]
+    fn a_guards_trip_survives_a_retry_that_passed() {
+        let mut story = Story::begun().passed_before("burn.soak");
+        let key = super::super::invented::key("burn.soak", 1, 1);
+        story.tell(1.0, RunEvent::StepStarted { key: key.clone() });
+        story.tell(5.0, RunEvent::GuardTripped(trip(GPUS[1])));
+        let cases = vec![with_reason(GPUS[1], Outcome::Fail, "guard", "lost")];
+        story.tell(0.0, RunEvent::StepFinished { key, cases });
+        story.step("burn.soak", 2, 60.0, GPUS.map(|gpu| passed(gpu, resistance(gpu, 0.058))).to_vec());
+        assert_eq!(word(story.then_passed_from("teardown.load")), "FAIL");
+    }
+
+    #[test]
+    fn a_fail_survives_a_retry_without_result() {
+        for last in [Outcome::Error, Outcome::Aborted, Outcome::NotReached, Outcome::Inconclusive] {
+            let mut story = Story::begun().passed_before("burn.soak");
+            story.step("burn.soak", 1, 60.0, vec![judged(GPUS[0], resistance(GPUS[0], 0.09))]);
+            story.step("burn.soak", 2, 60.0, vec![with_reason(GPUS[0], last, "probe", "no answer")]);
+            assert_eq!(word(&story), "FAIL", "{last:?}");
+        }
+        let mut story = Story::begun().passed_before("burn.soak");
+        story.step("burn.soak", 1, 60.0, vec![judged(GPUS[0], resistance(GPUS[0], 0.09))]);
+        let key = super::super::invented::key("burn.soak", 1, 2);
+        story.tell(1.0, RunEvent::StepStarted { key });
+        assert_eq!(word(&story), "FAIL", "killed in the retry");
+    }
+
+    #[test]
+    fn a_run_cut_between_steps_has_not_passed() {
+        let story = Story::begun().passed_before("burn.soak");
+        assert_eq!(word(&story), "INCONCLUSIVE");
+    }
+
+    #[test]
+    fn a_pass_without_any_limit_judges_nothing() {
+        let mut story = Story::begun();
+        for path in ["identify.inventory", "burn.gemm", "burn.soak"] {
+            let only_told =
+                GPUS.map(|gpu| passed(gpu, crate::limit::Judgement { limit: None, ..resistance(gpu, 0.05) }));
+            story.step(path, 1, 1.0, only_told.to_vec());
+        }
+        assert_eq!(word(story.then_passed_from("teardown.load")), "NOTHING JUDGED");
+    }
+
+    /// How bad a word is. ABORTED and ERROR both say "no claim"; nothing judged and INCONCLUSIVE both say "undecided".
+    fn badness(word: VerdictWord) -> u8 {
+        match word {
+            VerdictWord::Pass => 0,
+            VerdictWord::Inconclusive | VerdictWord::Nothing => 1,
+            VerdictWord::Error | VerdictWord::Aborted => 2,
+            VerdictWord::Fail => 3,
+        }
+    }
+
+    fn any_outcome() -> impl Strategy<Value = Outcome> {
+        prop::sample::select(vec![
+            Outcome::Pass,
+            Outcome::Marginal,
+            Outcome::Waived,
+            Outcome::Skipped,
+            Outcome::NotReached,
+            Outcome::Inconclusive,
+            Outcome::Aborted,
+            Outcome::Error,
+            Outcome::Fail,
+        ])
+    }
+
+    fn told(steps: &[(u32, u32, Outcome)], kind: RunKind) -> RunRecord {
+        let mut story = Story::begun_as(kind, NodeSource::Hardware).passed_before("burn.soak");
+        for (round, attempt, outcome) in steps {
+            let case = Case { outcome: *outcome, ..passed(GPUS[0], resistance(GPUS[0], 0.058)) };
+            story.round("burn.soak", *round, *attempt, 1.0, vec![case]);
+        }
+        story.record()
+    }
+
+    proptest! {
+        #[test]
+        fn a_failing_case_more_never_improves_the_verdict(
+            steps in prop::collection::vec((1_u32..4, 1_u32..3, any_outcome()), 0..8),
+            at in 0_usize..8,
+            partial: bool,
+        ) {
+            let kind = if partial { RunKind::Partial } else { RunKind::Production };
+            let before = roll_up(&told(&steps, kind));
+            let mut more = steps.clone();
+            more.insert(at.min(steps.len()), (9, 1, Outcome::Fail));
+            let after = roll_up(&told(&more, kind));
+            prop_assert!(badness(after.word) >= badness(before.word));
+            prop_assert_eq!(after.word, VerdictWord::Fail);
+        }
+
+        #[test]
+        fn a_case_that_turns_bad_never_improves_the_verdict(
+            steps in prop::collection::vec((1_u32..4, 1_u32..3, any_outcome()), 1..8),
+            which in 0_usize..8,
+            bad in prop::sample::select(vec![Outcome::Inconclusive, Outcome::Error, Outcome::Fail]),
+        ) {
+            let which = which % steps.len();
+            let mut worse = steps.clone();
+            worse[which].2 = if steps[which].2 < bad { bad } else { Outcome::Fail };
+            let before = roll_up(&told(&steps, RunKind::Production));
+            let after = roll_up(&told(&worse, RunKind::Production));
+            prop_assert!(badness(after.word) >= badness(before.word), "{:?} then {:?}", before, after);
+        }
     }
 }

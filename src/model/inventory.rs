@@ -53,7 +53,7 @@ pub struct Gpu {
     pub processes: Reading<Vec<Process>>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Identity {
     pub name: Reading<String>,
     /// PCI address as `00000000:53:00.0`.
@@ -225,6 +225,27 @@ pub struct Nvme {
     pub name: String,
     pub model: String,
     pub serial: String,
+}
+
+impl Gpu {
+    /// A GPU of which nothing is known but its place: every reading is unsupported.
+    pub fn bare(index: GpuIndex) -> Self {
+        Self {
+            index,
+            identity: Identity::default(),
+            memory_mib: Reading::Unsupported,
+            bar1_mib: Reading::Unsupported,
+            power: PowerLimits::default(),
+            clocks: ClockLimits::default(),
+            thermal: ThermalLimits::default(),
+            config: Config::default(),
+            pcie: PcieCapability::default(),
+            nvlinks: Reading::Unsupported,
+            fabric: Reading::Unsupported,
+            c2c: Reading::Unsupported,
+            processes: Reading::Unsupported,
+        }
+    }
 }
 
 impl Inventory {

@@ -31,7 +31,7 @@ pub struct Profile {
 
 /// A change made from outside the profile.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(rename_all = "kebab-case")]
 pub enum Deviation {
     /// `--set name=value`, with what the profile had.
     Set { name: String, value: String, was: String },

@@ -202,7 +202,7 @@ impl SimNode {
         let gpu = fault.component.gpu_index().map(GpuIndex::at);
         let concerned = |own: &&Gpu| gpu.is_none_or(|slot| own.part.slot == slot);
         if let Some(above) = when.above {
-            let node = if matches!(fault.component, Component::Memory(_)) { 1 } else { 0 };
+            let node = usize::from(matches!(fault.component, Component::Memory(_)));
             let hottest = self.gpus.iter().filter(concerned).map(|gpu| gpu.temperatures[node]).fold(f64::MIN, f64::max);
             fault.hot = hottest >= if fault.hot { above - HYSTERESIS } else { above };
             if !fault.hot {

@@ -84,7 +84,7 @@ impl Gpu {
         let scale = self.values[G::PowerScale];
         let centiwatts = |watts: f64| (watts * 100.0).round() / 100.0;
         let average = self.power_average * scale * (1.0 + POWER_NOISE * self.noise.bell());
-        let on = if self.activity.duty >= 1.0 || self.noise.uniform() < self.activity.duty { 0 } else { 1 };
+        let on = usize::from(!(self.activity.duty >= 1.0 || self.noise.uniform() < self.activity.duty));
         let instant = self.power_on_off[on] * scale * (1.0 + POWER_INSTANT_NOISE * self.noise.bell());
         let mut power = [centiwatts(average), centiwatts(instant)];
         if self.values[G::PowerStuck] > 0.5 {

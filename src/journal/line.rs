@@ -1,0 +1,63 @@
+//! The form of a line: a body, and the chain value over it and all before it.
+
+use sha2::{Digest, Sha256};
+
+/// A SHA-256 value that stands for a line and all lines before it.
+pub(super) type Chain = [u8; 32];
+
+/// What the chain starts from.
+pub(super) const BEGIN: Chain = [0; 32];
+
+const MARK: &[u8] = b",\"chain\":\"";
+const END: &[u8] = b"\"}";
+const HEX: usize = 64;
+/// Bytes of a line that are not its body; the newline does not count.
+const TAIL: usize = MARK.len() + HEX + END.len();
+
+fn next(chain: &Chain, body: &[u8]) -> Chain {
+    let mut hash = Sha256::new();
+    hash.update(chain);
+    hash.update(body);
+    hash.finalize().into()
+}
+
+/// Closes `line`, which holds one whole JSON object, with its chain value and a newline.
+pub(super) fn close(line: &mut Vec<u8>, chain: &mut Chain) {
+    debug_assert_eq!(line.last(), Some(&b'}'), "a line is one JSON object");
+    line.pop();
+    *chain = next(chain, line);
+    line.extend_from_slice(MARK);
+    for byte in *chain {
+        line.extend([byte >> 4, byte & 15].map(|digit| b"0123456789abcdef"[usize::from(digit)]));
+    }
+    line.extend_from_slice(END);
+    line.push(b'\n');
+}
+
+/// Whether `line`, without its newline, is just what was written after `chain`; if so, the chain moves on.
+pub(super) fn check(line: &[u8], chain: &mut Chain) -> Result<(), &'static str> {
+    let unframed = "the line does not end in a chain value";
+    let (body, tail) = line.split_at(line.len().checked_sub(TAIL).ok_or(unframed)?);
+    let hex = tail.strip_prefix(MARK).and_then(|tail| tail.strip_suffix(END)).ok_or(unframed)?;
+    let found = parse_hex(hex).ok_or(unframed)?;
+    let expected = next(chain, body);
+    if found != expected {
+        return Err("the bytes do not match their chain value");
+    }
+    *chain = expected;
+    Ok(())
+}
+
+/// Lower case only: an upper-case digit was never written.
+fn parse_hex(hex: &[u8]) -> Option<Chain> {
+    let digit = |byte: u8| match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        _ => None,
+    };
+    let mut value = BEGIN;
+    for (byte, pair) in value.iter_mut().zip(hex.chunks_exact(2)) {
+        *byte = digit(pair[0])? << 4 | digit(pair[1])?;
+    }
+    Some(value)
+}

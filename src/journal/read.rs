@@ -1,0 +1,244 @@
+//! Reading a journal back: every byte is held against the chain, and the first thing wrong is named with its place.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::error::{JournalError, Place};
+use super::line::{self, Chain};
+use super::{FILE_NAME, VERSION};
+use crate::event::Envelope;
+
+/// Everything a journal holds.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Read {
+    /// What wrote the journal, as `kiln 0.1.0`; empty where not even the header is whole.
+    pub written_by: String,
+    pub events: Vec<Envelope>,
+    /// A last line that was not written to its end.
+    pub torn: Option<Torn>,
+}
+
+/// The rest of a record that a crash or power cut tore off. It was never acted upon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Torn {
+    pub line: u64,
+    pub offset: u64,
+    /// How much of it there is.
+    pub bytes: u64,
+}
+
+/// The first line. Its form never changes.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Header {
+    pub(super) schema: String,
+    pub(super) written_by: String,
+}
+
+pub(super) const SCHEMA: &str = "kiln.journal/";
+
+/// Where a writer goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Resumption {
+    pub(super) chain: Chain,
+    /// Length of the sound part.
+    pub(super) length: u64,
+    /// The last line is whole but for its newline.
+    pub(super) lacks_newline: bool,
+}
+
+/// Reads the journal of a run directory.
+pub fn read(dir: &Path) -> Result<Read, JournalError> {
+    let path = dir.join(FILE_NAME);
+    let bytes = fs::read(&path).map_err(|source| match source.kind() {
+        io::ErrorKind::NotFound => JournalError::Missing { path: path.clone() },
+        _ => JournalError::Io { doing: "read", path: path.clone(), source },
+    })?;
+    parse(&path, &bytes).map(|(read, _)| read)
+}
+
+pub(super) fn parse(path: &Path, bytes: &[u8]) -> Result<(Read, Resumption), JournalError> {
+    let mut read = Read::default();
+    let mut at = Resumption { chain: line::BEGIN, length: 0, lacks_newline: false };
+    let mut number = 0;
+    while at.length < bytes.len() as u64 {
+        let rest = &bytes[at.length as usize..];
+        number += 1;
+        let seq = (number > 1).then(|| number - 2);
+        let place = Place { line: number, seq, offset: at.length };
+        let damaged = |what| JournalError::Damaged { path: path.to_owned(), place, what };
+        let Some(end) = rest.iter().position(|byte| *byte == b'\n') else {
+            let mut chain = at.chain;
+            if line::check(rest, &mut chain).is_ok() {
+                // Only the newline is missing: nothing is lost.
+                take(path, place, rest, &mut read)?;
+                at = Resumption { chain, length: bytes.len() as u64, lacks_newline: true };
+            } else if line::check(&rest[..rest.len() - 1], &mut chain).is_ok() {
+                return Err(damaged("the newline at its end was changed"));
+            } else {
+                read.torn = Some(Torn { line: number, offset: at.length, bytes: rest.len() as u64 });
+            }
+            break;
+        };
+        let whole = &rest[..end];
+        if let Err(what) = line::check(whole, &mut at.chain) {
+            return Err(if number == 1 { bad_header(path, whole, place, what) } else { damaged(what) });
+        }
+        take(path, place, whole, &mut read)?;
+        at.length += end as u64 + 1;
+    }
+    Ok((read, at))
+}
+
+/// Takes in a line whose chain holds.
+fn take(path: &Path, place: Place, line: &[u8], read: &mut Read) -> Result<(), JournalError> {
+    let broken = |source| JournalError::NotAnEvent { path: path.to_owned(), place, source };
+    let Some(expected) = place.seq else {
+        let header: Header = serde_json::from_slice(line).map_err(broken)?;
+        check_version(path, &header)?;
+        read.written_by = header.written_by;
+        return Ok(());
+    };
+    let envelope: Envelope = serde_json::from_slice(line).map_err(broken)?;
+    if envelope.seq != expected {
+        return Err(JournalError::Gap { path: path.to_owned(), place, found: envelope.seq });
+    }
+    read.events.push(envelope);
+    Ok(())
+}
+
+fn check_version(path: &Path, header: &Header) -> Result<(), JournalError> {
+    let version = header.schema.strip_prefix(SCHEMA).and_then(|version| version.split_once('.'));
+    let number = |text: &str| text.parse::<u32>().ok();
+    let Some(found) = version.and_then(|(major, minor)| Some((number(major)?, number(minor)?))) else {
+        return Err(JournalError::NotAJournal { path: path.to_owned() });
+    };
+    if found.0 > VERSION.0 {
+        return Err(JournalError::NewerMajor { path: path.to_owned(), found, known: VERSION });
+    }
+    Ok(())
+}
+
+/// A first line that does not hold: a damaged header, or a file that never was a journal.
+fn bad_header(path: &Path, line: &[u8], place: Place, what: &'static str) -> JournalError {
+    let opening = format!("{{\"schema\":\"{SCHEMA}");
+    // One changed byte, as a failing disk leaves, still reads as a header by nearly all of its opening.
+    let alike = opening.bytes().zip(line).filter(|(one, two)| one == *two).count();
+    if alike * 2 > opening.len() {
+        JournalError::Damaged { path: path.to_owned(), place, what }
+    } else {
+        JournalError::NotAJournal { path: path.to_owned() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::event::RunEvent;
+    use crate::event::invented::endings;
+
+    fn fixture(name: &str) -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/journals").join(name)
+    }
+
+    fn whole() -> Vec<u8> {
+        fs::read(fixture("whole.jsonl")).expect("fixture")
+    }
+
+    fn parsed(bytes: &[u8]) -> Result<Read, JournalError> {
+        parse(Path::new("run/journal.jsonl"), bytes).map(|(read, _)| read)
+    }
+
+    fn told(name: &str) -> String {
+        let path = Path::new("run/journal.jsonl");
+        let bytes = fs::read(fixture(name)).expect("fixture");
+        let shown = parse(path, &bytes).map(|(read, _)| format!("{} events, torn: {:?}", read.events.len(), read.torn));
+        shown.unwrap_or_else(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_whole_fixture_holds_the_run_it_was_made_from() {
+        let read = parsed(&whole()).expect("sound");
+        assert_eq!(read.events, endings()["fail-limit"].events);
+        assert_eq!((read.written_by.as_str(), read.torn), ("kiln 0.1.0", None));
+    }
+
+    #[test]
+    fn every_fixture_is_told_apart() {
+        let names = [
+            "whole",
+            "torn",
+            "flipped",
+            "flipped-header",
+            "gap",
+            "newer-minor",
+            "newer-major",
+            "not-an-event",
+            "foreign",
+            "empty",
+        ];
+        let shown = names.map(|name| format!("{name}: {}", told(&format!("{name}.jsonl"))));
+        insta::assert_snapshot!(shown.join("\n"));
+    }
+
+    #[test]
+    fn events_and_fields_of_a_newer_minor_version_are_passed_over() {
+        let bytes = fs::read(fixture("newer-minor.jsonl")).expect("fixture");
+        let events = parsed(&bytes).expect("readable").events;
+        assert_eq!(events[1].event, RunEvent::Unknown);
+        assert!(matches!(events[2].event, RunEvent::GpuLost { .. }));
+    }
+
+    #[test]
+    fn a_journal_cut_at_any_byte_loses_at_most_its_last_record() {
+        let bytes = whole();
+        let all = parsed(&bytes).expect("sound").events;
+        for cut in 0..=bytes.len() {
+            let read = parsed(&bytes[..cut]).unwrap_or_else(|error| panic!("cut at {cut}: {error}"));
+            let whole_lines = bytes[..cut].split(|byte| *byte == b'\n').count() - 1;
+            assert!(read.events.len() >= whole_lines.saturating_sub(1), "cut at {cut}");
+            assert_eq!(read.events, all[..read.events.len()], "cut at {cut}");
+            let at_an_end = cut == 0 || bytes[cut - 1] == b'\n' || bytes[cut] == b'\n';
+            assert_eq!(read.torn.is_none(), at_an_end, "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn any_byte_changed_is_found_and_its_line_named() {
+        let bytes = whole();
+        let mut line = 1;
+        for at in 0..bytes.len() {
+            // Another bit each time, so that all eight are met in every kind of place.
+            let mut changed = bytes.clone();
+            changed[at] ^= 1 << (at % 8);
+            match parsed(&changed) {
+                Err(JournalError::Damaged { place, .. }) => assert_eq!(place.line, line, "byte {at}"),
+                other => panic!("byte {at} changed and not found: {other:?}"),
+            }
+            line += u64::from(bytes[at] == b'\n');
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_change_of_any_byte_is_found(at in any::<prop::sample::Index>(), value: u8) {
+            let mut bytes = whole();
+            let at = at.index(bytes.len());
+            prop_assume!(bytes[at] != value);
+            bytes[at] = value;
+            let found = matches!(parsed(&bytes), Err(JournalError::Damaged { .. }));
+            prop_assert!(found);
+        }
+
+        #[test]
+        fn no_bytes_at_all_make_the_reader_panic(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+            let _ = parsed(&bytes);
+        }
+    }
+}

@@ -1,0 +1,285 @@
+//! Writing a journal: appended, flushed, and synced as the durability asked for says.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, BufWriter, Read as _, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::error::JournalError;
+use super::line::{self, Chain};
+use super::read::{Header, Read, SCHEMA, parse};
+use super::{FILE_NAME, VERSION};
+use crate::engine::Witness;
+use crate::event::Envelope;
+use crate::model::Sample;
+
+/// Time on a clock of the machine that only goes forward; where it starts does not matter.
+pub type WallClock = fn() -> Duration;
+
+/// What a sync costs and gives.
+#[derive(Debug, Clone, Copy)]
+pub enum Durability {
+    /// Every sync reaches the disk: what was told survives a power cut.
+    EverySync,
+    /// Every sync reaches the kernel, so that a killed process loses nothing; the disk at most once in `period`. For runs
+    /// in virtual time, where hours pass in a second and nothing real depends on them.
+    AtMostEvery { period: Duration, clock: WallClock },
+}
+
+/// How long a run in virtual time may go without the disk: a power cut then costs no more than this of real time.
+const VIRTUAL_PERIOD: Duration = Duration::from_millis(200);
+
+/// Events are a few hundred bytes, inventories some tens of thousands.
+const BUFFER: usize = 64 * 1024;
+
+impl Durability {
+    /// For a run in virtual time.
+    pub const fn virtual_time(clock: WallClock) -> Self {
+        Self::AtMostEvery { period: VIRTUAL_PERIOD, clock }
+    }
+}
+
+/// A journal open for writing. While it lives, no other process can open it so.
+#[derive(Debug)]
+pub struct Journal {
+    path: PathBuf,
+    file: BufWriter<File>,
+    chain: Chain,
+    next_seq: u64,
+    /// The line being made; kept for its capacity.
+    line: Vec<u8>,
+    durability: Durability,
+    synced: Option<Duration>,
+}
+
+impl Journal {
+    /// Begins the journal of a new run. The directory is made where there is none; a journal that exists is left alone.
+    pub fn create(dir: &Path, durability: Durability) -> Result<Self, JournalError> {
+        fs::create_dir_all(dir).map_err(failed("make", dir))?;
+        let path = dir.join(FILE_NAME);
+        let opened = OpenOptions::new().append(true).create_new(true).open(&path);
+        let file = opened.map_err(|source| match source.kind() {
+            io::ErrorKind::AlreadyExists => JournalError::Exists { path: path.clone() },
+            _ => failed("create", &path)(source),
+        })?;
+        lock(&file, &path)?;
+        let mut journal = Self::over(path, file, line::BEGIN, 0, durability);
+        journal.write_header()?;
+        Ok(journal)
+    }
+
+    /// Opens the journal of a run that was cut short, with all it holds. A torn last record is cut off, and told.
+    pub fn open_for_resume(dir: &Path, durability: Durability) -> Result<(Self, Read), JournalError> {
+        let path = dir.join(FILE_NAME);
+        let opened = OpenOptions::new().read(true).append(true).open(&path);
+        let mut file = opened.map_err(|source| match source.kind() {
+            io::ErrorKind::NotFound => JournalError::Missing { path: path.clone() },
+            _ => failed("open", &path)(source),
+        })?;
+        lock(&file, &path)?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).map_err(failed("read", &path))?;
+        let (read, at) = parse(&path, &bytes)?;
+        if read.torn.is_some() {
+            file.set_len(at.length).map_err(failed("cut the torn end off", &path))?;
+        }
+        let mut journal = Self::over(path, file, at.chain, read.events.len() as u64, durability);
+        if at.length == 0 {
+            journal.write_header()?;
+        } else if at.lacks_newline {
+            journal.file.write_all(b"\n").map_err(failed("write", &journal.path))?;
+        }
+        journal.sync_now().map_err(failed("sync", &journal.path))?;
+        Ok((journal, read))
+    }
+
+    fn over(path: PathBuf, file: File, chain: Chain, next_seq: u64, durability: Durability) -> Self {
+        let file = BufWriter::with_capacity(BUFFER, file);
+        Self { path, file, chain, next_seq, line: Vec::with_capacity(BUFFER), durability, synced: None }
+    }
+
+    fn write_header(&mut self) -> Result<(), JournalError> {
+        let header = Header {
+            schema: format!("{SCHEMA}{}.{}", VERSION.0, VERSION.1),
+            written_by: concat!("kiln ", env!("CARGO_PKG_VERSION")).to_owned(),
+        };
+        let written = self.write_line(&header).and_then(|()| self.sync_now()).and_then(|()| {
+            // The file's name is in its directory, which has a sync of its own.
+            self.path.parent().map_or(Ok(()), |dir| File::open(dir)?.sync_all())
+        });
+        written.map_err(failed("write", &self.path))
+    }
+
+    /// Where the journal is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Adds one event. It is not safe before the next [`Journal::sync`].
+    pub fn append(&mut self, envelope: &Envelope) -> io::Result<()> {
+        if envelope.seq != self.next_seq {
+            return Err(io::Error::other(format!(
+                "event {} came to {} where event {} was due",
+                envelope.seq,
+                self.path.display(),
+                self.next_seq
+            )));
+        }
+        self.write_line(envelope).map_err(|error| self.with_path(&error))?;
+        self.next_seq += 1;
+        Ok(())
+    }
+
+    fn write_line(&mut self, body: &impl serde::Serialize) -> io::Result<()> {
+        self.line.clear();
+        serde_json::to_writer(&mut self.line, body)?;
+        line::close(&mut self.line, &mut self.chain);
+        self.file.write_all(&self.line)
+    }
+
+    /// Makes what was appended as safe as the durability says.
+    pub fn sync(&mut self) -> io::Result<()> {
+        let result = match self.durability {
+            Durability::EverySync => self.sync_now(),
+            Durability::AtMostEvery { period, clock } => {
+                let now = clock();
+                if self.synced.is_some_and(|last| now.saturating_sub(last) < period) {
+                    self.file.flush()
+                } else {
+                    self.synced = Some(now);
+                    self.sync_now()
+                }
+            }
+        };
+        result.map_err(|error| self.with_path(&error))
+    }
+
+    /// Everything reaches the disk, whatever the durability; nothing follows.
+    pub fn close(mut self) -> io::Result<()> {
+        self.sync_now().map_err(|error| self.with_path(&error))
+    }
+
+    fn sync_now(&mut self) -> io::Result<()> {
+        self.file.flush()?;
+        self.file.get_ref().sync_data()
+    }
+
+    fn with_path(&self, error: &io::Error) -> io::Error {
+        io::Error::new(error.kind(), format!("cannot write {}: {error}", self.path.display()))
+    }
+}
+
+impl Witness for Journal {
+    fn event(&mut self, envelope: &Envelope) -> io::Result<()> {
+        self.append(envelope)
+    }
+
+    fn sample(&mut self, _: &Sample) {}
+
+    fn sync(&mut self) -> io::Result<()> {
+        Self::sync(self)
+    }
+}
+
+/// Held until the file is closed, by whatever end the process comes to.
+fn lock(file: &File, path: &Path) -> Result<(), JournalError> {
+    file.try_lock().map_err(|error| match error {
+        TryLockError::WouldBlock => JournalError::InUse { path: path.to_owned() },
+        TryLockError::Error(source) => failed("lock", path)(source),
+    })
+}
+
+fn failed(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> JournalError {
+    let path = path.to_owned();
+    move |source| JournalError::Io { doing, path, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::invented::{Story, endings};
+    use crate::journal::read;
+
+    fn journal_of(dir: &Path, story: &Story) {
+        let mut journal = Journal::create(dir, Durability::EverySync).expect("created");
+        for event in &story.events {
+            journal.append(event).expect("appended");
+        }
+        journal.close().expect("closed");
+    }
+
+    #[test]
+    fn what_was_written_is_read_back() {
+        for (name, story) in endings() {
+            let dir = tempfile::tempdir().expect("a directory");
+            journal_of(dir.path(), &story);
+            let read = read(dir.path()).expect("sound");
+            assert_eq!(read.events, story.events, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_torn_record_is_cut_off_and_writing_goes_on() {
+        let story = &endings()["resumed"];
+        let made = tempfile::tempdir().expect("a directory");
+        journal_of(made.path(), story);
+        let bytes = fs::read(made.path().join(FILE_NAME)).expect("journal");
+        let ends: Vec<usize> = (0..bytes.len()).filter(|at| bytes[*at] == b'\n').collect();
+        // In the header, at the header's end, before and after a newline, inside and near the end of the last record.
+        for cut in [0, 1, ends[0], ends[0] + 1, ends[3] - 1, ends[3], ends[3] + 1, bytes.len() - 40, bytes.len() - 1] {
+            let dir = tempfile::tempdir().expect("a directory");
+            fs::write(dir.path().join(FILE_NAME), &bytes[..cut]).expect("written");
+            let (mut journal, read) = Journal::open_for_resume(dir.path(), Durability::EverySync).expect("opened");
+            for event in &story.events[read.events.len()..] {
+                journal.append(event).expect("appended");
+            }
+            journal.close().expect("closed");
+            assert_eq!(fs::read(dir.path().join(FILE_NAME)).expect("journal"), bytes, "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn two_writers_never_meet() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let journal = Journal::create(dir.path(), Durability::EverySync).expect("created");
+        let refused = Journal::open_for_resume(dir.path(), Durability::EverySync);
+        assert!(matches!(refused, Err(JournalError::InUse { .. })));
+        assert!(read(dir.path()).is_ok(), "reading does not wait for the writer");
+        drop(journal);
+        assert!(Journal::open_for_resume(dir.path(), Durability::EverySync).is_ok());
+        let refused = Journal::create(dir.path(), Durability::EverySync);
+        assert!(matches!(refused, Err(JournalError::Exists { .. })));
+    }
+
+    #[test]
+    fn an_event_out_of_turn_is_refused() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let mut journal = Journal::create(dir.path(), Durability::EverySync).expect("created");
+        let story = Story::begun();
+        assert!(journal.append(&story.events[1]).is_err());
+        assert!(journal.append(&story.events[0]).is_ok());
+    }
+
+    #[test]
+    fn a_sync_reaches_at_least_the_kernel() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let durability = Durability::virtual_time(|| Duration::from_secs(5));
+        let mut journal = Journal::create(dir.path(), durability).expect("created");
+        for event in &Story::begun().events {
+            journal.append(event).expect("appended");
+            journal.sync().expect("synced");
+            let read = read(dir.path()).expect("sound");
+            assert_eq!(read.events.last(), Some(event));
+        }
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_written_is_named() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = dir.path().join("file");
+        fs::write(&file, "in the way").expect("written");
+        let error = Journal::create(&file.join("run"), Durability::EverySync).expect_err("refused");
+        let shown = error.to_string().replace(&dir.path().display().to_string(), "DIR");
+        insta::assert_snapshot!(shown, @"cannot make DIR/file/run");
+    }
+}
