@@ -24,7 +24,8 @@ macro_rules! embedded {
     };
 }
 
-const EMBEDDED: &[(&str, &str)] = embedded!("hgx-h200-8");
+const EMBEDDED: &[(&str, &str)] =
+    embedded!("hgx-h100-8" "hgx-h200-8" "hgx-h200-8-liquid" "hgx-b200-8" "gb200-tray-4" "pcie-l40s-8");
 
 impl NodeFile {
     /// Names of the nodes that come with the program.
@@ -94,6 +95,7 @@ const RANGES: &[Range] = ranges! {
     power.capacitance: 0.001..=10.0;
     power.regulator_loss: 0.0..=0.5;
     power.memory_watt_per_gb_s: 0.0..=1.0;
+    clocks.lowest: 10.0..=5000.0;
     clocks.idle: 10.0..=5000.0;
     clocks.max: 100.0..=5000.0;
     clocks.knee: 10.0..=5000.0;

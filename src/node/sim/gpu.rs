@@ -199,8 +199,8 @@ impl Gpu {
         self.settle(kind, &heat, around, dt);
         self.account(on, dt);
         self.errors.step(&self.values, &self.activity, self.temperatures[1], on, dt, &mut self.noise);
-        if activity.host > 0.0 {
-            // The link rests some seconds after traffic, not at once.
+        if activity.busy {
+            // Work wakes the link; it rests some seconds after, not at once.
             self.pcie_up_until = self.clock_time + 5.0;
         }
         if self.temperatures[0] >= self.values[G::SlowdownTemperature] + kind.shutdown_over {
@@ -274,7 +274,7 @@ impl Gpu {
         let mut clock = ceiling.min(application);
         let cap = values[G::PowerLimit].clamp(kind.power_min, kind.power_max) * CAP_AIM;
         if self.watts(kind, clock, compute, traffic).board() > cap {
-            clock = self.clock_for(kind, cap, compute, traffic).clamp(kind.idle_clock.min(clock), clock);
+            clock = self.clock_for(kind, cap, compute, traffic).clamp(kind.lowest_clock.min(clock), clock);
             held.power_cap = true;
         }
         let thermal = self.hold_heat(kind, clock, dt);
@@ -293,7 +293,7 @@ impl Gpu {
         } else if brake_above < kind.power_max * 2.0 {
             (clock, held.brake) = self.brake(kind, clock, compute, traffic, brake_above);
         }
-        clock = clock.max(kind.idle_clock.min(ceiling));
+        clock = clock.max(kind.lowest_clock.min(ceiling));
         self.clock = clock;
         self.held = held;
         self.watts(kind, clock, compute, traffic)
@@ -322,7 +322,7 @@ impl Gpu {
             if self.thermal_clock > clock && over < -1.0 {
                 self.thermal_clock = f64::INFINITY;
             }
-            self.thermal_clock = self.thermal_clock.max(kind.idle_clock);
+            self.thermal_clock = self.thermal_clock.max(kind.lowest_clock);
         }
         let hard = slowdown + kind.slowdown_over;
         self.held.hw_thermal = if self.held.hw_thermal {

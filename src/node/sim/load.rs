@@ -387,6 +387,9 @@ impl Load {
             for cell in 0..stuck {
                 // The same cells in every pass: they are where they are.
                 let mut where_ = Noise::new(u64::from(index.0) * 7919 + cell, 77);
+                if where_.uniform() > coverage {
+                    continue;
+                }
                 self.mismatch(now, at, format!("chunk {}", where_.below(140)), where_.below(1 << 27), 1, bench);
             }
             let percent = 100.0 * coverage.clamp(0.0, 1.0) * (1.0 - MEMORY_KEPT);

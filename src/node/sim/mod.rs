@@ -19,6 +19,8 @@ mod sensor;
 mod sim_node;
 mod site;
 mod thermal;
+#[cfg(test)]
+mod trial;
 
 pub use catalogue::NodeFileError;
 pub use fault_file::{FaultFile, FaultFileError, Severity};

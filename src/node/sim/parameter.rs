@@ -148,7 +148,7 @@ parameters! {
     PcieReplayRate "pcie.replay.rate" Pcie One 0.0..1e6 Level "replays for each TB carried";
     PcieReplayIdle "pcie.replay.idle" Pcie PerHour 0.0..1e6 Level "replays without traffic";
     PcieFatal "pcie.fatal" Pcie One 0.0..1000.0 Event "fatal PCIe errors";
-    PcieRetrain "pcie.retrain" Pcie One 0.0..1000.0 Event "the link drops to generation 1 for two seconds and trains again";
+    PcieRetrain "pcie.retrain" Pcie One 0.0..1000.0 Event "the link drops to generation 1 for seconds and trains again";
     PcieP2p "pcie.p2p" Pcie One 0.0..1.0 Level "0: peer copies go through host memory";
     Bar1 "pcie.bar1" Pcie Mebibyte 1.0..1000000.0 Level "BAR1 size";
     Numa "pcie.numa" Pcie One 0.0..255.0 Level "NUMA node the host gives the GPU";
@@ -179,6 +179,7 @@ parameters! {
     Capacity "psu.capacity" Psu Watt 0.0..100000.0 Level "what the supply can give";
     SupplyState "psu.ok" Psu One 0.0..1.0 Level "0: the supply reports a fault";
     HostMemory "host.memory" Node Mebibyte 1024.0..100000000.0 Level "memory the host sees";
+    SharedCapacity "psu.shared.capacity" Node One 0.05..1.5 Level "share of their capacity that all supplies together give";
     Reboot "node.reboot" Node One 0.0..1.0 Event "the node starts again unasked";
     DimmPresent "dimm.present" Dimm One 0.0..1.0 Level "the DIMM is seen";
     DimmCorrected "dimm.corrected" Dimm One 0.0..1e6 Event "corrected errors (EDAC)";
