@@ -34,7 +34,7 @@ pub struct StepContext<'a> {
     pub params: &'a Params,
     /// As read when the run began.
     pub inventory: &'a Inventory,
-    pub skus: &'a BTreeMap<GpuIndex, &'a Sku>,
+    pub skus: &'a BTreeMap<GpuIndex, Sku>,
     /// Sampling period in force.
     pub every: Span,
     /// The run's first look at all counters, if there was one.
@@ -143,6 +143,7 @@ impl Wants {
         self.list.push(Want::Ask(probe));
     }
 
+    /// Asks for [`Seen::Woken`] at `at`. There is one alarm per step: a later wish replaces an earlier one.
     pub fn wake_at(&mut self, at: Moment) {
         self.list.push(Want::WakeAt(at));
     }

@@ -2,6 +2,13 @@
 //!
 //! The machine knows no clock, no thread, no file; [`drive`] does.
 
+mod active;
+pub mod drive;
+mod guard;
+mod judging;
+mod machine;
 mod port;
+mod schedule;
 
-pub use port::{Effect, Inbox, Input, OperatorReply, Signal, Station, Witness};
+pub use machine::{Equipment, Machine, Refusal};
+pub use port::{Effect, Inbox, Input, OperatorReply, Signal, Station, Tick, Witness};

@@ -1,9 +1,16 @@
 //! What the machine takes in and gives out, and what it needs of the world: the traits adapters implement.
 
-use crate::event::{Envelope, RunEvent};
+use crate::event::Envelope;
 use crate::model::{
-    Answer, Inventory, KernelRecord, LoadId, LoadOrder, LoadReport, Moment, Probe, Sample, StopHow, Text,
+    Answer, Inventory, KernelRecord, LoadId, LoadOrder, LoadReport, Moment, Probe, Sample, StopHow, Text, WallTime,
 };
+
+/// The time at which an input is handed over, on both clocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tick {
+    pub now: Moment,
+    pub wall: WallTime,
+}
 
 /// Something the machine must know.
 #[derive(Debug)]
@@ -16,6 +23,8 @@ pub enum Input<'a> {
     /// The deadline armed last has come.
     DeadlineReached,
     OperatorAnswered(OperatorReply),
+    /// Nobody can be asked: no terminal, or the station says so.
+    OperatorUnavailable,
     Signalled(Signal),
 }
 
@@ -36,7 +45,7 @@ pub enum Signal {
 /// Something the machine wants done. Effects are carried out in order; a `Record` is durable before any later effect.
 #[derive(Debug)]
 pub enum Effect {
-    Record(RunEvent),
+    Record(Box<Envelope>),
     ReadInventory,
     /// Read every sensor of every GPU now.
     Sample,

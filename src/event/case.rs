@@ -36,6 +36,23 @@ pub enum Outcome {
     Fail,
 }
 
+impl Outcome {
+    /// The word people read.
+    pub const fn shown(self) -> &'static str {
+        match self {
+            Self::Pass => "PASS",
+            Self::Marginal => "PASS (marginal)",
+            Self::Waived => "WAIVED",
+            Self::Skipped => "SKIPPED",
+            Self::NotReached => "NOT REACHED",
+            Self::Inconclusive => "INCONCLUSIVE",
+            Self::Aborted => "ABORTED",
+            Self::Error => "ERROR",
+            Self::Fail => "FAIL",
+        }
+    }
+}
+
 /// A reason with a stable word for machines and a sentence for people.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct CaseReason {

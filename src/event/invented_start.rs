@@ -107,6 +107,8 @@ pub(super) fn plan() -> Plan {
             .stages
             .iter()
             .map(|stage| PlannedStage {
+                together: stage.together,
+                needs: stage.needs.clone(),
                 id: stage.id.clone(),
                 repeat: stage.repeat,
                 steps: stage.steps.iter().map(|step| planned(&stage.id, step, &GPUS)).collect(),

@@ -29,6 +29,7 @@ pub enum Unjudged {
 
 /// The absolute bounds that were in force once references were resolved, in the measurement's unit.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Range {
     pub low: Option<f64>,
     pub high: Option<f64>,
@@ -36,6 +37,7 @@ pub struct Range {
 
 /// One measurement held against one limit, with all that is needed to check it by hand later.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Judgement {
     pub measurement: Measurement,
     /// The limit as the profile has it; `None` for a measurement that is only told.

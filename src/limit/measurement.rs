@@ -28,6 +28,7 @@ pub enum Measured {
 
 /// One measured value. Names are an API: lower case, without unit or component (`power.mean`).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Measurement {
     pub name: String,
     pub component: Component,

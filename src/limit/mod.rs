@@ -3,9 +3,16 @@
 //! Where measurements come from is for checks; which limits a step has is for profiles.
 
 mod bound;
+mod judge;
 mod judgement;
 mod measurement;
+mod parse;
+mod show;
+mod term;
+mod words;
 
 pub use bound::{Bound, Limit, Pattern, Reference, Term};
+pub use judge::{References, judge, within};
 pub use judgement::{Judged, Judgement, Range, Unjudged};
 pub use measurement::{Measured, Measurement, Scalar};
+pub use parse::{ParseLimitError, Target, Wanted};

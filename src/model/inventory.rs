@@ -53,7 +53,7 @@ pub struct Gpu {
     pub processes: Reading<Vec<Process>>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Identity {
     pub name: Reading<String>,
     /// PCI address as `00000000:53:00.0`.
@@ -96,7 +96,7 @@ pub struct ClockLimits {
     pub default_application_sm: Reading<f64>,
 }
 
-/// Thresholds as kelvin below (negative: above) the point where slowdown begins (`T.Limit`, from Hopper on); absolute
+/// Thresholds as kelvin below (negative: above) the point where slowdown begins (T.Limit, from Hopper on); absolute
 /// degrees on older parts.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct ThermalLimits {
@@ -139,7 +139,7 @@ pub enum LinkState {
 pub struct NvLink {
     pub link: u8,
     pub state: Reading<LinkState>,
-    /// Bandwidth of the link in one direction, MB/s as the driver reports it (26562 on NVLink4).
+    /// Bandwidth of the link in one direction, in MB/s as the driver reports it (26562 on the fourth generation).
     pub speed_mb_per_s: Reading<u32>,
     pub remote: Reading<Remote>,
 }
@@ -225,6 +225,27 @@ pub struct Nvme {
     pub name: String,
     pub model: String,
     pub serial: String,
+}
+
+impl Gpu {
+    /// A GPU of which nothing is known but its place: every reading is unsupported.
+    pub fn bare(index: GpuIndex) -> Self {
+        Self {
+            index,
+            identity: Identity::default(),
+            memory_mib: Reading::Unsupported,
+            bar1_mib: Reading::Unsupported,
+            power: PowerLimits::default(),
+            clocks: ClockLimits::default(),
+            thermal: ThermalLimits::default(),
+            config: Config::default(),
+            pcie: PcieCapability::default(),
+            nvlinks: Reading::Unsupported,
+            fabric: Reading::Unsupported,
+            c2c: Reading::Unsupported,
+            processes: Reading::Unsupported,
+        }
+    }
 }
 
 impl Inventory {

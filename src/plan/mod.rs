@@ -2,6 +2,8 @@
 //!
 //! Pure data from pure functions: the same profile on the same inventory is the same plan.
 
+mod make;
 mod planned;
 
+pub use make::{PlanError, make, matches_glob};
 pub use planned::{Plan, PlannedStage, PlannedStep, Readiness};

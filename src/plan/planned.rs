@@ -19,6 +19,9 @@ pub struct Plan {
 pub struct PlannedStage {
     pub id: String,
     pub repeat: Loop,
+    pub together: bool,
+    /// Stages that must have passed before this one starts.
+    pub needs: Vec<String>,
     pub steps: Vec<PlannedStep>,
     /// Of one round.
     pub estimate: Span,

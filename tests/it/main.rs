@@ -1,3 +1,5 @@
-//! Tests of the adapters together, through the library's public face.
+//! Everything that is tested from outside: the library through its public face, the binary through its command line.
 
+mod profiles;
 mod rebuilt;
+mod tidy;

@@ -1,0 +1,75 @@
+//! Short forms in which checks declare their parameters and measurements.
+//!
+//! What a declaration means is for `profile`; here are only constructors that keep the tables of the checks readable.
+
+use crate::model::{ComponentKind, Unit};
+use crate::profile::{MeasurementSpec, ParamKind, ParamSpec, ValueKind};
+
+/// A number the check cannot do without.
+pub(super) const fn must(name: &'static str, unit: Unit, of: ComponentKind, summary: &'static str) -> MeasurementSpec {
+    MeasurementSpec { name, unit, kind: ValueKind::Number, of, required: true, summary }
+}
+
+/// A number that some parts or nodes do not offer.
+pub(super) const fn may(name: &'static str, unit: Unit, of: ComponentKind, summary: &'static str) -> MeasurementSpec {
+    MeasurementSpec { name, unit, kind: ValueKind::Number, of, required: false, summary }
+}
+
+pub(super) const fn flag(name: &'static str, of: ComponentKind, summary: &'static str) -> MeasurementSpec {
+    MeasurementSpec { name, unit: Unit::One, kind: ValueKind::Flag, of, required: false, summary }
+}
+
+pub(super) const fn text(name: &'static str, of: ComponentKind, summary: &'static str) -> MeasurementSpec {
+    MeasurementSpec { name, unit: Unit::One, kind: ValueKind::Text, of, required: false, summary }
+}
+
+/// The same declaration, for a value the check cannot do without.
+pub(super) const fn required(spec: MeasurementSpec) -> MeasurementSpec {
+    MeasurementSpec { required: true, ..spec }
+}
+
+pub(super) const fn span(name: &'static str, default: &'static str, summary: &'static str) -> ParamSpec {
+    ParamSpec { name, kind: ParamKind::Span, default: Some(default), summary }
+}
+
+pub(super) const fn choice(
+    name: &'static str,
+    options: &'static [&'static str],
+    default: &'static str,
+    summary: &'static str,
+) -> ParamSpec {
+    ParamSpec { name, kind: ParamKind::Choice(options), default: Some(default), summary }
+}
+
+pub(super) const fn quantity(
+    name: &'static str,
+    (unit, min, max): (Unit, f64, f64),
+    default: &'static str,
+    summary: &'static str,
+) -> ParamSpec {
+    ParamSpec { name, kind: ParamKind::Quantity { unit, min, max }, default: Some(default), summary }
+}
+
+pub(super) const fn switch(name: &'static str, default: &'static str, summary: &'static str) -> ParamSpec {
+    ParamSpec { name, kind: ParamKind::Flag, default: Some(default), summary }
+}
+
+/// A list of strings that is left out where nothing is to be held against it.
+pub(super) const fn list(name: &'static str, summary: &'static str) -> ParamSpec {
+    ParamSpec { name, kind: ParamKind::Texts, default: None, summary }
+}
+
+/// How long settling may take at most. No longer than the margin steps have over their estimate, so that a node without
+/// rest is told as that and not as a step that hangs.
+pub(super) const SETTLE_WITHIN: ParamSpec =
+    span("settle-within", "10m", "the longest wait for the node to be idle with steady temperatures");
+/// The window of settling: long enough that one 1 K step of a whole-degree sensor stays below the default slope.
+pub(super) const SETTLE_OVER: ParamSpec =
+    span("settle-over", "60s", "how long the node must have been idle and steady");
+/// A 1 K step in the middle of a 60 s window reads as 1.5 K/min; anything steeper is a real change.
+pub(super) const SETTLE_SLOPE: ParamSpec = quantity(
+    "settle-slope",
+    (Unit::KelvinPerMinute, 0.05, 60.0),
+    "2 K/min",
+    "the steepest change of die temperature that counts as steady",
+);

@@ -1,0 +1,128 @@
+//! Differences of counters. A counter that went backwards says nothing; it is missing, not 0.
+
+use super::sheet::Gauged;
+use crate::model::{Moment, Reading};
+
+/// Readings that may fail at the end of a span before its last good one is too old to stand for the end.
+const STALE_AFTER: u32 = 5;
+
+/// A counter followed through samples.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct CounterSpan {
+    first: Option<(Moment, f64)>,
+    last: Option<(Moment, f64)>,
+    good: u64,
+    /// Failed since the last good reading.
+    failing: u32,
+    backwards: bool,
+    unsupported: bool,
+}
+
+impl CounterSpan {
+    pub(super) fn take(&mut self, at: Moment, reading: Reading<f64>) {
+        match reading {
+            Reading::Value(value) => {
+                self.backwards |= self.last.is_some_and(|(_, before)| value < before);
+                self.first.get_or_insert((at, value));
+                self.last = Some((at, value));
+                self.good += 1;
+                self.failing = 0;
+            }
+            Reading::Unsupported => self.unsupported = true,
+            Reading::Failed(_) => self.failing = self.failing.saturating_add(1),
+        }
+    }
+
+    /// How much was counted.
+    pub(super) fn gauged(&self) -> Gauged {
+        match self.ends() {
+            Ok([(_, first), (_, last)]) => Gauged::Number { value: last - first, samples: self.good },
+            Err(why) => why,
+        }
+    }
+
+    /// How much was counted per second.
+    pub(super) fn rate(&self) -> Gauged {
+        match self.ends() {
+            Ok([(start, first), (end, last)]) => {
+                Gauged::Number { value: (last - first) / end.since(start).as_secs_f64(), samples: self.good }
+            }
+            Err(why) => why,
+        }
+    }
+
+    fn ends(&self) -> Result<[(Moment, f64); 2], Gauged> {
+        let (Some(first), Some(last)) = (self.first, self.last) else {
+            return Err(if self.unsupported && self.failing == 0 {
+                Gauged::Unsupported
+            } else {
+                Gauged::missing("the counter was never read")
+            });
+        };
+        if self.backwards {
+            Err(backwards())
+        } else if self.good < 2 {
+            Err(Gauged::missing("the counter was read only once"))
+        } else if self.failing > STALE_AFTER {
+            Err(Gauged::missing("the counter could not be read at the end"))
+        } else {
+            Ok([first, last])
+        }
+    }
+}
+
+/// What was counted between two looks.
+pub(super) fn between(first: &Reading<u64>, last: &Reading<u64>) -> Gauged {
+    match (first, last) {
+        (Reading::Value(first), Reading::Value(last)) => match last.checked_sub(*first) {
+            Some(counted) => Gauged::Number { value: counted as f64, samples: 2 },
+            None => backwards(),
+        },
+        (Reading::Unsupported, Reading::Unsupported) => Gauged::Unsupported,
+        (Reading::Failed(why), _) | (_, Reading::Failed(why)) => Gauged::missing(why.to_string()),
+        _ => Gauged::missing("the counter could be read only at one end"),
+    }
+}
+
+fn backwards() -> Gauged {
+    Gauged::missing("the counter went backwards: the driver was reloaded or the GPU was reset")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::ReadingFailure;
+
+    fn span_of(readings: &[Reading<f64>]) -> CounterSpan {
+        let mut span = CounterSpan::default();
+        for (second, reading) in readings.iter().enumerate() {
+            span.take(Moment::from_secs(second as u64), *reading);
+        }
+        span
+    }
+
+    #[test]
+    fn a_counter_gives_its_growth_and_rate() {
+        let span = span_of(&[Reading::Value(100.0), Reading::Value(150.0), Reading::Value(180.0)]);
+        assert_eq!(span.gauged(), Gauged::Number { value: 80.0, samples: 3 });
+        assert_eq!(span.rate(), Gauged::Number { value: 40.0, samples: 3 });
+    }
+
+    #[test]
+    fn a_counter_that_went_backwards_is_missing() {
+        let span = span_of(&[Reading::Value(100.0), Reading::Value(0.0), Reading::Value(180.0)]);
+        assert_eq!(span.gauged(), backwards());
+        assert_eq!(between(&Reading::Value(5), &Reading::Value(3)), backwards());
+    }
+
+    #[test]
+    fn a_counter_that_fails_or_is_not_offered_has_no_difference() {
+        assert_eq!(span_of(&[Reading::Unsupported; 3]).gauged(), Gauged::Unsupported);
+        let lost = Reading::Failed(ReadingFailure::Lost);
+        let mut readings = vec![Reading::Value(1.0), Reading::Value(1.0)];
+        readings.extend([lost; 6]);
+        assert_eq!(span_of(&readings).gauged(), Gauged::missing("the counter could not be read at the end"));
+        assert_eq!(between(&Reading::Unsupported, &Reading::Unsupported), Gauged::Unsupported);
+        assert_eq!(between(&Reading::Value(2), &Reading::Value(2)), Gauged::Number { value: 0.0, samples: 2 });
+    }
+}

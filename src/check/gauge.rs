@@ -1,0 +1,290 @@
+//! Everything measured on one GPU while a load runs on it: statistics of sensors, growth of counters, work done.
+//!
+//! Which of it a check tells, and under which name, is the check's business.
+
+use std::collections::BTreeMap;
+
+use super::course::Course;
+use super::delta::CounterSpan;
+use super::settle::Idle;
+use super::sheet::{Gauged, Sheet};
+use super::window::Window;
+use super::{Seen, StepContext};
+use crate::model::{ClockReasons, Component, Gpu, GpuIndex, LoadEnd, LoadSaid, Moment, Sample, Sensor};
+
+/// One GPU under load.
+#[derive(Debug, Default)]
+pub(super) struct LoadGauge {
+    pub(super) power: Window,
+    pub(super) die: Window,
+    pub(super) memory: Window,
+    pub(super) margin: Window,
+    pub(super) inlet: Window,
+    pub(super) clock: Window,
+    /// HBM temperature over die temperature.
+    pub(super) memory_over_die: Window,
+    pub(super) tflops: Window,
+    pub(super) memory_rate: Window,
+    /// Counted over the window alone.
+    pub(super) energy: CounterSpan,
+    pub(super) counters: LoadCounters,
+    /// Samples whose clock was below the floor with no reason given, and all that could be judged.
+    slow: u64,
+    judged: u64,
+    /// MHz under which the clock of a loaded GPU needs a reason.
+    clock_floor: Option<f64>,
+    verified: u64,
+    mismatches: u64,
+    reported: bool,
+    /// Why the load on this GPU ended before it should have.
+    pub(super) broken: Option<String>,
+}
+
+/// Counters followed from before the load to its end.
+#[derive(Debug, Default)]
+pub(super) struct LoadCounters {
+    pub(super) power_cap: CounterSpan,
+    pub(super) sw_thermal: CounterSpan,
+    pub(super) hw_thermal: CounterSpan,
+    pub(super) power_brake: CounterSpan,
+    pub(super) ecc_corrected: CounterSpan,
+    pub(super) ecc_uncorrected: CounterSpan,
+    pub(super) remap_corrected: CounterSpan,
+    pub(super) remap_uncorrected: CounterSpan,
+    pub(super) pcie_replays: CounterSpan,
+    pub(super) nvlink_errors: CounterSpan,
+}
+
+/// Any of these explains a clock below the greatest.
+const SLOWING: u64 = ClockReasons::APPLICATION_CLOCKS
+    | ClockReasons::SW_POWER_CAP
+    | ClockReasons::HW_SLOWDOWN
+    | ClockReasons::SYNC_BOOST
+    | ClockReasons::SW_THERMAL
+    | ClockReasons::HW_THERMAL
+    | ClockReasons::HW_POWER_BRAKE;
+
+impl LoadCounters {
+    pub(super) fn take(&mut self, sample: &Sample) {
+        let at = sample.at;
+        self.power_cap.take(at, sample[Sensor::ThrottlePowerCap]);
+        self.sw_thermal.take(at, sample[Sensor::ThrottleSwThermal]);
+        self.hw_thermal.take(at, sample[Sensor::ThrottleHwThermal]);
+        self.power_brake.take(at, sample[Sensor::ThrottlePowerBrake]);
+        self.ecc_corrected.take(at, sample[Sensor::EccCorrected]);
+        self.ecc_uncorrected.take(at, sample[Sensor::EccUncorrected]);
+        self.remap_corrected.take(at, sample[Sensor::RemapCorrected]);
+        self.remap_uncorrected.take(at, sample[Sensor::RemapUncorrected]);
+        self.pcie_replays.take(at, sample[Sensor::PcieReplays]);
+        self.nvlink_errors.take(at, sample[Sensor::NvlinkErrors]);
+    }
+
+    pub(super) fn thermal(&self) -> Gauged {
+        self.sw_thermal.gauged().plus(self.hw_thermal.gauged())
+    }
+
+    pub(super) fn remaps(&self) -> Gauged {
+        self.remap_corrected.gauged().plus(self.remap_uncorrected.gauged())
+    }
+}
+
+impl LoadGauge {
+    /// `floor_share`: share of the greatest SM clock, in percent, under which a clock needs a reason.
+    pub(super) fn new(gpu: Option<&Gpu>, floor_share: f64) -> Self {
+        let greatest = gpu.and_then(|gpu| gpu.clocks.max_sm.get());
+        Self { clock_floor: greatest.map(|clock| clock * floor_share / 100.0), ..Self::default() }
+    }
+
+    /// A sample from before the steady window: only counters follow it.
+    pub(super) fn count(&mut self, sample: &Sample) {
+        self.counters.take(sample);
+    }
+
+    /// A sample of the steady window.
+    pub(super) fn take(&mut self, sample: &Sample) {
+        let at = sample.at;
+        self.counters.take(sample);
+        self.power.take(at, sample[Sensor::Power]);
+        self.die.take(at, sample[Sensor::TempGpu]);
+        self.memory.take(at, sample[Sensor::TempMemory]);
+        self.margin.take(at, sample[Sensor::TempMargin]);
+        self.inlet.take(at, sample[Sensor::TempInlet]);
+        self.clock.take(at, sample[Sensor::ClockSm]);
+        self.energy.take(at, sample[Sensor::Energy]);
+        if let (Some(memory), Some(die)) = (sample.get(Sensor::TempMemory), sample.get(Sensor::TempGpu)) {
+            self.memory_over_die.add(at, memory - die);
+        }
+        if let (Some(clock), Some(reasons), Some(floor)) =
+            (sample.get(Sensor::ClockSm), sample.get(Sensor::ClockReasons), self.clock_floor)
+        {
+            self.judged += 1;
+            self.slow += u64::from(clock < floor && !ClockReasons(reasons as u64).has(SLOWING));
+        }
+    }
+
+    /// What the load says of this GPU. Rates count only inside the steady window.
+    pub(super) fn hear(&mut self, at: Moment, said: &LoadSaid, in_window: bool) {
+        match said {
+            LoadSaid::Progress { tflops, memory_gb_per_s, verified, mismatches, .. } => {
+                self.reported = true;
+                self.verified = self.verified.max(*verified);
+                self.mismatches = self.mismatches.max(*mismatches);
+                if in_window {
+                    self.tflops.add(at, *tflops);
+                    self.memory_rate.add(at, *memory_gb_per_s);
+                }
+            }
+            LoadSaid::Ended { end, .. } => {
+                self.broken.get_or_insert_with(|| ended_early(end));
+            }
+            _ => {}
+        }
+    }
+
+    /// Share of the window in which the clock was low with no reason given, in percent.
+    pub(super) fn unexplained(&self) -> Gauged {
+        if self.clock.count() == 0 || self.clock_floor.is_none() {
+            return self.clock.gauged(0, |_| None);
+        }
+        if self.judged * 100 < self.clock.count() * 90 {
+            return Gauged::missing("clock event reasons could not be read");
+        }
+        Gauged::Number { value: self.slow as f64 * 100.0 / self.judged as f64, samples: self.judged }
+    }
+
+    /// A value of the steady window, unless the load broke: then the window is no steady one.
+    pub(super) fn whole(&self, gauged: Gauged) -> Gauged {
+        self.broken.as_ref().map_or(gauged, |why| Gauged::Missing(why.clone()))
+    }
+
+    /// Memory over die; unsupported where the part shows no memory temperature.
+    pub(super) fn memory_over_die(&self, expected: u64) -> Gauged {
+        match self.memory.gauged(expected, Window::mean) {
+            Gauged::Number { .. } => self.memory_over_die.gauged(expected, Window::mean),
+            other => other,
+        }
+    }
+
+    pub(super) fn verified(&self) -> Gauged {
+        if self.reported { Gauged::once(self.verified as f64) } else { Gauged::missing("the load never reported") }
+    }
+
+    /// Wrong results of the whole load. Where nothing was compared nothing is known.
+    pub(super) fn mismatches(&self) -> Gauged {
+        match (self.verified, self.mismatches) {
+            (0, 0) => Gauged::missing("no result was compared"),
+            (verified, mismatches) => Gauged::Number { value: mismatches as f64, samples: verified },
+        }
+    }
+
+    /// Good readings against those expected, in percent.
+    pub(super) fn coverage(&self, expected: u64) -> Gauged {
+        let good = self.power.count();
+        let share = if expected == 0 { 0.0 } else { good as f64 * 100.0 / expected as f64 };
+        Gauged::Number { value: share.min(100.0), samples: good + self.power.failed() }
+    }
+
+    /// K/W from die to inlet; where no inlet can be read, from die to the GPU's own idle state, which the coolant's
+    /// temperature drops out of: `(T - T_idle) / (P - P_idle)`.
+    pub(super) fn resistance(&self, expected: u64, idle: Option<Idle>) -> Gauged {
+        let power = self.power.gauged(expected, Window::mean);
+        let die = self.die.gauged(expected, Window::mean);
+        let inlet = self.inlet.gauged(expected, Window::mean);
+        let (Some(watts), Some(celsius)) = (power.number(), die.number()) else {
+            return if die.number().is_none() { die } else { power };
+        };
+        let (rise, watts) = match (inlet.number(), idle) {
+            (Some(inlet), _) => (celsius - inlet, watts),
+            (None, Some(Idle { die, power: Some(idle) })) => (celsius - die, watts - idle),
+            (None, _) => return Gauged::missing("neither an inlet temperature nor an idle state to refer to"),
+        };
+        if watts < LEAST_WATTS {
+            return Gauged::Missing(format!("{watts:.0} W of load are too little to tell a resistance by"));
+        }
+        Gauged::Number { value: rise / watts, samples: self.die.count() }
+    }
+}
+
+/// Under this, one degree of a whole-degree sensor is more than 2 % of any real GPU's resistance (about 0.05 K/W).
+const LEAST_WATTS: f64 = 100.0;
+
+/// Why a load that was to run until stopped is over. An idle GPU must not be measured as a loaded one.
+pub(super) fn ended_early(end: &LoadEnd) -> String {
+    match end {
+        LoadEnd::Finished | LoadEnd::Stopped => "the load ended before the window was over".to_owned(),
+        LoadEnd::GpuLost => "the GPU went away under the load".to_owned(),
+        LoadEnd::Failed(why) => format!("the load failed: {why}"),
+        LoadEnd::Unkillable => "the load does not die: the driver holds it".to_owned(),
+    }
+}
+
+/// The GPU a message of a load is about; `None`: all of them.
+pub(super) const fn gpu_of(said: &LoadSaid) -> Option<GpuIndex> {
+    match said {
+        LoadSaid::Progress { gpu, .. } | LoadSaid::Covered { gpu, .. } => Some(*gpu),
+        LoadSaid::Mismatched(mismatch) => Some(mismatch.gpu),
+        LoadSaid::Ended { gpu, .. } => *gpu,
+        LoadSaid::Running | LoadSaid::Moved(_) => None,
+    }
+}
+
+/// The part of the sheet that every GPU load shares: error counters, throttling, results.
+pub(super) fn put_common(sheet: &mut Sheet<'_>, gpu: Component, gauge: &LoadGauge) {
+    let counters = &gauge.counters;
+    sheet.put("throttle.thermal", gpu, counters.thermal());
+    sheet.put("throttle.power-brake", gpu, counters.power_brake.gauged());
+    sheet.put("ecc.corrected", gpu, counters.ecc_corrected.gauged());
+    sheet.put("ecc.uncorrected", gpu, counters.ecc_uncorrected.gauged());
+    sheet.put("remaps", gpu, counters.remaps());
+    sheet.put("pcie.replays", gpu, counters.pcie_replays.gauged());
+    sheet.put("verified", gpu, gauge.verified());
+    sheet.put("mismatches", gpu, gauge.mismatches());
+}
+
+/// One gauge for every GPU of a step.
+#[derive(Debug)]
+pub(super) struct Gauges(BTreeMap<GpuIndex, LoadGauge>);
+
+/// `floor_share`: see [`LoadGauge::new`].
+pub(super) fn gauges(context: &StepContext<'_>, floor_share: f64) -> Gauges {
+    Gauges(
+        context.gpus().into_iter().map(|gpu| (gpu, LoadGauge::new(context.inventory.gpu(gpu), floor_share))).collect(),
+    )
+}
+
+impl Gauges {
+    /// Gives an observation to the gauges it concerns.
+    pub(super) fn take(&mut self, course: &Course, seen: &Seen<'_>) {
+        match seen {
+            Seen::Sampled(sample) => {
+                if let Some(gauge) = self.0.get_mut(&sample.gpu) {
+                    if course.is_measuring() { gauge.take(sample) } else { gauge.count(sample) }
+                }
+            }
+            Seen::Load(report) => {
+                let (at, said) = (report.at, &report.said);
+                if matches!(said, LoadSaid::Ended { end: LoadEnd::Finished, .. }) && course.repeats() {
+                    return;
+                }
+                match gpu_of(said) {
+                    Some(gpu) => {
+                        if let Some(gauge) = self.0.get_mut(&gpu) {
+                            gauge.hear(at, said, course.is_measuring());
+                        }
+                    }
+                    None => self.0.values_mut().for_each(|gauge| gauge.hear(at, said, course.is_measuring())),
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether any GPU still answers and carries its load.
+    pub(super) fn any_left(&self, context: &StepContext<'_>) -> bool {
+        self.0.iter().any(|(gpu, gauge)| !context.lost.contains_key(gpu) && gauge.broken.is_none())
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (GpuIndex, &LoadGauge)> {
+        self.0.iter().map(|(gpu, gauge)| (*gpu, gauge))
+    }
+}

@@ -1,0 +1,386 @@
+//! `inventory.match`: whether the node is made of what it should be made of, and of the same everywhere.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use regex::Regex;
+
+use super::declare::{flag, list, may, must, required, text};
+use super::look::Look;
+use super::sheet::{Gauged, Sheet};
+use super::{Check, CheckRun, Done, StepContext};
+use crate::model::{Component, ComponentKind, Gpu, GpuIndex, Identity, Inventory, Reading, Span, Unit};
+use crate::profile::{CheckSpec, MeasurementSpec, ParamKind, ParamSpec, Params, Wear};
+
+#[derive(Debug)]
+pub(super) struct InventoryMatch;
+
+const GPU: ComponentKind = ComponentKind::Gpu;
+const NODE: ComponentKind = ComponentKind::Node;
+
+pub(super) static SPEC: CheckSpec = CheckSpec {
+    name: "inventory.match",
+    summary: "Compares what the node is made of with what its model should have, and its GPUs with one another.",
+    details: "Reads the inventory anew. The GPUs the driver lists are counted against the model's usual number (or the \
+              parameter gpus) and against the functions the PCI bus shows, which come from another source. Names, part \
+              numbers and firmware are compared over all GPUs: the majority is right and the others are named; where \
+              there is no majority every GPU is. Lists of regular expressions under parts, vbios, inforom and gsp say \
+              what is allowed; without a list nothing is held against it and the measurement is absent. A node whose \
+              GPUs are all wrong in the same way is seen only by such a list or by limits on the texts.",
+    params: &[
+        ParamSpec {
+            name: "gpus",
+            kind: ParamKind::Count { min: 1, max: 64 },
+            default: None,
+            summary: "GPUs the node must have; otherwise what is usual for the model",
+        },
+        list("parts", "regular expressions, one of which every part number must match"),
+        list("vbios", "regular expressions, one of which every VBIOS version must match"),
+        list("inforom", "regular expressions, one of which every InfoROM version must match"),
+        list("gsp", "regular expressions, one of which every GSP firmware version must match"),
+        list("serials", "serial numbers of the GPUs that were shipped for this node"),
+    ],
+    measurements: MEASUREMENTS,
+    each: &[NODE],
+    wear: Wear::None,
+    faults: &["gpu-missing", "mixed-part", "wrong-vbios"],
+    exclusive: false,
+    watcher: false,
+    estimate: |_: &Params, _| Span::from_secs(2),
+};
+
+static MEASUREMENTS: &[MeasurementSpec] = &[
+    must("gpus", Unit::One, NODE, "GPUs the driver lists"),
+    must("gpus.missing", Unit::One, NODE, "GPUs the node should have and the driver does not list"),
+    may("gpus.extra", Unit::One, NODE, "GPUs beyond those the node should have"),
+    may("gpus.unclaimed", Unit::One, NODE, "GPUs the PCI bus shows and the driver does not list"),
+    may("gpus.off-bus", Unit::One, NODE, "GPUs the driver lists and the PCI bus does not show"),
+    required(flag("present", GPU, "whether a GPU that should be there is listed")),
+    text("driver", NODE, "driver version"),
+    text("cuda", NODE, "CUDA version the driver offers"),
+    text("bios", NODE, "BIOS version"),
+    text("clock-source", NODE, "the kernel's clock source"),
+    may("cpus", Unit::One, NODE, "logical CPUs"),
+    may("memory.host", Unit::Mebibyte, NODE, "memory of the host"),
+    may("dimms", Unit::One, NODE, "memory modules fitted"),
+    may("nics", Unit::One, NODE, "network interfaces fitted"),
+    may("nvmes", Unit::One, NODE, "NVMe drives fitted"),
+    text("name", GPU, "product name"),
+    text("part", GPU, "part number"),
+    text("vbios", GPU, "VBIOS version"),
+    text("inforom", GPU, "InfoROM version"),
+    text("gsp", GPU, "GSP firmware version"),
+    text("subsystem", GPU, "PCI subsystem id"),
+    flag("name.known", GPU, "whether the name belongs to the model that the PCI id names"),
+    flag("name.uniform", GPU, "whether the name is that of most GPUs"),
+    flag("part.uniform", GPU, "whether the part number is that of most GPUs"),
+    flag("vbios.uniform", GPU, "whether the VBIOS version is that of most GPUs"),
+    flag("inforom.uniform", GPU, "whether the InfoROM version is that of most GPUs"),
+    flag("gsp.uniform", GPU, "whether the GSP firmware version is that of most GPUs"),
+    flag("subsystem.uniform", GPU, "whether the PCI subsystem id is that of most GPUs"),
+    flag("part.allowed", GPU, "whether the part number matches the list"),
+    flag("vbios.allowed", GPU, "whether the VBIOS version matches the list"),
+    flag("inforom.allowed", GPU, "whether the InfoROM version matches the list"),
+    flag("gsp.allowed", GPU, "whether the GSP firmware version matches the list"),
+    flag("serial.unique", GPU, "whether no other GPU of the node has the same serial number"),
+    flag("uuid.unique", GPU, "whether no other GPU of the node has the same UUID"),
+    flag("serial.expected", GPU, "whether the serial number is in the list"),
+    flag("inforom.valid", GPU, "whether the InfoROM's checksums hold"),
+    may("memory", Unit::Mebibyte, GPU, "frame buffer"),
+    may("bar1", Unit::Mebibyte, GPU, "BAR1 aperture"),
+    may("pcie.gen.max", Unit::One, GPU, "PCIe generation the GPU and its slot can do"),
+    may("pcie.width.max", Unit::One, GPU, "PCIe lanes the GPU and its slot have"),
+    may("numa", Unit::One, GPU, "NUMA node of the GPU"),
+];
+
+impl Check for InventoryMatch {
+    fn spec(&self) -> &'static CheckSpec {
+        &SPEC
+    }
+
+    fn begin(&self, _: &StepContext<'_>) -> Box<dyn CheckRun> {
+        Box::new(Look::Inventory(|context, found| match measure(context, found) {
+            Ok(done) => done,
+            Err(why) => Done::Failed { kind: "parameter", why, measured: Vec::new() },
+        }))
+    }
+}
+
+fn measure(context: &StepContext<'_>, found: &Inventory) -> Result<Done, String> {
+    let mut sheet = Sheet::new(&SPEC, context.lost);
+    put_counts(&mut sheet, context, found);
+    put_host(&mut sheet, found);
+    for gpu in &found.gpus {
+        let component = Component::Gpu(gpu.index);
+        let identity = &gpu.identity;
+        for (name, reading) in texts(identity) {
+            sheet.put(name, component, Gauged::text_of(reading));
+        }
+        if let Some(sku) = context.skus.get(&gpu.index) {
+            let known = |name: &String| Gauged::Flag(sku.names.contains(name));
+            sheet.put("name.known", component, Gauged::of(&identity.name, known));
+        }
+        sheet.put("inforom.valid", component, Gauged::flag_of(identity.inforom_valid));
+        sheet.put("memory", component, Gauged::whole_of(&gpu.memory_mib));
+        sheet.put("bar1", component, Gauged::whole_of(&gpu.bar1_mib));
+        sheet.put("pcie.gen.max", component, Gauged::number_of(&gpu.pcie.max_generation));
+        sheet.put("pcie.width.max", component, Gauged::number_of(&gpu.pcie.max_width));
+        sheet.put("numa", component, Gauged::number_of(&gpu.pcie.numa_node));
+        put_allowed(&mut sheet, context.params, component, identity)?;
+    }
+    put_uniform(&mut sheet, &found.gpus);
+    put_unique(&mut sheet, &found.gpus);
+    Ok(Done::Measured(sheet.into_list()))
+}
+
+/// The identity texts under their measurement names.
+fn texts(identity: &Identity) -> [(&'static str, &Reading<String>); 6] {
+    [
+        ("name", &identity.name),
+        ("part", &identity.part_number),
+        ("vbios", &identity.vbios),
+        ("inforom", &identity.inforom),
+        ("gsp", &identity.gsp_firmware),
+        ("subsystem", &identity.pci_subsystem),
+    ]
+}
+
+fn put_counts(sheet: &mut Sheet<'_>, context: &StepContext<'_>, found: &Inventory) {
+    let usual = context.skus.values().map(|sku| u32::from(sku.gpus_per_node)).max();
+    let expected = context.params.count("gpus").or(usual);
+    let counted = found.gpus.len();
+    sheet.put("gpus", Component::Node, Gauged::count(counted));
+    let against = |difference: fn(usize, usize) -> usize| match expected {
+        Some(expected) => Gauged::count(difference(expected as usize, counted)),
+        None => {
+            Gauged::missing("how many GPUs there should be is not known: the model is unknown and gpus is not given")
+        }
+    };
+    sheet.put("gpus.missing", Component::Node, against(usize::saturating_sub));
+    sheet.put("gpus.extra", Component::Node, against(|expected, counted| counted.saturating_sub(expected)));
+    let driver: BTreeSet<&str> =
+        found.gpus.iter().filter_map(|gpu| gpu.identity.pci_address.value()).map(String::as_str).collect();
+    let bus = |count: &dyn Fn(&BTreeSet<&str>) -> usize| {
+        Gauged::of(&found.pci, |functions| {
+            Gauged::count(count(&functions.iter().map(|function| function.address.as_str()).collect()))
+        })
+    };
+    sheet.put("gpus.unclaimed", Component::Node, bus(&|bus| bus.difference(&driver).count()));
+    sheet.put("gpus.off-bus", Component::Node, bus(&|bus| driver.difference(bus).count()));
+    let listed: BTreeSet<GpuIndex> = found.gpus.iter().map(|gpu| gpu.index).collect();
+    for gpu in &listed {
+        sheet.put("present", Component::Gpu(*gpu), Gauged::Flag(true));
+    }
+    // Of a missing GPU nothing else is known; it is named only where the numbering or the slots show which it is.
+    for gpu in missing(context.inventory, found, expected) {
+        sheet.put_anyway("present", Component::Gpu(gpu), Gauged::Flag(false));
+    }
+}
+
+/// Which GPUs are missing, as far as that can be told: those listed when the run began, and gaps in the numbering.
+fn missing(before: &Inventory, found: &Inventory, expected: Option<u32>) -> BTreeSet<GpuIndex> {
+    let listed: BTreeSet<GpuIndex> = found.gpus.iter().map(|gpu| gpu.index).collect();
+    let mut missing: BTreeSet<GpuIndex> =
+        before.gpus.iter().map(|gpu| gpu.index).filter(|gpu| !listed.contains(gpu)).collect();
+    // A driver that numbers on over an absent GPU shows a gap. One that closes the ranks shows none, and then the last
+    // numbers would be named, which is not where the GPU is missing.
+    let last = listed.last().map_or(0, |gpu| gpu.0);
+    if expected.is_some_and(|expected| listed.len() < expected as usize) {
+        missing.extend((0..last).map(GpuIndex).filter(|gpu| !listed.contains(gpu)));
+    }
+    missing
+}
+
+fn put_host(sheet: &mut Sheet<'_>, found: &Inventory) {
+    let node = Component::Node;
+    sheet.put("driver", node, Gauged::text_of(&found.driver));
+    sheet.put("cuda", node, Gauged::text_of(&found.cuda));
+    sheet.put("bios", node, Gauged::text_of(&found.node.bios));
+    sheet.put("clock-source", node, Gauged::text_of(&found.host.clock_source));
+    sheet.put("cpus", node, Gauged::number_of(&found.host.cpus));
+    sheet.put("memory.host", node, Gauged::whole_of(&found.host.memory_mib));
+    sheet.put("dimms", node, Gauged::number_of(&found.host.dimms));
+    sheet.put("nics", node, Gauged::of(&found.host.nics, |nics| Gauged::count(nics.len())));
+    sheet.put("nvmes", node, Gauged::of(&found.host.nvmes, |nvmes| Gauged::count(nvmes.len())));
+}
+
+fn put_allowed(
+    sheet: &mut Sheet<'_>,
+    params: &Params,
+    component: Component,
+    identity: &Identity,
+) -> Result<(), String> {
+    for (param, measurement, reading) in [
+        ("parts", "part.allowed", &identity.part_number),
+        ("vbios", "vbios.allowed", &identity.vbios),
+        ("inforom", "inforom.allowed", &identity.inforom),
+        ("gsp", "gsp.allowed", &identity.gsp_firmware),
+    ] {
+        let Some(patterns) = params.texts(param) else { continue };
+        let patterns: Result<Vec<Regex>, _> = patterns.iter().map(|pattern| Regex::new(pattern)).collect();
+        let patterns = patterns.map_err(|why| format!("{param}: {why}"))?;
+        let allowed = |text: &String| Gauged::Flag(patterns.iter().any(|pattern| pattern.is_match(text)));
+        sheet.put(measurement, component, Gauged::of(reading, allowed));
+    }
+    if let Some(serials) = params.texts("serials") {
+        sheet.put("serial.expected", component, Gauged::of(&identity.serial, |it| Gauged::Flag(serials.contains(it))));
+    }
+    Ok(())
+}
+
+fn put_uniform(sheet: &mut Sheet<'_>, gpus: &[Gpu]) {
+    const UNIFORM: [&str; 6] =
+        ["name.uniform", "part.uniform", "vbios.uniform", "inforom.uniform", "gsp.uniform", "subsystem.uniform"];
+    for (nth, measurement) in UNIFORM.into_iter().enumerate() {
+        let values: Vec<Option<&String>> = gpus.iter().map(|gpu| texts(&gpu.identity)[nth].1.value()).collect();
+        let usual = majority(&values);
+        for gpu in gpus {
+            let uniform = |value: &String| Gauged::Flag(usual == Some(value));
+            sheet.put(measurement, Component::Gpu(gpu.index), Gauged::of(texts(&gpu.identity)[nth].1, uniform));
+        }
+    }
+}
+
+/// The value more than half of those that have one agree on.
+fn majority<'a>(values: &[Option<&'a String>]) -> Option<&'a String> {
+    let mut counts: BTreeMap<&String, usize> = BTreeMap::new();
+    for value in values.iter().flatten() {
+        *counts.entry(value).or_default() += 1;
+    }
+    let all: usize = counts.values().sum();
+    counts.into_iter().find(|(_, count)| count * 2 > all).map(|(value, _)| value)
+}
+
+fn put_unique(sheet: &mut Sheet<'_>, gpus: &[Gpu]) {
+    type Pick = fn(&Identity) -> &Reading<String>;
+    let picks: [(&str, Pick); 2] =
+        [("serial.unique", |identity| &identity.serial), ("uuid.unique", |identity| &identity.uuid)];
+    for (measurement, pick) in picks {
+        for gpu in gpus {
+            let same = |value: &String| {
+                let others = gpus.iter().filter(|other| other.index != gpu.index);
+                Gauged::Flag(!others.into_iter().any(|other| pick(&other.identity).value() == Some(value)))
+            };
+            sheet.put(measurement, Component::Gpu(gpu.index), Gauged::of(pick(&gpu.identity), same));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::rig::{Rig, assert_complete, inventory, lines, raised, shown};
+    use crate::profile::ParamValue;
+
+    fn run(change: impl FnOnce(&mut Rig)) -> (Done, Rig) {
+        let mut rig = Rig::new(&InventoryMatch, 4);
+        change(&mut rig);
+        (rig.run(&InventoryMatch), rig)
+    }
+
+    #[test]
+    fn a_node_as_it_should_be_raises_nothing() {
+        let (done, rig) = run(|_| {});
+        assert_complete(&SPEC, &done, &rig.components);
+        assert_eq!(raised(&done), [""; 0]);
+        insta::assert_snapshot!(lines(&done, Component::Node), @r"
+        gpus 4
+        gpus.missing 0
+        gpus.extra 0
+        gpus.unclaimed 0
+        gpus.off-bus 0
+        driver 580.105.08
+        cuda 13.0
+        bios unsupported
+        clock-source unsupported
+        cpus unsupported
+        memory.host unsupported
+        dimms 32
+        nics unsupported
+        nvmes unsupported
+        ");
+        insta::assert_snapshot!(lines(&done, Component::gpu(3)), @r"
+        present true
+        name Toy 80GB
+        part 2330-885-A1
+        vbios 96.00.74.00.01
+        inforom G520.0200.00.05
+        gsp 580.105.08
+        subsystem 16c110de
+        name.known true
+        inforom.valid true
+        memory 81559 MiB
+        bar1 131072 MiB
+        pcie.gen.max 5
+        pcie.width.max 16
+        numa 0
+        name.uniform true
+        part.uniform true
+        vbios.uniform true
+        inforom.uniform true
+        gsp.uniform true
+        subsystem.uniform true
+        serial.unique true
+        uuid.unique true
+        ");
+    }
+
+    #[test]
+    fn a_gpu_the_driver_does_not_list_is_counted_and_a_gap_names_it() {
+        let (done, _) = run(|rig| {
+            let mut found = inventory(4);
+            found.gpus.remove(1);
+            rig.inventory = found;
+        });
+        assert_eq!(shown(&done, Component::Node, "gpus.missing"), "1");
+        assert_eq!(shown(&done, Component::Node, "gpus.unclaimed"), "1");
+        assert_eq!(raised(&done), ["gpu/1 present"]);
+    }
+
+    #[test]
+    fn the_odd_one_out_is_named_and_the_majority_is_not() {
+        let (done, _) = run(|rig| {
+            rig.inventory.gpus[2].identity.vbios = Reading::Value("96.00.68.00.01".to_owned());
+            rig.inventory.gpus[3].identity.part_number = Reading::Value("2330-885-A2".to_owned());
+        });
+        assert_eq!(raised(&done), ["gpu/3 part.uniform", "gpu/2 vbios.uniform"]);
+    }
+
+    #[test]
+    fn without_a_majority_every_gpu_is_named() {
+        let (done, _) = run(|rig| {
+            for gpu in &mut rig.inventory.gpus[..2] {
+                gpu.identity.vbios = Reading::Value("96.00.68.00.01".to_owned());
+            }
+        });
+        assert_eq!(raised(&done).len(), 4);
+    }
+
+    #[test]
+    fn what_is_not_offered_or_not_read_is_not_uniform_but_unknown() {
+        let (done, _) = run(|rig| {
+            rig.inventory.gpus[0].identity.gsp_firmware = Reading::Unsupported;
+            rig.inventory.gpus[1].identity.gsp_firmware = Reading::Failed(crate::model::ReadingFailure::Timeout);
+        });
+        assert_eq!(shown(&done, Component::gpu(0), "gsp.uniform"), "unsupported");
+        assert_eq!(shown(&done, Component::gpu(1), "gsp.uniform"), "missing: call timed out");
+    }
+
+    #[test]
+    fn doubled_serials_name_both_gpus() {
+        let (done, _) =
+            run(|rig| rig.inventory.gpus[1].identity.serial = rig.inventory.gpus[0].identity.serial.clone());
+        assert_eq!(raised(&done), ["gpu/0 serial.unique", "gpu/1 serial.unique"]);
+    }
+
+    #[test]
+    fn lists_are_held_against_every_gpu() {
+        let list = |texts: &[&str]| ParamValue::Texts(texts.iter().map(|text| (*text).to_owned()).collect());
+        let (done, _) = run(|rig| {
+            rig.set("vbios", list(&[r"^96\.00\.74\."]));
+            rig.set("serials", list(&["1650000", "1650001", "1650002"]));
+        });
+        assert_eq!(raised(&done), ["gpu/3 serial.expected"]);
+        let (done, _) = run(|rig| rig.set("vbios", list(&["("])));
+        assert!(matches!(done, Done::Failed { kind: "parameter", .. }), "{done:?}");
+    }
+}

@@ -1,0 +1,180 @@
+//! The command line as typed. What it means is for the file of each command.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use super::exit_code;
+
+/// Burn-in and acceptance tests for GPU servers.
+///
+/// Runs a YAML profile of stress, thermal and interconnect checks on this node, or on a simulated one (--sim), and ends
+/// in a verdict, JUnit, JSON and a journal.
+#[derive(Debug, Parser)]
+#[command(name = "kiln", version, after_help = exit_code::TABLE, arg_required_else_help = true)]
+pub(super) struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Run a profile and give a verdict.
+    #[command(after_help = exit_code::TABLE)]
+    Run(Box<RunArgs>),
+    /// Finish a run after a crash or reboot.
+    Resume(ResumeArgs),
+    /// Rebuild the reports of a run from its journal, or print one.
+    Report(ReportArgs),
+    /// Look at profiles without running them.
+    #[command(subcommand)]
+    Profile(ProfileCommand),
+    /// List the checks, or tell all about one.
+    Checks {
+        /// A check, such as `gpu.burn`.
+        name: Option<String>,
+    },
+    /// Show what a node is made of.
+    Node(NodeArgs),
+    /// Tell what a finding code means.
+    Explain {
+        /// A code such as `GPU-COOLING-CONTACT`; without one, all are listed.
+        code: Option<String>,
+    },
+}
+
+/// Which node.
+#[derive(Debug, Clone, Args)]
+pub(super) struct SimArgs {
+    /// Simulate this node instead of testing the machine: a name (`hgx-h200-8`) or a node file.
+    #[arg(long, value_name = "NODE")]
+    pub sim: Option<String>,
+    /// Give the simulated node a fault, as `NAME@COMPONENT[:SEVERITY]`, e.g. `cold-plate-loose@gpu/3`. Repeatable.
+    #[arg(long = "fault", value_name = "FAULT", requires = "sim")]
+    pub faults: Vec<String>,
+    /// Seed of the simulated node's healthy spread and noise, and of operands.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RunArgs {
+    /// A built-in profile (smoke, acceptance, burnin-24h, burnin-72h, burnin-168h, interconnect) or a file.
+    #[arg(default_value = "smoke")]
+    pub profile: String,
+    #[command(flatten)]
+    pub node: SimArgs,
+    /// How fast a simulated node runs: 1 is real time, 60 an hour in a minute. As fast as possible if left out.
+    #[arg(long, value_name = "FACTOR", requires = "sim")]
+    pub sim_speed: Option<f64>,
+    /// Set a variable of the profile; recorded as a deviation. Repeatable.
+    #[arg(long = "set", value_name = "NAME=VALUE")]
+    pub sets: Vec<String>,
+    /// Run only these stages or steps (`burn`, `burn.gemm`, `link.*`, comma-separated). Such a run is never an acceptance.
+    #[arg(long, value_name = "FILTER")]
+    pub only: Option<String>,
+    /// The folder of this run; it must not hold another. `runs/<run id>` if left out.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Serial number of the node, from its label; the run is refused if the node says another.
+    #[arg(long, value_name = "SERIAL")]
+    pub serial: Option<String>,
+    /// Name of the test station.
+    #[arg(long, value_name = "NAME", env = "KILN_STATION")]
+    pub station: Option<String>,
+    /// Who runs it.
+    #[arg(long, value_name = "NAME", env = "KILN_OPERATOR")]
+    pub operator: Option<String>,
+    /// Work order.
+    #[arg(long, value_name = "ORDER")]
+    pub order: Option<String>,
+    /// Folder of an earlier run that `of baseline` limits are held against.
+    #[arg(long, value_name = "RUN")]
+    pub baseline: Option<PathBuf>,
+    /// Answer every operator prompt with this instead of asking.
+    #[arg(long, value_name = "ANSWER")]
+    pub answer: Option<YesNo>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum YesNo {
+    Yes,
+    No,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ResumeArgs {
+    /// The folder of the run.
+    pub run: PathBuf,
+    /// How fast a simulated node runs; as fast as possible if left out.
+    #[arg(long, value_name = "FACTOR")]
+    pub sim_speed: Option<f64>,
+    /// Answer every operator prompt with this instead of asking.
+    #[arg(long, value_name = "ANSWER")]
+    pub answer: Option<YesNo>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ReportArgs {
+    /// The folder of the run. Without --format, its reports are rebuilt in place.
+    #[arg(required_unless_present = "schema")]
+    pub run: Option<PathBuf>,
+    /// Print one report instead.
+    #[arg(long, value_enum)]
+    pub format: Option<ReportFormat>,
+    /// Print the JSON Schema of result.json.
+    #[arg(long)]
+    pub schema: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum ReportFormat {
+    Text,
+    Json,
+    Junit,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ProfileCommand {
+    /// Check a profile: every mistake at once, each placed.
+    Check {
+        /// A built-in profile or a file.
+        profile: String,
+        #[arg(long = "set", value_name = "NAME=VALUE")]
+        sets: Vec<String>,
+    },
+    /// Print the resolved profile with where each value came from.
+    Explain {
+        /// A built-in profile or a file.
+        profile: String,
+        #[arg(long = "set", value_name = "NAME=VALUE")]
+        sets: Vec<String>,
+    },
+    /// Print what would run on which component for how long.
+    Plan {
+        /// A built-in profile or a file.
+        profile: String,
+        #[command(flatten)]
+        node: SimArgs,
+        #[arg(long = "set", value_name = "NAME=VALUE")]
+        sets: Vec<String>,
+        #[arg(long, value_name = "FILTER")]
+        only: Option<String>,
+    },
+    /// Print the JSON Schema of profiles, for editors.
+    Schema,
+    /// List the built-in profiles, or print one to start from.
+    Show {
+        /// A built-in profile; without one, all are listed.
+        profile: Option<String>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct NodeArgs {
+    #[command(flatten)]
+    pub node: SimArgs,
+    /// As JSON.
+    #[arg(long)]
+    pub json: bool,
+}

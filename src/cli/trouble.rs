@@ -1,0 +1,76 @@
+//! What a command ends with when it cannot do its work: an exit code with an error, or placed errors of a file.
+
+use super::{exit_code::Exit, printer};
+use crate::node::sim::{FaultFileError, NodeFileError};
+use crate::yaml::Diagnostics;
+
+/// Why a command did not do its work.
+#[derive(Debug)]
+pub(super) enum Trouble {
+    /// Wrong usage or a mistake in a file: nothing ran.
+    Usage(anyhow::Error),
+    /// Mistakes in a YAML file, each placed.
+    Placed(Diagnostics),
+    /// Trouble of our own or of the station.
+    NoClaim(anyhow::Error),
+}
+
+impl Trouble {
+    /// Tells it on stderr and gives the exit code.
+    pub(super) fn tell(&self) -> Exit {
+        match self {
+            Self::Usage(error) => {
+                printer::error(error);
+                Exit::Usage
+            }
+            Self::Placed(diagnostics) => {
+                printer::diagnostics(diagnostics);
+                Exit::Usage
+            }
+            Self::NoClaim(error) => {
+                printer::error(error);
+                Exit::NoClaim
+            }
+        }
+    }
+}
+
+impl From<Diagnostics> for Trouble {
+    fn from(diagnostics: Diagnostics) -> Self {
+        Self::Placed(diagnostics)
+    }
+}
+
+impl From<NodeFileError> for Trouble {
+    fn from(error: NodeFileError) -> Self {
+        match error {
+            NodeFileError::Malformed(diagnostics) => Self::Placed(diagnostics),
+            other => Self::Usage(other.into()),
+        }
+    }
+}
+
+impl From<FaultFileError> for Trouble {
+    fn from(error: FaultFileError) -> Self {
+        match error {
+            FaultFileError::Malformed(diagnostics) => Self::Placed(diagnostics),
+            other => Self::Usage(other.into()),
+        }
+    }
+}
+
+/// Sorts an error under an exit code.
+pub(super) trait Sorted<T> {
+    fn usage(self) -> Result<T, Trouble>;
+    fn no_claim(self) -> Result<T, Trouble>;
+}
+
+impl<T, E: Into<anyhow::Error>> Sorted<T> for Result<T, E> {
+    fn usage(self) -> Result<T, Trouble> {
+        self.map_err(|error| Trouble::Usage(error.into()))
+    }
+
+    fn no_claim(self) -> Result<T, Trouble> {
+        self.map_err(|error| Trouble::NoClaim(error.into()))
+    }
+}

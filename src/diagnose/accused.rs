@@ -1,0 +1,47 @@
+//! Which GPU a kernel log record accuses, and whether that alone must fail a burn-in: what guards ask.
+
+use super::{BurnIn, KernelLine, PciAddress, read_kernel_line, xid};
+use crate::model::{GpuIndex, Inventory, KernelRecord};
+
+/// The GPU at a PCI address.
+pub fn gpu_at(address: PciAddress, inventory: &Inventory) -> Option<GpuIndex> {
+    let at = |gpu: &&crate::model::Gpu| {
+        gpu.identity.pci_address.value().and_then(|text| text.parse::<PciAddress>().ok()) == Some(address)
+    };
+    inventory.gpus.iter().find(at).map(|gpu| gpu.index)
+}
+
+/// The GPU and what to tell, if the record is an Xid that is proof against the unit by itself.
+pub fn failing_xid(record: &KernelRecord, inventory: &Inventory) -> Option<(GpuIndex, String)> {
+    let KernelLine::Xid(line) = read_kernel_line(&record.text)? else { return None };
+    let row = xid(line.code)?;
+    let gpu = gpu_at(line.pci, inventory)?;
+    (row.burn_in_when(line.declared) == BurnIn::Fails).then(|| (gpu, format!("Xid {}: {}", line.code, row.meaning)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{KernelSource, Moment, Reading};
+
+    fn asked(text: &str) -> Option<(GpuIndex, String)> {
+        let mut inventory = Inventory::default();
+        inventory.gpus.push(crate::model::Gpu::bare(GpuIndex(3)));
+        inventory.gpus[0].identity.pci_address = Reading::Value("00000000:B5:00.0".to_owned());
+        let record = KernelRecord { at: Moment::ZERO, source: KernelSource::KernelLog, text: text.to_owned() };
+        failing_xid(&record, &inventory)
+    }
+
+    #[test]
+    fn a_fatal_xid_accuses_the_gpu_at_its_address() {
+        let (gpu, text) = asked("NVRM: Xid (PCI:0000:b5:00): 79, GPU has fallen off the bus.").expect("accused");
+        assert_eq!(gpu, GpuIndex(3));
+        assert!(text.starts_with("Xid 79: "), "{text}");
+    }
+
+    #[test]
+    fn the_load_programs_own_xids_and_other_gpus_accuse_nobody() {
+        assert_eq!(asked("NVRM: Xid (PCI:0000:b5:00): 43, pid=1, name=kiln, Ch 00000008"), None);
+        assert_eq!(asked("NVRM: Xid (PCI:0000:c6:00): 79, GPU has fallen off the bus."), None);
+    }
+}

@@ -1,0 +1,20 @@
+//! From measurements and events to findings: what is wrong, with which component, why, and what to do.
+//!
+//! Pure data and folds; nothing here reads a log or a device.
+
+mod accused;
+mod kernel_line;
+mod pci_address;
+mod stub;
+mod sxid_table;
+mod xid;
+mod xid_table;
+
+pub use accused::{failing_xid, gpu_at};
+pub use kernel_line::{AerLine, AerSeverity, Declared, KernelLine, SxidLine, XidLine, read_kernel_line};
+pub use pci_address::{ParsePciAddressError, PciAddress};
+pub use stub::findings;
+pub use xid::{
+    BurnIn, FactoryAction, FieldAction, Origin, Relation, SxidRow, SxidSeverity, XidRow, XidSeverity, sxid, sxids, xid,
+    xids,
+};

@@ -1,0 +1,322 @@
+//! The words in which the Xid and SXid tables are written, and the look-up by code.
+//!
+//! The data is in `xid_table` and `sxid_table`; reading codes out of log lines is `kernel_line`'s.
+
+use crate::event::Action;
+use crate::model::ComponentKind;
+
+use super::kernel_line::Declared;
+use super::sxid_table::SXIDS;
+use super::xid_table::XIDS;
+
+/// How grave the maker of the driver holds a code to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum XidSeverity {
+    /// The GPU cannot go on without a reset or more.
+    Fatal,
+    Error,
+    Warning,
+    Info,
+    /// One code for harmless and fatal events; the text of the line decides.
+    NeedsSubcode,
+    /// Not used on Ampere and later. Seeing one is news in itself.
+    Unused,
+}
+
+/// Who can cause a code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    Hardware,
+    /// The program that runs on the GPU. Here that is the load, which is known to be good.
+    LoadProgram,
+    /// Driver, firmware or the software around them.
+    Software,
+    /// Hardware or software; the code does not tell.
+    Either,
+}
+
+/// What the operator of a running data centre does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FieldAction {
+    Ignore,
+    /// Note and count it.
+    Record,
+    RerunLoad,
+    CheckProgram,
+    /// Act on the event that came before.
+    FollowPrimary,
+    /// Do what the driver announced.
+    DoAnnounced,
+    /// Read the status words in the text first.
+    DecodeStatus,
+    ResetGpu,
+    /// Reset the GPUs and switches of the partition.
+    ResetFabric,
+    Reboot,
+    RestartVm,
+    /// Look at cables, seating and power feeds.
+    CheckMechanicals,
+    UpdateSoftware,
+    /// Ask the maker.
+    Support,
+}
+
+/// What a factory does, where the part is new and the load known to be good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FactoryAction {
+    Nothing,
+    /// Note and count it; growth during a burn-in is a reason to look.
+    Record,
+    /// Act on the event that came before.
+    FollowPrimary,
+    /// Read the status words in the text first.
+    DecodeStatus,
+    /// Test again for longer before believing either way.
+    RetestLonger,
+    /// Reset, read the counters again, repeat the test.
+    ResetAndRetest,
+    RestartFabric,
+    UpdateFirmware,
+    /// Seat module, cable or riser again and repeat the test.
+    Reseat,
+    ReplaceFru,
+    CallEngineer,
+}
+
+impl FactoryAction {
+    /// The one thing a finding asks for; `None` where the code alone is no reason to act.
+    pub const fn action(self) -> Option<Action> {
+        Some(match self {
+            Self::Nothing | Self::Record | Self::FollowPrimary => return None,
+            Self::RetestLonger | Self::ResetAndRetest => Action::RetestLonger,
+            Self::RestartFabric => Action::Reconfigure,
+            Self::UpdateFirmware => Action::UpdateFirmware,
+            Self::Reseat => Action::Reseat,
+            Self::ReplaceFru => Action::ReplaceFru,
+            Self::DecodeStatus | Self::CallEngineer => Action::CallEngineer,
+        })
+    }
+}
+
+/// What a code seen during a burn-in does to the verdict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum BurnIn {
+    /// No bearing on the unit.
+    Tolerated,
+    /// One is harmless by itself; what counts is how many, or what it follows.
+    Counts,
+    /// Not proof, but the unit may not pass without an explanation or a longer test.
+    Suspect,
+    /// Proof against the unit.
+    Fails,
+}
+
+/// How a code stands to others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Relation {
+    Independent,
+    /// Comes after almost any other; means something by itself only when nothing came before.
+    Follower,
+    /// Announces what another code made necessary.
+    Announcement,
+    /// Says more about the given code and comes with it.
+    DetailOf(u32),
+    /// Takes the given code back.
+    Cancels(u32),
+}
+
+/// What is known of one Xid code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct XidRow {
+    pub code: u32,
+    /// Short, for a column.
+    pub name: &'static str,
+    /// One clause, for a person.
+    pub meaning: &'static str,
+    pub severity: XidSeverity,
+    pub origin: Origin,
+    /// What the code points at. Power feeds are `Psu`, chip-to-chip links and GPU firmware are `Gpu`.
+    pub component: ComponentKind,
+    pub field: FieldAction,
+    pub factory: FactoryAction,
+    pub burn_in: BurnIn,
+    pub relation: Relation,
+    /// Codes that on the same GPU, shortly after this one, are its effects and no findings of their own.
+    pub followers: &'static [u32],
+}
+
+impl XidRow {
+    /// What this code does to the verdict given what its line declared, which matters where one code stands for both.
+    pub fn burn_in_when(&self, declared: Option<Declared>) -> BurnIn {
+        match (self.severity, declared) {
+            (XidSeverity::NeedsSubcode, Some(Declared::Fatal)) => BurnIn::Fails,
+            (XidSeverity::NeedsSubcode, Some(Declared::NonFatal)) => BurnIn::Counts,
+            _ => self.burn_in,
+        }
+    }
+
+    /// Whether `later`, seen after this one on the same GPU, is its effect.
+    pub fn explains(&self, later: &XidRow) -> bool {
+        self.followers.contains(&later.code)
+            || match later.relation {
+                Relation::Follower | Relation::Announcement => self.code != later.code,
+                Relation::DetailOf(code) => code == self.code,
+                Relation::Independent | Relation::Cancels(_) => false,
+            }
+    }
+}
+
+/// How far an error of an NVLink switch reaches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SxidSeverity {
+    /// An event of the host interface.
+    HostEvent,
+    NonFatal,
+    /// One port or one partition is lost.
+    Fatal,
+    /// The whole fabric is lost.
+    AlwaysFatal,
+}
+
+/// What is known of one SXid code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SxidRow {
+    pub code: u32,
+    /// What happened, in a few words.
+    pub name: &'static str,
+    pub severity: SxidSeverity,
+    pub component: ComponentKind,
+    pub field: FieldAction,
+    pub factory: FactoryAction,
+    pub burn_in: BurnIn,
+}
+
+/// The row of an Xid code. A code without a row is newer than this table: treat it as suspect.
+pub fn xid(code: u32) -> Option<&'static XidRow> {
+    XIDS.binary_search_by_key(&code, |row| row.code).ok().map(|at| &XIDS[at])
+}
+
+/// The row of an SXid code. A code without a row is newer than this table: treat it as suspect.
+pub fn sxid(code: u32) -> Option<&'static SxidRow> {
+    SXIDS.binary_search_by_key(&code, |row| row.code).ok().map(|at| &SXIDS[at])
+}
+
+/// All Xid codes, ascending.
+pub const fn xids() -> &'static [XidRow] {
+    XIDS
+}
+
+/// All SXid codes, ascending.
+pub const fn sxids() -> &'static [SxidRow] {
+    SXIDS
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    fn codes(wanted: impl Fn(&XidRow) -> bool) -> Vec<u32> {
+        xids().iter().filter(|row| wanted(row)).map(|row| row.code).collect()
+    }
+
+    #[test]
+    fn every_row_is_found_by_its_code_and_no_other() {
+        assert_eq!(codes(|_| true), (1..=173).collect::<Vec<u32>>());
+        for code in 1..=173 {
+            assert_eq!(xid(code).map(|row| row.code), Some(code));
+        }
+        assert_eq!(sxids().len(), 92);
+        assert!(sxids().is_sorted_by(|one, two| one.code < two.code));
+        for row in sxids() {
+            assert_eq!(sxid(row.code), Some(row));
+        }
+        assert_eq!((xid(0), xid(174), xid(u32::MAX), sxid(0)), (None, None, None, None));
+    }
+
+    #[test]
+    fn the_codes_of_the_load_program_are_four() {
+        assert_eq!(codes(|row| row.origin == Origin::LoadProgram), [13, 31, 43, 45]);
+    }
+
+    #[test]
+    fn codes_the_field_forgives_are_suspect_or_worse_in_a_factory() {
+        for code in [13, 31, 43, 63, 92, 94] {
+            assert!(xid(code).is_some_and(|row| row.burn_in >= BurnIn::Suspect), "{code}");
+        }
+    }
+
+    #[test]
+    fn every_fatal_code_fails_a_burn_in_and_what_fails_has_an_action() {
+        for row in xids() {
+            if row.severity == XidSeverity::Fatal {
+                assert_eq!(row.burn_in, BurnIn::Fails, "{}", row.code);
+            }
+            if row.burn_in == BurnIn::Fails {
+                assert!(row.factory.action().is_some(), "{}", row.code);
+            }
+        }
+        for row in sxids() {
+            let fatal = matches!(row.severity, SxidSeverity::Fatal | SxidSeverity::AlwaysFatal);
+            assert_eq!(row.burn_in == BurnIn::Fails, fatal, "{}", row.code);
+        }
+    }
+
+    #[test]
+    fn the_codes_that_fail_a_burn_in() {
+        let failing = codes(|row| row.burn_in == BurnIn::Fails);
+        assert_eq!(
+            failing,
+            [
+                46, 48, 54, 57, 58, 61, 62, 64, 74, 79, 94, 95, 109, 110, 119, 120, 136, 140, 143, 150, 155, 157, 158,
+                161, 167, 168, 169, 171, 172, 173
+            ]
+        );
+    }
+
+    #[test]
+    fn names_and_meanings_are_there_and_names_short() {
+        for (name, meaning) in xids().iter().map(|row| (row.name, row.meaning)) {
+            assert!(!name.is_empty() && name.len() <= 40, "{name}");
+            assert!(!meaning.is_empty() && !meaning.ends_with('.'), "{meaning}");
+        }
+        let names: BTreeSet<&str> = sxids().iter().map(|row| row.name).collect();
+        assert_eq!(names.len(), sxids().len(), "each SXid has a name of its own");
+    }
+
+    #[test]
+    fn relations_name_codes_that_exist() {
+        for row in xids() {
+            let related = match row.relation {
+                Relation::DetailOf(code) | Relation::Cancels(code) => Some(code),
+                Relation::Independent | Relation::Follower | Relation::Announcement => None,
+            };
+            for code in row.followers.iter().copied().chain(related) {
+                assert!(xid(code).is_some() && code != row.code, "{} names {code}", row.code);
+            }
+        }
+    }
+
+    #[test]
+    fn a_lost_gpu_explains_what_follows_and_not_the_other_way_round() {
+        let row = |code| xid(code).expect("code");
+        for later in [43, 45, 119, 154] {
+            assert!(row(79).explains(row(later)), "{later}");
+            assert!(!row(later).explains(row(79)), "{later}");
+        }
+        assert!(!row(79).explains(row(48)), "a memory error is no effect of a lost GPU");
+        assert!(row(48).explains(row(171)) && row(48).explains(row(172)));
+        assert!(row(13).explains(row(45)) && !row(45).explains(row(45)));
+        assert_eq!(row(162).relation, Relation::Cancels(163));
+    }
+
+    #[test]
+    fn the_text_decides_where_a_code_stands_for_both() {
+        let row = xid(149).expect("code");
+        assert_eq!(row.burn_in_when(Some(Declared::Fatal)), BurnIn::Fails);
+        assert_eq!(row.burn_in_when(Some(Declared::NonFatal)), BurnIn::Counts);
+        assert_eq!(row.burn_in_when(None), BurnIn::Suspect);
+        assert_eq!(xid(79).map(|row| row.burn_in_when(Some(Declared::NonFatal))), Some(BurnIn::Fails));
+    }
+}

@@ -1,0 +1,91 @@
+//! A step in progress: its check's run and what the machine must remember about it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::judging::{Bench, Ending};
+use super::schedule::Place;
+use crate::check::{Check, CheckRun};
+use crate::event::{RunRecord, StepKey};
+use crate::limit::Measurement;
+use crate::model::{Component, GpuIndex, Moment, Probe, WallTime};
+use crate::plan::PlannedStep;
+use crate::profile::{CheckSpec, Sku};
+
+pub(super) struct ActiveStep {
+    pub key: StepKey,
+    pub place: Place,
+    pub planned: PlannedStep,
+    pub run: Option<Box<dyn CheckRun>>,
+    pub began: Moment,
+    pub times_out: Moment,
+    pub wake: Option<Moment>,
+    pub probes: BTreeSet<Probe>,
+    /// Whether an answer of the operator is awaited.
+    pub asking: bool,
+    /// Whether the step knows that only watchers are left.
+    pub told_alone: bool,
+    pub measured: Vec<Measurement>,
+    /// Set once the step is to end; it closes when its loads are gone.
+    pub ending: Option<Ending>,
+    pub trips_from: usize,
+    pub mismatches_from: usize,
+    spec: &'static CheckSpec,
+    gpus: BTreeSet<GpuIndex>,
+}
+
+impl ActiveStep {
+    pub(super) fn new(
+        key: StepKey,
+        place: Place,
+        planned: PlannedStep,
+        check: &'static dyn Check,
+        now: Moment,
+        all_gpus: BTreeSet<GpuIndex>,
+    ) -> Self {
+        let own: BTreeSet<GpuIndex> = planned.components.iter().filter_map(|component| component.gpu_index()).collect();
+        let gpus = if planned.components.contains(&Component::Node) { all_gpus } else { own };
+        Self {
+            key,
+            place,
+            times_out: now + planned.timeout,
+            planned,
+            run: None,
+            began: now,
+            wake: None,
+            probes: BTreeSet::new(),
+            asking: false,
+            told_alone: false,
+            measured: Vec::new(),
+            ending: None,
+            trips_from: 0,
+            mismatches_from: 0,
+            spec: check.spec(),
+            gpus,
+        }
+    }
+
+    pub(super) fn has_gpu(&self, gpu: GpuIndex) -> bool {
+        self.gpus.contains(&gpu)
+    }
+
+    pub(super) fn is_watcher(&self) -> bool {
+        self.spec.watcher
+    }
+
+    pub(super) fn bench<'a>(
+        &'a self,
+        record: &'a RunRecord,
+        skus: &'a BTreeMap<GpuIndex, Sku>,
+        wall: WallTime,
+    ) -> Bench<'a> {
+        Bench {
+            planned: &self.planned,
+            spec: self.spec,
+            skus,
+            record,
+            wall,
+            trips_from: self.trips_from,
+            mismatches_from: self.mismatches_from,
+        }
+    }
+}

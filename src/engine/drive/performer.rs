@@ -1,0 +1,160 @@
+//! What both drivers share: carrying out effects, feeding back what comes of them, until nothing is left to do now.
+
+use crate::engine::{Effect, Inbox, Input, Machine, OperatorReply, Station, Tick, Witness};
+use crate::model::{Moment, Text};
+
+/// What went wrong with a run for reasons of our own.
+#[derive(Debug, thiserror::Error)]
+pub enum DriveError {
+    /// The journal or another witness could not write; the run was stopped.
+    #[error("the run could not be recorded and was stopped")]
+    Witness(#[source] std::io::Error),
+}
+
+/// Answers what the operator is asked.
+pub trait Operator {
+    /// Shows the prompt and waits for the answer; `None` if nobody can be asked.
+    fn ask(&mut self, prompt: &Text) -> Option<OperatorReply>;
+}
+
+/// The machine with the world around it.
+pub(super) struct Performer<'a, 'm> {
+    pub machine: &'a mut Machine<'m>,
+    pub station: &'a mut dyn Station,
+    witness: &'a mut dyn Witness,
+    inbox: Inbox,
+    effects: Vec<Effect>,
+    /// The deadline in force.
+    pub deadline: Option<Moment>,
+    /// A prompt waiting for an answer.
+    pub asked: Option<Text>,
+    pub finished: bool,
+}
+
+impl<'a, 'm> Performer<'a, 'm> {
+    pub(super) fn new(
+        machine: &'a mut Machine<'m>,
+        station: &'a mut dyn Station,
+        witness: &'a mut dyn Witness,
+    ) -> Self {
+        let mut effects = Vec::new();
+        machine.begin(&mut effects);
+        Self {
+            machine,
+            station,
+            witness,
+            inbox: Inbox::default(),
+            effects,
+            deadline: None,
+            asked: None,
+            finished: false,
+        }
+    }
+
+    /// Hands one input to the machine and does everything that follows from it now.
+    pub(super) fn feed(&mut self, tick: Tick, input: Input<'_>) -> Result<(), DriveError> {
+        self.machine.handle(tick, input, &mut self.effects);
+        self.settle(tick)
+    }
+
+    /// Carries out effects and takes in what comes of them, until there is nothing more to do at this moment.
+    pub(super) fn settle(&mut self, tick: Tick) -> Result<(), DriveError> {
+        loop {
+            if let Err(error) = self.perform(tick) {
+                // The machine is told so that loads are stopped; what it wants recorded can no longer be.
+                self.machine.fail(tick, &error.to_string(), &mut self.effects);
+                let effects = std::mem::take(&mut self.effects);
+                for effect in effects {
+                    if let Effect::StopLoad(load, how) = effect {
+                        self.station.stop_load(tick.now, load, how);
+                    }
+                }
+                self.finished = true;
+                return Err(DriveError::Witness(error));
+            }
+            if self.finished {
+                return Ok(());
+            }
+            self.station.collect(tick.now, &mut self.inbox);
+            if self.inbox.is_empty() {
+                return Ok(());
+            }
+            self.take_in(tick);
+        }
+    }
+
+    fn take_in(&mut self, tick: Tick) {
+        let mut inbox = std::mem::take(&mut self.inbox);
+        for read in inbox.inventories.drain(..) {
+            self.machine.handle(tick, Input::InventoryRead(read), &mut self.effects);
+        }
+        // The log first: a GPU that is gone says why there, before its readings fail.
+        for record in inbox.kernel.drain(..) {
+            self.machine.handle(tick, Input::KernelLogged(record), &mut self.effects);
+        }
+        for sample in &inbox.samples {
+            self.witness.sample(sample);
+            self.machine.handle(tick, Input::Sampled(sample), &mut self.effects);
+        }
+        inbox.samples.clear();
+        for report in inbox.loads.drain(..) {
+            self.machine.handle(tick, Input::LoadSaid(report), &mut self.effects);
+        }
+        for (probe, answer) in inbox.answers.drain(..) {
+            self.machine.handle(tick, Input::Answered(probe, answer), &mut self.effects);
+        }
+        self.inbox = inbox;
+    }
+
+    fn perform(&mut self, tick: Tick) -> std::io::Result<()> {
+        let mut unsynced = false;
+        let mut effects = std::mem::take(&mut self.effects);
+        let mut done = Ok(());
+        for effect in effects.drain(..) {
+            if done.is_err() {
+                break;
+            }
+            if let Effect::Record(envelope) = &effect {
+                done = self.witness.event(envelope);
+                unsynced = true;
+                continue;
+            }
+            // Durable before done: nothing is put on a GPU before the journal knows.
+            if std::mem::take(&mut unsynced) {
+                done = self.witness.sync();
+            }
+            if done.is_ok() {
+                self.act(tick, effect);
+            }
+        }
+        if unsynced && done.is_ok() {
+            done = self.witness.sync();
+        }
+        effects.clear();
+        self.effects = effects;
+        done
+    }
+
+    fn act(&mut self, tick: Tick, effect: Effect) {
+        let now = tick.now;
+        match effect {
+            Effect::Record(_) => {}
+            Effect::ReadInventory => self.station.read_inventory(now),
+            Effect::Sample => self.station.sample(now),
+            Effect::Ask(probe) => self.station.ask(now, probe),
+            Effect::StartLoad(order) => self.station.start_load(now, &order),
+            Effect::StopLoad(load, how) => self.station.stop_load(now, load, how),
+            Effect::Arm(at) => self.deadline = Some(at),
+            Effect::AskOperator(prompt) => self.asked = Some(prompt),
+            Effect::Finish => self.finished = true,
+        }
+    }
+
+    /// The next moment at which something is to be done.
+    pub(super) fn next_moment(&self) -> Option<Moment> {
+        match (self.deadline, self.station.next_arrival()) {
+            (Some(one), Some(two)) => Some(one.min(two)),
+            (one, two) => one.or(two),
+        }
+    }
+}

@@ -1,0 +1,285 @@
+//! Always-on stop rules: they watch every reading and say when one trips or clears. They only watch; stopping is the
+//! machine's work.
+//!
+//! ```text
+//!             bound met            held for `hold`
+//!   quiet ------------------> met ----------------> tripped
+//!     ^                        |                       |
+//!     +------- bound unmet ----+      clear bound met, or unmet for CLEAR_AFTER
+//!     +------------------------------------------------+
+//! ```
+//! Stale data is hot data: where a guard says so, a sensor that gives no reading for too long trips like a bad one.
+
+use std::collections::BTreeMap;
+
+use crate::event::GuardTrip;
+use crate::limit::{Bound, References, Scalar, within};
+use crate::model::{Component, GpuIndex, Moment, Quantity, Sample, Span, format_span};
+use crate::profile::{Guard, GuardResult, GuardScope, Sku, Trigger};
+
+/// Without a clear bound of its own, a guard must see its trip bound unmet for this long before it can trip again:
+/// several times the driver's slowest sensor period, so that a reading dancing on the bound is one trip and not many.
+const CLEAR_AFTER: Span = Span::from_secs(30);
+
+/// Before a sensor counts as silent it must have been asked this often since its last reading: a stall of our own, in
+/// which nobody asked, is no silence of the sensor's.
+const ASKED_AT_LEAST: u32 = 3;
+
+/// What a guard has to say after a reading.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum GuardNews {
+    Tripped(GuardTrip),
+    Cleared { guard: String, component: Component },
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Watch {
+    met_since: Option<Moment>,
+    unmet_since: Option<Moment>,
+    tripped: bool,
+    last_reading: Option<Moment>,
+    /// How often it was asked since.
+    asked: u32,
+}
+
+/// One guard with its state per GPU.
+#[derive(Debug)]
+struct Post {
+    guard: Guard,
+    watches: BTreeMap<GpuIndex, Watch>,
+}
+
+/// All guards of a profile.
+#[derive(Debug, Default)]
+pub(super) struct Guards {
+    posts: Vec<Post>,
+}
+
+impl Guards {
+    pub(super) fn new(guards: &[Guard], gpus: &[GpuIndex], now: Moment) -> Self {
+        let watch = Watch { last_reading: Some(now), ..Watch::default() };
+        let posts = guards
+            .iter()
+            .map(|guard| Post { guard: guard.clone(), watches: gpus.iter().map(|gpu| (*gpu, watch)).collect() })
+            .collect();
+        Self { posts }
+    }
+
+    /// Takes in one GPU's readings.
+    pub(super) fn sampled(
+        &mut self,
+        now: Moment,
+        sample: &Sample,
+        skus: &BTreeMap<GpuIndex, Sku>,
+        news: &mut Vec<GuardNews>,
+    ) {
+        for post in &mut self.posts {
+            let Trigger::Reading { sensor, bound } = &post.guard.trigger else {
+                continue;
+            };
+            let (Some(watch), Some(value)) = (post.watches.get_mut(&sample.gpu), sample.get(*sensor)) else {
+                continue;
+            };
+            watch.last_reading = Some(now);
+            watch.asked = 0;
+            let met = holds(bound, value, *sensor, sample.gpu, skus);
+            let component = component(&post.guard, sample.gpu);
+            if watch.tripped {
+                let clear = post.guard.clear.as_ref().map(|clear| holds(clear, value, *sensor, sample.gpu, skus));
+                if let Some(cleared) = cleared(watch, now, met, clear)
+                    && cleared
+                {
+                    *watch = Watch { last_reading: Some(now), ..Watch::default() };
+                    news.push(GuardNews::Cleared { guard: post.guard.id.clone(), component });
+                }
+                continue;
+            }
+            if !met {
+                watch.met_since = None;
+                continue;
+            }
+            let since = *watch.met_since.get_or_insert(now);
+            if now.since(since) >= post.guard.hold {
+                watch.tripped = true;
+                watch.unmet_since = None;
+                let reading = Quantity::new(value, sensor.unit());
+                let text = format!(
+                    "{} is {reading} and has been in the trip range for {}",
+                    sensor.name(),
+                    format_span(now.since(since))
+                );
+                news.push(GuardNews::Tripped(trip(&post.guard, component, text, Some(value))));
+            }
+        }
+    }
+
+    /// Looks for GPUs whose readings have become too old, each time they are asked anew. Silence is no proof against the
+    /// unit: such a trip stops like any other, and is inconclusive.
+    pub(super) fn look_for_stale(&mut self, now: Moment, lost: &BTreeMap<GpuIndex, Moment>, news: &mut Vec<GuardNews>) {
+        for post in &mut self.posts {
+            let (Trigger::Reading { sensor, .. }, Some(stale)) = (&post.guard.trigger, post.guard.stale) else {
+                continue;
+            };
+            for (gpu, watch) in &mut post.watches {
+                let age = watch.last_reading.map(|last| now.since(last)).unwrap_or_default();
+                watch.asked += 1;
+                if watch.tripped || lost.contains_key(gpu) || age <= stale || watch.asked < ASKED_AT_LEAST {
+                    continue;
+                }
+                watch.tripped = true;
+                let text = format!("{} has given no reading for {}", sensor.name(), format_span(age));
+                let mut trip = trip(&post.guard, component(&post.guard, *gpu), text, None);
+                trip.result = GuardResult::Inconclusive;
+                news.push(GuardNews::Tripped(trip));
+            }
+        }
+    }
+
+    /// A GPU stopped answering.
+    pub(super) fn lost(&mut self, gpu: GpuIndex, news: &mut Vec<GuardNews>) {
+        self.fire(|trigger| *trigger == Trigger::GpuLost, gpu, "the GPU no longer answers", news);
+    }
+
+    /// The kernel logged an Xid that a burn-in must not see.
+    pub(super) fn xid(&mut self, gpu: GpuIndex, text: &str, news: &mut Vec<GuardNews>) {
+        self.fire(|trigger| *trigger == Trigger::Xid, gpu, text, news);
+    }
+
+    fn fire(&mut self, which: impl Fn(&Trigger) -> bool, gpu: GpuIndex, text: &str, news: &mut Vec<GuardNews>) {
+        for post in self.posts.iter_mut().filter(|post| which(&post.guard.trigger)) {
+            if let Some(watch) = post.watches.get_mut(&gpu).filter(|watch| !watch.tripped) {
+                watch.tripped = true;
+                news.push(GuardNews::Tripped(trip(&post.guard, component(&post.guard, gpu), text.to_owned(), None)));
+            }
+        }
+    }
+}
+
+fn cleared(watch: &mut Watch, now: Moment, met: bool, clear: Option<bool>) -> Option<bool> {
+    match clear {
+        Some(clear) => Some(clear),
+        None if met => {
+            watch.unmet_since = None;
+            None
+        }
+        None => {
+            let since = *watch.unmet_since.get_or_insert(now);
+            Some(now.since(since) >= CLEAR_AFTER)
+        }
+    }
+}
+
+fn component(guard: &Guard, gpu: GpuIndex) -> Component {
+    match guard.scope {
+        GuardScope::EachGpu => Component::Gpu(gpu),
+        GuardScope::Node => Component::Node,
+    }
+}
+
+fn trip(guard: &Guard, component: Component, text: String, reading: Option<f64>) -> GuardTrip {
+    GuardTrip {
+        guard: guard.id.clone(),
+        component,
+        code: guard.code.clone(),
+        stop: guard.stop,
+        result: guard.result,
+        text,
+        reading,
+    }
+}
+
+/// Whether a reading is inside a bound. A bound that cannot be resolved here does not trip: the profile reader refuses
+/// guards relative to peers or a baseline, and a missing SKU fact is the plan's to report.
+fn holds(
+    bound: &Bound,
+    value: f64,
+    sensor: crate::model::Sensor,
+    gpu: GpuIndex,
+    skus: &BTreeMap<GpuIndex, Sku>,
+) -> bool {
+    let sku = |fact: &str| skus.get(&gpu).and_then(|sku| sku.fact(fact));
+    let references = References { sku: &sku, peers: None, baseline: None };
+    within(bound, &Scalar::Number(value), sensor.unit(), &references).is_ok_and(|(met, _)| met)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limit::Term;
+    use crate::model::{Sensor, Unit};
+    use crate::profile::GuardStop;
+
+    fn guards(hold: u64, stale: Option<u64>) -> Guards {
+        let bound = Bound::AtMost(Term::Absolute(Quantity::new(0.0, Unit::Celsius)));
+        let guard = Guard {
+            id: "over-temperature".to_owned(),
+            scope: GuardScope::EachGpu,
+            trigger: Trigger::Reading { sensor: Sensor::TempMargin, bound },
+            hold: Span::from_secs(hold),
+            clear: None,
+            stale: stale.map(Span::from_secs),
+            stop: GuardStop::Run,
+            result: GuardResult::Fail,
+            code: "GPU-OVERTEMP".to_owned(),
+        };
+        Guards::new(&[guard], &[GpuIndex(0)], Moment::ZERO)
+    }
+
+    fn feed(guards: &mut Guards, second: u64, margin: Option<f64>) -> Vec<GuardNews> {
+        let now = Moment::from_secs(second);
+        let mut sample = Sample::new(GpuIndex(0), now);
+        if let Some(margin) = margin {
+            sample.put(Sensor::TempMargin, margin);
+        }
+        let mut news = Vec::new();
+        guards.sampled(now, &sample, &BTreeMap::new(), &mut news);
+        guards.look_for_stale(now, &BTreeMap::new(), &mut news);
+        news
+    }
+
+    #[test]
+    fn a_guard_trips_only_after_holding() {
+        let mut guards = guards(3, None);
+        let readings = [5.0, -1.0, 5.0, -1.0, -1.0, -1.0];
+        for (second, margin) in readings.into_iter().enumerate() {
+            assert_eq!(feed(&mut guards, second as u64, Some(margin)), []);
+        }
+        let news = feed(&mut guards, 6, Some(-2.0));
+        let GuardNews::Tripped(trip) = &news[0] else { panic!("{news:?}") };
+        assert_eq!(trip.text, "temp.margin is -2 °C and has been in the trip range for 3s");
+        assert_eq!(feed(&mut guards, 7, Some(-2.0)), [], "one trip, not one a second");
+    }
+
+    #[test]
+    fn a_tripped_guard_clears_with_hysteresis() {
+        let mut guards = guards(0, None);
+        assert_eq!(feed(&mut guards, 0, Some(-1.0)).len(), 1);
+        assert_eq!(feed(&mut guards, 1, Some(1.0)), []);
+        assert_eq!(feed(&mut guards, 20, Some(-1.0)), [], "still the same trip");
+        assert_eq!(feed(&mut guards, 21, Some(1.0)), []);
+        assert!(matches!(feed(&mut guards, 51, Some(1.0))[..], [GuardNews::Cleared { .. }]));
+        assert_eq!(feed(&mut guards, 52, Some(-1.0)).len(), 1);
+    }
+
+    #[test]
+    fn a_sensor_gone_silent_stops_like_a_hot_one_and_proves_nothing() {
+        let mut guards = guards(3, Some(10));
+        assert_eq!(feed(&mut guards, 1, Some(30.0)), []);
+        for second in 2..=11 {
+            assert_eq!(feed(&mut guards, second, None), []);
+        }
+        let news = feed(&mut guards, 12, None);
+        let GuardNews::Tripped(trip) = &news[0] else { panic!("{news:?}") };
+        assert_eq!(trip.text, "temp.margin has given no reading for 11s");
+        assert_eq!((trip.stop, trip.result), (GuardStop::Run, GuardResult::Inconclusive));
+    }
+
+    #[test]
+    fn a_stall_of_our_own_is_no_silence_of_the_sensor() {
+        let mut guards = guards(3, Some(10));
+        assert_eq!(feed(&mut guards, 1, Some(30.0)), []);
+        let mut news = Vec::new();
+        guards.look_for_stale(Moment::from_secs(60), &BTreeMap::new(), &mut news);
+        assert_eq!(news, [], "nobody had asked for a minute");
+    }
+}

@@ -1,0 +1,386 @@
+//! The machine: takes one input at a time with the time it came, and says what to do. It waits for nothing.
+//!
+//! ```text
+//!   awaiting inventory --> running --(plan done, or halted)--> tearing down --> finished
+//!          |                  |  ^                                  ^
+//!          +-- refused        |  +-- resumed from a record          |
+//!                             +--- first signal --------------------+   second signal: loads killed, no teardown
+//! ```
+//! What comes next is `schedule`'s to say, how a step is judged `judging`'s, and what a step in progress does `active`'s.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::beginning::Refusal;
+use crate::check::{Check, Seen, Wants};
+use crate::diagnose;
+use crate::engine::active::ActiveStep;
+use crate::engine::guard::{GuardNews, Guards};
+use crate::engine::judging::Ending;
+use crate::engine::port::{Effect, Input, OperatorReply, Signal, Tick};
+use crate::engine::schedule::Halt;
+use crate::event::{Envelope, Interruption, Outcome, RunEvent, RunRecord, RunStart, StepKey, StepStatus, roll_up};
+use crate::model::{
+    Answer, GpuIndex, KernelRecord, LoadId, LoadReport, LoadSaid, Moment, Probe, Reading, Sample, Sensor, Span, StopHow,
+};
+use crate::profile::{Catalogue, Sku, Skus};
+
+/// A load that was told to stop is given this long before it is killed, and as long again before it counts as
+/// unkillable: a kernel in flight ends within seconds, a wedged driver never.
+pub(super) const STOP_GRACE: Span = Span::from_secs(10);
+
+/// What the machine is made with.
+#[derive(Clone, Copy)]
+pub struct Equipment<'a> {
+    pub skus: &'a Skus,
+    pub catalogue: Catalogue,
+    pub find_check: fn(&str) -> Option<&'static dyn Check>,
+}
+
+impl std::fmt::Debug for Equipment<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Equipment").field("skus", &self.skus.0.len()).finish_non_exhaustive()
+    }
+}
+
+pub(super) struct LoadState {
+    pub(super) key: StepKey,
+    pub(super) gpus_left: BTreeSet<GpuIndex>,
+    /// When it was last told to stop, and how.
+    pub(super) told: Option<(Moment, StopHow)>,
+}
+
+/// See the file's head.
+pub struct Machine<'a> {
+    pub(super) equipment: Equipment<'a>,
+    pub(super) only: Option<String>,
+    /// Taken once the inventory is read.
+    pub(super) begin: Option<Box<RunStart>>,
+    pub(super) record: RunRecord,
+    pub(super) skus: BTreeMap<GpuIndex, Sku>,
+    pub(super) guards: Guards,
+    pub(super) halt: Halt,
+    pub(super) active: Vec<ActiveStep>,
+    pub(super) loads: BTreeMap<LoadId, LoadState>,
+    pub(super) next_load: u32,
+    pub(super) next_sample: Option<Moment>,
+    pub(super) retry_at: Option<Moment>,
+    pub(super) armed: Option<Moment>,
+    pub(super) temperatures: BTreeMap<GpuIndex, Reading<f64>>,
+    pub(super) signals: u8,
+    pub(super) refusal: Option<Refusal>,
+    pub(super) finished: bool,
+    pub(super) changed: bool,
+    pub(super) news: Vec<GuardNews>,
+    pub(super) wants: Wants,
+}
+
+impl std::fmt::Debug for Machine<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Machine")
+            .field("finished", &self.finished)
+            .field("active", &self.active.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'a> Machine<'a> {
+    /// A fresh run. Nothing is recorded before the inventory was read and the plan made.
+    pub fn new(equipment: Equipment<'a>, start: RunStart, only: Option<String>) -> Self {
+        Self {
+            equipment,
+            only,
+            begin: Some(Box::new(start)),
+            record: RunRecord::default(),
+            skus: BTreeMap::new(),
+            guards: Guards::default(),
+            halt: Halt::default(),
+            active: Vec::new(),
+            loads: BTreeMap::new(),
+            next_load: 1,
+            next_sample: None,
+            retry_at: None,
+            armed: None,
+            temperatures: BTreeMap::new(),
+            signals: 0,
+            refusal: None,
+            finished: false,
+            changed: false,
+            news: Vec::new(),
+            wants: Wants::default(),
+        }
+    }
+
+    /// A run taken up again from what its journal tells.
+    pub fn resume(equipment: Equipment<'a>, record: RunRecord) -> Option<Self> {
+        let start = record.start.clone()?;
+        let mut machine = Self::new(equipment, *start, None);
+        machine.begin = None;
+        machine.next_load = record.steps.iter().flat_map(|step| &step.loads).map(|load| load.0 + 1).max().unwrap_or(1);
+        machine.record = record;
+        Some(machine)
+    }
+
+    /// Where the run's clock goes on.
+    pub fn last_moment(&self) -> Moment {
+        self.record.last_at
+    }
+
+    pub fn record(&self) -> &RunRecord {
+        &self.record
+    }
+
+    /// Why the run could not begin, if so.
+    pub fn refusal(&self) -> Option<&Refusal> {
+        self.refusal.as_ref()
+    }
+
+    pub fn is_finished(&self) -> bool {
+        self.finished
+    }
+
+    /// The first effect: everything starts from the inventory.
+    pub fn begin(&mut self, effects: &mut Vec<Effect>) {
+        effects.push(Effect::ReadInventory);
+    }
+
+    /// Takes in one input.
+    pub fn handle(&mut self, tick: Tick, input: Input<'_>, effects: &mut Vec<Effect>) {
+        if self.finished {
+            return;
+        }
+        match input {
+            Input::InventoryRead(read) => self.inventory_read(tick, read, effects),
+            Input::Sampled(sample) => self.sampled(tick, sample, effects),
+            Input::LoadSaid(report) => self.load_said(tick, &report, effects),
+            Input::Answered(probe, answer) => self.answered(tick, probe, &answer, effects),
+            Input::KernelLogged(record) => self.kernel_logged(tick, &record, effects),
+            Input::DeadlineReached => self.deadline(tick, effects),
+            Input::OperatorAnswered(reply) => self.operator_answered(tick, Some(reply), effects),
+            Input::OperatorUnavailable => self.operator_answered(tick, None, effects),
+            Input::Signalled(signal) => self.signalled(tick, signal, effects),
+        }
+        // Samples come eight a second for days: only what changed something makes the machine look at the plan again.
+        if self.record.plan.is_some() && !self.finished && std::mem::take(&mut self.changed) {
+            self.advance(tick, effects);
+            self.arm(effects);
+        }
+    }
+
+    /// Our own trouble, such as a journal that cannot be written: no step starts any more, loads are stopped.
+    pub fn fail(&mut self, tick: Tick, why: &str, effects: &mut Vec<Effect>) {
+        self.note(tick, RunEvent::RunInterrupted { by: Interruption::Failure(why.to_owned()) }, effects);
+        for load in self.loads.keys() {
+            effects.push(Effect::StopLoad(*load, StopHow::Kill));
+        }
+        self.finished = true;
+        effects.push(Effect::Finish);
+    }
+
+    pub(super) fn note(&mut self, tick: Tick, event: RunEvent, effects: &mut Vec<Effect>) {
+        let envelope = Envelope { seq: self.record.next_seq, at: tick.now, wall: tick.wall, event };
+        self.record.apply(&envelope);
+        self.changed = true;
+        effects.push(Effect::Record(Box::new(envelope)));
+    }
+
+    pub(super) fn sampled(&mut self, tick: Tick, sample: &Sample, effects: &mut Vec<Effect>) {
+        if sample.is_lost() {
+            self.lose(tick, sample.gpu, effects);
+            return;
+        }
+        self.temperatures.insert(sample.gpu, sample[Sensor::TempGpu]);
+        self.guards.sampled(tick.now, sample, &self.skus, &mut self.news);
+        self.take_guard_news(tick, effects);
+        for index in 0..self.active.len() {
+            if self.active[index].has_gpu(sample.gpu) {
+                self.show(tick, index, Seen::Sampled(sample), effects);
+            }
+        }
+    }
+
+    pub(super) fn lose(&mut self, tick: Tick, gpu: GpuIndex, effects: &mut Vec<Effect>) {
+        if self.record.lost.contains_key(&gpu) {
+            return;
+        }
+        self.note(tick, RunEvent::GpuLost { gpu }, effects);
+        self.guards.lost(gpu, &mut self.news);
+        for index in 0..self.active.len() {
+            if self.active[index].has_gpu(gpu) {
+                self.show(tick, index, Seen::GpuLost(gpu), effects);
+            }
+        }
+        self.take_guard_news(tick, effects);
+    }
+
+    pub(super) fn load_said(&mut self, tick: Tick, report: &LoadReport, effects: &mut Vec<Effect>) {
+        let Some(state) = self.loads.get_mut(&report.load) else {
+            return;
+        };
+        let index = self.active.iter().position(|active| active.key == state.key);
+        let mut over = false;
+        if let LoadSaid::Ended { gpu, .. } = &report.said {
+            match gpu {
+                Some(gpu) => {
+                    state.gpus_left.remove(gpu);
+                }
+                None => state.gpus_left.clear(),
+            }
+            over = state.gpus_left.is_empty();
+        }
+        match &report.said {
+            LoadSaid::Ended { gpu, end } => {
+                self.note(tick, RunEvent::LoadEnded { load: report.load, gpu: *gpu, end: end.clone() }, effects);
+            }
+            LoadSaid::Mismatched(mismatch) => {
+                let gpu_celsius = self.temperatures.get(&mismatch.gpu).copied().unwrap_or_default();
+                let event = RunEvent::ResultMismatched { load: report.load, mismatch: mismatch.clone(), gpu_celsius };
+                self.note(tick, event, effects);
+            }
+            _ => {}
+        }
+        if over {
+            self.loads.remove(&report.load);
+        }
+        if let Some(index) = index {
+            self.show(tick, index, Seen::Load(report), effects);
+        }
+        self.changed |= over;
+        self.close_ended(tick, effects);
+    }
+
+    pub(super) fn answered(&mut self, tick: Tick, probe: Probe, answer: &Answer, effects: &mut Vec<Effect>) {
+        if let (Answer::Counters(Ok(counters)), None) = (answer, &self.record.counters) {
+            self.note(tick, RunEvent::CountersRead(counters.clone()), effects);
+        }
+        let asked: Vec<StepKey> = self
+            .active
+            .iter_mut()
+            .filter_map(|active| active.probes.remove(&probe).then(|| active.key.clone()))
+            .collect();
+        for key in asked {
+            if let Some(index) = self.active.iter().position(|active| active.key == key) {
+                self.show(tick, index, Seen::Answered(answer), effects);
+            }
+        }
+    }
+
+    pub(super) fn kernel_logged(&mut self, tick: Tick, record: &KernelRecord, effects: &mut Vec<Effect>) {
+        self.note(tick, RunEvent::KernelLogged(record.clone()), effects);
+        if let Some(inventory) = &self.record.inventory
+            && let Some((gpu, text)) = diagnose::failing_xid(record, inventory)
+        {
+            self.guards.xid(gpu, &text, &mut self.news);
+        }
+        for index in 0..self.active.len() {
+            self.show(tick, index, Seen::KernelLogged(record), effects);
+        }
+        self.take_guard_news(tick, effects);
+    }
+
+    pub(super) fn operator_answered(&mut self, tick: Tick, reply: Option<OperatorReply>, effects: &mut Vec<Effect>) {
+        let Some(index) = self.active.iter().position(|active| active.asking) else {
+            return;
+        };
+        self.active[index].asking = false;
+        if let Some(reply) = reply {
+            let key = self.active[index].key.clone();
+            let event = RunEvent::OperatorAnswered { key, yes: reply.yes, comment: reply.comment.clone() };
+            self.note(tick, event, effects);
+            self.show(
+                tick,
+                index,
+                Seen::OperatorAnswered { yes: reply.yes, comment: reply.comment.as_deref() },
+                effects,
+            );
+        } else {
+            let why = "nobody could be asked: there is no terminal to answer at".to_owned();
+            self.end_step(tick, index, Ending::Failed { kind: "operator".to_owned(), why }, effects);
+        }
+    }
+
+    pub(super) fn signalled(&mut self, tick: Tick, signal: Signal, effects: &mut Vec<Effect>) {
+        self.signals += 1;
+        match signal {
+            Signal::First => {
+                self.note(tick, RunEvent::RunInterrupted { by: Interruption::Signal }, effects);
+                self.halt.run.get_or_insert_with(|| "aborted by the operator".to_owned());
+                self.stop_all(tick, "interrupted", "aborted by the operator", Outcome::Aborted, effects);
+            }
+            Signal::Second | Signal::Third => {
+                self.note(tick, RunEvent::RunInterrupted { by: Interruption::Kill }, effects);
+                self.halt.run.get_or_insert_with(|| "aborted by the operator".to_owned());
+                self.halt.teardown = true;
+                self.stop_all(tick, "interrupted", "aborted by the operator", Outcome::Aborted, effects);
+                for load in self.loads.keys().copied().collect::<Vec<_>>() {
+                    self.stop_load(tick.now, load, StopHow::Kill, effects);
+                }
+            }
+        }
+    }
+
+    pub(super) fn deadline(&mut self, tick: Tick, effects: &mut Vec<Effect>) {
+        self.armed = None;
+        self.changed = true;
+        self.escalate_stops(tick, effects);
+        for index in 0..self.active.len() {
+            let active = &mut self.active[index];
+            if active.ending.is_none() && active.times_out <= tick.now {
+                let span = crate::model::format_span(tick.now.since(active.began));
+                let ending =
+                    Ending::Failed { kind: "timeout".to_owned(), why: format!("the step was not done after {span}") };
+                self.end_step(tick, index, ending, effects);
+            } else if active.wake.is_some_and(|wake| wake <= tick.now) {
+                active.wake = None;
+                self.show(tick, index, Seen::Woken, effects);
+            }
+        }
+        self.close_ended(tick, effects);
+        self.take_sample(tick, effects);
+    }
+
+    pub(super) fn take_sample(&mut self, tick: Tick, effects: &mut Vec<Effect>) {
+        let (Some(due), Some(start)) = (self.next_sample, &self.record.start) else {
+            return;
+        };
+        if due > tick.now {
+            return;
+        }
+        let every = start.profile.telemetry.every;
+        // A tick that came late is not made up for: the next one keeps to the beat.
+        let mut next = due + every;
+        if next <= tick.now {
+            next = tick.now + every;
+        }
+        self.next_sample = Some(next);
+        effects.push(Effect::Sample);
+        self.guards.look_for_stale(tick.now, &self.record.lost, &mut self.news);
+        self.take_guard_news(tick, effects);
+    }
+
+    pub(super) fn finish(&mut self, tick: Tick, effects: &mut Vec<Effect>) {
+        if self.record.steps.iter().any(|step| step.status == StepStatus::Running) {
+            return;
+        }
+        for finding in diagnose::findings(&self.record) {
+            self.note(tick, RunEvent::FindingMade(finding), effects);
+        }
+        let verdict = roll_up(&self.record);
+        self.note(tick, RunEvent::RunFinished { verdict }, effects);
+        self.finished = true;
+        effects.push(Effect::Finish);
+    }
+
+    pub(super) fn arm(&mut self, effects: &mut Vec<Effect>) {
+        if self.finished {
+            return;
+        }
+        let steps =
+            self.active.iter().flat_map(|active| [active.wake, active.ending.is_none().then_some(active.times_out)]);
+        let stops = self.loads.values().map(|load| load.told.map(|(at, _)| at + STOP_GRACE));
+        let next = steps.chain(stops).chain([self.next_sample, self.retry_at]).flatten().min();
+        if next != self.armed {
+            self.armed = next;
+            effects.extend(next.map(Effect::Arm));
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! The machine, in four files: what it is and takes in (`core`), how it begins, how steps go, how things are stopped.
+
+mod beginning;
+mod core;
+mod stepping;
+mod stopping;
+#[cfg(test)]
+mod tests;
+
+pub use beginning::Refusal;
+pub use core::{Equipment, Machine};

@@ -1,0 +1,261 @@
+//! Starting steps, doing what their checks want, ending and judging them.
+
+use std::collections::BTreeSet;
+
+use super::core::{LoadState, Machine};
+use crate::check::{Done, Seen, StepContext, Want, Wants};
+use crate::engine::active::ActiveStep;
+use crate::engine::judging::{Ending, reason};
+use crate::engine::port::{Effect, Tick};
+use crate::engine::schedule::{self, Next, Place};
+use crate::event::{Case, Outcome, RunEvent, StepKey};
+use crate::model::{Component, GpuIndex, LoadId, LoadOrder, Span, StopHow};
+use crate::plan::PlannedStep;
+
+impl Machine<'_> {
+    /// Starts whatever may start now, until something runs or there is nothing left.
+    pub(super) fn advance(&mut self, tick: Tick, effects: &mut Vec<Effect>) {
+        loop {
+            let Some(plan) = &self.record.plan else { return };
+            self.retry_at = None;
+            match schedule::next(plan, &self.record, &self.halt, tick.now) {
+                Next::StartStage { stage, round } => {
+                    let stage = plan.stages[stage].id.clone();
+                    self.note(tick, RunEvent::StageStarted { stage, round }, effects);
+                }
+                Next::FinishStage { stage, round } => {
+                    let stage = plan.stages[stage].id.clone();
+                    self.note(tick, RunEvent::StageFinished { stage, round }, effects);
+                }
+                Next::Start { place, attempt } => self.start_step(tick, place, attempt, effects),
+                Next::Skip { place, attempt, outcome, kind, why } => {
+                    let planned = self.planned(place).clone();
+                    let key = StepKey { path: planned.path.clone(), round: place.round, attempt };
+                    let case = |component: &Component| Case {
+                        component: *component,
+                        outcome,
+                        reason: Some(reason(kind, why.clone())),
+                        judgements: Vec::new(),
+                    };
+                    let cases = planned.components.iter().map(case).collect();
+                    self.note(tick, RunEvent::StepStarted { key: key.clone() }, effects);
+                    self.note(tick, RunEvent::StepFinished { key, cases }, effects);
+                    if outcome == Outcome::Error {
+                        self.after(place, &planned, outcome);
+                    }
+                }
+                Next::Wait(at) => {
+                    self.retry_at = Some(at);
+                    return;
+                }
+                Next::Busy => {
+                    self.tell_watchers(tick, effects);
+                    return;
+                }
+                Next::Done => {
+                    self.finish(tick, effects);
+                    return;
+                }
+            }
+        }
+    }
+
+    pub(super) fn planned(&self, place: Place) -> &PlannedStep {
+        let plan = self.record.plan.as_ref().expect("steps are placed only once a plan was made");
+        match place.stage {
+            Some(stage) => &plan.stages[stage].steps[place.step],
+            None => &plan.teardown[place.step],
+        }
+    }
+
+    pub(super) fn start_step(&mut self, tick: Tick, place: Place, attempt: u32, effects: &mut Vec<Effect>) {
+        let planned = self.planned(place).clone();
+        let key = StepKey { path: planned.path.clone(), round: place.round, attempt };
+        self.note(tick, RunEvent::StepStarted { key: key.clone() }, effects);
+        let check = (self.equipment.find_check)(&planned.step.check).expect("planning refused steps of unknown checks");
+        let gpus = self.record.inventory.as_ref().map(|inventory| inventory.gpus.iter().map(|gpu| gpu.index).collect());
+        let mut active = ActiveStep::new(key, place, planned, check, tick.now, gpus.unwrap_or_default());
+        active.trips_from = self.record.trips.len();
+        active.mismatches_from = self.record.mismatches.len();
+        self.active.push(active);
+        let index = self.active.len() - 1;
+        let run = check.begin(&self.context(index));
+        self.active[index].run = Some(run);
+        self.show(tick, index, Seen::Began, effects);
+        self.close_ended(tick, effects);
+    }
+
+    pub(super) fn context(&self, index: usize) -> StepContext<'_> {
+        let active = &self.active[index];
+        StepContext {
+            components: &active.planned.components,
+            params: &active.planned.step.params,
+            inventory: self.record.inventory.as_ref().expect("steps start only once the inventory was read"),
+            skus: &self.skus,
+            every: self.record.start.as_ref().map_or(Span::from_secs(1), |start| start.profile.telemetry.every),
+            first_counters: self.record.counters.as_deref(),
+            kernel: &self.record.kernel,
+            lost: &self.record.lost,
+            began: active.began,
+        }
+    }
+
+    /// Shows a step something and does what it wants.
+    pub(super) fn show(&mut self, tick: Tick, index: usize, seen: Seen<'_>, effects: &mut Vec<Effect>) {
+        if self.active[index].ending.is_some() {
+            return;
+        }
+        let Some(mut run) = self.active[index].run.take() else { return };
+        let mut wants = std::mem::take(&mut self.wants);
+        run.observe(&self.context(index), tick.now, seen, &mut wants);
+        self.active[index].run = Some(run);
+        if !wants.is_empty() {
+            self.grant(tick, index, &mut wants, effects);
+        }
+        self.wants = wants;
+    }
+
+    pub(super) fn grant(&mut self, tick: Tick, index: usize, wants: &mut Wants, effects: &mut Vec<Effect>) {
+        self.changed = true;
+        let key = self.active[index].key.clone();
+        for want in wants.drain() {
+            match want {
+                Want::Enter { phase, until } => {
+                    self.note(tick, RunEvent::PhaseEntered { key: key.clone(), phase, until }, effects);
+                }
+                Want::StartLoad { kind, gpus, span } => {
+                    let id = LoadId(self.next_load);
+                    self.next_load += 1;
+                    let gpus: BTreeSet<GpuIndex> =
+                        gpus.into_iter().filter(|gpu| !self.record.lost.contains_key(gpu)).collect();
+                    let seed = self.record.start.as_ref().map_or(0, |start| start.seed) ^ u64::from(id.0);
+                    let order = LoadOrder { id, kind, gpus: gpus.clone(), seed, span };
+                    self.loads.insert(id, LoadState { key: key.clone(), gpus_left: gpus, told: None });
+                    self.note(tick, RunEvent::LoadStarted { key: key.clone(), order: order.clone() }, effects);
+                    effects.push(Effect::StartLoad(order));
+                }
+                Want::StopLoads => self.stop_loads_of(tick.now, &key, StopHow::Gently, effects),
+                Want::Ask(probe) => {
+                    self.active[index].probes.insert(probe);
+                    effects.push(Effect::Ask(probe));
+                }
+                Want::WakeAt(at) => self.active[index].wake = Some(at),
+                Want::AskOperator(prompt) => {
+                    self.active[index].asking = true;
+                    self.note(tick, RunEvent::OperatorAsked { key: key.clone(), prompt: prompt.clone() }, effects);
+                    effects.push(Effect::AskOperator(prompt));
+                }
+                Want::End(done) => {
+                    let (measured, ending) = match done {
+                        Done::Measured(measured) => (measured, Ending::Measured),
+                        Done::Failed { kind, why, measured } => {
+                            (measured, Ending::Failed { kind: kind.to_owned(), why })
+                        }
+                        Done::Undecided { kind, why, measured } => {
+                            (measured, Ending::Undecided { kind: kind.to_owned(), why })
+                        }
+                    };
+                    self.active[index].measured = measured;
+                    self.end_step(tick, index, ending, effects);
+                }
+            }
+        }
+    }
+
+    /// Lets a step end: its loads are stopped first, and only when they are gone is it judged.
+    pub(super) fn end_step(&mut self, tick: Tick, index: usize, ending: Ending, effects: &mut Vec<Effect>) {
+        if self.active[index].ending.is_none() {
+            let key = self.active[index].key.clone();
+            self.active[index].ending = Some(ending);
+            self.stop_loads_of(tick.now, &key, StopHow::Gently, effects);
+        }
+    }
+
+    /// Judges and records every step that has ended and whose loads are gone.
+    pub(super) fn close_ended(&mut self, tick: Tick, effects: &mut Vec<Effect>) {
+        while let Some(index) = self
+            .active
+            .iter()
+            .position(|active| active.ending.is_some() && !self.loads.values().any(|load| load.key == active.key))
+        {
+            let mut active = self.active.remove(index);
+            let ending = active.ending.take().unwrap_or(Ending::Measured);
+            let measured = std::mem::take(&mut active.measured);
+            let cases = active.bench(&self.record, &self.skus, tick.wall).cases(&measured, &ending);
+            self.note(tick, RunEvent::StepFinished { key: active.key.clone(), cases }, effects);
+            let planned = active.planned;
+            if !schedule::will_retry(&planned, &self.record, active.place.round) {
+                let outcome = self.record.steps.iter().rev().find(|step| step.key == active.key).map(schedule::worst);
+                self.after(active.place, &planned, outcome.unwrap_or(Outcome::Error));
+                self.stop_halted(tick, effects);
+            }
+        }
+    }
+
+    /// Applies the step's `then`.
+    pub(super) fn after(&mut self, place: Place, planned: &PlannedStep, outcome: Outcome) {
+        let policy = schedule::policy_after(planned.step.then, outcome);
+        let why = format!("`{}` ended in {}", planned.path, outcome.shown());
+        let stage =
+            place.stage.and_then(|stage| Some((self.record.plan.as_ref()?.stages[stage].id.clone(), place.round)));
+        if place.stage.is_some() {
+            self.halt.raise(policy, stage.as_ref().map(|(id, round)| (id.as_str(), *round)), &why);
+        }
+    }
+
+    /// Stops running steps that a halt has overtaken.
+    pub(super) fn stop_halted(&mut self, tick: Tick, effects: &mut Vec<Effect>) {
+        for index in 0..self.active.len() {
+            let place = self.active[index].place;
+            let Some(stage) = place.stage else { continue };
+            let Some(plan) = &self.record.plan else { continue };
+            let id = plan.stages[stage].id.as_str();
+            let halted = self.halt.run.clone().or_else(|| {
+                self.halt
+                    .stage
+                    .as_ref()
+                    .filter(|(stage, round, _)| stage == id && *round <= place.round)
+                    .map(|(_, _, why)| why.clone())
+            });
+            if let Some(why) = halted {
+                self.end_step(
+                    tick,
+                    index,
+                    Ending::Stopped { kind: "stopped", why, outcome: Outcome::NotReached },
+                    effects,
+                );
+            }
+        }
+    }
+
+    pub(super) fn stop_all(
+        &mut self,
+        tick: Tick,
+        kind: &'static str,
+        why: &str,
+        outcome: Outcome,
+        effects: &mut Vec<Effect>,
+    ) {
+        for index in 0..self.active.len() {
+            self.end_step(tick, index, Ending::Stopped { kind, why: why.to_owned(), outcome }, effects);
+        }
+        self.close_ended(tick, effects);
+    }
+
+    /// Once only watchers are left of a stage that runs together, they are told to come to an end.
+    pub(super) fn tell_watchers(&mut self, tick: Tick, effects: &mut Vec<Effect>) {
+        if self.active.iter().any(|active| !active.is_watcher() && active.ending.is_none()) {
+            return;
+        }
+        for index in 0..self.active.len() {
+            if !std::mem::replace(&mut self.active[index].told_alone, true) {
+                self.show(tick, index, Seen::OthersEnded, effects);
+            }
+        }
+        let before = self.active.len();
+        self.close_ended(tick, effects);
+        if self.active.len() < before {
+            self.advance(tick, effects);
+        }
+    }
+}

@@ -1,0 +1,307 @@
+//! What comes next: a pure function of the plan, the record and what has been halted.
+//!
+//! Because nothing but the record decides, a resumed run goes on exactly where the record ends. Starting steps and
+//! judging them is the machine's work.
+
+use crate::event::{Outcome, RunRecord, StageRecord, StepRecord, StepStatus};
+use crate::model::Moment;
+use crate::plan::{Plan, PlannedStage, PlannedStep, Readiness};
+use crate::profile::{Loop, Policy, RetryOn, Then};
+
+/// Where a step stands in the plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Place {
+    /// `None` in the teardown.
+    pub stage: Option<usize>,
+    pub step: usize,
+    pub round: u32,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Next {
+    StartStage {
+        stage: usize,
+        round: u32,
+    },
+    FinishStage {
+        stage: usize,
+        round: u32,
+    },
+    Start {
+        place: Place,
+        attempt: u32,
+    },
+    /// The step gets its result without running.
+    Skip {
+        place: Place,
+        attempt: u32,
+        outcome: Outcome,
+        kind: &'static str,
+        why: String,
+    },
+    /// A retry is due then.
+    Wait(Moment),
+    /// Steps are running and nothing more may start beside them.
+    Busy,
+    Done,
+}
+
+/// Why nothing further may start, as far as it has come to that.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Halt {
+    /// The whole run: only the teardown is left.
+    pub run: Option<String>,
+    /// The stage with this id and round.
+    pub stage: Option<(String, u32, String)>,
+    /// Not even the teardown.
+    pub teardown: bool,
+}
+
+impl Halt {
+    /// Why steps of this stage round may not start.
+    fn holds(&self, stage: &str, round: u32) -> Option<&str> {
+        if let Some(why) = &self.run {
+            return Some(why);
+        }
+        self.stage.as_ref().filter(|(id, halted, _)| id == stage && *halted <= round).map(|(_, _, why)| why.as_str())
+    }
+
+    /// Takes in what a policy asks for after `path` ended badly.
+    pub(super) fn raise(&mut self, policy: Policy, stage: Option<(&str, u32)>, why: &str) {
+        match (policy, stage) {
+            (Policy::Continue, _) | (Policy::StopStage, None) => {}
+            (Policy::StopStage, Some((id, round))) => {
+                self.stage = Some((id.to_owned(), round, why.to_owned()));
+            }
+            (Policy::Stop, _) => {
+                self.run.get_or_insert_with(|| why.to_owned());
+            }
+        }
+    }
+
+    /// The halt that a record so far amounts to: what a resumed run starts with.
+    pub(super) fn of(plan: &Plan, record: &RunRecord) -> Self {
+        let mut halt = Self::default();
+        for step in record.decisive_steps() {
+            if step.status != StepStatus::Finished {
+                continue;
+            }
+            if let Some((stage, planned)) = find(plan, &step.key.path) {
+                let policy = policy_after(planned.step.then, worst(step));
+                let why = format!("`{}` ended in {}", planned.path, worst(step).shown());
+                halt.raise(policy, Some((&stage.id, step.key.round)), &why);
+            }
+        }
+        halt
+    }
+}
+
+fn find<'a>(plan: &'a Plan, path: &str) -> Option<(&'a PlannedStage, &'a PlannedStep)> {
+    plan.stages.iter().find_map(|stage| stage.steps.iter().find(|step| step.path == path).map(|step| (stage, step)))
+}
+
+/// The worst outcome over a step's cases; a step without any has measured nothing.
+pub(super) fn worst(step: &StepRecord) -> Outcome {
+    step.cases.iter().map(|case| case.outcome).max().unwrap_or(Outcome::Error)
+}
+
+/// What a step's own `then` says about an outcome.
+pub(super) fn policy_after(then: Then, outcome: Outcome) -> Policy {
+    match outcome {
+        Outcome::Fail => then.fail,
+        Outcome::Error | Outcome::Aborted => then.error,
+        Outcome::Inconclusive => then.inconclusive,
+        Outcome::Pass | Outcome::Marginal | Outcome::Waived | Outcome::Skipped | Outcome::NotReached => {
+            Policy::Continue
+        }
+    }
+}
+
+/// What is to happen now.
+pub(super) fn next(plan: &Plan, record: &RunRecord, halt: &Halt, now: Moment) -> Next {
+    for (index, stage) in plan.stages.iter().enumerate() {
+        let rounds: Vec<&StageRecord> = record.stages.iter().filter(|round| round.id == stage.id).collect();
+        let Some(last) = rounds.last() else {
+            return Next::StartStage { stage: index, round: 1 };
+        };
+        if last.finished.is_none() {
+            return within_round(plan, record, halt, now, index, last);
+        }
+        if wants_another_round(stage, &rounds, halt, now) {
+            return Next::StartStage { stage: index, round: last.round + 1 };
+        }
+    }
+    teardown(plan, record, halt, now)
+}
+
+fn wants_another_round(stage: &PlannedStage, rounds: &[&StageRecord], halt: &Halt, now: Moment) -> bool {
+    let round = rounds.last().map_or(1, |last| last.round);
+    if halt.holds(&stage.id, round + 1).is_some() || stage.steps.iter().all(|step| step.readiness != Readiness::Ready) {
+        return false;
+    }
+    match stage.repeat {
+        Loop::Count(count) => round < count,
+        Loop::For(span) => rounds.first().is_some_and(|first| now.since(first.started) < span),
+    }
+}
+
+/// Attempts at one step in one round, oldest first.
+fn attempts<'a>(record: &'a RunRecord, path: &str, round: u32, since: Moment) -> Vec<&'a StepRecord> {
+    let recent = record.steps.iter().rev().take_while(|step| step.started >= since);
+    let mut found: Vec<_> = recent.filter(|step| step.key.round == round && step.key.path == path).collect();
+    found.reverse();
+    found
+}
+
+enum Standing {
+    NotStarted,
+    Running,
+    Settled,
+    Again { at: Moment, attempt: u32 },
+}
+
+fn standing(planned: &PlannedStep, attempts: &[&StepRecord]) -> Standing {
+    let Some(last) = attempts.last() else {
+        return Standing::NotStarted;
+    };
+    match last.status {
+        StepStatus::Running => Standing::Running,
+        // An interrupted attempt says nothing and uses up no retry.
+        StepStatus::Interrupted => Standing::Again { at: Moment::ZERO, attempt: last.key.attempt + 1 },
+        StepStatus::Finished => {
+            let outcome = worst(last);
+            let retry = &planned.step.retry;
+            let tried = attempts.iter().filter(|step| step.status == StepStatus::Finished).count();
+            let wanted = match outcome {
+                Outcome::Error => retry.on.contains(&RetryOn::Error),
+                Outcome::Inconclusive => retry.on.contains(&RetryOn::Inconclusive),
+                Outcome::Fail => retry.on.contains(&RetryOn::Fail),
+                _ => false,
+            };
+            if wanted && planned.readiness == Readiness::Ready && tried <= retry.max as usize {
+                let at = last.finished.unwrap_or(last.started) + retry.delay;
+                Standing::Again { at, attempt: last.key.attempt + 1 }
+            } else {
+                Standing::Settled
+            }
+        }
+    }
+}
+
+/// Whether a finished step will be tried again; the machine asks before it lets the outcome halt anything.
+pub(super) fn will_retry(planned: &PlannedStep, record: &RunRecord, round: u32) -> bool {
+    let all = attempts(record, &planned.path, round, Moment::ZERO);
+    matches!(standing(planned, &all), Standing::Again { .. })
+}
+
+fn within_round(plan: &Plan, record: &RunRecord, halt: &Halt, now: Moment, index: usize, last: &StageRecord) -> Next {
+    let stage = &plan.stages[index];
+    let round = last.round;
+    let mut running = false;
+    let mut waiting: Option<Moment> = None;
+    for (step, planned) in stage.steps.iter().enumerate() {
+        let place = Place { stage: Some(index), step, round };
+        let tried = attempts(record, &planned.path, round, last.started);
+        match standing(planned, &tried) {
+            Standing::Settled => continue,
+            Standing::Running => running = true,
+            Standing::Again { at, attempt } => {
+                if halt.holds(&stage.id, round).is_some() {
+                    // Its last result stands; an interrupted one stays without.
+                    continue;
+                }
+                if at <= now {
+                    return Next::Start { place, attempt };
+                }
+                waiting = Some(waiting.map_or(at, |sooner| sooner.min(at)));
+            }
+            Standing::NotStarted => {
+                return match obstacle(plan, record, halt, stage, planned, last) {
+                    Some((outcome, kind, why)) => Next::Skip { place, attempt: 1, outcome, kind, why },
+                    None => Next::Start { place, attempt: 1 },
+                };
+            }
+        }
+        if !stage.together {
+            break;
+        }
+    }
+    match (running, waiting) {
+        (true, _) => Next::Busy,
+        (false, Some(at)) => Next::Wait(at),
+        (false, None) => Next::FinishStage { stage: index, round },
+    }
+}
+
+/// Why a step that has not started may not run.
+fn obstacle(
+    plan: &Plan,
+    record: &RunRecord,
+    halt: &Halt,
+    stage: &PlannedStage,
+    planned: &PlannedStep,
+    round: &StageRecord,
+) -> Option<(Outcome, &'static str, String)> {
+    match &planned.readiness {
+        Readiness::Deselected => return Some((Outcome::NotReached, "deselected", "left out by --only".to_owned())),
+        Readiness::Skip(why) => return Some((Outcome::Skipped, "unmet", why.clone())),
+        Readiness::Unmet(why) => return Some((Outcome::Error, "unmet", why.clone())),
+        Readiness::Ready => {}
+    }
+    if let Some(why) = halt.holds(&stage.id, round.round) {
+        return Some((Outcome::NotReached, "stopped", why.to_owned()));
+    }
+    for needed in &planned.step.needs {
+        let path = if needed.contains('.') { needed.clone() } else { format!("{}.{needed}", stage.id) };
+        if !passed(record, &path) {
+            return Some((Outcome::NotReached, "needs", format!("needs `{path}`, which has not passed")));
+        }
+    }
+    for needed in &stage.needs {
+        let other = plan.stages.iter().find(|stage| stage.id == *needed)?;
+        if let Some(step) = other.steps.iter().find(|step| !passed(record, &step.path)) {
+            return Some((
+                Outcome::NotReached,
+                "needs",
+                format!("needs stage `{needed}`; `{}` has not passed", step.path),
+            ));
+        }
+    }
+    None
+}
+
+fn passed(record: &RunRecord, path: &str) -> bool {
+    let last = record.steps.iter().rev().find(|step| step.key.path == path);
+    last.is_some_and(|step| {
+        step.status == StepStatus::Finished
+            && matches!(worst(step), Outcome::Pass | Outcome::Marginal | Outcome::Waived | Outcome::Skipped)
+    })
+}
+
+fn teardown(plan: &Plan, record: &RunRecord, halt: &Halt, now: Moment) -> Next {
+    if halt.teardown {
+        return Next::Done;
+    }
+    for (step, planned) in plan.teardown.iter().enumerate() {
+        let place = Place { stage: None, step, round: 1 };
+        let tried = attempts(record, &planned.path, 1, Moment::ZERO);
+        match standing(planned, &tried) {
+            Standing::Settled => {}
+            Standing::Running => return Next::Busy,
+            Standing::Again { at, attempt } if at <= now => return Next::Start { place, attempt },
+            Standing::Again { at, .. } => return Next::Wait(at),
+            Standing::NotStarted => {
+                return match &planned.readiness {
+                    Readiness::Ready | Readiness::Deselected => Next::Start { place, attempt: 1 },
+                    Readiness::Skip(why) => {
+                        Next::Skip { place, attempt: 1, outcome: Outcome::Skipped, kind: "unmet", why: why.clone() }
+                    }
+                    Readiness::Unmet(why) => {
+                        Next::Skip { place, attempt: 1, outcome: Outcome::Error, kind: "unmet", why: why.clone() }
+                    }
+                };
+            }
+        }
+    }
+    Next::Done
+}

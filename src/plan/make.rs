@@ -1,0 +1,252 @@
+//! From a profile and an inventory to a plan, or to the reasons why this node cannot be tested with this profile.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Plan, PlannedStage, PlannedStep, Readiness};
+use crate::model::{Component, ComponentKind, Gpu, GpuIndex, Inventory, Span};
+use crate::profile::{Capability, Catalogue, Loop, OnUnmet, Profile, Sku, Skus, Step};
+
+/// A step may take this much longer than estimated, and this much on top, before it counts as hung: real nodes settle
+/// and load at their own pace, and a step that is only slow must end by its own limits.
+const TIMEOUT_FACTOR: f64 = 1.5;
+const TIMEOUT_MARGIN: Span = Span::from_secs(600);
+
+/// Why a profile cannot be run on a node.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PlanError {
+    #[error("the driver shows no GPU; check that the GPUs are seated and powered, and look at `dmesg | grep NVRM`")]
+    NoGpu,
+    #[error(
+        "{component} is an unknown GPU model: `{name}`, PCI device {device}, subsystem {subsystem}; to teach it, add a file \
+         under profiles/skus with `pci: [{{ device: \"{device}\", subsystem: \"{subsystem}\" }}]`"
+    )]
+    UnknownGpu { component: Component, name: String, device: String, subsystem: String },
+    #[error("profile `{profile}` is not for {found} (found on {component}); it is for {wanted}")]
+    WrongSku { profile: String, component: Component, found: String, wanted: String },
+    #[error("no step matches `--only {filter}`; steps are: {steps}")]
+    NothingSelected { filter: String, steps: String },
+    #[error("step `{path}` uses check `{check}`, which this version does not have")]
+    UnknownCheck { path: String, check: String },
+}
+
+/// The SKU of every GPU, and the one most of them have.
+fn skus_of(profile: &Profile, inventory: &Inventory, skus: &Skus) -> Result<BTreeMap<GpuIndex, Sku>, PlanError> {
+    let mut found = BTreeMap::new();
+    let mut counts: BTreeMap<&str, u32> = BTreeMap::new();
+    for gpu in &inventory.gpus {
+        let sku = skus.of(gpu).ok_or_else(|| unknown_gpu(gpu))?;
+        *counts.entry(sku.id.as_str()).or_default() += 1;
+        found.insert(gpu.index, sku.clone());
+    }
+    // What most GPUs are decides whether the profile fits; a single odd one is a finding of the unit, not a refusal.
+    let most = counts.iter().max_by_key(|(_, count)| **count).map(|(id, _)| *id).ok_or(PlanError::NoGpu)?;
+    if !profile.skus.iter().any(|id| id == most) {
+        let component =
+            found.iter().find(|(_, sku)| sku.id == most).map_or(Component::Node, |(gpu, _)| Component::Gpu(*gpu));
+        return Err(PlanError::WrongSku {
+            profile: profile.id.clone(),
+            component,
+            found: most.to_owned(),
+            wanted: profile.skus.join(", "),
+        });
+    }
+    Ok(found)
+}
+
+fn unknown_gpu(gpu: &Gpu) -> PlanError {
+    let first_four = |id: Option<&String>| id.and_then(|id| id.get(..4)).unwrap_or("????").to_owned();
+    PlanError::UnknownGpu {
+        component: Component::Gpu(gpu.index),
+        name: gpu.identity.name.value().cloned().unwrap_or_else(|| "no name".to_owned()),
+        device: first_four(gpu.identity.pci_device.value()),
+        subsystem: first_four(gpu.identity.pci_subsystem.value()),
+    }
+}
+
+/// Resolves `profile` on `inventory`. `only` narrows it to matching steps.
+pub fn make(
+    profile: &Profile,
+    inventory: &Inventory,
+    skus: &Skus,
+    catalogue: Catalogue,
+    only: Option<&str>,
+) -> Result<Plan, PlanError> {
+    let by_gpu = skus_of(profile, inventory, skus)?;
+    let site = Site { inventory, skus: &by_gpu, catalogue, only };
+    let mut stages = Vec::new();
+    for stage in &profile.stages {
+        let mut steps = Vec::new();
+        for step in &stage.steps {
+            let mut planned = site.step(&stage.id, step)?;
+            if planned.readiness == Readiness::Ready {
+                planned.readiness = site.readiness(&stage.requires);
+            }
+            steps.push(planned);
+        }
+        let running = steps.iter().filter(|step| step.readiness == Readiness::Ready).map(|step| step.estimate);
+        let round = if stage.together { running.max().unwrap_or_default() } else { running.sum() };
+        stages.push(PlannedStage {
+            id: stage.id.clone(),
+            repeat: stage.repeat,
+            together: stage.together,
+            needs: stage.needs.clone(),
+            steps,
+            estimate: round,
+        });
+    }
+    let selected = stages.iter().flat_map(|stage| &stage.steps).any(|step| step.readiness != Readiness::Deselected);
+    if let (false, Some(filter)) = (selected, only) {
+        let steps: Vec<&str> = stages.iter().flat_map(|stage| &stage.steps).map(|step| step.path.as_str()).collect();
+        return Err(PlanError::NothingSelected { filter: filter.to_owned(), steps: steps.join(", ") });
+    }
+    let everything = Site { only: None, ..site };
+    let teardown =
+        profile.teardown.iter().map(|step| everything.step("teardown", step)).collect::<Result<Vec<_>, _>>()?;
+    let estimate =
+        stages.iter().map(whole_stage).sum::<Span>() + teardown.iter().map(|step| step.estimate).sum::<Span>();
+    let skus = by_gpu.iter().map(|(gpu, sku)| (Component::Gpu(*gpu), sku.id.clone())).collect();
+    Ok(Plan { stages, teardown, skus, estimate })
+}
+
+/// All rounds of a stage. A stage that loops for a time finishes the round it is in.
+fn whole_stage(stage: &PlannedStage) -> Span {
+    match stage.repeat {
+        Loop::Count(count) => stage.estimate * count,
+        Loop::For(span) if stage.estimate.is_zero() => span,
+        Loop::For(span) => {
+            stage.estimate * u32::try_from(span.as_nanos().div_ceil(stage.estimate.as_nanos())).unwrap_or(u32::MAX)
+        }
+    }
+}
+
+/// What steps are planned against.
+#[derive(Clone, Copy)]
+struct Site<'a> {
+    inventory: &'a Inventory,
+    skus: &'a BTreeMap<GpuIndex, Sku>,
+    catalogue: Catalogue,
+    only: Option<&'a str>,
+}
+
+impl Site<'_> {
+    fn step(&self, stage: &str, step: &Step) -> Result<PlannedStep, PlanError> {
+        let path = format!("{stage}.{}", step.id);
+        let spec = self
+            .catalogue
+            .find(&step.check)
+            .ok_or_else(|| PlanError::UnknownCheck { path: path.clone(), check: step.check.clone() })?;
+        let estimate = (spec.estimate)(&step.params, self.inventory.gpus.len());
+        let timeout = step.timeout.unwrap_or_else(|| estimate.mul_f64(TIMEOUT_FACTOR) + TIMEOUT_MARGIN);
+        let readiness = if self.only.is_some_and(|filter| !selects(filter, stage, &path)) {
+            Readiness::Deselected
+        } else {
+            self.readiness(&step.requires)
+        };
+        let components = self.components(step.each);
+        Ok(PlannedStep { path, step: step.clone(), components, estimate, timeout, readiness })
+    }
+
+    fn readiness(&self, requires: &BTreeMap<Capability, OnUnmet>) -> Readiness {
+        for (capability, on_unmet) in requires {
+            if let Some(why) = self.lacks(*capability) {
+                return match on_unmet {
+                    OnUnmet::Skip => Readiness::Skip(why),
+                    OnUnmet::Error => Readiness::Unmet(why),
+                };
+            }
+        }
+        Readiness::Ready
+    }
+
+    /// Why the node has not got the capability, if so. A GPU's model decides what it should have; whether it works is
+    /// for checks.
+    fn lacks(&self, capability: Capability) -> Option<String> {
+        let models = || {
+            self.skus
+                .values()
+                .map(|sku| sku.id.as_str())
+                .collect::<BTreeSet<_>>()
+                .into_iter()
+                .collect::<Vec<_>>()
+                .join(", ")
+        };
+        let fact = |name: &str| self.skus.values().any(|sku| sku.fact(name).is_some_and(|fact| fact.value > 0.0));
+        let (has, what) = match capability {
+            Capability::Nvlink => (fact("nvlink.links"), "NVLinks"),
+            Capability::Fabric => (fact("fabric"), "an NVLink fabric"),
+            Capability::C2c => (fact("c2c.links"), "chip-to-chip links"),
+            Capability::MemoryTemperature => (fact("temp.memory.max"), "a memory temperature sensor"),
+            // Whether these can be read is only known by reading; the checks say what they could not read.
+            Capability::InletTemperature | Capability::KernelLog => (true, ""),
+            Capability::Peers => {
+                return (self.inventory.gpus.len() < 2)
+                    .then(|| "the node has a single GPU, so there are no peers".to_owned());
+            }
+        };
+        (!has).then(|| format!("{} has no {what}", models()))
+    }
+
+    fn components(&self, each: ComponentKind) -> Vec<Component> {
+        let gpus = || self.inventory.gpus.iter().map(|gpu| gpu.index);
+        match each {
+            ComponentKind::Gpu => gpus().map(Component::Gpu).collect(),
+            ComponentKind::Pcie => gpus().map(Component::Pcie).collect(),
+            ComponentKind::Memory => gpus().map(Component::Memory).collect(),
+            ComponentKind::NvLink => {
+                let links = |gpu: &Gpu| {
+                    gpu.nvlinks
+                        .value()
+                        .map(Vec::as_slice)
+                        .unwrap_or_default()
+                        .iter()
+                        .map(|link| link.link)
+                        .collect::<Vec<_>>()
+                };
+                self.inventory
+                    .gpus
+                    .iter()
+                    .flat_map(|gpu| links(gpu).into_iter().map(|link| Component::NvLink(gpu.index, link)))
+                    .collect()
+            }
+            ComponentKind::Pair => gpus()
+                .flat_map(|from| gpus().filter(move |to| *to != from).map(move |to| Component::Pair(from, to)))
+                .collect(),
+            _ => vec![Component::Node],
+        }
+    }
+}
+
+/// Whether a step is meant by a filter: a comma-separated list of stages or `stage.step`, `*` for any run of characters.
+fn selects(filter: &str, stage: &str, path: &str) -> bool {
+    filter.split(',').map(str::trim).any(|pattern| matches_glob(pattern, stage) || matches_glob(pattern, path))
+}
+
+/// `*` matches any run of characters; everything else itself.
+pub fn matches_glob(pattern: &str, text: &str) -> bool {
+    match pattern.split_once('*') {
+        None => pattern == text,
+        Some((head, rest)) => text.strip_prefix(head).is_some_and(|tail| {
+            (0..=tail.len()).filter(|at| tail.is_char_boundary(*at)).any(|at| matches_glob(rest, &tail[at..]))
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn globs_match_whole_texts() {
+        assert!(matches_glob("burn.*", "burn.gemm"));
+        assert!(matches_glob("*", ""));
+        assert!(!matches_glob("burn", "burn.gemm"));
+        assert!(matches_glob("*.burn[gpu/*].power", "soak.burn[gpu/3].power"));
+    }
+
+    #[test]
+    fn a_filter_selects_stages_and_steps() {
+        assert!(selects("burn", "burn", "burn.gemm"));
+        assert!(selects("x, burn.g*", "burn", "burn.gemm"));
+        assert!(!selects("idle", "burn", "burn.gemm"));
+    }
+}

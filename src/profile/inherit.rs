@@ -1,0 +1,235 @@
+//! Reading a profile and the chain of its parents, and laying each file over the one it extends.
+//!
+//! Mappings merge key by key and lists replace, with what a test engineer needs on top:
+//! - `id`, `revision` and `title` are never inherited: they name this file.
+//! - `stages`, `steps` and `teardown` written in a child replace the parent's list, so the child shows exactly what runs
+//!   and in which order; but an entry with the id of one of the parent's starts from that one and changes only what it
+//!   writes, and the bare id takes it over unchanged: `stages: [identify, { id: burn, steps: [...] }]`.
+//! - `guards` add up, as leaving out a safety rule by accident must be impossible: a guard with a parent's id changes it,
+//!   any other is added, and only `off: true` removes one.
+//! - `title`, `loop` and `trip` are one value each and replace; so does the short form of a limit; the limit `none`
+//!   removes an inherited one.
+
+use super::builtin;
+use crate::yaml::{Diagnostic, Diagnostics, Document, Kind, Node, did_you_mean};
+
+/// How a profile's parent is read from a path; the message says why it cannot be.
+pub type ReadFile<'a> = &'a dyn Fn(&str) -> Result<Vec<u8>, String>;
+
+/// A chain longer than this is not reviewable.
+const MAX_PARENTS: usize = 8;
+
+/// What messages call a file that is built in.
+pub(super) const BUILT_IN: &str = "built-in:";
+
+/// Reads `name` and lays it over its parents. Without a parent that can be read there is nothing to go on with; other
+/// errors are left in `all`.
+pub(super) fn load(name: &str, bytes: &[u8], read: ReadFile<'_>, all: &mut Diagnostics) -> Result<Node, Diagnostics> {
+    let mut chain = vec![Document::parse(name, bytes)?.root];
+    let mut names = vec![name.to_owned()];
+    while let Some(extends) = chain.last().and_then(|node| node.get("extends")).cloned() {
+        let child = names.last().map_or("", String::as_str);
+        let Some(parent) = extends.text(all).and_then(|text| locate(text, child, &extends, all)) else {
+            break;
+        };
+        if names.contains(&parent) || names.len() > MAX_PARENTS {
+            let through =
+                names.iter().skip_while(|name| **name != parent).cloned().collect::<Vec<_>>().join(" extends ");
+            let message = if names.contains(&parent) {
+                format!("a profile cannot extend itself: {through} extends {parent}")
+            } else {
+                format!("more than {MAX_PARENTS} profiles extend one another")
+            };
+            all.push(Diagnostic::new(&extends.place, message).label("this closes the circle"));
+            break;
+        }
+        let bytes = match parent.strip_prefix(BUILT_IN) {
+            Some(built_in) => builtin::profile(built_in.trim_end_matches(".yaml"))
+                .map(|text| text.as_bytes().to_vec())
+                .ok_or_else(String::new),
+            None => read(&parent),
+        };
+        match bytes {
+            Ok(bytes) => match Document::parse(&parent, &bytes) {
+                Ok(document) => chain.push(document.root),
+                Err(errors) => {
+                    all.extend(errors);
+                    break;
+                }
+            },
+            Err(why) => {
+                let message = format!("the parent `{parent}` cannot be read: {why}");
+                all.push(Diagnostic::new(&extends.place, message));
+                break;
+            }
+        }
+        names.push(parent);
+    }
+    if !all.is_empty() {
+        return Err(std::mem::take(all));
+    }
+    let mut tree = None;
+    while let Some(node) = chain.pop() {
+        let node = select_lists(node, all, tree.as_ref());
+        tree = Some(match tree {
+            Some(parent) => merge(without_identity(parent), node, Level::Profile, all),
+            None => node,
+        });
+    }
+    tree.ok_or_else(|| std::mem::take(all))
+}
+
+/// The name of the file `extends` means, as seen from `child`.
+fn locate(text: &str, child: &str, extends: &Node, all: &mut Diagnostics) -> Option<String> {
+    let is_path = text.contains(['/', '.']);
+    if !is_path {
+        if builtin::profile(text).is_some() {
+            return Some(format!("{BUILT_IN}{text}.yaml"));
+        }
+        let near = did_you_mean(text, builtin::profile_names()).map(|help| format!("{help}; ")).unwrap_or_default();
+        all.push(
+            Diagnostic::new(&extends.place, format!("there is no built-in profile `{text}`"))
+                .help(format!("{near}a file is given by its path: `./{text}.yaml`")),
+        );
+        return None;
+    }
+    if child.starts_with(BUILT_IN) {
+        all.push(Diagnostic::new(&extends.place, "a built-in profile extends built-in profiles only"));
+        return None;
+    }
+    let folder = std::path::Path::new(child).parent().unwrap_or(std::path::Path::new(""));
+    let mut parts: Vec<std::path::Component<'_>> = Vec::new();
+    let joined = folder.join(text);
+    for part in joined.components() {
+        match part {
+            std::path::Component::CurDir => {}
+            std::path::Component::ParentDir if matches!(parts.last(), Some(std::path::Component::Normal(_))) => {
+                parts.pop();
+            }
+            other => parts.push(other),
+        }
+    }
+    Some(parts.iter().collect::<std::path::PathBuf>().to_string_lossy().into_owned())
+}
+
+fn without_identity(mut parent: Node) -> Node {
+    if let Kind::Mapping(entries) = &mut parent.kind {
+        entries.retain(|(key, _)| !matches!(key.raw(), Some("schema" | "id" | "revision" | "title" | "extends")));
+    }
+    parent
+}
+
+/// Where in a profile two values meet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Level {
+    Profile,
+    Stage,
+    Step,
+    Guard,
+    Inner,
+}
+
+/// What a list under a key holds and how it is inherited.
+fn list_of(level: Level, key: &str) -> Option<Level> {
+    match (level, key) {
+        (Level::Profile, "stages") => Some(Level::Stage),
+        (Level::Profile, "guards") => Some(Level::Guard),
+        (Level::Profile, "teardown") | (Level::Stage, "steps") => Some(Level::Step),
+        _ => None,
+    }
+}
+
+fn merge(parent: Node, child: Node, level: Level, all: &mut Diagnostics) -> Node {
+    let (Kind::Mapping(mut entries), Kind::Mapping(changes)) = (parent.kind, child.kind.clone()) else { return child };
+    for (key, value) in changes {
+        let name = key.raw().unwrap_or_default().to_owned();
+        let Some(at) = entries.iter().position(|(other, _)| other.raw() == key.raw()) else {
+            entries.push((key, value));
+            continue;
+        };
+        let (_, inherited) = entries.remove(at);
+        let value = match list_of(level, &name) {
+            Some(of) => merge_lists(inherited, value, of, all),
+            None if matches!(name.as_str(), "title" | "loop" | "trip") => value,
+            None => merge(inherited, value, Level::Inner, all),
+        };
+        entries.insert(at, (key, value));
+    }
+    Node { place: child.place, kind: Kind::Mapping(entries) }
+}
+
+/// The id an entry of a list goes by: its `id`, or for a step the check it uses.
+pub(super) fn entry_id(node: &Node) -> Option<String> {
+    match node.get("id") {
+        Some(id) => id.raw().map(str::to_owned),
+        None => node.get("use").and_then(Node::raw).map(|name| name.replace('.', "-")),
+    }
+}
+
+fn merge_lists(parent: Node, child: Node, of: Level, all: &mut Diagnostics) -> Node {
+    let (Kind::Sequence(mut inherited), Kind::Sequence(entries)) = (parent.kind, child.kind.clone()) else {
+        return child;
+    };
+    let mut merged = Vec::new();
+    for entry in entries {
+        let Some(at) =
+            entry_id(&entry).and_then(|id| inherited.iter().position(|other| entry_id(other) == Some(id.clone())))
+        else {
+            merged.push(entry);
+            continue;
+        };
+        // A guard stays where the parent has it; the rest comes in the child's order.
+        if of == Level::Guard {
+            inherited[at] = merge(inherited[at].clone(), entry, of, all);
+        } else {
+            merged.push(merge(inherited[at].clone(), entry, of, all));
+        }
+    }
+    if of == Level::Guard {
+        inherited.append(&mut merged);
+        merged = inherited;
+    }
+    Node { place: child.place, kind: Kind::Sequence(merged) }
+}
+
+/// Replaces bare ids in the lists of stages and steps by the parent's entry of that id.
+fn select_lists(mut node: Node, all: &mut Diagnostics, parent: Option<&Node>) -> Node {
+    select_in(&mut node, Level::Profile, parent, all);
+    node
+}
+
+fn select_in(node: &mut Node, level: Level, parent: Option<&Node>, all: &mut Diagnostics) {
+    let Kind::Mapping(entries) = &mut node.kind else { return };
+    for (key, value) in entries {
+        let name = key.raw().unwrap_or_default().to_owned();
+        let (Some(of), Kind::Sequence(elements)) = (list_of(level, &name), &mut value.kind) else { continue };
+        let inherited = parent.and_then(|parent| parent.get(&name)).and_then(Node::elements).unwrap_or_default();
+        let by_id = |id: &str| inherited.iter().find(|entry| entry_id(entry).as_deref() == Some(id));
+        for element in elements {
+            if let Kind::Scalar { text, .. } = &element.kind {
+                if let Some(found) = by_id(text) {
+                    *element = found.clone();
+                } else if !element.is_null() {
+                    let ids: Vec<String> = inherited.iter().filter_map(entry_id).collect();
+                    let what = if of == Level::Stage {
+                        "stage"
+                    } else if of == Level::Step {
+                        "step"
+                    } else {
+                        "guard"
+                    };
+                    all.push(
+                        Diagnostic::new(
+                            &element.place,
+                            format!("there is no {what} `{text}` to take over from a parent"),
+                        )
+                        .maybe_help(did_you_mean(text, ids.iter().map(String::as_str))),
+                    );
+                }
+            } else {
+                let inherited = entry_id(element).and_then(|id| by_id(&id));
+                select_in(element, of, inherited, all);
+            }
+        }
+    }
+}

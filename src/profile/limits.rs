@@ -1,0 +1,90 @@
+//! Limits of a step: short form, or long form with `limit:`, `marginal:`, `code:`, `decisive:` and `source:`.
+
+use std::collections::BTreeMap;
+
+use super::stage::Scope;
+use super::{CheckSpec, MeasurementSpec, ValueKind};
+use crate::limit::{Bound, Limit, Target, Wanted};
+use crate::yaml::{Diagnostic, Diagnostics, Fields, Node, did_you_mean};
+
+/// The limit that removes an inherited one.
+pub(super) const NONE: &str = "none";
+
+pub(super) fn limits(
+    node: &Node,
+    spec: &CheckSpec,
+    scope: &Scope<'_>,
+    all: &mut Diagnostics,
+) -> BTreeMap<String, Limit> {
+    let mut limits = BTreeMap::new();
+    for (key, value) in node.mapping("`limits`", all).unwrap_or_default() {
+        let name = key.raw().unwrap_or_default();
+        let Some(measurement) = spec.measurement(name) else {
+            let help = did_you_mean(name, spec.measurements.iter().map(|measurement| measurement.name));
+            let help = help.unwrap_or_else(|| "it has none".to_owned());
+            let message = format!("`{}` does not measure `{name}`", spec.name);
+            all.push(Diagnostic::new(&key.place, message).label("unknown measurement").help(help));
+            continue;
+        };
+        if value.is_null() {
+            all.push(Diagnostic::new(&key.place, format!("`{name}` has no limit")).help("write one, or `none`"));
+        } else if value.raw() != Some(NONE) {
+            limits.extend(limit(value, measurement, scope, all).map(|limit| (name.to_owned(), limit)));
+        }
+    }
+    limits
+}
+
+fn limit(node: &Node, measurement: &MeasurementSpec, scope: &Scope<'_>, all: &mut Diagnostics) -> Option<Limit> {
+    let wanted = match measurement.kind {
+        ValueKind::Number => Wanted::Number(measurement.unit),
+        ValueKind::Text => Wanted::Text,
+        ValueKind::Flag => Wanted::Flag,
+    };
+    let target = Target { name: measurement.name, wanted, facts: &scope.facts, relative: true };
+    if node.entries().is_none() {
+        let bound = bound(node, &target, all)?;
+        return Some(Limit {
+            text: bound.to_string(),
+            bound,
+            marginal: None,
+            code: None,
+            decisive: true,
+            source: None,
+        });
+    }
+    let mut fields = Fields::of(node, "a limit", all)?;
+    let main = fields.required("limit", all).and_then(|node| bound(node, &target, all));
+    let marginal = fields.optional("marginal", all).and_then(|node| bound(node, &target, all));
+    let finding = fields.optional("code", all).and_then(|node| code(node, all));
+    let decisive = fields.optional("decisive", all).and_then(|node| node.bool(all)).unwrap_or(true);
+    let source = fields.optional("source", all).and_then(|node| node.text(all)).map(str::to_owned);
+    fields.finish(all);
+    let main = main?;
+    Some(Limit { text: main.to_string(), bound: main, marginal, code: finding, decisive, source })
+}
+
+/// A bound in its short form; the wrong part of it is what gets underlined.
+pub(super) fn bound(node: &Node, target: &Target<'_>, all: &mut Diagnostics) -> Option<Bound> {
+    let text = node.text(all)?;
+    match Bound::parse(text, target) {
+        Ok(bound) => Some(bound),
+        Err(error) => {
+            all.push(Diagnostic::new(&node.part(error.range), error.message).maybe_help(error.help));
+            None
+        }
+    }
+}
+
+/// A finding code: `GPU-OVERTEMP`.
+pub(super) fn code(node: &Node, all: &mut Diagnostics) -> Option<String> {
+    let text = node.text(all)?;
+    let sound = text.starts_with(|c: char| c.is_ascii_uppercase())
+        && text.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '-')
+        && !text.ends_with('-');
+    if !sound {
+        let help = "codes are capital ASCII letters, digits and `-`, such as `GPU-OVERTEMP`";
+        all.push(Diagnostic::new(&node.place, format!("`{text}` is not a finding code")).help(help));
+    }
+    Some(text.to_owned())
+}
