@@ -193,6 +193,7 @@ impl Shelf<'_> {
             nics: Reading::Value(nics.collect()),
             nvmes: Reading::Value(nvmes.collect()),
             clock_source,
+            psus: Reading::Unsupported,
         }
     }
 }
