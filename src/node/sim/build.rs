@@ -276,7 +276,9 @@ fn site(file: &NodeFile) -> BTreeMap<Component, SiteValues> {
     let mut site = BTreeMap::new();
     let mut put = |component: Component, values: &[(S, f64)]| {
         let mut all = SiteValues::default();
-        values.iter().for_each(|(parameter, value)| all[*parameter] = *value);
+        for (parameter, value) in values {
+            all[*parameter] = *value;
+        }
         site.insert(component, all);
     };
     put(Component::Station, &[(S::Inlet, file.cooling.inlet)]);

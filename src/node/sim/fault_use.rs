@@ -184,9 +184,8 @@ fn concerns(candidate: Component, wanted: Component, file: &NodeFile) -> bool {
     }
     let Some(gpu) = wanted.gpu_index() else { return false };
     match candidate {
-        Component::Gpu(own) => own == gpu,
+        Component::Gpu(own) | Component::Pcie(own) | Component::Memory(own) => own == gpu,
         // Naming the GPU leaves open which of its links.
-        Component::Pcie(own) | Component::Memory(own) => own == gpu,
         Component::NvLink(own, _) => {
             wanted == Component::Gpu(own) || (own == gpu && !matches!(wanted, Component::NvLink(..)))
         }

@@ -3,7 +3,9 @@
 mod bandwidth;
 mod build;
 mod catalogue;
+mod copies;
 mod errors;
+mod exert;
 mod fault_file;
 mod fault_run;
 mod fault_use;
@@ -13,6 +15,7 @@ mod incident;
 mod inventory;
 mod library;
 mod load;
+mod march;
 mod noise;
 mod parameter;
 mod sensor;
