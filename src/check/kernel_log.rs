@@ -46,6 +46,7 @@ static MEASUREMENTS: &[MeasurementSpec] = &[
     must("off-bus", Unit::One, GPU, "lines that say the GPU is not reachable or could not be started"),
     may("sxid.failing", Unit::One, NODE, "SXid records that fail a burn-in"),
     may("sxid.suspect", Unit::One, NODE, "SXid records that need an explanation"),
+    may("sxid.other", Unit::One, NODE, "SXid records that are harmless one by one"),
     text("sxid.codes", NODE, "the SXid codes logged, in ascending order, or none"),
     may("hardware", Unit::One, NODE, "other hardware errors: machine checks, uncorrected memory errors of the host"),
     may("edac.corrected", Unit::One, NODE, "corrected errors of the host's memory that were logged"),
@@ -131,6 +132,7 @@ fn measure(context: &StepContext<'_>) -> Done {
     let node = Component::Node;
     sheet.put("sxid.failing", node, count(log.switches.failing));
     sheet.put("sxid.suspect", node, count(log.switches.suspect));
+    sheet.put("sxid.other", node, count(log.switches.other));
     sheet.put("sxid.codes", node, log.switches.listed());
     sheet.put("hardware", node, count(log.hardware));
     sheet.put("edac.corrected", node, count(log.edac_corrected));
@@ -285,6 +287,7 @@ mod tests {
         insta::assert_snapshot!(lines(&done, Component::Node), @r"
         sxid.failing 1
         sxid.suspect 0
+        sxid.other 0
         sxid.codes 20034
         hardware 1
         edac.corrected 3
