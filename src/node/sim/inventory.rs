@@ -196,7 +196,6 @@ impl Shelf<'_> {
             nvmes: Reading::Value(nvmes.collect()),
             psus: self.psus(),
             clock_source,
-            psus: Reading::Unsupported,
         }
     }
 
