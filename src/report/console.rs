@@ -33,8 +33,8 @@ pub struct Console {
     paint: Paint,
     pace: Pace,
     view: View,
-    /// An operator is being asked; the display keeps still.
-    asking: bool,
+    /// An operator is being asked, or the run is over: the display keeps still.
+    still: bool,
 }
 
 enum Screen {
@@ -72,7 +72,7 @@ impl Console {
         let mut pace = Pace::new(clock, period);
         // The first sign of life comes after a period, not at once.
         pace.is_due();
-        Self { screen, paint, pace, view: View::default(), asking: false }
+        Self { screen, paint, pace, view: View::default(), still: false }
     }
 
     /// Goes on where a resumed run stopped.
@@ -124,7 +124,7 @@ impl Console {
     }
 
     fn refresh(&mut self) {
-        if self.asking {
+        if self.still {
             return;
         }
         match &mut self.screen {
@@ -170,15 +170,11 @@ impl Witness for Console {
                 let steps = words::count(interrupted.len(), "step");
                 self.note(Tone::Strong, "RESUMED", &format!("{steps} cut short and to be run again"));
             }
-            RunEvent::OperatorAsked { .. } => {
+            RunEvent::OperatorAsked { .. } | RunEvent::RunFinished { .. } => {
                 self.clear();
-                self.asking = true;
+                self.still = true;
             }
-            RunEvent::OperatorAnswered { .. } => self.asking = false,
-            RunEvent::RunFinished { .. } => {
-                self.clear();
-                return Ok(());
-            }
+            RunEvent::OperatorAnswered { .. } => self.still = false,
             _ => {}
         }
         if self.pace.is_due() {
