@@ -143,8 +143,7 @@ mod tests {
 
     #[test]
     fn failing_the_unit_for_the_station_is_the_wrong_part() {
-        let trial =
-            classify(&failed_in_soak(None), defect(Component::Station, Component::Station), 1.0, 1);
+        let trial = classify(&failed_in_soak(None), defect(Component::Station, Component::Station), 1.0, 1);
         assert_eq!(trial.caught().map(|caught| caught.naming), Some(Naming::Wrong));
     }
 }

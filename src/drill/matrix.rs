@@ -212,8 +212,12 @@ mod tests {
         if let Ending::Caught(caught) = &mut wrong.ending {
             caught.naming = Naming::Wrong;
         }
-        let trials =
-            [caught("loose", 1, 700, &["burn.gemm", "burn.soak"]), escaped("loose", 2), wrong, caught("loose", 4, 60, &[])];
+        let trials = [
+            caught("loose", 1, 700, &["burn.gemm", "burn.soak"]),
+            escaped("loose", 2),
+            wrong,
+            caught("loose", 4, 60, &[]),
+        ];
         let row = Row::of("loose", "hgx", "GPU-COOLING-CONTACT", &[0.5, 1.0], &trials.each_ref());
         assert_eq!(row.cells[0], None);
         let cell = row.cells[1].as_ref().expect("a cell");

@@ -87,9 +87,7 @@ fn of_component(named: Component, defect: &Defect) -> Naming {
     if truths.iter().any(|truth| same_gpu(named, *truth)) {
         return Naming::Right;
     }
-    let in_pair = |truth: &Component| {
-        matches!(named, Component::Pair(from, to) if [Some(from), Some(to)].contains(&truth.gpu_index()))
-    };
+    let in_pair = |truth: &Component| matches!(named, Component::Pair(from, to) if [Some(from), Some(to)].contains(&truth.gpu_index()));
     // A host part that shows no place of its own can only be told to be one of the node's.
     let in_node = named == Component::Node && truths.iter().any(|truth| is_host_part(truth.kind()));
     if truths.iter().any(in_pair) || in_node { Naming::Ambiguous } else { Naming::Wrong }

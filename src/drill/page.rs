@@ -99,10 +99,8 @@ fn picture(drill: &Drill) -> String {
 
 fn bar(svg: &mut String, x: usize, y: usize, row: &Row, cell: Option<&Cell>) {
     let Some(cell) = cell else {
-        let _ = writeln!(
-            svg,
-            "<rect class=\"none\" x=\"{x}\" y=\"{y}\" width=\"{CELL_WIDTH}\" height=\"{CELL_HEIGHT}\"/>"
-        );
+        let _ =
+            writeln!(svg, "<rect class=\"none\" x=\"{x}\" y=\"{y}\" width=\"{CELL_WIDTH}\" height=\"{CELL_HEIGHT}\"/>");
         return;
     };
     let by: Vec<&str> = cell.by.iter().map(|word| word.what.as_str()).collect();
@@ -121,10 +119,8 @@ fn bar(svg: &mut String, x: usize, y: usize, row: &Row, cell: Option<&Cell>) {
         before += count;
         let to = CELL_WIDTH * before / cell.tried;
         let (left, width) = (x + from, to - from);
-        let _ = write!(
-            svg,
-            "<rect class=\"{class}\" x=\"{left}\" y=\"{y}\" width=\"{width}\" height=\"{CELL_HEIGHT}\"/>"
-        );
+        let _ =
+            write!(svg, "<rect class=\"{class}\" x=\"{left}\" y=\"{y}\" width=\"{width}\" height=\"{CELL_HEIGHT}\"/>");
     }
     let _ = writeln!(svg, "<text class=\"count\" x=\"{}\" y=\"{}\">{}</text></g>", x + 6, y + 15, in_matrix(cell));
 }

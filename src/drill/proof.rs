@@ -131,9 +131,6 @@ mod tests {
         story.tell(20.0, RunEvent::StepFinished { key, cases: lost() });
         story.step("burn.soak", 1, 1.0, lost());
         story.tell(0.0, RunEvent::RunInterrupted { by: Interruption::Signal });
-        assert_eq!(
-            told(&story),
-            ["00:01:10 burn.gemm GPU lost gpu/0 Fail", "00:01:31 burn.soak GPU lost gpu/0 Fail"]
-        );
+        assert_eq!(told(&story), ["00:01:10 burn.gemm GPU lost gpu/0 Fail", "00:01:31 burn.soak GPU lost gpu/0 Fail"]);
     }
 }

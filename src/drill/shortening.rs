@@ -146,16 +146,13 @@ fn shorter(trials: &[Trial], known: impl Fn(&Trial) -> Known, again: &Again) -> 
         (None, Known::Missed | Known::RunAgain) => (false, false),
     };
     let fates: Vec<(bool, bool)> = trials.iter().enumerate().map(fate).collect();
-    let coverage = Coverage::counting(trials.iter().zip(&fates).map(|(trial, (caught, named))| (trial, *caught, *named)));
+    let coverage =
+        Coverage::counting(trials.iter().zip(&fates).map(|(trial, (caught, named))| (trial, *caught, *named)));
     let mut lost: BTreeMap<&str, Lost> = BTreeMap::new();
     for (trial, (still, _)) in trials.iter().zip(&fates) {
         let fault = &trial.defect.fault;
-        let entry = lost.entry(fault).or_insert_with(|| Lost {
-            fault: fault.clone(),
-            caught: 0,
-            still_caught: 0,
-            tried: 0,
-        });
+        let entry =
+            lost.entry(fault).or_insert_with(|| Lost { fault: fault.clone(), caught: 0, still_caught: 0, tried: 0 });
         entry.tried += 1;
         entry.caught += usize::from(trial.caught().is_some());
         entry.still_caught += usize::from(*still);

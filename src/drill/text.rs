@@ -31,12 +31,8 @@ pub fn text(drill: &Drill) -> String {
 }
 
 fn heading(drill: &Drill) -> String {
-    let mut text = format!(
-        "Drill of {} revision {} on {} (simulated)\n",
-        drill.profile,
-        drill.revision,
-        drill.nodes.join(", ")
-    );
+    let mut text =
+        format!("Drill of {} revision {} on {} (simulated)\n", drill.profile, drill.revision, drill.nodes.join(", "));
     if drill.partial {
         let _ = writeln!(text, "PARTIAL: interrupted after {} of {} runs", drill.runs_done, drill.runs_planned);
     }

@@ -99,12 +99,7 @@ fn intermittent_text(intermittent: &IntermittentFault) -> String {
         shown(intermittent.likely_s)
     );
     let row = |row: &super::shortening::Odds| {
-        vec![
-            shown(row.period_s),
-            percent(row.none_fixed),
-            percent(row.none_random),
-            shown(row.needed_s),
-        ]
+        vec![shown(row.period_s), percent(row.none_fixed), percent(row.none_random), shown(row.needed_s)]
     };
     let rows: Vec<Vec<String>> = intermittent.rows.iter().map(row).collect();
     for line in table(&["N", "P(none), fixed", "P(none), random", "T for 95 %"], &rows).lines() {

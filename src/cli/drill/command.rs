@@ -195,4 +195,3 @@ fn told(args: &DrillArgs, range: &Range<'_>, planned: usize, trials: &[Placed], 
 pub(super) fn main_column(factors: &[f64]) -> usize {
     factors.iter().position(|factor| *factor == 1.0).unwrap_or(factors.len().saturating_sub(1))
 }
-

@@ -48,7 +48,8 @@ pub(super) fn find(words: &[String]) -> Result<Vec<Asked>, Trouble> {
                 continue;
             }
             let Some(file) = FaultFile::find(&name)? else {
-                let help = did_you_mean(&name, FaultFile::embedded()).map_or_else(String::new, |help| format!("; {help}"));
+                let help =
+                    did_you_mean(&name, FaultFile::embedded()).map_or_else(String::new, |help| format!("; {help}"));
                 return Err(Trouble::Usage(anyhow!("there is no fault `{name}`{help}")));
             };
             all.push(Asked { name, file, component: component.clone(), exact });

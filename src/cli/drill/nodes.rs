@@ -50,11 +50,8 @@ pub(super) fn find(names: &[String], profile: &Profile, skus: &Skus) -> Result<V
 
 fn node(name: &str) -> Result<DrillNode, Trouble> {
     let file = NodeFile::find(name)?;
-    let places = file
-        .slots
-        .iter()
-        .map(|slot| Called { slot: slot.module.clone(), pci_address: slot.address.clone() })
-        .collect();
+    let places =
+        file.slots.iter().map(|slot| Called { slot: slot.module.clone(), pci_address: slot.address.clone() }).collect();
     Ok(DrillNode { name: name.to_owned(), places, file })
 }
 

@@ -102,11 +102,12 @@ impl Runner<'_> {
         cases: &[Case],
         known: impl Fn(&Trial) -> Known,
     ) -> Option<Again> {
-        let open: Vec<usize> =
-            (0..cases.len()).filter(|at| known(&cases[*at].trial) == Known::RunAgain).collect();
+        let open: Vec<usize> = (0..cases.len()).filter(|at| known(&cases[*at].trial) == Known::RunAgain).collect();
         let jobs: Vec<(usize, u64)> = open.iter().map(|at| (cases[*at].row, cases[*at].trial.seed)).collect();
         let trials = self.run(what, profile, &jobs)?;
-        Some(open.into_iter().zip(trials).map(|(at, trial)| (at, (trial.caught().is_some(), trial.is_well()))).collect())
+        Some(
+            open.into_iter().zip(trials).map(|(at, trial)| (at, (trial.caught().is_some(), trial.is_well()))).collect(),
+        )
     }
 
     fn run(&self, what: &'static str, profile: &Profile, jobs: &[(usize, u64)]) -> Option<Vec<Trial>> {
@@ -117,4 +118,3 @@ impl Runner<'_> {
         trials.into_iter().collect()
     }
 }
-

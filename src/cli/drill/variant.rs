@@ -64,9 +64,8 @@ fn cut(stage: &mut Stage, soak: &Soak, share: f64) {
 
 /// Every step of the stages, by path.
 pub(super) fn paths(profile: &Profile) -> Vec<String> {
-    let of = |stage: &Stage| -> Vec<String> {
-        stage.steps.iter().map(|step| format!("{}.{}", stage.id, step.id)).collect()
-    };
+    let of =
+        |stage: &Stage| -> Vec<String> { stage.steps.iter().map(|step| format!("{}.{}", stage.id, step.id)).collect() };
     profile.stages.iter().flat_map(of).collect()
 }
 
