@@ -103,7 +103,7 @@ mod tests {
         let caught = caught(&failed_in_soak(Some(on(GPUS[1]))), GPUS[1]);
         assert_eq!(caught.by, "limit thermal.resistance");
         assert_eq!(caught.step.as_deref(), Some("burn.soak"));
-        assert_eq!(caught.after.as_secs(), 721);
+        assert_eq!(caught.after.as_secs(), 722);
         assert_eq!(caught.naming, Naming::Right);
         assert_eq!(caught.steps, BTreeSet::from(["burn.soak".to_owned()]));
     }

@@ -224,6 +224,6 @@ mod tests {
         let drill = swept();
         let mut svg = String::new();
         bar(&mut svg, 0, 0, &drill.rows[0], drill.rows[0].cells[1].as_ref());
-        insta::assert_snapshot!(svg, @"");
+        insta::assert_snapshot!(svg, @r#"<g><title>cold-plate-loose at severity 1: 3/3 w1; limit thermal.resistance</title><rect class="right" x="0" y="0" width="100" height="22"/><rect class="wrong" x="100" y="0" width="50" height="22"/><text class="count" x="6" y="15">3/3 w1</text></g>"#);
     }
 }

@@ -106,7 +106,7 @@ mod tests {
         let mut story = Story::begun().passed_before("burn.soak");
         let cases = vec![invented::judged(GPUS[1], invented::resistance(GPUS[1], 0.093))];
         story.step("burn.soak", 1, 600.0, cases).end();
-        assert_eq!(told(&story), ["00:12:01 burn.soak limit thermal.resistance gpu/1 Fail"]);
+        assert_eq!(told(&story), ["00:12:02 burn.soak limit thermal.resistance gpu/1 Fail"]);
     }
 
     #[test]
@@ -115,10 +115,10 @@ mod tests {
         let key = invented::key("burn.soak", 1, 1);
         story.tell(0.5, RunEvent::StepStarted { key: key.clone() });
         story.tell(30.0, RunEvent::GuardTripped(invented::trip(GPUS[1])));
-        let case = invented::with_reason(GPUS[1], Outcome::Fail, "guard", "too hot");
+        let case = invented::with_reason(GPUS[1], Outcome::Fail, "guard", "gone");
         story.tell(1.0, RunEvent::StepFinished { key, cases: vec![case] });
         story.end();
-        assert_eq!(told(&story), ["00:02:32 burn.soak guard over-temperature gpu/1 Fail"]);
+        assert_eq!(told(&story), ["00:02:32 burn.soak guard lost gpu/1 Fail"]);
     }
 
     #[test]
@@ -131,6 +131,6 @@ mod tests {
         story.tell(20.0, RunEvent::StepFinished { key, cases: lost() });
         story.step("burn.soak", 1, 1.0, lost());
         story.tell(0.0, RunEvent::RunInterrupted { by: Interruption::Signal });
-        assert_eq!(told(&story), ["00:01:10 burn.gemm GPU lost gpu/0 Fail", "00:01:31 burn.soak GPU lost gpu/0 Fail"]);
+        assert_eq!(told(&story), ["00:01:10 burn.gemm GPU lost gpu/0 Fail", "00:01:30 burn.soak GPU lost gpu/0 Fail"]);
     }
 }

@@ -226,7 +226,7 @@ pub(super) fn healthy_line(healthy: &Healthy) -> String {
 fn conclusion(drill: &Drill) -> String {
     let coverage = &drill.coverage;
     let alarms: usize = drill.healthy.iter().map(|healthy| healthy.alarms.len()).sum();
-    let word = if drill.is_well() { "WELL" } else { "NOT WELL" };
+    let word = if drill.is_well() { "OK" } else { "NOT OK" };
     let partial = if drill.partial { ", as far as it came" } else { "" };
     format!(
         "\n{word}{partial}: {}; {} escaped, {} held without proof, {} with the wrong part; {alarms} healthy runs not passed\n",
