@@ -1,8 +1,7 @@
-//! The thin binary. Only the hidden verb is here; the command line is wired above it.
+//! The thin binary: parse, call the command line's library half, return its exit code.
 
-fn main() {
-    if std::env::args().nth(1).as_deref() == Some("worker") {
-        let mut engine = kiln::load::cuda::CudaEngine::from_environment();
-        kiln::load::worker::main(std::io::stdin(), std::io::stdout(), &mut engine);
-    }
+use kiln::cli::{self, Exit};
+
+fn main() -> Exit {
+    cli::main()
 }

@@ -12,18 +12,21 @@ use super::exit_code;
 /// in a verdict, JUnit, JSON and a journal.
 #[derive(Debug, Parser)]
 #[command(name = "kiln", version, after_help = exit_code::TABLE, arg_required_else_help = true)]
-pub struct Cli {
+pub(super) struct Cli {
     #[command(subcommand)]
     pub command: Command,
 }
 
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(super) enum Command {
     /// Run a profile and give a verdict.
     #[command(after_help = exit_code::TABLE)]
     Run(Box<RunArgs>),
     /// Finish a run after a crash or reboot.
     Resume(ResumeArgs),
+    /// Run a profile on simulated nodes with known defects: which would it let through?
+    #[command(after_help = DRILL_EXITS)]
+    Drill(Box<DrillArgs>),
     /// Rebuild the reports of a run from its journal, or print one.
     Report(ReportArgs),
     /// Look at profiles without running them.
@@ -36,6 +39,9 @@ pub enum Command {
     },
     /// Show what a node is made of.
     Node(NodeArgs),
+    /// The inside of a load's child process; started by a run, never by hand.
+    #[command(hide = true)]
+    Worker,
     /// Tell what a finding code means.
     Explain {
         /// A code such as `GPU-COOLING-CONTACT`; without one, all are listed.
@@ -45,7 +51,7 @@ pub enum Command {
 
 /// Which node.
 #[derive(Debug, Clone, Args)]
-pub struct SimArgs {
+pub(super) struct SimArgs {
     /// Simulate this node instead of testing the machine: a name (`hgx-h200-8`) or a node file.
     #[arg(long, value_name = "NODE")]
     pub sim: Option<String>,
@@ -58,7 +64,7 @@ pub struct SimArgs {
 }
 
 #[derive(Debug, Args)]
-pub struct RunArgs {
+pub(super) struct RunArgs {
     /// A built-in profile (smoke, acceptance, burnin-24h, burnin-72h, burnin-168h, interconnect) or a file.
     #[arg(default_value = "smoke")]
     pub profile: String,
@@ -88,8 +94,8 @@ pub struct RunArgs {
     /// Work order.
     #[arg(long, value_name = "ORDER")]
     pub order: Option<String>,
-    /// Result of an earlier run (`result.json` or its folder) that `of baseline` limits are held against.
-    #[arg(long, value_name = "RESULT")]
+    /// Folder of an earlier run that `of baseline` limits are held against.
+    #[arg(long, value_name = "RUN")]
     pub baseline: Option<PathBuf>,
     /// Answer every operator prompt with this instead of asking.
     #[arg(long, value_name = "ANSWER")]
@@ -97,13 +103,61 @@ pub struct RunArgs {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum YesNo {
+pub(super) enum YesNo {
     Yes,
     No,
 }
 
+const DRILL_EXITS: &str = "\
+Exit codes:
+  0    every defect caught with its part named, no false alarm
+  1    a defect escaped or was blamed on the wrong part, or a healthy node was not passed
+  2    usage error, or a mistake in a profile, node or fault file: nothing ran
+  3    the results could not be written
+  130  interrupted; the matrix so far was told";
+
 #[derive(Debug, Args)]
-pub struct ResumeArgs {
+pub(super) struct DrillArgs {
+    /// A built-in profile or a file.
+    pub profile: String,
+    /// The node to drill on: a name (`hgx-h200-8`), a node file, or `all` that fit the profile. With several, a fault goes
+    /// into the first that can have it, and healthy runs are made of each. Repeatable.
+    #[arg(long = "sim", value_name = "NODE", required = true)]
+    pub sims: Vec<String>,
+    /// Which faults: names or fault files, `*` standing for anything, `@COMPONENT` for where. Repeatable, or comma-separated.
+    #[arg(long, value_name = "GLOB", default_value = "*")]
+    pub faults: Vec<String>,
+    /// How badly, as multiples of each fault's default. Misses below 1 are told, not counted.
+    #[arg(long, value_name = "X", value_delimiter = ',', default_value = "1")]
+    pub severity: Vec<f64>,
+    /// Runs of each fault at each severity.
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub seeds: u64,
+    /// Runs of each healthy node, to count false alarms.
+    #[arg(long, value_name = "N", default_value_t = 200)]
+    pub healthy: u64,
+    /// Runs at the same time; as many as there are cores if left out. The result does not depend on it.
+    #[arg(long, value_name = "N")]
+    pub jobs: Option<std::num::NonZeroUsize>,
+    /// The folder for drill.json, junit.xml and drill.html; `drills/<profile>` if left out.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Also tell what would be lost without each step and with less of the soak.
+    #[arg(long)]
+    pub shorten: bool,
+    /// Set a variable of the profile. Repeatable.
+    #[arg(long = "set", value_name = "NAME=VALUE")]
+    pub sets: Vec<String>,
+    /// Share of the runs of one fault that may escape or name the wrong part, in percent.
+    #[arg(long, value_name = "PERCENT", default_value_t = 0.0)]
+    pub allow_misses: f64,
+    /// Share of the runs of one healthy node that may not pass, in percent.
+    #[arg(long, value_name = "PERCENT", default_value_t = 0.0)]
+    pub allow_alarms: f64,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ResumeArgs {
     /// The folder of the run.
     pub run: PathBuf,
     /// How fast a simulated node runs; as fast as possible if left out.
@@ -115,7 +169,7 @@ pub struct ResumeArgs {
 }
 
 #[derive(Debug, Args)]
-pub struct ReportArgs {
+pub(super) struct ReportArgs {
     /// The folder of the run. Without --format, its reports are rebuilt in place.
     #[arg(required_unless_present = "schema")]
     pub run: Option<PathBuf>,
@@ -128,14 +182,14 @@ pub struct ReportArgs {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum ReportFormat {
+pub(super) enum ReportFormat {
     Text,
     Json,
     Junit,
 }
 
 #[derive(Debug, Subcommand)]
-pub enum ProfileCommand {
+pub(super) enum ProfileCommand {
     /// Check a profile: every mistake at once, each placed.
     Check {
         /// A built-in profile or a file.
@@ -171,7 +225,7 @@ pub enum ProfileCommand {
 }
 
 #[derive(Debug, Args)]
-pub struct NodeArgs {
+pub(super) struct NodeArgs {
     #[command(flatten)]
     pub node: SimArgs,
     /// As JSON.

@@ -1,5 +1,6 @@
 //! `kiln run` and `kiln resume`: wiring of profile, node, engine, journal and reports into one run.
 
+use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow};
@@ -15,9 +16,10 @@ use crate::engine::{Equipment, Machine};
 use crate::event::{NodeSource, Operation, RunKind, RunStart, ToolVersion, roll_up};
 use crate::journal::{self, Journal};
 use crate::profile::Skus;
+use crate::report::{self, Paint};
 
 /// `kiln run`.
-pub fn run(args: &RunArgs) -> Result<Exit, Trouble> {
+pub(super) fn run(args: &RunArgs) -> Result<Exit, Trouble> {
     let skus = files::skus()?;
     let file = files::find_profile(&args.profile)?;
     let profile = files::resolve(&file, &skus, &files::sets(&args.sets)?, args.only.as_deref())?;
@@ -47,12 +49,12 @@ pub fn run(args: &RunArgs) -> Result<Exit, Trouble> {
 }
 
 /// `kiln resume`.
-pub fn resume(args: &ResumeArgs) -> Result<Exit, Trouble> {
+pub(super) fn resume(args: &ResumeArgs) -> Result<Exit, Trouble> {
     let skus = files::skus()?;
     let durability = drive::durability(args.sim_speed.is_none());
     let (journal, read) = Journal::open_for_resume(&args.run, durability).no_claim()?;
     if let Some(torn) = &read.torn {
-        printer::tell(&format!("the last record of the journal was torn and is left out: {torn}"));
+        printer::tell(&torn_text(torn));
     }
     let record = crate::event::RunRecord::of(&read.events);
     if let Some(verdict) = &record.verdict {
@@ -64,12 +66,17 @@ pub fn resume(args: &ResumeArgs) -> Result<Exit, Trouble> {
         )));
     }
     let Some(start) = record.start.clone() else {
-        return Err(Trouble::Usage(anyhow!("the run in {} had not begun; start it anew with `kiln run`", args.run.display())));
+        return Err(Trouble::Usage(anyhow!(
+            "the run in {} had not begun; start it anew with `kiln run`",
+            args.run.display()
+        )));
     };
     let mut chosen = match &start.source {
         NodeSource::Hardware => station::hardware()?,
         NodeSource::Simulated { node, seed, faults } => station::simulated(node, *seed, faults)?,
-        NodeSource::Replayed { file } => return Err(Trouble::Usage(anyhow!("a replay of {file} is not resumed; start it anew"))),
+        NodeSource::Replayed { file } => {
+            return Err(Trouble::Usage(anyhow!("a replay of {file} is not resumed; start it anew")));
+        }
     };
     let pace = drive::pace(args.sim_speed)?;
     let equipment = equipment(&skus);
@@ -110,16 +117,22 @@ fn conduct(
     let durability = drive::durability(chosen.source != NodeSource::Hardware && pace.is_none());
     let mut recorder = match place {
         Place::New(folder) => Recorder::new(folder, durability),
-        Place::Open(folder, journal) => Recorder::over(folder, *journal, machine.record().clone()),
+        Place::Open(folder, journal) => Recorder::over(folder, durability, *journal, machine.record().clone()),
     };
     let driven = drive::drive(&mut machine, chosen, &mut recorder, pace, answer);
+    recorder.clear();
     if let Some(refusal) = machine.refusal() {
         return Err(Trouble::Usage(anyhow!(refusal.clone())));
     }
     let record = machine.record();
     let verdict = record.verdict.clone().unwrap_or_else(|| roll_up(record));
-    let closed = driven.map_err(anyhow::Error::from).and_then(|()| recorder.close(record));
-    recorder.show_verdict(record)?;
+    if record.start.is_some() {
+        let paint = Paint::for_terminal(io::stdout().is_terminal());
+        printer::result(&report::verdict_block(record, paint)).no_claim()?;
+        printer::tell(&format!("journal and reports: {}", folder.display()));
+    }
+    let whole = driven.is_ok() && record.verdict.is_some();
+    let closed = driven.map_err(anyhow::Error::from).and_then(|()| recorder.close(whole));
     match closed.with_context(|| format!("the run could not be written to {}", folder.display())) {
         Ok(()) => Ok(Exit::of(&verdict)),
         Err(error) => {
@@ -131,10 +144,17 @@ fn conduct(
 }
 
 /// Reads a run's journal back.
-pub fn read_record(folder: &Path) -> Result<crate::event::RunRecord, Trouble> {
+pub(super) fn read_record(folder: &Path) -> Result<crate::event::RunRecord, Trouble> {
     let read = journal::read(folder).no_claim()?;
     if let Some(torn) = &read.torn {
-        printer::tell(&format!("the last record of the journal was torn and is left out: {torn}"));
+        printer::tell(&torn_text(torn));
     }
     Ok(crate::event::RunRecord::of(&read.events))
+}
+
+fn torn_text(torn: &journal::Torn) -> String {
+    format!(
+        "the last record of the journal, line {} at byte {}, was torn off after {} bytes and is left out",
+        torn.line, torn.offset, torn.bytes
+    )
 }

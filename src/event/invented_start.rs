@@ -76,6 +76,7 @@ fn step(id: &str, check: &str) -> Step {
         code: None,
         decisive: true,
         source: None,
+        unsupported: crate::limit::IfUnsupported::Error,
     };
     Step {
         id: id.to_owned(),
@@ -121,7 +122,7 @@ pub(super) fn plan() -> Plan {
     }
 }
 
-pub(super) fn inventory() -> Inventory {
+pub(crate) fn inventory() -> Inventory {
     let text = |text: &str| Reading::Value(text.to_owned());
     Inventory {
         node: NodeIdentity {

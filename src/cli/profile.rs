@@ -1,0 +1,74 @@
+//! `kiln profile …`: looking at a profile without running it.
+
+use anyhow::anyhow;
+
+use super::args::ProfileCommand;
+use super::exit_code::Exit;
+use super::trouble::{Sorted as _, Trouble};
+use super::{files, plan_table, printer, station};
+use crate::check;
+use crate::engine::Inbox;
+use crate::model::{Inventory, Moment};
+use crate::plan;
+use crate::profile::builtin;
+
+/// `kiln profile check|explain|plan|schema|show`.
+pub(super) fn profile(command: ProfileCommand) -> Result<Exit, Trouble> {
+    match command {
+        ProfileCommand::Check { profile, sets } => {
+            let skus = files::skus()?;
+            let file = files::find_profile(&profile)?;
+            let profile = files::resolve(&file, &skus, &files::sets(&sets)?, None)?;
+            let steps: usize = profile.stages.iter().map(|stage| stage.steps.len()).sum();
+            let text = format!(
+                "{}: ok: {} revision {}, {} stages, {steps} steps, {}",
+                file.name,
+                profile.id,
+                profile.revision,
+                profile.stages.len(),
+                profile.digest()
+            );
+            printer::result(&text).no_claim()?;
+        }
+        ProfileCommand::Explain { profile, sets } => {
+            let skus = files::skus()?;
+            let file = files::find_profile(&profile)?;
+            printer::result(&files::explain(&file, &skus, &files::sets(&sets)?)?).no_claim()?;
+        }
+        ProfileCommand::Plan { profile, node, sets, only } => {
+            let skus = files::skus()?;
+            let file = files::find_profile(&profile)?;
+            let profile = files::resolve(&file, &skus, &files::sets(&sets)?, only.as_deref())?;
+            let mut chosen = station::choose(&node)?;
+            let inventory = read_inventory(&mut *chosen.station)?;
+            let plan = plan::make(&profile, &inventory, &skus, check::catalogue(), only.as_deref()).usage()?;
+            printer::result(&plan_table::table(&profile, &plan)).no_claim()?;
+        }
+        ProfileCommand::Schema => {
+            let skus = files::skus()?;
+            let schema = crate::profile::json_schema(check::catalogue(), &skus);
+            printer::result(&serde_json::to_string_pretty(&schema).no_claim()?).no_claim()?;
+        }
+        ProfileCommand::Show { profile: None } => {
+            let names: Vec<&str> = builtin::profile_names().collect();
+            printer::result(&names.join("\n")).no_claim()?;
+        }
+        ProfileCommand::Show { profile: Some(name) } => {
+            let names = || builtin::profile_names().collect::<Vec<_>>().join(", ");
+            let text = builtin::profile(&name);
+            let text =
+                text.ok_or_else(|| anyhow!("there is no built-in profile `{name}`; there are {}", names())).usage()?;
+            printer::result(text).no_claim()?;
+        }
+    }
+    Ok(Exit::Pass)
+}
+
+/// Asks a node that has not been put to work for its inventory.
+pub(super) fn read_inventory(station: &mut dyn crate::engine::Station) -> Result<Inventory, Trouble> {
+    let mut inbox = Inbox::default();
+    station.read_inventory(Moment::ZERO);
+    station.collect(Moment::ZERO, &mut inbox);
+    let read = inbox.inventories.pop().unwrap_or_else(|| Err("the node gave no answer".to_owned()));
+    read.map(|inventory| *inventory).map_err(|why| anyhow!("the node's inventory could not be read: {why}")).no_claim()
+}

@@ -1,0 +1,58 @@
+//! Where the program starts: logging, arguments, the command asked for, its exit code.
+
+use clap::Parser as _;
+use clap::error::ErrorKind;
+
+use super::args::{Cli, Command};
+use super::exit_code::Exit;
+use super::trouble::Trouble;
+use super::{checks, drill, node, printer, profile, report, run};
+use crate::load::cuda::CudaEngine;
+use crate::load::worker;
+
+/// Runs the command line and gives the exit code.
+pub fn main() -> Exit {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are results, everything else is wrong usage; clap writes each where it belongs.
+            let _ = error.print();
+            return match error.kind() {
+                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Exit::Pass,
+                _ => Exit::Usage,
+            };
+        }
+    };
+    start_logging();
+    command(cli.command).unwrap_or_else(|trouble| trouble.tell())
+}
+
+fn command(command: Command) -> Result<Exit, Trouble> {
+    match command {
+        Command::Run(args) => run::run(&args),
+        Command::Resume(args) => run::resume(&args),
+        Command::Drill(args) => drill::drill(&args),
+        Command::Report(args) => report::report(&args),
+        Command::Profile(command) => profile::profile(command),
+        Command::Checks { name } => checks::checks(name.as_deref()),
+        Command::Node(args) => node::node(&args),
+        Command::Worker => {
+            // Its end is told on its pipe, not by its exit code.
+            worker::main(std::io::stdin(), std::io::stdout(), &mut CudaEngine::from_environment());
+            Ok(Exit::Pass)
+        }
+        Command::Explain { code } => checks::explain(code.as_deref()),
+    }
+}
+
+/// Diagnostics of the program itself, silent unless `KILN_LOG` asks for them (`KILN_LOG=kiln=debug`).
+fn start_logging() {
+    let Some(filter) =
+        std::env::var("KILN_LOG").ok().and_then(|filter| filter.parse::<tracing_subscriber::EnvFilter>().ok())
+    else {
+        return;
+    };
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A second call would be a defect of ours, and no reason to refuse a run.
+    let _ = subscriber.with_ansi(printer::wants_color()).try_init();
+}
