@@ -1,0 +1,249 @@
+//! The driver's functions as a program finds them in its library.
+
+use std::cell::Cell;
+use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use crate::kernels::{Launch, exists};
+use crate::queue::{Passed, Queue};
+use crate::world::{Fault, world};
+
+const OK: c_int = 0;
+const OUT_OF_MEMORY: c_int = 2;
+const INVALID: c_int = 1;
+const NOT_FOUND: c_int = 500;
+const NOT_READY: c_int = 600;
+const TAKEN: c_int = 46;
+const NO_IMAGE: c_int = 209;
+const NO_SUCH_DEVICE: c_int = 101;
+
+struct Stream {
+    queue: Queue,
+}
+
+struct Event {
+    passed: Passed,
+}
+
+thread_local! {
+    /// The GPU this thread talks to.
+    static CURRENT: Cell<i32> = const { Cell::new(-1) };
+}
+
+fn sticky() -> c_int {
+    world().sticky.load(Ordering::SeqCst)
+}
+
+/// Leaves early with an error that stays.
+macro_rules! unless_broken {
+    () => {
+        match sticky() {
+            OK => {}
+            code => return code,
+        }
+    };
+}
+
+/// The functions, each exported under its own name. Pointers are what the driver's header asks for: that is the contract of
+/// the whole file, so it is not repeated at each.
+macro_rules! export {
+    ($($name:ident($($argument:ident: $kind:ty),*) $body:block)*) => { $(
+        /// # Safety
+        /// Pointers must be what the driver's header asks for.
+        #[unsafe(no_mangle)]
+        pub unsafe extern "C" fn $name($($argument: $kind),*) -> c_int {
+            // SAFETY: as the header asks.
+            #[allow(unused_unsafe, reason = "some functions take no pointer")]
+            unsafe { $body }
+        }
+    )* };
+}
+
+unsafe fn stream<'a>(handle: *mut c_void) -> &'a Stream {
+    // SAFETY: handles are made by `cuStreamCreate` and live until they are destroyed.
+    unsafe { &*handle.cast() }
+}
+
+unsafe fn event<'a>(handle: *mut c_void) -> &'a Event {
+    // SAFETY: as above, by `cuEventCreate`.
+    unsafe { &*handle.cast() }
+}
+
+unsafe fn put_text(to: *mut c_char, length: c_int, text: &str) {
+    let bytes = &text.as_bytes()[..text.len().min(length as usize - 1)];
+    // SAFETY: the caller has room for `length` bytes.
+    unsafe {
+        std::ptr::copy_nonoverlapping(bytes.as_ptr(), to.cast(), bytes.len());
+        *to.add(bytes.len()) = 0;
+    }
+}
+
+fn pci(device: c_int) -> String {
+    format!("0000:{:02X}:00.0", device + 1)
+}
+
+/// Queues a copy of bytes; one that leaves a GPU may arrive spoiled.
+unsafe fn copy(handle: *mut c_void, to: u64, from: u64, bytes: usize, leaves: bool) -> c_int {
+    unless_broken!();
+    // SAFETY: the caller's stream.
+    unsafe { stream(handle) }.queue.push(move || {
+        if world().fault == Fault::SlowCopy {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        // SAFETY: both sides are memory the caller keeps until the stream is done.
+        unsafe { std::ptr::copy(from as *const u8, to as *mut u8, bytes) };
+        if leaves && world().fault == Fault::SpoiledCopy && bytes >= 1 << 16 {
+            // SAFETY: as above, 8 bytes within.
+            unsafe { *((to + 8000) as *mut u64) ^= 1 << 40 };
+        }
+    });
+    OK
+}
+
+export! {
+    cuInit(_flags: c_uint) {
+        if let Fault::Init(code) = world().fault { code } else { OK }
+    }
+    cuDriverGetVersion(version: *mut c_int) { *version = 12_090; OK }
+    cuDeviceGet(device: *mut c_int, ordinal: c_int) {
+        if ordinal >= world().gpus { return NO_SUCH_DEVICE; }
+        *device = ordinal;
+        OK
+    }
+    cuDeviceGetByPCIBusId(device: *mut c_int, address: *const c_char) {
+        let wanted = CStr::from_ptr(address).to_string_lossy().to_uppercase();
+        match (0..world().gpus).find(|device| pci(*device).to_uppercase() == wanted) {
+            Some(found) => { *device = found; OK }
+            None => NO_SUCH_DEVICE,
+        }
+    }
+    cuDeviceGetPCIBusId(text: *mut c_char, length: c_int, device: c_int) { put_text(text, length, &pci(device)); OK }
+    cuDeviceGetName(text: *mut c_char, length: c_int, _device: c_int) {
+        put_text(text, length, if world().mig { "NVIDIA Fake MIG 1g.10gb" } else { "NVIDIA Fake" });
+        OK
+    }
+    cuDeviceGetAttribute(value: *mut c_int, attribute: c_int, _device: c_int) {
+        *value = match attribute {
+            16 => world().multiprocessors,
+            20 => world().compute_mode,
+            75 => world().capability.0,
+            76 => world().capability.1,
+            97 => 227 << 10,
+            _ => return INVALID,
+        };
+        OK
+    }
+    cuDevicePrimaryCtxRetain(context: *mut *mut c_void, device: c_int) {
+        if world().fault == Fault::Taken { return TAKEN; }
+        *context = std::ptr::without_provenance_mut(device as usize + 1);
+        OK
+    }
+    cuDevicePrimaryCtxRelease_v2(_device: c_int) { OK }
+    cuCtxSetCurrent(context: *mut c_void) { CURRENT.set(context as usize as i32 - 1); OK }
+    cuDeviceCanAccessPeer(can: *mut c_int, _device: c_int, _peer: c_int) { *can = c_int::from(world().peers); OK }
+    cuCtxEnablePeerAccess(_peer: *mut c_void, _flags: c_uint) { OK }
+    cuMemGetInfo_v2(free: *mut usize, total: *mut usize) {
+        unless_broken!();
+        *total = world().memory as usize;
+        *free = (world().memory - world().used(CURRENT.get())) as usize;
+        OK
+    }
+    cuMemAlloc_v2(address: *mut u64, bytes: usize) {
+        unless_broken!();
+        match world().give(CURRENT.get(), bytes) {
+            Some(given) => { *address = given; OK }
+            None => OUT_OF_MEMORY,
+        }
+    }
+    cuMemFree_v2(address: u64) { if world().take_back(address) { OK } else { INVALID } }
+    cuMemHostAlloc(pointer: *mut *mut c_void, bytes: usize, _flags: c_uint) {
+        match world().give(-1, bytes) {
+            Some(given) => { *pointer = given as *mut c_void; OK }
+            None => OUT_OF_MEMORY,
+        }
+    }
+    cuMemFreeHost(pointer: *mut c_void) { if world().take_back(pointer as u64) { OK } else { INVALID } }
+    cuMemHostGetDevicePointer_v2(address: *mut u64, pointer: *mut c_void, _flags: c_uint) { *address = pointer as u64; OK }
+    cuMemcpyHtoDAsync_v2(to: u64, from: *const c_void, bytes: usize, handle: *mut c_void) {
+        copy(handle, to, from as u64, bytes, false)
+    }
+    cuMemcpyDtoHAsync_v2(to: *mut c_void, from: u64, bytes: usize, handle: *mut c_void) {
+        copy(handle, to as u64, from, bytes, true)
+    }
+    cuMemcpyDtoDAsync_v2(to: u64, from: u64, bytes: usize, handle: *mut c_void) { copy(handle, to, from, bytes, false) }
+    cuMemcpyPeerAsync(to: u64, _there: *mut c_void, from: u64, _here: *mut c_void, bytes: usize, handle: *mut c_void) {
+        copy(handle, to, from, bytes, true)
+    }
+    cuMemsetD32Async(to: u64, value: c_uint, count: usize, handle: *mut c_void) {
+        unless_broken!();
+        stream(handle).queue.push(move || {
+            // SAFETY: memory the caller keeps until the stream is done.
+            unsafe { std::slice::from_raw_parts_mut(to as *mut u32, count) }.fill(value);
+        });
+        OK
+    }
+    cuModuleLoadData(module: *mut *mut c_void, image: *const c_void) {
+        let elf = *image.cast::<[u8; 4]>() == *b"\x7fELF";
+        match (world().fault, elf) {
+            (Fault::Images, _) | (Fault::Image, true) => NO_IMAGE,
+            _ => { *module = std::ptr::without_provenance_mut(0x1000); OK }
+        }
+    }
+    cuModuleUnload(_module: *mut c_void) { OK }
+    cuModuleGetFunction(function: *mut *mut c_void, _module: *mut c_void, name: *const c_char) {
+        let name = CStr::from_ptr(name).to_string_lossy().into_owned();
+        if !exists(&name) { return NOT_FOUND; }
+        *function = Box::into_raw(Box::new(name)).cast();
+        OK
+    }
+    cuFuncSetAttribute(_function: *mut c_void, _attribute: c_int, _value: c_int) { OK }
+    cuLaunchKernel(function: *mut c_void, grid_x: c_uint, _grid_y: c_uint, _grid_z: c_uint, _block_x: c_uint,
+        _block_y: c_uint, _block_z: c_uint, _shared: c_uint, handle: *mut c_void, arguments: *mut *mut c_void,
+        _extra: *mut *mut c_void) {
+        unless_broken!();
+        let Some(launch) = Launch::new(&*function.cast::<String>(), grid_x, *arguments) else { return INVALID };
+        let number = world().launches.fetch_add(1, Ordering::SeqCst) + 1;
+        let breaks = match world().fault {
+            Fault::Launch(code, at) if number >= at => Some(code),
+            _ => None,
+        };
+        stream(handle).queue.push(move || match breaks {
+            Some(code) => world().break_for_good(code),
+            None => launch.run(),
+        });
+        OK
+    }
+    cuStreamCreate(handle: *mut *mut c_void, _flags: c_uint) {
+        *handle = Box::into_raw(Box::new(Stream { queue: Queue::new() })).cast();
+        OK
+    }
+    cuStreamDestroy_v2(handle: *mut c_void) { drop(Box::from_raw(handle.cast::<Stream>())); OK }
+    cuStreamQuery(handle: *mut c_void) {
+        unless_broken!();
+        if stream(handle).queue.is_done() { sticky() } else { NOT_READY }
+    }
+    cuStreamWaitValue32_v2(handle: *mut c_void, address: u64, value: c_uint, _flags: c_uint) {
+        unless_broken!();
+        stream(handle).queue.wait_for(address, value);
+        OK
+    }
+    cuEventCreate(handle: *mut *mut c_void, _flags: c_uint) {
+        *handle = Box::into_raw(Box::new(Event { passed: Passed::default() })).cast();
+        OK
+    }
+    cuEventDestroy_v2(handle: *mut c_void) { drop(Box::from_raw(handle.cast::<Event>())); OK }
+    cuEventRecord(handle: *mut c_void, queue: *mut c_void) {
+        unless_broken!();
+        stream(queue).queue.mark(&Arc::clone(&event(handle).passed));
+        OK
+    }
+    cuEventElapsedTime(milliseconds: *mut f32, start: *mut c_void, end: *mut c_void) {
+        let passed = |handle| *event(handle).passed.lock().expect("unpoisoned");
+        match (passed(start), passed(end)) {
+            (Some(start), Some(end)) => { *milliseconds = end.duration_since(start).as_secs_f32() * 1e3; OK }
+            _ => NOT_READY,
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! What the fake pretends to have, from the environment, and the memory it has given out.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
+use std::sync::{Mutex, OnceLock};
+
+/// What goes wrong, as `KILN_FAKE_CUDA_FAULT` names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    None,
+    /// `init=CODE`: the driver does not start.
+    Init(i32),
+    /// `taken`: no context, as in exclusive mode.
+    Taken,
+    /// `image`: cubins are refused; `images`: PTX too.
+    Image,
+    Images,
+    /// `memory=PERCENT`: allocations fail beyond that share.
+    Memory(u64),
+    /// `launch=CODE@N`: the Nth launch fails with an error that stays.
+    Launch(i32, u32),
+    /// `wrong`: unit 1 computes one bit wrong; `systematic`: all units the same.
+    Wrong,
+    Systematic,
+    /// `nan`: unit 2 computes not-a-number.
+    Nan,
+    /// `stuck`: a bit of memory is stuck at one.
+    Stuck,
+    /// `spoiled-copy`: one word of each copy between GPUs or to the host arrives wrong.
+    SpoiledCopy,
+    /// `slow-copy`: copies take a hundred times as long.
+    SlowCopy,
+    /// `hang`: burn and march kernels never end.
+    Hang,
+}
+
+pub struct World {
+    pub gpus: i32,
+    pub memory: u64,
+    pub capability: (i32, i32),
+    pub multiprocessors: i32,
+    pub compute_mode: i32,
+    pub mig: bool,
+    pub peers: bool,
+    pub fault: Fault,
+    pub launches: AtomicU32,
+    /// An error that every later call gives, once there is one.
+    pub sticky: AtomicI32,
+    /// Address, GPU and words of what was given out.
+    pub given: Mutex<BTreeMap<u64, (i32, Vec<u64>)>>,
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(format!("KILN_FAKE_CUDA_{name}")).ok()
+}
+
+fn number<T: std::str::FromStr>(name: &str, default: T) -> T {
+    variable(name).and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+fn fault(text: &str) -> Fault {
+    let (name, rest) = text.split_once('=').unwrap_or((text, ""));
+    match name {
+        "init" => Fault::Init(rest.parse().expect("a code")),
+        "taken" => Fault::Taken,
+        "image" => Fault::Image,
+        "images" => Fault::Images,
+        "memory" => Fault::Memory(rest.parse().expect("a percentage")),
+        "launch" => {
+            let (code, at) = rest.split_once('@').expect("CODE@N");
+            Fault::Launch(code.parse().expect("a code"), at.parse().expect("a count"))
+        }
+        "wrong" => Fault::Wrong,
+        "systematic" => Fault::Systematic,
+        "nan" => Fault::Nan,
+        "stuck" => Fault::Stuck,
+        "spoiled-copy" => Fault::SpoiledCopy,
+        "slow-copy" => Fault::SlowCopy,
+        "hang" => Fault::Hang,
+        "" => Fault::None,
+        other => panic!("the fake has no fault `{other}`"),
+    }
+}
+
+pub fn world() -> &'static World {
+    static WORLD: OnceLock<World> = OnceLock::new();
+    WORLD.get_or_init(|| {
+        let capability = variable("CAPABILITY").unwrap_or_else(|| "9.0".to_owned());
+        let (major, minor) = capability.split_once('.').expect("such as 9.0");
+        World {
+            gpus: number("GPUS", 2),
+            memory: number("MEMORY_MIB", 64) << 20,
+            capability: (major.parse().expect("a number"), minor.parse().expect("a number")),
+            multiprocessors: 4,
+            compute_mode: number("COMPUTE_MODE", 0),
+            mig: number("MIG", 0) == 1,
+            peers: number("PEERS", 1) == 1,
+            fault: fault(&variable("FAULT").unwrap_or_default()),
+            launches: AtomicU32::new(0),
+            sticky: AtomicI32::new(0),
+            given: Mutex::default(),
+        }
+    })
+}
+
+impl World {
+    pub fn used(&self, gpu: i32) -> u64 {
+        let given = self.given.lock().expect("unpoisoned");
+        given.values().filter(|(owner, _)| *owner == gpu).map(|(_, words)| words.len() as u64 * 8).sum()
+    }
+
+    /// Gives out memory; of no GPU where `gpu` is negative.
+    pub fn give(&self, gpu: i32, bytes: usize) -> Option<u64> {
+        let room = if let Fault::Memory(percent) = self.fault { self.memory * percent / 100 } else { self.memory };
+        if gpu >= 0 && self.used(gpu) + bytes as u64 > room {
+            return None;
+        }
+        // Filled with what a driver leaves behind: not zeros.
+        let mut words = vec![0xDEAD_BEEF_DEAD_BEEF; bytes.div_ceil(8)];
+        let address = words.as_mut_ptr() as u64;
+        self.given.lock().expect("unpoisoned").insert(address, (gpu, words));
+        Some(address)
+    }
+
+    pub fn take_back(&self, address: u64) -> bool {
+        self.given.lock().expect("unpoisoned").remove(&address).is_some()
+    }
+
+    pub fn break_for_good(&self, code: i32) {
+        self.sticky.store(code, Ordering::SeqCst);
+    }
+}
