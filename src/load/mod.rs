@@ -6,4 +6,5 @@
 
 pub mod cuda;
 pub mod supervisor;
+pub mod tool;
 pub mod worker;
