@@ -141,12 +141,16 @@ impl Told {
     }
 
     fn places(&self) -> Vec<&str> {
-        let place = |said| if let LoadSaid::Mismatched(wrong) = said { Some(wrong.place.as_str()) } else { None };
+        fn place(said: &LoadSaid) -> Option<&str> {
+            if let LoadSaid::Mismatched(wrong) = said { Some(&wrong.place) } else { None }
+        }
         self.0.iter().filter_map(place).collect()
     }
 
     fn notes(&self) -> Vec<&str> {
-        let note = |said| if let LoadSaid::Noted { what, .. } = said { Some(&**what) } else { None };
+        fn note(said: &LoadSaid) -> Option<&str> {
+            if let LoadSaid::Noted { what, .. } = said { Some(what) } else { None }
+        }
         self.0.iter().filter_map(note).collect()
     }
 
@@ -372,7 +376,25 @@ fn everything_that_can_be_in_the_way_has_its_own_message() {
         ("no library", Bench::of(BF16).with("KILN_CUDA_LIB", "/nowhere/libcuda.so.1")),
     ]
     .map(|(name, bench)| format!("{name}: {}\n", bench.run().failure()));
-    insta::assert_snapshot!(cases.concat(), @"");
+    insta::assert_snapshot!(cases.concat(), @"
+    no memory: out of memory: not one chunk of 63 MiB free could be had
+    no memory to burn with: cuMemAlloc_v2 failed: out of GPU memory (CUDA error 2)
+    no device: cuInit failed: the driver sees no GPU (CUDA error 100)
+    fabric: cuInit failed: the system is not ready: start nvidia-fabricmanager and wait until the fabric is up (CUDA error 802)
+    versions: cuInit failed: library and kernel driver are of different versions; reboot or reload the driver (CUDA error 803)
+    stub: cuInit failed: the library is a stub for linking, not a driver; take the toolkit's stubs out of the library path (CUDA error 34)
+    taken: gpu/0 cannot be used: cuDevicePrimaryCtxRetain failed: the GPU is taken: it is in exclusive mode and another process has it, or use is prohibited (CUDA error 46)
+    exclusive: gpu/0 is in compute mode exclusive; set it to default with `nvidia-smi -i ID -c 0`
+    MIG: MIG is on for gpu/0 (NVIDIA Fake MIG 1g.10gb); a load needs the whole GPU: turn MIG off with `nvidia-smi -i ID -mig 0`
+    too old a GPU: gpu/0 (NVIDIA Fake) has compute capability 7.5; the kernels need 8.0 or newer
+    no image: no kernel image runs on gpu/0 (NVIDIA Fake, compute capability 9.0): cuModuleLoadData failed: the driver does not take this kernel image (CUDA error 209)
+    no FP8: NVIDIA Fake has no FP8 kernel in sm_80; burn it with bf16
+    ECC in a kernel: cuStreamQuery failed: an uncorrectable memory error (ECC) hit the running kernel (CUDA error 214)
+    failed launch: cuStreamQuery failed: a kernel failed on the GPU; the kernel log may name an Xid (CUDA error 719)
+    contained: cuStreamQuery failed: the GPU contained an error and must be reset (CUDA error 721)
+    one GPU: copies between GPUs need two of them
+    no library: the NVIDIA driver's library /nowhere/libcuda.so.1 cannot be opened: /nowhere/libcuda.so.1: cannot open shared object file: No such file or directory; install the driver, or name the library in KILN_CUDA_LIB
+    ");
 }
 
 #[test]
@@ -387,5 +409,8 @@ fn a_fallback_to_portable_kernels_is_said() {
     let unknown = Bench::of(BF16).with("KILN_FAKE_CUDA_CAPABILITY", "13.0").lasting(100).run();
     assert!(refused.is_clean() && unknown.is_clean());
     let notes = [refused.notes().join("\n"), unknown.notes().join("\n")].join("\n");
-    insta::assert_snapshot!(notes, @"");
+    insta::assert_snapshot!(notes, @"
+    NVIDIA Fake (compute capability 9.0, driver CUDA 12.9): kernels from compute_80 PTX, slower than it could be: the first choice of kernel image was refused: cuModuleLoadData failed: the driver does not take this kernel image (CUDA error 209)
+    NVIDIA Fake (compute capability 13.0, driver CUDA 12.9): kernels from compute_80 PTX, slower than it could be: this architecture has no image of its own
+    ");
 }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::drive::{self, Broken, Shift};
-use super::driver::{Driver, Gpu, OpenError};
+use super::driver::{Driver, Gpu, OUT_OF_MEMORY, OpenError};
+use super::holders::holders;
 use crate::load::worker::{Engine, Floor, WorkOrder};
 use crate::model::{LoadEnd, LoadKind, LoadSaid};
 
@@ -68,6 +69,10 @@ impl Engine for CudaEngine {
         };
         match done {
             Ok(()) => LoadEnd::Finished,
+            Err(Broken::Driver(error)) if error.code == OUT_OF_MEMORY => {
+                let others: String = gpus.iter().map(|gpu| holders(&gpu.pci)).collect();
+                LoadEnd::Failed(format!("{error}{others}"))
+            }
             Err(broken) => broken.end(),
         }
     }

@@ -184,7 +184,11 @@ impl Hand {
                 self.escalate(now, Step::Asked);
             }
             (Phase::Working, FromWorker::Said(said)) => news.push(News::Said(said)),
-            (_, FromWorker::Said(said @ (LoadSaid::Noted { .. } | LoadSaid::Ended { .. }))) => {
+            // A wrong result may show while it still sets up what results must be.
+            (
+                _,
+                FromWorker::Said(said @ (LoadSaid::Noted { .. } | LoadSaid::Mismatched(_) | LoadSaid::Ended { .. })),
+            ) => {
                 news.push(News::Said(said));
             }
             (_, message) => self.fail(now, format!("it spoke out of turn: {message:?}")),

@@ -64,7 +64,7 @@ impl Tool {
         let (first, last): (&[&str], &[&str]) = match self {
             Self::DcgmDiag => (&["diag", "-j"], &[]),
             Self::NvBandwidth => (&["-j"], &[]),
-            // Both write their report to a file, which this one is their standard output.
+            // Its report goes to a file; this one is its standard output.
             Self::NcclTests => (&[], &["-J", "/dev/stdout"]),
             Self::StressNg => (&[], &["--metrics", "--yaml", "/dev/stdout"]),
             Self::Fio => (&["--output-format=json"], &[]),

@@ -10,6 +10,7 @@ use super::wrong::Wrong;
 use crate::load::cuda::driver::{Buffer, Event, Gpu, Grid, HostBuffer, Kernel, Stream};
 use crate::load::cuda::layout::{
     BURN_COMPARE, BURN_RECORD, BURNS, Burn, BurnArgs, HangArgs, NONE_64, Number, OPERANDS_EXACT, OPERANDS_RANDOM,
+    RECORDS,
 };
 use crate::load::cuda::reference::{golden, steps_while_exact};
 use crate::load::worker::Injection;
@@ -198,18 +199,32 @@ impl Burner {
                 sums.len()
             )));
         }
-        for unit in (0..sums.len()).filter(|unit| sums[*unit] != most) {
+        let most_at = sums.iter().position(|sum| *sum == most).unwrap_or(0);
+        let right = self.dumped(shift, most_at)?;
+        for unit in (0..sums.len()).filter(|unit| sums[*unit] != most).take(RECORDS) {
+            let found = self.dumped(shift, unit)?;
+            let wrong = right.iter().zip(&found).enumerate().find(|(_, (right, found))| right != found);
+            // Where a checksum differs and no word does, the checksum itself was computed wrong.
+            let (word, flipped_bits) = wrong.map_or((0, 0), |(at, (right, found))| (at, (right ^ found).count_ones()));
             shift.floor.say(LoadSaid::Mismatched(Mismatch {
                 gpu: self.stream.gpu().index,
                 place: format!("SM {}, unlike {count} of {} units", sms[unit], sums.len()),
                 iteration: 0,
-                word: 0,
-                flipped_bits: (sums[unit] ^ most).count_ones(),
+                word: word as u64,
+                flipped_bits,
             }));
         }
-        let from = sums.iter().position(|sum| *sum == most).unwrap_or(0) * self.random.bytes();
+        let from = most_at * self.random.bytes();
         self.stream.copy_within(&self.random, &self.dump, from, self.random.bytes())?;
         shift.wait(&self.stream, "a copy on the GPU")
+    }
+
+    /// The results of one unit, in words of 64 bits.
+    fn dumped(&mut self, shift: &Shift<'_>, unit: usize) -> Result<Vec<u64>, Broken> {
+        let bytes = self.random.bytes();
+        self.stream.copy_out(&self.staging, &self.dump, unit * bytes, bytes)?;
+        shift.wait(&self.stream, "a copy from the GPU")?;
+        Ok(self.staging.words()[..bytes / 8].to_vec())
     }
 
     /// Queues a launch of so many windows.

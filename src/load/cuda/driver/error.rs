@@ -75,7 +75,7 @@ pub enum OpenError {
     ComputeMode { gpu: String, mode: &'static str, holders: String },
     #[error("{gpu} cannot be used{holders}: {error}")]
     Taken { gpu: String, holders: String, error: DriverError },
-    #[error("{gpu} is a {name} with compute capability {major}.{minor}; the kernels need 8.0 or newer")]
+    #[error("{gpu} ({name}) has compute capability {major}.{minor}; the kernels need 8.0 or newer")]
     TooOldGpu { gpu: String, name: String, major: i32, minor: i32 },
     #[error("no kernel image runs on {gpu} ({name}, compute capability {major}.{minor}): {error}")]
     NoImage { gpu: String, name: String, major: i32, minor: i32, error: DriverError },

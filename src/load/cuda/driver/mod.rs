@@ -11,6 +11,7 @@ mod memory;
 mod stream;
 mod symbols;
 
+pub(crate) use error::OUT_OF_MEMORY;
 pub use error::{DriverError, OpenError};
 pub use gpu::{Architecture, Gpu};
 pub use image::{Image, images_for};
