@@ -110,8 +110,8 @@ fn workers_that_break_the_rules_are_killed_and_named() {
         ("never ready", &[HELLO, "exec sleep 1000"]),
         ("hangs at work", &[HELLO, READY, BEGIN, RUNNING, "exec sleep 1000"]),
     ];
-    let table: String = scripts.iter().map(|(name, lines)| format!("{name}: {}\n", end_of(lines))).collect();
-    insta::assert_snapshot!(table, @r#"
+    let table: Vec<String> = scripts.iter().map(|(name, lines)| format!("{name}: {}", end_of(lines))).collect();
+    insta::assert_snapshot!(table.join("\n"), @r#"
     crash: the worker crashed with signal 11; it wrote: cuda: bad day
     leaves: the worker left with code 3
     leaves without a word: the worker left with code 0
@@ -248,7 +248,7 @@ fn act(says: &[FromWorker], mortal: bool) -> (Hand, Receiver<String>) {
 #[test]
 fn a_worker_held_by_the_driver_is_given_up_and_not_waited_for() {
     let (mut hand, seen) = act(&[FromWorker::Hello { pid: 1 }, FromWorker::Ready], false);
-    let mut story = String::new();
+    let mut story = Vec::new();
     let mut news = Vec::new();
     hand.turn(Moment::ZERO, &mut news);
     hand.begin(Moment::ZERO, 5);
@@ -256,11 +256,11 @@ fn a_worker_held_by_the_driver_is_given_up_and_not_waited_for() {
     for second in 1..30 {
         hand.turn(Moment::from_secs(second), &mut news);
         let lines = seen.try_iter().filter(|line| !line.contains("order"));
-        lines.for_each(|line| story += &format!("{second:2} s: > {line}\n"));
-        news.drain(..).for_each(|news| story += &format!("{second:2} s: {news:?}\n"));
+        lines.for_each(|line| story.push(format!("{second:2} s: > {line}")));
+        news.drain(..).for_each(|news| story.push(format!("{second:2} s: {news:?}")));
     }
     assert_eq!(hand.due(), None);
-    insta::assert_snapshot!(story, @r#"
+    insta::assert_snapshot!(story.join("\n"), @r#"
      1 s: > {"v":1,"say":{"lease":1}}
      1 s: > {"v":1,"say":{"begin":{"at":5}}}
      1 s: > {"v":1,"say":"stop"}

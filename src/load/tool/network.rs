@@ -1,4 +1,4 @@
-//! Programs that load the network: iperf3 (`-J`) and ib_write_bw.
+//! Programs that load the network: iperf3 (`-J`) and `ib_write_bw`.
 
 use serde_json::Value;
 

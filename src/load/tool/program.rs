@@ -1,8 +1,8 @@
 //! The programs that are known: their names, the arguments that make them readable, who reads their output.
 
 use super::{dcgm, gpu_burn, host, nccl, network, nvbandwidth};
-use crate::limit::Measurement;
-use crate::model::Component;
+use crate::limit::{Measured, Measurement, Scalar};
+use crate::model::{Component, Unit};
 
 /// A program whose output is understood.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -95,14 +95,25 @@ impl Tool {
             return Err(unreadable("there is no result in it".to_owned()));
         }
         let said = measured.iter().position(|one| one.name == "passed" && one.component == Component::Node);
-        let passed = |flag| Measurement::flag("passed", Component::Node, flag);
-        match said {
-            Some(at) if exit != 0 => measured[at] = passed(false),
-            Some(_) => {}
-            None => measured.push(passed(exit == 0)),
+        if said.is_none() || exit != 0 {
+            said.map(|at| measured.remove(at));
+            measured.push(verdict(&measured, exit));
         }
         Ok(measured)
     }
+}
+
+/// The verdict of a program that gives none of its own, or whose exit code is against it. One that skipped everything has
+/// not passed.
+fn verdict(measured: &[Measurement], exit: i32) -> Measurement {
+    let failed = |one: &Measurement| one.value == Measured::Value(Scalar::Flag(false));
+    if exit != 0 || measured.iter().any(failed) {
+        return Measurement::flag("passed", Component::Node, false);
+    }
+    if measured.iter().any(|one| matches!(one.value, Measured::Value(_))) {
+        return Measurement::flag("passed", Component::Node, true);
+    }
+    Measurement::missing("passed", Component::Node, Unit::One, "everything was skipped")
 }
 
 fn end_of(output: &str) -> String {
@@ -125,25 +136,60 @@ mod tests {
     #[test]
     fn dcgm_tells_each_test_of_each_gpu() {
         let text = include_str!("../../../fixtures/tools/dcgmi-diag.json");
-        insta::assert_snapshot!(table(Tool::DcgmDiag, text, 226), @"");
+        insta::assert_snapshot!(table(Tool::DcgmDiag, text, 226), @r#"
+        gpu/0 software.passed = false
+        gpu/1 software.passed = true
+        gpu/0 pcie.passed = true
+        gpu/1 pcie.passed = missing: skipped: ["not in the table"]
+        node passed = false
+        "#);
     }
 
     #[test]
     fn nvbandwidth_tells_each_way() {
         let text = include_str!("../../../fixtures/tools/nvbandwidth.json");
-        insta::assert_snapshot!(table(Tool::NvBandwidth, text, 0), @"");
+        insta::assert_snapshot!(table(Tool::NvBandwidth, text, 0), @"
+        gpu/0/pcie host_to_device_memcpy_ce = 55.63 GB/s
+        gpu/1/pcie host_to_device_memcpy_ce = 55.6 GB/s
+        gpu/0-gpu/1 device_to_device_memcpy_read_ce = 276.07 GB/s
+        gpu/1-gpu/0 device_to_device_memcpy_read_ce = 276.36 GB/s
+        gpu/0/pcie host_device_latency_sm = 0.77258 µs
+        gpu/1/pcie host_device_latency_sm = 0.7728 µs
+        node multinode_device_to_device_memcpy_read_ce = missing: Waived
+        node passed = true
+        ");
     }
 
     #[test]
     fn nccl_tests_tell_the_same_in_both_their_forms() {
         let json = table(Tool::NcclTests, include_str!("../../../fixtures/tools/nccl-tests.json"), 0);
         let text = table(Tool::NcclTests, include_str!("../../../fixtures/tools/nccl-tests.txt"), 1);
-        insta::assert_snapshot!(format!("{json}--\n{text}"), @"");
+        insta::assert_snapshot!(format!("{json}--\n{text}"), @"
+        node message.size = 8589934592 B
+        node algorithm.bandwidth = 274.5 GB/s
+        node bus.bandwidth = 480.4 GB/s
+        node wrong = 0
+        node passed = true
+        --
+        node message.size = 8589934592 B
+        node algorithm.bandwidth = 429.37 GB/s
+        node bus.bandwidth = 846.82 GB/s
+        node wrong = 3
+        node passed = false
+        ");
     }
 
     #[test]
     fn gpu_burn_is_believed_by_its_text_as_it_always_exits_with_zero() {
-        insta::assert_snapshot!(table(Tool::GpuBurn, include_str!("../../../fixtures/tools/gpu-burn.txt"), 0), @"");
+        insta::assert_snapshot!(table(Tool::GpuBurn, include_str!("../../../fixtures/tools/gpu-burn.txt"), 0), @"
+        gpu/0 passed = true
+        gpu/1 passed = false
+        gpu/0 throughput = 6311 GFLOP/s
+        gpu/0 errors = 0
+        gpu/1 throughput = 6440 GFLOP/s
+        gpu/1 errors = 524288000
+        node passed = false
+        ");
     }
 
     #[test]
@@ -153,7 +199,36 @@ mod tests {
         let disk = table(Tool::Fio, include_str!("../../../fixtures/tools/fio.json"), 0);
         let net = table(Tool::Iperf3, include_str!("../../../fixtures/tools/iperf3.json"), 0);
         let rdma = table(Tool::IbWriteBw, include_str!("../../../fixtures/tools/ib_write_bw.txt"), 0);
-        insta::assert_snapshot!([stress, memory, disk, net, rdma].join("--\n"), @"");
+        insta::assert_snapshot!([stress, memory, disk, net, rdma].join("--\n"), @"
+        node cpu.operations = 291.34 Hz
+        node cpu.time = 3.00337 s
+        node vm.operations = 13766.3 Hz
+        node vm.time = 3.02347 s
+        node passed = true
+        --
+        node memory.bandwidth = 1006.91 MB/s
+        node incidents = 0
+        node errors = 0
+        node passed = true
+        --
+        node t.read.bandwidth = 419.43 MB/s
+        node t.read.operations = 3200 Hz
+        node t.read.latency.p99 = 8093.7 µs
+        node t.write.bandwidth = 417.047 MB/s
+        node t.write.operations = 3181.82 Hz
+        node t.write.latency.p99 = 80.384 µs
+        node errors = 0
+        node passed = true
+        --
+        node sent.bandwidth = 1.59512 GB/s
+        node received.bandwidth = 1.58365 GB/s
+        node retransmits = 2
+        node passed = true
+        --
+        node 65536.peak.bandwidth = 49.218 GB/s
+        node 65536.average.bandwidth = 49.2124 GB/s
+        node passed = true
+        ");
     }
 
     #[test]
@@ -178,6 +253,16 @@ mod tests {
         let fatal = Tool::DcgmDiag.read(r#"{"DCGM Diagnostic": {"version": "4", "runtime_error": "no GPUs"}}"#, 255);
         let why = |result: Result<_, Unreadable>| result.map(|_: Vec<Measurement>| ()).unwrap_err().why;
         assert_eq!((why(refused).as_str(), why(fatal).as_str()), ("unable to connect to server", "no GPUs"));
+    }
+
+    #[test]
+    fn a_run_in_which_everything_was_skipped_has_not_passed() {
+        let text = r#"{"DCGM Diagnostic": {"test_categories": [{"category": "Hardware", "tests": [{"name": "memory",
+            "results": [{"entity_group": "GPU", "entity_id": 0, "status": "Skip"}]}]}]}}"#;
+        insta::assert_snapshot!(table(Tool::DcgmDiag, text, 0), @"
+        gpu/0 memory.passed = missing: skipped: null
+        node passed = missing: everything was skipped
+        ");
     }
 
     #[test]

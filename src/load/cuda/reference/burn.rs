@@ -147,12 +147,10 @@ mod tests {
                 terms.push((a * b) as f32);
             }
         }
-        let mut at = 0;
-        terms.sort_by_key(|_| {
-            at += 1;
-            mix(at)
-        });
-        terms.iter().sum()
+        let mut shuffled: Vec<(u64, f32)> =
+            terms.into_iter().enumerate().map(|(at, term)| (mix(at as u64), term)).collect();
+        shuffled.sort_by_key(|(key, _)| *key);
+        shuffled.iter().map(|(_, term)| term).sum()
     }
 
     #[test]
@@ -224,7 +222,9 @@ mod tests {
     #[test]
     fn more_mismatches_than_records_are_all_counted() {
         let log = launch(&BurnArgs { windows: 20, ..args(BURNS[0], 8) }, |_, _, results| {
-            results.iter_mut().for_each(|word| *word ^= 1);
+            for word in results.iter_mut() {
+                *word ^= 1;
+            }
         });
         assert_eq!(log.mismatches, 20 * 4 * 64 * 256);
         assert_eq!((log.recorded, log.records().len()), (80, 64));
