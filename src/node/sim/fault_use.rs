@@ -235,7 +235,8 @@ mod tests {
             .and_then(|used| SimNode::new(&file, 1, &[used]).map_err(|error| error.render(false)));
         match sim {
             Ok(node) => {
-                node.injected().iter().map(|i| format!("{} {} {}", i.component, i.severity, i.expected)).collect()
+                let placed = &node.injected()[0];
+                format!("{} {} {}", placed.component, placed.severity, placed.expected)
             }
             Err(error) => error,
         }

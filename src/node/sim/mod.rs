@@ -19,7 +19,7 @@
 //! ```
 //! Each kind of work has its `a` and its memory traffic. `capacitance`, the knee and the two voltages are fitted to what burns
 //! of the board publish: the clock at the cap, and how it moves with the cap. Leakage is a tenth of the cap at 60 °C and
-//! doubles every 28 K, as FinFET processes do; 4 pJ for each bit of HBM3, 7 pJ for GDDR6.
+//! doubles every 28 K, as fin transistors do; 4 pJ for each bit of HBM3, 7 pJ for GDDR6.
 //!
 //! **The governor** takes the highest clock that ceiling and application clock allow; lowers it until `P_board` is 99.7 % of
 //! the cap (Newton's method on the formula above); from a margin of 0 on lowers it further by 4 MHz for each kelvin and second
