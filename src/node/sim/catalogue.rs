@@ -10,8 +10,8 @@ use crate::yaml::{Diagnostic, Diagnostics, Document, Node, did_you_mean, from_no
 /// Why there is no node file to use.
 #[derive(Debug, thiserror::Error)]
 pub enum NodeFileError {
-    #[error("there is no node `{name}` among {known}, and no such file{hint}")]
-    Unknown { name: String, known: String, hint: String },
+    #[error("there is no node `{name}` and no such file{hint}")]
+    Unknown { name: String, hint: String },
     #[error("cannot read {path}")]
     Unreadable { path: String, source: std::io::Error },
     #[error(transparent)]
@@ -41,9 +41,8 @@ impl NodeFile {
         let path = Path::new(name);
         let looks_like_path = path.extension().is_some() || path.components().count() > 1;
         if !looks_like_path && !path.exists() {
-            let known: Vec<&str> = Self::embedded().collect();
-            let hint = did_you_mean(name, known.iter().copied()).map(|hint| format!("; {hint}")).unwrap_or_default();
-            return Err(NodeFileError::Unknown { name: name.to_owned(), known: known.join(", "), hint });
+            let hint = did_you_mean(name, Self::embedded()).map(|hint| format!("; {hint}")).unwrap_or_default();
+            return Err(NodeFileError::Unknown { name: name.to_owned(), hint });
         }
         let bytes = std::fs::read(path)
             .map_err(|source| NodeFileError::Unreadable { path: path.display().to_string(), source })?;
@@ -169,5 +168,86 @@ fn check(file: &NodeFile, root: &Node, all: &mut Diagnostics) {
         if !(0.0..=1.0).contains(&slot.place) {
             refuse(node.get("place").unwrap_or(node), "`place` is a share: 0 to 1".to_owned());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn h200(change: &[(&str, &str)]) -> String {
+        let text = EMBEDDED.iter().find(|(name, _)| *name == "hgx-h200-8").expect("embedded").1;
+        change.iter().fold(text.to_owned(), |text, (from, to)| {
+            assert!(text.contains(from), "{from}");
+            text.replace(from, to)
+        })
+    }
+
+    #[test]
+    fn mistakes_of_form_are_placed() {
+        let text = h200(&[("  limit: 700 W", "  limt: 700 W"), ("idle: 76 W ", "idle: 76 °C ")]);
+        let error = NodeFile::read("bad.yaml", text.as_bytes()).expect_err("mistakes");
+        insta::assert_snapshot!(error.render(false), @r#"
+        error: the key `limit` is missing
+          --> bad.yaml:36:3
+           |
+        36 |   min: 200 W
+           |   ^^^ `limit` is missing here
+
+        error: there is no key `limt` here
+          --> bad.yaml:37:3
+           |
+        37 |   limt: 700 W
+           |   ^^^^ unknown key
+           |
+           = help: did you mean `limit`?
+
+        error: expected a value in W, found `76 °C`
+          --> bad.yaml:38:9
+           |
+        38 |   idle: 76 °C                     # Hopper HGX capture: 67 to 71 W with five HBM stacks; a sixth is worth about 7 W
+           |         ^^^^^
+        "#);
+    }
+
+    #[test]
+    fn mistakes_of_meaning_are_placed() {
+        let text = h200(&[
+            ("  contact: 0.022 K/W", "  contact: 0 K/W"),
+            ("  knee: 1200 MHz", "  knee: 2200 MHz"),
+            ("branch: 1, place: 0.49", "branch: 7, place: 1.49"),
+        ]);
+        let error = NodeFile::read("bad.yaml", text.as_bytes()).expect_err("mistakes");
+        insta::assert_snapshot!(error.render(false), @r#"
+        error: `clocks.knee` must be below `clocks.max`
+          --> bad.yaml:51:9
+           |
+        51 |   knee: 2200 MHz                 # fitted with the two voltages: the slope of clock against the power cap
+           |         ^^^^^^^^
+
+        error: `thermal.contact` must lie between 0.001 and 2
+          --> bad.yaml:92:12
+           |
+        92 |   contact: 0 K/W             # lid and paste of an 814 mm² die
+           |            ^^^^^
+
+        error: the node has 2 branches, counted from 0
+           --> bad.yaml:119:66
+            |
+        119 |   - { address: "00000000:DB:00.0", module: "2", numa: 1, branch: 7, place: 1.49 }
+            |                                                                  ^
+
+        error: `place` is a share: 0 to 1
+           --> bad.yaml:119:76
+            |
+        119 |   - { address: "00000000:DB:00.0", module: "2", numa: 1, branch: 7, place: 1.49 }
+            |                                                                            ^^^^
+        "#);
+    }
+
+    #[test]
+    fn an_unknown_node_is_named_with_the_nearest() {
+        let error = NodeFile::find("hgx-h200-9").expect_err("unknown");
+        insta::assert_snapshot!(error.to_string(), @"there is no node `hgx-h200-9` and no such file; did you mean `hgx-h200-8`?");
     }
 }

@@ -330,7 +330,7 @@ fn read_change(
     let mut refuse = |message: String| all.push(Diagnostic::new(&place, message));
     if let Some((word, owner)) = Word::by_name(text) {
         if component.is_some_and(|component| component != owner) {
-            refuse(format!("`{text}` belongs to a {}", kind_word(owner)));
+            refuse(format!("`{text}` is a parameter of `{}`, not of what the fault is on", kind_word(owner)));
             return None;
         }
         if when.is_some_and(|when| !when.is_standing()) {
@@ -347,7 +347,7 @@ fn read_change(
     };
     let spec = parameter.spec();
     if component.is_some_and(|component| !parameter.belongs_to(component)) {
-        refuse(format!("`{text}` belongs to a {}", kind_word(spec.component)));
+        refuse(format!("`{text}` is a parameter of `{}`, not of what the fault is on", kind_word(spec.component)));
         return None;
     }
     if spec.meaning == Meaning::Level && when.is_some_and(|when| when.has_moments() && when.lasting.is_none()) {
@@ -405,4 +405,115 @@ fn formula(node: &Node, unit: Unit, base: f64, all: &mut Diagnostics) -> Option<
     let per_severity = fields.required("per_severity", all).and_then(|node| quantity(node, unit, all));
     fields.finish(all);
     Some(Formula { base: base?, per_severity: per_severity? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A fault file around what a test is about.
+    fn read(rest: &str) -> Result<FaultFile, Diagnostics> {
+        let head =
+            "schema: kiln.fault/1\nid: bad\ntitle: { en: Bad }\nnumber: 37\nabout: { en: Bad }\nsource: nowhere\n";
+        FaultFile::read("bad.yaml", format!("{head}{rest}").as_bytes())
+    }
+
+    #[test]
+    fn every_mistake_is_placed_at_once() {
+        let error = read(
+            "component: gpu\nchanges:\n  cooling.contct: { scale: 2 }\n  power.limit: { set: 500 °C }\n  \
+             nvlink.active: { set: 0 }\n  cooling.sink: { scale: 2, add: 0.1 K/W }\nwhen: { load: bun, every: 10m }\n\
+             severity: { default: 3, min: 1, max: 2 }\nexpect: { code: X, component: gpuu }\n",
+        )
+        .expect_err("mistakes");
+        insta::assert_snapshot!(error.render(false), @r#"
+        error: the model has no parameter `cooling.contct`
+         --> bad.yaml:9:3
+          |
+        9 |   cooling.contct: { scale: 2 }
+          |   ^^^^^^^^^^^^^^
+          |
+          = help: did you mean `cooling.contact`?
+
+        error: `power.limit` is a level: with `rate` or `every` it needs `for`, how long it stays
+          --> bad.yaml:10:3
+           |
+        10 |   power.limit: { set: 500 °C }
+           |   ^^^^^^^^^^^
+
+        error: `nvlink.active` is a parameter of `nvlink`, not of what the fault is on
+          --> bad.yaml:11:3
+           |
+        11 |   nvlink.active: { set: 0 }
+           |   ^^^^^^^^^^^^^
+
+        error: `cooling.sink` is a level: with `rate` or `every` it needs `for`, how long it stays
+          --> bad.yaml:12:3
+           |
+        12 |   cooling.sink: { scale: 2, add: 0.1 K/W }
+           |   ^^^^^^^^^^^^
+
+        error: unknown load `bun`
+          --> bad.yaml:13:15
+           |
+        13 | when: { load: bun, every: 10m }
+           |               ^^^
+           |
+           = help: did you mean `burn`?
+
+        error: severity needs 0 < min <= default <= max
+          --> bad.yaml:14:11
+           |
+        14 | severity: { default: 3, min: 1, max: 2 }
+           |           ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+
+        error: unknown component `gpuu`
+          --> bad.yaml:15:31
+           |
+        15 | expect: { code: X, component: gpuu }
+           |                               ^^^^
+           |
+           = help: did you mean `gpu`?
+        "#);
+    }
+
+    #[test]
+    fn what_is_read_once_cannot_come_and_go_and_levels_need_a_length() {
+        let error = read(
+            "component: gpu\nchanges:\n  power.limit: { set: 500 W }\n  identity.serial: { set: SIM1 }\n\
+             when: { rate: 2/h }\nexpect: { code: X, component: gpu }\n",
+        )
+        .expect_err("mistakes");
+        insta::assert_snapshot!(error.render(false), @r#"
+        error: `power.limit` is a level: with `rate` or `every` it needs `for`, how long it stays
+         --> bad.yaml:9:3
+          |
+        9 |   power.limit: { set: 500 W }
+          |   ^^^^^^^^^^^
+
+        error: `identity.serial` is read once: it can only be wrong `always` or `after_reboot`
+          --> bad.yaml:10:3
+           |
+        10 |   identity.serial: { set: SIM1 }
+           |   ^^^^^^^^^^^^^^^
+        "#);
+    }
+
+    #[test]
+    fn formulas_follow_severity() {
+        let fault = read(
+            "component: gpu\nchanges:\n  cooling.contact: { scale: { per_severity: 0.5 } }\n  \
+             power.brake.above: { set: { base: 1, per_severity: -0.25 } }\nexpect: { code: X, component: gpu }\n",
+        )
+        .expect("fault");
+        let at = |change: &Change, severity| match change.to {
+            ChangeOf::Number { operation: Operation::Set(f) | Operation::Scale(f) | Operation::Add(f), .. } => {
+                f.at(severity)
+            }
+            _ => f64::NAN,
+        };
+        assert_eq!(at(&fault.changes[0], 2.0), 2.0);
+        assert_eq!(at(&fault.changes[1], 2.0), 0.5);
+        assert!(fault.when.is_standing());
+    }
 }

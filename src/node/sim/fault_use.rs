@@ -123,8 +123,8 @@ impl FaultUse {
         if candidates.is_empty() {
             let (id, word) = (&self.file.id, kind_word(kind));
             let message = match self.component {
-                Some(wanted) => format!("`{id}` is a fault of a {word}, and `{wanted}` of node `{}` has none", file.id),
-                None => format!("`{id}` is a fault of a {word}, and node `{}` has none", file.id),
+                Some(wanted) => format!("`{id}` is a fault of a component `{word}`, and `{wanted}` is or has none"),
+                None => format!("`{id}` is a fault of a component `{word}`, and node `{}` has none", file.id),
             };
             all.push(Diagnostic::new(&self.typed, message));
             return None;
@@ -220,4 +220,103 @@ pub(super) fn related(component: Component, kind: ComponentKind, file: &NodeFile
 
 fn fans_per_branch(file: &NodeFile) -> u8 {
     file.cooling.fans.as_ref().map_or(1, |fans| fans.per_branch.max(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::node::sim::SimNode;
+
+    /// What comes of asking for a fault in a node: where it sits, or what is wrong.
+    fn ask(node: &str, fault: &str) -> String {
+        let file = NodeFile::find(node).expect("node");
+        let sim = FaultUse::parse(fault)
+            .map_err(|error| error.to_string())
+            .and_then(|used| SimNode::new(&file, 1, &[used]).map_err(|error| error.render(false)));
+        match sim {
+            Ok(node) => {
+                let placed = &node.injected()[0];
+                format!("{} {} {}", placed.component, placed.severity, placed.expected)
+            }
+            Err(error) => error,
+        }
+    }
+
+    #[test]
+    fn a_component_named_is_the_one_or_points_at_it() {
+        assert_eq!(ask("hgx-h200-8", "cold-plate-loose@gpu/3:0.5"), "gpu/3 0.5 gpu/3");
+        assert_eq!(ask("hgx-h200-8", "hbm-slow@gpu/3"), "gpu/3/memory 1 gpu/3/memory");
+        assert_eq!(ask("hgx-h200-8", "branch-blocked@gpu/5"), "cooling/1 1 cooling/1");
+        assert_eq!(ask("hgx-h200-8", "nvlink-slow@gpu/2/nvlink/7"), "gpu/2/nvlink/7 1 gpu/2/nvlink/7");
+        assert!(ask("hgx-h200-8", "nvlink-slow@gpu/2").starts_with("gpu/2/nvlink/"));
+        assert_eq!(ask("hgx-h200-8", "fan-failed@fan/6"), "fan/6 1 cooling/1");
+        assert_eq!(ask("hgx-h200-8", "inlet-hot@gpu/3"), "station 1 station");
+        assert_eq!(ask("hgx-h200-8", "gpu-missing@gpu/3"), "gpu/3 1 node");
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused_with_its_place() {
+        let refused = [
+            ("hgx-h200-8", "cold-plate-lose@gpu/3"),
+            ("hgx-h200-8", "cold-plate-loose@gpu/9"),
+            ("hgx-h200-8", "cold-plate-loose@gpu"),
+            ("hgx-h200-8", "cold-plate-loose@gpu/1:9"),
+            ("hgx-h200-8", "cold-plate-loose:x"),
+            ("hgx-h200-8", "c2c-link-down@gpu/1"),
+            ("gb200-tray-4", "switch-slow"),
+            ("hgx-h200-8", "nvlink-inactive@nic/1"),
+        ];
+        let all: Vec<String> = refused.iter().map(|(node, fault)| ask(node, fault)).collect();
+        insta::assert_snapshot!(all.join("\n"), @r#"
+        error: there is no fault `cold-plate-lose`
+         --> --fault:1:1
+          |
+        1 | cold-plate-lose@gpu/3
+          | ^^^^^^^^^^^^^^^
+          |
+          = help: did you mean `cold-plate-loose`?
+        error: node `hgx-h200-8` has no `gpu/9`
+         --> --fault:1:1
+          |
+        1 | cold-plate-loose@gpu/9
+          | ^^^^^^^^^^^^^^^^^^^^^^
+        error: `gpu` names no component; write for example `gpu/3`, `gpu/3/nvlink/7`, `gpu/3/pcie`, `nic/1` or `node`
+         --> --fault:1:18
+          |
+        1 | cold-plate-loose@gpu
+          |                  ^^^
+        error: severity 9 of `cold-plate-loose` is out of range: it goes from 0.1 to 4
+         --> --fault:1:1
+          |
+        1 | cold-plate-loose@gpu/1:9
+          | ^^^^^^^^^^^^^^^^^^^^^^^^
+        error: `x` is not a severity
+         --> --fault:1:18
+          |
+        1 | cold-plate-loose:x
+          |                  ^
+          |
+          = help: write a number, as in `:0.5`
+        error: node `hgx-h200-8` has nothing that `c2c.active` could change
+          --> c2c-link-down.yaml:11:3
+           |
+        11 |   c2c.active: { add: -1 }
+           |   ^^^^^^^^^^
+           |
+          ::: --fault:1:1
+           |
+         1 | c2c-link-down@gpu/1
+           | ------------------- asked for here
+        error: `switch-slow` is a fault of a component `switch`, and node `gb200-tray-4` has none
+         --> --fault:1:1
+          |
+        1 | switch-slow
+          | ^^^^^^^^^^^
+        error: `nvlink-inactive` is a fault of a component `nvlink`, and `nic/1` is or has none
+         --> --fault:1:1
+          |
+        1 | nvlink-inactive@nic/1
+          | ^^^^^^^^^^^^^^^^^^^^^
+        "#);
+    }
 }

@@ -22,9 +22,7 @@ fn read<'de, D: Deserializer<'de>>(deserializer: D, unit: Unit) -> Result<f64, D
     use serde::de::Error;
     let text = String::deserialize(deserializer)?;
     let quantity: Quantity = text.parse().map_err(D::Error::custom)?;
-    quantity
-        .value_in(unit)
-        .ok_or_else(|| D::Error::custom(format!("`{text}` is not in {unit}; write for example `1 {unit}`")))
+    quantity.value_in(unit).ok_or_else(|| D::Error::custom(format!("expected a value in {unit}, found `{text}`")))
 }
 
 units! {

@@ -48,6 +48,8 @@ pub(super) struct Load {
     pub(super) span: Option<u64>,
     pub(super) job: Job,
     pub(super) told: u64,
+    /// How it ended on the GPU it left last.
+    pub(super) last: LoadEnd,
     pub(super) noise: Noise,
 }
 
@@ -98,6 +100,7 @@ impl Load {
             span: order.span.map(|span| u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)),
             job,
             told: 0,
+            last: LoadEnd::GpuLost,
             noise: Noise::new(seed ^ order.seed, u64::from(order.id.0) + 5000),
         }
     }
@@ -149,8 +152,8 @@ impl Load {
     /// Does what is due at `now`. Gives false once the load is over.
     pub(super) fn work(&mut self, now: u64, bench: &mut Bench<'_>) -> bool {
         if self.on.iter().all(|member| member.gone) {
-            // All its GPUs went away, or it never had one.
-            self.say(now, bench, LoadSaid::Ended { gpu: None, end: LoadEnd::GpuLost });
+            // It ends as its last GPU did, or it never had one.
+            self.say(now, bench, LoadSaid::Ended { gpu: None, end: self.last.clone() });
             return false;
         }
         if let Some(at) = self.stopping {
@@ -300,6 +303,7 @@ impl Load {
     pub(super) fn leave(&mut self, now: u64, gpu: usize, end: &LoadEnd, bench: &mut Bench<'_>) {
         let Some(member) = self.on.iter_mut().find(|member| member.gpu == gpu && !member.gone) else { return };
         member.gone = true;
+        self.last = end.clone();
         let index = bench.gpus[gpu].index;
         self.say(now, bench, LoadSaid::Ended { gpu: Some(index), end: end.clone() });
     }

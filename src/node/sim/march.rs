@@ -38,7 +38,7 @@ impl Load {
             let gpu = &bench.gpus[place];
             let words = gpu.values[G::MemorySize] * 1_048_576.0 / 8.0 * coverage * SWEEPS;
             self.on[at].verified += words;
-            let stuck = gpu.values[G::StuckCells] as u64;
+            let stuck = gpu.values[G::StuckCells].round() as u64;
             let (index, next_pass) = (gpu.index, now + self.pass_nanos(gpu));
             for cell in 0..stuck {
                 // The same cells in every pass: they are where they are.
