@@ -64,6 +64,7 @@ static MEASUREMENTS: &[MeasurementSpec] = &[
     may("cpus", Unit::One, NODE, "logical CPUs"),
     may("memory.host", Unit::Mebibyte, NODE, "memory of the host"),
     may("dimms", Unit::One, NODE, "memory modules fitted"),
+    flag("dimms.balanced", NODE, "whether the memory modules fill all channels of both sockets alike"),
     may("nics", Unit::One, NODE, "network interfaces fitted"),
     may("nic.speed", Unit::MegabytePerSecond, ComponentKind::Nic, "speed of a network interface"),
     flag("nic.usual", ComponentKind::Nic, "whether the interface is as fast as most of its model"),
@@ -216,6 +217,9 @@ fn put_host(sheet: &mut Sheet<'_>, found: &Inventory) {
     sheet.put("cpus", node, Gauged::number_of(&found.host.cpus));
     sheet.put("memory.host", node, Gauged::whole_of(&found.host.memory_mib));
     sheet.put("dimms", node, Gauged::number_of(&found.host.dimms));
+    // Boards take modules by pairs of channels on each of two sockets; soldered memory counts no modules at all.
+    let balanced = |dimms: &u16| Gauged::Flag(dimms.is_multiple_of(4));
+    sheet.put("dimms.balanced", node, Gauged::of(&found.host.dimms, balanced));
     sheet.put("nics", node, Gauged::of(&found.host.nics, |nics| Gauged::count(nics.len())));
     sheet.put("psus", node, Gauged::of(&found.host.psus, |psus| Gauged::count(psus.len())));
     let failed = |psus: &Vec<Psu>| Gauged::count(psus.iter().filter(|psu| !psu.ok).count());

@@ -198,12 +198,14 @@ impl Run {
         };
         let resistances: BTreeMap<GpuIndex, Gauged> =
             self.gauges.iter().map(|(gpu, gauge)| (gpu, resistance(gpu, gauge))).collect();
+        let powers: BTreeMap<GpuIndex, f64> =
+            self.gauges.iter().filter_map(|(gpu, gauge)| Some((gpu, gauge.power.mean()?))).collect();
         for (index, gauge) in self.gauges.iter() {
             let Some(soak) = self.soaks.get(&index) else { continue };
             let idle = self.course.idle.get(&index).copied();
             let gpu = Component::Gpu(index);
             sheet.put("thermal.resistance", gpu, resistances.get(&index).cloned().unwrap_or(Gauged::Unsupported));
-            sheet.put("resistance.mirrored", gpu, mirrored(context, &resistances, index));
+            sheet.put("resistance.mirrored", gpu, mirrored(context, &resistances, &powers, index));
             put_soak(&mut sheet, gpu, soak, gauge, expected, length);
             sheet.put("temp.offset", gpu, gauge.whole(soak.offset(gauge, idle, expected)));
             put_steady_values(&mut sheet, gpu, gauge, expected);
@@ -214,14 +216,39 @@ impl Run {
     }
 }
 
+/// Under this share of the middle resistance no part of the same board is: places differ by some 12 %.
+const ODDLY_LOW: f64 = 0.8;
+/// Two GPUs are alike in power if the lesser has this share of the greater.
+const LIKE_POWER: f64 = 0.7;
+
 /// Boards have two rows of modules side by side in the air or on two loops: a GPU and the one half the count further sit
 /// in the same place of theirs, and the air or coolant that reaches them is warmed alike on the way.
-fn mirrored(context: &StepContext<'_>, resistances: &BTreeMap<GpuIndex, Gauged>, gpu: GpuIndex) -> Gauged {
+fn mirrored(
+    context: &StepContext<'_>,
+    resistances: &BTreeMap<GpuIndex, Gauged>,
+    powers: &BTreeMap<GpuIndex, f64>,
+    gpu: GpuIndex,
+) -> Gauged {
     let all = context.inventory.gpus.len() as u8;
     if all < 4 || !all.is_multiple_of(2) || gpu.0 >= all {
         return Gauged::Unsupported;
     }
     let twin = GpuIndex((gpu.0 + all / 2) % all);
+    // A twin far below all others shows a wrong temperature, not good cooling; and what is not caused by power (fans, other
+    // heat) weighs more the less there is of it. Against either there is nothing to compare.
+    let mut usual: Vec<f64> = resistances.values().filter_map(Gauged::number).collect();
+    usual.sort_by(f64::total_cmp);
+    let odd = |gpu: GpuIndex| {
+        let own = resistances.get(&gpu).and_then(Gauged::number);
+        own.zip(usual.get(usual.len() / 2)).is_some_and(|(own, usual)| own < ODDLY_LOW * usual)
+    };
+    let unlike = powers
+        .get(&gpu)
+        .zip(powers.get(&twin))
+        .is_some_and(|(own, other)| own.min(*other) < LIKE_POWER * own.max(*other));
+    if odd(twin) || unlike {
+        return Gauged::Unsupported;
+    }
     match (resistances.get(&gpu), resistances.get(&twin)) {
         (Some(Gauged::Number { value, samples }), Some(Gauged::Number { value: other, .. })) if *other > 0.0 => {
             Gauged::Number { value: value * 100.0 / other, samples: *samples }

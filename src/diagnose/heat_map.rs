@@ -13,6 +13,10 @@ use crate::model::{Component, GpuIndex, Sensor};
 const RAISED: f64 = 1.12;
 /// How far over the other half at least every GPU of a half must be for the half and not single GPUs to be at fault.
 const SHARED: f64 = 1.05;
+/// Under this share of the others a resistance shows a wrong temperature and not good cooling.
+const ODDLY_LOW: f64 = 0.8;
+/// How far the warmest place of a healthy board is over the cooler half, by what warms the air before it.
+const PLACES: f64 = 1.12;
 /// W below which a temperature says nothing of a resistance.
 const LEAST_WATTS: f64 = 100.0;
 /// Stands in for an inlet that cannot be read. Only ratios between GPUs are used, and 10 K either way hardly move them.
@@ -97,12 +101,13 @@ impl HeatMap {
         (self.count >= 4 && self.count.is_multiple_of(2)).then(|| GpuIndex((gpu.0 + half) % self.count))
     }
 
-    /// Against its twin; against the cooler half of all where there is none.
+    /// Against its twin; against the cooler half of all where there is none that can be believed.
     fn over(&self, gpu: GpuIndex) -> Option<f64> {
         let own = self.resistance.get(&gpu)?;
+        let cool = self.cooler_half();
         match self.twin(gpu).and_then(|twin| self.resistance.get(&twin)) {
-            Some(twin) if *twin > 0.0 => Some(own / twin),
-            _ => Some(own / self.cooler_half()?),
+            Some(twin) if *twin > 0.0 && cool.is_none_or(|cool| *twin > ODDLY_LOW * cool) => Some(own / twin),
+            _ => Some(own / (cool? * PLACES)),
         }
     }
 

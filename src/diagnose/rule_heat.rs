@@ -142,8 +142,9 @@ fn hot_gpus(scene: &Scene<'_>, board: &mut Board) -> Heat {
         }
     }
     for (at, trip) in &scene.record.trips {
-        if let (Some(gpu), Some(Sensor::TempGpu | Sensor::TempMargin)) =
-            (trip.component.gpu_index(), scene.sensor_of(trip))
+        // A sensor that fell silent says nothing of heat.
+        if let (Some(gpu), Some(Sensor::TempGpu | Sensor::TempMargin), Some(_)) =
+            (trip.component.gpu_index(), scene.sensor_of(trip), trip.reading)
         {
             heat.entry(gpu).or_default().push(trip_evidence(*at, trip));
         }
@@ -159,7 +160,8 @@ fn hot_inlet(scene: &Scene<'_>, board: &mut Board) -> Vec<Evidence> {
             board.claim(place);
         }
     }
-    let trips = scene.record.trips.iter().filter(|(_, trip)| scene.sensor_of(trip) == Some(Sensor::TempInlet));
+    let hot = |sensor, reading: Option<f64>| sensor == Some(Sensor::TempInlet) && reading.is_some();
+    let trips = scene.record.trips.iter().filter(|(_, trip)| hot(scene.sensor_of(trip), trip.reading));
     evidence.extend(trips.map(|(at, trip)| trip_evidence(*at, trip)));
     evidence
 }
@@ -175,7 +177,9 @@ fn read_memory(scene: &Scene<'_>, board: &mut Board) {
         }
     }
     for (at, trip) in &scene.record.trips {
-        if let (Some(gpu), Some(Sensor::TempMemory)) = (trip.component.gpu_index(), scene.sensor_of(trip)) {
+        if let (Some(gpu), Some(Sensor::TempMemory), Some(_)) =
+            (trip.component.gpu_index(), scene.sensor_of(trip), trip.reading)
+        {
             let evidence = [trip_evidence(*at, trip)];
             board.accuse("HBM-COOLING-CONTACT", Component::Memory(gpu), Confidence::Medium, evidence);
         }

@@ -54,6 +54,7 @@ const TABLE: &[(&str, &str, &str, At)] = &[
     ("inventory.match", "uuid.unique", "GPU-IDENTITY-DUPLICATE", At::Itself),
     ("inventory.match", "serial.expected", "GPU-SERIAL-UNEXPECTED", At::Itself),
     ("inventory.match", "dimms", "HOST-DIMM-MISSING", At::Node),
+    ("inventory.match", "dimms.balanced", "HOST-DIMM-MISSING", At::Node),
     ("inventory.match", "memory.host", "HOST-DIMM-MISSING", At::Node),
     ("inventory.match", "nics", "NIC-MISSING", At::Node),
     ("inventory.match", "nic.speed", "NIC-SPEED", At::Itself),
