@@ -1,14 +1,15 @@
 //! `inventory.match`: whether the node is made of what it should be made of, and of the same everywhere.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use regex::Regex;
 
 use super::declare::{flag, list, may, must, required, text};
 use super::look::Look;
 use super::sheet::{Gauged, Sheet};
+use super::siblings::{put_topology, put_uniform, put_unique, texts};
 use super::{Check, CheckRun, Done, StepContext};
-use crate::model::{C2c, Component, ComponentKind, Gpu, GpuIndex, Identity, Inventory, Nic, Reading, Span, Unit};
+use crate::model::{C2c, Component, ComponentKind, Gpu, GpuIndex, Identity, Inventory, Nic, Psu, Span, Unit};
 use crate::profile::{CheckSpec, MeasurementSpec, ParamKind, ParamSpec, Params, Wear};
 
 #[derive(Debug)]
@@ -63,10 +64,14 @@ static MEASUREMENTS: &[MeasurementSpec] = &[
     may("cpus", Unit::One, NODE, "logical CPUs"),
     may("memory.host", Unit::Mebibyte, NODE, "memory of the host"),
     may("dimms", Unit::One, NODE, "memory modules fitted"),
+    flag("dimms.balanced", NODE, "whether the memory modules fill all channels of both sockets alike"),
     may("nics", Unit::One, NODE, "network interfaces fitted"),
     may("nic.speed", Unit::MegabytePerSecond, ComponentKind::Nic, "speed of a network interface"),
     flag("nic.usual", ComponentKind::Nic, "whether the interface is as fast as most of its model"),
     may("nvmes", Unit::One, NODE, "NVMe drives fitted"),
+    may("psus", Unit::One, NODE, "power supplies fitted"),
+    may("psus.failed", Unit::One, NODE, "power supplies that give no power or report a fault"),
+    flag("psu.ok", ComponentKind::Psu, "whether the power supply gives power and reports no fault"),
     text("name", GPU, "product name"),
     text("part", GPU, "part number"),
     text("vbios", GPU, "VBIOS version"),
@@ -138,18 +143,6 @@ fn measure(context: &StepContext<'_>, found: &Inventory) -> Result<Done, String>
     put_uniform(&mut sheet, &found.gpus);
     put_unique(&mut sheet, &found.gpus);
     Ok(Done::Measured(sheet.into_list()))
-}
-
-/// The identity texts under their measurement names.
-fn texts(identity: &Identity) -> [(&'static str, &Reading<String>); 6] {
-    [
-        ("name", &identity.name),
-        ("part", &identity.part_number),
-        ("vbios", &identity.vbios),
-        ("inforom", &identity.inforom),
-        ("gsp", &identity.gsp_firmware),
-        ("subsystem", &identity.pci_subsystem),
-    ]
 }
 
 fn put_counts(sheet: &mut Sheet<'_>, context: &StepContext<'_>, found: &Inventory) {
@@ -224,7 +217,16 @@ fn put_host(sheet: &mut Sheet<'_>, found: &Inventory) {
     sheet.put("cpus", node, Gauged::number_of(&found.host.cpus));
     sheet.put("memory.host", node, Gauged::whole_of(&found.host.memory_mib));
     sheet.put("dimms", node, Gauged::number_of(&found.host.dimms));
+    // Boards take modules by pairs of channels on each of two sockets; soldered memory counts no modules at all.
+    let balanced = |dimms: &u16| Gauged::Flag(dimms.is_multiple_of(4));
+    sheet.put("dimms.balanced", node, Gauged::of(&found.host.dimms, balanced));
     sheet.put("nics", node, Gauged::of(&found.host.nics, |nics| Gauged::count(nics.len())));
+    sheet.put("psus", node, Gauged::of(&found.host.psus, |psus| Gauged::count(psus.len())));
+    let failed = |psus: &Vec<Psu>| Gauged::count(psus.iter().filter(|psu| !psu.ok).count());
+    sheet.put("psus.failed", node, Gauged::of(&found.host.psus, failed));
+    for (nth, psu) in (0..=u8::MAX).zip(found.host.psus.value().into_iter().flatten()) {
+        sheet.put("psu.ok", Component::Psu(nth), Gauged::Flag(psu.ok));
+    }
     put_nics(sheet, found.host.nics.value().map(Vec::as_slice).unwrap_or_default());
     sheet.put("nvmes", node, Gauged::of(&found.host.nvmes, |nvmes| Gauged::count(nvmes.len())));
 }
@@ -255,42 +257,6 @@ fn c2c_lacking(context: &StepContext<'_>, gpu: &Gpu) -> Gauged {
     Gauged::of(&gpu.c2c, lacking)
 }
 
-fn put_topology(sheet: &mut Sheet<'_>, gpus: &[Gpu]) {
-    let addresses: Vec<Option<&String>> = gpus.iter().map(|gpu| gpu.identity.pci_address.value()).collect();
-    let numas: Vec<Option<u8>> = gpus.iter().map(|gpu| gpu.pcie.numa_node.get()).collect();
-    let (placed, near) = (out_of_order(&addresses), out_of_order(&numas));
-    let domains: Vec<Option<String>> =
-        addresses.iter().map(|address| Some(address.as_ref()?.split(':').next()?.to_owned())).collect();
-    let usual = majority(&domains.iter().map(Option::as_ref).collect::<Vec<_>>()).cloned();
-    for (nth, gpu) in gpus.iter().enumerate() {
-        let component = Component::Gpu(gpu.index);
-        let elsewhere = usual.is_some() && domains[nth] != usual;
-        let topology = |_: &String| Gauged::Flag(!elsewhere && !placed.contains(&nth));
-        sheet.put("topology.regular", component, Gauged::of(&gpu.identity.pci_address, topology));
-        let alone = |numa: u8| {
-            let on = |numa: u8| numas.iter().filter(|other| **other == Some(numa)).count();
-            // One GPU by itself on a node, where every other node has several.
-            on(numa) == 1 && numas.iter().flatten().filter(|other| **other != numa).all(|other| on(*other) > 1)
-        };
-        let regular = |numa: &u8| Gauged::Flag(!near.contains(&nth) && (gpus.len() < 3 || !alone(*numa)));
-        sheet.put("numa.regular", component, Gauged::of(&gpu.pcie.numa_node, regular));
-    }
-}
-
-/// Places of the values that break a rising order: all but the longest rising run through them.
-fn out_of_order<T: PartialOrd>(values: &[Option<T>]) -> BTreeSet<usize> {
-    let known: Vec<usize> = (0..values.len()).filter(|nth| values[*nth].is_some()).collect();
-    let mut best: Vec<Vec<usize>> = Vec::new();
-    for nth in &known {
-        let before = best.iter().filter(|run| run.last().is_some_and(|last| values[*last] <= values[*nth]));
-        let mut run = before.max_by_key(|run| run.len()).cloned().unwrap_or_default();
-        run.push(*nth);
-        best.push(run);
-    }
-    let longest = best.into_iter().max_by_key(Vec::len).unwrap_or_default();
-    known.into_iter().filter(|nth| !longest.contains(nth)).collect()
-}
-
 fn put_allowed(
     sheet: &mut Sheet<'_>,
     params: &Params,
@@ -315,48 +281,11 @@ fn put_allowed(
     Ok(())
 }
 
-fn put_uniform(sheet: &mut Sheet<'_>, gpus: &[Gpu]) {
-    const UNIFORM: [&str; 6] =
-        ["name.uniform", "part.uniform", "vbios.uniform", "inforom.uniform", "gsp.uniform", "subsystem.uniform"];
-    for (nth, measurement) in UNIFORM.into_iter().enumerate() {
-        let values: Vec<Option<&String>> = gpus.iter().map(|gpu| texts(&gpu.identity)[nth].1.value()).collect();
-        let usual = majority(&values);
-        for gpu in gpus {
-            let uniform = |value: &String| Gauged::Flag(usual == Some(value));
-            sheet.put(measurement, Component::Gpu(gpu.index), Gauged::of(texts(&gpu.identity)[nth].1, uniform));
-        }
-    }
-}
-
-/// The value more than half of those that have one agree on.
-fn majority<'a>(values: &[Option<&'a String>]) -> Option<&'a String> {
-    let mut counts: BTreeMap<&String, usize> = BTreeMap::new();
-    for value in values.iter().flatten() {
-        *counts.entry(value).or_default() += 1;
-    }
-    let all: usize = counts.values().sum();
-    counts.into_iter().find(|(_, count)| count * 2 > all).map(|(value, _)| value)
-}
-
-fn put_unique(sheet: &mut Sheet<'_>, gpus: &[Gpu]) {
-    type Pick = fn(&Identity) -> &Reading<String>;
-    let picks: [(&str, Pick); 2] =
-        [("serial.unique", |identity| &identity.serial), ("uuid.unique", |identity| &identity.uuid)];
-    for (measurement, pick) in picks {
-        for gpu in gpus {
-            let same = |value: &String| {
-                let others = gpus.iter().filter(|other| other.index != gpu.index);
-                Gauged::Flag(!others.into_iter().any(|other| pick(&other.identity).value() == Some(value)))
-            };
-            sheet.put(measurement, Component::Gpu(gpu.index), Gauged::of(pick(&gpu.identity), same));
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::check::rig::{Rig, assert_complete, inventory, lines, raised, shown};
+    use crate::model::Reading;
     use crate::profile::ParamValue;
 
     fn run(change: impl FnOnce(&mut Rig)) -> (Done, Rig) {

@@ -34,6 +34,7 @@ mod rig;
 mod sensor_plausibility;
 mod settle;
 mod sheet;
+mod siblings;
 mod steady;
 mod thermal_soak;
 #[cfg(test)]

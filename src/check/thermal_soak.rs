@@ -28,8 +28,9 @@ pub(super) static SPEC: CheckSpec = CheckSpec {
               says so. The thermal resistance is die over inlet per watt; where no inlet can be read it is the rise over \
               the GPU's own idle state per watt above idle, from which the coolant drops out as long as it keeps its \
               temperature. Rise and power at rest and under load give a line; where it crosses zero power the die should \
-              be at the inlet, and temp.offset tells how far from it: a sensor that is off by some degrees shows there \
-              and nowhere else. The growth of the resistance over the window tells contact that degrades from coolant that warms up.",
+              be at the inlet, and temp.offset tells how far from it. Fans that slow down at rest raise it for all GPUs \
+              alike, so compare it with peers: a sensor that is off by some degrees shows there and nowhere else. The growth of the resistance over the window tells contact that degrades from coolant that warms up. resistance.mirrored compares GPUs that \
+              sit in the same place of the two halves of a board, which takes the warming of the air on its way out.",
     params: &[
         choice("kernel", &["bf16", "fp8", "fp32", "fp64"], "bf16", "arithmetic of the load"),
         span("for", "20m", "length of the steady window"),
@@ -63,6 +64,12 @@ static MEASUREMENTS: &[MeasurementSpec] = &[
     required(flag("steady", GPU, "whether the temperature came to stand still in time")),
     may("steady-time", Unit::Second, GPU, "time under load until the temperature stood still"),
     must("thermal.resistance", Unit::KelvinPerWatt, GPU, "die over inlet, or over the idle state, per watt"),
+    may(
+        "resistance.mirrored",
+        Unit::Percent,
+        GPU,
+        "thermal resistance against that of the GPU in the same place of the other half",
+    ),
     may("resistance.rise", Unit::Percent, GPU, "growth of the thermal resistance over the window"),
     must("drift", Unit::KelvinPerHour, GPU, "slope of the die temperature over the window"),
     may("drift.inlet", Unit::KelvinPerHour, GPU, "slope of the inlet temperature over the window"),
@@ -186,18 +193,71 @@ impl Run {
         let expected = self.course.expected(now, context.every);
         let length = context.params.span("for").unwrap_or_default().as_secs_f64();
         let mut sheet = Sheet::new(&SPEC, context.lost);
-        for (gpu, gauge) in self.gauges.iter() {
-            let Some(soak) = self.soaks.get(&gpu) else { continue };
-            let idle = self.course.idle.get(&gpu).copied();
-            let gpu = Component::Gpu(gpu);
+        let resistance = |gpu: GpuIndex, gauge: &LoadGauge| {
+            gauge.whole(gauge.resistance(expected, self.course.idle.get(&gpu).copied()))
+        };
+        let resistances: BTreeMap<GpuIndex, Gauged> =
+            self.gauges.iter().map(|(gpu, gauge)| (gpu, resistance(gpu, gauge))).collect();
+        let powers: BTreeMap<GpuIndex, f64> =
+            self.gauges.iter().filter_map(|(gpu, gauge)| Some((gpu, gauge.power.mean()?))).collect();
+        for (index, gauge) in self.gauges.iter() {
+            let Some(soak) = self.soaks.get(&index) else { continue };
+            let idle = self.course.idle.get(&index).copied();
+            let gpu = Component::Gpu(index);
+            sheet.put("thermal.resistance", gpu, resistances.get(&index).cloned().unwrap_or(Gauged::Unsupported));
+            sheet.put("resistance.mirrored", gpu, mirrored(context, &resistances, &powers, index));
             put_soak(&mut sheet, gpu, soak, gauge, expected, length);
             sheet.put("temp.offset", gpu, gauge.whole(soak.offset(gauge, idle, expected)));
-            sheet.put("thermal.resistance", gpu, gauge.whole(gauge.resistance(expected, idle)));
             put_steady_values(&mut sheet, gpu, gauge, expected);
             put_common(&mut sheet, gpu, gauge);
             sheet.put("samples", gpu, gauge.coverage(expected));
         }
         Done::Measured(sheet.into_list())
+    }
+}
+
+/// Under this share of the middle resistance no part of the same board is: places differ by some 12 %.
+const ODDLY_LOW: f64 = 0.8;
+/// Two GPUs are alike in power if the lesser has this share of the greater.
+const LIKE_POWER: f64 = 0.7;
+
+/// Boards have two rows of modules side by side in the air or on two loops: a GPU and the one half the count further sit
+/// in the same place of theirs, and the air or coolant that reaches them is warmed alike on the way.
+fn mirrored(
+    context: &StepContext<'_>,
+    resistances: &BTreeMap<GpuIndex, Gauged>,
+    powers: &BTreeMap<GpuIndex, f64>,
+    gpu: GpuIndex,
+) -> Gauged {
+    let all = context.inventory.gpus.len() as u8;
+    if all < 4 || !all.is_multiple_of(2) || gpu.0 >= all {
+        return Gauged::Unsupported;
+    }
+    let twin = GpuIndex((gpu.0 + all / 2) % all);
+    // A twin far below all others shows a wrong temperature, not good cooling; and what is not caused by power (fans, other
+    // heat) weighs more the less there is of it. Against either there is nothing to compare.
+    let mut usual: Vec<f64> = resistances.values().filter_map(Gauged::number).collect();
+    usual.sort_by(f64::total_cmp);
+    let odd = |gpu: GpuIndex| {
+        let own = resistances.get(&gpu).and_then(Gauged::number);
+        own.zip(usual.get(usual.len() / 2)).is_some_and(|(own, usual)| own < ODDLY_LOW * usual)
+    };
+    let unlike = powers
+        .get(&gpu)
+        .zip(powers.get(&twin))
+        .is_some_and(|(own, other)| own.min(*other) < LIKE_POWER * own.max(*other));
+    if odd(twin) || unlike {
+        return Gauged::Unsupported;
+    }
+    match (resistances.get(&gpu), resistances.get(&twin)) {
+        (Some(Gauged::Number { value, samples }), Some(Gauged::Number { value: other, .. })) if *other > 0.0 => {
+            Gauged::Number { value: value * 100.0 / other, samples: *samples }
+        }
+        (Some(Gauged::Number { .. }), _) => {
+            Gauged::Missing(format!("gpu/{} in the same place has no resistance", twin.0))
+        }
+        (Some(other), _) => other.clone(),
+        (None, _) => Gauged::Unsupported,
     }
 }
 

@@ -33,6 +33,13 @@ pub fn findings(record: &RunRecord) -> Vec<Finding> {
 fn read_trips(scene: &Scene<'_>, board: &mut Board) {
     for (at, trip) in &scene.record.trips {
         let code = match scene.sensor_of(trip) {
+            // A sensor that fell silent: one GPU's is that of a GPU that answers no more; the node's proves nothing.
+            Some(_) if trip.reading.is_none() => {
+                if trip.component.gpu_index().is_some() {
+                    board.accuse("GPU-HANG", trip.component, Confidence::Low, [trip_evidence(*at, trip)]);
+                }
+                continue;
+            }
             // Heat has its own rules.
             Some(Sensor::TempGpu | Sensor::TempMargin | Sensor::TempMemory | Sensor::TempInlet) => continue,
             _ if board.has(&trip.code, trip.component) => trip.code.as_str(),

@@ -7,6 +7,7 @@ mod board;
 mod catalogue;
 mod catalogue_text;
 mod findings;
+mod heat_map;
 mod kernel_line;
 mod pci_address;
 mod relation;

@@ -3,9 +3,10 @@
 //! The thermal resistance (K/W) tells them apart: heat from outside leaves it alone, and what a branch shares raises it on
 //! all of the branch's GPUs.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::board::Board;
+use super::heat_map::HeatMap;
 use super::scene::{Fact, Scene, both, trip_evidence};
 use crate::event::{Confidence, Evidence};
 use crate::model::{Component, GpuIndex, Sensor};
@@ -13,6 +14,7 @@ use crate::model::{Component, GpuIndex, Sensor};
 /// Limits that say a GPU is hot or was slowed for heat.
 const HOT: &[&str] = &[
     "thermal.resistance",
+    "resistance.mirrored",
     "resistance.rise",
     "temp.max",
     "temp.p95",
@@ -44,12 +46,6 @@ const SENSOR: &[&str] = &[
     "temp.offset",
 ];
 
-/// How far over the cooler half's median a resistance counts as raised. Siblings of one board spread by some 3 % (one
-/// sigma) around their slot's value and slots differ by as much again.
-const RAISED: f64 = 1.10;
-/// How far at least every GPU of a block must be over it for the block and not single GPUs to be at fault.
-const SHARED: f64 = 1.06;
-
 /// The hot GPUs with what says so.
 type Heat = BTreeMap<GpuIndex, Vec<Evidence>>;
 
@@ -67,6 +63,23 @@ pub(super) fn read_sensors(scene: &Scene<'_>, board: &mut Board) {
         }
         board.claim(place);
     }
+    read_cooling(scene, board);
+}
+
+/// A die that hardly cools once the load is gone was not read at all: the least that a loaded part loses is several kelvins.
+fn read_cooling(scene: &Scene<'_>, board: &mut Board) {
+    const HARDLY: f64 = 3.0;
+    for (place, fact) in scene.facts.iter().enumerate() {
+        if fact.failed()
+            && fact.check == "gpu.cooldown"
+            && fact.name() == "temp.fall"
+            && let Some(gpu) = fact.gpu()
+            && fact.number().is_some_and(|fall| fall < HARDLY)
+        {
+            board.accuse("SENSOR-STUCK", Component::Gpu(gpu), Confidence::Medium, [fact.evidence()]);
+            board.claim(place);
+        }
+    }
 }
 
 pub(super) fn read_heat(scene: &Scene<'_>, board: &mut Board) {
@@ -79,36 +92,36 @@ pub(super) fn read_heat(scene: &Scene<'_>, board: &mut Board) {
     if heat.is_empty() {
         return;
     }
-    let resistance = resistances(scene);
-    let reference = cooler_half(&resistance);
-    let over = |gpu: &GpuIndex| Some(resistance.get(gpu)? / reference?);
-    let raised: BTreeSet<GpuIndex> = heat
-        .keys()
-        .copied()
-        .filter(|gpu| over(gpu).is_some_and(|over| over > RAISED) || missed(scene, *gpu, "thermal.resistance"))
-        .collect();
-    let rising: BTreeSet<GpuIndex> =
-        heat.keys().copied().filter(|gpu| missed(scene, *gpu, "resistance.rise")).collect();
-    let everything = scene.gpus().len() > 1 && raised.len() == scene.gpus().len();
-    let block = shared_block(scene, &raised, &|gpu| over(&gpu).is_some_and(|over| over > SHARED));
+    let map = HeatMap::of(scene);
+    let half = map.hot_half();
+    let missed_resistance = |gpu: GpuIndex| missed(scene, gpu, "thermal.resistance");
+    let everything = scene.gpus().len() > 1 && scene.gpus().into_iter().all(missed_resistance);
     for (gpu, evidence) in heat {
         let component = Component::Gpu(gpu);
-        if rising.contains(&gpu) && block.is_none() && inlet.is_empty() {
+        if missed(scene, gpu, "resistance.rise") && half.is_none() && inlet.is_empty() {
             board.accuse("GPU-COOLING-DRIFT", component, Confidence::High, evidence);
         } else if everything {
             board.accuse("NODE-COOLING", Component::Node, Confidence::Medium, evidence);
-        } else if let Some((number, gpus)) = block.as_ref().filter(|(_, gpus)| gpus.contains(&gpu)) {
-            let suspicion =
-                board.accuse("COOLING-BRANCH-FLOW", Component::CoolingBranch(*number), Confidence::Medium, evidence);
-            suspicion.suspects = gpus.iter().copied().map(Component::Gpu).collect();
-        } else if raised.contains(&gpu) {
+        } else if let Some((branch, gpus)) = half.as_ref().filter(|(_, gpus)| gpus.contains(&gpu)) {
+            let suspicion = board.accuse("COOLING-BRANCH-FLOW", *branch, Confidence::Medium, evidence);
+            suspicion.suspects = std::iter::once(*branch).chain(gpus.iter().copied().map(Component::Gpu)).collect();
+        } else if map.is_raised(gpu) || missed_resistance(gpu) || missed(scene, gpu, "resistance.mirrored") {
             board.accuse("GPU-COOLING-CONTACT", component, Confidence::High, evidence);
         } else if !inlet.is_empty() {
             board.accuse("STATION-INLET-HOT", Component::Station, Confidence::High, evidence);
-        } else if resistance.contains_key(&gpu) {
+        } else if map.has_odd_threshold(gpu) {
             board.accuse("GPU-THERMAL-SLOWDOWN", component, Confidence::Medium, evidence);
+        } else if map.inlet_is_hot() {
+            let suspicion = board.accuse("STATION-INLET-HOT", Component::Station, Confidence::Medium, evidence);
+            let inlet = map.inlet().unwrap_or_default();
+            suspicion.remark =
+                Some(both(format!("The inlet was at {inlet} °C."), format!("入口温度は{inlet} °Cだった。")));
+        } else if map.knows(gpu) {
+            // As warm for its power as its siblings, and the inlet is no reason: all are too hot together, this one first.
+            let suspicion = board.accuse("NODE-COOLING", Component::Node, Confidence::Low, evidence);
+            suspicion.suspects = vec![Component::Node, component];
         } else {
-            // Stopped before its resistance was measured.
+            // Nothing to compare with.
             board.accuse("GPU-OVERTEMP", component, Confidence::Low, evidence);
         }
     }
@@ -129,8 +142,9 @@ fn hot_gpus(scene: &Scene<'_>, board: &mut Board) -> Heat {
         }
     }
     for (at, trip) in &scene.record.trips {
-        if let (Some(gpu), Some(Sensor::TempGpu | Sensor::TempMargin)) =
-            (trip.component.gpu_index(), scene.sensor_of(trip))
+        // A sensor that fell silent says nothing of heat.
+        if let (Some(gpu), Some(Sensor::TempGpu | Sensor::TempMargin), Some(_)) =
+            (trip.component.gpu_index(), scene.sensor_of(trip), trip.reading)
         {
             heat.entry(gpu).or_default().push(trip_evidence(*at, trip));
         }
@@ -146,7 +160,8 @@ fn hot_inlet(scene: &Scene<'_>, board: &mut Board) -> Vec<Evidence> {
             board.claim(place);
         }
     }
-    let trips = scene.record.trips.iter().filter(|(_, trip)| scene.sensor_of(trip) == Some(Sensor::TempInlet));
+    let hot = |sensor, reading: Option<f64>| sensor == Some(Sensor::TempInlet) && reading.is_some();
+    let trips = scene.record.trips.iter().filter(|(_, trip)| hot(scene.sensor_of(trip), trip.reading));
     evidence.extend(trips.map(|(at, trip)| trip_evidence(*at, trip)));
     evidence
 }
@@ -162,7 +177,9 @@ fn read_memory(scene: &Scene<'_>, board: &mut Board) {
         }
     }
     for (at, trip) in &scene.record.trips {
-        if let (Some(gpu), Some(Sensor::TempMemory)) = (trip.component.gpu_index(), scene.sensor_of(trip)) {
+        if let (Some(gpu), Some(Sensor::TempMemory), Some(_)) =
+            (trip.component.gpu_index(), scene.sensor_of(trip), trip.reading)
+        {
             let evidence = [trip_evidence(*at, trip)];
             board.accuse("HBM-COOLING-CONTACT", Component::Memory(gpu), Confidence::Medium, evidence);
         }
@@ -171,44 +188,6 @@ fn read_memory(scene: &Scene<'_>, board: &mut Board) {
 
 fn missed(scene: &Scene<'_>, gpu: GpuIndex, name: &str) -> bool {
     scene.facts.iter().any(|fact: &Fact<'_>| fact.failed() && fact.name() == name && fact.gpu() == Some(gpu))
-}
-
-/// The last measured resistance of every GPU.
-fn resistances(scene: &Scene<'_>) -> BTreeMap<GpuIndex, f64> {
-    let numbers = scene.numbers("thermal.resistance");
-    numbers.into_iter().filter_map(|(component, value)| Some((component.gpu_index()?, value))).collect()
-}
-
-/// The median of the lower half: right even when half of the node is hot.
-fn cooler_half(resistance: &BTreeMap<GpuIndex, f64>) -> Option<f64> {
-    let mut values: Vec<f64> = resistance.values().copied().filter(|value| *value > 0.0).collect();
-    values.sort_by(f64::total_cmp);
-    // With fewer than three there is no telling which of them is the odd one.
-    (values.len() >= 3).then(|| values[(values.len().div_ceil(2) - 1) / 2])
-}
-
-/// The smallest block of neighbouring GPUs, of 2, 4, 8 ... in a row, that holds all raised ones and in which every GPU is
-/// raised at least a little, with its number. Boards cool neighbours together; which exactly the node does not say.
-fn shared_block(
-    scene: &Scene<'_>,
-    raised: &BTreeSet<GpuIndex>,
-    shares: &dyn Fn(GpuIndex) -> bool,
-) -> Option<(u8, BTreeSet<GpuIndex>)> {
-    let gpus: Vec<GpuIndex> = scene.gpus().into_iter().collect();
-    if raised.len() < 2 {
-        return None;
-    }
-    let mut size = 2;
-    while size < gpus.len() {
-        for (number, block) in (0..=u8::MAX).zip(gpus.chunks(size)) {
-            let holds_all = raised.iter().all(|gpu| block.contains(gpu));
-            if holds_all && block.iter().all(|gpu| shares(*gpu)) {
-                return Some((number, block.iter().copied().collect()));
-            }
-        }
-        size *= 2;
-    }
-    None
 }
 
 /// Most GPUs too hot with no resistance to go by is nobody's contact.

@@ -41,7 +41,17 @@ pub(super) fn read_log(scene: &Scene<'_>, board: &mut Board) {
             KernelLine::Aer(_) => {}
         }
     }
+    read_boots(scene, board);
     claim_counts(scene, board);
+}
+
+/// The kernel's banner inside a run: nothing of ours starts a node anew.
+fn read_boots(scene: &Scene<'_>, board: &mut Board) {
+    for record in scene.record.kernel.iter().filter(|record| record.text.contains("Linux version ")) {
+        let text = format!("{} at {}", record.text.trim(), record.at);
+        let evidence = Evidence { from: "kernel log".to_owned(), component: Component::Node, text };
+        board.accuse("NODE-REBOOTED", Component::Node, Confidence::High, [evidence]);
+    }
 }
 
 /// Codes of firmware that does not answer.

@@ -2,7 +2,7 @@
 //!
 //! What needs a comparison between GPUs or steps has rules of its own.
 
-use super::board::Board;
+use super::board::{Board, Suspicion};
 use super::scene::{Fact, Scene};
 use crate::event::Confidence;
 use crate::model::{Component, GpuIndex, Reading};
@@ -54,11 +54,14 @@ const TABLE: &[(&str, &str, &str, At)] = &[
     ("inventory.match", "uuid.unique", "GPU-IDENTITY-DUPLICATE", At::Itself),
     ("inventory.match", "serial.expected", "GPU-SERIAL-UNEXPECTED", At::Itself),
     ("inventory.match", "dimms", "HOST-DIMM-MISSING", At::Node),
+    ("inventory.match", "dimms.balanced", "HOST-DIMM-MISSING", At::Node),
     ("inventory.match", "memory.host", "HOST-DIMM-MISSING", At::Node),
     ("inventory.match", "nics", "NIC-MISSING", At::Node),
     ("inventory.match", "nic.speed", "NIC-SPEED", At::Itself),
     ("inventory.match", "nic.usual", "NIC-SPEED", At::Itself),
     ("inventory.match", "nvmes", "NVME-MISSING", At::Node),
+    ("inventory.match", "psu.ok", "PSU-FAILED", At::Itself),
+    ("inventory.match", "psus", "PSU-FAILED", At::Node),
     ("inventory.match", "bios", "HOST-FIRMWARE", At::Node),
     ("inventory.match", "clock-source", "HOST-SETTING", At::Node),
     ("inventory.match", "driver", "HOST-SETTING", At::Node),
@@ -134,6 +137,8 @@ pub(super) fn read_table(scene: &Scene<'_>, board: &mut Board) {
         board.accuse(code, component, Confidence::High, [fact.evidence()]);
         board.claim(place);
     }
+    failed_supplies(scene, board);
+    join_duplicates(scene, board);
     pending_settings(scene, board);
     name_slots(scene, board);
 }
@@ -160,6 +165,58 @@ pub(super) fn is_sram_error(scene: &Scene<'_>, gpu: GpuIndex) -> bool {
             .any(|line| line.gpu == Some(gpu) && matches!(&line.said, super::KernelLine::Xid(xid) if xid.code == code))
     };
     logged(172) && ![63, 64, 171].into_iter().any(logged)
+}
+
+/// A count of failed supplies is explained by the supplies that failed.
+fn failed_supplies(scene: &Scene<'_>, board: &mut Board) {
+    for (place, fact) in scene.facts.iter().enumerate() {
+        if !fact.failed() || fact.name() != "psus.failed" {
+            continue;
+        }
+        let failed: Vec<Component> = (0..=u8::MAX)
+            .zip(scene.inventory.host.psus.value().into_iter().flatten())
+            .filter(|(_, psu)| !psu.ok)
+            .map(|(nth, _)| Component::Psu(nth))
+            .collect();
+        for component in &failed {
+            board.accuse("PSU-FAILED", *component, Confidence::High, [fact.evidence()]);
+        }
+        if failed.is_empty() {
+            board.accuse("PSU-FAILED", Component::Node, Confidence::High, [fact.evidence()]);
+        }
+        board.claim(place);
+    }
+}
+
+/// GPUs that carry the same identity are one finding: which of them is the copy cannot be told.
+fn join_duplicates(scene: &Scene<'_>, board: &mut Board) {
+    let identity = |component: Component| {
+        let identity = &scene.inventory.gpu(component.gpu_index()?)?.identity;
+        Some((identity.serial.value(), identity.uuid.value()))
+    };
+    let mut joined: Vec<Suspicion> = Vec::new();
+    for one in board.take("GPU-IDENTITY-DUPLICATE") {
+        let same = |other: &&mut Suspicion| match (identity(other.component), identity(one.component)) {
+            (Some((serial, uuid)), Some((other_serial, other_uuid))) => {
+                (serial.is_some() && serial == other_serial) || (uuid.is_some() && uuid == other_uuid)
+            }
+            _ => false,
+        };
+        match joined.iter_mut().find(same) {
+            Some(first) => {
+                first.suspects.push(one.component);
+                first.evidence.extend(one.evidence);
+            }
+            None => joined.push(Suspicion { suspects: vec![one.component], ..one }),
+        }
+    }
+    for mut one in joined {
+        // A copy that is not in this node leaves nothing to choose from.
+        if one.suspects.len() == 1 {
+            one.suspects.clear();
+        }
+        board.put(one);
+    }
 }
 
 /// A pending change accuses the setting that is pending.

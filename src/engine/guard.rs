@@ -185,6 +185,8 @@ fn trip(guard: &Guard, component: Component, text: String, reading: Option<f64>)
         result: guard.result,
         text,
         reading,
+        // The machine knows the others.
+        around: Vec::new(),
     }
 }
 

@@ -274,6 +274,7 @@ pub(crate) fn trip(component: Component) -> GuardTrip {
         result: GuardResult::Fail,
         text: format!("{component} does not answer any more"),
         reading: None,
+        around: Vec::new(),
     }
 }
 

@@ -14,6 +14,7 @@ mod record;
 mod run_event;
 mod start;
 mod verdict;
+mod vitals;
 
 pub use case::{Case, CaseReason, Outcome, Verdict, VerdictWord};
 pub use finding::{Action, Confidence, Evidence, Finding};
@@ -21,3 +22,4 @@ pub use record::{RunRecord, StageRecord, StepRecord, StepStatus};
 pub use run_event::{Envelope, GuardTrip, Interruption, Phase, RunEvent, StepKey};
 pub use start::{NodeSource, Operation, RunKind, RunStart, ToolVersion};
 pub use verdict::{Standing, roll_up, standings, uncarried_trips};
+pub use vitals::Vitals;

@@ -3,7 +3,7 @@
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{Case, Finding, RunStart, Verdict};
+use super::{Case, Finding, RunStart, Verdict, Vitals};
 
 use crate::model::{
     Component, GpuCounters, GpuIndex, Inventory, KernelRecord, LoadEnd, LoadId, LoadOrder, Mismatch, Moment, Reading,
@@ -144,6 +144,9 @@ pub struct GuardTrip {
     pub text: String,
     /// The last reading, where there is one.
     pub reading: Option<f64>,
+    /// What every GPU showed at that moment.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub around: Vec<Vitals>,
 }
 
 /// Who interrupted a run.

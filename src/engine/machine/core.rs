@@ -18,7 +18,9 @@ use crate::engine::guard::{GuardNews, Guards};
 use crate::engine::judging::Ending;
 use crate::engine::port::{Effect, Input, OperatorReply, Signal, Tick};
 use crate::engine::schedule::Halt;
-use crate::event::{Envelope, Interruption, Outcome, RunEvent, RunRecord, RunStart, StepKey, StepStatus, roll_up};
+use crate::event::{
+    Envelope, Interruption, Outcome, RunEvent, RunRecord, RunStart, StepKey, StepStatus, Vitals, roll_up,
+};
 use crate::model::{
     Answer, GpuIndex, KernelRecord, LoadId, LoadReport, LoadSaid, Moment, Probe, Reading, Sample, Sensor, Span, StopHow,
 };
@@ -66,6 +68,8 @@ pub struct Machine<'a> {
     pub(super) retry_at: Option<Moment>,
     pub(super) armed: Option<Moment>,
     pub(super) temperatures: BTreeMap<GpuIndex, Reading<f64>>,
+    /// What every GPU that still answers showed last.
+    pub(super) vitals: BTreeMap<GpuIndex, Vitals>,
     pub(super) signals: u8,
     pub(super) refusal: Option<Refusal>,
     pub(super) finished: bool,
@@ -101,6 +105,7 @@ impl<'a> Machine<'a> {
             retry_at: None,
             armed: None,
             temperatures: BTreeMap::new(),
+            vitals: BTreeMap::new(),
             signals: 0,
             refusal: None,
             finished: false,
@@ -189,6 +194,7 @@ impl<'a> Machine<'a> {
             return;
         }
         self.temperatures.insert(sample.gpu, sample[Sensor::TempGpu]);
+        self.vitals.insert(sample.gpu, Vitals::of(sample));
         self.guards.sampled(tick.now, sample, &self.skus, &mut self.news);
         self.take_guard_news(tick, effects);
         for index in 0..self.active.len() {
@@ -202,6 +208,7 @@ impl<'a> Machine<'a> {
         if self.record.lost.contains_key(&gpu) {
             return;
         }
+        self.vitals.remove(&gpu);
         self.note(tick, RunEvent::GpuLost { gpu }, effects);
         self.guards.lost(gpu, &mut self.news);
         for index in 0..self.active.len() {

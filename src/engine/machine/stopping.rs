@@ -58,7 +58,8 @@ impl Machine<'_> {
                 GuardNews::Cleared { guard, component } => {
                     self.note(tick, RunEvent::GuardCleared { guard, component }, effects);
                 }
-                GuardNews::Tripped(trip) => {
+                GuardNews::Tripped(mut trip) => {
+                    trip.around = self.vitals.values().copied().collect();
                     self.note(tick, RunEvent::GuardTripped(trip.clone()), effects);
                     self.halt_by(&trip);
                     self.stop_by(tick, &trip, effects);

@@ -1,0 +1,92 @@
+//! Comparing the GPUs of a node with one another: what most of them are is right, and the odd ones are named.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::sheet::{Gauged, Sheet};
+use crate::model::{Component, Gpu, Identity, Reading};
+
+/// The identity texts under their measurement names.
+pub(super) fn texts(identity: &Identity) -> [(&'static str, &Reading<String>); 6] {
+    [
+        ("name", &identity.name),
+        ("part", &identity.part_number),
+        ("vbios", &identity.vbios),
+        ("inforom", &identity.inforom),
+        ("gsp", &identity.gsp_firmware),
+        ("subsystem", &identity.pci_subsystem),
+    ]
+}
+
+pub(super) fn put_topology(sheet: &mut Sheet<'_>, gpus: &[Gpu]) {
+    let addresses: Vec<Option<&String>> = gpus.iter().map(|gpu| gpu.identity.pci_address.value()).collect();
+    let numas: Vec<Option<u8>> = gpus.iter().map(|gpu| gpu.pcie.numa_node.get()).collect();
+    let (placed, near) = (out_of_order(&addresses), out_of_order(&numas));
+    let domains: Vec<Option<String>> =
+        addresses.iter().map(|address| Some(address.as_ref()?.split(':').next()?.to_owned())).collect();
+    let usual = majority(&domains.iter().map(Option::as_ref).collect::<Vec<_>>()).cloned();
+    for (nth, gpu) in gpus.iter().enumerate() {
+        let component = Component::Gpu(gpu.index);
+        let elsewhere = usual.is_some() && domains[nth] != usual;
+        let topology = |_: &String| Gauged::Flag(!elsewhere && !placed.contains(&nth));
+        sheet.put("topology.regular", component, Gauged::of(&gpu.identity.pci_address, topology));
+        let alone = |numa: u8| {
+            let on = |numa: u8| numas.iter().filter(|other| **other == Some(numa)).count();
+            // One GPU by itself on a node, where every other node has several.
+            on(numa) == 1 && numas.iter().flatten().filter(|other| **other != numa).all(|other| on(*other) > 1)
+        };
+        let regular = |numa: &u8| Gauged::Flag(!near.contains(&nth) && (gpus.len() < 3 || !alone(*numa)));
+        sheet.put("numa.regular", component, Gauged::of(&gpu.pcie.numa_node, regular));
+    }
+}
+
+/// Places of the values that break a rising order: all but the longest rising run through them.
+fn out_of_order<T: PartialOrd>(values: &[Option<T>]) -> BTreeSet<usize> {
+    let known: Vec<usize> = (0..values.len()).filter(|nth| values[*nth].is_some()).collect();
+    let mut best: Vec<Vec<usize>> = Vec::new();
+    for nth in &known {
+        let before = best.iter().filter(|run| run.last().is_some_and(|last| values[*last] <= values[*nth]));
+        let mut run = before.max_by_key(|run| run.len()).cloned().unwrap_or_default();
+        run.push(*nth);
+        best.push(run);
+    }
+    let longest = best.into_iter().max_by_key(Vec::len).unwrap_or_default();
+    known.into_iter().filter(|nth| !longest.contains(nth)).collect()
+}
+
+pub(super) fn put_uniform(sheet: &mut Sheet<'_>, gpus: &[Gpu]) {
+    const UNIFORM: [&str; 6] =
+        ["name.uniform", "part.uniform", "vbios.uniform", "inforom.uniform", "gsp.uniform", "subsystem.uniform"];
+    for (nth, measurement) in UNIFORM.into_iter().enumerate() {
+        let values: Vec<Option<&String>> = gpus.iter().map(|gpu| texts(&gpu.identity)[nth].1.value()).collect();
+        let usual = majority(&values);
+        for gpu in gpus {
+            let uniform = |value: &String| Gauged::Flag(usual == Some(value));
+            sheet.put(measurement, Component::Gpu(gpu.index), Gauged::of(texts(&gpu.identity)[nth].1, uniform));
+        }
+    }
+}
+
+/// The value more than half of those that have one agree on.
+fn majority<'a>(values: &[Option<&'a String>]) -> Option<&'a String> {
+    let mut counts: BTreeMap<&String, usize> = BTreeMap::new();
+    for value in values.iter().flatten() {
+        *counts.entry(value).or_default() += 1;
+    }
+    let all: usize = counts.values().sum();
+    counts.into_iter().find(|(_, count)| count * 2 > all).map(|(value, _)| value)
+}
+
+pub(super) fn put_unique(sheet: &mut Sheet<'_>, gpus: &[Gpu]) {
+    type Pick = fn(&Identity) -> &Reading<String>;
+    let picks: [(&str, Pick); 2] =
+        [("serial.unique", |identity| &identity.serial), ("uuid.unique", |identity| &identity.uuid)];
+    for (measurement, pick) in picks {
+        for gpu in gpus {
+            let same = |value: &String| {
+                let others = gpus.iter().filter(|other| other.index != gpu.index);
+                Gauged::Flag(!others.into_iter().any(|other| pick(&other.identity).value() == Some(value)))
+            };
+            sheet.put(measurement, Component::Gpu(gpu.index), Gauged::of(pick(&gpu.identity), same));
+        }
+    }
+}

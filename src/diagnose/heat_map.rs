@@ -1,0 +1,150 @@
+//! How warm every GPU is for its power: from measured resistances, or from what all showed when a guard tripped.
+//!
+//! Which fault that means is for `rule_heat`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::scene::Scene;
+use crate::event::Vitals;
+use crate::model::{Component, GpuIndex, Sensor};
+
+/// How far over the reference a resistance counts as raised. Siblings of one board spread by some 3 % (one sigma) in the
+/// same place, and each of the two compared may be off.
+const RAISED: f64 = 1.12;
+/// How far over the other half at least every GPU of a half must be for the half and not single GPUs to be at fault.
+const SHARED: f64 = 1.05;
+/// Under this share of the others a resistance shows a wrong temperature and not good cooling.
+const ODDLY_LOW: f64 = 0.8;
+/// How far the warmest place of a healthy board is over the cooler half, by what warms the air before it.
+const PLACES: f64 = 1.12;
+/// W below which a temperature says nothing of a resistance.
+const LEAST_WATTS: f64 = 100.0;
+/// Stands in for an inlet that cannot be read. Only ratios between GPUs are used, and 10 K either way hardly move them.
+const USUAL_INLET: f64 = 25.0;
+/// Kelvin by which a GPU's own slowdown threshold must be under its siblings' to be the odd one: thresholds of one model
+/// are the same to the degree.
+const ODD_THRESHOLD: f64 = 8.0;
+/// Inlet that is too hot for any air-cooled server in continuous operation (ASHRAE thermal guidelines, class A2: 35 °C).
+/// Parts meant for more say so by a limit of their own.
+const HOT_INLET: f64 = 35.0;
+
+/// What is known of the heat of all GPUs at one time.
+#[derive(Debug, Default)]
+pub(super) struct HeatMap {
+    /// K/W over the inlet.
+    resistance: BTreeMap<GpuIndex, f64>,
+    /// Die temperature at which each slows down.
+    threshold: BTreeMap<GpuIndex, f64>,
+    inlet: Option<f64>,
+    count: u8,
+}
+
+impl HeatMap {
+    /// The map of the last trip for heat; measured resistances take its place where they are complete.
+    pub(super) fn of(scene: &Scene<'_>) -> Self {
+        let hot = |sensor| matches!(sensor, Some(Sensor::TempGpu | Sensor::TempMargin));
+        let trip = scene.record.trips.iter().rev().map(|(_, trip)| trip).find(|trip| hot(scene.sensor_of(trip)));
+        let mut map = trip.map(|trip| Self::of_vitals(&trip.around)).unwrap_or_default();
+        let by_gpu = |name: &str| -> BTreeMap<GpuIndex, f64> {
+            let numbers = scene.numbers(name);
+            numbers.into_iter().filter_map(|(component, value)| Some((component.gpu_index()?, value))).collect()
+        };
+        let measured = by_gpu("thermal.resistance");
+        if measured.len() >= map.resistance.len() {
+            map.resistance = measured;
+        }
+        if map.threshold.is_empty() {
+            let (die, margin) = (by_gpu("temp.max"), by_gpu("margin.min"));
+            map.threshold = die.iter().filter_map(|(gpu, die)| Some((*gpu, die + margin.get(gpu)?))).collect();
+        }
+        if map.inlet.is_none() {
+            map.inlet = scene.numbers("temp.inlet.mean").into_values().reduce(f64::max);
+        }
+        map.count = scene.gpus().len() as u8;
+        map
+    }
+
+    fn of_vitals(around: &[Vitals]) -> Self {
+        let mut map = Self::default();
+        for one in around {
+            if let (Some(die), Some(power)) = (one.die, one.power)
+                && power >= LEAST_WATTS
+            {
+                map.resistance.insert(one.gpu, (die - one.inlet.unwrap_or(USUAL_INLET)) / power);
+            }
+            if let (Some(die), Some(margin)) = (one.die, one.margin) {
+                map.threshold.insert(one.gpu, die + margin);
+            }
+            map.inlet = match (map.inlet, one.inlet) {
+                (Some(one), Some(two)) => Some(f64::max(one, two)),
+                (one, two) => one.or(two),
+            };
+        }
+        map
+    }
+
+    pub(super) fn knows(&self, gpu: GpuIndex) -> bool {
+        self.resistance.contains_key(&gpu)
+    }
+
+    pub(super) fn inlet_is_hot(&self) -> bool {
+        self.inlet.is_some_and(|inlet| inlet >= HOT_INLET)
+    }
+
+    pub(super) const fn inlet(&self) -> Option<f64> {
+        self.inlet
+    }
+
+    /// The GPU in the same place of the other half of the board, warmed alike by what comes before it.
+    fn twin(&self, gpu: GpuIndex) -> Option<GpuIndex> {
+        let half = self.count / 2;
+        (self.count >= 4 && self.count.is_multiple_of(2)).then(|| GpuIndex((gpu.0 + half) % self.count))
+    }
+
+    /// Against its twin; against the cooler half of all where there is none that can be believed.
+    fn over(&self, gpu: GpuIndex) -> Option<f64> {
+        let own = self.resistance.get(&gpu)?;
+        let cool = self.cooler_half();
+        match self.twin(gpu).and_then(|twin| self.resistance.get(&twin)) {
+            Some(twin) if *twin > 0.0 && cool.is_none_or(|cool| *twin > ODDLY_LOW * cool) => Some(own / twin),
+            _ => Some(own / (cool? * PLACES)),
+        }
+    }
+
+    pub(super) fn is_raised(&self, gpu: GpuIndex) -> bool {
+        self.over(gpu).is_some_and(|over| over > RAISED)
+    }
+
+    /// The half of the board on which every GPU is warmer for its power than its twin, with at least half of them much.
+    pub(super) fn hot_half(&self) -> Option<(Component, BTreeSet<GpuIndex>)> {
+        let half = self.count / 2;
+        if self.count < 4 || !self.count.is_multiple_of(2) {
+            return None;
+        }
+        (0..2).find_map(|number| {
+            let gpus: BTreeSet<GpuIndex> = (number * half..(number + 1) * half).map(GpuIndex).collect();
+            let ratios: Option<Vec<f64>> = gpus.iter().map(|gpu| self.over(*gpu)).collect();
+            let ratios = ratios?;
+            let raised = ratios.iter().filter(|ratio| **ratio > RAISED).count();
+            let shared = ratios.iter().all(|ratio| *ratio > SHARED) && raised * 2 >= ratios.len();
+            shared.then_some((Component::CoolingBranch(number), gpus))
+        })
+    }
+
+    /// Whether the GPU slows down far earlier than its siblings.
+    pub(super) fn has_odd_threshold(&self, gpu: GpuIndex) -> bool {
+        let mut others: Vec<f64> =
+            self.threshold.iter().filter(|(other, _)| **other != gpu).map(|(_, threshold)| *threshold).collect();
+        others.sort_by(f64::total_cmp);
+        let usual = others.get(others.len() / 2);
+        usual.zip(self.threshold.get(&gpu)).is_some_and(|(usual, own)| usual - own > ODD_THRESHOLD)
+    }
+
+    /// The median of the lower half: right even when half of the node is hot.
+    fn cooler_half(&self) -> Option<f64> {
+        let mut values: Vec<f64> = self.resistance.values().copied().filter(|value| *value > 0.0).collect();
+        values.sort_by(f64::total_cmp);
+        // With fewer than three there is no telling which of them is the odd one.
+        (values.len() >= 3).then(|| values[(values.len().div_ceil(2) - 1) / 2])
+    }
+}
