@@ -101,3 +101,33 @@ fn what_the_node_or_the_fault_lacks_is_refused_in_its_place() {
         assert!(!folder.path().join("out").exists(), "nothing ran, nothing is written");
     }
 }
+
+#[test]
+fn an_interrupted_drill_tells_what_it_has_and_says_that_it_is_partial() {
+    use std::io::BufRead as _;
+
+    let folder = tempfile::tempdir().expect("a folder");
+    let profile = profile(folder.path(), SEEING);
+    let out = folder.path().join("out");
+    let mut drill = Command::new(KILN)
+        .args(["drill", &profile, "--sim", "hgx-h200-8", "--healthy", "0", "--seeds", "20000"])
+        .args(LOOSE)
+        .arg("--out")
+        .arg(&out)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("kiln starts");
+    let mut stderr = std::io::BufReader::new(drill.stderr.take().expect("stderr"));
+    let mut line = String::new();
+    // It listens from before the first run on, and this line is told before it too.
+    stderr.read_line(&mut line).expect("readable");
+    assert!(line.contains("runs"), "{line}");
+    let pid = rustix::process::Pid::from_raw(drill.id() as i32).expect("a process");
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("told");
+    let output = drill.wait_with_output().expect("ended");
+    assert_eq!(output.status.code(), Some(130));
+    assert!(stdout(&output).contains("PARTIAL: interrupted after"), "{}", stdout(&output));
+    assert_eq!(document(folder.path())["partial"], true);
+}
