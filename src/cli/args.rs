@@ -118,8 +118,9 @@ Exit codes:
 
 #[derive(Debug, Args)]
 pub(super) struct DrillArgs {
-    /// A built-in profile or a file.
-    pub profile: String,
+    /// Built-in profiles or files; of several a comparison is told at the end.
+    #[arg(required = true, value_name = "PROFILE")]
+    pub profiles: Vec<String>,
     /// The node to drill on: a name (`hgx-h200-8`), a node file, or `all` that fit the profile. With several, a fault goes
     /// into the first that can have it, and healthy runs are made of each. Repeatable.
     #[arg(long = "sim", value_name = "NODE", required = true)]
@@ -139,7 +140,8 @@ pub(super) struct DrillArgs {
     /// Runs at the same time; as many as there are cores if left out. The result does not depend on it.
     #[arg(long, value_name = "N")]
     pub jobs: Option<std::num::NonZeroUsize>,
-    /// The folder for drill.json, junit.xml and drill.html; `drills/<profile>` if left out.
+    /// The folder for drill.json, junit.xml and drill.html, with a folder in it for each of several profiles;
+    /// `drills/<profile>` if left out.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Also tell what would be lost without each step and with less of the soak.

@@ -18,6 +18,8 @@ pub struct Drill {
     /// `kiln 0.1.0`.
     pub tool: String,
     pub profile: String,
+    /// The profile as it was asked for: a name, or a path.
+    pub asked: String,
     pub revision: u32,
     pub profile_digest: String,
     pub nodes: Vec<String>,
@@ -140,6 +142,7 @@ pub(super) mod tests {
             simulated: true,
             tool: "kiln 0.1.0".to_owned(),
             profile: "acceptance".to_owned(),
+            asked: "acceptance".to_owned(),
             revision: 3,
             profile_digest: "sha256:0".to_owned(),
             nodes: vec!["hgx-h200-8".to_owned()],

@@ -4,6 +4,7 @@
 //! intervals, what a shorter profile would lose, and the forms all this is told in. Making the runs is the command line's.
 
 mod classify;
+mod comparison;
 mod defect;
 mod document;
 mod healthy;
@@ -20,6 +21,7 @@ mod times;
 mod trial;
 
 pub use classify::classify;
+pub use comparison::comparison;
 pub use defect::{Called, Defect, Wanted};
 pub use document::{Allowed, DRILL_SCHEMA, Drill, document, drill_schema};
 pub use healthy::{FalseAlarm, Healthy, HealthyRun};

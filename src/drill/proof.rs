@@ -64,20 +64,19 @@ fn of_case(record: &RunRecord, step: &StepRecord, case: &Case, all: &mut Vec<Pro
     let kind = case.reason.as_ref().map_or("limit", |reason| reason.kind.as_str());
     let within = |at: Moment| step.started <= at && at <= end;
     let gpu = case.component.gpu_index();
-    match kind {
-        "mismatch" => {
-            let own = record.mismatches.iter().find(|(at, _, mismatch, _)| Some(mismatch.gpu) == gpu && within(*at));
-            put(own.map_or(end, |(at, ..)| *at), "mismatch".to_owned());
+    if case.outcome == Outcome::Fail {
+        // What happened on the way is known before the limits are held against the whole step.
+        let wrong = record.mismatches.iter().find(|(at, _, mismatch, _)| Some(mismatch.gpu) == gpu && within(*at));
+        if let Some((at, ..)) = wrong {
+            put(*at, "mismatch".to_owned());
         }
-        "lost" => {
-            let at = gpu.and_then(|gpu| record.lost.get(&gpu)).copied().unwrap_or(end);
-            // A GPU that was lost in an earlier step is proven anew by this one, but not before it began.
-            put(at.max(step.started), "GPU lost".to_owned());
+        // A GPU that was lost in an earlier step is proven anew by this one, but not before it began.
+        if let Some(at) = gpu.and_then(|gpu| record.lost.get(&gpu)).filter(|at| **at <= end) {
+            put((*at).max(step.started), "GPU lost".to_owned());
         }
-        // The trip itself is in the list already.
-        "guard" => {}
-        _ if case.outcome == Outcome::Fail => {}
-        other => put(end, other.to_owned()),
+    } else if kind != "guard" {
+        // A trip is in the list already.
+        put(end, kind.to_owned());
     }
     for judgement in case.judgements.iter().filter(|judgement| judgement.decisive) {
         if judgement.outcome == Judged::Fail && judgement.waiver.is_none() && case.outcome == Outcome::Fail {
@@ -91,7 +90,7 @@ mod tests {
     use super::*;
     use crate::event::invented::{self, GPUS, Story};
     use crate::event::{Interruption, RunEvent};
-    use crate::model::GpuIndex;
+    use crate::model::{GpuIndex, LoadId, Mismatch};
 
     fn told(story: &Story) -> Vec<String> {
         let line = |proof: &Proof| {
@@ -119,6 +118,19 @@ mod tests {
         story.tell(1.0, RunEvent::StepFinished { key, cases: vec![case] });
         story.end();
         assert_eq!(told(&story), ["00:02:32 burn.soak guard lost gpu/1 Fail"]);
+    }
+
+    #[test]
+    fn a_wrong_result_is_known_before_its_step_ends() {
+        let mut story = Story::begun().passed_before("burn.gemm");
+        let key = invented::key("burn.gemm", 1, 1);
+        story.tell(0.5, RunEvent::StepStarted { key: key.clone() });
+        let mismatch = Mismatch { gpu: GpuIndex(1), place: "SM 7".to_owned(), iteration: 3, word: 9, flipped_bits: 1 };
+        let gpu_celsius = crate::model::Reading::Value(71.0);
+        story.tell(9.0, RunEvent::ResultMismatched { load: LoadId(1), mismatch, gpu_celsius });
+        let case = invented::with_reason(GPUS[1], Outcome::Fail, "limit", "wrong results");
+        story.tell(20.0, RunEvent::StepFinished { key, cases: vec![case] });
+        assert_eq!(told(&story), ["00:01:10 burn.gemm mismatch gpu/1 Fail"]);
     }
 
     #[test]

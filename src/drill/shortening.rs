@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::matrix::Coverage;
+use super::times::median;
 use super::trial::Trial;
 use crate::model::Span;
 
@@ -160,15 +161,14 @@ fn shorter(trials: &[Trial], known: impl Fn(&Trial) -> Known, again: &Again) -> 
     (coverage, lost.into_values().filter(|lost| lost.still_caught < lost.caught).collect())
 }
 
-/// Mean length of every step over all runs it ran in, in seconds.
+/// The usual length of every step, in seconds: the median over all runs it ran in, as a defect may cut it short.
 pub fn lengths(trials: &[Trial]) -> BTreeMap<String, f64> {
-    let mut sums: BTreeMap<&str, (Span, u32)> = BTreeMap::new();
+    let mut times: BTreeMap<&str, Vec<Span>> = BTreeMap::new();
     for (path, time) in trials.iter().flat_map(|trial| &trial.steps) {
-        let (sum, count) = sums.entry(path).or_default();
-        *sum += time.took;
-        *count += 1;
+        times.entry(path).or_default().push(time.took);
     }
-    sums.into_iter().map(|(path, (sum, count))| (path.to_owned(), sum.as_secs_f64() / f64::from(count))).collect()
+    let length = |(path, times): (&str, Vec<Span>)| Some((path.to_owned(), median(&times)?.as_secs_f64()));
+    times.into_iter().filter_map(length).collect()
 }
 
 impl StepValue {

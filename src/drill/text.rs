@@ -10,8 +10,8 @@ use super::text_shortening::shortening_text;
 use super::times::short;
 use crate::model::Span;
 
-/// Misses told one by one for each fault: enough to take one up, few enough to read.
-const MISSES_TOLD: usize = 3;
+/// Misses told one by one for each fault: enough to take one up; the rest is in `drill.json`.
+const MISSES_TOLD: usize = 1;
 
 /// Everything, in the order in which it is asked for: the matrix, what went wrong, false alarms, what is shorter.
 pub fn text(drill: &Drill) -> String {
@@ -165,7 +165,7 @@ fn misses(drill: &Drill) -> String {
                 "  {kind}: {} ({})\n    kiln run {} --sim {} --fault {}@{}:{} --seed {}",
                 fault.row.fault,
                 miss.text,
-                drill.profile,
+                drill.asked,
                 fault.row.node,
                 fault.row.fault,
                 miss.component,
@@ -199,7 +199,7 @@ fn healthy(drill: &Drill) -> String {
                 alarm.verdict.shown(),
                 alarm.seed,
                 alarm.why,
-                drill.profile,
+                drill.asked,
                 healthy.node,
                 alarm.seed
             );

@@ -45,7 +45,13 @@ impl Bench<'_> {
         let injected = station.injected();
         let equipment = Equipment { skus: self.skus, catalogue: check::catalogue(), find_check: check::find };
         let mut machine = Machine::new(equipment, start(profile, node, seed), None);
-        let mut asked_to_stop = || self.stop.load(Ordering::Relaxed).then_some(Signal::Second);
+        let mut told = false;
+        let mut asked_to_stop = || {
+            // Once is enough: asked for ever, the run would never come to its end.
+            let stop = !told && self.stop.load(Ordering::Relaxed);
+            told |= stop;
+            stop.then_some(Signal::Second)
+        };
         // Nothing is written, so that nothing can fail.
         let driven =
             run_in_virtual_time(&mut machine, &mut station, &mut Deaf, &mut Yes, self.epoch, &mut asked_to_stop);

@@ -1,65 +1,100 @@
 //! `kiln drill`: from arguments to runs, from runs to a matrix.
 
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+
 use anyhow::anyhow;
 
-use super::bench::{Bench, Done};
+use super::bench::Bench;
 use super::faults::{self, Chosen};
 use super::nodes::{self, DrillNode};
 use super::progress::Progress;
+use super::trials::{self, Job, Placed, Range};
 use super::{interrupt, output, pool, shorten};
 use crate::cli::args::DrillArgs;
 use crate::cli::exit_code::Exit;
 use crate::cli::trouble::Trouble;
 use crate::cli::{drive, files};
-use crate::drill::{
-    Allowed, Coverage, DRILL_SCHEMA, Defect, Drill, Healthy, HealthyRun, LeftOut, Row, Trial, classify,
-};
-use crate::profile::Profile;
+use crate::drill::{Allowed, Coverage, DRILL_SCHEMA, Drill, Healthy, HealthyRun, LeftOut, Row, Trial};
+use crate::profile::{Profile, Skus};
 
-/// What is drilled.
-pub(super) struct Range<'a> {
-    pub profile: &'a Profile,
-    pub nodes: &'a [DrillNode],
-    pub chosen: &'a [Chosen],
-    pub factors: &'a [f64],
+/// A profile with what is drilled of it, ready to run.
+struct Prepared {
+    asked: String,
+    profile: Profile,
+    nodes: Vec<DrillNode>,
+    chosen: Vec<Chosen>,
+    left_out: Vec<LeftOut>,
 }
 
 /// `kiln drill`.
 pub(in crate::cli) fn drill(args: &DrillArgs) -> Result<Exit, Trouble> {
     let skus = files::skus()?;
     let factors = factors(&args.severity)?;
-    let file = files::find_profile(&args.profile)?;
-    let profile = files::resolve(&file, &skus, &files::sets(&args.sets)?, None)?;
-    let nodes = nodes::find(&args.sims, &profile, &skus)?;
-    for node in &nodes {
-        node.check(&profile, &skus)?;
-    }
-    let (chosen, left_out) = faults::choose(faults::find(&args.faults)?, &factors, &nodes)?;
-    let range = Range { profile: &profile, nodes: &nodes, chosen: &chosen, factors: &factors };
-    let threads = args.jobs.unwrap_or_else(pool::all_cores);
+    // A mistake in the last profile is told before the first one runs.
+    let all: Vec<Prepared> =
+        args.profiles.iter().map(|asked| prepare(args, asked, &skus, &factors)).collect::<Result<_, _>>()?;
     let stop = interrupt::listen();
     let bench = Bench { skus: &skus, epoch: drive::now(), stop: &stop };
-
-    let jobs = jobs(&range, args.seeds, args.healthy);
-    let mut progress = Progress::new("drill", jobs.len());
-    let results = pool::spread(&jobs, threads, &stop, |job| work(&bench, &range, *job), || progress.step());
-    progress.end();
-    let (trials, healthy) = sorted(&jobs, results);
-    let mut drill = Drill { left_out, ..told(args, &range, jobs.len(), &trials, &healthy) };
-    if args.shorten && !drill.partial {
-        drill.shortening = shorten::shorten(&bench, &range, &trials, threads);
-        // The matrix is whole all the same.
+    let mut drills = Vec::new();
+    let mut written = true;
+    for prepared in all {
+        let folder = folder(args, &prepared.profile.id);
+        let drill = conduct(args, &bench, prepared, &factors);
+        output::tell(&drill)?;
+        written &= output::write(&folder, &drill);
+        drills.push(drill);
+        if stop.load(Ordering::Relaxed) {
+            break;
+        }
     }
-    let interrupted = stop.load(std::sync::atomic::Ordering::Relaxed);
-    output::tell(&drill)?;
-    let folder = args.out.clone().unwrap_or_else(|| std::path::PathBuf::from("drills").join(&profile.id));
-    let written = output::write(&folder, &drill);
-    Ok(match (interrupted, drill.is_well(), written) {
+    if drills.len() > 1 {
+        output::compare(&drills)?;
+    }
+    Ok(match (stop.load(Ordering::Relaxed), drills.iter().all(Drill::is_well), written) {
         (true, ..) => Exit::Aborted,
         (_, false, _) => Exit::Fail,
         (_, true, true) => Exit::Pass,
         (_, true, false) => Exit::NoClaim,
     })
+}
+
+fn prepare(args: &DrillArgs, asked: &str, skus: &Skus, factors: &[f64]) -> Result<Prepared, Trouble> {
+    let file = files::find_profile(asked)?;
+    let profile = files::resolve(&file, skus, &files::sets(&args.sets)?, None)?;
+    let nodes = nodes::find(&args.sims, &profile, skus)?;
+    for node in &nodes {
+        node.check(&profile, skus)?;
+    }
+    let (chosen, left_out) = faults::choose(faults::find(&args.faults)?, factors, &nodes)?;
+    Ok(Prepared { asked: asked.to_owned(), profile, nodes, chosen, left_out })
+}
+
+/// Where the files of one drill go: several drills get a folder each.
+fn folder(args: &DrillArgs, id: &str) -> PathBuf {
+    match &args.out {
+        Some(folder) if args.profiles.len() == 1 => folder.clone(),
+        Some(folder) => folder.join(id),
+        None => PathBuf::from("drills").join(id),
+    }
+}
+
+fn conduct(args: &DrillArgs, bench: &Bench<'_>, prepared: Prepared, factors: &[f64]) -> Drill {
+    let Prepared { asked, profile, nodes, chosen, left_out } = prepared;
+    let range = Range { profile: &profile, nodes: &nodes, chosen: &chosen, factors };
+    let threads = args.jobs.unwrap_or_else(pool::all_cores);
+    let jobs = trials::jobs(&range, args.seeds, args.healthy);
+    let mut progress = Progress::new("drill", jobs.len());
+    let work = |job: &Job| trials::work(bench, &range, *job);
+    let results = pool::spread(&jobs, threads, bench.stop, work, || progress.step());
+    progress.end();
+    let (trials, healthy) = trials::sorted(&jobs, results);
+    let mut drill = Drill { asked, left_out, ..told(args, &range, jobs.len(), &trials, &healthy) };
+    if args.shorten && !drill.partial {
+        // Interrupted on the way, the matrix is whole all the same.
+        drill.shortening = shorten::shorten(bench, &range, &trials, threads);
+    }
+    drill
 }
 
 /// Severities as multiples of the default, each once, weakest first.
@@ -73,96 +108,6 @@ fn factors(typed: &[f64]) -> Result<Vec<f64>, Trouble> {
     Ok(factors)
 }
 
-#[derive(Debug, Clone, Copy)]
-enum Job {
-    Defect { row: usize, column: usize, seed: u64 },
-    Healthy { node: usize, seed: u64 },
-}
-
-/// Every run there is to make. Seed by seed, so that a drill that is interrupted has seen all faults alike.
-fn jobs(range: &Range<'_>, seeds: u64, healthy: u64) -> Vec<Job> {
-    let mut jobs = Vec::new();
-    for seed in 1..=seeds.max(healthy) {
-        if seed <= seeds {
-            for (row, fault) in range.chosen.iter().enumerate() {
-                let columns = fault.uses.iter().enumerate().filter(|(_, used)| used.is_some());
-                jobs.extend(columns.map(|(column, _)| Job::Defect { row, column, seed }));
-            }
-        }
-        if seed <= healthy {
-            jobs.extend((0..range.nodes.len()).map(|node| Job::Healthy { node, seed }));
-        }
-    }
-    jobs
-}
-
-enum Came {
-    Trial(Box<Trial>),
-    Healthy(HealthyRun),
-}
-
-fn work(bench: &Bench<'_>, range: &Range<'_>, job: Job) -> Option<Came> {
-    match job {
-        Job::Defect { row, column, seed } => {
-            let trial = attempt(bench, range, range.profile, (row, column), seed)?;
-            Some(Came::Trial(Box::new(trial)))
-        }
-        Job::Healthy { node, seed } => {
-            let node = &range.nodes[node];
-            let run = bench.run(range.profile, node, seed, &[], |done| HealthyRun::of(done.record, &node.name, seed));
-            // A healthy node of this kind was made before the drill began.
-            run.ok().flatten().map(Came::Healthy)
-        }
-    }
-}
-
-/// One run of `profile` with the fault of a row at the severity of a column. `None` when the drill is to end.
-pub(super) fn attempt(
-    bench: &Bench<'_>,
-    range: &Range<'_>,
-    profile: &Profile,
-    (row, column): (usize, usize),
-    seed: u64,
-) -> Option<Trial> {
-    let fault = &range.chosen[row];
-    let node = &range.nodes[fault.node];
-    let used = std::slice::from_ref(fault.uses[column].as_ref()?);
-    let factor = range.factors[column];
-    let see = |done: &Done<'_>| {
-        let injected = done.injected.first()?;
-        let defect = Defect {
-            fault: fault.name.clone(),
-            component: injected.component,
-            severity: injected.severity,
-            code: injected.code.clone(),
-            expected: injected.expected,
-            wanted: Defect::wanted_of(injected.expected),
-            standing: fault.file.when.is_standing(),
-            places: node.places.clone(),
-        };
-        Some(match &done.refusal {
-            Some(why) => Trial::refused(defect, factor, seed, why.clone()),
-            None => classify(done.record, defect, factor, seed),
-        })
-    };
-    bench.run(profile, node, seed, used, see).ok()??
-}
-
-/// A trial with the row and column it belongs to.
-pub(super) type Placed = (usize, usize, Trial);
-
-fn sorted(jobs: &[Job], results: Vec<Option<Came>>) -> (Vec<Placed>, Vec<HealthyRun>) {
-    let (mut trials, mut healthy) = (Vec::new(), Vec::new());
-    for (job, result) in jobs.iter().zip(results) {
-        match (job, result) {
-            (Job::Defect { row, column, .. }, Some(Came::Trial(trial))) => trials.push((*row, *column, *trial)),
-            (_, Some(Came::Healthy(run))) => healthy.push(run),
-            _ => {}
-        }
-    }
-    (trials, healthy)
-}
-
 fn told(args: &DrillArgs, range: &Range<'_>, planned: usize, trials: &[Placed], healthy: &[HealthyRun]) -> Drill {
     let row = |(at, fault): (usize, &Chosen)| {
         let own: Vec<&Trial> = trials.iter().filter(|(row, ..)| *row == at).map(|(_, _, trial)| trial).collect();
@@ -174,6 +119,7 @@ fn told(args: &DrillArgs, range: &Range<'_>, planned: usize, trials: &[Placed], 
         simulated: true,
         tool: format!("kiln {}", env!("CARGO_PKG_VERSION")),
         profile: range.profile.id.clone(),
+        asked: String::new(),
         revision: range.profile.revision,
         profile_digest: range.profile.digest(),
         nodes: range.nodes.iter().map(|node| node.name.clone()).collect(),
@@ -189,9 +135,4 @@ fn told(args: &DrillArgs, range: &Range<'_>, planned: usize, trials: &[Placed], 
         allowed: Allowed { misses_percent: args.allow_misses, alarms_percent: args.allow_alarms },
         shortening: None,
     }
-}
-
-/// The column that shortening is about: the default severity, or else the strongest.
-pub(super) fn main_column(factors: &[f64]) -> usize {
-    factors.iter().position(|factor| *factor == 1.0).unwrap_or(factors.len().saturating_sub(1))
 }

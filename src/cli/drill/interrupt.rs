@@ -1,7 +1,9 @@
 //! How an interrupt from the keyboard or a service manager ends a drill: what is done so far is told, what runs is dropped.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
+
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::printer;
 
@@ -9,14 +11,19 @@ use crate::cli::printer;
 pub(super) fn listen() -> Arc<AtomicBool> {
     let raised = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&raised);
+    let (ready, listening) = mpsc::channel();
     std::thread::spawn(move || {
         let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
         runtime.block_on(async {
-            let kind = tokio::signal::unix::SignalKind::terminate();
-            let Ok(mut terminated) = tokio::signal::unix::signal(kind) else { return };
+            let (Ok(mut interrupted), Ok(mut terminated)) =
+                (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+            else {
+                return;
+            };
+            let _ = ready.send(());
             loop {
                 tokio::select! {
-                    interrupted = tokio::signal::ctrl_c() => if interrupted.is_err() { return },
+                    _ = interrupted.recv() => {}
                     _ = terminated.recv() => {}
                 }
                 if flag.swap(true, Ordering::Relaxed) {
@@ -26,5 +33,7 @@ pub(super) fn listen() -> Arc<AtomicBool> {
             }
         });
     });
+    // Nothing runs before it listens. An error means that it cannot, and then an interrupt ends the program at once.
+    let _ = listening.recv();
     raised
 }

@@ -12,6 +12,7 @@ mod pool;
 mod progress;
 mod shorten;
 mod soak;
+mod trials;
 mod variant;
 
 pub(super) use command::drill;

@@ -7,10 +7,15 @@ use anyhow::Context as _;
 
 use crate::cli::printer;
 use crate::cli::trouble::{Sorted as _, Trouble};
-use crate::drill::{Drill, document, junit, page, text};
+use crate::drill::{Drill, comparison, document, junit, page, text};
 
 pub(super) fn tell(drill: &Drill) -> Result<(), Trouble> {
     printer::result(&text(drill)).no_claim()
+}
+
+/// Several profiles side by side.
+pub(super) fn compare(drills: &[Drill]) -> Result<(), Trouble> {
+    printer::result(&format!("\n{}", comparison(drills))).no_claim()
 }
 
 /// Writes the files; what goes wrong is told, and the answer says whether all went well.

@@ -28,6 +28,9 @@ impl Progress {
             bar.set_message(what);
             bar
         });
+        if bar.is_none() && total > 0 {
+            printer::tell(&format!("{what}: {total} runs"));
+        }
         Self { bar, what, total, done: 0 }
     }
 

@@ -1,19 +1,24 @@
 //! `--shorten`: which runs must be made again to know what a shorter profile would lose, and making them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 
 use super::bench::Bench;
-use super::command::{Placed, Range, attempt, main_column};
 use super::pool;
 use super::progress::Progress;
 use super::soak::Soak;
+use super::trials::{Placed, Range, attempt, main_column};
 use super::variant;
 use crate::drill::{
     Again, Cheapest, Coverage, IntermittentFault, Known, Shortening, SoakCut, StepValue, Trial, lengths, needless,
     with_less, without,
 };
 use crate::profile::Profile;
+
+/// Whether it is caught, and whether its part is named.
+fn fate(trial: &Trial) -> (bool, bool) {
+    (trial.caught().is_some(), trial.is_well())
+}
 
 /// Shares of the soak that are tried.
 const SHARES: [f64; 2] = [0.5, 0.25];
@@ -62,10 +67,8 @@ pub(super) fn shorten(
     let paths: BTreeSet<String> = variant::paths(&whole).into_iter().collect();
     let droppable = lengths.iter().filter(|(path, _)| paths.contains(*path));
     let droppable = droppable.map(|(path, seconds)| (path.clone(), *seconds)).collect();
-    let dropped = needless(&trials, &droppable, &variant::bound(range.profile));
-    let shorter = variant::without(&whole, &dropped);
-    let caught = |trial: &Trial| if trial.caught().is_some() { Known::RunAgain } else { Known::Missed };
-    let again = runner.again("shorten: check", &shorter, &cases, caught)?;
+    let mut dropped = needless(&trials, &droppable, &variant::bound(range.profile));
+    let again = runner.cheapest(&whole, &cases, &mut dropped, &droppable)?;
     Some(Shortening {
         base: Coverage::of(&trials),
         run_s: lengths.values().sum(),
@@ -89,6 +92,42 @@ impl Runner<'_> {
         own.into_iter().map(case).collect()
     }
 
+    /// Runs every trial that is caught without `dropped`, and puts back what turns out to be needed after all: steps are
+    /// not wholly independent of one another, one may warm up or load what the next one looks at.
+    fn cheapest(
+        &self,
+        whole: &Profile,
+        cases: &[Case],
+        dropped: &mut BTreeSet<String>,
+        lengths: &BTreeMap<String, f64>,
+    ) -> Option<Again> {
+        let shorter = variant::without(whole, dropped);
+        let caught = |trial: &Trial| if trial.caught().is_some() { Known::RunAgain } else { Known::Missed };
+        let mut again = self.again("shorten: check", &shorter, cases, caught)?;
+        loop {
+            let lost: Vec<usize> = again.iter().filter(|(_, (caught, _))| !caught).map(|(at, _)| *at).collect();
+            if lost.is_empty() || dropped.is_empty() {
+                return Some(again);
+            }
+            let mut best: Option<(usize, f64, String, Vec<Trial>)> = None;
+            for path in dropped.iter() {
+                let mut less = dropped.clone();
+                less.remove(path);
+                let jobs: Vec<(usize, u64)> = lost.iter().map(|at| (cases[*at].row, cases[*at].trial.seed)).collect();
+                let trials = self.run("shorten: put back", &variant::without(whole, &less), &jobs)?;
+                let found = trials.iter().filter(|trial| trial.caught().is_some()).count();
+                let seconds = lengths.get(path).copied().unwrap_or(0.0);
+                // What brings back the most, and of those the shortest.
+                if best.as_ref().is_none_or(|(most, least, ..)| found > *most || (found == *most && seconds < *least)) {
+                    best = Some((found, seconds, path.clone(), trials));
+                }
+            }
+            let (_, _, path, trials) = best?;
+            dropped.remove(&path);
+            again.extend(lost.into_iter().zip(trials).map(|(at, trial)| (at, fate(&trial))));
+        }
+    }
+
     fn make(&self, what: &'static str, profile: &Profile, jobs: &[&Placed]) -> Option<Vec<Trial>> {
         let jobs: Vec<(usize, u64)> = jobs.iter().map(|(row, _, trial)| (*row, trial.seed)).collect();
         self.run(what, profile, &jobs)
@@ -105,9 +144,7 @@ impl Runner<'_> {
         let open: Vec<usize> = (0..cases.len()).filter(|at| known(&cases[*at].trial) == Known::RunAgain).collect();
         let jobs: Vec<(usize, u64)> = open.iter().map(|at| (cases[*at].row, cases[*at].trial.seed)).collect();
         let trials = self.run(what, profile, &jobs)?;
-        Some(
-            open.into_iter().zip(trials).map(|(at, trial)| (at, (trial.caught().is_some(), trial.is_well()))).collect(),
-        )
+        Some(open.into_iter().zip(trials).map(|(at, trial)| (at, fate(&trial))).collect())
     }
 
     fn run(&self, what: &'static str, profile: &Profile, jobs: &[(usize, u64)]) -> Option<Vec<Trial>> {
