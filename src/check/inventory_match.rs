@@ -9,7 +9,7 @@ use super::look::Look;
 use super::sheet::{Gauged, Sheet};
 use super::siblings::{put_topology, put_uniform, put_unique, texts};
 use super::{Check, CheckRun, Done, StepContext};
-use crate::model::{C2c, Component, ComponentKind, Gpu, GpuIndex, Identity, Inventory, Nic, Psu, Reading, Span, Unit};
+use crate::model::{C2c, Component, ComponentKind, Gpu, GpuIndex, Identity, Inventory, Nic, Psu, Span, Unit};
 use crate::profile::{CheckSpec, MeasurementSpec, ParamKind, ParamSpec, Params, Wear};
 
 #[derive(Debug)]
@@ -224,13 +224,8 @@ fn put_host(sheet: &mut Sheet<'_>, found: &Inventory) {
     sheet.put("psus", node, Gauged::of(&found.host.psus, |psus| Gauged::count(psus.len())));
     let failed = |psus: &Vec<Psu>| Gauged::count(psus.iter().filter(|psu| !psu.ok).count());
     sheet.put("psus.failed", node, Gauged::of(&found.host.psus, failed));
-    match &found.host.psus {
-        Reading::Value(psus) => (0..=u8::MAX).zip(psus).for_each(|(nth, psu)| {
-            sheet.put("psu.ok", Component::Psu(nth), Gauged::Flag(psu.ok));
-        }),
-        // A tray is fed from its rack and tells of no supplies: said of the node, as there is none to say it of.
-        Reading::Unsupported => sheet.put("psu.ok", node, Gauged::Unsupported),
-        Reading::Failed(failure) => sheet.put("psu.ok", node, Gauged::missing(failure.to_string())),
+    for (nth, psu) in (0..=u8::MAX).zip(found.host.psus.value().into_iter().flatten()) {
+        sheet.put("psu.ok", Component::Psu(nth), Gauged::Flag(psu.ok));
     }
     put_nics(sheet, found.host.nics.value().map(Vec::as_slice).unwrap_or_default());
     sheet.put("nvmes", node, Gauged::of(&found.host.nvmes, |nvmes| Gauged::count(nvmes.len())));

@@ -339,13 +339,14 @@ mod tests {
         00:32:19 stop
         ");
         insta::assert_snapshot!(lines(&done, Component::gpu(1)), @r"
+        thermal.resistance 0.05 K/W
+        resistance.mirrored unsupported
         steady true
         steady-time 671 s
         resistance.rise 0 %
         drift 0 K/h
         drift.inlet 0 K/h
         temp.offset 0.555556 K
-        thermal.resistance 0.05 K/W
         temp.mean 60 °C
         temp.p95 60 °C
         temp.max 60 °C
