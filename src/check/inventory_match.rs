@@ -313,7 +313,10 @@ mod tests {
         cpus unsupported
         memory.host unsupported
         dimms 32
+        dimms.balanced true
         nics unsupported
+        psus unsupported
+        psus.failed unsupported
         nvmes unsupported
         ");
         insta::assert_snapshot!(lines(&done, Component::gpu(3)), @r"

@@ -2,12 +2,15 @@
 //!
 //! When to signal it is the hand's to decide.
 
+use std::fs::File;
 use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, ChildStdin};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use rustix::event::{PollFd, PollFlags};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
 
 use super::line::{Heard, read};
@@ -16,6 +19,8 @@ use super::line::{Heard, read};
 const QUEUE: usize = 1024;
 /// How much of what a worker last wrote on stderr is kept.
 const LAST_WORDS: usize = 2048;
+/// Reads of a kilobyte each before the lock is let go: a full pipe (64 KiB on Linux) and as much again.
+const READS_AT_ONCE: usize = 128;
 
 /// How a process ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,7 +57,7 @@ pub(super) struct ChildProcess {
     child: Child,
     stdin: Option<ChildStdin>,
     heard: Receiver<Heard>,
-    words: Arc<Mutex<Vec<u8>>>,
+    words: Option<Arc<LastWords>>,
 }
 
 impl ChildProcess {
@@ -68,10 +73,10 @@ impl ChildProcess {
             let wake = Arc::clone(wake);
             std::thread::spawn(move || listen(stdout, &told, &wake));
         }
-        let words = Arc::default();
-        if let Some(stderr) = child.stderr.take() {
-            let words = Arc::clone(&words);
-            std::thread::spawn(move || keep_last(stderr, &words));
+        let words = child.stderr.take().map(|stderr| Arc::new(LastWords::of(File::from(OwnedFd::from(stderr)))));
+        if let Some(words) = &words {
+            let words = Arc::clone(words);
+            std::thread::spawn(move || words.keep());
         }
         Self { child, stdin, heard, words }
     }
@@ -96,13 +101,63 @@ fn listen(stdout: impl Read, told: &SyncSender<Heard>, wake: &Wake) {
     });
 }
 
-fn keep_last(mut stderr: impl Read, words: &Mutex<Vec<u8>>) {
-    let mut buffer = [0; 1024];
-    while let Ok(count @ 1..) = stderr.read(&mut buffer) {
-        let mut words = words.lock().unwrap_or_else(PoisonError::into_inner);
-        words.extend_from_slice(&buffer[..count]);
-        let over = words.len().saturating_sub(LAST_WORDS);
-        words.drain(..over);
+/// What a worker last wrote on stderr.
+///
+/// The pipe is read only under the lock, by whoever comes: a thread while the worker lives, so that it is never held up,
+/// and whoever asks for its last words. What a dead worker had written lies in the pipe, so none of it is missed.
+#[derive(Debug)]
+struct LastWords {
+    pipe: File,
+    kept: Mutex<Vec<u8>>,
+}
+
+/// What there is to read on a pipe now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pipe {
+    Open,
+    Over,
+}
+
+impl LastWords {
+    fn of(pipe: File) -> Self {
+        // Reading must not wait while the lock is held.
+        let _ = rustix::io::ioctl_fionbio(&pipe, true);
+        Self { pipe, kept: Mutex::default() }
+    }
+
+    /// Reads along until nobody holds the other end any more.
+    fn keep(&self) {
+        loop {
+            let mut wanted = [PollFd::new(&self.pipe, PollFlags::IN)];
+            match rustix::event::poll(&mut wanted, None) {
+                Ok(_) if self.drain().0 == Pipe::Over => return,
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Err(_) => return,
+            }
+        }
+    }
+
+    /// Reads what there is now and gives the end of all there was. Bounded, as one who floods must not hold the reader.
+    fn drain(&self) -> (Pipe, String) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut buffer = [0; 1024];
+        let mut state = Pipe::Open;
+        for _ in 0..READS_AT_ONCE {
+            match (&self.pipe).read(&mut buffer) {
+                Ok(0) => state = Pipe::Over,
+                Ok(count) => {
+                    kept.extend_from_slice(&buffer[..count]);
+                    let over = kept.len().saturating_sub(LAST_WORDS);
+                    kept.drain(..over);
+                    continue;
+                }
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+                Err(_) => state = Pipe::Over,
+            }
+            break;
+        }
+        (state, String::from_utf8_lossy(&kept).trim().to_owned())
     }
 }
 
@@ -145,7 +200,6 @@ impl Process for ChildProcess {
     }
 
     fn last_words(&self) -> String {
-        let words = self.words.lock().unwrap_or_else(PoisonError::into_inner);
-        String::from_utf8_lossy(&words).trim().to_owned()
+        self.words.as_ref().map(|words| words.drain().1).unwrap_or_default()
     }
 }
