@@ -12,4 +12,5 @@ pub mod node;
 pub mod plan;
 pub mod profile;
 pub mod report;
+pub mod telemetry;
 pub mod yaml;

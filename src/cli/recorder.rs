@@ -12,6 +12,7 @@ use crate::event::{Envelope, RunEvent, RunRecord};
 use crate::journal::{Durability, Journal};
 use crate::model::Sample;
 use crate::report;
+use crate::telemetry::{Safety, Telemetry, TelemetryError};
 
 /// JUnit is written anew this often at most, so that a run killed at any time leaves a file that is valid and recent.
 const JUNIT_PERIOD: Duration = Duration::from_secs(2);
@@ -22,6 +23,7 @@ pub(super) struct Recorder {
     folder: PathBuf,
     durability: Durability,
     journal: Option<Journal>,
+    telemetry: Option<Telemetry>,
     record: RunRecord,
     junit_written: Option<Duration>,
 }
@@ -29,18 +31,27 @@ pub(super) struct Recorder {
 impl Recorder {
     /// For a new run. The folder is made with the first event: a run that is refused writes nothing.
     pub(super) fn new(folder: PathBuf, durability: Durability) -> Self {
-        Self { folder, durability, journal: None, record: RunRecord::default(), junit_written: None }
+        Self { folder, durability, journal: None, telemetry: None, record: RunRecord::default(), junit_written: None }
     }
 
     /// For a run taken up again.
-    pub(super) fn over(folder: PathBuf, journal: Journal, record: RunRecord) -> Self {
-        Self { folder, durability: Durability::EverySync, journal: Some(journal), record, junit_written: None }
+    pub(super) fn over(
+        folder: PathBuf,
+        durability: Durability,
+        journal: Journal,
+        record: RunRecord,
+    ) -> Result<Self, TelemetryError> {
+        let telemetry = Some(Telemetry::resume(&folder, safety(durability))?);
+        Ok(Self { folder, durability, journal: Some(journal), telemetry, record, junit_written: None })
     }
 
-    /// Closes the journal and writes the reports.
+    /// Closes journal and telemetry and writes the reports.
     pub(super) fn close(self, record: &RunRecord) -> anyhow::Result<()> {
         let Some(journal) = self.journal else { return Ok(()) };
         journal.close()?;
+        if let Some(telemetry) = self.telemetry {
+            telemetry.close()?;
+        }
         report::write_all(&self.folder, record)?;
         Ok(())
     }
@@ -51,14 +62,30 @@ impl Recorder {
     }
 }
 
+/// Telemetry is as safe as the journal, but for the open block.
+const fn safety(durability: Durability) -> Safety {
+    match durability {
+        Durability::EverySync => Safety::EveryBlock,
+        Durability::AtMostEvery { .. } => Safety::AtTheEnd,
+    }
+}
+
 impl Witness for Recorder {
     fn event(&mut self, envelope: &Envelope) -> io::Result<()> {
         if self.journal.is_none() {
             let journal = Journal::create(&self.folder, self.durability).map_err(io::Error::other)?;
             self.journal = Some(journal);
+            let telemetry = Telemetry::create(&self.folder, safety(self.durability)).map_err(io::Error::other)?;
+            self.telemetry = Some(telemetry);
         }
         if let Some(journal) = &mut self.journal {
             journal.append(envelope)?;
+        }
+        if let (Some(telemetry), RunEvent::GuardTripped(_) | RunEvent::GpuLost { .. }) =
+            (&mut self.telemetry, &envelope.event)
+        {
+            // What led here is evidence, and the machine may be about to go down.
+            telemetry.flush();
         }
         self.record.apply(envelope);
         if matches!(envelope.event, RunEvent::StepFinished { .. }) {
@@ -71,7 +98,11 @@ impl Witness for Recorder {
         Ok(())
     }
 
-    fn sample(&mut self, _: &Sample) {}
+    fn sample(&mut self, sample: &Sample) {
+        if let Some(telemetry) = &mut self.telemetry {
+            telemetry.sample(sample);
+        }
+    }
 
     fn sync(&mut self) -> io::Result<()> {
         match &mut self.journal {

@@ -115,7 +115,9 @@ fn conduct(
     let durability = drive::durability(chosen.source != NodeSource::Hardware && pace.is_none());
     let mut recorder = match place {
         Place::New(folder) => Recorder::new(folder, durability),
-        Place::Open(folder, journal) => Recorder::over(folder, *journal, machine.record().clone()),
+        Place::Open(folder, journal) => {
+            Recorder::over(folder, durability, *journal, machine.record().clone()).no_claim()?
+        }
     };
     let driven = drive::drive(&mut machine, chosen, &mut recorder, pace, answer);
     if let Some(refusal) = machine.refusal() {
