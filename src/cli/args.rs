@@ -132,6 +132,8 @@ pub(super) enum ReportFormat {
     Text,
     Json,
     Junit,
+    /// Telemetry: one row per GPU and tick.
+    Parquet,
 }
 
 #[derive(Debug, Subcommand)]

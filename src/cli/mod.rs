@@ -7,6 +7,7 @@ mod drive;
 mod exit_code;
 mod files;
 mod node;
+mod parquet;
 mod plan_table;
 mod printer;
 mod profile;

@@ -5,7 +5,7 @@ use anyhow::anyhow;
 use super::args::{ReportArgs, ReportFormat};
 use super::exit_code::Exit;
 use super::printer;
-use super::run::read_record;
+use super::run::{read_events, read_record};
 use super::trouble::{Sorted as _, Trouble};
 use crate::report;
 
@@ -25,6 +25,7 @@ pub(super) fn report(args: &ReportArgs) -> Result<Exit, Trouble> {
         }
         Some(ReportFormat::Text) => printer::result(&report::verdict_text(&record, Some(folder))).no_claim()?,
         Some(ReportFormat::Json) => printer::result(&report::result(&record)).no_claim()?,
+        Some(ReportFormat::Parquet) => super::parquet::print(folder, &read_events(folder)?)?,
         Some(ReportFormat::Junit) => printer::result(&report::junit(&record)).no_claim()?,
     }
     Ok(Exit::Pass)

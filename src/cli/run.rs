@@ -141,11 +141,16 @@ fn conduct(
 
 /// Reads a run's journal back.
 pub(super) fn read_record(folder: &Path) -> Result<crate::event::RunRecord, Trouble> {
+    Ok(crate::event::RunRecord::of(&read_events(folder)?))
+}
+
+/// Reads the events of a run back.
+pub(super) fn read_events(folder: &Path) -> Result<Vec<crate::event::Envelope>, Trouble> {
     let read = journal::read(folder).no_claim()?;
     if let Some(torn) = &read.torn {
         printer::tell(&torn_text(torn));
     }
-    Ok(crate::event::RunRecord::of(&read.events))
+    Ok(read.events)
 }
 
 fn torn_text(torn: &journal::Torn) -> String {

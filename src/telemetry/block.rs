@@ -111,7 +111,8 @@ impl GpuColumns {
         let gpu = GpuIndex(cursor.byte()?);
         let rows = cursor.number().filter(|rows| *rows <= ROWS_MAX)? as usize;
         let at = column::numbers(cursor, rows, TIME.even)?;
-        let at = at.into_iter().map(|micros| Moment::from_nanos((micros.max(0) as u64).saturating_mul(NANOS))).collect();
+        let at =
+            at.into_iter().map(|micros| Moment::from_nanos((micros.max(0) as u64).saturating_mul(NANOS))).collect();
         let mut columns = vec![Vec::new(); Sensor::COUNT];
         for form in &header.sensors {
             match Sensor::by_name(&form.name) {

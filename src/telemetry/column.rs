@@ -317,7 +317,9 @@ mod tests {
     fn alike(one: Reading<f64>, two: Reading<f64>, steps: f64) -> bool {
         match (one, two) {
             (Reading::Value(one), Reading::Value(two)) => {
-                one.to_bits() == two.to_bits() || (one - two).abs() <= 0.500_001 / steps || (one - two).abs() < one.abs() * 1e-12
+                one.to_bits() == two.to_bits()
+                    || (one - two).abs() <= 0.500_001 / steps
+                    || (one - two).abs() < one.abs() * 1e-12
             }
             (one, two) => one == two,
         }

@@ -48,7 +48,8 @@ pub enum ExportError {
 /// Writes all that the reader gives, and returns what was missing.
 pub fn export(reader: &mut Reader, labels: &Labels, out: impl Write + Send) -> Result<Vec<Gap>, ExportError> {
     let compression = Compression::ZSTD(ZstdLevel::default());
-    let properties = WriterProperties::builder().set_compression(compression).set_created_by(reader.written_by().into());
+    let properties =
+        WriterProperties::builder().set_compression(compression).set_created_by(reader.written_by().into());
     let mut writer = SerializedFileWriter::new(out, schema()?, Arc::new(properties.build()))?;
     let mut group = Group::default();
     while let Some(block) = reader.next_block()? {
@@ -144,7 +145,7 @@ impl Group {
             labels.serials.iter().map(|(gpu, serial)| (*gpu, ByteArray::from(serial.as_str()))).collect();
         put::<ByteArrayType, _>(&mut out, each_gpu().map(|gpu| serials.get(&gpu).cloned()))?;
         for sensor in Sensor::ALL {
-            let readings = self.parts().flat_map(|part| part.column(*sensor)).map(|reading| reading.get());
+            let readings = self.parts().flat_map(|part| part.column(*sensor)).map(Reading::get);
             if is_whole(*sensor) {
                 put::<Int64Type, _>(&mut out, readings.map(|value| value.map(|value| value as i64)))?;
             } else {

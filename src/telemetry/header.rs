@@ -36,15 +36,18 @@ impl SensorForm {
 /// Steps per unit that a sensor is kept in: what NVML gives, or well below the sensor's own noise.
 const fn steps(sensor: Sensor) -> u32 {
     match sensor {
-        // NVML gives whole degrees; a BMC's tenths of the inlet wander below the tenth when averaged.
-        Sensor::TempGpu | Sensor::TempMargin | Sensor::TempMemory => 10,
-        Sensor::TempInlet => 100,
-        // NVML gives milliwatts of a reading that is good to some watts.
-        Sensor::Power | Sensor::PowerInstant | Sensor::PowerLimit => 100,
+        // NVML gives whole degrees; a BMC's tenths of the inlet wander below the tenth when averaged. NVML gives
+        // milliwatts, of a reading that is good to some watts.
+        Sensor::TempInlet | Sensor::Power | Sensor::PowerInstant | Sensor::PowerLimit => 100,
         // NVML counts millijoules.
         Sensor::Energy => 1000,
-        // Fans of some baseboards report fractions of a percent.
-        Sensor::UtilGpu | Sensor::UtilMemory | Sensor::Fan => 10,
+        // NVML gives whole degrees and percents; fans of some baseboards come in fractions of a percent.
+        Sensor::TempGpu
+        | Sensor::TempMargin
+        | Sensor::TempMemory
+        | Sensor::UtilGpu
+        | Sensor::UtilMemory
+        | Sensor::Fan => 10,
         // NVML counts nanoseconds and updates the counters some times a second at most.
         Sensor::ThrottlePowerCap
         | Sensor::ThrottleSwThermal

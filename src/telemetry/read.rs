@@ -73,7 +73,8 @@ impl Reader {
             return None;
         }
         if frame.number > self.due {
-            let told = matches!(self.gaps.last(), Some(Gap::Damaged { offset, bytes }) if offset + bytes == frame.offset);
+            let told =
+                matches!(self.gaps.last(), Some(Gap::Damaged { offset, bytes }) if offset + bytes == frame.offset);
             let frames = u64::from(frame.number - self.due);
             if !(told && frames == 1) {
                 self.gaps.push(Gap::Missing { offset: frame.offset, frames });
@@ -220,8 +221,7 @@ mod tests {
     fn a_block_taken_out_or_put_in_twice_is_told() {
         let run = recorded();
         let bytes = std::fs::read(file(run.path())).expect("bytes");
-        let starts: Vec<usize> =
-            (0..bytes.len() - 4).filter(|at| bytes[*at..*at + 4] == bytes[..4]).collect();
+        let starts: Vec<usize> = (0..bytes.len() - 4).filter(|at| bytes[*at..*at + 4] == bytes[..4]).collect();
         let (two, three) = (starts[2], starts[3]);
         std::fs::write(file(run.path()), [&bytes[..two], &bytes[three..]].concat()).expect("taken out");
         let (seconds, gaps) = read(run.path());
