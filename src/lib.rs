@@ -12,5 +12,6 @@ pub mod node;
 pub mod plan;
 pub mod profile;
 pub mod report;
+pub mod seal;
 pub mod telemetry;
 pub mod yaml;

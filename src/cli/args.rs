@@ -26,6 +26,11 @@ pub(super) enum Command {
     Resume(ResumeArgs),
     /// Rebuild the reports of a run from its journal, or print one.
     Report(ReportArgs),
+    /// Sign everything in a run directory, or make a key to sign with.
+    Seal(SealArgs),
+    /// Check a sealed run, offline, and name the first place that is not what was sealed.
+    #[command(after_help = VERIFY_EXITS)]
+    Verify(VerifyArgs),
     /// Look at profiles without running them.
     #[command(subcommand)]
     Profile(ProfileCommand),
@@ -125,6 +130,37 @@ pub(super) struct ReportArgs {
     /// Print the JSON Schema of result.json.
     #[arg(long)]
     pub schema: bool,
+}
+
+const VERIFY_EXITS: &str = "\
+Exit codes:
+  0    everything is what was sealed
+  2    wrong usage
+  3    something is not what was sealed, or the seal is not of this key";
+
+#[derive(Debug, Args)]
+pub(super) struct SealArgs {
+    /// The folder of the run.
+    #[arg(required_unless_present = "new_key")]
+    pub run: Option<PathBuf>,
+    /// The secret key to sign with, Ed25519 in PEM.
+    #[arg(long, value_name = "KEY", env = "KILN_KEY", required_unless_present = "new_key")]
+    pub key: Option<PathBuf>,
+    /// Make a key pair instead: the secret key in FILE, the public one in FILE.pub.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["run", "key"])]
+    pub new_key: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct VerifyArgs {
+    /// The folder of the run.
+    pub run: PathBuf,
+    /// The public key of the station that sealed it.
+    #[arg(long, value_name = "PUB")]
+    pub key: PathBuf,
+    /// As JSON.
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -14,9 +14,11 @@ mod profile;
 mod recorder;
 mod report;
 mod run;
+mod seal;
 mod start;
 mod station;
 mod trouble;
+mod verify;
 
 pub use exit_code::Exit;
 pub use start::main;

@@ -7,7 +7,7 @@ use super::exit_code::Exit;
 use super::printer;
 use super::run::{read_events, read_record};
 use super::trouble::{Sorted as _, Trouble};
-use crate::report;
+use crate::{report, seal};
 
 /// `kiln report RUN [--format …]`, `kiln report --schema`.
 pub(super) fn report(args: &ReportArgs) -> Result<Exit, Trouble> {
@@ -20,6 +20,13 @@ pub(super) fn report(args: &ReportArgs) -> Result<Exit, Trouble> {
     let record = read_record(folder)?;
     match args.format {
         None => {
+            if seal::is_sealed(folder) {
+                let error = anyhow!(
+                    "the run in {} is sealed, its reports with it; print one with `--format`",
+                    folder.display()
+                );
+                return Err(Trouble::Usage(error));
+            }
             report::write_all(folder, &record).no_claim()?;
             printer::result(&report::verdict_text(&record, Some(folder))).no_claim()?;
         }

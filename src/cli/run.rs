@@ -15,6 +15,7 @@ use crate::engine::{Equipment, Machine};
 use crate::event::{NodeSource, Operation, RunKind, RunStart, ToolVersion, roll_up};
 use crate::journal::{self, Journal};
 use crate::profile::Skus;
+use crate::seal;
 
 /// `kiln run`.
 pub(super) fn run(args: &RunArgs) -> Result<Exit, Trouble> {
@@ -144,8 +145,9 @@ pub(super) fn read_record(folder: &Path) -> Result<crate::event::RunRecord, Trou
     Ok(crate::event::RunRecord::of(&read_events(folder)?))
 }
 
-/// Reads the events of a run back.
+/// Reads the events of a run back. A journal that is not what its run's seal says is refused.
 pub(super) fn read_events(folder: &Path) -> Result<Vec<crate::event::Envelope>, Trouble> {
+    seal::check_file(folder, journal::FILE_NAME)?;
     let read = journal::read(folder).no_claim()?;
     if let Some(torn) = &read.torn {
         printer::tell(&torn_text(torn));

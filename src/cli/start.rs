@@ -6,7 +6,7 @@ use clap::error::ErrorKind;
 use super::args::{Cli, Command};
 use super::exit_code::Exit;
 use super::trouble::Trouble;
-use super::{checks, node, printer, profile, report, run};
+use super::{checks, node, printer, profile, report, run, seal, verify};
 
 /// Runs the command line and gives the exit code.
 pub fn main() -> Exit {
@@ -30,6 +30,8 @@ fn command(command: Command) -> Result<Exit, Trouble> {
         Command::Run(args) => run::run(&args),
         Command::Resume(args) => run::resume(&args),
         Command::Report(args) => report::report(&args),
+        Command::Seal(args) => seal::seal(&args),
+        Command::Verify(args) => verify::verify(&args),
         Command::Profile(command) => profile::profile(command),
         Command::Checks { name } => checks::checks(name.as_deref()),
         Command::Node(args) => node::node(&args),

@@ -16,7 +16,7 @@ const LAYERS: &[&[&str]] = &[
     &["check"],
     &["engine"],
     // Adapters: side by side, and none of them names another.
-    &["node", "load", "journal", "telemetry", "report"],
+    &["node", "load", "journal", "telemetry", "seal", "report"],
     &["cli", "agent"],
 ];
 
