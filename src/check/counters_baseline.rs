@@ -89,11 +89,11 @@ fn measure(context: &StepContext<'_>, counters: &[GpuCounters], first_look: bool
 
 fn put_absolute(sheet: &mut Sheet<'_>, component: Component, now: &GpuCounters) {
     let remapped = Gauged::whole_of(&now.remap_corrected).plus(Gauged::whole_of(&now.remap_uncorrected));
-    sheet.put("remap.pending", component, Gauged::flag_of(&now.remap_pending));
-    sheet.put("remap.failed", component, Gauged::flag_of(&now.remap_failed));
+    sheet.put("remap.pending", component, Gauged::flag_of(now.remap_pending));
+    sheet.put("remap.failed", component, Gauged::flag_of(now.remap_failed));
     sheet.put("remap.banks-exhausted", component, Gauged::whole_of(&now.remap_banks_exhausted));
     sheet.put("remap.total", component, remapped);
-    sheet.put("sram.exceeded", component, Gauged::flag_of(&now.sram_threshold_exceeded));
+    sheet.put("sram.exceeded", component, Gauged::flag_of(now.sram_threshold_exceeded));
     sheet.put("ecc.corrected.total", component, Gauged::whole_of(&now.ecc_corrected));
     sheet.put("ecc.uncorrected.total", component, Gauged::whole_of(&now.ecc_uncorrected));
 }

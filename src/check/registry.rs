@@ -12,7 +12,9 @@ macro_rules! checks {
 
 checks! {
     config_policy::ConfigPolicy,
+    config_restored::ConfigRestored,
     counters_baseline::CountersBaseline,
+    fabric_state::FabricState,
     gpu_burn::GpuBurn,
     gpu_cooldown::GpuCooldown,
     gpu_idle::GpuIdle,
@@ -20,6 +22,14 @@ checks! {
     gpu_pulse::GpuPulse,
     inventory_match::InventoryMatch,
     kernel_log::KernelLog,
+    load_none::LoadNone,
+    nvlink_bandwidth::NvlinkBandwidth,
+    nvlink_soak::NvlinkSoak,
+    nvlink_state::NvlinkState,
+    operator_confirm::OperatorConfirm,
+    pcie_bandwidth::PcieBandwidth,
+    pcie_link::PcieLink,
+    sensor_plausibility::SensorPlausibility,
     thermal_soak::ThermalSoak,
 }
 

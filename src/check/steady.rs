@@ -15,7 +15,7 @@ pub(super) struct Steady {
     steepest: f64,
     means: Vec<(Moment, f64)>,
     open: Option<(Moment, f64, u32)>,
-    steady: bool,
+    still: bool,
 }
 
 impl Steady {
@@ -39,12 +39,12 @@ impl Steady {
         for (at, mean) in &self.means {
             line.add(*at, *mean);
         }
-        self.steady = self.means.len() == BLOCKS && line.slope().is_some_and(|slope| slope.abs() <= self.steepest);
+        self.still = self.means.len() == BLOCKS && line.slope().is_some_and(|slope| slope.abs() <= self.steepest);
     }
 
     /// As of the last block that is complete.
     pub(super) const fn is_steady(&self) -> bool {
-        self.steady
+        self.still
     }
 }
 

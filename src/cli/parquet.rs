@@ -9,7 +9,8 @@ use anyhow::{Context as _, anyhow};
 use super::printer;
 use super::trouble::{Sorted as _, Trouble};
 use crate::event::{Envelope, NodeSource, RunEvent, RunRecord};
-use crate::telemetry::{self, FOLDER, Labels, Reader};
+use crate::journal;
+use crate::telemetry::{self, FOLDER, Gap, Labels, Reader};
 
 /// The Parquet file inside a run directory.
 const FILE_NAME: &str = "samples.parquet";
@@ -26,19 +27,31 @@ pub(super) fn print(folder: &Path, events: &[Envelope]) -> Result<(), Trouble> {
     // Not locked: the writer wants to be sent between threads.
     let gaps = telemetry::export(&mut reader, &labels(events), &out).no_claim()?;
     (&out).flush().no_claim()?;
-    for gap in gaps {
-        printer::tell(&format!("telemetry: {gap}"));
-    }
+    tell_gaps(&gaps);
     Ok(())
 }
 
-/// Writes `telemetry/samples.parquet` anew, if the run has telemetry.
-pub(super) fn write(folder: &Path, events: &[Envelope]) -> anyhow::Result<()> {
-    let mut reader = Reader::open(folder)?;
+fn tell_gaps(gaps: &[Gap]) {
+    for gap in gaps {
+        printer::tell(&format!("telemetry: {gap}"));
+    }
+}
+
+/// Writes `telemetry/samples.parquet` of a run that has come to its end. Telemetry that is missing, or is none, is told
+/// and left at that: the run's other reports do not rest on it.
+pub(super) fn write(folder: &Path) -> anyhow::Result<()> {
+    let mut reader = match Reader::open(folder) {
+        Ok(reader) => reader,
+        Err(error) => {
+            printer::tell(&format!("telemetry: {error}"));
+            return Ok(());
+        }
+    };
+    let events = journal::read(folder)?.events;
     let path = folder.join(FOLDER).join(FILE_NAME);
     let part = path.with_extension("parquet.part");
     let file = BufWriter::new(File::create(&part).with_context(|| format!("cannot create {}", part.display()))?);
-    telemetry::export(&mut reader, &labels(events), file)?;
+    tell_gaps(&telemetry::export(&mut reader, &labels(&events), file)?);
     std::fs::rename(&part, &path).with_context(|| format!("cannot write {}", path.display()))
 }
 

@@ -1,37 +1,39 @@
-//! Who listens to a run on behalf of the command line: journal first, then the console, and the reports along the way.
+//! Who listens to a run on behalf of the command line: the journal first, and only what it holds safely is shown.
 
 use std::io;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::PathBuf;
 
 use super::drive::monotonic;
-use super::printer;
-use super::trouble::{Sorted as _, Trouble};
 use crate::engine::Witness;
 use crate::event::{Envelope, RunEvent, RunRecord};
 use crate::journal::{Durability, Journal};
 use crate::model::Sample;
-use crate::report;
+use crate::report::{Console, RunFiles};
 use crate::telemetry::{Safety, Telemetry, TelemetryError};
-
-/// JUnit is written anew this often at most, so that a run killed at any time leaves a file that is valid and recent.
-const JUNIT_PERIOD: Duration = Duration::from_secs(2);
 
 /// See the file's head.
 #[derive(Debug)]
 pub(super) struct Recorder {
     folder: PathBuf,
     durability: Durability,
-    journal: Option<Journal>,
-    telemetry: Option<Telemetry>,
-    record: RunRecord,
-    junit_written: Option<Duration>,
+    /// Made with the first event: a run that is refused writes nothing.
+    open: Option<Open>,
+    console: Console,
+    /// Events that are in the journal and not yet known to be safe there.
+    unshown: Vec<Envelope>,
+}
+
+#[derive(Debug)]
+struct Open {
+    journal: Journal,
+    telemetry: Telemetry,
+    files: RunFiles,
 }
 
 impl Recorder {
-    /// For a new run. The folder is made with the first event: a run that is refused writes nothing.
+    /// For a new run.
     pub(super) fn new(folder: PathBuf, durability: Durability) -> Self {
-        Self { folder, durability, journal: None, telemetry: None, record: RunRecord::default(), junit_written: None }
+        Self { folder, durability, open: None, console: Console::on_stderr(monotonic), unshown: Vec::new() }
     }
 
     /// For a run taken up again.
@@ -41,24 +43,30 @@ impl Recorder {
         journal: Journal,
         record: RunRecord,
     ) -> Result<Self, TelemetryError> {
-        let telemetry = Some(Telemetry::resume(&folder, safety(durability))?);
-        Ok(Self { folder, durability, journal: Some(journal), telemetry, record, junit_written: None })
+        let telemetry = Telemetry::resume(&folder, safety(durability))?;
+        let mut recorder = Self::new(folder, durability);
+        recorder.console.catch_up(&record);
+        let files = RunFiles::new(&recorder.folder, record, monotonic);
+        recorder.open = Some(Open { journal, telemetry, files });
+        Ok(recorder)
     }
 
-    /// Closes journal and telemetry and writes the reports.
-    pub(super) fn close(self, record: &RunRecord) -> anyhow::Result<()> {
-        let Some(journal) = self.journal else { return Ok(()) };
-        journal.close()?;
-        if let Some(telemetry) = self.telemetry {
-            telemetry.close()?;
+    /// Takes the live display away, for what is to be printed after it.
+    pub(super) fn clear(&mut self) {
+        self.console.clear();
+    }
+
+    /// Closes journal and telemetry; `whole` says whether the run came to its own end and its files are written.
+    pub(super) fn close(self, whole: bool) -> anyhow::Result<()> {
+        if let Some(open) = self.open {
+            open.journal.close()?;
+            if !whole {
+                open.files.write()?;
+            }
+            open.telemetry.close()?;
+            super::parquet::write(&self.folder)?;
         }
-        report::write_all(&self.folder, record)?;
         Ok(())
-    }
-
-    /// The verdict on stdout.
-    pub(super) fn show_verdict(record: &RunRecord, folder: &Path) -> Result<(), Trouble> {
-        printer::result(&report::verdict_text(record, Some(folder))).no_claim()
     }
 }
 
@@ -72,42 +80,37 @@ const fn safety(durability: Durability) -> Safety {
 
 impl Witness for Recorder {
     fn event(&mut self, envelope: &Envelope) -> io::Result<()> {
-        if self.journal.is_none() {
+        if self.open.is_none() {
             let journal = Journal::create(&self.folder, self.durability).map_err(io::Error::other)?;
-            self.journal = Some(journal);
+            let files = RunFiles::new(&self.folder, RunRecord::default(), monotonic);
             let telemetry = Telemetry::create(&self.folder, safety(self.durability)).map_err(io::Error::other)?;
-            self.telemetry = Some(telemetry);
+            self.open = Some(Open { journal, telemetry, files });
         }
-        if let Some(journal) = &mut self.journal {
-            journal.append(envelope)?;
-        }
-        if let (Some(telemetry), RunEvent::GuardTripped(_) | RunEvent::GpuLost { .. }) =
-            (&mut self.telemetry, &envelope.event)
-        {
-            // What led here is evidence, and the machine may be about to go down.
-            telemetry.flush();
-        }
-        self.record.apply(envelope);
-        if matches!(envelope.event, RunEvent::StepFinished { .. }) {
-            let now = monotonic();
-            if self.junit_written.is_none_or(|last| now.saturating_sub(last) >= JUNIT_PERIOD) {
-                self.junit_written = Some(now);
-                report::write_junit(&self.folder, &self.record)?;
+        if let Some(open) = &mut self.open {
+            open.journal.append(envelope)?;
+            if matches!(envelope.event, RunEvent::GuardTripped(_) | RunEvent::GpuLost { .. }) {
+                // What led here is evidence, and the machine may be about to go down.
+                open.telemetry.flush();
             }
         }
+        self.unshown.push(envelope.clone());
         Ok(())
     }
 
     fn sample(&mut self, sample: &Sample) {
-        if let Some(telemetry) = &mut self.telemetry {
-            telemetry.sample(sample);
+        if let Some(open) = &mut self.open {
+            open.telemetry.sample(sample);
         }
+        self.console.sample(sample);
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        match &mut self.journal {
-            Some(journal) => journal.sync(),
-            None => Ok(()),
+        let Some(open) = &mut self.open else { return Ok(()) };
+        open.journal.sync()?;
+        for envelope in self.unshown.drain(..) {
+            open.files.event(&envelope)?;
+            self.console.event(&envelope)?;
         }
+        Ok(())
     }
 }

@@ -89,8 +89,11 @@ fn sha256(hex: String) -> BTreeMap<String, String> {
 
 /// The unit as a subject: a digest of its serial numbers, one `component=serial` a line.
 pub(super) fn unit(serials: &BTreeMap<String, String>) -> Resource {
-    let text: String = serials.iter().map(|(component, serial)| format!("{component}={serial}\n")).collect();
-    Resource { name: UNIT.to_owned(), digest: sha256(hex(&Sha256::digest(text))) }
+    let mut hash = Sha256::new();
+    for (component, serial) in serials {
+        hash.update(format!("{component}={serial}\n"));
+    }
+    Resource { name: UNIT.to_owned(), digest: sha256(hex(&hash.finalize())) }
 }
 
 impl Statement {

@@ -114,12 +114,13 @@ fn open(run: &Path) -> Result<(Envelope, Vec<u8>), SealError> {
 fn parse(run: &Path, payload: &[u8]) -> Result<Statement, SealError> {
     let not_a_seal = |what: String| SealError::NotASeal { path: run.join(FILE_NAME), what };
     let statement: Statement = serde_json::from_slice(payload).map_err(|error| not_a_seal(error.to_string()))?;
-    let expected =
-        [(&statement.kind, TYPE), (&statement.predicate_type, PREDICATE), (&statement.predicate.kiln.schema, SCHEMA)];
-    match expected.into_iter().find(|(found, wanted)| found != wanted) {
-        Some((found, wanted)) => Err(not_a_seal(format!("it says `{found}` where this version knows `{wanted}`"))),
-        None => Ok(statement),
+    let own = &statement.predicate.kiln.schema;
+    for (found, wanted) in [(&statement.kind, TYPE), (&statement.predicate_type, PREDICATE), (own, SCHEMA)] {
+        if found != wanted {
+            return Err(not_a_seal(format!("it says `{found}` where this version knows `{wanted}`")));
+        }
     }
+    Ok(statement)
 }
 
 /// Other tools look at the subjects, this one at its own list: they must be of one mind.
