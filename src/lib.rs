@@ -8,6 +8,7 @@ pub mod engine;
 pub mod event;
 pub mod journal;
 pub mod limit;
+pub mod lot;
 pub mod model;
 pub mod node;
 pub mod plan;

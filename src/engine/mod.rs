@@ -12,5 +12,5 @@ mod rejudge;
 mod schedule;
 
 pub use machine::{Equipment, Machine, Refusal};
-pub use rejudge::{Note, RejudgeError, Rejudged, rejudge};
 pub use port::{Effect, Inbox, Input, OperatorReply, Signal, Station, Tick, Witness};
+pub use rejudge::{Note, RejudgeError, Rejudged, rejudge};

@@ -13,6 +13,7 @@ const LAYERS: &[&[&str]] = &[
     &["plan"],
     &["event"],
     &["diagnose"],
+    &["lot"],
     &["check"],
     &["engine"],
     // Adapters: side by side, and none of them names another.
