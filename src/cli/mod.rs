@@ -3,6 +3,7 @@
 mod args;
 mod baseline;
 mod checks;
+mod diff;
 mod drill;
 mod drive;
 mod exit_code;
@@ -13,11 +14,14 @@ mod plan_table;
 mod printer;
 mod profile;
 mod recorder;
+mod rejudge;
 mod report;
 mod run;
+mod runs;
 mod seal;
 mod start;
 mod station;
+mod stats;
 mod trouble;
 mod verify;
 

@@ -87,7 +87,7 @@ pub(super) fn resume(args: &ResumeArgs) -> Result<Exit, Trouble> {
     conduct(machine, &mut chosen, Place::Open(args.run.clone(), Box::new(journal)), pace, args.answer)
 }
 
-fn equipment(skus: &Skus) -> Equipment<'_> {
+pub(super) fn equipment(skus: &Skus) -> Equipment<'_> {
     Equipment { skus, catalogue: check::catalogue(), find_check: check::find }
 }
 

@@ -5,7 +5,7 @@ pub fn median(values: &[f64]) -> Option<f64> {
     quantile(values, 0.5)
 }
 
-/// Linear between order statistics (type 7 of Hyndman and Fan, 1996: what R and NumPy do).
+/// Linear between order statistics (type 7 of Hyndman and Fan, 1996: what R does).
 pub fn quantile(values: &[f64], share: f64) -> Option<f64> {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
