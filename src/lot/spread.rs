@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::yields::by_unit;
 use super::{Outing, Value, ValueKey, median, quantile, robust_z};
@@ -34,6 +34,7 @@ pub struct Spread {
     pub deviation: Option<f64>,
     /// The limit, where it is the same for all.
     pub limit: Option<String>,
+    #[serde(serialize_with = "write_capability")]
     pub capability: Result<Capability, NoCapability>,
     pub outliers: Vec<Outlier>,
 }
@@ -43,6 +44,21 @@ pub struct Capability {
     pub low: Option<f64>,
     pub high: Option<f64>,
     pub cpk: f64,
+}
+
+/// As `{"cpk": …}` or `{"refused": …}`.
+fn write_capability<S: Serializer>(
+    capability: &Result<Capability, NoCapability>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct Refusal<'a> {
+        refused: &'a NoCapability,
+    }
+    match capability {
+        Ok(capability) => capability.serialize(serializer),
+        Err(refused) => Refusal { refused }.serialize(serializer),
+    }
 }
 
 /// Why there is no capability.

@@ -1,6 +1,7 @@
 //! Everything that is tested from outside: the library through its public face, the binary through its command line.
 
 mod command_line;
+mod evidence;
 mod profiles;
 mod rebuilt;
 mod tidy;
