@@ -78,13 +78,22 @@ fn text(document: &Document, all: bool) -> String {
     if document.a.profile_digest != document.b.profile_digest {
         text.push_str("the profiles are not the same: limits and parameters may differ\n");
     }
-    let (otherwise, alike): (Vec<_>, Vec<_>) = document.differences.iter().partition(|one| one.is_judged_otherwise());
+    let (both, single): (Vec<_>, Vec<_>) = document.differences.iter().partition(|one| one.is_in_both());
+    let (otherwise, alike): (Vec<_>, Vec<_>) = both.into_iter().partition(|one| one.is_judged_otherwise());
     let mut rest: Vec<&Difference> = alike.into_iter().filter(|one| all || one.differs()).collect();
     // The largest share first; what has none by name.
     let share = |one: &Difference| one.percent.map_or(-1.0, f64::abs);
     rest.sort_by(|one, two| share(two).total_cmp(&share(one)).then_with(|| one.key.cmp(&two.key)));
     tell("\njudged otherwise", &otherwise, &mut text);
     tell(if all { "\njudged alike" } else { "\njudged alike, other values" }, &rest, &mut text);
+    let (only_a, only_b): (Vec<_>, Vec<_>) = single.into_iter().partition(|one| one.a.is_some());
+    for (name, rows) in [("A", only_a), ("B", only_b)] {
+        if all {
+            tell(&format!("\nonly in {name}"), &rows, &mut text);
+        } else if !rows.is_empty() {
+            let _ = writeln!(text, "\nonly in {name}: {} values; --all lists them", rows.len());
+        }
+    }
     text
 }
 

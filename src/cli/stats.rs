@@ -17,6 +17,8 @@ use crate::report::plain;
 
 /// Rows of a list in the text; JSON has all.
 const SHOWN: usize = 20;
+/// Attempts told one by one; few units come to more.
+const ATTEMPTS: usize = 5;
 
 #[derive(Debug, Serialize)]
 struct Document<'a> {
@@ -71,7 +73,7 @@ fn of_profile(stats: &Stats, text: &mut String) {
     for (why, count) in left {
         let _ = writeln!(text, "  left out: {count} {why}");
     }
-    for one in &yields.attempts {
+    for one in yields.attempts.iter().take(ATTEMPTS) {
         let _ = writeln!(
             text,
             "  yield at attempt {}: {} of {} ({:.1} %)",
@@ -105,10 +107,15 @@ fn of_profile(stats: &Stats, text: &mut String) {
     text.push('\n');
 }
 
-/// What has a limit: the rest is in the JSON.
+/// What has a limit and varies: the rest is in the JSON.
 fn tell_spreads(spreads: &[Spread], text: &mut String) {
-    let limited: Vec<&Spread> =
-        spreads.iter().filter(|spread| !matches!(spread.capability, Err(NoCapability::NoLimit))).collect();
+    let (limited, still): (Vec<&Spread>, Vec<&Spread>) = spreads
+        .iter()
+        .filter(|spread| !matches!(spread.capability, Err(NoCapability::NoLimit)))
+        .partition(|spread| spread.units < 2 || spread.min < spread.max);
+    if !still.is_empty() {
+        let _ = writeln!(text, "\n  {} measurements with a limit are the same on all units", still.len());
+    }
     if limited.is_empty() {
         return;
     }

@@ -34,6 +34,10 @@ pub struct Difference {
 }
 
 impl Difference {
+    pub const fn is_in_both(&self) -> bool {
+        self.a.is_some() && self.b.is_some()
+    }
+
     /// Whether the two are judged otherwise, or one has no value.
     pub fn is_judged_otherwise(&self) -> bool {
         self.a.as_ref().map(|side| &side.outcome) != self.b.as_ref().map(|side| &side.outcome)

@@ -11,8 +11,9 @@ use crate::model::WallTime;
 
 pub(super) const TYPE: &str = "https://in-toto.io/Statement/v1";
 pub(super) const PREDICATE: &str = "https://in-toto.io/attestation/test-result/v0.1";
-/// The subject that stands for the unit.
-pub(super) const UNIT: &str = "unit";
+/// The subject that stands for the unit, and for what only stands in for one.
+const UNIT: &str = "unit";
+const NO_UNIT: &str = "SIMULATED unit";
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -34,7 +35,8 @@ pub(super) struct Resource {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Predicate {
-    /// `PASSED`, `WARNED` or `FAILED`. A run that makes no claim did not pass: `FAILED`; its own word stands in `kiln`.
+    /// `PASSED`, `WARNED` or `FAILED`. A run that makes no claim did not pass: `FAILED`; its own word stands in `kiln`. A
+    /// simulated run is never `PASSED`: who looks at nothing else must not take it for a unit's.
     result: String,
     configuration: Vec<Resource>,
     passed_tests: Vec<String>,
@@ -88,12 +90,13 @@ fn sha256(hex: String) -> BTreeMap<String, String> {
 }
 
 /// The unit as a subject: a digest of its serial numbers, one `component=serial` a line.
-pub(super) fn unit(serials: &BTreeMap<String, String>) -> Resource {
+pub(super) fn unit(serials: &BTreeMap<String, String>, simulated: bool) -> Resource {
     let mut hash = Sha256::new();
     for (component, serial) in serials {
         hash.update(format!("{component}={serial}\n"));
     }
-    Resource { name: UNIT.to_owned(), digest: sha256(hex(&hash.finalize())) }
+    let name = if simulated { NO_UNIT } else { UNIT };
+    Resource { name: name.to_owned(), digest: sha256(hex(&hash.finalize())) }
 }
 
 impl Statement {
@@ -109,8 +112,9 @@ impl Statement {
             .iter()
             .map(|(name, pieces)| Resource { name: name.clone(), digest: sha256(pieces.sha256.clone()) })
             .collect();
-        subject.push(unit(&serials));
         let start = record.start.as_deref();
+        let simulated = start.is_none_or(|start| !start.source.is_hardware());
+        subject.push(unit(&serials, simulated));
         let configuration = start.map(|start| Resource {
             name: format!("{} revision {}", start.profile.id, start.profile.revision),
             digest: sha256(start.profile_digest.trim_start_matches("sha256:").to_owned()),
@@ -130,7 +134,7 @@ impl Statement {
             schema: SCHEMA.to_owned(),
             run_id: start.map(|start| start.run_id.clone()).unwrap_or_default(),
             verdict: verdict.clone(),
-            simulated: start.is_none_or(|start| !start.source.is_hardware()),
+            simulated,
             sealed_at,
             serials,
             journal_root,
@@ -138,7 +142,7 @@ impl Statement {
             files,
         };
         let predicate = Predicate {
-            result: result(verdict).to_owned(),
+            result: result(verdict, simulated).to_owned(),
             configuration: configuration.into_iter().collect(),
             passed_tests: passed,
             warned_tests: warned,
@@ -149,9 +153,9 @@ impl Statement {
     }
 }
 
-fn result(verdict: &Verdict) -> &'static str {
+fn result(verdict: &Verdict, simulated: bool) -> &'static str {
     match verdict.word {
-        VerdictWord::Pass if verdict.marginal || verdict.retried || verdict.waived > 0 => "WARNED",
+        VerdictWord::Pass if simulated || verdict.marginal || verdict.retried || verdict.waived > 0 => "WARNED",
         VerdictWord::Pass => "PASSED",
         VerdictWord::Fail
         | VerdictWord::Error

@@ -10,7 +10,7 @@ use super::envelope::Envelope;
 use super::error::{Altered, How, SealError, failed};
 use super::folder::files;
 use super::key::PublicKey;
-use super::statement::{PREDICATE, SCHEMA, Statement, TYPE, UNIT, serials, unit};
+use super::statement::{PREDICATE, SCHEMA, Statement, TYPE, serials, unit};
 use crate::event::{RunRecord, Verdict};
 use crate::model::WallTime;
 
@@ -128,8 +128,8 @@ fn check_subjects(run: &Path, statement: &Statement) -> Result<(), SealError> {
     let own = &statement.predicate.kiln;
     let mut expected: BTreeMap<&str, &str> =
         own.files.iter().map(|(name, pieces)| (name.as_str(), pieces.sha256.as_str())).collect();
-    let unit = unit(&own.serials);
-    expected.extend(unit.digest.get("sha256").map(|digest| (UNIT, digest.as_str())));
+    let unit = unit(&own.serials, own.simulated);
+    expected.extend(unit.digest.get("sha256").map(|digest| (unit.name.as_str(), digest.as_str())));
     let sha256 = |digest: &BTreeMap<String, String>| digest.get("sha256").cloned().unwrap_or_default();
     let found: Vec<(String, String)> =
         statement.subject.iter().map(|subject| (subject.name.clone(), sha256(&subject.digest))).collect();
@@ -306,6 +306,6 @@ mod tests {
         assert_eq!(statement["predicate"]["result"], "FAILED");
         assert_eq!(statement["predicate"]["failedTests"], serde_json::json!(["burn.soak[gpu/1]"]));
         let names: Vec<_> = statement["subject"].as_array().expect("subjects").iter().map(|one| &one["name"]).collect();
-        assert_eq!(names, ["journal.jsonl", "junit.xml", "telemetry/samples.ktb", "unit"]);
+        assert_eq!(names, ["journal.jsonl", "junit.xml", "telemetry/samples.ktb", "SIMULATED unit"]);
     }
 }
