@@ -144,7 +144,9 @@ mod tests {
         let left: Vec<_> = mixed[0].left_out.iter().map(|left| left.why).collect();
         assert_eq!(left, [Exclusion::Partial, Exclusion::Simulated, Exclusion::Unfinished]);
         assert!(!mixed[0].simulated);
-        runs.iter_mut().for_each(|run| run.simulated = true);
+        for run in &mut runs {
+            run.simulated = true;
+        }
         assert!(stats(&runs, &[])[0].simulated, "a lot of models says so");
     }
 

@@ -293,7 +293,9 @@ mod tests {
         // Twice: the second block must not depend on the first.
         for _ in 0..2 {
             bytes.clear();
-            readings.iter().for_each(|reading| encoder.push(*reading));
+            for reading in readings {
+                encoder.push(*reading);
+            }
             encoder.finish(&mut bytes);
         }
         let mut cursor = Cursor(&bytes);

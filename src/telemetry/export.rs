@@ -12,7 +12,7 @@ use parquet::basic::{Compression, LogicalType, Repetition, TimeUnit, Type as Phy
 use parquet::data_type::{ByteArray, ByteArrayType, DataType, DoubleType, Int32Type, Int64Type};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
-use parquet::file::properties::WriterProperties;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::types::{Type, TypePtr};
 
@@ -48,8 +48,11 @@ pub enum ExportError {
 /// Writes all that the reader gives, and returns what was missing.
 pub fn export(reader: &mut Reader, labels: &Labels, out: impl Write + Send) -> Result<Vec<Gap>, ExportError> {
     let compression = Compression::ZSTD(ZstdLevel::default());
-    let properties =
-        WriterProperties::builder().set_compression(compression).set_created_by(reader.written_by().into());
+    let properties = WriterProperties::builder()
+        .set_compression(compression)
+        // By page they cost time, and no reader needs them of pages of some thousand rows.
+        .set_statistics_enabled(EnabledStatistics::Chunk)
+        .set_created_by(reader.written_by().into());
     let mut writer = SerializedFileWriter::new(out, schema()?, Arc::new(properties.build()))?;
     let mut group = Group::default();
     while let Some(block) = reader.next_block()? {

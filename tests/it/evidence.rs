@@ -205,9 +205,8 @@ fn a_sealed_run_is_verified_and_an_altered_one_is_refused() {
 
     let journal = run.join("journal.jsonl");
     let sound = fs::read_to_string(&journal).expect("journal");
-    let lines = sound.lines().count();
-    let shorter: String = sound.lines().take(lines - 1).map(|line| format!("{line}\n")).collect();
-    fs::write(&journal, shorter).expect("cut");
+    let last = sound.trim_end().rfind('\n').expect("more than one line");
+    fs::write(&journal, &sound[..=last]).expect("cut");
     let found: Value =
         serde_json::from_str(&said(3, &["verify", text(&run), "--key", text(&public), "--json"]).0).expect("JSON");
     assert_eq!((&found["sound"], &found["file"]), (&Value::Bool(false), &Value::from("journal.jsonl")));
