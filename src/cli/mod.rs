@@ -3,20 +3,27 @@
 mod args;
 mod baseline;
 mod checks;
+mod diff;
 mod drill;
 mod drive;
 mod exit_code;
 mod files;
 mod node;
+mod parquet;
 mod plan_table;
 mod printer;
 mod profile;
 mod recorder;
+mod rejudge;
 mod report;
 mod run;
+mod runs;
+mod seal;
 mod start;
 mod station;
+mod stats;
 mod trouble;
+mod verify;
 
 pub use exit_code::Exit;
 pub use start::main;

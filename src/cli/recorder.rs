@@ -5,10 +5,11 @@ use std::path::PathBuf;
 
 use super::drive::monotonic;
 use crate::engine::Witness;
-use crate::event::{Envelope, RunRecord};
+use crate::event::{Envelope, RunEvent, RunRecord};
 use crate::journal::{Durability, Journal};
 use crate::model::Sample;
 use crate::report::{Console, RunFiles};
+use crate::telemetry::{Safety, Telemetry, TelemetryError};
 
 /// See the file's head.
 #[derive(Debug)]
@@ -25,6 +26,7 @@ pub(super) struct Recorder {
 #[derive(Debug)]
 struct Open {
     journal: Journal,
+    telemetry: Telemetry,
     files: RunFiles,
 }
 
@@ -35,12 +37,18 @@ impl Recorder {
     }
 
     /// For a run taken up again.
-    pub(super) fn over(folder: PathBuf, durability: Durability, journal: Journal, record: RunRecord) -> Self {
+    pub(super) fn over(
+        folder: PathBuf,
+        durability: Durability,
+        journal: Journal,
+        record: RunRecord,
+    ) -> Result<Self, TelemetryError> {
+        let telemetry = Telemetry::resume(&folder, safety(durability))?;
         let mut recorder = Self::new(folder, durability);
         recorder.console.catch_up(&record);
         let files = RunFiles::new(&recorder.folder, record, monotonic);
-        recorder.open = Some(Open { journal, files });
-        recorder
+        recorder.open = Some(Open { journal, telemetry, files });
+        Ok(recorder)
     }
 
     /// Takes the live display away, for what is to be printed after it.
@@ -48,15 +56,25 @@ impl Recorder {
         self.console.clear();
     }
 
-    /// Closes the journal; `whole` says whether the run came to its own end and its files are written.
+    /// Closes journal and telemetry; `whole` says whether the run came to its own end and its files are written.
     pub(super) fn close(self, whole: bool) -> anyhow::Result<()> {
         if let Some(open) = self.open {
             open.journal.close()?;
             if !whole {
                 open.files.write()?;
             }
+            open.telemetry.close()?;
+            super::parquet::write(&self.folder)?;
         }
         Ok(())
+    }
+}
+
+/// Telemetry is as safe as the journal, but for the open block.
+const fn safety(durability: Durability) -> Safety {
+    match durability {
+        Durability::EverySync => Safety::EveryBlock,
+        Durability::AtMostEvery { .. } => Safety::AtTheEnd,
     }
 }
 
@@ -65,16 +83,24 @@ impl Witness for Recorder {
         if self.open.is_none() {
             let journal = Journal::create(&self.folder, self.durability).map_err(io::Error::other)?;
             let files = RunFiles::new(&self.folder, RunRecord::default(), monotonic);
-            self.open = Some(Open { journal, files });
+            let telemetry = Telemetry::create(&self.folder, safety(self.durability)).map_err(io::Error::other)?;
+            self.open = Some(Open { journal, telemetry, files });
         }
         if let Some(open) = &mut self.open {
             open.journal.append(envelope)?;
+            if matches!(envelope.event, RunEvent::GuardTripped(_) | RunEvent::GpuLost { .. }) {
+                // What led here is evidence, and the machine may be about to go down.
+                open.telemetry.flush();
+            }
         }
         self.unshown.push(envelope.clone());
         Ok(())
     }
 
     fn sample(&mut self, sample: &Sample) {
+        if let Some(open) = &mut self.open {
+            open.telemetry.sample(sample);
+        }
         self.console.sample(sample);
     }
 

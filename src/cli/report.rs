@@ -7,9 +7,10 @@ use anyhow::anyhow;
 use super::args::{ReportArgs, ReportFormat};
 use super::exit_code::Exit;
 use super::printer;
-use super::run::read_record;
+use super::run::{read_events, read_record};
 use super::trouble::{Sorted as _, Trouble};
 use crate::report::{self, Paint};
+use crate::seal;
 
 /// `kiln report RUN [--format …]`, `kiln report --schema`.
 pub(super) fn report(args: &ReportArgs) -> Result<Exit, Trouble> {
@@ -23,11 +24,20 @@ pub(super) fn report(args: &ReportArgs) -> Result<Exit, Trouble> {
     let paint = Paint::for_terminal(io::stdout().is_terminal());
     match args.format {
         None => {
+            if seal::is_sealed(folder) {
+                let error = anyhow!(
+                    "the run in {} is sealed, its reports with it; print one with `--format`",
+                    folder.display()
+                );
+                return Err(Trouble::Usage(error));
+            }
             report::write_files(folder, &record).no_claim()?;
+            super::parquet::write(folder).no_claim()?;
             printer::result(&report::verdict_block(&record, paint)).no_claim()?;
         }
         Some(ReportFormat::Text) => printer::result(&report::verdict_block(&record, paint)).no_claim()?,
         Some(ReportFormat::Json) => printer::result(&report::result(&record)).no_claim()?,
+        Some(ReportFormat::Parquet) => super::parquet::print(folder, &read_events(folder)?)?,
         Some(ReportFormat::Junit) => printer::result(&report::junit(&record)).no_claim()?,
     }
     Ok(Exit::Pass)

@@ -17,6 +17,7 @@ use crate::event::{NodeSource, Operation, RunKind, RunStart, ToolVersion, roll_u
 use crate::journal::{self, Journal};
 use crate::profile::Skus;
 use crate::report::{self, Paint};
+use crate::seal;
 
 /// `kiln run`.
 pub(super) fn run(args: &RunArgs) -> Result<Exit, Trouble> {
@@ -86,7 +87,7 @@ pub(super) fn resume(args: &ResumeArgs) -> Result<Exit, Trouble> {
     conduct(machine, &mut chosen, Place::Open(args.run.clone(), Box::new(journal)), pace, args.answer)
 }
 
-fn equipment(skus: &Skus) -> Equipment<'_> {
+pub(super) fn equipment(skus: &Skus) -> Equipment<'_> {
     Equipment { skus, catalogue: check::catalogue(), find_check: check::find }
 }
 
@@ -117,7 +118,9 @@ fn conduct(
     let durability = drive::durability(chosen.source != NodeSource::Hardware && pace.is_none());
     let mut recorder = match place {
         Place::New(folder) => Recorder::new(folder, durability),
-        Place::Open(folder, journal) => Recorder::over(folder, durability, *journal, machine.record().clone()),
+        Place::Open(folder, journal) => {
+            Recorder::over(folder, durability, *journal, machine.record().clone()).no_claim()?
+        }
     };
     let driven = drive::drive(&mut machine, chosen, &mut recorder, pace, answer);
     recorder.clear();
@@ -145,11 +148,17 @@ fn conduct(
 
 /// Reads a run's journal back.
 pub(super) fn read_record(folder: &Path) -> Result<crate::event::RunRecord, Trouble> {
+    Ok(crate::event::RunRecord::of(&read_events(folder)?))
+}
+
+/// Reads the events of a run back. A journal that is not what its run's seal says is refused.
+pub(super) fn read_events(folder: &Path) -> Result<Vec<crate::event::Envelope>, Trouble> {
+    seal::check_file(folder, journal::FILE_NAME)?;
     let read = journal::read(folder).no_claim()?;
     if let Some(torn) = &read.torn {
         printer::tell(&torn_text(torn));
     }
-    Ok(crate::event::RunRecord::of(&read.events))
+    Ok(read.events)
 }
 
 fn torn_text(torn: &journal::Torn) -> String {

@@ -6,7 +6,7 @@ use clap::error::ErrorKind;
 use super::args::{Cli, Command};
 use super::exit_code::Exit;
 use super::trouble::Trouble;
-use super::{checks, drill, node, printer, profile, report, run};
+use super::{baseline, checks, diff, drill, node, printer, profile, rejudge, report, run, seal, stats, verify};
 use crate::load::cuda::CudaEngine;
 use crate::load::worker;
 
@@ -33,6 +33,12 @@ fn command(command: Command) -> Result<Exit, Trouble> {
         Command::Resume(args) => run::resume(&args),
         Command::Drill(args) => drill::drill(&args),
         Command::Report(args) => report::report(&args),
+        Command::Rejudge(args) => rejudge::rejudge(&args),
+        Command::Diff(args) => diff::diff(&args),
+        Command::Stats(args) => stats::stats(&args),
+        Command::Baseline(args) => baseline::baseline(&args),
+        Command::Seal(args) => seal::seal(&args),
+        Command::Verify(args) => verify::verify(&args),
         Command::Profile(command) => profile::profile(command),
         Command::Checks { name } => checks::checks(name.as_deref()),
         Command::Node(args) => node::node(&args),

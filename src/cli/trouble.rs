@@ -2,6 +2,7 @@
 
 use super::{exit_code::Exit, printer};
 use crate::node::sim::{FaultFileError, NodeFileError};
+use crate::seal::SealError;
 use crate::yaml::Diagnostics;
 
 /// Why a command did not do its work.
@@ -55,6 +56,24 @@ impl From<FaultFileError> for Trouble {
         match error {
             FaultFileError::Malformed(diagnostics) => Self::Placed(diagnostics),
             other @ FaultFileError::Unreadable { .. } => Self::Usage(other.into()),
+        }
+    }
+}
+
+impl From<SealError> for Trouble {
+    fn from(error: SealError) -> Self {
+        match error {
+            SealError::KeyExists { .. }
+            | SealError::NotAKey { .. }
+            | SealError::AlreadySealed { .. }
+            | SealError::Unfinished
+            | SealError::NotSealed { .. } => Self::Usage(error.into()),
+            SealError::Io { .. }
+            | SealError::NotAFile { .. }
+            | SealError::NotASeal { .. }
+            | SealError::OtherKey { .. }
+            | SealError::BadSignature
+            | SealError::Altered(_) => Self::NoClaim(error.into()),
         }
     }
 }

@@ -10,6 +10,13 @@ use crate::model::{Component, ComponentKind, GpuIndex, Quantity, WallTime};
 use crate::plan::{PlannedStep, matches_glob};
 use crate::profile::{CheckSpec, Sku};
 
+/// Why a measurement that was to come is missing, where the check does not say.
+pub(super) const NOT_GIVEN: &str = "the check gave no such value";
+
+/// Kinds of reasons that come of measurements and of what happened to the component; any other comes of the ending.
+const JUDGED: [&str; 9] =
+    ["limit", "marginal", "waived", "not-measured", "unsupported", "no-reference", "no-limit", "lost", "mismatch"];
+
 /// How a step came to its end.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Ending {
@@ -30,6 +37,31 @@ pub(super) enum Ending {
         why: String,
         outcome: Outcome,
     },
+}
+
+/// Between the guard's name and the component in the reason of a step that a guard ended.
+pub(super) const TRIPPED_ON: &str = "` tripped on ";
+
+impl Ending {
+    /// The ending that judged cases tell of: one other than the check's own shows in every case that did not fail.
+    pub(super) fn told_by(cases: &[Case]) -> Self {
+        let by_ending = |why: &CaseReason| {
+            // A guard both ends steps and is proof against the component it tripped on.
+            let ended = why.kind != "guard" || why.text.contains(TRIPPED_ON);
+            ended && !JUDGED.contains(&why.kind.as_str())
+        };
+        let told = cases.iter().find_map(|case| Some((case, case.reason.as_ref().filter(|why| by_ending(why))?)));
+        let Some((case, why)) = told else { return Self::Measured };
+        let (kind, text) = (why.kind.clone(), why.text.clone());
+        match case.outcome {
+            Outcome::Error => Self::Failed { kind, why: text },
+            Outcome::Inconclusive => Self::Undecided { kind, why: text },
+            outcome => {
+                let kind = ["guard", "interrupted"].into_iter().find(|one| *one == kind).unwrap_or("stopped");
+                Self::Stopped { kind, why: text, outcome }
+            }
+        }
+    }
 }
 
 /// All that judging looks at.
@@ -167,7 +199,7 @@ impl Bench<'_> {
             for home in homes {
                 let has = by_case.get(&home).is_some_and(|all| all.iter().any(|one| one.measurement.name == spec.name));
                 if !has {
-                    let measurement = Measurement::missing(spec.name, home, spec.unit, "the check gave no such value");
+                    let measurement = Measurement::missing(spec.name, home, spec.unit, NOT_GIVEN);
                     by_case.entry(home).or_default().push(missing(measurement, limit));
                 }
             }

@@ -8,7 +8,9 @@ mod guard;
 mod judging;
 mod machine;
 mod port;
+mod rejudge;
 mod schedule;
 
 pub use machine::{Equipment, Machine, Refusal};
 pub use port::{Effect, Inbox, Input, OperatorReply, Signal, Station, Tick, Witness};
+pub use rejudge::{Note, RejudgeError, Rejudged, rejudge};

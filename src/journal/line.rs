@@ -21,15 +21,18 @@ fn next(chain: &Chain, body: &[u8]) -> Chain {
     hash.finalize().into()
 }
 
+pub(super) fn to_hex(chain: &Chain) -> String {
+    let digit = |digit: u8| char::from(b"0123456789abcdef"[usize::from(digit)]);
+    chain.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+}
+
 /// Closes `line`, which holds one whole JSON object, with its chain value and a newline.
 pub(super) fn close(line: &mut Vec<u8>, chain: &mut Chain) {
     debug_assert_eq!(line.last(), Some(&b'}'), "a line is one JSON object");
     line.pop();
     *chain = next(chain, line);
     line.extend_from_slice(MARK);
-    for byte in *chain {
-        line.extend([byte >> 4, byte & 15].map(|digit| b"0123456789abcdef"[usize::from(digit)]));
-    }
+    line.extend_from_slice(to_hex(chain).as_bytes());
     line.extend_from_slice(END);
     line.push(b'\n');
 }

@@ -51,12 +51,17 @@ pub(super) struct Resumption {
 
 /// Reads the journal of a run directory.
 pub fn read(dir: &Path) -> Result<Read, JournalError> {
+    read_with_root(dir).map(|(read, _)| read)
+}
+
+/// Reads the journal of a run directory, with its root: the chain's last value, which stands for every byte of it.
+pub fn read_with_root(dir: &Path) -> Result<(Read, String), JournalError> {
     let path = dir.join(FILE_NAME);
     let bytes = fs::read(&path).map_err(|source| match source.kind() {
         io::ErrorKind::NotFound => JournalError::Missing { path: path.clone() },
         _ => JournalError::Io { doing: "read", path: path.clone(), source },
     })?;
-    parse(&path, &bytes).map(|(read, _)| read)
+    parse(&path, &bytes).map(|(read, at)| (read, line::to_hex(&at.chain)))
 }
 
 pub(super) fn parse(path: &Path, bytes: &[u8]) -> Result<(Read, Resumption), JournalError> {

@@ -26,5 +26,6 @@ pub use files::{RunFiles, write_files};
 pub use json::{result, result_schema};
 pub use junit::junit;
 pub use pace::WallClock;
+pub use plain::plain;
 pub use text::{Paint, step_line, verdict_block};
 pub(crate) use xml::Xml;

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 /// The text without terminal escape sequences and without control characters, tabs and line breaks excepted.
-pub(super) fn plain(text: &str) -> Cow<'_, str> {
+pub fn plain(text: &str) -> Cow<'_, str> {
     let strange = |c: char| (c.is_control() && c != '\n' && c != '\t') || matches!(c, '\u{fffe}' | '\u{ffff}');
     if !text.contains(strange) {
         return Cow::Borrowed(text);

@@ -1,6 +1,8 @@
 //! The figures of the README: how long whole runs of the shipped binary take, how much memory they hold, how big it is.
 //! `cargo bench --bench figures` prints the table.
 
+mod telemetry;
+
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -56,4 +58,5 @@ fn main() {
     }
     let size = std::fs::metadata(KILN).map_or(0, |file| file.len());
     println!("| size of the binary | {:.1} MB | |", size as f64 / 1e6);
+    println!("\n{}", telemetry::table(&telemetry::figures(&mut telemetry::soak(72))));
 }

@@ -2,6 +2,7 @@
 
 mod command_line;
 mod load_on_a_fake_gpu;
+mod evidence;
 mod profiles;
 mod rebuilt;
 mod tidy;

@@ -13,11 +13,11 @@ const LAYERS: &[&[&str]] = &[
     &["plan"],
     &["event"],
     &["diagnose"],
+    &["lot"],
     &["check"],
     &["engine"],
     // Adapters: side by side, and none of them names another.
-    &["node", "load", "journal", "report"],
-    &["drill"],
+    &["node", "load", "journal", "telemetry", "seal", "report"],
     // Reads records and tells of them, with the help of `report`; the nodes of a drill are `cli`'s to make.
     &["drill"],
     &["cli", "agent"],

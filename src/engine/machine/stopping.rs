@@ -2,7 +2,7 @@
 
 use super::core::{Machine, STOP_GRACE};
 use crate::engine::guard::GuardNews;
-use crate::engine::judging::Ending;
+use crate::engine::judging::{Ending, TRIPPED_ON};
 use crate::engine::port::{Effect, Tick};
 use crate::event::{GuardTrip, Outcome, RunEvent, StepKey};
 use crate::model::{LoadEnd, LoadId, Moment, StopHow};
@@ -69,7 +69,7 @@ impl Machine<'_> {
     }
 
     pub(super) fn halt_by(&mut self, trip: &GuardTrip) {
-        let why = format!("guard `{}` tripped on {}: {}", trip.guard, trip.component, trip.text);
+        let why = format!("guard `{}{TRIPPED_ON}{}: {}", trip.guard, trip.component, trip.text);
         let stage = self
             .record
             .stages
@@ -85,7 +85,7 @@ impl Machine<'_> {
     }
 
     pub(super) fn stop_by(&mut self, tick: Tick, trip: &GuardTrip, effects: &mut Vec<Effect>) {
-        let why = format!("guard `{}` tripped on {}: {}", trip.guard, trip.component, trip.text);
+        let why = format!("guard `{}{TRIPPED_ON}{}: {}", trip.guard, trip.component, trip.text);
         let outcome = match trip.result {
             GuardResult::Fail => Outcome::NotReached,
             GuardResult::Inconclusive => Outcome::Inconclusive,

@@ -1,0 +1,125 @@
+//! `kiln diff`: two runs, or two units, side by side.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::args::DiffArgs;
+use super::exit_code::Exit;
+use super::rejudge::judged;
+use super::run::read_record;
+use super::trouble::{Sorted as _, Trouble};
+use super::{printer, runs};
+use crate::event::{RunRecord, Verdict, roll_up};
+use crate::lot::{self, Difference, Outing};
+use crate::report::plain;
+
+#[derive(Debug, Serialize)]
+struct Document {
+    schema: &'static str,
+    a: Head,
+    b: Head,
+    differences: Vec<Difference>,
+}
+
+/// Which run a side is.
+#[derive(Debug, Serialize)]
+struct Head {
+    run: String,
+    run_id: String,
+    serial: Option<String>,
+    profile: String,
+    profile_digest: String,
+    simulated: bool,
+    verdict: Verdict,
+    findings: Vec<String>,
+}
+
+/// `kiln diff A B`.
+pub(super) fn diff(args: &DiffArgs) -> Result<Exit, Trouble> {
+    let (a, b) = (read_record(&args.a)?, read_record(&args.b)?);
+    let mut differences = lot::differences(&a, &b);
+    let known = differences.iter().map(|one| one.key.measurement.as_str()).collect();
+    runs::check_measurements(&args.measurements, known)?;
+    differences.retain(|one| args.measurements.is_empty() || args.measurements.contains(&one.key.measurement));
+    let document = Document { schema: "kiln.diff/1", a: head(&args.a, &a), b: head(&args.b, &b), differences };
+    let text = if args.json { serde_json::to_string_pretty(&document).no_claim()? } else { text(&document, args.all) };
+    printer::result(&text).no_claim()?;
+    Ok(Exit::Pass)
+}
+
+fn head(folder: &Path, record: &RunRecord) -> Head {
+    let outing = Outing::of(record);
+    let findings = record.findings.iter().map(|finding| format!("{} on {}", finding.code, finding.component));
+    Head {
+        run: folder.display().to_string(),
+        run_id: outing.as_ref().map(|outing| outing.run_id.clone()).unwrap_or_default(),
+        serial: outing.as_ref().and_then(|outing| outing.serial.clone()),
+        profile: outing.as_ref().map(|outing| outing.profile.clone()).unwrap_or_default(),
+        profile_digest: outing.as_ref().map(|outing| outing.profile_digest.clone()).unwrap_or_default(),
+        simulated: outing.is_none_or(|outing| outing.simulated),
+        verdict: record.verdict.clone().unwrap_or_else(|| roll_up(record)),
+        findings: findings.collect(),
+    }
+}
+
+fn text(document: &Document, all: bool) -> String {
+    let mut text = String::new();
+    for (name, head) in [("A", &document.a), ("B", &document.b)] {
+        let simulated = if head.simulated { " (SIMULATED)" } else { "" };
+        let serial = head.serial.as_deref().unwrap_or("no serial number");
+        let (run, profile, verdict) = (&head.run, &head.profile, head.verdict.word.shown());
+        let _ = writeln!(text, "{name}  {run}: {verdict}{simulated}, {}, {profile}", plain(serial));
+        for finding in &head.findings {
+            let _ = writeln!(text, "   {finding}");
+        }
+    }
+    if document.a.profile_digest != document.b.profile_digest {
+        text.push_str("the profiles are not the same: limits and parameters may differ\n");
+    }
+    let (both, single): (Vec<_>, Vec<_>) = document.differences.iter().partition(|one| one.is_in_both());
+    let (otherwise, alike): (Vec<_>, Vec<_>) = both.into_iter().partition(|one| one.is_judged_otherwise());
+    let mut rest: Vec<&Difference> = alike.into_iter().filter(|one| all || one.differs()).collect();
+    // The largest share first; what has none by name.
+    let share = |one: &Difference| one.percent.map_or(-1.0, f64::abs);
+    rest.sort_by(|one, two| share(two).total_cmp(&share(one)).then_with(|| one.key.cmp(&two.key)));
+    tell("\njudged otherwise", &otherwise, &mut text);
+    tell(if all { "\njudged alike" } else { "\njudged alike, other values" }, &rest, &mut text);
+    let (only_a, only_b): (Vec<_>, Vec<_>) = single.into_iter().partition(|one| one.a.is_some());
+    for (name, rows) in [("A", only_a), ("B", only_b)] {
+        if all {
+            tell(&format!("\nonly in {name}"), &rows, &mut text);
+        } else if !rows.is_empty() {
+            let _ = writeln!(text, "\nonly in {name}: {} values; --all lists them", rows.len());
+        }
+    }
+    text
+}
+
+fn tell(title: &str, rows: &[&Difference], text: &mut String) {
+    let _ = writeln!(text, "{title}: {}", if rows.is_empty() { "none".to_owned() } else { rows.len().to_string() });
+    let side = |side: &Option<lot::Side>| {
+        let told = side.as_ref().map(|side| format!("{} ({})", plain(&side.shown), judged(Some(&side.outcome))));
+        told.unwrap_or_else(|| "-".to_owned())
+    };
+    let cells: Vec<[String; 4]> = rows
+        .iter()
+        .map(|row| {
+            let percent = row.percent.map_or_else(String::new, |percent| format!("{percent:+.2} %"));
+            [row.key.to_string(), side(&row.a), side(&row.b), percent]
+        })
+        .collect();
+    let width = |column: usize| {
+        cells.iter().map(|row| unicode_width::UnicodeWidthStr::width(row[column].as_str())).max().unwrap_or(0)
+    };
+    let widths = [width(0), width(1), width(2)];
+    for row in &cells {
+        let mut line = String::from(" ");
+        for (cell, width) in row.iter().zip(widths) {
+            let padding = width.saturating_sub(unicode_width::UnicodeWidthStr::width(cell.as_str()));
+            let _ = write!(line, " {cell}{:padding$} ", "");
+        }
+        let _ = writeln!(text, "{}", format!("{line} {}", row[3]).trim_end());
+    }
+}

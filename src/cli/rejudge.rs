@@ -1,0 +1,158 @@
+//! `kiln rejudge`: old runs by another profile, and what would come out otherwise.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use super::args::RejudgeArgs;
+use super::exit_code::Exit;
+use super::run::equipment;
+use super::runs::{self, Unread};
+use super::trouble::{Sorted as _, Trouble};
+use super::{baseline, files, printer};
+use crate::engine;
+use crate::event::{Outcome, RunRecord, Verdict};
+use crate::limit::Judged;
+use crate::lot::{self, Change, Verdicts};
+use crate::report::plain;
+
+#[derive(Debug, Serialize)]
+struct Document<'a> {
+    schema: &'static str,
+    /// The profile judged by.
+    profile: String,
+    profile_digest: String,
+    runs: Vec<Again>,
+    unread: &'a [Unread],
+}
+
+/// One run judged again.
+#[derive(Debug, Serialize)]
+struct Again {
+    /// Its folder.
+    run: String,
+    run_id: String,
+    serial: Option<String>,
+    simulated: bool,
+    /// The profile it ran with.
+    profile: String,
+    verdicts: Verdicts,
+    changes: Vec<Change>,
+    notes: Vec<String>,
+}
+
+/// `kiln rejudge RUN.. --profile P`.
+pub(super) fn rejudge(args: &RejudgeArgs) -> Result<Exit, Trouble> {
+    let skus = files::skus()?;
+    let file = files::find_profile(&args.profile)?;
+    let profile = files::resolve(&file, &skus, &files::sets(&args.sets)?, None)?;
+    let baseline = args.baseline.as_deref().map(baseline::read).transpose()?;
+    let equipment = equipment(&skus);
+    let found = runs::read(&runs::folders(&args.runs)?, |events| {
+        let before = RunRecord::of(events);
+        let after =
+            engine::rejudge(events, &profile, baseline.as_ref(), &equipment).map_err(|error| error.to_string())?;
+        Ok(again(&before, &after))
+    });
+    runs::tell_unread(&found.unread);
+    let runs = found.runs.into_iter().map(|(folder, again)| Again { run: folder.display().to_string(), ..again });
+    let document = Document {
+        schema: "kiln.rejudge/1",
+        profile: format!("{} revision {}", profile.id, profile.revision),
+        profile_digest: profile.digest(),
+        runs: runs.collect(),
+        unread: &found.unread,
+    };
+    let text = if args.json { serde_json::to_string_pretty(&document).no_claim()? } else { text(&document) };
+    printer::result(&text).no_claim()?;
+    Ok(if found.unread.is_empty() { Exit::Pass } else { Exit::NoClaim })
+}
+
+fn again(before: &RunRecord, after: &engine::Rejudged) -> Again {
+    let (verdicts, changes) = lot::changes(before, &after.record);
+    let outing = lot::Outing::of(before);
+    Again {
+        run: String::new(),
+        run_id: outing.as_ref().map(|outing| outing.run_id.clone()).unwrap_or_default(),
+        serial: outing.as_ref().and_then(|outing| outing.serial.clone()),
+        simulated: outing.as_ref().is_none_or(|outing| outing.simulated),
+        profile: outing.map(|outing| outing.profile).unwrap_or_default(),
+        verdicts,
+        changes,
+        notes: after.notes.iter().map(ToString::to_string).collect(),
+    }
+}
+
+fn word(verdict: &Verdict) -> String {
+    format!("{}{}", verdict.word.shown(), if verdict.marginal { " (marginal)" } else { "" })
+}
+
+fn text(document: &Document<'_>) -> String {
+    let mut text = String::new();
+    let mut counts: BTreeMap<(String, String), usize> = BTreeMap::new();
+    for run in &document.runs {
+        let (before, after) = (word(&run.verdicts.before), word(&run.verdicts.after));
+        let simulated = if run.simulated { " (SIMULATED)" } else { "" };
+        let serial = run.serial.as_deref().unwrap_or("no serial number");
+        let _ = writeln!(
+            text,
+            "{}: {before} -> {after}{simulated}\n  {}, {} then",
+            run.run,
+            plain(serial),
+            plain(&run.profile)
+        );
+        run.changes.iter().for_each(|change| tell_change(change, &mut text));
+        for note in &run.notes {
+            let _ = writeln!(text, "  note: {note}");
+        }
+        *counts.entry((before, after)).or_default() += 1;
+    }
+    let _ = writeln!(text, "\n{} runs judged by {}:", document.runs.len(), document.profile);
+    for ((before, after), count) in counts {
+        let mark = if before == after { "unchanged" } else { "CHANGED" };
+        let _ = writeln!(text, "  {count:5}  {before} -> {after}  {mark}");
+    }
+    if !document.unread.is_empty() {
+        let _ = writeln!(text, "  {:5}  could not be judged", document.unread.len());
+    }
+    text
+}
+
+fn tell_change(change: &Change, text: &mut String) {
+    let shown = |outcome: Option<Outcome>| outcome.map_or("-", Outcome::shown);
+    let _ = writeln!(
+        text,
+        "  {}[{}] round {}: {} -> {}",
+        change.step,
+        change.component,
+        change.round,
+        shown(change.before),
+        shown(change.after)
+    );
+    for value in &change.values {
+        let limit = |limit: &Option<String>| limit.clone().unwrap_or_else(|| "no limit".to_owned());
+        let _ = writeln!(
+            text,
+            "    {}[{}] {}: {} ({}) -> {} ({})",
+            value.measurement,
+            value.component,
+            plain(&value.value),
+            limit(&value.limit_before),
+            judged(value.before.as_ref()),
+            limit(&value.limit_after),
+            judged(value.after.as_ref())
+        );
+    }
+}
+
+/// One word for a judgement.
+pub(super) const fn judged(outcome: Option<&Judged>) -> &'static str {
+    match outcome {
+        None => "none",
+        Some(Judged::Pass) => "pass",
+        Some(Judged::Marginal) => "marginal",
+        Some(Judged::Fail) => "fail",
+        Some(Judged::Unjudged(_)) => "not judged",
+    }
+}

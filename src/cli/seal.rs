@@ -1,0 +1,52 @@
+//! `kiln seal`: signs a finished run, or makes the key for it.
+
+use std::path::Path;
+
+use anyhow::anyhow;
+
+use super::args::SealArgs;
+use super::exit_code::Exit;
+use super::printer;
+use super::trouble::{Sorted as _, Trouble};
+use crate::event::RunRecord;
+use crate::journal;
+use crate::model::WallTime;
+use crate::seal::{self, SecretKey};
+
+/// `kiln seal RUN --key KEY`, `kiln seal --new-key FILE`.
+pub(super) fn seal(args: &SealArgs) -> Result<Exit, Trouble> {
+    if let Some(path) = &args.new_key {
+        return new_key(path);
+    }
+    let (Some(run), Some(key)) = (&args.run, &args.key) else {
+        return Err(Trouble::Usage(anyhow!("which run, and with which key? `kiln seal RUN --key KEY`")));
+    };
+    let key = SecretKey::read(key)?;
+    let (read, root) = journal::read_with_root(run).no_claim()?;
+    if let Some(torn) = &read.torn {
+        let error =
+            anyhow!("the journal's last record, line {}, is torn off; `kiln resume` finishes the run", torn.line);
+        return Err(Trouble::Usage(error));
+    }
+    let sealed = seal::seal(run, &RunRecord::of(&read.events), root, &key, now())?;
+    let files = sealed.files.join(", ");
+    printer::result(&format!("sealed {} with key {}: {files}", run.display(), sealed.key)).no_claim()?;
+    Ok(Exit::Pass)
+}
+
+fn new_key(path: &Path) -> Result<Exit, Trouble> {
+    let (key, public_path) = SecretKey::create(path)?;
+    let text = format!(
+        "secret key in {} (keep it on the station), public key in {} (give it to whoever verifies): {}",
+        path.display(),
+        public_path.display(),
+        key.public().id()
+    );
+    printer::result(&text).no_claim()?;
+    Ok(Exit::Pass)
+}
+
+#[expect(clippy::disallowed_methods, reason = "the edge reads the clock for the seal's date")]
+fn now() -> WallTime {
+    WallTime::now()
+}

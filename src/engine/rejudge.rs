@@ -1,0 +1,234 @@
+//! An old run under another profile: its events told again with the limits of now.
+//!
+//! Every step is judged where it was judged then, by the same code, with just what was known at that moment. What was
+//! measured stays as it is; what was not measured is not passed.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use super::Equipment;
+use super::judging::{Bench, Ending, NOT_GIVEN};
+use crate::diagnose;
+use crate::event::{Case, Envelope, RunEvent, RunRecord, RunStart, StepKey, roll_up};
+use crate::limit::{Measured, Measurement};
+use crate::model::{GpuIndex, WallTime};
+use crate::plan::{self, Plan, PlanError, PlannedStep};
+use crate::profile::{Deviation, Profile, Sku};
+
+/// A run judged again.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rejudged {
+    pub record: RunRecord,
+    pub notes: Vec<Note>,
+}
+
+/// What keeps the new judgement from being that of a run under the new profile.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Note {
+    /// The new profile has no such step; what it measured is left out.
+    StepGone(String),
+    /// The new profile's step measures with another check; what was measured is left out.
+    OtherCheck(String),
+    /// The step ran with other parameters than the new profile has.
+    OtherParameters(String),
+    /// The step never ran, for a reason that may not hold under the new profile.
+    NeverRan(String),
+    /// The guards are not the same; the trips are those of then.
+    OtherGuards,
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::StepGone(path) => write!(f, "`{path}` is not in the new profile: its results are left out"),
+            Self::OtherCheck(path) => write!(f, "`{path}` is another check now: its results are left out"),
+            Self::OtherParameters(path) => write!(f, "`{path}` ran with other parameters than the new profile has"),
+            Self::NeverRan(path) => write!(f, "`{path}` was not run then, and is not judged now"),
+            Self::OtherGuards => f.write_str("the guards are not those of then: trips are kept as they were"),
+        }
+    }
+}
+
+/// Why a run cannot be judged again.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RejudgeError {
+    #[error("the run ended before its plan was made: there is nothing to judge")]
+    Planless,
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+}
+
+/// Judges the run that `events` tell of by `profile`; `baseline`, where given, replaces the one of then.
+pub fn rejudge(
+    events: &[Envelope],
+    profile: &Profile,
+    baseline: Option<&BTreeMap<String, f64>>,
+    equipment: &Equipment<'_>,
+) -> Result<Rejudged, RejudgeError> {
+    let mut retelling = Retelling {
+        profile,
+        equipment,
+        only: None,
+        plan: None,
+        skus: BTreeMap::new(),
+        since: BTreeMap::new(),
+        record: RunRecord::default(),
+        notes: Vec::new(),
+    };
+    let mut finished = None;
+    for envelope in events {
+        match &envelope.event {
+            RunEvent::RunStarted(start) => retelling.start(envelope, start, baseline),
+            RunEvent::PlanMade(old) => retelling.plan(envelope, old)?,
+            RunEvent::StepStarted { key } => retelling.step_started(envelope, key),
+            RunEvent::StepFinished { key, cases } => retelling.step_finished(envelope, key, cases),
+            // Both are told anew at the end.
+            RunEvent::FindingMade(_) => {}
+            RunEvent::RunFinished { .. } => finished = Some(envelope),
+            other => retelling.apply(envelope, other.clone()),
+        }
+    }
+    if retelling.plan.is_none() {
+        return Err(RejudgeError::Planless);
+    }
+    if let Some(end) = finished {
+        for finding in diagnose::findings(&retelling.record) {
+            retelling.apply(end, RunEvent::FindingMade(finding));
+        }
+        let verdict = roll_up(&retelling.record);
+        retelling.apply(end, RunEvent::RunFinished { verdict });
+    }
+    Ok(Rejudged { record: retelling.record, notes: retelling.notes })
+}
+
+/// The run as far as it has been told again.
+struct Retelling<'a> {
+    profile: &'a Profile,
+    equipment: &'a Equipment<'a>,
+    /// What the run was narrowed to then.
+    only: Option<String>,
+    /// The plan of then and that of now.
+    plan: Option<(Plan, Plan)>,
+    skus: BTreeMap<GpuIndex, Sku>,
+    /// How many trips and mismatches there were when a step began.
+    since: BTreeMap<StepKey, (usize, usize)>,
+    record: RunRecord,
+    notes: Vec<Note>,
+}
+
+fn steps(plan: &Plan) -> impl Iterator<Item = &PlannedStep> {
+    plan.stages.iter().flat_map(|stage| &stage.steps).chain(&plan.teardown)
+}
+
+fn step<'p>(plan: &'p Plan, path: &str) -> Option<&'p PlannedStep> {
+    steps(plan).find(|step| step.path == path)
+}
+
+impl Retelling<'_> {
+    fn apply(&mut self, envelope: &Envelope, event: RunEvent) {
+        let seq = self.record.next_seq;
+        self.record.apply(&Envelope { seq, at: envelope.at, wall: envelope.wall, event });
+    }
+
+    fn note(&mut self, note: Note) {
+        if !self.notes.contains(&note) {
+            self.notes.push(note);
+        }
+    }
+
+    fn start(&mut self, envelope: &Envelope, start: &RunStart, baseline: Option<&BTreeMap<String, f64>>) {
+        if start.profile.guards != self.profile.guards {
+            self.note(Note::OtherGuards);
+        }
+        self.only = start.profile.deviations.iter().find_map(|deviation| match deviation {
+            Deviation::Only { filter } => Some(filter.clone()),
+            Deviation::Set { .. } => None,
+        });
+        let start = RunStart {
+            profile: self.profile.clone(),
+            profile_digest: self.profile.digest(),
+            baseline: baseline.unwrap_or(&start.baseline).clone(),
+            ..start.clone()
+        };
+        self.apply(envelope, RunEvent::RunStarted(Box::new(start)));
+    }
+
+    fn plan(&mut self, envelope: &Envelope, old: &Plan) -> Result<(), RejudgeError> {
+        let inventory = self.record.inventory.clone().ok_or(RejudgeError::Planless)?;
+        let only = self.only.as_deref();
+        let new = plan::make(self.profile, &inventory, self.equipment.skus, self.equipment.catalogue, only)?;
+        self.skus =
+            inventory.gpus.iter().filter_map(|gpu| Some((gpu.index, self.equipment.skus.of(gpu)?.clone()))).collect();
+        for gone in steps(old).filter(|one| step(&new, &one.path).is_none()) {
+            self.note(Note::StepGone(gone.path.clone()));
+        }
+        self.plan = Some((old.clone(), new.clone()));
+        self.apply(envelope, RunEvent::PlanMade(Box::new(new)));
+        Ok(())
+    }
+
+    /// The step as the new profile has it, if what the old one measured can be judged by it.
+    fn judgeable(&mut self, path: &str) -> Option<PlannedStep> {
+        let (old, new) = self.plan.as_ref()?;
+        let new = step(new, path)?.clone();
+        let old = step(old, path)?;
+        if old.step.check != new.step.check {
+            self.note(Note::OtherCheck(path.to_owned()));
+            return None;
+        }
+        if old.step.params != new.step.params {
+            self.note(Note::OtherParameters(path.to_owned()));
+        }
+        Some(new)
+    }
+
+    fn step_started(&mut self, envelope: &Envelope, key: &StepKey) {
+        if self.judgeable(&key.path).is_some() {
+            self.since.insert(key.clone(), (self.record.trips.len(), self.record.mismatches.len()));
+            self.apply(envelope, RunEvent::StepStarted { key: key.clone() });
+        }
+    }
+
+    fn step_finished(&mut self, envelope: &Envelope, key: &StepKey, cases: &[Case]) {
+        let Some(planned) = self.judgeable(&key.path) else { return };
+        let ending = Ending::told_by(cases);
+        let nothing = cases.iter().all(|case| case.judgements.is_empty());
+        let cases = if nothing && ending != Ending::Measured {
+            // It was skipped, stopped or not reached: there is nothing to judge.
+            self.note(Note::NeverRan(key.path.clone()));
+            cases.to_vec()
+        } else {
+            self.judge(&planned, key, cases, &ending, envelope.wall)
+        };
+        self.apply(envelope, RunEvent::StepFinished { key: key.clone(), cases });
+    }
+
+    fn judge(
+        &self,
+        planned: &PlannedStep,
+        key: &StepKey,
+        cases: &[Case],
+        ending: &Ending,
+        wall: WallTime,
+    ) -> Vec<Case> {
+        let Some(check) = (self.equipment.find_check)(&planned.step.check) else { return cases.to_vec() };
+        let (trips_from, mismatches_from) = self.since.get(key).copied().unwrap_or_default();
+        let bench = Bench {
+            planned,
+            spec: check.spec(),
+            skus: &self.skus,
+            record: &self.record,
+            wall,
+            trips_from,
+            mismatches_from,
+        };
+        bench.cases(&measured(cases), ending)
+    }
+}
+
+/// What the check handed over: all but what judging itself added as missing.
+fn measured(cases: &[Case]) -> Vec<Measurement> {
+    let given = |measurement: &&Measurement| !matches!(&measurement.value, Measured::Missing(why) if why == NOT_GIVEN);
+    let all = cases.iter().flat_map(|case| &case.judgements).map(|judgement| &judgement.measurement);
+    all.filter(given).cloned().collect()
+}

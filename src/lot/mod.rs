@@ -1,0 +1,24 @@
+//! Statistics over runs: what a lot of units says that a single one does not. Pure folds over records.
+//!
+//! Which runs there are and how results are shown is left to others. Statistics are robust where a single bad unit must
+//! not hide itself, and are refused with the reason where the data cannot carry them.
+
+mod baseline;
+mod change;
+mod difference;
+mod outing;
+mod pareto;
+mod robust;
+mod spread;
+mod stats;
+mod yields;
+
+pub use baseline::{Baseline, BaselineValue, baseline};
+pub use change::{Change, ValueChange, Verdicts, changes};
+pub use difference::{Difference, Side, differences};
+pub use outing::{Exclusion, Outing, Value, ValueKey};
+pub use pareto::{Cause, pareto};
+pub use robust::{median, median_deviation, quantile, robust_z};
+pub use spread::{Capability, NoCapability, Outlier, Spread, spreads};
+pub use stats::{Left, Stats, stats};
+pub use yields::{AttemptYield, Yields, yields};

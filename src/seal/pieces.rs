@@ -1,0 +1,113 @@
+//! Digests of a file: of the whole, and short ones of its pieces, by which an altered place is found.
+
+use std::fs::File;
+use std::io::{self, BufRead as _, BufReader, Read as _};
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use super::error::How;
+
+/// Bytes of a piece's digest. Pieces only say where; that something differs is told by the digest of the whole.
+const SHORT: usize = 8;
+/// Bytes of a piece where a file has no lines.
+const PIECE: u64 = 65_536;
+/// Files whose lines are of a length that a person can look at.
+const BY_LINE: [&str; 5] = ["jsonl", "json", "xml", "csv", "yaml"];
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum By {
+    Line,
+    Bytes(u64),
+}
+
+/// What a file is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Pieces {
+    pub(super) bytes: u64,
+    pub(super) sha256: String,
+    by: By,
+    /// The short digests one after another, in base64.
+    digests: String,
+}
+
+/// Lower-case hexadecimal.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// Calls `each` with every piece.
+fn walk(path: &Path, by: By, mut each: impl FnMut(&[u8])) -> io::Result<()> {
+    let mut file = BufReader::with_capacity(PIECE as usize, File::open(path)?);
+    let mut piece = Vec::new();
+    loop {
+        piece.clear();
+        match by {
+            By::Line => file.read_until(b'\n', &mut piece)?,
+            By::Bytes(size) => file.by_ref().take(size).read_to_end(&mut piece)?,
+        };
+        if piece.is_empty() {
+            return Ok(());
+        }
+        each(&piece);
+    }
+}
+
+fn short(piece: &[u8]) -> [u8; SHORT] {
+    let mut short = [0; SHORT];
+    short.copy_from_slice(&Sha256::digest(piece)[..SHORT]);
+    short
+}
+
+impl Pieces {
+    pub(super) fn of(path: &Path) -> io::Result<Self> {
+        let by_line = path.extension().is_some_and(|extension| BY_LINE.iter().any(|one| extension == *one));
+        let by = if by_line { By::Line } else { By::Bytes(PIECE) };
+        let (mut bytes, mut whole, mut digests) = (0, Sha256::new(), Vec::new());
+        walk(path, by, |piece| {
+            bytes += piece.len() as u64;
+            whole.update(piece);
+            digests.extend(short(piece));
+        })?;
+        Ok(Self { bytes, sha256: hex(&whole.finalize()), by, digests: STANDARD.encode(digests) })
+    }
+
+    /// The first place where the file at `path` is not this; `None` if it is this to the byte.
+    pub(super) fn difference(&self, path: &Path) -> io::Result<Option<How>> {
+        let by = if self.by == By::Bytes(0) { By::Bytes(PIECE) } else { self.by };
+        let digests = STANDARD.decode(&self.digests).unwrap_or_default();
+        let mut sealed = digests.chunks(SHORT);
+        let (mut bytes, mut whole, mut number, mut first) = (0, Sha256::new(), 0_u64, None);
+        walk(path, by, |piece| {
+            number += 1;
+            let end = bytes + piece.len() as u64;
+            if first.is_none() && sealed.next() != Some(&short(piece)[..]) {
+                first = Some(match by {
+                    _ if bytes == self.bytes => None,
+                    By::Line => Some(How::Line { line: number, offset: bytes }),
+                    By::Bytes(_) => Some(How::Bytes { from: bytes, to: end }),
+                });
+            }
+            bytes = end;
+            whole.update(piece);
+        })?;
+        if bytes == self.bytes && hex(&whole.finalize()) == self.sha256 {
+            return Ok(None);
+        }
+        Ok(Some(match first {
+            Some(Some(place)) => place,
+            _ if bytes < self.bytes => How::Cut { bytes, sealed: self.bytes },
+            _ if bytes > self.bytes => How::Longer { bytes, sealed: self.bytes },
+            // The pieces agree and the whole does not: the pieces are not those of the file.
+            _ => How::Bytes { from: 0, to: bytes },
+        }))
+    }
+}
