@@ -7,6 +7,7 @@ pub mod event;
 pub mod journal;
 pub mod limit;
 pub mod model;
+pub mod node;
 pub mod plan;
 pub mod profile;
 pub mod yaml;

@@ -1,0 +1,6 @@
+//! Adapters to nodes: where samples, inventories and kernel logs come from.
+//!
+//! What is asked of a node, and what follows from its answers, is the engine's and the checks' business.
+
+pub mod host;
+pub mod nvml;
