@@ -1,6 +1,7 @@
 #![doc = include_str!("ARCHITECTURE.md")]
 
 pub mod check;
+pub mod cli;
 pub mod diagnose;
 pub mod engine;
 pub mod event;
@@ -10,4 +11,5 @@ pub mod model;
 pub mod node;
 pub mod plan;
 pub mod profile;
+pub mod report;
 pub mod yaml;

@@ -1,10 +1,10 @@
 //! `config.policy`: whether the GPUs are set up as they should be for a test, and left alone by others.
 
 use super::declare::{choice, flag, list, may, must, text};
+use super::look::Look;
 use super::sheet::{Gauged, Sheet};
-use super::{Check, CheckRun, Done, Seen, StepContext, Wants};
-use crate::event::Phase;
-use crate::model::{Answer, Component, ComponentKind, Gpu, Inventory, Moment, Probe, Reading, Span, Unit};
+use super::{Check, CheckRun, Done, StepContext};
+use crate::model::{Component, ComponentKind, Gpu, Inventory, Reading, Span, Unit};
 use crate::profile::{CheckSpec, MeasurementSpec, Params, Wear};
 
 #[derive(Debug)]
@@ -68,26 +68,7 @@ impl Check for ConfigPolicy {
     }
 
     fn begin(&self, _: &StepContext<'_>) -> Box<dyn CheckRun> {
-        Box::new(Run)
-    }
-}
-
-#[derive(Debug)]
-struct Run;
-
-impl CheckRun for Run {
-    fn observe(&mut self, context: &StepContext<'_>, _: Moment, seen: Seen<'_>, wants: &mut Wants) {
-        match seen {
-            Seen::Began => {
-                wants.enter(Phase::Measuring, None);
-                wants.ask(Probe::Inventory);
-            }
-            Seen::Answered(Answer::Inventory(Ok(found))) => wants.end(measure(context, found)),
-            Seen::Answered(Answer::Inventory(Err(why))) => {
-                wants.end(Done::Failed { kind: "probe", why: why.clone(), measured: Vec::new() });
-            }
-            _ => {}
-        }
+        Box::new(Look::Inventory(measure))
     }
 }
 
@@ -106,9 +87,9 @@ fn measure(context: &StepContext<'_>, found: &Inventory) -> Done {
 fn put_gpu(sheet: &mut Sheet<'_>, params: &Params, component: Component, gpu: &Gpu) {
     let config = &gpu.config;
     for (name, as_asked, reading) in [
-        ("ecc", "ecc.as-asked", &config.ecc),
-        ("mig", "mig.as-asked", &config.mig),
-        ("persistence", "persistence.as-asked", &config.persistence),
+        ("ecc", "ecc.as-asked", config.ecc),
+        ("mig", "mig.as-asked", config.mig),
+        ("persistence", "persistence.as-asked", config.persistence),
     ] {
         let state = state(reading);
         put_asked(sheet, params.text(name), as_asked, component, &state);
@@ -137,10 +118,10 @@ fn put_gpu(sheet: &mut Sheet<'_>, params: &Params, component: Component, gpu: &G
 }
 
 /// A setting a part does not have cannot be switched on: that is a known state, unlike a failed reading.
-fn state(reading: &Reading<bool>) -> Gauged {
+fn state(reading: Reading<bool>) -> Gauged {
     match reading {
         Reading::Unsupported => Gauged::Text("not-offered".to_owned()),
-        reading => Gauged::of(reading, |on| Gauged::Text(if *on { "enabled" } else { "disabled" }.to_owned())),
+        reading => Gauged::of(&reading, |on| Gauged::Text(if *on { "enabled" } else { "disabled" }.to_owned())),
     }
 }
 

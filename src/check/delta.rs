@@ -36,7 +36,7 @@ impl CounterSpan {
     /// How much was counted.
     pub(super) fn gauged(&self) -> Gauged {
         match self.ends() {
-            Ok(((_, first), (_, last))) => Gauged::Number { value: last - first, samples: self.good },
+            Ok([(_, first), (_, last)]) => Gauged::Number { value: last - first, samples: self.good },
             Err(why) => why,
         }
     }
@@ -44,14 +44,14 @@ impl CounterSpan {
     /// How much was counted per second.
     pub(super) fn rate(&self) -> Gauged {
         match self.ends() {
-            Ok(((start, first), (end, last))) => {
+            Ok([(start, first), (end, last)]) => {
                 Gauged::Number { value: (last - first) / end.since(start).as_secs_f64(), samples: self.good }
             }
             Err(why) => why,
         }
     }
 
-    fn ends(&self) -> Result<((Moment, f64), (Moment, f64)), Gauged> {
+    fn ends(&self) -> Result<[(Moment, f64); 2], Gauged> {
         let (Some(first), Some(last)) = (self.first, self.last) else {
             return Err(if self.unsupported && self.failing == 0 {
                 Gauged::Unsupported
@@ -66,7 +66,7 @@ impl CounterSpan {
         } else if self.failing > STALE_AFTER {
             Err(Gauged::missing("the counter could not be read at the end"))
         } else {
-            Ok((first, last))
+            Ok([first, last])
         }
     }
 }

@@ -2,12 +2,15 @@
 //!
 //! Which of it a check tells, and under which name, is the check's business.
 
-use super::StepContext;
+use std::collections::BTreeMap;
+
+use super::course::Course;
 use super::delta::CounterSpan;
 use super::settle::Idle;
 use super::sheet::{Gauged, Sheet};
 use super::window::Window;
-use crate::model::{ClockReasons, Component, Gpu, LoadEnd, LoadSaid, Moment, Sample, Sensor, Span};
+use super::{Seen, StepContext};
+use crate::model::{ClockReasons, Component, Gpu, GpuIndex, LoadEnd, LoadSaid, Moment, Sample, Sensor};
 
 /// One GPU under load.
 #[derive(Debug, Default)]
@@ -149,6 +152,19 @@ impl LoadGauge {
         Gauged::Number { value: self.slow as f64 * 100.0 / self.judged as f64, samples: self.judged }
     }
 
+    /// A value of the steady window, unless the load broke: then the window is no steady one.
+    pub(super) fn whole(&self, gauged: Gauged) -> Gauged {
+        self.broken.as_ref().map_or(gauged, |why| Gauged::Missing(why.clone()))
+    }
+
+    /// Memory over die; unsupported where the part shows no memory temperature.
+    pub(super) fn memory_over_die(&self, expected: u64) -> Gauged {
+        match self.memory.gauged(expected, Window::mean) {
+            Gauged::Number { .. } => self.memory_over_die.gauged(expected, Window::mean),
+            other => other,
+        }
+    }
+
     pub(super) fn verified(&self) -> Gauged {
         if self.reported { Gauged::once(self.verified as f64) } else { Gauged::missing("the load never reported") }
     }
@@ -203,18 +219,13 @@ pub(super) fn ended_early(end: &LoadEnd) -> String {
 }
 
 /// The GPU a message of a load is about; `None`: all of them.
-pub(super) const fn gpu_of(said: &LoadSaid) -> Option<crate::model::GpuIndex> {
+pub(super) const fn gpu_of(said: &LoadSaid) -> Option<GpuIndex> {
     match said {
         LoadSaid::Progress { gpu, .. } | LoadSaid::Covered { gpu, .. } => Some(*gpu),
         LoadSaid::Mismatched(mismatch) => Some(mismatch.gpu),
         LoadSaid::Ended { gpu, .. } => *gpu,
         LoadSaid::Running | LoadSaid::Moved(_) => None,
     }
-}
-
-/// The length that a window really had, from its ends.
-pub(super) fn window_length(start: Option<Moment>, end: Moment) -> Span {
-    start.map_or(Span::ZERO, |start| end.since(start))
 }
 
 /// The part of the sheet that every GPU load shares: error counters, throttling, results.
@@ -230,10 +241,50 @@ pub(super) fn put_common(sheet: &mut Sheet<'_>, gpu: Component, gauge: &LoadGaug
     sheet.put("mismatches", gpu, gauge.mismatches());
 }
 
-/// A gauge for every GPU of the step.
-pub(super) fn gauges(
-    context: &StepContext<'_>,
-    floor_share: f64,
-) -> std::collections::BTreeMap<crate::model::GpuIndex, LoadGauge> {
-    context.gpus().into_iter().map(|gpu| (gpu, LoadGauge::new(context.inventory.gpu(gpu), floor_share))).collect()
+/// One gauge for every GPU of a step.
+#[derive(Debug)]
+pub(super) struct Gauges(BTreeMap<GpuIndex, LoadGauge>);
+
+/// `floor_share`: see [`LoadGauge::new`].
+pub(super) fn gauges(context: &StepContext<'_>, floor_share: f64) -> Gauges {
+    Gauges(
+        context.gpus().into_iter().map(|gpu| (gpu, LoadGauge::new(context.inventory.gpu(gpu), floor_share))).collect(),
+    )
+}
+
+impl Gauges {
+    /// Gives an observation to the gauges it concerns.
+    pub(super) fn take(&mut self, course: &Course, seen: &Seen<'_>) {
+        match seen {
+            Seen::Sampled(sample) => {
+                if let Some(gauge) = self.0.get_mut(&sample.gpu) {
+                    if course.is_measuring() { gauge.take(sample) } else { gauge.count(sample) }
+                }
+            }
+            Seen::Load(report) => {
+                let (at, said) = (report.at, &report.said);
+                if matches!(said, LoadSaid::Ended { end: LoadEnd::Finished, .. }) && course.repeats() {
+                    return;
+                }
+                match gpu_of(said) {
+                    Some(gpu) => {
+                        if let Some(gauge) = self.0.get_mut(&gpu) {
+                            gauge.hear(at, said, course.is_measuring());
+                        }
+                    }
+                    None => self.0.values_mut().for_each(|gauge| gauge.hear(at, said, course.is_measuring())),
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether any GPU still answers and carries its load.
+    pub(super) fn any_left(&self, context: &StepContext<'_>) -> bool {
+        self.0.iter().any(|(gpu, gauge)| !context.lost.contains_key(gpu) && gauge.broken.is_none())
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (GpuIndex, &LoadGauge)> {
+        self.0.iter().map(|(gpu, gauge)| (*gpu, gauge))
+    }
 }

@@ -1,15 +1,13 @@
 //! `gpu.burn`: a verified arithmetic load on all GPUs of the step, and what they do under it.
 
-use std::collections::BTreeMap;
-
+use super::course::{Course, Rest, Turn};
 use super::declare::{SETTLE_OVER, SETTLE_SLOPE, SETTLE_WITHIN, choice, may, must, quantity, required, span};
-use super::gauge::{LoadGauge, gauges, gpu_of, put_common, window_length};
-use super::settle::{Idle, Settle, Settling};
+use super::gauge::{Gauges, LoadGauge, gauges, put_common};
+use super::settle::Idle;
 use super::sheet::{Gauged, Sheet};
-use super::window::{Window, expected};
+use super::window::Window;
 use super::{Check, CheckRun, Done, Seen, StepContext, Wants};
-use crate::event::Phase;
-use crate::model::{BurnKernel, Component, ComponentKind, GpuIndex, LoadKind, LoadSaid, Moment, Sensor, Span, Unit};
+use crate::model::{BurnKernel, Component, ComponentKind, LoadKind, Moment, Span, Unit};
 use crate::profile::{CheckSpec, MeasurementSpec, Params, Wear};
 
 #[derive(Debug)]
@@ -66,8 +64,11 @@ static MEASUREMENTS: &[MeasurementSpec] = &[
     may("power.energy-mean", Unit::Watt, GPU, "mean power by the energy counter, independent of power readings"),
     must("throughput.mean", Unit::Teraflops, GPU, "work done per second, mean of the steady window"),
     must("throughput.p5", Unit::Teraflops, GPU, "work per second that 95 % of the window reached"),
+    may("throughput.dips", Unit::Percent, GPU, "share of the window with less than 4/5 of the median throughput"),
+    may("throughput.per-clock", Unit::One, GPU, "million operations per SM clock cycle"),
     must("clock.mean", Unit::Megahertz, GPU, "SM clock, mean of the steady window"),
     must("clock.p5", Unit::Megahertz, GPU, "SM clock that 95 % of the window reached"),
+    may("clock.dips", Unit::Percent, GPU, "share of the window with less than 4/5 of the median SM clock"),
     may("clock.unexplained", Unit::Percent, GPU, "share of the window with a low SM clock and no reason given"),
     must("temp.max", Unit::Celsius, GPU, "highest die temperature in the window"),
     must("temp.p95", Unit::Celsius, GPU, "die temperature that 5 % of the window exceeded"),
@@ -103,8 +104,13 @@ impl Check for GpuBurn {
     }
 
     fn begin(&self, context: &StepContext<'_>) -> Box<dyn CheckRun> {
-        let floor = context.params.number("clock-floor").unwrap_or(90.0);
-        Box::new(Run { stage: Stage::Fresh, gauges: gauges(context, floor), idle: BTreeMap::new(), window: None })
+        let params = context.params;
+        let span = |name| params.span(name).unwrap_or_default();
+        let floor = params.number("clock-floor").unwrap_or(90.0);
+        Box::new(Run {
+            course: Course::new(Rest::ForReference, LoadKind::Burn(kernel(params)), span("warmup"), span("for")),
+            gauges: gauges(context, floor),
+        })
     }
 }
 
@@ -118,162 +124,33 @@ pub(super) fn kernel(params: &Params) -> BurnKernel {
     }
 }
 
-/// How long a load may take until all GPUs are under it: operand generation and context creation on eight GPUs.
-pub(super) const START_WITHIN: Span = Span::from_secs(120);
-
 #[derive(Debug)]
 struct Run {
-    stage: Stage,
-    gauges: BTreeMap<GpuIndex, LoadGauge>,
-    idle: BTreeMap<GpuIndex, Idle>,
-    /// The steady window, once it has begun.
-    window: Option<Moment>,
-}
-
-#[derive(Debug)]
-enum Stage {
-    Fresh,
-    Settling(Settle),
-    Starting { until: Moment },
-    WarmingUp { until: Moment },
-    Measuring { until: Moment },
-    Over,
+    course: Course,
+    gauges: Gauges,
 }
 
 impl CheckRun for Run {
     fn observe(&mut self, context: &StepContext<'_>, now: Moment, seen: Seen<'_>, wants: &mut Wants) {
-        match seen {
-            Seen::Began => self.begin(context, now, wants),
-            Seen::Sampled(sample) => {
-                if let Stage::Settling(settle) = &mut self.stage {
-                    settle.take(sample);
+        self.gauges.take(&self.course, &seen);
+        match self.course.turn(context, now, &seen, self.gauges.any_left(context), wants) {
+            Turn::Going => {}
+            Turn::Over => {
+                let expected = self.course.expected(now, context.every);
+                let mut sheet = Sheet::new(&SPEC, context.lost);
+                for (gpu, gauge) in self.gauges.iter() {
+                    report(&mut sheet, Component::Gpu(gpu), gauge, expected, self.course.idle.get(&gpu).copied());
                 }
-                if matches!(self.stage, Stage::Settling(_)) && sample[Sensor::TempInlet].get().is_some() {
-                    // An inlet can be read after all: no idle state is needed.
-                    self.start(context, now, wants);
-                }
-                if let Some(gauge) = self.gauges.get_mut(&sample.gpu) {
-                    match self.stage {
-                        Stage::Measuring { .. } => gauge.take(sample),
-                        _ => gauge.count(sample),
-                    }
-                }
+                wants.end(Done::Measured(sheet.into_list()));
             }
-            Seen::Load(report) => self.hear(report.at, &report.said, context, now, wants),
-            _ => {}
+            Turn::Ended(done) => wants.end(done),
         }
-        self.advance(context, now, wants);
-    }
-}
-
-impl Run {
-    fn begin(&mut self, context: &StepContext<'_>, now: Moment, wants: &mut Wants) {
-        let settle = Settle::new(context, now);
-        wants.enter(Phase::Settling, Some(settle.deadline()));
-        wants.wake_at(settle.deadline());
-        self.stage = Stage::Settling(settle);
-    }
-
-    fn start(&mut self, context: &StepContext<'_>, now: Moment, wants: &mut Wants) {
-        let params = context.params;
-        // Longer than needed: the load is stopped when the window is over and must not end before.
-        let longest = params.span("warmup").unwrap_or_default() + params.span("for").unwrap_or_default() + START_WITHIN;
-        wants.start_load(LoadKind::Burn(kernel(params)), context.gpus(), Some(longest));
-        let until = now + START_WITHIN;
-        wants.wake_at(until);
-        self.stage = Stage::Starting { until };
-    }
-
-    fn hear(&mut self, at: Moment, said: &LoadSaid, context: &StepContext<'_>, now: Moment, wants: &mut Wants) {
-        if matches!(said, LoadSaid::Running) && matches!(self.stage, Stage::Starting { .. }) {
-            let until = now + context.params.span("warmup").unwrap_or_default();
-            wants.enter(Phase::WarmingUp, Some(until));
-            wants.wake_at(until);
-            self.stage = Stage::WarmingUp { until };
-        }
-        let measuring = matches!(self.stage, Stage::Measuring { .. });
-        match gpu_of(said) {
-            Some(gpu) => {
-                if let Some(gauge) = self.gauges.get_mut(&gpu) {
-                    gauge.hear(at, said, measuring);
-                }
-            }
-            None => self.gauges.values_mut().for_each(|gauge| gauge.hear(at, said, measuring)),
-        }
-    }
-
-    fn advance(&mut self, context: &StepContext<'_>, now: Moment, wants: &mut Wants) {
-        if !matches!(self.stage, Stage::Fresh | Stage::Over) && self.nothing_left(context) {
-            return self.end(context, now, wants);
-        }
-        match &self.stage {
-            Stage::Settling(settle) => match settle.state(now, context.lost) {
-                Settling::Waiting => {}
-                Settling::Settled => {
-                    self.idle =
-                        self.gauges.keys().filter_map(|gpu| settle.idle(*gpu).map(|idle| (*gpu, idle))).collect();
-                    self.start(context, now, wants);
-                }
-                // The burn needs no rest; only the thermal resistance will be missing.
-                Settling::TimedOut(_) => self.start(context, now, wants),
-            },
-            Stage::Starting { until } if now >= *until => {
-                self.stage = Stage::Over;
-                let why = format!("the load was not running {} s after its start", START_WITHIN.as_secs());
-                wants.end(Done::Failed { kind: "load", why, measured: Vec::new() });
-            }
-            Stage::WarmingUp { until } if now >= *until => {
-                let until = now + context.params.span("for").unwrap_or_default();
-                wants.enter(Phase::Measuring, Some(until));
-                wants.wake_at(until);
-                self.window = Some(now);
-                self.stage = Stage::Measuring { until };
-            }
-            Stage::Measuring { until } if now >= *until => self.end(context, now, wants),
-            _ => {}
-        }
-    }
-
-    /// Whether every GPU is lost or has no load any more.
-    fn nothing_left(&self, context: &StepContext<'_>) -> bool {
-        self.gauges.iter().all(|(gpu, gauge)| context.lost.contains_key(gpu) || gauge.broken.is_some())
-    }
-
-    fn end(&mut self, context: &StepContext<'_>, now: Moment, wants: &mut Wants) {
-        self.stage = Stage::Over;
-        wants.stop_loads();
-        let expected = expected(window_length(self.window, now), context.every);
-        let mut sheet = Sheet::new(&SPEC, context.lost);
-        for (gpu, gauge) in &self.gauges {
-            report(&mut sheet, Component::Gpu(*gpu), gauge, expected, self.idle.get(gpu).copied());
-        }
-        wants.end(Done::Measured(sheet.into_list()));
     }
 }
 
 fn report(sheet: &mut Sheet<'_>, gpu: Component, gauge: &LoadGauge, expected: u64, idle: Option<Idle>) {
-    let broken = gauge.broken.clone();
-    let whole = |gauged: Gauged| match &broken {
-        Some(why) => Gauged::Missing(why.clone()),
-        None => gauged,
-    };
-    sheet.put("power.mean", gpu, whole(gauge.power.gauged(expected, Window::mean)));
-    sheet.put("power.p5", gpu, whole(gauge.power.gauged(expected, Window::p5)));
-    sheet.put("power.energy-mean", gpu, whole(gauge.energy.rate()));
-    // A load reports about once a second whatever the sampling period is.
-    sheet.put("throughput.mean", gpu, whole(gauge.tflops.gauged(0, Window::mean)));
-    sheet.put("throughput.p5", gpu, whole(gauge.tflops.gauged(0, Window::p5)));
-    sheet.put("clock.mean", gpu, whole(gauge.clock.gauged(expected, Window::mean)));
-    sheet.put("clock.p5", gpu, whole(gauge.clock.gauged(expected, Window::p5)));
-    sheet.put("clock.unexplained", gpu, whole(gauge.unexplained()));
-    sheet.put("temp.max", gpu, whole(gauge.die.gauged(expected, Window::max)));
-    sheet.put("temp.p95", gpu, whole(gauge.die.gauged(expected, Window::p95)));
-    sheet.put("temp.mean", gpu, whole(gauge.die.gauged(expected, Window::mean)));
-    sheet.put("temp.memory.max", gpu, whole(gauge.memory.gauged(expected, Window::max)));
-    sheet.put("temp.memory.p95", gpu, whole(gauge.memory.gauged(expected, Window::p95)));
-    sheet.put("memory-over-die", gpu, whole(over_die(gauge, expected)));
-    sheet.put("margin.min", gpu, whole(gauge.margin.gauged(expected, Window::min)));
-    sheet.put("thermal.resistance", gpu, whole(gauge.resistance(expected, idle)));
+    put_work(sheet, gpu, gauge, expected);
+    put_heat(sheet, gpu, gauge, expected, idle);
     put_common(sheet, gpu, gauge);
     sheet.put("throttle.sw-thermal", gpu, gauge.counters.sw_thermal.gauged());
     sheet.put("throttle.hw-thermal", gpu, gauge.counters.hw_thermal.gauged());
@@ -281,19 +158,60 @@ fn report(sheet: &mut Sheet<'_>, gpu: Component, gauge: &LoadGauge, expected: u6
     sheet.put("samples", gpu, gauge.coverage(expected));
 }
 
-/// Memory over die; unsupported where the part shows no memory temperature.
-pub(super) fn over_die(gauge: &LoadGauge, expected: u64) -> Gauged {
-    match gauge.memory.gauged(expected, Window::mean) {
-        Gauged::Number { .. } => gauge.memory_over_die.gauged(expected, Window::mean),
-        other => other,
+/// Power, throughput and clocks.
+fn put_work(sheet: &mut Sheet<'_>, gpu: Component, gauge: &LoadGauge, expected: u64) {
+    let clock = gauge.clock.gauged(expected, Window::mean);
+    // A load reports about once a second whatever the sampling period is.
+    let tflops = gauge.tflops.gauged(0, Window::mean);
+    let per_clock = match (&tflops, &clock) {
+        (Gauged::Number { value: tflops, samples }, Gauged::Number { value: clock, .. }) => {
+            // 10^12 operations per second over 10^6 cycles per second.
+            Gauged::Number { value: tflops / clock, samples: *samples }
+        }
+        (Gauged::Number { .. }, other) | (other, _) => other.clone(),
+    };
+    for (name, gauged) in [
+        ("power.mean", gauge.power.gauged(expected, Window::mean)),
+        ("power.p5", gauge.power.gauged(expected, Window::p5)),
+        ("power.energy-mean", gauge.energy.rate()),
+        ("throughput.mean", tflops),
+        ("throughput.p5", gauge.tflops.gauged(0, Window::p5)),
+        ("throughput.dips", gauge.tflops.gauged(0, dips)),
+        ("throughput.per-clock", per_clock),
+        ("clock.mean", clock),
+        ("clock.p5", gauge.clock.gauged(expected, Window::p5)),
+        ("clock.dips", gauge.clock.gauged(expected, dips)),
+        ("clock.unexplained", gauge.unexplained()),
+    ] {
+        sheet.put(name, gpu, gauge.whole(gauged));
     }
+}
+
+fn put_heat(sheet: &mut Sheet<'_>, gpu: Component, gauge: &LoadGauge, expected: u64, idle: Option<Idle>) {
+    for (name, gauged) in [
+        ("temp.max", gauge.die.gauged(expected, Window::max)),
+        ("temp.p95", gauge.die.gauged(expected, Window::p95)),
+        ("temp.mean", gauge.die.gauged(expected, Window::mean)),
+        ("temp.memory.max", gauge.memory.gauged(expected, Window::max)),
+        ("temp.memory.p95", gauge.memory.gauged(expected, Window::p95)),
+        ("memory-over-die", gauge.memory_over_die(expected)),
+        ("margin.min", gauge.margin.gauged(expected, Window::min)),
+        ("thermal.resistance", gauge.resistance(expected, idle)),
+    ] {
+        sheet.put(name, gpu, gauge.whole(gauged));
+    }
+}
+
+/// Share of the window below 4/5 of its median, in percent: a fault that comes and goes leaves mean and p5 alone.
+fn dips(window: &Window) -> Option<f64> {
+    Some(100.0 * window.share_below(window.quantile(0.5)? * 0.8))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::check::rig::{Rig, assert_complete, lines, progress, shown};
-    use crate::model::{LoadEnd, Reading};
+    use crate::model::{GpuIndex, LoadEnd, LoadSaid, Reading, Sensor};
     use crate::profile::ParamValue;
 
     fn rig(gpus: u8) -> Rig {
@@ -320,8 +238,11 @@ mod tests {
         power.energy-mean 700 W
         throughput.mean 700 TFLOP/s
         throughput.p5 700 TFLOP/s
+        throughput.dips 0 %
+        throughput.per-clock 0.39886
         clock.mean 1755 MHz
         clock.p5 1755 MHz
+        clock.dips 0 %
         clock.unexplained 0 %
         temp.max 60 °C
         temp.p95 60 °C

@@ -5,12 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use regex::Regex;
 
 use super::declare::{flag, list, may, must, required, text};
+use super::look::Look;
 use super::sheet::{Gauged, Sheet};
-use super::{Check, CheckRun, Done, Seen, StepContext, Wants};
-use crate::event::Phase;
-use crate::model::{
-    Answer, Component, ComponentKind, Gpu, GpuIndex, Identity, Inventory, Moment, Probe, Reading, Span, Unit,
-};
+use super::{Check, CheckRun, Done, StepContext};
+use crate::model::{Component, ComponentKind, Gpu, GpuIndex, Identity, Inventory, Reading, Span, Unit};
 use crate::profile::{CheckSpec, MeasurementSpec, ParamKind, ParamSpec, Params, Wear};
 
 #[derive(Debug)]
@@ -100,29 +98,10 @@ impl Check for InventoryMatch {
     }
 
     fn begin(&self, _: &StepContext<'_>) -> Box<dyn CheckRun> {
-        Box::new(Run)
-    }
-}
-
-#[derive(Debug)]
-struct Run;
-
-impl CheckRun for Run {
-    fn observe(&mut self, context: &StepContext<'_>, _: Moment, seen: Seen<'_>, wants: &mut Wants) {
-        match seen {
-            Seen::Began => {
-                wants.enter(Phase::Measuring, None);
-                wants.ask(Probe::Inventory);
-            }
-            Seen::Answered(Answer::Inventory(Ok(found))) => wants.end(match measure(context, found) {
-                Ok(done) => done,
-                Err(why) => Done::Failed { kind: "parameter", why, measured: Vec::new() },
-            }),
-            Seen::Answered(Answer::Inventory(Err(why))) => {
-                wants.end(Done::Failed { kind: "probe", why: why.clone(), measured: Vec::new() });
-            }
-            _ => {}
-        }
+        Box::new(Look::Inventory(|context, found| match measure(context, found) {
+            Ok(done) => done,
+            Err(why) => Done::Failed { kind: "parameter", why, measured: Vec::new() },
+        }))
     }
 }
 
@@ -140,7 +119,7 @@ fn measure(context: &StepContext<'_>, found: &Inventory) -> Result<Done, String>
             let known = |name: &String| Gauged::Flag(sku.names.contains(name));
             sheet.put("name.known", component, Gauged::of(&identity.name, known));
         }
-        sheet.put("inforom.valid", component, Gauged::flag_of(&identity.inforom_valid));
+        sheet.put("inforom.valid", component, Gauged::flag_of(identity.inforom_valid));
         sheet.put("memory", component, Gauged::whole_of(&gpu.memory_mib));
         sheet.put("bar1", component, Gauged::whole_of(&gpu.bar1_mib));
         sheet.put("pcie.gen.max", component, Gauged::number_of(&gpu.pcie.max_generation));

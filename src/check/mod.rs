@@ -3,17 +3,41 @@
 //! A check never waits, reads or starts anything by itself, and never judges: limits are the engine's to apply.
 
 mod config_policy;
+mod config_restored;
 mod contract;
+mod copies;
+mod counters_baseline;
+mod course;
 mod declare;
 mod delta;
+mod fabric_state;
 mod gauge;
 mod gpu_burn;
+mod gpu_cooldown;
+mod gpu_idle;
+mod gpu_memory;
+mod gpu_pulse;
 mod inventory_match;
+mod kernel_log;
+mod links;
+mod load_none;
+mod look;
+mod nvlink_bandwidth;
+mod nvlink_soak;
+mod nvlink_state;
+mod operator_confirm;
+mod pcie_bandwidth;
+mod pcie_link;
 mod registry;
 #[cfg(test)]
 mod rig;
+mod sensor_plausibility;
 mod settle;
 mod sheet;
+mod steady;
+mod thermal_soak;
+#[cfg(test)]
+mod toy_node;
 mod window;
 
 pub use contract::{Check, CheckRun, Done, Seen, StepContext, Want, Wants};

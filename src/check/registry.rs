@@ -12,8 +12,25 @@ macro_rules! checks {
 
 checks! {
     config_policy::ConfigPolicy,
+    config_restored::ConfigRestored,
+    counters_baseline::CountersBaseline,
+    fabric_state::FabricState,
     gpu_burn::GpuBurn,
+    gpu_cooldown::GpuCooldown,
+    gpu_idle::GpuIdle,
+    gpu_memory::GpuMemory,
+    gpu_pulse::GpuPulse,
     inventory_match::InventoryMatch,
+    kernel_log::KernelLog,
+    load_none::LoadNone,
+    nvlink_bandwidth::NvlinkBandwidth,
+    nvlink_soak::NvlinkSoak,
+    nvlink_state::NvlinkState,
+    operator_confirm::OperatorConfirm,
+    pcie_bandwidth::PcieBandwidth,
+    pcie_link::PcieLink,
+    sensor_plausibility::SensorPlausibility,
+    thermal_soak::ThermalSoak,
 }
 
 /// Every check, ordered by name.

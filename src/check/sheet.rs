@@ -54,8 +54,8 @@ impl Gauged {
         Self::of(reading, |value| Self::Text(value.clone()))
     }
 
-    pub(super) fn flag_of(reading: &Reading<bool>) -> Self {
-        Self::of(reading, |value| Self::Flag(*value))
+    pub(super) fn flag_of(reading: Reading<bool>) -> Self {
+        Self::of(&reading, |value| Self::Flag(*value))
     }
 
     pub(super) const fn number(&self) -> Option<f64> {
@@ -73,13 +73,6 @@ impl Gauged {
             }
             (Self::Missing(why), _) | (_, Self::Missing(why)) => Self::Missing(why),
             _ => Self::Unsupported,
-        }
-    }
-
-    pub(super) fn map(self, change: impl FnOnce(f64) -> f64) -> Self {
-        match self {
-            Self::Number { value, samples } => Self::Number { value: change(value), samples },
-            other => other,
         }
     }
 }

@@ -86,6 +86,11 @@ impl Window {
         self.histogram.at_rank(rank).map(|value| value.clamp(self.least, self.greatest))
     }
 
+    /// Share of all readings below `value`, from 0 to 1; readings within 1/2000 of `value` may count either way.
+    pub(super) fn share_below(&self, value: f64) -> f64 {
+        if self.count == 0 { 0.0 } else { self.histogram.count_below(value) as f64 / self.count as f64 }
+    }
+
     /// Change per second by least squares.
     pub(super) fn slope(&self) -> Option<f64> {
         self.line.slope()
@@ -147,6 +152,17 @@ impl Histogram {
         }
         let count = &mut self.pages[self.latest].bins[bin];
         *count = count.saturating_add(1);
+    }
+
+    fn count_below(&self, value: f64) -> u64 {
+        let key = ordered_key(value as f32);
+        let (order, bin) = ((key >> 10) as u16, key as usize & (BINS - 1));
+        let below = |page: &Page| match page.order.cmp(&order) {
+            std::cmp::Ordering::Less => BINS,
+            std::cmp::Ordering::Equal => bin,
+            std::cmp::Ordering::Greater => 0,
+        };
+        self.pages.iter().flat_map(|page| &page.bins[..below(page)]).map(|count| u64::from(*count)).sum()
     }
 
     fn at_rank(&self, rank: u64) -> Option<f64> {
@@ -225,6 +241,7 @@ mod tests {
         assert_eq!(window.mean(), Some(500.5));
         assert_eq!(window.p5(), Some(50.0));
         assert_eq!(window.p95(), Some(950.0));
+        assert_eq!(window.share_below(251.0), 0.25);
         assert!((window.slope().expect("slope") - 1.0).abs() < 1e-9);
     }
 

@@ -12,13 +12,13 @@ use super::exit_code;
 /// in a verdict, JUnit, JSON and a journal.
 #[derive(Debug, Parser)]
 #[command(name = "kiln", version, after_help = exit_code::TABLE, arg_required_else_help = true)]
-pub struct Cli {
+pub(super) struct Cli {
     #[command(subcommand)]
     pub command: Command,
 }
 
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(super) enum Command {
     /// Run a profile and give a verdict.
     #[command(after_help = exit_code::TABLE)]
     Run(Box<RunArgs>),
@@ -45,7 +45,7 @@ pub enum Command {
 
 /// Which node.
 #[derive(Debug, Clone, Args)]
-pub struct SimArgs {
+pub(super) struct SimArgs {
     /// Simulate this node instead of testing the machine: a name (`hgx-h200-8`) or a node file.
     #[arg(long, value_name = "NODE")]
     pub sim: Option<String>,
@@ -58,7 +58,7 @@ pub struct SimArgs {
 }
 
 #[derive(Debug, Args)]
-pub struct RunArgs {
+pub(super) struct RunArgs {
     /// A built-in profile (smoke, acceptance, burnin-24h, burnin-72h, burnin-168h, interconnect) or a file.
     #[arg(default_value = "smoke")]
     pub profile: String,
@@ -88,8 +88,8 @@ pub struct RunArgs {
     /// Work order.
     #[arg(long, value_name = "ORDER")]
     pub order: Option<String>,
-    /// Result of an earlier run (`result.json` or its folder) that `of baseline` limits are held against.
-    #[arg(long, value_name = "RESULT")]
+    /// Folder of an earlier run that `of baseline` limits are held against.
+    #[arg(long, value_name = "RUN")]
     pub baseline: Option<PathBuf>,
     /// Answer every operator prompt with this instead of asking.
     #[arg(long, value_name = "ANSWER")]
@@ -97,13 +97,13 @@ pub struct RunArgs {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum YesNo {
+pub(super) enum YesNo {
     Yes,
     No,
 }
 
 #[derive(Debug, Args)]
-pub struct ResumeArgs {
+pub(super) struct ResumeArgs {
     /// The folder of the run.
     pub run: PathBuf,
     /// How fast a simulated node runs; as fast as possible if left out.
@@ -115,7 +115,7 @@ pub struct ResumeArgs {
 }
 
 #[derive(Debug, Args)]
-pub struct ReportArgs {
+pub(super) struct ReportArgs {
     /// The folder of the run. Without --format, its reports are rebuilt in place.
     #[arg(required_unless_present = "schema")]
     pub run: Option<PathBuf>,
@@ -128,14 +128,14 @@ pub struct ReportArgs {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum ReportFormat {
+pub(super) enum ReportFormat {
     Text,
     Json,
     Junit,
 }
 
 #[derive(Debug, Subcommand)]
-pub enum ProfileCommand {
+pub(super) enum ProfileCommand {
     /// Check a profile: every mistake at once, each placed.
     Check {
         /// A built-in profile or a file.
@@ -171,7 +171,7 @@ pub enum ProfileCommand {
 }
 
 #[derive(Debug, Args)]
-pub struct NodeArgs {
+pub(super) struct NodeArgs {
     #[command(flatten)]
     pub node: SimArgs,
     /// As JSON.

@@ -11,7 +11,7 @@ use crate::check;
 use crate::profile::{CheckSpec, ParamKind, Wear};
 
 /// `kiln checks [NAME]`.
-pub fn checks(name: Option<&str>) -> Result<Exit, Trouble> {
+pub(super) fn checks(name: Option<&str>) -> Result<Exit, Trouble> {
     let catalogue = check::catalogue();
     let text = match name {
         None => list(catalogue.0),
@@ -19,7 +19,10 @@ pub fn checks(name: Option<&str>) -> Result<Exit, Trouble> {
             let spec = catalogue.find(name).ok_or_else(|| {
                 let names: Vec<&str> = catalogue.0.iter().map(|spec| spec.name).collect();
                 let hint = crate::yaml::did_you_mean(name, names.iter().copied());
-                anyhow!("there is no check `{name}`; {}", hint.unwrap_or_else(|| format!("checks are {}", names.join(", "))))
+                anyhow!(
+                    "there is no check `{name}`; {}",
+                    hint.unwrap_or_else(|| format!("checks are {}", names.join(", ")))
+                )
             });
             describe(spec.usage()?)
         }
@@ -84,7 +87,7 @@ fn takes(kind: ParamKind) -> String {
 }
 
 /// `kiln explain [CODE]`.
-pub fn explain(code: Option<&str>) -> Result<Exit, Trouble> {
+pub(super) fn explain(code: Option<&str>) -> Result<Exit, Trouble> {
     let _ = code;
     Err(Trouble::Usage(anyhow!("not yet")))
 }

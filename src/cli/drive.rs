@@ -19,7 +19,7 @@ use crate::journal::Durability;
 use crate::model::{Text, WallTime};
 
 /// `--sim-speed` as meant; `None` for as fast as possible.
-pub fn pace(factor: Option<f64>) -> Result<Option<Pace>, Trouble> {
+pub(super) fn pace(factor: Option<f64>) -> Result<Option<Pace>, Trouble> {
     factor
         .map(|factor| {
             Pace::new(factor).ok_or_else(|| Trouble::Usage(anyhow!("`--sim-speed {factor}` is not a positive number")))
@@ -28,19 +28,19 @@ pub fn pace(factor: Option<f64>) -> Result<Option<Pace>, Trouble> {
 }
 
 /// How safe the journal of a run must be at every step.
-pub fn durability(in_virtual_time: bool) -> Durability {
+pub(super) fn durability(in_virtual_time: bool) -> Durability {
     if in_virtual_time { Durability::virtual_time(monotonic) } else { Durability::EverySync }
 }
 
 /// Time since the program first asked.
 #[expect(clippy::disallowed_methods, reason = "the edge reads the clock for the journal and the console")]
-pub fn monotonic() -> Duration {
+pub(super) fn monotonic() -> Duration {
     static START: OnceLock<Instant> = OnceLock::new();
     START.get_or_init(Instant::now).elapsed()
 }
 
 /// Runs the machine to its end with the driver that fits.
-pub fn drive(
+pub(super) fn drive(
     machine: &mut Machine<'_>,
     chosen: &mut Chosen,
     recorder: &mut Recorder,
@@ -56,7 +56,8 @@ pub fn drive(
             run_in_virtual_time(machine, &mut *chosen.station, recorder, &mut operator, now(), &mut next)
         }
         (pace, _) => {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(DriveError::Witness)?;
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(DriveError::Witness)?;
             let (send, receive) = tokio::sync::mpsc::unbounded_channel();
             signals.forward(send);
             let pace = pace.unwrap_or(Pace::REAL_TIME);

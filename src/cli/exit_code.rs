@@ -22,7 +22,7 @@ pub enum Exit {
 }
 
 /// The table for `--help`.
-pub const TABLE: &str = "\
+pub(super) const TABLE: &str = "\
 Exit codes:
   0    PASS: every decisive limit judged and met
   1    FAIL: proof the unit is bad

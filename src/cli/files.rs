@@ -11,13 +11,13 @@ use crate::profile::{self, Profile, Request, Skus, builtin};
 
 /// A profile's text with the name that messages call it by.
 #[derive(Debug)]
-pub struct ProfileFile {
+pub(super) struct ProfileFile {
     pub name: String,
     pub bytes: Vec<u8>,
 }
 
 /// A built-in profile by its name, anything else by path. A path wins where it has a folder or an extension.
-pub fn find_profile(name: &str) -> Result<ProfileFile, Trouble> {
+pub(super) fn find_profile(name: &str) -> Result<ProfileFile, Trouble> {
     let is_path = name.contains('/') || Path::new(name).extension().is_some();
     if let (false, Some(text)) = (is_path, builtin::profile(name)) {
         return Ok(ProfileFile { name: format!("built-in:{name}.yaml"), bytes: text.as_bytes().to_vec() });
@@ -27,15 +27,19 @@ pub fn find_profile(name: &str) -> Result<ProfileFile, Trouble> {
         Err(error) if is_path => Err(error).with_context(|| format!("profile `{name}` cannot be read")).usage(),
         Err(_) => {
             let known: Vec<&str> = builtin::profile_names().collect();
-            let hint = crate::yaml::did_you_mean(name, known.iter().copied()).map_or_else(String::new, |hint| format!("; {hint}"));
-            let error = anyhow!("there is no built-in profile `{name}` and no such file; built in are {}{hint}", known.join(", "));
+            let hint = crate::yaml::did_you_mean(name, known.iter().copied())
+                .map_or_else(String::new, |hint| format!("; {hint}"));
+            let error = anyhow!(
+                "there is no built-in profile `{name}` and no such file; built in are {}{hint}",
+                known.join(", ")
+            );
             Err(Trouble::Usage(error))
         }
     }
 }
 
 /// `--set NAME=VALUE` taken apart.
-pub fn sets(sets: &[String]) -> Result<Vec<(String, String)>, Trouble> {
+pub(super) fn sets(sets: &[String]) -> Result<Vec<(String, String)>, Trouble> {
     sets.iter()
         .map(|set| {
             set.split_once('=')
@@ -47,12 +51,25 @@ pub fn sets(sets: &[String]) -> Result<Vec<(String, String)>, Trouble> {
 }
 
 /// Everything known about GPU models.
-pub fn skus() -> Result<Skus, Trouble> {
-    Ok(builtin::skus()?)
+pub(super) fn skus() -> Result<Skus, Trouble> {
+    Ok(Skus::built_in()?)
 }
 
 /// Resolves a profile with all its mistakes told at once.
-pub fn resolve(file: &ProfileFile, skus: &Skus, set: &[(String, String)], only: Option<&str>) -> Result<Profile, Trouble> {
+pub(super) fn resolve(
+    file: &ProfileFile,
+    skus: &Skus,
+    set: &[(String, String)],
+    only: Option<&str>,
+) -> Result<Profile, Trouble> {
+    let read = |path: &str| fs::read(path).map_err(|error| error.to_string());
+    let request =
+        Request { name: &file.name, bytes: &file.bytes, catalogue: check::catalogue(), skus, set, only, read: &read };
+    Ok(profile::resolve(&request)?)
+}
+
+/// The profile with the origin of each value, as text.
+pub(super) fn explain(file: &ProfileFile, skus: &Skus, set: &[(String, String)]) -> Result<String, Trouble> {
     let read = |path: &str| fs::read(path).map_err(|error| error.to_string());
     let request = Request {
         name: &file.name,
@@ -60,8 +77,8 @@ pub fn resolve(file: &ProfileFile, skus: &Skus, set: &[(String, String)], only: 
         catalogue: check::catalogue(),
         skus,
         set,
-        only,
+        only: None,
         read: &read,
     };
-    Ok(profile::resolve(&request)?)
+    Ok(profile::explain(&request)?.to_string())
 }

@@ -7,9 +7,10 @@ use crate::plan::{Plan, PlannedStep, Readiness};
 use crate::profile::{Loop, Profile};
 
 /// The plan as text.
-pub fn table(profile: &Profile, plan: &Plan) -> String {
+pub(super) fn table(profile: &Profile, plan: &Plan) -> String {
     let mut text = format!("{} revision {}: {}\n", profile.id, profile.revision, profile.title.en);
-    let _ = writeln!(text, "about {} in all, {} GPUs, guards: {}", whole(plan.estimate), plan.skus.len(), guards(profile));
+    let _ =
+        writeln!(text, "about {} in all, {} GPUs, guards: {}", whole(plan.estimate), plan.skus.len(), guards(profile));
     for stage in &plan.stages {
         let rounds = match stage.repeat {
             Loop::Count(1) => String::new(),

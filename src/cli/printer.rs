@@ -5,9 +5,10 @@ use std::io::{self, IsTerminal, Write};
 use crate::yaml::Diagnostics;
 
 /// Writes a result to stdout. A reader that has gone away (`kiln checks | head`) is no trouble of ours.
-pub fn result(text: &str) -> io::Result<()> {
+pub(super) fn result(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    let written = out.write_all(text.as_bytes()).and_then(|()| if text.ends_with('\n') { Ok(()) } else { out.write_all(b"\n") });
+    let written =
+        out.write_all(text.as_bytes()).and_then(|()| if text.ends_with('\n') { Ok(()) } else { out.write_all(b"\n") });
     match written.and_then(|()| out.flush()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         other => other,
@@ -15,12 +16,12 @@ pub fn result(text: &str) -> io::Result<()> {
 }
 
 /// Tells something on stderr; a stderr that cannot be written to leaves nobody to tell.
-pub fn tell(text: &str) {
+pub(super) fn tell(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{text}");
 }
 
 /// Tells of an error with its causes.
-pub fn error(error: &anyhow::Error) {
+pub(super) fn error(error: &anyhow::Error) {
     let mut text = format!("error: {error}");
     for cause in error.chain().skip(1) {
         text.push_str(&format!("\n  caused by: {cause}"));
@@ -29,11 +30,11 @@ pub fn error(error: &anyhow::Error) {
 }
 
 /// Shows placed errors of a file.
-pub fn diagnostics(diagnostics: &Diagnostics) {
+pub(super) fn diagnostics(diagnostics: &Diagnostics) {
     tell(diagnostics.render(wants_color()).trim_end());
 }
 
 /// Whether stderr takes colour: a terminal, and nobody asked for none (<https://no-color.org>).
-pub fn wants_color() -> bool {
+pub(super) fn wants_color() -> bool {
     io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }

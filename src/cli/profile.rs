@@ -13,7 +13,7 @@ use crate::plan;
 use crate::profile::builtin;
 
 /// `kiln profile check|explain|plan|schema|show`.
-pub fn profile(command: ProfileCommand) -> Result<Exit, Trouble> {
+pub(super) fn profile(command: ProfileCommand) -> Result<Exit, Trouble> {
     match command {
         ProfileCommand::Check { profile, sets } => {
             let skus = files::skus()?;
@@ -46,7 +46,8 @@ pub fn profile(command: ProfileCommand) -> Result<Exit, Trouble> {
         }
         ProfileCommand::Schema => {
             let skus = files::skus()?;
-            printer::result(&crate::profile::schema(check::catalogue(), &skus)).no_claim()?;
+            let schema = crate::profile::json_schema(check::catalogue(), &skus);
+            printer::result(&serde_json::to_string_pretty(&schema).no_claim()?).no_claim()?;
         }
         ProfileCommand::Show { profile: None } => {
             let names: Vec<&str> = builtin::profile_names().collect();
@@ -55,7 +56,8 @@ pub fn profile(command: ProfileCommand) -> Result<Exit, Trouble> {
         ProfileCommand::Show { profile: Some(name) } => {
             let names = || builtin::profile_names().collect::<Vec<_>>().join(", ");
             let text = builtin::profile(&name);
-            let text = text.ok_or_else(|| anyhow!("there is no built-in profile `{name}`; there are {}", names())).usage()?;
+            let text =
+                text.ok_or_else(|| anyhow!("there is no built-in profile `{name}`; there are {}", names())).usage()?;
             printer::result(text).no_claim()?;
         }
     }
@@ -63,7 +65,7 @@ pub fn profile(command: ProfileCommand) -> Result<Exit, Trouble> {
 }
 
 /// Asks a node that has not been put to work for its inventory.
-pub fn read_inventory(station: &mut dyn crate::engine::Station) -> Result<Inventory, Trouble> {
+pub(super) fn read_inventory(station: &mut dyn crate::engine::Station) -> Result<Inventory, Trouble> {
     let mut inbox = Inbox::default();
     station.read_inventory(Moment::ZERO);
     station.collect(Moment::ZERO, &mut inbox);

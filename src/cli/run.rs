@@ -17,7 +17,7 @@ use crate::journal::{self, Journal};
 use crate::profile::Skus;
 
 /// `kiln run`.
-pub fn run(args: &RunArgs) -> Result<Exit, Trouble> {
+pub(super) fn run(args: &RunArgs) -> Result<Exit, Trouble> {
     let skus = files::skus()?;
     let file = files::find_profile(&args.profile)?;
     let profile = files::resolve(&file, &skus, &files::sets(&args.sets)?, args.only.as_deref())?;
@@ -47,12 +47,12 @@ pub fn run(args: &RunArgs) -> Result<Exit, Trouble> {
 }
 
 /// `kiln resume`.
-pub fn resume(args: &ResumeArgs) -> Result<Exit, Trouble> {
+pub(super) fn resume(args: &ResumeArgs) -> Result<Exit, Trouble> {
     let skus = files::skus()?;
     let durability = drive::durability(args.sim_speed.is_none());
     let (journal, read) = Journal::open_for_resume(&args.run, durability).no_claim()?;
     if let Some(torn) = &read.torn {
-        printer::tell(&format!("the last record of the journal was torn and is left out: {torn}"));
+        printer::tell(&torn_text(torn));
     }
     let record = crate::event::RunRecord::of(&read.events);
     if let Some(verdict) = &record.verdict {
@@ -64,12 +64,17 @@ pub fn resume(args: &ResumeArgs) -> Result<Exit, Trouble> {
         )));
     }
     let Some(start) = record.start.clone() else {
-        return Err(Trouble::Usage(anyhow!("the run in {} had not begun; start it anew with `kiln run`", args.run.display())));
+        return Err(Trouble::Usage(anyhow!(
+            "the run in {} had not begun; start it anew with `kiln run`",
+            args.run.display()
+        )));
     };
     let mut chosen = match &start.source {
         NodeSource::Hardware => station::hardware()?,
         NodeSource::Simulated { node, seed, faults } => station::simulated(node, *seed, faults)?,
-        NodeSource::Replayed { file } => return Err(Trouble::Usage(anyhow!("a replay of {file} is not resumed; start it anew"))),
+        NodeSource::Replayed { file } => {
+            return Err(Trouble::Usage(anyhow!("a replay of {file} is not resumed; start it anew")));
+        }
     };
     let pace = drive::pace(args.sim_speed)?;
     let equipment = equipment(&skus);
@@ -119,7 +124,9 @@ fn conduct(
     let record = machine.record();
     let verdict = record.verdict.clone().unwrap_or_else(|| roll_up(record));
     let closed = driven.map_err(anyhow::Error::from).and_then(|()| recorder.close(record));
-    recorder.show_verdict(record)?;
+    if record.start.is_some() {
+        Recorder::show_verdict(record, &folder)?;
+    }
     match closed.with_context(|| format!("the run could not be written to {}", folder.display())) {
         Ok(()) => Ok(Exit::of(&verdict)),
         Err(error) => {
@@ -131,10 +138,17 @@ fn conduct(
 }
 
 /// Reads a run's journal back.
-pub fn read_record(folder: &Path) -> Result<crate::event::RunRecord, Trouble> {
+pub(super) fn read_record(folder: &Path) -> Result<crate::event::RunRecord, Trouble> {
     let read = journal::read(folder).no_claim()?;
     if let Some(torn) = &read.torn {
-        printer::tell(&format!("the last record of the journal was torn and is left out: {torn}"));
+        printer::tell(&torn_text(torn));
     }
     Ok(crate::event::RunRecord::of(&read.events))
+}
+
+fn torn_text(torn: &journal::Torn) -> String {
+    format!(
+        "the last record of the journal, line {} at byte {}, was torn off after {} bytes and is left out",
+        torn.line, torn.offset, torn.bytes
+    )
 }

@@ -39,7 +39,8 @@ fn command(command: Command) -> Result<Exit, Trouble> {
 
 /// Diagnostics of the program itself, silent unless `KILN_LOG` asks for them (`KILN_LOG=kiln=debug`).
 fn start_logging() {
-    let Some(filter) = std::env::var("KILN_LOG").ok().and_then(|filter| filter.parse::<tracing_subscriber::EnvFilter>().ok())
+    let Some(filter) =
+        std::env::var("KILN_LOG").ok().and_then(|filter| filter.parse::<tracing_subscriber::EnvFilter>().ok())
     else {
         return;
     };

@@ -9,7 +9,7 @@ use crate::event::NodeSource;
 use crate::node::sim::{FaultUse, NodeFile, SimNode};
 
 /// A node with what it is.
-pub struct Chosen {
+pub(super) struct Chosen {
     pub source: NodeSource,
     pub station: Box<dyn Station>,
 }
@@ -21,7 +21,7 @@ impl std::fmt::Debug for Chosen {
 }
 
 /// The node that the arguments ask for.
-pub fn choose(args: &SimArgs) -> Result<Chosen, Trouble> {
+pub(super) fn choose(args: &SimArgs) -> Result<Chosen, Trouble> {
     match &args.sim {
         Some(node) => simulated(node, args.seed, &args.faults),
         None => hardware(),
@@ -29,14 +29,14 @@ pub fn choose(args: &SimArgs) -> Result<Chosen, Trouble> {
 }
 
 /// The machine's own GPUs.
-pub fn hardware() -> Result<Chosen, Trouble> {
+pub(super) fn hardware() -> Result<Chosen, Trouble> {
     Err(Trouble::Usage(anyhow!(
         "this version cannot reach GPUs yet: it has no driver backend. Simulate a node with `--sim hgx-h200-8`; `kiln node --help` tells more"
     )))
 }
 
 /// A model of a node.
-pub fn simulated(node: &str, seed: u64, faults: &[String]) -> Result<Chosen, Trouble> {
+pub(super) fn simulated(node: &str, seed: u64, faults: &[String]) -> Result<Chosen, Trouble> {
     let file = NodeFile::find(node)?;
     let uses = faults.iter().map(|fault| FaultUse::parse(fault)).collect::<Result<Vec<_>, _>>()?;
     let station = SimNode::new(&file, seed, &uses)?;

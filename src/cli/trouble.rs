@@ -1,11 +1,12 @@
 //! What a command ends with when it cannot do its work: an exit code with an error, or placed errors of a file.
 
 use super::{exit_code::Exit, printer};
+use crate::node::sim::{FaultFileError, NodeFileError};
 use crate::yaml::Diagnostics;
 
 /// Why a command did not do its work.
 #[derive(Debug)]
-pub enum Trouble {
+pub(super) enum Trouble {
     /// Wrong usage or a mistake in a file: nothing ran.
     Usage(anyhow::Error),
     /// Mistakes in a YAML file, each placed.
@@ -16,7 +17,7 @@ pub enum Trouble {
 
 impl Trouble {
     /// Tells it on stderr and gives the exit code.
-    pub fn tell(&self) -> Exit {
+    pub(super) fn tell(&self) -> Exit {
         match self {
             Self::Usage(error) => {
                 printer::error(error);
@@ -40,8 +41,26 @@ impl From<Diagnostics> for Trouble {
     }
 }
 
+impl From<NodeFileError> for Trouble {
+    fn from(error: NodeFileError) -> Self {
+        match error {
+            NodeFileError::Malformed(diagnostics) => Self::Placed(diagnostics),
+            other => Self::Usage(other.into()),
+        }
+    }
+}
+
+impl From<FaultFileError> for Trouble {
+    fn from(error: FaultFileError) -> Self {
+        match error {
+            FaultFileError::Malformed(diagnostics) => Self::Placed(diagnostics),
+            other => Self::Usage(other.into()),
+        }
+    }
+}
+
 /// Sorts an error under an exit code.
-pub trait Sorted<T> {
+pub(super) trait Sorted<T> {
     fn usage(self) -> Result<T, Trouble>;
     fn no_claim(self) -> Result<T, Trouble>;
 }

@@ -15,11 +15,15 @@ use std::collections::BTreeMap;
 use crate::event::GuardTrip;
 use crate::limit::{Bound, References, Scalar, within};
 use crate::model::{Component, GpuIndex, Moment, Quantity, Sample, Span, format_span};
-use crate::profile::{Guard, GuardScope, Sku, Trigger};
+use crate::profile::{Guard, GuardResult, GuardScope, Sku, Trigger};
 
 /// Without a clear bound of its own, a guard must see its trip bound unmet for this long before it can trip again:
 /// several times the driver's slowest sensor period, so that a reading dancing on the bound is one trip and not many.
 const CLEAR_AFTER: Span = Span::from_secs(30);
+
+/// Before a sensor counts as silent it must have been asked this often since its last reading: a stall of our own, in
+/// which nobody asked, is no silence of the sensor's.
+const ASKED_AT_LEAST: u32 = 3;
 
 /// What a guard has to say after a reading.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,6 +38,8 @@ struct Watch {
     unmet_since: Option<Moment>,
     tripped: bool,
     last_reading: Option<Moment>,
+    /// How often it was asked since.
+    asked: u32,
 }
 
 /// One guard with its state per GPU.
@@ -75,6 +81,7 @@ impl Guards {
                 continue;
             };
             watch.last_reading = Some(now);
+            watch.asked = 0;
             let met = holds(bound, value, *sensor, sample.gpu, skus);
             let component = component(&post.guard, sample.gpu);
             if watch.tripped {
@@ -106,7 +113,8 @@ impl Guards {
         }
     }
 
-    /// Looks for GPUs whose readings have become too old.
+    /// Looks for GPUs whose readings have become too old, each time they are asked anew. Silence is no proof against the
+    /// unit: such a trip stops like any other, and is inconclusive.
     pub(super) fn look_for_stale(&mut self, now: Moment, lost: &BTreeMap<GpuIndex, Moment>, news: &mut Vec<GuardNews>) {
         for post in &mut self.posts {
             let (Trigger::Reading { sensor, .. }, Some(stale)) = (&post.guard.trigger, post.guard.stale) else {
@@ -114,12 +122,15 @@ impl Guards {
             };
             for (gpu, watch) in &mut post.watches {
                 let age = watch.last_reading.map(|last| now.since(last)).unwrap_or_default();
-                if watch.tripped || lost.contains_key(gpu) || age <= stale {
+                watch.asked += 1;
+                if watch.tripped || lost.contains_key(gpu) || age <= stale || watch.asked < ASKED_AT_LEAST {
                     continue;
                 }
                 watch.tripped = true;
                 let text = format!("{} has given no reading for {}", sensor.name(), format_span(age));
-                news.push(GuardNews::Tripped(trip(&post.guard, component(&post.guard, *gpu), text, None)));
+                let mut trip = trip(&post.guard, component(&post.guard, *gpu), text, None);
+                trip.result = GuardResult::Inconclusive;
+                news.push(GuardNews::Tripped(trip));
             }
         }
     }
@@ -196,7 +207,7 @@ mod tests {
     use super::*;
     use crate::limit::Term;
     use crate::model::{Sensor, Unit};
-    use crate::profile::{GuardResult, GuardStop};
+    use crate::profile::GuardStop;
 
     fn guards(hold: u64, stale: Option<u64>) -> Guards {
         let bound = Bound::AtMost(Term::Absolute(Quantity::new(0.0, Unit::Celsius)));
@@ -251,12 +262,24 @@ mod tests {
     }
 
     #[test]
-    fn a_sensor_gone_silent_trips_like_a_hot_one() {
+    fn a_sensor_gone_silent_stops_like_a_hot_one_and_proves_nothing() {
         let mut guards = guards(3, Some(10));
         assert_eq!(feed(&mut guards, 1, Some(30.0)), []);
-        assert_eq!(feed(&mut guards, 11, None), []);
+        for second in 2..=11 {
+            assert_eq!(feed(&mut guards, second, None), []);
+        }
         let news = feed(&mut guards, 12, None);
         let GuardNews::Tripped(trip) = &news[0] else { panic!("{news:?}") };
         assert_eq!(trip.text, "temp.margin has given no reading for 11s");
+        assert_eq!((trip.stop, trip.result), (GuardStop::Run, GuardResult::Inconclusive));
+    }
+
+    #[test]
+    fn a_stall_of_our_own_is_no_silence_of_the_sensor() {
+        let mut guards = guards(3, Some(10));
+        assert_eq!(feed(&mut guards, 1, Some(30.0)), []);
+        let mut news = Vec::new();
+        guards.look_for_stale(Moment::from_secs(60), &BTreeMap::new(), &mut news);
+        assert_eq!(news, [], "nobody had asked for a minute");
     }
 }

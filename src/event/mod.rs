@@ -20,4 +20,4 @@ pub use finding::{Action, Confidence, Evidence, Finding};
 pub use record::{RunRecord, StageRecord, StepRecord, StepStatus};
 pub use run_event::{Envelope, GuardTrip, Interruption, Phase, RunEvent, StepKey};
 pub use start::{NodeSource, Operation, RunKind, RunStart, ToolVersion};
-pub use verdict::{roll_up, uncarried_trips};
+pub use verdict::{Standing, roll_up, standings, uncarried_trips};

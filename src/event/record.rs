@@ -169,8 +169,8 @@ impl RunRecord {
         self.decisive().into_iter().map(|index| &self.steps[index]).collect()
     }
 
-    /// Indices of the decisive steps.
-    pub(super) fn decisive(&self) -> BTreeSet<usize> {
+    /// Indices in `steps` of the decisive steps.
+    pub fn decisive(&self) -> BTreeSet<usize> {
         let mut last: BTreeMap<(&str, u32), usize> = BTreeMap::new();
         for (index, step) in self.steps.iter().enumerate() {
             last.insert((&step.key.path, step.key.round), index);

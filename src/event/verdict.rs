@@ -14,6 +14,35 @@ use crate::profile::GuardResult;
 /// Paths of teardown steps begin with this; passing them is no claim about the unit.
 const TEARDOWN: &str = "teardown.";
 
+/// How one component stands after one round of a step: its last whole attempt, in the light of those before.
+#[derive(Debug, Clone, Copy)]
+pub struct Standing<'a> {
+    pub step: &'a StepRecord,
+    pub case: &'a Case,
+    /// The case's outcome, or a worse one where an earlier attempt failed.
+    pub outcome: Outcome,
+}
+
+/// Where every component stands that has a case, in order of the steps' first start. Steps that have not come to their
+/// end have none, but what failed in an earlier attempt of theirs still stands.
+pub fn standings(record: &RunRecord) -> Vec<Standing<'_>> {
+    let failed_before = earlier_fails(record);
+    let mut standings = Vec::new();
+    for step in record.decisive_steps() {
+        let before = failed_before.get(&(step.key.path.as_str(), step.key.round));
+        if step.status == StepStatus::Finished {
+            standings.extend(step.cases.iter().map(|case| {
+                let failed = before.is_some_and(|fails| fails.contains_key(&case.component));
+                Standing { step, case, outcome: over_attempts(case.outcome, failed) }
+            }));
+        } else {
+            let fails = before.into_iter().flat_map(BTreeMap::values);
+            standings.extend(fails.map(|(step, case)| Standing { step, case, outcome: Outcome::Fail }));
+        }
+    }
+    standings
+}
+
 /// What the record says about the unit so far.
 pub fn roll_up(record: &RunRecord) -> Verdict {
     let mut tally = Tally::default();
@@ -23,10 +52,12 @@ pub fn roll_up(record: &RunRecord) -> Verdict {
             Interruption::Failure(_) => tally.errors += 1,
         }
     }
-    let failed_before = earlier_fails(record);
-    for step in record.decisive_steps() {
-        tally.step(step, &failed_before);
+    tally.errors += record.decisive_steps().iter().filter(|step| step.status != StepStatus::Finished).count() as u32;
+    for standing in standings(record) {
+        tally.standing(&standing);
     }
+    // A re-run after a crash is no retry; only an attempt that came to its end makes the next one so.
+    tally.retried = !earlier_fails(record).is_empty();
     for planned in unstarted(record) {
         tally.unstarted(planned);
     }
@@ -68,15 +99,18 @@ fn carries(case: &Case, trip: &GuardTrip) -> bool {
     counted && case.component.overlaps(trip.component) && case.reason.as_ref().is_some_and(|r| r.kind == "guard")
 }
 
-/// For every path and round: the components that failed in an attempt that was not the last.
-fn earlier_fails(record: &RunRecord) -> BTreeMap<(&str, u32), BTreeSet<Component>> {
+/// The cases that failed in an attempt that was not the last, by component.
+type Fails<'a> = BTreeMap<Component, (&'a StepRecord, &'a Case)>;
+
+/// The earlier fails of every path and round that has whole attempts before its last.
+fn earlier_fails(record: &RunRecord) -> BTreeMap<(&str, u32), Fails<'_>> {
     let decisive = record.decisive();
-    let mut fails: BTreeMap<(&str, u32), BTreeSet<Component>> = BTreeMap::new();
+    let mut fails: BTreeMap<(&str, u32), Fails<'_>> = BTreeMap::new();
     for (_, step) in record.steps.iter().enumerate().filter(|(index, _)| !decisive.contains(index)) {
-        let key = (step.key.path.as_str(), step.key.round);
         if step.status == StepStatus::Finished {
-            let found = fails.entry(key).or_default();
-            found.extend(step.cases.iter().filter(|case| case.outcome == Outcome::Fail).map(|case| case.component));
+            let found = fails.entry((step.key.path.as_str(), step.key.round)).or_default();
+            let failed = step.cases.iter().filter(|case| case.outcome == Outcome::Fail);
+            found.extend(failed.map(|case| (case.component, (step, case))));
         }
     }
     fails
@@ -106,24 +140,11 @@ struct Tally {
 }
 
 impl Tally {
-    fn step(&mut self, step: &StepRecord, failed_before: &BTreeMap<(&str, u32), BTreeSet<Component>>) {
-        let before = failed_before.get(&(step.key.path.as_str(), step.key.round));
-        // A re-run after a crash has no entry here; only an attempt that came to its end makes the next one a retry.
-        self.retried |= before.is_some();
-        let failed_before = |component: Component| before.is_some_and(|fails| fails.contains(&component));
-        if step.status != StepStatus::Finished {
-            self.errors += 1;
-            self.failed += before.map_or(0, |fails| fails.len() as u32);
-            return;
-        }
-        let teardown = step.key.path.starts_with(TEARDOWN);
-        for case in &step.cases {
-            let outcome = over_attempts(case.outcome, failed_before(case.component));
-            self.count(outcome);
-            let held = |judged: &Judged| !matches!(judged, Judged::Unjudged(_));
-            let judged = case.judgements.iter().any(|one| one.limit.is_some() && held(&one.outcome));
-            self.judged += u32::from(judged && !teardown);
-        }
+    fn standing(&mut self, standing: &Standing<'_>) {
+        self.count(standing.outcome);
+        let held = |judged: &Judged| !matches!(judged, Judged::Unjudged(_));
+        let judged = standing.case.judgements.iter().any(|one| one.limit.is_some() && held(&one.outcome));
+        self.judged += u32::from(judged && !standing.step.key.path.starts_with(TEARDOWN));
     }
 
     fn unstarted(&mut self, planned: &PlannedStep) {

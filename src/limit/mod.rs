@@ -9,6 +9,7 @@ mod measurement;
 mod parse;
 mod show;
 mod term;
+mod words;
 
 pub use bound::{Bound, Limit, Pattern, Reference, Term};
 pub use judge::{References, judge, within};

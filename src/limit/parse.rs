@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use super::{Bound, Pattern, Scalar, Term, term};
+use super::{Bound, Term, term, words};
 use crate::model::Unit;
 
 /// What kind of value a limit is held against.
@@ -92,12 +92,12 @@ impl Bound {
             return Err(ParseLimitError::new(whole, "the limit is empty").help(FORMS));
         }
         if whole.text.starts_with('~') {
-            return pattern(whole.from(1).trim(), target);
+            return words::pattern(whole.from(1).trim(), target);
         }
         if let Some(rest) = whole.text.strip_prefix("in")
             && rest.trim_start().starts_with('[')
         {
-            return one_of(whole.from(2).trim(), target);
+            return words::one_of(whole.from(2).trim(), target);
         }
         match operator(whole)? {
             Some((operator, rest)) => compared(operator, rest, target),
@@ -156,10 +156,10 @@ fn operator(whole: Part<'_>) -> Parsed<Option<(Operator, Part<'_>)>> {
 fn compared(operator: Operator, rest: Part<'_>, target: &Target<'_>) -> Parsed<Bound> {
     let Wanted::Number(unit) = target.wanted else {
         return match operator {
-            Operator::Equal => Ok(Bound::OneOf(vec![word(rest, target)?])),
+            Operator::Equal => Ok(Bound::OneOf(vec![words::word(rest, target)?])),
             _ => Err(ParseLimitError::new(
                 rest,
-                format!("`{}` is {}: it has no order", target.name, described(target.wanted)),
+                format!("`{}` is {}: it has no order", target.name, words::described(target.wanted)),
             )
             .help("write `== word`, `in [a, b]` or, for a text, `~ regex`")),
         };
@@ -267,93 +267,10 @@ fn near(whole: Part<'_>, nominal: Term, minus_percent: f64, plus_percent: f64, u
     Ok(Bound::Near { nominal, minus_percent, plus_percent })
 }
 
-fn pattern(part: Part<'_>, target: &Target<'_>) -> Parsed<Bound> {
-    if target.wanted != Wanted::Text {
-        let message = format!("`{}` is {}: a regular expression needs a text", target.name, described(target.wanted));
-        return Err(ParseLimitError::new(part, message));
-    }
-    if part.text.is_empty() {
-        return Err(ParseLimitError::new(part, "the regular expression is empty"));
-    }
-    match regex::Regex::new(part.text) {
-        Ok(_) => Ok(Bound::Matches(Pattern(part.text.to_owned()))),
-        Err(error) => {
-            let said = error.to_string();
-            let last = said.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
-            Err(ParseLimitError::new(part, format!("not a regular expression: {last}")))
-        }
-    }
-}
-
-fn one_of(part: Part<'_>, target: &Target<'_>) -> Parsed<Bound> {
-    let Some(inner) = part.text.strip_prefix('[').and_then(|text| text.strip_suffix(']')) else {
-        return Err(ParseLimitError::new(part, "the list is not closed").help("write `in [a, b]`"));
-    };
-    let mut values = Vec::new();
-    for item in items(Part { text: inner, at: part.at + 1 })? {
-        values.push(word(item, target)?);
-    }
-    Ok(Bound::OneOf(values))
-}
-
-/// The items of a list, split at commas outside double quotes.
-fn items(inner: Part<'_>) -> Parsed<Vec<Part<'_>>> {
-    let mut items = Vec::new();
-    let (mut start, mut quoted, mut escaped) = (0, false, false);
-    for (at, character) in inner.text.char_indices() {
-        match character {
-            _ if escaped => escaped = false,
-            '\\' if quoted => escaped = true,
-            '"' => quoted = !quoted,
-            ',' if !quoted => {
-                items.push(inner.from(start).until(at - start).trim());
-                start = at + 1;
-            }
-            _ => {}
-        }
-    }
-    items.push(inner.from(start).trim());
-    match items.iter().find(|item| item.text.is_empty()) {
-        Some(empty) => Err(ParseLimitError::new(*empty, "an item of the list is empty").help("write `in [a, b]`")),
-        None => Ok(items),
-    }
-}
-
-/// A plain value of the kind the measurement has.
-fn word(part: Part<'_>, target: &Target<'_>) -> Parsed<Scalar> {
-    match target.wanted {
-        Wanted::Flag => match part.text {
-            "true" => Ok(Scalar::Flag(true)),
-            "false" => Ok(Scalar::Flag(false)),
-            _ => Err(ParseLimitError::new(part, format!("`{}` is true or false, not `{}`", target.name, part.text))
-                .help("write `== true` or `== false`")),
-        },
-        Wanted::Text if part.text.starts_with('"') => serde_json::from_str(part.text)
-            .map(Scalar::Text)
-            .map_err(|_| ParseLimitError::new(part, "the quotes do not close")),
-        Wanted::Text => Ok(Scalar::Text(part.text.to_owned())),
-        Wanted::Number(Unit::One) => match part.text.parse::<f64>() {
-            Ok(value) if value.is_finite() => Ok(Scalar::Number(value)),
-            _ => Err(ParseLimitError::new(part, format!("`{}` is not a number", part.text))),
-        },
-        Wanted::Number(unit) => {
-            Err(ParseLimitError::new(part, format!("`{}` is measured in {unit}: a list cannot say so", target.name))
-                .help(format!("write a range: `a..b {unit}`")))
-        }
-    }
-}
-
-fn described(wanted: Wanted) -> &'static str {
-    match wanted {
-        Wanted::Number(_) => "a number",
-        Wanted::Text => "a text",
-        Wanted::Flag => "true or false",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limit::{Pattern, Scalar};
 
     const FACTS: &[(&str, Unit)] =
         &[("tdp", Unit::Watt), ("power.min", Unit::Watt), ("pcie.width", Unit::One), ("temp.shutdown", Unit::Celsius)];
@@ -456,7 +373,7 @@ mod tests {
         >= «95» of sku.tdp: `95` is not a share in percent
           write `95 % of sku.tdp`
         >= 95 % of «sku.tpd»: there is no SKU fact `tpd`
-          did you mean `tdp`?
+          did you mean `sku.tdp`?
         >= 95 % of «sku.pcie.width»: `sku.pcie.width` is in 1, but `power.mean` is measured in W
           facts in such a unit: `sku.tdp`, `sku.power.min`
         >= 95 % of «peer»: `peer` is no value and no reference

@@ -76,7 +76,8 @@ fn reference(part: Part<'_>, unit: Unit, target: &Target<'_>) -> Parsed<Referenc
     };
     let Some((_, fact_unit)) = target.facts.iter().find(|(name, _)| *name == fact) else {
         let mut error = ParseLimitError::new(part, format!("there is no SKU fact `{fact}`"));
-        error.help = did_you_mean(fact, target.facts.iter().map(|(name, _)| *name));
+        let names: Vec<String> = target.facts.iter().map(|(name, _)| format!("sku.{name}")).collect();
+        error.help = did_you_mean(part.text, names.iter().map(String::as_str));
         return Err(error);
     };
     if fact_unit.dimension() != unit.dimension() {

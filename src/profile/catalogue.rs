@@ -46,7 +46,7 @@ pub enum Wear {
 pub struct ParamSpec {
     pub name: &'static str,
     pub kind: ParamKind,
-    /// As it would be typed; `None` where the profile must give it.
+    /// As it would be typed; `None`: absent unless the profile gives it.
     pub default: Option<&'static str>,
     pub summary: &'static str,
 }

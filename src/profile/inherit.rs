@@ -22,14 +22,14 @@ const MAX_PARENTS: usize = 8;
 /// What messages call a file that is built in.
 pub(super) const BUILT_IN: &str = "built-in:";
 
-/// Reads `name` and lays it over its parents.
-pub(super) fn load(name: &str, bytes: &[u8], read: ReadFile<'_>) -> Result<Node, Diagnostics> {
-    let mut all = Diagnostics::new();
+/// Reads `name` and lays it over its parents. Without a parent that can be read there is nothing to go on with; other
+/// errors are left in `all`.
+pub(super) fn load(name: &str, bytes: &[u8], read: ReadFile<'_>, all: &mut Diagnostics) -> Result<Node, Diagnostics> {
     let mut chain = vec![Document::parse(name, bytes)?.root];
     let mut names = vec![name.to_owned()];
     while let Some(extends) = chain.last().and_then(|node| node.get("extends")).cloned() {
         let child = names.last().map_or("", String::as_str);
-        let Some(parent) = extends.text(&mut all).and_then(|text| locate(text, child, &extends, &mut all)) else {
+        let Some(parent) = extends.text(all).and_then(|text| locate(text, child, &extends, all)) else {
             break;
         };
         if names.contains(&parent) || names.len() > MAX_PARENTS {
@@ -65,15 +65,18 @@ pub(super) fn load(name: &str, bytes: &[u8], read: ReadFile<'_>) -> Result<Node,
         }
         names.push(parent);
     }
+    if !all.is_empty() {
+        return Err(std::mem::take(all));
+    }
     let mut tree = None;
     while let Some(node) = chain.pop() {
-        let node = select_lists(node, &mut all, tree.as_ref());
+        let node = select_lists(node, all, tree.as_ref());
         tree = Some(match tree {
-            Some(parent) => merge(without_identity(parent), node, Level::Profile, &mut all),
+            Some(parent) => merge(without_identity(parent), node, Level::Profile, all),
             None => node,
         });
     }
-    all.or(tree)
+    tree.ok_or_else(|| std::mem::take(all))
 }
 
 /// The name of the file `extends` means, as seen from `child`.
@@ -83,10 +86,10 @@ fn locate(text: &str, child: &str, extends: &Node, all: &mut Diagnostics) -> Opt
         if builtin::profile(text).is_some() {
             return Some(format!("{BUILT_IN}{text}.yaml"));
         }
-        let help = did_you_mean(text, builtin::profile_names());
+        let near = did_you_mean(text, builtin::profile_names()).map(|help| format!("{help}; ")).unwrap_or_default();
         all.push(
             Diagnostic::new(&extends.place, format!("there is no built-in profile `{text}`"))
-                .help(format!("{}; a file is given by its path: `./{text}.yaml`", help.unwrap_or_default())),
+                .help(format!("{near}a file is given by its path: `./{text}.yaml`")),
         );
         return None;
     }

@@ -1,10 +1,14 @@
 //! Profiles: what to run and what is acceptable, as meant, with the catalogue of checks they may use.
 //!
-//! What runs on one particular node is for `plan`.
+//! [`resolve`] reads a file and its parents (`inherit`), replaces variables (`vars`), decodes and checks everything
+//! (`decode`, `stage`, `params`, `limits`, `guard`, `waiver`) and finds all mistakes at once, each with its place.
+//! [`explain`] says where each value came from, [`json_schema`] describes the grammar to editors, [`Skus`] reads what is
+//! known of GPU models. What runs on one particular node is for `plan`.
 
 pub mod builtin;
 mod catalogue;
 mod decode;
+mod explain;
 mod facts;
 mod guard;
 mod inherit;
@@ -12,6 +16,7 @@ mod limits;
 mod params;
 mod resolve;
 mod resolved;
+mod schema;
 mod sku;
 mod sku_file;
 mod stage;
@@ -19,6 +24,7 @@ mod vars;
 mod waiver;
 
 pub use catalogue::{Catalogue, CheckSpec, MeasurementSpec, ParamKind, ParamSpec, ParamValue, Params, ValueKind, Wear};
+pub use explain::{Explained, Explanation, Origin, explain};
 pub use facts::{FACTS, FactSpec};
 pub use inherit::ReadFile;
 pub use resolve::{Request, resolve};
@@ -26,4 +32,5 @@ pub use resolved::{
     Capability, Deviation, Guard, GuardResult, GuardScope, GuardStop, Loop, OnUnmet, Policy, Profile, Retry, RetryOn,
     Stage, Step, Telemetry, Then, Trigger, Waiver,
 };
+pub use schema::json_schema;
 pub use sku::{Fact, PciId, Sku, Skus};

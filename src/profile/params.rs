@@ -3,9 +3,9 @@
 use super::decode::{span, text};
 use super::{CheckSpec, ParamKind, ParamSpec, ParamValue, Params};
 use crate::model::{Quantity, Unit};
-use crate::yaml::{Diagnostic, Diagnostics, Document, Kind, Node, Style, did_you_mean};
+use crate::yaml::{Diagnostic, Diagnostics, Document, Kind, Node, Place, Source, Style, did_you_mean};
 
-pub(super) fn params(step: &Node, with: Option<&Node>, spec: &CheckSpec, all: &mut Diagnostics) -> Params {
+pub(super) fn params(with: Option<&Node>, spec: &CheckSpec, all: &mut Diagnostics) -> Params {
     let mut params = Params::default();
     let entries = with.and_then(|node| node.mapping("`with`", all)).unwrap_or_default();
     for (key, value) in entries {
@@ -27,30 +27,29 @@ pub(super) fn params(step: &Node, with: Option<&Node>, spec: &CheckSpec, all: &m
     }
     for param in spec.params {
         let given = entries.iter().any(|(key, _)| key.raw() == Some(param.name));
-        match param.default {
-            _ if given => {}
-            Some(default) => {
-                params.0.extend(default_value(default, param).map(|value| (param.name.to_owned(), value)));
-            }
-            None => {
-                let place = with.unwrap_or(step).place.first_line();
-                let message = format!("`{}` needs the parameter `{}`", spec.name, param.name);
-                all.push(Diagnostic::new(&place, message).help(format!("{}: {}", param.name, param.summary)));
-            }
+        if !given {
+            params.0.extend(param.default_value().map(|value| (param.name.to_owned(), value)));
         }
     }
     params
 }
 
-/// The value a default stands for. That every default of the catalogue reads is held by a test of the catalogue.
-pub(super) fn default_value(default: &str, param: &ParamSpec) -> Option<ParamValue> {
-    let node = Document::parse("default", default.as_bytes()).ok().map(|document| document.root).or_else(|| {
-        let place = crate::yaml::Place::new(&crate::yaml::Source::new("default", default), 0..0);
-        Some(Node { place, kind: Kind::Scalar { text: default.to_owned(), style: Style::Quoted } })
-    })?;
-    let mut all = Diagnostics::new();
-    let value = param_value(&node, param, &mut all);
-    all.or(value).ok()
+impl ParamSpec {
+    /// The value the default stands for; `None` without one, and for one that does not read (a defect of the check, which
+    /// a test over all checks finds).
+    pub fn default_value(&self) -> Option<ParamValue> {
+        let default = self.default?;
+        let place = Place::new(&Source::new(self.name, default), 0..default.len());
+        let as_typed = Node { place, kind: Kind::Scalar { text: default.to_owned(), style: Style::Plain } };
+        // Only lists have a form of their own; everything else is one word, whatever YAML would make of it.
+        let node = match self.kind {
+            ParamKind::Texts => Document::parse(self.name, default.as_bytes()).ok()?.root,
+            _ => as_typed,
+        };
+        let mut all = Diagnostics::new();
+        let value = param_value(&node, self, &mut all);
+        all.or(value).ok()
+    }
 }
 
 fn param_value(node: &Node, param: &ParamSpec, all: &mut Diagnostics) -> Option<ParamValue> {

@@ -9,7 +9,7 @@ use super::inherit::{ReadFile, load};
 use super::stage::Scope;
 use super::vars::Variables;
 use super::{Catalogue, Deviation, Profile, Skus, decode};
-use crate::yaml::Diagnostics;
+use crate::yaml::{Diagnostics, Node};
 
 /// Everything resolving depends on.
 #[derive(Clone, Copy)]
@@ -33,18 +33,31 @@ impl std::fmt::Debug for Request<'_> {
     }
 }
 
+/// A profile with the tree it was read from.
+pub(super) struct Resolved {
+    pub(super) profile: Profile,
+    pub(super) root: Node,
+    pub(super) variables: Variables,
+}
+
 /// Resolves a profile: parents merged, variables replaced, everything checked. All errors at once.
 pub fn resolve(request: &Request<'_>) -> Result<Profile, Diagnostics> {
-    let mut root = load(request.name, request.bytes, request.read)?;
+    resolve_with_tree(request).map(|resolved| resolved.profile)
+}
+
+pub(super) fn resolve_with_tree(request: &Request<'_>) -> Result<Resolved, Diagnostics> {
     let mut all = Diagnostics::new();
+    let mut root = load(request.name, request.bytes, request.read, &mut all)?;
     let mut variables = Variables::read(&root, request.set, &mut all);
     variables.replace(&mut root, &mut all);
     if let Some(filter) = request.only {
         variables.deviations.push(Deviation::Only { filter: filter.to_owned() });
     }
     let scope = Scope { catalogue: request.catalogue, skus: request.skus, facts: fact_units() };
-    let profile = decode::profile(&root, &variables, &scope, &mut all);
-    all.or(profile)
+    let mut decoding = Diagnostics::new();
+    let profile = decode::profile(&root, &variables, &scope, &mut decoding);
+    all.extend_elsewhere(decoding);
+    all.or(profile).map(|profile| Resolved { profile, root, variables })
 }
 
 impl Profile {

@@ -83,8 +83,9 @@ pub(super) fn teardown(node: &Node, scope: &Scope<'_>, all: &mut Diagnostics) ->
 
 fn stage(node: &Node, before: &[Stage], scope: &Scope<'_>, all: &mut Diagnostics) -> Option<Stage> {
     let mut fields = Fields::of(node, "a stage", all)?;
-    let stage_id = fields.required("id", all).and_then(|node| id(node, all)).unwrap_or_default();
-    if stage_id == "teardown" {
+    let id_node = fields.required("id", all);
+    let stage_id = id_node.and_then(|node| id(node, all)).unwrap_or_default();
+    if let (Some(node), "teardown") = (id_node, stage_id.as_str()) {
         all.push(Diagnostic::new(&node.place, "a stage cannot be called `teardown`: that is the name of the teardown"));
     }
     let title = fields.optional("title", all).and_then(|node| text(node, all));
@@ -180,7 +181,7 @@ fn step(node: &Node, earlier: &[String], scope: &Scope<'_>, all: &mut Diagnostic
     let title = fields.optional("title", all).and_then(|node| text(node, all));
     let each = fields.optional("each", all).and_then(|node| each(node, spec, all));
     let with = fields.optional("with", all);
-    let params = spec.map(|spec| params::params(node, with, spec, all)).unwrap_or_default();
+    let params = spec.map(|spec| params::params(with, spec, all)).unwrap_or_default();
     let limits_node = fields.optional("limits", all);
     let limits = match (limits_node, spec) {
         (Some(node), Some(spec)) => limits::limits(node, spec, scope, all),

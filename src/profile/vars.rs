@@ -65,6 +65,10 @@ impl Variables {
         self.values.insert(name.to_owned(), Node { place, kind });
     }
 
+    pub(super) fn values(&self) -> impl Iterator<Item = (&String, &Node)> {
+        self.values.iter()
+    }
+
     /// The values in force, as typed.
     pub(super) fn in_force(&self) -> BTreeMap<String, String> {
         self.values.iter().map(|(name, value)| (name.clone(), value.raw().unwrap_or_default().to_owned())).collect()

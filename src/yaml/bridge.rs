@@ -19,12 +19,15 @@ pub fn from_bytes<T: DeserializeOwned>(name: &str, bytes: &[u8]) -> Result<T, Di
     all.or(value)
 }
 
+/// Each round hides one more value that failed. Nobody reads more errors than this, and a file of many thousand mistakes
+/// must not take many thousand readings.
+const MAX_ROUNDS: usize = 120;
+
 /// Reads `node` as `T`. `None` means that something was pushed to `all`.
 pub fn from_node<T: DeserializeOwned>(node: &Node, all: &mut Diagnostics) -> Option<T> {
     let mut hidden = Hidden::default();
     let mut failed = false;
-    // Each round hides one more value, so there are no more rounds than values.
-    loop {
+    for _ in 0..MAX_ROUNDS {
         match T::deserialize(Reader { node, hidden: &hidden }) {
             Ok(value) => return (!failed).then_some(value),
             Err(error) => {
@@ -40,6 +43,7 @@ pub fn from_node<T: DeserializeOwned>(node: &Node, all: &mut Diagnostics) -> Opt
             }
         }
     }
+    None
 }
 
 #[derive(Clone, Copy)]
@@ -259,7 +263,21 @@ mod tests {
         #[serde(default)]
         change: Vec<Change>,
         #[serde(default)]
-        component: Option<crate::model::Component>,
+        component: Option<Slot>,
+    }
+
+    /// Reads itself from text, as components do.
+    #[derive(Debug, PartialEq, Deserialize)]
+    #[serde(try_from = "String")]
+    struct Slot(u8);
+
+    impl TryFrom<String> for Slot {
+        type Error = String;
+
+        fn try_from(text: String) -> Result<Self, String> {
+            let number = text.strip_prefix("gpu/").and_then(|number| number.parse().ok());
+            number.map(Self).ok_or_else(|| format!("`{text}` names no slot"))
+        }
     }
 
     #[derive(Debug, PartialEq, Deserialize)]
@@ -296,9 +314,16 @@ mod tests {
                 Change::Between(1.0, 2.0),
                 Change::Gone,
             ],
-            component: Some(crate::model::Component::gpu(3)),
+            component: Some(Slot(3)),
         };
         assert_eq!(part, expected);
+    }
+
+    #[test]
+    fn a_file_of_many_thousand_mistakes_is_refused_in_a_bounded_number_of_rounds() {
+        let many = "- x\n".repeat(20_000);
+        let error = from_bytes::<Vec<u8>>("many.yaml", many.as_bytes()).unwrap_err();
+        assert_eq!(error.len(), MAX_ROUNDS);
     }
 
     #[test]
@@ -345,7 +370,7 @@ mod tests {
         5 |     factors: [1, two, 3]
           |                  ^^^
 
-        error: `gpu` names no component; write for example `gpu/3`, `gpu/3/nvlink/7`, `gpu/3/pcie`, `nic/1` or `node`
+        error: `gpu` names no slot
          --> parts.yaml:6:27
           |
         6 |   - { name: a, component: gpu }

@@ -97,7 +97,13 @@ impl<'s> Builder<'s> {
         if error.info().contains("unknown anchor") {
             self.stop(alias(&self.word(at)));
         } else {
-            let (message, help) = syntax::explain(error.info());
+            let (message, mut help) = syntax::explain(error.info());
+            let text = self.source.text();
+            if text[at.min(text.len())..].trim().is_empty() && error.info().contains("did not find expected") {
+                help = Some("the file ends here: a bracket before it may never be closed");
+            } else if text[..at].ends_with('$') && text[at..].starts_with('{') {
+                help = Some("a variable needs quotes inside braces: `\"${name}\"`");
+            }
             self.stop(Diagnostic::new(&place, message).maybe_help(help.map(str::to_owned)));
         }
     }
@@ -172,7 +178,7 @@ impl<'s> Builder<'s> {
     }
 
     fn scalar_place(&self, place: &Place, text: &str, style: Style) -> Place {
-        if style != Style::Plain {
+        if style == Style::Block {
             return place.clone();
         }
         if text.is_empty() {

@@ -110,6 +110,12 @@ impl Diagnostics {
         other.list.into_iter().for_each(|diagnostic| self.push(diagnostic));
     }
 
+    /// [`Self::extend`] but for places that already have an error: what follows from one need not be said.
+    pub fn extend_elsewhere(&mut self, mut other: Self) {
+        other.list.retain(|new| self.list.iter().all(|known| known.place != new.place));
+        self.extend(other);
+    }
+
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()
     }

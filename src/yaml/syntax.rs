@@ -135,6 +135,8 @@ mod tests {
           |
         1 | a: {x: 1
           |        ^
+          |
+          = help: the file ends here: a bracket before it may never be closed
         ----
         error: a quote is never closed
          --> t.yaml:1:4

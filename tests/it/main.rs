@@ -1,3 +1,4 @@
 //! Everything that is tested from outside: the library through its public face, the binary through its command line.
 
+mod profiles;
 mod tidy;

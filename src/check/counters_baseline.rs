@@ -1,0 +1,206 @@
+//! `counters.baseline`: every error counter of every GPU, as it stands and as it has grown since the run's first look.
+
+use super::declare::{flag, may, text};
+use super::delta::between;
+use super::links::{of_gpu, put_growth};
+use super::look::Look;
+use super::sheet::{Gauged, Sheet};
+use super::{Check, CheckRun, Done, StepContext};
+use crate::model::{Component, ComponentKind, GpuCounters, Span, Unit};
+use crate::profile::{CheckSpec, MeasurementSpec, Params, Wear};
+
+#[derive(Debug)]
+pub(super) struct CountersBaseline;
+
+const GPU: ComponentKind = ComponentKind::Gpu;
+
+pub(super) static SPEC: CheckSpec = CheckSpec {
+    name: "counters.baseline",
+    summary: "Reads all error counters; the first use in a run is the baseline that later uses are compared with.",
+    details: "Flags and totals (row remaps waiting or failed, banks without spare rows, the SRAM threshold) are absolute: \
+              they accuse a part whenever they were raised. Counters of events mean something only as differences, so \
+              their growth is told against the run's first look, and is missing where this is the first look or where a \
+              counter went backwards. Put one use before the load, with limits on the flags, and one after it, with \
+              limits on the growth.",
+    params: &[],
+    measurements: MEASUREMENTS,
+    each: &[GPU, ComponentKind::NvLink],
+    wear: Wear::None,
+    faults: &["hbm-uncorrectable", "nvlink-errors-under-load"],
+    exclusive: false,
+    watcher: false,
+    estimate: |_: &Params, _| Span::from_secs(2),
+};
+
+static MEASUREMENTS: &[MeasurementSpec] = &[
+    flag("remap.pending", GPU, "whether a row remap waits for a reset"),
+    flag("remap.failed", GPU, "whether a row remap ever failed"),
+    may("remap.banks-exhausted", Unit::One, GPU, "memory banks without spare rows"),
+    may("remap.total", Unit::One, GPU, "rows remapped in the part's life"),
+    flag("sram.exceeded", GPU, "whether SRAM errors passed the part's own threshold"),
+    may("ecc.corrected.total", Unit::One, GPU, "corrected errors since the driver loaded"),
+    may("ecc.uncorrected.total", Unit::One, GPU, "uncorrectable errors since the driver loaded"),
+    may("ecc.corrected", Unit::One, GPU, "corrected errors since the run's first look"),
+    may("ecc.uncorrected", Unit::One, GPU, "uncorrectable errors since the run's first look"),
+    may("remaps", Unit::One, GPU, "rows remapped since the run's first look"),
+    may("pcie.replays", Unit::One, GPU, "PCIe packets sent again since the run's first look"),
+    may("pcie.correctable", Unit::One, GPU, "correctable PCIe errors since the run's first look"),
+    may("pcie.fatal", Unit::One, GPU, "fatal PCIe errors since the run's first look"),
+    may("pcie.retrains", Unit::One, GPU, "changes of PCIe speed or width since the run's first look"),
+    may("nvlink.errors", Unit::One, GPU, "errors of all NVLinks since the run's first look"),
+    text("nvlink.error-links", GPU, "the NVLinks with errors since the run's first look"),
+    may("link.errors", Unit::One, ComponentKind::NvLink, "errors of one NVLink since the run's first look"),
+];
+
+impl Check for CountersBaseline {
+    fn spec(&self) -> &'static CheckSpec {
+        &SPEC
+    }
+
+    fn begin(&self, _: &StepContext<'_>) -> Box<dyn CheckRun> {
+        Box::new(Look::at_counters(measure))
+    }
+}
+
+fn measure(context: &StepContext<'_>, counters: &[GpuCounters], first_look: bool) -> Done {
+    let baseline = context.first_counters.filter(|_| !first_look);
+    let mut sheet = Sheet::new(&SPEC, context.lost);
+    for gpu in context.gpus() {
+        let component = Component::Gpu(gpu);
+        let Some(now) = of_gpu(counters, gpu) else {
+            for spec in MEASUREMENTS.iter().filter(|spec| spec.of == GPU) {
+                sheet.put(spec.name, component, Gauged::missing("the GPU's counters were not read"));
+            }
+            continue;
+        };
+        put_absolute(&mut sheet, component, now);
+        match baseline.and_then(|first| of_gpu(first, gpu)) {
+            Some(first) => {
+                for (name, grown) in growth(first, now) {
+                    sheet.put(name, component, grown);
+                }
+                put_growth(&mut sheet, context.components, gpu, Some(first), Some(now));
+            }
+            None => put_no_growth(&mut sheet, context.components, component),
+        }
+    }
+    Done::Measured(sheet.into_list())
+}
+
+fn put_absolute(sheet: &mut Sheet<'_>, component: Component, now: &GpuCounters) {
+    let remapped = Gauged::whole_of(&now.remap_corrected).plus(Gauged::whole_of(&now.remap_uncorrected));
+    sheet.put("remap.pending", component, Gauged::flag_of(now.remap_pending));
+    sheet.put("remap.failed", component, Gauged::flag_of(now.remap_failed));
+    sheet.put("remap.banks-exhausted", component, Gauged::whole_of(&now.remap_banks_exhausted));
+    sheet.put("remap.total", component, remapped);
+    sheet.put("sram.exceeded", component, Gauged::flag_of(now.sram_threshold_exceeded));
+    sheet.put("ecc.corrected.total", component, Gauged::whole_of(&now.ecc_corrected));
+    sheet.put("ecc.uncorrected.total", component, Gauged::whole_of(&now.ecc_uncorrected));
+}
+
+fn growth(first: &GpuCounters, now: &GpuCounters) -> [(&'static str, Gauged); 7] {
+    let remaps = between(&first.remap_corrected, &now.remap_corrected)
+        .plus(between(&first.remap_uncorrected, &now.remap_uncorrected));
+    [
+        ("ecc.corrected", between(&first.ecc_corrected, &now.ecc_corrected)),
+        ("ecc.uncorrected", between(&first.ecc_uncorrected, &now.ecc_uncorrected)),
+        ("remaps", remaps),
+        ("pcie.replays", between(&first.pcie_replays, &now.pcie_replays)),
+        ("pcie.correctable", between(&first.pcie_correctable, &now.pcie_correctable)),
+        ("pcie.fatal", between(&first.pcie_fatal, &now.pcie_fatal)),
+        ("pcie.retrains", between(&first.pcie_retrains, &now.pcie_retrains)),
+    ]
+}
+
+fn put_no_growth(sheet: &mut Sheet<'_>, components: &[Component], component: Component) {
+    let why = || Gauged::missing("this is the run's first look at the counters");
+    for name in [
+        "ecc.corrected",
+        "ecc.uncorrected",
+        "remaps",
+        "pcie.replays",
+        "pcie.correctable",
+        "pcie.fatal",
+        "pcie.retrains",
+        "nvlink.errors",
+        "nvlink.error-links",
+    ] {
+        sheet.put(name, component, why());
+    }
+    for link in components.iter().filter(|it| it.kind() == ComponentKind::NvLink && component.overlaps(**it)) {
+        sheet.put("link.errors", *link, why());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::rig::{Rig, counters, lines, shown};
+    use crate::model::{GpuIndex, Reading};
+
+    fn grown() -> GpuCounters {
+        let mut later = counters(0);
+        later.ecc_corrected = Reading::Value(7);
+        later.pcie_replays = Reading::Value(0);
+        if let Reading::Value(links) = &mut later.links {
+            links[2].crc = Reading::Value(12);
+            links[2].replay = Reading::Unsupported;
+        }
+        later
+    }
+
+    #[test]
+    fn the_first_look_has_totals_and_no_growth() {
+        let mut rig = Rig::new(&CountersBaseline, 1);
+        let done = rig.run(&CountersBaseline);
+        insta::assert_snapshot!(lines(&done, Component::gpu(0)), @r"
+        remap.pending false
+        remap.failed false
+        remap.banks-exhausted 0
+        remap.total 0
+        sram.exceeded false
+        ecc.corrected.total 2
+        ecc.uncorrected.total 0
+        ecc.corrected missing: this is the run's first look at the counters
+        ecc.uncorrected missing: this is the run's first look at the counters
+        remaps missing: this is the run's first look at the counters
+        pcie.replays missing: this is the run's first look at the counters
+        pcie.correctable missing: this is the run's first look at the counters
+        pcie.fatal missing: this is the run's first look at the counters
+        pcie.retrains missing: this is the run's first look at the counters
+        nvlink.errors missing: this is the run's first look at the counters
+        nvlink.error-links missing: this is the run's first look at the counters
+        ");
+    }
+
+    #[test]
+    fn later_looks_are_held_against_the_first() {
+        let mut rig = Rig::new(&CountersBaseline, 1);
+        rig.first_counters = Some(vec![counters(0)]);
+        rig.counters = vec![vec![grown()]];
+        rig.components.push(Component::NvLink(GpuIndex(0), 2));
+        let done = rig.run(&CountersBaseline);
+        let gpu = Component::gpu(0);
+        assert_eq!(shown(&done, gpu, "ecc.corrected"), "5");
+        assert_eq!(
+            shown(&done, gpu, "pcie.replays"),
+            "missing: the counter went backwards: the driver was reloaded or the GPU was reset"
+        );
+        assert_eq!(shown(&done, gpu, "nvlink.errors"), "missing: the counter could be read only at one end");
+        assert_eq!(shown(&done, Component::NvLink(GpuIndex(0), 2), "link.errors"), shown(&done, gpu, "nvlink.errors"));
+    }
+
+    #[test]
+    fn links_with_errors_are_listed() {
+        let mut rig = Rig::new(&CountersBaseline, 1);
+        let mut first = counters(0);
+        if let Reading::Value(links) = &mut first.links {
+            links[2].replay = Reading::Unsupported;
+        }
+        rig.first_counters = Some(vec![first]);
+        rig.counters = vec![vec![grown()]];
+        let done = rig.run(&CountersBaseline);
+        assert_eq!(shown(&done, Component::gpu(0), "nvlink.errors"), "12");
+        assert_eq!(shown(&done, Component::gpu(0), "nvlink.error-links"), "2");
+    }
+}

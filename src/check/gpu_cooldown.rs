@@ -1,0 +1,225 @@
+//! `gpu.cooldown`: how fast a heated GPU gives its heat away once the load ends.
+
+use std::collections::BTreeMap;
+
+use super::course::{Course, Rest, Turn};
+use super::declare::{choice, may, must, span};
+use super::gauge::{Gauges, gauges};
+use super::gpu_burn::kernel;
+use super::sheet::{Gauged, Sheet};
+use super::window::{Window, expected};
+use super::{Check, CheckRun, Done, Seen, StepContext, Wants};
+use crate::event::Phase;
+use crate::model::{Component, ComponentKind, GpuIndex, LoadKind, Moment, Sample, Sensor, Span, Unit};
+use crate::profile::{CheckSpec, MeasurementSpec, Params, Wear};
+
+#[derive(Debug)]
+pub(super) struct GpuCooldown;
+
+const GPU: ComponentKind = ComponentKind::Gpu;
+
+pub(super) static SPEC: CheckSpec = CheckSpec {
+    name: "gpu.cooldown",
+    summary: "Heats all GPUs, takes the load away and measures how fast they cool.",
+    details: "The time to lose half of the heat is that of cold plate or heatsink and of the flow through it, and hardly \
+              depends on power, so a blocked branch or a fan that stands shows as slow cooling even where the load was \
+              too short for high temperatures. A GPU with bad contact falls fast at first and is not told from a good \
+              one by this. The end temperature is where the window ended, not a settled one.",
+    params: &[
+        choice("kernel", &["bf16", "fp8", "fp32", "fp64"], "bf16", "arithmetic of the load"),
+        span("heat", "5m", "load before cooling"),
+        span("for", "5m", "how long to watch the cooling"),
+    ],
+    measurements: MEASUREMENTS,
+    each: &[GPU],
+    wear: Wear::Stress,
+    faults: &["sensor-stuck"],
+    exclusive: true,
+    watcher: false,
+    estimate: |params: &Params, _| params.span("heat").unwrap_or_default() + params.span("for").unwrap_or_default(),
+};
+
+static MEASUREMENTS: &[MeasurementSpec] = &[
+    must("temp.start", Unit::Celsius, GPU, "die temperature at the end of the load"),
+    must("temp.end", Unit::Celsius, GPU, "die temperature at the end of the window"),
+    must("temp.fall", Unit::Kelvin, GPU, "fall of the die temperature over the window"),
+    may("half-time", Unit::Second, GPU, "time to lose half of the fall"),
+    must("power.end", Unit::Watt, GPU, "board power at the end of the window"),
+];
+
+/// A fall of less than this is too small for a half-time from a sensor of whole degrees.
+const LEAST_FALL: f64 = 4.0;
+/// Samples that make the start and the end temperature.
+const ENDS: usize = 5;
+
+impl Check for GpuCooldown {
+    fn spec(&self) -> &'static CheckSpec {
+        &SPEC
+    }
+
+    fn begin(&self, context: &StepContext<'_>) -> Box<dyn CheckRun> {
+        let params = context.params;
+        let heat = params.span("heat").unwrap_or_default();
+        Box::new(Run {
+            course: Course::new(Rest::Needless, LoadKind::Burn(kernel(params)), Span::ZERO, heat),
+            gauges: gauges(context, 0.0),
+            cooling: None,
+            curves: context.gpus().into_iter().map(|gpu| (gpu, Curve::default())).collect(),
+        })
+    }
+}
+
+/// One GPU's temperatures: the last ones under load, and all while it cools.
+#[derive(Debug, Default)]
+struct Curve {
+    hot: Vec<f64>,
+    cooling: Vec<(Moment, f64)>,
+    /// Good and failed readings while it cools.
+    die: Window,
+    power: Vec<f64>,
+}
+
+#[derive(Debug)]
+struct Run {
+    course: Course,
+    gauges: Gauges,
+    /// Begin and end of the cooling.
+    cooling: Option<(Moment, Moment)>,
+    curves: BTreeMap<GpuIndex, Curve>,
+}
+
+impl CheckRun for Run {
+    fn observe(&mut self, context: &StepContext<'_>, now: Moment, seen: Seen<'_>, wants: &mut Wants) {
+        if let Seen::Sampled(sample) = &seen
+            && let Some(curve) = self.curves.get_mut(&sample.gpu)
+        {
+            curve.take(sample, self.cooling.is_some(), self.course.is_measuring());
+        }
+        if let Some((began, until)) = self.cooling {
+            if now >= until {
+                wants.end(self.done(context, expected(until.since(began), context.every)));
+            }
+            return;
+        }
+        self.gauges.take(&self.course, &seen);
+        match self.course.turn(context, now, &seen, self.gauges.any_left(context), wants) {
+            Turn::Going => {}
+            Turn::Over => {
+                let until = now + context.params.span("for").unwrap_or_default();
+                wants.enter(Phase::CoolingDown, Some(until));
+                wants.wake_at(until);
+                self.cooling = Some((now, until));
+            }
+            Turn::Ended(done) => wants.end(done),
+        }
+    }
+}
+
+impl Curve {
+    fn take(&mut self, sample: &Sample, cooling: bool, hot: bool) {
+        let die = sample.get(Sensor::TempGpu);
+        if cooling {
+            self.die.take(sample.at, sample[Sensor::TempGpu]);
+            self.cooling.extend(die.map(|die| (sample.at, die)));
+            keep(&mut self.power, sample.get(Sensor::Power));
+        } else if hot {
+            keep(&mut self.hot, die);
+        }
+    }
+
+    /// When the temperature first was at or below `level`, between samples by a straight line.
+    fn falls_to(&self, level: f64, began: Moment) -> Option<f64> {
+        let below = self.cooling.iter().position(|(_, die)| *die <= level)?;
+        let (at, die) = self.cooling[below];
+        let seconds = at.since(began).as_secs_f64();
+        let Some((before, warmer)) = below.checked_sub(1).map(|index| self.cooling[index]) else {
+            return Some(seconds);
+        };
+        let share = if warmer > die { (warmer - level) / (warmer - die) } else { 1.0 };
+        let start = before.since(began).as_secs_f64();
+        Some(start + share * (seconds - start))
+    }
+}
+
+/// The last few readings.
+fn keep(readings: &mut Vec<f64>, reading: Option<f64>) {
+    if readings.len() == ENDS {
+        readings.remove(0);
+    }
+    readings.extend(reading);
+}
+
+fn mean(readings: &[f64]) -> Option<f64> {
+    (!readings.is_empty()).then(|| readings.iter().sum::<f64>() / readings.len() as f64)
+}
+
+impl Run {
+    fn done(&self, context: &StepContext<'_>, expected: u64) -> Done {
+        let mut sheet = Sheet::new(&SPEC, context.lost);
+        for (gpu, gauge) in self.gauges.iter() {
+            let Some(curve) = self.curves.get(&gpu) else { continue };
+            let gpu = Component::Gpu(gpu);
+            let last: Vec<f64> = curve.cooling.iter().rev().take(ENDS).map(|(_, die)| *die).collect();
+            // Whether there were readings enough is asked of the window; the values come from the curve.
+            let of = |value: Option<f64>| curve.die.gauged(expected, |_| value);
+            let (start, end) = (of(mean(&curve.hot)), of(mean(&last)));
+            let fall = match (&start, &end) {
+                (Gauged::Number { value: start, .. }, Gauged::Number { value: end, samples }) => {
+                    Gauged::Number { value: start - end, samples: *samples }
+                }
+                (Gauged::Number { .. }, other) | (other, _) => other.clone(),
+            };
+            let half = match (&start, &fall) {
+                (Gauged::Number { value: start, .. }, Gauged::Number { value: fall, .. }) if *fall >= LEAST_FALL => {
+                    let began = self.cooling.map_or(Moment::ZERO, |(began, _)| began);
+                    of(curve.falls_to(start - fall / 2.0, began))
+                }
+                (_, Gauged::Number { .. }) => Gauged::missing("the GPU was hardly warmer than at the end"),
+                (_, other) => other.clone(),
+            };
+            sheet.put("temp.start", gpu, gauge.whole(start));
+            sheet.put("temp.end", gpu, gauge.whole(end));
+            sheet.put("temp.fall", gpu, gauge.whole(fall));
+            sheet.put("half-time", gpu, gauge.whole(half));
+            sheet.put("power.end", gpu, gauge.whole(of(mean(&curve.power))));
+        }
+        Done::Measured(sheet.into_list())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::rig::{Rig, assert_complete, lines, shown};
+
+    #[test]
+    fn the_half_time_is_that_of_the_heatsink() {
+        let mut rig = Rig::new(&GpuCooldown, 1);
+        let done = rig.run(&GpuCooldown);
+        assert_complete(&SPEC, &done, &rig.components);
+        insta::assert_snapshot!(rig.story.join("\n"), @r"
+        00:00:00 start Burn(Bf16) on 1 GPUs
+        00:00:02 WarmingUp
+        00:00:02 Measuring
+        00:05:02 stop
+        00:05:02 CoolingDown
+        ");
+        // ln 2 of the toy node's 20 s.
+        insta::assert_snapshot!(lines(&done, Component::gpu(0)), @r"
+        temp.start 60 °C
+        temp.end 29 °C
+        temp.fall 31 K
+        half-time 14.5 s
+        power.end 70 W
+        ");
+    }
+
+    #[test]
+    fn a_gpu_that_was_never_warm_has_no_half_time() {
+        let mut rig = Rig::new(&GpuCooldown, 1);
+        rig.sensors = Box::new(|_, sample| sample.put(Sensor::TempGpu, 40.0));
+        let done = rig.run(&GpuCooldown);
+        assert_eq!(shown(&done, Component::gpu(0), "temp.fall"), "0 K");
+        assert_eq!(shown(&done, Component::gpu(0), "half-time"), "missing: the GPU was hardly warmer than at the end");
+    }
+}

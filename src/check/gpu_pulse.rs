@@ -1,0 +1,160 @@
+//! `gpu.pulse`: load steps in phase over all GPUs, for what only breaks at the edges.
+
+use std::collections::BTreeMap;
+
+use super::course::{Course, Rest, Turn};
+use super::declare::{choice, may, must, quantity, span};
+use super::gauge::{Gauges, gauges, put_common};
+use super::gpu_burn::kernel;
+use super::sheet::{Gauged, Sheet};
+use super::window::Window;
+use super::{Check, CheckRun, Done, Seen, StepContext, Wants};
+use crate::model::{Component, ComponentKind, GpuIndex, LoadKind, Moment, Sensor, Span, Unit};
+use crate::profile::{CheckSpec, MeasurementSpec, Params, Wear};
+
+#[derive(Debug)]
+pub(super) struct GpuPulse;
+
+const GPU: ComponentKind = ComponentKind::Gpu;
+
+pub(super) static SPEC: CheckSpec = CheckSpec {
+    name: "gpu.pulse",
+    summary: "Steps the load of all GPUs up and down in phase, and measures the power swing, errors and braking.",
+    details: "Weak power delivery, supplies at their limit and marginal timing show at load steps and not under steady \
+              load; a node that reboots at a step is found by its boot id when the run resumes. The swing is taken from \
+              instant power readings and needs pulses that the sampling period does not hit in the same phase each \
+              time: keep hertz below half the sampling rate, or away from multiples of it.",
+    params: &[
+        choice("kernel", &["bf16", "fp8", "fp32", "fp64"], "bf16", "arithmetic of the load"),
+        span("for", "2m", "how long to pulse"),
+        // Four seconds a period: two samples high and two low at one sample a second.
+        quantity("hertz", (Unit::Hertz, 0.01, 100.0), "0.25 Hz", "pulses per second"),
+        quantity("duty", (Unit::Percent, 1.0, 99.0), "50 %", "share of a period under load"),
+    ],
+    measurements: MEASUREMENTS,
+    each: &[GPU],
+    wear: Wear::Stress,
+    faults: &["power-brake", "fell-off-bus"],
+    exclusive: true,
+    watcher: false,
+    estimate: |params: &Params, _| params.span("for").unwrap_or_default() + Span::from_secs(5),
+};
+
+static MEASUREMENTS: &[MeasurementSpec] = &[
+    may("power.swing", Unit::Watt, GPU, "instant board power between its 5th and 95th percentile"),
+    must("power.mean", Unit::Watt, GPU, "board power, mean"),
+    must("power.max", Unit::Watt, GPU, "highest board power, averaged by the driver"),
+    must("temp.max", Unit::Celsius, GPU, "highest die temperature"),
+    may("throttle.thermal", Unit::Second, GPU, "time slowed for heat"),
+    may("throttle.power-brake", Unit::Second, GPU, "time braked by the power supply's signal"),
+    may("ecc.corrected", Unit::One, GPU, "corrected memory errors"),
+    may("ecc.uncorrected", Unit::One, GPU, "uncorrectable memory errors"),
+    may("remaps", Unit::One, GPU, "memory rows remapped"),
+    may("pcie.replays", Unit::One, GPU, "PCIe packets sent again"),
+    must("verified", Unit::One, GPU, "results compared"),
+    must("mismatches", Unit::One, GPU, "results that were wrong"),
+];
+
+impl Check for GpuPulse {
+    fn spec(&self) -> &'static CheckSpec {
+        &SPEC
+    }
+
+    fn begin(&self, context: &StepContext<'_>) -> Box<dyn CheckRun> {
+        let params = context.params;
+        let kind = LoadKind::Pulse {
+            kernel: kernel(params),
+            hertz: params.number("hertz").unwrap_or(0.25),
+            duty: params.number("duty").unwrap_or(50.0) / 100.0,
+        };
+        let length = params.span("for").unwrap_or_default();
+        Box::new(Run {
+            course: Course::new(Rest::Needless, kind, Span::ZERO, length),
+            gauges: gauges(context, 0.0),
+            instant: BTreeMap::new(),
+        })
+    }
+}
+
+#[derive(Debug)]
+struct Run {
+    course: Course,
+    gauges: Gauges,
+    instant: BTreeMap<GpuIndex, Window>,
+}
+
+impl CheckRun for Run {
+    fn observe(&mut self, context: &StepContext<'_>, now: Moment, seen: Seen<'_>, wants: &mut Wants) {
+        self.gauges.take(&self.course, &seen);
+        if let Seen::Sampled(sample) = &seen
+            && self.course.is_measuring()
+        {
+            self.instant.entry(sample.gpu).or_default().take(sample.at, sample[Sensor::PowerInstant]);
+        }
+        match self.course.turn(context, now, &seen, self.gauges.any_left(context), wants) {
+            Turn::Going => {}
+            Turn::Over => wants.end(self.done(context, now)),
+            Turn::Ended(done) => wants.end(done),
+        }
+    }
+}
+
+impl Run {
+    fn done(&self, context: &StepContext<'_>, now: Moment) -> Done {
+        let expected = self.course.expected(now, context.every);
+        let mut sheet = Sheet::new(&SPEC, context.lost);
+        for (gpu, gauge) in self.gauges.iter() {
+            let swing = |window: &Window| Some(window.p95()? - window.p5()?);
+            let swing = self.instant.get(&gpu).map_or_else(
+                || Gauged::missing("no sample during the pulses"),
+                |window| window.gauged(expected, swing),
+            );
+            let gpu = Component::Gpu(gpu);
+            sheet.put("power.swing", gpu, gauge.whole(swing));
+            sheet.put("power.mean", gpu, gauge.whole(gauge.power.gauged(expected, Window::mean)));
+            sheet.put("power.max", gpu, gauge.whole(gauge.power.gauged(expected, Window::max)));
+            sheet.put("temp.max", gpu, gauge.whole(gauge.die.gauged(expected, Window::max)));
+            put_common(&mut sheet, gpu, gauge);
+        }
+        Done::Measured(sheet.into_list())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::rig::{Rig, assert_complete, lines};
+
+    #[test]
+    fn the_swing_is_that_of_instant_power() {
+        let mut rig = Rig::new(&GpuPulse, 1);
+        rig.sensors = Box::new(|scene, sample| {
+            if scene.load.is_some() {
+                sample.put(Sensor::PowerInstant, if scene.at % 4.0 < 2.0 { 690.0 } else { 110.0 });
+                sample.put(Sensor::Power, 400.0);
+            }
+        });
+        let done = rig.run(&GpuPulse);
+        assert_complete(&SPEC, &done, &rig.components);
+        insta::assert_snapshot!(rig.story.join("\n"), @r"
+        00:00:00 start Pulse { kernel: Bf16, hertz: 0.25, duty: 0.5 } on 1 GPUs
+        00:00:02 WarmingUp
+        00:00:02 Measuring
+        00:02:02 stop
+        ");
+        insta::assert_snapshot!(lines(&done, Component::gpu(0)), @r"
+        power.swing 580 W
+        power.mean 400 W
+        power.max 400 W
+        temp.max 60 °C
+        throttle.thermal 0 s
+        throttle.power-brake 0 s
+        ecc.corrected 0
+        ecc.uncorrected 0
+        remaps 0
+        pcie.replays 0
+        verified 120000
+        mismatches 0
+        ");
+    }
+}

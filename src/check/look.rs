@@ -1,0 +1,55 @@
+//! The run of a check that only looks once: it asks its probes, and measures from the answers.
+//!
+//! What is measured is the check's business, as a plain function.
+
+use super::{CheckRun, Done, Seen, StepContext, Wants};
+use crate::event::Phase;
+use crate::model::{Answer, GpuCounters, Inventory, Moment, Probe};
+
+/// Measures from an inventory.
+pub(super) type OfInventory = fn(&StepContext<'_>, &Inventory) -> Done;
+/// Measures from the counters; the flag says whether this is the run's first look at them.
+pub(super) type OfCounters = fn(&StepContext<'_>, &[GpuCounters], bool) -> Done;
+
+#[derive(Debug)]
+pub(super) enum Look {
+    Inventory(OfInventory),
+    Counters { measure: OfCounters, first: bool },
+}
+
+impl Look {
+    pub(super) const fn at_counters(measure: OfCounters) -> Self {
+        Self::Counters { measure, first: false }
+    }
+}
+
+impl CheckRun for Look {
+    fn observe(&mut self, context: &StepContext<'_>, _: Moment, seen: Seen<'_>, wants: &mut Wants) {
+        match (self, seen) {
+            (Self::Inventory(_), Seen::Began) => {
+                wants.enter(Phase::Measuring, None);
+                wants.ask(Probe::Inventory);
+            }
+            (Self::Counters { first, .. }, Seen::Began) => {
+                *first = context.first_counters.is_none();
+                wants.enter(Phase::Measuring, None);
+                wants.ask(Probe::Counters);
+            }
+            (Self::Inventory(measure), Seen::Answered(Answer::Inventory(Ok(found)))) => {
+                wants.end(measure(context, found));
+            }
+            (Self::Counters { measure, first }, Seen::Answered(Answer::Counters(Ok(counters)))) => {
+                wants.end(measure(context, counters, *first));
+            }
+            (_, Seen::Answered(Answer::Inventory(Err(why)) | Answer::Counters(Err(why)))) => {
+                wants.end(unanswered(why));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// How a step ends whose probe failed as a whole.
+pub(super) fn unanswered(why: &str) -> Done {
+    Done::Failed { kind: "probe", why: why.to_owned(), measured: Vec::new() }
+}

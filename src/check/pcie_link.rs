@@ -1,0 +1,307 @@
+//! `pcie.link`: generation and width of every GPU's PCIe link while data goes over it, and its errors.
+
+use std::collections::BTreeMap;
+
+use super::declare::{may, must, span};
+use super::delta::between;
+use super::gauge::ended_early;
+use super::links::of_gpu;
+use super::look::unanswered;
+use super::sheet::{Gauged, Sheet};
+use super::{Check, CheckRun, Done, Seen, StepContext, Wants};
+use crate::event::Phase;
+use crate::model::{
+    Answer, Component, ComponentKind, CopyDirection, Endpoint, GpuCounters, GpuIndex, LoadEnd, LoadKind, LoadSaid,
+    Moment, Probe, Sensor, Span, Transfer, Unit,
+};
+use crate::profile::{CheckSpec, MeasurementSpec, Params, Wear};
+
+#[derive(Debug)]
+pub(super) struct PcieLink;
+
+const GPU: ComponentKind = ComponentKind::Gpu;
+
+pub(super) static SPEC: CheckSpec = CheckSpec {
+    name: "pcie.link",
+    summary: "Copies between host and every GPU and looks at generation and width of the PCIe link meanwhile.",
+    details: "An idle link rests in a lower generation, which is normal; so only samples taken while a copy with that GPU \
+              was under way count. A copy's set-up counts as idle, and a sample may fall into it: the generation told is \
+              the highest that the link held under traffic, with the share of samples it held it for beside it. The width \
+              does not rest, so the least is told. Copies are repeated until every GPU has been sampled under traffic \
+              often enough. Errors and retraining are differences of counters over the whole step. On parts whose host \
+              traffic goes over chip-to-chip links the PCIe link stays idle and its width may be 1.",
+    params: &[span("for", "30s", "the least time to copy; the round that has begun is finished")],
+    measurements: MEASUREMENTS,
+    each: &[GPU],
+    wear: Wear::None,
+    faults: &["pcie-width-down", "pcie-gen-down"],
+    exclusive: true,
+    watcher: false,
+    estimate: |params: &Params, gpus| params.span("for").unwrap_or_default().max(Span::from_secs(5 * gpus as u64)),
+};
+
+static MEASUREMENTS: &[MeasurementSpec] = &[
+    must("gen", Unit::One, GPU, "PCIe generation under traffic"),
+    may("gen.held", Unit::Percent, GPU, "share of the samples under traffic at that generation"),
+    must("width", Unit::One, GPU, "least PCIe lanes under traffic"),
+    may("changes", Unit::One, GPU, "changes of width seen under traffic"),
+    may("replays", Unit::One, GPU, "packets sent again"),
+    may("correctable", Unit::One, GPU, "correctable errors"),
+    may("fatal", Unit::One, GPU, "fatal errors"),
+    may("retrains", Unit::One, GPU, "changes of speed or width the device counted"),
+    must("samples", Unit::One, GPU, "samples under traffic"),
+];
+
+/// Samples under traffic that a GPU must have.
+const LEAST_SAMPLES: usize = 3;
+/// After so many rounds without enough samples the sampling does not meet the traffic at all.
+const MOST_ROUNDS: u32 = 20;
+/// A round of copies over eight GPUs takes some 25 s; one that takes this long hangs.
+const ROUND_WITHIN: Span = Span::from_secs(180);
+
+impl Check for PcieLink {
+    fn spec(&self) -> &'static CheckSpec {
+        &SPEC
+    }
+
+    fn begin(&self, context: &StepContext<'_>) -> Box<dyn CheckRun> {
+        Box::new(Run {
+            stage: Stage::Before,
+            links: context.gpus().into_iter().map(|gpu| (gpu, Link::default())).collect(),
+            first: Vec::new(),
+            copies_until: Moment::ZERO,
+            hangs_at: Moment::ZERO,
+            rounds: 0,
+        })
+    }
+}
+
+#[derive(Debug, Default)]
+struct Link {
+    /// Since the last copy of any GPU ended: whose these are is known when the next one ends.
+    recent: Vec<(f64, f64)>,
+    /// Generation and width under traffic.
+    seen: Vec<(f64, f64)>,
+    broken: Option<String>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Stage {
+    Before,
+    Copying,
+    After,
+    Over,
+}
+
+#[derive(Debug)]
+struct Run {
+    stage: Stage,
+    links: BTreeMap<GpuIndex, Link>,
+    first: Vec<GpuCounters>,
+    copies_until: Moment,
+    hangs_at: Moment,
+    rounds: u32,
+}
+
+impl CheckRun for Run {
+    fn observe(&mut self, context: &StepContext<'_>, now: Moment, seen: Seen<'_>, wants: &mut Wants) {
+        match seen {
+            Seen::Began => {
+                wants.enter(Phase::Measuring, None);
+                wants.ask(Probe::Counters);
+            }
+            Seen::Answered(Answer::Counters(Ok(counters))) => match self.stage {
+                Stage::Before => {
+                    self.first.clone_from(counters);
+                    self.stage = Stage::Copying;
+                    self.copies_until = now + context.params.span("for").unwrap_or_default();
+                    self.copy(context, now, wants);
+                }
+                Stage::After => {
+                    self.stage = Stage::Over;
+                    wants.end(self.done(context, counters));
+                }
+                Stage::Copying | Stage::Over => {}
+            },
+            Seen::Answered(Answer::Counters(Err(why))) => wants.end(unanswered(why)),
+            Seen::Sampled(sample) => {
+                if let (Some(link), Some(generation), Some(width)) =
+                    (self.links.get_mut(&sample.gpu), sample.get(Sensor::PcieGeneration), sample.get(Sensor::PcieWidth))
+                {
+                    link.recent.push((generation, width));
+                }
+            }
+            Seen::Load(report) => self.hear(context, &report.said, now, wants),
+            Seen::Woken if self.stage == Stage::Copying && now >= self.hangs_at => {
+                self.stage = Stage::Over;
+                wants.stop_loads();
+                let why = format!("a round of copies was not done after {} s", ROUND_WITHIN.as_secs());
+                wants.end(Done::Failed { kind: "load", why, measured: Vec::new() });
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Run {
+    fn copy(&mut self, context: &StepContext<'_>, now: Moment, wants: &mut Wants) {
+        self.rounds += 1;
+        self.hangs_at = now + ROUND_WITHIN;
+        wants.start_load(LoadKind::HostCopy(CopyDirection::Both), context.gpus(), None);
+        wants.wake_at(self.hangs_at);
+    }
+
+    fn hear(&mut self, context: &StepContext<'_>, said: &LoadSaid, now: Moment, wants: &mut Wants) {
+        if self.stage != Stage::Copying {
+            return;
+        }
+        match said {
+            LoadSaid::Moved(
+                Transfer { from: Endpoint::Host, to: Endpoint::Gpu(gpu), .. }
+                | Transfer { from: Endpoint::Gpu(gpu), to: Endpoint::Host, .. },
+            ) => self.copied(*gpu),
+            LoadSaid::Ended { gpu: Some(gpu), end } if *end != LoadEnd::Finished => {
+                if let Some(link) = self.links.get_mut(gpu) {
+                    link.broken = Some(ended_early(end));
+                }
+            }
+            LoadSaid::Ended { gpu: None, end } => {
+                let broken = *end != LoadEnd::Finished;
+                if broken {
+                    self.links.values_mut().for_each(|link| link.broken = Some(ended_early(end)));
+                }
+                let enough = self.links.iter().all(|(gpu, link)| {
+                    context.lost.contains_key(gpu) || link.broken.is_some() || link.seen.len() >= LEAST_SAMPLES
+                });
+                if !broken && self.rounds < MOST_ROUNDS && (now < self.copies_until || !enough) {
+                    self.copy(context, now, wants);
+                } else {
+                    self.stage = Stage::After;
+                    wants.ask(Probe::Counters);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// A copy with `gpu` has ended: its samples since the last copy were under traffic, those of the others were not.
+    fn copied(&mut self, gpu: GpuIndex) {
+        for (index, link) in &mut self.links {
+            if *index == gpu {
+                link.seen.append(&mut link.recent);
+            } else {
+                link.recent.clear();
+            }
+        }
+    }
+
+    fn done(&self, context: &StepContext<'_>, last: &[GpuCounters]) -> Done {
+        let mut sheet = Sheet::new(&SPEC, context.lost);
+        for (gpu, link) in &self.links {
+            let component = Component::Gpu(*gpu);
+            link.put(&mut sheet, component);
+            let counters = of_gpu(&self.first, *gpu).zip(of_gpu(last, *gpu));
+            let grown = |pick: fn(&GpuCounters) -> &crate::model::Reading<u64>| match counters {
+                Some((first, last)) => between(pick(first), pick(last)),
+                None => Gauged::missing("the GPU's counters were not read"),
+            };
+            sheet.put("replays", component, grown(|counters| &counters.pcie_replays));
+            sheet.put("correctable", component, grown(|counters| &counters.pcie_correctable));
+            sheet.put("fatal", component, grown(|counters| &counters.pcie_fatal));
+            sheet.put("retrains", component, grown(|counters| &counters.pcie_retrains));
+        }
+        Done::Measured(sheet.into_list())
+    }
+}
+
+impl Link {
+    fn put(&self, sheet: &mut Sheet<'_>, component: Component) {
+        let samples = self.seen.len();
+        let of = |value: f64| match &self.broken {
+            Some(why) => Gauged::Missing(why.clone()),
+            None if samples < LEAST_SAMPLES => Gauged::Missing(format!("{samples} samples under traffic")),
+            None => Gauged::Number { value, samples: samples as u64 },
+        };
+        let highest = self.seen.iter().map(|(generation, _)| *generation).fold(0.0, f64::max);
+        let held = self.seen.iter().filter(|(generation, _)| *generation == highest).count();
+        let least = self.seen.iter().map(|(_, width)| *width).fold(f64::INFINITY, f64::min);
+        let changes = self.seen.windows(2).filter(|pair| pair[0].1 != pair[1].1).count();
+        sheet.put("gen", component, of(highest));
+        sheet.put("gen.held", component, of(held as f64 * 100.0 / samples.max(1) as f64));
+        sheet.put("width", component, of(least));
+        sheet.put("changes", component, of(changes as f64));
+        sheet.put("samples", component, Gauged::count(samples));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::rig::{Rig, Scene, assert_complete, counters, lines, shown};
+    use crate::model::Reading;
+
+    /// Copies with each GPU in turn, three seconds each.
+    fn copying(scene: &Scene<'_>) -> Vec<LoadSaid> {
+        let seconds = scene.load.map_or(0.0, |(_, seconds)| seconds);
+        let gpu = scene.gpu;
+        let mut said = Vec::new();
+        if seconds == 3.0 * f64::from(gpu.0 + 1) {
+            said.push(LoadSaid::Moved(Transfer { from: Endpoint::Host, to: Endpoint::Gpu(gpu), gb_per_s: 50.0 }));
+            if gpu.0 == 1 {
+                said.push(LoadSaid::Ended { gpu: None, end: LoadEnd::Finished });
+            }
+        }
+        said
+    }
+
+    fn rig() -> Rig {
+        let mut rig = Rig::new(&PcieLink, 2);
+        rig.works = Box::new(copying);
+        rig.sensors = Box::new(|scene, sample| {
+            let seconds = scene.load.map_or(0.0, |(_, seconds)| seconds);
+            let mine = seconds > 3.0 * f64::from(scene.gpu.0) && seconds <= 3.0 * f64::from(scene.gpu.0 + 1);
+            // The first second of a copy is set-up: the link still rests.
+            let rests = !mine || seconds <= 3.0 * f64::from(scene.gpu.0) + 1.0;
+            let trained = if scene.gpu.0 == 1 { 3.0 } else { 5.0 };
+            sample.put(Sensor::PcieGeneration, if rests { 1.0 } else { trained });
+        });
+        let mut later = vec![counters(0), counters(1)];
+        later[1].pcie_replays = Reading::Value(41);
+        rig.counters = vec![vec![counters(0), counters(1)], later];
+        rig
+    }
+
+    #[test]
+    fn only_samples_under_traffic_count() {
+        let mut rig = rig();
+        let done = rig.run(&PcieLink);
+        assert_complete(&SPEC, &done, &rig.components);
+        assert_eq!(shown(&done, Component::gpu(0), "gen"), "5");
+        insta::assert_snapshot!(lines(&done, Component::gpu(1)), @r"
+        gen 3
+        gen.held 66.6667 %
+        width 16
+        changes 0
+        samples 15
+        replays 40
+        correctable 0
+        fatal 0
+        retrains 0
+        ");
+    }
+
+    #[test]
+    fn a_copy_that_fails_measured_nothing() {
+        let mut rig = rig();
+        rig.works = Box::new(|_| vec![LoadSaid::Ended { gpu: None, end: LoadEnd::Failed("no memory".to_owned()) }]);
+        let done = rig.run(&PcieLink);
+        assert_eq!(shown(&done, Component::gpu(0), "gen"), "missing: the load failed: no memory");
+    }
+
+    #[test]
+    fn copies_that_never_end_are_our_trouble() {
+        let mut rig = rig();
+        rig.works = Box::new(|_| Vec::new());
+        assert!(matches!(rig.run(&PcieLink), Done::Failed { kind: "load", .. }));
+    }
+}

@@ -1,0 +1,303 @@
+//! `thermal.soak`: a burn into the steady state, and the thermal resistance, drift and settling time it shows.
+
+use std::collections::BTreeMap;
+
+use super::course::{Course, Rest, Turn};
+use super::declare::{SETTLE_OVER, SETTLE_SLOPE, SETTLE_WITHIN, choice, flag, may, must, quantity, required, span};
+use super::gauge::{Gauges, LoadGauge, gauges, put_common};
+use super::gpu_burn::kernel;
+use super::settle::Idle;
+use super::sheet::{Gauged, Sheet};
+use super::steady::Steady;
+use super::window::Window;
+use super::{Check, CheckRun, Done, Seen, StepContext, Wants};
+use crate::model::{Component, ComponentKind, GpuIndex, LoadKind, Moment, Sample, Sensor, Span, Unit};
+use crate::profile::{CheckSpec, MeasurementSpec, Params, Wear};
+
+#[derive(Debug)]
+pub(super) struct ThermalSoak;
+
+const GPU: ComponentKind = ComponentKind::Gpu;
+
+pub(super) static SPEC: CheckSpec = CheckSpec {
+    name: "thermal.soak",
+    summary: "Burns until temperatures stand still, then measures thermal resistance, drift and memory temperature.",
+    details: "The node first comes to rest. Under load a GPU counts as steady once the slope of its die temperature over \
+              its inlet (over the die alone where no inlet can be read) stays below steady-slope for steady-over; the \
+              steady window begins when all are, or after within, whichever comes first, and a GPU that never got steady \
+              says so. The thermal resistance is die over inlet per watt; where no inlet can be read it is the rise over \
+              the GPU's own idle state per watt above idle, from which the coolant drops out as long as it keeps its \
+              temperature. Its growth over the window tells contact that degrades from coolant that warms up.",
+    params: &[
+        choice("kernel", &["bf16", "fp8", "fp32", "fp64"], "bf16", "arithmetic of the load"),
+        span("for", "20m", "length of the steady window"),
+        span("within", "30m", "the longest wait for the steady state"),
+        // A 1 K step in the middle of 10 minutes reads as 9 K/h; anything steeper is a real change.
+        span("steady-over", "10m", "how long temperatures must stand still"),
+        quantity(
+            "steady-slope",
+            (Unit::KelvinPerHour, 0.5, 600.0),
+            "10 K/h",
+            "the steepest change that counts as steady",
+        ),
+        SETTLE_WITHIN,
+        SETTLE_OVER,
+        SETTLE_SLOPE,
+    ],
+    measurements: MEASUREMENTS,
+    each: &[GPU],
+    wear: Wear::Stress,
+    faults: &["cold-plate-loose", "wrong-when-hot", "slow-outlier", "fell-off-bus"],
+    exclusive: true,
+    watcher: false,
+    estimate: |params: &Params, _| {
+        let span = |name| params.span(name).unwrap_or_default();
+        // Air-cooled parts take a few minutes to get steady, and as long again as the window of the trend.
+        span("settle-over") + span("within").min(span("steady-over") + Span::from_secs(600)) + span("for")
+    },
+};
+
+static MEASUREMENTS: &[MeasurementSpec] = &[
+    required(flag("steady", GPU, "whether the temperature came to stand still in time")),
+    may("steady-time", Unit::Second, GPU, "time under load until the temperature stood still"),
+    must("thermal.resistance", Unit::KelvinPerWatt, GPU, "die over inlet, or over the idle state, per watt"),
+    may("resistance.rise", Unit::Percent, GPU, "growth of the thermal resistance over the window"),
+    must("drift", Unit::KelvinPerHour, GPU, "slope of the die temperature over the window"),
+    may("drift.inlet", Unit::KelvinPerHour, GPU, "slope of the inlet temperature over the window"),
+    must("temp.mean", Unit::Celsius, GPU, "die temperature, mean of the window"),
+    must("temp.p95", Unit::Celsius, GPU, "die temperature that 5 % of the window exceeded"),
+    must("temp.max", Unit::Celsius, GPU, "highest die temperature"),
+    may("temp.inlet.mean", Unit::Celsius, GPU, "inlet temperature, mean of the window"),
+    may("temp.inlet.max", Unit::Celsius, GPU, "highest inlet temperature"),
+    may("temp.memory.p95", Unit::Celsius, GPU, "memory temperature that 5 % of the window exceeded"),
+    may("memory-over-die", Unit::Kelvin, GPU, "memory temperature over die temperature"),
+    may("margin.min", Unit::Celsius, GPU, "least margin to slowdown"),
+    must("power.mean", Unit::Watt, GPU, "board power, mean of the window"),
+    must("clock.mean", Unit::Megahertz, GPU, "SM clock, mean of the window"),
+    must("throughput.mean", Unit::Teraflops, GPU, "work done per second, mean of the window"),
+    must("throughput.p5", Unit::Teraflops, GPU, "work per second that 95 % of the window reached"),
+    may("throttle.thermal", Unit::Second, GPU, "time slowed for heat"),
+    may("throttle.power-brake", Unit::Second, GPU, "time braked by the power supply's signal"),
+    may("ecc.corrected", Unit::One, GPU, "corrected memory errors"),
+    may("ecc.uncorrected", Unit::One, GPU, "uncorrectable memory errors"),
+    may("remaps", Unit::One, GPU, "memory rows remapped"),
+    may("pcie.replays", Unit::One, GPU, "PCIe packets sent again"),
+    must("verified", Unit::One, GPU, "results compared"),
+    must("mismatches", Unit::One, GPU, "results that were wrong"),
+    must("samples", Unit::Percent, GPU, "good readings of those expected in the window"),
+];
+
+impl Check for ThermalSoak {
+    fn spec(&self) -> &'static CheckSpec {
+        &SPEC
+    }
+
+    fn begin(&self, context: &StepContext<'_>) -> Box<dyn CheckRun> {
+        let params = context.params;
+        let span = |name| params.span(name).unwrap_or_default();
+        let steepest = params.number("steady-slope").unwrap_or(10.0) / 3600.0;
+        let soak =
+            |gpu| (gpu, Soak { steady: Steady::new(span("steady-over"), context.every, steepest), ..Soak::default() });
+        Box::new(Run {
+            course: Course::new(Rest::Must, LoadKind::Burn(kernel(params)), span("within"), span("for")),
+            gauges: gauges(context, 0.0),
+            soaks: context.gpus().into_iter().map(soak).collect(),
+        })
+    }
+}
+
+/// What is followed of one GPU beside its gauge.
+#[derive(Debug, Default)]
+struct Soak {
+    steady: Steady,
+    /// When it became steady, after the start of the load.
+    steady_after: Option<Span>,
+    /// K/W, sample by sample.
+    resistance: Window,
+}
+
+#[derive(Debug)]
+struct Run {
+    course: Course,
+    gauges: Gauges,
+    soaks: BTreeMap<GpuIndex, Soak>,
+}
+
+impl CheckRun for Run {
+    fn observe(&mut self, context: &StepContext<'_>, now: Moment, seen: Seen<'_>, wants: &mut Wants) {
+        self.gauges.take(&self.course, &seen);
+        if let Seen::Sampled(sample) = &seen {
+            self.follow(sample);
+        }
+        if self.course.is_warming_up() && matches!(seen, Seen::Sampled(_)) && self.all_steady(context) {
+            self.course.begin_window(now, wants);
+        }
+        match self.course.turn(context, now, &seen, self.gauges.any_left(context), wants) {
+            Turn::Going => {}
+            Turn::Over => wants.end(self.done(context, now)),
+            Turn::Ended(done) => wants.end(done),
+        }
+    }
+}
+
+impl Run {
+    fn follow(&mut self, sample: &Sample) {
+        let idle = self.course.idle.get(&sample.gpu).copied();
+        let Some(soak) = self.soaks.get_mut(&sample.gpu) else { return };
+        let inlet = sample.get(Sensor::TempInlet);
+        if let (true, Some(die), Some(running)) =
+            (self.course.is_warming_up(), sample.get(Sensor::TempGpu), self.course.running)
+        {
+            soak.steady.take(sample.at, die - inlet.unwrap_or(0.0));
+            match (soak.steady.is_steady(), soak.steady_after) {
+                (true, None) => soak.steady_after = Some(sample.at.since(running)),
+                (false, Some(_)) => soak.steady_after = None,
+                _ => {}
+            }
+        }
+        if self.course.is_measuring()
+            && let (Some(die), Some(power)) = (sample.get(Sensor::TempGpu), sample.get(Sensor::Power))
+        {
+            let (from, at_rest) = match (inlet, idle) {
+                (Some(inlet), _) => (inlet, 0.0),
+                (None, Some(Idle { die, power: Some(power) })) => (die, power),
+                (None, _) => return,
+            };
+            if power > at_rest {
+                soak.resistance.add(sample.at, (die - from) / (power - at_rest));
+            }
+        }
+    }
+
+    fn all_steady(&self, context: &StepContext<'_>) -> bool {
+        let alive = |gpu: &GpuIndex| !context.lost.contains_key(gpu);
+        self.soaks.iter().filter(|(gpu, _)| alive(gpu)).all(|(_, soak)| soak.steady_after.is_some())
+    }
+
+    fn done(&self, context: &StepContext<'_>, now: Moment) -> Done {
+        let expected = self.course.expected(now, context.every);
+        let length = context.params.span("for").unwrap_or_default().as_secs_f64();
+        let mut sheet = Sheet::new(&SPEC, context.lost);
+        for (gpu, gauge) in self.gauges.iter() {
+            let Some(soak) = self.soaks.get(&gpu) else { continue };
+            let idle = self.course.idle.get(&gpu).copied();
+            let gpu = Component::Gpu(gpu);
+            put_soak(&mut sheet, gpu, soak, gauge, expected, length);
+            sheet.put("thermal.resistance", gpu, gauge.whole(gauge.resistance(expected, idle)));
+            put_steady_values(&mut sheet, gpu, gauge, expected);
+            put_common(&mut sheet, gpu, gauge);
+            sheet.put("samples", gpu, gauge.coverage(expected));
+        }
+        Done::Measured(sheet.into_list())
+    }
+}
+
+fn put_soak(sheet: &mut Sheet<'_>, gpu: Component, soak: &Soak, gauge: &LoadGauge, expected: u64, length: f64) {
+    let time = match soak.steady_after {
+        Some(after) => Gauged::once(after.as_secs_f64()),
+        None => Gauged::missing("the temperature never stood still"),
+    };
+    sheet.put("steady", gpu, gauge.whole(Gauged::Flag(soak.steady_after.is_some())));
+    sheet.put("steady-time", gpu, gauge.whole(time));
+    let rise = |window: &Window| Some(100.0 * window.slope()? * length / window.mean()?);
+    sheet.put("resistance.rise", gpu, gauge.whole(soak.resistance.gauged(expected, rise)));
+    let per_hour = |window: &Window| Some(window.slope()? * 3600.0);
+    sheet.put("drift", gpu, gauge.whole(gauge.die.gauged(expected, per_hour)));
+    sheet.put("drift.inlet", gpu, gauge.whole(gauge.inlet.gauged(expected, per_hour)));
+}
+
+fn put_steady_values(sheet: &mut Sheet<'_>, gpu: Component, gauge: &LoadGauge, expected: u64) {
+    for (name, gauged) in [
+        ("temp.mean", gauge.die.gauged(expected, Window::mean)),
+        ("temp.p95", gauge.die.gauged(expected, Window::p95)),
+        ("temp.max", gauge.die.gauged(expected, Window::max)),
+        ("temp.inlet.mean", gauge.inlet.gauged(expected, Window::mean)),
+        ("temp.inlet.max", gauge.inlet.gauged(expected, Window::max)),
+        ("temp.memory.p95", gauge.memory.gauged(expected, Window::p95)),
+        ("memory-over-die", gauge.memory_over_die(expected)),
+        ("margin.min", gauge.margin.gauged(expected, Window::min)),
+        ("power.mean", gauge.power.gauged(expected, Window::mean)),
+        ("clock.mean", gauge.clock.gauged(expected, Window::mean)),
+        ("throughput.mean", gauge.tflops.gauged(0, Window::mean)),
+        ("throughput.p5", gauge.tflops.gauged(0, Window::p5)),
+    ] {
+        sheet.put(name, gpu, gauge.whole(gauged));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::rig::{Rig, assert_complete, lines, shown};
+    use crate::model::Reading;
+
+    #[test]
+    fn a_soak_measures_once_temperatures_stand_still() {
+        let mut rig = Rig::new(&ThermalSoak, 2);
+        let done = rig.run(&ThermalSoak);
+        assert_complete(&SPEC, &done, &rig.components);
+        insta::assert_snapshot!(rig.story.join("\n"), @r"
+        00:00:00 Settling
+        00:01:06 start Burn(Bf16) on 2 GPUs
+        00:01:08 WarmingUp
+        00:12:19 Measuring
+        00:32:19 stop
+        ");
+        insta::assert_snapshot!(lines(&done, Component::gpu(1)), @r"
+        steady true
+        steady-time 671 s
+        resistance.rise 0 %
+        drift 0 K/h
+        drift.inlet 0 K/h
+        thermal.resistance 0.05 K/W
+        temp.mean 60 °C
+        temp.p95 60 °C
+        temp.max 60 °C
+        temp.inlet.mean 25 °C
+        temp.inlet.max 25 °C
+        temp.memory.p95 69 °C
+        memory-over-die 9 K
+        margin.min 30 °C
+        power.mean 700 W
+        clock.mean 1755 MHz
+        throughput.mean 700 TFLOP/s
+        throughput.p5 700 TFLOP/s
+        throttle.thermal 0 s
+        throttle.power-brake 0 s
+        ecc.corrected 0
+        ecc.uncorrected 0
+        remaps 0
+        pcie.replays 0
+        verified 1871000
+        mismatches 0
+        samples 99.9167 %
+        ");
+    }
+
+    #[test]
+    fn a_gpu_that_warms_on_and_on_says_so_and_its_drift() {
+        let mut rig = Rig::new(&ThermalSoak, 2);
+        rig.sensors = Box::new(|scene, sample| {
+            if let (1, Some((_, seconds))) = (scene.gpu.0, scene.load) {
+                sample.put(Sensor::TempGpu, 55.0 + seconds / 120.0);
+            }
+        });
+        let done = rig.run(&ThermalSoak);
+        let gpu = Component::gpu(1);
+        assert_eq!(shown(&done, gpu, "steady"), "false");
+        assert_eq!(shown(&done, gpu, "drift"), "30 K/h");
+        assert!(shown(&done, gpu, "resistance.rise").starts_with("19.99"), "{}", shown(&done, gpu, "resistance.rise"));
+        assert_eq!(shown(&done, Component::gpu(0), "steady"), "true");
+    }
+
+    #[test]
+    fn without_an_inlet_everything_refers_to_the_idle_state() {
+        let mut rig = Rig::new(&ThermalSoak, 1);
+        rig.sensors = Box::new(|_, sample| sample.set(Sensor::TempInlet, Reading::Unsupported));
+        let done = rig.run(&ThermalSoak);
+        let gpu = Component::gpu(0);
+        assert_eq!(shown(&done, gpu, "thermal.resistance"), "0.0492063 K/W");
+        assert_eq!(shown(&done, gpu, "resistance.rise"), "0 %");
+        assert_eq!(shown(&done, gpu, "drift.inlet"), "unsupported");
+    }
+}

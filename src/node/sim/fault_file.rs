@@ -1,0 +1,408 @@
+//! Fault files: `schema: kiln.fault/1`, what a defect changes in the model, when, how badly, and what should be found.
+//!
+//! Putting a fault into a node and its course in time are left to `fault_run`.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::load::LoadWord;
+use super::parameter::{Meaning, Parameter, Word};
+use crate::model::{ComponentKind, Quantity, Text, Unit, parse_span};
+use crate::yaml::{Diagnostic, Diagnostics, Document, Fields, Node, Place, did_you_mean};
+
+/// What `schema:` says in a fault file.
+pub(super) const FAULT_SCHEMA: &str = "kiln.fault/1";
+
+/// A defect as it is known from the field.
+#[derive(Debug, Clone)]
+pub struct FaultFile {
+    pub id: String,
+    pub title: Text,
+    /// Row of the fault taxonomy.
+    pub number: u8,
+    /// How such a part behaves.
+    pub about: Text,
+    pub source: String,
+    pub component: ComponentKind,
+    pub changes: Vec<Change>,
+    pub when: When,
+    pub severity: Severity,
+    pub expect: Expect,
+}
+
+/// How bad it is: 1 is a defect as usually met.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Severity {
+    pub default: f64,
+    pub min: f64,
+    pub max: f64,
+}
+
+/// The finding a good profile gives.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Expect {
+    pub code: String,
+    pub component: ComponentKind,
+}
+
+/// One thing a fault changes.
+#[derive(Debug, Clone)]
+pub struct Change {
+    pub to: ChangeOf,
+    /// Where the file says so.
+    pub place: Place,
+}
+
+#[derive(Debug, Clone)]
+pub enum ChangeOf {
+    Number {
+        parameter: Parameter,
+        operation: Operation,
+    },
+    /// The word becomes this text.
+    Word {
+        word: Word,
+        text: String,
+    },
+    /// The word becomes that of the next GPU.
+    CopyOfNeighbour(Word),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Operation {
+    Set(Formula),
+    Scale(Formula),
+    Add(Formula),
+}
+
+/// `base + per_severity * severity`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Formula {
+    pub base: f64,
+    pub per_severity: f64,
+}
+
+impl Formula {
+    pub fn at(self, severity: f64) -> f64 {
+        self.base + self.per_severity * severity
+    }
+}
+
+/// When a fault is active: all conditions hold, and where there is a rate or period, at its moments.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct When {
+    /// Seconds from the start.
+    pub after: Option<f64>,
+    /// Temperature of the component's die or HBM, °C.
+    pub above: Option<f64>,
+    pub load: Option<LoadWord>,
+    pub traffic: Option<Traffic>,
+    pub after_reboot: bool,
+    /// Moments at random, per hour.
+    pub rate: Option<f64>,
+    /// Moments at a fixed period, s.
+    pub every: Option<f64>,
+    /// How long it stays after such a moment, s.
+    pub lasting: Option<f64>,
+}
+
+impl When {
+    /// Whether it holds from the start and for good.
+    pub fn is_standing(&self) -> bool {
+        *self == Self { after_reboot: self.after_reboot, ..Self::default() }
+    }
+
+    pub const fn has_moments(&self) -> bool {
+        self.rate.is_some() || self.every.is_some()
+    }
+}
+
+/// Traffic a condition may wait for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Traffic {
+    Nvlink,
+    Pcie,
+    Memory,
+}
+
+const TRAFFIC: &[(&str, Traffic)] =
+    &[("nvlink", Traffic::Nvlink), ("pcie", Traffic::Pcie), ("memory", Traffic::Memory)];
+
+/// Why there is no fault file to use.
+#[derive(Debug, thiserror::Error)]
+pub enum FaultFileError {
+    #[error("cannot read {path}")]
+    Unreadable { path: String, source: std::io::Error },
+    #[error(transparent)]
+    Malformed(#[from] Diagnostics),
+}
+
+impl FaultFile {
+    /// A fault by name, if it comes with the program, or else by path.
+    pub fn find(name: &str) -> Result<Option<Arc<Self>>, FaultFileError> {
+        if let Some((name, text)) = super::library::FAULTS.iter().find(|(known, _)| *known == name) {
+            return Ok(Some(Arc::new(Self::read(&format!("{name}.yaml"), text.as_bytes())?)));
+        }
+        let path = Path::new(name);
+        let looks_like_path = path.extension().is_some() || path.components().count() > 1;
+        if !looks_like_path {
+            return Ok(None);
+        }
+        let bytes = std::fs::read(path)
+            .map_err(|source| FaultFileError::Unreadable { path: path.display().to_string(), source })?;
+        Ok(Some(Arc::new(Self::read(name, &bytes)?)))
+    }
+
+    /// Names of the faults that come with the program.
+    pub fn embedded() -> impl Iterator<Item = &'static str> {
+        super::library::FAULTS.iter().map(|(name, _)| *name)
+    }
+
+    /// Reads a fault file; `name` is what messages call it.
+    pub fn read(name: &str, bytes: &[u8]) -> Result<Self, Diagnostics> {
+        let document = Document::parse(name, bytes)?;
+        let mut all = Diagnostics::new();
+        let file = read_file(&document.root, &mut all);
+        all.or(file)
+    }
+}
+
+fn read_file(root: &Node, all: &mut Diagnostics) -> Option<FaultFile> {
+    let mut fields = Fields::of(root, "a fault", all)?;
+    if let Some(node) = fields.required("schema", all)
+        && node.raw() != Some(FAULT_SCHEMA)
+    {
+        all.push(Diagnostic::new(&node.place, format!("this is not a fault file: `schema` must be `{FAULT_SCHEMA}`")));
+    }
+    let id = fields.required("id", all).and_then(|node| node.text(all)).map(str::to_owned);
+    let title = fields.required("title", all).and_then(|node| crate::yaml::from_node(node, all));
+    let number = fields.required("number", all).and_then(|node| node.whole(all));
+    let about = fields.required("about", all).and_then(|node| crate::yaml::from_node(node, all));
+    let source = fields.required("source", all).and_then(|node| node.text(all)).map(str::to_owned);
+    let component = fields.required("component", all).and_then(|node| kind(node, all));
+    let when = match fields.optional("when", all) {
+        Some(node) => read_when(node, all),
+        None => Some(When::default()),
+    };
+    let severity = match fields.optional("severity", all) {
+        Some(node) => read_severity(node, all),
+        None => Some(Severity { default: 1.0, min: 0.25, max: 2.0 }),
+    };
+    let expect = fields.required("expect", all).and_then(|node| read_expect(node, all));
+    let changes = fields.required("changes", all).and_then(|node| read_changes(node, component, when, all));
+    fields.finish(all);
+    Some(FaultFile {
+        id: id?,
+        title: title?,
+        number: number?,
+        about: about?,
+        source: source?,
+        component: component?,
+        changes: changes?,
+        when: when?,
+        severity: severity?,
+        expect: expect?,
+    })
+}
+
+const KINDS: &[(&str, ComponentKind)] = &[
+    ("node", ComponentKind::Node),
+    ("gpu", ComponentKind::Gpu),
+    ("pcie", ComponentKind::Pcie),
+    ("memory", ComponentKind::Memory),
+    ("nvlink", ComponentKind::NvLink),
+    ("pair", ComponentKind::Pair),
+    ("switch", ComponentKind::Switch),
+    ("nic", ComponentKind::Nic),
+    ("psu", ComponentKind::Psu),
+    ("cpu", ComponentKind::Cpu),
+    ("dimm", ComponentKind::Dimm),
+    ("nvme", ComponentKind::Nvme),
+    ("fan", ComponentKind::Fan),
+    ("cooling-branch", ComponentKind::CoolingBranch),
+    ("station", ComponentKind::Station),
+];
+
+/// The word a file uses for a kind of component.
+pub(super) fn kind_word(kind: ComponentKind) -> &'static str {
+    KINDS.iter().find(|row| row.1 == kind).map_or("component", |row| row.0)
+}
+
+fn kind(node: &Node, all: &mut Diagnostics) -> Option<ComponentKind> {
+    node.one_of("component", KINDS, all)
+}
+
+fn read_expect(node: &Node, all: &mut Diagnostics) -> Option<Expect> {
+    let mut fields = Fields::of(node, "an expectation", all)?;
+    let code = fields.required("code", all).and_then(|node| node.text(all)).map(str::to_owned);
+    let component = fields.required("component", all).and_then(|node| kind(node, all));
+    fields.finish(all);
+    Some(Expect { code: code?, component: component? })
+}
+
+fn read_severity(node: &Node, all: &mut Diagnostics) -> Option<Severity> {
+    let mut fields = Fields::of(node, "a severity", all)?;
+    let mut number =
+        |key: &'static str, all: &mut Diagnostics| fields.required(key, all).and_then(|node| node.number(all));
+    let (default, min, max) = (number("default", all), number("min", all), number("max", all));
+    fields.finish(all);
+    let severity = Severity { default: default?, min: min?, max: max? };
+    if severity.min <= 0.0 || severity.min > severity.default || severity.default > severity.max {
+        all.push(Diagnostic::new(&node.place, "severity needs 0 < min <= default <= max"));
+        return None;
+    }
+    Some(severity)
+}
+
+fn read_when(node: &Node, all: &mut Diagnostics) -> Option<When> {
+    match node.raw() {
+        Some("always") => return Some(When::default()),
+        Some("after_reboot") => return Some(When { after_reboot: true, ..When::default() }),
+        Some(_) => {
+            let message =
+                format!("`when` is `always`, `after_reboot` or a mapping of conditions, not {}", node.describe());
+            all.push(Diagnostic::new(&node.place, message).help("write for example `{ load: burn, above: 70 °C }`"));
+            return None;
+        }
+        None => {}
+    }
+    let mut fields = Fields::of(node, "a condition", all)?;
+    let mut span = |key: &'static str, all: &mut Diagnostics| {
+        let node = fields.optional(key, all)?;
+        node.parse_with(parse_span, all).map(|span| span.as_secs_f64())
+    };
+    let (after, every, lasting) = (span("after", all), span("every", all), span("for", all));
+    let above = fields.optional("above", all).and_then(|node| quantity(node, Unit::Celsius, all));
+    let rate = fields.optional("rate", all).and_then(|node| quantity(node, Unit::PerHour, all));
+    let load = fields.optional("load", all).and_then(|node| node.one_of("load", LoadWord::ALL, all));
+    let traffic = fields.optional("traffic", all).and_then(|node| node.one_of("traffic", TRAFFIC, all));
+    let after_reboot = fields.optional("after_reboot", all).and_then(|node| node.bool(all)).unwrap_or(false);
+    fields.finish(all);
+    if rate.is_some() && every.is_some() {
+        all.push(Diagnostic::new(&node.place, "moments come at a `rate` or `every` so often, not both"));
+        return None;
+    }
+    if lasting.is_some() && rate.is_none() && every.is_none() {
+        all.push(Diagnostic::new(&node.place, "`for` says how long a moment lasts: it needs `rate` or `every`"));
+        return None;
+    }
+    if every.is_some_and(|every| every <= 0.0) || rate.is_some_and(|rate| rate < 0.0) {
+        all.push(Diagnostic::new(&node.place, "a rate or period must be above 0"));
+        return None;
+    }
+    Some(When { after, above, load, traffic, after_reboot, rate, every, lasting })
+}
+
+fn quantity(node: &Node, unit: Unit, all: &mut Diagnostics) -> Option<f64> {
+    let quantity: Quantity = node.parse_with(str::parse, all)?;
+    let value = quantity.value_in(unit);
+    if value.is_none() {
+        all.push(Diagnostic::new(&node.place, format!("expected a value in {unit}, found `{quantity}`")));
+    }
+    value
+}
+
+fn read_changes(
+    node: &Node,
+    component: Option<ComponentKind>,
+    when: Option<When>,
+    all: &mut Diagnostics,
+) -> Option<Vec<Change>> {
+    let entries = node.mapping("changes", all)?;
+    let before = all.len();
+    let changes: Vec<Change> =
+        entries.iter().filter_map(|(name, value)| read_change(name, value, component, when, all)).collect();
+    if entries.is_empty() {
+        all.push(Diagnostic::new(&node.place, "a fault that changes nothing is none"));
+    }
+    (all.len() == before).then_some(changes)
+}
+
+fn read_change(
+    name: &Node,
+    value: &Node,
+    component: Option<ComponentKind>,
+    when: Option<When>,
+    all: &mut Diagnostics,
+) -> Option<Change> {
+    let text = name.raw()?;
+    let place = name.place.clone();
+    let mut refuse = |message: String| all.push(Diagnostic::new(&place, message));
+    if let Some((word, owner)) = Word::by_name(text) {
+        if component.is_some_and(|component| component != owner) {
+            refuse(format!("`{text}` belongs to a {}", kind_word(owner)));
+            return None;
+        }
+        if when.is_some_and(|when| !when.is_standing()) {
+            refuse(format!("`{text}` is read once: it can only be wrong `always` or `after_reboot`"));
+            return None;
+        }
+        return read_word(word, value, all).map(|to| Change { to, place });
+    }
+    let Some(parameter) = Parameter::by_name(text) else {
+        let names = Parameter::all().map(|p| p.spec().name).chain(Word::ALL.iter().map(|row| row.0));
+        let help = did_you_mean(text, names);
+        all.push(Diagnostic::new(&place, format!("the model has no parameter `{text}`")).maybe_help(help));
+        return None;
+    };
+    let spec = parameter.spec();
+    if component.is_some_and(|component| !parameter.belongs_to(component)) {
+        refuse(format!("`{text}` belongs to a {}", kind_word(spec.component)));
+        return None;
+    }
+    if spec.meaning == Meaning::Level && when.is_some_and(|when| when.has_moments() && when.lasting.is_none()) {
+        refuse(format!("`{text}` is a level: with `rate` or `every` it needs `for`, how long it stays"));
+        return None;
+    }
+    let operation = read_operation(value, spec.unit, all)?;
+    Some(Change { to: ChangeOf::Number { parameter, operation }, place })
+}
+
+fn read_word(word: Word, value: &Node, all: &mut Diagnostics) -> Option<ChangeOf> {
+    let mut fields = Fields::of(value, "a change of a word", all)?;
+    let text = fields.optional("set", all).and_then(|node| node.text(all)).map(str::to_owned);
+    let copied = fields.optional("copy", all).and_then(|node| node.one_of("source", &[("neighbour", ())], all));
+    fields.finish(all);
+    match (text, copied) {
+        (Some(text), None) => Some(ChangeOf::Word { word, text }),
+        (None, Some(())) => Some(ChangeOf::CopyOfNeighbour(word)),
+        _ => {
+            all.push(Diagnostic::new(&value.place, "write `{ set: \"text\" }` or `{ copy: neighbour }`"));
+            None
+        }
+    }
+}
+
+fn read_operation(value: &Node, unit: Unit, all: &mut Diagnostics) -> Option<Operation> {
+    let mut fields = Fields::of(value, "a change", all)?;
+    // Two temperatures differ by kelvins.
+    let difference = if unit == Unit::Celsius { Unit::Kelvin } else { unit };
+    let set = fields.optional("set", all).map(|node| formula(node, unit, 0.0, all));
+    let scale = fields.optional("scale", all).map(|node| formula(node, Unit::One, 1.0, all));
+    let add = fields.optional("add", all).map(|node| formula(node, difference, 0.0, all));
+    fields.finish(all);
+    match (set, scale, add) {
+        (Some(set), None, None) => set.map(Operation::Set),
+        (None, Some(scale), None) => scale.map(Operation::Scale),
+        (None, None, Some(add)) => add.map(Operation::Add),
+        _ => {
+            all.push(Diagnostic::new(&value.place, "a change is one of `set`, `scale` and `add`"));
+            None
+        }
+    }
+}
+
+/// A value, or `{ base: ..., per_severity: ... }`; the base of a scale that names none is 1.
+fn formula(node: &Node, unit: Unit, base: f64, all: &mut Diagnostics) -> Option<Formula> {
+    if node.entries().is_none() {
+        return quantity(node, unit, all).map(|base| Formula { base, per_severity: 0.0 });
+    }
+    let mut fields = Fields::of(node, "a formula", all)?;
+    let base = match fields.optional("base", all) {
+        Some(node) => quantity(node, unit, all),
+        None => Some(base),
+    };
+    let per_severity = fields.required("per_severity", all).and_then(|node| quantity(node, unit, all));
+    fields.finish(all);
+    Some(Formula { base: base?, per_severity: per_severity? })
+}

@@ -1,0 +1,422 @@
+//! A fault in a node over time: when it is active, and what of the model it then changes.
+
+use super::build::{Build, GpuPart};
+use super::fault_file::{ChangeOf, FaultFile, Operation, Traffic, When};
+use super::fault_use::{FaultUse, Injected, related};
+use super::file::NodeFile;
+use super::gpu::Gpu;
+use super::noise::{Hazard, Noise};
+use super::parameter::{
+    GpuParameter as G, GpuValues, LinkParameter as L, LinkValues, Meaning, Parameter, ParameterSpec, SiteParameter as S,
+};
+use super::sim_node::SimNode;
+use crate::model::{Component, GpuIndex};
+use crate::yaml::Diagnostics;
+
+/// Streams of the seed for faults.
+const FAULT_STREAM: u64 = 9000;
+/// Kelvin a component must cool below a condition's temperature before it no longer holds.
+const HYSTERESIS: f64 = 2.0;
+
+/// One fault in one node.
+#[derive(Debug, Clone)]
+pub(super) struct FaultRun {
+    file: std::sync::Arc<FaultFile>,
+    component: Component,
+    severity: f64,
+    active: bool,
+    /// Whether the temperature condition holds, with its hysteresis.
+    hot: bool,
+    /// Seconds: when the next moment comes, and until when the last one stays.
+    next: f64,
+    until: f64,
+    hazard: Hazard,
+    noise: Noise,
+}
+
+impl FaultRun {
+    pub(super) fn place_all(
+        uses: &[FaultUse],
+        file: &NodeFile,
+        build: &Build,
+        seed: u64,
+    ) -> Result<Vec<Self>, Diagnostics> {
+        let mut all = Diagnostics::new();
+        let mut placed = Vec::new();
+        for (nth, used) in uses.iter().enumerate() {
+            let mut noise = Noise::new(seed, FAULT_STREAM + nth as u64);
+            if let Some((component, severity)) = used.place(file, build, &mut noise, &mut all) {
+                let hazard = Hazard::new(&mut noise);
+                let next = used.file.when.every.map_or(f64::INFINITY, |every| every * (0.2 + 0.6 * noise.uniform()));
+                placed.push(Self {
+                    file: used.file.clone(),
+                    component,
+                    severity,
+                    active: false,
+                    hot: false,
+                    next,
+                    until: f64::NEG_INFINITY,
+                    hazard,
+                    noise,
+                });
+            }
+        }
+        all.or(Some(placed))
+    }
+
+    /// Whether it can come or go.
+    pub(super) fn waits(&self) -> bool {
+        !self.file.when.is_standing()
+    }
+
+    pub(super) fn injected(&self) -> Injected {
+        Injected {
+            fault: self.file.id.clone(),
+            component: self.component,
+            severity: self.severity,
+            code: self.file.expect.code.clone(),
+            expected: related(self.component, self.file.expect.component),
+        }
+    }
+
+    fn stands(&self, boots: u32) -> bool {
+        self.file.when.is_standing() && (!self.file.when.after_reboot || boots > 0)
+    }
+
+    fn numbers(&self) -> impl Iterator<Item = (Parameter, Operation)> {
+        self.file.changes.iter().filter_map(|change| match &change.to {
+            ChangeOf::Number { parameter, operation } => Some((*parameter, *operation)),
+            ChangeOf::Word { .. } | ChangeOf::CopyOfNeighbour(_) => None,
+        })
+    }
+
+    /// Applies the levels this fault changes on a GPU in slot `slot`.
+    fn change_gpu(&self, slot: usize, values: &mut GpuValues, links: &mut [LinkValues]) {
+        let Some(gpu) = self.component.gpu_index().filter(|gpu| gpu.at() == slot) else { return };
+        for (parameter, operation) in self.numbers() {
+            match (parameter, self.component) {
+                (Parameter::Gpu(own), _) => change(&mut values[own], own.spec(), operation, self.severity),
+                (Parameter::Link(own), Component::NvLink(at, link)) if at == gpu => {
+                    if let Some(link) = links.get_mut(usize::from(link)) {
+                        change(&mut link[own], own.spec(), operation, self.severity);
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// One operation on one value; events and codes are no levels and stay.
+fn change(value: &mut f64, spec: ParameterSpec, operation: Operation, severity: f64) {
+    if spec.meaning == Meaning::Level {
+        *value = operated(*value, operation, severity).clamp(spec.low, spec.high);
+    }
+}
+
+fn operated(value: f64, operation: Operation, severity: f64) -> f64 {
+    match operation {
+        Operation::Set(formula) => formula.at(severity),
+        Operation::Scale(formula) => value * formula.at(severity),
+        Operation::Add(formula) => value + formula.at(severity),
+    }
+}
+
+impl SimNode {
+    /// Words that standing faults change, before the node is put together.
+    pub(super) fn dress(&mut self, parts: &mut [GpuPart]) {
+        for fault in self.faults.iter().filter(|fault| fault.stands(self.boots)) {
+            for change in &fault.file.changes {
+                let Some(slot) = fault.component.gpu_index().map(GpuIndex::at) else {
+                    if let ChangeOf::Word { word, text } = &change.to {
+                        self.words.insert(*word, text.clone());
+                    }
+                    continue;
+                };
+                match &change.to {
+                    ChangeOf::Word { word, text } => {
+                        parts[slot].words.insert(*word, text.clone());
+                    }
+                    ChangeOf::CopyOfNeighbour(word) => {
+                        let neighbour = (slot + 1) % parts.len();
+                        if let Some(text) = parts[neighbour].words.get(word).cloned() {
+                            parts[slot].words.insert(*word, text);
+                        }
+                    }
+                    ChangeOf::Number { .. } => {}
+                }
+            }
+        }
+    }
+
+    /// A part's values with the faults that stand from the start.
+    pub(super) fn standing_values(&self, part: &GpuPart) -> GpuValues {
+        let mut values = part.values;
+        let mut links = part.links.clone();
+        for fault in self.faults.iter().filter(|fault| fault.stands(self.boots)) {
+            fault.change_gpu(part.slot, &mut values, &mut links);
+        }
+        values
+    }
+
+    /// Looks which faults are active after `dt` more seconds, and puts changes in force.
+    pub(super) fn judge_faults(&mut self, dt: f64) {
+        let mut faults = std::mem::take(&mut self.faults);
+        let mut changed = false;
+        let mut fired: Vec<(usize, u64)> = Vec::new();
+        for (at, fault) in faults.iter_mut().enumerate() {
+            let holds = self.holds(fault);
+            let moments = fault.moments(holds, self.seconds(), dt);
+            let active = if fault.file.when.has_moments() { self.seconds() < fault.until } else { holds };
+            let began = if fault.file.when.has_moments() { moments } else { u64::from(active && !fault.active) };
+            changed |= active != fault.active;
+            fault.active = active;
+            if began > 0 {
+                fired.push((at, began));
+            }
+        }
+        self.faults = faults;
+        if changed {
+            self.apply_levels();
+        }
+        for (at, times) in fired {
+            self.fire(at, times);
+        }
+    }
+
+    fn seconds(&self) -> f64 {
+        self.now as f64 / 1e9
+    }
+
+    /// Whether a fault's conditions hold, its moments aside.
+    fn holds(&self, fault: &mut FaultRun) -> bool {
+        let when: When = fault.file.when;
+        if when.after_reboot && self.boots == 0 || when.after.is_some_and(|after| self.seconds() < after) {
+            return false;
+        }
+        let gpu = fault.component.gpu_index().map(GpuIndex::at);
+        let concerned = |own: &&Gpu| gpu.is_none_or(|slot| own.part.slot == slot);
+        if let Some(above) = when.above {
+            let node = usize::from(matches!(fault.component, Component::Memory(_)));
+            let hottest = self.gpus.iter().filter(concerned).map(|gpu| gpu.temperatures[node]).fold(f64::MIN, f64::max);
+            fault.hot = hottest >= if fault.hot { above - HYSTERESIS } else { above };
+            if !fault.hot {
+                return false;
+            }
+        }
+        if let Some(traffic) = when.traffic {
+            let any = self.gpus.iter().filter(concerned).any(|gpu| match traffic {
+                Traffic::Nvlink => gpu.activity.nvlink > 0.0,
+                Traffic::Pcie => gpu.activity.host > 0.0,
+                Traffic::Memory => gpu.activity.memory > 0.2,
+            });
+            if !any {
+                return false;
+            }
+        }
+        if let Some(word) = when.load {
+            let place = gpu.and_then(|slot| self.gpus.iter().position(|gpu| gpu.part.slot == slot));
+            if !self.loads.iter().any(|load| load.is_kind(word, place)) {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Starts from healthy parts and puts every active fault on top, in the order they were given.
+    pub(super) fn apply_levels(&mut self) {
+        self.site.values = self.build.site.clone();
+        for gpu in &mut self.gpus {
+            gpu.values = gpu.part.values;
+            gpu.links.clone_from(&gpu.part.links);
+        }
+        for fault in self.faults.iter().filter(|fault| fault.active) {
+            for gpu in &mut self.gpus {
+                fault.change_gpu(gpu.part.slot, &mut gpu.values, &mut gpu.links);
+            }
+            let Some(values) = self.site.values.get_mut(&fault.component) else { continue };
+            for (parameter, operation) in fault.numbers() {
+                if let Parameter::Site(own) = parameter {
+                    change(&mut values[own], own.spec(), operation, fault.severity);
+                }
+            }
+        }
+        self.refit();
+        self.brake_all();
+    }
+
+    /// What happens at the moments of a fault.
+    fn fire(&mut self, at: usize, times: u64) {
+        let fault = &self.faults[at];
+        let (component, severity) = (fault.component, fault.severity);
+        let events: Vec<(Parameter, f64)> = fault
+            .numbers()
+            .filter(|(parameter, _)| parameter.spec().meaning != Meaning::Level)
+            .map(|(parameter, operation)| (parameter, operated(0.0, operation, severity)))
+            .collect();
+        for (parameter, value) in events {
+            match parameter {
+                Parameter::Gpu(own) => {
+                    let slot = component.gpu_index().map_or(usize::MAX, GpuIndex::at);
+                    if let Some(gpu) = self.gpus.iter().position(|gpu| gpu.part.slot == slot) {
+                        self.fire_gpu(gpu, own, value, times);
+                    }
+                }
+                Parameter::Link(L::Down) => {
+                    if let Component::NvLink(owner, link) = component
+                        && let Some(gpu) = self.gpus.iter().position(|gpu| gpu.part.slot == owner.at())
+                    {
+                        self.link_down(gpu, link);
+                    }
+                }
+                Parameter::Link(_) => {}
+                Parameter::Site(own) => self.fire_site(component, own, value, times),
+            }
+        }
+    }
+
+    fn fire_gpu(&mut self, gpu: usize, parameter: G, value: f64, times: u64) {
+        if self.gpus[gpu].lost {
+            return;
+        }
+        let count = (value.round() as u64).max(1) * times;
+        let own = &mut self.gpus[gpu];
+        match parameter {
+            G::Lost => self.lose(gpu, "GPU has fallen off the bus."),
+            G::Wrong if own.activity.arithmetic => own.errors.wrong(count),
+            G::Uncorrected => {
+                let values = own.values;
+                own.errors.uncorrectable(count, &values, &mut own.noise);
+            }
+            G::SramUncorrected => own.errors.sram(count),
+            G::PcieFatal => {
+                own.errors.fatal += count;
+                self.log_aer(gpu, "Uncorrected (Fatal)");
+            }
+            G::PcieRetrain => {
+                own.errors.retrains += count;
+                own.pcie_down_until = self.now as f64 / 1e9 + 2.0;
+                self.work_changed = true;
+            }
+            G::Xid => {
+                for _ in 0..times {
+                    self.log_xid(gpu, value as u32, xid_text(value as u32));
+                }
+            }
+            _ => {}
+        }
+        if self.gpus[gpu].errors.incidents.is_empty() {
+            return;
+        }
+        self.handle_incidents();
+    }
+
+    fn fire_site(&mut self, component: Component, parameter: S, value: f64, times: u64) {
+        match (parameter, component) {
+            (S::SwitchCode, Component::Switch(switch)) => {
+                for _ in 0..times {
+                    self.log(sxid_line(switch, value as u32));
+                }
+            }
+            (S::Reboot, _) => self.restart(),
+            (S::DimmCorrected, Component::Dimm(dimm)) => {
+                let count = value.round() as u64 * times;
+                self.log(format!("EDAC MC{0}: {count} CE memory read error on CPU_SrcID#{0}_MC#0_Chan#{1}_DIMM#0 (channel:{1} slot:0 page:0x0 offset:0x0 grain:32 syndrome:0x0)", dimm / 16, dimm % 16));
+            }
+            _ => {}
+        }
+    }
+
+    fn log_aer(&mut self, gpu: usize, severity: &str) {
+        let address = super::incident::short_address(&self.gpus[gpu]);
+        self.log(format!("pcieport {address}.0: AER: {severity} error message received from {address}.0"));
+    }
+
+    /// The node starts again unasked: loads are gone, counters begin anew, the boot id is another.
+    fn restart(&mut self) {
+        self.boots += 1;
+        let loads = std::mem::take(&mut self.loads);
+        for load in &loads {
+            load.cut_off(self.now, "the node started again", &mut self.pending.loads);
+        }
+        let boot_id = self.boot_id();
+        self.log(format!("Linux version 6.8.0-generic: boot {boot_id}"));
+        let (seed, kind) = (self.seed, self.build.kind.clone());
+        for gpu in &mut self.gpus {
+            let (temperatures, index, part) = (gpu.temperatures, gpu.index, gpu.part.clone());
+            *gpu = Gpu::new(part, index, &kind, seed.wrapping_add(u64::from(self.boots)), temperatures[2]);
+            gpu.temperatures = temperatures;
+        }
+        self.apply_levels();
+    }
+
+    pub(super) fn boot_id(&self) -> String {
+        let mut noise = Noise::new(self.seed, 60 + u64::from(self.boots));
+        let (a, b) = (noise.bits(), noise.bits());
+        let (a1, a2, a3) = (a >> 32, a >> 16 & 0xffff, a & 0xffff);
+        format!("{a1:08x}-{a2:04x}-{a3:04x}-{:04x}-{:012x}", b >> 48, b & 0xffff_ffff_ffff)
+    }
+
+    /// Supplies that are overdrawn pull the brake on every GPU.
+    fn brake_all(&mut self) {
+        if self.overdrawn {
+            self.gpus.iter_mut().for_each(|gpu| gpu.values[G::Brake] = 1.0);
+        }
+    }
+}
+
+impl FaultRun {
+    /// How many of its moments come in the `dt` seconds up to `now`.
+    fn moments(&mut self, holds: bool, now: f64, dt: f64) -> u64 {
+        let when = self.file.when;
+        let count = if let Some(every) = when.every {
+            let mut count = 0;
+            while self.next <= now {
+                self.next += every;
+                count += u64::from(holds);
+            }
+            count
+        } else if let Some(rate) = when.rate.filter(|_| holds) {
+            self.hazard.pass(rate * dt / 3600.0, &mut self.noise)
+        } else {
+            0
+        };
+        if count > 0 {
+            self.until = now + when.lasting.unwrap_or(0.0);
+        }
+        count
+    }
+}
+
+/// What the driver says beside some Xids.
+fn xid_text(code: u32) -> &'static str {
+    const TEXTS: &[(u32, &str)] = &[
+        (13, "pid=4711, name=kiln, Graphics SM Warp Exception on (GPC 0, TPC 1, SM 0): Illegal Instruction Encoding"),
+        (
+            31,
+            "pid=4711, name=kiln, Ch 00000008, intr 00000000. MMU Fault: ENGINE GRAPHICS GPCCLIENT_T1_0 faulted @ 0x7f00_00000000. Fault is of type FAULT_PDE ACCESS_TYPE_VIRT_READ",
+        ),
+        (43, "pid=4711, name=kiln, Ch 00000008"),
+        (45, "pid=4711, name=kiln, Ch 00000008, preemptive channel removal"),
+        (54, "pid='<unknown>', name=<unknown>, Auxiliary power is not connected to the GPU board."),
+        (62, "pid='<unknown>', name=<unknown>, Internal micro-controller halt"),
+        (
+            74,
+            "pid='<unknown>', name=<unknown>, NVLink: error detected on link 0(0x0, 0x0, 0x10000, 0x0, 0x0, 0x0, 0x0)",
+        ),
+        (92, "pid='<unknown>', name=<unknown>, High single-bit ECC error rate detected."),
+        (93, "pid='<unknown>', name=<unknown>, InfoROM erase limit exceeded."),
+        (
+            119,
+            "pid=4711, name=kiln, Timeout after 45s of waiting for RPC response from GPU0 GSP! Expected function 76 (GSP_RM_CONTROL).",
+        ),
+        (120, "pid='<unknown>', name=<unknown>, GSP Error: Task 1 raised error code 0x5"),
+        (140, "pid='<unknown>', name=<unknown>, An uncorrectable ECC error has escaped."),
+    ];
+    TEXTS.iter().find(|row| row.0 == code).map_or("pid='<unknown>', name=<unknown>", |row| row.1)
+}
+
+fn sxid_line(switch: u8, code: u32) -> String {
+    let severity = if code / 1000 == 20 || code / 1000 == 19 { "Fatal" } else { "Non-fatal" };
+    format!("nvidia-nvswitch{switch}: SXid (PCI:0000:{:02x}:00.0): {code}, {severity}, Link 07 error", 0x83 + switch)
+}

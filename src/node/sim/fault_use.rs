@@ -1,0 +1,215 @@
+//! Naming a fault for a run, `cold-plate-loose@gpu/3:0.5`, and finding the component of a node that gets it.
+//!
+//! What the fault then does is `fault_run`'s.
+
+use std::sync::Arc;
+
+use super::build::{Build, components};
+use super::fault_file::{ChangeOf, FaultFile, FaultFileError, kind_word};
+use super::file::NodeFile;
+use super::noise::Noise;
+use super::parameter::{Parameter, SiteParameter};
+use crate::model::{Component, ComponentKind, GpuIndex};
+use crate::yaml::{Diagnostic, Diagnostics, Place, Source, did_you_mean};
+
+/// A fault to put into a node.
+#[derive(Debug, Clone)]
+pub struct FaultUse {
+    pub file: Arc<FaultFile>,
+    /// On what; drawn from the seed where it is left open.
+    pub component: Option<Component>,
+    /// How badly; the fault's default where it is left open.
+    pub severity: Option<f64>,
+    typed: Place,
+}
+
+/// A defect that sits in a node.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Injected {
+    pub fault: String,
+    pub component: Component,
+    pub severity: f64,
+    /// Code and component of the finding a good profile gives.
+    pub code: String,
+    pub expected: Component,
+}
+
+impl FaultUse {
+    /// Reads `NAME`, `NAME@COMPONENT`, `NAME@COMPONENT:SEVERITY` or `NAME:SEVERITY`; the name may be a path.
+    pub fn parse(text: &str) -> Result<Self, FaultFileError> {
+        let source = Source::new("--fault", text);
+        let at = |part: &str| {
+            let start = part.as_ptr() as usize - text.as_ptr() as usize;
+            Place::new(&source, start..start + part.len())
+        };
+        let refuse = |part: &str, message: String, help: Option<String>| {
+            let mut all = Diagnostics::new();
+            all.push(Diagnostic::new(&at(part), message).maybe_help(help));
+            FaultFileError::Malformed(all)
+        };
+        let (rest, severity) = match text.rsplit_once(':') {
+            // A colon inside a path is part of the name.
+            Some((rest, severity)) if !severity.contains(['/', '\\']) => {
+                let number: f64 = severity.parse().map_err(|_| {
+                    refuse(
+                        severity,
+                        format!("`{severity}` is not a severity"),
+                        Some("write a number, as in `:0.5`".to_owned()),
+                    )
+                })?;
+                (rest, Some(number))
+            }
+            _ => (text, None),
+        };
+        let (name, component) = match rest.split_once('@') {
+            Some((name, component)) => {
+                let parsed = component.parse().map_err(|error| refuse(component, format!("{error}"), None))?;
+                (name, Some(parsed))
+            }
+            None => (rest, None),
+        };
+        let Some(file) = FaultFile::find(name)? else {
+            let help = did_you_mean(name, FaultFile::embedded());
+            return Err(refuse(name, format!("there is no fault `{name}`"), help));
+        };
+        let used = Self { file, component, severity, typed: Place::new(&source, 0..text.len()) };
+        match used.check_severity() {
+            Some(problem) => Err(problem.into()),
+            None => Ok(used),
+        }
+    }
+
+    /// The same by program.
+    pub fn new(file: Arc<FaultFile>, component: Option<Component>, severity: Option<f64>) -> Self {
+        let source = Source::new("--fault", file.id.clone());
+        let typed = Place::new(&source, 0..file.id.len());
+        Self { file, component, severity, typed }
+    }
+
+    fn check_severity(&self) -> Option<Diagnostics> {
+        let range = self.file.severity;
+        let severity = self.severity?;
+        if (range.min..=range.max).contains(&severity) {
+            return None;
+        }
+        let (id, min, max) = (&self.file.id, range.min, range.max);
+        let mut all = Diagnostics::new();
+        let message = format!("severity {severity} of `{id}` is out of range: it goes from {min} to {max}");
+        all.push(Diagnostic::new(&self.typed, message));
+        Some(all)
+    }
+
+    /// The component of this node that gets the fault, and its severity; what speaks against it goes to `all`.
+    pub(super) fn place(
+        &self,
+        file: &NodeFile,
+        build: &Build,
+        noise: &mut Noise,
+        all: &mut Diagnostics,
+    ) -> Option<(Component, f64)> {
+        if let Some(problem) = self.check_severity() {
+            all.extend(problem);
+            return None;
+        }
+        let kind = self.file.component;
+        let candidates: Vec<Component> = components(build, kind)
+            .into_iter()
+            .filter(|candidate| self.component.is_none_or(|wanted| concerns(*candidate, wanted, file)))
+            .collect();
+        if let Some(wanted) = self.component.filter(|wanted| !build.has(*wanted)) {
+            all.push(Diagnostic::new(&self.typed, format!("node `{}` has no `{wanted}`", file.id)));
+            return None;
+        }
+        if candidates.is_empty() {
+            let (id, word) = (&self.file.id, kind_word(kind));
+            let message = match self.component {
+                Some(wanted) => format!("`{id}` is a fault of a {word}, and `{wanted}` of node `{}` has none", file.id),
+                None => format!("`{id}` is a fault of a {word}, and node `{}` has none", file.id),
+            };
+            all.push(Diagnostic::new(&self.typed, message));
+            return None;
+        }
+        if !self.fits(file, all) {
+            return None;
+        }
+        let component = candidates[noise.below(candidates.len() as u64) as usize];
+        Some((component, self.severity.unwrap_or(self.file.severity.default)))
+    }
+
+    /// Whether the node has what the changes change.
+    fn fits(&self, file: &NodeFile, all: &mut Diagnostics) -> bool {
+        use super::parameter::GpuParameter as G;
+        let mut fits = true;
+        for change in &self.file.changes {
+            let ChangeOf::Number { parameter, .. } = &change.to else { continue };
+            let missing = match parameter {
+                Parameter::Gpu(G::FabricState | G::FabricStatus) => file.fabric.is_none(),
+                Parameter::Gpu(G::FabricHealth) => {
+                    file.fabric.as_ref().is_none_or(|fabric| fabric.health_mask.is_none())
+                }
+                Parameter::Gpu(G::C2cActive) => file.c2c.is_none(),
+                Parameter::Gpu(G::ApplicationClock) => !file.clocks.application,
+                Parameter::Gpu(G::TempMemoryStuck) => !file.memory.sensor,
+                Parameter::Site(SiteParameter::FanSpeed) => file.cooling.fans.is_none(),
+                _ => false,
+            };
+            if missing {
+                let name = parameter.spec().name;
+                let id = &file.id;
+                all.push(
+                    Diagnostic::new(&change.place, format!("node `{id}` has nothing that `{name}` could change"))
+                        .secondary(&self.typed, "asked for here"),
+                );
+                fits = false;
+            }
+        }
+        fits
+    }
+}
+
+/// Whether a fault of `candidate` is meant when somebody names `wanted`: itself, a part of it, or what it hangs on.
+fn concerns(candidate: Component, wanted: Component, file: &NodeFile) -> bool {
+    if candidate == wanted {
+        return true;
+    }
+    // The station and the node are there once: any component of the node points at them.
+    if matches!(candidate.kind(), ComponentKind::Node | ComponentKind::Station) {
+        return true;
+    }
+    if wanted == Component::Node {
+        return true;
+    }
+    let Some(gpu) = wanted.gpu_index() else { return false };
+    match candidate {
+        Component::Gpu(own) => own == gpu,
+        // Naming the GPU leaves open which of its links.
+        Component::Pcie(own) | Component::Memory(own) => own == gpu,
+        Component::NvLink(own, _) => {
+            wanted == Component::Gpu(own) || (own == gpu && !matches!(wanted, Component::NvLink(..)))
+        }
+        Component::CoolingBranch(branch) => branch_of(gpu, file) == Some(branch),
+        Component::Fan(fan) => {
+            let per_branch = file.cooling.fans.as_ref().map_or(1, |fans| fans.per_branch.max(1));
+            branch_of(gpu, file) == Some(fan / per_branch)
+        }
+        _ => true,
+    }
+}
+
+fn branch_of(gpu: GpuIndex, file: &NodeFile) -> Option<u8> {
+    file.slots.get(gpu.at()).map(|slot| slot.branch)
+}
+
+/// The component of kind `kind` that belongs to `component`.
+pub(super) fn related(component: Component, kind: ComponentKind) -> Component {
+    if component.kind() == kind {
+        return component;
+    }
+    match (kind, component.gpu_index()) {
+        (ComponentKind::Station, _) => Component::Station,
+        (ComponentKind::Gpu, Some(gpu)) => Component::Gpu(gpu),
+        (ComponentKind::Pcie, Some(gpu)) => Component::Pcie(gpu),
+        (ComponentKind::Memory, Some(gpu)) => Component::Memory(gpu),
+        _ => Component::Node,
+    }
+}

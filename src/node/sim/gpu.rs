@@ -1,0 +1,423 @@
+//! One GPU in time: power and clocks under its governor, heat, and the counters that grow with them.
+//!
+//! What it shows of itself is `sensor`; memory and link errors are `errors`; what work it has comes from `load`.
+
+use super::build::{GpuPart, Kind};
+use super::errors::Errors;
+use super::noise::Noise;
+use super::parameter::{GpuParameter as G, GpuValues, LinkValues};
+use super::sensor::Frozen;
+use super::thermal::{Ladder, Network, Temperatures};
+use crate::model::{ClockReasons, GpuIndex};
+
+/// Work on a GPU, summed over its loads.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(super) struct Activity {
+    /// Whether anything runs at all.
+    pub(super) busy: bool,
+    /// Share of the die that switches, while on.
+    pub(super) compute: f64,
+    /// Share of the memory bandwidth in use.
+    pub(super) memory: f64,
+    /// GB/s over PCIe or chip-to-chip links, both directions together.
+    pub(super) host: f64,
+    /// GB/s out over NVLink.
+    pub(super) nvlink: f64,
+    /// Share of time the work is on, and how often it is switched.
+    pub(super) duty: f64,
+    pub(super) hertz: f64,
+    /// Whether what runs is a burn whose results are checked.
+    pub(super) arithmetic: bool,
+}
+
+/// Share of the die that switches for a context with nothing to do: clocks are up, schedulers poll.
+const CONTEXT_ACTIVITY: f64 = 0.03;
+/// Time constant of the driver's averaged power reading, s: it calls it a one-second average.
+const POWER_AVERAGING: f64 = 0.4;
+/// The governor aims a little below the cap (Hopper captures of burns: 698 of 700 W).
+const CAP_AIM: f64 = 0.997;
+/// Hardware slowdown and the power brake halve the clock (NVML: "clocks reduced by a factor of 2 or more").
+const SLOWDOWN_FACTOR: f64 = 0.5;
+/// Gain of the software thermal slowdown, MHz per K and s: slow enough not to swing with the die's time constant.
+const THERMAL_GAIN: f64 = 4.0;
+/// Hysteresis of the hardware slowdown, K.
+const SLOWDOWN_HYSTERESIS: f64 = 4.0;
+/// Pulses faster than this are averaged over a step, slower ones are followed.
+const FOLLOWED_HERTZ: f64 = 0.5;
+
+/// Seconds below the requested clock, by reason.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(super) struct Throttled {
+    pub(super) power_cap: f64,
+    pub(super) sw_thermal: f64,
+    pub(super) hw_thermal: f64,
+    pub(super) brake: f64,
+}
+
+/// What holds the clock down in this step.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(super) struct Held {
+    pub(super) power_cap: bool,
+    pub(super) sw_thermal: bool,
+    pub(super) hw_thermal: bool,
+    pub(super) brake: bool,
+    pub(super) application: bool,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Gpu {
+    /// As the driver counts.
+    pub(super) index: GpuIndex,
+    pub(super) part: GpuPart,
+    /// Parameters with the faults active now.
+    pub(super) values: GpuValues,
+    pub(super) links: Vec<LinkValues>,
+    pub(super) activity: Activity,
+    pub(super) temperatures: Temperatures,
+    ladder: Ladder,
+    /// Share of nominal flow past the plate that `ladder` was made for.
+    flow: f64,
+    /// Growth of the contact resistance so far, and what `ladder` was made for.
+    grown: f64,
+    grown_in_ladder: f64,
+    /// MHz.
+    pub(super) clock: f64,
+    thermal_clock: f64,
+    pub(super) held: Held,
+    pub(super) power: f64,
+    pub(super) power_average: f64,
+    /// Power while work is on and while it is off, for a reading inside a pulse.
+    pub(super) power_on_off: [f64; 2],
+    /// J since the driver loaded.
+    pub(super) energy: f64,
+    pub(super) throttled: Throttled,
+    pub(super) errors: Errors,
+    pub(super) noise: Noise,
+    pub(super) frozen: Frozen,
+    pub(super) lost: bool,
+    /// Seconds of simulated time, and until when the PCIe link stays up after traffic.
+    pub(super) clock_time: f64,
+    pub(super) pcie_up_until: f64,
+    pub(super) pcie_down_until: f64,
+    decay: (f64, f64),
+}
+
+/// Streams of the seed for what a GPU does, apart from what it is.
+const GPU_STREAM: u64 = 1000;
+
+impl Gpu {
+    pub(super) fn new(part: GpuPart, index: GpuIndex, kind: &Kind, seed: u64, around: f64) -> Self {
+        let mut noise = Noise::new(seed, GPU_STREAM + part.slot as u64);
+        let values = part.values;
+        let ladder = Ladder::new(network(&values, kind, 1.0, 0.0));
+        let errors = Errors::new(&part, &mut noise);
+        let idle = values[G::IdlePower];
+        let energy = idle * 3600.0 * part.hours;
+        let mut gpu = Self {
+            index,
+            values,
+            links: part.links.clone(),
+            part,
+            activity: Activity::default(),
+            temperatures: [around; 3],
+            ladder,
+            flow: 1.0,
+            grown: 0.0,
+            grown_in_ladder: 0.0,
+            clock: kind.idle_clock,
+            thermal_clock: f64::INFINITY,
+            held: Held::default(),
+            power: idle,
+            power_average: idle,
+            power_on_off: [idle; 2],
+            energy,
+            throttled: Throttled::default(),
+            errors,
+            noise,
+            frozen: Frozen::default(),
+            lost: false,
+            clock_time: 0.0,
+            pcie_up_until: 0.0,
+            pcie_down_until: 0.0,
+            decay: (0.0, 0.0),
+        };
+        gpu.errors.relink(&gpu.links);
+        gpu
+    }
+
+    /// Takes over changed parameters.
+    pub(super) fn refit(&mut self, kind: &Kind) {
+        self.ladder = Ladder::new(network(&self.values, kind, self.flow, self.grown));
+        self.errors.relink(&self.links);
+    }
+
+    /// Temperatures this GPU would rest at, for a start in balance.
+    pub(super) fn rest(&mut self, kind: &Kind, around: f64) {
+        for _ in 0..8 {
+            let watts = self.watts(kind, kind.idle_clock, 0.0, 0.0);
+            self.temperatures = self.ladder.settled(watts.heat(), around);
+            self.power = watts.board();
+        }
+        self.power_average = self.power;
+        self.power_on_off = [self.power; 2];
+    }
+
+    /// The air or coolant passes at `flow` of its nominal rate. Small changes are not worth a new ladder.
+    pub(super) fn set_flow(&mut self, kind: &Kind, flow: f64) {
+        if (flow - self.flow).abs() > 0.01 * self.flow {
+            self.flow = flow;
+            self.ladder = Ladder::new(network(&self.values, kind, flow, self.grown));
+        }
+    }
+
+    /// `dt` seconds on, with `around` passing the plate. Gives the board power over the step.
+    pub(super) fn step(&mut self, kind: &Kind, around: f64, dt: f64, at: f64) -> f64 {
+        self.clock_time = at + dt;
+        if self.lost {
+            // Off the bus: held in reset, warm from the board around it.
+            self.temperatures = self.ladder.advance(self.temperatures, [0.0, 0.0, 20.0], around, dt);
+            return 20.0;
+        }
+        let activity = self.activity;
+        let on = self.share_on(&activity, at + 0.5 * dt);
+        let memory = activity.memory;
+        let traffic = memory * self.values[G::MemoryBandwidth] * kind.memory_watts;
+        let heat = if activity.busy {
+            let compute = activity.compute.max(CONTEXT_ACTIVITY);
+            let running = self.govern(kind, compute, traffic, dt);
+            if on < 1.0 {
+                let resting = self.watts(kind, kind.max_clock.min(self.values[G::ClockCeiling]), CONTEXT_ACTIVITY, 0.0);
+                self.power_on_off = [running.board(), resting.board()];
+                running.mixed(on, &resting)
+            } else {
+                self.power_on_off = [running.board(); 2];
+                running
+            }
+        } else {
+            self.govern_idle(kind, dt)
+        };
+        self.settle(kind, &heat, around, dt);
+        self.account(on, dt);
+        self.errors.step(&self.values, &self.activity, self.temperatures[1], on, dt, &mut self.noise);
+        if activity.host > 0.0 {
+            // The link rests some seconds after traffic, not at once.
+            self.pcie_up_until = self.clock_time + 5.0;
+        }
+        if self.temperatures[0] >= self.values[G::SlowdownTemperature] + kind.shutdown_over {
+            self.errors.overheated = true;
+        }
+        self.power
+    }
+
+    fn share_on(&self, activity: &Activity, at: f64) -> f64 {
+        if activity.duty >= 1.0 || activity.hertz <= 0.0 {
+            1.0
+        } else if activity.hertz >= FOLLOWED_HERTZ {
+            activity.duty
+        } else {
+            f64::from((at * activity.hertz).fract() < activity.duty)
+        }
+    }
+
+    /// Integrates heat, average power and energy over a step.
+    fn settle(&mut self, kind: &Kind, watts: &Watts, around: f64, dt: f64) {
+        self.power = watts.board();
+        if dt != self.decay.0 {
+            self.decay = (dt, (-dt / POWER_AVERAGING).exp());
+        }
+        self.power_average = self.power + (self.power_average - self.power) * self.decay.1;
+        self.energy += self.power * dt;
+        self.temperatures = self.ladder.advance(self.temperatures, watts.heat(), around, dt);
+        let growth = self.values[G::ContactGrowth];
+        if growth > 0.0 && self.temperatures[0] > 50.0 {
+            self.grown += growth * dt / 3600.0;
+            if self.grown - self.grown_in_ladder > 0.005 * (1.0 + self.grown) {
+                self.grown_in_ladder = self.grown;
+                self.ladder = Ladder::new(network(&self.values, kind, self.flow, self.grown));
+            }
+        }
+    }
+
+    /// Counts the time below the requested clock.
+    fn account(&mut self, on: f64, dt: f64) {
+        let held = &self.held;
+        let throttled = &mut self.throttled;
+        if held.power_cap {
+            throttled.power_cap += on * dt;
+        }
+        if held.sw_thermal {
+            throttled.sw_thermal += dt;
+        }
+        if held.hw_thermal {
+            throttled.hw_thermal += dt;
+        }
+        if held.brake {
+            throttled.brake += dt;
+        }
+    }
+
+    fn govern_idle(&mut self, kind: &Kind, dt: f64) -> Watts {
+        self.hold_heat(kind, kind.max_clock, dt);
+        self.held = Held { hw_thermal: self.held.hw_thermal, brake: self.values[G::Brake] > 0.5, ..Held::default() };
+        self.clock = kind.idle_clock.min(self.values[G::ClockCeiling]);
+        let watts = self.watts(kind, self.clock, 0.0, 0.0);
+        self.power_on_off = [watts.board(); 2];
+        watts
+    }
+
+    /// The clock for this step and what it costs: the highest that application clock, heat, brake and power cap allow.
+    fn govern(&mut self, kind: &Kind, compute: f64, traffic: f64, dt: f64) -> Watts {
+        let values = &self.values;
+        let application = values[G::ApplicationClock];
+        let ceiling = kind.max_clock.min(values[G::ClockCeiling]);
+        let mut held = Held { application: application < kind.max_clock, ..Held::default() };
+        let mut clock = ceiling.min(application);
+        let cap = values[G::PowerLimit].clamp(kind.power_min, kind.power_max) * CAP_AIM;
+        if self.watts(kind, clock, compute, traffic).board() > cap {
+            clock = self.clock_for(kind, cap, compute, traffic).clamp(kind.idle_clock.min(clock), clock);
+            held.power_cap = true;
+        }
+        let thermal = self.hold_heat(kind, clock, dt);
+        if thermal < clock {
+            clock = thermal;
+            held.sw_thermal = true;
+        }
+        held.hw_thermal = self.held.hw_thermal;
+        let brake_above = self.values[G::BrakeAbove] * kind.power_max;
+        if held.hw_thermal {
+            clock *= SLOWDOWN_FACTOR;
+        }
+        if self.values[G::Brake] > 0.5 {
+            held.brake = true;
+            clock *= SLOWDOWN_FACTOR;
+        } else if brake_above < kind.power_max * 2.0 {
+            (clock, held.brake) = self.brake(kind, clock, compute, traffic, brake_above);
+        }
+        clock = clock.max(kind.idle_clock.min(ceiling));
+        self.clock = clock;
+        self.held = held;
+        self.watts(kind, clock, compute, traffic)
+    }
+
+    /// A supply that gives in above `threshold` pulls the brake; it lets go at once when power is down, so over a step
+    /// the brake is on for the share of time that keeps mean power at the threshold.
+    fn brake(&self, kind: &Kind, clock: f64, compute: f64, traffic: f64, threshold: f64) -> (f64, bool) {
+        if self.watts(kind, clock, compute, traffic).board() <= threshold {
+            return (clock, false);
+        }
+        let slowed = clock * SLOWDOWN_FACTOR;
+        let held = self.clock_for(kind, threshold, compute, traffic);
+        (held.clamp(slowed, clock), true)
+    }
+
+    /// Moves the thermal clock limit and the hardware slowdown on by `dt`; gives the limit.
+    fn hold_heat(&mut self, kind: &Kind, clock: f64, dt: f64) -> f64 {
+        let slowdown = self.values[G::SlowdownTemperature];
+        let over = self.temperatures[0] - (slowdown + kind.operating_over);
+        if over > 0.0 && self.thermal_clock > clock {
+            self.thermal_clock = clock;
+        }
+        if self.thermal_clock < f64::INFINITY {
+            self.thermal_clock -= THERMAL_GAIN * over * dt;
+            if self.thermal_clock > clock && over < -1.0 {
+                self.thermal_clock = f64::INFINITY;
+            }
+            self.thermal_clock = self.thermal_clock.max(kind.idle_clock);
+        }
+        let hard = slowdown + kind.slowdown_over;
+        self.held.hw_thermal = if self.held.hw_thermal {
+            self.temperatures[0] > hard - SLOWDOWN_HYSTERESIS
+        } else {
+            self.temperatures[0] >= hard
+        };
+        self.thermal_clock
+    }
+
+    /// Leakage now at nominal voltage.
+    fn leakage(&self, kind: &Kind) -> f64 {
+        self.values[G::Leakage] * ((self.temperatures[0] - 60.0) / kind.leakage_growth).exp()
+    }
+
+    fn watts(&self, kind: &Kind, clock: f64, compute: f64, traffic: f64) -> Watts {
+        let volts = kind.volts(clock) * self.values[G::VoltageShift];
+        let switched = kind.capacitance * self.values[G::DynamicPower] * compute;
+        let relative = volts / kind.nominal_volts;
+        let die = switched * clock * volts * volts + self.leakage(kind) * relative * relative;
+        let idle = self.values[G::IdlePower];
+        Watts {
+            die,
+            memory: kind.idle_memory + traffic,
+            rest: (idle - kind.idle_memory).max(0.0) + kind.regulator_loss * die,
+        }
+    }
+
+    /// The clock at which the board draws `cap`: Newton's method from the clock before, which is close by.
+    fn clock_for(&self, kind: &Kind, cap: f64, compute: f64, traffic: f64) -> f64 {
+        let shift = self.values[G::VoltageShift];
+        let loss = 1.0 + kind.regulator_loss;
+        let switched = loss * kind.capacitance * self.values[G::DynamicPower] * compute;
+        let leak = loss * self.leakage(kind) / (kind.nominal_volts * kind.nominal_volts);
+        let fixed = self.values[G::IdlePower].max(kind.idle_memory) + traffic;
+        let mut clock = self.clock.clamp(kind.knee * 0.5, kind.max_clock);
+        for _ in 0..4 {
+            let volts = kind.volts(clock) * shift;
+            let slope = if clock > kind.knee { kind.volts_slope * shift } else { 0.0 };
+            let power = fixed + (switched * clock + leak) * volts * volts;
+            let rise = switched * volts * volts + 2.0 * (switched * clock + leak) * volts * slope;
+            let next = clock - (power - cap) / rise;
+            if (next - clock).abs() < 0.01 {
+                return next;
+            }
+            clock = next.clamp(0.0, 2.0 * kind.max_clock);
+        }
+        clock
+    }
+
+    /// Bits of [`ClockReasons`] in force.
+    pub(super) fn reasons(&self) -> u64 {
+        let held = &self.held;
+        let bit = |on: bool, bit: u64| if on { bit } else { 0 };
+        bit(!self.activity.busy, ClockReasons::IDLE)
+            | bit(held.application, ClockReasons::APPLICATION_CLOCKS)
+            | bit(held.power_cap, ClockReasons::SW_POWER_CAP)
+            | bit(held.sw_thermal, ClockReasons::SW_THERMAL)
+            | bit(held.hw_thermal, ClockReasons::HW_THERMAL | ClockReasons::HW_SLOWDOWN)
+            | bit(held.brake, ClockReasons::HW_POWER_BRAKE | ClockReasons::HW_SLOWDOWN)
+    }
+}
+
+fn network(values: &GpuValues, kind: &Kind, flow: f64, grown: f64) -> Network {
+    Network {
+        contact: values[G::Contact] * (1.0 + grown),
+        contact_memory: values[G::ContactMemory],
+        bridge: kind.bridge,
+        sink: values[G::Sink] * flow.max(0.02).powf(-kind.flow_exponent),
+        capacity: kind.capacity,
+    }
+}
+
+/// Where the board's power goes.
+#[derive(Debug, Clone, Copy)]
+struct Watts {
+    die: f64,
+    memory: f64,
+    /// Regulators and everything else on the board.
+    rest: f64,
+}
+
+impl Watts {
+    const fn board(&self) -> f64 {
+        self.die + self.memory + self.rest
+    }
+
+    /// Into die, HBM and plate.
+    const fn heat(&self) -> [f64; 3] {
+        [self.die, self.memory, self.rest]
+    }
+
+    /// The mean of this for a share `on` of the time and `off` for the rest.
+    fn mixed(&self, on: f64, off: &Self) -> Self {
+        let mix = |a: f64, b: f64| a * on + b * (1.0 - on);
+        Self { die: mix(self.die, off.die), memory: mix(self.memory, off.memory), rest: mix(self.rest, off.rest) }
+    }
+}

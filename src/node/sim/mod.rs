@@ -1,0 +1,28 @@
+//! A simulated node.
+
+mod bandwidth;
+mod build;
+mod catalogue;
+mod errors;
+mod fault_file;
+mod fault_run;
+mod fault_use;
+mod file;
+mod gpu;
+mod incident;
+mod inventory;
+mod library;
+mod load;
+mod noise;
+mod parameter;
+mod sensor;
+mod sim_node;
+mod site;
+mod thermal;
+
+pub use catalogue::NodeFileError;
+pub use fault_file::{FaultFile, FaultFileError, Severity};
+pub use fault_use::{FaultUse, Injected};
+pub use file::NodeFile;
+pub use parameter::{Meaning, Parameter, ParameterSpec};
+pub use sim_node::SimNode;

@@ -1,0 +1,316 @@
+//! The simulated node as the engine's [`Station`]: time moves when somebody looks, and what comes of it lies in the inbox.
+//!
+//! How parts behave is left to `gpu`, `site`, `load`; this file only moves them on together.
+
+use std::collections::BTreeMap;
+
+use super::bandwidth::Paths;
+use super::build::{Build, Kind};
+use super::fault_run::FaultRun;
+use super::fault_use::{FaultUse, Injected};
+use super::file::NodeFile;
+use super::gpu::{Activity, Gpu};
+use super::inventory::{Shelf, counters};
+use super::load::{Bench, Load};
+use super::parameter::{GpuParameter as G, SiteParameter as S, Word};
+use super::sensor::Surroundings;
+use super::site::Site;
+use crate::engine::{Inbox, Station};
+use crate::model::{Answer, Component, GpuIndex, Inventory, LoadId, LoadOrder, Moment, PciFunction, Probe, StopHow};
+use crate::yaml::Diagnostics;
+
+const SECOND: u64 = 1_000_000_000;
+
+/// A node that exists only here.
+pub struct SimNode {
+    pub(super) file: NodeFile,
+    pub(super) build: Build,
+    pub(super) gpus: Vec<Gpu>,
+    pub(super) site: Site,
+    pub(super) paths: Paths,
+    pub(super) loads: Vec<Load>,
+    pub(super) faults: Vec<FaultRun>,
+    /// Whether any fault waits for a condition.
+    pub(super) watching: bool,
+    pub(super) words: BTreeMap<Word, String>,
+    pub(super) unstarted: Vec<PciFunction>,
+    pub(super) pending: Inbox,
+    pub(super) now: u64,
+    pub(super) boots: u32,
+    pub(super) seed: u64,
+    /// Work on each GPU, kept to be filled anew without an allocation.
+    activities: Vec<Activity>,
+    pub(super) work_changed: bool,
+    pub(super) overdrawn: bool,
+}
+
+impl std::fmt::Debug for SimNode {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SimNode").field("node", &self.file.id).field("seed", &self.seed).finish_non_exhaustive()
+    }
+}
+
+impl SimNode {
+    /// A node of the kind `file` describes, its parts drawn from `seed`, with `faults` in it. It starts at rest.
+    pub fn new(file: &NodeFile, seed: u64, faults: &[FaultUse]) -> Result<Self, Diagnostics> {
+        Self::after_boots(file, seed, faults, 0)
+    }
+
+    /// The same node after it was started again `boots` times.
+    pub fn after_boots(file: &NodeFile, seed: u64, faults: &[FaultUse], boots: u32) -> Result<Self, Diagnostics> {
+        let build = Build::new(file, seed);
+        let faults = FaultRun::place_all(faults, file, &build, seed)?;
+        let site = Site::new(file, &build, seed);
+        let mut node = Self {
+            file: file.clone(),
+            gpus: Vec::new(),
+            paths: Paths::default(),
+            site,
+            build,
+            loads: Vec::new(),
+            watching: faults.iter().any(FaultRun::waits),
+            faults,
+            words: BTreeMap::new(),
+            unstarted: Vec::new(),
+            pending: Inbox::default(),
+            now: 0,
+            boots,
+            seed,
+            activities: Vec::new(),
+            work_changed: true,
+            overdrawn: false,
+        };
+        node.assemble();
+        node.boot();
+        Ok(node)
+    }
+
+    /// The defects in the node, with the component each sits on.
+    pub fn injected(&self) -> Vec<Injected> {
+        self.faults.iter().map(FaultRun::injected).collect()
+    }
+
+    /// Fills slots with the GPUs that the driver can start; it counts them without gaps.
+    fn assemble(&mut self) {
+        let mut parts = self.build.gpus.clone();
+        self.dress(&mut parts);
+        let kind = &self.build.kind;
+        for part in parts {
+            let start = self.standing_values(&part);
+            if start[G::Present] < 0.5 {
+                continue;
+            }
+            if start[G::Enumerated] < 0.5 {
+                let word = |word: Word| part.words.get(&word).cloned().unwrap_or_default();
+                let function = PciFunction { address: word(Word::PciAddress), device: word(Word::PciDevice) };
+                self.unstarted.push(function);
+                continue;
+            }
+            let index = GpuIndex(self.gpus.len() as u8);
+            let around = self.site.around(part.slot);
+            self.gpus.push(Gpu::new(part, index, kind, self.seed, around));
+        }
+        self.activities = vec![Activity::default(); self.gpus.len()];
+        self.pending.samples.reserve(self.gpus.len());
+    }
+
+    /// Puts standing faults in force and lets heat come to rest.
+    fn boot(&mut self) {
+        self.log_start();
+        self.judge_faults(0.0);
+        self.refit();
+        for _ in 0..4 {
+            let mut watts = Vec::new();
+            for gpu in &mut self.gpus {
+                let slot = gpu.part.slot;
+                gpu.set_flow(&self.build.kind, self.site.flow(slot));
+                gpu.rest(&self.build.kind, self.site.around(slot));
+                watts.push((slot, gpu.power));
+            }
+            self.site.rest(&watts);
+        }
+    }
+
+    /// Takes over parameters after a fault came or went.
+    pub(super) fn refit(&mut self) {
+        self.site.refit();
+        self.paths = Paths {
+            c2c: self.file.c2c.clone(),
+            switches: (0..=u8::MAX)
+                .map_while(|switch| self.site.values.get(&Component::Switch(switch)))
+                .map(|switch| switch[S::SwitchBandwidth])
+                .collect(),
+        };
+        for gpu in &mut self.gpus {
+            gpu.refit(&self.build.kind);
+        }
+        self.work_changed = true;
+    }
+
+    /// Moves the node on to `to`, in steps that end at every whole second and wherever a load has something to do.
+    fn advance(&mut self, to: Moment) {
+        let to = to.nanos();
+        while self.now < to {
+            let second = (self.now / SECOND + 1) * SECOND;
+            let due = self.loads.iter().map(Load::due).min().unwrap_or(u64::MAX).max(self.now + 1);
+            let next = to.min(second).min(due);
+            self.step(next);
+            self.work();
+        }
+    }
+
+    fn step(&mut self, next: u64) {
+        let dt = (next - self.now) as f64 / 1e9;
+        let at = self.now as f64 / 1e9;
+        self.now = next;
+        if self.work_changed {
+            self.spread_work();
+        }
+        let kind = &self.build.kind;
+        let mut hottest = f64::MIN;
+        let mut incident = false;
+        self.site.begin(at, dt);
+        for gpu in &mut self.gpus {
+            let slot = gpu.part.slot;
+            gpu.set_flow(kind, self.site.flow(slot));
+            let watts = gpu.step(kind, self.site.around(slot), dt, at);
+            gpu.errors.links_carry(gpu.activity.nvlink, &gpu.links, dt, &mut gpu.noise);
+            self.site.heat(slot, watts);
+            hottest = hottest.max(gpu.temperatures[0]);
+            incident |= !gpu.errors.incidents.is_empty() || gpu.errors.overheated;
+        }
+        self.site.end(hottest, dt);
+        if incident {
+            self.handle_incidents();
+        }
+        if self.site.overdrawn() != self.overdrawn {
+            self.overdrawn = !self.overdrawn;
+            self.apply_levels();
+        }
+        if self.watching {
+            self.judge_faults(dt);
+        }
+    }
+
+    /// Sums up what all loads do to each GPU.
+    fn spread_work(&mut self) {
+        self.work_changed = false;
+        self.activities.fill(Activity::default());
+        for load in &self.loads {
+            load.exert(&self.gpus, &self.build.kind, &self.paths, &mut self.activities);
+        }
+        for (gpu, activity) in self.gpus.iter_mut().zip(&self.activities) {
+            gpu.activity = *activity;
+        }
+    }
+
+    fn work(&mut self) {
+        let now = self.now;
+        if !self.loads.iter().any(|load| load.due() <= now) {
+            return;
+        }
+        let mut loads = std::mem::take(&mut self.loads);
+        let mut bench =
+            Bench { gpus: &mut self.gpus, kind: &self.build.kind, paths: &self.paths, out: &mut self.pending.loads };
+        let mut changed = false;
+        loads.retain_mut(|load| {
+            if load.due() > now {
+                return true;
+            }
+            let before = load.place();
+            let goes_on = load.work(now, &mut bench);
+            changed |= !goes_on || load.place() != before;
+            goes_on
+        });
+        self.loads = loads;
+        self.work_changed |= changed;
+    }
+
+    /// Tells every load something, with what loads work with at hand.
+    pub(super) fn tell_loads(&mut self, mut tell: impl FnMut(&mut Load, u64, &mut Bench<'_>)) {
+        let mut loads = std::mem::take(&mut self.loads);
+        let mut bench =
+            Bench { gpus: &mut self.gpus, kind: &self.build.kind, paths: &self.paths, out: &mut self.pending.loads };
+        for load in &mut loads {
+            tell(load, self.now, &mut bench);
+        }
+        self.loads = loads;
+        self.work_changed = true;
+    }
+
+    pub(super) const fn kind(&self) -> &Kind {
+        &self.build.kind
+    }
+
+    fn inventory(&self) -> Inventory {
+        Shelf {
+            file: &self.file,
+            build: &self.build,
+            gpus: &self.gpus,
+            site: &self.site,
+            boot_id: self.boot_id(),
+            unstarted: &self.unstarted,
+            words: &self.words,
+        }
+        .inventory()
+    }
+}
+
+impl Station for SimNode {
+    fn read_inventory(&mut self, now: Moment) {
+        self.advance(now);
+        let inventory = Box::new(self.inventory());
+        self.pending.inventories.push(Ok(inventory));
+    }
+
+    fn sample(&mut self, now: Moment) {
+        self.advance(now);
+        for gpu in &mut self.gpus {
+            let slot = gpu.part.slot;
+            let around = Surroundings { inlet: self.site.inlet_reading(), fan: self.site.fan_reading(slot) };
+            self.pending.samples.push(gpu.sample(&self.build.kind, &around, now));
+        }
+    }
+
+    fn ask(&mut self, now: Moment, probe: Probe) {
+        self.advance(now);
+        let answer = match probe {
+            Probe::Inventory => Answer::Inventory(Ok(Box::new(self.inventory()))),
+            Probe::Counters => Answer::Counters(Ok(self.gpus.iter().map(counters).collect())),
+        };
+        self.pending.answers.push((probe, answer));
+    }
+
+    fn start_load(&mut self, now: Moment, order: &LoadOrder) {
+        self.advance(now);
+        self.loads.push(Load::new(order, now, &self.gpus, self.seed));
+        self.work_changed = true;
+    }
+
+    fn stop_load(&mut self, now: Moment, load: LoadId, how: StopHow) {
+        self.advance(now);
+        for running in self.loads.iter_mut().filter(|running| running.id() == load) {
+            running.stop(now, how, &self.gpus);
+        }
+    }
+
+    fn collect(&mut self, now: Moment, inbox: &mut Inbox) {
+        self.advance(now);
+        inbox.samples.append(&mut self.pending.samples);
+        inbox.inventories.append(&mut self.pending.inventories);
+        inbox.loads.append(&mut self.pending.loads);
+        inbox.answers.append(&mut self.pending.answers);
+        inbox.kernel.append(&mut self.pending.kernel);
+    }
+
+    fn next_arrival(&self) -> Option<Moment> {
+        if !self.pending.is_empty() {
+            return Some(Moment::from_nanos(self.now));
+        }
+        self.loads.iter().map(Load::due).min().map(Moment::from_nanos)
+    }
+
+    fn on_arrival(&mut self, _wake: Box<dyn Fn() + Send + Sync>) {
+        // Nothing comes in on its own: time moves only when somebody looks.
+    }
+}

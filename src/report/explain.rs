@@ -1,0 +1,99 @@
+//! What is known about one result, as lines a person reads: where, measured against what, why, what to do.
+
+use super::row::{Row, RowState};
+use super::{value, words};
+use crate::event::{Case, Finding, Interruption, RunRecord};
+use crate::model::{Component, Inventory};
+
+/// `gpu/1, slot 4, serial 1650123000001, PCI 00000000:53:00.0`.
+pub(super) fn place(inventory: Option<&Inventory>, component: Component) -> String {
+    let mut parts = vec![component.to_string()];
+    if let Some(inventory) = inventory {
+        let gpu = component.gpu_index().and_then(|index| inventory.gpu(index));
+        let identity = gpu.map(|gpu| &gpu.identity);
+        parts.extend(identity.and_then(|identity| identity.slot.value()).map(|slot| format!("slot {slot}")));
+        parts.extend(inventory.serial(component).map(|serial| format!("serial {serial}")));
+        parts
+            .extend(identity.and_then(|identity| identity.pci_address.value()).map(|address| format!("PCI {address}")));
+    }
+    parts.join(", ")
+}
+
+/// The short form: the value that decided, or the reason.
+pub(super) fn headline(case: &Case) -> String {
+    let decided_by_value = case.reason.as_ref().is_none_or(|reason| reason.kind == "limit");
+    match (value::worst(&case.judgements), &case.reason) {
+        (Some(judgement), _) if decided_by_value => value::sentence(judgement),
+        (_, Some(reason)) => reason.text.clone(),
+        (Some(judgement), None) => value::sentence(judgement),
+        (None, None) => words::outcome(case.outcome).to_lowercase(),
+    }
+}
+
+/// Everything about a row, a line each.
+pub(super) fn row(record: &RunRecord, row: &Row<'_>) -> Vec<String> {
+    let mut lines = vec![place(record.inventory.as_deref(), row.component)];
+    if let RowState::Judged(standing) = row.state {
+        lines.extend(standing.case.reason.as_ref().map(|reason| format!("{}: {}", reason.kind, reason.text)));
+        if standing.outcome != standing.case.outcome {
+            lines.push("an earlier attempt failed and a later one passed: the unit is unstable".to_owned());
+        }
+        lines.extend(standing.case.judgements.iter().map(judgement));
+        if row.rounds > 1 {
+            lines.push(format!("this is round {}, the worst of {}", standing.step.key.round, row.rounds));
+        }
+    }
+    if row.interrupted > 0 {
+        lines.push(format!("interrupted {} and run again", words::count(row.interrupted as usize, "time")));
+    }
+    lines.extend(row.earlier.iter().map(|(step, case)| {
+        format!("attempt {}: {}, {}", step.key.attempt, words::outcome(case.outcome), headline(case))
+    }));
+    lines
+}
+
+fn judgement(judgement: &crate::limit::Judgement) -> String {
+    format!("{}: {}", value::sentence(judgement), value::judged(judgement))
+}
+
+/// The findings that rest on, or point at, this step and component.
+pub(super) fn findings<'a>(record: &'a RunRecord, path: &str, component: Component) -> Vec<&'a Finding> {
+    let rests_on = |finding: &&Finding| {
+        finding.evidence.iter().any(|evidence| evidence.from == path && evidence.component.overlaps(component))
+    };
+    let points_at = |finding: &&Finding| {
+        finding.component == component || (finding.suspects.len() > 1 && finding.suspects.contains(&component))
+    };
+    record.findings.iter().filter(|finding| rests_on(finding) || points_at(finding)).collect()
+}
+
+/// A finding, a line each.
+pub(super) fn finding(finding: &Finding) -> Vec<String> {
+    let mut lines = vec![format!("finding {}: {}", finding.code, finding.cause.en)];
+    if finding.suspects.len() > 1 {
+        let suspects: Vec<String> = finding.suspects.iter().map(ToString::to_string).collect();
+        lines.push(format!("ambiguous, any of: {}", suspects.join(", ")));
+    }
+    let mut part = finding.component.to_string();
+    let more = [("slot", &finding.slot), ("serial", &finding.serial), ("PCI", &finding.pci_address)];
+    for (name, value) in more {
+        part.extend(value.iter().map(|value| format!(", {name} {value}")));
+    }
+    lines.push(format!("part: {part}"));
+    lines.push(format!("do: {}", words::action(finding.action)));
+    lines.push(format!("confidence: {}", words::confidence(finding.confidence)));
+    lines.extend(
+        finding.evidence.iter().map(|one| format!("evidence: {} on {}: {}", one.from, one.component, one.text)),
+    );
+    lines
+}
+
+/// Why steps at the end of the run have no result.
+pub(super) fn end(record: &RunRecord) -> String {
+    match record.interruptions[record.settled.min(record.interruptions.len())..].last() {
+        Some((_, Interruption::Signal | Interruption::Kill)) => "aborted".to_owned(),
+        Some((_, Interruption::Failure(text))) => format!("the run stopped: {text}"),
+        None if record.verdict.is_none() => "the run did not come to its end".to_owned(),
+        None => "an earlier result ended the run".to_owned(),
+    }
+}

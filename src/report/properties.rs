@@ -1,0 +1,101 @@
+//! What belongs to a run as a whole, as names and values: who tested what with which profile on which node.
+
+use std::fmt::Display;
+
+use super::verdict::verdict_so_far;
+use super::words;
+use crate::event::{NodeSource, RunKind, RunRecord, RunStart};
+use crate::model::{Inventory, Reading};
+use crate::profile::Deviation;
+
+/// In a fixed order; what is not known is left out.
+pub(super) fn properties(record: &RunRecord) -> Vec<(String, String)> {
+    let mut list = List::default();
+    if let Some(start) = &record.start {
+        list.run(start);
+    }
+    list.add("verdict", words::verdict(&verdict_so_far(record)));
+    list.maybe("started", record.started_wall);
+    list.maybe("ended", record.last_wall.filter(|_| record.verdict.is_some()));
+    list.add("resumes", record.resumes);
+    if let Some(inventory) = &record.inventory {
+        list.node(inventory);
+    }
+    list.0
+}
+
+#[derive(Debug, Default)]
+struct List(Vec<(String, String)>);
+
+impl List {
+    fn add(&mut self, name: &str, value: impl Display) {
+        self.0.push((name.to_owned(), value.to_string()));
+    }
+
+    fn maybe(&mut self, name: &str, value: Option<impl Display>) {
+        if let Some(value) = value {
+            self.add(name, value);
+        }
+    }
+
+    fn reading(&mut self, name: &str, reading: &Reading<String>) {
+        self.maybe(name, reading.value());
+    }
+
+    fn run(&mut self, start: &RunStart) {
+        self.add("run.id", &start.run_id);
+        self.add(
+            "run.kind",
+            match start.kind {
+                RunKind::Production => "production",
+                RunKind::Partial => "partial",
+            },
+        );
+        self.add("simulated", matches!(start.source, NodeSource::Simulated { .. }));
+        match &start.source {
+            NodeSource::Hardware => {}
+            NodeSource::Simulated { node, seed, faults } => {
+                self.add("simulated.node", node);
+                self.add("simulated.seed", seed);
+                self.add("simulated.faults", faults.join(", "));
+            }
+            NodeSource::Replayed { file } => self.add("replayed.file", file),
+        }
+        self.add("tool", format!("{} {}", start.tool.name, start.tool.version));
+        self.add("profile.id", &start.profile.id);
+        self.add("profile.revision", start.profile.revision);
+        self.add("profile.digest", &start.profile_digest);
+        for (deviation, number) in start.profile.deviations.iter().zip(1..) {
+            let text = match deviation {
+                Deviation::Set { name, value, was } => format!("{name}={value} (was {was})"),
+                Deviation::Only { filter } => format!("only {filter}"),
+            };
+            self.add(&format!("deviation.{number}"), text);
+        }
+        self.maybe("dut.serial", start.operation.serial.as_ref());
+        self.maybe("station", start.operation.station.as_ref());
+        self.maybe("operator", start.operation.operator.as_ref());
+        self.maybe("order", start.operation.order.as_ref());
+    }
+
+    fn node(&mut self, inventory: &Inventory) {
+        self.reading("node.model", &inventory.node.model);
+        self.reading("node.serial", &inventory.node.serial);
+        self.reading("node.board-serial", &inventory.node.board_serial);
+        self.reading("node.hostname", &inventory.node.hostname);
+        self.reading("node.bios", &inventory.node.bios);
+        self.reading("driver", &inventory.driver);
+        self.reading("cuda", &inventory.cuda);
+        for gpu in &inventory.gpus {
+            let name = |what: &str| format!("gpu/{}.{what}", gpu.index.0);
+            let identity = &gpu.identity;
+            self.reading(&name("name"), &identity.name);
+            self.reading(&name("slot"), &identity.slot);
+            self.reading(&name("serial"), &identity.serial);
+            self.reading(&name("uuid"), &identity.uuid);
+            self.reading(&name("part"), &identity.part_number);
+            self.reading(&name("vbios"), &identity.vbios);
+            self.reading(&name("pci"), &identity.pci_address);
+        }
+    }
+}

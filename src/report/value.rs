@@ -1,0 +1,113 @@
+//! One judged value as a sentence, and how far it was from its limit.
+
+use crate::limit::{Judged, Judgement, Unjudged};
+use crate::model::Quantity;
+
+/// `thermal.resistance 0.093 K/W, limit <= 115 % of peers (at most 0.0667 K/W)`.
+pub(super) fn sentence(judgement: &Judgement) -> String {
+    let measurement = &judgement.measurement;
+    let value = format!("{} {}", measurement.name, measurement.shown());
+    match (&judgement.limit, range(judgement)) {
+        (Some(limit), Some(range)) => format!("{value}, limit {limit} ({range})"),
+        (Some(limit), None) => format!("{value}, limit {limit}"),
+        (None, _) => value,
+    }
+}
+
+/// The bounds in force, where the limit's own text does not already say them.
+fn range(judgement: &Judgement) -> Option<String> {
+    let shown = |value| Quantity::new(value, judgement.measurement.unit).to_string();
+    let text = match (judgement.range.low, judgement.range.high) {
+        (Some(low), Some(high)) if low == high => shown(low),
+        (Some(low), Some(high)) => format!("{} to {}", shown(low), shown(high)),
+        (Some(low), None) => format!("at least {}", shown(low)),
+        (None, Some(high)) => format!("at most {}", shown(high)),
+        (None, None) => return None,
+    };
+    let limit = judgement.limit.as_deref().unwrap_or_default();
+    let said = [judgement.range.low, judgement.range.high].into_iter().flatten().all(|end| limit.contains(&shown(end)));
+    (!said).then_some(text)
+}
+
+/// The distance to the nearer bound, in the measurement's unit; negative outside.
+pub(super) fn margin(judgement: &Judgement) -> Option<f64> {
+    let value = judgement.measurement.as_number()?;
+    let below = judgement.range.high.map(|high| high - value);
+    let above = judgement.range.low.map(|low| value - low);
+    [below, above].into_iter().flatten().filter(|margin| margin.is_finite()).min_by(f64::total_cmp)
+}
+
+/// The margin as a share of the bound it is to, for comparing unlike values; `None` where that means nothing.
+pub(super) fn relative_margin(judgement: &Judgement) -> Option<f64> {
+    let margin = margin(judgement)?;
+    let scale = [judgement.range.low, judgement.range.high].into_iter().flatten().map(f64::abs).fold(0.0, f64::max);
+    (scale > 0.0).then(|| margin / scale)
+}
+
+/// What speaks against a pass comes first, then what was nearest to its limit.
+pub(super) fn worst(judgements: &[Judgement]) -> Option<&Judgement> {
+    let rank = |judgement: &Judgement| match (&judgement.outcome, judgement.decisive) {
+        (Judged::Fail, true) => 0,
+        (Judged::Unjudged(_), true) => 1,
+        (Judged::Marginal, _) => 2,
+        (Judged::Fail | Judged::Unjudged(_), false) => 4,
+        (Judged::Pass, _) => 3,
+    };
+    let margin = |judgement: &Judgement| relative_margin(judgement).unwrap_or(f64::INFINITY);
+    judgements
+        .iter()
+        .filter(|judgement| judgement.limit.is_some())
+        .min_by(|one, two| rank(one).cmp(&rank(two)).then(margin(one).total_cmp(&margin(two))))
+}
+
+pub(super) fn why_unjudged(unjudged: &Unjudged) -> String {
+    match unjudged {
+        Unjudged::NotMeasured => "not measured".to_owned(),
+        Unjudged::Unsupported => "not supported by the part".to_owned(),
+        Unjudged::NoReference(what) => format!("nothing to compare with: {what}"),
+    }
+}
+
+/// The judgement in a word or two.
+pub(super) fn judged(judgement: &Judgement) -> String {
+    match &judgement.outcome {
+        Judged::Pass => "pass".to_owned(),
+        Judged::Marginal => "marginal".to_owned(),
+        Judged::Fail if judgement.waiver.is_some() => "fail, waived".to_owned(),
+        Judged::Fail if !judgement.decisive => "fail, not decisive".to_owned(),
+        Judged::Fail => "FAIL".to_owned(),
+        Judged::Unjudged(why) => format!("not judged: {}", why_unjudged(why)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::invented::{GPUS, celsius, matched, resistance};
+    use crate::limit::Range;
+
+    #[test]
+    fn a_relative_limit_is_told_with_the_bound_it_came_to() {
+        assert_eq!(
+            sentence(&resistance(GPUS[0], 0.093)),
+            "thermal.resistance 0.093 K/W, limit <= 115 % of peers (at most 0.0667 K/W)"
+        );
+        assert_eq!(sentence(&celsius(GPUS[0], 84.25)), "temp.p95 84.25 °C, limit <= 83 °C");
+    }
+
+    #[test]
+    fn the_margin_is_to_the_nearer_bound_and_negative_outside() {
+        let between = Judgement { range: Range { low: Some(70.0), high: Some(83.0) }, ..celsius(GPUS[0], 80.0) };
+        assert_eq!(margin(&between), Some(3.0));
+        assert_eq!(margin(&celsius(GPUS[0], 84.0)), Some(-1.0));
+        assert_eq!(margin(&matched(GPUS[0], true)), None);
+    }
+
+    #[test]
+    fn the_worst_value_is_the_failed_one_and_else_the_nearest_to_its_limit() {
+        let values = [celsius(GPUS[0], 60.0), celsius(GPUS[0], 82.0), matched(GPUS[0], true)];
+        assert_eq!(worst(&values), Some(&values[1]));
+        let values = [celsius(GPUS[0], 82.9), matched(GPUS[0], false)];
+        assert_eq!(worst(&values), Some(&values[1]));
+    }
+}
