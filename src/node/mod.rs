@@ -4,4 +4,6 @@
 
 pub mod host;
 pub mod nvml;
+pub mod record;
 pub mod sim;
+pub mod snapshot;

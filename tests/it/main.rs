@@ -1,4 +1,5 @@
 //! Everything that is tested from outside: the library through its public face, the binary through its command line.
 
+mod fake_gpu;
 mod profiles;
 mod tidy;

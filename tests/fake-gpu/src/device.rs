@@ -6,7 +6,7 @@ use kiln::model::{Reading, Sensor};
 use nvml_wrapper_sys::bindings as sys;
 
 use crate::answer::{
-    Code, INSUFFICIENT_SIZE, INVALID_ARGUMENT, NOT_SUPPORTED, SUCCESS, call, characters, put, put_text, settled,
+    Code, INSUFFICIENT_SIZE, INVALID_ARGUMENT, NOT_SUPPORTED, call, characters, put, put_text, settled,
 };
 use crate::node::{self, Seen};
 
@@ -237,9 +237,9 @@ pub extern "C" fn nvmlDeviceGetGspFirmwareVersion(device: sys::nvmlDevice_t, out
 
 #[unsafe(no_mangle)]
 pub extern "C" fn nvmlDeviceValidateInforom(device: sys::nvmlDevice_t) -> Code {
-    call(|| match node::of(device, |seen| settled(seen.gpu.identity.inforom_valid))? {
-        true => Ok(()),
-        false => Err(sys::nvmlReturn_enum_NVML_ERROR_CORRUPTED_INFOROM),
+    call(|| {
+        let valid = node::of(device, |seen| settled(seen.gpu.identity.inforom_valid))?;
+        valid.then_some(()).ok_or(sys::nvmlReturn_enum_NVML_ERROR_CORRUPTED_INFOROM)
     })
 }
 
@@ -315,8 +315,5 @@ pub extern "C" fn nvmlDeviceOnSameBoard(
     other: sys::nvmlDevice_t,
     same: *mut std::ffi::c_int,
 ) -> Code {
-    match call(|| put(same, i32::from(one == other))) {
-        SUCCESS => SUCCESS,
-        code => code,
-    }
+    call(|| put(same, i32::from(one == other)))
 }

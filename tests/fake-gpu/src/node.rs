@@ -65,6 +65,12 @@ pub(crate) fn vanished() -> Option<u32> {
     setting("KILN_FAKE_VANISH")?.parse().ok()
 }
 
+/// How many GPUs are shown.
+pub(crate) fn count() -> Result<u32, Code> {
+    let most = setting("KILN_FAKE_GPUS").and_then(|most| most.parse().ok()).unwrap_or(u32::MAX);
+    ask(|node| Ok((node.inventory.gpus.len() as u32).min(most)))
+}
+
 fn setting(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty())
 }

@@ -83,7 +83,7 @@ pub extern "C" fn nvmlSystemGetCudaDriverVersion_v2(version: *mut c_int) -> Code
 
 #[unsafe(no_mangle)]
 pub extern "C" fn nvmlDeviceGetCount(count: *mut c_uint) -> Code {
-    call(|| put(count, node::ask(|node| Ok(node.inventory.gpus.len() as c_uint))?))
+    call(|| put(count, node::count()?))
 }
 
 #[unsafe(no_mangle)]
@@ -94,8 +94,7 @@ pub extern "C" fn nvmlDeviceGetCount_v2(count: *mut c_uint) -> Code {
 #[unsafe(no_mangle)]
 pub extern "C" fn nvmlDeviceGetHandleByIndex(index: c_uint, device: *mut sys::nvmlDevice_t) -> Code {
     call(|| {
-        let count = node::ask(|node| Ok(node.inventory.gpus.len() as c_uint))?;
-        if index >= count {
+        if index >= node::count()? {
             return Err(INVALID_ARGUMENT);
         }
         if node::vanished() == Some(index) {
