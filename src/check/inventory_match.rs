@@ -8,7 +8,7 @@ use super::declare::{flag, list, may, must, required, text};
 use super::look::Look;
 use super::sheet::{Gauged, Sheet};
 use super::{Check, CheckRun, Done, StepContext};
-use crate::model::{Component, ComponentKind, Gpu, GpuIndex, Identity, Inventory, Reading, Span, Unit};
+use crate::model::{C2c, Component, ComponentKind, Gpu, GpuIndex, Identity, Inventory, Nic, Reading, Span, Unit};
 use crate::profile::{CheckSpec, MeasurementSpec, ParamKind, ParamSpec, Params, Wear};
 
 #[derive(Debug)]
@@ -54,6 +54,7 @@ static MEASUREMENTS: &[MeasurementSpec] = &[
     may("gpus.extra", Unit::One, NODE, "GPUs beyond those the node should have"),
     may("gpus.unclaimed", Unit::One, NODE, "GPUs the PCI bus shows and the driver does not list"),
     may("gpus.off-bus", Unit::One, NODE, "GPUs the driver lists and the PCI bus does not show"),
+    text("slots.empty", NODE, "slot numbers between those in use that no listed GPU has, or none"),
     required(flag("present", GPU, "whether a GPU that should be there is listed")),
     text("driver", NODE, "driver version"),
     text("cuda", NODE, "CUDA version the driver offers"),
@@ -63,6 +64,8 @@ static MEASUREMENTS: &[MeasurementSpec] = &[
     may("memory.host", Unit::Mebibyte, NODE, "memory of the host"),
     may("dimms", Unit::One, NODE, "memory modules fitted"),
     may("nics", Unit::One, NODE, "network interfaces fitted"),
+    may("nic.speed", Unit::MegabytePerSecond, ComponentKind::Nic, "speed of a network interface"),
+    flag("nic.usual", ComponentKind::Nic, "whether the interface is as fast as most of its model"),
     may("nvmes", Unit::One, NODE, "NVMe drives fitted"),
     text("name", GPU, "product name"),
     text("part", GPU, "part number"),
@@ -90,6 +93,9 @@ static MEASUREMENTS: &[MeasurementSpec] = &[
     may("pcie.gen.max", Unit::One, GPU, "PCIe generation the GPU and its slot can do"),
     may("pcie.width.max", Unit::One, GPU, "PCIe lanes the GPU and its slot have"),
     may("numa", Unit::One, GPU, "NUMA node of the GPU"),
+    flag("numa.regular", GPU, "whether the NUMA node fits those of the GPUs beside it on the bus"),
+    flag("topology.regular", GPU, "whether the PCI address fits the order and domain of the other GPUs"),
+    may("c2c.lacking", Unit::One, GPU, "chip-to-chip links that should be up by the model and are not"),
 ];
 
 impl Check for InventoryMatch {
@@ -125,8 +131,10 @@ fn measure(context: &StepContext<'_>, found: &Inventory) -> Result<Done, String>
         sheet.put("pcie.gen.max", component, Gauged::number_of(&gpu.pcie.max_generation));
         sheet.put("pcie.width.max", component, Gauged::number_of(&gpu.pcie.max_width));
         sheet.put("numa", component, Gauged::number_of(&gpu.pcie.numa_node));
+        sheet.put("c2c.lacking", component, c2c_lacking(context, gpu));
         put_allowed(&mut sheet, context.params, component, identity)?;
     }
+    put_topology(&mut sheet, &found.gpus);
     put_uniform(&mut sheet, &found.gpus);
     put_unique(&mut sheet, &found.gpus);
     Ok(Done::Measured(sheet.into_list()))
@@ -166,6 +174,7 @@ fn put_counts(sheet: &mut Sheet<'_>, context: &StepContext<'_>, found: &Inventor
     };
     sheet.put("gpus.unclaimed", Component::Node, bus(&|bus| bus.difference(&driver).count()));
     sheet.put("gpus.off-bus", Component::Node, bus(&|bus| driver.difference(bus).count()));
+    sheet.put("slots.empty", Component::Node, empty_slots(&found.gpus));
     let listed: BTreeSet<GpuIndex> = found.gpus.iter().map(|gpu| gpu.index).collect();
     for gpu in &listed {
         sheet.put("present", Component::Gpu(*gpu), Gauged::Flag(true));
@@ -173,6 +182,22 @@ fn put_counts(sheet: &mut Sheet<'_>, context: &StepContext<'_>, found: &Inventor
     // Of a missing GPU nothing else is known; it is named only where the numbering or the slots show which it is.
     for gpu in missing(context.inventory, found, expected) {
         sheet.put_anyway("present", Component::Gpu(gpu), Gauged::Flag(false));
+    }
+}
+
+/// Slots are numbered without gaps, from 0 or 1 on; a number between that no GPU has is an empty slot.
+fn empty_slots(gpus: &[Gpu]) -> Gauged {
+    let slots: Option<BTreeSet<u32>> = gpus.iter().map(|gpu| gpu.identity.slot.value()?.parse().ok()).collect();
+    match slots {
+        // A number that occurs twice is no slot number.
+        Some(slots) if slots.len() == gpus.len() && !slots.is_empty() => {
+            let last = slots.last().copied().unwrap_or(1).max(gpus.len() as u32);
+            let empty: Vec<String> =
+                (1..=last).filter(|slot| !slots.contains(slot)).map(|slot| slot.to_string()).collect();
+            // Numbered from 0, as many GPUs as the last number and one more leave 1..=last full.
+            Gauged::Text(if empty.is_empty() { "none".to_owned() } else { empty.join(", ") })
+        }
+        _ => Gauged::Unsupported,
     }
 }
 
@@ -200,7 +225,70 @@ fn put_host(sheet: &mut Sheet<'_>, found: &Inventory) {
     sheet.put("memory.host", node, Gauged::whole_of(&found.host.memory_mib));
     sheet.put("dimms", node, Gauged::number_of(&found.host.dimms));
     sheet.put("nics", node, Gauged::of(&found.host.nics, |nics| Gauged::count(nics.len())));
+    put_nics(sheet, found.host.nics.value().map(Vec::as_slice).unwrap_or_default());
     sheet.put("nvmes", node, Gauged::of(&found.host.nvmes, |nvmes| Gauged::count(nvmes.len())));
+}
+
+/// Interfaces of one model run at one speed in one node.
+fn put_nics(sheet: &mut Sheet<'_>, nics: &[Nic]) {
+    for (nth, nic) in (0..=u8::MAX).zip(nics) {
+        let component = Component::Nic(nth);
+        let mut speeds: Vec<u32> =
+            nics.iter().filter(|one| one.model == nic.model).filter_map(|one| one.speed_mb_per_s.get()).collect();
+        speeds.sort_unstable();
+        let usual = speeds.get(speeds.len() / 2).copied();
+        sheet.put("nic.speed", component, Gauged::number_of(&nic.speed_mb_per_s));
+        sheet.put(
+            "nic.usual",
+            component,
+            Gauged::of(&nic.speed_mb_per_s, |speed| Gauged::Flag(usual.is_some_and(|usual| *speed >= usual))),
+        );
+    }
+}
+
+fn c2c_lacking(context: &StepContext<'_>, gpu: &Gpu) -> Gauged {
+    let nominal = context.skus.get(&gpu.index).and_then(|sku| sku.fact_in("c2c.links", Unit::One));
+    let lacking = |c2c: &C2c| {
+        let links = nominal.unwrap_or(f64::from(c2c.links)).max(f64::from(c2c.links));
+        Gauged::once((links - f64::from(c2c.links_active)).max(0.0))
+    };
+    Gauged::of(&gpu.c2c, lacking)
+}
+
+fn put_topology(sheet: &mut Sheet<'_>, gpus: &[Gpu]) {
+    let addresses: Vec<Option<&String>> = gpus.iter().map(|gpu| gpu.identity.pci_address.value()).collect();
+    let numas: Vec<Option<u8>> = gpus.iter().map(|gpu| gpu.pcie.numa_node.get()).collect();
+    let (placed, near) = (out_of_order(&addresses), out_of_order(&numas));
+    let domains: Vec<Option<String>> =
+        addresses.iter().map(|address| Some(address.as_ref()?.split(':').next()?.to_owned())).collect();
+    let usual = majority(&domains.iter().map(Option::as_ref).collect::<Vec<_>>()).cloned();
+    for (nth, gpu) in gpus.iter().enumerate() {
+        let component = Component::Gpu(gpu.index);
+        let elsewhere = usual.is_some() && domains[nth] != usual;
+        let topology = |_: &String| Gauged::Flag(!elsewhere && !placed.contains(&nth));
+        sheet.put("topology.regular", component, Gauged::of(&gpu.identity.pci_address, topology));
+        let alone = |numa: u8| {
+            let on = |numa: u8| numas.iter().filter(|other| **other == Some(numa)).count();
+            // One GPU by itself on a node, where every other node has several.
+            on(numa) == 1 && numas.iter().flatten().filter(|other| **other != numa).all(|other| on(*other) > 1)
+        };
+        let regular = |numa: &u8| Gauged::Flag(!near.contains(&nth) && (gpus.len() < 3 || !alone(*numa)));
+        sheet.put("numa.regular", component, Gauged::of(&gpu.pcie.numa_node, regular));
+    }
+}
+
+/// Places of the values that break a rising order: all but the longest rising run through them.
+fn out_of_order<T: PartialOrd>(values: &[Option<T>]) -> BTreeSet<usize> {
+    let known: Vec<usize> = (0..values.len()).filter(|nth| values[*nth].is_some()).collect();
+    let mut best: Vec<Vec<usize>> = Vec::new();
+    for nth in &known {
+        let before = best.iter().filter(|run| run.last().is_some_and(|last| values[*last] <= values[*nth]));
+        let mut run = before.max_by_key(|run| run.len()).cloned().unwrap_or_default();
+        run.push(*nth);
+        best.push(run);
+    }
+    let longest = best.into_iter().max_by_key(Vec::len).unwrap_or_default();
+    known.into_iter().filter(|nth| !longest.contains(nth)).collect()
 }
 
 fn put_allowed(
@@ -288,6 +376,7 @@ mod tests {
         gpus.extra 0
         gpus.unclaimed 0
         gpus.off-bus 0
+        slots.empty none
         driver 580.105.08
         cuda 13.0
         bios unsupported
@@ -313,6 +402,9 @@ mod tests {
         pcie.gen.max 5
         pcie.width.max 16
         numa 0
+        c2c.lacking unsupported
+        topology.regular true
+        numa.regular true
         name.uniform true
         part.uniform true
         vbios.uniform true
@@ -382,5 +474,19 @@ mod tests {
         assert_eq!(raised(&done), ["gpu/3 serial.expected"]);
         let (done, _) = run(|rig| rig.set("vbios", list(&["("])));
         assert!(matches!(done, Done::Failed { kind: "parameter", .. }), "{done:?}");
+    }
+
+    #[test]
+    fn an_empty_slot_and_a_gpu_at_the_wrong_place_are_seen() {
+        let (done, _) = run(|rig| {
+            rig.inventory.gpus.remove(2);
+            rig.inventory.gpus[2].index = GpuIndex(2);
+        });
+        assert_eq!(shown(&done, Component::Node, "slots.empty"), "3");
+        let (done, _) = run(|rig| {
+            rig.inventory.gpus[1].identity.pci_address = Reading::Value("0000000F:20:00.0".to_owned());
+            rig.inventory.gpus[3].pcie.numa_node = Reading::Value(255);
+        });
+        assert_eq!(raised(&done), ["gpu/1 topology.regular", "gpu/3 numa.regular"]);
     }
 }

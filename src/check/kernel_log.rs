@@ -46,8 +46,11 @@ static MEASUREMENTS: &[MeasurementSpec] = &[
     must("off-bus", Unit::One, GPU, "lines that say the GPU is not reachable or could not be started"),
     may("sxid.failing", Unit::One, NODE, "SXid records that fail a burn-in"),
     may("sxid.suspect", Unit::One, NODE, "SXid records that need an explanation"),
+    may("sxid.other", Unit::One, NODE, "SXid records that are harmless one by one"),
     text("sxid.codes", NODE, "the SXid codes logged, in ascending order, or none"),
     may("hardware", Unit::One, NODE, "other hardware errors: machine checks, uncorrected memory errors of the host"),
+    may("edac.corrected", Unit::One, NODE, "corrected errors of the host's memory that were logged"),
+    may("boots", Unit::One, NODE, "times the kernel started"),
     may("unplaced", Unit::One, NODE, "records against GPUs or devices that are not in the inventory"),
     may("gaps", Unit::One, NODE, "places where records were lost"),
 ];
@@ -91,6 +94,8 @@ struct Log {
     gpus: BTreeMap<GpuIndex, Charges>,
     switches: Charges,
     hardware: usize,
+    edac_corrected: usize,
+    boots: usize,
     unplaced: usize,
     gaps: usize,
 }
@@ -127,8 +132,11 @@ fn measure(context: &StepContext<'_>) -> Done {
     let node = Component::Node;
     sheet.put("sxid.failing", node, count(log.switches.failing));
     sheet.put("sxid.suspect", node, count(log.switches.suspect));
+    sheet.put("sxid.other", node, count(log.switches.other));
     sheet.put("sxid.codes", node, log.switches.listed());
     sheet.put("hardware", node, count(log.hardware));
+    sheet.put("edac.corrected", node, count(log.edac_corrected));
+    sheet.put("boots", node, count(log.boots));
     sheet.put("unplaced", node, count(log.unplaced));
     sheet.put("gaps", node, Gauged::count(gaps));
     Done::Measured(sheet.into_list())
@@ -183,7 +191,12 @@ impl Log {
                 }
             }
             Some(KernelLine::Aer(_)) => {}
-            None => self.hardware += usize::from(is_hardware(&record.text)),
+            None => {
+                self.hardware += usize::from(is_hardware(&record.text));
+                self.edac_corrected += edac_corrected(&record.text);
+                // The kernel's banner is its first line after every start.
+                self.boots += usize::from(record.text.contains("Linux version "));
+            }
         }
     }
 
@@ -193,6 +206,16 @@ impl Log {
         }
         Some(self.gpus.entry(gpu?).or_default())
     }
+}
+
+/// Errors told by a line of the form `EDAC MC1: 3 CE memory read error on ...`.
+fn edac_corrected(text: &str) -> usize {
+    let told = || {
+        let (_, rest) = text.split_once("EDAC MC")?.1.split_once(": ")?;
+        let (count, rest) = rest.split_once(' ')?;
+        rest.starts_with("CE ").then(|| count.parse().ok())?
+    };
+    told().unwrap_or(0)
 }
 
 /// Lines of the machine check handler, of EDAC and of firmware-first error reports that tell of an uncorrected error.
@@ -237,6 +260,8 @@ mod tests {
             "nvidia-nvswitch0: SXid (PCI:0000:83:00.0): 20034, Fatal, Link 30 LTSSM Fault Up",
             "mce: [Hardware Error]: CPU 3: Machine check events logged",
             "NVRM: Xid (PCI:0000:77:00): 48, a GPU that is not here",
+            "EDAC MC1: 3 CE memory read error on CPU_SrcID#1_MC#0_Chan#2_DIMM#0 (channel:2 slot:0)",
+            "EDAC MC1: Giving out device to module",
             "usb 1-1: new high-speed USB device number 2",
         ]);
         insta::assert_snapshot!(lines(&done, Component::gpu(0)), @r"
@@ -262,8 +287,11 @@ mod tests {
         insta::assert_snapshot!(lines(&done, Component::Node), @r"
         sxid.failing 1
         sxid.suspect 0
+        sxid.other 0
         sxid.codes 20034
         hardware 1
+        edac.corrected 3
+        boots 0
         unplaced 1
         gaps 0
         ");

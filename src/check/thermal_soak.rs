@@ -27,7 +27,9 @@ pub(super) static SPEC: CheckSpec = CheckSpec {
               steady window begins when all are, or after within, whichever comes first, and a GPU that never got steady \
               says so. The thermal resistance is die over inlet per watt; where no inlet can be read it is the rise over \
               the GPU's own idle state per watt above idle, from which the coolant drops out as long as it keeps its \
-              temperature. Its growth over the window tells contact that degrades from coolant that warms up.",
+              temperature. Rise and power at rest and under load give a line; where it crosses zero power the die should \
+              be at the inlet, and temp.offset tells how far from it: a sensor that is off by some degrees shows there \
+              and nowhere else. The growth of the resistance over the window tells contact that degrades from coolant that warms up.",
     params: &[
         choice("kernel", &["bf16", "fp8", "fp32", "fp64"], "bf16", "arithmetic of the load"),
         span("for", "20m", "length of the steady window"),
@@ -72,6 +74,7 @@ static MEASUREMENTS: &[MeasurementSpec] = &[
     may("temp.memory.p95", Unit::Celsius, GPU, "memory temperature that 5 % of the window exceeded"),
     may("memory-over-die", Unit::Kelvin, GPU, "memory temperature over die temperature"),
     may("margin.min", Unit::Celsius, GPU, "least margin to slowdown"),
+    may("temp.offset", Unit::Kelvin, GPU, "die over inlet at rest that its power does not explain"),
     must("power.mean", Unit::Watt, GPU, "board power, mean of the window"),
     must("clock.mean", Unit::Megahertz, GPU, "SM clock, mean of the window"),
     must("throughput.mean", Unit::Teraflops, GPU, "work done per second, mean of the window"),
@@ -114,6 +117,8 @@ struct Soak {
     steady_after: Option<Span>,
     /// K/W, sample by sample.
     resistance: Window,
+    /// Inlet temperature while the node was idle: the last before the load.
+    cool_inlet: Option<f64>,
 }
 
 #[derive(Debug)]
@@ -145,6 +150,9 @@ impl Run {
         let idle = self.course.idle.get(&sample.gpu).copied();
         let Some(soak) = self.soaks.get_mut(&sample.gpu) else { return };
         let inlet = sample.get(Sensor::TempInlet);
+        if self.course.running.is_none() && inlet.is_some() {
+            soak.cool_inlet = inlet;
+        }
         if let (true, Some(die), Some(running)) =
             (self.course.is_warming_up(), sample.get(Sensor::TempGpu), self.course.running)
         {
@@ -183,6 +191,7 @@ impl Run {
             let idle = self.course.idle.get(&gpu).copied();
             let gpu = Component::Gpu(gpu);
             put_soak(&mut sheet, gpu, soak, gauge, expected, length);
+            sheet.put("temp.offset", gpu, gauge.whole(soak.offset(gauge, idle, expected)));
             sheet.put("thermal.resistance", gpu, gauge.whole(gauge.resistance(expected, idle)));
             put_steady_values(&mut sheet, gpu, gauge, expected);
             put_common(&mut sheet, gpu, gauge);
@@ -191,6 +200,32 @@ impl Run {
         Done::Measured(sheet.into_list())
     }
 }
+
+impl Soak {
+    /// Where the line through the idle and the loaded state crosses zero power, over the inlet.
+    fn offset(&self, gauge: &LoadGauge, idle: Option<Idle>, expected: u64) -> Gauged {
+        let (die, power) = (gauge.die.gauged(expected, Window::mean), gauge.power.gauged(expected, Window::mean));
+        let inlet = gauge.inlet.gauged(expected, Window::mean);
+        let (Gauged::Number { value: die, samples }, Gauged::Number { value: power, .. }) = (&die, &power) else {
+            return if die.number().is_none() { die } else { power };
+        };
+        let (Some(inlet), Some(cool)) = (inlet.number(), self.cool_inlet) else {
+            return if inlet.number().is_none() { inlet } else { Gauged::missing("no inlet temperature at rest") };
+        };
+        let Some(Idle { die: idle_die, power: Some(idle_power) }) = idle else {
+            return Gauged::missing("no idle state to refer to");
+        };
+        if power - idle_power < LEAST_STEP {
+            return Gauged::Missing(format!("{:.0} W of load are too little to tell a line by", power - idle_power));
+        }
+        let (hot_rise, cool_rise) = (die - inlet, idle_die - cool);
+        let slope = (hot_rise - cool_rise) / (power - idle_power);
+        Gauged::Number { value: cool_rise - slope * idle_power, samples: *samples }
+    }
+}
+
+/// W of load over idle: under this, a degree of a whole-degree sensor moves the crossing by more than a degree.
+const LEAST_STEP: f64 = 100.0;
 
 fn put_soak(sheet: &mut Sheet<'_>, gpu: Component, soak: &Soak, gauge: &LoadGauge, expected: u64, length: f64) {
     let time = match soak.steady_after {
@@ -249,6 +284,7 @@ mod tests {
         resistance.rise 0 %
         drift 0 K/h
         drift.inlet 0 K/h
+        temp.offset 0.555556 K
         thermal.resistance 0.05 K/W
         temp.mean 60 °C
         temp.p95 60 °C

@@ -1,82 +1,90 @@
-//! Who listens to a run on behalf of the command line: journal first, then the console, and the reports along the way.
+//! Who listens to a run on behalf of the command line: the journal first, and only what it holds safely is shown.
 
 use std::io;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::PathBuf;
 
 use super::drive::monotonic;
-use super::printer;
-use super::trouble::{Sorted as _, Trouble};
 use crate::engine::Witness;
-use crate::event::{Envelope, RunEvent, RunRecord};
+use crate::event::{Envelope, RunRecord};
 use crate::journal::{Durability, Journal};
 use crate::model::Sample;
-use crate::report;
-
-/// JUnit is written anew this often at most, so that a run killed at any time leaves a file that is valid and recent.
-const JUNIT_PERIOD: Duration = Duration::from_secs(2);
+use crate::report::{Console, RunFiles};
 
 /// See the file's head.
 #[derive(Debug)]
 pub(super) struct Recorder {
     folder: PathBuf,
     durability: Durability,
-    journal: Option<Journal>,
-    record: RunRecord,
-    junit_written: Option<Duration>,
+    /// Made with the first event: a run that is refused writes nothing.
+    open: Option<Open>,
+    console: Console,
+    /// Events that are in the journal and not yet known to be safe there.
+    unshown: Vec<Envelope>,
+}
+
+#[derive(Debug)]
+struct Open {
+    journal: Journal,
+    files: RunFiles,
 }
 
 impl Recorder {
-    /// For a new run. The folder is made with the first event: a run that is refused writes nothing.
+    /// For a new run.
     pub(super) fn new(folder: PathBuf, durability: Durability) -> Self {
-        Self { folder, durability, journal: None, record: RunRecord::default(), junit_written: None }
+        Self { folder, durability, open: None, console: Console::on_stderr(monotonic), unshown: Vec::new() }
     }
 
     /// For a run taken up again.
-    pub(super) fn over(folder: PathBuf, journal: Journal, record: RunRecord) -> Self {
-        Self { folder, durability: Durability::EverySync, journal: Some(journal), record, junit_written: None }
+    pub(super) fn over(folder: PathBuf, durability: Durability, journal: Journal, record: RunRecord) -> Self {
+        let mut recorder = Self::new(folder, durability);
+        recorder.console.catch_up(&record);
+        let files = RunFiles::new(&recorder.folder, record, monotonic);
+        recorder.open = Some(Open { journal, files });
+        recorder
     }
 
-    /// Closes the journal and writes the reports.
-    pub(super) fn close(self, record: &RunRecord) -> anyhow::Result<()> {
-        let Some(journal) = self.journal else { return Ok(()) };
-        journal.close()?;
-        report::write_all(&self.folder, record)?;
+    /// Takes the live display away, for what is to be printed after it.
+    pub(super) fn clear(&mut self) {
+        self.console.clear();
+    }
+
+    /// Closes the journal; `whole` says whether the run came to its own end and its files are written.
+    pub(super) fn close(self, whole: bool) -> anyhow::Result<()> {
+        if let Some(open) = self.open {
+            open.journal.close()?;
+            if !whole {
+                open.files.write()?;
+            }
+        }
         Ok(())
-    }
-
-    /// The verdict on stdout.
-    pub(super) fn show_verdict(record: &RunRecord, folder: &Path) -> Result<(), Trouble> {
-        printer::result(&report::verdict_text(record, Some(folder))).no_claim()
     }
 }
 
 impl Witness for Recorder {
     fn event(&mut self, envelope: &Envelope) -> io::Result<()> {
-        if self.journal.is_none() {
+        if self.open.is_none() {
             let journal = Journal::create(&self.folder, self.durability).map_err(io::Error::other)?;
-            self.journal = Some(journal);
+            let files = RunFiles::new(&self.folder, RunRecord::default(), monotonic);
+            self.open = Some(Open { journal, files });
         }
-        if let Some(journal) = &mut self.journal {
-            journal.append(envelope)?;
+        if let Some(open) = &mut self.open {
+            open.journal.append(envelope)?;
         }
-        self.record.apply(envelope);
-        if matches!(envelope.event, RunEvent::StepFinished { .. }) {
-            let now = monotonic();
-            if self.junit_written.is_none_or(|last| now.saturating_sub(last) >= JUNIT_PERIOD) {
-                self.junit_written = Some(now);
-                report::write_junit(&self.folder, &self.record)?;
-            }
-        }
+        self.unshown.push(envelope.clone());
         Ok(())
     }
 
-    fn sample(&mut self, _: &Sample) {}
+    fn sample(&mut self, sample: &Sample) {
+        self.console.sample(sample);
+    }
 
     fn sync(&mut self) -> io::Result<()> {
-        match &mut self.journal {
-            Some(journal) => journal.sync(),
-            None => Ok(()),
+        let Some(open) = &mut self.open else { return Ok(()) };
+        open.journal.sync()?;
+        for envelope in self.unshown.drain(..) {
+            open.files.event(&envelope)?;
+            self.console.event(&envelope)?;
         }
+        Ok(())
     }
 }

@@ -1,5 +1,6 @@
 //! `kiln run` and `kiln resume`: wiring of profile, node, engine, journal and reports into one run.
 
+use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow};
@@ -15,6 +16,7 @@ use crate::engine::{Equipment, Machine};
 use crate::event::{NodeSource, Operation, RunKind, RunStart, ToolVersion, roll_up};
 use crate::journal::{self, Journal};
 use crate::profile::Skus;
+use crate::report::{self, Paint};
 
 /// `kiln run`.
 pub(super) fn run(args: &RunArgs) -> Result<Exit, Trouble> {
@@ -115,18 +117,22 @@ fn conduct(
     let durability = drive::durability(chosen.source != NodeSource::Hardware && pace.is_none());
     let mut recorder = match place {
         Place::New(folder) => Recorder::new(folder, durability),
-        Place::Open(folder, journal) => Recorder::over(folder, *journal, machine.record().clone()),
+        Place::Open(folder, journal) => Recorder::over(folder, durability, *journal, machine.record().clone()),
     };
     let driven = drive::drive(&mut machine, chosen, &mut recorder, pace, answer);
+    recorder.clear();
     if let Some(refusal) = machine.refusal() {
         return Err(Trouble::Usage(anyhow!(refusal.clone())));
     }
     let record = machine.record();
     let verdict = record.verdict.clone().unwrap_or_else(|| roll_up(record));
-    let closed = driven.map_err(anyhow::Error::from).and_then(|()| recorder.close(record));
     if record.start.is_some() {
-        Recorder::show_verdict(record, &folder)?;
+        let paint = Paint::for_terminal(io::stdout().is_terminal());
+        printer::result(&report::verdict_block(record, paint)).no_claim()?;
+        printer::tell(&format!("journal and reports: {}", folder.display()));
     }
+    let whole = driven.is_ok() && record.verdict.is_some();
+    let closed = driven.map_err(anyhow::Error::from).and_then(|()| recorder.close(whole));
     match closed.with_context(|| format!("the run could not be written to {}", folder.display())) {
         Ok(()) => Ok(Exit::of(&verdict)),
         Err(error) => {

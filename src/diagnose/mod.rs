@@ -3,17 +3,29 @@
 //! Pure data and folds; nothing here reads a log or a device.
 
 mod accused;
+mod board;
+mod catalogue;
+mod catalogue_text;
+mod findings;
 mod kernel_line;
 mod pci_address;
-mod stub;
+mod relation;
+mod rule_heat;
+mod rule_kernel;
+mod rule_links;
+mod rule_results;
+mod rule_speed;
+mod rule_table;
+mod scene;
 mod sxid_table;
 mod xid;
 mod xid_table;
 
 pub use accused::{failing_xid, gpu_at};
+pub use catalogue::{Entry, Words, action_words, entries, entry};
+pub use findings::findings;
 pub use kernel_line::{AerLine, AerSeverity, Declared, KernelLine, SxidLine, XidLine, read_kernel_line};
 pub use pci_address::{ParsePciAddressError, PciAddress};
-pub use stub::findings;
 pub use xid::{
     BurnIn, FactoryAction, FieldAction, Origin, Relation, SxidRow, SxidSeverity, XidRow, XidSeverity, sxid, sxids, xid,
     xids,

@@ -76,6 +76,7 @@ fn step(id: &str, check: &str) -> Step {
         code: None,
         decisive: true,
         source: None,
+        unsupported: crate::limit::IfUnsupported::Error,
     };
     Step {
         id: id.to_owned(),

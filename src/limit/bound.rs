@@ -75,4 +75,18 @@ pub struct Limit {
     pub decisive: bool,
     /// Where the number comes from.
     pub source: Option<String>,
+    /// What it means when the part does not offer the value.
+    #[serde(default)]
+    pub unsupported: IfUnsupported,
+}
+
+/// What a limit makes of a value that the part does not offer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum IfUnsupported {
+    /// The profile requires the value: an ERROR.
+    #[default]
+    Error,
+    /// Not every part has it: told, and not judged.
+    Skip,
 }

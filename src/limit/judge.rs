@@ -2,7 +2,9 @@
 //!
 //! What cannot be judged is said so and never passes: no value, a value that is no number, a reference that is not there.
 
-use super::{Bound, Judged, Judgement, Limit, Measured, Measurement, Range, Reference, Scalar, Term, Unjudged};
+use super::{
+    Bound, IfUnsupported, Judged, Judgement, Limit, Measured, Measurement, Range, Reference, Scalar, Term, Unjudged,
+};
 use crate::model::{Dimension, Quantity, Unit};
 
 /// What relative terms stand against, for one measurement of one component.
@@ -150,6 +152,7 @@ fn same(word: &Scalar, value: &Scalar) -> bool {
 /// Judges `measurement` by `limit`, with all that is needed to check it by hand later. Waivers are for the caller.
 pub fn judge(limit: &Limit, measurement: &Measurement, references: &References<'_>) -> Judgement {
     let unit = measurement.unit;
+    let excused = limit.unsupported == IfUnsupported::Skip && measurement.value == Measured::Unsupported;
     let (outcome, range) = match &measurement.value {
         Measured::Value(value) => match within(&limit.bound, value, unit, references) {
             Err(why) => (Judged::Unjudged(why), Range::default()),
@@ -179,7 +182,7 @@ pub fn judge(limit: &Limit, measurement: &Measurement, references: &References<'
         range,
         outcome,
         code: limit.code.clone(),
-        decisive: limit.decisive,
+        decisive: limit.decisive && !excused,
         source: limit.source.clone(),
         waiver: None,
     }
@@ -198,7 +201,15 @@ mod tests {
         let target = Target { name: "m", wanted: Wanted::Number(unit), facts, relative: true };
         let bound = Bound::parse(text, &target).unwrap();
         let marginal = marginal.map(|text| Bound::parse(text, &target).unwrap());
-        Limit { text: bound.to_string(), bound, marginal, code: None, decisive: true, source: None }
+        Limit {
+            text: bound.to_string(),
+            bound,
+            marginal,
+            code: None,
+            decisive: true,
+            source: None,
+            unsupported: IfUnsupported::Error,
+        }
     }
 
     fn outcome(limit: &Limit, value: f64, unit: Unit, references: &References<'_>) -> Judged {

@@ -210,6 +210,8 @@ pub struct Host {
     pub dimms: Reading<u16>,
     pub nics: Reading<Vec<Nic>>,
     pub nvmes: Reading<Vec<Nvme>>,
+    /// Power supplies, where something in the node can tell.
+    pub psus: Reading<Vec<Psu>>,
     pub clock_source: Reading<String>,
 }
 
@@ -218,6 +220,13 @@ pub struct Nic {
     pub name: String,
     pub model: String,
     pub speed_mb_per_s: Reading<u32>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Psu {
+    /// Whether it gives power and reports no fault.
+    pub ok: bool,
+    pub capacity_watts: Reading<u32>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

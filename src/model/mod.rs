@@ -17,7 +17,7 @@ mod time;
 pub use component::{Component, ComponentKind, GpuIndex, ParseComponentError};
 pub use inventory::{
     C2c, ClockLimits, Config, Fabric, FabricState, Gpu, Host, Identity, Inventory, LinkState, Nic, NodeIdentity,
-    NvLink, Nvme, PciFunction, PcieCapability, PowerLimits, Process, Remote, ThermalLimits,
+    NvLink, Nvme, PciFunction, PcieCapability, PowerLimits, Process, Psu, Remote, ThermalLimits,
 };
 pub use kernel::{KernelRecord, KernelSource};
 pub use load::{

@@ -173,7 +173,7 @@ impl Site<'_> {
         let fact = |name: &str| self.skus.values().any(|sku| sku.fact(name).is_some_and(|fact| fact.value > 0.0));
         let (has, what) = match capability {
             Capability::Nvlink => (fact("nvlink.links"), "NVLinks"),
-            Capability::Fabric => (fact("fabric"), "an NVLink fabric"),
+            Capability::Fabric => (fact("fabric"), "NVLink fabric"),
             Capability::C2c => (fact("c2c.links"), "chip-to-chip links"),
             Capability::MemoryTemperature => (fact("temp.memory.max"), "a memory temperature sensor"),
             // Whether these can be read is only known by reading; the checks say what they could not read.

@@ -11,8 +11,22 @@ macro_rules! sku {
     };
 }
 
+macro_rules! profile {
+    ($id:literal) => {
+        ($id, include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/profiles/", $id, ".yaml")))
+    };
+}
+
 /// Name and text of each profile.
-const PROFILES: &[(&str, &str)] = &[];
+const PROFILES: &[(&str, &str)] = &[
+    profile!("smoke"),
+    profile!("acceptance"),
+    profile!("interconnect"),
+    profile!("burnin-24h"),
+    profile!("burnin-72h"),
+    profile!("burnin-168h"),
+    profile!("base"),
+];
 
 /// Path and text of each SKU file.
 const SKUS: &[(&str, &str)] = &[

@@ -242,6 +242,7 @@ fn limit(description: &str) -> Value {
                     "marginal": { "$ref": "#/$defs/bound" },
                     "code": { "$ref": "#/$defs/code" },
                     "decisive": { "type": "boolean", "default": true },
+                    "unsupported": { "enum": ["error", "skip"], "default": "error" },
                     "source": { "type": "string" }
                 }
             }

@@ -1,5 +1,6 @@
 //! What is known about one result, as lines a person reads: where, measured against what, why, what to do.
 
+use super::plain::plain;
 use super::row::{Row, RowState};
 use super::{value, words};
 use crate::event::{Case, Finding, Interruption, RunRecord};
@@ -22,13 +23,17 @@ pub(super) fn place(inventory: Option<&Inventory>, component: Component) -> Stri
 /// The short form: the value that decided, or the reason.
 pub(super) fn headline(case: &Case) -> String {
     let decided_by_value = case.reason.as_ref().is_none_or(|reason| reason.kind == "limit");
-    match (value::worst(&case.judgements), &case.reason) {
+    let text = match (value::worst(&case.judgements), &case.reason) {
         (Some(judgement), _) if decided_by_value => value::sentence(judgement),
         (_, Some(reason)) => reason.text.clone(),
         (Some(judgement), None) => value::sentence(judgement),
         (None, None) => words::outcome(case.outcome).to_lowercase(),
-    }
+    };
+    plain(&text).into_owned()
 }
+
+/// Why a result is not what its last attempt says.
+pub(super) const UNSTABLE: &str = "an earlier attempt failed and a later one passed: the unit is unstable";
 
 /// Everything about a row, a line each.
 pub(super) fn row(record: &RunRecord, row: &Row<'_>) -> Vec<String> {
@@ -36,7 +41,7 @@ pub(super) fn row(record: &RunRecord, row: &Row<'_>) -> Vec<String> {
     if let RowState::Judged(standing) = row.state {
         lines.extend(standing.case.reason.as_ref().map(|reason| format!("{}: {}", reason.kind, reason.text)));
         if standing.outcome != standing.case.outcome {
-            lines.push("an earlier attempt failed and a later one passed: the unit is unstable".to_owned());
+            lines.push(UNSTABLE.to_owned());
         }
         lines.extend(standing.case.judgements.iter().map(judgement));
         if row.rounds > 1 {

@@ -3,19 +3,27 @@
 //! Judging is done when they are made; nothing here changes what a run says. Texts for people stand in `words` and at the
 //! top of each file.
 
+mod console;
 mod document;
 mod explain;
-mod interim;
+mod files;
 mod json;
 mod junit;
 mod layout;
+mod pace;
+mod plain;
 mod properties;
 mod row;
+mod text;
 mod value;
 mod verdict;
+mod view;
 mod words;
 mod xml;
 
-pub use interim::{verdict_text, write_all, write_junit};
+pub use console::Console;
+pub use files::{RunFiles, write_files};
 pub use json::{result, result_schema};
 pub use junit::junit;
+pub use pace::WallClock;
+pub use text::{Paint, step_line, verdict_block};

@@ -27,6 +27,7 @@ pub(super) fn verdict(verdict: &Verdict) -> String {
 pub(super) const fn meaning(verdict: &Verdict) -> &'static str {
     match verdict.word {
         VerdictWord::Pass if verdict.marginal => "every limit was met, at least one only just",
+        VerdictWord::Pass if verdict.waived > 0 => "every limit was judged, and met or waived",
         VerdictWord::Pass => "every limit was judged and met",
         VerdictWord::Fail => "the unit is proven bad",
         VerdictWord::Error => "no claim about the unit: the test itself had trouble",

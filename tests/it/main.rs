@@ -2,4 +2,5 @@
 
 mod fake_gpu;
 mod profiles;
+mod rebuilt;
 mod tidy;

@@ -7,7 +7,7 @@ use crate::check::{Check, CheckRun, Done, Seen, StepContext, Wants};
 use crate::engine::drive::{Operator, run_in_virtual_time};
 use crate::engine::{Inbox, OperatorReply, Signal, Station, Witness};
 use crate::event::{Envelope, NodeSource, Operation, RunEvent, RunKind, RunRecord, RunStart, ToolVersion, VerdictWord};
-use crate::limit::{Bound, Limit, Measurement, Term};
+use crate::limit::{Bound, IfUnsupported, Limit, Measurement, Term};
 use crate::model::*;
 use crate::profile::*;
 
@@ -194,7 +194,15 @@ impl Station for Toy {
 
 fn step(id: &str, check: &str) -> Step {
     let bound = Bound::AtLeast(Term::Absolute(Quantity::new(1.0, Unit::One)));
-    let limit = Limit { bound, text: ">= 1".to_owned(), marginal: None, code: None, decisive: true, source: None };
+    let limit = Limit {
+        bound,
+        text: ">= 1".to_owned(),
+        marginal: None,
+        code: None,
+        decisive: true,
+        source: None,
+        unsupported: IfUnsupported::Error,
+    };
     Step {
         id: id.to_owned(),
         check: check.to_owned(),

@@ -21,6 +21,7 @@ pub(super) struct Kind {
     pub(super) capacitance: f64,
     pub(super) regulator_loss: f64,
     pub(super) memory_watts: f64,
+    pub(super) lowest_clock: f64,
     pub(super) idle_clock: f64,
     pub(super) max_clock: f64,
     pub(super) knee: f64,
@@ -78,6 +79,7 @@ impl Kind {
             capacitance: power.capacitance,
             regulator_loss: power.regulator_loss,
             memory_watts: power.memory_watt_per_gb_s,
+            lowest_clock: clocks.lowest,
             idle_clock: clocks.idle,
             max_clock: clocks.max,
             knee: clocks.knee,
@@ -205,10 +207,11 @@ fn draw_values(file: &NodeFile, slot: usize, noise: &mut Noise) -> GpuValues {
     let mut around = |middle: f64, share: f64| middle * (1.0 + share * noise.spread());
     let (power, thermal) = (&file.power, &file.thermal);
     let volts = f64::midpoint(file.clocks.low_volts, file.clocks.high_volts);
-    // What of the idle power is leakage at 30 °C and the lowest voltage.
+    // What of the idle power is leakage at 30 °C and the voltage of the idle clock.
+    let idle_volts = Kind::of(file).volts(file.clocks.idle);
     let leaking = power.leakage
         * ((30.0 - 60.0) / power.leakage_growth).exp()
-        * (file.clocks.low_volts / volts).powi(2)
+        * (idle_volts / volts).powi(2)
         * (1.0 + power.regulator_loss);
     let mut values = GpuValues::default();
     let mut put = |parameter: G, value: f64| {
@@ -273,11 +276,13 @@ fn site(file: &NodeFile) -> BTreeMap<Component, SiteValues> {
     let mut site = BTreeMap::new();
     let mut put = |component: Component, values: &[(S, f64)]| {
         let mut all = SiteValues::default();
-        values.iter().for_each(|(parameter, value)| all[*parameter] = *value);
+        for (parameter, value) in values {
+            all[*parameter] = *value;
+        }
         site.insert(component, all);
     };
     put(Component::Station, &[(S::Inlet, file.cooling.inlet)]);
-    put(Component::Node, &[(S::HostMemory, file.host.memory)]);
+    put(Component::Node, &[(S::HostMemory, file.host.memory), (S::SharedCapacity, 1.0)]);
     for branch in 0..file.cooling.branches {
         put(Component::CoolingBranch(branch), &[(S::Flow, 1.0)]);
     }

@@ -24,7 +24,8 @@ macro_rules! embedded {
     };
 }
 
-const EMBEDDED: &[(&str, &str)] = embedded!("hgx-h200-8");
+const EMBEDDED: &[(&str, &str)] =
+    embedded!("hgx-h100-8" "hgx-h200-8" "hgx-h200-8-liquid" "hgx-b200-8" "gb200-tray-4" "pcie-l40s-8");
 
 impl NodeFile {
     /// Names of the nodes that come with the program.
@@ -94,12 +95,13 @@ const RANGES: &[Range] = ranges! {
     power.capacitance: 0.001..=10.0;
     power.regulator_loss: 0.0..=0.5;
     power.memory_watt_per_gb_s: 0.0..=1.0;
+    clocks.lowest: 10.0..=5000.0;
     clocks.idle: 10.0..=5000.0;
     clocks.max: 100.0..=5000.0;
     clocks.knee: 10.0..=5000.0;
     clocks.low_volts: 0.3..=2.0;
     clocks.high_volts: 0.3..=2.0;
-    memory.size: 1024.0..=1000000.0;
+    memory.size: 1024.0..=1_000_000.0;
     memory.bandwidth: 10.0..=20000.0;
     pcie.generation: 1.0..=6.0;
     pcie.idle_generation: 1.0..=6.0;
@@ -115,7 +117,7 @@ const RANGES: &[Range] = ranges! {
     thermal.sink: 0.001..=2.0;
     thermal.die_capacity: 10.0..=10000.0;
     thermal.memory_capacity: 1.0..=10000.0;
-    thermal.plate_capacity: 10.0..=100000.0;
+    thermal.plate_capacity: 10.0..=100_000.0;
     thermal.flow_exponent: 0.0..=1.0;
     cooling.inlet: -10.0..=80.0;
     cooling.inlet_drift: 0.0..=10.0;

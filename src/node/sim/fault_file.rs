@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::load::LoadWord;
+use super::exert::LoadWord;
 use super::parameter::{Meaning, Parameter, Word};
 use crate::model::{ComponentKind, Quantity, Text, Unit, parse_span};
 use crate::yaml::{Diagnostic, Diagnostics, Document, Fields, Node, Place, did_you_mean};

@@ -15,6 +15,8 @@ use crate::yaml::Diagnostics;
 
 /// Streams of the seed for faults.
 const FAULT_STREAM: u64 = 9000;
+/// How long a link takes to train again and settle, s.
+const RETRAINING: f64 = 5.0;
 /// Kelvin a component must cool below a condition's temperature before it no longer holds.
 const HYSTERESIS: f64 = 2.0;
 
@@ -24,6 +26,8 @@ pub(super) struct FaultRun {
     file: std::sync::Arc<FaultFile>,
     component: Component,
     severity: f64,
+    /// Where the finding is expected.
+    expected: Component,
     active: bool,
     /// Whether the temperature condition holds, with its hysteresis.
     hot: bool,
@@ -52,6 +56,7 @@ impl FaultRun {
                     file: used.file.clone(),
                     component,
                     severity,
+                    expected: related(component, used.file.expect.component, file),
                     active: false,
                     hot: false,
                     next,
@@ -75,7 +80,7 @@ impl FaultRun {
             component: self.component,
             severity: self.severity,
             code: self.file.expect.code.clone(),
-            expected: related(self.component, self.file.expect.component),
+            expected: self.expected,
         }
     }
 
@@ -295,7 +300,7 @@ impl SimNode {
             }
             G::PcieRetrain => {
                 own.errors.retrains += count;
-                own.pcie_down_until = self.now as f64 / 1e9 + 2.0;
+                own.pcie_down_until = self.now as f64 / 1e9 + RETRAINING;
                 self.work_changed = true;
             }
             G::Xid => {

@@ -148,6 +148,9 @@ impl FaultUse {
                     file.fabric.as_ref().is_none_or(|fabric| fabric.health_mask.is_none())
                 }
                 Parameter::Gpu(G::C2cActive) => file.c2c.is_none(),
+                // Peer copies run over NVLink where there is one.
+                Parameter::Gpu(G::PcieP2p) => file.nvlink.is_some(),
+                Parameter::Site(SiteParameter::SharedCapacity) => file.host.psus == 0,
                 Parameter::Gpu(G::ApplicationClock) => !file.clocks.application,
                 Parameter::Gpu(G::TempMemoryStuck) => !file.memory.sensor,
                 Parameter::Site(SiteParameter::FanSpeed) => file.cooling.fans.is_none(),
@@ -181,17 +184,13 @@ fn concerns(candidate: Component, wanted: Component, file: &NodeFile) -> bool {
     }
     let Some(gpu) = wanted.gpu_index() else { return false };
     match candidate {
-        Component::Gpu(own) => own == gpu,
+        Component::Gpu(own) | Component::Pcie(own) | Component::Memory(own) => own == gpu,
         // Naming the GPU leaves open which of its links.
-        Component::Pcie(own) | Component::Memory(own) => own == gpu,
         Component::NvLink(own, _) => {
             wanted == Component::Gpu(own) || (own == gpu && !matches!(wanted, Component::NvLink(..)))
         }
         Component::CoolingBranch(branch) => branch_of(gpu, file) == Some(branch),
-        Component::Fan(fan) => {
-            let per_branch = file.cooling.fans.as_ref().map_or(1, |fans| fans.per_branch.max(1));
-            branch_of(gpu, file) == Some(fan / per_branch)
-        }
+        Component::Fan(fan) => branch_of(gpu, file) == Some(fan / fans_per_branch(file)),
         _ => true,
     }
 }
@@ -201,15 +200,24 @@ fn branch_of(gpu: GpuIndex, file: &NodeFile) -> Option<u8> {
 }
 
 /// The component of kind `kind` that belongs to `component`.
-pub(super) fn related(component: Component, kind: ComponentKind) -> Component {
+pub(super) fn related(component: Component, kind: ComponentKind, file: &NodeFile) -> Component {
     if component.kind() == kind {
         return component;
     }
-    match (kind, component.gpu_index()) {
-        (ComponentKind::Station, _) => Component::Station,
-        (ComponentKind::Gpu, Some(gpu)) => Component::Gpu(gpu),
-        (ComponentKind::Pcie, Some(gpu)) => Component::Pcie(gpu),
-        (ComponentKind::Memory, Some(gpu)) => Component::Memory(gpu),
+    let gpu = component.gpu_index();
+    match (kind, gpu, component) {
+        (ComponentKind::Station, ..) => Component::Station,
+        (ComponentKind::Gpu, Some(gpu), _) => Component::Gpu(gpu),
+        (ComponentKind::Pcie, Some(gpu), _) => Component::Pcie(gpu),
+        (ComponentKind::Memory, Some(gpu), _) => Component::Memory(gpu),
+        (ComponentKind::CoolingBranch, _, Component::Fan(fan)) => Component::CoolingBranch(fan / fans_per_branch(file)),
+        (ComponentKind::CoolingBranch, Some(gpu), _) => {
+            branch_of(gpu, file).map_or(Component::Node, Component::CoolingBranch)
+        }
         _ => Component::Node,
     }
+}
+
+fn fans_per_branch(file: &NodeFile) -> u8 {
+    file.cooling.fans.as_ref().map_or(1, |fans| fans.per_branch.max(1))
 }

@@ -153,6 +153,8 @@ pub struct PowerSection {
 #[serde(deny_unknown_fields)]
 pub struct ClockSection {
     #[serde(deserialize_with = "megahertz")]
+    pub lowest: f64,
+    #[serde(deserialize_with = "megahertz")]
     pub idle: f64,
     #[serde(deserialize_with = "megahertz")]
     pub max: f64,

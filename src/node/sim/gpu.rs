@@ -38,6 +38,9 @@ const POWER_AVERAGING: f64 = 0.4;
 const CAP_AIM: f64 = 0.997;
 /// Hardware slowdown and the power brake halve the clock (NVML: "clocks reduced by a factor of 2 or more").
 const SLOWDOWN_FACTOR: f64 = 0.5;
+/// What the driver shows for the two: the cause and the slowdown it brings.
+const OVERHEATED: u64 = ClockReasons::HW_THERMAL | ClockReasons::HW_SLOWDOWN;
+const BRAKED: u64 = ClockReasons::HW_POWER_BRAKE | ClockReasons::HW_SLOWDOWN;
 /// Gain of the software thermal slowdown, MHz per K and s: slow enough not to swing with the die's time constant.
 const THERMAL_GAIN: f64 = 4.0;
 /// Hysteresis of the hardware slowdown, K.
@@ -52,16 +55,6 @@ pub(super) struct Throttled {
     pub(super) sw_thermal: f64,
     pub(super) hw_thermal: f64,
     pub(super) brake: f64,
-}
-
-/// What holds the clock down in this step.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub(super) struct Held {
-    pub(super) power_cap: bool,
-    pub(super) sw_thermal: bool,
-    pub(super) hw_thermal: bool,
-    pub(super) brake: bool,
-    pub(super) application: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -83,7 +76,10 @@ pub(super) struct Gpu {
     /// MHz.
     pub(super) clock: f64,
     thermal_clock: f64,
-    pub(super) held: Held,
+    /// Bits of [`ClockReasons`] that hold the clock down in this step.
+    pub(super) held: u64,
+    /// Whether the hardware slowdown is on.
+    overheated: bool,
     pub(super) power: f64,
     pub(super) power_average: f64,
     /// Power while work is on and while it is off, for a reading inside a pulse.
@@ -126,7 +122,8 @@ impl Gpu {
             grown_in_ladder: 0.0,
             clock: kind.idle_clock,
             thermal_clock: f64::INFINITY,
-            held: Held::default(),
+            held: 0,
+            overheated: false,
             power: idle,
             power_average: idle,
             power_on_off: [idle; 2],
@@ -179,7 +176,7 @@ impl Gpu {
             return 20.0;
         }
         let activity = self.activity;
-        let on = self.share_on(&activity, at + 0.5 * dt);
+        let on = Self::share_on(&activity, at + 0.5 * dt);
         let memory = activity.memory;
         let traffic = memory * self.values[G::MemoryBandwidth] * kind.memory_watts;
         let heat = if activity.busy {
@@ -199,8 +196,8 @@ impl Gpu {
         self.settle(kind, &heat, around, dt);
         self.account(on, dt);
         self.errors.step(&self.values, &self.activity, self.temperatures[1], on, dt, &mut self.noise);
-        if activity.host > 0.0 {
-            // The link rests some seconds after traffic, not at once.
+        if activity.busy {
+            // Work wakes the link; it rests some seconds after, not at once.
             self.pcie_up_until = self.clock_time + 5.0;
         }
         if self.temperatures[0] >= self.values[G::SlowdownTemperature] + kind.shutdown_over {
@@ -209,7 +206,7 @@ impl Gpu {
         self.power
     }
 
-    fn share_on(&self, activity: &Activity, at: f64) -> f64 {
+    fn share_on(activity: &Activity, at: f64) -> f64 {
         if activity.duty >= 1.0 || activity.hertz <= 0.0 {
             1.0
         } else if activity.hertz >= FOLLOWED_HERTZ {
@@ -240,25 +237,26 @@ impl Gpu {
 
     /// Counts the time below the requested clock.
     fn account(&mut self, on: f64, dt: f64) {
-        let held = &self.held;
+        let held = ClockReasons(self.held);
         let throttled = &mut self.throttled;
-        if held.power_cap {
+        if held.has(ClockReasons::SW_POWER_CAP) {
             throttled.power_cap += on * dt;
         }
-        if held.sw_thermal {
+        if held.has(ClockReasons::SW_THERMAL) {
             throttled.sw_thermal += dt;
         }
-        if held.hw_thermal {
+        if held.has(ClockReasons::HW_THERMAL) {
             throttled.hw_thermal += dt;
         }
-        if held.brake {
+        if held.has(ClockReasons::HW_POWER_BRAKE) {
             throttled.brake += dt;
         }
     }
 
     fn govern_idle(&mut self, kind: &Kind, dt: f64) -> Watts {
         self.hold_heat(kind, kind.max_clock, dt);
-        self.held = Held { hw_thermal: self.held.hw_thermal, brake: self.values[G::Brake] > 0.5, ..Held::default() };
+        let brake = self.values[G::Brake] > 0.5;
+        self.held = if self.overheated { OVERHEATED } else { 0 } | if brake { BRAKED } else { 0 };
         self.clock = kind.idle_clock.min(self.values[G::ClockCeiling]);
         let watts = self.watts(kind, self.clock, 0.0, 0.0);
         self.power_on_off = [watts.board(); 2];
@@ -270,30 +268,32 @@ impl Gpu {
         let values = &self.values;
         let application = values[G::ApplicationClock];
         let ceiling = kind.max_clock.min(values[G::ClockCeiling]);
-        let mut held = Held { application: application < kind.max_clock, ..Held::default() };
+        let mut held = if application < kind.max_clock { ClockReasons::APPLICATION_CLOCKS } else { 0 };
         let mut clock = ceiling.min(application);
         let cap = values[G::PowerLimit].clamp(kind.power_min, kind.power_max) * CAP_AIM;
         if self.watts(kind, clock, compute, traffic).board() > cap {
-            clock = self.clock_for(kind, cap, compute, traffic).clamp(kind.idle_clock.min(clock), clock);
-            held.power_cap = true;
+            clock = self.clock_for(kind, cap, compute, traffic).clamp(kind.lowest_clock.min(clock), clock);
+            held |= ClockReasons::SW_POWER_CAP;
         }
         let thermal = self.hold_heat(kind, clock, dt);
         if thermal < clock {
             clock = thermal;
-            held.sw_thermal = true;
+            held |= ClockReasons::SW_THERMAL;
         }
-        held.hw_thermal = self.held.hw_thermal;
         let brake_above = self.values[G::BrakeAbove] * kind.power_max;
-        if held.hw_thermal {
+        if self.overheated {
+            held |= OVERHEATED;
             clock *= SLOWDOWN_FACTOR;
         }
         if self.values[G::Brake] > 0.5 {
-            held.brake = true;
+            held |= BRAKED;
             clock *= SLOWDOWN_FACTOR;
         } else if brake_above < kind.power_max * 2.0 {
-            (clock, held.brake) = self.brake(kind, clock, compute, traffic, brake_above);
+            let (slowed, braked) = self.brake(kind, clock, compute, traffic, brake_above);
+            clock = slowed;
+            held |= if braked { BRAKED } else { 0 };
         }
-        clock = clock.max(kind.idle_clock.min(ceiling));
+        clock = clock.max(kind.lowest_clock.min(ceiling));
         self.clock = clock;
         self.held = held;
         self.watts(kind, clock, compute, traffic)
@@ -322,10 +322,10 @@ impl Gpu {
             if self.thermal_clock > clock && over < -1.0 {
                 self.thermal_clock = f64::INFINITY;
             }
-            self.thermal_clock = self.thermal_clock.max(kind.idle_clock);
+            self.thermal_clock = self.thermal_clock.max(kind.lowest_clock);
         }
         let hard = slowdown + kind.slowdown_over;
-        self.held.hw_thermal = if self.held.hw_thermal {
+        self.overheated = if self.overheated {
             self.temperatures[0] > hard - SLOWDOWN_HYSTERESIS
         } else {
             self.temperatures[0] >= hard
@@ -375,14 +375,7 @@ impl Gpu {
 
     /// Bits of [`ClockReasons`] in force.
     pub(super) fn reasons(&self) -> u64 {
-        let held = &self.held;
-        let bit = |on: bool, bit: u64| if on { bit } else { 0 };
-        bit(!self.activity.busy, ClockReasons::IDLE)
-            | bit(held.application, ClockReasons::APPLICATION_CLOCKS)
-            | bit(held.power_cap, ClockReasons::SW_POWER_CAP)
-            | bit(held.sw_thermal, ClockReasons::SW_THERMAL)
-            | bit(held.hw_thermal, ClockReasons::HW_THERMAL | ClockReasons::HW_SLOWDOWN)
-            | bit(held.brake, ClockReasons::HW_POWER_BRAKE | ClockReasons::HW_SLOWDOWN)
+        self.held | if self.activity.busy { 0 } else { ClockReasons::IDLE }
     }
 }
 

@@ -7,8 +7,8 @@ use super::parameter::{GpuParameter as G, LinkParameter as L, SiteParameter as S
 use super::site::Site;
 use crate::model::{
     C2c, ClockLimits, Component, Config, Fabric, FabricState, GpuCounters, Host, Identity, Inventory, LinkCounters,
-    LinkState, Nic, NodeIdentity, NvLink, Nvme, PciFunction, PcieCapability, PowerLimits, Process, Reading, Remote,
-    ThermalLimits,
+    LinkState, Nic, NodeIdentity, NvLink, Nvme, PciFunction, PcieCapability, PowerLimits, Process, Psu, Reading,
+    Remote, ThermalLimits,
 };
 
 /// Everything an inventory is read from.
@@ -174,7 +174,9 @@ impl Shelf<'_> {
         };
         let dimms = here(Component::Dimm, S::DimmPresent, host.dimms).count();
         let memory = self.site.values.get(&Component::Node).map_or(0.0, |node| node[S::HostMemory]);
-        let seen = memory * dimms as f64 / f64::from(host.dimms.max(1));
+        // Soldered memory counts no modules.
+        let socketed = host.dimms > 0;
+        let seen = if socketed { memory * dimms as f64 / f64::from(host.dimms) } else { memory };
         let nics = here(Component::Nic, S::NicPresent, host.nics.count).map(|n| Nic {
             name: format!("mlx5_{n}"),
             model: host.nics.model.clone(),
@@ -189,11 +191,28 @@ impl Shelf<'_> {
             cpu_model: Reading::Value(host.cpu_model.clone()),
             cpus: Reading::Value(host.cpus),
             memory_mib: Reading::Value(seen.round() as u64),
-            dimms: Reading::Value(dimms as u16),
+            dimms: if socketed { Reading::Value(dimms as u16) } else { Reading::Unsupported },
             nics: Reading::Value(nics.collect()),
             nvmes: Reading::Value(nvmes.collect()),
+            psus: self.psus(),
             clock_source,
         }
+    }
+
+    /// A tray fed by its rack has none of its own.
+    fn psus(&self) -> Reading<Vec<Psu>> {
+        if self.file.host.psus == 0 {
+            return Reading::Unsupported;
+        }
+        let share = self.site.values.get(&Component::Node).map_or(1.0, |node| node[S::SharedCapacity]);
+        let psus = (0..self.file.host.psus).filter_map(|n| self.site.values.get(&Component::Psu(n)));
+        Reading::Value(
+            psus.map(|psu| Psu {
+                ok: psu[S::SupplyState] > 0.5,
+                capacity_watts: Reading::Value((psu[S::Capacity] * share).round() as u32),
+            })
+            .collect(),
+        )
     }
 }
 

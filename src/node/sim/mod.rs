@@ -3,7 +3,9 @@
 mod bandwidth;
 mod build;
 mod catalogue;
+mod copies;
 mod errors;
+mod exert;
 mod fault_file;
 mod fault_run;
 mod fault_use;
@@ -13,12 +15,15 @@ mod incident;
 mod inventory;
 mod library;
 mod load;
+mod march;
 mod noise;
 mod parameter;
 mod sensor;
 mod sim_node;
 mod site;
 mod thermal;
+#[cfg(test)]
+mod trial;
 
 pub use catalogue::NodeFileError;
 pub use fault_file::{FaultFile, FaultFileError, Severity};

@@ -126,9 +126,9 @@ parameters! {
     InforomValid "inforom.valid" Gpu One 0.0..1.0 Level "the InfoROM's checksums hold";
     FabricState "fabric.state" Gpu One 0.0..2.0 Level "0 not started, 1 in progress, 2 completed";
     FabricStatus "fabric.status" Gpu One 0.0..999.0 Level "NVML status of the fabric registration; 0 is success";
-    FabricHealth "fabric.health" Gpu One 0.0..4294967295.0 Level "fabric health mask, 2-bit fields, 1 bad, 2 good";
+    FabricHealth "fabric.health" Gpu One 0.0..4_294_967_295.0 Level "fabric health mask, 2-bit fields, 1 bad, 2 good";
     C2cActive "c2c.active" Gpu One 0.0..32.0 Level "chip-to-chip links that are up";
-    MemorySize "memory.size" Memory Mebibyte 1024.0..1000000.0 Level "frame buffer";
+    MemorySize "memory.size" Memory Mebibyte 1024.0..1_000_000.0 Level "frame buffer";
     MemoryBandwidth "memory.bandwidth" Memory GigabytePerSecond 10.0..20000.0 Level "what a streaming kernel reads and writes";
     CorrectedRate "memory.corrected.rate" Memory PerHour 0.0..1e7 Level "corrected ECC errors at 60 °C HBM temperature";
     UncorrectedRate "memory.uncorrected.rate" Memory PerHour 0.0..1e5 Level "uncorrectable ECC errors under memory traffic";
@@ -148,9 +148,9 @@ parameters! {
     PcieReplayRate "pcie.replay.rate" Pcie One 0.0..1e6 Level "replays for each TB carried";
     PcieReplayIdle "pcie.replay.idle" Pcie PerHour 0.0..1e6 Level "replays without traffic";
     PcieFatal "pcie.fatal" Pcie One 0.0..1000.0 Event "fatal PCIe errors";
-    PcieRetrain "pcie.retrain" Pcie One 0.0..1000.0 Event "the link drops to generation 1 for two seconds and trains again";
+    PcieRetrain "pcie.retrain" Pcie One 0.0..1000.0 Event "the link drops to generation 1 for seconds and trains again";
     PcieP2p "pcie.p2p" Pcie One 0.0..1.0 Level "0: peer copies go through host memory";
-    Bar1 "pcie.bar1" Pcie Mebibyte 1.0..1000000.0 Level "BAR1 size";
+    Bar1 "pcie.bar1" Pcie Mebibyte 1.0..1_000_000.0 Level "BAR1 size";
     Numa "pcie.numa" Pcie One 0.0..255.0 Level "NUMA node the host gives the GPU";
 }
 
@@ -158,7 +158,7 @@ parameters! {
     /// Parameters of one NVLink.
     LinkParameter;
     Active "nvlink.active" NvLink One 0.0..1.0 Level "the link is up";
-    Speed "nvlink.speed" NvLink MegabytePerSecond 0.0..200000.0 Level "bandwidth in one direction";
+    Speed "nvlink.speed" NvLink MegabytePerSecond 0.0..200_000.0 Level "bandwidth in one direction";
     CrcRate "nvlink.crc.rate" NvLink One 0.0..1e9 Level "CRC errors for each TB carried";
     ReplayRate "nvlink.replay.rate" NvLink One 0.0..1e9 Level "replays for each TB carried";
     RecoveryRate "nvlink.recovery.rate" NvLink One 0.0..1e6 Level "recoveries for each TB carried";
@@ -176,14 +176,15 @@ parameters! {
     Flow "cooling.flow" CoolingBranch One 0.02..1.5 Level "share of the nominal flow through the branch";
     SupplyShift "cooling.supply" CoolingBranch Kelvin -20.0..40.0 Level "branch supply over the node's inlet";
     FanSpeed "fan.speed" Fan One -1.0..1.0 Level "share of the asked-for speed; below 0 it blows backwards";
-    Capacity "psu.capacity" Psu Watt 0.0..100000.0 Level "what the supply can give";
+    Capacity "psu.capacity" Psu Watt 0.0..100_000.0 Level "what the supply can give";
     SupplyState "psu.ok" Psu One 0.0..1.0 Level "0: the supply reports a fault";
-    HostMemory "host.memory" Node Mebibyte 1024.0..100000000.0 Level "memory the host sees";
+    HostMemory "host.memory" Node Mebibyte 1024.0..100_000_000.0 Level "memory the host sees";
+    SharedCapacity "psu.shared.capacity" Node One 0.05..1.5 Level "share of their capacity that all supplies together give";
     Reboot "node.reboot" Node One 0.0..1.0 Event "the node starts again unasked";
     DimmPresent "dimm.present" Dimm One 0.0..1.0 Level "the DIMM is seen";
     DimmCorrected "dimm.corrected" Dimm One 0.0..1e6 Event "corrected errors (EDAC)";
     NicPresent "nic.present" Nic One 0.0..1.0 Level "the port is seen";
-    NicSpeed "nic.speed" Nic MegabytePerSecond 0.0..1000000.0 Level "link speed";
+    NicSpeed "nic.speed" Nic MegabytePerSecond 0.0..1_000_000.0 Level "link speed";
     NvmePresent "nvme.present" Nvme One 0.0..1.0 Level "the drive is seen";
     Inlet "ambient.inlet" Station Celsius -10.0..80.0 Level "air or coolant offered to the node";
     InletRise "ambient.rise" Station KelvinPerHour -60.0..60.0 Level "how fast the inlet gets warmer";

@@ -3,7 +3,7 @@
 use super::build::Kind;
 use super::gpu::Gpu;
 use super::parameter::GpuParameter as G;
-use crate::model::{Moment, Reading, ReadingFailure, Sample, Sensor};
+use crate::model::{ClockReasons, Moment, Reading, ReadingFailure, Sample, Sensor};
 
 /// Noise of the averaged and the instant power reading, as a share: captures differ by about 0.5 % between the two.
 const POWER_NOISE: f64 = 0.002;
@@ -97,7 +97,11 @@ impl Gpu {
         sample.put(Sensor::PowerLimit, self.values[G::PowerLimit].clamp(kind.power_min, kind.power_max));
         sample.put(Sensor::Energy, (self.energy * 1000.0).floor() / 1000.0);
         let busy = self.activity.busy;
-        let hunting = if self.held.power_cap || self.held.sw_thermal { CLOCK_NOISE * self.noise.bell() } else { 0.0 };
+        let hunting = if self.held & (ClockReasons::SW_POWER_CAP | ClockReasons::SW_THERMAL) != 0 {
+            CLOCK_NOISE * self.noise.bell()
+        } else {
+            0.0
+        };
         let clock = ((self.clock + hunting) / CLOCK_STEP).round() * CLOCK_STEP;
         // Clocks are offered in steps from the lowest; a ceiling that is no multiple is shown as it is.
         sample

@@ -152,11 +152,15 @@ impl SimNode {
         let to = to.nanos();
         while self.now < to {
             let second = (self.now / SECOND + 1) * SECOND;
-            let due = self.loads.iter().map(Load::due).min().unwrap_or(u64::MAX).max(self.now + 1);
-            let next = to.min(second).min(due);
+            let next = to.min(second).min(self.next_due().unwrap_or(u64::MAX));
             self.step(next);
             self.work();
         }
+    }
+
+    /// When a load has something to do. One that waits for a GPU that does not answer is looked at in every step.
+    fn next_due(&self) -> Option<u64> {
+        self.loads.iter().map(Load::due).filter(|due| *due > self.now).min()
     }
 
     fn step(&mut self, next: u64) {
@@ -307,7 +311,7 @@ impl Station for SimNode {
         if !self.pending.is_empty() {
             return Some(Moment::from_nanos(self.now));
         }
-        self.loads.iter().map(Load::due).min().map(Moment::from_nanos)
+        self.next_due().map(Moment::from_nanos)
     }
 
     fn on_arrival(&mut self, _wake: Box<dyn Fn() + Send + Sync>) {

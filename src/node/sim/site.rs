@@ -101,7 +101,8 @@ impl Site {
         self.supply = (0..=u8::MAX)
             .map_while(|psu| self.values.get(&Component::Psu(psu)))
             .map(|psu| psu[S::Capacity] * psu[S::SupplyState])
-            .sum();
+            .sum::<f64>()
+            * value(Component::Node, S::SharedCapacity);
         let flows: Vec<(f64, f64)> = (0..self.branches.len() as u8)
             .map(|branch| {
                 let own = Component::CoolingBranch(branch);

@@ -1,0 +1,56 @@
+//! All findings of a run: the rules in their order, then what no rule explained.
+
+use super::board::Board;
+use super::catalogue::{GENERAL, entry};
+use super::rule_heat::{read_heat, read_sensors};
+use super::rule_kernel::read_log;
+use super::rule_links::read_links;
+use super::rule_results::read_results;
+use super::rule_speed::{gather_slow, read_speed};
+use super::rule_table::read_table;
+use super::scene::{Scene, trip_evidence};
+use crate::event::{Confidence, Finding, RunRecord};
+use crate::model::Sensor;
+
+/// What is wrong, from everything the record holds. The same record gives the same findings.
+pub fn findings(record: &RunRecord) -> Vec<Finding> {
+    let Some(scene) = Scene::new(record) else { return Vec::new() };
+    let mut board = Board::default();
+    read_log(&scene, &mut board);
+    read_table(&scene, &mut board);
+    read_sensors(&scene, &mut board);
+    read_results(&scene, &mut board);
+    read_heat(&scene, &mut board);
+    read_speed(&scene, &mut board);
+    read_links(&scene, &mut board);
+    gather_slow(&scene, &mut board);
+    read_trips(&scene, &mut board);
+    read_rest(&scene, &mut board);
+    board.findings(&scene)
+}
+
+/// Trips of guards whose cause no rule has looked for.
+fn read_trips(scene: &Scene<'_>, board: &mut Board) {
+    for (at, trip) in &scene.record.trips {
+        let code = match scene.sensor_of(trip) {
+            // Heat has its own rules.
+            Some(Sensor::TempGpu | Sensor::TempMargin | Sensor::TempMemory | Sensor::TempInlet) => continue,
+            _ if board.has(&trip.code, trip.component) => trip.code.as_str(),
+            // The line the guard tripped on has been read with the log.
+            None if trip.text.starts_with("Xid ") => continue,
+            _ => trip.code.as_str(),
+        };
+        let code = if entry(code).is_some() { code } else { GENERAL };
+        board.accuse(code, trip.component, Confidence::Medium, [trip_evidence(*at, trip)]);
+    }
+}
+
+/// Missed limits that nothing explained: the profile's own code, or the general one.
+fn read_rest(scene: &Scene<'_>, board: &mut Board) {
+    for (place, fact) in scene.facts.iter().enumerate() {
+        if fact.failed() && !board.is_claimed(place) {
+            let code = fact.judgement.code.as_deref().filter(|code| entry(code).is_some()).unwrap_or(GENERAL);
+            board.accuse(code, fact.component(), Confidence::Low, [fact.evidence()]);
+        }
+    }
+}

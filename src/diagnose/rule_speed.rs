@@ -1,0 +1,99 @@
+//! Why a GPU is slow: braked, capped, clocked down without a reason, or simply slower than its siblings.
+//!
+//! Settings are accused by the table; `relation` gives the slowness to whatever explains it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::board::Board;
+use super::scene::Scene;
+use crate::event::{Confidence, Evidence};
+use crate::model::{Component, GpuIndex};
+
+/// Limits that say a GPU works less than it must.
+const SLOW: &[&str] = &[
+    "throughput.mean",
+    "throughput.p5",
+    "throughput.dips",
+    "throughput.per-clock",
+    "clock.mean",
+    "clock.p5",
+    "clock.dips",
+    "power.mean",
+    "power.p5",
+    "power.max",
+    "power.energy-mean",
+    "power.swing",
+    "power.end",
+];
+
+pub(super) fn read_speed(scene: &Scene<'_>, board: &mut Board) {
+    let mut braked: BTreeMap<GpuIndex, Vec<Evidence>> = BTreeMap::new();
+    for (place, fact) in scene.facts.iter().enumerate() {
+        let Some(gpu) = fact.gpu().filter(|_| fact.failed() && !board.is_claimed(place)) else { continue };
+        let component = Component::Gpu(gpu);
+        match fact.name() {
+            "throttle.power-brake" => braked.entry(gpu).or_default().push(fact.evidence()),
+            "throttle.power-cap" => {
+                board.accuse("GPU-POWER-CAP", component, Confidence::Medium, [fact.evidence()]);
+            }
+            "clock.unexplained" => {
+                board.accuse("GPU-CLOCK-STUCK", component, Confidence::High, [fact.evidence()]);
+            }
+            name if SLOW.contains(&name) => {
+                board.accuse("GPU-SLOW", component, Confidence::Medium, [fact.evidence()]);
+            }
+            _ => continue,
+        }
+        board.claim(place);
+    }
+    let shared = is_most(scene, braked.len());
+    for (gpu, evidence) in braked {
+        let (code, component) =
+            if shared { ("NODE-POWER-BRAKE", Component::Node) } else { ("GPU-POWER-BRAKE", Component::Gpu(gpu)) };
+        board.accuse(code, component, Confidence::High, evidence);
+    }
+}
+
+/// At least half of the GPUs, and more than one.
+fn is_most(scene: &Scene<'_>, count: usize) -> bool {
+    count >= 2 && count * 2 >= scene.gpus().len()
+}
+
+/// The causes that slow single GPUs down.
+const OWN_CAUSES: &[&str] = &[
+    "GPU-CLOCK-SETTING",
+    "GPU-CLOCK-STUCK",
+    "GPU-CONFIG-MIG",
+    "GPU-COOLING-CONTACT",
+    "GPU-COOLING-DRIFT",
+    "GPU-FOREIGN-PROCESS",
+    "GPU-HANG",
+    "GPU-LOST",
+    "GPU-PART-MISMATCH",
+    "GPU-POWER-BRAKE",
+    "GPU-POWER-CAP",
+    "SENSOR-IMPLAUSIBLE",
+    "SENSOR-STUCK",
+];
+
+/// Three quarters of the GPUs slow, each without a cause of its own, are slow for a cause they share.
+pub(super) fn gather_slow(scene: &Scene<'_>, board: &mut Board) {
+    let explained: BTreeSet<Component> =
+        OWN_CAUSES.iter().flat_map(|code| board.of(code)).map(|suspicion| suspicion.component).collect();
+    let slow: Vec<Component> = board
+        .of("GPU-SLOW")
+        .map(|suspicion| suspicion.component)
+        .filter(|component| !explained.contains(component))
+        .collect();
+    if slow.len() < 3 || slow.len() * 4 < scene.gpus().len() * 3 {
+        return;
+    }
+    for suspicion in board.take("GPU-SLOW") {
+        if slow.contains(&suspicion.component) {
+            let node = board.accuse("NODE-SLOW", Component::Node, Confidence::Medium, suspicion.evidence);
+            node.suspects.push(suspicion.component);
+        } else {
+            board.put(suspicion);
+        }
+    }
+}

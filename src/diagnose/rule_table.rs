@@ -1,0 +1,211 @@
+//! Limits that accuse by themselves: which missed limit of which check stands for which code.
+//!
+//! What needs a comparison between GPUs or steps has rules of its own.
+
+use super::board::Board;
+use super::scene::{Fact, Scene};
+use crate::event::Confidence;
+use crate::model::{Component, GpuIndex, Reading};
+
+/// The component to name, from the one measured.
+#[derive(Debug, Clone, Copy)]
+enum At {
+    Itself,
+    Pcie,
+    Memory,
+    Node,
+}
+
+/// Check (empty: any), measurement, code, component.
+const TABLE: &[(&str, &str, &str, At)] = &[
+    ("inventory.match", "gpus", "GPU-MISSING", At::Node),
+    ("inventory.match", "gpus.missing", "GPU-MISSING", At::Node),
+    ("inventory.match", "slots.empty", "GPU-MISSING", At::Node),
+    ("inventory.match", "present", "GPU-MISSING", At::Itself),
+    ("inventory.match", "gpus.unclaimed", "GPU-NOT-STARTED", At::Node),
+    ("inventory.match", "gpus.off-bus", "GPU-TOPOLOGY", At::Node),
+    ("inventory.match", "topology.regular", "GPU-TOPOLOGY", At::Itself),
+    ("inventory.match", "numa.regular", "PCIE-NUMA", At::Pcie),
+    ("inventory.match", "numa", "PCIE-NUMA", At::Pcie),
+    ("inventory.match", "bar1", "PCIE-BAR1", At::Pcie),
+    ("inventory.match", "pcie.gen.max", "PCIE-GENERATION", At::Pcie),
+    ("inventory.match", "pcie.width.max", "PCIE-WIDTH", At::Pcie),
+    ("inventory.match", "c2c.lacking", "C2C-DEGRADED", At::Itself),
+    ("inventory.match", "name", "GPU-PART-MISMATCH", At::Itself),
+    ("inventory.match", "name.known", "GPU-PART-MISMATCH", At::Itself),
+    ("inventory.match", "name.uniform", "GPU-PART-MISMATCH", At::Itself),
+    ("inventory.match", "part", "GPU-PART-MISMATCH", At::Itself),
+    ("inventory.match", "part.uniform", "GPU-PART-MISMATCH", At::Itself),
+    ("inventory.match", "part.allowed", "GPU-PART-MISMATCH", At::Itself),
+    ("inventory.match", "subsystem", "GPU-PART-MISMATCH", At::Itself),
+    ("inventory.match", "subsystem.uniform", "GPU-PART-MISMATCH", At::Itself),
+    ("inventory.match", "memory", "GPU-PART-MISMATCH", At::Itself),
+    ("inventory.match", "vbios", "GPU-FIRMWARE-MISMATCH", At::Itself),
+    ("inventory.match", "vbios.uniform", "GPU-FIRMWARE-MISMATCH", At::Itself),
+    ("inventory.match", "vbios.allowed", "GPU-FIRMWARE-MISMATCH", At::Itself),
+    ("inventory.match", "inforom", "GPU-FIRMWARE-MISMATCH", At::Itself),
+    ("inventory.match", "inforom.uniform", "GPU-FIRMWARE-MISMATCH", At::Itself),
+    ("inventory.match", "inforom.allowed", "GPU-FIRMWARE-MISMATCH", At::Itself),
+    ("inventory.match", "gsp", "GPU-FIRMWARE-MISMATCH", At::Itself),
+    ("inventory.match", "gsp.uniform", "GPU-FIRMWARE-MISMATCH", At::Itself),
+    ("inventory.match", "gsp.allowed", "GPU-FIRMWARE-MISMATCH", At::Itself),
+    ("inventory.match", "inforom.valid", "GPU-INFOROM-CORRUPT", At::Itself),
+    ("inventory.match", "serial.unique", "GPU-IDENTITY-DUPLICATE", At::Itself),
+    ("inventory.match", "uuid.unique", "GPU-IDENTITY-DUPLICATE", At::Itself),
+    ("inventory.match", "serial.expected", "GPU-SERIAL-UNEXPECTED", At::Itself),
+    ("inventory.match", "dimms", "HOST-DIMM-MISSING", At::Node),
+    ("inventory.match", "memory.host", "HOST-DIMM-MISSING", At::Node),
+    ("inventory.match", "nics", "NIC-MISSING", At::Node),
+    ("inventory.match", "nic.speed", "NIC-SPEED", At::Itself),
+    ("inventory.match", "nic.usual", "NIC-SPEED", At::Itself),
+    ("inventory.match", "nvmes", "NVME-MISSING", At::Node),
+    ("inventory.match", "bios", "HOST-FIRMWARE", At::Node),
+    ("inventory.match", "clock-source", "HOST-SETTING", At::Node),
+    ("inventory.match", "driver", "HOST-SETTING", At::Node),
+    ("inventory.match", "cuda", "HOST-SETTING", At::Node),
+    ("inventory.match", "cpus", "HOST-SETTING", At::Node),
+    ("config.policy", "ecc", "GPU-CONFIG-ECC", At::Itself),
+    ("config.policy", "ecc.as-asked", "GPU-CONFIG-ECC", At::Itself),
+    ("config.policy", "mig", "GPU-CONFIG-MIG", At::Itself),
+    ("config.policy", "mig.as-asked", "GPU-CONFIG-MIG", At::Itself),
+    ("config.policy", "persistence", "GPU-CONFIG-MODE", At::Itself),
+    ("config.policy", "persistence.as-asked", "GPU-CONFIG-MODE", At::Itself),
+    ("config.policy", "compute-mode", "GPU-CONFIG-MODE", At::Itself),
+    ("config.policy", "compute-mode.as-asked", "GPU-CONFIG-MODE", At::Itself),
+    ("config.policy", "power.limit", "GPU-POWER-CAP", At::Itself),
+    ("config.policy", "power.limit.default", "GPU-PART-MISMATCH", At::Itself),
+    ("config.policy", "power.limit.share", "GPU-POWER-CAP", At::Itself),
+    ("config.policy", "clocks", "GPU-CLOCK-SETTING", At::Itself),
+    ("config.policy", "clock.sm.max", "GPU-CLOCK-SETTING", At::Itself),
+    ("config.policy", "processes", "GPU-FOREIGN-PROCESS", At::Itself),
+    ("config.policy", "recovery", "GPU-RECOVERY-NEEDED", At::Itself),
+    ("config.restored", "changes", "GPU-CONFIG-CHANGED", At::Itself),
+    ("config.restored", "changed", "GPU-CONFIG-CHANGED", At::Itself),
+    ("load.none", "util.max", "LOAD-LEFT", At::Itself),
+    ("load.none", "processes", "GPU-FOREIGN-PROCESS", At::Itself),
+    ("load.none", "power.mean", "LOAD-LEFT", At::Itself),
+    ("operator.confirm", "confirmed", "OPERATOR-REFUSED", At::Node),
+    ("kernel.log", "aer.corrected", "PCIE-ERRORS", At::Pcie),
+    ("kernel.log", "aer.uncorrected", "PCIE-UNSTABLE", At::Pcie),
+    ("kernel.log", "edac.corrected", "HOST-DIMM-ERRORS", At::Node),
+    ("kernel.log", "hardware", "HOST-HARDWARE", At::Node),
+    ("kernel.log", "boots", "NODE-REBOOTED", At::Node),
+    ("kernel.log", "xid.own", "LOAD-FAULT", At::Itself),
+    ("gpu.memory", "bandwidth.mean", "HBM-SLOW", At::Memory),
+    ("gpu.memory", "bandwidth.p5", "HBM-SLOW", At::Memory),
+    ("gpu.memory", "coverage", "HBM-COVERAGE", At::Memory),
+    ("gpu.idle", "util.max", "GPU-FOREIGN-PROCESS", At::Itself),
+    ("pcie.link", "gen", "PCIE-GENERATION", At::Pcie),
+    ("pcie.link", "gen.held", "PCIE-UNSTABLE", At::Pcie),
+    ("pcie.link", "width", "PCIE-WIDTH", At::Pcie),
+    ("pcie.link", "changes", "PCIE-UNSTABLE", At::Pcie),
+    ("pcie.link", "retrains", "PCIE-UNSTABLE", At::Pcie),
+    ("pcie.link", "fatal", "PCIE-UNSTABLE", At::Pcie),
+    ("pcie.link", "replays", "PCIE-ERRORS", At::Pcie),
+    ("pcie.link", "correctable", "PCIE-ERRORS", At::Pcie),
+    ("", "pcie.retrains", "PCIE-UNSTABLE", At::Pcie),
+    ("", "pcie.fatal", "PCIE-UNSTABLE", At::Pcie),
+    ("", "pcie.replays", "PCIE-ERRORS", At::Pcie),
+    ("", "pcie.correctable", "PCIE-ERRORS", At::Pcie),
+    ("pcie.bandwidth", "h2d", "PCIE-SLOW", At::Pcie),
+    ("pcie.bandwidth", "d2h", "PCIE-SLOW", At::Pcie),
+    ("", "ecc.corrected", "HBM-CORRECTED-RATE", At::Memory),
+    ("", "ecc.corrected.total", "HBM-CORRECTED-RATE", At::Memory),
+    ("", "ecc.uncorrected", "HBM-UNCORRECTABLE", At::Memory),
+    ("", "ecc.uncorrected.total", "HBM-UNCORRECTABLE", At::Memory),
+    ("", "remaps", "HBM-REMAP-PENDING", At::Memory),
+    ("", "remap.total", "HBM-REMAP-PENDING", At::Memory),
+    ("", "remap.pending", "HBM-REMAP-PENDING", At::Memory),
+    ("", "remap.failed", "HBM-REMAP-FAILED", At::Memory),
+    ("", "remap.banks-exhausted", "HBM-REMAP-FAILED", At::Memory),
+    ("", "sram.exceeded", "SRAM-THRESHOLD", At::Memory),
+    ("fabric.state", "health", "FABRIC-DEGRADED", At::Itself),
+    ("fabric.state", "health.bad", "FABRIC-DEGRADED", At::Itself),
+];
+
+/// Pins every missed limit that the table knows.
+pub(super) fn read_table(scene: &Scene<'_>, board: &mut Board) {
+    for (place, fact) in scene.facts.iter().enumerate().filter(|(_, fact)| fact.failed()) {
+        let row =
+            TABLE.iter().find(|(check, name, ..)| *name == fact.name() && (check.is_empty() || *check == fact.check));
+        let Some((_, _, code, at)) = row else { continue };
+        let component = placed(*at, fact.component());
+        let code = if *code == "HBM-UNCORRECTABLE" && is_sram(scene, fact) { "SRAM-UNCORRECTABLE" } else { code };
+        board.accuse(code, component, Confidence::High, [fact.evidence()]);
+        board.claim(place);
+    }
+    pending_settings(scene, board);
+    name_slots(scene, board);
+}
+
+fn placed(at: At, component: Component) -> Component {
+    match (at, component.gpu_index()) {
+        (At::Pcie, Some(gpu)) => Component::Pcie(gpu),
+        (At::Memory, Some(gpu)) => Component::Memory(gpu),
+        (At::Node, _) => Component::Node,
+        _ => component,
+    }
+}
+
+/// Whether an uncorrectable error was one of the on-chip memory: Xid 172 says so, and no row is to be remapped.
+fn is_sram(scene: &Scene<'_>, fact: &Fact<'_>) -> bool {
+    fact.gpu().is_some_and(|gpu| is_sram_error(scene, gpu))
+}
+
+pub(super) fn is_sram_error(scene: &Scene<'_>, gpu: GpuIndex) -> bool {
+    let logged = |code: u32| {
+        scene
+            .lines
+            .iter()
+            .any(|line| line.gpu == Some(gpu) && matches!(&line.said, super::KernelLine::Xid(xid) if xid.code == code))
+    };
+    logged(172) && ![63, 64, 171].into_iter().any(logged)
+}
+
+/// A pending change accuses the setting that is pending.
+fn pending_settings(scene: &Scene<'_>, board: &mut Board) {
+    let pending = |fact: &Fact<'_>| fact.failed() && fact.check == "config.policy" && fact.name() == "pending";
+    for (place, fact) in scene.facts.iter().enumerate().filter(|(_, fact)| pending(fact)) {
+        let config = fact.gpu().and_then(|gpu| scene.inventory.gpu(gpu)).map(|gpu| &gpu.config);
+        let differs = |pick: fn(&crate::model::Config) -> (Reading<bool>, Reading<bool>)| {
+            config.is_some_and(|config| {
+                let (now, later) = pick(config);
+                now != later
+            })
+        };
+        let mut codes = Vec::new();
+        if differs(|config| (config.ecc, config.ecc_pending)) {
+            codes.push("GPU-CONFIG-ECC");
+        }
+        if differs(|config| (config.mig, config.mig_pending)) {
+            codes.push("GPU-CONFIG-MIG");
+        }
+        if codes.is_empty() {
+            codes.push("GPU-CONFIG-CHANGED");
+        }
+        for code in codes {
+            board.accuse(code, fact.component(), Confidence::High, [fact.evidence()]);
+        }
+        board.claim(place);
+    }
+}
+
+/// A missing GPU has no index of its own; the empty slot and the idle PCI function say where it is.
+fn name_slots(scene: &Scene<'_>, board: &mut Board) {
+    let told = scene.facts.iter().rev().find(|fact| fact.name() == "slots.empty").and_then(Fact::text);
+    let slots = told.filter(|slots| *slots != "none");
+    for code in ["GPU-MISSING", "GPU-NOT-STARTED"] {
+        for mut suspicion in board.take(code) {
+            if suspicion.component == Component::Node {
+                suspicion.slot = slots.map(str::to_owned);
+                if let Some(slots) = slots {
+                    suspicion.remark = Some(super::scene::both(
+                        format!("Slot {slots} shows no GPU."),
+                        format!("スロット{slots}にGPUが認識されない。"),
+                    ));
+                }
+            }
+            board.put(suspicion);
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! What a run left to reason from: every judged value with its step, the kernel's lines with their GPUs, the guards' trips.
+//!
+//! Only looks things up; what they mean is for the rules.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{KernelLine, gpu_at, read_kernel_line};
+use crate::event::{Evidence, GuardTrip, RunRecord, StepStatus};
+use crate::limit::{Judged, Judgement, Measured, Scalar};
+use crate::model::{Component, GpuIndex, Inventory, Moment, Quantity, Sensor, Text};
+use crate::profile::Trigger;
+
+/// One judged value.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Fact<'a> {
+    /// `stage.step`.
+    pub(super) path: &'a str,
+    pub(super) check: &'a str,
+    pub(super) judgement: &'a Judgement,
+}
+
+/// One line of the kernel log that accuses something.
+#[derive(Debug, Clone)]
+pub(super) struct Line<'a> {
+    pub(super) at: Moment,
+    pub(super) gpu: Option<GpuIndex>,
+    pub(super) said: KernelLine,
+    pub(super) text: &'a str,
+}
+
+#[derive(Debug)]
+pub(super) struct Scene<'a> {
+    pub(super) record: &'a RunRecord,
+    pub(super) inventory: &'a Inventory,
+    pub(super) facts: Vec<Fact<'a>>,
+    pub(super) lines: Vec<Line<'a>>,
+}
+
+impl Fact<'_> {
+    pub(super) fn name(&self) -> &str {
+        &self.judgement.measurement.name
+    }
+
+    pub(super) const fn component(&self) -> Component {
+        self.judgement.measurement.component
+    }
+
+    pub(super) const fn gpu(&self) -> Option<GpuIndex> {
+        self.component().gpu_index()
+    }
+
+    pub(super) fn number(&self) -> Option<f64> {
+        self.judgement.measurement.as_number()
+    }
+
+    pub(super) fn text(&self) -> Option<&str> {
+        match &self.judgement.measurement.value {
+            Measured::Value(Scalar::Text(text)) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// Proof: a decisive limit was missed and nobody waived it.
+    pub(super) fn failed(&self) -> bool {
+        self.judgement.decisive && self.judgement.outcome == Judged::Fail && self.judgement.waiver.is_none()
+    }
+
+    /// `power.mean 512 W, limit >= 95 % of sku.tdp (665 W)`.
+    pub(super) fn evidence(&self) -> Evidence {
+        let judgement = self.judgement;
+        let unit = judgement.measurement.unit;
+        let shown = |value: f64| Quantity::new(value, unit).to_string();
+        let range = match (judgement.range.low, judgement.range.high) {
+            (Some(low), Some(high)) if low == high => format!(" ({})", shown(low)),
+            (Some(low), Some(high)) => format!(" ({} to {})", shown(low), shown(high)),
+            (Some(end), None) | (None, Some(end)) => format!(" ({})", shown(end)),
+            (None, None) => String::new(),
+        };
+        let limit = judgement.limit.as_ref().map_or_else(String::new, |limit| format!(", limit {limit}"));
+        // A limit in absolute terms says its range itself.
+        let range = if limit.contains(" of ") || limit.contains("peers") || limit.contains("sku.") {
+            range
+        } else {
+            String::new()
+        };
+        Evidence {
+            from: self.path.to_owned(),
+            component: self.component(),
+            text: format!("{} {}{limit}{range}", self.name(), judgement.measurement.shown()),
+        }
+    }
+}
+
+impl<'a> Scene<'a> {
+    /// `None` while the run has no inventory: then there is nothing to reason about.
+    pub(super) fn new(record: &'a RunRecord) -> Option<Self> {
+        let inventory = record.inventory.as_deref()?;
+        let mut checks: BTreeMap<&str, &str> = BTreeMap::new();
+        if let Some(plan) = record.plan.as_deref() {
+            let steps = plan.stages.iter().flat_map(|stage| &stage.steps).chain(&plan.teardown);
+            checks.extend(steps.map(|step| (step.path.as_str(), step.step.check.as_str())));
+        }
+        let mut facts = Vec::new();
+        for step in record.decisive_steps() {
+            if step.status != StepStatus::Finished {
+                continue;
+            }
+            let path = step.key.path.as_str();
+            let check = checks.get(path).copied().unwrap_or_default();
+            let judgements = step.cases.iter().flat_map(|case| &case.judgements);
+            facts.extend(judgements.map(|judgement| Fact { path, check, judgement }));
+        }
+        let lines = record.kernel.iter().filter_map(|kernel| {
+            let said = read_kernel_line(&kernel.text)?;
+            let pci = match &said {
+                KernelLine::Xid(line) => Some(line.pci),
+                KernelLine::Aer(line) => Some(line.pci),
+                KernelLine::OffTheBus { pci } | KernelLine::InitFailed { pci, .. } => *pci,
+                KernelLine::Sxid(_) => None,
+            };
+            let gpu = pci.and_then(|pci| gpu_at(pci, inventory));
+            Some(Line { at: kernel.at, gpu, said, text: &kernel.text })
+        });
+        Some(Self { record, inventory, facts, lines: lines.collect() })
+    }
+
+    pub(super) fn gpus(&self) -> BTreeSet<GpuIndex> {
+        self.inventory.gpus.iter().map(|gpu| gpu.index).collect()
+    }
+
+    /// The last number of this name for every component, whatever the step.
+    pub(super) fn numbers(&self, name: &str) -> BTreeMap<Component, f64> {
+        let named = self.facts.iter().filter(|fact| fact.name() == name);
+        named.filter_map(|fact| Some((fact.component(), fact.number()?))).collect()
+    }
+
+    /// The last text of this name on `component` in steps at `path`.
+    pub(super) fn text_beside(&self, path: &str, component: Component, name: &str) -> Option<&str> {
+        let beside = |fact: &&Fact<'a>| fact.path == path && fact.component() == component && fact.name() == name;
+        self.facts.iter().rev().find(beside).and_then(Fact::text)
+    }
+
+    /// The sensor a guard watches, if it watches one.
+    pub(super) fn sensor_of(&self, trip: &GuardTrip) -> Option<Sensor> {
+        let guards = &self.record.start.as_ref()?.profile.guards;
+        match &guards.iter().find(|guard| guard.id == trip.guard)?.trigger {
+            Trigger::Reading { sensor, .. } => Some(*sensor),
+            Trigger::GpuLost | Trigger::Xid => None,
+        }
+    }
+
+    /// The check of the step that a load belonged to.
+    pub(super) fn check_of_load(&self, load: crate::model::LoadId) -> Option<&'a str> {
+        let step = self.record.steps.iter().find(|step| step.loads.contains(&load))?;
+        let plan = self.record.plan.as_deref()?;
+        let mut steps = plan.stages.iter().flat_map(|stage| &stage.steps).chain(&plan.teardown);
+        steps.find(|planned| planned.path == step.key.path).map(|planned| planned.step.check.as_str())
+    }
+}
+
+impl Line<'_> {
+    pub(super) fn evidence(&self) -> Evidence {
+        Evidence {
+            from: "kernel log".to_owned(),
+            component: self.gpu.map_or(Component::Node, Component::Gpu),
+            text: format!("{} at {}", self.text.trim(), self.at),
+        }
+    }
+}
+
+/// A trip as evidence.
+pub(super) fn trip_evidence(at: Moment, trip: &GuardTrip) -> Evidence {
+    Evidence { from: trip.guard.clone(), component: trip.component, text: format!("{} at {at}", trip.text) }
+}
+
+/// The numbers of a list of links as checks write it: `3, 7`, or `none`.
+pub(super) fn listed(text: Option<&str>) -> Vec<u8> {
+    text.unwrap_or_default().split(", ").filter_map(|number| number.parse().ok()).collect()
+}
+
+/// English and Japanese of one text.
+pub(super) fn both(en: String, ja: String) -> Text {
+    Text { en, ja: Some(ja) }
+}

@@ -1,0 +1,119 @@
+//! What loads do to their GPUs while they run, and the words fault files have for them.
+
+use super::bandwidth::Paths;
+use super::build::Kind;
+use super::copies::{COPIES, COPY_GB, HOST_SET_UP, PAIR_SET_UP};
+use super::gpu::{Activity, Gpu};
+use super::load::{Job, Load};
+use super::parameter::GpuParameter as G;
+use crate::model::{BurnKernel, LoadKind};
+
+impl Load {
+    /// Adds what this load does to its GPUs to `activities`, one for each GPU of the node.
+    pub(super) fn exert(&self, gpus: &[Gpu], kind: &Kind, paths: &Paths, activities: &mut [Activity]) {
+        for member in self.on.iter().filter(|member| !member.gone) {
+            let activity = &mut activities[member.gpu];
+            activity.busy = true;
+            activity.duty = activity.duty.max(if self.running { self.duty() } else { 1.0 });
+            if !self.running {
+                continue;
+            }
+            match self.kind {
+                LoadKind::Burn(kernel) => burn(activity, kind, kernel),
+                LoadKind::Pulse { kernel, hertz, .. } => {
+                    burn(activity, kind, kernel);
+                    activity.hertz = hertz;
+                }
+                LoadKind::March { .. } => {
+                    activity.memory = (activity.memory + 1.0).min(1.0);
+                    activity.compute = activity.compute.max(0.15);
+                }
+                LoadKind::AllToAll => {
+                    let out = paths.all(&gpus[member.gpu], kind);
+                    carry(activity, out, &gpus[member.gpu]);
+                }
+                LoadKind::HostCopy(_) | LoadKind::PairCopy => {}
+            }
+        }
+        self.exert_leg(gpus, kind, paths, activities);
+    }
+
+    fn exert_leg(&self, gpus: &[Gpu], kind: &Kind, paths: &Paths, activities: &mut [Activity]) {
+        let Job::Legs { legs, at, .. } = &self.job else { return };
+        let Some(leg) = legs.get(*at).filter(|_| self.running) else { return };
+        match (leg.from, leg.to) {
+            (Some(from), Some(to)) => {
+                // The two GPUs move data for about a fifth of the leg; the rest is set-up.
+                let rate = paths.pair(&gpus[from], &gpus[to], kind);
+                let share = COPIES * COPY_GB / rate / (PAIR_SET_UP + COPIES * COPY_GB / rate);
+                carry(&mut activities[from], rate * share, &gpus[from]);
+                if gpus[to].links.is_empty() {
+                    activities[to].host += rate * share;
+                }
+            }
+            (Some(gpu), None) | (None, Some(gpu)) => {
+                let rate = paths.host(&gpus[gpu], leg.direction);
+                let share = COPIES * COPY_GB / rate / (HOST_SET_UP + COPIES * COPY_GB / rate);
+                activities[gpu].host += rate * share;
+            }
+            (None, None) => {}
+        }
+    }
+
+    /// Whether this load is of the kind a fault's condition names.
+    pub(super) fn is_kind(&self, word: LoadWord, gpu: Option<usize>) -> bool {
+        let there = gpu.is_none_or(|gpu| self.on.iter().any(|member| member.gpu == gpu && !member.gone));
+        there && self.running && LoadWord::of(&self.kind) == word
+    }
+}
+
+/// Kinds of load by the word a fault file uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LoadWord {
+    Burn,
+    Pulse,
+    March,
+    HostCopy,
+    PairCopy,
+    AllToAll,
+}
+
+impl LoadWord {
+    pub const ALL: &'static [(&'static str, Self)] = &[
+        ("burn", Self::Burn),
+        ("pulse", Self::Pulse),
+        ("march", Self::March),
+        ("host-copy", Self::HostCopy),
+        ("pair-copy", Self::PairCopy),
+        ("all-to-all", Self::AllToAll),
+    ];
+
+    const fn of(kind: &LoadKind) -> Self {
+        match kind {
+            LoadKind::Burn(_) => Self::Burn,
+            LoadKind::Pulse { .. } => Self::Pulse,
+            LoadKind::March { .. } => Self::March,
+            LoadKind::HostCopy(_) => Self::HostCopy,
+            LoadKind::PairCopy => Self::PairCopy,
+            LoadKind::AllToAll => Self::AllToAll,
+        }
+    }
+}
+
+fn burn(activity: &mut Activity, kind: &Kind, kernel: BurnKernel) {
+    let kernel = kind.kernel(kernel);
+    activity.compute = (activity.compute + kernel.activity).min(1.2);
+    activity.memory = (activity.memory + kernel.memory).min(1.0);
+    activity.arithmetic = true;
+}
+
+/// GPU-to-GPU traffic goes over NVLink where there is one.
+fn carry(activity: &mut Activity, gb_per_s: f64, gpu: &Gpu) {
+    if gpu.links.is_empty() {
+        activity.host += gb_per_s;
+    } else {
+        activity.nvlink += gb_per_s;
+        // What goes out is read from memory, and as much comes in and is written.
+        activity.memory = (activity.memory + 2.0 * gb_per_s / gpu.values[G::MemoryBandwidth]).min(1.0);
+    }
+}

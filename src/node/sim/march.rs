@@ -1,0 +1,65 @@
+//! The memory march: pass after pass over each GPU's memory, at the pace of its bandwidth.
+
+use super::gpu::Gpu;
+use super::load::{Bench, Job, Load, SECOND};
+use super::noise::Noise;
+use super::parameter::GpuParameter as G;
+use crate::model::{LoadKind, LoadSaid};
+
+/// Sweeps over memory in one pass: 10 patterns, 8 elements each (March C- has six and two more for the background).
+const SWEEPS: f64 = 80.0;
+/// Passes of a march that was given no length: one to three minutes.
+const PASSES: u32 = 20;
+/// Share of memory the driver and the context keep for themselves.
+const MEMORY_KEPT: f64 = 0.006;
+
+impl Load {
+    pub(super) fn pass_nanos(&self, gpu: &Gpu) -> u64 {
+        let LoadKind::March { coverage } = self.kind else { return u64::MAX / 4 };
+        let bytes = gpu.values[G::MemorySize] * 1_048_576.0 * coverage.clamp(0.01, 1.0) * (1.0 - MEMORY_KEPT);
+        // Each sweep reads and writes every byte.
+        (2.0 * bytes * SWEEPS / (gpu.values[G::MemoryBandwidth] * 1e9) * 1e9) as u64
+    }
+
+    pub(super) fn work_march(&mut self, now: u64, bench: &mut Bench<'_>) -> bool {
+        let LoadKind::March { coverage } = self.kind else { return true };
+        let Job::March { next, until, .. } = &mut self.job else { return true };
+        let until = *until;
+        if now >= *next {
+            *next = (now / SECOND + 1) * SECOND;
+            self.progress(now, bench);
+        }
+        for at in 0..self.on.len() {
+            let place = self.on[at].gpu;
+            let Job::March { ends, .. } = &self.job else { return true };
+            if self.on[at].gone || now < ends[at] || bench.gpus[place].values[G::Hang] > 0.5 {
+                continue;
+            }
+            let gpu = &bench.gpus[place];
+            let words = gpu.values[G::MemorySize] * 1_048_576.0 / 8.0 * coverage * SWEEPS;
+            self.on[at].verified += words;
+            let stuck = gpu.values[G::StuckCells] as u64;
+            let (index, next_pass) = (gpu.index, now + self.pass_nanos(gpu));
+            for cell in 0..stuck {
+                // The same cells in every pass: they are where they are.
+                let mut where_ = Noise::new(u64::from(index.0) * 7919 + cell, 77);
+                if where_.uniform() > coverage {
+                    continue;
+                }
+                self.mismatch(now, at, format!("chunk {}", where_.below(140)), where_.below(1 << 27), 1, bench);
+            }
+            let percent = 100.0 * coverage.clamp(0.0, 1.0) * (1.0 - MEMORY_KEPT);
+            self.say(now, bench, LoadSaid::Covered { gpu: index, percent });
+            let Job::March { ends, passes, .. } = &mut self.job else { return true };
+            passes[at] += 1;
+            let done = until.map_or(passes[at] >= PASSES, |until| now >= until);
+            ends[at] = if done { u64::MAX } else { next_pass };
+        }
+        let Job::March { ends, .. } = &self.job else { return true };
+        if self.on.iter().zip(ends).all(|(member, end)| member.gone || *end == u64::MAX) {
+            self.progress(now, bench);
+            return self.finish(now, bench);
+        }
+        true
+    }
+}

@@ -1,0 +1,413 @@
+//! The live console: a bar for the run, what runs now with temperature and power of every GPU, and a line for every
+//! step that ended. Without a terminal: the lines alone, and a sign of life now and then.
+//!
+//! Everything goes to one output that is not standard output. Asking the operator is for others; the console makes room.
+
+use std::env;
+use std::fmt;
+use std::io::{self, IsTerminal, Write};
+use std::time::Duration;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::pace::{Pace, WallClock};
+use super::plain::plain;
+use super::text::{Paint, Tone, duration, gutter, step_line};
+use super::view::{Running, View};
+use super::words;
+use crate::engine::Witness;
+use crate::event::{Case, Envelope, GuardTrip, RunEvent, RunRecord, RunStart, StepKey};
+use crate::model::{Moment, Sample};
+
+/// A display that changes more often than this is not read.
+const REFRESH: Duration = Duration::from_millis(100);
+
+/// Without a terminal, a log must show that a long step is alive; CI systems give up on jobs silent for ten minutes
+/// (Travis CI, GitLab's default of one hour is longer).
+const SIGN_OF_LIFE: Duration = Duration::from_secs(300);
+
+/// Shows a run while it goes on.
+#[derive(Debug)]
+pub struct Console {
+    screen: Screen,
+    paint: Paint,
+    pace: Pace,
+    view: View,
+    /// An operator is being asked, or the run is over: the display keeps still.
+    still: bool,
+}
+
+enum Screen {
+    Terminal(Bars),
+    Lines(Box<dyn Write + Send>),
+}
+
+#[derive(Debug)]
+struct Bars {
+    all: MultiProgress,
+    run: ProgressBar,
+    /// Lines under the bar, made as they are needed.
+    lines: Vec<ProgressBar>,
+}
+
+impl Console {
+    /// On standard error: live on a terminal, lines elsewhere; no colours there, or where `NO_COLOR` is set.
+    pub fn on_stderr(clock: WallClock) -> Self {
+        let terminal = io::stderr().is_terminal() && env::var_os("TERM").is_none_or(|term| term != "dumb");
+        let paint = Paint::for_terminal(terminal);
+        if terminal {
+            Self::new(Screen::Terminal(Bars::new(ProgressDrawTarget::stderr())), paint, clock)
+        } else {
+            Self::lines(Box::new(io::stderr()), paint, clock)
+        }
+    }
+
+    /// Lines only, to anything.
+    pub fn lines(output: Box<dyn Write + Send>, paint: Paint, clock: WallClock) -> Self {
+        Self::new(Screen::Lines(output), paint, clock)
+    }
+
+    fn new(screen: Screen, paint: Paint, clock: WallClock) -> Self {
+        let period = if matches!(screen, Screen::Terminal(_)) { REFRESH } else { SIGN_OF_LIFE };
+        let mut pace = Pace::new(clock, period);
+        // The first sign of life comes after a period, not at once.
+        pace.is_due();
+        Self { screen, paint, pace, view: View::default(), still: false }
+    }
+
+    /// Goes on where a resumed run stopped.
+    pub fn catch_up(&mut self, record: &RunRecord) {
+        self.view = View::of(record);
+        if let Some(start) = &record.start {
+            self.started(start);
+        }
+    }
+
+    /// Takes the display away; lines stay. The last event of a run does so by itself.
+    pub fn clear(&mut self) {
+        if let Screen::Terminal(bars) = &mut self.screen {
+            bars.clear();
+        }
+    }
+
+    fn line(&mut self, line: &str) {
+        // A console that cannot be written must not stop a run: the journal is what counts.
+        let _ = match &mut self.screen {
+            Screen::Terminal(bars) => bars.all.println(line),
+            Screen::Lines(output) => writeln!(output, "{line}"),
+        };
+    }
+
+    fn note(&mut self, tone: Tone, word: &str, text: &str) {
+        let at = format!("[{:>10}] {}", duration(self.view.now.since(Moment::ZERO)), plain(text));
+        self.line(&gutter(self.paint, tone, word, &at));
+    }
+
+    fn started(&mut self, start: &RunStart) {
+        if let Some(banner) = words::banner(&start.source) {
+            self.line(&self.paint.paint(Tone::Strong, &banner));
+        }
+        let tool = format!("{} {}", start.tool.name, start.tool.version);
+        let rest = format!("profile {} revision {}, run {}", start.profile.id, start.profile.revision, start.run_id);
+        self.line(&gutter(self.paint, Tone::Strong, &tool, &rest));
+    }
+
+    fn step_finished(&mut self, key: &StepKey, cases: &[Case]) {
+        let began = self.view.running.remove(key).map_or(self.view.now, |running| running.began);
+        let line = step_line(key, self.view.now.since(began), cases, self.paint);
+        self.view.count(cases);
+        self.line(&line);
+    }
+
+    fn guard(&mut self, trip: &GuardTrip) {
+        self.note(Tone::Bad, "GUARD", &format!("{} on {}: {}", trip.guard, trip.component, trip.text));
+    }
+
+    fn refresh(&mut self) {
+        if self.still {
+            return;
+        }
+        match &mut self.screen {
+            Screen::Terminal(bars) => bars.show(&self.view),
+            Screen::Lines(_) => {
+                for (key, running) in &self.view.running {
+                    let rest = format!(
+                        "[{:>10}] {}; {}",
+                        duration(self.view.now.since(running.began)),
+                        self.view.step(key, running),
+                        self.view.hottest()
+                    );
+                    let line = gutter(self.paint, Tone::Quiet, "RUNNING", &rest);
+                    if let Screen::Lines(output) = &mut self.screen {
+                        let _ = writeln!(output, "{line}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Witness for Console {
+    fn event(&mut self, envelope: &Envelope) -> io::Result<()> {
+        self.view.now = envelope.at;
+        match &envelope.event {
+            RunEvent::RunStarted(start) => self.started(start),
+            RunEvent::PlanMade(plan) => self.view.plan(plan),
+            RunEvent::StepStarted { key } => {
+                self.view.running.insert(key.clone(), Running { began: envelope.at, phase: None });
+            }
+            RunEvent::PhaseEntered { key, phase, .. } => {
+                if let Some(running) = self.view.running.get_mut(key) {
+                    running.phase = Some(*phase);
+                }
+            }
+            RunEvent::StepFinished { key, cases } => self.step_finished(key, cases),
+            RunEvent::GuardTripped(trip) => self.guard(trip),
+            RunEvent::GpuLost { gpu } => self.note(Tone::Bad, "LOST", &format!("gpu/{} does not answer", gpu.0)),
+            RunEvent::RunInterrupted { by } => self.note(Tone::Trouble, "STOPPING", &words::interruption(by)),
+            RunEvent::RunResumed { interrupted } => {
+                self.view.running.clear();
+                let steps = words::count(interrupted.len(), "step");
+                self.note(Tone::Strong, "RESUMED", &format!("{steps} cut short and to be run again"));
+            }
+            RunEvent::OperatorAsked { .. } | RunEvent::RunFinished { .. } => {
+                self.clear();
+                self.still = true;
+            }
+            RunEvent::OperatorAnswered { .. } => self.still = false,
+            _ => {}
+        }
+        if self.pace.is_due() {
+            self.refresh();
+        }
+        Ok(())
+    }
+
+    fn sample(&mut self, sample: &Sample) {
+        self.view.sample(sample);
+        if self.pace.is_due() {
+            self.refresh();
+        }
+    }
+}
+
+impl Drop for Console {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
+
+impl Bars {
+    fn new(target: ProgressDrawTarget) -> Self {
+        let all = MultiProgress::with_draw_target(target);
+        let run = all.add(ProgressBar::new(1));
+        let style = ProgressStyle::with_template("  [{bar:30}] {percent:>3} %  {msg}");
+        run.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> "));
+        Self { all, run, lines: Vec::new() }
+    }
+
+    fn show(&mut self, view: &View) {
+        if self.run.is_finished() {
+            self.run.reset();
+        }
+        let estimate = view.estimate.as_millis() as u64;
+        self.run.set_length(estimate.max(1));
+        // An estimate that was too short must not look like the end.
+        self.run.set_position((view.now.nanos() / 1_000_000).min(estimate * 99 / 100));
+        self.run.set_message(view.progress());
+        let lines = view.lines();
+        while self.lines.len() < lines.len() {
+            let line = self.all.add(ProgressBar::new(1));
+            line.set_style(ProgressStyle::with_template("{msg}").unwrap_or_else(|_| ProgressStyle::default_bar()));
+            self.lines.push(line);
+        }
+        for gone in self.lines.drain(lines.len()..) {
+            gone.finish_and_clear();
+            self.all.remove(&gone);
+        }
+        for (bar, line) in self.lines.iter().zip(lines) {
+            bar.set_message(line);
+        }
+    }
+
+    fn clear(&mut self) {
+        for line in self.lines.drain(..) {
+            line.finish_and_clear();
+            self.all.remove(&line);
+        }
+        self.run.finish_and_clear();
+    }
+}
+
+impl fmt::Debug for Screen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Terminal(_) => "Terminal",
+            Self::Lines(_) => "Lines",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use indicatif::TermLike;
+
+    use super::*;
+    use crate::event::Phase;
+    use crate::event::invented::{GPUS, Story, endings, key, trip};
+    use crate::model::{GpuIndex, Sensor, Text};
+
+    /// Keeps all that is written.
+    #[derive(Debug, Clone, Default)]
+    struct Paper(Arc<Mutex<String>>);
+
+    impl Paper {
+        fn read(&self) -> String {
+            self.0.lock().unwrap().clone()
+        }
+
+        fn add(&self, text: &str) {
+            self.0.lock().unwrap().push_str(text);
+        }
+    }
+
+    impl Write for Paper {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.add(std::str::from_utf8(bytes).expect("text"));
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl TermLike for Paper {
+        fn width(&self) -> u16 {
+            100
+        }
+
+        fn move_cursor_up(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn move_cursor_down(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn move_cursor_right(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn move_cursor_left(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn write_line(&self, text: &str) -> io::Result<()> {
+            self.add(&format!("{text}\n"));
+            Ok(())
+        }
+
+        fn write_str(&self, text: &str) -> io::Result<()> {
+            self.add(text);
+            Ok(())
+        }
+
+        fn clear_line(&self) -> io::Result<()> {
+            self.add("<clear>");
+            Ok(())
+        }
+
+        fn flush(&self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn tell(console: &mut Console, story: &Story) {
+        for event in &story.events {
+            console.event(event).expect("shown");
+        }
+    }
+
+    fn samples(console: &mut Console, story: &Story) {
+        for (gpu, celsius) in [(0, 61.2), (1, 71.6)] {
+            let mut sample = Sample::new(GpuIndex(gpu), story.events.last().expect("an event").at);
+            sample.put(Sensor::TempGpu, celsius);
+            sample.put(Sensor::Power, 690.4);
+            console.sample(&sample);
+        }
+    }
+
+    #[test]
+    fn without_a_terminal_every_ending_is_plain_lines() {
+        let shown = endings().into_iter().map(|(name, story)| {
+            let paper = Paper::default();
+            let mut console = Console::lines(Box::new(paper.clone()), Paint::Plain, || Duration::ZERO);
+            tell(&mut console, &story);
+            format!("--- {name}\n{}", paper.read())
+        });
+        insta::assert_snapshot!(shown.collect::<Vec<_>>().join("\n"));
+    }
+
+    #[test]
+    fn without_a_terminal_a_long_step_shows_a_sign_of_life() {
+        let paper = Paper::default();
+        let clock: WallClock = || {
+            // Every look at the clock is 200 s after the last.
+            static LOOKS: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+            Duration::from_secs(200 * LOOKS.fetch_add(1, std::sync::atomic::Ordering::Relaxed))
+        };
+        let mut console = Console::lines(Box::new(paper.clone()), Paint::Plain, clock);
+        let mut story = Story::begun().passed_before("burn.gemm");
+        story.tell(0.5, RunEvent::StepStarted { key: key("burn.gemm", 1, 1) });
+        story.tell(400.0, RunEvent::PhaseEntered { key: key("burn.gemm", 1, 1), phase: Phase::Measuring, until: None });
+        tell(&mut console, &story);
+        samples(&mut console, &story);
+        let life: Vec<String> =
+            paper.read().lines().filter(|line| line.contains("RUNNING")).map(str::to_owned).collect();
+        insta::assert_snapshot!(life.last().expect("a sign of life"));
+    }
+
+    #[test]
+    fn a_terminal_shows_what_runs_and_keeps_the_lines() {
+        let paper = Paper::default();
+        let target = ProgressDrawTarget::term_like_with_hz(Box::new(paper.clone()), 255);
+        let mut console = Console::new(Screen::Terminal(Bars::new(target)), Paint::Plain, || Duration::ZERO);
+        let mut story = Story::begun().passed_before("burn.gemm");
+        story.tell(0.5, RunEvent::StepStarted { key: key("burn.gemm", 1, 1) });
+        story.tell(9.0, RunEvent::GuardTripped(trip(GPUS[1])));
+        tell(&mut console, &story);
+        samples(&mut console, &story);
+        console.refresh();
+        let shown = paper.read();
+        for wanted in [
+            "PASS [        1m] identify.inventory",
+            "GUARD [    1m 10s] lost on gpu/1",
+            "1m 10s of about 4m, 1 step done",
+            "burn.gemm running, 9.0s of about 1m",
+            "gpu/0  61 °C  690 W  gpu/1  72 °C  690 W",
+        ] {
+            assert!(shown.contains(wanted), "`{wanted}` is not in\n{shown}");
+        }
+        let before = paper.read().len();
+        console.clear();
+        assert!(!paper.read()[before..].contains("burn.gemm"), "the display is gone");
+    }
+
+    #[test]
+    fn while_an_operator_is_asked_the_display_keeps_still() {
+        let paper = Paper::default();
+        let target = ProgressDrawTarget::term_like_with_hz(Box::new(paper.clone()), 255);
+        let mut console = Console::new(Screen::Terminal(Bars::new(target)), Paint::Plain, || Duration::ZERO);
+        let mut story = Story::begun();
+        story.tell(0.5, RunEvent::StepStarted { key: key("burn.gemm", 1, 1) });
+        story.tell(0.0, RunEvent::OperatorAsked { key: key("burn.gemm", 1, 1), prompt: Text::english("closed?") });
+        tell(&mut console, &story);
+        let before = paper.read();
+        samples(&mut console, &story);
+        console.refresh();
+        assert_eq!(paper.read(), before);
+    }
+}
