@@ -192,7 +192,7 @@ impl Log {
             }
             Some(KernelLine::Aer(_)) => {}
             None => {
-                self.hardware += usize::from(is_hardware(&record.text));
+                self.hardware += usize::from(names_hardware(&record.text));
                 self.edac_corrected += edac_corrected(&record.text);
                 // The kernel's banner is its first line after every start.
                 self.boots += usize::from(record.text.contains("Linux version "));
@@ -220,7 +220,7 @@ fn edac_corrected(text: &str) -> usize {
 
 /// Lines of the machine check handler, of EDAC and of firmware-first error reports that tell of an uncorrected error.
 /// Corrected host memory errors are told by counters, not here.
-fn is_hardware(text: &str) -> bool {
+fn names_hardware(text: &str) -> bool {
     let has = |needle: &str| text.contains(needle);
     (has("mce: ") && has("[Hardware Error]") && has("Machine check"))
         || (has("EDAC ") && has(" UE "))

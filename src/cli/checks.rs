@@ -8,6 +8,7 @@ use super::exit_code::Exit;
 use super::printer;
 use super::trouble::{Sorted as _, Trouble};
 use crate::check;
+use crate::diagnose;
 use crate::profile::{CheckSpec, ParamKind, Wear};
 
 /// `kiln checks [NAME]`.
@@ -88,6 +89,29 @@ fn takes(kind: ParamKind) -> String {
 
 /// `kiln explain [CODE]`.
 pub(super) fn explain(code: Option<&str>) -> Result<Exit, Trouble> {
-    let _ = code;
-    Err(Trouble::Usage(anyhow!("not yet")))
+    let text = match code {
+        None => {
+            let line = |entry: &diagnose::Entry| format!("{:26} {}\n", entry.code, entry.title.en);
+            diagnose::entries().iter().map(line).collect()
+        }
+        Some(code) => {
+            let entry = diagnose::entry(code).ok_or_else(|| {
+                let hint = crate::yaml::did_you_mean(code, diagnose::entries().iter().map(|entry| entry.code));
+                let hint = hint.unwrap_or_else(|| "`kiln explain` lists them all".to_owned());
+                anyhow!("there is no finding code `{code}`; {hint}")
+            });
+            tell(entry.usage()?)
+        }
+    };
+    printer::result(&text).no_claim()?;
+    Ok(Exit::Pass)
+}
+
+fn tell(entry: &diagnose::Entry) -> String {
+    let mut text = format!("{}: {}\n\n{}\n\n{}\n", entry.code, entry.title.en, entry.cause.en, entry.details);
+    let _ = write!(text, "\nWhat to do: {}\n", diagnose::action_words(entry.action).en);
+    for reference in entry.references {
+        let _ = writeln!(text, "See {reference}");
+    }
+    text
 }

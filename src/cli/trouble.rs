@@ -54,7 +54,7 @@ impl From<FaultFileError> for Trouble {
     fn from(error: FaultFileError) -> Self {
         match error {
             FaultFileError::Malformed(diagnostics) => Self::Placed(diagnostics),
-            other => Self::Usage(other.into()),
+            other @ FaultFileError::Unreadable { .. } => Self::Usage(other.into()),
         }
     }
 }

@@ -211,6 +211,7 @@ pub struct Host {
     pub nics: Reading<Vec<Nic>>,
     pub nvmes: Reading<Vec<Nvme>>,
     /// Power supplies, where something in the node can tell.
+    #[serde(default)]
     pub psus: Reading<Vec<Psu>>,
     pub clock_source: Reading<String>,
 }

@@ -19,8 +19,10 @@ pub struct Plan {
 pub struct PlannedStage {
     pub id: String,
     pub repeat: Loop,
+    #[serde(default)]
     pub together: bool,
     /// Stages that must have passed before this one starts.
+    #[serde(default)]
     pub needs: Vec<String>,
     pub steps: Vec<PlannedStep>,
     /// Of one round.

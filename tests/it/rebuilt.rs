@@ -33,7 +33,9 @@ fn reports_rebuilt_from_a_journal_are_those_written_live() {
     writer.close().expect("closed");
     let written = FILES.map(|name| fs::read(live.path().join(name)).expect("written live"));
 
-    FILES.iter().for_each(|name| fs::remove_file(live.path().join(name)).expect("removed"));
+    for name in FILES {
+        fs::remove_file(live.path().join(name)).expect("removed");
+    }
     let record = RunRecord::of(&journal::read(live.path()).expect("sound").events);
     write_files(live.path(), &record).expect("rebuilt");
     assert!(written == FILES.map(|name| fs::read(live.path().join(name)).expect("rebuilt")));

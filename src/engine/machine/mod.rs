@@ -6,6 +6,8 @@ mod stepping;
 mod stopping;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod toy;
 
 pub use beginning::Refusal;
 pub use core::{Equipment, Machine};

@@ -38,6 +38,7 @@ impl HostFacts {
                 dimms: Reading::Failed(failure),
                 nics: Reading::Failed(failure),
                 nvmes: Reading::Failed(failure),
+                psus: Reading::Failed(failure),
                 clock_source: text(),
             },
             pci: Reading::Failed(failure),
@@ -58,6 +59,8 @@ pub fn read_host(root: &Path) -> HostFacts {
             dimms: dmi::dimms(root),
             nics: parts::nics(root),
             nvmes: parts::nvmes(root),
+            // Servers' supplies answer to the management controller alone; the kernel has no files of them.
+            psus: Reading::Unsupported,
             clock_source: machine::clock_source(root),
         },
         numa: details.value().map(|details| numa_nodes(details)).unwrap_or_default(),

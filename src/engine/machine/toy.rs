@@ -1,0 +1,347 @@
+//! A toy station with toy checks, and runs of the machine on it: what its tests stand on.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Equipment, Machine};
+use crate::check::{Check, CheckRun, Done, Seen, StepContext, Wants};
+use crate::engine::drive::{Operator, run_in_virtual_time};
+use crate::engine::{Inbox, OperatorReply, Signal, Station, Witness};
+use crate::event::{Envelope, NodeSource, Operation, RunKind, RunRecord, RunStart, ToolVersion, VerdictWord};
+use crate::limit::{Bound, IfUnsupported, Limit, Measurement, Term};
+use crate::model::*;
+use crate::profile::*;
+
+// --- the toy checks ---
+
+pub(super) fn minute(_: &Params, _: usize) -> Span {
+    Span::from_secs(60)
+}
+
+pub(super) const fn toy(name: &'static str, watcher: bool) -> CheckSpec {
+    CheckSpec {
+        name,
+        summary: "",
+        details: "",
+        params: &[],
+        measurements: &[MeasurementSpec {
+            name: "value",
+            unit: Unit::One,
+            kind: ValueKind::Number,
+            of: ComponentKind::Gpu,
+            required: true,
+            summary: "",
+        }],
+        each: &[ComponentKind::Gpu],
+        wear: Wear::None,
+        faults: &[],
+        exclusive: false,
+        watcher,
+        estimate: minute,
+    }
+}
+
+/// Loads its GPUs for a minute, then measures 1 on each that is there.
+pub(super) struct Burn;
+/// Never ends by itself.
+pub(super) struct Hang;
+/// Cannot do its work at the first attempt of a run; can afterwards.
+pub(super) struct Shaky;
+/// Ends when the others have.
+pub(super) struct Watch;
+
+pub(super) static BURN: CheckSpec = toy("toy.burn", false);
+pub(super) static HANG: CheckSpec = toy("toy.hang", false);
+pub(super) static SHAKY: CheckSpec = toy("toy.shaky", false);
+pub(super) static WATCH: CheckSpec = toy("toy.watch", true);
+
+pub(super) struct Run(&'static str);
+
+impl CheckRun for Run {
+    fn observe(&mut self, context: &StepContext<'_>, now: Moment, seen: Seen<'_>, wants: &mut Wants) {
+        let values = || {
+            let there = context
+                .components
+                .iter()
+                .filter(|one| one.gpu_index().is_none_or(|gpu| !context.lost.contains_key(&gpu)));
+            there.map(|one| Measurement::number("value", *one, Unit::One, 1.0, 1)).collect::<Vec<_>>()
+        };
+        match (self.0, seen) {
+            ("toy.burn" | "toy.hang", Seen::Began) => {
+                wants.start_load(LoadKind::Burn(BurnKernel::Bf16), context.gpus(), None);
+                wants.wake_at(now + Span::from_secs(60));
+            }
+            ("toy.shaky", Seen::Began) if context.began < Moment::from_secs(10) => {
+                wants.end(Done::Failed { kind: "tool", why: "not this time".to_owned(), measured: Vec::new() });
+            }
+            ("toy.burn", Seen::Woken) | ("toy.watch", Seen::OthersEnded) | ("toy.shaky", Seen::Began) => {
+                wants.end(Done::Measured(values()));
+            }
+            _ => {}
+        }
+    }
+}
+
+macro_rules! toy_check {
+    ($($check:ident $spec:ident;)*) => {
+        $(impl Check for $check {
+            fn spec(&self) -> &'static CheckSpec {
+                &$spec
+            }
+
+            fn begin(&self, _: &StepContext<'_>) -> Box<dyn CheckRun> {
+                Box::new(Run($spec.name))
+            }
+        })*
+        pub(super) static CATALOGUE: &[&CheckSpec] = &[$(&$spec,)*];
+
+        pub(super) fn find(name: &str) -> Option<&'static dyn Check> {
+            let checks: &[&'static dyn Check] = &[$(&$check,)*];
+            checks.iter().copied().find(|check| check.spec().name == name)
+        }
+    };
+}
+
+toy_check! { Burn BURN; Hang HANG; Shaky SHAKY; Watch WATCH; }
+
+// --- the toy station ---
+
+/// How loads take being stopped.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Manners {
+    Stop,
+    OnlyDie,
+    Never,
+}
+
+pub(super) struct Toy {
+    pub(super) manners: Manners,
+    /// From when on GPU 1 is gone.
+    pub(super) lost_from: Option<Moment>,
+    /// From when on GPU 0 has no margin left.
+    pub(super) hot_from: Option<Moment>,
+    pub(super) loads: BTreeMap<LoadId, BTreeSet<GpuIndex>>,
+    pub(super) told: Vec<(LoadId, StopHow)>,
+    pub(super) inbox: Inbox,
+}
+
+impl Toy {
+    pub(super) fn new() -> Self {
+        let inbox = Inbox::default();
+        Self {
+            manners: Manners::Stop,
+            lost_from: None,
+            hot_from: None,
+            loads: BTreeMap::new(),
+            told: Vec::new(),
+            inbox,
+        }
+    }
+}
+
+impl Station for Toy {
+    fn read_inventory(&mut self, _: Moment) {
+        let mut inventory = Inventory::default();
+        for index in 0..2 {
+            let mut gpu = Gpu::bare(GpuIndex(index));
+            gpu.identity.pci_device = Reading::Value("233010de".to_owned());
+            inventory.gpus.push(gpu);
+        }
+        inventory.node.serial = Reading::Value("TOY-1".to_owned());
+        self.inbox.inventories.push(Ok(Box::new(inventory)));
+    }
+
+    fn sample(&mut self, now: Moment) {
+        for index in 0..2 {
+            let mut sample = Sample::new(GpuIndex(index), now);
+            sample.put(Sensor::TempGpu, 50.0);
+            sample.put(Sensor::Power, 100.0);
+            let hot = index == 0 && self.hot_from.is_some_and(|from| from <= now);
+            sample.put(Sensor::TempMargin, if hot { -1.0 } else { 20.0 });
+            if index == 1 && self.lost_from.is_some_and(|from| from <= now) {
+                sample.fail_all(ReadingFailure::Lost);
+            }
+            self.inbox.samples.push(sample);
+        }
+    }
+
+    fn ask(&mut self, _: Moment, _: Probe) {}
+
+    fn start_load(&mut self, _: Moment, order: &LoadOrder) {
+        self.loads.insert(order.id, order.gpus.clone());
+    }
+
+    fn stop_load(&mut self, now: Moment, load: LoadId, how: StopHow) {
+        self.told.push((load, how));
+        let obeys = self.manners == Manners::Stop || (self.manners == Manners::OnlyDie && how == StopHow::Kill);
+        if obeys && self.loads.remove(&load).is_some() {
+            let said = LoadSaid::Ended { gpu: None, end: LoadEnd::Stopped };
+            self.inbox.loads.push(LoadReport { load, at: now, said });
+        }
+    }
+
+    fn collect(&mut self, _: Moment, inbox: &mut Inbox) {
+        std::mem::swap(inbox, &mut self.inbox);
+    }
+
+    fn next_arrival(&self) -> Option<Moment> {
+        None
+    }
+
+    fn on_arrival(&mut self, _: Box<dyn Fn() + Send + Sync>) {}
+}
+
+// --- profiles and runs ---
+
+pub(super) fn step(id: &str, check: &str) -> Step {
+    let bound = Bound::AtLeast(Term::Absolute(Quantity::new(1.0, Unit::One)));
+    let limit = Limit {
+        bound,
+        text: ">= 1".to_owned(),
+        marginal: None,
+        code: None,
+        decisive: true,
+        source: None,
+        unsupported: IfUnsupported::Error,
+    };
+    Step {
+        id: id.to_owned(),
+        check: check.to_owned(),
+        title: None,
+        each: ComponentKind::Gpu,
+        params: Params::default(),
+        limits: BTreeMap::from([("value".to_owned(), limit)]),
+        then: Then { fail: Policy::Continue, error: Policy::Continue, inconclusive: Policy::Continue },
+        retry: Retry { max: 0, on: BTreeSet::new(), delay: Span::ZERO },
+        timeout: None,
+        needs: Vec::new(),
+        requires: BTreeMap::new(),
+    }
+}
+
+pub(super) fn guard(stop: GuardStop) -> Guard {
+    Guard {
+        id: "hot".to_owned(),
+        scope: GuardScope::EachGpu,
+        trigger: Trigger::Reading {
+            sensor: Sensor::TempMargin,
+            bound: Bound::AtMost(Term::Absolute(Quantity::new(0.0, Unit::Celsius))),
+        },
+        hold: Span::from_secs(3),
+        clear: None,
+        stale: None,
+        stop,
+        result: GuardResult::Fail,
+        code: "GPU-OVERTEMP".to_owned(),
+    }
+}
+
+pub(super) fn profile(steps: Vec<Step>) -> Profile {
+    let then = Then { fail: Policy::Continue, error: Policy::Continue, inconclusive: Policy::Continue };
+    Profile {
+        id: "toy".to_owned(),
+        revision: 1,
+        title: Text::english("Toy"),
+        skus: vec!["toy".to_owned()],
+        telemetry: Telemetry { every: Span::from_secs(1) },
+        guards: Vec::new(),
+        stages: vec![Stage {
+            id: "main".to_owned(),
+            title: None,
+            then,
+            repeat: Loop::Count(1),
+            together: false,
+            needs: Vec::new(),
+            requires: BTreeMap::new(),
+            steps,
+        }],
+        teardown: vec![step("after", "toy.burn")],
+        waivers: Vec::new(),
+        vars: BTreeMap::new(),
+        deviations: Vec::new(),
+    }
+}
+
+pub(super) fn skus() -> Skus {
+    Skus(vec![Sku {
+        id: "toy".to_owned(),
+        title: Text::english("Toy"),
+        names: Vec::new(),
+        pci: vec![PciId { device: "2330".to_owned(), subsystem: None }],
+        gpus_per_node: 2,
+        facts: BTreeMap::new(),
+    }])
+}
+
+pub(super) fn start(profile: Profile) -> RunStart {
+    RunStart {
+        run_id: "toy".to_owned(),
+        tool: ToolVersion { name: "kiln".to_owned(), version: "0".to_owned() },
+        kind: RunKind::Production,
+        source: NodeSource::Hardware,
+        operation: Operation::default(),
+        seed: 1,
+        profile,
+        profile_digest: String::new(),
+        baseline: BTreeMap::new(),
+    }
+}
+
+#[derive(Default)]
+pub(super) struct Notes {
+    pub(super) events: Vec<Envelope>,
+    /// Fails from this event on.
+    pub(super) full_from: Option<u64>,
+}
+
+impl Witness for Notes {
+    fn event(&mut self, envelope: &Envelope) -> std::io::Result<()> {
+        if self.full_from.is_some_and(|from| from <= envelope.seq) {
+            return Err(std::io::Error::from(std::io::ErrorKind::StorageFull));
+        }
+        self.events.push(envelope.clone());
+        Ok(())
+    }
+
+    fn sample(&mut self, _: &Sample) {}
+}
+
+pub(super) struct Nobody;
+
+impl Operator for Nobody {
+    fn ask(&mut self, _: &Text) -> Option<OperatorReply> {
+        None
+    }
+}
+
+pub(super) fn drive(machine: &mut Machine<'_>, toy: &mut Toy, notes: &mut Notes, interrupts: &[(usize, Signal)]) {
+    let mut looks = 0;
+    let mut signal = || {
+        looks += 1;
+        interrupts.iter().find(|(look, _)| *look == looks).map(|(_, signal)| *signal)
+    };
+    let epoch = WallTime::from_second(1_800_000_000).expect("epoch");
+    let _ = run_in_virtual_time(machine, toy, notes, &mut Nobody, epoch, &mut signal);
+}
+
+pub(super) fn run_with(profile: Profile, toy: &mut Toy, interrupts: &[(usize, Signal)]) -> RunRecord {
+    let skus = skus();
+    let equipment = Equipment { skus: &skus, catalogue: Catalogue(CATALOGUE), find_check: find };
+    let mut machine = Machine::new(equipment, start(profile), None);
+    let mut notes = Notes::default();
+    drive(&mut machine, toy, &mut notes, interrupts);
+    assert_eq!(RunRecord::of(&notes.events), *machine.record(), "the journal tells all that the machine knows");
+    machine.record().clone()
+}
+
+pub(super) fn outcomes(record: &RunRecord) -> Vec<String> {
+    let case = |case: &crate::event::Case| format!("{} {}", case.component, case.outcome.shown());
+    let steps = record.steps.iter().map(|step| {
+        let cases: Vec<String> = step.cases.iter().map(case).collect();
+        format!("{}#{}: {}", step.key.path, step.key.attempt, cases.join(", "))
+    });
+    steps.collect()
+}
+
+pub(super) fn word(record: &RunRecord) -> VerdictWord {
+    record.verdict.as_ref().expect("a verdict").word
+}

@@ -1,0 +1,212 @@
+//! The real binary as a person or a script uses it: exit codes, a killed run taken up again, interrupts, a full disk.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+const KILN: &str = env!("CARGO_BIN_EXE_kiln");
+
+fn kiln(arguments: &[&str]) -> Output {
+    Command::new(KILN).args(arguments).stdin(Stdio::null()).output().expect("kiln starts")
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// A folder for one run, not made yet.
+fn folder() -> (tempfile::TempDir, PathBuf) {
+    let parent = tempfile::tempdir().expect("a directory");
+    let run = parent.path().join("run");
+    (parent, run)
+}
+
+fn run(profile: &str, more: &[&str]) -> (Output, tempfile::TempDir, PathBuf) {
+    let (parent, out) = folder();
+    let mut arguments = vec!["run", profile, "--sim", "hgx-h200-8", "--out", out.to_str().expect("utf-8")];
+    arguments.extend(more);
+    (kiln(&arguments), parent, out)
+}
+
+fn result(folder: &Path) -> serde_json::Value {
+    serde_json::from_slice(&fs::read(folder.join("result.json")).expect("result.json")).expect("JSON")
+}
+
+#[test]
+fn a_healthy_node_passes_and_every_output_says_that_it_was_simulated() {
+    let (output, _parent, out) =
+        run("smoke", &["--serial", "SIMN1674588756500", "--station", "ST-7", "--order", "WO-1"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let result = result(&out);
+    assert_eq!(result["verdict"]["word"], "PASS");
+    assert_eq!(result["simulated"]["node"], "hgx-h200-8");
+    assert_eq!(result["operation"]["station"], "ST-7");
+    let junit = fs::read_to_string(out.join("junit.xml")).expect("junit.xml");
+    assert!(junit.to_lowercase().contains("simulated") && junit.contains("WO-1"), "{junit}");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("SIMULATED"));
+}
+
+#[test]
+fn a_bad_unit_exits_with_1_and_the_part_is_named() {
+    let (output, _parent, out) = run("acceptance", &["--fault", "cold-plate-loose@gpu/3"]);
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(text.contains("gpu/3") && text.contains("SIM1674588756004"), "{text}");
+    assert_eq!(result(&out)["findings"][0]["component"], "gpu/3");
+}
+
+#[test]
+fn usage_and_file_mistakes_exit_with_2_and_write_nothing() {
+    for arguments in [
+        &["run", "smoke"][..],
+        &["run", "smoke", "--sim", "hgx-h20-8"],
+        &["run", "smok", "--sim", "hgx-h200-8"],
+        &["run", "fixtures/profiles-invalid/key-unknown.yaml", "--sim", "hgx-h200-8"],
+        &["run", "smoke", "--sim", "hgx-h200-8", "--fault", "cold-plate-loose@gpu/9"],
+        &["run", "smoke", "--sim", "hgx-h200-8", "--set", "burm=1h"],
+        &["run", "smoke", "--sim", "hgx-h200-8", "--serial", "ANOTHER"],
+        &["run", "smoke", "--sim", "hgx-h200-8", "--only", "nothing.here"],
+        &["run", "smoke", "--sim", "hgx-h200-8", "--sim-speed", "0"],
+        &["frobnicate"],
+    ] {
+        let (_parent, out) = folder();
+        let mut all = arguments.to_vec();
+        if arguments[0] == "run" {
+            all.extend(["--out", out.to_str().expect("utf-8")]);
+        }
+        let output = kiln(&all);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", stderr(&output));
+        assert!(!output.stderr.is_empty(), "{arguments:?} says nothing");
+        assert!(!out.exists(), "{arguments:?} wrote something");
+    }
+}
+
+#[test]
+fn without_a_driver_the_way_to_simulate_is_told() {
+    assert!(stderr(&kiln(&["run", "smoke"])).contains("--sim hgx-h200-8"));
+}
+
+#[test]
+fn a_narrowed_run_is_never_an_acceptance() {
+    let (output, _parent, out) = run("acceptance", &["--only", "identify"]);
+    assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
+    let result = result(&out);
+    assert_eq!(result["kind"], "partial");
+    assert_eq!(result["verdict"]["word"], "INCONCLUSIVE");
+}
+
+#[test]
+fn a_run_that_judged_nothing_exits_with_4() {
+    let (parent, out) = folder();
+    let profile = parent.path().join("links.yaml");
+    let text = "schema: kiln.profile/1\nid: links\nrevision: 1\ntitle: { en: Links }\nskus: [l40s]\nstages:\n  - id: links\n    \
+                steps:\n      - { use: nvlink.state, requires: { nvlink: skip }, limits: { links.lacking: \"== 0\" } }\n";
+    fs::write(&profile, text).expect("written");
+    let (profile, out) = (profile.to_str().expect("utf-8"), out.to_str().expect("utf-8"));
+    let output = kiln(&["run", profile, "--sim", "pcie-l40s-8", "--out", out]);
+    assert_eq!(output.status.code(), Some(4), "{}", stderr(&output));
+}
+
+#[test]
+fn reports_rebuilt_by_the_command_are_the_same_bytes() {
+    let (_output, _parent, out) = run("smoke", &["--fault", "ecc-off@gpu/2"]);
+    let files = || ["result.json", "junit.xml"].map(|name| fs::read(out.join(name)).expect("a report"));
+    let before = files();
+    for name in ["result.json", "junit.xml"] {
+        fs::remove_file(out.join(name)).expect("removed");
+    }
+    let output = kiln(&["report", out.to_str().expect("utf-8")]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(before == files());
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_exits_with_3_and_names_it() {
+    let parent = tempfile::tempdir().expect("a directory");
+    let file = parent.path().join("file");
+    fs::write(&file, "not a folder").expect("written");
+    let out = file.join("run");
+    let output = kiln(&["run", "smoke", "--sim", "hgx-h200-8", "--out", out.to_str().expect("utf-8")]);
+    assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
+    assert!(stderr(&output).contains(out.to_str().expect("utf-8")), "{}", stderr(&output));
+}
+
+#[test]
+fn a_disk_that_fills_up_stops_the_run_with_3_and_the_verdict_so_far() {
+    let (_parent, out) = folder();
+    let out = out.to_str().expect("utf-8");
+    // 128 blocks of 512 bytes: enough for the start of a journal and not for all of it.
+    let script = format!("trap '' XFSZ; ulimit -f 128; exec {KILN} run smoke --sim hgx-h200-8 --out {out}");
+    let output = Command::new("sh").args(["-c", &script]).output().expect("sh");
+    assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
+    assert!(stderr(&output).contains(out), "{}", stderr(&output));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("ERROR"));
+}
+
+// --- runs that are cut short ---
+
+/// A run slowed down so that it can be met in the middle, waited for until its burn step has begun.
+fn caught_in_the_burn(out: &Path) -> Child {
+    let out = out.to_str().expect("utf-8");
+    let mut child = Command::new(KILN)
+        .args(["run", "smoke", "--sim", "hgx-h200-8", "--sim-speed", "20", "--out", out])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("kiln starts");
+    let journal = Path::new(out).join("journal.jsonl");
+    while !fs::read_to_string(&journal).is_ok_and(|text| text.contains(r#""load-started":{"key":{"path":"load.gemm""#))
+    {
+        assert_eq!(child.try_wait().expect("status"), None, "the run ended before its burn began");
+        std::thread::yield_now();
+    }
+    child
+}
+
+#[test]
+fn a_killed_run_is_finished_by_resume_and_its_interrupted_step_runs_again() {
+    let (_parent, out) = folder();
+    let mut child = caught_in_the_burn(&out);
+    child.kill().expect("killed");
+    child.wait().expect("gone");
+    let junit = fs::read_to_string(out.join("junit.xml")).expect("a killed run leaves its JUnit");
+    assert!(junit.trim_end().ends_with("</testsuites>"), "and a whole one: {junit}");
+
+    let output = kiln(&["resume", out.to_str().expect("utf-8")]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let result = result(&out);
+    assert_eq!(result["times"]["resumes"], 1);
+    let burns: Vec<&serde_json::Value> =
+        result["steps"].as_array().expect("steps").iter().filter(|step| step["path"] == "load.gemm").collect();
+    assert_eq!(burns.len(), 2, "{burns:?}");
+
+    let again = kiln(&["resume", out.to_str().expect("utf-8")]);
+    assert_eq!(again.status.code(), Some(2), "a finished run is not resumed: {}", stderr(&again));
+}
+
+#[test]
+fn an_interrupt_ends_the_run_in_order_with_130() {
+    let (_parent, out) = folder();
+    let mut child = caught_in_the_burn(&out);
+    let id = child.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &id]).status().expect("kill").success());
+    assert_eq!(child.wait().expect("status").code(), Some(130));
+    let result = result(&out);
+    assert_eq!(result["verdict"]["word"], "ABORTED");
+    let torn_down = result["steps"].as_array().expect("steps").iter().any(|step| step["path"] == "teardown.config");
+    assert!(torn_down, "the teardown ran");
+}
+
+#[test]
+fn a_flipped_byte_in_the_journal_is_named() {
+    let (_output, _parent, out) = run("smoke", &[]);
+    let path = out.join("journal.jsonl");
+    let mut bytes = fs::read(&path).expect("journal");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&path, bytes).expect("written");
+    let output = kiln(&["report", out.to_str().expect("utf-8")]);
+    assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
+    assert!(stderr(&output).contains("line"), "{}", stderr(&output));
+}
