@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::path::Path;
+use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags, SeekFrom};
@@ -14,6 +15,9 @@ const RECORD_MAX: usize = 8192;
 
 /// How long one wait lasts, so that whoever follows the log can stop.
 const WAIT: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
+
+/// A plain file is always ready, also where there is nothing new in it.
+const PLAIN_WAIT: Duration = Duration::from_millis(100);
 
 /// What comes out of the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +48,8 @@ pub struct KernelLog {
     last: Option<u64>,
     /// The start of a record whose end has not come: plain files give bytes, not records.
     rest: Vec<u8>,
+    /// A file that stands for the device, as in a test.
+    is_plain: bool,
 }
 
 impl KernelLog {
@@ -57,15 +63,22 @@ impl KernelLog {
     /// Opens the log at its oldest record.
     pub fn open_from_start(path: &Path) -> io::Result<Self> {
         let file = rustix::fs::open(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty())?;
-        Ok(Self { file: file.into(), last: None, rest: Vec::new() })
+        let file = File::from(file);
+        let is_plain = file.metadata()?.is_file();
+        Ok(Self { file, last: None, rest: Vec::new(), is_plain })
     }
 
     /// Everything new; waits up to a second for something to come.
     pub fn wait(&mut self) -> io::Result<Vec<KernelEntry>> {
         match poll(&mut [PollFd::new(&self.file, PollFlags::IN)], Some(&WAIT)) {
-            Ok(_) | Err(rustix::io::Errno::INTR) => self.read_new(),
-            Err(error) => Err(error.into()),
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
         }
+        let found = self.read_new()?;
+        if found.is_empty() && self.is_plain {
+            std::thread::park_timeout(PLAIN_WAIT);
+        }
+        Ok(found)
     }
 
     /// Everything new, without waiting.

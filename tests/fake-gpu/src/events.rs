@@ -12,7 +12,7 @@ use crate::answer::{Code, INVALID_ARGUMENT, NOT_SUPPORTED, TIMEOUT, UNKNOWN, cal
 use crate::node;
 
 /// How often a wait looks.
-const LOOK: Duration = Duration::from_millis(10);
+const LOOK: Duration = Duration::from_millis(100);
 
 /// A set: which GPUs it hears, and how far it has read.
 #[derive(Default)]
