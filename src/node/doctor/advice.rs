@@ -66,7 +66,8 @@ fn driver(facts: &DoctorFacts) -> Advice {
 }
 
 fn gpus(facts: &DoctorFacts) -> Advice {
-    let by_driver = facts.library.as_ref().map_or(0, |library| library.gpus as usize);
+    let Ok(library) = &facts.library else { return gpus_on_the_bus(facts) };
+    let by_driver = library.gpus as usize;
     let silent: Vec<String> = facts
         .inventory
         .iter()
@@ -92,13 +93,25 @@ fn gpus(facts: &DoctorFacts) -> Advice {
             };
             bad("GPUs", format!("the bus shows {}, the driver {by_driver}", bus.len()), action)
         }
-        _ if by_driver == 0 => bad("GPUs", "none", "seat a GPU, load its driver, or simulate a node with `--sim`"),
         Reading::Value(_) => good("GPUs", format!("{by_driver}, on the bus as in the driver")),
         Reading::Unsupported | Reading::Failed(_) => warning(
             "GPUs",
             format!("{by_driver} in the driver; the bus cannot be read"),
             "open /sys/bus/pci to this process",
         ),
+    }
+}
+
+/// All there is to say while the driver says nothing.
+fn gpus_on_the_bus(facts: &DoctorFacts) -> Advice {
+    match &facts.pci {
+        Reading::Value(bus) if bus.is_empty() => {
+            bad("GPUs", "none on the bus", "seat a GPU and its power, or simulate a node with `--sim`")
+        }
+        Reading::Value(bus) => good("GPUs", format!("{} on the bus", bus.len())),
+        Reading::Unsupported | Reading::Failed(_) => {
+            warning("GPUs", "not known: neither driver nor bus can be read", "open /sys/bus/pci to this process")
+        }
     }
 }
 
@@ -237,6 +250,7 @@ mod tests {
 
     use super::*;
     use crate::model::{C2c, Fabric, GpuIndex};
+    use crate::node::host::PciDetail;
     use crate::node::nvml::{LibraryFacts, NvmlOpenError};
 
     fn gpu(index: u8, state: FabricState) -> Gpu {
@@ -253,6 +267,24 @@ mod tests {
         gpu
     }
 
+    fn on_the_bus(address: &str) -> PciDetail {
+        PciDetail {
+            address: address.to_owned(),
+            device: "233510de".to_owned(),
+            subsystem: Reading::Unsupported,
+            driver: Reading::Value("nvidia".to_owned()),
+            generation: Reading::Unsupported,
+            max_generation: Reading::Unsupported,
+            width: Reading::Unsupported,
+            max_width: Reading::Unsupported,
+            numa_node: Reading::Unsupported,
+            iommu_group: Reading::Unsupported,
+            aer_correctable: Reading::Unsupported,
+            aer_nonfatal: Reading::Unsupported,
+            aer_fatal: Reading::Unsupported,
+        }
+    }
+
     fn ready() -> DoctorFacts {
         let gpus = vec![gpu(0, FabricState::Completed), gpu(1, FabricState::Completed)];
         DoctorFacts {
@@ -264,7 +296,7 @@ mod tests {
                 gpus: 2,
             }),
             inventory: Some(Box::new(Inventory { gpus, ..Inventory::default() })),
-            pci: Reading::Unsupported,
+            pci: Reading::Value(vec![on_the_bus("00000000:19:00.0"), on_the_bus("00000000:3b:00.0")]),
             is_root: true,
             kernel_log: Reading::Value(()),
             serial: Reading::Value("S1".to_owned()),
@@ -310,6 +342,17 @@ mod tests {
         let missing =
             DoctorFacts { library: Err(NvmlOpenError::LibraryMissing { library }), inventory: None, ..ready() };
         insta::assert_snapshot!(shown(&missing));
+    }
+
+    #[test]
+    fn a_gpu_held_by_another_driver_is_named() {
+        let mut facts = ready();
+        let mut held = on_the_bus("00000000:4c:00.0");
+        held.driver = Reading::Value("vfio-pci".to_owned());
+        facts.pci = facts.pci.map(|bus| [bus, vec![held]].concat());
+        let line = advise(&facts).into_iter().find(|line| line.subject == "GPUs").expect("a line");
+        assert_eq!((line.readiness, line.finding.as_str()), (Readiness::Bad, "the bus shows 3, the driver 2"));
+        assert_eq!(line.action, "give back to the nvidia driver: 00000000:4c:00.0 by vfio-pci");
     }
 
     #[test]
