@@ -3,6 +3,7 @@
 pub mod check;
 pub mod cli;
 pub mod diagnose;
+pub mod drill;
 pub mod engine;
 pub mod event;
 pub mod journal;

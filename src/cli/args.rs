@@ -24,6 +24,9 @@ pub(super) enum Command {
     Run(Box<RunArgs>),
     /// Finish a run after a crash or reboot.
     Resume(ResumeArgs),
+    /// Run a profile on simulated nodes with known defects: which would it let through?
+    #[command(after_help = DRILL_EXITS)]
+    Drill(Box<DrillArgs>),
     /// Rebuild the reports of a run from its journal, or print one.
     Report(ReportArgs),
     /// Look at profiles without running them.
@@ -100,6 +103,54 @@ pub(super) struct RunArgs {
 pub(super) enum YesNo {
     Yes,
     No,
+}
+
+const DRILL_EXITS: &str = "\
+Exit codes:
+  0    every defect caught with its part named, no false alarm
+  1    a defect escaped or was blamed on the wrong part, or a healthy node was not passed
+  2    usage error, or a mistake in a profile, node or fault file: nothing ran
+  3    the results could not be written
+  130  interrupted; the matrix so far was told";
+
+#[derive(Debug, Args)]
+pub(super) struct DrillArgs {
+    /// A built-in profile or a file.
+    pub profile: String,
+    /// The node to drill on: a name (`hgx-h200-8`), a node file, or `all` that fit the profile. With several, a fault goes
+    /// into the first that can have it, and healthy runs are made of each. Repeatable.
+    #[arg(long = "sim", value_name = "NODE", required = true)]
+    pub sims: Vec<String>,
+    /// Which faults: names or fault files, `*` standing for anything, `@COMPONENT` for where. Repeatable, or comma-separated.
+    #[arg(long, value_name = "GLOB", default_value = "*")]
+    pub faults: Vec<String>,
+    /// How badly, as multiples of each fault's default. Misses below 1 are told, not counted.
+    #[arg(long, value_name = "X", value_delimiter = ',', default_value = "1")]
+    pub severity: Vec<f64>,
+    /// Runs of each fault at each severity.
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub seeds: u64,
+    /// Runs of each healthy node, to count false alarms.
+    #[arg(long, value_name = "N", default_value_t = 200)]
+    pub healthy: u64,
+    /// Runs at the same time; as many as there are cores if left out. The result does not depend on it.
+    #[arg(long, value_name = "N")]
+    pub jobs: Option<std::num::NonZeroUsize>,
+    /// The folder for drill.json, junit.xml and drill.html; `drills/<profile>` if left out.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Also tell what would be lost without each step and with less of the soak.
+    #[arg(long)]
+    pub shorten: bool,
+    /// Set a variable of the profile. Repeatable.
+    #[arg(long = "set", value_name = "NAME=VALUE")]
+    pub sets: Vec<String>,
+    /// Share of the runs of one fault that may escape or name the wrong part, in percent.
+    #[arg(long, value_name = "PERCENT", default_value_t = 0.0)]
+    pub allow_misses: f64,
+    /// Share of the runs of one healthy node that may not pass, in percent.
+    #[arg(long, value_name = "PERCENT", default_value_t = 0.0)]
+    pub allow_alarms: f64,
 }
 
 #[derive(Debug, Args)]

@@ -67,7 +67,7 @@ pub(super) fn drive(
 }
 
 #[expect(clippy::disallowed_methods, reason = "the edge reads the clock for the driver of virtual time")]
-fn now() -> WallTime {
+pub(super) fn now() -> WallTime {
     WallTime::now()
 }
 

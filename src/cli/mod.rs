@@ -3,6 +3,7 @@
 mod args;
 mod baseline;
 mod checks;
+mod drill;
 mod drive;
 mod exit_code;
 mod files;

@@ -6,7 +6,7 @@ use clap::error::ErrorKind;
 use super::args::{Cli, Command};
 use super::exit_code::Exit;
 use super::trouble::Trouble;
-use super::{checks, node, printer, profile, report, run};
+use super::{checks, drill, node, printer, profile, report, run};
 
 /// Runs the command line and gives the exit code.
 pub fn main() -> Exit {
@@ -29,6 +29,7 @@ fn command(command: Command) -> Result<Exit, Trouble> {
     match command {
         Command::Run(args) => run::run(&args),
         Command::Resume(args) => run::resume(&args),
+        Command::Drill(args) => drill::drill(&args),
         Command::Report(args) => report::report(&args),
         Command::Profile(command) => profile::profile(command),
         Command::Checks { name } => checks::checks(name.as_deref()),

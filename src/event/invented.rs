@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::invented_start::{inventory, plan, start};
+pub(crate) use super::invented_start::inventory;
+use super::invented_start::{plan, start};
 use super::{
     Action, Case, CaseReason, Confidence, Envelope, Evidence, Finding, GuardTrip, Interruption, NodeSource, Outcome,
     RunEvent, RunKind, RunRecord, StepKey, roll_up,

@@ -122,7 +122,7 @@ pub(super) fn plan() -> Plan {
     }
 }
 
-pub(super) fn inventory() -> Inventory {
+pub(crate) fn inventory() -> Inventory {
     let text = |text: &str| Reading::Value(text.to_owned());
     Inventory {
         node: NodeIdentity {

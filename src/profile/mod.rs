@@ -1,8 +1,8 @@
 //! Profiles: what to run and what is acceptable, as meant, with the catalogue of checks they may use.
 //!
-//! [`resolve`] reads a file and its parents (`inherit`), replaces variables (`vars`), decodes and checks everything
+//! [`resolve()`] reads a file and its parents (`inherit`), replaces variables (`vars`), decodes and checks everything
 //! (`decode`, `stage`, `params`, `limits`, `guard`, `waiver`) and finds all mistakes at once, each with its place.
-//! [`explain`] says where each value came from, [`json_schema`] describes the grammar to editors, [`Skus`] reads what is
+//! [`explain()`] says where each value came from, [`json_schema`] describes the grammar to editors, [`Skus`] reads what is
 //! known of GPU models. What runs on one particular node is for `plan`.
 
 pub mod builtin;

@@ -27,3 +27,4 @@ pub use json::{result, result_schema};
 pub use junit::junit;
 pub use pace::WallClock;
 pub use text::{Paint, step_line, verdict_block};
+pub(crate) use xml::Xml;

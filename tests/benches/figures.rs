@@ -1,1 +1,59 @@
-fn main() {}
+//! The figures of the README: how long whole runs of the shipped binary take, how much memory they hold, how big it is.
+//! `cargo bench --bench figures` prints the table.
+
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+const KILN: &str = env!("CARGO_BIN_EXE_kiln");
+
+/// Wall time and greatest resident memory of one whole process, the least of several runs.
+fn measure(runs: u32, arguments: &[&str]) -> (Duration, u64) {
+    let mut best = Duration::MAX;
+    let mut peak = 0;
+    for _ in 0..runs {
+        let folder = tempfile::tempdir().expect("a directory");
+        let out = folder.path().join("run");
+        let mut command = Command::new(KILN);
+        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        if arguments[0] == "run" {
+            command.arg("--out").arg(&out);
+        }
+        let began = now();
+        let mut child = command.spawn().expect("kiln starts");
+        let status = format!("/proc/{}/status", child.id());
+        while child.try_wait().expect("status").is_none() {
+            let high = std::fs::read_to_string(&status).ok().and_then(|text| high_water(&text)).unwrap_or(0);
+            peak = peak.max(high);
+            std::thread::park_timeout(Duration::from_millis(1));
+        }
+        best = best.min(began.elapsed());
+    }
+    (best, peak)
+}
+
+#[expect(clippy::disallowed_methods, reason = "a bench reads the clock")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+/// `VmHWM` in KiB.
+fn high_water(status: &str) -> Option<u64> {
+    status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?.split_whitespace().next()?.parse().ok()
+}
+
+#[expect(clippy::print_stdout, reason = "a bench prints its table")]
+fn main() {
+    println!("| what | wall, least of n | peak resident |\n| --- | --- | --- |");
+    let rows: [(&str, u32, &[&str]); 4] = [
+        ("`kiln --version`", 10, &["--version"]),
+        ("`smoke` on `hgx-h200-8`", 10, &["run", "smoke", "--sim", "hgx-h200-8"]),
+        ("`acceptance` on `hgx-h200-8`", 10, &["run", "acceptance", "--sim", "hgx-h200-8"]),
+        ("`burnin-72h` on `hgx-h200-8`", 3, &["run", "burnin-72h", "--sim", "hgx-h200-8"]),
+    ];
+    for (what, runs, arguments) in rows {
+        let (wall, peak) = measure(runs, arguments);
+        println!("| {what} | {:.3} s ({runs}) | {} MiB |", wall.as_secs_f64(), peak / 1024);
+    }
+    let size = std::fs::metadata(KILN).map_or(0, |file| file.len());
+    println!("| size of the binary | {:.1} MB | |", size as f64 / 1e6);
+}

@@ -17,6 +17,9 @@ const LAYERS: &[&[&str]] = &[
     &["engine"],
     // Adapters: side by side, and none of them names another.
     &["node", "load", "journal", "report"],
+    &["drill"],
+    // Reads records and tells of them, with the help of `report`; the nodes of a drill are `cli`'s to make.
+    &["drill"],
     &["cli", "agent"],
 ];
 

@@ -1,0 +1,93 @@
+//! One run of a drill, in virtual time through the machine that every run goes through, with nothing written.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::nodes::DrillNode;
+use crate::check;
+use crate::engine::drive::{Operator, run_in_virtual_time};
+use crate::engine::{Equipment, Machine, OperatorReply, Signal, Witness};
+use crate::event::{Envelope, NodeSource, Operation, RunKind, RunRecord, RunStart, ToolVersion};
+use crate::model::{Sample, Text, WallTime};
+use crate::node::sim::{FaultUse, Injected, SimNode};
+use crate::profile::{Profile, Skus};
+use crate::yaml::Diagnostics;
+
+/// What all runs of a drill share.
+#[derive(Debug)]
+pub(super) struct Bench<'a> {
+    pub skus: &'a Skus,
+    /// Wall time at which every run begins: waivers end by it, nothing else looks at it.
+    pub epoch: WallTime,
+    /// Raised when the drill is to end.
+    pub stop: &'a AtomicBool,
+}
+
+/// What a run came to.
+#[derive(Debug)]
+pub(super) struct Done<'a> {
+    pub record: &'a RunRecord,
+    pub injected: &'a [Injected],
+    /// Why the run could not begin, if so.
+    pub refusal: Option<String>,
+}
+
+impl Bench<'_> {
+    /// Runs `profile` once and hands what came of it to `see`. `None` when the drill is to end.
+    pub(super) fn run<R>(
+        &self,
+        profile: &Profile,
+        node: &DrillNode,
+        seed: u64,
+        faults: &[FaultUse],
+        see: impl FnOnce(&Done<'_>) -> R,
+    ) -> Result<Option<R>, Diagnostics> {
+        let mut station = SimNode::new(&node.file, seed, faults)?;
+        let injected = station.injected();
+        let equipment = Equipment { skus: self.skus, catalogue: check::catalogue(), find_check: check::find };
+        let mut machine = Machine::new(equipment, start(profile, node, seed), None);
+        let mut asked_to_stop = || self.stop.load(Ordering::Relaxed).then_some(Signal::Second);
+        // Nothing is written, so that nothing can fail.
+        let driven =
+            run_in_virtual_time(&mut machine, &mut station, &mut Deaf, &mut Yes, self.epoch, &mut asked_to_stop);
+        if driven.is_err() || self.stop.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
+        let refusal = machine.refusal().map(ToString::to_string);
+        Ok(Some(see(&Done { record: machine.record(), injected: &injected, refusal })))
+    }
+}
+
+fn start(profile: &Profile, node: &DrillNode, seed: u64) -> RunStart {
+    RunStart {
+        // Nobody will ever look for this run: the same seed is the same run.
+        run_id: uuid::Uuid::nil().to_string(),
+        tool: ToolVersion { name: "kiln".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() },
+        kind: RunKind::Production,
+        source: NodeSource::Simulated { node: node.name.clone(), seed, faults: Vec::new() },
+        operation: Operation::default(),
+        seed,
+        profile: profile.clone(),
+        profile_digest: String::new(),
+        baseline: std::collections::BTreeMap::new(),
+    }
+}
+
+/// Keeps nothing: the machine's own record is all a drill looks at.
+struct Deaf;
+
+impl Witness for Deaf {
+    fn event(&mut self, _: &Envelope) -> std::io::Result<()> {
+        Ok(())
+    }
+
+    fn sample(&mut self, _: &Sample) {}
+}
+
+/// An operator who finds everything well: what only a person can see is not drilled.
+struct Yes;
+
+impl Operator for Yes {
+    fn ask(&mut self, _: &Text) -> Option<OperatorReply> {
+        Some(OperatorReply { yes: true, comment: Some("answered by the drill".to_owned()) })
+    }
+}

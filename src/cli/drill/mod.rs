@@ -1,0 +1,17 @@
+//! `kiln drill`: many runs of one profile on simulated nodes with known defects, spread over the processor's cores.
+//!
+//! What a run says of a defect, and all that follows from it, is `crate::drill`'s.
+
+mod bench;
+mod command;
+mod faults;
+mod interrupt;
+mod nodes;
+mod output;
+mod pool;
+mod progress;
+mod shorten;
+mod soak;
+mod variant;
+
+pub(super) use command::drill;

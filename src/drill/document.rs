@@ -1,0 +1,191 @@
+//! `drill.json`: everything a drill found, under a versioned schema.
+
+use serde::{Deserialize, Serialize};
+
+use super::healthy::Healthy;
+use super::matrix::{Coverage, LeftOut, MissKind, Row};
+use super::shortening::Shortening;
+
+/// Grows by a minor number with new fields, by a major one when old ones change.
+pub const DRILL_SCHEMA: &str = "kiln.drill/1.0";
+
+/// A whole drill.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Drill {
+    pub schema: String,
+    /// All of it is of models: it says something of the profile and nothing of any unit.
+    pub simulated: bool,
+    /// `kiln 0.1.0`.
+    pub tool: String,
+    pub profile: String,
+    pub revision: u32,
+    pub profile_digest: String,
+    pub nodes: Vec<String>,
+    /// Runs for each fault and severity, by the seeds from 1 on.
+    pub seeds: u64,
+    /// Severities as multiples of each fault's default, one for each column.
+    pub severities: Vec<f64>,
+    /// Whether the drill was interrupted, so that runs are missing.
+    pub partial: bool,
+    pub runs_planned: usize,
+    pub runs_done: usize,
+    /// Over runs at the default severity or more.
+    pub coverage: Coverage,
+    pub rows: Vec<Row>,
+    pub left_out: Vec<LeftOut>,
+    pub healthy: Vec<Healthy>,
+    pub allowed: Allowed,
+    pub shortening: Option<Shortening>,
+}
+
+/// What a drill may show and still count as well.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Allowed {
+    /// Share of the runs of one fault that may escape or name the wrong part, in percent.
+    pub misses_percent: f64,
+    /// Share of healthy runs of one node that may not pass, in percent.
+    pub alarms_percent: f64,
+}
+
+/// The file's text.
+pub fn document(drill: &Drill) -> Result<String, serde_json::Error> {
+    serde_json::to_string_pretty(drill).map(|text| text + "\n")
+}
+
+/// JSON Schema of the file.
+pub fn drill_schema() -> schemars::Schema {
+    schemars::schema_for!(Drill)
+}
+
+/// A row and a column that missed more than is allowed.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Fault<'a> {
+    pub row: &'a Row,
+    pub column: usize,
+}
+
+impl Drill {
+    /// Whether misses in a column count: a defect weaker than usual is told to show where detection begins, not asked for.
+    pub fn counts(&self, column: usize) -> bool {
+        self.severities.get(column).is_some_and(|factor| *factor >= 1.0)
+    }
+
+    pub(super) fn missed_too_much(&self) -> Vec<Fault<'_>> {
+        let columns = || (0..self.severities.len()).filter(|column| self.counts(*column));
+        let all = self.rows.iter().flat_map(|row| columns().map(move |column| Fault { row, column }));
+        all.filter(|fault| fault.row.cells[fault.column].as_ref().is_some_and(|cell| !self.is_allowed(cell))).collect()
+    }
+
+    pub(super) fn is_allowed(&self, cell: &super::matrix::Cell) -> bool {
+        (cell.tried - cell.well()) as f64 * 100.0 <= self.allowed.misses_percent * cell.tried as f64
+    }
+
+    pub(super) fn alarms_allowed(&self, healthy: &Healthy) -> bool {
+        healthy.alarms.len() as f64 * 100.0 <= self.allowed.alarms_percent * healthy.tried as f64
+    }
+
+    /// Whether the profile does what it is for, as far as this drill can say.
+    pub fn is_well(&self) -> bool {
+        self.missed_too_much().is_empty() && self.healthy.iter().all(|healthy| self.alarms_allowed(healthy))
+    }
+
+    /// How many misses of a kind there are in columns that count.
+    pub(super) fn misses(&self, kind: MissKind) -> usize {
+        let columns = (0..self.severities.len()).filter(|column| self.counts(*column));
+        let cells = columns.flat_map(|column| self.rows.iter().filter_map(move |row| row.cells[column].as_ref()));
+        cells.flat_map(|cell| &cell.misses).filter(|miss| miss.kind == kind).count()
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::drill::healthy::HealthyRun;
+    use crate::drill::trial::tests::{caught, escaped};
+    use crate::drill::trial::{Ending, Naming, Trial};
+    use crate::event::VerdictWord;
+
+    fn trials(factor: f64) -> Vec<Trial> {
+        let mut wrong = caught("cold-plate-loose", 3, 2_000, &["burn.gemm"]);
+        if let Ending::Caught(caught) = &mut wrong.ending {
+            caught.naming = Naming::Wrong;
+        }
+        let weak = factor < 1.0;
+        let mut all = vec![
+            if weak { escaped("cold-plate-loose", 1) } else { caught("cold-plate-loose", 1, 1_800, &["burn.gemm"]) },
+            caught("cold-plate-loose", 2, 1_900, &["burn.soak"]),
+            wrong,
+            caught("gpu-missing", 1, 2, &["identify.inventory"]),
+            caught("gpu-missing", 2, 2, &["identify.inventory"]),
+            caught("gpu-missing", 3, 3, &["identify.inventory"]),
+        ];
+        for trial in &mut all {
+            trial.factor = factor;
+            trial.defect.severity = factor;
+        }
+        all
+    }
+
+    fn of(severities: Vec<f64>) -> Drill {
+        let all: Vec<Trial> = severities.iter().flat_map(|factor| trials(*factor)).collect();
+        let row = |fault: &str| {
+            let own: Vec<&Trial> = all.iter().filter(|trial| trial.defect.fault == fault).collect();
+            Row::of(fault, "hgx-h200-8", "A-CODE", &severities, &own)
+        };
+        let run = |seed, word| HealthyRun { node: "hgx-h200-8".to_owned(), seed, word, why: None, seconds: 5_400.0 };
+        let healthy: Vec<HealthyRun> =
+            (1..=200).map(|seed| run(seed, if seed == 7 { VerdictWord::Fail } else { VerdictWord::Pass })).collect();
+        Drill {
+            schema: DRILL_SCHEMA.to_owned(),
+            simulated: true,
+            tool: "kiln 0.1.0".to_owned(),
+            profile: "acceptance".to_owned(),
+            revision: 3,
+            profile_digest: "sha256:0".to_owned(),
+            nodes: vec!["hgx-h200-8".to_owned()],
+            seeds: 3,
+            partial: false,
+            runs_planned: all.len() + 200,
+            runs_done: all.len() + 200,
+            coverage: Coverage::of(all.iter().filter(|trial| trial.factor >= 1.0)),
+            rows: vec![row("cold-plate-loose"), row("gpu-missing")],
+            left_out: vec![LeftOut { fault: "fan-failed".to_owned(), why: "the node has no fan".to_owned() }],
+            healthy: vec![Healthy::of("hgx-h200-8", &healthy)],
+            allowed: Allowed::default(),
+            shortening: None,
+            severities,
+        }
+    }
+
+    /// At the default severity alone.
+    pub(in crate::drill) fn drill() -> Drill {
+        of(vec![1.0])
+    }
+
+    /// A sweep that was interrupted.
+    pub(in crate::drill) fn swept() -> Drill {
+        let mut drill = of(vec![0.5, 1.0]);
+        drill.rows[1].cells[0] = None;
+        drill.partial = true;
+        drill.runs_planned = 600;
+        drill
+    }
+
+    #[test]
+    fn a_drill_reads_back_as_written() {
+        let drill = swept();
+        let text = document(&drill).expect("written");
+        assert_eq!(serde_json::from_str::<Drill>(&text).expect("read"), drill);
+    }
+
+    #[test]
+    fn misses_below_the_default_severity_do_not_count() {
+        let mut drill = swept();
+        assert_eq!(drill.missed_too_much().len(), 1, "the wrong part at the default severity");
+        drill.allowed = Allowed { misses_percent: 34.0, alarms_percent: 0.0 };
+        assert!(drill.missed_too_much().is_empty());
+        assert!(!drill.is_well(), "one false alarm in 200");
+        drill.allowed.alarms_percent = 0.5;
+        assert!(drill.is_well());
+    }
+}
