@@ -189,5 +189,12 @@ fn every_refusal_has_its_own_message() {
         Fake::new("hgx-h200-8").set("KILN_FAKE_GPUS", "0").refused(),
         Fake::new("hgx-h200-8").set("KILN_FAKE_VANISH", "5").refused(),
     ];
-    insta::assert_snapshot!(told.join("\n"), @"");
+    insta::assert_snapshot!(told.join("\n"), @r"
+    the NVIDIA kernel driver is not loaded; load it with `modprobe nvidia`, and look for why not in `dmesg`
+    no permission to use the GPUs; run as root, or open /dev/nvidiactl and /dev/nvidia* to this user
+    the loaded NVIDIA kernel driver and DIR/libnvidia_ml.so are of different versions; reboot, or unload and load the nvidia modules, so that both come from one installation
+    DIR/libnvidia_ml.so: initialisation refused with code 999 (an internal driver error occurred); see `dmesg` for what the driver says
+    the driver shows no GPU; see `lspci -d 10de:` for whether the bus does, and `dmesg` for why not the driver
+    the driver counted 8 GPUs, but GPU 5 was gone when it was opened; see `dmesg`, and start again once the count is steady
+    ");
 }

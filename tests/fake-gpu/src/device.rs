@@ -75,6 +75,16 @@ fn flag(reading: Reading<bool>) -> Result<c_uint, Code> {
     settled(reading).map(c_uint::from)
 }
 
+/// The architecture's number in nvml.h and its compute capability, by the first digits of the PCI device id.
+fn generation(seen: &Seen<'_>) -> Result<(c_uint, (std::ffi::c_int, std::ffi::c_int)), Code> {
+    match settled(seen.gpu.identity.pci_device.clone())?.get(..2) {
+        Some("23") => Ok((9, (9, 0))),
+        Some("26") => Ok((8, (8, 9))),
+        Some("29") => Ok((10, (10, 0))),
+        _ => Err(NOT_SUPPORTED),
+    }
+}
+
 /// Domains: 0 graphics, 1 SM, 2 memory, 3 video.
 fn by_domain(domain: c_uint, core: Result<c_uint, Code>, memory: Result<c_uint, Code>) -> Result<c_uint, Code> {
     match domain {
@@ -141,6 +151,8 @@ getters! {
         })
     };
     nvmlDeviceGetBrand() -> c_uint = |_seen| Ok(sys::nvmlBrandType_enum_NVML_BRAND_NVIDIA);
+    nvmlDeviceGetArchitecture() -> c_uint = |seen| Ok(generation(seen)?.0);
+    nvmlDeviceGetBusType() -> c_uint = |_seen| Ok(sys::NVML_BUS_TYPE_PCIE);
     nvmlDeviceGetMultiGpuBoard() -> c_uint = |_seen| Ok(0);
     nvmlDeviceGetBoardId() -> c_uint = |seen| Ok(u32::from(seen.index.0) << 8);
     nvmlDeviceGetFanSpeed() -> c_uint = |seen| small(seen, Sensor::Fan, 1.0);
@@ -172,6 +184,7 @@ pairs! {
     };
     nvmlDeviceGetEccMode -> c_uint = |seen| Ok((flag(seen.gpu.config.ecc)?, flag(seen.gpu.config.ecc_pending)?));
     nvmlDeviceGetMigMode -> c_uint = |seen| Ok((flag(seen.gpu.config.mig)?, flag(seen.gpu.config.mig_pending)?));
+    nvmlDeviceGetCudaComputeCapability -> std::ffi::c_int = |seen| Ok(generation(seen)?.1);
     nvmlDeviceGetEncoderUtilization -> c_uint = |_seen| Ok((0, 1_000_000));
     nvmlDeviceGetDecoderUtilization -> c_uint = |_seen| Ok((0, 1_000_000));
 }
@@ -184,10 +197,11 @@ absent! {
     nvmlDeviceGetDeviceHandleFromMigDeviceHandle nvmlDeviceGetGpuInstanceId nvmlDeviceGetComputeInstanceId
     nvmlDeviceGetAutoBoostedClocksEnabled nvmlDeviceGetBridgeChipInfo nvmlDeviceGetViolationStatus
     nvmlDeviceGetPcieThroughput nvmlDeviceGetEncoderStats nvmlDeviceGetFBCStats nvmlDeviceGetTemperatureV
-    nvmlDeviceGetArchitecture nvmlDeviceGetCudaComputeCapability nvmlDeviceGetSupportedMemoryClocks
+    nvmlDeviceGetSupportedMemoryClocks
     nvmlDeviceGetSupportedGraphicsClocks nvmlDeviceGetTopologyCommonAncestor nvmlDeviceGetTopologyNearestGpus
     nvmlDeviceGetP2PStatus nvmlDeviceGetMemoryErrorCounter nvmlDeviceGetPlatformInfo nvmlDeviceGetCpuAffinity
-    nvmlDeviceGetConfComputeProtectedMemoryUsage nvmlSystemGetConfComputeState nvmlUnitGetCount
+    nvmlDeviceGetDriverModel nvmlDeviceGetDriverModel_v2 nvmlDeviceGetConfComputeMemSizeInfo
+    nvmlDeviceGetRunningProcessDetailList nvmlDeviceGetConfComputeProtectedMemoryUsage nvmlSystemGetConfComputeState nvmlUnitGetCount
 }
 
 fn memory(seen: &Seen<'_>) -> Result<(u64, u64), Code> {

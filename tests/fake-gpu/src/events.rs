@@ -33,7 +33,7 @@ fn with<T>(set: sys::nvmlEventSet_t, body: impl FnOnce(&mut Set) -> T) -> Result
 #[unsafe(no_mangle)]
 pub extern "C" fn nvmlEventSetCreate(out: *mut sys::nvmlEventSet_t) -> Code {
     call(|| {
-        let read = node::ask(|node| Ok(node.xids.len()))?;
+        let read = node::listen(<[_]>::len)?;
         let mut sets = SETS.lock().unwrap_or_else(PoisonError::into_inner);
         sets.push(Some(Set { gpus: Vec::new(), read }));
         put(out, std::ptr::without_provenance_mut(sets.len()))
@@ -77,13 +77,11 @@ pub unsafe extern "C" fn nvmlEventSetWait_v2(
         let until = Instant::now() + Duration::from_millis(timeout_ms.into());
         loop {
             let (gpus, from) = with(set, |set| (set.gpus.clone(), set.read))?;
-            let (found, read) = node::ask(|node| {
-                let place = node.xids.iter().skip(from).position(|(gpu, _)| gpus.contains(gpu));
-                Ok(match place {
-                    Some(place) => (Some(node.xids[from + place]), from + place + 1),
-                    None => (None, node.xids.len()),
-                })
-            })?;
+            let (found, read) =
+                node::listen(|xids| match xids.iter().skip(from).position(|(gpu, _)| gpus.contains(gpu)) {
+                    Some(place) => (Some(xids[from + place]), from + place + 1),
+                    None => (None, xids.len()),
+                })?;
             with(set, |set| set.read = read)?;
             if let Some((gpu, xid)) = found {
                 // SAFETY: a plain C structure of a pointer and integers, for which all zeros are valid.

@@ -32,7 +32,7 @@ pub(crate) struct Node {
     pub(crate) inventory: Inventory,
     counters: BTreeMap<GpuIndex, GpuCounters>,
     /// Every Xid so far.
-    pub(crate) xids: Vec<(GpuIndex, u64)>,
+    xids: Vec<(GpuIndex, u64)>,
     kernel_log: Option<std::fs::File>,
     logged: u64,
 }
@@ -81,6 +81,16 @@ pub(crate) fn ask<T>(question: impl FnOnce(&mut Node) -> Result<T, Code>) -> Res
     let node = node.as_mut().ok_or(UNINITIALIZED)?;
     node.refresh();
     question(node)
+}
+
+/// Asks for what has been logged up to now, without reading the GPUs.
+pub(crate) fn listen<T>(question: impl FnOnce(&[(GpuIndex, u64)]) -> T) -> Result<T, Code> {
+    let mut node = NODE.lock().unwrap_or_else(PoisonError::into_inner);
+    let node = node.as_mut().ok_or(UNINITIALIZED)?;
+    let now = node.now();
+    node.sim.collect(now, &mut node.inbox);
+    node.log();
+    Ok(question(&node.xids))
 }
 
 /// Asks one GPU. A GPU that hangs holds its caller, and only that one.
