@@ -59,7 +59,8 @@ def check(gpus):
         shutdown, unknown = nvml.nvmlDeviceGetFieldValues(gpu, [193, 9999])
         assert shutdown.nvmlReturn == 0 and shutdown.value.siVal < 0
         assert unknown.nvmlReturn == nvml.NVML_ERROR_NOT_SUPPORTED
-        assert nvml.nvmlDeviceGetHandleByUUID(nvml.nvmlDeviceGetUUID(gpu)).value == gpu.value
+        by_uuid = nvml.nvmlDeviceGetHandleByUUID(nvml.nvmlDeviceGetUUID(gpu))
+        assert nvml.nvmlDeviceGetIndex(by_uuid) == nvml.nvmlDeviceGetIndex(gpu)
         assert nvml.nvmlDeviceGetComputeRunningProcesses(gpu) == []
     print(f"{len(gpus)} GPUs answer")
 

@@ -196,7 +196,7 @@ absent! {
     nvmlDeviceGetMaxMigDeviceCount nvmlDeviceGetMigDeviceHandleByIndex nvmlDeviceIsMigDeviceHandle
     nvmlDeviceGetDeviceHandleFromMigDeviceHandle nvmlDeviceGetGpuInstanceId nvmlDeviceGetComputeInstanceId
     nvmlDeviceGetAutoBoostedClocksEnabled nvmlDeviceGetBridgeChipInfo nvmlDeviceGetViolationStatus
-    nvmlDeviceGetPcieThroughput nvmlDeviceGetEncoderStats nvmlDeviceGetFBCStats nvmlDeviceGetTemperatureV
+    nvmlDeviceGetPcieThroughput nvmlDeviceGetEncoderStats nvmlDeviceGetFBCStats
     nvmlDeviceGetSupportedMemoryClocks
     nvmlDeviceGetSupportedGraphicsClocks nvmlDeviceGetTopologyCommonAncestor nvmlDeviceGetTopologyNearestGpus
     nvmlDeviceGetP2PStatus nvmlDeviceGetMemoryErrorCounter nvmlDeviceGetPlatformInfo nvmlDeviceGetCpuAffinity
@@ -228,6 +228,15 @@ pub extern "C" fn nvmlDeviceGetMarginTemperature(
         let margin = node::of(device, |seen| settled(seen.sample[Sensor::TempMargin]))?;
         let version = (size_of::<sys::nvmlMarginTemperature_t>() | 1 << 24) as c_uint;
         put(out, sys::nvmlMarginTemperature_t { version, marginTemperature: margin.round() as i32 })
+    })
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn nvmlDeviceGetTemperatureV(device: sys::nvmlDevice_t, out: *mut sys::nvmlTemperature_t) -> Code {
+    call(|| {
+        let celsius = node::of(device, |seen| settled(seen.sample[Sensor::TempGpu]))?;
+        let version = (size_of::<sys::nvmlTemperature_t>() | 1 << 24) as c_uint;
+        put(out, sys::nvmlTemperature_t { version, sensorType: 0, temperature: celsius.round() as i32 })
     })
 }
 
