@@ -81,7 +81,8 @@ fn open_here(library: &Path, clock: &Arc<RunClock>) -> Result<Opened, NvmlOpenEr
     }
     let (mut readers, mut handles) = (Vec::<(GpuIndex, Box<dyn GpuReader>)>::new(), Vec::new());
     for number in 0..count {
-        let index = GpuIndex(number as u8);
+        // A place is a byte; a library that counts more is broken, and the GPUs it does have are still read.
+        let Ok(index) = u8::try_from(number).map(GpuIndex) else { break };
         match nvml.device_by_index(number) {
             Ok(device) => {
                 handles.push((index, RawDevice::of(&device)));
