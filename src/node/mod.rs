@@ -2,4 +2,9 @@
 //!
 //! What is asked of a node, and what follows from its answers, is the engine's and the checks' business.
 
+pub mod doctor;
+pub mod host;
+pub mod nvml;
+pub mod record;
 pub mod sim;
+pub mod snapshot;

@@ -1,8 +1,9 @@
 //! Everything that is tested from outside: the library through its public face, the binary through its command line.
 
 mod command_line;
-mod load_on_a_fake_gpu;
 mod evidence;
+mod fake_gpu;
+mod load_on_a_fake_gpu;
 mod profiles;
 mod rebuilt;
 mod tidy;

@@ -33,6 +33,11 @@ impl NodeFile {
         EMBEDDED.iter().map(|(name, _)| *name)
     }
 
+    /// The text of a node that comes with the program.
+    pub fn embedded_text(name: &str) -> Option<&'static str> {
+        EMBEDDED.iter().find(|(known, _)| *known == name).map(|(_, text)| *text)
+    }
+
     /// A node by name or by path: what looks like a path is one.
     pub fn find(name: &str) -> Result<Self, NodeFileError> {
         if let Some((name, text)) = EMBEDDED.iter().find(|(known, _)| *known == name) {

@@ -1,0 +1,141 @@
+//! Collects the facts from the machine.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::channel;
+use std::time::{Duration, Instant};
+
+use super::facts::{DoctorFacts, Service};
+use crate::engine::Inbox;
+use crate::model::{Inventory, Moment, Reading, ReadingFailure};
+use crate::node::host::{KernelLog, pci_details, read_host};
+use crate::node::nvml::{NvmlNode, NvmlOptions};
+
+/// What to look at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DoctorOptions {
+    pub nvml: NvmlOptions,
+    /// Where run directories go.
+    pub out: PathBuf,
+}
+
+/// Programs that keep the clock, as the kernel names their processes.
+const TIME_KEEPERS: [&str; 4] = ["chronyd", "ntpd", "ntpd-rs", "phc2sys"];
+
+/// Asks everything there is to ask. Takes as long as an inventory does at the most.
+pub fn collect_facts(options: &DoctorOptions) -> DoctorFacts {
+    let root = &options.nvml.root;
+    let (library, inventory) = match NvmlNode::open_with(&options.nvml) {
+        Ok(node) => (Ok(node.library().clone()), inventory_of(node)),
+        Err(error) => (Err(error), None),
+    };
+    DoctorFacts {
+        library,
+        inventory,
+        pci: pci_details(root),
+        is_root: rustix::process::geteuid().is_root(),
+        kernel_log: kernel_log(root),
+        serial: read_host(root).node.serial,
+        // The kernel keeps fifteen letters of a process's name.
+        fabric_manager: service(root, &["nv-fabricmanage"]),
+        imex: service(root, &["nvidia-imex"]),
+        imex_channel: root.join("dev/nvidia-caps-imex-channels/channel0").exists(),
+        disk: options.out.display().to_string(),
+        disk_free_mib: free_mib(&options.out),
+        clock_synced: clock_synced(root),
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "an adapter that waits for a real library")]
+fn inventory_of(mut node: NvmlNode) -> Option<Box<Inventory>> {
+    let began = Instant::now();
+    let (wake, woken) = channel();
+    node.on_arrival(Box::new(move || {
+        // Nobody listens once the inventory is in.
+        let _ = wake.send(());
+    }));
+    node.read_inventory(Moment::ZERO);
+    let mut inbox = Inbox::default();
+    loop {
+        let now = Moment::ZERO + began.elapsed();
+        node.collect(now, &mut inbox);
+        if let Some(inventory) = inbox.inventories.pop() {
+            return inventory.ok();
+        }
+        let wait = node.next_arrival()?.since(now).max(Duration::from_millis(1));
+        // Woken or timed out: both mean to look again.
+        let _ = woken.recv_timeout(wait);
+    }
+}
+
+fn refused<T>(error: &std::io::Error) -> Reading<T> {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => Reading::Unsupported,
+        std::io::ErrorKind::PermissionDenied => Reading::Failed(ReadingFailure::NoPermission),
+        _ => Reading::Failed(ReadingFailure::Driver(error.raw_os_error().unwrap_or_default())),
+    }
+}
+
+fn kernel_log(root: &Path) -> Reading<()> {
+    // Opening may succeed where reading is forbidden.
+    match KernelLog::open_from_start(&root.join("dev/kmsg")).and_then(|mut log| log.read_new()) {
+        Ok(_) => Reading::Value(()),
+        Err(error) => refused(&error),
+    }
+}
+
+/// Whether a process of one of the names runs.
+fn service(root: &Path, names: &[&str]) -> Service {
+    let Ok(processes) = fs::read_dir(root.join("proc")) else { return Service::Unknown };
+    let runs = processes
+        .flatten()
+        .any(|process| fs::read_to_string(process.path().join("comm")).is_ok_and(|name| names.contains(&name.trim())));
+    if runs { Service::Running } else { Service::NotRunning }
+}
+
+/// The directory itself may not be there yet: then the nearest one above it that is.
+fn free_mib(out: &Path) -> Reading<u64> {
+    let absolute = std::path::absolute(out).unwrap_or_else(|_| out.to_path_buf());
+    let Some(there) = absolute.ancestors().find(|path| path.exists()) else { return Reading::Unsupported };
+    match rustix::fs::statvfs(there) {
+        Ok(disk) => Reading::Value(disk.f_bavail.saturating_mul(disk.f_frsize) >> 20),
+        Err(error) => refused(&error.into()),
+    }
+}
+
+fn clock_synced(root: &Path) -> Reading<bool> {
+    if root.join("run/systemd/timesync/synchronized").exists() {
+        return Reading::Value(true);
+    }
+    match service(root, &TIME_KEEPERS) {
+        Service::Running => Reading::Value(true),
+        Service::NotRunning => Reading::Value(false),
+        Service::Unknown => Reading::Unsupported,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn facts_of_an_empty_machine_say_what_is_absent() {
+        let root = tempfile::tempdir().expect("folder");
+        let lib = Some(root.path().join("libnvidia-ml.so.1"));
+        let nvml = NvmlOptions { lib, root: root.path().to_path_buf(), ..NvmlOptions::default() };
+        let facts = collect_facts(&DoctorOptions { nvml, out: root.path().join("runs") });
+        assert!(facts.library.is_err());
+        assert_eq!((facts.kernel_log, facts.pci), (Reading::Unsupported, Reading::Unsupported));
+        assert_eq!((facts.fabric_manager, facts.clock_synced), (Service::Unknown, Reading::Unsupported));
+        assert!(facts.disk_free_mib.value().is_some());
+    }
+
+    #[test]
+    fn a_daemon_is_found_by_its_process() {
+        let root = tempfile::tempdir().expect("folder");
+        fs::create_dir_all(root.path().join("proc/77")).expect("folder");
+        fs::write(root.path().join("proc/77/comm"), "nv-fabricmanage\n").expect("file");
+        assert_eq!(service(root.path(), &["nv-fabricmanage"]), Service::Running);
+        assert_eq!(service(root.path(), &["nvidia-imex"]), Service::NotRunning);
+    }
+}

@@ -1,0 +1,103 @@
+//! What the firmware's tables say of the machine: model, serials, version, memory modules.
+//!
+//! The kernel keeps serials and the tables themselves to root; closed is then the reading, not absent.
+
+use std::fs;
+use std::path::Path;
+
+use dmidecode::{EntryPoint, Structure};
+
+use super::machine;
+use super::source::{refused, text};
+use crate::model::{NodeIdentity, Reading};
+
+pub(super) fn node_identity(root: &Path) -> NodeIdentity {
+    let word = |file: &str| told(text(&root.join("sys/class/dmi/id").join(file)));
+    NodeIdentity {
+        model: word("product_name"),
+        serial: word("product_serial"),
+        board_serial: word("board_serial"),
+        hostname: machine::hostname(root),
+        boot_id: machine::boot_id(root),
+        bios: word("bios_version"),
+    }
+}
+
+/// What makers leave in the tables for want of a value is no value.
+fn told(text: Reading<String>) -> Reading<String> {
+    const FILLERS: &[&str] = &[
+        "to be filled by o.e.m.",
+        "default string",
+        "not specified",
+        "none",
+        "n/a",
+        "unknown",
+        "system serial number",
+        "0",
+    ];
+    match text {
+        Reading::Value(text) if FILLERS.contains(&text.to_ascii_lowercase().as_str()) => Reading::Unsupported,
+        other => other,
+    }
+}
+
+/// Memory modules fitted.
+pub(super) fn dimms(root: &Path) -> Reading<u16> {
+    let tables = root.join("sys/firmware/dmi/tables");
+    let (entry, table) = match (fs::read(tables.join("smbios_entry_point")), fs::read(tables.join("DMI"))) {
+        (Ok(entry), Ok(table)) => (entry, table),
+        (Err(error), _) | (_, Err(error)) => return refused(&error),
+    };
+    let Ok(entry) = EntryPoint::search(&entry) else { return Reading::Unsupported };
+    let fitted = entry.structures(&table).filter(|structure| match structure {
+        // An empty socket is a device of size 0, which the crate leaves out.
+        Ok(Structure::MemoryDevice(device)) => device.size.is_some_and(|size| size > 0),
+        _ => false,
+    });
+    Reading::Value(fitted.count() as u16)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An entry point of SMBIOS 3 for `length` bytes of tables.
+    fn entry_point(length: u32) -> Vec<u8> {
+        let mut entry = b"_SM3_\0\x18\x03\x02\x00\x01\x00".to_vec();
+        entry.extend(length.to_le_bytes());
+        entry.extend(0_u64.to_le_bytes());
+        let sum = entry.iter().fold(0_u8, |sum, byte| sum.wrapping_add(*byte));
+        entry[5] = 0_u8.wrapping_sub(sum);
+        entry
+    }
+
+    /// A memory device of `size` MiB, as SMBIOS 2.8 has them.
+    fn module(handle: u16, size: u16) -> Vec<u8> {
+        let mut module = vec![0_u8; 0x28];
+        module[0] = 17;
+        module[1] = 0x28;
+        module[2..4].copy_from_slice(&handle.to_le_bytes());
+        module[0x0c..0x0e].copy_from_slice(&size.to_le_bytes());
+        module.extend([0, 0]);
+        module
+    }
+
+    #[test]
+    fn only_sockets_with_a_module_count() {
+        let root = tempfile::tempdir().expect("folder");
+        assert_eq!(dimms(root.path()), Reading::Unsupported);
+        let tables = root.path().join("sys/firmware/dmi/tables");
+        fs::create_dir_all(&tables).expect("folder");
+        let mut table = [module(1, 0x4000), module(2, 0), module(3, 0x4000)].concat();
+        table.extend([127, 4, 9, 0, 0, 0]);
+        fs::write(tables.join("smbios_entry_point"), entry_point(table.len() as u32)).expect("file");
+        fs::write(tables.join("DMI"), table).expect("file");
+        assert_eq!(dimms(root.path()), Reading::Value(2));
+    }
+
+    #[test]
+    fn a_filler_is_no_serial() {
+        assert_eq!(told(Reading::Value("To Be Filled By O.E.M.".to_owned())), Reading::Unsupported);
+        assert_eq!(told(Reading::Value("SGH123".to_owned())), Reading::Value("SGH123".to_owned()));
+    }
+}

@@ -1,0 +1,19 @@
+//! The machine around the GPUs, as its kernel shows it: bus, firmware tables, sensors, disks, networks, log.
+//!
+//! Every reader takes the root directory to look under, so that a tree of files stands for a machine. What is not there
+//! is said to be unsupported, what may not be read is said to be closed: nothing is guessed.
+
+mod dmi;
+mod kernel_log;
+mod machine;
+mod parts;
+mod pci;
+mod read;
+mod sensors;
+mod source;
+
+pub use kernel_log::{KernelEntry, KernelLog};
+pub use machine::{MemoryErrors, memory_errors};
+pub use pci::{PciDetail, pci_details};
+pub use read::{HostFacts, read_host};
+pub use sensors::{FanSpeed, fans, inlet_celsius};

@@ -1,0 +1,135 @@
+//! Network ports and disks of the machine.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use super::source::{entries, name, number, parsed, text};
+use crate::model::{Nic, Nvme, Reading};
+
+/// Every port with hardware behind it: RDMA devices first, then network interfaces that are not theirs.
+pub(super) fn nics(root: &Path) -> Reading<Vec<Nic>> {
+    let rdma = entries(&root.join("sys/class/infiniband"));
+    let mut found = Vec::new();
+    let mut seen = BTreeSet::new();
+    for port in rdma.value().into_iter().flatten() {
+        seen.extend(fs::canonicalize(port.join("device")).ok());
+        found.push(Nic {
+            name: name(port),
+            model: model(port, &["board_id", "hca_type"]),
+            speed_mb_per_s: parsed(text(&port.join("ports/1/rate")), rdma_rate),
+        });
+    }
+    let net = match entries(&root.join("sys/class/net")) {
+        Reading::Value(net) => net,
+        Reading::Unsupported if found.is_empty() => return Reading::Unsupported,
+        Reading::Unsupported => return Reading::Value(found),
+        Reading::Failed(failure) => return Reading::Failed(failure),
+    };
+    for interface in net {
+        // A bridge, a tunnel and the loopback have no device behind them.
+        let Ok(device) = fs::canonicalize(interface.join("device")) else { continue };
+        if !seen.contains(&device) {
+            found.push(Nic {
+                name: name(&interface),
+                model: model(&interface, &[]),
+                speed_mb_per_s: link_speed(&interface),
+            });
+        }
+    }
+    Reading::Value(found)
+}
+
+/// A name of the part, or its PCI ids where there is none.
+fn model(port: &Path, files: &[&str]) -> String {
+    if let Some(name) = files.iter().find_map(|file| text(&port.join(file)).value().cloned()) {
+        return name;
+    }
+    let id = |file: &str| number(&port.join("device").join(file)).get();
+    match (id("vendor"), id("device")) {
+        (Some(vendor), Some(device)) => format!("{vendor:04x}:{device:04x}"),
+        _ => "unknown".to_owned(),
+    }
+}
+
+/// Mb/s of the interface as MB/s. A port without a link answers -1, or an error that means the same.
+fn link_speed(interface: &Path) -> Reading<u32> {
+    let up = text(&interface.join("carrier")).value().is_some_and(|carrier| carrier == "1");
+    if !up {
+        return Reading::Unsupported;
+    }
+    parsed(text(&interface.join("speed")), |text| text.parse::<i64>().ok().filter(|speed| *speed > 0))
+        .map(|megabits| (megabits / 8) as u32)
+}
+
+/// `400 Gb/sec (4X NDR)` as MB/s.
+fn rdma_rate(text: &str) -> Option<u32> {
+    let (gigabits, rest) = text.split_once(' ')?;
+    let gigabits: f64 = gigabits.parse().ok()?;
+    (rest.starts_with("Gb/sec") && gigabits.is_finite()).then_some((gigabits * 1000.0 / 8.0) as u32)
+}
+
+/// Every controller of an NVM Express disk. A field the controller leaves empty is shown empty.
+pub(super) fn nvmes(root: &Path) -> Reading<Vec<Nvme>> {
+    entries(&root.join("sys/class/nvme")).map(|controllers| {
+        controllers
+            .iter()
+            .map(|controller| {
+                let told = |file: &str| text(&controller.join(file)).value().cloned().unwrap_or_default();
+                Nvme { name: name(controller), model: told("model"), serial: told("serial") }
+            })
+            .collect()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write(root: &Path, path: &str, text: &str) {
+        let path = root.join(path);
+        fs::create_dir_all(path.parent().expect("folder")).expect("folder");
+        fs::write(path, text).expect("file");
+    }
+
+    #[test]
+    fn ports_with_hardware_are_listed_once() {
+        let root = tempfile::tempdir().expect("folder");
+        let at = root.path();
+        write(at, "devices/hca/vendor", "0x15b3\n");
+        write(at, "devices/eth/vendor", "0x8086\n");
+        write(at, "devices/eth/device", "0x1592\n");
+        write(at, "sys/class/infiniband/mlx5_0/board_id", "MT_0000000838\n");
+        write(at, "sys/class/infiniband/mlx5_0/ports/1/rate", "400 Gb/sec (4X NDR)\n");
+        for interface in ["ens1np0", "ens2f0", "ens2f1", "lo"] {
+            write(at, &format!("sys/class/net/{interface}/speed"), "25000\n");
+            write(at, &format!("sys/class/net/{interface}/carrier"), if interface == "ens2f1" { "0\n" } else { "1\n" });
+        }
+        let link = |from: &str, to: &str| std::os::unix::fs::symlink(at.join(to), at.join(from)).expect("link");
+        link("sys/class/infiniband/mlx5_0/device", "devices/hca");
+        link("sys/class/net/ens1np0/device", "devices/hca");
+        link("sys/class/net/ens2f0/device", "devices/eth");
+        link("sys/class/net/ens2f1/device", "devices/eth");
+        let shown: Vec<String> = nics(at)
+            .value()
+            .expect("ports")
+            .iter()
+            .map(|nic| format!("{} {} {}", nic.name, nic.model, nic.speed_mb_per_s))
+            .collect();
+        assert_eq!(shown, ["mlx5_0 MT_0000000838 50000", "ens2f0 8086:1592 3125", "ens2f1 8086:1592 unsupported"]);
+    }
+
+    #[test]
+    fn a_machine_without_disks_of_a_kind_says_unsupported() {
+        let root = tempfile::tempdir().expect("folder");
+        assert_eq!(nvmes(root.path()), Reading::Unsupported);
+        write(root.path(), "sys/class/nvme/nvme0/model", "SAMSUNG MZWLO3T8HCLS-00A07   \n");
+        write(root.path(), "sys/class/nvme/nvme0/serial", "S794NG0W100001\n");
+        let disk = Nvme {
+            name: "nvme0".to_owned(),
+            model: "SAMSUNG MZWLO3T8HCLS-00A07".to_owned(),
+            serial: "S794NG0W100001".to_owned(),
+        };
+        assert_eq!(nvmes(root.path()), Reading::Value(vec![disk]));
+    }
+}

@@ -1,0 +1,275 @@
+//! The inventory of one GPU: identity, limits, configuration, links.
+
+use nvml_wrapper::enum_wrappers::device::{Clock, TemperatureThreshold};
+use nvml_wrapper::enums::device::UsedGpuMemory;
+use nvml_wrapper_sys::bindings as sys;
+
+use super::batch::{Number, read_once};
+use super::device::NvmlGpu;
+use super::field::FieldId;
+use super::gather::GpuFacts;
+use super::outcome::{coded, read};
+use super::raw::RawFabric;
+use crate::model::{
+    C2c, ClockLimits, Config, Fabric, FabricState, Gpu, Identity, PcieCapability, PowerLimits, Process, Reading,
+    ReadingFailure, ThermalLimits,
+};
+
+/// Bytes in a MiB.
+const MIB: u64 = 1 << 20;
+
+pub(super) fn facts(gpu: &mut NvmlGpu) -> GpuFacts {
+    let links = super::links::facts(gpu);
+    let device = &gpu.device;
+    let facts = Gpu {
+        identity: identity(gpu),
+        memory_mib: gpu.raw.memory_total().map(|bytes| bytes / MIB),
+        bar1_mib: read(device.bar1_memory_info()).map(|bar1| bar1.total / MIB),
+        power: power(gpu),
+        clocks: clocks(gpu),
+        thermal: thermal(gpu),
+        config: config(gpu),
+        pcie: PcieCapability {
+            max_generation: read(device.max_pcie_link_gen()).map(|generation| generation as u8),
+            max_width: read(device.max_pcie_link_width()).map(|width| width as u8),
+            numa_node: numa_node(gpu),
+        },
+        fabric: fabric(gpu.raw.fabric()),
+        c2c: c2c(gpu),
+        processes: processes(gpu),
+        ..Gpu::bare(gpu.index)
+    };
+    gpu.answered |= facts.identity.name.value().is_some() || facts.memory_mib.value().is_some();
+    GpuFacts { gpu: facts, links }
+}
+
+fn identity(gpu: &NvmlGpu) -> Identity {
+    let device = &gpu.device;
+    let pci = read(device.pci_info());
+    let id = |number: u32| format!("{number:08x}");
+    let subsystem = match &pci {
+        Reading::Value(pci) => pci
+            .pci_sub_system_id
+            .filter(|number| *number != 0)
+            .map_or(Reading::Unsupported, |number| Reading::Value(id(number))),
+        Reading::Unsupported => Reading::Unsupported,
+        Reading::Failed(failure) => Reading::Failed(*failure),
+    };
+    Identity {
+        name: told(read(device.name())),
+        pci_address: pci.clone().map(|pci| format!("{:08x}:{:02x}:{:02x}.0", pci.domain, pci.bus, pci.device)),
+        pci_device: pci.map(|pci| id(pci.pci_device_id)),
+        pci_subsystem: subsystem,
+        slot: gpu.raw.module_id().map(|module| module.to_string()),
+        serial: told(read(device.serial())),
+        uuid: told(read(device.uuid())),
+        part_number: told(read(device.board_part_number())),
+        vbios: told(read(device.vbios_version())),
+        inforom: told(read(device.info_rom_image_version())),
+        gsp_firmware: told(read(device.gsp_firmware_version())),
+        inforom_valid: inforom_valid(gpu),
+    }
+}
+
+/// An empty text, or one that says there is none, is not a text.
+fn told(text: Reading<String>) -> Reading<String> {
+    match text {
+        Reading::Value(text) if matches!(text.trim(), "" | "N/A" | "[N/A]") => Reading::Unsupported,
+        Reading::Value(text) => Reading::Value(text.trim().to_owned()),
+        other => other,
+    }
+}
+
+fn inforom_valid(gpu: &NvmlGpu) -> Reading<bool> {
+    let corrupted = sys::nvmlReturn_enum_NVML_ERROR_CORRUPTED_INFOROM as i32;
+    match read(gpu.device.validate_info_rom()) {
+        Reading::Failed(ReadingFailure::Driver(code)) if code == corrupted => Reading::Value(false),
+        other => other.map(|()| true),
+    }
+}
+
+fn power(gpu: &NvmlGpu) -> PowerLimits {
+    let device = &gpu.device;
+    let watts = |milliwatts: u32| f64::from(milliwatts) / 1e3;
+    let bounds = read(device.power_management_limit_constraints()).map(|bounds| (bounds.min_limit, bounds.max_limit));
+    PowerLimits {
+        min: bounds.map(|(min, _)| watts(min)),
+        default: read(device.power_management_limit_default()).map(watts),
+        max: bounds.map(|(_, max)| watts(max)),
+        set: read(device.power_management_limit()).map(watts),
+        enforced: read(device.enforced_power_limit()).map(watts),
+    }
+}
+
+fn clocks(gpu: &NvmlGpu) -> ClockLimits {
+    let device = &gpu.device;
+    ClockLimits {
+        max_sm: read(device.max_clock_info(Clock::SM)).map(f64::from),
+        max_memory: read(device.max_clock_info(Clock::Memory)).map(f64::from),
+        application_sm: read(device.applications_clock(Clock::Graphics)).map(f64::from),
+        default_application_sm: read(device.default_applications_clock(Clock::Graphics)).map(f64::from),
+    }
+}
+
+fn thermal(gpu: &NvmlGpu) -> ThermalLimits {
+    let fields =
+        [FieldId::SHUTDOWN_TLIMIT.whole(), FieldId::SLOWDOWN_TLIMIT.whole(), FieldId::OPERATING_TLIMIT.whole()];
+    let [shutdown, slowdown, operating] = read_once(gpu.raw, gpu.scheme, fields);
+    let threshold = |of| read(gpu.device.temperature_threshold(of)).map(f64::from);
+    ThermalLimits {
+        shutdown_margin: shutdown.map(Number::float),
+        slowdown_margin: slowdown.map(Number::float),
+        operating_margin: operating.map(Number::float),
+        slowdown_celsius: threshold(TemperatureThreshold::Slowdown),
+        memory_max_celsius: threshold(TemperatureThreshold::MemoryMax),
+    }
+}
+
+fn config(gpu: &NvmlGpu) -> Config {
+    let device = &gpu.device;
+    let ecc = read(device.is_ecc_enabled());
+    let mig = read(device.mig_mode());
+    let [recovery] = read_once(gpu.raw, gpu.scheme, [FieldId::RECOVERY_ACTION.whole()]);
+    Config {
+        ecc: ecc.clone().map(|ecc| ecc.currently_enabled),
+        ecc_pending: ecc.map(|ecc| ecc.pending_enabled),
+        mig: mig.clone().map(|mig| mig.current != 0),
+        mig_pending: mig.map(|mig| mig.pending != 0),
+        persistence: read(device.is_in_persistent_mode()),
+        compute_mode: gpu.raw.compute_mode().map(compute_mode),
+        recovery_action: recovery.map(|action| recovery_action(action.count())),
+    }
+}
+
+/// Numbers: `nvmlComputeMode_t` of nvml.h.
+fn compute_mode(mode: u32) -> String {
+    match mode {
+        0 => "default".to_owned(),
+        2 => "prohibited".to_owned(),
+        3 => "exclusive-process".to_owned(),
+        other => format!("unknown-{other}"),
+    }
+}
+
+/// Numbers: `nvmlDeviceGpuRecoveryAction_t` of nvml.h.
+fn recovery_action(action: u64) -> String {
+    match action {
+        0 => "none".to_owned(),
+        1 => "reset".to_owned(),
+        2 => "reboot".to_owned(),
+        3 => "drain-p2p".to_owned(),
+        4 => "drain-and-reset".to_owned(),
+        other => format!("unknown-{other}"),
+    }
+}
+
+fn numa_node(gpu: &NvmlGpu) -> Reading<u8> {
+    // Four words of 64 nodes; scope 0 is the NUMA node itself.
+    match read(gpu.device.memory_affinity(4, 0)) {
+        Reading::Value(words) => {
+            words.iter().enumerate().find(|(_, word)| **word != 0).map_or(Reading::Unsupported, |(place, word)| {
+                Reading::Value((place as u32 * 64 + word.trailing_zeros()) as u8)
+            })
+        }
+        Reading::Unsupported => Reading::Unsupported,
+        Reading::Failed(failure) => Reading::Failed(failure),
+    }
+}
+
+fn fabric(raw: Reading<RawFabric>) -> Reading<Fabric> {
+    let raw = match raw {
+        Reading::Value(raw) => raw,
+        Reading::Unsupported => return Reading::Unsupported,
+        Reading::Failed(failure) => return Reading::Failed(failure),
+    };
+    let state = match u32::from(raw.state) {
+        sys::NVML_GPU_FABRIC_STATE_NOT_STARTED => FabricState::NotStarted,
+        sys::NVML_GPU_FABRIC_STATE_IN_PROGRESS => FabricState::InProgress,
+        sys::NVML_GPU_FABRIC_STATE_COMPLETED => FabricState::Completed,
+        // State 0: a GPU without a fabric.
+        _ => return Reading::Unsupported,
+    };
+    Reading::Value(Fabric {
+        state,
+        status: raw.status as i32,
+        cluster_uuid: uuid::Uuid::from_bytes(raw.cluster).to_string(),
+        clique: raw.clique,
+        health_mask: raw.health_mask.map_or(Reading::Unsupported, Reading::Value),
+    })
+}
+
+fn c2c(gpu: &NvmlGpu) -> Reading<C2c> {
+    let links = match read_once(gpu.raw, gpu.scheme, [FieldId::C2C_LINKS.whole()])[0].map(Number::count) {
+        // A GPU without a Grace beside it counts no links.
+        Reading::Value(0) | Reading::Unsupported => return Reading::Unsupported,
+        Reading::Value(links) => links.min(32) as u32,
+        Reading::Failed(failure) => return Reading::Failed(failure),
+    };
+    let asked = (0..links).flat_map(|link| [FieldId::C2C_STATUS.of(link), FieldId::C2C_BANDWIDTH.of(link)]).collect();
+    let mut batch = super::batch::Batch::new(gpu.scheme, asked);
+    batch.read(gpu.raw);
+    let (mut active, mut speed) = (0, 0);
+    for link in 0..links as usize {
+        match (batch.get(link * 2), batch.get(link * 2 + 1)) {
+            (Reading::Value(status), bandwidth) => {
+                active += u8::from(status.count() == 1);
+                speed = speed.max(bandwidth.get().map_or(0, Number::count) as u32);
+            }
+            (Reading::Failed(failure), _) => return Reading::Failed(failure),
+            (Reading::Unsupported, _) => {}
+        }
+    }
+    Reading::Value(C2c { links: links as u8, links_active: active, speed_mb_per_s: speed })
+}
+
+fn processes(gpu: &NvmlGpu) -> Reading<Vec<Process>> {
+    let nvml = gpu.device.nvml();
+    read(gpu.device.running_compute_processes()).map(|processes| {
+        processes
+            .into_iter()
+            .map(|process| Process {
+                pid: process.pid,
+                name: nvml.sys_process_name(process.pid, 256).unwrap_or_else(|_| "unknown".to_owned()),
+                memory_mib: match process.used_gpu_memory {
+                    UsedGpuMemory::Used(bytes) => bytes / MIB,
+                    UsedGpuMemory::Unavailable => 0,
+                },
+            })
+            .collect()
+    })
+}
+
+/// Whether the wrapper's refusal of a handle means that the GPU is gone or broken.
+pub(super) fn handle_failure(code: u32) -> ReadingFailure {
+    match coded(code, ()) {
+        Reading::Failed(failure) => failure,
+        Reading::Value(()) | Reading::Unsupported => ReadingFailure::Driver(code as i32),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fabric_state_of_zero_is_no_fabric() {
+        let raw = |state| RawFabric { cluster: [0x11; 16], status: 0, clique: 4, state, health_mask: Some(0xaa) };
+        assert_eq!(fabric(Reading::Value(raw(0))), Reading::Unsupported);
+        assert_eq!(
+            fabric(Reading::Value(raw(3))),
+            Reading::Value(Fabric {
+                state: FabricState::Completed,
+                status: 0,
+                cluster_uuid: "11111111-1111-1111-1111-111111111111".to_owned(),
+                clique: 4,
+                health_mask: Reading::Value(0xaa),
+            })
+        );
+    }
+
+    #[test]
+    fn a_text_that_says_nothing_is_unsupported() {
+        assert_eq!(told(Reading::Value("N/A".to_owned())), Reading::Unsupported);
+        assert_eq!(told(Reading::Value(" 165 ".to_owned())), Reading::Value("165".to_owned()));
+    }
+}

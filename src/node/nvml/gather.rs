@@ -1,0 +1,169 @@
+//! Puts the GPUs' own inventories together: what one GPU's link ends at is known only beside the others.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::links::{LinkFacts, RemoteFacts, RemoteKind};
+use crate::model::{
+    ClockLimits, Config, Gpu, GpuIndex, Identity, NvLink, PcieCapability, PowerLimits, Reading, ReadingFailure, Remote,
+    ThermalLimits,
+};
+
+/// One GPU's inventory, its links as they were read.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct GpuFacts {
+    pub(super) gpu: Gpu,
+    pub(super) links: Reading<Vec<LinkFacts>>,
+}
+
+impl GpuFacts {
+    /// A GPU that does not answer.
+    pub(super) fn failed(index: GpuIndex, failure: ReadingFailure) -> Self {
+        let (text, flag) = (Reading::Failed(failure), Reading::Failed(failure));
+        let (number, small) = (Reading::Failed(failure), Reading::Failed(failure));
+        let gpu = Gpu {
+            index,
+            identity: Identity {
+                name: text.clone(),
+                pci_address: text.clone(),
+                pci_device: text.clone(),
+                pci_subsystem: text.clone(),
+                slot: text.clone(),
+                serial: text.clone(),
+                uuid: text.clone(),
+                part_number: text.clone(),
+                vbios: text.clone(),
+                inforom: text.clone(),
+                gsp_firmware: text.clone(),
+                inforom_valid: flag,
+            },
+            memory_mib: Reading::Failed(failure),
+            bar1_mib: Reading::Failed(failure),
+            power: PowerLimits { min: number, default: number, max: number, set: number, enforced: number },
+            clocks: ClockLimits {
+                max_sm: number,
+                max_memory: number,
+                application_sm: number,
+                default_application_sm: number,
+            },
+            thermal: ThermalLimits {
+                shutdown_margin: number,
+                slowdown_margin: number,
+                operating_margin: number,
+                slowdown_celsius: number,
+                memory_max_celsius: number,
+            },
+            config: Config {
+                ecc: flag,
+                ecc_pending: flag,
+                mig: flag,
+                mig_pending: flag,
+                persistence: flag,
+                compute_mode: text.clone(),
+                recovery_action: text,
+            },
+            pcie: PcieCapability { max_generation: small, max_width: small, numa_node: small },
+            nvlinks: Reading::Failed(failure),
+            fabric: Reading::Failed(failure),
+            c2c: Reading::Failed(failure),
+            processes: Reading::Failed(failure),
+        };
+        Self { gpu, links: Reading::Failed(failure) }
+    }
+}
+
+/// The places of switches in the node: numbered in the order of their addresses.
+fn switches<'a>(links: impl Iterator<Item = &'a LinkFacts>, gpus: &BTreeMap<String, GpuIndex>) -> BTreeMap<String, u8> {
+    let addresses: BTreeSet<&str> = links
+        .filter_map(|link| link.remote.value())
+        .filter(|remote| remote.kind == RemoteKind::Switch && !gpus.contains_key(&remote.address))
+        .map(|remote| remote.address.as_str())
+        .collect();
+    addresses.into_iter().zip(0..).map(|(address, number)| (address.to_owned(), number)).collect()
+}
+
+/// The GPUs of the node in the driver's order, each link's far end named.
+pub(super) fn together(mut facts: Vec<GpuFacts>) -> Vec<Gpu> {
+    facts.sort_by_key(|facts| facts.gpu.index);
+    let gpus: BTreeMap<String, GpuIndex> = facts
+        .iter()
+        .filter_map(|facts| facts.gpu.identity.pci_address.value().map(|address| (address.clone(), facts.gpu.index)))
+        .collect();
+    let switches = switches(facts.iter().filter_map(|facts| facts.links.value()).flatten(), &gpus);
+    facts
+        .into_iter()
+        .map(|GpuFacts { mut gpu, links }| {
+            gpu.nvlinks = links.map(|links| links.into_iter().map(|link| named(link, &gpus, &switches)).collect());
+            gpu
+        })
+        .collect()
+}
+
+fn named(link: LinkFacts, gpus: &BTreeMap<String, GpuIndex>, switches: &BTreeMap<String, u8>) -> NvLink {
+    let remote = link.remote.map(|RemoteFacts { kind, address, port }| {
+        if let Some(gpu) = gpus.get(&address) {
+            return Remote::Gpu(*gpu);
+        }
+        match (kind, switches.get(&address)) {
+            (RemoteKind::Switch, Some(number)) => Remote::Switch { number: *number, port: port.unwrap_or(link.link) },
+            (RemoteKind::Cpu, _) => Remote::Cpu(0),
+            _ => Remote::Other(address),
+        }
+    });
+    NvLink { link: link.link, state: link.state, speed_mb_per_s: link.speed_mb_per_s, remote }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::LinkState;
+
+    fn link(link: u8, kind: RemoteKind, address: &str) -> LinkFacts {
+        LinkFacts {
+            link,
+            state: Reading::Value(LinkState::Active),
+            speed_mb_per_s: Reading::Value(26562),
+            remote: Reading::Value(RemoteFacts { kind, address: address.to_owned(), port: Some(40 + link) }),
+        }
+    }
+
+    fn gpu(index: u8, address: &str, links: Vec<LinkFacts>) -> GpuFacts {
+        let mut gpu = Gpu::bare(GpuIndex(index));
+        gpu.identity.pci_address = Reading::Value(address.to_owned());
+        GpuFacts { gpu, links: Reading::Value(links) }
+    }
+
+    #[test]
+    fn far_ends_are_named_by_what_sits_at_their_address() {
+        let gpus = together(vec![
+            gpu(1, "00000000:64:00.0", vec![link(0, RemoteKind::Unknown, "00000000:53:00.0")]),
+            gpu(
+                0,
+                "00000000:53:00.0",
+                vec![
+                    link(0, RemoteKind::Switch, "00000000:07:00.0"),
+                    link(1, RemoteKind::Switch, "00000000:05:00.0"),
+                    link(2, RemoteKind::Unknown, "ffffffff:ff:1f.0"),
+                ],
+            ),
+        ]);
+        let remotes = |gpu: &Gpu| -> Vec<Remote> {
+            gpu.nvlinks.value().expect("links").iter().filter_map(|link| link.remote.value().cloned()).collect()
+        };
+        assert_eq!(gpus[0].index, GpuIndex(0));
+        assert_eq!(
+            remotes(&gpus[0]),
+            [
+                Remote::Switch { number: 1, port: 40 },
+                Remote::Switch { number: 0, port: 41 },
+                Remote::Other("ffffffff:ff:1f.0".to_owned())
+            ]
+        );
+        assert_eq!(remotes(&gpus[1]), [Remote::Gpu(GpuIndex(0))]);
+    }
+
+    #[test]
+    fn a_gpu_that_does_not_answer_keeps_its_place() {
+        let gpus = together(vec![GpuFacts::failed(GpuIndex(4), ReadingFailure::Lost)]);
+        assert_eq!((gpus[0].index, &gpus[0].nvlinks), (GpuIndex(4), &Reading::Failed(ReadingFailure::Lost)));
+    }
+}

@@ -1,0 +1,347 @@
+//! The node half of a station, for real GPUs: questions go to threads, answers come back by the inbox.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use super::clock::RunClock;
+use super::crew::{Crew, Deadlines, Done, Job};
+use super::gather::{GpuFacts, together};
+use super::library::{LibraryFacts, open};
+use super::open_error::NvmlOpenError;
+use crate::engine::Inbox;
+use crate::model::{
+    Answer, GpuCounters, GpuIndex, Identity, Inventory, KernelRecord, Moment, Probe, Reading, ReadingFailure, Sensor,
+};
+use crate::node::host::{HostFacts, KernelLog, inlet_celsius, read_host};
+
+/// How a node is opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NvmlOptions {
+    /// The library; the driver's own by default.
+    pub lib: Option<PathBuf>,
+    /// Where `/proc`, `/sys` and `/dev/kmsg` are looked for.
+    pub root: PathBuf,
+    pub deadlines: Deadlines,
+}
+
+impl Default for NvmlOptions {
+    fn default() -> Self {
+        Self { lib: None, root: PathBuf::from("/"), deadlines: Deadlines::default() }
+    }
+}
+
+/// The machine's own GPUs and what is around them.
+pub struct NvmlNode {
+    facts: LibraryFacts,
+    clock: Arc<RunClock>,
+    crew: Crew,
+    waker: Waker,
+    host: HostThread,
+    records: Receiver<KernelRecord>,
+    gatherings: Vec<Gathering>,
+    questions: u64,
+    deadlines: Deadlines,
+    /// Where each GPU sits, from the last time it said so: a GPU that is gone must still be found on the bus.
+    seats: Vec<(GpuIndex, Identity)>,
+}
+
+impl fmt::Debug for NvmlNode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NvmlNode").field("facts", &self.facts).field("crew", &self.crew).finish_non_exhaustive()
+    }
+}
+
+type Wake = Box<dyn Fn() + Send + Sync>;
+
+/// Calls whoever drives, once it has said how.
+#[derive(Clone, Default)]
+struct Waker(Arc<Mutex<Option<Wake>>>);
+
+impl Waker {
+    fn wake(&self) {
+        if let Some(wake) = self.0.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
+            wake();
+        }
+    }
+}
+
+/// Reads the host on a thread of its own: a file of a broken device can block as a call of the library can.
+struct HostThread {
+    jobs: Sender<HostJob>,
+    replies: Receiver<HostReply>,
+    inlet: Reading<f64>,
+}
+
+enum HostJob {
+    Read(u64),
+    Inlet,
+}
+
+enum HostReply {
+    Read(u64, Box<HostFacts>),
+    Inlet(Reading<f64>),
+}
+
+/// Answers that belong to one question.
+struct Gathering {
+    number: u64,
+    purpose: Purpose,
+    until: Moment,
+    host: Option<Box<HostFacts>>,
+    gpus: Vec<GpuFacts>,
+    counters: Vec<GpuCounters>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    Read,
+    Inventory,
+    Counters,
+}
+
+impl NvmlNode {
+    /// Opens `lib`, or the driver's own library, with the usual deadlines.
+    pub fn open(lib: Option<&Path>) -> Result<Self, NvmlOpenError> {
+        Self::open_with(&NvmlOptions { lib: lib.map(Path::to_path_buf), ..NvmlOptions::default() })
+    }
+
+    pub fn open_with(options: &NvmlOptions) -> Result<Self, NvmlOpenError> {
+        let clock = Arc::new(RunClock::new());
+        let waker = Waker::default();
+        let opened = open(options.lib.as_deref(), &clock)?;
+        let no_thread = |error: std::io::Error| NvmlOpenError::InitRefused {
+            library: opened.facts.library.display().to_string(),
+            code: 0,
+            text: format!("no thread for a GPU: {error}"),
+        };
+        let arrived = {
+            let waker = waker.clone();
+            move || waker.wake()
+        };
+        let crew = Crew::start(opened.readers, options.deadlines, arrived.clone()).map_err(no_thread)?;
+        let host = HostThread::start(options.root.clone(), arrived.clone()).map_err(no_thread)?;
+        let (told, records) = channel();
+        let handles = opened.handles.into_iter().map(|(_, raw)| raw).collect();
+        super::events::listen(handles, Arc::downgrade(&clock), told.clone(), arrived.clone());
+        follow_log(&options.root, &clock, told, arrived);
+        Ok(Self {
+            facts: opened.facts,
+            clock,
+            crew,
+            waker,
+            host,
+            records,
+            gatherings: Vec::new(),
+            questions: 0,
+            deadlines: options.deadlines,
+            seats: Vec::new(),
+        })
+    }
+
+    /// What the library said of the driver when it was opened.
+    pub fn library(&self) -> &LibraryFacts {
+        &self.facts
+    }
+
+    pub fn read_inventory(&mut self, now: Moment) {
+        self.gather(now, Purpose::Read);
+    }
+
+    pub fn sample(&mut self, now: Moment) {
+        self.clock.set(now);
+        // Should the host's thread be gone, the inlet stays as it was read last.
+        let _ = self.host.jobs.send(HostJob::Inlet);
+        self.crew.ask(now, Job::Tick);
+    }
+
+    pub fn ask(&mut self, now: Moment, probe: Probe) {
+        self.gather(
+            now,
+            match probe {
+                Probe::Inventory => Purpose::Inventory,
+                Probe::Counters => Purpose::Counters,
+            },
+        );
+    }
+
+    fn gather(&mut self, now: Moment, purpose: Purpose) {
+        self.clock.set(now);
+        self.questions += 1;
+        let number = self.questions;
+        if purpose == Purpose::Counters {
+            self.crew.ask(now, Job::Counters(number));
+        } else {
+            self.crew.ask(now, Job::Inventory(number));
+            let _ = self.host.jobs.send(HostJob::Read(number));
+        }
+        let until = now + self.deadlines.inventory;
+        self.gatherings.push(Gathering { number, purpose, until, host: None, gpus: Vec::new(), counters: Vec::new() });
+    }
+
+    pub fn collect(&mut self, now: Moment, inbox: &mut Inbox) {
+        self.clock.set(now);
+        while let Ok(reply) = self.host.replies.try_recv() {
+            match reply {
+                HostReply::Inlet(inlet) => self.host.inlet = inlet,
+                HostReply::Read(number, facts) => {
+                    if let Some(gathering) = self.gatherings.iter_mut().find(|gathering| gathering.number == number) {
+                        gathering.host = Some(facts);
+                    }
+                }
+            }
+        }
+        for (_, done) in self.crew.collect(now) {
+            match done {
+                Done::Tick(mut sample) => {
+                    if !sample.is_lost() {
+                        sample.set(Sensor::TempInlet, self.host.inlet);
+                    }
+                    inbox.samples.push(sample);
+                }
+                Done::Inventory(number, facts) => {
+                    let facts = self.seated(*facts);
+                    if let Some(gathering) = self.gatherings.iter_mut().find(|gathering| gathering.number == number) {
+                        gathering.gpus.push(facts);
+                    }
+                }
+                Done::Counters(number, counters) => {
+                    if let Some(gathering) = self.gatherings.iter_mut().find(|gathering| gathering.number == number) {
+                        gathering.counters.push(*counters);
+                    }
+                }
+            }
+        }
+        inbox.kernel.extend(self.records.try_iter());
+        self.hand_over(now, inbox);
+    }
+
+    /// When a deadline passes that nobody would be woken for.
+    pub fn next_arrival(&self) -> Option<Moment> {
+        let host = self.gatherings.iter().filter(|gathering| gathering.host.is_none()).map(|gathering| gathering.until);
+        self.crew.next_deadline().into_iter().chain(host).min()
+    }
+
+    pub fn on_arrival(&mut self, wake: Wake) {
+        *self.waker.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(wake);
+    }
+
+    /// Remembers where a GPU sits, or puts that in where it no longer says so.
+    fn seated(&mut self, mut facts: GpuFacts) -> GpuFacts {
+        let identity = &mut facts.gpu.identity;
+        let seat = self.seats.iter_mut().find(|(index, _)| *index == facts.gpu.index);
+        match (identity.pci_address.value(), seat) {
+            (Some(_), Some((_, seat))) => *seat = identity.clone(),
+            (Some(_), None) => self.seats.push((facts.gpu.index, identity.clone())),
+            (None, Some((_, seat))) => {
+                identity.pci_address = seat.pci_address.clone();
+                identity.pci_device = seat.pci_device.clone();
+                identity.pci_subsystem = seat.pci_subsystem.clone();
+            }
+            (None, None) => {}
+        }
+        facts
+    }
+
+    /// Passes on every question to which all answers are in.
+    fn hand_over(&mut self, now: Moment, inbox: &mut Inbox) {
+        let wanted = self.crew.gpus().count();
+        let (done, open) = std::mem::take(&mut self.gatherings)
+            .into_iter()
+            .partition(|gathering: &Gathering| gathering.is_complete(wanted, now));
+        self.gatherings = open;
+        for gathering in done {
+            match gathering.purpose {
+                Purpose::Counters => {
+                    let mut counters = gathering.counters;
+                    counters.sort_by_key(|counters| counters.gpu);
+                    inbox.answers.push((Probe::Counters, Answer::Counters(Ok(counters))));
+                }
+                Purpose::Inventory => {
+                    let inventory = Box::new(self.inventory(gathering));
+                    inbox.answers.push((Probe::Inventory, Answer::Inventory(Ok(inventory))));
+                }
+                Purpose::Read => inbox.inventories.push(Ok(Box::new(self.inventory(gathering)))),
+            }
+        }
+    }
+
+    fn inventory(&self, gathering: Gathering) -> Inventory {
+        let host = gathering.host.unwrap_or_else(|| Box::new(HostFacts::failed(ReadingFailure::Timeout)));
+        let mut gpus = together(gathering.gpus);
+        for gpu in &mut gpus {
+            // The bus knows the NUMA node where the driver does not tell it.
+            let address = gpu.identity.pci_address.value();
+            if gpu.pcie.numa_node == Reading::Unsupported
+                && let Some(numa) = address.and_then(|address| host.numa.get(address))
+            {
+                gpu.pcie.numa_node = Reading::Value(*numa);
+            }
+        }
+        Inventory {
+            node: host.node,
+            driver: self.facts.driver.clone(),
+            cuda: self.facts.cuda.clone(),
+            gpus,
+            pci: host.pci,
+            host: host.host,
+        }
+    }
+}
+
+impl Gathering {
+    fn is_complete(&self, gpus: usize, now: Moment) -> bool {
+        match self.purpose {
+            Purpose::Counters => self.counters.len() == gpus,
+            Purpose::Read | Purpose::Inventory => self.gpus.len() == gpus && (self.host.is_some() || now >= self.until),
+        }
+    }
+}
+
+impl HostThread {
+    fn start(root: PathBuf, arrived: impl Fn() + Send + 'static) -> std::io::Result<Self> {
+        let (jobs, asked) = channel();
+        let (reply, replies) = channel();
+        thread::Builder::new().name("host".to_owned()).spawn(move || {
+            while let Ok(job) = asked.recv() {
+                let (done, wanted) = match job {
+                    HostJob::Read(number) => (HostReply::Read(number, Box::new(read_host(&root))), true),
+                    // Nobody waits for it: the next sample carries it.
+                    HostJob::Inlet => (HostReply::Inlet(inlet_celsius(&root)), false),
+                };
+                if reply.send(done).is_err() {
+                    break;
+                }
+                if wanted {
+                    arrived();
+                }
+            }
+        })?;
+        Ok(Self { jobs, replies, inlet: Reading::Unsupported })
+    }
+}
+
+/// Hands the kernel log on from now. Where it cannot be read, `doctor` says so; the event channel is what is left.
+fn follow_log(root: &Path, clock: &Arc<RunClock>, records: Sender<KernelRecord>, arrived: impl Fn() + Send + 'static) {
+    let Ok(log) = KernelLog::open(&root.join("dev/kmsg")) else { return };
+    let clock = Arc::downgrade(clock);
+    // As with events: no thread, no log, and the check that wants one says that it is missing.
+    let _ = thread::Builder::new().name("kernel log".to_owned()).spawn(move || {
+        let mut log = log;
+        while clock.strong_count() > 0 {
+            let Ok(entries) = log.wait() else { return };
+            let Some(clock) = clock.upgrade() else { return };
+            let any = !entries.is_empty();
+            for entry in entries {
+                if records.send(entry.into_record(clock.now())).is_err() {
+                    return;
+                }
+            }
+            if any {
+                arrived();
+            }
+        }
+    });
+}

@@ -1,0 +1,26 @@
+//! A GPU node in a shared library: what `libnvidia-ml.so.1` exports, answered by Kiln's simulated node.
+//!
+//! The node is chosen by the environment, as a library has no arguments:
+//! `KILN_FAKE_NODE` a node file or the name of one (`hgx-h200-8`), `KILN_FAKE_SEED` a number, `KILN_FAKE_FAULTS` faults as
+//! `--fault` takes them, with commas between, `KILN_FAKE_SPEED` how many seconds of the node pass in one of ours,
+//! `KILN_FAKE_KMSG` a file to which the node's kernel log is written in the form of `/dev/kmsg`,
+//! `KILN_FAKE_INIT` a code with which to refuse initialisation, `KILN_FAKE_VANISH` a GPU that is counted but gone,
+//! `KILN_FAKE_GPUS` how many GPUs the driver shows at the most.
+//!
+//! It can never be taken for a real driver: its version and every part number end in `SIM`.
+//!
+//! No call panics across the boundary: a panic becomes the code for an unknown error.
+
+#![expect(unsafe_code, reason = "this is the foreign side of a C interface")]
+#![expect(unreachable_pub, reason = "every function is found by its name in the library, not by a path")]
+
+mod answer;
+mod device;
+mod errors;
+mod events;
+mod fields;
+mod links;
+mod loads;
+mod node;
+mod processes;
+mod system;
