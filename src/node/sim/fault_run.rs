@@ -1,8 +1,9 @@
 //! A fault in a node over time: when it is active, and what of the model it then changes.
 
 use super::build::{Build, GpuPart};
-use super::fault_file::{ChangeOf, FaultFile, Operation, Traffic, When};
+use super::fault_file::{ChangeOf, FaultFile, Operation};
 use super::fault_use::{FaultUse, Injected, related};
+use super::fault_when::{Traffic, When};
 use super::file::NodeFile;
 use super::gpu::Gpu;
 use super::noise::{Hazard, Noise};

@@ -66,6 +66,7 @@ mod exert;
 mod fault_file;
 mod fault_run;
 mod fault_use;
+mod fault_when;
 mod file;
 mod gpu;
 mod incident;

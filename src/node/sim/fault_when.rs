@@ -1,0 +1,87 @@
+//! The conditions under which a fault is active, as its file writes them.
+//!
+//! Whether they hold is `fault_run`'s to see.
+
+use super::exert::LoadWord;
+use super::fault_file::quantity;
+use crate::model::{Unit, parse_span};
+use crate::yaml::{Diagnostic, Diagnostics, Fields, Node};
+
+/// When a fault is active: all conditions hold, and where there is a rate or period, at its moments.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct When {
+    /// Seconds from the start.
+    pub after: Option<f64>,
+    /// Temperature of the component's die or HBM, °C.
+    pub above: Option<f64>,
+    pub load: Option<LoadWord>,
+    pub traffic: Option<Traffic>,
+    pub after_reboot: bool,
+    /// Moments at random, per hour.
+    pub rate: Option<f64>,
+    /// Moments at a fixed period, s.
+    pub every: Option<f64>,
+    /// How long it stays after such a moment, s.
+    pub lasting: Option<f64>,
+}
+
+impl When {
+    /// Whether it holds from the start and for good.
+    pub fn is_standing(&self) -> bool {
+        *self == Self { after_reboot: self.after_reboot, ..Self::default() }
+    }
+
+    pub const fn has_moments(&self) -> bool {
+        self.rate.is_some() || self.every.is_some()
+    }
+}
+
+/// Traffic a condition may wait for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Traffic {
+    Nvlink,
+    Pcie,
+    Memory,
+}
+
+const TRAFFIC: &[(&str, Traffic)] =
+    &[("nvlink", Traffic::Nvlink), ("pcie", Traffic::Pcie), ("memory", Traffic::Memory)];
+
+pub(super) fn read_when(node: &Node, all: &mut Diagnostics) -> Option<When> {
+    match node.raw() {
+        Some("always") => return Some(When::default()),
+        Some("after_reboot") => return Some(When { after_reboot: true, ..When::default() }),
+        Some(_) => {
+            let message =
+                format!("`when` is `always`, `after_reboot` or a mapping of conditions, not {}", node.describe());
+            all.push(Diagnostic::new(&node.place, message).help("write for example `{ load: burn, above: 70 °C }`"));
+            return None;
+        }
+        None => {}
+    }
+    let mut fields = Fields::of(node, "a condition", all)?;
+    let mut span = |key: &'static str, all: &mut Diagnostics| {
+        let node = fields.optional(key, all)?;
+        node.parse_with(parse_span, all).map(|span| span.as_secs_f64())
+    };
+    let (after, every, lasting) = (span("after", all), span("every", all), span("for", all));
+    let above = fields.optional("above", all).and_then(|node| quantity(node, Unit::Celsius, all));
+    let rate = fields.optional("rate", all).and_then(|node| quantity(node, Unit::PerHour, all));
+    let load = fields.optional("load", all).and_then(|node| node.one_of("load", LoadWord::ALL, all));
+    let traffic = fields.optional("traffic", all).and_then(|node| node.one_of("traffic", TRAFFIC, all));
+    let after_reboot = fields.optional("after_reboot", all).and_then(|node| node.bool(all)).unwrap_or(false);
+    fields.finish(all);
+    if rate.is_some() && every.is_some() {
+        all.push(Diagnostic::new(&node.place, "moments come at a `rate` or `every` so often, not both"));
+        return None;
+    }
+    if lasting.is_some() && rate.is_none() && every.is_none() {
+        all.push(Diagnostic::new(&node.place, "`for` says how long a moment lasts: it needs `rate` or `every`"));
+        return None;
+    }
+    if every.is_some_and(|every| every <= 0.0) || rate.is_some_and(|rate| rate < 0.0) {
+        all.push(Diagnostic::new(&node.place, "a rate or period must be above 0"));
+        return None;
+    }
+    Some(When { after, above, load, traffic, after_reboot, rate, every, lasting })
+}
