@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::exit_code;
+use crate::load::worker::Injection;
+use crate::model::{Span, parse_span};
 
 /// Burn-in and acceptance tests for GPU servers.
 ///
@@ -50,8 +52,13 @@ pub(super) enum Command {
         /// A check, such as `gpu.burn`.
         name: Option<String>,
     },
-    /// Show what a node is made of.
-    Node(NodeArgs),
+    /// Show what a node is made of, or write it to a node file.
+    Node(Box<NodeArgs>),
+    /// Sample a node to a recording, which `--replay` plays.
+    Record(Box<RecordArgs>),
+    /// Is this machine ready for a run? Each line with what to do.
+    #[command(after_help = DOCTOR_EXITS)]
+    Doctor(DoctorArgs),
     /// The inside of a load's child process; started by a run, never by hand.
     #[command(hide = true)]
     Worker,
@@ -64,10 +71,15 @@ pub(super) enum Command {
 
 /// Which node.
 #[derive(Debug, Clone, Args)]
-pub(super) struct SimArgs {
+pub(super) struct NodeChoice {
     /// Simulate this node instead of testing the machine: a name (`hgx-h200-8`) or a node file.
     #[arg(long, value_name = "NODE")]
     pub sim: Option<String>,
+    /// Play a recording of `kiln record` instead of testing the machine. What a load would measure is not in it.
+    #[arg(long, value_name = "FILE", conflicts_with = "sim")]
+    pub replay: Option<PathBuf>,
+    #[command(flatten)]
+    pub hardware: HardwareArgs,
     /// Give the simulated node a fault, as `NAME@COMPONENT[:SEVERITY]`, e.g. `cold-plate-loose@gpu/3`. Repeatable.
     #[arg(long = "fault", value_name = "FAULT", requires = "sim")]
     pub faults: Vec<String>,
@@ -76,16 +88,31 @@ pub(super) struct SimArgs {
     pub seed: u64,
 }
 
+/// How the machine's own GPUs are reached.
+#[derive(Debug, Clone, Default, Args)]
+pub(super) struct HardwareArgs {
+    /// The NVIDIA management library; `libnvidia-ml.so.1` of the installed driver if left out.
+    #[arg(long, value_name = "PATH", env = "KILN_NVML_LIB")]
+    pub nvml_lib: Option<PathBuf>,
+    /// Where the host's `/proc`, `/sys`, `/dev` and `/run` are, for a container that has them mounted elsewhere.
+    #[arg(long, value_name = "DIR", env = "KILN_HOST_ROOT")]
+    pub host_root: Option<PathBuf>,
+}
+
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {
     /// A built-in profile (smoke, acceptance, burnin-24h, burnin-72h, burnin-168h, interconnect) or a file.
     #[arg(default_value = "smoke")]
     pub profile: String,
     #[command(flatten)]
-    pub node: SimArgs,
+    pub node: NodeChoice,
     /// How fast a simulated node runs: 1 is real time, 60 an hour in a minute. As fast as possible if left out.
-    #[arg(long, value_name = "FACTOR", requires = "sim")]
+    #[arg(long, value_name = "FACTOR")]
     pub sim_speed: Option<f64>,
+    /// Have the loads commit a fault, to show that it is found: `bitflip@ITERATION`, `hang` or `slow`. Such a run is never an
+    /// acceptance.
+    #[arg(long, value_name = "FAULT", conflicts_with_all = ["sim", "replay"])]
+    pub inject: Option<Injection>,
     /// Set a variable of the profile; recorded as a deviation. Repeatable.
     #[arg(long = "set", value_name = "NAME=VALUE")]
     pub sets: Vec<String>,
@@ -120,6 +147,12 @@ pub(super) enum YesNo {
     Yes,
     No,
 }
+
+const DOCTOR_EXITS: &str = "\
+Exit codes:
+  0    ready, or ready with less than there could be
+  2    wrong usage
+  3    not ready: a run would fail or prove nothing";
 
 const DRILL_EXITS: &str = "\
 Exit codes:
@@ -175,6 +208,8 @@ pub(super) struct DrillArgs {
 pub(super) struct ResumeArgs {
     /// The folder of the run.
     pub run: PathBuf,
+    #[command(flatten)]
+    pub hardware: HardwareArgs,
     /// How fast a simulated node runs; as fast as possible if left out.
     #[arg(long, value_name = "FACTOR")]
     pub sim_speed: Option<f64>,
@@ -319,7 +354,7 @@ pub(super) enum ProfileCommand {
         /// A built-in profile or a file.
         profile: String,
         #[command(flatten)]
-        node: SimArgs,
+        node: NodeChoice,
         #[arg(long = "set", value_name = "NAME=VALUE")]
         sets: Vec<String>,
         #[arg(long, value_name = "FILTER")]
@@ -335,9 +370,63 @@ pub(super) enum ProfileCommand {
 }
 
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(super) struct NodeArgs {
+    #[command(subcommand)]
+    pub command: Option<NodeCommand>,
     #[command(flatten)]
-    pub node: SimArgs,
+    pub node: NodeChoice,
+    /// As JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum NodeCommand {
+    /// Write a node file of this node, so that it can be simulated anywhere.
+    Snapshot {
+        /// The node file to write.
+        file: PathBuf,
+        /// Its id; the file's name if left out.
+        #[arg(long)]
+        id: Option<String>,
+        #[command(flatten)]
+        node: NodeChoice,
+    },
+    /// Make a node file of what `nvidia-smi -q -x` wrote.
+    Import {
+        /// The XML; `-` for stdin.
+        xml: PathBuf,
+        /// Write the node file here instead of to stdout.
+        #[arg(long, short, value_name = "FILE")]
+        out: Option<PathBuf>,
+        /// Its id; the XML file's name if left out.
+        #[arg(long)]
+        id: Option<String>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RecordArgs {
+    /// The recording to write.
+    pub file: PathBuf,
+    #[command(flatten)]
+    pub node: NodeChoice,
+    /// How long; until it is interrupted if left out.
+    #[arg(long = "for", value_name = "SPAN", value_parser = parse_span)]
+    pub span: Option<Span>,
+    /// How often.
+    #[arg(long, value_name = "SPAN", value_parser = parse_span, default_value = "1s")]
+    pub every: Span,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DoctorArgs {
+    #[command(flatten)]
+    pub hardware: HardwareArgs,
+    /// Where run directories are going to be written.
+    #[arg(long, value_name = "DIR", default_value = "runs")]
+    pub out: PathBuf,
     /// As JSON.
     #[arg(long)]
     pub json: bool,

@@ -27,6 +27,11 @@ pub(super) fn pace(factor: Option<f64>) -> Result<Option<Pace>, Trouble> {
         .transpose()
 }
 
+/// Whether nobody waits for the clock.
+pub(super) fn in_virtual_time(source: &NodeSource, pace: Option<Pace>) -> bool {
+    pace.is_none() && matches!(source, NodeSource::Simulated { .. } | NodeSource::Replayed { .. })
+}
+
 /// How safe the journal of a run must be at every step.
 pub(super) fn durability(in_virtual_time: bool) -> Durability {
     if in_virtual_time { Durability::virtual_time(monotonic) } else { Durability::EverySync }
@@ -49,21 +54,16 @@ pub(super) fn drive(
 ) -> Result<(), DriveError> {
     let signals = Interrupts::listen();
     let mut operator = Prompter { answer };
-    match (pace, &chosen.source) {
-        (None, NodeSource::Simulated { .. } | NodeSource::Replayed { .. }) => {
-            let mut taken = 0;
-            let mut next = || signals.after(&mut taken);
-            run_in_virtual_time(machine, &mut *chosen.station, recorder, &mut operator, now(), &mut next)
-        }
-        (pace, _) => {
-            let runtime =
-                tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(DriveError::Witness)?;
-            let (send, receive) = tokio::sync::mpsc::unbounded_channel();
-            signals.forward(send);
-            let pace = pace.unwrap_or(Pace::REAL_TIME);
-            runtime.block_on(run_in_real_time(machine, &mut *chosen.station, recorder, operator, pace, receive))
-        }
+    if in_virtual_time(&chosen.source, pace) {
+        let mut taken = 0;
+        let mut next = || signals.after(&mut taken);
+        return run_in_virtual_time(machine, &mut *chosen.station, recorder, &mut operator, now(), &mut next);
     }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(DriveError::Witness)?;
+    let (send, receive) = tokio::sync::mpsc::unbounded_channel();
+    signals.forward(send);
+    let pace = pace.unwrap_or(Pace::REAL_TIME);
+    runtime.block_on(run_in_real_time(machine, &mut *chosen.station, recorder, operator, pace, receive))
 }
 
 #[expect(clippy::disallowed_methods, reason = "the edge reads the clock for the driver of virtual time")]

@@ -1,72 +1,106 @@
-//! `kiln node`: what a node is made of, as a table for people or as JSON.
+//! `kiln node`: what a node is made of, as a table for people, as JSON, or as a node file.
 
-use std::fmt::Write as _;
+use std::fs;
+use std::io::Read as _;
+use std::path::Path;
 
-use super::args::NodeArgs;
+use anyhow::{Context as _, anyhow};
+
+use super::args::{NodeArgs, NodeChoice, NodeCommand};
 use super::exit_code::Exit;
-use super::profile::read_inventory;
+use super::look::Look;
 use super::trouble::{Sorted as _, Trouble};
-use super::{files, printer, station};
-use crate::event::NodeSource;
-use crate::model::{Gpu, Inventory, LinkState, Reading};
-use crate::profile::Skus;
+use super::{files, node_table, printer, station};
+use crate::model::{Inventory, Sample};
+use crate::node::snapshot::{SnapshotError, node_file, read_smi};
 
-/// `kiln node [--sim NODE] [--json]`.
+/// `kiln node [--sim NODE] [--json]`, `kiln node snapshot FILE`, `kiln node import XML`.
 pub(super) fn node(args: &NodeArgs) -> Result<Exit, Trouble> {
-    let mut chosen = station::choose(&args.node)?;
-    let inventory = read_inventory(&mut *chosen.station)?;
-    let text = if args.json {
-        serde_json::to_string_pretty(&inventory).no_claim()?
-    } else {
-        table(&inventory, &chosen.source, &files::skus()?)
-    };
-    printer::result(&text).no_claim()?;
+    match &args.command {
+        None => show(&args.node, args.json)?,
+        Some(NodeCommand::Snapshot { file, id, node }) => snapshot(node, file, id.as_deref())?,
+        Some(NodeCommand::Import { xml, out, id }) => import(xml, out.as_deref(), id.as_deref())?,
+    }
     Ok(Exit::Pass)
 }
 
-fn table(inventory: &Inventory, source: &NodeSource, skus: &Skus) -> String {
-    let mut text = String::new();
-    if let NodeSource::Simulated { node, seed, .. } = source {
-        let _ = writeln!(text, "SIMULATED node {node}, seed {seed}");
-    }
-    let node = &inventory.node;
-    let _ =
-        writeln!(text, "{}, serial {}, driver {}, CUDA {}", node.model, node.serial, inventory.driver, inventory.cuda);
-    let host = &inventory.host;
-    let _ = writeln!(
-        text,
-        "{}, {} CPUs, {} MiB, clock source {}",
-        host.cpu_model, host.cpus, host.memory_mib, host.clock_source
-    );
-    text.push_str(
-        "\ngpu  slot    sku         PCI address       serial           VBIOS           memory     power   links\n",
-    );
-    for gpu in &inventory.gpus {
-        let sku = skus.of(gpu).map_or("unknown", |sku| sku.id.as_str());
-        let identity = &gpu.identity;
-        let _ = writeln!(
-            text,
-            "{:<4} {:<7} {sku:<11} {:<17} {:<16} {:<15} {:>6} MiB {:>5} W  {}",
-            gpu.index.0,
-            identity.slot.to_string(),
-            identity.pci_address.to_string(),
-            identity.serial.to_string(),
-            identity.vbios.to_string(),
-            gpu.memory_mib.to_string(),
-            gpu.power.enforced.to_string(),
-            links(gpu)
-        );
-    }
-    text
+fn show(choice: &NodeChoice, json: bool) -> Result<(), Trouble> {
+    let mut chosen = station::choose(choice)?;
+    let mut look = Look::at(&mut chosen);
+    let inventory = look.inventory()?;
+    let samples = look.samples(inventory.gpus.len());
+    let text = if json {
+        serde_json::to_string_pretty(&inventory).no_claim()?
+    } else {
+        node_table::text(&inventory, &samples, &chosen.source, &files::skus()?)
+    };
+    printer::result(&text).no_claim()
 }
 
-fn links(gpu: &Gpu) -> String {
-    match &gpu.nvlinks {
-        Reading::Value(links) if links.is_empty() => "none".to_owned(),
-        Reading::Value(links) => {
-            let active = links.iter().filter(|link| link.state == Reading::Value(LinkState::Active)).count();
-            format!("{active} of {}", links.len())
-        }
-        other => other.clone().map(|_| "").to_string(),
+fn snapshot(choice: &NodeChoice, file: &Path, id: Option<&str>) -> Result<(), Trouble> {
+    let mut chosen = station::choose(choice)?;
+    let mut look = Look::at(&mut chosen);
+    let inventory = look.inventory()?;
+    let samples = look.samples(inventory.gpus.len());
+    let id = id.map_or_else(|| stem(file), str::to_owned);
+    write(&inventory, &samples, &id, Some(file))
+}
+
+fn import(xml: &Path, out: Option<&Path>, id: Option<&str>) -> Result<(), Trouble> {
+    let mut text = String::new();
+    if xml == Path::new("-") {
+        std::io::stdin().lock().read_to_string(&mut text).context("standard input cannot be read").usage()?;
+    } else {
+        let bytes = fs::read(xml).with_context(|| format!("{} cannot be read", xml.display())).usage()?;
+        // Names a driver garbled must not keep the rest from being read.
+        text = String::from_utf8_lossy(&bytes).into_owned();
+    }
+    let report = read_smi(&text).with_context(|| format!("{}: no node can be made of it", xml.display())).usage()?;
+    let id = id.map_or_else(|| stem(out.unwrap_or(xml)), str::to_owned);
+    write(&report.inventory, &report.samples, &id, out)
+}
+
+fn write(inventory: &Inventory, samples: &[Sample], id: &str, out: Option<&Path>) -> Result<(), Trouble> {
+    let snapshot = node_file(inventory, samples, id).map_err(|error| match error {
+        SnapshotError::Unfit(diagnostics) => Trouble::Placed(diagnostics),
+        other => Trouble::NoClaim(other.into()),
+    })?;
+    let Some(file) = out else { return printer::result(&snapshot.text).no_claim() };
+    if file.exists() {
+        return Err(Trouble::Usage(anyhow!("{} is there already; remove it or name another file", file.display())));
+    }
+    fs::write(file, &snapshot.text).with_context(|| format!("{} cannot be written", file.display())).no_claim()?;
+    let like = if snapshot.same_gpu {
+        "which has the same GPU"
+    } else {
+        "whose GPU is another; treat times and heat as guesses"
+    };
+    printer::tell(&format!(
+        "{}: {} GPUs; how they heat and compute is that of {}, {like}\ntry it: kiln node --sim {}",
+        file.display(),
+        inventory.gpus.len(),
+        snapshot.base,
+        file.display()
+    ));
+    Ok(())
+}
+
+/// The file's name without what follows its first dot, in letters an id may have.
+fn stem(file: &Path) -> String {
+    let name = file.file_name().map_or_else(|| "node".to_owned(), |name| name.to_string_lossy().to_lowercase());
+    let first = name.split('.').next().unwrap_or_default();
+    let id: String = first.chars().map(|letter| if letter.is_ascii_alphanumeric() { letter } else { '-' }).collect();
+    let id = id.trim_matches('-').to_owned();
+    if id.is_empty() { "node".to_owned() } else { id }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_made_of_file_names() {
+        let stems = ["a/H200 node_1.yaml", "-", "...", "smi.580.xml"].map(|name| stem(Path::new(name)));
+        assert_eq!(stems, ["h200-node-1", "node", "node", "smi"]);
     }
 }

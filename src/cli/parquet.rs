@@ -75,6 +75,9 @@ fn labels(events: &[Envelope]) -> Labels {
                 fact("source", &format!("SIMULATED node {node}, seed {seed}; not a real unit"));
             }
             NodeSource::Replayed { file } => fact("source", &format!("REPLAYED from {file}")),
+            NodeSource::StandIn { library } => {
+                fact("source", &format!("SIMULATED by the library {library}; not a real unit"));
+            }
         }
         if let Some(serial) = &start.operation.serial {
             fact("serial", serial);

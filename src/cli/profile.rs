@@ -4,11 +4,10 @@ use anyhow::anyhow;
 
 use super::args::ProfileCommand;
 use super::exit_code::Exit;
+use super::look::read_inventory;
 use super::trouble::{Sorted as _, Trouble};
 use super::{files, plan_table, printer, station};
 use crate::check;
-use crate::engine::Inbox;
-use crate::model::{Inventory, Moment};
 use crate::plan;
 use crate::profile::builtin;
 
@@ -40,7 +39,7 @@ pub(super) fn profile(command: ProfileCommand) -> Result<Exit, Trouble> {
             let file = files::find_profile(&profile)?;
             let profile = files::resolve(&file, &skus, &files::sets(&sets)?, only.as_deref())?;
             let mut chosen = station::choose(&node)?;
-            let inventory = read_inventory(&mut *chosen.station)?;
+            let inventory = read_inventory(&mut chosen)?;
             let plan = plan::make(&profile, &inventory, &skus, check::catalogue(), only.as_deref()).usage()?;
             printer::result(&plan_table::table(&profile, &plan)).no_claim()?;
         }
@@ -62,13 +61,4 @@ pub(super) fn profile(command: ProfileCommand) -> Result<Exit, Trouble> {
         }
     }
     Ok(Exit::Pass)
-}
-
-/// Asks a node that has not been put to work for its inventory.
-pub(super) fn read_inventory(station: &mut dyn crate::engine::Station) -> Result<Inventory, Trouble> {
-    let mut inbox = Inbox::default();
-    station.read_inventory(Moment::ZERO);
-    station.collect(Moment::ZERO, &mut inbox);
-    let read = inbox.inventories.pop().unwrap_or_else(|| Err("the node gave no answer".to_owned()));
-    read.map(|inventory| *inventory).map_err(|why| anyhow!("the node's inventory could not be read: {why}")).no_claim()
 }

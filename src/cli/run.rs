@@ -24,7 +24,11 @@ pub(super) fn run(args: &RunArgs) -> Result<Exit, Trouble> {
     let skus = files::skus()?;
     let file = files::find_profile(&args.profile)?;
     let profile = files::resolve(&file, &skus, &files::sets(&args.sets)?, args.only.as_deref())?;
-    let mut chosen = station::choose(&args.node)?;
+    let mut chosen = match args.inject {
+        Some(injection) => station::hardware(&args.node.hardware, Some(injection))?,
+        None => station::choose(&args.node)?,
+    };
+    station::refuse_to_hurry(&chosen.source, args.sim_speed)?;
     let pace = drive::pace(args.sim_speed)?;
     let baseline = args.baseline.as_deref().map(super::baseline::read).transpose()?.unwrap_or_default();
     let run_id = uuid::Uuid::now_v7().to_string();
@@ -32,7 +36,8 @@ pub(super) fn run(args: &RunArgs) -> Result<Exit, Trouble> {
     let start = RunStart {
         run_id,
         tool: ToolVersion { name: "kiln".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() },
-        kind: if args.only.is_some() { RunKind::Partial } else { RunKind::Production },
+        // A fault of our own making must not count for or against the unit.
+        kind: if args.only.is_some() || args.inject.is_some() { RunKind::Partial } else { RunKind::Production },
         source: chosen.source.clone(),
         operation: Operation {
             serial: args.serial.clone(),
@@ -73,12 +78,17 @@ pub(super) fn resume(args: &ResumeArgs) -> Result<Exit, Trouble> {
         )));
     };
     let mut chosen = match &start.source {
-        NodeSource::Hardware => station::hardware()?,
+        NodeSource::Hardware | NodeSource::StandIn { .. } => station::hardware(&args.hardware, None)?,
         NodeSource::Simulated { node, seed, faults } => station::simulated(node, *seed, faults)?,
         NodeSource::Replayed { file } => {
             return Err(Trouble::Usage(anyhow!("a replay of {file} is not resumed; start it anew")));
         }
     };
+    if chosen.source != start.source {
+        let error = anyhow!("this run was on other GPUs: {:?}, and here are {:?}", start.source, chosen.source);
+        return Err(Trouble::Usage(error));
+    }
+    station::refuse_to_hurry(&chosen.source, args.sim_speed)?;
     let pace = drive::pace(args.sim_speed)?;
     let equipment = equipment(&skus);
     let machine = Machine::resume(equipment, record)
@@ -115,7 +125,7 @@ fn conduct(
     answer: Option<YesNo>,
 ) -> Result<Exit, Trouble> {
     let folder = place.folder().to_path_buf();
-    let durability = drive::durability(chosen.source != NodeSource::Hardware && pace.is_none());
+    let durability = drive::durability(drive::in_virtual_time(&chosen.source, pace));
     let mut recorder = match place {
         Place::New(folder) => Recorder::new(folder, durability),
         Place::Open(folder, journal) => {

@@ -6,7 +6,9 @@ use clap::error::ErrorKind;
 use super::args::{Cli, Command};
 use super::exit_code::Exit;
 use super::trouble::Trouble;
-use super::{baseline, checks, diff, drill, node, printer, profile, rejudge, report, run, seal, stats, verify};
+use super::{
+    baseline, checks, diff, doctor, drill, node, printer, profile, record, rejudge, report, run, seal, stats, verify,
+};
 use crate::load::cuda::CudaEngine;
 use crate::load::worker;
 
@@ -42,6 +44,8 @@ fn command(command: Command) -> Result<Exit, Trouble> {
         Command::Profile(command) => profile::profile(command),
         Command::Checks { name } => checks::checks(name.as_deref()),
         Command::Node(args) => node::node(&args),
+        Command::Record(args) => record::record(&args),
+        Command::Doctor(args) => doctor::doctor(&args),
         Command::Worker => {
             // Its end is told on its pipe, not by its exit code.
             worker::main(std::io::stdin(), std::io::stdout(), &mut CudaEngine::from_environment());

@@ -1,11 +1,14 @@
-//! Which node a run is on: the machine's own, or a simulated one that was asked for by name.
+//! Which node a run is on: the machine's own, a simulated one that was asked for by name, or a recording.
 
 use anyhow::anyhow;
 
-use super::args::SimArgs;
+use super::args::{HardwareArgs, NodeChoice};
+use super::hardware::Hardware;
+use super::playback::Playback;
 use super::trouble::Trouble;
 use crate::engine::Station;
 use crate::event::NodeSource;
+use crate::load::worker::Injection;
 use crate::node::sim::{FaultUse, NodeFile, SimNode};
 
 /// A node with what it is.
@@ -21,18 +24,24 @@ impl std::fmt::Debug for Chosen {
 }
 
 /// The node that the arguments ask for.
-pub(super) fn choose(args: &SimArgs) -> Result<Chosen, Trouble> {
-    match &args.sim {
-        Some(node) => simulated(node, args.seed, &args.faults),
-        None => hardware(),
+pub(super) fn choose(args: &NodeChoice) -> Result<Chosen, Trouble> {
+    match (&args.sim, &args.replay) {
+        (Some(node), _) => simulated(node, args.seed, &args.faults),
+        (None, Some(recording)) => Ok(Chosen {
+            source: NodeSource::Replayed { file: recording.display().to_string() },
+            station: Box::new(Playback::open(recording)?),
+        }),
+        (None, None) => hardware(&args.hardware, None),
     }
 }
 
-/// The machine's own GPUs.
-pub(super) fn hardware() -> Result<Chosen, Trouble> {
-    Err(Trouble::Usage(anyhow!(
-        "this version cannot reach GPUs yet: it has no driver backend. Simulate a node with `--sim hgx-h200-8`; `kiln node --help` tells more"
-    )))
+/// The machine's own GPUs, whose loads may be told to commit a fault.
+pub(super) fn hardware(args: &HardwareArgs, injection: Option<Injection>) -> Result<Chosen, Trouble> {
+    let mut hardware = Hardware::open(args)?;
+    if let Some(injection) = injection {
+        hardware.inject(injection);
+    }
+    Ok(Chosen { source: hardware.source(), station: Box::new(hardware) })
 }
 
 /// A model of a node.
@@ -42,4 +51,14 @@ pub(super) fn simulated(node: &str, seed: u64, faults: &[String]) -> Result<Chos
     let station = SimNode::new(&file, seed, &uses)?;
     let source = NodeSource::Simulated { node: node.to_owned(), seed, faults: faults.to_vec() };
     Ok(Chosen { source, station: Box::new(station) })
+}
+
+/// Refuses to hurry what is not a model: hours that did not pass would be claimed.
+pub(super) fn refuse_to_hurry(source: &NodeSource, speed: Option<f64>) -> Result<(), Trouble> {
+    match source {
+        NodeSource::Hardware if speed.is_some() => {
+            Err(Trouble::Usage(anyhow!("`--sim-speed` is for simulated nodes; these GPUs are real")))
+        }
+        _ => Ok(()),
+    }
 }

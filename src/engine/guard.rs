@@ -13,8 +13,8 @@
 use std::collections::BTreeMap;
 
 use crate::event::GuardTrip;
-use crate::limit::{Bound, References, Scalar, within};
-use crate::model::{Component, GpuIndex, Moment, Quantity, Sample, Span, format_span};
+use crate::limit::{Bound, IfUnsupported, References, Scalar, within};
+use crate::model::{Component, GpuIndex, Moment, Quantity, Reading, Sample, Span, format_span};
 use crate::profile::{Guard, GuardResult, GuardScope, Sku, Trigger};
 
 /// Without a clear bound of its own, a guard must see its trip bound unmet for this long before it can trip again:
@@ -77,9 +77,12 @@ impl Guards {
             let Trigger::Reading { sensor, bound } = &post.guard.trigger else {
                 continue;
             };
-            let (Some(watch), Some(value)) = (post.watches.get_mut(&sample.gpu), sample.get(*sensor)) else {
-                continue;
-            };
+            let Some(watch) = post.watches.get_mut(&sample.gpu) else { continue };
+            if sample[*sensor] == Reading::Unsupported && post.guard.unsupported == IfUnsupported::Skip {
+                // A part that never had the sensor cannot fall silent.
+                (watch.last_reading, watch.asked) = (Some(now), 0);
+            }
+            let Some(value) = sample.get(*sensor) else { continue };
             watch.last_reading = Some(now);
             watch.asked = 0;
             let met = holds(bound, value, *sensor, sample.gpu, skus);
@@ -220,6 +223,7 @@ mod tests {
             hold: Span::from_secs(hold),
             clear: None,
             stale: stale.map(Span::from_secs),
+            unsupported: IfUnsupported::Error,
             stop: GuardStop::Run,
             result: GuardResult::Fail,
             code: "GPU-OVERTEMP".to_owned(),
@@ -274,6 +278,16 @@ mod tests {
         let GuardNews::Tripped(trip) = &news[0] else { panic!("{news:?}") };
         assert_eq!(trip.text, "temp.margin has given no reading for 11s");
         assert_eq!((trip.stop, trip.result), (GuardStop::Run, GuardResult::Inconclusive));
+    }
+
+    #[test]
+    fn a_sensor_the_part_does_not_have_is_silent_only_where_the_profile_says_so() {
+        for (unsupported, trips) in [(IfUnsupported::Error, 1), (IfUnsupported::Skip, 0)] {
+            let mut guards = guards(3, Some(10));
+            guards.posts[0].guard.unsupported = unsupported;
+            let news: Vec<GuardNews> = (1..=20).flat_map(|second| feed(&mut guards, second, None)).collect();
+            assert_eq!(news.len(), trips, "{unsupported:?}: {news:?}");
+        }
     }
 
     #[test]

@@ -53,6 +53,10 @@ pub enum NodeSource {
     Replayed {
         file: String,
     },
+    /// A driver library that says of itself that there is no hardware behind it.
+    StandIn {
+        library: String,
+    },
 }
 
 impl NodeSource {

@@ -6,6 +6,7 @@ use super::resolve::resolve_with_tree;
 use super::stage::kind_word;
 use super::vars::{SET, Variables, element_path};
 use super::{Catalogue, Guard, GuardResult, GuardScope, GuardStop, Loop, Profile, Request, Step};
+use crate::limit::IfUnsupported;
 use crate::model::format_span;
 use crate::yaml::{Diagnostics, Kind, Node};
 
@@ -139,6 +140,10 @@ impl Explanation {
         self.add_default(&path, "hold", &format_span(guard.hold));
         if let Some(stale) = guard.stale {
             self.add_default(&path, "stale", &format_span(stale));
+        }
+        let unsupported = if guard.unsupported == IfUnsupported::Skip { "skip" } else { "error" };
+        if guard.stale.is_some() {
+            self.add_default(&path, "unsupported", unsupported);
         }
         self.add_default(&path, "stop", stop);
         self.add_default(&path, "result", result);

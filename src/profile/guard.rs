@@ -4,7 +4,7 @@ use super::decode::{id, positive_span, span, unique};
 use super::inherit::entry_id;
 use super::stage::Scope;
 use super::{Guard, GuardResult, GuardScope, GuardStop, Telemetry, Trigger, limits};
-use crate::limit::{Bound, Target, Wanted};
+use crate::limit::{Bound, IfUnsupported, Target, Wanted};
 use crate::model::{Sensor, SensorKind, Span};
 use crate::yaml::{Diagnostic, Diagnostics, Fields, Node, did_you_mean};
 
@@ -43,6 +43,8 @@ fn guard(node: &Node, telemetry: Telemetry, scope: &Scope<'_>, all: &mut Diagnos
     let hold = fields.optional("hold", all).and_then(|node| span(node, all)).unwrap_or_default();
     let clear_node = fields.optional("clear", all);
     let stale = fields.optional("stale", all).and_then(|node| positive_span(node, all));
+    let choices = [("error", IfUnsupported::Error), ("skip", IfUnsupported::Skip)];
+    let unsupported = fields.optional("unsupported", all).and_then(|node| node.one_of("answer", &choices, all));
     let stops = [("step", GuardStop::Step), ("stage", GuardStop::Stage), ("run", GuardStop::Run)];
     let stop = fields.optional("stop", all).and_then(|node| node.one_of("stop", &stops, all));
     let results = [("fail", GuardResult::Fail), ("inconclusive", GuardResult::Inconclusive)];
@@ -70,6 +72,7 @@ fn guard(node: &Node, telemetry: Telemetry, scope: &Scope<'_>, all: &mut Diagnos
         hold,
         clear,
         stale,
+        unsupported: unsupported.unwrap_or_default(),
         stop: stop.unwrap_or(GuardStop::Run),
         result: result.unwrap_or(GuardResult::Fail),
         code,

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::Params;
-use crate::limit::{Bound, Limit};
+use crate::limit::{Bound, IfUnsupported, Limit};
 use crate::model::{ComponentKind, Sensor, Span, Text};
 
 /// A whole profile. Its JSON form is canonical: the digest of it names what was run.
@@ -57,6 +57,9 @@ pub struct Guard {
     pub clear: Option<Bound>,
     /// Readings older than this count as a trip: stale data is hot data.
     pub stale: Option<Span>,
+    /// What it makes of a part that does not offer the sensor: by default that is silence like any other.
+    #[serde(default)]
+    pub unsupported: IfUnsupported,
     pub stop: GuardStop,
     pub result: GuardResult,
     pub code: String,

@@ -138,6 +138,10 @@ fn guard() -> Value {
             "hold": { "$ref": "#/$defs/span" },
             "clear": { "$ref": "#/$defs/bound" },
             "stale": { "$ref": "#/$defs/span" },
+            "unsupported": {
+                "enum": ["error", "skip"], "default": "error",
+                "description": "skip: a part without the sensor is not watched; error: it counts as one that gives no reading."
+            },
             "stop": { "enum": ["step", "stage", "run"], "default": "run" },
             "result": { "enum": ["fail", "inconclusive"], "default": "fail" },
             "code": { "$ref": "#/$defs/code" }

@@ -54,6 +54,7 @@ pub(super) struct Document<'a> {
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Simulated<'a> {
+    /// The node file, or the driver library that stood in for one.
     pub(super) node: &'a str,
     pub(super) seed: u64,
     pub(super) faults: &'a [String],

@@ -47,8 +47,9 @@ fn document<'a>(record: &'a RunRecord, verdict: &'a Verdict) -> Document<'a> {
     Document {
         schema: SCHEMA,
         run_id: start.map_or("", |start| &start.run_id),
-        simulated: source.and_then(|source| match source {
+        simulated: start.and_then(|start| match &start.source {
             NodeSource::Simulated { node, seed, faults } => Some(Simulated { node, seed: *seed, faults }),
+            NodeSource::StandIn { library } => Some(Simulated { node: library, seed: start.seed, faults: &[] }),
             _ => None,
         }),
         replayed: source.and_then(|source| match source {

@@ -92,7 +92,7 @@ impl<'a> Report<'a> {
     /// Whoever reads only the first line of the file must not take a model for a machine.
     fn title(&self) -> String {
         match self.record.start.as_ref().map(|start| &start.source) {
-            Some(NodeSource::Simulated { .. }) => format!("SIMULATED {}", self.profile),
+            Some(NodeSource::Simulated { .. } | NodeSource::StandIn { .. }) => format!("SIMULATED {}", self.profile),
             Some(NodeSource::Replayed { .. }) => format!("REPLAYED {}", self.profile),
             Some(NodeSource::Hardware) | None => self.profile.to_owned(),
         }

@@ -51,7 +51,7 @@ impl List {
                 RunKind::Partial => "partial",
             },
         );
-        self.add("simulated", matches!(start.source, NodeSource::Simulated { .. }));
+        self.add("simulated", matches!(start.source, NodeSource::Simulated { .. } | NodeSource::StandIn { .. }));
         match &start.source {
             NodeSource::Hardware => {}
             NodeSource::Simulated { node, seed, faults } => {
@@ -60,6 +60,7 @@ impl List {
                 self.add("simulated.faults", faults.join(", "));
             }
             NodeSource::Replayed { file } => self.add("replayed.file", file),
+            NodeSource::StandIn { library } => self.add("simulated.library", library),
         }
         self.add("tool", format!("{} {}", start.tool.name, start.tool.version));
         self.add("profile.id", &start.profile.id);

@@ -95,6 +95,9 @@ pub(super) fn banner(source: &NodeSource) -> Option<String> {
             Some(format!("SIMULATED: no hardware was tested (node {node}, seed {seed}, faults: {faults})"))
         }
         NodeSource::Replayed { file } => Some(format!("REPLAYED: no hardware was tested now (recording {file})")),
+        NodeSource::StandIn { library } => {
+            Some(format!("SIMULATED: no hardware was tested (the driver library {library} is a stand-in)"))
+        }
     }
 }
 

@@ -229,6 +229,7 @@ pub(super) fn guard(stop: GuardStop) -> Guard {
         hold: Span::from_secs(3),
         clear: None,
         stale: None,
+        unsupported: IfUnsupported::Error,
         stop,
         result: GuardResult::Fail,
         code: "GPU-OVERTEMP".to_owned(),

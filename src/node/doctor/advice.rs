@@ -93,6 +93,11 @@ fn gpus(facts: &DoctorFacts) -> Advice {
             };
             bad("GPUs", format!("the bus shows {}, the driver {by_driver}", bus.len()), action)
         }
+        Reading::Value(bus) if bus.len() < by_driver => warning(
+            "GPUs",
+            format!("{by_driver} in the driver, {} on the bus", bus.len()),
+            "open all of /sys/bus/pci to this process, or see that the library is this machine's own",
+        ),
         Reading::Value(_) => good("GPUs", format!("{by_driver}, on the bus as in the driver")),
         Reading::Unsupported | Reading::Failed(_) => warning(
             "GPUs",

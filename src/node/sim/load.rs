@@ -316,7 +316,7 @@ impl Load {
 }
 
 /// TFLOP/s at the clock of now.
-fn throughput(gpu: &Gpu, kind: &Kind, kernel: BurnKernel) -> f64 {
+pub(super) fn throughput(gpu: &Gpu, kind: &Kind, kernel: BurnKernel) -> f64 {
     let kernel = kind.kernel(kernel);
     gpu.clock * 1e6 * kernel.flop_per_clock * kernel.efficiency * gpu.values[G::Efficiency] / 1e12
 }

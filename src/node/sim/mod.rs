@@ -79,6 +79,7 @@ mod parameter;
 mod sensor;
 mod sim_node;
 mod site;
+mod speeds;
 mod thermal;
 #[cfg(test)]
 mod trial;
@@ -89,3 +90,4 @@ pub use fault_use::{FaultUse, Injected};
 pub use file::NodeFile;
 pub use parameter::{Meaning, Parameter, ParameterSpec};
 pub use sim_node::SimNode;
+pub use speeds::{GpuSpeeds, Presence};

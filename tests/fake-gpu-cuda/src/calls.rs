@@ -3,9 +3,13 @@
 use std::cell::Cell;
 use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use kiln::node::sim::Presence;
+use kiln_fake_bench::Work;
+
+use crate::bench::Seat;
 use crate::kernels::{Launch, exists};
 use crate::queue::{Passed, Queue};
 use crate::world::{Fault, world};
@@ -33,7 +37,11 @@ thread_local! {
 }
 
 fn sticky() -> c_int {
-    world().sticky.load(Ordering::SeqCst)
+    let gone = |seat: &Seat| seat.presence(CURRENT.get()) == Presence::Lost;
+    match world().sticky.load(Ordering::SeqCst) {
+        OK if world().seat.as_ref().is_some_and(gone) => NO_SUCH_DEVICE,
+        code => code,
+    }
 }
 
 /// Leaves early with an error that stays.
@@ -81,14 +89,66 @@ unsafe fn put_text(to: *mut c_char, length: c_int, text: &str) {
 }
 
 fn pci(device: c_int) -> String {
-    format!("0000:{:02X}:00.0", device + 1)
+    let of_bench = world().seat.as_ref().and_then(|seat| seat.gpu(device)).map(|gpu| short(&gpu.pci));
+    of_bench.unwrap_or_else(|| format!("0000:{:02X}:00.0", device + 1))
+}
+
+/// The driver writes four digits of the domain, the management library eight.
+fn short(address: &str) -> String {
+    let short = address.strip_prefix("0000").filter(|short| short.len() == 12);
+    short.unwrap_or(address).to_uppercase()
+}
+
+/// From where to where a copy goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    FromHost,
+    ToHost,
+    Within,
+    ToPeer(c_int),
+}
+
+/// Streams with copies between GPUs that are still to be done.
+static CROSSING: AtomicUsize = AtomicUsize::new(0);
+
+/// Smaller copies are housekeeping.
+const WORTH_TELLING: usize = 1 << 20;
+
+/// The seconds a copy would take on the bench.
+fn copy_seconds(device: c_int, way: Way, bytes: usize) -> f64 {
+    let Some(seat) = &world().seat else { return 0.0 };
+    let Some(speeds) = seat.gpu(device).map(|gpu| gpu.speeds) else { return 0.0 };
+    if bytes >= WORTH_TELLING {
+        match way {
+            Way::FromHost | Way::ToHost => seat.does(device, Work::HostCopy),
+            Way::ToPeer(peer) => {
+                seat.does(device, Work::PairCopy);
+                seat.does(peer, Work::PairCopy);
+            }
+            Way::Within => {}
+        }
+    }
+    let rate = match way {
+        Way::FromHost => speeds.from_host,
+        Way::ToHost => speeds.to_host,
+        Way::Within => speeds.memory / 2.0,
+        // Seven ways out of a GPU share its links.
+        Way::ToPeer(_) if CROSSING.load(Ordering::SeqCst) > 1 => speeds.all / (speeds.pairs.len().max(2) - 1) as f64,
+        Way::ToPeer(peer) => speeds.pairs.get(peer as usize).copied().unwrap_or(0.0),
+    };
+    bytes as f64 / (rate.max(1e-3) * 1e9)
 }
 
 /// Queues a copy of bytes; one that leaves a GPU may arrive spoiled.
-unsafe fn copy(handle: *mut c_void, to: u64, from: u64, bytes: usize, leaves: bool) -> c_int {
+unsafe fn copy(handle: *mut c_void, to: u64, from: u64, bytes: usize, way: Way) -> c_int {
     unless_broken!();
+    let leaves = matches!(way, Way::ToHost | Way::ToPeer(_));
     // SAFETY: the caller's stream.
-    unsafe { stream(handle) }.queue.push(move || {
+    let queue = &unsafe { stream(handle) }.queue;
+    let device = queue.gpu;
+    let crosses = usize::from(matches!(way, Way::ToPeer(_)));
+    CROSSING.fetch_add(crosses, Ordering::SeqCst);
+    queue.push(move || {
         if world().fault == Fault::SlowCopy {
             std::thread::sleep(Duration::from_millis(20));
         }
@@ -98,6 +158,9 @@ unsafe fn copy(handle: *mut c_void, to: u64, from: u64, bytes: usize, leaves: bo
             // SAFETY: as above, 8 bytes within.
             unsafe { *((to + 8000) as *mut u64) ^= 1 << 40 };
         }
+        let seconds = copy_seconds(device, way, bytes);
+        CROSSING.fetch_sub(crosses, Ordering::SeqCst);
+        seconds
     });
     OK
 }
@@ -114,7 +177,7 @@ export! {
     }
     cuDeviceGetByPCIBusId(device: *mut c_int, address: *const c_char) {
         let wanted = CStr::from_ptr(address).to_string_lossy().to_uppercase();
-        match (0..world().gpus).find(|device| pci(*device).to_uppercase() == wanted) {
+        match (0..world().gpus).find(|device| pci(*device).to_uppercase() == short(&wanted)) {
             Some(found) => { *device = found; OK }
             None => NO_SUCH_DEVICE,
         }
@@ -167,20 +230,21 @@ export! {
     cuMemFreeHost(pointer: *mut c_void) { if world().take_back(pointer as u64) { OK } else { INVALID } }
     cuMemHostGetDevicePointer_v2(address: *mut u64, pointer: *mut c_void, _flags: c_uint) { *address = pointer as u64; OK }
     cuMemcpyHtoDAsync_v2(to: u64, from: *const c_void, bytes: usize, handle: *mut c_void) {
-        copy(handle, to, from as u64, bytes, false)
+        copy(handle, to, from as u64, bytes, Way::FromHost)
     }
     cuMemcpyDtoHAsync_v2(to: *mut c_void, from: u64, bytes: usize, handle: *mut c_void) {
-        copy(handle, to as u64, from, bytes, true)
+        copy(handle, to as u64, from, bytes, Way::ToHost)
     }
-    cuMemcpyDtoDAsync_v2(to: u64, from: u64, bytes: usize, handle: *mut c_void) { copy(handle, to, from, bytes, false) }
-    cuMemcpyPeerAsync(to: u64, _there: *mut c_void, from: u64, _here: *mut c_void, bytes: usize, handle: *mut c_void) {
-        copy(handle, to, from, bytes, true)
+    cuMemcpyDtoDAsync_v2(to: u64, from: u64, bytes: usize, handle: *mut c_void) { copy(handle, to, from, bytes, Way::Within) }
+    cuMemcpyPeerAsync(to: u64, there: *mut c_void, from: u64, _here: *mut c_void, bytes: usize, handle: *mut c_void) {
+        copy(handle, to, from, bytes, Way::ToPeer(there as usize as c_int - 1))
     }
     cuMemsetD32Async(to: u64, value: c_uint, count: usize, handle: *mut c_void) {
         unless_broken!();
         stream(handle).queue.push(move || {
             // SAFETY: memory the caller keeps until the stream is done.
             unsafe { std::slice::from_raw_parts_mut(to as *mut u32, count) }.fill(value);
+            0.0
         });
         OK
     }
@@ -209,14 +273,19 @@ export! {
             Fault::Launch(code, at) if number >= at => Some(code),
             _ => None,
         };
-        stream(handle).queue.push(move || match breaks {
-            Some(code) => world().break_for_good(code),
-            None => launch.run(),
+        let queue = &stream(handle).queue;
+        let device = queue.gpu;
+        queue.push(move || match breaks {
+            Some(code) => {
+                world().break_for_good(code);
+                0.0
+            }
+            None => launch.run(device),
         });
         OK
     }
     cuStreamCreate(handle: *mut *mut c_void, _flags: c_uint) {
-        *handle = Box::into_raw(Box::new(Stream { queue: Queue::new() })).cast();
+        *handle = Box::into_raw(Box::new(Stream { queue: Queue::new(CURRENT.get()) })).cast();
         OK
     }
     cuStreamDestroy_v2(handle: *mut c_void) { drop(Box::from_raw(handle.cast::<Stream>())); OK }
@@ -242,7 +311,8 @@ export! {
     cuEventElapsedTime(milliseconds: *mut f32, start: *mut c_void, end: *mut c_void) {
         let passed = |handle| *event(handle).passed.lock().expect("unpoisoned");
         match (passed(start), passed(end)) {
-            (Some(start), Some(end)) => { *milliseconds = end.duration_since(start).as_secs_f32() * 1e3; OK }
+            (Some(start), Some(end)) if world().seat.is_some() => { *milliseconds = ((end.1 - start.1) * 1e3) as f32; OK }
+            (Some(start), Some(end)) => { *milliseconds = end.0.duration_since(start.0).as_secs_f32() * 1e3; OK }
             _ => NOT_READY,
         }
     }

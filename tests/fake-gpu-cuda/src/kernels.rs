@@ -6,11 +6,25 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use kiln::load::cuda::layout::{
-    BURN_COMPARE, BURNS, Burn, BurnArgs, ChaseArgs, ChecksumArgs, HangArgs, Log, MarchArgs, Number,
+    BURN_COMPARE, BURN_RECORD, BURNS, Burn, BurnArgs, ChaseArgs, ChecksumArgs, HangArgs, Log, MARCH_VERIFY,
+    MARCH_WRITE, MarchArgs, Number,
 };
 use kiln::load::cuda::reference::{Units, burn, chase, checksum, golden, march};
 
+use kiln::node::sim::Presence;
+use kiln_fake_bench::Work;
+
+use crate::bench::Seat;
 use crate::world::{Fault, world};
+
+/// The chunk number of a memory stream beside a burn.
+const OF_THE_STREAM: u32 = u32::MAX;
+/// Windows of a burn that are computed on a bench; the others would come out the same.
+const COMPUTED_WINDOWS: u32 = 2;
+/// Pairs of a memory stream that are swept on a bench, and the least time a sweep is said to take there: the stream is a
+/// load, and no check judges its speed.
+const SWEPT_PAIRS: u64 = 4096;
+const SWEEP_SECONDS: f64 = 0.01;
 
 /// One at a time: two may write into one log.
 static RUNNING: Mutex<()> = Mutex::new(());
@@ -53,7 +67,11 @@ impl Launch {
         }
     }
 
-    pub fn run(self) {
+    /// Runs on the GPU at a place and gives the seconds it would have taken there.
+    pub fn run(self, device: i32) -> f64 {
+        if world().seat.as_ref().is_some_and(|seat| seat.presence(device) == Presence::Hung) {
+            hang();
+        }
         if world().fault == Fault::Hang && matches!(self, Self::Burn(..) | Self::March(_)) {
             hang();
         }
@@ -63,12 +81,22 @@ impl Launch {
             while flag.load(Ordering::Acquire) == 0 {
                 std::thread::sleep(Duration::from_millis(1));
             }
-            return;
+            return 0.0;
+        }
+        if let Some(seat) = &world().seat {
+            return self.run_on_bench(seat, device);
         }
         let _one = RUNNING.lock().expect("unpoisoned");
         match self {
             Self::Burn(kernel, args, blocks) => run_burn(kernel, &args, blocks),
             Self::March(args) => run_march(&args),
+            small => small.run_small(),
+        }
+        0.0
+    }
+
+    fn run_small(self) {
+        match self {
             Self::Checksum(args) => {
                 let sum = checksum(words(args.base, args.pairs * 2), args.first_word);
                 let out = words(args.out, 1);
@@ -81,9 +109,73 @@ impl Launch {
                 let out = words(args.out, 2);
                 (out[0], out[1]) = (end, began.elapsed().as_nanos() as u64);
             }
-            Self::Hang(_) => {}
+            Self::Burn(..) | Self::March(_) | Self::Hang(_) => {}
         }
     }
+
+    /// Runs as much as shows what is wrong, and takes as long as the node's GPU would.
+    fn run_on_bench(self, seat: &Seat, device: i32) -> f64 {
+        let Some(gpu) = seat.gpu(device) else { return 0.0 };
+        let (began, speeds) = (Instant::now(), gpu.speeds);
+        match &self {
+            Self::Burn(kernel, args, blocks) => {
+                let (work, rate) = match kernel.number {
+                    Number::Bf16 => (Work::Bf16, speeds.tflops[0]),
+                    Number::E4m3 => (Work::Fp8, speeds.tflops[1]),
+                    Number::F32 => (Work::Fp32, speeds.tflops[2]),
+                    Number::F64 => (Work::Fp64, speeds.tflops[3]),
+                };
+                seat.does(device, work);
+                let units = f64::from(blocks * kernel.shape.units);
+                let flop = kernel.shape.flop() as f64 * units * f64::from(args.steps) * f64::from(args.windows);
+                let seconds = flop / (rate.max(1e-3) * 1e12);
+                run_some_windows(*kernel, args, *blocks, seat.computes_wrong(device));
+                std::thread::sleep(Duration::from_secs_f64(seconds).saturating_sub(began.elapsed()));
+                seat.does(device, work);
+                seconds
+            }
+            Self::March(args) => {
+                let passes = f64::from((args.flags & (MARCH_VERIFY | MARCH_WRITE)).count_ones());
+                let seconds = passes * 16.0 * args.pairs as f64 / (speeds.memory.max(1e-3) * 1e9);
+                if args.chunk == OF_THE_STREAM {
+                    run_march(&MarchArgs { pairs: args.pairs.min(SWEPT_PAIRS), ..*args });
+                    let seconds = seconds.max(SWEEP_SECONDS);
+                    std::thread::sleep(Duration::from_secs_f64(seconds).saturating_sub(began.elapsed()));
+                    seconds
+                } else {
+                    seat.does(device, Work::March);
+                    let wrong = args.flags & MARCH_VERIFY != 0 && seat.computes_wrong(device);
+                    let inject_word = if wrong { args.pairs } else { args.inject_word };
+                    run_march(&MarchArgs { inject_word, ..*args });
+                    seat.does(device, Work::March);
+                    seconds
+                }
+            }
+            Self::Checksum(_) | Self::Chase(_) | Self::Hang(_) => {
+                let _one = RUNNING.lock().expect("unpoisoned");
+                self.run_small();
+                0.0
+            }
+        }
+    }
+}
+
+/// The first windows of a launch and the one with an injected fault; one result is wrong if the node had one wrong.
+fn run_some_windows(kernel: Burn, args: &BurnArgs, blocks: u32, wrong: bool) {
+    let _one = RUNNING.lock().expect("unpoisoned");
+    if args.mode == BURN_RECORD {
+        return run_burn(kernel, args, blocks);
+    }
+    let some = args.windows.min(COMPUTED_WINDOWS);
+    let inject_window = if wrong { args.first_window } else { args.inject_window };
+    run_burn(kernel, &BurnArgs { windows: some, inject_window, ..*args }, blocks);
+    let later = args.first_window + u64::from(some)..args.first_window + u64::from(args.windows);
+    let mut left = u64::from(args.windows - some);
+    if later.contains(&args.inject_window) {
+        run_burn(kernel, &BurnArgs { first_window: args.inject_window, windows: 1, ..*args }, blocks);
+        left -= 1;
+    }
+    log(args.log).verified += left * u64::from(blocks * kernel.shape.units) * u64::from(kernel.shape.cells());
 }
 
 fn hang() -> ! {

@@ -4,6 +4,7 @@
 //! set by `KILN_FAKE_CUDA_…` variables; see `world`.
 #![expect(clippy::disallowed_methods, reason = "a stand-in for hardware: it has a clock of its own and takes its time")]
 
+mod bench;
 mod calls;
 mod kernels;
 mod queue;

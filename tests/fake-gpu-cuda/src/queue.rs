@@ -1,34 +1,43 @@
-//! Streams: a thread each that does one thing after another. Events are the moments at which it came by.
+//! Streams: a thread each that does one thing after another. Events are the moments at which it came by: of the world, or
+//! on a bench of the stream's own clock, which goes on by as much as a GPU would have taken.
 
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-type Work = Box<dyn FnOnce() + Send>;
+/// Gives the seconds a GPU would have taken.
+type Work = Box<dyn FnOnce() -> f64 + Send>;
 
 pub struct Queue {
+    /// Place of its GPU.
+    pub gpu: i32,
     work: Sender<Work>,
     waiting: Arc<AtomicUsize>,
+    clock: Arc<Mutex<f64>>,
 }
 
-pub type Passed = Arc<Mutex<Option<Instant>>>;
+/// When an event was passed, on the world's clock and on the stream's.
+pub type Passed = Arc<Mutex<Option<(Instant, f64)>>>;
 
 impl Queue {
-    pub fn new() -> Self {
+    pub fn new(gpu: i32) -> Self {
         let (work, todo) = channel::<Work>();
         let waiting = Arc::new(AtomicUsize::new(0));
         let left = Arc::clone(&waiting);
+        let clock: Arc<Mutex<f64>> = Arc::default();
+        let own = Arc::clone(&clock);
         std::thread::spawn(move || {
             while let Ok(work) = todo.recv() {
-                work();
+                let seconds = work();
+                *own.lock().expect("unpoisoned") += seconds;
                 left.fetch_sub(1, Ordering::SeqCst);
             }
         });
-        Self { work, waiting }
+        Self { gpu, work, waiting, clock }
     }
 
-    pub fn push(&self, work: impl FnOnce() + Send + 'static) {
+    pub fn push(&self, work: impl FnOnce() -> f64 + Send + 'static) {
         self.waiting.fetch_add(1, Ordering::SeqCst);
         self.work.send(Box::new(work)).expect("the thread of a stream lives as long as the stream");
     }
@@ -39,7 +48,11 @@ impl Queue {
 
     pub fn mark(&self, event: &Passed) {
         let event = Arc::clone(event);
-        self.push(move || *event.lock().expect("unpoisoned") = Some(Instant::now()));
+        let clock = Arc::clone(&self.clock);
+        self.push(move || {
+            *event.lock().expect("unpoisoned") = Some((Instant::now(), *clock.lock().expect("unpoisoned")));
+            0.0
+        });
     }
 
     pub fn wait_for(&self, flag: u64, value: u32) {
@@ -49,6 +62,7 @@ impl Queue {
             while flag.load(Ordering::Acquire) < value {
                 std::thread::sleep(Duration::from_micros(50));
             }
+            0.0
         });
     }
 }

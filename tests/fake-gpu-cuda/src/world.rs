@@ -1,8 +1,10 @@
-//! What the fake pretends to have, from the environment, and the memory it has given out.
+//! What the fake pretends to have, from the environment or from the bench it stands on, and the memory it has given out.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 use std::sync::{Mutex, OnceLock};
+
+use crate::bench::Seat;
 
 /// What goes wrong, as `KILN_FAKE_CUDA_FAULT` names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +45,8 @@ pub struct World {
     pub mig: bool,
     pub peers: bool,
     pub fault: Fault,
+    /// Where it stands on a bench: GPUs, speeds and what is wrong are those of the node there.
+    pub seat: Option<Seat>,
     pub launches: AtomicU32,
     /// An error that every later call gives, once there is one.
     pub sticky: AtomicI32,
@@ -87,8 +91,9 @@ pub fn world() -> &'static World {
     WORLD.get_or_init(|| {
         let capability = variable("CAPABILITY").unwrap_or_else(|| "9.0".to_owned());
         let (major, minor) = capability.split_once('.').expect("such as 9.0");
+        let seat = Seat::from_environment();
         World {
-            gpus: number("GPUS", 2),
+            gpus: seat.as_ref().map_or_else(|| number("GPUS", 2), Seat::gpus),
             memory: number("MEMORY_MIB", 64) << 20,
             capability: (major.parse().expect("a number"), minor.parse().expect("a number")),
             multiprocessors: 4,
@@ -96,6 +101,7 @@ pub fn world() -> &'static World {
             mig: number("MIG", 0) == 1,
             peers: number("PEERS", 1) == 1,
             fault: fault(&variable("FAULT").unwrap_or_default()),
+            seat,
             launches: AtomicU32::new(0),
             sticky: AtomicI32::new(0),
             given: Mutex::default(),

@@ -5,7 +5,8 @@
 //! `--fault` takes them, with commas between, `KILN_FAKE_SPEED` how many seconds of the node pass in one of ours,
 //! `KILN_FAKE_KMSG` a file to which the node's kernel log is written in the form of `/dev/kmsg`,
 //! `KILN_FAKE_INIT` a code with which to refuse initialisation, `KILN_FAKE_VANISH` a GPU that is counted but gone,
-//! `KILN_FAKE_GPUS` how many GPUs the driver shows at the most.
+//! `KILN_FAKE_GPUS` how many GPUs the driver shows at the most, `KILN_FAKE_HOST` a folder that stands for `/` and is filled with what the kernel would tell, `KILN_FAKE_BENCH` a folder by which the fake CUDA drivers of
+//! worker processes load the node.
 //!
 //! It can never be taken for a real driver: its version and every part number end in `SIM`.
 //!
@@ -19,6 +20,7 @@ mod device;
 mod errors;
 mod events;
 mod fields;
+mod host;
 mod links;
 mod loads;
 mod node;

@@ -1,51 +1,90 @@
-//! The way a load reaches the node behind the library: two functions no driver has.
-//!
-//! A stand-in for the CUDA driver finds them in the process and calls them where a real one would launch kernels.
+//! What the CUDA drivers on the bench have running, as loads of the node; and what they must know of the node in return.
 
-use std::collections::BTreeSet;
-use std::ffi::c_uint;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 
 use kiln::engine::Station as _;
-use kiln::model::{BurnKernel, GpuIndex, LoadId, LoadKind, LoadOrder, StopHow};
+use kiln::model::{GpuIndex, Inventory, LoadId, LoadOrder, LoadReport, LoadSaid, Moment, StopHow};
+use kiln::node::sim::SimNode;
+use kiln_fake_bench::{Bench, GpuState, State, Work};
 
-use crate::answer::{Code, INVALID_ARGUMENT, call};
-use crate::node;
+/// How often the bench is looked at: twice as often as the fastest reader reads.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
-/// Starts a burn under `load` on the GPUs whose bits are set. Kernels: 0 bf16, 1 fp8, 2 fp32, 3 fp64.
-#[unsafe(no_mangle)]
-pub extern "C" fn kilnFakeStartBurn(load: c_uint, gpus: u64, kernel: c_uint) -> Code {
-    call(|| {
-        let kernel = match kernel {
-            0 => BurnKernel::Bf16,
-            1 => BurnKernel::Fp8,
-            2 => BurnKernel::Fp32,
-            3 => BurnKernel::Fp64,
-            _ => return Err(INVALID_ARGUMENT),
-        };
-        let gpus: BTreeSet<GpuIndex> = (0..64).filter(|bit| gpus >> bit & 1 == 1).map(GpuIndex).collect();
-        node::ask(|node| {
-            let known = node.inventory.gpus.iter().map(|gpu| gpu.index).collect::<BTreeSet<_>>();
-            if gpus.is_empty() || !gpus.is_subset(&known) {
-                return Err(INVALID_ARGUMENT);
-            }
-            let (sim, now) = node.sim();
-            sim.start_load(
-                now,
-                &LoadOrder { id: LoadId(load), kind: LoadKind::Burn(kernel), gpus, seed: 1, span: None },
-            );
-            Ok(())
-        })
-    })
+/// A load of the node that stands for what one process does.
+struct Started {
+    id: LoadId,
+    gpus: BTreeSet<GpuIndex>,
 }
 
-/// Ends the load of that number.
-#[unsafe(no_mangle)]
-pub extern "C" fn kilnFakeStopLoad(load: c_uint) -> Code {
-    call(|| {
-        node::ask(|node| {
-            let (sim, now) = node.sim();
-            sim.stop_load(now, LoadId(load), StopHow::Kill);
-            Ok(())
-        })
-    })
+/// The loads of the node.
+pub(crate) struct Loads {
+    bench: Option<Bench>,
+    looked: Option<Instant>,
+    started: BTreeMap<(u32, Work), Started>,
+    count: u32,
+    /// Wrong results by GPU.
+    wrong: BTreeMap<GpuIndex, u64>,
+}
+
+impl Loads {
+    pub(crate) fn from_environment() -> Self {
+        let bench = Bench::from_environment();
+        Self { bench, looked: None, started: BTreeMap::new(), count: 0, wrong: BTreeMap::new() }
+    }
+
+    /// Loads the node with what runs now.
+    #[expect(clippy::disallowed_methods, reason = "a library for programs that live in real time")]
+    pub(crate) fn follow(&mut self, sim: &mut SimNode, inventory: &Inventory, now: Moment) {
+        let Some(bench) = &self.bench else { return };
+        if self.looked.is_some_and(|looked| looked.elapsed() < LOOK_EVERY) {
+            return;
+        }
+        self.looked = Some(Instant::now());
+        let mut wanted: BTreeMap<(u32, Work), BTreeSet<GpuIndex>> = BTreeMap::new();
+        for (process, running) in bench.running() {
+            for (gpu, work) in running {
+                wanted.entry((process, work)).or_default().insert(gpu);
+            }
+        }
+        self.started.retain(|what, started| {
+            let stays = wanted.get(what) == Some(&started.gpus);
+            if !stays {
+                sim.stop_load(now, started.id, StopHow::Kill);
+            }
+            stays
+        });
+        for (what, gpus) in wanted {
+            self.started.entry(what).or_insert_with(|| {
+                self.count += 1;
+                let id = LoadId(self.count);
+                sim.start_load(now, &LoadOrder { id, kind: what.1.load(), gpus: gpus.clone(), seed: 1, span: None });
+                Started { id, gpus }
+            });
+        }
+        bench.tell(&self.state(sim, inventory));
+    }
+
+    fn state(&self, sim: &SimNode, inventory: &Inventory) -> State {
+        let gpu = |speeds: kiln::node::sim::GpuSpeeds| GpuState {
+            pci: inventory
+                .gpu(speeds.gpu)
+                .and_then(|gpu| gpu.identity.pci_address.value().cloned())
+                .unwrap_or_default(),
+            wrong: self.wrong.get(&speeds.gpu).copied().unwrap_or(0),
+            speeds,
+        };
+        State { gpus: sim.speeds().into_iter().map(gpu).collect() }
+    }
+
+    /// Takes in what the node's loads say: wrong results, and ends of loads that go on in their process.
+    pub(crate) fn hear(&mut self, reports: impl Iterator<Item = LoadReport>) {
+        for report in reports {
+            match report.said {
+                LoadSaid::Mismatched(wrong) => *self.wrong.entry(wrong.gpu).or_default() += 1,
+                LoadSaid::Ended { gpu: None, .. } => self.started.retain(|_, started| started.id != report.load),
+                _ => {}
+            }
+        }
+    }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::env;
 use std::fs::OpenOptions;
 use std::io::Write as _;
+use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -17,6 +18,8 @@ use kiln::node::sim::{FaultUse, NodeFile, SimNode};
 use nvml_wrapper_sys::bindings as sys;
 
 use crate::answer::{Code, INVALID_ARGUMENT, LOST, UNINITIALIZED, UNKNOWN};
+use crate::host::HostTree;
+use crate::loads::Loads;
 
 /// How old readings may be: about as often as a real driver renews them.
 const FRESH: Duration = Duration::from_millis(20);
@@ -31,6 +34,8 @@ pub(crate) struct Node {
     samples: BTreeMap<GpuIndex, Sample>,
     pub(crate) inventory: Inventory,
     counters: BTreeMap<GpuIndex, GpuCounters>,
+    loads: Loads,
+    host: Option<HostTree>,
     /// Every Xid so far.
     xids: Vec<(GpuIndex, u64)>,
     kernel_log: Option<std::fs::File>,
@@ -139,7 +144,8 @@ impl Node {
         }
         let sim = SimNode::new(&file, seed, &faults).map_err(|error| error.to_string())?;
         let speed = setting("KILN_FAKE_SPEED").and_then(|speed| speed.parse().ok()).unwrap_or(1.0);
-        let kernel_log = setting("KILN_FAKE_KMSG").and_then(|path| OpenOptions::new().append(true).open(path).ok());
+        let host = HostTree::from_environment();
+        let log = setting("KILN_FAKE_KMSG").map(PathBuf::from).or_else(|| host.as_ref().map(HostTree::kernel_log));
         let mut node = Self {
             sim,
             began: Instant::now(),
@@ -149,11 +155,17 @@ impl Node {
             samples: BTreeMap::new(),
             inventory: Inventory::default(),
             counters: BTreeMap::new(),
+            loads: Loads::from_environment(),
+            host,
             xids: Vec::new(),
-            kernel_log,
+            kernel_log: None,
             logged: 0,
         };
         node.refresh();
+        if let Some(host) = &node.host {
+            host.build(&node.inventory);
+        }
+        node.kernel_log = log.and_then(|path| OpenOptions::new().append(true).open(path).ok());
         // What was logged at boot is no event for those who come later.
         node.xids.clear();
         Ok(node)
@@ -161,11 +173,6 @@ impl Node {
 
     pub(crate) fn now(&self) -> Moment {
         Moment::ZERO + self.began.elapsed().mul_f64(self.speed)
-    }
-
-    pub(crate) fn sim(&mut self) -> (&mut SimNode, Moment) {
-        let now = self.now();
-        (&mut self.sim, now)
     }
 
     fn failure(&self, index: GpuIndex) -> Option<ReadingFailure> {
@@ -180,6 +187,7 @@ impl Node {
             return;
         }
         let now = self.now();
+        self.loads.follow(&mut self.sim, &self.inventory, now);
         self.sim.sample(now);
         self.sim.read_inventory(now);
         self.sim.ask(now, Probe::Counters);
@@ -193,7 +201,10 @@ impl Node {
                 self.counters.extend(counters.into_iter().map(|counters| (counters.gpu, counters)));
             }
         }
-        self.inbox.loads.clear();
+        self.loads.hear(self.inbox.loads.drain(..));
+        if let Some(host) = &mut self.host {
+            host.renew(self.samples.values().next());
+        }
         self.read = Some(Instant::now());
         self.log();
     }

@@ -7,7 +7,7 @@ use super::pace::Pace;
 use super::shift::{Broken, Shift};
 use super::sweep::{Algorithm, Element, pass};
 use super::wrong::Wrong;
-use crate::load::cuda::driver::{Buffer, Gpu, Grid, Kernel, Stream};
+use crate::load::cuda::driver::{Buffer, Event, Gpu, Grid, Kernel, Stream};
 use crate::load::cuda::holders::holders;
 use crate::load::cuda::layout::{MarchArgs, NONE_64, Record};
 use crate::load::worker::{Injection, monotonic_nanos};
@@ -29,6 +29,8 @@ struct Marcher<'a> {
     gpu: Arc<Gpu>,
     stream: Stream,
     march: Kernel<MarchArgs>,
+    began: Event,
+    ended: Event,
     chunks: Vec<Buffer>,
     wrong: Wrong,
     pace: Pace,
@@ -90,7 +92,8 @@ impl<'a> Marcher<'a> {
             shift.floor.say(LoadSaid::Noted { gpu: Some(gpu.index), what });
         }
         let (march, pace) = (Kernel::new(gpu, "march")?, Pace::new(gpu.index));
-        Ok(Self { shift, gpu: Arc::clone(gpu), stream, march, chunks, wrong, pace, sweep: 0 })
+        let (began, ended) = (Event::new(gpu)?, Event::new(gpu)?);
+        Ok(Self { shift, gpu: Arc::clone(gpu), stream, march, began, ended, chunks, wrong, pace, sweep: 0 })
     }
 
     fn run(&mut self, algorithm: &Algorithm) -> Result<(), Broken> {
@@ -137,13 +140,15 @@ impl<'a> Marcher<'a> {
         if down {
             args.reverse();
         }
+        self.stream.mark(&self.began)?;
         for args in args {
             self.march.launch(&self.stream, grid, args)?;
         }
+        self.stream.mark(&self.ended)?;
         self.wrong.tell(self.shift, &self.stream, &mut self.pace, name, place)?;
         let bytes: usize = self.chunks.iter().map(Buffer::bytes).sum();
         let times = f64::from(u8::from(expect.is_some()) + u8::from(write.is_some()));
-        self.pace.add(0.0, times * bytes as f64);
+        self.pace.swept(times * bytes as f64, self.ended.seconds_since(&self.began)?);
         self.pace.tell_if_due(self.shift.floor);
         // A sweep that only writes cannot find what is injected into it.
         if expect.is_some() || self.sweep != inject {

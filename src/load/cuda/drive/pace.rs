@@ -11,18 +11,26 @@ pub(super) struct Pace {
     told_at: u64,
     flop: f64,
     bytes: f64,
+    /// What the GPU's own marks say the bytes took, where nothing else was to be done meanwhile.
+    busy: f64,
     pub verified: u64,
     pub mismatches: u64,
 }
 
 impl Pace {
     pub(super) fn new(gpu: GpuIndex) -> Self {
-        Self { gpu, told_at: monotonic_nanos(), flop: 0.0, bytes: 0.0, verified: 0, mismatches: 0 }
+        Self { gpu, told_at: monotonic_nanos(), flop: 0.0, bytes: 0.0, busy: 0.0, verified: 0, mismatches: 0 }
     }
 
     pub(super) fn add(&mut self, flop: f64, bytes: f64) {
         self.flop += flop;
         self.bytes += bytes;
+    }
+
+    /// Adds a sweep over memory with the seconds it took by the GPU's marks.
+    pub(super) fn swept(&mut self, bytes: f64, seconds: f64) {
+        self.bytes += bytes;
+        self.busy += seconds;
     }
 
     pub(super) fn tell_if_due(&mut self, floor: &Floor) {
@@ -37,10 +45,10 @@ impl Pace {
         floor.say(LoadSaid::Progress {
             gpu: self.gpu,
             tflops: self.flop / seconds / 1e12,
-            memory_gb_per_s: self.bytes / seconds / 1e9,
+            memory_gb_per_s: self.bytes / if self.busy > 0.0 { self.busy } else { seconds } / 1e9,
             verified: self.verified,
             mismatches: self.mismatches,
         });
-        (self.told_at, self.flop, self.bytes) = (now, 0.0, 0.0);
+        (self.told_at, self.flop, self.bytes, self.busy) = (now, 0.0, 0.0, 0.0);
     }
 }

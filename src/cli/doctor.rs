@@ -1,0 +1,71 @@
+//! `kiln doctor`: whether this machine is ready for a run, line by line, with what to do.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use super::args::DoctorArgs;
+use super::exit_code::Exit;
+use super::trouble::{Sorted as _, Trouble};
+use super::{hardware, printer};
+use crate::node::doctor::{Advice, DoctorOptions, Readiness, advise, collect_facts};
+
+/// One line as JSON.
+#[derive(Debug, Serialize)]
+struct Line<'a> {
+    readiness: &'static str,
+    subject: &'a str,
+    finding: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    action: &'a str,
+}
+
+impl<'a> From<&'a Advice> for Line<'a> {
+    fn from(advice: &'a Advice) -> Self {
+        let Advice { readiness, subject, finding, action } = advice;
+        Self { readiness: word(*readiness), subject, finding, action }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct Document<'a> {
+    schema: &'static str,
+    ready: bool,
+    lines: Vec<Line<'a>>,
+}
+
+/// `kiln doctor [--json]`.
+pub(super) fn doctor(args: &DoctorArgs) -> Result<Exit, Trouble> {
+    let options = DoctorOptions { nvml: hardware::options(&args.hardware), out: args.out.clone() };
+    let advice = advise(&collect_facts(&options));
+    let ready = advice.iter().all(|line| line.readiness != Readiness::Bad);
+    let text = if args.json { json(&advice, ready)? } else { text(&advice, ready) };
+    printer::result(&text).no_claim()?;
+    Ok(if ready { Exit::Pass } else { Exit::NoClaim })
+}
+
+const fn word(readiness: Readiness) -> &'static str {
+    match readiness {
+        Readiness::Good => "good",
+        Readiness::Warning => "warning",
+        Readiness::Bad => "bad",
+    }
+}
+
+fn json(advice: &[Advice], ready: bool) -> Result<String, Trouble> {
+    let lines = advice.iter().map(Line::from).collect();
+    serde_json::to_string_pretty(&Document { schema: "kiln.doctor/1", ready, lines }).no_claim()
+}
+
+fn text(advice: &[Advice], ready: bool) -> String {
+    let mut text = String::new();
+    let width = advice.iter().map(|line| line.subject.len()).max().unwrap_or(0);
+    for line in advice {
+        let _ = writeln!(text, "{:<7}  {:<width$}  {}", word(line.readiness), line.subject, line.finding);
+        if !line.action.is_empty() {
+            let _ = writeln!(text, "{:<7}  {:<width$}  -> {}", "", "", line.action);
+        }
+    }
+    text.push_str(if ready { "ready\n" } else { "not ready\n" });
+    text
+}

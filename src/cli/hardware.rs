@@ -1,0 +1,102 @@
+//! The machine's own station: its GPUs through the driver's management library, and the workers that load them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+
+use super::args::HardwareArgs;
+use super::trouble::{Sorted as _, Trouble};
+use crate::engine::{Inbox, Station};
+use crate::event::NodeSource;
+use crate::load::supervisor::{Supervisor, WorkerCommand};
+use crate::load::worker::Injection;
+use crate::model::{Gpu, GpuIndex, Inventory, LoadId, LoadOrder, Moment, Probe, StopHow};
+use crate::node::nvml::{NvmlNode, NvmlOptions};
+
+/// How a stand-in for the driver's library marks the version it gives.
+const STAND_IN: &str = "-SIM";
+
+/// The machine's GPUs and what loads them, as one station.
+#[derive(Debug)]
+pub(super) struct Hardware {
+    node: NvmlNode,
+    loads: Supervisor,
+}
+
+/// How the library and the machine around it are reached.
+pub(super) fn options(args: &HardwareArgs) -> NvmlOptions {
+    let usual = NvmlOptions::default();
+    NvmlOptions { lib: args.nvml_lib.clone(), root: args.host_root.clone().unwrap_or(usual.root), ..usual }
+}
+
+impl Hardware {
+    /// Opens the machine's GPUs. A driver that cannot be had says nothing of the unit.
+    pub(super) fn open(args: &HardwareArgs) -> Result<Self, Trouble> {
+        let node = NvmlNode::open_with(&options(args)).no_claim()?;
+        let command = WorkerCommand::own().context("this program's own file cannot be found").no_claim()?;
+        Ok(Self { node, loads: Supervisor::new(command) })
+    }
+
+    /// Has loads commit a fault, to show that it is found.
+    pub(super) const fn inject(&mut self, injection: Injection) {
+        self.loads.inject(injection);
+    }
+
+    pub(super) fn source(&self) -> NodeSource {
+        let facts = self.node.library();
+        let marked = facts.driver.value().is_some_and(|driver| driver.ends_with(STAND_IN));
+        if marked { NodeSource::StandIn { library: facts.library.display().to_string() } } else { NodeSource::Hardware }
+    }
+
+    /// Workers find GPUs by where they sit, so that one cannot be taken for another.
+    fn learn(&mut self, inventory: &Inventory) {
+        let seat = |gpu: &Gpu| Some((gpu.index, gpu.identity.pci_address.value()?.clone()));
+        let devices: BTreeMap<GpuIndex, String> = inventory.gpus.iter().filter_map(seat).collect();
+        if !devices.is_empty() {
+            self.loads.know_devices(devices);
+        }
+    }
+}
+
+impl Station for Hardware {
+    fn read_inventory(&mut self, now: Moment) {
+        self.node.read_inventory(now);
+    }
+
+    fn sample(&mut self, now: Moment) {
+        self.node.sample(now);
+    }
+
+    fn ask(&mut self, now: Moment, probe: Probe) {
+        self.node.ask(now, probe);
+    }
+
+    fn start_load(&mut self, now: Moment, order: &LoadOrder) {
+        self.loads.start_load(now, order);
+    }
+
+    fn stop_load(&mut self, now: Moment, load: LoadId, how: StopHow) {
+        self.loads.stop_load(now, load, how);
+    }
+
+    fn collect(&mut self, now: Moment, inbox: &mut Inbox) {
+        let before = inbox.inventories.len();
+        self.node.collect(now, inbox);
+        for inventory in inbox.inventories[before..].iter().flatten() {
+            self.learn(inventory);
+        }
+        self.loads.collect(now, inbox);
+    }
+
+    fn next_arrival(&self) -> Option<Moment> {
+        self.node.next_arrival().into_iter().chain(self.loads.next_arrival()).min()
+    }
+
+    fn on_arrival(&mut self, wake: Box<dyn Fn() + Send + Sync>) {
+        let wake: Arc<dyn Fn() + Send + Sync> = Arc::from(wake);
+        let also = Arc::clone(&wake);
+        self.node.on_arrival(Box::new(move || wake()));
+        self.loads.on_arrival(Box::new(move || also()));
+    }
+}

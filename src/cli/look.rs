@@ -1,0 +1,105 @@
+//! Looking at a node that no profile runs on: asks, and waits for what comes of it; a model is not waited for.
+
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use anyhow::anyhow;
+
+use super::drive::monotonic;
+use super::station::Chosen;
+use super::trouble::{Sorted as _, Trouble};
+use crate::engine::{Inbox, Station};
+use crate::event::NodeSource;
+use crate::model::{Inventory, Moment, Sample, Span};
+
+/// A driver that wakes GPUs without persistence mode takes some seconds each; the node's own deadlines are shorter.
+const PATIENCE: Span = Span::from_secs(60);
+
+/// A node being looked at.
+pub(super) struct Look<'a> {
+    station: &'a mut dyn Station,
+    clock: Clock,
+    woken: Receiver<()>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Clock {
+    /// Since the look began.
+    World(Duration),
+    Model(Moment),
+}
+
+impl std::fmt::Debug for Look<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Look").field("clock", &self.clock).finish_non_exhaustive()
+    }
+}
+
+impl<'a> Look<'a> {
+    pub(super) fn at(chosen: &'a mut Chosen) -> Self {
+        let clock = match chosen.source {
+            NodeSource::Hardware | NodeSource::StandIn { .. } => Clock::World(monotonic()),
+            NodeSource::Simulated { .. } | NodeSource::Replayed { .. } => Clock::Model(Moment::ZERO),
+        };
+        let (wake, woken) = channel();
+        chosen.station.on_arrival(Box::new(move || {
+            // Nobody listens any more once the look is over.
+            let _ = wake.send(());
+        }));
+        Self { station: &mut *chosen.station, clock, woken }
+    }
+
+    pub(super) fn now(&self) -> Moment {
+        match self.clock {
+            Clock::World(began) => Moment::ZERO + monotonic().saturating_sub(began),
+            Clock::Model(now) => now,
+        }
+    }
+
+    /// The node's inventory.
+    pub(super) fn inventory(&mut self) -> Result<Inventory, Trouble> {
+        let mut inbox = Inbox::default();
+        self.station.read_inventory(self.now());
+        self.collect(&mut inbox, self.now() + PATIENCE, |inbox| !inbox.inventories.is_empty());
+        let read = inbox.inventories.pop().unwrap_or_else(|| Err("the node gave no answer".to_owned()));
+        let told = |why| anyhow!("the node's inventory could not be read: {why}");
+        read.map(|inventory| *inventory).map_err(told).no_claim()
+    }
+
+    /// One sample of each of so many GPUs, as far as they answer.
+    pub(super) fn samples(&mut self, gpus: usize) -> Vec<Sample> {
+        let mut inbox = Inbox::default();
+        self.station.sample(self.now());
+        self.collect(&mut inbox, self.now() + PATIENCE, |inbox| inbox.samples.len() >= gpus);
+        inbox.samples.sort_by_key(|sample| sample.gpu);
+        inbox.samples
+    }
+
+    /// Has the node answer into the inbox.
+    pub(super) fn ask(&mut self, what: impl FnOnce(&mut dyn Station, Moment)) {
+        let now = self.now();
+        what(self.station, now);
+    }
+
+    /// Collects until there is enough, or that moment has come.
+    pub(super) fn collect(&mut self, inbox: &mut Inbox, until: Moment, enough: impl Fn(&Inbox) -> bool) {
+        loop {
+            let now = self.now();
+            self.station.collect(now, inbox);
+            if enough(inbox) || now >= until {
+                return;
+            }
+            let next = self.station.next_arrival().filter(|next| *next > now).map_or(until, |next| next.min(until));
+            match &mut self.clock {
+                // Woken or timed out: both mean to look again.
+                Clock::World(_) => drop(self.woken.recv_timeout(next.since(now))),
+                Clock::Model(now) => *now = next,
+            }
+        }
+    }
+}
+
+/// The inventory of a node that has not been put to work.
+pub(super) fn read_inventory(chosen: &mut Chosen) -> Result<Inventory, Trouble> {
+    Look::at(chosen).inventory()
+}
