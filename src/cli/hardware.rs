@@ -12,7 +12,7 @@ use crate::event::NodeSource;
 use crate::load::supervisor::{Supervisor, WorkerCommand};
 use crate::load::worker::Injection;
 use crate::model::{Gpu, GpuIndex, Inventory, LoadId, LoadOrder, Moment, Probe, StopHow};
-use crate::node::nvml::{NvmlNode, NvmlOptions};
+use crate::node::nvml::{Deadlines, NvmlNode, NvmlOptions};
 
 /// How a stand-in for the driver's library marks the version it gives.
 const STAND_IN: &str = "-SIM";
@@ -22,6 +22,8 @@ const STAND_IN: &str = "-SIM";
 pub(super) struct Hardware {
     node: NvmlNode,
     loads: Supervisor,
+    /// Seconds of the run in one of the world: 1, unless a stand-in is hurried.
+    pace: f64,
 }
 
 /// How the library and the machine around it are reached.
@@ -30,12 +32,28 @@ pub(super) fn options(args: &HardwareArgs) -> NvmlOptions {
     NvmlOptions { lib: args.nvml_lib.clone(), root: args.host_root.clone().unwrap_or(usual.root), ..usual }
 }
 
+/// Deadlines are the world's; the node counts in the run's time.
+fn hurried(options: NvmlOptions, pace: f64) -> NvmlOptions {
+    let Deadlines { tick, inventory, overruns } = options.deadlines;
+    let deadlines = Deadlines { tick: tick.mul_f64(pace), inventory: inventory.mul_f64(pace), overruns };
+    NvmlOptions { deadlines, ..options }
+}
+
 impl Hardware {
     /// Opens the machine's GPUs. A driver that cannot be had says nothing of the unit.
-    pub(super) fn open(args: &HardwareArgs) -> Result<Self, Trouble> {
-        let node = NvmlNode::open_with(&options(args)).no_claim()?;
+    pub(super) fn open(args: &HardwareArgs, pace: f64) -> Result<Self, Trouble> {
+        let node = NvmlNode::open_with(&hurried(options(args), pace)).no_claim()?;
         let command = WorkerCommand::own().context("this program's own file cannot be found").no_claim()?;
-        Ok(Self { node, loads: Supervisor::new(command) })
+        Ok(Self { node, loads: Supervisor::new(command), pace })
+    }
+
+    /// The world's time at a moment of the run: workers live in the world's.
+    fn world(&self, now: Moment) -> Moment {
+        Moment::ZERO + now.since(Moment::ZERO).div_f64(self.pace)
+    }
+
+    fn run(&self, world: Moment) -> Moment {
+        Moment::ZERO + world.since(Moment::ZERO).mul_f64(self.pace)
     }
 
     /// Has loads commit a fault, to show that it is found.
@@ -73,11 +91,12 @@ impl Station for Hardware {
     }
 
     fn start_load(&mut self, now: Moment, order: &LoadOrder) {
-        self.loads.start_load(now, order);
+        let span = order.span.map(|span| span.div_f64(self.pace));
+        self.loads.start_load(self.world(now), &LoadOrder { span, ..order.clone() });
     }
 
     fn stop_load(&mut self, now: Moment, load: LoadId, how: StopHow) {
-        self.loads.stop_load(now, load, how);
+        self.loads.stop_load(self.world(now), load, how);
     }
 
     fn collect(&mut self, now: Moment, inbox: &mut Inbox) {
@@ -86,11 +105,15 @@ impl Station for Hardware {
         for inventory in inbox.inventories[before..].iter().flatten() {
             self.learn(inventory);
         }
-        self.loads.collect(now, inbox);
+        let before = inbox.loads.len();
+        self.loads.collect(self.world(now), inbox);
+        for report in &mut inbox.loads[before..] {
+            report.at = now;
+        }
     }
 
     fn next_arrival(&self) -> Option<Moment> {
-        self.node.next_arrival().into_iter().chain(self.loads.next_arrival()).min()
+        self.node.next_arrival().into_iter().chain(self.loads.next_arrival().map(|due| self.run(due))).min()
     }
 
     fn on_arrival(&mut self, wake: Box<dyn Fn() + Send + Sync>) {

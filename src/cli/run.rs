@@ -24,12 +24,12 @@ pub(super) fn run(args: &RunArgs) -> Result<Exit, Trouble> {
     let skus = files::skus()?;
     let file = files::find_profile(&args.profile)?;
     let profile = files::resolve(&file, &skus, &files::sets(&args.sets)?, args.only.as_deref())?;
-    let mut chosen = match args.inject {
-        Some(injection) => station::hardware(&args.node.hardware, Some(injection))?,
-        None => station::choose(&args.node)?,
-    };
-    station::refuse_to_hurry(&chosen.source, args.sim_speed)?;
     let pace = drive::pace(args.sim_speed)?;
+    let mut chosen = if args.node.sim.is_some() || args.node.replay.is_some() {
+        station::choose(&args.node)?
+    } else {
+        station::hardware(&args.node.hardware, args.sim_speed.unwrap_or(1.0), args.inject)?
+    };
     let baseline = args.baseline.as_deref().map(super::baseline::read).transpose()?.unwrap_or_default();
     let run_id = uuid::Uuid::now_v7().to_string();
     let folder = args.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(&run_id));
@@ -77,8 +77,11 @@ pub(super) fn resume(args: &ResumeArgs) -> Result<Exit, Trouble> {
             args.run.display()
         )));
     };
+    let pace = drive::pace(args.sim_speed)?;
     let mut chosen = match &start.source {
-        NodeSource::Hardware | NodeSource::StandIn { .. } => station::hardware(&args.hardware, None)?,
+        NodeSource::Hardware | NodeSource::StandIn { .. } => {
+            station::hardware(&args.hardware, args.sim_speed.unwrap_or(1.0), None)?
+        }
         NodeSource::Simulated { node, seed, faults } => station::simulated(node, *seed, faults)?,
         NodeSource::Replayed { file } => {
             return Err(Trouble::Usage(anyhow!("a replay of {file} is not resumed; start it anew")));
@@ -88,8 +91,6 @@ pub(super) fn resume(args: &ResumeArgs) -> Result<Exit, Trouble> {
         let error = anyhow!("this run was on other GPUs: {:?}, and here are {:?}", start.source, chosen.source);
         return Err(Trouble::Usage(error));
     }
-    station::refuse_to_hurry(&chosen.source, args.sim_speed)?;
-    let pace = drive::pace(args.sim_speed)?;
     let equipment = equipment(&skus);
     let machine = Machine::resume(equipment, record)
         .ok_or_else(|| anyhow!("the journal in {} does not begin with the start of a run", args.run.display()))

@@ -31,13 +31,16 @@ pub(super) fn choose(args: &NodeChoice) -> Result<Chosen, Trouble> {
             source: NodeSource::Replayed { file: recording.display().to_string() },
             station: Box::new(Playback::open(recording)?),
         }),
-        (None, None) => hardware(&args.hardware, None),
+        (None, None) => hardware(&args.hardware, 1.0, None),
     }
 }
 
-/// The machine's own GPUs, whose loads may be told to commit a fault.
-pub(super) fn hardware(args: &HardwareArgs, injection: Option<Injection>) -> Result<Chosen, Trouble> {
-    let mut hardware = Hardware::open(args)?;
+/// The machine's own GPUs at a pace, which must be 1 where they are real; their loads may be told to commit a fault.
+pub(super) fn hardware(args: &HardwareArgs, pace: f64, injection: Option<Injection>) -> Result<Chosen, Trouble> {
+    let mut hardware = Hardware::open(args, pace)?;
+    if pace != 1.0 && hardware.source() == NodeSource::Hardware {
+        return Err(Trouble::Usage(anyhow!("`--sim-speed` is for simulated nodes; these GPUs are real")));
+    }
     if let Some(injection) = injection {
         hardware.inject(injection);
     }
@@ -51,14 +54,4 @@ pub(super) fn simulated(node: &str, seed: u64, faults: &[String]) -> Result<Chos
     let station = SimNode::new(&file, seed, &uses)?;
     let source = NodeSource::Simulated { node: node.to_owned(), seed, faults: faults.to_vec() };
     Ok(Chosen { source, station: Box::new(station) })
-}
-
-/// Refuses to hurry what is not a model: hours that did not pass would be claimed.
-pub(super) fn refuse_to_hurry(source: &NodeSource, speed: Option<f64>) -> Result<(), Trouble> {
-    match source {
-        NodeSource::Hardware if speed.is_some() => {
-            Err(Trouble::Usage(anyhow!("`--sim-speed` is for simulated nodes; these GPUs are real")))
-        }
-        _ => Ok(()),
-    }
 }

@@ -49,6 +49,14 @@ struct Post {
     watches: BTreeMap<GpuIndex, Watch>,
 }
 
+impl Post {
+    /// Whether the readings of another GPU have tripped it already, where it is the node's and trips once.
+    fn is_tripped_elsewhere(&self, gpu: GpuIndex) -> bool {
+        let others = || self.watches.iter().filter(|(other, _)| **other != gpu);
+        self.guard.scope == GuardScope::Node && others().any(|(_, watch)| watch.tripped)
+    }
+}
+
 /// All guards of a profile.
 #[derive(Debug, Default)]
 pub(super) struct Guards {
@@ -77,6 +85,7 @@ impl Guards {
             let Trigger::Reading { sensor, bound } = &post.guard.trigger else {
                 continue;
             };
+            let elsewhere = post.is_tripped_elsewhere(sample.gpu);
             let Some(watch) = post.watches.get_mut(&sample.gpu) else { continue };
             if sample[*sensor] == Reading::Unsupported && post.guard.unsupported == IfUnsupported::Skip {
                 // A part that never had the sensor cannot fall silent.
@@ -93,6 +102,9 @@ impl Guards {
                     && cleared
                 {
                     *watch = Watch { last_reading: Some(now), ..Watch::default() };
+                    if elsewhere {
+                        continue;
+                    }
                     news.push(GuardNews::Cleared { guard: post.guard.id.clone(), component });
                 }
                 continue;
@@ -111,7 +123,9 @@ impl Guards {
                     sensor.name(),
                     format_span(now.since(since))
                 );
-                news.push(GuardNews::Tripped(trip(&post.guard, component, text, Some(value))));
+                if !elsewhere {
+                    news.push(GuardNews::Tripped(trip(&post.guard, component, text, Some(value))));
+                }
             }
         }
     }
@@ -123,6 +137,7 @@ impl Guards {
             let (Trigger::Reading { sensor, .. }, Some(stale)) = (&post.guard.trigger, post.guard.stale) else {
                 continue;
             };
+            let mut told = post.guard.scope == GuardScope::Node && post.watches.values().any(|watch| watch.tripped);
             for (gpu, watch) in &mut post.watches {
                 let age = watch.last_reading.map(|last| now.since(last)).unwrap_or_default();
                 watch.asked += 1;
@@ -130,6 +145,10 @@ impl Guards {
                     continue;
                 }
                 watch.tripped = true;
+                if told {
+                    continue;
+                }
+                told = post.guard.scope == GuardScope::Node;
                 let text = format!("{} has given no reading for {}", sensor.name(), format_span(age));
                 let mut trip = trip(&post.guard, component(&post.guard, *gpu), text, None);
                 trip.result = GuardResult::Inconclusive;

@@ -11,7 +11,7 @@ use kiln::node::record::Recording;
 use kiln::node::sim::{NodeFile, SimNode};
 
 /// Where the test binaries of this profile lie.
-fn built() -> &'static Path {
+pub(crate) fn built() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {
         let folder = Path::new(env!("CARGO_BIN_EXE_kiln")).parent().expect("a folder").to_path_buf();

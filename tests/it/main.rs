@@ -6,4 +6,5 @@ mod fake_gpu;
 mod load_on_a_fake_gpu;
 mod profiles;
 mod rebuilt;
+mod shipped_binary;
 mod tidy;

@@ -146,8 +146,11 @@ unsafe fn copy(handle: *mut c_void, to: u64, from: u64, bytes: usize, way: Way) 
     // SAFETY: the caller's stream.
     let queue = &unsafe { stream(handle) }.queue;
     let device = queue.gpu;
-    let crosses = usize::from(matches!(way, Way::ToPeer(_)));
-    CROSSING.fetch_add(crosses, Ordering::SeqCst);
+    let crosses = matches!(way, Way::ToPeer(_));
+    let crossing = Arc::clone(&queue.crossing);
+    if crosses && crossing.fetch_add(1, Ordering::SeqCst) == 0 {
+        CROSSING.fetch_add(1, Ordering::SeqCst);
+    }
     queue.push(move || {
         if world().fault == Fault::SlowCopy {
             std::thread::sleep(Duration::from_millis(20));
@@ -159,7 +162,9 @@ unsafe fn copy(handle: *mut c_void, to: u64, from: u64, bytes: usize, way: Way) 
             unsafe { *((to + 8000) as *mut u64) ^= 1 << 40 };
         }
         let seconds = copy_seconds(device, way, bytes);
-        CROSSING.fetch_sub(crosses, Ordering::SeqCst);
+        if crosses && crossing.fetch_sub(1, Ordering::SeqCst) == 1 {
+            CROSSING.fetch_sub(1, Ordering::SeqCst);
+        }
         seconds
     });
     OK

@@ -15,6 +15,8 @@ pub struct Queue {
     work: Sender<Work>,
     waiting: Arc<AtomicUsize>,
     clock: Arc<Mutex<f64>>,
+    /// Copies to other GPUs that are still to be done.
+    pub crossing: Arc<AtomicUsize>,
 }
 
 /// When an event was passed, on the world's clock and on the stream's.
@@ -34,7 +36,7 @@ impl Queue {
                 left.fetch_sub(1, Ordering::SeqCst);
             }
         });
-        Self { gpu, work, waiting, clock }
+        Self { gpu, work, waiting, clock, crossing: Arc::default() }
     }
 
     pub fn push(&self, work: impl FnOnce() -> f64 + Send + 'static) {

@@ -62,7 +62,7 @@ pub(in crate::load::cuda) fn burn(shift: &Shift<'_>, gpu: &Arc<Gpu>, kernel: Bur
         }
         let seconds = burner.finish(shift, &mut pace)?;
         let bytes = if operands == Operands::Random { tide.finish(shift, seconds)? } else { 0.0 };
-        pace.add(burner.flop(operands) * f64::from(fit.windows), bytes);
+        pace.timed(burner.flop(operands) * f64::from(fit.windows), bytes, seconds);
         fit.learn(seconds, wanted);
         pace.tell_if_due(shift.floor);
     }

@@ -148,7 +148,7 @@ impl<'a> Marcher<'a> {
         self.wrong.tell(self.shift, &self.stream, &mut self.pace, name, place)?;
         let bytes: usize = self.chunks.iter().map(Buffer::bytes).sum();
         let times = f64::from(u8::from(expect.is_some()) + u8::from(write.is_some()));
-        self.pace.swept(times * bytes as f64, self.ended.seconds_since(&self.began)?);
+        self.pace.timed(0.0, times * bytes as f64, self.ended.seconds_since(&self.began)?);
         self.pace.tell_if_due(self.shift.floor);
         // A sweep that only writes cannot find what is injected into it.
         if expect.is_some() || self.sweep != inject {

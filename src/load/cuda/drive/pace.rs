@@ -11,7 +11,8 @@ pub(super) struct Pace {
     told_at: u64,
     flop: f64,
     bytes: f64,
-    /// What the GPU's own marks say the bytes took, where nothing else was to be done meanwhile.
+    /// Seconds the work took by the GPU's own marks, where it has no pauses of its own. Rates are over these: a host that is
+    /// late with the next launch must not make a GPU look slow.
     busy: f64,
     pub verified: u64,
     pub mismatches: u64,
@@ -27,9 +28,9 @@ impl Pace {
         self.bytes += bytes;
     }
 
-    /// Adds a sweep over memory with the seconds it took by the GPU's marks.
-    pub(super) fn swept(&mut self, bytes: f64, seconds: f64) {
-        self.bytes += bytes;
+    /// Adds work with the seconds it took by the GPU's marks.
+    pub(super) fn timed(&mut self, flop: f64, bytes: f64, seconds: f64) {
+        self.add(flop, bytes);
         self.busy += seconds;
     }
 
@@ -41,11 +42,12 @@ impl Pace {
 
     pub(super) fn tell(&mut self, floor: &Floor) {
         let now = monotonic_nanos();
-        let seconds = ((now - self.told_at) as f64 / 1e9).max(1e-9);
+        let passed = (now - self.told_at) as f64 / 1e9;
+        let seconds = if self.busy > 0.0 { self.busy } else { passed }.max(1e-9);
         floor.say(LoadSaid::Progress {
             gpu: self.gpu,
             tflops: self.flop / seconds / 1e12,
-            memory_gb_per_s: self.bytes / if self.busy > 0.0 { self.busy } else { seconds } / 1e9,
+            memory_gb_per_s: self.bytes / seconds / 1e9,
             verified: self.verified,
             mismatches: self.mismatches,
         });
