@@ -121,3 +121,45 @@ fn an_injected_fault_is_found_and_the_run_is_no_acceptance() {
     let findings = outcome.result["findings"].as_array().cloned().unwrap_or_default();
     assert!(!findings.is_empty() && findings.iter().all(wrong), "{}", outcome.everything());
 }
+
+#[test]
+fn a_driver_that_cannot_be_had_is_exit_3_and_says_why_and_what_to_do() {
+    let folder = tempfile::tempdir().expect("folder");
+    let text = folder.path().join("libnvidia-ml.so.1");
+    std::fs::write(&text, "not a library, and longer than any header of one would be at the least: 64 bytes").expect("file");
+    // A library of this machine that is another one: every symbol is missing.
+    let other = load_on_a_fake_gpu::library();
+    let fake = fake_gpu::built().join("libnvidia_ml.so");
+    let cases = [
+        ("missing", Path::new("/nowhere/libnvidia-ml.so.1"), "", ""),
+        ("not a library", text.as_path(), "", ""),
+        ("another library", other.as_path(), "", ""),
+        ("driver not loaded", fake.as_path(), "KILN_FAKE_INIT", "9"),
+        ("no permission", fake.as_path(), "KILN_FAKE_INIT", "4"),
+        ("versions", fake.as_path(), "KILN_FAKE_INIT", "18"),
+        ("no GPUs", fake.as_path(), "KILN_FAKE_GPUS", "0"),
+        ("vanished", fake.as_path(), "KILN_FAKE_VANISH", "5"),
+    ];
+    let mut told = String::new();
+    for (name, library, variable, value) in cases {
+        let mut kiln = Command::new(env!("CARGO_BIN_EXE_kiln"));
+        kiln.args(["run", "smoke", "--nvml-lib"]).arg(library).arg("--out").arg(folder.path().join("run"));
+        if !variable.is_empty() {
+            kiln.env(variable, value);
+        }
+        let output = kiln.output().expect("the binary");
+        let said = String::from_utf8_lossy(&output.stderr).replace(&library.display().to_string(), "LIB");
+        let _ = writeln!(told, "{name}: exit {}: {}", output.status.code().unwrap_or(-1), said.trim());
+    }
+    insta::assert_snapshot!(told, @"");
+    assert!(!folder.path().join("run").exists(), "nothing ran, so nothing is left behind");
+}
+
+#[test]
+fn a_stand_in_is_never_shown_as_real_gpus() {
+    let mut kiln = Command::new(env!("CARGO_BIN_EXE_kiln"));
+    kiln.args(["node", "--nvml-lib"]).arg(fake_gpu::built().join("libnvidia_ml.so"));
+    let output = kiln.output().expect("the binary");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success() && said.starts_with("SIMULATED by the library "), "{said}");
+}
