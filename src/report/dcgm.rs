@@ -42,7 +42,7 @@ enum Status {
 struct Document {
     #[serde(rename = "DCGM Diagnostic")]
     diagnostic: Diagnostic,
-    entity_groups: Vec<EntityGroup>,
+    entity_groups: Vec<Parts>,
     metadata: Metadata,
     /// Not of DCGM: readers pass over it.
     kiln: Origin,
@@ -59,11 +59,11 @@ struct Diagnostic {
 #[derive(Debug, Serialize)]
 struct Tests {
     category: Category,
-    tests: Vec<Test>,
+    tests: Vec<Tested>,
 }
 
 #[derive(Debug, Serialize)]
-struct Test {
+struct Tested {
     name: String,
     results: Vec<EntityResult>,
     test_summary: Summary,
@@ -76,7 +76,7 @@ struct EntityResult {
     entity_id: u8,
     status: Status,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    warnings: Vec<Warning>,
+    warnings: Vec<Told>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     info: Vec<String>,
 }
@@ -86,13 +86,13 @@ struct Summary {
     status: Status,
     /// What belongs to no GPU.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    warnings: Vec<Warning>,
+    warnings: Vec<Told>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     info: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
-struct Warning {
+struct Told {
     warning: String,
     error_id: u32,
     error_category: u32,
@@ -100,14 +100,14 @@ struct Warning {
 }
 
 #[derive(Debug, Serialize)]
-struct EntityGroup {
+struct Parts {
     entity_group: &'static str,
     entity_group_id: u32,
-    entities: Vec<Entity>,
+    entities: Vec<Part>,
 }
 
 #[derive(Debug, Serialize)]
-struct Entity {
+struct Part {
     entity_id: u8,
     device_id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -137,7 +137,7 @@ pub fn dcgm(record: &RunRecord) -> String {
     let verdict = verdict_so_far(record);
     let inventory = record.inventory.as_deref();
     let known = |reading: &Reading<String>| reading.value().cloned();
-    let entities = inventory.into_iter().flat_map(|inventory| &inventory.gpus).map(|gpu| Entity {
+    let entities = inventory.into_iter().flat_map(|inventory| &inventory.gpus).map(|gpu| Part {
         entity_id: gpu.index.0,
         // Device before vendor here, and DCGM has the device alone.
         device_id: known(&gpu.identity.pci_device).map_or_else(String::new, |id| id.chars().take(4).collect()),
@@ -154,11 +154,7 @@ pub fn dcgm(record: &RunRecord) -> String {
     let runtime_error = if unfinished { Some(explain::end(record)) } else { untold };
     let document = Document {
         diagnostic: Diagnostic { test_categories, runtime_error },
-        entity_groups: vec![EntityGroup {
-            entity_group: "GPU",
-            entity_group_id: GPU_GROUP,
-            entities: entities.collect(),
-        }],
+        entity_groups: vec![Parts { entity_group: "GPU", entity_group_id: GPU_GROUP, entities: entities.collect() }],
         metadata: Metadata {
             version: start
                 .map_or_else(|| "kiln".to_owned(), |start| format!("{} {}", start.tool.name, start.tool.version)),
@@ -180,7 +176,7 @@ pub fn dcgm(record: &RunRecord) -> String {
 struct Found {
     component: Component,
     status: Status,
-    warning: Option<Warning>,
+    warning: Option<Told>,
     info: Vec<String>,
 }
 
@@ -210,7 +206,7 @@ fn categories(record: &RunRecord) -> Vec<Tests> {
         let found = Found { component: trip.component, status: Status::Fail, warning, info: Vec::new() };
         add(Category::Stress, format!("guard.{}", trip.guard), found);
     }
-    let mut categories: BTreeMap<Category, Vec<Test>> = BTreeMap::new();
+    let mut categories: BTreeMap<Category, Vec<Tested>> = BTreeMap::new();
     for (category, name, found) in tests {
         categories.entry(category).or_default().push(test(name, found));
     }
@@ -222,9 +218,8 @@ fn category(check: &str) -> Category {
     match check.split('.').next().unwrap_or_default() {
         "nvlink" | "pcie" | "fabric" => Category::Integration,
         "counters" | "sensor" => Category::Hardware,
-        "thermal" => Category::Stress,
         "gpu" if check == "gpu.memory" || check == "gpu.idle" => Category::Hardware,
-        "gpu" => Category::Stress,
+        "gpu" | "thermal" => Category::Stress,
         _ => Category::Deployment,
     }
 }
@@ -258,11 +253,11 @@ fn found(record: &RunRecord, check: &str, row: &Row<'_>) -> Found {
     Found { component: row.component, status, warning, info }
 }
 
-fn warning(error: DcgmError, text: String) -> Warning {
-    Warning { warning: text, error_id: error.id, error_category: error.category, error_severity: error.severity }
+fn warning(error: DcgmError, text: String) -> Told {
+    Told { warning: text, error_id: error.id, error_category: error.category, error_severity: error.severity }
 }
 
-fn test(name: String, found: Vec<Found>) -> Test {
+fn test(name: String, found: Vec<Found>) -> Tested {
     let status = found.iter().map(|one| one.status).max().unwrap_or(Status::NotRun);
     let mut gpus: BTreeMap<u8, EntityResult> = BTreeMap::new();
     let mut summary = Summary { status, warnings: Vec::new(), info: Vec::new() };
@@ -284,7 +279,7 @@ fn test(name: String, found: Vec<Found>) -> Test {
         result.warnings.extend(one.warning);
         result.info.extend(one.info);
     }
-    Test { name, results: gpus.into_values().collect(), test_summary: summary }
+    Tested { name, results: gpus.into_values().collect(), test_summary: summary }
 }
 
 #[cfg(test)]

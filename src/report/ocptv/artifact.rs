@@ -20,8 +20,10 @@ pub(super) enum Artifact {
         major: u32,
         minor: u32,
     },
-    TestRunArtifact(RunArtifact),
-    TestStepArtifact {
+    #[serde(rename = "testRunArtifact")]
+    Run(RunArtifact),
+    #[serde(rename = "testStepArtifact")]
+    Step {
         test_step_id: String,
         #[serde(flatten)]
         artifact: StepArtifact,
@@ -202,7 +204,8 @@ pub(super) enum SubcomponentKind {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct DutInfo {
-    pub(super) dut_info_id: String,
+    #[serde(rename = "dutInfoId")]
+    pub(super) id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) name: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -219,7 +222,8 @@ pub(super) struct PlatformInfo {
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct HardwareInfo {
-    pub(super) hardware_info_id: String,
+    #[serde(rename = "hardwareInfoId")]
+    pub(super) id: String,
     pub(super) name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) part_type: Option<&'static str>,
@@ -236,7 +240,8 @@ pub(super) struct HardwareInfo {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct SoftwareInfo {
-    pub(super) software_info_id: String,
+    #[serde(rename = "softwareInfoId")]
+    pub(super) id: String,
     pub(super) name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) version: Option<String>,

@@ -57,7 +57,7 @@ pub(super) fn dut(start: Option<&RunStart>, inventory: Option<&Inventory>) -> (D
     let mut hardware = Vec::new();
     let mut add = |component: Component, info: HardwareInfo| {
         dut.known.insert(component);
-        hardware.push(HardwareInfo { hardware_info_id: component.to_string(), ..info });
+        hardware.push(HardwareInfo { id: component.to_string(), ..info });
     };
     let model = node.and_then(|node| known(&node.model));
     add(
@@ -76,7 +76,7 @@ pub(super) fn dut(start: Option<&RunStart>, inventory: Option<&Inventory>) -> (D
         host(inventory, &mut add);
     }
     let info = DutInfo {
-        dut_info_id: serial.unwrap_or_else(|| "dut".to_owned()),
+        id: serial.unwrap_or_else(|| "dut".to_owned()),
         name: node.and_then(|node| known(&node.hostname)),
         platform_infos: model.into_iter().map(|info| PlatformInfo { info }).collect(),
         hardware_infos: hardware,
@@ -126,7 +126,7 @@ fn host(inventory: &Inventory, add: &mut impl FnMut(Component, HardwareInfo)) {
 
 fn software(start: Option<&RunStart>, inventory: Option<&Inventory>) -> Vec<SoftwareInfo> {
     let info = |id: String, name: &str, version: Option<String>, software_type| SoftwareInfo {
-        software_info_id: id,
+        id,
         name: name.to_owned(),
         version,
         software_type,

@@ -177,7 +177,8 @@ mod tests {
     ];
 
     fn stream(lines: &[String]) -> String {
-        lines.iter().enumerate().map(|(number, line)| format!("{{\"sequenceNumber\":{number},{line}}}\n")).collect()
+        let lines = lines.iter().enumerate().map(|(number, line)| format!("{{\"sequenceNumber\":{number},{line}}}\n"));
+        lines.collect::<Vec<_>>().concat()
     }
 
     #[test]
@@ -191,12 +192,12 @@ mod tests {
 
     #[test]
     fn every_rule_is_held() {
-        let mut said = String::new();
+        let mut said = Vec::new();
         let mut hold = |what: &str, change: &dyn Fn(&mut Vec<String>)| {
             let mut lines: Vec<String> = SOUND.iter().map(|line| (*line).to_owned()).collect();
             change(&mut lines);
             let broken = broken_rule(&stream(&lines)).expect_err(what);
-            said.push_str(&format!("{what}: {broken}\n"));
+            said.push(format!("{what}: {broken}"));
         };
         hold("no version", &|lines| drop(lines.remove(0)));
         hold("no start", &|lines| drop(lines.remove(1)));
@@ -213,7 +214,7 @@ mod tests {
         hold("an element lost", &|lines| drop(lines.remove(5)));
         hold("an element out of turn", &|lines| lines[5] = lines[5].replace("\"index\":0", "\"index\":1"));
         hold("no end of the series", &|lines| drop(lines.remove(6)));
-        insta::assert_snapshot!(said, @r#"
+        insta::assert_snapshot!(said.join("\n"), @r#"
         no version: line 1: the version of the schema comes first
         no start: line 2: the run has not started
         two starts: line 3: the run starts once

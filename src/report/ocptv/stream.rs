@@ -155,7 +155,7 @@ impl Ocptv {
             dut_info: info,
             metadata: start.as_deref().map(metadata).unwrap_or_default(),
         };
-        self.put(wall, Artifact::TestRunArtifact(artifact));
+        self.put(wall, Artifact::Run(artifact));
         for (wall, log) in std::mem::take(&mut self.early) {
             self.run(wall, RunArtifact::Log(log));
         }
@@ -285,12 +285,12 @@ impl Ocptv {
 
     fn run(&mut self, wall: WallTime, artifact: RunArtifact) {
         self.begin(wall, None);
-        self.put(wall, Artifact::TestRunArtifact(artifact));
+        self.put(wall, Artifact::Run(artifact));
     }
 
     fn put_step(&mut self, wall: WallTime, test_step_id: String, artifact: StepArtifact) {
         self.begin(wall, None);
-        self.put(wall, Artifact::TestStepArtifact { test_step_id, artifact });
+        self.put(wall, Artifact::Step { test_step_id, artifact });
     }
 
     fn put(&mut self, wall: WallTime, artifact: Artifact) {
