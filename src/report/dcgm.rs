@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::dcgm_error::{DcgmError, error_of};
+use super::dcgm_error::{DcgmError, error_of, error_of_event};
 use super::row::{Row, RowState, rows};
 use super::verdict::verdict_so_far;
 use super::{explain, words};
@@ -199,7 +199,7 @@ fn categories(record: &RunRecord) -> Vec<Tests> {
     }
     for (_, trip) in uncarried_trips(record) {
         let error = match trip.result {
-            GuardResult::Fail => error_of("guard", &trip.code, "event"),
+            GuardResult::Fail => error_of_event(&trip.code),
             GuardResult::Inconclusive => DcgmError::UNKNOWN,
         };
         let warning = Some(warning(error, format!("{}: {}", trip.code, trip.text)));
@@ -242,7 +242,9 @@ fn found(record: &RunRecord, check: &str, row: &Row<'_>) -> Found {
                     let worst = super::value::worst(&standing.case.judgements);
                     let name = worst.map_or("", |judgement| judgement.measurement.name.as_str());
                     let text = format!("{}: {headline}", row.component);
-                    (Status::Fail, Some(warning(error_of(check, name, reason), text)))
+                    let trip = record.trips_on(row.component).last().filter(|_| reason == "guard");
+                    let error = trip.map_or_else(|| error_of(check, name, reason), |trip| error_of_event(&trip.code));
+                    (Status::Fail, Some(warning(error, text)))
                 }
                 Outcome::Aborted => (Status::Fail, Some(warning(DcgmError::ABORTED, unproven(&headline)))),
                 Outcome::Error => (Status::Fail, Some(warning(DcgmError::INTERNAL, unproven(&headline)))),

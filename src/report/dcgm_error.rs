@@ -47,6 +47,7 @@ impl DcgmError {
 const LIMITS: &[(&str, &str, DcgmError)] = &[
     ("config", "persistence", DcgmError::new(29, SOFTWARE, CONFIG)),
     ("config", "ecc", DcgmError::new(55, MEMORY, CONFIG)),
+    ("inventory", "inforom", DcgmError::new(9, HARDWARE, TRIAGE)),
     ("kernel", "xid", DcgmError::new(101, XID, TRIAGE)),
     ("kernel", "sxid", DcgmError::new(109, XID, ISOLATE)),
     ("kernel", "aer", DcgmError::new(104, PCIE, ISOLATE)),
@@ -90,12 +91,32 @@ const LIMITS: &[(&str, &str, DcgmError)] = &[
 pub(super) fn error_of(check: &str, measurement: &str, reason: &str) -> DcgmError {
     match reason {
         "mismatch" => return DcgmError::new(52, MEMORY, ISOLATE),
-        // Off the bus and gone: DCGM 4.6 has an error of its own for it, older ones do not, and all know this one.
-        "lost" => return DcgmError::new(101, XID, TRIAGE),
+        "lost" => return LOST,
         _ => {}
     }
     let fits = |(on, name, _): &&(&str, &str, DcgmError)| check.starts_with(on) && measurement.starts_with(name);
     LIMITS.iter().find(fits).map_or(DcgmError::OTHER, |(_, _, error)| *error)
+}
+
+/// Off the bus and gone: DCGM 4.6 has an error of its own for it, older ones do not, and all know that of Xids.
+const LOST: DcgmError = DcgmError::new(101, XID, TRIAGE);
+
+/// Words in the codes of guards, and the error their trip is.
+const EVENTS: &[(&str, DcgmError)] = &[
+    ("LOST", LOST),
+    ("SXID", DcgmError::new(109, XID, ISOLATE)),
+    ("XID", DcgmError::new(101, XID, TRIAGE)),
+    ("TEMP", DcgmError::new(42, THERMAL, MONITOR)),
+    ("THERMAL", DcgmError::new(42, THERMAL, MONITOR)),
+    ("ECC", DcgmError::new(103, MEMORY, ISOLATE)),
+    ("NVLINK", DcgmError::new(13, NVLINK, ISOLATE)),
+    ("PCIE", DcgmError::new(104, PCIE, ISOLATE)),
+    ("POWER", DcgmError::new(12, POWER, MONITOR)),
+];
+
+/// The error that an event with this finding code is.
+pub(super) fn error_of_event(code: &str) -> DcgmError {
+    EVENTS.iter().find(|(word, _)| code.contains(word)).map_or(DcgmError::OTHER, |(_, error)| *error)
 }
 
 #[cfg(test)]
@@ -113,5 +134,6 @@ mod tests {
         assert_eq!(id("counters.baseline", "remap.pending"), 85);
         assert_eq!(error_of("operator.confirm", "confirmed", "limit"), DcgmError::OTHER);
         assert_eq!(error_of("gpu.burn", "", "mismatch").id, 52);
+        assert_eq!(["GPU-XID", "GPU-OVERTEMP", "GPU-LOST"].map(|code| error_of_event(code).id), [101, 42, 101]);
     }
 }

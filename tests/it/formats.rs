@@ -161,6 +161,21 @@ fn readers_of_dcgm_find_the_bad_gpu() {
 }
 
 #[test]
+fn what_is_not_there_is_named_and_is_wrong_usage() {
+    for arguments in [
+        &["report", "no/such/run", "--format", "ocptv"][..],
+        &["report", "no/such/run"],
+        &["diff", text(&run()), "no/such/run"],
+        &["seal", text(&run()), "--key", "no/such/key"],
+    ] {
+        let output = kiln(arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", err(&output));
+        assert!(err(&output).contains("no/such/"), "{arguments:?}: {}", err(&output));
+        assert_eq!(out(&output), "");
+    }
+}
+
+#[test]
 fn an_unknown_format_is_refused_with_the_list() {
     let output = kiln(&["report", "anything", "--format", "pdf"]);
     assert_eq!(output.status.code(), Some(2));

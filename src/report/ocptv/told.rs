@@ -75,7 +75,7 @@ pub(super) fn status(cases: &[Case]) -> Status {
     }
 }
 
-/// A value that is not there is a warning: OCPTV has no measurement without one.
+/// A value that is not there is a warning where it should be: OCPTV has no measurement without one.
 fn measurement(judgement: &Judgement, limit: Option<&Limit>, dut: &Dut) -> StepArtifact {
     let measured = &judgement.measurement;
     let value = match &measured.value {
@@ -84,7 +84,8 @@ fn measurement(judgement: &Judgement, limit: Option<&Limit>, dut: &Dut) -> StepA
     };
     let Some(value) = value else {
         let text = format!("{}: {}: {}", measured.component, value::sentence(judgement), value::judged(judgement));
-        return StepArtifact::Log(log(Severity::Warning, text));
+        let wanted = judgement.limit.is_some() && judgement.decisive;
+        return StepArtifact::Log(log(if wanted { Severity::Warning } else { Severity::Info }, text));
     };
     StepArtifact::Measurement(Measurement {
         name: measured.name.clone(),
