@@ -84,14 +84,15 @@ struct EntityResult {
 #[derive(Debug, Serialize)]
 struct Summary {
     status: Status,
-    /// What belongs to no GPU.
+    /// Those of the GPUs too, as DCGM has it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<Told>,
+    /// Of what belongs to no GPU.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     info: Vec<String>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 struct Told {
     warning: String,
     error_id: u32,
@@ -264,8 +265,8 @@ fn test(name: String, found: Vec<Found>) -> Tested {
     let mut gpus: BTreeMap<u8, EntityResult> = BTreeMap::new();
     let mut summary = Summary { status, warnings: Vec::new(), info: Vec::new() };
     for one in found {
+        summary.warnings.extend(one.warning.clone());
         let Some(gpu) = one.component.gpu_index() else {
-            summary.warnings.extend(one.warning);
             summary.info.extend(one.info);
             continue;
         };

@@ -1,6 +1,7 @@
 //! Numbers DCGM gives to errors, for what of ours means the same: id, category and severity.
 //!
-//! From DCGM 4.x, `dcgm_errors.h` and its table of severities. What has no counterpart there is "unknown".
+//! From DCGM 4.x, `dcgm_errors.h` and its table of severities. What has no counterpart there is "unknown", and what DCGM
+//! would only monitor is to be triaged: a limit that fails the unit is more than a remark.
 
 /// One of DCGM's errors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,7 +12,6 @@ pub(super) struct DcgmError {
 }
 
 /// Severities: what the reader is to do.
-const MONITOR: u32 = 1;
 const ISOLATE: u32 = 2;
 const UNKNOWN: u32 = 3;
 const TRIAGE: u32 = 4;
@@ -74,14 +74,14 @@ const LIMITS: &[(&str, &str, DcgmError)] = &[
     ("", "pcie.", DcgmError::new(104, PCIE, ISOLATE)),
     ("", "nvlink.errors", DcgmError::new(13, NVLINK, ISOLATE)),
     ("", "link.errors", DcgmError::new(13, NVLINK, ISOLATE)),
-    ("", "throttle.thermal", DcgmError::new(10, THERMAL, MONITOR)),
-    ("", "throttle.sw-thermal", DcgmError::new(10, THERMAL, MONITOR)),
-    ("", "throttle.hw-thermal", DcgmError::new(10, THERMAL, MONITOR)),
-    ("", "throttle", DcgmError::new(12, POWER, MONITOR)),
-    ("", "temp.", DcgmError::new(42, THERMAL, MONITOR)),
-    ("", "memory-over-die", DcgmError::new(42, THERMAL, MONITOR)),
-    ("", "margin.", DcgmError::new(42, THERMAL, MONITOR)),
-    ("thermal", "thermal.", DcgmError::new(42, THERMAL, MONITOR)),
+    ("", "throttle.thermal", DcgmError::new(10, THERMAL, TRIAGE)),
+    ("", "throttle.sw-thermal", DcgmError::new(10, THERMAL, TRIAGE)),
+    ("", "throttle.hw-thermal", DcgmError::new(10, THERMAL, TRIAGE)),
+    ("", "throttle", DcgmError::new(12, POWER, TRIAGE)),
+    ("", "temp.", DcgmError::new(42, THERMAL, TRIAGE)),
+    ("", "memory-over-die", DcgmError::new(42, THERMAL, TRIAGE)),
+    ("", "margin.", DcgmError::new(42, THERMAL, TRIAGE)),
+    ("thermal", "thermal.", DcgmError::new(42, THERMAL, TRIAGE)),
     ("gpu.burn", "power.", DcgmError::new(63, POWER, TRIAGE)),
     ("", "throughput", DcgmError::new(50, PERFORMANCE, TRIAGE)),
     ("", "clock", DcgmError::new(50, PERFORMANCE, TRIAGE)),
@@ -106,12 +106,12 @@ const EVENTS: &[(&str, DcgmError)] = &[
     ("LOST", LOST),
     ("SXID", DcgmError::new(109, XID, ISOLATE)),
     ("XID", DcgmError::new(101, XID, TRIAGE)),
-    ("TEMP", DcgmError::new(42, THERMAL, MONITOR)),
-    ("THERMAL", DcgmError::new(42, THERMAL, MONITOR)),
+    ("TEMP", DcgmError::new(42, THERMAL, TRIAGE)),
+    ("THERMAL", DcgmError::new(42, THERMAL, TRIAGE)),
     ("ECC", DcgmError::new(103, MEMORY, ISOLATE)),
     ("NVLINK", DcgmError::new(13, NVLINK, ISOLATE)),
     ("PCIE", DcgmError::new(104, PCIE, ISOLATE)),
-    ("POWER", DcgmError::new(12, POWER, MONITOR)),
+    ("POWER", DcgmError::new(12, POWER, TRIAGE)),
 ];
 
 /// The error that an event with this finding code is.
