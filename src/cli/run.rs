@@ -170,6 +170,12 @@ pub(super) fn read_events(folder: &Path) -> Result<Vec<crate::event::Envelope>, 
     if let Some(torn) = &read.torn {
         printer::tell(&torn_text(torn));
     }
+    if read.events.is_empty() {
+        // Reports made from nothing would replace those of a run.
+        let error =
+            anyhow!("the journal in {} holds not one whole event: there is no run to tell of", folder.display());
+        return Err(Trouble::NoClaim(error));
+    }
     Ok(read.events)
 }
 

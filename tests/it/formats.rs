@@ -182,6 +182,23 @@ fn readers_of_dcgm_find_the_bad_gpu() {
 }
 
 #[test]
+fn a_journal_without_a_whole_event_is_no_run_and_replaces_nothing() {
+    let folder = tempfile::tempdir().expect("folder");
+    fs::copy(run().join("result.json"), folder.path().join("result.json")).expect("copied");
+    let journal = fs::read(run().join("journal.jsonl")).expect("journal");
+    for kept in [0, 200] {
+        fs::write(folder.path().join("journal.jsonl"), &journal[..kept]).expect("cut");
+        for more in [&[][..], &["--format", "ocptv"], &["--format", "csv"]] {
+            let output = kiln(&[&["report", text(folder.path())][..], more].concat());
+            assert_eq!((output.status.code(), out(&output)), (Some(3), ""), "{more:?}");
+            assert!(err(&output).contains("not one whole event"), "{}", err(&output));
+        }
+    }
+    let left = fs::read(folder.path().join("result.json")).expect("result.json");
+    assert_eq!(left, fs::read(run().join("result.json")).expect("result.json"));
+}
+
+#[test]
 fn what_is_not_there_is_named_and_is_wrong_usage() {
     for arguments in [
         &["report", "no/such/run", "--format", "ocptv"][..],
