@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::artifact::{
     Artifact, Diagnosis, DiagnosisKind, Line, Log, RunArtifact, RunResult, Severity, Status, StepArtifact,
@@ -16,7 +16,7 @@ use crate::event::{
 use crate::model::{Component, Inventory, LoadEnd, WallTime};
 use crate::plan::Plan;
 use crate::profile::{Deviation, GuardResult};
-use crate::report::json::kernel_line_matters;
+use crate::report::json;
 use crate::report::plain::plain;
 use crate::report::words;
 
@@ -101,7 +101,7 @@ impl Ocptv {
                 let text = format!("{}: wrong result at {}", Component::Gpu(mismatch.gpu), mismatch.place);
                 self.in_step(wall, None, log(Severity::Error, text));
             }
-            RunEvent::KernelLogged(record) if kernel_line_matters(record) => {
+            RunEvent::KernelLogged(record) if json::matters(record) => {
                 self.log(wall, log(Severity::Warning, format!("kernel: {}", record.text)));
             }
             RunEvent::GpuLost { gpu } => {
@@ -331,7 +331,7 @@ fn parameters(start: &RunStart) -> Map<String, Value> {
     map.insert("revision".to_owned(), start.profile.revision.into());
     map.insert("digest".to_owned(), start.profile_digest.as_str().into());
     map.insert("seed".to_owned(), start.seed.into());
-    map.insert("vars".to_owned(), json!(start.profile.vars));
+    map.insert("vars".to_owned(), serde_json::to_value(&start.profile.vars).unwrap_or_default());
     map
 }
 
