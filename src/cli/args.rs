@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::exit_code;
+use crate::event::JunitDialect;
 use crate::load::worker::Injection;
 use crate::model::{Span, parse_span};
 
@@ -140,6 +141,35 @@ pub(super) struct RunArgs {
     /// Answer every operator prompt with this instead of asking.
     #[arg(long, value_name = "ANSWER")]
     pub answer: Option<YesNo>,
+    /// Which JUnit the run leaves as junit.xml: `strict` is valid under the schema of Jenkins, `rich` has properties,
+    /// times and attachments of every case.
+    #[arg(long, value_name = "DIALECT", default_value = "strict")]
+    pub junit: JunitChoice,
+    /// Print OCPTV lines on stdout while the run goes on, and nothing else there.
+    #[arg(long, value_name = "-")]
+    pub ocptv: Option<Stdout>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum JunitChoice {
+    Strict,
+    Rich,
+}
+
+impl From<JunitChoice> for JunitDialect {
+    fn from(choice: JunitChoice) -> Self {
+        match choice {
+            JunitChoice::Strict => Self::Strict,
+            JunitChoice::Rich => Self::Rich,
+        }
+    }
+}
+
+/// The one place a stream can go besides the run directory, which always has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Stdout {
+    #[value(name = "-")]
+    Stdout,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -216,6 +246,9 @@ pub(super) struct ResumeArgs {
     /// Answer every operator prompt with this instead of asking.
     #[arg(long, value_name = "ANSWER")]
     pub answer: Option<YesNo>,
+    /// Print OCPTV lines on stdout, those of the run so far first, and nothing else there.
+    #[arg(long, value_name = "-")]
+    pub ocptv: Option<Stdout>,
 }
 
 #[derive(Debug, Args)]
@@ -326,9 +359,22 @@ pub(super) struct VerifyArgs {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum ReportFormat {
+    /// The verdict with findings, as at the end of a run.
     Text,
+    /// Everything the run found out: result.json.
     Json,
+    /// JUnit, valid under the schema of Jenkins.
     Junit,
+    /// JUnit with properties, times and attachments of every case.
+    JunitRich,
+    /// OCPTV 2.0, one JSON object a line.
+    Ocptv,
+    /// One measurement a row, RFC 4180.
+    Csv,
+    /// One measurement a row, as a JSON object a line.
+    Rows,
+    /// What readers of `dcgmi diag -j` understand.
+    DcgmJson,
     /// Telemetry: one row per GPU and tick.
     Parquet,
 }

@@ -9,8 +9,8 @@ use anyhow::{Context as _, anyhow};
 use super::printer;
 use super::trouble::{Sorted as _, Trouble};
 use crate::event::{Envelope, NodeSource, RunEvent, RunRecord};
-use crate::journal;
 use crate::telemetry::{self, FOLDER, Gap, Labels, Reader};
+use crate::{journal, seal};
 
 /// The Parquet file inside a run directory.
 const FILE_NAME: &str = "samples.parquet";
@@ -23,6 +23,7 @@ pub(super) fn print(folder: &Path, events: &[Envelope]) -> Result<(), Trouble> {
             anyhow!("Parquet is not for a terminal; send it to a file: `… --format parquet > telemetry.parquet`");
         return Err(Trouble::Usage(error));
     }
+    seal::check_file(folder, &format!("{FOLDER}/{}", telemetry::FILE_NAME))?;
     let mut reader = Reader::open(folder).no_claim()?;
     // Not locked: the writer wants to be sent between threads.
     let gaps = telemetry::export(&mut reader, &labels(events), &out).no_claim()?;

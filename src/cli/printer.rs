@@ -16,6 +16,15 @@ pub(super) fn result(text: &str) -> io::Result<()> {
     }
 }
 
+/// Writes to stdout just this, and at once: a stream for programs has no line more than its own.
+pub(super) fn exactly(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => other,
+    }
+}
+
 /// Tells something on stderr; a stderr that cannot be written to leaves nobody to tell.
 pub(super) fn tell(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{text}");

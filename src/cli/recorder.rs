@@ -4,12 +4,13 @@ use std::io;
 use std::path::PathBuf;
 
 use super::drive::monotonic;
+use super::printer;
 use crate::engine::Witness;
 use crate::event::{Envelope, RunEvent, RunRecord};
 use crate::journal::{Durability, Journal};
 use crate::model::Sample;
-use crate::report::{Console, RunFiles};
-use crate::telemetry::{Safety, Telemetry, TelemetryError};
+use crate::report::{Console, OcptvFile, RunFiles};
+use crate::telemetry::{Safety, Telemetry};
 
 /// See the file's head.
 #[derive(Debug)]
@@ -19,6 +20,8 @@ pub(super) struct Recorder {
     /// Made with the first event: a run that is refused writes nothing.
     open: Option<Open>,
     console: Console,
+    /// Whether the OCPTV lines go to stdout as well.
+    streaming: bool,
     /// Events that are in the journal and not yet known to be safe there.
     unshown: Vec<Envelope>,
 }
@@ -28,12 +31,14 @@ struct Open {
     journal: Journal,
     telemetry: Telemetry,
     files: RunFiles,
+    ocptv: OcptvFile,
 }
 
 impl Recorder {
     /// For a new run.
-    pub(super) fn new(folder: PathBuf, durability: Durability) -> Self {
-        Self { folder, durability, open: None, console: Console::on_stderr(monotonic), unshown: Vec::new() }
+    pub(super) fn new(folder: PathBuf, durability: Durability, streaming: bool) -> Self {
+        let console = Console::on_stderr(monotonic);
+        Self { folder, durability, open: None, console, streaming, unshown: Vec::new() }
     }
 
     /// For a run taken up again.
@@ -41,13 +46,19 @@ impl Recorder {
         folder: PathBuf,
         durability: Durability,
         journal: Journal,
-        record: RunRecord,
-    ) -> Result<Self, TelemetryError> {
+        events: &[Envelope],
+        streaming: bool,
+    ) -> anyhow::Result<Self> {
         let telemetry = Telemetry::resume(&folder, safety(durability))?;
-        let mut recorder = Self::new(folder, durability);
+        let record = RunRecord::of(events);
+        let mut recorder = Self::new(folder, durability, streaming);
         recorder.console.catch_up(&record);
+        let (ocptv, lines) = OcptvFile::create(&recorder.folder, events)?;
+        if streaming {
+            printer::exactly(&lines)?;
+        }
         let files = RunFiles::new(&recorder.folder, record, monotonic);
-        recorder.open = Some(Open { journal, telemetry, files });
+        recorder.open = Some(Open { journal, telemetry, files, ocptv });
         Ok(recorder)
     }
 
@@ -64,6 +75,7 @@ impl Recorder {
                 open.files.write()?;
             }
             open.telemetry.close()?;
+            open.ocptv.close()?;
             super::parquet::write(&self.folder)?;
         }
         Ok(())
@@ -84,7 +96,8 @@ impl Witness for Recorder {
             let journal = Journal::create(&self.folder, self.durability).map_err(io::Error::other)?;
             let files = RunFiles::new(&self.folder, RunRecord::default(), monotonic);
             let telemetry = Telemetry::create(&self.folder, safety(self.durability)).map_err(io::Error::other)?;
-            self.open = Some(Open { journal, telemetry, files });
+            let (ocptv, _) = OcptvFile::create(&self.folder, &[])?;
+            self.open = Some(Open { journal, telemetry, files, ocptv });
         }
         if let Some(open) = &mut self.open {
             open.journal.append(envelope)?;
@@ -109,8 +122,12 @@ impl Witness for Recorder {
         open.journal.sync()?;
         for envelope in self.unshown.drain(..) {
             open.files.event(&envelope)?;
+            let lines = open.ocptv.event(&envelope)?;
+            if self.streaming && !lines.is_empty() {
+                printer::exactly(&lines)?;
+            }
             self.console.event(&envelope)?;
         }
-        Ok(())
+        open.ocptv.flush()
     }
 }

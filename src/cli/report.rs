@@ -7,9 +7,10 @@ use anyhow::anyhow;
 use super::args::{ReportArgs, ReportFormat};
 use super::exit_code::Exit;
 use super::printer;
-use super::run::{read_events, read_record};
+use super::run::read_events;
 use super::trouble::{Sorted as _, Trouble};
-use crate::report::{self, Paint};
+use crate::event::RunRecord;
+use crate::report::{self, Junit, Paint};
 use crate::seal;
 
 /// `kiln report RUN [--format …]`, `kiln report --schema`.
@@ -20,7 +21,8 @@ pub(super) fn report(args: &ReportArgs) -> Result<Exit, Trouble> {
         return Ok(Exit::Pass);
     }
     let folder = args.run.as_deref().ok_or_else(|| anyhow!("which run? give its folder")).usage()?;
-    let record = read_record(folder)?;
+    let events = read_events(folder)?;
+    let record = RunRecord::of(&events);
     let paint = Paint::for_terminal(io::stdout().is_terminal());
     match args.format {
         None => {
@@ -32,13 +34,21 @@ pub(super) fn report(args: &ReportArgs) -> Result<Exit, Trouble> {
                 return Err(Trouble::Usage(error));
             }
             report::write_files(folder, &record).no_claim()?;
+            report::write_ocptv(folder, &events).no_claim()?;
             super::parquet::write(folder).no_claim()?;
             printer::result(&report::verdict_block(&record, paint)).no_claim()?;
         }
         Some(ReportFormat::Text) => printer::result(&report::verdict_block(&record, paint)).no_claim()?,
         Some(ReportFormat::Json) => printer::result(&report::result(&record)).no_claim()?,
-        Some(ReportFormat::Parquet) => super::parquet::print(folder, &read_events(folder)?)?,
-        Some(ReportFormat::Junit) => printer::result(&report::junit(&record)).no_claim()?,
+        Some(ReportFormat::Parquet) => super::parquet::print(folder, &events)?,
+        Some(ReportFormat::Junit) => printer::result(&report::junit(&record, Junit::Strict)).no_claim()?,
+        Some(ReportFormat::JunitRich) => {
+            printer::result(&report::junit(&record, Junit::Rich { folder })).no_claim()?;
+        }
+        Some(ReportFormat::Ocptv) => printer::exactly(&report::ocptv(&events)).no_claim()?,
+        Some(ReportFormat::Csv) => printer::exactly(&report::csv(&record)).no_claim()?,
+        Some(ReportFormat::Rows) => printer::exactly(&report::json_rows(&record)).no_claim()?,
+        Some(ReportFormat::DcgmJson) => printer::result(&report::dcgm(&record)).no_claim()?,
     }
     Ok(Exit::Pass)
 }

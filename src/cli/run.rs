@@ -13,7 +13,7 @@ use super::trouble::{Sorted as _, Trouble};
 use super::{drive, files, printer};
 use crate::check;
 use crate::engine::{Equipment, Machine};
-use crate::event::{NodeSource, Operation, RunKind, RunStart, ToolVersion, roll_up};
+use crate::event::{Envelope, NodeSource, Operation, RunKind, RunStart, ToolVersion, roll_up};
 use crate::journal::{self, Journal};
 use crate::profile::Skus;
 use crate::report::{self, Paint};
@@ -49,9 +49,10 @@ pub(super) fn run(args: &RunArgs) -> Result<Exit, Trouble> {
         profile_digest: profile.digest(),
         profile,
         baseline,
+        junit: args.junit.into(),
     };
     let machine = Machine::new(equipment(&skus), start, args.only.clone());
-    conduct(machine, &mut chosen, Place::New(folder), pace, args.answer)
+    conduct(machine, &mut chosen, Place::New(folder), pace, args.answer, args.ocptv.is_some())
 }
 
 /// `kiln resume`.
@@ -95,7 +96,8 @@ pub(super) fn resume(args: &ResumeArgs) -> Result<Exit, Trouble> {
     let machine = Machine::resume(equipment, record)
         .ok_or_else(|| anyhow!("the journal in {} does not begin with the start of a run", args.run.display()))
         .no_claim()?;
-    conduct(machine, &mut chosen, Place::Open(args.run.clone(), Box::new(journal)), pace, args.answer)
+    let place = Place::Open(args.run.clone(), Box::new(journal), read.events);
+    conduct(machine, &mut chosen, place, pace, args.answer, args.ocptv.is_some())
 }
 
 pub(super) fn equipment(skus: &Skus) -> Equipment<'_> {
@@ -106,14 +108,14 @@ pub(super) fn equipment(skus: &Skus) -> Equipment<'_> {
 enum Place {
     /// A folder to make once the run begins.
     New(PathBuf),
-    /// A folder with an open journal.
-    Open(PathBuf, Box<Journal>),
+    /// A folder with an open journal, and what it holds.
+    Open(PathBuf, Box<Journal>, Vec<Envelope>),
 }
 
 impl Place {
     fn folder(&self) -> &Path {
         match self {
-            Self::New(folder) | Self::Open(folder, _) => folder,
+            Self::New(folder) | Self::Open(folder, ..) => folder,
         }
     }
 }
@@ -124,13 +126,14 @@ fn conduct(
     place: Place,
     pace: Option<crate::engine::drive::Pace>,
     answer: Option<YesNo>,
+    streaming: bool,
 ) -> Result<Exit, Trouble> {
     let folder = place.folder().to_path_buf();
     let durability = drive::durability(drive::in_virtual_time(&chosen.source, pace));
     let mut recorder = match place {
-        Place::New(folder) => Recorder::new(folder, durability),
-        Place::Open(folder, journal) => {
-            Recorder::over(folder, durability, *journal, machine.record().clone()).no_claim()?
+        Place::New(folder) => Recorder::new(folder, durability, streaming),
+        Place::Open(folder, journal, events) => {
+            Recorder::over(folder, durability, *journal, &events, streaming).no_claim()?
         }
     };
     let driven = drive::drive(&mut machine, chosen, &mut recorder, pace, answer);
@@ -141,8 +144,14 @@ fn conduct(
     let record = machine.record();
     let verdict = record.verdict.clone().unwrap_or_else(|| roll_up(record));
     if record.start.is_some() {
-        let paint = Paint::for_terminal(io::stdout().is_terminal());
-        printer::result(&report::verdict_block(record, paint)).no_claim()?;
+        if streaming {
+            // The stream has stdout to itself and ends with the same verdict.
+            let paint = Paint::for_terminal(io::stderr().is_terminal());
+            printer::tell(report::verdict_block(record, paint).trim_end());
+        } else {
+            let paint = Paint::for_terminal(io::stdout().is_terminal());
+            printer::result(&report::verdict_block(record, paint)).no_claim()?;
+        }
         printer::tell(&format!("journal and reports: {}", folder.display()));
     }
     let whole = driven.is_ok() && record.verdict.is_some();
@@ -164,10 +173,19 @@ pub(super) fn read_record(folder: &Path) -> Result<crate::event::RunRecord, Trou
 
 /// Reads the events of a run back. A journal that is not what its run's seal says is refused.
 pub(super) fn read_events(folder: &Path) -> Result<Vec<crate::event::Envelope>, Trouble> {
+    if !folder.exists() {
+        return Err(Trouble::Usage(anyhow!("there is no run {}: no such folder", folder.display())));
+    }
     seal::check_file(folder, journal::FILE_NAME)?;
     let read = journal::read(folder).no_claim()?;
     if let Some(torn) = &read.torn {
         printer::tell(&torn_text(torn));
+    }
+    if read.events.is_empty() {
+        // Reports made from nothing would replace those of a run.
+        let error =
+            anyhow!("the journal in {} holds not one whole event: there is no run to tell of", folder.display());
+        return Err(Trouble::NoClaim(error));
     }
     Ok(read.events)
 }

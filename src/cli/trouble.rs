@@ -62,6 +62,10 @@ impl From<FaultFileError> for Trouble {
 
 impl From<SealError> for Trouble {
     fn from(error: SealError) -> Self {
+        // A key or run that is not there was named wrongly.
+        if matches!(&error, SealError::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound) {
+            return Self::Usage(error.into());
+        }
         match error {
             SealError::KeyExists { .. }
             | SealError::NotAKey { .. }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::invented::GPUS;
-use super::{NodeSource, Operation, RunKind, RunStart, ToolVersion};
+use super::{JunitDialect, NodeSource, Operation, RunKind, RunStart, ToolVersion};
 use crate::limit::{Bound, Limit, Scalar, Term};
 use crate::model::{
     ClockLimits, Component, ComponentKind, Config, Gpu, GpuIndex, Host, Identity, Inventory, NodeIdentity,
@@ -29,6 +29,7 @@ pub(super) fn start(kind: RunKind, source: NodeSource) -> RunStart {
         profile: profile(),
         profile_digest: format!("sha256:{}", "0".repeat(64)),
         baseline: BTreeMap::new(),
+        junit: JunitDialect::default(),
     }
 }
 

@@ -21,6 +21,27 @@ pub struct RunStart {
     pub profile_digest: String,
     /// Baseline values for `of baseline` limits: `step.measurement[component]` to value.
     pub baseline: BTreeMap<String, f64>,
+    /// Carried, so that reports made again from the journal are those that were asked for.
+    #[serde(default, skip_serializing_if = "JunitDialect::is_strict")]
+    pub junit: JunitDialect,
+}
+
+/// Which form of JUnit a run leaves in its directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum JunitDialect {
+    /// Valid under the schema of Jenkins.
+    #[default]
+    Strict,
+    /// With properties, attachments and times of every case.
+    Rich,
+}
+
+impl JunitDialect {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
+    const fn is_strict(&self) -> bool {
+        matches!(self, Self::Strict)
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::json::result;
-use super::junit::junit;
+use super::junit::{Junit, junit};
 use super::pace::{Pace, WallClock};
 use crate::engine::Witness;
 use crate::event::{Envelope, RunEvent, RunRecord};
@@ -22,7 +22,7 @@ const SHARE: f64 = 0.02;
 
 /// Whether a file must survive a power cut at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Keep {
+pub(super) enum Keep {
     Synced,
     /// Replaced atomically; the journal can make it again.
     Rebuildable,
@@ -77,7 +77,7 @@ pub fn write_files(dir: &Path, record: &RunRecord) -> io::Result<()> {
 }
 
 fn write(dir: &Path, record: &RunRecord, keep: Keep) -> io::Result<()> {
-    replace(dir, "junit.xml", &junit(record), keep)?;
+    replace(dir, "junit.xml", &junit(record, Junit::of(record, dir)), keep)?;
     replace(dir, "result.json", &result(record), keep)?;
     match keep {
         // The renames are in the directory, which has a sync of its own.
@@ -86,7 +86,7 @@ fn write(dir: &Path, record: &RunRecord, keep: Keep) -> io::Result<()> {
     }
 }
 
-fn replace(dir: &Path, name: &str, text: &str, keep: Keep) -> io::Result<()> {
+pub(super) fn replace(dir: &Path, name: &str, text: &str, keep: Keep) -> io::Result<()> {
     let path = dir.join(name);
     let part = dir.join(format!(".{name}.part"));
     let written = File::create(&part).and_then(|mut file| {
@@ -96,7 +96,7 @@ fn replace(dir: &Path, name: &str, text: &str, keep: Keep) -> io::Result<()> {
     written.and_then(|()| fs::rename(&part, &path)).map_err(|error| with_path(&path, &error))
 }
 
-fn with_path(path: &Path, error: &io::Error) -> io::Error {
+pub(super) fn with_path(path: &Path, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("cannot write {}: {error}", path.display()))
 }
 

@@ -4,16 +4,20 @@
 //! top of each file.
 
 mod console;
+mod dcgm;
+mod dcgm_error;
 mod document;
 mod explain;
 mod files;
 mod json;
 mod junit;
 mod layout;
+mod ocptv;
 mod pace;
 mod plain;
 mod properties;
 mod row;
+mod sheet;
 mod text;
 mod value;
 mod verdict;
@@ -22,10 +26,13 @@ mod words;
 mod xml;
 
 pub use console::Console;
+pub use dcgm::dcgm;
 pub use files::{RunFiles, write_files};
 pub use json::{result, result_schema};
-pub use junit::junit;
+pub use junit::{Junit, junit};
+pub use ocptv::{Ocptv, OcptvFile, broken_rule, ocptv, write_ocptv};
 pub use pace::WallClock;
 pub use plain::plain;
+pub use sheet::{csv, json_rows};
 pub use text::{Paint, step_line, verdict_block};
 pub(crate) use xml::Xml;

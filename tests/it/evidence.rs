@@ -201,6 +201,8 @@ fn a_sealed_run_is_verified_and_an_altered_one_is_refused() {
     fs::write(&telemetry, &sound[..sound.len() - 1]).expect("cut");
     let (_, err) = said(3, &["verify", text(&run), "--key", text(&public)]);
     assert!(err.contains("this is not what was sealed: `telemetry/samples.ktb` "), "{err}");
+    let (_, err) = said(3, &["report", text(&run), "--format", "parquet"]);
+    assert!(err.contains("this is not what was sealed: `telemetry/samples.ktb` "), "{err}");
     fs::write(&telemetry, &sound).expect("mended");
 
     let journal = run.join("journal.jsonl");

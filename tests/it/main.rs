@@ -3,6 +3,7 @@
 mod command_line;
 mod evidence;
 mod fake_gpu;
+mod formats;
 mod load_on_a_fake_gpu;
 mod profiles;
 mod rebuilt;

@@ -68,6 +68,7 @@ impl Trial {
             profile: self.profile.clone(),
             profile_digest: String::new(),
             baseline: std::collections::BTreeMap::new(),
+            junit: kiln::event::JunitDialect::default(),
         };
         let equipment = Equipment { skus: &self.skus, catalogue: check::catalogue(), find_check: check::find };
         let mut machine = Machine::new(equipment, start, None);

@@ -75,6 +75,7 @@ fn start(profile: &Profile, node: &DrillNode, seed: u64) -> RunStart {
         profile: profile.clone(),
         profile_digest: String::new(),
         baseline: std::collections::BTreeMap::new(),
+        junit: crate::event::JunitDialect::default(),
     }
 }
 

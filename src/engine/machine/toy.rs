@@ -284,6 +284,7 @@ pub(super) fn start(profile: Profile) -> RunStart {
         profile,
         profile_digest: String::new(),
         baseline: BTreeMap::new(),
+        junit: crate::event::JunitDialect::default(),
     }
 }
 

@@ -1,74 +1,78 @@
-//! `junit.xml`: one test case for every step and component, in the form Jenkins' own schema accepts.
+//! Test suites and cases of a run, for both dialects.
 //!
 //! Names are the same for every unit: no serials, no rounds, no attempts; those stand in properties and texts. The file
 //! is green exactly where the verdict is PASS; a record of a run that was cut short gives a valid file too.
 
-use super::explain;
-use super::properties::properties;
-use super::row::{Row, RowState, rows};
-use super::verdict::verdict_so_far;
-use super::words;
-use super::xml::Xml;
 use crate::event::{
     Case, GuardTrip, Interruption, NodeSource, Outcome, RunRecord, StepRecord, Verdict, VerdictWord, uncarried_trips,
 };
-use crate::model::{Moment, Span, WallTime};
+use crate::model::{Component, Moment, Span, WallTime};
 use crate::plan::Readiness;
 use crate::profile::GuardResult;
+use crate::report::properties::properties;
+use crate::report::row::{Row, RowState, rows};
+use crate::report::verdict::verdict_so_far;
+use crate::report::{explain, value, words};
 
-/// The whole file.
-pub fn junit(record: &RunRecord) -> String {
-    let report = Report::of(record);
-    let mut xml = Xml::new();
-    xml.open("testsuites");
-    xml.attribute("name", report.title());
-    let cases: Vec<&TestCase> = report.suites.iter().flat_map(|suite| &suite.cases).collect();
-    counts(&mut xml, &cases);
-    xml.attribute("time", seconds(record.last_at.since(Moment::ZERO)));
-    for (id, suite) in report.suites.iter().enumerate() {
-        report.suite(&mut xml, id, suite);
-    }
-    xml.finish()
+/// All suites of a run, with what stands above them.
+pub(super) struct Report<'a> {
+    pub(super) record: &'a RunRecord,
+    pub(super) profile: &'a str,
+    pub(super) properties: Vec<(String, String)>,
+    pub(super) suites: Vec<Suite>,
 }
 
-/// Seconds with three decimals: more, or an exponent, is refused by the schema.
-fn seconds(span: Span) -> String {
-    format!("{:.3}", span.as_secs_f64())
+/// A stage.
+pub(super) struct Suite {
+    pub(super) name: String,
+    pub(super) started: Option<WallTime>,
+    pub(super) elapsed: Span,
+    pub(super) cases: Vec<TestCase>,
 }
 
-struct Report<'a> {
-    record: &'a RunRecord,
-    profile: &'a str,
-    properties: Vec<(String, String)>,
-    suites: Vec<Suite>,
-}
-
-struct Suite {
-    name: String,
-    started: Option<WallTime>,
-    elapsed: Span,
-    cases: Vec<TestCase>,
-}
-
-struct TestCase {
-    name: String,
-    elapsed: Span,
-    result: TestResult,
-    /// Attempts before the last: element name, type, message.
-    earlier: Vec<(&'static str, String, String)>,
+/// A step on a component.
+pub(super) struct TestCase {
+    pub(super) name: String,
+    pub(super) started: Option<WallTime>,
+    pub(super) elapsed: Span,
+    pub(super) result: TestResult,
+    /// Attempts before the last.
+    pub(super) earlier: Vec<Earlier>,
     /// What a case without failure or error says.
-    output: String,
+    pub(super) output: String,
+    pub(super) properties: Vec<(String, String)>,
+    /// Whether it stands for the run as a whole.
+    pub(super) whole: bool,
 }
 
-enum TestResult {
+/// An attempt that was followed by another.
+pub(super) struct Earlier {
+    /// Beside a pass; else beside a failure.
+    pub(super) flaky: bool,
+    /// By proof; else by trouble of the test.
+    pub(super) failed: bool,
+    pub(super) kind: String,
+    pub(super) message: String,
+    pub(super) text: String,
+}
+
+pub(super) enum TestResult {
     Passed,
     Skipped { message: String },
     Failure { kind: String, message: String, text: String },
     Error { kind: String, message: String, text: String },
 }
 
+impl TestCase {
+    fn new(name: String, result: TestResult) -> Self {
+        let (earlier, properties) = (Vec::new(), Vec::new());
+        let (elapsed, output) = (Span::ZERO, String::new());
+        Self { name, started: None, elapsed, result, earlier, output, properties, whole: false }
+    }
+}
+
 impl<'a> Report<'a> {
-    fn of(record: &'a RunRecord) -> Self {
+    pub(super) fn of(record: &'a RunRecord) -> Self {
         let verdict = verdict_so_far(record);
         let mut report = Self {
             record,
@@ -90,7 +94,7 @@ impl<'a> Report<'a> {
     }
 
     /// Whoever reads only the first line of the file must not take a model for a machine.
-    fn title(&self) -> String {
+    pub(super) fn title(&self) -> String {
         match self.record.start.as_ref().map(|start| &start.source) {
             Some(NodeSource::Simulated { .. } | NodeSource::StandIn { .. }) => format!("SIMULATED {}", self.profile),
             Some(NodeSource::Replayed { .. }) => format!("REPLAYED {}", self.profile),
@@ -99,10 +103,10 @@ impl<'a> Report<'a> {
     }
 
     fn add(&mut self, row: &Row<'_>) {
-        let case = self.case(row);
         let path = format!("{}.{}", row.stage, row.step);
         let steps = self.record.steps.iter().filter(|step| step.key.path == path);
         let started = steps.map(|step| step.started_wall).next();
+        let case = TestCase { started, ..self.case(row) };
         let at = self.suites.iter().position(|suite| suite.name == row.stage).unwrap_or_else(|| {
             let name = row.stage.to_owned();
             self.suites.push(Suite { name, started: None, elapsed: Span::ZERO, cases: Vec::new() });
@@ -139,7 +143,9 @@ impl<'a> Report<'a> {
         };
         let green = matches!(result, TestResult::Passed | TestResult::Skipped { .. });
         let earlier = row.earlier.iter().map(|(step, case)| earlier(step, case, green)).collect();
-        TestCase { name: format!("{}[{}]", row.step, row.component), elapsed: row.elapsed, result, earlier, output }
+        let mut case = TestCase::new(format!("{}[{}]", row.step, row.component), result);
+        case.properties = case_properties(self.record, row);
+        TestCase { elapsed: row.elapsed, earlier, output, ..case }
     }
 
     fn judged(&self, outcome: Outcome, case: &Case, text: String) -> TestResult {
@@ -190,7 +196,9 @@ impl<'a> Report<'a> {
             GuardResult::Inconclusive => TestResult::Error { kind: "inconclusive".to_owned(), message, text },
         };
         let name = format!("{}[{}]", trip.guard, trip.component);
-        TestCase { name, elapsed: Span::ZERO, result, earlier: Vec::new(), output: String::new() }
+        let mut case = TestCase::new(name, result);
+        case.properties = place_properties(self.record, trip.component);
+        case
     }
 
     /// Whether the run came to its end and judged what it should: red where no other case would say why the verdict is
@@ -218,95 +226,54 @@ impl<'a> Report<'a> {
         });
         let elapsed = self.record.last_at.since(Moment::ZERO);
         let output = format!("{}: {}", words::verdict(verdict), words::meaning(verdict));
-        TestCase { name: "completed[node]".to_owned(), elapsed, result, earlier: Vec::new(), output }
-    }
-
-    fn suite(&self, xml: &mut Xml, id: usize, suite: &Suite) {
-        xml.open("testsuite");
-        xml.attribute("name", &suite.name);
-        counts(xml, &suite.cases.iter().collect::<Vec<_>>());
-        let skipped = suite.cases.iter().filter(|case| matches!(case.result, TestResult::Skipped { .. }));
-        xml.attribute("skipped", skipped.count());
-        xml.attribute("time", seconds(suite.elapsed));
-        if let Some(started) = suite.started {
-            xml.attribute("timestamp", started.strftime("%Y-%m-%dT%H:%M:%SZ"));
-        }
-        let station = self.record.start.as_ref().and_then(|start| start.operation.station.as_ref());
-        if let Some(station) = station {
-            xml.attribute("hostname", station);
-        }
-        xml.attribute("id", id);
-        xml.open("properties");
-        for (name, value) in &self.properties {
-            xml.open("property");
-            xml.attribute("name", name);
-            xml.attribute("value", value);
-            xml.close();
-        }
-        xml.close();
-        for case in &suite.cases {
-            write_case(xml, &format!("{}.{}", self.profile, suite.name), case);
-        }
-        xml.close();
+        let case = TestCase::new("completed[node]".to_owned(), result);
+        TestCase { started: self.record.started_wall, elapsed, output, whole: true, ..case }
     }
 }
 
-fn counts(xml: &mut Xml, cases: &[&TestCase]) {
-    let count = |wanted: fn(&TestResult) -> bool| cases.iter().filter(|case| wanted(&case.result)).count();
-    xml.attribute("tests", cases.len());
-    xml.attribute("failures", count(|result| matches!(result, TestResult::Failure { .. })));
-    xml.attribute("errors", count(|result| matches!(result, TestResult::Error { .. })));
-}
-
-fn write_case(xml: &mut Xml, classname: &str, case: &TestCase) {
-    xml.open("testcase");
-    xml.attribute("classname", classname);
-    xml.attribute("name", &case.name);
-    xml.attribute("time", seconds(case.elapsed));
-    match &case.result {
-        TestResult::Passed => {}
-        TestResult::Skipped { message } => {
-            xml.open("skipped");
-            xml.attribute("message", message);
-            xml.close();
-        }
-        TestResult::Failure { kind, message, text } => problem(xml, "failure", kind, message, text),
-        TestResult::Error { kind, message, text } => problem(xml, "error", kind, message, text),
-    }
-    for (element, kind, message) in &case.earlier {
-        xml.open(element);
-        xml.attribute("type", kind);
-        xml.attribute("message", message);
-        xml.close();
-    }
-    let told_already = matches!(case.result, TestResult::Failure { .. } | TestResult::Error { .. });
-    if !told_already && !case.output.is_empty() {
-        xml.open("system-out");
-        xml.close_with(&case.output);
-    }
-    xml.close();
-}
-
-fn problem(xml: &mut Xml, element: &'static str, kind: &str, message: &str, text: &str) {
-    xml.open(element);
-    xml.attribute("type", kind);
-    xml.attribute("message", message);
-    xml.close_with(text);
-}
-
-/// An attempt that was followed by another. Readers count `flaky…` beside a pass and `rerun…` beside a failure.
-fn earlier(step: &StepRecord, case: &Case, green: bool) -> (&'static str, String, String) {
-    let failed = case.outcome == Outcome::Fail;
-    let element = match (green, failed) {
-        (true, true) => "flakyFailure",
-        (true, false) => "flakyError",
-        (false, true) => "rerunFailure",
-        (false, false) => "rerunError",
+/// Where it is and which part sits there: what changes from unit to unit and has no place in the name.
+fn place_properties(record: &RunRecord, component: Component) -> Vec<(String, String)> {
+    let mut all = vec![("component".to_owned(), component.to_string())];
+    let Some(inventory) = &record.inventory else { return all };
+    let gpu = component.gpu_index().and_then(|index| inventory.gpu(index));
+    let mut add = |name: &str, value: Option<&str>| {
+        all.extend(value.map(|value| (name.to_owned(), value.to_owned())));
     };
+    add("slot", gpu.and_then(|gpu| gpu.identity.slot.value()).map(String::as_str));
+    add("serial", inventory.serial(component));
+    add("pci", gpu.and_then(|gpu| gpu.identity.pci_address.value()).map(String::as_str));
+    all
+}
+
+/// The result in words, and every value with its limit.
+fn case_properties(record: &RunRecord, row: &Row<'_>) -> Vec<(String, String)> {
+    let mut all = place_properties(record, row.component);
+    let RowState::Judged(standing) = row.state else { return all };
+    all.push(("outcome".to_owned(), words::outcome(standing.outcome).to_owned()));
+    all.push(("round".to_owned(), standing.step.key.round.to_string()));
+    all.push(("attempt".to_owned(), standing.step.key.attempt.to_string()));
+    for judgement in &standing.case.judgements {
+        let measurement = &judgement.measurement;
+        // A node's step measures its GPUs too: the name alone would stand there eight times.
+        let of =
+            if measurement.component == row.component { String::new() } else { format!("[{}]", measurement.component) };
+        let sentence = value::sentence(judgement);
+        // The name of the property says it already.
+        let sentence = sentence.strip_prefix(&measurement.name).unwrap_or(&sentence).trim_start();
+        let text = format!("{sentence}: {}", value::judged(judgement));
+        all.push((format!("measurement.{}{of}", measurement.name), text));
+    }
+    all
+}
+
+fn earlier(step: &StepRecord, case: &Case, flaky: bool) -> Earlier {
+    let failed = case.outcome == Outcome::Fail;
     let kind = if failed { failure_kind(case).to_owned() } else { error_kind(case) };
     let round = if step.key.round > 1 { format!(" of round {}", step.key.round) } else { String::new() };
     let message = format!("attempt {}{round}: {}", step.key.attempt, explain::headline(case));
-    (element, kind, message)
+    let mut text: Vec<String> = case.reason.iter().map(|reason| format!("{}: {}", reason.kind, reason.text)).collect();
+    text.extend(case.judgements.iter().map(|one| format!("{}: {}", value::sentence(one), value::judged(one))));
+    Earlier { flaky, failed, kind, message, text: text.join("\n") }
 }
 
 /// What proves the fail: a value, a wrong result, or something that happened.
@@ -325,101 +292,5 @@ fn error_kind(case: &Case) -> String {
         Some(reason) if reason.kind == "timeout" => "timeout".to_owned(),
         Some(reason) => format!("error.{}", reason.kind),
         None => "error".to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-    use std::io::Write as _;
-    use std::path::{Path, PathBuf};
-    use std::process::{Command, Stdio};
-
-    use super::*;
-    use crate::event::invented::{Story, endings};
-
-    /// Where the schema is: beside the project, or where `KILN_SCHEMAS` says.
-    fn schema() -> Option<PathBuf> {
-        let folder = std::env::var_os("KILN_SCHEMAS")
-            .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/schemas"), PathBuf::from);
-        let schema = folder.join("junit/jenkins-junit-10.xsd");
-        schema.exists().then_some(schema)
-    }
-
-    fn refused_by(schema: &Path, file: &str) -> Option<String> {
-        let mut xmllint = Command::new("xmllint");
-        xmllint.arg("--noout").arg("--schema").arg(schema).arg("-");
-        let spawned = xmllint.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
-        let mut child = spawned.expect("xmllint runs; `ci/test` installs it (libxml2-utils)");
-        child.stdin.take().expect("piped").write_all(file.as_bytes()).expect("written");
-        let output = child.wait_with_output().expect("ended");
-        (!output.status.success()).then(|| String::from_utf8_lossy(&output.stderr).into_owned())
-    }
-
-    #[test]
-    fn every_ending_is_valid_under_the_schema_of_jenkins() {
-        let Some(schema) = schema() else {
-            let told = "SKIPPED: jenkins-junit-10.xsd is neither in ../shared/schemas/junit nor under $KILN_SCHEMAS; \
-                        the JUnit files were NOT validated\n";
-            std::io::stderr().write_all(told.as_bytes()).expect("stderr");
-            return;
-        };
-        assert!(refused_by(&schema, "<testsuites skipped=\"1\"/>").is_some(), "the validator refuses what is wrong");
-        for (name, story) in endings() {
-            assert_eq!(refused_by(&schema, &junit(&story.record())), None, "{name}");
-        }
-        let story = &endings()["fail-limit"];
-        for cut in 0..story.events.len() {
-            let record = RunRecord::of(&story.events[..cut]);
-            assert_eq!(refused_by(&schema, &junit(&record)), None, "killed after {cut} events");
-        }
-    }
-
-    #[test]
-    fn the_file_is_green_exactly_where_the_verdict_is_pass() {
-        for (name, story) in endings() {
-            let record = story.record();
-            let file = junit(&record);
-            let green = file.contains(" failures=\"0\" errors=\"0\" time");
-            assert_eq!(green, verdict_so_far(&record).word == VerdictWord::Pass, "{name}:\n{file}");
-            for cut in 0..story.events.len() - usize::from(record.verdict.is_some()) {
-                let file = junit(&RunRecord::of(&story.events[..cut]));
-                assert!(!file.contains(" failures=\"0\" errors=\"0\" time"), "{name} cut at {cut} is green");
-            }
-        }
-    }
-
-    fn names(file: &str) -> Vec<&str> {
-        file.lines()
-            .filter(|line| line.contains("<testcase"))
-            .map(|line| line.split(" time=").next().unwrap())
-            .collect()
-    }
-
-    #[test]
-    fn names_are_unique_and_the_same_for_every_ending() {
-        let all = endings();
-        let passed = junit(&all["pass"].record());
-        let expected = names(&passed);
-        assert_eq!(expected.iter().collect::<BTreeSet<_>>().len(), expected.len());
-        for (name, story) in all {
-            let file = junit(&story.record());
-            let found: Vec<&str> = names(&file).into_iter().filter(|name| !name.contains(".guards")).collect();
-            if name != "before-plan" {
-                assert_eq!(found, expected, "{name}");
-            }
-        }
-    }
-
-    #[test]
-    fn every_ending_has_its_file() {
-        for (name, story) in endings() {
-            let file = junit(&story.record());
-            // The properties are the same in all; one file shows them.
-            let shown = file.lines().filter(|line| name == "fail-limit" || !line.contains("<property "));
-            insta::assert_snapshot!(name, shown.collect::<Vec<_>>().join("\n"));
-        }
-        insta::assert_snapshot!("no-events", junit(&RunRecord::default()));
-        insta::assert_snapshot!("started", junit(&Story::started().record()));
     }
 }

@@ -1,0 +1,345 @@
+//! The JSON that programs reading `dcgmi diag -j` (DCGM 4.x) understand: categories of tests with a result for every GPU.
+//!
+//! Tests keep the names they have in the profile: they are other tests than DCGM's, and must not pass for them. What is no
+//! pass reads `Fail` here, with an error that says whether the unit is to blame, so that no reader takes it for health.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::dcgm_error::{DcgmError, error_of, error_of_event};
+use super::row::{Row, RowState, rows};
+use super::verdict::verdict_so_far;
+use super::{explain, words};
+use crate::event::{Outcome, RunRecord, VerdictWord, uncarried_trips};
+use crate::model::{Component, Reading};
+use crate::plan::Readiness;
+use crate::profile::GuardResult;
+
+/// Entity group of GPUs: `DCGM_FE_GPU`.
+const GPU_GROUP: u32 = 1;
+
+/// The categories DCGM sorts tests into, in its order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+enum Category {
+    Deployment,
+    Hardware,
+    Integration,
+    Stress,
+}
+
+/// DCGM's words for results, the worst last: what was to be run and was not is no pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+enum Status {
+    Skip,
+    Pass,
+    #[serde(rename = "Not Run")]
+    NotRun,
+    Fail,
+}
+
+#[derive(Debug, Serialize)]
+struct Document {
+    #[serde(rename = "DCGM Diagnostic")]
+    diagnostic: Diagnostic,
+    entity_groups: Vec<Parts>,
+    metadata: Metadata,
+    /// Not of DCGM: readers pass over it.
+    kiln: Origin,
+}
+
+#[derive(Debug, Serialize)]
+struct Diagnostic {
+    test_categories: Vec<Tests>,
+    /// Why there are no results that could be trusted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    runtime_error: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Tests {
+    category: Category,
+    tests: Vec<Tested>,
+}
+
+#[derive(Debug, Serialize)]
+struct Tested {
+    name: String,
+    results: Vec<EntityResult>,
+    test_summary: Summary,
+}
+
+#[derive(Debug, Serialize)]
+struct EntityResult {
+    entity_group: &'static str,
+    entity_group_id: u32,
+    entity_id: u8,
+    status: Status,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<Told>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    info: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Summary {
+    status: Status,
+    /// Those of the GPUs too, as DCGM has it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<Told>,
+    /// Of what belongs to no GPU.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    info: Vec<String>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+struct Told {
+    warning: String,
+    error_id: u32,
+    error_category: u32,
+    error_severity: u32,
+}
+
+#[derive(Debug, Serialize)]
+struct Parts {
+    entity_group: &'static str,
+    entity_group_id: u32,
+    entities: Vec<Part>,
+}
+
+#[derive(Debug, Serialize)]
+struct Part {
+    entity_id: u8,
+    device_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    serial_num: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Metadata {
+    /// Readers print it as DCGM's version; it says whose it is.
+    version: String,
+    #[serde(rename = "Driver Version Detected", skip_serializing_if = "Option::is_none")]
+    driver: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Origin {
+    run_id: String,
+    verdict: VerdictWord,
+    meaning: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    banner: Option<String>,
+}
+
+/// The whole document.
+pub fn dcgm(record: &RunRecord) -> String {
+    let start = record.start.as_deref();
+    let verdict = verdict_so_far(record);
+    let inventory = record.inventory.as_deref();
+    let known = |reading: &Reading<String>| reading.value().cloned();
+    let entities = inventory.into_iter().flat_map(|inventory| &inventory.gpus).map(|gpu| Part {
+        entity_id: gpu.index.0,
+        // Device before vendor here, and DCGM has the device alone.
+        device_id: known(&gpu.identity.pci_device).map_or_else(String::new, |id| id.chars().take(4).collect()),
+        serial_num: known(&gpu.identity.serial),
+    });
+    let test_categories = categories(record);
+    let any_failed = test_categories
+        .iter()
+        .flat_map(|category| &category.tests)
+        .any(|test| test.test_summary.status == Status::Fail);
+    // No verdict but PASS may read as health, also where no test speaks against it.
+    let untold = (verdict.word != VerdictWord::Pass && !any_failed).then(|| words::meaning(&verdict).to_owned());
+    let unfinished = record.verdict.is_none() || !record.interruptions[record.settled..].is_empty();
+    let runtime_error = if unfinished { Some(explain::end(record)) } else { untold };
+    let document = Document {
+        diagnostic: Diagnostic { test_categories, runtime_error },
+        entity_groups: vec![Parts { entity_group: "GPU", entity_group_id: GPU_GROUP, entities: entities.collect() }],
+        metadata: Metadata {
+            version: start
+                .map_or_else(|| "kiln".to_owned(), |start| format!("{} {}", start.tool.name, start.tool.version)),
+            driver: inventory.and_then(|inventory| known(&inventory.driver)),
+        },
+        kiln: Origin {
+            run_id: start.map_or_else(String::new, |start| start.run_id.clone()),
+            verdict: verdict.word,
+            meaning: words::meaning(&verdict),
+            banner: start.and_then(|start| words::banner(&start.source)),
+        },
+    };
+    let mut text = serde_json::to_string_pretty(&document).expect("every key is a string");
+    text.push('\n');
+    text
+}
+
+/// One result of one part, before the parts of a GPU are taken together.
+struct Found {
+    component: Component,
+    status: Status,
+    warning: Option<Told>,
+    info: Vec<String>,
+}
+
+fn categories(record: &RunRecord) -> Vec<Tests> {
+    let planned =
+        record.plan.iter().flat_map(|plan| plan.stages.iter().flat_map(|stage| &stage.steps).chain(&plan.teardown));
+    let checks: BTreeMap<&str, &str> = planned.map(|step| (step.path.as_str(), step.step.check.as_str())).collect();
+    let mut tests: Vec<(Category, String, Vec<Found>)> = Vec::new();
+    let mut add = |category, name: String, found: Found| {
+        // The rows of one step stand together.
+        match tests.iter_mut().find(|(_, known, _)| *known == name) {
+            Some((_, _, all)) => all.push(found),
+            None => tests.push((category, name, vec![found])),
+        }
+    };
+    for row in rows(record) {
+        let path = format!("{}.{}", row.stage, row.step);
+        let check = checks.get(path.as_str()).copied().unwrap_or_default();
+        add(category(check), path, found(record, check, &row));
+    }
+    for (_, trip) in uncarried_trips(record) {
+        let error = match trip.result {
+            GuardResult::Fail => error_of_event(&trip.code),
+            GuardResult::Inconclusive => DcgmError::UNKNOWN,
+        };
+        let warning = Some(warning(error, format!("{}: {}", trip.code, trip.text)));
+        let found = Found { component: trip.component, status: Status::Fail, warning, info: Vec::new() };
+        add(Category::Stress, format!("guard.{}", trip.guard), found);
+    }
+    let mut categories: BTreeMap<Category, Vec<Tested>> = BTreeMap::new();
+    for (category, name, found) in tests {
+        categories.entry(category).or_default().push(test(name, found));
+    }
+    categories.into_iter().map(|(category, tests)| Tests { category, tests }).collect()
+}
+
+/// Whether a check looks, tests a part, tests links between parts, or loads the whole.
+fn category(check: &str) -> Category {
+    match check.split('.').next().unwrap_or_default() {
+        "nvlink" | "pcie" | "fabric" => Category::Integration,
+        "counters" | "sensor" => Category::Hardware,
+        "gpu" if check == "gpu.memory" || check == "gpu.idle" => Category::Hardware,
+        "gpu" | "thermal" => Category::Stress,
+        _ => Category::Deployment,
+    }
+}
+
+fn found(record: &RunRecord, check: &str, row: &Row<'_>) -> Found {
+    let info = explain::row(record, row);
+    let unproven = |text: &str| format!("{}: no claim about the unit: {text}", row.component);
+    let (status, warning) = match row.state {
+        RowState::Cut => (Status::Fail, Some(warning(DcgmError::ABORTED, unproven(&explain::end(record))))),
+        RowState::Unstarted(Readiness::Skip(_)) => (Status::Skip, None),
+        RowState::Unstarted(_) => (Status::NotRun, None),
+        RowState::Judged(standing) => {
+            let headline = explain::headline(standing.case);
+            match standing.outcome {
+                Outcome::Pass | Outcome::Marginal | Outcome::Waived => (Status::Pass, None),
+                Outcome::Skipped => (Status::Skip, None),
+                Outcome::NotReached => (Status::NotRun, None),
+                Outcome::Fail => {
+                    let reason = standing.case.reason.as_ref().map_or("limit", |reason| reason.kind.as_str());
+                    let worst = super::value::worst(&standing.case.judgements);
+                    let name = worst.map_or("", |judgement| judgement.measurement.name.as_str());
+                    let text = format!("{}: {headline}", row.component);
+                    let trip = record.trips_on(row.component).last().filter(|_| reason == "guard");
+                    let error = trip.map_or_else(|| error_of(check, name, reason), |trip| error_of_event(&trip.code));
+                    (Status::Fail, Some(warning(error, text)))
+                }
+                Outcome::Aborted => (Status::Fail, Some(warning(DcgmError::ABORTED, unproven(&headline)))),
+                Outcome::Error => (Status::Fail, Some(warning(DcgmError::INTERNAL, unproven(&headline)))),
+                Outcome::Inconclusive => (Status::Fail, Some(warning(DcgmError::UNKNOWN, unproven(&headline)))),
+            }
+        }
+    };
+    Found { component: row.component, status, warning, info }
+}
+
+fn warning(error: DcgmError, text: String) -> Told {
+    Told { warning: text, error_id: error.id, error_category: error.category, error_severity: error.severity }
+}
+
+fn test(name: String, found: Vec<Found>) -> Tested {
+    let status = found.iter().map(|one| one.status).max().unwrap_or(Status::NotRun);
+    let mut gpus: BTreeMap<u8, EntityResult> = BTreeMap::new();
+    let mut summary = Summary { status, warnings: Vec::new(), info: Vec::new() };
+    for one in found {
+        summary.warnings.extend(one.warning.clone());
+        let Some(gpu) = one.component.gpu_index() else {
+            summary.info.extend(one.info);
+            continue;
+        };
+        let result = gpus.entry(gpu.0).or_insert_with(|| EntityResult {
+            entity_group: "GPU",
+            entity_group_id: GPU_GROUP,
+            entity_id: gpu.0,
+            status: one.status,
+            warnings: Vec::new(),
+            info: Vec::new(),
+        });
+        result.status = result.status.max(one.status);
+        result.warnings.extend(one.warning);
+        result.info.extend(one.info);
+    }
+    Tested { name, results: gpus.into_values().collect(), test_summary: summary }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::event::invented::endings;
+
+    #[test]
+    fn every_gpu_of_every_test_has_its_result() {
+        insta::assert_snapshot!("fail-limit", dcgm(&endings()["fail-limit"].record()));
+        insta::assert_snapshot!("guard", dcgm(&endings()["guard"].record()));
+    }
+
+    /// As the consumers of `dcgmi diag -j` read it: any result that is no pass, skip or not-run, by GPU.
+    fn bad(document: &Value) -> Vec<(i64, i64)> {
+        let mut bad = Vec::new();
+        for category in document["DCGM Diagnostic"]["test_categories"].as_array().expect("categories") {
+            assert!(category["category"].is_string());
+            for test in category["tests"].as_array().expect("tests") {
+                assert!(test["name"].is_string() && test["test_summary"]["status"].is_string());
+                for result in test["results"].as_array().expect("results") {
+                    assert_eq!((&result["entity_group"], &result["entity_group_id"]), (&"GPU".into(), &1.into()));
+                    for warning in result["warnings"].as_array().into_iter().flatten() {
+                        assert!(warning["warning"].is_string() && warning["error_category"].is_i64());
+                        let id = result["entity_id"].as_i64().expect("a number");
+                        assert!(warning["error_severity"].is_i64());
+                        bad.push((id, warning["error_id"].as_i64().expect("a number")));
+                    }
+                    let told = result["warnings"].is_array();
+                    assert_eq!(result["status"] == "Fail", told, "a fail has its warning, and nothing else has");
+                }
+            }
+        }
+        bad
+    }
+
+    #[test]
+    fn no_ending_but_a_pass_reads_as_health() {
+        for (name, story) in endings() {
+            let document: Value = serde_json::from_str(&dcgm(&story.record())).expect("JSON");
+            let verdict = document["kiln"]["verdict"].as_str().expect("a verdict").to_owned();
+            let summaries = document.to_string().contains(r#""status":"Fail""#);
+            let troubled =
+                !bad(&document).is_empty() || summaries || document["DCGM Diagnostic"]["runtime_error"].is_string();
+            assert_eq!(troubled, verdict != "PASS", "{name}: {verdict}");
+        }
+    }
+
+    #[test]
+    fn errors_carry_the_numbers_of_dcgm() {
+        let of = |name: &str| -> Vec<(i64, i64)> {
+            bad(&serde_json::from_str(&dcgm(&endings()[name].record())).expect("JSON"))
+        };
+        assert_eq!(of("fail-mismatch"), [(1, 52)]);
+        assert_eq!(of("error"), [(1, 44)]);
+        assert_eq!(of("inconclusive"), [(1, 1)]);
+    }
+}

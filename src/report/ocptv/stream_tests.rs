@@ -1,0 +1,111 @@
+//! The stream of every invented run, held against the published schema and against our own rules.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use super::*;
+use crate::event::invented::endings;
+use crate::report::broken_rule;
+
+#[test]
+fn every_ending_has_its_stream() {
+    for (name, story) in endings() {
+        let stream = ocptv(&story.events);
+        // The long one shows all; of the others, what differs.
+        let shown = stream.split_inclusive('\n').filter(|line| {
+            name == "fail-limit" || !(line.contains("testRunStart") || line.contains("\"PASS\",\"message\""))
+        });
+        insta::assert_snapshot!(name, shown.collect::<String>());
+    }
+}
+
+#[test]
+fn every_stream_keeps_the_rules_wherever_it_is_cut() {
+    for (name, story) in endings() {
+        let stream = ocptv(&story.events);
+        let finished = story.record().verdict.is_some();
+        assert_eq!(broken_rule(&stream), Ok(finished), "{name}");
+        for cut in 0..story.events.len() {
+            let part = ocptv(&story.events[..cut]);
+            assert!(stream.starts_with(&part), "{name}: what was said after {cut} events stays said");
+            assert_eq!(broken_rule(&part), Ok(false), "{name} after {cut} events");
+        }
+    }
+}
+
+#[test]
+fn the_run_ends_as_its_verdict_says() {
+    let endings = endings();
+    let end = |name: &str| ocptv(&endings[name].events).lines().last().expect("lines").to_owned();
+    let said = [
+        "pass",
+        "fail-limit",
+        "waived",
+        "marginal",
+        "error",
+        "inconclusive",
+        "unstable",
+        "aborted",
+        "guard",
+        "nothing",
+    ];
+    let said: String = said
+        .map(|name| {
+            let end: Value = serde_json::from_str(&end(name)).expect("JSON");
+            format!("{name}: {}\n", end["testRunArtifact"]["testRunEnd"])
+        })
+        .concat();
+    insta::assert_snapshot!(said, @r#"
+    pass: {"result":"PASS","status":"COMPLETE"}
+    fail-limit: {"result":"FAIL","status":"COMPLETE"}
+    waived: {"result":"PASS","status":"COMPLETE"}
+    marginal: {"result":"PASS","status":"COMPLETE"}
+    error: {"result":"NOT_APPLICABLE","status":"ERROR"}
+    inconclusive: {"result":"NOT_APPLICABLE","status":"ERROR"}
+    unstable: {"result":"NOT_APPLICABLE","status":"ERROR"}
+    aborted: {"result":"NOT_APPLICABLE","status":"SKIP"}
+    guard: {"result":"FAIL","status":"COMPLETE"}
+    nothing: {"result":"NOT_APPLICABLE","status":"SKIP"}
+    "#);
+}
+
+/// Where the schema is: beside the project, or where `KILN_SCHEMAS` says.
+fn schemas() -> Option<PathBuf> {
+    let folder = std::env::var_os("KILN_SCHEMAS")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/schemas"), PathBuf::from);
+    let folder = folder.join("ocptv");
+    folder.exists().then_some(folder)
+}
+
+#[test]
+fn every_line_is_valid_under_the_published_schema() {
+    let Some(folder) = schemas() else {
+        let told = "SKIPPED: the OCPTV schema is neither in ../shared/schemas/ocptv nor under $KILN_SCHEMAS; \
+                    the streams were NOT validated\n";
+        std::io::stderr().write_all(told.as_bytes()).expect("stderr");
+        return;
+    };
+    let read = |name: &str| std::fs::read_to_string(folder.join(name)).expect("readable");
+    let schema: Value = serde_json::from_str(&read("ocptv-2.0.corrected.schema.json")).expect("JSON");
+    let validator = jsonschema::options().should_validate_formats(true).build(&schema).expect("a schema");
+    let refused = |line: &str| {
+        let line: Value = serde_json::from_str(line).expect("JSON");
+        validator.iter_errors(&line).next().map(|error| error.to_string())
+    };
+    for line in read("spec-examples.valid.jsonl").lines() {
+        assert_eq!(refused(line), None, "an example of the specification: {line}");
+    }
+    let wrong = [
+        r#"{"sequenceNumber":0,"timestamp":"2026-03-01 06:00","schemaVersion":{"major":2,"minor":0}}"#,
+        r#"{"sequenceNumber":0,"timestamp":"2026-03-01T06:00:00Z"}"#,
+        r#"{"sequenceNumber":1,"timestamp":"2026-03-01T06:00:00Z","testRunArtifact":{"testRunEnd":{"status":"SKIP","result":"PASS"}}}"#,
+    ];
+    for line in wrong {
+        assert!(refused(line).is_some(), "the validator refuses {line}");
+    }
+    for (name, story) in endings() {
+        for line in ocptv(&story.events).lines() {
+            assert_eq!(refused(line), None, "{name}: {line}");
+        }
+    }
+}
