@@ -214,7 +214,7 @@ fn each_line(record: &RunRecord, mut take: impl FnMut(&Line<'_>)) {
 const fn source(source: &NodeSource) -> &'static str {
     match source {
         NodeSource::Hardware => "hardware",
-        NodeSource::Simulated { .. } => "simulated",
+        NodeSource::Simulated { .. } | NodeSource::StandIn { .. } => "simulated",
         NodeSource::Replayed { .. } => "replayed",
     }
 }

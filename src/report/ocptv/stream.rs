@@ -306,7 +306,7 @@ fn title(start: &RunStart) -> String {
     let profile = &start.profile.id;
     match start.source {
         NodeSource::Hardware => profile.clone(),
-        NodeSource::Simulated { .. } => format!("SIMULATED {profile}"),
+        NodeSource::Simulated { .. } | NodeSource::StandIn { .. } => format!("SIMULATED {profile}"),
         NodeSource::Replayed { .. } => format!("REPLAYED {profile}"),
     }
 }
