@@ -11,11 +11,14 @@ use crate::engine::{Inbox, Station};
 use crate::event::NodeSource;
 use crate::load::supervisor::{Supervisor, WorkerCommand};
 use crate::load::worker::Injection;
-use crate::model::{Gpu, GpuIndex, Inventory, LoadId, LoadOrder, Moment, Probe, StopHow};
+use crate::model::{Gpu, GpuIndex, Inventory, LoadId, LoadOrder, Moment, Probe, Span, StopHow};
 use crate::node::nvml::{Deadlines, NvmlNode, NvmlOptions};
 
 /// How a stand-in for the driver's library marks the version it gives.
 const STAND_IN: &str = "-SIM";
+
+/// Another deadline of a tick's calls in milliseconds, to show in little time that calls which hang are found.
+const DEADLINE_VARIABLE: &str = "KILN_NVML_DEADLINE_MS";
 
 /// The machine's GPUs and what loads them, as one station.
 #[derive(Debug)]
@@ -28,8 +31,14 @@ pub(super) struct Hardware {
 
 /// How the library and the machine around it are reached.
 pub(super) fn options(args: &HardwareArgs) -> NvmlOptions {
-    let usual = NvmlOptions::default();
-    NvmlOptions { lib: args.nvml_lib.clone(), root: args.host_root.clone().unwrap_or(usual.root), ..usual }
+    let mut options = NvmlOptions { lib: args.nvml_lib.clone(), ..NvmlOptions::default() };
+    if let Some(root) = &args.host_root {
+        options.root.clone_from(root);
+    }
+    if let Some(deadline) = std::env::var(DEADLINE_VARIABLE).ok().and_then(|text| text.parse().ok()) {
+        options.deadlines.tick = Span::from_millis(deadline);
+    }
+    options
 }
 
 /// Deadlines are the world's; the node counts in the run's time.

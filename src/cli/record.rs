@@ -45,7 +45,12 @@ pub(super) fn record(args: &RecordArgs) -> Result<Exit, Trouble> {
     let mut recorder = Recorder::new(BufWriter::new(file), &source).with_context(|| format!("{shown}")).no_claim()?;
     let interrupted = interrupts();
     let mut look = Look::at(&mut chosen);
-    look.ask(|station, now| station.read_inventory(now));
+    let mut inbox = Inbox::default();
+    inbox.inventories.push(Ok(Box::new(look.inventory()?)));
+    let write = |recorder: &mut Recorder<BufWriter<File>>, now, inbox: &mut Inbox| {
+        recorder.take(now, inbox).with_context(|| format!("{shown} cannot be written")).no_claim()
+    };
+    write(&mut recorder, look.now(), &mut inbox)?;
     let began = look.now();
     let end = args.span.map(|span| began + span);
     let (mut tick, mut counters) = (began, began);
@@ -67,11 +72,13 @@ pub(super) fn record(args: &RecordArgs) -> Result<Exit, Trouble> {
         if counters <= now {
             counters = next(counters, COUNTERS_EVERY, now);
         }
-        let mut inbox = Inbox::default();
-        let until = tick.min(now + LOOK_EVERY);
-        look.collect(&mut inbox, until, |_| false);
-        recorder.take(look.now(), &mut inbox).with_context(|| format!("{shown} cannot be written")).no_claim()?;
+        look.collect(&mut inbox, tick.min(now + LOOK_EVERY), |_| false);
+        write(&mut recorder, look.now(), &mut inbox)?;
     }
+    // The last tick is answered as late as the others.
+    let last = look.now() + LOOK_EVERY;
+    look.collect(&mut inbox, last, |_| false);
+    write(&mut recorder, look.now(), &mut inbox)?;
     printer::tell(&format!("{shown}: {ticks} ticks over {}", format_span(look.now().since(began))));
     Ok(Exit::Pass)
 }

@@ -1,29 +1,20 @@
 //! The NVML backend against a library that is a simulated node: what it reads is what the node is, whatever the node does.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output};
-use std::sync::OnceLock;
 
 use kiln::engine::{Inbox, Station as _};
 use kiln::model::{Gpu, GpuIndex, Inventory, KernelSource, Moment, Reading, ReadingFailure, Sample, Sensor};
 use kiln::node::record::Recording;
 use kiln::node::sim::{NodeFile, SimNode};
 
-/// Where the test binaries of this profile lie.
-pub(crate) fn built() -> &'static Path {
-    static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| {
-        let folder = Path::new(env!("CARGO_BIN_EXE_kiln")).parent().expect("a folder").to_path_buf();
-        let mut cargo = Command::new(env!("CARGO"));
-        cargo.args(["build", "--quiet", "--package", "kiln-fake-gpu"]);
-        if folder.ends_with("release") {
-            cargo.arg("--release");
-        }
-        cargo.env("CARGO_TARGET_DIR", folder.parent().expect("the target folder"));
-        assert!(cargo.status().expect("cargo").success(), "the fake library does not build");
-        folder
-    })
+/// The fake library, built beside the tests because they depend on it.
+pub(crate) fn library() -> PathBuf {
+    let tests = std::env::current_exe().expect("the test's own path");
+    let library = tests.with_file_name("libnvidia_ml.so");
+    assert!(library.exists(), "{} is not there", library.display());
+    library
 }
 
 /// A watched node: where its files lie and how it was configured.
@@ -59,28 +50,34 @@ impl Fake {
         self.set("KILN_FAKE_FAULTS", &fault)
     }
 
+    /// Records with the shipped binary.
     fn run(&self, ticks: u32, period_ms: u32, deadline_ms: u32) -> Output {
-        let mut watch = Command::new(built().join("fake-gpu-watch"));
-        watch.arg(built().join("libnvidia_ml.so")).arg(self.folder.path());
-        watch.args([ticks, period_ms, deadline_ms].map(|number| number.to_string()));
-        watch.env("KILN_FAKE_KMSG", self.folder.path().join("dev/kmsg"));
+        let recording = self.folder.path().join("recording.jsonl");
+        let mut kiln = Command::new(env!("CARGO_BIN_EXE_kiln"));
+        kiln.arg("record").arg(&recording).args(["--every", &format!("{period_ms}ms")]);
+        kiln.args(["--for", &format!("{}ms", period_ms * (ticks - 1))]);
+        kiln.arg("--nvml-lib").arg(library()).arg("--host-root").arg(self.folder.path());
+        kiln.env("KILN_NVML_DEADLINE_MS", deadline_ms.to_string());
+        kiln.env("KILN_FAKE_KMSG", self.folder.path().join("dev/kmsg"));
         for (name, value) in &self.settings {
-            watch.env(name, value);
+            kiln.env(name, value);
         }
-        watch.output().expect("the watch")
+        kiln.output().expect("the binary")
     }
 
     fn recorded(&self, ticks: u32, period_ms: u32, deadline_ms: u32) -> Recording {
         let output = self.run(ticks, period_ms, deadline_ms);
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        Recording::read(output.stdout.as_slice()).expect("a recording")
+        let file = fs::File::open(self.folder.path().join("recording.jsonl")).expect("a recording");
+        Recording::read(std::io::BufReader::new(file)).expect("a recording")
     }
 
     /// Why the library could not be opened.
     fn refused(&self) -> String {
-        let output = self.run(1, 10, 1000);
+        let output = self.run(2, 10, 1000);
         assert_eq!(output.status.code(), Some(3));
-        String::from_utf8(output.stderr).expect("text").replace(&built().display().to_string(), "DIR").trim().to_owned()
+        let said = String::from_utf8(output.stderr).expect("text");
+        said.replace(&library().display().to_string(), "LIB").trim().to_owned()
     }
 }
 
@@ -106,6 +103,12 @@ fn shown_by_library(mut gpu: Gpu) -> Gpu {
 
 fn of(samples: &[Sample], gpu: u8) -> impl Iterator<Item = &Sample> {
     samples.iter().filter(move |sample| sample.gpu == GpuIndex(gpu))
+}
+
+/// Samples of a GPU, and how many of them have values.
+fn answered(recording: &Recording, gpu: u8) -> (usize, usize) {
+    let all: Vec<&Sample> = of(&recording.samples, gpu).collect();
+    (all.len(), all.iter().filter(|sample| sample.get(Sensor::TempGpu).is_some()).count())
 }
 
 #[test]
@@ -144,7 +147,7 @@ fn a_gpu_that_falls_off_the_bus_is_lost_with_its_xid_and_the_others_go_on() {
     let recording = Fake::new("hgx-h200-8").fault("driver.lost: { add: 1 }", "1s").recorded(25, 100, 5000);
     let lost: Vec<bool> = of(&recording.samples, 3).map(Sample::is_lost).collect();
     assert!(!lost[0] && *lost.last().expect("samples"), "{lost:?}");
-    assert_eq!(of(&recording.samples, 4).filter(|sample| sample.get(Sensor::TempGpu).is_some()).count(), 25);
+    assert_eq!(answered(&recording, 4), (25, 25));
     for source in [KernelSource::DriverEvent, KernelSource::KernelLog] {
         let told = recording.kernel.iter().find(|record| record.source == source && record.text.contains("Xid"));
         let text = told.map(|record| record.text.as_str()).unwrap_or_default();
@@ -162,14 +165,14 @@ fn a_gpu_whose_calls_hang_times_out_then_is_lost_and_the_others_are_on_time() {
     let timed_out = states.iter().position(|state| *state == Reading::Failed(ReadingFailure::Timeout));
     let lost = states.iter().position(|state| *state == Reading::Failed(ReadingFailure::Lost));
     assert!(states[0].value().is_some() && timed_out.is_some() && timed_out < lost, "{states:?}");
-    assert_eq!(of(&recording.samples, 4).filter(|sample| sample.get(Sensor::TempGpu).is_some()).count(), 30);
+    assert_eq!(answered(&recording, 4), (30, 30));
 }
 
 #[test]
 fn a_gpu_of_which_every_call_fails_is_lost_though_no_call_says_so() {
     let recording = Fake::new("hgx-h200-8").fault("driver.error: { set: 999 }", "1s").recorded(20, 100, 5000);
     let states: Vec<bool> = of(&recording.samples, 3).map(Sample::is_lost).collect();
-    assert!(!states[0] && states[19], "{states:?}");
+    assert!(!states[0] && *states.last().expect("samples"), "{states:?}");
 }
 
 #[test]
@@ -190,11 +193,11 @@ fn every_refusal_has_its_own_message() {
         Fake::new("hgx-h200-8").set("KILN_FAKE_VANISH", "5").refused(),
     ];
     insta::assert_snapshot!(told.join("\n"), @r"
-    the NVIDIA kernel driver is not loaded; load it with `modprobe nvidia`, and look for why not in `dmesg`
-    no permission to use the GPUs; run as root, or open /dev/nvidiactl and /dev/nvidia* to this user
-    the loaded NVIDIA kernel driver and DIR/libnvidia_ml.so are of different versions; reboot, or unload and load the nvidia modules, so that both come from one installation
-    DIR/libnvidia_ml.so: initialisation refused with code 999 (an internal driver error occurred); see `dmesg` for what the driver says
-    the driver shows no GPU; see `lspci -d 10de:` for whether the bus does, and `dmesg` for why not the driver
-    the driver counted 8 GPUs, but GPU 5 was gone when it was opened; see `dmesg`, and start again once the count is steady
+    error: the NVIDIA kernel driver is not loaded; load it with `modprobe nvidia`, and look for why not in `dmesg`
+    error: no permission to use the GPUs; run as root, or open /dev/nvidiactl and /dev/nvidia* to this user
+    error: the loaded NVIDIA kernel driver and LIB are of different versions; reboot, or unload and load the nvidia modules, so that both come from one installation
+    error: LIB: initialisation refused with code 999 (an internal driver error occurred); see `dmesg` for what the driver says
+    error: the driver shows no GPU; see `lspci -d 10de:` for whether the bus does, and `dmesg` for why not the driver
+    error: the driver counted 8 GPUs, but GPU 5 was gone when it was opened; see `dmesg`, and start again once the count is steady
     ");
 }

@@ -34,7 +34,7 @@ impl Node {
         }
         let mut kiln = Command::new(env!("CARGO_BIN_EXE_kiln"));
         kiln.arg("run").args(arguments).args(["--sim-speed", &speed.to_string()]).arg("--out").arg(&run);
-        kiln.env("KILN_NVML_LIB", fake_gpu::built().join("libnvidia_ml.so"));
+        kiln.env("KILN_NVML_LIB", fake_gpu::library());
         kiln.env("KILN_CUDA_LIB", load_on_a_fake_gpu::library());
         kiln.env("KILN_FAKE_BENCH", &bench).env("KILN_FAKE_HOST", &host).env("KILN_HOST_ROOT", &host);
         kiln.env("KILN_FAKE_NODE", self.name).env("KILN_FAKE_FAULTS", self.faults);
@@ -126,10 +126,11 @@ fn an_injected_fault_is_found_and_the_run_is_no_acceptance() {
 fn a_driver_that_cannot_be_had_is_exit_3_and_says_why_and_what_to_do() {
     let folder = tempfile::tempdir().expect("folder");
     let text = folder.path().join("libnvidia-ml.so.1");
-    std::fs::write(&text, "not a library, and longer than any header of one would be at the least: 64 bytes").expect("file");
+    std::fs::write(&text, "not a library, and longer than any header of one would be at the least: 64 bytes")
+        .expect("file");
     // A library of this machine that is another one: every symbol is missing.
     let other = load_on_a_fake_gpu::library();
-    let fake = fake_gpu::built().join("libnvidia_ml.so");
+    let fake = fake_gpu::library();
     let cases = [
         ("missing", Path::new("/nowhere/libnvidia-ml.so.1"), "", ""),
         ("not a library", text.as_path(), "", ""),
@@ -158,7 +159,7 @@ fn a_driver_that_cannot_be_had_is_exit_3_and_says_why_and_what_to_do() {
 #[test]
 fn a_stand_in_is_never_shown_as_real_gpus() {
     let mut kiln = Command::new(env!("CARGO_BIN_EXE_kiln"));
-    kiln.args(["node", "--nvml-lib"]).arg(fake_gpu::built().join("libnvidia_ml.so"));
+    kiln.args(["node", "--nvml-lib"]).arg(fake_gpu::library());
     let output = kiln.output().expect("the binary");
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success() && said.starts_with("SIMULATED by the library "), "{said}");
