@@ -11,4 +11,4 @@ mod network;
 mod nvbandwidth;
 mod program;
 
-pub use program::{Tool, Unreadable};
+pub use program::Unreadable;

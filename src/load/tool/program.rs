@@ -1,22 +1,8 @@
-//! The programs that are known: their names, the arguments that make them readable, who reads their output.
+//! The programs that are known: the arguments that make them readable and tell their version, who reads their output.
 
 use super::{dcgm, gpu_burn, host, nccl, network, nvbandwidth};
 use crate::limit::{Measured, Measurement, Scalar};
-use crate::model::{Component, Unit};
-
-/// A program whose output is understood.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Tool {
-    DcgmDiag,
-    NvBandwidth,
-    NcclTests,
-    GpuBurn,
-    StressNg,
-    StressAppTest,
-    Fio,
-    Iperf3,
-    IbWriteBw,
-}
+use crate::model::{Component, Tool, Unit};
 
 /// Output that does not say what it should, with the output.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -32,33 +18,6 @@ pub struct Unreadable {
 const KEPT: usize = 16 * 1024;
 
 impl Tool {
-    pub const ALL: [Self; 9] = [
-        Self::DcgmDiag,
-        Self::NvBandwidth,
-        Self::NcclTests,
-        Self::GpuBurn,
-        Self::StressNg,
-        Self::StressAppTest,
-        Self::Fio,
-        Self::Iperf3,
-        Self::IbWriteBw,
-    ];
-
-    /// The program's usual name.
-    pub const fn program(self) -> &'static str {
-        match self {
-            Self::DcgmDiag => "dcgmi",
-            Self::NvBandwidth => "nvbandwidth",
-            Self::NcclTests => "all_reduce_perf",
-            Self::GpuBurn => "gpu_burn",
-            Self::StressNg => "stress-ng",
-            Self::StressAppTest => "stressapptest",
-            Self::Fio => "fio",
-            Self::Iperf3 => "iperf3",
-            Self::IbWriteBw => "ib_write_bw",
-        }
-    }
-
     /// The arguments as a list, never a line for a shell: those wanted, and those that make the output readable.
     pub fn arguments(self, wanted: &[String]) -> Vec<String> {
         let (first, last): (&[&str], &[&str]) = match self {
@@ -75,6 +34,40 @@ impl Tool {
         [own(first), wanted.to_vec(), own(last)].concat()
     }
 
+    /// The arguments that make it say its version and nothing else, where it has such.
+    pub(super) const fn version_arguments(self) -> &'static [&'static str] {
+        match self {
+            Self::DcgmDiag | Self::StressNg | Self::Fio | Self::Iperf3 | Self::IbWriteBw => &["--version"],
+            Self::NvBandwidth | Self::NcclTests | Self::GpuBurn | Self::StressAppTest => &[],
+        }
+    }
+
+    /// The version that stands in its output, for those that tell it nowhere else.
+    pub(super) fn version_in(self, output: &str) -> Option<String> {
+        let after = |start: &str, end: char| {
+            let rest = &output[output.find(start)? + start.len()..];
+            rest.split([end, '\n']).next().map(|version| version.trim().to_owned())
+        };
+        let version = match self {
+            Self::NvBandwidth => after("\"version\": \"", '"').or_else(|| after("\"version\":\"", '"')),
+            Self::NcclTests => after("nccl-tests version ", ' '),
+            Self::StressAppTest => after("SAT revision ", ','),
+            _ => None,
+        };
+        version.filter(|version| !version.is_empty())
+    }
+
+    /// What an exit code says of the program's own trouble, which is nothing against the unit.
+    pub(super) const fn trouble(self, exit: i32) -> Option<&'static str> {
+        match (self, exit) {
+            (Self::StressNg, 1) => Some("it refused its arguments or could not set itself up"),
+            (Self::StressNg, 3) => Some("it lacked the resources for a stressor"),
+            (Self::StressNg, 4) => Some("it cannot run a stressor on this machine"),
+            (Self::StressNg, 7) => Some("it does not trust its own figures"),
+            _ => None,
+        }
+    }
+
     /// Reads what the program printed. Its verdict, where it gives one, is the measurement `passed`; an exit code that
     /// tells of failure makes it false whatever the text says.
     pub fn read(self, output: &str, exit: i32) -> Result<Vec<Measurement>, Unreadable> {
@@ -89,7 +82,7 @@ impl Tool {
             Self::Iperf3 => network::iperf3(output),
             Self::IbWriteBw => network::ib_write_bw(output),
         };
-        let unreadable = |why| Unreadable { program: self.program(), exit, why, text: end_of(output) };
+        let unreadable = |why| Unreadable { program: self.name(), exit, why, text: end_of(output) };
         let mut measured = read.map_err(unreadable)?;
         if measured.is_empty() {
             return Err(unreadable("there is no result in it".to_owned()));
