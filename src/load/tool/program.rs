@@ -120,6 +120,7 @@ fn end_of(output: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::profile::ValueKind;
 
     fn table(tool: Tool, output: &str, exit: i32) -> String {
         let line = |one: &Measurement| format!("{} {} = {}\n", one.component, one.name, one.shown());
@@ -256,6 +257,48 @@ mod tests {
         gpu/0 memory.passed = missing: skipped: null
         node passed = missing: everything was skipped
         ");
+    }
+
+    #[test]
+    fn everything_read_is_declared_by_its_check_in_the_same_unit() {
+        let fixtures: [(Tool, &str, &str); 10] = [
+            (Tool::DcgmDiag, "tool.dcgmi", include_str!("../../../fixtures/tools/dcgmi-diag.json")),
+            (Tool::NvBandwidth, "tool.nvbandwidth", include_str!("../../../fixtures/tools/nvbandwidth.json")),
+            (Tool::NcclTests, "tool.nccl", include_str!("../../../fixtures/tools/nccl-tests.json")),
+            (Tool::NcclTests, "tool.nccl", include_str!("../../../fixtures/tools/nccl-tests.txt")),
+            (Tool::GpuBurn, "tool.gpu-burn", include_str!("../../../fixtures/tools/gpu-burn.txt")),
+            (Tool::StressNg, "tool.stress-ng", include_str!("../../../fixtures/tools/stress-ng.yaml")),
+            (Tool::StressAppTest, "tool.stressapptest", include_str!("../../../fixtures/tools/stressapptest.txt")),
+            (Tool::Fio, "tool.fio", include_str!("../../../fixtures/tools/fio.json")),
+            (Tool::Iperf3, "tool.iperf3", include_str!("../../../fixtures/tools/iperf3.json")),
+            (Tool::IbWriteBw, "tool.ib-write-bw", include_str!("../../../fixtures/tools/ib_write_bw.txt")),
+        ];
+        for (tool, check, text) in fixtures {
+            let spec = crate::check::find(check).expect("the check of the tool").spec();
+            assert_eq!(spec.param("program").and_then(|param| param.default), Some(tool.name()));
+            for measured in tool.read(text, 0).expect("readable") {
+                let declared = spec.measurement(&measured.name).map(|declared| (declared.unit, declared.kind));
+                let kind = match measured.value {
+                    Measured::Value(Scalar::Flag(_)) => ValueKind::Flag,
+                    Measured::Value(_) => ValueKind::Number,
+                    // What is missing has no value to be of another unit.
+                    _ => continue,
+                };
+                assert_eq!(declared, Some((measured.unit, kind)), "{check}: {}", measured.name);
+            }
+        }
+    }
+
+    #[test]
+    fn versions_stand_in_the_output_of_some() {
+        let version = |tool: Tool, text| tool.version_in(text).unwrap_or_default();
+        let table = [
+            version(Tool::NvBandwidth, include_str!("../../../fixtures/tools/nvbandwidth.json")),
+            version(Tool::StressAppTest, include_str!("../../../fixtures/tools/stressapptest.txt")),
+            version(Tool::NcclTests, "# nccl-tests version 2.17.6 nccl-headers=22807\n"),
+            version(Tool::NcclTests, include_str!("../../../fixtures/tools/nccl-tests.json")),
+        ];
+        assert_eq!(table, ["v0.8", "1.0.6_autoconf", "2.17.6", ""]);
     }
 
     #[test]
