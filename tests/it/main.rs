@@ -7,3 +7,4 @@ mod load_on_a_fake_gpu;
 mod profiles;
 mod rebuilt;
 mod tidy;
+mod tools;

@@ -71,7 +71,7 @@ impl Trial {
 
     /// Runs a load that ends by itself.
     fn run(&mut self, kind: LoadKind) {
-        self.start(kind, None);
+        self.start(kind.clone(), None);
         for _ in 0..600 {
             self.after(1);
             let over = |said: &LoadSaid| matches!(said, LoadSaid::Ended { gpu: None, .. });

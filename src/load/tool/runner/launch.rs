@@ -69,6 +69,7 @@ pub(super) fn failure(code: i32, stderr: &str) -> Option<&str> {
     stderr.strip_prefix(FAILED).filter(|_| code == FAILED_CODE).map(str::trim_end)
 }
 
+#[expect(clippy::disallowed_methods, reason = "this process is to be a program, and has no journal and no load")]
 /// Becomes the program it was started for. Returns only where there is none.
 pub(crate) fn become_program_if_asked() {
     let Some(launch) = std::env::var_os(VARIABLE) else { return };
