@@ -333,6 +333,19 @@ mod tests {
             ended(LoadEnd::Finished),
         ];
         insta::assert_snapshot!(story("tool.gpu-burn", &[], &said), @r#"
+        Enter { phase: Measuring, until: None }
+        run gpu_burn ["-t", "3 s"] on 2 GPUs for Some(600s)
+        Enter { phase: Measuring, until: Some(Moment(602000000000)) }
+        wake at 00:10:02
+        measured
+          gpu/0 throughput "6311 GFLOP/s"
+          gpu/0 passed "true"
+          gpu/1 throughput "missing: the GPU stopped answering at 00:00:07"
+          node passed "missing: skipped"
+          node program "/usr/bin/x"
+          node version "x 1.0"
+          node exit-code "0"
+          node output "Tested 2 GPUs\n"
         "#);
     }
 
@@ -354,6 +367,40 @@ mod tests {
             story("tool.run", &[("values", ParamValue::Texts(vec!["Iops: 3".to_owned()]))], &[]),
         ];
         insta::assert_snapshot!(table.join("\n\n"), @r#"
+        Enter { phase: Measuring, until: None }
+        run fio ["-t", "3 s"] on 0 GPUs for Some(600s)
+        failed, not-installed: `fio` is not installed
+
+        Enter { phase: Measuring, until: None }
+        run fio ["-t", "3 s"] on 0 GPUs for Some(600s)
+        End(NotApplicable { why: "`fio` is not installed" })
+
+        Enter { phase: Measuring, until: None }
+        run fio ["-t", "3 s"] on 0 GPUs for Some(600s)
+        failed, unreadable: the output of `fio` is not understood: expected value at line 1; it printed: oops
+          node exit-code "1"
+          node output "oops\n"
+
+        Enter { phase: Measuring, until: None }
+        run fio ["-t", "3 s"] on 0 GPUs for Some(600s)
+        failed, unreadable: the output of `fio` is not understood: expected value at line 1; it printed nothing
+          node exit-code "0"
+
+        Enter { phase: Measuring, until: None }
+        run fio ["-t", "3 s"] on 0 GPUs for Some(600s)
+        Enter { phase: Measuring, until: Some(Moment(601000000000)) }
+        wake at 00:10:01
+        StopLoads
+        failed, timeout: `fio` still ran after 10m and was stopped; it printed: half
+          node output "half"
+
+        Enter { phase: Measuring, until: None }
+        run fio ["-t", "3 s"] on 0 GPUs for Some(600s)
+        failed, load: `fio`: the load failed: the worker crashed
+
+        failed, parameter: the profile names no program: write `with: { program: ... }`
+
+        failed, parameter: `values` has `Iops: 3`; write `name=/json/pointer`, the name in lower case
         "#);
     }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use kiln::check;
 use kiln::engine::drive::{Operator, Pace, run_in_real_time, run_in_virtual_time};
-use kiln::engine::{Equipment, Inbox, Machine, OperatorReply, Station, Witness};
+use kiln::engine::{Equipment, Inbox, Machine, OperatorReply, Station, Witness, rejudge};
 use kiln::event::{Envelope, NodeSource, Operation, RunKind, RunRecord, RunStart, ToolVersion};
 use kiln::load::supervisor::{Supervisor, WorkerCommand};
 use kiln::load::worker::{ToWorker, WorkOrder, encode};
@@ -78,8 +78,13 @@ impl Station for Bench {
 #[derive(Clone, Copy)]
 struct Nobody;
 
-impl Witness for Nobody {
-    fn event(&mut self, _: &Envelope) -> std::io::Result<()> {
+/// Keeps every event.
+#[derive(Default)]
+struct Scribe(Vec<Envelope>);
+
+impl Witness for Scribe {
+    fn event(&mut self, envelope: &Envelope) -> std::io::Result<()> {
+        self.0.push(envelope.clone());
         Ok(())
     }
 
@@ -118,14 +123,21 @@ fn started(profile: &str, set: &[(String, String)], skus: &Skus) -> RunStart {
 fn run(profile: &str, set: &[(String, String)]) -> RunRecord {
     let skus = Skus::built_in().expect("SKU files");
     let equipment = Equipment { skus: &skus, catalogue: check::catalogue(), find_check: check::find };
-    let mut machine = Machine::new(equipment, started(profile, set, &skus), None);
+    let start = started(profile, set, &skus);
+    let (profile, mut scribe) = (start.profile.clone(), Scribe::default());
+    let mut machine = Machine::new(equipment, start, None);
     let (_interrupt, signals) = tokio::sync::mpsc::unbounded_channel();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let mut bench = Bench::new();
-    let driven = run_in_real_time(&mut machine, &mut bench, &mut Nobody, Nobody, Pace::REAL_TIME, signals);
+    let driven = run_in_real_time(&mut machine, &mut bench, &mut scribe, Nobody, Pace::REAL_TIME, signals);
     runtime.block_on(driven).expect("driven");
     assert_eq!(machine.refusal(), None);
-    machine.record().clone()
+    let record = machine.record().clone();
+    // Judged again from its events, the run says the same.
+    let again = rejudge(&scribe.0, &profile, None, &equipment).expect("judged again").record;
+    let nowhere = Path::new("/nonexistent");
+    assert_eq!(told(&again, nowhere), told(&record, nowhere));
+    record
 }
 
 /// Every case with its reason, and its measurements but for the evidence, with the folder of the fakes left out.
@@ -316,7 +328,8 @@ fn a_simulated_node_runs_no_programs_and_says_so() {
     let file = NodeFile::find("hgx-h200-8").expect("a node file");
     let mut node = SimNode::new(&file, 1, &[]).expect("a node");
     let epoch = WallTime::from_second(1_800_000_000).expect("epoch");
-    run_in_virtual_time(&mut machine, &mut node, &mut Nobody, &mut Nobody, epoch, &mut || None).expect("driven");
+    run_in_virtual_time(&mut machine, &mut node, &mut Scribe::default(), &mut Nobody, epoch, &mut || None)
+        .expect("driven");
     insta::assert_snapshot!(told(machine.record(), Path::new("/nonexistent")), @"");
 }
 
