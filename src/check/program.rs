@@ -132,8 +132,9 @@ impl Program {
     }
 
     fn end(&self, context: &StepContext<'_>, end: &LoadEnd) -> Done {
-        let measured = self.measured(context);
-        let failed = |kind, why: String| Done::Failed { kind, why, measured: measured.clone() };
+        // Of a run that says nothing of the unit only texts are kept: a number could be taken for proof against it.
+        let evidence = || self.texts(context).into_list();
+        let failed = |kind, why: String| Done::Failed { kind, why, measured: evidence() };
         let name = self.name();
         match (&self.heard, end) {
             (Heard { absent: Some(why), .. }, _) if self.skip => Done::NotApplicable { why: why.clone() },
@@ -143,16 +144,18 @@ impl Program {
                 failed("timeout", format!("`{name}` still ran after {span} and was stopped{}", self.quoted()))
             }
             (Heard { unreadable: Some(why), .. }, _) => {
-                failed("unreadable", format!("the output of `{name}` is not understood: {why}{}", self.quoted()))
+                let exit = self.heard.code.map_or(String::new(), |code| format!(" (exit code {code})"));
+                failed("unreadable", format!("the output of `{name}`{exit} is not understood: {why}{}", self.quoted()))
             }
-            (_, LoadEnd::Finished) => Done::Measured(measured),
+            (_, LoadEnd::Finished) => Done::Measured(self.measured(context)),
             _ => failed("load", format!("`{name}`: {}", ended_early(end))),
         }
     }
 
-    /// The end of the output as part of a sentence.
+    /// The end of the output as part of a sentence, its lines as one.
     fn quoted(&self) -> String {
-        let output = self.heard.output.trim();
+        let lines = self.heard.output.lines().map(str::trim).filter(|line| !line.is_empty());
+        let output = lines.collect::<Vec<_>>().join(" / ");
         if output.is_empty() {
             return "; it printed nothing".to_owned();
         }
@@ -177,19 +180,26 @@ impl Program {
                 (None, ProgramNumber::Missing(why)) => Measurement::missing(name, component, unit, why.clone()),
             }
         };
+        let mut sheet = self.texts(context);
+        if let Some(code) = heard.code {
+            sheet.put("exit-code", Component::Node, Gauged::once(f64::from(code)));
+        }
+        heard.values.iter().map(value).chain(sheet.into_list()).collect()
+    }
+
+    /// What ran and what it printed.
+    fn texts<'a>(&self, context: &StepContext<'a>) -> Sheet<'a> {
+        let heard = &self.heard;
         let mut sheet = Sheet::new(self.spec, context.lost);
         if let Some(path) = &heard.path {
             sheet.put("program", Component::Node, Gauged::Text(path.clone()));
             let version = heard.version.clone().map_or(Gauged::Unsupported, Gauged::Text);
             sheet.put("version", Component::Node, version);
         }
-        if let Some(code) = heard.code {
-            sheet.put("exit-code", Component::Node, Gauged::once(f64::from(code)));
-        }
         if !heard.output.is_empty() {
             sheet.put("output", Component::Node, Gauged::Text(heard.output.clone()));
         }
-        heard.values.iter().map(value).chain(sheet.into_list()).collect()
+        sheet
     }
 }
 

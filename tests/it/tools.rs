@@ -155,7 +155,8 @@ fn told(record: &RunRecord, folder: &Path) -> String {
             }
         }
     }
-    text.replace(folder.to_str().expect("a plain path"), "FOLDER")
+    let path = std::env::var("PATH").unwrap_or_default().replace(':', ", ");
+    text.replace(folder.to_str().expect("a plain path"), "FOLDER").replace(&path, "PATHS")
 }
 
 /// A folder of shell scripts.
@@ -211,7 +212,33 @@ fn whatever_goes_wrong_with_a_program_is_told_and_never_passes() {
       - { id: broken, use: tool.run, with: { program: FOLDER/interpreter }, limits: { passed: "== true" } }
       - { id: nowhere, use: tool.run, with: { program: "true", directory: FOLDER/none }, limits: { passed: "== true" } }
 "#
-    ), @"");
+    ), @"
+    s.absent [node] ERROR not-installed: `no-such-fio` is not installed: it is in no directory of PATH (PATHS); install it, or name its file under `program`
+    s.skipped [node] SKIPPED not-applicable: FOLDER/none is no program that can be run
+    s.exits [node] FAIL limit: passed false, limit == true
+      node passed false
+      node version unsupported
+      node exit-code 3
+    s.unjudged [node] INCONCLUSIVE no-limit: no limit applied, so nothing was judged
+      node passed false
+      node version unsupported
+      node exit-code 3
+    s.crashes [node] FAIL limit: exit-code 139, limit == 0 (0)
+      node passed false
+      node version unsupported
+      node exit-code 139
+    s.garbage [node] ERROR unreadable: the output of `FOLDER/garbage` (exit code 1) is not understood: expected value at line 1 column 1; it printed: Segmentation fault / -- on standard error: / no such luck
+      node version unsupported
+    s.hangs [node] ERROR timeout: `FOLDER/hangs` still ran after 1s and was stopped; it printed: starting
+      node version unsupported
+    s.floods [node] ERROR unreadable: the output of `FOLDER/floods` is not understood: it printed without end and was stopped; it printed: …�
+      node version unsupported
+    s.lacks [node] ERROR unreadable: the output of `FOLDER/lacks` (exit code 3) is not understood: exit code 3: it lacked the resources for a stressor; it printed: -- on standard error: / stress-ng: no resource
+      node version unsupported
+    s.broken [node] ERROR load: `FOLDER/interpreter`: the load failed: FOLDER/interpreter cannot be started: its interpreter or loader is not on this machine
+      node version unsupported
+    s.nowhere [node] ERROR load: `true`: the load failed: there is no directory FOLDER/none to run in
+    ");
 }
 
 #[test]
@@ -241,34 +268,152 @@ printf '{"count": %s, "first": %s, "input": "%s"}' $# "'$1'" "$(cat)" | tr "'" '
         with: { program: FOLDER/report }
         limits: { value.count: "== 3" }
 "#
-    ), @"");
+    ), @r#"
+    s.args [node] PASS
+      node value.count 3
+      node value.first missing: `/first` is "$(touch FOLDER/owned); `id` | &", not a number
+      node value.lost missing: the report has no `/no/such`
+      node passed true
+      node version report 7
+      node exit-code 0
+    s.missing [node] ERROR not-measured: `value.lost` was not measured: missing: the report has no `/no/such`
+      node value.lost missing: the report has no `/no/such`
+      node passed true
+      node version unsupported
+      node exit-code 0
+    s.unnamed [node] ERROR not-measured: `value.count` was not measured: missing: the check gave no such value
+      node passed true
+      node version unsupported
+      node exit-code 0
+      node value.count missing: the check gave no such value
+    "#);
     assert!(!fakes.0.path().join("owned").exists());
 }
 
-#[test]
-fn the_output_of_every_program_becomes_measurements_of_its_check() {
+/// Runs every check of `steps` with a program that prints a recorded output: the check's name after `tool.`, the file, the
+/// rest of its step.
+fn played(steps: &[(&str, &str, &str)]) -> String {
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/tools");
-    let names = [
+    let script = |file: &str| format!("[ \"$1\" = --version ] && echo 'fake 1.0' || cat {}/{file}", fixtures.display());
+    let scripts: Vec<(&str, String)> = steps.iter().map(|(name, file, _)| (*name, script(file))).collect();
+    let scripts: Vec<(&str, &str)> = scripts.iter().map(|(name, script)| (*name, script.as_str())).collect();
+    let step = |(name, _, rest): &(&str, &str, &str)| {
+        format!("      - {{ id: {name}, use: tool.{name}, with: {{ program: FOLDER/{name} }}, {rest} }}")
+    };
+    Fakes::new(&scripts).run(&steps.iter().map(step).collect::<Vec<_>>().join("\n"))
+}
+
+#[test]
+fn the_output_of_programs_for_gpus_becomes_measurements_of_their_checks() {
+    insta::assert_snapshot!(played(&[
         ("dcgmi", "dcgmi-diag.json", "each: gpu, limits: { pcie.passed: \"== true\" }"),
         ("nvbandwidth", "nvbandwidth.json", "limits: { device_to_device_memcpy_read_ce: \">= 270 GB/s\" }"),
         ("nccl", "nccl-tests.json", "limits: { bus.bandwidth: \">= 400 GB/s\", wrong: \"== 0\" }"),
         ("gpu-burn", "gpu-burn.txt", "limits: { passed: \"== true\" }"),
+    ]), @r#"
+    s.dcgmi [gpu/0] PASS
+      gpu/0 software.passed false
+      gpu/0 pcie.passed true
+      node passed false
+      node version fake 1.0
+      node exit-code 0
+    s.dcgmi [gpu/1] ERROR not-measured: `pcie.passed` was not measured: missing: skipped: ["not in the table"]
+      gpu/1 software.passed true
+      gpu/1 pcie.passed missing: skipped: ["not in the table"]
+    s.dcgmi [gpu/2] ERROR not-measured: `pcie.passed` was not measured: missing: the check gave no such value
+      gpu/2 pcie.passed missing: the check gave no such value
+    s.dcgmi [gpu/3] ERROR not-measured: `pcie.passed` was not measured: missing: the check gave no such value
+      gpu/3 pcie.passed missing: the check gave no such value
+    s.dcgmi [gpu/4] ERROR not-measured: `pcie.passed` was not measured: missing: the check gave no such value
+      gpu/4 pcie.passed missing: the check gave no such value
+    s.dcgmi [gpu/5] ERROR not-measured: `pcie.passed` was not measured: missing: the check gave no such value
+      gpu/5 pcie.passed missing: the check gave no such value
+    s.dcgmi [gpu/6] ERROR not-measured: `pcie.passed` was not measured: missing: the check gave no such value
+      gpu/6 pcie.passed missing: the check gave no such value
+    s.dcgmi [gpu/7] ERROR not-measured: `pcie.passed` was not measured: missing: the check gave no such value
+      gpu/7 pcie.passed missing: the check gave no such value
+    s.nvbandwidth [node] PASS
+      gpu/0/pcie host_to_device_memcpy_ce 55.63 GB/s
+      gpu/1/pcie host_to_device_memcpy_ce 55.6 GB/s
+      gpu/0-gpu/1 device_to_device_memcpy_read_ce 276.07 GB/s
+      gpu/1-gpu/0 device_to_device_memcpy_read_ce 276.36 GB/s
+      gpu/0/pcie host_device_latency_sm 0.77258 µs
+      gpu/1/pcie host_device_latency_sm 0.7728 µs
+      node multinode_device_to_device_memcpy_read_ce missing: Waived
+      node passed true
+      node version v0.8
+      node exit-code 0
+    s.nccl [node] PASS
+      node message.size 8589934592 B
+      node algorithm.bandwidth 274.5 GB/s
+      node bus.bandwidth 480.4 GB/s
+      node wrong 0
+      node passed true
+      node version unsupported
+      node exit-code 0
+    s.gpu-burn [node] FAIL limit: passed false, limit == true
+      gpu/0 passed true
+      gpu/1 passed false
+      gpu/0 throughput 6311 GFLOP/s
+      gpu/0 errors 0
+      gpu/1 throughput 6440 GFLOP/s
+      gpu/1 errors 524288000
+      node passed false
+      node version unsupported
+      node exit-code 0
+    "#);
+}
+
+#[test]
+fn the_output_of_programs_for_the_host_becomes_measurements_of_their_checks() {
+    insta::assert_snapshot!(played(&[
         ("stress-ng", "stress-ng.yaml", "limits: { cpu.operations: \">= 100 Hz\", io.operations: \">= 1 Hz\" }"),
         ("stressapptest", "stressapptest.txt", "limits: { errors: \"== 0\" }"),
         ("fio", "fio.json", "limits: { t.read.latency.p99: \"<= 1 ms\" }"),
         ("iperf3", "iperf3.json", "limits: { received.bandwidth: \">= 1 GB/s\" }"),
         ("ib-write-bw", "ib_write_bw.txt", "limits: { 65536.average.bandwidth: \">= 45 GB/s\" }"),
-    ];
-    let script = |file: &str| format!("[ \"$1\" = --version ] && echo 'fake 1.0' || cat {}/{file}", fixtures.display());
-    let scripts: Vec<(&str, String)> = names.iter().map(|(name, file, _)| (*name, script(file))).collect();
-    let scripts: Vec<(&str, &str)> = scripts.iter().map(|(name, script)| (*name, script.as_str())).collect();
-    let steps: String = names
-        .iter()
-        .map(|(name, _, rest)| {
-            format!("      - {{ id: {name}, use: tool.{name}, with: {{ program: FOLDER/{name} }}, {rest} }}\n")
-        })
-        .collect();
-    insta::assert_snapshot!(Fakes::new(&scripts).run(&steps), @"");
+    ]), @"
+    s.stress-ng [node] ERROR not-measured: `io.operations` was not measured: missing: the check gave no such value
+      node cpu.operations 291.34 Hz
+      node cpu.time 3.00337 s
+      node vm.operations 13766.3 Hz
+      node vm.time 3.02347 s
+      node passed true
+      node version fake 1.0
+      node exit-code 0
+      node io.operations missing: the check gave no such value
+    s.stressapptest [node] PASS
+      node memory.bandwidth 1006.91 MB/s
+      node incidents 0
+      node errors 0
+      node passed true
+      node version 1.0.6_autoconf
+      node exit-code 0
+    s.fio [node] FAIL limit: t.read.latency.p99 8093.7 µs, limit <= 1 ms (1000 µs)
+      node t.read.bandwidth 419.43 MB/s
+      node t.read.operations 3200 Hz
+      node t.read.latency.p99 8093.7 µs
+      node t.write.bandwidth 417.047 MB/s
+      node t.write.operations 3181.82 Hz
+      node t.write.latency.p99 80.384 µs
+      node errors 0
+      node passed true
+      node version fake 1.0
+      node exit-code 0
+    s.iperf3 [node] PASS
+      node sent.bandwidth 1.59512 GB/s
+      node received.bandwidth 1.58365 GB/s
+      node retransmits 2
+      node passed true
+      node version fake 1.0
+      node exit-code 0
+    s.ib-write-bw [node] PASS
+      node 65536.peak.bandwidth 49.218 GB/s
+      node 65536.average.bandwidth 49.2124 GB/s
+      node passed true
+      node version fake 1.0
+      node exit-code 0
+    ");
 }
 
 #[test]
@@ -330,7 +475,10 @@ fn a_simulated_node_runs_no_programs_and_says_so() {
     let epoch = WallTime::from_second(1_800_000_000).expect("epoch");
     run_in_virtual_time(&mut machine, &mut node, &mut Scribe::default(), &mut Nobody, epoch, &mut || None)
         .expect("driven");
-    insta::assert_snapshot!(told(machine.record(), Path::new("/nonexistent")), @"");
+    insta::assert_snapshot!(told(machine.record(), Path::new("/nonexistent")), @"
+    s.disk [node] ERROR load: `fio`: the load failed: programs are not available on a simulated node
+    s.gpus [node] ERROR load: `gpu_burn`: the load failed: programs are not available on a simulated node
+    ");
 }
 
 /// A server for the network test; killed when it is dropped.

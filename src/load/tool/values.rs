@@ -40,7 +40,7 @@ mod tests {
         let report = r#"{"jobs": [{"iops": 12.5, "name": "a"}]}"#;
         let lines = |exit| {
             let measured = read(&wanted, report, exit).expect("readable");
-            measured.iter().map(|one| format!("{} {}\n", one.name, one.shown())).collect::<String>()
+            measured.iter().map(|one| format!("{} {}", one.name, one.shown())).collect::<Vec<_>>().join("\n")
         };
         insta::assert_snapshot!(lines(2), @r#"
         value.iops 12.5

@@ -91,5 +91,10 @@ fn become_program(launch: &Launch) -> String {
         return "its worker is gone".to_owned();
     }
     let error = Command::new(&launch.program).args(&launch.args).env_remove(VARIABLE).exec();
-    format!("{} cannot be started: {error}", launch.program.display())
+    let file = launch.program.display();
+    if error.kind() == std::io::ErrorKind::NotFound {
+        // The file itself was found before.
+        return format!("{file} cannot be started: its interpreter or loader is not on this machine");
+    }
+    format!("{file} cannot be started: {error}")
 }

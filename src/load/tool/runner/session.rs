@@ -40,6 +40,9 @@ impl Session<'_> {
             return LoadEnd::Stopped;
         }
         let directory = self.order.directory.as_deref().map(Path::new);
+        if let Some(missing) = directory.filter(|directory| !directory.is_dir()) {
+            return LoadEnd::Failed(format!("there is no directory {} to run in", missing.display()));
+        }
         let path = match search::find(&self.order.program, directory, std::env::var_os("PATH").as_deref()) {
             Ok(path) => path,
             Err(why) => {
@@ -80,9 +83,9 @@ impl Session<'_> {
             return None;
         }
         let ran = child::run(self.way.command(path, &args, None), self.floor, Some(VERSION_WITHIN)).ok()?;
-        // Some exit with an error after it.
         let line = ran.stdout.lines().chain(ran.stderr.lines()).map(str::trim).find(|line| !line.is_empty())?;
-        (ran.ended == Ended::ByItself && launch::failure(ran.code, &ran.stderr).is_none()).then(|| start(line, WORDS))
+        // What it says before an error is no version.
+        (ran.ended == Ended::ByItself && ran.code == 0).then(|| start(line, WORDS))
     }
 
     fn report(&self, path: &str, ran: &Ran) {
@@ -91,7 +94,8 @@ impl Session<'_> {
         {
             self.tell(ProgramSaid::Found { path: path.to_owned(), version: Some(start(&version, WORDS)) });
         }
-        if ran.ended != Ended::Stopped {
+        // The code of one that was stopped is our doing.
+        if ran.ended == Ended::ByItself {
             self.tell(ProgramSaid::Exited { code: ran.code });
         }
         let mut output = end(&ran.stdout, STDOUT_KEPT).to_owned();
@@ -99,7 +103,7 @@ impl Session<'_> {
             output.push_str("\n-- on standard error:\n");
             output.push_str(end(&ran.stderr, STDERR_KEPT));
         }
-        let letters: Vec<char> = output.chars().collect();
+        let letters: Vec<char> = plain(&output).chars().collect();
         letters.chunks(PIECE).for_each(|piece| self.tell(ProgramSaid::Printed(piece.iter().collect())));
         match ran.ended {
             Ended::Stopped => {}
@@ -162,6 +166,21 @@ fn name(text: &str) -> String {
     start(text, WORDS).chars().map(plain).collect()
 }
 
+/// The text without what no report can show: every run of control characters is one sign that there was something.
+fn plain(text: &str) -> String {
+    let mut kept = String::with_capacity(text.len());
+    for letter in text.chars() {
+        // Progress goes back to the start of its line.
+        let letter = if letter == '\r' { '\n' } else { letter };
+        if !letter.is_control() || matches!(letter, '\n' | '\t') {
+            kept.push(letter);
+        } else if !kept.ends_with('\u{fffd}') {
+            kept.push('\u{fffd}');
+        }
+    }
+    kept
+}
+
 fn start(text: &str, longest: usize) -> String {
     text.chars().take(longest).collect()
 }
@@ -172,4 +191,16 @@ fn end(text: &str, longest: usize) -> &str {
         from += 1;
     }
     &text[from..]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_from_outside_are_cut_and_made_plain() {
+        assert_eq!(plain("1 %\r2 %\u{0}\u{0}\u{1b}[1mok\n"), "1 %\n2 %\u{fffd}[1mok\n");
+        assert_eq!(name("My Job/1.read.iops"), "my-job-1.read.iops");
+        assert_eq!((end("aé", 1), end("aé", 2), start("éa", 1).as_str()), ("", "é", "é"));
+    }
 }
