@@ -354,8 +354,8 @@ mod tests {
           node passed "missing: skipped"
           node program "/usr/bin/x"
           node version "x 1.0"
-          node exit-code "0"
           node output "Tested 2 GPUs\n"
+          node exit-code "0"
         "#);
     }
 
@@ -387,14 +387,12 @@ mod tests {
 
         Enter { phase: Measuring, until: None }
         run fio ["-t", "3 s"] on 0 GPUs for Some(600s)
-        failed, unreadable: the output of `fio` is not understood: expected value at line 1; it printed: oops
-          node exit-code "1"
+        failed, unreadable: the output of `fio` (exit code 1) is not understood: expected value at line 1; it printed: oops
           node output "oops\n"
 
         Enter { phase: Measuring, until: None }
         run fio ["-t", "3 s"] on 0 GPUs for Some(600s)
-        failed, unreadable: the output of `fio` is not understood: expected value at line 1; it printed nothing
-          node exit-code "0"
+        failed, unreadable: the output of `fio` (exit code 0) is not understood: expected value at line 1; it printed nothing
 
         Enter { phase: Measuring, until: None }
         run fio ["-t", "3 s"] on 0 GPUs for Some(600s)
