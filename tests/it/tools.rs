@@ -231,7 +231,7 @@ fn whatever_goes_wrong_with_a_program_is_told_and_never_passes() {
       node version unsupported
     s.hangs [node] ERROR timeout: `FOLDER/hangs` still ran after 1s and was stopped; it printed: starting
       node version unsupported
-    s.floods [node] ERROR unreadable: the output of `FOLDER/floods` is not understood: it printed without end and was stopped; it printed: …�
+    s.floods [node] ERROR unreadable: the output of `FOLDER/floods` is not understood: it printed without end and was stopped; it printed: �
       node version unsupported
     s.lacks [node] ERROR unreadable: the output of `FOLDER/lacks` (exit code 3) is not understood: exit code 3: it lacked the resources for a stressor; it printed: -- on standard error: / stress-ng: no resource
       node version unsupported
