@@ -123,6 +123,8 @@ pub enum Done {
     Failed { kind: &'static str, why: String, measured: Vec<Measurement> },
     /// It cannot decide for a reason outside the unit, such as a node that never came to rest.
     Undecided { kind: &'static str, why: String, measured: Vec<Measurement> },
+    /// What it needs is not there, and the profile says to skip it then.
+    NotApplicable { why: String },
 }
 
 impl Wants {

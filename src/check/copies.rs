@@ -119,7 +119,7 @@ impl Copies {
 
     fn start_round(&mut self, context: &StepContext<'_>, now: Moment, wants: &mut Wants) {
         self.rounds_left = self.rounds_left.saturating_sub(1);
-        wants.start_load(self.kind, context.gpus(), None);
+        wants.start_load(self.kind.clone(), context.gpus(), None);
         let until = now + ROUND_WITHIN;
         wants.wake_at(until);
         self.stage = Stage::Copying { until };

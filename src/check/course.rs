@@ -109,7 +109,7 @@ impl Course {
                 }
                 // A copy that has moved all it was to move is begun again until the window is over.
                 LoadSaid::Ended { gpu: None, end: LoadEnd::Finished } if self.repeats() => {
-                    wants.start_load(self.kind, context.gpus(), None);
+                    wants.start_load(self.kind.clone(), context.gpus(), None);
                 }
                 _ => {}
             },
@@ -148,7 +148,7 @@ impl Course {
 
     fn start(&mut self, context: &StepContext<'_>, now: Moment, wants: &mut Wants) {
         // Longer than needed: the load is stopped when the window is over and must not end before.
-        wants.start_load(self.kind, context.gpus(), Some(self.warmup + self.length + START_WITHIN));
+        wants.start_load(self.kind.clone(), context.gpus(), Some(self.warmup + self.length + START_WITHIN));
         let until = now + START_WITHIN;
         wants.wake_at(until);
         self.stage = Stage::Starting { until };

@@ -224,7 +224,7 @@ pub(super) const fn gpu_of(said: &LoadSaid) -> Option<GpuIndex> {
         LoadSaid::Progress { gpu, .. } | LoadSaid::Covered { gpu, .. } => Some(*gpu),
         LoadSaid::Mismatched(mismatch) => Some(mismatch.gpu),
         LoadSaid::Ended { gpu, .. } => *gpu,
-        LoadSaid::Running | LoadSaid::Moved(_) | LoadSaid::Noted { .. } => None,
+        LoadSaid::Running | LoadSaid::Moved(_) | LoadSaid::Noted { .. } | LoadSaid::Program(_) => None,
     }
 }
 

@@ -28,6 +28,7 @@ mod nvlink_state;
 mod operator_confirm;
 mod pcie_bandwidth;
 mod pcie_link;
+mod program;
 mod registry;
 #[cfg(test)]
 mod rig;
@@ -37,6 +38,16 @@ mod sheet;
 mod siblings;
 mod steady;
 mod thermal_soak;
+mod tool_dcgmi;
+mod tool_fio;
+mod tool_gpu_burn;
+mod tool_ib_write_bw;
+mod tool_iperf3;
+mod tool_nccl;
+mod tool_nvbandwidth;
+mod tool_run;
+mod tool_stress_ng;
+mod tool_stressapptest;
 #[cfg(test)]
 mod toy_node;
 mod window;

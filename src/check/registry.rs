@@ -31,6 +31,16 @@ checks! {
     pcie_link::PcieLink,
     sensor_plausibility::SensorPlausibility,
     thermal_soak::ThermalSoak,
+    tool_dcgmi::Dcgmi,
+    tool_fio::Fio,
+    tool_gpu_burn::ToolGpuBurn,
+    tool_ib_write_bw::IbWriteBw,
+    tool_iperf3::Iperf3,
+    tool_nccl::Nccl,
+    tool_nvbandwidth::NvBandwidth,
+    tool_run::ToolRun,
+    tool_stress_ng::StressNg,
+    tool_stressapptest::StressAppTest,
 }
 
 /// Every check, ordered by name.
@@ -69,7 +79,8 @@ mod tests {
 
     #[test]
     fn declarations_hold_the_naming_rules() {
-        let plain = |name: &str| name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-'));
+        let plain =
+            |name: &str| name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-' | b'*'));
         for spec in SPECS {
             let names: BTreeSet<&str> = spec.measurements.iter().map(|measurement| measurement.name).collect();
             assert_eq!(names.len(), spec.measurements.len(), "{}: a measurement is declared twice", spec.name);

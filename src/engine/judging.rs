@@ -2,7 +2,7 @@
 //!
 //! One case per component of the step. A measurement of a part (a link, a pair) counts for the component it belongs to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::event::{Case, CaseReason, Outcome, RunRecord};
 use crate::limit::{Judged, Judgement, Limit, Measured, Measurement, Range, References, Unjudged, judge};
@@ -39,6 +39,8 @@ pub(super) enum Ending {
     },
 }
 
+/// Kind of the reason of a step whose check found that it does not apply here.
+pub(super) const NOT_APPLICABLE: &str = "not-applicable";
 /// Between the guard's name and the component in the reason of a step that a guard ended.
 pub(super) const TRIPPED_ON: &str = "` tripped on ";
 
@@ -57,7 +59,8 @@ impl Ending {
             Outcome::Error => Self::Failed { kind, why: text },
             Outcome::Inconclusive => Self::Undecided { kind, why: text },
             outcome => {
-                let kind = ["guard", "interrupted"].into_iter().find(|one| *one == kind).unwrap_or("stopped");
+                let kind =
+                    ["guard", "interrupted", NOT_APPLICABLE].into_iter().find(|one| *one == kind).unwrap_or("stopped");
                 Self::Stopped { kind, why: text, outcome }
             }
         }
@@ -187,19 +190,22 @@ impl Bench<'_> {
 
     /// A limit or a required measurement that no value came for is made visible as missing.
     fn add_missing(&self, by_case: &mut BTreeMap<Component, Vec<Judgement>>) {
-        for spec in self.spec.measurements {
-            let limit = self.planned.step.limits.get(spec.name);
-            if limit.is_none() && !spec.required {
-                continue;
-            }
+        let limits = &self.planned.step.limits;
+        let required = self.spec.measurements.iter().filter(|spec| spec.required).map(|spec| spec.name);
+        let names: BTreeSet<&str> = limits.keys().map(String::as_str).chain(required).collect();
+        let mut wanted: Vec<_> = names.iter().filter_map(|name| Some((*name, self.spec.measurement(name)?))).collect();
+        // In the order of declaration, as everything else is told.
+        wanted.sort_by_key(|(_, spec)| self.spec.measurements.iter().position(|one| one.name == spec.name));
+        for (name, spec) in wanted {
+            let limit = limits.get(name);
             let homes: Vec<Component> = match spec.of {
                 ComponentKind::Node if !self.planned.components.contains(&Component::Node) => vec![Component::Node],
                 _ => self.planned.components.clone(),
             };
             for home in homes {
-                let has = by_case.get(&home).is_some_and(|all| all.iter().any(|one| one.measurement.name == spec.name));
+                let has = by_case.get(&home).is_some_and(|all| all.iter().any(|one| one.measurement.name == name));
                 if !has {
-                    let measurement = Measurement::missing(spec.name, home, spec.unit, NOT_GIVEN);
+                    let measurement = Measurement::missing(name, home, spec.unit, NOT_GIVEN);
                     by_case.entry(home).or_default().push(missing(measurement, limit));
                 }
             }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::{GpuIndex, Moment, Span};
+use super::{GpuIndex, Moment, ProgramOrder, ProgramSaid, Span};
 
 /// Names one started load inside a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -14,7 +14,7 @@ use super::{GpuIndex, Moment, Span};
 pub struct LoadId(pub u32);
 
 /// What kind of work.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LoadKind {
     /// Tensor-core matrix products with an HBM stream beside them, results verified.
@@ -29,6 +29,8 @@ pub enum LoadKind {
     PairCopy,
     /// Copies between all GPUs of the order at once.
     AllToAll,
+    /// A program of somebody else, run once to its end.
+    Program(Box<ProgramOrder>),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -100,6 +102,8 @@ pub enum LoadSaid {
     Moved(Transfer),
     /// Something worth knowing that is no measurement: a fallback taken, memory somebody else holds, a latency.
     Noted { gpu: Option<GpuIndex>, what: String },
+    /// What came of running a program.
+    Program(ProgramSaid),
     /// The load is over.
     Ended { gpu: Option<GpuIndex>, end: LoadEnd },
 }

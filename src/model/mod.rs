@@ -7,6 +7,7 @@ mod inventory;
 mod kernel;
 mod load;
 mod probe;
+mod program;
 mod quantity;
 mod reading;
 mod sample;
@@ -25,6 +26,7 @@ pub use load::{
     Transfer,
 };
 pub use probe::{Answer, GpuCounters, LinkCounters, Probe};
+pub use program::{NamedValue, ProgramNumber, ProgramOrder, ProgramReader, ProgramSaid, ProgramValue, Tool};
 pub use quantity::{Dimension, ParseQuantityError, Quantity, Unit};
 pub use reading::{Reading, ReadingFailure};
 pub use sample::Sample;

@@ -77,7 +77,7 @@ pub enum ParamKind {
 /// One measurement a check can give.
 #[derive(Debug, Clone, Copy)]
 pub struct MeasurementSpec {
-    /// Stable, lower case, without unit or component.
+    /// Stable, lower case, without unit or component. A `*` stands for words of a program that runs: `*.operations`.
     pub name: &'static str,
     pub unit: Unit,
     pub kind: ValueKind,
@@ -181,11 +181,66 @@ impl Catalogue {
 }
 
 impl CheckSpec {
+    /// The declaration of a measurement: the one of its very name, or else the first whose `*` covers it.
     pub fn measurement(&self, name: &str) -> Option<&'static MeasurementSpec> {
-        self.measurements.iter().find(|spec| spec.name == name)
+        let exact = self.measurements.iter().find(|spec| spec.name == name);
+        exact.or_else(|| self.measurements.iter().find(|spec| spec.is_open() && spec.covers(name)))
     }
 
     pub fn param(&self, name: &str) -> Option<&'static ParamSpec> {
         self.params.iter().find(|spec| spec.name == name)
+    }
+}
+
+impl MeasurementSpec {
+    /// Whether it stands for measurements that a program names.
+    pub fn is_open(&self) -> bool {
+        self.name.contains('*')
+    }
+
+    /// Whether `name` is one of those: every `*` stands for at least one character.
+    fn covers(&self, name: &str) -> bool {
+        let mut parts = self.name.split('*');
+        let Some(mut rest) = parts.next().and_then(|first| name.strip_prefix(first)) else { return false };
+        let mut parts = parts.peekable();
+        while let Some(part) = parts.next() {
+            let mut after = rest.chars();
+            if after.next().is_none() {
+                return false;
+            }
+            let beyond = after.as_str();
+            rest = match (part, parts.peek()) {
+                ("", None) => return true,
+                (last, None) => return beyond.ends_with(last),
+                (part, Some(_)) => match beyond.find(part) {
+                    Some(at) => &beyond[at + part.len()..],
+                    None => return false,
+                },
+            };
+        }
+        rest.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_star_stands_for_at_least_one_character() {
+        let covers = |pattern, name| {
+            let (unit, kind, of) = (Unit::One, ValueKind::Number, ComponentKind::Node);
+            MeasurementSpec { name: pattern, unit, kind, of, required: false, summary: "" }.covers(name)
+        };
+        for (pattern, name) in
+            [("*.time", "cpu.time"), ("*", "x"), ("a.*", "a.b.c"), ("*.r*.x", "j.read.x"), ("*lat*", "a_lat_b")]
+        {
+            assert!(covers(pattern, name), "{pattern} {name}");
+        }
+        for (pattern, name) in
+            [("*.time", ".time"), ("*.time", "cpu.times"), ("a.*", "a."), ("*", ""), ("a", "ab"), ("*lat*", "a_lat")]
+        {
+            assert!(!covers(pattern, name), "{pattern} {name}");
+        }
     }
 }

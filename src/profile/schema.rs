@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::decode::SCHEMA;
 use super::limits::NONE;
 use super::stage::{CAPABILITIES, KINDS, POLICIES, kind_word};
-use super::{Catalogue, CheckSpec, FACTS, ParamKind, ParamSpec, Skus, ValueKind};
+use super::{Catalogue, CheckSpec, FACTS, MeasurementSpec, ParamKind, ParamSpec, Skus, ValueKind};
 use crate::model::{Sensor, SensorKind};
 
 /// The schema with the checks and models there are.
@@ -205,10 +205,9 @@ fn step(catalogue: Catalogue, checks: &[Value]) -> Value {
 /// What a step may say once it names this check.
 fn check(spec: &CheckSpec) -> Value {
     let params: Map<String, Value> = spec.params.iter().map(|spec| (spec.name.to_owned(), param(spec))).collect();
-    let limits: Map<String, Value> = spec
-        .measurements
-        .iter()
-        .map(|measurement| {
+    let limit_of = |open: bool| -> Map<String, Value> {
+        let these = spec.measurements.iter().filter(|measurement| measurement.is_open() == open);
+        let limits = these.map(|measurement| {
             let kind = match measurement.kind {
                 ValueKind::Number => {
                     format!("{} (in {})", measurement.summary, measurement.unit).replace(" (in 1)", "")
@@ -216,9 +215,17 @@ fn check(spec: &CheckSpec) -> Value {
                 ValueKind::Text => format!("{} (a text)", measurement.summary),
                 ValueKind::Flag => format!("{} (true or false)", measurement.summary),
             };
-            (measurement.name.to_owned(), limit(&kind))
-        })
-        .collect();
+            let name = measurement.name;
+            let key = if open { format!("^{}$", regex::escape(name).replace("\\*", ".+")) } else { name.to_owned() };
+            (key, limit(&kind))
+        });
+        limits.collect()
+    };
+    let mut limits = json!({ "type": "object", "additionalProperties": false, "properties": limit_of(false) });
+    if spec.measurements.iter().any(MeasurementSpec::is_open) {
+        // Measurements that a program names.
+        limits["patternProperties"] = Value::Object(limit_of(true));
+    }
     let each: Vec<&str> = spec.each.iter().map(|kind| kind_word(*kind)).collect();
     json!({
         "if": { "properties": { "use": { "const": spec.name } }, "required": ["use"] },
@@ -227,7 +234,7 @@ fn check(spec: &CheckSpec) -> Value {
             "properties": {
                 "each": { "enum": each },
                 "with": { "type": "object", "additionalProperties": false, "properties": params },
-                "limits": { "type": "object", "additionalProperties": false, "properties": limits }
+                "limits": limits
             }
         }
     })

@@ -281,7 +281,7 @@ fn a_bit_flipped_on_purpose_is_found_by_every_load() {
         LoadKind::HostCopy(CopyDirection::Both),
         LoadKind::PairCopy,
     ] {
-        let told = Bench::of(kind).gpus(2).inject(flip).until(mismatch).run();
+        let told = Bench::of(kind.clone()).gpus(2).inject(flip).until(mismatch).run();
         assert!(!told.places().is_empty(), "{kind:?}: {:#?}", told.0);
         let one_bit = |said: &LoadSaid| !matches!(said, LoadSaid::Mismatched(found) if found.flipped_bits != 1);
         assert!(told.0.iter().all(one_bit), "{kind:?}: {:#?}", told.0);
@@ -325,7 +325,7 @@ fn a_copy_that_arrives_wrong_is_told_with_its_way() {
 #[test]
 fn slow_copies_measure_slow() {
     let kind = LoadKind::HostCopy(CopyDirection::HostToDevice);
-    let (fast, slow) = (Bench::of(kind).run().speed(), Bench::of(kind).fault("slow-copy").run().speed());
+    let (fast, slow) = (Bench::of(kind.clone()).run().speed(), Bench::of(kind).fault("slow-copy").run().speed());
     assert!(slow < fast / 2.0, "{slow} against {fast}");
 }
 

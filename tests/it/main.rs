@@ -9,3 +9,4 @@ mod profiles;
 mod rebuilt;
 mod shipped_binary;
 mod tidy;
+mod tools;

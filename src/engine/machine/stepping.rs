@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::core::{LoadState, Machine};
 use crate::check::{Done, Seen, StepContext, Want, Wants};
 use crate::engine::active::ActiveStep;
-use crate::engine::judging::{Ending, reason};
+use crate::engine::judging::{Ending, NOT_APPLICABLE, reason};
 use crate::engine::port::{Effect, Tick};
 use crate::engine::schedule::{self, Next, Place};
 use crate::event::{Case, Outcome, RunEvent, StepKey};
@@ -153,6 +153,10 @@ impl Machine<'_> {
                         }
                         Done::Undecided { kind, why, measured } => {
                             (measured, Ending::Undecided { kind: kind.to_owned(), why })
+                        }
+                        Done::NotApplicable { why } => {
+                            let outcome = Outcome::Skipped;
+                            (Vec::new(), Ending::Stopped { kind: NOT_APPLICABLE, why, outcome })
                         }
                     };
                     self.active[index].measured = measured;

@@ -58,14 +58,16 @@ impl Engine for CudaEngine {
             Err(error) => return LoadEnd::Failed(error.to_string()),
         };
         let shift = Shift { order: &work.order, injection: work.injection, floor, patience: self.patience };
-        let done = match (work.order.kind, gpus.as_slice()) {
+        let done = match (&work.order.kind, gpus.as_slice()) {
             (_, []) => Err(Broken::Refused("the order names no GPU".to_owned())),
-            (LoadKind::Burn(kernel), [gpu, ..]) => drive::burn(&shift, gpu, kernel),
-            (LoadKind::Pulse { kernel, hertz, duty }, [gpu, ..]) => drive::pulse(&shift, gpu, kernel, hertz, duty),
-            (LoadKind::March { coverage }, [gpu, ..]) => drive::march(&shift, gpu, coverage),
-            (LoadKind::HostCopy(direction), gpus) => drive::host_copy(&shift, gpus, direction),
+            (LoadKind::Burn(kernel), [gpu, ..]) => drive::burn(&shift, gpu, *kernel),
+            (LoadKind::Pulse { kernel, hertz, duty }, [gpu, ..]) => drive::pulse(&shift, gpu, *kernel, *hertz, *duty),
+            (LoadKind::March { coverage }, [gpu, ..]) => drive::march(&shift, gpu, *coverage),
+            (LoadKind::HostCopy(direction), gpus) => drive::host_copy(&shift, gpus, *direction),
             (LoadKind::PairCopy, gpus) => drive::pair_copy(&shift, gpus),
             (LoadKind::AllToAll, gpus) => drive::all_to_all(&shift, gpus),
+            // The worker runs programs itself.
+            (LoadKind::Program(_), _) => Err(Broken::Refused("a program is no work for a GPU engine".to_owned())),
         };
         match done {
             Ok(()) => LoadEnd::Finished,

@@ -122,10 +122,12 @@ impl Drop for Supervisor {
 }
 
 /// Which GPUs go to one worker. Copies are between GPUs, or are measured one after another, so one worker has them all;
-/// everything else is one worker for each GPU, so that one that hangs takes no other with it.
+/// a program has whatever it takes; everything else is one worker for each GPU, so that one that hangs takes no other with it.
 fn shares(order: &LoadOrder) -> Vec<BTreeSet<GpuIndex>> {
     match order.kind {
-        LoadKind::HostCopy(_) | LoadKind::PairCopy | LoadKind::AllToAll => vec![order.gpus.clone()],
+        LoadKind::HostCopy(_) | LoadKind::PairCopy | LoadKind::AllToAll | LoadKind::Program(_) => {
+            vec![order.gpus.clone()]
+        }
         LoadKind::Burn(_) | LoadKind::Pulse { .. } | LoadKind::March { .. } => {
             order.gpus.iter().map(|gpu| [*gpu].into()).collect()
         }

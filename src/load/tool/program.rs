@@ -1,22 +1,8 @@
-//! The programs that are known: their names, the arguments that make them readable, who reads their output.
+//! The programs that are known: the arguments that make them readable and tell their version, who reads their output.
 
 use super::{dcgm, gpu_burn, host, nccl, network, nvbandwidth};
 use crate::limit::{Measured, Measurement, Scalar};
-use crate::model::{Component, Unit};
-
-/// A program whose output is understood.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Tool {
-    DcgmDiag,
-    NvBandwidth,
-    NcclTests,
-    GpuBurn,
-    StressNg,
-    StressAppTest,
-    Fio,
-    Iperf3,
-    IbWriteBw,
-}
+use crate::model::{Component, Tool, Unit};
 
 /// Output that does not say what it should, with the output.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -32,33 +18,6 @@ pub struct Unreadable {
 const KEPT: usize = 16 * 1024;
 
 impl Tool {
-    pub const ALL: [Self; 9] = [
-        Self::DcgmDiag,
-        Self::NvBandwidth,
-        Self::NcclTests,
-        Self::GpuBurn,
-        Self::StressNg,
-        Self::StressAppTest,
-        Self::Fio,
-        Self::Iperf3,
-        Self::IbWriteBw,
-    ];
-
-    /// The program's usual name.
-    pub const fn program(self) -> &'static str {
-        match self {
-            Self::DcgmDiag => "dcgmi",
-            Self::NvBandwidth => "nvbandwidth",
-            Self::NcclTests => "all_reduce_perf",
-            Self::GpuBurn => "gpu_burn",
-            Self::StressNg => "stress-ng",
-            Self::StressAppTest => "stressapptest",
-            Self::Fio => "fio",
-            Self::Iperf3 => "iperf3",
-            Self::IbWriteBw => "ib_write_bw",
-        }
-    }
-
     /// The arguments as a list, never a line for a shell: those wanted, and those that make the output readable.
     pub fn arguments(self, wanted: &[String]) -> Vec<String> {
         let (first, last): (&[&str], &[&str]) = match self {
@@ -75,6 +34,40 @@ impl Tool {
         [own(first), wanted.to_vec(), own(last)].concat()
     }
 
+    /// The arguments that make it say its version and nothing else, where it has such.
+    pub(super) const fn version_arguments(self) -> &'static [&'static str] {
+        match self {
+            Self::DcgmDiag | Self::StressNg | Self::Fio | Self::Iperf3 | Self::IbWriteBw => &["--version"],
+            Self::NvBandwidth | Self::NcclTests | Self::GpuBurn | Self::StressAppTest => &[],
+        }
+    }
+
+    /// The version that stands in its output, for those that tell it nowhere else.
+    pub(super) fn version_in(self, output: &str) -> Option<String> {
+        let after = |start: &str, end: char| {
+            let rest = &output[output.find(start)? + start.len()..];
+            rest.split([end, '\n']).next().map(|version| version.trim().to_owned())
+        };
+        let version = match self {
+            Self::NvBandwidth => after("\"version\": \"", '"').or_else(|| after("\"version\":\"", '"')),
+            Self::NcclTests => after("nccl-tests version ", ' '),
+            Self::StressAppTest => after("SAT revision ", ','),
+            _ => None,
+        };
+        version.filter(|version| !version.is_empty())
+    }
+
+    /// What an exit code says of the program's own trouble, which is nothing against the unit.
+    pub(super) const fn trouble(self, exit: i32) -> Option<&'static str> {
+        match (self, exit) {
+            (Self::StressNg, 1) => Some("it refused its arguments or could not set itself up"),
+            (Self::StressNg, 3) => Some("it lacked the resources for a stressor"),
+            (Self::StressNg, 4) => Some("it cannot run a stressor on this machine"),
+            (Self::StressNg, 7) => Some("it does not trust its own figures"),
+            _ => None,
+        }
+    }
+
     /// Reads what the program printed. Its verdict, where it gives one, is the measurement `passed`; an exit code that
     /// tells of failure makes it false whatever the text says.
     pub fn read(self, output: &str, exit: i32) -> Result<Vec<Measurement>, Unreadable> {
@@ -89,7 +82,7 @@ impl Tool {
             Self::Iperf3 => network::iperf3(output),
             Self::IbWriteBw => network::ib_write_bw(output),
         };
-        let unreadable = |why| Unreadable { program: self.program(), exit, why, text: end_of(output) };
+        let unreadable = |why| Unreadable { program: self.name(), exit, why, text: end_of(output) };
         let mut measured = read.map_err(unreadable)?;
         if measured.is_empty() {
             return Err(unreadable("there is no result in it".to_owned()));
@@ -127,6 +120,7 @@ fn end_of(output: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::profile::ValueKind;
 
     fn table(tool: Tool, output: &str, exit: i32) -> String {
         let line = |one: &Measurement| format!("{} {} = {}\n", one.component, one.name, one.shown());
@@ -263,6 +257,48 @@ mod tests {
         gpu/0 memory.passed = missing: skipped: null
         node passed = missing: everything was skipped
         ");
+    }
+
+    #[test]
+    fn everything_read_is_declared_by_its_check_in_the_same_unit() {
+        let fixtures: [(Tool, &str, &str); 10] = [
+            (Tool::DcgmDiag, "tool.dcgmi", include_str!("../../../fixtures/tools/dcgmi-diag.json")),
+            (Tool::NvBandwidth, "tool.nvbandwidth", include_str!("../../../fixtures/tools/nvbandwidth.json")),
+            (Tool::NcclTests, "tool.nccl", include_str!("../../../fixtures/tools/nccl-tests.json")),
+            (Tool::NcclTests, "tool.nccl", include_str!("../../../fixtures/tools/nccl-tests.txt")),
+            (Tool::GpuBurn, "tool.gpu-burn", include_str!("../../../fixtures/tools/gpu-burn.txt")),
+            (Tool::StressNg, "tool.stress-ng", include_str!("../../../fixtures/tools/stress-ng.yaml")),
+            (Tool::StressAppTest, "tool.stressapptest", include_str!("../../../fixtures/tools/stressapptest.txt")),
+            (Tool::Fio, "tool.fio", include_str!("../../../fixtures/tools/fio.json")),
+            (Tool::Iperf3, "tool.iperf3", include_str!("../../../fixtures/tools/iperf3.json")),
+            (Tool::IbWriteBw, "tool.ib-write-bw", include_str!("../../../fixtures/tools/ib_write_bw.txt")),
+        ];
+        for (tool, check, text) in fixtures {
+            let spec = crate::check::find(check).expect("the check of the tool").spec();
+            assert_eq!(spec.param("program").and_then(|param| param.default), Some(tool.name()));
+            for measured in tool.read(text, 0).expect("readable") {
+                let declared = spec.measurement(&measured.name).map(|declared| (declared.unit, declared.kind));
+                let kind = match measured.value {
+                    Measured::Value(Scalar::Flag(_)) => ValueKind::Flag,
+                    Measured::Value(_) => ValueKind::Number,
+                    // What is missing has no value to be of another unit.
+                    _ => continue,
+                };
+                assert_eq!(declared, Some((measured.unit, kind)), "{check}: {}", measured.name);
+            }
+        }
+    }
+
+    #[test]
+    fn versions_stand_in_the_output_of_some() {
+        let version = |tool: Tool, text| tool.version_in(text).unwrap_or_default();
+        let table = [
+            version(Tool::NvBandwidth, include_str!("../../../fixtures/tools/nvbandwidth.json")),
+            version(Tool::StressAppTest, include_str!("../../../fixtures/tools/stressapptest.txt")),
+            version(Tool::NcclTests, "# nccl-tests version 2.17.6 nccl-headers=22807\n"),
+            version(Tool::NcclTests, include_str!("../../../fixtures/tools/nccl-tests.json")),
+        ];
+        assert_eq!(table, ["v0.8", "1.0.6_autoconf", "2.17.6", ""]);
     }
 
     #[test]

@@ -8,12 +8,14 @@ use std::sync::mpsc;
 use super::engine::Engine;
 use super::floor::{Cause, Floor, LEASE, LEAVE};
 use super::protocol::{FromWorker, ToWorker, WorkOrder, decode};
-use crate::model::{LoadEnd, LoadSaid};
+use crate::load::tool::runner;
+use crate::model::{LoadEnd, LoadKind, LoadSaid};
 
 /// Runs a worker to the end of its one order. `stdout` carries the protocol and nothing else.
 ///
 /// The worker dies with whoever started it: by the kernel's signal, and by the closed pipe where that is lost.
 pub fn main(stdin: impl Read + Send + 'static, stdout: impl Write + Send + 'static, engine: &mut dyn Engine) {
+    runner::become_program_if_asked();
     die_with_parent();
     serve(stdin, stdout, engine);
 }
@@ -42,7 +44,10 @@ fn serve(stdin: impl Read + Send + 'static, stdout: impl Write + Send + 'static,
 }
 
 fn work(engine: &mut dyn Engine, order: &WorkOrder, floor: &Floor) -> LoadEnd {
-    let end = catch_unwind(AssertUnwindSafe(|| engine.work(order, floor)));
+    let end = catch_unwind(AssertUnwindSafe(|| match &order.order.kind {
+        LoadKind::Program(program) => runner::run(program, floor),
+        _ => engine.work(order, floor),
+    }));
     match (end, floor.cause()) {
         (Err(panic), _) => LoadEnd::Failed(format!("the worker broke: {}", panic_text(&*panic))),
         (Ok(LoadEnd::Stopped), Some(Cause::LeaseLost)) => {
@@ -91,7 +96,7 @@ fn end_by_force() {
 mod tests {
     use super::super::protocol::{Device, encode};
     use super::*;
-    use crate::model::{GpuIndex, LoadId, LoadKind, LoadOrder};
+    use crate::model::{GpuIndex, LoadId, LoadOrder};
     use std::sync::Mutex;
 
     #[derive(Clone, Default)]

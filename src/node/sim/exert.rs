@@ -32,7 +32,7 @@ impl Load {
                     let out = paths.all(&gpus[member.gpu], kind);
                     carry(activity, out, &gpus[member.gpu]);
                 }
-                LoadKind::HostCopy(_) | LoadKind::PairCopy => {}
+                LoadKind::HostCopy(_) | LoadKind::PairCopy | LoadKind::Program(_) => {}
             }
         }
         self.exert_leg(gpus, kind, paths, activities);
@@ -63,7 +63,7 @@ impl Load {
     /// Whether this load is of the kind a fault's condition names.
     pub(super) fn is_kind(&self, word: LoadWord, gpu: Option<usize>) -> bool {
         let there = gpu.is_none_or(|gpu| self.on.iter().any(|member| member.gpu == gpu && !member.gone));
-        there && self.running && LoadWord::of(&self.kind) == word
+        there && self.running && LoadWord::of(&self.kind) == Some(word)
     }
 }
 
@@ -88,15 +88,16 @@ impl LoadWord {
         ("all-to-all", Self::AllToAll),
     ];
 
-    const fn of(kind: &LoadKind) -> Self {
-        match kind {
+    const fn of(kind: &LoadKind) -> Option<Self> {
+        Some(match kind {
             LoadKind::Burn(_) => Self::Burn,
             LoadKind::Pulse { .. } => Self::Pulse,
             LoadKind::March { .. } => Self::March,
             LoadKind::HostCopy(_) => Self::HostCopy,
             LoadKind::PairCopy => Self::PairCopy,
             LoadKind::AllToAll => Self::AllToAll,
-        }
+            LoadKind::Program(_) => return None,
+        })
     }
 }
 

@@ -20,6 +20,8 @@ const KILL: u64 = 50_000_000;
 const UNKILLABLE: u64 = 10 * SECOND;
 /// Mismatches told one by one.
 const TOLD: u64 = 64;
+/// Why a program does not run here.
+const NO_PROGRAMS: &str = "programs are not available on a simulated node";
 /// Noise of a throughput and of a bandwidth measurement.
 const RATE_NOISE: f64 = 0.001;
 pub(super) const COPY_NOISE: f64 = 0.002;
@@ -79,10 +81,13 @@ impl Load {
             .filter_map(|index| gpus.iter().position(|gpu| gpu.index == *index))
             .map(|gpu| Member { gpu, gone: false, verified: 0.0, mismatches: 0, counted: now.nanos() })
             .collect();
+        // A model has no processors to run programs on: with no GPU under it, the load ends as soon as it has started.
+        let program = matches!(order.kind, LoadKind::Program(_));
+        let on = if program { Vec::new() } else { on };
         let places: Vec<usize> = on.iter().map(|member| member.gpu).collect();
-        let job = match order.kind {
-            LoadKind::Burn(_) | LoadKind::Pulse { .. } => Job::Steady { next: 0 },
-            LoadKind::HostCopy(direction) => Job::Legs { legs: host_legs(&places, direction), at: 0, until: 0 },
+        let job = match &order.kind {
+            LoadKind::Burn(_) | LoadKind::Pulse { .. } | LoadKind::Program(_) => Job::Steady { next: 0 },
+            LoadKind::HostCopy(direction) => Job::Legs { legs: host_legs(&places, *direction), at: 0, until: 0 },
             LoadKind::PairCopy => Job::Legs { legs: pair_legs(&places), at: 0, until: 0 },
             LoadKind::AllToAll => Job::Exchange { next: 0, until: 0 },
             LoadKind::March { .. } => {
@@ -91,7 +96,7 @@ impl Load {
         };
         Self {
             id: order.id,
-            kind: order.kind,
+            kind: order.kind.clone(),
             on,
             began: now.nanos(),
             running: false,
@@ -100,7 +105,7 @@ impl Load {
             span: order.span.map(|span| u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)),
             job,
             told: 0,
-            last: LoadEnd::GpuLost,
+            last: if program { LoadEnd::Failed(NO_PROGRAMS.to_owned()) } else { LoadEnd::GpuLost },
             noise: Noise::new(seed ^ order.seed, u64::from(order.id.0) + 5000),
         }
     }
@@ -230,7 +235,7 @@ impl Load {
 
     /// Tells what each GPU has done since it was told last.
     pub(super) fn progress(&mut self, now: u64, bench: &mut Bench<'_>) {
-        let (kind, duty) = (self.kind, self.duty());
+        let (kind, duty) = (&self.kind.clone(), self.duty());
         for at in 0..self.on.len() {
             let member = &mut self.on[at];
             let gpu = &bench.gpus[member.gpu];
@@ -241,7 +246,7 @@ impl Load {
             member.counted = now;
             let wobble = 1.0 + RATE_NOISE * self.noise.bell();
             let (tflops, memory) = match kind {
-                LoadKind::Burn(kernel) | LoadKind::Pulse { kernel, .. } => {
+                &LoadKind::Burn(kernel) | &LoadKind::Pulse { kernel, .. } => {
                     let tflops = throughput(gpu, bench.kind, kernel) * duty * wobble;
                     member.verified += tflops * 1e12 * seconds / TILE_FLOP;
                     (tflops, gpu.values[G::MemoryBandwidth] * bench.kind.kernel(kernel).memory * duty)

@@ -70,8 +70,8 @@ impl Trial {
     }
 
     /// Runs a load that ends by itself.
-    fn run(&mut self, kind: LoadKind) {
-        self.start(kind, None);
+    fn run(&mut self, kind: &LoadKind) {
+        self.start(kind.clone(), None);
         for _ in 0..600 {
             self.after(1);
             let over = |said: &LoadSaid| matches!(said, LoadSaid::Ended { gpu: None, .. });
@@ -275,7 +275,7 @@ fn a_weak_link_makes_errors_only_with_traffic_and_slows_its_pairs() {
         let mut trial = Trial::of("hgx-h200-8", 1, faults);
         let rest = trial.after(3600);
         assert_eq!(value(&rest, 3, Sensor::NvlinkErrors), 0.0);
-        trial.run(LoadKind::PairCopy);
+        trial.run(&LoadKind::PairCopy);
         let (mut own, mut others) = (0.0, 0.0);
         for report in &trial.inbox.loads {
             if let LoadSaid::Moved(transfer) = report.said {
@@ -283,7 +283,7 @@ fn a_weak_link_makes_errors_only_with_traffic_and_slows_its_pairs() {
                 *if concerns { &mut own } else { &mut others } += transfer.gb_per_s;
             }
         }
-        trial.run(LoadKind::AllToAll);
+        trial.run(&LoadKind::AllToAll);
         (own / 14.0, others / 42.0, value(&trial.look(), 3, Sensor::NvlinkErrors), trial.counters())
     };
     let healthy = pair(&[]);

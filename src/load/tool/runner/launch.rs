@@ -1,0 +1,100 @@
+//! The step between a worker and the program it runs: a process of this binary that asks the kernel to kill it when the
+//! worker dies, and then becomes the program. The wish outlives the change.
+
+use std::io::Write as _;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use rustix::process::{Pid, Signal, getpid, getppid, set_parent_process_death_signal};
+use serde::{Deserialize, Serialize};
+
+/// The variable that tells a fresh process of this binary what to become.
+const VARIABLE: &str = "KILN_LAUNCH";
+/// How a process that could not become the program says so: with this before the reason, and this exit code (which is
+/// also the shells').
+const FAILED: &str = "kiln-launch: ";
+const FAILED_CODE: i32 = 127;
+
+#[derive(Serialize, Deserialize)]
+struct Launch {
+    program: PathBuf,
+    args: Vec<String>,
+    /// The worker; if it is gone by then, nobody would be told of the program's parent.
+    parent: i32,
+}
+
+/// How programs are started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    /// Through a process of this binary, which must be one that calls [`become_program_if_asked`].
+    Launched,
+    #[cfg(test)]
+    Plain,
+}
+
+impl Way {
+    /// The command that runs `program`, without input and with both outputs on pipes.
+    pub(super) fn command(self, program: &Path, args: &[String], directory: Option<&Path>) -> Command {
+        let mut command = match self {
+            Self::Launched => {
+                let parent = getpid().as_raw_nonzero().get();
+                let launch = Launch { program: program.to_owned(), args: args.to_vec(), parent };
+                // Also when the file of this binary was replaced meanwhile.
+                let mut command = Command::new("/proc/self/exe");
+                command.args(std::env::args_os().skip(1));
+                // Paths of programs come from texts; nothing else in there can fail to be written as JSON.
+                command.env(VARIABLE, serde_json::to_string(&launch).unwrap_or_default());
+                command
+            }
+            #[cfg(test)]
+            Self::Plain => {
+                let mut command = Command::new(program);
+                command.args(args);
+                command
+            }
+        };
+        if let Some(directory) = directory {
+            command.current_dir(directory);
+        }
+        // Numbers with a point.
+        command.env("LC_ALL", "C");
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+}
+
+/// Why a process that has ended never became the program, if so.
+pub(super) fn failure(code: i32, stderr: &str) -> Option<&str> {
+    stderr.strip_prefix(FAILED).filter(|_| code == FAILED_CODE).map(str::trim_end)
+}
+
+#[expect(clippy::disallowed_methods, reason = "this process is to be a program, and has no journal and no load")]
+/// Becomes the program it was started for. Returns only where there is none.
+pub(crate) fn become_program_if_asked() {
+    let Some(launch) = std::env::var_os(VARIABLE) else { return };
+    let why = launch
+        .to_str()
+        .ok_or_else(|| "its order is no text".to_owned())
+        .and_then(|text| serde_json::from_str(text).map_err(|error| error.to_string()))
+        .map_or_else(|why| why, |launch| become_program(&launch));
+    // With nobody to hear it there is nothing else to do.
+    let _ = writeln!(std::io::stderr(), "{FAILED}{why}");
+    std::process::exit(FAILED_CODE);
+}
+
+fn become_program(launch: &Launch) -> String {
+    if let Err(error) = set_parent_process_death_signal(Some(Signal::KILL)) {
+        return format!("it could not be tied to its worker: {error}");
+    }
+    if getppid() != Pid::from_raw(launch.parent) {
+        return "its worker is gone".to_owned();
+    }
+    let error = Command::new(&launch.program).args(&launch.args).env_remove(VARIABLE).exec();
+    let file = launch.program.display();
+    if error.kind() == std::io::ErrorKind::NotFound {
+        // The file itself was found before.
+        return format!("{file} cannot be started: its interpreter or loader is not on this machine");
+    }
+    format!("{file} cannot be started: {error}")
+}

@@ -1,0 +1,54 @@
+//! Numbers picked from the JSON report of a program that has no adapter, and its exit code as its verdict.
+
+use serde_json::Value;
+
+use crate::limit::Measurement;
+use crate::model::{Component, NamedValue, Unit};
+
+/// Without a value to pick there is nothing to be read, whatever was printed. What the report does not hold is missing:
+/// a report of another shape is not a measurement of zero.
+pub(super) fn read(wanted: &[NamedValue], output: &str, exit: i32) -> Result<Vec<Measurement>, String> {
+    let mut measured = Vec::new();
+    if !wanted.is_empty() {
+        let report: Value = serde_json::from_str(output).map_err(|error| format!("it is not JSON: {error}"))?;
+        measured.extend(wanted.iter().map(|value| pick(value, &report)));
+    }
+    measured.push(Measurement::flag("passed", Component::Node, exit == 0));
+    Ok(measured)
+}
+
+fn pick(wanted: &NamedValue, report: &Value) -> Measurement {
+    let (name, pointer) = (format!("value.{}", wanted.name), &wanted.pointer);
+    let missing = |why: String| Measurement::missing(&name, Component::Node, Unit::One, why);
+    match report.pointer(pointer) {
+        None => missing(format!("the report has no `{pointer}`")),
+        Some(found) => match found.as_f64() {
+            Some(number) => Measurement::number(&name, Component::Node, Unit::One, number, 1),
+            None => missing(format!("`{pointer}` is {found}, not a number").chars().take(200).collect()),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_picked_and_the_rest_is_missing() {
+        let value = |name: &str, pointer: &str| NamedValue { name: name.to_owned(), pointer: pointer.to_owned() };
+        let wanted = [value("iops", "/jobs/0/iops"), value("name", "/jobs/0/name"), value("lost", "/jobs/1/iops")];
+        let report = r#"{"jobs": [{"iops": 12.5, "name": "a"}]}"#;
+        let lines = |exit| {
+            let measured = read(&wanted, report, exit).expect("readable");
+            measured.iter().map(|one| format!("{} {}", one.name, one.shown())).collect::<Vec<_>>().join("\n")
+        };
+        insta::assert_snapshot!(lines(2), @r#"
+        value.iops 12.5
+        value.name missing: `/jobs/0/name` is "a", not a number
+        value.lost missing: the report has no `/jobs/1/iops`
+        passed false
+        "#);
+        assert_eq!(read(&wanted, "oops", 0), Err("it is not JSON: expected value at line 1 column 1".to_owned()));
+        assert_eq!(read(&[], "oops", 0), Ok(vec![Measurement::flag("passed", Component::Node, true)]));
+    }
+}

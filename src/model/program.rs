@@ -1,0 +1,126 @@
+//! Programs of other people run as a load: what is ordered, and what came of running one.
+//!
+//! How they are started and how their output is read is left to the load adapters.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Component, Unit};
+
+/// A program whose output is understood.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Tool {
+    DcgmDiag,
+    NvBandwidth,
+    NcclTests,
+    GpuBurn,
+    StressNg,
+    StressAppTest,
+    Fio,
+    Iperf3,
+    IbWriteBw,
+}
+
+impl Tool {
+    pub const ALL: [Self; 9] = [
+        Self::DcgmDiag,
+        Self::NvBandwidth,
+        Self::NcclTests,
+        Self::GpuBurn,
+        Self::StressNg,
+        Self::StressAppTest,
+        Self::Fio,
+        Self::Iperf3,
+        Self::IbWriteBw,
+    ];
+
+    /// The program's usual name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::DcgmDiag => "dcgmi",
+            Self::NvBandwidth => "nvbandwidth",
+            Self::NcclTests => "all_reduce_perf",
+            Self::GpuBurn => "gpu_burn",
+            Self::StressNg => "stress-ng",
+            Self::StressAppTest => "stressapptest",
+            Self::Fio => "fio",
+            Self::Iperf3 => "iperf3",
+            Self::IbWriteBw => "ib_write_bw",
+        }
+    }
+}
+
+/// A program to run once, without a shell.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProgramOrder {
+    /// A name that is looked for in `PATH`, or a path.
+    pub program: String,
+    /// As the profile wants them; what makes the output readable is added when it is started.
+    pub args: Vec<String>,
+    /// Where it runs; without one, where this program does.
+    pub directory: Option<String>,
+    /// Arguments that make a program without an adapter say its version.
+    pub version: Vec<String>,
+    pub reader: ProgramReader,
+}
+
+/// What makes sense of the output.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProgramReader {
+    Tool(Tool),
+    /// Numbers of a JSON report on standard output; with none of them only the exit code counts.
+    Values(Vec<NamedValue>),
+}
+
+/// One number of a JSON report.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NamedValue {
+    pub name: String,
+    /// RFC 6901: `/jobs/0/read/iops`.
+    pub pointer: String,
+}
+
+/// What came of running a program.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProgramSaid {
+    /// It is not on this machine. The text says where it was looked for.
+    NotInstalled(String),
+    /// Which file runs, and the version it tells of, if it tells of one.
+    Found {
+        path: String,
+        version: Option<String>,
+    },
+    /// It has ended; by a signal counts as 128 and the signal, as shells count.
+    Exited {
+        code: i32,
+    },
+    Measured(Vec<ProgramValue>),
+    /// Its output, or the way it ended, says nothing of the unit.
+    Unreadable(String),
+    /// A piece of the end of what it printed, in order.
+    Printed(String),
+}
+
+/// One value that a program measured.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ProgramValue {
+    pub name: String,
+    pub component: Component,
+    pub unit: Unit,
+    pub value: ProgramNumber,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProgramNumber {
+    Number {
+        value: f64,
+        samples: u64,
+    },
+    Flag(bool),
+    Text(String),
+    /// Asked for and not given; the text says why.
+    Missing(String),
+}
