@@ -39,18 +39,26 @@ pub(super) fn put_topology(sheet: &mut Sheet<'_>, gpus: &[Gpu]) {
     }
 }
 
-/// Places of the values that break a rising order: all but the longest rising run through them.
+/// Places of the values that break a rising order: those that not every longest rising run goes through. Where two values
+/// could each be the one out of order, both are.
 fn out_of_order<T: PartialOrd>(values: &[Option<T>]) -> BTreeSet<usize> {
     let known: Vec<usize> = (0..values.len()).filter(|nth| values[*nth].is_some()).collect();
-    let mut best: Vec<Vec<usize>> = Vec::new();
-    for nth in &known {
-        let before = best.iter().filter(|run| run.last().is_some_and(|last| values[*last] <= values[*nth]));
-        let mut run = before.max_by_key(|run| run.len()).cloned().unwrap_or_default();
-        run.push(*nth);
-        best.push(run);
+    let rises = |one: usize, two: usize| values[one] <= values[two];
+    // Length of the longest run that ends at each, and of the longest that begins there.
+    let (mut to, mut from) = (vec![1_usize; values.len()], vec![1_usize; values.len()]);
+    for (place, nth) in known.iter().enumerate() {
+        let before = known[..place].iter().filter(|other| rises(**other, *nth)).map(|other| to[*other]).max();
+        to[*nth] = before.unwrap_or(0) + 1;
     }
-    let longest = best.into_iter().max_by_key(Vec::len).unwrap_or_default();
-    known.into_iter().filter(|nth| !longest.contains(nth)).collect()
+    for (place, nth) in known.iter().enumerate().rev() {
+        let after = known[place + 1..].iter().filter(|other| rises(*nth, **other)).map(|other| from[*other]).max();
+        from[*nth] = after.unwrap_or(0) + 1;
+    }
+    let longest = known.iter().map(|nth| to[*nth]).max().unwrap_or(0);
+    let on_one = |nth: usize| to[nth] + from[nth] == longest + 1;
+    // A value is on all longest runs if no other value on one of them takes its step.
+    let alone = |nth: usize| known.iter().filter(|other| on_one(**other) && to[**other] == to[nth]).count() == 1;
+    known.iter().copied().filter(|nth| !(on_one(*nth) && alone(*nth))).collect()
 }
 
 pub(super) fn put_uniform(sheet: &mut Sheet<'_>, gpus: &[Gpu]) {

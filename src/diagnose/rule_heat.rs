@@ -74,9 +74,12 @@ fn read_cooling(scene: &Scene<'_>, board: &mut Board) {
             && fact.check == "gpu.cooldown"
             && fact.name() == "temp.fall"
             && let Some(gpu) = fact.gpu()
-            && fact.number().is_some_and(|fall| fall < HARDLY)
         {
-            board.accuse("SENSOR-STUCK", Component::Gpu(gpu), Confidence::Medium, [fact.evidence()]);
+            let stuck = fact.number().is_some_and(|fall| fall < HARDLY);
+            // A part that falls by little had not got warm for want of power.
+            let (code, confidence) =
+                if stuck { ("SENSOR-STUCK", Confidence::Medium) } else { ("GPU-SLOW", Confidence::Low) };
+            board.accuse(code, Component::Gpu(gpu), confidence, [fact.evidence()]);
             board.claim(place);
         }
     }
@@ -88,17 +91,31 @@ pub(super) fn read_heat(scene: &Scene<'_>, board: &mut Board) {
     if !inlet.is_empty() {
         board.accuse("STATION-INLET-HOT", Component::Station, Confidence::High, inlet.iter().cloned());
     }
-    read_memory(scene, board);
+    let map = HeatMap::of(scene);
+    read_memory(scene, &map, board);
     if heat.is_empty() {
         return;
     }
-    let map = HeatMap::of(scene);
     let half = map.hot_half();
     let missed_resistance = |gpu: GpuIndex| missed(scene, gpu, "thermal.resistance");
     let everything = scene.gpus().len() > 1 && scene.gpus().into_iter().all(missed_resistance);
     for (gpu, evidence) in heat {
         let component = Component::Gpu(gpu);
-        if missed(scene, gpu, "resistance.rise") && half.is_none() && inlet.is_empty() {
+        let risen = missed(scene, gpu, "resistance.rise") || map.has_risen(gpu);
+        let by_its_twin = map.twin(gpu).map(Component::Gpu).and_then(|twin| {
+            ["SENSOR-STUCK", "SENSOR-IMPLAUSIBLE"]
+                .into_iter()
+                .find(|code| board.has(code, twin))
+                .map(|code| (code, twin))
+        });
+        let only_mirrored = evidence.iter().all(|one| one.text.starts_with("resistance.mirrored "));
+        if let (Some((code, twin)), true) = (by_its_twin, only_mirrored) {
+            // Compared with a temperature that is not true.
+            board.accuse(code, twin, Confidence::High, evidence);
+        } else if map.is_cool(gpu) {
+            // Little power makes a resistance look high; why there is so little is told elsewhere.
+            board.accuse("GPU-SLOW", component, Confidence::Low, evidence);
+        } else if risen && half.is_none() && inlet.is_empty() {
             board.accuse("GPU-COOLING-DRIFT", component, Confidence::High, evidence);
         } else if everything {
             board.accuse("NODE-COOLING", Component::Node, Confidence::Medium, evidence);
@@ -166,13 +183,17 @@ fn hot_inlet(scene: &Scene<'_>, board: &mut Board) -> Vec<Evidence> {
     evidence
 }
 
-fn read_memory(scene: &Scene<'_>, board: &mut Board) {
+fn read_memory(scene: &Scene<'_>, map: &HeatMap, board: &mut Board) {
     for (place, fact) in scene.facts.iter().enumerate() {
         if fact.failed()
             && MEMORY.contains(&fact.name())
             && let Some(gpu) = fact.gpu()
         {
-            board.accuse("HBM-COOLING-CONTACT", Component::Memory(gpu), Confidence::High, [fact.evidence()]);
+            if map.reads_low(gpu) && fact.name() == "memory-over-die" {
+                board.accuse("SENSOR-IMPLAUSIBLE", Component::Gpu(gpu), Confidence::Medium, [fact.evidence()]);
+            } else {
+                board.accuse("HBM-COOLING-CONTACT", Component::Memory(gpu), Confidence::High, [fact.evidence()]);
+            }
             board.claim(place);
         }
     }
