@@ -62,7 +62,12 @@ const TABLE: &[(&str, &str, &str, At)] = &[
     ("inventory.match", "nvmes", "NVME-MISSING", At::Node),
     ("inventory.match", "psu.ok", "PSU-FAILED", At::Itself),
     ("inventory.match", "psus", "PSU-FAILED", At::Node),
+    ("inventory.match", "nics.missing", "NIC-MISSING", At::Node),
+    ("inventory.match", "nvmes.missing", "NVME-MISSING", At::Node),
+    ("inventory.match", "dimms.missing", "HOST-DIMM-MISSING", At::Node),
+    ("inventory.match", "psus.missing", "PSU-FAILED", At::Node),
     ("inventory.match", "bios", "HOST-FIRMWARE", At::Node),
+    ("inventory.match", "bios.allowed", "HOST-FIRMWARE", At::Node),
     ("inventory.match", "clock-source", "HOST-SETTING", At::Node),
     ("inventory.match", "driver", "HOST-SETTING", At::Node),
     ("inventory.match", "cuda", "HOST-SETTING", At::Node),
@@ -138,6 +143,7 @@ pub(super) fn read_table(scene: &Scene<'_>, board: &mut Board) {
         board.claim(place);
     }
     failed_supplies(scene, board);
+    join_places(board);
     join_duplicates(scene, board);
     pending_settings(scene, board);
     name_slots(scene, board);
@@ -186,6 +192,18 @@ fn failed_supplies(scene: &Scene<'_>, board: &mut Board) {
         }
         board.claim(place);
     }
+}
+
+/// GPUs that could each be the one at the wrong place are one finding.
+fn join_places(board: &mut Board) {
+    let mut all = board.take("GPU-TOPOLOGY");
+    if all.len() > 1 {
+        let suspects: Vec<Component> = all.iter().map(|one| one.component).collect();
+        let evidence = all.iter().flat_map(|one| one.evidence.clone()).collect();
+        let first = all.swap_remove(0);
+        all = vec![Suspicion { suspects, evidence, confidence: Confidence::Medium, ..first }];
+    }
+    all.into_iter().for_each(|one| board.put(one));
 }
 
 /// GPUs that carry the same identity are one finding: which of them is the copy cannot be told.

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::document::Drill;
 use super::matrix::{Cell, Row};
-use super::text::{coverage_words, healthy_line, in_matrix, named, shown};
+use super::text::{coverage_words, healthy_line, in_matrix, named, parts_list, shown};
 use super::text_shortening::shortening_text;
 
 /// Colours by class, for light and dark. Counts stand in every cell, so that colour says nothing alone.
@@ -30,10 +30,11 @@ pub fn page(drill: &Drill) -> String {
     );
     let _ = writeln!(
         text,
-        "<p>SIMULATED nodes: {}. {}. {} seeds for each fault and severity. <span class=\"dim\">{} {}</span></p>",
+        "<p>SIMULATED nodes: {}. {}. {} seeds for each fault and severity. {}. <span class=\"dim\">{} {}</span></p>",
         escaped(&drill.nodes.join(", ")),
         escaped(&coverage_words(&drill.coverage)),
         drill.seeds,
+        parts_list(drill),
         escaped(&drill.tool),
         escaped(&drill.profile_digest)
     );
