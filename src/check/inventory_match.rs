@@ -31,7 +31,7 @@ pub(super) static SPEC: CheckSpec = CheckSpec {
               there is no majority every GPU is. Lists of regular expressions under parts, vbios, inforom and gsp say \
               what is allowed; without a list nothing is held against it and the measurement is absent. A node whose \
               GPUs are all wrong in the same way is seen only by such a list or by limits on the texts. What only a bill \
-              of materials knows is given as serials, nics, nvmes, dimms, psus and bios: what is not given is not \
+              of materials knows is given as serials, nics, nvmes, dimms, host-memory, psus and bios: what is not given is not \
               compared (unsupported), what is given and cannot be read is missing.",
     params: &[
         ParamSpec {
@@ -50,6 +50,12 @@ pub(super) static SPEC: CheckSpec = CheckSpec {
         fitted("nvmes", "NVMe drives the node must have"),
         fitted("dimms", "memory modules the node must have"),
         fitted("psus", "power supplies the node must have"),
+        ParamSpec {
+            name: "host-memory",
+            kind: ParamKind::Quantity { unit: Unit::Mebibyte, min: 1024.0, max: 1.0e9 },
+            default: None,
+            summary: "memory the host must have, as fitted",
+        },
     ],
     measurements: MEASUREMENTS,
     each: &[NODE],
@@ -108,6 +114,7 @@ static MEASUREMENTS: &[MeasurementSpec] = &[
     may("nvmes.missing", Unit::One, NODE, "NVMe drives that should be there and are not"),
     may("dimms.missing", Unit::One, NODE, "memory modules that should be there and are not"),
     may("psus.missing", Unit::One, NODE, "power supplies that should be there and are not"),
+    may("memory.host.share", Unit::Percent, NODE, "memory the host sees of what should be fitted"),
     flag("inforom.valid", GPU, "whether the InfoROM's checksums hold"),
     may("memory", Unit::Mebibyte, GPU, "frame buffer"),
     may("bar1", Unit::Mebibyte, GPU, "BAR1 aperture"),
@@ -333,6 +340,7 @@ mod tests {
         nvmes.missing unsupported
         psus.missing unsupported
         dimms.missing unsupported
+        memory.host.share unsupported
         bios.allowed unsupported
         ");
         insta::assert_snapshot!(lines(&done, Component::gpu(3)), @r"

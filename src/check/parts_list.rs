@@ -21,6 +21,13 @@ pub(super) fn put_parts_list(sheet: &mut Sheet<'_>, params: &Params, found: &Inv
     sheet.put("nvmes.missing", node, lacking("nvmes", Gauged::of(&host.nvmes, |nvmes| Gauged::count(nvmes.len()))));
     sheet.put("psus.missing", node, lacking("psus", Gauged::of(&host.psus, |psus| Gauged::count(psus.len()))));
     sheet.put("dimms.missing", node, lacking("dimms", Gauged::number_of(&host.dimms)));
+    let seen = Gauged::whole_of(&host.memory_mib);
+    let share = match (params.number("host-memory"), seen.number()) {
+        (None, _) => Gauged::Unsupported,
+        (Some(fitted), Some(seen)) => Gauged::once(seen * 100.0 / fitted),
+        (Some(_), None) => told(seen, "host-memory"),
+    };
+    sheet.put("memory.host.share", node, share);
     let bios = match params.texts("bios") {
         None => Gauged::Unsupported,
         Some(patterns) => told(Gauged::of(&found.node.bios, matcher("bios", patterns)?), "bios"),

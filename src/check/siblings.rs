@@ -20,23 +20,32 @@ pub(super) fn texts(identity: &Identity) -> [(&'static str, &Reading<String>); 6
 pub(super) fn put_topology(sheet: &mut Sheet<'_>, gpus: &[Gpu]) {
     let addresses: Vec<Option<&String>> = gpus.iter().map(|gpu| gpu.identity.pci_address.value()).collect();
     let numas: Vec<Option<u8>> = gpus.iter().map(|gpu| gpu.pcie.numa_node.get()).collect();
-    let (placed, near) = (out_of_order(&addresses), out_of_order(&numas));
     let domains: Vec<Option<String>> =
         addresses.iter().map(|address| Some(address.as_ref()?.split(':').next()?.to_owned())).collect();
     let usual = majority(&domains.iter().map(Option::as_ref).collect::<Vec<_>>()).cloned();
+    let elsewhere: Vec<bool> = domains.iter().map(|domain| usual.is_some() && *domain != usual).collect();
+    let alone: Vec<bool> = numas.iter().map(|numa| gpus.len() >= 3 && is_alone(*numa, &numas)).collect();
+    // What is odd by itself would make its neighbours look out of order.
+    let (placed, near) = (out_of_order(&without(&addresses, &elsewhere)), out_of_order(&without(&numas, &alone)));
     for (nth, gpu) in gpus.iter().enumerate() {
         let component = Component::Gpu(gpu.index);
-        let elsewhere = usual.is_some() && domains[nth] != usual;
-        let topology = |_: &String| Gauged::Flag(!elsewhere && !placed.contains(&nth));
+        let topology = |_: &String| Gauged::Flag(!elsewhere[nth] && !placed.contains(&nth));
         sheet.put("topology.regular", component, Gauged::of(&gpu.identity.pci_address, topology));
-        let alone = |numa: u8| {
-            let on = |numa: u8| numas.iter().filter(|other| **other == Some(numa)).count();
-            // One GPU by itself on a node, where every other node has several.
-            on(numa) == 1 && numas.iter().flatten().filter(|other| **other != numa).all(|other| on(*other) > 1)
-        };
-        let regular = |numa: &u8| Gauged::Flag(!near.contains(&nth) && (gpus.len() < 3 || !alone(*numa)));
+        let regular = |_: &u8| Gauged::Flag(!near.contains(&nth) && !alone[nth]);
         sheet.put("numa.regular", component, Gauged::of(&gpu.pcie.numa_node, regular));
     }
+}
+
+/// Whether one GPU is by itself on a NUMA node, where every other node has several.
+fn is_alone(numa: Option<u8>, numas: &[Option<u8>]) -> bool {
+    let on = |numa: u8| numas.iter().filter(|other| **other == Some(numa)).count();
+    numa.is_some_and(|numa| {
+        on(numa) == 1 && numas.iter().flatten().filter(|other| **other != numa).all(|other| on(*other) > 1)
+    })
+}
+
+fn without<T: Copy>(values: &[Option<T>], odd: &[bool]) -> Vec<Option<T>> {
+    values.iter().zip(odd).map(|(value, odd)| value.filter(|_| !odd)).collect()
 }
 
 /// Places of the values that break a rising order: those that not every longest rising run goes through. Where two values

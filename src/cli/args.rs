@@ -59,6 +59,9 @@ pub(super) enum Command {
     Explain {
         /// A code such as `GPU-COOLING-CONTACT`; without one, all are listed.
         code: Option<String>,
+        /// Print the documentation page of all codes, as Markdown.
+        #[arg(long, conflicts_with = "code")]
+        page: bool,
     },
 }
 

@@ -15,6 +15,8 @@ const RAISED: f64 = 1.12;
 const SHARED: f64 = 1.05;
 /// Under this share of the others a resistance shows a wrong temperature and not good cooling.
 const ODDLY_LOW: f64 = 0.8;
+/// GPUs that one cause warms together differ by no more than their parts do: 4 % each way, and the twins' as much.
+const ALIKE: f64 = 1.1;
 /// How far the warmest place of a healthy board is over the cooler half, by what warms the air before it.
 const PLACES: f64 = 1.12;
 /// K by which a die must be under most others to be cool: more than places and parts differ at the same power.
@@ -135,7 +137,8 @@ impl HeatMap {
         low(&self.tripped) || low(&self.measured)
     }
 
-    /// The half of the board on which every GPU is warmer for its power than its twin, with at least half of them much.
+    /// The half of the board on which every GPU is warmer for its power than its twin: at least half of them much, or all of
+    /// them by about the same.
     pub(super) fn hot_half(&self) -> Option<(Component, BTreeSet<GpuIndex>)> {
         let half = self.count / 2;
         if self.count < 4 || !self.count.is_multiple_of(2) {
@@ -147,8 +150,24 @@ impl HeatMap {
             let ratios: Option<Vec<f64>> = gpus.iter().map(|gpu| self.over(map, *gpu)).collect();
             let ratios = ratios?;
             let raised = ratios.iter().filter(|ratio| **ratio > RAISED).count();
-            let shared = ratios.iter().all(|ratio| *ratio > SHARED) && raised * 2 >= ratios.len();
+            let (least, most) =
+                ratios.iter().fold((f64::INFINITY, 0.0_f64), |(low, high), ratio| (low.min(*ratio), high.max(*ratio)));
+            let shared = least > SHARED && (raised * 2 >= ratios.len() || most < ALIKE * least);
             shared.then_some((Component::CoolingBranch(number), gpus))
+        })
+    }
+
+    /// The half of the board on which every GPU shows a greater offset than its twin, by more than sensors differ.
+    pub(super) fn warm_half(&self, offsets: &BTreeMap<GpuIndex, f64>) -> Option<(Component, BTreeSet<GpuIndex>)> {
+        let warmer = |gpu: GpuIndex| {
+            let twin = self.twin(gpu).and_then(|twin| offsets.get(&twin));
+            offsets.get(&gpu).zip(twin).is_some_and(|(own, twin)| *own > twin + COOLER)
+        };
+        let half = self.count / 2;
+        (0..2).find_map(|number| {
+            let gpus: BTreeSet<GpuIndex> = (number * half..(number + 1) * half).map(GpuIndex).collect();
+            let all = !gpus.is_empty() && gpus.iter().all(|gpu| warmer(*gpu));
+            all.then_some((Component::CoolingBranch(number), gpus))
         })
     }
 

@@ -3,7 +3,7 @@
 //! The thermal resistance (K/W) tells them apart: heat from outside leaves it alone, and what a branch shares raises it on
 //! all of the branch's GPUs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::board::Board;
 use super::heat_map::HeatMap;
@@ -50,9 +50,10 @@ const SENSOR: &[&str] = &[
 type Heat = BTreeMap<GpuIndex, Vec<Evidence>>;
 
 pub(super) fn read_sensors(scene: &Scene<'_>, board: &mut Board) {
+    let shared = offset_gpus(scene).len() >= OF_ONE_BRANCH;
     for (place, fact) in scene.facts.iter().enumerate().filter(|(_, fact)| fact.failed()) {
         let (stuck, odd) = (SENSOR_STUCK.contains(&fact.name()), SENSOR.contains(&fact.name()));
-        let own = fact.check == "sensor.plausibility" || fact.name() == "temp.offset";
+        let own = fact.check == "sensor.plausibility" || (fact.name() == "temp.offset" && !shared);
         let Some(gpu) = fact.gpu().filter(|_| own && (stuck || odd)) else { continue };
         let rules = scene.text_beside(fact.path, fact.component(), "implausible.rules").unwrap_or_default();
         let stuck = stuck || SENSOR_STUCK.iter().any(|rule| rules.split(", ").any(|broken| broken == *rule));
@@ -64,6 +65,43 @@ pub(super) fn read_sensors(scene: &Scene<'_>, board: &mut Board) {
         board.claim(place);
     }
     read_cooling(scene, board);
+}
+
+/// So many dies off by the same at once are no sensors: what reaches them is not what the node's inlet shows.
+const OF_ONE_BRANCH: usize = 3;
+
+fn offset_gpus(scene: &Scene<'_>) -> BTreeSet<GpuIndex> {
+    let off = scene.facts.iter().filter(|fact| fact.failed() && fact.name() == "temp.offset");
+    off.filter_map(Fact::gpu).collect()
+}
+
+/// The half of the board that [`read_supply`] accuses.
+fn shared_supply(scene: &Scene<'_>, map: &HeatMap) -> Option<(Component, BTreeSet<GpuIndex>)> {
+    let offsets = scene.numbers("temp.offset").into_iter();
+    let offsets = offsets.filter_map(|(component, offset)| Some((component.gpu_index()?, offset))).collect();
+    if offset_gpus(scene).len() < OF_ONE_BRANCH { None } else { map.warm_half(&offsets) }
+}
+
+/// Air or coolant that comes to one half of the board warmer than the inlet sensor shows.
+fn read_supply(scene: &Scene<'_>, map: &HeatMap, board: &mut Board) {
+    if offset_gpus(scene).len() < OF_ONE_BRANCH {
+        return;
+    }
+    let warm = shared_supply(scene, map);
+    for (place, fact) in scene.facts.iter().enumerate() {
+        let Some(gpu) = fact.gpu().filter(|_| fact.failed() && fact.name() == "temp.offset") else { continue };
+        match &warm {
+            Some((branch, gpus)) => {
+                let suspicion = board.accuse("COOLING-BRANCH-FLOW", *branch, Confidence::Medium, [fact.evidence()]);
+                suspicion.suspects = std::iter::once(*branch).chain(gpus.iter().copied().map(Component::Gpu)).collect();
+            }
+            None => {
+                let suspicion = board.accuse("NODE-COOLING", Component::Node, Confidence::Low, [fact.evidence()]);
+                suspicion.suspects.push(Component::Gpu(gpu));
+            }
+        }
+        board.claim(place);
+    }
 }
 
 /// A die that hardly cools once the load is gone was not read at all: the least that a loaded part loses is several kelvins.
@@ -93,10 +131,11 @@ pub(super) fn read_heat(scene: &Scene<'_>, board: &mut Board) {
     }
     let map = HeatMap::of(scene);
     read_memory(scene, &map, board);
+    read_supply(scene, &map, board);
     if heat.is_empty() {
         return;
     }
-    let half = map.hot_half();
+    let half = map.hot_half().or_else(|| shared_supply(scene, &map));
     let missed_resistance = |gpu: GpuIndex| missed(scene, gpu, "thermal.resistance");
     let everything = scene.gpus().len() > 1 && scene.gpus().into_iter().all(missed_resistance);
     for (gpu, evidence) in heat {

@@ -56,6 +56,7 @@ const TABLE: &[(&str, &str, &str, At)] = &[
     ("inventory.match", "dimms", "HOST-DIMM-MISSING", At::Node),
     ("inventory.match", "dimms.balanced", "HOST-DIMM-MISSING", At::Node),
     ("inventory.match", "memory.host", "HOST-DIMM-MISSING", At::Node),
+    ("inventory.match", "memory.host.share", "HOST-DIMM-MISSING", At::Node),
     ("inventory.match", "nics", "NIC-MISSING", At::Node),
     ("inventory.match", "nic.speed", "NIC-SPEED", At::Itself),
     ("inventory.match", "nic.usual", "NIC-SPEED", At::Itself),
@@ -102,6 +103,8 @@ const TABLE: &[(&str, &str, &str, At)] = &[
     ("gpu.memory", "bandwidth.mean", "HBM-SLOW", At::Memory),
     ("gpu.memory", "bandwidth.p5", "HBM-SLOW", At::Memory),
     ("gpu.memory", "coverage", "HBM-COVERAGE", At::Memory),
+    ("gpu.idle", "power.mean", "GPU-IDLE-POWER", At::Itself),
+    ("gpu.idle", "power.max", "GPU-IDLE-POWER", At::Itself),
     ("gpu.idle", "util.max", "GPU-FOREIGN-PROCESS", At::Itself),
     ("pcie.link", "gen", "PCIE-GENERATION", At::Pcie),
     ("pcie.link", "gen.held", "PCIE-UNSTABLE", At::Pcie),
@@ -196,14 +199,16 @@ fn failed_supplies(scene: &Scene<'_>, board: &mut Board) {
 
 /// GPUs that could each be the one at the wrong place are one finding.
 fn join_places(board: &mut Board) {
-    let mut all = board.take("GPU-TOPOLOGY");
-    if all.len() > 1 {
-        let suspects: Vec<Component> = all.iter().map(|one| one.component).collect();
-        let evidence = all.iter().flat_map(|one| one.evidence.clone()).collect();
-        let first = all.swap_remove(0);
-        all = vec![Suspicion { suspects, evidence, confidence: Confidence::Medium, ..first }];
+    for code in ["GPU-TOPOLOGY", "PCIE-NUMA"] {
+        let mut all = board.take(code);
+        if all.len() > 1 {
+            let suspects: Vec<Component> = all.iter().map(|one| one.component).collect();
+            let evidence = all.iter().flat_map(|one| one.evidence.clone()).collect();
+            let first = all.swap_remove(0);
+            all = vec![Suspicion { suspects, evidence, confidence: Confidence::Medium, ..first }];
+        }
+        all.into_iter().for_each(|one| board.put(one));
     }
-    all.into_iter().for_each(|one| board.put(one));
 }
 
 /// GPUs that carry the same identity are one finding: which of them is the copy cannot be told.

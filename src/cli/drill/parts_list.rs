@@ -33,6 +33,9 @@ fn list(healthy: &Inventory) -> Params {
             list.0.insert(name.to_owned(), ParamValue::Count(count as u32));
         }
     }
+    if let Reading::Value(fitted) = host.memory_mib {
+        list.0.insert("host-memory".to_owned(), ParamValue::Number(fitted as f64));
+    }
     if let Reading::Value(bios) = &healthy.node.bios {
         list.0.insert("bios".to_owned(), ParamValue::Texts(vec![format!("^{}$", regex::escape(bios))]));
     }
