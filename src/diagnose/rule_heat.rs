@@ -90,15 +90,12 @@ fn read_supply(scene: &Scene<'_>, map: &HeatMap, board: &mut Board) {
     let warm = shared_supply(scene, map);
     for (place, fact) in scene.facts.iter().enumerate() {
         let Some(gpu) = fact.gpu().filter(|_| fact.failed() && fact.name() == "temp.offset") else { continue };
-        match &warm {
-            Some((branch, gpus)) => {
-                let suspicion = board.accuse("COOLING-BRANCH-FLOW", *branch, Confidence::Medium, [fact.evidence()]);
-                suspicion.suspects = std::iter::once(*branch).chain(gpus.iter().copied().map(Component::Gpu)).collect();
-            }
-            None => {
-                let suspicion = board.accuse("NODE-COOLING", Component::Node, Confidence::Low, [fact.evidence()]);
-                suspicion.suspects.push(Component::Gpu(gpu));
-            }
+        if let Some((branch, gpus)) = &warm {
+            let suspicion = board.accuse("COOLING-BRANCH-FLOW", *branch, Confidence::Medium, [fact.evidence()]);
+            suspicion.suspects = std::iter::once(*branch).chain(gpus.iter().copied().map(Component::Gpu)).collect();
+        } else {
+            let suspicion = board.accuse("NODE-COOLING", Component::Node, Confidence::Low, [fact.evidence()]);
+            suspicion.suspects.push(Component::Gpu(gpu));
         }
         board.claim(place);
     }

@@ -207,7 +207,9 @@ fn join_places(board: &mut Board) {
             let first = all.swap_remove(0);
             all = vec![Suspicion { suspects, evidence, confidence: Confidence::Medium, ..first }];
         }
-        all.into_iter().for_each(|one| board.put(one));
+        for one in all {
+            board.put(one);
+        }
     }
 }
 

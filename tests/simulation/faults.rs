@@ -60,8 +60,39 @@ fn a_day_of_burn_in_catches_what_comes_every_few_hours() {
     assert_eq!(missed(&drill), [""; 0]);
 }
 
-/// What needs heat, minutes or traffic that a smoke test does not have.
-const BEYOND_SMOKE: [&str; 0] = [];
+/// What needs heat, minutes, traffic or luck that a smoke test does not have.
+const BEYOND_SMOKE: [&str; 30] = [
+    "pcie-flapping",
+    "p2p-off",
+    "nvlink-errors-under-load",
+    "nvlink-fails-under-load",
+    "switch-errors",
+    "switch-fatal",
+    "switch-slow",
+    "fell-off-bus",
+    "gsp-hang",
+    "hbm-uncontained",
+    "hbm-uncorrectable",
+    "hbm-spares-gone",
+    "hbm-corrected-high",
+    "sram-uncorrectable",
+    "stuck-cells",
+    "hbm-slow",
+    "cold-plate-loose",
+    "heatsink-film",
+    "tim-pump-out",
+    "hbm-contact-bad",
+    "branch-blocked",
+    "fan-failed",
+    "fan-reversed",
+    "reboot-under-pulse",
+    "wrong-always",
+    "wrong-when-hot",
+    "lost-every-6h",
+    "wrong-every-8h",
+    "wrong-intermittent",
+    "dimm-errors",
+];
 
 #[test]
 fn smoke_catches_what_shows_at_rest_or_in_two_minutes() {
