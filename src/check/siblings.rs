@@ -107,3 +107,29 @@ pub(super) fn put_unique(sheet: &mut Sheet<'_>, gpus: &[Gpu]) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn odd(values: &[u8]) -> Vec<usize> {
+        let values: Vec<Option<u8>> = values.iter().copied().map(Some).collect();
+        out_of_order(&values).into_iter().collect()
+    }
+
+    #[test]
+    fn the_one_out_of_order_is_told_and_both_where_it_could_be_either() {
+        assert_eq!(odd(&[1, 2, 3, 4]), [0; 0]);
+        assert_eq!(odd(&[9, 1, 2, 3]), [0]);
+        assert_eq!(odd(&[0, 0, 2, 1, 1, 1]), [2]);
+        assert_eq!(odd(&[1, 2, 4, 3]), [2, 3]);
+    }
+
+    #[test]
+    fn a_value_that_is_odd_by_itself_leaves_its_neighbours_in_order() {
+        let numas = [0, 0, 0, 2, 1, 1].map(Some);
+        let alone: Vec<bool> = numas.iter().map(|numa| is_alone(*numa, &numas)).collect();
+        assert_eq!(alone, [false, false, false, true, false, false]);
+        assert_eq!(out_of_order(&without(&numas, &alone)), BTreeSet::new());
+    }
+}
