@@ -157,6 +157,14 @@ impl HeatMap {
         })
     }
 
+    /// The branch that cools exactly these GPUs: one whole half of the board.
+    pub(super) fn branch_of(&self, gpus: &BTreeSet<GpuIndex>) -> Option<Component> {
+        let half = self.count / 2;
+        let alone = half < 2 || !self.count.is_multiple_of(2);
+        let is = |number: &u8| (number * half..(number + 1) * half).map(GpuIndex).eq(gpus.iter().copied());
+        (0..2).find(is).filter(|_| !alone).map(Component::CoolingBranch)
+    }
+
     /// The half of the board on which every GPU shows a greater offset than its twin, by more than sensors differ.
     pub(super) fn warm_half(&self, offsets: &BTreeMap<GpuIndex, f64>) -> Option<(Component, BTreeSet<GpuIndex>)> {
         let warmer = |gpu: GpuIndex| {

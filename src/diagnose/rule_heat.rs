@@ -178,7 +178,7 @@ pub(super) fn read_heat(scene: &Scene<'_>, board: &mut Board) {
             board.accuse("GPU-OVERTEMP", component, Confidence::Low, evidence);
         }
     }
-    gather_overheated(scene, board);
+    gather_overheated(scene, &map, board);
 }
 
 /// Missed limits and trips that say a GPU is hot.
@@ -247,12 +247,18 @@ fn missed(scene: &Scene<'_>, gpu: GpuIndex, name: &str) -> bool {
     scene.facts.iter().any(|fact: &Fact<'_>| fact.failed() && fact.name() == name && fact.gpu() == Some(gpu))
 }
 
-/// Most GPUs too hot with no resistance to go by is nobody's contact.
-fn gather_overheated(scene: &Scene<'_>, board: &mut Board) {
+/// Most GPUs too hot with no resistance to go by is nobody's contact, and all of one half is what that half shares.
+fn gather_overheated(scene: &Scene<'_>, map: &HeatMap, board: &mut Board) {
     let most = (scene.gpus().len() * 3).div_ceil(4).max(2);
-    if board.of("GPU-OVERTEMP").count() >= most {
+    let hot: BTreeSet<GpuIndex> = board.of("GPU-OVERTEMP").filter_map(|one| one.component.gpu_index()).collect();
+    if hot.len() >= most {
         for suspicion in board.take("GPU-OVERTEMP") {
             board.accuse("NODE-COOLING", Component::Node, Confidence::Low, suspicion.evidence);
+        }
+    } else if let Some(branch) = map.branch_of(&hot) {
+        for suspicion in board.take("GPU-OVERTEMP") {
+            let one = board.accuse("COOLING-BRANCH-FLOW", branch, Confidence::Medium, suspicion.evidence);
+            one.suspects = std::iter::once(branch).chain(hot.iter().copied().map(Component::Gpu)).collect();
         }
     }
 }
