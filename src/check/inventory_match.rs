@@ -2,10 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use regex::Regex;
-
 use super::declare::{flag, list, may, must, required, text};
 use super::look::Look;
+use super::parts_list::{matcher, put_parts_list};
 use super::sheet::{Gauged, Sheet};
 use super::siblings::{put_topology, put_uniform, put_unique, texts};
 use super::{Check, CheckRun, Done, StepContext};
@@ -18,6 +17,11 @@ pub(super) struct InventoryMatch;
 const GPU: ComponentKind = ComponentKind::Gpu;
 const NODE: ComponentKind = ComponentKind::Node;
 
+/// A count that only the bill of materials knows.
+const fn fitted(name: &'static str, summary: &'static str) -> ParamSpec {
+    ParamSpec { name, kind: ParamKind::Count { min: 1, max: 1024 }, default: None, summary }
+}
+
 pub(super) static SPEC: CheckSpec = CheckSpec {
     name: "inventory.match",
     summary: "Compares what the node is made of with what its model should have, and its GPUs with one another.",
@@ -26,7 +30,9 @@ pub(super) static SPEC: CheckSpec = CheckSpec {
               numbers and firmware are compared over all GPUs: the majority is right and the others are named; where \
               there is no majority every GPU is. Lists of regular expressions under parts, vbios, inforom and gsp say \
               what is allowed; without a list nothing is held against it and the measurement is absent. A node whose \
-              GPUs are all wrong in the same way is seen only by such a list or by limits on the texts.",
+              GPUs are all wrong in the same way is seen only by such a list or by limits on the texts. What only a bill \
+              of materials knows is given as serials, nics, nvmes, dimms, host-memory, psus and bios: what is not given is not \
+              compared (unsupported), what is given and cannot be read is missing.",
     params: &[
         ParamSpec {
             name: "gpus",
@@ -39,6 +45,17 @@ pub(super) static SPEC: CheckSpec = CheckSpec {
         list("inforom", "regular expressions, one of which every InfoROM version must match"),
         list("gsp", "regular expressions, one of which every GSP firmware version must match"),
         list("serials", "serial numbers of the GPUs that were shipped for this node"),
+        list("bios", "regular expressions, one of which the BIOS version must match"),
+        fitted("nics", "network interfaces the node must have"),
+        fitted("nvmes", "NVMe drives the node must have"),
+        fitted("dimms", "memory modules the node must have"),
+        fitted("psus", "power supplies the node must have"),
+        ParamSpec {
+            name: "host-memory",
+            kind: ParamKind::Quantity { unit: Unit::Mebibyte, min: 1024.0, max: 1.0e9 },
+            default: None,
+            summary: "memory the host must have, as fitted",
+        },
     ],
     measurements: MEASUREMENTS,
     each: &[NODE],
@@ -92,6 +109,12 @@ static MEASUREMENTS: &[MeasurementSpec] = &[
     flag("serial.unique", GPU, "whether no other GPU of the node has the same serial number"),
     flag("uuid.unique", GPU, "whether no other GPU of the node has the same UUID"),
     flag("serial.expected", GPU, "whether the serial number is in the list"),
+    flag("bios.allowed", NODE, "whether the BIOS version matches the list"),
+    may("nics.missing", Unit::One, NODE, "network interfaces that should be there and are not"),
+    may("nvmes.missing", Unit::One, NODE, "NVMe drives that should be there and are not"),
+    may("dimms.missing", Unit::One, NODE, "memory modules that should be there and are not"),
+    may("psus.missing", Unit::One, NODE, "power supplies that should be there and are not"),
+    may("memory.host.share", Unit::Percent, NODE, "memory the host sees of what should be fitted"),
     flag("inforom.valid", GPU, "whether the InfoROM's checksums hold"),
     may("memory", Unit::Mebibyte, GPU, "frame buffer"),
     may("bar1", Unit::Mebibyte, GPU, "BAR1 aperture"),
@@ -142,6 +165,7 @@ fn measure(context: &StepContext<'_>, found: &Inventory) -> Result<Done, String>
     put_topology(&mut sheet, &found.gpus);
     put_uniform(&mut sheet, &found.gpus);
     put_unique(&mut sheet, &found.gpus);
+    put_parts_list(&mut sheet, context.params, found)?;
     Ok(Done::Measured(sheet.into_list()))
 }
 
@@ -270,13 +294,7 @@ fn put_allowed(
         ("gsp", "gsp.allowed", &identity.gsp_firmware),
     ] {
         let Some(patterns) = params.texts(param) else { continue };
-        let patterns: Result<Vec<Regex>, _> = patterns.iter().map(|pattern| Regex::new(pattern)).collect();
-        let patterns = patterns.map_err(|why| format!("{param}: {why}"))?;
-        let allowed = |text: &String| Gauged::Flag(patterns.iter().any(|pattern| pattern.is_match(text)));
-        sheet.put(measurement, component, Gauged::of(reading, allowed));
-    }
-    if let Some(serials) = params.texts("serials") {
-        sheet.put("serial.expected", component, Gauged::of(&identity.serial, |it| Gauged::Flag(serials.contains(it))));
+        sheet.put(measurement, component, Gauged::of(reading, matcher(param, patterns)?));
     }
     Ok(())
 }
@@ -318,6 +336,12 @@ mod tests {
         psus unsupported
         psus.failed unsupported
         nvmes unsupported
+        nics.missing unsupported
+        nvmes.missing unsupported
+        psus.missing unsupported
+        dimms.missing unsupported
+        memory.host.share unsupported
+        bios.allowed unsupported
         ");
         insta::assert_snapshot!(lines(&done, Component::gpu(3)), @r"
         present true
@@ -345,6 +369,7 @@ mod tests {
         subsystem.uniform true
         serial.unique true
         uuid.unique true
+        serial.expected unsupported
         ");
     }
 
@@ -406,6 +431,24 @@ mod tests {
         assert_eq!(raised(&done), ["gpu/3 serial.expected"]);
         let (done, _) = run(|rig| rig.set("vbios", list(&["("])));
         assert!(matches!(done, Done::Failed { kind: "parameter", .. }), "{done:?}");
+    }
+
+    #[test]
+    fn what_the_parts_list_asks_for_is_counted_and_what_cannot_be_told_is_missing() {
+        let list = ParamValue::Texts(vec!["^2[.]".to_owned()]);
+        let (done, _) = run(|rig| {
+            rig.set("dimms", ParamValue::Count(33));
+            rig.set("nics", ParamValue::Count(9));
+            rig.set("bios", list);
+            rig.inventory.node.bios = Reading::Value("1.9.0".to_owned());
+        });
+        assert_eq!(shown(&done, Component::Node, "dimms.missing"), "1");
+        assert_eq!(
+            shown(&done, Component::Node, "nics.missing"),
+            "missing: `nics` is given, and the node does not tell of it"
+        );
+        assert_eq!(shown(&done, Component::Node, "psus.missing"), "unsupported");
+        assert_eq!(raised(&done), ["node bios.allowed"]);
     }
 
     #[test]

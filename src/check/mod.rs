@@ -26,6 +26,7 @@ mod nvlink_bandwidth;
 mod nvlink_soak;
 mod nvlink_state;
 mod operator_confirm;
+mod parts_list;
 mod pcie_bandwidth;
 mod pcie_link;
 mod program;

@@ -20,37 +20,54 @@ pub(super) fn texts(identity: &Identity) -> [(&'static str, &Reading<String>); 6
 pub(super) fn put_topology(sheet: &mut Sheet<'_>, gpus: &[Gpu]) {
     let addresses: Vec<Option<&String>> = gpus.iter().map(|gpu| gpu.identity.pci_address.value()).collect();
     let numas: Vec<Option<u8>> = gpus.iter().map(|gpu| gpu.pcie.numa_node.get()).collect();
-    let (placed, near) = (out_of_order(&addresses), out_of_order(&numas));
     let domains: Vec<Option<String>> =
         addresses.iter().map(|address| Some(address.as_ref()?.split(':').next()?.to_owned())).collect();
     let usual = majority(&domains.iter().map(Option::as_ref).collect::<Vec<_>>()).cloned();
+    let elsewhere: Vec<bool> = domains.iter().map(|domain| usual.is_some() && *domain != usual).collect();
+    let alone: Vec<bool> = numas.iter().map(|numa| gpus.len() >= 3 && is_alone(*numa, &numas)).collect();
+    // What is odd by itself would make its neighbours look out of order.
+    let (placed, near) = (out_of_order(&without(&addresses, &elsewhere)), out_of_order(&without(&numas, &alone)));
     for (nth, gpu) in gpus.iter().enumerate() {
         let component = Component::Gpu(gpu.index);
-        let elsewhere = usual.is_some() && domains[nth] != usual;
-        let topology = |_: &String| Gauged::Flag(!elsewhere && !placed.contains(&nth));
+        let topology = |_: &String| Gauged::Flag(!elsewhere[nth] && !placed.contains(&nth));
         sheet.put("topology.regular", component, Gauged::of(&gpu.identity.pci_address, topology));
-        let alone = |numa: u8| {
-            let on = |numa: u8| numas.iter().filter(|other| **other == Some(numa)).count();
-            // One GPU by itself on a node, where every other node has several.
-            on(numa) == 1 && numas.iter().flatten().filter(|other| **other != numa).all(|other| on(*other) > 1)
-        };
-        let regular = |numa: &u8| Gauged::Flag(!near.contains(&nth) && (gpus.len() < 3 || !alone(*numa)));
+        let regular = |_: &u8| Gauged::Flag(!near.contains(&nth) && !alone[nth]);
         sheet.put("numa.regular", component, Gauged::of(&gpu.pcie.numa_node, regular));
     }
 }
 
-/// Places of the values that break a rising order: all but the longest rising run through them.
+/// Whether one GPU is by itself on a NUMA node, where every other node has several.
+fn is_alone(numa: Option<u8>, numas: &[Option<u8>]) -> bool {
+    let on = |numa: u8| numas.iter().filter(|other| **other == Some(numa)).count();
+    numa.is_some_and(|numa| {
+        on(numa) == 1 && numas.iter().flatten().filter(|other| **other != numa).all(|other| on(*other) > 1)
+    })
+}
+
+fn without<T: Copy>(values: &[Option<T>], odd: &[bool]) -> Vec<Option<T>> {
+    values.iter().zip(odd).map(|(value, odd)| value.filter(|_| !odd)).collect()
+}
+
+/// Places of the values that break a rising order: those that not every longest rising run goes through. Where two values
+/// could each be the one out of order, both are.
 fn out_of_order<T: PartialOrd>(values: &[Option<T>]) -> BTreeSet<usize> {
     let known: Vec<usize> = (0..values.len()).filter(|nth| values[*nth].is_some()).collect();
-    let mut best: Vec<Vec<usize>> = Vec::new();
-    for nth in &known {
-        let before = best.iter().filter(|run| run.last().is_some_and(|last| values[*last] <= values[*nth]));
-        let mut run = before.max_by_key(|run| run.len()).cloned().unwrap_or_default();
-        run.push(*nth);
-        best.push(run);
+    let rises = |one: usize, two: usize| values[one] <= values[two];
+    // Length of the longest run that ends at each, and of the longest that begins there.
+    let (mut to, mut from) = (vec![1_usize; values.len()], vec![1_usize; values.len()]);
+    for (place, nth) in known.iter().enumerate() {
+        let before = known[..place].iter().filter(|other| rises(**other, *nth)).map(|other| to[*other]).max();
+        to[*nth] = before.unwrap_or(0) + 1;
     }
-    let longest = best.into_iter().max_by_key(Vec::len).unwrap_or_default();
-    known.into_iter().filter(|nth| !longest.contains(nth)).collect()
+    for (place, nth) in known.iter().enumerate().rev() {
+        let after = known[place + 1..].iter().filter(|other| rises(*nth, **other)).map(|other| from[*other]).max();
+        from[*nth] = after.unwrap_or(0) + 1;
+    }
+    let longest = known.iter().map(|nth| to[*nth]).max().unwrap_or(0);
+    let on_one = |nth: usize| to[nth] + from[nth] == longest + 1;
+    // A value is on all longest runs if no other value on one of them takes its step.
+    let alone = |nth: usize| known.iter().filter(|other| on_one(**other) && to[**other] == to[nth]).count() == 1;
+    known.iter().copied().filter(|nth| !(on_one(*nth) && alone(*nth))).collect()
 }
 
 pub(super) fn put_uniform(sheet: &mut Sheet<'_>, gpus: &[Gpu]) {
@@ -88,5 +105,31 @@ pub(super) fn put_unique(sheet: &mut Sheet<'_>, gpus: &[Gpu]) {
             };
             sheet.put(measurement, Component::Gpu(gpu.index), Gauged::of(pick(&gpu.identity), same));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn odd(values: &[u8]) -> Vec<usize> {
+        let values: Vec<Option<u8>> = values.iter().copied().map(Some).collect();
+        out_of_order(&values).into_iter().collect()
+    }
+
+    #[test]
+    fn the_one_out_of_order_is_told_and_both_where_it_could_be_either() {
+        assert_eq!(odd(&[1, 2, 3, 4]), [0; 0]);
+        assert_eq!(odd(&[9, 1, 2, 3]), [0]);
+        assert_eq!(odd(&[0, 0, 2, 1, 1, 1]), [2]);
+        assert_eq!(odd(&[1, 2, 4, 3]), [2, 3]);
+    }
+
+    #[test]
+    fn a_value_that_is_odd_by_itself_leaves_its_neighbours_in_order() {
+        let numas = [0, 0, 0, 2, 1, 1].map(Some);
+        let alone: Vec<bool> = numas.iter().map(|numa| is_alone(*numa, &numas)).collect();
+        assert_eq!(alone, [false, false, false, true, false, false]);
+        assert_eq!(out_of_order(&without(&numas, &alone)), BTreeSet::new());
     }
 }

@@ -219,7 +219,7 @@ impl Run {
 /// Under this share of the middle resistance no part of the same board is: places differ by some 12 %.
 const ODDLY_LOW: f64 = 0.8;
 /// Two GPUs are alike in power if the lesser has this share of the greater.
-const LIKE_POWER: f64 = 0.7;
+const LIKE_POWER: f64 = 0.85;
 
 /// Boards have two rows of modules side by side in the air or on two loops: a GPU and the one half the count further sit
 /// in the same place of theirs, and the air or coolant that reaches them is warmed alike on the way.

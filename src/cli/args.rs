@@ -67,6 +67,9 @@ pub(super) enum Command {
     Explain {
         /// A code such as `GPU-COOLING-CONTACT`; without one, all are listed.
         code: Option<String>,
+        /// Print the documentation page of all codes, as Markdown.
+        #[arg(long, conflicts_with = "code")]
+        page: bool,
     },
 }
 
@@ -223,6 +226,10 @@ pub(super) struct DrillArgs {
     /// Also tell what would be lost without each step and with less of the soak.
     #[arg(long)]
     pub shorten: bool,
+    /// Drill the profile as it is. Otherwise every run is given the bill of materials of its node, as an order would give it:
+    /// serial numbers, BIOS, and how many drives, interfaces, supplies and memory modules there are.
+    #[arg(long)]
+    pub no_parts_list: bool,
     /// Set a variable of the profile. Repeatable.
     #[arg(long = "set", value_name = "NAME=VALUE")]
     pub sets: Vec<String>,

@@ -107,6 +107,12 @@ pub(super) fn explain(code: Option<&str>) -> Result<Exit, Trouble> {
     Ok(Exit::Pass)
 }
 
+/// `kiln explain --page`.
+pub(super) fn explain_page() -> Result<Exit, Trouble> {
+    printer::result(&diagnose::codes_page()).no_claim()?;
+    Ok(Exit::Pass)
+}
+
 fn tell(entry: &diagnose::Entry) -> String {
     let mut text = format!("{}: {}\n\n{}\n\n{}\n", entry.code, entry.title.en, entry.cause.en, entry.details);
     let _ = write!(text, "\nWhat to do: {}\n", diagnose::action_words(entry.action).en);

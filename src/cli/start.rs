@@ -51,7 +51,8 @@ fn command(command: Command) -> Result<Exit, Trouble> {
             worker::main(std::io::stdin(), std::io::stdout(), &mut CudaEngine::from_environment());
             Ok(Exit::Pass)
         }
-        Command::Explain { code } => checks::explain(code.as_deref()),
+        Command::Explain { page: true, .. } => checks::explain_page(),
+        Command::Explain { code, page: false } => checks::explain(code.as_deref()),
     }
 }
 

@@ -190,6 +190,17 @@ pub(super) const ENTRIES: &[Entry] = &[
         &[],
     ),
     entry(
+        "GPU-IDLE-POWER",
+        ("Too much power at rest", "アイドル電力過大"),
+        (
+            "The GPU draws far more power at rest than its siblings or its model do.",
+            "アイドル時の消費電力が他のGPUや規定より大幅に大きい。",
+        ),
+        Action::RetestLonger,
+        "Nothing of ours runs, no foreign process is listed, and the power stays up: a leaky die, a regulator with losses, or a state that the driver does not leave. What it draws at rest is lacking under load, where the part is slow at the same cap. Start the node again; if it stays, replace the module.",
+        &[],
+    ),
+    entry(
         "GPU-INFOROM-CORRUPT",
         ("InfoROM corrupt", "InfoROM破損"),
         ("The checksums of the GPU's InfoROM do not hold.", "GPUのInfoROMのチェックサムが不正。"),

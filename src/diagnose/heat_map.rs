@@ -15,8 +15,12 @@ const RAISED: f64 = 1.12;
 const SHARED: f64 = 1.05;
 /// Under this share of the others a resistance shows a wrong temperature and not good cooling.
 const ODDLY_LOW: f64 = 0.8;
+/// GPUs that one cause warms together differ by no more than their parts do: 4 % each way, and the twins' as much.
+const ALIKE: f64 = 1.1;
 /// How far the warmest place of a healthy board is over the cooler half, by what warms the air before it.
 const PLACES: f64 = 1.12;
+/// K by which a die must be under most others to be cool: more than places and parts differ at the same power.
+const COOLER: f64 = 4.0;
 /// W below which a temperature says nothing of a resistance.
 const LEAST_WATTS: f64 = 100.0;
 /// Stands in for an inlet that cannot be read. Only ratios between GPUs are used, and 10 K either way hardly move them.
@@ -31,8 +35,11 @@ const HOT_INLET: f64 = 35.0;
 /// What is known of the heat of all GPUs at one time.
 #[derive(Debug, Default)]
 pub(super) struct HeatMap {
-    /// K/W over the inlet.
-    resistance: BTreeMap<GpuIndex, f64>,
+    /// K/W over the inlet when the guard tripped.
+    tripped: BTreeMap<GpuIndex, f64>,
+    /// K/W as steps measured it.
+    measured: BTreeMap<GpuIndex, f64>,
+    die: BTreeMap<GpuIndex, f64>,
     /// Die temperature at which each slows down.
     threshold: BTreeMap<GpuIndex, f64>,
     inlet: Option<f64>,
@@ -40,7 +47,7 @@ pub(super) struct HeatMap {
 }
 
 impl HeatMap {
-    /// The map of the last trip for heat; measured resistances take its place where they are complete.
+    /// What the steps measured and what the last trip for heat showed.
     pub(super) fn of(scene: &Scene<'_>) -> Self {
         let hot = |sensor| matches!(sensor, Some(Sensor::TempGpu | Sensor::TempMargin));
         let trip = scene.record.trips.iter().rev().map(|(_, trip)| trip).find(|trip| hot(scene.sensor_of(trip)));
@@ -49,9 +56,9 @@ impl HeatMap {
             let numbers = scene.numbers(name);
             numbers.into_iter().filter_map(|(component, value)| Some((component.gpu_index()?, value))).collect()
         };
-        let measured = by_gpu("thermal.resistance");
-        if measured.len() >= map.resistance.len() {
-            map.resistance = measured;
+        map.measured = by_gpu("thermal.resistance");
+        if map.die.is_empty() {
+            map.die = by_gpu("temp.mean");
         }
         if map.threshold.is_empty() {
             let (die, margin) = (by_gpu("temp.max"), by_gpu("margin.min"));
@@ -70,8 +77,9 @@ impl HeatMap {
             if let (Some(die), Some(power)) = (one.die, one.power)
                 && power >= LEAST_WATTS
             {
-                map.resistance.insert(one.gpu, (die - one.inlet.unwrap_or(USUAL_INLET)) / power);
+                map.tripped.insert(one.gpu, (die - one.inlet.unwrap_or(USUAL_INLET)) / power);
             }
+            map.die.extend(one.die.map(|die| (one.gpu, die)));
             if let (Some(die), Some(margin)) = (one.die, one.margin) {
                 map.threshold.insert(one.gpu, die + margin);
             }
@@ -84,7 +92,16 @@ impl HeatMap {
     }
 
     pub(super) fn knows(&self, gpu: GpuIndex) -> bool {
-        self.resistance.contains_key(&gpu)
+        self.tripped.contains_key(&gpu) || self.measured.contains_key(&gpu)
+    }
+
+    /// Whether the GPU is cooler than most: then it is not its cooling that is bad, whatever its resistance at little power
+    /// seems to be.
+    pub(super) fn is_cool(&self, gpu: GpuIndex) -> bool {
+        let mut others: Vec<f64> = self.die.iter().filter(|(other, _)| **other != gpu).map(|(_, die)| *die).collect();
+        others.sort_by(f64::total_cmp);
+        let usual = others.get(others.len() / 2);
+        usual.zip(self.die.get(&gpu)).is_some_and(|(usual, own)| *own < usual - COOLER)
     }
 
     pub(super) fn inlet_is_hot(&self) -> bool {
@@ -96,39 +113,80 @@ impl HeatMap {
     }
 
     /// The GPU in the same place of the other half of the board, warmed alike by what comes before it.
-    fn twin(&self, gpu: GpuIndex) -> Option<GpuIndex> {
+    pub(super) fn twin(&self, gpu: GpuIndex) -> Option<GpuIndex> {
         let half = self.count / 2;
         (self.count >= 4 && self.count.is_multiple_of(2)).then(|| GpuIndex((gpu.0 + half) % self.count))
     }
 
-    /// Against its twin; against the cooler half of all where there is none that can be believed.
-    fn over(&self, gpu: GpuIndex) -> Option<f64> {
-        let own = self.resistance.get(&gpu)?;
-        let cool = self.cooler_half();
-        match self.twin(gpu).and_then(|twin| self.resistance.get(&twin)) {
-            Some(twin) if *twin > 0.0 && cool.is_none_or(|cool| *twin > ODDLY_LOW * cool) => Some(own / twin),
-            _ => Some(own / (cool? * PLACES)),
-        }
-    }
-
     pub(super) fn is_raised(&self, gpu: GpuIndex) -> bool {
-        self.over(gpu).is_some_and(|over| over > RAISED)
+        [&self.tripped, &self.measured].into_iter().any(|map| self.over(map, gpu).is_some_and(|over| over > RAISED))
     }
 
-    /// The half of the board on which every GPU is warmer for its power than its twin, with at least half of them much.
+    /// Whether the GPU got warmer for its power between the last measurement and the trip, by far more than its twin.
+    pub(super) fn has_risen(&self, gpu: GpuIndex) -> bool {
+        let grown = |gpu: GpuIndex| Some(self.tripped.get(&gpu)? / self.measured.get(&gpu)?);
+        let twin = self.twin(gpu).and_then(grown).unwrap_or(1.0);
+        grown(gpu).is_some_and(|grown| grown > RAISED * twin)
+    }
+
+    /// Whether the temperature that a GPU shows is too low for its power to be true.
+    pub(super) fn reads_low(&self, gpu: GpuIndex) -> bool {
+        let low = |map: &BTreeMap<GpuIndex, f64>| {
+            map.get(&gpu).zip(cooler_half(map)).is_some_and(|(own, usual)| *own < ODDLY_LOW * usual)
+        };
+        low(&self.tripped) || low(&self.measured)
+    }
+
+    /// The half of the board on which every GPU is warmer for its power than its twin: at least half of them much, or all of
+    /// them by about the same.
     pub(super) fn hot_half(&self) -> Option<(Component, BTreeSet<GpuIndex>)> {
         let half = self.count / 2;
         if self.count < 4 || !self.count.is_multiple_of(2) {
             return None;
         }
-        (0..2).find_map(|number| {
+        let halves = (0..2).flat_map(|number| [(number, &self.tripped), (number, &self.measured)]);
+        halves.into_iter().find_map(|(number, map)| {
             let gpus: BTreeSet<GpuIndex> = (number * half..(number + 1) * half).map(GpuIndex).collect();
-            let ratios: Option<Vec<f64>> = gpus.iter().map(|gpu| self.over(*gpu)).collect();
+            let ratios: Option<Vec<f64>> = gpus.iter().map(|gpu| self.over(map, *gpu)).collect();
             let ratios = ratios?;
             let raised = ratios.iter().filter(|ratio| **ratio > RAISED).count();
-            let shared = ratios.iter().all(|ratio| *ratio > SHARED) && raised * 2 >= ratios.len();
+            let (least, most) =
+                ratios.iter().fold((f64::INFINITY, 0.0_f64), |(low, high), ratio| (low.min(*ratio), high.max(*ratio)));
+            let shared = least > SHARED && (raised * 2 >= ratios.len() || most < ALIKE * least);
             shared.then_some((Component::CoolingBranch(number), gpus))
         })
+    }
+
+    /// The branch that cools exactly these GPUs: one whole half of the board.
+    pub(super) fn branch_of(&self, gpus: &BTreeSet<GpuIndex>) -> Option<Component> {
+        let half = self.count / 2;
+        let alone = half < 2 || !self.count.is_multiple_of(2);
+        let is = |number: &u8| (number * half..(number + 1) * half).map(GpuIndex).eq(gpus.iter().copied());
+        (0..2).find(is).filter(|_| !alone).map(Component::CoolingBranch)
+    }
+
+    /// The half of the board on which every GPU shows a greater offset than its twin, by more than sensors differ.
+    pub(super) fn warm_half(&self, offsets: &BTreeMap<GpuIndex, f64>) -> Option<(Component, BTreeSet<GpuIndex>)> {
+        let warmer = |gpu: GpuIndex| {
+            let twin = self.twin(gpu).and_then(|twin| offsets.get(&twin));
+            offsets.get(&gpu).zip(twin).is_some_and(|(own, twin)| *own > twin + COOLER)
+        };
+        let half = self.count / 2;
+        (0..2).find_map(|number| {
+            let gpus: BTreeSet<GpuIndex> = (number * half..(number + 1) * half).map(GpuIndex).collect();
+            let all = !gpus.is_empty() && gpus.iter().all(|gpu| warmer(*gpu));
+            all.then_some((Component::CoolingBranch(number), gpus))
+        })
+    }
+
+    /// Against its twin; against the cooler half of all where there is none that can be believed.
+    fn over(&self, map: &BTreeMap<GpuIndex, f64>, gpu: GpuIndex) -> Option<f64> {
+        let own = map.get(&gpu)?;
+        let cool = cooler_half(map);
+        match self.twin(gpu).and_then(|twin| map.get(&twin)) {
+            Some(twin) if *twin > 0.0 && cool.is_none_or(|cool| *twin > ODDLY_LOW * cool) => Some(own / twin),
+            _ => Some(own / (cool? * PLACES)),
+        }
     }
 
     /// Whether the GPU slows down far earlier than its siblings.
@@ -139,12 +197,12 @@ impl HeatMap {
         let usual = others.get(others.len() / 2);
         usual.zip(self.threshold.get(&gpu)).is_some_and(|(usual, own)| usual - own > ODD_THRESHOLD)
     }
+}
 
-    /// The median of the lower half: right even when half of the node is hot.
-    fn cooler_half(&self) -> Option<f64> {
-        let mut values: Vec<f64> = self.resistance.values().copied().filter(|value| *value > 0.0).collect();
-        values.sort_by(f64::total_cmp);
-        // With fewer than three there is no telling which of them is the odd one.
-        (values.len() >= 3).then(|| values[(values.len().div_ceil(2) - 1) / 2])
-    }
+/// The median of the lower half: right even when half of the node is hot.
+fn cooler_half(map: &BTreeMap<GpuIndex, f64>) -> Option<f64> {
+    let mut values: Vec<f64> = map.values().copied().filter(|value| *value > 0.0).collect();
+    values.sort_by(f64::total_cmp);
+    // With fewer than three there is no telling which of them is the odd one.
+    (values.len() >= 3).then(|| values[(values.len().div_ceil(2) - 1) / 2])
 }

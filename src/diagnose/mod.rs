@@ -5,6 +5,7 @@
 mod accused;
 mod board;
 mod catalogue;
+mod catalogue_page;
 mod catalogue_text;
 mod findings;
 mod heat_map;
@@ -24,6 +25,7 @@ mod xid_table;
 
 pub use accused::{failing_xid, gpu_at};
 pub use catalogue::{Entry, Words, action_words, entries, entry};
+pub use catalogue_page::codes_page;
 pub use findings::findings;
 pub use kernel_line::{AerLine, AerSeverity, Declared, KernelLine, SxidLine, XidLine, read_kernel_line};
 pub use pci_address::{ParsePciAddressError, PciAddress};

@@ -3,7 +3,7 @@
 //! The thermal resistance (K/W) tells them apart: heat from outside leaves it alone, and what a branch shares raises it on
 //! all of the branch's GPUs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::board::Board;
 use super::heat_map::HeatMap;
@@ -50,9 +50,10 @@ const SENSOR: &[&str] = &[
 type Heat = BTreeMap<GpuIndex, Vec<Evidence>>;
 
 pub(super) fn read_sensors(scene: &Scene<'_>, board: &mut Board) {
+    let shared = offset_gpus(scene).len() >= OF_ONE_BRANCH;
     for (place, fact) in scene.facts.iter().enumerate().filter(|(_, fact)| fact.failed()) {
         let (stuck, odd) = (SENSOR_STUCK.contains(&fact.name()), SENSOR.contains(&fact.name()));
-        let own = fact.check == "sensor.plausibility" || fact.name() == "temp.offset";
+        let own = fact.check == "sensor.plausibility" || (fact.name() == "temp.offset" && !shared);
         let Some(gpu) = fact.gpu().filter(|_| own && (stuck || odd)) else { continue };
         let rules = scene.text_beside(fact.path, fact.component(), "implausible.rules").unwrap_or_default();
         let stuck = stuck || SENSOR_STUCK.iter().any(|rule| rules.split(", ").any(|broken| broken == *rule));
@@ -66,6 +67,40 @@ pub(super) fn read_sensors(scene: &Scene<'_>, board: &mut Board) {
     read_cooling(scene, board);
 }
 
+/// So many dies off by the same at once are no sensors: what reaches them is not what the node's inlet shows.
+const OF_ONE_BRANCH: usize = 3;
+
+fn offset_gpus(scene: &Scene<'_>) -> BTreeSet<GpuIndex> {
+    let off = scene.facts.iter().filter(|fact| fact.failed() && fact.name() == "temp.offset");
+    off.filter_map(Fact::gpu).collect()
+}
+
+/// The half of the board that [`read_supply`] accuses.
+fn shared_supply(scene: &Scene<'_>, map: &HeatMap) -> Option<(Component, BTreeSet<GpuIndex>)> {
+    let offsets = scene.numbers("temp.offset").into_iter();
+    let offsets = offsets.filter_map(|(component, offset)| Some((component.gpu_index()?, offset))).collect();
+    if offset_gpus(scene).len() < OF_ONE_BRANCH { None } else { map.warm_half(&offsets) }
+}
+
+/// Air or coolant that comes to one half of the board warmer than the inlet sensor shows.
+fn read_supply(scene: &Scene<'_>, map: &HeatMap, board: &mut Board) {
+    if offset_gpus(scene).len() < OF_ONE_BRANCH {
+        return;
+    }
+    let warm = shared_supply(scene, map);
+    for (place, fact) in scene.facts.iter().enumerate() {
+        let Some(gpu) = fact.gpu().filter(|_| fact.failed() && fact.name() == "temp.offset") else { continue };
+        if let Some((branch, gpus)) = &warm {
+            let suspicion = board.accuse("COOLING-BRANCH-FLOW", *branch, Confidence::Medium, [fact.evidence()]);
+            suspicion.suspects = std::iter::once(*branch).chain(gpus.iter().copied().map(Component::Gpu)).collect();
+        } else {
+            let suspicion = board.accuse("NODE-COOLING", Component::Node, Confidence::Low, [fact.evidence()]);
+            suspicion.suspects.push(Component::Gpu(gpu));
+        }
+        board.claim(place);
+    }
+}
+
 /// A die that hardly cools once the load is gone was not read at all: the least that a loaded part loses is several kelvins.
 fn read_cooling(scene: &Scene<'_>, board: &mut Board) {
     const HARDLY: f64 = 3.0;
@@ -74,9 +109,12 @@ fn read_cooling(scene: &Scene<'_>, board: &mut Board) {
             && fact.check == "gpu.cooldown"
             && fact.name() == "temp.fall"
             && let Some(gpu) = fact.gpu()
-            && fact.number().is_some_and(|fall| fall < HARDLY)
         {
-            board.accuse("SENSOR-STUCK", Component::Gpu(gpu), Confidence::Medium, [fact.evidence()]);
+            let stuck = fact.number().is_some_and(|fall| fall < HARDLY);
+            // A part that falls by little had not got warm for want of power.
+            let (code, confidence) =
+                if stuck { ("SENSOR-STUCK", Confidence::Medium) } else { ("GPU-SLOW", Confidence::Low) };
+            board.accuse(code, Component::Gpu(gpu), confidence, [fact.evidence()]);
             board.claim(place);
         }
     }
@@ -88,17 +126,32 @@ pub(super) fn read_heat(scene: &Scene<'_>, board: &mut Board) {
     if !inlet.is_empty() {
         board.accuse("STATION-INLET-HOT", Component::Station, Confidence::High, inlet.iter().cloned());
     }
-    read_memory(scene, board);
+    let map = HeatMap::of(scene);
+    read_memory(scene, &map, board);
+    read_supply(scene, &map, board);
     if heat.is_empty() {
         return;
     }
-    let map = HeatMap::of(scene);
-    let half = map.hot_half();
+    let half = map.hot_half().or_else(|| shared_supply(scene, &map));
     let missed_resistance = |gpu: GpuIndex| missed(scene, gpu, "thermal.resistance");
     let everything = scene.gpus().len() > 1 && scene.gpus().into_iter().all(missed_resistance);
     for (gpu, evidence) in heat {
         let component = Component::Gpu(gpu);
-        if missed(scene, gpu, "resistance.rise") && half.is_none() && inlet.is_empty() {
+        let risen = missed(scene, gpu, "resistance.rise") || map.has_risen(gpu);
+        let by_its_twin = map.twin(gpu).map(Component::Gpu).and_then(|twin| {
+            ["SENSOR-STUCK", "SENSOR-IMPLAUSIBLE"]
+                .into_iter()
+                .find(|code| board.has(code, twin))
+                .map(|code| (code, twin))
+        });
+        let only_mirrored = evidence.iter().all(|one| one.text.starts_with("resistance.mirrored "));
+        if let (Some((code, twin)), true) = (by_its_twin, only_mirrored) {
+            // Compared with a temperature that is not true.
+            board.accuse(code, twin, Confidence::High, evidence);
+        } else if map.is_cool(gpu) {
+            // Little power makes a resistance look high; why there is so little is told elsewhere.
+            board.accuse("GPU-SLOW", component, Confidence::Low, evidence);
+        } else if risen && half.is_none() && inlet.is_empty() {
             board.accuse("GPU-COOLING-DRIFT", component, Confidence::High, evidence);
         } else if everything {
             board.accuse("NODE-COOLING", Component::Node, Confidence::Medium, evidence);
@@ -125,7 +178,7 @@ pub(super) fn read_heat(scene: &Scene<'_>, board: &mut Board) {
             board.accuse("GPU-OVERTEMP", component, Confidence::Low, evidence);
         }
     }
-    gather_overheated(scene, board);
+    gather_overheated(scene, &map, board);
 }
 
 /// Missed limits and trips that say a GPU is hot.
@@ -166,13 +219,17 @@ fn hot_inlet(scene: &Scene<'_>, board: &mut Board) -> Vec<Evidence> {
     evidence
 }
 
-fn read_memory(scene: &Scene<'_>, board: &mut Board) {
+fn read_memory(scene: &Scene<'_>, map: &HeatMap, board: &mut Board) {
     for (place, fact) in scene.facts.iter().enumerate() {
         if fact.failed()
             && MEMORY.contains(&fact.name())
             && let Some(gpu) = fact.gpu()
         {
-            board.accuse("HBM-COOLING-CONTACT", Component::Memory(gpu), Confidence::High, [fact.evidence()]);
+            if map.reads_low(gpu) && fact.name() == "memory-over-die" {
+                board.accuse("SENSOR-IMPLAUSIBLE", Component::Gpu(gpu), Confidence::Medium, [fact.evidence()]);
+            } else {
+                board.accuse("HBM-COOLING-CONTACT", Component::Memory(gpu), Confidence::High, [fact.evidence()]);
+            }
             board.claim(place);
         }
     }
@@ -190,12 +247,18 @@ fn missed(scene: &Scene<'_>, gpu: GpuIndex, name: &str) -> bool {
     scene.facts.iter().any(|fact: &Fact<'_>| fact.failed() && fact.name() == name && fact.gpu() == Some(gpu))
 }
 
-/// Most GPUs too hot with no resistance to go by is nobody's contact.
-fn gather_overheated(scene: &Scene<'_>, board: &mut Board) {
+/// Most GPUs too hot with no resistance to go by is nobody's contact, and all of one half is what that half shares.
+fn gather_overheated(scene: &Scene<'_>, map: &HeatMap, board: &mut Board) {
     let most = (scene.gpus().len() * 3).div_ceil(4).max(2);
-    if board.of("GPU-OVERTEMP").count() >= most {
+    let hot: BTreeSet<GpuIndex> = board.of("GPU-OVERTEMP").filter_map(|one| one.component.gpu_index()).collect();
+    if hot.len() >= most {
         for suspicion in board.take("GPU-OVERTEMP") {
             board.accuse("NODE-COOLING", Component::Node, Confidence::Low, suspicion.evidence);
+        }
+    } else if let Some(branch) = map.branch_of(&hot) {
+        for suspicion in board.take("GPU-OVERTEMP") {
+            let one = board.accuse("COOLING-BRANCH-FLOW", branch, Confidence::Medium, suspicion.evidence);
+            one.suspects = std::iter::once(branch).chain(hot.iter().copied().map(Component::Gpu)).collect();
         }
     }
 }

@@ -32,7 +32,7 @@ pub(super) fn read_links(scene: &Scene<'_>, board: &mut Board) {
             "SWITCH-FATAL",
         ),
         ("NVLINK-SLOW", &["links.slow", "speed.min", "speed"], "links.slow", "SWITCH-SLOW"),
-        ("NVLINK-MISWIRED", &["links.misrouted", "remote"], "links.misrouted", "SWITCH-ERRORS"),
+        ("NVLINK-MISWIRED", &["links.misrouted", "remote"], "links.misrouted", ""),
         (
             "NVLINK-ERRORS",
             &["nvlink.errors", "nvlink.error-links", "link.errors"],
@@ -71,7 +71,9 @@ fn gather(scene: &Scene<'_>, board: &mut Board, names: &[&str], list: &str) -> B
 fn accuse(scene: &Scene<'_>, board: &mut Board, code: &str, of_switch: &str, bad: Bad) {
     let mut left = bad.links;
     let mut told: BTreeSet<GpuIndex> = BTreeSet::new();
-    for (switch, links) in by_switch(scene, &left) {
+    // A link that ends at the wrong place is no fault of the switch it ends at.
+    let switches = if of_switch.is_empty() { BTreeMap::new() } else { by_switch(scene, &left) };
+    for (switch, links) in switches {
         let gpus: BTreeSet<GpuIndex> = links.iter().map(|(gpu, _)| *gpu).collect();
         // Links of one GPU to one switch are no vote; neither is a switch that all bad links of many switches include.
         if gpus.len() >= OF_ONE_SWITCH && links.len() * 2 > left.len() {

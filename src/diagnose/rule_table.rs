@@ -56,13 +56,19 @@ const TABLE: &[(&str, &str, &str, At)] = &[
     ("inventory.match", "dimms", "HOST-DIMM-MISSING", At::Node),
     ("inventory.match", "dimms.balanced", "HOST-DIMM-MISSING", At::Node),
     ("inventory.match", "memory.host", "HOST-DIMM-MISSING", At::Node),
+    ("inventory.match", "memory.host.share", "HOST-DIMM-MISSING", At::Node),
     ("inventory.match", "nics", "NIC-MISSING", At::Node),
     ("inventory.match", "nic.speed", "NIC-SPEED", At::Itself),
     ("inventory.match", "nic.usual", "NIC-SPEED", At::Itself),
     ("inventory.match", "nvmes", "NVME-MISSING", At::Node),
     ("inventory.match", "psu.ok", "PSU-FAILED", At::Itself),
     ("inventory.match", "psus", "PSU-FAILED", At::Node),
+    ("inventory.match", "nics.missing", "NIC-MISSING", At::Node),
+    ("inventory.match", "nvmes.missing", "NVME-MISSING", At::Node),
+    ("inventory.match", "dimms.missing", "HOST-DIMM-MISSING", At::Node),
+    ("inventory.match", "psus.missing", "PSU-FAILED", At::Node),
     ("inventory.match", "bios", "HOST-FIRMWARE", At::Node),
+    ("inventory.match", "bios.allowed", "HOST-FIRMWARE", At::Node),
     ("inventory.match", "clock-source", "HOST-SETTING", At::Node),
     ("inventory.match", "driver", "HOST-SETTING", At::Node),
     ("inventory.match", "cuda", "HOST-SETTING", At::Node),
@@ -97,6 +103,8 @@ const TABLE: &[(&str, &str, &str, At)] = &[
     ("gpu.memory", "bandwidth.mean", "HBM-SLOW", At::Memory),
     ("gpu.memory", "bandwidth.p5", "HBM-SLOW", At::Memory),
     ("gpu.memory", "coverage", "HBM-COVERAGE", At::Memory),
+    ("gpu.idle", "power.mean", "GPU-IDLE-POWER", At::Itself),
+    ("gpu.idle", "power.max", "GPU-IDLE-POWER", At::Itself),
     ("gpu.idle", "util.max", "GPU-FOREIGN-PROCESS", At::Itself),
     ("pcie.link", "gen", "PCIE-GENERATION", At::Pcie),
     ("pcie.link", "gen.held", "PCIE-UNSTABLE", At::Pcie),
@@ -138,6 +146,7 @@ pub(super) fn read_table(scene: &Scene<'_>, board: &mut Board) {
         board.claim(place);
     }
     failed_supplies(scene, board);
+    join_places(board);
     join_duplicates(scene, board);
     pending_settings(scene, board);
     name_slots(scene, board);
@@ -185,6 +194,22 @@ fn failed_supplies(scene: &Scene<'_>, board: &mut Board) {
             board.accuse("PSU-FAILED", Component::Node, Confidence::High, [fact.evidence()]);
         }
         board.claim(place);
+    }
+}
+
+/// GPUs that could each be the one at the wrong place are one finding.
+fn join_places(board: &mut Board) {
+    for code in ["GPU-TOPOLOGY", "PCIE-NUMA"] {
+        let mut all = board.take(code);
+        if all.len() > 1 {
+            let suspects: Vec<Component> = all.iter().map(|one| one.component).collect();
+            let evidence = all.iter().flat_map(|one| one.evidence.clone()).collect();
+            let first = all.swap_remove(0);
+            all = vec![Suspicion { suspects, evidence, confidence: Confidence::Medium, ..first }];
+        }
+        for one in all {
+            board.put(one);
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use super::matrix::{Coverage, LeftOut, MissKind, Row};
 use super::shortening::Shortening;
 
 /// Grows by a minor number with new fields, by a major one when old ones change.
-pub const DRILL_SCHEMA: &str = "kiln.drill/1.0";
+pub const DRILL_SCHEMA: &str = "kiln.drill/1.1";
 
 /// A whole drill.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -25,6 +25,9 @@ pub struct Drill {
     pub nodes: Vec<String>,
     /// Runs for each fault and severity, by the seeds from 1 on.
     pub seeds: u64,
+    /// Whether every run was given the bill of materials of its node. Since 1.1.
+    #[serde(default)]
+    pub parts_list: bool,
     /// Severities as multiples of each fault's default, one for each column.
     pub severities: Vec<f64>,
     /// Whether the drill was interrupted, so that runs are missing.
@@ -147,6 +150,7 @@ pub(super) mod tests {
             profile_digest: "sha256:0".to_owned(),
             nodes: vec!["hgx-h200-8".to_owned()],
             seeds: 3,
+            parts_list: true,
             partial: false,
             runs_planned: all.len() + 200,
             runs_done: all.len() + 200,

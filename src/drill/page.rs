@@ -4,13 +4,13 @@ use std::fmt::Write as _;
 
 use super::document::Drill;
 use super::matrix::{Cell, Row};
-use super::text::{coverage_words, healthy_line, in_matrix, named, shown};
+use super::text::{coverage_words, healthy_line, in_matrix, named, parts_list, shown};
 use super::text_shortening::shortening_text;
 
 /// Colours by class, for light and dark. Counts stand in every cell, so that colour says nothing alone.
 const STYLE: &str = "\
 :root{color-scheme:light dark;--ink:#1b1f24;--dim:#5b6470;--paper:#fff;--line:#d5dae1;\
---right:#2e8b57;--ambiguous:#8fbf6a;--wrong:#d9822b;--held:#c9b458;--escaped:#c23b3b;--on:#fff}\
+--right:#2e8b57;--ambiguous:#5f8f3e;--wrong:#d9822b;--held:#8f7a1f;--escaped:#c23b3b;--on:#fff}\
 @media (prefers-color-scheme:dark){:root{--ink:#e6e9ee;--dim:#9aa4b1;--paper:#14171b;--line:#343b45;\
 --right:#2f7d52;--ambiguous:#6f9650;--wrong:#b96a1e;--held:#94832f;--escaped:#a83a3a}}\
 body{font:15px/1.45 system-ui,sans-serif;color:var(--ink);background:var(--paper);margin:2rem auto;max-width:75rem;padding:0 1rem}\
@@ -30,10 +30,11 @@ pub fn page(drill: &Drill) -> String {
     );
     let _ = writeln!(
         text,
-        "<p>SIMULATED nodes: {}. {}. {} seeds for each fault and severity. <span class=\"dim\">{} {}</span></p>",
+        "<p>SIMULATED nodes: {}. {}. {} seeds for each fault and severity. {}. <span class=\"dim\">{} {}</span></p>",
         escaped(&drill.nodes.join(", ")),
         escaped(&coverage_words(&drill.coverage)),
         drill.seeds,
+        parts_list(drill),
         escaped(&drill.tool),
         escaped(&drill.profile_digest)
     );

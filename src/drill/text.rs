@@ -33,10 +33,20 @@ pub fn text(drill: &Drill) -> String {
 fn heading(drill: &Drill) -> String {
     let mut text =
         format!("Drill of {} revision {} on {} (simulated)\n", drill.profile, drill.revision, drill.nodes.join(", "));
+    let _ = writeln!(text, "{}", parts_list(drill));
     if drill.partial {
         let _ = writeln!(text, "PARTIAL: interrupted after {} of {} runs", drill.runs_done, drill.runs_planned);
     }
     text
+}
+
+/// What the runs were given beside the profile.
+pub(super) const fn parts_list(drill: &Drill) -> &'static str {
+    if drill.parts_list {
+        "Every run has the bill of materials of its node: serials, BIOS, counts of drives, interfaces, supplies and DIMMs"
+    } else {
+        "No run has a bill of materials: what only that can tell escapes unless the profile says it"
+    }
 }
 
 /// Rows of cells under a heading, each column as wide as its widest cell; numbers are told from words by their column.

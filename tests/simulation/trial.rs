@@ -7,7 +7,7 @@ use kiln::engine::drive::{Operator, run_in_virtual_time};
 use kiln::engine::{Equipment, Machine, OperatorReply, Witness};
 use kiln::event::{Envelope, NodeSource, Operation, RunKind, RunRecord, RunStart, ToolVersion};
 use kiln::model::{Sample, Text, WallTime};
-use kiln::node::sim::{FaultUse, Injected, NodeFile, SimNode};
+use kiln::node::sim::{FaultUse, NodeFile, SimNode};
 use kiln::profile::{Profile, Request, Skus, builtin, resolve};
 
 struct Nobody;
@@ -35,7 +35,6 @@ pub(crate) struct Trial {
 /// What came of a run.
 pub(crate) struct Tried {
     pub(crate) record: RunRecord,
-    pub(crate) injected: Vec<Injected>,
 }
 
 impl Trial {
@@ -75,7 +74,7 @@ impl Trial {
         let epoch = WallTime::from_second(1_800_000_000).expect("epoch");
         run_in_virtual_time(&mut machine, &mut station, &mut Nobody, &mut Nobody, epoch, &mut || None).expect("driven");
         assert_eq!(machine.refusal(), None, "{node} seed {seed} {fault:?}");
-        Tried { record: machine.record().clone(), injected: station.injected() }
+        Tried { record: machine.record().clone() }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::nodes::DrillNode;
+use super::parts_list;
 use crate::check;
 use crate::engine::drive::{Operator, run_in_virtual_time};
 use crate::engine::{Equipment, Machine, OperatorReply, Signal, Witness};
@@ -18,6 +19,8 @@ pub(super) struct Bench<'a> {
     pub skus: &'a Skus,
     /// Wall time at which every run begins: waivers end by it, nothing else looks at it.
     pub epoch: WallTime,
+    /// Whether every run has the bill of materials of its node.
+    pub parts_list: bool,
     /// Raised when the drill is to end.
     pub stop: &'a AtomicBool,
 }
@@ -44,7 +47,13 @@ impl Bench<'_> {
         let mut station = SimNode::new(&node.file, seed, faults)?;
         let injected = station.injected();
         let equipment = Equipment { skus: self.skus, catalogue: check::catalogue(), find_check: check::find };
-        let mut machine = Machine::new(equipment, start(profile, node, seed), None);
+        let mut start = start(profile, node, seed);
+        if self.parts_list
+            && let Some(healthy) = node.inventory(seed)?
+        {
+            parts_list::give(&mut start.profile, &healthy);
+        }
+        let mut machine = Machine::new(equipment, start, None);
         let mut told = false;
         let mut asked_to_stop = || {
             // Once is enough: asked for ever, the run would never come to its end.

@@ -35,7 +35,7 @@ pub(in crate::cli) fn drill(args: &DrillArgs) -> Result<Exit, Trouble> {
     let all: Vec<Prepared> =
         args.profiles.iter().map(|asked| prepare(args, asked, &skus, &factors)).collect::<Result<_, _>>()?;
     let stop = interrupt::listen();
-    let bench = Bench { skus: &skus, epoch: drive::now(), stop: &stop };
+    let bench = Bench { skus: &skus, epoch: drive::now(), parts_list: !args.no_parts_list, stop: &stop };
     let mut drills = Vec::new();
     let mut written = true;
     for prepared in all {
@@ -124,6 +124,7 @@ fn told(args: &DrillArgs, range: &Range<'_>, planned: usize, trials: &[Placed], 
         profile_digest: range.profile.digest(),
         nodes: range.nodes.iter().map(|node| node.name.clone()).collect(),
         seeds: args.seeds,
+        parts_list: !args.no_parts_list,
         severities: range.factors.to_vec(),
         partial: done < planned,
         runs_planned: planned,

@@ -8,6 +8,7 @@ mod faults;
 mod interrupt;
 mod nodes;
 mod output;
+mod parts_list;
 mod pool;
 mod progress;
 mod shorten;

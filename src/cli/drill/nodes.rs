@@ -56,8 +56,9 @@ fn node(name: &str) -> Result<DrillNode, Trouble> {
 }
 
 impl DrillNode {
-    fn inventory(&self) -> Result<Option<Box<Inventory>>, Diagnostics> {
-        let mut station = SimNode::new(&self.file, 1, &[])?;
+    /// What the node of this seed is made of when nothing is wrong with it.
+    pub(super) fn inventory(&self, seed: u64) -> Result<Option<Box<Inventory>>, Diagnostics> {
+        let mut station = SimNode::new(&self.file, seed, &[])?;
         let mut inbox = Inbox::default();
         station.read_inventory(Moment::ZERO);
         station.collect(Moment::ZERO, &mut inbox);
@@ -66,7 +67,7 @@ impl DrillNode {
 
     /// Refuses a profile that no healthy node of this kind could be run with.
     pub(super) fn check(&self, profile: &Profile, skus: &Skus) -> Result<(), Trouble> {
-        let Some(inventory) = self.inventory()? else { return Ok(()) };
+        let Some(inventory) = self.inventory(1)? else { return Ok(()) };
         let planned = plan::make(profile, &inventory, skus, check::catalogue(), None);
         planned.map(drop).with_context(|| format!("`{}` cannot be run on `{}`", profile.id, self.name)).usage()
     }
@@ -74,7 +75,7 @@ impl DrillNode {
 
 /// Whether the profile is for every GPU of a healthy node of this kind.
 fn is_for(profile: &Profile, node: &DrillNode, skus: &Skus) -> Result<bool, Trouble> {
-    let inventory = node.inventory()?;
+    let inventory = node.inventory(1)?;
     let gpus = inventory.iter().flat_map(|inventory| &inventory.gpus);
     Ok(gpus.map(|gpu| skus.of(gpu)).all(|sku| sku.is_some_and(|sku| profile.skus.contains(&sku.id))))
 }

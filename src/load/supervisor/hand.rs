@@ -62,6 +62,8 @@ pub(super) struct Hand {
     leases: u64,
     since_renewal: u32,
     stopping: Option<(Step, Moment)>,
+    /// Whether it was ordered to stop, and not only given up on.
+    ordered: bool,
     /// What it said of its own end.
     said_end: Option<LoadEnd>,
     /// What it did wrong. The first stays.
@@ -86,6 +88,7 @@ impl Hand {
             leases: 0,
             since_renewal: 0,
             stopping: None,
+            ordered: false,
             said_end: None,
             broke: None,
             closed: false,
@@ -112,6 +115,7 @@ impl Hand {
     }
 
     pub(super) fn stop(&mut self, now: Moment, how: StopHow) {
+        self.ordered |= self.stopping.is_none();
         let step = if how == StopHow::Kill { Step::Killed } else { Step::Asked };
         self.escalate(now, step);
     }
@@ -259,7 +263,7 @@ impl Hand {
         if let Some(end) = self.said_end.take() {
             return end;
         }
-        match (self.stopping, exit) {
+        match (self.stopping.filter(|_| self.ordered), exit) {
             (Some((Step::Asked, _)), Exit::Code(0)) | (Some((Step::Terminated | Step::Killed, _)), _) => {
                 LoadEnd::Stopped
             }

@@ -5,7 +5,6 @@ use super::build::Kind;
 use super::copies::{COPIES, COPY_GB, HOST_SET_UP, PAIR_SET_UP};
 use super::gpu::{Activity, Gpu};
 use super::load::{Job, Load};
-use super::parameter::GpuParameter as G;
 use crate::model::{BurnKernel, LoadKind};
 
 impl Load {
@@ -115,6 +114,6 @@ fn carry(activity: &mut Activity, gb_per_s: f64, gpu: &Gpu) {
     } else {
         activity.nvlink += gb_per_s;
         // What goes out is read from memory, and as much comes in and is written.
-        activity.memory = (activity.memory + 2.0 * gb_per_s / gpu.values[G::MemoryBandwidth]).min(1.0);
+        activity.memory = (activity.memory + 2.0 * gb_per_s / gpu.memory_bandwidth()).min(1.0);
     }
 }

@@ -102,6 +102,11 @@ pub(super) struct Gpu {
 const GPU_STREAM: u64 = 1000;
 
 impl Gpu {
+    /// GB/s that a streaming kernel gets: memory that is clocked low is slow in proportion.
+    pub(super) fn memory_bandwidth(&self) -> f64 {
+        self.values[G::MemoryBandwidth] * self.values[G::MemoryClock] / self.part.values[G::MemoryClock]
+    }
+
     pub(super) fn new(part: GpuPart, index: GpuIndex, kind: &Kind, seed: u64, around: f64) -> Self {
         let mut noise = Noise::new(seed, GPU_STREAM + part.slot as u64);
         let values = part.values;
@@ -178,7 +183,7 @@ impl Gpu {
         let activity = self.activity;
         let on = Self::share_on(&activity, at + 0.5 * dt);
         let memory = activity.memory;
-        let traffic = memory * self.values[G::MemoryBandwidth] * kind.memory_watts;
+        let traffic = memory * self.memory_bandwidth() * kind.memory_watts;
         let heat = if activity.busy {
             let compute = activity.compute.max(CONTEXT_ACTIVITY);
             let running = self.govern(kind, compute, traffic, dt);

@@ -249,9 +249,9 @@ impl Load {
                 &LoadKind::Burn(kernel) | &LoadKind::Pulse { kernel, .. } => {
                     let tflops = throughput(gpu, bench.kind, kernel) * duty * wobble;
                     member.verified += tflops * 1e12 * seconds / TILE_FLOP;
-                    (tflops, gpu.values[G::MemoryBandwidth] * bench.kind.kernel(kernel).memory * duty)
+                    (tflops, gpu.memory_bandwidth() * bench.kind.kernel(kernel).memory * duty)
                 }
-                _ => (0.0, gpu.values[G::MemoryBandwidth] * wobble),
+                _ => (0.0, gpu.memory_bandwidth() * wobble),
             };
             let said = LoadSaid::Progress {
                 gpu: gpu.index,

@@ -18,7 +18,7 @@ impl Load {
         let LoadKind::March { coverage } = self.kind else { return u64::MAX / 4 };
         let bytes = gpu.values[G::MemorySize] * 1_048_576.0 * coverage.clamp(0.01, 1.0) * (1.0 - MEMORY_KEPT);
         // Each sweep reads and writes every byte.
-        (2.0 * bytes * SWEEPS / (gpu.values[G::MemoryBandwidth] * 1e9) * 1e9) as u64
+        (2.0 * bytes * SWEEPS / (gpu.memory_bandwidth() * 1e9) * 1e9) as u64
     }
 
     pub(super) fn work_march(&mut self, now: u64, bench: &mut Bench<'_>) -> bool {
