@@ -117,6 +117,7 @@ fn started(profile: &str, set: &[(String, String)], skus: &Skus) -> RunStart {
         profile: resolve(&request).unwrap_or_else(|errors| panic!("{}", errors.render(false))),
         profile_digest: String::new(),
         baseline: BTreeMap::new(),
+        junit: kiln::event::JunitDialect::default(),
     }
 }
 
