@@ -5,14 +5,20 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::exit_code;
+use super::language::scanned;
+use crate::report::Languages;
 
 /// Burn-in and acceptance tests for GPU servers.
 ///
 /// Runs a YAML profile of stress, thermal and interconnect checks on this node, or on a simulated one (--sim), and ends
-/// in a verdict, JUnit, JSON and a journal.
+/// in a verdict, a page for people, JUnit, JSON and a journal.
 #[derive(Debug, Parser)]
 #[command(name = "kiln", version, after_help = exit_code::TABLE, arg_required_else_help = true)]
 pub(super) struct Cli {
+    /// Language of console, prompts and pages: `en`, `ja`, or for pages both as `en,ja` or `ja,en`. The console follows the
+    /// locale if left out, and pages carry both. What machines read is English.
+    #[arg(long, global = true, value_name = "LANG")]
+    pub lang: Option<Languages>,
     #[command(subcommand)]
     pub command: Command,
 }
@@ -96,7 +102,8 @@ pub(super) struct RunArgs {
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Serial number of the node, from its label; the run is refused if the node says another.
-    #[arg(long, value_name = "SERIAL")]
+    /// Letters of full width are read as plain ones.
+    #[arg(long, value_name = "SERIAL", value_parser = scanned)]
     pub serial: Option<String>,
     /// Name of the test station.
     #[arg(long, value_name = "NAME", env = "KILN_STATION")]
@@ -105,7 +112,7 @@ pub(super) struct RunArgs {
     #[arg(long, value_name = "NAME", env = "KILN_OPERATOR")]
     pub operator: Option<String>,
     /// Work order.
-    #[arg(long, value_name = "ORDER")]
+    #[arg(long, value_name = "ORDER", value_parser = scanned)]
     pub order: Option<String>,
     /// What `of baseline` limits are held against: a file of `kiln baseline`, or the folder of an earlier run.
     #[arg(long, value_name = "FILE")]
@@ -213,6 +220,9 @@ pub(super) struct RejudgeArgs {
     /// As JSON, schema `kiln.rejudge/1`.
     #[arg(long)]
     pub json: bool,
+    /// Write it to this file as a page as well.
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -230,6 +240,9 @@ pub(super) struct DiffArgs {
     /// As JSON, schema `kiln.diff/1`.
     #[arg(long)]
     pub json: bool,
+    /// Write it to this file as a page as well, with the plots of both runs laid over each other.
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -238,7 +251,7 @@ pub(super) struct StatsArgs {
     #[arg(required = true, value_name = "RUN")]
     pub runs: Vec<PathBuf>,
     /// Serial number of a golden unit, whose runs do not count. Repeatable.
-    #[arg(long = "golden", value_name = "SERIAL")]
+    #[arg(long = "golden", value_name = "SERIAL", value_parser = scanned)]
     pub golden: Vec<String>,
     /// Only this measurement, such as `power.mean`. Repeatable.
     #[arg(long = "measurement", value_name = "NAME")]
@@ -246,6 +259,9 @@ pub(super) struct StatsArgs {
     /// As JSON, schema `kiln.stats/1`.
     #[arg(long)]
     pub json: bool,
+    /// Write it to this file as a page as well.
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -256,6 +272,9 @@ pub(super) struct BaselineArgs {
     /// Write it here instead of to stdout.
     #[arg(long, short, value_name = "FILE")]
     pub out: Option<PathBuf>,
+    /// Write it to this file as a page as well.
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
 }
 
 const VERIFY_EXITS: &str = "\
@@ -294,6 +313,8 @@ pub(super) enum ReportFormat {
     Text,
     Json,
     Junit,
+    /// The page for people, in one file.
+    Html,
     /// Telemetry: one row per GPU and tick.
     Parquet,
 }

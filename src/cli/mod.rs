@@ -8,6 +8,8 @@ mod drill;
 mod drive;
 mod exit_code;
 mod files;
+mod html;
+mod language;
 mod node;
 mod parquet;
 mod plan_table;

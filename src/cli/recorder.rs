@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::drive::monotonic;
+use super::language::Spoken;
 use crate::engine::Witness;
 use crate::event::{Envelope, RunEvent, RunRecord};
 use crate::journal::{Durability, Journal};
@@ -16,6 +17,7 @@ use crate::telemetry::{Safety, Telemetry, TelemetryError};
 pub(super) struct Recorder {
     folder: PathBuf,
     durability: Durability,
+    spoken: Spoken,
     /// Made with the first event: a run that is refused writes nothing.
     open: Option<Open>,
     console: Console,
@@ -32,19 +34,21 @@ struct Open {
 
 impl Recorder {
     /// For a new run.
-    pub(super) fn new(folder: PathBuf, durability: Durability) -> Self {
-        Self { folder, durability, open: None, console: Console::on_stderr(monotonic), unshown: Vec::new() }
+    pub(super) fn new(folder: PathBuf, durability: Durability, spoken: Spoken) -> Self {
+        let console = Console::on_stderr(monotonic, spoken.console());
+        Self { folder, durability, spoken, open: None, console, unshown: Vec::new() }
     }
 
     /// For a run taken up again.
     pub(super) fn over(
         folder: PathBuf,
         durability: Durability,
+        spoken: Spoken,
         journal: Journal,
         record: RunRecord,
     ) -> Result<Self, TelemetryError> {
         let telemetry = Telemetry::resume(&folder, safety(durability))?;
-        let mut recorder = Self::new(folder, durability);
+        let mut recorder = Self::new(folder, durability, spoken);
         recorder.console.catch_up(&record);
         let files = RunFiles::new(&recorder.folder, record, monotonic);
         recorder.open = Some(Open { journal, telemetry, files });
@@ -63,8 +67,10 @@ impl Recorder {
             if !whole {
                 open.files.write()?;
             }
+            let record = open.files.record().clone();
             open.telemetry.close()?;
             super::parquet::write(&self.folder)?;
+            super::html::write(&self.folder, &record, self.spoken.page())?;
         }
         Ok(())
     }

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, anyhow};
 
 use super::args::{ResumeArgs, RunArgs, YesNo};
+use super::drive::Prompter;
 use super::exit_code::Exit;
+use super::language::Spoken;
 use super::recorder::Recorder;
 use super::station::{self, Chosen};
 use super::trouble::{Sorted as _, Trouble};
@@ -20,7 +22,7 @@ use crate::report::{self, Paint};
 use crate::seal;
 
 /// `kiln run`.
-pub(super) fn run(args: &RunArgs) -> Result<Exit, Trouble> {
+pub(super) fn run(args: &RunArgs, spoken: Spoken) -> Result<Exit, Trouble> {
     let skus = files::skus()?;
     let file = files::find_profile(&args.profile)?;
     let profile = files::resolve(&file, &skus, &files::sets(&args.sets)?, args.only.as_deref())?;
@@ -46,11 +48,11 @@ pub(super) fn run(args: &RunArgs) -> Result<Exit, Trouble> {
         baseline,
     };
     let machine = Machine::new(equipment(&skus), start, args.only.clone());
-    conduct(machine, &mut chosen, Place::New(folder), pace, args.answer)
+    conduct(machine, &mut chosen, Place::New(folder), pace, (args.answer, spoken))
 }
 
 /// `kiln resume`.
-pub(super) fn resume(args: &ResumeArgs) -> Result<Exit, Trouble> {
+pub(super) fn resume(args: &ResumeArgs, spoken: Spoken) -> Result<Exit, Trouble> {
     let skus = files::skus()?;
     let durability = drive::durability(args.sim_speed.is_none());
     let (journal, read) = Journal::open_for_resume(&args.run, durability).no_claim()?;
@@ -84,7 +86,7 @@ pub(super) fn resume(args: &ResumeArgs) -> Result<Exit, Trouble> {
     let machine = Machine::resume(equipment, record)
         .ok_or_else(|| anyhow!("the journal in {} does not begin with the start of a run", args.run.display()))
         .no_claim()?;
-    conduct(machine, &mut chosen, Place::Open(args.run.clone(), Box::new(journal)), pace, args.answer)
+    conduct(machine, &mut chosen, Place::Open(args.run.clone(), Box::new(journal)), pace, (args.answer, spoken))
 }
 
 pub(super) fn equipment(skus: &Skus) -> Equipment<'_> {
@@ -112,17 +114,18 @@ fn conduct(
     chosen: &mut Chosen,
     place: Place,
     pace: Option<crate::engine::drive::Pace>,
-    answer: Option<YesNo>,
+    (answer, spoken): (Option<YesNo>, Spoken),
 ) -> Result<Exit, Trouble> {
     let folder = place.folder().to_path_buf();
     let durability = drive::durability(chosen.source != NodeSource::Hardware && pace.is_none());
     let mut recorder = match place {
-        Place::New(folder) => Recorder::new(folder, durability),
+        Place::New(folder) => Recorder::new(folder, durability, spoken),
         Place::Open(folder, journal) => {
-            Recorder::over(folder, durability, *journal, machine.record().clone()).no_claim()?
+            Recorder::over(folder, durability, spoken, *journal, machine.record().clone()).no_claim()?
         }
     };
-    let driven = drive::drive(&mut machine, chosen, &mut recorder, pace, answer);
+    let driven =
+        drive::drive(&mut machine, chosen, &mut recorder, pace, Prompter { answer, language: spoken.console() });
     recorder.clear();
     if let Some(refusal) = machine.refusal() {
         return Err(Trouble::Usage(anyhow!(refusal.clone())));
@@ -131,8 +134,8 @@ fn conduct(
     let verdict = record.verdict.clone().unwrap_or_else(|| roll_up(record));
     if record.start.is_some() {
         let paint = Paint::for_terminal(io::stdout().is_terminal());
-        printer::result(&report::verdict_block(record, paint)).no_claim()?;
-        printer::tell(&format!("journal and reports: {}", folder.display()));
+        printer::result(&report::verdict_block(record, paint, spoken.console())).no_claim()?;
+        printer::tell(&report::files_are(spoken.console(), &folder));
     }
     let whole = driven.is_ok() && record.verdict.is_some();
     let closed = driven.map_err(anyhow::Error::from).and_then(|()| recorder.close(whole));
@@ -161,7 +164,7 @@ pub(super) fn read_events(folder: &Path) -> Result<Vec<crate::event::Envelope>, 
     Ok(read.events)
 }
 
-fn torn_text(torn: &journal::Torn) -> String {
+pub(super) fn torn_text(torn: &journal::Torn) -> String {
     format!(
         "the last record of the journal, line {} at byte {}, was torn off after {} bytes and is left out",
         torn.line, torn.offset, torn.bytes

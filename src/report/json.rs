@@ -224,11 +224,13 @@ fn load_failures(record: &RunRecord) -> Vec<LoadFailure> {
     failures
 }
 
+/// Whether a line of the kernel log is told of.
+pub(super) fn matters(line: &KernelRecord) -> bool {
+    line.source != KernelSource::KernelLog || KERNEL_MARKS.iter().any(|mark| line.text.contains(mark))
+}
+
 fn kernel(record: &RunRecord) -> Kernel<'_> {
-    let matters = |line: &&KernelRecord| {
-        line.source != KernelSource::KernelLog || KERNEL_MARKS.iter().any(|mark| line.text.contains(mark))
-    };
-    let lines = record.kernel.iter().filter(matters);
+    let lines = record.kernel.iter().filter(|line| matters(line));
     let records: Vec<_> = lines.map(|line| KernelLine { at_s: line.at.seconds(), text: &line.text }).collect();
     Kernel { others: record.kernel.len() - records.len(), records }
 }
