@@ -27,7 +27,9 @@ pub(super) fn print(folder: &Path, languages: Languages) -> Result<Exit, Trouble
     }
     let whole = wrong.is_none();
     lacks.extend(wrong.map(|wrong| format!("{:#}", anyhow::Error::from(wrong))));
-    lacks.iter().for_each(|lack| printer::tell(lack));
+    for lack in &lacks {
+        printer::tell(lack);
+    }
     let record = RunRecord::of(&read.events);
     let traces = traces(folder, &record)?;
     printer::result(&report::run_page(&record, &traces, &lacks, languages)).no_claim()?;

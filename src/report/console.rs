@@ -74,7 +74,7 @@ impl Console {
         let mut pace = Pace::new(clock, period);
         // The first sign of life comes after a period, not at once.
         pace.is_due();
-        Self { screen, paint, pace, view: View { language, ..View::default() }, still: false }
+        Self { screen, paint, pace, view: View::new(language), still: false }
     }
 
     /// Goes on where a resumed run stopped.

@@ -227,7 +227,7 @@ phrases! {
     LinkMatrix: "NVLinks as the driver reports them, by link number", "ドライバが示すNVLink (リンク番号別)";
     Measurement: "measurement", "測定項目";
     Limit: "limit", "規格";
-    Peers: "peers: median", "他機の中央値";
+    Peers: "peers: median", "同種部品の中央値";
     Margin: "margin", "余裕";
     Value: "value", "値";
     NoLimit: "–", "–";
@@ -273,14 +273,11 @@ phrases! {
     LaidOverNote: "A and B: all GPUs of each run, and the median", "AとB: 各実行の全GPUの範囲と中央値";
     EachGpu: "Each GPU: A and B", "GPU別: AとB";
     Change: "change", "変化";
-    Verdict: "verdict", "判定";
     Run: "run", "実行";
     Findings: "findings", "所見";
     Step: "step", "工程";
     Before: "before", "前";
     After: "after", "後";
-    Notes: "notes", "注記";
-    Unchanged: "unchanged", "変化なし";
     Nothing: "none", "なし";
     Runs: "runs", "実行数";
     Units: "units", "台数";

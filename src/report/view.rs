@@ -41,6 +41,10 @@ struct Shown {
 }
 
 impl View {
+    pub(super) fn new(language: Language) -> Self {
+        Self { language, ..Self::default() }
+    }
+
     /// What a resumed run's journal holds.
     pub(super) fn of(record: &RunRecord, language: Language) -> Self {
         let mut view = Self { language, now: record.last_at, ..Self::default() };

@@ -4,6 +4,7 @@ mod command_line;
 mod evidence;
 mod fake_gpu;
 mod load_on_a_fake_gpu;
+mod pages;
 mod profiles;
 mod rebuilt;
 mod tidy;

@@ -35,22 +35,27 @@ fn share(values: &[f64], share: f64) -> f64 {
 pub(super) fn bands(timeline: &Timeline<'_>, page: &mut Page, sensor: Sensor, scale: Scale) {
     let sorted = sorted(timeline.slices, sensor);
     ribbons(timeline, page, &sorted, scale, "");
+    let mut labels = Vec::new();
     for gpu in apart(timeline, sensor, &sorted) {
         if let Some(tracks) = timeline.slices.gpus.get(&gpu) {
             timeline.line(page, gpu, tracks, sensor, scale);
             let track = tracks.gauge(sensor);
             let last = track.and_then(|track| (0..timeline.slices.count).rev().find_map(|at| middle(track, at)));
-            if let Some(last) = last {
-                page.put(format_args!(
-                    "<text x={} y={} dy=4>gpu/{}</text>",
-                    super::svg::LEFT + super::svg::PLOT + 3.0,
-                    number(scale.place(last), 1),
-                    gpu.0
-                ));
-            }
+            labels.extend(last.map(|last| (scale.place(last), gpu)));
         }
     }
+    labels.sort_by(|one, two| one.0.total_cmp(&two.0));
+    let mut below = f64::NEG_INFINITY;
+    for (y, gpu) in labels {
+        // Names under each other, as near to their lines as there is room.
+        below = y.max(below + LABEL);
+        let x = super::svg::LEFT + super::svg::PLOT + 3.0;
+        page.put(format_args!("<text x={x} y={} dy=4>gpu/{}</text>", number(below, 1), gpu.0));
+    }
 }
+
+/// Height of a name beside a line.
+const LABEL: f64 = 11.0;
 
 /// The bands and the median alone; `side` is a class of its own for the second of two.
 pub(super) fn ribbons(timeline: &Timeline<'_>, page: &mut Page, sorted: &[Vec<f64>], scale: Scale, side: &str) {

@@ -11,7 +11,7 @@ use super::page::Page;
 use super::run_page::HATCH;
 use super::summary::verdict_tone;
 use super::svg::{LEFT, PLOT, Scale, number, rungs, short, trail};
-use super::timeline::{LINES_MAX, Timeline};
+use super::timeline::{LINES_MAX, Timeline, widened};
 use super::trace::Traces;
 use crate::event::RunRecord;
 use crate::limit::Judged;
@@ -113,7 +113,9 @@ fn plots(page: &mut Page, a: Compared<'_>, b: Compared<'_>) {
             page.say(title);
             page.raw("</h3><div class=small>\n");
             let sides = sides((34.0, 296.0));
-            gpus.iter().for_each(|gpu| small(page, *gpu, sensor, &sides));
+            for gpu in &gpus {
+                small(page, *gpu, sensor, &sides);
+            }
             page.raw("</div>\n");
         }
     }
@@ -130,7 +132,7 @@ fn ends(sides: &[Timeline<'_>; 2], sensor: Sensor, only: Option<GpuIndex>) -> Op
         .filter(|(gpu, _)| only.is_none_or(|only| only == **gpu))
         .filter_map(|(_, tracks)| tracks.gauge(sensor)?.range());
     let (low, high) = ranges.reduce(|one, two| (one.0.min(two.0), one.1.max(two.1)))?;
-    Some((if sensor == Sensor::Power { 0.0 } else { f64::from(low) }, f64::from(high)))
+    Some(widened(sensor, f64::from(low), f64::from(high)))
 }
 
 fn laid_over(page: &mut Page, title: Phrase, sensor: Sensor, sides: &[Timeline<'_>; 2]) {

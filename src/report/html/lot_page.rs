@@ -208,9 +208,9 @@ fn outliers(page: &mut Page, spreads: &[Spread]) {
         return;
     }
     page.raw("<table><tr>");
-    [Phrase::Serial, Phrase::Measurement, Phrase::Component, Phrase::Value, Phrase::Median]
-        .into_iter()
-        .for_each(|phrase| page.head_cell(phrase));
+    for phrase in [Phrase::Serial, Phrase::Measurement, Phrase::Component, Phrase::Value, Phrase::Median] {
+        page.head_cell(phrase);
+    }
     page.raw("<th>z</th></tr>\n");
     for (spread, outlier) in all.iter().take(SHOWN) {
         page.raw("<tr>");

@@ -8,7 +8,7 @@ use super::super::phrase::Phrase;
 use super::super::words;
 use super::page::Page;
 use crate::event::{RunRecord, StepStatus};
-use crate::model::{Component, LoadEnd};
+use crate::model::{Component, LoadEnd, Moment};
 
 /// Rows of the list; the journal and `result.json` have all.
 const SHOWN: usize = 80;
@@ -64,7 +64,7 @@ pub(super) fn marks(record: &RunRecord) -> Vec<Mark> {
         marks.push(mark(at.seconds(), true, Phrase::Stopping, None, text));
     }
     let cut = record.steps.iter().filter(|step| step.status == StepStatus::Interrupted);
-    let mut resumed: Vec<f64> = cut.filter_map(|step| step.finished).map(|at| at.seconds()).collect();
+    let mut resumed: Vec<f64> = cut.filter_map(|step| step.finished).map(Moment::seconds).collect();
     resumed.dedup();
     marks.extend(resumed.into_iter().map(|at| mark(at, false, Phrase::Resumed, None, String::new())));
     marks.sort_by(|one, two| one.seconds.total_cmp(&two.seconds));
@@ -85,7 +85,7 @@ pub(super) fn list(page: &mut Page, marks: &[Mark]) {
     page.raw("<table>");
     page.head_row(&[Phrase::Time, Phrase::What, Phrase::Component, Phrase::AsRecorded]);
     for mark in marks.iter().take(SHOWN) {
-        let moment = crate::model::Moment::from_nanos((mark.seconds * 1e9) as u64);
+        let moment = Moment::from_nanos((mark.seconds * 1e9) as u64);
         page.put(format_args!("<tr><td>{moment}</td><td{}>", if mark.bad { " class=fail" } else { "" }));
         page.say(mark.what);
         page.raw("</td>");

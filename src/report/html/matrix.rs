@@ -122,7 +122,7 @@ fn draw(page: &mut Page, matrix: &Matrix) {
         ((share * SHADES as f64) as usize).min(SHADES - 1)
     };
     let written = down.max(across) <= LINES_MAX + 2;
-    let size = if written { 46.0 } else { (980.0 / across as f64).clamp(8.0, 40.0) };
+    let size = if written { 46.0 } else { (760.0 / across as f64).clamp(8.0, 22.0) };
     let (high, left, top) = (if written { 24.0 } else { size }, 48.0, 22.0);
     let (width, height) = (left + size * across as f64 + 4.0, top + high * down as f64 + 4.0);
     let cells: Vec<String> =
@@ -200,5 +200,5 @@ fn draw(page: &mut Page, matrix: &Matrix) {
 
 /// What fits into a cell.
 fn rounded(value: f64) -> String {
-    number(value, if value.abs() < 100.0 { 1 } else { 0 })
+    number(value, usize::from(value.abs() < 100.0))
 }

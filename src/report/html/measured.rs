@@ -190,12 +190,12 @@ fn line(page: &mut Page, line: &Line<'_>, columns: &[GpuIndex]) {
     page.raw("</td><td>");
     peers(page, line);
     page.raw("</td><td>");
-    margin(page, line);
-    page.raw("</td>");
-    let span = columns.len().max(1);
     let shown = first.measurement.shown();
     let alike = line.judgements.len() > 1
         && line.judgements.iter().all(|one| one.measurement.shown() == shown && one.outcome == first.outcome);
+    margin(page, line, alike);
+    page.raw("</td>");
+    let span = columns.len().max(1);
     if alike || line.judgements.len() == 1 {
         let class = class(first).unwrap_or("alike");
         page.put(format_args!("<td class=\"{class}\" colspan={span}>"));
@@ -218,7 +218,7 @@ fn line(page: &mut Page, line: &Line<'_>, columns: &[GpuIndex]) {
                 Some(one) => {
                     page.put(format_args!("<td class=\"n {}\">", class(one).unwrap_or_default()));
                     value_of(page, one);
-                    if let Some(margin) = value::margin(one) {
+                    if let Some(margin) = value::margin(one).filter(|_| one.range.low != one.range.high) {
                         page.put(format_args!("<small>{}{}</small>", sign(margin), short(margin)));
                     }
                     page.raw("</td>");
@@ -248,6 +248,8 @@ fn class(judgement: &Judgement) -> Option<&'static str> {
         Judged::Pass => None,
         Judged::Marginal => Some("marginal"),
         Judged::Fail => Some("fail"),
+        // Not offered, and the profile does not mind.
+        Judged::Unjudged(_) if !judgement.decisive => None,
         Judged::Unjudged(_) => Some("unjudged"),
     }
 }
@@ -310,12 +312,14 @@ fn peers(page: &mut Page, line: &Line<'_>) {
 }
 
 /// The least, with whose it is.
-fn margin(page: &mut Page, line: &Line<'_>) {
-    let margins = line.judgements.iter().filter_map(|one| Some((value::margin(one)?, one.measurement.component)));
+fn margin(page: &mut Page, line: &Line<'_>, alike: bool) {
+    // Of a limit that is one number there is no nearer and farther.
+    let bounded = line.judgements.iter().filter(|one| one.range.low != one.range.high);
+    let margins = bounded.filter_map(|one| Some((value::margin(one)?, one.measurement.component)));
     if let Some((margin, component)) = margins.min_by(|one, two| one.0.total_cmp(&two.0)) {
         let class = if margin < 0.0 { " class=fail" } else { "" };
         page.put(format_args!("<span{class}>{}{}</span>", sign(margin), short(margin)));
-        if line.judgements.len() > 1 && margin != 0.0 {
+        if line.judgements.len() > 1 && !alike {
             page.put(format_args!(" <small>{component}</small>"));
         }
     }
@@ -335,7 +339,9 @@ fn all(page: &mut Page, line: &Line<'_>) {
     let bad: Vec<&&Judgement> = line.judgements.iter().filter(|one| class(one).is_some()).collect();
     if !bad.is_empty() {
         page.raw("<div class=all>");
-        bad.iter().take(LISTED).for_each(|one| entry(page, one));
+        for one in bad.iter().take(LISTED) {
+            entry(page, one);
+        }
         page.raw("</div>");
     }
     if line.judgements.len() > LISTED {
@@ -345,6 +351,8 @@ fn all(page: &mut Page, line: &Line<'_>) {
     page.raw("<details><summary>");
     page.say_with(Phrase::AllValues, &[&line.judgements.len()]);
     page.raw("</summary><div class=all>");
-    line.judgements.iter().for_each(|one| entry(page, one));
+    for one in &line.judgements {
+        entry(page, one);
+    }
     page.raw("</div></details>");
 }

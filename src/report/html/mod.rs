@@ -16,6 +16,8 @@ mod run_page;
 mod slot;
 mod summary;
 mod svg;
+#[cfg(test)]
+mod tests;
 mod timeline;
 mod trace;
 

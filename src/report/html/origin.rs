@@ -4,7 +4,7 @@ use super::super::phrase::Phrase;
 use super::super::row::{Row, RowState};
 use super::super::words;
 use super::page::Page;
-use super::summary::tone;
+use super::summary::{stamp, tone};
 use crate::event::{NodeSource, Outcome, RunKind, RunRecord};
 use crate::model::{Component, Inventory, Reading};
 use crate::profile::Deviation;
@@ -81,7 +81,9 @@ fn row(page: &mut Page, rows: &[Row<'_>], component: Component, cells: [&str; 6]
         page.raw("</span>");
     }
     page.raw("</td>");
-    cells.iter().for_each(|cell| page.cell(cell));
+    for cell in cells {
+        page.cell(cell);
+    }
     page.raw("</tr>\n");
 }
 
@@ -162,10 +164,10 @@ fn node_lines(page: &mut Page, inventory: &Inventory) {
 
 fn clock_lines(page: &mut Page, record: &RunRecord) {
     if let Some(begun) = record.started_wall {
-        line(page, Phrase::Begun, &begun.to_string());
+        line(page, Phrase::Begun, &stamp(begun));
     }
     if let Some(ended) = record.last_wall {
-        line(page, Phrase::LastEvent, &ended.to_string());
+        line(page, Phrase::LastEvent, &stamp(ended));
     }
     line(page, Phrase::RunClock, &record.last_at.to_string());
     line(page, Phrase::Resumes, &record.resumes.to_string());

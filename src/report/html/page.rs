@@ -97,7 +97,9 @@ impl Page {
     /// A table's row of headings.
     pub(super) fn head_row(&mut self, phrases: &[Phrase]) {
         self.raw("<tr>");
-        phrases.iter().for_each(|phrase| self.head_cell(*phrase));
+        for phrase in phrases {
+            self.head_cell(*phrase);
+        }
         self.raw("</tr>\n");
     }
 

@@ -70,6 +70,9 @@ pub(super) fn reasons(timeline: &Timeline<'_>, page: &mut Page) {
     page.raw("</svg></figure>\n");
 }
 
+/// Height of a row of errors.
+const ROW: f64 = 34.0;
+
 /// A row for each counter that moved, a bar where it did, in the colour of the GPU.
 pub(super) fn errors(timeline: &Timeline<'_>, page: &mut Page, record: &RunRecord) {
     let moved = |sensor: Sensor| {
@@ -88,7 +91,6 @@ pub(super) fn errors(timeline: &Timeline<'_>, page: &mut Page, record: &RunRecor
         page.raw("</p></figure>\n");
         return;
     }
-    const ROW: f64 = 34.0;
     let count = rows.len() + usize::from(!record.mismatches.is_empty());
     let tall = ROW * count as f64;
     page.put(format_args!("<svg viewBox=\"0 0 {WIDTH} {}\" role=img>\n", tall + 10.0));

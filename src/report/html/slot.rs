@@ -8,7 +8,7 @@ use super::page::{Page, escaped};
 use super::svg::{LEFT, PLOT, Scale, WIDTH, number, rungs, short};
 use super::timeline::{Timeline, key};
 use super::trace::Traces;
-use crate::event::RunRecord;
+use crate::event::{RunRecord, StepRecord};
 use crate::limit::{Judged, Judgement};
 use crate::model::{GpuIndex, Sensor};
 
@@ -16,7 +16,7 @@ const TALL: f64 = 150.0;
 
 /// Kelvin per watt of every slot, from the last step that measured it.
 pub(super) fn resistance(page: &mut Page, record: &RunRecord) {
-    bars(page, record, Phrase::ResistancePerSlot, "thermal.resistance");
+    bars(page, record, Phrase::ResistancePerSlot, "thermal.resistance", |_| true);
 }
 
 /// Power of all GPUs through the pulse step, and how far each swings.
@@ -27,12 +27,13 @@ pub(super) fn pulse(page: &mut Page, record: &RunRecord, traces: &Traces, marks:
     key(page, close, named);
     timeline.chart(page, Phrase::PowerInPulse, Sensor::Power);
     timeline.chart(page, Phrase::ClockInPulse, Sensor::ClockSm);
-    bars(page, record, Phrase::PowerSwing, "power.swing");
+    let (from, to) = (close.from, close.to);
+    bars(page, record, Phrase::PowerSwing, "power.swing", |step| step.started == from && step.finished == Some(to));
 }
 
 /// One measurement of every GPU in the order of their slots, with its limit and the peers' median.
-fn bars(page: &mut Page, record: &RunRecord, title: Phrase, name: &str) {
-    let Some((path, mut values)) = last_values(record, name) else { return };
+fn bars(page: &mut Page, record: &RunRecord, title: Phrase, name: &str, of: impl Fn(&StepRecord) -> bool) {
+    let Some((path, mut values)) = last_values(record, name, of) else { return };
     let Some(inventory) = record.inventory.as_deref() else { return };
     let slot = |gpu: GpuIndex| inventory.gpu(gpu).and_then(|gpu| gpu.identity.slot.value()).map(String::as_str);
     let order = |gpu: GpuIndex| (slot(gpu).and_then(|slot| slot.parse::<u32>().ok()), gpu);
@@ -75,9 +76,7 @@ fn bars(page: &mut Page, record: &RunRecord, title: Phrase, name: &str) {
     if sorted.len() > 1 {
         let y = number(scale.place(f64::midpoint(sorted[(sorted.len() - 1) / 2], sorted[sorted.len() / 2])), 1);
         page.put(format_args!("<path class=middle d=\"M{LEFT} {y}h{PLOT}\"/>"));
-        page.label(&format!("x={} y={y} dy=-3 class=end", LEFT + PLOT), |language| {
-            Phrase::Median.say(language).to_owned()
-        });
+        page.label(&format!("x={} y={y} dy=4", LEFT + PLOT + 4.0), |language| Phrase::Median.say(language).to_owned());
     }
     page.raw("</svg></figure>\n");
 }
@@ -123,8 +122,12 @@ fn bar(page: &mut Page, judgement: &Judgement, scale: Scale, x: f64, share: f64)
 }
 
 /// The values of a measurement on GPUs in the last step that has any.
-fn last_values<'r>(record: &'r RunRecord, name: &str) -> Option<(String, Vec<(GpuIndex, &'r Judgement)>)> {
-    record.decisive_steps().into_iter().rev().find_map(|step| {
+fn last_values<'r>(
+    record: &'r RunRecord,
+    name: &str,
+    of: impl Fn(&StepRecord) -> bool,
+) -> Option<(String, Vec<(GpuIndex, &'r Judgement)>)> {
+    record.decisive_steps().into_iter().rev().filter(|step| of(step)).find_map(|step| {
         let judgements = step.cases.iter().flat_map(|case| &case.judgements);
         let values: Vec<(GpuIndex, &Judgement)> = judgements
             .filter(|one| one.measurement.name == name && one.measurement.as_number().is_some())

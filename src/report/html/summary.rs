@@ -14,8 +14,10 @@ use crate::event::{Case, Finding, Outcome, RunRecord, VerdictWord, uncarried_tri
 use crate::limit::Judged;
 use crate::model::{Component, GpuIndex, Moment};
 
-/// Cards of what no finding explains; the tables below have all.
-const SHOWN: usize = 24;
+/// More results that no finding explains are a list instead of cards.
+const CARDS: usize = 5;
+/// Rows of that list; the tables below have all.
+const SHOWN: usize = 40;
 
 /// The class that colours an outcome.
 pub(super) const fn tone(outcome: Outcome) -> &'static str {
@@ -79,7 +81,7 @@ fn facts(page: &mut Page, record: &RunRecord) {
     let node = record.inventory.as_ref().and_then(|inventory| inventory.node.serial.value());
     let profile = format!("{} r{}", start.profile.id, start.profile.revision);
     let took = duration(record.last_at.since(Moment::ZERO));
-    let begun = record.started_wall.map(|wall| wall.to_string());
+    let begun = record.started_wall.map(stamp);
     let facts = [
         (Phrase::Serial, start.operation.serial.as_ref().or(node).cloned()),
         (Phrase::Profile, Some(profile)),
@@ -98,6 +100,11 @@ fn facts(page: &mut Page, record: &RunRecord) {
         page.raw("</dd></div>");
     }
     page.raw("</dl>\n");
+}
+
+/// To the second: what people compare with the clock on the wall.
+pub(super) fn stamp(wall: crate::model::WallTime) -> String {
+    format!("{wall:.0}")
 }
 
 fn troubles(page: &mut Page, record: &RunRecord, rows: &[Row<'_>]) {
@@ -125,7 +132,13 @@ fn troubles(page: &mut Page, record: &RunRecord, rows: &[Row<'_>]) {
         page.text(&format!(" {} {} {at}: {}", trip.code, trip.guard, trip.text));
         page.raw("</p></div>\n");
     }
-    unexplained.iter().take(SHOWN).for_each(|row| card(page, record, row));
+    if unexplained.len() > CARDS {
+        list(page, record, &unexplained);
+    } else {
+        for row in &unexplained {
+            card(page, record, row);
+        }
+    }
     if unexplained.len() > SHOWN {
         page.raw("<p>");
         page.say_with(Phrase::AndMore, &[&(unexplained.len() - SHOWN)]);
@@ -190,15 +203,37 @@ fn finding(page: &mut Page, record: &RunRecord, finding: &Finding) {
     page.raw("</ul></div>\n");
 }
 
-/// A result that no finding explains.
-fn card(page: &mut Page, record: &RunRecord, row: &Row<'_>) {
-    let path = format!("{}.{}", row.stage, row.step);
-    let (word, class, case) = match row.state {
+fn list(page: &mut Page, record: &RunRecord, rows: &[&Row<'_>]) {
+    page.raw("<table>");
+    page.head_row(&[Phrase::Component, Phrase::Result, Phrase::Step, Phrase::Value]);
+    for row in rows.iter().take(SHOWN) {
+        let (word, class, case) = told(row);
+        page.raw("<tr><td>");
+        place(page, record, row.component);
+        page.put(format_args!("</td><td><span class=\"word {class}\">"));
+        page.say(word);
+        page.raw("</span></td>");
+        page.cell(&format!("{}.{}", row.stage, row.step));
+        page.raw("<td>");
+        page.tell(|language| case.map(|case| explain::headline_in(language, case)).unwrap_or_default());
+        page.raw("</td></tr>\n");
+    }
+    page.raw("</table>\n");
+}
+
+fn told<'a>(row: &Row<'a>) -> (Phrase, &'static str, Option<&'a Case>) {
+    match row.state {
         RowState::Judged(standing) => {
             (words::outcome_phrase(standing.outcome), tone(standing.outcome), Some(standing.case))
         }
         _ => (Phrase::CutShort, "quiet", None),
-    };
+    }
+}
+
+/// A result that no finding explains.
+fn card(page: &mut Page, record: &RunRecord, row: &Row<'_>) {
+    let path = format!("{}.{}", row.stage, row.step);
+    let (word, class, case) = told(row);
     page.put(format_args!("<div class=\"card {class}\"><h3>"));
     place(page, record, row.component);
     page.raw("</h3><p><b>");

@@ -175,9 +175,13 @@ const BREAK: usize = 3;
 /// A closed shape between two lines.
 pub(super) fn ribbon(points: &[(f64, f64, f64)]) -> String {
     let mut there = Trail::default();
-    points.iter().for_each(|(x, low, _)| there.point(*x, *low));
+    for (x, low, _) in points {
+        there.point(*x, *low);
+    }
     let mut back = Trail::default();
-    points.iter().rev().for_each(|(x, _, high)| back.point(*x, *high));
+    for (x, _, high) in points.iter().rev() {
+        back.point(*x, *high);
+    }
     format!("{}{}Z", there.finish(), back.finish().replacen('M', "L", 1))
 }
 

@@ -166,9 +166,9 @@ impl<'a> Timeline<'a> {
             page.raw("</p>\n");
             return;
         };
-        let low = if sensor == Sensor::Power { 0.0 } else { f64::from(low) };
         let (top, tall) = (8.0, TALL);
-        let scale = Scale::new(low, f64::from(high), top + tall, top).rounded(4);
+        let (low, high) = widened(sensor, f64::from(low), f64::from(high));
+        let scale = Scale::new(low, high, top + tall, top).rounded(4);
         page.raw("<figure><figcaption>");
         page.say(title);
         page.put(format_args!(" <small>{}</small></figcaption>\n", sensor.unit()));
@@ -205,6 +205,17 @@ impl<'a> Timeline<'a> {
             page.put(format_args!("<path class=\"trail {class}\" data-name=\"gpu/{}\" d=\"{path}\"/>\n", gpu.0));
         }
     }
+}
+
+/// Power from zero, and no quantity so near that its noise fills the plot.
+pub(super) fn widened(sensor: Sensor, low: f64, high: f64) -> (f64, f64) {
+    let least = match sensor {
+        Sensor::Power => return (0.0, high),
+        Sensor::ClockSm => 200.0,
+        _ => 8.0,
+    };
+    let more = ((least - (high - low)) / 2.0).max(0.0);
+    (low - more, high + more)
 }
 
 /// Eight colours, then the same dashed; thick where something is said of the GPU.
