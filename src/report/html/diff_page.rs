@@ -154,9 +154,9 @@ fn laid_over(page: &mut Page, title: Phrase, sensor: Sensor, sides: &[Timeline<'
 
 fn small(page: &mut Page, gpu: GpuIndex, sensor: Sensor, sides: &[Timeline<'_>; 2]) {
     let Some((low, high)) = ends(sides, sensor, Some(gpu)) else { return };
-    let scale = Scale::new(low, high, 88.0, 18.0).rounded(2);
+    let scale = Scale::new(low, high, 88.0, 18.0).rounded(3);
     page.put(format_args!("<svg viewBox=\"0 0 300 96\" role=img><text class=strong x=34 y=12>gpu/{}</text>", gpu.0));
-    rungs(page, scale, 2, 34.0, 296.0);
+    rungs(page, scale, 3, 34.0, 296.0);
     for (side, class) in sides.iter().zip(["mid-a", "mid-b"]) {
         if let Some(track) = side.slices.gpus.get(&gpu).and_then(|tracks| tracks.gauge(sensor)) {
             let path = trail(track, |slice| side.x(slice), scale);

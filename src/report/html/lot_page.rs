@@ -8,6 +8,7 @@ use super::svg::{Scale, number, short};
 use crate::event::{Outcome, Verdict};
 use crate::limit::Judged;
 use crate::lot::{Baseline, Change, NoCapability, Spread, Stats, Verdicts};
+use crate::model::Unit;
 
 /// Rows of a table; JSON has all.
 const SHOWN: usize = 500;
@@ -23,6 +24,10 @@ pub struct JudgedAgain<'a> {
     pub verdicts: &'a Verdicts,
     pub changes: &'a [Change],
     pub notes: &'a [String],
+}
+
+fn shown(value: f64, unit: Unit) -> String {
+    if unit == Unit::One { short(value) } else { format!("{} {unit}", short(value)) }
 }
 
 fn begun(title: Phrase, languages: Languages) -> Page {
@@ -132,7 +137,8 @@ fn spreads(page: &mut Page, spreads: &[Spread]) {
     let limited: Vec<&Spread> = spreads
         .iter()
         .filter(|spread| !matches!(spread.capability, Err(NoCapability::NoLimit)))
-        .filter(|spread| spread.units < 2 || spread.min < spread.max)
+        // What is the same on all units has no distribution; JSON has it.
+        .filter(|spread| spread.min < spread.max)
         .collect();
     page.raw("<h3>");
     page.say(Phrase::Distributions);
@@ -152,7 +158,7 @@ fn spreads(page: &mut Page, spreads: &[Spread]) {
         page.cell(spread.limit.as_deref().unwrap_or_default());
         page.raw("<td>");
         strip(page, spread);
-        page.put(format_args!("</td><td>{} {}</td><td>", short(spread.median), spread.unit));
+        page.put(format_args!("</td><td>{}</td><td>", shown(spread.median, spread.unit)));
         match &spread.capability {
             Ok(capability) => page.raw(&number(capability.cpk, 2)),
             Err(why) => page.say_with(Phrase::NoCpk, &[&why.shown()]),
@@ -217,7 +223,7 @@ fn outliers(page: &mut Page, spreads: &[Spread]) {
         page.cell(&outlier.unit);
         page.cell(&format!("{}.{}", spread.key.step, spread.key.measurement));
         page.cell(&spread.key.component.to_string());
-        page.cell(&format!("{} {}", short(outlier.value), spread.unit));
+        page.cell(&shown(outlier.value, spread.unit));
         page.cell(&short(spread.median));
         page.put(format_args!("<td>{:+.1}</td></tr>\n", outlier.z));
     }
@@ -336,9 +342,8 @@ pub fn baseline_page(baseline: &Baseline, left_out: &[(String, String)], languag
         page.raw("<tr>");
         page.cell(key);
         page.put(format_args!(
-            "<td>{} {}</td><td>{}</td><td>{} %</td><td>{}</td></tr>\n",
-            short(value.median),
-            value.unit,
+            "<td>{}</td><td>{}</td><td>{} %</td><td>{}</td></tr>\n",
+            shown(value.median, value.unit),
             short(value.deviation),
             number(share, 2),
             value.runs
