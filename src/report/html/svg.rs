@@ -6,7 +6,7 @@ use super::page::Page;
 use super::trace::Track;
 
 /// Plots over time are this wide, of which the plot proper begins at `LEFT`.
-pub(super) const WIDTH: f64 = 1060.0;
+pub(super) const WIDTH: f64 = 1075.0;
 pub(super) const LEFT: f64 = 58.0;
 pub(super) const PLOT: f64 = 960.0;
 
