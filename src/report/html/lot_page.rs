@@ -243,7 +243,14 @@ pub fn rejudge_page(
     page.head_row(&[Phrase::Run, Phrase::Serial, Phrase::Profile, Phrase::Before, Phrase::After]);
     for run in runs {
         page.raw("<tr>");
-        page.cell(run.run);
+        page.raw("<td>");
+        page.text(run.run);
+        if run.simulated {
+            page.raw(" <b>");
+            page.say(Phrase::SimulatedShort);
+            page.raw("</b>");
+        }
+        page.raw("</td>");
         page.cell(run.serial.unwrap_or_default());
         page.cell(run.profile);
         let changed = run.verdicts.before.word != run.verdicts.after.word;
@@ -254,9 +261,6 @@ pub fn rejudge_page(
     page.raw("</table>\n");
     for run in runs.iter().filter(|run| !run.changes.is_empty() || !run.notes.is_empty()) {
         page.put(format_args!("<h2>{}</h2>\n", escaped(run.run)));
-        if run.simulated {
-            simulated(&mut page);
-        }
         for note in run.notes {
             page.raw("<p class=dim>");
             page.text(note);
