@@ -21,6 +21,13 @@ struct Matrix {
     unit: &'static str,
 }
 
+impl Matrix {
+    fn row(&self, row: usize) -> &[Option<Cell>] {
+        let across = self.columns.len();
+        &self.cells[row * across..(row + 1) * across]
+    }
+}
+
 #[derive(Clone, Copy)]
 struct Cell {
     value: f64,
@@ -108,27 +115,53 @@ pub(super) fn links(page: &mut Page, record: &RunRecord) {
     page.raw("</figure>\n");
 }
 
-fn draw(page: &mut Page, matrix: &Matrix) {
-    let (down, across) = (matrix.rows.len(), matrix.columns.len());
-    let values: Vec<f64> = matrix.cells.iter().flatten().map(|cell| cell.value).collect();
-    let (Some(least), Some(greatest)) =
-        (values.iter().copied().min_by(f64::total_cmp), values.iter().copied().max_by(f64::total_cmp))
-    else {
-        return;
-    };
-    let least = least.min(greatest * (1.0 - SPREAD_MIN));
-    let shade = |value: f64| {
-        let share = if greatest > least { (value - least) / (greatest - least) } else { 1.0 };
+/// Where the cells are and how they are shaded.
+struct Layout {
+    size: f64,
+    high: f64,
+    left: f64,
+    top: f64,
+    /// Values stand in the cells.
+    written: bool,
+    least: f64,
+    greatest: f64,
+}
+
+impl Layout {
+    fn of(matrix: &Matrix) -> Option<Self> {
+        let values = || matrix.cells.iter().flatten().map(|cell| cell.value);
+        let (least, greatest) = (values().min_by(f64::total_cmp)?, values().max_by(f64::total_cmp)?);
+        let across = matrix.columns.len();
+        let written = matrix.rows.len().max(across) <= LINES_MAX + 2;
+        let size = if written { 46.0 } else { (760.0 / across as f64).clamp(8.0, 22.0) };
+        let high = if written { 24.0 } else { size };
+        Some(Self {
+            size,
+            high,
+            left: 48.0,
+            top: 22.0,
+            written,
+            least: least.min(greatest * (1.0 - SPREAD_MIN)),
+            greatest,
+        })
+    }
+
+    fn shade(&self, value: f64) -> usize {
+        let span = self.greatest - self.least;
+        let share = if span > 0.0 { (value - self.least) / span } else { 1.0 };
         ((share * SHADES as f64) as usize).min(SHADES - 1)
-    };
-    let written = down.max(across) <= LINES_MAX + 2;
-    let size = if written { 46.0 } else { (760.0 / across as f64).clamp(8.0, 22.0) };
-    let (high, left, top) = (if written { 24.0 } else { size }, 48.0, 22.0);
+    }
+}
+
+fn draw(page: &mut Page, matrix: &Matrix) {
+    let Some(layout) = Layout::of(matrix) else { return };
+    let Layout { size, high, left, top, .. } = layout;
+    let (down, across) = (matrix.rows.len(), matrix.columns.len());
     let (width, height) = (left + size * across as f64 + 4.0, top + high * down as f64 + 4.0);
-    let cells: Vec<String> =
-        matrix.cells.iter().map(|cell| cell.map_or_else(String::new, |cell| short(cell.value))).collect();
     page.put(format_args!("<svg viewBox=\"0 0 {width} {height}\" width={width} role=img"));
-    if !written {
+    if !layout.written {
+        let cells: Vec<String> =
+            matrix.cells.iter().map(|cell| cell.map_or_else(String::new, |cell| short(cell.value))).collect();
         page.put(format_args!(
             " data-cells=\"{}\" data-across={across} data-size=\"{size}\" data-left=\"{left}\" data-top=\"{top}\" data-unit=\"{}\" \
              data-rows=\"{}\" data-columns=\"{}\"",
@@ -139,7 +172,7 @@ fn draw(page: &mut Page, matrix: &Matrix) {
         ));
     }
     page.raw(">\n");
-    let every = if written { 1 } else { 8 };
+    let every = if layout.written { 1 } else { 8 };
     for (column, name) in matrix.columns.iter().enumerate().step_by(every) {
         let x = number(left + size * (column as f64 + 0.5), 1);
         page.put(format_args!("<text class=mid x={x} y=15>{name}</text>"));
@@ -153,49 +186,59 @@ fn draw(page: &mut Page, matrix: &Matrix) {
                 number(y + high / 2.0, 1)
             ));
         }
-        let line = &matrix.cells[row * across..(row + 1) * across];
-        let class = |cell: &Option<Cell>| cell.map_or(SHADES, |cell| shade(cell.value));
-        let mut column = 0;
-        // Neighbours of one shade are one shape: a matrix of 72 has 5112 cells.
-        for part in line.chunk_by(|one, two| class(one) == class(two)) {
-            let (x, wide) = (number(left + size * column as f64, 1), number(size * part.len() as f64 - 1.0, 1));
-            let shade = class(&part[0]);
-            let shade = if shade == SHADES { "none".to_owned() } else { format!("h{shade}") };
-            page.put(format_args!(
-                "<path class={shade} d=\"M{x} {}h{wide}v{}h-{wide}Z\"/>",
-                number(y, 1),
-                number(high - 1.0, 1)
-            ));
-            column += part.len();
-        }
-        for (column, cell) in line.iter().enumerate() {
-            let Some(cell) = cell else { continue };
-            let x = left + size * column as f64;
-            if written {
-                let class = if shade(cell.value) >= 4 { "mid on" } else { "mid ink" };
-                page.put(format_args!(
-                    "<text class=\"{class}\" x={} y={} dy=4>{}</text>",
-                    number(x + size / 2.0 - 0.5, 1),
-                    number(y + high / 2.0, 1),
-                    rounded(cell.value)
-                ));
-            }
-            if cell.missed {
-                page.put(format_args!(
-                    "<rect class=missed x={} y={} width={} height={}><title>{} → {}: {} {}</title></rect>",
-                    number(x, 1),
-                    number(y, 1),
-                    number(size - 1.0, 1),
-                    number(high - 1.0, 1),
-                    matrix.rows[row],
-                    matrix.columns[column],
-                    short(cell.value),
-                    matrix.unit
-                ));
-            }
-        }
+        shades(page, matrix, &layout, row, y);
+        values(page, matrix, &layout, row, y);
     }
     page.raw("</svg>\n");
+}
+
+/// Neighbours of one shade are one shape: a matrix of 72 has 5112 cells.
+fn shades(page: &mut Page, matrix: &Matrix, layout: &Layout, row: usize, y: f64) {
+    let Layout { size, high, left, .. } = *layout;
+    let class = |cell: &Option<Cell>| cell.map_or(SHADES, |cell| layout.shade(cell.value));
+    let mut column = 0;
+    for part in matrix.row(row).chunk_by(|one, two| class(one) == class(two)) {
+        let (x, wide) = (number(left + size * column as f64, 1), number(size * part.len() as f64 - 1.0, 1));
+        let shade = class(&part[0]);
+        let shade = if shade == SHADES { "none".to_owned() } else { format!("h{shade}") };
+        page.put(format_args!(
+            "<path class={shade} d=\"M{x} {}h{wide}v{}h-{wide}Z\"/>",
+            number(y, 1),
+            number(high - 1.0, 1)
+        ));
+        column += part.len();
+    }
+}
+
+/// Numbers where there is room for them, and a frame around each that missed its limit.
+fn values(page: &mut Page, matrix: &Matrix, layout: &Layout, row: usize, y: f64) {
+    let Layout { size, high, left, .. } = *layout;
+    for (column, cell) in matrix.row(row).iter().enumerate() {
+        let Some(cell) = cell else { continue };
+        let x = left + size * column as f64;
+        if layout.written {
+            let class = if layout.shade(cell.value) >= 4 { "mid on" } else { "mid ink" };
+            page.put(format_args!(
+                "<text class=\"{class}\" x={} y={} dy=4>{}</text>",
+                number(x + size / 2.0 - 0.5, 1),
+                number(y + high / 2.0, 1),
+                rounded(cell.value)
+            ));
+        }
+        if cell.missed {
+            page.put(format_args!(
+                "<rect class=missed x={} y={} width={} height={}><title>{} → {}: {} {}</title></rect>",
+                number(x, 1),
+                number(y, 1),
+                number(size - 1.0, 1),
+                number(high - 1.0, 1),
+                matrix.rows[row],
+                matrix.columns[column],
+                short(cell.value),
+                matrix.unit
+            ));
+        }
+    }
 }
 
 /// What fits into a cell.
