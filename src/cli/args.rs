@@ -4,18 +4,25 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::args_lot::{BaselineArgs, DiffArgs, RejudgeArgs, SealArgs, StatsArgs, VERIFY_EXITS, VerifyArgs};
 use super::exit_code;
+use super::language::scanned;
 use crate::event::JunitDialect;
 use crate::load::worker::Injection;
 use crate::model::{Span, parse_span};
+use crate::report::Languages;
 
 /// Burn-in and acceptance tests for GPU servers.
 ///
 /// Runs a YAML profile of stress, thermal and interconnect checks on this node, or on a simulated one (--sim), and ends
-/// in a verdict, JUnit, JSON and a journal.
+/// in a verdict, a page for people, JUnit, JSON and a journal.
 #[derive(Debug, Parser)]
 #[command(name = "kiln", version, after_help = exit_code::TABLE, arg_required_else_help = true)]
 pub(super) struct Cli {
+    /// Language of console, prompts and pages: `en`, `ja`, or for pages both as `en,ja` or `ja,en`. The console follows the
+    /// locale if left out, and pages carry both. What machines read is English.
+    #[arg(long, global = true, value_name = "LANG")]
+    pub lang: Option<Languages>,
     #[command(subcommand)]
     pub command: Command,
 }
@@ -127,7 +134,8 @@ pub(super) struct RunArgs {
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Serial number of the node, from its label; the run is refused if the node says another.
-    #[arg(long, value_name = "SERIAL")]
+    /// Letters of full width are read as plain ones.
+    #[arg(long, value_name = "SERIAL", value_parser = scanned)]
     pub serial: Option<String>,
     /// Name of the test station.
     #[arg(long, value_name = "NAME", env = "KILN_STATION")]
@@ -136,7 +144,7 @@ pub(super) struct RunArgs {
     #[arg(long, value_name = "NAME", env = "KILN_OPERATOR")]
     pub operator: Option<String>,
     /// Work order.
-    #[arg(long, value_name = "ORDER")]
+    #[arg(long, value_name = "ORDER", value_parser = scanned)]
     pub order: Option<String>,
     /// What `of baseline` limits are held against: a file of `kiln baseline`, or the folder of an earlier run.
     #[arg(long, value_name = "FILE")]
@@ -271,99 +279,6 @@ pub(super) struct ReportArgs {
     pub schema: bool,
 }
 
-#[derive(Debug, Args)]
-pub(super) struct RejudgeArgs {
-    /// Folders of runs, or folders of such folders.
-    #[arg(required = true, value_name = "RUN")]
-    pub runs: Vec<PathBuf>,
-    /// The profile to judge by: a built-in one or a file.
-    #[arg(long, value_name = "PROFILE")]
-    pub profile: String,
-    /// Set a variable of the profile. Repeatable.
-    #[arg(long = "set", value_name = "NAME=VALUE")]
-    pub sets: Vec<String>,
-    /// What `of baseline` limits are held against, instead of what the runs had.
-    #[arg(long, value_name = "FILE")]
-    pub baseline: Option<PathBuf>,
-    /// As JSON, schema `kiln.rejudge/1`.
-    #[arg(long)]
-    pub json: bool,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct DiffArgs {
-    /// Folder of a run.
-    pub a: PathBuf,
-    /// Folder of the run to hold against it.
-    pub b: PathBuf,
-    /// Only this measurement, such as `power.mean`. Repeatable.
-    #[arg(long = "measurement", value_name = "NAME")]
-    pub measurements: Vec<String>,
-    /// Tell what is the same as well.
-    #[arg(long)]
-    pub all: bool,
-    /// As JSON, schema `kiln.diff/1`.
-    #[arg(long)]
-    pub json: bool,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct StatsArgs {
-    /// Folders of runs, or folders of such folders.
-    #[arg(required = true, value_name = "RUN")]
-    pub runs: Vec<PathBuf>,
-    /// Serial number of a golden unit, whose runs do not count. Repeatable.
-    #[arg(long = "golden", value_name = "SERIAL")]
-    pub golden: Vec<String>,
-    /// Only this measurement, such as `power.mean`. Repeatable.
-    #[arg(long = "measurement", value_name = "NAME")]
-    pub measurements: Vec<String>,
-    /// As JSON, schema `kiln.stats/1`.
-    #[arg(long)]
-    pub json: bool,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct BaselineArgs {
-    /// Folders of runs, or folders of such folders.
-    #[arg(required = true, value_name = "RUN")]
-    pub runs: Vec<PathBuf>,
-    /// Write it here instead of to stdout.
-    #[arg(long, short, value_name = "FILE")]
-    pub out: Option<PathBuf>,
-}
-
-const VERIFY_EXITS: &str = "\
-Exit codes:
-  0    everything is what was sealed
-  2    wrong usage
-  3    something is not what was sealed, or the seal is not of this key";
-
-#[derive(Debug, Args)]
-pub(super) struct SealArgs {
-    /// The folder of the run.
-    #[arg(required_unless_present = "new_key")]
-    pub run: Option<PathBuf>,
-    /// The secret key to sign with, Ed25519 in PEM.
-    #[arg(long, value_name = "KEY", env = "KILN_KEY", required_unless_present = "new_key")]
-    pub key: Option<PathBuf>,
-    /// Make a key pair instead: the secret key in FILE, the public one in FILE.pub.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["run", "key"])]
-    pub new_key: Option<PathBuf>,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct VerifyArgs {
-    /// The folder of the run.
-    pub run: PathBuf,
-    /// The public key of the station that sealed it.
-    #[arg(long, value_name = "PUB")]
-    pub key: PathBuf,
-    /// As JSON.
-    #[arg(long)]
-    pub json: bool,
-}
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum ReportFormat {
     /// The verdict with findings, as at the end of a run.
@@ -382,6 +297,8 @@ pub(super) enum ReportFormat {
     Rows,
     /// What readers of `dcgmi diag -j` understand.
     DcgmJson,
+    /// The page for people, in one file.
+    Html,
     /// Telemetry: one row per GPU and tick.
     Parquet,
 }

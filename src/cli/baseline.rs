@@ -6,27 +6,36 @@ use std::path::Path;
 
 use anyhow::{Context as _, anyhow};
 
-use super::args::BaselineArgs;
+use super::args_lot::BaselineArgs;
 use super::exit_code::Exit;
+use super::language::Spoken;
 use super::run::read_record;
 use super::trouble::{Sorted as _, Trouble};
-use super::{printer, runs};
+use super::{html, printer, runs};
 use crate::event::RunRecord;
 use crate::lot::{self, Baseline, Outing};
+use crate::report::baseline_page;
 
 /// `kiln baseline RUN..`.
-pub(super) fn baseline(args: &BaselineArgs) -> Result<Exit, Trouble> {
+pub(super) fn baseline(args: &BaselineArgs, spoken: Spoken) -> Result<Exit, Trouble> {
     let found = runs::read(&runs::folders(&args.runs)?, |events| {
         Outing::of(&RunRecord::of(events)).ok_or_else(|| "the run had not begun".to_owned())
     });
     runs::tell_unread(&found.unread);
     let outings: Vec<Outing> = found.runs.into_iter().map(|(_, outing)| outing).collect();
     let (baseline, left_out) = lot::baseline(&outings, &[]);
-    for (outing, why) in left_out {
-        printer::tell(&format!("left out: {} of {}: {why}", outing.run_id, outing.unit()));
+    let left_out: Vec<(String, String)> = left_out
+        .into_iter()
+        .map(|(outing, why)| (format!("{} of {}", outing.run_id, outing.unit()), why.to_owned()))
+        .collect();
+    for (run, why) in &left_out {
+        printer::tell(&format!("left out: {run}: {why}"));
     }
     if baseline.runs.is_empty() {
         return Err(Trouble::NoClaim(anyhow!("none of these runs passed: there is nothing to make a baseline of")));
+    }
+    if let Some(path) = &args.html {
+        html::replace(path, &baseline_page(&baseline, &left_out, spoken.page())).no_claim()?;
     }
     let mut text = serde_json::to_string_pretty(&baseline).no_claim()?;
     text.push('\n');

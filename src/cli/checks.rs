@@ -10,6 +10,7 @@ use super::trouble::{Sorted as _, Trouble};
 use crate::check;
 use crate::diagnose;
 use crate::profile::{CheckSpec, ParamKind, Wear};
+use crate::report::Language;
 
 /// `kiln checks [NAME]`.
 pub(super) fn checks(name: Option<&str>) -> Result<Exit, Trouble> {
@@ -87,11 +88,18 @@ fn takes(kind: ParamKind) -> String {
     }
 }
 
+const fn said(words: diagnose::Words, language: Language) -> &'static str {
+    match language {
+        Language::English => words.en,
+        Language::Japanese => words.ja,
+    }
+}
+
 /// `kiln explain [CODE]`.
-pub(super) fn explain(code: Option<&str>) -> Result<Exit, Trouble> {
+pub(super) fn explain(code: Option<&str>, language: Language) -> Result<Exit, Trouble> {
     let text = match code {
         None => {
-            let line = |entry: &diagnose::Entry| format!("{:26} {}\n", entry.code, entry.title.en);
+            let line = |entry: &diagnose::Entry| format!("{:26} {}\n", entry.code, said(entry.title, language));
             diagnose::entries().iter().map(line).collect()
         }
         Some(code) => {
@@ -100,7 +108,7 @@ pub(super) fn explain(code: Option<&str>) -> Result<Exit, Trouble> {
                 let hint = hint.unwrap_or_else(|| "`kiln explain` lists them all".to_owned());
                 anyhow!("there is no finding code `{code}`; {hint}")
             });
-            tell(entry.usage()?)
+            tell(entry.usage()?, language)
         }
     };
     printer::result(&text).no_claim()?;
@@ -113,9 +121,15 @@ pub(super) fn explain_page() -> Result<Exit, Trouble> {
     Ok(Exit::Pass)
 }
 
-fn tell(entry: &diagnose::Entry) -> String {
-    let mut text = format!("{}: {}\n\n{}\n\n{}\n", entry.code, entry.title.en, entry.cause.en, entry.details);
-    let _ = write!(text, "\nWhat to do: {}\n", diagnose::action_words(entry.action).en);
+/// Details are for engineers and in English alone.
+fn tell(entry: &diagnose::Entry, language: Language) -> String {
+    let (title, cause) = (said(entry.title, language), said(entry.cause, language));
+    let mut text = format!("{}: {title}\n\n{cause}\n\n{}\n", entry.code, entry.details);
+    let label = match language {
+        Language::English => "What to do",
+        Language::Japanese => "処置",
+    };
+    let _ = write!(text, "\n{label}: {}\n", said(diagnose::action_words(entry.action), language));
     for reference in entry.references {
         let _ = writeln!(text, "See {reference}");
     }

@@ -5,15 +5,16 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::args::DiffArgs;
+use super::args_lot::DiffArgs;
 use super::exit_code::Exit;
+use super::language::Spoken;
 use super::rejudge::judged;
 use super::run::read_record;
 use super::trouble::{Sorted as _, Trouble};
-use super::{printer, runs};
+use super::{html, printer, runs};
 use crate::event::{RunRecord, Verdict, roll_up};
 use crate::lot::{self, Difference, Outing};
-use crate::report::plain;
+use crate::report::{Compared, diff_page, plain};
 
 #[derive(Debug, Serialize)]
 struct Document {
@@ -37,12 +38,21 @@ struct Head {
 }
 
 /// `kiln diff A B`.
-pub(super) fn diff(args: &DiffArgs) -> Result<Exit, Trouble> {
+pub(super) fn diff(args: &DiffArgs, spoken: Spoken) -> Result<Exit, Trouble> {
     let (a, b) = (read_record(&args.a)?, read_record(&args.b)?);
     let mut differences = lot::differences(&a, &b);
     let known = differences.iter().map(|one| one.key.measurement.as_str()).collect();
     runs::check_measurements(&args.measurements, known)?;
     differences.retain(|one| args.measurements.is_empty() || args.measurements.contains(&one.key.measurement));
+    if let Some(path) = &args.html {
+        let (names, traces) = (
+            [&args.a, &args.b].map(|folder| folder.display().to_string()),
+            [html::traces(&args.a, &a)?, html::traces(&args.b, &b)?],
+        );
+        let side = |name, record, traces| Compared { name, record, traces };
+        let (left, right) = (side(&names[0], &a, &traces[0]), side(&names[1], &b, &traces[1]));
+        html::replace(path, &diff_page(left, right, &differences, spoken.page())).no_claim()?;
+    }
     let document = Document { schema: "kiln.diff/1", a: head(&args.a, &a), b: head(&args.b, &b), differences };
     let text = if args.json { serde_json::to_string_pretty(&document).no_claim()? } else { text(&document, args.all) };
     printer::result(&text).no_claim()?;

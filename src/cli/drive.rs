@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use anyhow::anyhow;
+use unicode_normalization::UnicodeNormalization as _;
 
 use super::args::YesNo;
 use super::printer;
@@ -17,6 +18,7 @@ use crate::engine::{Machine, OperatorReply, Signal};
 use crate::event::NodeSource;
 use crate::journal::Durability;
 use crate::model::{Text, WallTime};
+use crate::report::{self, Language};
 
 /// `--sim-speed` as meant; `None` for as fast as possible.
 pub(super) fn pace(factor: Option<f64>) -> Result<Option<Pace>, Trouble> {
@@ -50,10 +52,9 @@ pub(super) fn drive(
     chosen: &mut Chosen,
     recorder: &mut Recorder,
     pace: Option<Pace>,
-    answer: Option<YesNo>,
+    mut operator: Prompter,
 ) -> Result<(), DriveError> {
-    let signals = Interrupts::listen();
-    let mut operator = Prompter { answer };
+    let signals = Interrupts::listen(operator.language);
     if in_virtual_time(&chosen.source, pace) {
         let mut taken = 0;
         let mut next = || signals.after(&mut taken);
@@ -74,14 +75,15 @@ pub(super) fn now() -> WallTime {
 /// Counts interrupts from the keyboard or a service manager.
 #[derive(Debug, Clone, Default)]
 struct Interrupts {
+    language: Language,
     count: Arc<AtomicU8>,
     forward: Arc<OnceLock<tokio::sync::mpsc::UnboundedSender<Signal>>>,
 }
 
 impl Interrupts {
     /// Listens on a thread of its own, so that a driver that never waits is reached as well.
-    fn listen() -> Self {
-        let interrupts = Self::default();
+    fn listen(language: Language) -> Self {
+        let interrupts = Self { language, ..Self::default() };
         let told = interrupts.clone();
         std::thread::spawn(move || {
             let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
@@ -103,11 +105,7 @@ impl Interrupts {
     fn raise(&self) {
         let count = self.count.fetch_add(1, Ordering::SeqCst) + 1;
         let signal = signal(count);
-        printer::tell(match signal {
-            Signal::First => "stopping: loads are being stopped and the teardown runs; once more to kill the loads",
-            Signal::Second => "killing the loads; once more to leave at once",
-            Signal::Third => "leaving",
-        });
+        printer::tell(report::signalled(self.language, signal));
         if signal == Signal::Third {
             // Third: leave. Workers see their lease end and unload the GPUs by themselves.
             let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
@@ -141,8 +139,9 @@ const fn signal(count: u8) -> Signal {
 
 /// Asks at the terminal, or answers as told beforehand.
 #[derive(Debug)]
-struct Prompter {
-    answer: Option<YesNo>,
+pub(super) struct Prompter {
+    pub(super) answer: Option<YesNo>,
+    pub(super) language: Language,
 }
 
 impl Operator for Prompter {
@@ -156,14 +155,16 @@ impl Operator for Prompter {
         }
         loop {
             let mut err = io::stderr().lock();
-            write!(err, "{} [y/n] ", prompt.en).and_then(|()| err.flush()).ok()?;
+            write!(err, "{} {} ", self.language.of(prompt), report::yes_or_no(self.language))
+                .and_then(|()| err.flush())
+                .ok()?;
             let mut line = String::new();
             if io::stdin().lock().read_line(&mut line).ok()? == 0 {
                 return None;
             }
-            match line.trim().to_lowercase().as_str() {
-                "y" | "yes" => return Some(OperatorReply { yes: true, comment: None }),
-                "n" | "no" => return Some(OperatorReply { yes: false, comment: None }),
+            match line.nfkc().collect::<String>().trim().to_lowercase().as_str() {
+                "y" | "yes" | "はい" => return Some(OperatorReply { yes: true, comment: None }),
+                "n" | "no" | "いいえ" => return Some(OperatorReply { yes: false, comment: None }),
                 _ => {}
             }
         }

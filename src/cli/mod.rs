@@ -1,6 +1,7 @@
 //! The edge: arguments, exit codes and the wiring of everything below into commands.
 
 mod args;
+mod args_lot;
 mod baseline;
 mod checks;
 mod diff;
@@ -10,6 +11,8 @@ mod drive;
 mod exit_code;
 mod files;
 mod hardware;
+mod html;
+mod language;
 mod look;
 mod node;
 mod node_table;

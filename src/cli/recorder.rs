@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::drive::monotonic;
+use super::language::Spoken;
 use super::printer;
 use crate::engine::Witness;
 use crate::event::{Envelope, RunEvent, RunRecord};
@@ -17,6 +18,7 @@ use crate::telemetry::{Safety, Telemetry};
 pub(super) struct Recorder {
     folder: PathBuf,
     durability: Durability,
+    spoken: Spoken,
     /// Made with the first event: a run that is refused writes nothing.
     open: Option<Open>,
     console: Console,
@@ -36,22 +38,23 @@ struct Open {
 
 impl Recorder {
     /// For a new run.
-    pub(super) fn new(folder: PathBuf, durability: Durability, streaming: bool) -> Self {
-        let console = Console::on_stderr(monotonic);
-        Self { folder, durability, open: None, console, streaming, unshown: Vec::new() }
+    pub(super) fn new(folder: PathBuf, durability: Durability, spoken: Spoken, streaming: bool) -> Self {
+        let console = Console::on_stderr(monotonic, spoken.console());
+        Self { folder, durability, spoken, open: None, console, streaming, unshown: Vec::new() }
     }
 
     /// For a run taken up again.
     pub(super) fn over(
         folder: PathBuf,
         durability: Durability,
+        spoken: Spoken,
         journal: Journal,
         events: &[Envelope],
         streaming: bool,
     ) -> anyhow::Result<Self> {
         let telemetry = Telemetry::resume(&folder, safety(durability))?;
         let record = RunRecord::of(events);
-        let mut recorder = Self::new(folder, durability, streaming);
+        let mut recorder = Self::new(folder, durability, spoken, streaming);
         recorder.console.catch_up(&record);
         let (ocptv, lines) = OcptvFile::create(&recorder.folder, events)?;
         if streaming {
@@ -74,9 +77,11 @@ impl Recorder {
             if !whole {
                 open.files.write()?;
             }
+            let record = open.files.record().clone();
             open.telemetry.close()?;
             open.ocptv.close()?;
             super::parquet::write(&self.folder)?;
+            super::html::write(&self.folder, &record, self.spoken.page())?;
         }
         Ok(())
     }

@@ -5,17 +5,18 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::args::RejudgeArgs;
+use super::args_lot::RejudgeArgs;
 use super::exit_code::Exit;
+use super::language::Spoken;
 use super::run::equipment;
 use super::runs::{self, Unread};
 use super::trouble::{Sorted as _, Trouble};
-use super::{baseline, files, printer};
+use super::{baseline, files, html, printer};
 use crate::engine;
 use crate::event::{Outcome, RunRecord, Verdict};
 use crate::limit::Judged;
 use crate::lot::{self, Change, Verdicts};
-use crate::report::plain;
+use crate::report::{JudgedAgain, Languages, plain, rejudge_page};
 
 #[derive(Debug, Serialize)]
 struct Document<'a> {
@@ -42,8 +43,22 @@ struct Again {
     notes: Vec<String>,
 }
 
+impl Again {
+    fn shown(&self) -> JudgedAgain<'_> {
+        JudgedAgain {
+            run: &self.run,
+            serial: self.serial.as_deref(),
+            profile: &self.profile,
+            simulated: self.simulated,
+            verdicts: &self.verdicts,
+            changes: &self.changes,
+            notes: &self.notes,
+        }
+    }
+}
+
 /// `kiln rejudge RUN.. --profile P`.
-pub(super) fn rejudge(args: &RejudgeArgs) -> Result<Exit, Trouble> {
+pub(super) fn rejudge(args: &RejudgeArgs, spoken: Spoken) -> Result<Exit, Trouble> {
     let skus = files::skus()?;
     let file = files::find_profile(&args.profile)?;
     let profile = files::resolve(&file, &skus, &files::sets(&args.sets)?, None)?;
@@ -64,9 +79,17 @@ pub(super) fn rejudge(args: &RejudgeArgs) -> Result<Exit, Trouble> {
         runs: runs.collect(),
         unread: &found.unread,
     };
+    if let Some(path) = &args.html {
+        html::replace(path, &page(&document, spoken.page())).no_claim()?;
+    }
     let text = if args.json { serde_json::to_string_pretty(&document).no_claim()? } else { text(&document) };
     printer::result(&text).no_claim()?;
     Ok(if found.unread.is_empty() { Exit::Pass } else { Exit::NoClaim })
+}
+
+fn page(document: &Document<'_>, languages: Languages) -> String {
+    let runs: Vec<JudgedAgain<'_>> = document.runs.iter().map(Again::shown).collect();
+    rejudge_page(&document.profile, &runs, &runs::reasons(document.unread), languages)
 }
 
 fn again(before: &RunRecord, after: &engine::Rejudged) -> Again {

@@ -6,6 +6,7 @@ use anyhow::anyhow;
 
 use super::args::{ReportArgs, ReportFormat};
 use super::exit_code::Exit;
+use super::language::Spoken;
 use super::printer;
 use super::run::read_events;
 use super::trouble::{Sorted as _, Trouble};
@@ -14,15 +15,19 @@ use crate::report::{self, Junit, Paint};
 use crate::seal;
 
 /// `kiln report RUN [--format …]`, `kiln report --schema`.
-pub(super) fn report(args: &ReportArgs) -> Result<Exit, Trouble> {
+pub(super) fn report(args: &ReportArgs, spoken: Spoken) -> Result<Exit, Trouble> {
     if args.schema {
         let schema = serde_json::to_string_pretty(&report::result_schema()).no_claim()?;
         printer::result(&schema).no_claim()?;
         return Ok(Exit::Pass);
     }
     let folder = args.run.as_deref().ok_or_else(|| anyhow!("which run? give its folder")).usage()?;
+    if args.format == Some(ReportFormat::Html) {
+        return super::html::print(folder, spoken.page());
+    }
     let events = read_events(folder)?;
     let record = RunRecord::of(&events);
+    let language = spoken.console();
     let paint = Paint::for_terminal(io::stdout().is_terminal());
     match args.format {
         None => {
@@ -36,10 +41,12 @@ pub(super) fn report(args: &ReportArgs) -> Result<Exit, Trouble> {
             report::write_files(folder, &record).no_claim()?;
             report::write_ocptv(folder, &events).no_claim()?;
             super::parquet::write(folder).no_claim()?;
-            printer::result(&report::verdict_block(&record, paint)).no_claim()?;
+            super::html::write(folder, &record, spoken.page()).no_claim()?;
+            printer::result(&report::verdict_block(&record, paint, language)).no_claim()?;
         }
-        Some(ReportFormat::Text) => printer::result(&report::verdict_block(&record, paint)).no_claim()?,
+        Some(ReportFormat::Text) => printer::result(&report::verdict_block(&record, paint, language)).no_claim()?,
         Some(ReportFormat::Json) => printer::result(&report::result(&record)).no_claim()?,
+        Some(ReportFormat::Html) => {}
         Some(ReportFormat::Parquet) => super::parquet::print(folder, &events)?,
         Some(ReportFormat::Junit) => printer::result(&report::junit(&record, Junit::Strict)).no_claim()?,
         Some(ReportFormat::JunitRich) => {

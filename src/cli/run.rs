@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, anyhow};
 
 use super::args::{ResumeArgs, RunArgs, YesNo};
+use super::drive::Prompter;
 use super::exit_code::Exit;
+use super::language::Spoken;
 use super::recorder::Recorder;
 use super::station::{self, Chosen};
 use super::trouble::{Sorted as _, Trouble};
@@ -20,7 +22,7 @@ use crate::report::{self, Paint};
 use crate::seal;
 
 /// `kiln run`.
-pub(super) fn run(args: &RunArgs) -> Result<Exit, Trouble> {
+pub(super) fn run(args: &RunArgs, spoken: Spoken) -> Result<Exit, Trouble> {
     let skus = files::skus()?;
     let file = files::find_profile(&args.profile)?;
     let profile = files::resolve(&file, &skus, &files::sets(&args.sets)?, args.only.as_deref())?;
@@ -52,11 +54,12 @@ pub(super) fn run(args: &RunArgs) -> Result<Exit, Trouble> {
         junit: args.junit.into(),
     };
     let machine = Machine::new(equipment(&skus), start, args.only.clone());
-    conduct(machine, &mut chosen, Place::New(folder), pace, args.answer, args.ocptv.is_some())
+    let voice = Voice { answer: args.answer, spoken, streaming: args.ocptv.is_some() };
+    conduct(machine, &mut chosen, Place::New(folder), pace, voice)
 }
 
 /// `kiln resume`.
-pub(super) fn resume(args: &ResumeArgs) -> Result<Exit, Trouble> {
+pub(super) fn resume(args: &ResumeArgs, spoken: Spoken) -> Result<Exit, Trouble> {
     let skus = files::skus()?;
     let durability = drive::durability(args.sim_speed.is_none());
     let (journal, read) = Journal::open_for_resume(&args.run, durability).no_claim()?;
@@ -97,7 +100,8 @@ pub(super) fn resume(args: &ResumeArgs) -> Result<Exit, Trouble> {
         .ok_or_else(|| anyhow!("the journal in {} does not begin with the start of a run", args.run.display()))
         .no_claim()?;
     let place = Place::Open(args.run.clone(), Box::new(journal), read.events);
-    conduct(machine, &mut chosen, place, pace, args.answer, args.ocptv.is_some())
+    let voice = Voice { answer: args.answer, spoken, streaming: args.ocptv.is_some() };
+    conduct(machine, &mut chosen, place, pace, voice)
 }
 
 pub(super) fn equipment(skus: &Skus) -> Equipment<'_> {
@@ -120,23 +124,32 @@ impl Place {
     }
 }
 
+/// How a run speaks and is spoken to.
+#[derive(Debug, Clone, Copy)]
+struct Voice {
+    answer: Option<YesNo>,
+    spoken: Spoken,
+    /// Whether stdout carries OCPTV lines.
+    streaming: bool,
+}
+
 fn conduct(
     mut machine: Machine<'_>,
     chosen: &mut Chosen,
     place: Place,
     pace: Option<crate::engine::drive::Pace>,
-    answer: Option<YesNo>,
-    streaming: bool,
+    Voice { answer, spoken, streaming }: Voice,
 ) -> Result<Exit, Trouble> {
     let folder = place.folder().to_path_buf();
     let durability = drive::durability(drive::in_virtual_time(&chosen.source, pace));
     let mut recorder = match place {
-        Place::New(folder) => Recorder::new(folder, durability, streaming),
+        Place::New(folder) => Recorder::new(folder, durability, spoken, streaming),
         Place::Open(folder, journal, events) => {
-            Recorder::over(folder, durability, *journal, &events, streaming).no_claim()?
+            Recorder::over(folder, durability, spoken, *journal, &events, streaming).no_claim()?
         }
     };
-    let driven = drive::drive(&mut machine, chosen, &mut recorder, pace, answer);
+    let driven =
+        drive::drive(&mut machine, chosen, &mut recorder, pace, Prompter { answer, language: spoken.console() });
     recorder.clear();
     if let Some(refusal) = machine.refusal() {
         return Err(Trouble::Usage(anyhow!(refusal.clone())));
@@ -147,12 +160,12 @@ fn conduct(
         if streaming {
             // The stream has stdout to itself and ends with the same verdict.
             let paint = Paint::for_terminal(io::stderr().is_terminal());
-            printer::tell(report::verdict_block(record, paint).trim_end());
+            printer::tell(report::verdict_block(record, paint, spoken.console()).trim_end());
         } else {
             let paint = Paint::for_terminal(io::stdout().is_terminal());
-            printer::result(&report::verdict_block(record, paint)).no_claim()?;
+            printer::result(&report::verdict_block(record, paint, spoken.console())).no_claim()?;
         }
-        printer::tell(&format!("journal and reports: {}", folder.display()));
+        printer::tell(&report::files_are(spoken.console(), &folder));
     }
     let whole = driven.is_ok() && record.verdict.is_some();
     let closed = driven.map_err(anyhow::Error::from).and_then(|()| recorder.close(whole));
@@ -190,7 +203,7 @@ pub(super) fn read_events(folder: &Path) -> Result<Vec<crate::event::Envelope>, 
     Ok(read.events)
 }
 
-fn torn_text(torn: &journal::Torn) -> String {
+pub(super) fn torn_text(torn: &journal::Torn) -> String {
     format!(
         "the last record of the journal, line {} at byte {}, was torn off after {} bytes and is left out",
         torn.line, torn.offset, torn.bytes

@@ -19,6 +19,11 @@ pub(super) struct Unread {
     pub why: String,
 }
 
+/// Which run, and why.
+pub(super) fn reasons(unread: &[Unread]) -> Vec<(String, String)> {
+    unread.iter().map(|one| (one.run.clone(), one.why.clone())).collect()
+}
+
 /// What became of every run, and those that were not to be read.
 #[derive(Debug)]
 pub(super) struct Found<T> {

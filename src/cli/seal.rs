@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::anyhow;
 
-use super::args::SealArgs;
+use super::args_lot::SealArgs;
 use super::exit_code::Exit;
 use super::printer;
 use super::trouble::{Sorted as _, Trouble};

@@ -5,6 +5,7 @@ use clap::error::ErrorKind;
 
 use super::args::{Cli, Command};
 use super::exit_code::Exit;
+use super::language::Spoken;
 use super::trouble::Trouble;
 use super::{
     baseline, checks, diff, doctor, drill, node, printer, profile, record, rejudge, report, run, seal, stats, verify,
@@ -26,19 +27,19 @@ pub fn main() -> Exit {
         }
     };
     start_logging();
-    command(cli.command).unwrap_or_else(|trouble| trouble.tell())
+    command(cli.command, Spoken(cli.lang)).unwrap_or_else(|trouble| trouble.tell())
 }
 
-fn command(command: Command) -> Result<Exit, Trouble> {
+fn command(command: Command, spoken: Spoken) -> Result<Exit, Trouble> {
     match command {
-        Command::Run(args) => run::run(&args),
-        Command::Resume(args) => run::resume(&args),
+        Command::Run(args) => run::run(&args, spoken),
+        Command::Resume(args) => run::resume(&args, spoken),
         Command::Drill(args) => drill::drill(&args),
-        Command::Report(args) => report::report(&args),
-        Command::Rejudge(args) => rejudge::rejudge(&args),
-        Command::Diff(args) => diff::diff(&args),
-        Command::Stats(args) => stats::stats(&args),
-        Command::Baseline(args) => baseline::baseline(&args),
+        Command::Report(args) => report::report(&args, spoken),
+        Command::Rejudge(args) => rejudge::rejudge(&args, spoken),
+        Command::Diff(args) => diff::diff(&args, spoken),
+        Command::Stats(args) => stats::stats(&args, spoken),
+        Command::Baseline(args) => baseline::baseline(&args, spoken),
         Command::Seal(args) => seal::seal(&args),
         Command::Verify(args) => verify::verify(&args),
         Command::Profile(command) => profile::profile(command),
@@ -52,7 +53,7 @@ fn command(command: Command) -> Result<Exit, Trouble> {
             Ok(Exit::Pass)
         }
         Command::Explain { page: true, .. } => checks::explain_page(),
-        Command::Explain { code, page: false } => checks::explain(code.as_deref()),
+        Command::Explain { code, page: false } => checks::explain(code.as_deref(), spoken.console()),
     }
 }
 

@@ -5,15 +5,16 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::args::StatsArgs;
+use super::args_lot::StatsArgs;
 use super::exit_code::Exit;
-use super::printer;
+use super::language::Spoken;
 use super::runs::{self, Unread};
 use super::trouble::{Sorted as _, Trouble};
+use super::{html, printer};
 use crate::event::RunRecord;
 use crate::lot::{self, NoCapability, Outing, Spread, Stats};
 use crate::model::Quantity;
-use crate::report::plain;
+use crate::report::{plain, stats_page};
 
 /// Rows of a list in the text; JSON has all.
 const SHOWN: usize = 20;
@@ -28,7 +29,7 @@ struct Document<'a> {
 }
 
 /// `kiln stats RUN..`.
-pub(super) fn stats(args: &StatsArgs) -> Result<Exit, Trouble> {
+pub(super) fn stats(args: &StatsArgs, spoken: Spoken) -> Result<Exit, Trouble> {
     let found = runs::read(&runs::folders(&args.runs)?, |events| {
         Outing::of(&RunRecord::of(events)).ok_or_else(|| "the run had not begun".to_owned())
     });
@@ -43,6 +44,10 @@ pub(super) fn stats(args: &StatsArgs) -> Result<Exit, Trouble> {
     }
     let profiles = lot::stats(&outings, &args.golden);
     let document = Document { schema: "kiln.stats/1", profiles, unread: &found.unread };
+    if let Some(path) = &args.html {
+        let page = stats_page(&document.profiles, &runs::reasons(document.unread), spoken.page());
+        html::replace(path, &page).no_claim()?;
+    }
     let text = if args.json { serde_json::to_string_pretty(&document).no_claim()? } else { text(&document) };
     printer::result(&text).no_claim()?;
     Ok(if found.unread.is_empty() { Exit::Pass } else { Exit::NoClaim })

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::args::VerifyArgs;
+use super::args_lot::VerifyArgs;
 use super::exit_code::Exit;
 use super::printer;
 use super::trouble::{Sorted as _, Trouble};

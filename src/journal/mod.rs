@@ -15,7 +15,7 @@ mod read;
 mod write;
 
 pub use error::{JournalError, Place};
-pub use read::{Read, Torn, read, read_with_root};
+pub use read::{Read, Torn, read, read_sound, read_with_root};
 pub use write::{Durability, Journal, WallClock};
 
 /// The journal's name inside a run directory.

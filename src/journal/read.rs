@@ -57,15 +57,37 @@ pub fn read(dir: &Path) -> Result<Read, JournalError> {
 /// Reads the journal of a run directory, with its root: the chain's last value, which stands for every byte of it.
 pub fn read_with_root(dir: &Path) -> Result<(Read, String), JournalError> {
     let path = dir.join(FILE_NAME);
-    let bytes = fs::read(&path).map_err(|source| match source.kind() {
-        io::ErrorKind::NotFound => JournalError::Missing { path: path.clone() },
-        _ => JournalError::Io { doing: "read", path: path.clone(), source },
-    })?;
+    let bytes = file(&path)?;
     parse(&path, &bytes).map(|(read, at)| (read, line::to_hex(&at.chain)))
+}
+
+/// Reads what is sound: all of it, or what stands before the first thing wrong, with what that is. What cannot be read at
+/// all is an error.
+pub fn read_sound(dir: &Path) -> Result<(Read, Option<JournalError>), JournalError> {
+    let path = dir.join(FILE_NAME);
+    let bytes = file(&path)?;
+    let mut read = Read::default();
+    match parse_into(&path, &bytes, &mut read) {
+        Ok(_) => Ok((read, None)),
+        Err(wrong) if read.events.is_empty() => Err(wrong),
+        Err(wrong) => Ok((read, Some(wrong))),
+    }
+}
+
+fn file(path: &Path) -> Result<Vec<u8>, JournalError> {
+    fs::read(path).map_err(|source| match source.kind() {
+        io::ErrorKind::NotFound => JournalError::Missing { path: path.to_owned() },
+        _ => JournalError::Io { doing: "read", path: path.to_owned(), source },
+    })
 }
 
 pub(super) fn parse(path: &Path, bytes: &[u8]) -> Result<(Read, Resumption), JournalError> {
     let mut read = Read::default();
+    let at = parse_into(path, bytes, &mut read)?;
+    Ok((read, at))
+}
+
+fn parse_into(path: &Path, bytes: &[u8], read: &mut Read) -> Result<Resumption, JournalError> {
     let mut at = Resumption { chain: line::BEGIN, length: 0, lacks_newline: false };
     let mut number = 0;
     while at.length < bytes.len() as u64 {
@@ -78,7 +100,7 @@ pub(super) fn parse(path: &Path, bytes: &[u8]) -> Result<(Read, Resumption), Jou
             let mut chain = at.chain;
             if line::check(rest, &mut chain).is_ok() {
                 // Only the newline is missing: nothing is lost.
-                take(path, place, rest, &mut read)?;
+                take(path, place, rest, read)?;
                 at = Resumption { chain, length: bytes.len() as u64, lacks_newline: true };
             } else if line::check(&rest[..rest.len() - 1], &mut chain).is_ok() {
                 return Err(damaged("the newline at its end was changed"));
@@ -91,10 +113,10 @@ pub(super) fn parse(path: &Path, bytes: &[u8]) -> Result<(Read, Resumption), Jou
         if let Err(what) = line::check(whole, &mut at.chain) {
             return Err(if number == 1 { bad_header(path, whole, place, what) } else { damaged(what) });
         }
-        take(path, place, whole, &mut read)?;
+        take(path, place, whole, read)?;
         at.length += end as u64 + 1;
     }
-    Ok((read, at))
+    Ok(at)
 }
 
 /// Takes in a line whose chain holds.

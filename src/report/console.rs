@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::language::Language;
 use super::pace::{Pace, WallClock};
+use super::phrase::Phrase;
 use super::plain::plain;
 use super::text::{Paint, Tone, duration, gutter, step_line};
 use super::view::{Running, View};
@@ -52,32 +54,32 @@ struct Bars {
 
 impl Console {
     /// On standard error: live on a terminal, lines elsewhere; no colours there, or where `NO_COLOR` is set.
-    pub fn on_stderr(clock: WallClock) -> Self {
+    pub fn on_stderr(clock: WallClock, language: Language) -> Self {
         let terminal = io::stderr().is_terminal() && env::var_os("TERM").is_none_or(|term| term != "dumb");
         let paint = Paint::for_terminal(terminal);
         if terminal {
-            Self::new(Screen::Terminal(Bars::new(ProgressDrawTarget::stderr())), paint, clock)
+            Self::new(Screen::Terminal(Bars::new(ProgressDrawTarget::stderr())), paint, clock, language)
         } else {
-            Self::lines(Box::new(io::stderr()), paint, clock)
+            Self::lines(Box::new(io::stderr()), paint, clock, language)
         }
     }
 
     /// Lines only, to anything.
-    pub fn lines(output: Box<dyn Write + Send>, paint: Paint, clock: WallClock) -> Self {
-        Self::new(Screen::Lines(output), paint, clock)
+    pub fn lines(output: Box<dyn Write + Send>, paint: Paint, clock: WallClock, language: Language) -> Self {
+        Self::new(Screen::Lines(output), paint, clock, language)
     }
 
-    fn new(screen: Screen, paint: Paint, clock: WallClock) -> Self {
+    fn new(screen: Screen, paint: Paint, clock: WallClock, language: Language) -> Self {
         let period = if matches!(screen, Screen::Terminal(_)) { REFRESH } else { SIGN_OF_LIFE };
         let mut pace = Pace::new(clock, period);
         // The first sign of life comes after a period, not at once.
         pace.is_due();
-        Self { screen, paint, pace, view: View::default(), still: false }
+        Self { screen, paint, pace, view: View::new(language), still: false }
     }
 
     /// Goes on where a resumed run stopped.
     pub fn catch_up(&mut self, record: &RunRecord) {
-        self.view = View::of(record);
+        self.view = View::of(record, self.view.language);
         if let Some(start) = &record.start {
             self.started(start);
         }
@@ -98,29 +100,32 @@ impl Console {
         };
     }
 
-    fn note(&mut self, tone: Tone, word: &str, text: &str) {
+    fn note(&mut self, tone: Tone, word: Phrase, text: &str) {
         let at = format!("[{:>10}] {}", duration(self.view.now.since(Moment::ZERO)), plain(text));
-        self.line(&gutter(self.paint, tone, word, &at));
+        self.line(&gutter(self.paint, tone, word.say(self.view.language), &at));
     }
 
     fn started(&mut self, start: &RunStart) {
-        if let Some(banner) = words::banner(&start.source) {
+        if let Some(banner) = words::banner_in(self.view.language, &start.source) {
             self.line(&self.paint.paint(Tone::Strong, &banner));
         }
         let tool = format!("{} {}", start.tool.name, start.tool.version);
-        let rest = format!("profile {} revision {}, run {}", start.profile.id, start.profile.revision, start.run_id);
+        let language = self.view.language;
+        let profile = Phrase::ProfileRevision.with(language, &[&start.profile.id, &start.profile.revision]);
+        let rest = format!("{profile}, {}", Phrase::RunIs.with(language, &[&start.run_id]));
         self.line(&gutter(self.paint, Tone::Strong, &tool, &rest));
     }
 
     fn step_finished(&mut self, key: &StepKey, cases: &[Case]) {
         let began = self.view.running.remove(key).map_or(self.view.now, |running| running.began);
-        let line = step_line(key, self.view.now.since(began), cases, self.paint);
+        let line = step_line(key, self.view.now.since(began), cases, self.paint, self.view.language);
         self.view.count(cases);
         self.line(&line);
     }
 
     fn guard(&mut self, trip: &GuardTrip) {
-        self.note(Tone::Bad, "GUARD", &format!("{} on {}: {}", trip.guard, trip.component, trip.text));
+        let text = Phrase::GuardOn.with(self.view.language, &[&trip.guard, &trip.component, &trip.text]);
+        self.note(Tone::Bad, Phrase::Guard, &text);
     }
 
     fn refresh(&mut self) {
@@ -137,7 +142,8 @@ impl Console {
                         self.view.step(key, running),
                         self.view.hottest()
                     );
-                    let line = gutter(self.paint, Tone::Quiet, "RUNNING", &rest);
+                    let word = Phrase::Running.say(self.view.language);
+                    let line = gutter(self.paint, Tone::Quiet, word, &rest);
                     if let Screen::Lines(output) = &mut self.screen {
                         let _ = writeln!(output, "{line}");
                     }
@@ -163,12 +169,17 @@ impl Witness for Console {
             }
             RunEvent::StepFinished { key, cases } => self.step_finished(key, cases),
             RunEvent::GuardTripped(trip) => self.guard(trip),
-            RunEvent::GpuLost { gpu } => self.note(Tone::Bad, "LOST", &format!("gpu/{} does not answer", gpu.0)),
-            RunEvent::RunInterrupted { by } => self.note(Tone::Trouble, "STOPPING", &words::interruption(by)),
+            RunEvent::GpuLost { gpu } => {
+                self.note(Tone::Bad, Phrase::Lost, &Phrase::LostText.with(self.view.language, &[&gpu.0]));
+            }
+            RunEvent::RunInterrupted { by } => {
+                self.note(Tone::Trouble, Phrase::Stopping, &words::interruption_in(self.view.language, by));
+            }
             RunEvent::RunResumed { interrupted } => {
                 self.view.running.clear();
-                let steps = words::count(interrupted.len(), "step");
-                self.note(Tone::Strong, "RESUMED", &format!("{steps} cut short and to be run again"));
+                let language = self.view.language;
+                let steps = words::counted(language, interrupted.len(), Phrase::OneStep, Phrase::Steps);
+                self.note(Tone::Strong, Phrase::Resumed, &Phrase::CutAndAgain.with(language, &[&steps]));
             }
             RunEvent::OperatorAsked { .. } | RunEvent::RunFinished { .. } => {
                 self.clear();
@@ -344,7 +355,8 @@ mod tests {
     fn without_a_terminal_every_ending_is_plain_lines() {
         let shown = endings().into_iter().map(|(name, story)| {
             let paper = Paper::default();
-            let mut console = Console::lines(Box::new(paper.clone()), Paint::Plain, || Duration::ZERO);
+            let mut console =
+                Console::lines(Box::new(paper.clone()), Paint::Plain, || Duration::ZERO, Language::English);
             tell(&mut console, &story);
             format!("--- {name}\n{}", paper.read())
         });
@@ -359,7 +371,7 @@ mod tests {
             static LOOKS: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
             Duration::from_secs(200 * LOOKS.fetch_add(1, std::sync::atomic::Ordering::Relaxed))
         };
-        let mut console = Console::lines(Box::new(paper.clone()), Paint::Plain, clock);
+        let mut console = Console::lines(Box::new(paper.clone()), Paint::Plain, clock, Language::English);
         let mut story = Story::begun().passed_before("burn.gemm");
         story.tell(0.5, RunEvent::StepStarted { key: key("burn.gemm", 1, 1) });
         story.tell(400.0, RunEvent::PhaseEntered { key: key("burn.gemm", 1, 1), phase: Phase::Measuring, until: None });
@@ -374,7 +386,8 @@ mod tests {
     fn a_terminal_shows_what_runs_and_keeps_the_lines() {
         let paper = Paper::default();
         let target = ProgressDrawTarget::term_like_with_hz(Box::new(paper.clone()), 255);
-        let mut console = Console::new(Screen::Terminal(Bars::new(target)), Paint::Plain, || Duration::ZERO);
+        let mut console =
+            Console::new(Screen::Terminal(Bars::new(target)), Paint::Plain, || Duration::ZERO, Language::English);
         let mut story = Story::begun().passed_before("burn.gemm");
         story.tell(0.5, RunEvent::StepStarted { key: key("burn.gemm", 1, 1) });
         story.tell(9.0, RunEvent::GuardTripped(trip(GPUS[1])));
@@ -400,7 +413,8 @@ mod tests {
     fn while_an_operator_is_asked_the_display_keeps_still() {
         let paper = Paper::default();
         let target = ProgressDrawTarget::term_like_with_hz(Box::new(paper.clone()), 255);
-        let mut console = Console::new(Screen::Terminal(Bars::new(target)), Paint::Plain, || Duration::ZERO);
+        let mut console =
+            Console::new(Screen::Terminal(Bars::new(target)), Paint::Plain, || Duration::ZERO, Language::English);
         let mut story = Story::begun();
         story.tell(0.5, RunEvent::StepStarted { key: key("burn.gemm", 1, 1) });
         story.tell(0.0, RunEvent::OperatorAsked { key: key("burn.gemm", 1, 1), prompt: Text::english("closed?") });

@@ -1,5 +1,7 @@
 //! What is known about one result, as lines a person reads: where, measured against what, why, what to do.
 
+use super::language::Language;
+use super::phrase::Phrase;
 use super::plain::plain;
 use super::row::{Row, RowState};
 use super::{value, words};
@@ -7,33 +9,42 @@ use crate::event::{Case, Finding, Interruption, RunRecord};
 use crate::model::{Component, Inventory};
 
 /// `gpu/1, slot 4, serial 1650123000001, PCI 00000000:53:00.0`.
-pub(super) fn place(inventory: Option<&Inventory>, component: Component) -> String {
+pub(super) fn place_in(language: Language, inventory: Option<&Inventory>, component: Component) -> String {
     let mut parts = vec![component.to_string()];
     if let Some(inventory) = inventory {
         let gpu = component.gpu_index().and_then(|index| inventory.gpu(index));
         let identity = gpu.map(|gpu| &gpu.identity);
-        parts.extend(identity.and_then(|identity| identity.slot.value()).map(|slot| format!("slot {slot}")));
-        parts.extend(inventory.serial(component).map(|serial| format!("serial {serial}")));
+        let slot = identity.and_then(|identity| identity.slot.value());
+        parts.extend(slot.map(|slot| Phrase::SlotIs.with(language, &[slot])));
+        parts.extend(inventory.serial(component).map(|serial| Phrase::SerialIs.with(language, &[&serial])));
         parts
             .extend(identity.and_then(|identity| identity.pci_address.value()).map(|address| format!("PCI {address}")));
     }
     parts.join(", ")
 }
 
+pub(super) fn place(inventory: Option<&Inventory>, component: Component) -> String {
+    place_in(Language::English, inventory, component)
+}
+
 /// The short form: the value that decided, or the reason.
-pub(super) fn headline(case: &Case) -> String {
+pub(super) fn headline_in(language: Language, case: &Case) -> String {
     let decided_by_value = case.reason.as_ref().is_none_or(|reason| reason.kind == "limit");
     let text = match (value::worst(&case.judgements), &case.reason) {
-        (Some(judgement), _) if decided_by_value => value::sentence(judgement),
+        (Some(judgement), _) if decided_by_value => value::sentence_in(language, judgement),
         (_, Some(reason)) => reason.text.clone(),
-        (Some(judgement), None) => value::sentence(judgement),
-        (None, None) => words::outcome(case.outcome).to_lowercase(),
+        (Some(judgement), None) => value::sentence_in(language, judgement),
+        (None, None) => words::outcome_phrase(case.outcome).say(language).to_lowercase(),
     };
     plain(&text).into_owned()
 }
 
+pub(super) fn headline(case: &Case) -> String {
+    headline_in(Language::English, case)
+}
+
 /// Why a result is not what its last attempt says.
-pub(super) const UNSTABLE: &str = "an earlier attempt failed and a later one passed: the unit is unstable";
+pub(super) const UNSTABLE: &str = Phrase::Unstable.say(Language::English);
 
 /// Everything about a row, a line each.
 pub(super) fn row(record: &RunRecord, row: &Row<'_>) -> Vec<String> {

@@ -1,7 +1,7 @@
 //! Reports: pure functions of a run's record, and the witnesses that show or write them while the run goes on.
 //!
-//! Judging is done when they are made; nothing here changes what a run says. Texts for people stand in `words` and at the
-//! top of each file.
+//! Judging is done when they are made; nothing here changes what a run says. What people are told stands in `phrase`, in every
+//! language; machines are told English.
 
 mod console;
 mod dcgm;
@@ -9,12 +9,16 @@ mod dcgm_error;
 mod document;
 mod explain;
 mod files;
+mod html;
 mod json;
 mod junit;
+mod language;
 mod layout;
 mod ocptv;
 mod pace;
+mod phrase;
 mod plain;
+mod prompt;
 mod properties;
 mod row;
 mod sheet;
@@ -28,11 +32,14 @@ mod xml;
 pub use console::Console;
 pub use dcgm::dcgm;
 pub use files::{RunFiles, write_files};
+pub use html::{Compared, JudgedAgain, Traces, baseline_page, diff_page, rejudge_page, run_page, stats_page};
 pub use json::{result, result_schema};
 pub use junit::{Junit, junit};
+pub use language::{Language, Languages, ParseLanguagesError};
 pub use ocptv::{Ocptv, OcptvFile, broken_rule, ocptv, write_ocptv};
 pub use pace::WallClock;
 pub use plain::plain;
+pub use prompt::{files_are, signalled, yes_or_no};
 pub use sheet::{csv, json_rows};
 pub use text::{Paint, step_line, verdict_block};
 pub(crate) use xml::Xml;

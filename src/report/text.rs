@@ -2,12 +2,16 @@
 //!
 //! Shapes and words say all that colours say.
 
+use unicode_width::UnicodeWidthStr as _;
+
+use super::language::Language;
+use super::phrase::Phrase;
 use super::plain::plain;
 use super::verdict::verdict_so_far;
 use super::{explain, row, value, words};
-use crate::event::{Case, Finding, Outcome, RunRecord, StepKey, VerdictWord, uncarried_trips};
-use crate::limit::Judged;
-use crate::model::{Moment, Span, format_span};
+use crate::event::{Case, Finding, Outcome, RunRecord, StepKey, Verdict, VerdictWord, uncarried_trips};
+use crate::limit::{Judged, Judgement};
+use crate::model::{Component, Moment, Span, format_span};
 
 /// Whether to write terminal colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,44 +69,53 @@ const fn tone_of(outcome: Outcome) -> Tone {
     }
 }
 
-/// A gutter word and what follows it.
+/// A gutter word and what follows it. Letters of full width count for two.
 pub(super) fn gutter(paint: Paint, tone: Tone, word: &str, rest: &str) -> String {
-    let padding = " ".repeat(GUTTER.saturating_sub(word.chars().count()));
+    let padding = " ".repeat(GUTTER.saturating_sub(word.width()));
     format!("{padding}{} {rest}", paint.paint(tone, word))
 }
 
 /// `PASS [        1m] burn.gemm  8 parts, nearest to its limit: gpu/3 temp.p95 82.5 °C, limit <= 83 °C`.
-pub fn step_line(key: &StepKey, took: Span, cases: &[Case], paint: Paint) -> String {
+pub fn step_line(key: &StepKey, took: Span, cases: &[Case], paint: Paint, language: Language) -> String {
     let worst = cases.iter().map(|case| case.outcome).max().unwrap_or(Outcome::Error);
-    let rest = format!("[{:>10}] {}  {}", duration(took), step_name(key), step_summary(cases, worst));
-    gutter(paint, tone_of(worst), words::outcome(worst), rest.trim_end())
+    let name = step_name(key, language);
+    let rest = format!("[{:>10}] {name}  {}", duration(took), step_summary(cases, worst, language));
+    gutter(paint, tone_of(worst), words::outcome_phrase(worst).say(language), rest.trim_end())
 }
 
 /// The path, with round and attempt where they are not the first.
-pub(super) fn step_name(key: &StepKey) -> String {
-    let round = if key.round > 1 { format!(" round {}", key.round) } else { String::new() };
-    let attempt = if key.attempt > 1 { format!(" attempt {}", key.attempt) } else { String::new() };
-    format!("{}{round}{attempt}", key.path)
+pub(super) fn step_name(key: &StepKey, language: Language) -> String {
+    let told = |number: u32, phrase: Phrase| {
+        if number > 1 { phrase.with(language, &[&number]) } else { String::new() }
+    };
+    format!("{}{}{}", key.path, told(key.round, Phrase::RoundIs), told(key.attempt, Phrase::AttemptIs))
 }
 
-fn step_summary(cases: &[Case], worst: Outcome) -> String {
+fn step_summary(cases: &[Case], worst: Outcome, language: Language) -> String {
     if matches!(worst, Outcome::Pass | Outcome::Marginal) {
-        let count = words::count(cases.len(), "part");
-        let values = cases.iter().flat_map(|case| case.judgements.iter().map(move |one| (case, one)));
-        let near = values.filter_map(|(case, one)| Some((value::relative_margin(one)?, case, one)));
-        return match near.min_by(|one, two| one.0.total_cmp(&two.0)) {
+        let count = words::counted(language, cases.len(), Phrase::OnePart, Phrase::Parts);
+        return match nearest(cases.iter()) {
             None => count,
-            Some((_, case, judgement)) => {
-                format!("{count}, nearest to its limit: {} {}", case.component, value::sentence(judgement))
+            Some((component, judgement)) => {
+                let value = value::sentence_in(language, judgement);
+                Phrase::NearestToLimit.with(language, &[&count, &component, &value])
             }
         };
     }
     let mut alike = cases.iter().filter(|case| case.outcome == worst);
-    let first = alike.next().map(|case| format!("{} {}", case.component, explain::headline(case))).unwrap_or_default();
+    let headline = |case: &Case| format!("{} {}", case.component, explain::headline_in(language, case));
+    let first = alike.next().map(headline).unwrap_or_default();
     match alike.count() {
         0 => first,
-        more => format!("{first} (and {more} more)"),
+        more => format!("{first} {}", Phrase::AndMore.with(language, &[&more])),
     }
+}
+
+/// The value that came nearest to its limit, or went furthest beyond it.
+pub(super) fn nearest<'c>(cases: impl Iterator<Item = &'c Case>) -> Option<(Component, &'c Judgement)> {
+    let values = cases.flat_map(|case| case.judgements.iter().map(move |one| (case.component, one)));
+    let near = values.filter_map(|(component, one)| Some((value::relative_margin(one)?, component, one)));
+    near.min_by(|one, two| one.0.total_cmp(&two.0)).map(|(_, component, one)| (component, one))
 }
 
 /// Below an hour with seconds, from then on with minutes; below ten seconds with tenths.
@@ -115,12 +128,12 @@ pub(super) fn duration(span: Span) -> String {
 }
 
 /// The verdict, what it rests on and what to do: the last thing a run says.
-pub fn verdict_block(record: &RunRecord, paint: Paint) -> String {
+pub fn verdict_block(record: &RunRecord, paint: Paint, language: Language) -> String {
     let verdict = verdict_so_far(record);
     let mut lines = Vec::new();
-    let banner = record.start.as_ref().and_then(|start| words::banner(&start.source));
+    let banner = record.start.as_ref().and_then(|start| words::banner_in(language, &start.source));
     lines.extend(banner.as_ref().map(|banner| paint.paint(Tone::Strong, banner)));
-    let word = format!("{} {}", words::shape(&verdict), words::verdict(&verdict));
+    let word = format!("{} {}", words::shape(&verdict), words::verdict_in(language, &verdict));
     let tone = match verdict.word {
         VerdictWord::Pass if !verdict.marginal => Tone::Good,
         VerdictWord::Fail => Tone::Bad,
@@ -128,136 +141,157 @@ pub fn verdict_block(record: &RunRecord, paint: Paint) -> String {
         VerdictWord::Error => Tone::Trouble,
         VerdictWord::Aborted | VerdictWord::Nothing => Tone::Quiet,
     };
-    lines.push(format!("{}  {}", paint.paint(tone, &word), words::meaning(&verdict)));
-    lines.push(identity(record));
-    lines.push(format!("  {}", counts(record)));
-    lines.extend(problems(record, paint));
-    lines.extend(
-        record
-            .interruptions
-            .iter()
-            .skip(record.settled)
-            .map(|(at, by)| format!("  stopped at {at}: {}", plain(&words::interruption(by)))),
-    );
+    lines.push(format!("{}  {}", paint.paint(tone, &word), words::meaning_phrase(&verdict).say(language)));
+    lines.push(identity(record, language));
+    lines.push(format!("  {}", counts(&verdict, language)));
+    lines.extend(Problems { record, paint, language }.lines());
+    lines.extend(record.interruptions.iter().skip(record.settled).map(|(at, by)| {
+        let text = words::interruption_in(language, by);
+        format!("  {}", Phrase::StoppedAt.with(language, &[at, &plain(&text)]))
+    }));
     if record.verdict.is_none() {
-        lines.push("  the run has not come to its end; `kiln resume` takes it up".to_owned());
+        lines.push(format!("  {}", Phrase::NotAtEnd.say(language)));
     }
     lines.extend(banner.map(|banner| paint.paint(Tone::Strong, &banner)));
     lines.join("\n") + "\n"
 }
 
-fn identity(record: &RunRecord) -> String {
+fn identity(record: &RunRecord, language: Language) -> String {
     let mut parts = Vec::new();
     if let Some(start) = &record.start {
-        parts.push(format!("profile {} revision {}", start.profile.id, start.profile.revision));
+        let say = |phrase: Phrase, blank: &dyn std::fmt::Display| phrase.with(language, &[blank]);
+        parts.push(Phrase::ProfileRevision.with(language, &[&start.profile.id, &start.profile.revision]));
         let node = record.inventory.as_ref().and_then(|inventory| inventory.node.serial.value());
         let serial = start.operation.serial.as_ref().or(node);
-        parts.extend(serial.map(|serial| format!("serial {serial}")));
-        parts.extend(start.operation.station.iter().map(|station| format!("station {station}")));
-        parts.push(format!("took {}", duration(record.last_at.since(Moment::ZERO))));
-        parts.push(format!("run {}", start.run_id));
+        parts.extend(serial.map(|serial| say(Phrase::SerialIs, serial)));
+        parts.extend(start.operation.station.iter().map(|station| say(Phrase::StationIs, station)));
+        parts.push(say(Phrase::Took, &duration(record.last_at.since(Moment::ZERO))));
+        parts.push(say(Phrase::RunIs, &start.run_id));
     }
     format!("  {}", parts.join(", "))
 }
 
-fn counts(record: &RunRecord) -> String {
-    let verdict = verdict_so_far(record);
+/// `12 passed, 1 failed`.
+pub(super) fn counts(verdict: &Verdict, language: Language) -> String {
     let counts = [
-        (verdict.passed, "passed"),
-        (verdict.failed, "failed"),
-        (verdict.errors, "with errors"),
-        (verdict.inconclusive, "inconclusive"),
-        (verdict.waived, "waived"),
-        (verdict.skipped, "not applicable"),
-        (verdict.not_reached, "not reached"),
+        (verdict.passed, Phrase::Passed),
+        (verdict.failed, Phrase::Failed),
+        (verdict.errors, Phrase::WithErrors),
+        (verdict.inconclusive, Phrase::WereInconclusive),
+        (verdict.waived, Phrase::WereWaived),
+        (verdict.skipped, Phrase::NotApplicable),
+        (verdict.not_reached, Phrase::WereNotReached),
     ];
-    let told: Vec<String> = counts.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}")).collect();
-    if told.is_empty() { "no cases".to_owned() } else { told.join(", ") }
+    let told = counts.iter().filter(|(n, _)| *n > 0).map(|(n, phrase)| phrase.with(language, &[n]));
+    let told: Vec<String> = told.collect();
+    if told.is_empty() { Phrase::NoCases.say(language).to_owned() } else { told.join(", ") }
 }
 
 /// Findings first, then what failed or has no result and no finding explains.
-fn problems(record: &RunRecord, paint: Paint) -> Vec<String> {
-    let mut blocks: Vec<Vec<String>> = record.findings.iter().map(|one| finding(record, one, paint)).collect();
-    for (_, trip) in uncarried_trips(record) {
-        if !explained(record, &trip.guard, trip.component) {
-            let place = explain::place(record.inventory.as_deref(), trip.component);
-            blocks.push(vec![
-                heading(&place, &trip.code, paint),
-                format!("    guard     {}: {}", trip.guard, plain(&trip.text)),
-            ]);
+struct Problems<'a> {
+    record: &'a RunRecord,
+    paint: Paint,
+    language: Language,
+}
+
+impl Problems<'_> {
+    fn lines(&self) -> Vec<String> {
+        let mut blocks: Vec<Vec<String>> = self.record.findings.iter().map(|one| self.finding(one)).collect();
+        for (_, trip) in uncarried_trips(self.record) {
+            if !explained(self.record, &trip.guard, trip.component) {
+                let text = format!("{}: {}", trip.guard, plain(&trip.text));
+                blocks.push(vec![self.heading(trip.component, &trip.code), self.line(Phrase::LabelGuard, &text)]);
+            }
         }
+        blocks.extend(row::rows(self.record).iter().filter_map(|row| self.row(row)));
+        let more = blocks.len().saturating_sub(SHOWN);
+        let mut lines: Vec<String> =
+            blocks.into_iter().take(SHOWN).flat_map(|block| [vec![String::new()], block].concat()).collect();
+        if more > 0 {
+            lines.extend([String::new(), format!("  {}", Phrase::AndMoreInFiles.with(self.language, &[&more]))]);
+        }
+        if !lines.is_empty() {
+            lines.push(String::new());
+        }
+        lines
     }
-    for row in row::rows(record) {
+
+    fn row(&self, row: &row::Row<'_>) -> Option<Vec<String>> {
         let path = format!("{}.{}", row.stage, row.step);
         match row.state {
             row::RowState::Judged(standing) if speaks(standing.outcome) => {
-                if !explained(record, &path, row.component) {
-                    let place = explain::place(record.inventory.as_deref(), row.component);
-                    let mut lines = vec![heading(&place, words::outcome(standing.outcome), paint)];
-                    lines.extend(measured(&path, standing.case));
-                    if standing.outcome != standing.case.outcome {
-                        lines.push(format!("    because   {}", explain::UNSTABLE));
-                    }
-                    blocks.push(lines);
+                if explained(self.record, &path, row.component) {
+                    return None;
                 }
+                let word = words::outcome_phrase(standing.outcome).say(self.language);
+                let mut lines = vec![self.heading(row.component, word)];
+                lines.extend(self.measured(&path, standing.case));
+                if standing.outcome != standing.case.outcome {
+                    lines.push(self.line(Phrase::LabelBecause, Phrase::Unstable.say(self.language)));
+                }
+                Some(lines)
             }
             row::RowState::Cut => {
-                let place = explain::place(record.inventory.as_deref(), row.component);
-                blocks.push(vec![heading(&place, "CUT SHORT", paint), format!("    step      {path} was running")]);
+                let running = Phrase::WasRunning.with(self.language, &[&path]);
+                let heading = self.heading(row.component, Phrase::CutShort.say(self.language));
+                Some(vec![heading, self.line(Phrase::LabelStep, &running)])
             }
-            row::RowState::Judged(_) | row::RowState::Unstarted(_) => {}
+            row::RowState::Judged(_) | row::RowState::Unstarted(_) => None,
         }
     }
-    let more = blocks.len().saturating_sub(SHOWN);
-    let mut lines: Vec<String> =
-        blocks.into_iter().take(SHOWN).flat_map(|block| [vec![String::new()], block].concat()).collect();
-    if more > 0 {
-        lines.extend([String::new(), format!("  and {more} more; all are in result.json and junit.xml")]);
+
+    fn place(&self, component: Component) -> String {
+        explain::place_in(self.language, self.record.inventory.as_deref(), component)
     }
-    if !lines.is_empty() {
-        lines.push(String::new());
+
+    fn heading(&self, component: Component, word: &str) -> String {
+        format!("  {}  {word}", self.paint.paint(Tone::Strong, &self.place(component)))
     }
-    lines
+
+    fn line(&self, label: Phrase, text: &str) -> String {
+        format!("    {} {text}", label.say(self.language))
+    }
+
+    fn finding(&self, finding: &Finding) -> Vec<String> {
+        let language = self.language;
+        let mut lines = vec![self.heading(finding.component, &finding.code)];
+        if finding.suspects.len() > 1 {
+            let suspects: Vec<String> = finding.suspects.iter().map(|one| self.place(*one)).collect();
+            lines.push(self.line(Phrase::LabelAmbiguous, &Phrase::AnyOf.with(language, &[&suspects.join(" | ")])));
+        }
+        for evidence in &finding.evidence {
+            let text = plain(&evidence.text);
+            let text = Phrase::EvidenceOn.with(language, &[&evidence.from, &evidence.component, &text]);
+            lines.push(self.line(Phrase::LabelMeasured, &text));
+        }
+        let confidence = words::confidence_phrase(finding.confidence).say(language);
+        let cause = Phrase::CauseWithConfidence.with(language, &[&language.of(&finding.cause), &confidence]);
+        lines.push(self.line(Phrase::LabelCause, &cause));
+        let action = words::action_phrase(finding.action).say(language);
+        lines.push(self.line(Phrase::LabelDo, &self.paint.paint(Tone::Strong, action)));
+        lines
+    }
+
+    /// The values that speak against the component; the reason where there are none.
+    fn measured(&self, path: &str, case: &Case) -> Vec<String> {
+        let against = |judged: &Judged| matches!(judged, Judged::Fail | Judged::Unjudged(_));
+        let values = case.judgements.iter().filter(|one| one.limit.is_some() && against(&one.outcome));
+        let told = |label, text: &str| self.line(label, &format!("{path}: {}", plain(text)));
+        let mut lines: Vec<String> =
+            values.map(|one| told(Phrase::LabelMeasured, &value::sentence_in(self.language, one))).collect();
+        if lines.is_empty() {
+            lines.push(told(Phrase::LabelStep, &explain::headline_in(self.language, case)));
+        }
+        lines
+    }
 }
 
 const fn speaks(outcome: Outcome) -> bool {
     matches!(outcome, Outcome::Fail | Outcome::Error | Outcome::Inconclusive)
 }
 
-fn explained(record: &RunRecord, from: &str, component: crate::model::Component) -> bool {
+fn explained(record: &RunRecord, from: &str, component: Component) -> bool {
     !explain::findings(record, from, component).is_empty()
-}
-
-fn heading(place: &str, word: &str, paint: Paint) -> String {
-    format!("  {}  {word}", paint.paint(Tone::Strong, place))
-}
-
-fn finding(record: &RunRecord, finding: &Finding, paint: Paint) -> Vec<String> {
-    let place = explain::place(record.inventory.as_deref(), finding.component);
-    let mut lines = vec![heading(&place, &finding.code, paint)];
-    if finding.suspects.len() > 1 {
-        let suspects: Vec<String> =
-            finding.suspects.iter().map(|one| explain::place(record.inventory.as_deref(), *one)).collect();
-        lines.push(format!("    ambiguous any of {}", suspects.join(" | ")));
-    }
-    for evidence in &finding.evidence {
-        lines.push(format!("    measured  {} on {}: {}", evidence.from, evidence.component, plain(&evidence.text)));
-    }
-    lines.push(format!("    cause     {} (confidence {})", finding.cause.en, words::confidence(finding.confidence)));
-    lines.push(format!("    do        {}", paint.paint(Tone::Strong, words::action(finding.action))));
-    lines
-}
-
-/// The values that speak against the component; the reason where there are none.
-fn measured(path: &str, case: &Case) -> Vec<String> {
-    let against = |judged: &Judged| matches!(judged, Judged::Fail | Judged::Unjudged(_));
-    let values = case.judgements.iter().filter(|one| one.limit.is_some() && against(&one.outcome));
-    let mut lines: Vec<String> =
-        values.map(|one| format!("    measured  {path}: {}", plain(&value::sentence(one)))).collect();
-    if lines.is_empty() {
-        lines.push(format!("    step      {path}: {}", explain::headline(case)));
-    }
-    lines
 }
 
 #[cfg(test)]
@@ -269,7 +303,7 @@ mod tests {
     #[test]
     fn every_ending_has_its_block() {
         for (name, story) in endings() {
-            insta::assert_snapshot!(name, verdict_block(&story.record(), Paint::Plain));
+            insta::assert_snapshot!(name, verdict_block(&story.record(), Paint::Plain, Language::English));
         }
     }
 
@@ -277,15 +311,15 @@ mod tests {
     fn colours_add_nothing_to_the_words() {
         for (name, story) in endings() {
             let record = story.record();
-            let coloured = verdict_block(&record, Paint::Colour);
+            let coloured = verdict_block(&record, Paint::Colour, Language::English);
             assert!(coloured.contains("\u{1b}["), "{name}");
-            assert_eq!(plain(&coloured), verdict_block(&record, Paint::Plain), "{name}");
+            assert_eq!(plain(&coloured), verdict_block(&record, Paint::Plain, Language::English), "{name}");
         }
     }
 
     #[test]
     fn a_simulated_run_says_so_first_and_last() {
-        let block = verdict_block(&endings()["simulated"].record(), Paint::Plain);
+        let block = verdict_block(&endings()["simulated"].record(), Paint::Plain, Language::English);
         assert!(block.lines().next().unwrap().starts_with("SIMULATED"));
         assert!(block.lines().last().unwrap().starts_with("SIMULATED"));
     }
@@ -295,11 +329,42 @@ mod tests {
         let lines = |name| {
             let record = endings()[name].record();
             let line = |step: &StepRecord| {
-                Some(step_line(&step.key, step.finished?.since(step.started), &step.cases, Paint::Plain))
+                Some(step_line(
+                    &step.key,
+                    step.finished?.since(step.started),
+                    &step.cases,
+                    Paint::Plain,
+                    Language::English,
+                ))
             };
             record.steps.iter().filter_map(line).collect::<Vec<_>>().join("\n")
         };
         let shown = ["fail-limit", "marginal", "unstable", "rounds", "aborted", "nothing"].map(lines);
         insta::assert_snapshot!(shown.join("\n\n"));
+    }
+
+    #[test]
+    fn the_verdict_is_told_in_japanese() {
+        let story = &endings()["fail-limit"];
+        insta::assert_snapshot!("fail-limit-ja", verdict_block(&story.record(), Paint::Plain, Language::Japanese));
+        for (name, story) in endings() {
+            let block = verdict_block(&story.record(), Paint::Plain, Language::Japanese);
+            let word =
+                ["合格", "不合格", "判定不能", "中断", "異常", "判定なし"].iter().any(|word| block.contains(word));
+            assert!(word, "{name}: {block}");
+        }
+    }
+
+    #[test]
+    fn lines_stand_in_one_column_whatever_the_width_of_their_letters() {
+        let key = StepKey { path: "burn.gemm".to_owned(), round: 1, attempt: 1 };
+        for outcome in [Outcome::Pass, Outcome::Fail, Outcome::Inconclusive, Outcome::Skipped, Outcome::Aborted] {
+            let case = Case { component: Component::Node, outcome, reason: None, judgements: Vec::new() };
+            for language in Language::ALL {
+                let line = step_line(&key, Span::from_secs(60), std::slice::from_ref(&case), Paint::Plain, language);
+                let before = line.split('[').next().unwrap_or_default();
+                assert_eq!(before.width(), GUTTER + 1, "{line}");
+            }
+        }
     }
 }

@@ -1,27 +1,43 @@
 //! One judged value as a sentence, and how far it was from its limit.
 
-use crate::limit::{Judged, Judgement, Unjudged};
+use super::language::Language;
+use super::phrase::Phrase;
+use crate::limit::{Judged, Judgement, Measured, Measurement, Unjudged};
 use crate::model::Quantity;
 
 /// `thermal.resistance 0.093 K/W, limit <= 115 % of peers (at most 0.0667 K/W)`.
-pub(super) fn sentence(judgement: &Judgement) -> String {
+pub(super) fn sentence_in(language: Language, judgement: &Judgement) -> String {
     let measurement = &judgement.measurement;
-    let value = format!("{} {}", measurement.name, measurement.shown());
-    match (&judgement.limit, range(judgement)) {
-        (Some(limit), Some(range)) => format!("{value}, limit {limit} ({range})"),
-        (Some(limit), None) => format!("{value}, limit {limit}"),
-        (None, _) => value,
+    let value = format!("{} {}", measurement.name, shown(language, measurement));
+    let Some(limit) = &judgement.limit else { return value };
+    let limit = Phrase::LimitIs.with(language, &[limit]);
+    match range(language, judgement) {
+        Some(range) => format!("{value}, {limit} ({range})"),
+        None => format!("{value}, {limit}"),
+    }
+}
+
+pub(super) fn sentence(judgement: &Judgement) -> String {
+    sentence_in(Language::English, judgement)
+}
+
+/// The value with its unit, or why there is none.
+pub(super) fn shown(language: Language, measurement: &Measurement) -> String {
+    match &measurement.value {
+        Measured::Value(_) => measurement.shown(),
+        Measured::Unsupported => Phrase::Unsupported.say(language).to_owned(),
+        Measured::Missing(why) => Phrase::MissingBecause.with(language, &[why]),
     }
 }
 
 /// The bounds in force, where the limit's own text does not already say them.
-fn range(judgement: &Judgement) -> Option<String> {
+pub(super) fn range(language: Language, judgement: &Judgement) -> Option<String> {
     let shown = |value| Quantity::new(value, judgement.measurement.unit).to_string();
     let text = match (judgement.range.low, judgement.range.high) {
         (Some(low), Some(high)) if low == high => shown(low),
-        (Some(low), Some(high)) => format!("{} to {}", shown(low), shown(high)),
-        (Some(low), None) => format!("at least {}", shown(low)),
-        (None, Some(high)) => format!("at most {}", shown(high)),
+        (Some(low), Some(high)) => Phrase::FromTo.with(language, &[&shown(low), &shown(high)]),
+        (Some(low), None) => Phrase::AtLeast.with(language, &[&shown(low)]),
+        (None, Some(high)) => Phrase::AtMost.with(language, &[&shown(high)]),
         (None, None) => return None,
     };
     let limit = judgement.limit.as_deref().unwrap_or_default();

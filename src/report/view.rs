@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use super::language::Language;
+use super::phrase::Phrase;
 use super::text::{duration, step_name};
 use super::words;
 use crate::event::{Case, Outcome, Phase, RunRecord, StepKey, StepStatus};
@@ -15,6 +17,7 @@ const GPUS_A_LINE: usize = 4;
 /// What is on display.
 #[derive(Debug, Default)]
 pub(super) struct View {
+    pub(super) language: Language,
     pub(super) now: Moment,
     pub(super) estimate: Span,
     estimates: BTreeMap<String, Span>,
@@ -38,9 +41,13 @@ struct Shown {
 }
 
 impl View {
+    pub(super) fn new(language: Language) -> Self {
+        Self { language, ..Self::default() }
+    }
+
     /// What a resumed run's journal holds.
-    pub(super) fn of(record: &RunRecord) -> Self {
-        let mut view = Self { now: record.last_at, ..Self::default() };
+    pub(super) fn of(record: &RunRecord, language: Language) -> Self {
+        let mut view = Self { language, now: record.last_at, ..Self::default() };
         if let Some(plan) = &record.plan {
             view.plan(plan);
         }
@@ -73,13 +80,14 @@ impl View {
 
     /// `1h 2m of about 2h, 12 steps done, 1 failed`.
     pub(super) fn progress(&self) -> String {
-        let steps = words::count(self.finished, "step");
-        let mut text = format!("{} of about {}, {steps} done", self.elapsed(), duration(self.estimate));
+        let language = self.language;
+        let steps = words::counted(language, self.finished, Phrase::OneStep, Phrase::Steps);
+        let mut text = Phrase::Progress.with(language, &[&self.elapsed(), &duration(self.estimate), &steps]);
         if self.failed > 0 {
-            text = format!("{text}, {} failed", self.failed);
+            text.push_str(&Phrase::ProgressFailed.with(language, &[&self.failed]));
         }
         if self.troubled > 0 {
-            text = format!("{text}, {} without result", self.troubled);
+            text.push_str(&Phrase::ProgressTrouble.with(language, &[&self.troubled]));
         }
         text
     }
@@ -91,9 +99,10 @@ impl View {
     /// `burn.gemm measuring, 12m of about 30m`.
     pub(super) fn step(&self, key: &StepKey, running: &Running) -> String {
         let took = duration(self.now.since(running.began));
-        let phase = running.phase.map_or("running", phase);
-        let of = self.estimates.get(&key.path).map(|about| format!(" of about {}", duration(*about)));
-        format!("{} {phase}, {took}{}", step_name(key), of.unwrap_or_default())
+        let phase = running.phase.map_or(Phrase::PhaseRunning, phase).say(self.language);
+        let about = self.estimates.get(&key.path);
+        let of = about.map(|about| Phrase::OfAbout.with(self.language, &[&duration(*about)]));
+        format!("{} {phase}, {took}{}", step_name(key, self.language), of.unwrap_or_default())
     }
 
     /// Everything under the bar.
@@ -112,8 +121,9 @@ impl View {
         let known = self.gpus.iter().filter_map(|(gpu, shown)| Some((gpu, shown.celsius?)));
         let watts: f64 = self.gpus.values().filter_map(|shown| shown.watts).sum();
         match known.max_by(|one, two| one.1.total_cmp(&two.1)) {
-            Some((gpu, celsius)) => format!("gpu/{} hottest at {celsius:.0} °C, {watts:.0} W together", gpu.0),
-            None => "no temperatures".to_owned(),
+            Some((gpu, celsius)) => Phrase::Hottest
+                .with(self.language, &[&gpu.0, &format_args!("{celsius:.0}"), &format_args!("{watts:.0}")]),
+            None => Phrase::NoTemperatures.say(self.language).to_owned(),
         }
     }
 }
@@ -125,12 +135,12 @@ impl fmt::Display for Shown {
     }
 }
 
-const fn phase(phase: Phase) -> &'static str {
+const fn phase(phase: Phase) -> Phrase {
     match phase {
-        Phase::Settling => "settling",
-        Phase::WarmingUp => "warming up",
-        Phase::Measuring => "measuring",
-        Phase::CoolingDown => "cooling down",
-        Phase::Waiting => "waiting",
+        Phase::Settling => Phrase::PhaseSettling,
+        Phase::WarmingUp => Phrase::PhaseWarming,
+        Phase::Measuring => Phrase::PhaseMeasuring,
+        Phase::CoolingDown => Phrase::PhaseCooling,
+        Phase::Waiting => Phrase::PhaseWaiting,
     }
 }

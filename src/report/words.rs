@@ -1,5 +1,9 @@
-//! The words and sentences reports share, in one place: shapes, status words, what to do about a finding.
+//! Which phrase says a verdict, an outcome, an action: shapes and status words, and sentences made of several phrases.
+//!
+//! The phrases themselves are in `phrase`. Functions without a language are for what machines read, and give English.
 
+use super::language::Language;
+use super::phrase::Phrase;
 use crate::event::{Action, Confidence, Interruption, NodeSource, Outcome, Verdict, VerdictWord};
 
 /// A shape that says the same as the word and the colour. A tick is not among them: it can mean "wrong" in Japan.
@@ -16,89 +20,134 @@ pub(super) const fn shape(verdict: &Verdict) -> &'static str {
 }
 
 /// The word with what qualifies it: `PASS (marginal, retried)`.
-pub(super) fn verdict(verdict: &Verdict) -> String {
-    let flags = [(verdict.marginal, "marginal"), (verdict.retried, "retried"), (verdict.partial, "partial run")];
-    let flags: Vec<&str> = flags.into_iter().filter(|(on, _)| *on).map(|(_, word)| word).collect();
-    let word = verdict.word.shown();
+pub(super) fn verdict_in(language: Language, verdict: &Verdict) -> String {
+    let flags = [
+        (verdict.marginal, Phrase::FlagMarginal),
+        (verdict.retried, Phrase::FlagRetried),
+        (verdict.partial, Phrase::FlagPartial),
+    ];
+    let flags: Vec<&str> = flags.into_iter().filter(|(on, _)| *on).map(|(_, word)| word.say(language)).collect();
+    let word = verdict_word(verdict.word).say(language);
     if flags.is_empty() { word.to_owned() } else { format!("{word} ({})", flags.join(", ")) }
 }
 
+pub(super) fn verdict(verdict: &Verdict) -> String {
+    verdict_in(Language::English, verdict)
+}
+
+pub(super) const fn verdict_word(word: VerdictWord) -> Phrase {
+    match word {
+        VerdictWord::Pass => Phrase::Pass,
+        VerdictWord::Fail => Phrase::Fail,
+        VerdictWord::Error => Phrase::Error,
+        VerdictWord::Inconclusive => Phrase::Inconclusive,
+        VerdictWord::Aborted => Phrase::Aborted,
+        VerdictWord::Nothing => Phrase::NothingJudged,
+    }
+}
+
 /// What a verdict means, where the word alone does not say it.
-pub(super) const fn meaning(verdict: &Verdict) -> &'static str {
+pub(super) const fn meaning_phrase(verdict: &Verdict) -> Phrase {
     match verdict.word {
-        VerdictWord::Pass if verdict.marginal => "every limit was met, at least one only just",
-        VerdictWord::Pass if verdict.waived > 0 => "every limit was judged, and met or waived",
-        VerdictWord::Pass => "every limit was judged and met",
-        VerdictWord::Fail => "the unit is proven bad",
-        VerdictWord::Error => "no claim about the unit: the test itself had trouble",
-        VerdictWord::Inconclusive if verdict.partial => "only a part was run: no acceptance",
-        VerdictWord::Inconclusive => "the data cannot decide",
-        VerdictWord::Aborted => "stopped before its end: no claim about the unit",
-        VerdictWord::Nothing => "nothing was judged: no claim about the unit",
+        VerdictWord::Pass if verdict.marginal => Phrase::MeansMarginal,
+        VerdictWord::Pass if verdict.waived > 0 => Phrase::MeansWaived,
+        VerdictWord::Pass => Phrase::MeansPass,
+        VerdictWord::Fail => Phrase::MeansFail,
+        VerdictWord::Error => Phrase::MeansError,
+        VerdictWord::Inconclusive if verdict.partial => Phrase::MeansPartial,
+        VerdictWord::Inconclusive => Phrase::MeansInconclusive,
+        VerdictWord::Aborted => Phrase::MeansAborted,
+        VerdictWord::Nothing => Phrase::MeansNothing,
+    }
+}
+
+pub(super) const fn meaning(verdict: &Verdict) -> &'static str {
+    meaning_phrase(verdict).say(Language::English)
+}
+
+pub(super) const fn outcome_phrase(outcome: Outcome) -> Phrase {
+    match outcome {
+        Outcome::Pass => Phrase::Pass,
+        Outcome::Marginal => Phrase::Marginal,
+        Outcome::Waived => Phrase::Waived,
+        Outcome::Skipped => Phrase::Skipped,
+        Outcome::NotReached => Phrase::NotReached,
+        Outcome::Inconclusive => Phrase::Inconclusive,
+        Outcome::Aborted => Phrase::Aborted,
+        Outcome::Error => Phrase::Error,
+        Outcome::Fail => Phrase::Fail,
     }
 }
 
 pub(super) const fn outcome(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Pass => "PASS",
-        Outcome::Marginal => "MARGINAL",
-        Outcome::Waived => "WAIVED",
-        Outcome::Skipped => "SKIPPED",
-        Outcome::NotReached => "NOT REACHED",
-        Outcome::Inconclusive => "INCONCLUSIVE",
-        Outcome::Aborted => "ABORTED",
-        Outcome::Error => "ERROR",
-        Outcome::Fail => "FAIL",
-    }
+    outcome_phrase(outcome).say(Language::English)
 }
 
 /// The one thing to do next, as a person is told it.
-pub(super) const fn action(action: Action) -> &'static str {
+pub(super) const fn action_phrase(action: Action) -> Phrase {
     match action {
-        Action::Reseat => "power off, reseat the part and its cables, then test again",
-        Action::ReplaceFru => "replace the part, keep it with this report, then test again",
-        Action::CheckCoolant => "check coolant supply, flow and connections, then test again",
-        Action::CheckCooling => {
-            "check that the cold plate or heatsink sits flat and its screws and paste are right, then test again"
-        }
-        Action::CheckPower => "check power cables, supplies and power limits, then test again",
-        Action::Reconfigure => "set the configuration the profile asks for, then test again",
-        Action::UpdateFirmware => "install the firmware the profile asks for, then test again",
-        Action::RetestLonger => "test again with a longer profile: the evidence is too thin",
-        Action::FixStation => "repair the test station: the unit is not to blame",
-        Action::CallEngineer => "call a test engineer",
+        Action::Reseat => Phrase::DoReseat,
+        Action::ReplaceFru => Phrase::DoReplace,
+        Action::CheckCoolant => Phrase::DoCoolant,
+        Action::CheckCooling => Phrase::DoCooling,
+        Action::CheckPower => Phrase::DoPower,
+        Action::Reconfigure => Phrase::DoReconfigure,
+        Action::UpdateFirmware => Phrase::DoFirmware,
+        Action::RetestLonger => Phrase::DoRetest,
+        Action::FixStation => Phrase::DoStation,
+        Action::CallEngineer => Phrase::DoEngineer,
+    }
+}
+
+pub(super) const fn action(action: Action) -> &'static str {
+    action_phrase(action).say(Language::English)
+}
+
+pub(super) const fn confidence_phrase(confidence: Confidence) -> Phrase {
+    match confidence {
+        Confidence::Low => Phrase::ConfidenceLow,
+        Confidence::Medium => Phrase::ConfidenceMedium,
+        Confidence::High => Phrase::ConfidenceHigh,
     }
 }
 
 pub(super) const fn confidence(confidence: Confidence) -> &'static str {
-    match confidence {
-        Confidence::Low => "low",
-        Confidence::Medium => "medium",
-        Confidence::High => "high",
-    }
+    confidence_phrase(confidence).say(Language::English)
 }
 
-pub(super) fn interruption(by: &Interruption) -> String {
+pub(super) fn interruption_in(language: Language, by: &Interruption) -> String {
     match by {
-        Interruption::Signal => "stopped by a signal".to_owned(),
-        Interruption::Kill => "stopped at once by a second signal".to_owned(),
+        Interruption::Signal => Phrase::BySignal.say(language).to_owned(),
+        Interruption::Kill => Phrase::ByKill.say(language).to_owned(),
         Interruption::Failure(text) => text.clone(),
     }
 }
 
+pub(super) fn interruption(by: &Interruption) -> String {
+    interruption_in(Language::English, by)
+}
+
 /// What every report of a run on anything but hardware says first.
-pub(super) fn banner(source: &NodeSource) -> Option<String> {
+pub(super) fn banner_in(language: Language, source: &NodeSource) -> Option<String> {
     match source {
         NodeSource::Hardware => None,
         NodeSource::Simulated { node, seed, faults } => {
-            let faults = if faults.is_empty() { "none".to_owned() } else { faults.join(", ") };
-            Some(format!("SIMULATED: no hardware was tested (node {node}, seed {seed}, faults: {faults})"))
+            let none = Phrase::NoFaults.say(language).to_owned();
+            let faults = if faults.is_empty() { none } else { faults.join(", ") };
+            Some(Phrase::Simulated.with(language, &[node, seed, &faults]))
         }
-        NodeSource::Replayed { file } => Some(format!("REPLAYED: no hardware was tested now (recording {file})")),
-        NodeSource::StandIn { library } => {
-            Some(format!("SIMULATED: no hardware was tested (the driver library {library} is a stand-in)"))
-        }
+        NodeSource::Replayed { file } => Some(Phrase::Replayed.with(language, &[file])),
+        NodeSource::StandIn { library } => Some(Phrase::StandIn.with(language, &[library])),
     }
+}
+
+pub(super) fn banner(source: &NodeSource) -> Option<String> {
+    banner_in(Language::English, source)
+}
+
+/// One of two phrases, by whether the number is one.
+pub(super) fn counted(language: Language, number: usize, one: Phrase, more: Phrase) -> String {
+    if number == 1 { one.say(language).to_owned() } else { more.with(language, &[&number]) }
 }
 
 /// `1 fan`, `2 fans`.

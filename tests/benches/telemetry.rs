@@ -8,8 +8,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kiln::engine::{Inbox, Station as _};
+use kiln::event::RunRecord;
 use kiln::model::{BurnKernel, GpuIndex, LoadId, LoadKind, LoadOrder, Moment, Sample, Sensor, StopHow};
 use kiln::node::sim::{NodeFile, SimNode};
+use kiln::report::{Languages, Traces, run_page};
 use kiln::telemetry::{FILE_NAME, FOLDER, Labels, Reader, Safety, Telemetry, export};
 use parquet::basic::{Repetition, Type as Physical};
 use parquet::data_type::{DoubleType, Int32Type, Int64Type};
@@ -87,13 +89,33 @@ pub(crate) fn figures(feed: &mut dyn FnMut(&mut Vec<Sample>) -> bool) -> Vec<Fig
         let file = std::fs::File::create(&export_path).expect("parquet");
         export(&mut reader, &Labels::default(), file).expect("exported");
     });
+    let (page, page_time) = page(folder.path());
     let blocks_path = folder.path().join(FOLDER).join(FILE_NAME);
     vec![
         Figure { form: "kiln blocks, appended while running", bytes: size(&blocks_path), values, time: block_time },
         Figure { form: "Parquet from the blocks", bytes: size(&export_path), values, time: export_time },
+        Figure { form: "report.html from the blocks", bytes: page, values, time: page_time },
         Figure { form: "Parquet, defaults", bytes: size(&plain_path), values, time: plain_time },
         Figure { form: "CSV, zstd 3", bytes: size(&csv_path), values, time: csv_time },
     ]
+}
+
+/// Size of the page with the plots of all readings, and the time it takes to read and draw them.
+fn page(run: &Path) -> (u64, Duration) {
+    let mut time = Duration::ZERO;
+    let mut size = 0;
+    timed(&mut time, || {
+        let mut reader = Reader::open(run).expect("telemetry");
+        let record = RunRecord { last_at: Moment::from_secs(72 * 3600), ..RunRecord::default() };
+        let mut traces = Traces::of(&record);
+        while let Some(block) = reader.next_block().expect("sound") {
+            for gpu in &block.gpus {
+                traces.take(gpu.gpu, &gpu.at, |sensor| gpu.column(sensor));
+            }
+        }
+        size = run_page(&record, &traces, &[], Languages::BOTH).len() as u64;
+    });
+    (size, time)
 }
 
 #[expect(clippy::disallowed_methods, reason = "a bench reads the clock")]
@@ -137,15 +159,16 @@ fn row_group(writer: &mut SerializedFileWriter<std::fs::File>, samples: &[Sample
 
 /// The table for people.
 pub(crate) fn table(figures: &[Figure]) -> String {
-    let mut text = format!("{:40} {:>10} {:>12} {:>10}\n", "form", "MB", "bytes/value", "ns/value");
+    let mut text = format!("{:40} {:>10} {:>12} {:>10} {:>8}\n", "form", "MB", "bytes/value", "ns/value", "s");
     for figure in figures {
         let _ = writeln!(
             text,
-            "{:40} {:>10.1} {:>12.3} {:>10.1}",
+            "{:40} {:>10.1} {:>12.3} {:>10.1} {:>8.2}",
             figure.form,
             figure.bytes as f64 / 1e6,
             figure.bytes_per_value(),
-            figure.nanos_per_value()
+            figure.nanos_per_value(),
+            figure.time.as_secs_f64()
         );
     }
     text

@@ -8,7 +8,8 @@ use crate::event::{JunitDialect, RunRecord};
 const OF_A_FAILURE: &[&str] = &["result.json"];
 
 /// Files the run as a whole points at once it has ended.
-const OF_THE_RUN: &[&str] = &["result.json", "journal.jsonl", "ocptv.jsonl", "telemetry/samples.parquet"];
+const OF_THE_RUN: &[&str] =
+    &["report.html", "result.json", "journal.jsonl", "ocptv.jsonl", "telemetry/samples.parquet"];
 
 /// A dialect with what it needs to know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
