@@ -251,7 +251,11 @@ fn put_host(sheet: &mut Sheet<'_>, found: &Inventory) {
     for (nth, psu) in (0..=u8::MAX).zip(found.host.psus.value().into_iter().flatten()) {
         sheet.put("psu.ok", Component::Psu(nth), Gauged::Flag(psu.ok));
     }
-    put_nics(sheet, found.host.nics.value().map(Vec::as_slice).unwrap_or_default());
+    match found.host.nics.value() {
+        Some(nics) if !nics.is_empty() => put_nics(sheet, nics),
+        // With no interface to be seen there is none to be slow, which must be told as well.
+        _ => sheet.put("nic.usual", Component::Nic(0), Gauged::Unsupported),
+    }
     sheet.put("nvmes", node, Gauged::of(&found.host.nvmes, |nvmes| Gauged::count(nvmes.len())));
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 
 use super::args::HardwareArgs;
 use super::trouble::{Sorted as _, Trouble};
@@ -12,13 +12,17 @@ use crate::event::NodeSource;
 use crate::load::supervisor::{Supervisor, WorkerCommand};
 use crate::load::worker::Injection;
 use crate::model::{Gpu, GpuIndex, Inventory, LoadId, LoadOrder, Moment, Probe, Span, StopHow};
-use crate::node::nvml::{Deadlines, NvmlNode, NvmlOptions};
+use crate::node::nvml::{Deadlines, NvmlNode, NvmlOpenError, NvmlOptions};
 
 /// How a stand-in for the driver's library marks the version it gives.
 const STAND_IN: &str = "-SIM";
 
 /// Another deadline of a tick's calls in milliseconds, to show in little time that calls which hang are found.
 const DEADLINE_VARIABLE: &str = "KILN_NVML_DEADLINE_MS";
+
+/// What people without a driver most likely want.
+const WITHOUT_GPUS: &str =
+    "to run without GPUs, simulate a node: `--sim hgx-h200-8`; `kiln doctor` looks at this machine";
 
 /// The machine's GPUs and what loads them, as one station.
 #[derive(Debug)]
@@ -51,7 +55,11 @@ fn hurried(options: NvmlOptions, pace: f64) -> NvmlOptions {
 impl Hardware {
     /// Opens the machine's GPUs. A driver that cannot be had says nothing of the unit.
     pub(super) fn open(args: &HardwareArgs, pace: f64) -> Result<Self, Trouble> {
-        let node = NvmlNode::open_with(&hurried(options(args), pace)).no_claim()?;
+        let node = NvmlNode::open_with(&hurried(options(args), pace)).map_err(|error| {
+            let missing = matches!(error, NvmlOpenError::LibraryMissing { .. });
+            let text = if missing { format!("{error}\n{WITHOUT_GPUS}") } else { error.to_string() };
+            Trouble::NoClaim(anyhow!(text))
+        })?;
         let command = WorkerCommand::own().context("this program's own file cannot be found").no_claim()?;
         Ok(Self { node, loads: Supervisor::new(command), pace })
     }

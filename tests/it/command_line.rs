@@ -58,8 +58,7 @@ fn a_bad_unit_exits_with_1_and_the_part_is_named() {
 #[test]
 fn usage_and_file_mistakes_exit_with_2_and_write_nothing() {
     for arguments in [
-        &["run", "smoke"][..],
-        &["run", "smoke", "--sim", "hgx-h20-8"],
+        &["run", "smoke", "--sim", "hgx-h20-8"][..],
         &["run", "smok", "--sim", "hgx-h200-8"],
         &["run", "fixtures/profiles-invalid/key-unknown.yaml", "--sim", "hgx-h200-8"],
         &["run", "smoke", "--sim", "hgx-h200-8", "--fault", "cold-plate-loose@gpu/9"],

@@ -10,7 +10,7 @@ use kiln::node::record::Recording;
 use kiln::node::sim::{NodeFile, SimNode};
 
 /// The fake library, built beside the tests because they depend on it.
-pub(crate) fn library() -> PathBuf {
+fn library() -> PathBuf {
     let tests = std::env::current_exe().expect("the test's own path");
     let library = tests.with_file_name("libnvidia_ml.so");
     assert!(library.exists(), "{} is not there", library.display());

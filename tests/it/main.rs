@@ -8,6 +8,5 @@ mod load_on_a_fake_gpu;
 mod pages;
 mod profiles;
 mod rebuilt;
-mod shipped_binary;
 mod tidy;
 mod tools;

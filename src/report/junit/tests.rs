@@ -136,6 +136,6 @@ fn attachments_come_first_in_the_output() {
     let file = rich(&endings()["fail-limit"].record());
     let outputs: Vec<&str> = file.lines().filter(|line| line.contains("[[ATTACHMENT|")).collect();
     assert_eq!(outputs[0], "      <system-out>[[ATTACHMENT|runs/1/result.json]]</system-out>");
-    assert!(outputs[1].starts_with("      <system-out>[[ATTACHMENT|runs/1/result.json]]"), "{outputs:?}");
+    assert!(outputs[1].starts_with("      <system-out>[[ATTACHMENT|runs/1/report.html]]"), "{outputs:?}");
     assert_eq!(outputs.last(), Some(&"[[ATTACHMENT|runs/1/telemetry/samples.parquet]]"));
 }

@@ -11,7 +11,7 @@ use kiln_fake_bench::Work;
 
 use crate::bench::Seat;
 use crate::kernels::{Launch, exists};
-use crate::queue::{Passed, Queue};
+use crate::queue::{Passed, Queue, settle};
 use crate::world::{Fault, world};
 
 const OK: c_int = 0;
@@ -225,14 +225,14 @@ export! {
             None => OUT_OF_MEMORY,
         }
     }
-    cuMemFree_v2(address: u64) { if world().take_back(address) { OK } else { INVALID } }
+    cuMemFree_v2(address: u64) { settle(); if world().take_back(address) { OK } else { INVALID } }
     cuMemHostAlloc(pointer: *mut *mut c_void, bytes: usize, _flags: c_uint) {
         match world().give(-1, bytes) {
             Some(given) => { *pointer = given as *mut c_void; OK }
             None => OUT_OF_MEMORY,
         }
     }
-    cuMemFreeHost(pointer: *mut c_void) { if world().take_back(pointer as u64) { OK } else { INVALID } }
+    cuMemFreeHost(pointer: *mut c_void) { settle(); if world().take_back(pointer as u64) { OK } else { INVALID } }
     cuMemHostGetDevicePointer_v2(address: *mut u64, pointer: *mut c_void, _flags: c_uint) { *address = pointer as u64; OK }
     cuMemcpyHtoDAsync_v2(to: u64, from: *const c_void, bytes: usize, handle: *mut c_void) {
         copy(handle, to, from as u64, bytes, Way::FromHost)

@@ -9,6 +9,20 @@ use std::time::{Duration, Instant};
 /// Gives the seconds a GPU would have taken.
 type Work = Box<dyn FnOnce() -> f64 + Send>;
 
+/// What is queued on all streams of the process.
+static UNDONE: AtomicUsize = AtomicUsize::new(0);
+
+/// How long memory is kept for work that does not end.
+const KEPT_FOR: Duration = Duration::from_secs(2);
+
+/// Waits for all streams, as the driver does before it gives memory back.
+pub fn settle() {
+    let began = Instant::now();
+    while UNDONE.load(Ordering::SeqCst) > 0 && began.elapsed() < KEPT_FOR {
+        std::thread::sleep(Duration::from_micros(50));
+    }
+}
+
 pub struct Queue {
     /// Place of its GPU.
     pub gpu: i32,
@@ -34,12 +48,14 @@ impl Queue {
                 let seconds = work();
                 *own.lock().expect("unpoisoned") += seconds;
                 left.fetch_sub(1, Ordering::SeqCst);
+                UNDONE.fetch_sub(1, Ordering::SeqCst);
             }
         });
         Self { gpu, work, waiting, clock, crossing: Arc::default() }
     }
 
     pub fn push(&self, work: impl FnOnce() -> f64 + Send + 'static) {
+        UNDONE.fetch_add(1, Ordering::SeqCst);
         self.waiting.fetch_add(1, Ordering::SeqCst);
         self.work.send(Box::new(work)).expect("the thread of a stream lives as long as the stream");
     }

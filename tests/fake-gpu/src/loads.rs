@@ -37,7 +37,9 @@ impl Loads {
     #[expect(clippy::disallowed_methods, reason = "a library for programs that live in real time")]
     pub(crate) fn follow(&mut self, sim: &mut SimNode, inventory: &Inventory, now: Moment) {
         let Some(bench) = &self.bench else { return };
-        if self.looked.is_some_and(|looked| looked.elapsed() < LOOK_EVERY) {
+        // Before its first inventory the node does not know where its GPUs sit.
+        let early = inventory.gpus.is_empty();
+        if early || self.looked.is_some_and(|looked| looked.elapsed() < LOOK_EVERY) {
             return;
         }
         self.looked = Some(Instant::now());

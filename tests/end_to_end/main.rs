@@ -2,12 +2,26 @@
 //! that computes by the CPU references, both on one simulated node, faster than real time.
 
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
 
-use crate::{fake_gpu, load_on_a_fake_gpu};
+/// Runs are not side by side with one another: each hurries, and a machine that is late for one looks like GPUs that are.
+static ALONE: Mutex<()> = Mutex::new(());
+
+/// A library built beside the tests because they depend on it.
+fn library(name: &str) -> PathBuf {
+    let tests = std::env::current_exe().expect("the test's own path");
+    let library = tests.with_file_name(name);
+    assert!(library.exists(), "{} is not there", library.display());
+    library
+}
+
+fn alone() -> MutexGuard<'static, ()> {
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// A node to run on.
 struct Node {
@@ -34,11 +48,11 @@ impl Node {
         }
         let mut kiln = Command::new(env!("CARGO_BIN_EXE_kiln"));
         kiln.arg("run").args(arguments).args(["--sim-speed", &speed.to_string()]).arg("--out").arg(&run);
-        kiln.env("KILN_NVML_LIB", fake_gpu::library());
-        kiln.env("KILN_CUDA_LIB", load_on_a_fake_gpu::library());
+        kiln.env("KILN_NVML_LIB", library("libnvidia_ml.so"));
+        kiln.env("KILN_CUDA_LIB", library("libfake_gpu_cuda.so"));
         kiln.env("KILN_FAKE_BENCH", &bench).env("KILN_FAKE_HOST", &host).env("KILN_HOST_ROOT", &host);
         kiln.env("KILN_FAKE_NODE", self.name).env("KILN_FAKE_FAULTS", self.faults);
-        kiln.env("KILN_FAKE_SPEED", speed.to_string()).env("KILN_FAKE_CUDA_MEMORY_MIB", "16");
+        kiln.env("KILN_FAKE_SPEED", speed.to_string()).env("KILN_FAKE_CUDA_MEMORY_MIB", "40");
         kiln.envs(self.settings.iter().copied());
         let output = kiln.output().expect("the binary");
         let result = read(&run).unwrap_or_default();
@@ -70,6 +84,7 @@ impl Outcome {
 
 #[test]
 fn smoke_passes_on_a_healthy_node_and_says_that_it_is_simulated() {
+    let _alone = alone();
     let outcome = HEALTHY.run(8, &["smoke"]);
     assert_eq!(outcome.told(), "exit 0 PASS", "{}", outcome.everything());
     assert!(outcome.everything().contains("SIMULATED: no hardware was tested (the driver library "));
@@ -78,6 +93,7 @@ fn smoke_passes_on_a_healthy_node_and_says_that_it_is_simulated() {
 
 #[test]
 fn smoke_names_what_is_wrong_with_a_node() {
+    let _alone = alone();
     let faulty = |faults| Node { faults, ..HEALTHY };
     let nodes = [
         ("off the bus", faulty("fell-off-bus@gpu/3")),
@@ -103,18 +119,30 @@ fn smoke_names_what_is_wrong_with_a_node() {
             let _ = writeln!(told, "{name}: {}", outcome.told());
         }
     }
-    insta::assert_snapshot!(told, @"");
+    insta::assert_snapshot!(told, @"
+    off the bus: exit 1 FAIL, GPU-LOST on gpu/3
+    hangs: exit 1 FAIL, GPU-HANG on gpu/3
+    duplicate: exit 1 FAIL, GPU-IDENTITY-DUPLICATE on gpu/3
+    link down: exit 1 FAIL, NVLINK-INACTIVE on gpu/3/nvlink/10
+    uncorrectable: exit 1 FAIL, HBM-UNCORRECTABLE on gpu/3/memory
+    throttled: exit 1 FAIL, GPU-THERMAL-SLOWDOWN on gpu/3
+    wrong results: exit 1 FAIL, GPU-WRONG-RESULTS on gpu/3
+    ECC off: exit 1 FAIL, GPU-CONFIG-ECC on gpu/3
+    braked: exit 1 FAIL, GPU-POWER-BRAKE on gpu/3
+    7 of 8: exit 1 FAIL, GPU-NOT-STARTED on node
+    ");
 }
 
 #[test]
 fn acceptance_passes_on_a_healthy_node_through_the_real_workers() {
-    let short = ["burn=2m", "warmup=1m", "soak=3m", "march=30s", "fabric=1m"].map(|set| ["--set", set]).concat();
-    let outcome = HEALTHY.run(16, &[&["acceptance"], short.as_slice()].concat());
+    let _alone = alone();
+    let outcome = HEALTHY.run(12, &["fixtures/profiles/acceptance-short.yaml"]);
     assert_eq!(outcome.told(), "exit 0 PASS", "{}", outcome.everything());
 }
 
 #[test]
 fn an_injected_fault_is_found_and_the_run_is_no_acceptance() {
+    let _alone = alone();
     let outcome = HEALTHY.run(8, &["smoke", "--inject", "bitflip@3"]);
     assert_eq!(outcome.result["kind"], "partial");
     let wrong = |finding: &Value| finding["code"] == "GPU-WRONG-RESULTS";
@@ -129,8 +157,8 @@ fn a_driver_that_cannot_be_had_is_exit_3_and_says_why_and_what_to_do() {
     std::fs::write(&text, "not a library, and longer than any header of one would be at the least: 64 bytes")
         .expect("file");
     // A library of this machine that is another one: every symbol is missing.
-    let other = load_on_a_fake_gpu::library();
-    let fake = fake_gpu::library();
+    let other = library("libfake_gpu_cuda.so");
+    let fake = library("libnvidia_ml.so");
     let cases = [
         ("missing", Path::new("/nowhere/libnvidia-ml.so.1"), "", ""),
         ("not a library", text.as_path(), "", ""),
@@ -152,14 +180,24 @@ fn a_driver_that_cannot_be_had_is_exit_3_and_says_why_and_what_to_do() {
         let said = String::from_utf8_lossy(&output.stderr).replace(&library.display().to_string(), "LIB");
         let _ = writeln!(told, "{name}: exit {}: {}", output.status.code().unwrap_or(-1), said.trim());
     }
-    insta::assert_snapshot!(told, @"");
+    insta::assert_snapshot!(told, @"
+    missing: exit 3: error: LIB: no such library; install the NVIDIA driver (its package `libnvidia-ml1`, `nvidia-driver-*` or `nvidia-utils`), or name the file with --nvml-lib
+    to run without GPUs, simulate a node: `--sim hgx-h200-8`; `kiln doctor` looks at this machine
+    not a library: exit 3: error: LIB: cannot be loaded (invalid ELF header); name another file with --nvml-lib, or install the driver again
+    another library: exit 3: error: LIB: too old or not the NVIDIA management library: it has no `nvmlInit_v2`; a driver of release 450 or later is needed
+    driver not loaded: exit 3: error: the NVIDIA kernel driver is not loaded; load it with `modprobe nvidia`, and look for why not in `dmesg`
+    no permission: exit 3: error: no permission to use the GPUs; run as root, or open /dev/nvidiactl and /dev/nvidia* to this user
+    versions: exit 3: error: the loaded NVIDIA kernel driver and LIB are of different versions; reboot, or unload and load the nvidia modules, so that both come from one installation
+    no GPUs: exit 3: error: the driver shows no GPU; see `lspci -d 10de:` for whether the bus does, and `dmesg` for why not the driver
+    vanished: exit 3: error: the driver counted 8 GPUs, but GPU 5 was gone when it was opened; see `dmesg`, and start again once the count is steady
+    ");
     assert!(!folder.path().join("run").exists(), "nothing ran, so nothing is left behind");
 }
 
 #[test]
 fn a_stand_in_is_never_shown_as_real_gpus() {
     let mut kiln = Command::new(env!("CARGO_BIN_EXE_kiln"));
-    kiln.args(["node", "--nvml-lib"]).arg(fake_gpu::library());
+    kiln.args(["node", "--nvml-lib"]).arg(library("libnvidia_ml.so"));
     let output = kiln.output().expect("the binary");
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success() && said.starts_with("SIMULATED by the library "), "{said}");
