@@ -112,7 +112,7 @@ fn smoke_names_what_is_wrong_with_a_node() {
     for few in nodes.chunks(4) {
         let runs: Vec<_> = std::thread::scope(|scope| {
             let started: Vec<_> =
-                few.iter().map(|(name, node)| (name, scope.spawn(|| node.run(8, &["smoke"])))).collect();
+                few.iter().map(|(name, node)| (name, scope.spawn(|| node.run(6, &["smoke"])))).collect();
             started.into_iter().map(|(name, run)| (name, run.join().expect("a run"))).collect()
         });
         for (name, outcome) in runs {
