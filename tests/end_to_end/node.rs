@@ -1,0 +1,82 @@
+//! A node of fake driver libraries, and the shipped binary run on it.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use serde_json::Value;
+
+/// Runs are not side by side with one another: each hurries, and a machine that is late for one looks like GPUs that are.
+static ALONE: Mutex<()> = Mutex::new(());
+
+/// A library built beside the tests because they depend on it.
+pub(crate) fn library(name: &str) -> PathBuf {
+    let tests = std::env::current_exe().expect("the test's own path");
+    let library = tests.with_file_name(name);
+    assert!(library.exists(), "{} is not there", library.display());
+    library
+}
+
+pub(crate) fn alone() -> MutexGuard<'static, ()> {
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A node to run on.
+pub(crate) struct Node {
+    pub(crate) name: &'static str,
+    pub(crate) faults: &'static str,
+    pub(crate) settings: &'static [(&'static str, &'static str)],
+}
+
+pub(crate) const HEALTHY: Node = Node { name: "hgx-h200-8", faults: "", settings: &[] };
+
+/// What came of a run.
+pub(crate) struct Outcome {
+    pub(crate) output: Output,
+    pub(crate) result: Value,
+}
+
+impl Node {
+    /// Runs with arguments, so many times faster than real time.
+    pub(crate) fn run(&self, speed: u32, arguments: &[&str]) -> Outcome {
+        let folder = tempfile::tempdir().expect("folder");
+        let [bench, host, run] = ["bench", "host", "run"].map(|name| folder.path().join(name));
+        for made in [&bench, &host] {
+            std::fs::create_dir(made).expect("folder");
+        }
+        let mut kiln = Command::new(env!("CARGO_BIN_EXE_kiln"));
+        kiln.arg("run").args(arguments).args(["--sim-speed", &speed.to_string()]).arg("--out").arg(&run);
+        kiln.env("KILN_NVML_LIB", library("libnvidia_ml.so"));
+        kiln.env("KILN_CUDA_LIB", library("libfake_gpu_cuda.so"));
+        kiln.env("KILN_FAKE_BENCH", &bench).env("KILN_FAKE_HOST", &host).env("KILN_HOST_ROOT", &host);
+        kiln.env("KILN_FAKE_NODE", self.name).env("KILN_FAKE_FAULTS", self.faults);
+        kiln.env("KILN_FAKE_SPEED", speed.to_string()).env("KILN_FAKE_CUDA_MEMORY_MIB", "40");
+        kiln.envs(self.settings.iter().copied());
+        let output = kiln.output().expect("the binary");
+        let result = read(&run).unwrap_or_default();
+        Outcome { output, result }
+    }
+}
+
+fn read(run: &Path) -> Option<Value> {
+    serde_json::from_slice(&std::fs::read(run.join("result.json")).ok()?).ok()
+}
+
+impl Outcome {
+    /// Exit code, verdict, and each finding with its component.
+    pub(crate) fn told(&self) -> String {
+        let mut text = format!("exit {}", self.output.status.code().unwrap_or(-1));
+        let _ = write!(text, " {}", self.result["verdict"]["word"].as_str().unwrap_or("no verdict"));
+        for finding in self.result["findings"].as_array().into_iter().flatten() {
+            let word = |name: &str| finding[name].as_str().unwrap_or("?").to_owned();
+            let _ = write!(text, ", {} on {}", word("code"), word("component"));
+        }
+        text
+    }
+
+    pub(crate) fn everything(&self) -> String {
+        let said = [&self.output.stdout, &self.output.stderr].map(|text| String::from_utf8_lossy(text).into_owned());
+        said.concat()
+    }
+}
