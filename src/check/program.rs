@@ -5,7 +5,7 @@
 use super::declare::{choice, flag, may, span, text};
 use super::gauge::ended_early;
 use super::sheet::{Gauged, Sheet};
-use super::{CheckRun, Done, Seen, StepContext, Wants};
+use super::{Check, CheckRun, Done, Seen, StepContext, Wants};
 use crate::event::Phase;
 use crate::limit::Measurement;
 use crate::model::{
@@ -58,6 +58,23 @@ pub(super) fn estimate(params: &Params, _: usize) -> Span {
     params.span("within").unwrap_or(WITHIN)
 }
 
+/// A check that is one well-known program.
+#[derive(Debug)]
+pub(super) struct KnownProgram {
+    pub(super) spec: &'static CheckSpec,
+    pub(super) tool: Tool,
+}
+
+impl Check for KnownProgram {
+    fn spec(&self) -> &'static CheckSpec {
+        self.spec
+    }
+
+    fn begin(&self, context: &StepContext<'_>) -> Box<dyn CheckRun> {
+        Box::new(Program::new(self.spec, context, Ok(ProgramReader::Tool(self.tool))))
+    }
+}
+
 /// One run of a program.
 #[derive(Debug)]
 pub(super) struct Program {
@@ -81,11 +98,6 @@ struct Heard {
 }
 
 impl Program {
-    /// The program of a check that knows it.
-    pub(super) fn of(spec: &'static CheckSpec, tool: Tool, context: &StepContext<'_>) -> Self {
-        Self::new(spec, context, Ok(ProgramReader::Tool(tool)))
-    }
-
     pub(super) fn new(
         spec: &'static CheckSpec,
         context: &StepContext<'_>,

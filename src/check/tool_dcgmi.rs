@@ -2,14 +2,12 @@
 
 use super::declare::flag;
 use super::program::{
-    ABSENT, ARGS, DEADLINE, DIRECTORY, EXIT_CODE, OUTPUT, PASSED, PROGRAM, Program, VERSION, estimate, program,
+    ABSENT, ARGS, DEADLINE, DIRECTORY, EXIT_CODE, KnownProgram, OUTPUT, PASSED, PROGRAM, VERSION, estimate, program,
 };
-use super::{Check, CheckRun, StepContext};
 use crate::model::{ComponentKind, Tool};
 use crate::profile::{CheckSpec, MeasurementSpec, Wear};
 
-#[derive(Debug)]
-pub(super) struct Dcgmi;
+pub(super) static CHECK: KnownProgram = KnownProgram { spec: &SPEC, tool: Tool::DcgmDiag };
 
 const NODE: ComponentKind = ComponentKind::Node;
 const GPU: ComponentKind = ComponentKind::Gpu;
@@ -37,13 +35,3 @@ static MEASUREMENTS: &[MeasurementSpec] = &[
     VERSION,
     OUTPUT,
 ];
-
-impl Check for Dcgmi {
-    fn spec(&self) -> &'static CheckSpec {
-        &SPEC
-    }
-
-    fn begin(&self, context: &StepContext<'_>) -> Box<dyn CheckRun> {
-        Box::new(Program::of(&SPEC, Tool::DcgmDiag, context))
-    }
-}

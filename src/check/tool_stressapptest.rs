@@ -2,14 +2,12 @@
 
 use super::declare::may;
 use super::program::{
-    ABSENT, ARGS, DEADLINE, DIRECTORY, EXIT_CODE, OUTPUT, PASSED, PROGRAM, Program, VERSION, estimate, program,
+    ABSENT, ARGS, DEADLINE, DIRECTORY, EXIT_CODE, KnownProgram, OUTPUT, PASSED, PROGRAM, VERSION, estimate, program,
 };
-use super::{Check, CheckRun, StepContext};
 use crate::model::{ComponentKind, Tool, Unit};
 use crate::profile::{CheckSpec, MeasurementSpec, Wear};
 
-#[derive(Debug)]
-pub(super) struct StressAppTest;
+pub(super) static CHECK: KnownProgram = KnownProgram { spec: &SPEC, tool: Tool::StressAppTest };
 
 const NODE: ComponentKind = ComponentKind::Node;
 
@@ -38,13 +36,3 @@ static MEASUREMENTS: &[MeasurementSpec] = &[
     VERSION,
     OUTPUT,
 ];
-
-impl Check for StressAppTest {
-    fn spec(&self) -> &'static CheckSpec {
-        &SPEC
-    }
-
-    fn begin(&self, context: &StepContext<'_>) -> Box<dyn CheckRun> {
-        Box::new(Program::of(&SPEC, Tool::StressAppTest, context))
-    }
-}
