@@ -75,10 +75,13 @@ fn write(inventory: &Inventory, samples: &[Sample], id: &str, out: Option<&Path>
     } else {
         "whose GPU is another; treat times and heat as guesses"
     };
+    for gpu in &snapshot.left_out {
+        printer::tell(&format!("gpu/{} does not answer and is left out", gpu.0));
+    }
     printer::tell(&format!(
-        "{}: {} GPUs; how they heat and compute is that of {}, {like}\ntry it: kiln node --sim {}",
+        "{}: GPUs: {}; how they heat and compute is that of {}, {like}\ntry it: kiln node --sim {}",
         file.display(),
-        inventory.gpus.len(),
+        snapshot.gpus,
         snapshot.base,
         file.display()
     ));

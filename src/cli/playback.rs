@@ -1,5 +1,6 @@
 //! A recording as a station: the readings are the recording's, and there is nothing to put a load on.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
@@ -8,14 +9,23 @@ use anyhow::Context as _;
 
 use super::trouble::{Sorted as _, Trouble};
 use crate::engine::{Inbox, Station};
-use crate::model::{LoadEnd, LoadId, LoadKind, LoadOrder, LoadReport, LoadSaid, Moment, Probe, StopHow};
+use crate::model::{
+    GpuIndex, LoadEnd, LoadId, LoadKind, LoadOrder, LoadReport, LoadSaid, Moment, Probe, Sample, Sensor, Span, StopHow,
+};
 use crate::node::record::{Recording, Replay};
+
+/// A GPU that is this busy, in percent, had a load on it. One at rest shows a few percent at the most.
+const BUSY: f64 = 50.0;
+/// How long after its start a load may begin to show: workers take some seconds, and utilisation is averaged over one.
+const SHOWS_WITHIN: Span = Span::from_secs(30);
 
 /// A recording being played.
 #[derive(Debug)]
 pub(super) struct Playback {
     replay: Replay,
     reports: Vec<LoadReport>,
+    /// Loads that the recording has not shown yet, with the GPUs still to show them.
+    awaited: Vec<(LoadId, BTreeSet<GpuIndex>, Moment)>,
 }
 
 impl Playback {
@@ -23,7 +33,30 @@ impl Playback {
         let shown = path.display();
         let file = File::open(path).with_context(|| format!("the recording {shown} cannot be opened")).usage()?;
         let recording = Recording::read(BufReader::new(file)).with_context(|| format!("recording {shown}")).usage()?;
-        Ok(Self { replay: Replay::new(recording), reports: Vec::new() })
+        Ok(Self { replay: Replay::new(recording), reports: Vec::new(), awaited: Vec::new() })
+    }
+
+    /// Looks for awaited loads in what the recording shows now.
+    fn look_for_loads(&mut self, now: Moment, samples: &[Sample]) {
+        let busy = |gpu: &GpuIndex| {
+            samples
+                .iter()
+                .any(|sample| sample.gpu == *gpu && sample.get(Sensor::UtilGpu).is_some_and(|util| util >= BUSY))
+        };
+        for (load, gpus, since) in std::mem::take(&mut self.awaited) {
+            let still: BTreeSet<GpuIndex> = gpus.into_iter().filter(|gpu| !busy(gpu)).collect();
+            let said = if still.is_empty() {
+                LoadSaid::Running
+            } else if now < since + SHOWS_WITHIN {
+                self.awaited.push((load, still, since));
+                continue;
+            } else {
+                let idle: Vec<String> = still.iter().map(|gpu| format!("gpu/{}", gpu.0)).collect();
+                let why = format!("the recording shows no load at this time on {}", idle.join(", "));
+                LoadSaid::Ended { gpu: None, end: LoadEnd::Failed(why) }
+            };
+            self.reports.push(LoadReport { load, at: now, said });
+        }
     }
 }
 
@@ -40,35 +73,84 @@ impl Station for Playback {
         self.replay.ask(now, probe);
     }
 
-    /// What ran on the node while it was recorded is in its readings. Loads that only heat are let go on, so that those
-    /// readings can be judged; what a load itself would have measured stays unmeasured, which is never a pass.
+    /// What ran on the node while it was recorded is not in the recording, but that something ran shows. Then its readings
+    /// are those of a load and can be judged; what a load itself would have measured stays unmeasured, which is never a pass.
     fn start_load(&mut self, now: Moment, order: &LoadOrder) {
-        let said = match order.kind {
-            LoadKind::Burn(_) | LoadKind::Pulse { .. } => LoadSaid::Running,
-            _ => {
-                let why = "a recording holds readings only: nothing can be copied or written on it".to_owned();
-                LoadSaid::Ended { gpu: None, end: LoadEnd::Failed(why) }
-            }
-        };
+        if let LoadKind::Burn(_) | LoadKind::Pulse { .. } = order.kind {
+            self.awaited.push((order.id, order.gpus.clone(), now));
+            return;
+        }
+        let why = "a recording holds readings only: nothing can be copied, written or run on it".to_owned();
+        let said = LoadSaid::Ended { gpu: None, end: LoadEnd::Failed(why) };
         self.reports.push(LoadReport { load: order.id, at: now, said });
     }
 
     fn stop_load(&mut self, now: Moment, load: LoadId, _how: StopHow) {
+        self.awaited.retain(|(awaited, ..)| *awaited != load);
         let said = LoadSaid::Ended { gpu: None, end: LoadEnd::Stopped };
         self.reports.push(LoadReport { load, at: now, said });
     }
 
     fn collect(&mut self, now: Moment, inbox: &mut Inbox) {
+        let before = inbox.samples.len();
         self.replay.collect(now, inbox);
+        self.look_for_loads(now, &inbox.samples[before..]);
         inbox.loads.append(&mut self.reports);
     }
 
     fn next_arrival(&self) -> Option<Moment> {
         let told = self.reports.first().map(|report| report.at);
-        self.replay.next_arrival().into_iter().chain(told).min()
+        let given_up = self.awaited.iter().map(|(.., since)| *since + SHOWS_WITHIN);
+        self.replay.next_arrival().into_iter().chain(told).chain(given_up).min()
     }
 
     fn on_arrival(&mut self, wake: Box<dyn Fn() + Send + Sync>) {
         self.replay.on_arrival(wake);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::BurnKernel;
+    use crate::node::record::Recorder;
+
+    /// What becomes of a burn on two GPUs in a recording that shows them so busy, in percent.
+    fn burn_over(busy: [f64; 2]) -> LoadSaid {
+        let folder = tempfile::tempdir().expect("folder");
+        let path = folder.path().join("node.jsonl");
+        let mut recorder = Recorder::new(File::create(&path).expect("file"), "test").expect("head");
+        let mut inbox = Inbox::default();
+        inbox.inventories.push(Ok(Box::default()));
+        recorder.take(Moment::ZERO, &mut inbox).expect("written");
+        for second in 0..60 {
+            for (gpu, util) in [GpuIndex(0), GpuIndex(1)].into_iter().zip(busy) {
+                let mut sample = Sample::new(gpu, Moment::from_secs(second));
+                sample.put(Sensor::UtilGpu, util);
+                inbox.samples.push(sample);
+            }
+            recorder.take(Moment::from_secs(second), &mut inbox).expect("written");
+        }
+        let mut playback = Playback::open(&path).expect("recording");
+        let gpus = [GpuIndex(0), GpuIndex(1)].into();
+        let order = LoadOrder { id: LoadId(1), kind: LoadKind::Burn(BurnKernel::Bf16), gpus, seed: 1, span: None };
+        playback.start_load(Moment::ZERO, &order);
+        for second in 0..60 {
+            let now = Moment::from_secs(second);
+            let mut inbox = Inbox::default();
+            playback.sample(now);
+            playback.collect(now, &mut inbox);
+            if let Some(report) = inbox.loads.pop() {
+                return report.said;
+            }
+        }
+        panic!("nothing became of it");
+    }
+
+    #[test]
+    fn a_load_runs_on_a_recording_only_where_the_recording_shows_one() {
+        assert_eq!(burn_over([99.0, 97.0]), LoadSaid::Running);
+        let why = "the recording shows no load at this time on gpu/1".to_owned();
+        assert_eq!(burn_over([99.0, 2.0]), LoadSaid::Ended { gpu: None, end: LoadEnd::Failed(why) });
     }
 }

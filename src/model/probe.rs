@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{GpuIndex, Inventory, Reading};
+use super::{GpuIndex, Inventory, Reading, ReadingFailure};
 
 /// A question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -42,6 +42,29 @@ pub struct GpuCounters {
     /// Speed and width of the link changed this many times.
     pub pcie_retrains: Reading<u64>,
     pub links: Reading<Vec<LinkCounters>>,
+}
+
+impl GpuCounters {
+    /// Every counter failed in the same way.
+    pub const fn failed(gpu: GpuIndex, failure: ReadingFailure) -> Self {
+        let (number, flag) = (Reading::Failed(failure), Reading::Failed(failure));
+        Self {
+            gpu,
+            ecc_corrected: number,
+            ecc_uncorrected: number,
+            sram_threshold_exceeded: flag,
+            remap_corrected: number,
+            remap_uncorrected: number,
+            remap_pending: flag,
+            remap_failed: flag,
+            remap_banks_exhausted: number,
+            pcie_replays: number,
+            pcie_correctable: number,
+            pcie_fatal: number,
+            pcie_retrains: number,
+            links: Reading::Failed(failure),
+        }
+    }
 }
 
 /// Error totals of one NVLink.

@@ -6,28 +6,7 @@ use super::batch::{Number, read_once};
 use super::device::NvmlGpu;
 use super::field::FieldId;
 use super::outcome::{or, read};
-use crate::model::{GpuCounters, GpuIndex, Reading, ReadingFailure};
-
-/// Every counter failed in the same way.
-pub(super) fn failed(gpu: GpuIndex, failure: ReadingFailure) -> GpuCounters {
-    let (number, flag) = (Reading::Failed(failure), Reading::Failed(failure));
-    GpuCounters {
-        gpu,
-        ecc_corrected: number,
-        ecc_uncorrected: number,
-        sram_threshold_exceeded: flag,
-        remap_corrected: number,
-        remap_uncorrected: number,
-        remap_pending: flag,
-        remap_failed: flag,
-        remap_banks_exhausted: number,
-        pcie_replays: number,
-        pcie_correctable: number,
-        pcie_fatal: number,
-        pcie_retrains: number,
-        links: Reading::Failed(failure),
-    }
-}
+use crate::model::GpuCounters;
 
 pub(super) fn counters(gpu: &mut NvmlGpu) -> GpuCounters {
     let [corrected, uncorrected, replays, correctable, fatal, recoveries, remaps @ ..] = read_once(

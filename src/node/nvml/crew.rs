@@ -245,7 +245,7 @@ fn failed(gpu: GpuIndex, now: Moment, job: Job, failure: ReadingFailure) -> Done
             Done::Tick(sample)
         }
         Job::Inventory(number) => Done::Inventory(number, Box::new(GpuFacts::failed(gpu, failure))),
-        Job::Counters(number) => Done::Counters(number, Box::new(super::counters::failed(gpu, failure))),
+        Job::Counters(number) => Done::Counters(number, Box::new(GpuCounters::failed(gpu, failure))),
     }
 }
 
@@ -277,7 +277,7 @@ mod tests {
 
         fn counters(&mut self) -> GpuCounters {
             let _ = self.leave.recv();
-            super::super::counters::failed(self.gpu, ReadingFailure::Driver(1))
+            GpuCounters::failed(self.gpu, ReadingFailure::Driver(1))
         }
     }
 

@@ -69,6 +69,6 @@ impl GpuReader for Unreachable {
     }
 
     fn counters(&mut self) -> GpuCounters {
-        super::counters::failed(self.index, self.failure)
+        GpuCounters::failed(self.index, self.failure)
     }
 }

@@ -309,7 +309,7 @@ fn fail(shown: &mut crate::model::Gpu, failure: crate::model::ReadingFailure) {
 /// Every error counter of one GPU.
 pub(super) fn counters(gpu: &Gpu) -> GpuCounters {
     if let Some(failure) = gpu.failure() {
-        return failed_counters(gpu, failure);
+        return GpuCounters::failed(gpu.index, failure);
     }
     let errors = &gpu.errors;
     let ecc = gpu.values[G::Ecc] > 0.5;
@@ -336,26 +336,5 @@ pub(super) fn counters(gpu: &Gpu) -> GpuCounters {
         pcie_fatal: Reading::Value(errors.fatal),
         pcie_retrains: Reading::Value(errors.retrains),
         links: if gpu.links.is_empty() { Reading::Unsupported } else { Reading::Value(links.collect()) },
-    }
-}
-
-fn failed_counters(gpu: &Gpu, failure: crate::model::ReadingFailure) -> GpuCounters {
-    let number = Reading::Failed(failure);
-    let flag = Reading::Failed(failure);
-    GpuCounters {
-        gpu: gpu.index,
-        ecc_corrected: number,
-        ecc_uncorrected: number,
-        sram_threshold_exceeded: flag,
-        remap_corrected: number,
-        remap_uncorrected: number,
-        remap_pending: flag,
-        remap_failed: flag,
-        remap_banks_exhausted: number,
-        pcie_replays: number,
-        pcie_correctable: number,
-        pcie_fatal: number,
-        pcie_retrains: number,
-        links: Reading::Failed(failure),
     }
 }

@@ -4,7 +4,7 @@
 
 use serde_yaml::{Mapping, Value};
 
-use crate::model::{C2c, Fabric, Gpu, Inventory, LinkState, Reading, Remote, Sample, Sensor};
+use crate::model::{C2c, Fabric, Gpu, GpuIndex, Inventory, LinkState, Reading, Remote, Sample, Sensor};
 use crate::node::sim::NodeFile;
 use crate::yaml::Diagnostics;
 
@@ -12,6 +12,10 @@ use crate::yaml::Diagnostics;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodeSnapshot {
     pub text: String,
+    /// How many GPUs it has.
+    pub gpus: usize,
+    /// GPUs that did not answer and are not in it.
+    pub left_out: Vec<GpuIndex>,
     /// The node whose physics it has.
     pub base: &'static str,
     /// Whether that node has the same GPU, or only one like it.
@@ -62,7 +66,9 @@ pub fn node_file(inventory: &Inventory, samples: &[Sample], id: &str) -> Result<
     let text = serde_yaml::to_string(&root)?;
     // What the simulator would refuse must not be handed out.
     NodeFile::read(id, text.as_bytes()).map_err(SnapshotError::Unfit)?;
-    Ok(NodeSnapshot { text, base, same_gpu })
+    let in_it = |index: GpuIndex| answering.iter().any(|gpu| gpu.index == index);
+    let left_out = inventory.gpus.iter().map(|gpu| gpu.index).filter(|index| !in_it(*index)).collect();
+    Ok(NodeSnapshot { text, gpus: answering.len(), left_out, base, same_gpu })
 }
 
 /// The node with the same GPU; of several, the one with as many; else the one with the nearest power limit.
@@ -246,7 +252,7 @@ fn slots(sheet: &mut Sheet<'_>, gpus: &[&Gpu]) {
 mod tests {
     use super::*;
     use crate::engine::{Inbox, Station as _};
-    use crate::model::{GpuIndex, Moment};
+    use crate::model::Moment;
     use crate::node::sim::SimNode;
 
     fn read(node: &NodeFile) -> (Inventory, Vec<Sample>) {
