@@ -263,9 +263,15 @@ impl Hand {
         if let Some(end) = self.said_end.take() {
             return end;
         }
-        match (self.stopping.filter(|_| self.ordered), exit) {
-            (Some((Step::Asked, _)), Exit::Code(0)) | (Some((Step::Terminated | Step::Killed, _)), _) => {
+        match (self.stopping, exit) {
+            (Some((Step::Asked, _)), Exit::Code(0)) | (Some((Step::Terminated | Step::Killed, _)), _)
+                if self.ordered =>
+            {
                 LoadEnd::Stopped
+            }
+            (Some((Step::Terminated | Step::Killed, _)), _) => {
+                let why = "the worker closed its pipe, did not leave and was ended";
+                LoadEnd::Failed(format!("{why}{}", self.last_words()))
             }
             (_, Exit::Code(code)) => LoadEnd::Failed(format!("the worker left with code {code}{}", self.last_words())),
             (_, Exit::Signal(signal)) => {

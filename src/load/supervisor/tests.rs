@@ -218,6 +218,8 @@ struct Actor {
     says: Vec<Heard>,
     mortal: bool,
     killed: bool,
+    /// How it leaves by itself, once it has said everything and been looked for so often.
+    leaves: Option<(Exit, u32)>,
     sent: std::sync::mpsc::Sender<String>,
 }
 
@@ -236,6 +238,10 @@ impl Process for Actor {
         let _ = self.sent.send("KILL".to_owned());
     }
     fn exit(&mut self) -> Option<Exit> {
+        if let Some((exit, looks)) = &mut self.leaves {
+            *looks = looks.saturating_sub(1);
+            return (*looks == 0).then_some(*exit);
+        }
         (self.killed && self.mortal).then_some(Exit::Signal(9))
     }
     fn last_words(&self) -> String {
@@ -246,7 +252,10 @@ impl Process for Actor {
 fn act(says: &[FromWorker], mortal: bool) -> (Hand, Receiver<String>) {
     let (sent, seen) = channel();
     let says = says.iter().map(|message| Heard::Line(encode(message).trim_end().to_owned())).collect();
-    let actor = Actor { says, mortal, killed: false, sent };
+    hand_of(Actor { says, mortal, killed: false, leaves: None, sent }, seen)
+}
+
+fn hand_of(actor: Actor, seen: Receiver<String>) -> (Hand, Receiver<String>) {
     let work = WorkOrder { order: order(&[0]), devices: Vec::new(), injection: None };
     let hand = Hand::new(Moment::ZERO, [GpuIndex(0)].into(), Box::new(actor), &ToWorker::Order(Box::new(work)));
     (hand, seen)
@@ -291,4 +300,33 @@ fn leases_go_out_each_second_and_end_with_the_stop() {
     let leases = seen.try_iter().filter(|line| line.contains("lease")).count();
     assert_eq!(leases, 3);
     assert_eq!(news, [News::Over(LoadEnd::Stopped)]);
+}
+
+/// How it ends when its pipe closes before its end can be seen, as it does on a busy machine.
+fn end_after_closing(leaves: Option<(Exit, u32)>) -> String {
+    let (sent, seen) = channel();
+    let actor = Actor { says: vec![Heard::Closed], mortal: true, killed: false, leaves, sent };
+    let (mut hand, _seen) = hand_of(actor, seen);
+    let mut news = Vec::new();
+    for second in 0..20 {
+        hand.turn(Moment::from_secs(second), &mut news);
+    }
+    match news.as_slice() {
+        [News::Over(LoadEnd::Failed(why))] => why.clone(),
+        other => format!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_worker_that_left_by_itself_was_not_stopped() {
+    let told = [
+        end_after_closing(Some((Exit::Code(0), 3))),
+        end_after_closing(Some((Exit::Signal(11), 3))),
+        end_after_closing(None),
+    ];
+    insta::assert_snapshot!(told.join("\n"), @"
+    the worker left with code 0
+    the worker crashed with signal 11
+    the worker closed its pipe, did not leave and was ended
+    ");
 }

@@ -54,3 +54,36 @@ impl Pace {
         (self.told_at, self.flop, self.bytes, self.busy) = (now, 0.0, 0.0, 0.0);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Heard(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Heard {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().expect("unpoisoned").write(bytes)
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn rates_are_over_the_seconds_the_gpu_worked() {
+        let heard = Heard::default();
+        let floor = Floor::new(Box::new(heard.clone()));
+        let mut pace = Pace::new(GpuIndex(1));
+        // Half a second of work in a span of the world that is a thousand times shorter, or longer: it does not matter.
+        pace.timed(1e12, 2e9, 0.25);
+        pace.timed(1e12, 2e9, 0.25);
+        pace.tell(&floor);
+        let told = String::from_utf8(heard.0.lock().expect("unpoisoned").clone()).expect("text");
+        insta::assert_snapshot!(told, @r#"{"v":1,"say":{"said":{"progress":{"gpu":1,"tflops":4.0,"memory_gb_per_s":8.0,"verified":0,"mismatches":0}}}}"#);
+    }
+}
