@@ -300,6 +300,33 @@ mod tests {
     }
 
     #[test]
+    fn a_guard_of_the_node_trips_and_clears_once_whatever_the_number_of_gpus() {
+        let told = |scope: GuardScope, readings: &dyn Fn(u64) -> Option<f64>| {
+            let mut guard = guards(3, Some(10)).posts.remove(0).guard;
+            guard.scope = scope;
+            let gpus = [GpuIndex(0), GpuIndex(1), GpuIndex(2)];
+            let mut guards = Guards::new(&[guard], &gpus, Moment::ZERO);
+            let mut news = Vec::new();
+            for second in 1..=60 {
+                let now = Moment::from_secs(second);
+                for gpu in gpus {
+                    let mut sample = Sample::new(gpu, now);
+                    if let Some(margin) = readings(second) {
+                        sample.put(Sensor::TempMargin, margin);
+                    }
+                    guards.sampled(now, &sample, &BTreeMap::new(), &mut news);
+                }
+                guards.look_for_stale(now, &BTreeMap::new(), &mut news);
+            }
+            let trips = news.iter().filter(|news| matches!(news, GuardNews::Tripped(_))).count();
+            (trips, news.len() - trips)
+        };
+        let (hot, silent) = (|second| Some(if second < 10 { -1.0 } else { 5.0 }), |_| None);
+        assert_eq!((told(GuardScope::EachGpu, &hot), told(GuardScope::Node, &hot)), ((3, 3), (1, 1)));
+        assert_eq!((told(GuardScope::EachGpu, &silent), told(GuardScope::Node, &silent)), ((3, 0), (1, 0)));
+    }
+
+    #[test]
     fn a_sensor_the_part_does_not_have_is_silent_only_where_the_profile_says_so() {
         for (unsupported, trips) in [(IfUnsupported::Error, 1), (IfUnsupported::Skip, 0)] {
             let mut guards = guards(3, Some(10));
