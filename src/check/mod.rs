@@ -29,7 +29,6 @@ mod operator_confirm;
 mod parts_list;
 mod pcie_bandwidth;
 mod pcie_link;
-mod program;
 mod registry;
 #[cfg(test)]
 mod rig;
@@ -39,19 +38,11 @@ mod sheet;
 mod siblings;
 mod steady;
 mod thermal_soak;
-mod tool_dcgmi;
-mod tool_fio;
-mod tool_gpu_burn;
-mod tool_ib_write_bw;
-mod tool_iperf3;
-mod tool_nccl;
-mod tool_nvbandwidth;
-mod tool_run;
-mod tool_stress_ng;
-mod tool_stressapptest;
+mod tool;
 #[cfg(test)]
 mod toy_node;
 mod window;
 
 pub use contract::{Check, CheckRun, Done, Seen, StepContext, Want, Wants};
 pub use registry::{all, catalogue, find};
+pub use tool::{Adapter, Output, Unread, Unreadable, adapter};

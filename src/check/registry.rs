@@ -3,10 +3,11 @@
 use super::Check;
 use crate::profile::{Catalogue, CheckSpec};
 
+/// Checks in files of their own, then programs, whose adapters are checks that hold their declaration.
 macro_rules! checks {
-    ($($module:ident :: $check:ident,)*) => {
-        static CHECKS: &[&dyn Check] = &[$(&super::$module::$check,)*];
-        static SPECS: &[&CheckSpec] = &[$(&super::$module::SPEC,)*];
+    ($($module:ident :: $check:ident,)*; $($tool:ident :: $adapter:ident,)*) => {
+        static CHECKS: &[&dyn Check] = &[$(&super::$module::$check,)* $(&super::tool::$tool::$adapter,)*];
+        static SPECS: &[&CheckSpec] = &[$(&super::$module::SPEC,)* $(&super::tool::$tool::$adapter.spec,)*];
     };
 }
 
@@ -31,16 +32,17 @@ checks! {
     pcie_link::PcieLink,
     sensor_plausibility::SensorPlausibility,
     thermal_soak::ThermalSoak,
-    tool_dcgmi::CHECK,
-    tool_fio::CHECK,
-    tool_gpu_burn::CHECK,
-    tool_ib_write_bw::CHECK,
-    tool_iperf3::CHECK,
-    tool_nccl::CHECK,
-    tool_nvbandwidth::CHECK,
-    tool_run::ToolRun,
-    tool_stress_ng::CHECK,
-    tool_stressapptest::CHECK,
+    ;
+    dcgmi::ADAPTER,
+    fio::ADAPTER,
+    gpu_burn::ADAPTER,
+    ib_write_bw::ADAPTER,
+    iperf3::ADAPTER,
+    nccl::ADAPTER,
+    nvbandwidth::ADAPTER,
+    custom::CHECK,
+    stress_ng::ADAPTER,
+    stressapptest::ADAPTER,
 }
 
 /// Every check, ordered by name.

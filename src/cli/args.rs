@@ -295,8 +295,11 @@ pub(super) enum ReportFormat {
     Csv,
     /// One measurement a row, as a JSON object a line.
     Rows,
-    /// What readers of `dcgmi diag -j` understand.
+    /// What readers of `dcgmi diag -j` understand, as DCGM 4 writes it.
     DcgmJson,
+    /// The same as DCGM 3 writes it, which many readers still expect.
+    #[value(name = "dcgm3-json")]
+    Dcgm3Json,
     /// The page for people, in one file.
     Html,
     /// Telemetry: one row per GPU and tick.

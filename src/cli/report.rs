@@ -55,6 +55,7 @@ pub(super) fn report(args: &ReportArgs, spoken: Spoken) -> Result<Exit, Trouble>
         Some(ReportFormat::Ocptv) => printer::exactly(&report::ocptv(&events)).no_claim()?,
         Some(ReportFormat::Csv) => printer::exactly(&report::csv(&record)).no_claim()?,
         Some(ReportFormat::Rows) => printer::exactly(&report::json_rows(&record)).no_claim()?,
+        Some(ReportFormat::Dcgm3Json) => printer::result(&report::dcgm3(&record)).no_claim()?,
         Some(ReportFormat::DcgmJson) => printer::result(&report::dcgm(&record)).no_claim()?,
     }
     Ok(Exit::Pass)

@@ -8,7 +8,7 @@ use super::rule_links::read_links;
 use super::rule_results::read_results;
 use super::rule_speed::{gather_slow, read_speed};
 use super::rule_table::read_table;
-use super::scene::{Scene, trip_evidence};
+use super::scene::{Fact, Scene, trip_evidence};
 use crate::event::{Confidence, Finding, RunRecord};
 use crate::model::Sensor;
 
@@ -52,12 +52,21 @@ fn read_trips(scene: &Scene<'_>, board: &mut Board) {
     }
 }
 
+/// The measurement in which checks of programs quote what a program says failed.
+const FAILURE: &str = "failure";
+
 /// Missed limits that nothing explained: the profile's own code, or the general one.
 fn read_rest(scene: &Scene<'_>, board: &mut Board) {
     for (place, fact) in scene.facts.iter().enumerate() {
         if fact.failed() && !board.is_claimed(place) {
             let code = fact.judgement.code.as_deref().filter(|code| entry(code).is_some()).unwrap_or(GENERAL);
-            board.accuse(code, fact.component(), Confidence::Low, [fact.evidence()]);
+            // What a program says of its failure explains it better than the flag that it failed.
+            let said = scene
+                .facts
+                .iter()
+                .find(|one| one.path == fact.path && one.name() == FAILURE && one.component() == fact.component());
+            let evidence = [Some(fact), said].into_iter().flatten().map(Fact::evidence);
+            board.accuse(code, fact.component(), Confidence::Low, evidence);
         }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Tests keep the names they have in the profile: they are other tests than DCGM's, and must not pass for them. What is no
 //! pass reads `Fail` here, with an error that says whether the unit is to blame, so that no reader takes it for health.
+//! A test of the node has a result for every GPU, as DCGM's own have: readers count results and not summaries.
 
 use std::collections::BTreeMap;
 
@@ -11,8 +12,9 @@ use super::dcgm_error::{DcgmError, error_of, error_of_event};
 use super::row::{Row, RowState, rows};
 use super::verdict::verdict_so_far;
 use super::{explain, words};
-use crate::event::{Outcome, RunRecord, VerdictWord, uncarried_trips};
-use crate::model::{Component, Reading};
+use crate::event::{Case, Outcome, RunRecord, VerdictWord, uncarried_trips};
+use crate::limit::Judged;
+use crate::model::{Component, GpuIndex, Reading};
 use crate::plan::Readiness;
 use crate::profile::GuardResult;
 
@@ -21,7 +23,7 @@ const GPU_GROUP: u32 = 1;
 
 /// The categories DCGM sorts tests into, in its order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-enum Category {
+pub(super) enum Category {
     Deployment,
     Hardware,
     Integration,
@@ -30,7 +32,7 @@ enum Category {
 
 /// DCGM's words for results, the worst last: what was to be run and was not is no pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-enum Status {
+pub(super) enum Status {
     Skip,
     Pass,
     #[serde(rename = "Not Run")]
@@ -39,101 +41,108 @@ enum Status {
 }
 
 #[derive(Debug, Serialize)]
-struct Document {
+pub(super) struct Document {
     #[serde(rename = "DCGM Diagnostic")]
-    diagnostic: Diagnostic,
-    entity_groups: Vec<Parts>,
-    metadata: Metadata,
+    pub(super) diagnostic: Diagnostic,
+    pub(super) entity_groups: Vec<Parts>,
+    pub(super) metadata: Metadata,
     /// Not of DCGM: readers pass over it.
-    kiln: Origin,
+    pub(super) kiln: Origin,
 }
 
 #[derive(Debug, Serialize)]
-struct Diagnostic {
-    test_categories: Vec<Tests>,
+pub(super) struct Diagnostic {
+    pub(super) test_categories: Vec<Tests>,
     /// Why there are no results that could be trusted.
     #[serde(skip_serializing_if = "Option::is_none")]
-    runtime_error: Option<String>,
+    pub(super) runtime_error: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
-struct Tests {
-    category: Category,
-    tests: Vec<Tested>,
+pub(super) struct Tests {
+    pub(super) category: Category,
+    pub(super) tests: Vec<Tested>,
 }
 
 #[derive(Debug, Serialize)]
-struct Tested {
-    name: String,
-    results: Vec<EntityResult>,
-    test_summary: Summary,
+pub(super) struct Tested {
+    pub(super) name: String,
+    pub(super) results: Vec<EntityResult>,
+    pub(super) test_summary: Summary,
 }
 
 #[derive(Debug, Serialize)]
-struct EntityResult {
-    entity_group: &'static str,
-    entity_group_id: u32,
-    entity_id: u8,
-    status: Status,
+pub(super) struct EntityResult {
+    pub(super) entity_group: &'static str,
+    pub(super) entity_group_id: u32,
+    pub(super) entity_id: u8,
+    pub(super) status: Status,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    warnings: Vec<Told>,
+    pub(super) warnings: Vec<Told>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    info: Vec<String>,
+    pub(super) info: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
-struct Summary {
-    status: Status,
+pub(super) struct Summary {
+    pub(super) status: Status,
     /// Those of the GPUs too, as DCGM has it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    warnings: Vec<Told>,
+    pub(super) warnings: Vec<Told>,
     /// Of what belongs to no GPU.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    info: Vec<String>,
+    pub(super) info: Vec<String>,
 }
 
 #[derive(Debug, Clone, Serialize)]
-struct Told {
-    warning: String,
-    error_id: u32,
-    error_category: u32,
-    error_severity: u32,
+pub(super) struct Told {
+    pub(super) warning: String,
+    pub(super) error_id: u32,
+    pub(super) error_category: u32,
+    pub(super) error_severity: u32,
 }
 
 #[derive(Debug, Serialize)]
-struct Parts {
-    entity_group: &'static str,
-    entity_group_id: u32,
-    entities: Vec<Part>,
+pub(super) struct Parts {
+    pub(super) entity_group: &'static str,
+    pub(super) entity_group_id: u32,
+    pub(super) entities: Vec<Part>,
 }
 
 #[derive(Debug, Serialize)]
-struct Part {
-    entity_id: u8,
-    device_id: String,
+pub(super) struct Part {
+    pub(super) entity_id: u8,
+    pub(super) device_id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    serial_num: Option<String>,
+    pub(super) serial_num: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
-struct Metadata {
+pub(super) struct Metadata {
     /// Readers print it as DCGM's version; it says whose it is.
-    version: String,
+    pub(super) version: String,
     #[serde(rename = "Driver Version Detected", skip_serializing_if = "Option::is_none")]
-    driver: Option<String>,
+    pub(super) driver: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
-struct Origin {
-    run_id: String,
-    verdict: VerdictWord,
-    meaning: &'static str,
+pub(super) struct Origin {
+    pub(super) run_id: String,
+    pub(super) verdict: VerdictWord,
+    pub(super) meaning: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    banner: Option<String>,
+    pub(super) banner: Option<String>,
 }
 
-/// The whole document.
+/// The whole document, as DCGM 4 has it.
 pub fn dcgm(record: &RunRecord) -> String {
+    let mut text = serde_json::to_string_pretty(&document(record)).expect("every key is a string");
+    text.push('\n');
+    text
+}
+
+/// What both forms of the document hold.
+pub(super) fn document(record: &RunRecord) -> Document {
     let start = record.start.as_deref();
     let verdict = verdict_so_far(record);
     let inventory = record.inventory.as_deref();
@@ -144,7 +153,7 @@ pub fn dcgm(record: &RunRecord) -> String {
         device_id: known(&gpu.identity.pci_device).map_or_else(String::new, |id| id.chars().take(4).collect()),
         serial_num: known(&gpu.identity.serial),
     });
-    let test_categories = categories(record);
+    let mut test_categories = categories(record);
     let any_failed = test_categories
         .iter()
         .flat_map(|category| &category.tests)
@@ -153,7 +162,14 @@ pub fn dcgm(record: &RunRecord) -> String {
     let untold = (verdict.word != VerdictWord::Pass && !any_failed).then(|| words::meaning(&verdict).to_owned());
     let unfinished = record.verdict.is_none() || !record.interruptions[record.settled..].is_empty();
     let runtime_error = if unfinished { Some(explain::end(record)) } else { untold };
-    let document = Document {
+    // Some readers look at tests alone.
+    if let Some(why) = runtime_error.as_ref().filter(|_| !any_failed) {
+        let warning = warning(DcgmError::ABORTED.unproven(), format!("no claim about the unit: {why}"));
+        let found = Found::of(Component::Node, Status::Fail, Some(warning));
+        let tests = vec![test("run.completed".to_owned(), vec![found], &gpus(record))];
+        test_categories.push(Tests { category: Category::Deployment, tests });
+    }
+    Document {
         diagnostic: Diagnostic { test_categories, runtime_error },
         entity_groups: vec![Parts { entity_group: "GPU", entity_group_id: GPU_GROUP, entities: entities.collect() }],
         metadata: Metadata {
@@ -167,10 +183,11 @@ pub fn dcgm(record: &RunRecord) -> String {
             meaning: words::meaning(&verdict),
             banner: start.and_then(|start| words::banner(&start.source)),
         },
-    };
-    let mut text = serde_json::to_string_pretty(&document).expect("every key is a string");
-    text.push('\n');
-    text
+    }
+}
+
+fn gpus(record: &RunRecord) -> Vec<GpuIndex> {
+    record.inventory.iter().flat_map(|inventory| &inventory.gpus).map(|gpu| gpu.index).collect()
 }
 
 /// One result of one part, before the parts of a GPU are taken together.
@@ -179,6 +196,14 @@ struct Found {
     status: Status,
     warning: Option<Told>,
     info: Vec<String>,
+    /// The GPUs that a result of the node speaks against; of none it speaks of the node.
+    accused: Vec<GpuIndex>,
+}
+
+impl Found {
+    const fn of(component: Component, status: Status, warning: Option<Told>) -> Self {
+        Self { component, status, warning, info: Vec::new(), accused: Vec::new() }
+    }
 }
 
 fn categories(record: &RunRecord) -> Vec<Tests> {
@@ -200,16 +225,17 @@ fn categories(record: &RunRecord) -> Vec<Tests> {
     }
     for (_, trip) in uncarried_trips(record) {
         let error = match trip.result {
-            GuardResult::Fail => error_of_event(&trip.code),
-            GuardResult::Inconclusive => DcgmError::UNKNOWN,
+            GuardResult::Fail => error_of_event(&trip.code).proven(),
+            GuardResult::Inconclusive => DcgmError::UNKNOWN.unproven(),
         };
         let warning = Some(warning(error, format!("{}: {}", trip.code, trip.text)));
-        let found = Found { component: trip.component, status: Status::Fail, warning, info: Vec::new() };
+        let found = Found::of(trip.component, Status::Fail, warning);
         add(Category::Stress, format!("guard.{}", trip.guard), found);
     }
     let mut categories: BTreeMap<Category, Vec<Tested>> = BTreeMap::new();
+    let gpus = gpus(record);
     for (category, name, found) in tests {
-        categories.entry(category).or_default().push(test(name, found));
+        categories.entry(category).or_default().push(test(name, found, &gpus));
     }
     categories.into_iter().map(|(category, tests)| Tests { category, tests }).collect()
 }
@@ -226,10 +252,11 @@ fn category(check: &str) -> Category {
 }
 
 fn found(record: &RunRecord, check: &str, row: &Row<'_>) -> Found {
-    let info = explain::row(record, row);
+    let info = explain::row_naming_parts(record, row);
+    let mut accused = Vec::new();
     let unproven = |text: &str| format!("{}: no claim about the unit: {text}", row.component);
     let (status, warning) = match row.state {
-        RowState::Cut => (Status::Fail, Some(warning(DcgmError::ABORTED, unproven(&explain::end(record))))),
+        RowState::Cut => (Status::Fail, Some(warning(DcgmError::ABORTED.unproven(), unproven(&explain::end(record))))),
         RowState::Unstarted(Readiness::Skip(_)) => (Status::Skip, None),
         RowState::Unstarted(_) => (Status::NotRun, None),
         RowState::Judged(standing) => {
@@ -245,42 +272,76 @@ fn found(record: &RunRecord, check: &str, row: &Row<'_>) -> Found {
                     let text = format!("{}: {headline}", row.component);
                     let trip = record.trips_on(row.component).last().filter(|_| reason == "guard");
                     let error = trip.map_or_else(|| error_of(check, name, reason), |trip| error_of_event(&trip.code));
-                    (Status::Fail, Some(warning(error, text)))
+                    accused = accused_by(record, row, standing.case);
+                    (Status::Fail, Some(warning(error.proven(), text)))
                 }
-                Outcome::Aborted => (Status::Fail, Some(warning(DcgmError::ABORTED, unproven(&headline)))),
-                Outcome::Error => (Status::Fail, Some(warning(DcgmError::INTERNAL, unproven(&headline)))),
-                Outcome::Inconclusive => (Status::Fail, Some(warning(DcgmError::UNKNOWN, unproven(&headline)))),
+                Outcome::Aborted => (Status::Fail, Some(warning(DcgmError::ABORTED.unproven(), unproven(&headline)))),
+                Outcome::Error => (Status::Fail, Some(warning(DcgmError::INTERNAL.unproven(), unproven(&headline)))),
+                Outcome::Inconclusive => {
+                    (Status::Fail, Some(warning(DcgmError::UNKNOWN.unproven(), unproven(&headline))))
+                }
             }
         }
     };
-    Found { component: row.component, status, warning, info }
+    Found { component: row.component, status, warning, info, accused }
+}
+
+/// The GPUs whose values failed a step of the node, and those that a finding resting on it names.
+fn accused_by(record: &RunRecord, row: &Row<'_>, case: &Case) -> Vec<GpuIndex> {
+    let path = format!("{}.{}", row.stage, row.step);
+    let failed = case.judgements.iter().filter(|one| one.outcome == Judged::Fail && one.waiver.is_none());
+    let values: Vec<Component> = failed.map(|one| one.measurement.component).collect();
+    // A value of the node itself that failed is of all its GPUs, unless a finding says whose it is.
+    let found = explain::findings(record, &path, row.component).into_iter().map(|finding| finding.component);
+    let mut gpus: Vec<GpuIndex> = found.chain(values).flat_map(gpus_of).collect();
+    gpus.sort_unstable();
+    gpus.dedup();
+    gpus
+}
+
+/// The GPUs that a part is or belongs to; traffic between two belongs to both.
+fn gpus_of(component: Component) -> Vec<GpuIndex> {
+    match component {
+        Component::Pair(from, to) => vec![from, to],
+        other => other.gpu_index().into_iter().collect(),
+    }
 }
 
 fn warning(error: DcgmError, text: String) -> Told {
     Told { warning: text, error_id: error.id, error_category: error.category, error_severity: error.severity }
 }
 
-fn test(name: String, found: Vec<Found>) -> Tested {
+/// A test with a result for every GPU it is of: those of its parts, and all of the node's where it is of the node.
+fn test(name: String, found: Vec<Found>, all: &[GpuIndex]) -> Tested {
     let status = found.iter().map(|one| one.status).max().unwrap_or(Status::NotRun);
     let mut gpus: BTreeMap<u8, EntityResult> = BTreeMap::new();
     let mut summary = Summary { status, warnings: Vec::new(), info: Vec::new() };
     for one in found {
         summary.warnings.extend(one.warning.clone());
-        let Some(gpu) = one.component.gpu_index() else {
+        let own = gpus_of(one.component);
+        let of_the_node = own.is_empty();
+        for gpu in if of_the_node { all } else { &own[..] } {
+            let cleared = of_the_node && !one.accused.is_empty() && !one.accused.contains(gpu);
+            let status = if cleared { Status::Pass } else { one.status };
+            let result = gpus.entry(gpu.0).or_insert_with(|| EntityResult {
+                entity_group: "GPU",
+                entity_group_id: GPU_GROUP,
+                entity_id: gpu.0,
+                status,
+                warnings: Vec::new(),
+                info: Vec::new(),
+            });
+            result.status = result.status.max(status);
+            if !cleared {
+                result.warnings.extend(one.warning.clone());
+            }
+            if !of_the_node {
+                result.info.extend(one.info.iter().cloned());
+            }
+        }
+        if of_the_node {
             summary.info.extend(one.info);
-            continue;
-        };
-        let result = gpus.entry(gpu.0).or_insert_with(|| EntityResult {
-            entity_group: "GPU",
-            entity_group_id: GPU_GROUP,
-            entity_id: gpu.0,
-            status: one.status,
-            warnings: Vec::new(),
-            info: Vec::new(),
-        });
-        result.status = result.status.max(one.status);
-        result.warnings.extend(one.warning);
-        result.info.extend(one.info);
+        }
     }
     Tested { name, results: gpus.into_values().collect(), test_summary: summary }
 }

@@ -1,7 +1,8 @@
 //! Numbers DCGM gives to errors, for what of ours means the same: id, category and severity.
 //!
-//! From DCGM 4.x, `dcgm_errors.h` and its table of severities. What has no counterpart there is "unknown", and what DCGM
-//! would only monitor is to be triaged: a limit that fails the unit is more than a remark.
+//! From DCGM 4.x, `dcgm_errors.h` and its table of severities. What has no counterpart there is "unknown". A limit that
+//! fails the unit is proof against it, so that what DCGM would have triaged is to be isolated; trouble of the test itself
+//! is only to be watched.
 
 /// One of DCGM's errors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,8 +12,9 @@ pub(super) struct DcgmError {
     pub(super) severity: u32,
 }
 
-/// Severities: what the reader is to do.
-const ISOLATE: u32 = 2;
+/// Severities: what the reader is to do. With `MONITOR` nothing is claimed against the unit.
+pub(super) const MONITOR: u32 = 1;
+pub(super) const ISOLATE: u32 = 2;
 const UNKNOWN: u32 = 3;
 const TRIAGE: u32 = 4;
 const CONFIG: u32 = 5;
@@ -37,6 +39,19 @@ impl DcgmError {
     pub(super) const ABORTED: Self = Self { id: 47, category: SOFTWARE, severity: CONFIG };
     /// A fail that has no counterpart: the part is to be looked at.
     const OTHER: Self = Self { id: 1, category: HARDWARE, severity: TRIAGE };
+
+    /// The error where the unit is proven bad: it is to be taken out, unless a setting or a reset mends it.
+    pub(super) const fn proven(self) -> Self {
+        match self.severity {
+            CONFIG | RESET => self,
+            _ => Self { severity: ISOLATE, ..self },
+        }
+    }
+
+    /// The error where nothing is claimed about the unit.
+    pub(super) const fn unproven(self) -> Self {
+        Self { severity: MONITOR, ..self }
+    }
 
     const fn new(id: u32, category: u32, severity: u32) -> Self {
         Self { id, category, severity }

@@ -6,6 +6,7 @@ use super::plain::plain;
 use super::row::{Row, RowState};
 use super::{value, words};
 use crate::event::{Case, Finding, Interruption, RunRecord};
+use crate::limit::{Judged, Measured, Scalar};
 use crate::model::{Component, Inventory};
 
 /// `gpu/1, slot 4, serial 1650123000001, PCI 00000000:53:00.0`.
@@ -31,12 +32,28 @@ pub(super) fn place(inventory: Option<&Inventory>, component: Component) -> Stri
 pub(super) fn headline_in(language: Language, case: &Case) -> String {
     let decided_by_value = case.reason.as_ref().is_none_or(|reason| reason.kind == "limit");
     let text = match (value::worst(&case.judgements), &case.reason) {
-        (Some(judgement), _) if decided_by_value => value::sentence_in(language, judgement),
+        (Some(judgement), _) if decided_by_value => {
+            let sentence = value::sentence_in(language, judgement);
+            match said(case, judgement.measurement.component) {
+                Some(words) if judgement.outcome == Judged::Fail => format!("{sentence}: {words}"),
+                _ => sentence,
+            }
+        }
         (_, Some(reason)) => reason.text.clone(),
         (Some(judgement), None) => value::sentence_in(language, judgement),
         (None, None) => words::outcome_phrase(case.outcome).say(language).to_lowercase(),
     };
     plain(&text).into_owned()
+}
+
+/// What a program says failed on a part, in its own words.
+fn said(case: &Case, component: Component) -> Option<&str> {
+    let of =
+        |one: &&crate::limit::Judgement| one.measurement.name == "failure" && one.measurement.component == component;
+    match &case.judgements.iter().find(of)?.measurement.value {
+        Measured::Value(Scalar::Text(words)) => Some(words),
+        _ => None,
+    }
 }
 
 pub(super) fn headline(case: &Case) -> String {
@@ -48,13 +65,25 @@ pub(super) const UNSTABLE: &str = Phrase::Unstable.say(Language::English);
 
 /// Everything about a row, a line each.
 pub(super) fn row(record: &RunRecord, row: &Row<'_>) -> Vec<String> {
+    row_with(record, row, judgement)
+}
+
+/// The same, with the part of each value that is not of the row's own: a node's step has the values of many.
+pub(super) fn row_naming_parts(record: &RunRecord, row: &Row<'_>) -> Vec<String> {
+    row_with(record, row, |one| match one.measurement.component {
+        part if part == row.component => judgement(one),
+        part => format!("{part}: {}", judgement(one)),
+    })
+}
+
+fn row_with(record: &RunRecord, row: &Row<'_>, line: impl Fn(&crate::limit::Judgement) -> String) -> Vec<String> {
     let mut lines = vec![place(record.inventory.as_deref(), row.component)];
     if let RowState::Judged(standing) = row.state {
         lines.extend(standing.case.reason.as_ref().map(|reason| format!("{}: {}", reason.kind, reason.text)));
         if standing.outcome != standing.case.outcome {
             lines.push(UNSTABLE.to_owned());
         }
-        lines.extend(standing.case.judgements.iter().map(judgement));
+        lines.extend(standing.case.judgements.iter().map(line));
         if row.rounds > 1 {
             lines.push(format!("this is round {}, the worst of {}", standing.step.key.round, row.rounds));
         }

@@ -6,6 +6,9 @@
 mod console;
 mod dcgm;
 mod dcgm_error;
+#[cfg(test)]
+mod dcgm_readers;
+mod dcgm_three;
 mod document;
 mod explain;
 mod files;
@@ -31,6 +34,7 @@ mod xml;
 
 pub use console::Console;
 pub use dcgm::dcgm;
+pub use dcgm_three::dcgm3;
 pub use files::{RunFiles, write_files};
 pub use html::{Compared, JudgedAgain, Traces, baseline_page, diff_page, rejudge_page, run_page, stats_page};
 pub use json::{result, result_schema};

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::time::Duration;
 
 use kiln::check;
 use kiln::engine::drive::{Operator, Pace, run_in_real_time};
@@ -174,4 +176,35 @@ pub(super) fn profile(steps: &str) -> String {
     format!(
         "schema: kiln.profile/1\nid: tools\nrevision: 1\ntitle: Tools\nskus: [h200-sxm]\nstages:\n  - id: s\n    steps:\n{steps}"
     )
+}
+
+/// What comes within the time anything here takes.
+pub(super) fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    // A channel that nobody sends on: waiting is the only thing it does.
+    let (_silent, clock) = std::sync::mpsc::channel::<()>();
+    for _ in 0..3000 {
+        if let Some(seen) = look() {
+            return seen;
+        }
+        let _ = clock.recv_timeout(Duration::from_millis(10));
+    }
+    panic!("it never came: {what}");
+}
+
+/// Set where the real programs must be there (by `ci/tools`): then one that is missing fails the test.
+pub(super) const REQUIRED: &str = "KILN_TOOLS_REQUIRED";
+
+pub(super) fn installed(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
+}
+
+/// Whether a program is there; one that is not is told, or fails the test where it must be there.
+pub(super) fn installed_or_told(program: &str) -> bool {
+    let there = installed(program);
+    assert!(there || std::env::var_os(REQUIRED).is_none(), "{program} is not installed");
+    if !there {
+        let _ = writeln!(std::io::stderr(), "tools: {program} is not installed; it was NOT run (ci/tools installs it)");
+    }
+    there
 }

@@ -1,21 +1,24 @@
 //! A program in progress: its pipes, how long it may run, how it is stopped, how it ended. When it must stop is the
 //! floor's to say.
 
-use std::io;
+use std::io::{self, Write as _};
 use std::os::unix::process::ExitStatusExt as _;
-use std::process::{Child, Command, ExitStatus};
+use std::process::{Child, ChildStdin, Command, ExitStatus};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, getpid, kill_process};
 
 use super::kept::{Kept, LONGEST};
+use super::{descendants, keeper};
 use crate::load::worker::{Floor, monotonic_nanos};
 
 /// How often to look whether it has ended.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
-/// From the signal that asks to the one that does not. The supervisor signals the whole group a second later.
+/// From the signal that asks to the one that does not. The supervisor signals the worker a second later.
 const TERMINATED_FOR: u64 = 2_000_000_000;
+/// How long a keeper that is to end everything may take, before it is taken for one that cannot.
+const KEEPER_FOR: u64 = 10_000_000_000;
 /// How long what an ended program has written may take to be read, where something it started holds its pipe open.
 const LEFT_IN_PIPE: u64 = 1_000_000_000;
 /// More output than this is no report: the program is stopped.
@@ -45,6 +48,7 @@ pub(super) struct Ran {
 /// Runs a command to its end, or stops it.
 pub(super) fn run(mut command: Command, floor: &Floor, within: Option<Duration>) -> io::Result<Ran> {
     let mut child = command.spawn()?;
+    let mut hold = Hold::on(&mut child);
     let (out, err) = (Arc::new(Kept::new(LONGEST)), Arc::new(Kept::new(LONGEST)));
     if let Some(pipe) = child.stdout.take() {
         let kept = Arc::clone(&out);
@@ -70,16 +74,18 @@ pub(super) fn run(mut command: Command, floor: &Floor, within: Option<Duration>)
                     [(floor.stopping(), Ended::Stopped), (overdue, Ended::Overdue), (flooded, Ended::Flooded)];
                 if let Some((_, reason)) = reasons.into_iter().find(|(holds, _)| *holds) {
                     why = reason;
-                    signal(&child, Signal::TERM);
+                    hold.terminate(&child);
                     kill_at = Some(now + TERMINATED_FOR);
                 }
             }
-            Some(at) if at <= now => signal(&child, Signal::KILL),
+            Some(at) if at <= now => hold.kill(&child, now - at),
             Some(_) => {}
         }
+        hold.lives(now);
         floor.beat();
         floor.pause(LOOK_EVERY);
     };
+    hold.clear();
     let until = monotonic_nanos() + LEFT_IN_PIPE;
     while !(out.closed() && err.closed()) && monotonic_nanos() < until {
         floor.beat();
@@ -88,7 +94,63 @@ pub(super) fn run(mut command: Command, floor: &Floor, within: Option<Duration>)
     Ok(Ran { ended: why, code: code(status), stdout: out.text(), stderr: err.text() })
 }
 
-/// Only itself: most programs end their own in order, and the supervisor kills what is left of the group.
+/// What holds on to a program: the pipe to its keeper. Without one (in tests) it is signalled itself.
+struct Hold {
+    keeper: Option<ChildStdin>,
+    is_kept: bool,
+    said: u64,
+}
+
+impl Hold {
+    fn on(child: &mut Child) -> Self {
+        let keeper = child.stdin.take();
+        if let Some(pipe) = &keeper {
+            // A keeper that is stopped must not stop its worker.
+            let _ = rustix::io::ioctl_fionbio(pipe, true);
+        }
+        Self { is_kept: keeper.is_some(), keeper, said: 0 }
+    }
+
+    /// Says to the keeper that this worker lives.
+    fn lives(&mut self, now: u64) {
+        if now - self.said >= keeper::SAY_EVERY.as_nanos() as u64 {
+            self.said = now;
+            self.say(keeper::LIVES);
+        }
+    }
+
+    fn say(&mut self, word: &[u8]) {
+        if let Some(pipe) = &mut self.keeper {
+            // Full or closed: the keeper is stopped, or about to end.
+            let _ = pipe.write(word);
+        }
+    }
+
+    fn terminate(&mut self, child: &Child) {
+        if self.is_kept {
+            self.say(keeper::TERMINATE);
+        } else {
+            signal(child, Signal::TERM);
+        }
+    }
+
+    /// Ends the program and all it started. A keeper does that when its pipe closes.
+    fn kill(&mut self, child: &Child, since: u64) {
+        self.keeper = None;
+        if !self.is_kept || since >= KEEPER_FOR {
+            signal(child, Signal::KILL);
+        }
+    }
+
+    /// After the keeper's end: whatever still descends from this worker lost its keeper.
+    fn clear(&mut self) {
+        self.keeper = None;
+        if self.is_kept {
+            let _ = descendants::kill_all(getpid(), keeper::KILLED_WITHIN, || {});
+        }
+    }
+}
+
 fn signal(child: &Child, signal: Signal) {
     // It was not waited for yet, so its number is still its own.
     if let Some(pid) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::child::{self, Ended, Ran};
 use super::launch::{self, Way};
 use super::search;
+use crate::check::{Output, adapter};
 use crate::limit::{Measured, Measurement, Scalar};
 use crate::load::tool::values;
 use crate::load::worker::Floor;
@@ -13,8 +14,10 @@ use crate::model::{LoadEnd, LoadSaid, ProgramNumber, ProgramOrder, ProgramReader
 
 /// Saying a version takes a moment; what takes longer does something else.
 const VERSION_WITHIN: Duration = Duration::from_secs(10);
-/// Longest version, name or text of a value that is told. Versions are a line.
+/// Longest version or name that is told. Versions are a line.
 const WORDS: usize = 200;
+/// Longest text of a value: a quotation of what a program says, with what it is of.
+const TEXT: usize = 400;
 /// How much of the end of both outputs is kept as evidence: a screen or three.
 const STDOUT_KEPT: usize = 6 * 1024;
 const STDERR_KEPT: usize = 2 * 1024;
@@ -25,6 +28,8 @@ const VALUES: usize = 8 * 1024;
 
 /// Runs the program of an order to its end.
 pub(crate) fn run(order: &ProgramOrder, floor: &Floor) -> LoadEnd {
+    // Should a program lose its keeper, what descends from it comes to this worker, which ends it.
+    let _ = rustix::process::set_child_subreaper(Some(rustix::process::getpid()));
     Session { order, floor, way: Way::Launched }.run()
 }
 
@@ -56,7 +61,7 @@ impl Session<'_> {
         // From here on its time counts.
         self.floor.say(LoadSaid::Running);
         let args = match self.order.reader {
-            ProgramReader::Tool(tool) => tool.arguments(&self.order.args),
+            ProgramReader::Tool(tool) => adapter(tool).arguments(&self.order.args),
             ProgramReader::Values(_) => self.order.args.clone(),
         };
         let ran = match child::run(self.way.command(&path, &args, directory), self.floor, None) {
@@ -76,7 +81,9 @@ impl Session<'_> {
 
     fn version(&self, path: &Path) -> Option<String> {
         let args: Vec<String> = match self.order.reader {
-            ProgramReader::Tool(tool) => tool.version_arguments().iter().map(|arg| (*arg).to_owned()).collect(),
+            ProgramReader::Tool(tool) => {
+                adapter(tool).version_arguments().iter().map(|arg| (*arg).to_owned()).collect()
+            }
             ProgramReader::Values(_) => self.order.version.clone(),
         };
         if args.is_empty() {
@@ -90,7 +97,7 @@ impl Session<'_> {
 
     fn report(&self, path: &str, ran: &Ran) {
         if let ProgramReader::Tool(tool) = self.order.reader
-            && let Some(version) = tool.version_in(&ran.stdout)
+            && let Some(version) = adapter(tool).version_told(&ran.stdout)
         {
             self.tell(ProgramSaid::Found { path: path.to_owned(), version: Some(start(&version, WORDS)) });
         }
@@ -119,10 +126,11 @@ impl Session<'_> {
 
     fn read(&self, ran: &Ran) -> Result<Vec<Measurement>, String> {
         match &self.order.reader {
-            ProgramReader::Tool(tool) => match tool.trouble(ran.code) {
-                Some(why) => Err(format!("exit code {}: {why}", ran.code)),
-                None => tool.read(&ran.stdout, ran.code).map_err(|error| error.why),
-            },
+            ProgramReader::Tool(tool) => {
+                let args = &self.order.args;
+                let output = Output { stdout: &ran.stdout, stderr: &ran.stderr, exit: ran.code, args };
+                adapter(*tool).read(&output).map_err(|error| error.to_string())
+            }
             ProgramReader::Values(wanted) => values::read(wanted, &ran.stdout, ran.code),
         }
     }
@@ -150,9 +158,9 @@ fn value(measured: Measurement) -> ProgramValue {
     let number = match measured.value {
         Measured::Value(Scalar::Number(value)) => ProgramNumber::Number { value, samples: measured.samples },
         Measured::Value(Scalar::Flag(flag)) => ProgramNumber::Flag(flag),
-        Measured::Value(Scalar::Text(text)) => ProgramNumber::Text(start(&text, WORDS)),
+        Measured::Value(Scalar::Text(text)) => ProgramNumber::Text(start(&text, TEXT)),
         Measured::Unsupported => ProgramNumber::Missing("the program does not offer it".to_owned()),
-        Measured::Missing(why) => ProgramNumber::Missing(start(&why, WORDS)),
+        Measured::Missing(why) => ProgramNumber::Missing(start(&why, TEXT)),
     };
     ProgramValue { name: name(&measured.name), component: measured.component, unit: measured.unit, value: number }
 }

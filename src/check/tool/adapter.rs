@@ -1,0 +1,90 @@
+//! What is known of one program: its check, the arguments that make its output readable, and what reads that output.
+
+use super::output::{Output, Told, Unread, Unreadable, Verdict, first_line, shortened};
+use crate::limit::Measurement;
+use crate::model::{Component, Tool, Unit};
+use crate::profile::CheckSpec;
+
+/// One known program. Each stands in a file of its own and is a row of [`super::adapter`].
+#[derive(Debug)]
+pub struct Adapter {
+    pub(super) tool: Tool,
+    /// What people call it; the file that runs may have another name.
+    pub(super) title: &'static str,
+    pub(in crate::check) spec: CheckSpec,
+    /// Arguments that go before and after those of the profile.
+    pub(super) first: &'static [&'static str],
+    pub(super) last: &'static [&'static str],
+    /// Arguments that make it say its version and nothing else; empty where it has none.
+    pub(super) version: &'static [&'static str],
+    /// Where its output tells the version: behind one of the texts, up to the character.
+    pub(super) version_in: (&'static [&'static str], char),
+    /// What its output is known by, in words.
+    pub(super) expected: &'static str,
+    /// Whether these arguments leave the choice of GPUs to the program, which then tests all of them.
+    pub(super) takes_every_gpu: fn(&[String]) -> bool,
+    pub(super) read: fn(&Output<'_>) -> Result<Told, Unread>,
+}
+
+/// For a program that tests no GPUs, or does not tell them apart.
+pub(super) const fn names_no_gpu(_: &[String]) -> bool {
+    false
+}
+
+impl Adapter {
+    /// The arguments as a list, never a line for a shell: those wanted, and those that make the output readable.
+    pub fn arguments(&self, wanted: &[String]) -> Vec<String> {
+        let own = |arguments: &[&str]| arguments.iter().map(|argument| (*argument).to_owned()).collect::<Vec<_>>();
+        [own(self.first), wanted.to_vec(), own(self.last)].concat()
+    }
+
+    /// What its check declares.
+    pub const fn check(&'static self) -> &'static CheckSpec {
+        &self.spec
+    }
+
+    pub const fn version_arguments(&self) -> &'static [&'static str] {
+        self.version
+    }
+
+    /// The version that stands in its output, for those that tell it nowhere else.
+    pub fn version_told(&self, output: &str) -> Option<String> {
+        let (starts, end) = self.version_in;
+        let rest = starts.iter().find_map(|start| Some(&output[output.find(start)? + start.len()..]))?;
+        let version = rest.split([end, '\n']).next().map(|version| version.trim().to_owned());
+        version.filter(|version| !version.is_empty())
+    }
+
+    /// Reads what the program printed. Its verdict is the measurement `passed` of the node: true only where the output
+    /// proves it and the exit code does not speak against it. What the program itself says of a failure is `failure`.
+    pub fn read(&self, output: &Output<'_>) -> Result<Vec<Measurement>, Unreadable> {
+        let told = (self.read)(output).map_err(|why| Unreadable {
+            title: self.title,
+            expected: self.expected,
+            first: first_line(output),
+            why,
+        })?;
+        let verdict = match told.verdict {
+            Verdict::Passed if output.exit != 0 => {
+                Verdict::Failed(format!("it ended with exit code {}{}", output.exit, output.last_error()))
+            }
+            other => other,
+        };
+        let mut measured = told.measured;
+        match verdict {
+            Verdict::Passed => measured.push(Measurement::flag("passed", Component::Node, true)),
+            Verdict::Failed(words) => {
+                measured.push(Measurement::flag("passed", Component::Node, false));
+                measured.push(Measurement::text("failure", Component::Node, shortened(&words)));
+            }
+            Verdict::Unproven(why) => {
+                measured.push(Measurement::missing("passed", Component::Node, Unit::One, shortened(&why)));
+            }
+        }
+        if !told.warnings.is_empty() {
+            let warnings = shortened(&told.warnings.join("; "));
+            measured.push(Measurement::text("warning", Component::Node, warnings));
+        }
+        Ok(measured)
+    }
+}

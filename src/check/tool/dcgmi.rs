@@ -1,0 +1,195 @@
+//! `dcgmi diag -j` of DCGM 3 and 4: one result for each test and part, with the words of its warnings.
+//!
+//! DCGM 4 (`dcgmi/Diag.cpp`) has the root `DCGM Diagnostic`, results by entity and a summary of each test; DCGM 3 the root
+//! `DCGM GPU Diagnostic` and results by `gpu_id` or `gpu_ids`, warnings as texts or as objects. With `--iterations` both
+//! put a whole report for each iteration into a list. The host engine and the plug-ins print around the report.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::adapter::Adapter;
+use super::declared;
+use super::output::{Output, Told, Unread, Verdict, argument, json_in};
+use crate::check::declare::{flag, may};
+use crate::limit::Measurement;
+use crate::model::{Component, ComponentKind, GpuIndex, Tool, Unit};
+use crate::profile::CheckSpec;
+
+pub(in crate::check) static ADAPTER: Adapter = Adapter {
+    tool: Tool::DcgmDiag,
+    title: "dcgmi diag",
+    spec: CheckSpec {
+        name: "tool.dcgmi",
+        summary: "Runs the diagnostics of NVIDIA DCGM (`dcgmi diag -j`) and tells each of its tests for each GPU.",
+        details: "What to run is for the arguments: `args: [-r, \"3\"]`. A warning counts as a failure, as its own exit \
+                  code has it, and is told in DCGM's words; a test that was skipped is a measurement that is missing. \
+                  DCGM 3 and 4 are read. It needs their host engine, which holds the GPUs meanwhile.",
+        params: &declared::params(Tool::DcgmDiag),
+        measurements: declared::measurements![
+            flag(
+                "*.passed",
+                ComponentKind::Gpu,
+                "the result of one of its tests: software, memory, targeted_power and so on"
+            ),
+            may("iterations", Unit::One, ComponentKind::Node, "how often it ran them (`--iterations`)"),
+        ],
+        each: declared::NODE_OR_GPU,
+        exclusive: true,
+        ..declared::STRESS
+    },
+    first: &["diag", "-j"],
+    last: &[],
+    version: &["--version"],
+    version_in: (&[], '\n'),
+    expected: "a JSON report with `DCGM Diagnostic` (DCGM 4) or `DCGM GPU Diagnostic` (DCGM 3)",
+    takes_every_gpu: |args| argument(args, &["-i", "--entity-id", "-g", "--group"]).is_empty(),
+    read,
+};
+
+const ROOTS: [&str; 2] = ["DCGM Diagnostic", "DCGM GPU Diagnostic"];
+
+/// The results of all iterations, the worst of each test and part.
+type Results = BTreeMap<(String, Component), Verdict>;
+
+fn read(output: &Output<'_>) -> Result<Told, Unread> {
+    let report = json_in(output.stdout).map_err(|why| match output.words(&["Error", "error", "Unable"]) {
+        Some(words) => Unread::Refused(words.to_owned()),
+        None => why,
+    })?;
+    let iterations: Vec<&Value> = match report["iterations"].as_array() {
+        Some(all) => all.iter().collect(),
+        None => vec![&report],
+    };
+    let (mut results, mut order) = (Results::new(), Vec::new());
+    for one in &iterations {
+        read_one(one, &mut results, &mut order)?;
+    }
+    let whole = match report["Overall Result"].as_str() {
+        Some(said) if !said.eq_ignore_ascii_case("pass") => {
+            let words = report["Warning"].as_str().map_or_else(String::new, |words| format!(": {words}"));
+            Verdict::Failed(format!("dcgmi says {said} of its iterations{words}"))
+        }
+        _ => Verdict::Passed,
+    };
+    let mut verdict = Verdict::Passed;
+    let asked = output.argument(&["-r", "--run"]);
+    let (mut measured, mut passed) = (Vec::new(), 0_u32);
+    for (test, component) in order {
+        let result = &results[&(test.clone(), component)];
+        measured.extend(result.of_part(&format!("{test}.passed"), component));
+        let place = format!("{test} on {component}");
+        match result {
+            Verdict::Passed => passed += 1,
+            Verdict::Failed(words) => verdict = verdict.and(Verdict::Failed(format!("{place}: {words}"))),
+            // What a level leaves out was not asked for by name.
+            Verdict::Unproven(why) if asked.contains(&test.as_str()) => {
+                verdict = verdict.and(Verdict::Unproven(format!("{place}: {why}")));
+            }
+            Verdict::Unproven(_) => {}
+        }
+    }
+    if measured.is_empty() {
+        return Err(Unread::Place("there is no result in it".to_owned()));
+    }
+    // What failed where says more than that something did.
+    verdict = verdict.and(whole);
+    if passed == 0 {
+        verdict = verdict.and(Verdict::Unproven("everything was skipped".to_owned()));
+    }
+    measured.push(Measurement::number("iterations", Component::Node, Unit::One, iterations.len() as f64, 1));
+    Ok(Told::new(measured, verdict))
+}
+
+/// One report; `order` is that of the first of each test and part.
+fn read_one(report: &Value, results: &mut Results, order: &mut Vec<(String, Component)>) -> Result<(), Unread> {
+    let root = ROOTS.into_iter().map(|root| &report[root]).find(|root| root.is_object()).ok_or(Unread::Form)?;
+    if let Some(error) = root["runtime_error"].as_str() {
+        return Err(Unread::Refused(error.to_owned()));
+    }
+    let mut put = |test: &str, component: Component, verdict: Verdict| {
+        let key = (test.to_owned(), component);
+        if !results.contains_key(&key) {
+            order.push(key.clone());
+        }
+        let before = results.remove(&key).unwrap_or(Verdict::Passed);
+        results.insert(key, before.and(verdict));
+    };
+    let categories = root["test_categories"].as_array();
+    for test in categories.into_iter().flatten().flat_map(|category| category["tests"].as_array()).flatten() {
+        let name = test["name"].as_str().ok_or_else(|| Unread::Place("a test has no name".to_owned()))?;
+        let mut worst = Verdict::Passed;
+        for result in test["results"].as_array().into_iter().flatten() {
+            let verdict = verdict_of(name, result)?;
+            worst = worst.and(verdict.clone());
+            for component in parts(name, result)? {
+                put(name, component, verdict.clone());
+            }
+        }
+        // A summary says more than the results where what it tells belongs to no part.
+        let summary = &test["test_summary"];
+        if summary.is_object() {
+            let verdict = verdict_of(name, summary)?;
+            let parts_tell = test["results"].as_array().is_some_and(|results| !results.is_empty());
+            let worse = matches!((&worst, &verdict), (Verdict::Passed | Verdict::Unproven(_), Verdict::Failed(_)));
+            if worse || !parts_tell {
+                put(name, Component::Node, verdict);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What a result or a summary says, with its words.
+fn verdict_of(test: &str, result: &Value) -> Result<Verdict, Unread> {
+    let status = result["status"].as_str().unwrap_or_default();
+    let (warnings, info) = (texts(&result["warnings"]), texts(&result["info"]));
+    let words = if warnings.is_empty() { info } else { warnings.clone() }.join("; ");
+    let said = if words.is_empty() { status.to_owned() } else { format!("{status}: {words}") };
+    Ok(match status.to_ascii_lowercase().replace('_', " ").as_str() {
+        "skip" | "skipped" | "not run" => Verdict::Unproven(format!("DCGM says {said}")),
+        "pass" if warnings.is_empty() => Verdict::Passed,
+        "pass" => Verdict::Failed(format!("DCGM says {said}")),
+        "fail" | "warn" | "warning" => Verdict::Failed(format!("DCGM says {said}")),
+        _ => return Err(Unread::Place(format!("the status `{status}` of its test {test} is unknown"))),
+    })
+}
+
+/// Warnings and notes: one text, a list of texts, or a list of objects.
+fn texts(value: &Value) -> Vec<String> {
+    let one = |value: &Value| {
+        let text = value.as_str().or_else(|| value["warning"].as_str());
+        text.map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned)
+    };
+    match value {
+        Value::Array(all) => all.iter().filter_map(one).collect(),
+        other => one(other).into_iter().collect(),
+    }
+}
+
+/// The parts that a result is of: an entity (DCGM 4), GPUs by number (DCGM 3), or the node.
+fn parts(test: &str, result: &Value) -> Result<Vec<Component>, Unread> {
+    let number = |value: &Value| {
+        let id = value.as_u64().or_else(|| value.as_str()?.trim().parse().ok());
+        id.ok_or_else(|| Unread::Place(format!("a result of its test {test} is of the entity {value}")))
+    };
+    let index = |id: u64| {
+        u8::try_from(id).map_err(|_| Unread::Place(format!("a result of its test {test} is of the entity number {id}")))
+    };
+    if let Some(group) = result["entity_group"].as_str() {
+        let id = &result["entity_id"];
+        return Ok(vec![match group {
+            "GPU" => Component::Gpu(GpuIndex(index(number(id)?)?)),
+            "CPU" => Component::Cpu(index(number(id)?)?),
+            _ => Component::Node,
+        }]);
+    }
+    match (&result["gpu_ids"], &result["gpu_id"]) {
+        (Value::String(ids), _) => {
+            let ids = ids.split(',').map(str::trim).filter(|id| !id.is_empty());
+            ids.map(|id| Ok(Component::Gpu(GpuIndex(index(number(&Value::from(id))?)?)))).collect()
+        }
+        (_, id @ (Value::String(_) | Value::Number(_))) => Ok(vec![Component::Gpu(GpuIndex(index(number(id)?)?))]),
+        _ => Ok(vec![Component::Node]),
+    }
+}

@@ -1,0 +1,105 @@
+//! fio: bandwidth, operations and latency of each job from its JSON report (`json` and `json+`).
+
+use serde_json::Value;
+
+use super::adapter::{Adapter, names_no_gpu};
+use super::declared;
+use super::output::{Output, Told, Unread, Verdict, json_in};
+use crate::check::declare::may;
+use crate::limit::Measurement;
+use crate::model::{Component, ComponentKind, Tool, Unit};
+use crate::profile::CheckSpec;
+
+const NODE: ComponentKind = ComponentKind::Node;
+
+pub(in crate::check) static ADAPTER: Adapter = Adapter {
+    tool: Tool::Fio,
+    title: "fio",
+    spec: CheckSpec {
+        name: "tool.fio",
+        summary: "Runs fio (`--output-format=json`) and tells the bandwidth, operations and latency of each of its jobs.",
+        details: "Jobs are for the arguments: `args: [--name=scratch, --filename=/data/kiln.tmp, --size=4G, \
+                  --rw=randread, --direct=1]`. Measurements carry the name of the job. A job that moved no byte has not \
+                  passed. Whatever it is told to write to is overwritten: never name a disk with data.",
+        params: &declared::params(Tool::Fio),
+        measurements: declared::measurements![
+            may("errors", Unit::One, NODE, "jobs that ended in an error"),
+            may("*.bandwidth", Unit::MegabytePerSecond, NODE, "of a job and way: scratch.read.bandwidth"),
+            may("*.operations", Unit::Hertz, NODE, "operations a second of a job and way"),
+            may("*.latency.p99", Unit::Microsecond, NODE, "completion latency that 99 % of the operations kept to"),
+        ],
+        ..declared::STRESS
+    },
+    first: &["--output-format=json"],
+    last: &[],
+    version: &["--version"],
+    version_in: (&[], '\n'),
+    expected: "a JSON report with a list of `jobs`",
+    takes_every_gpu: names_no_gpu,
+    read,
+};
+
+/// Words of its messages that tell of trouble; others are notes.
+const TROUBLE: &[&str] = &["error", "bad", "fail", "errno", "No space", "not permitted", "denied", "No such"];
+
+/// What fio says of errors. Its report has such words in its keys, so only its messages are looked at.
+fn words<'a>(output: &Output<'a>) -> Option<&'a str> {
+    let messages =
+        || output.lines().map(str::trim).filter(|line| line.starts_with("fio:") || line.starts_with("verify:"));
+    messages().find(|line| TROUBLE.iter().any(|word| line.contains(word)))
+}
+
+fn read(output: &Output<'_>) -> Result<Told, Unread> {
+    let refused = |why: Unread| match words(output) {
+        Some(words) if output.exit != 0 => Unread::Refused(words.to_owned()),
+        _ => why,
+    };
+    let report = json_in(output.stdout).map_err(refused)?;
+    // Of several machines each has its jobs under another key, and the last sums up.
+    let jobs = report["jobs"].as_array().or_else(|| report["client_stats"].as_array()).ok_or(Unread::Form)?;
+    let (mut measured, mut verdict, mut failed) = (Vec::new(), Verdict::Passed, 0_u32);
+    for job in jobs {
+        let name = job["jobname"].as_str().ok_or_else(|| Unread::Place("a job has no name".to_owned()))?;
+        let error = job["error"].as_i64().ok_or_else(|| Unread::Place(format!("job {name} has no `error`")))?;
+        let before = measured.len();
+        for way in ["read", "write", "trim"] {
+            take(job, name, way, &mut measured)?;
+        }
+        if error != 0 {
+            failed += 1;
+            let words = words(output).map_or_else(String::new, |words| format!(": {words}"));
+            verdict = verdict.and(Verdict::Failed(format!("job {name} ended in error {error}{words}")));
+        } else if measured.len() == before {
+            verdict = verdict.and(Verdict::Unproven(format!("job {name} moved no byte")));
+        }
+    }
+    if jobs.is_empty() {
+        return Err(Unread::Place("its list of jobs is empty".to_owned()));
+    }
+    measured.push(Measurement::number("errors", Component::Node, Unit::One, failed.into(), jobs.len() as u64));
+    Ok(Told::new(measured, verdict))
+}
+
+/// One way of a job, if it moved anything.
+fn take(job: &Value, job_name: &str, way: &str, measured: &mut Vec<Measurement>) -> Result<(), Unread> {
+    if job[way].is_null() {
+        return Ok(());
+    }
+    let field = |key: &str| {
+        let value = job[way][key].as_f64();
+        value.ok_or_else(|| Unread::Place(format!("`{way}.{key}` of job {job_name} is missing")))
+    };
+    if field("io_bytes")? <= 0.0 {
+        return Ok(());
+    }
+    let mut number = |what: &str, unit, value| {
+        let name = format!("{job_name}.{way}.{what}");
+        measured.push(Measurement::number(&name, Component::Node, unit, value, 1));
+    };
+    number("bandwidth", Unit::MegabytePerSecond, field("bw_bytes")? / 1e6);
+    number("operations", Unit::Hertz, field("iops")?);
+    if let Some(p99) = job[way]["clat_ns"]["percentile"]["99.000000"].as_f64() {
+        number("latency.p99", Unit::Microsecond, p99 / 1e3);
+    }
+    Ok(())
+}

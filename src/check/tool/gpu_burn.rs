@@ -1,0 +1,203 @@
+//! gpu-burn: the verdict on each GPU in the table at its end, speeds and errors from its lines of progress.
+//!
+//! Its forms are those of `gpu_burn-drv.cpp` (wilicc/gpu-burn). It begins with the output of `nvidia-smi -L`, whose lines
+//! look like verdicts; it says `OK` of a GPU that never calculated; errors are counted in 32 bits that overflow and start
+//! again from zero at every tenth of the run; and with `-i` it calls the GPU it was given number 0.
+
+use super::adapter::Adapter;
+use super::declared;
+use super::output::{Output, Told, Unread, Verdict, argument, median};
+use crate::check::declare::may;
+use crate::limit::Measurement;
+use crate::model::{Component, ComponentKind, GpuIndex, Tool, Unit};
+use crate::profile::CheckSpec;
+
+const GPU: ComponentKind = ComponentKind::Gpu;
+
+pub(in crate::check) static ADAPTER: Adapter = Adapter {
+    tool: Tool::GpuBurn,
+    title: "gpu-burn",
+    spec: CheckSpec {
+        name: "tool.gpu-burn",
+        summary: "Runs gpu-burn and tells the verdict, speed and errors of each GPU.",
+        details: "How long is for the arguments: `args: [\"3600\"]`; `-i 3` tests gpu/3 alone. It reads its kernels from \
+                  where it runs: give its folder as `directory`. A GPU has passed only if it says OK, counted no error \
+                  and showed a speed. Its error count overflows, so any number but zero is an error. The speed is the \
+                  median of what it showed.",
+        params: &declared::params(Tool::GpuBurn),
+        measurements: declared::measurements![
+            may("throughput", Unit::Gigaflops, GPU, "the median of its lines of progress"),
+            may("errors", Unit::One, GPU, "wrong results over the whole run"),
+            may("gpus", Unit::One, ComponentKind::Node, "GPUs it tested"),
+        ],
+        each: declared::NODE_OR_GPU,
+        exclusive: true,
+        ..declared::STRESS
+    },
+    first: &[],
+    last: &[],
+    version: &[],
+    version_in: (&[], '\n'),
+    expected: "`Tested N GPUs:` and a verdict for each, after its lines of progress",
+    takes_every_gpu: |args| argument(args, &["-i"]).is_empty(),
+    read,
+};
+
+/// What says why there is no table, the most telling first.
+const NO_TABLE: &[&str] =
+    &["Couldn't init", "Failure during compute", "No CUDA devices", "No clients are alive", "Error:"];
+
+/// What the lines of progress say of one GPU.
+#[derive(Debug, Clone, Default)]
+struct Burn {
+    speeds: Vec<f64>,
+    /// The most it had calculated.
+    calculated: i64,
+    died: bool,
+    /// Errors of the tenths of the run that are over, and of the one that runs.
+    past_errors: f64,
+    errors: f64,
+}
+
+impl Burn {
+    fn take(&mut self, calculated: i64, speed: f64, errors: f64) {
+        if calculated < 0 {
+            self.died = true;
+        } else {
+            self.calculated = self.calculated.max(calculated);
+            self.speeds.extend((speed > 0.0).then_some(speed));
+        }
+        if errors < self.errors {
+            self.past_errors += self.errors;
+        }
+        self.errors = errors;
+    }
+
+    fn wrong(&self) -> f64 {
+        self.past_errors + self.errors
+    }
+
+    /// The verdict on its GPU, by the word of the table, what it showed, and what all of it said of a failure.
+    fn verdict(&self, word: &str, words: Option<&str>) -> Verdict {
+        let why = words.map_or_else(String::new, |words| format!(": {words}"));
+        match word {
+            _ if self.died && self.calculated == 0 && why.contains("Couldn't init") => {
+                Verdict::Unproven(format!("gpu-burn could not start on it{why}"))
+            }
+            _ if self.died => Verdict::Failed(format!("gpu-burn died on it and says {word}{why}")),
+            "FAULTY" => Verdict::Failed(format!("gpu-burn says FAULTY, with {} errors", self.wrong())),
+            _ if self.wrong() != 0.0 => {
+                Verdict::Failed(format!("gpu-burn counted {} errors and says {word}", self.wrong()))
+            }
+            _ if self.speeds.is_empty() || self.calculated == 0 => {
+                Verdict::Unproven("gpu-burn says OK and shows no calculation: 0 Gflop/s".to_owned())
+            }
+            _ => Verdict::Passed,
+        }
+    }
+}
+
+fn read(output: &Output<'_>) -> Result<Told, Unread> {
+    let lines: Vec<&str> = output.stdout.split(['\r', '\n']).map(str::trim).collect();
+    let table = lines.iter().enumerate().rev().find_map(|(at, line)| {
+        let count = line.strip_prefix("Tested ")?.strip_suffix(" GPUs:")?.parse::<usize>().ok()?;
+        Some((at, count))
+    });
+    let Some((at, count)) = table else {
+        return Err(match output.words(NO_TABLE) {
+            Some(words) => Unread::Refused(words.to_owned()),
+            None if output.words(&["Burning for", "proc'd:"]).is_some() => {
+                Unread::Place("it ended before its table of verdicts".to_owned())
+            }
+            None => Unread::Form,
+        });
+    };
+    let verdicts: Vec<(usize, &str)> = lines[at + 1..].iter().filter_map(|line| verdict_line(line)).collect();
+    if verdicts.len() != count || verdicts.iter().enumerate().any(|(at, (gpu, _))| at != *gpu) {
+        return Err(Unread::Place(format!("it tested {count} GPUs and gives {} verdicts", verdicts.len())));
+    }
+    if let Some((_, word)) = verdicts.iter().find(|(_, word)| !["OK", "FAULTY"].contains(word)) {
+        return Err(Unread::Place(format!("the verdict `{word}` is unknown")));
+    }
+    let burns = progress(&lines[..at], count)?;
+    let first = first_gpu(output, count)?;
+    let words = output.words(&["Failure during compute", "Couldn't init"]);
+    let (mut measured, mut whole) = (Vec::new(), Verdict::Passed);
+    for ((gpu, word), burn) in verdicts.into_iter().zip(&burns) {
+        let index = u8::try_from(first + gpu).map_err(|_| Unread::Place(format!("it tested a GPU {gpu}")))?;
+        let component = Component::Gpu(GpuIndex(index));
+        let verdict = burn.verdict(word, words);
+        measured.extend(verdict.of_part("passed", component));
+        match median(burn.speeds.clone()) {
+            Some(speed) => {
+                let shown = burn.speeds.len() as u64;
+                measured.push(Measurement::number("throughput", component, Unit::Gigaflops, speed, shown));
+            }
+            None => measured.push(Measurement::missing("throughput", component, Unit::Gigaflops, "it showed no speed")),
+        }
+        measured.push(Measurement::number("errors", component, Unit::One, burn.wrong(), 1));
+        whole = whole.and(match verdict {
+            Verdict::Passed => Verdict::Passed,
+            Verdict::Failed(words) => Verdict::Failed(format!("{component}: {words}")),
+            Verdict::Unproven(why) => Verdict::Unproven(format!("{component}: {why}")),
+        });
+    }
+    measured.push(Measurement::number("gpus", Component::Node, Unit::One, count as f64, 1));
+    Ok(Told::new(measured, whole))
+}
+
+fn verdict_line(line: &str) -> Option<(usize, &str)> {
+    let (gpu, word) = line.strip_prefix("GPU ")?.split_once(": ")?;
+    Some((gpu.parse().ok()?, word.trim()))
+}
+
+/// The GPU that is number 0 of the table: one tested alone is named where it was set up, and by `-i`.
+fn first_gpu(output: &Output<'_>, count: usize) -> Result<usize, Unread> {
+    let chosen = output.argument(&["-i"]);
+    if count != 1 {
+        return match chosen.last() {
+            None => Ok(0),
+            Some(gpu) => Err(Unread::Place(format!("`-i {gpu}` asks for one GPU and it tested {count}"))),
+        };
+    }
+    let set_up = output.stdout.split(['\r', '\n']).find_map(|line| {
+        line.trim().strip_prefix("Initialized device ")?.split_whitespace().next()?.parse::<usize>().ok()
+    });
+    match (set_up, chosen.last()) {
+        (Some(gpu), _) => Ok(gpu),
+        (None, None) => Ok(0),
+        (None, Some(gpu)) => gpu.parse().map_err(|_| Unread::Place(format!("`-i {gpu}` names no GPU by its number"))),
+    }
+}
+
+fn progress(lines: &[&str], count: usize) -> Result<Vec<Burn>, Unread> {
+    let mut burns = vec![Burn::default(); count];
+    for line in lines {
+        let Some((_, rest)) = line.split_once("proc'd:") else { continue };
+        let Some((done, rest)) = rest.split_once("errors:") else { continue };
+        let errors = rest.split("temps:").next().unwrap_or_default();
+        let (done, errors) = (calculations(done), errors_of(errors));
+        if done.len() != count || errors.len() != count {
+            return Err(Unread::Place(format!("it tested {count} GPUs, and `{line}` tells of another number")));
+        }
+        for ((burn, (calculated, speed)), errors) in burns.iter_mut().zip(done).zip(errors) {
+            burn.take(calculated, speed, errors);
+        }
+    }
+    Ok(burns)
+}
+
+/// `600 (6311 Gflop/s) - -1 (0 Gflop/s)`.
+fn calculations(text: &str) -> Vec<(i64, f64)> {
+    let one = |part: &str| {
+        let (count, rest) = part.trim().split_once(" (")?;
+        Some((count.parse().ok()?, rest.split_once(" Gflop/s")?.0.parse().ok()?))
+    };
+    text.split(" - ").filter_map(one).collect()
+}
+
+/// `0 - -524288000  (WARNING!)`: signs belong to the numbers, lone dashes separate them.
+fn errors_of(text: &str) -> Vec<f64> {
+    let plain = text.replace("(WARNING!)", " ").replace("(DIED!)", " ");
+    plain.split_whitespace().filter_map(|word| word.parse::<f64>().ok()).map(f64::abs).collect()
+}

@@ -1,0 +1,291 @@
+//! nccl-tests: bandwidth of the largest message, wrong values, and whether values were checked at all.
+//!
+//! The text is read by its heads, which tell the columns of every version: until 2021 `error` in place of `#wrong` and no
+//! `root` (or no `redop`), since 2026 statistics of iterations behind each half. Launchers put tags before each line. A
+//! half that is not checked says `N/A`: both with `-c 0`, the one in place with alltoall and sendrecv. With `-J FILE` the
+//! report goes to a file that must be new, so the text is what is read; a report printed by a wrapper is read as well.
+
+use serde_json::Value;
+
+use super::adapter::{Adapter, names_no_gpu};
+use super::declared;
+use super::output::{Output, Told, Unread, Verdict, json_in};
+use crate::check::declare::may;
+use crate::limit::Measurement;
+use crate::model::{Component, ComponentKind, Tool, Unit};
+use crate::profile::CheckSpec;
+
+const NODE: ComponentKind = ComponentKind::Node;
+
+pub(in crate::check) static ADAPTER: Adapter = Adapter {
+    tool: Tool::NcclTests,
+    title: "nccl-tests",
+    spec: CheckSpec {
+        name: "tool.nccl",
+        summary: "Runs a program of nccl-tests and tells the bandwidth of the largest message and wrong values.",
+        details: "Which collective is for `program`, sizes and GPUs for the arguments: `args: [-b, 8G, -e, 8G, -g, \"8\"]`. \
+                  Results that were not checked (`-c 0`) are no proof: `passed` is then not measured. Without traffic \
+                  between GPUs there is none either. A launcher such as mpirun can be the `program`.",
+        params: &declared::params(Tool::NcclTests),
+        measurements: declared::measurements![
+            may("message.size", Unit::Byte, NODE, "the largest, which the bandwidths are of"),
+            may("algorithm.bandwidth", Unit::GigabytePerSecond, NODE, "size over time"),
+            may("bus.bandwidth", Unit::GigabytePerSecond, NODE, "what the links carried for it"),
+            may("wrong", Unit::One, NODE, "wrong values over all sizes"),
+            may("checked", Unit::One, NODE, "halves of lines whose values were checked"),
+        ],
+        exclusive: true,
+        ..declared::STRESS
+    },
+    first: &[],
+    last: &[],
+    version: &[],
+    version_in: (&["nccl-tests version "], ' '),
+    expected: "a table whose head has `size`, `time`, `algbw`, `busbw` and `#wrong` or `error`",
+    takes_every_gpu: names_no_gpu,
+    read,
+};
+
+/// What it says of the failure that ended it, the cause before the calls it came through.
+const FAILURES: &[&str] = &[
+    "Test NCCL failure",
+    "Test CUDA failure",
+    "Test timeout",
+    "Test failure",
+    "# error:",
+    "Invalid number of GPUs",
+    "Incompatible NCCL versions",
+    "mpirun noticed",
+    "ORTE",
+];
+/// NCCL's own warnings, which tell why.
+const WARNINGS: &str = "NCCL WARN";
+
+/// Out of place or in place.
+#[derive(Debug, Clone, Copy)]
+struct Half {
+    algorithm: f64,
+    bus: f64,
+    /// `None` where nothing was checked.
+    wrong: Option<f64>,
+}
+
+#[derive(Debug)]
+struct Row {
+    size: u64,
+    halves: Vec<Half>,
+}
+
+/// What stands below the table.
+#[derive(Debug, Default)]
+struct Foot {
+    /// Whether it came to its end.
+    ended: bool,
+    /// What it says failed.
+    failed: Option<String>,
+}
+
+fn read(output: &Output<'_>) -> Result<Told, Unread> {
+    let (rows, foot) = match json_in(output.stdout) {
+        Ok(report) if report["results"].is_array() => from_json(&report)?,
+        _ => from_text(output)?,
+    };
+    let warnings: Vec<String> =
+        output.lines().filter(|line| line.contains(WARNINGS)).take(3).map(|line| line.trim().to_owned()).collect();
+    // Bandwidth of small messages says nothing of the links: the largest size counts.
+    let Some(largest) = rows.iter().max_by_key(|row| row.size) else {
+        return Err(match output.words(FAILURES).or_else(|| output.words(&[WARNINGS])) {
+            Some(words) => Unread::Refused(words.to_owned()),
+            None => Unread::Form,
+        });
+    };
+    let halves = || rows.iter().flat_map(|row| &row.halves);
+    let checked = halves().filter(|half| half.wrong.is_some()).count();
+    let wrong: f64 = halves().filter_map(|half| half.wrong).sum();
+    let best = |of: fn(&Half) -> f64| largest.halves.iter().map(of).fold(f64::NAN, f64::max);
+    let bus = best(|half| half.bus);
+    let verdict = match (foot.failed, output.words(FAILURES)) {
+        _ if wrong > 0.0 => Verdict::Failed(format!("nccl-tests counted {wrong} wrong values")),
+        (Some(words), _) => Verdict::Failed(words),
+        (None, Some(words)) => Verdict::Failed(words.to_owned()),
+        (None, None) if !foot.ended => {
+            let warned = warnings.first().map_or_else(String::new, |words| format!(": {words}"));
+            let why = "nccl-tests ended before the line `Out of bounds values`";
+            if output.exit == 0 {
+                Verdict::Unproven(format!("{why}{warned}"))
+            } else {
+                Verdict::Failed(format!("{why}, with exit code {}{warned}", output.exit))
+            }
+        }
+        (None, None) if checked == 0 => {
+            Verdict::Unproven("nccl-tests checked no value (`#wrong` is N/A everywhere): give it `-c 1`".to_owned())
+        }
+        (None, None) if bus.is_nan() || bus <= 0.0 => {
+            Verdict::Unproven("nothing went between GPUs: the bus bandwidth is 0".to_owned())
+        }
+        (None, None) => Verdict::Passed,
+    };
+    let mut measured = Vec::new();
+    // One that broke off did not come to the size it was to be judged by.
+    if foot.ended {
+        let speed = |name, value| Measurement::number(name, Component::Node, Unit::GigabytePerSecond, value, 1);
+        measured.push(Measurement::number("message.size", Component::Node, Unit::Byte, largest.size as f64, 1));
+        measured.push(speed("algorithm.bandwidth", best(|half| half.algorithm)));
+        measured.push(speed("bus.bandwidth", bus));
+    }
+    measured.push(if checked == 0 {
+        Measurement::missing("wrong", Component::Node, Unit::One, "no value was checked")
+    } else {
+        Measurement::number("wrong", Component::Node, Unit::One, wrong, checked as u64)
+    });
+    measured.push(Measurement::number("checked", Component::Node, Unit::One, checked as f64, 1));
+    Ok(Told { measured, verdict, warnings })
+}
+
+fn from_json(report: &Value) -> Result<(Vec<Row>, Foot), Unread> {
+    let results = report["results"].as_array().ok_or(Unread::Form)?;
+    let rows = results.iter().map(row_from_json).collect::<Result<_, _>>()?;
+    let errors: Vec<&str> = report["errors"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let bounds = &report["out_of_bounds"];
+    let told = |why: &str| Some(format!("nccl-tests says {why}"));
+    let failed = if let Some(error) = errors.iter().find(|error| !error.is_empty()) {
+        Some((*error).to_owned())
+    } else if bounds["okay"].as_bool() == Some(false) {
+        told("`out_of_bounds` is not okay")
+    } else if report["average_bus_bandwidth"]["okay"].as_bool() == Some(false) {
+        told("`average_bus_bandwidth` is not okay")
+    } else {
+        None
+    };
+    // The first version with a report did not have the key.
+    let ended = bounds.is_object() || !report["end_time"].is_null();
+    Ok((rows, Foot { ended, failed }))
+}
+
+fn row_from_json(result: &Value) -> Result<Row, Unread> {
+    let number = |value: &Value| value.as_f64().or_else(|| value.as_str()?.parse().ok());
+    let mut halves = Vec::new();
+    for name in ["out_of_place", "in_place"] {
+        let half = &result[name];
+        if half.is_null() {
+            continue;
+        }
+        let missing = |key: &str| Unread::Place(format!("`{name}.{key}` of a result is missing"));
+        let field = |key: &str| number(&half[key]).ok_or_else(|| missing(key));
+        let wrong = match &half["nwrong"] {
+            Value::Null if half.get("nwrong").is_some() => None,
+            Value::String(text) if text == "N/A" => None,
+            value => Some(number(value).ok_or_else(|| missing("nwrong"))?),
+        };
+        halves.push(Half { algorithm: field("alg_bw")?, bus: field("bus_bw")?, wrong });
+    }
+    let size = number(&result["size"]).ok_or_else(|| Unread::Place("a result has no size".to_owned()))?;
+    Ok(Row { size: size as u64, halves })
+}
+
+/// The columns of a table, as its head names them.
+#[derive(Debug, Clone)]
+struct Head {
+    columns: usize,
+    halves: Vec<HalfAt>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct HalfAt {
+    algorithm: usize,
+    bus: usize,
+    wrong: usize,
+    /// `error`, the largest deviation, in place of a count of wrong values.
+    deviation: bool,
+}
+
+impl Head {
+    fn of(line: &str) -> Option<Self> {
+        let names: Vec<&str> = line.strip_prefix('#')?.split_whitespace().collect();
+        if names.first() != Some(&"size") || names.get(1) != Some(&"count") {
+            return None;
+        }
+        let at = |name: &str| names.iter().enumerate().filter(|(_, one)| **one == name).map(|(at, _)| at).collect();
+        let (algorithm, bus): (Vec<usize>, Vec<usize>) = (at("algbw"), at("busbw"));
+        let (count, deviation): (Vec<usize>, Vec<usize>) = (at("#wrong"), at("error"));
+        let is_deviation = count.is_empty();
+        let wrong = if is_deviation { deviation } else { count };
+        if algorithm.is_empty() || algorithm.len() != bus.len() || bus.len() != wrong.len() {
+            return None;
+        }
+        let halves = algorithm.iter().zip(&bus).zip(&wrong);
+        let halves = halves.map(|((algorithm, bus), wrong)| HalfAt {
+            algorithm: *algorithm,
+            bus: *bus,
+            wrong: *wrong,
+            deviation: is_deviation,
+        });
+        Some(Self { columns: wrong.last().map_or(0, |last| last + 1), halves: halves.collect() })
+    }
+
+    /// A row of results; anything else that begins with a number is an output of its own.
+    fn row(&self, line: &str) -> Result<Option<Row>, Unread> {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let whole = |text: &&str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        let [size, count, kind, ..] = fields[..] else { return Ok(None) };
+        if !whole(&size) || !whole(&count) || !kind.starts_with(|first: char| first.is_ascii_alphabetic()) {
+            return Ok(None);
+        }
+        // Messages of NCCL can break a line apart; half a result is none.
+        if fields.len() < self.columns {
+            return Err(Unread::Place(format!(
+                "its line of results `{line}` is broken; send NCCL's messages elsewhere (NCCL_DEBUG_FILE)"
+            )));
+        }
+        let number = |text: &str| {
+            text.parse::<f64>().map_err(|_| Unread::Place(format!("`{text}` in its line `{line}` is no number")))
+        };
+        let mut halves = Vec::new();
+        for at in &self.halves {
+            let wrong = match fields[at.wrong] {
+                "N/A" => None,
+                text if at.deviation => number(text).map(|_| Some(0.0))?,
+                text => Some(number(text)?),
+            };
+            halves.push(Half { algorithm: number(fields[at.algorithm])?, bus: number(fields[at.bus])?, wrong });
+        }
+        let size = size.parse().map_err(|_| Unread::Place(format!("`{size}` is no size")))?;
+        Ok(Some(Row { size, halves }))
+    }
+}
+
+fn from_text(output: &Output<'_>) -> Result<(Vec<Row>, Foot), Unread> {
+    let (mut rows, mut foot, mut head) = (Vec::new(), Foot::default(), None::<Head>);
+    for line in output.stdout.lines().map(|line| untagged(line.trim())) {
+        if let Some(columns) = Head::of(line) {
+            head = Some(columns);
+        } else if line.starts_with("# Out of bounds values") {
+            foot.ended = true;
+            // Of the deviations of old versions this is the verdict.
+            if line.ends_with("FAILED") {
+                foot.failed = Some(line.trim_start_matches("# ").to_owned());
+            }
+        } else if line.starts_with("# Avg bus bandwidth") && line.ends_with("FAILED") {
+            foot.failed = foot.failed.or_else(|| Some(line.trim_start_matches("# ").to_owned()));
+        } else if let Some(head) = &head
+            && let Some(row) = head.row(line)?
+        {
+            rows.push(row);
+        }
+    }
+    Ok((rows, foot))
+}
+
+/// The line without what launchers put before it: `[1,0]<stdout>:` of mpirun, `0: ` of srun.
+fn untagged(line: &str) -> &str {
+    if line.starts_with('[')
+        && let Some((tag, rest)) = line.split_once('>')
+        && (tag.ends_with("<stdout") || tag.ends_with("<stderr"))
+    {
+        return rest.trim_start_matches(':').trim_start();
+    }
+    match line.split_once(':') {
+        Some((rank, rest)) if !rank.is_empty() && rank.bytes().all(|byte| byte.is_ascii_digit()) => rest.trim_start(),
+        _ => line,
+    }
+}

@@ -1,0 +1,480 @@
+//! A step that runs a program of somebody else: what every such check declares, and what it makes of the program's end.
+//!
+//! How the program is started is the load's business; which program it is and how its output is read, the adapter's.
+
+use std::collections::BTreeSet;
+
+use super::adapter::Adapter;
+use crate::check::declare::{choice, flag, may, span, text};
+use crate::check::gauge::ended_early;
+use crate::check::sheet::{Gauged, Sheet};
+use crate::check::{Check, CheckRun, Done, Seen, StepContext, Wants};
+use crate::event::Phase;
+use crate::limit::{Measured, Measurement, Scalar};
+use crate::model::{
+    Component, ComponentKind, GpuIndex, LoadEnd, LoadKind, LoadSaid, Moment, ProgramNumber, ProgramOrder,
+    ProgramReader, ProgramSaid, ProgramValue, Span, Unit, format_span,
+};
+use crate::profile::{CheckSpec, MeasurementSpec, ParamKind, ParamSpec, Params};
+
+const NODE: ComponentKind = ComponentKind::Node;
+
+/// The deadline of a program whose profile names none.
+const WITHIN: Span = Span::from_secs(600);
+/// How much of the end of the output stands in the reason of a step; the measurement `output` has more.
+const QUOTED: usize = 600;
+/// The choice for a program that is not there.
+const SKIP: &str = "skip";
+
+/// The file to run; the usual name of the check's own program unless the profile gives another.
+pub(super) const fn program(default: Option<&'static str>) -> ParamSpec {
+    let summary = "the program: a name to be found in PATH, or a path";
+    ParamSpec { name: "program", kind: ParamKind::Text, default, summary }
+}
+
+pub(super) const ARGS: ParamSpec = ParamSpec {
+    name: "args",
+    kind: ParamKind::Texts,
+    default: Some("[]"),
+    summary: "its arguments, one by one as it gets them: no shell reads them",
+};
+pub(super) const DIRECTORY: ParamSpec = ParamSpec {
+    name: "directory",
+    kind: ParamKind::Text,
+    default: None,
+    summary: "where it runs; otherwise where kiln was started",
+};
+pub(super) const DEADLINE: ParamSpec =
+    span("within", "10m", "how long it may run before it is stopped and the step is an ERROR");
+pub(super) const ABSENT: ParamSpec =
+    choice("not-installed", &["error", SKIP], "error", "what becomes of the step where the program is not there");
+
+pub(super) const PASSED: MeasurementSpec = flag(
+    "passed",
+    NODE,
+    "true where the output proves it and the exit code is 0; not measured where it proves nothing",
+);
+pub(super) const FAILURE: MeasurementSpec = text("failure", NODE, "what failed, in the words of the program");
+pub(super) const WARNING: MeasurementSpec = text("warning", NODE, "what the program warns of");
+pub(super) const EXIT_CODE: MeasurementSpec =
+    may("exit-code", Unit::One, NODE, "as shells count: 128 and the signal for one that a signal ended");
+pub(super) const PROGRAM: MeasurementSpec = text("program", NODE, "the file that ran");
+pub(super) const VERSION: MeasurementSpec = text("version", NODE, "the version it tells of");
+pub(super) const OUTPUT: MeasurementSpec = text("output", NODE, "the end of what it printed, as evidence");
+
+pub(super) fn estimate(params: &Params, _: usize) -> Span {
+    params.span("within").unwrap_or(WITHIN)
+}
+
+impl Check for Adapter {
+    fn spec(&self) -> &'static CheckSpec {
+        super::adapter(self.tool).check()
+    }
+
+    fn begin(&self, context: &StepContext<'_>) -> Box<dyn CheckRun> {
+        Box::new(Program::new(self.spec(), context, Ok(ProgramReader::Tool(self.tool))))
+    }
+}
+
+/// One run of a program.
+#[derive(Debug)]
+pub(super) struct Program {
+    spec: &'static CheckSpec,
+    order: Result<ProgramOrder, String>,
+    within: Span,
+    skip: bool,
+    heard: Heard,
+    overdue: bool,
+}
+
+#[derive(Debug, Default)]
+struct Heard {
+    absent: Option<String>,
+    path: Option<String>,
+    version: Option<String>,
+    code: Option<i32>,
+    unreadable: Option<String>,
+    values: Vec<ProgramValue>,
+    output: String,
+}
+
+impl Program {
+    pub(super) fn new(
+        spec: &'static CheckSpec,
+        context: &StepContext<'_>,
+        reader: Result<ProgramReader, String>,
+    ) -> Self {
+        let params = context.params;
+        let texts = |name: &str| params.texts(name).unwrap_or_default().to_vec();
+        let order = reader.and_then(|reader| {
+            let program = params.text("program").filter(|program| !program.is_empty());
+            Ok(ProgramOrder {
+                program: program.ok_or("the profile names no program: write `with: { program: ... }`")?.to_owned(),
+                args: texts("args"),
+                directory: params.text("directory").map(str::to_owned),
+                version: texts("version-args"),
+                reader,
+            })
+        });
+        Self {
+            spec,
+            order,
+            within: params.span("within").unwrap_or(WITHIN),
+            skip: params.text("not-installed") == Some(SKIP),
+            heard: Heard::default(),
+            overdue: false,
+        }
+    }
+
+    fn name(&self) -> &str {
+        self.order.as_ref().map_or("the program", |order| &order.program)
+    }
+
+    fn begin(&self, context: &StepContext<'_>, wants: &mut Wants) {
+        match &self.order {
+            Ok(order) => {
+                // One that does not touch GPUs has none under load.
+                let gpus = if self.spec.exclusive { context.gpus() } else { std::collections::BTreeSet::new() };
+                wants.enter(Phase::Measuring, None);
+                wants.start_load(LoadKind::Program(Box::new(order.clone())), gpus, Some(self.within));
+            }
+            Err(why) => {
+                wants.end(Done::Failed { kind: "parameter", why: why.clone(), measured: Vec::new() });
+            }
+        }
+    }
+
+    fn end(&self, context: &StepContext<'_>, end: &LoadEnd) -> Done {
+        // Of a run that says nothing of the unit only texts are kept: a number could be taken for proof against it.
+        let evidence = || self.texts(context).into_list();
+        let failed = |kind, why: String| Done::Failed { kind, why, measured: evidence() };
+        let name = self.name();
+        match (&self.heard, end) {
+            (Heard { absent: Some(why), .. }, _) if self.skip => Done::NotApplicable { why: why.clone() },
+            (Heard { absent: Some(why), .. }, _) => failed("not-installed", why.clone()),
+            _ if self.overdue => {
+                let span = format_span(self.within);
+                failed("timeout", format!("`{name}` still ran after {span} and was stopped{}", self.quoted()))
+            }
+            (Heard { unreadable: Some(why), .. }, _) => {
+                let exit = self.heard.code.map_or(String::new(), |code| format!(" (exit code {code})"));
+                failed("unreadable", format!("the output of `{name}`{exit} is not understood: {why}{}", self.quoted()))
+            }
+            (heard, LoadEnd::Finished) => match foreign(context, &heard.values) {
+                Some(why) => failed("foreign", format!("the output of `{name}` is not of this node: {why}")),
+                None => Done::Measured(self.measured(context)),
+            },
+            _ => failed("load", format!("`{name}`: {}", ended_early(end))),
+        }
+    }
+
+    /// The end of the output as part of a sentence, its lines as one.
+    fn quoted(&self) -> String {
+        let lines = self.heard.output.lines().map(str::trim).filter(|line| !line.is_empty());
+        let output = lines.collect::<Vec<_>>().join(" / ");
+        if output.is_empty() {
+            return "; it printed nothing".to_owned();
+        }
+        let from = output.char_indices().rev().nth(QUOTED - 1).map_or(0, |(at, _)| at);
+        format!("; it printed: {}{}", if from > 0 { "…" } else { "" }, &output[from..])
+    }
+
+    fn measured(&self, context: &StepContext<'_>) -> Vec<Measurement> {
+        let heard = &self.heard;
+        let gone = |gpu: Option<GpuIndex>| gpu.and_then(|gpu| context.lost.get(&gpu));
+        let value = |value: &ProgramValue| {
+            let (name, component, unit) = (value.name.as_str(), value.component, value.unit);
+            match (gone(component.gpu_index()), &value.value) {
+                (Some(at), _) => {
+                    Measurement::missing(name, component, unit, format!("the GPU stopped answering at {at}"))
+                }
+                (None, ProgramNumber::Number { value, samples }) => {
+                    Measurement::number(name, component, unit, *value, *samples)
+                }
+                (None, ProgramNumber::Flag(flag)) => Measurement::flag(name, component, *flag),
+                (None, ProgramNumber::Text(text)) => Measurement::text(name, component, text.clone()),
+                (None, ProgramNumber::Missing(why)) => Measurement::missing(name, component, unit, why.clone()),
+            }
+        };
+        let mut sheet = self.texts(context);
+        if let Some(code) = heard.code {
+            sheet.put("exit-code", Component::Node, Gauged::once(f64::from(code)));
+        }
+        let mut measured: Vec<Measurement> = heard.values.iter().map(value).collect();
+        if let Some(untold) = self.untold(context)
+            && let Some(passed) = measured.iter_mut().find(|one| is_passed(one))
+        {
+            *passed = Measurement::missing("passed", Component::Node, Unit::One, untold);
+        }
+        measured.extend(sheet.into_list());
+        measured
+    }
+
+    /// The GPUs that were to be tested and of which the output says nothing, in words.
+    fn untold(&self, context: &StepContext<'_>) -> Option<String> {
+        let order = self.order.as_ref().ok()?;
+        let ProgramReader::Tool(tool) = order.reader else { return None };
+        if !(super::adapter(tool).takes_every_gpu)(&order.args) {
+            return None;
+        }
+        let told: BTreeSet<GpuIndex> = self.heard.values.iter().filter_map(|one| one.component.gpu_index()).collect();
+        let untold = context.inventory.gpus.iter().filter(|gpu| !told.contains(&gpu.index));
+        let names: Vec<String> = untold.map(|gpu| Component::Gpu(gpu.index).to_string()).collect();
+        (!names.is_empty()).then(|| format!("its output says nothing of {}", names.join(", ")))
+    }
+
+    /// What ran and what it printed.
+    fn texts<'a>(&self, context: &StepContext<'a>) -> Sheet<'a> {
+        let heard = &self.heard;
+        let mut sheet = Sheet::new(self.spec, context.lost);
+        if let Some(path) = &heard.path {
+            sheet.put("program", Component::Node, Gauged::Text(path.clone()));
+            let version = heard.version.clone().map_or(Gauged::Unsupported, Gauged::Text);
+            sheet.put("version", Component::Node, version);
+        }
+        if !heard.output.is_empty() {
+            sheet.put("output", Component::Node, Gauged::Text(heard.output.clone()));
+        }
+        sheet
+    }
+}
+
+/// Whether this is a program's verdict that all is well.
+fn is_passed(measured: &Measurement) -> bool {
+    let well = Measured::Value(Scalar::Flag(true));
+    measured.name == PASSED.name && measured.component == Component::Node && measured.value == well
+}
+
+/// A GPU that the output tells of and this node does not have, in words.
+fn foreign(context: &StepContext<'_>, values: &[ProgramValue]) -> Option<String> {
+    let known = |gpu: GpuIndex| context.inventory.gpus.iter().any(|one| one.index == gpu);
+    let of = |component: Component| match component {
+        Component::Pair(from, to) => vec![from, to],
+        other => other.gpu_index().into_iter().collect(),
+    };
+    let strange = values.iter().flat_map(|value| of(value.component)).find(|gpu| !known(*gpu))?;
+    let count = context.inventory.gpus.len();
+    Some(format!("it tells of {}, and the driver shows {count} GPUs", Component::Gpu(strange)))
+}
+
+impl Heard {
+    fn take(&mut self, said: &ProgramSaid) {
+        match said {
+            ProgramSaid::NotInstalled(why) => self.absent = Some(why.clone()),
+            ProgramSaid::Found { path, version } => {
+                self.path = Some(path.clone());
+                self.version.clone_from(version);
+            }
+            ProgramSaid::Exited { code } => self.code = Some(*code),
+            ProgramSaid::Measured(values) => self.values.extend_from_slice(values),
+            ProgramSaid::Unreadable(why) => self.unreadable = Some(why.clone()),
+            ProgramSaid::Printed(piece) => self.output.push_str(piece),
+        }
+    }
+}
+
+impl CheckRun for Program {
+    fn observe(&mut self, context: &StepContext<'_>, now: Moment, seen: Seen<'_>, wants: &mut Wants) {
+        match seen {
+            Seen::Began => self.begin(context, wants),
+            Seen::Woken => {
+                self.overdue = true;
+                wants.stop_loads();
+            }
+            Seen::Load(report) => match &report.said {
+                LoadSaid::Running => {
+                    let until = now + self.within;
+                    wants.enter(Phase::Measuring, Some(until));
+                    wants.wake_at(until);
+                }
+                LoadSaid::Program(said) => self.heard.take(said),
+                LoadSaid::Ended { gpu: None, end } => wants.end(self.end(context, end)),
+                _ => {}
+            },
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::check::find;
+    use crate::check::rig::{defaults, inventory};
+    use crate::check::{Check, Want};
+    use crate::model::{LoadId, LoadReport};
+    use crate::profile::ParamValue;
+
+    /// Shows a check what a load says, a second between each, and gives what it wanted in words, its end last.
+    fn story(check: &str, params: &[(&str, ParamValue)], said: &[LoadSaid]) -> String {
+        let check: &dyn Check = find(check).expect("a check");
+        let mut all = defaults(check.spec());
+        all.0.insert("args".to_owned(), ParamValue::Texts(vec!["-t".to_owned(), "3 s".to_owned()]));
+        all.0.extend(params.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+        let (inventory, skus) = (inventory(2), BTreeMap::new());
+        let lost = BTreeMap::from([(GpuIndex(1), Moment::from_secs(7))]);
+        let context = StepContext {
+            components: &[Component::Node],
+            params: &all,
+            inventory: &inventory,
+            skus: &skus,
+            every: Span::from_secs(1),
+            first_counters: None,
+            kernel: &[],
+            lost: &lost,
+            began: Moment::ZERO,
+        };
+        let mut run = check.begin(&context);
+        let mut wants = Wants::default();
+        run.observe(&context, Moment::ZERO, Seen::Began, &mut wants);
+        for (second, said) in (1..).zip(said) {
+            let at = Moment::from_secs(second);
+            // Written like this, the deadline has come.
+            let late = *said == LoadSaid::Noted { gpu: None, what: "late".to_owned() };
+            let report = LoadReport { load: LoadId(1), at, said: said.clone() };
+            run.observe(&context, at, if late { Seen::Woken } else { Seen::Load(&report) }, &mut wants);
+        }
+        wants.drain().map(|want| told(&want)).collect::<Vec<_>>().join("\n")
+    }
+
+    fn told(want: &Want) -> String {
+        let lines = |measured: &[Measurement]| {
+            let line = |one: &Measurement| format!("\n  {} {} {:?}", one.component, one.name, one.shown());
+            measured.iter().map(line).collect::<String>()
+        };
+        match want {
+            Want::StartLoad { kind: LoadKind::Program(order), gpus, span } => {
+                format!("run {} {:?} on {} GPUs for {span:?}", order.program, order.args, gpus.len())
+            }
+            Want::End(Done::Measured(measured)) => format!("measured{}", lines(measured)),
+            Want::End(Done::Failed { kind, why, measured }) => format!("failed, {kind}: {why}{}", lines(measured)),
+            Want::WakeAt(at) => format!("wake at {at}"),
+            other => format!("{other:?}"),
+        }
+    }
+
+    fn found() -> LoadSaid {
+        LoadSaid::Program(ProgramSaid::Found { path: "/usr/bin/x".to_owned(), version: Some("x 1.0".to_owned()) })
+    }
+
+    fn printed(text: &str) -> LoadSaid {
+        LoadSaid::Program(ProgramSaid::Printed(text.to_owned()))
+    }
+
+    fn exited(code: i32) -> LoadSaid {
+        LoadSaid::Program(ProgramSaid::Exited { code })
+    }
+
+    fn ended(end: LoadEnd) -> LoadSaid {
+        LoadSaid::Ended { gpu: None, end }
+    }
+
+    #[test]
+    fn what_a_program_measures_is_told_with_the_evidence() {
+        let value = |name: &str, component, value| ProgramValue {
+            name: name.to_owned(),
+            component,
+            unit: if name == "throughput" { Unit::Gigaflops } else { Unit::One },
+            value,
+        };
+        let number = |value| ProgramNumber::Number { value, samples: 1 };
+        let said = [
+            found(),
+            LoadSaid::Running,
+            exited(0),
+            printed("Tested 2 "),
+            printed("GPUs\n"),
+            LoadSaid::Program(ProgramSaid::Measured(vec![
+                value("throughput", Component::gpu(0), number(6311.0)),
+                value("passed", Component::gpu(0), ProgramNumber::Flag(true)),
+            ])),
+            LoadSaid::Program(ProgramSaid::Measured(vec![
+                value("throughput", Component::gpu(1), number(6311.0)),
+                value("passed", Component::Node, ProgramNumber::Missing("skipped".to_owned())),
+            ])),
+            ended(LoadEnd::Finished),
+        ];
+        insta::assert_snapshot!(story("tool.gpu-burn", &[], &said), @r#"
+        Enter { phase: Measuring, until: None }
+        run gpu_burn ["-t", "3 s"] on 2 GPUs for Some(600s)
+        Enter { phase: Measuring, until: Some(Moment(602000000000)) }
+        wake at 00:10:02
+        measured
+          gpu/0 throughput "6311 GFLOP/s"
+          gpu/0 passed "true"
+          gpu/1 throughput "missing: the GPU stopped answering at 00:00:07"
+          node passed "missing: skipped"
+          node program "/usr/bin/x"
+          node version "x 1.0"
+          node output "Tested 2 GPUs\n"
+          node exit-code "0"
+        "#);
+    }
+
+    #[test]
+    fn what_says_nothing_of_the_unit_is_our_trouble_with_the_text() {
+        let absent = || LoadSaid::Program(ProgramSaid::NotInstalled("`fio` is not installed".to_owned()));
+        let failed = || ended(LoadEnd::Failed("it is not there".to_owned()));
+        let unreadable = || LoadSaid::Program(ProgramSaid::Unreadable("expected value at line 1".to_owned()));
+        let late = || LoadSaid::Noted { gpu: None, what: "late".to_owned() };
+        let skip = ("not-installed", ParamValue::Text("skip".to_owned()));
+        let table = [
+            story("tool.fio", &[], &[absent(), failed()]),
+            story("tool.fio", &[skip], &[absent(), failed()]),
+            story("tool.fio", &[], &[exited(1), printed("oops\n"), unreadable(), ended(LoadEnd::Finished)]),
+            story("tool.fio", &[], &[exited(0), unreadable(), ended(LoadEnd::Finished)]),
+            story("tool.fio", &[], &[LoadSaid::Running, late(), printed("half"), ended(LoadEnd::Stopped)]),
+            story("tool.fio", &[], &[ended(LoadEnd::Failed("the worker crashed".to_owned()))]),
+            story("tool.run", &[], &[]),
+            story("tool.run", &[("values", ParamValue::Texts(vec!["Iops: 3".to_owned()]))], &[]),
+        ];
+        insta::assert_snapshot!(table.join("\n\n"), @r#"
+        Enter { phase: Measuring, until: None }
+        run fio ["-t", "3 s"] on 0 GPUs for Some(600s)
+        failed, not-installed: `fio` is not installed
+
+        Enter { phase: Measuring, until: None }
+        run fio ["-t", "3 s"] on 0 GPUs for Some(600s)
+        End(NotApplicable { why: "`fio` is not installed" })
+
+        Enter { phase: Measuring, until: None }
+        run fio ["-t", "3 s"] on 0 GPUs for Some(600s)
+        failed, unreadable: the output of `fio` (exit code 1) is not understood: expected value at line 1; it printed: oops
+          node output "oops\n"
+
+        Enter { phase: Measuring, until: None }
+        run fio ["-t", "3 s"] on 0 GPUs for Some(600s)
+        failed, unreadable: the output of `fio` (exit code 0) is not understood: expected value at line 1; it printed nothing
+
+        Enter { phase: Measuring, until: None }
+        run fio ["-t", "3 s"] on 0 GPUs for Some(600s)
+        Enter { phase: Measuring, until: Some(Moment(601000000000)) }
+        wake at 00:10:01
+        StopLoads
+        failed, timeout: `fio` still ran after 10m and was stopped; it printed: half
+          node output "half"
+
+        Enter { phase: Measuring, until: None }
+        run fio ["-t", "3 s"] on 0 GPUs for Some(600s)
+        failed, load: `fio`: the load failed: the worker crashed
+
+        failed, parameter: the profile names no program: write `with: { program: ... }`
+
+        failed, parameter: `values` has `Iops: 3`; write `name=/json/pointer`, the name in lower case
+        "#);
+    }
+
+    #[test]
+    fn long_output_is_quoted_from_its_end() {
+        let said = [
+            printed(&"x".repeat(5000)),
+            LoadSaid::Program(ProgramSaid::Unreadable("no".to_owned())),
+            ended(LoadEnd::Finished),
+        ];
+        let quoted = story("tool.iperf3", &[], &said);
+        let quoted = quoted.lines().find(|line| line.starts_with("failed")).expect("a failure");
+        assert!(quoted.contains(&format!("it printed: …{}", "x".repeat(QUOTED))) && quoted.len() < 800, "{quoted}");
+    }
+}

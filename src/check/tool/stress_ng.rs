@@ -1,0 +1,131 @@
+//! stress-ng: rate and time of each stressor from its YAML report, and its own lines of failures.
+
+use super::adapter::{Adapter, names_no_gpu};
+use super::declared;
+use super::output::{Output, Told, Unread, Verdict};
+use crate::check::declare::may;
+use crate::limit::Measurement;
+use crate::model::{Component, ComponentKind, Tool, Unit};
+use crate::profile::CheckSpec;
+
+const NODE: ComponentKind = ComponentKind::Node;
+
+pub(in crate::check) static ADAPTER: Adapter = Adapter {
+    tool: Tool::StressNg,
+    title: "stress-ng",
+    spec: CheckSpec {
+        name: "tool.stress-ng",
+        summary: "Runs stress-ng (`--metrics --yaml`) and tells the rate and time of each of its stressors.",
+        details: "Stressors are for the arguments: `args: [--cpu, \"0\", --vm, \"2\", --verify, -t, 30m]`. With `--verify` \
+                  wrong results are a failure. That it lacked resources, skipped a stressor or was called wrongly is an \
+                  ERROR and nothing against the unit; so is a stressor that did not a single operation.",
+        params: &declared::params(Tool::StressNg),
+        measurements: declared::measurements![
+            may("*.operations", Unit::Hertz, NODE, "rate of a stressor in its own operations: cpu.operations"),
+            may("*.time", Unit::Second, NODE, "how long a stressor ran"),
+        ],
+        ..declared::STRESS
+    },
+    first: &[],
+    last: &["--metrics", "--yaml", "/dev/stdout"],
+    version: &["--version"],
+    version_in: (&[], '\n'),
+    expected: "a YAML report with `metrics:` and a `bogo-ops-per-second-real-time` for each stressor",
+    takes_every_gpu: names_no_gpu,
+    read,
+};
+
+/// What an exit code says of the program's own trouble, after the table in its manual. 2 is a stressor that failed; 5 and
+/// 6 are stressors that something ended.
+const fn trouble(exit: i32) -> Option<&'static str> {
+    match exit {
+        1 => Some("it refused its arguments or could not set itself up"),
+        3 => Some("it lacked the resources for a stressor"),
+        4 => Some("it cannot run a stressor on this machine"),
+        7 => Some("it does not trust its own figures"),
+        _ => None,
+    }
+}
+
+/// One entry under `metrics:`.
+#[derive(Debug, Default)]
+struct Stressor {
+    name: String,
+    operations: Option<f64>,
+    rate: Option<f64>,
+    seconds: Option<f64>,
+}
+
+fn read(output: &Output<'_>) -> Result<Told, Unread> {
+    if let Some(why) = trouble(output.exit) {
+        let words = output.words(&["stress-ng: error:", "stress-ng: fail:", "stress-ng:"]);
+        let words = words.map_or_else(String::new, |words| format!(": {words}"));
+        return Err(Unread::Refused(format!("exit code {}: {why}{words}", output.exit)));
+    }
+    let stressors = stressors(output.stdout)?;
+    // With `--quiet` or in old versions there are no such lines, and the exit code alone tells.
+    let failed = output.words(&["stress-ng: fail:"]).or_else(|| nonzero(output, "failed: "));
+    if stressors.is_empty() {
+        return match failed {
+            Some(words) => Ok(Told::new(Vec::new(), Verdict::Failed(words.to_owned()))),
+            None => Err(Unread::Form),
+        };
+    }
+    let mut measured = Vec::new();
+    let mut idle = None;
+    for stressor in &stressors {
+        let Stressor { name, operations, rate, seconds } = stressor;
+        let mut put = |what: &str, unit, value: Option<f64>| {
+            let name = format!("{name}.{what}");
+            measured.extend(value.map(|value| Measurement::number(&name, Component::Node, unit, value, 1)));
+        };
+        put("operations", Unit::Hertz, *rate);
+        put("time", Unit::Second, *seconds);
+        if operations.or(*rate).is_none_or(|count| count <= 0.0) {
+            idle = idle.or(Some(name));
+        }
+    }
+    let verdict = match (failed, nonzero(output, "skipped: "), idle) {
+        (Some(words), _, _) => Verdict::Failed(words.to_owned()),
+        (None, Some(words), _) => Verdict::Unproven(format!("stress-ng skipped stressors: {words}")),
+        (None, None, Some(name)) => Verdict::Unproven(format!("the stressor {name} did no operation")),
+        (None, None, None) => Verdict::Passed,
+    };
+    Ok(Told::new(measured, verdict))
+}
+
+/// The line `stress-ng: info:  [71] failed: 1: vm (1)`, if it counts any.
+fn nonzero<'a>(output: &Output<'a>, key: &str) -> Option<&'a str> {
+    let mut lines = output.lines().map(str::trim).filter(|line| line.starts_with("stress-ng: info:"));
+    lines.find(|line| {
+        let rest = line.split_once("] ").map_or("", |(_, rest)| rest.trim());
+        rest.strip_prefix(key).is_some_and(|rest| rest.split([':', ' ']).next().is_some_and(|count| count != "0"))
+    })
+}
+
+/// Only the lines that are wanted: the file of some versions repeats keys, which no YAML reader takes, and messages may
+/// stand between them.
+fn stressors(text: &str) -> Result<Vec<Stressor>, Unread> {
+    let mut all: Vec<Stressor> = Vec::new();
+    for line in text.lines().map(str::trim) {
+        let line = line.strip_prefix("- ").unwrap_or(line);
+        let Some((key, value)) = line.split_once(": ") else { continue };
+        if key == "stressor" {
+            all.push(Stressor { name: value.trim_matches('\'').to_owned(), ..Stressor::default() });
+            continue;
+        }
+        let Some(stressor) = all.last_mut() else { continue };
+        let field = match key {
+            "bogo-ops" => &mut stressor.operations,
+            "bogo-ops-per-second-real-time" => &mut stressor.rate,
+            "wall-clock-time" => &mut stressor.seconds,
+            _ => continue,
+        };
+        let number: f64 = value.parse().map_err(|_| Unread::Place(format!("`{line}` is no number")))?;
+        *field = Some(number);
+    }
+    if let Some(stressor) = all.iter().find(|stressor| stressor.rate.is_none()) {
+        return Err(Unread::Place(format!("the stressor {} has no rate", stressor.name)));
+    }
+    Ok(all)
+}
