@@ -6,7 +6,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::dcgm::{Document, EntityResult, Status, Tested, document};
+use super::dcgm::{Document, EntityResult, Status, Tested, Told, document};
 use super::dcgm_error::{ISOLATE, MONITOR};
 use crate::event::RunRecord;
 
@@ -48,26 +48,34 @@ fn test(test: &Tested) -> Value {
     let mut results: Vec<Value> = results.into_iter().map(result).collect();
     if results.is_empty() {
         // DCGM's tests of the deployment have a result without a GPU.
-        results.push(json!({ "status": test.test_summary.status, "warnings": test.test_summary.warnings }));
+        let summary = &test.test_summary;
+        let mut value = json!({ "status": summary.status });
+        add_warnings(&mut value, summary.status, &summary.warnings);
+        results.push(value);
     }
     json!({ "name": test.name, "results": results, "test_summary": test.test_summary })
 }
 
 fn result(result: &EntityResult) -> Value {
     let mut value = json!({ "gpu_id": result.entity_id.to_string(), "status": result.status });
-    if result.status == Status::Fail {
-        let worst = result.warnings.iter().max_by_key(|one| level(one.error_severity));
-        value["warnings"] = json!(result.warnings);
-        if let Some(worst) = worst {
-            value["warning"] = json!(worst.warning);
-            value["warning_level"] = json!(level(worst.error_severity));
-            value["error_severity"] = json!(worst.error_severity);
-        }
-    }
+    add_warnings(&mut value, result.status, &result.warnings);
     if !result.info.is_empty() {
         value["info"] = json!(result.info.join("; "));
     }
     value
+}
+
+/// The warnings of a result that failed, and the worst of them under the keys that readers look for.
+fn add_warnings(value: &mut Value, status: Status, warnings: &[Told]) {
+    if status != Status::Fail {
+        return;
+    }
+    value["warnings"] = json!(warnings);
+    if let Some(worst) = warnings.iter().max_by_key(|one| level(one.error_severity)) {
+        value["warning"] = json!(worst.warning);
+        value["warning_level"] = json!(level(worst.error_severity));
+        value["error_severity"] = json!(worst.error_severity);
+    }
 }
 
 /// DCGM 3 had levels before it had severities.
