@@ -281,6 +281,7 @@ mod tests {
             every: Span::from_secs(1),
             first_counters: None,
             kernel: &[],
+            sources: &[],
             lost: &lost,
             began: Moment::ZERO,
         };
