@@ -236,3 +236,7 @@ fn claim_counts(scene: &Scene<'_>, board: &mut Board) {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "rule_kernel_tests.rs"]
+mod tests;

@@ -332,7 +332,13 @@ impl<'a> Machine<'a> {
         }
         let age = Span::try_from(tick.wall.duration_since(started)).unwrap_or_default();
         let known = self.record.kernel.iter().any(|known| known.text == record.text);
-        (before <= age && !known).then(|| KernelRecord { source: KernelSource::KernelLog, at: tick.now, ..record })
+        // That the node was started again while the run was away is what taking it up again is for.
+        let banner = record.text.starts_with("Linux version ");
+        (before <= age && !known && !banner).then(|| KernelRecord {
+            source: KernelSource::KernelLog,
+            at: tick.now,
+            ..record
+        })
     }
 
     pub(super) fn operator_answered(&mut self, tick: Tick, reply: Option<OperatorReply>, effects: &mut Vec<Effect>) {
