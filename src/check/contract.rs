@@ -9,7 +9,7 @@ use crate::event::Phase;
 use crate::limit::Measurement;
 use crate::model::{
     Answer, Component, GpuCounters, GpuIndex, Inventory, KernelRecord, LoadKind, LoadReport, Moment, Probe, Sample,
-    Span, Text,
+    SourceReport, Span, Text,
 };
 use crate::profile::{CheckSpec, Params, Sku};
 
@@ -41,6 +41,8 @@ pub struct StepContext<'a> {
     pub first_counters: Option<&'a [GpuCounters]>,
     /// Everything the kernel has logged since the run began.
     pub kernel: &'a [KernelRecord],
+    /// What the node said of the sources it is watched by.
+    pub sources: &'a [SourceReport],
     /// GPUs that no longer answer.
     pub lost: &'a BTreeMap<GpuIndex, Moment>,
     /// When the step began.

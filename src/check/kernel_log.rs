@@ -1,13 +1,16 @@
-//! `kernel.log`: what the kernel has logged against the hardware since the run began.
+//! `kernel.log`: what the kernel has logged against the hardware, during the run and since the machine was started.
 
 use std::collections::BTreeMap;
 
 use super::declare::{may, must, text};
 use super::sheet::{Gauged, Sheet};
 use super::{Check, CheckRun, Done, Seen, StepContext, Wants};
-use crate::diagnose::{AerSeverity, BurnIn, KernelLine, Origin, gpu_at, read_kernel_line, sxid, xid};
+use crate::diagnose::{Charge, CodeCharge, KernelEvent, Places, charges, kernel_events};
 use crate::event::Phase;
-use crate::model::{Component, ComponentKind, GpuIndex, KernelRecord, KernelSource, Moment, Span, Unit};
+use crate::model::{
+    Component, ComponentKind, GpuIndex, KernelSource, Moment, Source, SourceReport, SourceState, SourceTrouble, Span,
+    Unit, overwritten, trouble_of,
+};
 use crate::profile::{CheckSpec, MeasurementSpec, Params, Wear};
 
 #[derive(Debug)]
@@ -18,13 +21,16 @@ const NODE: ComponentKind = ComponentKind::Node;
 
 pub(super) static SPEC: CheckSpec = CheckSpec {
     name: "kernel.log",
-    summary: "Reads what the kernel has logged since the run began: Xid, SXid, PCIe errors, other hardware errors.",
-    details: "Every record of the run is looked at, so a use after the load sees what happened under it. Xid codes are \
-              counted by what they mean for a new part under a load that is known to be good: those that fail a burn-in, \
-              those that are suspect, and those the load program causes itself (13, 31, 43, 45), which are no hardware \
-              fault by themselves. Codes newer than the table are suspect. Records that name no GPU of the inventory \
-              count for the node. Where records were lost nothing can be said to be absent, and the counts are missing \
-              unless they are above zero already.",
+    summary: "Reads what the kernel has logged: Xid, SXid, PCIe errors, memory and processor errors, NICs, drives, lockups.",
+    details: "Every record of the run is looked at, so a use after the load sees what happened under it. Lines that belong \
+              together are one event. Xid codes are counted by what they mean for a new part under a load that is known to \
+              be good: those that fail a burn-in, those that are suspect, those of the kinds a program causes (13, 31, 43, \
+              45) by our own load or by another program. Codes newer than the table are suspect. Of what was logged before \
+              the run, since the machine was started, only proof of broken hardware counts; after a repair without a \
+              restart it still does. An error of a PCIe port counts for the GPU that alone is below it, errors of other \
+              devices for the node. Corrected errors are counted over the hours of the run, at least one. Where the log \
+              cannot be read, or records were lost during the run, nothing can be said to be absent, and the counts are \
+              missing unless they are above zero already.",
     params: &[],
     measurements: MEASUREMENTS,
     each: &[GPU, NODE],
@@ -36,23 +42,51 @@ pub(super) static SPEC: CheckSpec = CheckSpec {
 };
 
 static MEASUREMENTS: &[MeasurementSpec] = &[
-    must("xid.failing", Unit::One, GPU, "Xid records that fail a burn-in"),
-    must("xid.suspect", Unit::One, GPU, "Xid records that need an explanation"),
-    may("xid.own", Unit::One, GPU, "Xid records of the kinds a load program causes itself"),
-    may("xid.other", Unit::One, GPU, "Xid records without bearing on the unit"),
+    must("xid.failing", Unit::One, GPU, "Xid events that fail a burn-in"),
+    must("xid.suspect", Unit::One, GPU, "Xid events that need an explanation"),
+    must("xid.own", Unit::One, GPU, "Xid events of the kinds a program causes, under our own load"),
+    may("xid.foreign", Unit::One, GPU, "Xid events of those kinds that another program caused"),
+    may("xid.other", Unit::One, GPU, "Xid events without bearing on the unit, and effects of others"),
     text("xid.codes", GPU, "the Xid codes logged, in ascending order, or none"),
-    must("aer.corrected", Unit::One, GPU, "corrected PCIe errors logged"),
-    must("aer.uncorrected", Unit::One, GPU, "uncorrected PCIe errors logged"),
-    must("off-bus", Unit::One, GPU, "lines that say the GPU is not reachable or could not be started"),
-    may("sxid.failing", Unit::One, NODE, "SXid records that fail a burn-in"),
-    may("sxid.suspect", Unit::One, NODE, "SXid records that need an explanation"),
-    may("sxid.other", Unit::One, NODE, "SXid records that are harmless one by one"),
+    must("aer.corrected", Unit::One, GPU, "corrected PCIe errors logged for the GPU or its port"),
+    may("aer.corrected.rate", Unit::PerHour, GPU, "the same over the hours of the run, at least one"),
+    must(
+        "aer.uncorrected",
+        Unit::One,
+        GPU,
+        "uncorrected PCIe errors, links that went down, ports that shut their link",
+    ),
+    must("off-bus", Unit::One, GPU, "events that say the GPU is not reachable or could not be started"),
+    may("sxid.failing", Unit::One, NODE, "SXid events that fail a burn-in"),
+    may("sxid.suspect", Unit::One, NODE, "SXid events that need an explanation"),
+    may("sxid.other", Unit::One, NODE, "SXid events that are harmless one by one"),
     text("sxid.codes", NODE, "the SXid codes logged, in ascending order, or none"),
-    may("hardware", Unit::One, NODE, "other hardware errors: machine checks, uncorrected memory errors of the host"),
-    may("edac.corrected", Unit::One, NODE, "corrected errors of the host's memory that were logged"),
-    may("boots", Unit::One, NODE, "times the kernel started"),
-    may("unplaced", Unit::One, NODE, "records against GPUs or devices that are not in the inventory"),
-    may("gaps", Unit::One, NODE, "places where records were lost"),
+    may(
+        "hardware",
+        Unit::One,
+        NODE,
+        "hardware errors of the host that were not corrected: processors, memory, NICs, drives",
+    ),
+    may(
+        "hardware.suspect",
+        Unit::One,
+        NODE,
+        "errors of the host that prove nothing by themselves: lockups, heat, unknown lines",
+    ),
+    may("pcie.uncorrected", Unit::One, NODE, "uncorrected PCIe errors of devices that are no GPU"),
+    may(
+        "pcie.corrected.rate",
+        Unit::PerHour,
+        NODE,
+        "corrected PCIe errors of those, over the hours of the run, at least one",
+    ),
+    may("edac.corrected", Unit::One, NODE, "corrected errors of the host's memory and processors that were logged"),
+    may("edac.corrected.rate", Unit::PerHour, NODE, "the same over the hours of the run, at least one"),
+    may("boots", Unit::One, NODE, "times the kernel started during the run"),
+    may("unplaced", Unit::One, NODE, "events against GPUs that are not in the inventory"),
+    may("gaps", Unit::One, NODE, "places where records were lost during the run"),
+    may("overwritten", Unit::One, NODE, "records since the machine was started that were gone when the run began"),
+    may("sources", Unit::One, NODE, "sources of the node that are followed; missing where one was and no longer is"),
 ];
 
 impl Check for KernelLog {
@@ -69,238 +103,251 @@ impl Check for KernelLog {
 struct Run;
 
 impl CheckRun for Run {
-    fn observe(&mut self, context: &StepContext<'_>, _: Moment, seen: Seen<'_>, wants: &mut Wants) {
+    fn observe(&mut self, context: &StepContext<'_>, now: Moment, seen: Seen<'_>, wants: &mut Wants) {
         if matches!(seen, Seen::Began) {
             wants.enter(Phase::Measuring, None);
-            wants.end(measure(context));
+            wants.end(measure(context, now));
         }
     }
 }
 
 #[derive(Debug, Default)]
-struct Charges {
-    failing: usize,
-    suspect: usize,
-    own: usize,
-    other: usize,
-    aer_corrected: usize,
-    aer_uncorrected: usize,
-    off_bus: usize,
-    codes: BTreeMap<u32, usize>,
+struct Counts {
+    failing: u64,
+    suspect: u64,
+    own: u64,
+    foreign: u64,
+    other: u64,
+    aer_corrected: u64,
+    aer_uncorrected: u64,
+    off_bus: u64,
+    codes: BTreeMap<u32, u64>,
 }
 
 #[derive(Debug, Default)]
 struct Log {
-    gpus: BTreeMap<GpuIndex, Charges>,
-    switches: Charges,
-    hardware: usize,
-    edac_corrected: usize,
-    boots: usize,
-    unplaced: usize,
-    gaps: usize,
+    gpus: BTreeMap<GpuIndex, Counts>,
+    switches: Counts,
+    hardware: u64,
+    hardware_suspect: u64,
+    pcie_uncorrected: u64,
+    pcie_corrected: u64,
+    corrected: u64,
+    boots: u64,
+    unplaced: u64,
 }
 
-fn measure(context: &StepContext<'_>) -> Done {
-    let mut log = Log::default();
-    for record in context.kernel {
-        log.take(context, record);
+/// How a count is to be put down, given how the log was followed.
+struct Reader {
+    /// Why nothing can be said to be absent.
+    blind: Option<String>,
+    hours: f64,
+}
+
+impl Reader {
+    fn count(&self, count: u64) -> Gauged {
+        self.gauged(count, count as f64)
     }
-    let mut sheet = Sheet::new(&SPEC, context.lost);
-    let gaps = log.gaps;
-    // Nothing can be said to be absent from a log with gaps.
-    let count = |count: usize| {
-        if count == 0 && gaps > 0 {
-            Gauged::missing("records of the kernel log were lost")
-        } else {
-            Gauged::count(count)
+
+    fn rate(&self, count: u64) -> Gauged {
+        self.gauged(count, count as f64 / self.hours)
+    }
+
+    fn gauged(&self, count: u64, value: f64) -> Gauged {
+        match &self.blind {
+            Some(why) if count == 0 => Gauged::missing(why.clone()),
+            _ => Gauged::once(value),
         }
-    };
-    let none = Charges::default();
-    for gpu in context.gpus() {
-        let component = Component::Gpu(gpu);
-        let charges = log.gpus.get(&gpu).unwrap_or(&none);
-        // The log is not the GPU's: it is read even when the GPU no longer answers.
-        sheet.put_anyway("xid.failing", component, count(charges.failing));
-        sheet.put_anyway("xid.suspect", component, count(charges.suspect));
-        sheet.put_anyway("xid.own", component, count(charges.own));
-        sheet.put_anyway("xid.other", component, count(charges.other));
-        sheet.put_anyway("xid.codes", component, charges.listed());
-        sheet.put_anyway("aer.corrected", component, count(charges.aer_corrected));
-        sheet.put_anyway("aer.uncorrected", component, count(charges.aer_uncorrected));
-        sheet.put_anyway("off-bus", component, count(charges.off_bus));
     }
-    let node = Component::Node;
-    sheet.put("sxid.failing", node, count(log.switches.failing));
-    sheet.put("sxid.suspect", node, count(log.switches.suspect));
-    sheet.put("sxid.other", node, count(log.switches.other));
-    sheet.put("sxid.codes", node, log.switches.listed());
-    sheet.put("hardware", node, count(log.hardware));
-    sheet.put("edac.corrected", node, count(log.edac_corrected));
-    sheet.put("boots", node, count(log.boots));
-    sheet.put("unplaced", node, count(log.unplaced));
-    sheet.put("gaps", node, Gauged::count(gaps));
+}
+
+fn measure(context: &StepContext<'_>, now: Moment) -> Done {
+    let events = kernel_events(context.kernel);
+    let places = Places::of(context.inventory, &events);
+    let mut log = Log::default();
+    for (event, charge) in events.iter().zip(charges(&events, &places)) {
+        log.take(event, charge);
+    }
+    let gaps = context.kernel.iter().filter(|record| record.source == KernelSource::Gap).count();
+    let trouble = trouble_of(Source::KernelLog, context.sources);
+    let lost = (gaps > 0).then(|| "records of the kernel log were lost".to_owned());
+    // A run of minutes is no reason to take a handful of errors for a flood.
+    let reader = Reader { blind: trouble.map(unread).or(lost), hours: (now.seconds() / 3600.0).max(1.0) };
+    let mut sheet = Sheet::new(&SPEC, context.lost);
+    put_gpus(&mut sheet, context, &log, &reader);
+    put_node(&mut sheet, context, &log, &reader);
+    sheet.put("gaps", Component::Node, trouble.map_or_else(|| Gauged::count(gaps), |_| reader.count(gaps as u64)));
     Done::Measured(sheet.into_list())
 }
 
-impl Charges {
-    fn listed(&self) -> Gauged {
-        let codes: Vec<String> = self.codes.keys().map(u32::to_string).collect();
-        Gauged::Text(if codes.is_empty() { "none".to_owned() } else { codes.join(", ") })
+fn put_gpus(sheet: &mut Sheet<'_>, context: &StepContext<'_>, log: &Log, reader: &Reader) {
+    let none = Counts::default();
+    for gpu in context.gpus() {
+        let component = Component::Gpu(gpu);
+        let counts = log.gpus.get(&gpu).unwrap_or(&none);
+        // The log is not the GPU's: it is read even when the GPU no longer answers.
+        let mut put = |name: &str, gauged: Gauged| sheet.put_anyway(name, component, gauged);
+        put("xid.failing", reader.count(counts.failing));
+        put("xid.suspect", reader.count(counts.suspect));
+        put("xid.own", reader.count(counts.own));
+        put("xid.foreign", reader.count(counts.foreign));
+        put("xid.other", reader.count(counts.other));
+        put("xid.codes", counts.listed(reader));
+        put("aer.corrected", reader.count(counts.aer_corrected));
+        put("aer.corrected.rate", reader.rate(counts.aer_corrected));
+        put("aer.uncorrected", reader.count(counts.aer_uncorrected));
+        put("off-bus", reader.count(counts.off_bus));
+    }
+}
+
+fn put_node(sheet: &mut Sheet<'_>, context: &StepContext<'_>, log: &Log, reader: &Reader) {
+    let mut put = |name: &str, gauged: Gauged| sheet.put(name, Component::Node, gauged);
+    put("sxid.failing", reader.count(log.switches.failing));
+    put("sxid.suspect", reader.count(log.switches.suspect));
+    put("sxid.other", reader.count(log.switches.other));
+    put("sxid.codes", log.switches.listed(reader));
+    put("hardware", reader.count(log.hardware));
+    put("hardware.suspect", reader.count(log.hardware_suspect));
+    put("pcie.uncorrected", reader.count(log.pcie_uncorrected));
+    put("pcie.corrected.rate", reader.rate(log.pcie_corrected));
+    // Without a driver for the memory controllers nobody logs what memory corrected.
+    let untold = log.corrected == 0 && reader.blind.is_none();
+    let corrected = |told: Gauged| match trouble_of(Source::MemoryControllers, context.sources) {
+        Some(_) if untold => match ended(Source::MemoryControllers, context.sources) {
+            Some(trouble) => Gauged::missing(gone(Source::MemoryControllers, trouble)),
+            None => Gauged::Unsupported,
+        },
+        _ => told,
+    };
+    put("edac.corrected", corrected(reader.count(log.corrected)));
+    put("edac.corrected.rate", corrected(reader.rate(log.corrected)));
+    put("boots", reader.count(log.boots));
+    put("unplaced", reader.count(log.unplaced));
+    put("overwritten", reader.count(overwritten(Source::KernelLog, context.sources)));
+    put("sources", sources(context.sources));
+}
+
+const SOURCES: [Source; 6] = [
+    Source::KernelLog,
+    Source::DriverEvents,
+    Source::MemoryControllers,
+    Source::PcieCounters,
+    Source::PciBus,
+    Source::Infiniband,
+];
+
+/// How many sources are followed. One that went away took its evidence with it; the driver's event channel alone has
+/// nothing that a log that is followed has not.
+fn sources(reports: &[SourceReport]) -> Gauged {
+    let log = trouble_of(Source::KernelLog, reports);
+    let mut followed = 0;
+    for source in SOURCES {
+        match ended(source, reports) {
+            Some(_) if source == Source::DriverEvents && log.is_none() => {}
+            Some(trouble) if source == Source::KernelLog => return Gauged::missing(unread(trouble)),
+            Some(trouble) => return Gauged::missing(gone(source, trouble)),
+            None => followed += usize::from(trouble_of(source, reports).is_none()),
+        }
+    }
+    match log {
+        Some(trouble) => Gauged::missing(unread(trouble)),
+        None => Gauged::count(followed),
+    }
+}
+
+/// Why a source that was followed is so no longer.
+fn ended(source: Source, reports: &[SourceReport]) -> Option<SourceTrouble> {
+    match reports.iter().rev().find(|report| report.source == source)?.state {
+        SourceState::Ended(trouble) => Some(trouble),
+        SourceState::Followed(_) | SourceState::Closed(_) => None,
+    }
+}
+
+fn gone(source: Source, trouble: SourceTrouble) -> String {
+    let what = match source {
+        Source::KernelLog => "the kernel log",
+        Source::DriverEvents => "the driver's event channel",
+        Source::MemoryControllers => "the counters of the memory controllers",
+        Source::PcieCounters => "the error counters of PCIe devices",
+        Source::PciBus => "the PCI bus under /sys",
+        Source::Infiniband => "the network ports under /sys",
+    };
+    let why = match trouble {
+        SourceTrouble::NoPermission => "permission was taken away".to_owned(),
+        SourceTrouble::Failed(code) => format!("reading failed with error {code}"),
+        _ => "it went away".to_owned(),
+    };
+    format!("{what} could no longer be read: {why}; see what was unloaded or unmounted, and test again")
+}
+
+/// Why the log says nothing, and what to do.
+fn unread(trouble: SourceTrouble) -> String {
+    let why = match trouble {
+        SourceTrouble::Absent => {
+            "there is no /dev/kmsg; run on the host, or give the container the device (`--device /dev/kmsg`)".to_owned()
+        }
+        SourceTrouble::NoPermission => {
+            "no permission; run as root, or give the container the capability SYSLOG".to_owned()
+        }
+        SourceTrouble::Directory => {
+            "/dev/kmsg is a folder; give the container the device (`--device /dev/kmsg`)".to_owned()
+        }
+        SourceTrouble::OtherKind => {
+            "/dev/kmsg is another device; give the container the kernel's own (`--device /dev/kmsg`)".to_owned()
+        }
+        SourceTrouble::Failed(code) => format!("reading failed with error {code}; see whether `dmesg` works"),
+        SourceTrouble::ReaderGone => "its reader stopped; test again".to_owned(),
+        SourceTrouble::Replaced => "/dev/kmsg was cut or replaced; test again".to_owned(),
+        SourceTrouble::NotTold => "nothing tells whether it was followed; record it again".to_owned(),
+    };
+    format!("the kernel log could not be read: {why}")
+}
+
+impl Counts {
+    fn listed(&self, reader: &Reader) -> Gauged {
+        match (&reader.blind, self.codes.is_empty()) {
+            (Some(why), true) => Gauged::missing(why.clone()),
+            (None, true) => Gauged::Text("none".to_owned()),
+            (_, false) => {
+                let codes: Vec<String> = self.codes.keys().map(u32::to_string).collect();
+                Gauged::Text(codes.join(", "))
+            }
+        }
     }
 
-    fn count(&mut self, burn_in: BurnIn) {
-        match burn_in {
-            BurnIn::Fails => self.failing += 1,
-            BurnIn::Suspect => self.suspect += 1,
-            BurnIn::Counts | BurnIn::Tolerated => self.other += 1,
-        }
+    fn take(&mut self, code: u32, how: CodeCharge) {
+        *self.codes.entry(code).or_default() += 1;
+        *match how {
+            CodeCharge::Failing => &mut self.failing,
+            CodeCharge::Suspect => &mut self.suspect,
+            CodeCharge::Own => &mut self.own,
+            CodeCharge::Foreign => &mut self.foreign,
+            CodeCharge::Other => &mut self.other,
+        } += 1;
     }
 }
 
 impl Log {
-    fn take(&mut self, context: &StepContext<'_>, record: &KernelRecord) {
-        if record.source == KernelSource::Gap {
-            self.gaps += 1;
-            return;
-        }
-        let inventory = context.inventory;
-        match read_kernel_line(&record.text) {
-            Some(KernelLine::Xid(line)) => {
-                let Some(charges) = self.charges(gpu_at(line.pci, inventory)) else { return };
-                *charges.codes.entry(line.code).or_default() += 1;
-                match xid(line.code) {
-                    Some(row) if row.origin == Origin::LoadProgram => charges.own += 1,
-                    Some(row) => charges.count(row.burn_in_when(line.declared)),
-                    None => charges.suspect += 1,
-                }
-            }
-            Some(KernelLine::Sxid(line)) => {
-                *self.switches.codes.entry(line.code).or_default() += 1;
-                self.switches.count(sxid(line.code).map_or(BurnIn::Suspect, |row| row.burn_in));
-            }
-            Some(KernelLine::Aer(line)) if !line.announces => {
-                let Some(charges) = self.charges(gpu_at(line.pci, inventory)) else { return };
-                match line.severity {
-                    AerSeverity::Corrected => charges.aer_corrected += 1,
-                    AerSeverity::NonFatal | AerSeverity::Fatal => charges.aer_uncorrected += 1,
-                }
-            }
-            Some(KernelLine::OffTheBus { pci } | KernelLine::InitFailed { pci, .. }) => {
-                if let Some(charges) = self.charges(pci.and_then(|pci| gpu_at(pci, inventory))) {
-                    charges.off_bus += 1;
-                }
-            }
-            Some(KernelLine::Aer(_)) => {}
-            None => {
-                self.hardware += usize::from(names_hardware(&record.text));
-                self.edac_corrected += edac_corrected(&record.text);
-                // The kernel's banner is its first line after every start.
-                self.boots += usize::from(record.text.contains("Linux version "));
-            }
+    fn take(&mut self, event: &KernelEvent, charge: Charge) {
+        let count = event.count;
+        match charge {
+            Charge::Xid { gpu, code, how } => self.gpus.entry(gpu).or_default().take(code, how),
+            Charge::Sxid { code, how, .. } => self.switches.take(code, how),
+            Charge::OffBus(gpu) => self.gpus.entry(gpu).or_default().off_bus += count,
+            Charge::GpuPcie { gpu, corrected: true } => self.gpus.entry(gpu).or_default().aer_corrected += count,
+            Charge::GpuPcie { gpu, corrected: false } => self.gpus.entry(gpu).or_default().aer_uncorrected += count,
+            Charge::HostPcie { corrected: true } => self.pcie_corrected += count,
+            Charge::HostPcie { corrected: false } => self.pcie_uncorrected += count,
+            Charge::Hardware => self.hardware += count,
+            Charge::HardwareSuspect => self.hardware_suspect += count,
+            Charge::Corrected => self.corrected += count,
+            Charge::Boot => self.boots += count,
+            Charge::Unplaced => self.unplaced += count,
+            Charge::Nothing => {}
         }
     }
-
-    fn charges(&mut self, gpu: Option<GpuIndex>) -> Option<&mut Charges> {
-        if gpu.is_none() {
-            self.unplaced += 1;
-        }
-        Some(self.gpus.entry(gpu?).or_default())
-    }
-}
-
-/// Errors told by a line of the form `EDAC MC1: 3 CE memory read error on ...`.
-fn edac_corrected(text: &str) -> usize {
-    let told = || {
-        let (_, rest) = text.split_once("EDAC MC")?.1.split_once(": ")?;
-        let (count, rest) = rest.split_once(' ')?;
-        rest.starts_with("CE ").then(|| count.parse().ok())?
-    };
-    told().unwrap_or(0)
-}
-
-/// Lines of the machine check handler, of EDAC and of firmware-first error reports that tell of an uncorrected error.
-/// Corrected host memory errors are told by counters, not here.
-fn names_hardware(text: &str) -> bool {
-    let has = |needle: &str| text.contains(needle);
-    (has("mce: ") && has("[Hardware Error]") && has("Machine check"))
-        || (has("EDAC ") && has(" UE "))
-        || (has("[Hardware Error]: ") && has("event severity: fatal"))
-        || has("nvme") && has("controller is down")
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::check::rig::{Rig, assert_complete, lines, shown};
-
-    fn run(texts: &[&str]) -> Done {
-        let mut rig = Rig::new(&KernelLog, 2);
-        rig.kernel = texts
-            .iter()
-            .map(|text| KernelRecord {
-                at: Moment::ZERO,
-                source: if text.is_empty() { KernelSource::Gap } else { KernelSource::KernelLog },
-                text: (*text).to_owned(),
-            })
-            .collect();
-        let done = rig.run(&KernelLog);
-        assert_complete(&SPEC, &done, &rig.components);
-        done
-    }
-
-    #[test]
-    fn codes_are_counted_by_what_they_mean_and_named() {
-        let done = run(&[
-            "NVRM: Xid (PCI:0000:20:00): 79, GPU has fallen off the bus.",
-            "NVRM: Xid (PCI:0000:20:00): 43, pid=1, name=kiln, Ch 00000008",
-            "NVRM: Xid (PCI:0000:20:00): 9999, something new",
-            "NVRM: GPU 0000:20:00.0: GPU has fallen off the bus.",
-            "nvidia 0000:10:00.0: PCIe Bus Error: severity=Corrected, type=Data Link Layer, (Receiver ID)",
-            "pcieport 0000:0f:01.0: AER: Corrected error received: 0000:10:00.0",
-            "nvidia-nvswitch0: SXid (PCI:0000:83:00.0): 20034, Fatal, Link 30 LTSSM Fault Up",
-            "mce: [Hardware Error]: CPU 3: Machine check events logged",
-            "NVRM: Xid (PCI:0000:77:00): 48, a GPU that is not here",
-            "EDAC MC1: 3 CE memory read error on CPU_SrcID#1_MC#0_Chan#2_DIMM#0 (channel:2 slot:0)",
-            "EDAC MC1: Giving out device to module",
-            "usb 1-1: new high-speed USB device number 2",
-        ]);
-        insta::assert_snapshot!(lines(&done, Component::gpu(0)), @r"
-        xid.failing 0
-        xid.suspect 0
-        xid.own 0
-        xid.other 0
-        xid.codes none
-        aer.corrected 1
-        aer.uncorrected 0
-        off-bus 0
-        ");
-        insta::assert_snapshot!(lines(&done, Component::gpu(1)), @r"
-        xid.failing 1
-        xid.suspect 1
-        xid.own 1
-        xid.other 0
-        xid.codes 43, 79, 9999
-        aer.corrected 0
-        aer.uncorrected 0
-        off-bus 1
-        ");
-        insta::assert_snapshot!(lines(&done, Component::Node), @r"
-        sxid.failing 1
-        sxid.suspect 0
-        sxid.other 0
-        sxid.codes 20034
-        hardware 1
-        edac.corrected 3
-        boots 0
-        unplaced 1
-        gaps 0
-        ");
-    }
-
-    #[test]
-    fn nothing_is_absent_from_a_log_with_gaps() {
-        let done = run(&["", "NVRM: Xid (PCI:0000:20:00): 79, GPU has fallen off the bus."]);
-        assert_eq!(shown(&done, Component::gpu(0), "xid.failing"), "missing: records of the kernel log were lost");
-        assert_eq!(shown(&done, Component::gpu(1), "xid.failing"), "1");
-    }
-}
+#[path = "kernel_log_tests.rs"]
+mod tests;

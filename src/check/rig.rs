@@ -11,7 +11,7 @@ use crate::event::Phase;
 use crate::limit::{Measured, Measurement, Scalar};
 use crate::model::{
     Answer, Component, GpuCounters, GpuIndex, Inventory, KernelRecord, LoadEnd, LoadId, LoadKind, LoadReport, LoadSaid,
-    Moment, Probe, Quantity, ReadingFailure, Sample, Span, Text, parse_span,
+    Moment, Probe, Quantity, ReadingFailure, Sample, Source, SourceReport, Span, Text, parse_span,
 };
 use crate::profile::{CheckSpec, ParamKind, ParamValue, Params, Sku};
 
@@ -40,6 +40,7 @@ pub(super) struct Rig {
     /// Answers to counter probes, in order; the last one stays.
     pub(super) counters: Vec<Vec<GpuCounters>>,
     pub(super) kernel: Vec<KernelRecord>,
+    pub(super) sources: Vec<SourceReport>,
     /// GPUs that stop answering at these seconds.
     pub(super) loses: BTreeMap<GpuIndex, u64>,
     /// When the steps beside this one end.
@@ -112,6 +113,7 @@ impl Rig {
             first_counters: None,
             counters: vec![(0..gpus).map(counters).collect()],
             kernel: Vec::new(),
+            sources: vec![SourceReport::followed(Moment::ZERO, Source::KernelLog)],
             loses: BTreeMap::new(),
             others_end: None,
             operator: None,
@@ -138,7 +140,7 @@ impl Rig {
         let sku = self.sku.clone();
         let skus: BTreeMap<GpuIndex, Sku> = inventory.gpus.iter().map(|gpu| (gpu.index, sku.clone())).collect();
         let (components, params) = (self.components.clone(), self.params.clone());
-        let (first, kernel) = (self.first_counters.clone(), self.kernel.clone());
+        let (first, kernel, sources) = (self.first_counters.clone(), self.kernel.clone(), self.sources.clone());
         let mut lost = BTreeMap::new();
         let every = Span::from_secs(1);
         macro_rules! context {
@@ -151,6 +153,7 @@ impl Rig {
                     every,
                     first_counters: first.as_deref(),
                     kernel: &kernel,
+                    sources: &sources,
                     lost: &lost,
                     began: Moment::ZERO,
                 }

@@ -106,7 +106,9 @@ pub(super) fn inventory(gpus: u8) -> Inventory {
         cuda: text("13.0"),
         gpus: (0..gpus).map(gpu).collect(),
         pci: Reading::Value(
-            (0..gpus).map(|gpu| PciFunction { address: address(gpu), device: "233010de".to_owned() }).collect(),
+            (0..gpus)
+                .map(|gpu| PciFunction { address: address(gpu), device: "233010de".to_owned(), ports: Vec::new() })
+                .collect(),
         ),
         host: Host { dimms: Reading::Value(32), ..Host::default() },
     }

@@ -64,6 +64,8 @@ pub const fn action_words(action: Action) -> Words {
         Action::Reconfigure => ("Correct the setting and test again.", "設定を直して再試験する。"),
         Action::UpdateFirmware => ("Bring firmware to the released version.", "ファームウェアを指定版にする。"),
         Action::RetestLonger => ("Test again for longer.", "より長い時間で再試験する。"),
+        Action::ResetGpu => ("Reset the GPU and test again.", "GPUをリセットして再試験する。"),
+        Action::Reboot => ("Start the node again and test again.", "ノードを再起動して再試験する。"),
         Action::FixStation => (
             "Put the test station right and test again; the unit is not to blame.",
             "試験場所の環境を直して再試験する。装置の不良ではない。",

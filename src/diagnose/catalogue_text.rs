@@ -283,7 +283,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             "The driver says that the GPU needs a reset, a drain or a reboot.",
             "ドライバーがGPUのリセット等を要求している。",
         ),
-        Action::RetestLonger,
+        Action::ResetGpu,
         "Announced after errors (Xid 154). Do it, read the counters again and repeat the test.",
         &["NVIDIA Xid catalogue: 154"],
     ),
@@ -395,7 +395,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         "HBM-REMAP-PENDING",
         ("Memory row remapping waits for a reset", "メモリ行の再割り当て待ち"),
         ("A bad memory row waits for a reset to be replaced.", "不良メモリ行の置き換えがリセット待ち。"),
-        Action::RetestLonger,
+        Action::ResetGpu,
         "Left by an uncorrectable error before or during the run. Reset, read the counters again and march through the memory; a new part with such a history is suspect.",
         &["NVIDIA Xid catalogue: 63"],
     ),
@@ -464,7 +464,29 @@ pub(super) const ENTRIES: &[Entry] = &[
         ("Host hardware error", "ホストのハードウェアエラー"),
         ("The kernel logged a hardware error of the host.", "カーネルがホストのハードウェアエラーを記録した。"),
         Action::CallEngineer,
-        "A machine check, an uncorrected error of host memory, or a drive whose controller went down. The GPUs are not to blame.",
+        "A machine check that was not corrected, or an error that the firmware reported. One that was corrected counts by its rate. The GPUs are not to blame.",
+        &[],
+    ),
+    entry(
+        "HOST-MEMORY-UNCORRECTABLE",
+        ("Host memory error not corrected", "ホストメモリの訂正不能エラー"),
+        (
+            "The kernel or the firmware told of an error of host memory that was not corrected.",
+            "ホストメモリの訂正不能エラーをカーネルまたはファームウェアが記録した。",
+        ),
+        Action::ReplaceFru,
+        "EDAC, a firmware report (APEI) or a machine check. The module is named where the log names it.",
+        &[],
+    ),
+    entry(
+        "HOST-PCIE-ERRORS",
+        ("PCIe errors of another device", "GPU以外のPCIeエラー"),
+        (
+            "PCIe errors were logged for a port or device that is no GPU.",
+            "GPU以外のポートまたはデバイスでPCIeエラーが記録された。",
+        ),
+        Action::Reseat,
+        "An uncorrected error, a link that went down or a port that shut its link is proof; corrected ones count by their rate. The address says which device.",
         &[],
     ),
     entry(
@@ -473,6 +495,17 @@ pub(super) const ENTRIES: &[Entry] = &[
         ("A setting of the host is not what the profile asks for.", "ホストの設定が指定と異なる。"),
         Action::Reconfigure,
         "Clock source, driver or CUDA version. It touches all GPUs alike, which tells it from a fault of one.",
+        &[],
+    ),
+    entry(
+        "HOST-SUSPECT",
+        ("Unexplained trouble of the host", "ホストの未解明の異常"),
+        (
+            "The kernel logged trouble that proves nothing by itself: a lockup, a crash, heat, or an error nobody knows.",
+            "カーネルが単独では原因を断定できない異常(ロックアップ、クラッシュ、過熱、未知のエラー)を記録した。",
+        ),
+        Action::CallEngineer,
+        "Software can cause it as well as hardware, so that the unit is neither proven good nor bad. The evidence quotes the lines.",
         &[],
     ),
     entry(
@@ -494,7 +527,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             "ドライバーが負荷プログラムを停止した。ハードウェアの異常は見つかっていない。",
         ),
         Action::RetestLonger,
-        "Xid 13, 31, 43 and 45 are what a faulty program causes. The load is known to be good, so a GPU on which it happens again is suspect.",
+        "Xid 13, 31, 43 and 45 are what a faulty program causes. The load is known to be good, so the GPU is suspect from the first: repeat the load on this GPU; on a second time replace it.",
         &["NVIDIA Xid catalogue: 13, 31, 43, 45"],
     ),
     entry(
@@ -503,6 +536,17 @@ pub(super) const ENTRIES: &[Entry] = &[
         ("At the end of the run something still used the GPU.", "試験終了時にGPUが使用中のまま。"),
         Action::CallEngineer,
         "Utilisation or a process that should be gone. Do not hand the node on before it is.",
+        &[],
+    ),
+    entry(
+        "NIC-FAULT",
+        ("Network interface failed", "ネットワークI/F故障"),
+        (
+            "A network interface or its firmware reported a fatal error.",
+            "ネットワークインターフェースまたはそのファームウェアが致命的エラーを報告した。",
+        ),
+        Action::Reseat,
+        "Told by the health watch of its driver. Power off and reseat the card; on a second time replace it.",
         &[],
     ),
     entry(
@@ -623,6 +667,17 @@ pub(super) const ENTRIES: &[Entry] = &[
         ("An NVLink is up at a lower speed than the model's.", "NVLinkが規定より低い速度で動作している。"),
         Action::Reseat,
         "One link at half speed costs a few percent of bandwidth; the speed field is the sharper sign.",
+        &[],
+    ),
+    entry(
+        "NVME-FAULT",
+        ("Drive failed", "ドライブ故障"),
+        (
+            "The controller of a drive went down, or the drive lost data.",
+            "ドライブのコントローラーが停止したか、データを失った。",
+        ),
+        Action::ReplaceFru,
+        "Told by its driver or the block layer. The drive is named by its kernel name.",
         &[],
     ),
     entry(

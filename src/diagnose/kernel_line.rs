@@ -42,6 +42,8 @@ pub struct XidLine {
     pub declared: Option<Declared>,
     /// The NVLink that the text names.
     pub link: Option<u8>,
+    /// The Xid that the text names as the cause of this one.
+    pub caused_by: Option<u32>,
 }
 
 /// An error of an NVLink switch.
@@ -56,6 +58,13 @@ pub struct SxidLine {
     pub declared: Option<Declared>,
     /// The port of the switch that the text names.
     pub link: Option<u8>,
+}
+
+impl SxidLine {
+    /// Whether the line only goes on with the event of the line before: the driver prints severity and data apart.
+    pub fn continues(&self) -> bool {
+        self.text.starts_with("Severity ") || self.text.starts_with("Data {")
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,6 +82,8 @@ pub struct AerLine {
     pub severity: AerSeverity,
     /// `Physical Layer`, `Data Link Layer` or `Transaction Layer`, where the line says so.
     pub layer: Option<String>,
+    /// The port that told of the error, where the line names both.
+    pub port: Option<PciAddress>,
     /// Whether this line announces errors whose detail lines follow; counting both would count twice.
     pub announces: bool,
 }
@@ -90,7 +101,7 @@ pub fn read_kernel_line(line: &str) -> Option<KernelLine> {
 }
 
 /// Cuts `<4>`, `[ 12.345678]` and `Nov 25 10:00:00 host kernel: ` off.
-fn without_prefix(line: &str) -> &str {
+pub(super) fn without_prefix(line: &str) -> &str {
     let mut rest = line.trim();
     // A syslog prefix is a few words with the time among them. Anything else before `kernel: ` is another program's message
     // that quotes a kernel line.
@@ -118,7 +129,8 @@ fn read_driver(message: &str) -> Option<KernelLine> {
     if message.contains("fallen off the bus") {
         return Some(KernelLine::OffTheBus { pci: pci() });
     }
-    let (_, after) = message.split_once("RmInitAdapter failed")?;
+    let (_, after) =
+        message.split_once("RmInitAdapter failed").or_else(|| message.split_once("rm_init_adapter failed"))?;
     let codes = after.split_once('(').and_then(|(_, inside)| inside.split_once(')')).map(|(codes, _)| codes.to_owned());
     Some(KernelLine::InitFailed { pci: pci(), codes })
 }
@@ -146,7 +158,9 @@ fn read_xid(rest: &str) -> Option<XidLine> {
         process = Some(value.trim_matches('\'')).filter(|name| !matches!(*name, "" | "<unknown>")).map(str::to_owned);
         text = tail.trim_start();
     }
-    Some(XidLine { pci, code, pid, process, text: text.to_owned(), declared: declared_in(text), link: link_in(text) })
+    let caused_by = text.split_once("caused by previous Xid ").and_then(|(_, cause)| leading_number(cause));
+    let (declared, link) = (declared_in(text), link_in(text));
+    Some(XidLine { pci, code, pid, process, text: text.to_owned(), declared, link, caused_by })
 }
 
 /// Reads what follows `nvidia-nvswitch`: `2: SXid (PCI:0000:85:00.0): 12028, Non-fatal, Link 61 egress ...`
@@ -163,6 +177,11 @@ fn read_sxid(rest: &str) -> Option<SxidLine> {
         link: link_in(&text),
         text,
     })
+}
+
+fn leading_number(text: &str) -> Option<u32> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    text[..digits].parse().ok()
 }
 
 /// A code, and the text after its comma. A line cut off inside or right after its code still names it; one whose code is
@@ -204,15 +223,16 @@ fn read_aer(message: &str) -> Option<AerLine> {
         let layer =
             rest.trim_start().strip_prefix("type=").map(|layer| layer.split(',').next().unwrap_or(layer).trim());
         let layer = layer.filter(|layer| !layer.is_empty()).map(str::to_owned);
-        return Some(AerLine { pci: logger, severity: aer_severity(severity)?, layer, announces: false });
+        return Some(AerLine { pci: logger, severity: aer_severity(severity)?, layer, port: None, announces: false });
     }
     let rest = rest.strip_prefix("Multiple ").unwrap_or(rest);
     let (severity, origin) = rest.split_once(" error ")?;
     if !origin.contains("received") {
         return None;
     }
-    let pci = origin.split_whitespace().find_map(address_in).unwrap_or(logger);
-    Some(AerLine { pci, severity: aer_severity(severity)?, layer: None, announces: true })
+    let source = origin.split_whitespace().find_map(address_in);
+    let (pci, port) = (source.unwrap_or(logger), source.map(|_| logger));
+    Some(AerLine { pci, severity: aer_severity(severity)?, layer: None, port, announces: true })
 }
 
 /// Kernels up to 6.11 say `Corrected` and `Uncorrected (Fatal)`, later ones `Correctable` and `Uncorrectable (Fatal)`.

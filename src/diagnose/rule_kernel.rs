@@ -1,14 +1,14 @@
 //! What the kernel logged, and GPUs that no longer answer.
 //!
-//! Only codes that fail a burn-in accuse by themselves; suspect ones do where a limit on them was missed. What followed
-//! from another code is sorted out by `relation`.
+//! What proves broken hardware accuses by itself; what is only suspect, or counts by its number, does where a limit on it
+//! was missed. What followed from another code is sorted out by `relation`.
 
 use std::collections::BTreeSet;
 
-use super::board::Board;
+use super::board::{Board, Suspicion};
 use super::rule_table::is_sram_error;
-use super::scene::{Line, Scene};
-use super::{BurnIn, KernelLine, Origin, SxidLine, XidLine, sxid, xid};
+use super::scene::{Line, Scene, both, event_evidence};
+use super::{Charge, Class, CodeCharge, KernelEvent, KernelLine, Place, XidLine, sxid, xid};
 use crate::event::{Confidence, Evidence};
 use crate::model::{Component, ComponentKind, GpuIndex};
 
@@ -23,71 +23,168 @@ pub(super) fn read_log(scene: &Scene<'_>, board: &mut Board) {
         };
         board.accuse(code, Component::Gpu(*gpu), Confidence::High, [evidence]);
     }
-    let suspects = suspect_gpus(scene);
-    for line in &scene.lines {
-        match &line.said {
-            KernelLine::Xid(said) => read_xid(scene, board, line, said, &suspects),
-            KernelLine::Sxid(said) => read_sxid(scene, board, line, said),
-            KernelLine::OffTheBus { .. } => {
-                if let Some(gpu) = line.gpu {
-                    board.accuse("GPU-LOST", Component::Gpu(gpu), Confidence::High, [line.evidence()]);
-                }
-            }
-            KernelLine::InitFailed { .. } => {
-                if line.gpu.is_none() {
-                    board.accuse("GPU-NOT-STARTED", Component::Node, Confidence::High, [line.evidence()]);
-                }
-            }
-            KernelLine::Aer(_) => {}
-        }
+    for (event, charge) in &scene.events {
+        read_event(scene, board, event, *charge);
     }
-    read_boots(scene, board);
     claim_counts(scene, board);
 }
 
-/// The kernel's banner inside a run: nothing of ours starts a node anew.
-fn read_boots(scene: &Scene<'_>, board: &mut Board) {
-    for record in scene.record.kernel.iter().filter(|record| record.text.contains("Linux version ")) {
-        let text = format!("{} at {}", record.text.trim(), record.at);
-        let evidence = Evidence { from: "kernel log".to_owned(), component: Component::Node, text };
-        board.accuse("NODE-REBOOTED", Component::Node, Confidence::High, [evidence]);
+fn read_event(scene: &Scene<'_>, board: &mut Board, event: &KernelEvent, charge: Charge) {
+    let missed = |name: &str, on: Component| {
+        scene.facts.iter().any(|fact| fact.failed() && fact.name() == name && fact.component() == on)
+    };
+    let node = Component::Node;
+    let (high, medium) = (Confidence::High, Confidence::Medium);
+    match charge {
+        Charge::Xid { gpu, code, how } => read_xid(scene, board, event, (gpu, code, how)),
+        Charge::Sxid { switch, code, how } => {
+            let (finding, confidence) = match how {
+                CodeCharge::Failing => ("SWITCH-FATAL", high),
+                CodeCharge::Suspect if missed("sxid.suspect", node) => ("SWITCH-ERRORS", medium),
+                CodeCharge::Other if missed("sxid.other", node) => ("SWITCH-ERRORS", medium),
+                _ => return,
+            };
+            let suspicion = accuse(board, finding, Component::Switch(switch), confidence, event);
+            suspicion.action = sxid(code).and_then(|row| row.factory.action()).or(suspicion.action);
+        }
+        Charge::OffBus(gpu) => {
+            let lost = matches!(event.class, Class::Driver(KernelLine::OffTheBus { .. }));
+            let finding = if lost { "GPU-LOST" } else { "GPU-NOT-STARTED" };
+            accuse(board, finding, Component::Gpu(gpu), high, event);
+        }
+        Charge::GpuPcie { gpu, corrected: false } => {
+            accuse(board, "PCIE-UNSTABLE", Component::Pcie(gpu), high, event);
+        }
+        Charge::GpuPcie { gpu, corrected: true } => {
+            let on = Component::Gpu(gpu);
+            if missed("aer.corrected", on) || missed("aer.corrected.rate", on) {
+                accuse(board, "PCIE-ERRORS", Component::Pcie(gpu), medium, event);
+            }
+        }
+        Charge::HostPcie { corrected } if !corrected || missed("pcie.corrected.rate", node) => {
+            let suspicion = accuse(board, "HOST-PCIE-ERRORS", node, if corrected { medium } else { high }, event);
+            name(suspicion, event);
+        }
+        Charge::Hardware => {
+            let (finding, component) = hardware(scene, event);
+            name(accuse(board, finding, component, high, event), event);
+        }
+        Charge::HardwareSuspect if missed("hardware.suspect", node) => {
+            name(accuse(board, "HOST-SUSPECT", node, medium, event), event);
+        }
+        Charge::Corrected if missed("edac.corrected", node) || missed("edac.corrected.rate", node) => {
+            name(accuse(board, "HOST-DIMM-ERRORS", node, medium, event), event);
+        }
+        // Nothing of ours starts a node anew.
+        Charge::Boot => {
+            accuse(board, "NODE-REBOOTED", node, high, event);
+        }
+        Charge::Unplaced => {
+            let lost = match &event.class {
+                Class::Driver(KernelLine::OffTheBus { .. }) => true,
+                Class::Driver(KernelLine::Xid(line)) => line.code == 79,
+                _ => false,
+            };
+            let finding = if lost { "GPU-LOST" } else { "GPU-NOT-STARTED" };
+            name(accuse(board, finding, node, high, event), event);
+        }
+        Charge::HostPcie { .. } | Charge::HardwareSuspect | Charge::Corrected | Charge::Nothing => {}
     }
 }
+
+/// Pins an event of the log.
+fn accuse<'b>(
+    board: &'b mut Board,
+    code: &str,
+    component: Component,
+    confidence: Confidence,
+    event: &KernelEvent,
+) -> &'b mut Suspicion {
+    board.accuse(code, component, confidence, [event_evidence(event, component)])
+}
+
+/// What broke of the host, and which part of the inventory it is.
+fn hardware(scene: &Scene<'_>, event: &KernelEvent) -> (&'static str, Component) {
+    match &event.class {
+        Class::HostMemory => ("HOST-MEMORY-UNCORRECTABLE", Component::Node),
+        Class::Nic => ("NIC-FAULT", Component::Node),
+        Class::Drive => {
+            let drives = scene.inventory.host.nvmes.value().into_iter().flatten();
+            // `nvme3` of the kernel is `nvme3` or `nvme3n1` of the inventory.
+            let own = |name: &str| match &event.place {
+                Place::Drive(drive) => {
+                    name == drive || name.strip_prefix(drive.as_str()).is_some_and(|rest| rest.starts_with('n'))
+                }
+                _ => false,
+            };
+            let found = (0..=u8::MAX).zip(drives).find(|(_, nvme)| own(&nvme.name));
+            ("NVME-FAULT", found.map_or(Component::Node, |(nth, _)| Component::Nvme(nth)))
+        }
+        _ => ("HOST-HARDWARE", Component::Node),
+    }
+}
+
+/// Says which module, drive, processor or device it was: the node's inventory has no component for it.
+fn name(suspicion: &mut Suspicion, event: &KernelEvent) {
+    let (en, ja) = match &event.place {
+        Place::Pci(address) => {
+            let known = suspicion.pci_address.get_or_insert_default();
+            let address = address.to_string();
+            if !known.contains(&address) {
+                let comma = if known.is_empty() { "" } else { ", " };
+                known.push_str(&format!("{comma}{address}"));
+            }
+            return;
+        }
+        Place::Dimm(label) => (format!("Memory module {label}."), format!("メモリモジュール{label}。")),
+        Place::Drive(drive) => (format!("Drive {drive}."), format!("ドライブ{drive}。")),
+        Place::Cpu(cpu) => (format!("Processor {cpu}."), format!("CPU{cpu}。")),
+        Place::Node => return,
+    };
+    let known = suspicion.remark.get_or_insert_with(|| both(String::new(), String::new()));
+    if !known.en.contains(&en) && known.en.len() < REMARK_MAX {
+        let space = if known.en.is_empty() { "" } else { " " };
+        known.en.push_str(&format!("{space}{en}"));
+        known.ja.get_or_insert_default().push_str(&ja);
+    }
+}
+
+/// Ten modules or so: more say no more.
+const REMARK_MAX: usize = 400;
 
 /// Codes of firmware that does not answer.
 const HANG: [u32; 3] = [119, 120, 109];
 
 fn gpus_with(scene: &Scene<'_>, codes: &[u32]) -> BTreeSet<GpuIndex> {
-    let has = |line: &&Line<'_>| matches!(&line.said, KernelLine::Xid(said) if codes.contains(&said.code));
+    let has = |line: &&Line| matches!(&line.said, KernelLine::Xid(said) if codes.contains(&said.code));
     scene.lines.iter().filter(has).filter_map(|line| line.gpu).collect()
 }
 
-/// GPUs for which a limit on suspect codes was missed.
-fn suspect_gpus(scene: &Scene<'_>) -> BTreeSet<GpuIndex> {
-    let missed = scene.facts.iter().filter(|fact| fact.failed() && fact.name() == "xid.suspect");
-    missed.filter_map(super::scene::Fact::gpu).collect()
-}
-
-fn read_xid(scene: &Scene<'_>, board: &mut Board, line: &Line<'_>, said: &XidLine, suspects: &BTreeSet<GpuIndex>) {
-    let Some(gpu) = line.gpu else {
-        // Against a device that is not in the inventory: one that could not be started.
-        if said.code == 143 {
-            board.accuse("GPU-NOT-STARTED", Component::Node, Confidence::High, [line.evidence()]);
+fn read_xid(scene: &Scene<'_>, board: &mut Board, event: &KernelEvent, xid_event: (GpuIndex, u32, CodeCharge)) {
+    let (gpu, code, how) = xid_event;
+    let Class::Driver(KernelLine::Xid(said)) = &event.class else { return };
+    let missed =
+        |name: &str| scene.facts.iter().any(|fact| fact.failed() && fact.name() == name && fact.gpu() == Some(gpu));
+    let confidence = match how {
+        CodeCharge::Failing => Confidence::High,
+        CodeCharge::Suspect if missed("xid.suspect") => Confidence::Medium,
+        CodeCharge::Own if missed("xid.own") => {
+            accuse(board, "LOAD-FAULT", Component::Gpu(gpu), Confidence::Medium, event);
+            return;
         }
-        return;
-    };
-    let row = xid(said.code);
-    if row.is_some_and(|row| row.origin == Origin::LoadProgram) {
-        return;
-    }
-    let burn_in = row.map_or(BurnIn::Suspect, |row| row.burn_in_when(said.declared));
-    let confidence = match burn_in {
-        BurnIn::Fails => Confidence::High,
-        BurnIn::Suspect if suspects.contains(&gpu) => Confidence::Medium,
         _ => return,
     };
-    let (code, component) = meaning(scene, gpu, said);
-    board.accuse(code, component, confidence, [line.evidence()]);
+    // A channel removed for another Xid speaks of that one.
+    let meant = said.caused_by.unwrap_or(code);
+    let (finding, component) = meaning(scene, gpu, &XidLine { code: meant, ..said.clone() });
+    let new = !board.has(finding, component);
+    let suspicion = accuse(board, finding, component, confidence, event);
+    // What to do is the table's to say where a code stands alone; findings of more evidence know better.
+    if new && (finding == "GPU-XID" || how == CodeCharge::Suspect) {
+        suspicion.action = xid(meant).and_then(|row| row.factory.action());
+    } else if how == CodeCharge::Failing && finding != "GPU-XID" {
+        suspicion.action = None;
+    }
 }
 
 /// The finding a code stands for, and on what.
@@ -100,7 +197,9 @@ fn meaning(scene: &Scene<'_>, gpu: GpuIndex, said: &XidLine) -> (&'static str, C
         64 => ("HBM-REMAP-FAILED", memory),
         172 => ("SRAM-UNCORRECTABLE", memory),
         48 | 94 | 95 if is_sram_error(scene, gpu) => ("SRAM-UNCORRECTABLE", memory),
-        48 | 63 | 94 | 95 | 140 | 171 => ("HBM-UNCORRECTABLE", memory),
+        63 => ("HBM-REMAP-PENDING", memory),
+        154 => ("GPU-RECOVERY-NEEDED", whole),
+        48 | 94 | 95 | 140 | 171 => ("HBM-UNCORRECTABLE", memory),
         92 => ("HBM-CORRECTED-RATE", memory),
         code => {
             let kind = xid(code).map(|row| row.component);
@@ -113,38 +212,31 @@ fn meaning(scene: &Scene<'_>, gpu: GpuIndex, said: &XidLine) -> (&'static str, C
     }
 }
 
-fn read_sxid(scene: &Scene<'_>, board: &mut Board, line: &Line<'_>, said: &SxidLine) {
-    let burn_in = sxid(said.code).map_or(BurnIn::Suspect, |row| row.burn_in);
-    let missed = |name: &str| scene.facts.iter().any(|fact| fact.failed() && fact.name() == name);
-    let component = Component::Switch(said.switch);
-    match burn_in {
-        BurnIn::Fails => {
-            board.accuse("SWITCH-FATAL", component, Confidence::High, [line.evidence()]);
+/// The counts of the check are explained by the events they count.
+fn claim_counts(scene: &Scene<'_>, board: &mut Board) {
+    let any = |held: &dyn Fn(&Charge) -> bool| scene.events.iter().any(|(_, charge)| held(charge));
+    for (place, fact) in scene.facts.iter().enumerate() {
+        if !fact.failed() || fact.check != "kernel.log" {
+            continue;
         }
-        BurnIn::Suspect | BurnIn::Counts if missed("sxid.suspect") || missed("sxid.other") => {
-            board.accuse("SWITCH-ERRORS", component, Confidence::Medium, [line.evidence()]);
+        let explained = match fact.name() {
+            "xid.failing" | "xid.suspect" | "xid.own" | "xid.codes" => {
+                any(&|charge| matches!(charge, Charge::Xid { gpu, .. } if Some(*gpu) == fact.gpu()))
+            }
+            "off-bus" => any(&|charge| matches!(charge, Charge::OffBus(gpu) if Some(*gpu) == fact.gpu())),
+            "sxid.failing" | "sxid.suspect" | "sxid.other" | "sxid.codes" => {
+                any(&|charge| matches!(charge, Charge::Sxid { .. }))
+            }
+            "hardware" => any(&|charge| *charge == Charge::Hardware),
+            "unplaced" => any(&|charge| *charge == Charge::Unplaced),
+            _ => false,
+        };
+        if explained {
+            board.claim(place);
         }
-        _ => {}
     }
 }
 
-/// The counts of the check are explained by the lines they count.
-fn claim_counts(scene: &Scene<'_>, board: &mut Board) {
-    for (place, fact) in scene.facts.iter().enumerate() {
-        if fact.failed() && fact.check == "kernel.log" {
-            let explained = match fact.name() {
-                "xid.failing" | "xid.suspect" | "off-bus" | "xid.codes" => {
-                    scene.lines.iter().any(|line| line.gpu == fact.gpu())
-                }
-                "sxid.failing" | "sxid.suspect" | "sxid.other" | "sxid.codes" => {
-                    scene.lines.iter().any(|line| matches!(line.said, KernelLine::Sxid(_)))
-                }
-                "unplaced" => board.of("GPU-NOT-STARTED").next().is_some(),
-                _ => false,
-            };
-            if explained {
-                board.claim(place);
-            }
-        }
-    }
-}
+#[cfg(test)]
+#[path = "rule_kernel_tests.rs"]
+mod tests;

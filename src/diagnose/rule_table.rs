@@ -96,8 +96,12 @@ const TABLE: &[(&str, &str, &str, At)] = &[
     ("operator.confirm", "confirmed", "OPERATOR-REFUSED", At::Node),
     ("kernel.log", "aer.corrected", "PCIE-ERRORS", At::Pcie),
     ("kernel.log", "aer.uncorrected", "PCIE-UNSTABLE", At::Pcie),
+    ("kernel.log", "aer.corrected.rate", "PCIE-ERRORS", At::Pcie),
     ("kernel.log", "edac.corrected", "HOST-DIMM-ERRORS", At::Node),
-    ("kernel.log", "hardware", "HOST-HARDWARE", At::Node),
+    ("kernel.log", "edac.corrected.rate", "HOST-DIMM-ERRORS", At::Node),
+    ("kernel.log", "hardware.suspect", "HOST-SUSPECT", At::Node),
+    ("kernel.log", "pcie.uncorrected", "HOST-PCIE-ERRORS", At::Node),
+    ("kernel.log", "pcie.corrected.rate", "HOST-PCIE-ERRORS", At::Node),
     ("kernel.log", "boots", "NODE-REBOOTED", At::Node),
     ("kernel.log", "xid.own", "LOAD-FAULT", At::Itself),
     ("gpu.memory", "bandwidth.mean", "HBM-SLOW", At::Memory),
@@ -142,7 +146,7 @@ pub(super) fn read_table(scene: &Scene<'_>, board: &mut Board) {
         let Some((_, _, code, at)) = row else { continue };
         let component = placed(*at, fact.component());
         let code = if *code == "HBM-UNCORRECTABLE" && is_sram(scene, fact) { "SRAM-UNCORRECTABLE" } else { code };
-        board.accuse(code, component, Confidence::High, [fact.evidence()]);
+        board.accuse(code, component, fact.confidence(), [fact.evidence()]);
         board.claim(place);
     }
     failed_supplies(scene, board);

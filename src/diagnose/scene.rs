@@ -4,10 +4,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{KernelLine, gpu_at, read_kernel_line};
-use crate::event::{Evidence, GuardTrip, RunRecord, StepStatus};
+use super::{Charge, Class, KernelEvent, KernelLine, Places, charges, kernel_events};
+use crate::event::{Confidence, Evidence, GuardTrip, RunRecord, StepStatus};
 use crate::limit::{Judged, Judgement, Measured, Scalar};
-use crate::model::{Component, GpuIndex, Inventory, Moment, Quantity, Sensor, Text};
+use crate::model::{Component, GpuIndex, Inventory, Moment, Quantity, Sensor, Span, Text, format_span};
 use crate::profile::Trigger;
 
 /// One judged value.
@@ -19,13 +19,11 @@ pub(super) struct Fact<'a> {
     pub(super) judgement: &'a Judgement,
 }
 
-/// One line of the kernel log that accuses something.
+/// One event of the GPU driver in the kernel log.
 #[derive(Debug, Clone)]
-pub(super) struct Line<'a> {
-    pub(super) at: Moment,
+pub(super) struct Line {
     pub(super) gpu: Option<GpuIndex>,
     pub(super) said: KernelLine,
-    pub(super) text: &'a str,
 }
 
 #[derive(Debug)]
@@ -33,7 +31,9 @@ pub(super) struct Scene<'a> {
     pub(super) record: &'a RunRecord,
     pub(super) inventory: &'a Inventory,
     pub(super) facts: Vec<Fact<'a>>,
-    pub(super) lines: Vec<Line<'a>>,
+    pub(super) lines: Vec<Line>,
+    /// Everything the kernel log tells, with what it counts as.
+    pub(super) events: Vec<(KernelEvent, Charge)>,
 }
 
 impl Fact<'_> {
@@ -60,7 +60,12 @@ impl Fact<'_> {
         }
     }
 
-    /// Proof: a decisive limit was missed and nobody waived it.
+    /// How sure a miss makes: a limit that healthy parts come close to raises a suspicion and no more.
+    pub(super) fn confidence(&self) -> Confidence {
+        if self.judgement.miss.is_proof() { Confidence::High } else { Confidence::Low }
+    }
+
+    /// A limit that counts was missed and nobody waived it.
     pub(super) fn failed(&self) -> bool {
         self.judgement.decisive && self.judgement.outcome == Judged::Fail && self.judgement.waiver.is_none()
     }
@@ -110,18 +115,15 @@ impl<'a> Scene<'a> {
             let judgements = step.cases.iter().flat_map(|case| &case.judgements);
             facts.extend(judgements.map(|judgement| Fact { path, check, judgement }));
         }
-        let lines = record.kernel.iter().filter_map(|kernel| {
-            let said = read_kernel_line(&kernel.text)?;
-            let pci = match &said {
-                KernelLine::Xid(line) => Some(line.pci),
-                KernelLine::Aer(line) => Some(line.pci),
-                KernelLine::OffTheBus { pci } | KernelLine::InitFailed { pci, .. } => *pci,
-                KernelLine::Sxid(_) => None,
-            };
-            let gpu = pci.and_then(|pci| gpu_at(pci, inventory));
-            Some(Line { at: kernel.at, gpu, said, text: &kernel.text })
+        let events = kernel_events(&record.kernel);
+        let places = Places::of(inventory, &events);
+        let charges = charges(&events, &places);
+        let lines = events.iter().filter_map(|event| match &event.class {
+            Class::Driver(said) => Some(Line { gpu: places.gpu_of(event), said: said.clone() }),
+            _ => None,
         });
-        Some(Self { record, inventory, facts, lines: lines.collect() })
+        let lines = lines.collect();
+        Some(Self { record, inventory, facts, lines, events: events.into_iter().zip(charges).collect() })
     }
 
     pub(super) fn gpus(&self) -> BTreeSet<GpuIndex> {
@@ -158,14 +160,13 @@ impl<'a> Scene<'a> {
     }
 }
 
-impl Line<'_> {
-    pub(super) fn evidence(&self) -> Evidence {
-        Evidence {
-            from: "kernel log".to_owned(),
-            component: self.gpu.map_or(Component::Node, Component::Gpu),
-            text: format!("{} at {}", self.text.trim(), self.at),
-        }
-    }
+/// An event of the kernel log as evidence against `component`: its lines, and when they were logged.
+pub(super) fn event_evidence(event: &KernelEvent, component: Component) -> Evidence {
+    let when = match event.before {
+        None => format!("at {}", event.at),
+        Some(span) => format!("{} before the run", format_span(Span::from_secs(span.as_secs()))),
+    };
+    Evidence { from: "kernel log".to_owned(), component, text: format!("{} {when}", event.text.trim()) }
 }
 
 /// A trip as evidence.

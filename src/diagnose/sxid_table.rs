@@ -91,6 +91,7 @@ pub(super) const SXIDS: &[SxidRow] = rows! {
     20034, "link: fault state", Fatal, NvLink, CheckMechanicals, Reseat, Fails;
     22003, "link controller halted", AlwaysFatal, Switch, Reboot, ReplaceFru, Fails;
     22011, "link controller error", AlwaysFatal, Switch, Reboot, ReplaceFru, Fails;
+    22012, "link controller interrupt", NonFatal, Switch, Record, Record, Counts;
     22013, "link controller request", NonFatal, Switch, Record, Record, Counts;
     23001, "ingress source buffer overflow", AlwaysFatal, Switch, Reboot, ResetAndRetest, Fails;
     23002, "ingress source buffer underflow", AlwaysFatal, Switch, Reboot, ResetAndRetest, Fails;

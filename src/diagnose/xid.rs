@@ -88,7 +88,8 @@ impl FactoryAction {
     pub const fn action(self) -> Option<Action> {
         Some(match self {
             Self::Nothing | Self::Record | Self::FollowPrimary => return None,
-            Self::RetestLonger | Self::ResetAndRetest => Action::RetestLonger,
+            Self::RetestLonger => Action::RetestLonger,
+            Self::ResetAndRetest => Action::ResetGpu,
             Self::RestartFabric => Action::Reconfigure,
             Self::UpdateFirmware => Action::UpdateFirmware,
             Self::Reseat => Action::Reseat,
@@ -227,7 +228,7 @@ mod tests {
         for code in 1..=173 {
             assert_eq!(xid(code).map(|row| row.code), Some(code));
         }
-        assert_eq!(sxids().len(), 92);
+        assert_eq!(sxids().len(), 93);
         assert!(sxids().is_sorted_by(|one, two| one.code < two.code));
         for row in sxids() {
             assert_eq!(sxid(row.code), Some(row));

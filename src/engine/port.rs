@@ -2,7 +2,8 @@
 
 use crate::event::Envelope;
 use crate::model::{
-    Answer, Inventory, KernelRecord, LoadId, LoadOrder, LoadReport, Moment, Probe, Sample, StopHow, Text, WallTime,
+    Answer, Inventory, KernelRecord, LoadId, LoadOrder, LoadReport, Moment, Probe, Sample, SourceReport, StopHow, Text,
+    WallTime,
 };
 
 /// The time at which an input is handed over, on both clocks.
@@ -20,6 +21,7 @@ pub enum Input<'a> {
     LoadSaid(LoadReport),
     Answered(Probe, Answer),
     KernelLogged(KernelRecord),
+    SourceTold(SourceReport),
     /// The deadline armed last has come.
     DeadlineReached,
     OperatorAnswered(OperatorReply),
@@ -68,6 +70,7 @@ pub struct Inbox {
     pub loads: Vec<LoadReport>,
     pub answers: Vec<(Probe, Answer)>,
     pub kernel: Vec<KernelRecord>,
+    pub sources: Vec<SourceReport>,
 }
 
 impl Inbox {
@@ -77,6 +80,7 @@ impl Inbox {
             && self.loads.is_empty()
             && self.answers.is_empty()
             && self.kernel.is_empty()
+            && self.sources.is_empty()
     }
 }
 

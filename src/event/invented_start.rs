@@ -76,6 +76,7 @@ fn step(id: &str, check: &str) -> Step {
         marginal: Some(Bound::AtMost(Term::Absolute(Quantity::new(1.0, Unit::One)))),
         code: None,
         decisive: true,
+        miss: crate::limit::Miss::Proof,
         source: None,
         unsupported: crate::limit::IfUnsupported::Error,
     };

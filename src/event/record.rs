@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Case, Envelope, Finding, GuardTrip, Interruption, Phase, RunEvent, RunStart, StepKey, Verdict};
 use crate::model::{
-    Component, GpuCounters, GpuIndex, Inventory, KernelRecord, LoadEnd, LoadId, Mismatch, Moment, Reading, WallTime,
+    Component, GpuCounters, GpuIndex, Inventory, KernelRecord, LoadEnd, LoadId, Mismatch, Moment, Reading,
+    SourceReport, WallTime,
 };
 use crate::plan::Plan;
 
@@ -25,6 +26,8 @@ pub struct RunRecord {
     /// In order of their start; several rounds and attempts of one step are several records.
     pub steps: Vec<StepRecord>,
     pub kernel: Vec<KernelRecord>,
+    /// What the node said of its sources, in order.
+    pub sources: Vec<SourceReport>,
     pub lost: BTreeMap<GpuIndex, Moment>,
     pub trips: Vec<(Moment, GuardTrip)>,
     pub mismatches: Vec<(Moment, LoadId, Mismatch, Reading<f64>)>,
@@ -133,6 +136,7 @@ impl RunRecord {
                 self.mismatches.push((at, *load, mismatch.clone(), *gpu_celsius));
             }
             RunEvent::KernelLogged(record) => self.kernel.push(record.clone()),
+            RunEvent::SourceTold(report) => self.sources.push(*report),
             RunEvent::GpuLost { gpu } => {
                 self.lost.entry(*gpu).or_insert(at);
             }

@@ -7,7 +7,7 @@ use super::{Case, Finding, RunStart, Verdict, Vitals};
 
 use crate::model::{
     Component, GpuCounters, GpuIndex, Inventory, KernelRecord, LoadEnd, LoadId, LoadOrder, Mismatch, Moment, Reading,
-    Text, WallTime,
+    SourceReport, Text, WallTime,
 };
 use crate::plan::Plan;
 use crate::profile::{GuardResult, GuardStop};
@@ -74,6 +74,8 @@ pub enum RunEvent {
     /// The run's first look at all error counters, which later looks are held against.
     CountersRead(Vec<GpuCounters>),
     KernelLogged(KernelRecord),
+    /// From when on a source of the node is followed, or no longer.
+    SourceTold(SourceReport),
     GpuLost {
         gpu: GpuIndex,
     },

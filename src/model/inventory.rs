@@ -199,6 +199,9 @@ pub struct PciFunction {
     pub address: String,
     /// Device and vendor id, as `233010de`.
     pub device: String,
+    /// The ports above it up to the root, outermost first, where the bus tells them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ports: Vec<String>,
 }
 
 /// The machine around the GPUs.

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Moment;
+use super::{Moment, Span};
 
 /// One kernel log line, in the order it was logged.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -12,6 +12,16 @@ pub struct KernelRecord {
     pub at: Moment,
     pub source: KernelSource,
     pub text: String,
+}
+
+impl KernelRecord {
+    /// How long before the run it was logged; `None` for what was logged during it.
+    pub const fn before(&self) -> Option<Span> {
+        match self.source {
+            KernelSource::BeforeRun(span) => Some(span),
+            KernelSource::KernelLog | KernelSource::DriverEvent | KernelSource::Gap => None,
+        }
+    }
 }
 
 /// Where a record came from.
@@ -24,4 +34,6 @@ pub enum KernelSource {
     DriverEvent,
     /// Records were lost before this one.
     Gap,
+    /// The kernel's own log, from before the run: logged so long before the log was opened.
+    BeforeRun(Span),
 }

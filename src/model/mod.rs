@@ -12,6 +12,7 @@ mod quantity;
 mod reading;
 mod sample;
 mod sensor;
+mod source;
 mod text;
 mod time;
 
@@ -31,5 +32,6 @@ pub use quantity::{Dimension, ParseQuantityError, Quantity, Unit};
 pub use reading::{Reading, ReadingFailure};
 pub use sample::Sample;
 pub use sensor::{ClockReasons, Sensor, SensorKind};
+pub use source::{Reach, Source, SourceReport, SourceState, SourceTrouble, overwritten, trouble_of};
 pub use text::Text;
 pub use time::{Moment, ParseSpanError, Span, WallTime, format_span, parse_span};

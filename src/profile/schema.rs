@@ -253,6 +253,10 @@ fn limit(description: &str) -> Value {
                     "marginal": { "$ref": "#/$defs/bound" },
                     "code": { "$ref": "#/$defs/code" },
                     "decisive": { "type": "boolean", "default": true },
+                    "result": {
+                        "enum": ["fail", "inconclusive"], "default": "fail",
+                        "description": "What a miss is: proof against the unit, or a suspicion that somebody has to look into."
+                    },
                     "unsupported": { "enum": ["error", "skip"], "default": "error" },
                     "source": { "type": "string" }
                 }

@@ -12,6 +12,7 @@ use super::document::{
 use super::layout::Layout;
 use super::verdict::verdict_so_far;
 use super::{explain, value, words};
+use crate::diagnose::names_trouble;
 use crate::event::{Case, Finding, Interruption, NodeSource, RunRecord, RunStart, StepStatus, Verdict};
 use crate::limit::{Judged, Judgement, Measured, Scalar};
 use crate::model::{Component, Inventory, KernelRecord, KernelSource, LoadEnd, Moment, Reading, WallTime};
@@ -19,11 +20,6 @@ use crate::plan::{PlannedStep, Readiness};
 use crate::profile::{GuardResult, GuardStop};
 
 const SCHEMA: &str = "kiln.result/1";
-
-/// Marks of kernel log lines that matter: NVIDIA's Xid and SXid, PCIe error reports, machine checks, the kernel's own
-/// trouble. (Linux: drivers/pci/pcie/aer.c, arch/x86/kernel/cpu/mce, drivers/acpi/apei; NVIDIA: Xid catalogue.)
-const KERNEL_MARKS: &[&str] =
-    &["Xid", "AER:", "PCIe Bus Error", "Machine Check", "mce:", "Hardware Error", "BUG:", "Oops"];
 
 /// The whole file.
 pub fn result(record: &RunRecord) -> String {
@@ -227,12 +223,14 @@ fn load_failures(record: &RunRecord) -> Vec<LoadFailure> {
 
 /// Whether a line of the kernel log is told of.
 pub(super) fn matters(line: &KernelRecord) -> bool {
-    line.source != KernelSource::KernelLog || KERNEL_MARKS.iter().any(|mark| line.text.contains(mark))
+    line.source != KernelSource::KernelLog || names_trouble(&line.text)
 }
 
 fn kernel(record: &RunRecord) -> Kernel<'_> {
     let lines = record.kernel.iter().filter(|line| matters(line));
-    let records: Vec<_> = lines.map(|line| KernelLine { at_s: line.at.seconds(), text: &line.text }).collect();
+    // What was logged before the run has its place before it.
+    let at = |line: &KernelRecord| line.before().map_or(line.at.seconds(), |before| -before.as_secs_f64());
+    let records: Vec<_> = lines.map(|line| KernelLine { at_s: at(line), text: &line.text }).collect();
     Kernel { others: record.kernel.len() - records.len(), records }
 }
 

@@ -79,6 +79,8 @@ phrases! {
     DoReconfigure: "set the configuration the profile asks for, then test again", "プロファイルが求める設定に直して再試験する";
     DoFirmware: "install the firmware the profile asks for, then test again", "指定版のファームウェアを入れて再試験する";
     DoRetest: "test again with a longer profile: the evidence is too thin", "証拠が不十分。より長いプロファイルで再試験する";
+    DoReset: "reset the GPU (`nvidia-smi -r`, or start the node again), then test again", "GPUをリセットし(`nvidia-smi -r`、またはノードの再起動)、再試験する";
+    DoReboot: "start the node again, then test again", "ノードを再起動して再試験する";
     DoStation: "repair the test station: the unit is not to blame", "試験設備を直す。装置の不良ではない";
     DoEngineer: "call a test engineer", "試験技術者を呼ぶ";
     ConfidenceLow: "low", "低";

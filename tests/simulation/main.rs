@@ -4,4 +4,5 @@
 mod drill;
 mod faults;
 mod healthy;
+mod sources;
 mod trial;

@@ -39,13 +39,19 @@ pub(crate) struct Tried {
 
 impl Trial {
     pub(crate) fn of(profile: &str) -> Self {
+        Self::with(profile, &[])
+    }
+
+    /// The profile with some of its variables changed.
+    pub(crate) fn with(profile: &str, set: &[(&str, &str)]) -> Self {
+        let set: Vec<_> = set.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let skus = Skus::built_in().expect("SKU files");
         let request = Request {
             name: &format!("built-in:{profile}.yaml"),
             bytes: builtin::profile(profile).expect("a built-in profile").as_bytes(),
             catalogue: check::catalogue(),
             skus: &skus,
-            set: &[],
+            set: &set,
             only: None,
             read: &|path| Err(format!("{path} is not built in")),
         };
@@ -54,9 +60,13 @@ impl Trial {
     }
 
     pub(crate) fn run(&self, node: &str, seed: u64, fault: Option<&str>) -> Tried {
-        let file = NodeFile::find(node).expect("a node file");
         let faults: Vec<FaultUse> = fault.map(|fault| FaultUse::parse(fault).expect("a fault")).into_iter().collect();
-        let mut station = SimNode::new(&file, seed, &faults).expect("a node");
+        self.run_with(node, seed, &faults)
+    }
+
+    pub(crate) fn run_with(&self, node: &str, seed: u64, faults: &[FaultUse]) -> Tried {
+        let file = NodeFile::find(node).expect("a node file");
+        let mut station = SimNode::new(&file, seed, faults).expect("a node");
         let start = RunStart {
             run_id: format!("trial-{seed}"),
             tool: ToolVersion { name: "kiln".to_owned(), version: "test".to_owned() },
@@ -73,7 +83,7 @@ impl Trial {
         let mut machine = Machine::new(equipment, start, None);
         let epoch = WallTime::from_second(1_800_000_000).expect("epoch");
         run_in_virtual_time(&mut machine, &mut station, &mut Nobody, &mut Nobody, epoch, &mut || None).expect("driven");
-        assert_eq!(machine.refusal(), None, "{node} seed {seed} {fault:?}");
+        assert_eq!(machine.refusal(), None, "{node} seed {seed} {faults:?}");
         Tried { record: machine.record().clone() }
     }
 }

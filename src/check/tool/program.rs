@@ -323,6 +323,7 @@ mod tests {
             every: Span::from_secs(1),
             first_counters: None,
             kernel: &[],
+            sources: &[],
             lost: &lost,
             began: Moment::ZERO,
         };

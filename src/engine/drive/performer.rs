@@ -85,12 +85,16 @@ impl<'a, 'm> Performer<'a, 'm> {
 
     fn take_in(&mut self, tick: Tick) {
         let mut inbox = std::mem::take(&mut self.inbox);
-        for read in inbox.inventories.drain(..) {
-            self.machine.handle(tick, Input::InventoryRead(read), &mut self.effects);
+        // Sources and log first: a GPU that is gone says why there before its readings fail, and the first step may be one
+        // that looks at the log. What comes before the run has begun is kept until it has.
+        for report in inbox.sources.drain(..) {
+            self.machine.handle(tick, Input::SourceTold(report), &mut self.effects);
         }
-        // The log first: a GPU that is gone says why there, before its readings fail.
         for record in inbox.kernel.drain(..) {
             self.machine.handle(tick, Input::KernelLogged(record), &mut self.effects);
+        }
+        for read in inbox.inventories.drain(..) {
+            self.machine.handle(tick, Input::InventoryRead(read), &mut self.effects);
         }
         for sample in &inbox.samples {
             self.witness.sample(sample);

@@ -110,6 +110,7 @@ impl Machine<'_> {
         let gpus: Vec<_> = inventory.gpus.iter().map(|gpu| gpu.index).collect();
         self.guards = Guards::new(&start.profile.guards, &gpus, tick.now);
         self.next_sample = Some(tick.now);
+        self.catch_up(tick, effects);
         self.take_sample(tick, effects);
     }
 }

@@ -22,7 +22,8 @@ use crate::event::{
     Envelope, Interruption, Outcome, RunEvent, RunRecord, RunStart, StepKey, StepStatus, Vitals, roll_up,
 };
 use crate::model::{
-    Answer, GpuIndex, KernelRecord, LoadId, LoadReport, LoadSaid, Moment, Probe, Reading, Sample, Sensor, Span, StopHow,
+    Answer, GpuIndex, KernelRecord, KernelSource, LoadId, LoadReport, LoadSaid, Moment, Probe, Reading, Sample, Sensor,
+    SourceReport, Span, StopHow,
 };
 use crate::profile::{Catalogue, Sku, Skus};
 
@@ -76,6 +77,9 @@ pub struct Machine<'a> {
     pub(super) changed: bool,
     pub(super) news: Vec<GuardNews>,
     pub(super) wants: Wants,
+    /// What came in before the run had begun.
+    pub(super) early_kernel: Vec<KernelRecord>,
+    pub(super) early_sources: Vec<SourceReport>,
 }
 
 impl std::fmt::Debug for Machine<'_> {
@@ -112,6 +116,8 @@ impl<'a> Machine<'a> {
             changed: false,
             news: Vec::new(),
             wants: Wants::default(),
+            early_kernel: Vec::new(),
+            early_sources: Vec::new(),
         }
     }
 
@@ -158,7 +164,8 @@ impl<'a> Machine<'a> {
             Input::Sampled(sample) => self.sampled(tick, sample, effects),
             Input::LoadSaid(report) => self.load_said(tick, &report, effects),
             Input::Answered(probe, answer) => self.answered(tick, probe, &answer, effects),
-            Input::KernelLogged(record) => self.kernel_logged(tick, &record, effects),
+            Input::KernelLogged(record) => self.kernel_logged(tick, record, effects),
+            Input::SourceTold(report) => self.source_told(tick, report, effects),
             Input::DeadlineReached => self.deadline(tick, effects),
             Input::OperatorAnswered(reply) => self.operator_answered(tick, Some(reply), effects),
             Input::OperatorUnavailable => self.operator_answered(tick, None, effects),
@@ -271,9 +278,16 @@ impl<'a> Machine<'a> {
         }
     }
 
-    pub(super) fn kernel_logged(&mut self, tick: Tick, record: &KernelRecord, effects: &mut Vec<Effect>) {
+    pub(super) fn kernel_logged(&mut self, tick: Tick, record: KernelRecord, effects: &mut Vec<Effect>) {
+        if !self.is_begun() {
+            self.early_kernel.push(record);
+            return;
+        }
         self.note(tick, RunEvent::KernelLogged(record.clone()), effects);
-        if let Some(inventory) = &self.record.inventory
+        let record = &record;
+        // A guard stops what goes on now; what was logged before the run is for the check that reads the log.
+        if record.before().is_none()
+            && let Some(inventory) = &self.record.inventory
             && let Some((gpu, text)) = diagnose::failing_xid(record, inventory)
         {
             self.guards.xid(gpu, &text, &mut self.news);
@@ -282,6 +296,49 @@ impl<'a> Machine<'a> {
             self.show(tick, index, Seen::KernelLogged(record), effects);
         }
         self.take_guard_news(tick, effects);
+    }
+
+    pub(super) fn source_told(&mut self, tick: Tick, report: SourceReport, effects: &mut Vec<Effect>) {
+        if self.is_begun() {
+            self.note(tick, RunEvent::SourceTold(report), effects);
+        } else {
+            self.early_sources.push(report);
+        }
+    }
+
+    /// Whether events may be recorded: the inventory was read, now or before the run was taken up again.
+    const fn is_begun(&self) -> bool {
+        self.next_sample.is_some()
+    }
+
+    /// Records what came in before the run had begun.
+    pub(super) fn catch_up(&mut self, tick: Tick, effects: &mut Vec<Effect>) {
+        for report in std::mem::take(&mut self.early_sources) {
+            self.note(tick, RunEvent::SourceTold(report), effects);
+        }
+        for record in std::mem::take(&mut self.early_kernel) {
+            if let Some(record) = self.as_new(tick, record) {
+                self.kernel_logged(tick, record, effects);
+            }
+        }
+    }
+
+    /// A record as it stands to this run: in one taken up again, a line of before the log was opened may be one of the run.
+    /// The journal has it already if the run was awake when it was logged; if not, it tells what happened in between.
+    fn as_new(&self, tick: Tick, record: KernelRecord) -> Option<KernelRecord> {
+        let (Some(before), Some(started)) = (record.before(), self.record.started_wall) else { return Some(record) };
+        if self.record.resumes == 0 {
+            return Some(record);
+        }
+        let age = Span::try_from(tick.wall.duration_since(started)).unwrap_or_default();
+        let known = self.record.kernel.iter().any(|known| known.text == record.text);
+        // That the node was started again while the run was away is what taking it up again is for.
+        let banner = record.text.starts_with("Linux version ");
+        (before <= age && !known && !banner).then(|| KernelRecord {
+            source: KernelSource::KernelLog,
+            at: tick.now,
+            ..record
+        })
     }
 
     pub(super) fn operator_answered(&mut self, tick: Tick, reply: Option<OperatorReply>, effects: &mut Vec<Effect>) {

@@ -95,6 +95,7 @@ impl Machine<'_> {
             every: self.record.start.as_ref().map_or(Span::from_secs(1), |start| start.profile.telemetry.every),
             first_counters: self.record.counters.as_deref(),
             kernel: &self.record.kernel,
+            sources: &self.record.sources,
             lost: &self.record.lost,
             began: active.began,
         }

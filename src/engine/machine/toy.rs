@@ -200,6 +200,7 @@ pub(super) fn step(id: &str, check: &str) -> Step {
         marginal: None,
         code: None,
         decisive: true,
+        miss: crate::limit::Miss::Proof,
         source: None,
         unsupported: IfUnsupported::Error,
     };

@@ -276,6 +276,7 @@ mod tests {
         PciDetail {
             address: address.to_owned(),
             device: "233510de".to_owned(),
+            ports: Vec::new(),
             subsystem: Reading::Unsupported,
             driver: Reading::Value("nvidia".to_owned()),
             generation: Reading::Unsupported,

@@ -78,7 +78,7 @@ fn refused<T>(error: &std::io::Error) -> Reading<T> {
 
 fn kernel_log(root: &Path) -> Reading<()> {
     // Opening may succeed where reading is forbidden.
-    match KernelLog::open_from_start(&root.join("dev/kmsg")).and_then(|mut log| log.read_new()) {
+    match KernelLog::open(&root.join("dev/kmsg")).and_then(|mut log| log.read_new()) {
         Ok(_) => Reading::Value(()),
         Err(error) => refused(&error),
     }

@@ -1,14 +1,18 @@
 //! The kernel log as the kernel hands it out: one record for each read of `/dev/kmsg`, with a number that tells of gaps.
+//!
+//! The log is read from its oldest record, so that what the kernel said since the machine was started is known too.
 
 use std::fs::File;
 use std::io;
-use std::path::Path;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{Mode, OFlags, SeekFrom};
+use rustix::fs::{Mode, OFlags, major, minor};
 
-use crate::model::{KernelRecord, KernelSource, Moment};
+use super::kernel_record::{read_record, unescaped};
+use crate::model::{KernelRecord, KernelSource, Moment, Reach, SourceTrouble, Span};
 
 /// Longer than any record: the kernel cuts a message off at 1,024 bytes, and escapes swell it at most fourfold.
 const RECORD_MAX: usize = 8192;
@@ -19,11 +23,14 @@ const WAIT: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
 /// A plain file is always ready, also where there is nothing new in it.
 const PLAIN_WAIT: Duration = Duration::from_millis(100);
 
+/// The device number of the log: memory devices, the eleventh (Documentation/admin-guide/devices.txt of the kernel).
+const DEVICE: (u32, u32) = (1, 11);
+
 /// What comes out of the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KernelEntry {
-    /// A line by the kernel itself.
-    Line { sequence: u64, text: String },
+    /// A line by the kernel itself, so many microseconds after the kernel started.
+    Line { sequence: u64, micros: u64, text: String },
     /// Records were overwritten before they could be read.
     Gap,
 }
@@ -38,34 +45,71 @@ impl KernelEntry {
             }
         }
     }
+
+    /// The entry as one that the log held already when it was opened, `now` microseconds after the kernel started. Gaps
+    /// between such entries are told by [`KernelLog::reach`].
+    pub fn into_earlier(self, at: Moment, now: u64) -> Option<KernelRecord> {
+        match self {
+            Self::Line { micros, text, .. } => {
+                let before = Span::from_micros(now.saturating_sub(micros));
+                Some(KernelRecord { at, source: KernelSource::BeforeRun(before), text })
+            }
+            Self::Gap => None,
+        }
+    }
 }
 
-/// The kernel log from some point on.
+/// Why the log cannot be read.
+pub fn trouble(error: &io::Error) -> SourceTrouble {
+    match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => SourceTrouble::Absent,
+        io::ErrorKind::PermissionDenied => SourceTrouble::NoPermission,
+        io::ErrorKind::IsADirectory => SourceTrouble::Directory,
+        io::ErrorKind::Unsupported => SourceTrouble::OtherKind,
+        io::ErrorKind::UnexpectedEof => SourceTrouble::Replaced,
+        _ => SourceTrouble::Failed(error.raw_os_error().unwrap_or_default()),
+    }
+}
+
+/// The kernel log from its oldest record on.
 #[derive(Debug)]
 pub struct KernelLog {
     file: File,
     /// The number of the record read last.
     last: Option<u64>,
+    /// How many records before the first one read are no longer there.
+    overwritten: u64,
     /// The start of a record whose end has not come: plain files give bytes, not records.
     rest: Vec<u8>,
-    /// A file that stands for the device, as in a test.
-    is_plain: bool,
+    /// Where a file lies that stands for the device, as in a test, and how much of it was read.
+    plain: Option<(PathBuf, u64)>,
 }
 
 impl KernelLog {
-    /// Opens the log at `path` behind what has been logged so far.
+    /// Opens the log at `path`. A folder or anything else that is no log is refused.
     pub fn open(path: &Path) -> io::Result<Self> {
-        let log = Self::open_from_start(path)?;
-        rustix::fs::seek(&log.file, SeekFrom::End(0))?;
-        Ok(log)
-    }
-
-    /// Opens the log at its oldest record.
-    pub fn open_from_start(path: &Path) -> io::Result<Self> {
         let file = rustix::fs::open(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty())?;
         let file = File::from(file);
-        let is_plain = file.metadata()?.is_file();
-        Ok(Self { file, last: None, rest: Vec::new(), is_plain })
+        let about = file.metadata()?;
+        let kind = about.file_type();
+        if kind.is_dir() {
+            return Err(io::ErrorKind::IsADirectory.into());
+        }
+        // Containers are given `/dev/null` or a terminal in the log's place: those would be silent for ever.
+        let is_log = kind.is_char_device() && (major(about.rdev()), minor(about.rdev())) == DEVICE;
+        if !kind.is_file() && !is_log {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
+        let plain = kind.is_file().then(|| (path.to_path_buf(), 0));
+        Ok(Self { file, last: None, overwritten: 0, rest: Vec::new(), plain })
+    }
+
+    /// How far back the log reached when its first record was read.
+    pub const fn reach(&self) -> Reach {
+        match self.overwritten {
+            0 => Reach::Boot,
+            count => Reach::Overwritten(count),
+        }
     }
 
     /// Everything new; waits up to a second for something to come.
@@ -75,7 +119,7 @@ impl KernelLog {
             Err(error) => return Err(error.into()),
         }
         let found = self.read_new()?;
-        if found.is_empty() && self.is_plain {
+        if found.is_empty() && self.plain.is_some() {
             std::thread::park_timeout(PLAIN_WAIT);
         }
         Ok(found)
@@ -87,12 +131,18 @@ impl KernelLog {
         let mut room = [0_u8; RECORD_MAX];
         loop {
             match rustix::io::read(&self.file, &mut room) {
-                Ok(0) | Err(rustix::io::Errno::AGAIN) => return Ok(found),
+                Ok(0) => {
+                    self.look_at_plain()?;
+                    return Ok(found);
+                }
+                Err(rustix::io::Errno::AGAIN) => return Ok(found),
                 Ok(length) => self.take(&room[..length], &mut found),
                 // The kernel's word for records overwritten before they were read; it goes on with the oldest there is.
                 Err(rustix::io::Errno::PIPE) => {
-                    self.last = None;
-                    found.push(KernelEntry::Gap);
+                    // Only an opened log of which something was read has lost something.
+                    if self.last.take().is_some() {
+                        found.push(KernelEntry::Gap);
+                    }
                 }
                 Err(rustix::io::Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
@@ -100,38 +150,38 @@ impl KernelLog {
         }
     }
 
+    /// A plain file that was removed, replaced or cut is no log any more.
+    fn look_at_plain(&self) -> io::Result<()> {
+        let Some((path, read)) = &self.plain else { return Ok(()) };
+        let (there, own) = (std::fs::metadata(path)?, self.file.metadata()?);
+        if there.is_dir() {
+            return Err(io::ErrorKind::IsADirectory.into());
+        }
+        let same = (there.dev(), there.ino()) == (own.dev(), own.ino());
+        if same && own.len() >= *read { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+    }
+
     fn take(&mut self, bytes: &[u8], found: &mut Vec<KernelEntry>) {
+        if let Some((_, read)) = &mut self.plain {
+            *read += bytes.len() as u64;
+        }
         self.rest.extend_from_slice(bytes);
         let Some(end) = self.rest.iter().rposition(|byte| *byte == b'\n') else { return };
         let whole: Vec<u8> = self.rest.drain(..=end).collect();
         for line in String::from_utf8_lossy(&whole).lines() {
             let Some(record) = read_record(line) else { continue };
-            if self.last.is_some_and(|last| record.sequence > last + 1) {
-                found.push(KernelEntry::Gap);
+            match self.last {
+                Some(last) if record.sequence > last + 1 => found.push(KernelEntry::Gap),
+                None if found.is_empty() => self.overwritten = record.sequence,
+                _ => {}
             }
             self.last = Some(record.sequence);
             if record.by_kernel {
-                found.push(KernelEntry::Line { sequence: record.sequence, text: record.text.to_owned() });
+                let text = unescaped(record.text);
+                found.push(KernelEntry::Line { sequence: record.sequence, micros: record.micros, text });
             }
         }
     }
-}
-
-struct Record<'a> {
-    sequence: u64,
-    by_kernel: bool,
-    text: &'a str,
-}
-
-/// Reads `6,1234,98765432,-;NVRM: ...`: priority and facility in one number, sequence, microseconds, flags; then the text.
-/// Lines that begin with a blank are a record's dictionary.
-fn read_record(line: &str) -> Option<Record<'_>> {
-    let (head, text) = line.split_once(';')?;
-    let mut fields = head.split(',');
-    let priority: u64 = fields.next()?.parse().ok()?;
-    let sequence = fields.next()?.parse().ok()?;
-    // Facility 0 is the kernel. Programs may write to the log, but under another facility: they cannot forge an Xid.
-    Some(Record { sequence, by_kernel: priority >> 3 == 0, text })
 }
 
 #[cfg(test)]
@@ -145,38 +195,82 @@ mod tests {
  SUBSYSTEM=pci
  DEVICE=+pci:0000:b5:00.0
 12,101,5000001,-;python[77]: NVRM: Xid (PCI:0000:53:00): 79, forged
-4,105,5000002,c;pcieport 0000:64:01.0: AER: Corrected error received: 0000:65:00.0
+4,105,5000002,c,caller=T7;pcieport 0000:64:01.0: AER: Corrected error received: 0000:65:00.0
 ";
 
-    fn line(sequence: u64, text: &str) -> KernelEntry {
-        KernelEntry::Line { sequence, text: text.to_owned() }
+    fn line(sequence: u64, micros: u64, text: &str) -> KernelEntry {
+        KernelEntry::Line { sequence, micros, text: text.to_owned() }
     }
 
     #[test]
     fn records_are_read_with_their_gaps_and_without_what_programs_wrote() {
         let mut file = tempfile::NamedTempFile::new().expect("file");
         file.write_all(LOG.as_bytes()).expect("written");
-        let mut log = KernelLog::open_from_start(file.path()).expect("open");
+        let mut log = KernelLog::open(file.path()).expect("open");
         assert_eq!(
             log.read_new().expect("read"),
             [
-                line(100, "NVRM: Xid (PCI:0000:b5:00): 79, pid=1, name=x, GPU has fallen off the bus."),
+                line(100, 5_000_000, "NVRM: Xid (PCI:0000:b5:00): 79, pid=1, name=x, GPU has fallen off the bus."),
                 KernelEntry::Gap,
-                line(105, "pcieport 0000:64:01.0: AER: Corrected error received: 0000:65:00.0"),
+                line(105, 5_000_002, "pcieport 0000:64:01.0: AER: Corrected error received: 0000:65:00.0"),
             ]
         );
+        assert_eq!(log.reach(), Reach::Overwritten(100));
     }
 
     #[test]
-    fn a_run_sees_only_what_is_logged_after_it_began() {
+    fn a_log_whose_first_record_is_number_0_reaches_back_to_the_start_of_the_machine() {
+        let mut file = tempfile::NamedTempFile::new().expect("file");
+        file.write_all(b"5,0,0,-;Linux version 6.8.0\n6,1,0,-;Command line: quiet\n").expect("written");
+        let mut log = KernelLog::open(file.path()).expect("open");
+        assert_eq!(log.read_new().expect("read").len(), 2);
+        assert_eq!(log.reach(), Reach::Boot);
+    }
+
+    #[test]
+    fn a_record_is_taken_whole_and_what_was_there_before_is_told_as_earlier() {
         let mut file = tempfile::NamedTempFile::new().expect("file");
         file.write_all(LOG.as_bytes()).expect("written");
         let mut log = KernelLog::open(file.path()).expect("open");
-        assert_eq!(log.read_new().expect("read"), []);
+        let earlier: Vec<_> =
+            log.read_new().expect("read").into_iter().filter_map(|e| e.into_earlier(Moment::ZERO, 7_000_000)).collect();
+        assert_eq!(earlier.len(), 2);
+        assert_eq!(earlier[0].before(), Some(Span::from_secs(2)));
         file.write_all(b"6,106,1,-;first ha").expect("written");
         assert_eq!(log.read_new().expect("read"), []);
         file.write_all(b"lf\n").expect("written");
-        assert_eq!(log.read_new().expect("read"), [line(106, "first half")]);
+        assert_eq!(log.read_new().expect("read"), [line(106, 1, "first half")]);
+    }
+
+    #[test]
+    fn a_log_that_is_not_there_or_no_log_says_why() {
+        let folder = tempfile::tempdir().expect("folder");
+        let opened = |path: &Path| KernelLog::open(path).map(|_| ()).map_err(|error| trouble(&error));
+        assert_eq!(opened(&folder.path().join("kmsg")), Err(SourceTrouble::Absent));
+        assert_eq!(opened(folder.path()), Err(SourceTrouble::Directory));
+        assert_eq!(opened(Path::new("/dev/null")), Err(SourceTrouble::OtherKind));
+        let refused = io::Error::from(io::ErrorKind::PermissionDenied);
+        assert_eq!(trouble(&refused), SourceTrouble::NoPermission);
+    }
+
+    #[test]
+    fn a_log_that_goes_away_is_an_error_and_no_silence() {
+        let folder = tempfile::tempdir().expect("folder");
+        let path = folder.path().join("kmsg");
+        let after = |change: &dyn Fn()| {
+            std::fs::write(&path, LOG).expect("file");
+            let mut log = KernelLog::open(&path).expect("open");
+            assert_eq!(log.read_new().expect("read").len(), 3);
+            change();
+            log.read_new().map_err(|error| trouble(&error))
+        };
+        assert_eq!(after(&|| std::fs::remove_file(&path).expect("removed")), Err(SourceTrouble::Absent));
+        assert_eq!(after(&|| std::fs::write(&path, "").expect("cut")), Err(SourceTrouble::Replaced));
+        let replaced = || {
+            std::fs::remove_file(&path).expect("removed");
+            std::fs::create_dir(&path).expect("folder");
+        };
+        assert_eq!(after(&replaced), Err(SourceTrouble::Directory));
     }
 
     #[test]

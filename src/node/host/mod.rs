@@ -5,15 +5,18 @@
 
 mod dmi;
 mod kernel_log;
+mod kernel_record;
 mod machine;
 mod parts;
 mod pci;
 mod read;
 mod sensors;
 mod source;
+mod sources;
 
-pub use kernel_log::{KernelEntry, KernelLog};
+pub use kernel_log::{KernelEntry, KernelLog, trouble as log_trouble};
 pub use machine::{MemoryErrors, memory_errors};
 pub use pci::{PciDetail, pci_details};
 pub use read::{HostFacts, read_host};
 pub use sensors::{FanSpeed, fans, inlet_celsius};
+pub use sources::{SourceWatch, host_sources};

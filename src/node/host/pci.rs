@@ -19,6 +19,8 @@ pub struct PciDetail {
     pub address: String,
     /// Device and vendor id, as `233010de`.
     pub device: String,
+    /// The ports above it up to the root, outermost first.
+    pub ports: Vec<String>,
     /// Subsystem id, as `16c110de`.
     pub subsystem: Reading<String>,
     /// Which driver has it, e.g. `nvidia` or `vfio-pci`.
@@ -37,7 +39,7 @@ pub struct PciDetail {
 
 impl PciDetail {
     pub fn function(&self) -> PciFunction {
-        PciFunction { address: self.address.clone(), device: self.device.clone() }
+        PciFunction { address: self.address.clone(), device: self.device.clone(), ports: self.ports.clone() }
     }
 }
 
@@ -68,6 +70,7 @@ fn detail(device: &Path) -> Option<PciDetail> {
     Some(PciDetail {
         address: long_address(&name(device)),
         device: format!("{id:04x}{vendor:04x}"),
+        ports: ports_above(device),
         subsystem,
         driver: link_name(&device.join("driver")),
         generation: parsed(text(&device.join("current_link_speed")), generation),
@@ -89,6 +92,22 @@ fn link_name(path: &Path) -> Reading<String> {
         Ok(target) => Reading::Value(name(&target)),
         Err(error) => super::source::refused(&error),
     }
+}
+
+/// The ports through which a device is reached: sysfs nests a device in the folders of what is above it.
+fn ports_above(device: &Path) -> Vec<String> {
+    let Ok(path) = fs::canonicalize(device) else { return Vec::new() };
+    let above = path.parent().into_iter().flat_map(Path::components);
+    let names = above.filter_map(|part| part.as_os_str().to_str());
+    names.filter(|name| is_address(name)).map(long_address).collect()
+}
+
+/// `0000:17:01.0`, and not `pci0000:17`.
+fn is_address(name: &str) -> bool {
+    let digits = |text: &str, count: usize| text.len() == count && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let parts: Vec<&str> = name.split([':', '.']).collect();
+    matches!(parts[..], [domain, bus, slot, function]
+        if domain.len() >= 4 && digits(domain, domain.len()) && digits(bus, 2) && digits(slot, 2) && digits(function, 1))
 }
 
 /// sysfs writes four digits of the domain, the driver eight.
@@ -156,6 +175,7 @@ mod tests {
             Reading::Value(vec![PciDetail {
                 address: "00000000:53:00.0".to_owned(),
                 device: "233010de".to_owned(),
+                ports: Vec::new(),
                 subsystem: Reading::Value("16c110de".to_owned()),
                 driver: Reading::Unsupported,
                 generation: Reading::Value(5),
@@ -169,6 +189,20 @@ mod tests {
                 aer_fatal: Reading::Value(2),
             }])
         );
+    }
+
+    #[test]
+    fn the_ports_above_a_gpu_are_read_from_where_its_folder_lies() {
+        let root = tempfile::tempdir().expect("folder");
+        let real = "sys/devices/pci0000:50/0000:50:01.0/0000:51:00.0/0000:53:00.0";
+        for (file, text) in [("class", "0x030200"), ("vendor", "0x10de"), ("device", "0x2330")] {
+            write(root.path(), &format!("{real}/{file}"), text);
+        }
+        let bus = root.path().join("sys/bus/pci/devices");
+        fs::create_dir_all(&bus).expect("folder");
+        std::os::unix::fs::symlink(root.path().join(real), bus.join("0000:53:00.0")).expect("link");
+        let found = pci_details(root.path());
+        assert_eq!(found.value().expect("bus")[0].ports, ["00000000:50:01.0", "00000000:51:00.0"]);
     }
 
     #[test]

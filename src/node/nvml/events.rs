@@ -4,7 +4,7 @@
 
 #![expect(unsafe_code, reason = "the wrapper drops event types it does not know and gives no address")]
 
-use std::sync::Weak;
+use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::thread;
 use std::time::Duration;
@@ -12,8 +12,9 @@ use std::time::Duration;
 use nvml_wrapper_sys::bindings as sys;
 
 use super::clock::RunClock;
+use super::follow::{Following, Told, closed};
 use super::raw::RawDevice;
-use crate::model::{KernelRecord, KernelSource};
+use crate::model::{KernelRecord, KernelSource, Reach, Source, SourceState, SourceTrouble};
 
 /// How long one wait lasts, so that a node that was dropped is noticed.
 const WAIT_MS: u32 = 1000;
@@ -23,13 +24,20 @@ const WAIT_MS: u32 = 1000;
 /// The thread ends with the node, whose clock it holds weakly.
 pub(super) fn listen(
     gpus: Vec<RawDevice>,
-    clock: Weak<RunClock>,
-    records: Sender<KernelRecord>,
+    clock: &Arc<RunClock>,
+    told: Sender<Told>,
     arrived: impl Fn() + Send + 'static,
 ) {
-    // A thread that cannot start means no events, as on a machine without them: the kernel log still tells.
+    let clock = Arc::downgrade(clock);
+    // A thread that cannot start tells nothing, and what nobody told of is not followed.
     let _ = thread::Builder::new().name("nvml events".to_owned()).spawn(move || {
-        let Some(set) = EventSet::of(&gpus) else { return };
+        let Some(begun) = clock.upgrade() else { return };
+        let Some(set) = EventSet::of(&gpus) else {
+            return closed(Source::DriverEvents, SourceTrouble::Absent, begun.now(), &told);
+        };
+        let followed = SourceState::Followed(Reach::Now);
+        let _following = Following::begin(Source::DriverEvents, followed, &begun, told.clone());
+        drop(begun);
         let addresses: Vec<_> = gpus.iter().map(|gpu| (gpu.handle(), gpu.address())).collect();
         while clock.strong_count() > 0 {
             match set.wait() {
@@ -38,7 +46,7 @@ pub(super) fn listen(
                     let address = addresses.iter().find(|(other, _)| *other == handle).and_then(|(_, at)| at.value());
                     let text = line(address.map_or("unknown", String::as_str), xid);
                     let record = KernelRecord { at: clock.now(), source: KernelSource::DriverEvent, text };
-                    if records.send(record).is_err() {
+                    if told.send(Told::Record(record)).is_err() {
                         return;
                     }
                     arrived();

@@ -11,6 +11,7 @@ mod device;
 mod events;
 mod facts;
 mod field;
+mod follow;
 mod gather;
 mod library;
 mod links;

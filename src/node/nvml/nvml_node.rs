@@ -1,5 +1,6 @@
 //! The node half of a station, for real GPUs: questions go to threads, answers come back by the inbox.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -8,14 +9,16 @@ use std::thread;
 
 use super::clock::RunClock;
 use super::crew::{Crew, Deadlines, Done, Job};
+use super::follow::{Told, follow_log};
 use super::gather::{GpuFacts, together};
 use super::library::{LibraryFacts, open};
 use super::open_error::NvmlOpenError;
 use crate::engine::Inbox;
 use crate::model::{
-    Answer, GpuCounters, GpuIndex, Identity, Inventory, KernelRecord, Moment, Probe, Reading, ReadingFailure, Sensor,
+    Answer, GpuCounters, GpuIndex, Identity, Inventory, Moment, Probe, Reading, ReadingFailure, Sensor, Source,
+    SourceTrouble,
 };
-use crate::node::host::{HostFacts, KernelLog, inlet_celsius, read_host};
+use crate::node::host::{HostFacts, SourceWatch, host_sources, inlet_celsius, read_host};
 
 /// How a node is opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,7 +43,8 @@ pub struct NvmlNode {
     crew: Crew,
     waker: Waker,
     host: HostThread,
-    records: Receiver<KernelRecord>,
+    told: Receiver<Told>,
+    sources: SourceWatch,
     gatherings: Vec<Gathering>,
     questions: u64,
     deadlines: Deadlines,
@@ -83,6 +87,7 @@ enum HostJob {
 enum HostReply {
     Read(u64, Box<HostFacts>),
     Inlet(Reading<f64>),
+    Sources(BTreeMap<Source, Result<(), SourceTrouble>>),
 }
 
 /// Answers that belong to one question.
@@ -123,17 +128,18 @@ impl NvmlNode {
         };
         let crew = Crew::start(opened.readers, options.deadlines, arrived.clone()).map_err(no_thread)?;
         let host = HostThread::start(options.root.clone(), arrived.clone()).map_err(no_thread)?;
-        let (told, records) = channel();
+        let (teller, told) = channel();
         let handles = opened.handles.into_iter().map(|(_, raw)| raw).collect();
-        super::events::listen(handles, Arc::downgrade(&clock), told.clone(), arrived.clone());
-        follow_log(&options.root, &clock, told, arrived);
+        super::events::listen(handles, &clock, teller.clone(), arrived.clone());
+        follow_log(&options.root, &clock, teller, arrived);
         Ok(Self {
             facts: opened.facts,
             clock,
             crew,
             waker,
             host,
-            records,
+            told,
+            sources: SourceWatch::default(),
             gatherings: Vec::new(),
             questions: 0,
             deadlines: options.deadlines,
@@ -186,6 +192,7 @@ impl NvmlNode {
         while let Ok(reply) = self.host.replies.try_recv() {
             match reply {
                 HostReply::Inlet(inlet) => self.host.inlet = inlet,
+                HostReply::Sources(states) => inbox.sources.extend(self.sources.changes(now, &states)),
                 HostReply::Read(number, facts) => {
                     if let Some(gathering) = self.gatherings.iter_mut().find(|gathering| gathering.number == number) {
                         gathering.host = Some(facts);
@@ -214,7 +221,12 @@ impl NvmlNode {
                 }
             }
         }
-        inbox.kernel.extend(self.records.try_iter());
+        for told in self.told.try_iter() {
+            match told {
+                Told::Record(record) => inbox.kernel.push(record),
+                Told::Source(report) => inbox.sources.push(report),
+            }
+        }
         self.hand_over(now, inbox);
     }
 
@@ -305,7 +317,10 @@ impl HostThread {
         let (jobs, asked) = channel();
         let (reply, replies) = channel();
         thread::Builder::new().name("host".to_owned()).spawn(move || {
+            let _ = reply.send(HostReply::Sources(host_sources(&root)));
             while let Ok(job) = asked.recv() {
+                // Before the answer, so that whoever reads the answer knows how the sources stand.
+                let _ = reply.send(HostReply::Sources(host_sources(&root)));
                 let (done, wanted) = match job {
                     HostJob::Read(number) => (HostReply::Read(number, Box::new(read_host(&root))), true),
                     // Nobody waits for it: the next sample carries it.
@@ -321,27 +336,4 @@ impl HostThread {
         })?;
         Ok(Self { jobs, replies, inlet: Reading::Unsupported })
     }
-}
-
-/// Hands the kernel log on from now. Where it cannot be read, `doctor` says so; the event channel is what is left.
-fn follow_log(root: &Path, clock: &Arc<RunClock>, records: Sender<KernelRecord>, arrived: impl Fn() + Send + 'static) {
-    let Ok(log) = KernelLog::open(&root.join("dev/kmsg")) else { return };
-    let clock = Arc::downgrade(clock);
-    // As with events: no thread, no log, and the check that wants one says that it is missing.
-    let _ = thread::Builder::new().name("kernel log".to_owned()).spawn(move || {
-        let mut log = log;
-        while clock.strong_count() > 0 {
-            let Ok(entries) = log.wait() else { return };
-            let Some(clock) = clock.upgrade() else { return };
-            let any = !entries.is_empty();
-            for entry in entries {
-                if records.send(entry.into_record(clock.now())).is_err() {
-                    return;
-                }
-            }
-            if any {
-                arrived();
-            }
-        }
-    });
 }

@@ -5,7 +5,9 @@ use std::io::BufRead;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{GpuCounters, GpuIndex, Inventory, KernelRecord, Moment, Reading, ReadingFailure, Sample, Sensor};
+use crate::model::{
+    GpuCounters, GpuIndex, Inventory, KernelRecord, Moment, Reading, ReadingFailure, Sample, Sensor, SourceReport,
+};
 
 /// What `schema` says in the first line.
 pub const RECORDING_SCHEMA: &str = "kiln.recording/1";
@@ -26,6 +28,7 @@ pub(super) enum Line {
         counters: Vec<GpuCounters>,
     },
     Kernel(KernelRecord),
+    Source(SourceReport),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -101,13 +104,21 @@ pub struct Recording {
     pub samples: Vec<Sample>,
     pub counters: Vec<(Moment, Vec<GpuCounters>)>,
     pub kernel: Vec<KernelRecord>,
+    /// What the node said of its sources.
+    pub sources: Vec<SourceReport>,
 }
 
 impl Recording {
     /// Reads a recording. A last line cut off in the middle, as by a power cut, is left out.
     pub fn read(from: impl BufRead) -> Result<Self, RecordingError> {
-        let mut whole =
-            Self { source: String::new(), inventories: vec![], samples: vec![], counters: vec![], kernel: vec![] };
+        let mut whole = Self {
+            source: String::new(),
+            inventories: vec![],
+            samples: vec![],
+            counters: vec![],
+            kernel: vec![],
+            sources: vec![],
+        };
         let lines: Vec<String> = from.lines().collect::<Result<_, _>>().map_err(RecordingError::Read)?;
         let count = lines.len();
         for (place, text) in lines.iter().enumerate() {
@@ -140,6 +151,7 @@ impl Recording {
             Line::Sample(line) => self.samples.push(line.into()),
             Line::Counters { at, counters } => self.counters.push((at, counters)),
             Line::Kernel(record) => self.kernel.push(record),
+            Line::Source(report) => self.sources.push(report),
         }
         Ok(())
     }

@@ -35,6 +35,9 @@ impl<W: Write> Recorder<W> {
         for sample in inbox.samples.drain(..) {
             self.write(&Line::Sample((&sample).into()))?;
         }
+        for report in inbox.sources.drain(..) {
+            self.write(&Line::Source(report))?;
+        }
         for record in inbox.kernel.drain(..) {
             self.write(&Line::Kernel(record))?;
         }

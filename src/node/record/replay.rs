@@ -2,7 +2,10 @@
 
 use super::line::Recording;
 use crate::engine::Inbox;
-use crate::model::{Answer, Inventory, Moment, Probe, Sample, Span};
+use crate::model::{
+    Answer, Inventory, KernelSource, Moment, Probe, Reach, Sample, Source, SourceReport, SourceState, SourceTrouble,
+    Span,
+};
 
 /// A recording that answers as the node did, at the same distance from its start.
 ///
@@ -15,11 +18,16 @@ pub struct Replay {
     pending: Inbox,
     /// How many kernel records have been handed on.
     logged: usize,
+    /// How many reports on sources have been handed on.
+    told: usize,
 }
 
 impl Replay {
-    pub fn new(recording: Recording) -> Self {
-        Self { recording, began: None, pending: Inbox::default(), logged: 0 }
+    pub fn new(mut recording: Recording) -> Self {
+        if recording.sources.is_empty() {
+            recording.sources = sources_untold(&recording);
+        }
+        Self { recording, began: None, pending: Inbox::default(), logged: 0, told: 0 }
     }
 
     pub fn recording(&self) -> &Recording {
@@ -75,6 +83,10 @@ impl Replay {
             self.pending.kernel.push(record);
             self.logged += 1;
         }
+        while let Some(report) = self.recording.sources.get(self.told).filter(|report| report.at <= then) {
+            inbox.sources.push(SourceReport { at: now, ..*report });
+            self.told += 1;
+        }
         inbox.samples.append(&mut self.pending.samples);
         inbox.inventories.append(&mut self.pending.inventories);
         inbox.answers.append(&mut self.pending.answers);
@@ -86,7 +98,9 @@ impl Replay {
         if !self.pending.is_empty() {
             return Some(began);
         }
-        self.recording.kernel.get(self.logged).map(|record| began + record.at.since(self.recording.began()))
+        let record = self.recording.kernel.get(self.logged).map(|record| record.at);
+        let report = self.recording.sources.get(self.told).map(|report| report.at);
+        record.into_iter().chain(report).min().map(|at| began + at.since(self.recording.began()))
     }
 
     /// Nothing comes in on its own but what `next_arrival` tells.
@@ -105,6 +119,14 @@ impl Replay {
         let found = inventories.iter().rev().find(|(at, _)| *at <= then).or(inventories.first());
         found.map(|(_, inventory)| inventory.clone()).unwrap_or_default()
     }
+}
+
+/// The sources of a recording that tells of none, as earlier versions wrote them: a line of the log shows that the log was
+/// followed; without one nothing shows it.
+fn sources_untold(recording: &Recording) -> Vec<SourceReport> {
+    let followed = recording.kernel.iter().any(|record| record.source == KernelSource::KernelLog);
+    let state = if followed { SourceState::Followed(Reach::Now) } else { SourceState::Closed(SourceTrouble::NotTold) };
+    vec![SourceReport { at: recording.began(), source: Source::KernelLog, state }]
 }
 
 /// How far back a GPU's last sample is looked for: a few ticks of the largest node.

@@ -282,7 +282,8 @@ fn site(file: &NodeFile) -> BTreeMap<Component, SiteValues> {
         site.insert(component, all);
     };
     put(Component::Station, &[(S::Inlet, file.cooling.inlet)]);
-    put(Component::Node, &[(S::HostMemory, file.host.memory), (S::SharedCapacity, 1.0)]);
+    let sources = super::sources::PARAMETERS.map(|(parameter, _)| (parameter, 1.0));
+    put(Component::Node, &[&[(S::HostMemory, file.host.memory), (S::SharedCapacity, 1.0)][..], &sources[..]].concat());
     for branch in 0..file.cooling.branches {
         put(Component::CoolingBranch(branch), &[(S::Flow, 1.0)]);
     }

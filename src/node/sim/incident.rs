@@ -6,14 +6,9 @@ use super::errors::Incident;
 use super::gpu::Gpu;
 use super::parameter::{LinkParameter as L, Word};
 use super::sim_node::SimNode;
-use crate::model::{KernelRecord, KernelSource, LoadEnd, Moment};
+use crate::model::LoadEnd;
 
 impl SimNode {
-    pub(super) fn log(&mut self, text: String) {
-        let at = Moment::from_nanos(self.now);
-        self.pending.kernel.push(KernelRecord { at, source: KernelSource::KernelLog, text });
-    }
-
     pub(super) fn log_xid(&mut self, gpu: usize, code: u32, text: &str) {
         let address = short_address(&self.gpus[gpu]);
         self.log(format!("NVRM: Xid (PCI:{address}): {code}, {text}"));

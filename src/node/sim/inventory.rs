@@ -35,6 +35,7 @@ impl Shelf<'_> {
             .map(|gpu| PciFunction {
                 address: gpu.part.words[&Word::PciAddress].clone(),
                 device: gpu.part.words[&Word::PciDevice].clone(),
+                ports: Vec::new(),
             })
             .chain(self.unstarted.iter().cloned())
             .collect();

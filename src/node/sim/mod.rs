@@ -79,6 +79,7 @@ mod parameter;
 mod sensor;
 mod sim_node;
 mod site;
+mod sources;
 mod speeds;
 mod thermal;
 #[cfg(test)]

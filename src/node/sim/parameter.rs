@@ -180,6 +180,12 @@ parameters! {
     SupplyState "psu.ok" Psu One 0.0..1.0 Level "0: the supply reports a fault";
     HostMemory "host.memory" Node Mebibyte 1024.0..100_000_000.0 Level "memory the host sees";
     SharedCapacity "psu.shared.capacity" Node One 0.05..1.5 Level "share of their capacity that all supplies together give";
+    LogFollowed "source.kernel-log" Node One 0.0..1.0 Level "0: the kernel log cannot be read";
+    EventsFollowed "source.driver-events" Node One 0.0..1.0 Level "0: the driver's event channel is closed";
+    ControllersFollowed "source.memory-controllers" Node One 0.0..1.0 Level "0: no counters of the memory controllers (EDAC)";
+    PcieCountersFollowed "source.pcie-counters" Node One 0.0..1.0 Level "0: no error counters of PCIe devices";
+    BusFollowed "source.pci-bus" Node One 0.0..1.0 Level "0: the PCI bus cannot be looked at";
+    PortsFollowed "source.infiniband" Node One 0.0..1.0 Level "0: network ports cannot be looked at";
     Reboot "node.reboot" Node One 0.0..1.0 Event "the node starts again unasked";
     DimmPresent "dimm.present" Dimm One 0.0..1.0 Level "the DIMM is seen";
     DimmCorrected "dimm.corrected" Dimm One 0.0..1e6 Event "corrected errors (EDAC)";

@@ -17,6 +17,8 @@ use super::sensor::Surroundings;
 use super::site::Site;
 use crate::engine::{Inbox, Station};
 use crate::model::{Answer, Component, GpuIndex, Inventory, LoadId, LoadOrder, Moment, PciFunction, Probe, StopHow};
+use crate::model::{Reading, Source};
+use crate::node::host::SourceWatch;
 use crate::yaml::Diagnostics;
 
 const SECOND: u64 = 1_000_000_000;
@@ -42,6 +44,7 @@ pub struct SimNode {
     activities: Vec<Activity>,
     pub(super) work_changed: bool,
     pub(super) overdrawn: bool,
+    pub(super) sources: SourceWatch,
 }
 
 impl std::fmt::Debug for SimNode {
@@ -79,6 +82,7 @@ impl SimNode {
             activities: Vec::new(),
             work_changed: true,
             overdrawn: false,
+            sources: SourceWatch::default(),
         };
         node.assemble();
         node.boot();
@@ -102,7 +106,8 @@ impl SimNode {
             }
             if start[G::Enumerated] < 0.5 {
                 let word = |word: Word| part.words.get(&word).cloned().unwrap_or_default();
-                let function = PciFunction { address: word(Word::PciAddress), device: word(Word::PciDevice) };
+                let function =
+                    PciFunction { address: word(Word::PciAddress), device: word(Word::PciDevice), ports: Vec::new() };
                 self.unstarted.push(function);
                 continue;
             }
@@ -116,9 +121,9 @@ impl SimNode {
 
     /// Puts standing faults in force and lets heat come to rest.
     fn boot(&mut self) {
-        self.log_start();
         self.judge_faults(0.0);
         self.refit();
+        self.log_start();
         for _ in 0..4 {
             let mut watts = Vec::new();
             for gpu in &mut self.gpus {
@@ -145,6 +150,7 @@ impl SimNode {
             gpu.refit(&self.build.kind);
         }
         self.work_changed = true;
+        self.tell_sources();
     }
 
     /// Moves the node on to `to`, in steps that end at every whole second and wherever a load has something to do.
@@ -247,7 +253,7 @@ impl SimNode {
     }
 
     fn inventory(&self) -> Inventory {
-        Shelf {
+        let mut inventory = Shelf {
             file: &self.file,
             build: &self.build,
             gpus: &self.gpus,
@@ -256,7 +262,14 @@ impl SimNode {
             unstarted: &self.unstarted,
             words: &self.words,
         }
-        .inventory()
+        .inventory();
+        if !self.follows(Source::PciBus) {
+            inventory.pci = Reading::Unsupported;
+        }
+        if !self.follows(Source::Infiniband) {
+            inventory.host.nics = Reading::Unsupported;
+        }
+        inventory
     }
 }
 
@@ -305,6 +318,7 @@ impl Station for SimNode {
         inbox.loads.append(&mut self.pending.loads);
         inbox.answers.append(&mut self.pending.answers);
         inbox.kernel.append(&mut self.pending.kernel);
+        inbox.sources.append(&mut self.pending.sources);
     }
 
     fn next_arrival(&self) -> Option<Moment> {

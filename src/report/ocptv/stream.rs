@@ -123,6 +123,7 @@ impl Ocptv {
             RunEvent::RunResumed { interrupted } => self.resumed(wall, interrupted),
             RunEvent::RunFinished { verdict } => self.end(wall, verdict),
             RunEvent::KernelLogged(_)
+            | RunEvent::SourceTold(_)
             | RunEvent::StageStarted { .. }
             | RunEvent::StageFinished { .. }
             | RunEvent::PhaseEntered { .. }

@@ -71,7 +71,7 @@ impl HostTree {
     }
 
     fn bus(&self, inventory: &Inventory) {
-        for PciFunction { address, device } in inventory.pci.value().into_iter().flatten() {
+        for PciFunction { address, device, .. } in inventory.pci.value().into_iter().flatten() {
             let short = address.strip_prefix("0000").unwrap_or(address).to_lowercase();
             let folder = format!("sys/bus/pci/devices/{short}");
             let gpu = inventory

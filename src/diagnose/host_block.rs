@@ -1,0 +1,156 @@
+//! Lines marked `[Hardware Error]`: machine checks as the processor's handler prints them, and reports of the firmware.
+//!
+//! The firmware's reports are blocks of lines with one number in front: `{3}[Hardware Error]: event severity: fatal`.
+
+use super::host_line::{HostLine, event, is_register};
+use super::kernel_event::{Class, Place, Severity};
+
+/// What a line of a firmware report adds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Part {
+    Begins,
+    Severity(Severity),
+    Memory,
+    Pcie,
+    Processor,
+    Place(Place),
+    Other,
+}
+
+const MARK: &str = "[Hardware Error]:";
+
+/// The number given to reports without one, such as the one kept from before the machine was started (BERT).
+const UNNUMBERED: u64 = u64::MAX;
+
+pub(super) fn read_block(message: &str) -> Option<HostLine> {
+    let message = message.strip_prefix("mce: ").unwrap_or(message);
+    if let Some((number, rest)) = message.strip_prefix('{').and_then(|rest| rest.split_once('}'))
+        && let Ok(number) = number.parse()
+    {
+        return Some(HostLine::Block { number, part: part(rest.strip_prefix(MARK)?.trim()) });
+    }
+    let text = message.strip_prefix(MARK)?.trim();
+    if text.starts_with("Machine check events logged") {
+        return Some(HostLine::Unnamed);
+    }
+    if let Some(line) = machine_check(text).or_else(|| decoded(text)) {
+        return Some(line);
+    }
+    match part(text) {
+        Part::Other if is_detail(text) => Some(HostLine::Detail),
+        Part::Other => None,
+        part => Some(HostLine::Block { number: UNNUMBERED, part }),
+    }
+}
+
+/// Bits of a bank's status register (Intel SDM vol. 3B 17.3.2.2, AMD APM vol. 2 9.3.2): the error was not corrected, and
+/// the state of the processor may be corrupt.
+const UNCORRECTED: u64 = 1 << 61;
+const CONTEXT_CORRUPT: u64 = 1 << 57;
+
+/// `CPU 12: Machine Check Exception: 5 Bank 7: be00000000800400`.
+fn machine_check(text: &str) -> Option<HostLine> {
+    let (cpu, rest) = text.strip_prefix("CPU ")?.split_once(": ")?;
+    let rest = rest.strip_prefix("Machine Check")?;
+    let is_exception = rest.starts_with(" Exception");
+    let place = cpu.trim().parse().map_or(Place::Node, Place::Cpu);
+    let status = rest.split_once("Bank ").and_then(|(_, rest)| rest.split_once(": ")).and_then(|(_, status)| {
+        let digits = status.split_whitespace().next()?.trim_start_matches("0x");
+        // A line that was cut off has lost digits, and with them the place of every bit.
+        (digits.len() == 16).then(|| u64::from_str_radix(digits, 16).ok())?
+    });
+    let severity = match status {
+        Some(status) if status & UNCORRECTED == 0 => Severity::Corrected,
+        Some(status) if status & CONTEXT_CORRUPT != 0 => Severity::Fatal,
+        Some(_) => Severity::Recoverable,
+        // Processors raise the exception for errors only that they could not correct (Intel SDM vol. 3B 17.3).
+        None if is_exception => Severity::Recoverable,
+        None => Severity::Unclear,
+    };
+    Some(event(Class::MachineCheck, severity, place))
+}
+
+/// First lines of the decoder for AMD's machine checks (drivers/edac/mce_amd.c).
+fn decoded(text: &str) -> Option<HostLine> {
+    let severity = if text.starts_with("Corrected error") {
+        Severity::Corrected
+    } else if text.starts_with("Uncorrected") || text.starts_with("Deferred error") {
+        Severity::Recoverable
+    } else if text.starts_with("System Fatal error") || text.starts_with("Fatal error") {
+        Severity::Fatal
+    } else {
+        return None;
+    };
+    Some(event(Class::MachineCheck, severity, Place::Node))
+}
+
+/// Lines that follow one of those.
+fn is_detail(text: &str) -> bool {
+    let starts =
+        ["CPU:", "Error Addr", "cache level", "Run the above", "Machine check:", "Some CPUs", "PROCESSOR", "MC"];
+    is_register(text)
+        || starts.iter().any(|start| text.starts_with(start))
+        || text.contains("Ext. Error Code")
+        || text.contains("Extended Error Code")
+}
+
+fn part(text: &str) -> Part {
+    if text.starts_with("Hardware error from APEI") || text.starts_with("Hardware error detected on") {
+        return Part::Begins;
+    }
+    let Some((key, value)) = text.split_once(": ") else { return Part::Other };
+    match key {
+        "event severity" => Part::Severity(match value.trim() {
+            "fatal" => Severity::Fatal,
+            "recoverable" => Severity::Recoverable,
+            "corrected" => Severity::Corrected,
+            "info" => Severity::Told,
+            _ => Severity::Unclear,
+        }),
+        "section_type" if value.starts_with("memory error") => Part::Memory,
+        "section_type" if value.starts_with("PCIe error") => Part::Pcie,
+        "section_type" if value.contains("processor error") => Part::Processor,
+        "device_id" => value.trim().parse().map_or(Part::Other, |pci| Part::Place(Place::Pci(pci))),
+        "DIMM location" => {
+            let label = value.trim().trim_start_matches("not present. ");
+            Part::Place(Place::Dimm(label.to_owned()))
+        }
+        "fru_text" if value.to_ascii_uppercase().contains("DIMM") => Part::Place(Place::Dimm(value.trim().to_owned())),
+        _ => Part::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn severity(text: &str) -> Option<Severity> {
+        match read_block(text)? {
+            HostLine::Event { severity, .. } => Some(severity),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn the_status_register_says_whether_a_machine_check_was_corrected() {
+        let case = |status: &str| severity(&format!("mce: [Hardware Error]: CPU 4: Machine Check: 0 Bank 8: {status}"));
+        assert_eq!(case("8c00004000010092"), Some(Severity::Corrected));
+        assert_eq!(case("be00000000800400"), Some(Severity::Fatal));
+        assert_eq!(case("bd00000000c00135"), Some(Severity::Recoverable));
+        assert_eq!(case("be0000000080"), Some(Severity::Unclear), "cut off");
+        let exception = "mce: [Hardware Error]: CPU 4: Machine Check Exception: 5 Bank 7";
+        assert_eq!(severity(exception), Some(Severity::Recoverable));
+        // The handler prints the banks of corrected errors beside the one that raised the exception.
+        let beside = format!("{exception}: 8c00004000010092");
+        assert_eq!(severity(&beside), Some(Severity::Corrected));
+    }
+
+    #[test]
+    fn what_the_decoder_of_the_other_maker_says_is_read_too() {
+        assert_eq!(severity("[Hardware Error]: Corrected error, no action required."), Some(Severity::Corrected));
+        assert_eq!(severity("[Hardware Error]: Deferred error, no action required."), Some(Severity::Recoverable));
+        assert_eq!(severity("[Hardware Error]: System Fatal error."), Some(Severity::Fatal));
+        let detail = "[Hardware Error]: CPU:2 (19:11:1) MC17_STATUS[Over|CE|MiscV|AddrV|-|-|SyndV|CECC|-|-|-]: 0xdc2040000400011b";
+        assert_eq!(read_block(detail), Some(HostLine::Detail));
+    }
+}

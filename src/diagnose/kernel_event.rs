@@ -1,0 +1,455 @@
+//! Events of the kernel log: lines that belong together are one event, with its class, its severity and its place.
+//!
+//! Written against the messages of the Linux kernel (drivers/pci/pcie/aer.c and dpc.c, drivers/pci/hotplug,
+//! drivers/acpi/apei/ghes.c, drivers/firmware/efi/cper.c, arch/x86/kernel/cpu/mce, drivers/edac, drivers/nvme/host/pci.c,
+//! mlx5 health.c) in their old and new forms, and of the NVIDIA driver. What one line says is `host_line`'s and
+//! `kernel_line`'s.
+
+use super::PciAddress;
+use super::host_line::{HostLine, Part, read_host_line};
+use super::kernel_line::{AerSeverity, KernelLine, read_kernel_line, without_prefix};
+use crate::model::{KernelRecord, KernelSource, Moment, Span};
+
+/// What kind of trouble an event is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Class {
+    /// The GPU driver's: Xid, SXid, off the bus, not started.
+    Driver(KernelLine),
+    /// An error that a PCIe device or port reported (AER), natively or by way of the firmware.
+    Pcie,
+    /// A port shut its link to contain an error (DPC).
+    Containment,
+    /// A device or its link went away (hot plug).
+    Removal,
+    /// Memory of the host: EDAC, firmware reports, poisoned pages.
+    HostMemory,
+    /// A processor's machine check.
+    MachineCheck,
+    /// Hardware that firmware reported and that is none of the above.
+    Firmware,
+    Nic,
+    Drive,
+    /// A part of the host ran hot.
+    Heat,
+    /// Processors or tasks that did not come on, and crashes of the kernel: of hardware or of software.
+    Stuck,
+    /// The kernel started.
+    Boot,
+    /// A line of a known subsystem that speaks of an error in words nobody taught us.
+    Unknown,
+}
+
+/// How grave an event is by its own words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// No bearing on hardware.
+    Told,
+    /// Mended by the hardware: what counts is how many.
+    Corrected,
+    /// The words do not say, or software may be to blame.
+    Unclear,
+    /// Not mended, but survived.
+    Recoverable,
+    Fatal,
+}
+
+/// Where it happened, as the kernel names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    Pci(PciAddress),
+    /// The label of a memory module.
+    Dimm(String),
+    /// A drive by its kernel name: `nvme3`.
+    Drive(String),
+    Cpu(u32),
+    Node,
+}
+
+/// One event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KernelEvent {
+    pub at: Moment,
+    /// How long before the run, if before.
+    pub before: Option<Span>,
+    pub class: Class,
+    pub severity: Severity,
+    pub place: Place,
+    /// How many the kernel counted in it.
+    pub count: u64,
+    /// Its lines as logged, joined.
+    pub text: String,
+    /// The port that told of the error of a device below it.
+    pub port: Option<PciAddress>,
+    /// How it may still be completed by lines to come.
+    open: Open,
+    /// Place of its last line in the log.
+    last: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Open {
+    No,
+    /// A port announced it; the device's own line may follow.
+    Announced,
+    /// A block of lines with this number in front.
+    Block(u64),
+    /// A machine check that only says that there was one.
+    Unnamed,
+}
+
+/// Lines that belong to one event lie this near in the log: details follow within a dozen lines, others between them.
+const NEAR: usize = 16;
+/// What is kept of an event's lines.
+const TEXT_MAX: usize = 600;
+
+impl KernelEvent {
+    /// Whether it is proof of broken hardware by itself. What the GPU driver's codes prove is their tables' to say.
+    pub const fn is_uncorrected(&self) -> bool {
+        matches!(self.severity, Severity::Recoverable | Severity::Fatal)
+    }
+
+    fn add(&mut self, index: usize, text: &str) {
+        self.last = index;
+        if self.text.len() + text.len() < TEXT_MAX {
+            self.text.push_str(" | ");
+            self.text.push_str(text);
+        }
+    }
+
+    const fn is_near(&self, index: usize) -> bool {
+        index - self.last <= NEAR
+    }
+}
+
+/// Whether a line may belong to an event: what is worth keeping of a log.
+pub fn names_trouble(text: &str) -> bool {
+    let text = one_line(text);
+    read_kernel_line(&text).is_some() || read_host_line(without_prefix(&text)).is_some()
+}
+
+/// The events that `records` tell of, in order of their first lines.
+pub fn kernel_events(records: &[KernelRecord]) -> Vec<KernelEvent> {
+    let mut reader = Reader::default();
+    for (index, record) in records.iter().enumerate() {
+        // The driver's event channel repeats what the log says; it counts where the log has no such line.
+        if record.source != KernelSource::Gap {
+            reader.take(index, record, &one_line(&record.text));
+        }
+    }
+    reader.events
+}
+
+/// A record with line breaks inside as one line; the driver begins each with its own name.
+fn one_line(text: &str) -> String {
+    if !text.contains('\n') {
+        return text.to_owned();
+    }
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let mut joined = lines.next().unwrap_or_default().to_owned();
+    for line in lines {
+        joined.push(' ');
+        joined.push_str(line.strip_prefix("NVRM: ").unwrap_or(line));
+    }
+    joined
+}
+
+#[derive(Debug, Default)]
+struct Reader {
+    events: Vec<KernelEvent>,
+    /// A message of the driver that goes on in the next record, and where it began.
+    unfinished: Option<(usize, String)>,
+}
+
+impl Reader {
+    fn take(&mut self, index: usize, record: &KernelRecord, line: &str) {
+        let message = without_prefix(line);
+        if let Some(whole) = self.continued(index, message) {
+            return self.take_line(index, record, &whole);
+        }
+        self.take_line(index, record, message);
+    }
+
+    /// The driver's off-bus message comes in three lines on kernels that split them: the address, the id, what happened.
+    fn continued(&mut self, index: usize, message: &str) -> Option<String> {
+        let rest = message.strip_prefix("NVRM: ")?;
+        if let Some((began, text)) = self.unfinished.take()
+            && index - began <= 4
+        {
+            let whole = format!("{text} {rest}");
+            if rest.contains("fallen off the bus") {
+                return Some(whole);
+            }
+            self.unfinished = Some((began, whole));
+            return None;
+        }
+        if rest.starts_with("The NVIDIA GPU ") && !rest.contains("installed in this system has") {
+            self.unfinished = Some((index, message.to_owned()));
+        } else if rest.starts_with("The NVIDIA GPU ") && rest.ends_with("has") {
+            self.unfinished = Some((index, message.to_owned()));
+        }
+        None
+    }
+
+    fn take_line(&mut self, index: usize, record: &KernelRecord, message: &str) {
+        if let Some(said) = read_kernel_line(message) {
+            return self.take_driver(index, record, message, said);
+        }
+        let Some(line) = read_host_line(message) else { return };
+        self.take_host(index, record, message, line);
+    }
+
+    fn take_driver(&mut self, index: usize, record: &KernelRecord, message: &str, said: KernelLine) {
+        match &said {
+            KernelLine::Aer(aer) => {
+                let (severity, place) = (of_aer(aer.severity), Place::Pci(aer.pci));
+                if aer.announces {
+                    let event = self.push(index, record, message, Class::Pcie, severity, place);
+                    event.port = aer.port;
+                    event.open = Open::Announced;
+                } else if let Some(event) = self.announced(index, aer.pci, severity) {
+                    event.add(index, message);
+                    event.place = Place::Pci(aer.pci);
+                    event.open = Open::No;
+                } else {
+                    self.push(index, record, message, Class::Pcie, severity, place);
+                }
+            }
+            KernelLine::Sxid(sxid) if sxid.continues() => {
+                let same = |event: &&mut KernelEvent| {
+                    event.is_near(index)
+                        && matches!(&event.class, Class::Driver(KernelLine::Sxid(one))
+                            if (one.switch, one.code) == (sxid.switch, sxid.code))
+                };
+                match self.events.iter_mut().rev().find(same) {
+                    Some(event) => event.add(index, message),
+                    None => {
+                        self.push(index, record, message, Class::Driver(said), Severity::Unclear, Place::Node);
+                    }
+                }
+            }
+            KernelLine::Xid(xid) if record.source == KernelSource::DriverEvent => {
+                // The log has the same Xid with its text, before or after; this one counts only where it has not.
+                let (pci, code) = (xid.pci, xid.code);
+                let told = self.events.iter().any(|event| {
+                    matches!(&event.class, Class::Driver(KernelLine::Xid(one)) if (one.pci, one.code) == (pci, code))
+                });
+                if !told {
+                    self.push(index, record, message, Class::Driver(said), Severity::Unclear, Place::Pci(pci));
+                }
+            }
+            KernelLine::Xid(xid) => {
+                let place = Place::Pci(xid.pci);
+                let (pci, code) = (xid.pci, xid.code);
+                let by_event = |event: &&mut KernelEvent| {
+                    event.text.contains(EVENT_CHANNEL)
+                        && matches!(&event.class, Class::Driver(KernelLine::Xid(one)) if (one.pci, one.code) == (pci, code))
+                };
+                if let Some(event) = self.events.iter_mut().find(by_event) {
+                    event.class = Class::Driver(said);
+                    message.clone_into(&mut event.text);
+                    event.last = index;
+                } else {
+                    self.push(index, record, message, Class::Driver(said), Severity::Unclear, place);
+                }
+            }
+            KernelLine::OffTheBus { pci } | KernelLine::InitFailed { pci, .. } => {
+                let place = pci.map_or(Place::Node, Place::Pci);
+                let kind = std::mem::discriminant(&said);
+                let again = |event: &&mut KernelEvent| {
+                    event.is_near(index)
+                        && event.place == place
+                        && matches!(&event.class, Class::Driver(line) if std::mem::discriminant(line) == kind)
+                };
+                if let Some(event) = self.events.iter_mut().rev().find(again) {
+                    return event.add(index, message);
+                }
+                self.push(index, record, message, Class::Driver(said), Severity::Unclear, place);
+            }
+            KernelLine::Sxid(_) => {
+                self.push(index, record, message, Class::Driver(said), Severity::Unclear, Place::Node);
+            }
+        }
+    }
+
+    fn take_host(&mut self, index: usize, record: &KernelRecord, message: &str, line: HostLine) {
+        match line {
+            HostLine::Event { class, severity, place, count } => {
+                if let Some(event) = self.same_as(index, &class, &place) {
+                    event.add(index, message);
+                    event.severity = event.severity.max(severity);
+                    return;
+                }
+                if let Some(event) = self.resolved_by(index, &class, severity, &place) {
+                    event.add(index, message);
+                    if severity == Severity::Unclear {
+                        return;
+                    }
+                    event.severity = severity;
+                    event.place = place;
+                    event.class = class;
+                    event.count = count;
+                    event.open = Open::No;
+                    return;
+                }
+                let event = self.push(index, record, message, class, severity, place);
+                event.count = count;
+            }
+            HostLine::Unnamed => {
+                let named = self.events.iter().rev().take(4).any(|event| {
+                    event.is_near(index) && matches!(event.class, Class::MachineCheck | Class::HostMemory)
+                });
+                if !named {
+                    let event =
+                        self.push(index, record, message, Class::MachineCheck, Severity::Corrected, Place::Node);
+                    event.open = Open::Unnamed;
+                }
+            }
+            HostLine::Block { number, part } => self.take_block(index, record, message, number, part),
+            HostLine::AerStatus { pci } => {
+                let same = |event: &&mut KernelEvent| event.is_near(index) && event.place == Place::Pci(pci);
+                if let Some(event) = self.events.iter_mut().rev().find(same) {
+                    event.add(index, message);
+                } else {
+                    self.push(index, record, message, Class::Pcie, Severity::Unclear, Place::Pci(pci));
+                }
+            }
+            HostLine::AerBit { pci, severity } => {
+                let same = |event: &&mut KernelEvent| event.is_near(index) && event.place == Place::Pci(pci);
+                if let Some(event) = self.events.iter_mut().rev().find(same) {
+                    event.add(index, message);
+                    if event.severity == Severity::Unclear {
+                        event.severity = severity;
+                    }
+                }
+            }
+            HostLine::Detail => {
+                if let Some(event) = self.events.last_mut().filter(|event| event.is_near(index)) {
+                    event.add(index, message);
+                }
+            }
+        }
+    }
+
+    /// A line of a block that firmware's report is printed as: `{3}[Hardware Error]: ...`.
+    fn take_block(&mut self, index: usize, record: &KernelRecord, message: &str, number: u64, part: Part) {
+        if part == Part::Begins {
+            let event = self.push(index, record, message, Class::Firmware, Severity::Unclear, Place::Node);
+            event.open = Open::Block(number);
+            return;
+        }
+        let own = |event: &KernelEvent| event.open == Open::Block(number);
+        if !self.events.iter().any(own) {
+            // Its beginning was lost.
+            let event = self.push(index, record, message, Class::Firmware, Severity::Unclear, Place::Node);
+            event.open = Open::Block(number);
+        }
+        let Some(event) = self.events.iter_mut().rev().find(|event| own(event)) else { return };
+        if event.last != index {
+            event.add(index, message);
+        }
+        match part {
+            Part::Begins | Part::Other => {}
+            Part::Severity(severity) => event.severity = severity,
+            Part::Memory => event.class = Class::HostMemory,
+            Part::Pcie => event.class = Class::Pcie,
+            Part::Processor => event.class = Class::MachineCheck,
+            Part::Place(place) => {
+                if !matches!(event.place, Place::Dimm(_)) {
+                    event.place = place;
+                }
+            }
+        }
+    }
+
+    /// The announcement that a device's own line completes.
+    fn announced(&mut self, index: usize, device: PciAddress, severity: Severity) -> Option<&mut KernelEvent> {
+        self.events.iter_mut().rev().find(|event| {
+            let by_port = event.port.is_some() && event.place == Place::Pci(device);
+            // The old form names a number only, so that the place is the port's.
+            let by_number = event.port.is_none();
+            event.open == Open::Announced
+                && event.is_near(index)
+                && event.severity == severity
+                && (by_port || by_number || event.port == Some(device))
+        })
+    }
+
+    /// An event that goes on with this line: a port or a network interface tells of one trouble in several lines, and the
+    /// driver explains itself after a code.
+    fn same_as(&mut self, index: usize, class: &Class, place: &Place) -> Option<&mut KernelEvent> {
+        let port = |class: &Class| matches!(class, Class::Containment | Class::Removal);
+        if *class == Class::Unknown {
+            let last = self.events.last_mut()?;
+            let explains =
+                matches!(last.class, Class::Driver(_)) || (last.class == Class::Unknown && last.place == *place);
+            return Some(last).filter(|last| explains && last.is_near(index));
+        }
+        self.events.iter_mut().rev().take(4).find(|event| {
+            let alike = (*class == Class::Nic && event.class == Class::Nic) || (port(class) && port(&event.class));
+            alike && event.place == *place && event.is_near(index)
+        })
+    }
+
+    /// An earlier event that this one is only a better description of.
+    fn resolved_by(
+        &mut self,
+        index: usize,
+        class: &Class,
+        severity: Severity,
+        place: &Place,
+    ) -> Option<&mut KernelEvent> {
+        self.events.iter_mut().rev().take(4).find(|event| {
+            let unnamed = event.open == Open::Unnamed && matches!(class, Class::HostMemory | Class::MachineCheck);
+            // The memory driver of firmware-first machines repeats the block that firmware gave.
+            let repeated = matches!(event.open, Open::Block(_))
+                && *class == Class::HostMemory
+                && event.class == Class::HostMemory
+                && (event.severity == severity || severity == Severity::Unclear);
+            let followed = *class == Class::HostMemory
+                && severity == Severity::Unclear
+                && matches!(event.class, Class::HostMemory | Class::MachineCheck)
+                && *place == Place::Node;
+            event.is_near(index) && (unnamed || (repeated && matches!(place, Place::Dimm(_))) || followed)
+        })
+    }
+
+    fn push(
+        &mut self,
+        index: usize,
+        record: &KernelRecord,
+        message: &str,
+        class: Class,
+        severity: Severity,
+        place: Place,
+    ) -> &mut KernelEvent {
+        let at = self.events.len();
+        self.events.push(KernelEvent {
+            at: record.at,
+            before: record.before(),
+            class,
+            severity,
+            place,
+            count: 1,
+            text: message.chars().take(TEXT_MAX).collect(),
+            port: None,
+            open: Open::No,
+            last: index,
+        });
+        &mut self.events[at]
+    }
+}
+
+/// What marks a line that the driver's event channel gave.
+const EVENT_CHANNEL: &str = "reported by the driver's event channel";
+
+const fn of_aer(severity: AerSeverity) -> Severity {
+    match severity {
+        AerSeverity::Corrected => Severity::Corrected,
+        AerSeverity::NonFatal => Severity::Recoverable,
+        AerSeverity::Fatal => Severity::Fatal,
+    }
+}
+
+#[cfg(test)]
+#[path = "kernel_event_tests.rs"]
+mod tests;

@@ -1,0 +1,145 @@
+//! Tests of what the kernel log accuses: code, component, action, and that the finding names the part and quotes the line.
+
+use crate::diagnose::findings;
+use crate::event::{Action, Case, Confidence, Envelope, Finding, Outcome, RunEvent, RunRecord, StepKey};
+use crate::limit::{Judged, Judgement, Measurement, Miss, Range};
+use crate::model::{
+    Component, Gpu, GpuIndex, Inventory, KernelRecord, KernelSource, Moment, Nvme, Reading, Unit, WallTime,
+};
+
+/// What a run tells of `lines`, with limits missed on `missed`.
+fn found(lines: &[&str], missed: &[(&str, Component)]) -> Vec<Finding> {
+    let mut inventory = Inventory::default();
+    for (index, bus) in [(0, "18"), (1, "5d")] {
+        let mut gpu = Gpu::bare(GpuIndex(index));
+        gpu.identity.pci_address = Reading::Value(format!("00000000:{bus}:00.0"));
+        inventory.gpus.push(gpu);
+    }
+    let drive = |name: &str| Nvme { name: name.to_owned(), model: "x".to_owned(), serial: format!("S-{name}") };
+    inventory.host.nvmes = Reading::Value(vec![drive("nvme0n1"), drive("nvme3n1")]);
+    let mut events = vec![RunEvent::InventoryRead(Box::new(inventory))];
+    events.extend(lines.iter().map(|text| {
+        let source = KernelSource::KernelLog;
+        RunEvent::KernelLogged(KernelRecord { at: Moment::from_secs(70), source, text: (*text).to_owned() })
+    }));
+    let case = |(name, component): &(&str, Component)| Case {
+        component: *component,
+        outcome: Outcome::Inconclusive,
+        reason: None,
+        judgements: vec![Judgement {
+            measurement: Measurement::number(name, *component, Unit::One, 1.0, 1),
+            limit: Some("== 0".to_owned()),
+            range: Range::default(),
+            outcome: Judged::Fail,
+            code: None,
+            decisive: true,
+            miss: Miss::Suspicion,
+            source: None,
+            waiver: None,
+        }],
+    };
+    let key = StepKey { path: "after.log".to_owned(), round: 1, attempt: 1 };
+    events.push(RunEvent::StepFinished { key, cases: missed.iter().map(case).collect() });
+    let mut record = RunRecord::default();
+    for (seq, event) in (0..).zip(events) {
+        record.apply(&Envelope { seq, at: Moment::from_secs(70), wall: WallTime::UNIX_EPOCH, event });
+    }
+    // Without a plan nobody knows which check a limit belongs to, so that the general code is told beside.
+    findings(&record).into_iter().filter(|finding| finding.code != "LIMIT-MISSED").collect()
+}
+
+fn only(lines: &[&str], missed: &[(&str, Component)]) -> Finding {
+    let mut all = found(lines, missed);
+    assert_eq!(all.len(), 1, "{all:?}");
+    all.remove(0)
+}
+
+fn told(finding: &Finding) -> (&str, Component, Action) {
+    (&finding.code, finding.component, finding.action)
+}
+
+const GPU: Component = Component::gpu(1);
+
+#[test]
+fn a_suspect_code_asks_for_what_its_table_asks_for_and_is_not_sure() {
+    let remapped =
+        "NVRM: Xid (PCI:0000:5d:00): 63, pid='<unknown>', name=<unknown>, Row Remapper: New row marked for remapping";
+    let finding = only(&[remapped], &[("xid.suspect", GPU)]);
+    assert_eq!(told(&finding), ("HBM-REMAP-PENDING", Component::Memory(GpuIndex(1)), Action::ResetGpu));
+    assert_eq!(finding.confidence, Confidence::Medium);
+    assert!(finding.evidence[0].text.starts_with(remapped), "{:?}", finding.evidence);
+    let announced = "NVRM: Xid (PCI:0000:5d:00): 154, pid='<unknown>', name=<unknown>, GPU recovery action changed from 0x0 (None) to 0x1 (GPU Reset Required)";
+    let finding = only(&[announced], &[("xid.suspect", GPU)]);
+    assert_eq!(told(&finding), ("GPU-RECOVERY-NEEDED", GPU, Action::ResetGpu));
+    assert_eq!(found(&[announced], &[]), [], "without a limit on suspects nothing is accused");
+}
+
+#[test]
+fn our_own_loads_xid_names_the_gpu_and_another_programs_nothing() {
+    let own = "NVRM: Xid (PCI:0000:5d:00): 31, pid=2411, name=kiln, Ch 00000008, MMU Fault";
+    assert_eq!(told(&only(&[own], &[("xid.own", GPU)])), ("LOAD-FAULT", GPU, Action::RetestLonger));
+    let foreign = "NVRM: Xid (PCI:0000:5d:00): 31, pid=2411, name=python3, Ch 00000008, MMU Fault";
+    assert_eq!(found(&[foreign], &[]), []);
+}
+
+#[test]
+fn a_gpu_that_could_not_be_started_again_is_named_with_the_line() {
+    let line = "NVRM: GPU 0000:5d:00.0: RmInitAdapter failed! (0x62:0x65:1816)";
+    let finding = only(&[line], &[]);
+    assert_eq!(told(&finding), ("GPU-NOT-STARTED", GPU, Action::Reseat));
+    assert!(finding.evidence[0].text.contains("0x62:0x65:1816"));
+    let elsewhere = only(&["NVRM: GPU 0000:99:00.0: RmInitAdapter failed! (0x26:0x56:1474)"], &[]);
+    assert_eq!(told(&elsewhere), ("GPU-NOT-STARTED", Component::Node, Action::Reseat));
+    assert_eq!(elsewhere.pci_address.as_deref(), Some("00000000:99:00.0"));
+}
+
+#[test]
+fn only_the_switch_with_errors_of_the_missed_class_is_blamed() {
+    let suspect = "nvidia-nvswitch0: SXid (PCI:0000:83:00.0): 12028, Non-fatal, Link 61 egress non-posted PRIV error";
+    let harmless = "nvidia-nvswitch1: SXid (PCI:0000:84:00.0): 22013, Non-fatal, Link 3 Minion Link DLREQ interrupt";
+    let finding = only(&[suspect, harmless], &[("sxid.suspect", Component::Node)]);
+    assert_eq!(told(&finding), ("SWITCH-ERRORS", Component::Switch(0), Action::Reconfigure));
+    let other = only(&[suspect, harmless], &[("sxid.other", Component::Node)]);
+    assert_eq!(other.component, Component::Switch(1));
+}
+
+#[test]
+fn host_errors_name_module_drive_processor_or_address() {
+    let memory = "EDAC MC3: 1 UE memory read error on CPU_SrcID#1_MC#1_Chan#0_DIMM#0 (channel:0 slot:0 page:0x1)";
+    let finding = only(&[memory], &[]);
+    assert_eq!(told(&finding), ("HOST-MEMORY-UNCORRECTABLE", Component::Node, Action::ReplaceFru));
+    assert!(finding.cause.en.contains("CPU_SrcID#1_MC#1_Chan#0_DIMM#0"), "{}", finding.cause.en);
+    let drive = only(&["nvme nvme3: controller is down; will reset: CSTS=0xffffffff, PCI_STATUS=0x10"], &[]);
+    assert_eq!(told(&drive), ("NVME-FAULT", Component::Nvme(1), Action::ReplaceFru));
+    assert_eq!(drive.serial.as_deref(), Some("S-nvme3n1"));
+    let cpu = only(&["mce: [Hardware Error]: CPU 12: Machine Check Exception: 5 Bank 7: be00000000800400"], &[]);
+    assert_eq!(cpu.code, "HOST-HARDWARE");
+    assert!(cpu.cause.en.contains("Processor 12"), "{}", cpu.cause.en);
+    let nic = only(
+        &["mlx5_core 0000:18:00.1: print_health_info:423:(pid 88): Health issue observed, PCI slot is unavailable"],
+        &[],
+    );
+    assert_eq!((nic.code.as_str(), nic.pci_address.as_deref()), ("NIC-FAULT", Some("00000000:18:00.1")));
+    let port = only(&["pcieport 0000:17:01.0: pciehp: Slot(3): Link Down"], &[]);
+    assert_eq!((port.code.as_str(), port.pci_address.as_deref()), ("HOST-PCIE-ERRORS", Some("00000000:17:01.0")));
+    let stuck = "watchdog: BUG: soft lockup - CPU#3 stuck for 22s! [kworker/3:1:99]";
+    assert_eq!(found(&[stuck], &[]), []);
+    assert_eq!(only(&[stuck], &[("hardware.suspect", Component::Node)]).code, "HOST-SUSPECT");
+}
+
+#[test]
+fn corrected_errors_over_their_rate_name_the_modules_they_came_from() {
+    let line = "EDAC MC1: 40 CE memory read error on CPU_SrcID#0_MC#1_Chan#2_DIMM#1 (channel:2 slot:1)";
+    assert_eq!(found(&[line], &[]), []);
+    let finding = only(&[line], &[("edac.corrected.rate", Component::Node)]);
+    assert_eq!(told(&finding), ("HOST-DIMM-ERRORS", Component::Node, Action::ReplaceFru));
+    assert!(finding.cause.en.contains("CPU_SrcID#0_MC#1_Chan#2_DIMM#1"));
+}
+
+#[test]
+fn a_port_error_of_a_gpu_is_that_gpus() {
+    let line = "pcieport 0000:5c:01.0: AER: Multiple Uncorrectable (Fatal) error message received from 0000:5d:00.0";
+    let finding = only(&[line], &[]);
+    assert_eq!((finding.code.as_str(), finding.component), ("PCIE-UNSTABLE", Component::Pcie(GpuIndex(1))));
+    assert_eq!(finding.confidence, Confidence::High);
+}
