@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::declare::{may, must, text};
 use super::sheet::{Gauged, Sheet};
-use super::{Check, CheckRun, Done, Seen, StepContext, Wants};
+use super::{Check, CheckRun, Done, Seen, StepContext, Subject, Wants};
 use crate::diagnose::{AerSeverity, BurnIn, KernelLine, Origin, gpu_at, read_kernel_line, sxid, xid};
 use crate::event::Phase;
 use crate::model::{Component, ComponentKind, GpuIndex, KernelRecord, KernelSource, Moment, Span, Unit};
@@ -58,6 +58,10 @@ static MEASUREMENTS: &[MeasurementSpec] = &[
 impl Check for KernelLog {
     fn spec(&self) -> &'static CheckSpec {
         &SPEC
+    }
+
+    fn subject(&self) -> Subject {
+        Subject::Condition
     }
 
     fn begin(&self, _: &StepContext<'_>) -> Box<dyn CheckRun> {

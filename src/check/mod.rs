@@ -53,5 +53,5 @@ mod tool_stressapptest;
 mod toy_node;
 mod window;
 
-pub use contract::{Check, CheckRun, Done, Seen, StepContext, Want, Wants};
+pub use contract::{Check, CheckRun, Done, Seen, StepContext, Subject, Want, Wants};
 pub use registry::{all, catalogue, find};

@@ -4,4 +4,6 @@
 mod drill;
 mod faults;
 mod healthy;
+mod resume;
+mod taken_up;
 mod trial;
