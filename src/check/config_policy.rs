@@ -3,7 +3,7 @@
 use super::declare::{choice, flag, list, may, must, text};
 use super::look::Look;
 use super::sheet::{Gauged, Sheet};
-use super::{Check, CheckRun, Done, StepContext};
+use super::{Check, CheckRun, Done, StepContext, Subject};
 use crate::model::{Component, ComponentKind, Gpu, Inventory, Reading, Span, Unit};
 use crate::profile::{CheckSpec, MeasurementSpec, Params, Wear};
 
@@ -65,6 +65,10 @@ static MEASUREMENTS: &[MeasurementSpec] = &[
 impl Check for ConfigPolicy {
     fn spec(&self) -> &'static CheckSpec {
         &SPEC
+    }
+
+    fn subject(&self) -> Subject {
+        Subject::Condition
     }
 
     fn begin(&self, _: &StepContext<'_>) -> Box<dyn CheckRun> {

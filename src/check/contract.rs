@@ -17,8 +17,23 @@ use crate::profile::{CheckSpec, Params, Sku};
 pub trait Check: Sync {
     fn spec(&self) -> &'static CheckSpec;
 
+    /// What a result of the check is about.
+    fn subject(&self) -> Subject {
+        Subject::Performance
+    }
+
     /// A fresh run of the check for one step. Parameters were validated against the spec.
     fn begin(&self, context: &StepContext<'_>) -> Box<dyn CheckRun>;
+}
+
+/// What a check's result is about, which decides how long it holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Subject {
+    /// How the unit did while the step ran. It did so, whatever becomes of the unit later.
+    Performance,
+    /// What the unit is, how it is set up and what speaks against it so far. That holds for as long as somebody watches: a
+    /// run that was interrupted looks again before it goes on.
+    Condition,
 }
 
 /// One step in progress.

@@ -5,7 +5,7 @@ use super::delta::between;
 use super::links::{of_gpu, put_growth};
 use super::look::Look;
 use super::sheet::{Gauged, Sheet};
-use super::{Check, CheckRun, Done, StepContext};
+use super::{Check, CheckRun, Done, StepContext, Subject};
 use crate::model::{Component, ComponentKind, GpuCounters, Span, Unit};
 use crate::profile::{CheckSpec, MeasurementSpec, Params, Wear};
 
@@ -55,6 +55,10 @@ static MEASUREMENTS: &[MeasurementSpec] = &[
 impl Check for CountersBaseline {
     fn spec(&self) -> &'static CheckSpec {
         &SPEC
+    }
+
+    fn subject(&self) -> Subject {
+        Subject::Condition
     }
 
     fn begin(&self, _: &StepContext<'_>) -> Box<dyn CheckRun> {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::declare::{flag, may, required, text};
 use super::look::Look;
 use super::sheet::{Gauged, Sheet};
-use super::{Check, CheckRun, Done, StepContext};
+use super::{Check, CheckRun, Done, StepContext, Subject};
 use crate::model::{Component, ComponentKind, Fabric, FabricState as Registration, Inventory, Reading, Span, Unit};
 use crate::profile::{CheckSpec, MeasurementSpec, Params, Wear};
 
@@ -43,6 +43,10 @@ static MEASUREMENTS: &[MeasurementSpec] = &[
 impl Check for FabricState {
     fn spec(&self) -> &'static CheckSpec {
         &SPEC
+    }
+
+    fn subject(&self) -> Subject {
+        Subject::Condition
     }
 
     fn begin(&self, _: &StepContext<'_>) -> Box<dyn CheckRun> {

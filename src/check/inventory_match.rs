@@ -7,7 +7,7 @@ use super::look::Look;
 use super::parts_list::{matcher, put_parts_list};
 use super::sheet::{Gauged, Sheet};
 use super::siblings::{put_topology, put_uniform, put_unique, texts};
-use super::{Check, CheckRun, Done, StepContext};
+use super::{Check, CheckRun, Done, StepContext, Subject};
 use crate::model::{C2c, Component, ComponentKind, Gpu, GpuIndex, Identity, Inventory, Nic, Psu, Span, Unit};
 use crate::profile::{CheckSpec, MeasurementSpec, ParamKind, ParamSpec, Params, Wear};
 
@@ -129,6 +129,10 @@ static MEASUREMENTS: &[MeasurementSpec] = &[
 impl Check for InventoryMatch {
     fn spec(&self) -> &'static CheckSpec {
         &SPEC
+    }
+
+    fn subject(&self) -> Subject {
+        Subject::Condition
     }
 
     fn begin(&self, _: &StepContext<'_>) -> Box<dyn CheckRun> {

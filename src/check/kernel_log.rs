@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::declare::{may, must, text};
 use super::sheet::{Gauged, Sheet};
-use super::{Check, CheckRun, Done, Seen, StepContext, Wants};
+use super::{Check, CheckRun, Done, Seen, StepContext, Subject, Wants};
 use crate::diagnose::{Charge, CodeCharge, KernelEvent, Places, charges, kernel_events};
 use crate::event::Phase;
 use crate::model::{
@@ -92,6 +92,10 @@ static MEASUREMENTS: &[MeasurementSpec] = &[
 impl Check for KernelLog {
     fn spec(&self) -> &'static CheckSpec {
         &SPEC
+    }
+
+    fn subject(&self) -> Subject {
+        Subject::Condition
     }
 
     fn begin(&self, _: &StepContext<'_>) -> Box<dyn CheckRun> {

@@ -43,6 +43,6 @@ mod tool;
 mod toy_node;
 mod window;
 
-pub use contract::{Check, CheckRun, Done, Seen, StepContext, Want, Wants};
+pub use contract::{Check, CheckRun, Done, Seen, StepContext, Subject, Want, Wants};
 pub use registry::{all, catalogue, find};
 pub use tool::{Adapter, Output, Unread, Unreadable, adapter};

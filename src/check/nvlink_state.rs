@@ -6,7 +6,7 @@ use super::declare::{flag, may, text};
 use super::links::list;
 use super::look::Look;
 use super::sheet::{Gauged, Sheet};
-use super::{Check, CheckRun, Done, StepContext};
+use super::{Check, CheckRun, Done, StepContext, Subject};
 use crate::model::{
     Component, ComponentKind, Gpu, GpuIndex, Inventory, LinkState, NvLink, Reading, Remote, Span, Unit,
 };
@@ -52,6 +52,10 @@ static MEASUREMENTS: &[MeasurementSpec] = &[
 impl Check for NvlinkState {
     fn spec(&self) -> &'static CheckSpec {
         &SPEC
+    }
+
+    fn subject(&self) -> Subject {
+        Subject::Condition
     }
 
     fn begin(&self, _: &StepContext<'_>) -> Box<dyn CheckRun> {

@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use super::exit_code::Exit;
 use super::printer;
 use super::trouble::{Sorted as _, Trouble};
-use crate::event::RunRecord;
+use crate::event::{RunRecord, concluded};
 use crate::report::{self, Languages, Traces};
 use crate::telemetry::{self, Reader, TelemetryError};
 use crate::{journal, seal};
@@ -31,9 +31,16 @@ pub(super) fn print(folder: &Path, languages: Languages) -> Result<Exit, Trouble
         printer::tell(lack);
     }
     let record = RunRecord::of(&read.events);
+    concluded(&record).with_context(|| folder.display().to_string()).no_claim()?;
     let traces = traces(folder, &record)?;
     printer::result(&report::run_page(&record, &traces, &lacks, languages)).no_claim()?;
     Ok(if whole { Exit::Pass } else { Exit::NoClaim })
+}
+
+/// Whether the page was written after the other reports were.
+pub(super) fn is_newer_than(folder: &Path, other: &Path) -> bool {
+    let written = |path: &Path| fs::metadata(path).and_then(|about| about.modified()).ok();
+    written(&folder.join(FILE_NAME)).zip(written(other)).is_some_and(|(page, other)| page >= other)
 }
 
 /// Writes `report.html` of a run into its directory.

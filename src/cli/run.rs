@@ -15,7 +15,7 @@ use super::trouble::{Sorted as _, Trouble};
 use super::{drive, files, printer};
 use crate::check;
 use crate::engine::{Equipment, Machine};
-use crate::event::{Envelope, NodeSource, Operation, RunKind, RunStart, ToolVersion, roll_up};
+use crate::event::{Envelope, NodeSource, Operation, RunKind, RunRecord, RunStart, ToolVersion, concluded, roll_up};
 use crate::journal::{self, Journal};
 use crate::profile::Skus;
 use crate::report::{self, Paint};
@@ -41,6 +41,7 @@ pub(super) fn run(args: &RunArgs, spoken: Spoken) -> Result<Exit, Trouble> {
         // A fault of our own making must not count for or against the unit.
         kind: if args.only.is_some() || args.inject.is_some() { RunKind::Partial } else { RunKind::Production },
         source: chosen.source.clone(),
+        source_digest: chosen.digest.clone(),
         operation: Operation {
             serial: args.serial.clone(),
             station: args.station.clone(),
@@ -66,14 +67,9 @@ pub(super) fn resume(args: &ResumeArgs, spoken: Spoken) -> Result<Exit, Trouble>
     if let Some(torn) = &read.torn {
         printer::tell(&torn_text(torn));
     }
-    let record = crate::event::RunRecord::of(&read.events);
-    if let Some(verdict) = &record.verdict {
-        return Err(Trouble::Usage(anyhow!(
-            "the run in {} is already finished: {}; see `kiln report {}`",
-            args.run.display(),
-            verdict.word.shown(),
-            args.run.display()
-        )));
+    let record = RunRecord::of(&read.events);
+    if record.verdict.is_some() {
+        return super::report::finish(&args.run, &record, &read.events, spoken);
     }
     let Some(start) = record.start.clone() else {
         return Err(Trouble::Usage(anyhow!(
@@ -96,7 +92,7 @@ pub(super) fn resume(args: &ResumeArgs, spoken: Spoken) -> Result<Exit, Trouble>
         return Err(Trouble::Usage(error));
     }
     let equipment = equipment(&skus);
-    let machine = Machine::resume(equipment, record)
+    let machine = Machine::resume(equipment, record, chosen.digest.clone())
         .ok_or_else(|| anyhow!("the journal in {} does not begin with the start of a run", args.run.display()))
         .no_claim()?;
     let place = Place::Open(args.run.clone(), Box::new(journal), read.events);
@@ -156,35 +152,47 @@ fn conduct(
     }
     let record = machine.record();
     let verdict = record.verdict.clone().unwrap_or_else(|| roll_up(record));
+    let whole = driven.is_ok() && record.verdict.is_some();
+    let closed = recorder.close(whole);
+    let written = driven.map_err(anyhow::Error::from).and(closed);
+    let exit = Exit::of(&verdict);
+    // A pass is said only once it can be read again. What was proven is said whatever became of our disk.
+    let said = if written.is_ok() || exit != Exit::Pass { say(record, spoken, streaming) } else { Ok(()) };
     if record.start.is_some() {
-        if streaming {
-            // The stream has stdout to itself and ends with the same verdict.
-            let paint = Paint::for_terminal(io::stderr().is_terminal());
-            printer::tell(report::verdict_block(record, paint, spoken.console()).trim_end());
-        } else {
-            let paint = Paint::for_terminal(io::stdout().is_terminal());
-            printer::result(&report::verdict_block(record, paint, spoken.console())).no_claim()?;
-        }
         printer::tell(&report::files_are(spoken.console(), &folder));
     }
-    let whole = driven.is_ok() && record.verdict.is_some();
-    let closed = driven.map_err(anyhow::Error::from).and_then(|()| recorder.close(whole));
-    match closed.with_context(|| format!("the run could not be written to {}", folder.display())) {
-        Ok(()) => Ok(Exit::of(&verdict)),
-        Err(error) => {
-            printer::error(&error);
-            // A failure that was proven stays proven, whatever became of our disk.
-            Ok(if Exit::of(&verdict) == Exit::Fail { Exit::Fail } else { Exit::NoClaim })
-        }
+    let written = written.with_context(|| format!("the run could not be written to {}", folder.display()));
+    let said = said.context("the result could not be written to stdout");
+    let mut told = true;
+    for error in [written, said].into_iter().filter_map(Result::err) {
+        printer::error(&error);
+        told = false;
     }
+    Ok(if told || exit == Exit::Fail { exit } else { Exit::NoClaim })
+}
+
+/// Says what came of the run.
+fn say(record: &RunRecord, spoken: Spoken, streaming: bool) -> anyhow::Result<()> {
+    if record.start.is_none() {
+        return Ok(());
+    }
+    if streaming {
+        // The stream has stdout to itself and ends with the same verdict.
+        let paint = Paint::for_terminal(io::stderr().is_terminal());
+        printer::tell(report::verdict_block(record, paint, spoken.console()).trim_end());
+        return Ok(());
+    }
+    let paint = Paint::for_terminal(io::stdout().is_terminal());
+    Ok(printer::result(&report::verdict_block(record, paint, spoken.console()))?)
 }
 
 /// Reads a run's journal back.
-pub(super) fn read_record(folder: &Path) -> Result<crate::event::RunRecord, Trouble> {
-    Ok(crate::event::RunRecord::of(&read_events(folder)?))
+pub(super) fn read_record(folder: &Path) -> Result<RunRecord, Trouble> {
+    Ok(RunRecord::of(&read_events(folder)?))
 }
 
-/// Reads the events of a run back. A journal that is not what its run's seal says is refused.
+/// Reads the events of a run back. A journal that is not what its run's seal says, or whose verdict does
+/// not follow from its cases, is refused.
 pub(super) fn read_events(folder: &Path) -> Result<Vec<crate::event::Envelope>, Trouble> {
     if !folder.exists() {
         return Err(Trouble::Usage(anyhow!("there is no run {}: no such folder", folder.display())));
@@ -200,6 +208,7 @@ pub(super) fn read_events(folder: &Path) -> Result<Vec<crate::event::Envelope>, 
             anyhow!("the journal in {} holds not one whole event: there is no run to tell of", folder.display());
         return Err(Trouble::NoClaim(error));
     }
+    concluded(&RunRecord::of(&read.events)).with_context(|| folder.display().to_string()).no_claim()?;
     Ok(read.events)
 }
 

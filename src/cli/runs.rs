@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::printer;
 use super::trouble::Trouble;
-use crate::event::Envelope;
+use crate::event::{Envelope, RunRecord, concluded};
 use crate::{journal, seal, yaml};
 
 /// A run that could not be read, and why.
@@ -86,7 +86,9 @@ pub(super) fn read<T: Send>(folders: &[PathBuf], make: impl Fn(&[Envelope]) -> R
 
 fn events(folder: &Path) -> Result<Vec<Envelope>, String> {
     seal::check_file(folder, journal::FILE_NAME).map_err(with_causes)?;
-    Ok(journal::read(folder).map_err(with_causes)?.events)
+    let events = journal::read(folder).map_err(with_causes)?.events;
+    concluded(&RunRecord::of(&events)).map_err(with_causes)?;
+    Ok(events)
 }
 
 fn with_causes(error: impl Into<anyhow::Error>) -> String {

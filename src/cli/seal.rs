@@ -8,7 +8,7 @@ use super::args_lot::SealArgs;
 use super::exit_code::Exit;
 use super::printer;
 use super::trouble::{Sorted as _, Trouble};
-use crate::event::RunRecord;
+use crate::event::{RunRecord, concluded};
 use crate::journal;
 use crate::model::WallTime;
 use crate::seal::{self, SecretKey};
@@ -28,7 +28,9 @@ pub(super) fn seal(args: &SealArgs) -> Result<Exit, Trouble> {
             anyhow!("the journal's last record, line {}, is torn off; `kiln resume` finishes the run", torn.line);
         return Err(Trouble::Usage(error));
     }
-    let sealed = seal::seal(run, &RunRecord::of(&read.events), root, &key, now())?;
+    let record = RunRecord::of(&read.events);
+    concluded(&record).no_claim()?;
+    let sealed = seal::seal(run, &record, root, &key, now())?;
     let files = sealed.files.join(", ");
     printer::result(&format!("sealed {} with key {}: {files}", run.display(), sealed.key)).no_claim()?;
     Ok(Exit::Pass)

@@ -6,14 +6,18 @@ use super::args_lot::VerifyArgs;
 use super::exit_code::Exit;
 use super::printer;
 use super::trouble::{Sorted as _, Trouble};
-use crate::event::RunRecord;
+use crate::event::{RunRecord, concluded};
 use crate::journal;
 use crate::seal::{self, PublicKey, SealError, Verified};
 
 /// `kiln verify RUN --key PUB`.
 pub(super) fn verify(args: &VerifyArgs) -> Result<Exit, Trouble> {
     let key = PublicKey::read(&args.key)?;
-    let record = || journal::read(&args.run).map(|read| RunRecord::of(&read.events));
+    let record = || -> anyhow::Result<RunRecord> {
+        let record = RunRecord::of(&journal::read(&args.run)?.events);
+        concluded(&record)?;
+        Ok(record)
+    };
     let found = seal::verify(&args.run, &key, record);
     if args.json {
         return tell_json(found);
@@ -38,7 +42,7 @@ fn text(verified: &Verified) -> String {
     )
 }
 
-fn tell_json(found: Result<Result<Verified, journal::JournalError>, SealError>) -> Result<Exit, Trouble> {
+fn tell_json(found: Result<anyhow::Result<Verified>, SealError>) -> Result<Exit, Trouble> {
     let (sound, document) = match found {
         Ok(Ok(verified)) => (
             true,

@@ -871,4 +871,26 @@ pub(super) const ENTRIES: &[Entry] = &[
         "Traffic is spread over all switches, so the slowest sets the pace of all, and copies alone cannot tell which it is.",
         &[],
     ),
+    entry(
+        "UNIT-CHANGED",
+        ("Changed while the run was interrupted", "中断中の構成変更"),
+        (
+            "As the run was taken up again, a part was another one, or less than the one the run had begun with.",
+            "試験の再開時に、部品が開始時と異なるか、開始時より劣っていた。",
+        ),
+        Action::CallEngineer,
+        "What was proven before an interruption was proven of the parts of then. The evidence says what was and what is. Such a run cannot end in PASS; begin it anew on the unit as it is. A part that is worse may have lost something at the reboot: a memory stack, PCIe lanes, a link.",
+        &[],
+    ),
+    entry(
+        "UNIT-UNRECOGNISED",
+        ("Unit cannot be recognised", "装置を識別できない"),
+        (
+            "As the run was taken up again, nothing could be read that tells this unit from another of the same make.",
+            "試験の再開時に、同型の別装置と区別できる情報が読み取れなかった。",
+        ),
+        Action::CallEngineer,
+        "Serial numbers of node and board and the GPUs' serial numbers and UUIDs were unreadable then or are now, so that the two halves of the run may be of two units. Run as root, or begin the run anew.",
+        &[],
+    ),
 ];

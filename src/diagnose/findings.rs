@@ -9,8 +9,8 @@ use super::rule_results::read_results;
 use super::rule_speed::{gather_slow, read_speed};
 use super::rule_table::read_table;
 use super::scene::{Fact, Scene, trip_evidence};
-use crate::event::{Confidence, Finding, RunRecord};
-use crate::model::Sensor;
+use crate::event::{Confidence, Evidence, Finding, Recognition, RunRecord};
+use crate::model::{Component, Sensor};
 
 /// What is wrong, from everything the record holds. The same record gives the same findings.
 pub fn findings(record: &RunRecord) -> Vec<Finding> {
@@ -26,6 +26,7 @@ pub fn findings(record: &RunRecord) -> Vec<Finding> {
     gather_slow(&scene, &mut board);
     read_trips(&scene, &mut board);
     read_rest(&scene, &mut board);
+    read_returns(&scene, &mut board);
     board.findings(&scene)
 }
 
@@ -67,6 +68,27 @@ fn read_rest(scene: &Scene<'_>, board: &mut Board) {
                 .find(|one| one.path == fact.path && one.name() == FAILURE && one.component() == fact.component());
             let evidence = [Some(fact), said].into_iter().flatten().map(Fact::evidence);
             board.accuse(code, fact.component(), Confidence::Low, evidence);
+        }
+    }
+}
+
+/// Where the evidence of a change is from.
+const RETURN: &str = "resume";
+
+/// What a run that was taken up again found to be another part, or less, than it had begun with.
+fn read_returns(scene: &Scene<'_>, board: &mut Board) {
+    for taken_up in &scene.record.taken_up {
+        let evidence = |component, text| Evidence { from: RETURN.to_owned(), component, text };
+        for change in &taken_up.changes {
+            let told = evidence(change.component, format!("{change}, as the run went on at {}", taken_up.at));
+            board.accuse("UNIT-CHANGED", change.component, Confidence::High, [told]);
+        }
+        if taken_up.node == Recognition::Unknown {
+            let told = evidence(
+                Component::Node,
+                format!("no serial number and no UUID could be compared as the run went on at {}", taken_up.at),
+            );
+            board.accuse("UNIT-UNRECOGNISED", Component::Node, Confidence::High, [told]);
         }
     }
 }

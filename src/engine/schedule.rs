@@ -3,7 +3,7 @@
 //! Because nothing but the record decides, a resumed run goes on exactly where the record ends. Starting steps and
 //! judging them is the machine's work.
 
-use crate::event::{Outcome, RunRecord, StageRecord, StepRecord, StepStatus};
+use crate::event::{Interruption, Outcome, RunRecord, StageRecord, StepRecord, StepStatus};
 use crate::model::Moment;
 use crate::plan::{Plan, PlannedStage, PlannedStep, Readiness};
 use crate::profile::{Loop, Policy, RetryOn, Then};
@@ -82,6 +82,10 @@ impl Halt {
     /// The halt that a record so far amounts to: what a resumed run starts with.
     pub(super) fn of(plan: &Plan, record: &RunRecord) -> Self {
         let mut halt = Self::default();
+        let by_operator = |by: &Interruption| matches!(by, Interruption::Signal | Interruption::Kill);
+        if record.interruptions.iter().any(|(_, by)| by_operator(by)) {
+            halt.run = Some(ABORTED.to_owned());
+        }
         for step in record.decisive_steps() {
             if step.status != StepStatus::Finished {
                 continue;
@@ -95,6 +99,9 @@ impl Halt {
         halt
     }
 }
+
+/// Why nothing further starts once somebody has asked for the end.
+pub(super) const ABORTED: &str = "aborted by the operator";
 
 fn find<'a>(plan: &'a Plan, path: &str) -> Option<(&'a PlannedStage, &'a PlannedStep)> {
     plan.stages.iter().find_map(|stage| stage.steps.iter().find(|step| step.path == path).map(|step| (stage, step)))
@@ -117,8 +124,17 @@ pub(super) fn policy_after(then: Then, outcome: Outcome) -> Policy {
     }
 }
 
-/// What is to happen now.
-pub(super) fn next(plan: &Plan, record: &RunRecord, halt: &Halt, now: Moment) -> Next {
+/// What is to happen now. `is_condition` says of a step whether its result is about the unit's condition.
+pub(super) fn next(
+    plan: &Plan,
+    record: &RunRecord,
+    halt: &Halt,
+    now: Moment,
+    is_condition: &dyn Fn(&PlannedStep) -> bool,
+) -> Next {
+    if let Some(next) = look_again(plan, record, halt, now, is_condition) {
+        return next;
+    }
     for (index, stage) in plan.stages.iter().enumerate() {
         let rounds: Vec<&StageRecord> = record.stages.iter().filter(|round| round.id == stage.id).collect();
         let Some(last) = rounds.last() else {
@@ -132,6 +148,46 @@ pub(super) fn next(plan: &Plan, record: &RunRecord, halt: &Halt, now: Moment) ->
         }
     }
     teardown(plan, record, halt, now)
+}
+
+/// What was found of the unit's condition before an interruption is found again before anything else happens. A fail needs
+/// no second look, and what did not pass keeps the run from passing anyway.
+fn look_again(
+    plan: &Plan,
+    record: &RunRecord,
+    halt: &Halt,
+    now: Moment,
+    is_condition: &dyn Fn(&PlannedStep) -> bool,
+) -> Option<Next> {
+    if record.resumes == 0 || halt.run.is_some() {
+        return None;
+    }
+    for (index, stage) in plan.stages.iter().enumerate() {
+        for (step, planned) in stage.steps.iter().enumerate() {
+            let Some(last) = record.steps.iter().rev().find(|one| one.key.path == planned.path) else { continue };
+            let round = last.key.round;
+            if !is_condition(planned) || halt.holds(&stage.id, round).is_some() {
+                continue;
+            }
+            let all = attempts(record, &planned.path, round, Moment::ZERO);
+            let (earlier, own): (Vec<&StepRecord>, _) = all.iter().partition(|one| one.era < record.resumes);
+            let settled = earlier.iter().rev().find(|one| one.status == StepStatus::Finished);
+            if !settled.is_some_and(|one| one.has_passed()) {
+                continue;
+            }
+            let place = Place { stage: Some(index), step, round };
+            match standing(planned, &own) {
+                Standing::Settled => {}
+                Standing::Running => return Some(Next::Busy),
+                Standing::NotStarted | Standing::CutShort { .. } => {
+                    return Some(Next::Start { place, attempt: last.key.attempt + 1 });
+                }
+                Standing::Again { at, attempt } if at <= now => return Some(Next::Start { place, attempt }),
+                Standing::Again { at, .. } => return Some(Next::Wait(at)),
+            }
+        }
+    }
+    None
 }
 
 fn wants_another_round(stage: &PlannedStage, rounds: &[&StageRecord], halt: &Halt, now: Moment) -> bool {
@@ -156,8 +212,25 @@ fn attempts<'a>(record: &'a RunRecord, path: &str, round: u32, since: Moment) ->
 enum Standing {
     NotStarted,
     Running,
+    /// It was cut short, or was about to be skipped; `attempt` is the next.
+    CutShort {
+        attempt: u32,
+    },
     Settled,
-    Again { at: Moment, attempt: u32 },
+    Again {
+        at: Moment,
+        attempt: u32,
+    },
+}
+
+impl Standing {
+    /// The number of the attempt that is to be the first with a result.
+    const fn first_attempt(&self) -> u32 {
+        match self {
+            Self::CutShort { attempt } => *attempt,
+            _ => 1,
+        }
+    }
 }
 
 fn standing(planned: &PlannedStep, attempts: &[&StepRecord]) -> Standing {
@@ -167,11 +240,15 @@ fn standing(planned: &PlannedStep, attempts: &[&StepRecord]) -> Standing {
     match last.status {
         StepStatus::Running => Standing::Running,
         // An interrupted attempt says nothing and uses up no retry.
-        StepStatus::Interrupted => Standing::Again { at: Moment::ZERO, attempt: last.key.attempt + 1 },
+        StepStatus::Interrupted => Standing::CutShort { attempt: last.key.attempt + 1 },
         StepStatus::Finished => {
             let outcome = worst(last);
             let retry = &planned.step.retry;
-            let tried = attempts.iter().filter(|step| step.status == StepStatus::Finished).count();
+            // What passed before an interruption and was looked at again has not used up a retry.
+            let counts = |step: &&&StepRecord| {
+                step.status == StepStatus::Finished && !(step.has_passed() && step.era < last.era)
+            };
+            let tried = attempts.iter().filter(counts).count();
             let wanted = match outcome {
                 Outcome::Error => retry.on.contains(&RetryOn::Error),
                 Outcome::Inconclusive => retry.on.contains(&RetryOn::Inconclusive),
@@ -207,7 +284,7 @@ fn within_round(plan: &Plan, record: &RunRecord, halt: &Halt, now: Moment, index
             Standing::Running => running = true,
             Standing::Again { at, attempt } => {
                 if halt.holds(&stage.id, round).is_some() {
-                    // Its last result stands; an interrupted one stays without.
+                    // Its last result stands.
                     continue;
                 }
                 if at <= now {
@@ -215,10 +292,11 @@ fn within_round(plan: &Plan, record: &RunRecord, halt: &Halt, now: Moment, index
                 }
                 waiting = Some(waiting.map_or(at, |sooner| sooner.min(at)));
             }
-            Standing::NotStarted => {
+            fresh @ (Standing::NotStarted | Standing::CutShort { .. }) => {
+                let attempt = fresh.first_attempt();
                 return match obstacle(plan, record, halt, stage, planned, last) {
-                    Some((outcome, kind, why)) => Next::Skip { place, attempt: 1, outcome, kind, why },
-                    None => Next::Start { place, attempt: 1 },
+                    Some((outcome, kind, why)) => Next::Skip { place, attempt, outcome, kind, why },
+                    None => Next::Start { place, attempt },
                 };
             }
         }
@@ -290,14 +368,15 @@ fn teardown(plan: &Plan, record: &RunRecord, halt: &Halt, now: Moment) -> Next {
             Standing::Running => return Next::Busy,
             Standing::Again { at, attempt } if at <= now => return Next::Start { place, attempt },
             Standing::Again { at, .. } => return Next::Wait(at),
-            Standing::NotStarted => {
+            fresh @ (Standing::NotStarted | Standing::CutShort { .. }) => {
+                let attempt = fresh.first_attempt();
                 return match &planned.readiness {
-                    Readiness::Ready | Readiness::Deselected => Next::Start { place, attempt: 1 },
+                    Readiness::Ready | Readiness::Deselected => Next::Start { place, attempt },
                     Readiness::Skip(why) => {
-                        Next::Skip { place, attempt: 1, outcome: Outcome::Skipped, kind: "unmet", why: why.clone() }
+                        Next::Skip { place, attempt, outcome: Outcome::Skipped, kind: "unmet", why: why.clone() }
                     }
                     Readiness::Unmet(why) => {
-                        Next::Skip { place, attempt: 1, outcome: Outcome::Error, kind: "unmet", why: why.clone() }
+                        Next::Skip { place, attempt, outcome: Outcome::Error, kind: "unmet", why: why.clone() }
                     }
                 };
             }

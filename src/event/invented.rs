@@ -239,8 +239,8 @@ fn aborted() -> Story {
 
 fn resumed() -> Story {
     let mut story = unfinished();
-    story.tell(40.0, RunEvent::RunInterrupted { by: Interruption::Kill });
-    story.tell(600.0, RunEvent::RunResumed { interrupted: vec![key("burn.soak", 1, 1)] });
+    story.tell(40.0, failure("cannot write journal.jsonl: no space left on device"));
+    story.tell(600.0, RunEvent::RunResumed { interrupted: vec![key("burn.soak", 1, 1)], source_digest: None });
     story.step("burn.soak", 2, 60.0, GPUS.map(|gpu| passed(gpu, resistance(gpu, 0.058))).to_vec());
     story.then_passed_from("teardown.load");
     story

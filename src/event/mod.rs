@@ -13,6 +13,7 @@ mod invented_start;
 mod record;
 mod run_event;
 mod start;
+mod taken_up;
 mod verdict;
 mod vitals;
 
@@ -21,5 +22,6 @@ pub use finding::{Action, Confidence, Evidence, Finding};
 pub use record::{RunRecord, StageRecord, StepRecord, StepStatus};
 pub use run_event::{Envelope, GuardTrip, Interruption, Phase, RunEvent, StepKey};
 pub use start::{JunitDialect, NodeSource, Operation, RunKind, RunStart, ToolVersion};
-pub use verdict::{Standing, roll_up, standings, uncarried_trips};
+pub use taken_up::{Boot, Recognition, TakenUp};
+pub use verdict::{Disagreement, Standing, concluded, roll_up, standings, uncarried_trips};
 pub use vitals::Vitals;

@@ -6,7 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Case, Envelope, Finding, GuardTrip, Interruption, Phase, RunEvent, RunStart, StepKey, Verdict};
+use super::{
+    Boot, Case, Envelope, Finding, GuardTrip, Interruption, Outcome, Phase, RunEvent, RunStart, StepKey, TakenUp,
+    Verdict,
+};
 use crate::model::{
     Component, GpuCounters, GpuIndex, Inventory, KernelRecord, LoadEnd, LoadId, Mismatch, Moment, Reading,
     SourceReport, WallTime,
@@ -37,6 +40,10 @@ pub struct RunRecord {
     /// How many of the interruptions came before the last resume: what they cut short has run again.
     pub settled: usize,
     pub resumes: u32,
+    /// What the node was found to be at each of them.
+    pub taken_up: Vec<TakenUp>,
+    /// The boot id that was read last.
+    pub boot_id: Reading<String>,
     pub verdict: Option<Verdict>,
     /// Sequence number the next event must have.
     pub next_seq: u64,
@@ -56,6 +63,8 @@ pub struct StageRecord {
 #[derive(Debug, Clone, PartialEq)]
 pub struct StepRecord {
     pub key: StepKey,
+    /// How often the run had been taken up again when the step began.
+    pub era: u32,
     pub started: Moment,
     pub started_wall: WallTime,
     pub finished: Option<Moment>,
@@ -76,9 +85,10 @@ pub enum StepStatus {
 }
 
 impl StepRecord {
-    fn begun(key: &StepKey, envelope: &Envelope) -> Self {
+    fn begun(key: &StepKey, era: u32, envelope: &Envelope) -> Self {
         Self {
             key: key.clone(),
+            era,
             started: envelope.at,
             started_wall: envelope.wall,
             finished: None,
@@ -88,6 +98,14 @@ impl StepRecord {
             cases: Vec::new(),
             answer: None,
         }
+    }
+}
+
+impl StepRecord {
+    /// Whether it came to its end and speaks against nothing.
+    pub fn has_passed(&self) -> bool {
+        let passes = |case: &Case| matches!(case.outcome, Outcome::Pass | Outcome::Marginal | Outcome::Waived);
+        self.status == StepStatus::Finished && !self.cases.is_empty() && self.cases.iter().all(passes)
     }
 }
 
@@ -112,10 +130,7 @@ impl RunRecord {
                 self.start = Some(start.clone());
                 self.started_wall = Some(envelope.wall);
             }
-            // A resumed run reads the inventory again; the first is what the run began with and stays.
-            RunEvent::InventoryRead(inventory) => {
-                self.inventory.get_or_insert_with(|| inventory.clone());
-            }
+            RunEvent::InventoryRead(inventory) => self.inventory_read(inventory),
             RunEvent::PlanMade(plan) => self.plan = Some(plan.clone()),
             RunEvent::CountersRead(counters) => self.counters = Some(counters.clone()),
             RunEvent::StageStarted { stage, round } => {
@@ -126,7 +141,7 @@ impl RunRecord {
                     found.finished = Some(at);
                 }
             }
-            RunEvent::StepStarted { key } => self.steps.push(StepRecord::begun(key, envelope)),
+            RunEvent::StepStarted { key } => self.steps.push(StepRecord::begun(key, self.resumes, envelope)),
             RunEvent::PhaseEntered { key, phase, until } => self.with_step(key, |step| {
                 step.phase = Some((*phase, *until));
             }),
@@ -147,7 +162,7 @@ impl RunRecord {
             RunEvent::StepFinished { key, cases } => {
                 // A step that was skipped or never reached has an end without a beginning.
                 if !self.steps.iter().rev().any(|step| step.key == *key && step.status == StepStatus::Running) {
-                    self.steps.push(StepRecord::begun(key, envelope));
+                    self.steps.push(StepRecord::begun(key, self.resumes, envelope));
                 }
                 self.with_step(key, |step| {
                     step.finished = Some(at);
@@ -157,7 +172,10 @@ impl RunRecord {
             }
             RunEvent::FindingMade(finding) => self.findings.push(finding.clone()),
             RunEvent::RunInterrupted { by } => self.interruptions.push((at, by.clone())),
-            RunEvent::RunResumed { interrupted } => self.resume(at, interrupted),
+            RunEvent::RunResumed { interrupted, source_digest } => {
+                self.taken_up.push(TakenUp::new(at, self.start.as_deref(), source_digest.as_ref()));
+                self.resume(at, interrupted);
+            }
             RunEvent::RunFinished { verdict } => self.verdict = Some(verdict.clone()),
             RunEvent::GuardCleared { .. } | RunEvent::OperatorAsked { .. } | RunEvent::Unknown => {}
         }
@@ -185,6 +203,35 @@ impl RunRecord {
     /// The trips of guards on just this component.
     pub fn trips_on(&self, component: Component) -> impl Iterator<Item = &GuardTrip> {
         self.trips.iter().map(|(_, trip)| trip).filter(move |trip| trip.component == component)
+    }
+
+    /// The interruptions that count: what somebody wanted stopped stays stopped, while trouble of our own is over once the
+    /// run has been taken up again.
+    pub fn stops(&self) -> impl DoubleEndedIterator<Item = &(Moment, Interruption)> {
+        let counts = |(place, (_, by)): &(usize, &(Moment, Interruption))| {
+            *place >= self.settled || !matches!(by, Interruption::Failure(_))
+        };
+        self.interruptions.iter().enumerate().filter(counts).map(|(_, stop)| stop)
+    }
+
+    /// How often the node was started anew while the run was away.
+    pub fn boots(&self) -> usize {
+        self.taken_up.iter().filter(|taken_up| taken_up.boot == Boot::Another).count()
+    }
+
+    /// A resumed run reads the inventory again; the first is what the run began with and stays.
+    fn inventory_read(&mut self, found: &Inventory) {
+        match (&self.inventory, self.taken_up.last_mut()) {
+            (None, _) => self.inventory = Some(Box::new(found.clone())),
+            (Some(before), Some(taken_up)) => {
+                let lost = self.lost.keys().copied().collect();
+                taken_up.compare(before, &self.boot_id, found, &lost);
+            }
+            (Some(_), None) => {}
+        }
+        if found.node.boot_id.value().is_some() {
+            self.boot_id.clone_from(&found.node.boot_id);
+        }
     }
 
     fn resume(&mut self, at: Moment, interrupted: &[StepKey]) {

@@ -102,8 +102,13 @@ pub enum RunEvent {
         by: Interruption,
     },
     /// The run was taken up again after a crash or reboot; steps that were running are interrupted.
+    ///
+    /// The inventory that is read next is of the node as it is then.
     RunResumed {
         interrupted: Vec<StepKey>,
+        /// Of the files a simulated node is now made from.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        source_digest: Option<String>,
     },
     RunFinished {
         verdict: Verdict,

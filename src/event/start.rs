@@ -14,6 +14,9 @@ pub struct RunStart {
     pub tool: ToolVersion,
     pub kind: RunKind,
     pub source: NodeSource,
+    /// `sha256:…` of the files that a simulated node is made from: under the same name there may be another one later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_digest: Option<String>,
     pub operation: Operation,
     pub seed: u64,
     pub profile: Profile,

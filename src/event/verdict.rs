@@ -5,7 +5,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Case, GuardTrip, Interruption, Outcome, RunKind, RunRecord, StepRecord, StepStatus, Verdict, VerdictWord};
+use super::{
+    Case, GuardTrip, Interruption, Outcome, Recognition, RunKind, RunRecord, StepRecord, StepStatus, Verdict,
+    VerdictWord,
+};
 use crate::limit::Judged;
 use crate::model::{Component, Moment};
 use crate::plan::{PlannedStep, Readiness};
@@ -46,7 +49,7 @@ pub fn standings(record: &RunRecord) -> Vec<Standing<'_>> {
 /// What the record says about the unit so far.
 pub fn roll_up(record: &RunRecord) -> Verdict {
     let mut tally = Tally::default();
-    for (_, by) in &record.interruptions[record.settled.min(record.interruptions.len())..] {
+    for (_, by) in record.stops() {
         match by {
             Interruption::Signal | Interruption::Kill => tally.aborted = true,
             Interruption::Failure(_) => tally.errors += 1,
@@ -56,8 +59,7 @@ pub fn roll_up(record: &RunRecord) -> Verdict {
     for standing in standings(record) {
         tally.standing(&standing);
     }
-    // A re-run after a crash is no retry; only an attempt that came to its end makes the next one so.
-    tally.retried = !earlier_fails(record).is_empty();
+    tally.retried = is_retried(record);
     for planned in unstarted(record) {
         tally.unstarted(planned);
     }
@@ -67,7 +69,46 @@ pub fn roll_up(record: &RunRecord) -> Verdict {
             GuardResult::Inconclusive => tally.inconclusive += 1,
         }
     }
+    tally.inconclusive += changed_parts(record).len() as u32;
     tally.verdict(record.start.as_ref().is_some_and(|start| start.kind == RunKind::Partial))
+}
+
+/// The parts that are not what the run began with; the node itself where it cannot be told which node it is. What was
+/// proven of the one is not proven of the other.
+fn changed_parts(record: &RunRecord) -> BTreeSet<Component> {
+    let unknown = record.taken_up.iter().any(|taken_up| taken_up.node == Recognition::Unknown);
+    let changed = record.taken_up.iter().flat_map(|taken_up| &taken_up.changes).map(|change| change.component);
+    changed.chain(unknown.then_some(Component::Node)).collect()
+}
+
+/// What a journal's last event says of the unit, and what its cases add up to, are not the same.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the journal ends in the verdict {}, but its cases add up to {}: it is not as it was written, and says nothing about \
+     the unit; test again",
+    .recorded.shown(),
+    .cases.shown()
+)]
+pub struct Disagreement {
+    pub recorded: VerdictWord,
+    pub cases: VerdictWord,
+}
+
+/// Holds the verdict of a run that came to its end against its cases: it is their conclusion and no fact of its own.
+pub fn concluded(record: &RunRecord) -> Result<(), Disagreement> {
+    let Some(recorded) = record.verdict.as_ref().map(|verdict| verdict.word) else { return Ok(()) };
+    let cases = roll_up(record).word;
+    if cases == recorded { Ok(()) } else { Err(Disagreement { recorded, cases }) }
+}
+
+/// Whether a step was tried again after it had come to its end. One that had passed and was looked at anew after an
+/// interruption was not.
+fn is_retried(record: &RunRecord) -> bool {
+    record.steps.iter().enumerate().any(|(place, step)| {
+        let again = |other: &&StepRecord| other.key.path == step.key.path && other.key.round == step.key.round;
+        let next = record.steps[place + 1..].iter().find(again);
+        step.status == StepStatus::Finished && next.is_some_and(|next| !(step.has_passed() && next.era > step.era))
+    })
 }
 
 /// Trips that no deciding case already speaks of, one for each component and result: between steps, or on a part the

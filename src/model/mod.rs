@@ -2,6 +2,9 @@
 //!
 //! Nothing here reads a clock, a file or a device.
 
+mod change;
+#[cfg(test)]
+mod change_tests;
 mod component;
 mod inventory;
 mod kernel;
@@ -16,6 +19,7 @@ mod source;
 mod text;
 mod time;
 
+pub use change::{Change, Fact, changes, is_recognised};
 pub use component::{Component, ComponentKind, GpuIndex, ParseComponentError};
 pub use inventory::{
     C2c, ClockLimits, Config, Fabric, FabricState, Gpu, Host, Identity, Inventory, LinkState, Nic, NodeIdentity,

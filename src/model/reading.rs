@@ -38,6 +38,14 @@ impl<T> Reading<T> {
         }
     }
 
+    pub const fn as_ref(&self) -> Reading<&T> {
+        match self {
+            Self::Value(value) => Reading::Value(value),
+            Self::Unsupported => Reading::Unsupported,
+            Self::Failed(failure) => Reading::Failed(*failure),
+        }
+    }
+
     pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Reading<U> {
         match self {
             Self::Value(value) => Reading::Value(f(value)),

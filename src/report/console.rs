@@ -175,7 +175,7 @@ impl Witness for Console {
             RunEvent::RunInterrupted { by } => {
                 self.note(Tone::Trouble, Phrase::Stopping, &words::interruption_in(self.view.language, by));
             }
-            RunEvent::RunResumed { interrupted } => {
+            RunEvent::RunResumed { interrupted, .. } => {
                 self.view.running.clear();
                 let language = self.view.language;
                 let steps = words::counted(language, interrupted.len(), Phrase::OneStep, Phrase::Steps);

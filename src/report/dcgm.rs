@@ -160,7 +160,7 @@ pub(super) fn document(record: &RunRecord) -> Document {
         .any(|test| test.test_summary.status == Status::Fail);
     // No verdict but PASS may read as health, also where no test speaks against it.
     let untold = (verdict.word != VerdictWord::Pass && !any_failed).then(|| words::meaning(&verdict).to_owned());
-    let unfinished = record.verdict.is_none() || !record.interruptions[record.settled..].is_empty();
+    let unfinished = record.verdict.is_none() || record.stops().next().is_some();
     let runtime_error = if unfinished { Some(explain::end(record)) } else { untold };
     // Some readers look at tests alone.
     if let Some(why) = runtime_error.as_ref().filter(|_| !any_failed) {

@@ -135,7 +135,7 @@ pub(super) fn finding(finding: &Finding) -> Vec<String> {
 
 /// Why steps at the end of the run have no result.
 pub(super) fn end(record: &RunRecord) -> String {
-    match record.interruptions[record.settled.min(record.interruptions.len())..].last() {
+    match record.stops().next_back() {
         Some((_, Interruption::Signal | Interruption::Kill)) => "aborted".to_owned(),
         Some((_, Interruption::Failure(text))) => format!("the run stopped: {text}"),
         None if record.verdict.is_none() => "the run did not come to its end".to_owned(),

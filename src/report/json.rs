@@ -65,6 +65,7 @@ fn document<'a>(record: &'a RunRecord, verdict: &'a Verdict) -> Document<'a> {
             ended: record.last_wall.map(stamp),
             elapsed_s: record.last_at.seconds(),
             resumes: record.resumes,
+            boots: u32::try_from(record.boots()).ok().filter(|boots| *boots > 0),
         },
         node: record.inventory.as_deref().map(node),
         gpus: gpus(record),
@@ -168,7 +169,7 @@ fn interruptions(record: &RunRecord) -> Vec<Cut> {
             Interruption::Failure(_) => "failure",
         },
         text: words::interruption(by),
-        settled: index < record.settled,
+        settled: index < record.settled && matches!(by, Interruption::Failure(_)),
     };
     record.interruptions.iter().enumerate().map(cut).collect()
 }

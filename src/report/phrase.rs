@@ -95,6 +95,7 @@ phrases! {
     StandIn: "SIMULATED: no hardware was tested (the driver library {0} is a stand-in)", "模擬: 実機は試験していない (ドライバライブラリ {0} は代用品)";
     NoFaults: "none", "なし";
     NotAtEnd: "the run has not come to its end; `kiln resume` takes it up", "実行は終わっていない。`kiln resume` で再開できる";
+    BootedBetween: "boots of the node while the run was interrupted: {0}", "中断中のノード起動回数: {0}";
     StoppedAt: "stopped at {0}: {1}", "{0} に停止: {1}";
     // Counts.
     Passed: "{0} passed", "合格 {0}";
@@ -263,6 +264,7 @@ phrases! {
     LastEvent: "last event", "最後の事象";
     RunClock: "run clock at the end", "終了時の実行時計";
     Resumes: "resumes", "再開回数";
+    Boots: "boots while interrupted", "中断中の起動回数";
     // Pages of several runs.
     DiffTitle: "Two runs side by side", "2つの実行の比較";
     StatsTitle: "Statistics of a lot", "ロットの統計";

@@ -145,10 +145,13 @@ pub fn verdict_block(record: &RunRecord, paint: Paint, language: Language) -> St
     lines.push(identity(record, language));
     lines.push(format!("  {}", counts(&verdict, language)));
     lines.extend(Problems { record, paint, language }.lines());
-    lines.extend(record.interruptions.iter().skip(record.settled).map(|(at, by)| {
+    lines.extend(record.stops().map(|(at, by)| {
         let text = words::interruption_in(language, by);
         format!("  {}", Phrase::StoppedAt.with(language, &[at, &plain(&text)]))
     }));
+    if record.boots() > 0 {
+        lines.push(format!("  {}", Phrase::BootedBetween.with(language, &[&record.boots()])));
+    }
     if record.verdict.is_none() {
         lines.push(format!("  {}", Phrase::NotAtEnd.say(language)));
     }

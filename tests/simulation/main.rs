@@ -4,5 +4,7 @@
 mod drill;
 mod faults;
 mod healthy;
+mod resume;
 mod sources;
+mod taken_up;
 mod trial;

@@ -29,7 +29,7 @@ impl Operator for Nobody {
 /// A built-in profile, resolved once for many runs.
 pub(crate) struct Trial {
     profile: Profile,
-    skus: Skus,
+    pub(crate) skus: Skus,
 }
 
 /// What came of a run.
@@ -59,6 +59,23 @@ impl Trial {
         Self { profile, skus }
     }
 
+    /// The beginning of a run of it.
+    pub(crate) fn start(&self, seed: u64) -> RunStart {
+        RunStart {
+            run_id: format!("trial-{seed}"),
+            tool: ToolVersion { name: "kiln".to_owned(), version: "test".to_owned() },
+            kind: RunKind::Production,
+            source: NodeSource::Hardware,
+            source_digest: None,
+            operation: Operation::default(),
+            seed,
+            profile: self.profile.clone(),
+            profile_digest: String::new(),
+            baseline: std::collections::BTreeMap::new(),
+            junit: kiln::event::JunitDialect::default(),
+        }
+    }
+
     pub(crate) fn run(&self, node: &str, seed: u64, fault: Option<&str>) -> Tried {
         let faults: Vec<FaultUse> = fault.map(|fault| FaultUse::parse(fault).expect("a fault")).into_iter().collect();
         self.run_with(node, seed, &faults)
@@ -67,18 +84,7 @@ impl Trial {
     pub(crate) fn run_with(&self, node: &str, seed: u64, faults: &[FaultUse]) -> Tried {
         let file = NodeFile::find(node).expect("a node file");
         let mut station = SimNode::new(&file, seed, faults).expect("a node");
-        let start = RunStart {
-            run_id: format!("trial-{seed}"),
-            tool: ToolVersion { name: "kiln".to_owned(), version: "test".to_owned() },
-            kind: RunKind::Production,
-            source: NodeSource::Hardware,
-            operation: Operation::default(),
-            seed,
-            profile: self.profile.clone(),
-            profile_digest: String::new(),
-            baseline: std::collections::BTreeMap::new(),
-            junit: kiln::event::JunitDialect::default(),
-        };
+        let start = self.start(seed);
         let equipment = Equipment { skus: &self.skus, catalogue: check::catalogue(), find_check: check::find };
         let mut machine = Machine::new(equipment, start, None);
         let epoch = WallTime::from_second(1_800_000_000).expect("epoch");

@@ -79,6 +79,7 @@ fn start(profile: &Profile, node: &DrillNode, seed: u64) -> RunStart {
         tool: ToolVersion { name: "kiln".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() },
         kind: RunKind::Production,
         source: NodeSource::Simulated { node: node.name.clone(), seed, faults: Vec::new() },
+        source_digest: None,
         operation: Operation::default(),
         seed,
         profile: profile.clone(),

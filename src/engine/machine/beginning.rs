@@ -2,12 +2,12 @@
 
 use super::core::Machine;
 use crate::engine::guard::Guards;
-use crate::engine::port::{Effect, Tick};
+use crate::engine::port::{Effect, Signal, Tick};
 use crate::engine::schedule::Halt;
-use crate::event::{GuardTrip, RunEvent, RunStart};
-use crate::model::{Inventory, Moment};
-use crate::plan::{self, PlanError};
-use crate::profile::GuardStop;
+use crate::event::{GuardTrip, Interruption, RunEvent, RunStart};
+use crate::model::{Gpu, Inventory, Moment, Span};
+use crate::plan::{self, Plan, PlanError};
+use crate::profile::{Deviation, GuardStop};
 
 /// Why a run could not begin.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -36,7 +36,7 @@ impl Machine<'_> {
         }
         let begun = read.map_err(Refusal::Inventory).and_then(|inventory| match self.begin.take() {
             Some(start) => self.begin_run(tick, start, inventory, effects),
-            None => self.resume_run(tick, &inventory, effects),
+            None => self.resume_run(tick, inventory, effects),
         });
         if let Err(refusal) = begun {
             self.refusal = Some(refusal);
@@ -74,18 +74,22 @@ impl Machine<'_> {
     pub(super) fn resume_run(
         &mut self,
         tick: Tick,
-        inventory: &Inventory,
+        inventory: Box<Inventory>,
         effects: &mut Vec<Effect>,
     ) -> Result<(), Refusal> {
-        let serial = |inventory: &Inventory| inventory.node.serial.to_string();
-        if let Some(then) = self.record.inventory.as_deref().map(serial) {
-            let now = serial(inventory);
-            if then != now {
-                return Err(Refusal::OtherNode { then, now });
-            }
+        if let Some((then, now)) = self.record.inventory.as_deref().and_then(|before| other_node(before, &inventory)) {
+            return Err(Refusal::OtherNode { then, now });
         }
-        let interrupted = self.record.running().map(|step| step.key.clone()).collect();
-        self.note(tick, RunEvent::RunResumed { interrupted }, effects);
+        // Planned before anything is recorded: a node that cannot be tested leaves the journal as it is.
+        let plan = match &self.record.plan {
+            Some(_) => None,
+            None => self.plan_late(&inventory)?,
+        };
+        self.note_resumed(tick, effects);
+        self.note(tick, RunEvent::InventoryRead(inventory), effects);
+        if let Some(plan) = plan {
+            self.note(tick, RunEvent::PlanMade(Box::new(plan)), effects);
+        }
         if let Some(plan) = &self.record.plan {
             self.halt = Halt::of(plan, &self.record);
         }
@@ -101,6 +105,35 @@ impl Machine<'_> {
         Ok(())
     }
 
+    /// The plan of a run that was cut off before it had one: for the node as it was, if it was looked at by then.
+    fn plan_late(&self, inventory: &Inventory) -> Result<Option<Plan>, Refusal> {
+        let Some(start) = &self.record.start else { return Ok(None) };
+        let inventory = self.record.inventory.as_deref().unwrap_or(inventory);
+        let only = start.profile.deviations.iter().find_map(|deviation| match deviation {
+            Deviation::Only { filter } => Some(filter.as_str()),
+            Deviation::Set { .. } => None,
+        });
+        let plan = plan::make(&start.profile, inventory, self.equipment.skus, self.equipment.catalogue, only)?;
+        Ok(Some(plan))
+    }
+
+    fn note_resumed(&mut self, tick: Tick, effects: &mut Vec<Effect>) {
+        let interrupted = self.record.running().map(|step| step.key.clone()).collect();
+        let source_digest = self.source_digest.clone();
+        self.note(tick, RunEvent::RunResumed { interrupted, source_digest }, effects);
+    }
+
+    /// A signal came before the node was read. Nothing runs and there is nothing to tear down.
+    pub(super) fn abort_before_it_runs(&mut self, tick: Tick, signal: Signal, effects: &mut Vec<Effect>) {
+        match self.begin.take() {
+            Some(start) => self.note(tick, RunEvent::RunStarted(start), effects),
+            None => self.note_resumed(tick, effects),
+        }
+        let by = if signal == Signal::First { Interruption::Signal } else { Interruption::Kill };
+        self.note(tick, RunEvent::RunInterrupted { by }, effects);
+        self.finish(tick, effects);
+    }
+
     pub(super) fn set_up(&mut self, tick: Tick, effects: &mut Vec<Effect>) {
         let (Some(inventory), Some(start)) = (&self.record.inventory, &self.record.start) else {
             return;
@@ -109,8 +142,27 @@ impl Machine<'_> {
             inventory.gpus.iter().filter_map(|gpu| Some((gpu.index, self.equipment.skus.of(gpu)?.clone()))).collect();
         let gpus: Vec<_> = inventory.gpus.iter().map(|gpu| gpu.index).collect();
         self.guards = Guards::new(&start.profile.guards, &gpus, tick.now);
-        self.next_sample = Some(tick.now);
+        // On the beat that the run began with, wherever on it the run is taken up.
+        let every = start.profile.telemetry.every.as_nanos().max(1);
+        let into = u128::from(tick.now.nanos()) % every;
+        self.next_sample = Some(tick.now - Span::from_nanos(u64::try_from(into).unwrap_or(0)));
         self.catch_up(tick, effects);
         self.take_sample(tick, effects);
     }
+}
+
+/// Both nodes' names where what can be read says that this is not the node the run began on: another serial number, or,
+/// where one of the two cannot be read, only GPUs that were not there.
+fn other_node(before: &Inventory, now: &Inventory) -> Option<(String, String)> {
+    if let (Some(then), Some(now)) = (before.node.serial.value(), now.node.serial.value()) {
+        return (then != now).then(|| (then.clone(), now.clone()));
+    }
+    let uuids = |inventory: &'_ Inventory| -> Option<Vec<String>> {
+        let uuid = |gpu: &Gpu| gpu.identity.uuid.value().cloned();
+        let all: Option<Vec<String>> = inventory.gpus.iter().map(uuid).collect();
+        all.filter(|all| !all.is_empty())
+    };
+    let (then, now) = (uuids(before)?, uuids(now)?);
+    let shared = then.iter().any(|uuid| now.contains(uuid));
+    (!shared).then(|| (then.join(", "), now.join(", ")))
 }

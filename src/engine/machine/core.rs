@@ -2,10 +2,13 @@
 //!
 //! ```text
 //!   awaiting inventory --> running --(plan done, or halted)--> tearing down --> finished
-//!          |                  |  ^                                  ^
-//!          +-- refused        |  +-- resumed from a record          |
-//!                             +--- first signal --------------------+   second signal: loads killed, no teardown
+//!          |    |             |  ^                                  ^
+//!          |    +-- refused   |  +-- resumed from a record          |
+//!          |                  +--- first signal --------------------+   second signal: loads killed, no teardown
+//!          +--- first signal: finished
 //! ```
+//! Any prefix of a run's events is a record to resume from, also one without inventory, without plan, or with all but the end.
+//!
 //! What comes next is `schedule`'s to say, how a step is judged `judging`'s, and what a step in progress does `active`'s.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,9 +20,9 @@ use crate::engine::active::ActiveStep;
 use crate::engine::guard::{GuardNews, Guards};
 use crate::engine::judging::Ending;
 use crate::engine::port::{Effect, Input, OperatorReply, Signal, Tick};
-use crate::engine::schedule::Halt;
+use crate::engine::schedule::{ABORTED, Halt};
 use crate::event::{
-    Envelope, Interruption, Outcome, RunEvent, RunRecord, RunStart, StepKey, StepStatus, Vitals, roll_up,
+    Envelope, Finding, Interruption, Outcome, RunEvent, RunRecord, RunStart, StepKey, StepStatus, Vitals, roll_up,
 };
 use crate::model::{
     Answer, GpuIndex, KernelRecord, KernelSource, LoadId, LoadReport, LoadSaid, Moment, Probe, Reading, Sample, Sensor,
@@ -58,6 +61,8 @@ pub struct Machine<'a> {
     pub(super) only: Option<String>,
     /// Taken once the inventory is read.
     pub(super) begin: Option<Box<RunStart>>,
+    /// Of the files that a simulated node is made from in a resumed run.
+    pub(super) source_digest: Option<String>,
     pub(super) record: RunRecord,
     pub(super) skus: BTreeMap<GpuIndex, Sku>,
     pub(super) guards: Guards,
@@ -98,6 +103,7 @@ impl<'a> Machine<'a> {
             equipment,
             only,
             begin: Some(Box::new(start)),
+            source_digest: None,
             record: RunRecord::default(),
             skus: BTreeMap::new(),
             guards: Guards::default(),
@@ -121,11 +127,12 @@ impl<'a> Machine<'a> {
         }
     }
 
-    /// A run taken up again from what its journal tells.
-    pub fn resume(equipment: Equipment<'a>, record: RunRecord) -> Option<Self> {
+    /// A run taken up again from what its journal tells. `source_digest` is of the files a simulated node is made from now.
+    pub fn resume(equipment: Equipment<'a>, record: RunRecord, source_digest: Option<String>) -> Option<Self> {
         let start = record.start.clone()?;
         let mut machine = Self::new(equipment, *start, None);
         machine.begin = None;
+        machine.source_digest = source_digest;
         machine.next_load = record.steps.iter().flat_map(|step| &step.loads).map(|load| load.0 + 1).max().unwrap_or(1);
         machine.record = record;
         Some(machine)
@@ -364,17 +371,21 @@ impl<'a> Machine<'a> {
 
     pub(super) fn signalled(&mut self, tick: Tick, signal: Signal, effects: &mut Vec<Effect>) {
         self.signals += 1;
+        if self.next_sample.is_none() {
+            self.abort_before_it_runs(tick, signal, effects);
+            return;
+        }
         match signal {
             Signal::First => {
                 self.note(tick, RunEvent::RunInterrupted { by: Interruption::Signal }, effects);
-                self.halt.run.get_or_insert_with(|| "aborted by the operator".to_owned());
-                self.stop_all(tick, "interrupted", "aborted by the operator", Outcome::Aborted, effects);
+                self.halt.run.get_or_insert_with(|| ABORTED.to_owned());
+                self.stop_all(tick, "interrupted", ABORTED, Outcome::Aborted, effects);
             }
             Signal::Second | Signal::Third => {
                 self.note(tick, RunEvent::RunInterrupted { by: Interruption::Kill }, effects);
-                self.halt.run.get_or_insert_with(|| "aborted by the operator".to_owned());
+                self.halt.run.get_or_insert_with(|| ABORTED.to_owned());
                 self.halt.teardown = true;
-                self.stop_all(tick, "interrupted", "aborted by the operator", Outcome::Aborted, effects);
+                self.stop_all(tick, "interrupted", ABORTED, Outcome::Aborted, effects);
                 for load in self.loads.keys().copied().collect::<Vec<_>>() {
                     self.stop_load(tick.now, load, StopHow::Kill, effects);
                 }
@@ -425,7 +436,12 @@ impl<'a> Machine<'a> {
         if self.record.steps.iter().any(|step| step.status == StepStatus::Running) {
             return;
         }
-        for finding in diagnose::findings(&self.record) {
+        // A run that was cut off while it told its findings has told some of them.
+        let told = |finding: &Finding| {
+            self.record.findings.iter().any(|one| (&one.code, one.component) == (&finding.code, finding.component))
+        };
+        let findings: Vec<Finding> = diagnose::findings(&self.record).into_iter().filter(|one| !told(one)).collect();
+        for finding in findings {
             self.note(tick, RunEvent::FindingMade(finding), effects);
         }
         let verdict = roll_up(&self.record);

@@ -2,6 +2,8 @@
 
 mod beginning;
 mod core;
+#[cfg(test)]
+mod resuming;
 mod stepping;
 mod stopping;
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::core::{LoadState, Machine};
-use crate::check::{Done, Seen, StepContext, Want, Wants};
+use crate::check::{Done, Seen, StepContext, Subject, Want, Wants};
 use crate::engine::active::ActiveStep;
 use crate::engine::judging::{Ending, NOT_APPLICABLE, reason};
 use crate::engine::port::{Effect, Tick};
@@ -18,7 +18,11 @@ impl Machine<'_> {
         loop {
             let Some(plan) = &self.record.plan else { return };
             self.retry_at = None;
-            match schedule::next(plan, &self.record, &self.halt, tick.now) {
+            let find_check = self.equipment.find_check;
+            let is_condition = |planned: &PlannedStep| {
+                find_check(&planned.step.check).is_some_and(|check| check.subject() == Subject::Condition)
+            };
+            match schedule::next(plan, &self.record, &self.halt, tick.now, &is_condition) {
                 Next::StartStage { stage, round } => {
                     let stage = plan.stages[stage].id.clone();
                     self.note(tick, RunEvent::StageStarted { stage, round }, effects);

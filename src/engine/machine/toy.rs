@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Equipment, Machine};
-use crate::check::{Check, CheckRun, Done, Seen, StepContext, Wants};
+use crate::check::{Check, CheckRun, Done, Seen, StepContext, Subject, Wants};
 use crate::engine::drive::{Operator, run_in_virtual_time};
 use crate::engine::{Inbox, OperatorReply, Signal, Station, Witness};
 use crate::event::{Envelope, NodeSource, Operation, RunKind, RunRecord, RunStart, ToolVersion, VerdictWord};
@@ -48,11 +48,14 @@ pub(super) struct Hang;
 pub(super) struct Shaky;
 /// Ends when the others have.
 pub(super) struct Watch;
+/// Says at once that all is as it should be.
+pub(super) struct Look;
 
 pub(super) static BURN: CheckSpec = toy("toy.burn", false);
 pub(super) static HANG: CheckSpec = toy("toy.hang", false);
 pub(super) static SHAKY: CheckSpec = toy("toy.shaky", false);
 pub(super) static WATCH: CheckSpec = toy("toy.watch", true);
+pub(super) static LOOK: CheckSpec = toy("toy.look", false);
 
 pub(super) struct Run(&'static str);
 
@@ -73,7 +76,7 @@ impl CheckRun for Run {
             ("toy.shaky", Seen::Began) if context.began < Moment::from_secs(10) => {
                 wants.end(Done::Failed { kind: "tool", why: "not this time".to_owned(), measured: Vec::new() });
             }
-            ("toy.burn", Seen::Woken) | ("toy.watch", Seen::OthersEnded) | ("toy.shaky", Seen::Began) => {
+            ("toy.burn", Seen::Woken) | ("toy.watch", Seen::OthersEnded) | ("toy.shaky" | "toy.look", Seen::Began) => {
                 wants.end(Done::Measured(values()));
             }
             _ => {}
@@ -86,6 +89,10 @@ macro_rules! toy_check {
         $(impl Check for $check {
             fn spec(&self) -> &'static CheckSpec {
                 &$spec
+            }
+
+            fn subject(&self) -> Subject {
+                if $spec.name == "toy.look" { Subject::Condition } else { Subject::Performance }
             }
 
             fn begin(&self, _: &StepContext<'_>) -> Box<dyn CheckRun> {
@@ -101,7 +108,7 @@ macro_rules! toy_check {
     };
 }
 
-toy_check! { Burn BURN; Hang HANG; Shaky SHAKY; Watch WATCH; }
+toy_check! { Burn BURN; Hang HANG; Shaky SHAKY; Watch WATCH; Look LOOK; }
 
 // --- the toy station ---
 
@@ -119,6 +126,10 @@ pub(super) struct Toy {
     pub(super) lost_from: Option<Moment>,
     /// From when on GPU 0 has no margin left.
     pub(super) hot_from: Option<Moment>,
+    /// Whether the node does not answer what it is made of.
+    pub(super) mute: bool,
+    /// What is to be changed of what it is made of.
+    pub(super) change: Option<fn(&mut Inventory)>,
     pub(super) loads: BTreeMap<LoadId, BTreeSet<GpuIndex>>,
     pub(super) told: Vec<(LoadId, StopHow)>,
     pub(super) inbox: Inbox,
@@ -131,6 +142,8 @@ impl Toy {
             manners: Manners::Stop,
             lost_from: None,
             hot_from: None,
+            mute: false,
+            change: None,
             loads: BTreeMap::new(),
             told: Vec::new(),
             inbox,
@@ -140,13 +153,22 @@ impl Toy {
 
 impl Station for Toy {
     fn read_inventory(&mut self, _: Moment) {
+        if self.mute {
+            return;
+        }
         let mut inventory = Inventory::default();
         for index in 0..2 {
             let mut gpu = Gpu::bare(GpuIndex(index));
             gpu.identity.pci_device = Reading::Value("233010de".to_owned());
+            gpu.identity.uuid = Reading::Value(format!("GPU-{index}"));
+            gpu.memory_mib = Reading::Value(143_771);
             inventory.gpus.push(gpu);
         }
         inventory.node.serial = Reading::Value("TOY-1".to_owned());
+        inventory.node.boot_id = Reading::Value("first".to_owned());
+        if let Some(change) = self.change {
+            change(&mut inventory);
+        }
         self.inbox.inventories.push(Ok(Box::new(inventory)));
     }
 
@@ -280,6 +302,7 @@ pub(super) fn start(profile: Profile) -> RunStart {
         tool: ToolVersion { name: "kiln".to_owned(), version: "0".to_owned() },
         kind: RunKind::Production,
         source: NodeSource::Hardware,
+        source_digest: None,
         operation: Operation::default(),
         seed: 1,
         profile,

@@ -4,6 +4,7 @@
 
 use std::path::Path;
 
+use super::digest::digest;
 use super::file::{NODE_SCHEMA, NodeFile};
 use crate::yaml::{Diagnostic, Diagnostics, Document, Node, did_you_mean, from_node};
 
@@ -58,8 +59,9 @@ impl NodeFile {
     pub fn read(name: &str, bytes: &[u8]) -> Result<Self, Diagnostics> {
         let document = Document::parse(name, bytes)?;
         let mut all = Diagnostics::new();
-        let file: Option<Self> = from_node(&document.root, &mut all);
-        if let Some(file) = &file {
+        let mut file: Option<Self> = from_node(&document.root, &mut all);
+        if let Some(file) = &mut file {
+            file.digest = digest(bytes);
             check(file, &document.root, &mut all);
         }
         all.or(file)

@@ -5,6 +5,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use super::digest::digest;
 use super::fault_when::{When, read_when};
 use super::parameter::{Meaning, Parameter, Word};
 use crate::model::{ComponentKind, Quantity, Text, Unit};
@@ -16,6 +17,8 @@ pub(super) const FAULT_SCHEMA: &str = "kiln.fault/1";
 /// A defect as it is known from the field.
 #[derive(Debug, Clone)]
 pub struct FaultFile {
+    /// Of the file's bytes.
+    pub digest: String,
     pub id: String,
     pub title: Text,
     /// Row of the fault taxonomy.
@@ -123,7 +126,7 @@ impl FaultFile {
         let document = Document::parse(name, bytes)?;
         let mut all = Diagnostics::new();
         let file = read_file(&document.root, &mut all);
-        all.or(file)
+        all.or(file.map(|file| Self { digest: digest(bytes), ..file }))
     }
 }
 
@@ -152,6 +155,7 @@ fn read_file(root: &Node, all: &mut Diagnostics) -> Option<FaultFile> {
     let changes = fields.required("changes", all).and_then(|node| read_changes(node, component, when, all));
     fields.finish(all);
     Some(FaultFile {
+        digest: String::new(),
         id: id?,
         title: title?,
         number: number?,

@@ -42,6 +42,9 @@ units! {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NodeFile {
+    /// Of the file's bytes.
+    #[serde(skip)]
+    pub digest: String,
     pub schema: String,
     pub id: String,
     pub title: Text,

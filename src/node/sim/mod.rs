@@ -61,6 +61,7 @@ mod bandwidth;
 mod build;
 mod catalogue;
 mod copies;
+mod digest;
 mod errors;
 mod exert;
 mod fault_file;
@@ -86,6 +87,7 @@ mod thermal;
 mod trial;
 
 pub use catalogue::NodeFileError;
+pub use digest::source_digest;
 pub use fault_file::{FaultFile, FaultFileError, Severity};
 pub use fault_use::{FaultUse, Injected};
 pub use file::NodeFile;

@@ -172,6 +172,9 @@ fn clock_lines(page: &mut Page, record: &RunRecord) {
     }
     line(page, Phrase::RunClock, &record.last_at.to_string());
     line(page, Phrase::Resumes, &record.resumes.to_string());
+    if record.boots() > 0 {
+        line(page, Phrase::Boots, &record.boots().to_string());
+    }
 }
 
 fn deviation(deviation: &Deviation) -> String {

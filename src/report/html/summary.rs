@@ -113,7 +113,7 @@ fn troubles(page: &mut Page, record: &RunRecord, rows: &[Row<'_>]) {
         .into_iter()
         .filter(|(_, trip)| explain::findings(record, &trip.guard, trip.component).is_empty())
         .collect();
-    let stops = &record.interruptions[record.settled.min(record.interruptions.len())..];
+    let stops: Vec<_> = record.stops().collect();
     if record.findings.is_empty() && unexplained.is_empty() && trips.is_empty() && stops.is_empty() {
         return;
     }

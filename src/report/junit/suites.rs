@@ -204,7 +204,7 @@ impl<'a> Report<'a> {
     /// Whether the run came to its end and judged what it should: red where no other case would say why the verdict is
     /// no PASS.
     fn completion(&self, verdict: &Verdict) -> TestCase {
-        let interruption = self.record.interruptions.get(self.record.settled..).and_then(<[_]>::last);
+        let interruption = self.record.stops().next_back();
         let error = match (interruption, verdict.word) {
             _ if self.record.verdict.is_none() => Some(("unfinished", "the run did not come to its end".to_owned())),
             (Some((_, by @ Interruption::Failure(_))), _) => Some(("error.run", words::interruption(by))),

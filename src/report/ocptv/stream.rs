@@ -120,7 +120,7 @@ impl Ocptv {
                 };
                 self.run(wall, artifact);
             }
-            RunEvent::RunResumed { interrupted } => self.resumed(wall, interrupted),
+            RunEvent::RunResumed { interrupted, .. } => self.resumed(wall, interrupted),
             RunEvent::RunFinished { verdict } => self.end(wall, verdict),
             RunEvent::KernelLogged(_)
             | RunEvent::SourceTold(_)

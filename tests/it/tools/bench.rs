@@ -104,6 +104,7 @@ pub(super) fn started(profile: &str, set: &[(String, String)], skus: &Skus) -> R
         tool: ToolVersion { name: "kiln".to_owned(), version: "test".to_owned() },
         kind: RunKind::Production,
         source: NodeSource::Hardware,
+        source_digest: None,
         operation: Operation::default(),
         seed: 1,
         profile: resolve(&request).unwrap_or_else(|errors| panic!("{}", errors.render(false))),

@@ -1,0 +1,40 @@
+//! What a simulated node is made from, as one digest: under the same names there may be other files later.
+
+use std::fmt::Write as _;
+
+use sha2::{Digest as _, Sha256};
+
+use super::{FaultUse, NodeFile};
+
+/// `sha256:…` of some bytes.
+pub(super) fn digest(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().fold("sha256:".to_owned(), |mut text, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// One digest of a node file and the files of all faults in it.
+pub fn source_digest(file: &NodeFile, faults: &[FaultUse]) -> String {
+    let all: Vec<&str> =
+        std::iter::once(file.digest.as_str()).chain(faults.iter().map(|fault| fault.file.digest.as_str())).collect();
+    digest(all.join("\n").as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_content_is_another_digest_and_the_same_is_the_same() {
+        let text = NodeFile::embedded_text("hgx-h200-8").expect("embedded");
+        let of = |text: &str, faults: &[FaultUse]| {
+            source_digest(&NodeFile::read("n.yaml", text.as_bytes()).expect("a node"), faults)
+        };
+        let fault = [FaultUse::parse("wrong-always").expect("a fault")];
+        assert_eq!(of(text, &fault), of(text, &fault));
+        assert_ne!(of(text, &fault), of(text, &[]));
+        assert_ne!(of(text, &[]), of(&text.replace("143771", "81559"), &[]));
+    }
+}
