@@ -283,6 +283,7 @@ mod tests {
             kernel: &[],
             lost: &lost,
             began: Moment::ZERO,
+            resting_links: &std::collections::BTreeSet::new(),
         };
         let mut run = check.begin(&context);
         let mut wants = Wants::default();

@@ -42,6 +42,8 @@ pub(super) struct Rig {
     pub(super) kernel: Vec<KernelRecord>,
     /// GPUs that stop answering at these seconds.
     pub(super) loses: BTreeMap<GpuIndex, u64>,
+    /// GPUs whose PCIe link rests.
+    pub(super) resting_links: BTreeSet<GpuIndex>,
     /// When the steps beside this one end.
     pub(super) others_end: Option<u64>,
     pub(super) operator: Option<(bool, Option<String>)>,
@@ -113,6 +115,7 @@ impl Rig {
             counters: vec![(0..gpus).map(counters).collect()],
             kernel: Vec::new(),
             loses: BTreeMap::new(),
+            resting_links: BTreeSet::new(),
             others_end: None,
             operator: None,
             sensors: Box::new(|_, _| {}),
@@ -141,6 +144,7 @@ impl Rig {
         let (first, kernel) = (self.first_counters.clone(), self.kernel.clone());
         let mut lost = BTreeMap::new();
         let every = Span::from_secs(1);
+        let resting = self.resting_links.clone();
         macro_rules! context {
             () => {
                 StepContext {
@@ -153,6 +157,7 @@ impl Rig {
                     kernel: &kernel,
                     lost: &lost,
                     began: Moment::ZERO,
+                    resting_links: &resting,
                 }
             };
         }

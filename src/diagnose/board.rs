@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use super::catalogue::{self, Entry};
 use super::relation::explains;
 use super::scene::Scene;
-use crate::event::{Confidence, Evidence, Finding};
+use crate::event::{Action, Confidence, Evidence, Finding};
 use crate::model::{Component, Text};
 
 /// Evidence told of one finding; the same limit missed in every round of a long run says nothing new.
@@ -25,6 +25,10 @@ pub(super) struct Suspicion {
     /// What is particular here, told after the general cause.
     pub(super) remark: Option<Text>,
     pub(super) slot: Option<String>,
+    /// Where on the bus, for what is not in the inventory.
+    pub(super) pci_address: Option<String>,
+    /// What to do here, where it is not what the code asks for in general.
+    pub(super) action: Option<Action>,
 }
 
 #[derive(Debug, Default)]
@@ -53,6 +57,8 @@ impl Board {
                 evidence: Vec::new(),
                 remark: None,
                 slot: None,
+                pci_address: None,
+                action: None,
             });
             self.suspicions.len() - 1
         });
@@ -160,10 +166,10 @@ fn finding(one: Suspicion, scene: &Scene<'_>) -> Finding {
         component: one.component,
         suspects: one.suspects,
         serial: scene.inventory.serial(one.component).map(str::to_owned),
-        slot: one.slot.or_else(|| identity.and_then(|identity| identity.slot.value().cloned())),
-        pci_address: identity.and_then(|identity| identity.pci_address.value().cloned()),
+        slot: one.slot.or_else(|| scene.slot_of(one.component)),
+        pci_address: one.pci_address.or_else(|| identity.and_then(|identity| identity.pci_address.value().cloned())),
         cause,
-        action: one.entry.action,
+        action: one.action.unwrap_or(one.entry.action),
         confidence: one.confidence,
         evidence: one.evidence,
     }

@@ -64,6 +64,8 @@ pub const fn action_words(action: Action) -> Words {
         Action::Reconfigure => ("Correct the setting and test again.", "設定を直して再試験する。"),
         Action::UpdateFirmware => ("Bring firmware to the released version.", "ファームウェアを指定版にする。"),
         Action::RetestLonger => ("Test again for longer.", "より長い時間で再試験する。"),
+        Action::ResetGpu => ("Reset the GPU and test again.", "GPUをリセットして再試験する。"),
+        Action::Reboot => ("Start the node again and test again.", "ノードを再起動して再試験する。"),
         Action::FixStation => (
             "Put the test station right and test again; the unit is not to blame.",
             "試験場所の環境を直して再試験する。装置の不良ではない。",
@@ -86,6 +88,20 @@ mod tests {
         }
         assert_eq!(entry("GPU-TOASTED"), None);
         assert_eq!(entry_or_general("GPU-TOASTED").code, GENERAL);
+    }
+
+    #[test]
+    fn no_cause_that_waits_for_a_reset_asks_for_a_longer_test() {
+        for entry in ENTRIES {
+            let waits = ["waits for a reset", "needs a reset", "reset to be"]
+                .iter()
+                .any(|words| entry.cause.en.contains(words));
+            if waits {
+                assert_eq!(entry.action, Action::ResetGpu, "{}", entry.code);
+            }
+        }
+        assert_eq!(entry("HBM-REMAP-PENDING").map(|entry| entry.action), Some(Action::ResetGpu));
+        assert_eq!(entry("GPU-RECOVERY-NEEDED").map(|entry| entry.action), Some(Action::ResetGpu));
     }
 
     #[test]

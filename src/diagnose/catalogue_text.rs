@@ -211,7 +211,10 @@ pub(super) const ENTRIES: &[Entry] = &[
     entry(
         "GPU-LOST",
         ("GPU fell off the bus", "GPUがバスから消失"),
-        ("The GPU stopped answering: it is no longer on the PCIe bus.", "GPUが応答しなくなり、PCIeバスから消えた。"),
+        (
+            "The GPU answers no call: it fell off the PCIe bus, or the driver gave it up.",
+            "GPUが応答しない。PCIeバスから消えたか、ドライバーが見放した。",
+        ),
         Action::Reseat,
         "Xid 79, every call fails as lost, its load dies; the codes and limits that follow are its effects and are listed here. Power off, reseat module and power, repeat the same load; on a second time replace the part.",
         &["NVIDIA Xid catalogue: 79"],
@@ -283,7 +286,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             "The driver says that the GPU needs a reset, a drain or a reboot.",
             "ドライバーがGPUのリセット等を要求している。",
         ),
-        Action::RetestLonger,
+        Action::ResetGpu,
         "Announced after errors (Xid 154). Do it, read the counters again and repeat the test.",
         &["NVIDIA Xid catalogue: 154"],
     ),
@@ -351,6 +354,17 @@ pub(super) const ENTRIES: &[Entry] = &[
         &["NVIDIA Xid catalogue"],
     ),
     entry(
+        "GUARD-UNSUPPORTED",
+        ("Guard without its sensor", "監視センサー非対応"),
+        (
+            "The profile requires a guard on a reading that this part and its driver do not offer; no part is to blame.",
+            "プロファイルが求める監視のセンサーを、この部品とドライバーが提供していない。部品の不良ではない。",
+        ),
+        Action::Reconfigure,
+        "A part that never had the reading cannot fall silent. Install a newer driver, or write `unsupported: skip` at the guard where the run may go on without it.",
+        &[],
+    ),
+    entry(
         "HBM-COOLING-CONTACT",
         ("Memory runs hot over its die", "メモリの熱接触不良"),
         (
@@ -395,7 +409,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         "HBM-REMAP-PENDING",
         ("Memory row remapping waits for a reset", "メモリ行の再割り当て待ち"),
         ("A bad memory row waits for a reset to be replaced.", "不良メモリ行の置き換えがリセット待ち。"),
-        Action::RetestLonger,
+        Action::ResetGpu,
         "Left by an uncorrectable error before or during the run. Reset, read the counters again and march through the memory; a new part with such a history is suspect.",
         &["NVIDIA Xid catalogue: 63"],
     ),

@@ -10,17 +10,23 @@ use super::rule_table::is_sram_error;
 use super::scene::{Line, Scene};
 use super::{BurnIn, KernelLine, Origin, SxidLine, XidLine, sxid, xid};
 use crate::event::{Confidence, Evidence};
-use crate::model::{Component, ComponentKind, GpuIndex};
+use crate::model::{Component, ComponentKind, GpuIndex, Reading, ReadingFailure};
 
 pub(super) fn read_log(scene: &Scene<'_>, board: &mut Board) {
     let hanging: BTreeSet<GpuIndex> = gpus_with(scene, &HANG).difference(&gpus_with(scene, &[79])).copied().collect();
     for (gpu, at) in &scene.record.lost {
-        let code = if hanging.contains(gpu) { "GPU-HANG" } else { "GPU-LOST" };
-        let evidence = Evidence {
-            from: "readings".to_owned(),
-            component: Component::Gpu(*gpu),
-            text: format!("no call was answered any more from {at} on"),
+        let silent = silent_from_the_start(scene, *gpu);
+        let hangs = hanging.contains(gpu) || silent == Some(ReadingFailure::Timeout);
+        let code = match silent {
+            Some(ReadingFailure::Driver(RESET_REQUIRED)) => "GPU-RECOVERY-NEEDED",
+            _ if hangs => "GPU-HANG",
+            _ => "GPU-LOST",
         };
+        let text = match silent {
+            Some(failure) => format!("no call was answered when the run began: {failure}"),
+            None => format!("no call was answered any more from {at} on"),
+        };
+        let evidence = Evidence { from: "readings".to_owned(), component: Component::Gpu(*gpu), text };
         board.accuse(code, Component::Gpu(*gpu), Confidence::High, [evidence]);
     }
     let suspects = suspect_gpus(scene);
@@ -43,6 +49,17 @@ pub(super) fn read_log(scene: &Scene<'_>, board: &mut Board) {
     }
     read_boots(scene, board);
     claim_counts(scene, board);
+}
+
+/// NVML's code for a GPU that answers nothing before it is reset (`NVML_ERROR_RESET_REQUIRED`).
+const RESET_REQUIRED: i32 = 16;
+
+/// How a GPU refused to say what it is when the run began.
+fn silent_from_the_start(scene: &Scene<'_>, gpu: GpuIndex) -> Option<ReadingFailure> {
+    match scene.inventory.gpu(gpu)?.identity.uuid {
+        Reading::Failed(failure) => Some(failure),
+        Reading::Value(_) | Reading::Unsupported => None,
+    }
 }
 
 /// The kernel's banner inside a run: nothing of ours starts a node anew.
@@ -87,7 +104,12 @@ fn read_xid(scene: &Scene<'_>, board: &mut Board, line: &Line<'_>, said: &XidLin
         _ => return,
     };
     let (code, component) = meaning(scene, gpu, said);
-    board.accuse(code, component, confidence, [line.evidence()]);
+    let new = !board.has(code, component);
+    let suspicion = board.accuse(code, component, confidence, [line.evidence()]);
+    // The general code asks for what the table asks for; the others know more than the Xid does.
+    if new && code == "GPU-XID" {
+        suspicion.action = row.and_then(|row| row.factory.action());
+    }
 }
 
 /// The finding a code stands for, and on what.
@@ -100,7 +122,8 @@ fn meaning(scene: &Scene<'_>, gpu: GpuIndex, said: &XidLine) -> (&'static str, C
         64 => ("HBM-REMAP-FAILED", memory),
         172 => ("SRAM-UNCORRECTABLE", memory),
         48 | 94 | 95 if is_sram_error(scene, gpu) => ("SRAM-UNCORRECTABLE", memory),
-        48 | 63 | 94 | 95 | 140 | 171 => ("HBM-UNCORRECTABLE", memory),
+        63 => ("HBM-REMAP-PENDING", memory),
+        48 | 94 | 95 | 140 | 171 => ("HBM-UNCORRECTABLE", memory),
         92 => ("HBM-CORRECTED-RATE", memory),
         code => {
             let kind = xid(code).map(|row| row.component);

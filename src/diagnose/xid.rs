@@ -88,7 +88,8 @@ impl FactoryAction {
     pub const fn action(self) -> Option<Action> {
         Some(match self {
             Self::Nothing | Self::Record | Self::FollowPrimary => return None,
-            Self::RetestLonger | Self::ResetAndRetest => Action::RetestLonger,
+            Self::RetestLonger => Action::RetestLonger,
+            Self::ResetAndRetest => Action::ResetGpu,
             Self::RestartFabric => Action::Reconfigure,
             Self::UpdateFirmware => Action::UpdateFirmware,
             Self::Reseat => Action::Reseat,
@@ -283,6 +284,17 @@ mod tests {
         }
         let names: BTreeSet<&str> = sxids().iter().map(|row| row.name).collect();
         assert_eq!(names.len(), sxids().len(), "each SXid has a name of its own");
+    }
+
+    #[test]
+    fn what_a_reset_may_cure_asks_for_a_reset_and_not_for_patience() {
+        let rows =
+            xids().iter().map(|row| (row.code, row.factory)).chain(sxids().iter().map(|row| (row.code, row.factory)));
+        for (code, factory) in rows {
+            let asks = factory.action();
+            assert_eq!(factory == FactoryAction::ResetAndRetest, asks == Some(Action::ResetGpu), "{code}");
+            assert_eq!(factory == FactoryAction::RetestLonger, asks == Some(Action::RetestLonger), "{code}");
+        }
     }
 
     #[test]

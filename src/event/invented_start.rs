@@ -120,6 +120,7 @@ pub(super) fn plan() -> Plan {
         teardown: profile.teardown.iter().map(|step| planned("teardown", step, &[Component::Node])).collect(),
         skus: GPUS.iter().map(|gpu| (*gpu, "h100-sxm".to_owned())).collect(),
         estimate: Duration::from_secs(240),
+        blind: Vec::new(),
     }
 }
 
@@ -170,5 +171,6 @@ fn gpu(index: u8) -> Gpu {
         fabric: Reading::Unsupported,
         c2c: Reading::Unsupported,
         processes: Reading::Unsupported,
+        lacks: Vec::new(),
     }
 }

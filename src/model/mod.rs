@@ -5,6 +5,7 @@
 mod component;
 mod inventory;
 mod kernel;
+mod lacking;
 mod load;
 mod probe;
 mod program;
@@ -17,10 +18,11 @@ mod time;
 
 pub use component::{Component, ComponentKind, GpuIndex, ParseComponentError};
 pub use inventory::{
-    C2c, ClockLimits, Config, Fabric, FabricState, Gpu, Host, Identity, Inventory, LinkState, Nic, NodeIdentity,
-    NvLink, Nvme, PciFunction, PcieCapability, PowerLimits, Process, Psu, Remote, ThermalLimits,
+    C2c, ClockLimits, Config, Fabric, FabricState, Gpu, Host, Identity, Inventory, LEAST_DRIVER, LinkState, Nic,
+    NodeIdentity, NvLink, Nvme, PciFunction, PcieCapability, PowerLimits, Process, Psu, Remote, ThermalLimits,
 };
 pub use kernel::{KernelRecord, KernelSource};
+pub use lacking::Lacking;
 pub use load::{
     BurnKernel, CopyDirection, Endpoint, LoadEnd, LoadId, LoadKind, LoadOrder, LoadReport, LoadSaid, Mismatch, StopHow,
     Transfer,

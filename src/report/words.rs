@@ -94,6 +94,8 @@ pub(super) const fn action_phrase(action: Action) -> Phrase {
         Action::Reconfigure => Phrase::DoReconfigure,
         Action::UpdateFirmware => Phrase::DoFirmware,
         Action::RetestLonger => Phrase::DoRetest,
+        Action::ResetGpu => Phrase::DoReset,
+        Action::Reboot => Phrase::DoReboot,
         Action::FixStation => Phrase::DoStation,
         Action::CallEngineer => Phrase::DoEngineer,
     }

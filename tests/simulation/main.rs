@@ -5,3 +5,4 @@ mod drill;
 mod faults;
 mod healthy;
 mod trial;
+mod withheld;

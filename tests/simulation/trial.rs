@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use kiln::check;
 use kiln::engine::drive::{Operator, run_in_virtual_time};
-use kiln::engine::{Equipment, Machine, OperatorReply, Witness};
+use kiln::engine::{Equipment, Machine, OperatorReply, Station, Witness};
 use kiln::event::{Envelope, NodeSource, Operation, RunKind, RunRecord, RunStart, ToolVersion};
 use kiln::model::{Sample, Text, WallTime};
 use kiln::node::sim::{FaultUse, NodeFile, SimNode};
@@ -57,6 +57,10 @@ impl Trial {
         let file = NodeFile::find(node).expect("a node file");
         let faults: Vec<FaultUse> = fault.map(|fault| FaultUse::parse(fault).expect("a fault")).into_iter().collect();
         let mut station = SimNode::new(&file, seed, &faults).expect("a node");
+        self.run_on(&mut station, seed)
+    }
+
+    pub(crate) fn run_on(&self, station: &mut dyn Station, seed: u64) -> Tried {
         let start = RunStart {
             run_id: format!("trial-{seed}"),
             tool: ToolVersion { name: "kiln".to_owned(), version: "test".to_owned() },
@@ -72,8 +76,8 @@ impl Trial {
         let equipment = Equipment { skus: &self.skus, catalogue: check::catalogue(), find_check: check::find };
         let mut machine = Machine::new(equipment, start, None);
         let epoch = WallTime::from_second(1_800_000_000).expect("epoch");
-        run_in_virtual_time(&mut machine, &mut station, &mut Nobody, &mut Nobody, epoch, &mut || None).expect("driven");
-        assert_eq!(machine.refusal(), None, "{node} seed {seed} {fault:?}");
+        run_in_virtual_time(&mut machine, station, &mut Nobody, &mut Nobody, epoch, &mut || None).expect("driven");
+        assert_eq!(machine.refusal(), None, "seed {seed}");
         Tried { record: machine.record().clone() }
     }
 }

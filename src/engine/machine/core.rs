@@ -16,8 +16,10 @@ use crate::diagnose;
 use crate::engine::active::ActiveStep;
 use crate::engine::guard::{GuardNews, Guards};
 use crate::engine::judging::Ending;
+use crate::engine::link_rest::LinkRest;
 use crate::engine::port::{Effect, Input, OperatorReply, Signal, Tick};
 use crate::engine::schedule::Halt;
+use crate::engine::stand_in::StandIns;
 use crate::event::{
     Envelope, Interruption, Outcome, RunEvent, RunRecord, RunStart, StepKey, StepStatus, Vitals, roll_up,
 };
@@ -60,6 +62,8 @@ pub struct Machine<'a> {
     pub(super) record: RunRecord,
     pub(super) skus: BTreeMap<GpuIndex, Sku>,
     pub(super) guards: Guards,
+    pub(super) stand_ins: StandIns,
+    pub(super) link_rest: LinkRest,
     pub(super) halt: Halt,
     pub(super) active: Vec<ActiveStep>,
     pub(super) loads: BTreeMap<LoadId, LoadState>,
@@ -97,6 +101,8 @@ impl<'a> Machine<'a> {
             record: RunRecord::default(),
             skus: BTreeMap::new(),
             guards: Guards::default(),
+            stand_ins: StandIns::default(),
+            link_rest: LinkRest::default(),
             halt: Halt::default(),
             active: Vec::new(),
             loads: BTreeMap::new(),
@@ -193,6 +199,8 @@ impl<'a> Machine<'a> {
             self.lose(tick, sample.gpu, effects);
             return;
         }
+        let sample = &self.stand_ins.complete(sample);
+        self.link_rest.take(sample);
         self.temperatures.insert(sample.gpu, sample[Sensor::TempGpu]);
         self.vitals.insert(sample.gpu, Vitals::of(sample));
         self.guards.sampled(tick.now, sample, &self.skus, &mut self.news);

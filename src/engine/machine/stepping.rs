@@ -97,6 +97,7 @@ impl Machine<'_> {
             kernel: &self.record.kernel,
             lost: &self.record.lost,
             began: active.began,
+            resting_links: self.link_rest.resting(),
         }
     }
 
