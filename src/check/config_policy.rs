@@ -208,6 +208,7 @@ mod tests {
         clocks default
         clock.sm.max 1980 MHz
         processes 0
+        processes.named none
         recovery none
         ");
     }

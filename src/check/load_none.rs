@@ -151,6 +151,7 @@ mod tests {
         insta::assert_snapshot!(lines(&done, Component::gpu(0)), @r"
         util.max 0 %
         processes 0
+        processes.named none
         power.mean 70 W
         ");
     }

@@ -34,9 +34,7 @@ pub enum Action {
     Reconfigure,
     UpdateFirmware,
     RetestLonger,
-    /// Reset the GPU, then test again.
     ResetGpu,
-    /// Start the node again, then test again.
     Reboot,
     FixStation,
     CallEngineer,

@@ -165,7 +165,7 @@ mod tests {
     fn signed_values_keep_their_sign() {
         assert_eq!(answer(0, 5, sys::nvmlValue_t { sllVal: 0xffff_fffb }), Reading::Value(Number::Signed(-5)));
         assert_eq!(answer(0, 4, sys::nvmlValue_t { sllVal: -5 }), Reading::Value(Number::Signed(-5)));
-        assert_eq!(answer(0, 6, sys::nvmlValue_t { ullVal: 0x0001_ffff }), Reading::Value(Number::Unsigned(0xffff)));
+        assert_eq!(answer(0, 6, sys::nvmlValue_t { ullVal: 0x0001_fffe }), Reading::Value(Number::Unsigned(0xfffe)));
         assert_eq!(
             answer(0, 1, sys::nvmlValue_t { ullVal: u64::MAX - 1 }),
             Reading::Value(Number::Unsigned(0xffff_fffe))
