@@ -4,7 +4,7 @@ use super::declare::{choice, flag, list, may, must, text};
 use super::look::Look;
 use super::sheet::{Gauged, Sheet};
 use super::{Check, CheckRun, Done, StepContext, Subject};
-use crate::model::{Component, ComponentKind, Gpu, Inventory, Reading, Span, Unit};
+use crate::model::{Component, ComponentKind, Gpu, Inventory, Process, Reading, Span, Unit};
 use crate::profile::{CheckSpec, MeasurementSpec, Params, Wear};
 
 #[derive(Debug)]
@@ -59,6 +59,7 @@ static MEASUREMENTS: &[MeasurementSpec] = &[
     text("clocks", GPU, "application clocks: default, changed or not-offered"),
     may("clock.sm.max", Unit::Megahertz, GPU, "the greatest SM clock"),
     may("processes", Unit::One, GPU, "processes on the GPU that are not allowed"),
+    text("processes.named", GPU, "the processes that are not allowed, with their numbers"),
     text("recovery", GPU, "what the driver says the GPU needs, or not-offered"),
 ];
 
@@ -114,11 +115,19 @@ fn put_gpu(sheet: &mut Sheet<'_>, params: &Params, component: Component, gpu: &G
     sheet.put("clocks", component, clocks(gpu));
     sheet.put("clock.sm.max", component, Gauged::number_of(&gpu.clocks.max_sm));
     let allowed = params.texts("processes").unwrap_or_default();
-    let foreign = Gauged::of(&gpu.processes, |processes| {
-        Gauged::count(processes.iter().filter(|process| !allowed.contains(&process.name)).count())
-    });
-    sheet.put("processes", component, foreign);
+    let foreign = |processes: &[Process]| -> Vec<Process> {
+        processes.iter().filter(|process| !allowed.contains(&process.name)).cloned().collect()
+    };
+    sheet.put("processes", component, Gauged::of(&gpu.processes, |all| Gauged::count(foreign(all).len())));
+    sheet.put("processes.named", component, Gauged::of(&gpu.processes, |all| named_processes(&foreign(all))));
     sheet.put("recovery", component, offered(&config.recovery_action));
+}
+
+/// `python3 (pid 4242), nvidia-cuda-mps (pid 17)`, or none.
+pub(super) fn named_processes(processes: &[Process]) -> Gauged {
+    let named: Vec<String> =
+        processes.iter().map(|process| format!("{} (pid {})", process.name, process.pid)).collect();
+    Gauged::Text(if named.is_empty() { "none".to_owned() } else { named.join(", ") })
 }
 
 /// A setting a part does not have cannot be switched on: that is a known state, unlike a failed reading.
@@ -175,7 +184,6 @@ fn clocks(gpu: &Gpu) -> Gauged {
 mod tests {
     use super::*;
     use crate::check::rig::{Rig, assert_complete, lines, raised, shown};
-    use crate::model::Process;
     use crate::profile::ParamValue;
 
     fn run(change: impl FnOnce(&mut Rig)) -> (Done, Rig) {
@@ -204,6 +212,7 @@ mod tests {
         clocks default
         clock.sm.max 1980 MHz
         processes 0
+        processes.named none
         recovery none
         ");
     }

@@ -62,6 +62,8 @@ pub struct StepContext<'a> {
     pub lost: &'a BTreeMap<GpuIndex, Moment>,
     /// When the step began.
     pub began: Moment,
+    /// GPUs whose PCIe link rests in a lower generation while nothing uses it.
+    pub resting_links: &'a BTreeSet<GpuIndex>,
 }
 
 impl StepContext<'_> {

@@ -21,7 +21,8 @@ pub(super) static SPEC: CheckSpec = CheckSpec {
               they accuse a part whenever they were raised. Counters of events mean something only as differences, so \
               their growth is told against the run's first look, and is missing where this is the first look or where a \
               counter went backwards. Put one use before the load, with limits on the flags, and one after it, with \
-              limits on the growth.",
+              limits on the growth. A PCIe link that rests in a lower generation recovers at each change of its speed; \
+              there recoveries tell nothing and are unsupported.",
     params: &[],
     measurements: MEASUREMENTS,
     each: &[GPU, ComponentKind::NvLink],
@@ -46,7 +47,12 @@ static MEASUREMENTS: &[MeasurementSpec] = &[
     may("pcie.replays", Unit::One, GPU, "PCIe packets sent again since the run's first look"),
     may("pcie.correctable", Unit::One, GPU, "correctable PCIe errors since the run's first look"),
     may("pcie.fatal", Unit::One, GPU, "fatal PCIe errors since the run's first look"),
-    may("pcie.retrains", Unit::One, GPU, "changes of PCIe speed or width since the run's first look"),
+    may(
+        "pcie.retrains",
+        Unit::One,
+        GPU,
+        "recoveries of the PCIe link since the run's first look, where it does not rest",
+    ),
     may("nvlink.errors", Unit::One, GPU, "errors of all NVLinks since the run's first look"),
     text("nvlink.error-links", GPU, "the NVLinks with errors since the run's first look"),
     may("link.errors", Unit::One, ComponentKind::NvLink, "errors of one NVLink since the run's first look"),
@@ -81,7 +87,9 @@ fn measure(context: &StepContext<'_>, counters: &[GpuCounters], first_look: bool
         match baseline.and_then(|first| of_gpu(first, gpu)) {
             Some(first) => {
                 for (name, grown) in growth(first, now) {
-                    sheet.put(name, component, grown);
+                    // A link that rests counts each of its ways down and up as a recovery.
+                    let rests = name == "pcie.retrains" && context.resting_links.contains(&gpu);
+                    sheet.put(name, component, if rests { Gauged::Unsupported } else { grown });
                 }
                 put_growth(&mut sheet, context.components, gpu, Some(first), Some(now));
             }
@@ -192,6 +200,20 @@ mod tests {
         );
         assert_eq!(shown(&done, gpu, "nvlink.errors"), "missing: the counter could be read only at one end");
         assert_eq!(shown(&done, Component::NvLink(GpuIndex(0), 2), "link.errors"), shown(&done, gpu, "nvlink.errors"));
+    }
+
+    #[test]
+    fn recoveries_of_a_link_that_rests_are_not_counted_against_it() {
+        let retrains = |resting: &[u8]| {
+            let mut rig = Rig::new(&CountersBaseline, 1);
+            rig.first_counters = Some(vec![counters(0)]);
+            let mut later = counters(0);
+            later.pcie_retrains = later.pcie_retrains.map(|count| count + 2);
+            rig.counters = vec![vec![later]];
+            rig.resting_links = resting.iter().copied().map(GpuIndex).collect();
+            shown(&rig.run(&CountersBaseline), Component::gpu(0), "pcie.retrains")
+        };
+        assert_eq!((retrains(&[]).as_str(), retrains(&[0]).as_str()), ("2", "unsupported"));
     }
 
     #[test]

@@ -19,7 +19,7 @@ pub(super) static SPEC: CheckSpec = CheckSpec {
     summary: "Reads each GPU's registration with the NVLink fabric: state, status, cluster, clique, health.",
     details: "Reads the inventory anew. NVLinks may be active while the fabric is not ready, and every GPU by itself looks \
               healthy then. Cluster and clique are compared over the GPUs; a cluster id of zeros is normal on boards that \
-              are a fabric by themselves and is told apart, not judged. The health mask holds 2-bit fields, of which 1 \
+              are a fabric by themselves; `cluster.valid` judges it on models that belong to a rack. The health mask holds 2-bit fields, of which 1 \
               means bad and 2 good. A registration that is in progress shortly after boot is healthy; retry the step.",
     params: &[],
     measurements: MEASUREMENTS,
@@ -35,6 +35,7 @@ static MEASUREMENTS: &[MeasurementSpec] = &[
     required(text("state", GPU, "not-started, in-progress or completed")),
     may("status", Unit::One, GPU, "status of the registration; 0 is success"),
     flag("cluster.set", GPU, "whether the cluster id is other than zeros"),
+    flag("cluster.valid", GPU, "whether the cluster id is other than zeros where the model belongs to a rack's fabric"),
     flag("cluster.uniform", GPU, "whether cluster and clique are those of most GPUs"),
     may("health.bad", Unit::One, GPU, "fields of the health mask that say bad"),
     text("health", GPU, "the health mask"),
@@ -73,9 +74,14 @@ fn measure(context: &StepContext<'_>, found: &Inventory) -> Done {
         };
         put(&mut sheet, "state", &|fabric| Gauged::Text(shown(fabric.state).to_owned()));
         put(&mut sheet, "status", &|fabric| Gauged::once(f64::from(fabric.status)));
-        put(&mut sheet, "cluster.set", &|fabric| {
-            Gauged::Flag(fabric.cluster_uuid.bytes().any(|byte| !matches!(byte, b'0' | b'-')))
-        });
+        let set = |fabric: &Fabric| Gauged::Flag(fabric.cluster_uuid.bytes().any(|byte| !matches!(byte, b'0' | b'-')));
+        put(&mut sheet, "cluster.set", &set);
+        let rack = context.skus.get(&index).and_then(|sku| sku.fact("fabric.rack"));
+        let valid = |fabric: &Fabric| match rack {
+            Some(rack) if rack.value > 0.0 => set(fabric),
+            _ => Gauged::Unsupported,
+        };
+        put(&mut sheet, "cluster.valid", &valid);
         put(&mut sheet, "cluster.uniform", &|fabric| {
             Gauged::Flag(usual == Some((fabric.cluster_uuid.as_str(), fabric.clique)))
         });
@@ -131,12 +137,25 @@ mod tests {
         state completed
         status 0
         cluster.set false
+        cluster.valid unsupported
         cluster.uniform true
         health.bad 0
         health 0xaa
         ");
         assert_eq!(shown(&done, Component::gpu(1), "cluster.uniform"), "false");
         assert_eq!(shown(&done, Component::gpu(1), "health.bad"), "1");
+    }
+
+    #[test]
+    fn a_cluster_id_of_zeros_is_wrong_where_the_model_belongs_to_a_rack() {
+        let mut rig = Rig::new(&FabricState, 2);
+        let rack = crate::profile::Fact { value: crate::model::Quantity::new(1.0, Unit::One), source: String::new() };
+        rig.sku.facts.insert("fabric.rack".to_owned(), rack);
+        rig.inventory.gpus[0].fabric = fabric("00000000-0000-0000-0000-000000000000", 0xaa);
+        rig.inventory.gpus[1].fabric = fabric("5a-1", 0xaa);
+        let done = rig.run(&FabricState);
+        assert_eq!(shown(&done, Component::gpu(0), "cluster.valid"), "false");
+        assert_eq!(shown(&done, Component::gpu(1), "cluster.valid"), "true");
     }
 
     #[test]

@@ -193,8 +193,14 @@ fn put_counts(sheet: &mut Sheet<'_>, context: &StepContext<'_>, found: &Inventor
             Gauged::count(count(&functions.iter().map(|function| function.address.as_str()).collect()))
         })
     };
-    sheet.put("gpus.unclaimed", Component::Node, bus(&|bus| bus.difference(&driver).count()));
-    sheet.put("gpus.off-bus", Component::Node, bus(&|bus| driver.difference(bus).count()));
+    let (unclaimed, off_bus) = if is_foreign_bus(found, &driver) {
+        let why = "none of the driver's GPUs is on the PCI bus that this process sees: it is not this machine's bus";
+        (Gauged::missing(why), Gauged::missing(why))
+    } else {
+        (bus(&|bus| bus.difference(&driver).count()), bus(&|bus| driver.difference(bus).count()))
+    };
+    sheet.put("gpus.unclaimed", Component::Node, unclaimed);
+    sheet.put("gpus.off-bus", Component::Node, off_bus);
     sheet.put("slots.empty", Component::Node, empty_slots(&found.gpus));
     let listed: BTreeSet<GpuIndex> = found.gpus.iter().map(|gpu| gpu.index).collect();
     for gpu in &listed {
@@ -204,6 +210,14 @@ fn put_counts(sheet: &mut Sheet<'_>, context: &StepContext<'_>, found: &Inventor
     for gpu in missing(context.inventory, found, expected) {
         sheet.put_anyway("present", Component::Gpu(gpu), Gauged::Flag(false));
     }
+}
+
+/// Whether the bus read is another machine's, or closed, as in a container: it shows not one of the driver's GPUs.
+fn is_foreign_bus(found: &Inventory, driver: &BTreeSet<&str>) -> bool {
+    let on_it = |functions: &Vec<crate::model::PciFunction>| {
+        functions.iter().any(|function| driver.contains(function.address.as_str()))
+    };
+    !driver.is_empty() && found.pci.value().is_some_and(|functions| !on_it(functions))
 }
 
 /// Slots are numbered without gaps, from 0 or 1 on; a number between that no GPU has is an empty slot.
@@ -391,6 +405,17 @@ mod tests {
         assert_eq!(shown(&done, Component::Node, "gpus.missing"), "1");
         assert_eq!(shown(&done, Component::Node, "gpus.unclaimed"), "1");
         assert_eq!(raised(&done), ["gpu/1 present"]);
+    }
+
+    #[test]
+    fn a_bus_with_none_of_the_drivers_gpus_is_not_this_machines() {
+        let (done, _) = run(|rig| rig.inventory.pci = Reading::Value(Vec::new()));
+        assert!(shown(&done, Component::Node, "gpus.off-bus").starts_with("missing: none of the driver's GPUs"));
+        assert!(shown(&done, Component::Node, "gpus.unclaimed").starts_with("missing: none of the driver's GPUs"));
+        let (done, _) = run(|rig| {
+            rig.inventory.pci = rig.inventory.pci.clone().map(|functions| functions[..3].to_vec());
+        });
+        assert_eq!(shown(&done, Component::Node, "gpus.off-bus"), "1");
     }
 
     #[test]

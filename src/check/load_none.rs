@@ -2,13 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use super::declare::{may, must, span};
+use super::config_policy::named_processes;
+use super::declare::{may, must, span, text};
 use super::look::unanswered;
 use super::sheet::{Gauged, Sheet};
 use super::window::{Window, expected};
 use super::{Check, CheckRun, Done, Seen, StepContext, Wants};
 use crate::event::Phase;
-use crate::model::{Answer, Component, ComponentKind, GpuIndex, Inventory, Moment, Probe, Sample, Sensor, Span, Unit};
+use crate::model::{
+    Answer, Component, ComponentKind, GpuIndex, Inventory, Moment, Probe, Process, Sample, Sensor, Span, Unit,
+};
 use crate::profile::{CheckSpec, MeasurementSpec, Params, Wear};
 
 #[derive(Debug)]
@@ -36,6 +39,7 @@ pub(super) static SPEC: CheckSpec = CheckSpec {
 static MEASUREMENTS: &[MeasurementSpec] = &[
     must("util.max", Unit::Percent, GPU, "highest utilisation in the window"),
     may("processes", Unit::One, GPU, "processes on the GPU"),
+    text("processes.named", GPU, "the processes on the GPU, with their numbers"),
     may("power.mean", Unit::Watt, GPU, "board power, mean of the window"),
 ];
 
@@ -114,12 +118,13 @@ impl Run {
         let mut sheet = Sheet::new(&SPEC, context.lost);
         for (gpu, quiet) in &self.quiet {
             let component = Component::Gpu(*gpu);
-            let processes = match found.gpu(*gpu) {
-                Some(gpu) => Gauged::of(&gpu.processes, |processes| Gauged::count(processes.len())),
+            let told = |value: fn(&Vec<Process>) -> Gauged| match found.gpu(*gpu) {
+                Some(gpu) => Gauged::of(&gpu.processes, value),
                 None => Gauged::missing("the driver does not list the GPU any more"),
             };
             sheet.put("util.max", component, quiet.util.gauged(expected, Window::max));
-            sheet.put("processes", component, processes);
+            sheet.put("processes", component, told(|processes| Gauged::count(processes.len())));
+            sheet.put("processes.named", component, told(|processes| named_processes(processes)));
             sheet.put("power.mean", component, quiet.power.gauged(expected, Window::mean));
         }
         Done::Measured(sheet.into_list())
@@ -146,6 +151,7 @@ mod tests {
         insta::assert_snapshot!(lines(&done, Component::gpu(0)), @r"
         util.max 0 %
         processes 0
+        processes.named none
         power.mean 70 W
         ");
     }

@@ -180,8 +180,25 @@ fn usual_switches(gpus: &[Gpu]) -> Option<BTreeMap<u8, u8>> {
     usual.collect::<Option<BTreeMap<u8, u8>>>().filter(|usual| !usual.is_empty())
 }
 
+/// Whether the driver numbers the ports at the far ends at all. Where most links share theirs with another it gives one
+/// number for all of them, which is no miswiring of each.
+fn tells_ports(gpus: &[Gpu]) -> bool {
+    let mut ends: BTreeMap<(u8, u8), usize> = BTreeMap::new();
+    for end in gpus.iter().filter_map(|gpu| gpu.nvlinks.value()).flatten().filter_map(switch_of) {
+        *ends.entry(end).or_default() += 1;
+    }
+    let (all, alone) = (ends.values().sum::<usize>(), ends.values().filter(|count| **count == 1).count());
+    alone * 2 > all
+}
+
 fn misrouted(links: &[NvLink], usual: Option<&BTreeMap<u8, u8>>, gpus: &[Gpu], index: GpuIndex) -> Gauged {
     let Some(usual) = usual else { return Gauged::Unsupported };
+    // A driver that does not see the switches tells no far end, and one link whose end is not told may end anywhere.
+    let untold = |link: &NvLink| link.state == Reading::Value(LinkState::Active) && link.remote == Reading::Unsupported;
+    if links.iter().any(untold) {
+        return Gauged::Unsupported;
+    }
+    let ports = tells_ports(gpus);
     let taken = |end: (u8, u8), own: u8| {
         let others = gpus.iter().flat_map(|gpu| {
             gpu.nvlinks.value().map(Vec::as_slice).unwrap_or_default().iter().map(move |link| (gpu.index, link))
@@ -189,7 +206,7 @@ fn misrouted(links: &[NvLink], usual: Option<&BTreeMap<u8, u8>>, gpus: &[Gpu], i
         others.into_iter().any(|(gpu, link)| (gpu, link.link) != (index, own) && switch_of(link) == Some(end))
     };
     let wrong = links.iter().filter(|link| {
-        switch_of(link).is_some_and(|end| usual.get(&link.link) != Some(&end.0) || taken(end, link.link))
+        switch_of(link).is_some_and(|end| usual.get(&link.link) != Some(&end.0) || (ports && taken(end, link.link)))
     });
     list(&wrong.map(|link| link.link).collect::<Vec<u8>>())
 }
@@ -238,6 +255,25 @@ mod tests {
         // The stranger, and the link whose port it took.
         assert_eq!(shown(&done, Component::gpu(3), "links.misrouted"), "1, 2");
         assert_eq!(shown(&done, Component::gpu(0), "links.misrouted"), "none");
+    }
+
+    #[test]
+    fn a_far_end_the_driver_does_not_show_is_no_miswiring() {
+        let all = |rig: &mut Rig, remote: Reading<Remote>| {
+            for gpu in 0..4 {
+                for number in 0..4 {
+                    link(rig, gpu, number).remote = remote.clone();
+                }
+            }
+        };
+        let (done, _) = run(|rig| all(rig, Reading::Unsupported));
+        assert_eq!(shown(&done, Component::gpu(0), "links.misrouted"), "unsupported");
+        let (done, _) = run(|rig| link(rig, 1, 2).remote = Reading::Unsupported);
+        assert_eq!(shown(&done, Component::gpu(0), "links.misrouted"), "none");
+        assert_eq!(shown(&done, Component::gpu(1), "links.misrouted"), "unsupported");
+        // One address and one number for every link of the node.
+        let (done, _) = run(|rig| all(rig, Reading::Value(Remote::Switch { number: 0, port: 0 })));
+        assert_eq!(shown(&done, Component::gpu(2), "links.misrouted"), "none");
     }
 
     #[test]

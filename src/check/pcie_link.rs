@@ -48,7 +48,7 @@ static MEASUREMENTS: &[MeasurementSpec] = &[
     may("replays", Unit::One, GPU, "packets sent again"),
     may("correctable", Unit::One, GPU, "correctable errors"),
     may("fatal", Unit::One, GPU, "fatal errors"),
-    may("retrains", Unit::One, GPU, "changes of speed or width the device counted"),
+    may("retrains", Unit::One, GPU, "recoveries the device counted, where its link does not rest"),
     must("samples", Unit::One, GPU, "samples under traffic"),
 ];
 
@@ -208,7 +208,12 @@ impl Run {
             sheet.put("replays", component, grown(|counters| &counters.pcie_replays));
             sheet.put("correctable", component, grown(|counters| &counters.pcie_correctable));
             sheet.put("fatal", component, grown(|counters| &counters.pcie_fatal));
-            sheet.put("retrains", component, grown(|counters| &counters.pcie_retrains));
+            let retrains = if context.resting_links.contains(gpu) {
+                Gauged::Unsupported
+            } else {
+                grown(|counters| &counters.pcie_retrains)
+            };
+            sheet.put("retrains", component, retrains);
         }
         Done::Measured(sheet.into_list())
     }

@@ -43,6 +43,8 @@ pub(super) struct Rig {
     pub(super) sources: Vec<SourceReport>,
     /// GPUs that stop answering at these seconds.
     pub(super) loses: BTreeMap<GpuIndex, u64>,
+    /// GPUs whose PCIe link rests.
+    pub(super) resting_links: BTreeSet<GpuIndex>,
     /// When the steps beside this one end.
     pub(super) others_end: Option<u64>,
     pub(super) operator: Option<(bool, Option<String>)>,
@@ -115,6 +117,7 @@ impl Rig {
             kernel: Vec::new(),
             sources: vec![SourceReport::followed(Moment::ZERO, Source::KernelLog)],
             loses: BTreeMap::new(),
+            resting_links: BTreeSet::new(),
             others_end: None,
             operator: None,
             sensors: Box::new(|_, _| {}),
@@ -143,6 +146,7 @@ impl Rig {
         let (first, kernel, sources) = (self.first_counters.clone(), self.kernel.clone(), self.sources.clone());
         let mut lost = BTreeMap::new();
         let every = Span::from_secs(1);
+        let resting = self.resting_links.clone();
         macro_rules! context {
             () => {
                 StepContext {
@@ -156,6 +160,7 @@ impl Rig {
                     sources: &sources,
                     lost: &lost,
                     began: Moment::ZERO,
+                    resting_links: &resting,
                 }
             };
         }

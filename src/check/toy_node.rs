@@ -178,5 +178,6 @@ fn gpu(index: u8) -> Gpu {
         fabric: Reading::Unsupported,
         c2c: Reading::Unsupported,
         processes: Reading::Value(Vec::new()),
+        lacks: Vec::new(),
     }
 }

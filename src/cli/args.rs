@@ -69,7 +69,11 @@ pub(super) enum Command {
     Doctor(DoctorArgs),
     /// The inside of a load's child process; started by a run, never by hand.
     #[command(hide = true)]
-    Worker,
+    Worker {
+        /// Only load the kernels onto the GPUs at these addresses and say what came of it.
+        #[arg(long, value_delimiter = ',')]
+        look: Vec<String>,
+    },
     /// Tell what a finding code means.
     Explain {
         /// A code such as `GPU-COOLING-CONTACT`; without one, all are listed.

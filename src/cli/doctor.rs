@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::args::DoctorArgs;
 use super::exit_code::Exit;
 use super::trouble::{Sorted as _, Trouble};
-use super::{hardware, printer};
+use super::{cuda_look, files, hardware, printer};
 use crate::node::doctor::{Advice, DoctorOptions, Readiness, advise, collect_facts};
 
 /// One line as JSON.
@@ -36,8 +36,9 @@ struct Document<'a> {
 
 /// `kiln doctor [--json]`.
 pub(super) fn doctor(args: &DoctorArgs) -> Result<Exit, Trouble> {
-    let options = DoctorOptions { nvml: hardware::options(&args.hardware), out: args.out.clone() };
-    let advice = advise(&collect_facts(&options));
+    let options =
+        DoctorOptions { nvml: hardware::options(&args.hardware), out: args.out.clone(), skus: files::skus()? };
+    let advice = advise(&collect_facts(&options, cuda_look::ask));
     let ready = advice.iter().all(|line| line.readiness != Readiness::Bad);
     let text = if args.json { json(&advice, ready)? } else { text(&advice, ready) };
     printer::result(&text).no_claim()?;

@@ -4,6 +4,7 @@ mod args;
 mod args_lot;
 mod baseline;
 mod checks;
+mod cuda_look;
 mod diff;
 mod doctor;
 mod drill;

@@ -12,7 +12,7 @@ use super::look::Look;
 use super::trouble::{Sorted as _, Trouble};
 use super::{files, node_table, printer, station};
 use crate::model::{Inventory, Sample};
-use crate::node::snapshot::{SnapshotError, node_file, read_smi};
+use crate::node::snapshot::{SnapshotError, decoded, node_file, read_smi};
 
 /// `kiln node [--sim NODE] [--json]`, `kiln node snapshot FILE`, `kiln node import XML`.
 pub(super) fn node(args: &NodeArgs) -> Result<Exit, Trouble> {
@@ -47,15 +47,15 @@ fn snapshot(choice: &NodeChoice, file: &Path, id: Option<&str>) -> Result<(), Tr
 }
 
 fn import(xml: &Path, out: Option<&Path>, id: Option<&str>) -> Result<(), Trouble> {
-    let mut text = String::new();
-    if xml == Path::new("-") {
-        std::io::stdin().lock().read_to_string(&mut text).context("standard input cannot be read").usage()?;
+    let bytes = if xml == Path::new("-") {
+        let mut bytes = Vec::new();
+        std::io::stdin().lock().read_to_end(&mut bytes).context("standard input cannot be read").usage()?;
+        bytes
     } else {
-        let bytes = fs::read(xml).with_context(|| format!("{} cannot be read", xml.display())).usage()?;
-        // Names a driver garbled must not keep the rest from being read.
-        text = String::from_utf8_lossy(&bytes).into_owned();
-    }
-    let report = read_smi(&text).with_context(|| format!("{}: no node can be made of it", xml.display())).usage()?;
+        fs::read(xml).with_context(|| format!("{} cannot be read", xml.display())).usage()?
+    };
+    let report =
+        read_smi(&decoded(&bytes)).with_context(|| format!("{}: no node can be made of it", xml.display())).usage()?;
     let id = id.map_or_else(|| stem(out.unwrap_or(xml)), str::to_owned);
     write(&report.inventory, &report.samples, &id, out)
 }

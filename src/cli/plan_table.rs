@@ -5,12 +5,16 @@ use std::fmt::Write as _;
 use crate::model::{Component, Span, format_span};
 use crate::plan::{Plan, PlannedStep, Readiness};
 use crate::profile::{Loop, Profile};
+use crate::report;
 
 /// The plan as text.
 pub(super) fn table(profile: &Profile, plan: &Plan) -> String {
     let mut text = format!("{} revision {}: {}\n", profile.id, profile.revision, profile.title.en);
     let _ =
         writeln!(text, "about {} in all, {} GPUs, guards: {}", whole(plan.estimate), plan.skus.len(), guards(profile));
+    for line in report::blind_lines(plan, report::Language::English) {
+        let _ = writeln!(text, "{line}");
+    }
     for stage in &plan.stages {
         let rounds = match stage.repeat {
             Loop::Count(1) => String::new(),

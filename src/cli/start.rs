@@ -8,7 +8,8 @@ use super::exit_code::Exit;
 use super::language::Spoken;
 use super::trouble::Trouble;
 use super::{
-    baseline, checks, diff, doctor, drill, node, printer, profile, record, rejudge, report, run, seal, stats, verify,
+    baseline, checks, cuda_look, diff, doctor, drill, node, printer, profile, record, rejudge, report, run, seal,
+    stats, verify,
 };
 use crate::load::cuda::CudaEngine;
 use crate::load::worker;
@@ -47,7 +48,8 @@ fn command(command: Command, spoken: Spoken) -> Result<Exit, Trouble> {
         Command::Node(args) => node::node(&args),
         Command::Record(args) => record::record(&args),
         Command::Doctor(args) => doctor::doctor(&args),
-        Command::Worker => {
+        Command::Worker { look } if !look.is_empty() => cuda_look::answer(&look),
+        Command::Worker { .. } => {
             // Its end is told on its pipe, not by its exit code.
             worker::main(std::io::stdin(), std::io::stdout(), &mut CudaEngine::from_environment());
             Ok(Exit::Pass)

@@ -166,7 +166,7 @@ fn finding(one: Suspicion, scene: &Scene<'_>) -> Finding {
         component: one.component,
         suspects: one.suspects,
         serial: scene.inventory.serial(one.component).map(str::to_owned),
-        slot: one.slot.or_else(|| identity.and_then(|identity| identity.slot.value().cloned())),
+        slot: one.slot.or_else(|| scene.slot_of(one.component)),
         pci_address: one.pci_address.or_else(|| identity.and_then(|identity| identity.pci_address.value().cloned())),
         cause,
         action: one.action.unwrap_or(one.entry.action),

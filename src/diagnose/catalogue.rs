@@ -91,6 +91,20 @@ mod tests {
     }
 
     #[test]
+    fn no_cause_that_waits_for_a_reset_asks_for_a_longer_test() {
+        for entry in ENTRIES {
+            let waits = ["waits for a reset", "needs a reset", "reset to be"]
+                .iter()
+                .any(|words| entry.cause.en.contains(words));
+            if waits {
+                assert_eq!(entry.action, Action::ResetGpu, "{}", entry.code);
+            }
+        }
+        assert_eq!(entry("HBM-REMAP-PENDING").map(|entry| entry.action), Some(Action::ResetGpu));
+        assert_eq!(entry("GPU-RECOVERY-NEEDED").map(|entry| entry.action), Some(Action::ResetGpu));
+    }
+
+    #[test]
     fn every_code_says_everything_in_both_languages() {
         for entry in ENTRIES {
             for words in [entry.title, entry.cause] {

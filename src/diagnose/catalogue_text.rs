@@ -211,7 +211,10 @@ pub(super) const ENTRIES: &[Entry] = &[
     entry(
         "GPU-LOST",
         ("GPU fell off the bus", "GPUがバスから消失"),
-        ("The GPU stopped answering: it is no longer on the PCIe bus.", "GPUが応答しなくなり、PCIeバスから消えた。"),
+        (
+            "The GPU answers no call: it fell off the PCIe bus, or the driver gave it up.",
+            "GPUが応答しない。PCIeバスから消えたか、ドライバーが見放した。",
+        ),
         Action::Reseat,
         "Xid 79, every call fails as lost, its load dies; the codes and limits that follow are its effects and are listed here. Power off, reseat module and power, repeat the same load; on a second time replace the part.",
         &["NVIDIA Xid catalogue: 79"],
@@ -349,6 +352,17 @@ pub(super) const ENTRIES: &[Entry] = &[
         Action::CallEngineer,
         "An Xid that no other finding explains. The evidence quotes it; the Xid table says what it means.",
         &["NVIDIA Xid catalogue"],
+    ),
+    entry(
+        "GUARD-UNSUPPORTED",
+        ("Guard without its sensor", "監視センサー非対応"),
+        (
+            "The profile requires a guard on a reading that this part and its driver do not offer; no part is to blame.",
+            "プロファイルが求める監視のセンサーを、この部品とドライバーが提供していない。部品の不良ではない。",
+        ),
+        Action::Reconfigure,
+        "A part that never had the reading cannot fall silent. Install a newer driver, or write `unsupported: skip` at the guard where the run may go on without it.",
+        &[],
     ),
     entry(
         "HBM-COOLING-CONTACT",

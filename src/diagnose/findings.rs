@@ -34,6 +34,11 @@ pub fn findings(record: &RunRecord) -> Vec<Finding> {
 fn read_trips(scene: &Scene<'_>, board: &mut Board) {
     for (at, trip) in &scene.record.trips {
         let code = match scene.sensor_of(trip) {
+            // A part that never had the sensor is not a part that fell silent.
+            _ if trip.code == "GUARD-UNSUPPORTED" => {
+                board.accuse("GUARD-UNSUPPORTED", Component::Node, Confidence::Medium, [trip_evidence(*at, trip)]);
+                continue;
+            }
             // A sensor that fell silent: one GPU's is that of a GPU that answers no more; the node's proves nothing.
             Some(_) if trip.reading.is_none() => {
                 if trip.component.gpu_index().is_some() {
@@ -43,6 +48,11 @@ fn read_trips(scene: &Scene<'_>, board: &mut Board) {
             }
             // Heat has its own rules.
             Some(Sensor::TempGpu | Sensor::TempMargin | Sensor::TempMemory | Sensor::TempInlet) => continue,
+            // How the GPU went has been read with the log.
+            None if scene.watches_for_loss(trip) => {
+                let how = ["GPU-HANG", "GPU-RECOVERY-NEEDED"].into_iter().find(|code| board.has(code, trip.component));
+                how.unwrap_or(trip.code.as_str())
+            }
             _ if board.has(&trip.code, trip.component) => trip.code.as_str(),
             // The line the guard tripped on has been read with the log.
             None if trip.text.starts_with("Xid ") => continue,

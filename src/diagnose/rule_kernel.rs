@@ -10,23 +10,40 @@ use super::rule_table::is_sram_error;
 use super::scene::{Line, Scene, both, event_evidence};
 use super::{Charge, Class, CodeCharge, KernelEvent, KernelLine, Place, XidLine, sxid, xid};
 use crate::event::{Confidence, Evidence};
-use crate::model::{Component, ComponentKind, GpuIndex};
+use crate::model::{Component, ComponentKind, GpuIndex, Reading, ReadingFailure};
 
 pub(super) fn read_log(scene: &Scene<'_>, board: &mut Board) {
     let hanging: BTreeSet<GpuIndex> = gpus_with(scene, &HANG).difference(&gpus_with(scene, &[79])).copied().collect();
     for (gpu, at) in &scene.record.lost {
-        let code = if hanging.contains(gpu) { "GPU-HANG" } else { "GPU-LOST" };
-        let evidence = Evidence {
-            from: "readings".to_owned(),
-            component: Component::Gpu(*gpu),
-            text: format!("no call was answered any more from {at} on"),
+        let silent = silent_from_the_start(scene, *gpu);
+        let hangs = hanging.contains(gpu) || silent == Some(ReadingFailure::Timeout);
+        let code = match silent {
+            Some(ReadingFailure::Driver(RESET_REQUIRED)) => "GPU-RECOVERY-NEEDED",
+            _ if hangs => "GPU-HANG",
+            _ => "GPU-LOST",
         };
+        let text = match silent {
+            Some(failure) => format!("no call was answered when the run began: {failure}"),
+            None => format!("no call was answered any more from {at} on"),
+        };
+        let evidence = Evidence { from: "readings".to_owned(), component: Component::Gpu(*gpu), text };
         board.accuse(code, Component::Gpu(*gpu), Confidence::High, [evidence]);
     }
     for (event, charge) in &scene.events {
         read_event(scene, board, event, *charge);
     }
     claim_counts(scene, board);
+}
+
+/// NVML's code for a GPU that answers nothing before it is reset (`NVML_ERROR_RESET_REQUIRED`).
+const RESET_REQUIRED: i32 = 16;
+
+/// How a GPU refused to say what it is when the run began.
+fn silent_from_the_start(scene: &Scene<'_>, gpu: GpuIndex) -> Option<ReadingFailure> {
+    match scene.inventory.gpu(gpu)?.identity.uuid {
+        Reading::Failed(failure) => Some(failure),
+        Reading::Value(_) | Reading::Unsupported => None,
+    }
 }
 
 fn read_event(scene: &Scene<'_>, board: &mut Board, event: &KernelEvent, charge: Charge) {

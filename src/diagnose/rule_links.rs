@@ -151,7 +151,7 @@ fn by_switch(scene: &Scene<'_>, links: &BTreeSet<(GpuIndex, u8)>) -> BTreeMap<u8
 
 /// A fabric that is not ready for every GPU is the node's matter, for one GPU that GPU's.
 fn read_fabric(scene: &Scene<'_>, board: &mut Board) {
-    const NAMES: &[&str] = &["state", "status", "cluster.set", "cluster.uniform"];
+    const NAMES: &[&str] = &["state", "status", "cluster.set", "cluster.valid", "cluster.uniform"];
     let mut unready: BTreeMap<GpuIndex, Vec<Evidence>> = BTreeMap::new();
     for (place, fact) in scene.facts.iter().enumerate() {
         if fact.failed()

@@ -4,7 +4,7 @@
 
 use super::board::{Board, Suspicion};
 use super::scene::{Fact, Scene};
-use crate::event::Confidence;
+use crate::event::{Action, Confidence, Evidence};
 use crate::model::{Component, GpuIndex, Reading};
 
 /// The component to name, from the one measured.
@@ -146,7 +146,19 @@ pub(super) fn read_table(scene: &Scene<'_>, board: &mut Board) {
         let Some((_, _, code, at)) = row else { continue };
         let component = placed(*at, fact.component());
         let code = if *code == "HBM-UNCORRECTABLE" && is_sram(scene, fact) { "SRAM-UNCORRECTABLE" } else { code };
-        board.accuse(code, component, fact.confidence(), [fact.evidence()]);
+        let suspicion = board.accuse(code, component, fact.confidence(), [fact.evidence()]);
+        let named = match (fact.check, fact.name()) {
+            (_, "processes") => scene.text_beside(fact.path, fact.component(), "processes.named"),
+            ("config.policy", "recovery") => {
+                suspicion.action = fact.text().and_then(recovery);
+                None
+            }
+            _ => None,
+        };
+        if let Some(named) = named {
+            let text = format!("processes.named {named}");
+            suspicion.evidence.push(Evidence { from: fact.path.to_owned(), component, text });
+        }
         board.claim(place);
     }
     failed_supplies(scene, board);
@@ -162,6 +174,15 @@ fn placed(at: At, component: Component) -> Component {
         (At::Memory, Some(gpu)) => Component::Memory(gpu),
         (At::Node, _) => Component::Node,
         _ => component,
+    }
+}
+
+/// What the driver asks for, in the words of the inventory.
+fn recovery(asked: &str) -> Option<Action> {
+    match asked {
+        "reset" | "drain-and-reset" | "drain-p2p" => Some(Action::ResetGpu),
+        "reboot" => Some(Action::Reboot),
+        _ => None,
     }
 }
 
@@ -276,14 +297,31 @@ fn pending_settings(scene: &Scene<'_>, board: &mut Board) {
     }
 }
 
+/// Addresses of GPUs on the bus that the driver does not list.
+fn idle_functions(scene: &Scene<'_>) -> Vec<String> {
+    let listed = |address: &str| {
+        let own = |gpu: &crate::model::Gpu| gpu.identity.pci_address.value().is_some_and(|own| own == address);
+        scene.inventory.gpus.iter().any(own)
+    };
+    let functions = scene.inventory.pci.value().into_iter().flatten();
+    functions.map(|function| function.address.clone()).filter(|address| !listed(address)).collect()
+}
+
 /// A missing GPU has no index of its own; the empty slot and the idle PCI function say where it is.
 fn name_slots(scene: &Scene<'_>, board: &mut Board) {
     let told = scene.facts.iter().rev().find(|fact| fact.name() == "slots.empty").and_then(Fact::text);
     let slots = told.filter(|slots| *slots != "none");
+    let idle = idle_functions(scene);
     for code in ["GPU-MISSING", "GPU-NOT-STARTED"] {
         for mut suspicion in board.take(code) {
             if suspicion.component == Component::Node {
                 suspicion.slot = slots.map(str::to_owned);
+                if code == "GPU-NOT-STARTED" && !idle.is_empty() {
+                    suspicion.pci_address = Some(idle.join(", "));
+                    let from = "PCI bus".to_owned();
+                    let text = format!("not with the driver: {}", idle.join(", "));
+                    suspicion.evidence.push(Evidence { from, component: Component::Node, text });
+                }
                 if let Some(slots) = slots {
                     suspicion.remark = Some(super::scene::both(
                         format!("Slot {slots} shows no GPU."),

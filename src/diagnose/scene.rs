@@ -126,6 +126,26 @@ impl<'a> Scene<'a> {
         Some(Self { record, inventory, facts, lines, events: events.into_iter().zip(charges).collect() })
     }
 
+    /// The slot of what a component belongs to. Of a GPU that does not tell its own, the one number that its siblings leave.
+    pub(super) fn slot_of(&self, component: Component) -> Option<String> {
+        let gpu = self.inventory.gpu(component.gpu_index()?)?;
+        if let Some(slot) = gpu.identity.slot.value() {
+            return Some(slot.clone());
+        }
+        let others = self.inventory.gpus.iter().filter(|other| other.index != gpu.index);
+        let taken: BTreeSet<usize> =
+            others.map(|other| other.identity.slot.value()?.parse().ok()).collect::<Option<_>>()?;
+        let all = self.inventory.gpus.len();
+        // Boards number their modules from 0 or from 1; with 1 to all but one taken it may be either end.
+        let numbers = if taken.contains(&0) { 0..all } else { 1..all + 1 };
+        let left: Vec<usize> = numbers.filter(|number| !taken.contains(number)).collect();
+        match left[..] {
+            [slot] if taken.len() + 1 == all && (taken.contains(&0) || slot != all) => Some(slot.to_string()),
+            [slot] if taken.len() + 1 == all && all > 1 => Some(format!("{slot} or 0")),
+            _ => None,
+        }
+    }
+
     pub(super) fn gpus(&self) -> BTreeSet<GpuIndex> {
         self.inventory.gpus.iter().map(|gpu| gpu.index).collect()
     }
@@ -149,6 +169,12 @@ impl<'a> Scene<'a> {
             Trigger::Reading { sensor, .. } => Some(*sensor),
             Trigger::GpuLost | Trigger::Xid => None,
         }
+    }
+
+    /// Whether a guard watches for GPUs that answer no more.
+    pub(super) fn watches_for_loss(&self, trip: &GuardTrip) -> bool {
+        let guards = self.record.start.iter().flat_map(|start| &start.profile.guards);
+        guards.into_iter().any(|guard| guard.id == trip.guard && guard.trigger == Trigger::GpuLost)
     }
 
     /// The check of the step that a load belonged to.

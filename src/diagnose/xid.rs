@@ -287,6 +287,17 @@ mod tests {
     }
 
     #[test]
+    fn what_a_reset_may_cure_asks_for_a_reset_and_not_for_patience() {
+        let rows =
+            xids().iter().map(|row| (row.code, row.factory)).chain(sxids().iter().map(|row| (row.code, row.factory)));
+        for (code, factory) in rows {
+            let asks = factory.action();
+            assert_eq!(factory == FactoryAction::ResetAndRetest, asks == Some(Action::ResetGpu), "{code}");
+            assert_eq!(factory == FactoryAction::RetestLonger, asks == Some(Action::RetestLonger), "{code}");
+        }
+    }
+
+    #[test]
     fn relations_name_codes_that_exist() {
         for row in xids() {
             let related = match row.relation {

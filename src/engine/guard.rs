@@ -25,6 +25,9 @@ const CLEAR_AFTER: Span = Span::from_secs(30);
 /// which nobody asked, is no silence of the sensor's.
 const ASKED_AT_LEAST: u32 = 3;
 
+/// The code of a trip for want of a sensor: it accuses no part.
+const NOT_OFFERED: &str = "GUARD-UNSUPPORTED";
+
 /// What a guard has to say after a reading.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum GuardNews {
@@ -40,6 +43,17 @@ struct Watch {
     last_reading: Option<Moment>,
     /// How often it was asked since.
     asked: u32,
+    /// Whether the part or its driver ever offered the sensor, as far as is known.
+    offered: Offered,
+}
+
+/// What is known of a sensor: one that never was offered cannot fall silent, one that was can.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Offered {
+    #[default]
+    Unknown,
+    Ever,
+    Never,
 }
 
 /// One guard with its state per GPU.
@@ -87,11 +101,14 @@ impl Guards {
             };
             let elsewhere = post.is_tripped_elsewhere(sample.gpu);
             let Some(watch) = post.watches.get_mut(&sample.gpu) else { continue };
-            if sample[*sensor] == Reading::Unsupported && post.guard.unsupported == IfUnsupported::Skip {
-                // A part that never had the sensor cannot fall silent.
-                (watch.last_reading, watch.asked) = (Some(now), 0);
+            if sample[*sensor] == Reading::Unsupported && watch.offered != Offered::Ever {
+                watch.offered = Offered::Never;
+                if post.guard.unsupported == IfUnsupported::Skip {
+                    (watch.last_reading, watch.asked) = (Some(now), 0);
+                }
             }
             let Some(value) = sample.get(*sensor) else { continue };
+            watch.offered = Offered::Ever;
             watch.last_reading = Some(now);
             watch.asked = 0;
             let met = holds(bound, value, *sensor, sample.gpu, skus);
@@ -101,7 +118,7 @@ impl Guards {
                 if let Some(cleared) = cleared(watch, now, met, clear)
                     && cleared
                 {
-                    *watch = Watch { last_reading: Some(now), ..Watch::default() };
+                    *watch = Watch { last_reading: Some(now), offered: Offered::Ever, ..Watch::default() };
                     if elsewhere {
                         continue;
                     }
@@ -149,9 +166,17 @@ impl Guards {
                     continue;
                 }
                 told = post.guard.scope == GuardScope::Node;
-                let text = format!("{} has given no reading for {}", sensor.name(), format_span(age));
+                let never = watch.offered == Offered::Never;
+                let text = if never {
+                    format!("{} is not offered by this part and its driver, and the guard requires it", sensor.name())
+                } else {
+                    format!("{} has given no reading for {}", sensor.name(), format_span(age))
+                };
                 let mut trip = trip(&post.guard, component(&post.guard, *gpu), text, None);
                 trip.result = GuardResult::Inconclusive;
+                if never {
+                    NOT_OFFERED.clone_into(&mut trip.code);
+                }
                 news.push(GuardNews::Tripped(trip));
             }
         }
@@ -333,7 +358,24 @@ mod tests {
             guards.posts[0].guard.unsupported = unsupported;
             let news: Vec<GuardNews> = (1..=20).flat_map(|second| feed(&mut guards, second, None)).collect();
             assert_eq!(news.len(), trips, "{unsupported:?}: {news:?}");
+            for news in news {
+                let GuardNews::Tripped(trip) = news else { panic!("{news:?}") };
+                assert_eq!((trip.code.as_str(), trip.result), ("GUARD-UNSUPPORTED", GuardResult::Inconclusive));
+            }
         }
+    }
+
+    #[test]
+    fn a_sensor_that_gave_readings_and_is_then_said_to_be_unsupported_fell_silent() {
+        let mut guards = guards(3, Some(10));
+        guards.posts[0].guard.unsupported = IfUnsupported::Skip;
+        assert_eq!(feed(&mut guards, 1, Some(30.0)), []);
+        let news: Vec<GuardNews> = (2..=20).flat_map(|second| feed(&mut guards, second, None)).collect();
+        let [GuardNews::Tripped(trip)] = &news[..] else { panic!("{news:?}") };
+        assert_eq!(
+            (trip.code.as_str(), trip.text.as_str()),
+            ("GPU-OVERTEMP", "temp.margin has given no reading for 11s")
+        );
     }
 
     #[test]

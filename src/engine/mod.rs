@@ -6,10 +6,12 @@ mod active;
 pub mod drive;
 mod guard;
 mod judging;
+mod link_rest;
 mod machine;
 mod port;
 mod rejudge;
 mod schedule;
+mod stand_in;
 
 pub use machine::{Equipment, Machine, Refusal};
 pub use port::{Effect, Inbox, Input, OperatorReply, Signal, Station, Tick, Witness};

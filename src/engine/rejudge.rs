@@ -157,8 +157,7 @@ impl Retelling<'_> {
         let inventory = self.record.inventory.clone().ok_or(RejudgeError::Planless)?;
         let only = self.only.as_deref();
         let new = plan::make(self.profile, &inventory, self.equipment.skus, self.equipment.catalogue, only)?;
-        self.skus =
-            inventory.gpus.iter().filter_map(|gpu| Some((gpu.index, self.equipment.skus.of(gpu)?.clone()))).collect();
+        self.skus = new.models(self.equipment.skus);
         for gone in steps(old).filter(|one| step(&new, &one.path).is_none()) {
             self.note(Note::StepGone(gone.path.clone()));
         }

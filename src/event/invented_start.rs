@@ -122,6 +122,7 @@ pub(super) fn plan() -> Plan {
         teardown: profile.teardown.iter().map(|step| planned("teardown", step, &[Component::Node])).collect(),
         skus: GPUS.iter().map(|gpu| (*gpu, "h100-sxm".to_owned())).collect(),
         estimate: Duration::from_secs(240),
+        blind: Vec::new(),
     }
 }
 
@@ -172,5 +173,6 @@ fn gpu(index: u8) -> Gpu {
         fabric: Reading::Unsupported,
         c2c: Reading::Unsupported,
         processes: Reading::Unsupported,
+        lacks: Vec::new(),
     }
 }

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Component, GpuIndex, Reading};
+use super::{Component, GpuIndex, Lacking, Reading};
 
 /// A node as read at one moment.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -51,6 +51,9 @@ pub struct Gpu {
     pub c2c: Reading<C2c>,
     /// Compute processes on the GPU now.
     pub processes: Reading<Vec<Process>>,
+    /// What this driver does not offer for this part, as far as limits are judged by it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lacks: Vec<Lacking>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -257,11 +260,21 @@ impl Gpu {
             fabric: Reading::Unsupported,
             c2c: Reading::Unsupported,
             processes: Reading::Unsupported,
+            lacks: Vec::new(),
         }
     }
 }
 
+/// The least release of the driver that Kiln is made for: NVML 12.2 brought PCIe error counters, T.limit offsets and module ids
+/// (history of nvml.h in NVIDIA/go-nvml).
+pub const LEAST_DRIVER: u32 = 535;
+
 impl Inventory {
+    /// `580` of `580.105.08`.
+    pub fn driver_release(&self) -> Option<u32> {
+        self.driver.value()?.split('.').next()?.parse().ok()
+    }
+
     pub fn gpu(&self, index: GpuIndex) -> Option<&Gpu> {
         self.gpus.iter().find(|gpu| gpu.index == index)
     }

@@ -8,6 +8,7 @@ mod change_tests;
 mod component;
 mod inventory;
 mod kernel;
+mod lacking;
 mod load;
 mod probe;
 mod program;
@@ -22,10 +23,11 @@ mod time;
 pub use change::{Change, Fact, changes, is_recognised};
 pub use component::{Component, ComponentKind, GpuIndex, ParseComponentError};
 pub use inventory::{
-    C2c, ClockLimits, Config, Fabric, FabricState, Gpu, Host, Identity, Inventory, LinkState, Nic, NodeIdentity,
-    NvLink, Nvme, PciFunction, PcieCapability, PowerLimits, Process, Psu, Remote, ThermalLimits,
+    C2c, ClockLimits, Config, Fabric, FabricState, Gpu, Host, Identity, Inventory, LEAST_DRIVER, LinkState, Nic,
+    NodeIdentity, NvLink, Nvme, PciFunction, PcieCapability, PowerLimits, Process, Psu, Remote, ThermalLimits,
 };
 pub use kernel::{KernelRecord, KernelSource};
+pub use lacking::Lacking;
 pub use load::{
     BurnKernel, CopyDirection, Endpoint, LoadEnd, LoadId, LoadKind, LoadOrder, LoadReport, LoadSaid, Mismatch, StopHow,
     Transfer,

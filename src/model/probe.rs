@@ -45,6 +45,30 @@ pub struct GpuCounters {
 }
 
 impl GpuCounters {
+    /// Whether a call for one of them said that the GPU is lost.
+    pub fn is_lost(&self) -> bool {
+        const LOST: ReadingFailure = ReadingFailure::Lost;
+        let links = self.links.value().into_iter().flatten();
+        let counts = [
+            self.ecc_corrected,
+            self.ecc_uncorrected,
+            self.remap_corrected,
+            self.remap_uncorrected,
+            self.remap_banks_exhausted,
+            self.pcie_replays,
+            self.pcie_correctable,
+            self.pcie_fatal,
+            self.pcie_retrains,
+        ];
+        let flags = [self.sram_threshold_exceeded, self.remap_pending, self.remap_failed];
+        self.links == Reading::Failed(LOST)
+            || flags.contains(&Reading::Failed(LOST))
+            || counts
+                .into_iter()
+                .chain(links.flat_map(|link| [link.crc, link.replay, link.recovery]))
+                .any(|count| count == Reading::Failed(LOST))
+    }
+
     /// Every counter failed in the same way.
     pub const fn failed(gpu: GpuIndex, failure: ReadingFailure) -> Self {
         let (number, flag) = (Reading::Failed(failure), Reading::Failed(failure));

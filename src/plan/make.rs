@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::blind::blind_spots;
 use super::{Plan, PlannedStage, PlannedStep, Readiness};
-use crate::model::{Component, ComponentKind, Gpu, GpuIndex, Inventory, Span};
+use crate::model::{Component, ComponentKind, Gpu, GpuIndex, Inventory, PciFunction, Reading, Span};
 use crate::profile::{Capability, Catalogue, Loop, OnUnmet, Profile, Sku, Skus, Step};
 
 /// A step may take this much longer than estimated, and this much on top, before it counts as hung: real nodes settle
@@ -21,6 +22,11 @@ pub enum PlanError {
          under profiles/skus with `pci: [{{ device: \"{device}\", subsystem: \"{subsystem}\" }}]`"
     )]
     UnknownGpu { component: Component, name: String, device: String, subsystem: String },
+    #[error(
+        "no GPU says what it is, nor does the PCI bus ({component}: {why}); look at `dmesg | grep NVRM`, reset the GPUs or the \
+         node, then run again"
+    )]
+    NoAnswer { component: Component, why: String },
     #[error("profile `{profile}` is not for {found} (found on {component}); it is for {wanted}")]
     WrongSku { profile: String, component: Component, found: String, wanted: String },
     #[error("no step matches `--only {filter}`; steps are: {steps}")]
@@ -29,28 +35,71 @@ pub enum PlanError {
     UnknownCheck { path: String, check: String },
 }
 
-/// The SKU of every GPU, and the one most of them have.
-fn skus_of(profile: &Profile, inventory: &Inventory, skus: &Skus) -> Result<BTreeMap<GpuIndex, Sku>, PlanError> {
+/// The model of every GPU, by what it says of itself, what the bus says of it, or what its siblings are; and the id of the
+/// model that most of them are.
+pub fn models_of(inventory: &Inventory, skus: &Skus) -> Result<(BTreeMap<GpuIndex, Sku>, String), PlanError> {
     let mut found = BTreeMap::new();
     let mut counts: BTreeMap<&str, u32> = BTreeMap::new();
+    let mut silent = Vec::new();
     for gpu in &inventory.gpus {
-        let sku = skus.of(gpu).ok_or_else(|| unknown_gpu(gpu))?;
-        *counts.entry(sku.id.as_str()).or_default() += 1;
-        found.insert(gpu.index, sku.clone());
+        match told_model(gpu, inventory, skus)? {
+            Some(sku) => {
+                *counts.entry(sku.id.as_str()).or_default() += 1;
+                found.insert(gpu.index, sku.clone());
+            }
+            None => silent.push(gpu),
+        }
     }
     // What most GPUs are decides whether the profile fits; a single odd one is a finding of the unit, not a refusal.
-    let most = counts.iter().max_by_key(|(_, count)| **count).map(|(id, _)| *id).ok_or(PlanError::NoGpu)?;
-    if !profile.skus.iter().any(|id| id == most) {
+    let most = counts.iter().max_by_key(|(_, count)| **count).map(|(id, _)| *id);
+    let most = most.ok_or_else(|| silent.first().map_or(PlanError::NoGpu, |gpu| no_answer(gpu)))?;
+    // A GPU that does not say what it is was built in beside its siblings: it is planned as one of them, and its silence is
+    // for the run to judge.
+    if let Some(sku) = skus.by_id(most) {
+        found.extend(silent.iter().map(|gpu| (gpu.index, sku.clone())));
+    }
+    let most = most.to_owned();
+    Ok((found, most))
+}
+
+/// The SKU of every GPU, where the profile is for them.
+fn skus_of(profile: &Profile, inventory: &Inventory, skus: &Skus) -> Result<BTreeMap<GpuIndex, Sku>, PlanError> {
+    let (found, most) = models_of(inventory, skus)?;
+    if !profile.skus.contains(&most) {
         let component =
             found.iter().find(|(_, sku)| sku.id == most).map_or(Component::Node, |(gpu, _)| Component::Gpu(*gpu));
         return Err(PlanError::WrongSku {
             profile: profile.id.clone(),
             component,
-            found: most.to_owned(),
+            found: most,
             wanted: profile.skus.join(", "),
         });
     }
     Ok(found)
+}
+
+/// The model of a GPU by what it says of itself, or by what the bus says of its address. None of a GPU that does not answer.
+fn told_model<'a>(gpu: &Gpu, inventory: &Inventory, skus: &'a Skus) -> Result<Option<&'a Sku>, PlanError> {
+    if let Some(sku) = skus.of(gpu) {
+        return Ok(Some(sku));
+    }
+    if gpu.identity.pci_device.value().is_some() {
+        return Err(unknown_gpu(gpu));
+    }
+    let sits = |function: &&PciFunction| gpu.identity.pci_address.value() == Some(&function.address);
+    if let Some(function) = inventory.pci.value().into_iter().flatten().find(sits) {
+        let mut seated = gpu.clone();
+        seated.identity.pci_device = Reading::Value(function.device.clone());
+        return skus.of(&seated).map(Some).ok_or_else(|| unknown_gpu(&seated));
+    }
+    match gpu.identity.pci_device {
+        Reading::Failed(_) => Ok(None),
+        Reading::Value(_) | Reading::Unsupported => Err(unknown_gpu(gpu)),
+    }
+}
+
+fn no_answer(gpu: &Gpu) -> PlanError {
+    PlanError::NoAnswer { component: Component::Gpu(gpu.index), why: gpu.identity.pci_device.to_string() }
 }
 
 fn unknown_gpu(gpu: &Gpu) -> PlanError {
@@ -105,7 +154,8 @@ pub fn make(
     let estimate =
         stages.iter().map(whole_stage).sum::<Span>() + teardown.iter().map(|step| step.estimate).sum::<Span>();
     let skus = by_gpu.iter().map(|(gpu, sku)| (Component::Gpu(*gpu), sku.id.clone())).collect();
-    Ok(Plan { stages, teardown, skus, estimate })
+    let blind = blind_spots(profile, inventory, stages.iter().flat_map(|stage| &stage.steps).chain(&teardown));
+    Ok(Plan { stages, teardown, skus, estimate, blind })
 }
 
 /// All rounds of a stage. A stage that loops for a time finishes the round it is in.

@@ -2,8 +2,9 @@
 //!
 //! Pure data from pure functions: the same profile on the same inventory is the same plan.
 
+mod blind;
 mod make;
 mod planned;
 
-pub use make::{PlanError, make, matches_glob};
-pub use planned::{Plan, PlannedStage, PlannedStep, Readiness};
+pub use make::{PlanError, make, matches_glob, models_of};
+pub use planned::{BlindSpot, Plan, PlannedStage, PlannedStep, Readiness};

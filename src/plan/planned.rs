@@ -1,9 +1,11 @@
 //! The plan as data.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Component, Span};
-use crate::profile::{Loop, Step};
+use crate::model::{Component, GpuIndex, Lacking, Span};
+use crate::profile::{Loop, Sku, Skus, Step};
 
 /// What would run, in order.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -13,6 +15,26 @@ pub struct Plan {
     /// SKU id of every GPU of the inventory, by index; planning refuses a node with an unknown one.
     pub skus: Vec<(Component, String)>,
     pub estimate: Span,
+    /// What will not be judged, or only by a stand-in, because driver or part do not offer it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub blind: Vec<BlindSpot>,
+}
+
+impl Plan {
+    /// The model of every GPU as planned: one that tells nothing of itself was planned on what its siblings and the bus say.
+    pub fn models(&self, skus: &Skus) -> BTreeMap<GpuIndex, Sku> {
+        let model = |(component, id): &(Component, String)| Some((component.gpu_index()?, skus.by_id(id)?.clone()));
+        self.skus.iter().filter_map(model).collect()
+    }
+}
+
+/// One reading that is not offered, with all that was to be judged by it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BlindSpot {
+    pub lacking: Lacking,
+    pub gpus: Vec<GpuIndex>,
+    /// `stage.step.measurement`, and ids of guards.
+    pub limits: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -70,6 +70,7 @@ pub const FACTS: &[FactSpec] = &[
         "highest die-to-inlet resistance that holds TDP at the hottest inlet",
     ),
     fact("fabric", Unit::One, true, "1 if the part must register with an NVLink fabric, 0 if not"),
+    fact("fabric.rack", Unit::One, false, "1 if the fabric is a rack's, whose cluster id is never zeros"),
 ];
 
 /// Names and units, as limits are checked against.

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::blind::blind_lines;
 use super::language::Language;
 use super::pace::{Pace, WallClock};
 use super::phrase::Phrase;
@@ -158,7 +159,12 @@ impl Witness for Console {
         self.view.now = envelope.at;
         match &envelope.event {
             RunEvent::RunStarted(start) => self.started(start),
-            RunEvent::PlanMade(plan) => self.view.plan(plan),
+            RunEvent::PlanMade(plan) => {
+                self.view.plan(plan);
+                for line in blind_lines(plan, self.view.language) {
+                    self.note(Tone::Doubt, Phrase::NoteWord, &line);
+                }
+            }
             RunEvent::StepStarted { key } => {
                 self.view.running.insert(key.clone(), Running { began: envelope.at, phase: None });
             }

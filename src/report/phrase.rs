@@ -97,6 +97,17 @@ phrases! {
     NotAtEnd: "the run has not come to its end; `kiln resume` takes it up", "実行は終わっていない。`kiln resume` で再開できる";
     BootedBetween: "boots of the node while the run was interrupted: {0}", "中断中のノード起動回数: {0}";
     StoppedAt: "stopped at {0}: {1}", "{0} に停止: {1}";
+    // What a run cannot judge.
+    NoteWord: "NOTE", "注意";
+    NotJudgedFor: "{0} cannot be judged on {1}: {2}", "{1} の {0} は判定できない: {2}";
+    JudgedByStandIn: "{0} of {1} is judged by less: {2}", "{1} の {0} は代わりの値で判定する: {2}";
+    LacksMarginCall: "driver or part do not offer the distance to slowdown, so it is the absolute threshold less the temperature", "減速までの余裕を読めないため、絶対しきい値と温度の差を用いる";
+    LacksMargin: "driver and part offer neither the distance to slowdown nor an absolute threshold", "減速までの余裕も絶対しきい値も読めない";
+    LacksThrottleCounters: "the driver does not count the time slowed down, so it is summed from the reasons seen at each sample", "減速時間の計数がないため、標本ごとの減速理由から積算する";
+    LacksThrottleTimes: "the driver tells neither the time slowed down nor the reasons", "減速時間も減速理由も読めない";
+    LacksSramThreshold: "the driver does not tell whether the SRAM errors on record passed the part's threshold", "記録されたSRAMエラーがしきい値を超えたか読めない";
+    LacksPcieErrors: "neither driver nor kernel count PCIe errors", "ドライバーもカーネルもPCIeエラーを計数しない";
+    LacksLinkEnds: "the driver does not show what the NVLinks end at", "NVLinkの接続先が読めない";
     // Counts.
     Passed: "{0} passed", "合格 {0}";
     Failed: "{0} failed", "不合格 {0}";

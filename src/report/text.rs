@@ -4,6 +4,7 @@
 
 use unicode_width::UnicodeWidthStr as _;
 
+use super::blind::blind_lines;
 use super::language::Language;
 use super::phrase::Phrase;
 use super::plain::plain;
@@ -144,6 +145,8 @@ pub fn verdict_block(record: &RunRecord, paint: Paint, language: Language) -> St
     lines.push(format!("{}  {}", paint.paint(tone, &word), words::meaning_phrase(&verdict).say(language)));
     lines.push(identity(record, language));
     lines.push(format!("  {}", counts(&verdict, language)));
+    let blind = record.plan.iter().flat_map(|plan| blind_lines(plan, language));
+    lines.extend(blind.map(|line| format!("  {}", plain(&line))));
     lines.extend(Problems { record, paint, language }.lines());
     lines.extend(record.stops().map(|(at, by)| {
         let text = words::interruption_in(language, by);

@@ -1,6 +1,8 @@
 //! Everything that is tested from outside: the library through its public face, the binary through its command line.
 
 mod command_line;
+mod driver_calls;
+mod driver_releases;
 mod evidence;
 mod fake_gpu;
 mod formats;

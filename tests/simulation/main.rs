@@ -8,3 +8,4 @@ mod resume;
 mod sources;
 mod taken_up;
 mod trial;
+mod withheld;

@@ -326,6 +326,7 @@ mod tests {
             sources: &[],
             lost: &lost,
             began: Moment::ZERO,
+            resting_links: &std::collections::BTreeSet::new(),
         };
         let mut run = check.begin(&context);
         let mut wants = Wants::default();

@@ -2,8 +2,10 @@
 
 use super::core::Machine;
 use crate::engine::guard::Guards;
+use crate::engine::link_rest::LinkRest;
 use crate::engine::port::{Effect, Signal, Tick};
 use crate::engine::schedule::Halt;
+use crate::engine::stand_in::StandIns;
 use crate::event::{GuardTrip, Interruption, RunEvent, RunStart};
 use crate::model::{Gpu, Inventory, Moment, Span};
 use crate::plan::{self, Plan, PlanError};
@@ -138,10 +140,11 @@ impl Machine<'_> {
         let (Some(inventory), Some(start)) = (&self.record.inventory, &self.record.start) else {
             return;
         };
-        self.skus =
-            inventory.gpus.iter().filter_map(|gpu| Some((gpu.index, self.equipment.skus.of(gpu)?.clone()))).collect();
+        self.skus = self.record.plan.as_ref().map(|plan| plan.models(self.equipment.skus)).unwrap_or_default();
         let gpus: Vec<_> = inventory.gpus.iter().map(|gpu| gpu.index).collect();
         self.guards = Guards::new(&start.profile.guards, &gpus, tick.now);
+        self.stand_ins = StandIns::new(inventory);
+        self.link_rest = LinkRest::new(inventory);
         // On the beat that the run began with, wherever on it the run is taken up.
         let every = start.profile.telemetry.every.as_nanos().max(1);
         let into = u128::from(tick.now.nanos()) % every;

@@ -19,8 +19,10 @@ use crate::diagnose;
 use crate::engine::active::ActiveStep;
 use crate::engine::guard::{GuardNews, Guards};
 use crate::engine::judging::Ending;
+use crate::engine::link_rest::LinkRest;
 use crate::engine::port::{Effect, Input, OperatorReply, Signal, Tick};
 use crate::engine::schedule::{ABORTED, Halt};
+use crate::engine::stand_in::StandIns;
 use crate::event::{
     Envelope, Finding, Interruption, Outcome, RunEvent, RunRecord, RunStart, StepKey, StepStatus, Vitals, roll_up,
 };
@@ -66,6 +68,8 @@ pub struct Machine<'a> {
     pub(super) record: RunRecord,
     pub(super) skus: BTreeMap<GpuIndex, Sku>,
     pub(super) guards: Guards,
+    pub(super) stand_ins: StandIns,
+    pub(super) link_rest: LinkRest,
     pub(super) halt: Halt,
     pub(super) active: Vec<ActiveStep>,
     pub(super) loads: BTreeMap<LoadId, LoadState>,
@@ -107,6 +111,8 @@ impl<'a> Machine<'a> {
             record: RunRecord::default(),
             skus: BTreeMap::new(),
             guards: Guards::default(),
+            stand_ins: StandIns::default(),
+            link_rest: LinkRest::default(),
             halt: Halt::default(),
             active: Vec::new(),
             loads: BTreeMap::new(),
@@ -207,6 +213,8 @@ impl<'a> Machine<'a> {
             self.lose(tick, sample.gpu, effects);
             return;
         }
+        let sample = &self.stand_ins.complete(sample);
+        self.link_rest.take(sample);
         self.temperatures.insert(sample.gpu, sample[Sensor::TempGpu]);
         self.vitals.insert(sample.gpu, Vitals::of(sample));
         self.guards.sampled(tick.now, sample, &self.skus, &mut self.news);

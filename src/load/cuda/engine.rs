@@ -3,17 +3,28 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::drive::{self, Broken, Shift};
 use super::driver::{Driver, Gpu, OUT_OF_MEMORY, OpenError};
 use super::holders::holders;
-use crate::load::worker::{Engine, Floor, WorkOrder};
-use crate::model::{LoadEnd, LoadKind, LoadSaid};
+use crate::load::worker::{Device, Engine, Floor, WorkOrder};
+use crate::model::{GpuIndex, LoadEnd, LoadKind, LoadSaid};
 
 /// Longest a launch may take before it counts as hung. They are made to last a fifth of a second; the supervisor gives up
 /// on a silent worker after thirty.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Another patience in milliseconds, to show in little time that hangs are found.
 const PATIENCE_VARIABLE: &str = "KILN_LOAD_PATIENCE_MS";
+
+/// What came of loading the kernels onto one GPU, or of opening the driver at all.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Looked {
+    pub gpu: Option<GpuIndex>,
+    pub refused: Option<String>,
+    /// Why the kernels are not those made for the part, where they are not.
+    pub slower: Option<String>,
+}
 
 /// Does orders on GPUs.
 #[derive(Debug)]
@@ -25,6 +36,22 @@ impl CudaEngine {
     pub fn from_environment() -> Self {
         let set = std::env::var(PATIENCE_VARIABLE).ok().and_then(|text| text.parse().ok());
         Self { patience: set.map_or(PATIENCE, Duration::from_millis) }
+    }
+
+    /// Opens the driver and loads the kernels onto each GPU, as an order would: the image that each takes, or why none.
+    pub fn look(devices: &[Device]) -> Vec<Looked> {
+        let driver = match Driver::open() {
+            Ok(driver) => driver,
+            Err(error) => return vec![Looked { gpu: None, refused: Some(error.to_string()), slower: None }],
+        };
+        let look = |device: &Device| match Gpu::open(&driver, device) {
+            Ok(gpu) => {
+                let slower = gpu.fallback.as_ref().map(|why| format!("{} on gpu/{}: {why}", gpu.image, gpu.index.0));
+                Looked { gpu: Some(device.gpu), refused: None, slower }
+            }
+            Err(error) => Looked { gpu: Some(device.gpu), refused: Some(error.to_string()), slower: None },
+        };
+        devices.iter().map(look).collect()
     }
 
     fn open(work: &WorkOrder, floor: &Floor) -> Result<Vec<Arc<Gpu>>, OpenError> {

@@ -11,4 +11,4 @@ mod holders;
 pub mod layout;
 pub mod reference;
 
-pub use engine::CudaEngine;
+pub use engine::{CudaEngine, Looked};

@@ -1,7 +1,8 @@
 //! From the facts to lines: what was looked at, how it stands, and what to do about it.
 
-use super::facts::{DoctorFacts, Service};
-use crate::model::{FabricState, Gpu, Inventory, Reading, ReadingFailure};
+use super::facts::{CudaFacts, DoctorFacts, Service};
+use crate::model::{FabricState, Gpu, Inventory, LEAST_DRIVER, Lacking, Reading, ReadingFailure};
+use crate::node::host::PciDetail;
 
 /// How a line stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,9 +45,13 @@ fn bad(subject: &'static str, finding: impl Into<String>, action: impl Into<Stri
 
 /// All lines in the order in which to mend them.
 pub fn advise(facts: &DoctorFacts) -> Vec<Advice> {
-    let mut lines = vec![driver(facts), gpus(facts), permissions(facts)];
+    let mut lines = vec![driver(facts), gpus(facts)];
+    lines.extend(models(facts));
+    lines.extend(cuda(facts));
+    lines.push(permissions(facts));
     if let Some(inventory) = &facts.inventory {
         lines.push(persistence(inventory));
+        lines.extend(limits(inventory));
         lines.extend(fabric(facts, inventory));
     }
     lines.extend([kernel_log(facts), serial(facts), disk(facts), clock(facts)]);
@@ -55,7 +60,16 @@ pub fn advise(facts: &DoctorFacts) -> Vec<Advice> {
 
 fn driver(facts: &DoctorFacts) -> Advice {
     match &facts.library {
-        Ok(library) => good("driver", format!("{} through {}", library.driver, library.library.display())),
+        Ok(library) => {
+            let finding = format!("{} through {}", library.driver, library.library.display());
+            let release = facts.inventory.as_deref().and_then(Inventory::driver_release);
+            if release.is_some_and(|release| release < LEAST_DRIVER) {
+                let action =
+                    format!("install release {LEAST_DRIVER} or later: this one lacks counters that runs are judged by");
+                return bad("driver", finding, action);
+            }
+            good("driver", finding)
+        }
         Err(error) => {
             // Each of these messages says what is wrong, then what to do.
             let text = error.to_string();
@@ -72,7 +86,7 @@ fn gpus(facts: &DoctorFacts) -> Advice {
         .inventory
         .iter()
         .flat_map(|inventory| &inventory.gpus)
-        .filter(|gpu| matches!(gpu.identity.uuid, Reading::Failed(_)))
+        .filter(|gpu| is_silent(gpu))
         .map(|gpu| format!("gpu/{}", gpu.index.0))
         .collect();
     if !silent.is_empty() {
@@ -93,7 +107,12 @@ fn gpus(facts: &DoctorFacts) -> Advice {
             };
             bad("GPUs", format!("the bus shows {}, the driver {by_driver}", bus.len()), action)
         }
-        Reading::Value(bus) if bus.len() < by_driver => warning(
+        Reading::Value(bus) if is_foreign(bus, facts) => bad(
+            "GPUs",
+            format!("{by_driver} in the driver, none of them on the bus that this process sees"),
+            "open all of /sys/bus/pci to this process, or see that the library is this machine's own; a run ends in ERROR",
+        ),
+        Reading::Value(bus) if bus.len() < by_driver => bad(
             "GPUs",
             format!("{by_driver} in the driver, {} on the bus", bus.len()),
             "open all of /sys/bus/pci to this process, or see that the library is this machine's own",
@@ -104,6 +123,76 @@ fn gpus(facts: &DoctorFacts) -> Advice {
             format!("{by_driver} in the driver; the bus cannot be read"),
             "open /sys/bus/pci to this process",
         ),
+    }
+}
+
+/// A run would find it lost, or have no value to judge.
+fn is_silent(gpu: &Gpu) -> bool {
+    let failed = |reading: Reading<()>| matches!(reading, Reading::Failed(_));
+    let identity = &gpu.identity;
+    [&identity.uuid, &identity.name, &identity.pci_device].into_iter().any(|word| failed(word.clone().map(drop)))
+        || failed(gpu.memory_mib.map(|_| ()))
+        || failed(gpu.power.enforced.map(|_| ()))
+        || failed(gpu.clocks.max_sm.map(|_| ()))
+}
+
+/// Whether the bus shows none of the driver's GPUs.
+fn is_foreign(bus: &[PciDetail], facts: &DoctorFacts) -> bool {
+    let gpus = || facts.inventory.iter().flat_map(|inventory| &inventory.gpus);
+    let on_it = |gpu: &Gpu| bus.iter().any(|one| gpu.identity.pci_address.value() == Some(&one.address));
+    gpus().any(|gpu| gpu.identity.pci_address.value().is_some()) && !gpus().any(on_it)
+}
+
+/// What the GPUs are, as a run would plan them.
+fn models(facts: &DoctorFacts) -> Option<Advice> {
+    Some(match facts.models.as_ref()? {
+        Ok(models) => good("models", models.join(", ")),
+        Err(error) => {
+            let text = error.to_string();
+            let (finding, action) = text.split_once("; ").unwrap_or((&text, ""));
+            bad("models", finding, action)
+        }
+    })
+}
+
+/// Whether loads can run at all.
+fn cuda(facts: &DoctorFacts) -> Option<Advice> {
+    match &facts.cuda {
+        CudaFacts::NotTried => None,
+        CudaFacts::Loaded { slower } if slower.is_empty() => Some(good("CUDA", "kernels load on every GPU")),
+        CudaFacts::Loaded { slower } => Some(warning(
+            "CUDA",
+            format!("kernels load, and not the ones made for the part: {}", slower.join("; ")),
+            "install a newer driver: limits on speed and power are for the part's own kernels",
+        )),
+        CudaFacts::Refused(said) => {
+            let text = said.join("; ");
+            let (finding, action) =
+                text.split_once("; ").unwrap_or((&text, "no load can run: see what the driver says in `dmesg`"));
+            Some(bad("CUDA", finding, action))
+        }
+    }
+}
+
+/// What a run would not judge.
+fn limits(inventory: &Inventory) -> Option<Advice> {
+    let lacks = |lacking: &Lacking| inventory.gpus.iter().any(|gpu| gpu.lacks.contains(lacking));
+    let told: Vec<&str> =
+        Lacking::ALL.iter().filter(|lacking| lacks(lacking)).filter_map(|lacking| unjudged(*lacking)).collect();
+    (!told.is_empty()).then(|| {
+        let action = "a newer driver may offer it; `kiln profile plan` names the limits";
+        warning("limits", format!("not offered and so not judged: {}", told.join(", ")), action)
+    })
+}
+
+const fn unjudged(lacking: Lacking) -> Option<&'static str> {
+    match lacking {
+        Lacking::MarginCall | Lacking::ThrottleCounters => None,
+        Lacking::Margin => Some("distance to slowdown"),
+        Lacking::ThrottleTimes => Some("time slowed down"),
+        Lacking::SramThreshold => Some("SRAM error threshold"),
+        Lacking::PcieErrors => Some("PCIe error counters"),
+        Lacking::LinkEnds => Some("far ends of NVLinks"),
     }
 }
 
@@ -254,13 +343,15 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
-    use crate::model::{C2c, Fabric, GpuIndex};
-    use crate::node::host::PciDetail;
+    use crate::model::{C2c, Component, Fabric, GpuIndex};
     use crate::node::nvml::{LibraryFacts, NvmlOpenError};
+    use crate::plan::PlanError;
 
     fn gpu(index: u8, state: FabricState) -> Gpu {
         let mut gpu = Gpu::bare(GpuIndex(index));
         gpu.identity.uuid = Reading::Value(format!("GPU-{index}"));
+        gpu.identity.pci_address =
+            Reading::Value(["00000000:19:00.0", "00000000:3b:00.0"][usize::from(index)].to_owned());
         gpu.config.persistence = Reading::Value(true);
         gpu.fabric = Reading::Value(Fabric {
             state,
@@ -302,6 +393,8 @@ mod tests {
                 gpus: 2,
             }),
             inventory: Some(Box::new(Inventory { gpus, ..Inventory::default() })),
+            models: Some(Ok(vec!["h200-sxm".to_owned()])),
+            cuda: CudaFacts::Loaded { slower: Vec::new() },
             pci: Reading::Value(vec![on_the_bus("00000000:19:00.0"), on_the_bus("00000000:3b:00.0")]),
             is_root: true,
             kernel_log: Reading::Value(()),
@@ -359,6 +452,37 @@ mod tests {
         let line = advise(&facts).into_iter().find(|line| line.subject == "GPUs").expect("a line");
         assert_eq!((line.readiness, line.finding.as_str()), (Readiness::Bad, "the bus shows 3, the driver 2"));
         assert_eq!(line.action, "give back to the nvidia driver: 00000000:4c:00.0 by vfio-pci");
+    }
+
+    #[test]
+    fn what_a_run_would_not_pass_is_not_ready() {
+        type Change = fn(&mut DoctorFacts);
+        fn first(facts: &mut DoctorFacts) -> &mut Gpu {
+            &mut facts.inventory.as_mut().expect("an inventory").gpus[0]
+        }
+        let changes: [(&str, Change); 6] = [
+            ("GPUs", |facts| first(facts).memory_mib = Reading::Failed(ReadingFailure::Lost)),
+            ("GPUs", |facts| facts.pci = Reading::Value(Vec::new())),
+            ("models", |facts| {
+                let why = ReadingFailure::Lost.to_string();
+                facts.models = Some(Err(PlanError::NoAnswer { component: Component::gpu(0), why }));
+            }),
+            ("CUDA", |facts| facts.cuda = CudaFacts::Refused(vec!["libcuda.so.1 cannot be opened".to_owned()])),
+            ("driver", |facts| {
+                facts.inventory.as_mut().expect("an inventory").driver = Reading::Value("525.147.05".to_owned());
+            }),
+            ("GPUs", |facts| first(facts).identity.uuid = Reading::Failed(ReadingFailure::Driver(999))),
+        ];
+        for (subject, change) in changes {
+            let mut facts = ready();
+            change(&mut facts);
+            let bad: Vec<&str> = advise(&facts)
+                .iter()
+                .filter(|line| line.readiness == Readiness::Bad)
+                .map(|line| line.subject)
+                .collect();
+            assert_eq!(bad, [subject]);
+        }
     }
 
     #[test]

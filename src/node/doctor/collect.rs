@@ -1,35 +1,48 @@
 //! Collects the facts from the machine.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
-use super::facts::{DoctorFacts, Service};
+use super::facts::{CudaFacts, DoctorFacts, Service};
 use crate::engine::Inbox;
-use crate::model::{Inventory, Moment, Reading, ReadingFailure};
+use crate::model::{GpuIndex, Inventory, Moment, Reading, ReadingFailure};
 use crate::node::host::{KernelLog, pci_details, read_host};
 use crate::node::nvml::{NvmlNode, NvmlOptions};
+use crate::plan::models_of;
+use crate::profile::{Sku, Skus};
 
 /// What to look at.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct DoctorOptions {
     pub nvml: NvmlOptions,
     /// Where run directories go.
     pub out: PathBuf,
+    /// The models that are known.
+    pub skus: Skus,
 }
 
 /// Programs that keep the clock, as the kernel names their processes.
 const TIME_KEEPERS: [&str; 4] = ["chronyd", "ntpd", "ntpd-rs", "phc2sys"];
 
 /// Asks everything there is to ask. Takes as long as an inventory does at the most.
-pub fn collect_facts(options: &DoctorOptions) -> DoctorFacts {
+///
+/// `try_cuda` opens the CUDA driver and loads the kernels onto the GPUs, in a place where that can do no harm.
+pub fn collect_facts(options: &DoctorOptions, try_cuda: impl FnOnce(&Inventory) -> CudaFacts) -> DoctorFacts {
     let root = &options.nvml.root;
     let (library, inventory) = match NvmlNode::open_with(&options.nvml) {
         Ok(node) => (Ok(node.library().clone()), inventory_of(node)),
         Err(error) => (Err(error), None),
     };
+    let names = |models: BTreeMap<GpuIndex, Sku>| models.into_values().map(|sku| sku.id).collect::<BTreeSet<String>>();
+    let models = inventory
+        .as_deref()
+        .map(|inventory| models_of(inventory, &options.skus).map(|(models, _)| names(models).into_iter().collect()));
     DoctorFacts {
+        models,
+        cuda: inventory.as_deref().map_or(CudaFacts::NotTried, try_cuda),
         library,
         inventory,
         pci: pci_details(root),
@@ -123,7 +136,8 @@ mod tests {
         let root = tempfile::tempdir().expect("folder");
         let lib = Some(root.path().join("libnvidia-ml.so.1"));
         let nvml = NvmlOptions { lib, root: root.path().to_path_buf(), ..NvmlOptions::default() };
-        let facts = collect_facts(&DoctorOptions { nvml, out: root.path().join("runs") });
+        let options = DoctorOptions { nvml, out: root.path().join("runs"), skus: Skus::default() };
+        let facts = collect_facts(&options, |_| CudaFacts::NotTried);
         assert!(facts.library.is_err());
         assert_eq!((facts.kernel_log, facts.pci), (Reading::Unsupported, Reading::Unsupported));
         assert_eq!((facts.fabric_manager, facts.clock_synced), (Service::Unknown, Reading::Unsupported));

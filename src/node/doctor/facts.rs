@@ -3,6 +3,19 @@
 use crate::model::{Inventory, Reading};
 use crate::node::host::PciDetail;
 use crate::node::nvml::{LibraryFacts, NvmlOpenError};
+use crate::plan::PlanError;
+
+/// What came of opening the CUDA driver and loading the kernels onto every GPU, as each load of a run does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CudaFacts {
+    NotTried,
+    /// Every GPU takes kernels; some of them not the ones made for it.
+    Loaded {
+        slower: Vec<String>,
+    },
+    /// What was said where it did not work.
+    Refused(Vec<String>),
+}
 
 /// Whether a daemon is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +32,9 @@ pub struct DoctorFacts {
     pub library: Result<LibraryFacts, NvmlOpenError>,
     /// What the GPUs say, where the library opened and all answered in time.
     pub inventory: Option<Box<Inventory>>,
+    /// The models of the GPUs as a run would plan them, or why it would not.
+    pub models: Option<Result<Vec<String>, PlanError>>,
+    pub cuda: CudaFacts,
     /// GPUs on the bus.
     pub pci: Reading<Vec<PciDetail>>,
     pub is_root: bool,

@@ -15,8 +15,8 @@ pub(super) fn node_identity(root: &Path) -> NodeIdentity {
     let word = |file: &str| told(text(&root.join("sys/class/dmi/id").join(file)));
     NodeIdentity {
         model: word("product_name"),
-        serial: word("product_serial"),
-        board_serial: word("board_serial"),
+        serial: serial(word("product_serial")),
+        board_serial: serial(word("board_serial")),
         hostname: machine::hostname(root),
         boot_id: machine::boot_id(root),
         bios: word("bios_version"),
@@ -32,13 +32,68 @@ fn told(text: Reading<String>) -> Reading<String> {
         "none",
         "n/a",
         "unknown",
-        "system serial number",
         "0",
+        "not applicable",
+        "not available",
+        "empty",
+        "oem",
+        "o.e.m.",
+        "invalid",
+        "null",
+        "undefined",
+        "tbd",
+        "to be filled",
     ];
     match text {
         Reading::Value(text) if FILLERS.contains(&text.to_ascii_lowercase().as_str()) => Reading::Unsupported,
         other => other,
     }
+}
+
+/// A serial number, unless it is made up for want of one.
+fn serial(text: Reading<String>) -> Reading<String> {
+    match text {
+        Reading::Value(text) if is_filler(&text) => Reading::Unsupported,
+        other => other,
+    }
+}
+
+/// What no maker gives a second time and still is no value: digits that count up or down, one sign again and again, or the
+/// field's own name. Seen on boards of several makers (`0123456789`, `123456789`, `........`, `System Serial Number`).
+fn is_filler(text: &str) -> bool {
+    let signs: Vec<u8> = text.bytes().filter(u8::is_ascii_alphanumeric).map(|sign| sign.to_ascii_lowercase()).collect();
+    let repeated = signs.windows(2).all(|pair| pair[0] == pair[1]);
+    // 9 is followed by 0, and five in a row are no serial number's chance.
+    let counts = |step: u8| {
+        let digits = signs.iter().all(u8::is_ascii_digit);
+        digits && signs.len() >= 5 && signs.windows(2).all(|pair| (pair[1] - b'0') == (pair[0] - b'0' + step) % 10)
+    };
+    let words: Vec<String> = text
+        .split(|sign: char| !sign.is_ascii_alphanumeric())
+        .filter(|word| !word.is_empty())
+        .map(str::to_ascii_lowercase)
+        .collect();
+    const OWN_NAME: &[&str] = &[
+        "system",
+        "base",
+        "board",
+        "baseboard",
+        "chassis",
+        "product",
+        "serial",
+        "serialnumber",
+        "number",
+        "no",
+        "sn",
+        "bios",
+        "version",
+        "string",
+        "default",
+        "name",
+        "manufacturer",
+    ];
+    let named = !words.is_empty() && words.iter().all(|word| OWN_NAME.contains(&word.as_str()));
+    signs.is_empty() || repeated || counts(1) || counts(9) || named
 }
 
 /// Memory modules fitted.
@@ -98,6 +153,28 @@ mod tests {
     #[test]
     fn a_filler_is_no_serial() {
         assert_eq!(told(Reading::Value("To Be Filled By O.E.M.".to_owned())), Reading::Unsupported);
-        assert_eq!(told(Reading::Value("SGH123".to_owned())), Reading::Value("SGH123".to_owned()));
+        let fillers = [
+            "0123456789",
+            "123456789",
+            "1234567890",
+            "9876543210",
+            "0",
+            "0000000000",
+            "XXXXXXXX",
+            "........",
+            "----",
+            "System Serial Number",
+            "Base Board Serial Number",
+            "Chassis-Serial",
+            "Default string",
+            "SerialNumber",
+        ];
+        for filler in fillers {
+            assert_eq!(serial(told(Reading::Value(filler.to_owned()))), Reading::Unsupported, "{filler}");
+        }
+        for serial in ["SGH123", "S123456", "1650123", "12345678A", "J100", "A1234567890", "42", "2M270400TP"] {
+            assert_eq!(super::serial(told(Reading::Value(serial.to_owned()))), Reading::Value(serial.to_owned()));
+        }
+        assert_eq!(told(Reading::Value("1.1.1".to_owned())), Reading::Value("1.1.1".to_owned()), "a version");
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::pci::{numa_nodes, pci_details};
+use super::pci::{PciDetail, numa_nodes, pci_details};
 use super::{dmi, machine, parts};
 use crate::model::{Host, NodeIdentity, PciFunction, Reading, ReadingFailure};
 
@@ -16,6 +16,10 @@ pub struct HostFacts {
     pub pci: Reading<Vec<PciFunction>>,
     /// NUMA nodes of the GPUs by address.
     pub numa: BTreeMap<String, u8>,
+    /// The kernel's totals of PCIe errors of the GPUs by address: corrected and fatal.
+    pub aer: BTreeMap<String, (Reading<u64>, Reading<u64>)>,
+    /// Subsystem ids of the GPUs by address.
+    pub subsystems: BTreeMap<String, Reading<String>>,
 }
 
 impl HostFacts {
@@ -43,6 +47,8 @@ impl HostFacts {
             },
             pci: Reading::Failed(failure),
             numa: BTreeMap::new(),
+            aer: BTreeMap::new(),
+            subsystems: BTreeMap::new(),
         }
     }
 }
@@ -64,8 +70,14 @@ pub fn read_host(root: &Path) -> HostFacts {
             clock_source: machine::clock_source(root),
         },
         numa: details.value().map(|details| numa_nodes(details)).unwrap_or_default(),
+        aer: by_address(&details, |detail| (detail.aer_correctable, detail.aer_fatal)),
+        subsystems: by_address(&details, |detail| detail.subsystem.clone()),
         pci: details.map(|details| details.iter().map(super::PciDetail::function).collect()),
     }
+}
+
+fn by_address<T>(details: &Reading<Vec<PciDetail>>, pick: impl Fn(&PciDetail) -> T) -> BTreeMap<String, T> {
+    details.value().into_iter().flatten().map(|detail| (detail.address.clone(), pick(detail))).collect()
 }
 
 #[cfg(test)]

@@ -104,6 +104,9 @@ fn decode(value: &sys::nvmlFieldValue_t) -> Reading<Number> {
     if value.nvmlReturn == sys::nvmlReturn_enum_NVML_ERROR_INVALID_ARGUMENT {
         return Reading::Unsupported;
     }
+    if value.nvmlReturn == sys::nvmlReturn_enum_NVML_SUCCESS && is_not_available(value.valueType, value.value) {
+        return Reading::Unsupported;
+    }
     let number = number(value.valueType, value.value);
     match (coded(value.nvmlReturn, ()), number) {
         (Reading::Value(()), Some(number)) => Reading::Value(number),
@@ -111,6 +114,20 @@ fn decode(value: &sys::nvmlFieldValue_t) -> Reading<Number> {
         (Reading::Value(()), None) => Reading::Failed(ReadingFailure::Driver(value.nvmlReturn as i32)),
         (Reading::Unsupported, _) => Reading::Unsupported,
         (Reading::Failed(failure), _) => Reading::Failed(failure),
+    }
+}
+
+/// All bits of an unsigned value set: what the library gives for want of one (`NVML_VALUE_NOT_AVAILABLE` of nvml.h).
+fn is_not_available(kind: u32, value: sys::nvmlValue_t) -> bool {
+    // SAFETY: as in `number`.
+    unsafe {
+        match kind {
+            sys::nvmlValueType_enum_NVML_VALUE_TYPE_UNSIGNED_INT => value.uiVal == u32::MAX,
+            sys::nvmlValueType_enum_NVML_VALUE_TYPE_UNSIGNED_LONG
+            | sys::nvmlValueType_enum_NVML_VALUE_TYPE_UNSIGNED_LONG_LONG => value.ullVal == u64::MAX,
+            sys::nvmlValueType_enum_NVML_VALUE_TYPE_UNSIGNED_SHORT => value.usVal == u16::MAX,
+            _ => false,
+        }
     }
 }
 
@@ -148,8 +165,11 @@ mod tests {
     fn signed_values_keep_their_sign() {
         assert_eq!(answer(0, 5, sys::nvmlValue_t { sllVal: 0xffff_fffb }), Reading::Value(Number::Signed(-5)));
         assert_eq!(answer(0, 4, sys::nvmlValue_t { sllVal: -5 }), Reading::Value(Number::Signed(-5)));
-        assert_eq!(answer(0, 6, sys::nvmlValue_t { ullVal: 0x0001_ffff }), Reading::Value(Number::Unsigned(0xffff)));
-        assert_eq!(answer(0, 1, sys::nvmlValue_t { ullVal: u64::MAX }), Reading::Value(Number::Unsigned(0xffff_ffff)));
+        assert_eq!(answer(0, 6, sys::nvmlValue_t { ullVal: 0x0001_fffe }), Reading::Value(Number::Unsigned(0xfffe)));
+        assert_eq!(
+            answer(0, 1, sys::nvmlValue_t { ullVal: u64::MAX - 1 }),
+            Reading::Value(Number::Unsigned(0xffff_fffe))
+        );
     }
 
     #[test]
@@ -158,6 +178,11 @@ mod tests {
         assert_eq!(answer(3, 1, zero), Reading::Unsupported);
         assert_eq!(answer(2, 1, zero), Reading::Unsupported);
         assert_eq!(answer(15, 1, zero), Reading::Failed(ReadingFailure::Lost));
+        let all_bits = sys::nvmlValue_t { ullVal: u64::MAX };
+        for kind in [1, 2, 3, 6] {
+            assert_eq!(answer(0, kind, all_bits), Reading::Unsupported, "{kind}");
+        }
+        assert_eq!(answer(0, 4, all_bits), Reading::Value(Number::Signed(-1)));
         assert_eq!(answer(0, 7, zero), Reading::Failed(ReadingFailure::Driver(0)));
         assert_eq!(answer(0, 0, sys::nvmlValue_t { dVal: f64::NAN }), Reading::Failed(ReadingFailure::Driver(0)));
     }

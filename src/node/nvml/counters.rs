@@ -6,7 +6,7 @@ use super::batch::{Number, read_once};
 use super::device::NvmlGpu;
 use super::field::FieldId;
 use super::outcome::{or, read};
-use crate::model::GpuCounters;
+use crate::model::{GpuCounters, Reading};
 
 pub(super) fn counters(gpu: &mut NvmlGpu) -> GpuCounters {
     let [corrected, uncorrected, replays, correctable, fatal, recoveries, remaps @ ..] = read_once(
@@ -33,7 +33,7 @@ pub(super) fn counters(gpu: &mut NvmlGpu) -> GpuCounters {
         gpu: gpu.index,
         ecc_corrected: or(corrected.map(Number::count), || ecc(MemoryError::Corrected)),
         ecc_uncorrected: or(uncorrected.map(Number::count), || ecc(MemoryError::Uncorrected)),
-        sram_threshold_exceeded: gpu.raw.sram_errors().map(|errors| errors.threshold_exceeded),
+        sram_threshold_exceeded: sram_threshold_exceeded(gpu),
         remap_corrected: or(remap_corrected, || rows.map(|rows| rows.corrected.into())),
         remap_uncorrected: or(remap_uncorrected, || rows.map(|rows| rows.uncorrected.into())),
         remap_pending: or(remap_pending.map(|flag| flag != 0), || rows.map(|rows| rows.pending)),
@@ -45,4 +45,14 @@ pub(super) fn counters(gpu: &mut NvmlGpu) -> GpuCounters {
         pcie_retrains: recoveries.map(Number::count),
         links: super::links::counters(gpu),
     }
+}
+
+/// Drivers before release 550 do not tell of the threshold. Without a single error on record it cannot have been passed;
+/// with some, only the driver that counts for it can say.
+pub(super) fn sram_threshold_exceeded(gpu: &NvmlGpu) -> Reading<bool> {
+    or(gpu.raw.sram_errors().map(|errors| errors.threshold_exceeded), || match gpu.raw.sram_uncorrected() {
+        Reading::Value(0) => Reading::Value(false),
+        Reading::Value(_) | Reading::Unsupported => Reading::Unsupported,
+        Reading::Failed(failure) => Reading::Failed(failure),
+    })
 }

@@ -8,6 +8,7 @@ use super::batch::Batch;
 use super::clock::RunClock;
 use super::crew::GpuReader;
 use super::gather::GpuFacts;
+use super::outcome::is_dead;
 use super::raw::RawDevice;
 use super::tick::LinkErrors;
 use crate::model::{GpuCounters, GpuIndex, ReadingFailure, Sample};
@@ -23,15 +24,24 @@ pub(super) struct NvmlGpu {
     pub(super) tick: Option<(Batch, LinkErrors)>,
     /// How many fans the driver shows; asked once.
     pub(super) fans: Option<u32>,
-    /// Whether it ever gave a value. One that did and gives none any more is gone.
-    pub(super) answered: bool,
+    /// Whether some call said that it is lost, or all of them failed as those of a broken GPU do. It does not come back
+    /// within a run.
+    pub(super) gone: bool,
 }
 
 impl NvmlGpu {
     pub(super) fn new(index: GpuIndex, device: Device<'static>, clock: Arc<RunClock>) -> Self {
         let raw = RawDevice::of(&device);
         let scheme = device.nvml().field_id_scheme();
-        Self { index, device, raw, scheme, clock, tick: None, fans: None, answered: false }
+        Self { index, device, raw, scheme, clock, tick: None, fans: None, gone: false }
+    }
+}
+
+impl NvmlGpu {
+    /// A call said that the GPU is lost: all later ones would say so.
+    pub(super) const fn lose(&mut self) -> ReadingFailure {
+        self.gone = true;
+        ReadingFailure::Lost
     }
 }
 
@@ -45,7 +55,8 @@ impl GpuReader for NvmlGpu {
     }
 
     fn counters(&mut self) -> GpuCounters {
-        super::counters::counters(self)
+        let counters = super::counters::counters(self);
+        if counters.is_lost() { GpuCounters::failed(self.index, self.lose()) } else { counters }
     }
 }
 
@@ -60,7 +71,10 @@ pub(super) struct Unreachable {
 impl GpuReader for Unreachable {
     fn sample(&mut self) -> Sample {
         let mut sample = Sample::new(self.index, self.clock.now());
-        sample.fail_all(self.failure);
+        // A handle refused for a reason that is the part's is a part that is gone; the inventory keeps the reason. So is one
+        // that the driver counts and does not find (codes 2 and 6 of nvml.h).
+        let gone = is_dead(self.failure) || matches!(self.failure, ReadingFailure::Driver(2 | 6));
+        sample.fail_all(if gone { ReadingFailure::Lost } else { self.failure });
         sample
     }
 

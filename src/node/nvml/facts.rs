@@ -8,11 +8,12 @@ use super::batch::{Number, read_once};
 use super::device::NvmlGpu;
 use super::field::FieldId;
 use super::gather::GpuFacts;
-use super::outcome::{coded, read};
+use super::links::LinkFacts;
+use super::outcome::{coded, is_dead, number, read};
 use super::raw::RawFabric;
 use crate::model::{
-    C2c, ClockLimits, Config, Fabric, FabricState, Gpu, Identity, PcieCapability, PowerLimits, Process, Reading,
-    ReadingFailure, ThermalLimits,
+    C2c, ClockLimits, Config, Fabric, FabricState, Gpu, Identity, Lacking, LinkState, PcieCapability, PowerLimits,
+    Process, Reading, ReadingFailure, Sensor, ThermalLimits,
 };
 
 /// Bytes in a MiB.
@@ -21,9 +22,13 @@ const MIB: u64 = 1 << 20;
 pub(super) fn facts(gpu: &mut NvmlGpu) -> GpuFacts {
     let links = super::links::facts(gpu);
     let device = &gpu.device;
-    let facts = Gpu {
+    let mut facts = Gpu {
         identity: identity(gpu),
-        memory_mib: gpu.raw.memory_total().map(|bytes| bytes / MIB),
+        memory_mib: match gpu.raw.memory_total() {
+            // `NVML_VALUE_NOT_AVAILABLE` of nvml.h.
+            Reading::Value(u64::MAX) => Reading::Unsupported,
+            other => other.map(|bytes| bytes / MIB),
+        },
         bar1_mib: read(device.bar1_memory_info()).map(|bar1| bar1.total / MIB),
         power: power(gpu),
         clocks: clocks(gpu),
@@ -39,7 +44,14 @@ pub(super) fn facts(gpu: &mut NvmlGpu) -> GpuFacts {
         processes: processes(gpu),
         ..Gpu::bare(gpu.index)
     };
-    gpu.answered |= facts.identity.name.value().is_some() || facts.memory_mib.value().is_some();
+    facts.lacks = lacks(gpu, &facts, &links);
+    if let Some(failure) = silence(&facts) {
+        gpu.gone |= is_dead(failure);
+        return GpuFacts {
+            gpu: Gpu { identity: facts.identity, ..GpuFacts::failed(gpu.index, failure).gpu },
+            links: Reading::Failed(failure),
+        };
+    }
     GpuFacts { gpu: facts, links }
 }
 
@@ -50,15 +62,19 @@ fn identity(gpu: &NvmlGpu) -> Identity {
     let subsystem = match &pci {
         Reading::Value(pci) => pci
             .pci_sub_system_id
-            .filter(|number| *number != 0)
+            .filter(|number| is_id(*number))
             .map_or(Reading::Unsupported, |number| Reading::Value(id(number))),
         Reading::Unsupported => Reading::Unsupported,
         Reading::Failed(failure) => Reading::Failed(*failure),
     };
     Identity {
         name: told(read(device.name())),
-        pci_address: pci.clone().map(|pci| format!("{:08x}:{:02x}:{:02x}.0", pci.domain, pci.bus, pci.device)),
-        pci_device: pci.map(|pci| id(pci.pci_device_id)),
+        pci_address: gpu.raw.address(),
+        pci_device: match pci {
+            Reading::Value(pci) if is_id(pci.pci_device_id) => Reading::Value(id(pci.pci_device_id)),
+            Reading::Value(_) | Reading::Unsupported => Reading::Unsupported,
+            Reading::Failed(failure) => Reading::Failed(failure),
+        },
         pci_subsystem: subsystem,
         slot: gpu.raw.module_id().map(|module| module.to_string()),
         serial: told(read(device.serial())),
@@ -69,6 +85,84 @@ fn identity(gpu: &NvmlGpu) -> Identity {
         gsp_firmware: told(read(device.gsp_firmware_version())),
         inforom_valid: inforom_valid(gpu),
     }
+}
+
+/// Neither nothing nor all bits set, which is what a bus reads as where no device answers.
+const fn is_id(number: u32) -> bool {
+    number != 0 && number != u32::MAX
+}
+
+/// How the GPU refused to say what it is, if a call said that it is lost or nothing that every GPU tells came.
+fn silence(facts: &Gpu) -> Option<ReadingFailure> {
+    let identity = &facts.identity;
+    let words = [
+        &identity.name,
+        &identity.uuid,
+        &identity.vbios,
+        &identity.serial,
+        &identity.pci_device,
+        &identity.part_number,
+        &identity.inforom,
+        &identity.gsp_firmware,
+        &identity.slot,
+        &facts.config.compute_mode,
+    ]
+    .map(|word| word.clone().map(|_| ()));
+    let numbers = [facts.memory_mib.map(|_| ()), facts.power.enforced.map(|_| ()), facts.clocks.max_sm.map(|_| ())];
+    let others = [
+        facts.power.set.map(|_| ()),
+        facts.power.default.map(|_| ()),
+        facts.clocks.max_memory.map(|_| ()),
+        facts.processes.clone().map(|_| ()),
+        facts.fabric.clone().map(|_| ()),
+        facts.c2c.map(|_| ()),
+        facts.config.persistence.map(|_| ()),
+        facts.config.ecc.map(|_| ()),
+        facts.config.mig.map(|_| ()),
+        facts.bar1_mib.map(|_| ()),
+        facts.pcie.max_generation.map(|_| ()),
+        facts.pcie.max_width.map(|_| ()),
+    ];
+    let all: Vec<Reading<()>> = words.into_iter().chain(numbers).chain(others).collect();
+    let failures: Vec<ReadingFailure> = all
+        .iter()
+        .filter_map(|reading| match reading {
+            Reading::Failed(failure) => Some(*failure),
+            _ => None,
+        })
+        .collect();
+    let lost = failures.iter().find(|failure| **failure == ReadingFailure::Lost);
+    let answers = all.iter().any(|reading| reading.value().is_some());
+    lost.or_else(|| failures.first().filter(|_| !answers)).copied()
+}
+
+/// What limits are judged by and neither driver nor part offers. One look: what fails now may answer later.
+fn lacks(gpu: &mut NvmlGpu, facts: &Gpu, links: &Reading<Vec<LinkFacts>>) -> Vec<Lacking> {
+    let sample = super::tick::sample(gpu);
+    let without = |sensor: Sensor| sample[sensor] == Reading::Unsupported;
+    let mut lacks = Vec::new();
+    if without(Sensor::TempMargin) {
+        let threshold = facts.thermal.slowdown_celsius.value().is_some() && !without(Sensor::TempGpu);
+        lacks.push(if threshold { Lacking::MarginCall } else { Lacking::Margin });
+    }
+    if [Sensor::ThrottleSwThermal, Sensor::ThrottleHwThermal, Sensor::ThrottlePowerBrake].into_iter().any(without) {
+        let reasons = !without(Sensor::ClockReasons);
+        lacks.push(if reasons { Lacking::ThrottleCounters } else { Lacking::ThrottleTimes });
+    }
+    if super::counters::sram_threshold_exceeded(gpu) == Reading::Unsupported {
+        lacks.push(Lacking::SramThreshold);
+    }
+    let [correctable, fatal] =
+        read_once(gpu.raw, gpu.scheme, [FieldId::PCIE_CORRECTABLE.whole(), FieldId::PCIE_FATAL.whole()]);
+    if correctable == Reading::Unsupported || fatal == Reading::Unsupported {
+        lacks.push(Lacking::PcieErrors);
+    }
+    let untold =
+        |link: &LinkFacts| link.state == Reading::Value(LinkState::Active) && link.remote == Reading::Unsupported;
+    if links.value().is_some_and(|links| links.iter().any(untold)) {
+        lacks.push(Lacking::LinkEnds);
+    }
+    lacks
 }
 
 /// An empty text, or one that says there is none, is not a text.
@@ -90,24 +184,24 @@ fn inforom_valid(gpu: &NvmlGpu) -> Reading<bool> {
 
 fn power(gpu: &NvmlGpu) -> PowerLimits {
     let device = &gpu.device;
-    let watts = |milliwatts: u32| f64::from(milliwatts) / 1e3;
+    let watts = |milliwatts: Reading<u32>| number(milliwatts).map(|milliwatts| milliwatts / 1e3);
     let bounds = read(device.power_management_limit_constraints()).map(|bounds| (bounds.min_limit, bounds.max_limit));
     PowerLimits {
-        min: bounds.map(|(min, _)| watts(min)),
-        default: read(device.power_management_limit_default()).map(watts),
-        max: bounds.map(|(_, max)| watts(max)),
-        set: read(device.power_management_limit()).map(watts),
-        enforced: read(device.enforced_power_limit()).map(watts),
+        min: watts(bounds.map(|(min, _)| min)),
+        default: watts(read(device.power_management_limit_default())),
+        max: watts(bounds.map(|(_, max)| max)),
+        set: watts(read(device.power_management_limit())),
+        enforced: watts(read(device.enforced_power_limit())),
     }
 }
 
 fn clocks(gpu: &NvmlGpu) -> ClockLimits {
     let device = &gpu.device;
     ClockLimits {
-        max_sm: read(device.max_clock_info(Clock::SM)).map(f64::from),
-        max_memory: read(device.max_clock_info(Clock::Memory)).map(f64::from),
-        application_sm: read(device.applications_clock(Clock::Graphics)).map(f64::from),
-        default_application_sm: read(device.default_applications_clock(Clock::Graphics)).map(f64::from),
+        max_sm: number(read(device.max_clock_info(Clock::SM))),
+        max_memory: number(read(device.max_clock_info(Clock::Memory))),
+        application_sm: number(read(device.applications_clock(Clock::Graphics))),
+        default_application_sm: number(read(device.default_applications_clock(Clock::Graphics))),
     }
 }
 
@@ -115,7 +209,7 @@ fn thermal(gpu: &NvmlGpu) -> ThermalLimits {
     let fields =
         [FieldId::SHUTDOWN_TLIMIT.whole(), FieldId::SLOWDOWN_TLIMIT.whole(), FieldId::OPERATING_TLIMIT.whole()];
     let [shutdown, slowdown, operating] = read_once(gpu.raw, gpu.scheme, fields);
-    let threshold = |of| read(gpu.device.temperature_threshold(of)).map(f64::from);
+    let threshold = |of| number(read(gpu.device.temperature_threshold(of)));
     ThermalLimits {
         shutdown_margin: shutdown.map(Number::float),
         slowdown_margin: slowdown.map(Number::float),

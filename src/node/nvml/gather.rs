@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::links::{LinkFacts, RemoteFacts, RemoteKind};
 use crate::model::{
-    ClockLimits, Config, Gpu, GpuIndex, Identity, NvLink, PcieCapability, PowerLimits, Reading, ReadingFailure, Remote,
-    ThermalLimits,
+    ClockLimits, Config, Gpu, GpuIndex, Identity, NvLink, PciFunction, PcieCapability, PowerLimits, Reading,
+    ReadingFailure, Remote, ThermalLimits,
 };
+use crate::node::host::HostFacts;
 
 /// One GPU's inventory, its links as they were read.
 #[derive(Debug, Clone, PartialEq)]
@@ -66,6 +67,7 @@ impl GpuFacts {
             fabric: Reading::Failed(failure),
             c2c: Reading::Failed(failure),
             processes: Reading::Failed(failure),
+            lacks: Vec::new(),
         };
         Self { gpu, links: Reading::Failed(failure) }
     }
@@ -96,6 +98,28 @@ pub(super) fn together(mut facts: Vec<GpuFacts>) -> Vec<Gpu> {
             gpu
         })
         .collect()
+}
+
+/// Seats GPUs that do not say where they sit: the driver counts in the order of addresses, so that as many functions as the
+/// others leave on the bus are theirs, in the same order.
+pub(super) fn seat_by_bus(gpus: &mut [Gpu], host: &HostFacts) {
+    let told: BTreeSet<String> = gpus.iter().filter_map(|gpu| gpu.identity.pci_address.value().cloned()).collect();
+    let mut left: Vec<PciFunction> =
+        host.pci.value().into_iter().flatten().filter(|function| !told.contains(&function.address)).cloned().collect();
+    left.sort_by(|one, other| one.address.cmp(&other.address));
+    let silent = gpus.iter().filter(|gpu| gpu.identity.pci_address.value().is_none()).count();
+    if silent != left.len() {
+        return;
+    }
+    let mut left = left.into_iter();
+    for gpu in gpus.iter_mut().filter(|gpu| gpu.identity.pci_address.value().is_none()) {
+        let Some(function) = left.next() else { return };
+        if let Some(subsystem) = host.subsystems.get(&function.address) {
+            gpu.identity.pci_subsystem = subsystem.clone();
+        }
+        gpu.identity.pci_address = Reading::Value(function.address);
+        gpu.identity.pci_device = Reading::Value(function.device);
+    }
 }
 
 fn named(link: LinkFacts, gpus: &BTreeMap<String, GpuIndex>, switches: &BTreeMap<String, u8>) -> NvLink {
@@ -159,6 +183,26 @@ mod tests {
             ]
         );
         assert_eq!(remotes(&gpus[1]), [Remote::Gpu(GpuIndex(0))]);
+    }
+
+    #[test]
+    fn a_gpu_that_does_not_say_where_it_sits_has_the_place_that_the_others_leave() {
+        let seated = |bus: &[&str]| {
+            let silent = |index| GpuFacts::failed(GpuIndex(index), ReadingFailure::Lost);
+            let others = ["00000000:19:00.0", "00000000:5d:00.0"];
+            let mut gpus =
+                together(vec![gpu(0, others[0], Vec::new()), silent(1), gpu(2, others[1], Vec::new()), silent(3)]);
+            let mut host = HostFacts::failed(ReadingFailure::Timeout);
+            let function =
+                |address: &&str| PciFunction { address: (*address).to_owned(), device: "233010de".to_owned() };
+            host.pci = Reading::Value(bus.iter().map(function).collect());
+            seat_by_bus(&mut gpus, &host);
+            gpus.iter().map(|gpu| gpu.identity.pci_address.to_string()).collect::<Vec<_>>()
+        };
+        let all = ["00000000:19:00.0", "00000000:3b:00.0", "00000000:5d:00.0", "00000000:9b:00.0"];
+        assert_eq!(seated(&all), all);
+        // One of the two is no longer on the bus: which of them cannot be told.
+        assert_eq!(seated(&all[..3])[1], "GPU is lost");
     }
 
     #[test]

@@ -93,7 +93,9 @@ fn open_here(library: &Path, clock: &Arc<RunClock>) -> Result<Opened, NvmlOpenEr
             }
             Err(error) => {
                 let code: u32 = error.into();
-                if let Some(error) = NvmlOpenError::from_handle(code, number, count) {
+                // A count that holds although the GPU has no handle is that of a GPU which is there, but broken.
+                let steady = nvml.device_count().is_ok_and(|now| now == count);
+                if let Some(error) = NvmlOpenError::from_handle(code, number, count, steady) {
                     return Err(error);
                 }
                 // There, but broken: the run goes on and names it.

@@ -74,7 +74,7 @@ pub(super) fn facts(gpu: &mut NvmlGpu) -> Reading<Vec<LinkFacts>> {
         let state = gpu.raw.link_state(link).map(|up| if up { LinkState::Active } else { LinkState::Inactive });
         let up = state == Reading::Value(LinkState::Active);
         let speed = batch.get(link as usize * 2).map(|speed| speed.count() as u32);
-        let port = batch.get(link as usize * 2 + 1).get().map(|port| port.count() as u8);
+        let port = batch.get(link as usize * 2 + 1).get().and_then(|port| u8::try_from(port.count()).ok());
         LinkFacts {
             link: link as u8,
             state,

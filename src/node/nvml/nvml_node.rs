@@ -10,12 +10,13 @@ use std::thread;
 use super::clock::RunClock;
 use super::crew::{Crew, Deadlines, Done, Job};
 use super::follow::{Told, follow_log};
-use super::gather::{GpuFacts, together};
+use super::gather::{GpuFacts, seat_by_bus, together};
 use super::library::{LibraryFacts, open};
 use super::open_error::NvmlOpenError;
+use super::outcome::or;
 use crate::engine::Inbox;
 use crate::model::{
-    Answer, GpuCounters, GpuIndex, Identity, Inventory, Moment, Probe, Reading, ReadingFailure, Sensor, Source,
+    Answer, GpuCounters, GpuIndex, Identity, Inventory, Lacking, Moment, Probe, Reading, ReadingFailure, Sensor, Source,
     SourceTrouble,
 };
 use crate::node::host::{HostFacts, SourceWatch, host_sources, inlet_celsius, read_host};
@@ -181,8 +182,9 @@ impl NvmlNode {
             self.crew.ask(now, Job::Counters(number));
         } else {
             self.crew.ask(now, Job::Inventory(number));
-            let _ = self.host.jobs.send(HostJob::Read(number));
         }
+        // Counters too: the kernel's stand in for those that the driver does not offer.
+        let _ = self.host.jobs.send(HostJob::Read(number));
         let until = now + self.deadlines.inventory;
         self.gatherings.push(Gathering { number, purpose, until, host: None, gpus: Vec::new(), counters: Vec::new() });
     }
@@ -257,6 +259,16 @@ impl NvmlNode {
         facts
     }
 
+    /// The kernel's counts of PCIe errors where the driver offers none.
+    fn count_by_kernel(&self, counters: &mut GpuCounters, host: &HostFacts) {
+        let seat = self.seats.iter().find(|(gpu, _)| *gpu == counters.gpu);
+        let Some((correctable, fatal)) = errors_of(seat.and_then(|(_, seat)| seat.pci_address.value()), host) else {
+            return;
+        };
+        counters.pcie_correctable = or(counters.pcie_correctable, || correctable);
+        counters.pcie_fatal = or(counters.pcie_fatal, || fatal);
+    }
+
     /// Passes on every question to which all answers are in.
     fn hand_over(&mut self, now: Moment, inbox: &mut Inbox) {
         let wanted = self.crew.gpus().count();
@@ -269,6 +281,9 @@ impl NvmlNode {
                 Purpose::Counters => {
                     let mut counters = gathering.counters;
                     counters.sort_by_key(|counters| counters.gpu);
+                    if let Some(host) = &gathering.host {
+                        counters.iter_mut().for_each(|counters| self.count_by_kernel(counters, host));
+                    }
                     inbox.answers.push((Probe::Counters, Answer::Counters(Ok(counters))));
                 }
                 Purpose::Inventory => {
@@ -283,7 +298,11 @@ impl NvmlNode {
     fn inventory(&self, gathering: Gathering) -> Inventory {
         let host = gathering.host.unwrap_or_else(|| Box::new(HostFacts::failed(ReadingFailure::Timeout)));
         let mut gpus = together(gathering.gpus);
+        seat_by_bus(&mut gpus, &host);
         for gpu in &mut gpus {
+            if let Some((Reading::Value(_), Reading::Value(_))) = errors_of(gpu.identity.pci_address.value(), &host) {
+                gpu.lacks.retain(|lacking| *lacking != Lacking::PcieErrors);
+            }
             // The bus knows the NUMA node where the driver does not tell it.
             let address = gpu.identity.pci_address.value();
             if gpu.pcie.numa_node == Reading::Unsupported
@@ -306,10 +325,14 @@ impl NvmlNode {
 impl Gathering {
     fn is_complete(&self, gpus: usize, now: Moment) -> bool {
         match self.purpose {
-            Purpose::Counters => self.counters.len() == gpus,
+            Purpose::Counters => self.counters.len() == gpus && (self.host.is_some() || now >= self.until),
             Purpose::Read | Purpose::Inventory => self.gpus.len() == gpus && (self.host.is_some() || now >= self.until),
         }
     }
+}
+
+fn errors_of(address: Option<&String>, host: &HostFacts) -> Option<(Reading<u64>, Reading<u64>)> {
+    host.aer.get(address?).copied()
 }
 
 impl HostThread {

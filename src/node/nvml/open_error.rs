@@ -20,7 +20,7 @@ pub enum NvmlOpenError {
     #[error("{library}: cannot be loaded ({detail}); name another file with --nvml-lib, or install the driver again")]
     Unloadable { library: String, detail: String },
     #[error(
-        "{library}: too old or not the NVIDIA management library: it has no `{symbol}`; a driver of release 450 or \
+        "{library}: too old or not the NVIDIA management library: it has no `{symbol}`; a driver of release 535 or \
          later is needed"
     )]
     SymbolMissing { library: String, symbol: &'static str },
@@ -83,9 +83,9 @@ impl NvmlOpenError {
     }
 
     /// From the code with which a device handle was refused; `None` where the GPU is there but broken.
-    pub(super) fn from_handle(code: u32, index: u32, count: u32) -> Option<Self> {
+    pub(super) fn from_handle(code: u32, index: u32, count: u32, steady: bool) -> Option<Self> {
         match code {
-            sys::nvmlReturn_enum_NVML_ERROR_INVALID_ARGUMENT | sys::nvmlReturn_enum_NVML_ERROR_NOT_FOUND => {
+            sys::nvmlReturn_enum_NVML_ERROR_INVALID_ARGUMENT | sys::nvmlReturn_enum_NVML_ERROR_NOT_FOUND if !steady => {
                 Some(Self::Vanished { index, count })
             }
             sys::nvmlReturn_enum_NVML_ERROR_NO_PERMISSION => Some(Self::NoPermission),
@@ -134,7 +134,9 @@ mod tests {
         assert_eq!(of(4), NvmlOpenError::NoPermission);
         assert_eq!(of(18), NvmlOpenError::VersionMismatch { library: "lib".to_owned() });
         let NvmlOpenError::InitRefused { code: 999, .. } = of(999) else { panic!("not refused: {:?}", of(999)) };
-        assert_eq!(NvmlOpenError::from_handle(2, 7, 8), Some(NvmlOpenError::Vanished { index: 7, count: 8 }));
-        assert_eq!(NvmlOpenError::from_handle(15, 7, 8), None);
+        let vanished = Some(NvmlOpenError::Vanished { index: 7, count: 8 });
+        assert_eq!(NvmlOpenError::from_handle(2, 7, 8, false), vanished);
+        assert_eq!(NvmlOpenError::from_handle(2, 7, 8, true), None, "the driver still counts it");
+        assert_eq!(NvmlOpenError::from_handle(15, 7, 8, true), None);
     }
 }

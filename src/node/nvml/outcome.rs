@@ -35,6 +35,28 @@ pub(super) fn failure(code: u32) -> Option<ReadingFailure> {
     })
 }
 
+/// Whether a GPU of which every call ends so is a broken GPU. The other codes tell of the library, of the driver as a whole
+/// or of our rights, and say nothing of the part.
+///
+/// Codes of nvml.h: a power connector is off (8), no interrupt arrives (11), the InfoROM is corrupt (14), a reset is
+/// required (16), an internal driver error (999).
+pub(super) const fn is_dead(failure: ReadingFailure) -> bool {
+    match failure {
+        ReadingFailure::Lost | ReadingFailure::Timeout => true,
+        ReadingFailure::NoPermission => false,
+        ReadingFailure::Driver(code) => matches!(code, 8 | 11 | 14 | 16 | 999),
+    }
+}
+
+/// A number that the library gives for want of a value: all bits set (`NVML_VALUE_NOT_AVAILABLE` of nvml.h, and what a
+/// register reads as on a bus without its device).
+pub(super) fn number(reading: Reading<u32>) -> Reading<f64> {
+    match reading {
+        Reading::Value(u32::MAX) => Reading::Unsupported,
+        other => other.map(f64::from),
+    }
+}
+
 /// A reading from a code and the value that counts where the code is success.
 pub(super) fn coded<T>(code: u32, value: T) -> Reading<T> {
     match failure(code) {
@@ -105,6 +127,24 @@ mod tests {
         assert_eq!(coded(15, 7), Reading::Failed(ReadingFailure::Lost));
         assert_eq!(coded(999, 7), Reading::Failed(ReadingFailure::Driver(999)));
         assert_eq!(coded(16, 7), Reading::Failed(ReadingFailure::Driver(16)));
+    }
+
+    #[test]
+    fn all_bits_set_is_no_value() {
+        assert_eq!(number(Reading::Value(u32::MAX)), Reading::Unsupported);
+        assert_eq!(number(Reading::Value(41)), Reading::Value(41.0));
+        assert_eq!(number(Reading::Failed(ReadingFailure::Lost)), Reading::Failed(ReadingFailure::Lost));
+    }
+
+    #[test]
+    fn only_codes_about_the_part_make_a_silent_gpu_a_broken_one() {
+        let dead = |code| failure(code).is_some_and(is_dead);
+        for code in [8, 10, 11, 14, 15, 16, 28, 999] {
+            assert!(dead(code), "{code}");
+        }
+        for code in [0, 1, 2, 3, 4, 6, 7, 9, 12, 13, 17, 18, 19, 20, 21, 22, 23, 25, 26, 27] {
+            assert!(!dead(code), "{code}");
+        }
     }
 
     #[test]

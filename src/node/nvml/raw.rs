@@ -88,14 +88,41 @@ impl RawDevice {
     /// The PCI address, as `00000000:53:00.0`.
     pub(super) fn address(self) -> Reading<String> {
         let mut pci: sys::nvmlPciInfo_t = zeroed();
-        call!(self.lib, nvmlDeviceGetPciInfo_v3(self.handle, &raw mut pci) -> address_text(&pci))
+        placed(call!(self.lib, nvmlDeviceGetPciInfo_v3(self.handle, &raw mut pci) -> address_text(&pci)))
+    }
+
+    /// Nanoseconds below requested clocks for heat, as drivers count them that do not tell software from hardware.
+    pub(super) fn thermal_violation(self) -> Reading<u64> {
+        let mut time: sys::nvmlViolationTime_t = zeroed();
+        let policy = sys::nvmlPerfPolicyType_enum_NVML_PERF_POLICY_THERMAL;
+        call!(self.lib, nvmlDeviceGetViolationStatus(self.handle, policy, &raw mut time) -> time.violationTime)
+    }
+
+    /// Uncorrectable errors of SRAM in the part's life.
+    pub(super) fn sram_uncorrected(self) -> Reading<u64> {
+        let mut count: u64 = 0;
+        call!(
+            self.lib,
+            nvmlDeviceGetMemoryErrorCounter(
+                self.handle,
+                sys::nvmlMemoryErrorType_enum_NVML_MEMORY_ERROR_TYPE_UNCORRECTED,
+                sys::nvmlEccCounterType_enum_NVML_AGGREGATE_ECC,
+                sys::nvmlMemoryLocation_enum_NVML_MEMORY_LOCATION_SRAM,
+                &raw mut count
+            ) -> count
+        )
     }
 
     /// Kelvin left until the GPU slows itself down.
     pub(super) fn margin(self) -> Reading<i32> {
         let mut margin: sys::nvmlMarginTemperature_t = zeroed();
         margin.version = version_of::<sys::nvmlMarginTemperature_t>(1);
-        call!(self.lib, nvmlDeviceGetMarginTemperature(self.handle, &raw mut margin) -> margin.marginTemperature)
+        match call!(self.lib, nvmlDeviceGetMarginTemperature(self.handle, &raw mut margin) -> margin.marginTemperature)
+        {
+            // No temperature is that far from any other.
+            Reading::Value(i32::MAX | i32::MIN) => Reading::Unsupported,
+            other => other,
+        }
     }
 
     pub(super) fn clock_reasons(self) -> Reading<u64> {
@@ -210,10 +237,10 @@ impl RawDevice {
     /// The PCI address at the other end.
     pub(super) fn link_remote_address(self, link: u32) -> Reading<String> {
         let mut pci: sys::nvmlPciInfo_t = zeroed();
-        call!(
+        placed(call!(
             self.lib,
             nvmlDeviceGetNvLinkRemotePciInfo_v2(self.handle, link, &raw mut pci) -> address_text(&pci)
-        )
+        ))
     }
 
     pub(super) fn link_errors(self, link: u32, counter: sys::nvmlNvLinkErrorCounter_t) -> Reading<u64> {
@@ -223,13 +250,40 @@ impl RawDevice {
 }
 
 /// The address from its numbers: the text beside them is upper case in some drivers and lower in others.
-fn address_text(pci: &sys::nvmlPciInfo_t) -> String {
-    format!("{:08x}:{:02x}:{:02x}.0", pci.domain, pci.bus, pci.device)
+pub(super) fn address_of(domain: u32, bus: u32, device: u32) -> Option<String> {
+    // A bus has 256 numbers and 32 devices; all bits set is what drivers write for a device that they do not see. Device 0
+    // on bus 0 of domain 0 is the host's own bridge, and what a structure of zeros reads as.
+    let told = domain != u32::MAX && bus <= 0xff && device <= 0x1f && !(bus == 0xff && device == 0x1f);
+    let placed = domain | bus | device != 0;
+    (told && placed).then(|| format!("{domain:08x}:{bus:02x}:{device:02x}.0"))
+}
+
+fn address_text(pci: &sys::nvmlPciInfo_t) -> Option<String> {
+    address_of(pci.domain, pci.bus, pci.device)
+}
+
+/// An address that is none is not told.
+fn placed(address: Reading<Option<String>>) -> Reading<String> {
+    match address {
+        Reading::Value(Some(address)) => Reading::Value(address),
+        Reading::Value(None) | Reading::Unsupported => Reading::Unsupported,
+        Reading::Failed(failure) => Reading::Failed(failure),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn addresses_that_drivers_write_for_want_of_one_are_none() {
+        assert_eq!(address_of(u32::MAX, 0xff, 0xff), None);
+        assert_eq!(address_of(0xffff, 0xff, 0x1f), None);
+        assert_eq!(address_of(0, 0x6c65_6564, 0x4d2), None);
+        assert_eq!(address_of(0, 0, 0), None);
+        assert_eq!(address_of(0x10000, 0, 0).as_deref(), Some("00010000:00:00.0"), "Hyper-V numbers domains so");
+        assert_eq!(address_of(0, 0xff, 0).as_deref(), Some("00000000:ff:00.0"));
+    }
 
     /// Sizes in nvml.h: the driver refuses a structure that says another.
     #[test]

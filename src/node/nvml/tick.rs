@@ -5,7 +5,7 @@ use nvml_wrapper::enum_wrappers::device::{Clock, EccCounter, MemoryError, Temper
 use super::batch::{Batch, Number};
 use super::device::NvmlGpu;
 use super::field::{FieldId, Scoped};
-use super::outcome::{or, read};
+use super::outcome::{is_dead, number, or, read};
 use crate::model::{Reading, ReadingFailure, Sample, Sensor};
 
 /// Sensors that are fields: which, of what, and what one unit of the field is in units of the sensor.
@@ -104,20 +104,20 @@ fn sum(values: impl Iterator<Item = Reading<Number>>) -> Reading<f64> {
 /// What has calls of its own.
 fn calls(gpu: &mut NvmlGpu, sample: &mut Sample) {
     let (device, raw) = (&gpu.device, gpu.raw);
-    sample.set(Sensor::TempGpu, read(device.temperature(TemperatureSensor::Gpu)).map(f64::from));
+    sample.set(Sensor::TempGpu, number(read(device.temperature(TemperatureSensor::Gpu))));
     sample.set(Sensor::TempMargin, raw.margin().map(f64::from));
-    sample.set(Sensor::PowerLimit, read(device.enforced_power_limit()).map(watts));
-    sample.set(Sensor::ClockSm, read(device.clock_info(Clock::SM)).map(f64::from));
-    sample.set(Sensor::ClockMemory, read(device.clock_info(Clock::Memory)).map(f64::from));
+    sample.set(Sensor::PowerLimit, number(read(device.enforced_power_limit())).map(watts));
+    sample.set(Sensor::ClockSm, number(read(device.clock_info(Clock::SM))));
+    sample.set(Sensor::ClockMemory, number(read(device.clock_info(Clock::Memory))));
     let busy = read(device.utilization_rates()).map(|rates| (rates.gpu, rates.memory));
-    sample.set(Sensor::UtilGpu, busy.map(|(gpu, _)| f64::from(gpu)));
-    sample.set(Sensor::UtilMemory, busy.map(|(_, memory)| f64::from(memory)));
+    sample.set(Sensor::UtilGpu, number(busy.map(|(gpu, _)| gpu)));
+    sample.set(Sensor::UtilMemory, number(busy.map(|(_, memory)| memory)));
     sample.set(Sensor::ClockReasons, raw.clock_reasons().map(|bits| bits as f64));
-    sample.set(Sensor::PcieGeneration, read(device.current_pcie_link_gen()).map(f64::from));
-    sample.set(Sensor::PcieWidth, read(device.current_pcie_link_width()).map(f64::from));
+    sample.set(Sensor::PcieGeneration, number(read(device.current_pcie_link_gen())));
+    sample.set(Sensor::PcieWidth, number(read(device.current_pcie_link_width())));
     let fans = *gpu.fans.get_or_insert_with(|| device.num_fans().unwrap_or(0));
     for fan in 0..fans {
-        let speed = read(device.fan_speed(fan)).map(f64::from);
+        let speed = number(read(device.fan_speed(fan)));
         let faster = match (speed, sample[Sensor::Fan]) {
             (Reading::Value(speed), Reading::Value(other)) => Reading::Value(speed.max(other)),
             (speed, _) => speed,
@@ -130,12 +130,14 @@ fn calls(gpu: &mut NvmlGpu, sample: &mut Sample) {
 fn without_fields(gpu: &NvmlGpu, sample: &mut Sample) {
     let device = &gpu.device;
     let mut fill = |sensor: Sensor, other: &dyn Fn() -> Reading<f64>| sample.set(sensor, or(sample[sensor], other));
-    fill(Sensor::Power, &|| read(device.power_usage()).map(watts));
+    fill(Sensor::Power, &|| number(read(device.power_usage())).map(watts));
     fill(Sensor::Energy, &|| read(device.total_energy_consumption()).map(|millijoule| millijoule as f64 / 1e3));
-    fill(Sensor::PcieReplays, &|| read(device.pcie_replay_counter()).map(f64::from));
+    fill(Sensor::PcieReplays, &|| number(read(device.pcie_replay_counter())));
     let ecc = |kind| read(device.total_ecc_errors(kind, EccCounter::Volatile)).map(|count| count as f64);
     fill(Sensor::EccCorrected, &|| ecc(MemoryError::Corrected));
     fill(Sensor::EccUncorrected, &|| ecc(MemoryError::Uncorrected));
+    // Counts software and hardware together: what the sum of the two is judged by stays the same.
+    fill(Sensor::ThrottleSwThermal, &|| gpu.raw.thermal_violation().map(|nanoseconds| nanoseconds as f64 * 1e-9));
     let rows = or(sample[Sensor::RemapPending].map(|_| None), || gpu.raw.remapped_rows().map(Some));
     if let Reading::Value(Some(rows)) = rows {
         sample.put(Sensor::RemapCorrected, rows.corrected.into());
@@ -150,15 +152,16 @@ fn settle(gpu: &mut NvmlGpu, sample: &mut Sample) {
     let any = |wanted: fn(Reading<f64>) -> bool| Sensor::ALL.iter().any(|sensor| wanted(sample[*sensor]));
     let lost = any(|reading| reading == Reading::Failed(ReadingFailure::Lost));
     let answers = any(|reading| matches!(reading, Reading::Value(_)));
-    let fails = any(|reading| matches!(reading, Reading::Failed(ReadingFailure::Driver(_))));
-    gpu.answered |= answers;
-    if lost || (gpu.answered && !answers && fails) {
+    let dead = any(|reading| matches!(reading, Reading::Failed(failure) if is_dead(failure)));
+    let excused = any(|reading| matches!(reading, Reading::Failed(failure) if !is_dead(failure)));
+    gpu.gone |= lost || (dead && !answers && !excused);
+    if gpu.gone {
         sample.fail_all(ReadingFailure::Lost);
     }
 }
 
-fn watts(milliwatts: u32) -> f64 {
-    f64::from(milliwatts) / 1e3
+fn watts(milliwatts: f64) -> f64 {
+    milliwatts / 1e3
 }
 
 #[cfg(test)]

@@ -95,6 +95,8 @@ pub(super) struct Gpu {
     pub(super) clock_time: f64,
     pub(super) pcie_up_until: f64,
     pub(super) pcie_down_until: f64,
+    /// The generation that the link has settled at, faults that make it train again aside.
+    pcie_settled: f64,
     decay: (f64, f64),
 }
 
@@ -141,6 +143,7 @@ impl Gpu {
             clock_time: 0.0,
             pcie_up_until: 0.0,
             pcie_down_until: 0.0,
+            pcie_settled: values[G::PcieGeneration].round().min(kind.pcie_idle_generation),
             decay: (0.0, 0.0),
         };
         gpu.errors.relink(&gpu.links);
@@ -205,10 +208,22 @@ impl Gpu {
             // Work wakes the link; it rests some seconds after, not at once.
             self.pcie_up_until = self.clock_time + 5.0;
         }
+        self.count_recovery(kind);
         if self.temperatures[0] >= self.values[G::SlowdownTemperature] + kind.shutdown_over {
             self.errors.overheated = true;
         }
         self.power
+    }
+
+    /// Each change of a link's speed goes through the Recovery state, and the part counts those.
+    fn count_recovery(&mut self, kind: &Kind) {
+        let trained = self.values[G::PcieGeneration].round();
+        let settled =
+            if self.clock_time < self.pcie_up_until { trained } else { trained.min(kind.pcie_idle_generation) };
+        if settled != self.pcie_settled {
+            self.pcie_settled = settled;
+            self.errors.retrains += 1;
+        }
     }
 
     fn share_on(activity: &Activity, at: f64) -> f64 {

@@ -82,6 +82,7 @@ impl Shelf<'_> {
                 })
             }),
             processes: Reading::Value(processes(gpu)),
+            lacks: Vec::new(),
         };
         if let Some(failure) = gpu.failure() {
             fail(&mut shown, failure);

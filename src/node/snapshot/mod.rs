@@ -7,5 +7,5 @@ mod smi_error;
 mod smi_gpu;
 
 pub use node_file::{NodeSnapshot, SnapshotError, node_file};
-pub use smi::{SmiReport, read_smi};
+pub use smi::{SmiReport, decoded, read_smi};
 pub use smi_error::SmiError;

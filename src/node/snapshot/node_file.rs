@@ -50,19 +50,24 @@ pub fn node_file(inventory: &Inventory, samples: &[Sample], id: &str) -> Result<
     let (base, file) = likeness(first, answering.len()).ok_or(SnapshotError::NoBase)?;
     let same_gpu = known(&first.identity.pci_device) == Some(file.gpu.pci_device.as_str());
     let mut root: Value = serde_yaml::from_str(NodeFile::embedded_text(base).ok_or(SnapshotError::NoBase)?)?;
-    let mut sheet = Sheet(&mut root);
+    let mut sheet = Sheet { root: &mut root, read: Vec::new() };
     let like = if same_gpu { "the same GPU" } else { "another GPU" };
     sheet.set("id", text(id));
     sheet.set("title", Value::Mapping(Mapping::from_iter([(text("en"), text(&format!("Snapshot {id}")))])));
-    let source = format!(
-        "Identity, limits and links: read from a machine. Power, heat and speed: those of {base}, which has {like}; not measured."
-    );
-    sheet.set("source", text(&source));
     host(&mut sheet, inventory);
     gpu(&mut sheet, first);
     links(&mut sheet, first, same_gpu);
     rest(&mut sheet, first, samples);
+    if !same_gpu {
+        fit_clocks(&mut sheet, &file);
+    }
     slots(&mut sheet, &answering);
+    let read = sheet.read.join(", ");
+    let source = format!(
+        "Read from a machine: {read}, and what its slots say. Everything else is that of {base}, which has {like}; not measured. \
+         Serial numbers and UUIDs are made up."
+    );
+    sheet.set("source", text(&source));
     let text = serde_yaml::to_string(&root)?;
     // What the simulator would refuse must not be handed out.
     NodeFile::read(id, text.as_bytes()).map_err(SnapshotError::Unfit)?;
@@ -81,12 +86,16 @@ fn likeness(gpu: &Gpu, count: usize) -> Option<(&'static str, NodeFile)> {
 }
 
 /// A node file being written over.
-struct Sheet<'a>(&'a mut Value);
+struct Sheet<'a> {
+    root: &'a mut Value,
+    /// Paths of what was read of the machine.
+    read: Vec<String>,
+}
 
 impl Sheet<'_> {
     /// Puts a value at a path such as `host/nics/count`.
     fn set(&mut self, path: &str, value: Value) {
-        let mut at = &mut *self.0;
+        let mut at = &mut *self.root;
         for name in path.split('/') {
             if !at.is_mapping() {
                 *at = Value::Mapping(Mapping::new());
@@ -101,11 +110,12 @@ impl Sheet<'_> {
     fn put<T>(&mut self, path: &str, reading: Option<T>, write: impl FnOnce(T) -> Value) {
         if let Some(value) = reading {
             self.set(path, write(value));
+            self.read.push(path.to_owned());
         }
     }
 
     fn remove(&mut self, name: &str) {
-        if let Some(map) = self.0.as_mapping_mut() {
+        if let Some(map) = self.root.as_mapping_mut() {
             map.remove(name);
         }
     }
@@ -168,9 +178,11 @@ fn gpu(sheet: &mut Sheet<'_>, gpu: &Gpu) {
     sheet.put("pcie/generation", gpu.pcie.max_generation.get(), whole);
     sheet.put("pcie/width", gpu.pcie.max_width.get(), whole);
     sheet.put("pcie/bar1", gpu.bar1_mib.get().map(|mib| mib as f64), with("MiB"));
-    sheet.put("thermal/operating_offset", gpu.thermal.operating_margin.get(), with("°C"));
-    sheet.put("thermal/slowdown_offset", gpu.thermal.slowdown_margin.get(), with("°C"));
-    sheet.put("thermal/shutdown_offset", gpu.thermal.shutdown_margin.get(), with("°C"));
+    // An offset above the point where slowdown begins (some drivers write 4) means the point itself to the simulation.
+    let offset = |margin: Reading<f64>| margin.get().map(|kelvin| kelvin.clamp(-30.0, 0.0));
+    sheet.put("thermal/operating_offset", offset(gpu.thermal.operating_margin), with("°C"));
+    sheet.put("thermal/slowdown_offset", offset(gpu.thermal.slowdown_margin), with("°C"));
+    sheet.put("thermal/shutdown_offset", offset(gpu.thermal.shutdown_margin), with("°C"));
     sheet.put("thermal/memory_max", gpu.thermal.memory_max_celsius.get(), with("°C"));
 }
 
@@ -191,7 +203,20 @@ fn links(sheet: &mut Sheet<'_>, gpu: &Gpu, same_gpu: bool) {
                 }
             }
             if !to_switch.is_empty() {
-                sheet.set("nvlink/links_to_switch", Value::Sequence(to_switch.into_values().map(whole).collect()));
+                let links = Value::Sequence(to_switch.into_values().map(whole).collect());
+                sheet.put("nvlink/links_to_switch", Some(links), |links| links);
+                // A likeness without NVLink leaves the rest of the section open: as on the boards that have switches.
+                for (name, usual) in [
+                    ("local_switches", Value::Bool(gpu.c2c.value().is_none())),
+                    ("pair_efficiency", Value::Number(0.8.into())),
+                    ("all_efficiency", Value::Number(0.75.into())),
+                ] {
+                    if sheet.root.get("nvlink").is_none_or(|nvlink| nvlink.get(name).is_none()) {
+                        sheet.set(&format!("nvlink/{name}"), usual);
+                    }
+                }
+            } else if !same_gpu {
+                sheet.remove("nvlink");
             }
         }
         _ if same_gpu => {}
@@ -227,18 +252,38 @@ fn rest(sheet: &mut Sheet<'_>, gpu: &Gpu, samples: &[Sample]) {
     // A GPU that draws more than a third of its limit is not at rest, whatever its counters say.
     sheet.put("power/idle", power.filter(|power| *power > 0.0 && *power < limit / 3.0), with("W"));
     let slowdown = |sample: &Sample| Some(sample.get(Sensor::TempGpu)? + sample.get(Sensor::TempMargin)?);
-    sheet.put("thermal/slowdown", median(samples.iter().filter_map(slowdown).collect()), with("°C"));
+    // Parts before Hopper tell an absolute threshold and no margin.
+    let told = median(samples.iter().filter_map(slowdown).collect()).or(gpu.thermal.slowdown_celsius.get());
+    sheet.put("thermal/slowdown", told, with("°C"));
     if let Some(sample) = samples.first() {
         sheet.set("memory/sensor", Value::Bool(sample.get(Sensor::TempMemory).is_some()));
     }
 }
 
+/// Clocks of a likeness with another GPU, brought under this GPU's greatest: its idle clock and the knee of its voltage may lie
+/// above what this one can do at all.
+fn fit_clocks(sheet: &mut Sheet<'_>, like: &NodeFile) {
+    let greatest = sheet.root.get("clocks").and_then(|clocks| clocks.get("max")).and_then(Value::as_str);
+    let Some(greatest) = greatest.and_then(|max| max.trim_end_matches("MHz").trim().parse::<f64>().ok()) else {
+        return;
+    };
+    let clocks = &like.clocks;
+    let share = greatest / clocks.max;
+    if share < 1.0 {
+        for (path, clock) in
+            [("clocks/idle", clocks.idle), ("clocks/lowest", clocks.lowest), ("clocks/knee", clocks.knee)]
+        {
+            sheet.set(path, with("MHz")((clock * share).round()));
+        }
+    }
+}
+
 /// One slot for each GPU. Where it sits in the stream of air or coolant is the likeness's.
 fn slots(sheet: &mut Sheet<'_>, gpus: &[&Gpu]) {
-    let based: Vec<Value> = sheet.0.get("slots").and_then(Value::as_sequence).cloned().unwrap_or_default();
+    let based: Vec<Value> = sheet.root.get("slots").and_then(Value::as_sequence).cloned().unwrap_or_default();
     let slot = |(place, gpu): (usize, &&Gpu)| {
         let mut slot = based.get(place % based.len().max(1)).cloned().unwrap_or(Value::Null);
-        let mut sheet = Sheet(&mut slot);
+        let mut sheet = Sheet { root: &mut slot, read: Vec::new() };
         sheet.put("address", known(&gpu.identity.pci_address), text);
         sheet.put("module", known(&gpu.identity.slot), text);
         sheet.put("numa", gpu.pcie.numa_node.get(), whole);
@@ -294,6 +339,27 @@ mod tests {
         let snapshot = node_file(&report.inventory, &report.samples, "odd").expect("a snapshot");
         assert_eq!((snapshot.base, snapshot.same_gpu), ("hgx-b200-8", false));
         assert!(snapshot.text.contains("which has another GPU; not measured"), "{}", snapshot.text);
+    }
+
+    #[test]
+    fn a_part_slower_than_its_likeness_keeps_its_clocks_under_its_own() {
+        let mut gpu = Gpu::bare(GpuIndex(0));
+        gpu.identity.name = Reading::Value("NVIDIA A100-SXM4-80GB".to_owned());
+        gpu.identity.pci_device = Reading::Value("20b210de".to_owned());
+        gpu.power.max = Reading::Value(400.0);
+        gpu.clocks.max_sm = Reading::Value(1410.0);
+        gpu.thermal.slowdown_celsius = Reading::Value(89.0);
+        gpu.thermal.operating_margin = Reading::Value(4.0);
+        let inventory = Inventory { gpus: vec![gpu], ..Inventory::default() };
+        let snapshot = node_file(&inventory, &[], "a100").expect("a snapshot");
+        let file = NodeFile::read("a100.yaml", snapshot.text.as_bytes()).expect("a node file");
+        assert!(file.clocks.idle <= file.clocks.max && file.clocks.knee < file.clocks.max, "{}", snapshot.text);
+        assert_eq!((file.thermal.slowdown, file.thermal.operating_offset), (89.0, 0.0));
+        let (_, samples) = read(&file);
+        for sensor in [Sensor::TempGpu, Sensor::Power, Sensor::ClockSm] {
+            assert!(samples[0].get(sensor).is_some_and(f64::is_finite), "{sensor:?}");
+        }
+        assert!(snapshot.text.contains("clocks/max") && !snapshot.text.contains("nvlink/speed"), "{}", snapshot.text);
     }
 
     #[test]

@@ -17,6 +17,9 @@ pub struct SmiReport {
 
 /// Reads a report of one GPU or many, by drivers from 535 on.
 pub fn read_smi(xml: &str) -> Result<SmiReport, SmiError> {
+    if let Some(said) = failure_of_the_tool(xml) {
+        return Err(SmiError::ToolFailed { said });
+    }
     let root = parse(xml)?;
     if root.name != "nvidia_smi_log" {
         return Err(SmiError::AnotherDocument { found: root.name });
@@ -35,6 +38,27 @@ pub fn read_smi(xml: &str) -> Result<SmiReport, SmiError> {
         ..Inventory::default()
     };
     Ok(SmiReport { inventory, samples: each().map(|(index, element)| sample(index, element)).collect() })
+}
+
+/// What the tool writes in place of a report when it cannot talk to the driver.
+fn failure_of_the_tool(text: &str) -> Option<String> {
+    const SIGNS: [&str; 3] = ["NVIDIA-SMI has failed", "NVIDIA-SMI couldn't find", "Failed to initialize NVML"];
+    let first = text.lines().map(str::trim).find(|line| !line.is_empty())?;
+    SIGNS.iter().any(|sign| first.starts_with(sign)).then(|| first.chars().take(200).collect())
+}
+
+/// The text of a file: as UTF-8, or as UTF-16 where it begins with that mark, which is how PowerShell writes.
+pub fn decoded(bytes: &[u8]) -> String {
+    let wide = |pair: fn([u8; 2]) -> u16| {
+        let units: Vec<u16> = bytes[2..].chunks_exact(2).map(|unit| pair([unit[0], unit[1]])).collect();
+        String::from_utf16_lossy(&units)
+    };
+    match bytes {
+        [0xff, 0xfe, ..] => wide(u16::from_le_bytes),
+        [0xfe, 0xff, ..] => wide(u16::from_be_bytes),
+        // Names a driver garbled must not keep the rest from being read.
+        _ => String::from_utf8_lossy(bytes).trim_start_matches('\u{feff}').to_owned(),
+    }
 }
 
 /// The text at a path, or what the tool's word for want of one means.
@@ -107,6 +131,20 @@ mod tests {
         let lost = Reading::Failed(ReadingFailure::Lost);
         assert_eq!(report.inventory.gpus[1].identity.serial, lost);
         assert_eq!(report.samples[1][Sensor::TempGpu], Reading::Failed(ReadingFailure::Lost));
+    }
+
+    #[test]
+    fn a_report_that_powershell_wrote_reads_as_any_other() {
+        let wide: Vec<u8> = [0xff, 0xfe].into_iter().chain(ADA.encode_utf16().flat_map(u16::to_le_bytes)).collect();
+        assert_eq!(read_smi(&decoded(&wide)), read_smi(ADA));
+        assert_eq!(read_smi(&decoded(format!("\u{feff}{ADA}").as_bytes())), read_smi(ADA));
+    }
+
+    #[test]
+    fn a_tool_that_failed_is_told_in_its_own_words() {
+        let said = "NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver.\n";
+        let error = read_smi(said).expect_err("refused").to_string();
+        assert!(error.starts_with("nvidia-smi itself failed: `NVIDIA-SMI has failed because"), "{error}");
     }
 
     #[test]

@@ -9,6 +9,8 @@ pub enum SmiError {
     TooDeep,
     #[error("the document is `{found}`, not `nvidia_smi_log`; write it with `nvidia-smi -q -x > smi.xml`")]
     AnotherDocument { found: String },
+    #[error("nvidia-smi itself failed: `{said}`; put the driver right first (`kiln doctor`), then write the file anew")]
+    ToolFailed { said: String },
     #[error("the report has no GPU in it")]
     NoGpus,
     #[error("the report has {count} GPUs; at most 255 can be told apart")]

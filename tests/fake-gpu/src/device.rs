@@ -15,7 +15,7 @@ macro_rules! getters {
     ($($name:ident($($argument:ident: $kind:ty),*) -> $out:ty = |$seen:ident| $value:expr;)*) => {
         $(#[unsafe(no_mangle)]
         pub extern "C" fn $name(device: sys::nvmlDevice_t, $($argument: $kind,)* out: *mut $out) -> Code {
-            call(|| put(out, node::of(device, |$seen| $value)?))
+            call(|| put(out, node::of(stringify!($name), device, |$seen| $value)?))
         })*
     };
 }
@@ -25,7 +25,7 @@ macro_rules! texts {
     ($($name:ident = |$seen:ident| $value:expr;)*) => {
         $(#[unsafe(no_mangle)]
         pub extern "C" fn $name(device: sys::nvmlDevice_t, out: *mut c_char, length: c_uint) -> Code {
-            call(|| put_text(out, length, &node::of(device, |$seen| settled($value))?))
+            call(|| put_text(out, length, &node::of(stringify!($name), device, |$seen| settled($value))?))
         })*
     };
 }
@@ -36,7 +36,7 @@ macro_rules! pairs {
         $(#[unsafe(no_mangle)]
         pub extern "C" fn $name(device: sys::nvmlDevice_t, first: *mut $out, second: *mut $out) -> Code {
             call(|| {
-                let (one, two) = node::of(device, |$seen| $value)?;
+                let (one, two) = node::of(stringify!($name), device, |$seen| $value)?;
                 put(first, one)?;
                 put(second, two)
             })
@@ -199,7 +199,7 @@ absent! {
     nvmlDeviceGetPcieThroughput nvmlDeviceGetEncoderStats nvmlDeviceGetFBCStats
     nvmlDeviceGetSupportedMemoryClocks
     nvmlDeviceGetSupportedGraphicsClocks nvmlDeviceGetTopologyCommonAncestor nvmlDeviceGetTopologyNearestGpus
-    nvmlDeviceGetP2PStatus nvmlDeviceGetMemoryErrorCounter nvmlDeviceGetPlatformInfo nvmlDeviceGetCpuAffinity
+    nvmlDeviceGetP2PStatus nvmlDeviceGetPlatformInfo nvmlDeviceGetCpuAffinity
     nvmlDeviceGetDriverModel nvmlDeviceGetDriverModel_v2 nvmlDeviceGetConfComputeMemSizeInfo
     nvmlDeviceGetRunningProcessDetailList nvmlDeviceGetConfComputeProtectedMemoryUsage nvmlSystemGetConfComputeState nvmlUnitGetCount
 }
@@ -213,7 +213,7 @@ fn memory(seen: &Seen<'_>) -> Result<(u64, u64), Code> {
 #[unsafe(no_mangle)]
 pub extern "C" fn nvmlDeviceGetMemoryInfo_v2(device: sys::nvmlDevice_t, out: *mut sys::nvmlMemory_v2_t) -> Code {
     call(|| {
-        let (total, used) = node::of(device, memory)?;
+        let (total, used) = node::of("nvmlDeviceGetMemoryInfo_v2", device, memory)?;
         let version = (size_of::<sys::nvmlMemory_v2_t>() | 2 << 24) as c_uint;
         put(out, sys::nvmlMemory_v2_t { version, total, reserved: 0, free: total - used, used })
     })
@@ -225,7 +225,8 @@ pub extern "C" fn nvmlDeviceGetMarginTemperature(
     out: *mut sys::nvmlMarginTemperature_t,
 ) -> Code {
     call(|| {
-        let margin = node::of(device, |seen| settled(seen.sample[Sensor::TempMargin]))?;
+        let margin =
+            node::of("nvmlDeviceGetMarginTemperature", device, |seen| settled(seen.sample[Sensor::TempMargin]))?;
         let version = (size_of::<sys::nvmlMarginTemperature_t>() | 1 << 24) as c_uint;
         put(out, sys::nvmlMarginTemperature_t { version, marginTemperature: margin.round() as i32 })
     })
@@ -234,7 +235,7 @@ pub extern "C" fn nvmlDeviceGetMarginTemperature(
 #[unsafe(no_mangle)]
 pub extern "C" fn nvmlDeviceGetTemperatureV(device: sys::nvmlDevice_t, out: *mut sys::nvmlTemperature_t) -> Code {
     call(|| {
-        let celsius = node::of(device, |seen| settled(seen.sample[Sensor::TempGpu]))?;
+        let celsius = node::of("nvmlDeviceGetTemperatureV", device, |seen| settled(seen.sample[Sensor::TempGpu]))?;
         let version = (size_of::<sys::nvmlTemperature_t>() | 1 << 24) as c_uint;
         put(out, sys::nvmlTemperature_t { version, sensorType: 0, temperature: celsius.round() as i32 })
     })
@@ -252,7 +253,9 @@ pub extern "C" fn nvmlDeviceGetClock(device: sys::nvmlDevice_t, domain: c_uint, 
 #[unsafe(no_mangle)]
 pub extern "C" fn nvmlDeviceGetGspFirmwareVersion(device: sys::nvmlDevice_t, out: *mut c_char) -> Code {
     call(|| {
-        let version = node::of(device, |seen| settled(seen.gpu.identity.gsp_firmware.clone()))?;
+        let version = node::of("nvmlDeviceGetGspFirmwareVersion", device, |seen| {
+            settled(seen.gpu.identity.gsp_firmware.clone())
+        })?;
         // The interface has no length: callers must have 64 bytes (NVML_GSP_FIRMWARE_VERSION_BUF_SIZE).
         put_text(out, 64, &version)
     })
@@ -261,7 +264,7 @@ pub extern "C" fn nvmlDeviceGetGspFirmwareVersion(device: sys::nvmlDevice_t, out
 #[unsafe(no_mangle)]
 pub extern "C" fn nvmlDeviceValidateInforom(device: sys::nvmlDevice_t) -> Code {
     call(|| {
-        let valid = node::of(device, |seen| settled(seen.gpu.identity.inforom_valid))?;
+        let valid = node::of("nvmlDeviceValidateInforom", device, |seen| settled(seen.gpu.identity.inforom_valid))?;
         valid.then_some(()).ok_or(sys::nvmlReturn_enum_NVML_ERROR_CORRUPTED_INFOROM)
     })
 }
@@ -275,7 +278,7 @@ pub extern "C" fn nvmlDeviceGetMemoryAffinity(
     _scope: c_uint,
 ) -> Code {
     call(|| {
-        let numa = node::of(device, |seen| settled(seen.gpu.pcie.numa_node))?;
+        let numa = node::of("nvmlDeviceGetMemoryAffinity", device, |seen| settled(seen.gpu.pcie.numa_node))?;
         if out.is_null() || size == 0 {
             return Err(INVALID_ARGUMENT);
         }
@@ -311,7 +314,7 @@ pub(crate) fn pci(address: &str, device: u32, subsystem: u32) -> Option<sys::nvm
 #[unsafe(no_mangle)]
 pub extern "C" fn nvmlDeviceGetPciInfo_v3(device: sys::nvmlDevice_t, out: *mut sys::nvmlPciInfo_t) -> Code {
     call(|| {
-        let info = node::of(device, |seen| {
+        let info = node::of("nvmlDeviceGetPciInfo_v3", device, |seen| {
             let identity = &seen.gpu.identity;
             let id = |text: String| u32::from_str_radix(&text, 16).map_err(|_| NOT_SUPPORTED);
             let (part, subsystem) = (settled(identity.pci_device.clone())?, settled(identity.pci_subsystem.clone())?);

@@ -5,7 +5,7 @@ use std::ffi::{c_uint, c_ulonglong};
 use kiln::model::Sensor;
 use nvml_wrapper_sys::bindings as sys;
 
-use crate::answer::{Code, INVALID_ARGUMENT, call, put, settled};
+use crate::answer::{Code, INVALID_ARGUMENT, NOT_SUPPORTED, call, put, settled};
 use crate::device::whole;
 use crate::node;
 
@@ -23,7 +23,7 @@ pub extern "C" fn nvmlDeviceGetTotalEccErrors(
             1 => Sensor::EccUncorrected,
             _ => return Err(INVALID_ARGUMENT),
         };
-        put(out, node::of(device, |seen| whole(seen, sensor, 1.0))?)
+        put(out, node::of("nvmlDeviceGetTotalEccErrors", device, |seen| whole(seen, sensor, 1.0))?)
     })
 }
 
@@ -36,7 +36,7 @@ pub extern "C" fn nvmlDeviceGetRemappedRows(
     failed: *mut c_uint,
 ) -> Code {
     call(|| {
-        let rows = node::of(device, |seen| {
+        let rows = node::of("nvmlDeviceGetRemappedRows", device, |seen| {
             let counters = seen.counters;
             Ok((
                 settled(counters.remap_corrected)? as c_uint,
@@ -58,7 +58,9 @@ pub extern "C" fn nvmlDeviceGetRowRemapperHistogram(
     out: *mut sys::nvmlRowRemapperHistogramValues_t,
 ) -> Code {
     call(|| {
-        let none = node::of(device, |seen| settled(seen.counters.remap_banks_exhausted))? as c_uint;
+        let none =
+            node::of("nvmlDeviceGetRowRemapperHistogram", device, |seen| settled(seen.counters.remap_banks_exhausted))?
+                as c_uint;
         // 640 banks, as an H100 shows them.
         put(out, sys::nvmlRowRemapperHistogramValues_st { max: 640 - none.min(640), high: 0, partial: 0, low: 0, none })
     })
@@ -70,11 +72,31 @@ pub unsafe extern "C" fn nvmlDeviceGetSramEccErrorStatus(
     out: *mut sys::nvmlEccSramErrorStatus_t,
 ) -> Code {
     call(|| {
-        let exceeded = node::of(device, |seen| settled(seen.counters.sram_threshold_exceeded))?;
+        let exceeded =
+            node::of("nvmlDeviceGetSramEccErrorStatus", device, |seen| settled(seen.counters.sram_threshold_exceeded))?;
         // SAFETY: a plain C structure of integers, for which all zeros are valid.
         let mut status: sys::nvmlEccSramErrorStatus_t = unsafe { std::mem::zeroed() };
         status.version = (size_of::<sys::nvmlEccSramErrorStatus_t>() | 1 << 24) as c_uint;
         status.bThresholdExceeded = exceeded.into();
         put(out, status)
+    })
+}
+
+/// Location 7 is SRAM. The node keeps no count of its errors: none, or enough to have passed the threshold.
+#[unsafe(no_mangle)]
+pub extern "C" fn nvmlDeviceGetMemoryErrorCounter(
+    device: sys::nvmlDevice_t,
+    kind: c_uint,
+    _counter: c_uint,
+    location: c_uint,
+    out: *mut c_ulonglong,
+) -> Code {
+    call(|| {
+        let exceeded =
+            node::of("nvmlDeviceGetMemoryErrorCounter", device, |seen| settled(seen.counters.sram_threshold_exceeded))?;
+        match (kind, location) {
+            (1, 7) => put(out, if exceeded { 8 } else { 0 }),
+            _ => Err(NOT_SUPPORTED),
+        }
     })
 }

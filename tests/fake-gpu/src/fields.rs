@@ -30,7 +30,7 @@ pub unsafe extern "C" fn nvmlDeviceGetFieldValues(
         }
         // SAFETY: the interface asks callers for `count` initialised entries.
         let values = unsafe { std::slice::from_raw_parts_mut(values, count) };
-        node::of(device, |seen| {
+        node::of("nvmlDeviceGetFieldValues", device, |seen| {
             for value in values.iter_mut() {
                 answer(seen, value);
             }
@@ -62,6 +62,11 @@ fn is_old(seen: &Seen<'_>) -> bool {
 }
 
 fn field(seen: &Seen<'_>, id: u32, scope: u32) -> Result<Typed, Code> {
+    let version = seen.inventory.driver.value().map_or("", String::as_str);
+    if !crate::release::offers_field(version, id) {
+        // How a driver answers for a number that it does not know.
+        return Err(INVALID_ARGUMENT);
+    }
     let sensor = |sensor, unit| whole(seen, sensor, unit).map(Typed::Long);
     let count = |reading: Reading<u64>| settled(reading).map(Typed::Long);
     let kelvin = |reading: Reading<f64>| settled(reading).map(|kelvin| Typed::Signed(kelvin.round() as i32));

@@ -4,6 +4,8 @@
 //! `KILN_FAKE_NODE` a node file or the name of one (`hgx-h200-8`), `KILN_FAKE_SEED` a number, `KILN_FAKE_FAULTS` faults as
 //! `--fault` takes them, with commas between, `KILN_FAKE_SPEED` how many seconds of the node pass in one of ours,
 //! `KILN_FAKE_KMSG` a file to which the node's kernel log is written in the form of `/dev/kmsg`,
+//! `KILN_FAKE_DRIVER` another version of the driver, which offers what that release did, `KILN_FAKE_PART=ampere` parts without
+//! T.limit, `KILN_FAKE_ERRORS` calls that are to fail (see `refusals`),
 //! `KILN_FAKE_INIT` a code with which to refuse initialisation, `KILN_FAKE_VANISH` a GPU that is counted but gone,
 //! `KILN_FAKE_GPUS` how many GPUs the driver shows at the most, `KILN_FAKE_HOST` a folder that stands for `/` and is filled with what the kernel would tell, `KILN_FAKE_BENCH` a folder by which the fake CUDA drivers of
 //! worker processes load the node.
@@ -25,4 +27,6 @@ mod links;
 mod loads;
 mod node;
 mod processes;
+mod refusals;
+pub mod release;
 mod system;

@@ -32,7 +32,7 @@ pub(crate) fn remote(seen: &Seen<'_>, number: c_uint) -> Result<Remote, Code> {
 #[unsafe(no_mangle)]
 pub extern "C" fn nvmlDeviceGetNvLinkState(device: sys::nvmlDevice_t, number: c_uint, out: *mut c_uint) -> Code {
     call(|| {
-        let state = node::of(device, |seen| settled(link(seen, number)?.state))?;
+        let state = node::of("nvmlDeviceGetNvLinkState", device, |seen| settled(link(seen, number)?.state))?;
         put(out, c_uint::from(state == LinkState::Active))
     })
 }
@@ -45,7 +45,7 @@ pub extern "C" fn nvmlDeviceGetNvLinkRemoteDeviceType(
     out: *mut c_uint,
 ) -> Code {
     call(|| {
-        let kind = match node::of(device, |seen| remote(seen, number))? {
+        let kind = match node::of("nvmlDeviceGetNvLinkRemoteDeviceType", device, |seen| remote(seen, number))? {
             Remote::Gpu(_) => 0,
             Remote::Cpu(_) => 1,
             Remote::Switch { .. } => 2,
@@ -62,7 +62,7 @@ pub extern "C" fn nvmlDeviceGetNvLinkRemotePciInfo_v2(
     out: *mut sys::nvmlPciInfo_t,
 ) -> Code {
     call(|| {
-        let info = node::of(device, |seen| {
+        let info = node::of("nvmlDeviceGetNvLinkRemotePciInfo_v2", device, |seen| {
             let address = match remote(seen, number)? {
                 Remote::Gpu(other) => {
                     let gpu = seen.inventory.gpu(other).ok_or(NOT_SUPPORTED)?;
@@ -96,7 +96,7 @@ pub extern "C" fn nvmlDeviceGetNvLinkErrorCounter(
     out: *mut c_ulonglong,
 ) -> Code {
     call(|| {
-        let count = node::of(device, |seen| {
+        let count = node::of("nvmlDeviceGetNvLinkErrorCounter", device, |seen| {
             let counters = counters(seen, number)?;
             match counter {
                 0 => settled(counters.replay),
@@ -113,7 +113,7 @@ pub extern "C" fn nvmlDeviceGetNvLinkErrorCounter(
 #[unsafe(no_mangle)]
 pub extern "C" fn nvmlDeviceGetNvLinkVersion(device: sys::nvmlDevice_t, number: c_uint, out: *mut c_uint) -> Code {
     call(|| {
-        let speed = node::of(device, |seen| settled(link(seen, number)?.speed_mb_per_s))?;
+        let speed = node::of("nvmlDeviceGetNvLinkVersion", device, |seen| settled(link(seen, number)?.speed_mb_per_s))?;
         put(out, if speed > 40_000 { 7 } else { 5 })
     })
 }
@@ -150,7 +150,7 @@ pub unsafe extern "C" fn nvmlDeviceGetGpuFabricInfoV(
         if out.is_null() {
             return Err(INVALID_ARGUMENT);
         }
-        let info = node::of(device, |seen| {
+        let info = node::of("nvmlDeviceGetGpuFabricInfoV", device, |seen| {
             let masked = seen.gpu.fabric.value().is_some_and(|fabric| fabric.health_mask.value().is_some());
             if masked { fabric(seen) } else { Err(NOT_SUPPORTED) }
         })?;
@@ -178,7 +178,7 @@ pub unsafe extern "C" fn nvmlDeviceGetGpuFabricInfoV(
 #[unsafe(no_mangle)]
 pub extern "C" fn nvmlDeviceGetGpuFabricInfo(device: sys::nvmlDevice_t, out: *mut sys::nvmlGpuFabricInfo_t) -> Code {
     call(|| {
-        let info = node::of(device, fabric)?;
+        let info = node::of("nvmlDeviceGetGpuFabricInfo", device, fabric)?;
         put(
             out,
             sys::nvmlGpuFabricInfo_t {

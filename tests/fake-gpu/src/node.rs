@@ -5,6 +5,7 @@ use std::env;
 use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -17,7 +18,7 @@ use kiln::model::{
 use kiln::node::sim::{FaultUse, NodeFile, SimNode};
 use nvml_wrapper_sys::bindings as sys;
 
-use crate::answer::{Code, INVALID_ARGUMENT, LOST, UNINITIALIZED, UNKNOWN};
+use crate::answer::{Code, FUNCTION_NOT_FOUND, INVALID_ARGUMENT, LOST, UNINITIALIZED, UNKNOWN};
 use crate::host::HostTree;
 use crate::loads::Loads;
 
@@ -70,10 +71,18 @@ pub(crate) fn vanished() -> Option<u32> {
     setting("KILN_FAKE_VANISH")?.parse().ok()
 }
 
+/// From now on one GPU less is counted.
+pub(crate) fn vanish() {
+    VANISHED.store(true, Ordering::Relaxed);
+}
+
+static VANISHED: AtomicBool = AtomicBool::new(false);
+
 /// How many GPUs are shown.
 pub(crate) fn count() -> Result<u32, Code> {
     let most = setting("KILN_FAKE_GPUS").and_then(|most| most.parse().ok()).unwrap_or(u32::MAX);
-    ask(|node| Ok((node.inventory.gpus.len() as u32).min(most)))
+    let gone = u32::from(VANISHED.load(Ordering::Relaxed));
+    ask(|node| Ok((node.inventory.gpus.len() as u32).min(most) - gone))
 }
 
 fn setting(name: &str) -> Option<String> {
@@ -99,8 +108,18 @@ pub(crate) fn listen<T>(question: impl FnOnce(&[(GpuIndex, u64)]) -> T) -> Resul
 }
 
 /// Asks one GPU. A GPU that hangs holds its caller, and only that one.
-pub(crate) fn of<T>(device: sys::nvmlDevice_t, question: impl FnOnce(&Seen<'_>) -> Result<T, Code>) -> Result<T, Code> {
+///
+/// `call` is the name of the function that asks: an older driver has not got every one.
+pub(crate) fn of<T>(
+    call: &str,
+    device: sys::nvmlDevice_t,
+    question: impl FnOnce(&Seen<'_>) -> Result<T, Code>,
+) -> Result<T, Code> {
     let index = index_of(device)?;
+    crate::refusals::of(index, call)?;
+    if setting("KILN_FAKE_DRIVER").is_some_and(|version| !crate::release::offers_call(&version, call)) {
+        return Err(FUNCTION_NOT_FOUND);
+    }
     loop {
         let hangs = ask(|node| Ok(node.failure(index) == Some(ReadingFailure::Timeout)))?;
         if !hangs {
@@ -130,6 +149,19 @@ pub(crate) fn handle(index: GpuIndex) -> sys::nvmlDevice_t {
 
 pub(crate) fn index_of(device: sys::nvmlDevice_t) -> Result<GpuIndex, Code> {
     u8::try_from(device.addr().wrapping_sub(1)).map(GpuIndex).map_err(|_| INVALID_ARGUMENT)
+}
+
+/// Ampere has absolute thresholds in place of T.limit.
+fn is_ampere() -> bool {
+    setting("KILN_FAKE_PART").is_some_and(|part| part == "ampere")
+}
+
+fn without_tlimit(gpu: &mut Gpu) {
+    let thermal = &mut gpu.thermal;
+    (thermal.shutdown_margin, thermal.slowdown_margin) = (Reading::Unsupported, Reading::Unsupported);
+    thermal.operating_margin = Reading::Unsupported;
+    // As an A100 shows it.
+    thermal.slowdown_celsius = Reading::Value(89.0);
 }
 
 #[expect(clippy::disallowed_methods, reason = "a library for programs that live in real time")]
@@ -192,9 +224,20 @@ impl Node {
         self.sim.read_inventory(now);
         self.sim.ask(now, Probe::Counters);
         self.sim.collect(now, &mut self.inbox);
-        self.samples.extend(self.inbox.samples.drain(..).map(|sample| (sample.gpu, sample)));
+        self.samples.extend(self.inbox.samples.drain(..).map(|mut sample| {
+            if is_ampere() && sample.get(Sensor::TempMargin).is_some() {
+                sample.set(Sensor::TempMargin, Reading::Unsupported);
+            }
+            (sample.gpu, sample)
+        }));
         if let Some(Ok(inventory)) = self.inbox.inventories.drain(..).next_back() {
             self.inventory = *inventory;
+            if let Some(version) = setting("KILN_FAKE_DRIVER") {
+                self.inventory.driver = Reading::Value(version);
+            }
+            if is_ampere() {
+                self.inventory.gpus.iter_mut().for_each(without_tlimit);
+            }
         }
         for (_, answer) in self.inbox.answers.drain(..) {
             if let Answer::Counters(Ok(counters)) = answer {

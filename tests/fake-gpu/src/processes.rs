@@ -17,7 +17,8 @@ unsafe fn list<T>(device: sys::nvmlDevice_t, count: *mut c_uint, out: *mut T, en
         if count.is_null() {
             return Err(INVALID_ARGUMENT);
         }
-        let processes = node::of(device, |seen| settled(seen.gpu.processes.clone()))?;
+        let processes =
+            node::of("nvmlDeviceGetComputeRunningProcesses", device, |seen| settled(seen.gpu.processes.clone()))?;
         // SAFETY: the interface asks callers for a pointer to the number of entries there is room for.
         let room = unsafe { count.read() } as usize;
         put(count, processes.len() as c_uint)?;

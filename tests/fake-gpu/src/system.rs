@@ -98,8 +98,10 @@ pub extern "C" fn nvmlDeviceGetHandleByIndex(index: c_uint, device: *mut sys::nv
             return Err(INVALID_ARGUMENT);
         }
         if node::vanished() == Some(index) {
+            node::vanish();
             return Err(NOT_FOUND);
         }
+        crate::refusals::of(GpuIndex(index as u8), "nvmlDeviceGetHandleByIndex")?;
         put(device, node::handle(GpuIndex(index as u8)))
     })
 }

@@ -31,7 +31,7 @@ const fn meaning(code: i32) -> &'static str {
         NO_DEVICE => "the driver sees no GPU",
         INVALID_DEVICE => "there is no such GPU any more",
         INVALID_IMAGE | NO_BINARY => "the driver does not take this kernel image",
-        UNSUPPORTED_PTX => "the driver is too old for the kernels; install R450 or newer",
+        UNSUPPORTED_PTX => "the driver is too old for the kernels; install release 535 or later",
         214 => "an uncorrectable memory error (ECC) hit the running kernel",
         220 => "an uncorrectable NVLink error hit the running work",
         500 => "the kernel image lacks a kernel; this is a defect of this program",
@@ -67,7 +67,7 @@ pub enum OpenError {
         "the NVIDIA driver's library {library} cannot be opened: {why}; install the driver, or name the library in KILN_CUDA_LIB"
     )]
     NoLibrary { library: String, why: String },
-    #[error("the NVIDIA driver is too old: its library has no {symbol}; install R535 or newer")]
+    #[error("the NVIDIA driver is too old: its library has no {symbol}; install release 535 or later")]
     TooOld { symbol: &'static str },
     #[error("MIG is on for {gpu} ({name}); a load needs the whole GPU: turn MIG off with `nvidia-smi -i ID -mig 0`")]
     Mig { gpu: String, name: String },

@@ -141,6 +141,6 @@ mod tests {
     #[test]
     fn a_library_that_is_no_driver_is_told_by_what_it_lacks() {
         let error = Driver::open_at("libm.so.6").unwrap_err();
-        insta::assert_snapshot!(error, @"the NVIDIA driver is too old: its library has no cuInit; install R535 or newer");
+        insta::assert_snapshot!(error, @"the NVIDIA driver is too old: its library has no cuInit; install release 535 or later");
     }
 }

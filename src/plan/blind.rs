@@ -1,0 +1,53 @@
+//! What a run will not judge, told before it begins: limits and guards on readings that driver or part do not offer.
+
+use super::{BlindSpot, PlannedStep, Readiness};
+use crate::model::{GpuIndex, Inventory, Lacking, Sensor};
+use crate::profile::{Profile, Trigger};
+
+/// One for each reading that some GPU lacks and something of the plan is judged by.
+pub(super) fn blind_spots<'a>(
+    profile: &Profile,
+    inventory: &Inventory,
+    steps: impl Iterator<Item = &'a PlannedStep> + Clone,
+) -> Vec<BlindSpot> {
+    let spot = |lacking: Lacking| {
+        let without = inventory.gpus.iter().filter(|gpu| gpu.lacks.contains(&lacking));
+        let gpus: Vec<GpuIndex> = without.map(|gpu| gpu.index).collect();
+        let guards = profile.guards.iter().filter(|guard| watches(&guard.trigger, lacking));
+        let ready = steps.clone().filter(|step| step.readiness == Readiness::Ready);
+        let limits = ready.flat_map(|step| {
+            let hidden = step.step.limits.keys().filter(move |name| hides(lacking, &step.step.check, name));
+            hidden.map(|name| format!("{}.{name}", step.path))
+        });
+        let limits: Vec<String> = guards.map(|guard| guard.id.clone()).chain(limits).collect();
+        (!gpus.is_empty() && !limits.is_empty()).then_some(BlindSpot { lacking, gpus, limits })
+    };
+    Lacking::ALL.into_iter().filter_map(spot).collect()
+}
+
+fn watches(trigger: &Trigger, lacking: Lacking) -> bool {
+    let Trigger::Reading { sensor, .. } = trigger else { return false };
+    match lacking {
+        Lacking::MarginCall | Lacking::Margin => *sensor == Sensor::TempMargin,
+        Lacking::ThrottleCounters | Lacking::ThrottleTimes => {
+            matches!(sensor, Sensor::ThrottleSwThermal | Sensor::ThrottleHwThermal | Sensor::ThrottlePowerBrake)
+        }
+        Lacking::SramThreshold | Lacking::PcieErrors | Lacking::LinkEnds => false,
+    }
+}
+
+/// Whether a measurement of a check is made of the reading.
+fn hides(lacking: Lacking, check: &str, measurement: &str) -> bool {
+    match lacking {
+        Lacking::MarginCall | Lacking::Margin => measurement.starts_with("margin."),
+        Lacking::ThrottleCounters | Lacking::ThrottleTimes => {
+            matches!(measurement, "throttle.thermal" | "throttle.power-brake")
+        }
+        Lacking::SramThreshold => measurement == "sram.exceeded",
+        Lacking::PcieErrors => {
+            matches!(measurement, "pcie.fatal" | "pcie.correctable")
+                || (check == "pcie.link" && matches!(measurement, "fatal" | "correctable"))
+        }
+        Lacking::LinkEnds => measurement == "links.misrouted",
+    }
+}
