@@ -8,7 +8,6 @@
 use std::collections::BTreeMap;
 
 use super::settle::{Idle, Settle, Settling};
-use super::window::expected;
 use super::{Done, Seen, StepContext, Wants};
 use crate::event::Phase;
 use crate::model::{GpuIndex, LoadEnd, LoadKind, LoadSaid, Moment, Sensor, Span};
@@ -75,9 +74,9 @@ impl Course {
         matches!(self.stage, Stage::WarmingUp { .. })
     }
 
-    /// How many samples of a GPU the window should have had by now.
-    pub(super) fn expected(&self, now: Moment, every: Span) -> u64 {
-        self.window.map_or(0, |start| expected(now.since(start), every))
+    /// How long the steady window has been; nothing before it began.
+    pub(super) fn over(&self, now: Moment) -> Span {
+        self.window.map_or(Span::ZERO, |start| now.since(start))
     }
 
     /// Takes in one observation. `gpus_left`: whether any GPU still answers and carries its load.

@@ -1,7 +1,8 @@
 //! Differences of counters. A counter that went backwards says nothing; it is missing, not 0.
 
 use super::sheet::Gauged;
-use crate::model::{Moment, Reading};
+use super::window::is_covered;
+use crate::model::{Moment, Reading, Span};
 
 /// Readings that may fail at the end of a span before its last good one is too old to stand for the end.
 const STALE_AFTER: u32 = 5;
@@ -41,9 +42,13 @@ impl CounterSpan {
         }
     }
 
-    /// How much was counted per second.
-    pub(super) fn rate(&self) -> Gauged {
+    /// How much was counted per second, if the counter was read near both ends of a window of this length.
+    pub(super) fn rate(&self, over: Span) -> Gauged {
         match self.ends() {
+            Ok([(start, _), (end, _)]) if !is_covered(end.since(start), over) => {
+                let (seen, over) = (end.since(start).as_secs_f64(), over.as_secs_f64());
+                Gauged::Missing(format!("the counter was read over {seen:.0} s of {over:.0} s"))
+            }
             Ok([(start, first), (end, last)]) => {
                 Gauged::Number { value: (last - first) / end.since(start).as_secs_f64(), samples: self.good }
             }
@@ -105,7 +110,7 @@ mod tests {
     fn a_counter_gives_its_growth_and_rate() {
         let span = span_of(&[Reading::Value(100.0), Reading::Value(150.0), Reading::Value(180.0)]);
         assert_eq!(span.gauged(), Gauged::Number { value: 80.0, samples: 3 });
-        assert_eq!(span.rate(), Gauged::Number { value: 40.0, samples: 3 });
+        assert_eq!(span.rate(Span::from_secs(2)), Gauged::Number { value: 40.0, samples: 3 });
     }
 
     #[test]

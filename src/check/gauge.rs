@@ -8,12 +8,12 @@ use super::course::Course;
 use super::delta::CounterSpan;
 use super::settle::Idle;
 use super::sheet::{Gauged, Sheet};
-use super::window::Window;
+use super::window::{Window, share_of};
 use super::{Seen, StepContext};
-use crate::model::{ClockReasons, Component, Gpu, GpuIndex, LoadEnd, LoadSaid, Moment, Sample, Sensor};
+use crate::model::{ClockReasons, Component, Gpu, GpuIndex, LoadEnd, LoadSaid, Moment, NoteKind, Sample, Sensor, Span};
 
 /// One GPU under load.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct LoadGauge {
     pub(super) power: Window,
     pub(super) die: Window,
@@ -28,9 +28,10 @@ pub(super) struct LoadGauge {
     /// Counted over the window alone.
     pub(super) energy: CounterSpan,
     pub(super) counters: LoadCounters,
-    /// Samples whose clock was below the floor with no reason given, and all that could be judged.
-    slow: u64,
-    judged: u64,
+    /// Whether the clock was below the floor with no reason given.
+    slow: Window,
+    /// Samples of any kind.
+    ticks: Window,
     /// MHz under which the clock of a loaded GPU needs a reason.
     clock_floor: Option<f64>,
     verified: u64,
@@ -38,6 +39,8 @@ pub(super) struct LoadGauge {
     reported: bool,
     /// Why the load on this GPU ended before it should have.
     pub(super) broken: Option<String>,
+    /// What the load says of kernels slower than its best, where it had to take such.
+    fallback: Option<String>,
 }
 
 /// Counters followed from before the load to its end.
@@ -89,10 +92,32 @@ impl LoadCounters {
 }
 
 impl LoadGauge {
-    /// `floor_share`: share of the greatest SM clock, in percent, under which a clock needs a reason.
-    pub(super) fn new(gpu: Option<&Gpu>, floor_share: f64) -> Self {
+    /// `floor_share`: share of the greatest SM clock, in percent, under which a clock needs a reason. `every`: the period
+    /// at which sensors are sampled.
+    pub(super) fn new(gpu: Option<&Gpu>, floor_share: f64, every: Span) -> Self {
         let greatest = gpu.and_then(|gpu| gpu.clocks.max_sm.get());
-        Self { clock_floor: greatest.map(|clock| clock * floor_share / 100.0), ..Self::default() }
+        let sampled = || Window::sampled(every);
+        Self {
+            power: sampled(),
+            die: sampled(),
+            memory: sampled(),
+            margin: sampled(),
+            inlet: sampled(),
+            clock: sampled(),
+            memory_over_die: sampled(),
+            tflops: Window::told(),
+            memory_rate: Window::told(),
+            energy: CounterSpan::default(),
+            counters: LoadCounters::default(),
+            slow: sampled(),
+            ticks: sampled(),
+            clock_floor: greatest.map(|clock| clock * floor_share / 100.0),
+            verified: 0,
+            mismatches: 0,
+            reported: false,
+            broken: None,
+            fallback: None,
+        }
     }
 
     /// A sample from before the steady window: only counters follow it.
@@ -104,6 +129,7 @@ impl LoadGauge {
     pub(super) fn take(&mut self, sample: &Sample) {
         let at = sample.at;
         self.counters.take(sample);
+        self.ticks.add(at, 1.0);
         self.power.take(at, sample[Sensor::Power]);
         self.die.take(at, sample[Sensor::TempGpu]);
         self.memory.take(at, sample[Sensor::TempMemory]);
@@ -117,8 +143,7 @@ impl LoadGauge {
         if let (Some(clock), Some(reasons), Some(floor)) =
             (sample.get(Sensor::ClockSm), sample.get(Sensor::ClockReasons), self.clock_floor)
         {
-            self.judged += 1;
-            self.slow += u64::from(clock < floor && !ClockReasons(reasons as u64).has(SLOWING));
+            self.slow.add(at, share_of(clock < floor && !ClockReasons(reasons as u64).has(SLOWING)));
         }
     }
 
@@ -137,19 +162,33 @@ impl LoadGauge {
             LoadSaid::Ended { end, .. } => {
                 self.broken.get_or_insert_with(|| ended_early(end));
             }
+            LoadSaid::Noted { kind: NoteKind::SlowerKernel, what, .. } => {
+                self.fallback.get_or_insert_with(|| what.clone());
+            }
             _ => {}
         }
     }
 
     /// Share of the window in which the clock was low with no reason given, in percent.
-    pub(super) fn unexplained(&self) -> Gauged {
-        if self.clock.count() == 0 || self.clock_floor.is_none() {
-            return self.clock.gauged(0, |_| None);
+    pub(super) fn unexplained(&self, over: Span) -> Gauged {
+        let clock = self.clock.gauged(over, Window::mean);
+        if self.clock_floor.is_none() || clock.number().is_none() {
+            return if clock.number().is_none() { clock } else { Gauged::missing("the greatest clock is not known") };
         }
-        if self.judged * 100 < self.clock.count() * 90 {
-            return Gauged::missing("clock event reasons could not be read");
+        match self.slow.gauged(over, Window::mean) {
+            Gauged::Number { value, samples } => Gauged::Number { value: value * 100.0, samples },
+            _ => Gauged::missing("clock event reasons could not be read"),
         }
-        Gauged::Number { value: self.slow as f64 * 100.0 / self.judged as f64, samples: self.judged }
+    }
+
+    /// Draws the line under the load's window: a load that told of its work and then fell silent did not run all of it.
+    pub(super) fn close(&mut self, over: Span) {
+        let marks = self.tflops.covered();
+        if self.reported && !self.tflops.covers(over) {
+            let (marks, over) = (marks.as_secs_f64(), over.as_secs_f64());
+            let why = || format!("the load told of its work for {marks:.0} s of {over:.0} s");
+            self.broken.get_or_insert_with(why);
+        }
     }
 
     /// A value of the steady window, unless the load broke: then the window is no steady one.
@@ -157,10 +196,18 @@ impl LoadGauge {
         self.broken.as_ref().map_or(gauged, |why| Gauged::Missing(why.clone()))
     }
 
+    /// A value that depends on how fast the load's kernels are, which those that it had to fall back on are not.
+    pub(super) fn at_best(&self, gauged: Gauged) -> Gauged {
+        match (&self.fallback, gauged) {
+            (Some(what), Gauged::Number { .. }) => Gauged::Missing(format!("not our best kernel: {what}")),
+            (_, gauged) => self.whole(gauged),
+        }
+    }
+
     /// Memory over die; unsupported where the part shows no memory temperature.
-    pub(super) fn memory_over_die(&self, expected: u64) -> Gauged {
-        match self.memory.gauged(expected, Window::mean) {
-            Gauged::Number { .. } => self.memory_over_die.gauged(expected, Window::mean),
+    pub(super) fn memory_over_die(&self, over: Span) -> Gauged {
+        match self.memory.gauged(over, Window::mean) {
+            Gauged::Number { .. } => self.memory_over_die.gauged(over, Window::mean),
             other => other,
         }
     }
@@ -177,19 +224,19 @@ impl LoadGauge {
         }
     }
 
-    /// Good readings against those expected, in percent.
-    pub(super) fn coverage(&self, expected: u64) -> Gauged {
-        let good = self.power.count();
-        let share = if expected == 0 { 0.0 } else { good as f64 * 100.0 / expected as f64 };
-        Gauged::Number { value: share.min(100.0), samples: good + self.power.failed() }
+    /// Share of the window that good readings cover, in percent.
+    pub(super) fn coverage(&self, over: Span) -> Gauged {
+        let (covered, over) = (self.power.covered().as_secs_f64(), over.as_secs_f64());
+        let share = if over > 0.0 { covered * 100.0 / over } else { 0.0 };
+        Gauged::Number { value: share.min(100.0), samples: self.power.count() + self.power.failed() }
     }
 
     /// K/W from die to inlet; where no inlet can be read, from die to the GPU's own idle state, which the coolant's
     /// temperature drops out of: `(T - T_idle) / (P - P_idle)`.
-    pub(super) fn resistance(&self, expected: u64, idle: Option<Idle>) -> Gauged {
-        let power = self.power.gauged(expected, Window::mean);
-        let die = self.die.gauged(expected, Window::mean);
-        let inlet = self.inlet.gauged(expected, Window::mean);
+    pub(super) fn resistance(&self, over: Span, idle: Option<Idle>) -> Gauged {
+        let power = self.power.gauged(over, Window::mean);
+        let die = self.die.gauged(over, Window::mean);
+        let inlet = self.inlet.gauged(over, Window::mean);
         let (Some(watts), Some(celsius)) = (power.number(), die.number()) else {
             return if die.number().is_none() { die } else { power };
         };
@@ -224,19 +271,24 @@ pub(super) const fn gpu_of(said: &LoadSaid) -> Option<GpuIndex> {
         LoadSaid::Progress { gpu, .. } | LoadSaid::Covered { gpu, .. } => Some(*gpu),
         LoadSaid::Mismatched(mismatch) => Some(mismatch.gpu),
         LoadSaid::Ended { gpu, .. } => *gpu,
-        LoadSaid::Running | LoadSaid::Moved(_) | LoadSaid::Noted { .. } | LoadSaid::Program(_) => None,
+        LoadSaid::Noted { gpu, .. } => *gpu,
+        LoadSaid::Running | LoadSaid::Moved(_) | LoadSaid::Program(_) => None,
     }
 }
 
 /// The part of the sheet that every GPU load shares: error counters, throttling, results.
-pub(super) fn put_common(sheet: &mut Sheet<'_>, gpu: Component, gauge: &LoadGauge) {
+pub(super) fn put_common(sheet: &mut Sheet<'_>, gpu: Component, gauge: &LoadGauge, over: Span) {
     let counters = &gauge.counters;
-    sheet.put("throttle.thermal", gpu, counters.thermal());
-    sheet.put("throttle.power-brake", gpu, counters.power_brake.gauged());
-    sheet.put("ecc.corrected", gpu, counters.ecc_corrected.gauged());
-    sheet.put("ecc.uncorrected", gpu, counters.ecc_uncorrected.gauged());
-    sheet.put("remaps", gpu, counters.remaps());
-    sheet.put("pcie.replays", gpu, counters.pcie_replays.gauged());
+    for (name, counted) in [
+        ("throttle.thermal", counters.thermal()),
+        ("throttle.power-brake", counters.power_brake.gauged()),
+        ("ecc.corrected", counters.ecc_corrected.gauged()),
+        ("ecc.uncorrected", counters.ecc_uncorrected.gauged()),
+        ("remaps", counters.remaps()),
+        ("pcie.replays", counters.pcie_replays.gauged()),
+    ] {
+        sheet.put(name, gpu, gauge.ticks.growth(counted, over));
+    }
     sheet.put("verified", gpu, gauge.verified());
     sheet.put("mismatches", gpu, gauge.mismatches());
 }
@@ -247,9 +299,8 @@ pub(super) struct Gauges(BTreeMap<GpuIndex, LoadGauge>);
 
 /// `floor_share`: see [`LoadGauge::new`].
 pub(super) fn gauges(context: &StepContext<'_>, floor_share: f64) -> Gauges {
-    Gauges(
-        context.gpus().into_iter().map(|gpu| (gpu, LoadGauge::new(context.inventory.gpu(gpu), floor_share))).collect(),
-    )
+    let gauge = |gpu| (gpu, LoadGauge::new(context.inventory.gpu(gpu), floor_share, context.every));
+    Gauges(context.gpus().into_iter().map(gauge).collect())
 }
 
 impl Gauges {
@@ -277,6 +328,24 @@ impl Gauges {
             }
             _ => {}
         }
+    }
+
+    /// Draws the line under the load's window; see [`LoadGauge::close`].
+    pub(super) fn close(&mut self, over: Span) {
+        self.0.values_mut().for_each(|gauge| gauge.close(over));
+    }
+
+    /// Lets a load tell of its work as seldom as at this interval.
+    pub(super) fn told_every(mut self, interval: Span) -> Self {
+        for gauge in self.0.values_mut() {
+            gauge.tflops = Window::told_every(interval);
+            gauge.memory_rate = Window::told_every(interval);
+        }
+        self
+    }
+
+    pub(super) fn get(&self, gpu: GpuIndex) -> Option<&LoadGauge> {
+        self.0.get(&gpu)
     }
 
     /// Whether any GPU still answers and carries its load.

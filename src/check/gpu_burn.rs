@@ -89,7 +89,7 @@ static MEASUREMENTS: &[MeasurementSpec] = &[
     may("pcie.replays", Unit::One, GPU, "PCIe packets sent again during the load"),
     required(may("verified", Unit::One, GPU, "results compared")),
     required(may("mismatches", Unit::One, GPU, "results that were wrong")),
-    must("samples", Unit::Percent, GPU, "good readings of those expected in the window"),
+    must("samples", Unit::Percent, GPU, "share of the window that good readings cover"),
 ];
 
 fn estimate(params: &Params, _: usize) -> Span {
@@ -136,10 +136,11 @@ impl CheckRun for Run {
         match self.course.turn(context, now, &seen, self.gauges.any_left(context), wants) {
             Turn::Going => {}
             Turn::Over => {
-                let expected = self.course.expected(now, context.every);
+                let over = self.course.over(now);
+                self.gauges.close(over);
                 let mut sheet = Sheet::new(&SPEC, context.lost);
                 for (gpu, gauge) in self.gauges.iter() {
-                    report(&mut sheet, Component::Gpu(gpu), gauge, expected, self.course.idle.get(&gpu).copied());
+                    report(&mut sheet, Component::Gpu(gpu), gauge, over, self.course.idle.get(&gpu).copied());
                 }
                 wants.end(Done::Measured(sheet.into_list()));
             }
@@ -148,21 +149,20 @@ impl CheckRun for Run {
     }
 }
 
-fn report(sheet: &mut Sheet<'_>, gpu: Component, gauge: &LoadGauge, expected: u64, idle: Option<Idle>) {
-    put_work(sheet, gpu, gauge, expected);
-    put_heat(sheet, gpu, gauge, expected, idle);
-    put_common(sheet, gpu, gauge);
+fn report(sheet: &mut Sheet<'_>, gpu: Component, gauge: &LoadGauge, over: Span, idle: Option<Idle>) {
+    put_work(sheet, gpu, gauge, over);
+    put_heat(sheet, gpu, gauge, over, idle);
+    put_common(sheet, gpu, gauge, over);
     sheet.put("throttle.sw-thermal", gpu, gauge.counters.sw_thermal.gauged());
     sheet.put("throttle.hw-thermal", gpu, gauge.counters.hw_thermal.gauged());
     sheet.put("throttle.power-cap", gpu, gauge.counters.power_cap.gauged());
-    sheet.put("samples", gpu, gauge.coverage(expected));
+    sheet.put("samples", gpu, gauge.coverage(over));
 }
 
 /// Power, throughput and clocks.
-fn put_work(sheet: &mut Sheet<'_>, gpu: Component, gauge: &LoadGauge, expected: u64) {
-    let clock = gauge.clock.gauged(expected, Window::mean);
-    // A load reports about once a second whatever the sampling period is.
-    let tflops = gauge.tflops.gauged(0, Window::mean);
+fn put_work(sheet: &mut Sheet<'_>, gpu: Component, gauge: &LoadGauge, over: Span) {
+    let clock = gauge.clock.gauged(over, Window::mean);
+    let tflops = gauge.tflops.gauged(over, Window::mean);
     let per_clock = match (&tflops, &clock) {
         (Gauged::Number { value: tflops, samples }, Gauged::Number { value: clock, .. }) => {
             // 10^12 operations per second over 10^6 cycles per second.
@@ -171,32 +171,32 @@ fn put_work(sheet: &mut Sheet<'_>, gpu: Component, gauge: &LoadGauge, expected: 
         (Gauged::Number { .. }, other) | (other, _) => other.clone(),
     };
     for (name, gauged) in [
-        ("power.mean", gauge.power.gauged(expected, Window::mean)),
-        ("power.p5", gauge.power.gauged(expected, Window::p5)),
-        ("power.energy-mean", gauge.energy.rate()),
+        ("power.mean", gauge.power.gauged(over, Window::mean)),
+        ("power.p5", gauge.power.gauged(over, Window::p5)),
+        ("power.energy-mean", gauge.energy.rate(over)),
         ("throughput.mean", tflops),
-        ("throughput.p5", gauge.tflops.gauged(0, Window::p5)),
-        ("throughput.dips", gauge.tflops.gauged(0, dips)),
+        ("throughput.p5", gauge.tflops.gauged(over, Window::p5)),
+        ("throughput.dips", gauge.tflops.gauged(over, dips)),
         ("throughput.per-clock", per_clock),
         ("clock.mean", clock),
-        ("clock.p5", gauge.clock.gauged(expected, Window::p5)),
-        ("clock.dips", gauge.clock.gauged(expected, dips)),
-        ("clock.unexplained", gauge.unexplained()),
+        ("clock.p5", gauge.clock.gauged(over, Window::p5)),
+        ("clock.dips", gauge.clock.gauged(over, dips)),
+        ("clock.unexplained", gauge.unexplained(over)),
     ] {
-        sheet.put(name, gpu, gauge.whole(gauged));
+        sheet.put(name, gpu, gauge.at_best(gauged));
     }
 }
 
-fn put_heat(sheet: &mut Sheet<'_>, gpu: Component, gauge: &LoadGauge, expected: u64, idle: Option<Idle>) {
+fn put_heat(sheet: &mut Sheet<'_>, gpu: Component, gauge: &LoadGauge, over: Span, idle: Option<Idle>) {
     for (name, gauged) in [
-        ("temp.max", gauge.die.gauged(expected, Window::max)),
-        ("temp.p95", gauge.die.gauged(expected, Window::p95)),
-        ("temp.mean", gauge.die.gauged(expected, Window::mean)),
-        ("temp.memory.max", gauge.memory.gauged(expected, Window::max)),
-        ("temp.memory.p95", gauge.memory.gauged(expected, Window::p95)),
-        ("memory-over-die", gauge.memory_over_die(expected)),
-        ("margin.min", gauge.margin.gauged(expected, Window::min)),
-        ("thermal.resistance", gauge.resistance(expected, idle)),
+        ("temp.max", gauge.die.gauged(over, Window::max)),
+        ("temp.p95", gauge.die.gauged(over, Window::p95)),
+        ("temp.mean", gauge.die.gauged(over, Window::mean)),
+        ("temp.memory.max", gauge.memory.gauged(over, Window::max)),
+        ("temp.memory.p95", gauge.memory.gauged(over, Window::p95)),
+        ("memory-over-die", gauge.memory_over_die(over)),
+        ("margin.min", gauge.margin.gauged(over, Window::min)),
+        ("thermal.resistance", gauge.resistance(over, idle)),
     ] {
         sheet.put(name, gpu, gauge.whole(gauged));
     }
@@ -211,7 +211,7 @@ fn dips(window: &Window) -> Option<f64> {
 mod tests {
     use super::*;
     use crate::check::rig::{Rig, assert_complete, lines, progress, shown};
-    use crate::model::{GpuIndex, LoadEnd, LoadSaid, Reading, Sensor};
+    use crate::model::{GpuIndex, LoadEnd, LoadSaid, NoteKind, Reading, Sensor};
     use crate::profile::ParamValue;
 
     fn rig(gpus: u8) -> Rig {
@@ -368,5 +368,63 @@ mod tests {
         rig.set("kernel", ParamValue::Text("fp64".to_owned()));
         rig.run(&GpuBurn);
         assert!(rig.story.iter().any(|line| line.contains("Burn(Fp64)")), "{:?}", rig.story);
+    }
+
+    #[test]
+    fn a_load_on_slower_kernels_is_no_measure_of_the_gpu_and_its_heat_still_is() {
+        let mut rig = Rig::new(&GpuBurn, 2);
+        rig.works = Box::new(|scene| {
+            let what = "kernels from compute_80 PTX, slower than it could be".to_owned();
+            let noted = LoadSaid::Noted { gpu: Some(scene.gpu), kind: NoteKind::SlowerKernel, what };
+            let told = progress(scene, 350.0);
+            if scene.gpu.0 == 1 { vec![noted, told] } else { vec![told] }
+        });
+        let done = rig.run(&GpuBurn);
+        let why = "missing: not our best kernel: kernels from compute_80 PTX, slower than it could be";
+        for name in ["throughput.mean", "throughput.p5", "power.mean", "clock.mean", "clock.unexplained"] {
+            assert_eq!(shown(&done, Component::gpu(1), name), why, "{name}");
+        }
+        assert_eq!(shown(&done, Component::gpu(1), "temp.max"), "60 °C");
+        assert_eq!(shown(&done, Component::gpu(1), "mismatches"), "0");
+        assert_eq!(shown(&done, Component::gpu(0), "throughput.mean"), "350 TFLOP/s");
+    }
+
+    #[test]
+    fn a_load_that_falls_silent_did_not_run_over_its_window() {
+        let mut rig = Rig::new(&GpuBurn, 2);
+        rig.works = Box::new(|scene| {
+            let silent = scene.gpu.0 == 1 && scene.load.is_some_and(|(_, seconds)| seconds > 300.0);
+            if silent { Vec::new() } else { vec![progress(scene, 700.0)] }
+        });
+        let done = rig.run(&GpuBurn);
+        let text = shown(&done, Component::gpu(1), "power.mean");
+        assert!(text.starts_with("missing: the load told of its work for"), "{text}");
+        assert_eq!(shown(&done, Component::gpu(0), "power.mean"), "700 W");
+    }
+
+    #[test]
+    fn no_check_tells_a_statistic_of_a_window_that_was_hardly_looked_at() {
+        let checks: [&dyn Check; 6] = [
+            &GpuBurn,
+            &super::super::gpu_pulse::GpuPulse,
+            &super::super::gpu_cooldown::GpuCooldown,
+            &super::super::thermal_soak::ThermalSoak,
+            &super::super::gpu_idle::GpuIdle,
+            &super::super::sensor_plausibility::SensorPlausibility,
+        ];
+        for check in checks {
+            let mut rig = Rig::new(check, 2);
+            rig.late = |second| second % 9 != 0;
+            let done = rig.run(check);
+            let Done::Measured(list) = done else { continue };
+            for one in &list {
+                // What loads count themselves, and what a counter shows between two readings far apart.
+                let of_load =
+                    ["throughput", "verified", "mismatches", "samples", "settle", "steady", "power.energy-mean"];
+                let counted = of_load.iter().any(|name| one.name.starts_with(name));
+                let told = one.as_number().filter(|_| !counted);
+                assert_eq!(told, None, "{}: {} {}", check.spec().name, one.name, one.shown());
+            }
+        }
     }
 }

@@ -7,7 +7,7 @@ use super::declare::{choice, may, must, span};
 use super::gauge::{Gauges, gauges};
 use super::gpu_burn::kernel;
 use super::sheet::{Gauged, Sheet};
-use super::window::{Window, expected};
+use super::window::Window;
 use super::{Check, CheckRun, Done, Seen, StepContext, Wants};
 use crate::event::Phase;
 use crate::model::{Component, ComponentKind, GpuIndex, LoadKind, Moment, Sample, Sensor, Span, Unit};
@@ -63,14 +63,15 @@ impl Check for GpuCooldown {
         Box::new(Run {
             course: Course::new(Rest::Needless, LoadKind::Burn(kernel(params)), Span::ZERO, heat),
             gauges: gauges(context, 0.0),
+            heated: Span::ZERO,
             cooling: None,
-            curves: context.gpus().into_iter().map(|gpu| (gpu, Curve::default())).collect(),
+            curves: context.gpus().into_iter().map(|gpu| (gpu, Curve::new(context.every))).collect(),
         })
     }
 }
 
 /// One GPU's temperatures: the last ones under load, and all while it cools.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Curve {
     hot: Vec<f64>,
     cooling: Vec<(Moment, f64)>,
@@ -83,6 +84,8 @@ struct Curve {
 struct Run {
     course: Course,
     gauges: Gauges,
+    /// How long the load ran.
+    heated: Span,
     /// Begin and end of the cooling.
     cooling: Option<(Moment, Moment)>,
     curves: BTreeMap<GpuIndex, Curve>,
@@ -97,7 +100,7 @@ impl CheckRun for Run {
         }
         if let Some((began, until)) = self.cooling {
             if now >= until {
-                wants.end(self.done(context, expected(until.since(began), context.every)));
+                wants.end(self.done(context, until.since(began)));
             }
             return;
         }
@@ -105,6 +108,8 @@ impl CheckRun for Run {
         match self.course.turn(context, now, &seen, self.gauges.any_left(context), wants) {
             Turn::Going => {}
             Turn::Over => {
+                self.heated = self.course.over(now);
+                self.gauges.close(self.heated);
                 let until = now + context.params.span("for").unwrap_or_default();
                 wants.enter(Phase::CoolingDown, Some(until));
                 wants.wake_at(until);
@@ -116,6 +121,10 @@ impl CheckRun for Run {
 }
 
 impl Curve {
+    fn new(every: Span) -> Self {
+        Self { hot: Vec::new(), cooling: Vec::new(), die: Window::sampled(every), power: Vec::new() }
+    }
+
     fn take(&mut self, sample: &Sample, cooling: bool, hot: bool) {
         let die = sample.get(Sensor::TempGpu);
         if cooling {
@@ -154,15 +163,16 @@ fn mean(readings: &[f64]) -> Option<f64> {
 }
 
 impl Run {
-    fn done(&self, context: &StepContext<'_>, expected: u64) -> Done {
+    fn done(&self, context: &StepContext<'_>, over: Span) -> Done {
         let mut sheet = Sheet::new(&SPEC, context.lost);
         for (gpu, gauge) in self.gauges.iter() {
             let Some(curve) = self.curves.get(&gpu) else { continue };
             let gpu = Component::Gpu(gpu);
             let last: Vec<f64> = curve.cooling.iter().rev().take(ENDS).map(|(_, die)| *die).collect();
             // Whether there were readings enough is asked of the window; the values come from the curve.
-            let of = |value: Option<f64>| curve.die.gauged(expected, |_| value);
-            let (start, end) = (of(mean(&curve.hot)), of(mean(&last)));
+            let of = |value: Option<f64>| curve.die.gauged(over, |_| value);
+            let hot = |_: &Window| mean(&curve.hot);
+            let (start, end) = (gauge.die.gauged(self.heated, hot), of(mean(&last)));
             let fall = match (&start, &end) {
                 (Gauged::Number { value: start, .. }, Gauged::Number { value: end, samples }) => {
                     Gauged::Number { value: start - end, samples: *samples }

@@ -7,7 +7,7 @@ use super::declare::{SETTLE_OVER, SETTLE_SLOPE, SETTLE_WITHIN, may, must, span};
 use super::delta::CounterSpan;
 use super::settle::{Settle, Settling};
 use super::sheet::Sheet;
-use super::window::{Window, expected};
+use super::window::Window;
 use super::{Check, CheckRun, Done, Seen, StepContext, Wants};
 use crate::event::Phase;
 use crate::model::{Component, ComponentKind, GpuIndex, Moment, Sample, Sensor, Span, Unit};
@@ -57,12 +57,12 @@ impl Check for GpuIdle {
     }
 
     fn begin(&self, context: &StepContext<'_>) -> Box<dyn CheckRun> {
-        let rests = context.gpus().into_iter().map(|gpu| (gpu, Resting::default())).collect();
+        let rests = context.gpus().into_iter().map(|gpu| (gpu, Resting::new(context.every))).collect();
         Box::new(Run { stage: Stage::Fresh, rests })
     }
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Resting {
     power: Window,
     die: Window,
@@ -71,6 +71,8 @@ struct Resting {
     over_inlet: Window,
     clock: Window,
     util: Window,
+    /// Samples of any kind.
+    ticks: Window,
     sw_thermal: CounterSpan,
     hw_thermal: CounterSpan,
     power_brake: CounterSpan,
@@ -118,7 +120,7 @@ impl CheckRun for Run {
                 Settling::TimedOut(why) => wants.end(never_rested(&why)),
             },
             Stage::Measuring { began, until, settled } if now >= *until => {
-                wants.end(self.done(context, expected(now.since(*began), context.every), *settled));
+                wants.end(self.done(context, now.since(*began), *settled));
             }
             _ => {}
         }
@@ -126,8 +128,26 @@ impl CheckRun for Run {
 }
 
 impl Resting {
+    fn new(every: Span) -> Self {
+        let sampled = || Window::sampled(every);
+        Self {
+            power: sampled(),
+            die: sampled(),
+            memory: sampled(),
+            inlet: sampled(),
+            over_inlet: sampled(),
+            clock: sampled(),
+            util: sampled(),
+            ticks: sampled(),
+            sw_thermal: CounterSpan::default(),
+            hw_thermal: CounterSpan::default(),
+            power_brake: CounterSpan::default(),
+        }
+    }
+
     fn take(&mut self, sample: &Sample) {
         let at = sample.at;
+        self.ticks.add(at, 1.0);
         self.power.take(at, sample[Sensor::Power]);
         self.die.take(at, sample[Sensor::TempGpu]);
         self.memory.take(at, sample[Sensor::TempMemory]);
@@ -144,26 +164,26 @@ impl Resting {
 }
 
 impl Run {
-    fn done(&self, context: &StepContext<'_>, expected: u64, settled: Span) -> Done {
+    fn done(&self, context: &StepContext<'_>, over: Span, settled: Span) -> Done {
         let mut sheet = Sheet::new(&SPEC, context.lost);
         for (gpu, rest) in &self.rests {
             let gpu = Component::Gpu(*gpu);
-            let inlet = rest.inlet.gauged(expected, Window::mean);
-            let over =
-                if inlet.number().is_some() { rest.over_inlet.gauged(expected, Window::mean) } else { inlet.clone() };
+            let inlet = rest.inlet.gauged(over, Window::mean);
+            let over_inlet =
+                if inlet.number().is_some() { rest.over_inlet.gauged(over, Window::mean) } else { inlet.clone() };
             for (name, gauged) in [
                 ("settle-time", super::sheet::Gauged::once(settled.as_secs_f64())),
-                ("power.mean", rest.power.gauged(expected, Window::mean)),
-                ("power.max", rest.power.gauged(expected, Window::max)),
-                ("temp.mean", rest.die.gauged(expected, Window::mean)),
-                ("temp.max", rest.die.gauged(expected, Window::max)),
-                ("temp.memory.mean", rest.memory.gauged(expected, Window::mean)),
+                ("power.mean", rest.power.gauged(over, Window::mean)),
+                ("power.max", rest.power.gauged(over, Window::max)),
+                ("temp.mean", rest.die.gauged(over, Window::mean)),
+                ("temp.max", rest.die.gauged(over, Window::max)),
+                ("temp.memory.mean", rest.memory.gauged(over, Window::mean)),
                 ("temp.inlet.mean", inlet),
-                ("temp.over-inlet", over),
-                ("clock.mean", rest.clock.gauged(expected, Window::mean)),
-                ("util.max", rest.util.gauged(expected, Window::max)),
-                ("throttle.thermal", rest.sw_thermal.gauged().plus(rest.hw_thermal.gauged())),
-                ("throttle.power-brake", rest.power_brake.gauged()),
+                ("temp.over-inlet", over_inlet),
+                ("clock.mean", rest.clock.gauged(over, Window::mean)),
+                ("util.max", rest.util.gauged(over, Window::max)),
+                ("throttle.thermal", rest.ticks.growth(rest.sw_thermal.gauged().plus(rest.hw_thermal.gauged()), over)),
+                ("throttle.power-brake", rest.ticks.growth(rest.power_brake.gauged(), over)),
             ] {
                 sheet.put(name, gpu, gauged);
             }

@@ -68,8 +68,21 @@ impl Check for GpuMemory {
     }
 
     fn begin(&self, context: &StepContext<'_>) -> Box<dyn CheckRun> {
-        let march = |gpu| (gpu, March { gauge: LoadGauge::new(context.inventory.gpu(gpu), 0.0), covered: None });
-        Box::new(Run { stage: Stage::Fresh, gpus: context.gpus().into_iter().map(march).collect() })
+        let march = |gpu| {
+            (
+                gpu,
+                March {
+                    gauge: LoadGauge::new(context.inventory.gpu(gpu), 0.0, context.every),
+                    covered: None,
+                    done: None,
+                },
+            )
+        };
+        Box::new(Run {
+            stage: Stage::Fresh,
+            began: Moment::ZERO,
+            gpus: context.gpus().into_iter().map(march).collect(),
+        })
     }
 }
 
@@ -77,6 +90,8 @@ impl Check for GpuMemory {
 struct March {
     gauge: LoadGauge,
     covered: Option<f64>,
+    /// When it was through; what is sampled from then on is no march.
+    done: Option<Moment>,
 }
 
 #[derive(Debug)]
@@ -91,6 +106,8 @@ enum Stage {
 #[derive(Debug)]
 struct Run {
     stage: Stage,
+    /// When all GPUs were marching.
+    began: Moment,
     gpus: BTreeMap<GpuIndex, March>,
 }
 
@@ -109,7 +126,8 @@ impl CheckRun for Run {
                 }
                 let marching = matches!(self.stage, Stage::Marching { .. });
                 if let Some(march) = self.gpus.get_mut(&sample.gpu) {
-                    if marching { march.gauge.take(sample) } else { march.gauge.count(sample) }
+                    let takes = marching && march.done.is_none();
+                    if takes { march.gauge.take(sample) } else { march.gauge.count(sample) }
                 }
             }
             Seen::Load(report) => self.hear(context, report.at, &report.said, now, wants),
@@ -123,6 +141,7 @@ impl Run {
     fn hear(&mut self, context: &StepContext<'_>, at: Moment, said: &LoadSaid, now: Moment, wants: &mut Wants) {
         match said {
             LoadSaid::Running => {
+                self.began = now;
                 let until = now + context.params.span("for").unwrap_or_default() + LATE;
                 wants.enter(Phase::Measuring, Some(now + context.params.span("for").unwrap_or_default()));
                 wants.wake_at(until);
@@ -134,11 +153,14 @@ impl Run {
                 }
             }
             // A march ends by itself; only an end before that breaks it.
-            LoadSaid::Ended { gpu, end: LoadEnd::Finished } => {
-                if gpu.is_none() {
-                    self.finish(context, wants);
+            LoadSaid::Ended { gpu, end: LoadEnd::Finished } => match gpu {
+                Some(gpu) => {
+                    if let Some(march) = self.gpus.get_mut(gpu) {
+                        march.done.get_or_insert(now);
+                    }
                 }
-            }
+                None => self.finish(context, now, wants),
+            },
             said => match gpu_of(said) {
                 Some(gpu) => {
                     if let Some(march) = self.gpus.get_mut(&gpu) {
@@ -155,7 +177,7 @@ impl Run {
         let none_left = !self.gpus.iter().any(left);
         match &self.stage {
             Stage::Fresh | Stage::Over => {}
-            _ if none_left => self.finish(context, wants),
+            _ if none_left => self.finish(context, now, wants),
             Stage::Settling(settle) => match settle.state(now, context.lost) {
                 Settling::Waiting => {}
                 Settling::Settled => {
@@ -179,31 +201,33 @@ impl Run {
                 for march in self.gpus.values_mut() {
                     march.gauge.broken.get_or_insert_with(|| "the march did not come to an end".to_owned());
                 }
-                self.finish(context, wants);
+                self.finish(context, now, wants);
             }
             Stage::Starting { .. } | Stage::Marching { .. } => {}
         }
     }
 
-    fn finish(&mut self, context: &StepContext<'_>, wants: &mut Wants) {
+    fn finish(&mut self, context: &StepContext<'_>, now: Moment, wants: &mut Wants) {
         if matches!(self.stage, Stage::Over) {
             return;
         }
         self.stage = Stage::Over;
         wants.stop_loads();
         let mut sheet = Sheet::new(&SPEC, context.lost);
-        for (gpu, march) in &self.gpus {
+        for (gpu, march) in &mut self.gpus {
+            let over = march.done.unwrap_or(now).since(self.began);
+            march.gauge.close(over);
             let (gpu, gauge) = (Component::Gpu(*gpu), &march.gauge);
             let coverage = match march.covered {
                 Some(percent) => Gauged::once(percent),
                 None => Gauged::missing("no pass over the memory was finished"),
             };
             sheet.put("coverage", gpu, gauge.whole(coverage));
-            sheet.put("bandwidth.mean", gpu, gauge.whole(gauge.memory_rate.gauged(0, Window::mean)));
-            sheet.put("bandwidth.p5", gpu, gauge.whole(gauge.memory_rate.gauged(0, Window::p5)));
-            sheet.put("temp.memory.max", gpu, gauge.whole(gauge.memory.gauged(0, Window::max)));
-            sheet.put("memory-over-die", gpu, gauge.whole(gauge.memory_over_die(0)));
-            put_common(&mut sheet, gpu, gauge);
+            sheet.put("bandwidth.mean", gpu, gauge.at_best(gauge.memory_rate.gauged(over, Window::mean)));
+            sheet.put("bandwidth.p5", gpu, gauge.at_best(gauge.memory_rate.gauged(over, Window::p5)));
+            sheet.put("temp.memory.max", gpu, gauge.whole(gauge.memory.gauged(over, Window::max)));
+            sheet.put("memory-over-die", gpu, gauge.whole(gauge.memory_over_die(over)));
+            put_common(&mut sheet, gpu, gauge, over);
         }
         wants.end(Done::Measured(sheet.into_list()));
     }

@@ -62,15 +62,14 @@ impl Check for GpuPulse {
 
     fn begin(&self, context: &StepContext<'_>) -> Box<dyn CheckRun> {
         let params = context.params;
-        let kind = LoadKind::Pulse {
-            kernel: kernel(params),
-            hertz: params.number("hertz").unwrap_or(0.25),
-            duty: params.number("duty").unwrap_or(50.0) / 100.0,
-        };
+        let hertz = params.number("hertz").unwrap_or(0.25);
+        let kind =
+            LoadKind::Pulse { kernel: kernel(params), hertz, duty: params.number("duty").unwrap_or(50.0) / 100.0 };
         let length = params.span("for").unwrap_or_default();
         Box::new(Run {
             course: Course::new(Rest::Needless, kind, Span::ZERO, length),
-            gauges: gauges(context, 0.0),
+            // A pulse may tell of its work only between two of its periods.
+            gauges: gauges(context, 0.0).told_every(Span::from_secs_f64(1.0 / hertz).max(Span::from_secs(1))),
             instant: BTreeMap::new(),
         })
     }
@@ -89,11 +88,17 @@ impl CheckRun for Run {
         if let Seen::Sampled(sample) = &seen
             && self.course.is_measuring()
         {
-            self.instant.entry(sample.gpu).or_default().take(sample.at, sample[Sensor::PowerInstant]);
+            self.instant
+                .entry(sample.gpu)
+                .or_insert_with(|| Window::sampled(context.every))
+                .take(sample.at, sample[Sensor::PowerInstant]);
         }
         match self.course.turn(context, now, &seen, self.gauges.any_left(context), wants) {
             Turn::Going => {}
-            Turn::Over => wants.end(self.done(context, now)),
+            Turn::Over => {
+                self.gauges.close(self.course.over(now));
+                wants.end(self.done(context, now));
+            }
             Turn::Ended(done) => wants.end(done),
         }
     }
@@ -101,20 +106,20 @@ impl CheckRun for Run {
 
 impl Run {
     fn done(&self, context: &StepContext<'_>, now: Moment) -> Done {
-        let expected = self.course.expected(now, context.every);
+        let over = self.course.over(now);
         let mut sheet = Sheet::new(&SPEC, context.lost);
         for (gpu, gauge) in self.gauges.iter() {
             let swing = |window: &Window| Some(window.p95()? - window.p5()?);
-            let swing = self.instant.get(&gpu).map_or_else(
-                || Gauged::missing("no sample during the pulses"),
-                |window| window.gauged(expected, swing),
-            );
+            let swing = self
+                .instant
+                .get(&gpu)
+                .map_or_else(|| Gauged::missing("no sample during the pulses"), |window| window.gauged(over, swing));
             let gpu = Component::Gpu(gpu);
-            sheet.put("power.swing", gpu, gauge.whole(swing));
-            sheet.put("power.mean", gpu, gauge.whole(gauge.power.gauged(expected, Window::mean)));
-            sheet.put("power.max", gpu, gauge.whole(gauge.power.gauged(expected, Window::max)));
-            sheet.put("temp.max", gpu, gauge.whole(gauge.die.gauged(expected, Window::max)));
-            put_common(&mut sheet, gpu, gauge);
+            sheet.put("power.swing", gpu, gauge.at_best(swing));
+            sheet.put("power.mean", gpu, gauge.at_best(gauge.power.gauged(over, Window::mean)));
+            sheet.put("power.max", gpu, gauge.at_best(gauge.power.gauged(over, Window::max)));
+            sheet.put("temp.max", gpu, gauge.whole(gauge.die.gauged(over, Window::max)));
+            put_common(&mut sheet, gpu, gauge, over);
         }
         Done::Measured(sheet.into_list())
     }

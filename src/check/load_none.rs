@@ -6,7 +6,7 @@ use super::config_policy::named_processes;
 use super::declare::{may, must, span, text};
 use super::look::unanswered;
 use super::sheet::{Gauged, Sheet};
-use super::window::{Window, expected};
+use super::window::Window;
 use super::{Check, CheckRun, Done, Seen, StepContext, Wants};
 use crate::event::Phase;
 use crate::model::{
@@ -49,15 +49,21 @@ impl Check for LoadNone {
     }
 
     fn begin(&self, context: &StepContext<'_>) -> Box<dyn CheckRun> {
-        let quiet = context.gpus().into_iter().map(|gpu| (gpu, Quiet::default())).collect();
+        let quiet = context.gpus().into_iter().map(|gpu| (gpu, Quiet::new(context.every))).collect();
         Box::new(Run { since: Moment::ZERO, deadline: Moment::ZERO, asked: None, quiet })
     }
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Quiet {
     util: Window,
     power: Window,
+}
+
+impl Quiet {
+    fn new(every: Span) -> Self {
+        Self { util: Window::sampled(every), power: Window::sampled(every) }
+    }
 }
 
 #[derive(Debug)]
@@ -80,9 +86,9 @@ impl CheckRun for Run {
                 wants.enter(Phase::Waiting, Some(self.deadline));
                 wants.wake_at(self.deadline);
             }
-            (None, Seen::Sampled(sample)) => self.take(sample, now, length),
+            (None, Seen::Sampled(sample)) => self.take(sample, now, length, context.every),
             (Some(window), Seen::Answered(Answer::Inventory(Ok(found)))) => {
-                wants.end(self.done(context, found, expected(window, context.every)));
+                wants.end(self.done(context, found, window));
                 return;
             }
             (_, Seen::Answered(Answer::Inventory(Err(why)))) => {
@@ -100,12 +106,12 @@ impl CheckRun for Run {
 }
 
 impl Run {
-    fn take(&mut self, sample: &Sample, now: Moment, length: Span) {
+    fn take(&mut self, sample: &Sample, now: Moment, length: Span, every: Span) {
         let busy = sample.get(Sensor::UtilGpu).is_some_and(|util| util > 0.0);
         // Near the end there is no time for a new window: a busy sample must stay in this one.
         if busy && now + length <= self.deadline {
             self.since = now;
-            self.quiet.values_mut().for_each(|quiet| *quiet = Quiet::default());
+            self.quiet.values_mut().for_each(|quiet| *quiet = Quiet::new(every));
             return;
         }
         if let Some(quiet) = self.quiet.get_mut(&sample.gpu) {
@@ -114,7 +120,7 @@ impl Run {
         }
     }
 
-    fn done(&self, context: &StepContext<'_>, found: &Inventory, expected: u64) -> Done {
+    fn done(&self, context: &StepContext<'_>, found: &Inventory, over: Span) -> Done {
         let mut sheet = Sheet::new(&SPEC, context.lost);
         for (gpu, quiet) in &self.quiet {
             let component = Component::Gpu(*gpu);
@@ -122,10 +128,10 @@ impl Run {
                 Some(gpu) => Gauged::of(&gpu.processes, value),
                 None => Gauged::missing("the driver does not list the GPU any more"),
             };
-            sheet.put("util.max", component, quiet.util.gauged(expected, Window::max));
+            sheet.put("util.max", component, quiet.util.gauged(over, Window::max));
             sheet.put("processes", component, told(|processes| Gauged::count(processes.len())));
             sheet.put("processes.named", component, told(|processes| named_processes(processes)));
-            sheet.put("power.mean", component, quiet.power.gauged(expected, Window::mean));
+            sheet.put("power.mean", component, quiet.power.gauged(over, Window::mean));
         }
         Done::Measured(sheet.into_list())
     }

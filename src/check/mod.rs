@@ -22,6 +22,7 @@ mod kernel_log;
 mod links;
 mod load_none;
 mod look;
+mod meters;
 mod nvlink_bandwidth;
 mod nvlink_soak;
 mod nvlink_state;

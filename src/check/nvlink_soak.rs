@@ -46,6 +46,8 @@ static MEASUREMENTS: &[MeasurementSpec] = &[
     may("link.errors", Unit::One, ComponentKind::NvLink, "errors of one link during the exchange"),
 ];
 
+/// Loads tell of every way at this interval, or more often.
+const TOLD_EVERY: Span = Span::from_secs(5);
 /// The first seconds, in which the GPUs start one after another, are not measured.
 const WARMUP: Span = Span::from_secs(5);
 
@@ -61,6 +63,7 @@ impl Check for NvlinkSoak {
             course: Course::new(Rest::Needless, LoadKind::AllToAll, WARMUP, length),
             gauges: gauges(context, 0.0),
             sent: BTreeMap::new(),
+            exchanged: Span::ZERO,
             first: Vec::new(),
         })
     }
@@ -79,6 +82,8 @@ struct Run {
     course: Course,
     gauges: Gauges,
     sent: BTreeMap<(GpuIndex, GpuIndex), Window>,
+    /// How long the steady window was.
+    exchanged: Span,
     first: Vec<GpuCounters>,
 }
 
@@ -103,7 +108,8 @@ impl CheckRun for Run {
                         report.said
                     && self.course.is_measuring()
                 {
-                    self.sent.entry((from, to)).or_default().add(report.at, gb_per_s);
+                    let sent = self.sent.entry((from, to));
+                    sent.or_insert_with(|| Window::told_every(TOLD_EVERY)).add(report.at, gb_per_s);
                 }
                 self.turn(context, now, &seen, wants);
             }
@@ -117,6 +123,7 @@ impl Run {
         match self.course.turn(context, now, seen, self.gauges.any_left(context), wants) {
             Turn::Going => {}
             Turn::Over => {
+                self.exchanged = self.course.over(now);
                 self.stage = Stage::After;
                 wants.ask(Probe::Counters);
             }
@@ -130,23 +137,21 @@ impl Run {
             context.gpus().into_iter().filter(|gpu| !context.lost.contains_key(gpu)).collect();
         for (gpu, gauge) in self.gauges.iter() {
             let component = Component::Gpu(gpu);
-            let to_each: Option<Vec<f64>> = partners
-                .iter()
-                .filter(|to| **to != gpu)
-                .map(|to| self.sent.get(&(gpu, *to)).and_then(Window::mean))
-                .collect();
+            let to_each = partners.iter().filter(|to| **to != gpu).map(|to| match self.sent.get(&(gpu, *to)) {
+                Some(sent) => sent.gauged(self.exchanged, Window::mean),
+                None => Gauged::missing("no traffic to some partner was reported"),
+            });
+            let to_each = to_each.map(|one| one.number().ok_or(one)).collect::<Result<Vec<f64>, Gauged>>();
             let reports = self.sent.iter().filter(|((from, _), _)| *from == gpu).map(|(_, window)| window.count());
             let samples = reports.min().unwrap_or(0);
             let (sum, worst) = match to_each {
-                Some(means) if !means.is_empty() => {
+                Ok(means) if !means.is_empty() => {
                     let slowest = means.iter().copied().fold(f64::INFINITY, f64::min);
                     let of = |value| Gauged::Number { value, samples };
                     (of(means.iter().sum()), of(slowest * means.len() as f64))
                 }
-                _ => {
-                    let why = Gauged::missing("no traffic to some partner was reported");
-                    (why.clone(), why)
-                }
+                Ok(_) => (Gauged::missing("there is no partner left"), Gauged::missing("there is no partner left")),
+                Err(why) => (why.clone(), why),
             };
             sheet.put("egress.mean", component, gauge.whole(sum));
             sheet.put("egress.worst", component, gauge.whole(worst));

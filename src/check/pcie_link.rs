@@ -8,11 +8,12 @@ use super::gauge::ended_early;
 use super::links::of_gpu;
 use super::look::unanswered;
 use super::sheet::{Gauged, Sheet};
+use super::window::{Window, is_covered};
 use super::{Check, CheckRun, Done, Seen, StepContext, Wants};
 use crate::event::Phase;
 use crate::model::{
-    Answer, Component, ComponentKind, CopyDirection, Endpoint, GpuCounters, GpuIndex, LoadEnd, LoadKind, LoadSaid,
-    Moment, Probe, Sensor, Span, Transfer, Unit,
+    Answer, Component, ComponentKind, CopyDirection, Endpoint, GpuCounters, GpuIndex, LoadEnd, LoadKind, LoadReport,
+    LoadSaid, Moment, Probe, Sensor, Span, Transfer, Unit,
 };
 use crate::profile::{CheckSpec, MeasurementSpec, Params, Wear};
 
@@ -53,7 +54,7 @@ static MEASUREMENTS: &[MeasurementSpec] = &[
 ];
 
 /// Samples under traffic that a GPU must have.
-const LEAST_SAMPLES: usize = 3;
+const LEAST_SAMPLES: u64 = 3;
 /// After so many rounds without enough samples the sampling does not meet the traffic at all.
 const MOST_ROUNDS: u32 = 20;
 /// A round of copies over eight GPUs takes some 25 s; one that takes this long hangs.
@@ -67,21 +68,30 @@ impl Check for PcieLink {
     fn begin(&self, context: &StepContext<'_>) -> Box<dyn CheckRun> {
         Box::new(Run {
             stage: Stage::Before,
-            links: context.gpus().into_iter().map(|gpu| (gpu, Link::default())).collect(),
+            links: context.gpus().into_iter().map(|gpu| (gpu, Link::new(context.every))).collect(),
             first: Vec::new(),
             copies_until: Moment::ZERO,
             hangs_at: Moment::ZERO,
             rounds: 0,
+            copied_at: Moment::ZERO,
         })
     }
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Link {
     /// Since the last copy of any GPU ended: whose these are is known when the next one ends.
-    recent: Vec<(f64, f64)>,
-    /// Generation and width under traffic.
-    seen: Vec<(f64, f64)>,
+    recent: Vec<(Moment, f64, f64)>,
+    /// Under traffic.
+    generation: Window,
+    width: Window,
+    last_width: Option<f64>,
+    changes: usize,
+    /// How long this GPU's copies took in all, and how much of that samples tell of.
+    traffic: Span,
+    covered: Span,
+    /// A sample tells of no more than this before and after it.
+    held: Span,
     broken: Option<String>,
 }
 
@@ -101,6 +111,8 @@ struct Run {
     copies_until: Moment,
     hangs_at: Moment,
     rounds: u32,
+    /// When the last copy ended, or the first began.
+    copied_at: Moment,
 }
 
 impl CheckRun for Run {
@@ -128,10 +140,10 @@ impl CheckRun for Run {
                 if let (Some(link), Some(generation), Some(width)) =
                     (self.links.get_mut(&sample.gpu), sample.get(Sensor::PcieGeneration), sample.get(Sensor::PcieWidth))
                 {
-                    link.recent.push((generation, width));
+                    link.recent.push((sample.at, generation, width));
                 }
             }
-            Seen::Load(report) => self.hear(context, &report.said, now, wants),
+            Seen::Load(report) => self.hear(context, report, now, wants),
             Seen::Woken if self.stage == Stage::Copying && now >= self.hangs_at => {
                 self.stage = Stage::Over;
                 wants.stop_loads();
@@ -151,15 +163,16 @@ impl Run {
         wants.wake_at(self.hangs_at);
     }
 
-    fn hear(&mut self, context: &StepContext<'_>, said: &LoadSaid, now: Moment, wants: &mut Wants) {
+    fn hear(&mut self, context: &StepContext<'_>, report: &LoadReport, now: Moment, wants: &mut Wants) {
         if self.stage != Stage::Copying {
             return;
         }
-        match said {
+        match &report.said {
+            LoadSaid::Running => self.copied_at = report.at,
             LoadSaid::Moved(
                 Transfer { from: Endpoint::Host, to: Endpoint::Gpu(gpu), .. }
                 | Transfer { from: Endpoint::Gpu(gpu), to: Endpoint::Host, .. },
-            ) => self.copied(*gpu),
+            ) => self.copied(*gpu, report.at),
             LoadSaid::Ended { gpu: Some(gpu), end } if *end != LoadEnd::Finished => {
                 if let Some(link) = self.links.get_mut(gpu) {
                     link.broken = Some(ended_early(end));
@@ -170,9 +183,10 @@ impl Run {
                 if broken {
                     self.links.values_mut().for_each(|link| link.broken = Some(ended_early(end)));
                 }
-                let enough = self.links.iter().all(|(gpu, link)| {
-                    context.lost.contains_key(gpu) || link.broken.is_some() || link.seen.len() >= LEAST_SAMPLES
-                });
+                let enough = self
+                    .links
+                    .iter()
+                    .all(|(gpu, link)| context.lost.contains_key(gpu) || link.broken.is_some() || link.is_seen());
                 if !broken && self.rounds < MOST_ROUNDS && (now < self.copies_until || !enough) {
                     self.copy(context, now, wants);
                 } else {
@@ -185,12 +199,14 @@ impl Run {
     }
 
     /// A copy with `gpu` has ended: its samples since the last copy were under traffic, those of the others were not.
-    fn copied(&mut self, gpu: GpuIndex) {
+    /// Samples from after the end are left for the next: on a late host the news of it comes behind them.
+    fn copied(&mut self, gpu: GpuIndex, at: Moment) {
+        let began = std::mem::replace(&mut self.copied_at, at);
         for (index, link) in &mut self.links {
+            let later = link.recent.partition_point(|(sampled, ..)| *sampled <= at);
+            let under: Vec<(Moment, f64, f64)> = link.recent.drain(..later).collect();
             if *index == gpu {
-                link.seen.append(&mut link.recent);
-            } else {
-                link.recent.clear();
+                link.take(began, at, &under);
             }
         }
     }
@@ -220,22 +236,60 @@ impl Run {
 }
 
 impl Link {
+    fn new(every: Span) -> Self {
+        Self {
+            recent: Vec::new(),
+            generation: Window::sampled(every),
+            width: Window::sampled(every),
+            last_width: None,
+            changes: 0,
+            traffic: Span::ZERO,
+            covered: Span::ZERO,
+            held: every * 2,
+            broken: None,
+        }
+    }
+
+    /// Takes in the samples of one copy.
+    fn take(&mut self, began: Moment, ended: Moment, under: &[(Moment, f64, f64)]) {
+        self.traffic += ended.since(began);
+        self.generation.begins(began);
+        self.width.begins(began);
+        let mut before = began;
+        for (at, generation, width) in under {
+            self.covered += at.since(before).min(self.held);
+            before = *at;
+            self.generation.add(*at, *generation);
+            self.width.add(*at, *width);
+            self.changes += usize::from(self.last_width.replace(*width).is_some_and(|last| last != *width));
+        }
+        if !under.is_empty() {
+            self.covered += ended.since(before).min(self.held);
+        }
+    }
+
+    /// Whether the link was looked at enough.
+    fn is_seen(&self) -> bool {
+        self.generation.count() >= LEAST_SAMPLES && is_covered(self.covered, self.traffic)
+    }
+
     fn put(&self, sheet: &mut Sheet<'_>, component: Component) {
-        let samples = self.seen.len();
-        let of = |value: f64| match &self.broken {
-            Some(why) => Gauged::Missing(why.clone()),
-            None if samples < LEAST_SAMPLES => Gauged::Missing(format!("{samples} samples under traffic")),
-            None => Gauged::Number { value, samples: samples as u64 },
+        let samples = self.generation.count();
+        let of = |value: Option<f64>| match (&self.broken, value) {
+            (Some(why), _) => Gauged::Missing(why.clone()),
+            (None, Some(value)) if self.is_seen() => Gauged::Number { value, samples },
+            (None, _) => {
+                let (covered, traffic) = (self.covered.as_secs_f64(), self.traffic.as_secs_f64());
+                Gauged::Missing(format!("{samples} samples tell of {covered:.0} s of {traffic:.0} s of traffic"))
+            }
         };
-        let highest = self.seen.iter().map(|(generation, _)| *generation).fold(0.0, f64::max);
-        let held = self.seen.iter().filter(|(generation, _)| *generation == highest).count();
-        let least = self.seen.iter().map(|(_, width)| *width).fold(f64::INFINITY, f64::min);
-        let changes = self.seen.windows(2).filter(|pair| pair[0].1 != pair[1].1).count();
+        let highest = self.generation.max();
+        let held = highest.map(|highest| 100.0 * (1.0 - self.generation.share_below(highest)));
         sheet.put("gen", component, of(highest));
-        sheet.put("gen.held", component, of(held as f64 * 100.0 / samples.max(1) as f64));
-        sheet.put("width", component, of(least));
-        sheet.put("changes", component, of(changes as f64));
-        sheet.put("samples", component, Gauged::count(samples));
+        sheet.put("gen.held", component, of(held));
+        sheet.put("width", component, of(self.width.min()));
+        sheet.put("changes", component, of(Some(self.changes as f64)));
+        sheet.put("samples", component, Gauged::once(samples as f64));
     }
 }
 

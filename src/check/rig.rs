@@ -52,6 +52,8 @@ pub(super) struct Rig {
     pub(super) sensors: Sensors,
     /// What a load says at every second; by default a burn's progress.
     pub(super) works: Works,
+    /// Whether the host is too late to sample at this second.
+    pub(super) late: fn(u64) -> bool,
     /// Everything the check wanted, in words.
     pub(super) story: Vec<String>,
     /// Seconds the step took.
@@ -122,6 +124,7 @@ impl Rig {
             operator: None,
             sensors: Box::new(|_, _| {}),
             works: Box::new(|scene| vec![progress(scene, 700.0)]),
+            late: |_| false,
             story: Vec::new(),
             took: 0.0,
         }
@@ -183,7 +186,8 @@ impl Rig {
                 lost.insert(gpu, now);
                 desk.see(&mut *run, &context!(), now, Seen::GpuLost(gpu));
             }
-            for gpu in context!().gpus() {
+            let late = (self.late)(second);
+            for gpu in context!().gpus().into_iter().filter(|_| !late) {
                 let sample = self.sample(&desk, gpu, now, &lost);
                 desk.see(&mut *run, &context!(), now, Seen::Sampled(&sample));
             }

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use super::course::{Course, Rest, Turn};
 use super::declare::{choice, flag, may, must, required, span, switch, text};
-use super::delta::CounterSpan;
 use super::gauge::{Gauges, gauges};
 use super::gpu_burn::kernel;
+use super::meters::Meters;
 use super::sheet::{Gauged, Sheet};
-use super::window::Window;
+use super::window::{Window, share_of};
 use super::{Check, CheckRun, Done, Seen, StepContext, Wants};
 use crate::event::Phase;
 use crate::model::{Component, ComponentKind, GpuIndex, LoadKind, Moment, Sample, Sensor, Span, Unit};
@@ -61,6 +61,11 @@ static MEASUREMENTS: &[MeasurementSpec] = &[
     text("implausible.rules", GPU, "the rules that are broken, or none"),
 ];
 
+/// Percent of utilisation from which a GPU is busy.
+const BUSY: f64 = 90.0;
+/// A load must have lasted this long for a sensor to have to follow it: heat sinks take a minute, dies and memories show
+/// half of their rise within some ten seconds.
+const LEAST_LOAD: Span = Span::from_secs(20);
 /// W that power must have moved for temperature to have to follow.
 const LEAST_SWING: f64 = 50.0;
 /// K/W that the die must have moved for each watt at the least: a quarter of the best cooled parts (0.02 K/W in the steady
@@ -92,23 +97,23 @@ impl Check for SensorPlausibility {
             course: drive.then(|| Course::new(Rest::Needless, LoadKind::Burn(kernel(params)), Span::ZERO, load)),
             stage: Stage::Before,
             gauges: gauges(context, 0.0),
-            traces: context.gpus().into_iter().map(|gpu| (gpu, Trace::default())).collect(),
+            traces: context.gpus().into_iter().map(|gpu| (gpu, Trace::new(context.every))).collect(),
         })
     }
 }
 
 /// What is followed of one GPU over the whole step.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Trace {
     die: Window,
     memory: Window,
     power: Window,
     util: Window,
     inlet: Window,
-    energy: CounterSpan,
-    below_inlet: u64,
-    busy: u64,
-    powerless: u64,
+    meters: Meters,
+    below_inlet: Window,
+    /// Of the busy readings alone.
+    powerless: Window,
     last: Option<(Moment, f64)>,
     /// Greatest change in K/s; a single torn reading makes two.
     jumps: Vec<f64>,
@@ -158,8 +163,8 @@ impl CheckRun for Run {
                 self.gauges.take(course, &seen);
                 self.turn(context, now, &seen, wants);
             }
-            (Stage::Cooling(until), _) if now >= *until => wants.end(self.done(context)),
-            (Stage::Watching, _) if matches!(seen, Seen::OthersEnded) => wants.end(self.done(context)),
+            (Stage::Cooling(until), _) if now >= *until => wants.end(self.done(context, now)),
+            (Stage::Watching, _) if matches!(seen, Seen::OthersEnded) => wants.end(self.done(context, now)),
             _ => {}
         }
     }
@@ -171,6 +176,7 @@ impl Run {
         match course.turn(context, now, seen, self.gauges.any_left(context), wants) {
             Turn::Going => {}
             Turn::Over => {
+                self.gauges.close(course.over(now));
                 let until = now + context.params.span("idle").unwrap_or_default();
                 wants.enter(Phase::CoolingDown, Some(until));
                 wants.wake_at(until);
@@ -180,20 +186,59 @@ impl Run {
         }
     }
 
-    fn done(&self, context: &StepContext<'_>) -> Done {
+    fn done(&self, context: &StepContext<'_>, now: Moment) -> Done {
+        let over = now.since(context.began);
         let mut sheet = Sheet::new(&SPEC, context.lost);
         for (gpu, trace) in &self.traces {
             let component = Component::Gpu(*gpu);
-            let broken: Vec<&str> = trace.put(&mut sheet, component);
+            // Sensors that followed a load which broke off are held against nothing.
+            let unloaded = self.gauges.get(*gpu).and_then(|gauge| gauge.broken.as_deref());
+            let mut broken: Vec<&str> = Vec::new();
+            for (name, gauged, breaks) in trace.values(over) {
+                let gauged = unloaded.map_or(gauged, Gauged::missing);
+                let breaks = match (&gauged, breaks) {
+                    (Gauged::Flag(holds), Breaks::Unless) => !holds,
+                    (Gauged::Number { value, .. }, Breaks::Above(most)) => *value > most,
+                    _ => false,
+                };
+                broken.extend(breaks.then_some(name));
+                sheet.put(name, component, gauged);
+            }
             let text = if broken.is_empty() { "none".to_owned() } else { broken.join(", ") };
-            sheet.put("implausible", component, trace.die.gauged(0, |_| Some(broken.len() as f64)));
+            let count = trace.die.gauged(over, |_| Some(broken.len() as f64));
+            sheet.put("implausible", component, unloaded.map_or(count, Gauged::missing));
             sheet.put("implausible.rules", component, Gauged::Text(text));
         }
         Done::Measured(sheet.into_list())
     }
 }
 
+/// When a value breaks its rule.
+#[derive(Debug, Clone, Copy)]
+enum Breaks {
+    Never,
+    /// A flag that is not set.
+    Unless,
+    Above(f64),
+}
+
 impl Trace {
+    fn new(every: Span) -> Self {
+        let sampled = || Window::sampled(every);
+        Self {
+            die: sampled(),
+            memory: sampled(),
+            power: sampled(),
+            util: sampled(),
+            inlet: sampled(),
+            meters: Meters::new(every),
+            below_inlet: sampled(),
+            powerless: sampled(),
+            last: None,
+            jumps: Vec::new(),
+        }
+    }
+
     fn take(&mut self, sample: &Sample) {
         let at = sample.at;
         self.die.take(at, sample[Sensor::TempGpu]);
@@ -201,20 +246,21 @@ impl Trace {
         self.power.take(at, sample[Sensor::Power]);
         self.util.take(at, sample[Sensor::UtilGpu]);
         self.inlet.take(at, sample[Sensor::TempInlet]);
-        self.energy.take(at, sample[Sensor::Energy]);
+        self.meters.take(at, sample[Sensor::Power], sample[Sensor::Energy]);
         if let Some(die) = sample.get(Sensor::TempGpu) {
             if let Some((before, was)) = self.last {
                 // Faster sampling must not make a step of the sensor into a jump.
                 self.jump((die - was).abs() / at.since(before).as_secs_f64().max(1.0));
             }
             self.last = Some((at, die));
-            self.below_inlet += u64::from(sample.get(Sensor::TempInlet).is_some_and(|inlet| die < inlet - DEGREE));
+            if let Some(inlet) = sample.get(Sensor::TempInlet) {
+                self.below_inlet.add(at, share_of(die < inlet - DEGREE));
+            }
         }
-        if sample.get(Sensor::UtilGpu).is_some_and(|util| util >= 90.0)
+        if sample.get(Sensor::UtilGpu).is_some_and(|util| util >= BUSY)
             && let Some(power) = sample.get(Sensor::Power)
         {
-            self.busy += 1;
-            self.powerless += u64::from(power < NOTHING);
+            self.powerless.add(at, share_of(power < NOTHING));
         }
     }
 
@@ -225,50 +271,47 @@ impl Trace {
         self.jumps.truncate(3);
     }
 
-    /// Puts the values of one GPU down and gives the rules that are broken.
-    fn put(&self, sheet: &mut Sheet<'_>, gpu: Component) -> Vec<&'static str> {
-        let swing = |window: &Window| window.gauged(0, |window| Some(window.max()? - window.min()?));
+    /// The values of one GPU over a step of this length, each with what breaks its rule.
+    fn values(&self, over: Span) -> Vec<(&'static str, Gauged, Breaks)> {
+        let swing = |window: &Window| window.gauged(over, |window| Some(window.max()? - window.min()?));
         let (die, power, memory) = (swing(&self.die), swing(&self.power), swing(&self.memory));
         let util = swing(&self.util);
-        let share = |count: u64, of: u64, window: &Window| {
-            window.gauged(0, |_| (of > 0).then(|| count as f64 * 100.0 / of as f64))
-        };
-        let below = match self.inlet.gauged(0, Window::mean) {
-            Gauged::Number { .. } => share(self.below_inlet, self.die.count(), &self.die),
+        let share = |window: &Window| Some(window.mean()? * 100.0);
+        let below = match self.inlet.gauged(over, Window::mean) {
+            Gauged::Number { .. } => self.below_inlet.gauged(over, share),
             other => other,
         };
-        let absent = if self.busy == 0 {
-            Gauged::missing("the GPU was never busy")
-        } else {
-            share(self.powerless, self.busy, &self.power)
+        let absent = match self.power.gauged(over, Window::mean) {
+            Gauged::Number { .. } if self.powerless.count() == 0 => Gauged::missing("the GPU was never busy"),
+            Gauged::Number { .. } => self.powerless.gauged(Span::ZERO, share),
+            other => other,
         };
         // A torn reading makes two jumps; a sensor that jumps makes more.
-        let jump = self.die.gauged(0, |_| Some(self.jumps.get(2).copied().unwrap_or(0.0)));
-        let disagreement = self.disagreement();
-        let moves = [
-            ("temp.moves", self.die_moves(&die, &power)),
-            ("temp.memory.moves", follows(&memory, &die, DIE_MOVED, DEGREE)),
-            ("power.moves", follows(&power, &util, 90.0, LEAST_SWING)),
-        ];
-        let limits = [
-            ("temp.below-inlet", below, STRAY),
-            ("temp.jump", jump, FASTEST),
-            ("power.absent", absent, STRAY),
-            ("power.disagreement", disagreement, DISAGREEMENT),
-        ];
-        for (name, value) in [("temp.swing", die), ("power.swing", power), ("temp.memory.swing", memory)] {
-            sheet.put(name, gpu, value);
+        let jump = self.die.gauged(over, |_| Some(self.jumps.get(2).copied().unwrap_or(0.0)));
+        let die_moves = self.under_load(self.die_moves(&die, &power));
+        let memory_moves = self.under_load(follows(&memory, &die, DIE_MOVED, DEGREE));
+        let power_moves = self.under_load(follows(&power, &util, BUSY, LEAST_SWING));
+        vec![
+            ("temp.swing", die, Breaks::Never),
+            ("power.swing", power, Breaks::Never),
+            ("temp.memory.swing", memory, Breaks::Never),
+            ("temp.moves", die_moves, Breaks::Unless),
+            ("temp.memory.moves", memory_moves, Breaks::Unless),
+            ("power.moves", power_moves, Breaks::Unless),
+            ("temp.below-inlet", below, Breaks::Above(STRAY)),
+            ("temp.jump", jump, Breaks::Above(FASTEST)),
+            ("power.absent", absent, Breaks::Above(STRAY)),
+            ("power.disagreement", self.meters.disagreement(over), Breaks::Above(DISAGREEMENT)),
+        ]
+    }
+
+    /// A sensor is held against a load only if the load lasted: one that died after seconds warms nothing.
+    fn under_load(&self, moves: Gauged) -> Gauged {
+        let busy = self.util.covered().mul_f64(1.0 - self.util.share_below(BUSY));
+        if moves == Gauged::Flag(false) && self.util.count() > 0 && busy < LEAST_LOAD {
+            return Gauged::Missing(format!("the GPU was under load for {:.0} s only", busy.as_secs_f64()));
         }
-        let mut broken = Vec::new();
-        for (name, gauged) in moves {
-            broken.extend((gauged == Gauged::Flag(false)).then_some(name));
-            sheet.put(name, gpu, gauged);
-        }
-        for (name, gauged, most) in limits {
-            broken.extend(gauged.number().is_some_and(|value| value > most).then_some(name));
-            sheet.put(name, gpu, gauged);
-        }
-        broken
+        moves
     }
 
     /// Whether the die warmed at least as much as the best cooled part must have.
@@ -276,7 +319,7 @@ impl Trace {
         match (die, power) {
             (Gauged::Number { value: kelvin, samples }, Gauged::Number { value: watts, .. }) => {
                 // Where the power sensor itself does not move, utilisation says whether the load did.
-                let busy = self.util.max().is_some_and(|util| util >= 90.0) && self.util.min() == Some(0.0);
+                let busy = self.util.max().is_some_and(|util| util >= BUSY) && self.util.min() == Some(0.0);
                 if *watts >= LEAST_SWING {
                     Gauged::Flag(*kelvin >= (LEAST_RISE * watts).max(DEGREE))
                 } else if busy {
@@ -286,17 +329,6 @@ impl Trace {
                 }
             }
             (Gauged::Number { .. }, other) | (other, _) => other.clone(),
-        }
-    }
-
-    fn disagreement(&self) -> Gauged {
-        match (self.energy.rate(), self.power.gauged(0, Window::mean)) {
-            (Gauged::Number { value: by_energy, samples }, Gauged::Number { value: shown, .. }) => {
-                let whole = by_energy.max(shown);
-                let share = if whole > 0.0 { (by_energy - shown).abs() * 100.0 / whole } else { 0.0 };
-                Gauged::Number { value: share, samples }
-            }
-            (Gauged::Number { .. }, other) | (other, _) => other,
         }
     }
 }
@@ -315,7 +347,8 @@ fn follows(value: &Gauged, cause: &Gauged, enough: f64, least: f64) -> Gauged {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::rig::{Rig, Scene, assert_complete, lines, shown};
+    use crate::check::rig::{Rig, Scene, assert_complete, lines, progress, shown};
+    use crate::model::{LoadEnd, LoadSaid, Reading};
     use crate::profile::ParamValue;
 
     fn broken_rules(change: impl Fn(&Scene<'_>, &mut Sample) + 'static) -> String {
@@ -332,11 +365,7 @@ mod tests {
 
     #[test]
     fn a_sound_gpu_breaks_no_rule() {
-        let mut rig = Rig::new(&SensorPlausibility, 2);
-        rig.sensors = Box::new(|scene, sample| {
-            let loaded = (scene.at - 20.0).clamp(0.0, 62.0);
-            sample.put(Sensor::Energy, 70.0 * scene.at + 630.0 * loaded);
-        });
+        let mut rig = rig();
         let done = rig.run(&SensorPlausibility);
         assert_complete(&SPEC, &done, &rig.components);
         insta::assert_snapshot!(rig.story.join("\n"), @r"
@@ -390,6 +419,79 @@ mod tests {
         rig.others_end = Some(30);
         let done = rig.run(&SensorPlausibility);
         assert_eq!(shown(&done, Component::gpu(0), "temp.moves"), "missing: the load did not change over 31 samples");
+        assert_eq!(shown(&done, Component::gpu(0), "implausible"), "0");
+    }
+
+    fn rig() -> Rig {
+        let mut rig = Rig::new(&SensorPlausibility, 2);
+        rig.sensors = Box::new(|scene, sample| {
+            let loaded = (scene.at - 20.0).clamp(0.0, 62.0);
+            sample.put(Sensor::Energy, 70.0 * scene.at + 630.0 * loaded);
+        });
+        rig
+    }
+
+    #[test]
+    fn a_late_host_that_samples_the_load_less_than_the_rest_makes_no_disagreement() {
+        let mut rig = rig();
+        // Every second sample is left out, but only under load: the mean of those that came would be a third too low.
+        rig.late = |second| (25..80).contains(&second) && second % 2 == 0;
+        let done = rig.run(&SensorPlausibility);
+        let told = shown(&done, Component::gpu(0), "power.disagreement");
+        let share: f64 = told.trim_end_matches(" %").parse().expect("a number");
+        assert!(share < 2.0, "{told}");
+        assert_eq!(shown(&done, Component::gpu(0), "implausible.rules"), "none");
+    }
+
+    #[test]
+    fn what_was_hardly_looked_at_breaks_no_rule() {
+        let mut rig = rig();
+        rig.late = |second| second % 6 != 0;
+        let done = rig.run(&SensorPlausibility);
+        assert_eq!(shown(&done, Component::gpu(0), "implausible.rules"), "none");
+        for name in ["temp.moves", "power.disagreement", "implausible", "temp.jump", "power.absent"] {
+            let text = shown(&done, Component::gpu(0), name);
+            assert!(text.starts_with("missing"), "{name} {text}");
+        }
+    }
+
+    #[test]
+    fn a_load_that_dies_says_nothing_of_the_sensors_it_left_cold() {
+        let mut rig = rig();
+        let dead = || LoadEnd::Failed("the worker was killed by signal 9".to_owned());
+        rig.works = Box::new(move |scene| {
+            let dies = scene.gpu.0 == 1 && scene.load.is_some_and(|(_, seconds)| seconds >= 4.0);
+            vec![if dies { LoadSaid::Ended { gpu: Some(scene.gpu), end: dead() } } else { progress(scene, 700.0) }]
+        });
+        rig.sensors = Box::new(|scene, sample| {
+            sample.set(Sensor::Energy, Reading::Unsupported);
+            if scene.gpu.0 == 1 {
+                // Busy for a moment, and never warm.
+                sample.put(Sensor::TempGpu, 29.0);
+            }
+        });
+        let done = rig.run(&SensorPlausibility);
+        let why = "missing: the load failed: the worker was killed by signal 9";
+        assert_eq!(shown(&done, Component::gpu(1), "temp.moves"), why);
+        assert_eq!(shown(&done, Component::gpu(1), "implausible"), why);
+        assert_eq!(shown(&done, Component::gpu(1), "implausible.rules"), "none");
+        assert_eq!(shown(&done, Component::gpu(0), "temp.moves"), "true");
+    }
+
+    #[test]
+    fn a_watcher_holds_no_sensor_against_a_load_of_seconds() {
+        let mut rig = Rig::new(&SensorPlausibility, 1);
+        rig.set("drive", ParamValue::Flag(false));
+        rig.others_end = Some(60);
+        rig.sensors = Box::new(|scene, sample| {
+            let busy = (20.0..24.0).contains(&scene.at);
+            sample.put(Sensor::UtilGpu, if busy { 99.0 } else { 0.0 });
+            sample.put(Sensor::Power, if busy { 600.0 } else { 70.0 });
+            sample.set(Sensor::Energy, Reading::Unsupported);
+            sample.put(Sensor::TempGpu, 29.0);
+        });
+        let done = rig.run(&SensorPlausibility);
+        assert_eq!(shown(&done, Component::gpu(0), "temp.moves"), "missing: the GPU was under load for 4 s only");
         assert_eq!(shown(&done, Component::gpu(0), "implausible"), "0");
     }
 }

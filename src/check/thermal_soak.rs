@@ -94,7 +94,7 @@ static MEASUREMENTS: &[MeasurementSpec] = &[
     may("pcie.replays", Unit::One, GPU, "PCIe packets sent again"),
     must("verified", Unit::One, GPU, "results compared"),
     must("mismatches", Unit::One, GPU, "results that were wrong"),
-    must("samples", Unit::Percent, GPU, "good readings of those expected in the window"),
+    must("samples", Unit::Percent, GPU, "share of the window that good readings cover"),
 ];
 
 impl Check for ThermalSoak {
@@ -106,8 +106,7 @@ impl Check for ThermalSoak {
         let params = context.params;
         let span = |name| params.span(name).unwrap_or_default();
         let steepest = params.number("steady-slope").unwrap_or(10.0) / 3600.0;
-        let soak =
-            |gpu| (gpu, Soak { steady: Steady::new(span("steady-over"), context.every, steepest), ..Soak::default() });
+        let soak = |gpu| (gpu, Soak::new(Steady::new(span("steady-over"), context.every, steepest), context.every));
         Box::new(Run {
             course: Course::new(Rest::Must, LoadKind::Burn(kernel(params)), span("within"), span("for")),
             gauges: gauges(context, 0.0),
@@ -117,7 +116,7 @@ impl Check for ThermalSoak {
 }
 
 /// What is followed of one GPU beside its gauge.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Soak {
     steady: Steady,
     /// When it became steady, after the start of the load.
@@ -146,7 +145,10 @@ impl CheckRun for Run {
         }
         match self.course.turn(context, now, &seen, self.gauges.any_left(context), wants) {
             Turn::Going => {}
-            Turn::Over => wants.end(self.done(context, now)),
+            Turn::Over => {
+                self.gauges.close(self.course.over(now));
+                wants.end(self.done(context, now));
+            }
             Turn::Ended(done) => wants.end(done),
         }
     }
@@ -190,12 +192,11 @@ impl Run {
     }
 
     fn done(&self, context: &StepContext<'_>, now: Moment) -> Done {
-        let expected = self.course.expected(now, context.every);
+        let over = self.course.over(now);
         let length = context.params.span("for").unwrap_or_default().as_secs_f64();
         let mut sheet = Sheet::new(&SPEC, context.lost);
-        let resistance = |gpu: GpuIndex, gauge: &LoadGauge| {
-            gauge.whole(gauge.resistance(expected, self.course.idle.get(&gpu).copied()))
-        };
+        let resistance =
+            |gpu: GpuIndex, gauge: &LoadGauge| gauge.whole(gauge.resistance(over, self.course.idle.get(&gpu).copied()));
         let resistances: BTreeMap<GpuIndex, Gauged> =
             self.gauges.iter().map(|(gpu, gauge)| (gpu, resistance(gpu, gauge))).collect();
         let powers: BTreeMap<GpuIndex, f64> =
@@ -206,11 +207,11 @@ impl Run {
             let gpu = Component::Gpu(index);
             sheet.put("thermal.resistance", gpu, resistances.get(&index).cloned().unwrap_or(Gauged::Unsupported));
             sheet.put("resistance.mirrored", gpu, mirrored(context, &resistances, &powers, index));
-            put_soak(&mut sheet, gpu, soak, gauge, expected, length);
-            sheet.put("temp.offset", gpu, gauge.whole(soak.offset(gauge, idle, expected)));
-            put_steady_values(&mut sheet, gpu, gauge, expected);
-            put_common(&mut sheet, gpu, gauge);
-            sheet.put("samples", gpu, gauge.coverage(expected));
+            put_soak(&mut sheet, gpu, soak, gauge, over, length);
+            sheet.put("temp.offset", gpu, gauge.whole(soak.offset(gauge, idle, over)));
+            put_steady_values(&mut sheet, gpu, gauge, over);
+            put_common(&mut sheet, gpu, gauge, over);
+            sheet.put("samples", gpu, gauge.coverage(over));
         }
         Done::Measured(sheet.into_list())
     }
@@ -262,10 +263,14 @@ fn mirrored(
 }
 
 impl Soak {
+    fn new(steady: Steady, every: Span) -> Self {
+        Self { steady, steady_after: None, resistance: Window::sampled(every), cool_inlet: None }
+    }
+
     /// Where the line through the idle and the loaded state crosses zero power, over the inlet.
-    fn offset(&self, gauge: &LoadGauge, idle: Option<Idle>, expected: u64) -> Gauged {
-        let (die, power) = (gauge.die.gauged(expected, Window::mean), gauge.power.gauged(expected, Window::mean));
-        let inlet = gauge.inlet.gauged(expected, Window::mean);
+    fn offset(&self, gauge: &LoadGauge, idle: Option<Idle>, over: Span) -> Gauged {
+        let (die, power) = (gauge.die.gauged(over, Window::mean), gauge.power.gauged(over, Window::mean));
+        let inlet = gauge.inlet.gauged(over, Window::mean);
         let (Gauged::Number { value: die, samples }, Gauged::Number { value: power, .. }) = (&die, &power) else {
             return if die.number().is_none() { die } else { power };
         };
@@ -287,7 +292,7 @@ impl Soak {
 /// W of load over idle: under this, a degree of a whole-degree sensor moves the crossing by more than a degree.
 const LEAST_STEP: f64 = 100.0;
 
-fn put_soak(sheet: &mut Sheet<'_>, gpu: Component, soak: &Soak, gauge: &LoadGauge, expected: u64, length: f64) {
+fn put_soak(sheet: &mut Sheet<'_>, gpu: Component, soak: &Soak, gauge: &LoadGauge, over: Span, length: f64) {
     let time = match soak.steady_after {
         Some(after) => Gauged::once(after.as_secs_f64()),
         None => Gauged::missing("the temperature never stood still"),
@@ -295,28 +300,32 @@ fn put_soak(sheet: &mut Sheet<'_>, gpu: Component, soak: &Soak, gauge: &LoadGaug
     sheet.put("steady", gpu, gauge.whole(Gauged::Flag(soak.steady_after.is_some())));
     sheet.put("steady-time", gpu, gauge.whole(time));
     let rise = |window: &Window| Some(100.0 * window.slope()? * length / window.mean()?);
-    sheet.put("resistance.rise", gpu, gauge.whole(soak.resistance.gauged(expected, rise)));
+    sheet.put("resistance.rise", gpu, gauge.whole(soak.resistance.gauged(over, rise)));
     let per_hour = |window: &Window| Some(window.slope()? * 3600.0);
-    sheet.put("drift", gpu, gauge.whole(gauge.die.gauged(expected, per_hour)));
-    sheet.put("drift.inlet", gpu, gauge.whole(gauge.inlet.gauged(expected, per_hour)));
+    sheet.put("drift", gpu, gauge.whole(gauge.die.gauged(over, per_hour)));
+    sheet.put("drift.inlet", gpu, gauge.whole(gauge.inlet.gauged(over, per_hour)));
 }
 
-fn put_steady_values(sheet: &mut Sheet<'_>, gpu: Component, gauge: &LoadGauge, expected: u64) {
+fn put_steady_values(sheet: &mut Sheet<'_>, gpu: Component, gauge: &LoadGauge, over: Span) {
     for (name, gauged) in [
-        ("temp.mean", gauge.die.gauged(expected, Window::mean)),
-        ("temp.p95", gauge.die.gauged(expected, Window::p95)),
-        ("temp.max", gauge.die.gauged(expected, Window::max)),
-        ("temp.inlet.mean", gauge.inlet.gauged(expected, Window::mean)),
-        ("temp.inlet.max", gauge.inlet.gauged(expected, Window::max)),
-        ("temp.memory.p95", gauge.memory.gauged(expected, Window::p95)),
-        ("memory-over-die", gauge.memory_over_die(expected)),
-        ("margin.min", gauge.margin.gauged(expected, Window::min)),
-        ("power.mean", gauge.power.gauged(expected, Window::mean)),
-        ("clock.mean", gauge.clock.gauged(expected, Window::mean)),
-        ("throughput.mean", gauge.tflops.gauged(0, Window::mean)),
-        ("throughput.p5", gauge.tflops.gauged(0, Window::p5)),
+        ("temp.mean", gauge.die.gauged(over, Window::mean)),
+        ("temp.p95", gauge.die.gauged(over, Window::p95)),
+        ("temp.max", gauge.die.gauged(over, Window::max)),
+        ("temp.inlet.mean", gauge.inlet.gauged(over, Window::mean)),
+        ("temp.inlet.max", gauge.inlet.gauged(over, Window::max)),
+        ("temp.memory.p95", gauge.memory.gauged(over, Window::p95)),
+        ("memory-over-die", gauge.memory_over_die(over)),
+        ("margin.min", gauge.margin.gauged(over, Window::min)),
     ] {
         sheet.put(name, gpu, gauge.whole(gauged));
+    }
+    for (name, gauged) in [
+        ("power.mean", gauge.power.gauged(over, Window::mean)),
+        ("clock.mean", gauge.clock.gauged(over, Window::mean)),
+        ("throughput.mean", gauge.tflops.gauged(over, Window::mean)),
+        ("throughput.p5", gauge.tflops.gauged(over, Window::p5)),
+    ] {
+        sheet.put(name, gpu, gauge.at_best(gauged));
     }
 }
 

@@ -1,6 +1,8 @@
 //! Streaming statistics over a window of readings: exact count, least, greatest and mean; quantiles and slope nearly so.
 //!
-//! Cheap enough for 72 hours of eight GPUs at one second, and without an allocation per reading.
+//! The one coverage rule of all checks lives here: every reading weighs as much as the time it stands for, and a statistic
+//! is told only where the readings cover the window. Cheap enough for 72 hours of eight GPUs at one second, and without an
+//! allocation per reading.
 
 use super::sheet::Gauged;
 use crate::model::{Moment, Reading, Span};
@@ -8,18 +10,35 @@ use crate::model::{Moment, Reading, Span};
 /// Share of readings that may fail before a statistic over the rest is no longer told, in percent: a call fails now and
 /// then on a healthy driver, but with more gaps than this the values left may be the lucky ones.
 const MOST_FAILED_PERCENT: u64 = 5;
-/// Share of the readings expected by the clock that must be there, in percent; a sampler may be late now and then.
-const LEAST_EXPECTED_PERCENT: u64 = 90;
+/// Share of the window that readings must cover, in percent; a sampler may be late now and then.
+const LEAST_COVERED_PERCENT: u128 = 90;
 /// Fewer readings than this are no statistic.
 const LEAST_READINGS: u64 = 5;
+/// A reading stands for the time since the one before it, but for no more than this many periods: one that is missing
+/// between two that came changes nothing that matters, and what happened in a longer gap nobody has seen.
+const MOST_PERIODS: u32 = 2;
+/// Loads tell of their work about once a second.
+const TOLD_EVERY: Span = Span::from_secs(1);
+/// What a load tells is a rate since it last did, so that it stands for a longer gap as well; a load that is silent for
+/// longer than this may have stood still.
+const TOLD_FOR: Span = Span::from_secs(5);
 
 /// Statistics of one value over a window.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(super) struct Window {
+    /// What the first reading stands for.
+    period: Span,
+    /// The longest time a reading stands for.
+    held: Span,
+    last: Option<Moment>,
+    covered: Span,
     count: u64,
     failed: u64,
     unsupported: u64,
+    /// Value times milliseconds.
     sum: f64,
+    /// Milliseconds.
+    weight: u64,
     least: f64,
     greatest: f64,
     histogram: Histogram,
@@ -27,6 +46,39 @@ pub(super) struct Window {
 }
 
 impl Window {
+    /// Of a sensor that is sampled at this period.
+    pub(super) fn sampled(every: Span) -> Self {
+        Self::new(every, every * MOST_PERIODS)
+    }
+
+    /// Of what a load tells about once a second.
+    pub(super) fn told() -> Self {
+        Self::new(TOLD_EVERY, TOLD_FOR)
+    }
+
+    /// Of what a load tells at longer intervals.
+    pub(super) fn told_every(interval: Span) -> Self {
+        Self::new(interval, (interval * MOST_PERIODS).max(TOLD_FOR))
+    }
+
+    fn new(period: Span, held: Span) -> Self {
+        Self {
+            period,
+            held,
+            last: None,
+            covered: Span::ZERO,
+            count: 0,
+            failed: 0,
+            unsupported: 0,
+            sum: 0.0,
+            weight: 0,
+            least: 0.0,
+            greatest: 0.0,
+            histogram: Histogram::default(),
+            line: Line::default(),
+        }
+    }
+
     pub(super) fn take(&mut self, at: Moment, reading: Reading<f64>) {
         match reading {
             Reading::Value(value) => self.add(at, value),
@@ -46,10 +98,21 @@ impl Window {
             self.least = self.least.min(value);
             self.greatest = self.greatest.max(value);
         }
+        let stands_for = self.last.map_or(self.period, |last| at.since(last)).min(self.held);
+        self.last = Some(at);
+        self.covered += stands_for;
+        // Two readings of one moment count for little, but neither is thrown away.
+        let weight = (stands_for.as_millis() as u64).max(1);
         self.count += 1;
-        self.sum += value;
-        self.histogram.add(value);
+        self.weight += weight;
+        self.sum += value * weight as f64;
+        self.histogram.add(value, weight);
         self.line.add(at, value);
+    }
+
+    /// The next reading stands for the time since `at` at the most: what is to be measured began then.
+    pub(super) const fn begins(&mut self, at: Moment) {
+        self.last = Some(at);
     }
 
     pub(super) const fn count(&self) -> u64 {
@@ -60,8 +123,18 @@ impl Window {
         self.failed
     }
 
+    /// The time that good readings stand for.
+    pub(super) const fn covered(&self) -> Span {
+        self.covered
+    }
+
+    /// Whether good readings cover enough of a window of this length.
+    pub(super) const fn covers(&self, over: Span) -> bool {
+        is_covered(self.covered, over)
+    }
+
     pub(super) fn mean(&self) -> Option<f64> {
-        (self.count > 0).then(|| self.sum / self.count as f64)
+        (self.count > 0).then(|| self.sum / self.weight as f64)
     }
 
     pub(super) fn min(&self) -> Option<f64> {
@@ -80,15 +153,15 @@ impl Window {
         self.quantile(0.95)
     }
 
-    /// The value that the share `q` of all readings does not exceed, within 1/2000 of itself.
+    /// The value that is not exceeded in the share `q` of the time, within 1/2000 of itself.
     pub(super) fn quantile(&self, q: f64) -> Option<f64> {
-        let rank = (q * self.count as f64).ceil().max(1.0) as u64;
+        let rank = (q * self.weight as f64).ceil().max(1.0) as u64;
         self.histogram.at_rank(rank).map(|value| value.clamp(self.least, self.greatest))
     }
 
-    /// Share of all readings below `value`, from 0 to 1; readings within 1/2000 of `value` may count either way.
+    /// Share of the time below `value`, from 0 to 1; readings within 1/2000 of `value` may count either way.
     pub(super) fn share_below(&self, value: f64) -> f64 {
-        if self.count == 0 { 0.0 } else { self.histogram.count_below(value) as f64 / self.count as f64 }
+        if self.weight == 0 { 0.0 } else { self.histogram.weight_below(value) as f64 / self.weight as f64 }
     }
 
     /// Change per second by least squares.
@@ -96,15 +169,19 @@ impl Window {
         self.line.slope()
     }
 
-    /// A statistic of the window, if there were enough readings for one. `expected` is how many there should have been.
-    pub(super) fn gauged(&self, expected: u64, statistic: impl FnOnce(&Self) -> Option<f64>) -> Gauged {
+    /// A statistic of the window, if there were readings enough for one. `over` is how long the window was.
+    pub(super) fn gauged(&self, over: Span, statistic: impl FnOnce(&Self) -> Option<f64>) -> Gauged {
         let seen = self.count + self.failed + self.unsupported;
         if seen > 0 && self.unsupported == seen {
             return Gauged::Unsupported;
         }
-        let few = self.count < LEAST_READINGS || self.count * 100 < expected * LEAST_EXPECTED_PERCENT;
-        if few || (seen - self.count) * 100 > seen * MOST_FAILED_PERCENT {
-            return Gauged::Missing(format!("{} good readings of {} expected", self.count, expected.max(seen)));
+        let bad = seen - self.count;
+        if bad * 100 > seen * MOST_FAILED_PERCENT {
+            return Gauged::Missing(format!("{bad} of {seen} readings failed"));
+        }
+        if !self.covers(over) || self.count < LEAST_READINGS {
+            let (count, covered, over) = (self.count, self.covered.as_secs_f64(), over.as_secs_f64());
+            return Gauged::Missing(format!("{count} good readings cover {covered:.0} s of {over:.0} s"));
         }
         match statistic(self) {
             Some(value) => Gauged::Number { value, samples: self.count },
@@ -113,12 +190,28 @@ impl Window {
     }
 }
 
-/// How many samples a window of this length should hold.
-pub(super) fn expected(length: Span, every: Span) -> u64 {
-    if every.is_zero() { 0 } else { (length.as_nanos() / every.as_nanos()) as u64 }
+impl Window {
+    /// A counter's growth over this window. Growth is a fact whenever it was seen; none of it says nothing about a window
+    /// that was hardly looked at.
+    pub(super) fn growth(&self, counted: Gauged, over: Span) -> Gauged {
+        match counted {
+            Gauged::Number { value: 0.0, .. } if !self.covers(over) => self.gauged(over, Self::mean),
+            counted => counted,
+        }
+    }
 }
 
-/// Counts per bin. A bin is the sign, the exponent and the first 10 bits of the fraction of a 32-bit float, rounded to
+/// Whether what was seen for `covered` is enough to speak of a window of this length.
+pub(super) const fn is_covered(covered: Span, over: Span) -> bool {
+    covered.as_nanos() * 100 >= over.as_nanos() * LEAST_COVERED_PERCENT
+}
+
+/// A true or false that is asked with every reading, as the number whose mean is the share of the time it was true.
+pub(super) const fn share_of(holds: bool) -> f64 {
+    if holds { 1.0 } else { 0.0 }
+}
+
+/// Weight per bin. A bin is the sign, the exponent and the first 10 bits of the fraction of a 32-bit float, rounded to
 /// nearest: integers below 2048 have a bin of their own, and any value is within 2^-11 of its bin.
 #[derive(Debug, Clone, Default)]
 struct Histogram {
@@ -132,13 +225,14 @@ struct Histogram {
 struct Page {
     /// Orders pages by value.
     order: u16,
+    /// Milliseconds: 49 days of readings fit into one bin.
     bins: Box<[u32; BINS]>,
 }
 
 const BINS: usize = 1 << 10;
 
 impl Histogram {
-    fn add(&mut self, value: f64) {
+    fn add(&mut self, value: f64, weight: u64) {
         let key = ordered_key(value as f32);
         let (order, bin) = ((key >> 10) as u16, key as usize & (BINS - 1));
         if self.pages.get(self.latest).is_none_or(|page| page.order != order) {
@@ -150,11 +244,11 @@ impl Histogram {
                 }
             };
         }
-        let count = &mut self.pages[self.latest].bins[bin];
-        *count = count.saturating_add(1);
+        let inside = &mut self.pages[self.latest].bins[bin];
+        *inside = inside.saturating_add(u32::try_from(weight).unwrap_or(u32::MAX));
     }
 
-    fn count_below(&self, value: f64) -> u64 {
+    fn weight_below(&self, value: f64) -> u64 {
         let key = ordered_key(value as f32);
         let (order, bin) = ((key >> 10) as u16, key as usize & (BINS - 1));
         let below = |page: &Page| match page.order.cmp(&order) {
@@ -162,15 +256,15 @@ impl Histogram {
             std::cmp::Ordering::Equal => bin,
             std::cmp::Ordering::Greater => 0,
         };
-        self.pages.iter().flat_map(|page| &page.bins[..below(page)]).map(|count| u64::from(*count)).sum()
+        self.pages.iter().flat_map(|page| &page.bins[..below(page)]).map(|weight| u64::from(*weight)).sum()
     }
 
     fn at_rank(&self, rank: u64) -> Option<f64> {
         let mut before = 0;
         for page in &self.pages {
-            for (bin, count) in page.bins.iter().enumerate() {
-                before += u64::from(*count);
-                if *count > 0 && before >= rank {
+            for (bin, weight) in page.bins.iter().enumerate() {
+                before += u64::from(*weight);
+                if *weight > 0 && before >= rank {
                     return Some(f64::from(value_of((u32::from(page.order) << 10) | bin as u32)));
                 }
             }
@@ -226,7 +320,7 @@ mod tests {
     use crate::model::ReadingFailure;
 
     fn window_of(values: impl IntoIterator<Item = f64>) -> Window {
-        let mut window = Window::default();
+        let mut window = Window::sampled(Span::from_secs(1));
         for (second, value) in values.into_iter().enumerate() {
             window.add(Moment::from_secs(second as u64), value);
         }
@@ -268,15 +362,45 @@ mod tests {
 
     #[test]
     fn gaps_make_a_statistic_missing_and_an_absent_sensor_unsupported() {
+        let over = Span::from_secs;
         let mut window = window_of((0..94).map(f64::from));
         for _ in 0..6 {
             window.take(Moment::from_secs(100), Reading::Failed(ReadingFailure::Timeout));
         }
-        assert_eq!(window.gauged(100, Window::mean), Gauged::missing("94 good readings of 100 expected"));
-        assert_eq!(window_of([1.0; 8]).gauged(10, Window::mean), Gauged::missing("8 good readings of 10 expected"));
-        let mut absent = Window::default();
+        assert_eq!(window.gauged(over(100), Window::mean), Gauged::missing("6 of 100 readings failed"));
+        let short = window_of([1.0; 8]).gauged(over(10), Window::mean);
+        assert_eq!(short, Gauged::missing("8 good readings cover 8 s of 10 s"));
+        let mut absent = Window::sampled(over(1));
         absent.take(Moment::ZERO, Reading::Unsupported);
-        assert_eq!(absent.gauged(1, Window::mean), Gauged::Unsupported);
-        assert_eq!(Window::default().gauged(0, Window::mean), Gauged::missing("0 good readings of 0 expected"));
+        assert_eq!(absent.gauged(over(1), Window::mean), Gauged::Unsupported);
+        let none = Window::sampled(over(1)).gauged(Span::ZERO, Window::mean);
+        assert_eq!(none, Gauged::missing("0 good readings cover 0 s of 0 s"));
+    }
+
+    #[test]
+    fn a_reading_weighs_as_much_as_the_time_it_stands_for() {
+        let mut window = Window::sampled(Span::from_secs(1));
+        // A host that was late in every second half minute: 60 readings at 700, 30 at 100, for half a minute each.
+        for second in 0..60 {
+            window.add(Moment::from_secs(second), 700.0);
+        }
+        for second in 0..30 {
+            window.add(Moment::from_secs(61 + second * 2), 100.0);
+        }
+        assert_eq!(window.mean(), Some(400.0));
+        assert_eq!(window.share_below(400.0), 0.5);
+        assert_eq!(window.quantile(0.5), Some(100.0));
+        assert!(window.covers(Span::from_secs(120)));
+    }
+
+    #[test]
+    fn what_happened_in_a_long_gap_nobody_has_seen() {
+        let mut window = Window::sampled(Span::from_secs(1));
+        for second in (0..1000).step_by(5) {
+            window.add(Moment::from_secs(second), 1.0);
+        }
+        assert_eq!(window.covered(), Span::from_secs(399));
+        let gauged = window.gauged(Span::from_secs(1000), Window::mean);
+        assert_eq!(gauged, Gauged::missing("200 good readings cover 399 s of 1000 s"));
     }
 }

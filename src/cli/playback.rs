@@ -1,6 +1,6 @@
 //! A recording as a station: the readings are the recording's, and there is nothing to put a load on.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
@@ -19,13 +19,38 @@ const BUSY: f64 = 50.0;
 /// How long after its start a load may begin to show: workers take some seconds, and utilisation is averaged over one.
 const SHOWS_WITHIN: Span = Span::from_secs(30);
 
+/// A burn that the recording shows is over with the first sample that is not busy: what follows is no load. A pulse is idle
+/// for half of each of its periods, the slowest of which last some twenty seconds.
+const PULSE_RESTS: Span = Span::from_secs(30);
+
+/// A load that the recording shows.
+#[derive(Debug)]
+struct Shown {
+    load: LoadId,
+    /// When each of its GPUs was busy last.
+    busy: BTreeMap<GpuIndex, Moment>,
+    /// How long a GPU may be idle without the load being over.
+    rests: Span,
+}
+
+/// A load that the recording has not shown yet.
+#[derive(Debug)]
+struct Awaited {
+    load: LoadId,
+    /// All of its GPUs, and those still to show it.
+    gpus: BTreeSet<GpuIndex>,
+    missing: BTreeSet<GpuIndex>,
+    since: Moment,
+    rests: Span,
+}
+
 /// A recording being played.
 #[derive(Debug)]
 pub(super) struct Playback {
     replay: Replay,
     reports: Vec<LoadReport>,
-    /// Loads that the recording has not shown yet, with the GPUs still to show them.
-    awaited: Vec<(LoadId, BTreeSet<GpuIndex>, Moment)>,
+    awaited: Vec<Awaited>,
+    shown: Vec<Shown>,
 }
 
 impl Playback {
@@ -33,31 +58,61 @@ impl Playback {
         let shown = path.display();
         let file = File::open(path).with_context(|| format!("the recording {shown} cannot be opened")).usage()?;
         let recording = Recording::read(BufReader::new(file)).with_context(|| format!("recording {shown}")).usage()?;
-        Ok(Self { replay: Replay::new(recording), reports: Vec::new(), awaited: Vec::new() })
+        Ok(Self { replay: Replay::new(recording), reports: Vec::new(), awaited: Vec::new(), shown: Vec::new() })
     }
 
-    /// Looks for awaited loads in what the recording shows now.
+    /// Looks for loads in what the recording shows now: those awaited, and whether those shown go on.
     fn look_for_loads(&mut self, now: Moment, samples: &[Sample]) {
-        let busy = |gpu: &GpuIndex| {
-            samples
-                .iter()
-                .any(|sample| sample.gpu == *gpu && sample.get(Sensor::UtilGpu).is_some_and(|util| util >= BUSY))
+        let util = |gpu: GpuIndex| {
+            let own = samples.iter().filter(|sample| sample.gpu == gpu);
+            own.filter_map(|sample| sample.get(Sensor::UtilGpu)).reduce(f64::max)
         };
-        for (load, gpus, since) in std::mem::take(&mut self.awaited) {
-            let still: BTreeSet<GpuIndex> = gpus.into_iter().filter(|gpu| !busy(gpu)).collect();
-            let said = if still.is_empty() {
+        for shown in &mut self.shown {
+            let (load, rests) = (shown.load, shown.rests);
+            shown.busy.retain(|gpu, last| match util(*gpu) {
+                Some(util) if util >= BUSY => {
+                    *last = now;
+                    true
+                }
+                Some(_) if now.since(*last) > rests => {
+                    let why = format!("the recording shows no load on gpu/{} any more from {now} on", gpu.0);
+                    let said = LoadSaid::Ended { gpu: Some(*gpu), end: LoadEnd::Failed(why) };
+                    self.reports.push(LoadReport { load, at: now, said });
+                    false
+                }
+                _ => true,
+            });
+        }
+        for mut awaited in std::mem::take(&mut self.awaited) {
+            awaited.missing.retain(|gpu| util(*gpu).is_none_or(|util| util < BUSY));
+            let load = awaited.load;
+            let said = if awaited.missing.is_empty() {
+                let busy = awaited.gpus.into_iter().map(|gpu| (gpu, now)).collect();
+                self.shown.push(Shown { load, busy, rests: awaited.rests });
                 LoadSaid::Running
-            } else if now < since + SHOWS_WITHIN {
-                self.awaited.push((load, still, since));
+            } else if now < awaited.since + SHOWS_WITHIN {
+                self.awaited.push(awaited);
                 continue;
             } else {
-                let idle: Vec<String> = still.iter().map(|gpu| format!("gpu/{}", gpu.0)).collect();
+                let idle: Vec<String> = awaited.missing.iter().map(|gpu| format!("gpu/{}", gpu.0)).collect();
                 let why = format!("the recording shows no load at this time on {}", idle.join(", "));
                 LoadSaid::Ended { gpu: None, end: LoadEnd::Failed(why) }
             };
             self.reports.push(LoadReport { load, at: now, said });
         }
     }
+
+    /// Ends every load where the recording does.
+    fn end_loads(&mut self, now: Moment) {
+        let awaited = self.awaited.drain(..).map(|awaited| awaited.load);
+        let loads: Vec<LoadId> = awaited.chain(self.shown.drain(..).map(|shown| shown.load)).collect();
+        self.reports.extend(loads.into_iter().map(|load| over(load, now)));
+    }
+}
+
+fn over(load: LoadId, at: Moment) -> LoadReport {
+    let why = "the recording is over: it shows no load from here on".to_owned();
+    LoadReport { load, at, said: LoadSaid::Ended { gpu: None, end: LoadEnd::Failed(why) } }
 }
 
 impl Station for Playback {
@@ -76,8 +131,18 @@ impl Station for Playback {
     /// What ran on the node while it was recorded is not in the recording, but that something ran shows. Then its readings
     /// are those of a load and can be judged; what a load itself would have measured stays unmeasured, which is never a pass.
     fn start_load(&mut self, now: Moment, order: &LoadOrder) {
-        if let LoadKind::Burn(_) | LoadKind::Pulse { .. } = order.kind {
-            self.awaited.push((order.id, order.gpus.clone(), now));
+        let rests = match order.kind {
+            LoadKind::Burn(_) => Some(Span::ZERO),
+            LoadKind::Pulse { .. } => Some(PULSE_RESTS),
+            _ => None,
+        };
+        if let Some(rests) = rests {
+            if self.replay.is_over(now) {
+                self.reports.push(over(order.id, now));
+            } else {
+                let (gpus, missing) = (order.gpus.clone(), order.gpus.clone());
+                self.awaited.push(Awaited { load: order.id, gpus, missing, since: now, rests });
+            }
             return;
         }
         let why = "a recording holds readings only: nothing can be copied, written or run on it".to_owned();
@@ -86,7 +151,8 @@ impl Station for Playback {
     }
 
     fn stop_load(&mut self, now: Moment, load: LoadId, _how: StopHow) {
-        self.awaited.retain(|(awaited, ..)| *awaited != load);
+        self.awaited.retain(|awaited| awaited.load != load);
+        self.shown.retain(|shown| shown.load != load);
         let said = LoadSaid::Ended { gpu: None, end: LoadEnd::Stopped };
         self.reports.push(LoadReport { load, at: now, said });
     }
@@ -95,12 +161,15 @@ impl Station for Playback {
         let before = inbox.samples.len();
         self.replay.collect(now, inbox);
         self.look_for_loads(now, &inbox.samples[before..]);
+        if self.replay.is_over(now) {
+            self.end_loads(now);
+        }
         inbox.loads.append(&mut self.reports);
     }
 
     fn next_arrival(&self) -> Option<Moment> {
         let told = self.reports.first().map(|report| report.at);
-        let given_up = self.awaited.iter().map(|(.., since)| *since + SHOWS_WITHIN);
+        let given_up = self.awaited.iter().map(|awaited| awaited.since + SHOWS_WITHIN);
         self.replay.next_arrival().into_iter().chain(told).chain(given_up).min()
     }
 
@@ -115,8 +184,8 @@ mod tests {
     use crate::model::BurnKernel;
     use crate::node::record::Recorder;
 
-    /// What becomes of a burn on two GPUs in a recording that shows them so busy, in percent.
-    fn burn_over(busy: [f64; 2]) -> LoadSaid {
+    /// What is said of a burn on two GPUs in a recording of a minute that shows each busy, in percent, at each second.
+    fn burn_over(busy: impl Fn(u64) -> [f64; 2]) -> Vec<(u64, LoadSaid)> {
         let folder = tempfile::tempdir().expect("folder");
         let path = folder.path().join("node.jsonl");
         let mut recorder = Recorder::new(File::create(&path).expect("file"), "test").expect("head");
@@ -124,7 +193,7 @@ mod tests {
         inbox.inventories.push(Ok(Box::default()));
         recorder.take(Moment::ZERO, &mut inbox).expect("written");
         for second in 0..60 {
-            for (gpu, util) in [GpuIndex(0), GpuIndex(1)].into_iter().zip(busy) {
+            for (gpu, util) in [GpuIndex(0), GpuIndex(1)].into_iter().zip(busy(second)) {
                 let mut sample = Sample::new(gpu, Moment::from_secs(second));
                 sample.put(Sensor::UtilGpu, util);
                 inbox.samples.push(sample);
@@ -135,22 +204,29 @@ mod tests {
         let gpus = [GpuIndex(0), GpuIndex(1)].into();
         let order = LoadOrder { id: LoadId(1), kind: LoadKind::Burn(BurnKernel::Bf16), gpus, seed: 1, span: None };
         playback.start_load(Moment::ZERO, &order);
-        for second in 0..60 {
+        let mut said = Vec::new();
+        for second in 0..70 {
             let now = Moment::from_secs(second);
             let mut inbox = Inbox::default();
             playback.sample(now);
             playback.collect(now, &mut inbox);
-            if let Some(report) = inbox.loads.pop() {
-                return report.said;
-            }
+            said.extend(inbox.loads.into_iter().map(|report| (second, report.said)));
         }
-        panic!("nothing became of it");
+        said
+    }
+
+    fn ended(gpu: Option<u8>, why: &str) -> LoadSaid {
+        LoadSaid::Ended { gpu: gpu.map(GpuIndex), end: LoadEnd::Failed(why.to_owned()) }
     }
 
     #[test]
-    fn a_load_runs_on_a_recording_only_where_the_recording_shows_one() {
-        assert_eq!(burn_over([99.0, 97.0]), LoadSaid::Running);
-        let why = "the recording shows no load at this time on gpu/1".to_owned();
-        assert_eq!(burn_over([99.0, 2.0]), LoadSaid::Ended { gpu: None, end: LoadEnd::Failed(why) });
+    fn a_load_runs_on_a_recording_only_where_and_as_long_as_the_recording_shows_one() {
+        let over = ended(None, "the recording is over: it shows no load from here on");
+        assert_eq!(burn_over(|_| [99.0, 97.0]), [(0, LoadSaid::Running), (60, over.clone())]);
+        let none = ended(None, "the recording shows no load at this time on gpu/1");
+        assert_eq!(burn_over(|_| [99.0, 2.0]), [(30, none)]);
+        let stops = burn_over(|second| [99.0, if second < 20 { 99.0 } else { 0.0 }]);
+        let gone = ended(Some(1), "the recording shows no load on gpu/1 any more from 00:00:20 on");
+        assert_eq!(stops, [(0, LoadSaid::Running), (20, gone), (60, over)]);
     }
 }

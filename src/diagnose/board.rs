@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 
+use super::alike::gather_alike;
 use super::catalogue::{self, Entry};
 use super::relation::explains;
 use super::scene::Scene;
@@ -115,7 +116,8 @@ impl Board {
                 }
             }
         }
-        let mut findings: Vec<Finding> = kept.into_iter().flatten().map(|one| finding(one, scene)).collect();
+        let kept = gather_alike(kept.into_iter().flatten().collect(), scene);
+        let mut findings: Vec<Finding> = kept.into_iter().map(|one| finding(one, scene)).collect();
         // The surest first; the order within is that of code and component, so that two runs compare.
         findings.sort_by(|one, two| {
             let key =
@@ -146,7 +148,10 @@ fn add(evidence: &mut Vec<Evidence>, one: Evidence) {
     };
     let told =
         evidence.iter().any(|other| *other == one || (one.from != "kernel log" && subject(other) == subject(&one)));
-    if !told && evidence.len() < MOST_EVIDENCE {
+    // A step and part of which nothing is told yet is told of however long the list is: what is shown as a consequence of
+    // this cause and not as a defect of its own is read off here.
+    let new = !evidence.iter().any(|other| other.from == one.from && other.component == one.component);
+    if !told && (new || evidence.len() < MOST_EVIDENCE) {
         evidence.push(one);
     }
 }

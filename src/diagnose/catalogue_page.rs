@@ -38,13 +38,15 @@ mod tests {
     use super::*;
 
     /// What the rules name: quoted words in capitals with a hyphen.
-    const RULES: [&str; 8] = [
+    const RULES: [&str; 10] = [
         include_str!("findings.rs"),
         include_str!("rule_heat.rs"),
         include_str!("rule_kernel.rs"),
         include_str!("rule_links.rs"),
         include_str!("rule_results.rs"),
+        include_str!("alike.rs"),
         include_str!("rule_speed.rs"),
+        include_str!("rule_station.rs"),
         include_str!("rule_table.rs"),
         include_str!("catalogue.rs"),
     ];

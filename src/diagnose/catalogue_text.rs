@@ -20,6 +20,17 @@ const fn entry(
 /// Ascending by code.
 pub(super) const ENTRIES: &[Entry] = &[
     entry(
+        "ALL-PARTS-ALIKE",
+        ("The same on all GPUs", "全GPUに同じ症状"),
+        (
+            "All GPUs show the same defect at once, so the cause is one they share: driver, settings, node, test program or station.",
+            "すべてのGPUに同じ症状が同時に出ている。原因は共通のもの(ドライバ、設定、ノード、試験プログラム、設備)である。",
+        ),
+        Action::CallEngineer,
+        "Parts do not break alike in the same minute. Compare with another node of the same set-up, another driver release and another station before any part is touched. Proof that only a part's own hardware can give, such as wrong results or uncorrectable memory errors, is never gathered here, and what the cooling, the supplies or the switches give to all GPUs has codes of its own.",
+        &[],
+    ),
+    entry(
         "C2C-DEGRADED",
         ("Chip-to-chip links lacking", "チップ間リンク不足"),
         (
@@ -823,6 +834,17 @@ pub(super) const ENTRIES: &[Entry] = &[
         &[],
     ),
     entry(
+        "SENSORS-SILENT",
+        ("Readings stopped for all GPUs at once", "全GPUの読み値が同時に途絶"),
+        (
+            "Readings stopped for all GPUs at the same moment, so no GPU is to blame: the driver hung, the program was not answered, or the recording was over.",
+            "すべてのGPUの読み値が同時に止まった。GPUの不良ではなく、ドライバの停止、プログラムの停滞、または記録の終わりである。",
+        ),
+        Action::FixStation,
+        "A guard waits a few seconds for a reading and then stops the run, since stale data is treated as hot data. One GPU that falls silent while its siblings answer is GPU-HANG. If only one sensor is gone on all GPUs while others are read, the finding is against the node: the driver no longer offers that reading.",
+        &[],
+    ),
+    entry(
         "SRAM-THRESHOLD",
         ("On-chip memory errors over threshold", "オンチップメモリの閾値超過"),
         (
@@ -853,6 +875,17 @@ pub(super) const ENTRIES: &[Entry] = &[
         ),
         Action::FixStation,
         "Every GPU is warmer by the same amount and keeps its thermal resistance. Recirculated air follows the node's own power with minutes of delay.",
+        &[],
+    ),
+    entry(
+        "STATION-LATE",
+        ("The test station was too slow", "試験ホストの遅れ"),
+        (
+            "The host did not come round to reading the node as often as it was to, so that parts of the run could not be judged.",
+            "試験ホストの処理が遅れ、予定どおりに測定できなかったため、一部を判定できなかった。",
+        ),
+        Action::FixStation,
+        "Samples that were due are counted against those that were taken, and how long a running load told nothing of its work. Free the host of other work, give it more processors, or lower the pace of a simulated run. Late samples are never evidence against a GPU: statistics weigh readings by the time they stand for, and are missing where readings do not cover their window.",
         &[],
     ),
     entry(

@@ -7,6 +7,7 @@ use super::rule_kernel::read_log;
 use super::rule_links::read_links;
 use super::rule_results::read_results;
 use super::rule_speed::{gather_slow, read_speed};
+use super::rule_station::{SENSORS_SILENT, read_station};
 use super::rule_table::read_table;
 use super::scene::{Fact, Scene, trip_evidence};
 use crate::event::{Confidence, Evidence, Finding, Recognition, RunRecord};
@@ -24,6 +25,7 @@ pub fn findings(record: &RunRecord) -> Vec<Finding> {
     read_speed(&scene, &mut board);
     read_links(&scene, &mut board);
     gather_slow(&scene, &mut board);
+    read_station(&scene, &mut board);
     read_trips(&scene, &mut board);
     read_rest(&scene, &mut board);
     read_returns(&scene, &mut board);
@@ -39,6 +41,7 @@ fn read_trips(scene: &Scene<'_>, board: &mut Board) {
                 board.accuse("GUARD-UNSUPPORTED", Component::Node, Confidence::Medium, [trip_evidence(*at, trip)]);
                 continue;
             }
+            _ if trip.code == SENSORS_SILENT => continue,
             // A sensor that fell silent: one GPU's is that of a GPU that answers no more; the node's proves nothing.
             Some(_) if trip.reading.is_none() => {
                 if trip.component.gpu_index().is_some() {

@@ -3,6 +3,7 @@
 //! Pure data and folds; nothing here reads a log or a device.
 
 mod accused;
+mod alike;
 mod board;
 mod catalogue;
 mod catalogue_page;
@@ -21,6 +22,7 @@ mod rule_kernel;
 mod rule_links;
 mod rule_results;
 mod rule_speed;
+mod rule_station;
 mod rule_table;
 mod scene;
 mod sxid_table;
@@ -28,6 +30,7 @@ mod xid;
 mod xid_table;
 
 pub use accused::{failing_xid, gpu_at};
+pub use alike::{AllAlike, LEAST_ALIKE, if_all_alike};
 pub use catalogue::{Entry, Words, action_words, entries, entry};
 pub use catalogue_page::codes_page;
 pub use charge::{Charge, CodeCharge, Places, charges};
@@ -35,6 +38,7 @@ pub use findings::findings;
 pub use kernel_event::{Class, KernelEvent, Place, Severity, kernel_events, names_trouble};
 pub use kernel_line::{AerLine, AerSeverity, Declared, KernelLine, SxidLine, XidLine, read_kernel_line};
 pub use pci_address::{ParsePciAddressError, PciAddress};
+pub use rule_station::SENSORS_SILENT;
 pub use xid::{
     BurnIn, FactoryAction, FieldAction, Origin, Relation, SxidRow, SxidSeverity, XidRow, XidSeverity, sxid, sxids, xid,
     xids,

@@ -99,7 +99,6 @@ const TABLE: &[(&str, Reach, &[&str])] = &[
         &[
             "GPU-COOLING-CONTACT",
             "GPU-COOLING-DRIFT",
-            "GPU-THERMAL-SLOWDOWN",
             "GPU-OVERTEMP",
             "HBM-COOLING-CONTACT",
             "GPU-SLOW",
@@ -109,14 +108,7 @@ const TABLE: &[(&str, Reach, &[&str])] = &[
     (
         "SENSOR-IMPLAUSIBLE",
         Gpu,
-        &[
-            "GPU-COOLING-CONTACT",
-            "GPU-COOLING-DRIFT",
-            "GPU-THERMAL-SLOWDOWN",
-            "GPU-OVERTEMP",
-            "HBM-COOLING-CONTACT",
-            "GPU-SLOW",
-        ],
+        &["GPU-COOLING-CONTACT", "GPU-COOLING-DRIFT", "GPU-OVERTEMP", "HBM-COOLING-CONTACT", "GPU-SLOW"],
     ),
     (
         "HBM-REMAP-FAILED",

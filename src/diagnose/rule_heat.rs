@@ -135,8 +135,18 @@ pub(super) fn read_heat(scene: &Scene<'_>, board: &mut Board) {
     let half = map.hot_half().or_else(|| shared_supply(scene, &map));
     let missed_resistance = |gpu: GpuIndex| missed(scene, gpu, "thermal.resistance");
     let everything = scene.gpus().len() > 1 && scene.gpus().into_iter().all(missed_resistance);
-    for (gpu, evidence) in heat {
+    for (gpu, mut evidence) in heat {
         let component = Component::Gpu(gpu);
+        if ["SENSOR-STUCK", "SENSOR-IMPLAUSIBLE"].into_iter().any(|code| board.has(code, component)) {
+            // That the GPU was slowed for heat the driver says itself, whatever another sensor reads.
+            let slowed: Vec<Evidence> = evidence.extract_if(.., |one| one.text.starts_with("throttle.")).collect();
+            if !slowed.is_empty() {
+                board.accuse("GPU-THERMAL-SLOWDOWN", component, Confidence::Medium, slowed);
+            }
+            if evidence.is_empty() {
+                continue;
+            }
+        }
         let risen = missed(scene, gpu, "resistance.rise") || map.has_risen(gpu);
         let by_its_twin = map.twin(gpu).map(Component::Gpu).and_then(|twin| {
             ["SENSOR-STUCK", "SENSOR-IMPLAUSIBLE"]

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::judging::{Bench, Ending};
 use super::schedule::Place;
 use crate::check::{Check, CheckRun};
-use crate::event::{RunRecord, StepKey};
+use crate::event::{Lateness, RunRecord, StepKey};
 use crate::limit::Measurement;
 use crate::model::{Component, GpuIndex, Moment, Probe, WallTime};
 use crate::plan::PlannedStep;
@@ -29,6 +29,7 @@ pub(super) struct ActiveStep {
     pub ending: Option<Ending>,
     pub trips_from: usize,
     pub mismatches_from: usize,
+    pub lateness: Lateness,
     spec: &'static CheckSpec,
     gpus: BTreeSet<GpuIndex>,
 }
@@ -59,6 +60,7 @@ impl ActiveStep {
             ending: None,
             trips_from: 0,
             mismatches_from: 0,
+            lateness: Lateness::default(),
             spec: check.spec(),
             gpus,
         }

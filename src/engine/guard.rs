@@ -12,9 +12,10 @@
 
 use std::collections::BTreeMap;
 
+use crate::diagnose::SENSORS_SILENT;
 use crate::event::GuardTrip;
 use crate::limit::{Bound, IfUnsupported, References, Scalar, within};
-use crate::model::{Component, GpuIndex, Moment, Quantity, Reading, Sample, Span, format_span};
+use crate::model::{Component, GpuIndex, Moment, Quantity, Reading, Sample, Sensor, Span, format_span};
 use crate::profile::{Guard, GuardResult, GuardScope, Sku, Trigger};
 
 /// Without a clear bound of its own, a guard must see its trip bound unmet for this long before it can trip again:
@@ -40,6 +41,8 @@ struct Watch {
     met_since: Option<Moment>,
     unmet_since: Option<Moment>,
     tripped: bool,
+    /// Tripped together with all others.
+    shared: bool,
     last_reading: Option<Moment>,
     /// How often it was asked since.
     asked: u32,
@@ -61,9 +64,30 @@ enum Offered {
 struct Post {
     guard: Guard,
     watches: BTreeMap<GpuIndex, Watch>,
+    /// What was accused when the sensor fell silent on all GPUs at once, until it is heard again.
+    silent: Option<Component>,
 }
 
 impl Post {
+    /// What the GPUs share that silences this sensor on all of them at once, if it does: nothing at all is heard of any
+    /// GPU (the driver, the program or a recording that is over), or just this sensor of none. One GPU is not "all".
+    fn shared_silence(
+        &self,
+        now: Moment,
+        stale: Span,
+        heard: &BTreeMap<GpuIndex, Moment>,
+        lost: &BTreeMap<GpuIndex, Moment>,
+    ) -> Option<Component> {
+        // They fall silent together, but are asked one after another; half the time is together.
+        let old = |since: Option<Moment>| since.is_none_or(|since| now.since(since) > stale / 2);
+        let present = || self.watches.iter().filter(|(gpu, _)| !lost.contains_key(gpu));
+        if present().count() < 2 || !present().all(|(_, watch)| old(watch.last_reading)) {
+            return None;
+        }
+        let unheard = heard.iter().filter(|(gpu, _)| !lost.contains_key(gpu)).all(|(_, at)| old(Some(*at)));
+        Some(if unheard { Component::Station } else { Component::Node })
+    }
+
     /// Whether the readings of another GPU have tripped it already, where it is the node's and trips once.
     fn is_tripped_elsewhere(&self, gpu: GpuIndex) -> bool {
         let others = || self.watches.iter().filter(|(other, _)| **other != gpu);
@@ -75,6 +99,8 @@ impl Post {
 #[derive(Debug, Default)]
 pub(super) struct Guards {
     posts: Vec<Post>,
+    /// When each GPU last gave a reading of any kind.
+    heard: BTreeMap<GpuIndex, Moment>,
 }
 
 impl Guards {
@@ -82,9 +108,12 @@ impl Guards {
         let watch = Watch { last_reading: Some(now), ..Watch::default() };
         let posts = guards
             .iter()
-            .map(|guard| Post { guard: guard.clone(), watches: gpus.iter().map(|gpu| (*gpu, watch)).collect() })
+            .map(|guard| {
+                let watches = gpus.iter().map(|gpu| (*gpu, watch)).collect();
+                Post { guard: guard.clone(), watches, silent: None }
+            })
             .collect();
-        Self { posts }
+        Self { posts, heard: gpus.iter().map(|gpu| (*gpu, now)).collect() }
     }
 
     /// Takes in one GPU's readings.
@@ -95,6 +124,9 @@ impl Guards {
         skus: &BTreeMap<GpuIndex, Sku>,
         news: &mut Vec<GuardNews>,
     ) {
+        if Sensor::ALL.iter().any(|sensor| sample.get(*sensor).is_some()) {
+            self.heard.insert(sample.gpu, now);
+        }
         for post in &mut self.posts {
             let Trigger::Reading { sensor, bound } = &post.guard.trigger else {
                 continue;
@@ -118,11 +150,15 @@ impl Guards {
                 if let Some(cleared) = cleared(watch, now, met, clear)
                     && cleared
                 {
+                    let shared = watch.shared;
                     *watch = Watch { last_reading: Some(now), offered: Offered::Ever, ..Watch::default() };
-                    if elsewhere {
+                    if elsewhere && !shared {
                         continue;
                     }
-                    news.push(GuardNews::Cleared { guard: post.guard.id.clone(), component });
+                    // What tripped once for all of them clears once, with the first that is heard again.
+                    let component = if shared { post.silent.take() } else { Some(component) };
+                    let guard = post.guard.id.clone();
+                    news.extend(component.map(|component| GuardNews::Cleared { guard, component }));
                 }
                 continue;
             }
@@ -154,6 +190,7 @@ impl Guards {
             let (Trigger::Reading { sensor, .. }, Some(stale)) = (&post.guard.trigger, post.guard.stale) else {
                 continue;
             };
+            let shared = post.shared_silence(now, stale, &self.heard, lost);
             let mut told = post.guard.scope == GuardScope::Node && post.watches.values().any(|watch| watch.tripped);
             for (gpu, watch) in &mut post.watches {
                 let age = watch.last_reading.map(|last| now.since(last)).unwrap_or_default();
@@ -162,20 +199,27 @@ impl Guards {
                     continue;
                 }
                 watch.tripped = true;
+                watch.shared = shared.is_some();
                 if told {
                     continue;
                 }
-                told = post.guard.scope == GuardScope::Node;
+                told = post.guard.scope == GuardScope::Node || shared.is_some();
+                post.silent = shared;
                 let never = watch.offered == Offered::Never;
-                let text = if never {
-                    format!("{} is not offered by this part and its driver, and the guard requires it", sensor.name())
-                } else {
-                    format!("{} has given no reading for {}", sensor.name(), format_span(age))
+                let text = match shared {
+                    _ if never => {
+                        format!("{} is not offered by this part and its driver, and the guard requires it", sensor.name())
+                    }
+                    Some(Component::Station) => format!("no GPU has given any reading for {}", format_span(age)),
+                    Some(_) => format!("{} has given no reading on any GPU for {}", sensor.name(), format_span(age)),
+                    None => format!("{} has given no reading for {}", sensor.name(), format_span(age)),
                 };
-                let mut trip = trip(&post.guard, component(&post.guard, *gpu), text, None);
+                let mut trip = trip(&post.guard, shared.unwrap_or(component(&post.guard, *gpu)), text, None);
                 trip.result = GuardResult::Inconclusive;
                 if never {
                     NOT_OFFERED.clone_into(&mut trip.code);
+                } else if shared.is_some() {
+                    SENSORS_SILENT.clone_into(&mut trip.code);
                 }
                 news.push(GuardNews::Tripped(trip));
             }
@@ -348,7 +392,62 @@ mod tests {
         };
         let (hot, silent) = (|second| Some(if second < 10 { -1.0 } else { 5.0 }), |_| None);
         assert_eq!((told(GuardScope::EachGpu, &hot), told(GuardScope::Node, &hot)), ((3, 3), (1, 1)));
-        assert_eq!((told(GuardScope::EachGpu, &silent), told(GuardScope::Node, &silent)), ((3, 0), (1, 0)));
+        assert_eq!((told(GuardScope::EachGpu, &silent), told(GuardScope::Node, &silent)), ((1, 0), (1, 0)));
+    }
+
+    /// What trips and clears on three GPUs, asked every second up to the 40th; `readings` fills in a GPU's sample.
+    fn of_three(readings: &dyn Fn(u64, GpuIndex, &mut Sample)) -> Vec<String> {
+        let gpus = [GpuIndex(0), GpuIndex(1), GpuIndex(2)];
+        let mut guards = Guards::new(&[guards(3, Some(10)).posts.remove(0).guard], &gpus, Moment::ZERO);
+        let mut told = Vec::new();
+        for second in 1..=40 {
+            let now = Moment::from_secs(second);
+            let mut news = Vec::new();
+            for gpu in gpus {
+                let mut sample = Sample::new(gpu, now);
+                readings(second, gpu, &mut sample);
+                guards.sampled(now, &sample, &BTreeMap::new(), &mut news);
+            }
+            guards.look_for_stale(now, &BTreeMap::new(), &mut news);
+            told.extend(news.into_iter().map(|news| match news {
+                GuardNews::Tripped(trip) => format!("{second} {} {}: {}", trip.component, trip.code, trip.text),
+                GuardNews::Cleared { component, .. } => format!("{second} {component} cleared"),
+            }));
+        }
+        told
+    }
+
+    #[test]
+    fn what_falls_silent_on_all_gpus_at_once_is_told_once_and_of_what_they_share() {
+        let margin = |sample: &mut Sample| sample.put(Sensor::TempMargin, 30.0);
+        let ended = of_three(&|second, _, sample| {
+            if second < 12 {
+                margin(sample);
+            }
+        });
+        assert_eq!(ended, ["22 station SENSORS-SILENT: no GPU has given any reading for 11s"]);
+        let sensor = of_three(&|second, _, sample| {
+            sample.put(Sensor::Power, 70.0);
+            if !(12..25).contains(&second) {
+                margin(sample);
+            }
+        });
+        let text = "temp.margin has given no reading on any GPU for 11s";
+        assert_eq!(sensor[0], format!("22 node SENSORS-SILENT: {text}"));
+        assert_eq!(sensor.len(), 1, "{sensor:?}");
+        let one = of_three(&|second, gpu, sample| {
+            if second < 12 || gpu != GpuIndex(1) {
+                margin(sample);
+            }
+        });
+        assert_eq!(one, ["22 gpu/1 GPU-OVERTEMP: temp.margin has given no reading for 11s"]);
+        // Not together: the second falls silent long after the first.
+        let apart = of_three(&|second, gpu, sample| {
+            if second < 5 + 9 * u64::from(gpu.0) {
+                margin(sample);
+            }
+        });
+        assert!(apart[0].contains("gpu/0 GPU-OVERTEMP"), "{apart:?}");
     }
 
     #[test]

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::diagnose::{AllAlike, LEAST_ALIKE, if_all_alike};
 use crate::event::{Case, CaseReason, Outcome, RunRecord};
 use crate::limit::{Judged, Judgement, Limit, Measured, Measurement, Miss, Range, References, Unjudged, judge};
 use crate::model::{Component, ComponentKind, GpuIndex, Quantity, WallTime};
@@ -14,8 +15,20 @@ use crate::profile::{CheckSpec, Sku};
 pub(super) const NOT_GIVEN: &str = "the check gave no such value";
 
 /// Kinds of reasons that come of measurements and of what happened to the component; any other comes of the ending.
-const JUDGED: [&str; 9] =
-    ["limit", "marginal", "waived", "not-measured", "unsupported", "no-reference", "no-limit", "lost", "mismatch"];
+const JUDGED: [&str; 10] = [
+    "limit",
+    ALIKE,
+    "marginal",
+    "waived",
+    "not-measured",
+    "unsupported",
+    "no-reference",
+    "no-limit",
+    "lost",
+    "mismatch",
+];
+/// Kind of the reason of a limit that all parts missed alike.
+pub(super) const ALIKE: &str = "alike";
 
 /// How a step came to its end.
 #[derive(Debug, Clone, PartialEq)]
@@ -67,6 +80,9 @@ impl Ending {
     }
 }
 
+/// Names and kinds of parts of the limits that all parts missed alike, with the number of parts.
+type Alike = BTreeMap<(String, ComponentKind), usize>;
+
 /// All that judging looks at.
 pub(super) struct Bench<'a> {
     pub planned: &'a PlannedStep,
@@ -88,6 +104,7 @@ impl Bench<'_> {
             by_case.insert(*component, Vec::new());
         }
         let judged: Vec<Judgement> = measured.iter().map(|measurement| self.judge(measurement, measured)).collect();
+        let alike = self.alike(&judged);
         for judgement in judged {
             let home = self.home(judgement.measurement.component, judgement.limit.is_some());
             by_case.entry(home).or_default().push(judgement);
@@ -95,7 +112,33 @@ impl Bench<'_> {
         if *ending == Ending::Measured {
             self.add_missing(&mut by_case);
         }
-        by_case.into_iter().map(|(component, judgements)| self.case(component, judgements, ending)).collect()
+        let case = |(component, judgements)| self.case(component, judgements, ending, &alike);
+        by_case.into_iter().map(case).collect()
+    }
+
+    /// The limits that all parts of a kind missed on the same side, and that something they share could miss for them:
+    /// driver, setting, program or station. Then they are no proof against any of the parts.
+    fn alike(&self, judged: &[Judgement]) -> Alike {
+        let mut groups: BTreeMap<(&str, ComponentKind), Vec<&Judgement>> = BTreeMap::new();
+        for judgement in judged.iter().filter(|one| one.decisive && one.limit.is_some()) {
+            let measurement = &judgement.measurement;
+            let lost = measurement.component.gpu_index().is_some_and(|gpu| self.record.lost.contains_key(&gpu));
+            if !lost {
+                groups.entry((&measurement.name, measurement.component.kind())).or_default().push(judgement);
+            }
+        }
+        let gpus = self.record.inventory.iter().flat_map(|inventory| &inventory.gpus).map(|gpu| gpu.index);
+        let present: BTreeSet<GpuIndex> = gpus.filter(|gpu| !self.record.lost.contains_key(gpu)).collect();
+        let alike = |((name, kind), group): ((&str, ComponentKind), Vec<&Judgement>)| {
+            let missed = group.iter().all(|one| one.outcome == Judged::Fail && one.waiver.is_none());
+            let same_side = group.iter().all(|one| is_low(one) == is_low(group[0]));
+            let of: BTreeSet<GpuIndex> = group.iter().filter_map(|one| one.measurement.component.gpu_index()).collect();
+            let all = of.is_empty() || of == present;
+            let parts = if of.is_empty() { group.len() } else { of.len() };
+            let common = missed && same_side && all && parts >= LEAST_ALIKE;
+            (common && if_all_alike(name) == AllAlike::AnyCause).then(|| ((name.to_owned(), kind), parts))
+        };
+        groups.into_iter().filter_map(alike).collect()
     }
 
     /// Which case a measurement of `component` counts for.
@@ -213,8 +256,8 @@ impl Bench<'_> {
         }
     }
 
-    fn case(&self, component: Component, judgements: Vec<Judgement>, ending: &Ending) -> Case {
-        let (mut outcome, mut reason) = self.of_judgements(&judgements);
+    fn case(&self, component: Component, judgements: Vec<Judgement>, ending: &Ending, alike: &Alike) -> Case {
+        let (mut outcome, mut reason) = self.of_judgements(&judgements, alike);
         // Proof stays proof, whatever ended the step; short of that an ending other than the check's own decides.
         if *ending != Ending::Measured && outcome != Outcome::Fail {
             (outcome, reason) = of_ending(ending);
@@ -241,14 +284,10 @@ impl Bench<'_> {
         }
         let trips = self.record.trips.get(self.trips_from..).unwrap_or_default();
         let (_, trip) = trips.iter().find(|(_, trip)| mine(trip.component))?;
-        let outcome = match trip.result {
-            crate::profile::GuardResult::Fail => Outcome::Fail,
-            crate::profile::GuardResult::Inconclusive => Outcome::Inconclusive,
-        };
-        Some((outcome, reason("guard", format!("guard `{}`: {}", trip.guard, trip.text))))
+        Some((trip.outcome(), reason("guard", format!("guard `{}`: {}", trip.guard, trip.text))))
     }
 
-    fn of_judgements(&self, judgements: &[Judgement]) -> (Outcome, Option<CaseReason>) {
+    fn of_judgements(&self, judgements: &[Judgement], alike: &Alike) -> (Outcome, Option<CaseReason>) {
         let mut worst = Outcome::Pass;
         let mut why = None;
         let mut decided = false;
@@ -259,7 +298,11 @@ impl Bench<'_> {
                 continue;
             }
             decided |= judgement.limit.is_some();
-            let (outcome, reason) = of_judgement(judgement);
+            let measurement = &judgement.measurement;
+            let (outcome, reason) = match alike.get(&(measurement.name.clone(), measurement.component.kind())) {
+                Some(parts) if judgement.outcome == Judged::Fail => of_all_alike(judgement, *parts),
+                _ => of_judgement(judgement),
+            };
             if outcome > worst {
                 worst = outcome;
                 why = reason;
@@ -285,6 +328,17 @@ fn missing(measurement: Measurement, limit: Option<&Limit>) -> Judgement {
         source: limit.and_then(|limit| limit.source.clone()),
         waiver: None,
     }
+}
+
+/// Whether the value is below its range; what is no number has but one side.
+fn is_low(judgement: &Judgement) -> bool {
+    judgement.measurement.as_number().zip(judgement.range.low).is_some_and(|(value, low)| value < low)
+}
+
+fn of_all_alike(judgement: &Judgement, parts: usize) -> (Outcome, Option<CaseReason>) {
+    let limit = judgement.limit.as_deref().unwrap_or("no limit");
+    let text = format!("{}; all {parts} parts alike, so it is none of them alone", told(judgement, limit));
+    (Outcome::Inconclusive, Some(reason(ALIKE, text)))
 }
 
 fn of_judgement(judgement: &Judgement) -> (Outcome, Option<CaseReason>) {

@@ -3,7 +3,8 @@
 //! Because nothing but the record decides, a resumed run goes on exactly where the record ends. Starting steps and
 //! judging them is the machine's work.
 
-use crate::event::{Interruption, Outcome, RunRecord, StageRecord, StepRecord, StepStatus};
+use super::judging::ALIKE;
+use crate::event::{Case, Interruption, Outcome, RunRecord, StageRecord, StepRecord, StepStatus};
 use crate::model::Moment;
 use crate::plan::{Plan, PlannedStage, PlannedStep, Readiness};
 use crate::profile::{Loop, Policy, RetryOn, Then};
@@ -91,7 +92,7 @@ impl Halt {
                 continue;
             }
             if let Some((stage, planned)) = find(plan, &step.key.path) {
-                let policy = policy_after(planned.step.then, worst(step));
+                let policy = policy_after(planned.step.then, heeded(step));
                 let why = format!("`{}` ended in {}", planned.path, worst(step).shown());
                 halt.raise(policy, Some((&stage.id, step.key.round)), &why);
             }
@@ -110,6 +111,13 @@ fn find<'a>(plan: &'a Plan, path: &str) -> Option<(&'a PlannedStage, &'a Planned
 /// The worst outcome over a step's cases; a step without any has measured nothing.
 pub(super) fn worst(step: &StepRecord) -> Outcome {
     step.cases.iter().map(|case| case.outcome).max().unwrap_or(Outcome::Error)
+}
+
+/// The outcome by which a run goes on or stops. A limit that all parts missed alike accuses none of them, and the node is
+/// no more what it should be than if it did.
+pub(super) fn heeded(step: &StepRecord) -> Outcome {
+    let alike = |case: &Case| case.reason.as_ref().is_some_and(|reason| reason.kind == ALIKE);
+    if step.cases.iter().any(alike) { worst(step).max(Outcome::Fail) } else { worst(step) }
 }
 
 /// What a step's own `then` says about an outcome.

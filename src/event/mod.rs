@@ -10,6 +10,7 @@ mod finding;
 pub(crate) mod invented;
 #[cfg(test)]
 mod invented_start;
+mod lateness;
 mod record;
 mod run_event;
 mod start;
@@ -19,7 +20,8 @@ mod vitals;
 
 pub use case::{Case, CaseReason, Outcome, Verdict, VerdictWord};
 pub use finding::{Action, Confidence, Evidence, Finding};
-pub use record::{RunRecord, StageRecord, StepRecord, StepStatus};
+pub use lateness::Lateness;
+pub use record::{LoadNote, RunRecord, StageRecord, StepRecord, StepStatus};
 pub use run_event::{Envelope, GuardTrip, Interruption, Phase, RunEvent, StepKey};
 pub use start::{JunitDialect, NodeSource, Operation, RunKind, RunStart, ToolVersion};
 pub use taken_up::{Boot, Recognition, TakenUp};

@@ -7,11 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Boot, Case, Envelope, Finding, GuardTrip, Interruption, Outcome, Phase, RunEvent, RunStart, StepKey, TakenUp,
-    Verdict,
+    Boot, Case, Envelope, Finding, GuardTrip, Interruption, Lateness, Outcome, Phase, RunEvent, RunStart, StepKey,
+    TakenUp, Verdict,
 };
 use crate::model::{
-    Component, GpuCounters, GpuIndex, Inventory, KernelRecord, LoadEnd, LoadId, Mismatch, Moment, Reading,
+    Component, GpuCounters, GpuIndex, Inventory, KernelRecord, LoadEnd, LoadId, Mismatch, Moment, NoteKind, Reading,
     SourceReport, WallTime,
 };
 use crate::plan::Plan;
@@ -35,6 +35,9 @@ pub struct RunRecord {
     pub trips: Vec<(Moment, GuardTrip)>,
     pub mismatches: Vec<(Moment, LoadId, Mismatch, Reading<f64>)>,
     pub load_ends: Vec<(Moment, LoadId, Option<GpuIndex>, LoadEnd)>,
+    pub notes: Vec<LoadNote>,
+    /// Steps during which the host did not keep up.
+    pub late: Vec<(Moment, StepKey, Lateness)>,
     pub findings: Vec<Finding>,
     pub interruptions: Vec<(Moment, Interruption)>,
     /// How many of the interruptions came before the last resume: what they cut short has run again.
@@ -48,6 +51,16 @@ pub struct RunRecord {
     /// Sequence number the next event must have.
     pub next_seq: u64,
     pub last_at: Moment,
+}
+
+/// What a load had to say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoadNote {
+    pub at: Moment,
+    pub load: LoadId,
+    pub gpu: Option<GpuIndex>,
+    pub kind: NoteKind,
+    pub what: String,
 }
 
 /// One round of one stage.
@@ -147,6 +160,10 @@ impl RunRecord {
             }),
             RunEvent::LoadStarted { key, order } => self.with_step(key, |step| step.loads.push(order.id)),
             RunEvent::LoadEnded { load, gpu, end } => self.load_ends.push((at, *load, *gpu, end.clone())),
+            RunEvent::LoadNoted { load, gpu, kind, what } => {
+                self.notes.push(LoadNote { at, load: *load, gpu: *gpu, kind: *kind, what: what.clone() });
+            }
+            RunEvent::HostLate { key, lateness } => self.late.push((at, key.clone(), *lateness)),
             RunEvent::ResultMismatched { load, mismatch, gpu_celsius } => {
                 self.mismatches.push((at, *load, mismatch.clone(), *gpu_celsius));
             }

@@ -3,11 +3,11 @@
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{Case, Finding, RunStart, Verdict, Vitals};
+use super::{Case, Finding, Lateness, Outcome, RunStart, Verdict, Vitals};
 
 use crate::model::{
-    Component, GpuCounters, GpuIndex, Inventory, KernelRecord, LoadEnd, LoadId, LoadOrder, Mismatch, Moment, Reading,
-    SourceReport, Text, WallTime,
+    Component, GpuCounters, GpuIndex, Inventory, KernelRecord, LoadEnd, LoadId, LoadOrder, Mismatch, Moment, NoteKind,
+    Reading, SourceReport, Text, WallTime,
 };
 use crate::plan::Plan;
 use crate::profile::{GuardResult, GuardStop};
@@ -70,6 +70,18 @@ pub enum RunEvent {
         load: LoadId,
         mismatch: Mismatch,
         gpu_celsius: Reading<f64>,
+    },
+    /// A load had something to say that is no measurement.
+    LoadNoted {
+        load: LoadId,
+        gpu: Option<GpuIndex>,
+        kind: NoteKind,
+        what: String,
+    },
+    /// The host did not keep up while a step ran. It is told before the step's end.
+    HostLate {
+        key: StepKey,
+        lateness: Lateness,
     },
     /// The run's first look at all error counters, which later looks are held against.
     CountersRead(Vec<GpuCounters>),
@@ -154,6 +166,17 @@ pub struct GuardTrip {
     /// What every GPU showed at that moment.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub around: Vec<Vitals>,
+}
+
+impl GuardTrip {
+    /// What the trip says. At the station it is our trouble whatever the guard is for.
+    pub fn outcome(&self) -> Outcome {
+        match self.result {
+            GuardResult::Fail => Outcome::Fail,
+            GuardResult::Inconclusive if self.component == Component::Station => Outcome::Error,
+            GuardResult::Inconclusive => Outcome::Inconclusive,
+        }
+    }
 }
 
 /// Who interrupted a run.

@@ -64,9 +64,10 @@ pub fn roll_up(record: &RunRecord) -> Verdict {
         tally.unstarted(planned);
     }
     for (_, trip) in uncarried_trips(record) {
-        match trip.result {
-            GuardResult::Fail => tally.failed += 1,
-            GuardResult::Inconclusive => tally.inconclusive += 1,
+        match trip.outcome() {
+            Outcome::Fail => tally.failed += 1,
+            Outcome::Error => tally.errors += 1,
+            _ => tally.inconclusive += 1,
         }
     }
     tally.inconclusive += changed_parts(record).len() as u32;
@@ -133,11 +134,9 @@ pub fn uncarried_trips(record: &RunRecord) -> Vec<&(Moment, GuardTrip)> {
 
 /// Whether the case counts for the trip already.
 fn carries(case: &Case, trip: &GuardTrip) -> bool {
-    let counted = match trip.result {
-        GuardResult::Fail => case.outcome == Outcome::Fail,
-        GuardResult::Inconclusive => matches!(case.outcome, Outcome::Inconclusive | Outcome::Fail),
-    };
-    counted && case.component.overlaps(trip.component) && case.reason.as_ref().is_some_and(|r| r.kind == "guard")
+    let counted = case.outcome == trip.outcome() || case.outcome == Outcome::Fail;
+    let on_it = trip.component == Component::Station || case.component.overlaps(trip.component);
+    counted && on_it && case.reason.as_ref().is_some_and(|r| r.kind == "guard")
 }
 
 /// The cases that failed in an attempt that was not the last, by component.

@@ -101,11 +101,31 @@ pub enum LoadSaid {
     /// One bandwidth measured.
     Moved(Transfer),
     /// Something worth knowing that is no measurement: a fallback taken, memory somebody else holds, a latency.
-    Noted { gpu: Option<GpuIndex>, what: String },
+    Noted {
+        gpu: Option<GpuIndex>,
+        #[serde(default)]
+        kind: NoteKind,
+        what: String,
+    },
     /// What came of running a program.
     Program(ProgramSaid),
     /// The load is over.
     Ended { gpu: Option<GpuIndex>, end: LoadEnd },
+}
+
+/// What a note of a load is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum NoteKind {
+    /// Worth knowing, and nothing follows from it.
+    #[default]
+    Plain,
+    /// The driver refused the load's best kernels: how fast it is, and what power it draws, says nothing of the GPU.
+    SlowerKernel,
+    /// Somebody else held memory when the load began.
+    MemoryHeld,
+    /// There is no direct way between two GPUs.
+    ThroughHost,
 }
 
 /// A wrong result.

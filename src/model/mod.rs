@@ -29,8 +29,8 @@ pub use inventory::{
 pub use kernel::{KernelRecord, KernelSource};
 pub use lacking::Lacking;
 pub use load::{
-    BurnKernel, CopyDirection, Endpoint, LoadEnd, LoadId, LoadKind, LoadOrder, LoadReport, LoadSaid, Mismatch, StopHow,
-    Transfer,
+    BurnKernel, CopyDirection, Endpoint, LoadEnd, LoadId, LoadKind, LoadOrder, LoadReport, LoadSaid, Mismatch,
+    NoteKind, StopHow, Transfer,
 };
 pub use probe::{Answer, GpuCounters, LinkCounters, Probe};
 pub use program::{NamedValue, ProgramNumber, ProgramOrder, ProgramReader, ProgramSaid, ProgramValue, Tool};

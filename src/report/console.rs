@@ -17,10 +17,10 @@ use super::phrase::Phrase;
 use super::plain::plain;
 use super::text::{Paint, Tone, duration, gutter, step_line};
 use super::view::{Running, View};
-use super::words;
+use super::{remark, words};
 use crate::engine::Witness;
 use crate::event::{Case, Envelope, GuardTrip, RunEvent, RunRecord, RunStart, StepKey};
-use crate::model::{Moment, Sample};
+use crate::model::{Moment, NoteKind, Sample};
 
 /// A display that changes more often than this is not read.
 const REFRESH: Duration = Duration::from_millis(100);
@@ -175,6 +175,12 @@ impl Witness for Console {
             }
             RunEvent::StepFinished { key, cases } => self.step_finished(key, cases),
             RunEvent::GuardTripped(trip) => self.guard(trip),
+            RunEvent::LoadNoted { gpu, kind, what, .. } if *kind != NoteKind::Plain => {
+                self.note(Tone::Doubt, Phrase::Note, &remark::note_in(self.view.language, *gpu, what));
+            }
+            RunEvent::HostLate { key, lateness } => {
+                self.note(Tone::Trouble, Phrase::HostLate, &remark::late_in(self.view.language, key, lateness));
+            }
             RunEvent::GpuLost { gpu } => {
                 self.note(Tone::Bad, Phrase::Lost, &Phrase::LostText.with(self.view.language, &[&gpu.0]));
             }

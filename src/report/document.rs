@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::event::{Action, Confidence, Operation, Outcome, RunKind, ToolVersion, Verdict};
-use crate::model::{Component, Text, Unit};
+use crate::model::{Component, NoteKind, Text, Unit};
 use crate::profile::Deviation;
 
 /// What one run of a profile on one node found out.
@@ -43,6 +43,10 @@ pub(super) struct Document<'a> {
     pub(super) mismatches: Vec<WrongResult<'a>>,
     /// Loads that ended otherwise than ordered.
     pub(super) load_failures: Vec<LoadFailure>,
+    /// What loads had to say that is no measurement.
+    pub(super) notes: Vec<Noted<'a>>,
+    /// Steps during which the test host did not keep up.
+    pub(super) host_late: Vec<Late<'a>>,
     pub(super) kernel: Kernel<'a>,
     pub(super) stages: Vec<Stage<'a>>,
     /// Every attempt at every step in every round, in order of start.
@@ -229,6 +233,31 @@ pub(super) struct LoadFailure {
     pub(super) at_s: f64,
     pub(super) component: Option<Component>,
     pub(super) text: String,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Noted<'a> {
+    pub(super) at_s: f64,
+    pub(super) component: Option<Component>,
+    pub(super) kind: NoteKind,
+    pub(super) text: &'a str,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Late<'a> {
+    /// `stage.step`
+    pub(super) step: &'a str,
+    pub(super) round: u32,
+    pub(super) attempt: u32,
+    /// Samples of the node that were due, and those that were taken.
+    pub(super) due: u32,
+    pub(super) taken: u32,
+    /// How late the latest of them was.
+    pub(super) worst_s: f64,
+    /// The longest that a running load told nothing of its work.
+    pub(super) silence_s: f64,
 }
 
 /// Lines of the kernel log that speak of errors.

@@ -101,13 +101,20 @@ fn judgement(judgement: &crate::limit::Judgement) -> String {
     format!("{}: {}", value::sentence(judgement), value::judged(judgement))
 }
 
-/// The findings that rest on, or point at, this step and component.
+/// The findings that rest on, or point at, this step and component. What a finding against the whole node or the station
+/// rests on in a step explains all parts of that step; and whatever else a GPU shows, which no finding of its own tells,
+/// follows from what it is accused of.
 pub(super) fn findings<'a>(record: &'a RunRecord, path: &str, component: Component) -> Vec<&'a Finding> {
     let rests_on = |finding: &&Finding| {
-        finding.evidence.iter().any(|evidence| evidence.from == path && evidence.component.overlaps(component))
+        let of_all = matches!(finding.component, Component::Node | Component::Station);
+        let touches = |one: Component| of_all || one.overlaps(component);
+        finding.evidence.iter().any(|evidence| evidence.from == path && touches(evidence.component))
     };
+    let gpu = component.gpu_index();
     let points_at = |finding: &&Finding| {
-        finding.component == component || (finding.suspects.len() > 1 && finding.suspects.contains(&component))
+        finding.component == component
+            || (gpu.is_some() && finding.component.gpu_index() == gpu)
+            || (finding.suspects.len() > 1 && finding.suspects.contains(&component))
     };
     record.findings.iter().filter(|finding| rests_on(finding) || points_at(finding)).collect()
 }

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::document::{
-    Answered, Cut, Document, Found, Gpu, Judged as JudgedRun, Kernel, KernelLine, LoadFailure, Lost, Node, Plain,
-    Reason, Replayed, Rest, Simulated, Stage, State, Step, StepState, TestCase, Times, Tripped, Unstarted, UsedProfile,
-    Value, ValueOutcome, WrongResult,
+    Answered, Cut, Document, Found, Gpu, Judged as JudgedRun, Kernel, KernelLine, Late, LoadFailure, Lost, Node, Noted,
+    Plain, Reason, Replayed, Rest, Simulated, Stage, State, Step, StepState, TestCase, Times, Tripped, Unstarted,
+    UsedProfile, Value, ValueOutcome, WrongResult,
 };
 use super::layout::Layout;
 use super::verdict::verdict_so_far;
@@ -78,6 +78,8 @@ fn document<'a>(record: &'a RunRecord, verdict: &'a Verdict) -> Document<'a> {
         guards: guards(record),
         mismatches: mismatches(record),
         load_failures: load_failures(record),
+        notes: notes(record),
+        host_late: host_late(record),
         kernel: kernel(record),
         stages: stages(record),
         steps: steps(record),
@@ -220,6 +222,29 @@ fn load_failures(record: &RunRecord) -> Vec<LoadFailure> {
         failures.push(LoadFailure { at_s: at.seconds(), component: gpu.map(Component::Gpu), text });
     }
     failures
+}
+
+fn notes(record: &RunRecord) -> Vec<Noted<'_>> {
+    let notes = record.notes.iter().map(|note| Noted {
+        at_s: note.at.seconds(),
+        component: note.gpu.map(Component::Gpu),
+        kind: note.kind,
+        text: &note.what,
+    });
+    notes.collect()
+}
+
+fn host_late(record: &RunRecord) -> Vec<Late<'_>> {
+    let late = record.late.iter().map(|(_, key, lateness)| Late {
+        step: &key.path,
+        round: key.round,
+        attempt: key.attempt,
+        due: lateness.due,
+        taken: lateness.taken,
+        worst_s: lateness.worst.as_secs_f64(),
+        silence_s: lateness.silence.as_secs_f64(),
+    });
+    late.collect()
 }
 
 /// Whether a line of the kernel log is told of.

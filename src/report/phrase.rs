@@ -137,6 +137,7 @@ phrases! {
     LabelMeasured: "measured ", "測定値   ";
     LabelCause: "cause    ", "原因     ";
     LabelDo: "do       ", "処置     ";
+    LabelAlso: "also on  ", "同様     ";
     LabelStep: "step     ", "工程     ";
     LabelGuard: "guard    ", "監視     ";
     LabelBecause: "because  ", "理由     ";
@@ -161,6 +162,12 @@ phrases! {
     Running: "RUNNING", "実行中";
     LostText: "gpu/{0} does not answer", "gpu/{0} が応答しない";
     GuardOn: "{0} on {1}: {2}", "{0}, {1}: {2}";
+    Note: "NOTE", "注記";
+    NotedOn: "{0}: {1}", "{0}: {1}";
+    HostLate: "HOST LATE", "遅延";
+    HostWasLate: "{0}: the host took {1} of {2} samples that were due, the latest {3} late", "{0}: 予定{2}回のうち{1}回を採取、最大{3}の遅れ";
+    Remarks: "Remarks", "注記";
+    MoreFindings: "and {0} more findings above", "ほか {0} 件は上に示す";
     CutAndAgain: "{0} cut short and to be run again", "{0}が途中で切れたため、やり直す";
     Progress: "{0} of about {1}, {2} done", "{0} / 約 {1}, {2}完了";
     ProgressFailed: ", {0} failed", ", 不合格 {0}";

@@ -2,6 +2,8 @@
 
 use std::fmt::Display;
 
+use super::language::Language;
+use super::remark::remarks;
 use super::verdict::verdict_so_far;
 use super::words;
 use crate::event::{NodeSource, RunKind, RunRecord, RunStart};
@@ -20,6 +22,9 @@ pub(super) fn properties(record: &RunRecord) -> Vec<(String, String)> {
     list.add("resumes", record.resumes);
     if let Some(inventory) = &record.inventory {
         list.node(inventory);
+    }
+    for (remark, number) in remarks(record, Language::English).into_iter().zip(1..) {
+        list.add(&format!("remark.{number}"), remark);
     }
     list.0
 }

@@ -5,12 +5,13 @@
 use unicode_width::UnicodeWidthStr as _;
 
 use super::blind::blind_lines;
+use super::ending::ending;
 use super::language::Language;
 use super::phrase::Phrase;
 use super::plain::plain;
 use super::verdict::verdict_so_far;
 use super::{explain, row, value, words};
-use crate::event::{Case, Finding, Outcome, RunRecord, StepKey, Verdict, VerdictWord, uncarried_trips};
+use crate::event::{Case, Evidence, Finding, Outcome, RunRecord, StepKey, Verdict, VerdictWord, uncarried_trips};
 use crate::limit::{Judged, Judgement};
 use crate::model::{Component, Moment, Span, format_span};
 
@@ -142,7 +143,8 @@ pub fn verdict_block(record: &RunRecord, paint: Paint, language: Language) -> St
         VerdictWord::Error => Tone::Trouble,
         VerdictWord::Aborted | VerdictWord::Nothing => Tone::Quiet,
     };
-    lines.push(format!("{}  {}", paint.paint(tone, &word), words::meaning_phrase(&verdict).say(language)));
+    let heading = format!("{}  {}", paint.paint(tone, &word), words::meaning_phrase(&verdict).say(language));
+    lines.push(heading.clone());
     lines.push(identity(record, language));
     lines.push(format!("  {}", counts(&verdict, language)));
     let blind = record.plan.iter().flat_map(|plan| blind_lines(plan, language));
@@ -158,7 +160,9 @@ pub fn verdict_block(record: &RunRecord, paint: Paint, language: Language) -> St
     if record.verdict.is_none() {
         lines.push(format!("  {}", Phrase::NotAtEnd.say(language)));
     }
-    lines.extend(banner.map(|banner| paint.paint(Tone::Strong, &banner)));
+    let banner = banner.map(|banner| paint.paint(Tone::Strong, &banner));
+    lines.extend(ending(record, &lines, banner.as_deref(), &heading, paint, language));
+    lines.extend(banner);
     lines.join("\n") + "\n"
 }
 
@@ -209,7 +213,8 @@ impl Problems<'_> {
                 blocks.push(vec![self.heading(trip.component, &trip.code), self.line(Phrase::LabelGuard, &text)]);
             }
         }
-        blocks.extend(row::rows(self.record).iter().filter_map(|row| self.row(row)));
+        let rows = row::rows(self.record);
+        blocks.extend(alike(self.record, &rows).into_iter().filter_map(|alike| self.rows(&alike)));
         let more = blocks.len().saturating_sub(SHOWN);
         let mut lines: Vec<String> =
             blocks.into_iter().take(SHOWN).flat_map(|block| [vec![String::new()], block].concat()).collect();
@@ -222,13 +227,21 @@ impl Problems<'_> {
         lines
     }
 
+    /// Parts with the same trouble in the same step are one block.
+    fn rows(&self, alike: &[&row::Row<'_>]) -> Option<Vec<String>> {
+        let (first, others) = alike.split_first()?;
+        let mut lines = self.row(first)?;
+        if !others.is_empty() {
+            let others: Vec<String> = others.iter().map(|row| row.component.to_string()).collect();
+            lines.push(self.line(Phrase::LabelAlso, &others.join(", ")));
+        }
+        Some(lines)
+    }
+
     fn row(&self, row: &row::Row<'_>) -> Option<Vec<String>> {
         let path = format!("{}.{}", row.stage, row.step);
         match row.state {
             row::RowState::Judged(standing) if speaks(standing.outcome) => {
-                if explained(self.record, &path, row.component) {
-                    return None;
-                }
                 let word = words::outcome_phrase(standing.outcome).say(self.language);
                 let mut lines = vec![self.heading(row.component, word)];
                 lines.extend(self.measured(&path, standing.case));
@@ -265,9 +278,12 @@ impl Problems<'_> {
             let suspects: Vec<String> = finding.suspects.iter().map(|one| self.place(*one)).collect();
             lines.push(self.line(Phrase::LabelAmbiguous, &Phrase::AnyOf.with(language, &[&suspects.join(" | ")])));
         }
-        for evidence in &finding.evidence {
+        for (evidence, more) in evidence_alike(finding) {
             let text = plain(&evidence.text);
-            let text = Phrase::EvidenceOn.with(language, &[&evidence.from, &evidence.component, &text]);
+            let mut text = Phrase::EvidenceOn.with(language, &[&evidence.from, &evidence.component, &text]);
+            if more > 0 {
+                text.push_str(&format!(" {}", Phrase::AndMore.with(language, &[&more])));
+            }
             lines.push(self.line(Phrase::LabelMeasured, &text));
         }
         let confidence = words::confidence_phrase(finding.confidence).say(language);
@@ -280,8 +296,7 @@ impl Problems<'_> {
 
     /// The values that speak against the component; the reason where there are none.
     fn measured(&self, path: &str, case: &Case) -> Vec<String> {
-        let against = |judged: &Judged| matches!(judged, Judged::Fail | Judged::Unjudged(_));
-        let values = case.judgements.iter().filter(|one| one.limit.is_some() && against(&one.outcome));
+        let values = case.judgements.iter().filter(|one| one.limit.is_some() && is_against(&one.outcome));
         let told = |label, text: &str| self.line(label, &format!("{path}: {}", plain(text)));
         let mut lines: Vec<String> =
             values.map(|one| told(Phrase::LabelMeasured, &value::sentence_in(self.language, one))).collect();
@@ -290,6 +305,53 @@ impl Problems<'_> {
         }
         lines
     }
+}
+
+/// Evidence of one step and one measurement on many parts is one line: the first of it, and how many more there are.
+fn evidence_alike(finding: &Finding) -> Vec<(&Evidence, usize)> {
+    let subject = |one: &Evidence| one.text.split(' ').next().unwrap_or_default().to_owned();
+    let mut told: Vec<(&Evidence, usize)> = Vec::new();
+    for one in &finding.evidence {
+        let same = |(first, _): &&mut (&Evidence, usize)| {
+            first.from == one.from && subject(first) == subject(one) && first.component != one.component
+        };
+        match told.iter_mut().find(same) {
+            Some((_, more)) => *more += 1,
+            None => told.push((one, 0)),
+        }
+    }
+    told
+}
+
+/// Rows that speak against the unit or the run and that no finding explains, those of one step and one reason together.
+fn alike<'r, 'a>(record: &RunRecord, rows: &'r [row::Row<'a>]) -> Vec<Vec<&'r row::Row<'a>>> {
+    let mut groups: Vec<(String, Vec<&row::Row<'_>>)> = Vec::new();
+    for row in rows {
+        let path = format!("{}.{}", row.stage, row.step);
+        let reason = match row.state {
+            row::RowState::Judged(standing) if speaks(standing.outcome) => {
+                if explained(record, &path, row.component) {
+                    continue;
+                }
+                let kind = standing.case.reason.as_ref().map(|reason| reason.kind.as_str()).unwrap_or_default();
+                let missed =
+                    standing.case.judgements.iter().filter(|one| one.limit.is_some() && is_against(&one.outcome));
+                let names: Vec<&str> = missed.map(|one| one.measurement.name.as_str()).collect();
+                format!("{path} {:?} {kind} {}", standing.outcome, names.join(" "))
+            }
+            row::RowState::Cut => format!("{path} cut"),
+            row::RowState::Judged(_) | row::RowState::Unstarted(_) => continue,
+        };
+        match groups.iter_mut().find(|(other, _)| *other == reason) {
+            Some((_, group)) => group.push(row),
+            None => groups.push((reason, vec![row])),
+        }
+    }
+    groups.into_iter().map(|(_, group)| group).collect()
+}
+
+const fn is_against(judged: &Judged) -> bool {
+    matches!(judged, Judged::Fail | Judged::Unjudged(_))
 }
 
 const fn speaks(outcome: Outcome) -> bool {

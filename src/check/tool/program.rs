@@ -304,7 +304,7 @@ mod tests {
     use crate::check::find;
     use crate::check::rig::{defaults, inventory};
     use crate::check::{Check, Want};
-    use crate::model::{LoadId, LoadReport};
+    use crate::model::{LoadId, LoadReport, NoteKind};
     use crate::profile::ParamValue;
 
     /// Shows a check what a load says, a second between each, and gives what it wanted in words, its end last.
@@ -334,7 +334,7 @@ mod tests {
         for (second, said) in (1..).zip(said) {
             let at = Moment::from_secs(second);
             // Written like this, the deadline has come.
-            let late = *said == LoadSaid::Noted { gpu: None, what: "late".to_owned() };
+            let late = *said == LoadSaid::Noted { gpu: None, kind: NoteKind::Plain, what: "late".to_owned() };
             let report = LoadReport { load: LoadId(1), at, said: said.clone() };
             run.observe(&context, at, if late { Seen::Woken } else { Seen::Load(&report) }, &mut wants);
         }
@@ -420,7 +420,7 @@ mod tests {
         let absent = || LoadSaid::Program(ProgramSaid::NotInstalled("`fio` is not installed".to_owned()));
         let failed = || ended(LoadEnd::Failed("it is not there".to_owned()));
         let unreadable = || LoadSaid::Program(ProgramSaid::Unreadable("expected value at line 1".to_owned()));
-        let late = || LoadSaid::Noted { gpu: None, what: "late".to_owned() };
+        let late = || LoadSaid::Noted { gpu: None, kind: NoteKind::Plain, what: "late".to_owned() };
         let skip = ("not-installed", ParamValue::Text("skip".to_owned()));
         let table = [
             story("tool.fio", &[], &[absent(), failed()]),

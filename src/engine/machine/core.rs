@@ -27,14 +27,17 @@ use crate::event::{
     Envelope, Finding, Interruption, Outcome, RunEvent, RunRecord, RunStart, StepKey, StepStatus, Vitals, roll_up,
 };
 use crate::model::{
-    Answer, GpuIndex, KernelRecord, KernelSource, LoadId, LoadReport, LoadSaid, Moment, Probe, Reading, Sample, Sensor,
-    SourceReport, Span, StopHow,
+    Answer, GpuIndex, KernelRecord, KernelSource, LoadId, LoadReport, LoadSaid, Moment, NoteKind, Probe, Reading, Sample,
+    Sensor, SourceReport, Span, StopHow,
 };
 use crate::profile::{Catalogue, Sku, Skus};
 
 /// A load that was told to stop is given this long before it is killed, and as long again before it counts as
 /// unkillable: a kernel in flight ends within seconds, a wedged driver never.
 pub(super) const STOP_GRACE: Span = Span::from_secs(10);
+
+/// Notes kept of one load: more than one for every pair of eight GPUs.
+const MOST_NOTES: usize = 64;
 
 /// What the machine is made with.
 #[derive(Clone, Copy)]
@@ -53,6 +56,8 @@ impl std::fmt::Debug for Equipment<'_> {
 pub(super) struct LoadState {
     pub(super) key: StepKey,
     pub(super) gpus_left: BTreeSet<GpuIndex>,
+    /// When it last told of its work.
+    pub(super) told_at: Option<Moment>,
     /// When it was last told to stop, and how.
     pub(super) told: Option<(Moment, StopHow)>,
 }
@@ -246,6 +251,10 @@ impl<'a> Machine<'a> {
             return;
         };
         let index = self.active.iter().position(|active| active.key == state.key);
+        if let (LoadSaid::Progress { .. }, Some(index)) = (&report.said, index) {
+            let after = state.told_at.replace(report.at).map(|last| report.at.since(last));
+            self.active[index].lateness.told(after.unwrap_or_default());
+        }
         let mut over = false;
         if let LoadSaid::Ended { gpu, .. } = &report.said {
             match gpu {
@@ -260,6 +269,7 @@ impl<'a> Machine<'a> {
             LoadSaid::Ended { gpu, end } => {
                 self.note(tick, RunEvent::LoadEnded { load: report.load, gpu: *gpu, end: end.clone() }, effects);
             }
+            LoadSaid::Noted { gpu, kind, what } => self.load_noted(tick, report.load, *gpu, *kind, what, effects),
             LoadSaid::Mismatched(mismatch) => {
                 let gpu_celsius = self.temperatures.get(&mismatch.gpu).copied().unwrap_or_default();
                 let event = RunEvent::ResultMismatched { load: report.load, mismatch: mismatch.clone(), gpu_celsius };
@@ -275,6 +285,23 @@ impl<'a> Machine<'a> {
         }
         self.changed |= over;
         self.close_ended(tick, effects);
+    }
+
+    fn load_noted(
+        &mut self,
+        tick: Tick,
+        load: LoadId,
+        gpu: Option<GpuIndex>,
+        kind: NoteKind,
+        what: &str,
+        effects: &mut Vec<Effect>,
+    ) {
+        let notes = || self.record.notes.iter().filter(|note| note.load == load);
+        // Loads that are begun again and again say the same each time.
+        let known = self.record.notes.iter().any(|note| note.gpu == gpu && note.what == what);
+        if !known && notes().count() < MOST_NOTES {
+            self.note(tick, RunEvent::LoadNoted { load, gpu, kind, what: what.to_owned() }, effects);
+        }
     }
 
     pub(super) fn answered(&mut self, tick: Tick, probe: Probe, answer: &Answer, effects: &mut Vec<Effect>) {
@@ -435,6 +462,7 @@ impl<'a> Machine<'a> {
             next = tick.now + every;
         }
         self.next_sample = Some(next);
+        self.active.iter_mut().for_each(|active| active.lateness.sample(due, tick.now, every));
         effects.push(Effect::Sample);
         self.guards.look_for_stale(tick.now, &self.record.lost, &mut self.news);
         self.take_guard_news(tick, effects);

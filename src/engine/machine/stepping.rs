@@ -45,7 +45,7 @@ impl Machine<'_> {
                     self.note(tick, RunEvent::StepStarted { key: key.clone() }, effects);
                     self.note(tick, RunEvent::StepFinished { key, cases }, effects);
                     if outcome == Outcome::Error {
-                        self.after(place, &planned, outcome);
+                        self.after(place, &planned, outcome, outcome);
                     }
                 }
                 Next::Wait(at) => {
@@ -136,7 +136,7 @@ impl Machine<'_> {
                         gpus.into_iter().filter(|gpu| !self.record.lost.contains_key(gpu)).collect();
                     let seed = self.record.start.as_ref().map_or(0, |start| start.seed) ^ u64::from(id.0);
                     let order = LoadOrder { id, kind, gpus: gpus.clone(), seed, span };
-                    self.loads.insert(id, LoadState { key: key.clone(), gpus_left: gpus, told: None });
+                    self.loads.insert(id, LoadState { key: key.clone(), gpus_left: gpus, told_at: None, told: None });
                     self.note(tick, RunEvent::LoadStarted { key: key.clone(), order: order.clone() }, effects);
                     effects.push(Effect::StartLoad(order));
                 }
@@ -192,19 +192,25 @@ impl Machine<'_> {
             let ending = active.ending.take().unwrap_or(Ending::Measured);
             let measured = std::mem::take(&mut active.measured);
             let cases = active.bench(&self.record, &self.skus, tick.wall).cases(&measured, &ending);
+            if active.lateness.matters() {
+                let (key, lateness) = (active.key.clone(), active.lateness);
+                self.note(tick, RunEvent::HostLate { key, lateness }, effects);
+            }
             self.note(tick, RunEvent::StepFinished { key: active.key.clone(), cases }, effects);
             let planned = active.planned;
             if !schedule::will_retry(&planned, &self.record, active.place.round) {
-                let outcome = self.record.steps.iter().rev().find(|step| step.key == active.key).map(schedule::worst);
-                self.after(active.place, &planned, outcome.unwrap_or(Outcome::Error));
+                let step = self.record.steps.iter().rev().find(|step| step.key == active.key);
+                let outcome = step.map_or(Outcome::Error, schedule::worst);
+                let heeded = step.map_or(Outcome::Error, schedule::heeded);
+                self.after(active.place, &planned, outcome, heeded);
                 self.stop_halted(tick, effects);
             }
         }
     }
 
-    /// Applies the step's `then`.
-    pub(super) fn after(&mut self, place: Place, planned: &PlannedStep, outcome: Outcome) {
-        let policy = schedule::policy_after(planned.step.then, outcome);
+    /// Applies the step's `then`, to the outcome that is heeded.
+    pub(super) fn after(&mut self, place: Place, planned: &PlannedStep, outcome: Outcome, heeded: Outcome) {
+        let policy = schedule::policy_after(planned.step.then, heeded);
         let why = format!("`{}` ended in {}", planned.path, outcome.shown());
         let stage =
             place.stage.and_then(|stage| Some((self.record.plan.as_ref()?.stages[stage].id.clone(), place.round)));

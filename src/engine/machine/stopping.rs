@@ -6,7 +6,7 @@ use crate::engine::judging::{Ending, TRIPPED_ON};
 use crate::engine::port::{Effect, Tick};
 use crate::event::{GuardTrip, Outcome, RunEvent, StepKey};
 use crate::model::{LoadEnd, LoadId, Moment, StopHow};
-use crate::profile::{GuardResult, GuardStop, Policy};
+use crate::profile::{GuardStop, Policy};
 
 impl Machine<'_> {
     pub(super) fn stop_loads_of(&mut self, now: Moment, key: &StepKey, how: StopHow, effects: &mut Vec<Effect>) {
@@ -86,9 +86,9 @@ impl Machine<'_> {
 
     pub(super) fn stop_by(&mut self, tick: Tick, trip: &GuardTrip, effects: &mut Vec<Effect>) {
         let why = format!("guard `{}{TRIPPED_ON}{}: {}", trip.guard, trip.component, trip.text);
-        let outcome = match trip.result {
-            GuardResult::Fail => Outcome::NotReached,
-            GuardResult::Inconclusive => Outcome::Inconclusive,
+        let outcome = match trip.outcome() {
+            Outcome::Fail => Outcome::NotReached,
+            outcome => outcome,
         };
         for index in 0..self.active.len() {
             let touched = trip.component.gpu_index().is_none_or(|gpu| self.active[index].has_gpu(gpu));

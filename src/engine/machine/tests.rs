@@ -118,19 +118,20 @@ fn the_first_interrupt_runs_the_teardown_and_the_second_kills() {
 }
 
 #[test]
-fn a_stop_after_a_failure_leaves_the_rest_unreached() {
+fn a_limit_that_all_parts_miss_alike_accuses_none_of_them_and_stops_as_a_failure_does() {
     let mut first = step("burn", "toy.burn");
     first.limits.get_mut("value").expect("limit").bound = Bound::AtLeast(Term::Absolute(Quantity::new(2.0, Unit::One)));
     first.then.fail = Policy::Stop;
     let record = run_with(profile(vec![first, step("more", "toy.burn")]), &mut Toy::new(), &[]);
     assert_eq!(
         outcomes(&record)[..2],
-        ["main.burn#1: gpu/0 FAIL, gpu/1 FAIL", "main.more#1: gpu/0 NOT REACHED, gpu/1 NOT REACHED"]
+        ["main.burn#1: gpu/0 INCONCLUSIVE, gpu/1 INCONCLUSIVE", "main.more#1: gpu/0 NOT REACHED, gpu/1 NOT REACHED"]
     );
     assert_eq!(
         record.steps[1].cases[0].reason.as_ref().map(|why| why.text.as_str()),
-        Some("`main.burn` ended in FAIL")
+        Some("`main.burn` ended in INCONCLUSIVE")
     );
+    assert_eq!(word(&record), VerdictWord::Inconclusive);
 }
 
 #[test]

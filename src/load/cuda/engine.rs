@@ -9,7 +9,7 @@ use super::drive::{self, Broken, Shift};
 use super::driver::{Driver, Gpu, OUT_OF_MEMORY, OpenError};
 use super::holders::holders;
 use crate::load::worker::{Device, Engine, Floor, WorkOrder};
-use crate::model::{GpuIndex, LoadEnd, LoadKind, LoadSaid};
+use crate::model::{GpuIndex, LoadEnd, LoadKind, LoadSaid, NoteKind};
 
 /// Longest a launch may take before it counts as hung. They are made to last a fifth of a second; the supervisor gives up
 /// on a silent worker after thirty.
@@ -70,7 +70,7 @@ impl CudaEngine {
                     version / 10 % 100,
                     gpu.image,
                 );
-                floor.say(LoadSaid::Noted { gpu: Some(gpu.index), what });
+                floor.say(LoadSaid::Noted { gpu: Some(gpu.index), kind: NoteKind::SlowerKernel, what });
             }
             gpus.push(gpu);
         }

@@ -39,6 +39,11 @@ impl Replay {
         self.recording.ended().since(self.recording.began())
     }
 
+    /// Whether the recording has nothing more to show at `now`.
+    pub fn is_over(&self, now: Moment) -> bool {
+        self.began.is_some_and(|began| now.since(began) > self.span())
+    }
+
     pub fn read_inventory(&mut self, now: Moment) {
         let inventory = self.inventory(now);
         self.pending.inventories.push(Ok(inventory));

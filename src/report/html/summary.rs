@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use super::super::language::Language;
 use super::super::phrase::Phrase;
 use super::super::plain::plain;
 use super::super::row::{Row, RowState};
 use super::super::text::{counts, duration};
 use super::super::verdict::verdict_so_far;
-use super::super::{explain, value, words};
+use super::super::{explain, remark, value, words};
 use super::page::Page;
 use crate::diagnose;
 use crate::event::{Case, Finding, Outcome, RunRecord, VerdictWord, uncarried_trips};
@@ -74,6 +75,28 @@ pub(super) fn summary(page: &mut Page, record: &RunRecord, rows: &[Row<'_>], lac
         page.raw("</p>\n");
     }
     troubles(page, record, rows);
+    told_beside(page, record);
+}
+
+/// What loads and the host had to say that is no result.
+fn told_beside(page: &mut Page, record: &RunRecord) {
+    let count = remark::remarks(record, Language::English).len();
+    if count == 0 {
+        return;
+    }
+    page.section(Phrase::Remarks);
+    page.raw("<ul>");
+    for at in 0..count.min(SHOWN) {
+        page.raw("<li>");
+        page.tell(|language| remark::remarks(record, language).get(at).cloned().unwrap_or_default());
+        page.raw("</li>");
+    }
+    page.raw("</ul>\n");
+    if count > SHOWN {
+        page.raw("<p>");
+        page.say_with(Phrase::AndMore, &[&(count - SHOWN)]);
+        page.raw("</p>\n");
+    }
 }
 
 fn facts(page: &mut Page, record: &RunRecord) {

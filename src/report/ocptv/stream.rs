@@ -17,8 +17,9 @@ use crate::model::{Component, Inventory, LoadEnd, WallTime};
 use crate::plan::Plan;
 use crate::profile::{Deviation, GuardResult};
 use crate::report::json;
+use crate::report::language::Language;
 use crate::report::plain::plain;
-use crate::report::words;
+use crate::report::{remark, words};
 
 /// The last step, which holds findings and verdict. No step of a profile is called so: those have a stage before a dot.
 const CONCLUSION: &str = "conclusion";
@@ -103,6 +104,13 @@ impl Ocptv {
             }
             RunEvent::KernelLogged(record) if json::matters(record) => {
                 self.log(wall, log(Severity::Warning, format!("kernel: {}", record.text)));
+            }
+            RunEvent::LoadNoted { gpu, what, .. } => {
+                self.in_step(wall, None, log(Severity::Warning, remark::note_in(Language::English, *gpu, what)));
+            }
+            RunEvent::HostLate { key, lateness } => {
+                let text = remark::late_in(Language::English, key, lateness);
+                self.in_step(wall, Some(key), log(Severity::Warning, text));
             }
             RunEvent::GpuLost { gpu } => {
                 self.log(wall, log(Severity::Error, format!("{} does not answer any more", Component::Gpu(*gpu))));

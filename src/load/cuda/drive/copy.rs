@@ -15,7 +15,7 @@ use crate::load::cuda::layout::{
 };
 use crate::load::cuda::reference::{checksum, pattern_word};
 use crate::load::worker::Injection;
-use crate::model::{CopyDirection, Endpoint, GpuIndex, LoadSaid, Mismatch, Transfer};
+use crate::model::{CopyDirection, Endpoint, GpuIndex, LoadSaid, Mismatch, NoteKind, Transfer};
 
 /// As nvbandwidth has it: half a gigabyte, four copies to warm up, sixteen timed, three rounds.
 const BYTES: usize = 512 << 20;
@@ -272,7 +272,7 @@ fn latency(shift: &Shift<'_>, gpu: &Arc<Gpu>) -> Result<(), Broken> {
         shift.wait(&stream, "a pointer chase")?;
         let nanos = answer.words()[1] as f64 / HOPS as f64;
         let what = format!("a read of {whose} takes {nanos:.0} ns");
-        shift.floor.say(LoadSaid::Noted { gpu: Some(gpu.index), what });
+        shift.floor.say(LoadSaid::Noted { gpu: Some(gpu.index), kind: NoteKind::Plain, what });
     }
     Ok(())
 }
@@ -318,7 +318,7 @@ pub(super) fn connect(shift: &Shift<'_>, gpus: &[Arc<Gpu>]) -> Result<(), Broken
         for peer in gpus.iter().filter(|peer| peer.index != gpu.index) {
             if !gpu.reach(peer)? {
                 let what = format!("there is no direct way to gpu/{}: copies go through the host", peer.index.0);
-                shift.floor.say(LoadSaid::Noted { gpu: Some(gpu.index), what });
+                shift.floor.say(LoadSaid::Noted { gpu: Some(gpu.index), kind: NoteKind::ThroughHost, what });
             }
         }
     }

@@ -11,7 +11,7 @@ use crate::load::cuda::driver::{Buffer, Event, Gpu, Grid, Kernel, Stream};
 use crate::load::cuda::holders::holders;
 use crate::load::cuda::layout::{MarchArgs, NONE_64, Record};
 use crate::load::worker::{Injection, monotonic_nanos};
-use crate::model::{GpuIndex, LoadSaid};
+use crate::model::{GpuIndex, LoadSaid, NoteKind};
 
 /// One allocation; larger ones fail where memory is fragmented.
 const CHUNK: usize = 2 << 30;
@@ -75,7 +75,7 @@ impl<'a> Marcher<'a> {
                 (total - free) >> 20,
                 holders(&gpu.pci)
             );
-            shift.floor.say(LoadSaid::Noted { gpu: Some(gpu.index), what });
+            shift.floor.say(LoadSaid::Noted { gpu: Some(gpu.index), kind: NoteKind::MemoryHeld, what });
         }
         let wanted = (free as f64 * coverage.clamp(0.0, 1.0)) as usize;
         let chunks = take(shift, gpu, wanted);
@@ -89,7 +89,7 @@ impl<'a> Marcher<'a> {
         let got: usize = chunks.iter().map(Buffer::bytes).sum();
         if got + CHUNK_MIN < wanted {
             let what = format!("only {} of {} MiB could be had{}", got >> 20, wanted >> 20, holders(&gpu.pci));
-            shift.floor.say(LoadSaid::Noted { gpu: Some(gpu.index), what });
+            shift.floor.say(LoadSaid::Noted { gpu: Some(gpu.index), kind: NoteKind::Plain, what });
         }
         let (march, pace) = (Kernel::new(gpu, "march")?, Pace::new(gpu.index));
         let (began, ended) = (Event::new(gpu)?, Event::new(gpu)?);

@@ -1,0 +1,112 @@
+//! Power by two meters of one GPU: its power readings and its energy counter.
+//!
+//! Both are taken over the very same time, so that a host that samples late makes no difference between them.
+
+use super::sheet::Gauged;
+use super::window::is_covered;
+use crate::model::{Moment, Reading, Span};
+
+/// Power readings and the energy counter, added up over the same spans of time: from each sample to the next where both
+/// were read at both ends, so that a sample that is missing is missing from both.
+#[derive(Debug)]
+pub(super) struct Meters {
+    held: Span,
+    last: Option<(Moment, f64, f64)>,
+    /// J by the power readings, in a straight line from one to the next.
+    by_power: f64,
+    by_counter: f64,
+    covered: Span,
+    good: u64,
+    power: bool,
+    counter: bool,
+    backwards: bool,
+}
+
+impl Meters {
+    /// Two samples further apart than this many periods say nothing of what was between them.
+    const MOST_PERIODS: u32 = 2;
+
+    pub(super) fn new(every: Span) -> Self {
+        Self {
+            held: every * Self::MOST_PERIODS,
+            last: None,
+            by_power: 0.0,
+            by_counter: 0.0,
+            covered: Span::ZERO,
+            good: 0,
+            power: true,
+            counter: true,
+            backwards: false,
+        }
+    }
+
+    pub(super) fn take(&mut self, at: Moment, power: Reading<f64>, energy: Reading<f64>) {
+        self.power &= power != Reading::Unsupported;
+        self.counter &= energy != Reading::Unsupported;
+        let (Some(watts), Some(joules)) = (power.get(), energy.get()) else {
+            self.last = None;
+            return;
+        };
+        self.good += 1;
+        if let Some((before, was_watts, was_joules)) = self.last.replace((at, watts, joules)) {
+            let passed = at.since(before);
+            self.backwards |= joules < was_joules;
+            if passed <= self.held {
+                self.by_power += f64::midpoint(was_watts, watts) * passed.as_secs_f64();
+                self.by_counter += joules - was_joules;
+                self.covered += passed;
+            }
+        }
+    }
+
+    /// By how much the two differ, in percent of the greater.
+    pub(super) fn disagreement(&self, over: Span) -> Gauged {
+        if !self.power || !self.counter {
+            return Gauged::Unsupported;
+        }
+        if self.backwards {
+            return Gauged::missing("the energy counter went backwards: the driver was reloaded or the GPU was reset");
+        }
+        if !is_covered(self.covered, over) || self.good < 2 {
+            let (covered, over) = (self.covered.as_secs_f64(), over.as_secs_f64());
+            return Gauged::Missing(format!("power and energy were read together for {covered:.0} s of {over:.0} s"));
+        }
+        let whole = self.by_power.max(self.by_counter);
+        let share = if whole > 0.0 { (self.by_power - self.by_counter).abs() * 100.0 / whole } else { 0.0 };
+        Gauged::Number { value: share, samples: self.good }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn meters(seconds: impl Iterator<Item = u64>, joules: impl Fn(u64) -> f64) -> Meters {
+        let mut meters = Meters::new(Span::from_secs(1));
+        for second in seconds {
+            let watts = if second < 50 { 100.0 } else { 700.0 };
+            meters.take(Moment::from_secs(second), Reading::Value(watts), Reading::Value(joules(second)));
+        }
+        meters
+    }
+
+    fn true_joules(second: u64) -> f64 {
+        let (idle, busy) = (second.min(50) as f64, second.saturating_sub(50) as f64);
+        100.0 * idle + 700.0 * busy
+    }
+
+    #[test]
+    fn a_sample_that_is_missing_is_missing_from_both() {
+        let late = (0..100).filter(|second| *second < 50 || second % 2 == 0);
+        let share = meters(late, true_joules).disagreement(Span::from_secs(100)).number().expect("covered");
+        assert!(share < 2.0, "{share}");
+    }
+
+    #[test]
+    fn a_counter_that_stands_still_disagrees_and_gaps_say_nothing() {
+        let still = meters(0..100, |_| 5.0).disagreement(Span::from_secs(100));
+        assert_eq!(still.number(), Some(100.0));
+        let few = meters((0..100).step_by(7), true_joules).disagreement(Span::from_secs(100));
+        assert_eq!(few, Gauged::missing("power and energy were read together for 0 s of 100 s"));
+    }
+}

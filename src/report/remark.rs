@@ -1,0 +1,32 @@
+//! What loads and the test host had to say that is no result, in words.
+
+use super::language::Language;
+use super::phrase::Phrase;
+use super::plain::plain;
+use crate::event::{Lateness, LoadNote, RunRecord, StepKey};
+use crate::model::{Component, GpuIndex, NoteKind, format_span};
+
+/// `gpu/3: 4096 MiB of memory are taken before the march begins`.
+pub(super) fn note_in(language: Language, gpu: Option<GpuIndex>, what: &str) -> String {
+    match gpu {
+        Some(gpu) => Phrase::NotedOn.with(language, &[&Component::Gpu(gpu), &plain(what)]),
+        None => plain(what).into_owned(),
+    }
+}
+
+/// `load.gemm: the host took 412 of 1200 samples that were due, the latest 3s late`.
+pub(super) fn late_in(language: Language, key: &StepKey, lateness: &Lateness) -> String {
+    let worst = format_span(lateness.worst);
+    Phrase::HostWasLate.with(language, &[&key.path, &lateness.taken, &lateness.due, &worst])
+}
+
+/// Notes that something follows from; the rest is for machines.
+pub(super) fn telling(record: &RunRecord) -> impl Iterator<Item = &LoadNote> {
+    record.notes.iter().filter(|note| note.kind != NoteKind::Plain)
+}
+
+/// Everything worth a line beside the results, in the order it came.
+pub(super) fn remarks(record: &RunRecord, language: Language) -> Vec<String> {
+    let notes = telling(record).map(|note| note_in(language, note.gpu, &note.what));
+    notes.chain(record.late.iter().map(|(_, key, lateness)| late_in(language, key, lateness))).collect()
+}
