@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use super::course::Course;
 use super::delta::CounterSpan;
+use super::kept::Kept;
 use super::settle::Idle;
 use super::sheet::{Gauged, Sheet};
 use super::window::Window;
@@ -28,6 +29,7 @@ pub(super) struct LoadGauge {
     /// Counted over the window alone.
     pub(super) energy: CounterSpan,
     pub(super) counters: LoadCounters,
+    pub(super) kept: Kept,
     /// Samples whose clock was below the floor with no reason given, and all that could be judged.
     slow: u64,
     judged: u64,
@@ -98,12 +100,14 @@ impl LoadGauge {
     /// A sample from before the steady window: only counters follow it.
     pub(super) fn count(&mut self, sample: &Sample) {
         self.counters.take(sample);
+        self.kept.take(sample, false);
     }
 
     /// A sample of the steady window.
     pub(super) fn take(&mut self, sample: &Sample) {
         let at = sample.at;
         self.counters.take(sample);
+        self.kept.take(sample, true);
         self.power.take(at, sample[Sensor::Power]);
         self.die.take(at, sample[Sensor::TempGpu]);
         self.memory.take(at, sample[Sensor::TempMemory]);
@@ -184,6 +188,17 @@ impl LoadGauge {
         Gauged::Number { value: share.min(100.0), samples: good + self.power.failed() }
     }
 
+    /// Million operations per cycle of the SM clock: 10^12 operations a second over 10^6 cycles a second.
+    pub(super) fn per_clock(&self, expected: u64) -> Gauged {
+        // A load reports about once a second whatever the sampling period is.
+        match (self.tflops.gauged(0, Window::mean), self.clock.gauged(expected, Window::mean)) {
+            (Gauged::Number { value: tflops, samples }, Gauged::Number { value: clock, .. }) => {
+                Gauged::Number { value: tflops / clock, samples }
+            }
+            (Gauged::Number { .. }, other) | (other, _) => other,
+        }
+    }
+
     /// K/W from die to inlet; where no inlet can be read, from die to the GPU's own idle state, which the coolant's
     /// temperature drops out of: `(T - T_idle) / (P - P_idle)`.
     pub(super) fn resistance(&self, expected: u64, idle: Option<Idle>) -> Gauged {
@@ -239,6 +254,7 @@ pub(super) fn put_common(sheet: &mut Sheet<'_>, gpu: Component, gauge: &LoadGaug
     sheet.put("pcie.replays", gpu, counters.pcie_replays.gauged());
     sheet.put("verified", gpu, gauge.verified());
     sheet.put("mismatches", gpu, gauge.mismatches());
+    gauge.kept.put(sheet, gpu);
 }
 
 /// One gauge for every GPU of a step.

@@ -38,8 +38,7 @@ pub(super) fn run(args: &RunArgs, spoken: Spoken) -> Result<Exit, Trouble> {
     let start = RunStart {
         run_id,
         tool: ToolVersion { name: "kiln".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() },
-        // A fault of our own making must not count for or against the unit.
-        kind: if args.only.is_some() || args.inject.is_some() { RunKind::Partial } else { RunKind::Production },
+        kind: RunKind::of(&profile, args.inject.is_some()),
         source: chosen.source.clone(),
         operation: Operation {
             serial: args.serial.clone(),

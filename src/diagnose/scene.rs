@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{KernelLine, gpu_at, read_kernel_line};
-use crate::event::{Evidence, GuardTrip, RunRecord, StepStatus};
+use crate::event::{Confidence, Evidence, GuardTrip, RunRecord, StepStatus};
 use crate::limit::{Judged, Judgement, Measured, Scalar};
 use crate::model::{Component, GpuIndex, Inventory, Moment, Quantity, Sensor, Text};
 use crate::profile::Trigger;
@@ -60,7 +60,19 @@ impl Fact<'_> {
         }
     }
 
-    /// Proof: a decisive limit was missed and nobody waived it.
+    pub(super) fn flag(&self) -> Option<bool> {
+        match &self.judgement.measurement.value {
+            Measured::Value(Scalar::Flag(flag)) => Some(*flag),
+            _ => None,
+        }
+    }
+
+    /// How sure a miss makes: a limit that healthy parts come close to raises a suspicion and no more.
+    pub(super) fn confidence(&self) -> Confidence {
+        if self.judgement.miss.is_proof() { Confidence::High } else { Confidence::Low }
+    }
+
+    /// A limit that counts was missed and nobody waived it.
     pub(super) fn failed(&self) -> bool {
         self.judgement.decisive && self.judgement.outcome == Judged::Fail && self.judgement.waiver.is_none()
     }

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::event::{Case, CaseReason, Outcome, RunRecord};
-use crate::limit::{Judged, Judgement, Limit, Measured, Measurement, Range, References, Unjudged, judge};
+use crate::limit::{Judged, Judgement, Limit, Measured, Measurement, Miss, Range, References, Unjudged, judge};
 use crate::model::{Component, ComponentKind, GpuIndex, Quantity, WallTime};
 use crate::plan::{PlannedStep, matches_glob};
 use crate::profile::{CheckSpec, Sku};
@@ -129,6 +129,7 @@ impl Bench<'_> {
                 },
                 code: None,
                 decisive: false,
+                miss: Miss::Proof,
                 source: None,
                 waiver: None,
             };
@@ -280,6 +281,7 @@ fn missing(measurement: Measurement, limit: Option<&Limit>) -> Judgement {
         outcome: Judged::Unjudged(Unjudged::NotMeasured),
         code: limit.and_then(|limit| limit.code.clone()),
         decisive: limit.is_none_or(|limit| limit.decisive),
+        miss: limit.map(|limit| limit.miss).unwrap_or_default(),
         source: limit.and_then(|limit| limit.source.clone()),
         waiver: None,
     }
@@ -293,7 +295,13 @@ fn of_judgement(judgement: &Judgement) -> (Outcome, Option<CaseReason>) {
         Judged::Marginal => (Outcome::Marginal, Some(reason("marginal", told(judgement, limit)))),
         Judged::Fail => match &judgement.waiver {
             Some(waiver) => (Outcome::Waived, Some(reason("waived", waiver.clone()))),
-            None => (Outcome::Fail, Some(reason("limit", told(judgement, limit)))),
+            None => {
+                let outcome = match judgement.miss {
+                    Miss::Proof => Outcome::Fail,
+                    Miss::Suspicion => Outcome::Inconclusive,
+                };
+                (outcome, Some(reason("limit", told(judgement, limit))))
+            }
         },
         Judged::Unjudged(Unjudged::NotMeasured) => (
             Outcome::Error,

@@ -314,6 +314,7 @@ pub(crate) fn matched(component: Component, value: bool) -> Judgement {
         outcome: if value { Judged::Pass } else { Judged::Fail },
         code: None,
         decisive: true,
+        miss: crate::limit::Miss::Proof,
         source: None,
         waiver: None,
     }

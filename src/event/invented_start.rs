@@ -63,6 +63,7 @@ fn profile() -> Profile {
             reason: "ECN-1042".to_owned(),
         }],
         vars: BTreeMap::new(),
+        without: Vec::new(),
         deviations: Vec::new(),
     }
 }
@@ -76,6 +77,7 @@ fn step(id: &str, check: &str) -> Step {
         marginal: Some(Bound::AtMost(Term::Absolute(Quantity::new(1.0, Unit::One)))),
         code: None,
         decisive: true,
+        miss: crate::limit::Miss::Proof,
         source: None,
         unsupported: crate::limit::IfUnsupported::Error,
     };

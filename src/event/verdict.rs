@@ -67,7 +67,10 @@ pub fn roll_up(record: &RunRecord) -> Verdict {
             GuardResult::Inconclusive => tally.inconclusive += 1,
         }
     }
-    tally.verdict(record.start.as_ref().is_some_and(|start| start.kind == RunKind::Partial))
+    let start = record.start.as_ref();
+    let deviations = start.into_iter().flat_map(|start| &start.profile.deviations).filter(|one| one.lessens()).count();
+    let partial = start.is_some_and(|start| start.kind == RunKind::Partial);
+    Verdict { deviations: deviations as u32, ..tally.verdict(partial) }
 }
 
 /// Trips that no deciding case already speaks of, one for each component and result: between steps, or on a part the
@@ -201,6 +204,7 @@ impl Tally {
             marginal: word == VerdictWord::Pass && self.marginal > 0,
             retried: word == VerdictWord::Pass && self.retried,
             partial,
+            deviations: 0,
             failed: self.failed,
             errors: self.errors,
             inconclusive: self.inconclusive,

@@ -71,8 +71,11 @@ pub struct Limit {
     pub marginal: Option<Bound>,
     /// The finding code this limit stands for, where the profile names one.
     pub code: Option<String>,
-    /// Whether a miss fails the unit; otherwise it is only told.
+    /// Whether a miss counts; otherwise it is only told.
     pub decisive: bool,
+    /// What a miss that counts is.
+    #[serde(default, skip_serializing_if = "Miss::is_proof")]
+    pub miss: Miss,
     /// Where the number comes from.
     pub source: Option<String>,
     /// What it means when the part does not offer the value.
@@ -89,4 +92,21 @@ pub enum IfUnsupported {
     Error,
     /// Not every part has it: told, and not judged.
     Skip,
+}
+
+/// What a value outside its bound says about the unit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Miss {
+    /// It is bad.
+    #[default]
+    Proof,
+    /// It may be: healthy parts come close to the bound, and somebody has to look.
+    Suspicion,
+}
+
+impl Miss {
+    pub const fn is_proof(&self) -> bool {
+        matches!(self, Self::Proof)
+    }
 }

@@ -183,6 +183,7 @@ pub fn judge(limit: &Limit, measurement: &Measurement, references: &References<'
         outcome,
         code: limit.code.clone(),
         decisive: limit.decisive && !excused,
+        miss: limit.miss,
         source: limit.source.clone(),
         waiver: None,
     }
@@ -207,6 +208,7 @@ mod tests {
             marginal,
             code: None,
             decisive: true,
+            miss: super::super::Miss::Proof,
             source: None,
             unsupported: IfUnsupported::Error,
         }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Measurement;
+use super::{Measurement, Miss};
 
 /// The outcome of one judgement.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -46,6 +46,9 @@ pub struct Judgement {
     pub outcome: Judged,
     pub code: Option<String>,
     pub decisive: bool,
+    /// What a miss says, where it counts.
+    #[serde(default, skip_serializing_if = "Miss::is_proof")]
+    pub miss: Miss,
     pub source: Option<String>,
     /// Id of the waiver that covers a fail.
     pub waiver: Option<String>,

@@ -11,7 +11,7 @@ mod show;
 mod term;
 mod words;
 
-pub use bound::{Bound, IfUnsupported, Limit, Pattern, Reference, Term};
+pub use bound::{Bound, IfUnsupported, Limit, Miss, Pattern, Reference, Term};
 pub use judge::{References, judge, within};
 pub use judgement::{Judged, Judgement, Range, Unjudged};
 pub use measurement::{Measured, Measurement, Scalar};

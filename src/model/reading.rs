@@ -38,6 +38,15 @@ impl<T> Reading<T> {
         }
     }
 
+    /// The same reading of a value that is only looked at.
+    pub const fn as_ref(&self) -> Reading<&T> {
+        match self {
+            Self::Value(value) => Reading::Value(value),
+            Self::Unsupported => Reading::Unsupported,
+            Self::Failed(failure) => Reading::Failed(*failure),
+        }
+    }
+
     pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Reading<U> {
         match self {
             Self::Value(value) => Reading::Value(f(value)),

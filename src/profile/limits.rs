@@ -1,10 +1,11 @@
-//! Limits of a step: short form, or long form with `limit:`, `marginal:`, `code:`, `decisive:`, `unsupported:` and `source:`.
+//! Limits of a step: short form, or long form with `limit:`, `marginal:`, `code:`, `decisive:`,
+//! `result:`, `unsupported:` and `source:`.
 
 use std::collections::BTreeMap;
 
 use super::stage::Scope;
 use super::{CheckSpec, MeasurementSpec, ValueKind};
-use crate::limit::{Bound, IfUnsupported, Limit, Target, Wanted};
+use crate::limit::{Bound, IfUnsupported, Limit, Miss, Target, Wanted};
 use crate::yaml::{Diagnostic, Diagnostics, Fields, Node, did_you_mean};
 
 /// The limit that removes an inherited one.
@@ -50,6 +51,7 @@ fn limit(node: &Node, measurement: &MeasurementSpec, scope: &Scope<'_>, all: &mu
             marginal: None,
             code: None,
             decisive: true,
+            miss: Miss::Proof,
             unsupported: IfUnsupported::Error,
             source: None,
         });
@@ -59,13 +61,15 @@ fn limit(node: &Node, measurement: &MeasurementSpec, scope: &Scope<'_>, all: &mu
     let marginal = fields.optional("marginal", all).and_then(|node| bound(node, &target, all));
     let finding = fields.optional("code", all).and_then(|node| code(node, all));
     let decisive = fields.optional("decisive", all).and_then(|node| node.bool(all)).unwrap_or(true);
+    let results = [("fail", Miss::Proof), ("inconclusive", Miss::Suspicion)];
+    let miss = fields.optional("result", all).and_then(|node| node.one_of("result", &results, all)).unwrap_or_default();
     let choices = [("error", IfUnsupported::Error), ("skip", IfUnsupported::Skip)];
     let unsupported = fields.optional("unsupported", all).and_then(|node| node.one_of("answer", &choices, all));
     let unsupported = unsupported.unwrap_or_default();
     let source = fields.optional("source", all).and_then(|node| node.text(all)).map(str::to_owned);
     fields.finish(all);
     let main = main?;
-    Some(Limit { text: main.to_string(), bound: main, marginal, code: finding, decisive, source, unsupported })
+    Some(Limit { text: main.to_string(), bound: main, marginal, code: finding, decisive, miss, source, unsupported })
 }
 
 /// A bound in its short form; the wrong part of it is what gets underlined.

@@ -127,6 +127,10 @@ struct Metadata {
 struct Origin {
     run_id: String,
     verdict: VerdictWord,
+    /// The verdict with what qualifies it: `PASS with 2 deviations`.
+    shown: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    deviations: String,
     meaning: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     banner: Option<String>,
@@ -164,6 +168,8 @@ pub fn dcgm(record: &RunRecord) -> String {
         kiln: Origin {
             run_id: start.map_or_else(String::new, |start| start.run_id.clone()),
             verdict: verdict.word,
+            shown: words::verdict(&verdict),
+            deviations: words::deviations(record),
             meaning: words::meaning(&verdict),
             banner: start.and_then(|start| words::banner(&start.source)),
         },

@@ -135,13 +135,16 @@ pub fn verdict_block(record: &RunRecord, paint: Paint, language: Language) -> St
     lines.extend(banner.as_ref().map(|banner| paint.paint(Tone::Strong, banner)));
     let word = format!("{} {}", words::shape(&verdict), words::verdict_in(language, &verdict));
     let tone = match verdict.word {
-        VerdictWord::Pass if !verdict.marginal => Tone::Good,
+        VerdictWord::Pass if !verdict.marginal && verdict.deviations == 0 => Tone::Good,
         VerdictWord::Fail => Tone::Bad,
         VerdictWord::Pass | VerdictWord::Inconclusive => Tone::Doubt,
         VerdictWord::Error => Tone::Trouble,
         VerdictWord::Aborted | VerdictWord::Nothing => Tone::Quiet,
     };
     lines.push(format!("{}  {}", paint.paint(tone, &word), words::meaning_phrase(&verdict).say(language)));
+    if verdict.deviations > 0 {
+        lines.push(format!("  {}: {}", Phrase::Deviations.say(language), plain(&words::deviations(record))));
+    }
     lines.push(identity(record, language));
     lines.push(format!("  {}", counts(&verdict, language)));
     lines.extend(Problems { record, paint, language }.lines());

@@ -54,9 +54,12 @@ impl Trial {
     }
 
     pub(crate) fn run(&self, node: &str, seed: u64, fault: Option<&str>) -> Tried {
-        let file = NodeFile::find(node).expect("a node file");
+        self.run_on(&NodeFile::find(node).expect("a node file"), seed, fault)
+    }
+
+    pub(crate) fn run_on(&self, file: &NodeFile, seed: u64, fault: Option<&str>) -> Tried {
         let faults: Vec<FaultUse> = fault.map(|fault| FaultUse::parse(fault).expect("a fault")).into_iter().collect();
-        let mut station = SimNode::new(&file, seed, &faults).expect("a node");
+        let mut station = SimNode::new(file, seed, &faults).expect("a node");
         let start = RunStart {
             run_id: format!("trial-{seed}"),
             tool: ToolVersion { name: "kiln".to_owned(), version: "test".to_owned() },
@@ -73,7 +76,7 @@ impl Trial {
         let mut machine = Machine::new(equipment, start, None);
         let epoch = WallTime::from_second(1_800_000_000).expect("epoch");
         run_in_virtual_time(&mut machine, &mut station, &mut Nobody, &mut Nobody, epoch, &mut || None).expect("driven");
-        assert_eq!(machine.refusal(), None, "{node} seed {seed} {fault:?}");
+        assert_eq!(machine.refusal(), None, "{} seed {seed} {fault:?}", file.id);
         Tried { record: machine.record().clone() }
     }
 }

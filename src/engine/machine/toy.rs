@@ -200,6 +200,7 @@ pub(super) fn step(id: &str, check: &str) -> Step {
         marginal: None,
         code: None,
         decisive: true,
+        miss: crate::limit::Miss::Proof,
         source: None,
         unsupported: IfUnsupported::Error,
     };
@@ -258,6 +259,7 @@ pub(super) fn profile(steps: Vec<Step>) -> Profile {
         teardown: vec![step("after", "toy.burn")],
         waivers: Vec::new(),
         vars: BTreeMap::new(),
+        without: Vec::new(),
         deviations: Vec::new(),
     }
 }
@@ -268,7 +270,7 @@ pub(super) fn skus() -> Skus {
         title: Text::english("Toy"),
         names: Vec::new(),
         pci: vec![PciId { device: "2330".to_owned(), subsystem: None }],
-        gpus_per_node: 2,
+        gpus_per_node: vec![2],
         facts: BTreeMap::new(),
     }])
 }
