@@ -250,7 +250,7 @@ fn put_allowed(
 mod tests {
     use super::*;
     use crate::check::rig::{Rig, assert_complete, inventory, lines, raised, shown};
-    use crate::model::Reading;
+    use crate::model::{GpuIndex, Reading};
     use crate::profile::ParamValue;
 
     fn run(change: impl FnOnce(&mut Rig)) -> (Done, Rig) {
