@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use super::course::Course;
 use super::delta::CounterSpan;
+use super::kept::Kept;
 use super::settle::Idle;
 use super::sheet::{Gauged, Sheet};
 use super::window::{Window, share_of};
@@ -28,6 +29,7 @@ pub(super) struct LoadGauge {
     /// Counted over the window alone.
     pub(super) energy: CounterSpan,
     pub(super) counters: LoadCounters,
+    pub(super) kept: Kept,
     /// Whether the clock was below the floor with no reason given.
     slow: Window,
     /// Samples of any kind.
@@ -123,6 +125,7 @@ impl LoadGauge {
     /// A sample from before the steady window: only counters follow it.
     pub(super) fn count(&mut self, sample: &Sample) {
         self.counters.take(sample);
+        self.kept.take(sample, false);
     }
 
     /// A sample of the steady window.
@@ -130,6 +133,7 @@ impl LoadGauge {
         let at = sample.at;
         self.counters.take(sample);
         self.ticks.add(at, 1.0);
+        self.kept.take(sample, true);
         self.power.take(at, sample[Sensor::Power]);
         self.die.take(at, sample[Sensor::TempGpu]);
         self.memory.take(at, sample[Sensor::TempMemory]);
@@ -231,6 +235,16 @@ impl LoadGauge {
         Gauged::Number { value: share.min(100.0), samples: self.power.count() + self.power.failed() }
     }
 
+    /// Million operations per cycle of the SM clock: 10^12 operations a second over 10^6 cycles a second.
+    pub(super) fn per_clock(&self, over: Span) -> Gauged {
+        match (self.tflops.gauged(over, Window::mean), self.clock.gauged(over, Window::mean)) {
+            (Gauged::Number { value: tflops, samples }, Gauged::Number { value: clock, .. }) => {
+                Gauged::Number { value: tflops / clock, samples }
+            }
+            (Gauged::Number { .. }, other) | (other, _) => other,
+        }
+    }
+
     /// K/W from die to inlet; where no inlet can be read, from die to the GPU's own idle state, which the coolant's
     /// temperature drops out of: `(T - T_idle) / (P - P_idle)`.
     pub(super) fn resistance(&self, over: Span, idle: Option<Idle>) -> Gauged {
@@ -291,6 +305,7 @@ pub(super) fn put_common(sheet: &mut Sheet<'_>, gpu: Component, gauge: &LoadGaug
     }
     sheet.put("verified", gpu, gauge.verified());
     sheet.put("mismatches", gpu, gauge.mismatches());
+    gauge.kept.put(sheet, gpu);
 }
 
 /// One gauge for every GPU of a step.

@@ -7,7 +7,7 @@ use super::settle::Idle;
 use super::sheet::{Gauged, Sheet};
 use super::window::Window;
 use super::{Check, CheckRun, Done, Seen, StepContext, Wants};
-use crate::model::{BurnKernel, Component, ComponentKind, LoadKind, Moment, Span, Unit};
+use crate::model::{BurnKernel, Component, ComponentKind, GpuIndex, LoadKind, Moment, Span, Unit};
 use crate::profile::{CheckSpec, MeasurementSpec, Params, Wear};
 
 #[derive(Debug)]
@@ -66,6 +66,12 @@ static MEASUREMENTS: &[MeasurementSpec] = &[
     must("throughput.p5", Unit::Teraflops, GPU, "work per second that 95 % of the window reached"),
     may("throughput.dips", Unit::Percent, GPU, "share of the window with less than 4/5 of the median throughput"),
     may("throughput.per-clock", Unit::One, GPU, "million operations per SM clock cycle"),
+    may(
+        "throughput.of-peak",
+        Unit::Percent,
+        GPU,
+        "operations per clock cycle of those the model's arithmetic units can do",
+    ),
     must("clock.mean", Unit::Megahertz, GPU, "SM clock, mean of the steady window"),
     must("clock.p5", Unit::Megahertz, GPU, "SM clock that 95 % of the window reached"),
     may("clock.dips", Unit::Percent, GPU, "share of the window with less than 4/5 of the median SM clock"),
@@ -87,6 +93,9 @@ static MEASUREMENTS: &[MeasurementSpec] = &[
     may("ecc.uncorrected", Unit::One, GPU, "uncorrectable memory errors during the load"),
     may("remaps", Unit::One, GPU, "memory rows remapped during the load"),
     may("pcie.replays", Unit::One, GPU, "PCIe packets sent again during the load"),
+    super::kept::WIDTH_LOST,
+    super::kept::GEN_LOWER,
+    super::kept::LIMIT_FALL,
     required(may("verified", Unit::One, GPU, "results compared")),
     required(may("mismatches", Unit::One, GPU, "results that were wrong")),
     must("samples", Unit::Percent, GPU, "share of the window that good readings cover"),
@@ -140,7 +149,8 @@ impl CheckRun for Run {
                 self.gauges.close(over);
                 let mut sheet = Sheet::new(&SPEC, context.lost);
                 for (gpu, gauge) in self.gauges.iter() {
-                    report(&mut sheet, Component::Gpu(gpu), gauge, over, self.course.idle.get(&gpu).copied());
+                    let known = (self.course.idle.get(&gpu).copied(), peak(context, gpu));
+                    report(&mut sheet, Component::Gpu(gpu), gauge, over, known);
                 }
                 wants.end(Done::Measured(sheet.into_list()));
             }
@@ -149,8 +159,34 @@ impl CheckRun for Run {
     }
 }
 
-fn report(sheet: &mut Sheet<'_>, gpu: Component, gauge: &LoadGauge, over: Span, idle: Option<Idle>) {
-    put_work(sheet, gpu, gauge, over);
+/// Million operations per clock cycle that the model can do with this arithmetic, where its facts say so.
+pub(super) fn peak(context: &StepContext<'_>, gpu: GpuIndex) -> Option<f64> {
+    let fact = match kernel(context.params) {
+        BurnKernel::Bf16 => "bf16.per-clock",
+        BurnKernel::Fp8 | BurnKernel::Fp32 | BurnKernel::Fp64 => return None,
+    };
+    context.skus.get(&gpu)?.fact_in(fact, Unit::One)
+}
+
+/// Work per clock against what the units can do in one: clocks and the power cap drop out, which good parts do not share.
+pub(super) fn of_peak(per_clock: &Gauged, peak: Option<f64>) -> Gauged {
+    match (per_clock, peak) {
+        (Gauged::Number { value, samples }, Some(peak)) => {
+            Gauged::Number { value: value * 100.0 / peak, samples: *samples }
+        }
+        (Gauged::Number { .. }, None) => Gauged::Unsupported,
+        (other, _) => other.clone(),
+    }
+}
+
+fn report(
+    sheet: &mut Sheet<'_>,
+    gpu: Component,
+    gauge: &LoadGauge,
+    over: Span,
+    (idle, peak): (Option<Idle>, Option<f64>),
+) {
+    put_work(sheet, gpu, gauge, over, peak);
     put_heat(sheet, gpu, gauge, over, idle);
     put_common(sheet, gpu, gauge, over);
     sheet.put("throttle.sw-thermal", gpu, gauge.counters.sw_thermal.gauged());
@@ -160,16 +196,11 @@ fn report(sheet: &mut Sheet<'_>, gpu: Component, gauge: &LoadGauge, over: Span, 
 }
 
 /// Power, throughput and clocks.
-fn put_work(sheet: &mut Sheet<'_>, gpu: Component, gauge: &LoadGauge, over: Span) {
+fn put_work(sheet: &mut Sheet<'_>, gpu: Component, gauge: &LoadGauge, over: Span, peak: Option<f64>) {
     let clock = gauge.clock.gauged(over, Window::mean);
     let tflops = gauge.tflops.gauged(over, Window::mean);
-    let per_clock = match (&tflops, &clock) {
-        (Gauged::Number { value: tflops, samples }, Gauged::Number { value: clock, .. }) => {
-            // 10^12 operations per second over 10^6 cycles per second.
-            Gauged::Number { value: tflops / clock, samples: *samples }
-        }
-        (Gauged::Number { .. }, other) | (other, _) => other.clone(),
-    };
+    let per_clock = gauge.per_clock(over);
+    sheet.put("throughput.of-peak", gpu, gauge.at_best(of_peak(&per_clock, peak)));
     for (name, gauged) in [
         ("power.mean", gauge.power.gauged(over, Window::mean)),
         ("power.p5", gauge.power.gauged(over, Window::p5)),

@@ -23,8 +23,9 @@ pub(super) static SPEC: CheckSpec = CheckSpec {
     summary: "Heats all GPUs, takes the load away and measures how fast they cool.",
     details: "The time to lose half of the heat is that of cold plate or heatsink and of the flow through it, and hardly \
               depends on power, so a blocked branch or a fan that stands shows as slow cooling even where the load was \
-              too short for high temperatures. A GPU with bad contact falls fast at first and is not told from a good \
-              one by this. The end temperature is where the window ended, not a settled one.",
+              too short for high temperatures. A GPU with bad contact falls farther in the first seconds, while its \
+              heat sink is still warm: fall.fast is that fall for each watt taken away. Inlet, place on the board and a \
+              sensor that is off by some degrees drop out of it, so it compares with all siblings. The end temperature is where the window ended, not a settled one.",
     params: &[
         choice("kernel", &["bf16", "fp8", "fp32", "fp64"], "bf16", "arithmetic of the load"),
         span("heat", "5m", "load before cooling"),
@@ -43,6 +44,7 @@ static MEASUREMENTS: &[MeasurementSpec] = &[
     must("temp.start", Unit::Celsius, GPU, "die temperature at the end of the load"),
     must("temp.end", Unit::Celsius, GPU, "die temperature at the end of the window"),
     must("temp.fall", Unit::Kelvin, GPU, "fall of the die temperature over the window"),
+    may("fall.fast", Unit::KelvinPerWatt, GPU, "fall of the die in the first 15 s, for each watt taken away"),
     may("half-time", Unit::Second, GPU, "time to lose half of the fall"),
     must("power.end", Unit::Watt, GPU, "board power at the end of the window"),
 ];
@@ -78,7 +80,16 @@ struct Curve {
     /// Good and failed readings while it cools.
     die: Window,
     power: Vec<f64>,
+    powers: Vec<(Moment, f64)>,
 }
+
+/// Seconds after the power went within which the die is looked at: over the contact it falls with 10 to 20 s, the heat sink
+/// behind it with minutes. Five samples at one a second.
+const FAST: std::ops::RangeInclusive<f64> = 13.0..=17.0;
+/// Fewer samples than this in it are a reading and no mean.
+const LEAST_FAST: usize = 3;
+/// With samples farther apart than this there are too few of them.
+const FAST_EVERY: Span = Span::from_secs(2);
 
 #[derive(Debug)]
 struct Run {
@@ -131,9 +142,22 @@ impl Curve {
             self.die.take(sample.at, sample[Sensor::TempGpu]);
             self.cooling.extend(die.map(|die| (sample.at, die)));
             keep(&mut self.power, sample.get(Sensor::Power));
+            self.powers.extend(sample.get(Sensor::Power).map(|power| (sample.at, power)));
         } else if hot {
             keep(&mut self.hot, die);
         }
+    }
+
+    /// K/W: how far the die fell soon after the `load` watts went, for each watt.
+    fn fast_fall(&self, load: f64) -> Option<f64> {
+        let (gone, _) = self.powers.iter().find(|(_, power)| *power < load / 2.0)?;
+        let of = |list: &[(Moment, f64)]| {
+            let inside = list.iter().filter(|(at, _)| FAST.contains(&at.since(*gone).as_secs_f64()));
+            let values: Vec<f64> = inside.map(|(_, value)| *value).collect();
+            if values.len() < LEAST_FAST { None } else { mean(&values) }
+        };
+        let step = load - of(&self.powers)?;
+        (step > load / 2.0).then_some((mean(&self.hot)? - of(&self.cooling)?) / step)
     }
 
     /// When the temperature first was at or below `level`, between samples by a straight line.
@@ -187,6 +211,12 @@ impl Run {
                 (_, Gauged::Number { .. }) => Gauged::missing("the GPU was hardly warmer than at the end"),
                 (_, other) => other.clone(),
             };
+            let fast = match gauge.power.gauged(0, Window::mean) {
+                _ if context.every > FAST_EVERY => Gauged::Unsupported,
+                Gauged::Number { value: load, .. } => of(curve.fast_fall(load)),
+                other => other,
+            };
+            sheet.put("fall.fast", gpu, gauge.whole(fast));
             sheet.put("temp.start", gpu, gauge.whole(start));
             sheet.put("temp.end", gpu, gauge.whole(end));
             sheet.put("temp.fall", gpu, gauge.whole(fall));

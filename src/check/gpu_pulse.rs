@@ -51,6 +51,9 @@ static MEASUREMENTS: &[MeasurementSpec] = &[
     may("ecc.uncorrected", Unit::One, GPU, "uncorrectable memory errors"),
     may("remaps", Unit::One, GPU, "memory rows remapped"),
     may("pcie.replays", Unit::One, GPU, "PCIe packets sent again"),
+    super::kept::WIDTH_LOST,
+    super::kept::GEN_LOWER,
+    super::kept::LIMIT_FALL,
     must("verified", Unit::One, GPU, "results compared"),
     must("mismatches", Unit::One, GPU, "results that were wrong"),
 ];

@@ -1,14 +1,14 @@
 //! `inventory.match`: whether the node is made of what it should be made of, and of the same everywhere.
 
-use std::collections::BTreeSet;
-
 use super::declare::{flag, list, may, must, required, text};
+use super::gpu_count::put_counts;
+use super::host_lost::put_gone;
 use super::look::Look;
 use super::parts_list::{matcher, put_parts_list};
 use super::sheet::{Gauged, Sheet};
 use super::siblings::{put_topology, put_uniform, put_unique, texts};
 use super::{Check, CheckRun, Done, StepContext, Subject};
-use crate::model::{C2c, Component, ComponentKind, Gpu, GpuIndex, Identity, Inventory, Nic, Psu, Span, Unit};
+use crate::model::{C2c, Component, ComponentKind, Gpu, Identity, Inventory, Nic, Psu, Span, Unit};
 use crate::profile::{CheckSpec, MeasurementSpec, ParamKind, ParamSpec, Params, Wear};
 
 #[derive(Debug)]
@@ -25,8 +25,8 @@ const fn fitted(name: &'static str, summary: &'static str) -> ParamSpec {
 pub(super) static SPEC: CheckSpec = CheckSpec {
     name: "inventory.match",
     summary: "Compares what the node is made of with what its model should have, and its GPUs with one another.",
-    details: "Reads the inventory anew. The GPUs the driver lists are counted against the model's usual number (or the \
-              parameter gpus) and against the functions the PCI bus shows, which come from another source. Names, part \
+    details: "Reads the inventory anew. The GPUs the driver lists are counted against the numbers the model is sold in (or \
+              the parameter gpus, which alone can tell a board of four from half a board of eight) and against the functions the PCI bus shows, which come from another source. Names, part \
               numbers and firmware are compared over all GPUs: the majority is right and the others are named; where \
               there is no majority every GPU is. Lists of regular expressions under parts, vbios, inforom and gsp say \
               what is allowed; without a list nothing is held against it and the measurement is absent. A node whose \
@@ -38,7 +38,7 @@ pub(super) static SPEC: CheckSpec = CheckSpec {
             name: "gpus",
             kind: ParamKind::Count { min: 1, max: 64 },
             default: None,
-            summary: "GPUs the node must have; otherwise what is usual for the model",
+            summary: "GPUs the node must have; otherwise the next number in which the model is sold",
         },
         list("parts", "regular expressions, one of which every part number must match"),
         list("vbios", "regular expressions, one of which every VBIOS version must match"),
@@ -73,6 +73,7 @@ static MEASUREMENTS: &[MeasurementSpec] = &[
     may("gpus.unclaimed", Unit::One, NODE, "GPUs the PCI bus shows and the driver does not list"),
     may("gpus.off-bus", Unit::One, NODE, "GPUs the driver lists and the PCI bus does not show"),
     text("slots.empty", NODE, "slot numbers between those in use that no listed GPU has, or none"),
+    may("slots.beyond", Unit::One, NODE, "GPUs in slots numbered higher than there are GPUs"),
     required(flag("present", GPU, "whether a GPU that should be there is listed")),
     text("driver", NODE, "driver version"),
     text("cuda", NODE, "CUDA version the driver offers"),
@@ -89,6 +90,10 @@ static MEASUREMENTS: &[MeasurementSpec] = &[
     may("psus", Unit::One, NODE, "power supplies fitted"),
     may("psus.failed", Unit::One, NODE, "power supplies that give no power or report a fault"),
     flag("psu.ok", ComponentKind::Psu, "whether the power supply gives power and reports no fault"),
+    may("nics.gone", Unit::One, NODE, "network interfaces that were there when the run began and are not now"),
+    may("nvmes.gone", Unit::One, NODE, "NVMe drives that were there when the run began and are not now"),
+    may("dimms.gone", Unit::One, NODE, "memory modules that were there when the run began and are not now"),
+    may("psus.gone", Unit::One, NODE, "power supplies that were there when the run began and are not now"),
     text("name", GPU, "product name"),
     text("part", GPU, "part number"),
     text("vbios", GPU, "VBIOS version"),
@@ -147,6 +152,7 @@ fn measure(context: &StepContext<'_>, found: &Inventory) -> Result<Done, String>
     let mut sheet = Sheet::new(&SPEC, context.lost);
     put_counts(&mut sheet, context, found);
     put_host(&mut sheet, found);
+    put_gone(&mut sheet, &context.inventory.host, &found.host);
     for gpu in &found.gpus {
         let component = Component::Gpu(gpu.index);
         let identity = &gpu.identity;
@@ -171,83 +177,6 @@ fn measure(context: &StepContext<'_>, found: &Inventory) -> Result<Done, String>
     put_unique(&mut sheet, &found.gpus);
     put_parts_list(&mut sheet, context.params, found)?;
     Ok(Done::Measured(sheet.into_list()))
-}
-
-fn put_counts(sheet: &mut Sheet<'_>, context: &StepContext<'_>, found: &Inventory) {
-    let usual = context.skus.values().map(|sku| u32::from(sku.gpus_per_node)).max();
-    let expected = context.params.count("gpus").or(usual);
-    let counted = found.gpus.len();
-    sheet.put("gpus", Component::Node, Gauged::count(counted));
-    let against = |difference: fn(usize, usize) -> usize| match expected {
-        Some(expected) => Gauged::count(difference(expected as usize, counted)),
-        None => {
-            Gauged::missing("how many GPUs there should be is not known: the model is unknown and gpus is not given")
-        }
-    };
-    sheet.put("gpus.missing", Component::Node, against(usize::saturating_sub));
-    sheet.put("gpus.extra", Component::Node, against(|expected, counted| counted.saturating_sub(expected)));
-    let driver: BTreeSet<&str> =
-        found.gpus.iter().filter_map(|gpu| gpu.identity.pci_address.value()).map(String::as_str).collect();
-    let bus = |count: &dyn Fn(&BTreeSet<&str>) -> usize| {
-        Gauged::of(&found.pci, |functions| {
-            Gauged::count(count(&functions.iter().map(|function| function.address.as_str()).collect()))
-        })
-    };
-    let (unclaimed, off_bus) = if is_foreign_bus(found, &driver) {
-        let why = "none of the driver's GPUs is on the PCI bus that this process sees: it is not this machine's bus";
-        (Gauged::missing(why), Gauged::missing(why))
-    } else {
-        (bus(&|bus| bus.difference(&driver).count()), bus(&|bus| driver.difference(bus).count()))
-    };
-    sheet.put("gpus.unclaimed", Component::Node, unclaimed);
-    sheet.put("gpus.off-bus", Component::Node, off_bus);
-    sheet.put("slots.empty", Component::Node, empty_slots(&found.gpus));
-    let listed: BTreeSet<GpuIndex> = found.gpus.iter().map(|gpu| gpu.index).collect();
-    for gpu in &listed {
-        sheet.put("present", Component::Gpu(*gpu), Gauged::Flag(true));
-    }
-    // Of a missing GPU nothing else is known; it is named only where the numbering or the slots show which it is.
-    for gpu in missing(context.inventory, found, expected) {
-        sheet.put_anyway("present", Component::Gpu(gpu), Gauged::Flag(false));
-    }
-}
-
-/// Whether the bus read is another machine's, or closed, as in a container: it shows not one of the driver's GPUs.
-fn is_foreign_bus(found: &Inventory, driver: &BTreeSet<&str>) -> bool {
-    let on_it = |functions: &Vec<crate::model::PciFunction>| {
-        functions.iter().any(|function| driver.contains(function.address.as_str()))
-    };
-    !driver.is_empty() && found.pci.value().is_some_and(|functions| !on_it(functions))
-}
-
-/// Slots are numbered without gaps, from 0 or 1 on; a number between that no GPU has is an empty slot.
-fn empty_slots(gpus: &[Gpu]) -> Gauged {
-    let slots: Option<BTreeSet<u32>> = gpus.iter().map(|gpu| gpu.identity.slot.value()?.parse().ok()).collect();
-    match slots {
-        // A number that occurs twice is no slot number.
-        Some(slots) if slots.len() == gpus.len() && !slots.is_empty() => {
-            let last = slots.last().copied().unwrap_or(1).max(gpus.len() as u32);
-            let empty: Vec<String> =
-                (1..=last).filter(|slot| !slots.contains(slot)).map(|slot| slot.to_string()).collect();
-            // Numbered from 0, as many GPUs as the last number and one more leave 1..=last full.
-            Gauged::Text(if empty.is_empty() { "none".to_owned() } else { empty.join(", ") })
-        }
-        _ => Gauged::Unsupported,
-    }
-}
-
-/// Which GPUs are missing, as far as that can be told: those listed when the run began, and gaps in the numbering.
-fn missing(before: &Inventory, found: &Inventory, expected: Option<u32>) -> BTreeSet<GpuIndex> {
-    let listed: BTreeSet<GpuIndex> = found.gpus.iter().map(|gpu| gpu.index).collect();
-    let mut missing: BTreeSet<GpuIndex> =
-        before.gpus.iter().map(|gpu| gpu.index).filter(|gpu| !listed.contains(gpu)).collect();
-    // A driver that numbers on over an absent GPU shows a gap. One that closes the ranks shows none, and then the last
-    // numbers would be named, which is not where the GPU is missing.
-    let last = listed.last().map_or(0, |gpu| gpu.0);
-    if expected.is_some_and(|expected| listed.len() < expected as usize) {
-        missing.extend((0..last).map(GpuIndex).filter(|gpu| !listed.contains(gpu)));
-    }
-    missing
 }
 
 fn put_host(sheet: &mut Sheet<'_>, found: &Inventory) {
@@ -325,7 +254,7 @@ fn put_allowed(
 mod tests {
     use super::*;
     use crate::check::rig::{Rig, assert_complete, inventory, lines, raised, shown};
-    use crate::model::Reading;
+    use crate::model::{GpuIndex, Reading};
     use crate::profile::ParamValue;
 
     fn run(change: impl FnOnce(&mut Rig)) -> (Done, Rig) {

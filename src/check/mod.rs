@@ -14,10 +14,13 @@ mod fabric_state;
 mod gauge;
 mod gpu_burn;
 mod gpu_cooldown;
+mod gpu_count;
 mod gpu_idle;
 mod gpu_memory;
 mod gpu_pulse;
+mod host_lost;
 mod inventory_match;
+mod kept;
 mod kernel_log;
 mod links;
 mod load_none;
@@ -42,6 +45,7 @@ mod thermal_soak;
 mod tool;
 #[cfg(test)]
 mod toy_node;
+mod twins;
 mod window;
 
 pub use contract::{Check, CheckRun, Done, Seen, StepContext, Subject, Want, Wants};

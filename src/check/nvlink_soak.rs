@@ -41,6 +41,9 @@ pub(super) static SPEC: CheckSpec = CheckSpec {
 static MEASUREMENTS: &[MeasurementSpec] = &[
     may("egress.mean", Unit::GigabytePerSecond, GPU, "what the GPU sent, all partners together"),
     may("egress.worst", Unit::GigabytePerSecond, GPU, "what it sent to its slowest partner, times the partners"),
+    super::kept::WIDTH_LOST,
+    super::kept::GEN_LOWER,
+    super::kept::LIMIT_FALL,
     may("nvlink.errors", Unit::One, GPU, "errors of all the GPU's links during the exchange"),
     text("nvlink.error-links", GPU, "the links with errors"),
     may("link.errors", Unit::One, ComponentKind::NvLink, "errors of one link during the exchange"),
@@ -155,6 +158,7 @@ impl Run {
             };
             sheet.put("egress.mean", component, gauge.whole(sum));
             sheet.put("egress.worst", component, gauge.whole(worst));
+            gauge.kept.put(&mut sheet, component);
             put_growth(&mut sheet, context.components, gpu, of_gpu(&self.first, gpu), of_gpu(last, gpu));
         }
         Done::Measured(sheet.into_list())

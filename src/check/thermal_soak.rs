@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use super::course::{Course, Rest, Turn};
 use super::declare::{SETTLE_OVER, SETTLE_SLOPE, SETTLE_WITHIN, choice, flag, may, must, quantity, required, span};
 use super::gauge::{Gauges, LoadGauge, gauges, put_common};
-use super::gpu_burn::kernel;
+use super::gpu_burn::{kernel, of_peak, peak};
 use super::settle::Idle;
 use super::sheet::{Gauged, Sheet};
 use super::steady::Steady;
+use super::twins::{Board, Warmth};
 use super::window::Window;
 use super::{Check, CheckRun, Done, Seen, StepContext, Wants};
 use crate::model::{Component, ComponentKind, GpuIndex, LoadKind, Moment, Sample, Sensor, Span, Unit};
@@ -29,8 +30,13 @@ pub(super) static SPEC: CheckSpec = CheckSpec {
               the GPU's own idle state per watt above idle, from which the coolant drops out as long as it keeps its \
               temperature. Rise and power at rest and under load give a line; where it crosses zero power the die should \
               be at the inlet, and temp.offset tells how far from it. Fans that slow down at rest raise it for all GPUs \
-              alike, so compare it with peers: a sensor that is off by some degrees shows there and nowhere else. The growth of the resistance over the window tells contact that degrades from coolant that warms up. resistance.mirrored compares GPUs that \
-              sit in the same place of the two halves of a board, which takes the warming of the air on its way out.",
+              alike, and rows of a board rest at different temperatures, so temp.offset.apart tells how far it is from that of \
+              the nearest sibling: a sensor that is off by some degrees stands apart. The growth of the resistance over the \
+              window tells contact that degrades from coolant that warms up. resistance.mirrored compares GPUs that \
+              sit in the same place of the two halves of a board, by the slope between rest and load as well as by the \
+              temperatures themselves, and the lesser counts: a sensor that reads low cannot make its twin look hot. It is \
+              unsupported where other pairs disagree too: then the board has no such places, or a whole half is warm, which \
+              resistance.half tells.",
     params: &[
         choice("kernel", &["bf16", "fp8", "fp32", "fp64"], "bf16", "arithmetic of the load"),
         span("for", "20m", "length of the steady window"),
@@ -70,6 +76,12 @@ static MEASUREMENTS: &[MeasurementSpec] = &[
         GPU,
         "thermal resistance against that of the GPU in the same place of the other half",
     ),
+    may(
+        "resistance.half",
+        Unit::Percent,
+        GPU,
+        "thermal resistance of the GPU's half of the board against that of the other half",
+    ),
     may("resistance.rise", Unit::Percent, GPU, "growth of the thermal resistance over the window"),
     must("drift", Unit::KelvinPerHour, GPU, "slope of the die temperature over the window"),
     may("drift.inlet", Unit::KelvinPerHour, GPU, "slope of the inlet temperature over the window"),
@@ -82,16 +94,27 @@ static MEASUREMENTS: &[MeasurementSpec] = &[
     may("memory-over-die", Unit::Kelvin, GPU, "memory temperature over die temperature"),
     may("margin.min", Unit::Celsius, GPU, "least margin to slowdown"),
     may("temp.offset", Unit::Kelvin, GPU, "die over inlet at rest that its power does not explain"),
+    may("temp.offset.apart", Unit::Kelvin, GPU, "how far temp.offset is from that of the nearest sibling"),
     must("power.mean", Unit::Watt, GPU, "board power, mean of the window"),
     must("clock.mean", Unit::Megahertz, GPU, "SM clock, mean of the window"),
     must("throughput.mean", Unit::Teraflops, GPU, "work done per second, mean of the window"),
     must("throughput.p5", Unit::Teraflops, GPU, "work per second that 95 % of the window reached"),
+    may("throughput.per-clock", Unit::One, GPU, "million operations per SM clock cycle"),
+    may(
+        "throughput.of-peak",
+        Unit::Percent,
+        GPU,
+        "operations per clock cycle of those the model's arithmetic units can do",
+    ),
     may("throttle.thermal", Unit::Second, GPU, "time slowed for heat"),
     may("throttle.power-brake", Unit::Second, GPU, "time braked by the power supply's signal"),
     may("ecc.corrected", Unit::One, GPU, "corrected memory errors"),
     may("ecc.uncorrected", Unit::One, GPU, "uncorrectable memory errors"),
     may("remaps", Unit::One, GPU, "memory rows remapped"),
     may("pcie.replays", Unit::One, GPU, "PCIe packets sent again"),
+    super::kept::WIDTH_LOST,
+    super::kept::GEN_LOWER,
+    super::kept::LIMIT_FALL,
     must("verified", Unit::One, GPU, "results compared"),
     must("mismatches", Unit::One, GPU, "results that were wrong"),
     must("samples", Unit::Percent, GPU, "share of the window that good readings cover"),
@@ -195,20 +218,37 @@ impl Run {
         let over = self.course.over(now);
         let length = context.params.span("for").unwrap_or_default().as_secs_f64();
         let mut sheet = Sheet::new(&SPEC, context.lost);
-        let resistance =
-            |gpu: GpuIndex, gauge: &LoadGauge| gauge.whole(gauge.resistance(over, self.course.idle.get(&gpu).copied()));
-        let resistances: BTreeMap<GpuIndex, Gauged> =
-            self.gauges.iter().map(|(gpu, gauge)| (gpu, resistance(gpu, gauge))).collect();
-        let powers: BTreeMap<GpuIndex, f64> =
-            self.gauges.iter().filter_map(|(gpu, gauge)| Some((gpu, gauge.power.mean()?))).collect();
+        let warmth = |(gpu, gauge): (GpuIndex, &LoadGauge)| {
+            let idle = self.course.idle.get(&gpu).copied();
+            let line = self.soaks.get(&gpu).map(|soak| soak.line(gauge, idle, over));
+            let warmth = Warmth {
+                resistance: gauge.whole(gauge.resistance(over, idle)).number(),
+                slope: line.as_ref().and_then(|line| line.as_ref().ok()).map(|line| line.slope),
+                power: gauge.power.mean(),
+            };
+            (gpu, warmth)
+        };
+        let board = Board { gpus: context.inventory.gpus.len() as u8, all: self.gauges.iter().map(warmth).collect() };
+        let offsets: BTreeMap<GpuIndex, Gauged> = self
+            .gauges
+            .iter()
+            .filter_map(|(gpu, gauge)| {
+                let idle = self.course.idle.get(&gpu).copied();
+                Some((gpu, gauge.whole(offset(self.soaks.get(&gpu)?.line(gauge, idle, over)))))
+            })
+            .collect();
         for (index, gauge) in self.gauges.iter() {
             let Some(soak) = self.soaks.get(&index) else { continue };
             let idle = self.course.idle.get(&index).copied();
             let gpu = Component::Gpu(index);
-            sheet.put("thermal.resistance", gpu, resistances.get(&index).cloned().unwrap_or(Gauged::Unsupported));
-            sheet.put("resistance.mirrored", gpu, mirrored(context, &resistances, &powers, index));
+            sheet.put("thermal.resistance", gpu, gauge.whole(gauge.resistance(over, idle)));
+            sheet.put("resistance.mirrored", gpu, gauge.whole(board.mirrored(index)));
+            sheet.put("resistance.half", gpu, gauge.whole(board.half(index)));
             put_soak(&mut sheet, gpu, soak, gauge, over, length);
-            sheet.put("temp.offset", gpu, gauge.whole(soak.offset(gauge, idle, over)));
+            sheet.put("temp.offset", gpu, offsets.get(&index).cloned().unwrap_or(Gauged::Unsupported));
+            sheet.put("temp.offset.apart", gpu, apart(&offsets, index));
+            sheet.put("throughput.per-clock", gpu, gauge.at_best(gauge.per_clock(over)));
+            sheet.put("throughput.of-peak", gpu, gauge.at_best(of_peak(&gauge.per_clock(over), peak(context, index))));
             put_steady_values(&mut sheet, gpu, gauge, over);
             put_common(&mut sheet, gpu, gauge, over);
             sheet.put("samples", gpu, gauge.coverage(over));
@@ -217,49 +257,14 @@ impl Run {
     }
 }
 
-/// Under this share of the middle resistance no part of the same board is: places differ by some 12 %.
-const ODDLY_LOW: f64 = 0.8;
-/// Two GPUs are alike in power if the lesser has this share of the greater.
-const LIKE_POWER: f64 = 0.85;
-
-/// Boards have two rows of modules side by side in the air or on two loops: a GPU and the one half the count further sit
-/// in the same place of theirs, and the air or coolant that reaches them is warmed alike on the way.
-fn mirrored(
-    context: &StepContext<'_>,
-    resistances: &BTreeMap<GpuIndex, Gauged>,
-    powers: &BTreeMap<GpuIndex, f64>,
-    gpu: GpuIndex,
-) -> Gauged {
-    let all = context.inventory.gpus.len() as u8;
-    if all < 4 || !all.is_multiple_of(2) || gpu.0 >= all {
-        return Gauged::Unsupported;
-    }
-    let twin = GpuIndex((gpu.0 + all / 2) % all);
-    // A twin far below all others shows a wrong temperature, not good cooling; and what is not caused by power (fans, other
-    // heat) weighs more the less there is of it. Against either there is nothing to compare.
-    let mut usual: Vec<f64> = resistances.values().filter_map(Gauged::number).collect();
-    usual.sort_by(f64::total_cmp);
-    let odd = |gpu: GpuIndex| {
-        let own = resistances.get(&gpu).and_then(Gauged::number);
-        own.zip(usual.get(usual.len() / 2)).is_some_and(|(own, usual)| own < ODDLY_LOW * usual)
-    };
-    let unlike = powers
-        .get(&gpu)
-        .zip(powers.get(&twin))
-        .is_some_and(|(own, other)| own.min(*other) < LIKE_POWER * own.max(*other));
-    if odd(twin) || unlike {
-        return Gauged::Unsupported;
-    }
-    match (resistances.get(&gpu), resistances.get(&twin)) {
-        (Some(Gauged::Number { value, samples }), Some(Gauged::Number { value: other, .. })) if *other > 0.0 => {
-            Gauged::Number { value: value * 100.0 / other, samples: *samples }
-        }
-        (Some(Gauged::Number { .. }), _) => {
-            Gauged::Missing(format!("gpu/{} in the same place has no resistance", twin.0))
-        }
-        (Some(other), _) => other.clone(),
-        (None, _) => Gauged::Unsupported,
-    }
+/// The straight line through rise over the inlet and power, at rest and under load.
+#[derive(Debug, Clone, Copy)]
+struct Line {
+    /// K/W: what a wrong zero of the sensor leaves alone.
+    slope: f64,
+    /// Where it crosses zero power, K over the inlet; `None` where there is no inlet to refer to.
+    crossing: Option<f64>,
+    samples: u64,
 }
 
 impl Soak {
@@ -267,26 +272,54 @@ impl Soak {
         Self { steady, steady_after: None, resistance: Window::sampled(every), cool_inlet: None }
     }
 
-    /// Where the line through the idle and the loaded state crosses zero power, over the inlet.
-    fn offset(&self, gauge: &LoadGauge, idle: Option<Idle>, over: Span) -> Gauged {
+    fn line(&self, gauge: &LoadGauge, idle: Option<Idle>, over: Span) -> Result<Line, Gauged> {
         let (die, power) = (gauge.die.gauged(over, Window::mean), gauge.power.gauged(over, Window::mean));
         let inlet = gauge.inlet.gauged(over, Window::mean);
         let (Gauged::Number { value: die, samples }, Gauged::Number { value: power, .. }) = (&die, &power) else {
-            return if die.number().is_none() { die } else { power };
-        };
-        let (Some(inlet), Some(cool)) = (inlet.number(), self.cool_inlet) else {
-            return if inlet.number().is_none() { inlet } else { Gauged::missing("no inlet temperature at rest") };
+            return Err(if die.number().is_none() { die } else { power });
         };
         let Some(Idle { die: idle_die, power: Some(idle_power) }) = idle else {
-            return Gauged::missing("no idle state to refer to");
+            return Err(Gauged::missing("no idle state to refer to"));
         };
         if power - idle_power < LEAST_STEP {
-            return Gauged::Missing(format!("{:.0} W of load are too little to tell a line by", power - idle_power));
+            let step = power - idle_power;
+            return Err(Gauged::Missing(format!("{step:.0} W of load are too little to tell a line by")));
         }
-        let (hot_rise, cool_rise) = (die - inlet, idle_die - cool);
-        let slope = (hot_rise - cool_rise) / (power - idle_power);
-        Gauged::Number { value: cool_rise - slope * idle_power, samples: *samples }
+        let (rise, crossing) = match (inlet, self.cool_inlet) {
+            (Gauged::Number { value: inlet, .. }, Some(cool)) => {
+                let rise = die - inlet - (idle_die - cool);
+                (rise, Some(idle_die - cool - rise / (power - idle_power) * idle_power))
+            }
+            (Gauged::Missing(why), _) => return Err(Gauged::Missing(why)),
+            // The coolant drops out as long as it keeps its temperature.
+            _ => (die - idle_die, None),
+        };
+        Ok(Line { slope: rise / (power - idle_power), crossing, samples: *samples })
     }
+}
+
+fn offset(line: Result<Line, Gauged>) -> Gauged {
+    match line {
+        Ok(Line { crossing: Some(value), samples, .. }) => Gauged::Number { value, samples },
+        Ok(_) => Gauged::Unsupported,
+        Err(why) => why,
+    }
+}
+
+/// Siblings without which an offset has nothing to be apart from.
+const LEAST_SIBLINGS: usize = 2;
+
+/// How far the offset of a GPU is from that of the sibling nearest to it. Rows of a board rest at different temperatures, in
+/// a pattern that is the board's own, but none of its places is the only one of its kind.
+fn apart(offsets: &BTreeMap<GpuIndex, Gauged>, gpu: GpuIndex) -> Gauged {
+    let Some(own) = offsets.get(&gpu) else { return Gauged::Unsupported };
+    let Gauged::Number { value, samples } = own else { return own.clone() };
+    let others = offsets.iter().filter(|(other, _)| **other != gpu).filter_map(|(_, offset)| offset.number());
+    let gaps: Vec<f64> = others.map(|other| (other - value).abs()).collect();
+    if gaps.len() < LEAST_SIBLINGS {
+        return Gauged::Unsupported;
+    }
+    Gauged::Number { value: gaps.into_iter().fold(f64::INFINITY, f64::min), samples: *samples }
 }
 
 /// W of load over idle: under this, a degree of a whole-degree sensor moves the crossing by more than a degree.

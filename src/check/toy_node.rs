@@ -87,7 +87,7 @@ pub(super) fn sku(gpus: u8) -> Sku {
         title: Text::english("Toy"),
         names: vec!["Toy 80GB".to_owned()],
         pci: Vec::new(),
-        gpus_per_node: gpus,
+        gpus_per_node: vec![gpus],
         facts: [("tdp", "700 W"), ("nvlink.links", "4"), ("nvlink.speed", "26562 MB/s")]
             .into_iter()
             .map(|(name, value)| (name.to_owned(), fact(value)))

@@ -68,6 +68,27 @@ pub(super) fn resolve(
     Ok(profile::resolve(&request)?)
 }
 
+/// What of a profile deserves a second look, rendered; empty where nothing does.
+pub(super) fn warnings(
+    file: &ProfileFile,
+    skus: &Skus,
+    set: &[(String, String)],
+    has_baseline: bool,
+) -> Result<String, Trouble> {
+    let read = |path: &str| fs::read(path).map_err(|error| error.to_string());
+    let request = Request {
+        name: &file.name,
+        bytes: &file.bytes,
+        catalogue: check::catalogue(),
+        skus,
+        set,
+        only: None,
+        read: &read,
+    };
+    let today = super::drive::now().to_zoned_datetime(jiff::tz::TimeZone::UTC).date();
+    Ok(profile::warnings(&request, today, has_baseline)?.render_warnings(false))
+}
+
 /// The profile with the origin of each value, as text.
 pub(super) fn explain(file: &ProfileFile, skus: &Skus, set: &[(String, String)]) -> Result<String, Trouble> {
     let read = |path: &str| fs::read(path).map_err(|error| error.to_string());

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::profile::left_out;
 use crate::model::{Component, Span, format_span};
 use crate::plan::{Plan, PlannedStep, Readiness};
 use crate::profile::{Loop, Profile};
@@ -14,6 +15,10 @@ pub(super) fn table(profile: &Profile, plan: &Plan) -> String {
         writeln!(text, "about {} in all, {} GPUs, guards: {}", whole(plan.estimate), plan.skus.len(), guards(profile));
     for line in report::blind_lines(plan, report::Language::English) {
         let _ = writeln!(text, "{line}");
+    }
+    text.push_str(&left_out(profile, ""));
+    if !profile.without.is_empty() {
+        text.push('\n');
     }
     for stage in &plan.stages {
         let rounds = match stage.repeat {

@@ -9,7 +9,7 @@ use super::trouble::{Sorted as _, Trouble};
 use super::{files, plan_table, printer, station};
 use crate::check;
 use crate::plan;
-use crate::profile::builtin;
+use crate::profile::{Profile, builtin};
 
 /// `kiln profile check|explain|plan|schema|show`.
 pub(super) fn profile(command: ProfileCommand) -> Result<Exit, Trouble> {
@@ -17,15 +17,21 @@ pub(super) fn profile(command: ProfileCommand) -> Result<Exit, Trouble> {
         ProfileCommand::Check { profile, sets } => {
             let skus = files::skus()?;
             let file = files::find_profile(&profile)?;
-            let profile = files::resolve(&file, &skus, &files::sets(&sets)?, None)?;
+            let sets = files::sets(&sets)?;
+            let profile = files::resolve(&file, &skus, &sets, None)?;
+            let warnings = files::warnings(&file, &skus, &sets, false)?;
+            if !warnings.is_empty() {
+                printer::tell(&warnings);
+            }
             let steps: usize = profile.stages.iter().map(|stage| stage.steps.len()).sum();
             let text = format!(
-                "{}: ok: {} revision {}, {} stages, {steps} steps, {}",
+                "{}: ok: {} revision {}, {} stages, {steps} steps, {}{}",
                 file.name,
                 profile.id,
                 profile.revision,
                 profile.stages.len(),
-                profile.digest()
+                profile.digest(),
+                left_out(&profile, "\n"),
             );
             printer::result(&text).no_claim()?;
         }
@@ -61,4 +67,13 @@ pub(super) fn profile(command: ProfileCommand) -> Result<Exit, Trouble> {
         }
     }
     Ok(Exit::Pass)
+}
+
+/// The line that says what a profile leaves out of its parent, after `before`.
+pub(super) fn left_out(profile: &Profile, before: &str) -> String {
+    if profile.without.is_empty() {
+        String::new()
+    } else {
+        format!("{before}left out of the parent: {}", profile.without.join(", "))
+    }
 }

@@ -25,7 +25,12 @@ use crate::seal;
 pub(super) fn run(args: &RunArgs, spoken: Spoken) -> Result<Exit, Trouble> {
     let skus = files::skus()?;
     let file = files::find_profile(&args.profile)?;
-    let profile = files::resolve(&file, &skus, &files::sets(&args.sets)?, args.only.as_deref())?;
+    let sets = files::sets(&args.sets)?;
+    let profile = files::resolve(&file, &skus, &sets, args.only.as_deref())?;
+    let warnings = files::warnings(&file, &skus, &sets, args.baseline.is_some())?;
+    if !warnings.is_empty() {
+        printer::tell(&warnings);
+    }
     let pace = drive::pace(args.sim_speed)?;
     let mut chosen = if args.node.sim.is_some() || args.node.replay.is_some() {
         station::choose(&args.node)?
@@ -38,8 +43,7 @@ pub(super) fn run(args: &RunArgs, spoken: Spoken) -> Result<Exit, Trouble> {
     let start = RunStart {
         run_id,
         tool: ToolVersion { name: "kiln".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() },
-        // A fault of our own making must not count for or against the unit.
-        kind: if args.only.is_some() || args.inject.is_some() { RunKind::Partial } else { RunKind::Production },
+        kind: RunKind::of(&profile, args.inject.is_some()),
         source: chosen.source.clone(),
         source_digest: chosen.digest.clone(),
         operation: Operation {

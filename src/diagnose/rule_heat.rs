@@ -15,7 +15,9 @@ use crate::model::{Component, GpuIndex, Sensor};
 const HOT: &[&str] = &[
     "thermal.resistance",
     "resistance.mirrored",
+    "resistance.half",
     "resistance.rise",
+    "fall.fast",
     "temp.max",
     "temp.p95",
     "temp.mean",
@@ -44,6 +46,7 @@ const SENSOR: &[&str] = &[
     "power.absent",
     "power.disagreement",
     "temp.offset",
+    "temp.offset.apart",
 ];
 
 /// The hot GPUs with what says so.
@@ -53,12 +56,12 @@ pub(super) fn read_sensors(scene: &Scene<'_>, board: &mut Board) {
     let shared = offset_gpus(scene).len() >= OF_ONE_BRANCH;
     for (place, fact) in scene.facts.iter().enumerate().filter(|(_, fact)| fact.failed()) {
         let (stuck, odd) = (SENSOR_STUCK.contains(&fact.name()), SENSOR.contains(&fact.name()));
-        let own = fact.check == "sensor.plausibility" || (fact.name() == "temp.offset" && !shared);
+        let own = fact.check == "sensor.plausibility" || (fact.name().starts_with("temp.offset") && !shared);
         let Some(gpu) = fact.gpu().filter(|_| own && (stuck || odd)) else { continue };
         let rules = scene.text_beside(fact.path, fact.component(), "implausible.rules").unwrap_or_default();
         let stuck = stuck || SENSOR_STUCK.iter().any(|rule| rules.split(", ").any(|broken| broken == *rule));
         let code = if stuck { "SENSOR-STUCK" } else { "SENSOR-IMPLAUSIBLE" };
-        let suspicion = board.accuse(code, Component::Gpu(gpu), Confidence::High, [fact.evidence()]);
+        let suspicion = board.accuse(code, Component::Gpu(gpu), fact.confidence(), [fact.evidence()]);
         if !rules.is_empty() && rules != "none" {
             suspicion.remark = Some(both(format!("Broken rules: {rules}."), format!("違反した規則: {rules}。")));
         }
@@ -168,8 +171,15 @@ pub(super) fn read_heat(scene: &Scene<'_>, board: &mut Board) {
         } else if let Some((branch, gpus)) = half.as_ref().filter(|(_, gpus)| gpus.contains(&gpu)) {
             let suspicion = board.accuse("COOLING-BRANCH-FLOW", *branch, Confidence::Medium, evidence);
             suspicion.suspects = std::iter::once(*branch).chain(gpus.iter().copied().map(Component::Gpu)).collect();
-        } else if map.is_raised(gpu) || missed_resistance(gpu) || missed(scene, gpu, "resistance.mirrored") {
-            board.accuse("GPU-COOLING-CONTACT", component, Confidence::High, evidence);
+        } else if map.is_raised(gpu)
+            || missed_resistance(gpu)
+            || ["resistance.mirrored", "fall.fast"].into_iter().any(|name| missed(scene, gpu, name))
+        {
+            // A pair that disagrees, with nothing else to say which of the two is odd, names both.
+            let twin = map.twin(gpu).map(Component::Gpu).filter(|_| !is_proven(scene, gpu));
+            let confidence = if twin.is_none() { Confidence::High } else { Confidence::Low };
+            let suspicion = board.accuse("GPU-COOLING-CONTACT", component, confidence, evidence);
+            suspicion.suspects.extend(twin.into_iter().flat_map(|twin| [component, twin]));
         } else if !inlet.is_empty() {
             board.accuse("STATION-INLET-HOT", Component::Station, Confidence::High, evidence);
         } else if map.has_odd_threshold(gpu) {
@@ -251,6 +261,13 @@ fn read_memory(scene: &Scene<'_>, map: &HeatMap, board: &mut Board) {
             board.accuse("HBM-COOLING-CONTACT", Component::Memory(gpu), Confidence::Medium, evidence);
         }
     }
+}
+
+/// Whether anything that says the GPU is hot is more than a suspicion.
+fn is_proven(scene: &Scene<'_>, gpu: GpuIndex) -> bool {
+    let proof = |fact: &Fact<'_>| fact.failed() && fact.judgement.miss.is_proof() && HOT.contains(&fact.name());
+    scene.facts.iter().any(|fact: &Fact<'_>| proof(fact) && fact.gpu() == Some(gpu))
+        || scene.record.trips.iter().any(|(_, trip)| trip.component.gpu_index() == Some(gpu))
 }
 
 fn missed(scene: &Scene<'_>, gpu: GpuIndex, name: &str) -> bool {

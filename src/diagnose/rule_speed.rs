@@ -15,6 +15,7 @@ const SLOW: &[&str] = &[
     "throughput.p5",
     "throughput.dips",
     "throughput.per-clock",
+    "throughput.of-peak",
     "clock.mean",
     "clock.p5",
     "clock.dips",

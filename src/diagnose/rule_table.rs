@@ -21,6 +21,7 @@ const TABLE: &[(&str, &str, &str, At)] = &[
     ("inventory.match", "gpus", "GPU-MISSING", At::Node),
     ("inventory.match", "gpus.missing", "GPU-MISSING", At::Node),
     ("inventory.match", "slots.empty", "GPU-MISSING", At::Node),
+    ("inventory.match", "slots.beyond", "GPU-MISSING", At::Node),
     ("inventory.match", "present", "GPU-MISSING", At::Itself),
     ("inventory.match", "gpus.unclaimed", "GPU-NOT-STARTED", At::Node),
     ("inventory.match", "gpus.off-bus", "GPU-TOPOLOGY", At::Node),
@@ -62,6 +63,10 @@ const TABLE: &[(&str, &str, &str, At)] = &[
     ("inventory.match", "nic.usual", "NIC-SPEED", At::Itself),
     ("inventory.match", "nvmes", "NVME-MISSING", At::Node),
     ("inventory.match", "psu.ok", "PSU-FAILED", At::Itself),
+    ("inventory.match", "nics.gone", "NIC-MISSING", At::Node),
+    ("inventory.match", "nvmes.gone", "NVME-MISSING", At::Node),
+    ("inventory.match", "dimms.gone", "HOST-DIMM-MISSING", At::Node),
+    ("inventory.match", "psus.gone", "PSU-FAILED", At::Node),
     ("inventory.match", "psus", "PSU-FAILED", At::Node),
     ("inventory.match", "nics.missing", "NIC-MISSING", At::Node),
     ("inventory.match", "nvmes.missing", "NVME-MISSING", At::Node),
@@ -119,6 +124,9 @@ const TABLE: &[(&str, &str, &str, At)] = &[
     ("pcie.link", "replays", "PCIE-ERRORS", At::Pcie),
     ("pcie.link", "correctable", "PCIE-ERRORS", At::Pcie),
     ("", "pcie.retrains", "PCIE-UNSTABLE", At::Pcie),
+    ("", "pcie.width.lost", "PCIE-WIDTH", At::Pcie),
+    ("", "pcie.gen.lower", "PCIE-GENERATION", At::Pcie),
+    ("", "power.limit.fall", "GPU-POWER-CAP", At::Itself),
     ("", "pcie.fatal", "PCIE-UNSTABLE", At::Pcie),
     ("", "pcie.replays", "PCIE-ERRORS", At::Pcie),
     ("", "pcie.correctable", "PCIE-ERRORS", At::Pcie),
@@ -207,11 +215,9 @@ fn failed_supplies(scene: &Scene<'_>, board: &mut Board) {
         if !fact.failed() || fact.name() != "psus.failed" {
             continue;
         }
-        let failed: Vec<Component> = (0..=u8::MAX)
-            .zip(scene.inventory.host.psus.value().into_iter().flatten())
-            .filter(|(_, psu)| !psu.ok)
-            .map(|(nth, _)| Component::Psu(nth))
-            .collect();
+        // As the step saw them, which may be long after the run's first inventory.
+        let beside = scene.facts.iter().filter(|other| other.path == fact.path && other.name() == "psu.ok");
+        let failed: Vec<Component> = beside.filter(|other| other.flag() == Some(false)).map(Fact::component).collect();
         for component in &failed {
             board.accuse("PSU-FAILED", *component, Confidence::High, [fact.evidence()]);
         }

@@ -60,6 +60,13 @@ impl Fact<'_> {
         }
     }
 
+    pub(super) fn flag(&self) -> Option<bool> {
+        match &self.judgement.measurement.value {
+            Measured::Value(Scalar::Flag(flag)) => Some(*flag),
+            _ => None,
+        }
+    }
+
     /// How sure a miss makes: a limit that healthy parts come close to raises a suspicion and no more.
     pub(super) fn confidence(&self) -> Confidence {
         if self.judgement.miss.is_proof() { Confidence::High } else { Confidence::Low }

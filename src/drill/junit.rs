@@ -58,6 +58,7 @@ fn properties(xml: &mut Xml, drill: &Drill) {
         ("profile.digest", drill.profile_digest.clone()),
         ("nodes", drill.nodes.join(" ")),
         ("seeds", drill.seeds.to_string()),
+        ("first-seed", drill.first_seed.to_string()),
         ("partial", drill.partial.to_string()),
     ] {
         xml.open("property");
@@ -85,7 +86,7 @@ fn write(xml: &mut Xml, case: &Case) {
 }
 
 fn of_cell(drill: &Drill, row: &Row, column: usize, cell: &Cell) -> Case {
-    let failed = drill.counts(column) && !drill.is_allowed(cell);
+    let failed = !drill.is_allowed(cell, drill.counts(column));
     let listed: Vec<String> = cell
         .misses
         .iter()

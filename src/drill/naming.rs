@@ -25,15 +25,9 @@ pub(super) fn named(record: &RunRecord, defect: &Defect) -> Named {
         return Named { naming: of_cases(&components, defect), components, codes: Vec::new(), code_right: false };
     }
     let shown = |component: &Component| defect.by_place(*component, record.inventory.as_deref());
-    // A finding of low confidence does not outweigh one of high confidence, right or wrong.
-    let surest = record.findings.iter().map(|finding| finding.confidence).max();
-    let naming = record
-        .findings
-        .iter()
-        .filter(|finding| Some(finding.confidence) == surest)
-        .map(|finding| of_finding(finding, defect, &shown))
-        .min()
-        .unwrap_or(Naming::Wrong);
+    // A healthy part that is accused beside the bad one is pulled like it: the worst finding counts.
+    let naming =
+        record.findings.iter().map(|finding| of_finding(finding, defect, &shown)).max().unwrap_or(Naming::Wrong);
     let parts = record.findings.iter().flat_map(|finding| finding.suspects.iter().chain([&finding.component]));
     let components: BTreeSet<Component> = parts.map(shown).collect();
     let codes: BTreeSet<&str> = record.findings.iter().map(|finding| finding.code.as_str()).collect();

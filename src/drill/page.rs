@@ -30,10 +30,11 @@ pub fn page(drill: &Drill) -> String {
     );
     let _ = writeln!(
         text,
-        "<p>SIMULATED nodes: {}. {}. {} seeds for each fault and severity. {}. <span class=\"dim\">{} {}</span></p>",
+        "<p>SIMULATED nodes: {}. {}. {} seeds from {} on for each fault and severity. {}. <span class=\"dim\">{} {}</span></p>",
         escaped(&drill.nodes.join(", ")),
         escaped(&coverage_words(&drill.coverage)),
         drill.seeds,
+        drill.first_seed,
         parts_list(drill),
         escaped(&drill.tool),
         escaped(&drill.profile_digest)

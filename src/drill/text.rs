@@ -34,6 +34,7 @@ fn heading(drill: &Drill) -> String {
     let mut text =
         format!("Drill of {} revision {} on {} (simulated)\n", drill.profile, drill.revision, drill.nodes.join(", "));
     let _ = writeln!(text, "{}", parts_list(drill));
+    let _ = writeln!(text, "The same drill again: --first-seed {}", drill.first_seed);
     if drill.partial {
         let _ = writeln!(text, "PARTIAL: interrupted after {} of {} runs", drill.runs_done, drill.runs_planned);
     }
@@ -118,7 +119,7 @@ fn details(drill: &Drill) -> String {
     let heading = ["fault", "caught", "part", "by", "step", "median", "worst"];
     let row = |(row, cell): &(&Row, &Cell)| {
         let share = format!("{}/{}", cell.caught, cell.tried);
-        let mark = if drill.is_allowed(cell) { "" } else { " !" };
+        let mark = if drill.is_allowed(cell, true) { "" } else { " !" };
         let time = |seconds: Option<f64>| seconds.map_or_else(|| "-".to_owned(), shown);
         vec![
             named(drill, row),

@@ -85,6 +85,9 @@ pub struct Verdict {
     pub retried: bool,
     /// The run was narrowed by `--only`: a pass here is no acceptance.
     pub partial: bool,
+    /// How many settings of the run are less than what the profile stands for.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub deviations: u32,
     pub failed: u32,
     pub errors: u32,
     pub inconclusive: u32,
@@ -92,6 +95,11 @@ pub struct Verdict {
     pub waived: u32,
     pub skipped: u32,
     pub not_reached: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks with a reference")]
+const fn is_none(count: &u32) -> bool {
+    *count == 0
 }
 
 impl VerdictWord {

@@ -64,6 +64,7 @@ fn profile() -> Profile {
             reason: "ECN-1042".to_owned(),
         }],
         vars: BTreeMap::new(),
+        without: Vec::new(),
         deviations: Vec::new(),
     }
 }

@@ -60,6 +60,8 @@ pub enum RunKind {
     Production,
     /// Narrowed by `--only`.
     Partial,
+    /// Everything ran, but less of it than the profile stands for.
+    Deviating,
 }
 
 /// Where readings came from. Carried, never looked at by the core.
@@ -98,4 +100,27 @@ pub struct Operation {
     pub station: Option<String>,
     pub operator: Option<String>,
     pub order: Option<String>,
+}
+
+impl RunKind {
+    /// What a run of this profile counts as. `spoiled`: a fault of our own making must not count for or against the unit.
+    pub fn of(profile: &crate::profile::Profile, spoiled: bool) -> Self {
+        use crate::profile::Deviation;
+        if spoiled || profile.deviations.iter().any(|one| matches!(one, Deviation::Only { .. })) {
+            Self::Partial
+        } else if profile.deviations.iter().any(Deviation::lessens) {
+            Self::Deviating
+        } else {
+            Self::Production
+        }
+    }
+
+    /// The word in what machines read.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Production => "production",
+            Self::Partial => "partial",
+            Self::Deviating => "deviating",
+        }
+    }
 }

@@ -71,7 +71,10 @@ pub fn roll_up(record: &RunRecord) -> Verdict {
         }
     }
     tally.inconclusive += changed_parts(record).len() as u32;
-    tally.verdict(record.start.as_ref().is_some_and(|start| start.kind == RunKind::Partial))
+    let start = record.start.as_ref();
+    let deviations = start.into_iter().flat_map(|start| &start.profile.deviations).filter(|one| one.lessens()).count();
+    let partial = start.is_some_and(|start| start.kind == RunKind::Partial);
+    Verdict { deviations: deviations as u32, ..tally.verdict(partial) }
 }
 
 /// The parts that are not what the run began with; the node itself where it cannot be told which node it is. What was
@@ -241,6 +244,7 @@ impl Tally {
             marginal: word == VerdictWord::Pass && self.marginal > 0,
             retried: word == VerdictWord::Pass && self.retried,
             partial,
+            deviations: 0,
             failed: self.failed,
             errors: self.errors,
             inconclusive: self.inconclusive,

@@ -113,7 +113,7 @@ impl Outing {
         let Some(verdict) = &self.verdict else { return Some(Exclusion::Unfinished) };
         if self.serial.as_ref().is_some_and(|serial| golden.contains(serial)) {
             Some(Exclusion::Golden)
-        } else if self.kind == RunKind::Partial || verdict.partial {
+        } else if self.kind != RunKind::Production || verdict.partial {
             Some(Exclusion::Partial)
         } else {
             match verdict.word {

@@ -78,6 +78,7 @@ mod tests {
             marginal: false,
             retried: false,
             partial: false,
+            deviations: 0,
             failed: 0,
             errors: 0,
             inconclusive: 0,

@@ -38,6 +38,7 @@ impl<T> Reading<T> {
         }
     }
 
+    /// The same reading of a value that is only looked at.
     pub const fn as_ref(&self) -> Reading<&T> {
         match self {
             Self::Value(value) => Reading::Value(value),

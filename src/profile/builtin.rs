@@ -21,6 +21,7 @@ macro_rules! profile {
 const PROFILES: &[(&str, &str)] = &[
     profile!("smoke"),
     profile!("acceptance"),
+    profile!("acceptance-liquid"),
     profile!("interconnect"),
     profile!("burnin-24h"),
     profile!("burnin-72h"),

@@ -38,6 +38,9 @@ pub(super) fn profile(root: &Node, variables: &Variables, scope: &Scope<'_>, all
     let title = fields.required("title", all).and_then(|node| text(node, all));
     fields.optional("extends", all);
     fields.optional("vars", all);
+    // Whether the parents have it was seen when they were merged.
+    let without = fields.optional("without", all).and_then(Node::elements).unwrap_or_default();
+    let without: Vec<String> = without.iter().filter_map(Node::raw).map(str::to_owned).collect();
     let skus = fields.required("skus", all).map(|node| skus(node, scope, all));
     let telemetry = fields.optional("telemetry", all).and_then(|node| telemetry(node, all));
     let telemetry = telemetry.unwrap_or(Telemetry { every: DEFAULT_EVERY });
@@ -58,6 +61,7 @@ pub(super) fn profile(root: &Node, variables: &Variables, scope: &Scope<'_>, all
         teardown,
         waivers,
         vars: variables.in_force(),
+        without,
         deviations: variables.deviations.clone(),
     })
 }

@@ -46,6 +46,7 @@ const ORDER: &[&str] = &[
     "extends",
     "skus",
     "vars",
+    "without",
     "telemetry",
     "guards",
     "stages",

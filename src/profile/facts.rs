@@ -43,6 +43,13 @@ pub const FACTS: &[FactSpec] = &[
     fact("nvlink.all-to-all.min", Unit::GigabytePerSecond, false, "floor for what one GPU sends while all copy to all"),
     fact("c2c.links", Unit::One, false, "chip-to-chip links to the Grace CPU"),
     fact("c2c.speed", Unit::MegabytePerSecond, false, "one chip-to-chip link in one direction"),
+    fact(
+        "bf16.per-clock",
+        Unit::One,
+        false,
+        "million dense bf16 operations that all SMs can do in one cycle of their clock",
+    ),
+    fact("bf16.of-peak.min", Unit::Percent, false, "floor for the share of those operations that a burn gets done"),
     fact("throughput.bf16.min", Unit::Teraflops, true, "floor for a bf16 burn at TDP, dense"),
     fact("throughput.fp8.min", Unit::Teraflops, false, "floor for an fp8 burn at TDP, dense"),
     fact("throughput.fp32.min", Unit::Teraflops, true, "floor for an fp32 burn without tensor cores"),
@@ -63,6 +70,12 @@ pub const FACTS: &[FactSpec] = &[
     fact("temp.memory.max", Unit::Celsius, false, "highest memory temperature, absolute"),
     fact("temp.slowdown.die", Unit::Celsius, true, "about where slowdown begins as an absolute die temperature"),
     fact("thermal.inlet.max", Unit::Celsius, true, "hottest inlet air or coolant the part is meant for"),
+    fact(
+        "thermal.inlet.liquid.max",
+        Unit::Celsius,
+        false,
+        "hottest coolant supply of the part's liquid-cooled variant",
+    ),
     fact(
         "thermal.resistance.max",
         Unit::KelvinPerWatt,

@@ -2,15 +2,19 @@
 //!
 //! Mappings merge key by key and lists replace, with what a test engineer needs on top:
 //! - `id`, `revision` and `title` are never inherited: they name this file.
-//! - `stages`, `steps` and `teardown` written in a child replace the parent's list, so the child shows exactly what runs
-//!   and in which order; but an entry with the id of one of the parent's starts from that one and changes only what it
-//!   writes, and the bare id takes it over unchanged: `stages: [identify, { id: burn, steps: [...] }]`.
+//! - `stages`, `steps` and `teardown` of a parent are never lost by not being mentioned: an entry with the id of one of the
+//!   parent's changes only what it writes, the bare id stands for the parent's entry unchanged, and entries that are not
+//!   written stay. Entries that are written come in the order written; the others keep their place after the one that was
+//!   before them. Only `without: [stage, stage.step, teardown.step]` leaves something out; see `leave_out`.
+//! - `again: stage.step` in a step starts from that step as it is after all files are merged; see `again`.
 //! - `guards` add up, as leaving out a safety rule by accident must be impossible: a guard with a parent's id changes it,
 //!   any other is added, and only `off: true` removes one.
 //! - `title`, `loop` and `trip` are one value each and replace; so does the short form of a limit; the limit `none`
 //!   removes an inherited one.
 
+use super::again::look_again;
 use super::builtin;
+use super::leave_out::leave_out;
 use crate::yaml::{Diagnostic, Diagnostics, Document, Kind, Node, did_you_mean};
 
 /// How a profile's parent is read from a path; the message says why it cannot be.
@@ -72,11 +76,20 @@ pub(super) fn load(name: &str, bytes: &[u8], read: ReadFile<'_>, all: &mut Diagn
     while let Some(node) = chain.pop() {
         let node = select_lists(node, all, tree.as_ref());
         tree = Some(match tree {
-            Some(parent) => merge(without_identity(parent), node, Level::Profile, all),
-            None => node,
+            Some(parent) => {
+                let parent = leave_out(without_identity(parent), &node, all);
+                merge(parent, node, Level::Profile, all)
+            }
+            None => {
+                if let Some(without) = node.get("without") {
+                    let message = "`without` leaves out what a parent has, and this profile extends none";
+                    all.push(Diagnostic::new(&without.place, message));
+                }
+                node
+            }
         });
     }
-    tree.ok_or_else(|| std::mem::take(all))
+    tree.map(|tree| look_again(tree, all)).ok_or_else(|| std::mem::take(all))
 }
 
 /// The name of the file `extends` means, as seen from `child`.
@@ -150,12 +163,19 @@ fn merge(parent: Node, child: Node, level: Level, all: &mut Diagnostics) -> Node
         let (_, inherited) = entries.remove(at);
         let value = match list_of(level, &name) {
             Some(of) => merge_lists(inherited, value, of, all),
+            None if level == Level::Profile && name == "vars" => merge_variables(inherited, value, all),
+            None if level == Level::Profile && name == "without" => joined(inherited, value),
             None if matches!(name.as_str(), "title" | "loop" | "trip") => value,
             None => merge(inherited, value, Level::Inner, all),
         };
         entries.insert(at, (key, value));
     }
     Node { place: child.place, kind: Kind::Mapping(entries) }
+}
+
+/// A step laid over another.
+pub(super) fn laid_over(parent: Node, child: Node, all: &mut Diagnostics) -> Node {
+    merge(parent, child, Level::Step, all)
 }
 
 /// The id an entry of a list goes by: its `id`, or for a step the check it uses.
@@ -170,26 +190,79 @@ fn merge_lists(parent: Node, child: Node, of: Level, all: &mut Diagnostics) -> N
     let (Kind::Sequence(mut inherited), Kind::Sequence(entries)) = (parent.kind, child.kind.clone()) else {
         return child;
     };
-    let mut merged = Vec::new();
-    for entry in entries {
-        let Some(at) =
-            entry_id(&entry).and_then(|id| inherited.iter().position(|other| entry_id(other) == Some(id.clone())))
-        else {
-            merged.push(entry);
-            continue;
-        };
-        // A guard stays where the parent has it; the rest comes in the child's order.
-        if of == Level::Guard {
-            inherited[at] = merge(inherited[at].clone(), entry, of, all);
-        } else {
-            merged.push(merge(inherited[at].clone(), entry, of, all));
-        }
-    }
+    // A guard stays where the parent has it, and what the child adds comes after.
     if of == Level::Guard {
-        inherited.append(&mut merged);
-        merged = inherited;
+        let mut added = Vec::new();
+        for entry in entries {
+            match place_of(&inherited, &entry) {
+                Some(at) => inherited[at] = merge(inherited[at].clone(), entry, of, all),
+                None => added.push(entry),
+            }
+        }
+        inherited.append(&mut added);
+        return Node { place: child.place, kind: Kind::Sequence(inherited) };
+    }
+    let known: Vec<Option<String>> = inherited.iter().map(entry_id).collect();
+    let is_new = |entry: &Node| !known.contains(&entry_id(entry));
+    let mut merged: Vec<Node> = Vec::new();
+    for entry in entries {
+        merged.push(match place_of(&inherited, &entry) {
+            Some(at) => merge(inherited[at].clone(), entry, of, all),
+            None => entry,
+        });
+    }
+    // What the child does not write stays, after the one that was before it and what the child put behind that.
+    let mut before: Option<String> = None;
+    for entry in inherited {
+        let id = entry_id(&entry);
+        if place_of(&merged, &entry).is_none() {
+            let mut at =
+                before.as_ref().and_then(|id| merged.iter().position(|one| entry_id(one).as_ref() == Some(id)));
+            at = at.map(|at| at + 1 + merged[at + 1..].iter().take_while(|entry| is_new(entry)).count());
+            merged.insert(at.unwrap_or(0), entry);
+        }
+        before = id;
     }
     Node { place: child.place, kind: Kind::Sequence(merged) }
+}
+
+fn place_of(list: &[Node], entry: &Node) -> Option<usize> {
+    let id = entry_id(entry)?;
+    list.iter().position(|other| entry_id(other).as_ref() == Some(&id))
+}
+
+/// A child's value of a variable takes the place of the parent's; the least value that the parent asks for stays in force
+/// until the child writes one of its own.
+fn merge_variables(parent: Node, child: Node, all: &mut Diagnostics) -> Node {
+    let (Kind::Mapping(mut entries), Kind::Mapping(changes)) = (parent.kind, child.kind.clone()) else { return child };
+    for (key, value) in changes {
+        let Some(at) = entries.iter().position(|(other, _)| other.raw() == key.raw()) else {
+            entries.push((key, value));
+            continue;
+        };
+        let inherited = &entries[at].1;
+        let value = match (inherited.entries(), value.entries()) {
+            (Some(_), None) => {
+                let mut long = inherited.clone();
+                if let Kind::Mapping(fields) = &mut long.kind {
+                    let old = fields.iter_mut().find(|(name, _)| name.raw() == Some("value"));
+                    old.into_iter().for_each(|(_, old)| *old = value.clone());
+                }
+                Node { place: value.place, kind: long.kind }
+            }
+            (Some(_), Some(_)) => merge(inherited.clone(), value, Level::Inner, all),
+            (None, _) => value,
+        };
+        entries[at] = (key, value);
+    }
+    Node { place: child.place, kind: Kind::Mapping(entries) }
+}
+
+/// Both lists, the parent's first.
+fn joined(parent: Node, child: Node) -> Node {
+    let (Kind::Sequence(mut all), Kind::Sequence(own)) = (parent.kind, child.kind.clone()) else { return child };
+    all.extend(own);
+    Node { place: child.place, kind: Kind::Sequence(all) }
 }
 
 /// Replaces bare ids in the lists of stages and steps by the parent's entry of that id.

@@ -5,6 +5,7 @@
 //! [`explain()`] says where each value came from, [`json_schema`] describes the grammar to editors, [`Skus`] reads what is
 //! known of GPU models. What runs on one particular node is for `plan`.
 
+mod again;
 pub mod builtin;
 mod catalogue;
 mod decode;
@@ -12,6 +13,7 @@ mod explain;
 mod facts;
 mod guard;
 mod inherit;
+mod leave_out;
 mod limits;
 mod params;
 mod resolve;
@@ -22,6 +24,7 @@ mod sku_file;
 mod stage;
 mod vars;
 mod waiver;
+mod warning;
 
 pub use catalogue::{Catalogue, CheckSpec, MeasurementSpec, ParamKind, ParamSpec, ParamValue, Params, ValueKind, Wear};
 pub use explain::{Explained, Explanation, Origin, explain};
@@ -34,3 +37,4 @@ pub use resolved::{
 };
 pub use schema::json_schema;
 pub use sku::{Fact, PciId, Sku, Skus};
+pub use warning::warnings;

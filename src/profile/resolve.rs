@@ -50,6 +50,7 @@ pub(super) fn resolve_with_tree(request: &Request<'_>) -> Result<Resolved, Diagn
     let mut root = load(request.name, request.bytes, request.read, &mut all)?;
     let mut variables = Variables::read(&root, request.set, &mut all);
     variables.replace(&mut root, &mut all);
+    variables.refuse_idle(&mut all);
     if let Some(filter) = request.only {
         variables.deviations.push(Deviation::Only { filter: filter.to_owned() });
     }

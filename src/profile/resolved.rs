@@ -25,6 +25,9 @@ pub struct Profile {
     pub waivers: Vec<Waiver>,
     /// Variables with the values in force.
     pub vars: BTreeMap<String, String>,
+    /// Stages and steps of a parent that this profile leaves out, as `stage` or `stage.step`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub without: Vec<String>,
     /// What the command line changed.
     pub deviations: Vec<Deviation>,
 }
@@ -34,9 +37,29 @@ pub struct Profile {
 #[serde(rename_all = "kebab-case")]
 pub enum Deviation {
     /// `--set name=value`, with what the profile had.
-    Set { name: String, value: String, was: String },
+    Set {
+        name: String,
+        value: String,
+        was: String,
+        /// The least value with which the profile keeps its promise, where it says one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        least: Option<String>,
+        /// Whether the promise is kept: only a value that is no less than the least one can say so.
+        #[serde(default)]
+        kept: bool,
+    },
     /// `--only FILTER`: such a run is partial and never an acceptance PASS.
     Only { filter: String },
+}
+
+impl Deviation {
+    /// Whether what ran is less than what the profile stands for.
+    pub const fn lessens(&self) -> bool {
+        match self {
+            Self::Set { kept, .. } => !*kept,
+            Self::Only { .. } => true,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

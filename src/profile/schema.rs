@@ -36,7 +36,25 @@ pub fn json_schema(catalogue: Catalogue, skus: &Skus) -> Value {
             "vars": {
                 "type": "object",
                 "description": "Values that `${name}` stands for; `--set name=value` changes them and is recorded.",
-                "additionalProperties": { "type": ["string", "number", "boolean"] }
+                "additionalProperties": {
+                    "anyOf": [
+                        { "type": ["string", "number", "boolean"] },
+                        {
+                            "type": "object", "additionalProperties": false, "required": ["value"],
+                            "properties": {
+                                "value": { "type": ["string", "number", "boolean"] },
+                                "min": {
+                                    "type": ["string", "number"],
+                                    "description": "The least value with which the profile keeps its promise; less makes a deviating run."
+                                }
+                            }
+                        }
+                    ]
+                }
+            },
+            "without": {
+                "type": "array", "items": { "type": "string" }, "examples": [["rest", "load.march", "teardown.config"]],
+                "description": "Stages and steps of the parent that this profile leaves out; nothing else removes one."
             },
             "telemetry": {
                 "type": "object", "additionalProperties": false,
@@ -178,6 +196,10 @@ fn step(catalogue: Catalogue, checks: &[Value]) -> Value {
         "additionalProperties": false,
         "anyOf": [{ "required": ["use"] }, { "required": ["id"] }],
         "properties": {
+            "again": {
+                "type": "string", "examples": ["identify.inventory"],
+                "description": "An earlier step whose check, parameters and limits this one takes over: a second look."
+            },
             "use": { "enum": names },
             "id": { "$ref": "#/$defs/id" },
             "title": { "$ref": "#/$defs/text" },

@@ -31,7 +31,8 @@ pub struct Sku {
     /// Names the driver prints for it.
     pub names: Vec<String>,
     pub pci: Vec<PciId>,
-    pub gpus_per_node: u8,
+    /// The numbers in which it is sold in one node, rising.
+    pub gpus_per_node: Vec<u8>,
     pub facts: BTreeMap<String, Fact>,
 }
 

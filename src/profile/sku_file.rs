@@ -70,15 +70,25 @@ fn sku(root: &Node, all: &mut Diagnostics) -> Option<Sku> {
     let pci = fields.required("pci", all).map(|node| some(node, "PCI ids", all)).unwrap_or_default();
     let pci = pci.iter().filter_map(|node| pci_id(node, all)).collect();
     let gpus = fields.required("gpus_per_node", all);
-    let gpus_per_node = gpus.and_then(|node| node.whole::<u8>(all));
-    if let (Some(node), Some(count)) = (gpus, gpus_per_node)
-        && !(1..=MAX_GPUS).contains(&count)
-    {
-        all.push(Diagnostic::new(&node.place, format!("a node has between 1 and {MAX_GPUS} GPUs")));
-    }
+    let gpus_per_node = gpus.map(|node| gpu_counts(node, all));
     let facts = fields.required("facts", all).map(|node| facts(node, all));
     fields.finish(all);
     Some(Sku { id: sku_id?, title: title?, names, pci, gpus_per_node: gpus_per_node?, facts: facts? })
+}
+
+/// `8`, or `[4, 8]` for a model that is sold on boards of several sizes.
+fn gpu_counts(node: &Node, all: &mut Diagnostics) -> Vec<u8> {
+    let nodes = if node.elements().is_some() { some(node, "numbers of GPUs", all) } else { std::slice::from_ref(node) };
+    let mut counts: Vec<u8> = Vec::new();
+    for node in nodes {
+        let Some(count) = node.whole::<u8>(all) else { continue };
+        if !(1..=MAX_GPUS).contains(&count) {
+            all.push(Diagnostic::new(&node.place, format!("a node has between 1 and {MAX_GPUS} GPUs")));
+        }
+        counts.push(count);
+    }
+    counts.sort_unstable();
+    counts
 }
 
 fn some<'n>(node: &'n Node, what: &str, all: &mut Diagnostics) -> &'n [Node] {

@@ -4,12 +4,15 @@ use std::collections::BTreeMap;
 
 use super::Deviation;
 use super::inherit::entry_id;
-use crate::yaml::{Diagnostic, Diagnostics, Kind, Node, Place, Source, Style, did_you_mean};
+use crate::model::{Quantity, parse_span};
+use crate::yaml::{Diagnostic, Diagnostics, Fields, Kind, Node, Place, Source, Style, did_you_mean};
 
 /// Variables with the values in force.
 #[derive(Debug, Default)]
 pub(super) struct Variables {
     values: BTreeMap<String, Node>,
+    /// The least value with which the profile keeps its promise, where it says one.
+    least: BTreeMap<String, Node>,
     pub(super) deviations: Vec<Deviation>,
     /// Which value of the profile came through which variable.
     pub(super) used: BTreeMap<String, String>,
@@ -31,20 +34,56 @@ impl Variables {
                         .help("names are lower-case letters, digits and `-`, starting with a letter"),
                 );
             }
-            match value.text(all) {
-                Some(typed) if typed.contains("${") => {
-                    all.push(Diagnostic::new(&value.place, "a variable cannot be made of other variables"));
-                }
-                Some(_) => {
-                    variables.values.insert(text.to_owned(), value.clone());
-                }
-                None => {}
-            }
+            variables.declare(text, value, all);
         }
         for (name, value) in set {
             variables.set(name, value, all);
         }
         variables
+    }
+
+    /// `soak: 40m`, or `soak: { value: 40m, min: 20m }`.
+    fn declare(&mut self, name: &str, node: &Node, all: &mut Diagnostics) {
+        let (value, least) = if node.entries().is_some() {
+            let Some(mut fields) = Fields::of(node, "a variable", all) else { return };
+            let (value, least) = (fields.required("value", all).cloned(), fields.optional("min", all).cloned());
+            fields.finish(all);
+            (value, least)
+        } else {
+            (Some(node.clone()), None)
+        };
+        let Some(value) = value else { return };
+        match value.text(all) {
+            Some(typed) if typed.contains("${") => {
+                all.push(Diagnostic::new(&value.place, "a variable cannot be made of other variables"));
+            }
+            Some(typed) => {
+                if let Some(least) = least {
+                    match least.text(all).map(|least| (least.to_owned(), is_less(typed, least))) {
+                        Some((bound, Some(true))) => all.push(
+                            Diagnostic::new(
+                                &value.place,
+                                format!("`{name}` is below the least that is asked for, {bound}"),
+                            )
+                            .secondary(&least.place, "asked for here")
+                            .help(format!(
+                                "if the shorter test is meant, say so: `{name}: {{ value: {typed}, min: {typed} }}`"
+                            )),
+                        ),
+                        Some((bound, None)) => {
+                            let message = format!("`{bound}` and `{typed}` cannot be compared");
+                            all.push(
+                                Diagnostic::new(&least.place, message).help("write both as times, or both in one unit"),
+                            );
+                        }
+                        _ => {}
+                    }
+                    self.least.insert(name.to_owned(), least);
+                }
+                self.values.insert(name.to_owned(), value);
+            }
+            None => {}
+        }
     }
 
     fn set(&mut self, name: &str, value: &str, all: &mut Diagnostics) {
@@ -58,7 +97,11 @@ impl Variables {
         };
         let was = declared.raw().unwrap_or_default().to_owned();
         if was != value {
-            self.deviations.push(Deviation::Set { name: name.to_owned(), value: value.to_owned(), was });
+            let least = self.least.get(name).and_then(Node::raw);
+            // Where nobody has said what the profile can do with, any other value may break its promise.
+            let kept = least.is_some_and(|least| is_less(value, least) == Some(false));
+            let least = least.map(str::to_owned);
+            self.deviations.push(Deviation::Set { name: name.to_owned(), value: value.to_owned(), was, least, kept });
         }
         let place = Place::new(&source, name.len() + 1..name.len() + 1 + value.len());
         let kind = Kind::Scalar { text: value.to_owned(), style: Style::Plain };
@@ -72,6 +115,17 @@ impl Variables {
     /// The values in force, as typed.
     pub(super) fn in_force(&self) -> BTreeMap<String, String> {
         self.values.iter().map(|(name, value)| (name.clone(), value.raw().unwrap_or_default().to_owned())).collect()
+    }
+
+    /// Complains about what the command line sets and nothing uses: it would be believed to have done something.
+    pub(super) fn refuse_idle(&self, all: &mut Diagnostics) {
+        let used: std::collections::BTreeSet<&String> = self.used.values().collect();
+        for (name, value) in
+            self.values.iter().filter(|(name, value)| value.place.file() == SET && !used.contains(name))
+        {
+            let message = format!("`{name}` is used nowhere in this profile, so that setting it changes nothing");
+            all.push(Diagnostic::new(&value.place, message));
+        }
     }
 
     /// Replaces every `${name}` in the profile.
@@ -119,6 +173,15 @@ impl Variables {
             Kind::Scalar { .. } => {}
         }
     }
+}
+
+/// Whether one value is less than another: both times, or both quantities of one unit. `None` where they are neither.
+fn is_less(one: &str, two: &str) -> Option<bool> {
+    if let (Ok(one), Ok(two)) = (parse_span(one), parse_span(two)) {
+        return Some(one < two);
+    }
+    let (one, two): (Quantity, Quantity) = (one.parse().ok()?, two.parse().ok()?);
+    Some(one.value_in(two.unit)? < two.value)
 }
 
 fn is_name(text: &str) -> bool {

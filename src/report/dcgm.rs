@@ -129,6 +129,10 @@ pub(super) struct Metadata {
 pub(super) struct Origin {
     pub(super) run_id: String,
     pub(super) verdict: VerdictWord,
+    /// The verdict with what qualifies it: `PASS with 2 deviations`.
+    pub(super) shown: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(super) deviations: String,
     pub(super) meaning: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) banner: Option<String>,
@@ -180,6 +184,8 @@ pub(super) fn document(record: &RunRecord) -> Document {
         kiln: Origin {
             run_id: start.map_or_else(String::new, |start| start.run_id.clone()),
             verdict: verdict.word,
+            shown: words::verdict(&verdict),
+            deviations: words::deviations(record),
             meaning: words::meaning(&verdict),
             banner: start.and_then(|start| words::banner(&start.source)),
         },

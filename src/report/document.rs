@@ -130,6 +130,8 @@ pub(super) struct UsedProfile<'a> {
     pub(super) vars: &'a BTreeMap<String, String>,
     /// What the command line changed.
     pub(super) deviations: &'a [Deviation],
+    /// Stages and steps of the parent that the profile leaves out.
+    pub(super) without: &'a [String],
 }
 
 #[derive(Debug, Serialize, JsonSchema)]

@@ -123,6 +123,7 @@ fn profile(start: &RunStart) -> UsedProfile<'_> {
         digest: &start.profile_digest,
         vars: &start.profile.vars,
         deviations: &start.profile.deviations,
+        without: &start.profile.without,
     }
 }
 

@@ -61,9 +61,13 @@ phrases! {
     FlagMarginal: "marginal", "限界";
     FlagRetried: "retried", "再試行あり";
     FlagPartial: "partial run", "部分実行";
+    FlagDeviating: "less was run than the profile stands for", "プロファイルの条件を満たさない実行";
+    WithOneDeviation: "with 1 deviation", "(逸脱 1 件)";
+    WithDeviations: "with {0} deviations", "(逸脱 {0} 件)";
     MeansMarginal: "every limit was met, at least one only just", "すべての規格を満たしたが、余裕の少ない項目がある";
     MeansWaived: "every limit was judged, and met or waived", "すべての規格を判定し、満たしたか特採とした";
     MeansPass: "every limit was judged and met", "すべての規格を判定し、満たした";
+    MeansDeviating: "every limit was met, but less was run than the profile stands for: no acceptance", "すべての規格を満たしたが、プロファイルの条件を満たさない実行のため、受入判定ではない";
     MeansFail: "the unit is proven bad", "装置の不良を確認した";
     MeansError: "no claim about the unit: the test itself had trouble", "試験側の異常のため、装置の良否は判定していない";
     MeansPartial: "only a part was run: no acceptance", "一部だけの実行のため、受入判定ではない";
@@ -263,6 +267,7 @@ phrases! {
     Variables: "variables", "変数";
     Deviations: "deviations", "逸脱";
     NoDeviations: "none", "なし";
+    WithoutOfParent: "left out of the parent", "親プロファイルから省いた工程";
     Kind: "kind", "種別";
     Tool: "tool", "試験プログラム";
     Source: "readings from", "読み値の出所";

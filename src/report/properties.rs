@@ -6,9 +6,8 @@ use super::language::Language;
 use super::remark::remarks;
 use super::verdict::verdict_so_far;
 use super::words;
-use crate::event::{NodeSource, RunKind, RunRecord, RunStart};
+use crate::event::{NodeSource, RunRecord, RunStart};
 use crate::model::{Inventory, Reading};
-use crate::profile::Deviation;
 
 /// In a fixed order; what is not known is left out.
 pub(super) fn properties(record: &RunRecord) -> Vec<(String, String)> {
@@ -49,13 +48,7 @@ impl List {
 
     fn run(&mut self, start: &RunStart) {
         self.add("run.id", &start.run_id);
-        self.add(
-            "run.kind",
-            match start.kind {
-                RunKind::Production => "production",
-                RunKind::Partial => "partial",
-            },
-        );
+        self.add("run.kind", start.kind.word());
         self.add("simulated", matches!(start.source, NodeSource::Simulated { .. } | NodeSource::StandIn { .. }));
         match &start.source {
             NodeSource::Hardware => {}
@@ -72,11 +65,10 @@ impl List {
         self.add("profile.revision", start.profile.revision);
         self.add("profile.digest", &start.profile_digest);
         for (deviation, number) in start.profile.deviations.iter().zip(1..) {
-            let text = match deviation {
-                Deviation::Set { name, value, was } => format!("{name}={value} (was {was})"),
-                Deviation::Only { filter } => format!("only {filter}"),
-            };
-            self.add(&format!("deviation.{number}"), text);
+            self.add(&format!("deviation.{number}"), words::deviation(deviation));
+        }
+        for (path, number) in start.profile.without.iter().zip(1..) {
+            self.add(&format!("left-out.{number}"), path);
         }
         self.maybe("dut.serial", start.operation.serial.as_ref());
         self.maybe("station", start.operation.station.as_ref());

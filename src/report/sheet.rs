@@ -13,7 +13,8 @@ use serde::{Serialize, Serializer};
 use super::plain::plain;
 use super::value;
 use super::verdict::verdict_so_far;
-use crate::event::{Case, NodeSource, Outcome, RunKind, RunRecord, StepRecord, VerdictWord};
+use super::words;
+use crate::event::{Case, NodeSource, Outcome, RunRecord, StepRecord, VerdictWord};
 use crate::limit::{Judged, Judgement, Measured, Scalar};
 use crate::model::{Component, Inventory};
 
@@ -71,7 +72,7 @@ type Read = for<'a> fn(&Line<'a>) -> Cell<'a>;
 const COLUMNS: &[(&str, Read)] = &[
     ("run_id", |line| Cell::maybe(line.start().map(|start| start.run_id.as_str()))),
     ("source", |line| Cell::maybe(line.start().map(|start| source(&start.source)))),
-    ("kind", |line| Cell::maybe(line.start().map(|start| kind(start.kind)))),
+    ("kind", |line| Cell::maybe(line.start().map(|start| start.kind.word()))),
     ("run_verdict", |line| Cell::text(line.run.verdict.shown())),
     ("unit_serial", |line| Cell::maybe(line.unit())),
     ("station", |line| Cell::maybe(line.start().and_then(|start| start.operation.station.as_deref()))),
@@ -108,6 +109,7 @@ const COLUMNS: &[(&str, Read)] = &[
     ("decisive", |line| line.judgement.map_or(Cell::Empty, |judgement| Cell::Flag(judgement.decisive))),
     ("code", |line| Cell::maybe(line.judgement.and_then(|judgement| judgement.code.as_deref()))),
     ("waiver", |line| Cell::maybe(line.judgement.and_then(|judgement| judgement.waiver.as_deref()))),
+    ("deviations", |line| Cell::text(words::deviations(line.run.record))),
 ];
 
 impl<'a> Line<'a> {
@@ -216,13 +218,6 @@ const fn source(source: &NodeSource) -> &'static str {
         NodeSource::Hardware => "hardware",
         NodeSource::Simulated { .. } | NodeSource::StandIn { .. } => "simulated",
         NodeSource::Replayed { .. } => "replayed",
-    }
-}
-
-const fn kind(kind: RunKind) -> &'static str {
-    match kind {
-        RunKind::Production => "production",
-        RunKind::Partial => "partial",
     }
 }
 

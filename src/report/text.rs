@@ -137,7 +137,7 @@ pub fn verdict_block(record: &RunRecord, paint: Paint, language: Language) -> St
     lines.extend(banner.as_ref().map(|banner| paint.paint(Tone::Strong, banner)));
     let word = format!("{} {}", words::shape(&verdict), words::verdict_in(language, &verdict));
     let tone = match verdict.word {
-        VerdictWord::Pass if !verdict.marginal => Tone::Good,
+        VerdictWord::Pass if !verdict.marginal && verdict.deviations == 0 => Tone::Good,
         VerdictWord::Fail => Tone::Bad,
         VerdictWord::Pass | VerdictWord::Inconclusive => Tone::Doubt,
         VerdictWord::Error => Tone::Trouble,
@@ -145,6 +145,9 @@ pub fn verdict_block(record: &RunRecord, paint: Paint, language: Language) -> St
     };
     let heading = format!("{}  {}", paint.paint(tone, &word), words::meaning_phrase(&verdict).say(language));
     lines.push(heading.clone());
+    if verdict.deviations > 0 {
+        lines.push(format!("  {}: {}", Phrase::Deviations.say(language), plain(&words::deviations(record))));
+    }
     lines.push(identity(record, language));
     lines.push(format!("  {}", counts(&verdict, language)));
     let blind = record.plan.iter().flat_map(|plan| blind_lines(plan, language));

@@ -4,12 +4,13 @@
 
 use super::language::Language;
 use super::phrase::Phrase;
-use crate::event::{Action, Confidence, Interruption, NodeSource, Outcome, Verdict, VerdictWord};
+use crate::event::{Action, Confidence, Interruption, NodeSource, Outcome, RunRecord, Verdict, VerdictWord};
+use crate::profile::Deviation;
 
 /// A shape that says the same as the word and the colour. A tick is not among them: it can mean "wrong" in Japan.
 pub(super) const fn shape(verdict: &Verdict) -> &'static str {
     match verdict.word {
-        VerdictWord::Pass if verdict.marginal => "△",
+        VerdictWord::Pass if verdict.marginal || verdict.deviations > 0 => "△",
         VerdictWord::Pass => "○",
         VerdictWord::Fail => "×",
         VerdictWord::Error => "!",
@@ -28,7 +29,12 @@ pub(super) fn verdict_in(language: Language, verdict: &Verdict) -> String {
     ];
     let flags: Vec<&str> = flags.into_iter().filter(|(on, _)| *on).map(|(_, word)| word.say(language)).collect();
     let word = verdict_word(verdict.word).say(language);
-    if flags.is_empty() { word.to_owned() } else { format!("{word} ({})", flags.join(", ")) }
+    let word = match verdict.deviations {
+        0 => word.to_owned(),
+        1 => format!("{word} {}", Phrase::WithOneDeviation.say(language)),
+        more => format!("{word} {}", Phrase::WithDeviations.with(language, &[&more])),
+    };
+    if flags.is_empty() { word } else { format!("{word} ({})", flags.join(", ")) }
 }
 
 pub(super) fn verdict(verdict: &Verdict) -> String {
@@ -46,9 +52,27 @@ pub(super) const fn verdict_word(word: VerdictWord) -> Phrase {
     }
 }
 
+/// A change made from outside the profile, as it was asked for and with what it replaced.
+pub(super) fn deviation(deviation: &Deviation) -> String {
+    match deviation {
+        Deviation::Set { name, value, was, least: Some(least), kept: false } => {
+            format!("--set {name}={value} (was {was}, at least {least})")
+        }
+        Deviation::Set { name, value, was, .. } => format!("--set {name}={value} (was {was})"),
+        Deviation::Only { filter } => format!("--only {filter}"),
+    }
+}
+
+/// Those that make the run less than what the profile stands for, in one line; empty where there are none.
+pub(super) fn deviations(record: &RunRecord) -> String {
+    let all = record.start.iter().flat_map(|start| &start.profile.deviations);
+    all.filter(|one| one.lessens()).map(deviation).collect::<Vec<_>>().join("; ")
+}
+
 /// What a verdict means, where the word alone does not say it.
 pub(super) const fn meaning_phrase(verdict: &Verdict) -> Phrase {
     match verdict.word {
+        VerdictWord::Pass if verdict.deviations > 0 => Phrase::MeansDeviating,
         VerdictWord::Pass if verdict.marginal => Phrase::MeansMarginal,
         VerdictWord::Pass if verdict.waived > 0 => Phrase::MeansWaived,
         VerdictWord::Pass => Phrase::MeansPass,

@@ -49,8 +49,8 @@ impl Diagnostic {
         self
     }
 
-    fn group(&self) -> Group<'_> {
-        let mut group = Level::ERROR.primary_title(self.message.as_str()).elements(None::<Origin<'_>>);
+    fn group(&self, level: Level<'static>) -> Group<'_> {
+        let mut group = level.primary_title(self.message.as_str()).elements(None::<Origin<'_>>);
         let primary = self.place.first_line();
         if primary.range() == (0..0) {
             group = group.element(Origin::path(primary.file().to_owned()));
@@ -150,11 +150,20 @@ impl Diagnostics {
 
     /// Every error with its line underlined; ends without a line break.
     pub fn render(&self, color: bool) -> String {
+        self.render_as(Level::ERROR, "errors", color)
+    }
+
+    /// The same of what is no error.
+    pub fn render_warnings(&self, color: bool) -> String {
+        self.render_as(Level::WARNING, "warnings", color)
+    }
+
+    fn render_as(&self, level: Level<'static>, what: &str, color: bool) -> String {
         let renderer = if color { Renderer::styled() } else { Renderer::plain() };
         let mut blocks: Vec<String> =
-            self.sorted().into_iter().map(|diagnostic| renderer.render(&[diagnostic.group()])).collect();
+            self.sorted().into_iter().map(|diagnostic| renderer.render(&[diagnostic.group(level.clone())])).collect();
         if self.dropped > 0 {
-            blocks.push(format!("and {} more errors", self.dropped));
+            blocks.push(format!("and {} more {what}", self.dropped));
         }
         // Trailing blanks differ between layouts and cannot be seen: without them output is stable to compare.
         let lines: Vec<String> = blocks.join("\n\n").lines().map(|line| line.trim_end().to_owned()).collect();

@@ -209,3 +209,90 @@ fn a_flipped_byte_in_the_journal_is_named() {
     assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
     assert!(stderr(&output).contains("line"), "{}", stderr(&output));
 }
+
+/// The example of the README's section on profiles, with what it extends.
+fn readme_example() -> String {
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).expect("the README");
+    let (_, after) = readme.split_once("## Profiles").expect("the section");
+    let (_, code) = after.split_once("```yaml\n").expect("an example");
+    code.split_once("```").expect("its end").0.to_owned()
+}
+
+#[test]
+fn the_example_of_the_readme_loses_nothing_of_its_parent() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("mine.yaml");
+    fs::write(&path, readme_example()).expect("written");
+    let plan = |profile: &str| {
+        let output = kiln(&["profile", "plan", profile, "--sim", "hgx-h200-8"]);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let steps = |plan: &str| -> Vec<String> {
+        let lines = plan.lines().filter(|line| line.starts_with("  ") && !line.starts_with("      "));
+        lines.filter_map(|line| line.split_whitespace().next().map(str::to_owned)).collect()
+    };
+    let mine = plan(path.to_str().expect("utf-8"));
+    assert_eq!(steps(&mine), steps(&plan("acceptance")));
+    assert!(!mine.contains("left out"), "{mine}");
+    let faults = "--faults=nvlink-slow,pcie-width-drops,cold-plate-loose,sensor-stuck,slow-outlier";
+    let out = folder.path().join("drill");
+    let output = kiln(&[
+        "drill",
+        path.to_str().expect("utf-8"),
+        "--sim",
+        "hgx-h200-8",
+        faults,
+        "--seeds",
+        "1",
+        "--healthy",
+        "1",
+        "--first-seed",
+        "77",
+        "--out",
+        out.to_str().expect("utf-8"),
+    ]);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stdout));
+}
+
+#[test]
+fn what_a_profile_leaves_out_is_told_before_the_run_and_in_its_record() {
+    let told = "left out of the parent: rest, load.march";
+    for arguments in
+        [&["profile", "check", "interconnect"][..], &["profile", "plan", "interconnect", "--sim", "hgx-h200-8"]]
+    {
+        let output = kiln(arguments);
+        assert!(String::from_utf8_lossy(&output.stdout).contains(told), "{}", stderr(&output));
+    }
+    let explained = kiln(&["profile", "explain", "interconnect"]);
+    assert!(
+        String::from_utf8_lossy(&explained.stdout).contains("without: [rest, load.march"),
+        "{}",
+        stderr(&explained)
+    );
+    let (_, _parent, out) = run("interconnect", &["--only", "identify"]);
+    assert_eq!(result(&out)["profile"]["without"][0], "rest");
+}
+
+#[test]
+fn a_shortened_acceptance_is_a_pass_with_deviations_in_every_output() {
+    let (output, _parent, out) = run("acceptance", &["--set", "soak=1m", "--set", "burn=30s", "--set", "fabric=20m"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let said = "PASS with 2 deviations";
+    let which = "--set soak=1m (was 40m, at least 40m)";
+    for text in [
+        String::from_utf8_lossy(&output.stdout).into_owned(),
+        fs::read_to_string(out.join("report.html")).expect("a page"),
+    ] {
+        assert!(text.contains(said) && text.contains(which), "{text:.2000}");
+    }
+    let result = result(&out);
+    assert_eq!((&result["kind"], &result["verdict"]["deviations"]), (&"deviating".into(), &2.into()));
+    for (format, words) in [("text", said), ("junit", said), ("csv", which), ("dcgm-json", said), ("ocptv", said)] {
+        let shown = kiln(&["report", out.to_str().expect("utf-8"), "--format", format]);
+        let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+        assert!(shown.contains(words) && shown.contains(which), "{format}: {words}");
+    }
+    let (_, _parent, longer) = run("smoke", &["--set", "march=1h"]);
+    assert!(!longer.exists(), "smoke marches nowhere, and a setting that does nothing is refused");
+}

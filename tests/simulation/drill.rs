@@ -26,7 +26,7 @@ fn drill(folder: &Path, limit: &str, more: &[&str]) -> Output {
     let profile = profile(folder, limit);
     let out = folder.join("out");
     let mut arguments = vec!["drill", &profile, "--sim", "hgx-h200-8", "--out", out.to_str().expect("utf-8")];
-    arguments.extend(["--seeds", "3", "--healthy", "3"]);
+    arguments.extend(["--seeds", "3", "--healthy", "3", "--first-seed", "1"]);
     arguments.extend(more);
     Command::new(KILN).args(arguments).stdin(Stdio::null()).output().expect("kiln starts")
 }
@@ -42,6 +42,40 @@ fn junit(folder: &Path) -> String {
 
 fn stdout(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[test]
+fn a_drill_takes_fresh_seeds_and_tells_how_to_have_the_same_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let profile = profile(folder.path(), SEEING);
+    let drilled = |name: &str, more: &[&str]| {
+        let out = folder.path().join(name);
+        let mut arguments = vec!["drill", &profile, "--sim", "hgx-h200-8", "--seeds", "1", "--healthy", "1"];
+        arguments.extend(LOOSE);
+        arguments.extend(more);
+        let output = Command::new(KILN).args(&arguments).arg("--out").arg(&out).stdin(Stdio::null()).output();
+        let output = stdout(&output.expect("kiln starts"));
+        let document: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(out.join("drill.json")).expect("drill.json")).expect("JSON");
+        (output, document)
+    };
+    let (text, first) = drilled("first", &[]);
+    let seed = first["first_seed"].as_u64().expect("a seed").to_string();
+    assert!(text.contains(&format!("--first-seed {seed}")), "{text}");
+    let (_, again) = drilled("again", &["--first-seed", &seed]);
+    assert_eq!(first, again);
+    let (_, other) = drilled("other", &[]);
+    assert_ne!(first["first_seed"], other["first_seed"]);
+}
+
+#[test]
+fn a_fault_that_the_node_cannot_have_is_left_out_and_told() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let faults = ["--faults", "cold-plate-loose,p2p-off", "--severity", "1"];
+    let output = drill(folder.path(), SEEING, &faults);
+    assert_eq!(output.status.code(), Some(0), "{}", stdout(&output));
+    assert_eq!(document(folder.path())["left_out"][0]["fault"], "p2p-off");
+    assert!(stdout(&output).contains("p2p-off"), "{}", stdout(&output));
 }
 
 const LOOSE: &[&str] = &["--faults", "cold-plate-loose", "--severity", "1"];

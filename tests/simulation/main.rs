@@ -1,5 +1,3 @@
-//! Shipped profiles on simulated nodes, healthy and with faults: what must pass passes, what must be caught is caught, and
-//! the right component is named. Seeds are fixed; a failure prints the seed that made it.
 
 mod drill;
 mod faults;
@@ -8,4 +6,5 @@ mod resume;
 mod sources;
 mod taken_up;
 mod trial;
+mod variants;
 mod withheld;

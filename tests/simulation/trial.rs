@@ -82,8 +82,11 @@ impl Trial {
     }
 
     pub(crate) fn run_with(&self, node: &str, seed: u64, faults: &[FaultUse]) -> Tried {
-        let file = NodeFile::find(node).expect("a node file");
-        let mut station = SimNode::new(&file, seed, faults).expect("a node");
+        self.run_of(&NodeFile::find(node).expect("a node file"), seed, faults)
+    }
+
+    pub(crate) fn run_of(&self, file: &NodeFile, seed: u64, faults: &[FaultUse]) -> Tried {
+        let mut station = SimNode::new(file, seed, faults).expect("a node");
         self.run_on(&mut station, seed)
     }
 

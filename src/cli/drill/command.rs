@@ -35,12 +35,15 @@ pub(in crate::cli) fn drill(args: &DrillArgs) -> Result<Exit, Trouble> {
     let all: Vec<Prepared> =
         args.profiles.iter().map(|asked| prepare(args, asked, &skus, &factors)).collect::<Result<_, _>>()?;
     let stop = interrupt::listen();
+    // Six digits are easily typed again, and enough that two drills hardly ever share their runs.
+    let fresh = || drive::now().as_nanosecond().unsigned_abs() as u64 / 1000 % 1_000_000;
+    let first_seed = args.first_seed.unwrap_or_else(fresh);
     let bench = Bench { skus: &skus, epoch: drive::now(), parts_list: !args.no_parts_list, stop: &stop };
     let mut drills = Vec::new();
     let mut written = true;
     for prepared in all {
         let folder = folder(args, &prepared.profile.id);
-        let drill = conduct(args, &bench, prepared, &factors);
+        let drill = conduct(args, &bench, prepared, (&factors, first_seed));
         output::tell(&drill)?;
         written &= output::write(&folder, &drill);
         drills.push(drill);
@@ -79,17 +82,17 @@ fn folder(args: &DrillArgs, id: &str) -> PathBuf {
     }
 }
 
-fn conduct(args: &DrillArgs, bench: &Bench<'_>, prepared: Prepared, factors: &[f64]) -> Drill {
+fn conduct(args: &DrillArgs, bench: &Bench<'_>, prepared: Prepared, (factors, first_seed): (&[f64], u64)) -> Drill {
     let Prepared { asked, profile, nodes, chosen, left_out } = prepared;
     let range = Range { profile: &profile, nodes: &nodes, chosen: &chosen, factors };
     let threads = args.jobs.unwrap_or_else(pool::all_cores);
-    let jobs = trials::jobs(&range, args.seeds, args.healthy);
+    let jobs = trials::jobs(&range, first_seed, args.seeds, args.healthy);
     let mut progress = Progress::new("drill", jobs.len());
     let work = |job: &Job| trials::work(bench, &range, *job);
     let results = pool::spread(&jobs, threads, bench.stop, work, || progress.step());
     progress.end();
     let (trials, healthy) = trials::sorted(&jobs, results);
-    let mut drill = Drill { asked, left_out, ..told(args, &range, jobs.len(), &trials, &healthy) };
+    let mut drill = Drill { asked, left_out, first_seed, ..told(args, &range, jobs.len(), &trials, &healthy) };
     if args.shorten && !drill.partial {
         // Interrupted on the way, the matrix is whole all the same.
         drill.shortening = shorten::shorten(bench, &range, &trials, threads);
@@ -124,6 +127,7 @@ fn told(args: &DrillArgs, range: &Range<'_>, planned: usize, trials: &[Placed], 
         profile_digest: range.profile.digest(),
         nodes: range.nodes.iter().map(|node| node.name.clone()).collect(),
         seeds: args.seeds,
+        first_seed: 1,
         parts_list: !args.no_parts_list,
         severities: range.factors.to_vec(),
         partial: done < planned,

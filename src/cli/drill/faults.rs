@@ -88,8 +88,7 @@ fn files(folder: &str, pattern: &str) -> Result<Vec<String>, Trouble> {
     Ok(found)
 }
 
-/// Puts every fault on the first node that can have it. A fault met by a glob that no node can have is left out; one asked
-/// for by name is a mistake.
+/// Puts every fault on the first node that can have it. One that no node can have is left out and told.
 pub(super) fn choose(
     asked: Vec<Asked>,
     factors: &[f64],
@@ -119,7 +118,6 @@ pub(super) fn choose(
         }
         match (fitting, refused) {
             (Some(node), _) => chosen.push(Chosen { name: fault.name, file: fault.file, node, uses }),
-            (None, Some(problems)) if fault.exact => return Err(Trouble::Placed(problems)),
             (None, problems) => {
                 let first = problems.as_ref().and_then(|all| all.sorted().first().map(|first| first.message.clone()));
                 left_out.push(LeftOut { fault: fault.name, why: first.unwrap_or_default() });

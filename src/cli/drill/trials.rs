@@ -22,16 +22,17 @@ pub(super) enum Job {
 }
 
 /// Every run there is to make. Seed by seed, so that a drill that is interrupted has seen all faults alike.
-pub(super) fn jobs(range: &Range<'_>, seeds: u64, healthy: u64) -> Vec<Job> {
+pub(super) fn jobs(range: &Range<'_>, first: u64, seeds: u64, healthy: u64) -> Vec<Job> {
     let mut jobs = Vec::new();
-    for seed in 1..=seeds.max(healthy) {
-        if seed <= seeds {
+    for nth in 0..seeds.max(healthy) {
+        let seed = first.wrapping_add(nth);
+        if nth < seeds {
             for (row, fault) in range.chosen.iter().enumerate() {
                 let columns = fault.uses.iter().enumerate().filter(|(_, used)| used.is_some());
                 jobs.extend(columns.map(|(column, _)| Job::Defect { row, column, seed }));
             }
         }
-        if seed <= healthy {
+        if nth < healthy {
             jobs.extend((0..range.nodes.len()).map(|node| Job::Healthy { node, seed }));
         }
     }

@@ -281,6 +281,7 @@ pub(super) fn profile(steps: Vec<Step>) -> Profile {
         teardown: vec![step("after", "toy.burn")],
         waivers: Vec::new(),
         vars: BTreeMap::new(),
+        without: Vec::new(),
         deviations: Vec::new(),
     }
 }
@@ -291,7 +292,7 @@ pub(super) fn skus() -> Skus {
         title: Text::english("Toy"),
         names: Vec::new(),
         pci: vec![PciId { device: "2330".to_owned(), subsystem: None }],
-        gpus_per_node: 2,
+        gpus_per_node: vec![2],
         facts: BTreeMap::new(),
     }])
 }

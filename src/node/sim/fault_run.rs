@@ -30,8 +30,9 @@ pub(super) struct FaultRun {
     /// Where the finding is expected.
     expected: Component,
     active: bool,
-    /// Whether the temperature condition holds, with its hysteresis.
+    /// Whether the temperature conditions hold, with their hysteresis.
     hot: bool,
+    cold: bool,
     /// Seconds: when the next moment comes, and until when the last one stays.
     next: f64,
     until: f64,
@@ -60,6 +61,7 @@ impl FaultRun {
                     expected: related(component, used.file.expect.component, file),
                     active: false,
                     hot: false,
+                    cold: false,
                     next,
                     until: f64::NEG_INFINITY,
                     hazard,
@@ -201,12 +203,21 @@ impl SimNode {
             return false;
         }
         let gpu = fault.component.gpu_index().map(GpuIndex::at);
+        if when.until.is_some_and(|until| self.seconds() >= until) {
+            return false;
+        }
         let concerned = |own: &&Gpu| gpu.is_none_or(|slot| own.part.slot == slot);
+        let node = usize::from(matches!(fault.component, Component::Memory(_)));
+        let temperatures = || self.gpus.iter().filter(concerned).map(|gpu| gpu.temperatures[node]);
         if let Some(above) = when.above {
-            let node = usize::from(matches!(fault.component, Component::Memory(_)));
-            let hottest = self.gpus.iter().filter(concerned).map(|gpu| gpu.temperatures[node]).fold(f64::MIN, f64::max);
-            fault.hot = hottest >= if fault.hot { above - HYSTERESIS } else { above };
+            fault.hot = temperatures().fold(f64::MIN, f64::max) >= if fault.hot { above - HYSTERESIS } else { above };
             if !fault.hot {
+                return false;
+            }
+        }
+        if let Some(below) = when.below {
+            fault.cold = temperatures().fold(f64::MAX, f64::min) < if fault.cold { below + HYSTERESIS } else { below };
+            if !fault.cold {
                 return false;
             }
         }

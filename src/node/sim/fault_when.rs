@@ -12,8 +12,11 @@ use crate::yaml::{Diagnostic, Diagnostics, Fields, Node};
 pub struct When {
     /// Seconds from the start.
     pub after: Option<f64>,
+    /// Seconds from the start at which it is over for good.
+    pub until: Option<f64>,
     /// Temperature of the component's die or HBM, °C.
     pub above: Option<f64>,
+    pub below: Option<f64>,
     pub load: Option<LoadWord>,
     pub traffic: Option<Traffic>,
     pub after_reboot: bool,
@@ -64,8 +67,10 @@ pub(super) fn read_when(node: &Node, all: &mut Diagnostics) -> Option<When> {
         let node = fields.optional(key, all)?;
         node.parse_with(parse_span, all).map(|span| span.as_secs_f64())
     };
-    let (after, every, lasting) = (span("after", all), span("every", all), span("for", all));
+    let (after, until) = (span("after", all), span("until", all));
+    let (every, lasting) = (span("every", all), span("for", all));
     let above = fields.optional("above", all).and_then(|node| quantity(node, Unit::Celsius, all));
+    let below = fields.optional("below", all).and_then(|node| quantity(node, Unit::Celsius, all));
     let rate = fields.optional("rate", all).and_then(|node| quantity(node, Unit::PerHour, all));
     let load = fields.optional("load", all).and_then(|node| node.one_of("load", LoadWord::ALL, all));
     let traffic = fields.optional("traffic", all).and_then(|node| node.one_of("traffic", TRAFFIC, all));
@@ -83,5 +88,13 @@ pub(super) fn read_when(node: &Node, all: &mut Diagnostics) -> Option<When> {
         all.push(Diagnostic::new(&node.place, "a rate or period must be above 0"));
         return None;
     }
-    Some(When { after, above, load, traffic, after_reboot, rate, every, lasting })
+    if until.zip(after).is_some_and(|(until, after)| until <= after) {
+        all.push(Diagnostic::new(&node.place, "it is over before it begins: `until` must come after `after`"));
+        return None;
+    }
+    if above.zip(below).is_some_and(|(above, below)| below <= above) {
+        all.push(Diagnostic::new(&node.place, "no temperature is above `above` and below `below`"));
+        return None;
+    }
+    Some(When { after, until, above, below, load, traffic, after_reboot, rate, every, lasting })
 }

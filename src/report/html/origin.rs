@@ -7,7 +7,6 @@ use super::page::Page;
 use super::summary::{stamp, tone};
 use crate::event::{NodeSource, Outcome, RunKind, RunRecord};
 use crate::model::{Component, Inventory, Reading};
-use crate::profile::Deviation;
 
 /// A table of all components with serial number and slot.
 pub(super) fn components(page: &mut Page, record: &RunRecord, rows: &[Row<'_>]) {
@@ -98,10 +97,15 @@ pub(super) fn origin(page: &mut Page, record: &RunRecord) {
         line(page, Phrase::Digest, &start.profile_digest);
         let vars: Vec<String> = profile.vars.iter().map(|(name, value)| format!("{name}={value}")).collect();
         line(page, Phrase::Variables, &vars.join(", "));
-        let deviations: Vec<String> = profile.deviations.iter().map(deviation).collect();
+        let deviations: Vec<String> = profile.deviations.iter().map(words::deviation).collect();
         phrase_line(page, Phrase::Deviations, &deviations.join("; "), Phrase::NoDeviations);
-        if start.kind == RunKind::Partial {
-            phrase_line(page, Phrase::Kind, "", Phrase::FlagPartial);
+        if !profile.without.is_empty() {
+            line(page, Phrase::WithoutOfParent, &profile.without.join(", "));
+        }
+        match start.kind {
+            RunKind::Production => {}
+            RunKind::Partial => phrase_line(page, Phrase::Kind, "", Phrase::FlagPartial),
+            RunKind::Deviating => phrase_line(page, Phrase::Kind, "", Phrase::FlagDeviating),
         }
         line(page, Phrase::Tool, &format!("{} {}", start.tool.name, start.tool.version));
         match &start.source {
@@ -174,13 +178,6 @@ fn clock_lines(page: &mut Page, record: &RunRecord) {
     line(page, Phrase::Resumes, &record.resumes.to_string());
     if record.boots() > 0 {
         line(page, Phrase::Boots, &record.boots().to_string());
-    }
-}
-
-fn deviation(deviation: &Deviation) -> String {
-    match deviation {
-        Deviation::Set { name, value, was } => format!("--set {name}={value} ({was})"),
-        Deviation::Only { filter } => format!("--only {filter}"),
     }
 }
 

@@ -59,6 +59,10 @@ pub(super) fn summary(page: &mut Page, record: &RunRecord, rows: &[Row<'_>], lac
     page.raw("</b><span>");
     page.say(words::meaning_phrase(&verdict));
     page.raw("<br>");
+    if verdict.deviations > 0 {
+        page.text(&words::deviations(record));
+        page.raw("<br>");
+    }
     page.tell(|language| counts(&verdict, language));
     page.raw("</span></div>\n");
     facts(page, record);

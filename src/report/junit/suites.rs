@@ -225,7 +225,10 @@ impl<'a> Report<'a> {
             text: String::new(),
         });
         let elapsed = self.record.last_at.since(Moment::ZERO);
-        let output = format!("{}: {}", words::verdict(verdict), words::meaning(verdict));
+        let mut output = format!("{}: {}", words::verdict(verdict), words::meaning(verdict));
+        if verdict.deviations > 0 {
+            output.push_str(&format!("\n{}", words::deviations(self.record)));
+        }
         let case = TestCase::new("completed[node]".to_owned(), result);
         TestCase { started: self.record.started_wall, elapsed, output, whole: true, ..case }
     }

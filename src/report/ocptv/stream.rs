@@ -10,8 +10,7 @@ use super::artifact::{
 use super::dut::{self, Dut};
 use super::told::{self, Limits, error, log};
 use crate::event::{
-    Case, Envelope, GuardTrip, Interruption, NodeSource, Outcome, RunEvent, RunKind, RunStart, StepKey, Verdict,
-    VerdictWord,
+    Case, Envelope, GuardTrip, Interruption, NodeSource, Outcome, RunEvent, RunStart, StepKey, Verdict, VerdictWord,
 };
 use crate::model::{Component, Inventory, LoadEnd, WallTime};
 use crate::plan::Plan;
@@ -187,6 +186,7 @@ impl Ocptv {
         let mut content = serde_json::to_value(verdict).unwrap_or_default();
         content["@type"] = "kiln.verdict/1".into();
         content["meaning"] = words::meaning(verdict).into();
+        content["shown"] = words::verdict(verdict).into();
         self.conclude(wall, StepArtifact::Extension { name: "kiln.verdict", content });
         self.conclude(wall, StepArtifact::TestStepEnd { status: Status::Complete });
         let (status, result) = match verdict.word {
@@ -351,13 +351,12 @@ fn metadata(start: &RunStart) -> Map<String, Value> {
             map.insert(name.to_owned(), plain(&value).into_owned().into());
         }
     };
-    let kind = match start.kind {
-        RunKind::Production => "production",
-        RunKind::Partial => "partial",
-    };
     add("@type", Some("kiln.run/1".to_owned()));
     add("runId", Some(start.run_id.clone()));
-    add("kind", Some(kind.to_owned()));
+    add("kind", Some(start.kind.word().to_owned()));
+    let deviations: Vec<String> = start.profile.deviations.iter().map(words::deviation).collect();
+    add("deviations", Some(deviations.join("; ")).filter(|text| !text.is_empty()));
+    add("leftOut", Some(start.profile.without.join(", ")).filter(|text| !text.is_empty()));
     add("notice", words::banner(&start.source));
     add("station", start.operation.station.clone());
     add("operator", start.operation.operator.clone());

@@ -54,7 +54,7 @@ fn a_child_changes_what_it_writes_and_nothing_else() {
     assert_eq!(child.guards[0].hold.as_secs(), 10);
     assert_eq!(child.guards[0].trigger, parent.guards[0].trigger);
     let stages: Vec<&str> = child.stages.iter().map(|stage| stage.id.as_str()).collect();
-    assert_eq!(stages, ["identify", "burn"], "a written list is the whole list");
+    assert_eq!(stages, ["identify", "burn", "watch"], "nothing of the parent is lost, in its order");
     assert_eq!(child.stages[0], parent.stages[0], "a bare id takes over unchanged");
     let (gemm, was) = (&child.stages[1].steps[0], &parent.stages[1].steps[0]);
     assert_eq!(gemm.params.get("power"), Some(&ParamValue::Number(600.0)));
@@ -78,6 +78,8 @@ fn what_the_command_line_changes_is_recorded_and_named_by_the_digest() {
         name: name.to_owned(),
         value: value.to_owned(),
         was: was.to_owned(),
+        least: None,
+        kept: false,
     };
     let only = Deviation::Only { filter: "burn.*".to_owned() };
     assert_eq!(set.deviations, [deviation("soak", "2h", "30m"), deviation("passes", "1", "3"), only]);
@@ -188,5 +190,141 @@ fn collect<'v>(value: &'v Value, references: &mut Vec<&'v str>) {
         }
         Value::Array(elements) => elements.iter().for_each(|value| collect(value, references)),
         _ => {}
+    }
+}
+
+/// A child of `everything.yaml` by its own lines.
+fn child(lines: &str) -> Result<kiln::profile::Profile, String> {
+    let text = format!(
+        "schema: kiln.profile/1\nid: c\nrevision: 1\ntitle: C\nextends: fixtures/profiles/everything.yaml\n{lines}"
+    );
+    let skus = Skus::built_in().expect("SKUs");
+    let bytes = text.as_bytes();
+    let request =
+        Request { name: "c.yaml", bytes, catalogue: CATALOGUE, skus: &skus, set: &[], only: None, read: &read };
+    resolve(&request).map_err(|errors| errors.render(false))
+}
+
+fn paths(profile: &kiln::profile::Profile) -> Vec<String> {
+    let steps = profile.stages.iter().flat_map(|stage| stage.steps.iter().map(move |step| (stage, step)));
+    steps.map(|(stage, step)| format!("{}.{}", stage.id, step.id)).collect()
+}
+
+#[test]
+fn a_child_that_changes_one_step_keeps_all_others() {
+    let parent = resolve_file(EVERYTHING).unwrap();
+    let changed =
+        child("stages: [{ id: burn, steps: [{ id: gemm, limits: { mismatches: \"<= 2\" } }] }]\n").expect("resolves");
+    assert_eq!(paths(&changed), paths(&parent));
+    assert_eq!(changed.without, [""; 0]);
+}
+
+#[test]
+fn what_a_child_adds_stands_where_it_is_written() {
+    let mine = "{ id: mine, steps: [{ use: inventory.match }] }";
+    let order = |lines: &str| -> Vec<String> {
+        child(lines).expect("resolves").stages.iter().map(|stage| stage.id.clone()).collect()
+    };
+    assert_eq!(order(&format!("stages: [identify, {mine}]\n")), ["identify", "mine", "burn", "watch"]);
+    assert_eq!(order(&format!("stages: [burn, {mine}]\n")), ["identify", "burn", "mine", "watch"]);
+}
+
+#[test]
+fn only_without_leaves_something_out_and_the_profile_says_so() {
+    let less = child("without: [burn]\n").expect("resolves");
+    assert_eq!(less.stages.len(), 2);
+    assert_eq!(less.without, ["burn"]);
+    let unknown = child("without: [bum, teardown.nothing]\n").expect_err("unknown");
+    assert!(unknown.contains("the parent has no stage or step `bum`"), "{unknown}");
+    assert!(unknown.contains("did you mean `burn`?"), "{unknown}");
+}
+
+#[test]
+fn a_second_look_takes_over_what_a_child_gives_to_the_first() {
+    let lines = "stages:\n  - { id: burn, steps: [{ id: gemm, limits: { mismatches: \"<= 2\" } }] }\n  - { id: after, steps: [{ id: again, again: burn.gemm, with: { for: 7s } }] }\n";
+    let profile = child(lines).expect("resolves");
+    let (first, second) = (&profile.stages[1].steps[0], &profile.stages[2].steps[0]);
+    assert_eq!((&second.limits, second.check.as_str()), (&first.limits, "gpu.burn"));
+    assert_eq!(second.params.span("for").map(|span| span.as_secs()), Some(7));
+    assert_eq!(second.needs, [""; 0], "what it waits for is its own");
+    let dangling = child("without: [burn.gemm]\nstages: [{ id: after, steps: [{ id: again, again: burn.gemm }] }]\n");
+    let dangling = dangling.expect_err("left out");
+    assert!(dangling.contains("leave out the second look with it"), "{dangling}");
+}
+
+#[test]
+fn less_than_the_least_is_told_and_a_child_that_means_it_says_so() {
+    let vars = |text: &str, set: &[(&str, &str)]| {
+        let text = format!(
+            "schema: kiln.profile/1\nid: c\nrevision: 1\ntitle: C\nskus: [h200-sxm]\nvars: {{ soak: {text} }}\n\
+             stages: [{{ id: s, steps: [{{ use: gpu.burn, with: {{ for: \"${{soak}}\" }} }}] }}]\n"
+        );
+        let set: Vec<(String, String)> =
+            set.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let skus = Skus::built_in().expect("SKUs");
+        let bytes = text.as_bytes();
+        let request =
+            Request { name: "c.yaml", bytes, catalogue: CATALOGUE, skus: &skus, set: &set, only: None, read: &read };
+        resolve(&request).map_err(|errors| errors.render(false))
+    };
+    let lessened =
+        |set: &str| vars("{ value: 40m, min: 20m }", &[("soak", set)]).expect("resolves").deviations[0].lessens();
+    assert!(lessened("1m") && lessened("19m 59s"));
+    assert!(!lessened("20m") && !lessened("2h"));
+    assert!(vars("40m", &[("soak", "1h")]).expect("resolves").deviations[0].lessens(), "nobody said what is enough");
+    let below = vars("{ value: 1m, min: 20m }", &[]).expect_err("below");
+    assert!(below.contains("below the least that is asked for, 20m"), "{below}");
+    let apart = vars("{ value: 1m, min: 20 W }", &[]).expect_err("apart");
+    assert!(apart.contains("cannot be compared"), "{apart}");
+}
+
+#[test]
+fn a_setting_that_nothing_uses_is_refused() {
+    let text = "schema: kiln.profile/1\nid: c\nrevision: 1\ntitle: C\nskus: [h200-sxm]\nvars: { soak: 1h }\n\
+                stages: [{ id: s, steps: [{ use: gpu.burn, with: { for: 1m } }] }]\n";
+    let skus = Skus::built_in().expect("SKUs");
+    let set = [("soak".to_owned(), "2h".to_owned())];
+    let bytes = text.as_bytes();
+    let request =
+        Request { name: "c.yaml", bytes, catalogue: CATALOGUE, skus: &skus, set: &set, only: None, read: &read };
+    let refused = resolve(&request).expect_err("idle").render(false);
+    assert!(refused.contains("`soak` is used nowhere in this profile"), "{refused}");
+}
+
+#[test]
+fn what_is_probably_not_meant_is_warned_of() {
+    let text = "schema: kiln.profile/1\nid: c\nrevision: 1\ntitle: C\nskus: [h200-sxm]\nvars: { soak: 1h }\nstages:\n\
+                \x20 - id: s\n    steps:\n      - id: b\n        use: gpu.burn\n        with: { for: 1m }\n        limits:\n\
+                \x20         power.mean: { limit: \">= 97 % of sku.tdp\", marginal: \">= 90 % of sku.tdp\" }\n\
+                \x20         thermal.resistance: \"<= 108 % of baseline\"\n\
+                waivers:\n  - { match: \"s.b[gpu/1].power.mean\", until: 2025-01-31, by: qa, reason: trial }\n";
+    let skus = Skus::built_in().expect("SKUs");
+    let bytes = text.as_bytes();
+    let request =
+        Request { name: "c.yaml", bytes, catalogue: CATALOGUE, skus: &skus, set: &[], only: None, read: &read };
+    let today = "2026-07-01".parse().expect("a day");
+    let warned = kiln::profile::warnings(&request, today, false).expect("resolves").render_warnings(false);
+    insta::assert_snapshot!(warned);
+    let with_baseline = kiln::profile::warnings(&request, today, true).expect("resolves");
+    assert_eq!(with_baseline.len() + 1, 4);
+}
+
+#[test]
+fn shipped_profiles_give_no_warning() {
+    let skus = Skus::built_in().expect("SKUs");
+    for name in kiln::profile::builtin::profile_names() {
+        let text = kiln::profile::builtin::profile(name).expect("built in");
+        let name = format!("built-in:{name}.yaml");
+        let request = Request {
+            name: &name,
+            bytes: text.as_bytes(),
+            catalogue: kiln::check::catalogue(),
+            skus: &skus,
+            set: &[],
+            only: None,
+            read: &read,
+        };
+        let warned = kiln::profile::warnings(&request, "2026-07-01".parse().expect("a day"), false).expect("resolves");
+        assert!(warned.is_empty(), "{}", warned.render_warnings(false));
     }
 }

@@ -1,0 +1,96 @@
+//! What a GPU must keep while a load runs: the lanes and the speed of its PCIe link, and its power limit.
+//!
+//! A look before and a look after miss what changed in between, and a load over NVLink or none at all hides a lame PCIe link.
+//! The samples carry all three every second.
+
+use super::sheet::{Gauged, Sheet};
+use crate::model::{Component, ComponentKind, Reading, Sample, Sensor, Unit};
+use crate::profile::MeasurementSpec;
+
+/// The measurements of every check that loads GPUs.
+pub(super) const WIDTH_LOST: MeasurementSpec = super::declare::may(
+    "pcie.width.lost",
+    Unit::One,
+    ComponentKind::Gpu,
+    "PCIe lanes by which the link fell below the most it had during the step",
+);
+pub(super) const GEN_LOWER: MeasurementSpec = super::declare::may(
+    "pcie.gen.lower",
+    Unit::Percent,
+    ComponentKind::Gpu,
+    "share of the window in which the PCIe generation was below the highest of the step",
+);
+pub(super) const LIMIT_FALL: MeasurementSpec = super::declare::may(
+    "power.limit.fall",
+    Unit::Percent,
+    ComponentKind::Gpu,
+    "how far the power limit fell below the highest of the step",
+);
+
+/// Follows one GPU over a step.
+#[derive(Debug, Default)]
+pub(super) struct Kept {
+    width: Extent,
+    generation: Extent,
+    power_limit: Extent,
+    /// Generations seen while the window was open, each with how often.
+    under_load: Vec<(f64, u64)>,
+}
+
+/// Least and greatest of what was read.
+#[derive(Debug, Default)]
+struct Extent {
+    ends: Option<(f64, f64)>,
+    failed: bool,
+}
+
+impl Extent {
+    fn take(&mut self, reading: Reading<f64>) {
+        match reading {
+            Reading::Value(value) => {
+                let (least, most) = self.ends.unwrap_or((value, value));
+                self.ends = Some((least.min(value), most.max(value)));
+            }
+            Reading::Failed(_) => self.failed = true,
+            Reading::Unsupported => {}
+        }
+    }
+
+    fn gauged(&self, of: impl FnOnce(f64, f64) -> f64) -> Gauged {
+        match self.ends {
+            Some((least, most)) => Gauged::once(of(least, most)),
+            None if self.failed => Gauged::missing("it could not be read"),
+            None => Gauged::Unsupported,
+        }
+    }
+}
+
+impl Kept {
+    /// Takes in a sample; `loaded` of the window, in which an idle link is no excuse.
+    pub(super) fn take(&mut self, sample: &Sample, loaded: bool) {
+        self.width.take(sample[Sensor::PcieWidth]);
+        self.generation.take(sample[Sensor::PcieGeneration]);
+        self.power_limit.take(sample[Sensor::PowerLimit]);
+        if let (true, Some(generation)) = (loaded, sample.get(Sensor::PcieGeneration)) {
+            match self.under_load.iter_mut().find(|(known, _)| *known == generation) {
+                Some((_, count)) => *count += 1,
+                None => self.under_load.push((generation, 1)),
+            }
+        }
+    }
+
+    pub(super) fn put(&self, sheet: &mut Sheet<'_>, gpu: Component) {
+        sheet.put(WIDTH_LOST.name, gpu, self.width.gauged(|least, most| most - least));
+        sheet.put(LIMIT_FALL.name, gpu, self.power_limit.gauged(|least, most| 100.0 * (most - least) / most.max(1.0)));
+        let all: u64 = self.under_load.iter().map(|(_, count)| count).sum();
+        let lower = self.generation.gauged(|_, most| {
+            let lower: u64 = self.under_load.iter().filter(|(one, _)| *one < most).map(|(_, count)| count).sum();
+            100.0 * lower as f64 / all.max(1) as f64
+        });
+        sheet.put(
+            GEN_LOWER.name,
+            gpu,
+            if all == 0 && lower.number().is_some() { Gauged::missing("no reading under load") } else { lower },
+        );
+    }
+}

@@ -1,0 +1,155 @@
+//! Comparing GPUs that sit in the same place of the two halves of a board.
+//!
+//! Boards have two rows of modules side by side in the air or on two loops: a GPU and the one half the count further sit in
+//! the same place of theirs, and the air or coolant that reaches them is warmed alike on the way. Not all boards are so, and
+//! no inventory says which are; whether this one is, its own pairs tell: where they agree, the one that does not stands out.
+
+use std::collections::BTreeMap;
+
+use super::sheet::Gauged;
+use crate::model::GpuIndex;
+
+/// How warm one GPU is for its power.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Warmth {
+    /// K/W, die over inlet or idle state.
+    pub(super) resistance: Option<f64>,
+    /// K/W, from rest to load.
+    pub(super) slope: Option<f64>,
+    pub(super) power: Option<f64>,
+}
+
+/// All GPUs of a board.
+#[derive(Debug)]
+pub(super) struct Board {
+    pub(super) gpus: u8,
+    pub(super) all: BTreeMap<GpuIndex, Warmth>,
+}
+
+/// Two GPUs are alike in power if the lesser has this share of the greater: what is not caused by power (fans, other heat)
+/// weighs more the less there is of it.
+const LIKE_POWER: f64 = 0.85;
+/// A pair agrees if its resistances differ by no more than this: two good parts, 4 % each way, read in whole degrees.
+const AGREE: f64 = 1.10;
+
+impl Board {
+    fn twin(&self, gpu: GpuIndex) -> Option<GpuIndex> {
+        let paired = self.gpus >= 4 && self.gpus.is_multiple_of(2) && gpu.0 < self.gpus;
+        paired.then(|| GpuIndex((gpu.0 + self.gpus / 2) % self.gpus))
+    }
+
+    /// Own over twin's, by the lesser of the two ways to see it. A sensor with a wrong zero moves only the first, and a
+    /// difference that shows in one of them alone is not made by power.
+    fn ratio(&self, gpu: GpuIndex) -> Option<f64> {
+        let (own, twin) = (self.all.get(&gpu)?, self.all.get(&self.twin(gpu)?)?);
+        let (more, less) = (own.power?.max(twin.power?), own.power?.min(twin.power?));
+        if less < LIKE_POWER * more {
+            return None;
+        }
+        let over = |own: Option<f64>, twin: Option<f64>| Some(own? / twin.filter(|twin| *twin > 0.0)?);
+        let (temperatures, slopes) = (over(own.resistance, twin.resistance), over(own.slope, twin.slope));
+        Some(match (temperatures?, slopes) {
+            (seen, Some(by_slope)) => nearer_to_one(seen, by_slope),
+            (seen, None) => seen,
+        })
+    }
+
+    /// Every pair's ratio, first half over second.
+    fn pairs(&self) -> impl Iterator<Item = (GpuIndex, f64)> + '_ {
+        (0..self.gpus / 2).map(GpuIndex).filter_map(|gpu| Some((gpu, self.ratio(gpu)?)))
+    }
+
+    /// The ratio to the twin in percent, where the other pairs bear out that twins are alike on this board.
+    pub(super) fn mirrored(&self, gpu: GpuIndex) -> Gauged {
+        let Some(ratio) = self.ratio(gpu) else { return Gauged::Unsupported };
+        let own = GpuIndex(gpu.0 % (self.gpus / 2).max(1));
+        let mut others = self.pairs().filter(|(first, _)| *first != own).peekable();
+        let borne_out = others.peek().is_some() && others.all(|(_, ratio)| (1.0 / AGREE..=AGREE).contains(&ratio));
+        if borne_out { Gauged::once(100.0 * ratio) } else { Gauged::Unsupported }
+    }
+
+    /// The ratio of the GPU's half to the other in percent: the pair in the middle. Told only where all pairs lean the
+    /// same way, for one of them leans by its own parts.
+    pub(super) fn half(&self, gpu: GpuIndex) -> Gauged {
+        let mut ratios: Vec<f64> = self.pairs().map(|(_, ratio)| ratio).collect();
+        if ratios.len() < 2 || ratios.len() * 2 < usize::from(self.gpus) {
+            return Gauged::Unsupported;
+        }
+        let alike = ratios.iter().all(|ratio| *ratio > 1.0) || ratios.iter().all(|ratio| *ratio < 1.0);
+        ratios.sort_by(f64::total_cmp);
+        let middle = if alike { f64::midpoint(ratios[(ratios.len() - 1) / 2], ratios[ratios.len() / 2]) } else { 1.0 };
+        Gauged::once(100.0 * if gpu.0 < self.gpus / 2 { middle } else { 1.0 / middle })
+    }
+}
+
+/// The less remarkable of two ratios; on different sides of 1 they say nothing together.
+fn nearer_to_one(one: f64, two: f64) -> f64 {
+    match (one > 1.0, two > 1.0) {
+        (true, true) => one.min(two),
+        (false, false) => one.max(two),
+        _ => 1.0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Resistance and slope of each GPU, in mK/W.
+    fn board(values: [(u32, u32); 8]) -> Board {
+        let warmth = |(resistance, slope): (u32, u32)| Warmth {
+            resistance: Some(f64::from(resistance) / 1000.0),
+            slope: Some(f64::from(slope) / 1000.0),
+            power: Some(700.0),
+        };
+        let all = (0..8).map(GpuIndex).zip(values.map(warmth)).collect();
+        Board { gpus: 8, all }
+    }
+
+    const ROWS: [(u32, u32); 8] = [(58, 58), (58, 58), (64, 64), (64, 64), (58, 58), (58, 58), (64, 64), (64, 64)];
+
+    fn percent(gauged: Gauged) -> Option<f64> {
+        gauged.number().map(f64::round)
+    }
+
+    #[test]
+    fn a_gpu_that_is_hot_for_its_power_stands_out_from_its_twin() {
+        let mut values = ROWS;
+        values[3] = (80, 80);
+        let board = board(values);
+        assert_eq!(percent(board.mirrored(GpuIndex(3))), Some(125.0));
+        assert_eq!(percent(board.mirrored(GpuIndex(7))), Some(80.0));
+        assert_eq!(board.mirrored(GpuIndex(2)), Gauged::Unsupported, "not all others agree");
+        assert_eq!(percent(board.half(GpuIndex(3))), Some(100.0));
+    }
+
+    #[test]
+    fn a_sensor_that_reads_low_does_not_make_its_twin_hot() {
+        let mut values = ROWS;
+        values[3] = (52, 64);
+        assert_eq!(percent(board(values).mirrored(GpuIndex(7))), Some(100.0));
+    }
+
+    #[test]
+    fn where_places_are_no_mirrors_nothing_is_compared() {
+        let hot = [3, 4, 6];
+        let values = [0, 1, 2, 3, 4, 5, 6, 7].map(|gpu| if hot.contains(&gpu) { (70, 70) } else { (58, 58) });
+        let board = board(values);
+        for gpu in 0..8 {
+            assert_eq!(board.mirrored(GpuIndex(gpu)), Gauged::Unsupported);
+            assert_eq!(percent(board.half(GpuIndex(gpu))), Some(100.0));
+        }
+    }
+
+    #[test]
+    fn a_half_that_is_warm_is_told_as_a_half() {
+        let mut values = ROWS;
+        for (resistance, slope) in &mut values[4..] {
+            (*resistance, *slope) = (*resistance * 13 / 10, *slope * 13 / 10);
+        }
+        let board = board(values);
+        assert!(percent(board.half(GpuIndex(6))).is_some_and(|percent| percent >= 129.0));
+        assert!(percent(board.half(GpuIndex(1))).is_some_and(|percent| percent <= 78.0));
+        assert_eq!(board.mirrored(GpuIndex(6)), Gauged::Unsupported);
+    }
+}

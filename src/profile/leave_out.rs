@@ -1,0 +1,63 @@
+//! `without: [rest, load.march, teardown.config]`: what a child leaves out of its parent, in its own words.
+//!
+//! Nothing else removes a stage or step, so that a test never becomes shorter than the one it stands for without a line
+//! that says so. The resolved profile keeps the list.
+
+use super::inherit::entry_id;
+use crate::yaml::{Diagnostic, Diagnostics, Kind, Node, did_you_mean};
+
+/// The parent without what the child says to leave out.
+pub(super) fn leave_out(mut parent: Node, child: &Node, all: &mut Diagnostics) -> Node {
+    let Some(without) = child.get("without") else { return parent };
+    for element in without.list("stages and steps", all).unwrap_or_default() {
+        let Some(path) = element.text(all) else { continue };
+        if !remove(&mut parent, path) {
+            let known = paths(&parent);
+            let help = did_you_mean(path, known.iter().map(String::as_str));
+            let message = format!("the parent has no stage or step `{path}`");
+            all.push(Diagnostic::new(&element.place, message).maybe_help(help));
+        }
+    }
+    parent
+}
+
+/// Every stage and step there is.
+pub(super) fn paths(root: &Node) -> Vec<String> {
+    let mut paths = Vec::new();
+    for stage in root.get("stages").and_then(Node::elements).unwrap_or_default() {
+        let Some(id) = entry_id(stage) else { continue };
+        let steps = stage.get("steps").and_then(Node::elements).unwrap_or_default();
+        let steps = steps.iter().filter_map(entry_id).map(|step| format!("{id}.{step}"));
+        paths.extend(std::iter::once(id.clone()).chain(steps));
+    }
+    let teardown = root.get("teardown").and_then(Node::elements).unwrap_or_default();
+    paths.extend(teardown.iter().filter_map(entry_id).map(|step| format!("teardown.{step}")));
+    paths
+}
+
+fn remove(root: &mut Node, path: &str) -> bool {
+    match path.split_once('.') {
+        None => list_in(root, "stages").is_some_and(|stages| take(stages, path)),
+        Some(("teardown", step)) => list_in(root, "teardown").is_some_and(|steps| take(steps, step)),
+        Some((stage, step)) => {
+            let stages = list_in(root, "stages");
+            let stage = stages.and_then(|all| all.iter_mut().find(|one| entry_id(one).as_deref() == Some(stage)));
+            stage.and_then(|stage| list_in(stage, "steps")).is_some_and(|steps| take(steps, step))
+        }
+    }
+}
+
+fn list_in<'n>(node: &'n mut Node, key: &str) -> Option<&'n mut Vec<Node>> {
+    let Kind::Mapping(entries) = &mut node.kind else { return None };
+    let (_, value) = entries.iter_mut().find(|(name, _)| name.raw() == Some(key))?;
+    match &mut value.kind {
+        Kind::Sequence(elements) => Some(elements),
+        _ => None,
+    }
+}
+
+fn take(list: &mut Vec<Node>, id: &str) -> bool {
+    let before = list.len();
+    list.retain(|entry| entry_id(entry).as_deref() != Some(id));
+    list.len() < before
+}
