@@ -54,7 +54,7 @@ fn codes_are_counted_by_what_they_mean_and_named() {
     xid.other 0
     xid.codes 13, 31
     aer.corrected 1
-    aer.corrected.rate 1 /h
+    aer.corrected.rate 1 1/h
     aer.uncorrected 0
     off-bus 0
     ");
@@ -66,7 +66,7 @@ fn codes_are_counted_by_what_they_mean_and_named() {
     xid.other 1
     xid.codes 43, 79, 9999
     aer.corrected 0
-    aer.corrected.rate 0 /h
+    aer.corrected.rate 0 1/h
     aer.uncorrected 0
     off-bus 1
     ");
@@ -78,9 +78,9 @@ fn codes_are_counted_by_what_they_mean_and_named() {
     hardware 1
     hardware.suspect 0
     pcie.uncorrected 0
-    pcie.corrected.rate 1 /h
+    pcie.corrected.rate 1 1/h
     edac.corrected 3
-    edac.corrected.rate 3 /h
+    edac.corrected.rate 3 1/h
     boots 0
     unplaced 1
     overwritten 0

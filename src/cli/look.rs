@@ -58,9 +58,13 @@ impl<'a> Look<'a> {
 
     /// The node's inventory.
     pub(super) fn inventory(&mut self) -> Result<Inventory, Trouble> {
-        let mut inbox = Inbox::default();
+        self.inventory_into(&mut Inbox::default())
+    }
+
+    /// The same; what else comes in meanwhile, such as the log so far and how sources stand, is left in the inbox.
+    pub(super) fn inventory_into(&mut self, inbox: &mut Inbox) -> Result<Inventory, Trouble> {
         self.station.read_inventory(self.now());
-        self.collect(&mut inbox, self.now() + PATIENCE, |inbox| !inbox.inventories.is_empty());
+        self.collect(inbox, self.now() + PATIENCE, |inbox| !inbox.inventories.is_empty());
         let read = inbox.inventories.pop().unwrap_or_else(|| Err("the node gave no answer".to_owned()));
         let told = |why| anyhow!("the node's inventory could not be read: {why}");
         read.map(|inventory| *inventory).map_err(told).no_claim()

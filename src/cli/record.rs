@@ -46,7 +46,8 @@ pub(super) fn record(args: &RecordArgs) -> Result<Exit, Trouble> {
     let interrupted = interrupts();
     let mut look = Look::at(&mut chosen);
     let mut inbox = Inbox::default();
-    inbox.inventories.push(Ok(Box::new(look.inventory()?)));
+    let inventory = look.inventory_into(&mut inbox)?;
+    inbox.inventories.push(Ok(Box::new(inventory)));
     let write = |recorder: &mut Recorder<BufWriter<File>>, now, inbox: &mut Inbox| {
         recorder.take(now, inbox).with_context(|| format!("{shown} cannot be written")).no_claim()
     };

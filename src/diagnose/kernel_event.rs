@@ -7,7 +7,7 @@
 
 use super::PciAddress;
 use super::host_line::{HostLine, Part, read_host_line};
-use super::kernel_line::{AerSeverity, KernelLine, read_kernel_line, without_prefix};
+use super::kernel_line::{AerLine, AerSeverity, KernelLine, read_kernel_line, without_prefix};
 use crate::model::{KernelRecord, KernelSource, Moment, Span};
 
 /// What kind of trouble an event is.
@@ -200,20 +200,7 @@ impl Reader {
 
     fn take_driver(&mut self, index: usize, record: &KernelRecord, message: &str, said: KernelLine) {
         match &said {
-            KernelLine::Aer(aer) => {
-                let (severity, place) = (of_aer(aer.severity), Place::Pci(aer.pci));
-                if aer.announces {
-                    let event = self.push(index, record, message, Class::Pcie, severity, place);
-                    event.port = aer.port;
-                    event.open = Open::Announced;
-                } else if let Some(event) = self.announced(index, aer.pci, severity) {
-                    event.add(index, message);
-                    event.place = Place::Pci(aer.pci);
-                    event.open = Open::No;
-                } else {
-                    self.push(index, record, message, Class::Pcie, severity, place);
-                }
-            }
+            KernelLine::Aer(aer) => self.take_aer(index, record, message, aer),
             KernelLine::Sxid(sxid) if sxid.continues() => {
                 let same = |event: &&mut KernelEvent| {
                     event.is_near(index)
@@ -268,6 +255,22 @@ impl Reader {
             KernelLine::Sxid(_) => {
                 self.push(index, record, message, Class::Driver(said), Severity::Unclear, Place::Node);
             }
+        }
+    }
+
+    /// An error of a device: announced by a port, told by the device itself, or both.
+    fn take_aer(&mut self, index: usize, record: &KernelRecord, message: &str, aer: &AerLine) {
+        let (severity, place) = (of_aer(aer.severity), Place::Pci(aer.pci));
+        if aer.announces {
+            let event = self.push(index, record, message, Class::Pcie, severity, place);
+            event.port = aer.port;
+            event.open = Open::Announced;
+        } else if let Some(event) = self.announced(index, aer.pci, severity) {
+            event.add(index, message);
+            event.place = Place::Pci(aer.pci);
+            event.open = Open::No;
+        } else {
+            self.push(index, record, message, Class::Pcie, severity, place);
         }
     }
 

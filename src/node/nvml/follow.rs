@@ -68,7 +68,8 @@ pub(super) fn follow_log(root: &Path, clock: &Arc<RunClock>, told: Sender<Told>,
     let following = Following::begin(Source::KernelLog, SourceState::Followed(log.reach()), clock, told.clone());
     let micros = since_boot();
     for record in earlier.into_iter().filter_map(|entry| entry.into_earlier(at, micros)) {
-        if names_trouble(&record.text) {
+        // The banner of this very start says nothing.
+        if names_trouble(&record.text) && !record.text.starts_with("Linux version ") {
             let _ = told.send(Told::Record(record));
         }
     }
