@@ -5,16 +5,12 @@ use crate::model::{GpuIndex, Inventory, Lacking, Sensor};
 use crate::profile::{Profile, Trigger};
 
 /// One for each reading that some GPU lacks and something of the plan is judged by.
-pub(super) fn blind_spots<'a>(
-    profile: &Profile,
-    inventory: &Inventory,
-    steps: impl Iterator<Item = &'a PlannedStep> + Clone,
-) -> Vec<BlindSpot> {
+pub(super) fn blind_spots(profile: &Profile, inventory: &Inventory, steps: &[&PlannedStep]) -> Vec<BlindSpot> {
     let spot = |lacking: Lacking| {
         let without = inventory.gpus.iter().filter(|gpu| gpu.lacks.contains(&lacking));
         let gpus: Vec<GpuIndex> = without.map(|gpu| gpu.index).collect();
         let guards = profile.guards.iter().filter(|guard| watches(&guard.trigger, lacking));
-        let ready = steps.clone().filter(|step| step.readiness == Readiness::Ready);
+        let ready = steps.iter().filter(|step| step.readiness == Readiness::Ready);
         let limits = ready.flat_map(|step| {
             let hidden = step.step.limits.keys().filter(move |name| hides(lacking, &step.step.check, name));
             hidden.map(|name| format!("{}.{name}", step.path))

@@ -154,7 +154,8 @@ pub fn make(
     let estimate =
         stages.iter().map(whole_stage).sum::<Span>() + teardown.iter().map(|step| step.estimate).sum::<Span>();
     let skus = by_gpu.iter().map(|(gpu, sku)| (Component::Gpu(*gpu), sku.id.clone())).collect();
-    let blind = blind_spots(profile, inventory, stages.iter().flat_map(|stage| &stage.steps).chain(&teardown));
+    let steps: Vec<&PlannedStep> = stages.iter().flat_map(|stage| &stage.steps).chain(&teardown).collect();
+    let blind = blind_spots(profile, inventory, &steps);
     Ok(Plan { stages, teardown, skus, estimate, blind })
 }
 

@@ -61,18 +61,6 @@ fn serial(text: Reading<String>) -> Reading<String> {
 /// What no maker gives a second time and still is no value: digits that count up or down, one sign again and again, or the
 /// field's own name. Seen on boards of several makers (`0123456789`, `123456789`, `........`, `System Serial Number`).
 fn is_filler(text: &str) -> bool {
-    let signs: Vec<u8> = text.bytes().filter(u8::is_ascii_alphanumeric).map(|sign| sign.to_ascii_lowercase()).collect();
-    let repeated = signs.windows(2).all(|pair| pair[0] == pair[1]);
-    // 9 is followed by 0, and five in a row are no serial number's chance.
-    let counts = |step: u8| {
-        let digits = signs.iter().all(u8::is_ascii_digit);
-        digits && signs.len() >= 5 && signs.windows(2).all(|pair| (pair[1] - b'0') == (pair[0] - b'0' + step) % 10)
-    };
-    let words: Vec<String> = text
-        .split(|sign: char| !sign.is_ascii_alphanumeric())
-        .filter(|word| !word.is_empty())
-        .map(str::to_ascii_lowercase)
-        .collect();
     const OWN_NAME: &[&str] = &[
         "system",
         "base",
@@ -92,6 +80,18 @@ fn is_filler(text: &str) -> bool {
         "name",
         "manufacturer",
     ];
+    let signs: Vec<u8> = text.bytes().filter(u8::is_ascii_alphanumeric).map(|sign| sign.to_ascii_lowercase()).collect();
+    let repeated = signs.windows(2).all(|pair| pair[0] == pair[1]);
+    // 9 is followed by 0, and five in a row are no serial number's chance.
+    let counts = |step: u8| {
+        let digits = signs.iter().all(u8::is_ascii_digit);
+        digits && signs.len() >= 5 && signs.windows(2).all(|pair| (pair[1] - b'0') == (pair[0] - b'0' + step) % 10)
+    };
+    let words: Vec<String> = text
+        .split(|sign: char| !sign.is_ascii_alphanumeric())
+        .filter(|word| !word.is_empty())
+        .map(str::to_ascii_lowercase)
+        .collect();
     let named = !words.is_empty() && words.iter().all(|word| OWN_NAME.contains(&word.as_str()));
     signs.is_empty() || repeated || counts(1) || counts(9) || named
 }

@@ -282,7 +282,9 @@ impl NvmlNode {
                     let mut counters = gathering.counters;
                     counters.sort_by_key(|counters| counters.gpu);
                     if let Some(host) = &gathering.host {
-                        counters.iter_mut().for_each(|counters| self.count_by_kernel(counters, host));
+                        for counters in &mut counters {
+                            self.count_by_kernel(counters, host);
+                        }
                     }
                     inbox.answers.push((Probe::Counters, Answer::Counters(Ok(counters))));
                 }
