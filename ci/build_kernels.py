@@ -83,7 +83,8 @@ def lower_version(ptx):
     lowered, count = re.subn(r"(?m)^\.version \S+$", f".version {FALLBACK_VERSION}", ptx)
     if count != 1:
         sys.exit("the PTX has no version to lower")
-    return lowered
+    # A hint to the assembler that older versions do not know.
+    return re.sub(r'(?m)^\s*\.pragma "used_bytes_mask[^"]*";\n', "", lowered)
 
 
 def main(folder, built):

@@ -115,7 +115,10 @@ __device__ __forceinline__ void burn(const BurnArgs &args) {
       u32 found[8];
       load8(found, tensor + column + (warp * 32 << 16));
 #pragma unroll
-      for (u32 i = 0; i < 8; i++) put(args, blockIdx.x, M * N, (warp * 32 + lane) * N + column + i, found[i]);
+      for (u32 i = 0; i < 8; i += 4) {
+        u32 at = (warp * 32 + lane) * N + column + i;
+        put(args, blockIdx.x, M * N, at, found[i], found[i + 1], found[i + 2], found[i + 3]);
+      }
     }
     __syncthreads();
     settle<u32>(args, args.first_window + w, blockIdx.x, M * N, threadIdx.x, blockDim.x);

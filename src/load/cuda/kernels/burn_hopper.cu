@@ -87,11 +87,12 @@ __device__ __forceinline__ void burn(const BurnArgs &args) {
     const u32 unit = blockIdx.x * 2 + group;
     const u32 base = (thread / 32 * 16 + thread % 32 / 4) * N + thread % 4 * 2;
 #pragma unroll
-    for (u32 i = 0; i < 128; i++) {
-      put(args, unit, M * N, base + (i >> 1 & 1) * 8 * N + i / 4 * 8 + (i & 1), __float_as_uint(c[i]));
+    for (u32 i = 0; i < 128; i += 2) {
+      put(args, unit, M * N, base + (i >> 1 & 1) * 8 * N + i / 4 * 8, __float_as_uint(c[i]), __float_as_uint(c[i + 1]));
     }
     __syncthreads();
     settle<u32>(args, args.first_window + w, unit, M * N, thread, 128);
+    __syncthreads();
   }
 }
 

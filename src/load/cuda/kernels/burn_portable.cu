@@ -118,12 +118,13 @@ __device__ __forceinline__ void burn_mma(const BurnArgs &args) {
 #pragma unroll
       for (u32 nt = 0; nt < WARP_NT; nt++)
 #pragma unroll
-        for (u32 r = 0; r < 4; r++) {
-          u32 row = rows + m * 16 + group + (r >> 1) * 8, column = columns + nt * 8 + in_group * 2 + (r & 1);
-          put(args, blockIdx.x, CELLS, row * N + column, __float_as_uint(c[m][nt][r]));
+        for (u32 r = 0; r < 4; r += 2) {
+          u32 row = rows + m * 16 + group + (r >> 1) * 8, column = columns + nt * 8 + in_group * 2;
+          put(args, blockIdx.x, CELLS, row * N + column, __float_as_uint(c[m][nt][r]), __float_as_uint(c[m][nt][r + 1]));
         }
     __syncthreads();
     settle<u32>(args, args.first_window + w, blockIdx.x, CELLS, threadIdx.x, blockDim.x);
+    __syncthreads();
   }
 }
 
@@ -174,14 +175,14 @@ extern "C" __global__ void BESIDE_A_STREAM burn_fp64_mma(const BurnArgs args) {
 #pragma unroll
     for (u32 m = 0; m < MT; m++)
 #pragma unroll
-      for (u32 nt = 0; nt < WARP_NT; nt++)
-#pragma unroll
-        for (u32 r = 0; r < 2; r++) {
-          u32 row = rows + m * 8 + lane / 4, column = columns + nt * 8 + lane % 4 * 2 + r;
-          put(args, blockIdx.x, 64 * N, row * N + column, (u64)__double_as_longlong(c[m][nt][r]));
-        }
+      for (u32 nt = 0; nt < WARP_NT; nt++) {
+        u32 row = rows + m * 8 + lane / 4, column = columns + nt * 8 + lane % 4 * 2;
+        put(args, blockIdx.x, 64 * N, row * N + column, (u64)__double_as_longlong(c[m][nt][0]),
+            (u64)__double_as_longlong(c[m][nt][1]));
+      }
     __syncthreads();
     settle<u64>(args, args.first_window + w, blockIdx.x, 64 * N, threadIdx.x, blockDim.x);
+    __syncthreads();
   }
 }
 
@@ -219,10 +220,12 @@ extern "C" __global__ void BESIDE_A_STREAM burn_fp32(const BurnArgs args) {
 #pragma unroll
     for (u32 i = 0; i < 8; i++)
 #pragma unroll
-      for (u32 j = 0; j < 8; j++) {
-        put(args, blockIdx.x, M * N, (row + i) * N + column + j % 4 + j / 4 * 128, __float_as_uint(c[i][j]));
+      for (u32 j = 0; j < 8; j += 4) {
+        put(args, blockIdx.x, M * N, (row + i) * N + column + j / 4 * 128, __float_as_uint(c[i][j]),
+            __float_as_uint(c[i][j + 1]), __float_as_uint(c[i][j + 2]), __float_as_uint(c[i][j + 3]));
       }
     __syncthreads();
     settle<u32>(args, args.first_window + w, blockIdx.x, M * N, threadIdx.x, blockDim.x);
+    __syncthreads();
   }
 }

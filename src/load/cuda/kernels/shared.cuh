@@ -7,6 +7,8 @@ typedef unsigned char u8;
 typedef unsigned short u16;
 typedef unsigned int u32;
 typedef unsigned long long u64;
+typedef int s32;
+typedef long long s64;
 
 struct alignas(16) Pair { u64 x, y; };
 
@@ -145,36 +147,93 @@ __device__ __forceinline__ void lose_time(u32 nanos) {
 }
 
 // At the end of a window every thread puts its accumulators into the unit's matrix in memory, and the unit looks at them
-// there: a loop over words in memory costs no registers, which the products need.
-template <typename Bits>
-__device__ __forceinline__ void put(const BurnArgs &args, u32 unit, u32 cells, u32 at, Bits bits) {
-  ((Bits *)args.dump)[(u64)unit * cells + at] = bits;
+// there: a loop over words in memory costs no registers, which the products need. Neighbours go in one access.
+__device__ __forceinline__ void put(const BurnArgs &args, u32 unit, u32 cells, u32 at, u32 a, u32 b) {
+  *(uint2 *)((u32 *)args.dump + (u64)unit * cells + at) = make_uint2(a, b);
 }
 
+__device__ __forceinline__ void put(const BurnArgs &args, u32 unit, u32 cells, u32 at, u32 a, u32 b, u32 c, u32 d) {
+  *(uint4 *)((u32 *)args.dump + (u64)unit * cells + at) = make_uint4(a, b, c, d);
+}
+
+__device__ __forceinline__ void put(const BurnArgs &args, u32 unit, u32 cells, u32 at, u64 a, u64 b) {
+  *(ulonglong2 *)((u64 *)args.dump + (u64)unit * cells + at) = make_ulonglong2(a, b);
+}
+
+// Not for the compiler to merge with the second look.
+__device__ __forceinline__ Pair load_first(const Pair *at) {
+  Pair pair;
+  asm volatile("ld.global.v2.u64 {%0, %1}, [%2];" : "=l"(pair.x), "=l"(pair.y) : "l"(at) : "memory");
+  return pair;
+}
+
+// A second look at a word, past the first cache.
+__device__ __forceinline__ u32 load_again(const u32 *at) {
+  u32 word;
+  asm volatile("ld.global.cv.u32 %0, [%1];" : "=r"(word) : "l"(at) : "memory");
+  return word;
+}
+
+__device__ __forceinline__ u64 load_again(const u64 *at) {
+  u64 word;
+  asm volatile("ld.global.cv.u64 %0, [%1];" : "=l"(word) : "l"(at) : "memory");
+  return word;
+}
+
+// The word at `at` of a pair of 64 bits.
+template <typename Bits>
+__device__ __forceinline__ Bits word_of(const Pair &pair, u32 at) {
+  if (sizeof(Bits) == 8) return (Bits)(at == 0 ? pair.x : pair.y);
+  return (Bits)((at < 2 ? pair.x : pair.y) >> (at % 2 * 32));
+}
+
+// Pairs that a thread has on their way at once when it looks at results.
+constexpr u32 LOOK_UNROLL = 4;
+
 // Compares what was put with what it must be, as bits, or sums it up. Every wrong word is counted; of one thread's wrong
-// words of a window the first is recorded. To be called by all `threads` of the unit after a barrier.
+// words of a window the first is recorded. To be called by all `threads` of the unit after a barrier, with another before
+// results are put again. Every unit has a multiple of 4 pairs for each of its threads.
 template <typename Bits>
 __device__ __noinline__ void settle(const BurnArgs &args, u64 window, u32 unit, u32 cells, u32 thread, u32 threads) {
+  constexpr u32 WORDS = 16 / sizeof(Bits);
   Log *log = (Log *)args.log;
-  Bits *dump = (Bits *)args.dump + (u64)unit * cells;
-  const Bits *golden = (const Bits *)args.golden;
-  const bool inject = window == args.inject_window && unit == args.inject_unit;
+  const u64 dump = args.dump + (u64)unit * cells * sizeof(Bits), golden = args.golden;
+  const bool inject = window == args.inject_window && unit == args.inject_unit, record = args.mode == BURN_RECORD;
   u64 sum = 0;
   u32 wrong = 0;
-  for (u32 at = thread; at < cells; at += threads) {
-    Bits found = dump[at];
-    if (inject && at == args.inject_word) found ^= (Bits)1 << args.inject_bit;
-    if (args.mode == BURN_RECORD) {
-      sum += mix((u64)found ^ ((u64)at << 40));
-    } else if (found != golden[at]) {
-      if (wrong == 0) log_record(log, window, unit, at, golden[at], found, dump[at]);
-      wrong++;
+  for (u32 first = thread; first < cells / WORDS; first += threads * LOOK_UNROLL) {
+    Pair found[LOOK_UNROLL], right[LOOK_UNROLL];
+    u64 unlike = 0;
+#pragma unroll
+    for (u32 k = 0; k < LOOK_UNROLL; k++) found[k] = load_first((const Pair *)dump + first + k * threads);
+    if (!record) {
+#pragma unroll
+      for (u32 k = 0; k < LOOK_UNROLL; k++) right[k] = ((const Pair *)golden)[first + k * threads];
+#pragma unroll
+      for (u32 k = 0; k < LOOK_UNROLL; k++) unlike |= (found[k].x ^ right[k].x) | (found[k].y ^ right[k].y);
+      if (unlike == 0 && !inject) continue;
+    }
+    // Rare but for recording: word by word, from memory, so that this path costs the other no registers.
+#pragma unroll 1
+    for (u32 word = 0; word < LOOK_UNROLL * WORDS; word++) {
+      u32 k = word / WORDS, at = (first + k * threads) * WORDS + word % WORDS;
+      Pair pair = k == 0 ? found[0] : k == 1 ? found[1] : k == 2 ? found[2] : found[3];
+      Bits bits = word_of<Bits>(pair, word % WORDS);
+      if (inject && at == args.inject_word) bits ^= (Bits)1 << args.inject_bit;
+      if (record) {
+        sum += mix((u64)bits ^ ((u64)at << 40));
+      } else if (bits != ((const Bits *)golden)[at]) {
+        if (wrong == 0) {
+          log_record(log, window, unit, at, ((const Bits *)golden)[at], bits, load_again((const Bits *)dump + at));
+        }
+        wrong++;
+      }
     }
   }
   if (wrong > 0) atomicAdd(&log->mismatches, (u64)wrong);
-  if (args.mode == BURN_RECORD) atomicAdd(&((u64 *)args.sums)[unit], sum);
+  if (record) atomicAdd(&((u64 *)args.sums)[unit], sum);
   if (thread == 0) {
-    if (args.mode == BURN_RECORD) ((u32 *)args.sms)[unit] = sm_id();
+    if (record) ((u32 *)args.sms)[unit] = sm_id();
     atomicAdd(&log->verified, (u64)cells);
   }
   if (args.slow) lose_time(args.slow);
