@@ -33,7 +33,7 @@ pub(super) struct LoadGauge {
     /// Whether the clock was below the floor with no reason given.
     slow: Window,
     /// Samples of any kind.
-    ticks: Window,
+    pub(super) ticks: Window,
     /// MHz under which the clock of a loaded GPU needs a reason.
     clock_floor: Option<f64>,
     verified: u64,

@@ -189,9 +189,9 @@ fn report(
     put_work(sheet, gpu, gauge, over, peak);
     put_heat(sheet, gpu, gauge, over, idle);
     put_common(sheet, gpu, gauge, over);
-    sheet.put("throttle.sw-thermal", gpu, gauge.counters.sw_thermal.gauged());
-    sheet.put("throttle.hw-thermal", gpu, gauge.counters.hw_thermal.gauged());
-    sheet.put("throttle.power-cap", gpu, gauge.counters.power_cap.gauged());
+    sheet.put("throttle.sw-thermal", gpu, gauge.ticks.growth(gauge.counters.sw_thermal.gauged(), over));
+    sheet.put("throttle.hw-thermal", gpu, gauge.ticks.growth(gauge.counters.hw_thermal.gauged(), over));
+    sheet.put("throttle.power-cap", gpu, gauge.ticks.growth(gauge.counters.power_cap.gauged(), over));
     sheet.put("samples", gpu, gauge.coverage(over));
 }
 
