@@ -111,6 +111,7 @@ impl LoadGauge {
             memory_rate: Window::told(),
             energy: CounterSpan::default(),
             counters: LoadCounters::default(),
+            kept: Kept::default(),
             slow: sampled(),
             ticks: sampled(),
             clock_floor: greatest.map(|clock| clock * floor_share / 100.0),

@@ -133,7 +133,7 @@ impl CheckRun for Run {
 
 impl Curve {
     fn new(every: Span) -> Self {
-        Self { hot: Vec::new(), cooling: Vec::new(), die: Window::sampled(every), power: Vec::new() }
+        Self { hot: Vec::new(), cooling: Vec::new(), die: Window::sampled(every), power: Vec::new(), powers: Vec::new() }
     }
 
     fn take(&mut self, sample: &Sample, cooling: bool, hot: bool) {
@@ -211,7 +211,7 @@ impl Run {
                 (_, Gauged::Number { .. }) => Gauged::missing("the GPU was hardly warmer than at the end"),
                 (_, other) => other.clone(),
             };
-            let fast = match gauge.power.gauged(0, Window::mean) {
+            let fast = match gauge.power.gauged(self.heated, Window::mean) {
                 _ if context.every > FAST_EVERY => Gauged::Unsupported,
                 Gauged::Number { value: load, .. } => of(curve.fast_fall(load)),
                 other => other,

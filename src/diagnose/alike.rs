@@ -173,6 +173,8 @@ fn merged(group: Vec<Suspicion>, gpus: usize) -> Suspicion {
         evidence: told(group.iter().flat_map(|one| &one.evidence)),
         remark: Some(remark),
         slot: None,
+        pci_address: None,
+        action: None,
     }
 }
 
