@@ -7,13 +7,15 @@ use super::hardware::Hardware;
 use super::playback::Playback;
 use super::trouble::Trouble;
 use crate::engine::Station;
-use crate::event::NodeSource;
+use crate::event::{NodeSource, Surroundings};
 use crate::load::worker::Injection;
 use crate::node::sim::{FaultUse, NodeFile, SimNode};
 
 /// A node with what it is.
 pub(super) struct Chosen {
     pub source: NodeSource,
+    /// Where the driver's libraries and the host's files came from, of hardware and of what stands in for it.
+    pub surroundings: Option<Surroundings>,
     pub station: Box<dyn Station>,
 }
 
@@ -29,6 +31,7 @@ pub(super) fn choose(args: &NodeChoice) -> Result<Chosen, Trouble> {
         (Some(node), _) => simulated(node, args.seed, &args.faults),
         (None, Some(recording)) => Ok(Chosen {
             source: NodeSource::Replayed { file: recording.display().to_string() },
+            surroundings: None,
             station: Box::new(Playback::open(recording)?),
         }),
         (None, None) => hardware(&args.hardware, 1.0, None),
@@ -44,7 +47,8 @@ pub(super) fn hardware(args: &HardwareArgs, pace: f64, injection: Option<Injecti
     if let Some(injection) = injection {
         hardware.inject(injection);
     }
-    Ok(Chosen { source: hardware.source(), station: Box::new(hardware) })
+    let surroundings = Some(hardware.surroundings(args));
+    Ok(Chosen { source: hardware.source(), surroundings, station: Box::new(hardware) })
 }
 
 /// A model of a node.
@@ -53,5 +57,5 @@ pub(super) fn simulated(node: &str, seed: u64, faults: &[String]) -> Result<Chos
     let uses = faults.iter().map(|fault| FaultUse::parse(fault)).collect::<Result<Vec<_>, _>>()?;
     let station = SimNode::new(&file, seed, &uses)?;
     let source = NodeSource::Simulated { node: node.to_owned(), seed, faults: faults.to_vec() };
-    Ok(Chosen { source, station: Box::new(station) })
+    Ok(Chosen { source, surroundings: None, station: Box::new(station) })
 }

@@ -19,6 +19,7 @@ pub(super) fn start(kind: RunKind, source: NodeSource) -> RunStart {
         tool: ToolVersion { name: "kiln".to_owned(), version: "0.1.0".to_owned() },
         kind,
         source,
+        surroundings: None,
         operation: Operation {
             serial: Some("SRV0001".to_owned()),
             station: Some("st-07".to_owned()),

@@ -20,6 +20,6 @@ pub use case::{Case, CaseReason, Outcome, Verdict, VerdictWord};
 pub use finding::{Action, Confidence, Evidence, Finding};
 pub use record::{RunRecord, StageRecord, StepRecord, StepStatus};
 pub use run_event::{Envelope, GuardTrip, Interruption, Phase, RunEvent, StepKey};
-pub use start::{JunitDialect, NodeSource, Operation, RunKind, RunStart, ToolVersion};
+pub use start::{JunitDialect, NodeSource, Operation, RunKind, RunStart, Surroundings, ToolVersion};
 pub use verdict::{Standing, roll_up, standings, uncarried_trips};
 pub use vitals::Vitals;

@@ -18,6 +18,8 @@ pub struct RunRecord {
     pub start: Option<Box<RunStart>>,
     pub started_wall: Option<WallTime>,
     pub last_wall: Option<WallTime>,
+    /// What the wall clock showed at the start and after every resume: in between, the run's own clock counts.
+    pub clock: Vec<(Moment, WallTime)>,
     pub inventory: Option<Box<Inventory>>,
     pub plan: Option<Box<Plan>>,
     pub counters: Option<Vec<GpuCounters>>,
@@ -108,6 +110,7 @@ impl RunRecord {
             RunEvent::RunStarted(start) => {
                 self.start = Some(start.clone());
                 self.started_wall = Some(envelope.wall);
+                self.clock.push((at, envelope.wall));
             }
             // A resumed run reads the inventory again; the first is what the run began with and stays.
             RunEvent::InventoryRead(inventory) => {
@@ -153,7 +156,10 @@ impl RunRecord {
             }
             RunEvent::FindingMade(finding) => self.findings.push(finding.clone()),
             RunEvent::RunInterrupted { by } => self.interruptions.push((at, by.clone())),
-            RunEvent::RunResumed { interrupted } => self.resume(at, interrupted),
+            RunEvent::RunResumed { interrupted } => {
+                self.clock.push((at, envelope.wall));
+                self.resume(at, interrupted);
+            }
             RunEvent::RunFinished { verdict } => self.verdict = Some(verdict.clone()),
             RunEvent::GuardCleared { .. } | RunEvent::OperatorAsked { .. } | RunEvent::Unknown => {}
         }

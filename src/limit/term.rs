@@ -39,12 +39,42 @@ pub(super) fn parse(part: Part<'_>, unit: Unit, target: &Target<'_>) -> Parsed<T
     Ok(Term::Offset { of, plus })
 }
 
+/// The largest share a limit may ask for, in percent: ten times its reference. Beyond it a limit only looks like one.
+const SHARE_MAX: f64 = 1000.0;
+/// No measurement comes near: a petabyte is 10^15 bytes, a run of a year 3 * 10^16 nanoseconds.
+const MAGNITUDE_MAX: f64 = 1e18;
+
+/// A share that is not positive, or too large to be missed, makes a limit that nothing can fail.
+pub(super) fn sane_share(part: Part<'_>, percent: f64) -> Parsed<()> {
+    let told = |what: &str| Err(ParseLimitError::new(part, format!("a share of {percent} % {what}")));
+    if percent <= 0.0 {
+        return told("is a limit that nothing can fail: a share must be more than nothing");
+    }
+    if percent > SHARE_MAX {
+        return told(&format!("is a limit that nothing can fail: at most {SHARE_MAX} % is allowed"));
+    }
+    Ok(())
+}
+
+/// A tolerance below the nominal value reaches zero at 100 %, where no part comes; above it, what [`sane_share`] says.
+pub(super) fn sane_tolerance(part: Part<'_>, minus_percent: f64, plus_percent: f64) -> Parsed<()> {
+    if minus_percent < 100.0 && plus_percent <= SHARE_MAX {
+        return Ok(());
+    }
+    let (wrong, most) =
+        if minus_percent < 100.0 { (plus_percent, "at most 1000 %") } else { (minus_percent, "less than 100 %") };
+    let way = if minus_percent < 100.0 { "upwards" } else { "downwards" };
+    let text = format!("a tolerance of {wrong} % {way} is a limit that nothing can fail: {most} is allowed");
+    Err(ParseLimitError::new(part, text).help("write the limit as a range, `a..b`, or with an operator"))
+}
+
 fn parse_share(share: Part<'_>, of: Part<'_>, unit: Unit, target: &Target<'_>) -> Parsed<Term> {
     let number = share.text.strip_suffix('%').map(str::trim).and_then(|number| number.parse::<f64>().ok());
     let Some(percent) = number.filter(|percent| percent.is_finite()) else {
         return Err(ParseLimitError::new(share, format!("`{}` is not a share in percent", share.text))
             .help(format!("write `95 % of {}`", of.text)));
     };
+    sane_share(share, percent)?;
     let of_reference = reference(of, unit, target)?;
     if has_no_zero(unit) {
         let help = format!("write an offset: `{} + 5 K`", of.text);
@@ -116,7 +146,11 @@ fn parse_quantity(part: Part<'_>, unit: Unit, measured: Unit, target: &Target<'_
         }
     };
     if quantity.unit.dimension() == unit.dimension() {
-        return Ok(quantity);
+        if quantity.value_in(unit).is_none_or(|value| value.abs() <= MAGNITUDE_MAX) {
+            return Ok(quantity);
+        }
+        let text = format!("`{}` is beyond all that can be measured: a limit there could not fail", part.text);
+        return Err(ParseLimitError::new(part, text));
     }
     let number = part.text.trim_end_matches(quantity.unit.symbol()).trim();
     let error = if quantity.unit == Unit::One {

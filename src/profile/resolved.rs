@@ -37,6 +37,8 @@ pub enum Deviation {
     Set { name: String, value: String, was: String },
     /// `--only FILTER`: such a run is partial and never an acceptance PASS.
     Only { filter: String },
+    /// A library or the host's files were taken from elsewhere: the variable or option that says so, and what it says.
+    Surroundings { name: String, value: String },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

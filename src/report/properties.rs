@@ -62,6 +62,11 @@ impl List {
             NodeSource::Replayed { file } => self.add("replayed.file", file),
             NodeSource::StandIn { library } => self.add("simulated.library", library),
         }
+        if let Some(surroundings) = &start.surroundings {
+            self.add("library.nvml", &surroundings.nvml);
+            self.add("library.cuda", &surroundings.cuda);
+            self.add("host-root", &surroundings.host_root);
+        }
         self.add("tool", format!("{} {}", start.tool.name, start.tool.version));
         self.add("profile.id", &start.profile.id);
         self.add("profile.revision", start.profile.revision);
@@ -70,6 +75,7 @@ impl List {
             let text = match deviation {
                 Deviation::Set { name, value, was } => format!("{name}={value} (was {was})"),
                 Deviation::Only { filter } => format!("only {filter}"),
+                Deviation::Surroundings { name, value } => format!("{name}={value}"),
             };
             self.add(&format!("deviation.{number}"), text);
         }

@@ -13,7 +13,7 @@ use kiln::profile::{Profile, Request, Skus, builtin, resolve};
 struct Nobody;
 
 impl Witness for Nobody {
-    fn event(&mut self, _: &Envelope) -> std::io::Result<()> {
+    fn event(&mut self, _: &Envelope, _: &RunRecord) -> std::io::Result<()> {
         Ok(())
     }
 
@@ -62,6 +62,7 @@ impl Trial {
             tool: ToolVersion { name: "kiln".to_owned(), version: "test".to_owned() },
             kind: RunKind::Production,
             source: NodeSource::Hardware,
+            surroundings: None,
             operation: Operation::default(),
             seed,
             profile: self.profile.clone(),

@@ -79,6 +79,7 @@ fn start(profile: &Profile, node: &DrillNode, seed: u64) -> RunStart {
         tool: ToolVersion { name: "kiln".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() },
         kind: RunKind::Production,
         source: NodeSource::Simulated { node: node.name.clone(), seed, faults: Vec::new() },
+        surroundings: None,
         operation: Operation::default(),
         seed,
         profile: profile.clone(),
@@ -92,7 +93,7 @@ fn start(profile: &Profile, node: &DrillNode, seed: u64) -> RunStart {
 struct Deaf;
 
 impl Witness for Deaf {
-    fn event(&mut self, _: &Envelope) -> std::io::Result<()> {
+    fn event(&mut self, _: &Envelope, _: &RunRecord) -> std::io::Result<()> {
         Ok(())
     }
 

@@ -34,7 +34,7 @@ pub(in crate::cli) fn drill(args: &DrillArgs) -> Result<Exit, Trouble> {
     // A mistake in the last profile is told before the first one runs.
     let all: Vec<Prepared> =
         args.profiles.iter().map(|asked| prepare(args, asked, &skus, &factors)).collect::<Result<_, _>>()?;
-    let stop = interrupt::listen();
+    let stop = interrupt::listen()?;
     let bench = Bench { skus: &skus, epoch: drive::now(), parts_list: !args.no_parts_list, stop: &stop };
     let mut drills = Vec::new();
     let mut written = true;

@@ -5,14 +5,18 @@
 use std::path::Path;
 
 use super::file::{NODE_SCHEMA, NodeFile};
+use crate::disk::{self, MIB};
 use crate::yaml::{Diagnostic, Diagnostics, Document, Node, did_you_mean, from_node};
+
+/// The most that is read of a node file. The YAML reader's own limit is below, and says so better.
+const MOST: u64 = 16 * MIB;
 
 /// Why there is no node file to use.
 #[derive(Debug, thiserror::Error)]
 pub enum NodeFileError {
     #[error("there is no node `{name}` and no such file{hint}")]
     Unknown { name: String, hint: String },
-    #[error("cannot read {path}")]
+    #[error("cannot read {path}: {source}")]
     Unreadable { path: String, source: std::io::Error },
     #[error(transparent)]
     Malformed(#[from] Diagnostics),
@@ -49,7 +53,7 @@ impl NodeFile {
             let hint = did_you_mean(name, Self::embedded()).map(|hint| format!("; {hint}")).unwrap_or_default();
             return Err(NodeFileError::Unknown { name: name.to_owned(), hint });
         }
-        let bytes = std::fs::read(path)
+        let bytes = disk::read(path, MOST)
             .map_err(|source| NodeFileError::Unreadable { path: path.display().to_string(), source })?;
         Ok(Self::read(name, &bytes)?)
     }

@@ -5,7 +5,7 @@ use super::super::row::{Row, RowState};
 use super::super::words;
 use super::page::Page;
 use super::summary::{stamp, tone};
-use crate::event::{NodeSource, Outcome, RunKind, RunRecord};
+use crate::event::{NodeSource, Outcome, RunKind, RunRecord, Surroundings};
 use crate::model::{Component, Inventory, Reading};
 use crate::profile::Deviation;
 
@@ -110,6 +110,11 @@ pub(super) fn origin(page: &mut Page, record: &RunRecord) {
             NodeSource::Replayed { file } => line(page, Phrase::Source, &format!("REPLAYED {file}")),
             NodeSource::StandIn { library } => line(page, Phrase::Source, &format!("SIMULATED {library}")),
         }
+        if let Some(surroundings) = &start.surroundings {
+            let Surroundings { nvml, cuda, host_root, .. } = surroundings;
+            line(page, Phrase::Libraries, &format!("{nvml}, {cuda}"));
+            line(page, Phrase::HostRoot, host_root);
+        }
         line(page, Phrase::Seed, &start.seed.to_string());
         let operation = &start.operation;
         for (name, value) in [
@@ -178,6 +183,7 @@ fn deviation(deviation: &Deviation) -> String {
     match deviation {
         Deviation::Set { name, value, was } => format!("--set {name}={value} ({was})"),
         Deviation::Only { filter } => format!("--only {filter}"),
+        Deviation::Surroundings { name, value } => format!("{name}={value}"),
     }
 }
 
