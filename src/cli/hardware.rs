@@ -87,7 +87,7 @@ impl Hardware {
     pub(super) fn open(args: &HardwareArgs, pace: f64) -> Result<Self, Trouble> {
         let node = NvmlNode::open_with(&hurried(options(args), pace)).map_err(|error| {
             // Without a driver there is nothing to test: a run was asked for on the wrong machine.
-            let missing = matches!(error, NvmlOpenError::LibraryMissing { .. } | NvmlOpenError::DriverNotLoaded);
+            let missing = matches!(error, NvmlOpenError::LibraryMissing { .. });
             if missing { Trouble::Usage(anyhow!("{error}\n{WITHOUT_GPUS}")) } else { Trouble::NoClaim(anyhow!(error)) }
         })?;
         let command = WorkerCommand::own().context("this program's own file cannot be found").no_claim()?;

@@ -16,7 +16,7 @@ use crate::node::record::{Recording, Replay};
 
 /// A GPU that is this busy, in percent, had a load on it. One at rest shows a few percent at the most.
 const BUSY: f64 = 50.0;
-/// The most that is read of a recording: eight GPUs once a second are some 100 MB an hour.
+/// The most that is read of a recording: eight GPUs once a second are 20 MB an hour.
 const MOST: u64 = 4 * GIB;
 /// How long after its start a load may begin to show: workers take some seconds, and utilisation is averaged over one.
 const SHOWS_WITHIN: Span = Span::from_secs(30);

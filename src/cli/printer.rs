@@ -20,6 +20,12 @@ pub(super) fn painted(text: &str) -> io::Result<()> {
     put(&with_line_break(&visible(text, Paint::for_terminal(io::stdout().is_terminal()))))
 }
 
+/// Writes a document for programs to stdout: just this, with a line break at its end. On a terminal, what would act on it is
+/// shown instead.
+pub(super) fn document(text: &str) -> io::Result<()> {
+    exactly(&with_line_break(text))
+}
+
 /// Writes to stdout just this, and at once: a stream for programs has no line more than its own. On a terminal, what would
 /// act on it is shown instead.
 pub(super) fn exactly(text: &str) -> io::Result<()> {

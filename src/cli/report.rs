@@ -73,7 +73,7 @@ fn print(folder: &Path, format: &dyn Format, look: Look) -> Result<Exit, Trouble
         match format.form() {
             Form::Exact => printer::exactly(&text).no_claim()?,
             _ if format.name() == "text" => printer::painted(&text).no_claim()?,
-            _ => printer::result(&text).no_claim()?,
+            _ => printer::document(&text).no_claim()?,
         }
     }
     view.told().iter().for_each(|told| printer::tell(told));

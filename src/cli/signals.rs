@@ -3,7 +3,7 @@
 //! They are listened to before a device is opened or a file made: what cannot be stopped in order is not started.
 
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, OnceLock, mpsc};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
 use anyhow::{Context as _, anyhow};
 use tokio::signal::unix::{Signal as Stream, SignalKind, signal};
@@ -20,7 +20,8 @@ const FILES_NEEDED: usize = 16;
 #[derive(Debug, Clone, Default)]
 pub(super) struct Interrupts {
     count: Arc<AtomicU8>,
-    forward: Arc<OnceLock<UnboundedSender<Signal>>>,
+    /// Held while an interrupt is counted, so that none is lost and none sent twice.
+    forward: Arc<Mutex<Option<UnboundedSender<Signal>>>>,
 }
 
 impl Interrupts {
@@ -58,14 +59,14 @@ impl Interrupts {
     }
 
     fn raise(&self, each: &impl Fn(Signal)) {
-        let count = self.count.fetch_add(1, Ordering::SeqCst).saturating_add(1);
-        let signal = sort(count);
+        let forward = self.forward.lock().unwrap_or_else(PoisonError::into_inner);
+        let signal = sort(self.count.fetch_add(1, Ordering::SeqCst).saturating_add(1));
         each(signal);
         if signal == Signal::Third {
             // Leave. Workers see their lease end and unload the GPUs by themselves.
             let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
         }
-        if let Some(forward) = self.forward.get() {
+        if let Some(forward) = &*forward {
             // Nobody listens any more once the run is over.
             let _ = forward.send(signal);
         }
@@ -87,10 +88,11 @@ impl Interrupts {
 
     /// Sends interrupts on, those that came before included.
     pub(super) fn forward(&self, to: UnboundedSender<Signal>) {
+        let mut forward = self.forward.lock().unwrap_or_else(PoisonError::into_inner);
         for early in 1..=self.count.load(Ordering::SeqCst) {
             let _ = to.send(sort(early));
         }
-        let _ = self.forward.set(to);
+        *forward = Some(to);
     }
 }
 

@@ -110,7 +110,7 @@ impl Folder {
         }
         let handle = rustix::fs::openat(&*folder.handle, name, flags | CAUTIOUS | OFlags::NOFOLLOW, Mode::empty())?;
         let file = File::from(handle);
-        refuse_strange(file.metadata()?.file_type())?;
+        refuse_strange(file.metadata()?.file_type(), "read")?;
         Ok(file)
     }
 

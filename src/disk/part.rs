@@ -7,6 +7,7 @@ use std::path::Path;
 use rustix::fs::{AtFlags, OFlags};
 
 use super::folder::Folder;
+use super::read::refuse_strange;
 
 /// Bytes of the random part of a name: 64 bits cannot be guessed in the moment a file is made.
 const RANDOM: usize = 8;
@@ -86,9 +87,15 @@ impl Drop for Part {
     }
 }
 
-/// Writes a file that a person named, as a whole or not at all, and for good.
+/// Writes a file that a person named, as a whole or not at all, and for good. What is there and is no regular file is left
+/// alone: a link may be planted, and `/dev/null` must stay what it is.
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let name = path.file_name().and_then(|name| name.to_str()).ok_or(io::ErrorKind::InvalidFilename)?;
+    match path.symlink_metadata() {
+        Ok(there) => refuse_strange(there.file_type(), "replaced")?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
     Folder::open(path.parent().unwrap_or_else(|| Path::new("")))?.replace(name, bytes, Keep::Synced)
 }
 

@@ -19,9 +19,9 @@ pub(super) const CAUTIOUS: OFlags = OFlags::NONBLOCK.union(OFlags::NOCTTY).union
 
 /// Opens a regular file that a person named; links on the way are theirs and are followed.
 pub fn open(path: &Path) -> io::Result<File> {
-    refuse_strange(fs::metadata(path)?.file_type())?;
+    refuse_strange(fs::metadata(path)?.file_type(), "read")?;
     let file = OpenOptions::new().read(true).custom_flags(CAUTIOUS.bits().cast_signed()).open(path)?;
-    refuse_strange(file.metadata()?.file_type())?;
+    refuse_strange(file.metadata()?.file_type(), "read")?;
     Ok(file)
 }
 
@@ -60,21 +60,22 @@ fn shown(bytes: u64) -> String {
     if bytes.is_multiple_of(GIB) { format!("{} GiB", bytes / GIB) } else { format!("{} MiB", bytes / MIB) }
 }
 
-pub(super) fn refuse_strange(kind: FileType) -> io::Result<()> {
+/// Refuses what is no regular file to be `done` to: read, or replaced.
+pub(super) fn refuse_strange(kind: FileType, done: &str) -> io::Result<()> {
     let what = match kind {
         _ if kind.is_file() => return Ok(()),
-        _ if kind.is_dir() => return Err(io::Error::new(io::ErrorKind::IsADirectory, not_regular("a folder"))),
+        _ if kind.is_dir() => return Err(io::Error::new(io::ErrorKind::IsADirectory, not_regular("a folder", done))),
         _ if kind.is_fifo() => "a named pipe",
         _ if kind.is_socket() => "a socket",
         _ if kind.is_char_device() || kind.is_block_device() => "a device",
         _ if kind.is_symlink() => "a symbolic link",
         _ => "something else",
     };
-    Err(io::Error::new(io::ErrorKind::InvalidInput, not_regular(what)))
+    Err(io::Error::new(io::ErrorKind::InvalidInput, not_regular(what, done)))
 }
 
-fn not_regular(what: &str) -> String {
-    format!("it is {what}, and only a regular file is read")
+fn not_regular(what: &str, done: &str) -> String {
+    format!("it is {what}, and only a regular file is {done}")
 }
 
 #[cfg(test)]

@@ -44,27 +44,28 @@ const SHARE_MAX: f64 = 1000.0;
 /// No measurement comes near: a petabyte is 10^15 bytes, a run of a year 3 * 10^16 nanoseconds.
 const MAGNITUDE_MAX: f64 = 1e18;
 
-/// A share that is not positive, or too large to be missed, makes a limit that nothing can fail.
+/// Refuses a share that is not positive or too large to be missed: nothing could fail such a limit, or everything would.
 pub(super) fn sane_share(part: Part<'_>, percent: f64) -> Parsed<()> {
-    let told = |what: &str| Err(ParseLimitError::new(part, format!("a share of {percent} % {what}")));
+    let told = |what: String| Err(ParseLimitError::new(part, what));
     if percent <= 0.0 {
-        return told("is a limit that nothing can fail: a share must be more than nothing");
+        return told(format!("`{}` makes no limit: a share must be more than 0 %", part.text));
     }
     if percent > SHARE_MAX {
-        return told(&format!("is a limit that nothing can fail: at most {SHARE_MAX} % is allowed"));
+        return told(format!("`{}` is a limit that nothing can fail: at most {SHARE_MAX} % is allowed", part.text));
     }
     Ok(())
 }
 
-/// A tolerance below the nominal value reaches zero at 100 %, where no part comes; above it, what [`sane_share`] says.
+/// Refuses a tolerance that reaches down to zero, where no part comes, or up beyond what a share may be.
 pub(super) fn sane_tolerance(part: Part<'_>, minus_percent: f64, plus_percent: f64) -> Parsed<()> {
-    if minus_percent < 100.0 && plus_percent <= SHARE_MAX {
+    let why = if minus_percent >= 100.0 {
+        "downwards less than 100 % is allowed".to_owned()
+    } else if plus_percent > SHARE_MAX {
+        format!("upwards at most {SHARE_MAX} % is allowed")
+    } else {
         return Ok(());
-    }
-    let (wrong, most) =
-        if minus_percent < 100.0 { (plus_percent, "at most 1000 %") } else { (minus_percent, "less than 100 %") };
-    let way = if minus_percent < 100.0 { "upwards" } else { "downwards" };
-    let text = format!("a tolerance of {wrong} % {way} is a limit that nothing can fail: {most} is allowed");
+    };
+    let text = format!("such a tolerance is a limit that nothing can fail: {why}");
     Err(ParseLimitError::new(part, text).help("write the limit as a range, `a..b`, or with an operator"))
 }
 

@@ -31,9 +31,15 @@ impl NodeLock {
     /// in the user's own folder for such files.
     pub fn take(run: &Path) -> Result<Self, NodeLockError> {
         let own = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
-        let folders = [Some(PathBuf::from("/run/lock")), own, Some(std::env::temp_dir())];
-        let folder = folders.into_iter().flatten().find(|folder| folder.is_dir()).unwrap_or_default();
-        Self::take_in(&folder, run)
+        let folders = [Some(PathBuf::from("/run/lock")), own];
+        for folder in folders.into_iter().flatten() {
+            match Self::take_in(&folder, run) {
+                // Not there, or not for this user.
+                Err(NodeLockError::Unlockable { .. }) => {}
+                taken => return taken,
+            }
+        }
+        Self::take_in(&std::env::temp_dir(), run)
     }
 
     fn take_in(folder: &Path, run: &Path) -> Result<Self, NodeLockError> {

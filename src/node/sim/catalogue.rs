@@ -16,7 +16,7 @@ const MOST: u64 = 16 * MIB;
 pub enum NodeFileError {
     #[error("there is no node `{name}` and no such file{hint}")]
     Unknown { name: String, hint: String },
-    #[error("cannot read {path}: {source}")]
+    #[error("cannot read {path}")]
     Unreadable { path: String, source: std::io::Error },
     #[error(transparent)]
     Malformed(#[from] Diagnostics),

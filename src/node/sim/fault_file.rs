@@ -95,7 +95,7 @@ const MOST: u64 = 16 * MIB;
 /// Why there is no fault file to use.
 #[derive(Debug, thiserror::Error)]
 pub enum FaultFileError {
-    #[error("cannot read {path}: {source}")]
+    #[error("cannot read {path}")]
     Unreadable { path: String, source: std::io::Error },
     #[error(transparent)]
     Malformed(#[from] Diagnostics),
