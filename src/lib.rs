@@ -3,6 +3,7 @@
 pub mod check;
 pub mod cli;
 pub mod diagnose;
+pub mod disk;
 pub mod drill;
 pub mod engine;
 pub mod event;
@@ -15,6 +16,7 @@ pub mod node;
 pub mod plan;
 pub mod profile;
 pub mod report;
+pub mod rundir;
 pub mod seal;
 pub mod telemetry;
 pub mod yaml;

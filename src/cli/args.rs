@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::args_lot::{BaselineArgs, DiffArgs, RejudgeArgs, SealArgs, StatsArgs, VERIFY_EXITS, VerifyArgs};
@@ -11,6 +12,7 @@ use crate::event::JunitDialect;
 use crate::load::worker::Injection;
 use crate::model::{Span, parse_span};
 use crate::report::Languages;
+use crate::rundir::FORMATS;
 
 /// Burn-in and acceptance tests for GPU servers.
 ///
@@ -280,38 +282,16 @@ pub(super) struct ReportArgs {
     #[arg(required_unless_present = "schema")]
     pub run: Option<PathBuf>,
     /// Print one report instead.
-    #[arg(long, value_enum)]
-    pub format: Option<ReportFormat>,
+    #[arg(long, value_parser = report_format())]
+    pub format: Option<String>,
     /// Print the JSON Schema of result.json.
     #[arg(long)]
     pub schema: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum ReportFormat {
-    /// The verdict with findings, as at the end of a run.
-    Text,
-    /// Everything the run found out: result.json.
-    Json,
-    /// JUnit, valid under the schema of Jenkins.
-    Junit,
-    /// JUnit with properties, times and attachments of every case.
-    JunitRich,
-    /// OCPTV 2.0, one JSON object a line.
-    Ocptv,
-    /// One measurement a row, RFC 4180.
-    Csv,
-    /// One measurement a row, as a JSON object a line.
-    Rows,
-    /// What readers of `dcgmi diag -j` understand, as DCGM 4 writes it.
-    DcgmJson,
-    /// The same as DCGM 3 writes it, which many readers still expect.
-    #[value(name = "dcgm3-json")]
-    Dcgm3Json,
-    /// The page for people, in one file.
-    Html,
-    /// Telemetry: one row per GPU and tick.
-    Parquet,
+/// The names of the forms a run is told in, with what each is.
+fn report_format() -> PossibleValuesParser {
+    FORMATS.map(|format| PossibleValue::new(format.name()).help(format.about())).into()
 }
 
 #[derive(Debug, Subcommand)]

@@ -9,9 +9,9 @@ use super::args_lot::DiffArgs;
 use super::exit_code::Exit;
 use super::language::Spoken;
 use super::rejudge::judged;
-use super::run::read_record;
+use super::run::read;
 use super::trouble::{Sorted as _, Trouble};
-use super::{html, printer, runs};
+use super::{lots, printer};
 use crate::event::{RunRecord, Verdict, roll_up};
 use crate::lot::{self, Difference, Outing};
 use crate::report::{Compared, diff_page, plain};
@@ -39,19 +39,20 @@ struct Head {
 
 /// `kiln diff A B`.
 pub(super) fn diff(args: &DiffArgs, spoken: Spoken) -> Result<Exit, Trouble> {
-    let (a, b) = (read_record(&args.a)?, read_record(&args.b)?);
+    let ((dir_a, a), (dir_b, b)) = (read(&args.a)?, read(&args.b)?);
+    let (a, b) = (a.record, b.record);
     let mut differences = lot::differences(&a, &b);
     let known = differences.iter().map(|one| one.key.measurement.as_str()).collect();
-    runs::check_measurements(&args.measurements, known)?;
+    lots::check_measurements(&args.measurements, known)?;
     differences.retain(|one| args.measurements.is_empty() || args.measurements.contains(&one.key.measurement));
     if let Some(path) = &args.html {
         let (names, traces) = (
             [&args.a, &args.b].map(|folder| folder.display().to_string()),
-            [html::traces(&args.a, &a)?, html::traces(&args.b, &b)?],
+            [dir_a.telemetry()?.traces(&a), dir_b.telemetry()?.traces(&b)],
         );
         let side = |name, record, traces| Compared { name, record, traces };
         let (left, right) = (side(&names[0], &a, &traces[0]), side(&names[1], &b, &traces[1]));
-        html::replace(path, &diff_page(left, right, &differences, spoken.page())).no_claim()?;
+        lots::write_page(path, &diff_page(left, right, &differences, spoken.page()))?;
     }
     let document = Document { schema: "kiln.diff/1", a: head(&args.a, &a), b: head(&args.b, &b), differences };
     let text = if args.json { serde_json::to_string_pretty(&document).no_claim()? } else { text(&document, args.all) };

@@ -1,8 +1,7 @@
-//! Which driver runs a run, how interrupts reach it and who answers the operator's prompts.
+//! Which driver runs a run, and who answers the operator's prompts.
 
-use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
-use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::io::{self, BufRead as _, IsTerminal as _};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use anyhow::anyhow;
@@ -10,11 +9,11 @@ use unicode_normalization::UnicodeNormalization as _;
 
 use super::args::YesNo;
 use super::printer;
-use super::recorder::Recorder;
+use super::signals::Interrupts;
 use super::station::Chosen;
 use super::trouble::Trouble;
 use crate::engine::drive::{DriveError, Operator, Pace, run_in_real_time, run_in_virtual_time};
-use crate::engine::{Machine, OperatorReply, Signal};
+use crate::engine::{Machine, OperatorReply, Witness};
 use crate::event::NodeSource;
 use crate::journal::Durability;
 use crate::model::{Text, WallTime};
@@ -24,7 +23,12 @@ use crate::report::{self, Language};
 pub(super) fn pace(factor: Option<f64>) -> Result<Option<Pace>, Trouble> {
     factor
         .map(|factor| {
-            Pace::new(factor).ok_or_else(|| Trouble::Usage(anyhow!("`--sim-speed {factor}` is not a positive number")))
+            Pace::new(factor).ok_or_else(|| {
+                let (least, most) = (Pace::RANGE.start(), Pace::RANGE.end());
+                Trouble::Usage(anyhow!(
+                    "`--sim-speed {factor}` is not between {least} and {most}; leave it out to run as fast as possible"
+                ))
+            })
         })
         .transpose()
 }
@@ -50,11 +54,11 @@ pub(super) fn monotonic() -> Duration {
 pub(super) fn drive(
     machine: &mut Machine<'_>,
     chosen: &mut Chosen,
-    recorder: &mut Recorder,
+    recorder: &mut dyn Witness,
     pace: Option<Pace>,
     mut operator: Prompter,
+    signals: &Interrupts,
 ) -> Result<(), DriveError> {
-    let signals = Interrupts::listen(operator.language);
     if in_virtual_time(&chosen.source, pace) {
         let mut taken = 0;
         let mut next = || signals.after(&mut taken);
@@ -70,71 +74,6 @@ pub(super) fn drive(
 #[expect(clippy::disallowed_methods, reason = "the edge reads the clock for the driver of virtual time")]
 pub(super) fn now() -> WallTime {
     WallTime::now()
-}
-
-/// Counts interrupts from the keyboard or a service manager.
-#[derive(Debug, Clone, Default)]
-struct Interrupts {
-    language: Language,
-    count: Arc<AtomicU8>,
-    forward: Arc<OnceLock<tokio::sync::mpsc::UnboundedSender<Signal>>>,
-}
-
-impl Interrupts {
-    /// Listens on a thread of its own, so that a driver that never waits is reached as well.
-    fn listen(language: Language) -> Self {
-        let interrupts = Self { language, ..Self::default() };
-        let told = interrupts.clone();
-        std::thread::spawn(move || {
-            let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
-            runtime.block_on(async {
-                let kind = tokio::signal::unix::SignalKind::terminate();
-                let Ok(mut terminated) = tokio::signal::unix::signal(kind) else { return };
-                loop {
-                    tokio::select! {
-                        interrupted = tokio::signal::ctrl_c() => if interrupted.is_err() { return },
-                        _ = terminated.recv() => {}
-                    }
-                    told.raise();
-                }
-            });
-        });
-        interrupts
-    }
-
-    fn raise(&self) {
-        let count = self.count.fetch_add(1, Ordering::SeqCst) + 1;
-        let signal = signal(count);
-        printer::tell(report::signalled(self.language, signal));
-        if signal == Signal::Third {
-            // Third: leave. Workers see their lease end and unload the GPUs by themselves.
-            let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
-        }
-        if let Some(forward) = self.forward.get() {
-            let _ = forward.send(signal);
-        }
-    }
-
-    /// The next interrupt after those `taken`.
-    fn after(&self, taken: &mut u8) -> Option<Signal> {
-        if self.count.load(Ordering::Relaxed) <= *taken {
-            return None;
-        }
-        *taken += 1;
-        Some(signal(*taken))
-    }
-
-    fn forward(&self, to: tokio::sync::mpsc::UnboundedSender<Signal>) {
-        let _ = self.forward.set(to);
-    }
-}
-
-const fn signal(count: u8) -> Signal {
-    match count {
-        0 | 1 => Signal::First,
-        2 => Signal::Second,
-        _ => Signal::Third,
-    }
 }
 
 /// Asks at the terminal, or answers as told beforehand.
@@ -154,10 +93,7 @@ impl Operator for Prompter {
             return None;
         }
         loop {
-            let mut err = io::stderr().lock();
-            write!(err, "{} {} ", self.language.of(prompt), report::yes_or_no(self.language))
-                .and_then(|()| err.flush())
-                .ok()?;
+            printer::ask(&format!("{} {}", self.language.of(prompt), report::yes_or_no(self.language))).ok()?;
             let mut line = String::new();
             if io::stdin().lock().read_line(&mut line).ok()? == 0 {
                 return None;

@@ -1,13 +1,17 @@
 //! Finding what the command line names: profiles by name or path, SKU facts, `--set` pairs.
 
-use std::fs;
+use std::io;
 use std::path::Path;
 
 use anyhow::{Context as _, anyhow};
 
 use super::trouble::{Sorted as _, Trouble};
 use crate::check;
+use crate::disk::{self, MIB};
 use crate::profile::{self, Profile, Request, Skus, builtin};
+
+/// The most that is read of a profile. The YAML reader's own limit is below, and says so better.
+const MOST: u64 = 16 * MIB;
 
 /// A profile's text with the name that messages call it by.
 #[derive(Debug)]
@@ -22,9 +26,12 @@ pub(super) fn find_profile(name: &str) -> Result<ProfileFile, Trouble> {
     if let (false, Some(text)) = (is_path, builtin::profile(name)) {
         return Ok(ProfileFile { name: format!("built-in:{name}.yaml"), bytes: text.as_bytes().to_vec() });
     }
-    match fs::read(name) {
+    match disk::read(Path::new(name), MOST) {
         Ok(bytes) => Ok(ProfileFile { name: name.to_owned(), bytes }),
         Err(error) if is_path => Err(error).with_context(|| format!("profile `{name}` cannot be read")).usage(),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("profile `{name}` cannot be read")).usage()
+        }
         Err(_) => {
             let known: Vec<&str> = builtin::profile_names().collect();
             let hint = crate::yaml::did_you_mean(name, known.iter().copied())
@@ -62,7 +69,7 @@ pub(super) fn resolve(
     set: &[(String, String)],
     only: Option<&str>,
 ) -> Result<Profile, Trouble> {
-    let read = |path: &str| fs::read(path).map_err(|error| error.to_string());
+    let read = |path: &str| disk::read(Path::new(path), MOST).map_err(|error| error.to_string());
     let request =
         Request { name: &file.name, bytes: &file.bytes, catalogue: check::catalogue(), skus, set, only, read: &read };
     Ok(profile::resolve(&request)?)
@@ -75,7 +82,7 @@ pub(super) fn warnings(
     set: &[(String, String)],
     has_baseline: bool,
 ) -> Result<String, Trouble> {
-    let read = |path: &str| fs::read(path).map_err(|error| error.to_string());
+    let read = |path: &str| disk::read(Path::new(path), MOST).map_err(|error| error.to_string());
     let request = Request {
         name: &file.name,
         bytes: &file.bytes,
@@ -91,7 +98,7 @@ pub(super) fn warnings(
 
 /// The profile with the origin of each value, as text.
 pub(super) fn explain(file: &ProfileFile, skus: &Skus, set: &[(String, String)]) -> Result<String, Trouble> {
-    let read = |path: &str| fs::read(path).map_err(|error| error.to_string());
+    let read = |path: &str| disk::read(Path::new(path), MOST).map_err(|error| error.to_string());
     let request = Request {
         name: &file.name,
         bytes: &file.bytes,

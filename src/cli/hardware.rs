@@ -1,6 +1,7 @@
 //! The machine's own station: its GPUs through the driver's management library, and the workers that load them.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow};
@@ -8,7 +9,8 @@ use anyhow::{Context as _, anyhow};
 use super::args::HardwareArgs;
 use super::trouble::{Sorted as _, Trouble};
 use crate::engine::{Inbox, Station};
-use crate::event::NodeSource;
+use crate::event::{NodeSource, Surroundings};
+use crate::load::cuda::driver;
 use crate::load::supervisor::{Supervisor, WorkerCommand};
 use crate::load::worker::Injection;
 use crate::model::{Gpu, GpuIndex, Inventory, LoadId, LoadOrder, Moment, Probe, Span, StopHow};
@@ -23,6 +25,34 @@ const DEADLINE_VARIABLE: &str = "KILN_NVML_DEADLINE_MS";
 /// What people without a driver most likely want.
 const WITHOUT_GPUS: &str =
     "to run without GPUs, simulate a node: `--sim hgx-h200-8`; `kiln doctor` looks at this machine";
+
+/// Names the management library, and the place of the host's files.
+const NVML_VARIABLE: &str = "KILN_NVML_LIB";
+const ROOT_VARIABLE: &str = "KILN_HOST_ROOT";
+/// Variables that make a library or the host's files come from elsewhere; the last three are the loader's (ld.so(8)).
+const REDIRECTING: [&str; 6] =
+    [NVML_VARIABLE, driver::LIBRARY_VARIABLE, ROOT_VARIABLE, "LD_LIBRARY_PATH", "LD_PRELOAD", "LD_AUDIT"];
+
+/// The file that a library was loaded from: the one of that name that this process has mapped.
+fn loaded_from(library: &Path) -> PathBuf {
+    // A name with a folder in it is a file; another is looked for by the loader.
+    if library.components().count() > 1 {
+        return library.canonicalize().unwrap_or_else(|_| library.to_path_buf());
+    }
+    let wanted = library.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let stem = wanted.split(".so").next().unwrap_or_default();
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
+    let mapped = maps.lines().filter_map(|line| line.find('/').map(|at| Path::new(&line[at..])));
+    let found = mapped.filter(|path| {
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        !stem.is_empty() && name.strip_prefix(stem).is_some_and(|rest| rest.starts_with(".so"))
+    });
+    found.map(Path::to_path_buf).next().unwrap_or_else(|| library.to_path_buf())
+}
+
+fn options_root(args: &HardwareArgs) -> PathBuf {
+    options(args).root
+}
 
 /// The machine's GPUs and what loads them, as one station.
 #[derive(Debug)]
@@ -56,9 +86,9 @@ impl Hardware {
     /// Opens the machine's GPUs. A driver that cannot be had says nothing of the unit.
     pub(super) fn open(args: &HardwareArgs, pace: f64) -> Result<Self, Trouble> {
         let node = NvmlNode::open_with(&hurried(options(args), pace)).map_err(|error| {
+            // Without a driver there is nothing to test: a run was asked for on the wrong machine.
             let missing = matches!(error, NvmlOpenError::LibraryMissing { .. });
-            let text = if missing { format!("{error}\n{WITHOUT_GPUS}") } else { error.to_string() };
-            Trouble::NoClaim(anyhow!(text))
+            if missing { Trouble::Usage(anyhow!("{error}\n{WITHOUT_GPUS}")) } else { Trouble::NoClaim(anyhow!(error)) }
         })?;
         let command = WorkerCommand::own().context("this program's own file cannot be found").no_claim()?;
         Ok(Self { node, loads: Supervisor::new(command), pace })
@@ -82,6 +112,30 @@ impl Hardware {
         let facts = self.node.library();
         let marked = facts.driver.value().is_some_and(|driver| driver.ends_with(STAND_IN));
         if marked { NodeSource::StandIn { library: facts.library.display().to_string() } } else { NodeSource::Hardware }
+    }
+
+    /// Where the driver's libraries and the host's files came from.
+    pub(super) fn surroundings(&self, args: &HardwareArgs) -> Surroundings {
+        let mut changed = BTreeMap::new();
+        for name in REDIRECTING {
+            let set = std::env::var_os(name).filter(|value| !value.is_empty());
+            changed.extend(set.map(|value| (name.to_owned(), value.to_string_lossy().into_owned())));
+        }
+        let options = [("--nvml-lib", NVML_VARIABLE, &args.nvml_lib), ("--host-root", ROOT_VARIABLE, &args.host_root)];
+        for (option, variable, given) in options {
+            // Of one that came from its variable, the variable is told.
+            let given = given.as_ref().map(|path| path.display().to_string());
+            if let Some(path) = given.filter(|path| changed.get(variable) != Some(path)) {
+                changed.insert(option.to_owned(), path);
+            }
+        }
+        let library = &self.node.library().library;
+        Surroundings {
+            nvml: loaded_from(library).display().to_string(),
+            cuda: driver::library_name(),
+            host_root: options_root(args).display().to_string(),
+            changed,
+        }
     }
 
     /// Workers find GPUs by where they sit, so that one cannot be taken for another.

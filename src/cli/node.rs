@@ -1,6 +1,5 @@
 //! `kiln node`: what a node is made of, as a table for people, as JSON, or as a node file.
 
-use std::fs;
 use std::io::Read as _;
 use std::path::Path;
 
@@ -11,8 +10,12 @@ use super::exit_code::Exit;
 use super::look::Look;
 use super::trouble::{Sorted as _, Trouble};
 use super::{files, node_table, printer, station};
+use crate::disk::{self, MIB};
 use crate::model::{Inventory, Sample};
 use crate::node::snapshot::{SnapshotError, decoded, node_file, read_smi};
+
+/// The most that is read of what `nvidia-smi -q -x` wrote: eight GPUs are some hundred kilobytes.
+const MOST: u64 = 64 * MIB;
 
 /// `kiln node [--sim NODE] [--json]`, `kiln node snapshot FILE`, `kiln node import XML`.
 pub(super) fn node(args: &NodeArgs) -> Result<Exit, Trouble> {
@@ -49,10 +52,13 @@ fn snapshot(choice: &NodeChoice, file: &Path, id: Option<&str>) -> Result<(), Tr
 fn import(xml: &Path, out: Option<&Path>, id: Option<&str>) -> Result<(), Trouble> {
     let bytes = if xml == Path::new("-") {
         let mut bytes = Vec::new();
-        std::io::stdin().lock().read_to_end(&mut bytes).context("standard input cannot be read").usage()?;
+        let read = std::io::stdin().lock().take(MOST + 1).read_to_end(&mut bytes);
+        if read.context("standard input cannot be read").usage()? as u64 > MOST {
+            return Err(Trouble::Usage(anyhow!("standard input is larger than {} MiB", MOST / MIB)));
+        }
         bytes
     } else {
-        fs::read(xml).with_context(|| format!("{} cannot be read", xml.display())).usage()?
+        disk::read(xml, MOST).with_context(|| format!("{} cannot be read", xml.display())).usage()?
     };
     let report =
         read_smi(&decoded(&bytes)).with_context(|| format!("{}: no node can be made of it", xml.display())).usage()?;
@@ -66,10 +72,12 @@ fn write(inventory: &Inventory, samples: &[Sample], id: &str, out: Option<&Path>
         other => Trouble::NoClaim(other.into()),
     })?;
     let Some(file) = out else { return printer::result(&snapshot.text).no_claim() };
-    if file.exists() {
+    if file.symlink_metadata().is_ok() {
         return Err(Trouble::Usage(anyhow!("{} is there already; remove it or name another file", file.display())));
     }
-    fs::write(file, &snapshot.text).with_context(|| format!("{} cannot be written", file.display())).no_claim()?;
+    disk::replace(file, snapshot.text.as_bytes())
+        .with_context(|| format!("{} cannot be written", file.display()))
+        .no_claim()?;
     let like = if snapshot.same_gpu {
         "which has the same GPU"
     } else {

@@ -1,13 +1,13 @@
 //! A recording as a station: the readings are the recording's, and there is nothing to put a load on.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
-use std::io::BufReader;
+use std::io::{BufReader, Read as _};
 use std::path::Path;
 
 use anyhow::Context as _;
 
 use super::trouble::{Sorted as _, Trouble};
+use crate::disk::{self, GIB};
 use crate::engine::{Inbox, Station};
 use crate::model::{
     GpuIndex, LoadEnd, LoadId, LoadKind, LoadOrder, LoadReport, LoadSaid, Moment, Probe, Sample, Sensor, Span, StopHow,
@@ -16,6 +16,8 @@ use crate::node::record::{Recording, Replay};
 
 /// A GPU that is this busy, in percent, had a load on it. One at rest shows a few percent at the most.
 const BUSY: f64 = 50.0;
+/// The most that is read of a recording: eight GPUs once a second are 20 MB an hour.
+const MOST: u64 = 4 * GIB;
 /// How long after its start a load may begin to show: workers take some seconds, and utilisation is averaged over one.
 const SHOWS_WITHIN: Span = Span::from_secs(30);
 
@@ -56,8 +58,10 @@ pub(super) struct Playback {
 impl Playback {
     pub(super) fn open(path: &Path) -> Result<Self, Trouble> {
         let shown = path.display();
-        let file = File::open(path).with_context(|| format!("the recording {shown} cannot be opened")).usage()?;
-        let recording = Recording::read(BufReader::new(file)).with_context(|| format!("recording {shown}")).usage()?;
+        let opened = disk::open_bounded(path, MOST);
+        let file = opened.with_context(|| format!("the recording {shown} cannot be opened")).usage()?;
+        let recording =
+            Recording::read(BufReader::new(file.take(MOST))).with_context(|| format!("recording {shown}")).usage()?;
         Ok(Self { replay: Replay::new(recording), reports: Vec::new(), awaited: Vec::new(), shown: Vec::new() })
     }
 
@@ -180,6 +184,8 @@ impl Station for Playback {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
+
     use super::*;
     use crate::model::BurnKernel;
     use crate::node::record::Recorder;

@@ -1,23 +1,39 @@
-//! The only place that writes to the terminal: results to stdout, everything else to stderr.
+//! The only place that writes to the terminal, but for the live display: results to stdout, everything else to stderr.
+//!
+//! What is told comes from drivers, labels, file names and other people's runs. Nothing of it may move the cursor, hide a
+//! line or turn a word around: what would act on a terminal is shown as a sign that stands for it.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write as _};
 
+use crate::report::{Paint, visible};
 use crate::yaml::Diagnostics;
 
-/// Writes a result to stdout. A reader that has gone away (`kiln checks | head`) is no trouble of ours.
+/// Writes a result to stdout, with nothing in it that acts on a terminal.
 pub(super) fn result(text: &str) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    let written =
-        out.write_all(text.as_bytes()).and_then(|()| if text.ends_with('\n') { Ok(()) } else { out.write_all(b"\n") });
-    match written.and_then(|()| out.flush()) {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        other => other,
-    }
+    put(&with_line_break(&visible(text, Paint::Plain)))
 }
 
-/// Writes to stdout just this, and at once: a stream for programs has no line more than its own.
+/// Writes a result that was painted by us to stdout: our own colours act, and nothing else does.
+pub(super) fn painted(text: &str) -> io::Result<()> {
+    put(&with_line_break(&visible(text, Paint::for_terminal(io::stdout().is_terminal()))))
+}
+
+/// Writes a document for programs to stdout: just this, with a line break at its end. On a terminal, what would act on it is
+/// shown instead.
+pub(super) fn document(text: &str) -> io::Result<()> {
+    exactly(&with_line_break(text))
+}
+
+/// Writes to stdout just this, and at once: a stream for programs has no line more than its own. On a terminal, what would
+/// act on it is shown instead.
 pub(super) fn exactly(text: &str) -> io::Result<()> {
+    put(&if io::stdout().is_terminal() { visible(text, Paint::Plain) } else { Cow::Borrowed(text) })
+}
+
+/// A reader that has gone away (`kiln checks | head`) is no trouble of ours.
+fn put(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
@@ -25,9 +41,26 @@ pub(super) fn exactly(text: &str) -> io::Result<()> {
     }
 }
 
-/// Tells something on stderr; a stderr that cannot be written to leaves nobody to tell.
+fn with_line_break(text: &str) -> Cow<'_, str> {
+    if text.ends_with('\n') { Cow::Borrowed(text) } else { Cow::Owned(format!("{text}\n")) }
+}
+
+/// Tells something on stderr, with nothing in it that acts on a terminal; a stderr that cannot be written to leaves nobody
+/// to tell.
 pub(super) fn tell(text: &str) {
-    let _ = writeln!(io::stderr().lock(), "{text}");
+    let _ = writeln!(io::stderr().lock(), "{}", visible(text, Paint::Plain));
+}
+
+/// Tells something that was painted by us on stderr.
+pub(super) fn tell_painted(text: &str) {
+    let paint = if wants_color() { Paint::Colour } else { Paint::Plain };
+    let _ = writeln!(io::stderr().lock(), "{}", visible(text, paint));
+}
+
+/// Asks something on stderr; the answer is typed on the same line.
+pub(super) fn ask(text: &str) -> io::Result<()> {
+    let mut err = io::stderr().lock();
+    write!(err, "{} ", visible(text, Paint::Plain)).and_then(|()| err.flush())
 }
 
 /// Tells of an error with its causes.
@@ -41,7 +74,7 @@ pub(super) fn error(error: &anyhow::Error) {
 
 /// Shows placed errors of a file.
 pub(super) fn diagnostics(diagnostics: &Diagnostics) {
-    tell(diagnostics.render(wants_color()).trim_end());
+    tell_painted(diagnostics.render(wants_color()).trim_end());
 }
 
 /// Whether stderr takes colour: a terminal, and nobody asked for none (<https://no-color.org>).

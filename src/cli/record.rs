@@ -2,16 +2,17 @@
 
 use std::fs::File;
 use std::io::BufWriter;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::path::Path;
 
 use anyhow::Context as _;
 
 use super::args::RecordArgs;
 use super::exit_code::Exit;
 use super::look::Look;
+use super::signals::Interrupts;
 use super::trouble::{Sorted as _, Trouble};
 use super::{printer, station};
+use crate::disk::Folder;
 use crate::engine::Inbox;
 use crate::event::NodeSource;
 use crate::model::{Moment, Probe, Span, format_span};
@@ -28,6 +29,7 @@ pub(super) fn record(args: &RecordArgs) -> Result<Exit, Trouble> {
     if args.every.is_zero() {
         return Err(Trouble::Usage(anyhow::anyhow!("`--every` must be more than nothing")));
     }
+    let signals = Interrupts::listen(|_| {})?;
     let mut chosen = station::choose(&args.node)?;
     let source = match &chosen.source {
         NodeSource::Hardware => "hardware".to_owned(),
@@ -41,9 +43,8 @@ pub(super) fn record(args: &RecordArgs) -> Result<Exit, Trouble> {
             "say how long with `--for`: a model or recording is not waited for"
         )));
     }
-    let file = File::create_new(&args.file).with_context(|| format!("{shown} cannot be made")).usage()?;
+    let file = new_file(&args.file).with_context(|| format!("{shown} cannot be made")).usage()?;
     let mut recorder = Recorder::new(BufWriter::new(file), &source).with_context(|| format!("{shown}")).no_claim()?;
-    let interrupted = interrupts();
     let mut look = Look::at(&mut chosen);
     let mut inbox = Inbox::default();
     let inventory = look.inventory_into(&mut inbox)?;
@@ -56,7 +57,7 @@ pub(super) fn record(args: &RecordArgs) -> Result<Exit, Trouble> {
     let end = args.span.map(|span| began + span);
     let (mut tick, mut counters) = (began, began);
     let mut ticks = 0_u64;
-    while !interrupted.load(Ordering::Relaxed) && end.is_none_or(|end| tick <= end) {
+    while !signals.any() && end.is_none_or(|end| tick <= end) {
         look.ask(|station, now| {
             if tick <= now {
                 station.sample(now);
@@ -93,16 +94,8 @@ fn next(last: Moment, every: Span, now: Moment) -> Moment {
     next
 }
 
-/// Whether somebody wants it to end.
-fn interrupts() -> Arc<AtomicBool> {
-    let flag = Arc::new(AtomicBool::new(false));
-    let told = Arc::clone(&flag);
-    std::thread::spawn(move || {
-        let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
-        // Without a way to listen, an interrupt ends the program at once; the recording then ends at its last tick.
-        if runtime.block_on(tokio::signal::ctrl_c()).is_ok() {
-            told.store(true, Ordering::Relaxed);
-        }
-    });
-    flag
+/// A file that was not there; a link in its place is not followed.
+fn new_file(path: &Path) -> std::io::Result<File> {
+    let name = path.file_name().and_then(|name| name.to_str()).ok_or(std::io::ErrorKind::InvalidFilename)?;
+    Folder::open(path.parent().unwrap_or_else(|| Path::new("")))?.create_new(name)
 }

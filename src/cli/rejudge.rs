@@ -9,14 +9,14 @@ use super::args_lot::RejudgeArgs;
 use super::exit_code::Exit;
 use super::language::Spoken;
 use super::run::equipment;
-use super::runs::{self, Unread};
 use super::trouble::{Sorted as _, Trouble};
-use super::{baseline, files, html, printer};
+use super::{files, lots, printer};
 use crate::engine;
 use crate::event::{Outcome, RunRecord, Verdict};
 use crate::limit::Judged;
 use crate::lot::{self, Change, Verdicts};
 use crate::report::{JudgedAgain, Languages, plain, rejudge_page};
+use crate::rundir::{Unread, read_baseline, read_many, run_folders};
 
 #[derive(Debug, Serialize)]
 struct Document<'a> {
@@ -62,15 +62,15 @@ pub(super) fn rejudge(args: &RejudgeArgs, spoken: Spoken) -> Result<Exit, Troubl
     let skus = files::skus()?;
     let file = files::find_profile(&args.profile)?;
     let profile = files::resolve(&file, &skus, &files::sets(&args.sets)?, None)?;
-    let baseline = args.baseline.as_deref().map(baseline::read).transpose()?;
+    let baseline = args.baseline.as_deref().map(read_baseline).transpose()?;
     let equipment = equipment(&skus);
-    let found = runs::read(&runs::folders(&args.runs)?, |events| {
+    let found = read_many(&run_folders(&args.runs)?, |events| {
         let before = RunRecord::of(events);
         let after =
             engine::rejudge(events, &profile, baseline.as_ref(), &equipment).map_err(|error| error.to_string())?;
         Ok(again(&before, &after))
     });
-    runs::tell_unread(&found.unread);
+    lots::tell_unread(&found.unread);
     let runs = found.runs.into_iter().map(|(folder, again)| Again { run: folder.display().to_string(), ..again });
     let document = Document {
         schema: "kiln.rejudge/1",
@@ -80,7 +80,7 @@ pub(super) fn rejudge(args: &RejudgeArgs, spoken: Spoken) -> Result<Exit, Troubl
         unread: &found.unread,
     };
     if let Some(path) = &args.html {
-        html::replace(path, &page(&document, spoken.page())).no_claim()?;
+        lots::write_page(path, &page(&document, spoken.page()))?;
     }
     let text = if args.json { serde_json::to_string_pretty(&document).no_claim()? } else { text(&document) };
     printer::result(&text).no_claim()?;
@@ -89,7 +89,7 @@ pub(super) fn rejudge(args: &RejudgeArgs, spoken: Spoken) -> Result<Exit, Troubl
 
 fn page(document: &Document<'_>, languages: Languages) -> String {
     let runs: Vec<JudgedAgain<'_>> = document.runs.iter().map(Again::shown).collect();
-    rejudge_page(&document.profile, &runs, &runs::reasons(document.unread), languages)
+    rejudge_page(&document.profile, &runs, &lots::reasons(document.unread), languages)
 }
 
 fn again(before: &RunRecord, after: &engine::Rejudged) -> Again {

@@ -1,20 +1,19 @@
 //! `kiln report`: the reports of a run, rebuilt from its journal.
 
-use std::fs;
-use std::io::{self, IsTerminal as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::path::Path;
 
-use anyhow::anyhow;
+use anyhow::{Context as _, anyhow};
 
-use super::args::{ReportArgs, ReportFormat};
+use super::args::ReportArgs;
 use super::exit_code::Exit;
 use super::language::Spoken;
 use super::printer;
-use super::run::read_events;
+use super::run::read;
 use super::trouble::{Sorted as _, Trouble};
-use crate::event::{Envelope, RunRecord, concluded};
-use crate::report::{self, Junit, Paint};
-use crate::seal;
+use crate::disk::{GIB, JUNIT};
+use crate::report::{self, Paint};
+use crate::rundir::{self, Form, Format, Look, Run, RunDir};
 
 /// `kiln report RUN [--format …]`, `kiln report --schema`.
 pub(super) fn report(args: &ReportArgs, spoken: Spoken) -> Result<Exit, Trouble> {
@@ -24,69 +23,97 @@ pub(super) fn report(args: &ReportArgs, spoken: Spoken) -> Result<Exit, Trouble>
         return Ok(Exit::Pass);
     }
     let folder = args.run.as_deref().ok_or_else(|| anyhow!("which run? give its folder")).usage()?;
-    if args.format == Some(ReportFormat::Html) {
-        return super::html::print(folder, spoken.page());
-    }
-    let events = read_events(folder)?;
-    let record = RunRecord::of(&events);
-    let language = spoken.console();
     let paint = Paint::for_terminal(io::stdout().is_terminal());
-    match args.format {
-        None => {
-            if seal::is_sealed(folder) {
-                let error = anyhow!(
-                    "the run in {} is sealed, its reports with it; print one with `--format`",
-                    folder.display()
-                );
-                return Err(Trouble::Usage(error));
-            }
-            rebuild(folder, &record, &events, spoken)?;
-            printer::result(&report::verdict_block(&record, paint, language)).no_claim()?;
-        }
-        Some(ReportFormat::Text) => printer::result(&report::verdict_block(&record, paint, language)).no_claim()?,
-        Some(ReportFormat::Json) => printer::result(&report::result(&record)).no_claim()?,
-        Some(ReportFormat::Html) => {}
-        Some(ReportFormat::Parquet) => super::parquet::print(folder, &events)?,
-        Some(ReportFormat::Junit) => printer::result(&report::junit(&record, Junit::Strict)).no_claim()?,
-        Some(ReportFormat::JunitRich) => {
-            printer::result(&report::junit(&record, Junit::Rich { folder })).no_claim()?;
-        }
-        Some(ReportFormat::Ocptv) => printer::exactly(&report::ocptv(&events)).no_claim()?,
-        Some(ReportFormat::Csv) => printer::exactly(&report::csv(&record)).no_claim()?,
-        Some(ReportFormat::Rows) => printer::exactly(&report::json_rows(&record)).no_claim()?,
-        Some(ReportFormat::Dcgm3Json) => printer::result(&report::dcgm3(&record)).no_claim()?,
-        Some(ReportFormat::DcgmJson) => printer::result(&report::dcgm(&record)).no_claim()?,
+    let look = Look { language: spoken.console(), paint, languages: spoken.page() };
+    match args.format.as_deref().map(rundir::format) {
+        None => rebuild(folder, look),
+        Some(Some(format)) => print(folder, format, look),
+        Some(None) => Err(Trouble::Usage(anyhow!("there is no such format"))),
     }
+}
+
+/// Every report again, in place. A run that goes on is left alone.
+fn rebuild(folder: &Path, look: Look) -> Result<Exit, Trouble> {
+    let dir = RunDir::open(folder)?.lock()?;
+    let run = dir.run()?;
+    run.lacks.iter().for_each(|lack| printer::tell(lack));
+    let written = dir.write_reports(&run, look)?;
+    written.told.iter().for_each(|told| printer::tell(told));
+    written.first_failure()?;
+    printer::painted(&report::verdict_block(&run.record, look.paint, look.language)).no_claim()?;
     Ok(Exit::Pass)
 }
 
-/// Writes every report into the run's directory. The page is the last: where it is, the others are.
-fn rebuild(folder: &Path, record: &RunRecord, events: &[Envelope], spoken: Spoken) -> Result<(), Trouble> {
-    report::write_files(folder, record).no_claim()?;
-    report::write_ocptv(folder, events).no_claim()?;
-    super::parquet::write(folder).no_claim()?;
-    super::html::write(folder, record, spoken.page()).no_claim()
-}
-
 /// `kiln resume` on a run that came to its end: the reports it was cut off in are written, and its verdict is said.
-pub(super) fn finish(folder: &Path, record: &RunRecord, events: &[Envelope], spoken: Spoken) -> Result<Exit, Trouble> {
-    concluded(record).no_claim()?;
-    let Some(verdict) = &record.verdict else { return Ok(Exit::NoClaim) };
+pub(super) fn finish(folder: &Path, spoken: Spoken) -> Result<Exit, Trouble> {
+    let dir = RunDir::open(folder)?.lock()?;
+    let run = dir.run()?;
+    let Some(verdict) = run.record.verdict.clone() else { return Ok(Exit::NoClaim) };
     let shown = folder.display();
-    let reports = folder.join("result.json");
-    let told = fs::read_to_string(&reports).is_ok_and(|text| text == report::result(record));
-    if seal::is_sealed(folder) || (told && super::html::is_newer_than(folder, &reports)) {
+    if dir.is_sealed() || is_whole(&dir, &run)? {
         let word = verdict.word.shown();
         return Err(Trouble::Usage(anyhow!(
             "the run in {shown} is already finished: {word}; see `kiln report {shown}`"
         )));
     }
-    rebuild(folder, record, events, spoken)?;
-    printer::tell(&format!("the run in {shown} had come to its end; its reports were not whole and are written"));
+    drop((dir, run));
     let paint = Paint::for_terminal(io::stdout().is_terminal());
-    let said = printer::result(&report::verdict_block(record, paint, spoken.console()));
-    match said {
-        Err(error) if Exit::of(verdict) != Exit::Fail => Err(error).no_claim(),
-        _ => Ok(Exit::of(verdict)),
+    let look = Look { language: spoken.console(), paint, languages: spoken.page() };
+    let exit = Exit::of(&verdict);
+    match rebuild(folder, look) {
+        Ok(_) => {}
+        Err(error) if exit != Exit::Fail => return Err(error),
+        Err(error) => {
+            error.tell();
+        }
     }
+    printer::tell(&format!("the run in {shown} had come to its end; its reports were not whole and are written"));
+    Ok(exit)
+}
+
+/// Whether every report is there as it would be made now.
+fn is_whole(dir: &RunDir, run: &Run) -> Result<bool, Trouble> {
+    let junit = dir.folder().read(JUNIT.name, GIB).ok();
+    let made = rundir::rebuilt(dir, run, junit.as_deref())?;
+    let as_made = |(name, variants): (&String, &Vec<Vec<u8>>)| {
+        variants.is_empty() || dir.folder().read(name, GIB).is_ok_and(|found| variants.contains(&found))
+    };
+    Ok(made.iter().all(as_made))
+}
+
+/// One report to stdout. A form that can tell that the journal is damaged is made of what stands before the damage.
+fn print(folder: &Path, format: &dyn Format, look: Look) -> Result<Exit, Trouble> {
+    if format.form() == Form::Binary && io::stdout().is_terminal() {
+        let name = format.name();
+        return Err(Trouble::Usage(anyhow!(
+            "`{name}` is not for a terminal; send it to a file: `… --format {name} > telemetry.{name}`"
+        )));
+    }
+    let (dir, run) = if format.tells_damage() {
+        let dir = RunDir::open(folder)?;
+        let run = dir.sound_run()?;
+        run.lacks.iter().for_each(|lack| printer::tell(lack));
+        (dir, run)
+    } else {
+        read(folder)?
+    };
+    let view = dir.view(&run, look)?;
+    let cannot = || format!("the run in {} cannot be told as `{}`", folder.display(), format.name());
+    if format.form() == Form::Binary {
+        // Not locked: the writer wants to be sent between threads.
+        let mut out = io::stdout();
+        format.write(&view, &mut out).with_context(cannot).no_claim()?;
+        out.flush().no_claim()?;
+    } else {
+        let mut text = Vec::new();
+        format.write(&view, &mut text).with_context(cannot).no_claim()?;
+        let text = String::from_utf8_lossy(&text);
+        match format.form() {
+            Form::Exact => printer::exactly(&text).no_claim()?,
+            _ if format.name() == "text" => printer::painted(&text).no_claim()?,
+            _ => printer::document(&text).no_claim()?,
+        }
+    }
+    view.told().iter().for_each(|told| printer::tell(told));
+    Ok(if run.sound { Exit::Pass } else { Exit::NoClaim })
 }

@@ -9,20 +9,22 @@ use super::args::{ResumeArgs, RunArgs, YesNo};
 use super::drive::Prompter;
 use super::exit_code::Exit;
 use super::language::Spoken;
-use super::recorder::Recorder;
+use super::signals::Interrupts;
 use super::station::{self, Chosen};
 use super::trouble::{Sorted as _, Trouble};
 use super::{drive, files, printer};
 use crate::check;
-use crate::engine::{Equipment, Machine};
-use crate::event::{Envelope, NodeSource, Operation, RunKind, RunRecord, RunStart, ToolVersion, concluded, roll_up};
-use crate::journal::{self, Journal};
-use crate::profile::Skus;
+use crate::engine::{Equipment, Machine, Refusal};
+use crate::event::{Envelope, NodeSource, Operation, RunKind, RunRecord, RunStart, Surroundings, ToolVersion, roll_up};
+use crate::journal::Journal;
+use crate::node::NodeLock;
+use crate::profile::{Deviation, Profile, Skus};
 use crate::report::{self, Paint};
-use crate::seal;
+use crate::rundir::{Look, Recorder, Run, RunDir, Settings, read_baseline};
 
 /// `kiln run`.
 pub(super) fn run(args: &RunArgs, spoken: Spoken) -> Result<Exit, Trouble> {
+    let signals = listen(spoken)?;
     let skus = files::skus()?;
     let file = files::find_profile(&args.profile)?;
     let sets = files::sets(&args.sets)?;
@@ -32,20 +34,28 @@ pub(super) fn run(args: &RunArgs, spoken: Spoken) -> Result<Exit, Trouble> {
         printer::tell(&warnings);
     }
     let pace = drive::pace(args.sim_speed)?;
+    let run_id = uuid::Uuid::now_v7().to_string();
+    let folder = args.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(&run_id));
+    if RunDir::is_run(&folder) {
+        let error = anyhow!(
+            "{} holds a run already; give every run a directory of its own, or take this one up with `kiln resume`",
+            folder.display()
+        );
+        return Err(Trouble::Usage(error));
+    }
     let mut chosen = if args.node.sim.is_some() || args.node.replay.is_some() {
         station::choose(&args.node)?
     } else {
         station::hardware(&args.node.hardware, args.sim_speed.unwrap_or(1.0), args.inject)?
     };
-    let baseline = args.baseline.as_deref().map(super::baseline::read).transpose()?.unwrap_or_default();
-    let run_id = uuid::Uuid::now_v7().to_string();
-    let folder = args.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(&run_id));
+    let baseline = args.baseline.as_deref().map(read_baseline).transpose()?.unwrap_or_default();
     let start = RunStart {
         run_id,
         tool: ToolVersion { name: "kiln".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() },
         kind: RunKind::of(&profile, args.inject.is_some()),
         source: chosen.source.clone(),
         source_digest: chosen.digest.clone(),
+        surroundings: chosen.surroundings.clone(),
         operation: Operation {
             serial: args.serial.clone(),
             station: args.station.clone(),
@@ -53,27 +63,32 @@ pub(super) fn run(args: &RunArgs, spoken: Spoken) -> Result<Exit, Trouble> {
             order: args.order.clone(),
         },
         seed: args.node.seed,
+        // What the profile asks for, not where it ran.
         profile_digest: profile.digest(),
-        profile,
+        profile: with_surroundings(profile, chosen.surroundings.as_ref()),
         baseline,
         junit: args.junit.into(),
     };
+    let _node = lock_node(&chosen, &folder)?;
     let machine = Machine::new(equipment(&skus), start, args.only.clone());
     let voice = Voice { answer: args.answer, spoken, streaming: args.ocptv.is_some() };
-    conduct(machine, &mut chosen, Place::New(folder), pace, voice)
+    conduct(machine, &mut chosen, Place::New(folder), pace, voice, &signals)
 }
 
 /// `kiln resume`.
 pub(super) fn resume(args: &ResumeArgs, spoken: Spoken) -> Result<Exit, Trouble> {
+    let signals = listen(spoken)?;
     let skus = files::skus()?;
     let durability = drive::durability(args.sim_speed.is_none());
     let (journal, read) = Journal::open_for_resume(&args.run, durability).no_claim()?;
     if let Some(torn) = &read.torn {
-        printer::tell(&torn_text(torn));
+        printer::tell(&torn.to_string());
     }
     let record = RunRecord::of(&read.events);
     if record.verdict.is_some() {
-        return super::report::finish(&args.run, &record, &read.events, spoken);
+        // Its lock must go: the reports are written under one of their own.
+        drop(journal);
+        return super::report::finish(&args.run, spoken);
     }
     let Some(start) = record.start.clone() else {
         return Err(Trouble::Usage(anyhow!(
@@ -95,13 +110,42 @@ pub(super) fn resume(args: &ResumeArgs, spoken: Spoken) -> Result<Exit, Trouble>
         let error = anyhow!("this run was on other GPUs: {:?}, and here are {:?}", start.source, chosen.source);
         return Err(Trouble::Usage(error));
     }
+    // An older journal does not say.
+    if let Some(then) = &start.surroundings
+        && chosen.surroundings.as_ref() != Some(then)
+    {
+        let now = chosen.surroundings.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string);
+        let error = anyhow!("this run was begun with {then}, and here is {now}; resume it as it was begun");
+        return Err(Trouble::Usage(error));
+    }
     let equipment = equipment(&skus);
+    let _node = lock_node(&chosen, &args.run)?;
     let machine = Machine::resume(equipment, record, chosen.digest.clone())
         .ok_or_else(|| anyhow!("the journal in {} does not begin with the start of a run", args.run.display()))
         .no_claim()?;
     let place = Place::Open(args.run.clone(), Box::new(journal), read.events);
     let voice = Voice { answer: args.answer, spoken, streaming: args.ocptv.is_some() };
-    conduct(machine, &mut chosen, place, pace, voice)
+    conduct(machine, &mut chosen, place, pace, voice, &signals)
+}
+
+/// What was taken from elsewhere than usual departs from the profile as much as what `--set` changes.
+fn with_surroundings(mut profile: Profile, surroundings: Option<&Surroundings>) -> Profile {
+    let changed = surroundings.iter().flat_map(|surroundings| &surroundings.changed);
+    let deviation =
+        |(name, value): (&String, &String)| Deviation::Surroundings { name: name.clone(), value: value.clone() };
+    profile.deviations.extend(changed.map(deviation));
+    profile
+}
+
+/// Keeps other runs off real GPUs; a model or a stand-in is nobody else's.
+fn lock_node(chosen: &Chosen, folder: &Path) -> Result<Option<NodeLock>, Trouble> {
+    chosen.source.is_hardware().then(|| NodeLock::take(folder)).transpose().no_claim()
+}
+
+/// Listens for interrupts from here on, and tells of each what it does.
+fn listen(spoken: Spoken) -> Result<Interrupts, Trouble> {
+    let language = spoken.console();
+    Interrupts::listen(move |signal| printer::tell(report::signalled(language, signal)))
 }
 
 pub(super) fn equipment(skus: &Skus) -> Equipment<'_> {
@@ -139,27 +183,37 @@ fn conduct(
     place: Place,
     pace: Option<crate::engine::drive::Pace>,
     Voice { answer, spoken, streaming }: Voice,
+    signals: &Interrupts,
 ) -> Result<Exit, Trouble> {
     let folder = place.folder().to_path_buf();
     let durability = drive::durability(drive::in_virtual_time(&chosen.source, pace));
-    let mut recorder = match place {
-        Place::New(folder) => Recorder::new(folder, durability, spoken, streaming),
-        Place::Open(folder, journal, events) => {
-            Recorder::over(folder, durability, spoken, *journal, &events, streaming).no_claim()?
-        }
+    let settings = Settings {
+        folder: folder.clone(),
+        durability,
+        look: Look { language: spoken.console(), paint: Paint::Plain, languages: spoken.page() },
+        clock: drive::monotonic,
+        stream: streaming.then_some(printer::exactly as fn(&str) -> io::Result<()>),
     };
-    let driven =
-        drive::drive(&mut machine, chosen, &mut recorder, pace, Prompter { answer, language: spoken.console() });
+    let mut recorder = match place {
+        Place::New(_) => Recorder::new(settings),
+        Place::Open(_, journal, events) => Recorder::over(settings, *journal, &events)?,
+    };
+    let prompter = Prompter { answer, language: spoken.console() };
+    let driven = drive::drive(&mut machine, chosen, &mut recorder, pace, prompter, signals);
     recorder.clear();
     if let Some(refusal) = machine.refusal() {
-        return Err(Trouble::Usage(anyhow!(refusal.clone())));
+        let error = anyhow!(refusal.clone());
+        // A node that gives no inventory is trouble of its driver or ours; everything else was asked for wrongly.
+        let ours = matches!(refusal, Refusal::Inventory(_));
+        return Err(if ours { Trouble::NoClaim(error) } else { Trouble::Usage(error) });
     }
     let record = machine.record();
     let verdict = record.verdict.clone().unwrap_or_else(|| roll_up(record));
-    let whole = driven.is_ok() && record.verdict.is_some();
-    let closed = recorder.close(whole);
-    let written = driven.map_err(anyhow::Error::from).and(closed);
     let exit = Exit::of(&verdict);
+    // Whatever went wrong before, every report that can be written is.
+    let written = recorder.close(record);
+    written.told.iter().for_each(|told| printer::tell(told));
+    let written = driven.map_err(anyhow::Error::from).and_then(|()| Ok(written.first_failure()?));
     // A pass is said only once it can be read again. What was proven is said whatever became of our disk.
     let said = if written.is_ok() || exit != Exit::Pass { say(record, spoken, streaming) } else { Ok(()) };
     if record.start.is_some() {
@@ -183,42 +237,17 @@ fn say(record: &RunRecord, spoken: Spoken, streaming: bool) -> anyhow::Result<()
     if streaming {
         // The stream has stdout to itself and ends with the same verdict.
         let paint = Paint::for_terminal(io::stderr().is_terminal());
-        printer::tell(report::verdict_block(record, paint, spoken.console()).trim_end());
+        printer::tell_painted(report::verdict_block(record, paint, spoken.console()).trim_end());
         return Ok(());
     }
     let paint = Paint::for_terminal(io::stdout().is_terminal());
-    Ok(printer::result(&report::verdict_block(record, paint, spoken.console()))?)
+    Ok(printer::painted(&report::verdict_block(record, paint, spoken.console()))?)
 }
 
-/// Reads a run's journal back.
-pub(super) fn read_record(folder: &Path) -> Result<RunRecord, Trouble> {
-    Ok(RunRecord::of(&read_events(folder)?))
-}
-
-/// Reads the events of a run back. A journal that is not what its run's seal says, or whose verdict does
-/// not follow from its cases, is refused.
-pub(super) fn read_events(folder: &Path) -> Result<Vec<crate::event::Envelope>, Trouble> {
-    if !folder.exists() {
-        return Err(Trouble::Usage(anyhow!("there is no run {}: no such folder", folder.display())));
-    }
-    seal::check_file(folder, journal::FILE_NAME)?;
-    let read = journal::read(folder).no_claim()?;
-    if let Some(torn) = &read.torn {
-        printer::tell(&torn_text(torn));
-    }
-    if read.events.is_empty() {
-        // Reports made from nothing would replace those of a run.
-        let error =
-            anyhow!("the journal in {} holds not one whole event: there is no run to tell of", folder.display());
-        return Err(Trouble::NoClaim(error));
-    }
-    concluded(&RunRecord::of(&read.events)).with_context(|| folder.display().to_string()).no_claim()?;
-    Ok(read.events)
-}
-
-pub(super) fn torn_text(torn: &journal::Torn) -> String {
-    format!(
-        "the last record of the journal, line {} at byte {}, was torn off after {} bytes and is left out",
-        torn.line, torn.offset, torn.bytes
-    )
+/// Reads a run back, telling what its journal lacks.
+pub(super) fn read(folder: &Path) -> Result<(RunDir, Run), Trouble> {
+    let dir = RunDir::open(folder)?;
+    let run = dir.run()?;
+    run.lacks.iter().for_each(|lack| printer::tell(lack));
+    Ok((dir, run))
 }

@@ -8,9 +8,9 @@ use super::args_lot::SealArgs;
 use super::exit_code::Exit;
 use super::printer;
 use super::trouble::{Sorted as _, Trouble};
-use crate::event::{RunRecord, concluded};
-use crate::journal;
+use crate::disk::{GIB, JUNIT};
 use crate::model::WallTime;
+use crate::rundir::{self, RunDir};
 use crate::seal::{self, SecretKey};
 
 /// `kiln seal RUN --key KEY`, `kiln seal --new-key FILE`.
@@ -22,15 +22,15 @@ pub(super) fn seal(args: &SealArgs) -> Result<Exit, Trouble> {
         return Err(Trouble::Usage(anyhow!("which run, and with which key? `kiln seal RUN --key KEY`")));
     };
     let key = SecretKey::read(key)?;
-    let (read, root) = journal::read_with_root(run).no_claim()?;
-    if let Some(torn) = &read.torn {
-        let error =
-            anyhow!("the journal's last record, line {}, is torn off; `kiln resume` finishes the run", torn.line);
-        return Err(Trouble::Usage(error));
+    let dir = RunDir::open(run)?.lock()?;
+    let found = dir.run()?;
+    if found.torn {
+        return Err(Trouble::Usage(anyhow!("{}; `kiln resume` finishes the run", found.lacks.join("; "))));
     }
-    let record = RunRecord::of(&read.events);
-    concluded(&record).no_claim()?;
-    let sealed = seal::seal(run, &record, root, &key, now())?;
+    // Its own name for the folder is all that is taken from the file there is.
+    let junit = dir.folder().read(JUNIT.name, GIB).ok();
+    let reports = rundir::rebuilt(&dir, &found, junit.as_deref())?;
+    let sealed = seal::seal(run, &found.record, found.root, &reports, &key, now())?;
     let files = sealed.files.join(", ");
     printer::result(&format!("sealed {} with key {}: {files}", run.display(), sealed.key)).no_claim()?;
     Ok(Exit::Pass)

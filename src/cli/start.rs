@@ -19,11 +19,16 @@ pub fn main() -> Exit {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            // Help and version are results, everything else is wrong usage; clap writes each where it belongs.
-            let _ = error.print();
+            // Help and version are results, everything else is wrong usage, told with what was typed.
             return match error.kind() {
-                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Exit::Pass,
-                _ => Exit::Usage,
+                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+                    let _ = error.print();
+                    Exit::Pass
+                }
+                _ => {
+                    printer::tell(error.render().to_string().trim_end());
+                    Exit::Usage
+                }
             };
         }
     };

@@ -7,7 +7,7 @@ use super::hardware::Hardware;
 use super::playback::Playback;
 use super::trouble::Trouble;
 use crate::engine::Station;
-use crate::event::NodeSource;
+use crate::event::{NodeSource, Surroundings};
 use crate::load::worker::Injection;
 use crate::node::sim::{FaultUse, NodeFile, SimNode, source_digest};
 
@@ -16,6 +16,8 @@ pub(super) struct Chosen {
     pub source: NodeSource,
     /// Of the files that a simulated node is made from.
     pub digest: Option<String>,
+    /// Where the driver's libraries and the host's files came from, of hardware and of what stands in for it.
+    pub surroundings: Option<Surroundings>,
     pub station: Box<dyn Station>,
 }
 
@@ -32,6 +34,7 @@ pub(super) fn choose(args: &NodeChoice) -> Result<Chosen, Trouble> {
         (None, Some(recording)) => Ok(Chosen {
             source: NodeSource::Replayed { file: recording.display().to_string() },
             digest: None,
+            surroundings: None,
             station: Box::new(Playback::open(recording)?),
         }),
         (None, None) => hardware(&args.hardware, 1.0, None),
@@ -47,7 +50,8 @@ pub(super) fn hardware(args: &HardwareArgs, pace: f64, injection: Option<Injecti
     if let Some(injection) = injection {
         hardware.inject(injection);
     }
-    Ok(Chosen { source: hardware.source(), digest: None, station: Box::new(hardware) })
+    let surroundings = Some(hardware.surroundings(args));
+    Ok(Chosen { source: hardware.source(), digest: None, surroundings, station: Box::new(hardware) })
 }
 
 /// A model of a node.
@@ -56,5 +60,6 @@ pub(super) fn simulated(node: &str, seed: u64, faults: &[String]) -> Result<Chos
     let uses = faults.iter().map(|fault| FaultUse::parse(fault)).collect::<Result<Vec<_>, _>>()?;
     let station = SimNode::new(&file, seed, &uses)?;
     let source = NodeSource::Simulated { node: node.to_owned(), seed, faults: faults.to_vec() };
-    Ok(Chosen { source, digest: Some(source_digest(&file, &uses)), station: Box::new(station) })
+    let digest = Some(source_digest(&file, &uses));
+    Ok(Chosen { source, digest, surroundings: None, station: Box::new(station) })
 }

@@ -8,13 +8,13 @@ use serde::Serialize;
 use super::args_lot::StatsArgs;
 use super::exit_code::Exit;
 use super::language::Spoken;
-use super::runs::{self, Unread};
 use super::trouble::{Sorted as _, Trouble};
-use super::{html, printer};
+use super::{lots, printer};
 use crate::event::RunRecord;
 use crate::lot::{self, NoCapability, Outing, Spread, Stats};
 use crate::model::Quantity;
 use crate::report::{plain, stats_page};
+use crate::rundir::{Unread, read_many, run_folders};
 
 /// Rows of a list in the text; JSON has all.
 const SHOWN: usize = 20;
@@ -30,13 +30,13 @@ struct Document<'a> {
 
 /// `kiln stats RUN..`.
 pub(super) fn stats(args: &StatsArgs, spoken: Spoken) -> Result<Exit, Trouble> {
-    let found = runs::read(&runs::folders(&args.runs)?, |events| {
+    let found = read_many(&run_folders(&args.runs)?, |events| {
         Outing::of(&RunRecord::of(events)).ok_or_else(|| "the run had not begun".to_owned())
     });
-    runs::tell_unread(&found.unread);
+    lots::tell_unread(&found.unread);
     let mut outings: Vec<Outing> = found.runs.into_iter().map(|(_, outing)| outing).collect();
     let known = outings.iter().flat_map(|outing| outing.values.keys()).map(|key| key.measurement.as_str()).collect();
-    runs::check_measurements(&args.measurements, known)?;
+    lots::check_measurements(&args.measurements, known)?;
     if !args.measurements.is_empty() {
         for outing in &mut outings {
             outing.values.retain(|key, _| args.measurements.contains(&key.measurement));
@@ -45,8 +45,8 @@ pub(super) fn stats(args: &StatsArgs, spoken: Spoken) -> Result<Exit, Trouble> {
     let profiles = lot::stats(&outings, &args.golden);
     let document = Document { schema: "kiln.stats/1", profiles, unread: &found.unread };
     if let Some(path) = &args.html {
-        let page = stats_page(&document.profiles, &runs::reasons(document.unread), spoken.page());
-        html::replace(path, &page).no_claim()?;
+        let page = stats_page(&document.profiles, &lots::reasons(document.unread), spoken.page());
+        lots::write_page(path, &page)?;
     }
     let text = if args.json { serde_json::to_string_pretty(&document).no_claim()? } else { text(&document) };
     printer::result(&text).no_claim()?;

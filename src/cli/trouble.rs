@@ -2,6 +2,7 @@
 
 use super::{exit_code::Exit, printer};
 use crate::node::sim::{FaultFileError, NodeFileError};
+use crate::rundir::RunDirError;
 use crate::seal::SealError;
 use crate::yaml::Diagnostics;
 
@@ -69,6 +70,9 @@ impl From<SealError> for Trouble {
         match error {
             SealError::KeyExists { .. }
             | SealError::NotAKey { .. }
+            | SealError::OpenKey { .. }
+            | SealError::NotRebuilt { .. }
+            | SealError::Stranger { .. }
             | SealError::AlreadySealed { .. }
             | SealError::Unfinished
             | SealError::NotSealed { .. } => Self::Usage(error.into()),
@@ -78,6 +82,16 @@ impl From<SealError> for Trouble {
             | SealError::OtherKey { .. }
             | SealError::BadSignature
             | SealError::Altered(_) => Self::NoClaim(error.into()),
+        }
+    }
+}
+
+impl From<RunDirError> for Trouble {
+    fn from(error: RunDirError) -> Self {
+        match error {
+            RunDirError::Seal(error) => error.into(),
+            error if error.is_usage() => Self::Usage(error.into()),
+            error => Self::NoClaim(error.into()),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What the machine takes in and gives out, and what it needs of the world: the traits adapters implement.
 
-use crate::event::Envelope;
+use crate::event::{Envelope, RunRecord};
 use crate::model::{
     Answer, Inventory, KernelRecord, LoadId, LoadOrder, LoadReport, Moment, Probe, Sample, SourceReport, StopHow, Text,
     WallTime,
@@ -106,15 +106,19 @@ pub trait Station {
 }
 
 /// Who listens to a run: journal, console, telemetry.
+///
+/// `record` is the machine's own, so that nobody has to keep a second one. It may be ahead: it holds the events of this
+/// moment that are still to be handed over.
 pub trait Witness {
     /// An event happened. Returning an error stops the run in order: a journal that cannot be written is our trouble.
-    fn event(&mut self, envelope: &Envelope) -> std::io::Result<()>;
+    fn event(&mut self, envelope: &Envelope, record: &RunRecord) -> std::io::Result<()>;
 
     /// A sample arrived.
     fn sample(&mut self, sample: &Sample);
 
     /// Everything up to here must survive a power cut before anything else is done.
-    fn sync(&mut self) -> std::io::Result<()> {
+    fn sync(&mut self, record: &RunRecord) -> std::io::Result<()> {
+        let _ = record;
         Ok(())
     }
 }

@@ -20,6 +20,7 @@ pub(super) fn start(kind: RunKind, source: NodeSource) -> RunStart {
         kind,
         source,
         source_digest: None,
+        surroundings: None,
         operation: Operation {
             serial: Some("SRV0001".to_owned()),
             station: Some("st-07".to_owned()),

@@ -23,7 +23,7 @@ pub use finding::{Action, Confidence, Evidence, Finding};
 pub use lateness::Lateness;
 pub use record::{LoadNote, RunRecord, StageRecord, StepRecord, StepStatus};
 pub use run_event::{Envelope, GuardTrip, Interruption, Phase, RunEvent, StepKey};
-pub use start::{JunitDialect, NodeSource, Operation, RunKind, RunStart, ToolVersion};
+pub use start::{JunitDialect, NodeSource, Operation, RunKind, RunStart, Surroundings, ToolVersion};
 pub use taken_up::{Boot, Recognition, TakenUp};
 pub use verdict::{Disagreement, Standing, concluded, roll_up, standings, uncarried_trips};
 pub use vitals::Vitals;

@@ -22,6 +22,8 @@ pub struct RunRecord {
     pub start: Option<Box<RunStart>>,
     pub started_wall: Option<WallTime>,
     pub last_wall: Option<WallTime>,
+    /// What the wall clock showed at the start and after every resume: in between, the run's own clock counts.
+    pub clock: Vec<(Moment, WallTime)>,
     pub inventory: Option<Box<Inventory>>,
     pub plan: Option<Box<Plan>>,
     pub counters: Option<Vec<GpuCounters>>,
@@ -142,6 +144,7 @@ impl RunRecord {
             RunEvent::RunStarted(start) => {
                 self.start = Some(start.clone());
                 self.started_wall = Some(envelope.wall);
+                self.clock.push((at, envelope.wall));
             }
             RunEvent::InventoryRead(inventory) => self.inventory_read(inventory),
             RunEvent::PlanMade(plan) => self.plan = Some(plan.clone()),
@@ -190,6 +193,7 @@ impl RunRecord {
             RunEvent::FindingMade(finding) => self.findings.push(finding.clone()),
             RunEvent::RunInterrupted { by } => self.interruptions.push((at, by.clone())),
             RunEvent::RunResumed { interrupted, source_digest } => {
+                self.clock.push((at, envelope.wall));
                 self.taken_up.push(TakenUp::new(at, self.start.as_deref(), source_digest.as_ref()));
                 self.resume(at, interrupted);
             }

@@ -17,6 +17,9 @@ pub struct RunStart {
     /// `sha256:…` of the files that a simulated node is made from: under the same name there may be another one later.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source_digest: Option<String>,
+    /// What the readings of hardware rest on besides it; `None` where there is none, and in journals of older programs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub surroundings: Option<Surroundings>,
     pub operation: Operation,
     pub seed: u64,
     pub profile: Profile,
@@ -89,6 +92,28 @@ impl NodeSource {
     /// Whether the readings are of real hardware, now.
     pub const fn is_hardware(&self) -> bool {
         matches!(self, Self::Hardware)
+    }
+}
+
+/// Where the driver's libraries and the host's files came from: another library could tell of GPUs that are not there.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Surroundings {
+    /// The file of NVIDIA's management library, as it was loaded.
+    pub nvml: String,
+    /// The CUDA driver's library, as the loads ask for it.
+    pub cuda: String,
+    /// Where the host's `/proc`, `/sys` and `/dev` were looked for.
+    pub host_root: String,
+    /// What was set to another than the usual place: variables of the environment and options by their names.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub changed: BTreeMap<String, String>,
+}
+
+impl std::fmt::Display for Surroundings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { nvml, cuda, host_root, changed } = self;
+        write!(f, "{nvml}, {cuda}, host at {host_root}")?;
+        changed.iter().try_for_each(|(name, value)| write!(f, ", {name}={value}"))
     }
 }
 

@@ -15,11 +15,11 @@ mod read;
 mod write;
 
 pub use error::{JournalError, Place};
-pub use read::{Read, Torn, read, read_sound, read_with_root};
+pub use read::{JournalFile, Read, Torn, read, read_sound};
 pub use write::{Durability, Journal, WallClock};
 
 /// The journal's name inside a run directory.
-pub const FILE_NAME: &str = "journal.jsonl";
+pub const FILE_NAME: &str = crate::disk::JOURNAL.name;
 
 /// Version of the format this program writes, and the newest major version it reads.
 pub const VERSION: (u32, u32) = (1, 0);

@@ -1,14 +1,16 @@
 //! Reading a journal back: every byte is held against the chain, and the first thing wrong is named with its place.
 
-use std::fs;
-use std::io;
-use std::path::Path;
+use std::fmt;
+use std::fs::{File, TryLockError};
+use std::io::{self, Seek as _};
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::error::{JournalError, Place};
 use super::line::{self, Chain};
 use super::{FILE_NAME, VERSION};
+use crate::disk::{self, Folder, GIB};
 use crate::event::Envelope;
 
 /// Everything a journal holds.
@@ -30,6 +32,16 @@ pub struct Torn {
     pub bytes: u64,
 }
 
+impl fmt::Display for Torn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { line, offset, bytes } = self;
+        write!(
+            f,
+            "the last record of the journal, line {line} at byte {offset}, was torn off after {bytes} bytes and is left out"
+        )
+    }
+}
+
 /// The first line. Its form never changes.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Header {
@@ -49,35 +61,89 @@ pub(super) struct Resumption {
     pub(super) lacks_newline: bool,
 }
 
-/// Reads the journal of a run directory.
-pub fn read(dir: &Path) -> Result<Read, JournalError> {
-    read_with_root(dir).map(|(read, _)| read)
+/// The most that is read of a journal: a run of a week with all its defects writes some tens of megabytes.
+const MOST: u64 = GIB;
+
+/// A journal open for reading.
+#[derive(Debug)]
+pub struct JournalFile {
+    path: PathBuf,
+    file: File,
 }
 
-/// Reads the journal of a run directory, with its root: the chain's last value, which stands for every byte of it.
-pub fn read_with_root(dir: &Path) -> Result<(Read, String), JournalError> {
-    let path = dir.join(FILE_NAME);
-    let bytes = file(&path)?;
-    parse(&path, &bytes).map(|(read, at)| (read, line::to_hex(&at.chain)))
-}
+impl JournalFile {
+    /// Opens the journal in a run directory.
+    pub fn open(dir: &Folder) -> Result<Self, JournalError> {
+        let path = dir.path().join(FILE_NAME);
+        match dir.open_file(FILE_NAME) {
+            Ok(file) => Ok(Self { path, file }),
+            Err(source) => Err(unread(&path, source)),
+        }
+    }
 
-/// Reads what is sound: all of it, or what stands before the first thing wrong, with what that is. What cannot be read at
-/// all is an error.
-pub fn read_sound(dir: &Path) -> Result<(Read, Option<JournalError>), JournalError> {
-    let path = dir.join(FILE_NAME);
-    let bytes = file(&path)?;
-    let mut read = Read::default();
-    match parse_into(&path, &bytes, &mut read) {
-        Ok(_) => Ok((read, None)),
-        Err(wrong) if read.events.is_empty() => Err(wrong),
-        Err(wrong) => Ok((read, Some(wrong))),
+    /// Keeps every other process from writing to the run until this is dropped. A run that goes on is refused.
+    pub fn lock(self) -> Result<Self, JournalError> {
+        lock(&self.file, &self.path)?;
+        Ok(self)
+    }
+
+    /// Reads all of it, with its root: the chain's last value, which stands for every byte of it.
+    pub fn read(&self) -> Result<(Read, String), JournalError> {
+        let bytes = self.bytes()?;
+        parse(&self.path, &bytes).map(|(read, at)| (read, line::to_hex(&at.chain)))
+    }
+
+    /// Reads what is sound: all of it, or what stands before the first thing wrong, with what that is. What cannot be read
+    /// at all is an error.
+    pub fn read_sound(&self) -> Result<(Read, Option<JournalError>), JournalError> {
+        let bytes = self.bytes()?;
+        let mut read = Read::default();
+        match parse_into(&self.path, &bytes, &mut read) {
+            Ok(_) => Ok((read, None)),
+            Err(wrong) if read.events.is_empty() => Err(wrong),
+            Err(wrong) => Ok((read, Some(wrong))),
+        }
+    }
+
+    fn bytes(&self) -> Result<Vec<u8>, JournalError> {
+        read_all(&self.file).map_err(|source| unread(&self.path, source))
     }
 }
 
-fn file(path: &Path) -> Result<Vec<u8>, JournalError> {
-    fs::read(path).map_err(|source| match source.kind() {
+/// Reads the journal of a run directory.
+pub fn read(dir: &Path) -> Result<Read, JournalError> {
+    open(dir)?.read().map(|(read, _)| read)
+}
+
+/// Reads what is sound of the journal of a run directory.
+pub fn read_sound(dir: &Path) -> Result<(Read, Option<JournalError>), JournalError> {
+    open(dir)?.read_sound()
+}
+
+fn open(dir: &Path) -> Result<JournalFile, JournalError> {
+    let folder = Folder::open(dir).map_err(|source| unread(&dir.join(FILE_NAME), source))?;
+    JournalFile::open(&folder)
+}
+
+/// All bytes of an open journal.
+pub(super) fn read_all(file: &File) -> io::Result<Vec<u8>> {
+    let mut from_its_start = file;
+    from_its_start.rewind()?;
+    disk::read_open(file, MOST)
+}
+
+fn unread(path: &Path, source: io::Error) -> JournalError {
+    match source.kind() {
         io::ErrorKind::NotFound => JournalError::Missing { path: path.to_owned() },
         _ => JournalError::Io { doing: "read", path: path.to_owned(), source },
+    }
+}
+
+/// Held until the file is closed, by whatever end the process comes to.
+pub(super) fn lock(file: &File, path: &Path) -> Result<(), JournalError> {
+    file.try_lock().map_err(|error| match error {
+        TryLockError::WouldBlock => JournalError::InUse { path: path.to_owned() },
+        TryLockError::Error(source) => JournalError::Io { doing: "lock", path: path.to_owned(), source },
     })
 }
 
@@ -162,7 +228,7 @@ fn bad_header(path: &Path, line: &[u8], place: Place, what: &'static str) -> Jou
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
+    use std::fs;
 
     use proptest::prelude::*;
 

@@ -1,17 +1,16 @@
 //! Writing a journal: appended, flushed, and synced as the durability asked for says.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, BufWriter, Read as _, Write};
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::error::JournalError;
 use super::line::{self, Chain};
-use super::read::{Header, Read, SCHEMA, parse};
+use super::read::{Header, Read, SCHEMA, lock, parse, read_all};
 use super::{FILE_NAME, VERSION};
-use crate::engine::Witness;
+use crate::disk::Folder;
 use crate::event::Envelope;
-use crate::model::Sample;
 
 /// Time on a clock of the machine that only goes forward; where it starts does not matter.
 pub type WallClock = fn() -> Duration;
@@ -42,6 +41,7 @@ impl Durability {
 /// A journal open for writing. While it lives, no other process can open it so.
 #[derive(Debug)]
 pub struct Journal {
+    folder: Folder,
     path: PathBuf,
     file: BufWriter<File>,
     chain: Chain,
@@ -55,15 +55,14 @@ pub struct Journal {
 impl Journal {
     /// Begins the journal of a new run. The directory is made where there is none; a journal that exists is left alone.
     pub fn create(dir: &Path, durability: Durability) -> Result<Self, JournalError> {
-        fs::create_dir_all(dir).map_err(failed("make", dir))?;
+        let folder = Folder::create(dir).map_err(failed("make", dir))?;
         let path = dir.join(FILE_NAME);
-        let opened = OpenOptions::new().append(true).create_new(true).open(&path);
-        let file = opened.map_err(|source| match source.kind() {
+        let file = folder.create_new(FILE_NAME).map_err(|source| match source.kind() {
             io::ErrorKind::AlreadyExists => JournalError::Exists { path: path.clone() },
             _ => failed("create", &path)(source),
         })?;
         lock(&file, &path)?;
-        let mut journal = Self::over(path, file, line::BEGIN, 0, durability);
+        let mut journal = Self::over(folder, path, file, line::BEGIN, 0, durability);
         journal.write_header()?;
         Ok(journal)
     }
@@ -71,19 +70,18 @@ impl Journal {
     /// Opens the journal of a run that was cut short, with all it holds. A torn last record is cut off, and told.
     pub fn open_for_resume(dir: &Path, durability: Durability) -> Result<(Self, Read), JournalError> {
         let path = dir.join(FILE_NAME);
-        let opened = OpenOptions::new().read(true).append(true).open(&path);
-        let mut file = opened.map_err(|source| match source.kind() {
+        let opened = Folder::open(dir).and_then(|folder| Ok((folder.open_to_append(FILE_NAME)?, folder)));
+        let (file, folder) = opened.map_err(|source| match source.kind() {
             io::ErrorKind::NotFound => JournalError::Missing { path: path.clone() },
             _ => failed("open", &path)(source),
         })?;
         lock(&file, &path)?;
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes).map_err(failed("read", &path))?;
+        let bytes = read_all(&file).map_err(failed("read", &path))?;
         let (read, at) = parse(&path, &bytes)?;
         if read.torn.is_some() {
             file.set_len(at.length).map_err(failed("cut the torn end off", &path))?;
         }
-        let mut journal = Self::over(path, file, at.chain, read.events.len() as u64, durability);
+        let mut journal = Self::over(folder, path, file, at.chain, read.events.len() as u64, durability);
         if at.length == 0 {
             journal.write_header()?;
         } else if at.lacks_newline {
@@ -93,9 +91,9 @@ impl Journal {
         Ok((journal, read))
     }
 
-    fn over(path: PathBuf, file: File, chain: Chain, next_seq: u64, durability: Durability) -> Self {
+    fn over(folder: Folder, path: PathBuf, file: File, chain: Chain, next_seq: u64, durability: Durability) -> Self {
         let file = BufWriter::with_capacity(BUFFER, file);
-        Self { path, file, chain, next_seq, line: Vec::with_capacity(BUFFER), durability, synced: None }
+        Self { folder, path, file, chain, next_seq, line: Vec::with_capacity(BUFFER), durability, synced: None }
     }
 
     fn write_header(&mut self) -> Result<(), JournalError> {
@@ -105,9 +103,19 @@ impl Journal {
         };
         let written = self.write_line(&header).and_then(|()| self.sync_now()).and_then(|()| {
             // The file's name is in its directory, which has a sync of its own.
-            self.path.parent().map_or(Ok(()), |dir| File::open(dir)?.sync_all())
+            self.folder.sync()
         });
         written.map_err(failed("write", &self.path))
+    }
+
+    /// The run directory it is in.
+    pub const fn folder(&self) -> &Folder {
+        &self.folder
+    }
+
+    /// Sequence number the next event must have.
+    pub const fn next_seq(&self) -> u64 {
+        self.next_seq
     }
 
     /// Where the journal is.
@@ -169,26 +177,6 @@ impl Journal {
     }
 }
 
-impl Witness for Journal {
-    fn event(&mut self, envelope: &Envelope) -> io::Result<()> {
-        self.append(envelope)
-    }
-
-    fn sample(&mut self, _: &Sample) {}
-
-    fn sync(&mut self) -> io::Result<()> {
-        Self::sync(self)
-    }
-}
-
-/// Held until the file is closed, by whatever end the process comes to.
-fn lock(file: &File, path: &Path) -> Result<(), JournalError> {
-    file.try_lock().map_err(|error| match error {
-        TryLockError::WouldBlock => JournalError::InUse { path: path.to_owned() },
-        TryLockError::Error(source) => failed("lock", path)(source),
-    })
-}
-
 fn failed(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> JournalError {
     let path = path.to_owned();
     move |source| JournalError::Io { doing, path, source }
@@ -196,6 +184,8 @@ fn failed(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Journal
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::event::invented::{Story, endings};
     use crate::journal::read;

@@ -219,6 +219,7 @@ fn between(whole: Part<'_>, low: Part<'_>, high: Part<'_>, unit: Unit, target: &
             Term::Absolute(crate::model::Quantity::new(value, high.unit))
         }
         (Ok(percent), Term::Share { of, .. }) if tight && percent.is_finite() && high.text.contains(" of ") => {
+            term::sane_share(low, percent)?;
             Term::Share { percent, of: of.clone() }
         }
         _ => term::parse(low, unit, target)?,
@@ -264,6 +265,7 @@ fn near(whole: Part<'_>, nominal: Term, minus_percent: f64, plus_percent: f64, u
             ParseLimitError::new(whole, "a share of a temperature means nothing").help("write a range: `60..70 °C`")
         );
     }
+    term::sane_tolerance(whole, minus_percent, plus_percent)?;
     Ok(Bound::Near { nominal, minus_percent, plus_percent })
 }
 
@@ -318,6 +320,33 @@ mod tests {
         assert_eq!(read("<= peers + 5 K", Unit::Celsius), "<= peers + 5 K");
         assert_eq!(read(">= sku.tdp - 20 W", Unit::Watt), ">= sku.tdp - 20 W");
         assert_eq!(read("sku.tdp ±5 %", Unit::Watt), "sku.tdp ±5 %");
+    }
+
+    #[test]
+    fn limits_that_nothing_can_fail_are_refused_with_the_place() {
+        let power = target("power.mean", Wanted::Number(Unit::Watt));
+        insta::assert_snapshot!(refused(
+            &power,
+            &[
+                "700 W ±1e308 %",
+                "700 W ±100 %",
+                "700 W -5 % / +2000 %",
+                ">= -5 % of peers",
+                ">= 0 % of sku.tdp",
+                "<= 1e9 % of sku.tdp",
+                "-95..105 % of sku.tdp",
+                "<= 1e300 W",
+                "-1e30..1e30 W",
+            ]
+        ));
+        let name = target("vbios", Wanted::Text);
+        let flag = target("valid", Wanted::Flag);
+        let words = [refused(&name, &["~ .*", "~ x?", "~ (a|)"]), refused(&flag, &["in [true, false]"])].concat();
+        insta::assert_snapshot!(words);
+        for sound in ["700 W ±99 %", "700 W -5 % / +1000 %", ">= 0.1 % of peers", "<= 1000 % of sku.tdp", "<= 1e9 W"] {
+            assert!(Bound::parse(sound, &power).is_ok(), "{sound}");
+        }
+        assert!(Bound::parse("~ ^$", &name).is_ok() && Bound::parse("~ ^96", &name).is_ok());
     }
 
     #[test]

@@ -39,12 +39,43 @@ pub(super) fn parse(part: Part<'_>, unit: Unit, target: &Target<'_>) -> Parsed<T
     Ok(Term::Offset { of, plus })
 }
 
+/// The largest share a limit may ask for, in percent: ten times its reference. Beyond it a limit only looks like one.
+const SHARE_MAX: f64 = 1000.0;
+/// No measurement comes near: a petabyte is 10^15 bytes, a run of a year 3 * 10^16 nanoseconds.
+const MAGNITUDE_MAX: f64 = 1e18;
+
+/// Refuses a share that is not positive or too large to be missed: nothing could fail such a limit, or everything would.
+pub(super) fn sane_share(part: Part<'_>, percent: f64) -> Parsed<()> {
+    let told = |what: String| Err(ParseLimitError::new(part, what));
+    if percent <= 0.0 {
+        return told(format!("`{}` makes no limit: a share must be more than 0 %", part.text));
+    }
+    if percent > SHARE_MAX {
+        return told(format!("`{}` is a limit that nothing can fail: at most {SHARE_MAX} % is allowed", part.text));
+    }
+    Ok(())
+}
+
+/// Refuses a tolerance that reaches down to zero, where no part comes, or up beyond what a share may be.
+pub(super) fn sane_tolerance(part: Part<'_>, minus_percent: f64, plus_percent: f64) -> Parsed<()> {
+    let why = if minus_percent >= 100.0 {
+        "downwards less than 100 % is allowed".to_owned()
+    } else if plus_percent > SHARE_MAX {
+        format!("upwards at most {SHARE_MAX} % is allowed")
+    } else {
+        return Ok(());
+    };
+    let text = format!("such a tolerance is a limit that nothing can fail: {why}");
+    Err(ParseLimitError::new(part, text).help("write the limit as a range, `a..b`, or with an operator"))
+}
+
 fn parse_share(share: Part<'_>, of: Part<'_>, unit: Unit, target: &Target<'_>) -> Parsed<Term> {
     let number = share.text.strip_suffix('%').map(str::trim).and_then(|number| number.parse::<f64>().ok());
     let Some(percent) = number.filter(|percent| percent.is_finite()) else {
         return Err(ParseLimitError::new(share, format!("`{}` is not a share in percent", share.text))
             .help(format!("write `95 % of {}`", of.text)));
     };
+    sane_share(share, percent)?;
     let of_reference = reference(of, unit, target)?;
     if has_no_zero(unit) {
         let help = format!("write an offset: `{} + 5 K`", of.text);
@@ -116,7 +147,11 @@ fn parse_quantity(part: Part<'_>, unit: Unit, measured: Unit, target: &Target<'_
         }
     };
     if quantity.unit.dimension() == unit.dimension() {
-        return Ok(quantity);
+        if quantity.value_in(unit).is_none_or(|value| value.abs() <= MAGNITUDE_MAX) {
+            return Ok(quantity);
+        }
+        let text = format!("`{}` is beyond all that can be measured: a limit there could not fail", part.text);
+        return Err(ParseLimitError::new(part, text));
     }
     let number = part.text.trim_end_matches(quantity.unit.symbol()).trim();
     let error = if quantity.unit == Unit::One {

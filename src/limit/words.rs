@@ -13,6 +13,11 @@ pub(super) fn pattern(part: Part<'_>, target: &Target<'_>) -> Parsed<Bound> {
         return Err(ParseLimitError::new(part, "the regular expression is empty"));
     }
     match regex::Regex::new(part.text) {
+        // Found in nothing and in a text that nobody writes, it is found in all.
+        Ok(regex) if regex.is_match("") && regex.is_match("\u{10fffd}\u{10fffd}") => {
+            let text = "the regular expression matches every text: a limit that nothing can fail";
+            Err(ParseLimitError::new(part, text).help("say where the text begins and ends: `~ ^96\\..*$`"))
+        }
         Ok(_) => Ok(Bound::Matches(Pattern(part.text.to_owned()))),
         Err(error) => {
             let said = error.to_string();
@@ -29,6 +34,10 @@ pub(super) fn one_of(part: Part<'_>, target: &Target<'_>) -> Parsed<Bound> {
     let mut values = Vec::new();
     for item in items(Part { text: inner, at: part.at + 1 })? {
         values.push(word(item, target)?);
+    }
+    if values.contains(&Scalar::Flag(true)) && values.contains(&Scalar::Flag(false)) {
+        let text = "true or false is all there is: a limit that nothing can fail";
+        return Err(ParseLimitError::new(part, text).help("write `== true` or `== false`"));
     }
     Ok(Bound::OneOf(values))
 }

@@ -4,7 +4,10 @@
 
 pub mod doctor;
 pub mod host;
+mod node_lock;
 pub mod nvml;
 pub mod record;
 pub mod sim;
 pub mod snapshot;
+
+pub use node_lock::{NodeLock, NodeLockError};

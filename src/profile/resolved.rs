@@ -50,6 +50,8 @@ pub enum Deviation {
     },
     /// `--only FILTER`: such a run is partial and never an acceptance PASS.
     Only { filter: String },
+    /// A library or the host's files were taken from elsewhere: the variable or option that says so, and what it says.
+    Surroundings { name: String, value: String },
 }
 
 impl Deviation {
@@ -57,7 +59,8 @@ impl Deviation {
     pub const fn lessens(&self) -> bool {
         match self {
             Self::Set { kept, .. } => !*kept,
-            Self::Only { .. } => true,
+            // What answered was not what the profile is about: another library may answer otherwise.
+            Self::Only { .. } | Self::Surroundings { .. } => true,
         }
     }
 }

@@ -17,6 +17,7 @@ use super::phrase::Phrase;
 use super::plain::plain;
 use super::text::{Paint, Tone, duration, gutter, step_line};
 use super::view::{Running, View};
+use super::visible::visible;
 use super::{remark, words};
 use crate::engine::Witness;
 use crate::event::{Case, Envelope, GuardTrip, RunEvent, RunRecord, RunStart, StepKey};
@@ -95,8 +96,9 @@ impl Console {
 
     fn line(&mut self, line: &str) {
         // A console that cannot be written must not stop a run: the journal is what counts.
+        let line = visible(line, self.paint);
         let _ = match &mut self.screen {
-            Screen::Terminal(bars) => bars.all.println(line),
+            Screen::Terminal(bars) => bars.all.println(&line),
             Screen::Lines(output) => writeln!(output, "{line}"),
         };
     }
@@ -146,7 +148,7 @@ impl Console {
                     let word = Phrase::Running.say(self.view.language);
                     let line = gutter(self.paint, Tone::Quiet, word, &rest);
                     if let Screen::Lines(output) = &mut self.screen {
-                        let _ = writeln!(output, "{line}");
+                        let _ = writeln!(output, "{}", visible(&line, self.paint));
                     }
                 }
             }
@@ -155,7 +157,7 @@ impl Console {
 }
 
 impl Witness for Console {
-    fn event(&mut self, envelope: &Envelope) -> io::Result<()> {
+    fn event(&mut self, envelope: &Envelope, _: &RunRecord) -> io::Result<()> {
         self.view.now = envelope.at;
         match &envelope.event {
             RunEvent::RunStarted(start) => self.started(start),
@@ -237,8 +239,9 @@ impl Bars {
         self.run.set_length(estimate.max(1));
         // An estimate that was too short must not look like the end.
         self.run.set_position((view.now.nanos() / 1_000_000).min(estimate * 99 / 100));
-        self.run.set_message(view.progress());
-        let lines = view.lines();
+        let shown = |text: String| visible(&text, Paint::Plain).into_owned();
+        self.run.set_message(shown(view.progress()));
+        let lines: Vec<String> = view.lines().into_iter().map(shown).collect();
         while self.lines.len() < lines.len() {
             let line = self.all.add(ProgressBar::new(1));
             line.set_style(ProgressStyle::with_template("{msg}").unwrap_or_else(|_| ProgressStyle::default_bar()));
@@ -350,7 +353,7 @@ mod tests {
 
     fn tell(console: &mut Console, story: &Story) {
         for event in &story.events {
-            console.event(event).expect("shown");
+            console.event(event, &RunRecord::default()).expect("shown");
         }
     }
 

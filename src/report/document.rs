@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::event::{Action, Confidence, Operation, Outcome, RunKind, ToolVersion, Verdict};
+use crate::event::{Action, Confidence, Operation, Outcome, RunKind, Surroundings, ToolVersion, Verdict};
 use crate::model::{Component, NoteKind, Text, Unit};
 use crate::profile::Deviation;
 
@@ -24,6 +24,9 @@ pub(super) struct Document<'a> {
     /// Not null: no hardware was tested now, a recording was looked at again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) replayed: Option<Replayed<'a>>,
+    /// Where the driver's libraries and the host's files came from, of a run on hardware or on a stand-in's library.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) surroundings: Option<&'a Surroundings>,
     pub(super) state: State,
     pub(super) verdict: Judged<'a>,
     pub(super) findings: Vec<Found<'a>>,

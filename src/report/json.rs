@@ -48,6 +48,7 @@ fn document<'a>(record: &'a RunRecord, verdict: &'a Verdict) -> Document<'a> {
             NodeSource::StandIn { library } => Some(Simulated { node: library, seed: start.seed, faults: &[] }),
             _ => None,
         }),
+        surroundings: start.and_then(|start| start.surroundings.as_ref()),
         replayed: source.and_then(|source| match source {
             NodeSource::Replayed { file } => Some(Replayed { file }),
             _ => None,

@@ -66,6 +66,14 @@ impl Languages {
     /// What a report carries that nobody asked a language for: it is the same wherever it is made, and its reader chooses.
     pub const BOTH: Self = Self { first: Language::English, second: Some(Language::Japanese) };
 
+    /// All there are.
+    pub const ALL: [Self; 4] = [
+        Self::BOTH,
+        Self::only(Language::English),
+        Self::only(Language::Japanese),
+        Self { first: Language::Japanese, second: Some(Language::English) },
+    ];
+
     pub const fn only(language: Language) -> Self {
         Self { first: language, second: None }
     }

@@ -7,7 +7,7 @@ pub type WallClock = fn() -> Duration;
 
 /// Says when it is time again.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub struct Pace {
     clock: WallClock,
     period: Duration,
     next: Duration,
@@ -24,13 +24,13 @@ const WINDOW: u32 = 64;
 const THICK: Duration = Duration::from_millis(10);
 
 impl Pace {
-    pub(super) fn new(clock: WallClock, period: Duration) -> Self {
+    pub fn new(clock: WallClock, period: Duration) -> Self {
         let now = clock();
         Self { clock, period, next: now, calls: 0, window_began: now, thick: false }
     }
 
     /// Whether the period has passed since this was last true.
-    pub(super) fn is_due(&mut self) -> bool {
+    pub fn is_due(&mut self) -> bool {
         self.calls += 1;
         if self.thick && self.calls < WINDOW {
             return false;
@@ -49,7 +49,7 @@ impl Pace {
     }
 
     /// Does `work` and puts the next time off so far that at most this share of the time goes into it.
-    pub(super) fn spend<T>(&mut self, share: f64, work: impl FnOnce() -> T) -> T {
+    pub fn spend<T>(&mut self, share: f64, work: impl FnOnce() -> T) -> T {
         let began = (self.clock)();
         let done = work();
         let now = (self.clock)();

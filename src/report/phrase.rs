@@ -5,6 +5,7 @@
 use std::fmt::Display;
 
 use super::language::Language;
+use super::plain::plain;
 
 macro_rules! phrases {
     ($($name:ident: $en:literal, $ja:literal;)*) => {
@@ -36,7 +37,8 @@ impl Phrase {
             text.push_str(before);
             let (number, after) = after.split_once('}').unwrap_or((after, ""));
             if let Some(blank) = number.parse().ok().and_then(|number: usize| blanks.get(number)) {
-                text.push_str(&blank.to_string());
+                // Names and serial numbers are other people's: no colour or command of a terminal comes in with them.
+                text.push_str(&plain(&blank.to_string()));
             }
             rest = after;
         }
@@ -277,6 +279,9 @@ phrases! {
     NotGiven: "not given", "指定なし";
     Waivers: "waivers", "特採";
     Driver: "driver", "ドライバ";
+    Libraries: "driver libraries", "ドライバのライブラリ";
+    HostRoot: "files of the host", "ホストのファイル";
+    TakenFrom: "taken from elsewhere: {0}={1}", "通常と異なる場所から読込: {0}={1}";
     Cuda: "CUDA", "CUDA";
     Bios: "BIOS", "BIOS";
     Hostname: "host name", "ホスト名";

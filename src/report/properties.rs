@@ -60,6 +60,11 @@ impl List {
             NodeSource::Replayed { file } => self.add("replayed.file", file),
             NodeSource::StandIn { library } => self.add("simulated.library", library),
         }
+        if let Some(surroundings) = &start.surroundings {
+            self.add("library.nvml", &surroundings.nvml);
+            self.add("library.cuda", &surroundings.cuda);
+            self.add("host-root", &surroundings.host_root);
+        }
         self.add("tool", format!("{} {}", start.tool.name, start.tool.version));
         self.add("profile.id", &start.profile.id);
         self.add("profile.revision", start.profile.revision);

@@ -110,6 +110,7 @@ const COLUMNS: &[(&str, Read)] = &[
     ("code", |line| Cell::maybe(line.judgement.and_then(|judgement| judgement.code.as_deref()))),
     ("waiver", |line| Cell::maybe(line.judgement.and_then(|judgement| judgement.waiver.as_deref()))),
     ("deviations", |line| Cell::text(words::deviations(line.run.record))),
+    ("value_num", |line| line.judgement.map_or(Cell::Empty, number)),
 ];
 
 impl<'a> Line<'a> {
@@ -180,6 +181,20 @@ pub fn json_rows(record: &RunRecord) -> String {
     text
 }
 
+/// What a spreadsheet takes for the beginning of a formula, which may call programs or fetch pages (OWASP, "CSV Injection").
+const FORMULA: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];
+/// Before such a text it is shown as text; numbers are numbers and need none.
+const GUARD: &str = "'";
+/// Says that a text is UTF-8: without it Excel reads by the locale of the machine, in Japan as Shift_JIS.
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
+/// The same as [`csv()`] for Excel: it begins with a byte order mark.
+pub fn csv_for_excel(record: &RunRecord) -> String {
+    let mut text = String::from(BYTE_ORDER_MARK);
+    text.push_str(&csv(record));
+    text
+}
+
 fn csv_cell(text: &mut String, cell: &Cell<'_>) {
     let written = match cell {
         Cell::Empty => Ok(()),
@@ -187,10 +202,14 @@ fn csv_cell(text: &mut String, cell: &Cell<'_>) {
         Cell::Number(number) => write!(text, "{number}"),
         Cell::Count(number) => write!(text, "{number}"),
         Cell::Flag(flag) => write!(text, "{flag}"),
-        Cell::Text(words) if words.contains([',', '"', '\r', '\n']) => {
-            write!(text, "\"{}\"", words.replace('"', "\"\""))
+        Cell::Text(words) => {
+            let guard = if words.starts_with(FORMULA) { GUARD } else { "" };
+            if words.contains([',', '"', '\r', '\n']) {
+                write!(text, "\"{guard}{}\"", words.replace('"', "\"\""))
+            } else {
+                write!(text, "{guard}{words}")
+            }
         }
-        Cell::Text(words) => write!(text, "{words}"),
     };
     written.expect("memory takes every letter");
 }
@@ -241,6 +260,16 @@ fn measured(judgement: &Judgement) -> Cell<'_> {
         Measured::Value(Scalar::Text(text)) => Cell::text(text.as_str()),
         Measured::Value(Scalar::Flag(flag)) => Cell::Flag(*flag),
         Measured::Unsupported | Measured::Missing(_) => Cell::Empty,
+    }
+}
+
+/// The value where it is a number: a column of one type for programs that want one.
+fn number(judgement: &Judgement) -> Cell<'_> {
+    match &judgement.measurement.value {
+        Measured::Value(Scalar::Number(number)) => Cell::number(Some(*number)),
+        Measured::Value(Scalar::Text(_) | Scalar::Flag(_)) | Measured::Unsupported | Measured::Missing(_) => {
+            Cell::Empty
+        }
     }
 }
 
@@ -329,7 +358,7 @@ mod tests {
                 for (column, cell) in rows[0].iter().zip(row) {
                     let same = match &object[column] {
                         serde_json::Value::Null => cell.is_empty(),
-                        serde_json::Value::String(text) => cell == text,
+                        serde_json::Value::String(text) => cell.strip_prefix(GUARD).unwrap_or(cell) == text,
                         serde_json::Value::Number(number) => cell.parse().ok() == number.as_f64(),
                         serde_json::Value::Bool(flag) => cell.parse().ok() == Some(*flag),
                         _ => false,

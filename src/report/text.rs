@@ -37,17 +37,15 @@ impl Paint {
 
     /// `text` in the colour of how good it is.
     pub(super) fn paint(self, tone: Tone, text: &str) -> String {
-        // SGR codes of ECMA-48: 1 bold, 31 red, 32 green, 33 yellow, 35 magenta, 90 grey.
-        let code = match tone {
-            _ if self == Self::Plain => return text.to_owned(),
-            Tone::Good => "32;1",
-            Tone::Bad => "31;1",
-            Tone::Doubt => "33;1",
-            Tone::Trouble => "35;1",
-            Tone::Quiet => "90",
-            Tone::Strong => "1",
-        };
-        format!("\u{1b}[{code}m{text}\u{1b}[0m")
+        if self == Self::Plain {
+            return text.to_owned();
+        }
+        format!("\u{1b}[{}m{text}\u{1b}[0m", tone.code())
+    }
+
+    /// Every sequence that painting makes use of.
+    pub(super) fn sequences() -> impl Iterator<Item = String> {
+        Tone::ALL.into_iter().map(Tone::code).chain(["0"]).map(|code| format!("\u{1b}[{code}m"))
     }
 }
 
@@ -59,6 +57,22 @@ pub(super) enum Tone {
     Trouble,
     Quiet,
     Strong,
+}
+
+impl Tone {
+    const ALL: [Self; 6] = [Self::Good, Self::Bad, Self::Doubt, Self::Trouble, Self::Quiet, Self::Strong];
+
+    /// SGR codes of ECMA-48: 1 bold, 31 red, 32 green, 33 yellow, 35 magenta, 90 grey.
+    const fn code(self) -> &'static str {
+        match self {
+            Self::Good => "32;1",
+            Self::Bad => "31;1",
+            Self::Doubt => "33;1",
+            Self::Trouble => "35;1",
+            Self::Quiet => "90",
+            Self::Strong => "1",
+        }
+    }
 }
 
 const fn tone_of(outcome: Outcome) -> Tone {
@@ -149,6 +163,7 @@ pub fn verdict_block(record: &RunRecord, paint: Paint, language: Language) -> St
         lines.push(format!("  {}: {}", Phrase::Deviations.say(language), plain(&words::deviations(record))));
     }
     lines.push(identity(record, language));
+    lines.extend(taken_from_elsewhere(record, language));
     lines.push(format!("  {}", counts(&verdict, language)));
     let blind = record.plan.iter().flat_map(|plan| blind_lines(plan, language));
     lines.extend(blind.map(|line| format!("  {}", plain(&line))));
@@ -182,6 +197,13 @@ fn identity(record: &RunRecord, language: Language) -> String {
         parts.push(say(Phrase::RunIs, &start.run_id));
     }
     format!("  {}", parts.join(", "))
+}
+
+/// What could tell of other hardware than there is: people must see it beside the verdict.
+fn taken_from_elsewhere(record: &RunRecord, language: Language) -> impl Iterator<Item = String> {
+    let changed = record.start.iter().filter_map(|start| start.surroundings.as_ref());
+    let changed = changed.flat_map(|surroundings| &surroundings.changed);
+    changed.map(move |(name, value)| format!("  {}", Phrase::TakenFrom.with(language, &[name, value])))
 }
 
 /// `12 passed, 1 failed`.

@@ -19,6 +19,16 @@ pub enum SealError {
     Unfinished,
     #[error("`{name}` is not a plain file, and nothing else is sealed")]
     NotAFile { name: String },
+    #[error(
+        "`{name}` is not what this program makes of the journal and the telemetry, and is not sealed; `kiln report` makes it again"
+    )]
+    NotRebuilt { name: String },
+    #[error(
+        "`{name}` is no file of a run, and nothing vouches for it; take it out of the run directory and seal again"
+    )]
+    Stranger { name: String },
+    #[error("{} can be read by others: its mode is {mode:03o}; make it yours alone with `chmod 600` and, if it lay open, use a new key", .path.display())]
+    OpenKey { path: PathBuf, mode: u32 },
     #[error("the run is not sealed: {} does not exist", .path.display())]
     NotSealed { path: PathBuf },
     #[error("{} is not a seal: {what}", .path.display())]

@@ -1,8 +1,8 @@
 //! Keys: an Ed25519 pair as PEM files that OpenSSL reads as well, the secret one for its owner alone.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
@@ -14,6 +14,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::error::{SealError, failed};
 use super::pieces::hex;
+use crate::disk::{self, MIB};
 
 /// Signs. Its bytes are wiped from memory when it goes.
 #[derive(Debug)]
@@ -25,6 +26,10 @@ pub struct PublicKey(VerifyingKey);
 
 /// Read and write for the owner, nothing for anyone else.
 const OWNER_ONLY: u32 = 0o600;
+/// All rights of anyone but the owner.
+const OTHERS: u32 = 0o077;
+/// The most that is read of a key, which takes some hundred bytes.
+const MOST: u64 = MIB;
 
 impl SecretKey {
     /// Makes a pair and writes it: the secret key to `path`, the public one beside it with `.pub` added.
@@ -43,8 +48,14 @@ impl SecretKey {
         Ok((key, public_path))
     }
 
+    /// Reads a secret key. One that others can read is refused: who can read it can sign in its owner's name.
     pub fn read(path: &Path) -> Result<Self, SealError> {
-        let text = fs::read_to_string(path).map_err(failed("read", path))?;
+        let file = disk::open(path).map_err(failed("read", path))?;
+        let mode = file.metadata().map_err(failed("read", path))?.permissions().mode() & 0o777;
+        if mode & OTHERS != 0 {
+            return Err(SealError::OpenKey { path: path.to_owned(), mode });
+        }
+        let text = text(&file, path)?;
         let key = SigningKey::from_pkcs8_pem(&text);
         key.map(Self).map_err(|_| SealError::NotAKey { path: path.to_owned(), kind: "secret" })
     }
@@ -60,7 +71,8 @@ impl SecretKey {
 
 impl PublicKey {
     pub fn read(path: &Path) -> Result<Self, SealError> {
-        let text = fs::read_to_string(path).map_err(failed("read", path))?;
+        let file = disk::open(path).map_err(failed("read", path))?;
+        let text = text(&file, path)?;
         let key = VerifyingKey::from_public_key_pem(&text);
         key.map(Self).map_err(|_| SealError::NotAKey { path: path.to_owned(), kind: "public" })
     }
@@ -74,6 +86,11 @@ impl PublicKey {
     pub(super) fn holds(&self, message: &[u8], signature: &[u8]) -> bool {
         Signature::from_slice(signature).is_ok_and(|signature| self.0.verify_strict(message, &signature).is_ok())
     }
+}
+
+fn text(file: &File, path: &Path) -> Result<String, SealError> {
+    let bytes = disk::read_open(file, MOST).map_err(failed("read", path))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 fn fill_with_randomness(mut bytes: &mut [u8]) -> io::Result<()> {
@@ -101,7 +118,7 @@ fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<(), SealError> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
+    use std::fs;
 
     use super::*;
 
@@ -127,6 +144,9 @@ mod tests {
         let path = folder.path().join("rfc");
         let pem = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC\n-----END PRIVATE KEY-----\n";
         fs::write(&path, pem).expect("written");
+        let open = SecretKey::read(&path).expect_err("others can read it").to_string();
+        assert!(open.contains("can be read by others") && open.contains("chmod 600"), "{open}");
+        fs::set_permissions(&path, fs::Permissions::from_mode(OWNER_ONLY)).expect("closed");
         let public = SecretKey::read(&path).expect("secret").public();
         let text = public.0.to_public_key_pem(LineEnding::LF).expect("pem");
         assert_eq!(

@@ -1,8 +1,6 @@
 //! Sealing: digests of everything there is, signed.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use super::FILE_NAME;
@@ -12,6 +10,7 @@ use super::folder::files;
 use super::key::SecretKey;
 use super::pieces::Pieces;
 use super::statement::Statement;
+use crate::disk::{Folder, Keep, Made, RUN_FILES};
 use crate::event::RunRecord;
 use crate::model::WallTime;
 
@@ -24,38 +23,50 @@ pub struct Sealed {
 }
 
 /// Seals the run directory `run`, whose record and journal root are these.
+///
+/// Nothing is signed that was not recorded or cannot be made again from what was: `reports` are all forms that each report
+/// may have, by its name.
 pub fn seal(
     run: &Path,
     record: &RunRecord,
     journal_root: String,
+    reports: &BTreeMap<String, Vec<Vec<u8>>>,
     key: &SecretKey,
     now: WallTime,
 ) -> Result<Sealed, SealError> {
     let path = run.join(FILE_NAME);
-    if path.exists() {
+    let folder = Folder::open(run).map_err(failed("open", run))?;
+    if folder.has(FILE_NAME) {
         return Err(SealError::AlreadySealed { path });
     }
     let verdict = record.verdict.as_ref().ok_or(SealError::Unfinished)?;
     let names = files(run)?;
     let mut digests = BTreeMap::new();
     for name in &names {
-        let file = run.join(name);
-        digests.insert(name.clone(), Pieces::of(&file).map_err(failed("read", &file))?);
+        let pieces = Pieces::of(&folder, name).map_err(failed("read", &run.join(name)))?;
+        check(name, &pieces, reports)?;
+        digests.insert(name.clone(), pieces);
     }
     let statement = Statement::of(record, verdict, journal_root, now, digests);
     let payload = serde_json::to_vec(&statement).map_err(|error| failed("write", &path)(error.into()))?;
     let envelope = Envelope::close(&payload, key);
     let mut text = serde_json::to_vec(&envelope).map_err(|error| failed("write", &path)(error.into()))?;
     text.push(b'\n');
-    write(&path, &text).map_err(failed("write", &path))?;
+    // All or nothing: a seal cut short by a crash would be one that nobody can trust.
+    folder.replace(FILE_NAME, &text, Keep::Synced).map_err(failed("write", &path))?;
     Ok(Sealed { path, files: names, key: key.public().id() })
 }
 
-/// All or nothing: a seal cut short by a crash would be one that nobody can trust.
-fn write(path: &Path, text: &[u8]) -> std::io::Result<()> {
-    let part = path.with_extension("json.part");
-    let mut file = fs::File::create(&part)?;
-    file.write_all(text)?;
-    file.sync_all()?;
-    fs::rename(&part, path)
+/// Whether a file is one of a run and, if it can be made again, is what was made again.
+fn check(name: &str, pieces: &Pieces, reports: &BTreeMap<String, Vec<Vec<u8>>>) -> Result<(), SealError> {
+    let Some(file) = RUN_FILES.iter().find(|file| file.name == name) else {
+        return Err(SealError::Stranger { name: name.to_owned() });
+    };
+    let same = |bytes: &Vec<u8>| pieces.are_of(bytes);
+    match file.made {
+        Made::Rebuilt if !reports.get(name).is_some_and(|forms| forms.iter().any(same)) => {
+            Err(SealError::NotRebuilt { name: name.to_owned() })
+        }
+        Made::Recorded | Made::Rebuilt | Made::Sealed => Ok(()),
+    }
 }

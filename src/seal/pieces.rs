@@ -1,8 +1,6 @@
 //! Digests of a file: of the whole, and short ones of its pieces, by which an altered place is found.
 
-use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Read as _};
-use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -10,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::error::How;
+use crate::disk::{Folder, GIB};
 
 /// Bytes of a piece's digest. Pieces only say where; that something differs is told by the digest of the whole.
 const SHORT: usize = 8;
@@ -17,6 +16,11 @@ const SHORT: usize = 8;
 const PIECE: u64 = 65_536;
 /// Files whose lines are of a length that a person can look at.
 const BY_LINE: [&str; 5] = ["jsonl", "json", "xml", "csv", "yaml"];
+
+/// The most that is read of a file: far more than a run leaves, and less than a disk holds.
+const MOST: u64 = 16 * GIB;
+/// The same of a file by lines, of which one may be all there is and stands in memory.
+const MOST_BY_LINE: u64 = GIB;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -45,8 +49,9 @@ pub(super) fn hex(bytes: &[u8]) -> String {
 }
 
 /// Calls `each` with every piece.
-fn walk(path: &Path, by: By, mut each: impl FnMut(&[u8])) -> io::Result<()> {
-    let mut file = BufReader::with_capacity(PIECE as usize, File::open(path)?);
+fn walk(folder: &Folder, name: &str, by: By, mut each: impl FnMut(&[u8])) -> io::Result<()> {
+    let most = if by == By::Line { MOST_BY_LINE } else { MOST };
+    let mut file = BufReader::with_capacity(PIECE as usize, folder.open_bounded(name, most)?);
     let mut piece = Vec::new();
     loop {
         piece.clear();
@@ -68,11 +73,11 @@ fn short(piece: &[u8]) -> [u8; SHORT] {
 }
 
 impl Pieces {
-    pub(super) fn of(path: &Path) -> io::Result<Self> {
-        let by_line = path.extension().is_some_and(|extension| BY_LINE.iter().any(|one| extension == *one));
+    pub(super) fn of(folder: &Folder, name: &str) -> io::Result<Self> {
+        let by_line = name.rsplit_once('.').is_some_and(|(_, extension)| BY_LINE.contains(&extension));
         let by = if by_line { By::Line } else { By::Bytes(PIECE) };
         let (mut bytes, mut whole, mut digests) = (0, Sha256::new(), Vec::new());
-        walk(path, by, |piece| {
+        walk(folder, name, by, |piece| {
             bytes += piece.len() as u64;
             whole.update(piece);
             digests.extend(short(piece));
@@ -80,13 +85,18 @@ impl Pieces {
         Ok(Self { bytes, sha256: hex(&whole.finalize()), by, digests: STANDARD.encode(digests) })
     }
 
-    /// The first place where the file at `path` is not this; `None` if it is this to the byte.
-    pub(super) fn difference(&self, path: &Path) -> io::Result<Option<How>> {
+    /// Whether they are of just these bytes.
+    pub(super) fn are_of(&self, bytes: &[u8]) -> bool {
+        self.bytes == bytes.len() as u64 && self.sha256 == hex(&Sha256::digest(bytes))
+    }
+
+    /// The first place where the file of that name is not this; `None` if it is this to the byte.
+    pub(super) fn difference(&self, folder: &Folder, name: &str) -> io::Result<Option<How>> {
         let by = if self.by == By::Bytes(0) { By::Bytes(PIECE) } else { self.by };
         let digests = STANDARD.decode(&self.digests).unwrap_or_default();
         let mut sealed = digests.chunks(SHORT);
         let (mut bytes, mut whole, mut number, mut first) = (0, Sha256::new(), 0_u64, None);
-        walk(path, by, |piece| {
+        walk(folder, name, by, |piece| {
             number += 1;
             let end = bytes + piece.len() as u64;
             if first.is_none() && sealed.next() != Some(&short(piece)[..]) {

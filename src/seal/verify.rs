@@ -1,7 +1,6 @@
 //! Verifying: the signature first, then every file, and the first place that is not what was sealed.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io;
 use std::path::Path;
 
@@ -11,8 +10,12 @@ use super::error::{Altered, How, SealError, failed};
 use super::folder::files;
 use super::key::PublicKey;
 use super::statement::{PREDICATE, SCHEMA, Statement, TYPE, serials, unit};
+use crate::disk::{Folder, MIB};
 use crate::event::{RunRecord, Verdict};
 use crate::model::WallTime;
+
+/// The most that is read of a seal: eight bytes for every line of the journal, and as much again for its encoding.
+const MOST: u64 = 256 * MIB;
 
 /// What a seal that holds says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,7 +33,7 @@ pub struct Verified {
 
 /// Whether the run directory has a seal; it says nothing about whether it holds.
 pub fn is_sealed(run: &Path) -> bool {
-    run.join(FILE_NAME).exists()
+    Folder::open(run).is_ok_and(|folder| folder.has(FILE_NAME))
 }
 
 /// Verifies everything in `run`. `record` reads the journal, which is asked for once its bytes are known to be the sealed
@@ -44,11 +47,12 @@ pub fn verify<E>(
     envelope.check(&payload, key)?;
     let statement = parse(run, &payload)?;
     check_subjects(run, &statement)?;
+    let folder = Folder::open(run).map_err(failed("open", run))?;
     let own = &statement.predicate.kiln;
     for (name, sealed) in &own.files {
         let altered = |how| SealError::Altered(Altered { file: name.clone(), how });
         let path = run.join(name);
-        match sealed.difference(&path) {
+        match sealed.difference(&folder, name) {
             Ok(None) => {}
             Ok(Some(how)) => return Err(altered(how)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(altered(How::Missing)),
@@ -88,10 +92,11 @@ pub fn check_file(run: &Path, name: &str) -> Result<(), SealError> {
     let statement = parse(run, &payload)?;
     let altered = |how| SealError::Altered(Altered { file: name.to_owned(), how });
     let path = run.join(name);
+    let folder = Folder::open(run).map_err(failed("open", run))?;
     let Some(sealed) = statement.predicate.kiln.files.get(name) else {
-        return if path.exists() { Err(altered(How::Added)) } else { Ok(()) };
+        return if folder.has(name) { Err(altered(How::Added)) } else { Ok(()) };
     };
-    match sealed.difference(&path) {
+    match sealed.difference(&folder, name) {
         Ok(None) => Ok(()),
         Ok(Some(how)) => Err(altered(how)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Err(altered(How::Missing)),
@@ -101,10 +106,11 @@ pub fn check_file(run: &Path, name: &str) -> Result<(), SealError> {
 
 fn open(run: &Path) -> Result<(Envelope, Vec<u8>), SealError> {
     let path = run.join(FILE_NAME);
-    let text = fs::read(&path).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => SealError::NotSealed { path: path.clone() },
-        _ => failed("read", &path)(error),
-    })?;
+    let text =
+        Folder::open(run).and_then(|folder| folder.read(FILE_NAME, MOST)).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => SealError::NotSealed { path: path.clone() },
+            _ => failed("read", &path)(error),
+        })?;
     let not_a_seal = |what: String| SealError::NotASeal { path: path.clone(), what };
     let envelope: Envelope = serde_json::from_slice(&text).map_err(|error| not_a_seal(error.to_string()))?;
     let payload = envelope.payload().map_err(not_a_seal)?;
@@ -142,6 +148,7 @@ fn check_subjects(run: &Path, statement: &Statement) -> Result<(), SealError> {
 #[cfg(test)]
 mod tests {
     use std::convert::Infallible;
+    use std::fs;
     use std::path::PathBuf;
 
     use super::super::{SecretKey, seal};
@@ -178,6 +185,10 @@ mod tests {
 
     const SOUND: &str = r#"FAIL ["journal.jsonl", "junit.xml", "telemetry/samples.ktb"]"#;
 
+    fn reports() -> BTreeMap<String, Vec<Vec<u8>>> {
+        BTreeMap::from([("junit.xml".to_owned(), vec![b"other".to_vec(), b"<a>\n<b/>\n</a>".to_vec()])])
+    }
+
     fn sealed() -> Bench {
         let folder = tempfile::tempdir().expect("folder");
         let run = folder.path().join("run");
@@ -188,7 +199,7 @@ mod tests {
         fs::write(run.join("telemetry/samples.ktb"), blocks).expect("telemetry");
         let (key, _) = SecretKey::create(&folder.path().join("key")).expect("key");
         let record = endings()["fail-limit"].record();
-        seal(&run, &record, "00".repeat(32), &key, WallTime::UNIX_EPOCH).expect("sealed");
+        seal(&run, &record, "00".repeat(32), &reports(), &key, WallTime::UNIX_EPOCH).expect("sealed");
         Bench { folder, key: key.public(), record }
     }
 
@@ -286,14 +297,46 @@ mod tests {
     fn a_run_is_sealed_once_and_only_when_it_is_finished() {
         let bench = sealed();
         let (key, _) = SecretKey::create(&bench.folder.path().join("other")).expect("key");
-        let again = seal(&bench.run(), &bench.record, String::new(), &key, WallTime::UNIX_EPOCH).expect_err("twice");
+        let again = seal(&bench.run(), &bench.record, String::new(), &reports(), &key, WallTime::UNIX_EPOCH)
+            .expect_err("twice");
         assert!(again.to_string().starts_with("the run is already sealed"));
         fs::remove_file(bench.run().join(FILE_NAME)).expect("removed");
         assert_eq!(bench.verify(), "the run is not sealed: /run/seal.json does not exist");
         let unfinished = endings()["unfinished"].record();
-        let refused =
-            seal(&bench.run(), &unfinished, String::new(), &key, WallTime::UNIX_EPOCH).expect_err("unfinished");
+        let refused = seal(&bench.run(), &unfinished, String::new(), &reports(), &key, WallTime::UNIX_EPOCH)
+            .expect_err("unfinished");
         assert_eq!(refused.to_string(), "the run is not finished: only a run with a verdict is sealed");
+    }
+
+    #[test]
+    fn nothing_is_signed_that_was_not_recorded_or_made_again() {
+        let bench = sealed();
+        fs::remove_file(bench.run().join(FILE_NAME)).expect("removed");
+        let (key, _) = SecretKey::create(&bench.folder.path().join("other")).expect("key");
+        let again = |reports| seal(&bench.run(), &bench.record, String::new(), &reports, &key, WallTime::UNIX_EPOCH);
+        bench.alter("junit.xml", |bytes| bytes[1] = b'A');
+        let told = "`junit.xml` is not what this program makes of the journal and the telemetry, and is not sealed; \
+                    `kiln report` makes it again";
+        assert_eq!(again(reports()).expect_err("doctored").to_string(), told);
+        assert_eq!(again(BTreeMap::new()).expect_err("unknown").to_string(), told);
+        bench.alter("junit.xml", |bytes| bytes[1] = b'a');
+        fs::write(bench.run().join("photo.jpg"), "").expect("added");
+        let told = again(reports()).expect_err("a stranger").to_string();
+        assert!(told.starts_with("`photo.jpg` is no file of a run"), "{told}");
+        assert!(!bench.run().join(FILE_NAME).exists());
+    }
+
+    #[test]
+    fn a_pipe_or_a_link_in_the_place_of_a_sealed_file_is_refused_at_once() {
+        let bench = sealed();
+        let path = bench.run().join("junit.xml");
+        fs::remove_file(&path).expect("removed");
+        rustix::fs::mkfifoat(rustix::fs::CWD, &path, rustix::fs::Mode::RUSR).expect("a pipe");
+        assert_eq!(bench.verify(), "cannot read /run/junit.xml");
+        assert!(check_file(&bench.run(), "junit.xml").is_err());
+        fs::remove_file(&path).expect("removed");
+        std::os::unix::fs::symlink("journal.jsonl", &path).expect("linked");
+        assert_eq!(bench.verify(), "cannot read /run/junit.xml");
     }
 
     #[test]

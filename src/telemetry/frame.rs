@@ -81,6 +81,11 @@ impl<R: Read + Seek> Scanner<R> {
         Ok(Self { file, length, at: 0, payload: Vec::new() })
     }
 
+    /// Goes back to the first frame.
+    pub(super) const fn rewind(&mut self) {
+        self.at = 0;
+    }
+
     /// The next frame, or what is in its place.
     pub(super) fn next(&mut self) -> io::Result<Found> {
         let offset = self.at;

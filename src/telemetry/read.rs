@@ -10,7 +10,8 @@ use super::error::{TelemetryError, failed};
 use super::frame::{self, Found, Frame, Scanner};
 use super::gap::Gap;
 use super::header::Header;
-use super::{FILE_NAME, FOLDER};
+use super::{FILE_NAME, FOLDER, MOST};
+use crate::disk::{Folder, SAMPLES};
 
 /// Telemetry being read.
 #[derive(Debug)]
@@ -27,8 +28,14 @@ pub struct Reader {
 impl Reader {
     /// Opens the telemetry of a run directory.
     pub fn open(run: &Path) -> Result<Self, TelemetryError> {
-        let path = run.join(FOLDER).join(FILE_NAME);
-        let file = File::open(&path).map_err(failed("open", &path))?;
+        let folder = Folder::open(run).map_err(failed("open", &run.join(FOLDER).join(FILE_NAME)))?;
+        Self::open_in(&folder)
+    }
+
+    /// Opens the telemetry in a run directory.
+    pub fn open_in(run: &Folder) -> Result<Self, TelemetryError> {
+        let path = run.path().join(FOLDER).join(FILE_NAME);
+        let file = run.open_bounded(SAMPLES.name, MOST).map_err(failed("open", &path))?;
         let mut scanner = Scanner::new(file).map_err(failed("read", &path))?;
         match scanner.next().map_err(failed("read", &path))? {
             Found::Frame(Frame { kind: frame::HEADER, offset: 0, .. }) => {}
@@ -36,6 +43,18 @@ impl Reader {
         }
         let header = Header::parse(&scanner.payload)?;
         Ok(Self { path, scanner, header, due: 1, closed: false, gaps: Vec::new() })
+    }
+
+    /// Goes back to the first block.
+    pub fn rewind(&mut self) -> Result<(), TelemetryError> {
+        self.scanner.rewind();
+        self.due = 0;
+        self.closed = false;
+        self.gaps.clear();
+        // The header, which was sound.
+        self.scanner.next().map_err(failed("read", &self.path))?;
+        self.due = 1;
+        Ok(())
     }
 
     /// What wrote it, as `kiln 0.1.0`.

@@ -4,7 +4,7 @@
 //! tells of it.
 
 use std::fmt;
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -13,6 +13,7 @@ use super::error::{TelemetryError, failed};
 use super::frame::{self, Found, Scanner};
 use super::header::Header;
 use super::{FILE_NAME, FOLDER};
+use crate::disk::{Folder, SAMPLES};
 use crate::model::{GpuIndex, Moment, Sample, Span};
 
 /// What a kill or power cut may cost at most.
@@ -59,10 +60,10 @@ impl fmt::Debug for Telemetry {
 impl Telemetry {
     /// Begins the telemetry of a new run.
     pub fn create(run: &Path, safety: Safety) -> Result<Self, TelemetryError> {
-        let folder = run.join(FOLDER);
-        fs::create_dir_all(&folder).map_err(failed("make", &folder))?;
-        let path = folder.join(FILE_NAME);
-        let file = OpenOptions::new().append(true).create_new(true).open(&path).map_err(failed("create", &path))?;
+        let made = Folder::create(run).and_then(|run| run.make_subfolder(FOLDER));
+        let folder = made.map_err(failed("make", &run.join(FOLDER)))?;
+        let path = run.join(FOLDER).join(FILE_NAME);
+        let file = folder.create_new(FILE_NAME).map_err(failed("create", &path))?;
         let mut telemetry = Self::over(path, file, safety, 0)?;
         telemetry.begin()?;
         Ok(telemetry)
@@ -71,7 +72,7 @@ impl Telemetry {
     /// Goes on recording a run that was cut short: what is whole stays, a torn end is cut off and told in the file.
     pub fn resume(run: &Path, safety: Safety) -> Result<Self, TelemetryError> {
         let path = run.join(FOLDER).join(FILE_NAME);
-        let file = match OpenOptions::new().read(true).append(true).open(&path) {
+        let file = match Folder::open(run).and_then(|run| run.open_to_append(SAMPLES.name)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Self::create(run, safety),
             opened => opened.map_err(failed("open", &path))?,
         };

@@ -17,6 +17,20 @@ fn smoke_passes_on_a_healthy_node_and_says_that_it_is_simulated() {
     assert_eq!(outcome.told(), "exit 0 PASS", "{}", outcome.everything());
     assert!(outcome.everything().contains("SIMULATED: no hardware was tested (the driver library "));
     assert!(!outcome.result["simulated"].is_null());
+    // A library of another mark would pass for hardware: where each came from stands in every output.
+    let surroundings = &outcome.result["surroundings"];
+    for (name, key) in [("libnvidia_ml.so", "nvml"), ("libfake_gpu_cuda.so", "cuda")] {
+        assert!(surroundings[key].as_str().is_some_and(|path| path.ends_with(name)), "{surroundings}");
+        let told = outcome.everything();
+        assert!(
+            told.lines().any(|line| line.contains("taken from elsewhere: KILN_") && line.ends_with(name)),
+            "{told}"
+        );
+    }
+    let deviations = outcome.result["profile"]["deviations"].to_string();
+    for name in ["KILN_NVML_LIB", "KILN_CUDA_LIB", "KILN_HOST_ROOT"] {
+        assert!(deviations.contains(name) && surroundings["changed"][name].is_string(), "{name}: {deviations}");
+    }
 }
 
 #[test]
@@ -72,7 +86,7 @@ fn an_injected_fault_is_found_and_the_run_is_no_acceptance() {
 }
 
 #[test]
-fn a_driver_that_cannot_be_had_is_exit_3_and_says_why_and_what_to_do() {
+fn a_driver_that_cannot_be_had_is_no_claim_and_one_that_is_not_there_is_wrong_usage_and_each_says_why_and_what_to_do() {
     let folder = tempfile::tempdir().expect("folder");
     let text = folder.path().join("libnvidia-ml.so.1");
     std::fs::write(&text, "not a library, and longer than any header of one would be at the least: 64 bytes")
@@ -102,7 +116,7 @@ fn a_driver_that_cannot_be_had_is_exit_3_and_says_why_and_what_to_do() {
         let _ = writeln!(told, "{name}: exit {}: {}", output.status.code().unwrap_or(-1), said.trim());
     }
     insta::assert_snapshot!(told, @"
-    missing: exit 3: error: LIB: no such library; install the NVIDIA driver (its package `libnvidia-ml1`, `nvidia-driver-*` or `nvidia-utils`), or name the file with --nvml-lib
+    missing: exit 2: error: LIB: no such library; install the NVIDIA driver (its package `libnvidia-ml1`, `nvidia-driver-*` or `nvidia-utils`), or name the file with --nvml-lib
     to run without GPUs, simulate a node: `--sim hgx-h200-8`; `kiln doctor` looks at this machine
     not a library: exit 3: error: LIB: cannot be loaded (invalid ELF header); name another file with --nvml-lib, or install the driver again
     another library: exit 3: error: LIB: too old or not the NVIDIA management library: it has no `nvmlInit_v2`; a driver of release 450 or later is needed

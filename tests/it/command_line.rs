@@ -185,16 +185,18 @@ fn a_killed_run_is_finished_by_resume_and_its_interrupted_step_runs_again() {
 }
 
 #[test]
-fn an_interrupt_ends_the_run_in_order_with_130() {
-    let (_parent, out) = folder();
-    let mut child = caught_in_the_burn(&out);
-    let id = child.id().to_string();
-    assert!(Command::new("kill").args(["-INT", &id]).status().expect("kill").success());
-    assert_eq!(child.wait().expect("status").code(), Some(130));
-    let result = result(&out);
-    assert_eq!(result["verdict"]["word"], "ABORTED");
-    let torn_down = result["steps"].as_array().expect("steps").iter().any(|step| step["path"] == "teardown.config");
-    assert!(torn_down, "the teardown ran");
+fn an_interrupt_or_a_closed_terminal_ends_the_run_in_order_with_130() {
+    for signal in ["-INT", "-TERM", "-HUP"] {
+        let (_parent, out) = folder();
+        let mut child = caught_in_the_burn(&out);
+        let id = child.id().to_string();
+        assert!(Command::new("kill").args([signal, &id]).status().expect("kill").success());
+        assert_eq!(child.wait().expect("status").code(), Some(130), "{signal}");
+        let result = result(&out);
+        assert_eq!(result["verdict"]["word"], "ABORTED", "{signal}");
+        let torn_down = result["steps"].as_array().expect("steps").iter().any(|step| step["path"] == "teardown.config");
+        assert!(torn_down, "{signal}: the teardown ran");
+    }
 }
 
 #[test]

@@ -218,6 +218,7 @@ fn what_is_not_there_is_named_and_is_wrong_usage() {
 fn an_unknown_format_is_refused_with_the_list() {
     let output = kiln(&["report", "anything", "--format", "pdf"]);
     assert_eq!(output.status.code(), Some(2));
-    let list = "[possible values: text, json, junit, junit-rich, ocptv, csv, rows, dcgm-json, dcgm3-json, html, parquet]";
+    let list = "[possible values: text, json, junit, junit-rich, ocptv, csv, csv-excel, rows, dcgm-json, dcgm3-json, html, \
+                parquet]";
     assert!(err(&output).contains(list), "{}", err(&output));
 }

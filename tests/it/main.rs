@@ -8,6 +8,7 @@ mod evidence;
 mod fake_gpu;
 mod formats;
 mod load_on_a_fake_gpu;
+mod neighbours;
 mod nodes;
 mod pages;
 mod profiles;

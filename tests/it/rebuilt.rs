@@ -1,15 +1,15 @@
-//! Journal and reports together: what is rebuilt from a journal is what was written while the run went on.
+//! Journal and reports together: what is made of a journal that was torn. (That reports rebuilt are those written live is
+//! held beside the recorder.)
 
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
 
-use kiln::engine::Witness;
-use kiln::event::{RunEvent, RunRecord};
+use kiln::event::RunEvent;
 use kiln::journal::{self, Durability, Journal};
-use kiln::report::{RunFiles, write_files};
+use kiln::report::{Language, Languages, Paint};
+use kiln::rundir::{Look, RunDir};
 
-const FILES: [&str; 2] = ["junit.xml", "result.json"];
+const LOOK: Look = Look { language: Language::English, paint: Paint::Plain, languages: Languages::BOTH };
 
 /// A fixture journal alone in a run directory.
 fn run_directory(fixture: &str) -> tempfile::TempDir {
@@ -20,36 +20,18 @@ fn run_directory(fixture: &str) -> tempfile::TempDir {
 }
 
 #[test]
-fn reports_rebuilt_from_a_journal_are_those_written_live() {
-    let events = journal::read(run_directory("whole.jsonl").path()).expect("sound").events;
-    let live = tempfile::tempdir().expect("a directory");
-    let mut writer = Journal::create(live.path(), Durability::EverySync).expect("created");
-    let mut files = RunFiles::new(live.path(), RunRecord::default(), || Duration::ZERO);
-    for event in &events {
-        writer.event(event).expect("written");
-        writer.sync().expect("synced");
-        files.event(event).expect("written");
-    }
-    writer.close().expect("closed");
-    let written = FILES.map(|name| fs::read(live.path().join(name)).expect("written live"));
-
-    for name in FILES {
-        fs::remove_file(live.path().join(name)).expect("removed");
-    }
-    let record = RunRecord::of(&journal::read(live.path()).expect("sound").events);
-    write_files(live.path(), &record).expect("rebuilt");
-    assert!(written == FILES.map(|name| fs::read(live.path().join(name)).expect("rebuilt")));
-}
-
-#[test]
 fn a_torn_journal_still_gives_reports_that_do_not_pass() {
     let dir = run_directory("torn.jsonl");
     let (journal, read) = Journal::open_for_resume(dir.path(), Durability::EverySync).expect("opened");
     assert!(read.torn.is_some());
     assert!(!read.events.iter().any(|event| matches!(event.event, RunEvent::RunFinished { .. })));
-    write_files(dir.path(), &RunRecord::of(&read.events)).expect("written");
+    journal.close().expect("closed");
+    let run_dir = RunDir::open(dir.path()).and_then(RunDir::lock).expect("a run");
+    let run = run_dir.run().expect("sound");
+    assert!(!run.torn, "the torn end was cut off");
+    let written = run_dir.write_reports(&run, LOOK).expect("written");
+    assert!(written.told[0].starts_with("telemetry: there is no telemetry"), "{:?}", written.told);
+    written.first_failure().expect("every report that can be made");
     let junit = fs::read_to_string(dir.path().join("junit.xml")).expect("junit.xml");
     assert!(junit.contains(r#"<error type="unfinished" message="the run did not come to its end">"#));
-    journal.close().expect("closed");
-    assert!(journal::read(dir.path()).expect("sound").torn.is_none());
 }

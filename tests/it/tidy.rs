@@ -16,8 +16,12 @@ const LAYERS: &[&[&str]] = &[
     &["lot"],
     &["check"],
     &["engine"],
+    // How files are opened and put in place; what is below does no input or output.
+    &["disk"],
+    &["telemetry"],
     // Adapters: side by side, and none of them names another.
-    &["node", "load", "journal", "telemetry", "seal", "report"],
+    &["node", "load", "journal", "seal", "report"],
+    &["rundir"],
     // Reads records and tells of them, with the help of `report`; the nodes of a drill are `cli`'s to make.
     &["drill"],
     &["cli", "agent"],

@@ -13,7 +13,7 @@ use kiln::profile::{Profile, Request, Skus, builtin, resolve};
 struct Nobody;
 
 impl Witness for Nobody {
-    fn event(&mut self, _: &Envelope) -> std::io::Result<()> {
+    fn event(&mut self, _: &Envelope, _: &RunRecord) -> std::io::Result<()> {
         Ok(())
     }
 
@@ -67,6 +67,7 @@ impl Trial {
             kind: RunKind::Production,
             source: NodeSource::Hardware,
             source_digest: None,
+            surroundings: None,
             operation: Operation::default(),
             seed,
             profile: self.profile.clone(),

@@ -80,6 +80,7 @@ fn start(profile: &Profile, node: &DrillNode, seed: u64) -> RunStart {
         kind: RunKind::Production,
         source: NodeSource::Simulated { node: node.name.clone(), seed, faults: Vec::new() },
         source_digest: None,
+        surroundings: None,
         operation: Operation::default(),
         seed,
         profile: profile.clone(),
@@ -93,7 +94,7 @@ fn start(profile: &Profile, node: &DrillNode, seed: u64) -> RunStart {
 struct Deaf;
 
 impl Witness for Deaf {
-    fn event(&mut self, _: &Envelope) -> std::io::Result<()> {
+    fn event(&mut self, _: &Envelope, _: &RunRecord) -> std::io::Result<()> {
         Ok(())
     }
 

@@ -34,7 +34,7 @@ pub(in crate::cli) fn drill(args: &DrillArgs) -> Result<Exit, Trouble> {
     // A mistake in the last profile is told before the first one runs.
     let all: Vec<Prepared> =
         args.profiles.iter().map(|asked| prepare(args, asked, &skus, &factors)).collect::<Result<_, _>>()?;
-    let stop = interrupt::listen();
+    let stop = interrupt::listen()?;
     // Six digits are easily typed again, and enough that two drills hardly ever share their runs.
     let fresh = || drive::now().as_nanosecond().unsigned_abs() as u64 / 1000 % 1_000_000;
     let first_seed = args.first_seed.unwrap_or_else(fresh);

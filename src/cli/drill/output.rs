@@ -1,12 +1,12 @@
 //! What a drill leaves behind: the matrix on stdout, and `drill.json`, `junit.xml` and `drill.html` in its folder.
 
-use std::fs;
 use std::path::Path;
 
 use anyhow::Context as _;
 
 use crate::cli::printer;
 use crate::cli::trouble::{Sorted as _, Trouble};
+use crate::disk::{Folder, Keep};
 use crate::drill::{Drill, comparison, document, junit, page, text};
 
 pub(super) fn tell(drill: &Drill) -> Result<(), Trouble> {
@@ -33,10 +33,11 @@ pub(super) fn write(folder: &Path, drill: &Drill) -> bool {
 }
 
 fn write_all(folder: &Path, drill: &Drill) -> anyhow::Result<()> {
-    fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", folder.display()))?;
+    let made = Folder::create(folder).with_context(|| format!("{} cannot be made", folder.display()))?;
     for (name, text) in [("drill.json", document(drill)?), ("junit.xml", junit(drill)), ("drill.html", page(drill))] {
         let path = folder.join(name);
-        fs::write(&path, text).with_context(|| format!("{} cannot be written", path.display()))?;
+        let put = made.replace(name, text.as_bytes(), Keep::Synced);
+        put.with_context(|| format!("{} cannot be written", path.display()))?;
     }
     Ok(())
 }

@@ -119,20 +119,20 @@ impl<'a, 'm> Performer<'a, 'm> {
                 break;
             }
             if let Effect::Record(envelope) = &effect {
-                done = self.witness.event(envelope);
+                done = self.witness.event(envelope, self.machine.record());
                 unsynced = true;
                 continue;
             }
             // Durable before done: nothing is put on a GPU before the journal knows.
             if std::mem::take(&mut unsynced) {
-                done = self.witness.sync();
+                done = self.witness.sync(self.machine.record());
             }
             if done.is_ok() {
                 self.act(tick, effect);
             }
         }
         if unsynced && done.is_ok() {
-            done = self.witness.sync();
+            done = self.witness.sync(self.machine.record());
         }
         effects.clear();
         self.effects = effects;

@@ -1,5 +1,6 @@
 //! The driver that waits on the world's clock, with tokio's timers, at a pace: 1 is real time, 60 an hour a minute.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -16,9 +17,13 @@ pub struct Pace(f64);
 impl Pace {
     pub const REAL_TIME: Self = Self(1.0);
 
-    /// `None` for anything but a positive, finite factor.
+    /// Paces that make sense: a hundred times slower than the world, so that one can look on, to a week in a minute.
+    /// Beyond it, timers that fire a millisecond late skip whole steps of a run.
+    pub const RANGE: RangeInclusive<f64> = 0.01..=10_000.0;
+
+    /// `None` for anything outside [`Pace::RANGE`].
     pub fn new(factor: f64) -> Option<Self> {
-        (factor.is_finite() && factor > 0.0).then_some(Self(factor))
+        Self::RANGE.contains(&factor).then_some(Self(factor))
     }
 }
 

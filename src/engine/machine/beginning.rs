@@ -113,7 +113,7 @@ impl Machine<'_> {
         let inventory = self.record.inventory.as_deref().unwrap_or(inventory);
         let only = start.profile.deviations.iter().find_map(|deviation| match deviation {
             Deviation::Only { filter } => Some(filter.as_str()),
-            Deviation::Set { .. } => None,
+            Deviation::Set { .. } | Deviation::Surroundings { .. } => None,
         });
         let plan = plan::make(&start.profile, inventory, self.equipment.skus, self.equipment.catalogue, only)?;
         Ok(Some(plan))

@@ -304,6 +304,7 @@ pub(super) fn start(profile: Profile) -> RunStart {
         kind: RunKind::Production,
         source: NodeSource::Hardware,
         source_digest: None,
+        surroundings: None,
         operation: Operation::default(),
         seed: 1,
         profile,
@@ -321,7 +322,7 @@ pub(super) struct Notes {
 }
 
 impl Witness for Notes {
-    fn event(&mut self, envelope: &Envelope) -> std::io::Result<()> {
+    fn event(&mut self, envelope: &Envelope, _: &RunRecord) -> std::io::Result<()> {
         if self.full_from.is_some_and(|from| from <= envelope.seq) {
             return Err(std::io::Error::from(std::io::ErrorKind::StorageFull));
         }

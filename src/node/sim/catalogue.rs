@@ -6,7 +6,11 @@ use std::path::Path;
 
 use super::digest::digest;
 use super::file::{NODE_SCHEMA, NodeFile};
+use crate::disk::{self, MIB};
 use crate::yaml::{Diagnostic, Diagnostics, Document, Node, did_you_mean, from_node};
+
+/// The most that is read of a node file. The YAML reader's own limit is below, and says so better.
+const MOST: u64 = 16 * MIB;
 
 /// Why there is no node file to use.
 #[derive(Debug, thiserror::Error)]
@@ -50,7 +54,7 @@ impl NodeFile {
             let hint = did_you_mean(name, Self::embedded()).map(|hint| format!("; {hint}")).unwrap_or_default();
             return Err(NodeFileError::Unknown { name: name.to_owned(), hint });
         }
-        let bytes = std::fs::read(path)
+        let bytes = disk::read(path, MOST)
             .map_err(|source| NodeFileError::Unreadable { path: path.display().to_string(), source })?;
         Ok(Self::read(name, &bytes)?)
     }

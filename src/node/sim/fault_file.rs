@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::digest::digest;
 use super::fault_when::{When, read_when};
 use super::parameter::{Meaning, Parameter, Word};
+use crate::disk::{self, MIB};
 use crate::model::{ComponentKind, Quantity, Text, Unit};
 use crate::yaml::{Diagnostic, Diagnostics, Document, Fields, Node, Place, did_you_mean};
 
@@ -91,6 +92,9 @@ impl Formula {
     }
 }
 
+/// The most that is read of a fault file. The YAML reader's own limit is below, and says so better.
+const MOST: u64 = 16 * MIB;
+
 /// Why there is no fault file to use.
 #[derive(Debug, thiserror::Error)]
 pub enum FaultFileError {
@@ -111,7 +115,7 @@ impl FaultFile {
         if !looks_like_path {
             return Ok(None);
         }
-        let bytes = std::fs::read(path)
+        let bytes = disk::read(path, MOST)
             .map_err(|source| FaultFileError::Unreadable { path: path.display().to_string(), source })?;
         Ok(Some(Arc::new(Self::read(name, &bytes)?)))
     }

@@ -5,7 +5,7 @@ use super::super::row::{Row, RowState};
 use super::super::words;
 use super::page::Page;
 use super::summary::{stamp, tone};
-use crate::event::{NodeSource, Outcome, RunKind, RunRecord};
+use crate::event::{NodeSource, Outcome, RunKind, RunRecord, Surroundings};
 use crate::model::{Component, Inventory, Reading};
 
 /// A table of all components with serial number and slot.
@@ -113,6 +113,11 @@ pub(super) fn origin(page: &mut Page, record: &RunRecord) {
             NodeSource::Simulated { node, .. } => line(page, Phrase::Source, &format!("SIMULATED {node}")),
             NodeSource::Replayed { file } => line(page, Phrase::Source, &format!("REPLAYED {file}")),
             NodeSource::StandIn { library } => line(page, Phrase::Source, &format!("SIMULATED {library}")),
+        }
+        if let Some(surroundings) = &start.surroundings {
+            let Surroundings { nvml, cuda, host_root, .. } = surroundings;
+            line(page, Phrase::Libraries, &format!("{nvml}, {cuda}"));
+            line(page, Phrase::HostRoot, host_root);
         }
         line(page, Phrase::Seed, &start.seed.to_string());
         let operation = &start.operation;

@@ -2,14 +2,17 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::disk::{JOURNAL, OCPTV, PAGE, PARQUET, RESULT};
 use crate::event::{JunitDialect, RunRecord};
 
 /// Files a case that failed points at; they explain one case among all.
-const OF_A_FAILURE: &[&str] = &["result.json"];
+const OF_A_FAILURE: &[&str] = &[RESULT.name];
 
 /// Files the run as a whole points at once it has ended.
-const OF_THE_RUN: &[&str] =
-    &["report.html", "result.json", "journal.jsonl", "ocptv.jsonl", "telemetry/samples.parquet"];
+const OF_THE_RUN: &[&str] = &[PAGE.name, RESULT.name, JOURNAL.name, OCPTV.name, PARQUET.name];
+
+/// How a line that names an attachment begins; it ends in `]]`.
+const ATTACHMENT: &str = "[[ATTACHMENT|";
 
 /// A dialect with what it needs to know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,12 +35,20 @@ impl<'a> Junit<'a> {
         }
     }
 
+    /// The folder that the attachments of a file in this dialect are named by.
+    pub fn folder_in(text: &[u8]) -> Option<PathBuf> {
+        let text = std::str::from_utf8(text).ok()?;
+        let (_, rest) = text.split_once(ATTACHMENT)?;
+        let (path, _) = rest.split_once("]]")?;
+        OF_THE_RUN.iter().find_map(|name| path.strip_suffix(name)).map(PathBuf::from)
+    }
+
     /// Lines that name attachments, each alone on its line as readers want it.
     pub(super) fn attachments(self, names: &[&str]) -> Vec<String> {
         let Self::Rich { folder } = self else { return Vec::new() };
         // `runs/1/` and `runs/./1` are the same folder and must give the same file.
         let folder: PathBuf = folder.components().collect();
-        names.iter().map(|name| format!("[[ATTACHMENT|{}]]", folder.join(name).display())).collect()
+        names.iter().map(|name| format!("{ATTACHMENT}{}]]", folder.join(name).display())).collect()
     }
 
     pub(super) fn of_a_failure(self) -> Vec<String> {

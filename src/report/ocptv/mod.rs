@@ -6,12 +6,10 @@
 
 mod artifact;
 mod dut;
-mod file;
 mod rules;
 mod stream;
 mod told;
 mod validator;
 
-pub use file::{OcptvFile, write_ocptv};
 pub use rules::broken_rule;
 pub use stream::{Ocptv, ocptv};

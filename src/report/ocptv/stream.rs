@@ -9,6 +9,7 @@ use super::artifact::{
 };
 use super::dut::{self, Dut};
 use super::told::{self, Limits, error, log};
+use crate::disk::{self, RunFile};
 use crate::event::{
     Case, Envelope, GuardTrip, Interruption, NodeSource, Outcome, RunEvent, RunStart, StepKey, Verdict, VerdictWord,
 };
@@ -24,16 +25,8 @@ use crate::report::{remark, words};
 const CONCLUSION: &str = "conclusion";
 
 /// The files beside the stream that hold more than it.
-const FILES: [(&str, &str, &str, &str); 3] = [
-    ("journal", "journal.jsonl", "every event of the run, hash-chained", "application/jsonl"),
-    ("result", "result.json", "everything the run found out", "application/json"),
-    (
-        "telemetry",
-        "telemetry/samples.parquet",
-        "every reading of every tick, one row per GPU and tick",
-        "application/vnd.apache.parquet",
-    ),
-];
+const FILES: [(&str, RunFile); 3] =
+    [("journal", disk::JOURNAL), ("result", disk::RESULT), ("telemetry", disk::PARQUET)];
 
 /// All lines of a run.
 pub fn ocptv(events: &[Envelope]) -> String {
@@ -179,7 +172,7 @@ impl Ocptv {
         for id in std::mem::take(&mut self.running).into_values() {
             self.put_step(wall, id, StepArtifact::TestStepEnd { status: Status::Error });
         }
-        for (display_name, uri, description, content_type) in FILES {
+        for (display_name, RunFile { name: uri, about: description, content_type, .. }) in FILES {
             let is_snapshot = false;
             self.conclude(wall, StepArtifact::File { display_name, uri, description, content_type, is_snapshot });
         }
@@ -327,9 +320,11 @@ fn command_line(start: &RunStart) -> String {
         words.push(format!("--sim {node} --seed {seed}"));
         words.extend(faults.iter().map(|fault| format!("--fault {fault}")));
     }
-    words.extend(start.profile.deviations.iter().map(|deviation| match deviation {
-        Deviation::Set { name, value, .. } => format!("--set {name}={value}"),
-        Deviation::Only { filter } => format!("--only {filter}"),
+    words.extend(start.profile.deviations.iter().filter_map(|deviation| match deviation {
+        Deviation::Set { name, value, .. } => Some(format!("--set {name}={value}")),
+        Deviation::Only { filter } => Some(format!("--only {filter}")),
+        // Of the machine, not of the command; the metadata tells.
+        Deviation::Surroundings { .. } => None,
     }));
     words.join(" ")
 }
@@ -358,6 +353,7 @@ fn metadata(start: &RunStart) -> Map<String, Value> {
     add("deviations", Some(deviations.join("; ")).filter(|text| !text.is_empty()));
     add("leftOut", Some(start.profile.without.join(", ")).filter(|text| !text.is_empty()));
     add("notice", words::banner(&start.source));
+    add("surroundings", start.surroundings.as_ref().map(ToString::to_string));
     add("station", start.operation.station.clone());
     add("operator", start.operation.operator.clone());
     add("order", start.operation.order.clone());

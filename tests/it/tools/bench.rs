@@ -75,7 +75,7 @@ pub(super) struct Nobody;
 pub(super) struct Scribe(Vec<Envelope>);
 
 impl Witness for Scribe {
-    fn event(&mut self, envelope: &Envelope) -> std::io::Result<()> {
+    fn event(&mut self, envelope: &Envelope, _: &RunRecord) -> std::io::Result<()> {
         self.0.push(envelope.clone());
         Ok(())
     }
@@ -105,6 +105,7 @@ pub(super) fn started(profile: &str, set: &[(String, String)], skus: &Skus) -> R
         kind: RunKind::Production,
         source: NodeSource::Hardware,
         source_digest: None,
+        surroundings: None,
         operation: Operation::default(),
         seed: 1,
         profile: resolve(&request).unwrap_or_else(|errors| panic!("{}", errors.render(false))),

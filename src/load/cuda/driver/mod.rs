@@ -18,4 +18,4 @@ pub use image::{Image, images_for};
 pub use launch::{Grid, Kernel};
 pub use memory::{Buffer, HostBuffer};
 pub use stream::{Event, Stream};
-pub use symbols::Driver;
+pub use symbols::{Driver, LIBRARY_VARIABLE, library_name};

@@ -17,7 +17,7 @@ pub(super) type Address = u64;
 /// The library as its packages install it; without the number it would be the toolkit's stub.
 const LIBRARY: &str = "libcuda.so.1";
 /// Names another library.
-const LIBRARY_VARIABLE: &str = "KILN_CUDA_LIB";
+pub const LIBRARY_VARIABLE: &str = "KILN_CUDA_LIB";
 
 macro_rules! functions {
     ($($function:ident = $symbol:literal ($($argument:ident: $kind:ty),*);)*) => {
@@ -94,6 +94,11 @@ functions! {
     event_elapsed = "cuEventElapsedTime" (milliseconds: *mut f32, start: Handle, end: Handle);
 }
 
+/// The library as it is asked for: by its variable, or by the name its packages give it.
+pub fn library_name() -> String {
+    std::env::var(LIBRARY_VARIABLE).unwrap_or_else(|_| LIBRARY.to_owned())
+}
+
 /// The driver's library, open and initialised.
 #[derive(Debug)]
 pub struct Driver {
@@ -105,7 +110,7 @@ pub struct Driver {
 impl Driver {
     /// Opens the library named in `KILN_CUDA_LIB`, or the system's, and starts the driver.
     pub fn open() -> Result<Arc<Self>, OpenError> {
-        Self::open_at(&std::env::var(LIBRARY_VARIABLE).unwrap_or_else(|_| LIBRARY.to_owned()))
+        Self::open_at(&library_name())
     }
 
     pub(super) fn open_at(name: &str) -> Result<Arc<Self>, OpenError> {

@@ -1,0 +1,42 @@
+//! What the commands on many runs share: telling what was left out, checking names as typed, and writing a page.
+
+use std::path::Path;
+
+use anyhow::{Context as _, anyhow};
+
+use super::printer;
+use super::trouble::{Sorted as _, Trouble};
+use crate::rundir::Unread;
+use crate::{disk, yaml};
+
+/// Which run, and why.
+pub(super) fn reasons(unread: &[Unread]) -> Vec<(String, String)> {
+    unread.iter().map(|one| (one.run.clone(), one.why.clone())).collect()
+}
+
+/// Tells on stderr which runs are left out because they cannot be read.
+pub(super) fn tell_unread(unread: &[Unread]) {
+    for one in unread {
+        printer::tell(&format!("left out: {}: {}", one.run, one.why));
+    }
+}
+
+/// Writes a page for people to a file of its own, or leaves what was there.
+pub(super) fn write_page(path: &Path, page: &str) -> Result<(), Trouble> {
+    disk::replace(path, page.as_bytes()).with_context(|| format!("cannot write {}", path.display())).no_claim()
+}
+
+/// `--measurement NAME`: each must be one of `known`.
+pub(super) fn check_measurements(asked: &[String], mut known: Vec<&str>) -> Result<(), Trouble> {
+    known.sort_unstable();
+    known.dedup();
+    match asked.iter().find(|name| !known.contains(&name.as_str())) {
+        None => Ok(()),
+        Some(unknown) => {
+            let hint =
+                yaml::did_you_mean(unknown, known.iter().copied()).map_or_else(String::new, |hint| format!("{hint}; "));
+            let names = known.join(", ");
+            Err(Trouble::Usage(anyhow!("nothing measures `{unknown}` in these runs; {hint}they have {names}")))
+        }
+    }
+}

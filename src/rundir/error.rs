@@ -1,0 +1,42 @@
+//! Why a run directory cannot be read or written.
+
+use std::io;
+use std::path::PathBuf;
+
+use super::format::FormatError;
+use crate::event::Disagreement;
+use crate::journal::JournalError;
+use crate::seal::SealError;
+use crate::telemetry::TelemetryError;
+
+#[derive(Debug, thiserror::Error)]
+pub enum RunDirError {
+    #[error("there is no run {}: no such folder", .path.display())]
+    Missing { path: PathBuf },
+    #[error("cannot open the run directory {}", .path.display())]
+    Unopened { path: PathBuf, source: io::Error },
+    /// Reports made from nothing would replace those of a run.
+    #[error("the journal in {} holds not one whole event: there is no run to tell of", .path.display())]
+    Empty { path: PathBuf },
+    #[error("{}", .path.display())]
+    Disagrees { path: PathBuf, source: Disagreement },
+    #[error("the run in {} is sealed, its reports with it; print one with `--format`", .path.display())]
+    Sealed { path: PathBuf },
+    #[error("{} is no baseline; `kiln baseline RUN.. --out FILE` makes one", .path.display())]
+    NotABaseline { path: PathBuf, source: Box<dyn std::error::Error + Send + Sync> },
+    #[error("cannot write {}", .path.display())]
+    Unwritten { path: PathBuf, source: FormatError },
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    #[error(transparent)]
+    Seal(#[from] SealError),
+    #[error(transparent)]
+    Telemetry(#[from] TelemetryError),
+}
+
+impl RunDirError {
+    /// Whether a command named something that is not there or cannot be what it was named for.
+    pub const fn is_usage(&self) -> bool {
+        matches!(self, Self::Missing { .. } | Self::Sealed { .. } | Self::NotABaseline { .. })
+    }
+}

@@ -1,0 +1,231 @@
+//! Every form a run is told in, behind one trait and in one list.
+
+use std::io::{self, Write};
+
+use super::labels::labels;
+use super::view::RunView;
+use crate::disk::{JUNIT, OCPTV, PAGE, PARQUET, RESULT, RunFile};
+use crate::event::{JunitDialect, RunRecord};
+use crate::report::{self, Junit};
+use crate::telemetry::{self, ExportError};
+
+/// What a form needs of whom it is written to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// Text; on a terminal it ends with a line break.
+    Text,
+    /// Text to the byte.
+    Exact,
+    /// Not for terminals.
+    Binary,
+}
+
+/// A form a run is told in.
+pub trait Format: Sync {
+    /// As `--format` names it.
+    fn name(&self) -> &'static str;
+
+    /// What it is, in a line.
+    fn about(&self) -> &'static str;
+
+    fn form(&self) -> Form;
+
+    /// The file of the run directory that this is for such a run, if any.
+    fn file(&self, record: &RunRecord) -> Option<RunFile>;
+
+    /// Whether it can tell that the journal is damaged, and so is made of what stands before the damage.
+    fn tells_damage(&self) -> bool {
+        false
+    }
+
+    fn write(&self, view: &RunView<'_>, out: &mut (dyn Write + Send)) -> Result<(), FormatError>;
+}
+
+/// Why a run was not told.
+#[derive(Debug, thiserror::Error)]
+pub enum FormatError {
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    #[error("{0}")]
+    NoTelemetry(String),
+    #[error(transparent)]
+    Export(#[from] ExportError),
+}
+
+/// All forms, in the order they are listed to people.
+pub const FORMATS: [&dyn Format; 11] = [
+    &TextFormat {
+        name: "text",
+        about: "The verdict with findings, as at the end of a run",
+        file: |_| None,
+        text: |view| report::verdict_block(view.record, view.look.paint, view.look.language),
+        ..PLAIN
+    },
+    &TextFormat {
+        name: "json",
+        about: "Everything the run found out: result.json",
+        file: |_| Some(RESULT),
+        text: |view| report::result(view.record),
+        ..PLAIN
+    },
+    &TextFormat {
+        name: "junit",
+        about: "JUnit, valid under the schema of Jenkins",
+        file: |record| (dialect(record) == JunitDialect::Strict).then_some(JUNIT),
+        text: |view| report::junit(view.record, Junit::Strict),
+        ..PLAIN
+    },
+    &TextFormat {
+        name: "junit-rich",
+        about: "JUnit with properties, times and attachments of every case",
+        file: |record| (dialect(record) == JunitDialect::Rich).then_some(JUNIT),
+        text: |view| report::junit(view.record, Junit::Rich { folder: view.folder }),
+        ..PLAIN
+    },
+    &TextFormat {
+        name: "ocptv",
+        about: "OCPTV 2.0, one JSON object a line",
+        file: |_| Some(OCPTV),
+        text: |view| report::ocptv(view.events),
+        form: Form::Exact,
+        ..PLAIN
+    },
+    &TextFormat {
+        name: "csv",
+        about: "One measurement a row, RFC 4180",
+        text: |view| report::csv(view.record),
+        form: Form::Exact,
+        ..PLAIN
+    },
+    &TextFormat {
+        name: "csv-excel",
+        about: "The same with a byte order mark: Excel reads it as UTF-8 in any country",
+        text: |view| report::csv_for_excel(view.record),
+        form: Form::Exact,
+        ..PLAIN
+    },
+    &TextFormat {
+        name: "rows",
+        about: "One measurement a row, as a JSON object a line",
+        text: |view| report::json_rows(view.record),
+        form: Form::Exact,
+        ..PLAIN
+    },
+    &TextFormat {
+        name: "dcgm-json",
+        about: "What readers of `dcgmi diag -j` understand",
+        text: |view| report::dcgm(view.record),
+        ..PLAIN
+    },
+    &TextFormat { name: "html", about: "The page for people, in one file", file: |_| Some(PAGE), text: page, ..PLAIN },
+    &ParquetFormat,
+];
+
+/// The form of that name.
+pub fn format(name: &str) -> Option<&'static dyn Format> {
+    FORMATS.into_iter().find(|format| format.name() == name)
+}
+
+fn dialect(record: &RunRecord) -> JunitDialect {
+    record.start.as_ref().map(|start| start.junit).unwrap_or_default()
+}
+
+fn page(view: &RunView<'_>) -> String {
+    let traces = view.readings().traces(view.record);
+    report::run_page(view.record, &traces, view.lacks, view.look.languages)
+}
+
+/// A form that is made as one text.
+struct TextFormat {
+    name: &'static str,
+    about: &'static str,
+    form: Form,
+    file: fn(&RunRecord) -> Option<RunFile>,
+    text: fn(&RunView<'_>) -> String,
+}
+
+const PLAIN: TextFormat = TextFormat { name: "", about: "", form: Form::Text, file: |_| None, text: |_| String::new() };
+
+impl Format for TextFormat {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn about(&self) -> &'static str {
+        self.about
+    }
+
+    fn form(&self) -> Form {
+        self.form
+    }
+
+    fn file(&self, record: &RunRecord) -> Option<RunFile> {
+        (self.file)(record)
+    }
+
+    fn tells_damage(&self) -> bool {
+        self.name == "html"
+    }
+
+    fn write(&self, view: &RunView<'_>, out: &mut (dyn Write + Send)) -> Result<(), FormatError> {
+        Ok(out.write_all((self.text)(view).as_bytes())?)
+    }
+}
+
+/// Telemetry as columns.
+struct ParquetFormat;
+
+impl Format for ParquetFormat {
+    fn name(&self) -> &'static str {
+        "parquet"
+    }
+
+    fn about(&self) -> &'static str {
+        "Telemetry: one row per GPU and tick"
+    }
+
+    fn form(&self) -> Form {
+        Form::Binary
+    }
+
+    fn file(&self, _: &RunRecord) -> Option<RunFile> {
+        Some(PARQUET)
+    }
+
+    fn write(&self, view: &RunView<'_>, out: &mut (dyn Write + Send)) -> Result<(), FormatError> {
+        let mut readings = view.readings();
+        let reader = readings.reader().map_err(FormatError::NoTelemetry)?;
+        for gap in telemetry::export(reader, &labels(view.record), &mut *out)? {
+            view.tell(format!("telemetry: {gap}"));
+        }
+        Ok(out.flush()?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::{Made, RUN_FILES};
+    use crate::event::invented::endings;
+
+    #[test]
+    fn every_file_that_can_be_made_again_has_one_form_that_makes_it() {
+        let mut record = endings()["pass"].record();
+        for junit in [JunitDialect::Strict, JunitDialect::Rich] {
+            record.start.as_mut().expect("a start").junit = junit;
+            for file in RUN_FILES.into_iter().filter(|file| file.made == Made::Rebuilt) {
+                let makers = FORMATS.iter().filter(|format| format.file(&record) == Some(file));
+                assert_eq!(makers.count(), 1, "{} under {junit:?}", file.name);
+            }
+        }
+    }
+
+    #[test]
+    fn every_form_is_found_by_its_name_and_only_by_that() {
+        for one in FORMATS {
+            assert_eq!(format(one.name()).map(Format::about), Some(one.about()));
+            assert!(!one.about().is_empty());
+        }
+        assert!(format("pdf").is_none());
+    }
+}

@@ -1,0 +1,59 @@
+//! The telemetry of a run, opened once for all that is made of it.
+
+use crate::disk::Folder;
+use crate::event::RunRecord;
+use crate::report::Traces;
+use crate::telemetry::{Reader, TelemetryError};
+
+/// The readings of a run, or why there are none.
+#[derive(Debug)]
+pub struct Readings {
+    reader: Result<Reader, TelemetryError>,
+    read: bool,
+}
+
+impl Readings {
+    pub(super) fn open(run: &Folder) -> Self {
+        Self { reader: Reader::open_in(run), read: false }
+    }
+
+    /// For reports that have no use for them.
+    pub(super) const fn none() -> Self {
+        Self { reader: Err(TelemetryError::Foreign), read: false }
+    }
+
+    /// The reader at its first block.
+    pub(super) fn reader(&mut self) -> Result<&mut Reader, String> {
+        let reader = self.reader.as_mut().map_err(|error| told(error))?;
+        if std::mem::replace(&mut self.read, true) {
+            reader.rewind().map_err(|error| told(&error))?;
+        }
+        Ok(reader)
+    }
+
+    /// The readings over time, ready to be drawn. What is missing is told in them, and left at that.
+    pub fn traces(&mut self, record: &RunRecord) -> Traces {
+        let mut traces = Traces::of(record);
+        if let Err(why) = self.fill(&mut traces) {
+            traces.gap(why);
+        }
+        traces
+    }
+
+    fn fill(&mut self, traces: &mut Traces) -> Result<(), String> {
+        let reader = self.reader()?;
+        while let Some(block) = reader.next_block().map_err(|error| told(&error))? {
+            for gpu in &block.gpus {
+                traces.take(gpu.gpu, &gpu.at, |sensor| gpu.column(sensor));
+            }
+        }
+        for gap in reader.gaps() {
+            traces.gap(format!("telemetry: {gap}"));
+        }
+        Ok(())
+    }
+}
+
+fn told(error: &TelemetryError) -> String {
+    format!("telemetry: {}", super::run_dir::with_causes(error))
+}

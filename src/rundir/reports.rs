@@ -1,0 +1,106 @@
+//! The reports of a run directory: all files that follow from the recorded ones, each replaced as a whole or not at all.
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+
+use super::error::RunDirError;
+use super::format::{FORMATS, Format, FormatError};
+use super::run_dir::{Run, RunDir};
+use super::view::{Look, RunView};
+use crate::disk::{Folder, JUNIT, Keep, OCPTV, PAGE, RunFile};
+use crate::report::{Junit, Language, Languages};
+
+/// What came of writing the reports.
+#[derive(Debug, Default)]
+pub struct Written {
+    /// What had to be left out, in words.
+    pub told: Vec<String>,
+    /// Files that could not be written; all others were.
+    pub failed: Vec<RunDirError>,
+}
+
+impl Written {
+    /// The first thing that went wrong, if any.
+    pub fn first_failure(self) -> Result<(), RunDirError> {
+        self.failed.into_iter().next().map_or(Ok(()), Err)
+    }
+}
+
+impl RunDir {
+    /// Writes every report of the run, as many as can be. The run must be locked.
+    pub fn write_reports(&self, run: &Run, look: Look) -> Result<Written, RunDirError> {
+        if self.is_sealed() {
+            return Err(RunDirError::Sealed { path: self.path().to_owned() });
+        }
+        Ok(write_all(self.folder(), &self.view(run, look)?, &[]))
+    }
+}
+
+/// Writes every report but those left out; one that cannot be written does not keep the others from it.
+pub(super) fn write_all(folder: &Folder, view: &RunView<'_>, without: &[RunFile]) -> Written {
+    let mut failed = Vec::new();
+    for format in FORMATS {
+        let Some(file) = format.file(view.record).filter(|file| !without.contains(file)) else { continue };
+        match write(folder, view, format, file, Keep::Synced) {
+            Ok(()) => {}
+            // The run's other reports do not rest on it.
+            Err(FormatError::NoTelemetry(why)) => view.tell(why),
+            Err(source) => {
+                failed.push(RunDirError::Unwritten { path: folder.path().join(file.name), source });
+            }
+        }
+    }
+    Written { told: view.told(), failed }
+}
+
+/// Writes one report into a run directory.
+pub(super) fn write(
+    folder: &Folder,
+    view: &RunView<'_>,
+    format: &dyn Format,
+    file: RunFile,
+    keep: Keep,
+) -> Result<(), FormatError> {
+    if let Some((inside, _)) = file.name.rsplit_once('/')
+        && !folder.has(inside)
+    {
+        view.readings().reader().map_err(FormatError::NoTelemetry)?;
+    }
+    let mut part = folder.begin(file.name)?;
+    format.write(view, &mut part)?;
+    part.flush()?;
+    Ok(part.commit(keep)?)
+}
+
+/// What every report of the run may be, to the byte. A page may be in any language, and a JUnit file with attachments names
+/// the folder as it was given to the run: `junit` is what there is, from which only that name is taken.
+pub fn rebuilt(dir: &RunDir, run: &Run, junit: Option<&[u8]>) -> Result<BTreeMap<String, Vec<Vec<u8>>>, RunDirError> {
+    let mut all: BTreeMap<String, Vec<Vec<u8>>> = BTreeMap::new();
+    for languages in Languages::ALL {
+        let look = Look { language: Language::English, paint: crate::report::Paint::Plain, languages };
+        let mut view = dir.view(run, look)?;
+        let folder = junit.and_then(Junit::folder_in);
+        for format in FORMATS {
+            let Some(file) = format.file(&run.record) else { continue };
+            let variants = all.entry(file.name.to_owned()).or_default();
+            if !variants.is_empty() && file != PAGE {
+                continue;
+            }
+            let named = view.folder;
+            if file == JUNIT {
+                view.folder = folder.as_deref().unwrap_or(named);
+            }
+            let mut bytes = Vec::new();
+            match format.write(&view, &mut bytes) {
+                Ok(()) => variants.push(bytes),
+                Err(FormatError::NoTelemetry(_)) => {}
+                Err(source) => {
+                    return Err(RunDirError::Unwritten { path: dir.path().join(file.name), source });
+                }
+            }
+            view.folder = named;
+        }
+    }
+    debug_assert!(all.contains_key(OCPTV.name));
+    Ok(all)
+}
