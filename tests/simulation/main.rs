@@ -1,1 +1,9 @@
+//! Shipped profiles on simulated nodes, healthy and with faults: what must pass passes, what must be caught is caught, and
+//! the right component is named. Seeds are fixed; a failure prints the seed that made it.
 
+mod drill;
+mod faults;
+mod healthy;
+mod trial;
+mod variants;
+mod wrong_part;
