@@ -264,6 +264,7 @@ mod tests {
         00:03:03 stop
         ");
         insta::assert_snapshot!(lines(&done, Component::gpu(1)), @r"
+        throughput.of-peak unsupported
         power.mean 700 W
         power.p5 700 W
         power.energy-mean 700 W
@@ -291,6 +292,9 @@ mod tests {
         pcie.replays 0
         verified 180000
         mismatches 0
+        pcie.width.lost 0
+        power.limit.fall 0 %
+        pcie.gen.lower 0 %
         throttle.sw-thermal 0 s
         throttle.hw-thermal 0 s
         throttle.power-cap 0 s

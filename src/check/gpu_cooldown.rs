@@ -246,6 +246,7 @@ mod tests {
         ");
         // ln 2 of the toy node's 20 s.
         insta::assert_snapshot!(lines(&done, Component::gpu(0)), @r"
+        fall.fast 0.0263492 K/W
         temp.start 60 °C
         temp.end 29 °C
         temp.fall 31 K

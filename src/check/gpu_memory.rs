@@ -281,6 +281,9 @@ mod tests {
         pcie.replays 0
         verified 60000
         mismatches 0
+        pcie.width.lost 0
+        power.limit.fall 0 %
+        pcie.gen.lower 0 %
         ");
         assert_eq!(shown(&done, Component::gpu(1), "coverage"), "40 %");
     }

@@ -163,6 +163,9 @@ mod tests {
         pcie.replays 0
         verified 120000
         mismatches 0
+        pcie.width.lost 0
+        power.limit.fall 0 %
+        pcie.gen.lower 0 %
         ");
     }
 }

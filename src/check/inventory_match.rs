@@ -275,6 +275,7 @@ mod tests {
         gpus.unclaimed 0
         gpus.off-bus 0
         slots.empty none
+        slots.beyond 0
         driver 580.105.08
         cuda 13.0
         bios unsupported
@@ -287,6 +288,10 @@ mod tests {
         psus unsupported
         psus.failed unsupported
         nvmes unsupported
+        nics.gone unsupported
+        nvmes.gone unsupported
+        dimms.gone 0
+        psus.gone unsupported
         nics.missing unsupported
         nvmes.missing unsupported
         psus.missing unsupported

@@ -211,6 +211,9 @@ mod tests {
         insta::assert_snapshot!(lines(&done, Component::gpu(1)), @r"
         egress.mean 200 GB/s
         egress.worst 200 GB/s
+        pcie.width.lost 0
+        power.limit.fall 0 %
+        pcie.gen.lower 0 %
         nvlink.errors 930
         nvlink.error-links 3
         ");

@@ -383,12 +383,16 @@ mod tests {
         insta::assert_snapshot!(lines(&done, Component::gpu(1)), @r"
         thermal.resistance 0.05 K/W
         resistance.mirrored unsupported
+        resistance.half unsupported
         steady true
         steady-time 671 s
         resistance.rise 0 %
         drift 0 K/h
         drift.inlet 0 K/h
         temp.offset 0.555556 K
+        temp.offset.apart unsupported
+        throughput.per-clock 0.39886
+        throughput.of-peak unsupported
         temp.mean 60 °C
         temp.p95 60 °C
         temp.max 60 °C
@@ -409,6 +413,9 @@ mod tests {
         pcie.replays 0
         verified 1871000
         mismatches 0
+        pcie.width.lost 0
+        power.limit.fall 0 %
+        pcie.gen.lower 0 %
         samples 99.9167 %
         ");
     }

@@ -1,3 +1,5 @@
+//! Shipped profiles on simulated nodes, healthy and with faults: what must pass passes, what must be caught is caught, and
+//! the right component is named. Seeds are fixed; a failure prints the seed that made it.
 
 mod drill;
 mod faults;
@@ -8,3 +10,4 @@ mod taken_up;
 mod trial;
 mod variants;
 mod withheld;
+mod wrong_part;

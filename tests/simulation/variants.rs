@@ -44,7 +44,8 @@ impl Draft {
     /// Parts that differ so many times as much.
     fn spread(self, times: f64) -> Self {
         let (head, tail) = self.0.split_once("\nspread:").expect("a spread");
-        let wider = |found: &Captures<'_>| format!("{}{}", &found[1], found[2].parse::<f64>().expect("a number") * times);
+        let wider =
+            |found: &Captures<'_>| format!("{}{}", &found[1], found[2].parse::<f64>().expect("a number") * times);
         Self(format!("{head}\nspread:{}", SPREAD.replace_all(tail, wider)))
     }
 

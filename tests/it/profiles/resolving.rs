@@ -231,9 +231,9 @@ fn what_a_child_adds_stands_where_it_is_written() {
 
 #[test]
 fn only_without_leaves_something_out_and_the_profile_says_so() {
-    let less = child("without: [burn]\n").expect("resolves");
+    let less = child("without: [watch]\n").expect("resolves");
     assert_eq!(less.stages.len(), 2);
-    assert_eq!(less.without, ["burn"]);
+    assert_eq!(less.without, ["watch"]);
     let unknown = child("without: [bum, teardown.nothing]\n").expect_err("unknown");
     assert!(unknown.contains("the parent has no stage or step `bum`"), "{unknown}");
     assert!(unknown.contains("did you mean `burn`?"), "{unknown}");
