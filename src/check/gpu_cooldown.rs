@@ -133,7 +133,13 @@ impl CheckRun for Run {
 
 impl Curve {
     fn new(every: Span) -> Self {
-        Self { hot: Vec::new(), cooling: Vec::new(), die: Window::sampled(every), power: Vec::new(), powers: Vec::new() }
+        Self {
+            hot: Vec::new(),
+            cooling: Vec::new(),
+            die: Window::sampled(every),
+            power: Vec::new(),
+            powers: Vec::new(),
+        }
     }
 
     fn take(&mut self, sample: &Sample, cooling: bool, hot: bool) {

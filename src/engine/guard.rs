@@ -208,7 +208,10 @@ impl Guards {
                 let never = watch.offered == Offered::Never;
                 let text = match shared {
                     _ if never => {
-                        format!("{} is not offered by this part and its driver, and the guard requires it", sensor.name())
+                        format!(
+                            "{} is not offered by this part and its driver, and the guard requires it",
+                            sensor.name()
+                        )
                     }
                     Some(Component::Station) => format!("no GPU has given any reading for {}", format_span(age)),
                     Some(_) => format!("{} has given no reading on any GPU for {}", sensor.name(), format_span(age)),

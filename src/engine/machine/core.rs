@@ -27,8 +27,8 @@ use crate::event::{
     Envelope, Finding, Interruption, Outcome, RunEvent, RunRecord, RunStart, StepKey, StepStatus, Vitals, roll_up,
 };
 use crate::model::{
-    Answer, GpuIndex, KernelRecord, KernelSource, LoadId, LoadReport, LoadSaid, Moment, NoteKind, Probe, Reading, Sample,
-    Sensor, SourceReport, Span, StopHow,
+    Answer, GpuIndex, KernelRecord, KernelSource, LoadId, LoadReport, LoadSaid, Moment, NoteKind, Probe, Reading,
+    Sample, Sensor, SourceReport, Span, StopHow,
 };
 use crate::profile::{Catalogue, Sku, Skus};
 

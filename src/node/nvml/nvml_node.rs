@@ -16,8 +16,8 @@ use super::open_error::NvmlOpenError;
 use super::outcome::or;
 use crate::engine::Inbox;
 use crate::model::{
-    Answer, GpuCounters, GpuIndex, Identity, Inventory, Lacking, Moment, Probe, Reading, ReadingFailure, Sensor, Source,
-    SourceTrouble,
+    Answer, GpuCounters, GpuIndex, Identity, Inventory, Lacking, Moment, Probe, Reading, ReadingFailure, Sensor,
+    Source, SourceTrouble,
 };
 use crate::node::host::{HostFacts, SourceWatch, host_sources, inlet_celsius, read_host};
 
