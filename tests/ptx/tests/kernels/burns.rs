@@ -7,8 +7,11 @@ use kiln_ptx::Module;
 use crate::images::burns;
 use crate::rig::{Burned, Setting, burn};
 
+/// One thing that is shown of a burn; what is wrong where it does not hold.
+type Part = fn(&Module, Burn) -> Result<(), String>;
+
 /// The launches all burns are held to, by parts, so that tests can run side by side.
-pub(crate) const PARTS: [fn(&Module, Burn) -> Result<(), String>; 4] = [exact, injected, random, narrow];
+pub(crate) const PARTS: [Part; 4] = [exact, injected, random, narrow];
 
 fn launch(module: &Module, kernel: Burn, setting: &Setting) -> Result<Burned, String> {
     burn(module, kernel, setting).map_err(|fault| fault.to_string())
