@@ -1,0 +1,23 @@
+//! The kernels' PTX, executed: what every kernel of every image computes is what the references in plain Rust say, in
+//! whatever order its warps run, and a kernel that is spoiled on purpose is noticed.
+//!
+//! The images' cubins are assembled from this very text (`ci/kernels`). What ptxas makes of it and what a GPU does is not
+//! shown here.
+
+/// What kernels and host share, and what kernels must compute: the program's own sources, without the rest of it.
+#[expect(dead_code, unreachable_pub, unused_imports, reason = "the program uses the rest, and makes it public")]
+#[path = "../../../../src/load"]
+mod load {
+    pub(crate) mod cuda {
+        pub(crate) mod layout;
+        pub(crate) mod reference;
+    }
+}
+
+mod burns;
+mod entries;
+mod images;
+mod memory;
+mod rig;
+mod spoiled;
+mod spoiled_memory;
