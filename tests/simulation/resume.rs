@@ -18,7 +18,7 @@ use crate::trial::Trial;
 struct Notes(Vec<Envelope>);
 
 impl Witness for Notes {
-    fn event(&mut self, envelope: &Envelope) -> std::io::Result<()> {
+    fn event(&mut self, envelope: &Envelope, _: &RunRecord) -> std::io::Result<()> {
         self.0.push(envelope.clone());
         Ok(())
     }

@@ -5,7 +5,8 @@ use super::{Equipment, Machine};
 use crate::engine::Signal;
 use crate::engine::drive::{Pace, run_in_real_time};
 use crate::event::{
-    Boot, Envelope, Interruption, Recognition, RunEvent, RunRecord, StepStatus, VerdictWord, concluded,
+    Boot, Envelope, Interruption, Outcome, Recognition, RunEvent, RunRecord, StepRecord, StepStatus, VerdictWord,
+    concluded,
 };
 use crate::model::*;
 use crate::profile::*;

@@ -194,7 +194,7 @@ mod tests {
                 together(vec![gpu(0, others[0], Vec::new()), silent(1), gpu(2, others[1], Vec::new()), silent(3)]);
             let mut host = HostFacts::failed(ReadingFailure::Timeout);
             let function =
-                |address: &&str| PciFunction { address: (*address).to_owned(), device: "233010de".to_owned() };
+                |address: &&str| PciFunction { address: (*address).to_owned(), device: "233010de".to_owned(), ports: Vec::new() };
             host.pci = Reading::Value(bus.iter().map(function).collect());
             seat_by_bus(&mut gpus, &host);
             gpus.iter().map(|gpu| gpu.identity.pci_address.to_string()).collect::<Vec<_>>()
