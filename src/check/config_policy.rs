@@ -4,8 +4,8 @@ use super::declare::{choice, flag, list, may, must, text};
 use super::look::Look;
 use super::sheet::{Gauged, Sheet};
 use super::{Check, CheckRun, Done, StepContext, Subject};
-use crate::model::{Component, ComponentKind, Gpu, Inventory, Process, Reading, Span, Unit};
-use crate::profile::{CheckSpec, MeasurementSpec, Params, Wear};
+use kiln_model::{Component, ComponentKind, Gpu, Inventory, Process, Reading, Span, Unit};
+use kiln_profile::{CheckSpec, MeasurementSpec, Params, Wear};
 
 #[derive(Debug)]
 pub(super) struct ConfigPolicy;
@@ -183,8 +183,8 @@ fn clocks(gpu: &Gpu) -> Gauged {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::rig::{Rig, assert_complete, lines, raised, shown};
-    use crate::profile::ParamValue;
+    use crate::rig::{Rig, assert_complete, lines, raised, shown};
+    use kiln_profile::ParamValue;
 
     fn run(change: impl FnOnce(&mut Rig)) -> (Done, Rig) {
         let mut rig = Rig::new(&ConfigPolicy, 2);

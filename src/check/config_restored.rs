@@ -4,8 +4,8 @@ use super::declare::{must, required, text};
 use super::look::Look;
 use super::sheet::{Gauged, Sheet};
 use super::{Check, CheckRun, Done, StepContext};
-use crate::model::{Component, ComponentKind, Gpu, Inventory, Reading, Span, Unit};
-use crate::profile::{CheckSpec, MeasurementSpec, Params, Wear};
+use kiln_model::{Component, ComponentKind, Gpu, Inventory, Reading, Span, Unit};
+use kiln_profile::{CheckSpec, MeasurementSpec, Params, Wear};
 
 #[derive(Debug)]
 pub(super) struct ConfigRestored;
@@ -95,7 +95,7 @@ fn compared(before: &Gpu, now: &Gpu) -> (Gauged, Gauged) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::rig::{Rig, assert_complete, inventory, shown};
+    use crate::rig::{Rig, assert_complete, inventory, shown};
 
     #[test]
     fn an_untouched_gpu_has_no_changes_and_a_touched_one_names_them() {
@@ -118,7 +118,7 @@ mod tests {
     fn what_cannot_be_read_any_more_cannot_be_compared() {
         let mut rig = Rig::new(&ConfigRestored, 1);
         let mut found = inventory(1);
-        found.gpus[0].config.mig = Reading::Failed(crate::model::ReadingFailure::Timeout);
+        found.gpus[0].config.mig = Reading::Failed(kiln_model::ReadingFailure::Timeout);
         rig.found = Some(found);
         let done = rig.run(&ConfigRestored);
         assert_eq!(shown(&done, Component::gpu(0), "changes"), "missing: mig: call timed out");

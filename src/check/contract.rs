@@ -5,13 +5,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::event::Phase;
-use crate::limit::Measurement;
-use crate::model::{
+use kiln_event::Phase;
+use kiln_limit::Measurement;
+use kiln_model::{
     Answer, Component, GpuCounters, GpuIndex, Inventory, KernelRecord, LoadKind, LoadReport, Moment, Probe, Sample,
     SourceReport, Span, Text,
 };
-use crate::profile::{CheckSpec, Params, Sku};
+use kiln_profile::{CheckSpec, Params, Sku};
 
 /// A kind of test.
 pub trait Check: Sync {

@@ -8,8 +8,8 @@ use super::course::never_rested;
 use super::gauge::ended_early;
 use super::settle::{Settle, Settling};
 use super::{Done, Seen, StepContext, Wants};
-use crate::event::Phase;
-use crate::model::{Endpoint, GpuIndex, LoadEnd, LoadKind, LoadSaid, Moment, Span, Transfer};
+use kiln_event::Phase;
+use kiln_model::{Endpoint, GpuIndex, LoadEnd, LoadKind, LoadSaid, Moment, Span, Transfer};
 
 /// A round that takes longer than this hangs: the slowest, all 56 pairs of eight GPUs on PCIe at a tenth of its speed,
 /// takes some five minutes.

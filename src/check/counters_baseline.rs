@@ -6,8 +6,8 @@ use super::links::{of_gpu, put_growth};
 use super::look::Look;
 use super::sheet::{Gauged, Sheet};
 use super::{Check, CheckRun, Done, StepContext, Subject};
-use crate::model::{Component, ComponentKind, GpuCounters, Span, Unit};
-use crate::profile::{CheckSpec, MeasurementSpec, Params, Wear};
+use kiln_model::{Component, ComponentKind, GpuCounters, Span, Unit};
+use kiln_profile::{CheckSpec, MeasurementSpec, Params, Wear};
 
 #[derive(Debug)]
 pub(super) struct CountersBaseline;
@@ -147,8 +147,8 @@ fn put_no_growth(sheet: &mut Sheet<'_>, components: &[Component], component: Com
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::rig::{Rig, counters, lines, shown};
-    use crate::model::{GpuIndex, Reading};
+    use crate::rig::{Rig, counters, lines, shown};
+    use kiln_model::{GpuIndex, Reading};
 
     fn grown() -> GpuCounters {
         let mut later = counters(0);

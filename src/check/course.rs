@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 
 use super::settle::{Idle, Settle, Settling};
 use super::{Done, Seen, StepContext, Wants};
-use crate::event::Phase;
-use crate::model::{GpuIndex, LoadEnd, LoadKind, LoadSaid, Moment, Sensor, Span};
+use kiln_event::Phase;
+use kiln_model::{GpuIndex, LoadEnd, LoadKind, LoadSaid, Moment, Sensor, Span};
 
 /// How long a load may take until all GPUs are under it: operand generation and context creation on eight GPUs.
 pub(super) const START_WITHIN: Span = Span::from_secs(120);

@@ -2,8 +2,8 @@
 //!
 //! What a declaration means is for `profile`; here are only constructors that keep the tables of the checks readable.
 
-use crate::model::{ComponentKind, Unit};
-use crate::profile::{MeasurementSpec, ParamKind, ParamSpec, ValueKind};
+use kiln_model::{ComponentKind, Unit};
+use kiln_profile::{MeasurementSpec, ParamKind, ParamSpec, ValueKind};
 
 /// A number the check cannot do without.
 pub(super) const fn must(name: &'static str, unit: Unit, of: ComponentKind, summary: &'static str) -> MeasurementSpec {

@@ -2,7 +2,7 @@
 
 use super::sheet::Gauged;
 use super::window::is_covered;
-use crate::model::{Moment, Reading, Span};
+use kiln_model::{Moment, Reading, Span};
 
 /// Readings that may fail at the end of a span before its last good one is too old to stand for the end.
 const STALE_AFTER: u32 = 5;
@@ -96,7 +96,7 @@ fn backwards() -> Gauged {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::ReadingFailure;
+    use kiln_model::ReadingFailure;
 
     fn span_of(readings: &[Reading<f64>]) -> CounterSpan {
         let mut span = CounterSpan::default();

@@ -6,8 +6,8 @@ use super::declare::{flag, may, required, text};
 use super::look::Look;
 use super::sheet::{Gauged, Sheet};
 use super::{Check, CheckRun, Done, StepContext, Subject};
-use crate::model::{Component, ComponentKind, Fabric, FabricState as Registration, Inventory, Reading, Span, Unit};
-use crate::profile::{CheckSpec, MeasurementSpec, Params, Wear};
+use kiln_model::{Component, ComponentKind, Fabric, FabricState as Registration, Inventory, Reading, Span, Unit};
+use kiln_profile::{CheckSpec, MeasurementSpec, Params, Wear};
 
 #[derive(Debug)]
 pub(super) struct FabricState;
@@ -67,7 +67,7 @@ fn measure(context: &StepContext<'_>, found: &Inventory) -> Done {
         let component = Component::Gpu(index);
         let fabric = match found.gpu(index) {
             Some(gpu) => &gpu.fabric,
-            None => &Reading::Failed(crate::model::ReadingFailure::Lost),
+            None => &Reading::Failed(kiln_model::ReadingFailure::Lost),
         };
         let put = |sheet: &mut Sheet<'_>, name: &str, value: &dyn Fn(&Fabric) -> Gauged| {
             sheet.put(name, component, Gauged::of(fabric, value));
@@ -112,7 +112,7 @@ fn bad_fields(mask: u32) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::rig::{Rig, assert_complete, lines, shown};
+    use crate::rig::{Rig, assert_complete, lines, shown};
 
     fn fabric(uuid: &str, mask: u32) -> Reading<Fabric> {
         Reading::Value(Fabric {
@@ -149,7 +149,7 @@ mod tests {
     #[test]
     fn a_cluster_id_of_zeros_is_wrong_where_the_model_belongs_to_a_rack() {
         let mut rig = Rig::new(&FabricState, 2);
-        let rack = crate::profile::Fact { value: crate::model::Quantity::new(1.0, Unit::One), source: String::new() };
+        let rack = kiln_profile::Fact { value: kiln_model::Quantity::new(1.0, Unit::One), source: String::new() };
         rig.sku.facts.insert("fabric.rack".to_owned(), rack);
         rig.inventory.gpus[0].fabric = fabric("00000000-0000-0000-0000-000000000000", 0xaa);
         rig.inventory.gpus[1].fabric = fabric("5a-1", 0xaa);

@@ -11,7 +11,7 @@ use super::settle::Idle;
 use super::sheet::{Gauged, Sheet};
 use super::window::{Window, share_of};
 use super::{Seen, StepContext};
-use crate::model::{ClockReasons, Component, Gpu, GpuIndex, LoadEnd, LoadSaid, Moment, NoteKind, Sample, Sensor, Span};
+use kiln_model::{ClockReasons, Component, Gpu, GpuIndex, LoadEnd, LoadSaid, Moment, NoteKind, Sample, Sensor, Span};
 
 /// One GPU under load.
 #[derive(Debug)]

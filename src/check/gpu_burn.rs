@@ -7,8 +7,8 @@ use super::settle::Idle;
 use super::sheet::{Gauged, Sheet};
 use super::window::Window;
 use super::{Check, CheckRun, Done, Seen, StepContext, Wants};
-use crate::model::{BurnKernel, Component, ComponentKind, GpuIndex, LoadKind, Moment, Span, Unit};
-use crate::profile::{CheckSpec, MeasurementSpec, Params, Wear};
+use kiln_model::{BurnKernel, Component, ComponentKind, GpuIndex, LoadKind, Moment, Span, Unit};
+use kiln_profile::{CheckSpec, MeasurementSpec, Params, Wear};
 
 #[derive(Debug)]
 pub(super) struct GpuBurn;
@@ -241,9 +241,9 @@ fn dips(window: &Window) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::rig::{Rig, assert_complete, lines, progress, shown};
-    use crate::model::{GpuIndex, LoadEnd, LoadSaid, NoteKind, Reading, Sensor};
-    use crate::profile::ParamValue;
+    use crate::rig::{Rig, assert_complete, lines, progress, shown};
+    use kiln_model::{GpuIndex, LoadEnd, LoadSaid, NoteKind, Reading, Sensor};
+    use kiln_profile::ParamValue;
 
     fn rig(gpus: u8) -> Rig {
         let mut rig = Rig::new(&GpuBurn, gpus);

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use super::StepContext;
 use super::sheet::{Gauged, Sheet};
-use crate::model::{Component, Gpu, GpuIndex, Inventory};
+use kiln_model::{Component, Gpu, GpuIndex, Inventory};
 
 /// Counts the GPUs and names those that are not there.
 pub(super) fn put_counts(sheet: &mut Sheet<'_>, context: &StepContext<'_>, found: &Inventory) {
@@ -50,7 +50,7 @@ pub(super) fn put_counts(sheet: &mut Sheet<'_>, context: &StepContext<'_>, found
 
 /// Whether the bus read is another machine's, or closed, as in a container: it shows not one of the driver's GPUs.
 fn is_foreign_bus(found: &Inventory, driver: &BTreeSet<&str>) -> bool {
-    let on_it = |functions: &Vec<crate::model::PciFunction>| {
+    let on_it = |functions: &Vec<kiln_model::PciFunction>| {
         functions.iter().any(|function| driver.contains(function.address.as_str()))
     };
     !driver.is_empty() && found.pci.value().is_some_and(|functions| !on_it(functions))
@@ -111,8 +111,8 @@ fn missing(before: &Inventory, found: &Inventory, expected: Option<u32>) -> BTre
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::find;
-    use crate::check::rig::{Rig, shown};
+    use crate::find;
+    use crate::rig::{Rig, shown};
 
     /// A node of eight, sold with four or eight, with GPUs away and slots numbered from 1.
     fn told(without: &[usize], name: &str) -> String {
@@ -120,11 +120,11 @@ mod tests {
         let mut rig = Rig::new(check, 8);
         rig.sku.gpus_per_node = vec![4, 8];
         for (nth, gpu) in rig.inventory.gpus.iter_mut().enumerate() {
-            gpu.identity.slot = crate::model::Reading::Value((nth + 1).to_string());
+            gpu.identity.slot = kiln_model::Reading::Value((nth + 1).to_string());
         }
         let kept = |nth: &usize| !without.contains(nth);
         let gpus: Vec<Gpu> = (0..8).filter(kept).map(|nth| rig.inventory.gpus[nth].clone()).collect();
-        rig.inventory.pci = crate::model::Reading::Unsupported;
+        rig.inventory.pci = kiln_model::Reading::Unsupported;
         rig.inventory.gpus = gpus;
         shown(&rig.run(check), Component::Node, name)
     }

@@ -9,9 +9,9 @@ use super::settle::{Settle, Settling};
 use super::sheet::Sheet;
 use super::window::Window;
 use super::{Check, CheckRun, Done, Seen, StepContext, Wants};
-use crate::event::Phase;
-use crate::model::{Component, ComponentKind, GpuIndex, Moment, Sample, Sensor, Span, Unit};
-use crate::profile::{CheckSpec, MeasurementSpec, Params, Wear};
+use kiln_event::Phase;
+use kiln_model::{Component, ComponentKind, GpuIndex, Moment, Sample, Sensor, Span, Unit};
+use kiln_profile::{CheckSpec, MeasurementSpec, Params, Wear};
 
 #[derive(Debug)]
 pub(super) struct GpuIdle;
@@ -195,7 +195,7 @@ impl Run {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::rig::{Rig, assert_complete, lines};
+    use crate::rig::{Rig, assert_complete, lines};
 
     #[test]
     fn idle_values_are_taken_once_the_node_rests() {

@@ -9,9 +9,9 @@ use super::settle::{Settle, Settling};
 use super::sheet::{Gauged, Sheet};
 use super::window::Window;
 use super::{Check, CheckRun, Done, Seen, StepContext, Wants};
-use crate::event::Phase;
-use crate::model::{Component, ComponentKind, GpuIndex, LoadEnd, LoadKind, LoadSaid, Moment, Span, Unit};
-use crate::profile::{CheckSpec, MeasurementSpec, Params, Wear};
+use kiln_event::Phase;
+use kiln_model::{Component, ComponentKind, GpuIndex, LoadEnd, LoadKind, LoadSaid, Moment, Span, Unit};
+use kiln_profile::{CheckSpec, MeasurementSpec, Params, Wear};
 
 #[derive(Debug)]
 pub(super) struct GpuMemory;
@@ -239,7 +239,7 @@ impl Run {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::rig::{Rig, Scene, assert_complete, lines, progress, shown};
+    use crate::rig::{Rig, Scene, assert_complete, lines, progress, shown};
 
     /// A march of 60 s that covers what it is asked to, except on GPU 1.
     fn marching(scene: &Scene<'_>) -> Vec<LoadSaid> {

@@ -9,8 +9,8 @@ use super::gpu_burn::kernel;
 use super::sheet::{Gauged, Sheet};
 use super::window::Window;
 use super::{Check, CheckRun, Done, Seen, StepContext, Wants};
-use crate::model::{Component, ComponentKind, GpuIndex, LoadKind, Moment, Sensor, Span, Unit};
-use crate::profile::{CheckSpec, MeasurementSpec, Params, Wear};
+use kiln_model::{Component, ComponentKind, GpuIndex, LoadKind, Moment, Sensor, Span, Unit};
+use kiln_profile::{CheckSpec, MeasurementSpec, Params, Wear};
 
 #[derive(Debug)]
 pub(super) struct GpuPulse;
@@ -131,7 +131,7 @@ impl Run {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::rig::{Rig, assert_complete, lines};
+    use crate::rig::{Rig, assert_complete, lines};
 
     #[test]
     fn the_swing_is_that_of_instant_power() {

@@ -3,7 +3,7 @@
 //! A drive or interface that drops out under load needs no parts list to be missed: the run's own first inventory is one.
 
 use super::sheet::{Gauged, Sheet};
-use crate::model::{Component, Host, Nic, Nvme, Psu, Reading};
+use kiln_model::{Component, Host, Nic, Nvme, Psu, Reading};
 
 /// What the host has lost since the run began; no parts list is needed to see that.
 pub(super) fn put_gone(sheet: &mut Sheet<'_>, before: &Host, now: &Host) {
@@ -34,7 +34,7 @@ fn gone(before: Reading<Vec<String>>, now: Reading<Vec<String>>) -> Gauged {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::ReadingFailure;
+    use kiln_model::ReadingFailure;
 
     fn read(names: &[&str]) -> Reading<Vec<String>> {
         Reading::Value(names.iter().map(|name| (*name).to_owned()).collect())

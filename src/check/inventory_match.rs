@@ -8,8 +8,8 @@ use super::parts_list::{matcher, put_parts_list};
 use super::sheet::{Gauged, Sheet};
 use super::siblings::{put_topology, put_uniform, put_unique, texts};
 use super::{Check, CheckRun, Done, StepContext, Subject};
-use crate::model::{C2c, Component, ComponentKind, Gpu, Identity, Inventory, Nic, Psu, Span, Unit};
-use crate::profile::{CheckSpec, MeasurementSpec, ParamKind, ParamSpec, Params, Wear};
+use kiln_model::{C2c, Component, ComponentKind, Gpu, Identity, Inventory, Nic, Psu, Span, Unit};
+use kiln_profile::{CheckSpec, MeasurementSpec, ParamKind, ParamSpec, Params, Wear};
 
 #[derive(Debug)]
 pub(super) struct InventoryMatch;
@@ -253,9 +253,9 @@ fn put_allowed(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::rig::{Rig, assert_complete, inventory, lines, raised, shown};
-    use crate::model::{GpuIndex, Reading};
-    use crate::profile::ParamValue;
+    use crate::rig::{Rig, assert_complete, inventory, lines, raised, shown};
+    use kiln_model::{GpuIndex, Reading};
+    use kiln_profile::ParamValue;
 
     fn run(change: impl FnOnce(&mut Rig)) -> (Done, Rig) {
         let mut rig = Rig::new(&InventoryMatch, 4);
@@ -375,7 +375,7 @@ mod tests {
     fn what_is_not_offered_or_not_read_is_not_uniform_but_unknown() {
         let (done, _) = run(|rig| {
             rig.inventory.gpus[0].identity.gsp_firmware = Reading::Unsupported;
-            rig.inventory.gpus[1].identity.gsp_firmware = Reading::Failed(crate::model::ReadingFailure::Timeout);
+            rig.inventory.gpus[1].identity.gsp_firmware = Reading::Failed(kiln_model::ReadingFailure::Timeout);
         });
         assert_eq!(shown(&done, Component::gpu(0), "gsp.uniform"), "unsupported");
         assert_eq!(shown(&done, Component::gpu(1), "gsp.uniform"), "missing: call timed out");

@@ -4,8 +4,8 @@
 //! The samples carry all three every second.
 
 use super::sheet::{Gauged, Sheet};
-use crate::model::{Component, ComponentKind, Reading, Sample, Sensor, Unit};
-use crate::profile::MeasurementSpec;
+use kiln_model::{Component, ComponentKind, Reading, Sample, Sensor, Unit};
+use kiln_profile::MeasurementSpec;
 
 /// The measurements of every check that loads GPUs.
 pub(super) const WIDTH_LOST: MeasurementSpec = super::declare::may(

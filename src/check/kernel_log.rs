@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use super::declare::{may, must, text};
 use super::sheet::{Gauged, Sheet};
 use super::{Check, CheckRun, Done, Seen, StepContext, Subject, Wants};
-use crate::diagnose::{Charge, CodeCharge, KernelEvent, Places, charges, kernel_events};
-use crate::event::Phase;
-use crate::model::{
+use kiln_diagnose::{Charge, CodeCharge, KernelEvent, Places, charges, kernel_events};
+use kiln_event::Phase;
+use kiln_model::{
     Component, ComponentKind, GpuIndex, KernelSource, Moment, Source, SourceReport, SourceState, SourceTrouble, Span,
     Unit, overwritten, trouble_of,
 };
-use crate::profile::{CheckSpec, MeasurementSpec, Params, Wear};
+use kiln_profile::{CheckSpec, MeasurementSpec, Params, Wear};
 
 #[derive(Debug)]
 pub(super) struct KernelLog;

@@ -1,8 +1,8 @@
 //! Tests of `kernel.log`.
 
 use super::*;
-use crate::check::rig::{Rig, assert_complete, lines, shown};
-use crate::model::{KernelRecord, Reach};
+use crate::rig::{Rig, assert_complete, lines, shown};
+use kiln_model::{KernelRecord, Reach};
 
 fn record(text: &str) -> KernelRecord {
     let source = if text.is_empty() { KernelSource::Gap } else { KernelSource::KernelLog };

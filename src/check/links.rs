@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use super::delta::between;
 use super::sheet::{Gauged, Sheet};
-use crate::model::{Component, GpuCounters, GpuIndex, LinkCounters, Reading};
+use kiln_model::{Component, GpuCounters, GpuIndex, LinkCounters, Reading};
 
 /// The list of links as a text.
 pub(super) fn list(links: &[u8]) -> Gauged {

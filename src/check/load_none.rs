@@ -8,11 +8,11 @@ use super::look::unanswered;
 use super::sheet::{Gauged, Sheet};
 use super::window::Window;
 use super::{Check, CheckRun, Done, Seen, StepContext, Wants};
-use crate::event::Phase;
-use crate::model::{
+use kiln_event::Phase;
+use kiln_model::{
     Answer, Component, ComponentKind, GpuIndex, Inventory, Moment, Probe, Process, Sample, Sensor, Span, Unit,
 };
-use crate::profile::{CheckSpec, MeasurementSpec, Params, Wear};
+use kiln_profile::{CheckSpec, MeasurementSpec, Params, Wear};
 
 #[derive(Debug)]
 pub(super) struct LoadNone;
@@ -140,8 +140,8 @@ impl Run {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::rig::{Rig, assert_complete, lines, shown};
-    use crate::model::{Process, Reading};
+    use crate::rig::{Rig, assert_complete, lines, shown};
+    use kiln_model::{Process, Reading};
 
     #[test]
     fn a_load_that_goes_is_waited_for() {

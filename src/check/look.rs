@@ -3,8 +3,8 @@
 //! What is measured is the check's business, as a plain function.
 
 use super::{CheckRun, Done, Seen, StepContext, Wants};
-use crate::event::Phase;
-use crate::model::{Answer, GpuCounters, Inventory, Moment, Probe};
+use kiln_event::Phase;
+use kiln_model::{Answer, GpuCounters, Inventory, Moment, Probe};
 
 /// Measures from an inventory.
 pub(super) type OfInventory = fn(&StepContext<'_>, &Inventory) -> Done;

@@ -4,7 +4,7 @@
 
 use super::sheet::Gauged;
 use super::window::is_covered;
-use crate::model::{Moment, Reading, Span};
+use kiln_model::{Moment, Reading, Span};
 
 /// Power readings and the energy counter, added up over the same spans of time: from each sample to the next where both
 /// were read at both ends, so that a sample that is missing is missing from both.

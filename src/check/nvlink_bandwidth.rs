@@ -5,8 +5,8 @@ use super::declare::{SETTLE_OVER, SETTLE_SLOPE, SETTLE_WITHIN, may, must};
 use super::pcie_bandwidth::{ROUNDS, bandwidth};
 use super::sheet::{Gauged, Sheet};
 use super::{Check, CheckRun, Done, Seen, StepContext, Wants};
-use crate::model::{Component, ComponentKind, Endpoint, GpuIndex, LoadKind, Moment, Span, Unit};
-use crate::profile::{CheckSpec, MeasurementSpec, Params, Wear};
+use kiln_model::{Component, ComponentKind, Endpoint, GpuIndex, LoadKind, Moment, Span, Unit};
+use kiln_profile::{CheckSpec, MeasurementSpec, Params, Wear};
 
 #[derive(Debug)]
 pub(super) struct NvlinkBandwidth;
@@ -135,8 +135,8 @@ fn median(values: &Result<Vec<f64>, Gauged>) -> Gauged {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::rig::{Rig, Scene, assert_complete, lines, shown};
-    use crate::model::{LoadEnd, LoadSaid, Transfer};
+    use crate::rig::{Rig, Scene, assert_complete, lines, shown};
+    use kiln_model::{LoadEnd, LoadSaid, Transfer};
 
     /// All pairs at once in the first second; GPU 2 receives slowly.
     fn copying(scene: &Scene<'_>) -> Vec<LoadSaid> {

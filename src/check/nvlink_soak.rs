@@ -10,12 +10,12 @@ use super::look::unanswered;
 use super::sheet::{Gauged, Sheet};
 use super::window::Window;
 use super::{Check, CheckRun, Done, Seen, StepContext, Wants};
-use crate::event::Phase;
-use crate::model::{
+use kiln_event::Phase;
+use kiln_model::{
     Answer, Component, ComponentKind, Endpoint, GpuCounters, GpuIndex, LoadKind, LoadSaid, Moment, Probe, Span,
     Transfer, Unit,
 };
-use crate::profile::{CheckSpec, MeasurementSpec, Params, Wear};
+use kiln_profile::{CheckSpec, MeasurementSpec, Params, Wear};
 
 #[derive(Debug)]
 pub(super) struct NvlinkSoak;
@@ -168,8 +168,8 @@ impl Run {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::rig::{Rig, Scene, assert_complete, counters, lines, shown};
-    use crate::model::Reading;
+    use crate::rig::{Rig, Scene, assert_complete, counters, lines, shown};
+    use kiln_model::Reading;
 
     fn exchanging(scene: &Scene<'_>) -> Vec<LoadSaid> {
         let (from, seconds) = (scene.gpu, scene.load.map_or(0.0, |(_, seconds)| seconds));

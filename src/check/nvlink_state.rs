@@ -7,10 +7,8 @@ use super::links::list;
 use super::look::Look;
 use super::sheet::{Gauged, Sheet};
 use super::{Check, CheckRun, Done, StepContext, Subject};
-use crate::model::{
-    Component, ComponentKind, Gpu, GpuIndex, Inventory, LinkState, NvLink, Reading, Remote, Span, Unit,
-};
-use crate::profile::{CheckSpec, MeasurementSpec, Params, Wear};
+use kiln_model::{Component, ComponentKind, Gpu, GpuIndex, Inventory, LinkState, NvLink, Reading, Remote, Span, Unit};
+use kiln_profile::{CheckSpec, MeasurementSpec, Params, Wear};
 
 #[derive(Debug)]
 pub(super) struct NvlinkState;
@@ -214,7 +212,7 @@ fn misrouted(links: &[NvLink], usual: Option<&BTreeMap<u8, u8>>, gpus: &[Gpu], i
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::rig::{Rig, assert_complete, lines, shown};
+    use crate::rig::{Rig, assert_complete, lines, shown};
 
     fn run(change: impl FnOnce(&mut Rig)) -> (Done, Rig) {
         let mut rig = Rig::new(&NvlinkState, 4);

@@ -3,9 +3,9 @@
 use super::declare::{flag, required, text};
 use super::sheet::{Gauged, Sheet};
 use super::{Check, CheckRun, Done, Seen, StepContext, Wants};
-use crate::event::Phase;
-use crate::model::{Component, ComponentKind, Moment, Span, Text};
-use crate::profile::{CheckSpec, MeasurementSpec, ParamKind, ParamSpec, Params, Wear};
+use kiln_event::Phase;
+use kiln_model::{Component, ComponentKind, Moment, Span, Text};
+use kiln_profile::{CheckSpec, MeasurementSpec, ParamKind, ParamSpec, Params, Wear};
 
 #[derive(Debug)]
 pub(super) struct OperatorConfirm;
@@ -76,8 +76,8 @@ impl CheckRun for Run {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::rig::{Rig, assert_complete, lines};
-    use crate::profile::ParamValue;
+    use crate::rig::{Rig, assert_complete, lines};
+    use kiln_profile::ParamValue;
 
     #[test]
     fn the_answer_and_the_comment_are_told() {

@@ -6,8 +6,8 @@
 use regex::Regex;
 
 use super::sheet::{Gauged, Sheet};
-use crate::model::{Component, Gpu, Inventory};
-use crate::profile::Params;
+use kiln_model::{Component, Gpu, Inventory};
+use kiln_profile::Params;
 
 /// Holds the node against the list.
 pub(super) fn put_parts_list(sheet: &mut Sheet<'_>, params: &Params, found: &Inventory) -> Result<(), String> {

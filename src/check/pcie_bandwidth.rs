@@ -4,8 +4,8 @@ use super::copies::{Copied, Copies};
 use super::declare::{SETTLE_OVER, SETTLE_SLOPE, SETTLE_WITHIN, must};
 use super::sheet::{Gauged, Sheet};
 use super::{Check, CheckRun, Done, Seen, StepContext, Wants};
-use crate::model::{Component, ComponentKind, CopyDirection, Endpoint, GpuIndex, LoadKind, Moment, Span, Unit};
-use crate::profile::{CheckSpec, MeasurementSpec, ParamKind, ParamSpec, Params, Wear};
+use kiln_model::{Component, ComponentKind, CopyDirection, Endpoint, GpuIndex, LoadKind, Moment, Span, Unit};
+use kiln_profile::{CheckSpec, MeasurementSpec, ParamKind, ParamSpec, Params, Wear};
 
 #[derive(Debug)]
 pub(super) struct PcieBandwidth;
@@ -91,8 +91,8 @@ pub(super) fn bandwidth(copies: &Copies, from: Endpoint, to: Endpoint, gpu: GpuI
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::rig::{Rig, Scene, assert_complete, shown};
-    use crate::model::{LoadEnd, LoadSaid, Transfer};
+    use crate::rig::{Rig, Scene, assert_complete, shown};
+    use kiln_model::{LoadEnd, LoadSaid, Transfer};
 
     fn copying(scene: &Scene<'_>) -> Vec<LoadSaid> {
         let gpu = Endpoint::Gpu(scene.gpu);

@@ -10,12 +10,12 @@ use super::look::unanswered;
 use super::sheet::{Gauged, Sheet};
 use super::window::{Window, is_covered};
 use super::{Check, CheckRun, Done, Seen, StepContext, Wants};
-use crate::event::Phase;
-use crate::model::{
+use kiln_event::Phase;
+use kiln_model::{
     Answer, Component, ComponentKind, CopyDirection, Endpoint, GpuCounters, GpuIndex, LoadEnd, LoadKind, LoadReport,
     LoadSaid, Moment, Probe, Sensor, Span, Transfer, Unit,
 };
-use crate::profile::{CheckSpec, MeasurementSpec, Params, Wear};
+use kiln_profile::{CheckSpec, MeasurementSpec, Params, Wear};
 
 #[derive(Debug)]
 pub(super) struct PcieLink;
@@ -217,7 +217,7 @@ impl Run {
             let component = Component::Gpu(*gpu);
             link.put(&mut sheet, component);
             let counters = of_gpu(&self.first, *gpu).zip(of_gpu(last, *gpu));
-            let grown = |pick: fn(&GpuCounters) -> &crate::model::Reading<u64>| match counters {
+            let grown = |pick: fn(&GpuCounters) -> &kiln_model::Reading<u64>| match counters {
                 Some((first, last)) => between(pick(first), pick(last)),
                 None => Gauged::missing("the GPU's counters were not read"),
             };
@@ -296,8 +296,8 @@ impl Link {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::rig::{Rig, Scene, assert_complete, counters, lines, shown};
-    use crate::model::Reading;
+    use crate::rig::{Rig, Scene, assert_complete, counters, lines, shown};
+    use kiln_model::Reading;
 
     /// Copies with each GPU in turn, three seconds each.
     fn copying(scene: &Scene<'_>) -> Vec<LoadSaid> {

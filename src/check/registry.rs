@@ -1,7 +1,7 @@
 //! All checks there are, by name.
 
 use super::Check;
-use crate::profile::{Catalogue, CheckSpec};
+use kiln_profile::{Catalogue, CheckSpec};
 
 /// Checks in files of their own, then programs, whose adapters are checks that hold their declaration.
 macro_rules! checks {
@@ -64,9 +64,9 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::check::rig;
-    use crate::model::Unit;
-    use crate::profile::ValueKind;
+    use crate::rig;
+    use kiln_model::Unit;
+    use kiln_profile::ValueKind;
 
     #[test]
     fn checks_are_ordered_by_name_and_found_by_it() {

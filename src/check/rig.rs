@@ -7,13 +7,13 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) use super::toy_node::{counters, inventory};
 use super::toy_node::{healthy, sku};
 use super::{Check, Done, Seen, StepContext, Want, Wants};
-use crate::event::Phase;
-use crate::limit::{Measured, Measurement, Scalar};
-use crate::model::{
+use kiln_event::Phase;
+use kiln_limit::{Measured, Measurement, Scalar};
+use kiln_model::{
     Answer, Component, GpuCounters, GpuIndex, Inventory, KernelRecord, LoadEnd, LoadId, LoadKind, LoadReport, LoadSaid,
     Moment, Probe, Quantity, ReadingFailure, Sample, Source, SourceReport, Span, Text, parse_span,
 };
-use crate::profile::{CheckSpec, ParamKind, ParamValue, Params, Sku};
+use kiln_profile::{CheckSpec, ParamKind, ParamValue, Params, Sku};
 
 /// What a GPU is doing when it is sampled.
 pub(super) struct Scene<'a> {

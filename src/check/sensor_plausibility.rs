@@ -10,9 +10,9 @@ use super::meters::Meters;
 use super::sheet::{Gauged, Sheet};
 use super::window::{Window, share_of};
 use super::{Check, CheckRun, Done, Seen, StepContext, Wants};
-use crate::event::Phase;
-use crate::model::{Component, ComponentKind, GpuIndex, LoadKind, Moment, Sample, Sensor, Span, Unit};
-use crate::profile::{CheckSpec, MeasurementSpec, Params, Wear};
+use kiln_event::Phase;
+use kiln_model::{Component, ComponentKind, GpuIndex, LoadKind, Moment, Sample, Sensor, Span, Unit};
+use kiln_profile::{CheckSpec, MeasurementSpec, Params, Wear};
 
 #[derive(Debug)]
 pub(super) struct SensorPlausibility;
@@ -347,9 +347,9 @@ fn follows(value: &Gauged, cause: &Gauged, enough: f64, least: f64) -> Gauged {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::rig::{Rig, Scene, assert_complete, lines, progress, shown};
-    use crate::model::{LoadEnd, LoadSaid, Reading};
-    use crate::profile::ParamValue;
+    use crate::rig::{Rig, Scene, assert_complete, lines, progress, shown};
+    use kiln_model::{LoadEnd, LoadSaid, Reading};
+    use kiln_profile::ParamValue;
 
     fn broken_rules(change: impl Fn(&Scene<'_>, &mut Sample) + 'static) -> String {
         let mut rig = Rig::new(&SensorPlausibility, 1);

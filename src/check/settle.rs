@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::StepContext;
 use super::window::Line;
-use crate::model::{GpuIndex, Moment, Sample, Sensor, Span};
+use kiln_model::{GpuIndex, Moment, Sample, Sensor, Span};
 
 /// Blocks a window is cut into; a trend over block means is steadier than one over single whole-degree readings.
 const BLOCKS: u32 = 6;

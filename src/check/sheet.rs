@@ -4,9 +4,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::limit::Measurement;
-use crate::model::{Component, GpuIndex, Moment, Reading, Unit};
-use crate::profile::CheckSpec;
+use kiln_limit::Measurement;
+use kiln_model::{Component, GpuIndex, Moment, Reading, Unit};
+use kiln_profile::CheckSpec;
 
 /// What came of measuring one thing.
 #[derive(Debug, Clone, PartialEq)]

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::sheet::{Gauged, Sheet};
-use crate::model::{Component, Gpu, Identity, Reading};
+use kiln_model::{Component, Gpu, Identity, Reading};
 
 /// The identity texts under their measurement names.
 pub(super) fn texts(identity: &Identity) -> [(&'static str, &Reading<String>); 6] {

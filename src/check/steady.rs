@@ -3,7 +3,7 @@
 //! Block means, because single whole-degree readings jump by a degree where a trend does not.
 
 use super::window::Line;
-use crate::model::{Moment, Span};
+use kiln_model::{Moment, Span};
 
 /// Blocks the window is cut into: enough that it slides in small steps, few enough that each is a mean of many readings.
 const BLOCKS: usize = 10;

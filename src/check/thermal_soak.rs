@@ -12,8 +12,8 @@ use super::steady::Steady;
 use super::twins::{Board, Warmth};
 use super::window::Window;
 use super::{Check, CheckRun, Done, Seen, StepContext, Wants};
-use crate::model::{Component, ComponentKind, GpuIndex, LoadKind, Moment, Sample, Sensor, Span, Unit};
-use crate::profile::{CheckSpec, MeasurementSpec, Params, Wear};
+use kiln_model::{Component, ComponentKind, GpuIndex, LoadKind, Moment, Sample, Sensor, Span, Unit};
+use kiln_profile::{CheckSpec, MeasurementSpec, Params, Wear};
 
 #[derive(Debug)]
 pub(super) struct ThermalSoak;
@@ -365,8 +365,8 @@ fn put_steady_values(sheet: &mut Sheet<'_>, gpu: Component, gauge: &LoadGauge, o
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::rig::{Rig, assert_complete, lines, shown};
-    use crate::model::Reading;
+    use crate::rig::{Rig, assert_complete, lines, shown};
+    use kiln_model::Reading;
 
     #[test]
     fn a_soak_measures_once_temperatures_stand_still() {

@@ -1,11 +1,11 @@
 //! What the toy node of the unit tests is made of, and how its healthy GPUs read.
 
 use super::rig::Scene;
-use crate::model::{
+use kiln_model::{
     ClockLimits, Config, Gpu, GpuCounters, GpuIndex, Host, Identity, Inventory, LinkCounters, LinkState, NodeIdentity,
     NvLink, PciFunction, PcieCapability, PowerLimits, Reading, Remote, Sample, Sensor, Text, ThermalLimits,
 };
-use crate::profile::{Fact, Sku};
+use kiln_profile::{Fact, Sku};
 
 /// A GPU that heats to 60 °C at 700 W with a time constant of 20 s, over an inlet of 25 °C.
 pub(super) fn healthy(scene: &Scene<'_>, sample: &mut Sample) {

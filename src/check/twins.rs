@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use super::sheet::Gauged;
-use crate::model::GpuIndex;
+use kiln_model::GpuIndex;
 
 /// How warm one GPU is for its power.
 #[derive(Debug, Clone, Copy, Default)]

@@ -5,7 +5,7 @@
 //! allocation per reading.
 
 use super::sheet::Gauged;
-use crate::model::{Moment, Reading, Span};
+use kiln_model::{Moment, Reading, Span};
 
 /// Share of readings that may fail before a statistic over the rest is no longer told, in percent: a call fails now and
 /// then on a healthy driver, but with more gaps than this the values left may be the lucky ones.
@@ -317,7 +317,7 @@ impl Line {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::ReadingFailure;
+    use kiln_model::ReadingFailure;
 
     fn window_of(values: impl IntoIterator<Item = f64>) -> Window {
         let mut window = Window::sampled(Span::from_secs(1));

@@ -1,11 +1,11 @@
 //! Which GPU a kernel log record accuses, and whether that alone must fail a burn-in: what guards ask.
 
 use super::{BurnIn, KernelLine, PciAddress, read_kernel_line, xid};
-use crate::model::{GpuIndex, Inventory, KernelRecord};
+use kiln_model::{GpuIndex, Inventory, KernelRecord};
 
 /// The GPU at a PCI address.
 pub fn gpu_at(address: PciAddress, inventory: &Inventory) -> Option<GpuIndex> {
-    let at = |gpu: &&crate::model::Gpu| {
+    let at = |gpu: &&kiln_model::Gpu| {
         gpu.identity.pci_address.value().and_then(|text| text.parse::<PciAddress>().ok()) == Some(address)
     };
     inventory.gpus.iter().find(at).map(|gpu| gpu.index)
@@ -22,11 +22,11 @@ pub fn failing_xid(record: &KernelRecord, inventory: &Inventory) -> Option<(GpuI
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{KernelSource, Moment, Reading};
+    use kiln_model::{KernelSource, Moment, Reading};
 
     fn asked(text: &str) -> Option<(GpuIndex, String)> {
         let mut inventory = Inventory::default();
-        inventory.gpus.push(crate::model::Gpu::bare(GpuIndex(3)));
+        inventory.gpus.push(kiln_model::Gpu::bare(GpuIndex(3)));
         inventory.gpus[0].identity.pci_address = Reading::Value("00000000:B5:00.0".to_owned());
         let record = KernelRecord { at: Moment::ZERO, source: KernelSource::KernelLog, text: text.to_owned() };
         failing_xid(&record, &inventory)

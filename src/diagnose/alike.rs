@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::board::Suspicion;
 use super::catalogue::entry_or_general;
 use super::scene::{Scene, both};
-use crate::event::{Action, Confidence, Evidence};
-use crate::model::{Component, GpuIndex};
+use kiln_event::{Action, Confidence, Evidence};
+use kiln_model::{Component, GpuIndex};
 
 /// The code of a defect that all parts show alike and none of them can be blamed for.
 pub(super) const ALL_ALIKE: &str = "ALL-PARTS-ALIKE";

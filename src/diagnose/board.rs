@@ -8,8 +8,8 @@ use super::alike::gather_alike;
 use super::catalogue::{self, Entry};
 use super::relation::explains;
 use super::scene::Scene;
-use crate::event::{Action, Confidence, Evidence, Finding};
-use crate::model::{Component, Text};
+use kiln_event::{Action, Confidence, Evidence, Finding};
+use kiln_model::{Component, Text};
 
 /// Evidence told of one finding; the same limit missed in every round of a long run says nothing new.
 const MOST_EVIDENCE: usize = 12;

@@ -3,8 +3,8 @@
 //! The words are in `catalogue_text`; rules name codes only.
 
 use super::catalogue_text::ENTRIES;
-use crate::event::Action;
-use crate::model::Text;
+use kiln_event::Action;
+use kiln_model::Text;
 
 /// A text in both languages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 //! Japanese texts are for the operator on the floor; details are for engineers and in English alone.
 
 use super::catalogue::{Entry, Words};
-use crate::event::Action;
+use kiln_event::Action;
 
 const fn entry(
     code: &'static str,

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use super::kernel_event::{Class, KernelEvent, Place, Severity};
 use super::kernel_line::{KernelLine, XidLine};
 use super::{BurnIn, Origin, PciAddress, XidRow, gpu_at, sxid, xid};
-use crate::model::{GpuIndex, Inventory};
+use kiln_model::{GpuIndex, Inventory};
 
 /// What a code counts as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -248,7 +248,7 @@ fn is_ours(process: &str) -> bool {
 mod tests {
     use super::super::kernel_event::kernel_events;
     use super::*;
-    use crate::model::{Gpu, KernelRecord, KernelSource, Moment, PciFunction, Reading, Span};
+    use kiln_model::{Gpu, KernelRecord, KernelSource, Moment, PciFunction, Reading, Span};
 
     fn node() -> Inventory {
         let mut inventory = Inventory::default();

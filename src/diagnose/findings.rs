@@ -10,8 +10,8 @@ use super::rule_speed::{gather_slow, read_speed};
 use super::rule_station::{SENSORS_SILENT, read_station};
 use super::rule_table::read_table;
 use super::scene::{Fact, Scene, trip_evidence};
-use crate::event::{Confidence, Evidence, Finding, Recognition, RunRecord};
-use crate::model::{Component, Sensor};
+use kiln_event::{Confidence, Evidence, Finding, Recognition, RunRecord};
+use kiln_model::{Component, Sensor};
 
 /// What is wrong, from everything the record holds. The same record gives the same findings.
 pub fn findings(record: &RunRecord) -> Vec<Finding> {

@@ -5,8 +5,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::scene::Scene;
-use crate::event::Vitals;
-use crate::model::{Component, GpuIndex, Sensor};
+use kiln_event::Vitals;
+use kiln_model::{Component, GpuIndex, Sensor};
 
 /// How far over the reference a resistance counts as raised. Siblings of one board spread by some 3 % (one sigma) in the
 /// same place, and each of the two compared may be off.

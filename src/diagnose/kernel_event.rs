@@ -8,7 +8,7 @@
 use super::PciAddress;
 use super::host_line::{HostLine, Part, read_host_line};
 use super::kernel_line::{AerLine, AerSeverity, KernelLine, read_kernel_line, without_prefix};
-use crate::model::{KernelRecord, KernelSource, Moment, Span};
+use kiln_model::{KernelRecord, KernelSource, Moment, Span};
 
 /// What kind of trouble an event is.
 #[derive(Debug, Clone, PartialEq, Eq)]

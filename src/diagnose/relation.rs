@@ -3,7 +3,7 @@
 //! The table reads from cause to effects. It has no circles, which a test holds.
 
 use super::board::Suspicion;
-use crate::model::Component;
+use kiln_model::Component;
 
 /// How near cause and effect must be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -189,7 +189,7 @@ mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
     use super::*;
-    use crate::diagnose::catalogue::entries;
+    use crate::catalogue::entries;
 
     #[test]
     fn every_code_of_the_table_is_in_the_catalogue() {

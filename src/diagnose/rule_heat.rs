@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::board::Board;
 use super::heat_map::HeatMap;
 use super::scene::{Fact, Scene, both, trip_evidence};
-use crate::event::{Confidence, Evidence};
-use crate::model::{Component, GpuIndex, Sensor};
+use kiln_event::{Confidence, Evidence};
+use kiln_model::{Component, GpuIndex, Sensor};
 
 /// Limits that say a GPU is hot or was slowed for heat.
 const HOT: &[&str] = &[

@@ -9,8 +9,8 @@ use super::board::{Board, Suspicion};
 use super::rule_table::is_sram_error;
 use super::scene::{Line, Scene, both, event_evidence};
 use super::{Charge, Class, CodeCharge, KernelEvent, KernelLine, Place, XidLine, sxid, xid};
-use crate::event::{Confidence, Evidence};
-use crate::model::{Component, ComponentKind, GpuIndex, Reading, ReadingFailure};
+use kiln_event::{Confidence, Evidence};
+use kiln_model::{Component, ComponentKind, GpuIndex, Reading, ReadingFailure};
 
 pub(super) fn read_log(scene: &Scene<'_>, board: &mut Board) {
     let hanging: BTreeSet<GpuIndex> = gpus_with(scene, &HANG).difference(&gpus_with(scene, &[79])).copied().collect();

@@ -1,9 +1,9 @@
 //! Tests of what the kernel log accuses: code, component, action, and that the finding names the part and quotes the line.
 
-use crate::diagnose::findings;
-use crate::event::{Action, Case, Confidence, Envelope, Finding, Outcome, RunEvent, RunRecord, StepKey};
-use crate::limit::{Judged, Judgement, Measurement, Miss, Range};
-use crate::model::{
+use crate::findings;
+use kiln_event::{Action, Case, Confidence, Envelope, Finding, Outcome, RunEvent, RunRecord, StepKey};
+use kiln_limit::{Judged, Judgement, Measurement, Miss, Range};
+use kiln_model::{
     Component, Gpu, GpuIndex, Inventory, KernelRecord, KernelSource, Moment, Nvme, Reading, Unit, WallTime,
 };
 

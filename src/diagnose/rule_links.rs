@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::board::Board;
 use super::scene::{Fact, Scene, listed};
-use crate::event::{Confidence, Evidence};
-use crate::model::{Component, GpuIndex, LinkState, NvLink, Reading, Remote};
+use kiln_event::{Confidence, Evidence};
+use kiln_model::{Component, GpuIndex, LinkState, NvLink, Reading, Remote};
 
 /// Links that have the same thing wrong with them, with the evidence of each GPU.
 #[derive(Debug, Default)]

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::board::Board;
 use super::scene::{Scene, both};
-use crate::event::{Confidence, Evidence};
-use crate::model::{Component, GpuIndex};
+use kiln_event::{Confidence, Evidence};
+use kiln_model::{Component, GpuIndex};
 
 /// A die at least this warm at every mismatch makes heat worth a remark: idle and short loads stay below it on any part.
 const WARM: f64 = 60.0;

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::board::Board;
 use super::scene::Scene;
-use crate::event::{Confidence, Evidence};
-use crate::model::{Component, GpuIndex};
+use kiln_event::{Confidence, Evidence};
+use kiln_model::{Component, GpuIndex};
 
 /// Limits that say a GPU works less than it must.
 const SLOW: &[&str] = &[

@@ -2,8 +2,8 @@
 
 use super::board::Board;
 use super::scene::{Scene, trip_evidence};
-use crate::event::{Confidence, Evidence, Lateness, Outcome, StepStatus};
-use crate::model::{Component, format_span};
+use kiln_event::{Confidence, Evidence, Lateness, Outcome, StepStatus};
+use kiln_model::{Component, format_span};
 
 /// The code of readings that stopped for all GPUs at once; the guard that notices it says so.
 pub const SENSORS_SILENT: &str = "SENSORS-SILENT";

@@ -4,8 +4,8 @@
 
 use super::board::{Board, Suspicion};
 use super::scene::{Fact, Scene};
-use crate::event::{Action, Confidence, Evidence};
-use crate::model::{Component, GpuIndex, Reading};
+use kiln_event::{Action, Confidence, Evidence};
+use kiln_model::{Component, GpuIndex, Reading};
 
 /// The component to name, from the one measured.
 #[derive(Debug, Clone, Copy)]
@@ -280,7 +280,7 @@ fn pending_settings(scene: &Scene<'_>, board: &mut Board) {
     let pending = |fact: &Fact<'_>| fact.failed() && fact.check == "config.policy" && fact.name() == "pending";
     for (place, fact) in scene.facts.iter().enumerate().filter(|(_, fact)| pending(fact)) {
         let config = fact.gpu().and_then(|gpu| scene.inventory.gpu(gpu)).map(|gpu| &gpu.config);
-        let differs = |pick: fn(&crate::model::Config) -> (Reading<bool>, Reading<bool>)| {
+        let differs = |pick: fn(&kiln_model::Config) -> (Reading<bool>, Reading<bool>)| {
             config.is_some_and(|config| {
                 let (now, later) = pick(config);
                 now != later
@@ -306,7 +306,7 @@ fn pending_settings(scene: &Scene<'_>, board: &mut Board) {
 /// Addresses of GPUs on the bus that the driver does not list.
 fn idle_functions(scene: &Scene<'_>) -> Vec<String> {
     let listed = |address: &str| {
-        let own = |gpu: &crate::model::Gpu| gpu.identity.pci_address.value().is_some_and(|own| own == address);
+        let own = |gpu: &kiln_model::Gpu| gpu.identity.pci_address.value().is_some_and(|own| own == address);
         scene.inventory.gpus.iter().any(own)
     };
     let functions = scene.inventory.pci.value().into_iter().flatten();

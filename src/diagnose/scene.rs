@@ -5,10 +5,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Charge, Class, KernelEvent, KernelLine, Places, charges, kernel_events};
-use crate::event::{Confidence, Evidence, GuardTrip, RunRecord, StepStatus};
-use crate::limit::{Judged, Judgement, Measured, Scalar};
-use crate::model::{Component, GpuIndex, Inventory, Moment, Quantity, Sensor, Span, Text, format_span};
-use crate::profile::Trigger;
+use kiln_event::{Confidence, Evidence, GuardTrip, RunRecord, StepStatus};
+use kiln_limit::{Judged, Judgement, Measured, Scalar};
+use kiln_model::{Component, GpuIndex, Inventory, Moment, Quantity, Sensor, Span, Text, format_span};
+use kiln_profile::Trigger;
 
 /// One judged value.
 #[derive(Debug, Clone, Copy)]
@@ -185,7 +185,7 @@ impl<'a> Scene<'a> {
     }
 
     /// The check of the step that a load belonged to.
-    pub(super) fn check_of_load(&self, load: crate::model::LoadId) -> Option<&'a str> {
+    pub(super) fn check_of_load(&self, load: kiln_model::LoadId) -> Option<&'a str> {
         let step = self.record.steps.iter().find(|step| step.loads.contains(&load))?;
         let plan = self.record.plan.as_deref()?;
         let mut steps = plan.stages.iter().flat_map(|stage| &stage.steps).chain(&plan.teardown);

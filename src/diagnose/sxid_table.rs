@@ -3,7 +3,7 @@
 //! Data only; the words it is written in are those of `xid`. Facts from the NVIDIA Fabric Manager user guide as the gpud
 //! agent carries them. A bit that was mended counts; a switch that mends many during one burn-in is to be looked at.
 
-use crate::model::ComponentKind;
+use kiln_model::ComponentKind;
 
 use super::xid::{BurnIn, FactoryAction, FieldAction, SxidRow, SxidSeverity};
 

@@ -2,8 +2,8 @@
 //!
 //! The data is in `xid_table` and `sxid_table`; reading codes out of log lines is `kernel_line`'s.
 
-use crate::event::Action;
-use crate::model::ComponentKind;
+use kiln_event::Action;
+use kiln_model::ComponentKind;
 
 use super::kernel_line::Declared;
 use super::sxid_table::SXIDS;

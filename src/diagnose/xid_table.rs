@@ -4,7 +4,7 @@
 //! from how DCGM 4.6, the gpud agent, GCM and the health checks of Azure HPC treat each code. In the factory column the load
 //! is known to be good, so codes that the field forgives are at least suspect.
 
-use crate::model::ComponentKind;
+use kiln_model::ComponentKind;
 
 use super::xid::Relation::{Announcement, Cancels, DetailOf, Follower, Independent};
 use super::xid::{BurnIn, FactoryAction, FieldAction, Origin, XidRow, XidSeverity};

@@ -6,8 +6,8 @@ use super::defect::{Defect, Wanted};
 use super::naming::{Named, named};
 use super::proof::{Proof, Says, proofs};
 use super::trial::{Caught, Ending, Naming, StepTime, Trial};
-use crate::event::{Outcome, RunRecord, StepStatus, VerdictWord, roll_up};
-use crate::model::{Component, Moment};
+use kiln_event::{Outcome, RunRecord, StepStatus, VerdictWord, roll_up};
+use kiln_model::{Component, Moment};
 
 /// What came of a run with `defect` in it.
 pub fn classify(record: &RunRecord, defect: Defect, factor: f64, seed: u64) -> Trial {
@@ -71,10 +71,10 @@ fn naming(named: &Named, defect: &Defect, word: VerdictWord) -> Naming {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::drill::trial::tests::defect;
-    use crate::event::invented::{self, GPUS, Story};
-    use crate::event::{Finding, RunEvent};
-    use crate::model::Span;
+    use crate::trial::tests::defect;
+    use kiln_event::invented::{self, GPUS, Story};
+    use kiln_event::{Finding, RunEvent};
+    use kiln_model::Span;
 
     fn failed_in_soak(finding: Option<Finding>) -> RunRecord {
         let mut story = Story::begun().passed_before("burn.soak");

@@ -45,7 +45,7 @@ fn line(drill: &Drill) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::drill::document::tests::{drill, swept};
+    use crate::document::tests::{drill, swept};
 
     #[test]
     fn every_drill_is_a_line() {

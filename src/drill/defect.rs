@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::model::{Component, GpuIndex, Inventory};
+use kiln_model::{Component, GpuIndex, Inventory};
 
 /// A defect in a node.
 #[derive(Debug, Clone, PartialEq)]

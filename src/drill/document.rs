@@ -119,10 +119,10 @@ impl Drill {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::drill::healthy::HealthyRun;
-    use crate::drill::trial::tests::{caught, escaped};
-    use crate::drill::trial::{Ending, Naming, Trial};
-    use crate::event::VerdictWord;
+    use crate::healthy::HealthyRun;
+    use crate::trial::tests::{caught, escaped};
+    use crate::trial::{Ending, Naming, Trial};
+    use kiln_event::VerdictWord;
 
     fn trials(factor: f64) -> Vec<Trial> {
         let mut wrong = caught("cold-plate-loose", 3, 2_000, &["burn.gemm"]);
@@ -180,12 +180,12 @@ pub(super) mod tests {
     }
 
     /// At the default severity alone.
-    pub(in crate::drill) fn drill() -> Drill {
+    pub(crate) fn drill() -> Drill {
         of(vec![1.0])
     }
 
     /// A sweep that was interrupted.
-    pub(in crate::drill) fn swept() -> Drill {
+    pub(crate) fn swept() -> Drill {
         let mut drill = of(vec![0.5, 1.0]);
         drill.rows[1].cells[0] = None;
         drill.partial = true;

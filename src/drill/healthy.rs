@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::interval::{Interval, wilson_95};
 use super::proof::proofs;
-use crate::event::{RunRecord, VerdictWord, roll_up};
+use kiln_event::{RunRecord, VerdictWord, roll_up};
 
 /// One run on a healthy node.
 #[derive(Debug, Clone, PartialEq)]

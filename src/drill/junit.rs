@@ -7,7 +7,7 @@ use super::document::Drill;
 use super::healthy::Healthy;
 use super::matrix::{Cell, MissKind, Row};
 use super::text::{healthy_line, in_matrix};
-use crate::report::Xml;
+use kiln_report::Xml;
 
 /// Misses listed in a failure; the rest is in `drill.json`.
 const MISSES_LISTED: usize = 20;
@@ -126,7 +126,7 @@ fn of_healthy(drill: &Drill, healthy: &Healthy) -> Case {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::drill::document::tests::swept;
+    use crate::document::tests::swept;
 
     #[test]
     fn an_escape_is_a_failure_and_a_weak_defect_never_is() {

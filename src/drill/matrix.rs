@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::interval::{Interval, wilson_95};
 use super::times::median;
 use super::trial::{Caught, Ending, Naming, Trial};
-use crate::model::{Component, Span};
+use kiln_model::{Component, Span};
 
 /// One fault on one node.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -204,7 +204,7 @@ impl Coverage {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::drill::trial::tests::{caught, escaped};
+    use crate::trial::tests::{caught, escaped};
 
     #[test]
     fn a_cell_counts_its_runs() {

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use super::defect::Defect;
 use super::trial::Naming;
-use crate::event::{Finding, Outcome, RunRecord, standings};
-use crate::model::{Component, ComponentKind};
+use kiln_event::{Finding, Outcome, RunRecord, standings};
+use kiln_model::{Component, ComponentKind};
 
 /// What a run named, and how well.
 #[derive(Debug, Clone, PartialEq)]
@@ -110,8 +110,8 @@ const fn is_host_part(kind: ComponentKind) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::drill::trial::tests::defect;
-    use crate::model::GpuIndex;
+    use crate::trial::tests::defect;
+    use kiln_model::GpuIndex;
 
     fn naming(named: &str, component: &str, expected: &str) -> Naming {
         let parse = |text: &str| text.parse().expect("component");
@@ -146,8 +146,8 @@ mod tests {
         let defect = defect(Component::gpu(3), Component::Node);
         let mut inventory = Inventory::default();
         for (index, place) in [0, 1, 2, 4].into_iter().enumerate() {
-            let mut gpu = crate::drill::trial::tests::gpu(index as u8);
-            gpu.identity.pci_address = crate::model::Reading::Value(format!("address {place}"));
+            let mut gpu = crate::trial::tests::gpu(index as u8);
+            gpu.identity.pci_address = kiln_model::Reading::Value(format!("address {place}"));
             inventory.gpus.push(gpu);
         }
         let by_place = |component| defect.by_place(component, Some(&inventory));
@@ -155,5 +155,5 @@ mod tests {
         assert_eq!(by_place(Component::NvLink(GpuIndex(2), 5)), Component::NvLink(GpuIndex(2), 5));
     }
 
-    use crate::model::Inventory;
+    use kiln_model::Inventory;
 }

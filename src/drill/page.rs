@@ -206,7 +206,7 @@ fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::drill::document::tests::swept;
+    use crate::document::tests::swept;
 
     #[test]
     fn texts_are_escaped_and_nothing_is_fetched() {

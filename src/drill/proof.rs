@@ -1,9 +1,9 @@
 //! What in a run's record speaks against the unit, when it was known, and in which step.
 
-use crate::event::{Case, Outcome, RunRecord, StepRecord, StepStatus};
-use crate::limit::Judged;
-use crate::model::{Component, Moment};
-use crate::profile::GuardResult;
+use kiln_event::{Case, Outcome, RunRecord, StepRecord, StepStatus};
+use kiln_limit::Judged;
+use kiln_model::{Component, Moment};
+use kiln_profile::GuardResult;
 
 /// One thing that speaks against the unit.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,9 +88,9 @@ fn of_case(record: &RunRecord, step: &StepRecord, case: &Case, all: &mut Vec<Pro
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::invented::{self, GPUS, Story};
-    use crate::event::{Interruption, RunEvent};
-    use crate::model::{GpuIndex, LoadId, Mismatch};
+    use kiln_event::invented::{self, GPUS, Story};
+    use kiln_event::{Interruption, RunEvent};
+    use kiln_model::{GpuIndex, LoadId, Mismatch};
 
     fn told(story: &Story) -> Vec<String> {
         let line = |proof: &Proof| {
@@ -126,7 +126,7 @@ mod tests {
         let key = invented::key("burn.gemm", 1, 1);
         story.tell(0.5, RunEvent::StepStarted { key: key.clone() });
         let mismatch = Mismatch { gpu: GpuIndex(1), place: "SM 7".to_owned(), iteration: 3, word: 9, flipped_bits: 1 };
-        let gpu_celsius = crate::model::Reading::Value(71.0);
+        let gpu_celsius = kiln_model::Reading::Value(71.0);
         story.tell(9.0, RunEvent::ResultMismatched { load: LoadId(1), mismatch, gpu_celsius });
         let case = invented::with_reason(GPUS[1], Outcome::Fail, "limit", "wrong results");
         story.tell(20.0, RunEvent::StepFinished { key, cases: vec![case] });

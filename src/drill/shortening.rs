@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::matrix::Coverage;
 use super::times::median;
 use super::trial::Trial;
-use crate::model::Span;
+use kiln_model::Span;
 
 /// The whole answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -272,8 +272,8 @@ fn odds(window_s: f64, period_s: f64) -> Odds {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::drill::trial::tests::{caught, escaped};
-    use crate::drill::trial::{Ending, StepTime};
+    use crate::trial::tests::{caught, escaped};
+    use crate::trial::{Ending, StepTime};
 
     fn cut_short(mut trial: Trial) -> Trial {
         trial.whole = false;

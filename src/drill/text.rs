@@ -8,7 +8,7 @@ use super::interval::Interval;
 use super::matrix::{Cell, Counted, Coverage, MissKind, Row};
 use super::text_shortening::shortening_text;
 use super::times::short;
-use crate::model::Span;
+use kiln_model::Span;
 
 /// Misses told one by one for each fault: enough to take one up; the rest is in `drill.json`.
 const MISSES_TOLD: usize = 1;
@@ -275,7 +275,7 @@ pub(super) fn percent(share: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::drill::document::tests::{drill, swept};
+    use crate::document::tests::{drill, swept};
 
     #[test]
     fn one_severity_is_one_table() {

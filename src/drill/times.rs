@@ -1,6 +1,6 @@
 //! Middle and worst of times to detection, and how such times are written.
 
-use crate::model::Span;
+use kiln_model::Span;
 
 /// The middle of `times`; of an even number the later of the two in the middle, so that it is a time that occurred.
 pub(super) fn median(times: &[Span]) -> Option<Span> {

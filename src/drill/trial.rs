@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::defect::Defect;
-use crate::event::VerdictWord;
-use crate::model::{Component, Span};
+use kiln_event::VerdictWord;
+use kiln_model::{Component, Span};
 
 /// One run with one defect.
 #[derive(Debug, Clone, PartialEq)]
@@ -92,11 +92,11 @@ impl Trial {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::drill::defect::Called;
-    use crate::event::invented;
-    use crate::model::{Gpu, GpuIndex};
+    use crate::defect::Called;
+    use kiln_event::invented;
+    use kiln_model::{Gpu, GpuIndex};
 
-    pub(in crate::drill) fn defect(component: Component, expected: Component) -> Defect {
+    pub(crate) fn defect(component: Component, expected: Component) -> Defect {
         let called = |place: u8| Called { slot: format!("slot {place}"), pci_address: format!("address {place}") };
         Defect {
             fault: "cold-plate-loose".to_owned(),
@@ -110,12 +110,12 @@ pub(super) mod tests {
         }
     }
 
-    pub(in crate::drill) fn gpu(index: u8) -> Gpu {
+    pub(crate) fn gpu(index: u8) -> Gpu {
         Gpu { index: GpuIndex(index), ..invented::inventory().gpus[0].clone() }
     }
 
     /// A trial caught in `steps`, the first of which proved it.
-    pub(in crate::drill) fn caught(fault: &str, seed: u64, after: u64, steps: &[&str]) -> Trial {
+    pub(crate) fn caught(fault: &str, seed: u64, after: u64, steps: &[&str]) -> Trial {
         let mut defect = defect(Component::gpu(3), Component::gpu(3));
         defect.fault = fault.to_owned();
         let caught = Caught {
@@ -132,7 +132,7 @@ pub(super) mod tests {
         Trial { word: VerdictWord::Fail, ending: Ending::Caught(Box::new(caught)), ..escaped_as(defect, seed) }
     }
 
-    pub(in crate::drill) fn escaped(fault: &str, seed: u64) -> Trial {
+    pub(crate) fn escaped(fault: &str, seed: u64) -> Trial {
         let mut defect = defect(Component::gpu(3), Component::gpu(3));
         defect.fault = fault.to_owned();
         escaped_as(defect, seed)

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::judging::{Bench, Ending};
 use super::schedule::Place;
-use crate::check::{Check, CheckRun};
-use crate::event::{Lateness, RunRecord, StepKey};
-use crate::limit::Measurement;
-use crate::model::{Component, GpuIndex, Moment, Probe, WallTime};
-use crate::plan::PlannedStep;
-use crate::profile::{CheckSpec, Sku};
+use kiln_check::{Check, CheckRun};
+use kiln_event::{Lateness, RunRecord, StepKey};
+use kiln_limit::Measurement;
+use kiln_model::{Component, GpuIndex, Moment, Probe, WallTime};
+use kiln_plan::PlannedStep;
+use kiln_profile::{CheckSpec, Sku};
 
 pub(super) struct ActiveStep {
     pub key: StepKey,

@@ -12,11 +12,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::diagnose::SENSORS_SILENT;
-use crate::event::GuardTrip;
-use crate::limit::{Bound, IfUnsupported, References, Scalar, within};
-use crate::model::{Component, GpuIndex, Moment, Quantity, Reading, Sample, Sensor, Span, format_span};
-use crate::profile::{Guard, GuardResult, GuardScope, Sku, Trigger};
+use kiln_diagnose::SENSORS_SILENT;
+use kiln_event::GuardTrip;
+use kiln_limit::{Bound, IfUnsupported, References, Scalar, within};
+use kiln_model::{Component, GpuIndex, Moment, Quantity, Reading, Sample, Sensor, Span, format_span};
+use kiln_profile::{Guard, GuardResult, GuardScope, Sku, Trigger};
 
 /// Without a clear bound of its own, a guard must see its trip bound unmet for this long before it can trip again:
 /// several times the driver's slowest sensor period, so that a reading dancing on the bound is one trip and not many.
@@ -286,13 +286,7 @@ fn trip(guard: &Guard, component: Component, text: String, reading: Option<f64>)
 
 /// Whether a reading is inside a bound. A bound that cannot be resolved here does not trip: the profile reader refuses
 /// guards relative to peers or a baseline, and a missing SKU fact is the plan's to report.
-fn holds(
-    bound: &Bound,
-    value: f64,
-    sensor: crate::model::Sensor,
-    gpu: GpuIndex,
-    skus: &BTreeMap<GpuIndex, Sku>,
-) -> bool {
+fn holds(bound: &Bound, value: f64, sensor: kiln_model::Sensor, gpu: GpuIndex, skus: &BTreeMap<GpuIndex, Sku>) -> bool {
     let sku = |fact: &str| skus.get(&gpu).and_then(|sku| sku.fact(fact));
     let references = References { sku: &sku, peers: None, baseline: None };
     within(bound, &Scalar::Number(value), sensor.unit(), &references).is_ok_and(|(met, _)| met)
@@ -301,9 +295,9 @@ fn holds(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::limit::Term;
-    use crate::model::{Sensor, Unit};
-    use crate::profile::GuardStop;
+    use kiln_limit::Term;
+    use kiln_model::{Sensor, Unit};
+    use kiln_profile::GuardStop;
 
     fn guards(hold: u64, stale: Option<u64>) -> Guards {
         let bound = Bound::AtMost(Term::Absolute(Quantity::new(0.0, Unit::Celsius)));

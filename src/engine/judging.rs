@@ -4,12 +4,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::diagnose::{AllAlike, LEAST_ALIKE, if_all_alike};
-use crate::event::{Case, CaseReason, Outcome, RunRecord};
-use crate::limit::{Judged, Judgement, Limit, Measured, Measurement, Miss, Range, References, Unjudged, judge};
-use crate::model::{Component, ComponentKind, GpuIndex, Quantity, WallTime};
-use crate::plan::{PlannedStep, matches_glob};
-use crate::profile::{CheckSpec, Sku};
+use kiln_diagnose::{AllAlike, LEAST_ALIKE, if_all_alike};
+use kiln_event::{Case, CaseReason, Outcome, RunRecord};
+use kiln_limit::{Judged, Judgement, Limit, Measured, Measurement, Miss, Range, References, Unjudged, judge};
+use kiln_model::{Component, ComponentKind, GpuIndex, Quantity, WallTime};
+use kiln_plan::{PlannedStep, matches_glob};
+use kiln_profile::{CheckSpec, Sku};
 
 /// Why a measurement that was to come is missing, where the check does not say.
 pub(super) const NOT_GIVEN: &str = "the check gave no such value";

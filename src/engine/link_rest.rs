@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{GpuIndex, Inventory, Moment, Sample, Sensor, Span};
+use kiln_model::{GpuIndex, Inventory, Moment, Sample, Sensor, Span};
 
 /// A link that trains again is back within seconds; one that stays low for longer rests.
 const RESTS_AFTER: Span = Span::from_secs(10);
@@ -49,7 +49,7 @@ impl LinkRest {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Gpu, Reading};
+    use kiln_model::{Gpu, Reading};
 
     fn node(gpus: u8) -> LinkRest {
         let gpu = |index| {

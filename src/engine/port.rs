@@ -1,7 +1,7 @@
 //! What the machine takes in and gives out, and what it needs of the world: the traits adapters implement.
 
-use crate::event::{Envelope, RunRecord};
-use crate::model::{
+use kiln_event::{Envelope, RunRecord};
+use kiln_model::{
     Answer, Inventory, KernelRecord, LoadId, LoadOrder, LoadReport, Moment, Probe, Sample, SourceReport, StopHow, Text,
     WallTime,
 };

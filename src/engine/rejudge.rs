@@ -8,12 +8,12 @@ use std::fmt;
 
 use super::Equipment;
 use super::judging::{Bench, Ending, NOT_GIVEN};
-use crate::diagnose;
-use crate::event::{Case, Envelope, RunEvent, RunRecord, RunStart, StepKey, roll_up};
-use crate::limit::{Measured, Measurement};
-use crate::model::{GpuIndex, WallTime};
-use crate::plan::{self, Plan, PlanError, PlannedStep};
-use crate::profile::{Deviation, Profile, Sku};
+use kiln_diagnose as diagnose;
+use kiln_event::{Case, Envelope, RunEvent, RunRecord, RunStart, StepKey, roll_up};
+use kiln_limit::{Measured, Measurement};
+use kiln_model::{GpuIndex, WallTime};
+use kiln_plan::{self as plan, Plan, PlanError, PlannedStep};
+use kiln_profile::{Deviation, Profile, Sku};
 
 /// A run judged again.
 #[derive(Debug, Clone, PartialEq)]

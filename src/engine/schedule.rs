@@ -4,10 +4,10 @@
 //! judging them is the machine's work.
 
 use super::judging::ALIKE;
-use crate::event::{Case, Interruption, Outcome, RunRecord, StageRecord, StepRecord, StepStatus};
-use crate::model::Moment;
-use crate::plan::{Plan, PlannedStage, PlannedStep, Readiness};
-use crate::profile::{Loop, Policy, RetryOn, Then};
+use kiln_event::{Case, Interruption, Outcome, RunRecord, StageRecord, StepRecord, StepStatus};
+use kiln_model::Moment;
+use kiln_plan::{Plan, PlannedStage, PlannedStep, Readiness};
+use kiln_profile::{Loop, Policy, RetryOn, Then};
 
 /// Where a step stands in the plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,7 +9,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{ClockReasons, GpuIndex, Inventory, Moment, Reading, Sample, Sensor};
+use kiln_model::{ClockReasons, GpuIndex, Inventory, Moment, Reading, Sample, Sensor};
 
 /// Which reason stands for which counter.
 const TIMES: [(Sensor, u64); 3] = [
@@ -63,7 +63,7 @@ impl StandIns {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Gpu, ReadingFailure};
+    use kiln_model::{Gpu, ReadingFailure};
 
     const GPU: GpuIndex = GpuIndex(0);
 

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::limit::Judgement;
-use crate::model::Component;
+use kiln_limit::Judgement;
+use kiln_model::Component;
 
 /// One test case: a step on a component, with everything measured for it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]

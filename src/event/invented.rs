@@ -2,33 +2,33 @@
 
 use std::collections::BTreeMap;
 
-pub(crate) use super::invented_start::inventory;
+pub use super::invented_start::inventory;
 use super::invented_start::{plan, start};
 use super::{
     Action, Case, CaseReason, Confidence, Envelope, Evidence, Finding, GuardTrip, Interruption, NodeSource, Outcome,
     RunEvent, RunKind, RunRecord, StepKey, roll_up,
 };
-use crate::limit::{Judged, Judgement, Measurement, Range, Unjudged};
-use crate::model::{Component, GpuIndex, KernelRecord, KernelSource, Moment, Span, Text, Unit, WallTime};
-use crate::profile::{GuardResult, GuardStop};
+use kiln_limit::{Judged, Judgement, Measurement, Range, Unjudged};
+use kiln_model::{Component, GpuIndex, KernelRecord, KernelSource, Moment, Span, Text, Unit, WallTime};
+use kiln_profile::{GuardResult, GuardStop};
 
 /// Both GPUs of the invented node.
-pub(crate) const GPUS: [Component; 2] = [Component::gpu(0), Component::gpu(1)];
+pub const GPUS: [Component; 2] = [Component::gpu(0), Component::gpu(1)];
 
 /// A run being told.
 #[derive(Debug, Clone)]
-pub(crate) struct Story {
-    pub(crate) events: Vec<Envelope>,
+pub struct Story {
+    pub events: Vec<Envelope>,
     at: Moment,
 }
 
 impl Story {
     /// Started, inventory read, plan made.
-    pub(crate) fn begun() -> Self {
+    pub fn begun() -> Self {
         Self::begun_as(RunKind::Production, NodeSource::Hardware)
     }
 
-    pub(crate) fn begun_as(kind: RunKind, source: NodeSource) -> Self {
+    pub fn begun_as(kind: RunKind, source: NodeSource) -> Self {
         let mut story = Self { events: Vec::new(), at: Moment::ZERO };
         story.tell(0.0, RunEvent::RunStarted(Box::new(start(kind, source))));
         story.tell(0.1, RunEvent::InventoryRead(Box::new(inventory())));
@@ -37,14 +37,14 @@ impl Story {
     }
 
     /// Nothing but the start.
-    pub(crate) fn started() -> Self {
+    pub fn started() -> Self {
         let mut story = Self::begun();
         story.events.truncate(1);
         story
     }
 
     /// One more event, `seconds` after the last.
-    pub(crate) fn tell(&mut self, seconds: f64, event: RunEvent) -> &mut Self {
+    pub fn tell(&mut self, seconds: f64, event: RunEvent) -> &mut Self {
         self.at = self.at + Span::from_secs_f64(seconds);
         let begin: WallTime = "2026-03-01T06:00:00Z".parse().expect("a stamp");
         let wall = begin + self.at.since(Moment::ZERO);
@@ -53,18 +53,18 @@ impl Story {
     }
 
     /// A whole attempt at a step, taking `seconds`.
-    pub(crate) fn step(&mut self, path: &str, attempt: u32, seconds: f64, cases: Vec<Case>) -> &mut Self {
+    pub fn step(&mut self, path: &str, attempt: u32, seconds: f64, cases: Vec<Case>) -> &mut Self {
         self.round(path, 1, attempt, seconds, cases)
     }
 
-    pub(crate) fn round(&mut self, path: &str, round: u32, attempt: u32, seconds: f64, cases: Vec<Case>) -> &mut Self {
+    pub fn round(&mut self, path: &str, round: u32, attempt: u32, seconds: f64, cases: Vec<Case>) -> &mut Self {
         let key = key(path, round, attempt);
         self.tell(0.5, RunEvent::StepStarted { key: key.clone() });
         self.tell(seconds, RunEvent::StepFinished { key, cases })
     }
 
     /// Passes all that the profile has up to, not including, `path`.
-    pub(crate) fn passed_before(mut self, path: &str) -> Self {
+    pub fn passed_before(mut self, path: &str) -> Self {
         let all = ["identify.inventory", "burn.gemm", "burn.soak", "teardown.load"];
         for step in all.into_iter().take_while(|step| *step != path) {
             self.pass(step);
@@ -72,7 +72,7 @@ impl Story {
         self
     }
 
-    pub(crate) fn pass(&mut self, path: &str) -> &mut Self {
+    pub fn pass(&mut self, path: &str) -> &mut Self {
         let cases = match path {
             "identify.inventory" => GPUS.map(|gpu| passed(gpu, matched(gpu, true))).to_vec(),
             "burn.gemm" => GPUS.map(|gpu| passed(gpu, celsius(gpu, 71.5))).to_vec(),
@@ -83,7 +83,7 @@ impl Story {
     }
 
     /// Passes what is left, from `path` on, and ends.
-    pub(crate) fn then_passed_from(&mut self, path: &str) -> &mut Self {
+    pub fn then_passed_from(&mut self, path: &str) -> &mut Self {
         let all = ["identify.inventory", "burn.gemm", "burn.soak", "teardown.load"];
         for step in all.into_iter().skip_while(|step| *step != path) {
             self.pass(step);
@@ -91,18 +91,18 @@ impl Story {
         self.end()
     }
 
-    pub(crate) fn end(&mut self) -> &mut Self {
+    pub fn end(&mut self) -> &mut Self {
         let verdict = roll_up(&self.record());
         self.tell(0.25, RunEvent::RunFinished { verdict })
     }
 
-    pub(crate) fn record(&self) -> RunRecord {
+    pub fn record(&self) -> RunRecord {
         RunRecord::of(&self.events)
     }
 }
 
 /// Every way a run can end, by name.
-pub(crate) fn endings() -> BTreeMap<&'static str, Story> {
+pub fn endings() -> BTreeMap<&'static str, Story> {
     let simulated = || NodeSource::Simulated {
         node: "hgx-h100-8".to_owned(),
         seed: 7,
@@ -265,7 +265,7 @@ fn guard_between_steps() -> Story {
     story
 }
 
-pub(crate) fn trip(component: Component) -> GuardTrip {
+pub fn trip(component: Component) -> GuardTrip {
     GuardTrip {
         guard: "lost".to_owned(),
         component,
@@ -282,23 +282,23 @@ fn failure(text: &str) -> RunEvent {
     RunEvent::RunInterrupted { by: Interruption::Failure(text.to_owned()) }
 }
 
-pub(crate) fn key(path: &str, round: u32, attempt: u32) -> StepKey {
+pub fn key(path: &str, round: u32, attempt: u32) -> StepKey {
     StepKey { path: path.to_owned(), round, attempt }
 }
 
-pub(crate) fn passed(component: Component, judgement: Judgement) -> Case {
+pub fn passed(component: Component, judgement: Judgement) -> Case {
     Case { component, outcome: Outcome::Pass, reason: None, judgements: vec![judgement] }
 }
 
 /// A case that says what its judgement says.
-pub(crate) fn judged(component: Component, judgement: Judgement) -> Case {
+pub fn judged(component: Component, judgement: Judgement) -> Case {
     let failed = judgement.outcome == Judged::Fail;
     let reason = failed.then(|| reason("limit", &format!("{} outside its limit", judgement.measurement.name)));
     let outcome = if failed { Outcome::Fail } else { Outcome::Pass };
     Case { component, outcome, reason, judgements: vec![judgement] }
 }
 
-pub(crate) fn with_reason(component: Component, outcome: Outcome, kind: &str, text: &str) -> Case {
+pub fn with_reason(component: Component, outcome: Outcome, kind: &str, text: &str) -> Case {
     Case { component, outcome, reason: Some(reason(kind, text)), judgements: Vec::new() }
 }
 
@@ -306,7 +306,7 @@ fn reason(kind: &str, text: &str) -> CaseReason {
     CaseReason { kind: kind.to_owned(), text: text.to_owned() }
 }
 
-pub(crate) fn matched(component: Component, value: bool) -> Judgement {
+pub fn matched(component: Component, value: bool) -> Judgement {
     Judgement {
         measurement: Measurement::flag("matches", component, value),
         limit: Some("== true".to_owned()),
@@ -314,13 +314,13 @@ pub(crate) fn matched(component: Component, value: bool) -> Judgement {
         outcome: if value { Judged::Pass } else { Judged::Fail },
         code: None,
         decisive: true,
-        miss: crate::limit::Miss::Proof,
+        miss: kiln_limit::Miss::Proof,
         source: None,
         waiver: None,
     }
 }
 
-pub(crate) fn celsius(component: Component, value: f64) -> Judgement {
+pub fn celsius(component: Component, value: f64) -> Judgement {
     Judgement {
         measurement: Measurement::number("temp.p95", component, Unit::Celsius, value, 3600),
         limit: Some("<= 83 °C".to_owned()),
@@ -330,7 +330,7 @@ pub(crate) fn celsius(component: Component, value: f64) -> Judgement {
     }
 }
 
-pub(crate) fn resistance(component: Component, value: f64) -> Judgement {
+pub fn resistance(component: Component, value: f64) -> Judgement {
     Judgement {
         measurement: Measurement::number("thermal.resistance", component, Unit::KelvinPerWatt, value, 60),
         limit: Some("<= 115 % of peers".to_owned()),
@@ -346,7 +346,7 @@ pub(crate) fn resistance(component: Component, value: f64) -> Judgement {
     }
 }
 
-pub(crate) fn finding() -> Finding {
+pub fn finding() -> Finding {
     Finding {
         code: "GPU-COOLING-CONTACT".to_owned(),
         component: GPUS[1],

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use super::invented::GPUS;
 use super::{JunitDialect, NodeSource, Operation, RunKind, RunStart, ToolVersion};
-use crate::limit::{Bound, Limit, Scalar, Term};
-use crate::model::{
+use kiln_limit::{Bound, Limit, Scalar, Term};
+use kiln_model::{
     ClockLimits, Component, ComponentKind, Config, Gpu, GpuIndex, Host, Identity, Inventory, NodeIdentity,
     PcieCapability, PowerLimits, Quantity, Reading, Text, ThermalLimits, Unit,
 };
-use crate::plan::{Plan, PlannedStage, PlannedStep, Readiness};
-use crate::profile::{Loop, Params, Policy, Profile, Retry, Stage, Step, Telemetry, Then, Waiver};
+use kiln_plan::{Plan, PlannedStage, PlannedStep, Readiness};
+use kiln_profile::{Loop, Params, Policy, Profile, Retry, Stage, Step, Telemetry, Then, Waiver};
 
 pub(super) fn start(kind: RunKind, source: NodeSource) -> RunStart {
     RunStart {
@@ -79,9 +79,9 @@ fn step(id: &str, check: &str) -> Step {
         marginal: Some(Bound::AtMost(Term::Absolute(Quantity::new(1.0, Unit::One)))),
         code: None,
         decisive: true,
-        miss: crate::limit::Miss::Proof,
+        miss: kiln_limit::Miss::Proof,
         source: None,
-        unsupported: crate::limit::IfUnsupported::Error,
+        unsupported: kiln_limit::IfUnsupported::Error,
     };
     Step {
         id: id.to_owned(),
@@ -128,7 +128,7 @@ pub(super) fn plan() -> Plan {
     }
 }
 
-pub(crate) fn inventory() -> Inventory {
+pub fn inventory() -> Inventory {
     let text = |text: &str| Reading::Value(text.to_owned());
     Inventory {
         node: NodeIdentity {

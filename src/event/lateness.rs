@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Moment, Span};
+use kiln_model::{Moment, Span};
 
 /// Share of the samples due that must be taken, in percent: what checks ask of a window before they speak of it.
 const LEAST_TAKEN_PERCENT: u64 = 90;

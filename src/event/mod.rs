@@ -6,9 +6,9 @@
 
 mod case;
 mod finding;
-#[cfg(test)]
-pub(crate) mod invented;
-#[cfg(test)]
+#[cfg(any(test, feature = "stories"))]
+pub mod invented;
+#[cfg(any(test, feature = "stories"))]
 mod invented_start;
 mod lateness;
 mod record;

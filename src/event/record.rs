@@ -10,11 +10,11 @@ use super::{
     Boot, Case, Envelope, Finding, GuardTrip, Interruption, Lateness, Outcome, Phase, RunEvent, RunStart, StepKey,
     TakenUp, Verdict,
 };
-use crate::model::{
+use kiln_model::{
     Component, GpuCounters, GpuIndex, Inventory, KernelRecord, LoadEnd, LoadId, Mismatch, Moment, NoteKind, Reading,
     SourceReport, WallTime,
 };
-use crate::plan::Plan;
+use kiln_plan::Plan;
 
 /// A run as its events tell it.
 #[derive(Debug, Clone, PartialEq, Default)]

@@ -5,12 +5,12 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{Case, Finding, Lateness, Outcome, RunStart, Verdict, Vitals};
 
-use crate::model::{
+use kiln_model::{
     Component, GpuCounters, GpuIndex, Inventory, KernelRecord, LoadEnd, LoadId, LoadOrder, Mismatch, Moment, NoteKind,
     Reading, SourceReport, Text, WallTime,
 };
-use crate::plan::Plan;
-use crate::profile::{GuardResult, GuardStop};
+use kiln_plan::Plan;
+use kiln_profile::{GuardResult, GuardStop};
 
 /// One event with its place in the run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::profile::Profile;
+use kiln_profile::Profile;
 
 /// Everything known when a run begins.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -129,8 +129,8 @@ pub struct Operation {
 
 impl RunKind {
     /// What a run of this profile counts as. `spoiled`: a fault of our own making must not count for or against the unit.
-    pub fn of(profile: &crate::profile::Profile, spoiled: bool) -> Self {
-        use crate::profile::Deviation;
+    pub fn of(profile: &kiln_profile::Profile, spoiled: bool) -> Self {
+        use kiln_profile::Deviation;
         if spoiled || profile.deviations.iter().any(|one| matches!(one, Deviation::Only { .. })) {
             Self::Partial
         } else if profile.deviations.iter().any(Deviation::lessens) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::RunStart;
-use crate::model::{Change, Component, Fact, GpuIndex, Inventory, Moment, Reading, changes, is_recognised};
+use kiln_model::{Change, Component, Fact, GpuIndex, Inventory, Moment, Reading, changes, is_recognised};
 
 /// One time that a run was taken up again.
 #[derive(Debug, Clone, PartialEq)]

@@ -9,10 +9,10 @@ use super::{
     Case, GuardTrip, Interruption, Outcome, Recognition, RunKind, RunRecord, StepRecord, StepStatus, Verdict,
     VerdictWord,
 };
-use crate::limit::Judged;
-use crate::model::{Component, Moment};
-use crate::plan::{PlannedStep, Readiness};
-use crate::profile::GuardResult;
+use kiln_limit::Judged;
+use kiln_model::{Component, Moment};
+use kiln_plan::{PlannedStep, Readiness};
+use kiln_profile::GuardResult;
 
 /// Paths of teardown steps begin with this; passing them is no claim about the unit.
 const TEARDOWN: &str = "teardown.";
@@ -356,8 +356,7 @@ mod tests {
     fn a_pass_without_any_limit_judges_nothing() {
         let mut story = Story::begun();
         for path in ["identify.inventory", "burn.gemm", "burn.soak"] {
-            let only_told =
-                GPUS.map(|gpu| passed(gpu, crate::limit::Judgement { limit: None, ..resistance(gpu, 0.05) }));
+            let only_told = GPUS.map(|gpu| passed(gpu, kiln_limit::Judgement { limit: None, ..resistance(gpu, 0.05) }));
             story.step(path, 1, 1.0, only_told.to_vec());
         }
         assert_eq!(word(story.then_passed_from("teardown.load")), "NOTHING JUDGED");

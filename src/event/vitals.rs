@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{GpuIndex, Sample, Sensor};
+use kiln_model::{GpuIndex, Sample, Sensor};
 
 /// Readings of one GPU; `None` where there was no value.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

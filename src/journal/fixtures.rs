@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use super::line::{BEGIN, Chain, close};
-use crate::event::invented::endings;
+use kiln_event::invented::endings;
 
 const HEADER: &str = r#"{"schema":"kiln.journal/1.0","written_by":"kiln 0.1.0"}"#;
 
@@ -53,7 +53,7 @@ fn fixtures() -> Vec<(&'static str, Vec<u8>)> {
 
 #[test]
 fn the_fixtures_are_what_the_writer_writes() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/journals");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/journals");
     for (name, bytes) in fixtures() {
         let path = folder.join(format!("{name}.jsonl"));
         if std::env::var_os("KILN_BLESS").is_some() {

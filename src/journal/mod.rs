@@ -19,7 +19,7 @@ pub use read::{JournalFile, Read, Torn, read, read_sound};
 pub use write::{Durability, Journal, WallClock};
 
 /// The journal's name inside a run directory.
-pub const FILE_NAME: &str = crate::disk::JOURNAL.name;
+pub const FILE_NAME: &str = kiln_disk::JOURNAL.name;
 
 /// Version of the format this program writes, and the newest major version it reads.
 pub const VERSION: (u32, u32) = (1, 0);

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use super::error::{JournalError, Place};
 use super::line::{self, Chain};
 use super::{FILE_NAME, VERSION};
-use crate::disk::{self, Folder, GIB};
-use crate::event::Envelope;
+use kiln_disk::{self as disk, Folder, GIB};
+use kiln_event::Envelope;
 
 /// Everything a journal holds.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -233,11 +233,11 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::event::RunEvent;
-    use crate::event::invented::endings;
+    use kiln_event::RunEvent;
+    use kiln_event::invented::endings;
 
     fn fixture(name: &str) -> PathBuf {
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/journals").join(name)
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/journals").join(name)
     }
 
     fn whole() -> Vec<u8> {

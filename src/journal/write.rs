@@ -9,8 +9,8 @@ use super::error::JournalError;
 use super::line::{self, Chain};
 use super::read::{Header, Read, SCHEMA, lock, parse, read_all};
 use super::{FILE_NAME, VERSION};
-use crate::disk::Folder;
-use crate::event::Envelope;
+use kiln_disk::Folder;
+use kiln_event::Envelope;
 
 /// Time on a clock of the machine that only goes forward; where it starts does not matter.
 pub type WallClock = fn() -> Duration;
@@ -187,8 +187,8 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::event::invented::{Story, endings};
-    use crate::journal::read;
+    use crate::read;
+    use kiln_event::invented::{Story, endings};
 
     fn journal_of(dir: &Path, story: &Story) {
         let mut journal = Journal::create(dir, Durability::EverySync).expect("created");

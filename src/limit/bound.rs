@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Scalar;
-use crate::model::Quantity;
+use kiln_model::Quantity;
 
 /// What a relative term stands against.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

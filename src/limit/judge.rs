@@ -5,7 +5,7 @@
 use super::{
     Bound, IfUnsupported, Judged, Judgement, Limit, Measured, Measurement, Range, Reference, Scalar, Term, Unjudged,
 };
-use crate::model::{Dimension, Quantity, Unit};
+use kiln_model::{Dimension, Quantity, Unit};
 
 /// What relative terms stand against, for one measurement of one component.
 #[derive(Clone, Copy)]
@@ -194,8 +194,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::limit::{Target, Wanted};
-    use crate::model::Component;
+    use crate::{Target, Wanted};
+    use kiln_model::Component;
 
     fn limit(text: &str, marginal: Option<&str>, unit: Unit) -> Limit {
         let facts = &[("tdp", Unit::Watt)];

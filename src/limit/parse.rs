@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use super::{Bound, Term, term, words};
-use crate::model::Unit;
+use kiln_model::Unit;
 
 /// What kind of value a limit is held against.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -216,7 +216,7 @@ fn between(whole: Part<'_>, low: Part<'_>, high: Part<'_>, unit: Unit, target: &
     let tight = !whole.text.contains(" ..");
     let low_term = match (low.text.parse::<f64>(), &high_term) {
         (Ok(value), Term::Absolute(high)) if value.is_finite() => {
-            Term::Absolute(crate::model::Quantity::new(value, high.unit))
+            Term::Absolute(kiln_model::Quantity::new(value, high.unit))
         }
         (Ok(percent), Term::Share { of, .. }) if tight && percent.is_finite() && high.text.contains(" of ") => {
             term::sane_share(low, percent)?;
@@ -272,7 +272,7 @@ fn near(whole: Part<'_>, nominal: Term, minus_percent: f64, plus_percent: f64, u
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::limit::{Pattern, Scalar};
+    use crate::{Pattern, Scalar};
 
     const FACTS: &[(&str, Unit)] =
         &[("tdp", Unit::Watt), ("power.min", Unit::Watt), ("pcie.width", Unit::One), ("temp.shutdown", Unit::Celsius)];

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{Bound, Reference, Scalar, Term};
-use crate::model::{Quantity, Unit};
+use kiln_model::{Quantity, Unit};
 
 /// A quantity with every digit it has; reports round, limits do not.
 struct Exact(Quantity);
@@ -91,7 +91,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::limit::{Target, Wanted};
+    use crate::{Target, Wanted};
 
     const FACTS: &[(&str, Unit)] =
         &[("a", Unit::GigabytePerSecond), ("b.min", Unit::MegabytePerSecond), ("n", Unit::One), ("t", Unit::Celsius)];

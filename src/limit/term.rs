@@ -2,8 +2,8 @@
 
 use super::parse::{ParseLimitError, Parsed, Part, Target};
 use super::{Reference, Term};
-use crate::model::{Dimension, ParseQuantityError, Quantity, Unit};
-use crate::yaml::{did_you_mean, nearest};
+use kiln_model::{Dimension, ParseQuantityError, Quantity, Unit};
+use kiln_yaml::{did_you_mean, nearest};
 
 /// Whether shares of such a value mean nothing, as its zero is arbitrary: degrees Celsius.
 pub(super) fn has_no_zero(unit: Unit) -> bool {

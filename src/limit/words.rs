@@ -2,7 +2,7 @@
 
 use super::parse::{ParseLimitError, Parsed, Part, Target, Wanted};
 use super::{Bound, Pattern, Scalar};
-use crate::model::Unit;
+use kiln_model::Unit;
 
 pub(super) fn pattern(part: Part<'_>, target: &Target<'_>) -> Parsed<Bound> {
     if target.wanted != Wanted::Text {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::{Exclusion, Outing, median, median_deviation};
-use crate::model::Unit;
+use kiln_model::Unit;
 
 /// The file that `of baseline` limits are held against.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

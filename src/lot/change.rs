@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::event::{Outcome, RunRecord, Standing, Verdict, roll_up, standings};
-use crate::limit::{Judged, Judgement};
-use crate::model::Component;
+use kiln_event::{Outcome, RunRecord, Standing, Verdict, roll_up, standings};
+use kiln_limit::{Judged, Judgement};
+use kiln_model::Component;
 
 /// One case that comes out otherwise, or whose values do.
 #[derive(Debug, Clone, PartialEq, Serialize)]

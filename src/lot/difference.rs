@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::ValueKey;
-use crate::event::RunRecord;
-use crate::limit::{Judged, Judgement};
-use crate::model::Unit;
+use kiln_event::RunRecord;
+use kiln_limit::{Judged, Judgement};
+use kiln_model::Unit;
 
 /// One of the two.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -5,9 +5,9 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::event::{RunKind, RunRecord, Verdict, VerdictWord};
-use crate::limit::Range;
-use crate::model::{Component, Unit, WallTime};
+use kiln_event::{RunKind, RunRecord, Verdict, VerdictWord};
+use kiln_limit::Range;
+use kiln_model::{Component, Unit, WallTime};
 
 /// What is measured where: the same over all runs that can be compared.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::Outing;
-use crate::model::Component;
+use kiln_model::Component;
 
 /// One finding code over all runs.
 #[derive(Debug, Clone, PartialEq, Serialize)]

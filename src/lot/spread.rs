@@ -6,7 +6,7 @@ use serde::{Serialize, Serializer};
 
 use super::yields::by_unit;
 use super::{Outing, Value, ValueKey, median, quantile, robust_z};
-use crate::model::Unit;
+use kiln_model::Unit;
 
 /// A capability from fewer units says more about chance than about the process (AIAG, SPC manual, 2nd edition).
 const UNITS_MIN: usize = 30;

@@ -68,9 +68,9 @@ fn of_profile(profile: &str, runs: &[&Outing], golden: &[String], simulated: boo
 mod tests {
     use super::super::{NoCapability, Value, ValueKey};
     use super::*;
-    use crate::event::{RunKind, Verdict, VerdictWord};
-    use crate::limit::Range;
-    use crate::model::{Component, Span, Unit, WallTime};
+    use kiln_event::{RunKind, Verdict, VerdictWord};
+    use kiln_limit::Range;
+    use kiln_model::{Component, Span, Unit, WallTime};
 
     fn verdict(word: VerdictWord) -> Verdict {
         Verdict {

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use crate::disk::Folder;
+use kiln_disk::Folder;
 
 /// The lock's name in a folder for locks.
 const FILE_NAME: &str = "kiln-node.lock";

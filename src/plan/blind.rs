@@ -1,8 +1,8 @@
 //! What a run will not judge, told before it begins: limits and guards on readings that driver or part do not offer.
 
 use super::{BlindSpot, PlannedStep, Readiness};
-use crate::model::{GpuIndex, Inventory, Lacking, Sensor};
-use crate::profile::{Profile, Trigger};
+use kiln_model::{GpuIndex, Inventory, Lacking, Sensor};
+use kiln_profile::{Profile, Trigger};
 
 /// One for each reading that some GPU lacks and something of the plan is judged by.
 pub(super) fn blind_spots(profile: &Profile, inventory: &Inventory, steps: &[&PlannedStep]) -> Vec<BlindSpot> {

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::blind::blind_spots;
 use super::{Plan, PlannedStage, PlannedStep, Readiness};
-use crate::model::{Component, ComponentKind, Gpu, GpuIndex, Inventory, PciFunction, Reading, Span};
-use crate::profile::{Capability, Catalogue, Loop, OnUnmet, Profile, Sku, Skus, Step};
+use kiln_model::{Component, ComponentKind, Gpu, GpuIndex, Inventory, PciFunction, Reading, Span};
+use kiln_profile::{Capability, Catalogue, Loop, OnUnmet, Profile, Sku, Skus, Step};
 
 /// A step may take this much longer than estimated, and this much on top, before it counts as hung: real nodes settle
 /// and load at their own pace, and a step that is only slow must end by its own limits.

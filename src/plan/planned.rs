@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Component, GpuIndex, Lacking, Span};
-use crate::profile::{Loop, Sku, Skus, Step};
+use kiln_model::{Component, GpuIndex, Lacking, Span};
+use kiln_profile::{Loop, Sku, Skus, Step};
 
 /// What would run, in order.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -5,7 +5,7 @@
 
 use super::inherit::{entry_id, laid_over};
 use super::leave_out::paths;
-use crate::yaml::{Diagnostic, Diagnostics, Kind, Node, did_you_mean};
+use kiln_yaml::{Diagnostic, Diagnostics, Kind, Node, did_you_mean};
 
 /// What a second look does not take over: it goes its own way afterwards, and its id and title are its own.
 const OWN: [&str; 5] = ["id", "title", "then", "needs", "again"];

@@ -6,14 +6,14 @@ macro_rules! sku {
     ($id:literal) => {
         (
             concat!("profiles/skus/", $id, ".yaml"),
-            include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/profiles/skus/", $id, ".yaml")),
+            include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../profiles/skus/", $id, ".yaml")),
         )
     };
 }
 
 macro_rules! profile {
     ($id:literal) => {
-        ($id, include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/profiles/", $id, ".yaml")))
+        ($id, include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../profiles/", $id, ".yaml")))
     };
 }
 

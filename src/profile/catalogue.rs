@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{ComponentKind, Span, Text, Unit};
+use kiln_model::{ComponentKind, Span, Text, Unit};
 
 /// The declaration of one check.
 #[derive(Debug, Clone, Copy)]

@@ -10,8 +10,8 @@ use super::stage::{Scope, stages, teardown};
 use super::vars::Variables;
 use super::waiver::waivers;
 use super::{Profile, Telemetry};
-use crate::model::{Span, Text, parse_span};
-use crate::yaml::{Diagnostic, Diagnostics, Fields, Node, did_you_mean};
+use kiln_model::{Span, Text, parse_span};
+use kiln_yaml::{Diagnostic, Diagnostics, Fields, Node, did_you_mean};
 
 /// The schema a profile must name.
 pub(super) const SCHEMA: &str = "kiln.profile/1";

@@ -6,9 +6,9 @@ use super::resolve::resolve_with_tree;
 use super::stage::kind_word;
 use super::vars::{SET, Variables, element_path};
 use super::{Catalogue, Guard, GuardResult, GuardScope, GuardStop, Loop, Profile, Request, Step};
-use crate::limit::IfUnsupported;
-use crate::model::format_span;
-use crate::yaml::{Diagnostics, Kind, Node};
+use kiln_limit::IfUnsupported;
+use kiln_model::format_span;
+use kiln_yaml::{Diagnostics, Kind, Node};
 
 /// Where one value came from.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! The SKU facts there are: name, unit of declaration, meaning. An API: profiles stand limits against these names.
 
-use crate::model::Unit;
+use kiln_model::Unit;
 
 /// One fact a SKU file may state.
 #[derive(Debug, Clone, Copy)]

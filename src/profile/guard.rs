@@ -4,9 +4,9 @@ use super::decode::{id, positive_span, span, unique};
 use super::inherit::entry_id;
 use super::stage::Scope;
 use super::{Guard, GuardResult, GuardScope, GuardStop, Telemetry, Trigger, limits};
-use crate::limit::{Bound, IfUnsupported, Target, Wanted};
-use crate::model::{Sensor, SensorKind, Span};
-use crate::yaml::{Diagnostic, Diagnostics, Fields, Node, did_you_mean};
+use kiln_limit::{Bound, IfUnsupported, Target, Wanted};
+use kiln_model::{Sensor, SensorKind, Span};
+use kiln_yaml::{Diagnostic, Diagnostics, Fields, Node, did_you_mean};
 
 /// Readings older than this trip a guard on a reading where the profile does not say: five of the slowest sensor's own
 /// updates (NVML power and temperature are renewed at least every second or two).

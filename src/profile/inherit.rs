@@ -15,7 +15,7 @@
 use super::again::look_again;
 use super::builtin;
 use super::leave_out::leave_out;
-use crate::yaml::{Diagnostic, Diagnostics, Document, Kind, Node, did_you_mean};
+use kiln_yaml::{Diagnostic, Diagnostics, Document, Kind, Node, did_you_mean};
 
 /// How a profile's parent is read from a path; the message says why it cannot be.
 pub type ReadFile<'a> = &'a dyn Fn(&str) -> Result<Vec<u8>, String>;

@@ -4,7 +4,7 @@
 //! that says so. The resolved profile keeps the list.
 
 use super::inherit::entry_id;
-use crate::yaml::{Diagnostic, Diagnostics, Kind, Node, did_you_mean};
+use kiln_yaml::{Diagnostic, Diagnostics, Kind, Node, did_you_mean};
 
 /// The parent without what the child says to leave out.
 pub(super) fn leave_out(mut parent: Node, child: &Node, all: &mut Diagnostics) -> Node {

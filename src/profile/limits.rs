@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use super::stage::Scope;
 use super::{CheckSpec, MeasurementSpec, ValueKind};
-use crate::limit::{Bound, IfUnsupported, Limit, Miss, Target, Wanted};
-use crate::yaml::{Diagnostic, Diagnostics, Fields, Node, did_you_mean};
+use kiln_limit::{Bound, IfUnsupported, Limit, Miss, Target, Wanted};
+use kiln_yaml::{Diagnostic, Diagnostics, Fields, Node, did_you_mean};
 
 /// The limit that removes an inherited one.
 pub(super) const NONE: &str = "none";

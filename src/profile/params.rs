@@ -2,8 +2,8 @@
 
 use super::decode::{span, text};
 use super::{CheckSpec, ParamKind, ParamSpec, ParamValue, Params};
-use crate::model::{Quantity, Unit};
-use crate::yaml::{Diagnostic, Diagnostics, Document, Kind, Node, Place, Source, Style, did_you_mean};
+use kiln_model::{Quantity, Unit};
+use kiln_yaml::{Diagnostic, Diagnostics, Document, Kind, Node, Place, Source, Style, did_you_mean};
 
 pub(super) fn params(with: Option<&Node>, spec: &CheckSpec, all: &mut Diagnostics) -> Params {
     let mut params = Params::default();

@@ -9,7 +9,7 @@ use super::inherit::{ReadFile, load};
 use super::stage::Scope;
 use super::vars::Variables;
 use super::{Catalogue, Deviation, Profile, Skus, decode};
-use crate::yaml::{Diagnostics, Node};
+use kiln_yaml::{Diagnostics, Node};
 
 /// Everything resolving depends on.
 #[derive(Clone, Copy)]

@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::Params;
-use crate::limit::{Bound, IfUnsupported, Limit};
-use crate::model::{ComponentKind, Sensor, Span, Text};
+use kiln_limit::{Bound, IfUnsupported, Limit};
+use kiln_model::{ComponentKind, Sensor, Span, Text};
 
 /// A whole profile. Its JSON form is canonical: the digest of it names what was run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

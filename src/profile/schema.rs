@@ -9,7 +9,7 @@ use super::decode::SCHEMA;
 use super::limits::NONE;
 use super::stage::{CAPABILITIES, KINDS, POLICIES, kind_word};
 use super::{Catalogue, CheckSpec, FACTS, MeasurementSpec, ParamKind, ParamSpec, Skus, ValueKind};
-use crate::model::{Sensor, SensorKind};
+use kiln_model::{Sensor, SensorKind};
 
 /// The schema with the checks and models there are.
 pub fn json_schema(catalogue: Catalogue, skus: &Skus) -> Value {

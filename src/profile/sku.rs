@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Gpu, Quantity, Text, Unit};
+use kiln_model::{Gpu, Quantity, Text, Unit};
 
 /// One fact with its source.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::decode::{check_schema, id, text};
 use super::facts::FACTS;
 use super::{Fact, PciId, Sku, Skus, builtin};
-use crate::model::{Quantity, Unit};
-use crate::yaml::{Diagnostic, Diagnostics, Document, Fields, Node, did_you_mean};
+use kiln_model::{Quantity, Unit};
+use kiln_yaml::{Diagnostic, Diagnostics, Document, Fields, Node, did_you_mean};
 
 /// The schema a SKU file must name.
 const SCHEMA: &str = "kiln.sku/1";

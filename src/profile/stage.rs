@@ -7,8 +7,8 @@ use super::inherit::entry_id;
 use super::{
     Capability, Catalogue, CheckSpec, Loop, OnUnmet, Policy, Retry, RetryOn, Skus, Stage, Step, Then, limits, params,
 };
-use crate::model::{ComponentKind, Span, Unit};
-use crate::yaml::{Diagnostic, Diagnostics, Fields, Node, did_you_mean, nearest};
+use kiln_model::{ComponentKind, Span, Unit};
+use kiln_yaml::{Diagnostic, Diagnostics, Fields, Node, did_you_mean, nearest};
 
 /// What a profile may speak about.
 #[derive(Debug, Clone)]

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::Deviation;
 use super::inherit::entry_id;
-use crate::model::{Quantity, parse_span};
-use crate::yaml::{Diagnostic, Diagnostics, Fields, Kind, Node, Place, Source, Style, did_you_mean};
+use kiln_model::{Quantity, parse_span};
+use kiln_yaml::{Diagnostic, Diagnostics, Fields, Kind, Node, Place, Source, Style, did_you_mean};
 
 /// Variables with the values in force.
 #[derive(Debug, Default)]

@@ -2,8 +2,8 @@
 
 use super::stage::Scope;
 use super::{Stage, Step, Waiver};
-use crate::model::Component;
-use crate::yaml::{Diagnostic, Diagnostics, Fields, Node, did_you_mean};
+use kiln_model::Component;
+use kiln_yaml::{Diagnostic, Diagnostics, Fields, Node, did_you_mean};
 
 pub(super) fn waivers(
     node: &Node,

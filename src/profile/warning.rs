@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use super::inherit::BUILT_IN;
 use super::resolve::{Resolved, resolve_with_tree};
 use super::{Profile, Request, Step};
-use crate::limit::{Bound, Limit, Reference, Term};
-use crate::yaml::{Diagnostic, Diagnostics, Node};
+use kiln_limit::{Bound, Limit, Reference, Term};
+use kiln_yaml::{Diagnostic, Diagnostics, Node};
 
 /// Everything of the profile that deserves a second look. `today` ends waivers; `has_baseline` says whether the run will be
 /// given one.

@@ -2,8 +2,8 @@
 
 use super::language::Language;
 use super::phrase::Phrase;
-use crate::model::Lacking;
-use crate::plan::{BlindSpot, Plan};
+use kiln_model::Lacking;
+use kiln_plan::{BlindSpot, Plan};
 
 /// A sentence for each reading that driver or part do not offer and something of the plan is judged by.
 pub fn blind_lines(plan: &Plan, language: Language) -> Vec<String> {
@@ -31,7 +31,7 @@ const fn why(lacking: Lacking) -> Phrase {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{GpuIndex, Span};
+    use kiln_model::{GpuIndex, Span};
 
     #[test]
     fn what_is_not_judged_and_what_is_judged_by_less_are_said_apart() {

@@ -19,9 +19,9 @@ use super::text::{Paint, Tone, duration, gutter, step_line};
 use super::view::{Running, View};
 use super::visible::visible;
 use super::{remark, words};
-use crate::engine::Witness;
-use crate::event::{Case, Envelope, GuardTrip, RunEvent, RunRecord, RunStart, StepKey};
-use crate::model::{Moment, NoteKind, Sample};
+use kiln_engine::Witness;
+use kiln_event::{Case, Envelope, GuardTrip, RunEvent, RunRecord, RunStart, StepKey};
+use kiln_model::{Moment, NoteKind, Sample};
 
 /// A display that changes more often than this is not read.
 const REFRESH: Duration = Duration::from_millis(100);
@@ -281,9 +281,9 @@ mod tests {
     use indicatif::TermLike;
 
     use super::*;
-    use crate::event::Phase;
-    use crate::event::invented::{GPUS, Story, endings, key, trip};
-    use crate::model::{GpuIndex, Sensor, Text};
+    use kiln_event::Phase;
+    use kiln_event::invented::{GPUS, Story, endings, key, trip};
+    use kiln_model::{GpuIndex, Sensor, Text};
 
     /// Keeps all that is written.
     #[derive(Debug, Clone, Default)]

@@ -12,11 +12,11 @@ use super::dcgm_error::{DcgmError, error_of, error_of_event};
 use super::row::{Row, RowState, rows};
 use super::verdict::verdict_so_far;
 use super::{explain, words};
-use crate::event::{Case, Outcome, RunRecord, VerdictWord, uncarried_trips};
-use crate::limit::Judged;
-use crate::model::{Component, GpuIndex, Reading};
-use crate::plan::Readiness;
-use crate::profile::GuardResult;
+use kiln_event::{Case, Outcome, RunRecord, VerdictWord, uncarried_trips};
+use kiln_limit::Judged;
+use kiln_model::{Component, GpuIndex, Reading};
+use kiln_plan::Readiness;
+use kiln_profile::GuardResult;
 
 /// Entity group of GPUs: `DCGM_FE_GPU`.
 const GPU_GROUP: u32 = 1;
@@ -357,7 +357,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::event::invented::endings;
+    use kiln_event::invented::endings;
 
     #[test]
     fn every_gpu_of_every_test_has_its_result() {

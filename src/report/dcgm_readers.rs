@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use super::{dcgm, dcgm3};
-use crate::event::invented::endings;
+use kiln_event::invented::endings;
 
 type Reader = fn(&Value) -> String;
 

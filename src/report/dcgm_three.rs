@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::dcgm::{Document, EntityResult, Status, Tested, Told, document};
 use super::dcgm_error::{ISOLATE, MONITOR};
-use crate::event::RunRecord;
+use kiln_event::RunRecord;
 
 /// The whole document, as DCGM 3 has it.
 pub fn dcgm3(record: &RunRecord) -> String {

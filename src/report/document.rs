@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::event::{Action, Confidence, Operation, Outcome, RunKind, Surroundings, ToolVersion, Verdict};
-use crate::model::{Component, NoteKind, Text, Unit};
-use crate::profile::Deviation;
+use kiln_event::{Action, Confidence, Operation, Outcome, RunKind, Surroundings, ToolVersion, Verdict};
+use kiln_model::{Component, NoteKind, Text, Unit};
+use kiln_profile::Deviation;
 
 /// What one run of a profile on one node found out.
 #[derive(Debug, Serialize, JsonSchema)]

@@ -7,8 +7,8 @@ use super::language::Language;
 use super::phrase::Phrase;
 use super::text::{Paint, Tone};
 use super::words;
-use crate::event::{Finding, RunRecord};
-use crate::model::Component;
+use kiln_event::{Finding, RunRecord};
+use kiln_model::Component;
 
 /// The smallest terminal people still work at: 80 columns, 24 lines, of which the last step lines and the prompt take some.
 const COLUMNS: usize = 80;
@@ -70,8 +70,8 @@ fn height(line: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::invented::endings;
-    use crate::report::text::verdict_block;
+    use crate::text::verdict_block;
+    use kiln_event::invented::endings;
 
     #[test]
     fn the_last_fifteen_lines_say_the_verdict_the_part_and_what_to_do_whatever_was_wrong() {
@@ -92,7 +92,7 @@ mod tests {
                     last.push(line);
                 }
                 let last = last.join("\n");
-                let verdict = crate::report::verdict::verdict_so_far(&record);
+                let verdict = crate::verdict::verdict_so_far(&record);
                 assert!(last.contains(&words::verdict_in(language, &verdict)), "{name}: {block}");
                 if let Some(finding) = record.findings.first() {
                     assert!(last.contains(&finding.code), "{name}: {block}");

@@ -5,9 +5,9 @@ use super::phrase::Phrase;
 use super::plain::plain;
 use super::row::{Row, RowState};
 use super::{value, words};
-use crate::event::{Case, Finding, Interruption, RunRecord};
-use crate::limit::{Judged, Measured, Scalar};
-use crate::model::{Component, Inventory};
+use kiln_event::{Case, Finding, Interruption, RunRecord};
+use kiln_limit::{Judged, Measured, Scalar};
+use kiln_model::{Component, Inventory};
 
 /// `gpu/1, slot 4, serial 1650123000001, PCI 00000000:53:00.0`.
 pub(super) fn place_in(language: Language, inventory: Option<&Inventory>, component: Component) -> String {
@@ -48,8 +48,7 @@ pub(super) fn headline_in(language: Language, case: &Case) -> String {
 
 /// What a program says failed on a part, in its own words.
 fn said(case: &Case, component: Component) -> Option<&str> {
-    let of =
-        |one: &&crate::limit::Judgement| one.measurement.name == "failure" && one.measurement.component == component;
+    let of = |one: &&kiln_limit::Judgement| one.measurement.name == "failure" && one.measurement.component == component;
     match &case.judgements.iter().find(of)?.measurement.value {
         Measured::Value(Scalar::Text(words)) => Some(words),
         _ => None,
@@ -76,7 +75,7 @@ pub(super) fn row_naming_parts(record: &RunRecord, row: &Row<'_>) -> Vec<String>
     })
 }
 
-fn row_with(record: &RunRecord, row: &Row<'_>, line: impl Fn(&crate::limit::Judgement) -> String) -> Vec<String> {
+fn row_with(record: &RunRecord, row: &Row<'_>, line: impl Fn(&kiln_limit::Judgement) -> String) -> Vec<String> {
     let mut lines = vec![place(record.inventory.as_deref(), row.component)];
     if let RowState::Judged(standing) = row.state {
         lines.extend(standing.case.reason.as_ref().map(|reason| format!("{}: {}", reason.kind, reason.text)));
@@ -97,7 +96,7 @@ fn row_with(record: &RunRecord, row: &Row<'_>, line: impl Fn(&crate::limit::Judg
     lines
 }
 
-fn judgement(judgement: &crate::limit::Judgement) -> String {
+fn judgement(judgement: &kiln_limit::Judgement) -> String {
     format!("{}: {}", value::sentence(judgement), value::judged(judgement))
 }
 

@@ -12,12 +12,12 @@ use super::document::{
 use super::layout::Layout;
 use super::verdict::verdict_so_far;
 use super::{explain, value, words};
-use crate::diagnose::names_trouble;
-use crate::event::{Case, Finding, Interruption, NodeSource, RunRecord, RunStart, StepStatus, Verdict};
-use crate::limit::{Judged, Judgement, Measured, Scalar};
-use crate::model::{Component, Inventory, KernelRecord, KernelSource, LoadEnd, Moment, Reading, WallTime};
-use crate::plan::{PlannedStep, Readiness};
-use crate::profile::{GuardResult, GuardStop};
+use kiln_diagnose::names_trouble;
+use kiln_event::{Case, Finding, Interruption, NodeSource, RunRecord, RunStart, StepStatus, Verdict};
+use kiln_limit::{Judged, Judgement, Measured, Scalar};
+use kiln_model::{Component, Inventory, KernelRecord, KernelSource, LoadEnd, Moment, Reading, WallTime};
+use kiln_plan::{PlannedStep, Readiness};
+use kiln_profile::{GuardResult, GuardStop};
 
 const SCHEMA: &str = "kiln.result/1";
 
@@ -366,7 +366,7 @@ mod tests {
     use serde_json::Value as Json;
 
     use super::*;
-    use crate::event::invented::endings;
+    use kiln_event::invented::endings;
 
     #[test]
     fn every_ending_has_its_file() {

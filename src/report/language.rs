@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use crate::model::Text;
+use kiln_model::Text;
 
 /// A language the catalogue of phrases has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::language::Language;
 use super::phrase::Phrase;
-use crate::engine::Signal;
+use kiln_engine::Signal;
 
 /// What follows a question.
 pub const fn yes_or_no(language: Language) -> &'static str {

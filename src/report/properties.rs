@@ -6,8 +6,8 @@ use super::language::Language;
 use super::remark::remarks;
 use super::verdict::verdict_so_far;
 use super::words;
-use crate::event::{NodeSource, RunRecord, RunStart};
-use crate::model::{Inventory, Reading};
+use kiln_event::{NodeSource, RunRecord, RunStart};
+use kiln_model::{Inventory, Reading};
 
 /// In a fixed order; what is not known is left out.
 pub(super) fn properties(record: &RunRecord) -> Vec<(String, String)> {

@@ -3,8 +3,8 @@
 use super::language::Language;
 use super::phrase::Phrase;
 use super::plain::plain;
-use crate::event::{Lateness, LoadNote, RunRecord, StepKey};
-use crate::model::{Component, GpuIndex, NoteKind, format_span};
+use kiln_event::{Lateness, LoadNote, RunRecord, StepKey};
+use kiln_model::{Component, GpuIndex, NoteKind, format_span};
 
 /// `gpu/3: 4096 MiB of memory are taken before the march begins`.
 pub(super) fn note_in(language: Language, gpu: Option<GpuIndex>, what: &str) -> String {

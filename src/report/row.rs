@@ -5,9 +5,9 @@
 use std::collections::BTreeMap;
 
 use super::value;
-use crate::event::{Case, Outcome, RunRecord, Standing, StepRecord, StepStatus, standings};
-use crate::model::{Component, Span};
-use crate::plan::{PlannedStep, Readiness};
+use kiln_event::{Case, Outcome, RunRecord, Standing, StepRecord, StepStatus, standings};
+use kiln_model::{Component, Span};
+use kiln_plan::{PlannedStep, Readiness};
 
 /// A step on a component.
 #[derive(Debug, Clone)]

@@ -14,9 +14,9 @@ use super::plain::plain;
 use super::value;
 use super::verdict::verdict_so_far;
 use super::words;
-use crate::event::{Case, NodeSource, Outcome, RunRecord, StepRecord, VerdictWord};
-use crate::limit::{Judged, Judgement, Measured, Scalar};
-use crate::model::{Component, Inventory};
+use kiln_event::{Case, NodeSource, Outcome, RunRecord, StepRecord, VerdictWord};
+use kiln_limit::{Judged, Judgement, Measured, Scalar};
+use kiln_model::{Component, Inventory};
 
 /// What stands in one place.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -114,7 +114,7 @@ const COLUMNS: &[(&str, Read)] = &[
 ];
 
 impl<'a> Line<'a> {
-    fn start(&self) -> Option<&'a crate::event::RunStart> {
+    fn start(&self) -> Option<&'a kiln_event::RunStart> {
         self.run.record.start.as_deref()
     }
 
@@ -304,8 +304,8 @@ fn why_not(judgement: &Judgement) -> Option<Cow<'_, str>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::RunEvent;
-    use crate::event::invented::{GPUS, Story, endings, key, with_reason};
+    use kiln_event::RunEvent;
+    use kiln_event::invented::{GPUS, Story, endings, key, with_reason};
 
     #[test]
     fn every_value_of_a_run_has_its_row() {

@@ -11,9 +11,9 @@ use super::phrase::Phrase;
 use super::plain::plain;
 use super::verdict::verdict_so_far;
 use super::{explain, row, value, words};
-use crate::event::{Case, Evidence, Finding, Outcome, RunRecord, StepKey, Verdict, VerdictWord, uncarried_trips};
-use crate::limit::{Judged, Judgement};
-use crate::model::{Component, Moment, Span, format_span};
+use kiln_event::{Case, Evidence, Finding, Outcome, RunRecord, StepKey, Verdict, VerdictWord, uncarried_trips};
+use kiln_limit::{Judged, Judgement};
+use kiln_model::{Component, Moment, Span, format_span};
 
 /// Whether to write terminal colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -390,8 +390,8 @@ fn explained(record: &RunRecord, from: &str, component: Component) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::StepRecord;
-    use crate::event::invented::endings;
+    use kiln_event::StepRecord;
+    use kiln_event::invented::endings;
 
     #[test]
     fn every_ending_has_its_block() {

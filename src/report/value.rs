@@ -2,8 +2,8 @@
 
 use super::language::Language;
 use super::phrase::Phrase;
-use crate::limit::{Judged, Judgement, Measured, Measurement, Unjudged};
-use crate::model::Quantity;
+use kiln_limit::{Judged, Judgement, Measured, Measurement, Unjudged};
+use kiln_model::Quantity;
 
 /// `thermal.resistance 0.093 K/W, limit <= 115 % of peers (at most 0.0667 K/W)`.
 pub(super) fn sentence_in(language: Language, judgement: &Judgement) -> String {
@@ -99,8 +99,8 @@ pub(super) fn judged(judgement: &Judgement) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::invented::{GPUS, celsius, matched, resistance};
-    use crate::limit::Range;
+    use kiln_event::invented::{GPUS, celsius, matched, resistance};
+    use kiln_limit::Range;
 
     #[test]
     fn a_relative_limit_is_told_with_the_bound_it_came_to() {

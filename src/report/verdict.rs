@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::event::{RunRecord, Verdict, VerdictWord, roll_up};
+use kiln_event::{RunRecord, Verdict, VerdictWord, roll_up};
 
 /// The recorded verdict; before the end, what the record says so far. A run that has not come to its end has not passed.
 pub(super) fn verdict_so_far(record: &RunRecord) -> Cow<'_, Verdict> {

@@ -7,9 +7,9 @@ use super::language::Language;
 use super::phrase::Phrase;
 use super::text::{duration, step_name};
 use super::words;
-use crate::event::{Case, Outcome, Phase, RunRecord, StepKey, StepStatus};
-use crate::model::{GpuIndex, Moment, Sample, Sensor, Span};
-use crate::plan::Plan;
+use kiln_event::{Case, Outcome, Phase, RunRecord, StepKey, StepStatus};
+use kiln_model::{GpuIndex, Moment, Sample, Sensor, Span};
+use kiln_plan::Plan;
 
 /// GPUs on one line of the display: eight fit into 80 columns on two lines.
 const GPUS_A_LINE: usize = 4;

@@ -4,8 +4,8 @@
 
 use super::language::Language;
 use super::phrase::Phrase;
-use crate::event::{Action, Confidence, Interruption, NodeSource, Outcome, RunRecord, Verdict, VerdictWord};
-use crate::profile::Deviation;
+use kiln_event::{Action, Confidence, Interruption, NodeSource, Outcome, RunRecord, Verdict, VerdictWord};
+use kiln_profile::Deviation;
 
 /// A shape that says the same as the word and the colour. A tick is not among them: it can mean "wrong" in Japan.
 pub(super) const fn shape(verdict: &Verdict) -> &'static str {

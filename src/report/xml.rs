@@ -6,7 +6,7 @@ use super::plain::plain;
 
 /// A document in the making, indented by two spaces a level.
 #[derive(Debug)]
-pub(crate) struct Xml {
+pub struct Xml {
     text: String,
     /// Names of the open elements, and whether each has children.
     open: Vec<&'static str>,
@@ -15,11 +15,11 @@ pub(crate) struct Xml {
 }
 
 impl Xml {
-    pub(crate) fn new() -> Self {
+    pub fn new() -> Self {
         Self { text: "<?xml version=\"1.0\" encoding=\"UTF-8\"?>".to_owned(), open: Vec::new(), in_tag: false }
     }
 
-    pub(crate) fn open(&mut self, name: &'static str) {
+    pub fn open(&mut self, name: &'static str) {
         self.end_tag();
         self.line();
         self.text.push('<');
@@ -29,7 +29,7 @@ impl Xml {
     }
 
     /// Of the element opened last.
-    pub(crate) fn attribute(&mut self, name: &str, value: impl Display) {
+    pub fn attribute(&mut self, name: &str, value: impl Display) {
         debug_assert!(self.in_tag, "attributes come before content");
         self.text.push(' ');
         self.text.push_str(name);
@@ -39,7 +39,7 @@ impl Xml {
     }
 
     /// Text as the only content of the element opened last; closes it.
-    pub(crate) fn close_with(&mut self, text: &str) {
+    pub fn close_with(&mut self, text: &str) {
         self.end_tag();
         escape(&mut self.text, text, false);
         if let Some(name) = self.open.pop() {
@@ -49,7 +49,7 @@ impl Xml {
         }
     }
 
-    pub(crate) fn close(&mut self) {
+    pub fn close(&mut self) {
         let Some(name) = self.open.pop() else { return };
         if std::mem::take(&mut self.in_tag) {
             self.text.push_str("/>");
@@ -61,7 +61,7 @@ impl Xml {
         }
     }
 
-    pub(crate) fn finish(mut self) -> String {
+    pub fn finish(mut self) -> String {
         while !self.open.is_empty() {
             self.close();
         }

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use super::error::RunDirError;
 use super::run_dir::RunDir;
-use crate::disk::{self, MIB};
-use crate::lot::{Baseline, Outing};
+use kiln_disk::{self as disk, MIB};
+use kiln_lot::{Baseline, Outing};
 
 /// The most that is read of a baseline: thousands of values are some hundred kilobytes.
 const MOST: u64 = 64 * MIB;

@@ -4,10 +4,10 @@ use std::io;
 use std::path::PathBuf;
 
 use super::format::FormatError;
-use crate::event::Disagreement;
-use crate::journal::JournalError;
-use crate::seal::SealError;
-use crate::telemetry::TelemetryError;
+use kiln_event::Disagreement;
+use kiln_journal::JournalError;
+use kiln_seal::SealError;
+use kiln_telemetry::TelemetryError;
 
 #[derive(Debug, thiserror::Error)]
 pub enum RunDirError {

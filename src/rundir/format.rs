@@ -4,10 +4,10 @@ use std::io::{self, Write};
 
 use super::labels::labels;
 use super::view::RunView;
-use crate::disk::{JUNIT, OCPTV, PAGE, PARQUET, RESULT, RunFile};
-use crate::event::{JunitDialect, RunRecord};
-use crate::report::{self, Junit};
-use crate::telemetry::{self, ExportError};
+use kiln_disk::{JUNIT, OCPTV, PAGE, PARQUET, RESULT, RunFile};
+use kiln_event::{JunitDialect, RunRecord};
+use kiln_report::{self as report, Junit};
+use kiln_telemetry::{self as telemetry, ExportError};
 
 /// What a form needs of whom it is written to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -205,8 +205,8 @@ impl Format for ParquetFormat {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::disk::{Made, RUN_FILES};
-    use crate::event::invented::endings;
+    use kiln_disk::{Made, RUN_FILES};
+    use kiln_event::invented::endings;
 
     #[test]
     fn every_file_that_can_be_made_again_has_one_form_that_makes_it() {

@@ -1,7 +1,7 @@
 //! What the rows of telemetry are labelled with when they become Parquet: all of it comes from the run's record.
 
-use crate::event::{NodeSource, RunRecord};
-use crate::telemetry::Labels;
+use kiln_event::{NodeSource, RunRecord};
+use kiln_telemetry::Labels;
 
 /// The labels of a run's readings.
 pub(super) fn labels(record: &RunRecord) -> Labels {

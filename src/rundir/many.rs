@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::error::RunDirError;
 use super::run_dir::{RunDir, with_causes};
-use crate::event::Envelope;
+use kiln_event::Envelope;
 
 /// A run that could not be read, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

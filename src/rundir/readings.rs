@@ -1,9 +1,9 @@
 //! The telemetry of a run, opened once for all that is made of it.
 
-use crate::disk::Folder;
-use crate::event::RunRecord;
-use crate::report::Traces;
-use crate::telemetry::{Reader, TelemetryError};
+use kiln_disk::Folder;
+use kiln_event::RunRecord;
+use kiln_report::Traces;
+use kiln_telemetry::{Reader, TelemetryError};
 
 /// The readings of a run, or why there are none.
 #[derive(Debug)]

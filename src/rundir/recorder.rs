@@ -10,13 +10,13 @@ use super::readings::Readings;
 use super::reports::{Written, write, write_all};
 use super::stream::StreamFile;
 use super::view::{Look, RunView};
-use crate::disk::{Folder, JUNIT, Keep, OCPTV, RESULT};
-use crate::engine::Witness;
-use crate::event::{Envelope, RunEvent, RunRecord};
-use crate::journal::{Durability, Journal};
-use crate::model::Sample;
-use crate::report::{Console, Pace, WallClock};
-use crate::telemetry::{Safety, Telemetry};
+use kiln_disk::{Folder, JUNIT, Keep, OCPTV, RESULT};
+use kiln_engine::Witness;
+use kiln_event::{Envelope, RunEvent, RunRecord};
+use kiln_journal::{Durability, Journal};
+use kiln_model::Sample;
+use kiln_report::{Console, Pace, WallClock};
+use kiln_telemetry::{Safety, Telemetry};
 
 /// While a run goes on its reports are rewritten no more often than this, so that a killed run leaves them nearly current.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -189,9 +189,9 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::event::invented::{Story, endings};
-    use crate::report::{Language, Languages, Paint};
-    use crate::rundir::RunDir;
+    use crate::RunDir;
+    use kiln_event::invented::{Story, endings};
+    use kiln_report::{Language, Languages, Paint};
 
     const LOOK: Look = Look { language: Language::English, paint: Paint::Plain, languages: Languages::BOTH };
 

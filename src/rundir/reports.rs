@@ -7,8 +7,8 @@ use super::error::RunDirError;
 use super::format::{FORMATS, Format, FormatError};
 use super::run_dir::{Run, RunDir};
 use super::view::{Look, RunView};
-use crate::disk::{Folder, JUNIT, Keep, OCPTV, PAGE, RunFile};
-use crate::report::{Junit, Language, Languages};
+use kiln_disk::{Folder, JUNIT, Keep, OCPTV, PAGE, RunFile};
+use kiln_report::{Junit, Language, Languages};
 
 /// What came of writing the reports.
 #[derive(Debug, Default)]
@@ -77,7 +77,7 @@ pub(super) fn write(
 pub fn rebuilt(dir: &RunDir, run: &Run, junit: Option<&[u8]>) -> Result<BTreeMap<String, Vec<Vec<u8>>>, RunDirError> {
     let mut all: BTreeMap<String, Vec<Vec<u8>>> = BTreeMap::new();
     for languages in Languages::ALL {
-        let look = Look { language: Language::English, paint: crate::report::Paint::Plain, languages };
+        let look = Look { language: Language::English, paint: kiln_report::Paint::Plain, languages };
         let mut view = dir.view(run, look)?;
         let folder = junit.and_then(Junit::folder_in);
         for format in FORMATS {

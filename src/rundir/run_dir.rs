@@ -6,10 +6,10 @@ use std::path::Path;
 use super::error::RunDirError;
 use super::readings::Readings;
 use super::view::{Look, RunView};
-use crate::disk::{Folder, JOURNAL, RUN_FILES, SAMPLES};
-use crate::event::{Envelope, RunRecord, concluded};
-use crate::journal::{JournalFile, Read};
-use crate::seal;
+use kiln_disk::{Folder, JOURNAL, RUN_FILES, SAMPLES};
+use kiln_event::{Envelope, RunRecord, concluded};
+use kiln_journal::{JournalFile, Read};
+use kiln_seal as seal;
 
 /// A run directory that has a journal. Its files are opened once each.
 #[derive(Debug)]

@@ -4,9 +4,9 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write as _};
 use std::path::PathBuf;
 
-use crate::disk::{Folder, OCPTV};
-use crate::event::Envelope;
-use crate::report::Ocptv;
+use kiln_disk::{Folder, OCPTV};
+use kiln_event::Envelope;
+use kiln_report::Ocptv;
 
 /// The stream of a run that goes on.
 #[derive(Debug)]
@@ -20,7 +20,7 @@ impl StreamFile {
     /// For a run whose journal holds `past` so far; gives the lines of that too.
     pub(super) fn create(folder: &Folder, past: &[Envelope]) -> io::Result<(Self, String)> {
         let path = folder.path().join(OCPTV.name);
-        let made = folder.begin(OCPTV.name).and_then(crate::disk::Part::place_early);
+        let made = folder.begin(OCPTV.name).and_then(kiln_disk::Part::place_early);
         let file = made.map_err(|error| with_path(&path, &error))?;
         let mut this = Self { stream: Ocptv::default(), path, file: BufWriter::new(file) };
         let lines = past.iter().map(|envelope| this.event(envelope)).collect::<io::Result<String>>()?;

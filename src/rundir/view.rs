@@ -4,8 +4,8 @@ use std::cell::{RefCell, RefMut};
 use std::path::Path;
 
 use super::readings::Readings;
-use crate::event::{Envelope, RunRecord};
-use crate::report::{Language, Languages, Paint};
+use kiln_event::{Envelope, RunRecord};
+use kiln_report::{Language, Languages, Paint};
 
 /// How people are told.
 #[derive(Debug, Clone, Copy)]

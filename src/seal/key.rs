@@ -14,7 +14,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::error::{SealError, failed};
 use super::pieces::hex;
-use crate::disk::{self, MIB};
+use kiln_disk::{self as disk, MIB};
 
 /// Signs. Its bytes are wiped from memory when it goes.
 #[derive(Debug)]

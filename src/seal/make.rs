@@ -10,9 +10,9 @@ use super::folder::files;
 use super::key::SecretKey;
 use super::pieces::Pieces;
 use super::statement::Statement;
-use crate::disk::{Folder, Keep, Made, RUN_FILES};
-use crate::event::RunRecord;
-use crate::model::WallTime;
+use kiln_disk::{Folder, Keep, Made, RUN_FILES};
+use kiln_event::RunRecord;
+use kiln_model::WallTime;
 
 /// What was sealed.
 #[derive(Debug, Clone, PartialEq, Eq)]

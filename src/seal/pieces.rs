@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::error::How;
-use crate::disk::{Folder, GIB};
+use kiln_disk::{Folder, GIB};
 
 /// Bytes of a piece's digest. Pieces only say where; that something differs is told by the digest of the whole.
 const SHORT: usize = 8;

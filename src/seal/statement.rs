@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::pieces::{Pieces, hex};
-use crate::event::{Outcome, RunRecord, Verdict, VerdictWord, standings};
-use crate::model::WallTime;
+use kiln_event::{Outcome, RunRecord, Verdict, VerdictWord, standings};
+use kiln_model::WallTime;
 
 pub(super) const TYPE: &str = "https://in-toto.io/Statement/v1";
 pub(super) const PREDICATE: &str = "https://in-toto.io/attestation/test-result/v0.1";

@@ -10,9 +10,9 @@ use super::error::{Altered, How, SealError, failed};
 use super::folder::files;
 use super::key::PublicKey;
 use super::statement::{PREDICATE, SCHEMA, Statement, TYPE, serials, unit};
-use crate::disk::{Folder, MIB};
-use crate::event::{RunRecord, Verdict};
-use crate::model::WallTime;
+use kiln_disk::{Folder, MIB};
+use kiln_event::{RunRecord, Verdict};
+use kiln_model::WallTime;
 
 /// The most that is read of a seal: eight bytes for every line of the journal, and as much again for its encoding.
 const MOST: u64 = 256 * MIB;
@@ -153,7 +153,7 @@ mod tests {
 
     use super::super::{SecretKey, seal};
     use super::*;
-    use crate::event::invented::endings;
+    use kiln_event::invented::endings;
 
     struct Bench {
         folder: tempfile::TempDir,

@@ -3,7 +3,7 @@
 use super::column::{self, Encoder, Form};
 use super::header::Header;
 use super::varint::{Cursor, put};
-use crate::model::{GpuIndex, Moment, Reading, Sample, Sensor};
+use kiln_model::{GpuIndex, Moment, Reading, Sample, Sensor};
 
 /// Moments are kept in microseconds: a reading takes longer than that to come about.
 const NANOS: u64 = 1000;

@@ -5,7 +5,7 @@
 //! runs evenly then costs nothing; 0 is followed by how many more of them come.
 
 use super::varint::{Cursor, fold, put, unfold};
-use crate::model::{Reading, ReadingFailure};
+use kiln_model::{Reading, ReadingFailure};
 
 /// Steps beyond this are not exact as a 64-bit float: such a value is kept as its bits.
 const STEPS_MAX: f64 = 9_007_199_254_740_992.0;

@@ -21,7 +21,7 @@ use super::error::TelemetryError;
 use super::gap::Gap;
 use super::header::is_whole;
 use super::read::Reader;
-use crate::model::{GpuIndex, Moment, Reading, Sensor, SensorKind, WallTime};
+use kiln_model::{GpuIndex, Moment, Reading, Sensor, SensorKind, WallTime};
 
 /// Rows of a row group at least: an hour of eight GPUs at a sample a second.
 const GROUP_ROWS: usize = 28_800;

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::VERSION;
 use super::column::Form;
 use super::error::TelemetryError;
-use crate::model::{Sensor, SensorKind};
+use kiln_model::{Sensor, SensorKind};
 
 const SCHEMA: &str = "kiln.telemetry/";
 

@@ -32,7 +32,7 @@ pub const FOLDER: &str = "telemetry";
 pub const FILE_NAME: &str = "samples.ktb";
 
 /// The most that is read of telemetry: 72 hours of eight GPUs at a sample a second are 9 MB.
-const MOST: u64 = 16 * crate::disk::GIB;
+const MOST: u64 = 16 * kiln_disk::GIB;
 
 /// Version of the format this program writes, and the newest major version it reads.
 pub const VERSION: (u32, u32) = (1, 0);

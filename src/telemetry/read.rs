@@ -11,7 +11,7 @@ use super::frame::{self, Found, Frame, Scanner};
 use super::gap::Gap;
 use super::header::Header;
 use super::{FILE_NAME, FOLDER, MOST};
-use crate::disk::{Folder, SAMPLES};
+use kiln_disk::{Folder, SAMPLES};
 
 /// Telemetry being read.
 #[derive(Debug)]
@@ -134,7 +134,7 @@ impl Reader {
 mod tests {
     use super::super::write::{Safety, Telemetry};
     use super::*;
-    use crate::model::{GpuIndex, Moment, Reading, ReadingFailure, Sample, Sensor};
+    use kiln_model::{GpuIndex, Moment, Reading, ReadingFailure, Sample, Sensor};
 
     fn sample(gpu: u8, second: u64) -> Sample {
         let mut sample = Sample::new(GpuIndex(gpu), Moment::from_secs(second));

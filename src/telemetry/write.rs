@@ -13,8 +13,8 @@ use super::error::{TelemetryError, failed};
 use super::frame::{self, Found, Scanner};
 use super::header::Header;
 use super::{FILE_NAME, FOLDER};
-use crate::disk::{Folder, SAMPLES};
-use crate::model::{GpuIndex, Moment, Sample, Span};
+use kiln_disk::{Folder, SAMPLES};
+use kiln_model::{GpuIndex, Moment, Sample, Span};
 
 /// What a kill or power cut may cost at most.
 const SPAN_MAX: Span = Span::from_secs(300);

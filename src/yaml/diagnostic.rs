@@ -174,7 +174,7 @@ impl Diagnostics {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::yaml::Source;
+    use crate::Source;
 
     #[test]
     fn errors_are_shown_sorted_with_label_context_and_help() {

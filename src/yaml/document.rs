@@ -48,11 +48,11 @@ impl Document {
 pub(super) mod tests {
     use super::*;
 
-    pub(in crate::yaml) fn refused(bytes: &[u8]) -> String {
+    pub(crate) fn refused(bytes: &[u8]) -> String {
         Document::parse("t.yaml", bytes).unwrap_err().render(false)
     }
 
-    pub(in crate::yaml) fn refused_all(cases: &[&str]) -> String {
+    pub(crate) fn refused_all(cases: &[&str]) -> String {
         cases.iter().map(|case| refused(case.as_bytes())).collect::<Vec<_>>().join("\n----\n")
     }
 

@@ -72,7 +72,7 @@ impl<'n> Fields<'n> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::yaml::Document;
+    use crate::Document;
 
     #[test]
     fn every_wrong_key_is_reported_at_once() {

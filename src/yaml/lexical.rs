@@ -81,7 +81,7 @@ fn is_forbidden(character: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::super::document::tests::{refused, refused_all};
-    use crate::yaml::Document;
+    use crate::Document;
 
     #[test]
     fn bytes_that_are_no_clean_text_are_refused() {

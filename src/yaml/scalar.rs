@@ -247,7 +247,7 @@ fn unit_help(text: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::yaml::Document;
+    use crate::Document;
 
     fn node(yaml: &str) -> Node {
         Document::parse("t.yaml", yaml.as_bytes()).unwrap().root

@@ -1,9 +1,9 @@
 //! What is known of one program: its check, the arguments that make its output readable, and what reads that output.
 
 use super::output::{Output, Told, Unread, Unreadable, Verdict, first_line, shortened};
-use crate::limit::Measurement;
-use crate::model::{Component, Tool, Unit};
-use crate::profile::CheckSpec;
+use kiln_limit::Measurement;
+use kiln_model::{Component, Tool, Unit};
+use kiln_profile::CheckSpec;
 
 /// One known program. Each stands in a file of its own and is a row of [`super::adapter`].
 #[derive(Debug)]
@@ -11,7 +11,7 @@ pub struct Adapter {
     pub(super) tool: Tool,
     /// What people call it; the file that runs may have another name.
     pub(super) title: &'static str,
-    pub(in crate::check) spec: CheckSpec,
+    pub(crate) spec: CheckSpec,
     /// Arguments that go before and after those of the profile.
     pub(super) first: &'static [&'static str],
     pub(super) last: &'static [&'static str],

@@ -3,17 +3,17 @@
 use super::program::{
     ABSENT, ARGS, DEADLINE, DIRECTORY, EXIT_CODE, OUTPUT, PASSED, PROGRAM, Program, VERSION, estimate, program,
 };
-use crate::check::declare::{list, may};
-use crate::check::{Check, CheckRun, StepContext};
-use crate::model::{ComponentKind, NamedValue, ProgramReader, Unit};
-use crate::profile::{CheckSpec, MeasurementSpec, Wear};
+use crate::declare::{list, may};
+use crate::{Check, CheckRun, StepContext};
+use kiln_model::{ComponentKind, NamedValue, ProgramReader, Unit};
+use kiln_profile::{CheckSpec, MeasurementSpec, Wear};
 
 #[derive(Debug)]
-pub(in crate::check) struct ToolRun {
-    pub(in crate::check) spec: CheckSpec,
+pub(crate) struct ToolRun {
+    pub(crate) spec: CheckSpec,
 }
 
-pub(in crate::check) static CHECK: ToolRun = ToolRun { spec: SPEC };
+pub(crate) static CHECK: ToolRun = ToolRun { spec: SPEC };
 
 const NODE: ComponentKind = ComponentKind::Node;
 

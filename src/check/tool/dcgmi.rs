@@ -11,12 +11,12 @@ use serde_json::Value;
 use super::adapter::Adapter;
 use super::declared;
 use super::output::{Output, Told, Unread, Verdict, argument, json_in};
-use crate::check::declare::{flag, may};
-use crate::limit::Measurement;
-use crate::model::{Component, ComponentKind, GpuIndex, Tool, Unit};
-use crate::profile::CheckSpec;
+use crate::declare::{flag, may};
+use kiln_limit::Measurement;
+use kiln_model::{Component, ComponentKind, GpuIndex, Tool, Unit};
+use kiln_profile::CheckSpec;
 
-pub(in crate::check) static ADAPTER: Adapter = Adapter {
+pub(crate) static ADAPTER: Adapter = Adapter {
     tool: Tool::DcgmDiag,
     title: "dcgmi diag",
     spec: CheckSpec {

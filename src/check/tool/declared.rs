@@ -1,8 +1,8 @@
 //! What the checks of all known programs declare alike.
 
 use super::program::{ABSENT, ARGS, DEADLINE, DIRECTORY, estimate, program};
-use crate::model::{ComponentKind, Tool};
-use crate::profile::{CheckSpec, ParamSpec, Wear};
+use kiln_model::{ComponentKind, Tool};
+use kiln_profile::{CheckSpec, ParamSpec, Wear};
 
 pub(super) const NODE: &[ComponentKind] = &[ComponentKind::Node];
 pub(super) const NODE_OR_GPU: &[ComponentKind] = &[ComponentKind::Node, ComponentKind::Gpu];
@@ -30,7 +30,7 @@ pub(super) const STRESS: CheckSpec = CheckSpec {
 /// The measurements of a program: its verdict, its own, and what every program leaves.
 macro_rules! measurements {
     ($($own:expr),* $(,)?) => {{
-        use $crate::check::tool::program::{EXIT_CODE, FAILURE, OUTPUT, PASSED, PROGRAM, VERSION, WARNING};
+        use $crate::tool::program::{EXIT_CODE, FAILURE, OUTPUT, PASSED, PROGRAM, VERSION, WARNING};
         &[PASSED, $($own,)* FAILURE, WARNING, EXIT_CODE, PROGRAM, VERSION, OUTPUT]
     }};
 }

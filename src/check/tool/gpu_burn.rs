@@ -7,14 +7,14 @@
 use super::adapter::Adapter;
 use super::declared;
 use super::output::{Output, Told, Unread, Verdict, argument, median};
-use crate::check::declare::may;
-use crate::limit::Measurement;
-use crate::model::{Component, ComponentKind, GpuIndex, Tool, Unit};
-use crate::profile::CheckSpec;
+use crate::declare::may;
+use kiln_limit::Measurement;
+use kiln_model::{Component, ComponentKind, GpuIndex, Tool, Unit};
+use kiln_profile::CheckSpec;
 
 const GPU: ComponentKind = ComponentKind::Gpu;
 
-pub(in crate::check) static ADAPTER: Adapter = Adapter {
+pub(crate) static ADAPTER: Adapter = Adapter {
     tool: Tool::GpuBurn,
     title: "gpu-burn",
     spec: CheckSpec {

@@ -8,16 +8,16 @@ use std::collections::BTreeMap;
 use super::adapter::{Adapter, names_no_gpu};
 use super::declared;
 use super::output::{Output, Told, Unread, Verdict};
-use crate::check::declare::may;
-use crate::limit::Measurement;
-use crate::model::{Component, ComponentKind, Tool, Unit};
-use crate::profile::{CheckSpec, Wear};
+use crate::declare::may;
+use kiln_limit::Measurement;
+use kiln_model::{Component, ComponentKind, Tool, Unit};
+use kiln_profile::{CheckSpec, Wear};
 
 const NODE: ComponentKind = ComponentKind::Node;
 /// Bytes in the unit that perftest counts in unless told otherwise; older versions call it `MB` and mean the same.
 const MEBIBYTE: f64 = 1_048_576.0;
 
-pub(in crate::check) static ADAPTER: Adapter = Adapter {
+pub(crate) static ADAPTER: Adapter = Adapter {
     tool: Tool::IbWriteBw,
     title: "ib_write_bw",
     spec: CheckSpec {

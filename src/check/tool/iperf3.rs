@@ -8,16 +8,16 @@ use serde_json::Value;
 use super::adapter::{Adapter, names_no_gpu};
 use super::declared;
 use super::output::{Output, Told, Unread, Verdict, is_positive, json_in};
-use crate::check::declare::may;
-use crate::limit::Measurement;
-use crate::model::{Component, ComponentKind, Tool, Unit};
-use crate::profile::{CheckSpec, Wear};
+use crate::declare::may;
+use kiln_limit::Measurement;
+use kiln_model::{Component, ComponentKind, Tool, Unit};
+use kiln_profile::{CheckSpec, Wear};
 
 const NODE: ComponentKind = ComponentKind::Node;
 /// A gigabyte a second in bits.
 const GIGABYTE_BITS: f64 = 8e9;
 
-pub(in crate::check) static ADAPTER: Adapter = Adapter {
+pub(crate) static ADAPTER: Adapter = Adapter {
     tool: Tool::Iperf3,
     title: "iperf3",
     spec: CheckSpec {

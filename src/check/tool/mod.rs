@@ -19,7 +19,7 @@ mod program;
 pub(super) mod stress_ng;
 pub(super) mod stressapptest;
 
-use crate::model::Tool;
+use kiln_model::Tool;
 
 pub use adapter::Adapter;
 pub use output::{Output, Unread, Unreadable};
@@ -48,7 +48,7 @@ mod tests {
         for tool in Tool::ALL {
             let known = adapter(tool);
             assert_eq!(known.tool, tool);
-            let spec = crate::check::find(known.spec.name).expect("a check").spec();
+            let spec = crate::find(known.spec.name).expect("a check").spec();
             assert_eq!(spec.param("program").and_then(|param| param.default), Some(tool.name()));
         }
     }

@@ -10,14 +10,14 @@ use serde_json::Value;
 use super::adapter::{Adapter, names_no_gpu};
 use super::declared;
 use super::output::{Output, Told, Unread, Verdict, json_in};
-use crate::check::declare::may;
-use crate::limit::Measurement;
-use crate::model::{Component, ComponentKind, Tool, Unit};
-use crate::profile::CheckSpec;
+use crate::declare::may;
+use kiln_limit::Measurement;
+use kiln_model::{Component, ComponentKind, Tool, Unit};
+use kiln_profile::CheckSpec;
 
 const NODE: ComponentKind = ComponentKind::Node;
 
-pub(in crate::check) static ADAPTER: Adapter = Adapter {
+pub(crate) static ADAPTER: Adapter = Adapter {
     tool: Tool::NcclTests,
     title: "nccl-tests",
     spec: CheckSpec {

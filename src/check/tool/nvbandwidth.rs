@@ -8,14 +8,14 @@ use serde::Deserialize;
 use super::adapter::Adapter;
 use super::declared;
 use super::output::{Output, Told, Unread, Verdict, is_positive, json_in};
-use crate::check::declare::may;
-use crate::limit::Measurement;
-use crate::model::{Component, ComponentKind, GpuIndex, Tool, Unit};
-use crate::profile::{CheckSpec, Wear};
+use crate::declare::may;
+use kiln_limit::Measurement;
+use kiln_model::{Component, ComponentKind, GpuIndex, Tool, Unit};
+use kiln_profile::{CheckSpec, Wear};
 
 const GPU: ComponentKind = ComponentKind::Gpu;
 
-pub(in crate::check) static ADAPTER: Adapter = Adapter {
+pub(crate) static ADAPTER: Adapter = Adapter {
     tool: Tool::NvBandwidth,
     title: "nvbandwidth",
     spec: CheckSpec {

@@ -4,8 +4,8 @@ use std::fmt;
 
 use serde_json::Value;
 
-use crate::limit::{Measured, Measurement, Scalar};
-use crate::model::{Component, Unit};
+use kiln_limit::{Measured, Measurement, Scalar};
+use kiln_model::{Component, Unit};
 
 /// Longest quotation of what a program says: three lines of a terminal.
 const QUOTED: usize = 300;

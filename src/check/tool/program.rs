@@ -5,17 +5,17 @@
 use std::collections::BTreeSet;
 
 use super::adapter::Adapter;
-use crate::check::declare::{choice, flag, may, span, text};
-use crate::check::gauge::ended_early;
-use crate::check::sheet::{Gauged, Sheet};
-use crate::check::{Check, CheckRun, Done, Seen, StepContext, Wants};
-use crate::event::Phase;
-use crate::limit::{Measured, Measurement, Scalar};
-use crate::model::{
+use crate::declare::{choice, flag, may, span, text};
+use crate::gauge::ended_early;
+use crate::sheet::{Gauged, Sheet};
+use crate::{Check, CheckRun, Done, Seen, StepContext, Wants};
+use kiln_event::Phase;
+use kiln_limit::{Measured, Measurement, Scalar};
+use kiln_model::{
     Component, ComponentKind, GpuIndex, LoadEnd, LoadKind, LoadSaid, Moment, ProgramNumber, ProgramOrder,
     ProgramReader, ProgramSaid, ProgramValue, Span, Unit, format_span,
 };
-use crate::profile::{CheckSpec, MeasurementSpec, ParamKind, ParamSpec, Params};
+use kiln_profile::{CheckSpec, MeasurementSpec, ParamKind, ParamSpec, Params};
 
 const NODE: ComponentKind = ComponentKind::Node;
 
@@ -301,11 +301,11 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::check::find;
-    use crate::check::rig::{defaults, inventory};
-    use crate::check::{Check, Want};
-    use crate::model::{LoadId, LoadReport, NoteKind};
-    use crate::profile::ParamValue;
+    use crate::find;
+    use crate::rig::{defaults, inventory};
+    use crate::{Check, Want};
+    use kiln_model::{LoadId, LoadReport, NoteKind};
+    use kiln_profile::ParamValue;
 
     /// Shows a check what a load says, a second between each, and gives what it wanted in words, its end last.
     fn story(check: &str, params: &[(&str, ParamValue)], said: &[LoadSaid]) -> String {

@@ -1,7 +1,7 @@
 //! What both drivers share: carrying out effects, feeding back what comes of them, until nothing is left to do now.
 
-use crate::engine::{Effect, Inbox, Input, Machine, OperatorReply, Station, Tick, Witness};
-use crate::model::{Moment, Text};
+use crate::{Effect, Inbox, Input, Machine, OperatorReply, Station, Tick, Witness};
+use kiln_model::{Moment, Text};
 
 /// What went wrong with a run for reasons of our own.
 #[derive(Debug, thiserror::Error)]

@@ -7,8 +7,8 @@ use std::time::Instant;
 use tokio::sync::{Notify, mpsc};
 
 use super::performer::{DriveError, Operator, Performer};
-use crate::engine::{Input, Machine, OperatorReply, Signal, Station, Tick, Witness};
-use crate::model::{Moment, Span, Text, WallTime};
+use crate::{Input, Machine, OperatorReply, Signal, Station, Tick, Witness};
+use kiln_model::{Moment, Span, Text, WallTime};
 
 /// How fast the run's clock goes against the world's.
 #[derive(Debug, Clone, Copy, PartialEq)]

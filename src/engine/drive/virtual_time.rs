@@ -1,8 +1,8 @@
 //! The driver that does not wait: it jumps to the next moment at which anything happens. 72 hours pass in seconds.
 
 use super::performer::{DriveError, Operator, Performer};
-use crate::engine::{Input, Machine, Signal, Station, Tick, Witness};
-use crate::model::{Moment, WallTime};
+use crate::{Input, Machine, Signal, Station, Tick, Witness};
+use kiln_model::{Moment, WallTime};
 
 /// Runs the machine to its end. `epoch` is the wall time at which the machine's clock stands now; `signal` is asked
 /// between moments whether an interrupt came.

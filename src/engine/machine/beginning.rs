@@ -1,15 +1,15 @@
 //! How a run begins: from the inventory, fresh or taken up again, or is refused.
 
 use super::core::Machine;
-use crate::engine::guard::Guards;
-use crate::engine::link_rest::LinkRest;
-use crate::engine::port::{Effect, Signal, Tick};
-use crate::engine::schedule::Halt;
-use crate::engine::stand_in::StandIns;
-use crate::event::{GuardTrip, Interruption, RunEvent, RunStart};
-use crate::model::{Gpu, Inventory, Moment, Span};
-use crate::plan::{self, Plan, PlanError};
-use crate::profile::{Deviation, GuardStop};
+use crate::guard::Guards;
+use crate::link_rest::LinkRest;
+use crate::port::{Effect, Signal, Tick};
+use crate::schedule::Halt;
+use crate::stand_in::StandIns;
+use kiln_event::{GuardTrip, Interruption, RunEvent, RunStart};
+use kiln_model::{Gpu, Inventory, Moment, Span};
+use kiln_plan::{self as plan, Plan, PlanError};
+use kiln_profile::{Deviation, GuardStop};
 
 /// Why a run could not begin.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -14,23 +14,23 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::beginning::Refusal;
-use crate::check::{Check, Seen, Wants};
-use crate::diagnose;
-use crate::engine::active::ActiveStep;
-use crate::engine::guard::{GuardNews, Guards};
-use crate::engine::judging::Ending;
-use crate::engine::link_rest::LinkRest;
-use crate::engine::port::{Effect, Input, OperatorReply, Signal, Tick};
-use crate::engine::schedule::{ABORTED, Halt};
-use crate::engine::stand_in::StandIns;
-use crate::event::{
+use crate::active::ActiveStep;
+use crate::guard::{GuardNews, Guards};
+use crate::judging::Ending;
+use crate::link_rest::LinkRest;
+use crate::port::{Effect, Input, OperatorReply, Signal, Tick};
+use crate::schedule::{ABORTED, Halt};
+use crate::stand_in::StandIns;
+use kiln_check::{Check, Seen, Wants};
+use kiln_diagnose as diagnose;
+use kiln_event::{
     Envelope, Finding, Interruption, Outcome, RunEvent, RunRecord, RunStart, StepKey, StepStatus, Vitals, roll_up,
 };
-use crate::model::{
+use kiln_model::{
     Answer, GpuIndex, KernelRecord, KernelSource, LoadId, LoadReport, LoadSaid, Moment, NoteKind, Probe, Reading,
     Sample, Sensor, SourceReport, Span, StopHow,
 };
-use crate::profile::{Catalogue, Sku, Skus};
+use kiln_profile::{Catalogue, Sku, Skus};
 
 /// A load that was told to stop is given this long before it is killed, and as long again before it counts as
 /// unkillable: a kernel in flight ends within seconds, a wedged driver never.
@@ -435,7 +435,7 @@ impl<'a> Machine<'a> {
         for index in 0..self.active.len() {
             let active = &mut self.active[index];
             if active.ending.is_none() && active.times_out <= tick.now {
-                let span = crate::model::format_span(tick.now.since(active.began));
+                let span = kiln_model::format_span(tick.now.since(active.began));
                 let ending =
                     Ending::Failed { kind: "timeout".to_owned(), why: format!("the step was not done after {span}") };
                 self.end_step(tick, index, ending, effects);

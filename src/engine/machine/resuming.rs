@@ -2,14 +2,14 @@
 
 use super::toy::*;
 use super::{Equipment, Machine};
-use crate::engine::Signal;
-use crate::engine::drive::{Pace, run_in_real_time};
-use crate::event::{
+use crate::Signal;
+use crate::drive::{Pace, run_in_real_time};
+use kiln_event::{
     Boot, Envelope, Interruption, Outcome, Recognition, RunEvent, RunRecord, StepRecord, StepStatus, VerdictWord,
     concluded,
 };
-use crate::model::*;
-use crate::profile::*;
+use kiln_model::*;
+use kiln_profile::*;
 
 fn whole(profile: Profile, toy: &mut Toy, interrupts: &[(usize, Signal)]) -> Vec<Envelope> {
     let skus = skus();

@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 
 use super::core::{LoadState, Machine};
-use crate::check::{Done, Seen, StepContext, Subject, Want, Wants};
-use crate::engine::active::ActiveStep;
-use crate::engine::judging::{Ending, NOT_APPLICABLE, reason};
-use crate::engine::port::{Effect, Tick};
-use crate::engine::schedule::{self, Next, Place};
-use crate::event::{Case, Outcome, RunEvent, StepKey};
-use crate::model::{Component, GpuIndex, LoadId, LoadOrder, Span, StopHow};
-use crate::plan::PlannedStep;
+use crate::active::ActiveStep;
+use crate::judging::{Ending, NOT_APPLICABLE, reason};
+use crate::port::{Effect, Tick};
+use crate::schedule::{self, Next, Place};
+use kiln_check::{Done, Seen, StepContext, Subject, Want, Wants};
+use kiln_event::{Case, Outcome, RunEvent, StepKey};
+use kiln_model::{Component, GpuIndex, LoadId, LoadOrder, Span, StopHow};
+use kiln_plan::PlannedStep;
 
 impl Machine<'_> {
     /// Starts whatever may start now, until something runs or there is nothing left.

@@ -1,12 +1,12 @@
 //! Stopping: loads that must go, guards that trip, halts that overtake running steps.
 
 use super::core::{Machine, STOP_GRACE};
-use crate::engine::guard::GuardNews;
-use crate::engine::judging::{Ending, TRIPPED_ON};
-use crate::engine::port::{Effect, Tick};
-use crate::event::{GuardTrip, Outcome, RunEvent, StepKey};
-use crate::model::{LoadEnd, LoadId, Moment, StopHow};
-use crate::profile::{GuardStop, Policy};
+use crate::guard::GuardNews;
+use crate::judging::{Ending, TRIPPED_ON};
+use crate::port::{Effect, Tick};
+use kiln_event::{GuardTrip, Outcome, RunEvent, StepKey};
+use kiln_model::{LoadEnd, LoadId, Moment, StopHow};
+use kiln_profile::{GuardStop, Policy};
 
 impl Machine<'_> {
     pub(super) fn stop_loads_of(&mut self, now: Moment, key: &StepKey, how: StopHow, effects: &mut Vec<Effect>) {

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use super::toy::*;
 use super::{Equipment, Machine};
-use crate::engine::Signal;
-use crate::event::{RunEvent, RunRecord, VerdictWord};
-use crate::limit::{Bound, Term};
-use crate::model::*;
-use crate::profile::*;
+use crate::Signal;
+use kiln_event::{RunEvent, RunRecord, VerdictWord};
+use kiln_limit::{Bound, Term};
+use kiln_model::*;
+use kiln_profile::*;
 
 // --- what must hold ---
 

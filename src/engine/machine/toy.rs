@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Equipment, Machine};
-use crate::check::{Check, CheckRun, Done, Seen, StepContext, Subject, Wants};
-use crate::engine::drive::{Operator, run_in_virtual_time};
-use crate::engine::{Inbox, OperatorReply, Signal, Station, Witness};
-use crate::event::{Envelope, NodeSource, Operation, RunKind, RunRecord, RunStart, ToolVersion, VerdictWord};
-use crate::limit::{Bound, IfUnsupported, Limit, Measurement, Term};
-use crate::model::*;
-use crate::profile::*;
+use crate::drive::{Operator, run_in_virtual_time};
+use crate::{Inbox, OperatorReply, Signal, Station, Witness};
+use kiln_check::{Check, CheckRun, Done, Seen, StepContext, Subject, Wants};
+use kiln_event::{Envelope, NodeSource, Operation, RunKind, RunRecord, RunStart, ToolVersion, VerdictWord};
+use kiln_limit::{Bound, IfUnsupported, Limit, Measurement, Term};
+use kiln_model::*;
+use kiln_profile::*;
 
 // --- the toy checks ---
 
@@ -222,7 +222,7 @@ pub(super) fn step(id: &str, check: &str) -> Step {
         marginal: None,
         code: None,
         decisive: true,
-        miss: crate::limit::Miss::Proof,
+        miss: kiln_limit::Miss::Proof,
         source: None,
         unsupported: IfUnsupported::Error,
     };
@@ -310,7 +310,7 @@ pub(super) fn start(profile: Profile) -> RunStart {
         profile,
         profile_digest: String::new(),
         baseline: BTreeMap::new(),
-        junit: crate::event::JunitDialect::default(),
+        junit: kiln_event::JunitDialect::default(),
     }
 }
 
@@ -362,7 +362,7 @@ pub(super) fn run_with(profile: Profile, toy: &mut Toy, interrupts: &[(usize, Si
 }
 
 pub(super) fn outcomes(record: &RunRecord) -> Vec<String> {
-    let case = |case: &crate::event::Case| format!("{} {}", case.component, case.outcome.shown());
+    let case = |case: &kiln_event::Case| format!("{} {}", case.component, case.outcome.shown());
     let steps = record.steps.iter().map(|step| {
         let cases: Vec<String> = step.cases.iter().map(case).collect();
         format!("{}#{}: {}", step.key.path, step.key.attempt, cases.join(", "))

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::drive::{self, Broken, Shift};
 use super::driver::{Driver, Gpu, OUT_OF_MEMORY, OpenError};
 use super::holders::holders;
-use crate::load::worker::{Device, Engine, Floor, WorkOrder};
-use crate::model::{GpuIndex, LoadEnd, LoadKind, LoadSaid, NoteKind};
+use crate::worker::{Device, Engine, Floor, WorkOrder};
+use kiln_model::{GpuIndex, LoadEnd, LoadKind, LoadSaid, NoteKind};
 
 /// Longest a launch may take before it counts as hung. They are made to last a fifth of a second; the supervisor gives up
 /// on a silent worker after thirty.

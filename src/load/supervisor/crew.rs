@@ -1,8 +1,8 @@
 //! The workers of one load together: they begin at the same moment, and what each says becomes one load's reports.
 
 use super::hand::{Hand, News};
-use crate::load::worker::monotonic_nanos;
-use crate::model::{LoadEnd, LoadId, LoadReport, LoadSaid, Moment, StopHow};
+use crate::worker::monotonic_nanos;
+use kiln_model::{LoadEnd, LoadId, LoadReport, LoadSaid, Moment, StopHow};
 
 /// From the word to begin to the beginning: enough for every worker to have read it.
 const HEAD_START_NANOS: u64 = 50_000_000;

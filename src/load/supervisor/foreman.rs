@@ -8,9 +8,9 @@ use super::crew::Crew;
 use super::hand::Hand;
 use super::process::{ChildProcess, Wake};
 use super::spawner::{Spawner, WorkerCommand};
-use crate::engine::Inbox;
-use crate::load::worker::{Device, Injection, ToWorker, WorkOrder};
-use crate::model::{GpuIndex, LoadEnd, LoadId, LoadKind, LoadOrder, LoadReport, LoadSaid, Moment, StopHow};
+use crate::worker::{Device, Injection, ToWorker, WorkOrder};
+use kiln_engine::Inbox;
+use kiln_model::{GpuIndex, LoadEnd, LoadId, LoadKind, LoadOrder, LoadReport, LoadSaid, Moment, StopHow};
 
 /// Starts, leads and ends the workers of all loads.
 pub struct Supervisor {

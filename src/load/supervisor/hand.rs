@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 
 use super::line::Heard;
 use super::process::{Exit, Process};
-use crate::load::worker::{FromWorker, ToWorker, decode, encode};
-use crate::model::{GpuIndex, LoadEnd, LoadSaid, Moment, Span, StopHow};
+use crate::worker::{FromWorker, ToWorker, decode, encode};
+use kiln_model::{GpuIndex, LoadEnd, LoadSaid, Moment, Span, StopHow};
 
 /// A fifth of the worker's lease.
 const RENEW_EVERY: Span = Span::from_secs(1);

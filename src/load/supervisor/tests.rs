@@ -9,9 +9,9 @@ use super::hand::{Hand, News};
 use super::line::Heard;
 use super::process::{Exit, Process};
 use super::spawner::WorkerCommand;
-use crate::engine::Inbox;
-use crate::load::worker::{FromWorker, ToWorker, WorkOrder, encode};
-use crate::model::{
+use crate::worker::{FromWorker, ToWorker, WorkOrder, encode};
+use kiln_engine::Inbox;
+use kiln_model::{
     BurnKernel, GpuIndex, LoadEnd, LoadId, LoadKind, LoadOrder, LoadReport, LoadSaid, Moment, Span, StopHow,
 };
 

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use crate::limit::Measurement;
-use crate::model::{Component, NamedValue, Unit};
+use kiln_limit::Measurement;
+use kiln_model::{Component, NamedValue, Unit};
 
 /// Without a value to pick there is nothing to be read, whatever was printed. What the report does not hold is missing:
 /// a report of another shape is not a measurement of zero.

@@ -2,7 +2,7 @@
 
 use super::floor::Floor;
 use super::protocol::WorkOrder;
-use crate::model::LoadEnd;
+use kiln_model::LoadEnd;
 
 /// Does the work of a worker.
 pub trait Engine {

@@ -7,7 +7,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::protocol::{FromWorker, encode};
-use crate::model::LoadSaid;
+use kiln_model::LoadSaid;
 
 /// Without a renewal for this long the load stops itself: five renewals missed.
 pub(super) const LEASE: Duration = Duration::from_secs(5);

@@ -8,8 +8,8 @@ use std::sync::mpsc;
 use super::engine::Engine;
 use super::floor::{Cause, Floor, LEASE, LEAVE};
 use super::protocol::{FromWorker, ToWorker, WorkOrder, decode};
-use crate::load::tool::runner;
-use crate::model::{LoadEnd, LoadKind, LoadSaid};
+use crate::tool::runner;
+use kiln_model::{LoadEnd, LoadKind, LoadSaid};
 
 /// Runs a worker to the end of its one order. `stdout` carries the protocol and nothing else.
 ///
@@ -96,7 +96,7 @@ fn end_by_force() {
 mod tests {
     use super::super::protocol::{Device, encode};
     use super::*;
-    use crate::model::{GpuIndex, LoadId, LoadOrder};
+    use kiln_model::{GpuIndex, LoadId, LoadOrder};
     use std::sync::Mutex;
 
     #[derive(Clone, Default)]

@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::injection::Injection;
-use crate::model::{GpuIndex, LoadOrder, LoadSaid};
+use kiln_model::{GpuIndex, LoadOrder, LoadSaid};
 
 /// Raised whenever a line of one version would be misread by another.
 pub const VERSION: u32 = 1;
@@ -112,7 +112,7 @@ fn excerpt(line: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{LoadEnd, LoadId, LoadKind};
+    use kiln_model::{LoadEnd, LoadId, LoadKind};
 
     #[test]
     fn messages_survive_the_pipe() {

@@ -1,8 +1,8 @@
 //! From the facts to lines: what was looked at, how it stands, and what to do about it.
 
 use super::facts::{CudaFacts, DoctorFacts, Service};
-use crate::model::{FabricState, Gpu, Inventory, LEAST_DRIVER, Lacking, Reading, ReadingFailure};
-use crate::node::host::PciDetail;
+use crate::host::PciDetail;
+use kiln_model::{FabricState, Gpu, Inventory, LEAST_DRIVER, Lacking, Reading, ReadingFailure};
 
 /// How a line stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -343,9 +343,9 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
-    use crate::model::{C2c, Component, Fabric, GpuIndex};
-    use crate::node::nvml::{LibraryFacts, NvmlOpenError};
-    use crate::plan::PlanError;
+    use crate::nvml::{LibraryFacts, NvmlOpenError};
+    use kiln_model::{C2c, Component, Fabric, GpuIndex};
+    use kiln_plan::PlanError;
 
     fn gpu(index: u8, state: FabricState) -> Gpu {
         let mut gpu = Gpu::bare(GpuIndex(index));

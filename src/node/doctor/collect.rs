@@ -7,12 +7,12 @@ use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 use super::facts::{CudaFacts, DoctorFacts, Service};
-use crate::engine::Inbox;
-use crate::model::{GpuIndex, Inventory, Moment, Reading, ReadingFailure};
-use crate::node::host::{KernelLog, pci_details, read_host};
-use crate::node::nvml::{NvmlNode, NvmlOptions};
-use crate::plan::models_of;
-use crate::profile::{Sku, Skus};
+use crate::host::{KernelLog, pci_details, read_host};
+use crate::nvml::{NvmlNode, NvmlOptions};
+use kiln_engine::Inbox;
+use kiln_model::{GpuIndex, Inventory, Moment, Reading, ReadingFailure};
+use kiln_plan::models_of;
+use kiln_profile::{Sku, Skus};
 
 /// What to look at.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,9 +1,9 @@
 //! What is known of a machine before a run.
 
-use crate::model::{Inventory, Reading};
-use crate::node::host::PciDetail;
-use crate::node::nvml::{LibraryFacts, NvmlOpenError};
-use crate::plan::PlanError;
+use crate::host::PciDetail;
+use crate::nvml::{LibraryFacts, NvmlOpenError};
+use kiln_model::{Inventory, Reading};
+use kiln_plan::PlanError;
 
 /// What came of opening the CUDA driver and loading the kernels onto every GPU, as each load of a run does.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use dmidecode::{EntryPoint, Structure};
 
 use super::machine;
 use super::source::{refused, text};
-use crate::model::{NodeIdentity, Reading};
+use kiln_model::{NodeIdentity, Reading};
 
 pub(super) fn node_identity(root: &Path) -> NodeIdentity {
     let word = |file: &str| told(text(&root.join("sys/class/dmi/id").join(file)));

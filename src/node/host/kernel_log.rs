@@ -12,7 +12,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags, major, minor};
 
 use super::kernel_record::{read_record, unescaped};
-use crate::model::{KernelRecord, KernelSource, Moment, Reach, SourceTrouble, Span};
+use kiln_model::{KernelRecord, KernelSource, Moment, Reach, SourceTrouble, Span};
 
 /// Longer than any record: the kernel cuts a message off at 1,024 bytes, and escapes swell it at most fourfold.
 const RECORD_MAX: usize = 8192;

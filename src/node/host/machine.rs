@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::source::{entries, name, number, parsed, text};
-use crate::model::Reading;
+use kiln_model::Reading;
 
 /// Errors the memory controllers of the processors counted since boot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use super::source::{entries, name, number, parsed, text};
-use crate::model::{Nic, Nvme, Reading};
+use kiln_model::{Nic, Nvme, Reading};
 
 /// Every port with hardware behind it: RDMA devices first, then network interfaces that are not theirs.
 pub(super) fn nics(root: &Path) -> Reading<Vec<Nic>> {

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use super::source::{entries, name, number, parsed, text};
-use crate::model::{PciFunction, Reading};
+use kiln_model::{PciFunction, Reading};
 
 /// NVIDIA's vendor id in the PCI registry.
 const NVIDIA: u64 = 0x10de;

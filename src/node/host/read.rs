@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::pci::{PciDetail, numa_nodes, pci_details};
 use super::{dmi, machine, parts};
-use crate::model::{Host, NodeIdentity, PciFunction, Reading, ReadingFailure};
+use kiln_model::{Host, NodeIdentity, PciFunction, Reading, ReadingFailure};
 
 /// What an inventory takes from the host.
 #[derive(Debug, Clone, PartialEq)]

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::source::{entries, name, parsed, text};
-use crate::model::Reading;
+use kiln_model::Reading;
 
 /// One fan.
 #[derive(Debug, Clone, PartialEq, Eq)]

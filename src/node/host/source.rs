@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{Error, ErrorKind};
 use std::path::{Path, PathBuf};
 
-use crate::model::{Reading, ReadingFailure};
+use kiln_model::{Reading, ReadingFailure};
 
 /// What an error says of a reading.
 pub(super) fn refused<T>(error: &Error) -> Reading<T> {

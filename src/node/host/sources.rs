@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::memory_errors;
 use super::source::entries;
-use crate::model::{Moment, Reach, Reading, ReadingFailure, Source, SourceReport, SourceState, SourceTrouble};
+use kiln_model::{Moment, Reach, Reading, ReadingFailure, Source, SourceReport, SourceState, SourceTrouble};
 
 /// How every source of the host stands now. May block on the files of a broken device.
 pub fn host_sources(root: &Path) -> BTreeMap<Source, Result<(), SourceTrouble>> {

@@ -11,7 +11,7 @@ use nvml_wrapper_sys::bindings as sys;
 use super::field::Scoped;
 use super::outcome::coded;
 use super::raw::RawDevice;
-use crate::model::{Reading, ReadingFailure};
+use kiln_model::{Reading, ReadingFailure};
 
 /// A value as the library types it.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-use crate::model::Moment;
+use kiln_model::Moment;
 
 /// Follows the moments the driver hands in, and counts on from the last one.
 #[derive(Debug)]

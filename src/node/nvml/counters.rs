@@ -6,7 +6,7 @@ use super::batch::{Number, read_once};
 use super::device::NvmlGpu;
 use super::field::FieldId;
 use super::outcome::{or, read};
-use crate::model::{GpuCounters, Reading};
+use kiln_model::{GpuCounters, Reading};
 
 pub(super) fn counters(gpu: &mut NvmlGpu) -> GpuCounters {
     let [corrected, uncorrected, replays, correctable, fatal, recoveries, remaps @ ..] = read_once(

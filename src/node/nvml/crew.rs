@@ -10,7 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::gather::GpuFacts;
-use crate::model::{GpuCounters, GpuIndex, Moment, ReadingFailure, Sample, Span};
+use kiln_model::{GpuCounters, GpuIndex, Moment, ReadingFailure, Sample, Span};
 
 /// How long calls may take before their GPU is given up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -254,7 +254,7 @@ mod tests {
     use std::sync::mpsc::{self, Receiver, Sender};
 
     use super::*;
-    use crate::model::{Reading, Sensor};
+    use kiln_model::{Reading, Sensor};
 
     /// A GPU whose every call waits for leave.
     struct Gated {

@@ -11,7 +11,7 @@ use super::gather::GpuFacts;
 use super::outcome::is_dead;
 use super::raw::RawDevice;
 use super::tick::LinkErrors;
-use crate::model::{GpuCounters, GpuIndex, ReadingFailure, Sample};
+use kiln_model::{GpuCounters, GpuIndex, ReadingFailure, Sample};
 
 /// A GPU of which the library gave a handle.
 pub(super) struct NvmlGpu {

@@ -14,7 +14,7 @@ use nvml_wrapper_sys::bindings as sys;
 use super::clock::RunClock;
 use super::follow::{Following, Told, closed};
 use super::raw::RawDevice;
-use crate::model::{KernelRecord, KernelSource, Reach, Source, SourceState, SourceTrouble};
+use kiln_model::{KernelRecord, KernelSource, Reach, Source, SourceState, SourceTrouble};
 
 /// How long one wait lasts, so that a node that was dropped is noticed.
 const WAIT_MS: u32 = 1000;
@@ -122,7 +122,7 @@ impl EventSet {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::diagnose::{KernelLine, read_kernel_line};
+    use kiln_diagnose::{KernelLine, read_kernel_line};
 
     #[test]
     fn an_event_reads_as_the_log_line_it_stands_for() {

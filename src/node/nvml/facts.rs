@@ -11,7 +11,7 @@ use super::gather::GpuFacts;
 use super::links::LinkFacts;
 use super::outcome::{coded, is_dead, number, read};
 use super::raw::RawFabric;
-use crate::model::{
+use kiln_model::{
     C2c, ClockLimits, Config, Fabric, FabricState, Gpu, Identity, Lacking, LinkState, PcieCapability, PowerLimits,
     Process, Reading, ReadingFailure, Sensor, ThermalLimits,
 };

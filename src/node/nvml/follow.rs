@@ -10,9 +10,9 @@ use std::sync::{Arc, Weak};
 use std::thread;
 
 use super::clock::RunClock;
-use crate::diagnose::names_trouble;
-use crate::model::{KernelRecord, Moment, Source, SourceReport, SourceState, SourceTrouble};
-use crate::node::host::{KernelLog, log_trouble};
+use crate::host::{KernelLog, log_trouble};
+use kiln_diagnose::names_trouble;
+use kiln_model::{KernelRecord, Moment, Source, SourceReport, SourceState, SourceTrouble};
 
 /// What those who follow something hand on.
 #[derive(Debug)]
@@ -117,7 +117,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::model::Reach;
+    use kiln_model::Reach;
 
     struct Followed {
         clock: Arc<RunClock>,

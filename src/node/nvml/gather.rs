@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::links::{LinkFacts, RemoteFacts, RemoteKind};
-use crate::model::{
+use crate::host::HostFacts;
+use kiln_model::{
     ClockLimits, Config, Gpu, GpuIndex, Identity, NvLink, PciFunction, PcieCapability, PowerLimits, Reading,
     ReadingFailure, Remote, ThermalLimits,
 };
-use crate::node::host::HostFacts;
 
 /// One GPU's inventory, its links as they were read.
 #[derive(Debug, Clone, PartialEq)]
@@ -139,7 +139,7 @@ fn named(link: LinkFacts, gpus: &BTreeMap<String, GpuIndex>, switches: &BTreeMap
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::LinkState;
+    use kiln_model::LinkState;
 
     fn link(link: u8, kind: RemoteKind, address: &str) -> LinkFacts {
         LinkFacts {
@@ -193,8 +193,11 @@ mod tests {
             let mut gpus =
                 together(vec![gpu(0, others[0], Vec::new()), silent(1), gpu(2, others[1], Vec::new()), silent(3)]);
             let mut host = HostFacts::failed(ReadingFailure::Timeout);
-            let function =
-                |address: &&str| PciFunction { address: (*address).to_owned(), device: "233010de".to_owned(), ports: Vec::new() };
+            let function = |address: &&str| PciFunction {
+                address: (*address).to_owned(),
+                device: "233010de".to_owned(),
+                ports: Vec::new(),
+            };
             host.pci = Reading::Value(bus.iter().map(function).collect());
             seat_by_bus(&mut gpus, &host);
             gpus.iter().map(|gpu| gpu.identity.pci_address.to_string()).collect::<Vec<_>>()

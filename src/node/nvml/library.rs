@@ -16,7 +16,7 @@ use super::facts::handle_failure;
 use super::open_error::NvmlOpenError;
 use super::outcome::read;
 use super::raw::RawDevice;
-use crate::model::{GpuIndex, Reading};
+use kiln_model::{GpuIndex, Reading};
 
 /// The name the driver's package gives the library.
 pub const DEFAULT_LIBRARY: &str = "libnvidia-ml.so.1";

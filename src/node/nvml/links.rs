@@ -6,7 +6,7 @@ use super::batch::{Batch, Number};
 use super::device::NvmlGpu;
 use super::field::FieldId;
 use super::outcome::or;
-use crate::model::{LinkCounters, LinkState, Reading, ReadingFailure};
+use kiln_model::{LinkCounters, LinkState, Reading, ReadingFailure};
 
 /// More links than any GPU has: the sixth generation has 36.
 const LINKS_MAX: u32 = 36;

@@ -14,12 +14,12 @@ use super::gather::{GpuFacts, seat_by_bus, together};
 use super::library::{LibraryFacts, open};
 use super::open_error::NvmlOpenError;
 use super::outcome::or;
-use crate::engine::Inbox;
-use crate::model::{
+use crate::host::{HostFacts, SourceWatch, host_sources, inlet_celsius, read_host};
+use kiln_engine::Inbox;
+use kiln_model::{
     Answer, GpuCounters, GpuIndex, Identity, Inventory, Lacking, Moment, Probe, Reading, ReadingFailure, Sensor,
     Source, SourceTrouble,
 };
-use crate::node::host::{HostFacts, SourceWatch, host_sources, inlet_celsius, read_host};
 
 /// How a node is opened.
 #[derive(Debug, Clone, PartialEq, Eq)]

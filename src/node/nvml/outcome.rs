@@ -3,7 +3,7 @@
 use nvml_wrapper::error::NvmlError;
 use nvml_wrapper_sys::bindings as sys;
 
-use crate::model::{Reading, ReadingFailure};
+use kiln_model::{Reading, ReadingFailure};
 
 /// Whether the code says that this part or driver has no such thing.
 ///

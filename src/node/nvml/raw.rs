@@ -6,7 +6,7 @@ use nvml_wrapper::Device;
 use nvml_wrapper_sys::bindings as sys;
 
 use super::outcome::coded;
-use crate::model::Reading;
+use kiln_model::Reading;
 
 /// A device handle with the library it belongs to. Copies are the same device.
 #[derive(Clone, Copy)]

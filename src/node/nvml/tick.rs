@@ -6,7 +6,7 @@ use super::batch::{Batch, Number};
 use super::device::NvmlGpu;
 use super::field::{FieldId, Scoped};
 use super::outcome::{is_dead, number, or, read};
-use crate::model::{Reading, ReadingFailure, Sample, Sensor};
+use kiln_model::{Reading, ReadingFailure, Sample, Sensor};
 
 /// Sensors that are fields: which, of what, and what one unit of the field is in units of the sensor.
 const FIELDS: &[(Sensor, FieldId, f64)] = &[

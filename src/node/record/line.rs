@@ -5,7 +5,7 @@ use std::io::BufRead;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{
+use kiln_model::{
     GpuCounters, GpuIndex, Inventory, KernelRecord, Moment, Reading, ReadingFailure, Sample, Sensor, SourceReport,
 };
 

@@ -3,8 +3,8 @@
 use std::io::{self, Write};
 
 use super::line::{Head, Line, RECORDING_SCHEMA};
-use crate::engine::Inbox;
-use crate::model::{Answer, Moment};
+use kiln_engine::Inbox;
+use kiln_model::{Answer, Moment};
 
 /// A recording being written.
 #[derive(Debug)]

@@ -1,8 +1,8 @@
 //! A node played from a recording: the node half of a station.
 
 use super::line::Recording;
-use crate::engine::Inbox;
-use crate::model::{
+use kiln_engine::Inbox;
+use kiln_model::{
     Answer, Inventory, KernelSource, Moment, Probe, Reach, Sample, Source, SourceReport, SourceState, SourceTrouble,
     Span,
 };
@@ -141,7 +141,7 @@ const LOOK_BACK: usize = 256;
 mod tests {
     use super::super::Recorder;
     use super::*;
-    use crate::model::{Gpu, GpuIndex, KernelRecord, KernelSource, Reading, ReadingFailure, Sensor};
+    use kiln_model::{Gpu, GpuIndex, KernelRecord, KernelSource, Reading, ReadingFailure, Sensor};
 
     fn at(seconds: u64) -> Moment {
         Moment::from_secs(seconds)

@@ -4,7 +4,7 @@ use super::build::Kind;
 use super::file::C2cSection;
 use super::gpu::Gpu;
 use super::parameter::{GpuParameter as G, LinkParameter as L};
-use crate::model::CopyDirection;
+use kiln_model::CopyDirection;
 
 /// GB/s of one lane by generation: 2.5 and 5 GT/s with 8b/10b, then 8, 16 and 32 GT/s with 128b/130b, then 64 GT/s PAM4
 /// flits (PCI Express Base Specification).

@@ -9,7 +9,7 @@ use super::noise::Noise;
 use super::parameter::{
     GpuParameter as G, GpuValues, LinkParameter as L, LinkValues, SiteParameter as S, SiteValues, Word,
 };
-use crate::model::{BurnKernel, Component, ComponentKind};
+use kiln_model::{BurnKernel, Component, ComponentKind};
 
 /// Constants of one kind of GPU that no fault changes.
 #[derive(Debug, Clone, PartialEq)]
@@ -319,12 +319,12 @@ pub(super) fn components(build: &Build, kind: ComponentKind) -> Vec<Component> {
         ComponentKind::Node => vec![Component::Node],
         ComponentKind::Station => vec![Component::Station],
         ComponentKind::Gpu => gpus.map(Component::gpu).collect(),
-        ComponentKind::Pcie => gpus.map(|gpu| Component::Pcie(crate::model::GpuIndex(gpu))).collect(),
-        ComponentKind::Memory => gpus.map(|gpu| Component::Memory(crate::model::GpuIndex(gpu))).collect(),
+        ComponentKind::Pcie => gpus.map(|gpu| Component::Pcie(kiln_model::GpuIndex(gpu))).collect(),
+        ComponentKind::Memory => gpus.map(|gpu| Component::Memory(kiln_model::GpuIndex(gpu))).collect(),
         ComponentKind::NvLink => gpus
             .flat_map(|gpu| {
                 let links = build.gpus[usize::from(gpu)].links.len() as u8;
-                (0..links).map(move |link| Component::NvLink(crate::model::GpuIndex(gpu), link))
+                (0..links).map(move |link| Component::NvLink(kiln_model::GpuIndex(gpu), link))
             })
             .collect(),
         other => build.site.keys().copied().filter(|component| component.kind() == other).collect(),

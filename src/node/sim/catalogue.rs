@@ -6,8 +6,8 @@ use std::path::Path;
 
 use super::digest::digest;
 use super::file::{NODE_SCHEMA, NodeFile};
-use crate::disk::{self, MIB};
-use crate::yaml::{Diagnostic, Diagnostics, Document, Node, did_you_mean, from_node};
+use kiln_disk::{self as disk, MIB};
+use kiln_yaml::{Diagnostic, Diagnostics, Document, Node, did_you_mean, from_node};
 
 /// The most that is read of a node file. The YAML reader's own limit is below, and says so better.
 const MOST: u64 = 16 * MIB;

@@ -2,7 +2,7 @@
 
 use super::load::{Bench, COPY_NOISE, Job, Load, SECOND};
 use super::parameter::GpuParameter as G;
-use crate::model::{CopyDirection, Endpoint, LoadSaid, Transfer};
+use kiln_model::{CopyDirection, Endpoint, LoadSaid, Transfer};
 
 /// One measured copy: 512 MiB, as nvbandwidth uses; 4 warm up, 3 samples of 16 are timed.
 pub(super) const COPY_GB: f64 = 0.537;

@@ -5,7 +5,7 @@ use super::build::Kind;
 use super::copies::{COPIES, COPY_GB, HOST_SET_UP, PAIR_SET_UP};
 use super::gpu::{Activity, Gpu};
 use super::load::{Job, Load};
-use crate::model::{BurnKernel, LoadKind};
+use kiln_model::{BurnKernel, LoadKind};
 
 impl Load {
     /// Adds what this load does to its GPUs to `activities`, one for each GPU of the node.

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use super::digest::digest;
 use super::fault_when::{When, read_when};
 use super::parameter::{Meaning, Parameter, Word};
-use crate::disk::{self, MIB};
-use crate::model::{ComponentKind, Quantity, Text, Unit};
-use crate::yaml::{Diagnostic, Diagnostics, Document, Fields, Node, Place, did_you_mean};
+use kiln_disk::{self as disk, MIB};
+use kiln_model::{ComponentKind, Quantity, Text, Unit};
+use kiln_yaml::{Diagnostic, Diagnostics, Document, Fields, Node, Place, did_you_mean};
 
 /// What `schema:` says in a fault file.
 pub(super) const FAULT_SCHEMA: &str = "kiln.fault/1";
@@ -142,9 +142,9 @@ fn read_file(root: &Node, all: &mut Diagnostics) -> Option<FaultFile> {
         all.push(Diagnostic::new(&node.place, format!("this is not a fault file: `schema` must be `{FAULT_SCHEMA}`")));
     }
     let id = fields.required("id", all).and_then(|node| node.text(all)).map(str::to_owned);
-    let title = fields.required("title", all).and_then(|node| crate::yaml::from_node(node, all));
+    let title = fields.required("title", all).and_then(|node| kiln_yaml::from_node(node, all));
     let number = fields.required("number", all).and_then(|node| node.whole(all));
-    let about = fields.required("about", all).and_then(|node| crate::yaml::from_node(node, all));
+    let about = fields.required("about", all).and_then(|node| kiln_yaml::from_node(node, all));
     let source = fields.required("source", all).and_then(|node| node.text(all)).map(str::to_owned);
     let component = fields.required("component", all).and_then(|node| kind(node, all));
     let when = match fields.optional("when", all) {

@@ -11,8 +11,8 @@ use super::parameter::{
     GpuParameter as G, GpuValues, LinkParameter as L, LinkValues, Meaning, Parameter, ParameterSpec, SiteParameter as S,
 };
 use super::sim_node::SimNode;
-use crate::model::{Component, GpuIndex};
-use crate::yaml::Diagnostics;
+use kiln_model::{Component, GpuIndex};
+use kiln_yaml::Diagnostics;
 
 /// Streams of the seed for faults.
 const FAULT_STREAM: u64 = 9000;

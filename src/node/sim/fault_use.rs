@@ -9,8 +9,8 @@ use super::fault_file::{ChangeOf, FaultFile, FaultFileError, kind_word};
 use super::file::NodeFile;
 use super::noise::Noise;
 use super::parameter::{Parameter, SiteParameter};
-use crate::model::{Component, ComponentKind, GpuIndex};
-use crate::yaml::{Diagnostic, Diagnostics, Place, Source, did_you_mean};
+use kiln_model::{Component, ComponentKind, GpuIndex};
+use kiln_yaml::{Diagnostic, Diagnostics, Place, Source, did_you_mean};
 
 /// A fault to put into a node.
 #[derive(Debug, Clone)]
@@ -225,7 +225,7 @@ fn fans_per_branch(file: &NodeFile) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::node::sim::SimNode;
+    use crate::sim::SimNode;
 
     /// What comes of asking for a fault in a node: where it sits, or what is wrong.
     fn ask(node: &str, fault: &str) -> String {

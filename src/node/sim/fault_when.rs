@@ -4,8 +4,8 @@
 
 use super::exert::LoadWord;
 use super::fault_file::quantity;
-use crate::model::{Unit, parse_span};
-use crate::yaml::{Diagnostic, Diagnostics, Fields, Node};
+use kiln_model::{Unit, parse_span};
+use kiln_yaml::{Diagnostic, Diagnostics, Fields, Node};
 
 /// When a fault is active: all conditions hold, and where there is a rate or period, at its moments.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]

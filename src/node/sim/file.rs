@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Deserializer};
 
-use crate::model::{Quantity, Text, Unit};
+use kiln_model::{Quantity, Text, Unit};
 
 /// What `schema:` says in a node file.
 pub(super) const NODE_SCHEMA: &str = "kiln.node/1";

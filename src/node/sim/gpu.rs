@@ -8,7 +8,7 @@ use super::noise::Noise;
 use super::parameter::{GpuParameter as G, GpuValues, LinkValues};
 use super::sensor::Frozen;
 use super::thermal::{Ladder, Network, Temperatures};
-use crate::model::{ClockReasons, GpuIndex};
+use kiln_model::{ClockReasons, GpuIndex};
 
 /// Work on a GPU, summed over its loads.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]

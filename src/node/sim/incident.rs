@@ -6,7 +6,7 @@ use super::errors::Incident;
 use super::gpu::Gpu;
 use super::parameter::{LinkParameter as L, Word};
 use super::sim_node::SimNode;
-use crate::model::LoadEnd;
+use kiln_model::LoadEnd;
 
 impl SimNode {
     pub(super) fn log_xid(&mut self, gpu: usize, code: u32, text: &str) {

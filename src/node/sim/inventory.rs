@@ -5,7 +5,7 @@ use super::file::NodeFile;
 use super::gpu::Gpu;
 use super::parameter::{GpuParameter as G, LinkParameter as L, SiteParameter as S, Word};
 use super::site::Site;
-use crate::model::{
+use kiln_model::{
     C2c, ClockLimits, Component, Config, Fabric, FabricState, GpuCounters, Host, Identity, Inventory, LinkCounters,
     LinkState, Nic, NodeIdentity, NvLink, Nvme, PciFunction, PcieCapability, PowerLimits, Process, Psu, Reading,
     Remote, ThermalLimits,
@@ -57,8 +57,8 @@ impl Shelf<'_> {
         }
     }
 
-    fn gpu(&self, gpu: &Gpu) -> crate::model::Gpu {
-        let mut shown = crate::model::Gpu {
+    fn gpu(&self, gpu: &Gpu) -> kiln_model::Gpu {
+        let mut shown = kiln_model::Gpu {
             index: gpu.index,
             identity: identity(gpu),
             memory_mib: Reading::Value(gpu.values[G::MemorySize].round() as u64),
@@ -265,7 +265,7 @@ fn processes(gpu: &Gpu) -> Vec<Process> {
 }
 
 /// A GPU that does not answer: what the driver no longer tells is said to have failed, the rest stays as it was read.
-fn fail(shown: &mut crate::model::Gpu, failure: crate::model::ReadingFailure) {
+fn fail(shown: &mut kiln_model::Gpu, failure: kiln_model::ReadingFailure) {
     let identity = &mut shown.identity;
     for word in [
         &mut identity.name,

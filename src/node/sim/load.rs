@@ -9,7 +9,7 @@ use super::copies::{EXCHANGE, EXCHANGE_REPORT, Leg, host_legs, pair_legs};
 use super::gpu::Gpu;
 use super::noise::Noise;
 use super::parameter::GpuParameter as G;
-use crate::model::{BurnKernel, LoadEnd, LoadId, LoadKind, LoadOrder, LoadReport, LoadSaid, Mismatch, Moment, StopHow};
+use kiln_model::{BurnKernel, LoadEnd, LoadId, LoadKind, LoadOrder, LoadReport, LoadSaid, Mismatch, Moment, StopHow};
 
 pub(super) const SECOND: u64 = 1_000_000_000;
 /// Context, allocation and first launch of a load.

@@ -4,7 +4,7 @@ use super::gpu::Gpu;
 use super::load::{Bench, Job, Load, SECOND};
 use super::noise::Noise;
 use super::parameter::GpuParameter as G;
-use crate::model::{LoadKind, LoadSaid};
+use kiln_model::{LoadKind, LoadSaid};
 
 /// Sweeps over memory in one pass: 10 patterns, 8 elements each (March C- has six and two more for the background).
 const SWEEPS: f64 = 80.0;

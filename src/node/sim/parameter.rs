@@ -3,7 +3,7 @@
 //! Names are those of fault files. The healthy value of a parameter comes from the node file and the seed; what a fault
 //! does to it is clamped to the range here, so that no severity makes a part that cannot exist.
 
-use crate::model::{ComponentKind, Unit};
+use kiln_model::{ComponentKind, Unit};
 
 /// What changing a parameter means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

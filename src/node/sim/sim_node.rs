@@ -15,11 +15,11 @@ use super::load::{Bench, Load};
 use super::parameter::{GpuParameter as G, SiteParameter as S, Word};
 use super::sensor::Surroundings;
 use super::site::Site;
-use crate::engine::{Inbox, Station};
-use crate::model::{Answer, Component, GpuIndex, Inventory, LoadId, LoadOrder, Moment, PciFunction, Probe, StopHow};
-use crate::model::{Reading, Source};
-use crate::node::host::SourceWatch;
-use crate::yaml::Diagnostics;
+use crate::host::SourceWatch;
+use kiln_engine::{Inbox, Station};
+use kiln_model::{Answer, Component, GpuIndex, Inventory, LoadId, LoadOrder, Moment, PciFunction, Probe, StopHow};
+use kiln_model::{Reading, Source};
+use kiln_yaml::Diagnostics;
 
 const SECOND: u64 = 1_000_000_000;
 

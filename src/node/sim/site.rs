@@ -8,7 +8,7 @@ use super::build::Build;
 use super::file::{FanSection, Medium, NodeFile};
 use super::noise::Noise;
 use super::parameter::{SiteParameter as S, SiteValues};
-use crate::model::{Component, Reading};
+use kiln_model::{Component, Reading};
 
 /// Time constant of the fans' controller, s: baseboards ramp fans over tens of seconds to spare ears and bearings.
 const FAN_LAG: f64 = 15.0;

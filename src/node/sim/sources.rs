@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::parameter::SiteParameter as S;
 use super::sim_node::SimNode;
-use crate::model::{Component, KernelRecord, KernelSource, Moment, Source, SourceTrouble};
+use kiln_model::{Component, KernelRecord, KernelSource, Moment, Source, SourceTrouble};
 
 /// Every source with the parameter that closes it.
 pub(super) const PARAMETERS: [(S, Source); 6] = [

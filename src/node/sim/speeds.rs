@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::load::throughput;
 use super::parameter::GpuParameter as G;
 use super::sim_node::SimNode;
-use crate::model::{BurnKernel, CopyDirection, GpuIndex};
+use kiln_model::{BurnKernel, CopyDirection, GpuIndex};
 
 /// Whether calls to a GPU come back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::{FaultFile, FaultUse, NodeFile, SimNode};
-use crate::engine::{Inbox, Station};
-use crate::model::{
+use kiln_engine::{Inbox, Station};
+use kiln_model::{
     Answer, BurnKernel, ClockReasons, CopyDirection, GpuIndex, LoadEnd, LoadId, LoadKind, LoadOrder, LoadSaid, Moment,
     Probe, Reading, ReadingFailure, Sample, Sensor, Span, StopHow,
 };
@@ -54,7 +54,7 @@ impl Trial {
         self.look()
     }
 
-    fn counters(&mut self) -> Vec<crate::model::GpuCounters> {
+    fn counters(&mut self) -> Vec<kiln_model::GpuCounters> {
         self.node.ask(self.now, Probe::Counters);
         self.node.collect(self.now, &mut self.inbox);
         match self.inbox.answers.pop() {
@@ -63,7 +63,7 @@ impl Trial {
         }
     }
 
-    fn inventory(&mut self) -> crate::model::Inventory {
+    fn inventory(&mut self) -> kiln_model::Inventory {
         self.node.read_inventory(self.now);
         self.node.collect(self.now, &mut self.inbox);
         *self.inbox.inventories.pop().expect("answer").expect("inventory")
@@ -279,7 +279,7 @@ fn a_weak_link_makes_errors_only_with_traffic_and_slows_its_pairs() {
         let (mut own, mut others) = (0.0, 0.0);
         for report in &trial.inbox.loads {
             if let LoadSaid::Moved(transfer) = report.said {
-                let concerns = [transfer.from, transfer.to].contains(&crate::model::Endpoint::Gpu(GpuIndex(3)));
+                let concerns = [transfer.from, transfer.to].contains(&kiln_model::Endpoint::Gpu(GpuIndex(3)));
                 *if concerns { &mut own } else { &mut others } += transfer.gb_per_s;
             }
         }

@@ -4,9 +4,9 @@
 
 use serde_yaml::{Mapping, Value};
 
-use crate::model::{C2c, Fabric, Gpu, GpuIndex, Inventory, LinkState, Reading, Remote, Sample, Sensor};
-use crate::node::sim::NodeFile;
-use crate::yaml::Diagnostics;
+use crate::sim::NodeFile;
+use kiln_model::{C2c, Fabric, Gpu, GpuIndex, Inventory, LinkState, Reading, Remote, Sample, Sensor};
+use kiln_yaml::Diagnostics;
 
 /// A node file made of a machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -296,9 +296,9 @@ fn slots(sheet: &mut Sheet<'_>, gpus: &[&Gpu]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::{Inbox, Station as _};
-    use crate::model::Moment;
-    use crate::node::sim::SimNode;
+    use crate::sim::SimNode;
+    use kiln_engine::{Inbox, Station as _};
+    use kiln_model::Moment;
 
     fn read(node: &NodeFile) -> (Inventory, Vec<Sample>) {
         let mut node = SimNode::new(node, 7, &[]).expect("a node");
@@ -333,7 +333,7 @@ mod tests {
 
     #[test]
     fn a_gpu_unlike_any_other_gets_the_physics_of_the_nearest_and_says_so() {
-        let report = crate::node::snapshot::read_smi(include_str!("../../../fixtures/smi/one-gpu-595.xml"));
+        let report = crate::snapshot::read_smi(include_str!("../../../fixtures/smi/one-gpu-595.xml"));
         let mut report = report.expect("report");
         report.inventory.gpus[0].identity.pci_device = Reading::Value("ffff10de".to_owned());
         let snapshot = node_file(&report.inventory, &report.samples, "odd").expect("a snapshot");

@@ -5,7 +5,7 @@
 use super::element::{Element, parse};
 use super::smi_error::SmiError;
 use super::smi_gpu::{gpu, sample};
-use crate::model::{GpuIndex, Inventory, Reading, ReadingFailure, Sample};
+use kiln_model::{GpuIndex, Inventory, Reading, ReadingFailure, Sample};
 
 /// A node as the tool saw it.
 #[derive(Debug, Clone, PartialEq)]
@@ -99,7 +99,7 @@ pub(super) fn number(text: &str, unit: &str) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Sensor;
+    use kiln_model::Sensor;
 
     const ADA: &str = include_str!("../../../fixtures/smi/one-gpu-595.xml");
     const HOPPER: &str = include_str!("../../../fixtures/smi/two-gpus-535-mig.xml");

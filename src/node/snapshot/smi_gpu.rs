@@ -2,7 +2,7 @@
 
 use super::element::Element;
 use super::smi::{first, number, read, word};
-use crate::model::{
+use kiln_model::{
     ClockLimits, ClockReasons, Config, Fabric, FabricState, Gpu, GpuIndex, Identity, Moment, PcieCapability,
     PowerLimits, Process, Reading, Sample, Sensor, ThermalLimits,
 };

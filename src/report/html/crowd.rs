@@ -5,7 +5,7 @@ use super::page::Page;
 use super::svg::{Scale, number, ribbon};
 use super::timeline::{Timeline, colour};
 use super::trace::{Slices, Track};
-use crate::model::{GpuIndex, Sensor};
+use kiln_model::{GpuIndex, Sensor};
 
 /// GPUs shown as lines of their own beside those that findings name.
 const FAR: usize = 4;

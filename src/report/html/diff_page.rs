@@ -13,10 +13,10 @@ use super::summary::verdict_tone;
 use super::svg::{LEFT, PLOT, Scale, number, rungs, short, trail};
 use super::timeline::{LINES_MAX, Timeline, widened};
 use super::trace::Traces;
-use crate::event::RunRecord;
-use crate::limit::Judged;
-use crate::lot::{Difference, Side};
-use crate::model::{GpuIndex, Sensor};
+use kiln_event::RunRecord;
+use kiln_limit::Judged;
+use kiln_lot::{Difference, Side};
+use kiln_model::{GpuIndex, Sensor};
 
 /// Rows of values that are judged alike; JSON has all.
 const SHOWN: usize = 400;

@@ -5,10 +5,10 @@ use super::super::phrase::Phrase;
 use super::super::words;
 use super::page::{Page, escaped};
 use super::svg::{Scale, number, short};
-use crate::event::{Outcome, Verdict};
-use crate::limit::Judged;
-use crate::lot::{Baseline, Change, NoCapability, Spread, Stats, Verdicts};
-use crate::model::Unit;
+use kiln_event::{Outcome, Verdict};
+use kiln_limit::Judged;
+use kiln_lot::{Baseline, Change, NoCapability, Spread, Stats, Verdicts};
+use kiln_model::Unit;
 
 /// Rows of a table; JSON has all.
 const SHOWN: usize = 500;

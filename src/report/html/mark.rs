@@ -7,8 +7,8 @@ use super::super::language::Language;
 use super::super::phrase::Phrase;
 use super::super::words;
 use super::page::Page;
-use crate::event::{RunRecord, StepStatus};
-use crate::model::{Component, LoadEnd, Moment};
+use kiln_event::{RunRecord, StepStatus};
+use kiln_model::{Component, LoadEnd, Moment};
 
 /// Rows of the list; the journal and `result.json` have all.
 const SHOWN: usize = 80;

@@ -4,9 +4,9 @@ use super::super::phrase::Phrase;
 use super::page::{Page, escaped};
 use super::svg::{number, short};
 use super::timeline::LINES_MAX;
-use crate::event::RunRecord;
-use crate::limit::{Judged, Judgement};
-use crate::model::{Component, GpuIndex, LinkState};
+use kiln_event::RunRecord;
+use kiln_limit::{Judged, Judgement};
+use kiln_model::{Component, GpuIndex, LinkState};
 
 /// Shades from least to greatest.
 const SHADES: usize = 7;

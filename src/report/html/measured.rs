@@ -12,10 +12,10 @@ use super::page::{Page, escaped};
 use super::summary::tone;
 use super::svg::short;
 use super::timeline::LINES_MAX;
-use crate::event::{Case, Outcome, RunRecord};
-use crate::limit::{Judged, Judgement, Measured};
-use crate::model::{Component, GpuIndex, Text};
-use crate::plan::Readiness;
+use kiln_event::{Case, Outcome, RunRecord};
+use kiln_limit::{Judged, Judgement, Measured};
+use kiln_model::{Component, GpuIndex, Text};
+use kiln_plan::Readiness;
 
 /// Values of one measurement that are still listed one by one; a matrix shows more.
 const LISTED: usize = 300;

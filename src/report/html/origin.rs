@@ -5,8 +5,8 @@ use super::super::row::{Row, RowState};
 use super::super::words;
 use super::page::Page;
 use super::summary::{stamp, tone};
-use crate::event::{NodeSource, Outcome, RunKind, RunRecord, Surroundings};
-use crate::model::{Component, Inventory, Reading};
+use kiln_event::{NodeSource, Outcome, RunKind, RunRecord, Surroundings};
+use kiln_model::{Component, Inventory, Reading};
 
 /// A table of all components with serial number and slot.
 pub(super) fn components(page: &mut Page, record: &RunRecord, rows: &[Row<'_>]) {

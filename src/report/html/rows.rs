@@ -5,8 +5,8 @@ use super::page::Page;
 use super::svg::{LEFT, PLOT, WIDTH, number};
 use super::timeline::{LINES_MAX, Timeline, colour};
 use super::trace::COUNTERS;
-use crate::event::RunRecord;
-use crate::model::{ClockReasons, GpuIndex, Sensor};
+use kiln_event::RunRecord;
+use kiln_model::{ClockReasons, GpuIndex, Sensor};
 
 /// Reasons from bad to harmless, with the class and the words of each: of several in one slice the first is shown.
 const REASONS: [(u64, &str, Phrase); 7] = [

@@ -9,8 +9,8 @@ use super::page::Page;
 use super::timeline::{self, Timeline};
 use super::trace::Traces;
 use super::{matrix, measured, origin, rows as row_plots, slot, summary};
-use crate::event::RunRecord;
-use crate::model::Sensor;
+use kiln_event::RunRecord;
+use kiln_model::Sensor;
 
 /// The pattern of what is missing; drawings refer to it.
 pub(super) const HATCH: &str = "<svg width=0 height=0 aria-hidden=true style=\"position:absolute\"><defs><pattern id=hatch width=6 height=6 \
@@ -28,7 +28,7 @@ pub fn run_page(record: &RunRecord, traces: &Traces, lacks: &[String], languages
     origin::components(&mut page, record, &rows);
     page.section(Phrase::OverTime);
     let timeline = Timeline::new(record, &traces.whole, &marks, &named);
-    if record.last_at > crate::model::Moment::ZERO {
+    if record.last_at > kiln_model::Moment::ZERO {
         timeline.lane(&mut page, record);
     }
     if traces.is_empty() {

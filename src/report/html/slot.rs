@@ -8,9 +8,9 @@ use super::page::{Page, escaped};
 use super::svg::{LEFT, PLOT, Scale, WIDTH, number, rungs, short};
 use super::timeline::{Timeline, key};
 use super::trace::Traces;
-use crate::event::{RunRecord, StepRecord};
-use crate::limit::{Judged, Judgement};
-use crate::model::{GpuIndex, Sensor};
+use kiln_event::{RunRecord, StepRecord};
+use kiln_limit::{Judged, Judgement};
+use kiln_model::{GpuIndex, Sensor};
 
 const TALL: f64 = 150.0;
 

@@ -10,10 +10,10 @@ use super::super::text::{counts, duration};
 use super::super::verdict::verdict_so_far;
 use super::super::{explain, remark, value, words};
 use super::page::Page;
-use crate::diagnose;
-use crate::event::{Case, Finding, Outcome, RunRecord, VerdictWord, uncarried_trips};
-use crate::limit::Judged;
-use crate::model::{Component, GpuIndex, Moment};
+use kiln_diagnose as diagnose;
+use kiln_event::{Case, Finding, Outcome, RunRecord, VerdictWord, uncarried_trips};
+use kiln_limit::Judged;
+use kiln_model::{Component, GpuIndex, Moment};
 
 /// More results that no finding explains are a list instead of cards.
 const CARDS: usize = 5;
@@ -130,7 +130,7 @@ fn facts(page: &mut Page, record: &RunRecord) {
 }
 
 /// To the second: what people compare with the clock on the wall.
-pub(super) fn stamp(wall: crate::model::WallTime) -> String {
+pub(super) fn stamp(wall: kiln_model::WallTime) -> String {
     format!("{wall:.0}")
 }
 

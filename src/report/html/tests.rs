@@ -1,10 +1,10 @@
 //! Pages as a whole: every way a run can end, what a hostile node may try, what is missing.
 
-use crate::event::invented::{GPUS, Story, endings, key, passed, resistance, with_reason};
-use crate::event::{Outcome, RunEvent, RunRecord};
-use crate::lot;
-use crate::model::{GpuIndex, KernelRecord, KernelSource, Moment, Reading, Sensor, Span};
-use crate::report::{Compared, Language, Languages, Traces, baseline_page, diff_page, run_page, stats_page};
+use crate::{Compared, Language, Languages, Traces, baseline_page, diff_page, run_page, stats_page};
+use kiln_event::invented::{GPUS, Story, endings, key, passed, resistance, with_reason};
+use kiln_event::{Outcome, RunEvent, RunRecord};
+use kiln_lot as lot;
+use kiln_model::{GpuIndex, KernelRecord, KernelSource, Moment, Reading, Sensor, Span};
 
 /// What a serial number, a name or a log line may hold to break out of its place.
 const HOSTILE: [&str; 5] = [
@@ -98,7 +98,7 @@ fn hostile(text: &str) -> RunRecord {
             text: format!("NVRM: Xid (PCI:0000:53:00): 79, {text}"),
         }),
     );
-    let mut trip = crate::event::invented::trip(GPUS[1]);
+    let mut trip = kiln_event::invented::trip(GPUS[1]);
     trip.text = text.to_owned();
     trip.guard = text.to_owned();
     story.tell(0.0, RunEvent::GuardTripped(trip));
@@ -107,7 +107,7 @@ fn hostile(text: &str) -> RunRecord {
     judgement.source = Some(text.to_owned());
     judgement.measurement.name = text.to_owned();
     story.step("burn.soak", 1, 60.0, vec![passed(GPUS[0], judgement), with_reason(GPUS[1], Outcome::Fail, text, text)]);
-    let mut finding = crate::event::invented::finding();
+    let mut finding = kiln_event::invented::finding();
     finding.code = text.to_owned();
     finding.cause.en = text.to_owned();
     finding.evidence[0].text = text.to_owned();
@@ -129,7 +129,7 @@ fn hostile(text: &str) -> RunRecord {
         gpu.identity.name = Reading::Value(text.to_owned());
         gpu.identity.vbios = Reading::Value(text.to_owned());
     }
-    record.stages.push(crate::event::StageRecord {
+    record.stages.push(kiln_event::StageRecord {
         id: text.to_owned(),
         round: 1,
         started: Moment::ZERO,

@@ -10,8 +10,8 @@ use super::mark::Mark;
 use super::page::{Page, escaped};
 use super::svg::{LEFT, PLOT, Scale, WIDTH, number, rungs, times, trail};
 use super::trace::{Slices, Tracks};
-use crate::event::{Outcome, RunRecord};
-use crate::model::{GpuIndex, Sensor};
+use kiln_event::{Outcome, RunRecord};
+use kiln_model::{GpuIndex, Sensor};
 
 /// More GPUs than this are no longer told apart as lines.
 pub(super) const LINES_MAX: usize = 16;
@@ -40,8 +40,8 @@ impl<'a> Timeline<'a> {
     ) -> Self {
         let (from, to) = slices.seconds();
         let inside = |at: &f64| *at > from && *at < to;
-        let ends = |stage: &crate::event::StageRecord| [Some(stage.started), stage.finished];
-        let edges = record.stages.iter().flat_map(ends).flatten().map(crate::model::Moment::seconds);
+        let ends = |stage: &kiln_event::StageRecord| [Some(stage.started), stage.finished];
+        let edges = record.stages.iter().flat_map(ends).flatten().map(kiln_model::Moment::seconds);
         let mut edges: Vec<f64> = edges.filter(inside).collect();
         edges.dedup();
         // Of a loop of hundreds of rounds the edges would be a wall.

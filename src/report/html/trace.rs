@@ -5,8 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::event::RunRecord;
-use crate::model::{GpuIndex, Moment, Reading, Sensor, Span};
+use kiln_event::RunRecord;
+use kiln_model::{GpuIndex, Moment, Reading, Sensor, Span};
 
 /// Slices of the plots over the whole run: two for every three pixels of a full-width plot.
 const SLICES: usize = 640;

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::disk::{JOURNAL, OCPTV, PAGE, PARQUET, RESULT};
-use crate::event::{JunitDialect, RunRecord};
+use kiln_disk::{JOURNAL, OCPTV, PAGE, PARQUET, RESULT};
+use kiln_event::{JunitDialect, RunRecord};
 
 /// Files a case that failed points at; they explain one case among all.
 const OF_A_FAILURE: &[&str] = &[RESULT.name];

@@ -3,16 +3,16 @@
 //! Names are the same for every unit: no serials, no rounds, no attempts; those stand in properties and texts. The file
 //! is green exactly where the verdict is PASS; a record of a run that was cut short gives a valid file too.
 
-use crate::event::{
+use crate::properties::properties;
+use crate::row::{Row, RowState, rows};
+use crate::verdict::verdict_so_far;
+use crate::{explain, value, words};
+use kiln_event::{
     Case, GuardTrip, Interruption, NodeSource, Outcome, RunRecord, StepRecord, Verdict, VerdictWord, uncarried_trips,
 };
-use crate::model::{Component, Moment, Span, WallTime};
-use crate::plan::Readiness;
-use crate::profile::GuardResult;
-use crate::report::properties::properties;
-use crate::report::row::{Row, RowState, rows};
-use crate::report::verdict::verdict_so_far;
-use crate::report::{explain, value, words};
+use kiln_model::{Component, Moment, Span, WallTime};
+use kiln_plan::Readiness;
+use kiln_profile::GuardResult;
 
 /// All suites of a run, with what stands above them.
 pub(super) struct Report<'a> {

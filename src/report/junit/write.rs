@@ -2,9 +2,9 @@
 
 use super::dialect::Junit;
 use super::suites::{Earlier, Report, Suite, TestCase, TestResult};
-use crate::event::RunRecord;
-use crate::model::{Moment, Span, WallTime};
-use crate::report::xml::Xml;
+use crate::xml::Xml;
+use kiln_event::RunRecord;
+use kiln_model::{Moment, Span, WallTime};
 
 /// The whole file.
 pub fn junit(record: &RunRecord, dialect: Junit<'_>) -> String {

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use super::artifact::{
     DutInfo, HardwareInfo, Place, PlatformInfo, SoftwareInfo, SoftwareType, Subcomponent, SubcomponentKind,
 };
-use crate::event::RunStart;
-use crate::model::{Component, Gpu, Inventory, Reading};
-use crate::report::plain::plain;
+use crate::plain::plain;
+use kiln_event::RunStart;
+use kiln_model::{Component, Gpu, Inventory, Reading};
 
 /// Id of this program among the software, which errors of the test point at.
 pub(super) const KILN: &str = "kiln";

@@ -9,17 +9,17 @@ use super::artifact::{
 };
 use super::dut::{self, Dut};
 use super::told::{self, Limits, error, log};
-use crate::disk::{self, RunFile};
-use crate::event::{
+use crate::json;
+use crate::language::Language;
+use crate::plain::plain;
+use crate::{remark, words};
+use kiln_disk::{self as disk, RunFile};
+use kiln_event::{
     Case, Envelope, GuardTrip, Interruption, NodeSource, Outcome, RunEvent, RunStart, StepKey, Verdict, VerdictWord,
 };
-use crate::model::{Component, Inventory, LoadEnd, WallTime};
-use crate::plan::Plan;
-use crate::profile::{Deviation, GuardResult};
-use crate::report::json;
-use crate::report::language::Language;
-use crate::report::plain::plain;
-use crate::report::{remark, words};
+use kiln_model::{Component, Inventory, LoadEnd, WallTime};
+use kiln_plan::Plan;
+use kiln_profile::{Deviation, GuardResult};
 
 /// The last step, which holds findings and verdict. No step of a profile is called so: those have a stage before a dot.
 const CONCLUSION: &str = "conclusion";

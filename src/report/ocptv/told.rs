@@ -7,11 +7,11 @@ use serde_json::{Map, Value};
 use super::artifact::{Diagnosis, DiagnosisKind, Error, Log, Measurement, Severity, Status, StepArtifact};
 use super::dut::{Dut, KILN};
 use super::validator::{number, scalar, validators};
-use crate::event::{Case, Finding, Outcome};
-use crate::limit::{Judged, Judgement, Limit, Measured};
-use crate::model::Component;
-use crate::report::plain::plain;
-use crate::report::{explain, value, words};
+use crate::plain::plain;
+use crate::{explain, value, words};
+use kiln_event::{Case, Finding, Outcome};
+use kiln_limit::{Judged, Judgement, Limit, Measured};
+use kiln_model::Component;
 
 pub(super) type Limits = BTreeMap<String, Limit>;
 

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::artifact::{Validator, ValidatorKind};
-use crate::limit::{Bound, Judgement, Limit, Scalar};
+use kiln_limit::{Bound, Judgement, Limit, Scalar};
 
 /// Names of the bounds, as statistics over lots know them.
 const LOWER: &str = "LSL";
@@ -29,7 +29,7 @@ pub(super) fn validators(judgement: &Judgement, limit: Option<&Limit>) -> Vec<Va
         Bound::MoreThan(_) | Bound::LessThan(_) => numbers(ValidatorKind::GreaterThan, ValidatorKind::LessThan),
         Bound::Equal(_) => exact(ValidatorKind::Equal, judgement.range.low.and_then(number)),
         // No range says what a value must not be; a fixed number does.
-        Bound::NotEqual(crate::limit::Term::Absolute(quantity)) => {
+        Bound::NotEqual(kiln_limit::Term::Absolute(quantity)) => {
             exact(ValidatorKind::NotEqual, quantity.value_in(judgement.measurement.unit).and_then(number))
         }
         Bound::NotEqual(_) => Vec::new(),
@@ -56,7 +56,7 @@ pub(super) fn number(number: f64) -> Option<Value> {
 pub(super) fn scalar(scalar: &Scalar) -> Option<Value> {
     match scalar {
         Scalar::Number(value) => number(*value),
-        Scalar::Text(text) => Some(Value::from(crate::report::plain::plain(text).into_owned())),
+        Scalar::Text(text) => Some(Value::from(crate::plain::plain(text).into_owned())),
         Scalar::Flag(flag) => Some(Value::Bool(*flag)),
     }
 }

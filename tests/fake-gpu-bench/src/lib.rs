@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use kiln::model::{CopyDirection, GpuIndex, LoadKind};
-use kiln::node::sim::GpuSpeeds;
+use kiln_model::{CopyDirection, GpuIndex, LoadKind};
+use kiln_node::sim::GpuSpeeds;
 use serde::{Deserialize, Serialize};
 
 /// The environment variable that names the folder.
@@ -51,7 +51,7 @@ pub enum Work {
 impl Work {
     /// The load of the simulated node that is like it.
     pub const fn load(self) -> LoadKind {
-        use kiln::model::BurnKernel;
+        use kiln_model::BurnKernel;
         match self {
             Self::Bf16 => LoadKind::Burn(BurnKernel::Bf16),
             Self::Fp8 => LoadKind::Burn(BurnKernel::Fp8),

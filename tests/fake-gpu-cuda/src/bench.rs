@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use kiln::model::GpuIndex;
-use kiln::node::sim::Presence;
 use kiln_fake_bench::{Bench, GpuState, Running, State, Work};
+use kiln_model::GpuIndex;
+use kiln_node::sim::Presence;
 
 /// How old what is known of the node may be.
 const FRESH: Duration = Duration::from_millis(100);

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use kiln::node::sim::Presence;
 use kiln_fake_bench::Work;
+use kiln_node::sim::Presence;
 
 use crate::bench::Seat;
 use crate::kernels::{Launch, exists};

@@ -5,14 +5,14 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use kiln::load::cuda::layout::{
+use kiln_load::cuda::layout::{
     BURN_COMPARE, BURN_RECORD, BURNS, Burn, BurnArgs, ChaseArgs, ChecksumArgs, HangArgs, Log, MARCH_VERIFY,
     MARCH_WRITE, MarchArgs, Number,
 };
-use kiln::load::cuda::reference::{Units, burn, chase, checksum, golden, march};
+use kiln_load::cuda::reference::{Units, burn, chase, checksum, golden, march};
 
-use kiln::node::sim::Presence;
 use kiln_fake_bench::Work;
+use kiln_node::sim::Presence;
 
 use crate::bench::Seat;
 use crate::world::{Fault, world};

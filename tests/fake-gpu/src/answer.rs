@@ -3,7 +3,7 @@
 use std::ffi::{c_char, c_uint};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use kiln::model::{Reading, ReadingFailure};
+use kiln_model::{Reading, ReadingFailure};
 use nvml_wrapper_sys::bindings as sys;
 
 /// A return code of the library.

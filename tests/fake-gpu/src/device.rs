@@ -2,7 +2,7 @@
 
 use std::ffi::{c_char, c_uint, c_ulong, c_ulonglong};
 
-use kiln::model::{Reading, Sensor};
+use kiln_model::{Reading, Sensor};
 use nvml_wrapper_sys::bindings as sys;
 
 use crate::answer::{

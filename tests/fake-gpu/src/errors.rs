@@ -2,7 +2,7 @@
 
 use std::ffi::{c_uint, c_ulonglong};
 
-use kiln::model::Sensor;
+use kiln_model::Sensor;
 use nvml_wrapper_sys::bindings as sys;
 
 use crate::answer::{Code, INVALID_ARGUMENT, NOT_SUPPORTED, call, put, settled};

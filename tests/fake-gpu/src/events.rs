@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use kiln::model::GpuIndex;
+use kiln_model::GpuIndex;
 use nvml_wrapper_sys::bindings as sys;
 
 use crate::answer::{Code, INVALID_ARGUMENT, NOT_SUPPORTED, TIMEOUT, UNKNOWN, call, put};

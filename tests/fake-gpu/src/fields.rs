@@ -2,7 +2,7 @@
 
 use std::ffi::c_int;
 
-use kiln::model::{LinkState, Reading, Remote, Sensor};
+use kiln_model::{LinkState, Reading, Remote, Sensor};
 use nvml_wrapper_sys::bindings as sys;
 
 use crate::answer::{Code, INVALID_ARGUMENT, NOT_SUPPORTED, SUCCESS, call, settled};
@@ -116,7 +116,7 @@ fn field(seen: &Seen<'_>, id: u32, scope: u32) -> Result<Typed, Code> {
     }
 }
 
-fn total(seen: &Seen<'_>, of: impl Fn(&kiln::model::LinkCounters) -> Reading<u64>) -> Result<Typed, Code> {
+fn total(seen: &Seen<'_>, of: impl Fn(&kiln_model::LinkCounters) -> Reading<u64>) -> Result<Typed, Code> {
     let links = settled(seen.counters.links.clone())?;
     links.iter().map(|link| settled(of(link))).sum::<Result<u64, Code>>().map(Typed::Long)
 }

@@ -5,7 +5,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use kiln::model::{Inventory, PciFunction, Reading, Sample, Sensor};
+use kiln_model::{Inventory, PciFunction, Reading, Sample, Sensor};
 
 /// As often as a management controller renews its readings.
 const INLET_EVERY: Duration = Duration::from_millis(500);

@@ -2,7 +2,7 @@
 
 use std::ffi::{c_uint, c_ulonglong};
 
-use kiln::model::{FabricState, LinkCounters, LinkState, NvLink, Remote};
+use kiln_model::{FabricState, LinkCounters, LinkState, NvLink, Remote};
 use nvml_wrapper_sys::bindings as sys;
 
 use crate::answer::{Code, INVALID_ARGUMENT, NOT_SUPPORTED, call, put, settled};
@@ -12,14 +12,14 @@ use crate::node::{self, Seen};
 /// One link; past the last one the driver calls the number an invalid argument.
 pub(crate) fn link<'a>(seen: &'a Seen<'_>, link: c_uint) -> Result<&'a NvLink, Code> {
     match &seen.gpu.nvlinks {
-        kiln::model::Reading::Value(links) => links.get(link as usize).ok_or(INVALID_ARGUMENT),
+        kiln_model::Reading::Value(links) => links.get(link as usize).ok_or(INVALID_ARGUMENT),
         other => Err(settled(other.clone()).err().unwrap_or(NOT_SUPPORTED)),
     }
 }
 
 pub(crate) fn counters<'a>(seen: &'a Seen<'_>, link: c_uint) -> Result<&'a LinkCounters, Code> {
     match &seen.counters.links {
-        kiln::model::Reading::Value(links) => links.get(link as usize).ok_or(INVALID_ARGUMENT),
+        kiln_model::Reading::Value(links) => links.get(link as usize).ok_or(INVALID_ARGUMENT),
         other => Err(settled(other.clone()).err().unwrap_or(NOT_SUPPORTED)),
     }
 }

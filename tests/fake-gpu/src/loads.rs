@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use kiln::engine::Station as _;
-use kiln::model::{GpuIndex, Inventory, LoadId, LoadOrder, LoadReport, LoadSaid, Moment, StopHow};
-use kiln::node::sim::SimNode;
+use kiln_engine::Station as _;
 use kiln_fake_bench::{Bench, GpuState, State, Work};
+use kiln_model::{GpuIndex, Inventory, LoadId, LoadOrder, LoadReport, LoadSaid, Moment, StopHow};
+use kiln_node::sim::SimNode;
 
 /// How often the bench is looked at: twice as often as the fastest reader reads.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -68,7 +68,7 @@ impl Loads {
     }
 
     fn state(&self, sim: &SimNode, inventory: &Inventory) -> State {
-        let gpu = |speeds: kiln::node::sim::GpuSpeeds| GpuState {
+        let gpu = |speeds: kiln_node::sim::GpuSpeeds| GpuState {
             pci: inventory
                 .gpu(speeds.gpu)
                 .and_then(|gpu| gpu.identity.pci_address.value().cloned())

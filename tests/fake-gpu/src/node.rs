@@ -10,12 +10,12 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use kiln::diagnose::{KernelLine, read_kernel_line};
-use kiln::engine::{Inbox, Station as _};
-use kiln::model::{
+use kiln_diagnose::{KernelLine, read_kernel_line};
+use kiln_engine::{Inbox, Station as _};
+use kiln_model::{
     Answer, Gpu, GpuCounters, GpuIndex, Inventory, Moment, Probe, Reading, ReadingFailure, Sample, Sensor,
 };
-use kiln::node::sim::{FaultUse, NodeFile, SimNode};
+use kiln_node::sim::{FaultUse, NodeFile, SimNode};
 use nvml_wrapper_sys::bindings as sys;
 
 use crate::answer::{Code, FUNCTION_NOT_FOUND, INVALID_ARGUMENT, LOST, UNINITIALIZED, UNKNOWN};

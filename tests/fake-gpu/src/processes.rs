@@ -2,7 +2,7 @@
 
 use std::ffi::{c_char, c_uint};
 
-use kiln::model::Process;
+use kiln_model::Process;
 use nvml_wrapper_sys::bindings as sys;
 
 use crate::answer::{Code, INSUFFICIENT_SIZE, INVALID_ARGUMENT, NOT_FOUND, call, put, put_text, settled};

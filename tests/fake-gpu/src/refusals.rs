@@ -4,7 +4,7 @@
 use std::ffi::{CStr, c_char};
 use std::sync::{Mutex, PoisonError};
 
-use kiln::model::GpuIndex;
+use kiln_model::GpuIndex;
 
 use crate::answer::{Code, INVALID_ARGUMENT, call};
 

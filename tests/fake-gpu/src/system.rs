@@ -2,7 +2,7 @@
 
 use std::ffi::{CStr, c_char, c_int, c_uint};
 
-use kiln::model::{Gpu, GpuIndex};
+use kiln_model::{Gpu, GpuIndex};
 use nvml_wrapper_sys::bindings as sys;
 
 use crate::answer::{Code, INVALID_ARGUMENT, NOT_FOUND, call, put, put_text, settled};

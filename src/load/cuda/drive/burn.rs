@@ -6,9 +6,9 @@ use super::burner::{Burner, Operands};
 use super::pace::Pace;
 use super::shift::{Broken, Shift};
 use super::tide::Tide;
-use crate::load::cuda::driver::Gpu;
-use crate::load::worker::monotonic_nanos;
-use crate::model::{BurnKernel, LoadSaid};
+use crate::cuda::driver::Gpu;
+use crate::worker::monotonic_nanos;
+use kiln_model::{BurnKernel, LoadSaid};
 
 /// Long enough that the gap between two launches does not count, short enough to stop at once.
 const LAUNCH_SECONDS: f64 = 0.2;
@@ -38,7 +38,7 @@ impl Fit {
 }
 
 /// Heats a GPU until it is told to stop.
-pub(in crate::load::cuda) fn burn(shift: &Shift<'_>, gpu: &Arc<Gpu>, kernel: BurnKernel) -> Result<(), Broken> {
+pub(in crate::cuda) fn burn(shift: &Shift<'_>, gpu: &Arc<Gpu>, kernel: BurnKernel) -> Result<(), Broken> {
     let mut burner = Burner::new(shift, gpu, kernel)?;
     let mut tide = Tide::new(shift, gpu, burner.wrong.address())?;
     let began = shift.floor.ready().ok_or(Broken::Stopped)?;
@@ -71,7 +71,7 @@ pub(in crate::load::cuda) fn burn(shift: &Shift<'_>, gpu: &Arc<Gpu>, kernel: Bur
 }
 
 /// Heats a GPU in a square wave whose phase all workers of the load share: they began at one moment of one clock.
-pub(in crate::load::cuda) fn pulse(
+pub(in crate::cuda) fn pulse(
     shift: &Shift<'_>,
     gpu: &Arc<Gpu>,
     kernel: BurnKernel,

@@ -7,14 +7,14 @@ use super::pace::Pace;
 use super::shift::{Broken, Shift};
 use super::tide::OF_THE_STREAM;
 use super::wrong::Wrong;
-use crate::load::cuda::driver::{Buffer, Event, Gpu, Grid, HostBuffer, Kernel, Stream};
-use crate::load::cuda::layout::{
+use crate::cuda::driver::{Buffer, Event, Gpu, Grid, HostBuffer, Kernel, Stream};
+use crate::cuda::layout::{
     BURN_COMPARE, BURN_RECORD, BURNS, Burn, BurnArgs, HangArgs, NONE_64, Number, OPERANDS_EXACT, OPERANDS_RANDOM,
     RECORDS,
 };
-use crate::load::cuda::reference::{golden, steps_while_exact};
-use crate::load::worker::Injection;
-use crate::model::{BurnKernel, LoadSaid, Mismatch};
+use crate::cuda::reference::{golden, steps_while_exact};
+use crate::worker::Injection;
+use kiln_model::{BurnKernel, LoadSaid, Mismatch};
 
 /// Different operands on every step keep wires toggling; four tiles fill most of a multiprocessor's shared memory.
 const TILES: u32 = 4;

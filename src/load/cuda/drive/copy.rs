@@ -9,13 +9,13 @@ use super::affinity;
 use super::pace::Pace;
 use super::shift::{Broken, Shift};
 use super::wrong::Wrong;
-use crate::load::cuda::driver::{Buffer, Event, Gpu, Grid, HostBuffer, Kernel, Stream};
-use crate::load::cuda::layout::{
+use crate::cuda::driver::{Buffer, Event, Gpu, Grid, HostBuffer, Kernel, Stream};
+use crate::cuda::layout::{
     ChaseArgs, ChecksumArgs, MARCH_VERIFY, MARCH_WRITE, MarchArgs, NONE_64, PATTERN_RANDOM, Pattern,
 };
-use crate::load::cuda::reference::{checksum, pattern_word};
-use crate::load::worker::Injection;
-use crate::model::{CopyDirection, Endpoint, GpuIndex, LoadSaid, Mismatch, NoteKind, Transfer};
+use crate::cuda::reference::{checksum, pattern_word};
+use crate::worker::Injection;
+use kiln_model::{CopyDirection, Endpoint, GpuIndex, LoadSaid, Mismatch, NoteKind, Transfer};
 
 /// As nvbandwidth has it: half a gigabyte, four copies to warm up, sixteen timed, three rounds.
 const BYTES: usize = 512 << 20;
@@ -157,11 +157,7 @@ pub(super) fn on_gpu(
 }
 
 /// Copies between the host and each GPU, one GPU after another.
-pub(in crate::load::cuda) fn host_copy(
-    shift: &Shift<'_>,
-    gpus: &[Arc<Gpu>],
-    direction: CopyDirection,
-) -> Result<(), Broken> {
+pub(in crate::cuda) fn host_copy(shift: &Shift<'_>, gpus: &[Arc<Gpu>], direction: CopyDirection) -> Result<(), Broken> {
     shift.floor.ready().ok_or(Broken::Stopped)?;
     shift.floor.say(LoadSaid::Running);
     for gpu in gpus {
@@ -278,7 +274,7 @@ fn latency(shift: &Shift<'_>, gpu: &Arc<Gpu>) -> Result<(), Broken> {
 }
 
 /// Copies between every ordered pair of GPUs, one after another.
-pub(in crate::load::cuda) fn pair_copy(shift: &Shift<'_>, gpus: &[Arc<Gpu>]) -> Result<(), Broken> {
+pub(in crate::cuda) fn pair_copy(shift: &Shift<'_>, gpus: &[Arc<Gpu>]) -> Result<(), Broken> {
     let [first, _, ..] = gpus else {
         return Err(Broken::Refused("copies between GPUs need two of them".to_owned()));
     };

@@ -4,16 +4,16 @@ use std::sync::Arc;
 
 use super::copy::{Lane, Path, connect, moved, on_gpu, pattern, round, size};
 use super::shift::{Broken, Shift};
-use crate::load::cuda::driver::{Buffer, Gpu, HostBuffer, Stream};
-use crate::load::worker::monotonic_nanos;
-use crate::model::LoadSaid;
+use crate::cuda::driver::{Buffer, Gpu, HostBuffer, Stream};
+use crate::worker::monotonic_nanos;
+use kiln_model::LoadSaid;
 
 /// How long an exchange goes on that was given no length.
 const SPAN_NANOS: u64 = 20_000_000_000;
 /// Rounds between two reports are as good as the one that is told.
 const TELL_EVERY_NANOS: u64 = 1_000_000_000;
 
-pub(in crate::load::cuda) fn all_to_all(shift: &Shift<'_>, gpus: &[Arc<Gpu>]) -> Result<(), Broken> {
+pub(in crate::cuda) fn all_to_all(shift: &Shift<'_>, gpus: &[Arc<Gpu>]) -> Result<(), Broken> {
     let [first, _, ..] = gpus else {
         return Err(Broken::Refused("copies between GPUs need two of them".to_owned()));
     };

@@ -7,11 +7,11 @@ use super::pace::Pace;
 use super::shift::{Broken, Shift};
 use super::sweep::{Algorithm, Element, pass};
 use super::wrong::Wrong;
-use crate::load::cuda::driver::{Buffer, Event, Gpu, Grid, Kernel, Stream};
-use crate::load::cuda::holders::holders;
-use crate::load::cuda::layout::{MarchArgs, NONE_64, Record};
-use crate::load::worker::{Injection, monotonic_nanos};
-use crate::model::{GpuIndex, LoadSaid, NoteKind};
+use crate::cuda::driver::{Buffer, Event, Gpu, Grid, Kernel, Stream};
+use crate::cuda::holders::holders;
+use crate::cuda::layout::{MarchArgs, NONE_64, Record};
+use crate::worker::{Injection, monotonic_nanos};
+use kiln_model::{GpuIndex, LoadSaid, NoteKind};
 
 /// One allocation; larger ones fail where memory is fragmented.
 const CHUNK: usize = 2 << 30;
@@ -39,7 +39,7 @@ struct Marcher<'a> {
 }
 
 /// Marches over a share of memory until its span is over; once if it was given none.
-pub(in crate::load::cuda) fn march(shift: &Shift<'_>, gpu: &Arc<Gpu>, coverage: f64) -> Result<(), Broken> {
+pub(in crate::cuda) fn march(shift: &Shift<'_>, gpu: &Arc<Gpu>, coverage: f64) -> Result<(), Broken> {
     let mut marcher = Marcher::new(shift, gpu, coverage)?;
     let began = shift.floor.ready().ok_or(Broken::Stopped)?;
     let until = shift.ends_at(began);

@@ -1,7 +1,7 @@
 //! What was done since it was last told, told once a second.
 
-use crate::load::worker::{Floor, monotonic_nanos};
-use crate::model::{GpuIndex, LoadSaid};
+use crate::worker::{Floor, monotonic_nanos};
+use kiln_model::{GpuIndex, LoadSaid};
 
 const TELL_EVERY_NANOS: u64 = 1_000_000_000;
 

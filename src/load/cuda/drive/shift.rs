@@ -3,16 +3,16 @@
 
 use std::time::Duration;
 
-use crate::load::cuda::driver::{DriverError, Stream};
-use crate::load::worker::{Floor, Injection, monotonic_nanos};
-use crate::model::{LoadEnd, LoadOrder};
+use crate::cuda::driver::{DriverError, Stream};
+use crate::worker::{Floor, Injection, monotonic_nanos};
+use kiln_model::{LoadEnd, LoadOrder};
 
 /// Between two looks at work that takes a fifth of a second: costs a thousandth of a core.
 const LOOK_EVERY: Duration = Duration::from_micros(100);
 
 /// Why a driver left off.
 #[derive(Debug)]
-pub(in crate::load::cuda) enum Broken {
+pub(in crate::cuda) enum Broken {
     Driver(DriverError),
     /// Work did not end; the GPU is not waited for any more.
     Hung(String),
@@ -28,7 +28,7 @@ impl From<DriverError> for Broken {
 }
 
 impl Broken {
-    pub(in crate::load::cuda) fn end(self) -> LoadEnd {
+    pub(in crate::cuda) fn end(self) -> LoadEnd {
         match self {
             Self::Driver(error) => error.end(),
             Self::Hung(what) => LoadEnd::Failed(what),
@@ -40,7 +40,7 @@ impl Broken {
 
 /// One order being done.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::load::cuda) struct Shift<'a> {
+pub(in crate::cuda) struct Shift<'a> {
     pub order: &'a LoadOrder,
     pub injection: Option<Injection>,
     pub floor: &'a Floor,

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use crate::load::cuda::layout::{
+use crate::cuda::layout::{
     MARCH_DOWN, MARCH_VERIFY, MARCH_WRITE, PATTERN_ADDRESS, PATTERN_CONSTANT, PATTERN_MODULO, PATTERN_RANDOM,
     PATTERN_WALKING, Pattern,
 };

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use super::shift::{Broken, Shift};
-use crate::load::cuda::driver::{Buffer, Event, Gpu, Grid, Kernel, Stream};
-use crate::load::cuda::layout::{MARCH_DOWN, MARCH_VERIFY, MARCH_WRITE, MarchArgs, NONE_64, PATTERN_RANDOM, Pattern};
+use crate::cuda::driver::{Buffer, Event, Gpu, Grid, Kernel, Stream};
+use crate::cuda::layout::{MARCH_DOWN, MARCH_VERIFY, MARCH_WRITE, MarchArgs, NONE_64, PATTERN_RANDOM, Pattern};
 
 /// Many times the largest cache, so that every access goes to memory; a quarter of what is free on small GPUs.
 const LARGEST: usize = 4 << 30;

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use super::pace::Pace;
 use super::shift::{Broken, Shift};
-use crate::load::cuda::driver::{Buffer, Gpu, HostBuffer, Stream};
-use crate::load::cuda::layout::{Log, RECORDS, Record};
-use crate::model::{LoadSaid, Mismatch};
+use crate::cuda::driver::{Buffer, Gpu, HostBuffer, Stream};
+use crate::cuda::layout::{Log, RECORDS, Record};
+use kiln_model::{LoadSaid, Mismatch};
 
 #[derive(Debug)]
 pub(super) struct Wrong {

@@ -1,6 +1,6 @@
 //! What the driver answers when it does not do what it is asked, each with what it means here and what to do.
 
-use crate::model::LoadEnd;
+use kiln_model::LoadEnd;
 
 /// A call that failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -9,9 +9,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::error::{DriverError, OpenError, PEER_ALREADY_ENABLED, UNAVAILABLE};
 use super::image::images_for;
 use super::symbols::{Driver, Handle};
-use crate::load::cuda::holders::holders;
-use crate::load::worker::Device;
-use crate::model::{Component, GpuIndex};
+use crate::cuda::holders::holders;
+use crate::worker::Device;
+use kiln_model::{Component, GpuIndex};
 
 /// Attributes of the driver's header.
 const MULTIPROCESSORS: c_int = 16;

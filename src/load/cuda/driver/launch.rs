@@ -9,7 +9,7 @@ use super::error::DriverError;
 use super::gpu::Gpu;
 use super::stream::Stream;
 use super::symbols::Handle;
-use crate::load::cuda::layout::{BurnArgs, ChaseArgs, ChecksumArgs, HangArgs, MarchArgs};
+use crate::cuda::layout::{BurnArgs, ChaseArgs, ChecksumArgs, HangArgs, MarchArgs};
 
 const MAX_DYNAMIC_SHARED: c_int = 8;
 

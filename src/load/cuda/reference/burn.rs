@@ -2,7 +2,7 @@
 //! doings around them.
 
 use super::number::{element_bits, element_e4m3, element_float, element_int, mix};
-use crate::load::cuda::layout::{BURN_RECORD, Burn, BurnArgs, Log, Number, OPERANDS_EXACT, Record, Shape};
+use crate::cuda::layout::{BURN_RECORD, Burn, BurnArgs, Log, Number, OPERANDS_EXACT, Record, Shape};
 
 /// Sums up to here are exact in an f32.
 const EXACT_F32: u64 = 1 << 24;
@@ -130,7 +130,7 @@ pub fn burn(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::load::cuda::layout::{BURN_COMPARE, BURNS, NONE_64, OPERANDS_RANDOM};
+    use crate::cuda::layout::{BURN_COMPARE, BURNS, NONE_64, OPERANDS_RANDOM};
 
     fn args(kernel: Burn, limit: u32) -> BurnArgs {
         let steps = steps_while_exact(kernel.number, kernel.shape, limit).min(70);

@@ -1,7 +1,7 @@
 //! Patterns in memory, marches over them, checksums and pointer chases.
 
 use super::number::mix;
-use crate::load::cuda::layout::{
+use crate::cuda::layout::{
     Log, MARCH_DOWN, MARCH_VERIFY, MARCH_WRITE, MarchArgs, PATTERN_ADDRESS, PATTERN_MODULO, PATTERN_RANDOM,
     PATTERN_WALKING, Pattern, Record,
 };
@@ -71,7 +71,7 @@ pub fn chase(memory: &[u64], hops: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::load::cuda::layout::{NONE_64, PATTERN_CONSTANT};
+    use crate::cuda::layout::{NONE_64, PATTERN_CONSTANT};
 
     const KINDS: [Pattern; 5] = [
         Pattern { kind: PATTERN_CONSTANT, parameter: 0x5555, invert: 0, modulus: 0 },

@@ -11,7 +11,7 @@ use rustix::process::{Pid, Signal, getpid, kill_process};
 
 use super::kept::{Kept, LONGEST};
 use super::{descendants, keeper};
-use crate::load::worker::{Floor, monotonic_nanos};
+use crate::worker::{Floor, monotonic_nanos};
 
 /// How often to look whether it has ended.
 const LOOK_EVERY: Duration = Duration::from_millis(20);

@@ -9,7 +9,7 @@ use std::time::Duration;
 use rustix::event::{Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal};
 
-use crate::load::worker::monotonic_nanos;
+use crate::worker::monotonic_nanos;
 
 /// Between two looks for what is still there.
 const LOOK_EVERY: Duration = Duration::from_millis(5);

@@ -15,7 +15,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, getpid, kill_process, set_child_subreaper, setsid, wait};
 
 use super::descendants;
-use crate::load::worker::monotonic_nanos;
+use crate::worker::monotonic_nanos;
 
 /// What a worker says: that it lives, and that the program is to end in order.
 pub(super) const LIVES: &[u8] = b".";

@@ -6,11 +6,11 @@ use std::time::Duration;
 use super::child::{self, Ended, Ran};
 use super::launch::{self, Way};
 use super::search;
-use crate::check::{Output, adapter};
-use crate::limit::{Measured, Measurement, Scalar};
-use crate::load::tool::values;
-use crate::load::worker::Floor;
-use crate::model::{LoadEnd, LoadSaid, ProgramNumber, ProgramOrder, ProgramReader, ProgramSaid, ProgramValue};
+use crate::tool::values;
+use crate::worker::Floor;
+use kiln_check::{Output, adapter};
+use kiln_limit::{Measured, Measurement, Scalar};
+use kiln_model::{LoadEnd, LoadSaid, ProgramNumber, ProgramOrder, ProgramReader, ProgramSaid, ProgramValue};
 
 /// Saying a version takes a moment; what takes longer does something else.
 const VERSION_WITHIN: Duration = Duration::from_secs(10);

@@ -10,10 +10,10 @@ use std::process::ExitCode;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-use kiln::engine::Inbox;
-use kiln::model::{Moment, Probe, Span};
-use kiln::node::nvml::{Deadlines, NvmlNode, NvmlOptions};
-use kiln::node::record::Recorder;
+use kiln_engine::Inbox;
+use kiln_model::{Moment, Probe, Span};
+use kiln_node::nvml::{Deadlines, NvmlNode, NvmlOptions};
+use kiln_node::record::Recorder;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

@@ -1,7 +1,7 @@
 //! What burns compute, whatever the order of their warps.
 
-use crate::load::cuda::layout::{BURN_RECORD, Burn, Number, OPERANDS_RANDOM, Record};
-use crate::load::cuda::reference::{golden_f64, mix, steps_while_exact};
+use crate::cuda::layout::{BURN_RECORD, Burn, Number, OPERANDS_RANDOM, Record};
+use crate::cuda::reference::{golden_f64, mix, steps_while_exact};
 use kiln_ptx::Module;
 
 use crate::images::burns;

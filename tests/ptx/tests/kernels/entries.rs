@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use crate::load::cuda::layout::{BURNS, BurnArgs, ChaseArgs, ChecksumArgs, HangArgs, MarchArgs};
+use crate::cuda::layout::{BURNS, BurnArgs, ChaseArgs, ChecksumArgs, HangArgs, MarchArgs};
 
 use crate::images::{IMAGES, Proof, built, burns, proof_of};
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
-use crate::load::cuda::layout::{BURNS, Burn};
+use crate::cuda::layout::{BURNS, Burn};
 use kiln_ptx::Module;
 
 #[derive(Debug)]

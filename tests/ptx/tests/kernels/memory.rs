@@ -1,10 +1,10 @@
 //! What the kernels on memory do: marches in every pattern, checksums, chases, and the kernel that hangs.
 
-use crate::load::cuda::layout::{
+use crate::cuda::layout::{
     MARCH_VERIFY, MARCH_WRITE, MarchArgs, NONE_64, PATTERN_ADDRESS, PATTERN_CONSTANT, PATTERN_MODULO, PATTERN_RANDOM,
     PATTERN_WALKING, Pattern,
 };
-use crate::load::cuda::reference::{self, mix};
+use crate::cuda::reference::{self, mix};
 use kiln_ptx::{Fault, Grid, Kind, Machine, Module};
 
 use crate::images::IMAGES;
@@ -27,14 +27,14 @@ const FIRST_WORDS: [u64; 3] = [0, (1 << 32) - 6, (1 << 33) + 2];
 pub(crate) fn march_is_right(module: &Module, args: &MarchArgs, order: u64) -> Result<(), String> {
     let count = 2 * args.pairs as usize;
     let mut memory = vec![0; count];
-    let mut nothing = crate::load::cuda::layout::Log::default();
+    let mut nothing = crate::cuda::layout::Log::default();
     let fill = MarchArgs { write: args.expect, flags: MARCH_WRITE, inject_word: NONE_64, ..*args };
     reference::march(&fill, &mut memory, &mut nothing, |_, word| word);
     for spoiled in 0..2 {
         let bits = mix(order ^ spoiled << 20);
         memory[bits as usize % count] ^= 1 << (bits >> 58);
     }
-    let mut log = crate::load::cuda::layout::Log::default();
+    let mut log = crate::cuda::layout::Log::default();
     let (found, _) = march(module, args, &memory, order).map_err(|fault| fault.to_string())?;
     reference::march(args, &mut memory, &mut log, |_, word| word);
     let right = Marched::of(memory, &log);

@@ -1,9 +1,7 @@
 //! Launches kernels in the interpreter and reads what they left.
 
-use crate::load::cuda::layout::{
-    Burn, BurnArgs, Log, MarchArgs, NONE_64, Number, OPERANDS_EXACT, Pattern, RECORDS, Record,
-};
-use crate::load::cuda::reference::golden;
+use crate::cuda::layout::{Burn, BurnArgs, Log, MarchArgs, NONE_64, Number, OPERANDS_EXACT, Pattern, RECORDS, Record};
+use crate::cuda::reference::golden;
 use kiln_ptx::{Fault, Grid, Machine, Module, Outcome};
 
 pub(crate) const LOG_BYTES: usize = size_of::<Log>();

@@ -1,6 +1,6 @@
 //! Marches, checksums and chases that are spoiled on purpose in their PTX: the proofs must notice every one of them.
 
-use crate::load::cuda::reference::{self, mix};
+use crate::cuda::reference::{self, mix};
 use kiln_ptx::Module;
 
 use crate::memory::{chase, checksum, marches};
@@ -10,7 +10,7 @@ const fn spoil(within: &'static str, what: &'static str, pattern: &'static str, 
     Spoiling { image: "compute_80", kernel: "march", what, within, pattern, replacement, place: None }
 }
 
-/// Offsets are those of the fields of [`crate::load::cuda::layout::MarchArgs`].
+/// Offsets are those of the fields of [`crate::cuda::layout::MarchArgs`].
 const MARCHES: &[Spoiling] = &[
     spoil("march", "indices of 32 bits", r"ld\.param\.u64(\s+%rd\d+, \[march_param_0\+24\])", "ld.param.u32$1"),
     spoil("march", "the first word is another", r"(%rd\d+, \[march_param_0)\+24\]", "$1+32]"),
