@@ -29,7 +29,7 @@ pub(super) struct LoadGauge {
     /// Counted over the window alone.
     pub(super) energy: CounterSpan,
     pub(super) counters: LoadCounters,
-    pub(super) kept: Kept,
+    kept: Kept,
     /// Whether the clock was below the floor with no reason given.
     slow: Window,
     /// Samples of any kind.
@@ -236,6 +236,11 @@ impl LoadGauge {
         Gauged::Number { value: share.min(100.0), samples: self.power.count() + self.power.failed() }
     }
 
+    /// Puts what the link and the power limit kept over the step.
+    pub(super) fn put_kept(&self, sheet: &mut Sheet<'_>, gpu: Component, over: Span) {
+        self.kept.put(sheet, gpu, |counted| self.ticks.growth(counted, over));
+    }
+
     /// Million operations per cycle of the SM clock: 10^12 operations a second over 10^6 cycles a second.
     pub(super) fn per_clock(&self, over: Span) -> Gauged {
         match (self.tflops.gauged(over, Window::mean), self.clock.gauged(over, Window::mean)) {
@@ -306,7 +311,7 @@ pub(super) fn put_common(sheet: &mut Sheet<'_>, gpu: Component, gauge: &LoadGaug
     }
     sheet.put("verified", gpu, gauge.verified());
     sheet.put("mismatches", gpu, gauge.mismatches());
-    gauge.kept.put(sheet, gpu);
+    gauge.put_kept(sheet, gpu, over);
 }
 
 /// One gauge for every GPU of a step.

@@ -6,16 +6,20 @@ use std::collections::BTreeSet;
 
 use super::StepContext;
 use super::sheet::{Gauged, Sheet};
-use kiln_model::{Component, Gpu, GpuIndex, Inventory};
+use kiln_model::{Component, Gpu, GpuIndex, Inventory, Remote};
 
 /// Counts the GPUs and names those that are not there.
 pub(super) fn put_counts(sheet: &mut Sheet<'_>, context: &StepContext<'_>, found: &Inventory) {
     let counted = found.gpus.len();
-    let expected = context.params.count("gpus").or_else(|| usual(context, found));
+    let expected = expected(context, found);
     sheet.put("gpus", Component::Node, Gauged::count(counted));
-    let against = |difference: fn(usize, usize) -> usize| match expected {
-        Some(expected) => Gauged::count(difference(expected as usize, counted)),
-        None => {
+    let against = |difference: fn(usize, usize) -> usize| match &expected {
+        Expected::Known(expected) => Gauged::count(difference(*expected as usize, counted)),
+        Expected::Ambiguous(sold) => Gauged::missing(format!(
+            "this model is sold with {} GPUs in a node and {counted} were found: say with gpus how many there must be",
+            listed(sold)
+        )),
+        Expected::Unknown => {
             Gauged::missing("how many GPUs there should be is not known: the model is unknown and gpus is not given")
         }
     };
@@ -34,6 +38,7 @@ pub(super) fn put_counts(sheet: &mut Sheet<'_>, context: &StepContext<'_>, found
     } else {
         (bus(&|bus| bus.difference(&driver).count()), bus(&|bus| driver.difference(bus).count()))
     };
+    let expected = if let Expected::Known(expected) = expected { Some(expected) } else { None };
     sheet.put("gpus.unclaimed", Component::Node, unclaimed);
     sheet.put("gpus.off-bus", Component::Node, off_bus);
     sheet.put("slots.empty", Component::Node, empty_slots(&found.gpus));
@@ -56,14 +61,75 @@ fn is_foreign_bus(found: &Inventory, driver: &BTreeSet<&str>) -> bool {
     !driver.is_empty() && found.pci.value().is_some_and(|functions| !on_it(functions))
 }
 
-/// How many GPUs a node of this model has: the least number it is sold in that is no less than what the driver, the bus or
-/// the run's beginning shows.
-fn usual(context: &StepContext<'_>, found: &Inventory) -> Option<u32> {
-    let counts: BTreeSet<u32> =
-        context.skus.values().flat_map(|sku| &sku.gpus_per_node).map(|count| u32::from(*count)).collect();
+/// How many GPUs there should be.
+enum Expected {
+    Known(u32),
+    /// What is there may be a small node that is whole or a large one that is not.
+    Ambiguous(Vec<u32>),
+    Unknown,
+}
+
+/// As many as the parameter says. Else as many as the model usually has, unless what is there is another number that it is
+/// sold in and its links show that it is all there is.
+fn expected(context: &StepContext<'_>, found: &Inventory) -> Expected {
+    if let Some(count) = context.params.count("gpus") {
+        return Expected::Known(count);
+    }
+    let sold: Vec<u32> = context
+        .skus
+        .values()
+        .next()
+        .map(|sku| &sku.gpus_per_node)
+        .into_iter()
+        .flatten()
+        .map(|one| u32::from(*one))
+        .collect();
+    let Some(usual) = sold.first().copied() else { return Expected::Unknown };
     let bus = found.pci.value().map_or(0, Vec::len);
-    let least = found.gpus.len().max(context.inventory.gpus.len()).max(bus) as u32;
-    counts.iter().find(|count| **count >= least).or(counts.last()).copied()
+    let there = found.gpus.len().max(context.inventory.gpus.len()).max(bus) as u32;
+    if there <= usual && (there == usual || !sold.contains(&there)) {
+        return Expected::Known(usual);
+    }
+    if !sold.contains(&there) {
+        let next = sold.iter().copied().filter(|count| *count > there).min();
+        return Expected::Known(next.unwrap_or(usual));
+    }
+    match board(&found.gpus) {
+        Board::Direct => Expected::Known(there),
+        Board::Switched => Expected::Known(usual),
+        Board::Untold => Expected::Ambiguous(sold),
+    }
+}
+
+/// How the GPUs of a node are linked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Board {
+    /// Every link ends at another GPU that is there: the board is whole. HGX boards of four are built so.
+    Direct,
+    /// Links end at switches, as on HGX boards of eight.
+    Switched,
+    Untold,
+}
+
+fn board(gpus: &[Gpu]) -> Board {
+    let mut direct = !gpus.is_empty();
+    for gpu in gpus {
+        let links = gpu.nvlinks.value().map(Vec::as_slice).unwrap_or_default();
+        direct &= !links.is_empty();
+        for link in links {
+            match link.remote.value() {
+                Some(Remote::Switch { .. }) => return Board::Switched,
+                Some(Remote::Gpu(other)) => direct &= gpus.iter().any(|gpu| gpu.index == *other),
+                Some(Remote::Cpu(_) | Remote::Other(_)) | None => direct = false,
+            }
+        }
+    }
+    if direct { Board::Direct } else { Board::Untold }
+}
+
+fn listed(counts: &[u32]) -> String {
+    let counts: Vec<String> = counts.iter().map(u32::to_string).collect();
+    counts.join(", ")
 }
 
 /// Slots further on than there are GPUs: the better half of a board may look like a small board.
@@ -114,11 +180,11 @@ mod tests {
     use crate::find;
     use crate::rig::{Rig, shown};
 
-    /// A node of eight, sold with four or eight, with GPUs away and slots numbered from 1.
+    /// A node of eight, sold with eight or four, with GPUs away and slots numbered from 1.
     fn told(without: &[usize], name: &str) -> String {
         let check = find("inventory.match").expect("the check");
         let mut rig = Rig::new(check, 8);
-        rig.sku.gpus_per_node = vec![4, 8];
+        rig.sku.gpus_per_node = vec![8, 4];
         for (nth, gpu) in rig.inventory.gpus.iter_mut().enumerate() {
             gpu.identity.slot = kiln_model::Reading::Value((nth + 1).to_string());
         }
@@ -130,16 +196,36 @@ mod tests {
     }
 
     #[test]
-    fn a_number_that_the_model_is_sold_in_lacks_nothing() {
+    fn what_may_be_half_of_a_larger_node_is_not_taken_for_a_smaller_one() {
         assert_eq!(told(&[], "gpus.missing"), "0");
         assert_eq!(told(&[2], "gpus.missing"), "1");
-        assert_eq!(told(&[4, 5, 6, 7], "gpus.missing"), "0", "a board of four");
-        assert_eq!(told(&[4, 5, 6, 7], "slots.beyond"), "0");
+        for away in [[4, 5, 6, 7], [0, 1, 2, 3]] {
+            let missing = told(&away, "gpus.missing");
+            assert!(missing.contains("sold with 8, 4 GPUs in a node and 4 were found"), "{missing}");
+        }
     }
 
     #[test]
-    fn half_a_board_with_the_slots_of_the_other_half_is_no_board_of_four_for_sure() {
-        assert_eq!(told(&[0, 1, 2, 3], "gpus.missing"), "0");
-        assert_eq!(told(&[0, 1, 2, 3], "slots.beyond"), "4");
+    fn links_tell_a_board_of_four_from_half_a_board_of_eight() {
+        let linked = |remote: fn(u8) -> Remote| -> Vec<Gpu> {
+            let rig = Rig::new(find("inventory.match").expect("the check"), 4);
+            let to = |own: u8| (0..4).filter(move |other| *other != own).map(remote);
+            let mut gpus = rig.inventory.gpus;
+            for gpu in &mut gpus {
+                let link = |(link, remote): (usize, Remote)| kiln_model::NvLink {
+                    link: link as u8,
+                    state: kiln_model::Reading::Unsupported,
+                    speed_mb_per_s: kiln_model::Reading::Unsupported,
+                    remote: kiln_model::Reading::Value(remote),
+                };
+                gpu.nvlinks = kiln_model::Reading::Value(to(gpu.index.0).enumerate().map(link).collect());
+            }
+            gpus
+        };
+        let direct = linked(|other| Remote::Gpu(GpuIndex(other)));
+        assert_eq!(board(&direct), Board::Direct);
+        assert_eq!(board(&direct[1..]), Board::Untold, "one of the four is away");
+        assert_eq!(board(&linked(|_| Remote::Switch { number: 0, port: 0 })), Board::Switched);
+        assert_eq!(board(&[]), Board::Untold);
     }
 }

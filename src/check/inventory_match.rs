@@ -25,8 +25,9 @@ const fn fitted(name: &'static str, summary: &'static str) -> ParamSpec {
 pub(super) static SPEC: CheckSpec = CheckSpec {
     name: "inventory.match",
     summary: "Compares what the node is made of with what its model should have, and its GPUs with one another.",
-    details: "Reads the inventory anew. The GPUs the driver lists are counted against the numbers the model is sold in (or \
-              the parameter gpus, which alone can tell a board of four from half a board of eight) and against the functions the PCI bus shows, which come from another source. Names, part \
+    details: "Reads the inventory anew. The GPUs the driver lists are counted against the parameter gpus, or else the number \
+              the model usually has in a node, and against the functions the PCI bus shows, which come from another source. \
+              Another number that the model is sold in is taken only where the links show that no GPU is missing. Names, part \
               numbers and firmware are compared over all GPUs: the majority is right and the others are named; where \
               there is no majority every GPU is. Lists of regular expressions under parts, vbios, inforom and gsp say \
               what is allowed; without a list nothing is held against it and the measurement is absent. A node whose \
@@ -38,7 +39,7 @@ pub(super) static SPEC: CheckSpec = CheckSpec {
             name: "gpus",
             kind: ParamKind::Count { min: 1, max: 64 },
             default: None,
-            summary: "GPUs the node must have; otherwise the next number in which the model is sold",
+            summary: "GPUs the node must have; otherwise what is usual for the model",
         },
         list("parts", "regular expressions, one of which every part number must match"),
         list("vbios", "regular expressions, one of which every VBIOS version must match"),

@@ -79,9 +79,11 @@ impl Kept {
         }
     }
 
-    pub(super) fn put(&self, sheet: &mut Sheet<'_>, gpu: Component) {
-        sheet.put(WIDTH_LOST.name, gpu, self.width.gauged(|least, most| most - least));
-        sheet.put(LIMIT_FALL.name, gpu, self.power_limit.gauged(|least, most| 100.0 * (most - least) / most.max(1.0)));
+    /// Puts the measurements, each as `seen` leaves it: that nothing fell says nothing of a window that was hardly looked at.
+    pub(super) fn put(&self, sheet: &mut Sheet<'_>, gpu: Component, seen: impl Fn(Gauged) -> Gauged) {
+        sheet.put(WIDTH_LOST.name, gpu, seen(self.width.gauged(|least, most| most - least)));
+        let fall = self.power_limit.gauged(|least, most| 100.0 * (most - least) / most.max(1.0));
+        sheet.put(LIMIT_FALL.name, gpu, seen(fall));
         let all: u64 = self.under_load.iter().map(|(_, count)| count).sum();
         let lower = self.generation.gauged(|_, most| {
             let lower: u64 = self.under_load.iter().filter(|(one, _)| *one < most).map(|(_, count)| count).sum();
@@ -90,7 +92,7 @@ impl Kept {
         sheet.put(
             GEN_LOWER.name,
             gpu,
-            if all == 0 && lower.number().is_some() { Gauged::missing("no reading under load") } else { lower },
+            if all == 0 && lower.number().is_some() { Gauged::missing("no reading under load") } else { seen(lower) },
         );
     }
 }

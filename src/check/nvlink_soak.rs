@@ -158,7 +158,7 @@ impl Run {
             };
             sheet.put("egress.mean", component, gauge.whole(sum));
             sheet.put("egress.worst", component, gauge.whole(worst));
-            gauge.kept.put(&mut sheet, component);
+            gauge.put_kept(&mut sheet, component, self.exchanged);
             put_growth(&mut sheet, context.components, gpu, of_gpu(&self.first, gpu), of_gpu(last, gpu));
         }
         Done::Measured(sheet.into_list())

@@ -885,7 +885,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             "試験ホストの処理が遅れ、予定どおりに測定できなかったため、一部を判定できなかった。",
         ),
         Action::FixStation,
-        "Samples that were due are counted against those that were taken, and how long a running load told nothing of its work. Free the host of other work, give it more processors, or lower the pace of a simulated run. Late samples are never evidence against a GPU: statistics weigh readings by the time they stand for, and are missing where readings do not cover their window.",
+        "Samples that were due are counted against those that were taken, and how long a running load told nothing of its work. Free the host of other work, give it more processors, or lower `--sim-speed`. Late samples are never evidence against a GPU: statistics weigh readings by the time they stand for, and are missing where readings do not cover their window.",
         &[],
     ),
     entry(

@@ -31,7 +31,7 @@ pub struct Sku {
     /// Names the driver prints for it.
     pub names: Vec<String>,
     pub pci: Vec<PciId>,
-    /// The numbers in which it is sold in one node, rising.
+    /// The numbers in which it is sold in one node, the usual one first.
     pub gpus_per_node: Vec<u8>,
     pub facts: BTreeMap<String, Fact>,
 }

@@ -87,7 +87,6 @@ fn gpu_counts(node: &Node, all: &mut Diagnostics) -> Vec<u8> {
         }
         counts.push(count);
     }
-    counts.sort_unstable();
     counts
 }
 

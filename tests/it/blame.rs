@@ -92,7 +92,7 @@ fn parts_beside_the_one_that_is_named_are_not_shown_as_bad() {
 /// At this pace a minute of the node is three milliseconds of the host's: no host keeps up.
 #[test]
 fn a_host_that_does_not_keep_up_blames_itself() {
-    let (code, stdout, result) = run("smoke", &["--sim", "hgx-h200-8", "--sim-speed", "20000"]);
+    let (code, stdout, result) = run("smoke", &["--sim", "hgx-h200-8", "--sim-speed", "10000"]);
     assert_eq!(code, Some(3), "{stdout}");
     assert_eq!(findings(&result), ["STATION-LATE station"], "{stdout}");
     let late = result["host_late"].as_array().expect("a list");

@@ -86,8 +86,8 @@ impl Story<'_> {
             assert_eq!(
                 found,
                 expected,
-                "{node} seed {seed} {faults:?}, cut at {cut} after {:?}",
-                events[cut - 1].event
+                "{node} seed {seed} {faults:?}, cut at {cut} after {:.200}",
+                format!("{:?}", events[cut - 1].event)
             );
         }
     }

@@ -59,6 +59,7 @@ impl Station for Withheld<'_> {
         inbox.loads.append(&mut own.loads);
         inbox.answers.append(&mut own.answers);
         inbox.kernel.append(&mut own.kernel);
+        inbox.sources.append(&mut own.sources);
     }
 
     fn next_arrival(&self) -> Option<Moment> {

@@ -7,7 +7,7 @@ use crate::port::{Effect, Signal, Tick};
 use crate::schedule::Halt;
 use crate::stand_in::StandIns;
 use kiln_event::{GuardTrip, Interruption, RunEvent, RunStart};
-use kiln_model::{Gpu, Inventory, Moment, Span};
+use kiln_model::{Gpu, Inventory, KernelRecord, KernelSource, Moment, Span};
 use kiln_plan::{self as plan, Plan, PlanError};
 use kiln_profile::{Deviation, GuardStop};
 
@@ -117,6 +117,36 @@ impl Machine<'_> {
         });
         let plan = plan::make(&start.profile, inventory, self.equipment.skus, self.equipment.catalogue, only)?;
         Ok(Some(plan))
+    }
+
+    /// Records what came in before the run had begun.
+    pub(super) fn catch_up(&mut self, tick: Tick, effects: &mut Vec<Effect>) {
+        for report in std::mem::take(&mut self.early_sources) {
+            self.note(tick, RunEvent::SourceTold(report), effects);
+        }
+        for record in std::mem::take(&mut self.early_kernel) {
+            if let Some(record) = self.as_new(tick, record) {
+                self.kernel_logged(tick, record, effects);
+            }
+        }
+    }
+
+    /// A record as it stands to this run: in one taken up again, a line of before the log was opened may be one of the run.
+    /// The journal has it already if the run was awake when it was logged; if not, it tells what happened in between.
+    fn as_new(&self, tick: Tick, record: KernelRecord) -> Option<KernelRecord> {
+        let (Some(before), Some(started)) = (record.before(), self.record.started_wall) else { return Some(record) };
+        if self.record.resumes == 0 {
+            return Some(record);
+        }
+        let age = Span::try_from(tick.wall.duration_since(started)).unwrap_or_default();
+        let known = self.record.kernel.iter().any(|known| known.text == record.text);
+        // That the node was started again while the run was away is what taking it up again is for.
+        let banner = record.text.starts_with("Linux version ");
+        (before <= age && !known && !banner).then(|| KernelRecord {
+            source: KernelSource::KernelLog,
+            at: tick.now,
+            ..record
+        })
     }
 
     fn note_resumed(&mut self, tick: Tick, effects: &mut Vec<Effect>) {

@@ -62,13 +62,13 @@ pub(super) struct LoadState {
     pub(super) told: Option<(Moment, StopHow)>,
 }
 
-/// See the file's head.
+/// A run being conducted: everything that decides what happens next.
 pub struct Machine<'a> {
     pub(super) equipment: Equipment<'a>,
     pub(super) only: Option<String>,
     /// Taken once the inventory is read.
     pub(super) begin: Option<Box<RunStart>>,
-    /// Of the files that a simulated node is made from in a resumed run.
+    /// Of the files that the node of a resumed run is made from.
     pub(super) source_digest: Option<String>,
     pub(super) record: RunRecord,
     pub(super) skus: BTreeMap<GpuIndex, Sku>,
@@ -138,7 +138,7 @@ impl<'a> Machine<'a> {
         }
     }
 
-    /// A run taken up again from what its journal tells. `source_digest` is of the files a simulated node is made from now.
+    /// A run taken up again from what its journal tells. `source_digest` is of the files its node is made from now.
     pub fn resume(equipment: Equipment<'a>, record: RunRecord, source_digest: Option<String>) -> Option<Self> {
         let start = record.start.clone()?;
         let mut machine = Self::new(equipment, *start, None);
@@ -351,36 +351,6 @@ impl<'a> Machine<'a> {
     /// Whether events may be recorded: the inventory was read, now or before the run was taken up again.
     const fn is_begun(&self) -> bool {
         self.next_sample.is_some()
-    }
-
-    /// Records what came in before the run had begun.
-    pub(super) fn catch_up(&mut self, tick: Tick, effects: &mut Vec<Effect>) {
-        for report in std::mem::take(&mut self.early_sources) {
-            self.note(tick, RunEvent::SourceTold(report), effects);
-        }
-        for record in std::mem::take(&mut self.early_kernel) {
-            if let Some(record) = self.as_new(tick, record) {
-                self.kernel_logged(tick, record, effects);
-            }
-        }
-    }
-
-    /// A record as it stands to this run: in one taken up again, a line of before the log was opened may be one of the run.
-    /// The journal has it already if the run was awake when it was logged; if not, it tells what happened in between.
-    fn as_new(&self, tick: Tick, record: KernelRecord) -> Option<KernelRecord> {
-        let (Some(before), Some(started)) = (record.before(), self.record.started_wall) else { return Some(record) };
-        if self.record.resumes == 0 {
-            return Some(record);
-        }
-        let age = Span::try_from(tick.wall.duration_since(started)).unwrap_or_default();
-        let known = self.record.kernel.iter().any(|known| known.text == record.text);
-        // That the node was started again while the run was away is what taking it up again is for.
-        let banner = record.text.starts_with("Linux version ");
-        (before <= age && !known && !banner).then(|| KernelRecord {
-            source: KernelSource::KernelLog,
-            at: tick.now,
-            ..record
-        })
     }
 
     pub(super) fn operator_answered(&mut self, tick: Tick, reply: Option<OperatorReply>, effects: &mut Vec<Effect>) {
