@@ -182,6 +182,10 @@ mod tests {
 
     /// A node of eight, sold with eight or four, with GPUs away and slots numbered from 1.
     fn told(without: &[usize], name: &str) -> String {
+        told_of(without, name, |_| ())
+    }
+
+    fn told_of(without: &[usize], name: &str, change: fn(&mut Gpu)) -> String {
         let check = find("inventory.match").expect("the check");
         let mut rig = Rig::new(check, 8);
         rig.sku.gpus_per_node = vec![8, 4];
@@ -192,6 +196,7 @@ mod tests {
         let gpus: Vec<Gpu> = (0..8).filter(kept).map(|nth| rig.inventory.gpus[nth].clone()).collect();
         rig.inventory.pci = kiln_model::Reading::Unsupported;
         rig.inventory.gpus = gpus;
+        rig.inventory.gpus.iter_mut().for_each(change);
         shown(&rig.run(check), Component::Node, name)
     }
 
@@ -199,10 +204,12 @@ mod tests {
     fn what_may_be_half_of_a_larger_node_is_not_taken_for_a_smaller_one() {
         assert_eq!(told(&[], "gpus.missing"), "0");
         assert_eq!(told(&[2], "gpus.missing"), "1");
+        // Their links end at switches, which no board of four has.
         for away in [[4, 5, 6, 7], [0, 1, 2, 3]] {
-            let missing = told(&away, "gpus.missing");
-            assert!(missing.contains("sold with 8, 4 GPUs in a node and 4 were found"), "{missing}");
+            assert_eq!(told(&away, "gpus.missing"), "4");
         }
+        let unlinked = told_of(&[4, 5, 6, 7], "gpus.missing", |gpu| gpu.nvlinks = kiln_model::Reading::Unsupported);
+        assert!(unlinked.contains("sold with 8, 4 GPUs in a node and 4 were found"), "{unlinked}");
     }
 
     #[test]

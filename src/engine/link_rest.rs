@@ -18,31 +18,31 @@ pub(super) struct LinkRest {
 }
 
 impl LinkRest {
-    pub(super) fn new(inventory: &Inventory) -> Self {
+    /// `resting`: what was found out before the run was taken up again.
+    pub(super) fn new(inventory: &Inventory, resting: &BTreeSet<GpuIndex>) -> Self {
         let greatest =
             inventory.gpus.iter().filter_map(|gpu| Some((gpu.index, f64::from(gpu.pcie.max_generation.get()?))));
-        Self { greatest: greatest.collect(), ..Self::default() }
+        Self { greatest: greatest.collect(), low_since: BTreeMap::new(), resting: resting.clone() }
     }
 
-    pub(super) const fn resting(&self) -> &BTreeSet<GpuIndex> {
-        &self.resting
-    }
-
-    pub(super) fn take(&mut self, sample: &Sample) {
-        let Some(generation) = sample.get(Sensor::PcieGeneration) else { return };
-        let Some(greatest) = self.greatest.get(&sample.gpu) else { return };
+    /// Takes in a sample and returns the GPUs whose links are now known to rest and were not before.
+    pub(super) fn take(&mut self, sample: &Sample) -> Vec<GpuIndex> {
+        let Some(generation) = sample.get(Sensor::PcieGeneration) else { return Vec::new() };
+        let Some(greatest) = self.greatest.get(&sample.gpu) else { return Vec::new() };
         if generation >= *greatest || sample.get(Sensor::UtilGpu).is_some_and(|util| util > 0.0) {
             self.low_since.remove(&sample.gpu);
-            return;
+            return Vec::new();
         }
         let since = *self.low_since.entry(sample.gpu).or_insert(sample.at);
+        let mut found = BTreeSet::new();
         if sample.at.since(since) >= RESTS_AFTER {
-            self.resting.insert(sample.gpu);
+            found.insert(sample.gpu);
         }
         // A fault drops one link; what most links of a node do at once is how links of their kind rest.
         if self.low_since.len() * 2 > self.greatest.len() {
-            self.resting.extend(self.low_since.keys());
+            found.extend(self.low_since.keys().copied());
         }
+        found.into_iter().filter(|gpu| self.resting.insert(*gpu)).collect()
     }
 }
 
@@ -57,7 +57,7 @@ mod tests {
             gpu.pcie.max_generation = Reading::Value(4);
             gpu
         };
-        LinkRest::new(&Inventory { gpus: (0..gpus).map(gpu).collect(), ..Inventory::default() })
+        LinkRest::new(&Inventory { gpus: (0..gpus).map(gpu).collect(), ..Inventory::default() }, &BTreeSet::new())
     }
 
     fn tick(rest: &mut LinkRest, second: u64, generations: &[f64]) {
@@ -65,7 +65,7 @@ mod tests {
             let mut sample = Sample::new(GpuIndex(gpu as u8), Moment::from_secs(second));
             sample.put(Sensor::PcieGeneration, *generation);
             sample.put(Sensor::UtilGpu, 0.0);
-            rest.take(&sample);
+            let _ = rest.take(&sample);
         }
     }
 
@@ -73,7 +73,7 @@ mod tests {
     fn links_that_are_low_together_at_idle_rest() {
         let mut rest = node(4);
         tick(&mut rest, 1, &[1.0; 4]);
-        assert_eq!(rest.resting().len(), 4);
+        assert_eq!(rest.resting.len(), 4);
     }
 
     #[test]
@@ -83,7 +83,7 @@ mod tests {
             let dropped = if (20..26).contains(&second) { 1.0 } else { 4.0 };
             tick(&mut rest, second, &[4.0, dropped, 4.0, 4.0]);
         }
-        assert_eq!(rest.resting(), &BTreeSet::new());
+        assert_eq!(&rest.resting, &BTreeSet::new());
     }
 
     #[test]
@@ -92,6 +92,6 @@ mod tests {
         for second in 0..11 {
             tick(&mut rest, second, &[4.0, 1.0, 4.0, 4.0]);
         }
-        assert_eq!(rest.resting(), &BTreeSet::from([GpuIndex(1)]));
+        assert_eq!(&rest.resting, &BTreeSet::from([GpuIndex(1)]));
     }
 }

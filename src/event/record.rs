@@ -27,6 +27,8 @@ pub struct RunRecord {
     pub inventory: Option<Box<Inventory>>,
     pub plan: Option<Box<Plan>>,
     pub counters: Option<Vec<GpuCounters>>,
+    /// GPUs whose PCIe links rest in a lower generation while nothing uses them.
+    pub resting_links: BTreeSet<GpuIndex>,
     pub stages: Vec<StageRecord>,
     /// In order of their start; several rounds and attempts of one step are several records.
     pub steps: Vec<StepRecord>,
@@ -149,6 +151,9 @@ impl RunRecord {
             RunEvent::InventoryRead(inventory) => self.inventory_read(inventory),
             RunEvent::PlanMade(plan) => self.plan = Some(plan.clone()),
             RunEvent::CountersRead(counters) => self.counters = Some(counters.clone()),
+            RunEvent::LinkRests { gpu } => {
+                self.resting_links.insert(*gpu);
+            }
             RunEvent::StageStarted { stage, round } => {
                 self.stages.push(StageRecord { id: stage.clone(), round: *round, started: at, finished: None });
             }

@@ -85,6 +85,10 @@ pub enum RunEvent {
     },
     /// The run's first look at all error counters, which later looks are held against.
     CountersRead(Vec<GpuCounters>),
+    /// The PCIe link of a GPU was found to rest in a lower generation while nothing uses it.
+    LinkRests {
+        gpu: GpuIndex,
+    },
     KernelLogged(KernelRecord),
     /// From when on a source of the node is followed, or no longer.
     SourceTold(SourceReport),

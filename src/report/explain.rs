@@ -115,7 +115,22 @@ pub(super) fn findings<'a>(record: &'a RunRecord, path: &str, component: Compone
             || (gpu.is_some() && finding.component.gpu_index() == gpu)
             || (finding.suspects.len() > 1 && finding.suspects.contains(&component))
     };
-    record.findings.iter().filter(|finding| rests_on(finding) || points_at(finding)).collect()
+    let missed = missed_pairs(record, path, component);
+    // What is amiss on the way to a part that is named follows from that part.
+    let leads_to = |finding: &&Finding| {
+        let named = finding.component.gpu_index().map(Component::Gpu);
+        named.is_some_and(|named| !missed.is_empty() && missed.iter().all(|pair| pair.overlaps(named)))
+    };
+    record.findings.iter().filter(|one| rests_on(one) || points_at(one) || leads_to(one)).collect()
+}
+
+/// The pairs whose limits a part missed in a step, if it missed nothing else there.
+fn missed_pairs(record: &RunRecord, path: &str, component: Component) -> Vec<Component> {
+    let steps = record.steps.iter().rev().find(|step| step.key.path == path);
+    let case = steps.into_iter().flat_map(|step| &step.cases).find(|case| case.component == component);
+    let missed = case.into_iter().flat_map(|case| &case.judgements).filter(|one| one.outcome == Judged::Fail);
+    let missed: Vec<Component> = missed.map(|one| one.measurement.component).collect();
+    if missed.iter().all(|one| matches!(one, Component::Pair(..))) { missed } else { Vec::new() }
 }
 
 /// A finding, a line each.

@@ -53,7 +53,7 @@ pub enum FormatError {
 }
 
 /// All forms, in the order they are listed to people.
-pub const FORMATS: [&dyn Format; 11] = [
+pub const FORMATS: [&dyn Format; 12] = [
     &TextFormat {
         name: "text",
         about: "The verdict with findings, as at the end of a run",
@@ -113,8 +113,14 @@ pub const FORMATS: [&dyn Format; 11] = [
     },
     &TextFormat {
         name: "dcgm-json",
-        about: "What readers of `dcgmi diag -j` understand",
+        about: "What readers of `dcgmi diag -j` understand, as DCGM 4 writes it",
         text: |view| report::dcgm(view.record),
+        ..PLAIN
+    },
+    &TextFormat {
+        name: "dcgm3-json",
+        about: "The same as DCGM 3 writes it, which many readers still expect",
+        text: |view| report::dcgm3(view.record),
         ..PLAIN
     },
     &TextFormat { name: "html", about: "The page for people, in one file", file: |_| Some(PAGE), text: page, ..PLAIN },

@@ -52,9 +52,9 @@ fn a_setting_that_is_wrong_on_all_gpus_is_one_suspicion_and_on_seven_of_eight_se
 #[test]
 fn what_looks_like_eight_bad_parts_is_one_finding_of_what_they_share() {
     let (code, _, result) = with_faults("smoke", &on("inforom-corrupt", 8), &["--only", "identify"]);
-    assert_eq!(findings(&result), ["ALL-PARTS-ALIKE node"]);
+    assert_eq!(findings(&result), ["GPU-INFOROM-CORRUPT node"]);
     assert_eq!((code, &result["verdict"]["word"]), (Some(3), &Value::from("INCONCLUSIVE")));
-    assert_eq!(result["findings"][0]["action"], "call-engineer");
+    assert_eq!(result["findings"][0]["action"], "update-firmware");
 }
 
 #[test]

@@ -147,7 +147,9 @@ fn a_disk_that_fills_up_stops_the_run_with_3_and_the_verdict_so_far() {
 /// A run slowed down so that it can be met in the middle, waited for until its burn step has begun.
 fn caught_in_the_burn(out: &Path) -> Child {
     let out = out.to_str().expect("utf-8");
-    let mut child = Command::new(KILN)
+    // Started under `nohup`, the tests ignore SIGHUP, and what they start would too.
+    let mut child = Command::new("env")
+        .args(["--default-signal=HUP", KILN])
         .args(["run", "smoke", "--sim", "hgx-h200-8", "--sim-speed", "20", "--out", out])
         .stdin(Stdio::null())
         .stdout(Stdio::null())

@@ -174,7 +174,7 @@ impl Machine<'_> {
         let gpus: Vec<_> = inventory.gpus.iter().map(|gpu| gpu.index).collect();
         self.guards = Guards::new(&start.profile.guards, &gpus, tick.now);
         self.stand_ins = StandIns::new(inventory);
-        self.link_rest = LinkRest::new(inventory);
+        self.link_rest = LinkRest::new(inventory, &self.record.resting_links);
         // On the beat that the run began with, wherever on it the run is taken up.
         let every = start.profile.telemetry.every.as_nanos().max(1);
         let into = u128::from(tick.now.nanos()) % every;

@@ -27,8 +27,8 @@ use kiln_event::{
     Envelope, Finding, Interruption, Outcome, RunEvent, RunRecord, RunStart, StepKey, StepStatus, Vitals, roll_up,
 };
 use kiln_model::{
-    Answer, GpuIndex, KernelRecord, KernelSource, LoadId, LoadReport, LoadSaid, Moment, NoteKind, Probe, Reading,
-    Sample, Sensor, SourceReport, Span, StopHow,
+    Answer, GpuIndex, KernelRecord, LoadId, LoadReport, LoadSaid, Moment, NoteKind, Probe, Reading, Sample, Sensor,
+    SourceReport, Span, StopHow,
 };
 use kiln_profile::{Catalogue, Sku, Skus};
 
@@ -219,7 +219,9 @@ impl<'a> Machine<'a> {
             return;
         }
         let sample = &self.stand_ins.complete(sample);
-        self.link_rest.take(sample);
+        for gpu in self.link_rest.take(sample) {
+            self.note(tick, RunEvent::LinkRests { gpu }, effects);
+        }
         self.temperatures.insert(sample.gpu, sample[Sensor::TempGpu]);
         self.vitals.insert(sample.gpu, Vitals::of(sample));
         self.guards.sampled(tick.now, sample, &self.skus, &mut self.news);

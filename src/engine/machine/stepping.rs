@@ -102,7 +102,7 @@ impl Machine<'_> {
             sources: &self.record.sources,
             lost: &self.record.lost,
             began: active.began,
-            resting_links: self.link_rest.resting(),
+            resting_links: &self.record.resting_links,
         }
     }
 

@@ -129,6 +129,7 @@ impl Ocptv {
             | RunEvent::PhaseEntered { .. }
             | RunEvent::LoadStarted { .. }
             | RunEvent::CountersRead(_)
+            | RunEvent::LinkRests { .. }
             | RunEvent::GuardCleared { .. }
             | RunEvent::Unknown => {}
         }

@@ -234,8 +234,8 @@ fn only_without_leaves_something_out_and_the_profile_says_so() {
     let less = child("without: [watch]\n").expect("resolves");
     assert_eq!(less.stages.len(), 2);
     assert_eq!(less.without, ["watch"]);
-    let unknown = child("without: [bum, teardown.nothing]\n").expect_err("unknown");
-    assert!(unknown.contains("the parent has no stage or step `bum`"), "{unknown}");
+    let unknown = child("without: [bur, teardown.nothing]\n").expect_err("unknown");
+    assert!(unknown.contains("the parent has no stage or step `bur`"), "{unknown}");
     assert!(unknown.contains("did you mean `burn`?"), "{unknown}");
 }
 
