@@ -26,7 +26,7 @@ pub(super) fn pace(factor: Option<f64>) -> Result<Option<Pace>, Trouble> {
             Pace::new(factor).ok_or_else(|| {
                 let (least, most) = (Pace::RANGE.start(), Pace::RANGE.end());
                 Trouble::Usage(anyhow!(
-                    "`--sim-speed {factor}` is not between {least} and {most}; leave it out to run as fast as possible"
+                    "`--sim-speed {factor:?}` is not between {least} and {most}; leave it out to run as fast as possible"
                 ))
             })
         })

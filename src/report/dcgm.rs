@@ -278,8 +278,20 @@ fn found(record: &RunRecord, check: &str, row: &Row<'_>) -> Found {
                     let text = format!("{}: {headline}", row.component);
                     let trip = record.trips_on(row.component).last().filter(|_| reason == "guard");
                     let error = trip.map_or_else(|| error_of(check, name, reason), |trip| error_of_event(&trip.code));
-                    accused = accused_by(record, row, standing.case);
-                    (Status::Fail, Some(warning(error.proven(), text)))
+                    let path = format!("{}.{}", row.stage, row.step);
+                    match explain::at_the_far_end(record, &path, row.component).first() {
+                        // It was only measured together with the one that is bad.
+                        Some(far) => {
+                            let (code, place) = (&far.code, far.component);
+                            let text =
+                                format!("{}: no claim about it, see {code} on {place}: {headline}", row.component);
+                            (Status::Fail, Some(warning(error.unproven(), text)))
+                        }
+                        None => {
+                            accused = accused_by(record, row, standing.case);
+                            (Status::Fail, Some(warning(error.proven(), text)))
+                        }
+                    }
                 }
                 Outcome::Aborted => (Status::Fail, Some(warning(DcgmError::ABORTED.unproven(), unproven(&headline)))),
                 Outcome::Error => (Status::Fail, Some(warning(DcgmError::INTERNAL.unproven(), unproven(&headline)))),

@@ -5,7 +5,7 @@ use super::phrase::Phrase;
 use super::plain::plain;
 use super::row::{Row, RowState};
 use super::{value, words};
-use kiln_event::{Case, Finding, Interruption, RunRecord};
+use kiln_event::{Case, Finding, Interruption, Outcome, RunRecord};
 use kiln_limit::{Judged, Measured, Scalar};
 use kiln_model::{Component, Inventory};
 
@@ -100,10 +100,17 @@ fn judgement(judgement: &kiln_limit::Judgement) -> String {
     format!("{}: {}", value::sentence(judgement), value::judged(judgement))
 }
 
+/// The findings that explain a step and component: those that rest on it or point at it, or else those against the far ends
+/// of the pairs that it was slow with.
+pub(super) fn findings<'a>(record: &'a RunRecord, path: &str, component: Component) -> Vec<&'a Finding> {
+    let own = own(record, path, component);
+    if own.is_empty() { of_far_ends(record, path, component) } else { own }
+}
+
 /// The findings that rest on, or point at, this step and component. What a finding against the whole node or the station
 /// rests on in a step explains all parts of that step; and whatever else a GPU shows, which no finding of its own tells,
 /// follows from what it is accused of.
-pub(super) fn findings<'a>(record: &'a RunRecord, path: &str, component: Component) -> Vec<&'a Finding> {
+fn own<'a>(record: &'a RunRecord, path: &str, component: Component) -> Vec<&'a Finding> {
     let rests_on = |finding: &&Finding| {
         let of_all = matches!(finding.component, Component::Node | Component::Station);
         let touches = |one: Component| of_all || one.overlaps(component);
@@ -115,22 +122,38 @@ pub(super) fn findings<'a>(record: &'a RunRecord, path: &str, component: Compone
             || (gpu.is_some() && finding.component.gpu_index() == gpu)
             || (finding.suspects.len() > 1 && finding.suspects.contains(&component))
     };
-    let missed = missed_pairs(record, path, component);
-    // What is amiss on the way to a part that is named follows from that part.
-    let leads_to = |finding: &&Finding| {
-        let named = finding.component.gpu_index().map(Component::Gpu);
-        named.is_some_and(|named| !missed.is_empty() && missed.iter().all(|pair| pair.overlaps(named)))
-    };
-    record.findings.iter().filter(|one| rests_on(one) || points_at(one) || leads_to(one)).collect()
+    record.findings.iter().filter(|finding| rests_on(finding) || points_at(finding)).collect()
 }
 
-/// The pairs whose limits a part missed in a step, if it missed nothing else there.
-fn missed_pairs(record: &RunRecord, path: &str, component: Component) -> Vec<Component> {
-    let steps = record.steps.iter().rev().find(|step| step.key.path == path);
-    let case = steps.into_iter().flat_map(|step| &step.cases).find(|case| case.component == component);
-    let missed = case.into_iter().flat_map(|case| &case.judgements).filter(|one| one.outcome == Judged::Fail);
-    let missed: Vec<Component> = missed.map(|one| one.measurement.component).collect();
-    if missed.iter().all(|one| matches!(one, Component::Pair(..))) { missed } else { Vec::new() }
+/// The findings of others that this step and component suffers from, where it has none of its own.
+pub(super) fn at_the_far_end<'a>(record: &'a RunRecord, path: &str, component: Component) -> Vec<&'a Finding> {
+    if own(record, path, component).is_empty() { of_far_ends(record, path, component) } else { Vec::new() }
+}
+
+/// The findings against the GPUs at the other ends of all that was missed here, where nothing but pairs was missed and each
+/// pair has such an end: the bandwidth between a good GPU and a bad one says nothing against the good one.
+fn of_far_ends<'a>(record: &'a RunRecord, path: &str, component: Component) -> Vec<&'a Finding> {
+    let last = record.steps.iter().rev().find(|step| step.key.path == path);
+    let case = last.and_then(|step| step.cases.iter().find(|case| case.component == component));
+    let Some(case) = case.filter(|case| case.outcome == Outcome::Fail) else { return Vec::new() };
+    let mut found: Vec<&Finding> = Vec::new();
+    for missed in case.judgements.iter().filter(|one| one.decisive && one.outcome == Judged::Fail) {
+        let Component::Pair(from, to) = missed.measurement.component else { return Vec::new() };
+        let at_an_end = |finding: &&Finding| {
+            finding.component.gpu_index().is_some_and(|gpu| gpu == from || gpu == to)
+                || matches!(finding.component, Component::Pair(one, other) if (one, other) == (from, to))
+        };
+        let more: Vec<&Finding> = record.findings.iter().filter(at_an_end).collect();
+        if more.is_empty() {
+            return Vec::new();
+        }
+        for finding in more {
+            if !found.iter().any(|known| std::ptr::eq(*known, finding)) {
+                found.push(finding);
+            }
+        }
+    }
+    found
 }
 
 /// A finding, a line each.

@@ -1,5 +1,6 @@
 //! Everything that is tested from outside: the library through its public face, the binary through its command line.
 
+mod attacks;
 mod blame;
 mod command_line;
 mod driver_calls;

@@ -84,6 +84,8 @@ pub(super) struct Gpu {
     pub(super) power_average: f64,
     /// Power while work is on and while it is off, for a reading inside a pulse.
     pub(super) power_on_off: [f64; 2],
+    /// Share of the last step in which work was on: one or the other in a pulse slow enough to be followed.
+    pub(super) on: f64,
     /// J since the driver loaded.
     pub(super) energy: f64,
     pub(super) throttled: Throttled,
@@ -134,6 +136,7 @@ impl Gpu {
             power: idle,
             power_average: idle,
             power_on_off: [idle; 2],
+            on: 1.0,
             energy,
             throttled: Throttled::default(),
             errors,
@@ -185,6 +188,7 @@ impl Gpu {
         }
         let activity = self.activity;
         let on = Self::share_on(&activity, at + 0.5 * dt);
+        self.on = on;
         let memory = activity.memory;
         let traffic = memory * self.memory_bandwidth() * kind.memory_watts;
         let heat = if activity.busy {

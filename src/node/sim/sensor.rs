@@ -84,8 +84,10 @@ impl Gpu {
         let scale = self.values[G::PowerScale];
         let centiwatts = |watts: f64| (watts * 100.0).round() / 100.0;
         let average = self.power_average * scale * (1.0 + POWER_NOISE * self.noise.bell());
-        let on = usize::from(!(self.activity.duty >= 1.0 || self.noise.uniform() < self.activity.duty));
-        let instant = self.power_on_off[on] * scale * (1.0 + POWER_INSTANT_NOISE * self.noise.bell());
+        // A reading falls anywhere into a pulse that is faster than it; of a slow one it is the phase that there is.
+        let falls_on = self.activity.duty >= 1.0 || self.noise.uniform() < self.activity.duty;
+        let off = usize::from(self.on <= 0.0 || !falls_on);
+        let instant = self.power_on_off[off] * scale * (1.0 + POWER_INSTANT_NOISE * self.noise.bell());
         let mut power = [centiwatts(average), centiwatts(instant)];
         if self.values[G::PowerStuck] > 0.5 {
             power = *self.frozen.power.get_or_insert(power);

@@ -297,6 +297,23 @@ fn a_weak_link_makes_errors_only_with_traffic_and_slows_its_pairs() {
     assert_eq!(loud, [7]);
 }
 
+/// Two seconds high and two low, whatever chance has it: of twenty readings of a good part a check makes a swing.
+#[test]
+fn a_slow_pulse_is_read_in_the_phase_that_it_is_in() {
+    for seed in 0..20 {
+        let mut trial = Trial::of("hgx-h200-8", seed, &[]);
+        trial.start(LoadKind::Pulse { kernel: BurnKernel::Bf16, hertz: 0.25, duty: 0.5 }, None);
+        trial.after(60);
+        let mut high = vec![0; trial.gpus.len()];
+        for _ in 0..20 {
+            for (count, sample) in high.iter_mut().zip(trial.after(1)) {
+                *count += i32::from(sample[Sensor::PowerInstant].value().is_some_and(|watts| *watts > 400.0));
+            }
+        }
+        assert!(high.iter().all(|count| *count == 10), "seed {seed}: {high:?} of 20");
+    }
+}
+
 /// Everything a node lets be seen over a course of all loads.
 fn course(node: &str, seed: u64, fault: Option<&str>) -> Result<String, String> {
     use std::fmt::Write as _;
