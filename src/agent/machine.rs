@@ -205,9 +205,7 @@ impl Agent {
     fn answered(&mut self, tick: Tick, reply: SyncReply) {
         self.got_through();
         self.call_at = tick.now + reply.poll_after;
-        for received in &reply.received {
-            self.shipping.received(received);
-        }
+        self.shipping.received_all(&reply.received);
         let newer = |desired: &Assignment| {
             self.assignment.as_ref().is_none_or(|own| own.unit != desired.unit || own.generation < desired.generation)
         };

@@ -37,8 +37,14 @@ impl Shipping {
     pub(super) fn received(&mut self, received: &Received) {
         self.floor_is_at(&received.run, received.journal, false);
         let copy = self.of(&received.run);
-        copy.telemetry = received.telemetry;
-        copy.sealed |= received.sealed;
+        (copy.telemetry, copy.sealed) = (received.telemetry, received.sealed);
+    }
+
+    /// The floor told of all it holds of the runs in the spool. One it does not name it holds nothing of, whatever it
+    /// had before: a floor that lost its disk is filled again.
+    pub(super) fn received_all(&mut self, all: &[Received]) {
+        self.copies.retain(|run, _| all.iter().any(|received| received.run == *run));
+        all.iter().for_each(|received| self.received(received));
     }
 
     /// The floor's copy of a journal ends here. Only what it appended of the agent's own bytes needs no comparison.

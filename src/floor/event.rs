@@ -1,6 +1,6 @@
 //! What happened on a floor: each event a fact, with who made it so. The list of them is the audit log.
 
-use kiln_event::VerdictWord;
+use kiln_event::{NodeSource, VerdictWord};
 use kiln_wire::{AgentId, Assignment, BootId, Generation, Held, RunId, Serial};
 use serde::{Deserialize, Serialize};
 
@@ -39,6 +39,9 @@ pub struct RunFacts {
     pub profile_digest: String,
     /// Codes of its findings, most important first.
     pub codes: Vec<String>,
+    /// Where its readings came from; None where that is not known.
+    #[serde(default)]
+    pub source: Option<NodeSource>,
 }
 
 /// A fact about the floor.

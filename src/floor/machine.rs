@@ -194,7 +194,11 @@ impl Handling<'_> {
             Input::Arrived(facts) => self.arrived(facts)?,
             Input::Unverified(run) => {
                 let unit = self.unit_of_run(&run)?;
-                self.record(Actor::Floor, FloorEvent::UnitHeld { unit, why: Held::Unverified { run } });
+                // A run that no longer counts holds nothing, and what is held already is not held twice.
+                let waits = |stage: &Stage| matches!(stage, Stage::Assigned(assignment) if assignment.run == run);
+                if waits(self.known(&unit)?) {
+                    self.record(Actor::Floor, FloorEvent::UnitHeld { unit, why: Held::Unverified { run } });
+                }
             }
             Input::Freed { unit, by } => {
                 let known = self.known(&unit)?;

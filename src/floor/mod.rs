@@ -14,5 +14,5 @@ mod tests;
 
 pub use event::{Actor, Disposition, FloorEvent, RunFacts, Stamped};
 pub use machine::{Answer, Floor, Input, Refusal, Tick};
-pub use policy::Policy;
+pub use policy::{Policy, Stop};
 pub use state::{AgentState, FloorState, RunOutcome, Stage, UnitState};

@@ -74,7 +74,8 @@ impl FloorState {
 
     /// The unit that an agent is on.
     pub fn unit_of(&self, agent: &AgentId) -> Option<(&Serial, &UnitState)> {
-        self.units.iter().find(|(_, unit)| unit.agent.as_ref() == Some(agent))
+        let on_it = self.units.iter().filter(|(_, unit)| unit.agent.as_ref() == Some(agent));
+        on_it.max_by_key(|(_, unit)| matches!(unit.stage, Stage::Assigned(_)))
     }
 
     pub fn apply(&mut self, event: &FloorEvent) {
@@ -91,7 +92,7 @@ impl FloorState {
             FloorEvent::Reworked { unit, .. } => {
                 self.freed(unit);
                 if let Some(unit) = self.units.get_mut(unit) {
-                    (unit.failed, unit.passed) = (false, 0);
+                    unit.failed = false;
                 }
             }
         }
@@ -107,10 +108,23 @@ impl FloorState {
         }
         known.serial = serial.cloned();
         // A unit that was scanned before its node first called.
+        if let Some(serial) = serial.filter(|serial| self.units.contains_key(serial)) {
+            self.leave_others(agent, serial);
+        }
         if let Some(unit) = serial.and_then(|serial| self.units.get_mut(serial)) {
             unit.agent = Some(agent.clone());
             if unit.stage == Stage::Arrived {
                 unit.stage = Stage::Ready;
+            }
+        }
+    }
+
+    /// An agent that is now on one unit is no longer on those it was done with.
+    fn leave_others(&mut self, agent: &AgentId, serial: &Serial) {
+        for (other, unit) in &mut self.units {
+            let bound = matches!(unit.stage, Stage::Assigned(_) | Stage::Held(_));
+            if other != serial && !bound && unit.agent.as_ref() == Some(agent) {
+                unit.agent = None;
             }
         }
     }
@@ -124,6 +138,9 @@ impl FloorState {
     fn scanned(&mut self, serial: &Serial, at: Option<&AgentId>) {
         let by_serial = || self.agents.iter().find(|(_, agent)| agent.serial.as_ref() == Some(serial));
         let agent = at.cloned().or_else(|| by_serial().map(|(id, _)| id.clone()));
+        if let Some(agent) = &agent {
+            self.leave_others(agent, serial);
+        }
         let stage = if agent.is_some() { Stage::Ready } else { Stage::Arrived };
         let fresh = UnitState {
             stage: stage.clone(),
@@ -141,10 +158,11 @@ impl FloorState {
         }
     }
 
+    /// A unit begins its route anew: what was measured while something was wrong with it releases nothing.
     fn freed(&mut self, serial: &Serial) {
         if let Some(unit) = self.units.get_mut(serial) {
             unit.stage = if unit.agent.is_some() { Stage::Ready } else { Stage::Arrived };
-            unit.without_claim = 0;
+            (unit.without_claim, unit.passed) = (0, 0);
         }
     }
 
@@ -171,7 +189,10 @@ impl FloorState {
         if generation != unit.generation {
             return;
         }
-        unit.stage = Stage::Ready;
+        // What holds a unit is not undone by a result that comes in meanwhile.
+        if !matches!(unit.stage, Stage::Held(_)) {
+            unit.stage = Stage::Ready;
+        }
         match facts.verdict {
             VerdictWord::Pass if !facts.partial => (unit.passed, unit.without_claim) = (unit.passed + 1, 0),
             VerdictWord::Fail => unit.failed = true,

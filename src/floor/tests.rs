@@ -133,8 +133,9 @@ impl Node {
 
     fn start(&mut self, assignment: Assignment) {
         let disk = Disk { generation: assignment.generation, bytes: Vec::new(), lines_left: 12 };
-        let verdict = self.verdicts.pop_front().unwrap_or(VerdictWord::Pass);
-        self.said.insert(assignment.run.clone(), verdict);
+        // A run that was cut before its first line is started again, and is the same run.
+        let Self { said, verdicts, .. } = self;
+        said.entry(assignment.run.clone()).or_insert_with(|| verdicts.pop_front().unwrap_or(VerdictWord::Pass));
         self.disk.insert(assignment.run.clone(), disk);
         self.running = Some(assignment.run.clone());
         self.saved = Some(assignment);
@@ -222,6 +223,7 @@ impl World {
                     serial: Some(self.nodes[node].serial.clone()),
                     profile_digest: String::new(),
                     codes: Vec::new(),
+                    source: None,
                 };
                 *self.sealed.entry(run.clone()).or_default() += 1;
                 self.tell_floor(Input::Arrived(facts));
@@ -394,11 +396,10 @@ fn a_floor_that_lost_its_copies_is_filled_again() {
     let mut world = settled(3, Weather::default(), vec![Node::new(0, &[Pass]), Node::new(1, &[Fail])]);
     world.copies.clear();
     world.sealed.clear();
-    for node in 0..2 {
-        let saved = world.nodes[node].saved.clone();
-        let (id, serial) = (name(&format!("agent-{node}")), Some(world.nodes[node].serial.clone()));
-        world.nodes[node].agent = Agent::new(id, name("boot-0"), serial, saved);
-    }
+    // One agent lives through it, the other was started again; what was on its way to its old process reaches nobody.
+    let node = &mut world.nodes[0];
+    node.agent = Agent::new(name("agent-0"), name("boot-0"), Some(node.serial.clone()), node.saved.clone());
+    node.waiting.clear();
     for _ in 0..200 {
         world.second();
     }
@@ -421,6 +422,42 @@ fn a_journal_that_differs_from_the_floors_copy_holds_the_agent() {
     }
     assert!(matches!(world.nodes[0].agent.held(), Some(Held::ForkedJournal { .. })));
     assert!(world.floor.state().agents.values().all(|agent| agent.held.is_some()), "and the floor knows");
+}
+
+#[test]
+fn a_result_that_arrives_while_a_unit_is_held_releases_nothing() {
+    let mut world = World::new(6, Weather::default(), vec![Node::new(0, &[Pass, Pass])]);
+    world.scan_all();
+    while world.nodes[0].running.is_none() {
+        world.second();
+    }
+    let unit = world.nodes[0].serial.clone();
+    let run = world.nodes[0].running.clone().expect("a run");
+    world.tell_floor(Input::Unverified(run));
+    for _ in 0..100 {
+        world.second();
+    }
+    assert!(!world.sealed.is_empty(), "the run arrived");
+    assert!(matches!(world.stages()[0], Stage::Held(Held::Unverified { .. })), "{:?}", world.stages());
+    world.tell_floor(Input::Freed { unit, by: "sato".to_owned() });
+    world.run_until_settled();
+    world.check();
+    assert_eq!(*world.stages()[0], Stage::Disposed(Disposition::Released));
+    assert_eq!(world.sealed.len(), 2, "it was tested again");
+}
+
+#[test]
+fn an_agent_that_moves_to_another_unit_leaves_the_first_as_it_was_disposed() {
+    let mut world = settled(7, Weather::default(), vec![Node::new(0, &[Pass])]);
+    let node = &mut world.nodes[0];
+    let (first, next) = (node.serial.clone(), name::<Serial>("SRV0001"));
+    node.serial = next.clone();
+    node.agent = Agent::new(name("agent-0"), name("boot-1"), Some(next.clone()), node.saved.clone());
+    node.waiting.clear();
+    world.scan_all();
+    world.run_until_settled();
+    let units = &world.floor.state().units;
+    assert_eq!([&units[&first].stage, &units[&next].stage], [&Stage::Disposed(Disposition::Released); 2]);
 }
 
 #[test]
