@@ -33,7 +33,7 @@ fn verifies_when_sealed(bench: &Bench, run: &str) {
         String::from_utf8_lossy(&out.stdout).into_owned()
     };
     succeeds(Command::new(kiln()).arg("report").arg(&folder));
-    succeeds(Command::new(kiln()).args(["seal", "--make-key"]).arg(&key));
+    succeeds(Command::new(kiln()).args(["seal", "--new-key"]).arg(&key));
     succeeds(Command::new(kiln()).arg("seal").arg(&folder).arg("--key").arg(&key));
     let told = succeeds(Command::new(kiln()).arg("verify").arg(&folder).arg("--key").arg(key.with_extension("pub")));
     assert!(told.contains("PASS"), "{told}");
