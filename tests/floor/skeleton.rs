@@ -44,7 +44,7 @@ fn a_faulty_unit_goes_to_repair_with_the_part_named() {
     let (bench, _floor) = Bench::new();
     let serial = Bench::serial("3");
     bench.scan(&serial);
-    let mut agent = bench.agent("spool", &["--seed", "3", "--fault", "gpu-missing@gpu/3"]);
+    let mut agent = bench.agent("spool", &["--seed", "3", "--fault", "pcie-width-down@gpu/3"]);
     assert_eq!(wait("the agent's end", || agent.code()), 0);
     let run = &bench.runs("floor/runs")[0];
     bench.assert_same("spool", run);
@@ -52,8 +52,10 @@ fn a_faulty_unit_goes_to_repair_with_the_part_named() {
     assert_eq!(result["verdict"]["word"], "FAIL");
     let (_, page) = bench.get(&format!("/units/{serial}?lang=ja"));
     let finding = &result["findings"][0];
-    for part in [&finding["component"], &finding["code"]] {
-        assert!(page.contains(part.as_str().expect("text")), "{part} is not on {page}");
+    assert!(finding["component"].as_str().is_some_and(|part| part.starts_with("gpu/3")), "{finding}");
+    for part in [&finding["component"], &finding["slot"]] {
+        let cell = format!("<td class=\"word\">{}</td>", part.as_str().expect("text"));
+        assert!(page.contains(&cell), "{cell} is not on {page}");
     }
     assert!(page.contains("不合格 ×"), "{page}");
     let (status, report) = bench.get(&format!("/runs/{run}/report.html?lang=ja"));
