@@ -44,7 +44,9 @@ impl Shipping {
     /// had before: a floor that lost its disk is filled again.
     pub(super) fn received_all(&mut self, all: &[Received]) {
         self.copies.retain(|run, _| all.iter().any(|received| received.run == *run));
-        all.iter().for_each(|received| self.received(received));
+        for received in all {
+            self.received(received);
+        }
     }
 
     /// The floor's copy of a journal ends here. Only what it appended of the agent's own bytes needs no comparison.

@@ -375,7 +375,6 @@ fn nothing_is_lost_doubled_or_different_whatever_the_network_and_the_power_do() 
     let seed = std::time::SystemTime::UNIX_EPOCH.elapsed().expect("after 1970").as_nanos() as u64;
     for round in 0..20 {
         let seed = seed.wrapping_add(round);
-        println!("seed {seed}");
         let weather = Weather { lost: 4, doubled: 5, agent_killed: 60, floor_killed: 15 };
         let nodes = (0..12).map(|number| Node::new(number, &verdicts[number % 4])).collect();
         let world = settled(seed, weather, nodes);

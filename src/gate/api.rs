@@ -25,8 +25,8 @@ const BODY_MOST: usize = Tip::LONGEST_LINE + 1;
 /// An answer that says why there is none.
 pub(crate) type Refused = (StatusCode, Json<Failure>);
 
-pub(crate) fn failure(status: StatusCode, why: impl ToString) -> Refused {
-    (status, Json(Failure { wire: WIRE, why: why.to_string() }))
+pub(crate) fn failure(status: StatusCode, why: impl std::fmt::Display) -> Refused {
+    (status, Json(Failure { wire: WIRE, why: format!("{why}") }))
 }
 
 impl From<DeskError> for ApiError {

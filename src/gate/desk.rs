@@ -141,23 +141,30 @@ impl Work {
             .flat_map(|answer| answer.events.clone())
             .collect();
         if events.is_empty() {
-            answers.into_iter().for_each(|(reply, answer)| drop(reply.send(answer)));
+            give(answers);
             return true;
         }
         match self.store.append(&events) {
             Ok(()) => {
                 self.revision.fetch_add(1, Ordering::Relaxed);
-                answers.into_iter().for_each(|(reply, answer)| drop(reply.send(answer)));
+                give(answers);
                 true
             }
             Err(error) => {
                 let why = DeskError::Unkept(error.to_string());
-                answers.into_iter().for_each(|(reply, _)| drop(reply.send(Err(why.clone()))));
+                give(answers.into_iter().map(|(reply, _)| (reply, Err(why.clone()))).collect());
                 let Ok(events) = self.store.events() else { return false };
                 self.floor = Floor::of(self.policy.clone(), &events);
                 true
             }
         }
+    }
+}
+
+/// Answers; who asked may have gone.
+fn give(answers: Vec<(Reply, Result<Answer, DeskError>)>) {
+    for (reply, answer) in answers {
+        let _ = reply.send(answer);
     }
 }
 

@@ -1,5 +1,6 @@
 //! Putting a floor together: its folder, its rules, its address.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -98,7 +99,7 @@ fn policy(name: &str) -> Result<Policy, ServeError> {
         read: &read,
     };
     let digest = resolve(&request).map_err(|_| unresolved())?.digest();
-    let stop = Stop { profile: name.to_owned(), digest: digest.parse().ok(), variables: Default::default() };
+    let stop = Stop { profile: name.to_owned(), digest: digest.parse().ok(), variables: BTreeMap::new() };
     Ok(Policy { route: vec![stop], ..Policy::one_profile(name) })
 }
 

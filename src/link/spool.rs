@@ -201,7 +201,7 @@ fn see(run: &Path, seen: &mut Seen) -> io::Result<()> {
             && !lines.is_empty()
         {
             seen.journal = position;
-            seen.lines += lines.iter().filter(|byte| **byte == b'\n').count() as u64;
+            seen.lines += lines.split_inclusive(|byte| *byte == b'\n').count() as u64;
             let last = lines[..lines.len() - 1].rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
             let event = serde_json::from_slice::<Envelope>(last).map(|envelope| envelope.event);
             seen.finished = matches!(event, Ok(RunEvent::RunFinished { .. }));
@@ -234,4 +234,61 @@ fn part(mut file: &File, from: u64, until: u64) -> io::Result<Vec<u8>> {
     file.seek(SeekFrom::Start(from))?;
     file.take(until.saturating_sub(from)).read_to_end(&mut bytes)?;
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(body: &str, digit: char) -> String {
+        format!("{{{body},\"chain\":\"{}\"}}\n", digit.to_string().repeat(64))
+    }
+
+    fn assignment(run: &RunId) -> Assignment {
+        Assignment {
+            unit: "SRV1".parse().expect("a serial number"),
+            generation: Generation(3),
+            run: run.clone(),
+            profile: "smoke".to_owned(),
+            digest: None,
+            variables: BTreeMap::new(),
+        }
+    }
+
+    #[test]
+    fn only_whole_lines_of_a_run_that_has_begun_are_offered() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let mut spool = Spool::open(dir.path()).expect("a spool");
+        let run: RunId = "run-1".parse().expect("a run");
+        spool.keep(&assignment(&run)).expect("kept");
+        assert_eq!(spool.assignment().expect("read"), Some(assignment(&run)));
+        fs::create_dir_all(spool.run(&run)).expect("a run directory");
+        let journal = spool.run(&run).join(JOURNAL.name);
+        let (header, first) = (line("\"schema\":\"x\"", 'a'), line("\"seq\":0", 'b'));
+        fs::write(&journal, &header).expect("written");
+        let seen = spool.look(None).expect("a look").spool.remove(0);
+        assert_eq!((seen.journal, seen.generation), (Position::default(), Generation(3)), "a header is no run");
+        fs::write(&journal, format!("{header}{first}{{\"torn")).expect("written");
+        let seen = spool.look(None).expect("a look").spool.remove(0);
+        assert_eq!(seen.journal.offset as usize, header.len() + first.len());
+        assert!(!seen.ended);
+        assert_eq!(spool.lines(&run, 0, 10).expect("lines"), header.as_bytes(), "a long line travels alone");
+        assert_eq!(spool.lines(&run, header.len() as u64, 1 << 16).expect("lines"), first.as_bytes());
+        assert!(spool.reads_same(&run, seen.journal).expect("read"));
+        let other = Position { chain: Position::default().chain, ..seen.journal };
+        assert!(!spool.reads_same(&run, other).expect("read"));
+        let longer = Position { offset: seen.journal.offset + 1, ..seen.journal };
+        assert!(!spool.reads_same(&run, longer).expect("read"));
+    }
+
+    #[test]
+    fn an_agents_name_is_made_once() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let name = |text: &str| text.parse::<AgentId>().expect("a name");
+        let spool = Spool::open(dir.path()).expect("a spool");
+        assert_eq!(spool.agent_id(name("one")).expect("a name"), name("one"));
+        assert!(Spool::open(dir.path()).is_err(), "one agent at a time");
+        drop(spool);
+        assert_eq!(Spool::open(dir.path()).expect("a spool").agent_id(name("two")).expect("a name"), name("one"));
+    }
 }

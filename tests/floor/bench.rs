@@ -105,7 +105,7 @@ impl Bench {
         } else {
             format!("host: {}\r\n", self.address)
         };
-        let headers: String = headers.iter().map(|header| format!("{header}\r\n")).collect();
+        let headers: String = headers.iter().flat_map(|header| [header.as_str(), "\r\n"]).collect();
         let length = body.len();
         let head = format!(
             "{method} {path} HTTP/1.1\r\n{host}{headers}content-length: {length}\r\nconnection: close\r\n\r\n{body}"
