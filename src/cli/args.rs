@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::args_agent::{AGENT_EXITS, AgentArgs};
 use super::args_lot::{BaselineArgs, DiffArgs, RejudgeArgs, SealArgs, StatsArgs, VERIFY_EXITS, VerifyArgs};
 use super::exit_code;
 use super::language::scanned;
@@ -13,6 +14,7 @@ use crate::load::worker::Injection;
 use crate::model::{Span, parse_span};
 use crate::report::Languages;
 use crate::rundir::FORMATS;
+use kiln_wire::RunId;
 
 /// Burn-in and acceptance tests for GPU servers.
 ///
@@ -36,6 +38,9 @@ pub(super) enum Command {
     Run(Box<RunArgs>),
     /// Finish a run after a crash or reboot.
     Resume(ResumeArgs),
+    /// Test this node for a floor (kiln-floor): take assignments, run them, hand the results over.
+    #[command(after_help = AGENT_EXITS)]
+    Agent(Box<AgentArgs>),
     /// Run a profile on simulated nodes with known defects: which would it let through?
     #[command(after_help = DRILL_EXITS)]
     Drill(Box<DrillArgs>),
@@ -139,6 +144,9 @@ pub(super) struct RunArgs {
     /// The folder of this run; it must not hold another. `runs/<run id>` if left out.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
+    /// The name of this run, made elsewhere; a fresh UUID if left out.
+    #[arg(long, value_name = "ID", hide = true)]
+    pub run_id: Option<RunId>,
     /// Serial number of the node, from its label; the run is refused if the node says another.
     /// Letters of full width are read as plain ones.
     #[arg(long, value_name = "SERIAL", value_parser = scanned)]

@@ -1,6 +1,8 @@
 //! The edge: arguments, exit codes and the wiring of everything below into commands.
 
+mod agent;
 mod args;
+mod args_agent;
 mod args_lot;
 mod baseline;
 mod checks;

@@ -34,7 +34,7 @@ pub(super) fn run(args: &RunArgs, spoken: Spoken) -> Result<Exit, Trouble> {
         printer::tell(&warnings);
     }
     let pace = drive::pace(args.sim_speed)?;
-    let run_id = uuid::Uuid::now_v7().to_string();
+    let run_id = args.run_id.clone().map_or_else(|| uuid::Uuid::now_v7().to_string(), String::from);
     let folder = args.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(&run_id));
     if RunDir::is_run(&folder) {
         let error = anyhow!(

@@ -8,8 +8,8 @@ use super::exit_code::Exit;
 use super::language::Spoken;
 use super::trouble::Trouble;
 use super::{
-    baseline, checks, cuda_look, diff, doctor, drill, node, printer, profile, record, rejudge, report, run, seal,
-    stats, verify,
+    agent, baseline, checks, cuda_look, diff, doctor, drill, node, printer, profile, record, rejudge, report, run,
+    seal, stats, verify,
 };
 use crate::load::cuda::CudaEngine;
 use crate::load::worker;
@@ -40,6 +40,7 @@ fn command(command: Command, spoken: Spoken) -> Result<Exit, Trouble> {
     match command {
         Command::Run(args) => run::run(&args, spoken),
         Command::Resume(args) => run::resume(&args, spoken),
+        Command::Agent(args) => agent::agent(&args),
         Command::Drill(args) => drill::drill(&args),
         Command::Report(args) => report::report(&args, spoken),
         Command::Rejudge(args) => rejudge::rejudge(&args, spoken),

@@ -50,4 +50,5 @@ pub use prompt::{files_are, signalled, yes_or_no};
 pub use sheet::{csv, csv_for_excel, json_rows};
 pub use text::{Paint, step_line, verdict_block};
 pub use visible::visible;
+pub use words::next_step;
 pub use xml::Xml;

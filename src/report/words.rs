@@ -126,6 +126,11 @@ pub(super) const fn action_phrase(action: Action) -> Phrase {
     }
 }
 
+/// The one thing to do next, in a language.
+pub const fn next_step(language: Language, action: Action) -> &'static str {
+    action_phrase(action).say(language)
+}
+
 pub(super) const fn action(action: Action) -> &'static str {
     action_phrase(action).say(Language::English)
 }

@@ -81,6 +81,11 @@ impl<R: Read + Seek> Scanner<R> {
         Ok(Self { file, length, at: 0, payload: Vec::new() })
     }
 
+    /// Goes on from a place where a frame ended.
+    pub(super) const fn go_on_from(&mut self, offset: u64) {
+        self.at = offset;
+    }
+
     /// Goes back to the first frame.
     pub(super) const fn rewind(&mut self) {
         self.at = 0;

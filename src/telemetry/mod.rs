@@ -24,7 +24,7 @@ pub use block::{Block, GpuColumns};
 pub use error::TelemetryError;
 pub use export::{ExportError, Labels, export};
 pub use gap::Gap;
-pub use read::Reader;
+pub use read::{Reader, whole_frames};
 pub use write::{Safety, Telemetry};
 
 /// The folder of telemetry inside a run directory, and the file in it.

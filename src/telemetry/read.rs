@@ -3,6 +3,7 @@
 //! Everything sound is given, in order; what is not is told as gaps once the end is reached.
 
 use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::block::Block;
@@ -12,6 +13,21 @@ use super::gap::Gap;
 use super::header::Header;
 use super::{FILE_NAME, FOLDER, MOST};
 use kiln_disk::{Folder, SAMPLES};
+
+/// Where the whole frames of a file that may still be written to end, going on from where they ended before. What is
+/// behind may be torn, and is cut off should the recording be taken up again.
+pub fn whole_frames(file: &File, from: u64) -> io::Result<u64> {
+    let mut scanner = Scanner::new(file)?;
+    scanner.go_on_from(from);
+    let mut end = from;
+    loop {
+        match scanner.next()? {
+            Found::Frame(frame) => end = frame.offset + (frame::HEAD + scanner.payload.len()) as u64,
+            Found::Damaged { .. } => {}
+            Found::Torn { .. } | Found::End => return Ok(end),
+        }
+    }
+}
 
 /// Telemetry being read.
 #[derive(Debug)]

@@ -14,6 +14,9 @@ const LAYERS: &[&[&str]] = &[
     &["event"],
     &["diagnose"],
     &["lot"],
+    // Messages between a floor and its agents; what each of the two decides.
+    &["wire"],
+    &["agent", "floor"],
     &["check"],
     &["engine"],
     // How files are opened and put in place; what is below does no input or output.
@@ -24,6 +27,10 @@ const LAYERS: &[&[&str]] = &[
     &["rundir"],
     // Reads records and tells of them, with the help of `report`; the nodes of a drill are `cli`'s to make.
     &["drill"],
+    // The agent's disk, calls and processes.
+    &["link"],
+    // The floor's server: a program of its own, which the node's program knows nothing of.
+    &["gate"],
     &["cli"],
 ];
 
@@ -84,6 +91,13 @@ fn every_crate_depends_only_on_crates_below_it() {
         wrong.extend(named.into_iter().filter(|other| !below(other)).map(|other| format!("{name} depends on {other}")));
     }
     assert!(wrong.is_empty(), "against the direction of the layers:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_program_for_nodes_has_no_server_in_it() {
+    let named = named(&fs::read_to_string(root().join("Cargo.toml")).expect("a manifest"));
+    assert!(named.contains("agent") || named.contains("link"), "the manifest is read");
+    assert!(!named.contains("gate") && !named.contains("floor"), "{named:?}");
 }
 
 #[test]

@@ -1,0 +1,283 @@
+//! The machine: what is wanted, what runs, and when to call.
+
+use std::time::Duration;
+
+use kiln_wire::{
+    AgentId, Appended, Assignment, BootId, Doing, Held, Position, RunId, Sealed, Serial, Spooled, Sync, SyncReply, WIRE,
+};
+
+use super::shipping::Shipping;
+
+/// How often a run is started in vain before a person must look. A start that fails for a passing reason, such as a
+/// driver that is still loading after a boot, has minutes to pass.
+const TRIES: u32 = 5;
+/// Between two tries to start a run.
+const TRY_AGAIN: Duration = Duration::from_secs(30);
+/// The first pause after a call without an answer; each further one is twice as long, up to [`LONGEST_PAUSE`].
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// The moment of an input.
+#[derive(Debug, Clone, Copy)]
+pub struct Tick {
+    /// Time since the agent began, on a clock that only goes forward.
+    pub now: Duration,
+    /// A random number in 0..1, so that a thousand agents do not call at once after an outage.
+    pub jitter: f64,
+}
+
+/// What the adapter sees when it looks at the node.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Facts {
+    /// Every run in the spool.
+    pub spool: Vec<Spooled>,
+    /// The run whose process is alive, whoever started it.
+    pub running: Option<RunId>,
+}
+
+/// What can happen to an agent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Input {
+    /// The adapter has looked. Given first after a start, then whenever something may have changed.
+    Looked(Facts),
+    /// The floor answered.
+    Answered(SyncReply),
+    Shipped {
+        run: RunId,
+        answer: Appended,
+    },
+    ShippedTelemetry {
+        run: RunId,
+        held: u64,
+    },
+    Sealed {
+        run: RunId,
+        answer: Sealed,
+    },
+    /// No answer came to the call that was under way.
+    Unanswered,
+    /// Whether the agent's own journal reads the same at a position that the floor named.
+    Compared {
+        run: RunId,
+        position: Position,
+        same: bool,
+    },
+    /// A person has looked at what the agent was held for.
+    Freed,
+}
+
+/// What the adapter is to do. At most one call to the floor is under way at any time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    Sync(Sync),
+    /// Write the assignment to the spool, durably, then start its run.
+    Start(Assignment),
+    /// Go on with a run that was cut short.
+    Resume(RunId),
+    /// Offer whole lines of the journal from here on.
+    Ship {
+        run: RunId,
+        from: Position,
+    },
+    ShipTelemetry {
+        run: RunId,
+        from: u64,
+    },
+    Seal {
+        run: RunId,
+    },
+    /// Say whether the journal has, at this offset, the end of a line with this chain value.
+    Compare {
+        run: RunId,
+        position: Position,
+    },
+}
+
+/// An agent.
+#[derive(Debug)]
+pub struct Agent {
+    id: AgentId,
+    boot: BootId,
+    serial: Option<Serial>,
+    /// What was last wanted; survives the agent's own end in the spool.
+    assignment: Option<Assignment>,
+    held: Option<Held>,
+    facts: Facts,
+    shipping: Shipping,
+    calling: bool,
+    unanswered: u32,
+    call_at: Duration,
+    tries: u32,
+    try_at: Duration,
+}
+
+impl Agent {
+    /// An agent that has just begun, with the assignment that lies in its spool, if one does.
+    pub fn new(id: AgentId, boot: BootId, serial: Option<Serial>, assignment: Option<Assignment>) -> Self {
+        Self {
+            id,
+            boot,
+            serial,
+            assignment,
+            held: None,
+            facts: Facts::default(),
+            shipping: Shipping::default(),
+            calling: false,
+            unanswered: 0,
+            call_at: Duration::ZERO,
+            tries: 0,
+            try_at: Duration::ZERO,
+        }
+    }
+
+    /// Takes in what happened and returns what is to be done about it.
+    pub fn handle(&mut self, tick: Tick, input: Input) -> Vec<Effect> {
+        self.take(tick, input);
+        let mut effects = Vec::new();
+        if self.held.is_none() {
+            effects.extend(self.converge(tick.now));
+        }
+        effects.extend(self.shipping.take_comparison());
+        if !self.calling
+            && let Some(call) = self.call(tick.now)
+        {
+            self.calling = true;
+            effects.push(call);
+        }
+        effects
+    }
+
+    /// When the adapter should look again though nothing has happened.
+    pub fn wake_at(&self) -> Duration {
+        let trying = self.wants_a_start().then_some(self.try_at);
+        trying.into_iter().chain([self.call_at]).min().unwrap_or(self.call_at)
+    }
+
+    pub const fn held(&self) -> Option<&Held> {
+        self.held.as_ref()
+    }
+
+    fn take(&mut self, tick: Tick, input: Input) {
+        match input {
+            Input::Looked(facts) => {
+                if facts.running.is_some() {
+                    self.tries = 0;
+                }
+                self.facts = facts;
+            }
+            Input::Answered(reply) => self.answered(tick, reply),
+            Input::Shipped { run, answer } => {
+                self.got_through();
+                let (Appended::Here(position) | Appended::Elsewhere(position)) = answer;
+                self.shipping.floor_is_at(&run, position, matches!(answer, Appended::Here(_)));
+            }
+            Input::ShippedTelemetry { run, held } => {
+                self.got_through();
+                self.shipping.telemetry_is_at(&run, held);
+            }
+            Input::Sealed { run, answer } => {
+                self.got_through();
+                match answer {
+                    Sealed::Verified => self.shipping.sealed(&run),
+                    Sealed::Incomplete(received) => self.shipping.received(&received),
+                    Sealed::Refused => self.held = Some(Held::Unverified { run }),
+                }
+            }
+            Input::Unanswered => {
+                self.calling = false;
+                self.call_at = tick.now + pause(self.unanswered, tick.jitter);
+                self.unanswered += 1;
+            }
+            Input::Compared { run, position, same: true } => self.shipping.agree(&run, position),
+            Input::Compared { run, same: false, .. } => self.held = Some(Held::ForkedJournal { run }),
+            Input::Freed => {
+                self.held = None;
+                self.tries = 0;
+            }
+        }
+    }
+
+    fn got_through(&mut self) {
+        self.calling = false;
+        self.unanswered = 0;
+    }
+
+    fn answered(&mut self, tick: Tick, reply: SyncReply) {
+        self.got_through();
+        self.call_at = tick.now + reply.poll_after;
+        self.shipping.received_all(&reply.received);
+        let newer = |desired: &Assignment| {
+            self.assignment.as_ref().is_none_or(|own| own.unit != desired.unit || own.generation < desired.generation)
+        };
+        // While a run is on, only its end makes room for the next: the floor cannot stop one by wanting another.
+        if self.facts.running.is_none()
+            && let Some(desired) = reply.desired.filter(newer)
+        {
+            self.assignment = Some(desired);
+            (self.tries, self.try_at) = (0, tick.now);
+        }
+    }
+
+    fn spooled(&self, run: &RunId) -> Option<&Spooled> {
+        self.facts.spool.iter().find(|spooled| spooled.run == *run)
+    }
+
+    fn wants_a_start(&self) -> bool {
+        let ended = |run: &RunId| self.spooled(run).is_some_and(|spooled| spooled.ended);
+        self.held.is_none()
+            && self.facts.running.is_none()
+            && self.assignment.as_ref().is_some_and(|assignment| !ended(&assignment.run))
+    }
+
+    /// Starts or resumes what is wanted and is not so.
+    fn converge(&mut self, now: Duration) -> Option<Effect> {
+        if !self.wants_a_start() || now < self.try_at {
+            return None;
+        }
+        let assignment = self.assignment.clone()?;
+        if self.tries == TRIES {
+            self.held = Some(Held::WillNotStart { run: assignment.run, tries: TRIES });
+            return None;
+        }
+        self.tries += 1;
+        self.try_at = now + TRY_AGAIN;
+        // A journal that has no whole line is no run yet.
+        let begun = self.spooled(&assignment.run).is_some_and(|spooled| spooled.journal.offset > 0);
+        Some(if begun { Effect::Resume(assignment.run) } else { Effect::Start(assignment) })
+    }
+
+    /// The one call to make now, if any: the floor hears of the node first, then gets what it lacks.
+    fn call(&mut self, now: Duration) -> Option<Effect> {
+        if now >= self.call_at {
+            return Some(Effect::Sync(self.sync()));
+        }
+        // A floor that does not answer is not offered bytes either.
+        if self.unanswered > 0 {
+            return None;
+        }
+        self.shipping.next(&self.facts.spool)
+    }
+
+    fn sync(&self) -> Sync {
+        let doing = match (&self.held, &self.facts.running) {
+            (Some(held), _) => Doing::Held(held.clone()),
+            (None, Some(run)) => Doing::Running { run: run.clone() },
+            (None, None) => Doing::Idle,
+        };
+        Sync {
+            wire: WIRE,
+            agent: self.id.clone(),
+            boot: self.boot.clone(),
+            serial: self.serial.clone(),
+            doing,
+            generation: self.assignment.as_ref().map(|assignment| assignment.generation),
+            spool: self.facts.spool.clone(),
+        }
+    }
+}
+
+/// The pause after the n-th call in a row that got no answer: doubled each time, and spread over its upper half.
+fn pause(unanswered: u32, jitter: f64) -> Duration {
+    let longest = FIRST_PAUSE.saturating_mul(1 << unanswered.min(6)).min(LONGEST_PAUSE);
+    longest.mul_f64(0.5 + 0.5 * jitter.clamp(0.0, 1.0))
+}

@@ -1,0 +1,148 @@
+//! `kiln agent`: works for a floor. Runs are made by this same program, each a process of its own.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow};
+use kiln_link::{Client, Clock, End, Program, Settings, Spool, drive as work};
+use kiln_wire::{AgentId, Assignment, BootId, Serial};
+
+use super::args::NodeChoice;
+use super::args_agent::AgentArgs;
+use super::exit_code::Exit;
+use super::language::scanned;
+use super::look::Look;
+use super::trouble::{Sorted as _, Trouble};
+use super::{drive, files, printer, station};
+use crate::disk;
+
+/// Changes at every boot.
+const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
+
+/// `kiln agent --floor URL`.
+pub(super) fn agent(args: &AgentArgs) -> Result<Exit, Trouble> {
+    if args.node.replay.is_some() {
+        return Err(Trouble::Usage(anyhow!("a recording cannot be tested; leave out `--replay`")));
+    }
+    let client = Client::of(&args.floor).usage()?;
+    let spool = Spool::open(&args.spool).no_claim()?;
+    let settings = Settings {
+        boot: boot_id()?,
+        serial: serial(args)?,
+        fresh_id: format!("agent-{}", uuid::Uuid::now_v7()).parse::<AgentId>().no_claim()?,
+        once: args.once,
+    };
+    let program =
+        std::env::current_exe().context("this program cannot be found again to start runs with").no_claim()?;
+    let runs = Runs { program, node: args.node.clone(), sim_speed: args.sim_speed };
+    match work(settings, spool, &client, &runs, &Wall).no_claim()? {
+        End::Done => Ok(Exit::Pass),
+        End::Held(_) => Ok(Exit::NoClaim),
+    }
+}
+
+fn boot_id() -> Result<BootId, Trouble> {
+    let bytes = disk::read(Path::new(BOOT_ID), 4096).with_context(|| format!("{BOOT_ID} cannot be read")).no_claim()?;
+    String::from_utf8_lossy(&bytes).trim().parse().no_claim()
+}
+
+/// The serial number from the label, or what the node says of itself, read as a scanner would give it.
+fn serial(args: &AgentArgs) -> Result<Option<Serial>, Trouble> {
+    if let Some(serial) = &args.serial {
+        return Ok(Some(serial.parse().usage()?));
+    }
+    let mut chosen = station::choose(&args.node)?;
+    let inventory = Look::at(&mut chosen).inventory()?;
+    let said = inventory.node.serial.value().and_then(|text| scanned(text).ok());
+    let serial = said.as_deref().and_then(|text| text.parse().ok());
+    if let (Some(text), None) = (&said, &serial) {
+        printer::tell(&format!("the node says `{text}` is its serial number, which none is; give it with --serial"));
+    }
+    Ok(serial)
+}
+
+struct Wall;
+
+impl Clock for Wall {
+    fn now(&self) -> Duration {
+        drive::monotonic()
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the agent's loop is a driver")]
+    fn wait(&self, span: Duration) {
+        std::thread::sleep(span);
+    }
+
+    fn jitter(&self) -> f64 {
+        // The last bits of a time-ordered UUID are random.
+        f64::from(uuid::Uuid::now_v7().as_u128() as u32) / f64::from(u32::MAX)
+    }
+}
+
+struct Runs {
+    program: PathBuf,
+    node: NodeChoice,
+    sim_speed: Option<f64>,
+}
+
+impl Runs {
+    fn hardware(&self, command: &mut Command) {
+        let paths = [("--nvml-lib", &self.node.hardware.nvml_lib), ("--host-root", &self.node.hardware.host_root)];
+        for (flag, path) in paths {
+            if let Some(path) = path {
+                command.arg(flag).arg(path);
+            }
+        }
+        if let Some(speed) = self.sim_speed {
+            command.arg("--sim-speed").arg(speed.to_string());
+        }
+    }
+}
+
+impl Program for Runs {
+    fn start(&self, assignment: &Assignment, folder: &Path) -> Result<Command, String> {
+        let sets: Vec<(String, String)> =
+            assignment.variables.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+        if let Some(wanted) = &assignment.digest {
+            let here = digest(&assignment.profile, &sets).map_err(|trouble| format!("{trouble:?}"))?;
+            if here != wanted.as_str() {
+                let profile = &assignment.profile;
+                return Err(format!(
+                    "profile {profile} is {here} here, and {wanted} is wanted; use the floor's version"
+                ));
+            }
+        }
+        let mut command = Command::new(&self.program);
+        command.arg("run").arg(&assignment.profile);
+        command.args(["--run-id", assignment.run.as_str(), "--serial", assignment.unit.as_str(), "--out"]).arg(folder);
+        command.arg("--seed").arg(self.node.seed.to_string());
+        for (name, value) in &sets {
+            command.arg("--set").arg(format!("{name}={value}"));
+        }
+        if let Some(node) = &self.node.sim {
+            command.arg("--sim").arg(node);
+        }
+        for fault in &self.node.faults {
+            command.arg("--fault").arg(OsString::from(fault));
+        }
+        self.hardware(&mut command);
+        Ok(command)
+    }
+
+    fn resume(&self, folder: &Path) -> Command {
+        let mut command = Command::new(&self.program);
+        command.arg("resume").arg(folder);
+        self.hardware(&mut command);
+        command
+    }
+
+    fn tell(&self, text: &str) {
+        printer::tell(text);
+    }
+}
+
+fn digest(profile: &str, sets: &[(String, String)]) -> Result<String, Trouble> {
+    Ok(files::resolve(&files::find_profile(profile)?, &files::skus()?, sets, None)?.digest())
+}

@@ -1,0 +1,37 @@
+//! `kiln agent` as typed.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::args::NodeChoice;
+use super::language::scanned;
+
+pub(super) const AGENT_EXITS: &str = "\
+Ending the agent leaves its run alone: the run goes on by itself, and an agent started again takes it up.
+
+Exit codes:
+  0    with --once: the floor holds every run and wants no other
+  2    wrong usage, or an address that is not on this machine
+  3    the spool cannot be read or written, or with --once: held until a person has looked";
+
+#[derive(Debug, Args)]
+pub(super) struct AgentArgs {
+    /// The floor's address, such as `http://127.0.0.1:8080`. Loopback only: calls are not encrypted yet.
+    #[arg(long, value_name = "URL")]
+    pub floor: String,
+    #[command(flatten)]
+    pub node: NodeChoice,
+    /// The folder for the agent's name, its assignment and its runs; it must outlive a reboot.
+    #[arg(long, value_name = "DIR", default_value = "spool")]
+    pub spool: PathBuf,
+    /// Serial number of the node, from its label; what the node says itself if left out.
+    #[arg(long, value_name = "SERIAL", value_parser = scanned)]
+    pub serial: Option<String>,
+    /// How fast a simulated node runs: 1 is real time. As fast as possible if left out.
+    #[arg(long, value_name = "FACTOR", requires = "sim")]
+    pub sim_speed: Option<f64>,
+    /// End once the floor wants nothing more of this unit.
+    #[arg(long)]
+    pub once: bool,
+}

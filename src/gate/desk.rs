@@ -1,0 +1,183 @@
+//! The one place where the floor decides: a thread that takes inputs in one order, and keeps their events before it
+//! answers. Inputs that came meanwhile share one commit, so that a thousand agents cost a few syncs of the disk.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant, SystemTime};
+
+use kiln_floor::{Answer, Floor, FloorState, Input, Policy, Refusal, Stamped, Tick};
+use kiln_wire::{AgentId, Doing};
+use tokio::sync::oneshot;
+
+use super::store::{Store, StoreError};
+
+/// The most inputs that share a commit.
+const TOGETHER: usize = 256;
+
+/// Why an input was not taken.
+#[derive(Debug, Clone, thiserror::Error)]
+pub(crate) enum DeskError {
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    #[error("the floor cannot keep what it decides, so nothing was decided: {0}")]
+    Unkept(String),
+    #[error("the floor has stopped")]
+    Stopped,
+}
+
+/// What an agent said last. Not an event: lost with the process, and told again within seconds.
+#[derive(Debug, Clone)]
+pub(crate) struct Heard {
+    pub(crate) at: Instant,
+    pub(crate) doing: Doing,
+}
+
+pub(crate) type AllHeard = BTreeMap<AgentId, Heard>;
+
+type Reply = oneshot::Sender<Result<Answer, DeskError>>;
+type Looking = Box<dyn FnOnce(&FloorState, &AllHeard) + Send>;
+
+enum Order {
+    Tell(Box<Input>, Reply),
+    Look(Looking),
+}
+
+/// Hands inputs to the thread.
+#[derive(Debug, Clone)]
+pub(crate) struct Desk {
+    orders: mpsc::Sender<Order>,
+    revision: Arc<AtomicU64>,
+}
+
+struct Work {
+    policy: Policy,
+    floor: Floor,
+    store: Store,
+    heard: AllHeard,
+    revision: Arc<AtomicU64>,
+}
+
+impl Desk {
+    /// Reads the events, and begins.
+    pub(crate) fn open(policy: Policy, store: Store) -> Result<Self, StoreError> {
+        let floor = Floor::of(policy.clone(), &store.events()?);
+        let (orders, inbox) = mpsc::channel();
+        let revision = Arc::new(AtomicU64::new(0));
+        let mut work = Work { policy, floor, store, heard: AllHeard::new(), revision: Arc::clone(&revision) };
+        let thread = std::thread::Builder::new().name("desk".to_owned());
+        let spawned = thread.spawn(move || work.work(&inbox));
+        spawned.map_err(|source| StoreError::Io { path: "thread".into(), source })?;
+        Ok(Self { orders, revision })
+    }
+
+    /// Gives an input; the answer comes once its events are kept.
+    pub(crate) async fn tell(&self, input: Input) -> Result<Answer, DeskError> {
+        let (reply, answer) = oneshot::channel();
+        self.orders.send(Order::Tell(Box::new(input), reply)).map_err(|_| DeskError::Stopped)?;
+        answer.await.unwrap_or(Err(DeskError::Stopped))
+    }
+
+    /// Looks at the state.
+    pub(crate) async fn look<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&FloorState, &AllHeard) -> T + Send + 'static,
+    ) -> Result<T, DeskError> {
+        let (reply, answer) = oneshot::channel();
+        let looking: Looking = Box::new(move |state, heard| drop(reply.send(look(state, heard))));
+        self.orders.send(Order::Look(looking)).map_err(|_| DeskError::Stopped)?;
+        answer.await.map_err(|_| DeskError::Stopped)
+    }
+
+    /// Counts what changed that a page shows.
+    pub(crate) fn revision(&self) -> u64 {
+        self.revision.load(Ordering::Relaxed)
+    }
+}
+
+impl Work {
+    fn work(&mut self, inbox: &mpsc::Receiver<Order>) {
+        while let Ok(first) = inbox.recv() {
+            let mut looks = Vec::new();
+            let mut answers = Vec::new();
+            let more = std::iter::from_fn(|| inbox.try_recv().ok()).take(TOGETHER);
+            for order in std::iter::once(first).chain(more) {
+                match order {
+                    Order::Tell(input, reply) => answers.push((reply, self.decide(*input))),
+                    Order::Look(look) => looks.push(look),
+                }
+            }
+            if !self.keep(answers) {
+                return;
+            }
+            for look in looks {
+                look(self.floor.state(), &self.heard);
+            }
+        }
+    }
+
+    fn decide(&mut self, input: Input) -> Result<Answer, DeskError> {
+        let tick = Tick { now: micros(), fresh_run: fresh_run() };
+        let heard = match &input {
+            Input::Synced(sync) => Some((sync.agent.clone(), sync.doing.clone())),
+            _ => None,
+        };
+        let answer = self.floor.handle(&tick, input)?;
+        if let Some((agent, doing)) = heard {
+            let before = self.heard.insert(agent, Heard { at: now(), doing: doing.clone() });
+            if before.is_none_or(|before| before.doing != doing) {
+                self.revision.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        Ok(answer)
+    }
+
+    /// Keeps the events of all answers, then gives these. If they cannot be kept nothing was decided, and the floor is what
+    /// it was before. Returns whether it goes on.
+    fn keep(&mut self, answers: Vec<(Reply, Result<Answer, DeskError>)>) -> bool {
+        let events: Vec<Stamped> = answers
+            .iter()
+            .filter_map(|(_, answer)| answer.as_ref().ok())
+            .flat_map(|answer| answer.events.clone())
+            .collect();
+        if events.is_empty() {
+            give(answers);
+            return true;
+        }
+        match self.store.append(&events) {
+            Ok(()) => {
+                self.revision.fetch_add(1, Ordering::Relaxed);
+                give(answers);
+                true
+            }
+            Err(error) => {
+                let why = DeskError::Unkept(error.to_string());
+                give(answers.into_iter().map(|(reply, _)| (reply, Err(why.clone()))).collect());
+                let Ok(events) = self.store.events() else { return false };
+                self.floor = Floor::of(self.policy.clone(), &events);
+                true
+            }
+        }
+    }
+}
+
+/// Answers; who asked may have gone.
+fn give(answers: Vec<(Reply, Result<Answer, DeskError>)>) {
+    for (reply, answer) in answers {
+        let _ = reply.send(answer);
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the edge reads the clock for the floor")]
+pub(crate) fn now() -> Instant {
+    Instant::now()
+}
+
+#[expect(clippy::disallowed_methods, reason = "the edge reads the clock for the floor")]
+fn micros() -> u64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO).as_micros() as u64
+}
+
+fn fresh_run() -> kiln_wire::RunId {
+    uuid::Uuid::now_v7().to_string().parse().expect("a UUID is letters, digits and dashes")
+}

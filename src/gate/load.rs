@@ -1,0 +1,176 @@
+//! Many agents in one process, over TCP, to measure a floor: each keeps a connection, calls every two seconds, and some
+//! append a line to their journal.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kiln_wire::{AgentId, BootId, Doing, Generation, Position, RunId, Spooled, Tip, WIRE};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::sync::Mutex;
+
+use super::desk::now;
+
+/// As agents of a floor with the default rules call.
+const EVERY: Duration = Duration::from_secs(2);
+
+/// What to measure with.
+#[derive(Debug, Clone, Copy)]
+pub struct LoadSettings {
+    pub floor: SocketAddr,
+    pub agents: usize,
+    pub seconds: u64,
+    /// Pieces of journals a second, of all agents together.
+    pub appends: usize,
+}
+
+/// Times of one kind of call.
+#[derive(Debug, Default)]
+struct Times(Vec<Duration>);
+
+impl Times {
+    fn quantile(&self, share: f64) -> f64 {
+        let mut sorted = self.0.clone();
+        sorted.sort();
+        let at = (sorted.len() as f64 * share) as usize;
+        sorted.get(at.min(sorted.len().saturating_sub(1))).map_or(f64::NAN, |time| time.as_secs_f64() * 1e3)
+    }
+}
+
+/// What was measured.
+#[derive(Debug, Default)]
+pub struct Measured {
+    syncs: Times,
+    appends: Times,
+    failed: usize,
+    seconds: u64,
+}
+
+impl fmt::Display for Measured {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (name, times) in [("sync", &self.syncs), ("append", &self.appends)] {
+            let (count, rate) = (times.0.len(), times.0.len() as f64 / self.seconds as f64);
+            let [p50, p99, most] = [0.5, 0.99, 1.0].map(|share| times.quantile(share));
+            writeln!(f, "{name}: {count} calls, {rate:.0}/s, p50 {p50:.1} ms, p99 {p99:.1} ms, longest {most:.1} ms")?;
+        }
+        write!(f, "failed: {}", self.failed)
+    }
+}
+
+/// Loads a floor and measures how long it takes to answer. Scheduling of this process is in the figures.
+pub async fn load(settings: LoadSettings) -> Result<Measured, io::Error> {
+    let measured = Arc::new(Mutex::new(Measured { seconds: settings.seconds, ..Measured::default() }));
+    let until = now() + Duration::from_secs(settings.seconds);
+    let mut tasks = tokio::task::JoinSet::new();
+    for number in 0..settings.agents {
+        let measured = Arc::clone(&measured);
+        // Of each agent's calls, so many are followed by an append that all together make the rate asked for.
+        let share = settings.appends as f64 * EVERY.as_secs_f64() / settings.agents as f64;
+        tasks.spawn(async move { agent(settings, number, share, until, &measured).await });
+    }
+    while let Some(ended) = tasks.join_next().await {
+        if !matches!(ended, Ok(Ok(()))) {
+            measured.lock().await.failed += 1;
+        }
+    }
+    Ok(std::mem::take(&mut *measured.lock().await))
+}
+
+async fn agent(
+    settings: LoadSettings,
+    number: usize,
+    share: f64,
+    until: std::time::Instant,
+    measured: &Mutex<Measured>,
+) -> io::Result<()> {
+    let run: RunId = parsed(&format!("load-{}-{number}", std::process::id()))?;
+    let mut sync = kiln_wire::Sync {
+        wire: WIRE,
+        agent: parsed::<AgentId>(&format!("load-{}-{number}", std::process::id()))?,
+        boot: parsed::<BootId>("boot-1")?,
+        serial: Some(parsed(&format!("LOAD{number:06}"))?),
+        doing: Doing::Running { run: run.clone() },
+        generation: Some(Generation(1)),
+        spool: vec![Spooled {
+            run: run.clone(),
+            generation: Generation(1),
+            journal: Position::default(),
+            telemetry: 0,
+            ended: false,
+        }],
+    };
+    // Spread over the interval, as agents' jitter spreads them.
+    tokio::time::sleep(EVERY.mul_f64(number as f64 / settings.agents as f64)).await;
+    let mut stream = TcpStream::connect(settings.floor).await?;
+    stream.set_nodelay(true)?;
+    let mut at = Position::default();
+    // Not all in the same round.
+    let mut due = (number % 97) as f64 / 97.0;
+    let mut next = now();
+    while now() < until {
+        let body = serde_json::to_vec(&sync)?;
+        let took = call(&mut stream, settings.floor, "POST", "/v1/sync", &body).await?;
+        measured.lock().await.syncs.0.push(took);
+        due += share;
+        while due >= 1.0 {
+            due -= 1.0;
+            let line = line(at.offset);
+            let path = format!("/v1/runs/{run}/journal?at={}&chain={}&gen=1", at.offset, at.chain);
+            let took = call(&mut stream, settings.floor, "PATCH", &path, line.as_bytes()).await?;
+            measured.lock().await.appends.0.push(took);
+            at = Tip::after(at, line.as_bytes()).map_err(io::Error::other)?;
+            sync.spool[0].journal = at;
+        }
+        next += EVERY;
+        tokio::time::sleep_until(next.into()).await;
+    }
+    Ok(())
+}
+
+fn parsed<T: std::str::FromStr>(text: &str) -> io::Result<T>
+where
+    T::Err: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    text.parse().map_err(io::Error::other)
+}
+
+/// A line of 4.7 kB, the mean of a burn-in's events.
+fn line(seed: u64) -> String {
+    format!("{{\"load\":\"{}\",\"chain\":\"{:064x}\"}}\n", "x".repeat(4600), seed + 1)
+}
+
+/// One call over a connection that is kept; how long it took.
+async fn call(
+    stream: &mut TcpStream,
+    floor: SocketAddr,
+    method: &str,
+    path: &str,
+    body: &[u8],
+) -> io::Result<Duration> {
+    let length = body.len();
+    let mut request =
+        format!("{method} {path} HTTP/1.1\r\nhost: {floor}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n")
+            .into_bytes();
+    request.extend_from_slice(body);
+    let began = now();
+    stream.write_all(&request).await?;
+    let mut answer = Vec::with_capacity(1024);
+    loop {
+        let mut piece = [0; 4096];
+        let read = stream.read(&mut piece).await?;
+        if read == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        answer.extend_from_slice(&piece[..read]);
+        let Some(head) = answer.windows(4).position(|four| four == b"\r\n\r\n") else { continue };
+        let text = String::from_utf8_lossy(&answer[..head]).to_ascii_lowercase();
+        let said = text.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse::<usize>().ok());
+        if answer.len() >= head + 4 + said.unwrap_or(0) {
+            let fine = text.starts_with("http/1.1 200");
+            return if fine { Ok(began.elapsed()) } else { Err(io::Error::other(text)) };
+        }
+    }
+}

@@ -1,0 +1,284 @@
+//! The pages for people: the list of units, a scan field, and what a form asks for.
+
+use std::sync::Arc;
+
+use axum::extract::{Form, Path, Query, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::{get, post};
+use kiln_event::NodeSource;
+use kiln_floor::{FloorState, Input, UnitState};
+use kiln_report::Language;
+use kiln_wire::Serial;
+use serde::Deserialize;
+
+use super::api::{ApiError, failure};
+use super::desk::AllHeard;
+use super::html::Html;
+use super::phrase::Phrase;
+use super::places::{self, Sign};
+use super::scan::{ScanError, scanned};
+use super::serve::Site;
+use super::unit_page;
+
+/// Nothing but the floor's own style and script; no frame, no other site's form.
+const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; form-action 'self'; \
+                      base-uri 'none'; frame-ancestors 'none'";
+/// The longest name of a person.
+const NAME_MOST: usize = 40;
+
+pub(crate) fn routes() -> axum::Router<Arc<Site>> {
+    axum::Router::new()
+        .route("/", get(list))
+        .route("/scan", post(scan))
+        .route("/units/{serial}", get(unit_page::unit))
+        .route("/units/{serial}/free", post(free))
+        .route("/units/{serial}/rework", post(rework))
+        .route("/runs/{run}/report.html", get(unit_page::report))
+        .route("/pulse", get(pulse))
+        .route("/floor.css", get(|| async { asset("text/css", include_str!("web/floor.css")) }))
+        .route("/floor.js", get(|| async { asset("text/javascript", include_str!("web/floor.js")) }))
+}
+
+/// What stands in an address beside its path.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct Asked {
+    lang: Option<String>,
+    /// What became of the last form, by its name in [`Told`].
+    told: Option<String>,
+    what: Option<String>,
+}
+
+impl Asked {
+    pub(crate) fn language(&self, site: &Site) -> Language {
+        match self.lang.as_deref() {
+            Some("en") => Language::English,
+            Some("ja") => Language::Japanese,
+            _ => site.language,
+        }
+    }
+}
+
+fn asset(kind: &'static str, text: &'static str) -> Response {
+    let kind = format!("{kind}; charset=utf-8");
+    ([(header::CONTENT_TYPE, kind.as_str()), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")], text).into_response()
+}
+
+/// Changes whenever a page would.
+async fn pulse(State(site): State<Arc<Site>>) -> Response {
+    ([(header::CACHE_CONTROL, "no-store")], site.desk.revision().to_string()).into_response()
+}
+
+/// A whole page around its main part.
+pub(crate) fn page(language: Language, path: &str, told: Option<String>, main: impl FnOnce(&mut Html)) -> Response {
+    let say = |phrase: Phrase| phrase.say(language);
+    let other = if language == Language::Japanese { "en" } else { "ja" };
+    let mut html = Html::default();
+    html.raw("<!doctype html><html lang=\"").text(language.code()).raw("\"><head><meta charset=\"utf-8\"><title>");
+    html.text(say(Phrase::Title)).raw("</title><meta name=\"viewport\" content=\"width=device-width\">");
+    html.raw("<noscript><meta http-equiv=\"refresh\" content=\"5\"></noscript>");
+    html.raw("<link rel=\"stylesheet\" href=\"/floor.css\"><script defer src=\"/floor.js\"></script></head><body>");
+    html.raw("<div id=\"stale\" role=\"alert\" hidden>⚠ ").text(say(Phrase::Stale)).raw("</div><header><h1>");
+    html.text(say(Phrase::Title)).raw("</h1><a href=\"").text(path).raw("?lang=").text(other).raw("\">");
+    html.text(say(Phrase::OtherLanguage)).raw("</a></header>");
+    html.raw("<form class=\"scan\" method=\"post\" action=\"/scan?lang=").text(language.code()).raw("\"><label>");
+    html.text(say(Phrase::ScanLabel)).raw("<input name=\"serial\" required maxlength=\"200\" autofocus ");
+    html.raw("autocomplete=\"off\" spellcheck=\"false\"></label><label>").text(say(Phrase::NameLabel));
+    html.raw("<input name=\"by\" required maxlength=\"40\"></label><button>");
+    html.text(say(Phrase::ScanButton)).raw("</button></form>");
+    if let Some(told) = told {
+        html.raw("<p class=\"told\" role=\"alert\">").text(told).raw("</p>");
+    }
+    html.raw("<main>");
+    main(&mut html);
+    html.raw("</main></body></html>");
+    let headers = [
+        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
+        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::CACHE_CONTROL, "no-store"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "same-origin"),
+    ];
+    (headers, html.finish()).into_response()
+}
+
+/// A unit as the list shows it.
+struct Row {
+    serial: Serial,
+    sign: Sign,
+    verdict: Option<Sign>,
+    simulated: bool,
+    codes: Vec<String>,
+    agent: String,
+    runs: usize,
+}
+
+/// Whether a result is of anything but hardware; what does not say is not taken for it.
+pub(crate) fn simulated(source: Option<&NodeSource>) -> bool {
+    !source.is_some_and(NodeSource::is_hardware)
+}
+
+fn row((serial, unit): (&Serial, &UnitState), heard: &AllHeard) -> Row {
+    let last = unit.runs.last().map(|outcome| &outcome.facts);
+    Row {
+        serial: serial.clone(),
+        sign: places::place(unit, heard),
+        verdict: last.map(|facts| places::verdict(facts.verdict)),
+        simulated: last.is_some_and(|facts| simulated(facts.source.as_ref())),
+        codes: last.map(|facts| facts.codes.clone()).unwrap_or_default(),
+        agent: unit.agent.as_ref().map(ToString::to_string).unwrap_or_default(),
+        runs: unit.runs.len(),
+    }
+}
+
+/// Agents that are held, with why.
+fn held(state: &FloorState, language: Language) -> Vec<String> {
+    let agents = state.agents.iter().filter_map(|(id, agent)| Some((id, agent.held.as_ref()?)));
+    agents.map(|(id, why)| format!("{id}: {}", places::why(why, language))).collect()
+}
+
+async fn list(State(site): State<Arc<Site>>, Query(asked): Query<Asked>) -> Result<Response, ApiError> {
+    let language = asked.language(&site);
+    let look = move |state: &FloorState, heard: &AllHeard| {
+        let mut rows: Vec<Row> = state.units.iter().map(|unit| row(unit, heard)).collect();
+        rows.sort_by_key(|row| row.sign.urgency);
+        (rows, held(state, language))
+    };
+    let (rows, held) = site.desk.look(look).await?;
+    Ok(page(language, "/", told(&asked, language), |html| table(html, &rows, &held, language)))
+}
+
+pub(crate) fn word(html: &mut Html, sign: Sign, language: Language) {
+    html.raw("<span class=\"word ").text(sign.class).raw("\">").text(sign.word.say(language)).raw(" ");
+    html.text(sign.glyph).raw("</span>");
+}
+
+fn table(html: &mut Html, rows: &[Row], held: &[String], language: Language) {
+    let say = |phrase: Phrase| phrase.say(language);
+    if !held.is_empty() {
+        html.raw("<p class=\"told\">").text(say(Phrase::AgentsHeld)).raw(": ").text(held.join("; ")).raw("</p>");
+    }
+    if rows.is_empty() {
+        html.raw("<p>").text(say(Phrase::NoUnits)).raw("</p>");
+        return;
+    }
+    html.raw("<table><thead><tr>");
+    for head in [Phrase::Unit, Phrase::State, Phrase::LastVerdict, Phrase::Codes, Phrase::Runs, Phrase::Agent] {
+        html.raw("<th scope=\"col\">").text(say(head)).raw("</th>");
+    }
+    html.raw("</tr></thead><tbody>");
+    for row in rows {
+        html.raw("<tr><td><a href=\"/units/").text(&row.serial).raw("?lang=").text(language.code()).raw("\">");
+        html.text(&row.serial).raw("</a></td><td>");
+        word(html, row.sign, language);
+        html.raw("</td><td>");
+        match row.verdict {
+            Some(sign) => word(html, sign, language),
+            None => drop(html.text(say(Phrase::None))),
+        }
+        if row.simulated {
+            html.raw(" <span class=\"sim\">").text(say(Phrase::Simulated)).raw("</span>");
+        }
+        html.raw("</td><td>").text(row.codes.join(", ")).raw("</td><td>").text(row.runs);
+        html.raw("</td><td class=\"small\">").text(&row.agent).raw("</td></tr>");
+    }
+    html.raw("</tbody></table>");
+}
+
+/// What the last form is answered with. Its words are the page's; only what was typed is carried.
+pub(crate) fn told(asked: &Asked, language: Language) -> Option<String> {
+    let phrase = match asked.told.as_deref()? {
+        "empty" => Phrase::ScanEmpty,
+        "no-serial" => Phrase::ScanNoSerial,
+        "placeholder" => Phrase::ScanPlaceholder,
+        "name" => Phrase::NameBad,
+        "refused" => Phrase::Refused,
+        _ => return None,
+    };
+    let what: String = asked.what.as_deref().unwrap_or_default().chars().take(200).collect();
+    Some(format!("{}{what}", phrase.say(language)))
+}
+
+#[derive(Debug, Deserialize)]
+struct Scan {
+    serial: String,
+    by: String,
+}
+
+/// A person's name, as it is kept with what they did.
+fn name(by: &str) -> Option<String> {
+    let by = by.trim();
+    let fits = !by.is_empty() && by.chars().count() <= NAME_MOST && !by.chars().any(char::is_control);
+    fits.then(|| by.to_owned())
+}
+
+/// Back to a page, with what became of the form.
+fn back(path: &str, language: Language, told: Option<(&str, &str)>) -> Response {
+    let mut to = format!("{path}?lang={}", language.code());
+    if let Some((told, what)) = told {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric();
+        let escaped =
+            what.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") });
+        to = format!("{to}&told={told}&what={}", escaped.collect::<String>());
+    }
+    Redirect::to(&to).into_response()
+}
+
+async fn scan(State(site): State<Arc<Site>>, Query(asked): Query<Asked>, Form(form): Form<Scan>) -> Response {
+    let language = asked.language(&site);
+    let Some(by) = name(&form.by) else { return back("/", language, Some(("name", ""))) };
+    let unit = match scanned(&form.serial) {
+        Ok(unit) => unit,
+        Err(ScanError::Empty) => return back("/", language, Some(("empty", ""))),
+        Err(ScanError::NoSerial(shown)) => return back("/", language, Some(("no-serial", &shown))),
+        Err(ScanError::Placeholder(shown)) => return back("/", language, Some(("placeholder", &shown))),
+    };
+    let path = format!("/units/{unit}");
+    tell(&site, Input::Scanned { unit, at: None, by }, &path, language).await
+}
+
+#[derive(Debug, Deserialize)]
+struct Act {
+    by: String,
+    #[serde(default)]
+    what: String,
+}
+
+async fn tell(site: &Site, input: Input, path: &str, language: Language) -> Response {
+    match site.desk.tell(input).await {
+        Ok(_) => back(path, language, None),
+        Err(error) => back(path, language, Some(("refused", &error.to_string()))),
+    }
+}
+
+async fn free(
+    State(site): State<Arc<Site>>,
+    Path(serial): Path<String>,
+    Query(asked): Query<Asked>,
+    Form(form): Form<Act>,
+) -> Result<Response, ApiError> {
+    let (language, unit) = (asked.language(&site), serial_of(&serial)?);
+    let path = format!("/units/{unit}");
+    let Some(by) = name(&form.by) else { return Ok(back(&path, language, Some(("name", "")))) };
+    Ok(tell(&site, Input::Freed { unit, by }, &path, language).await)
+}
+
+async fn rework(
+    State(site): State<Arc<Site>>,
+    Path(serial): Path<String>,
+    Query(asked): Query<Asked>,
+    Form(form): Form<Act>,
+) -> Result<Response, ApiError> {
+    let (language, unit) = (asked.language(&site), serial_of(&serial)?);
+    let path = format!("/units/{unit}");
+    let Some(by) = name(&form.by) else { return Ok(back(&path, language, Some(("name", "")))) };
+    let what: String = form.what.trim().chars().filter(|letter| !letter.is_control()).take(400).collect();
+    if what.is_empty() {
+        return Ok(back(&path, language, Some(("empty", ""))));
+    }
+    Ok(tell(&site, Input::Reworked { unit, what, by }, &path, language).await)
+}
+
+pub(crate) fn serial_of(text: &str) -> Result<Serial, ApiError> {
+    text.parse().map_err(|error| ApiError(failure(StatusCode::BAD_REQUEST, error)))
+}

@@ -1,0 +1,80 @@
+//! Every phrase of the pages, in both languages.
+
+use kiln_report::Language;
+
+macro_rules! phrases {
+    ($($name:ident $ja:literal $en:literal;)*) => {
+        /// Something the pages say.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(crate) enum Phrase { $($name,)* }
+
+        impl Phrase {
+            pub(crate) const fn say(self, language: Language) -> &'static str {
+                match (self, language) {
+                    $((Self::$name, Language::Japanese) => $ja, (Self::$name, Language::English) => $en,)*
+                }
+            }
+        }
+    };
+}
+
+phrases! {
+    Title "検査フロア" "Test floor";
+    Stale "フロアから応答がありません。表示は古い可能性があります。" "The floor does not answer. What you see may be old.";
+    ScanLabel "製造番号をスキャン" "Scan a serial number";
+    NameLabel "担当" "Your name";
+    ScanButton "登録" "Take in";
+    ScanEmpty "何も読み取れませんでした。もう一度スキャンしてください。" "Nothing was read. Scan again.";
+    ScanNoSerial "製造番号ではありません（英数字と . - _ : のみ、80 文字以内）：" "That is no serial number (letters, digits and . - _ : only, at most 80): ";
+    ScanPlaceholder "製造番号が書き込まれていない装置の表示です。ラベルをスキャンしてください：" "Firmware says this where no serial number was written. Scan the label: ";
+    NameBad "担当名が長すぎるか、使えない文字があります。" "That name is too long or holds control characters.";
+    Unit "装置" "Unit";
+    State "状態" "State";
+    LastVerdict "判定" "Verdict";
+    Codes "診断コード" "Codes";
+    Agent "エージェント" "Agent";
+    Runs "試験" "Runs";
+    NoUnits "登録された装置はまだありません。" "No unit has been scanned yet.";
+    Arrived "到着・エージェント待ち" "Arrived, waiting for its agent";
+    Ready "待機" "Waiting";
+    Assigned "開始待ち" "About to start";
+    Running "試験中" "Testing";
+    Silent "応答なし" "Does not answer";
+    OnHold "保留" "On hold";
+    Released "合格" "Passed";
+    Repair "不合格" "Failed";
+    Undecided "判定不能" "Undecided";
+    None "—" "—";
+    Simulated "模擬" "SIMULATED";
+    SimulatedLong "模擬ノードの結果です。実際の装置については何も言えません。" "Results of a simulated node: they say nothing about a real unit.";
+    WhatPart "対象部品" "Part";
+    Slot "スロット" "Slot";
+    PartSerial "部品の製造番号" "Serial number of the part";
+    Cause "原因" "Cause";
+    ToDo "処置" "What to do";
+    Report "報告書" "Report";
+    Profile "プロファイル" "Profile";
+    Generation "世代" "Generation";
+    NotReadable "このデータは読み出せません：" "The copy cannot be read: ";
+    DoReleased "次の工程へ進めてください。" "Hand it on to the next station.";
+    DoRepair "下表の部品を処置し、作業を記録してから再試験してください。" "See to the part below, record the work, then it is tested again.";
+    DoHeld "理由を確認し、解決してから保留を解除してください。" "Find out why, put it right, then let it go on.";
+    DoWait "操作は不要です。" "Nothing to do.";
+    DoArrived "装置の電源とネットワークを確認してください。" "Check the unit's power and network.";
+    FreeButton "保留を解除（最初から試験）" "Let it go on (tested from the start)";
+    ReworkLabel "作業内容" "What was done";
+    ReworkButton "作業を記録して再試験" "Record the work and test again";
+    Back "一覧へ" "All units";
+    Held "保留の理由" "Why it is held";
+    HeldCloned "同じ識別子のエージェントが二つあります" "two machines say they are this agent";
+    HeldForked "ジャーナルがフロアの写しと一致しません" "its journal and the floor's copy disagree";
+    HeldSerial "スキャンした番号と装置の番号が違います" "the scanned serial number and the node's own differ";
+    HeldStart "試験を開始できません" "its run cannot be started";
+    HeldPassAfterFail "作業の記録なしに、不合格の後で合格しました" "it passed after a fail, without recorded work";
+    HeldNoClaim "再試験でも判定できませんでした" "repeated runs made no claim";
+    HeldUnverified "届いたデータを検証できません" "what arrived does not verify";
+    AgentsHeld "停止中のエージェント" "Agents on hold";
+    OtherLanguage "English" "日本語";
+    NotThere "ありません" "There is nothing here";
+    Refused "受け付けられません：" "Refused: ";
+}

@@ -1,0 +1,181 @@
+//! The page of one unit: the word, which part in which slot, what to do; and the report of a run from the floor's copy.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, Query, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use kiln_event::Finding;
+use kiln_floor::{Disposition, RunOutcome, Stage, UnitState};
+use kiln_report::{Language, Languages, Paint, next_step};
+use kiln_rundir::{Look, format};
+use kiln_wire::{RunId, Serial};
+
+use super::api::{ApiError, failure, on_disk};
+use super::html::Html;
+use super::pages::{Asked, page, serial_of, simulated, told, word};
+use super::phrase::Phrase;
+use super::places::{self, Sign};
+use super::proof;
+use super::serve::Site;
+
+/// A report is a page of its own with styles and scripts in it, made of what nodes said: it runs in a sandbox, apart from
+/// the floor's pages, and can reach nothing.
+const REPORT_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; \
+                             font-src data:; sandbox allow-scripts";
+
+pub(crate) async fn unit(
+    State(site): State<Arc<Site>>,
+    Path(serial): Path<String>,
+    Query(asked): Query<Asked>,
+) -> Result<Response, ApiError> {
+    let language = asked.language(&site);
+    let serial = serial_of(&serial)?;
+    let of = serial.clone();
+    let found = site.desk.look(move |state, heard| {
+        let unit = state.units.get(&of)?;
+        Some((unit.clone(), places::place(unit, heard)))
+    });
+    let found = found.await?;
+    let path = format!("/units/{serial}");
+    let message = told(&asked, language);
+    let Some((unit, sign)) = found else {
+        let shown = page(language, "/", message, |html| {
+            html.raw("<p>").text(Phrase::NotThere.say(language)).raw(": ").text(&serial).raw("</p>");
+        });
+        return Ok((StatusCode::NOT_FOUND, shown).into_response());
+    };
+    let findings = findings(&site, &unit).await?;
+    Ok(page(language, &path, message, |html| show(html, &serial, &unit, sign, &findings, language)))
+}
+
+/// What the last run found, read from the copy; or why that cannot be read.
+async fn findings(site: &Arc<Site>, unit: &UnitState) -> Result<Result<Vec<Finding>, String>, ApiError> {
+    let Some(last) = unit.runs.last() else { return Ok(Ok(Vec::new())) };
+    let folder = site.copies.path(&last.facts.run);
+    let _turn = site.turn().await?;
+    let read = on_disk(move || proof::read(&folder).map(|(_, run)| run.record.findings)).await?;
+    Ok(read.map_err(|error| error.to_string()))
+}
+
+fn show(
+    html: &mut Html,
+    serial: &Serial,
+    unit: &UnitState,
+    sign: Sign,
+    findings: &Result<Vec<Finding>, String>,
+    language: Language,
+) {
+    let say = |phrase: Phrase| phrase.say(language);
+    html.raw("<p><a href=\"/?lang=").text(language.code()).raw("\">← ").text(say(Phrase::Back)).raw("</a></p><h2>");
+    html.text(say(Phrase::Unit)).raw(" ").text(serial).raw("</h2>");
+    if unit.runs.last().is_some_and(|last| simulated(last.facts.source.as_ref())) {
+        html.raw("<p><span class=\"sim\">").text(say(Phrase::Simulated)).raw("</span> ");
+        html.text(say(Phrase::SimulatedLong)).raw("</p>");
+    }
+    html.raw("<p class=\"big\" role=\"status\">");
+    word(html, sign, language);
+    html.raw("</p><p>").text(say(places::to_do(&unit.stage))).raw("</p>");
+    if let Stage::Held(why) = &unit.stage {
+        html.raw("<p class=\"told\">").text(say(Phrase::Held)).raw(": ").text(places::why(why, language)).raw("</p>");
+    }
+    match findings {
+        Ok(findings) if findings.is_empty() => {}
+        Ok(findings) => parts(html, findings, language),
+        Err(why) => drop(html.raw("<p class=\"told\">").text(say(Phrase::NotReadable)).text(why).raw("</p>")),
+    }
+    forms(html, serial, &unit.stage, language);
+    runs(html, &unit.runs, language);
+}
+
+fn parts(html: &mut Html, findings: &[Finding], language: Language) {
+    let say = |phrase: Phrase| phrase.say(language);
+    html.raw("<table><thead><tr>");
+    let heads = [Phrase::WhatPart, Phrase::Slot, Phrase::ToDo, Phrase::Cause, Phrase::PartSerial, Phrase::Codes];
+    for head in heads {
+        html.raw("<th scope=\"col\">").text(say(head)).raw("</th>");
+    }
+    html.raw("</tr></thead><tbody>");
+    for finding in findings {
+        let or_none = |text: &Option<String>| text.clone().unwrap_or_else(|| say(Phrase::None).to_owned());
+        html.raw("<tr><td class=\"word\">").text(finding.component);
+        html.raw("</td><td class=\"word\">").text(or_none(&finding.slot));
+        html.raw("</td><td>").text(next_step(language, finding.action));
+        html.raw("</td><td>").text(language.of(&finding.cause));
+        html.raw("</td><td>").text(or_none(&finding.serial));
+        html.raw("</td><td class=\"small\">").text(&finding.code).raw("</td></tr>");
+    }
+    html.raw("</tbody></table>");
+}
+
+/// What a person can do about the unit.
+fn forms(html: &mut Html, serial: &Serial, stage: &Stage, language: Language) {
+    let say = |phrase: Phrase| phrase.say(language);
+    let opened = |html: &mut Html, act: &'static str| {
+        html.raw("<form class=\"act\" method=\"post\" action=\"/units/").text(serial).raw(act);
+        html.raw("?lang=").text(language.code()).raw("\"><label>").text(say(Phrase::NameLabel));
+        html.raw("<input name=\"by\" required maxlength=\"40\"></label>");
+    };
+    let is_held = matches!(stage, Stage::Held(_));
+    if is_held {
+        opened(html, "/free");
+        html.raw("<button>").text(say(Phrase::FreeButton)).raw("</button></form>");
+    }
+    if is_held || matches!(stage, Stage::Disposed(Disposition::Repair)) {
+        opened(html, "/rework");
+        html.raw("<label>")
+            .text(say(Phrase::ReworkLabel))
+            .raw("<input name=\"what\" required maxlength=\"400\"></label>");
+        html.raw("<button>").text(say(Phrase::ReworkButton)).raw("</button></form>");
+    }
+}
+
+fn runs(html: &mut Html, runs: &[RunOutcome], language: Language) {
+    let say = |phrase: Phrase| phrase.say(language);
+    if runs.is_empty() {
+        return;
+    }
+    html.raw("<h3>").text(say(Phrase::Runs)).raw("</h3><table><thead><tr>");
+    for head in [Phrase::Generation, Phrase::LastVerdict, Phrase::Profile, Phrase::Codes, Phrase::Report] {
+        html.raw("<th scope=\"col\">").text(say(head)).raw("</th>");
+    }
+    html.raw("</tr></thead><tbody>");
+    for outcome in runs.iter().rev() {
+        html.raw("<tr><td>").text(outcome.generation.0).raw("</td><td>");
+        word(html, places::verdict(outcome.facts.verdict), language);
+        html.raw("</td><td>").text(&outcome.profile).raw("</td><td class=\"small\">");
+        html.text(outcome.facts.codes.join(", ")).raw("</td><td><a href=\"/runs/").text(&outcome.facts.run);
+        html.raw("/report.html?lang=").text(language.code()).raw("\">").text(say(Phrase::Report)).raw("</a></td></tr>");
+    }
+    html.raw("</tbody></table>");
+}
+
+/// The page of a run, made on demand from the copy and kept nowhere.
+pub(crate) async fn report(
+    State(site): State<Arc<Site>>,
+    Path(run): Path<String>,
+    Query(asked): Query<Asked>,
+) -> Result<Response, ApiError> {
+    let language = asked.language(&site);
+    let run: RunId = run.parse().map_err(|error| ApiError(failure(StatusCode::BAD_REQUEST, error)))?;
+    let folder = site.copies.path(&run);
+    let _turn = site.turn().await?;
+    let made = on_disk(move || made(&folder, language)).await?;
+    let text = made.map_err(|why| ApiError(failure(StatusCode::NOT_FOUND, why)))?;
+    let headers = [
+        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
+        (header::CONTENT_SECURITY_POLICY, REPORT_POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ];
+    Ok((headers, text).into_response())
+}
+
+fn made(folder: &std::path::Path, language: Language) -> Result<Vec<u8>, String> {
+    let (dir, run) = proof::read(folder).map_err(|error| error.to_string())?;
+    let look = Look { language, paint: Paint::Plain, languages: Languages::only(language) };
+    let view = dir.view(&run, look).map_err(|error| error.to_string())?;
+    let mut bytes = Vec::new();
+    let page = format("html").ok_or("there is no such form")?;
+    page.write(&view, &mut bytes).map_err(|error| error.to_string())?;
+    Ok(bytes)
+}

@@ -1,0 +1,245 @@
+//! The loop around an agent: look, let it decide, carry out, wait.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use kiln_agent::{Agent, Effect, Facts, Input, Tick};
+use kiln_wire::{Assignment, BootId, Generation, Held, RunId, Sealed, Serial, SyncReply};
+
+use super::client::{CallError, Client};
+use super::spool::{Spool, SpoolError};
+
+/// How much of a journal or of telemetry is offered in a call.
+const PIECE: usize = 256 << 10;
+/// How often a run that goes on is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// Time and chance, which the edge has.
+pub trait Clock {
+    /// Time since the agent began.
+    fn now(&self) -> Duration;
+    fn wait(&self, span: Duration);
+    /// A random number in 0..1.
+    fn jitter(&self) -> f64;
+}
+
+/// The program that makes runs.
+pub trait Program {
+    /// The command that makes the run of an assignment in a folder; or why this node cannot run it.
+    fn start(&self, assignment: &Assignment, folder: &Path) -> Result<Command, String>;
+    /// The command that goes on with a run.
+    fn resume(&self, folder: &Path) -> Command;
+    /// Tells a person.
+    fn tell(&self, text: &str);
+}
+
+/// Who the agent is, and when it ends.
+#[derive(Debug)]
+pub struct Settings {
+    pub boot: BootId,
+    pub serial: Option<Serial>,
+    pub fresh_id: kiln_wire::AgentId,
+    /// End once nothing more is wanted of the unit, or the agent is held.
+    pub once: bool,
+}
+
+/// Why an agent ended by itself.
+#[derive(Debug, PartialEq, Eq)]
+pub enum End {
+    /// The floor holds all its runs and wants no other.
+    Done,
+    Held(Held),
+}
+
+struct Driver<'a> {
+    client: &'a Client,
+    program: &'a dyn Program,
+    spool: Spool,
+    child: Option<(RunId, Child)>,
+    facts: Facts,
+    sealed: BTreeSet<RunId>,
+    /// The floor's last answer wanted nothing, and came after everything was sealed.
+    unwanted: bool,
+    /// What was told last, so that a floor that is away is told of once.
+    told: String,
+}
+
+/// Works for a floor until the agent ends by itself, which it does only with `once`.
+pub fn drive(
+    settings: Settings,
+    spool: Spool,
+    client: &Client,
+    program: &dyn Program,
+    clock: &dyn Clock,
+) -> Result<End, SpoolError> {
+    let id = spool.agent_id(settings.fresh_id)?;
+    let assignment = spool.assignment()?;
+    program.tell(&format!("agent {id}, serial number {}", settings.serial.as_ref().map_or("unknown", Serial::as_str)));
+    let mut agent = Agent::new(id, settings.boot, settings.serial, assignment);
+    let mut driver = Driver {
+        client,
+        program,
+        spool,
+        child: None,
+        facts: Facts::default(),
+        sealed: BTreeSet::new(),
+        unwanted: false,
+        told: String::new(),
+    };
+    loop {
+        driver.look()?;
+        let mut inputs = VecDeque::from([Input::Looked(driver.facts.clone())]);
+        while let Some(input) = inputs.pop_front() {
+            let tick = Tick { now: clock.now(), jitter: clock.jitter() };
+            for effect in agent.handle(tick, input) {
+                inputs.extend(driver.carry_out(effect)?);
+            }
+        }
+        if let Some(held) = agent.held() {
+            driver.say(&format!("held until a person has looked: {held:?}"));
+            if settings.once {
+                return Ok(End::Held(held.clone()));
+            }
+        }
+        if settings.once && driver.is_done() {
+            return Ok(End::Done);
+        }
+        let next = agent.wake_at().saturating_sub(clock.now());
+        clock.wait(next.clamp(Duration::from_millis(10), LOOK_EVERY));
+    }
+}
+
+impl Driver<'_> {
+    fn look(&mut self) -> Result<(), SpoolError> {
+        if let Some((_, child)) = &mut self.child
+            && !matches!(child.try_wait(), Ok(None))
+        {
+            self.child = None;
+        }
+        self.facts = self.spool.look(self.child.as_ref().map(|(run, _)| run))?;
+        Ok(())
+    }
+
+    fn is_done(&self) -> bool {
+        let sealed = |run: &RunId| self.sealed.contains(run);
+        self.unwanted && !self.facts.spool.is_empty() && self.facts.spool.iter().all(|one| sealed(&one.run))
+    }
+
+    fn say(&mut self, text: &str) {
+        if self.told != text {
+            self.program.tell(text);
+            text.clone_into(&mut self.told);
+        }
+    }
+
+    fn carry_out(&mut self, effect: Effect) -> Result<Option<Input>, SpoolError> {
+        let input = match effect {
+            Effect::Start(assignment) => {
+                self.start(&assignment)?;
+                return Ok(None);
+            }
+            Effect::Resume(run) => {
+                let command = self.program.resume(&self.spool.run(&run));
+                self.spawn(run, command)?;
+                return Ok(None);
+            }
+            Effect::Compare { run, position } => {
+                let same = self.spool.reads_same(&run, position).unwrap_or(false);
+                Input::Compared { run, position, same }
+            }
+            Effect::Sync(sync) => match self.client.sync(&sync) {
+                Ok(reply) => self.synced(reply),
+                Err(error) => self.unanswered(&error),
+            },
+            Effect::Ship { run, from } => {
+                let Ok(lines) = self.spool.lines(&run, from.offset, PIECE) else { return Ok(Some(Input::Unanswered)) };
+                match self.client.append(&run, self.generation(&run), from, &lines) {
+                    Ok(answer) => Input::Shipped { run, answer },
+                    Err(error) if error.is_final() => self.refused(run, &error),
+                    Err(error) => self.unanswered(&error),
+                }
+            }
+            Effect::ShipTelemetry { run, from } => {
+                let Ok(frames) = self.spool.telemetry(&run, from, PIECE as u64) else {
+                    return Ok(Some(Input::Unanswered));
+                };
+                match self.client.append_telemetry(&run, from, &frames) {
+                    Ok(held) => Input::ShippedTelemetry { run, held },
+                    Err(error) => self.unanswered(&error),
+                }
+            }
+            Effect::Seal { run } => self.seal(run),
+        };
+        Ok(Some(input))
+    }
+
+    fn seal(&mut self, run: RunId) -> Input {
+        let Some(spooled) = self.facts.spool.iter().find(|spooled| spooled.run == run) else {
+            return Input::Unanswered;
+        };
+        match self.client.sealed(spooled) {
+            Ok(answer) => {
+                if answer == Sealed::Verified {
+                    self.say(&format!("run {run} is at the floor, whole and verified"));
+                    self.sealed.insert(run.clone());
+                    self.unwanted = false;
+                }
+                Input::Sealed { run, answer }
+            }
+            Err(error) => self.unanswered(&error),
+        }
+    }
+
+    fn synced(&mut self, reply: SyncReply) -> Input {
+        "".clone_into(&mut self.told);
+        self.sealed.extend(reply.received.iter().filter(|one| one.sealed).map(|one| one.run.clone()));
+        self.unwanted = reply.desired.as_ref().is_none_or(|desired| self.sealed.contains(&desired.run));
+        Input::Answered(reply)
+    }
+
+    fn unanswered(&mut self, error: &CallError) -> Input {
+        self.say(&error.to_string());
+        Input::Unanswered
+    }
+
+    /// Bytes that the floor will never take: both sides keep what they have, and a person looks.
+    fn refused(&mut self, run: RunId, error: &CallError) -> Input {
+        self.say(&error.to_string());
+        Input::Sealed { run, answer: Sealed::Refused }
+    }
+
+    fn generation(&self, run: &RunId) -> Generation {
+        let spooled = self.facts.spool.iter().find(|spooled| spooled.run == *run);
+        spooled.map_or_else(Generation::default, |spooled| spooled.generation)
+    }
+
+    fn start(&mut self, assignment: &Assignment) -> Result<(), SpoolError> {
+        self.spool.keep(assignment)?;
+        self.spool.clear(&assignment.run)?;
+        let folder = self.spool.run(&assignment.run);
+        self.program.tell(&format!("run {} of {} begins", assignment.run, assignment.profile));
+        match self.program.start(assignment, &folder) {
+            Ok(command) => self.spawn(assignment.run.clone(), command),
+            Err(why) => {
+                self.say(&format!("run {} cannot begin: {why}", assignment.run));
+                Ok(())
+            }
+        }
+    }
+
+    /// Starts a process in a group of its own, so that an interrupt from the keyboard ends the agent and not the run. A
+    /// process that does not start is seen by its absence, and tried again.
+    fn spawn(&mut self, run: RunId, mut command: Command) -> Result<(), SpoolError> {
+        let log = self.spool.log(&run)?;
+        let errors = log.try_clone().map_or_else(|_| Stdio::null(), Stdio::from);
+        command.stdin(Stdio::null()).stdout(log).stderr(errors).process_group(0);
+        match command.spawn() {
+            Ok(child) => self.child = Some((run, child)),
+            Err(error) => self.say(&format!("run {run} cannot be started: {error}")),
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,12 @@
+//! An agent's contact with the world: the spool on its disk, its calls to the floor, and its runs, each a process.
+//!
+//! What is to be done next is for `kiln_agent`; here it is carried out. An agent may be killed at any moment: whatever it
+//! must know afterwards was written before it was acted upon, and its runs are processes of their own that go on.
+
+mod client;
+mod drive;
+mod spool;
+
+pub use client::{Client, FloorUrlError};
+pub use drive::{Clock, End, Program, Settings, drive};
+pub use spool::{Spool, SpoolError};

@@ -1,0 +1,294 @@
+//! The spool: a folder with the agent's name, what it is to do, and every run it has made.
+//!
+//! `agent-id` is made once. `assignment.json` is what the floor wanted last; `assigned/<run>.json` keeps that of every
+//! run, for its generation. `runs/<run>` is a run directory, `logs/<run>.log` what the run's process said. All are written
+//! durably before they are acted upon.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, TryLockError};
+use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use kiln_agent::Facts;
+use kiln_disk::{self as disk, JOURNAL, SAMPLES};
+use kiln_event::{Envelope, RunEvent};
+use kiln_wire::{AgentId, Assignment, Generation, Position, RunId, Spooled, Tip};
+
+/// The most that is read of a journal at one look; the rest is read at the next.
+const LOOK_MOST: u64 = 8 << 20;
+/// The most that is read of the spool's own small files.
+const SMALL: u64 = 1 << 20;
+
+/// What went wrong with the spool, and where.
+#[derive(Debug, thiserror::Error)]
+#[error("the spool at {}: {what}", .path.display())]
+pub struct SpoolError {
+    path: PathBuf,
+    what: String,
+}
+
+fn wrong(path: &Path) -> impl FnOnce(io::Error) -> SpoolError + '_ {
+    move |error| SpoolError { path: path.to_owned(), what: error.to_string() }
+}
+
+/// What was seen of a run so far.
+#[derive(Debug, Clone, Default)]
+struct Seen {
+    journal: Position,
+    lines: u64,
+    /// The last line is the end of the run.
+    finished: bool,
+    telemetry: u64,
+    /// It was finished and nobody wrote to it any more.
+    ended: bool,
+}
+
+/// An agent's spool. One process holds it at a time.
+#[derive(Debug)]
+pub struct Spool {
+    dir: PathBuf,
+    seen: BTreeMap<RunId, Seen>,
+    /// Held until the agent ends, by whatever end it comes to.
+    _lock: File,
+}
+
+impl Spool {
+    /// Opens the spool in a folder, made if it is not there.
+    pub fn open(dir: &Path) -> Result<Self, SpoolError> {
+        for folder in ["runs", "assigned", "logs"] {
+            fs::create_dir_all(dir.join(folder)).map_err(wrong(dir))?;
+        }
+        let path = dir.join("agent.lock");
+        let lock = File::create(&path).map_err(wrong(&path))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { dir: dir.to_owned(), seen: BTreeMap::new(), _lock: lock }),
+            Err(TryLockError::WouldBlock) => {
+                let what = "another agent works with it; end that one, or give this one another folder".to_owned();
+                Err(SpoolError { path: dir.to_owned(), what })
+            }
+            Err(TryLockError::Error(error)) => Err(wrong(&path)(error)),
+        }
+    }
+
+    /// The agent's name: `fresh` the first time, the same ever after.
+    pub fn agent_id(&self, fresh: AgentId) -> Result<AgentId, SpoolError> {
+        let path = self.dir.join("agent-id");
+        match disk::read(&path, SMALL) {
+            Ok(bytes) => {
+                let text = String::from_utf8_lossy(&bytes);
+                text.trim().parse().map_err(|error| SpoolError { path, what: format!("{error}") })
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                disk::replace(&path, format!("{fresh}\n").as_bytes()).map_err(wrong(&path))?;
+                Ok(fresh)
+            }
+            Err(error) => Err(wrong(&path)(error)),
+        }
+    }
+
+    /// What the floor wanted last.
+    pub fn assignment(&self) -> Result<Option<Assignment>, SpoolError> {
+        read_assignment(&self.dir.join("assignment.json"))
+    }
+
+    /// Keeps an assignment, durably, before its run is started.
+    pub(super) fn keep(&self, assignment: &Assignment) -> Result<(), SpoolError> {
+        let bytes = serde_json::to_vec_pretty(assignment).map_err(io::Error::from).map_err(wrong(&self.dir))?;
+        for path in [self.dir.join(format!("assigned/{}.json", assignment.run)), self.dir.join("assignment.json")] {
+            disk::replace(&path, &bytes).map_err(wrong(&path))?;
+        }
+        Ok(())
+    }
+
+    /// The folder of a run.
+    pub(super) fn run(&self, run: &RunId) -> PathBuf {
+        self.dir.join("runs").join(run.as_str())
+    }
+
+    /// Takes away what is left of a run that was cut off before it began, so that it can be started.
+    pub(super) fn clear(&mut self, run: &RunId) -> Result<(), SpoolError> {
+        let folder = self.run(run);
+        let begun = self.seen.get(run).is_some_and(|seen| seen.lines > 1);
+        if !begun && folder.exists() {
+            fs::remove_dir_all(&folder).map_err(wrong(&folder))?;
+        }
+        self.seen.remove(run);
+        Ok(())
+    }
+
+    /// Where the process of a run writes what it says.
+    pub(super) fn log(&self, run: &RunId) -> Result<File, SpoolError> {
+        let path = self.dir.join(format!("logs/{run}.log"));
+        File::options().create(true).append(true).open(&path).map_err(wrong(&path))
+    }
+
+    /// Looks at every run. `child` is the one whose process is the agent's own and alive.
+    pub(super) fn look(&mut self, child: Option<&RunId>) -> Result<Facts, SpoolError> {
+        let mut facts = Facts { spool: Vec::new(), running: child.cloned() };
+        let folder = self.dir.join("runs");
+        for entry in fs::read_dir(&folder).map_err(wrong(&folder))? {
+            let name = entry.map_err(wrong(&folder))?.file_name();
+            // What is no run's name was not made by an agent.
+            let Some(run) = name.to_str().and_then(|name| name.parse::<RunId>().ok()) else { continue };
+            let assigned = read_assignment(&self.dir.join(format!("assigned/{run}.json")))?;
+            let Some(Assignment { generation, .. }) = assigned else { continue };
+            let seen = self.seen.entry(run.clone()).or_default();
+            if !seen.ended {
+                let path = folder.join(run.as_str());
+                let busy = facts.running.as_ref() == Some(&run) || in_use(&path);
+                see(&path, seen).map_err(wrong(&path))?;
+                if busy {
+                    facts.running = Some(run.clone());
+                }
+                seen.ended = seen.finished && !busy;
+            }
+            facts.spool.push(spooled(run, generation, seen));
+        }
+        facts.spool.sort_by(|one, other| one.run.cmp(&other.run));
+        Ok(facts)
+    }
+
+    /// Reads whole lines of a journal from a position on, after they are on the disk: a line that a power cut could still
+    /// take back is not offered.
+    pub(super) fn lines(&self, run: &RunId, from: u64, most: usize) -> io::Result<Vec<u8>> {
+        let until = self.seen.get(run).map_or(0, |seen| seen.journal.offset);
+        let file = disk::open(&self.run(run).join(JOURNAL.name))?;
+        file.sync_data()?;
+        // A line longer than the measure travels alone.
+        let bytes = part(&file, from, until.min(from + most as u64 + Tip::LONGEST_LINE as u64))?;
+        Ok(Tip::whole_lines(&bytes, most).to_vec())
+    }
+
+    /// Reads telemetry from an offset on.
+    pub(super) fn telemetry(&self, run: &RunId, from: u64, most: u64) -> io::Result<Vec<u8>> {
+        let until = self.seen.get(run).map_or(0, |seen| seen.telemetry);
+        let file = disk::open(&self.run(run).join(SAMPLES.name))?;
+        file.sync_data()?;
+        part(&file, from, until.min(from + most))
+    }
+
+    /// Whether the journal reads the same up to a position that the floor named.
+    pub(super) fn reads_same(&self, run: &RunId, position: Position) -> io::Result<bool> {
+        let file = disk::open(&self.run(run).join(JOURNAL.name))?;
+        let bytes = part(&file, 0, position.offset)?;
+        Ok(bytes.len() as u64 == position.offset && Tip::after(Position::default(), &bytes) == Ok(position))
+    }
+}
+
+fn spooled(run: RunId, generation: Generation, seen: &Seen) -> Spooled {
+    // A journal that has only its header is no run yet: it may still be thrown away and begun anew.
+    let journal = if seen.lines > 1 { seen.journal } else { Position::default() };
+    let telemetry = if seen.lines > 1 { seen.telemetry } else { 0 };
+    Spooled { run, generation, journal, telemetry, ended: seen.ended }
+}
+
+fn read_assignment(path: &Path) -> Result<Option<Assignment>, SpoolError> {
+    match disk::read(path, SMALL) {
+        Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(io::Error::from).map_err(wrong(path)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(wrong(path)(error)),
+    }
+}
+
+/// Takes in what was added to a run since the last look.
+fn see(run: &Path, seen: &mut Seen) -> io::Result<()> {
+    if let Some(file) = if_there(disk::open(&run.join(JOURNAL.name)))? {
+        let from = seen.journal.offset;
+        let bytes = part(&file, from, from + LOOK_MOST)?;
+        let lines = Tip::whole_lines(&bytes, bytes.len());
+        // What is no line of a journal is not offered; the run's own reader tells of it.
+        if let Ok(position) = Tip::after(seen.journal, lines)
+            && !lines.is_empty()
+        {
+            seen.journal = position;
+            seen.lines += lines.split_inclusive(|byte| *byte == b'\n').count() as u64;
+            let last = lines[..lines.len() - 1].rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
+            let event = serde_json::from_slice::<Envelope>(last).map(|envelope| envelope.event);
+            seen.finished = matches!(event, Ok(RunEvent::RunFinished { .. }));
+        }
+    }
+    if let Some(file) = if_there(disk::open(&run.join(SAMPLES.name)))? {
+        seen.telemetry = kiln_telemetry::whole_frames(&file, seen.telemetry)?;
+    }
+    Ok(())
+}
+
+fn if_there(opened: io::Result<File>) -> io::Result<Option<File>> {
+    match opened {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        other => other.map(Some),
+    }
+}
+
+/// Whether some process writes to a run: it holds locks on its files.
+fn in_use(run: &Path) -> bool {
+    let locked = |name: &str| {
+        disk::open(&run.join(name)).is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
+    };
+    locked(JOURNAL.name) || locked(SAMPLES.name)
+}
+
+/// The bytes of a file from an offset up to another, or to its end.
+fn part(mut file: &File, from: u64, until: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.seek(SeekFrom::Start(from))?;
+    file.take(until.saturating_sub(from)).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(body: &str, digit: char) -> String {
+        format!("{{{body},\"chain\":\"{}\"}}\n", digit.to_string().repeat(64))
+    }
+
+    fn assignment(run: &RunId) -> Assignment {
+        Assignment {
+            unit: "SRV1".parse().expect("a serial number"),
+            generation: Generation(3),
+            run: run.clone(),
+            profile: "smoke".to_owned(),
+            digest: None,
+            variables: BTreeMap::new(),
+        }
+    }
+
+    #[test]
+    fn only_whole_lines_of_a_run_that_has_begun_are_offered() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let mut spool = Spool::open(dir.path()).expect("a spool");
+        let run: RunId = "run-1".parse().expect("a run");
+        spool.keep(&assignment(&run)).expect("kept");
+        assert_eq!(spool.assignment().expect("read"), Some(assignment(&run)));
+        fs::create_dir_all(spool.run(&run)).expect("a run directory");
+        let journal = spool.run(&run).join(JOURNAL.name);
+        let (header, first) = (line("\"schema\":\"x\"", 'a'), line("\"seq\":0", 'b'));
+        fs::write(&journal, &header).expect("written");
+        let seen = spool.look(None).expect("a look").spool.remove(0);
+        assert_eq!((seen.journal, seen.generation), (Position::default(), Generation(3)), "a header is no run");
+        fs::write(&journal, format!("{header}{first}{{\"torn")).expect("written");
+        let seen = spool.look(None).expect("a look").spool.remove(0);
+        assert_eq!(seen.journal.offset as usize, header.len() + first.len());
+        assert!(!seen.ended);
+        assert_eq!(spool.lines(&run, 0, 10).expect("lines"), header.as_bytes(), "a long line travels alone");
+        assert_eq!(spool.lines(&run, header.len() as u64, 1 << 16).expect("lines"), first.as_bytes());
+        assert!(spool.reads_same(&run, seen.journal).expect("read"));
+        let other = Position { chain: Position::default().chain, ..seen.journal };
+        assert!(!spool.reads_same(&run, other).expect("read"));
+        let longer = Position { offset: seen.journal.offset + 1, ..seen.journal };
+        assert!(!spool.reads_same(&run, longer).expect("read"));
+    }
+
+    #[test]
+    fn an_agents_name_is_made_once() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let name = |text: &str| text.parse::<AgentId>().expect("a name");
+        let spool = Spool::open(dir.path()).expect("a spool");
+        assert_eq!(spool.agent_id(name("one")).expect("a name"), name("one"));
+        assert!(Spool::open(dir.path()).is_err(), "one agent at a time");
+        drop(spool);
+        assert_eq!(Spool::open(dir.path()).expect("a spool").agent_id(name("two")).expect("a name"), name("one"));
+    }
+}

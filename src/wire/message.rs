@@ -1,0 +1,140 @@
+//! What an agent says and what a floor answers. Fields that a newer minor version adds are passed over.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{AgentId, BootId, Chain, Digest, Generation, RunId, Serial, Version};
+
+/// A variable of a profile and its value, as `--set` takes them.
+pub type Variable = (String, String);
+
+/// Where a copy of a journal ends: after so many bytes, whose last line has this chain value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Position {
+    pub offset: u64,
+    pub chain: Chain,
+}
+
+/// A run in an agent's spool.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spooled {
+    pub run: RunId,
+    pub generation: Generation,
+    /// Where the whole lines of its journal end. What is behind may still be torn off by a resume.
+    pub journal: Position,
+    /// Whole blocks of telemetry, in bytes.
+    pub telemetry: u64,
+    /// The run has come to its end, and nothing will be added.
+    pub ended: bool,
+}
+
+/// What an agent is doing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Doing {
+    Idle,
+    Running {
+        run: RunId,
+    },
+    /// It does nothing until a person has looked.
+    Held(Held),
+}
+
+/// Why an agent or a unit waits for a person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Held {
+    /// Two machines say they are this agent.
+    ClonedAgent,
+    /// The agent's copy of a journal and the floor's disagree about bytes that both hold.
+    ForkedJournal { run: RunId },
+    /// The scanned serial number and the one the node says differ.
+    SerialMismatch { scanned: Serial, node: Serial },
+    /// The run could not be started so often.
+    WillNotStart { run: RunId, tries: u32 },
+    /// A pass followed a fail of the same unit without recorded rework.
+    PassAfterFail,
+    /// The run made no claim about the unit, and the allowed retests are used up.
+    NoClaim,
+    /// What arrived of the run does not verify.
+    Unverified { run: RunId },
+}
+
+/// What an agent tells on every call.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sync {
+    pub wire: Version,
+    pub agent: AgentId,
+    pub boot: BootId,
+    /// The serial number the node itself says. None where the firmware has none that can be read.
+    pub serial: Option<Serial>,
+    pub doing: Doing,
+    /// The assignment it works on or has worked on last.
+    pub generation: Option<Generation>,
+    pub spool: Vec<Spooled>,
+}
+
+/// What is to be done on a unit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Assignment {
+    pub unit: Serial,
+    pub generation: Generation,
+    pub run: RunId,
+    /// A shipped profile's name.
+    pub profile: String,
+    /// What that profile must be on the node; another one is not run. None trusts the node's own.
+    pub digest: Option<Digest>,
+    #[serde(default)]
+    pub variables: BTreeMap<String, String>,
+}
+
+/// How much of a run the floor holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Received {
+    pub run: RunId,
+    pub journal: Position,
+    pub telemetry: u64,
+    /// The floor has verified the whole of it: the agent may forget it after its own time.
+    pub sealed: bool,
+}
+
+/// The floor's answer to a [`Sync`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SyncReply {
+    pub wire: Version,
+    /// What the floor wants done; None while it wants nothing.
+    pub desired: Option<Assignment>,
+    pub received: Vec<Received>,
+    /// When the agent should call again.
+    pub poll_after: Duration,
+}
+
+/// The floor's answer to bytes of a journal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Appended {
+    /// They are on the floor's disk; its copy now ends here.
+    Here(Position),
+    /// They do not continue the floor's copy, which ends here. The agent goes on from there, if its own bytes say so.
+    Elsewhere(Position),
+}
+
+/// The floor's answer to "this run has ended and you hold all of it".
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Sealed {
+    Verified,
+    /// The floor holds less than the agent.
+    Incomplete(Received),
+    /// The copy does not verify; both sides keep what they have, and a person looks.
+    Refused,
+}
+
+/// What a floor says instead of an answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    pub wire: Version,
+    pub why: String,
+}

@@ -1,0 +1,87 @@
+//! The version of the messages. A minor version only adds fields; a newer major version is refused with both named.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// What this program speaks.
+pub const WIRE: Version = Version { major: 1, minor: 0 };
+
+const SCHEMA: &str = "kiln.wire/";
+
+/// A version as it is sent: `kiln.wire/1.0`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Version {
+    pub major: u32,
+    pub minor: u32,
+}
+
+/// Why a message of another version is not read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum VersionError {
+    #[error("`{0}` is no version of the protocol; expected the form `{SCHEMA}1.0`")]
+    Form(String),
+    #[error("the other side speaks {theirs}, this program reads up to major version {}; upgrade the floor first, then the agents", WIRE.major)]
+    Newer { theirs: Version },
+}
+
+impl Version {
+    /// Accepts every version this program can read.
+    pub fn check(self) -> Result<(), VersionError> {
+        if self.major > WIRE.major { Err(VersionError::Newer { theirs: self }) } else { Ok(()) }
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{SCHEMA}{}.{}", self.major, self.minor)
+    }
+}
+
+impl FromStr for Version {
+    type Err = VersionError;
+
+    fn from_str(text: &str) -> Result<Self, VersionError> {
+        let parts = text.strip_prefix(SCHEMA).and_then(|rest| rest.split_once('.'));
+        let number = |digits: &str| digits.parse().ok().filter(|_| digits.bytes().all(|byte| byte.is_ascii_digit()));
+        parts
+            .and_then(|(major, minor)| Some(Self { major: number(major)?, minor: number(minor)? }))
+            .ok_or_else(|| VersionError::Form(text.chars().take(40).collect()))
+    }
+}
+
+impl TryFrom<String> for Version {
+    type Error = VersionError;
+
+    fn try_from(text: String) -> Result<Self, VersionError> {
+        text.parse()
+    }
+}
+
+impl From<Version> for String {
+    fn from(version: Version) -> Self {
+        version.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_newer_minor_is_read_and_a_newer_major_refused_with_both_named() {
+        assert_eq!("kiln.wire/1.9".parse::<Version>().map(Version::check), Ok(Ok(())));
+        let newer: Version = "kiln.wire/2.0".parse().expect("a version");
+        let told = newer.check().expect_err("newer").to_string();
+        assert!(told.contains("kiln.wire/2.0") && told.contains("major version 1"), "{told}");
+    }
+
+    #[test]
+    fn what_is_no_version_is_told_so() {
+        for text in ["", "1.0", "kiln.wire/1", "kiln.wire/+1.0", "kiln.wire/1.0.0", "kiln.journal/1.0"] {
+            assert!(matches!(text.parse::<Version>(), Err(VersionError::Form(_))), "{text}");
+        }
+    }
+}

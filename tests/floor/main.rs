@@ -1,0 +1,6 @@
+//! The floor and its agents as they are: two programs, TCP on loopback, simulated nodes.
+
+mod bench;
+mod chaos;
+mod page;
+mod skeleton;

@@ -1,0 +1,51 @@
+//! What the page takes, what it refuses, and that nothing typed becomes markup.
+
+use crate::bench::Bench;
+
+#[test]
+fn a_wide_scan_is_read_and_what_is_no_serial_number_is_told_so() {
+    let (bench, _floor) = Bench::new();
+    let origin = format!("http://{}", bench.address);
+    let wide = "%EF%BC%B3%EF%BC%A7%EF%BC%A8%EF%BC%91";
+    let (status, answer) = bench.post("/scan?lang=ja", &format!("serial={wide}&by=sato"), Some(&origin));
+    assert!(status == 303 && answer.contains("location: /units/SGH1?"), "{answer}");
+    let (_, page) = bench.get("/?lang=ja");
+    assert!(page.contains("SGH1"), "{page}");
+    let (status, answer) = bench.post("/scan?lang=ja", "serial=%3Cb%3E&by=sato", Some(&origin));
+    let told = answer.lines().find_map(|line| line.strip_prefix("location: ")).expect("a place to go").to_owned();
+    assert_eq!(status, 303);
+    let (_, page) = bench.get(told.trim());
+    assert!(page.contains("製造番号ではありません") && page.contains("&lt;b&gt;") && !page.contains("<b>"), "{page}");
+    assert!(page.contains("script-src 'self'") && !page.contains("<script>"), "{page}");
+}
+
+#[test]
+fn other_sites_cannot_act_through_a_browser_here() {
+    let (bench, _floor) = Bench::new();
+    let form = "serial=SRV1&by=x";
+    for origin in [None, Some("http://evil.example"), Some("null")] {
+        assert_eq!(bench.post("/scan", form, origin).0, 403, "{origin:?}");
+    }
+    let evil = ["host: evil.example".to_owned(), "origin: http://evil.example".to_owned()];
+    assert_eq!(bench.call("POST", "/scan", form, &evil).0, 403, "a name that was made to point here");
+    assert_eq!(bench.call("POST", "/v1/sync", "{}", &["origin: http://evil.example".to_owned()]).0, 403);
+    assert!(!bench.get("/").1.contains("SRV1"));
+}
+
+#[test]
+fn what_an_agent_sends_is_refused_with_a_reason_where_it_is_wrong() {
+    let (bench, _floor) = Bench::new();
+    let chain = "0".repeat(64);
+    let journal = |run: &str, body: &str| {
+        bench.call("PATCH", &format!("/v1/runs/{run}/journal?at=0&chain={chain}&gen=1"), body, &[])
+    };
+    for (run, body, status) in [("run-1", "no line", 422), ("run-1", "{}\n", 422), ("..%2Fx", "{}\n", 400)] {
+        let (found, answer) = journal(run, body);
+        assert!(found == status && answer.contains("\"why\":\""), "{run} {body}: {answer}");
+    }
+    assert_eq!(journal("run-1", &"x".repeat((1 << 20) + 2)).0, 413);
+    let sync =
+        r#"{"wire":"kiln.wire/2.0","agent":"a","boot":"b","serial":null,"doing":"idle","generation":null,"spool":[]}"#;
+    let (status, answer) = bench.call("POST", "/v1/sync", sync, &[]);
+    assert!(status == 400 && answer.contains("kiln.wire/2.0"), "{answer}");
+}
