@@ -108,7 +108,7 @@ mod tests {
 
     const ROWS: [(u32, u32); 8] = [(58, 58), (58, 58), (64, 64), (64, 64), (58, 58), (58, 58), (64, 64), (64, 64)];
 
-    fn percent(gauged: Gauged) -> Option<f64> {
+    fn percent(gauged: &Gauged) -> Option<f64> {
         gauged.number().map(f64::round)
     }
 
@@ -117,17 +117,17 @@ mod tests {
         let mut values = ROWS;
         values[3] = (80, 80);
         let board = board(values);
-        assert_eq!(percent(board.mirrored(GpuIndex(3))), Some(125.0));
-        assert_eq!(percent(board.mirrored(GpuIndex(7))), Some(80.0));
+        assert_eq!(percent(&board.mirrored(GpuIndex(3))), Some(125.0));
+        assert_eq!(percent(&board.mirrored(GpuIndex(7))), Some(80.0));
         assert_eq!(board.mirrored(GpuIndex(2)), Gauged::Unsupported, "not all others agree");
-        assert_eq!(percent(board.half(GpuIndex(3))), Some(100.0));
+        assert_eq!(percent(&board.half(GpuIndex(3))), Some(100.0));
     }
 
     #[test]
     fn a_sensor_that_reads_low_does_not_make_its_twin_hot() {
         let mut values = ROWS;
         values[3] = (52, 64);
-        assert_eq!(percent(board(values).mirrored(GpuIndex(7))), Some(100.0));
+        assert_eq!(percent(&board(values).mirrored(GpuIndex(7))), Some(100.0));
     }
 
     #[test]
@@ -137,7 +137,7 @@ mod tests {
         let board = board(values);
         for gpu in 0..8 {
             assert_eq!(board.mirrored(GpuIndex(gpu)), Gauged::Unsupported);
-            assert_eq!(percent(board.half(GpuIndex(gpu))), Some(100.0));
+            assert_eq!(percent(&board.half(GpuIndex(gpu))), Some(100.0));
         }
     }
 
@@ -148,8 +148,8 @@ mod tests {
             (*resistance, *slope) = (*resistance * 13 / 10, *slope * 13 / 10);
         }
         let board = board(values);
-        assert!(percent(board.half(GpuIndex(6))).is_some_and(|percent| percent >= 129.0));
-        assert!(percent(board.half(GpuIndex(1))).is_some_and(|percent| percent <= 78.0));
+        assert!(percent(&board.half(GpuIndex(6))).is_some_and(|percent| percent >= 129.0));
+        assert!(percent(&board.half(GpuIndex(1))).is_some_and(|percent| percent <= 78.0));
         assert_eq!(board.mirrored(GpuIndex(6)), Gauged::Unsupported);
     }
 }

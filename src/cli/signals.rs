@@ -155,7 +155,7 @@ impl Streams {
     }
 }
 
-/// Whether whoever started this program had it ignore a signal: a bit of `SigIgn` in proc_pid_status(5).
+/// Whether whoever started this program had it ignore a signal: a bit of `SigIgn` in `proc_pid_status(5)`.
 fn is_ignored(signal: rustix::process::Signal) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| u64::from_str_radix(line.strip_prefix("SigIgn:")?.trim(), 16).ok());

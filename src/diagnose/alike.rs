@@ -120,7 +120,7 @@ pub(super) fn gather_alike(kept: Vec<Suspicion>, scene: &Scene<'_>) -> Vec<Suspi
             rest.extend(group);
             continue;
         }
-        let one = merged(group, scene.gpus().len());
+        let one = merged(&group, scene.gpus().len());
         match &mut shared {
             Some(first) if one.entry.code == ALL_ALIKE => join(first, one),
             None if one.entry.code == ALL_ALIKE => shared = Some(one),
@@ -152,7 +152,7 @@ fn subject(evidence: &Evidence) -> &str {
 
 /// One suspicion against what the GPUs share. A setting stays a setting, to be put right on all; a part that would have to
 /// be replaced eight times is not what is wrong.
-fn merged(group: Vec<Suspicion>, gpus: usize) -> Suspicion {
+fn merged(group: &[Suspicion], gpus: usize) -> Suspicion {
     let entry = group[0].entry;
     let set_up = matches!(entry.action, Action::Reconfigure | Action::UpdateFirmware | Action::FixStation);
     let names: BTreeSet<&str> = group.iter().flat_map(|one| &one.evidence).map(subject).collect();

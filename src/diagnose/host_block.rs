@@ -70,7 +70,7 @@ fn machine_check(text: &str) -> Option<HostLine> {
     Some(event(Class::MachineCheck, severity, place))
 }
 
-/// First lines of the decoder for AMD's machine checks (drivers/edac/mce_amd.c).
+/// First lines of the decoder for AMD's machine checks (`drivers/edac/mce_amd.c`).
 fn decoded(text: &str) -> Option<HostLine> {
     let severity = if text.starts_with("Corrected error") {
         Severity::Corrected

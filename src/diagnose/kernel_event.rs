@@ -182,9 +182,8 @@ impl Reader {
             self.unfinished = Some((began, whole));
             return None;
         }
-        if rest.starts_with("The NVIDIA GPU ") && !rest.contains("installed in this system has") {
-            self.unfinished = Some((index, message.to_owned()));
-        } else if rest.starts_with("The NVIDIA GPU ") && rest.ends_with("has") {
+        let begins = rest.starts_with("The NVIDIA GPU ");
+        if begins && (!rest.contains("installed in this system has") || rest.ends_with("has")) {
             self.unfinished = Some((index, message.to_owned()));
         }
         None

@@ -149,7 +149,8 @@ fn name(suspicion: &mut Suspicion, event: &KernelEvent) {
             let address = address.to_string();
             if !known.contains(&address) {
                 let comma = if known.is_empty() { "" } else { ", " };
-                known.push_str(&format!("{comma}{address}"));
+                known.push_str(comma);
+                known.push_str(&address);
             }
             return;
         }
@@ -161,7 +162,8 @@ fn name(suspicion: &mut Suspicion, event: &KernelEvent) {
     let known = suspicion.remark.get_or_insert_with(|| both(String::new(), String::new()));
     if !known.en.contains(&en) && known.en.len() < REMARK_MAX {
         let space = if known.en.is_empty() { "" } else { " " };
-        known.en.push_str(&format!("{space}{en}"));
+        known.en.push_str(space);
+        known.en.push_str(&en);
         known.ja.get_or_insert_default().push_str(&ja);
     }
 }

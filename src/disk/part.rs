@@ -25,7 +25,8 @@ pub enum Keep {
 pub struct Part {
     folder: Folder,
     file: File,
-    part: String,
+    /// The name it has until it is committed.
+    temporary: String,
     name: String,
     placed: bool,
 }
@@ -34,9 +35,9 @@ impl Part {
     pub(super) fn new(folder: Folder, name: &str) -> io::Result<Self> {
         let mut random = [0; RANDOM];
         fill_with_randomness(&mut random)?;
-        let part = format!(".{name}.{:016x}.part", u64::from_le_bytes(random));
-        let file = folder.create_with(&part, OFlags::empty())?;
-        Ok(Self { folder, file, part, name: name.to_owned(), placed: false })
+        let temporary = format!(".{name}.{:016x}.part", u64::from_le_bytes(random));
+        let file = folder.create_with(&temporary, OFlags::empty())?;
+        Ok(Self { folder, file, temporary, name: name.to_owned(), placed: false })
     }
 
     /// Whether `found` is what a writer of `name` has in the making.
@@ -62,7 +63,7 @@ impl Part {
     }
 
     fn place(&mut self) -> io::Result<()> {
-        rustix::fs::renameat(self.folder.handle(), &self.part, self.folder.handle(), &self.name)?;
+        rustix::fs::renameat(self.folder.handle(), &self.temporary, self.folder.handle(), &self.name)?;
         self.placed = true;
         Ok(())
     }
@@ -82,7 +83,7 @@ impl Drop for Part {
     fn drop(&mut self) {
         if !self.placed {
             // What cannot be taken away is swept by the next writer.
-            let _ = rustix::fs::unlinkat(self.folder.handle(), &self.part, AtFlags::empty());
+            let _ = rustix::fs::unlinkat(self.folder.handle(), &self.temporary, AtFlags::empty());
         }
     }
 }

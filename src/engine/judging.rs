@@ -347,16 +347,17 @@ fn of_judgement(judgement: &Judgement) -> (Outcome, Option<CaseReason>) {
     match &judgement.outcome {
         Judged::Pass => (Outcome::Pass, None),
         Judged::Marginal => (Outcome::Marginal, Some(reason("marginal", told(judgement, limit)))),
-        Judged::Fail => match &judgement.waiver {
-            Some(waiver) => (Outcome::Waived, Some(reason("waived", waiver.clone()))),
-            None => {
+        Judged::Fail => {
+            if let Some(waiver) = &judgement.waiver {
+                (Outcome::Waived, Some(reason("waived", waiver.clone())))
+            } else {
                 let outcome = match judgement.miss {
                     Miss::Proof => Outcome::Fail,
                     Miss::Suspicion => Outcome::Inconclusive,
                 };
                 (outcome, Some(reason("limit", told(judgement, limit))))
             }
-        },
+        }
         Judged::Unjudged(Unjudged::NotMeasured) => (
             Outcome::Error,
             Some(reason("not-measured", format!("`{name}` was not measured: {}", judgement.measurement.shown()))),

@@ -64,6 +64,7 @@ impl Story {
     }
 
     /// Passes all that the profile has up to, not including, `path`.
+    #[must_use]
     pub fn passed_before(mut self, path: &str) -> Self {
         let all = ["identify.inventory", "burn.gemm", "burn.soak", "teardown.load"];
         for step in all.into_iter().take_while(|step| *step != path) {

@@ -75,18 +75,15 @@ pub(super) fn load(name: &str, bytes: &[u8], read: ReadFile<'_>, all: &mut Diagn
     let mut tree = None;
     while let Some(node) = chain.pop() {
         let node = select_lists(node, all, tree.as_ref());
-        tree = Some(match tree {
-            Some(parent) => {
-                let parent = leave_out(without_identity(parent), &node, all);
-                merge(parent, node, Level::Profile, all)
+        tree = Some(if let Some(parent) = tree {
+            let parent = leave_out(without_identity(parent), &node, all);
+            merge(parent, node, Level::Profile, all)
+        } else {
+            if let Some(without) = node.get("without") {
+                let message = "`without` leaves out what a parent has, and this profile extends none";
+                all.push(Diagnostic::new(&without.place, message));
             }
-            None => {
-                if let Some(without) = node.get("without") {
-                    let message = "`without` leaves out what a parent has, and this profile extends none";
-                    all.push(Diagnostic::new(&without.place, message));
-                }
-                node
-            }
+            node
         });
     }
     tree.map(|tree| look_again(tree, all)).ok_or_else(|| std::mem::take(all))
@@ -246,7 +243,9 @@ fn merge_variables(parent: Node, child: Node, all: &mut Diagnostics) -> Node {
                 let mut long = inherited.clone();
                 if let Kind::Mapping(fields) = &mut long.kind {
                     let old = fields.iter_mut().find(|(name, _)| name.raw() == Some("value"));
-                    old.into_iter().for_each(|(_, old)| *old = value.clone());
+                    if let Some((_, old)) = old {
+                        *old = value.clone();
+                    }
                 }
                 Node { place: value.place, kind: long.kind }
             }

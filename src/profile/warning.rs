@@ -111,8 +111,13 @@ fn of_baseline(limit: &Limit) -> bool {
         Term::Share { of, .. } | Term::Offset { of, .. } => *of == Reference::Baseline,
     };
     match &limit.bound {
-        Bound::AtLeast(term) | Bound::MoreThan(term) | Bound::AtMost(term) | Bound::LessThan(term) => stands(term),
-        Bound::Equal(term) | Bound::NotEqual(term) | Bound::Near { nominal: term, .. } => stands(term),
+        Bound::AtLeast(term)
+        | Bound::MoreThan(term)
+        | Bound::AtMost(term)
+        | Bound::LessThan(term)
+        | Bound::Equal(term)
+        | Bound::NotEqual(term)
+        | Bound::Near { nominal: term, .. } => stands(term),
         Bound::Between(low, high) => stands(low) || stands(high),
         Bound::OneOf(_) | Bound::Matches(_) => false,
     }

@@ -279,18 +279,14 @@ fn found(record: &RunRecord, check: &str, row: &Row<'_>) -> Found {
                     let trip = record.trips_on(row.component).last().filter(|_| reason == "guard");
                     let error = trip.map_or_else(|| error_of(check, name, reason), |trip| error_of_event(&trip.code));
                     let path = format!("{}.{}", row.stage, row.step);
-                    match explain::at_the_far_end(record, &path, row.component).first() {
-                        // It was only measured together with the one that is bad.
-                        Some(far) => {
-                            let (code, place) = (&far.code, far.component);
-                            let text =
-                                format!("{}: no claim about it, see {code} on {place}: {headline}", row.component);
-                            (Status::Fail, Some(warning(error.unproven(), text)))
-                        }
-                        None => {
-                            accused = accused_by(record, row, standing.case);
-                            (Status::Fail, Some(warning(error.proven(), text)))
-                        }
+                    // It was only measured together with the one that is bad.
+                    if let Some(far) = explain::at_the_far_end(record, &path, row.component).first() {
+                        let (code, place) = (&far.code, far.component);
+                        let text = format!("{}: no claim about it, see {code} on {place}: {headline}", row.component);
+                        (Status::Fail, Some(warning(error.unproven(), text)))
+                    } else {
+                        accused = accused_by(record, row, standing.case);
+                        (Status::Fail, Some(warning(error.proven(), text)))
                     }
                 }
                 Outcome::Aborted => (Status::Fail, Some(warning(DcgmError::ABORTED.unproven(), unproven(&headline)))),

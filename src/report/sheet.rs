@@ -185,7 +185,7 @@ pub fn json_rows(record: &RunRecord) -> String {
 const FORMULA: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];
 /// Before such a text it is shown as text; numbers are numbers and need none.
 const GUARD: &str = "'";
-/// Says that a text is UTF-8: without it Excel reads by the locale of the machine, in Japan as Shift_JIS.
+/// Says that a text is UTF-8: without it Excel reads by the locale of the machine, in Japan as `Shift_JIS`.
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// The same as [`csv()`] for Excel: it begins with a byte order mark.

@@ -307,7 +307,8 @@ impl Problems<'_> {
             let text = plain(&evidence.text);
             let mut text = Phrase::EvidenceOn.with(language, &[&evidence.from, &evidence.component, &text]);
             if more > 0 {
-                text.push_str(&format!(" {}", Phrase::AndMore.with(language, &[&more])));
+                text.push(' ');
+                text.push_str(&Phrase::AndMore.with(language, &[&more]));
             }
             lines.push(self.line(Phrase::LabelMeasured, &text));
         }

@@ -34,7 +34,7 @@ pub fn visible(text: &str, paint: Paint) -> Cow<'_, str> {
             _ if !acts(letter) => shown.push(letter),
             _ => match char::from_u32(PICTURES + u32::from(letter)).filter(|_| letter < ' ') {
                 Some(picture) => shown.push(picture),
-                None => shown.push_str(&format!("<U+{:04X}>", u32::from(letter))),
+                None => shown.extend(format!("<U+{:04X}>", u32::from(letter)).chars()),
             },
         }
     }

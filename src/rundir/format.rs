@@ -88,7 +88,6 @@ pub const FORMATS: [&dyn Format; 12] = [
         file: |_| Some(OCPTV),
         text: |view| report::ocptv(view.events),
         form: Form::Exact,
-        ..PLAIN
     },
     &TextFormat {
         name: "csv",

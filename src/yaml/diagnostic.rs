@@ -150,15 +150,15 @@ impl Diagnostics {
 
     /// Every error with its line underlined; ends without a line break.
     pub fn render(&self, color: bool) -> String {
-        self.render_as(Level::ERROR, "errors", color)
+        self.render_as(&Level::ERROR, "errors", color)
     }
 
     /// The same of what is no error.
     pub fn render_warnings(&self, color: bool) -> String {
-        self.render_as(Level::WARNING, "warnings", color)
+        self.render_as(&Level::WARNING, "warnings", color)
     }
 
-    fn render_as(&self, level: Level<'static>, what: &str, color: bool) -> String {
+    fn render_as(&self, level: &Level<'static>, what: &str, color: bool) -> String {
         let renderer = if color { Renderer::styled() } else { Renderer::plain() };
         let mut blocks: Vec<String> =
             self.sorted().into_iter().map(|diagnostic| renderer.render(&[diagnostic.group(level.clone())])).collect();

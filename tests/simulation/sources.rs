@@ -48,7 +48,7 @@ fn word(tried: &Tried) -> VerdictWord {
 
 /// Why steps of the kernel log did not pass.
 fn log_reasons(tried: &Tried) -> String {
-    let steps = tried.record.steps.iter().filter(|step| step.key.path.ends_with(".log"));
+    let steps = tried.record.steps.iter().filter(|step| step.key.path.rsplit('.').next() == Some("log"));
     let cases = steps.flat_map(|step| &step.cases).filter(|case| case.outcome == Outcome::Error);
     cases.filter_map(|case| case.reason.as_ref()).map(|why| why.text.clone()).collect::<Vec<_>>().join("\n")
 }

@@ -116,7 +116,7 @@ fn read_one(report: &Value, results: &mut Results, order: &mut Vec<(String, Comp
         results.insert(key, before.and(verdict));
     };
     let categories = root["test_categories"].as_array();
-    for test in categories.into_iter().flatten().flat_map(|category| category["tests"].as_array()).flatten() {
+    for test in categories.into_iter().flatten().filter_map(|category| category["tests"].as_array()).flatten() {
         let name = test["name"].as_str().ok_or_else(|| Unread::Place("a test has no name".to_owned()))?;
         let mut worst = Verdict::Passed;
         for result in test["results"].as_array().into_iter().flatten() {
@@ -149,8 +149,7 @@ fn verdict_of(test: &str, result: &Value) -> Result<Verdict, Unread> {
     Ok(match status.to_ascii_lowercase().replace('_', " ").as_str() {
         "skip" | "skipped" | "not run" => Verdict::Unproven(format!("DCGM says {said}")),
         "pass" if warnings.is_empty() => Verdict::Passed,
-        "pass" => Verdict::Failed(format!("DCGM says {said}")),
-        "fail" | "warn" | "warning" => Verdict::Failed(format!("DCGM says {said}")),
+        "pass" | "fail" | "warn" | "warning" => Verdict::Failed(format!("DCGM says {said}")),
         _ => return Err(Unread::Place(format!("the status `{status}` of its test {test} is unknown"))),
     })
 }

@@ -1,4 +1,4 @@
-//! ib_write_bw of perftest: the rows of its tables, in either unit, with other lines between them.
+//! `ib_write_bw` of perftest: the rows of its tables, in either unit, with other lines between them.
 //!
 //! Heads and rows are those of `perftest_parameters.h` (linux-rdma/perftest). Libraries and perftest itself print between
 //! the rows; a log of both ends holds every size twice.

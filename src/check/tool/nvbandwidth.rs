@@ -192,17 +192,17 @@ fn from_text(text: &str) -> Option<Body> {
             .into_iter()
             .find_map(|status| Some((status, line.strip_prefix(status)?.strip_prefix(':')?)))
         {
-            case.status = status.to_owned();
+            status.clone_into(&mut case.status);
             case.error = Some(rest.trim().to_owned()).filter(|rest| !rest.is_empty());
         } else if line.contains("GPU(column)") {
             case.bandwidth_description = Some(line.to_owned());
-            case.status = PASSED.to_owned();
+            PASSED.clone_into(&mut case.status);
         } else if case.status == PASSED
             && let Some(cells) = text_row(line, case.bandwidth_matrix.len())
         {
             case.bandwidth_matrix.push(cells);
         } else if line.starts_with("[CUDA_ERROR") || line.starts_with("[NVML_ERROR") {
-            case.status = "Error".to_owned();
+            "Error".clone_into(&mut case.status);
             case.error = Some(line.to_owned());
         }
     }

@@ -142,7 +142,7 @@ impl Machine<'_> {
         let known = self.record.kernel.iter().any(|known| known.text == record.text);
         // That the node was started again while the run was away is what taking it up again is for.
         let banner = record.text.starts_with("Linux version ");
-        (before <= age && !known && !banner).then(|| KernelRecord {
+        (before <= age && !known && !banner).then_some(KernelRecord {
             source: KernelSource::KernelLog,
             at: tick.now,
             ..record

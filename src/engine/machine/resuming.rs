@@ -88,10 +88,13 @@ fn a_changed_part_keeps_the_run_from_passing_and_is_told_with_what_it_was() {
     }
 }
 
+/// What was done to a node while its run was away.
+type Change = fn(&mut Inventory);
+
 #[test]
 fn another_node_is_refused_and_one_that_cannot_be_recognised_cannot_pass() {
     let events = whole(looks_and_burns(), &mut Toy::new(), &[]);
-    let cases: [(fn(&mut Inventory), Option<VerdictWord>); 5] = [
+    let cases: [(Change, Option<VerdictWord>); 5] = [
         (|other| other.node.serial = Reading::Value("TOY-2".to_owned()), None),
         (
             |other| {

@@ -32,15 +32,12 @@ pub(super) fn unescaped(text: &str) -> String {
     let mut rest = text.as_bytes();
     while let Some((first, tail)) = rest.split_first() {
         let code = rest.strip_prefix(b"\\x").and_then(|tail| tail.get(..2)).and_then(byte);
-        match code {
-            Some(code) => {
-                bytes.push(code);
-                rest = &rest[4..];
-            }
-            None => {
-                bytes.push(*first);
-                rest = tail;
-            }
+        if let Some(code) = code {
+            bytes.push(code);
+            rest = &rest[4..];
+        } else {
+            bytes.push(*first);
+            rest = tail;
         }
     }
     String::from_utf8_lossy(&bytes).into_owned()

@@ -227,7 +227,8 @@ impl<'a> Report<'a> {
         let elapsed = self.record.last_at.since(Moment::ZERO);
         let mut output = format!("{}: {}", words::verdict(verdict), words::meaning(verdict));
         if verdict.deviations > 0 {
-            output.push_str(&format!("\n{}", words::deviations(self.record)));
+            output.push('\n');
+            output.push_str(&words::deviations(self.record));
         }
         let case = TestCase::new("completed[node]".to_owned(), result);
         TestCase { started: self.record.started_wall, elapsed, output, whole: true, ..case }

@@ -96,7 +96,7 @@ pub(crate) fn become_program_if_asked() {
         .to_str()
         .ok_or_else(|| "its order is no text".to_owned())
         .and_then(|text| serde_json::from_str(text).map_err(|error| error.to_string()))
-        .map_or_else(|why| why, |launch| take_step(launch));
+        .map_or_else(|why| why, take_step);
     // With nobody to hear it there is nothing else to do.
     let _ = writeln!(std::io::stderr(), "{FAILED}{why}");
     std::process::exit(FAILED_CODE);
