@@ -54,6 +54,6 @@ fn a_speed_beyond_all_measure_is_refused_in_one_line() {
         let output = kiln(&["run", "smoke", "--sim", "hgx-h200-8", &format!("--sim-speed={speed}")]);
         let told = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(2), "{told}");
-        assert!(told.len() < 120 && told.contains("is not between 0.01 and 10000"), "{told}");
+        assert!(told.len() < 120 && told.contains("is not between 0.01 and 100000"), "{told}");
     }
 }

@@ -19,7 +19,7 @@ impl Pace {
 
     /// Paces that make sense: a hundred times slower than the world, so that one can look on, to a week in a minute.
     /// Beyond it, timers that fire a millisecond late skip whole steps of a run.
-    pub const RANGE: RangeInclusive<f64> = 0.01..=10_000.0;
+    pub const RANGE: RangeInclusive<f64> = 0.01..=100_000.0;
 
     /// `None` for anything outside [`Pace::RANGE`].
     pub fn new(factor: f64) -> Option<Self> {
