@@ -44,7 +44,7 @@ pub(crate) fn routes() -> axum::Router<Arc<Site>> {
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct Asked {
     lang: Option<String>,
-    /// What became of the last form, by its name in [`Told`].
+    /// What became of the last form, by its name in `Told`.
     told: Option<String>,
     what: Option<String>,
 }

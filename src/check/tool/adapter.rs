@@ -5,7 +5,7 @@ use kiln_limit::Measurement;
 use kiln_model::{Component, Tool, Unit};
 use kiln_profile::CheckSpec;
 
-/// One known program. Each stands in a file of its own and is a row of [`super::adapter`].
+/// One known program. Each stands in a file of its own and is a row of [`super::adapter()`].
 #[derive(Debug)]
 pub struct Adapter {
     pub(super) tool: Tool,

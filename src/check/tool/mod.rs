@@ -1,5 +1,5 @@
 //! Programs of other people as checks. Each known program is one file: its name, its arguments, what reads its output, and
-//! what its check declares. [`adapter`] is their table.
+//! what its check declares. [`adapter()`] is their table.
 //!
 //! Reading is a function of text. Starting programs and hearing what they print is left to the load adapters, which order
 //! the arguments here and give the output back.

@@ -2,7 +2,7 @@
 //! there is no GPU.
 //!
 //! It covers what those kernels use and refuses everything else. `lexer`, `parser` and `decode` turn text into the
-//! [`instruction`] set; `machine` schedules the warps of all blocks of a launch in an order drawn from a seed; `warp` executes
+//! `instruction` set; `machine` schedules the warps of all blocks of a launch in an order drawn from a seed; `warp` executes
 //! one instruction for up to 32 lanes. It is stricter than a GPU: an access out of bounds or out of alignment, a read of
 //! a register or of memory that nobody wrote, a race between threads, a missing fence before an asynchronous product, or lanes
 //! that miss an instruction of their whole warp end the launch with a [`Fault`].
