@@ -62,6 +62,17 @@ pub(super) fn skus() -> Result<Skus, Trouble> {
     Ok(Skus::built_in()?)
 }
 
+/// What is asked of a profile: its parents are read beside it.
+fn request<'a>(
+    file: &'a ProfileFile,
+    skus: &'a Skus,
+    set: &'a [(String, String)],
+    only: Option<&'a str>,
+) -> Request<'a> {
+    let read = &|path: &str| disk::read(Path::new(path), MOST).map_err(|error| error.to_string());
+    Request { name: &file.name, bytes: &file.bytes, catalogue: check::catalogue(), skus, set, only, read }
+}
+
 /// Resolves a profile with all its mistakes told at once.
 pub(super) fn resolve(
     file: &ProfileFile,
@@ -69,10 +80,7 @@ pub(super) fn resolve(
     set: &[(String, String)],
     only: Option<&str>,
 ) -> Result<Profile, Trouble> {
-    let read = |path: &str| disk::read(Path::new(path), MOST).map_err(|error| error.to_string());
-    let request =
-        Request { name: &file.name, bytes: &file.bytes, catalogue: check::catalogue(), skus, set, only, read: &read };
-    Ok(profile::resolve(&request)?)
+    Ok(profile::resolve(&request(file, skus, set, only))?)
 }
 
 /// What of a profile deserves a second look, rendered; empty where nothing does.
@@ -82,31 +90,13 @@ pub(super) fn warnings(
     set: &[(String, String)],
     has_baseline: bool,
 ) -> Result<String, Trouble> {
-    let read = |path: &str| disk::read(Path::new(path), MOST).map_err(|error| error.to_string());
-    let request = Request {
-        name: &file.name,
-        bytes: &file.bytes,
-        catalogue: check::catalogue(),
-        skus,
-        set,
-        only: None,
-        read: &read,
-    };
+    let request = request(file, skus, set, None);
     let today = super::drive::now().to_zoned_datetime(jiff::tz::TimeZone::UTC).date();
     Ok(profile::warnings(&request, today, has_baseline)?.render_warnings(false))
 }
 
 /// The profile with the origin of each value, as text.
 pub(super) fn explain(file: &ProfileFile, skus: &Skus, set: &[(String, String)]) -> Result<String, Trouble> {
-    let read = |path: &str| disk::read(Path::new(path), MOST).map_err(|error| error.to_string());
-    let request = Request {
-        name: &file.name,
-        bytes: &file.bytes,
-        catalogue: check::catalogue(),
-        skus,
-        set,
-        only: None,
-        read: &read,
-    };
+    let request = request(file, skus, set, None);
     Ok(profile::explain(&request)?.to_string())
 }

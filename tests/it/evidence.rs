@@ -114,7 +114,7 @@ fn a_run_judged_by_its_own_profile_comes_out_as_it_was() {
 }
 
 #[test]
-fn a_tighter_limit_fails_old_runs_and_names_what_it_was() {
+fn a_tighter_limit_is_missed_by_old_runs_and_what_it_was_is_named() {
     let folder = tempfile::tempdir().expect("folder");
     let profile = folder.path().join("tight.yaml");
     let limits = "limits: { power.mean: \">= 150 % of sku.tdp\" }";

@@ -17,8 +17,8 @@ pub struct Pace(f64);
 impl Pace {
     pub const REAL_TIME: Self = Self(1.0);
 
-    /// Paces that make sense: a hundred times slower than the world, so that one can look on, to a week in a minute.
-    /// Beyond it, timers that fire a millisecond late skip whole steps of a run.
+    /// Paces that make sense: a hundred times slower than the world, so that one can look on, to a day in a second. Long
+    /// before that a host is late with every reading, and the run says so; beyond it, one late timer skips whole steps.
     pub const RANGE: RangeInclusive<f64> = 0.01..=100_000.0;
 
     /// `None` for anything outside [`Pace::RANGE`].
