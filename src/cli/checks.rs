@@ -4,16 +4,16 @@ use std::fmt::Write as _;
 
 use anyhow::anyhow;
 
+use super::command_error::{CommandError, Sorted as _};
 use super::exit_code::Exit;
 use super::printer;
-use super::trouble::{Sorted as _, Trouble};
 use crate::check;
 use crate::diagnose;
 use crate::profile::{CheckSpec, ParamKind, Wear};
 use crate::report::Language;
 
 /// `kiln checks [NAME]`.
-pub(super) fn checks(name: Option<&str>) -> Result<Exit, Trouble> {
+pub(super) fn checks(name: Option<&str>) -> Result<Exit, CommandError> {
     let catalogue = check::catalogue();
     let text = match name {
         None => list(catalogue.0),
@@ -96,7 +96,7 @@ const fn said(words: diagnose::Words, language: Language) -> &'static str {
 }
 
 /// `kiln explain [CODE]`.
-pub(super) fn explain(code: Option<&str>, language: Language) -> Result<Exit, Trouble> {
+pub(super) fn explain(code: Option<&str>, language: Language) -> Result<Exit, CommandError> {
     let text = match code {
         None => {
             let line = |entry: &diagnose::Entry| format!("{:26} {}\n", entry.code, said(entry.title, language));
@@ -116,7 +116,7 @@ pub(super) fn explain(code: Option<&str>, language: Language) -> Result<Exit, Tr
 }
 
 /// `kiln explain --page`.
-pub(super) fn explain_page() -> Result<Exit, Trouble> {
+pub(super) fn explain_page() -> Result<Exit, CommandError> {
     printer::result(&diagnose::codes_page()).no_claim()?;
     Ok(Exit::Pass)
 }

@@ -6,14 +6,14 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::args_lot::DiffArgs;
+use super::command_error::{CommandError, Sorted as _};
 use super::exit_code::Exit;
 use super::language::Spoken;
 use super::rejudge::judged;
 use super::run::read;
-use super::trouble::{Sorted as _, Trouble};
 use super::{lots, printer};
 use crate::event::{RunRecord, Verdict, roll_up};
-use crate::lot::{self, Difference, Outing};
+use crate::lot::{self, Difference, RunSummary};
 use crate::report::{Compared, diff_page, plain};
 
 #[derive(Debug, Serialize)]
@@ -38,7 +38,7 @@ struct Head {
 }
 
 /// `kiln diff A B`.
-pub(super) fn diff(args: &DiffArgs, spoken: Spoken) -> Result<Exit, Trouble> {
+pub(super) fn diff(args: &DiffArgs, spoken: Spoken) -> Result<Exit, CommandError> {
     let ((dir_a, a), (dir_b, b)) = (read(&args.a)?, read(&args.b)?);
     let (a, b) = (a.record, b.record);
     let mut differences = lot::differences(&a, &b);
@@ -61,15 +61,15 @@ pub(super) fn diff(args: &DiffArgs, spoken: Spoken) -> Result<Exit, Trouble> {
 }
 
 fn head(folder: &Path, record: &RunRecord) -> Head {
-    let outing = Outing::of(record);
+    let summary = RunSummary::of(record);
     let findings = record.findings.iter().map(|finding| format!("{} on {}", finding.code, finding.component));
     Head {
         run: folder.display().to_string(),
-        run_id: outing.as_ref().map(|outing| outing.run_id.clone()).unwrap_or_default(),
-        serial: outing.as_ref().and_then(|outing| outing.serial.clone()),
-        profile: outing.as_ref().map(|outing| outing.profile.clone()).unwrap_or_default(),
-        profile_digest: outing.as_ref().map(|outing| outing.profile_digest.clone()).unwrap_or_default(),
-        simulated: outing.is_none_or(|outing| outing.simulated),
+        run_id: summary.as_ref().map(|summary| summary.run_id.clone()).unwrap_or_default(),
+        serial: summary.as_ref().and_then(|summary| summary.serial.clone()),
+        profile: summary.as_ref().map(|summary| summary.profile.clone()).unwrap_or_default(),
+        profile_digest: summary.as_ref().map(|summary| summary.profile_digest.clone()).unwrap_or_default(),
+        simulated: summary.is_none_or(|summary| summary.simulated),
         verdict: record.verdict.clone().unwrap_or_else(|| roll_up(record)),
         findings: findings.collect(),
     }

@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::args::DoctorArgs;
+use super::command_error::{CommandError, Sorted as _};
 use super::exit_code::Exit;
-use super::trouble::{Sorted as _, Trouble};
 use super::{cuda_look, files, hardware, printer};
 use crate::node::doctor::{Advice, DoctorOptions, Readiness, advise, collect_facts};
 
@@ -35,7 +35,7 @@ struct Document<'a> {
 }
 
 /// `kiln doctor [--json]`.
-pub(super) fn doctor(args: &DoctorArgs) -> Result<Exit, Trouble> {
+pub(super) fn doctor(args: &DoctorArgs) -> Result<Exit, CommandError> {
     let options =
         DoctorOptions { nvml: hardware::options(&args.hardware), out: args.out.clone(), skus: files::skus()? };
     let advice = advise(&collect_facts(&options, cuda_look::ask));
@@ -53,7 +53,7 @@ const fn word(readiness: Readiness) -> &'static str {
     }
 }
 
-fn json(advice: &[Advice], ready: bool) -> Result<String, Trouble> {
+fn json(advice: &[Advice], ready: bool) -> Result<String, CommandError> {
     let lines = advice.iter().map(Line::from).collect();
     serde_json::to_string_pretty(&Document { schema: "kiln.doctor/1", ready, lines }).no_claim()
 }

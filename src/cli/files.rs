@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, anyhow};
 
-use super::trouble::{Sorted as _, Trouble};
+use super::command_error::{CommandError, Sorted as _};
 use crate::check;
 use crate::disk::{self, MIB};
 use crate::profile::{self, Profile, Request, Skus, builtin};
@@ -21,7 +21,7 @@ pub(super) struct ProfileFile {
 }
 
 /// A built-in profile by its name, anything else by path. A path wins where it has a folder or an extension.
-pub(super) fn find_profile(name: &str) -> Result<ProfileFile, Trouble> {
+pub(super) fn find_profile(name: &str) -> Result<ProfileFile, CommandError> {
     let is_path = name.contains('/') || Path::new(name).extension().is_some();
     if let (false, Some(text)) = (is_path, builtin::profile(name)) {
         return Ok(ProfileFile { name: format!("built-in:{name}.yaml"), bytes: text.as_bytes().to_vec() });
@@ -40,13 +40,13 @@ pub(super) fn find_profile(name: &str) -> Result<ProfileFile, Trouble> {
                 "there is no built-in profile `{name}` and no such file; built in are {}{hint}",
                 known.join(", ")
             );
-            Err(Trouble::Usage(error))
+            Err(CommandError::Usage(error))
         }
     }
 }
 
 /// `--set NAME=VALUE` taken apart.
-pub(super) fn sets(sets: &[String]) -> Result<Vec<(String, String)>, Trouble> {
+pub(super) fn sets(sets: &[String]) -> Result<Vec<(String, String)>, CommandError> {
     sets.iter()
         .map(|set| {
             set.split_once('=')
@@ -58,7 +58,7 @@ pub(super) fn sets(sets: &[String]) -> Result<Vec<(String, String)>, Trouble> {
 }
 
 /// Everything known about GPU models.
-pub(super) fn skus() -> Result<Skus, Trouble> {
+pub(super) fn skus() -> Result<Skus, CommandError> {
     Ok(Skus::built_in()?)
 }
 
@@ -79,7 +79,7 @@ pub(super) fn resolve(
     skus: &Skus,
     set: &[(String, String)],
     only: Option<&str>,
-) -> Result<Profile, Trouble> {
+) -> Result<Profile, CommandError> {
     Ok(profile::resolve(&request(file, skus, set, only))?)
 }
 
@@ -89,14 +89,14 @@ pub(super) fn warnings(
     skus: &Skus,
     set: &[(String, String)],
     has_baseline: bool,
-) -> Result<String, Trouble> {
+) -> Result<String, CommandError> {
     let request = request(file, skus, set, None);
     let today = super::drive::now().to_zoned_datetime(jiff::tz::TimeZone::UTC).date();
     Ok(profile::warnings(&request, today, has_baseline)?.render_warnings(false))
 }
 
 /// The profile with the origin of each value, as text.
-pub(super) fn explain(file: &ProfileFile, skus: &Skus, set: &[(String, String)]) -> Result<String, Trouble> {
+pub(super) fn explain(file: &ProfileFile, skus: &Skus, set: &[(String, String)]) -> Result<String, CommandError> {
     let request = request(file, skus, set, None);
     Ok(profile::explain(&request)?.to_string())
 }

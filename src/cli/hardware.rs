@@ -7,8 +7,8 @@ use std::sync::Arc;
 use anyhow::{Context as _, anyhow};
 
 use super::args::HardwareArgs;
-use super::trouble::{Sorted as _, Trouble};
-use crate::engine::{Inbox, Station};
+use super::command_error::{CommandError, Sorted as _};
+use crate::engine::{Arrivals, Dut};
 use crate::event::{NodeSource, Surroundings};
 use crate::load::cuda::driver;
 use crate::load::supervisor::{Supervisor, WorkerCommand};
@@ -84,11 +84,15 @@ fn hurried(options: NvmlOptions, pace: f64) -> NvmlOptions {
 
 impl Hardware {
     /// Opens the machine's GPUs. A driver that cannot be had says nothing of the unit.
-    pub(super) fn open(args: &HardwareArgs, pace: f64) -> Result<Self, Trouble> {
+    pub(super) fn open(args: &HardwareArgs, pace: f64) -> Result<Self, CommandError> {
         let node = NvmlNode::open_with(&hurried(options(args), pace)).map_err(|error| {
             // Without a driver there is nothing to test: a run was asked for on the wrong machine.
             let missing = matches!(error, NvmlOpenError::LibraryMissing { .. });
-            if missing { Trouble::Usage(anyhow!("{error}\n{WITHOUT_GPUS}")) } else { Trouble::NoClaim(anyhow!(error)) }
+            if missing {
+                CommandError::Usage(anyhow!("{error}\n{WITHOUT_GPUS}"))
+            } else {
+                CommandError::NoClaim(anyhow!(error))
+            }
         })?;
         let command = WorkerCommand::own().context("this program's own file cannot be found").no_claim()?;
         Ok(Self { node, loads: Supervisor::new(command), pace })
@@ -148,7 +152,7 @@ impl Hardware {
     }
 }
 
-impl Station for Hardware {
+impl Dut for Hardware {
     fn read_inventory(&mut self, now: Moment) {
         self.node.read_inventory(now);
     }
@@ -170,15 +174,15 @@ impl Station for Hardware {
         self.loads.stop_load(self.world(now), load, how);
     }
 
-    fn collect(&mut self, now: Moment, inbox: &mut Inbox) {
-        let before = inbox.inventories.len();
-        self.node.collect(now, inbox);
-        for inventory in inbox.inventories[before..].iter().flatten() {
+    fn collect(&mut self, now: Moment, arrivals: &mut Arrivals) {
+        let before = arrivals.inventories.len();
+        self.node.collect(now, arrivals);
+        for inventory in arrivals.inventories[before..].iter().flatten() {
             self.learn(inventory);
         }
-        let before = inbox.loads.len();
-        self.loads.collect(self.world(now), inbox);
-        for report in &mut inbox.loads[before..] {
+        let before = arrivals.loads.len();
+        self.loads.collect(self.world(now), arrivals);
+        for report in &mut arrivals.loads[before..] {
             report.at = now;
         }
     }

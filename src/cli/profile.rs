@@ -3,16 +3,16 @@
 use anyhow::anyhow;
 
 use super::args::ProfileCommand;
+use super::command_error::{CommandError, Sorted as _};
 use super::exit_code::Exit;
 use super::look::read_inventory;
-use super::trouble::{Sorted as _, Trouble};
-use super::{files, plan_table, printer, station};
+use super::{dut, files, plan_table, printer};
 use crate::check;
 use crate::plan;
 use crate::profile::{Profile, builtin};
 
 /// `kiln profile check|explain|plan|schema|show`.
-pub(super) fn profile(command: ProfileCommand) -> Result<Exit, Trouble> {
+pub(super) fn profile(command: ProfileCommand) -> Result<Exit, CommandError> {
     match command {
         ProfileCommand::Check { profile, sets } => {
             let skus = files::skus()?;
@@ -44,7 +44,7 @@ pub(super) fn profile(command: ProfileCommand) -> Result<Exit, Trouble> {
             let skus = files::skus()?;
             let file = files::find_profile(&profile)?;
             let profile = files::resolve(&file, &skus, &files::sets(&sets)?, only.as_deref())?;
-            let mut chosen = station::choose(&node)?;
+            let mut chosen = dut::choose(&node)?;
             let inventory = read_inventory(&mut chosen)?;
             let plan = plan::make(&profile, &inventory, &skus, check::catalogue(), only.as_deref()).usage()?;
             printer::result(&plan_table::table(&profile, &plan)).no_claim()?;

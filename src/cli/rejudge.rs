@@ -6,10 +6,10 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::args_lot::RejudgeArgs;
+use super::command_error::{CommandError, Sorted as _};
 use super::exit_code::Exit;
 use super::language::Spoken;
 use super::run::equipment;
-use super::trouble::{Sorted as _, Trouble};
 use super::{files, lots, printer};
 use crate::engine;
 use crate::event::{Outcome, RunRecord, Verdict};
@@ -58,7 +58,7 @@ impl Again {
 }
 
 /// `kiln rejudge RUN.. --profile P`.
-pub(super) fn rejudge(args: &RejudgeArgs, spoken: Spoken) -> Result<Exit, Trouble> {
+pub(super) fn rejudge(args: &RejudgeArgs, spoken: Spoken) -> Result<Exit, CommandError> {
     let skus = files::skus()?;
     let file = files::find_profile(&args.profile)?;
     let profile = files::resolve(&file, &skus, &files::sets(&args.sets)?, None)?;
@@ -94,13 +94,13 @@ fn page(document: &Document<'_>, languages: Languages) -> String {
 
 fn again(before: &RunRecord, after: &engine::Rejudged) -> Again {
     let (verdicts, changes) = lot::changes(before, &after.record);
-    let outing = lot::Outing::of(before);
+    let summary = lot::RunSummary::of(before);
     Again {
         run: String::new(),
-        run_id: outing.as_ref().map(|outing| outing.run_id.clone()).unwrap_or_default(),
-        serial: outing.as_ref().and_then(|outing| outing.serial.clone()),
-        simulated: outing.as_ref().is_none_or(|outing| outing.simulated),
-        profile: outing.map(|outing| outing.profile).unwrap_or_default(),
+        run_id: summary.as_ref().map(|summary| summary.run_id.clone()).unwrap_or_default(),
+        serial: summary.as_ref().and_then(|summary| summary.serial.clone()),
+        simulated: summary.as_ref().is_none_or(|summary| summary.simulated),
+        profile: summary.map(|summary| summary.profile).unwrap_or_default(),
         verdicts,
         changes,
         notes: after.notes.iter().map(ToString::to_string).collect(),

@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, anyhow};
 
 use super::args::{ResumeArgs, RunArgs, YesNo};
+use super::command_error::{CommandError, Sorted as _};
 use super::drive::Prompter;
+use super::dut::{self, Chosen};
 use super::exit_code::Exit;
 use super::language::Spoken;
 use super::signals::Interrupts;
-use super::station::{self, Chosen};
-use super::trouble::{Sorted as _, Trouble};
 use super::{drive, files, printer};
 use crate::check;
 use crate::engine::{Equipment, Machine, Refusal};
@@ -23,7 +23,7 @@ use crate::report::{self, Paint};
 use crate::rundir::{Look, Recorder, Run, RunDir, Settings, read_baseline};
 
 /// `kiln run`.
-pub(super) fn run(args: &RunArgs, spoken: Spoken) -> Result<Exit, Trouble> {
+pub(super) fn run(args: &RunArgs, spoken: Spoken) -> Result<Exit, CommandError> {
     let signals = listen(spoken)?;
     let skus = files::skus()?;
     let file = files::find_profile(&args.profile)?;
@@ -41,12 +41,12 @@ pub(super) fn run(args: &RunArgs, spoken: Spoken) -> Result<Exit, Trouble> {
             "{} holds a run already; give every run a directory of its own, or take this one up with `kiln resume`",
             folder.display()
         );
-        return Err(Trouble::Usage(error));
+        return Err(CommandError::Usage(error));
     }
     let mut chosen = if args.node.sim.is_some() || args.node.replay.is_some() {
-        station::choose(&args.node)?
+        dut::choose(&args.node)?
     } else {
-        station::hardware(&args.node.hardware, args.sim_speed.unwrap_or(1.0), args.inject)?
+        dut::hardware(&args.node.hardware, args.sim_speed.unwrap_or(1.0), args.inject)?
     };
     let baseline = args.baseline.as_deref().map(read_baseline).transpose()?.unwrap_or_default();
     let start = RunStart {
@@ -72,11 +72,11 @@ pub(super) fn run(args: &RunArgs, spoken: Spoken) -> Result<Exit, Trouble> {
     let _node = lock_node(&chosen, &folder)?;
     let machine = Machine::new(equipment(&skus), start, args.only.clone());
     let voice = Voice { answer: args.answer, spoken, streaming: args.ocptv.is_some() };
-    conduct(machine, &mut chosen, Place::New(folder), pace, voice, &signals)
+    conduct(machine, &mut chosen, Destination::New(folder), pace, voice, &signals)
 }
 
 /// `kiln resume`.
-pub(super) fn resume(args: &ResumeArgs, spoken: Spoken) -> Result<Exit, Trouble> {
+pub(super) fn resume(args: &ResumeArgs, spoken: Spoken) -> Result<Exit, CommandError> {
     let signals = listen(spoken)?;
     let skus = files::skus()?;
     let durability = drive::durability(args.sim_speed.is_none());
@@ -91,7 +91,7 @@ pub(super) fn resume(args: &ResumeArgs, spoken: Spoken) -> Result<Exit, Trouble>
         return super::report::finish(&args.run, spoken);
     }
     let Some(start) = record.start.clone() else {
-        return Err(Trouble::Usage(anyhow!(
+        return Err(CommandError::Usage(anyhow!(
             "the run in {} had not begun; start it anew with `kiln run`",
             args.run.display()
         )));
@@ -99,16 +99,16 @@ pub(super) fn resume(args: &ResumeArgs, spoken: Spoken) -> Result<Exit, Trouble>
     let pace = drive::pace(args.sim_speed)?;
     let mut chosen = match &start.source {
         NodeSource::Hardware | NodeSource::StandIn { .. } => {
-            station::hardware(&args.hardware, args.sim_speed.unwrap_or(1.0), None)?
+            dut::hardware(&args.hardware, args.sim_speed.unwrap_or(1.0), None)?
         }
-        NodeSource::Simulated { node, seed, faults } => station::simulated(node, *seed, faults)?,
+        NodeSource::Simulated { node, seed, faults } => dut::simulated(node, *seed, faults)?,
         NodeSource::Replayed { file } => {
-            return Err(Trouble::Usage(anyhow!("a replay of {file} is not resumed; start it anew")));
+            return Err(CommandError::Usage(anyhow!("a replay of {file} is not resumed; start it anew")));
         }
     };
     if chosen.source != start.source {
         let error = anyhow!("this run was on other GPUs: {:?}, and here are {:?}", start.source, chosen.source);
-        return Err(Trouble::Usage(error));
+        return Err(CommandError::Usage(error));
     }
     // An older journal does not say.
     if let Some(then) = &start.surroundings
@@ -116,16 +116,16 @@ pub(super) fn resume(args: &ResumeArgs, spoken: Spoken) -> Result<Exit, Trouble>
     {
         let now = chosen.surroundings.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string);
         let error = anyhow!("this run was begun with {then}, and here is {now}; resume it as it was begun");
-        return Err(Trouble::Usage(error));
+        return Err(CommandError::Usage(error));
     }
     let equipment = equipment(&skus);
     let _node = lock_node(&chosen, &args.run)?;
     let machine = Machine::resume(equipment, record, chosen.digest.clone())
         .ok_or_else(|| anyhow!("the journal in {} does not begin with the start of a run", args.run.display()))
         .no_claim()?;
-    let place = Place::Open(args.run.clone(), Box::new(journal), read.events);
+    let destination = Destination::Open(args.run.clone(), Box::new(journal), read.events);
     let voice = Voice { answer: args.answer, spoken, streaming: args.ocptv.is_some() };
-    conduct(machine, &mut chosen, place, pace, voice, &signals)
+    conduct(machine, &mut chosen, destination, pace, voice, &signals)
 }
 
 /// What was taken from elsewhere than usual departs from the profile as much as what `--set` changes.
@@ -138,12 +138,12 @@ fn with_surroundings(mut profile: Profile, surroundings: Option<&Surroundings>) 
 }
 
 /// Keeps other runs off real GPUs; a model or a stand-in is nobody else's.
-fn lock_node(chosen: &Chosen, folder: &Path) -> Result<Option<NodeLock>, Trouble> {
+fn lock_node(chosen: &Chosen, folder: &Path) -> Result<Option<NodeLock>, CommandError> {
     chosen.source.is_hardware().then(|| NodeLock::take(folder)).transpose().no_claim()
 }
 
 /// Listens for interrupts from here on, and tells of each what it does.
-fn listen(spoken: Spoken) -> Result<Interrupts, Trouble> {
+fn listen(spoken: Spoken) -> Result<Interrupts, CommandError> {
     let language = spoken.console();
     Interrupts::listen(move |signal| printer::tell(report::signalled(language, signal)))
 }
@@ -153,14 +153,14 @@ pub(super) fn equipment(skus: &Skus) -> Equipment<'_> {
 }
 
 /// Where the run is written.
-enum Place {
+enum Destination {
     /// A folder to make once the run begins.
     New(PathBuf),
     /// A folder with an open journal, and what it holds.
     Open(PathBuf, Box<Journal>, Vec<Envelope>),
 }
 
-impl Place {
+impl Destination {
     fn folder(&self) -> &Path {
         match self {
             Self::New(folder) | Self::Open(folder, ..) => folder,
@@ -180,12 +180,12 @@ struct Voice {
 fn conduct(
     mut machine: Machine<'_>,
     chosen: &mut Chosen,
-    place: Place,
+    destination: Destination,
     pace: Option<crate::engine::drive::Pace>,
     Voice { answer, spoken, streaming }: Voice,
     signals: &Interrupts,
-) -> Result<Exit, Trouble> {
-    let folder = place.folder().to_path_buf();
+) -> Result<Exit, CommandError> {
+    let folder = destination.folder().to_path_buf();
     let durability = drive::durability(drive::in_virtual_time(&chosen.source, pace));
     let settings = Settings {
         folder: folder.clone(),
@@ -194,9 +194,9 @@ fn conduct(
         clock: drive::monotonic,
         stream: streaming.then_some(printer::exactly as fn(&str) -> io::Result<()>),
     };
-    let mut recorder = match place {
-        Place::New(_) => Recorder::new(settings),
-        Place::Open(_, journal, events) => Recorder::over(settings, *journal, &events)?,
+    let mut recorder = match destination {
+        Destination::New(_) => Recorder::new(settings),
+        Destination::Open(_, journal, events) => Recorder::over(settings, *journal, &events)?,
     };
     let prompter = Prompter { answer, language: spoken.console() };
     let driven = drive::drive(&mut machine, chosen, &mut recorder, pace, prompter, signals);
@@ -205,7 +205,7 @@ fn conduct(
         let error = anyhow!(refusal.clone());
         // A node that gives no inventory is trouble of its driver or ours; everything else was asked for wrongly.
         let ours = matches!(refusal, Refusal::Inventory(_));
-        return Err(if ours { Trouble::NoClaim(error) } else { Trouble::Usage(error) });
+        return Err(if ours { CommandError::NoClaim(error) } else { CommandError::Usage(error) });
     }
     let record = machine.record();
     let verdict = record.verdict.clone().unwrap_or_else(|| roll_up(record));
@@ -245,7 +245,7 @@ fn say(record: &RunRecord, spoken: Spoken, streaming: bool) -> anyhow::Result<()
 }
 
 /// Reads a run back, telling what its journal lacks.
-pub(super) fn read(folder: &Path) -> Result<(RunDir, Run), Trouble> {
+pub(super) fn read(folder: &Path) -> Result<(RunDir, Run), CommandError> {
     let dir = RunDir::open(folder)?;
     let run = dir.run()?;
     run.lacks.iter().for_each(|lack| printer::tell(lack));

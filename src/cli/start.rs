@@ -4,9 +4,9 @@ use clap::Parser as _;
 use clap::error::ErrorKind;
 
 use super::args::{Cli, Command};
+use super::command_error::CommandError;
 use super::exit_code::Exit;
 use super::language::Spoken;
-use super::trouble::Trouble;
 use super::{
     agent, baseline, checks, cuda_look, diff, doctor, drill, node, printer, profile, record, rejudge, report, run,
     seal, stats, verify,
@@ -36,7 +36,7 @@ pub fn main() -> Exit {
     command(cli.command, Spoken(cli.lang)).unwrap_or_else(|trouble| trouble.tell())
 }
 
-fn command(command: Command, spoken: Spoken) -> Result<Exit, Trouble> {
+fn command(command: Command, spoken: Spoken) -> Result<Exit, CommandError> {
     match command {
         Command::Run(args) => run::run(&args, spoken),
         Command::Resume(args) => run::resume(&args, spoken),

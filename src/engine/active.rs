@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::judging::{Bench, Ending};
-use super::schedule::Place;
+use super::judging::{Ending, Judge};
+use super::schedule::StepRef;
 use kiln_check::{Check, CheckRun};
 use kiln_event::{Lateness, RunRecord, StepKey};
 use kiln_limit::Measurement;
@@ -13,7 +13,7 @@ use kiln_profile::{CheckSpec, Sku};
 
 pub(super) struct ActiveStep {
     pub key: StepKey,
-    pub place: Place,
+    pub step_ref: StepRef,
     pub planned: PlannedStep,
     pub run: Option<Box<dyn CheckRun>>,
     pub began: Moment,
@@ -37,7 +37,7 @@ pub(super) struct ActiveStep {
 impl ActiveStep {
     pub(super) fn new(
         key: StepKey,
-        place: Place,
+        step_ref: StepRef,
         planned: PlannedStep,
         check: &'static dyn Check,
         now: Moment,
@@ -47,7 +47,7 @@ impl ActiveStep {
         let gpus = if planned.components.contains(&Component::Node) { all_gpus } else { own };
         Self {
             key,
-            place,
+            step_ref,
             times_out: now + planned.timeout,
             planned,
             run: None,
@@ -74,13 +74,13 @@ impl ActiveStep {
         self.spec.watcher
     }
 
-    pub(super) fn bench<'a>(
+    pub(super) fn judge<'a>(
         &'a self,
         record: &'a RunRecord,
         skus: &'a BTreeMap<GpuIndex, Sku>,
         wall: WallTime,
-    ) -> Bench<'a> {
-        Bench {
+    ) -> Judge<'a> {
+        Judge {
             planned: &self.planned,
             spec: self.spec,
             skus,

@@ -84,7 +84,7 @@ impl Ending {
 type Alike = BTreeMap<(String, ComponentKind), usize>;
 
 /// All that judging looks at.
-pub(super) struct Bench<'a> {
+pub(super) struct Judge<'a> {
     pub planned: &'a PlannedStep,
     pub spec: &'static CheckSpec,
     pub skus: &'a BTreeMap<GpuIndex, Sku>,
@@ -96,7 +96,7 @@ pub(super) struct Bench<'a> {
     pub mismatches_from: usize,
 }
 
-impl Bench<'_> {
+impl Judge<'_> {
     /// The cases of the step.
     pub(super) fn cases(&self, measured: &[Measurement], ending: &Ending) -> Vec<Case> {
         let mut by_case: BTreeMap<Component, Vec<Judgement>> = BTreeMap::new();

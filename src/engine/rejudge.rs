@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::Equipment;
-use super::judging::{Bench, Ending, NOT_GIVEN};
+use super::judging::{Ending, Judge, NOT_GIVEN};
 use kiln_diagnose as diagnose;
 use kiln_event::{Case, Envelope, RunEvent, RunRecord, RunStart, StepKey, roll_up};
 use kiln_limit::{Measured, Measurement};
@@ -212,7 +212,7 @@ impl Retelling<'_> {
     ) -> Vec<Case> {
         let Some(check) = (self.equipment.find_check)(&planned.step.check) else { return cases.to_vec() };
         let (trips_from, mismatches_from) = self.since.get(key).copied().unwrap_or_default();
-        let bench = Bench {
+        let judge = Judge {
             planned,
             spec: check.spec(),
             skus: &self.skus,
@@ -221,7 +221,7 @@ impl Retelling<'_> {
             trips_from,
             mismatches_from,
         };
-        bench.cases(&measured(cases), ending)
+        judge.cases(&measured(cases), ending)
     }
 }
 

@@ -11,7 +11,7 @@ use kiln_profile::{Loop, Policy, RetryOn, Then};
 
 /// Where a step stands in the plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct StepRef {
     /// `None` in the teardown.
     pub stage: Option<usize>,
     pub step: usize,
@@ -29,12 +29,12 @@ pub(super) enum Next {
         round: u32,
     },
     Start {
-        place: Place,
+        step_ref: StepRef,
         attempt: u32,
     },
     /// The step gets its result without running.
     Skip {
-        place: Place,
+        step_ref: StepRef,
         attempt: u32,
         outcome: Outcome,
         kind: &'static str,
@@ -183,14 +183,14 @@ fn look_again(
             if !settled.is_some_and(|one| one.has_passed()) {
                 continue;
             }
-            let place = Place { stage: Some(index), step, round };
+            let step_ref = StepRef { stage: Some(index), step, round };
             match standing(planned, &own) {
                 Standing::Settled => {}
                 Standing::Running => return Some(Next::Busy),
                 Standing::NotStarted | Standing::CutShort { .. } => {
-                    return Some(Next::Start { place, attempt: last.key.attempt + 1 });
+                    return Some(Next::Start { step_ref, attempt: last.key.attempt + 1 });
                 }
-                Standing::Again { at, attempt } if at <= now => return Some(Next::Start { place, attempt }),
+                Standing::Again { at, attempt } if at <= now => return Some(Next::Start { step_ref, attempt }),
                 Standing::Again { at, .. } => return Some(Next::Wait(at)),
             }
         }
@@ -285,7 +285,7 @@ fn within_round(plan: &Plan, record: &RunRecord, halt: &Halt, now: Moment, index
     let mut running = false;
     let mut waiting: Option<Moment> = None;
     for (step, planned) in stage.steps.iter().enumerate() {
-        let place = Place { stage: Some(index), step, round };
+        let step_ref = StepRef { stage: Some(index), step, round };
         let tried = attempts(record, &planned.path, round, last.started);
         match standing(planned, &tried) {
             Standing::Settled => continue,
@@ -296,15 +296,15 @@ fn within_round(plan: &Plan, record: &RunRecord, halt: &Halt, now: Moment, index
                     continue;
                 }
                 if at <= now {
-                    return Next::Start { place, attempt };
+                    return Next::Start { step_ref, attempt };
                 }
                 waiting = Some(waiting.map_or(at, |sooner| sooner.min(at)));
             }
             fresh @ (Standing::NotStarted | Standing::CutShort { .. }) => {
                 let attempt = fresh.first_attempt();
                 return match obstacle(plan, record, halt, stage, planned, last) {
-                    Some((outcome, kind, why)) => Next::Skip { place, attempt, outcome, kind, why },
-                    None => Next::Start { place, attempt },
+                    Some((outcome, kind, why)) => Next::Skip { step_ref, attempt, outcome, kind, why },
+                    None => Next::Start { step_ref, attempt },
                 };
             }
         }
@@ -369,22 +369,22 @@ fn teardown(plan: &Plan, record: &RunRecord, halt: &Halt, now: Moment) -> Next {
         return Next::Done;
     }
     for (step, planned) in plan.teardown.iter().enumerate() {
-        let place = Place { stage: None, step, round: 1 };
+        let step_ref = StepRef { stage: None, step, round: 1 };
         let tried = attempts(record, &planned.path, 1, Moment::ZERO);
         match standing(planned, &tried) {
             Standing::Settled => {}
             Standing::Running => return Next::Busy,
-            Standing::Again { at, attempt } if at <= now => return Next::Start { place, attempt },
+            Standing::Again { at, attempt } if at <= now => return Next::Start { step_ref, attempt },
             Standing::Again { at, .. } => return Next::Wait(at),
             fresh @ (Standing::NotStarted | Standing::CutShort { .. }) => {
                 let attempt = fresh.first_attempt();
                 return match &planned.readiness {
-                    Readiness::Ready | Readiness::Deselected => Next::Start { place, attempt },
+                    Readiness::Ready | Readiness::Deselected => Next::Start { step_ref, attempt },
                     Readiness::Skip(why) => {
-                        Next::Skip { place, attempt, outcome: Outcome::Skipped, kind: "unmet", why: why.clone() }
+                        Next::Skip { step_ref, attempt, outcome: Outcome::Skipped, kind: "unmet", why: why.clone() }
                     }
                     Readiness::Unmet(why) => {
-                        Next::Skip { place, attempt, outcome: Outcome::Error, kind: "unmet", why: why.clone() }
+                        Next::Skip { step_ref, attempt, outcome: Outcome::Error, kind: "unmet", why: why.clone() }
                     }
                 };
             }

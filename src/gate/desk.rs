@@ -62,11 +62,11 @@ impl Desk {
     /// Reads the events, and begins.
     pub(crate) fn open(policy: Policy, store: Store) -> Result<Self, StoreError> {
         let floor = Floor::of(policy.clone(), &store.events()?);
-        let (orders, inbox) = mpsc::channel();
+        let (orders, arrivals) = mpsc::channel();
         let revision = Arc::new(AtomicU64::new(0));
         let mut work = Work { policy, floor, store, heard: AllHeard::new(), revision: Arc::clone(&revision) };
         let thread = std::thread::Builder::new().name("desk".to_owned());
-        let spawned = thread.spawn(move || work.work(&inbox));
+        let spawned = thread.spawn(move || work.work(&arrivals));
         spawned.map_err(|source| StoreError::Io { path: "thread".into(), source })?;
         Ok(Self { orders, revision })
     }
@@ -96,11 +96,11 @@ impl Desk {
 }
 
 impl Work {
-    fn work(&mut self, inbox: &mpsc::Receiver<Order>) {
-        while let Ok(first) = inbox.recv() {
+    fn work(&mut self, arrivals: &mpsc::Receiver<Order>) {
+        while let Ok(first) = arrivals.recv() {
             let mut looks = Vec::new();
             let mut answers = Vec::new();
-            let more = std::iter::from_fn(|| inbox.try_recv().ok()).take(TOGETHER);
+            let more = std::iter::from_fn(|| arrivals.try_recv().ok()).take(TOGETHER);
             for order in std::iter::once(first).chain(more) {
                 match order {
                     Order::Tell(input, reply) => answers.push((reply, self.decide(*input))),

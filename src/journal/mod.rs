@@ -14,7 +14,7 @@ mod line;
 mod read;
 mod write;
 
-pub use error::{JournalError, Place};
+pub use error::{JournalError, LinePlace};
 pub use read::{JournalFile, Read, Torn, read, read_sound};
 pub use write::{Durability, Journal, WallClock};
 

@@ -6,6 +6,7 @@ mod change;
 #[cfg(test)]
 mod change_tests;
 mod component;
+mod dut;
 mod inventory;
 mod kernel;
 mod lacking;
@@ -22,6 +23,7 @@ mod time;
 
 pub use change::{Change, Fact, changes, is_recognised};
 pub use component::{Component, ComponentKind, GpuIndex, ParseComponentError};
+pub use dut::{Arrivals, Dut};
 pub use inventory::{
     C2c, ClockLimits, Config, Fabric, FabricState, Gpu, Host, Identity, Inventory, LEAST_DRIVER, LinkState, Nic,
     NodeIdentity, NvLink, Nvme, PciFunction, PcieCapability, PowerLimits, Process, Psu, Remote, ThermalLimits,

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-use kiln::engine::Inbox;
+use kiln::engine::Arrivals;
 use kiln::load::supervisor::{Supervisor, WorkerCommand};
 use kiln::load::worker::Injection;
 use kiln::model::{
@@ -91,9 +91,9 @@ fn follow(supervisor: &mut Supervisor, woken: &Receiver<()>, until: fn(&LoadSaid
     loop {
         let now = Moment::ZERO + began.elapsed();
         assert!(began.elapsed() < DEADLINE, "it never ended: {told:#?}");
-        let mut inbox = Inbox::default();
-        supervisor.collect(now, &mut inbox);
-        told.extend(inbox.loads.into_iter().map(|report| report.said));
+        let mut arrivals = Arrivals::default();
+        supervisor.collect(now, &mut arrivals);
+        told.extend(arrivals.loads.into_iter().map(|report| report.said));
         if told.iter().any(|said| matches!(said, LoadSaid::Ended { gpu: None, .. })) {
             return told;
         }

@@ -44,8 +44,8 @@ impl Bench<'_> {
         faults: &[FaultUse],
         see: impl FnOnce(&Done<'_>) -> R,
     ) -> Result<Option<R>, Diagnostics> {
-        let mut station = SimNode::new(&node.file, seed, faults)?;
-        let injected = station.injected();
+        let mut dut = SimNode::new(&node.file, seed, faults)?;
+        let injected = dut.injected();
         let equipment = Equipment { skus: self.skus, catalogue: check::catalogue(), find_check: check::find };
         let mut start = start(profile, node, seed);
         if self.parts_list
@@ -62,8 +62,7 @@ impl Bench<'_> {
             stop.then_some(Signal::Second)
         };
         // Nothing is written, so that nothing can fail.
-        let driven =
-            run_in_virtual_time(&mut machine, &mut station, &mut Deaf, &mut Yes, self.epoch, &mut asked_to_stop);
+        let driven = run_in_virtual_time(&mut machine, &mut dut, &mut Deaf, &mut Yes, self.epoch, &mut asked_to_stop);
         if driven.is_err() || self.stop.load(Ordering::Relaxed) {
             return Ok(None);
         }

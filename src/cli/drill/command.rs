@@ -12,8 +12,8 @@ use super::progress::Progress;
 use super::trials::{self, Job, Placed, Range};
 use super::{interrupt, output, pool, shorten};
 use crate::cli::args::DrillArgs;
+use crate::cli::command_error::CommandError;
 use crate::cli::exit_code::Exit;
-use crate::cli::trouble::Trouble;
 use crate::cli::{drive, files};
 use crate::drill::{Allowed, Coverage, DRILL_SCHEMA, Drill, Healthy, HealthyRun, LeftOut, Row, Trial};
 use crate::profile::{Profile, Skus};
@@ -28,7 +28,7 @@ struct Prepared {
 }
 
 /// `kiln drill`.
-pub(in crate::cli) fn drill(args: &DrillArgs) -> Result<Exit, Trouble> {
+pub(in crate::cli) fn drill(args: &DrillArgs) -> Result<Exit, CommandError> {
     let skus = files::skus()?;
     let factors = factors(&args.severity)?;
     // A mistake in the last profile is told before the first one runs.
@@ -62,7 +62,7 @@ pub(in crate::cli) fn drill(args: &DrillArgs) -> Result<Exit, Trouble> {
     })
 }
 
-fn prepare(args: &DrillArgs, asked: &str, skus: &Skus, factors: &[f64]) -> Result<Prepared, Trouble> {
+fn prepare(args: &DrillArgs, asked: &str, skus: &Skus, factors: &[f64]) -> Result<Prepared, CommandError> {
     let file = files::find_profile(asked)?;
     let profile = files::resolve(&file, skus, &files::sets(&args.sets)?, None)?;
     let nodes = nodes::find(&args.sims, &profile, skus)?;
@@ -101,9 +101,9 @@ fn conduct(args: &DrillArgs, bench: &Bench<'_>, prepared: Prepared, (factors, fi
 }
 
 /// Severities as multiples of the default, each once, weakest first.
-fn factors(typed: &[f64]) -> Result<Vec<f64>, Trouble> {
+fn factors(typed: &[f64]) -> Result<Vec<f64>, CommandError> {
     if let Some(wrong) = typed.iter().find(|factor| !(factor.is_finite() && **factor > 0.0)) {
-        return Err(Trouble::Usage(anyhow!("`--severity {wrong}` is not a positive number")));
+        return Err(CommandError::Usage(anyhow!("`--severity {wrong}` is not a positive number")));
     }
     let mut factors = typed.to_vec();
     factors.sort_by(f64::total_cmp);

@@ -7,7 +7,7 @@ use std::time::Instant;
 use tokio::sync::{Notify, mpsc};
 
 use super::performer::{DriveError, Operator, Performer};
-use crate::{Input, Machine, OperatorReply, Signal, Station, Tick, Witness};
+use crate::{Dut, Input, Machine, OperatorReply, Signal, Tick, Witness};
 use kiln_model::{Moment, Span, Text, WallTime};
 
 /// How fast the run's clock goes against the world's.
@@ -35,7 +35,7 @@ pub type Signals = mpsc::UnboundedReceiver<Signal>;
 /// The operator is asked on a thread of its own: a prompt that nobody answers must not hold up guards.
 pub async fn run_in_real_time(
     machine: &mut Machine<'_>,
-    station: &mut dyn Station,
+    dut: &mut dyn Dut,
     witness: &mut dyn Witness,
     operator: impl Operator + Send + 'static,
     pace: Pace,
@@ -43,10 +43,10 @@ pub async fn run_in_real_time(
 ) -> Result<(), DriveError> {
     let arrived = Arc::new(Notify::new());
     let notify = Arc::clone(&arrived);
-    station.on_arrival(Box::new(move || notify.notify_one()));
+    dut.on_arrival(Box::new(move || notify.notify_one()));
     let (questions, mut answers) = ask_apart(operator);
     let clock = Clock::start(machine.last_moment(), pace);
-    let mut performer = Performer::new(machine, station, witness);
+    let mut performer = Performer::new(machine, dut, witness);
     performer.settle(clock.tick())?;
     while !performer.finished {
         if let Some(prompt) = performer.asked.take()

@@ -92,7 +92,7 @@ impl Machine<'_> {
         };
         for index in 0..self.active.len() {
             let touched = trip.component.gpu_index().is_none_or(|gpu| self.active[index].has_gpu(gpu));
-            let in_stage = self.active[index].place.stage.is_some();
+            let in_stage = self.active[index].step_ref.stage.is_some();
             if in_stage && (touched || trip.stop != GuardStop::Step) {
                 self.end_step(tick, index, Ending::Stopped { kind: "guard", why: why.clone(), outcome }, effects);
             }

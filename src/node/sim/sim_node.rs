@@ -1,4 +1,4 @@
-//! The simulated node as the engine's [`Station`]: time moves when somebody looks, and what comes of it lies in the inbox.
+//! The simulated node as the engine's [`Dut`]: time moves when somebody looks, and what comes of it lies in the arrivals.
 //!
 //! How parts behave is left to `gpu`, `site`, `load`; this file only moves them on together.
 
@@ -16,8 +16,8 @@ use super::parameter::{GpuParameter as G, SiteParameter as S, Word};
 use super::sensor::Surroundings;
 use super::site::Site;
 use crate::host::SourceWatch;
-use kiln_engine::{Inbox, Station};
 use kiln_model::{Answer, Component, GpuIndex, Inventory, LoadId, LoadOrder, Moment, PciFunction, Probe, StopHow};
+use kiln_model::{Arrivals, Dut};
 use kiln_model::{Reading, Source};
 use kiln_yaml::Diagnostics;
 
@@ -36,7 +36,7 @@ pub struct SimNode {
     pub(super) watching: bool,
     pub(super) words: BTreeMap<Word, String>,
     pub(super) unstarted: Vec<PciFunction>,
-    pub(super) pending: Inbox,
+    pub(super) pending: Arrivals,
     pub(super) now: u64,
     pub(super) boots: u32,
     pub(super) seed: u64,
@@ -75,7 +75,7 @@ impl SimNode {
             faults,
             words: BTreeMap::new(),
             unstarted: Vec::new(),
-            pending: Inbox::default(),
+            pending: Arrivals::default(),
             now: 0,
             boots,
             seed,
@@ -273,7 +273,7 @@ impl SimNode {
     }
 }
 
-impl Station for SimNode {
+impl Dut for SimNode {
     fn read_inventory(&mut self, now: Moment) {
         self.advance(now);
         let inventory = Box::new(self.inventory());
@@ -311,14 +311,14 @@ impl Station for SimNode {
         }
     }
 
-    fn collect(&mut self, now: Moment, inbox: &mut Inbox) {
+    fn collect(&mut self, now: Moment, arrivals: &mut Arrivals) {
         self.advance(now);
-        inbox.samples.append(&mut self.pending.samples);
-        inbox.inventories.append(&mut self.pending.inventories);
-        inbox.loads.append(&mut self.pending.loads);
-        inbox.answers.append(&mut self.pending.answers);
-        inbox.kernel.append(&mut self.pending.kernel);
-        inbox.sources.append(&mut self.pending.sources);
+        arrivals.samples.append(&mut self.pending.samples);
+        arrivals.inventories.append(&mut self.pending.inventories);
+        arrivals.loads.append(&mut self.pending.loads);
+        arrivals.answers.append(&mut self.pending.answers);
+        arrivals.kernel.append(&mut self.pending.kernel);
+        arrivals.sources.append(&mut self.pending.sources);
     }
 
     fn next_arrival(&self) -> Option<Moment> {

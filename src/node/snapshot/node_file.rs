@@ -297,16 +297,16 @@ fn slots(sheet: &mut Sheet<'_>, gpus: &[&Gpu]) {
 mod tests {
     use super::*;
     use crate::sim::SimNode;
-    use kiln_engine::{Inbox, Station as _};
     use kiln_model::Moment;
+    use kiln_model::{Arrivals, Dut as _};
 
     fn read(node: &NodeFile) -> (Inventory, Vec<Sample>) {
         let mut node = SimNode::new(node, 7, &[]).expect("a node");
-        let mut inbox = Inbox::default();
+        let mut arrivals = Arrivals::default();
         node.read_inventory(Moment::ZERO);
         node.sample(Moment::ZERO);
-        node.collect(Moment::ZERO, &mut inbox);
-        (*inbox.inventories.remove(0).expect("an inventory"), inbox.samples)
+        node.collect(Moment::ZERO, &mut arrivals);
+        (*arrivals.inventories.remove(0).expect("an inventory"), arrivals.samples)
     }
 
     /// What a node file decides, without what is drawn for each part.

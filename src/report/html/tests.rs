@@ -148,10 +148,10 @@ fn no_text_from_the_node_becomes_markup() {
         let side = || Compared { name: text, record: &record, traces: &traces };
         let differences = lot::differences(&record, &endings()["fail-limit"].record());
         sound(&diff_page(side(), side(), &differences, Languages::BOTH), text);
-        let outings: Vec<lot::Outing> = lot::Outing::of(&record).into_iter().collect();
+        let summaries: Vec<lot::RunSummary> = lot::RunSummary::of(&record).into_iter().collect();
         let why = [(text.to_owned(), text.to_owned())];
-        sound(&stats_page(&lot::stats(&outings, &[]), &why, Languages::BOTH), text);
-        sound(&baseline_page(&lot::baseline(&outings, &[]).0, &why, Languages::BOTH), text);
+        sound(&stats_page(&lot::stats(&summaries, &[]), &why, Languages::BOTH), text);
+        sound(&baseline_page(&lot::baseline(&summaries, &[]).0, &why, Languages::BOTH), text);
     }
 }
 

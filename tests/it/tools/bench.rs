@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use kiln::check;
 use kiln::engine::drive::{Operator, Pace, run_in_real_time};
-use kiln::engine::{Equipment, Inbox, Machine, OperatorReply, Station, Witness, rejudge};
+use kiln::engine::{Arrivals, Dut, Equipment, Machine, OperatorReply, Witness, rejudge};
 use kiln::event::{Envelope, NodeSource, Operation, RunKind, RunRecord, RunStart, ToolVersion};
 use kiln::load::supervisor::{Supervisor, WorkerCommand};
 use kiln::model::{LoadId, LoadOrder, Moment, Probe, Sample, StopHow, Text};
@@ -32,7 +32,7 @@ impl Bench {
     }
 }
 
-impl Station for Bench {
+impl Dut for Bench {
     fn read_inventory(&mut self, now: Moment) {
         self.node.read_inventory(now);
     }
@@ -53,9 +53,9 @@ impl Station for Bench {
         self.loads.stop_load(now, load, how);
     }
 
-    fn collect(&mut self, now: Moment, inbox: &mut Inbox) {
-        self.node.collect(now, inbox);
-        self.loads.collect(now, inbox);
+    fn collect(&mut self, now: Moment, arrivals: &mut Arrivals) {
+        self.node.collect(now, arrivals);
+        self.loads.collect(now, arrivals);
     }
 
     fn next_arrival(&self) -> Option<Moment> {

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::drive_context::{Broken, DriveContext};
+use super::memory_stream::OF_THE_STREAM;
 use super::pace::Pace;
-use super::shift::{Broken, Shift};
-use super::tide::OF_THE_STREAM;
 use super::wrong::Wrong;
 use crate::cuda::driver::{Buffer, Event, Gpu, Grid, HostBuffer, Kernel, Stream};
 use crate::cuda::layout::{
@@ -77,7 +77,7 @@ fn choose(gpu: &Gpu, kernel: BurnKernel) -> Result<Burn, Broken> {
 }
 
 impl Burner {
-    pub(super) fn new(shift: &Shift<'_>, gpu: &Arc<Gpu>, kernel: BurnKernel) -> Result<Self, Broken> {
+    pub(super) fn new(context: &DriveContext<'_>, gpu: &Arc<Gpu>, kernel: BurnKernel) -> Result<Self, Broken> {
         let kernel = choose(gpu, kernel)?;
         let shape = kernel.shape;
         let room = gpu.shared_bytes.saturating_sub(shape.a_bytes + SHARED_KEPT);
@@ -95,18 +95,18 @@ impl Burner {
         let wrong = Wrong::new(gpu, &stream)?;
         // Products of small integers, so that a whole window of sums stays exact.
         let limit = if kernel.number == Number::E4m3 { 2 } else { 8 };
-        let (inject_window, slow) = match shift.injection {
+        let (inject_window, slow) = match context.injection {
             Some(Injection::BitFlip { iteration }) => (iteration, 0),
             Some(Injection::Slow) => (NONE_64, SLOW_NANOS),
             Some(Injection::Hang) | None => (NONE_64, 0),
         };
-        let hang = match shift.injection {
+        let hang = match context.injection {
             Some(Injection::Hang) => Some((Kernel::new(gpu, "hang")?, HostBuffer::new(gpu, 4096)?)),
             _ => None,
         };
         let args = BurnArgs {
             log: wrong.address(),
-            seed: shift.order.seed,
+            seed: context.order.seed,
             inject_window,
             tiles,
             limit,
@@ -137,8 +137,8 @@ impl Burner {
         };
         (burner.args.dump, burner.args.sums, burner.args.sms) =
             (burner.dump.address(), burner.sums.address(), burner.sms.address());
-        burner.put_exact(shift)?;
-        burner.take_random(shift)?;
+        burner.put_exact(context)?;
+        burner.take_random(context)?;
         Ok(burner)
     }
 
@@ -161,7 +161,7 @@ impl Burner {
     }
 
     /// Computes here what the exact operands give, and puts it where the GPU compares with it.
-    fn put_exact(&mut self, shift: &Shift<'_>) -> Result<(), Broken> {
+    fn put_exact(&mut self, context: &DriveContext<'_>) -> Result<(), Broken> {
         let results = golden(&self.args_for(Operands::Exact, 1), self.kernel.number, self.kernel.shape);
         let words = self.staging.words();
         if self.kernel.number == Number::F64 {
@@ -172,20 +172,20 @@ impl Burner {
             }
         }
         self.stream.copy_in(&self.exact, &self.staging, self.exact.bytes())?;
-        shift.wait(&self.stream, "a copy to the GPU")
+        context.wait(&self.stream, "a copy to the GPU")
     }
 
     /// Has every unit compute the random operands once and takes what most of them say; the others are told.
-    fn take_random(&mut self, shift: &Shift<'_>) -> Result<(), Broken> {
+    fn take_random(&mut self, context: &DriveContext<'_>) -> Result<(), Broken> {
         self.stream.fill(&self.sums, 0)?;
         let record = BurnArgs { mode: BURN_RECORD, ..self.args_for(Operands::Random, 1) };
         let record = BurnArgs { first_window: NONE_64 - 1, ..record };
         self.function.launch(&self.stream, self.grid, record)?;
         self.stream.copy_out(&self.staging, &self.sums, 0, self.sums.bytes())?;
-        shift.wait(&self.stream, self.kernel.name)?;
+        context.wait(&self.stream, self.kernel.name)?;
         let sums = self.staging.words()[..self.units as usize].to_vec();
         self.stream.copy_out(&self.staging, &self.sms, 0, self.sms.bytes())?;
-        shift.wait(&self.stream, "a copy from the GPU")?;
+        context.wait(&self.stream, "a copy from the GPU")?;
         let sms: Vec<u32> = self.staging.words().iter().flat_map(|word| [*word as u32, (word >> 32) as u32]).collect();
         let mut votes: BTreeMap<u64, usize> = BTreeMap::new();
         for sum in &sums {
@@ -200,13 +200,13 @@ impl Burner {
             )));
         }
         let most_at = sums.iter().position(|sum| *sum == most).unwrap_or(0);
-        let right = self.dumped(shift, most_at)?;
+        let right = self.dumped(context, most_at)?;
         for unit in (0..sums.len()).filter(|unit| sums[*unit] != most).take(RECORDS) {
-            let found = self.dumped(shift, unit)?;
+            let found = self.dumped(context, unit)?;
             let wrong = right.iter().zip(&found).enumerate().find(|(_, (right, found))| right != found);
             // Where a checksum differs and no word does, the checksum itself was computed wrong.
             let (word, flipped_bits) = wrong.map_or((0, 0), |(at, (right, found))| (at, (right ^ found).count_ones()));
-            shift.floor.say(LoadSaid::Mismatched(Mismatch {
+            context.pipe.say(LoadSaid::Mismatched(Mismatch {
                 gpu: self.stream.gpu().index,
                 place: format!("SM {}, unlike {count} of {} units", sms[unit], sums.len()),
                 iteration: 0,
@@ -216,14 +216,14 @@ impl Burner {
         }
         let from = most_at * self.random.bytes();
         self.stream.copy_within(&self.random, &self.dump, from, self.random.bytes())?;
-        shift.wait(&self.stream, "a copy on the GPU")
+        context.wait(&self.stream, "a copy on the GPU")
     }
 
     /// The results of one unit, in words of 64 bits.
-    fn dumped(&mut self, shift: &Shift<'_>, unit: usize) -> Result<Vec<u64>, Broken> {
+    fn dumped(&mut self, context: &DriveContext<'_>, unit: usize) -> Result<Vec<u64>, Broken> {
         let bytes = self.random.bytes();
         self.stream.copy_out(&self.staging, &self.dump, unit * bytes, bytes)?;
-        shift.wait(&self.stream, "a copy from the GPU")?;
+        context.wait(&self.stream, "a copy from the GPU")?;
         Ok(self.staging.words()[..bytes / 8].to_vec())
     }
 
@@ -241,8 +241,8 @@ impl Burner {
     }
 
     /// Waits for the launch, tells what was wrong, and gives the seconds it took.
-    pub(super) fn finish(&mut self, shift: &Shift<'_>, pace: &mut Pace) -> Result<f64, Broken> {
-        self.wrong.tell(shift, &self.stream, pace, self.kernel.name, |record| match record.unit {
+    pub(super) fn finish(&mut self, context: &DriveContext<'_>, pace: &mut Pace) -> Result<f64, Broken> {
+        self.wrong.tell(context, &self.stream, pace, self.kernel.name, |record| match record.unit {
             OF_THE_STREAM => format!("memory stream at {:#x}", record.word * 8),
             unit => format!("SM {} (unit {unit})", record.sm),
         })?;

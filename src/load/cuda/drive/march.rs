@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::drive_context::{Broken, DriveContext};
 use super::pace::Pace;
-use super::shift::{Broken, Shift};
 use super::sweep::{Algorithm, Element, pass};
 use super::wrong::Wrong;
 use crate::cuda::driver::{Buffer, Event, Gpu, Grid, Kernel, Stream};
@@ -25,7 +25,7 @@ const SLOW_NANOS: u32 = 2_000_000;
 const WORTH_TELLING: usize = 1 << 30;
 
 struct Marcher<'a> {
-    shift: &'a Shift<'a>,
+    context: &'a DriveContext<'a>,
     gpu: Arc<Gpu>,
     stream: Stream,
     march: Kernel<MarchArgs>,
@@ -39,20 +39,20 @@ struct Marcher<'a> {
 }
 
 /// Marches over a share of memory until its span is over; once if it was given none.
-pub(in crate::cuda) fn march(shift: &Shift<'_>, gpu: &Arc<Gpu>, coverage: f64) -> Result<(), Broken> {
-    let mut marcher = Marcher::new(shift, gpu, coverage)?;
-    let began = shift.floor.ready().ok_or(Broken::Stopped)?;
-    let until = shift.ends_at(began);
+pub(in crate::cuda) fn march(context: &DriveContext<'_>, gpu: &Arc<Gpu>, coverage: f64) -> Result<(), Broken> {
+    let mut marcher = Marcher::new(context, gpu, coverage)?;
+    let began = context.pipe.ready().ok_or(Broken::Stopped)?;
+    let until = context.ends_at(began);
     marcher.pace = Pace::new(gpu.index);
-    shift.floor.say(LoadSaid::Running);
+    context.pipe.say(LoadSaid::Running);
     for number in 0.. {
-        for algorithm in pass(number, shift.order.seed, shift.order.span) {
+        for algorithm in pass(number, context.order.seed, context.order.span) {
             marcher.run(&algorithm)?;
             if number == 0 && marcher.sweep > 0 {
                 marcher.tell_coverage()?;
             }
             if until.is_some_and(|until| until <= monotonic_nanos()) {
-                marcher.pace.tell(shift.floor);
+                marcher.pace.tell(context.pipe);
                 return Ok(());
             }
         }
@@ -60,12 +60,12 @@ pub(in crate::cuda) fn march(shift: &Shift<'_>, gpu: &Arc<Gpu>, coverage: f64) -
             break;
         }
     }
-    marcher.pace.tell(shift.floor);
+    marcher.pace.tell(context.pipe);
     Ok(())
 }
 
 impl<'a> Marcher<'a> {
-    fn new(shift: &'a Shift<'a>, gpu: &Arc<Gpu>, coverage: f64) -> Result<Self, Broken> {
+    fn new(context: &'a DriveContext<'a>, gpu: &Arc<Gpu>, coverage: f64) -> Result<Self, Broken> {
         let stream = Stream::new(gpu)?;
         let wrong = Wrong::new(gpu, &stream)?;
         let (free, total) = gpu.memory()?;
@@ -75,10 +75,10 @@ impl<'a> Marcher<'a> {
                 (total - free) >> 20,
                 holders(&gpu.pci)
             );
-            shift.floor.say(LoadSaid::Noted { gpu: Some(gpu.index), kind: NoteKind::MemoryHeld, what });
+            context.pipe.say(LoadSaid::Noted { gpu: Some(gpu.index), kind: NoteKind::MemoryHeld, what });
         }
         let wanted = (free as f64 * coverage.clamp(0.0, 1.0)) as usize;
-        let chunks = take(shift, gpu, wanted);
+        let chunks = take(context, gpu, wanted);
         if chunks.is_empty() {
             return Err(Broken::Refused(format!(
                 "out of memory: not one chunk of {} MiB free could be had{}",
@@ -89,16 +89,16 @@ impl<'a> Marcher<'a> {
         let got: usize = chunks.iter().map(Buffer::bytes).sum();
         if got + CHUNK_MIN < wanted {
             let what = format!("only {} of {} MiB could be had{}", got >> 20, wanted >> 20, holders(&gpu.pci));
-            shift.floor.say(LoadSaid::Noted { gpu: Some(gpu.index), kind: NoteKind::Plain, what });
+            context.pipe.say(LoadSaid::Noted { gpu: Some(gpu.index), kind: NoteKind::Plain, what });
         }
         let (march, pace) = (Kernel::new(gpu, "march")?, Pace::new(gpu.index));
         let (began, ended) = (Event::new(gpu)?, Event::new(gpu)?);
-        Ok(Self { shift, gpu: Arc::clone(gpu), stream, march, began, ended, chunks, wrong, pace, sweep: 0 })
+        Ok(Self { context, gpu: Arc::clone(gpu), stream, march, began, ended, chunks, wrong, pace, sweep: 0 })
     }
 
     fn run(&mut self, algorithm: &Algorithm) -> Result<(), Broken> {
         for element in &algorithm.elements {
-            self.shift.go_on()?;
+            self.context.go_on()?;
             match element {
                 Element::Rest(span) => self.rest(*span)?,
                 Element::Sweep { .. } => self.sweep(algorithm.name, element)?,
@@ -109,7 +109,7 @@ impl<'a> Marcher<'a> {
 
     fn sweep(&mut self, name: &str, element: &Element) -> Result<(), Broken> {
         let Element::Sweep { expect, write, down } = *element else { return Ok(()) };
-        let (inject, slow) = match self.shift.injection {
+        let (inject, slow) = match self.context.injection {
             Some(Injection::BitFlip { iteration }) => (iteration, 0),
             Some(Injection::Slow) => (NONE_64, SLOW_NANOS),
             _ => (NONE_64, 0),
@@ -145,11 +145,11 @@ impl<'a> Marcher<'a> {
             self.march.launch(&self.stream, grid, args)?;
         }
         self.stream.mark(&self.ended)?;
-        self.wrong.tell(self.shift, &self.stream, &mut self.pace, name, place)?;
+        self.wrong.tell(self.context, &self.stream, &mut self.pace, name, place)?;
         let bytes: usize = self.chunks.iter().map(Buffer::bytes).sum();
         let times = f64::from(u8::from(expect.is_some()) + u8::from(write.is_some()));
         self.pace.timed(0.0, times * bytes as f64, self.ended.seconds_since(&self.began)?);
-        self.pace.tell_if_due(self.shift.floor);
+        self.pace.tell_if_due(self.context.pipe);
         // A sweep that only writes cannot find what is injected into it.
         if expect.is_some() || self.sweep != inject {
             self.sweep += 1;
@@ -160,9 +160,9 @@ impl<'a> Marcher<'a> {
     fn rest(&self, span: Duration) -> Result<(), Broken> {
         let until = monotonic_nanos() + u64::try_from(span.as_nanos()).unwrap_or(0);
         while monotonic_nanos() < until {
-            self.shift.go_on()?;
-            self.shift.floor.beat();
-            self.shift.floor.pause(Duration::from_millis(100));
+            self.context.go_on()?;
+            self.context.pipe.beat();
+            self.context.pipe.pause(Duration::from_millis(100));
         }
         Ok(())
     }
@@ -171,7 +171,7 @@ impl<'a> Marcher<'a> {
         let (_, total) = self.gpu.memory()?;
         let bytes: usize = self.chunks.iter().map(Buffer::bytes).sum();
         let gpu: GpuIndex = self.gpu.index;
-        self.shift.floor.say(LoadSaid::Covered { gpu, percent: 100.0 * bytes as f64 / total as f64 });
+        self.context.pipe.say(LoadSaid::Covered { gpu, percent: 100.0 * bytes as f64 / total as f64 });
         Ok(())
     }
 }
@@ -183,12 +183,12 @@ fn place(record: &Record) -> String {
 }
 
 /// Takes chunks until it has what it wants or there is no more, halving them where large ones fail.
-fn take(shift: &Shift<'_>, gpu: &Arc<Gpu>, wanted: usize) -> Vec<Buffer> {
+fn take(context: &DriveContext<'_>, gpu: &Arc<Gpu>, wanted: usize) -> Vec<Buffer> {
     let mut chunks = Vec::new();
     let mut left = wanted & !0xFFFF;
     let mut size = CHUNK;
-    while left >= CHUNK_MIN && size >= CHUNK_MIN && !shift.floor.stopping() {
-        shift.floor.beat();
+    while left >= CHUNK_MIN && size >= CHUNK_MIN && !context.pipe.stopping() {
+        context.pipe.beat();
         let bytes = size.min(left);
         match Buffer::new(gpu, bytes) {
             Ok(chunk) => {

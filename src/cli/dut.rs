@@ -3,10 +3,10 @@
 use anyhow::anyhow;
 
 use super::args::{HardwareArgs, NodeChoice};
+use super::command_error::CommandError;
 use super::hardware::Hardware;
 use super::playback::Playback;
-use super::trouble::Trouble;
-use crate::engine::Station;
+use crate::engine::Dut;
 use crate::event::{NodeSource, Surroundings};
 use crate::load::worker::Injection;
 use crate::node::sim::{FaultUse, NodeFile, SimNode, source_digest};
@@ -18,7 +18,7 @@ pub(super) struct Chosen {
     pub digest: Option<String>,
     /// Where the driver's libraries and the host's files came from, of hardware and of what stands in for it.
     pub surroundings: Option<Surroundings>,
-    pub station: Box<dyn Station>,
+    pub dut: Box<dyn Dut>,
 }
 
 impl std::fmt::Debug for Chosen {
@@ -28,38 +28,38 @@ impl std::fmt::Debug for Chosen {
 }
 
 /// The node that the arguments ask for.
-pub(super) fn choose(args: &NodeChoice) -> Result<Chosen, Trouble> {
+pub(super) fn choose(args: &NodeChoice) -> Result<Chosen, CommandError> {
     match (&args.sim, &args.replay) {
         (Some(node), _) => simulated(node, args.seed, &args.faults),
         (None, Some(recording)) => Ok(Chosen {
             source: NodeSource::Replayed { file: recording.display().to_string() },
             digest: None,
             surroundings: None,
-            station: Box::new(Playback::open(recording)?),
+            dut: Box::new(Playback::open(recording)?),
         }),
         (None, None) => hardware(&args.hardware, 1.0, None),
     }
 }
 
 /// The machine's own GPUs at a pace, which must be 1 where they are real; their loads may be told to commit a fault.
-pub(super) fn hardware(args: &HardwareArgs, pace: f64, injection: Option<Injection>) -> Result<Chosen, Trouble> {
+pub(super) fn hardware(args: &HardwareArgs, pace: f64, injection: Option<Injection>) -> Result<Chosen, CommandError> {
     let mut hardware = Hardware::open(args, pace)?;
     if pace != 1.0 && hardware.source() == NodeSource::Hardware {
-        return Err(Trouble::Usage(anyhow!("`--sim-speed` is for simulated nodes; these GPUs are real")));
+        return Err(CommandError::Usage(anyhow!("`--sim-speed` is for simulated nodes; these GPUs are real")));
     }
     if let Some(injection) = injection {
         hardware.inject(injection);
     }
     let surroundings = Some(hardware.surroundings(args));
-    Ok(Chosen { source: hardware.source(), digest: None, surroundings, station: Box::new(hardware) })
+    Ok(Chosen { source: hardware.source(), digest: None, surroundings, dut: Box::new(hardware) })
 }
 
 /// A model of a node.
-pub(super) fn simulated(node: &str, seed: u64, faults: &[String]) -> Result<Chosen, Trouble> {
+pub(super) fn simulated(node: &str, seed: u64, faults: &[String]) -> Result<Chosen, CommandError> {
     let file = NodeFile::find(node)?;
     let uses = faults.iter().map(|fault| FaultUse::parse(fault)).collect::<Result<Vec<_>, _>>()?;
-    let station = SimNode::new(&file, seed, &uses)?;
+    let dut = SimNode::new(&file, seed, &uses)?;
     let source = NodeSource::Simulated { node: node.to_owned(), seed, faults: faults.to_vec() };
     let digest = Some(source_digest(&file, &uses));
-    Ok(Chosen { source, digest, surroundings: None, station: Box::new(station) })
+    Ok(Chosen { source, digest, surroundings: None, dut: Box::new(dut) })
 }

@@ -1,10 +1,10 @@
-//! What every driver has at hand: the order, the floor, and a wait that ends when the work does, when it hangs, or soon
+//! What every driver has at hand: the order, the pipe, and a wait that ends when the work does, when it hangs, or soon
 //! after it is to stop.
 
 use std::time::Duration;
 
 use crate::cuda::driver::{DriverError, Stream};
-use crate::worker::{Floor, Injection, monotonic_nanos};
+use crate::worker::{Injection, Pipe, monotonic_nanos};
 use kiln_model::{LoadEnd, LoadOrder};
 
 /// Between two looks at work that takes a fifth of a second: costs a thousandth of a core.
@@ -40,31 +40,31 @@ impl Broken {
 
 /// One order being done.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::cuda) struct Shift<'a> {
+pub(in crate::cuda) struct DriveContext<'a> {
     pub order: &'a LoadOrder,
     pub injection: Option<Injection>,
-    pub floor: &'a Floor,
+    pub pipe: &'a Pipe,
     pub patience: Duration,
 }
 
-impl Shift<'_> {
+impl DriveContext<'_> {
     /// Waits until all that was queued is done.
     pub(super) fn wait(&self, stream: &Stream, what: &str) -> Result<(), Broken> {
         let began = monotonic_nanos();
         while !stream.is_done()? {
-            self.floor.beat();
+            self.pipe.beat();
             if u128::from(monotonic_nanos() - began) > self.patience.as_nanos() {
                 stream.gpu().give_up();
                 let seconds = self.patience.as_secs_f64();
                 return Err(Broken::Hung(format!("{what} hangs: it did not end within {seconds} s")));
             }
-            self.floor.pause(LOOK_EVERY);
+            self.pipe.pause(LOOK_EVERY);
         }
         Ok(())
     }
 
     pub(super) fn go_on(&self) -> Result<(), Broken> {
-        if self.floor.stopping() { Err(Broken::Stopped) } else { Ok(()) }
+        if self.pipe.stopping() { Err(Broken::Stopped) } else { Ok(()) }
     }
 
     /// When the order's span ends, counted from a moment of the monotonic clock.

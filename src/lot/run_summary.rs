@@ -35,7 +35,7 @@ pub struct Value {
 
 /// One run.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Outing {
+pub struct RunSummary {
     pub run_id: String,
     /// Of the node; a run without one is a unit of its own.
     pub serial: Option<String>,
@@ -79,7 +79,7 @@ impl Exclusion {
     }
 }
 
-impl Outing {
+impl RunSummary {
     /// `None` of a record that has not even begun.
     pub fn of(record: &RunRecord) -> Option<Self> {
         let start = record.start.as_deref()?;

@@ -67,7 +67,7 @@ struct Asked {
 
 /// One GPU's thread, seen from outside.
 #[derive(Debug)]
-struct Hand {
+struct ReaderThread {
     gpu: GpuIndex,
     jobs: Sender<(u64, Job)>,
     asked: VecDeque<Asked>,
@@ -76,8 +76,8 @@ struct Hand {
 }
 
 /// All threads.
-pub(super) struct Crew {
-    hands: Vec<Hand>,
+pub(super) struct ReaderThreads {
+    threads: Vec<ReaderThread>,
     replies: Receiver<(GpuIndex, u64, Done)>,
     deadlines: Deadlines,
     tickets: u64,
@@ -85,13 +85,13 @@ pub(super) struct Crew {
     failed: Vec<(GpuIndex, Done)>,
 }
 
-impl fmt::Debug for Crew {
+impl fmt::Debug for ReaderThreads {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Crew").field("hands", &self.hands).finish_non_exhaustive()
+        f.debug_struct("ReaderThreads").field("threads", &self.threads).finish_non_exhaustive()
     }
 }
 
-impl Crew {
+impl ReaderThreads {
     /// Starts a thread for each reader. `arrived` is called whenever an answer is ready.
     pub(super) fn start(
         readers: Vec<(GpuIndex, Box<dyn GpuReader>)>,
@@ -99,7 +99,7 @@ impl Crew {
         arrived: impl Fn() + Clone + Send + 'static,
     ) -> std::io::Result<Self> {
         let (reply, replies) = channel();
-        let mut hands = Vec::new();
+        let mut threads = Vec::new();
         for (gpu, mut reader) in readers {
             let (jobs, asked) = channel::<(u64, Job)>();
             let (reply, arrived) = (reply.clone(), arrived.clone());
@@ -112,21 +112,21 @@ impl Crew {
                     arrived();
                 }
             })?;
-            hands.push(Hand { gpu, jobs, asked: VecDeque::new(), overruns: 0, lost: false });
+            threads.push(ReaderThread { gpu, jobs, asked: VecDeque::new(), overruns: 0, lost: false });
         }
-        Ok(Self { hands, replies, deadlines, tickets: 0, failed: Vec::new() })
+        Ok(Self { threads, replies, deadlines, tickets: 0, failed: Vec::new() })
     }
 
     pub(super) fn gpus(&self) -> impl Iterator<Item = GpuIndex> + '_ {
-        self.hands.iter().map(|hand| hand.gpu)
+        self.threads.iter().map(|thread| thread.gpu)
     }
 
     /// Asks every GPU. One that hangs is answered for with a failure.
     pub(super) fn ask(&mut self, now: Moment, job: Job) {
-        for hand in &mut self.hands {
+        for thread in &mut self.threads {
             self.tickets += 1;
-            if let Some(failure) = hand.ask(now, self.tickets, job, self.deadlines.overruns) {
-                self.failed.push((hand.gpu, failed(hand.gpu, now, job, failure)));
+            if let Some(failure) = thread.ask(now, self.tickets, job, self.deadlines.overruns) {
+                self.failed.push((thread.gpu, failed(thread.gpu, now, job, failure)));
             }
         }
     }
@@ -135,14 +135,14 @@ impl Crew {
     pub(super) fn collect(&mut self, now: Moment) -> Vec<(GpuIndex, Done)> {
         let mut news = std::mem::take(&mut self.failed);
         while let Ok((gpu, ticket, done)) = self.replies.try_recv() {
-            if let Some(hand) = self.hands.iter_mut().find(|hand| hand.gpu == gpu)
-                && hand.finished(now, ticket)
+            if let Some(thread) = self.threads.iter_mut().find(|thread| thread.gpu == gpu)
+                && thread.finished(now, ticket)
             {
                 news.push((gpu, done));
             }
         }
-        for hand in &mut self.hands {
-            hand.look(now, &self.deadlines, &mut news);
+        for thread in &mut self.threads {
+            thread.look(now, &self.deadlines, &mut news);
         }
         news
     }
@@ -152,11 +152,11 @@ impl Crew {
         if !self.failed.is_empty() {
             return Some(Moment::ZERO);
         }
-        self.hands.iter().filter_map(|hand| hand.deadline(&self.deadlines)).min()
+        self.threads.iter().filter_map(|thread| thread.deadline(&self.deadlines)).min()
     }
 }
 
-impl Hand {
+impl ReaderThread {
     fn hangs(&self) -> bool {
         self.asked.front().is_some_and(|head| head.given_up)
     }
@@ -282,7 +282,7 @@ mod tests {
     }
 
     /// Two GPUs, how to let each answer once, and word of each answer.
-    fn crew() -> (Crew, Vec<Sender<()>>, Receiver<()>) {
+    fn threads() -> (ReaderThreads, Vec<Sender<()>>, Receiver<()>) {
         let (told, arrived) = mpsc::channel();
         let mut leaves = Vec::new();
         let mut readers: Vec<(GpuIndex, Box<dyn GpuReader>)> = Vec::new();
@@ -291,10 +291,10 @@ mod tests {
             leaves.push(give);
             readers.push((gpu, Box::new(Gated { gpu, leave })));
         }
-        let crew = Crew::start(readers, Deadlines::default(), move || {
+        let threads = ReaderThreads::start(readers, Deadlines::default(), move || {
             let _ = told.send(());
         });
-        (crew.expect("threads"), leaves, arrived)
+        (threads.expect("threads"), leaves, arrived)
     }
 
     fn at(seconds: u64) -> Moment {
@@ -314,13 +314,13 @@ mod tests {
 
     #[test]
     fn a_gpu_that_hangs_times_out_then_is_lost_and_the_other_goes_on() {
-        let (mut crew, leaves, arrived) = crew();
+        let (mut threads, leaves, arrived) = threads();
         let mut told = Vec::new();
         for second in 0..9 {
-            crew.ask(at(second), Job::Tick);
+            threads.ask(at(second), Job::Tick);
             leaves[1].send(()).expect("thread");
             arrived.recv().expect("an answer");
-            let mut news = shown(&crew.collect(at(second)));
+            let mut news = shown(&threads.collect(at(second)));
             news.sort();
             told.push(format!("{second}: {}", news.join(", ")));
         }
@@ -338,36 +338,36 @@ mod tests {
         // The call comes back after all: too late, nobody listens any more.
         leaves[0].send(()).expect("thread");
         arrived.recv().expect("an answer");
-        assert_eq!(shown(&crew.collect(at(9))), Vec::<String>::new());
-        crew.ask(at(9), Job::Tick);
-        assert_eq!(shown(&crew.collect(at(9))), ["0 GPU is lost"]);
+        assert_eq!(shown(&threads.collect(at(9))), Vec::<String>::new());
+        threads.ask(at(9), Job::Tick);
+        assert_eq!(shown(&threads.collect(at(9))), ["0 GPU is lost"]);
     }
 
     #[test]
     fn a_call_that_comes_back_late_is_dropped_and_the_gpu_goes_on() {
-        let (mut crew, leaves, arrived) = crew();
-        crew.ask(at(0), Job::Tick);
+        let (mut threads, leaves, arrived) = threads();
+        threads.ask(at(0), Job::Tick);
         leaves[1].send(()).expect("thread");
         arrived.recv().expect("an answer");
-        assert_eq!(crew.next_deadline(), Some(at(5)));
-        assert_eq!(shown(&crew.collect(at(0))), ["1 40"]);
-        assert_eq!(shown(&crew.collect(at(5))), ["0 call timed out"]);
-        assert_eq!(crew.next_deadline(), None);
+        assert_eq!(threads.next_deadline(), Some(at(5)));
+        assert_eq!(shown(&threads.collect(at(0))), ["1 40"]);
+        assert_eq!(shown(&threads.collect(at(5))), ["0 call timed out"]);
+        assert_eq!(threads.next_deadline(), None);
         leaves[0].send(()).expect("thread");
         arrived.recv().expect("an answer");
-        assert_eq!(shown(&crew.collect(at(6))), Vec::<String>::new());
-        crew.ask(at(6), Job::Tick);
+        assert_eq!(shown(&threads.collect(at(6))), Vec::<String>::new());
+        threads.ask(at(6), Job::Tick);
         leaves[0].send(()).expect("thread");
         arrived.recv().expect("an answer");
-        assert_eq!(shown(&crew.collect(at(6))), ["0 40"]);
+        assert_eq!(shown(&threads.collect(at(6))), ["0 40"]);
     }
 
     #[test]
     fn an_inventory_has_a_longer_deadline_and_answers_under_its_number() {
-        let (mut crew, _leaves, _arrived) = crew();
-        crew.ask(at(0), Job::Inventory(7));
-        assert_eq!(shown(&crew.collect(at(29))), Vec::<String>::new());
-        let news = crew.collect(at(30));
+        let (mut threads, _leaves, _arrived) = threads();
+        threads.ask(at(0), Job::Inventory(7));
+        assert_eq!(shown(&threads.collect(at(29))), Vec::<String>::new());
+        let news = threads.collect(at(30));
         let failed = Done::Inventory(7, Box::new(GpuFacts::failed(GpuIndex(0), ReadingFailure::Timeout)));
         assert_eq!(news[0], (GpuIndex(0), failed));
     }

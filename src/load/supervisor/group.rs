@@ -1,6 +1,6 @@
 //! The workers of one load together: they begin at the same moment, and what each says becomes one load's reports.
 
-use super::hand::{Hand, News};
+use super::worker_handle::{News, WorkerHandle};
 use crate::worker::monotonic_nanos;
 use kiln_model::{LoadEnd, LoadId, LoadReport, LoadSaid, Moment, StopHow};
 
@@ -10,9 +10,9 @@ const HEAD_START_NANOS: u64 = 50_000_000;
 const TOLD: u32 = 64;
 
 #[derive(Debug)]
-pub(super) struct Crew {
+pub(super) struct Group {
     id: LoadId,
-    hands: Vec<Hand>,
+    hands: Vec<WorkerHandle>,
     begun: bool,
     told_running: bool,
     /// Whether it was asked to stop.
@@ -24,8 +24,8 @@ pub(super) struct Crew {
     end: Option<LoadEnd>,
 }
 
-impl Crew {
-    pub(super) const fn new(id: LoadId, hands: Vec<Hand>) -> Self {
+impl Group {
+    pub(super) const fn new(id: LoadId, hands: Vec<WorkerHandle>) -> Self {
         Self { id, hands, begun: false, told_running: false, stopped: false, running: 0, mismatches: 0, end: None }
     }
 
@@ -34,7 +34,7 @@ impl Crew {
     }
 
     pub(super) fn is_over(&self) -> bool {
-        self.hands.iter().all(Hand::is_over)
+        self.hands.iter().all(WorkerHandle::is_over)
     }
 
     pub(super) fn stop(&mut self, now: Moment, how: StopHow) {
@@ -100,7 +100,7 @@ impl Crew {
     }
 
     pub(super) fn due(&self) -> Option<Moment> {
-        self.hands.iter().filter_map(Hand::due).min()
+        self.hands.iter().filter_map(WorkerHandle::due).min()
     }
 }
 

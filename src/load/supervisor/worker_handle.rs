@@ -52,7 +52,7 @@ pub(super) enum News {
 }
 
 #[derive(Debug)]
-pub(super) struct Hand {
+pub(super) struct WorkerHandle {
     pub(super) gpus: BTreeSet<GpuIndex>,
     process: Box<dyn Process>,
     phase: Phase,
@@ -76,7 +76,7 @@ pub(super) struct Hand {
     over: bool,
 }
 
-impl Hand {
+impl WorkerHandle {
     pub(super) fn new(now: Moment, gpus: BTreeSet<GpuIndex>, mut process: Box<dyn Process>, order: &ToWorker) -> Self {
         process.send(&encode(order));
         Self {

@@ -8,16 +8,16 @@ use crate::yaml::Diagnostics;
 
 /// Why a command did not do its work.
 #[derive(Debug)]
-pub(super) enum Trouble {
+pub(super) enum CommandError {
     /// Wrong usage or a mistake in a file: nothing ran.
     Usage(anyhow::Error),
     /// Mistakes in a YAML file, each placed.
     Placed(Diagnostics),
-    /// Trouble of our own or of the station.
+    /// CommandError of our own or of the station.
     NoClaim(anyhow::Error),
 }
 
-impl Trouble {
+impl CommandError {
     /// Tells it on stderr and gives the exit code.
     pub(super) fn tell(&self) -> Exit {
         match self {
@@ -37,13 +37,13 @@ impl Trouble {
     }
 }
 
-impl From<Diagnostics> for Trouble {
+impl From<Diagnostics> for CommandError {
     fn from(diagnostics: Diagnostics) -> Self {
         Self::Placed(diagnostics)
     }
 }
 
-impl From<NodeFileError> for Trouble {
+impl From<NodeFileError> for CommandError {
     fn from(error: NodeFileError) -> Self {
         match error {
             NodeFileError::Malformed(diagnostics) => Self::Placed(diagnostics),
@@ -52,7 +52,7 @@ impl From<NodeFileError> for Trouble {
     }
 }
 
-impl From<FaultFileError> for Trouble {
+impl From<FaultFileError> for CommandError {
     fn from(error: FaultFileError) -> Self {
         match error {
             FaultFileError::Malformed(diagnostics) => Self::Placed(diagnostics),
@@ -61,7 +61,7 @@ impl From<FaultFileError> for Trouble {
     }
 }
 
-impl From<SealError> for Trouble {
+impl From<SealError> for CommandError {
     fn from(error: SealError) -> Self {
         // A key or run that is not there was named wrongly.
         if matches!(&error, SealError::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound) {
@@ -86,7 +86,7 @@ impl From<SealError> for Trouble {
     }
 }
 
-impl From<RunDirError> for Trouble {
+impl From<RunDirError> for CommandError {
     fn from(error: RunDirError) -> Self {
         match error {
             RunDirError::Seal(error) => error.into(),
@@ -98,16 +98,16 @@ impl From<RunDirError> for Trouble {
 
 /// Sorts an error under an exit code.
 pub(super) trait Sorted<T> {
-    fn usage(self) -> Result<T, Trouble>;
-    fn no_claim(self) -> Result<T, Trouble>;
+    fn usage(self) -> Result<T, CommandError>;
+    fn no_claim(self) -> Result<T, CommandError>;
 }
 
 impl<T, E: Into<anyhow::Error>> Sorted<T> for Result<T, E> {
-    fn usage(self) -> Result<T, Trouble> {
-        self.map_err(|error| Trouble::Usage(error.into()))
+    fn usage(self) -> Result<T, CommandError> {
+        self.map_err(|error| CommandError::Usage(error.into()))
     }
 
-    fn no_claim(self) -> Result<T, Trouble> {
-        self.map_err(|error| Trouble::NoClaim(error.into()))
+    fn no_claim(self) -> Result<T, CommandError> {
+        self.map_err(|error| CommandError::NoClaim(error.into()))
     }
 }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::shift::{Broken, Shift};
+use super::drive_context::{Broken, DriveContext};
 use crate::cuda::driver::{Buffer, Event, Gpu, Grid, Kernel, Stream};
 use crate::cuda::layout::{MARCH_DOWN, MARCH_VERIFY, MARCH_WRITE, MarchArgs, NONE_64, PATTERN_RANDOM, Pattern};
 
@@ -16,7 +16,7 @@ const THREADS: u32 = 256;
 pub(super) const OF_THE_STREAM: u32 = u32::MAX;
 
 #[derive(Debug)]
-pub(super) struct Tide {
+pub(super) struct MemoryStream {
     pub(super) stream: Stream,
     buffer: Buffer,
     march: Kernel<MarchArgs>,
@@ -31,13 +31,13 @@ pub(super) struct Tide {
     queued: u32,
 }
 
-impl Tide {
+impl MemoryStream {
     /// Writes its pattern. The log is the burn's.
-    pub(super) fn new(shift: &Shift<'_>, gpu: &Arc<Gpu>, log: u64) -> Result<Self, Broken> {
+    pub(super) fn new(context: &DriveContext<'_>, gpu: &Arc<Gpu>, log: u64) -> Result<Self, Broken> {
         let (free, _) = gpu.memory()?;
         let bytes = (free / 4).min(LARGEST) & !0xFFFF;
-        let pattern = Pattern { kind: PATTERN_RANDOM, parameter: shift.order.seed, ..Pattern::default() };
-        let tide = Self {
+        let pattern = Pattern { kind: PATTERN_RANDOM, parameter: context.order.seed, ..Pattern::default() };
+        let memory_stream = Self {
             stream: Stream::new(gpu)?,
             buffer: Buffer::new(gpu, bytes)?,
             march: Kernel::new(gpu, "march")?,
@@ -50,9 +50,9 @@ impl Tide {
             sweeps: 1,
             queued: 0,
         };
-        tide.launch(MarchArgs { write: pattern, flags: MARCH_WRITE, ..tide.args() })?;
-        shift.wait(&tide.stream, "the first write of the memory stream")?;
-        Ok(tide)
+        memory_stream.launch(MarchArgs { write: pattern, flags: MARCH_WRITE, ..memory_stream.args() })?;
+        context.wait(&memory_stream.stream, "the first write of the memory stream")?;
+        Ok(memory_stream)
     }
 
     fn args(&self) -> MarchArgs {
@@ -89,8 +89,8 @@ impl Tide {
     }
 
     /// Waits for the sweeps, fits their number to what the burn took, and gives the bytes moved.
-    pub(super) fn finish(&mut self, shift: &Shift<'_>, burn_seconds: f64) -> Result<f64, Broken> {
-        shift.wait(&self.stream, "the memory stream beside the burn")?;
+    pub(super) fn finish(&mut self, context: &DriveContext<'_>, burn_seconds: f64) -> Result<f64, Broken> {
+        context.wait(&self.stream, "the memory stream beside the burn")?;
         let seconds = self.ended.seconds_since(&self.began)?.max(1e-9) / f64::from(self.queued);
         // Not more than doubled at once: the first sweeps are the slowest.
         let fit = (burn_seconds / seconds) as u32;

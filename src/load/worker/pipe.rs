@@ -38,7 +38,7 @@ struct State {
 }
 
 /// The ground an engine works on.
-pub struct Floor {
+pub struct Pipe {
     state: Mutex<State>,
     changed: Condvar,
     out: Mutex<Out>,
@@ -49,9 +49,9 @@ struct Out {
     spoke: Option<Instant>,
 }
 
-impl std::fmt::Debug for Floor {
+impl std::fmt::Debug for Pipe {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Floor").field("state", &self.state).finish_non_exhaustive()
+        f.debug_struct("Pipe").field("state", &self.state).finish_non_exhaustive()
     }
 }
 
@@ -65,7 +65,7 @@ fn instant() -> Instant {
     Instant::now()
 }
 
-impl Floor {
+impl Pipe {
     pub fn new(pipe: Box<dyn Write + Send>) -> Self {
         let state = State { renewed: instant(), begin: None, stop: None, over: false };
         Self { state: Mutex::new(state), changed: Condvar::new(), out: Mutex::new(Out { pipe, spoke: None }) }
@@ -199,27 +199,27 @@ mod tests {
 
     #[test]
     fn a_lease_that_is_not_renewed_stops_the_work() {
-        let floor = Floor::new(Box::new(std::io::sink()));
+        let pipe = Pipe::new(Box::new(std::io::sink()));
         // The engine never leaves: the watch gives up on it after the time to leave.
-        assert!(!floor.watch(Duration::from_millis(5), Duration::from_millis(5)));
-        assert_eq!(floor.cause(), Some(Cause::LeaseLost));
+        assert!(!pipe.watch(Duration::from_millis(5), Duration::from_millis(5)));
+        assert_eq!(pipe.cause(), Some(Cause::LeaseLost));
     }
 
     #[test]
     fn the_first_cause_to_stop_stays() {
-        let floor = Floor::new(Box::new(std::io::sink()));
-        floor.stop(Cause::Told);
-        floor.stop(Cause::Abandoned);
-        assert_eq!(floor.cause(), Some(Cause::Told));
-        assert_eq!(floor.ready(), None);
+        let pipe = Pipe::new(Box::new(std::io::sink()));
+        pipe.stop(Cause::Told);
+        pipe.stop(Cause::Abandoned);
+        assert_eq!(pipe.cause(), Some(Cause::Told));
+        assert_eq!(pipe.ready(), None);
     }
 
     #[test]
     fn work_begins_when_it_is_told_and_not_before() {
-        let floor = Floor::new(Box::new(std::io::sink()));
+        let pipe = Pipe::new(Box::new(std::io::sink()));
         let at = monotonic_nanos() + 2_000_000;
-        floor.begin(at);
-        assert_eq!(floor.ready(), Some(at));
+        pipe.begin(at);
+        assert_eq!(pipe.ready(), Some(at));
         assert!(monotonic_nanos() >= at);
     }
 
@@ -234,8 +234,8 @@ mod tests {
                 Ok(())
             }
         }
-        let floor = Floor::new(Box::new(Broken));
-        floor.say(LoadSaid::Running);
-        assert_eq!(floor.cause(), Some(Cause::Unheard));
+        let pipe = Pipe::new(Box::new(Broken));
+        pipe.say(LoadSaid::Running);
+        assert_eq!(pipe.cause(), Some(Cause::Unheard));
     }
 }
