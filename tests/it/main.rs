@@ -13,6 +13,7 @@ mod neighbours;
 mod nodes;
 mod pages;
 mod profiles;
+mod reasons;
 mod rebuilt;
 mod tidy;
 mod tools;

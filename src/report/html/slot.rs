@@ -97,7 +97,7 @@ fn bar(page: &mut Page, judgement: &Judgement, scale: Scale, x: f64, share: f64)
             number(base, 1),
             number(top, 1),
             judgement.measurement.component,
-            escaped(&judgement.measurement.shown())
+            escaped(&judgement.measurement.quantity().unwrap_or_default())
         ));
         if share > 40.0 {
             page.put(format_args!(
