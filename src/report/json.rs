@@ -122,6 +122,7 @@ fn profile(start: &RunStart) -> UsedProfile<'_> {
         revision: start.profile.revision,
         title: &start.profile.title,
         digest: &start.profile_digest,
+        parts_digest: start.parts.as_ref().map(|parts| parts.digest.as_str()),
         vars: &start.profile.vars,
         deviations: &start.profile.deviations,
         without: &start.profile.without,

@@ -265,6 +265,7 @@ phrases! {
     AllValues: "all {0} values", "全 {0} 値";
     SeeMatrix: "{0} values: see the matrix", "{0} 値: マトリクスを参照";
     RunId: "run", "実行番号";
+    PartsDigest: "parts list digest", "部品表のハッシュ値";
     Digest: "profile digest", "プロファイルの要約値";
     Variables: "variables", "変数";
     Deviations: "deviations", "逸脱";

@@ -3,6 +3,7 @@
 mod attacks;
 mod blame;
 mod command_line;
+mod conveniences;
 mod driver_calls;
 mod driver_releases;
 mod evidence;
@@ -12,6 +13,7 @@ mod load_on_a_fake_gpu;
 mod neighbours;
 mod nodes;
 mod pages;
+mod parts;
 mod profiles;
 mod rebuilt;
 mod tidy;

@@ -95,6 +95,9 @@ pub(super) fn origin(page: &mut Page, record: &RunRecord) {
         line(page, Phrase::RunId, &start.run_id);
         line(page, Phrase::Profile, &format!("{} revision {}", profile.id, profile.revision));
         line(page, Phrase::Digest, &start.profile_digest);
+        if let Some(parts) = &start.parts {
+            line(page, Phrase::PartsDigest, &parts.digest);
+        }
         let vars: Vec<String> = profile.vars.iter().map(|(name, value)| format!("{name}={value}")).collect();
         line(page, Phrase::Variables, &vars.join(", "));
         let deviations: Vec<String> = profile.deviations.iter().map(words::deviation).collect();

@@ -335,6 +335,9 @@ fn parameters(start: &RunStart) -> Map<String, Value> {
     map.insert("profile".to_owned(), start.profile.id.as_str().into());
     map.insert("revision".to_owned(), start.profile.revision.into());
     map.insert("digest".to_owned(), start.profile_digest.as_str().into());
+    if let Some(parts) = &start.parts {
+        map.insert("parts_digest".to_owned(), parts.digest.as_str().into());
+    }
     map.insert("seed".to_owned(), start.seed.into());
     map.insert("vars".to_owned(), serde_json::to_value(&start.profile.vars).unwrap_or_default());
     map
