@@ -3,6 +3,7 @@
 mod attacks;
 mod blame;
 mod command_line;
+mod documents;
 mod driver_calls;
 mod driver_releases;
 mod evidence;
