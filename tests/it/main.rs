@@ -4,6 +4,7 @@ mod attacks;
 mod blame;
 mod command_line;
 mod conveniences;
+mod documents;
 mod driver_calls;
 mod driver_releases;
 mod evidence;
