@@ -50,13 +50,13 @@ fn as_json(spec: &CheckSpec) -> Value {
     let params = |param: &ParamSpec| json!({ "name": param.name, "summary": param.summary, "takes": takes(param.kind), "default": param.default });
     let measurements = |one: &MeasurementSpec| {
         json!({
-            "name": one.name, "summary": one.summary, "unit": one.unit.symbol(), "of": kind_word(one.of),
+            "name": one.name, "summary": one.summary, "unit": one.unit.symbol(), "of": one.of.word(),
             "required": one.required,
         })
     };
     json!({
         "name": spec.name, "summary": spec.summary, "details": spec.details, "wear": spec.wear,
-        "each": spec.each.iter().map(|kind| kind_word(*kind)).collect::<Vec<_>>(),
+        "each": spec.each.iter().map(|kind| kind.word()).collect::<Vec<_>>(),
         "parameters": spec.params.iter().map(params).collect::<Vec<_>>(),
         "measurements": spec.measurements.iter().map(measurements).collect::<Vec<_>>(),
         "faults": spec.faults,
@@ -79,7 +79,7 @@ fn describe(spec: &CheckSpec) -> String {
         Wear::Stress => "stress: heats or loads the hardware",
     };
     let _ = write!(text, "\nWear: {wear}\n");
-    let each: Vec<String> = spec.each.iter().map(|kind| kind_word(*kind)).collect();
+    let each: Vec<&str> = spec.each.iter().map(|kind| kind.word()).collect();
     let _ = writeln!(text, "Result for each: {}", each.join(" or "));
     if !spec.params.is_empty() {
         text.push_str("\nParameters (under `with:`):\n");
@@ -92,17 +92,13 @@ fn describe(spec: &CheckSpec) -> String {
     for measurement in spec.measurements {
         let unit = measurement.unit.symbol();
         let required = if measurement.required { " (always required)" } else { "" };
-        let of = kind_word(measurement.of);
+        let of = measurement.of.word();
         let _ = writeln!(text, "  {:24} {unit:8} per {of:8} {}{required}", measurement.name, measurement.summary);
     }
     if !spec.faults.is_empty() {
         let _ = write!(text, "\nFor faults: {}\n", spec.faults.join(", "));
     }
     text
-}
-
-pub(super) fn kind_word(kind: crate::model::ComponentKind) -> String {
-    serde_json::to_value(kind).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
 fn takes(kind: ParamKind) -> String {

@@ -8,7 +8,6 @@ use anyhow::anyhow;
 use serde_json::json;
 
 use super::args::Listed;
-use super::checks::kind_word;
 use super::command_error::{CommandError, Sorted as _};
 use super::exit_code::Exit;
 use super::printer;
@@ -35,7 +34,7 @@ pub(super) fn explain(words: &[String], json: bool, language: Language) -> Resul
             (
                 xid_text(row),
                 json!({ "xid": code, "name": row.name, "meaning": row.meaning,
-                "component": kind_word(row.component), "burn_in": burn_in_words(row.burn_in),
+                "component": row.component.word(), "burn_in": burn_in_words(row.burn_in),
                 "action": row.factory.action(), "followers": row.followers }),
             )
         }
@@ -43,7 +42,7 @@ pub(super) fn explain(words: &[String], json: bool, language: Language) -> Resul
             let row = diagnose::sxid(code).ok_or_else(|| unknown_number("SXid", code)).usage()?;
             (
                 sxid_text(row),
-                json!({ "sxid": code, "name": row.name, "component": kind_word(row.component),
+                json!({ "sxid": code, "name": row.name, "component": row.component.word(),
                 "burn_in": burn_in_words(row.burn_in), "action": row.factory.action() }),
             )
         }
@@ -112,7 +111,7 @@ const fn in_a_run(burn_in: BurnIn) -> &'static str {
 
 fn numbered(title: &str, burn_in: BurnIn, component: ComponentKind, factory: FactoryAction) -> String {
     let action = factory.action().map_or("none for the code alone", |action| diagnose::action_words(action).en);
-    let (part, verdict) = (kind_word(component), in_a_run(burn_in));
+    let (part, verdict) = (component.word(), in_a_run(burn_in));
     format!("{title}\n\nPoints at: {part}\nIn a run: {verdict}\nWhat to do: {action}\n")
 }
 

@@ -39,4 +39,5 @@ pub use resolved::{
 };
 pub use schema::json_schema;
 pub use sku::{Fact, PciId, Sku, Skus};
+pub use stage::component_kind;
 pub use warning::warnings;
