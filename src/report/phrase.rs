@@ -229,6 +229,11 @@ phrases! {
     NoTelemetry: "There are no readings over time: telemetry is missing or cannot be read.", "時系列データがない。テレメトリが無いか、読めない。";
     NoReadings: "no readings", "読み値なし";
     GpuTemperature: "GPU temperature", "GPU温度";
+    TemperatureMargin: "Margin to slowdown", "減速までの余裕";
+    UnjudgedParts: "{0} parts that no limit is about", "判定対象外の部品 {0} 件";
+    PassedOf: "{0} passed", "合格 {0}";
+    NotReachedOf: "{0} not reached", "未実施 {0}";
+    FilterRows: "filter: gpu/3, power, FAIL ...", "絞り込み: gpu/3、power、不合格 …";
     MemoryTemperature: "Memory temperature", "メモリ温度";
     InletTemperature: "Inlet temperature", "入口温度";
     Power: "Power", "電力";
