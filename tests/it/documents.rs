@@ -258,7 +258,7 @@ fn a_command_that_does_not_exist_is_noticed() {
         assert_eq!(mistakes(&mut help, line), [""; 0], "{line}");
     }
     for line in
-        ["burn smoke", "run smoke --simulate x", "profile plans x", "profile plan x --operator y", "diff a b -q"]
+        ["burn smoke", "run smoke --simulate x", "profile plans x", "profile plan x --operator y", "diff a b -z"]
     {
         assert_eq!(mistakes(&mut help, line).len(), 1, "{line}");
     }
