@@ -16,6 +16,7 @@ mod nodes;
 mod pages;
 mod parts;
 mod profiles;
+mod reasons;
 mod rebuilt;
 mod tidy;
 mod tools;
