@@ -3,8 +3,11 @@
 mod agent;
 mod args;
 mod args_agent;
+mod args_bench;
 mod args_lot;
 mod baseline;
+mod bench;
+mod calibrate;
 mod checks;
 mod command_error;
 mod cuda_look;

@@ -8,8 +8,8 @@ use super::command_error::CommandError;
 use super::exit_code::Exit;
 use super::language::Spoken;
 use super::{
-    agent, baseline, checks, cuda_look, diff, doctor, drill, node, printer, profile, record, rejudge, report, run,
-    seal, stats, verify,
+    agent, baseline, bench, calibrate, checks, cuda_look, diff, doctor, drill, node, printer, profile, record, rejudge,
+    report, run, seal, stats, verify,
 };
 use crate::load::cuda::CudaEngine;
 use crate::load::worker;
@@ -53,6 +53,8 @@ fn command(command: Command, spoken: Spoken) -> Result<Exit, CommandError> {
         Command::Checks { name } => checks::checks(name.as_deref()),
         Command::Node(args) => node::node(&args),
         Command::Record(args) => record::record(&args),
+        Command::Bench(args) => bench::bench(&args),
+        Command::Calibrate(args) => calibrate::calibrate(&args),
         Command::Doctor(args) => doctor::doctor(&args),
         Command::Worker { look } if !look.is_empty() => cuda_look::answer(&look),
         Command::Worker { .. } => {
