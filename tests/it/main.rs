@@ -3,6 +3,8 @@
 mod attacks;
 mod blame;
 mod command_line;
+mod conveniences;
+mod documents;
 mod driver_calls;
 mod driver_releases;
 mod evidence;
@@ -13,7 +15,9 @@ mod load_variants;
 mod neighbours;
 mod nodes;
 mod pages;
+mod parts;
 mod profiles;
+mod reasons;
 mod rebuilt;
 mod tidy;
 mod tools;

@@ -10,6 +10,7 @@ use super::fault_when::{When, read_when};
 use super::parameter::{Meaning, Parameter, Word};
 use kiln_disk::{self as disk, MIB};
 use kiln_model::{ComponentKind, Quantity, Text, Unit};
+use kiln_profile::component_kind;
 use kiln_yaml::{Diagnostic, Diagnostics, Document, Fields, Node, Place, did_you_mean};
 
 /// What `schema:` says in a fault file.
@@ -146,7 +147,7 @@ fn read_file(root: &Node, all: &mut Diagnostics) -> Option<FaultFile> {
     let number = fields.required("number", all).and_then(|node| node.whole(all));
     let about = fields.required("about", all).and_then(|node| kiln_yaml::from_node(node, all));
     let source = fields.required("source", all).and_then(|node| node.text(all)).map(str::to_owned);
-    let component = fields.required("component", all).and_then(|node| kind(node, all));
+    let component = fields.required("component", all).and_then(|node| component_kind(node, "component", all));
     let when = match fields.optional("when", all) {
         Some(node) => read_when(node, all),
         None => Some(When::default()),
@@ -173,37 +174,10 @@ fn read_file(root: &Node, all: &mut Diagnostics) -> Option<FaultFile> {
     })
 }
 
-const KINDS: &[(&str, ComponentKind)] = &[
-    ("node", ComponentKind::Node),
-    ("gpu", ComponentKind::Gpu),
-    ("pcie", ComponentKind::Pcie),
-    ("memory", ComponentKind::Memory),
-    ("nvlink", ComponentKind::NvLink),
-    ("pair", ComponentKind::Pair),
-    ("switch", ComponentKind::Switch),
-    ("nic", ComponentKind::Nic),
-    ("psu", ComponentKind::Psu),
-    ("cpu", ComponentKind::Cpu),
-    ("dimm", ComponentKind::Dimm),
-    ("nvme", ComponentKind::Nvme),
-    ("fan", ComponentKind::Fan),
-    ("cooling-branch", ComponentKind::CoolingBranch),
-    ("station", ComponentKind::Station),
-];
-
-/// The word a file uses for a kind of component.
-pub(super) fn kind_word(kind: ComponentKind) -> &'static str {
-    KINDS.iter().find(|row| row.1 == kind).map_or("component", |row| row.0)
-}
-
-fn kind(node: &Node, all: &mut Diagnostics) -> Option<ComponentKind> {
-    node.one_of("component", KINDS, all)
-}
-
 fn read_expect(node: &Node, all: &mut Diagnostics) -> Option<Expect> {
     let mut fields = Fields::of(node, "an expectation", all)?;
     let code = fields.required("code", all).and_then(|node| node.text(all)).map(str::to_owned);
-    let component = fields.required("component", all).and_then(|node| kind(node, all));
+    let component = fields.required("component", all).and_then(|node| component_kind(node, "component", all));
     fields.finish(all);
     Some(Expect { code: code?, component: component? })
 }
@@ -259,7 +233,7 @@ fn read_change(
     let mut refuse = |message: String| all.push(Diagnostic::new(&place, message));
     if let Some((word, owner)) = Word::by_name(text) {
         if component.is_some_and(|component| component != owner) {
-            refuse(format!("`{text}` is a parameter of `{}`, not of what the fault is on", kind_word(owner)));
+            refuse(format!("`{text}` is a parameter of `{}`, not of what the fault is on", owner.word()));
             return None;
         }
         if when.is_some_and(|when| !when.is_standing()) {
@@ -276,7 +250,7 @@ fn read_change(
     };
     let spec = parameter.spec();
     if component.is_some_and(|component| !parameter.belongs_to(component)) {
-        refuse(format!("`{text}` is a parameter of `{}`, not of what the fault is on", kind_word(spec.component)));
+        refuse(format!("`{text}` is a parameter of `{}`, not of what the fault is on", spec.component.word()));
         return None;
     }
     if spec.meaning == Meaning::Level && when.is_some_and(|when| when.has_moments() && when.lasting.is_none()) {

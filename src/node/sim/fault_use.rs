@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use super::build::{Build, components};
-use super::fault_file::{ChangeOf, FaultFile, FaultFileError, kind_word};
+use super::fault_file::{ChangeOf, FaultFile, FaultFileError};
 use super::file::NodeFile;
 use super::noise::Noise;
 use super::parameter::{Parameter, SiteParameter};
@@ -121,7 +121,7 @@ impl FaultUse {
             return None;
         }
         if candidates.is_empty() {
-            let (id, word) = (&self.file.id, kind_word(kind));
+            let (id, word) = (&self.file.id, kind.word());
             let message = match self.component {
                 Some(wanted) => format!("`{id}` is a fault of a component `{word}`, and `{wanted}` is or has none"),
                 None => format!("`{id}` is a fault of a component `{word}`, and node `{}` has none", file.id),
