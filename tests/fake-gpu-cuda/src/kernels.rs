@@ -181,7 +181,8 @@ fn run_some_windows(kernel: Burn, args: &BurnArgs, blocks: u32, wrong: bool) {
         run_burn(kernel, &BurnArgs { first_window: args.inject_window, windows: 1, ..*args }, blocks);
         left -= 1;
     }
-    log(args.log).verified += left * u64::from(blocks * kernel.shape.units) * u64::from(kernel.shape.cells());
+    let working = if args.only_sm == 0 { blocks } else { 1 };
+    log(args.log).verified += left * u64::from(working * kernel.shape.units) * u64::from(kernel.shape.cells());
 }
 
 fn hang() -> ! {
@@ -258,13 +259,10 @@ fn run_burn(kernel: Burn, args: &BurnArgs, blocks: u32) {
 
 fn run_march(args: &MarchArgs) {
     let memory = words(args.base, args.pairs * 2);
-    march(args, memory, log(args.log), |at, word| {
-        let stuck = match world().fault {
-            Fault::Stuck => args.chunk == 0 && at == 1000,
-            Fault::LateStream => args.chunk == OF_THE_STREAM && at == 1000,
-            _ => false,
-        };
-        if stuck { word | 1 << 33 } else { word }
+    march(args, memory, log(args.log), |at, word| match world().fault {
+        Fault::Stuck if args.chunk == 0 && at == 1000 => word | 1 << 33,
+        Fault::LateStream if args.chunk == OF_THE_STREAM && at == 1000 => word ^ 1 << 33,
+        _ => word,
     });
     std::thread::sleep(Duration::from_nanos(u64::from(args.slow)));
 }

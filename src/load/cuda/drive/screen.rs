@@ -22,6 +22,8 @@ pub(in crate::cuda) fn screen(context: &DriveContext<'_>, gpu: &Arc<Gpu>, kernel
     let mut pace = Pace::new(gpu.index);
     let mut idle: BTreeSet<u32> = BTreeSet::new();
     let (mut alone, mut together) = (0, 0);
+    // What was compared to set it up is none of the screen's.
+    burner.tell(context, &mut pace)?;
     context.pipe.say(LoadSaid::Running);
     loop {
         for asked in processors.iter().copied().map(Some).chain([None]) {
