@@ -11,6 +11,7 @@ mod evidence;
 mod fake_gpu;
 mod formats;
 mod load_on_a_fake_gpu;
+mod load_variants;
 mod neighbours;
 mod nodes;
 mod pages;

@@ -13,6 +13,7 @@ mod cuda {
 }
 
 mod burns;
+mod duty;
 mod entries;
 mod images;
 mod memory;
