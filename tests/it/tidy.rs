@@ -17,6 +17,8 @@ const LAYERS: &[&[&str]] = &[
     // Messages between a floor and its agents; what each of the two decides.
     &["wire"],
     &["agent", "floor"],
+    // Both in virtual time, with faults.
+    &["floorsim"],
     &["check"],
     &["engine"],
     // How files are opened and put in place; what is below does no input or output.
