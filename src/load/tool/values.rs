@@ -49,10 +49,10 @@ mod tests {
             measured.iter().map(|one| format!("{} {:?}", one.name, one.value)).collect::<Vec<_>>().join("\n")
         };
         insta::assert_snapshot!(lines(2), @r#"
-        value.iops 12.5
-        value.name missing: `/jobs/0/name` is "a", not a number
-        value.lost missing: the report has no `/jobs/1/iops`
-        passed false
+        value.iops Value(Number(12.5))
+        value.name Missing(NotANumber { pointer: "/jobs/0/name", found: "\"a\"" })
+        value.lost Missing(NotInReport { pointer: "/jobs/1/iops" })
+        passed Value(Flag(false))
         "#);
         assert_eq!(read(&wanted, "oops", 0), Err("it is not JSON: expected value at line 1 column 1".to_owned()));
         assert_eq!(read(&[], "oops", 0), Ok(vec![Measurement::flag("passed", Component::Node, true)]));
