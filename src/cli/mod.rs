@@ -18,6 +18,7 @@ mod files;
 mod hardware;
 mod language;
 mod look;
+mod lot;
 mod lots;
 mod node;
 mod node_table;

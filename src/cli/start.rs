@@ -8,7 +8,7 @@ use super::command_error::CommandError;
 use super::exit_code::Exit;
 use super::language::Spoken;
 use super::{
-    agent, baseline, checks, cuda_look, diff, doctor, drill, node, printer, profile, record, rejudge, report, run,
+    agent, baseline, checks, cuda_look, diff, doctor, drill, lot, node, printer, profile, record, rejudge, report, run,
     seal, stats, verify,
 };
 use crate::load::cuda::CudaEngine;
@@ -47,6 +47,8 @@ fn command(command: Command, spoken: Spoken) -> Result<Exit, CommandError> {
         Command::Diff(args) => diff::diff(&args, spoken),
         Command::Stats(args) => stats::stats(&args, spoken),
         Command::Baseline(args) => baseline::baseline(&args, spoken),
+        Command::Lot(command) => lot::lot(&command),
+        Command::Msa(args) => lot::msa(&args),
         Command::Seal(args) => seal::seal(&args),
         Command::Verify(args) => verify::verify(&args),
         Command::Profile(command) => profile::profile(command),
