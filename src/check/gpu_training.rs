@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::course::{Course, Rest, START_WITHIN, Turn};
 use super::declare::{choice, may, must, span, text};
-use super::gauge::{Gauges, LoadGauge, ended_early, gauges, put_common};
+use super::gauge::{Gauges, LoadGauge, gauges, put_common};
 use super::gpu_burn::kernel;
 use super::links::{of_gpu, put_growth};
 use super::look::unanswered;
@@ -12,6 +12,7 @@ use super::sheet::{Gauged, Sheet};
 use super::window::Window;
 use super::{Check, CheckRun, Done, Seen, StepContext, Wants};
 use kiln_event::Phase;
+use kiln_limit::Missing;
 use kiln_model::{
     Answer, Component, ComponentKind, Endpoint, GpuCounters, GpuIndex, LoadEnd, LoadId, LoadKind, LoadReport, LoadSaid,
     Moment, Probe, Span, Transfer, Unit,
@@ -102,7 +103,7 @@ enum Stage {
 struct Exchange {
     sent: BTreeMap<(GpuIndex, GpuIndex), Window>,
     /// Why it ended before the burn did.
-    broken: Option<String>,
+    broken: Option<Missing>,
 }
 
 #[derive(Debug)]
@@ -165,7 +166,7 @@ impl Run {
             }
             LoadSaid::Ended { gpu: None, end: LoadEnd::Finished } => start_exchange(context, wants),
             LoadSaid::Ended { end, .. } => {
-                self.exchange.broken.get_or_insert_with(|| ended_early(end));
+                self.exchange.broken.get_or_insert_with(|| Missing::LoadEnded(end.clone()));
             }
             _ => {}
         }
@@ -200,14 +201,14 @@ impl Run {
 
     fn egress(&self, context: &StepContext<'_>, gpu: GpuIndex, gauge: &LoadGauge) -> Gauged {
         if let Some(why) = &self.exchange.broken {
-            return Gauged::Missing(format!("of the exchange: {why}"));
+            return Gauged::Missing(why.clone());
         }
         let partners = context.gpus().into_iter().filter(|other| *other != gpu && !context.lost.contains_key(other));
         let mut sum = Gauged::Unsupported;
         for to in partners {
             let one = match self.exchange.sent.get(&(gpu, to)) {
                 Some(sent) => sent.gauged(self.over, Window::mean),
-                None => Gauged::missing("no traffic to some partner was reported"),
+                None => Gauged::Missing(Missing::NoTrafficTold),
             };
             sum = if sum == Gauged::Unsupported { one } else { sum.plus(one) };
         }

@@ -10,7 +10,8 @@ use super::sensor_trace::{Breaks, Trace};
 use super::sheet::{Gauged, Sheet};
 use super::{Check, CheckRun, Done, Seen, StepContext, Wants};
 use kiln_event::Phase;
-use kiln_model::{Component, ComponentKind, GpuIndex, LoadKind, Moment, Sample, Sensor, Span, Unit};
+use kiln_limit::write_list;
+use kiln_model::{Component, ComponentKind, GpuIndex, LoadKind, Moment, Span, Unit};
 use kiln_profile::{CheckSpec, MeasurementSpec, Params, Wear};
 
 #[derive(Debug)]
@@ -154,10 +155,10 @@ impl Run {
         for (gpu, trace) in &self.traces {
             let component = Component::Gpu(*gpu);
             // Sensors that followed a load which broke off are held against nothing.
-            let unloaded = self.gauges.get(*gpu).and_then(|gauge| gauge.broken.as_deref());
+            let unloaded = self.gauges.get(*gpu).and_then(|gauge| gauge.broken.clone());
             let mut broken: Vec<&str> = Vec::new();
             for (name, gauged, breaks) in trace.values(over) {
-                let gauged = unloaded.map_or(gauged, Gauged::missing);
+                let gauged = unloaded.clone().map_or(gauged, Gauged::Missing);
                 let breaks = match (&gauged, breaks) {
                     (Gauged::Flag(holds), Breaks::Unless) => !holds,
                     (Gauged::Number { value, .. }, Breaks::Above(most)) => *value > most,
@@ -166,9 +167,9 @@ impl Run {
                 broken.extend(breaks.then_some(name));
                 sheet.put(name, component, gauged);
             }
-            let text = if broken.is_empty() { "none".to_owned() } else { broken.join(", ") };
+            let text = write_list(&broken);
             let count = trace.die.gauged(over, |_| Some(broken.len() as f64));
-            sheet.put("implausible", component, unloaded.map_or(count, Gauged::missing));
+            sheet.put("implausible", component, unloaded.map_or(count, Gauged::Missing));
             sheet.put("implausible.rules", component, Gauged::Text(text));
         }
         Done::Measured(sheet.into_list())
@@ -180,6 +181,7 @@ mod tests {
     use super::*;
     use crate::rig::{Rig, Scene, assert_complete, lines, progress, shown};
     use kiln_model::{LoadEnd, LoadSaid, Reading};
+    use kiln_model::{Sample, Sensor};
     use kiln_profile::ParamValue;
 
     fn broken_rules(change: impl Fn(&Scene<'_>, &mut Sample) + 'static) -> String {
@@ -252,7 +254,7 @@ mod tests {
         rig.set("drive", ParamValue::Flag(false));
         rig.others_end = Some(30);
         let done = rig.run(&SensorPlausibility);
-        assert_eq!(shown(&done, Component::gpu(0), "temp.moves"), "missing: the load did not change over 31 samples");
+        assert_eq!(shown(&done, Component::gpu(0), "temp.moves"), "missing: LoadUnchanged { samples: 31 }");
         assert_eq!(shown(&done, Component::gpu(0), "implausible"), "0");
     }
 
@@ -305,7 +307,7 @@ mod tests {
             }
         });
         let done = rig.run(&SensorPlausibility);
-        let why = "missing: the load failed: the worker was killed by signal 9";
+        let why = "missing: LoadEnded(Failed(\"the worker was killed by signal 9\"))";
         assert_eq!(shown(&done, Component::gpu(1), "temp.moves"), why);
         assert_eq!(shown(&done, Component::gpu(1), "implausible"), why);
         assert_eq!(shown(&done, Component::gpu(1), "implausible.rules"), "none");
@@ -325,7 +327,7 @@ mod tests {
             sample.put(Sensor::TempGpu, 29.0);
         });
         let done = rig.run(&SensorPlausibility);
-        assert_eq!(shown(&done, Component::gpu(0), "temp.moves"), "missing: the GPU was under load for 4 s only");
+        assert_eq!(shown(&done, Component::gpu(0), "temp.moves"), "missing: BusyFor { busy: 4s }");
         assert_eq!(shown(&done, Component::gpu(0), "implausible"), "0");
     }
 }

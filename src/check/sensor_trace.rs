@@ -8,6 +8,7 @@ use super::meters::Meters;
 use super::sheet::Gauged;
 use super::unrest::{Unrest, like};
 use super::window::{Window, share_of};
+use kiln_limit::Missing;
 use kiln_model::{Moment, Sample, Sensor, Span};
 
 /// Percent of utilisation from which a GPU is busy.
@@ -146,7 +147,7 @@ impl Trace {
             other => other,
         };
         let absent = match self.power.gauged(over, Window::mean) {
-            Gauged::Number { .. } if self.powerless.count() == 0 => Gauged::missing("the GPU was never busy"),
+            Gauged::Number { .. } if self.powerless.count() == 0 => Gauged::Missing(Missing::NeverBusy),
             Gauged::Number { .. } => self.powerless.gauged(Span::ZERO, share),
             other => other,
         };
@@ -178,7 +179,7 @@ impl Trace {
     fn under_load(&self, moves: Gauged) -> Gauged {
         let busy = self.util.covered().mul_f64(1.0 - self.util.share_below(BUSY));
         if moves == Gauged::Flag(false) && self.util.count() > 0 && busy < LEAST_LOAD {
-            return Gauged::Missing(format!("the GPU was under load for {:.0} s only", busy.as_secs_f64()));
+            return Gauged::Missing(Missing::BusyFor { busy });
         }
         moves
     }
@@ -194,7 +195,7 @@ impl Trace {
                 } else if busy {
                     Gauged::Flag(*kelvin > DEGREE)
                 } else {
-                    Gauged::Missing(format!("the load did not change over {samples} samples"))
+                    Gauged::Missing(Missing::LoadUnchanged { samples: *samples })
                 }
             }
             (Gauged::Number { .. }, other) | (other, _) => other.clone(),
@@ -208,7 +209,7 @@ fn follows(value: &Gauged, cause: &Gauged, enough: f64, least: f64) -> Gauged {
         (Gauged::Number { value, .. }, Gauged::Number { value: cause, .. }) if *cause >= enough => {
             Gauged::Flag(*value > least)
         }
-        (Gauged::Number { .. }, Gauged::Number { .. }) => Gauged::missing("what it follows did not change enough"),
+        (Gauged::Number { .. }, Gauged::Number { .. }) => Gauged::Missing(Missing::CauseUnchanged),
         (Gauged::Number { .. }, other) | (other, _) => other.clone(),
     }
 }

@@ -3,6 +3,7 @@
 //! A drift, and even a steady rise, drop out of that; noise does not.
 
 use super::sheet::Gauged;
+use kiln_limit::Missing;
 use kiln_model::{Moment, Span};
 
 /// Readings of one sensor, in order.
@@ -66,7 +67,7 @@ impl Unrest {
 pub(super) fn like(sensor: &Gauged, value: Option<f64>) -> Gauged {
     match (sensor, value) {
         (Gauged::Number { samples, .. }, Some(value)) => Gauged::Number { value, samples: *samples },
-        (Gauged::Number { .. }, None) => Gauged::missing("too few readings in a row"),
+        (Gauged::Number { .. }, None) => Gauged::Missing(Missing::NoStatistic),
         (other, _) => other.clone(),
     }
 }

@@ -22,6 +22,9 @@ pub(super) struct RejudgeArgs {
     /// What `of baseline` limits are held against, instead of what the runs had.
     #[arg(long, value_name = "FILE")]
     pub baseline: Option<PathBuf>,
+    /// Tell every run with every value that is judged otherwise, after the summary.
+    #[arg(long)]
+    pub all: bool,
     /// As JSON, schema `kiln.rejudge/1`.
     #[arg(long)]
     pub json: bool,

@@ -72,6 +72,7 @@ impl List {
         self.add("profile.id", &start.profile.id);
         self.add("profile.revision", start.profile.revision);
         self.add("profile.digest", &start.profile_digest);
+        self.maybe("parts.digest", start.parts.as_ref().map(|parts| &parts.digest));
         for (deviation, number) in start.profile.deviations.iter().zip(1..) {
             self.add(&format!("deviation.{number}"), words::deviation(deviation));
         }

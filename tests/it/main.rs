@@ -3,6 +3,8 @@
 mod attacks;
 mod blame;
 mod command_line;
+mod conveniences;
+mod documents;
 mod driver_calls;
 mod driver_releases;
 mod evidence;
@@ -12,7 +14,9 @@ mod load_on_a_fake_gpu;
 mod neighbours;
 mod nodes;
 mod pages;
+mod parts;
 mod profiles;
+mod reasons;
 mod rebuilt;
 mod tidy;
 mod tools;

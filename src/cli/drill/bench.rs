@@ -3,14 +3,13 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::nodes::DrillNode;
-use super::parts_list;
 use crate::check;
 use crate::engine::drive::{Operator, run_in_virtual_time};
 use crate::engine::{Equipment, Machine, OperatorReply, Signal, Witness};
 use crate::event::{Envelope, NodeSource, Operation, RunKind, RunRecord, RunStart, ToolVersion};
-use crate::model::{Sample, Text, WallTime};
+use crate::model::{Inventory, Sample, Text, WallTime};
 use crate::node::sim::{FaultUse, Injected, SimNode};
-use crate::profile::{Profile, Skus};
+use crate::profile::{GpuParts, PartsList, Profile, Skus};
 use crate::yaml::Diagnostics;
 
 /// What all runs of a drill share.
@@ -53,7 +52,7 @@ impl Bench<'_> {
         if self.parts_list
             && let Some(healthy) = node.inventory(seed)?
         {
-            parts_list::give(&mut start.profile, &healthy);
+            as_ordered(&healthy).fill(&mut start.profile);
         }
         let mut machine = Machine::new(equipment, start, None);
         let mut told = false;
@@ -78,6 +77,14 @@ impl Bench<'_> {
     }
 }
 
+/// The parts list that the order of a node has: how many parts of each kind, serial numbers and BIOS. It is read off the same
+/// node without a defect.
+fn as_ordered(healthy: &Inventory) -> PartsList {
+    let list = PartsList::of(healthy);
+    // What GPUs of a node share is for the profile's own limits to hold.
+    PartsList { gpus: GpuParts { serials: list.gpus.serials, ..GpuParts::default() }, ..list }
+}
+
 fn start(profile: &Profile, node: &DrillNode, seed: u64) -> RunStart {
     RunStart {
         // Nobody will ever look for this run: the same seed is the same run.
@@ -91,6 +98,7 @@ fn start(profile: &Profile, node: &DrillNode, seed: u64) -> RunStart {
         seed,
         profile: profile.clone(),
         profile_digest: String::new(),
+        parts: None,
         baseline: std::collections::BTreeMap::new(),
         junit: crate::event::JunitDialect::default(),
     }

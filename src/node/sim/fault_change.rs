@@ -2,7 +2,6 @@
 //!
 //! When it does so is `fault_when`'s; what comes of it in a node is `fault_run`'s.
 
-use super::fault_part::kind_word;
 use super::fault_when::When;
 use super::parameter::{Meaning, Parameter, Word};
 use kiln_model::{ComponentKind, Quantity, Unit, parse_span};
@@ -87,7 +86,7 @@ fn read_change(
     let mut refuse = |message: String| all.push(Diagnostic::new(&place, message));
     if let Some((word, owner)) = Word::by_name(text) {
         if component.is_some_and(|component| component != owner) {
-            refuse(format!("`{text}` is a parameter of `{}`, not of what the fault is on", kind_word(owner)));
+            refuse(format!("`{text}` is a parameter of `{}`, not of what the fault is on", owner.word()));
             return None;
         }
         if when.is_some_and(|when| !when.is_standing()) {
@@ -104,7 +103,7 @@ fn read_change(
     };
     let spec = parameter.spec();
     if component.is_some_and(|component| !parameter.belongs_to(component)) {
-        refuse(format!("`{text}` is a parameter of `{}`, not of what the fault is on", kind_word(spec.component)));
+        refuse(format!("`{text}` is a parameter of `{}`, not of what the fault is on", spec.component.word()));
         return None;
     }
     if spec.meaning == Meaning::Level && when.is_some_and(|when| when.has_moments() && when.lasting.is_none()) {

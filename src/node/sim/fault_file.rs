@@ -6,10 +6,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::digest::digest;
-use super::fault_part::{FaultPart, kind, read_first, read_others};
+use super::fault_part::{FaultPart, read_first, read_others};
 use super::fault_when::When;
 use kiln_disk::{self as disk, MIB};
 use kiln_model::{ComponentKind, Text};
+use kiln_profile::component_kind;
 use kiln_yaml::{Diagnostic, Diagnostics, Document, Fields, Node};
 
 /// What `schema:` says in a fault file.
@@ -149,7 +150,7 @@ fn read_file(root: &Node, all: &mut Diagnostics) -> Option<FaultFile> {
 fn read_expect(node: &Node, all: &mut Diagnostics) -> Option<Expect> {
     let mut fields = Fields::of(node, "an expectation", all)?;
     let code = fields.required("code", all).and_then(|node| node.text(all)).map(str::to_owned);
-    let component = fields.required("component", all).and_then(|node| kind(node, all));
+    let component = fields.required("component", all).and_then(|node| component_kind(node, "component", all));
     fields.finish(all);
     Some(Expect { code: code?, component: component? })
 }

@@ -6,6 +6,7 @@
 use super::fault_change::{Change, ChangeOf, read_changes};
 use super::fault_when::{When, read_when};
 use kiln_model::ComponentKind;
+use kiln_profile::component_kind;
 use kiln_yaml::{Diagnostic, Diagnostics, Fields, Node};
 
 /// One thing that is wrong.
@@ -83,7 +84,7 @@ fn read_part(
     (words, usual): (&'static [(&'static str, Reach)], Reach),
     all: &mut Diagnostics,
 ) -> Option<FaultPart> {
-    let component = fields.required("component", all).and_then(|node| kind(node, all));
+    let component = fields.required("component", all).and_then(|node| component_kind(node, "component", all));
     let reach = match fields.optional("on", all) {
         Some(node) => node.one_of("on", words, all),
         None => Some(usual),
@@ -113,31 +114,4 @@ fn read_log(node: &Node, all: &mut Diagnostics) -> Option<Vec<String>> {
 
 fn node_text(node: &Node, all: &mut Diagnostics) -> Option<String> {
     node.text(all).map(str::to_owned)
-}
-
-const KINDS: &[(&str, ComponentKind)] = &[
-    ("node", ComponentKind::Node),
-    ("gpu", ComponentKind::Gpu),
-    ("pcie", ComponentKind::Pcie),
-    ("memory", ComponentKind::Memory),
-    ("nvlink", ComponentKind::NvLink),
-    ("pair", ComponentKind::Pair),
-    ("switch", ComponentKind::Switch),
-    ("nic", ComponentKind::Nic),
-    ("psu", ComponentKind::Psu),
-    ("cpu", ComponentKind::Cpu),
-    ("dimm", ComponentKind::Dimm),
-    ("nvme", ComponentKind::Nvme),
-    ("fan", ComponentKind::Fan),
-    ("cooling-branch", ComponentKind::CoolingBranch),
-    ("station", ComponentKind::Station),
-];
-
-/// The word a file uses for a kind of component.
-pub(super) fn kind_word(kind: ComponentKind) -> &'static str {
-    KINDS.iter().find(|row| row.1 == kind).map_or("component", |row| row.0)
-}
-
-pub(super) fn kind(node: &Node, all: &mut Diagnostics) -> Option<ComponentKind> {
-    node.one_of("component", KINDS, all)
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::build::{Build, components};
 use super::fault_change::{Change, ChangeOf};
 use super::fault_file::{FaultFile, FaultFileError};
-use super::fault_part::{Reach, kind_word};
+use super::fault_part::Reach;
 use super::file::NodeFile;
 use super::noise::Noise;
 use super::parameter::{Parameter, SiteParameter};
@@ -133,7 +133,7 @@ impl FaultUse {
             return None;
         }
         if candidates.is_empty() {
-            let (id, word) = (&self.file.id, kind_word(kind));
+            let (id, word) = (&self.file.id, kind.word());
             let message = match self.component {
                 Some(wanted) => format!("`{id}` is a fault of a component `{word}`, and `{wanted}` is or has none"),
                 None => format!("`{id}` is a fault of a component `{word}`, and node `{}` has none", file.id),
@@ -150,7 +150,7 @@ impl FaultUse {
             let own = components(build, part.component);
             let reached = reached(part.reach, first, own, file, noise);
             if reached.is_empty() && at > 0 {
-                let (id, word) = (&self.file.id, kind_word(part.component));
+                let (id, word) = (&self.file.id, part.component.word());
                 let message = format!("a part of `{id}` is on a component `{word}`, and node `{}` has none", file.id);
                 all.push(Diagnostic::new(&self.typed, message));
                 return None;
