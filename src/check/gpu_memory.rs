@@ -9,7 +9,8 @@ use super::settle::{Settle, Settling};
 use super::sheet::{Gauged, Sheet};
 use super::window::Window;
 use super::{Check, CheckRun, Done, Seen, StepContext, Wants};
-use kiln_event::Phase;
+use kiln_event::{LoadTrouble, Phase, Reason};
+use kiln_limit::Missing;
 use kiln_model::{Component, ComponentKind, GpuIndex, LoadEnd, LoadKind, LoadSaid, Moment, Span, Unit};
 use kiln_profile::{CheckSpec, MeasurementSpec, Params, Wear};
 
@@ -192,17 +193,17 @@ impl Run {
                 }
                 Settling::TimedOut(why) => {
                     self.stage = Stage::Over;
-                    wants.end(never_rested(&why));
+                    wants.end(never_rested(why));
                 }
             },
             Stage::Starting { until } if now >= *until => {
                 self.stage = Stage::Over;
-                let why = format!("the march was not running {} s after its start", START_WITHIN.as_secs());
-                wants.end(Done::Failed { kind: "load", why, measured: Vec::new() });
+                let why = Reason::Load(LoadTrouble::NotRunning { after: START_WITHIN });
+                wants.end(Done::Failed { why, measured: Vec::new() });
             }
             Stage::Marching { until } if now >= *until => {
                 for march in self.gpus.values_mut() {
-                    march.gauge.broken.get_or_insert_with(|| "the march did not come to an end".to_owned());
+                    march.gauge.broken.get_or_insert(Missing::MarchUnfinished);
                 }
                 self.finish(context, now, wants);
             }
@@ -223,7 +224,7 @@ impl Run {
             let (gpu, gauge) = (Component::Gpu(*gpu), &march.gauge);
             let coverage = match march.covered {
                 Some(percent) => Gauged::once(percent),
-                None => Gauged::missing("no pass over the memory was finished"),
+                None => Gauged::Missing(Missing::NoPassFinished),
             };
             sheet.put("coverage", gpu, gauge.whole(coverage));
             sheet.put("bandwidth.mean", gpu, gauge.at_best(gauge.memory_rate.gauged(over, Window::mean)));
@@ -293,7 +294,7 @@ mod tests {
         let mut rig = Rig::new(&GpuMemory, 1);
         rig.works = Box::new(|scene| vec![progress(scene, 0.0)]);
         let done = rig.run(&GpuMemory);
-        assert_eq!(shown(&done, Component::gpu(0), "coverage"), "missing: the march did not come to an end");
+        assert_eq!(shown(&done, Component::gpu(0), "coverage"), "missing: MarchUnfinished");
     }
 
     #[test]
@@ -301,6 +302,6 @@ mod tests {
         let mut rig = Rig::new(&GpuMemory, 1);
         rig.works = Box::new(|_| vec![LoadSaid::Ended { gpu: None, end: LoadEnd::Failed("out of memory".to_owned()) }]);
         let done = rig.run(&GpuMemory);
-        assert_eq!(shown(&done, Component::gpu(0), "coverage"), "missing: the load failed: out of memory");
+        assert_eq!(shown(&done, Component::gpu(0), "coverage"), "missing: LoadEnded(Failed(\"out of memory\"))");
     }
 }

@@ -9,6 +9,7 @@ use super::gpu_burn::kernel;
 use super::sheet::{Gauged, Sheet};
 use super::window::Window;
 use super::{Check, CheckRun, Done, Seen, StepContext, Wants};
+use kiln_limit::Missing;
 use kiln_model::{Component, ComponentKind, GpuIndex, LoadKind, Moment, Sensor, Span, Unit};
 use kiln_profile::{CheckSpec, MeasurementSpec, Params, Wear};
 
@@ -116,7 +117,7 @@ impl Run {
             let swing = self
                 .instant
                 .get(&gpu)
-                .map_or_else(|| Gauged::missing("no sample during the pulses"), |window| window.gauged(over, swing));
+                .map_or_else(|| Gauged::Missing(Missing::NoSampleInPulses), |window| window.gauged(over, swing));
             let gpu = Component::Gpu(gpu);
             sheet.put("power.swing", gpu, gauge.at_best(swing));
             sheet.put("power.mean", gpu, gauge.at_best(gauge.power.gauged(over, Window::mean)));

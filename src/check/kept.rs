@@ -4,6 +4,7 @@
 //! The samples carry all three every second.
 
 use super::sheet::{Gauged, Sheet};
+use kiln_limit::Missing;
 use kiln_model::{Component, ComponentKind, Reading, Sample, Sensor, Unit};
 use kiln_profile::MeasurementSpec;
 
@@ -59,7 +60,7 @@ impl Extent {
     fn gauged(&self, of: impl FnOnce(f64, f64) -> f64) -> Gauged {
         match self.ends {
             Some((least, most)) => Gauged::once(of(least, most)),
-            None if self.failed => Gauged::missing("it could not be read"),
+            None if self.failed => Gauged::Missing(Missing::NeverRead),
             None => Gauged::Unsupported,
         }
     }
@@ -92,7 +93,11 @@ impl Kept {
         sheet.put(
             GEN_LOWER.name,
             gpu,
-            if all == 0 && lower.number().is_some() { Gauged::missing("no reading under load") } else { seen(lower) },
+            if all == 0 && lower.number().is_some() {
+                Gauged::Missing(Missing::NoReadingUnderLoad)
+            } else {
+                seen(lower)
+            },
         );
     }
 }

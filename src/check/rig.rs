@@ -344,14 +344,22 @@ pub(super) fn lines(done: &Done, component: Component) -> String {
     let lines: Vec<String> = measured(done)
         .iter()
         .filter(|measurement| measurement.component == component)
-        .map(|measurement| format!("{} {}", measurement.name, measurement.shown()))
+        .map(|measurement| format!("{} {}", measurement.name, told(measurement)))
         .collect();
     lines.join("\n")
 }
 
 pub(super) fn shown(done: &Done, component: Component, name: &str) -> String {
     let found = measured(done).iter().find(|it| it.component == component && it.name == name);
-    found.map_or_else(|| format!("no {name} on {component}"), Measurement::shown)
+    found.map_or_else(|| format!("no {name} on {component}"), told)
+}
+
+/// The value with its unit, or the reason why there is none as it is written in code.
+pub(super) fn told(measurement: &Measurement) -> String {
+    match &measurement.value {
+        Measured::Missing(why) => format!("missing: {why:?}"),
+        value => measurement.quantity().unwrap_or_else(|| format!("{value:?}").to_lowercase()),
+    }
 }
 
 /// `component name` of every flag that is false.

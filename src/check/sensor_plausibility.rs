@@ -11,6 +11,7 @@ use super::sheet::{Gauged, Sheet};
 use super::window::{Window, share_of};
 use super::{Check, CheckRun, Done, Seen, StepContext, Wants};
 use kiln_event::Phase;
+use kiln_limit::{Missing, write_list};
 use kiln_model::{Component, ComponentKind, GpuIndex, LoadKind, Moment, Sample, Sensor, Span, Unit};
 use kiln_profile::{CheckSpec, MeasurementSpec, Params, Wear};
 
@@ -192,10 +193,10 @@ impl Run {
         for (gpu, trace) in &self.traces {
             let component = Component::Gpu(*gpu);
             // Sensors that followed a load which broke off are held against nothing.
-            let unloaded = self.gauges.get(*gpu).and_then(|gauge| gauge.broken.as_deref());
+            let unloaded = self.gauges.get(*gpu).and_then(|gauge| gauge.broken.clone());
             let mut broken: Vec<&str> = Vec::new();
             for (name, gauged, breaks) in trace.values(over) {
-                let gauged = unloaded.map_or(gauged, Gauged::missing);
+                let gauged = unloaded.clone().map_or(gauged, Gauged::Missing);
                 let breaks = match (&gauged, breaks) {
                     (Gauged::Flag(holds), Breaks::Unless) => !holds,
                     (Gauged::Number { value, .. }, Breaks::Above(most)) => *value > most,
@@ -204,9 +205,9 @@ impl Run {
                 broken.extend(breaks.then_some(name));
                 sheet.put(name, component, gauged);
             }
-            let text = if broken.is_empty() { "none".to_owned() } else { broken.join(", ") };
+            let text = write_list(&broken);
             let count = trace.die.gauged(over, |_| Some(broken.len() as f64));
-            sheet.put("implausible", component, unloaded.map_or(count, Gauged::missing));
+            sheet.put("implausible", component, unloaded.map_or(count, Gauged::Missing));
             sheet.put("implausible.rules", component, Gauged::Text(text));
         }
         Done::Measured(sheet.into_list())
@@ -282,7 +283,7 @@ impl Trace {
             other => other,
         };
         let absent = match self.power.gauged(over, Window::mean) {
-            Gauged::Number { .. } if self.powerless.count() == 0 => Gauged::missing("the GPU was never busy"),
+            Gauged::Number { .. } if self.powerless.count() == 0 => Gauged::Missing(Missing::NeverBusy),
             Gauged::Number { .. } => self.powerless.gauged(Span::ZERO, share),
             other => other,
         };
@@ -309,7 +310,7 @@ impl Trace {
     fn under_load(&self, moves: Gauged) -> Gauged {
         let busy = self.util.covered().mul_f64(1.0 - self.util.share_below(BUSY));
         if moves == Gauged::Flag(false) && self.util.count() > 0 && busy < LEAST_LOAD {
-            return Gauged::Missing(format!("the GPU was under load for {:.0} s only", busy.as_secs_f64()));
+            return Gauged::Missing(Missing::BusyFor { busy });
         }
         moves
     }
@@ -325,7 +326,7 @@ impl Trace {
                 } else if busy {
                     Gauged::Flag(*kelvin > DEGREE)
                 } else {
-                    Gauged::Missing(format!("the load did not change over {samples} samples"))
+                    Gauged::Missing(Missing::LoadUnchanged { samples: *samples })
                 }
             }
             (Gauged::Number { .. }, other) | (other, _) => other.clone(),
@@ -339,7 +340,7 @@ fn follows(value: &Gauged, cause: &Gauged, enough: f64, least: f64) -> Gauged {
         (Gauged::Number { value, .. }, Gauged::Number { value: cause, .. }) if *cause >= enough => {
             Gauged::Flag(*value > least)
         }
-        (Gauged::Number { .. }, Gauged::Number { .. }) => Gauged::missing("what it follows did not change enough"),
+        (Gauged::Number { .. }, Gauged::Number { .. }) => Gauged::Missing(Missing::CauseUnchanged),
         (Gauged::Number { .. }, other) | (other, _) => other.clone(),
     }
 }
@@ -418,7 +419,7 @@ mod tests {
         rig.set("drive", ParamValue::Flag(false));
         rig.others_end = Some(30);
         let done = rig.run(&SensorPlausibility);
-        assert_eq!(shown(&done, Component::gpu(0), "temp.moves"), "missing: the load did not change over 31 samples");
+        assert_eq!(shown(&done, Component::gpu(0), "temp.moves"), "missing: LoadUnchanged { samples: 31 }");
         assert_eq!(shown(&done, Component::gpu(0), "implausible"), "0");
     }
 
@@ -471,7 +472,7 @@ mod tests {
             }
         });
         let done = rig.run(&SensorPlausibility);
-        let why = "missing: the load failed: the worker was killed by signal 9";
+        let why = "missing: LoadEnded(Failed(\"the worker was killed by signal 9\"))";
         assert_eq!(shown(&done, Component::gpu(1), "temp.moves"), why);
         assert_eq!(shown(&done, Component::gpu(1), "implausible"), why);
         assert_eq!(shown(&done, Component::gpu(1), "implausible.rules"), "none");
@@ -491,7 +492,7 @@ mod tests {
             sample.put(Sensor::TempGpu, 29.0);
         });
         let done = rig.run(&SensorPlausibility);
-        assert_eq!(shown(&done, Component::gpu(0), "temp.moves"), "missing: the GPU was under load for 4 s only");
+        assert_eq!(shown(&done, Component::gpu(0), "temp.moves"), "missing: BusyFor { busy: 4s }");
         assert_eq!(shown(&done, Component::gpu(0), "implausible"), "0");
     }
 }

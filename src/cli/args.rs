@@ -6,6 +6,7 @@ use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::args_agent::{AGENT_EXITS, AgentArgs};
+use super::args_bench::{BENCH_EXITS, BenchArgs, CalibrateArgs};
 use super::args_lot::{BaselineArgs, DiffArgs, RejudgeArgs, SealArgs, StatsArgs, VERIFY_EXITS, VerifyArgs};
 use super::args_profile::{PartsCommand, ProfileCommand};
 use super::exit_code;
@@ -111,6 +112,11 @@ pub(super) enum Command {
     Parts(PartsCommand),
     /// Sample a node to a recording, which `--replay` plays.
     Record(Box<RecordArgs>),
+    /// Measure a node without judging it: every kernel, memory, copies, and whether flipped bits are found.
+    #[command(after_help = BENCH_EXITS)]
+    Bench(Box<BenchArgs>),
+    /// Make benches into proposed facts of a GPU model and parameters of its simulation, as files to review.
+    Calibrate(CalibrateArgs),
     /// Is this machine ready for a run? Each line with what to do.
     #[command(after_help = DOCTOR_EXITS)]
     Doctor(DoctorArgs),
@@ -194,7 +200,7 @@ pub(super) struct RunArgs {
     /// How fast a simulated node runs: 1 is real time, 60 an hour in a minute. As fast as possible if left out.
     #[arg(long, value_name = "FACTOR")]
     pub sim_speed: Option<f64>,
-    /// Have the loads commit a fault, to show that it is found: `bitflip@ITERATION`, `hang` or `slow`. Such a run is never an
+    /// Have the loads commit a fault, to show that it is found: `bitflip@ITERATION`, `bitflips@COUNT`, `hang` or `slow`. Such a run is never an
     /// acceptance.
     #[arg(long, value_name = "FAULT", conflicts_with_all = ["sim", "replay"])]
     pub inject: Option<Injection>,

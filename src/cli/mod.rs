@@ -3,9 +3,12 @@
 mod agent;
 mod args;
 mod args_agent;
+mod args_bench;
 mod args_lot;
 mod args_profile;
 mod baseline;
+mod bench;
+mod calibrate;
 mod checks;
 mod command_error;
 mod config;

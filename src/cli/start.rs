@@ -9,8 +9,8 @@ use super::config::Config;
 use super::exit_code::Exit;
 use super::language::Spoken;
 use super::{
-    agent, baseline, checks, cuda_look, diff, doctor, drill, explain, init, list, logging, node, parts, printer,
-    profile, record, rejudge, report, run, seal, shell, stats, verify,
+    agent, baseline, bench, calibrate, checks, cuda_look, diff, doctor, drill, explain, init, list, logging, node,
+    parts, printer, profile, record, rejudge, report, run, seal, shell, stats, verify,
 };
 use crate::load::cuda::CudaEngine;
 use crate::load::worker;
@@ -80,6 +80,8 @@ fn run_command(command: Command, spoken: Spoken) -> Result<Exit, CommandError> {
         Command::Node(args) => node::node(&args),
         Command::Parts(command) => parts::parts(command),
         Command::Record(args) => record::record(&args),
+        Command::Bench(args) => bench::bench(&args),
+        Command::Calibrate(args) => calibrate::calibrate(&args),
         Command::Doctor(args) => doctor::doctor(&args),
         Command::Worker { look } if !look.is_empty() => cuda_look::answer(&look),
         Command::Worker { .. } => {

@@ -9,6 +9,7 @@ use super::board::Board;
 use super::heat_map::HeatMap;
 use super::scene::{Fact, Scene, both, trip_evidence};
 use kiln_event::{Confidence, Evidence};
+use kiln_limit::read_list;
 use kiln_model::{Component, GpuIndex, Sensor};
 
 /// Limits that say a GPU is hot or was slowed for heat.
@@ -32,6 +33,8 @@ const HOT: &[&str] = &[
     "throttle.sw-thermal",
     "throttle.hw-thermal",
 ];
+/// Those of them that the driver itself counts.
+const THROTTLING: &[&str] = &["throttle.thermal", "throttle.sw-thermal", "throttle.hw-thermal"];
 const INLET: &[&str] = &["temp.inlet.mean", "temp.inlet.max", "drift.inlet"];
 const MEMORY: &[&str] = &["memory-over-die", "temp.memory.max", "temp.memory.p95", "temp.memory.mean"];
 const SENSOR_STUCK: &[&str] = &["temp.moves", "temp.memory.moves", "power.moves"];
@@ -59,10 +62,10 @@ pub(super) fn read_sensors(scene: &Scene<'_>, board: &mut Board) {
         let own = fact.check == "sensor.plausibility" || (fact.name().starts_with("temp.offset") && !shared);
         let Some(gpu) = fact.gpu().filter(|_| own && (stuck || odd)) else { continue };
         let rules = scene.text_beside(fact.path, fact.component(), "implausible.rules").unwrap_or_default();
-        let stuck = stuck || SENSOR_STUCK.iter().any(|rule| rules.split(", ").any(|broken| broken == *rule));
+        let stuck = stuck || SENSOR_STUCK.iter().any(|rule| read_list(rules).contains(rule));
         let code = if stuck { "SENSOR-STUCK" } else { "SENSOR-IMPLAUSIBLE" };
         let suspicion = board.accuse(code, Component::Gpu(gpu), fact.confidence(), [fact.evidence()]);
-        if !rules.is_empty() && rules != "none" {
+        if !read_list(rules).is_empty() {
             suspicion.remark = Some(both(format!("Broken rules: {rules}."), format!("違反した規則: {rules}。")));
         }
         board.claim(place);
@@ -142,7 +145,7 @@ pub(super) fn read_heat(scene: &Scene<'_>, board: &mut Board) {
         let component = Component::Gpu(gpu);
         if ["SENSOR-STUCK", "SENSOR-IMPLAUSIBLE"].into_iter().any(|code| board.has(code, component)) {
             // That the GPU was slowed for heat the driver says itself, whatever another sensor reads.
-            let slowed: Vec<Evidence> = evidence.extract_if(.., |one| one.text.starts_with("throttle.")).collect();
+            let slowed: Vec<Evidence> = evidence.extract_if(.., |one| is_throttling(one)).collect();
             if !slowed.is_empty() {
                 board.accuse("GPU-THERMAL-SLOWDOWN", component, Confidence::Medium, slowed);
             }
@@ -157,7 +160,7 @@ pub(super) fn read_heat(scene: &Scene<'_>, board: &mut Board) {
                 .find(|code| board.has(code, twin))
                 .map(|code| (code, twin))
         });
-        let only_mirrored = evidence.iter().all(|one| one.text.starts_with("resistance.mirrored "));
+        let only_mirrored = evidence.iter().all(|one| one.measurement() == Some("resistance.mirrored"));
         if let (Some((code, twin)), true) = (by_its_twin, only_mirrored) {
             // Compared with a temperature that is not true.
             board.accuse(code, twin, Confidence::High, evidence);
@@ -199,6 +202,11 @@ pub(super) fn read_heat(scene: &Scene<'_>, board: &mut Board) {
         }
     }
     gather_overheated(scene, &map, board);
+}
+
+/// Whether the driver says that it slowed the GPU down.
+fn is_throttling(evidence: &Evidence) -> bool {
+    evidence.measurement().is_some_and(|name| THROTTLING.contains(&name))
 }
 
 /// Missed limits and trips that say a GPU is hot.

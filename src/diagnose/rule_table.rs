@@ -4,7 +4,8 @@
 
 use super::board::{Board, Suspicion};
 use super::scene::{Fact, Scene};
-use kiln_event::{Action, Confidence, Evidence};
+use kiln_event::{Action, Confidence, Evidence, EvidenceFact, EvidenceSource};
+use kiln_limit::read_list;
 use kiln_model::{Component, GpuIndex, Reading};
 
 /// The component to name, from the one measured.
@@ -156,7 +157,7 @@ pub(super) fn read_table(scene: &Scene<'_>, board: &mut Board) {
         let code = if *code == "HBM-UNCORRECTABLE" && is_sram(scene, fact) { "SRAM-UNCORRECTABLE" } else { code };
         let suspicion = board.accuse(code, component, fact.confidence(), [fact.evidence()]);
         let named = match (fact.check, fact.name()) {
-            (_, "processes") => scene.text_beside(fact.path, fact.component(), "processes.named"),
+            (_, "processes") => scene.beside(fact.path, fact.component(), "processes.named"),
             ("config.policy", "recovery") => {
                 suspicion.action = fact.text().and_then(recovery);
                 None
@@ -164,8 +165,7 @@ pub(super) fn read_table(scene: &Scene<'_>, board: &mut Board) {
             _ => None,
         };
         if let Some(named) = named {
-            let text = format!("processes.named {named}");
-            suspicion.evidence.push(Evidence { from: fact.path.to_owned(), component, text });
+            suspicion.evidence.push(Evidence { component, ..named.evidence() });
         }
         board.claim(place);
     }
@@ -316,7 +316,7 @@ fn idle_functions(scene: &Scene<'_>) -> Vec<String> {
 /// A missing GPU has no index of its own; the empty slot and the idle PCI function say where it is.
 fn name_slots(scene: &Scene<'_>, board: &mut Board) {
     let told = scene.facts.iter().rev().find(|fact| fact.name() == "slots.empty").and_then(Fact::text);
-    let slots = told.filter(|slots| *slots != "none");
+    let slots = told.filter(|slots| !read_list(slots).is_empty());
     let idle = idle_functions(scene);
     for code in ["GPU-MISSING", "GPU-NOT-STARTED"] {
         for mut suspicion in board.take(code) {
@@ -324,9 +324,9 @@ fn name_slots(scene: &Scene<'_>, board: &mut Board) {
                 suspicion.slot = slots.map(str::to_owned);
                 if code == "GPU-NOT-STARTED" && !idle.is_empty() {
                     suspicion.pci_address = Some(idle.join(", "));
-                    let from = "PCI bus".to_owned();
-                    let text = format!("not with the driver: {}", idle.join(", "));
-                    suspicion.evidence.push(Evidence { from, component: Component::Node, text });
+                    let fact = EvidenceFact::NotWithDriver { addresses: idle.clone() };
+                    let from = EvidenceSource::PciBus;
+                    suspicion.evidence.push(Evidence { from, component: Component::Node, fact });
                 }
                 if let Some(slots) = slots {
                     suspicion.remark = Some(super::scene::both(

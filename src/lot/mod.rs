@@ -22,3 +22,13 @@ pub use run_summary::{Exclusion, RunSummary, Value, ValueKey};
 pub use spread::{Capability, NoCapability, Outlier, Spread, spreads};
 pub use stats::{Left, Stats, stats};
 pub use yields::{AttemptYield, Yields, yields};
+
+/// Writes a value with its unit; where there is none, whether it is unsupported or missing.
+fn quantity<S: serde::Serializer>(measurement: &kiln_limit::Measurement, serializer: S) -> Result<S::Ok, S::Error> {
+    use kiln_limit::Measured;
+    match (&measurement.value, measurement.quantity()) {
+        (_, Some(quantity)) => serializer.serialize_str(&quantity),
+        (Measured::Unsupported, None) => serializer.serialize_str("unsupported"),
+        (_, None) => serializer.serialize_str("missing"),
+    }
+}

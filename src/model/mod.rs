@@ -11,6 +11,7 @@ mod inventory;
 mod kernel;
 mod lacking;
 mod load;
+mod missing;
 mod probe;
 mod program;
 mod quantity;
@@ -21,7 +22,7 @@ mod source;
 mod text;
 mod time;
 
-pub use change::{Change, Fact, changes, is_recognised};
+pub use change::{Change, Fact, FactState, changes, is_recognised};
 pub use component::{Component, ComponentKind, GpuIndex, ParseComponentError};
 pub use dut::{Arrivals, Dut};
 pub use inventory::{
@@ -34,6 +35,7 @@ pub use load::{
     BurnKernel, CopyDirection, Endpoint, LoadEnd, LoadId, LoadKind, LoadOrder, LoadReport, LoadSaid, Mismatch,
     NoteKind, StopHow, Transfer,
 };
+pub use missing::{Missing, Setting};
 pub use probe::{Answer, GpuCounters, LinkCounters, Probe};
 pub use program::{NamedValue, ProgramNumber, ProgramOrder, ProgramReader, ProgramSaid, ProgramValue, Tool};
 pub use quantity::{Dimension, ParseQuantityError, Quantity, Unit};

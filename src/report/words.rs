@@ -4,6 +4,7 @@
 
 use super::language::Language;
 use super::phrase::Phrase;
+use super::sentence;
 use kiln_event::{Action, Confidence, Interruption, NodeSource, Outcome, RunRecord, Verdict, VerdictWord};
 use kiln_profile::Deviation;
 
@@ -147,16 +148,8 @@ pub(super) const fn confidence(confidence: Confidence) -> &'static str {
     confidence_phrase(confidence).say(Language::English)
 }
 
-pub(super) fn interruption_in(language: Language, by: &Interruption) -> String {
-    match by {
-        Interruption::Signal => Phrase::BySignal.say(language).to_owned(),
-        Interruption::Kill => Phrase::ByKill.say(language).to_owned(),
-        Interruption::Failure(text) => text.clone(),
-    }
-}
-
 pub(super) fn interruption(by: &Interruption) -> String {
-    interruption_in(Language::English, by)
+    sentence::interruption(Language::English, by)
 }
 
 /// What every report of a run on anything but hardware says first.

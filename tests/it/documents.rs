@@ -1,5 +1,5 @@
 //! Holds what the documents promise against the program and the tree: their links lead somewhere, the commands in them
-//! exist, the profiles in them are valid, and the README stays short.
+//! exist, the files in them are valid, and the README stays short.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -149,25 +149,32 @@ fn no_document_names_a_place_on_the_machine_it_was_written_on() {
     }
 }
 
+/// What reads a file of each schema, with the file put in the place of `FILE`.
+const READERS: [(&str, &[&str]); 3] = [
+    ("schema: kiln.profile/", &["profile", "check", "FILE"]),
+    ("schema: kiln.parts/", &["parts", "check", "FILE"]),
+    ("schema: kiln.config/", &["--config", "FILE", "list", "nodes"]),
+];
+
 #[test]
-fn every_profile_in_a_document_is_valid() {
+fn every_file_shown_in_a_document_is_valid() {
     let folder = tempfile::tempdir().expect("a folder");
-    let mut checked = 0;
+    let file = folder.path().join("shown.yaml");
+    let mut checked = BTreeSet::new();
     for (path, text) in documents() {
         // Files that a guide writes are for the program as the guide changes it, and are run by `ci/guides`.
         for (_, yaml) in blocks(&text).into_iter().filter(|(fence, _)| *fence == "yaml") {
-            if !yaml.starts_with("schema: kiln.profile/") {
-                continue;
-            }
-            let file = folder.path().join("profile.yaml");
+            let Some((schema, reader)) = READERS.iter().find(|(schema, _)| yaml.starts_with(schema)) else { continue };
             fs::write(&file, yaml).expect("written");
-            let output = kiln(&["profile", "check", file.to_str().expect("UTF-8")]);
+            let name = file.to_str().expect("UTF-8");
+            let arguments: Vec<&str> = reader.iter().map(|word| if *word == "FILE" { name } else { word }).collect();
+            let output = kiln(&arguments);
             let said = String::from_utf8_lossy(&output.stderr).into_owned();
             assert!(output.status.success() && !said.contains("warning"), "{}: {said}", path.display());
-            checked += 1;
+            checked.insert(schema);
         }
     }
-    assert!(checked >= 3, "only {checked} profiles were found: is the pattern still right?");
+    assert_eq!(checked.len(), READERS.len(), "no longer shown anywhere, or the pattern is wrong: {checked:?}");
 }
 
 /// Command lines of the program in a document: in fenced blocks of shell, and in words set as code.
@@ -179,7 +186,8 @@ fn command_lines(text: &str) -> Vec<String> {
     }
     let code = Regex::new(r"`([^`\n]+)`").expect("an expression");
     lines.extend(code.captures_iter(&prose(text)).filter_map(|found| Some(found.get(1)?.as_str().to_owned())));
-    let spoken = Regex::new(r"^\s*(?:if )?(?:kiln |cargo run (?:--\w+ )*-- )(.*)$").expect("an expression");
+    let spoken =
+        Regex::new(r"^\s*(?:if )?(?:[A-Z_]+=\S+ )*(?:kiln |cargo run (?:--\w+ )*-- )(.*)$").expect("an expression");
     let wanted = lines.iter().filter_map(|line| Some(spoken.captures(line)?.get(1)?.as_str().to_owned()));
     wanted.map(|line| line.split(" #").next().unwrap_or_default().trim().to_owned()).collect()
 }
@@ -250,7 +258,7 @@ fn a_command_that_does_not_exist_is_noticed() {
         assert_eq!(mistakes(&mut help, line), [""; 0], "{line}");
     }
     for line in
-        ["burn smoke", "run smoke --simulate x", "profile plans x", "profile plan x --operator y", "diff a b -q"]
+        ["burn smoke", "run smoke --simulate x", "profile plans x", "profile plan x --operator y", "diff a b -z"]
     {
         assert_eq!(mistakes(&mut help, line).len(), 1, "{line}");
     }
