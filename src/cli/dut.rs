@@ -66,8 +66,9 @@ pub(super) fn choose_bench(args: &NodeChoice) -> Result<ChosenBench, CommandErro
         return Ok(ChosenBench { source: hardware.source(), surroundings, dut: Box::new(hardware) });
     };
     let uses = args.faults.iter().map(|fault| FaultUse::parse(fault)).collect::<Result<Vec<_>, _>>()?;
-    let dut = SimNode::new(&NodeFile::find(node)?, args.seed, &uses)?;
-    let source = NodeSource::Simulated { node: node.clone(), seed: args.seed, faults: args.faults.clone() };
+    let dut = SimNode::new(&NodeFile::find(node)?.drawn_as(args.spread), args.seed, &uses)?;
+    let (seed, faults, spread) = (args.seed, args.faults.clone(), args.spread);
+    let source = NodeSource::Simulated { node: node.clone(), seed, faults, spread };
     Ok(ChosenBench { source, surroundings: None, dut: Box::new(dut) })
 }
 
