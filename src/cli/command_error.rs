@@ -13,7 +13,7 @@ pub(super) enum CommandError {
     Usage(anyhow::Error),
     /// Mistakes in a YAML file, each placed.
     Placed(Diagnostics),
-    /// CommandError of our own or of the station.
+    /// Trouble of our own or of the station.
     NoClaim(anyhow::Error),
 }
 

@@ -35,6 +35,8 @@ struct Head {
     simulated: bool,
     verdict: Verdict,
     findings: Vec<String>,
+    /// Why it ended before its last step, if it did.
+    ended: Vec<String>,
 }
 
 /// `kiln diff A B`.
@@ -72,7 +74,30 @@ fn head(folder: &Path, record: &RunRecord) -> Head {
         simulated: summary.is_none_or(|summary| summary.simulated),
         verdict: record.verdict.clone().unwrap_or_else(|| roll_up(record)),
         findings: findings.collect(),
+        ended: ended(record),
     }
+}
+
+/// Guards that stopped something and steps of the plan that were not reached: why one side has fewer values.
+fn ended(record: &RunRecord) -> Vec<String> {
+    let at = |at| crate::model::format_span(at);
+    let mut ended: Vec<String> = record
+        .trips
+        .iter()
+        .map(|(moment, trip)| {
+            let passed = at(moment.since(crate::model::Moment::ZERO));
+            format!("guard {} tripped on {} after {passed}", trip.guard, trip.component)
+        })
+        .collect();
+    let planned = record.plan.iter().flat_map(|plan| &plan.stages).flat_map(|stage| &stage.steps);
+    let missed: Vec<&str> = planned
+        .map(|step| step.path.as_str())
+        .filter(|path| record.steps.iter().all(|step| step.key.path != *path))
+        .collect();
+    if let Some(last) = record.steps.last().filter(|_| !missed.is_empty()) {
+        ended.push(format!("ended at {}; not reached: {}", last.key.path, missed.join(", ")));
+    }
+    ended
 }
 
 fn text(document: &Document, all: bool) -> String {
@@ -84,6 +109,9 @@ fn text(document: &Document, all: bool) -> String {
         let _ = writeln!(text, "{name}  {run}: {verdict}{simulated}, {}, {profile}", plain(serial));
         for finding in &head.findings {
             let _ = writeln!(text, "   {finding}");
+        }
+        for ended in &head.ended {
+            let _ = writeln!(text, "   {ended}");
         }
     }
     if document.a.profile_digest != document.b.profile_digest {

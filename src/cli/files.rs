@@ -8,7 +8,8 @@ use anyhow::{Context as _, anyhow};
 use super::command_error::{CommandError, Sorted as _};
 use crate::check;
 use crate::disk::{self, MIB};
-use crate::profile::{self, Profile, Request, Skus, builtin};
+use crate::profile::{self, Explanation, Profile, Request, Skus, builtin};
+use crate::yaml::Diagnostics;
 
 /// The most that is read of a profile. The YAML reader's own limit is below, and says so better.
 const MOST: u64 = 16 * MIB;
@@ -90,13 +91,23 @@ pub(super) fn warnings(
     set: &[(String, String)],
     has_baseline: bool,
 ) -> Result<String, CommandError> {
-    let request = request(file, skus, set, None);
-    let today = super::drive::now().to_zoned_datetime(jiff::tz::TimeZone::UTC).date();
-    Ok(profile::warnings(&request, today, has_baseline)?.render_warnings(false))
+    Ok(second_looks(file, skus, set, has_baseline)?.render_warnings(false))
 }
 
-/// The profile with the origin of each value, as text.
-pub(super) fn explain(file: &ProfileFile, skus: &Skus, set: &[(String, String)]) -> Result<String, CommandError> {
+/// What of a profile deserves a second look, each with its place.
+pub(super) fn second_looks(
+    file: &ProfileFile,
+    skus: &Skus,
+    set: &[(String, String)],
+    has_baseline: bool,
+) -> Result<Diagnostics, CommandError> {
     let request = request(file, skus, set, None);
-    Ok(profile::explain(&request)?.to_string())
+    let today = super::drive::now().to_zoned_datetime(jiff::tz::TimeZone::UTC).date();
+    Ok(profile::warnings(&request, today, has_baseline)?)
+}
+
+/// The profile with the origin of each value.
+pub(super) fn explain(file: &ProfileFile, skus: &Skus, set: &[(String, String)]) -> Result<Explanation, CommandError> {
+    let request = request(file, skus, set, None);
+    Ok(profile::explain(&request)?)
 }

@@ -12,7 +12,7 @@ use super::language::Spoken;
 use super::printer;
 use super::run::read;
 use crate::disk::{GIB, JUNIT};
-use crate::report::{self, Paint};
+use crate::report;
 use crate::rundir::{self, Form, Format, Look, Run, RunDir};
 
 /// `kiln report RUN [--format …]`, `kiln report --schema`.
@@ -23,7 +23,7 @@ pub(super) fn report(args: &ReportArgs, spoken: Spoken) -> Result<Exit, CommandE
         return Ok(Exit::Pass);
     }
     let folder = args.run.as_deref().ok_or_else(|| anyhow!("which run? give its folder")).usage()?;
-    let paint = Paint::for_terminal(io::stdout().is_terminal());
+    let paint = printer::paint(io::stdout().is_terminal());
     let look = Look { language: spoken.console(), paint, languages: spoken.page() };
     match args.format.as_deref().map(rundir::format) {
         None => rebuild(folder, look),
@@ -57,7 +57,7 @@ pub(super) fn finish(folder: &Path, spoken: Spoken) -> Result<Exit, CommandError
         )));
     }
     drop((dir, run));
-    let paint = Paint::for_terminal(io::stdout().is_terminal());
+    let paint = printer::paint(io::stdout().is_terminal());
     let look = Look { language: spoken.console(), paint, languages: spoken.page() };
     let exit = Exit::of(&verdict);
     match rebuild(folder, look) {

@@ -12,7 +12,7 @@ use super::dut::{self, Chosen};
 use super::exit_code::Exit;
 use super::language::Spoken;
 use super::signals::Interrupts;
-use super::{drive, files, printer};
+use super::{drive, files, logging, printer};
 use crate::check;
 use crate::engine::{Equipment, Machine, Refusal};
 use crate::event::{Envelope, NodeSource, Operation, RunKind, RunRecord, RunStart, Surroundings, ToolVersion, roll_up};
@@ -20,7 +20,7 @@ use crate::journal::Journal;
 use crate::node::NodeLock;
 use crate::profile::{Deviation, Profile, Skus};
 use crate::report::{self, Paint};
-use crate::rundir::{Look, Recorder, Run, RunDir, Settings, read_baseline};
+use crate::rundir::{Look, Progress, Recorder, Run, RunDir, Settings, read_baseline};
 
 /// `kiln run`.
 pub(super) fn run(args: &RunArgs, spoken: Spoken) -> Result<Exit, CommandError> {
@@ -35,7 +35,8 @@ pub(super) fn run(args: &RunArgs, spoken: Spoken) -> Result<Exit, CommandError> 
     }
     let pace = drive::pace(args.sim_speed)?;
     let run_id = args.run_id.clone().map_or_else(|| uuid::Uuid::now_v7().to_string(), String::from);
-    let folder = args.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(&run_id));
+    let folder =
+        args.out.clone().unwrap_or_else(|| args.runs.clone().unwrap_or_else(|| PathBuf::from("runs")).join(&run_id));
     if RunDir::is_run(&folder) {
         let error = anyhow!(
             "{} holds a run already; give every run a directory of its own, or take this one up with `kiln resume`",
@@ -48,6 +49,17 @@ pub(super) fn run(args: &RunArgs, spoken: Spoken) -> Result<Exit, CommandError> 
     } else {
         dut::hardware(&args.node.hardware, args.sim_speed.unwrap_or(1.0), args.inject)?
     };
+    let digest = profile.digest();
+    let (mut profile, mut operation) = (profile, operation(args));
+    let parts = args.parts.as_deref().map(super::parts::read).transpose()?;
+    if let Some(parts) = &parts {
+        parts
+            .apply(&mut profile)
+            .with_context(|| format!("{}", args.parts.as_deref().unwrap_or(Path::new("")).display()))
+            .usage()?;
+        operation.serial = one_of("serial number", operation.serial, parts.serial.clone())?;
+        operation.order = one_of("order", operation.order, parts.order.clone())?;
+    }
     let baseline = args.baseline.as_deref().map(read_baseline).transpose()?.unwrap_or_default();
     let start = RunStart {
         run_id,
@@ -56,16 +68,12 @@ pub(super) fn run(args: &RunArgs, spoken: Spoken) -> Result<Exit, CommandError> 
         source: chosen.source.clone(),
         source_digest: chosen.digest.clone(),
         surroundings: chosen.surroundings.clone(),
-        operation: Operation {
-            serial: args.serial.clone(),
-            station: args.station.clone(),
-            operator: args.operator.clone(),
-            order: args.order.clone(),
-        },
+        operation,
         seed: args.node.seed,
-        // What the profile asks for, not where it ran.
-        profile_digest: profile.digest(),
+        // What the profile asks for, not where it ran nor what of.
+        profile_digest: digest,
         profile: with_surroundings(profile, chosen.surroundings.as_ref()),
+        parts,
         baseline,
         junit: args.junit.into(),
     };
@@ -73,6 +81,25 @@ pub(super) fn run(args: &RunArgs, spoken: Spoken) -> Result<Exit, CommandError> 
     let machine = Machine::new(equipment(&skus), start, args.only.clone());
     let voice = Voice { answer: args.answer, spoken, streaming: args.ocptv.is_some() };
     conduct(machine, &mut chosen, Destination::New(folder), pace, voice, &signals)
+}
+
+fn operation(args: &RunArgs) -> Operation {
+    Operation {
+        serial: args.serial.clone(),
+        station: args.station.clone(),
+        operator: args.operator.clone(),
+        order: args.order.clone(),
+    }
+}
+
+/// What was typed and what the parts list says must be the same where both say something.
+fn one_of(what: &str, typed: Option<String>, listed: Option<String>) -> Result<Option<String>, CommandError> {
+    match (typed, listed) {
+        (Some(typed), Some(listed)) if typed != listed => Err(CommandError::Usage(anyhow!(
+            "the {what} typed is `{typed}`, and the parts list is for `{listed}`; take the list of this unit"
+        ))),
+        (typed, listed) => Ok(typed.or(listed)),
+    }
 }
 
 /// `kiln resume`.
@@ -101,7 +128,7 @@ pub(super) fn resume(args: &ResumeArgs, spoken: Spoken) -> Result<Exit, CommandE
         NodeSource::Hardware | NodeSource::StandIn { .. } => {
             dut::hardware(&args.hardware, args.sim_speed.unwrap_or(1.0), None)?
         }
-        NodeSource::Simulated { node, seed, faults } => dut::simulated(node, *seed, faults)?,
+        NodeSource::Simulated { node, seed, faults, spread } => dut::simulated(node, *seed, faults, *spread)?,
         NodeSource::Replayed { file } => {
             return Err(CommandError::Usage(anyhow!("a replay of {file} is not resumed; start it anew")));
         }
@@ -186,12 +213,14 @@ fn conduct(
     signals: &Interrupts,
 ) -> Result<Exit, CommandError> {
     let folder = destination.folder().to_path_buf();
+    logging::in_folder(&folder);
     let durability = drive::durability(drive::in_virtual_time(&chosen.source, pace));
     let settings = Settings {
         folder: folder.clone(),
         durability,
         look: Look { language: spoken.console(), paint: Paint::Plain, languages: spoken.page() },
         clock: drive::monotonic,
+        progress: if printer::is_quiet() { Progress::Hidden } else { Progress::Shown },
         stream: streaming.then_some(printer::exactly as fn(&str) -> io::Result<()>),
     };
     let mut recorder = match destination {
@@ -216,7 +245,7 @@ fn conduct(
     let written = driven.map_err(anyhow::Error::from).and_then(|()| Ok(written.first_failure()?));
     // A pass is said only once it can be read again. What was proven is said whatever became of our disk.
     let said = if written.is_ok() || exit != Exit::Pass { say(record, spoken, streaming) } else { Ok(()) };
-    if record.start.is_some() {
+    if record.start.is_some() && !printer::is_quiet() {
         printer::tell(&report::files_are(spoken.console(), &folder));
     }
     let written = written.with_context(|| format!("the run could not be written to {}", folder.display()));
@@ -236,11 +265,11 @@ fn say(record: &RunRecord, spoken: Spoken, streaming: bool) -> anyhow::Result<()
     }
     if streaming {
         // The stream has stdout to itself and ends with the same verdict.
-        let paint = Paint::for_terminal(io::stderr().is_terminal());
+        let paint = printer::paint(io::stderr().is_terminal());
         printer::tell_painted(report::verdict_block(record, paint, spoken.console()).trim_end());
         return Ok(());
     }
-    let paint = Paint::for_terminal(io::stdout().is_terminal());
+    let paint = printer::paint(io::stdout().is_terminal());
     Ok(printer::painted(&report::verdict_block(record, paint, spoken.console()))?)
 }
 

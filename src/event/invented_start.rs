@@ -30,6 +30,7 @@ pub(super) fn start(kind: RunKind, source: NodeSource) -> RunStart {
         seed: 7,
         profile: profile(),
         profile_digest: format!("sha256:{}", "0".repeat(64)),
+        parts: None,
         baseline: BTreeMap::new(),
         junit: JunitDialect::default(),
     }

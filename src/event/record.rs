@@ -87,6 +87,8 @@ pub struct StepRecord {
     pub finished: Option<Moment>,
     pub status: StepStatus,
     pub phase: Option<(Phase, Option<Moment>)>,
+    /// When each phase was entered.
+    pub phases: Vec<(Moment, Phase)>,
     pub loads: Vec<LoadId>,
     pub cases: Vec<Case>,
     /// What the operator said, where one was asked.
@@ -111,6 +113,7 @@ impl StepRecord {
             finished: None,
             status: StepStatus::Running,
             phase: None,
+            phases: Vec::new(),
             loads: Vec::new(),
             cases: Vec::new(),
             answer: None,
@@ -165,6 +168,7 @@ impl RunRecord {
             RunEvent::StepStarted { key } => self.steps.push(StepRecord::begun(key, self.resumes, envelope)),
             RunEvent::PhaseEntered { key, phase, until } => self.with_step(key, |step| {
                 step.phase = Some((*phase, *until));
+                step.phases.push((at, *phase));
             }),
             RunEvent::LoadStarted { key, order } => self.with_step(key, |step| step.loads.push(order.id)),
             RunEvent::LoadEnded { load, gpu, end } => self.load_ends.push((at, *load, *gpu, end.clone())),

@@ -44,8 +44,7 @@ pub enum Component {
 }
 
 /// The kind of a component, without which one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ComponentKind {
     Node,
     Gpu,
@@ -62,6 +61,54 @@ pub enum ComponentKind {
     Fan,
     CoolingBranch,
     Station,
+}
+
+impl ComponentKind {
+    /// The one word for each kind, in profiles, fault files, journals and everything shown.
+    pub const WORDS: [(&'static str, Self); 15] = [
+        ("node", Self::Node),
+        ("gpu", Self::Gpu),
+        ("pcie", Self::Pcie),
+        ("memory", Self::Memory),
+        ("nvlink", Self::NvLink),
+        ("pair", Self::Pair),
+        ("switch", Self::Switch),
+        ("nic", Self::Nic),
+        ("psu", Self::Psu),
+        ("cpu", Self::Cpu),
+        ("dimm", Self::Dimm),
+        ("nvme", Self::Nvme),
+        ("fan", Self::Fan),
+        ("cooling", Self::CoolingBranch),
+        ("station", Self::Station),
+    ];
+
+    /// Words that version 0.1 wrote and took in some places; they are read everywhere and written nowhere.
+    pub const OLD_WORDS: [(&'static str, Self); 2] =
+        [("cooling-branch", Self::CoolingBranch), ("nv-link", Self::NvLink)];
+
+    /// The word for this kind.
+    pub fn word(self) -> &'static str {
+        Self::WORDS.iter().find(|(_, kind)| *kind == self).map_or("component", |(word, _)| word)
+    }
+
+    /// The kind of a word, new or old.
+    pub fn of_word(text: &str) -> Option<Self> {
+        Self::WORDS.iter().chain(&Self::OLD_WORDS).find(|(word, _)| *word == text).map(|(_, kind)| *kind)
+    }
+}
+
+impl Serialize for ComponentKind {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.word())
+    }
+}
+
+impl<'de> Deserialize<'de> for ComponentKind {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::of_word(&text).ok_or_else(|| serde::de::Error::custom(format!("`{text}` is no kind of component")))
+    }
 }
 
 impl Component {
@@ -205,6 +252,33 @@ mod tests {
         }
         assert!("gpu".parse::<Component>().is_err());
         assert!("gpu/300".parse::<Component>().is_err());
+    }
+
+    #[test]
+    fn every_kind_has_one_word_which_is_the_one_its_components_are_printed_with() {
+        for text in [
+            "node",
+            "gpu/3",
+            "gpu/3/pcie",
+            "gpu/3/memory",
+            "gpu/3/nvlink/7",
+            "switch/1",
+            "nic/1",
+            "psu/1",
+            "cpu/1",
+            "dimm/1",
+            "nvme/1",
+            "fan/1",
+            "cooling/1",
+            "station",
+        ] {
+            let kind = text.parse::<Component>().expect(text).kind();
+            assert!(text.split('/').any(|part| part == kind.word()), "{text} is a {}", kind.word());
+            assert_eq!(ComponentKind::of_word(kind.word()), Some(kind));
+            assert_eq!(serde_json::to_value(kind).expect("a word"), kind.word());
+        }
+        assert_eq!(ComponentKind::of_word("cooling-branch"), Some(ComponentKind::CoolingBranch));
+        assert_eq!(ComponentKind::of_word("branch"), None);
     }
 
     #[test]

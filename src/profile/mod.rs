@@ -16,6 +16,7 @@ mod inherit;
 mod leave_out;
 mod limits;
 mod params;
+mod parts_list;
 mod resolve;
 mod resolved;
 mod schema;
@@ -30,6 +31,7 @@ pub use catalogue::{Catalogue, CheckSpec, MeasurementSpec, ParamKind, ParamSpec,
 pub use explain::{Explained, Explanation, Origin, explain};
 pub use facts::{FACTS, FactSpec};
 pub use inherit::ReadFile;
+pub use parts_list::{GpuParts, PARTS_SCHEMA, PartsList, PartsListError, parts_schema};
 pub use resolve::{Request, resolve};
 pub use resolved::{
     Capability, Deviation, Guard, GuardResult, GuardScope, GuardStop, Loop, OnUnmet, Policy, Profile, Retry, RetryOn,
@@ -37,4 +39,5 @@ pub use resolved::{
 };
 pub use schema::json_schema;
 pub use sku::{Fact, PciId, Sku, Skus};
+pub use stage::component_kind;
 pub use warning::warnings;

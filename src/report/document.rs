@@ -130,6 +130,9 @@ pub(super) struct UsedProfile<'a> {
     pub(super) title: &'a Text,
     /// `sha256:…` of the resolved profile's canonical JSON.
     pub(super) digest: &'a str,
+    /// `sha256:…` of the parts list the unit was held against, if one was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) parts_digest: Option<&'a str>,
     pub(super) vars: &'a BTreeMap<String, String>,
     /// What the command line changed.
     pub(super) deviations: &'a [Deviation],

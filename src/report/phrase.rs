@@ -233,6 +233,11 @@ phrases! {
     NoTelemetry: "There are no readings over time: telemetry is missing or cannot be read.", "時系列データがない。テレメトリが無いか、読めない。";
     NoReadings: "no readings", "測定値なし";
     GpuTemperature: "GPU temperature", "GPU温度";
+    TemperatureMargin: "Margin to slowdown", "減速までの余裕";
+    UnjudgedParts: "{0} parts that no limit is about", "判定対象外の部品 {0} 件";
+    PassedOf: "{0} passed", "合格 {0}";
+    NotReachedOf: "{0} not reached", "未実施 {0}";
+    FilterRows: "filter: gpu/3, power, FAIL ...", "絞り込み: gpu/3、power、不合格 …";
     MemoryTemperature: "Memory temperature", "メモリ温度";
     InletTemperature: "Inlet temperature", "入口温度";
     Power: "Power", "電力";
@@ -269,6 +274,7 @@ phrases! {
     AllValues: "all {0} values", "全 {0} 値";
     SeeMatrix: "{0} values: see the matrix", "{0} 値: マトリクスを参照";
     RunId: "run", "試験番号";
+    PartsDigest: "parts list digest", "部品表のハッシュ値";
     Digest: "profile digest", "プロファイルのハッシュ値";
     Variables: "variables", "変数";
     Deviations: "deviations", "逸脱";

@@ -70,7 +70,7 @@ struct Run<'a> {
 /// How a column is read off a line.
 type Read = for<'a> fn(&Line<'a>) -> Cell<'a>;
 
-/// Name and content of every column. The table in the README tells of each.
+/// Name and content of every column. `docs/outputs.md` explains each.
 const COLUMNS: &[(&str, Read)] = &[
     ("run_id", |line| Cell::maybe(line.start().map(|start| start.run_id.as_str()))),
     ("source", |line| Cell::maybe(line.start().map(|start| source(&start.source)))),

@@ -73,6 +73,7 @@ impl Trial {
             seed,
             profile: self.profile.clone(),
             profile_digest: String::new(),
+            parts: None,
             baseline: std::collections::BTreeMap::new(),
             junit: kiln::event::JunitDialect::default(),
         }

@@ -137,6 +137,11 @@ impl<'a, 'm> Performer<'a, 'm> {
 
     fn act(&mut self, tick: Tick, effect: Effect) {
         let now = tick.now;
+        match &effect {
+            Effect::Sample | Effect::Arm(_) => tracing::trace!(at = %now, ?effect),
+            Effect::Record(_) => {}
+            _ => tracing::debug!(at = %now, ?effect),
+        }
         match effect {
             Effect::Record(_) => {}
             Effect::ReadInventory => self.dut.read_inventory(now),

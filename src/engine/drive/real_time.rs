@@ -27,6 +27,9 @@ impl Pace {
     }
 }
 
+/// A timer that is later than this by the world's clock is told in the log: half of what a sample of one a second may be off.
+const LATE: Span = Span::from_millis(500);
+
 /// Interrupts as they come in.
 pub type Signals = mpsc::UnboundedReceiver<Signal>;
 
@@ -73,7 +76,12 @@ pub async fn run_in_real_time(
             () = wait => {
                 // A timer may fire a little early; the moment waited for has come all the same.
                 let mut tick = clock.tick();
-                tick.now = tick.now.max(next.unwrap_or_default());
+                let due = next.unwrap_or_default();
+                let late = tick.now.since(due);
+                if late.div_f64(pace.0) > LATE {
+                    tracing::warn!(at = %tick.now, ?late, "the timer came late: this machine is short of processor time");
+                }
+                tick.now = tick.now.max(due);
                 if performer.deadline.is_some_and(|deadline| deadline <= tick.now) {
                     performer.deadline = None;
                     performer.feed(tick, Input::DeadlineReached)?;

@@ -312,6 +312,7 @@ pub(super) fn start(profile: Profile) -> RunStart {
         seed: 1,
         profile,
         profile_digest: String::new(),
+        parts: None,
         baseline: BTreeMap::new(),
         junit: kiln_event::JunitDialect::default(),
     }

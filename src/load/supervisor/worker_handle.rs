@@ -125,6 +125,7 @@ impl WorkerHandle {
             return;
         }
         self.stopping = Some((step, now));
+        tracing::debug!(at = %now, gpus = ?self.gpus, ?step, "stops a worker");
         match step {
             Step::Asked => self.process.send(&encode(&ToWorker::Stop)),
             Step::Terminated => self.process.terminate(),
@@ -178,6 +179,9 @@ impl WorkerHandle {
 
     fn take(&mut self, now: Moment, message: FromWorker, news: &mut Vec<News>) {
         self.heard_at = now;
+        if !matches!(message, FromWorker::Alive | FromWorker::Said(_)) {
+            tracing::debug!(at = %now, gpus = ?self.gpus, phase = ?self.phase, ?message, "a worker spoke");
+        }
         match (self.phase, message) {
             (_, FromWorker::Alive) => {}
             (Phase::Starting, FromWorker::Hello { .. }) => self.phase = Phase::SettingUp,
@@ -201,6 +205,7 @@ impl WorkerHandle {
 
     fn fail(&mut self, now: Moment, why: String) {
         if self.broke.is_none() {
+            tracing::warn!(at = %now, gpus = ?self.gpus, why, "a worker broke the rules");
             self.broke = Some(why);
             self.escalate(now, Step::Killed);
         }

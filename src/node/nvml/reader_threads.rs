@@ -212,6 +212,8 @@ impl ReaderThread {
         }
         self.overruns += 1;
         self.lost |= self.overruns >= deadlines.overruns;
+        let head = self.asked.front().map(|asked| asked.job);
+        tracing::warn!(at = %now, gpu = self.gpu.0, job = ?head, lost = self.lost, "a driver call is over its time");
         let failure = if self.lost { ReadingFailure::Lost } else { ReadingFailure::Timeout };
         for asked in self.asked.iter_mut().filter(|asked| !asked.given_up) {
             asked.given_up = true;

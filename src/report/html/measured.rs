@@ -66,7 +66,11 @@ fn step(page: &mut Page, record: &RunRecord, rows: &[Row<'_>], gpus: &[GpuIndex]
         .collect();
     // What did not pass is open; the rest is one click away, and on paper all of it is.
     let open = if matches!(worst, Outcome::Pass | Outcome::Skipped | Outcome::NotReached) { "" } else { " open" };
-    page.put(format_args!("<details{open}><summary><span class=took>{}</span>", duration(rows[0].elapsed)));
+    page.put(format_args!(
+        "<details{open} class=step id=\"step-{}\"><summary><span class=took>{}</span>",
+        escaped(&path),
+        duration(rows[0].elapsed)
+    ));
     page.put(format_args!("<span class=\"word {}\">", tone(worst)));
     page.say(words::outcome_phrase(worst));
     page.raw("</span> ");

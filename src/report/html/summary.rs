@@ -123,10 +123,19 @@ fn facts(page: &mut Page, record: &RunRecord) {
         page.raw("<div><dt>");
         page.say(name);
         page.raw("</dt><dd>");
-        page.text(&value);
+        if name == Phrase::Begun {
+            time(page, &value);
+        } else {
+            page.text(&value);
+        }
         page.raw("</dd></div>");
     }
     page.raw("</dl>\n");
+}
+
+/// A moment of the wall clock, which the page's script shows in the reader's time zone.
+pub(super) fn time(page: &mut Page, stamp: &str) {
+    page.put(format_args!("<time datetime=\"{stamp}\">{stamp}</time>"));
 }
 
 /// To the second: what people compare with the clock on the wall.

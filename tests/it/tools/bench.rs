@@ -111,6 +111,7 @@ pub(super) fn started(profile: &str, set: &[(String, String)], skus: &Skus) -> R
         seed: 1,
         profile: resolve(&request).unwrap_or_else(|errors| panic!("{}", errors.render(false))),
         profile_digest: String::new(),
+        parts: None,
         baseline: BTreeMap::new(),
         junit: kiln::event::JunitDialect::default(),
     }
