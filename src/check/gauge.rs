@@ -23,6 +23,7 @@ pub(super) struct LoadGauge {
     pub(super) margin: Window,
     pub(super) inlet: Window,
     pub(super) clock: Window,
+    clock_memory: Window,
     /// HBM temperature over die temperature.
     pub(super) memory_over_die: Window,
     pub(super) tflops: Window,
@@ -107,6 +108,7 @@ impl LoadGauge {
             margin: sampled(),
             inlet: sampled(),
             clock: sampled(),
+            clock_memory: sampled(),
             memory_over_die: sampled(),
             tflops: Window::told(),
             memory_rate: Window::told(),
@@ -142,6 +144,7 @@ impl LoadGauge {
         self.margin.take(at, sample[Sensor::TempMargin]);
         self.inlet.take(at, sample[Sensor::TempInlet]);
         self.clock.take(at, sample[Sensor::ClockSm]);
+        self.clock_memory.take(at, sample[Sensor::ClockMemory]);
         self.energy.take(at, sample[Sensor::Energy]);
         if let (Some(memory), Some(die)) = (sample.get(Sensor::TempMemory), sample.get(Sensor::TempGpu)) {
             self.memory_over_die.add(at, memory - die);
@@ -299,6 +302,7 @@ pub(super) fn put_common(sheet: &mut Sheet<'_>, gpu: Component, gauge: &LoadGaug
     }
     sheet.put("verified", gpu, gauge.verified());
     sheet.put("mismatches", gpu, gauge.mismatches());
+    sheet.put("clock.memory.mean", gpu, gauge.whole(gauge.clock_memory.gauged(over, Window::mean)));
     gauge.put_kept(sheet, gpu, over);
 }
 

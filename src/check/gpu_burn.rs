@@ -93,6 +93,7 @@ static MEASUREMENTS: &[MeasurementSpec] = &[
     may("ecc.uncorrected", Unit::One, GPU, "uncorrectable memory errors during the load"),
     may("remaps", Unit::One, GPU, "memory rows remapped during the load"),
     may("pcie.replays", Unit::One, GPU, "PCIe packets sent again during the load"),
+    super::kept::MEMORY_CLOCK,
     super::kept::WIDTH_LOST,
     super::kept::GEN_LOWER,
     super::kept::LIMIT_FALL,
@@ -292,6 +293,7 @@ mod tests {
         pcie.replays 0
         verified 180000
         mismatches 0
+        clock.memory.mean 2619 MHz
         pcie.width.lost 0
         power.limit.fall 0 %
         pcie.gen.lower 0 %

@@ -1,7 +1,7 @@
-//! What a GPU must keep while a load runs: the lanes and the speed of its PCIe link, and its power limit.
+//! What a GPU must keep while a load runs: the lanes and the speed of its PCIe link, its power limit, its memory clock.
 //!
 //! A look before and a look after miss what changed in between, and a load over NVLink or none at all hides a lame PCIe link.
-//! The samples carry all three every second.
+//! The samples carry all of them every second.
 
 use super::sheet::{Gauged, Sheet};
 use kiln_limit::Missing;
@@ -27,6 +27,10 @@ pub(super) const LIMIT_FALL: MeasurementSpec = super::declare::may(
     ComponentKind::Gpu,
     "how far the power limit fell below the highest of the step",
 );
+
+/// Memory has one clock under load, which all parts of a model share.
+pub(super) const MEMORY_CLOCK: MeasurementSpec =
+    super::declare::may("clock.memory.mean", Unit::Megahertz, ComponentKind::Gpu, "memory clock, mean of the window");
 
 /// Follows one GPU over a step.
 #[derive(Debug, Default)]

@@ -18,6 +18,7 @@ mod gpu_count;
 mod gpu_idle;
 mod gpu_memory;
 mod gpu_pulse;
+mod gpu_training;
 mod host_lost;
 mod inventory_match;
 mod kept;
@@ -37,6 +38,7 @@ mod registry;
 #[cfg(test)]
 mod rig;
 mod sensor_plausibility;
+mod sensor_trace;
 mod settle;
 mod sheet;
 mod siblings;
@@ -46,6 +48,7 @@ mod tool;
 #[cfg(test)]
 mod toy_node;
 mod twins;
+mod unrest;
 mod window;
 
 pub use contract::{Check, CheckRun, Done, Seen, StepContext, Subject, Want, Wants};

@@ -113,6 +113,7 @@ static MEASUREMENTS: &[MeasurementSpec] = &[
     may("ecc.uncorrected", Unit::One, GPU, "uncorrectable memory errors"),
     may("remaps", Unit::One, GPU, "memory rows remapped"),
     may("pcie.replays", Unit::One, GPU, "PCIe packets sent again"),
+    super::kept::MEMORY_CLOCK,
     super::kept::WIDTH_LOST,
     super::kept::GEN_LOWER,
     super::kept::LIMIT_FALL,
@@ -413,6 +414,7 @@ mod tests {
         pcie.replays 0
         verified 1871000
         mismatches 0
+        clock.memory.mean 2619 MHz
         pcie.width.lost 0
         power.limit.fall 0 %
         pcie.gen.lower 0 %

@@ -15,6 +15,7 @@ use super::{bench, files, printer};
 use crate::bench::{Bench, Calibration, calibrate as propose, node_file_text, read, sku_file_text};
 use crate::disk::{self, Folder, Keep, MIB};
 use crate::model::Span;
+use crate::model::Spread;
 use crate::node::sim::NodeFile;
 use crate::profile::builtin;
 
@@ -61,6 +62,7 @@ fn choice(node: &str) -> NodeChoice {
         hardware: HardwareArgs::default(),
         faults: Vec::new(),
         seed: 1,
+        spread: Spread::default(),
     }
 }
 

@@ -9,6 +9,7 @@ use super::playback::Playback;
 use crate::engine::Dut;
 use crate::event::{NodeSource, Surroundings};
 use crate::load::worker::{Injection, Variant};
+use crate::model::Spread;
 use crate::node::sim::{FaultUse, NodeFile, SimNode, source_digest};
 
 /// A node with what it is.
@@ -65,15 +66,16 @@ pub(super) fn choose_bench(args: &NodeChoice) -> Result<ChosenBench, CommandErro
         return Ok(ChosenBench { source: hardware.source(), surroundings, dut: Box::new(hardware) });
     };
     let uses = args.faults.iter().map(|fault| FaultUse::parse(fault)).collect::<Result<Vec<_>, _>>()?;
-    let dut = SimNode::new(&NodeFile::find(node)?, args.seed, &uses)?;
-    let source = NodeSource::Simulated { node: node.clone(), seed: args.seed, faults: args.faults.clone() };
+    let dut = SimNode::new(&NodeFile::find(node)?.drawn_as(args.spread), args.seed, &uses)?;
+    let (seed, faults, spread) = (args.seed, args.faults.clone(), args.spread);
+    let source = NodeSource::Simulated { node: node.clone(), seed, faults, spread };
     Ok(ChosenBench { source, surroundings: None, dut: Box::new(dut) })
 }
 
 /// The node that the arguments ask for.
 pub(super) fn choose(args: &NodeChoice) -> Result<Chosen, CommandError> {
     match (&args.sim, &args.replay) {
-        (Some(node), _) => simulated(node, args.seed, &args.faults),
+        (Some(node), _) => simulated(node, args.seed, &args.faults, args.spread),
         (None, Some(recording)) => Ok(Chosen {
             source: NodeSource::Replayed { file: recording.display().to_string() },
             digest: None,
@@ -96,11 +98,11 @@ pub(super) fn hardware(args: &HardwareArgs, pace: f64, injection: Option<Injecti
 }
 
 /// A model of a node.
-pub(super) fn simulated(node: &str, seed: u64, faults: &[String]) -> Result<Chosen, CommandError> {
-    let file = NodeFile::find(node)?;
+pub(super) fn simulated(node: &str, seed: u64, faults: &[String], spread: Spread) -> Result<Chosen, CommandError> {
+    let file = NodeFile::find(node)?.drawn_as(spread);
     let uses = faults.iter().map(|fault| FaultUse::parse(fault)).collect::<Result<Vec<_>, _>>()?;
     let dut = SimNode::new(&file, seed, &uses)?;
-    let source = NodeSource::Simulated { node: node.to_owned(), seed, faults: faults.to_vec() };
+    let source = NodeSource::Simulated { node: node.to_owned(), seed, faults: faults.to_vec(), spread };
     let digest = Some(source_digest(&file, &uses));
     Ok(Chosen { source, digest, surroundings: None, dut: Box::new(dut) })
 }

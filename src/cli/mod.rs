@@ -27,6 +27,7 @@ mod language;
 mod list;
 mod logging;
 mod look;
+mod lot;
 mod lots;
 mod node;
 mod node_table;

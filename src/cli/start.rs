@@ -9,7 +9,7 @@ use super::config::Config;
 use super::exit_code::Exit;
 use super::language::Spoken;
 use super::{
-    agent, baseline, bench, calibrate, checks, cuda_look, diff, doctor, drill, explain, init, list, logging, node,
+    agent, baseline, bench, calibrate, checks, cuda_look, diff, doctor, drill, explain, init, list, logging, lot, node,
     parts, printer, profile, record, rejudge, report, run, seal, shell, stats, verify,
 };
 use crate::load::cuda::CudaEngine;
@@ -69,6 +69,8 @@ fn run_command(command: Command, spoken: Spoken) -> Result<Exit, CommandError> {
         Command::Diff(args) => diff::diff(&args, spoken),
         Command::Stats(args) => stats::stats(&args, spoken),
         Command::Baseline(args) => baseline::baseline(&args, spoken),
+        Command::Lot(command) => lot::lot(&command),
+        Command::Msa(args) => lot::msa(&args),
         Command::Seal(args) => seal::seal(&args),
         Command::Verify(args) => verify::verify(&args),
         Command::Profile(command) => profile::profile(command),

@@ -128,6 +128,8 @@ const TABLE: &[(&str, &str, &str, At)] = &[
     ("", "pcie.width.lost", "PCIE-WIDTH", At::Pcie),
     ("", "pcie.gen.lower", "PCIE-GENERATION", At::Pcie),
     ("", "power.limit.fall", "GPU-POWER-CAP", At::Itself),
+    ("", "clock.memory.mean", "HBM-SLOW", At::Memory),
+    ("gpu.memory", "die-over-memory", "SENSOR-IMPLAUSIBLE", At::Itself),
     ("", "pcie.fatal", "PCIE-UNSTABLE", At::Pcie),
     ("", "pcie.replays", "PCIE-ERRORS", At::Pcie),
     ("", "pcie.correctable", "PCIE-ERRORS", At::Pcie),

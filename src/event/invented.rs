@@ -109,6 +109,7 @@ pub fn endings() -> BTreeMap<&'static str, Story> {
         node: "hgx-h100-8".to_owned(),
         seed: 7,
         faults: vec!["cold-plate@gpu/1".to_owned()],
+        spread: kiln_model::Spread::Tight,
     };
     let mut all = BTreeMap::new();
     let mut add = |name, story: &Story| all.insert(name, story.clone());

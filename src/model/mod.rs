@@ -19,6 +19,7 @@ mod reading;
 mod sample;
 mod sensor;
 mod source;
+mod spread;
 mod text;
 mod time;
 
@@ -43,5 +44,6 @@ pub use reading::{Reading, ReadingFailure};
 pub use sample::Sample;
 pub use sensor::{ClockReasons, Sensor, SensorKind};
 pub use source::{Reach, Source, SourceReport, SourceState, SourceTrouble, overwritten, trouble_of};
+pub use spread::Spread;
 pub use text::Text;
 pub use time::{Moment, ParseSpanError, Span, WallTime, format_span, parse_span};

@@ -45,7 +45,7 @@ fn document<'a>(record: &'a RunRecord, verdict: &'a Verdict) -> Document<'a> {
         schema: SCHEMA,
         run_id: start.map_or("", |start| &start.run_id),
         simulated: start.and_then(|start| match &start.source {
-            NodeSource::Simulated { node, seed, faults } => Some(Simulated { node, seed: *seed, faults }),
+            NodeSource::Simulated { node, seed, faults, .. } => Some(Simulated { node, seed: *seed, faults }),
             NodeSource::StandIn { library } => Some(Simulated { node: library, seed: start.seed, faults: &[] }),
             _ => None,
         }),

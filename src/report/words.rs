@@ -156,10 +156,11 @@ pub(super) fn interruption(by: &Interruption) -> String {
 pub(super) fn banner_in(language: Language, source: &NodeSource) -> Option<String> {
     match source {
         NodeSource::Hardware => None,
-        NodeSource::Simulated { node, seed, faults } => {
+        NodeSource::Simulated { node, seed, faults, spread } => {
+            let node = if spread.is_tight() { node.clone() } else { format!("{node} --spread {}", spread.word()) };
             let none = Phrase::NoFaults.say(language).to_owned();
             let faults = if faults.is_empty() { none } else { faults.join(", ") };
-            Some(Phrase::Simulated.with(language, &[node, seed, &faults]))
+            Some(Phrase::Simulated.with(language, &[&node, seed, &faults]))
         }
         NodeSource::Replayed { file } => Some(Phrase::Replayed.with(language, &[file])),
         NodeSource::StandIn { library } => Some(Phrase::StandIn.with(language, &[library])),

@@ -318,8 +318,9 @@ fn title(start: &RunStart) -> String {
 /// The command that asks for this run again; the journal does not keep the words that were typed.
 fn command_line(start: &RunStart) -> String {
     let mut words = vec!["kiln run".to_owned(), start.profile.id.clone()];
-    if let NodeSource::Simulated { node, seed, faults } = &start.source {
+    if let NodeSource::Simulated { node, seed, faults, spread } = &start.source {
         words.push(format!("--sim {node} --seed {seed}"));
+        words.extend((!spread.is_tight()).then(|| format!("--spread {}", spread.word())));
         words.extend(faults.iter().map(|fault| format!("--fault {fault}")));
     }
     words.extend(start.profile.deviations.iter().filter_map(|deviation| match deviation {
