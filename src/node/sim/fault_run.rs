@@ -111,7 +111,7 @@ impl FaultRun {
 
     /// Whether no part of any of these ever came to be in force, for want of what it waits for.
     pub(super) fn never_held(runs: &[Self]) -> bool {
-        !runs.is_empty() && runs.iter().all(|run| !run.has_held)
+        !runs.is_empty() && runs.iter().all(|run| !run.has_held && run.part().when.is_of_the_node())
     }
 
     /// What is injected with these, one entry for each fault.

@@ -45,6 +45,12 @@ impl When {
         !self.traffic.is_empty() || self.drawing.is_some() || self.clock.is_some()
     }
 
+    /// Whether it waits for a state that a node may never reach, whatever a profile runs on it.
+    pub(super) fn is_of_the_node(&self) -> bool {
+        let state = self.above.or(self.below).or(self.drawing).or(self.clock);
+        state.is_some() && self.after.is_none() && self.load.is_empty() && self.traffic.is_empty()
+    }
+
     pub const fn has_moments(&self) -> bool {
         self.rate.is_some() || self.every.is_some()
     }
