@@ -66,7 +66,7 @@ fn a_bench_measures_through_the_real_workers_and_what_comes_of_it_is_marked() {
     let file = out.join("bench.json");
     let refused = kiln(&["calibrate"], &[]).arg(&file).output().expect("the binary");
     assert_eq!(refused.status.code(), Some(2));
-    insta::assert_snapshot!(said(&refused).trim(), @"");
+    insta::assert_snapshot!(said(&refused).trim(), @"error: bench.json is not of hardware; `--allow-stand-in` takes it, and marks what comes of it");
     let proposed = folder.path().join("proposed");
     let taken =
         kiln(&["calibrate", "--allow-stand-in"], &[("--out", &proposed)]).arg(&file).output().expect("the binary");
@@ -110,7 +110,12 @@ fn wrong_usage_of_a_bench_says_what_to_do() {
         let output = kiln(arguments, &[]).output().expect("the binary");
         format!("exit {}: {}", output.status.code().unwrap_or(-1), String::from_utf8_lossy(&output.stderr).trim())
     });
-    insta::assert_snapshot!(told.join("\n"), @"");
+    insta::assert_snapshot!(told.join("\n"), @"
+    exit 2: error: `--only nothing` names nothing that is measured
+    exit 2: error: a recording cannot be measured: `--replay` is for runs
+    exit 2: error: /nowhere/bench.json cannot be read
+      caused by: No such file or directory (os error 2)
+    ");
 }
 
 /// The script for the first real GPU, in short, on the stand-ins.

@@ -101,7 +101,11 @@ fn more_peers_than_the_driver_opens_are_a_note_and_no_failure() {
         LoadSaid::Noted { kind: NoteKind::ThroughHost, what, .. } => Some(what.clone()),
         _ => None,
     };
-    insta::assert_snapshot!(told.0.iter().filter_map(closed).collect::<Vec<_>>().join("\n"), @"");
+    insta::assert_snapshot!(told.0.iter().filter_map(closed).collect::<Vec<_>>().join("\n"), @"
+    the driver opens no further direct way, to gpu/2: copies go through the host
+    the driver opens no further direct way, to gpu/2: copies go through the host
+    the driver opens no further direct way, to gpu/1: copies go through the host
+    ");
     assert_eq!(told.0.iter().filter(|said| matches!(said, LoadSaid::Moved(_))).count(), 6);
 }
 
