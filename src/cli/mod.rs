@@ -39,6 +39,7 @@ mod run;
 mod seal;
 mod shell;
 mod signals;
+mod skus;
 mod start;
 mod stats;
 mod verify;

@@ -10,7 +10,7 @@ use super::exit_code::Exit;
 use super::language::Spoken;
 use super::{
     agent, baseline, checks, cuda_look, diff, doctor, drill, explain, init, list, logging, node, parts, printer,
-    profile, record, rejudge, report, run, seal, shell, stats, verify,
+    profile, record, rejudge, report, run, seal, shell, skus, stats, verify,
 };
 use crate::load::cuda::CudaEngine;
 use crate::load::worker;
@@ -48,6 +48,9 @@ fn settled(cli: Cli) -> Result<Exit, CommandError> {
     printer::set_color(cli.color.or(config.color).unwrap_or(Color::Auto));
     printer::set_quiet(cli.quiet);
     logging::start(cli.verbose);
+    if let Some(folder) = cli.skus {
+        skus::look_in(folder);
+    }
     match &mut command {
         Command::Run(args) => {
             args.station = args.station.take().or(config.station);
@@ -79,6 +82,7 @@ fn run_command(command: Command, spoken: Spoken) -> Result<Exit, CommandError> {
         Command::Man { out } => shell::man(out.as_deref()),
         Command::Node(args) => node::node(&args),
         Command::Parts(command) => parts::parts(command),
+        Command::Sku(command) => skus::sku(command, spoken),
         Command::Record(args) => record::record(&args),
         Command::Doctor(args) => doctor::doctor(&args),
         Command::Worker { look } if !look.is_empty() => cuda_look::answer(&look),

@@ -142,6 +142,23 @@ const TABLE: &[(&str, &str, &str, At)] = &[
     ("", "remap.failed", "HBM-REMAP-FAILED", At::Memory),
     ("", "remap.banks-exhausted", "HBM-REMAP-FAILED", At::Memory),
     ("", "sram.exceeded", "SRAM-THRESHOLD", At::Memory),
+    ("fabric.ports", "up", "NIC-LINK-DOWN", At::Itself),
+    ("fabric.ports", "kept", "NIC-LINK-DOWN", At::Itself),
+    ("fabric.ports", "downs", "NIC-LINK-DOWN", At::Itself),
+    ("fabric.ports", "ports.missing", "NIC-LINK-DOWN", At::Node),
+    ("fabric.ports", "rate", "NIC-SPEED", At::Itself),
+    ("fabric.ports", "width", "NIC-SPEED", At::Itself),
+    ("fabric.ports", "rate.usual", "NIC-SPEED", At::Itself),
+    ("fabric.ports", "width.usual", "NIC-SPEED", At::Itself),
+    ("fabric.ports", "rate.as-asked", "NIC-SPEED", At::Itself),
+    ("fabric.ports", "recoveries", "NIC-LINK-ERRORS", At::Itself),
+    ("fabric.ports", "symbol.errors", "NIC-LINK-ERRORS", At::Itself),
+    ("fabric.ports", "symbol.errors.share", "NIC-LINK-ERRORS", At::Itself),
+    ("fabric.ports", "receive.errors", "NIC-LINK-ERRORS", At::Itself),
+    ("fabric.ports", "integrity.errors", "NIC-LINK-ERRORS", At::Itself),
+    ("fabric.ports", "overruns", "NIC-LINK-ERRORS", At::Itself),
+    ("fabric.ports", "checksum.errors", "NIC-LINK-ERRORS", At::Itself),
+    ("fabric.ports", "out-of-sequence", "NIC-LINK-ERRORS", At::Itself),
     ("fabric.state", "health", "FABRIC-DEGRADED", At::Itself),
     ("fabric.state", "health.bad", "FABRIC-DEGRADED", At::Itself),
 ];
@@ -156,16 +173,19 @@ pub(super) fn read_table(scene: &Scene<'_>, board: &mut Board) {
         let code = if *code == "HBM-UNCORRECTABLE" && is_sram(scene, fact) { "SRAM-UNCORRECTABLE" } else { code };
         let suspicion = board.accuse(code, component, fact.confidence(), [fact.evidence()]);
         let named = match (fact.check, fact.name()) {
-            (_, "processes") => scene.text_beside(fact.path, fact.component(), "processes.named"),
+            (_, "processes") => beside(scene, fact, "processes.named"),
+            ("fabric.ports", _) => beside(scene, fact, "link"),
             ("config.policy", "recovery") => {
                 suspicion.action = fact.text().and_then(recovery);
                 None
             }
             _ => None,
         };
-        if let Some(named) = named {
-            let text = format!("processes.named {named}");
-            suspicion.evidence.push(Evidence { from: fact.path.to_owned(), component, text });
+        if let Some(text) = named {
+            let said = Evidence { from: fact.path.to_owned(), component, text };
+            if !suspicion.evidence.contains(&said) {
+                suspicion.evidence.push(said);
+            }
         }
         board.claim(place);
     }
@@ -174,6 +194,11 @@ pub(super) fn read_table(scene: &Scene<'_>, board: &mut Board) {
     join_duplicates(scene, board);
     pending_settings(scene, board);
     name_slots(scene, board);
+}
+
+/// A text that the same step put down beside a number, as `name text`.
+fn beside(scene: &Scene<'_>, fact: &Fact<'_>, name: &str) -> Option<String> {
+    scene.text_beside(fact.path, fact.component(), name).map(|text| format!("{name} {text}"))
 }
 
 fn placed(at: At, component: Component) -> Component {

@@ -205,7 +205,8 @@ impl Guards {
                 }
                 told = post.guard.scope == GuardScope::Node || shared.is_some();
                 post.silent = shared;
-                let never = watch.offered == Offered::Never;
+                // A guard that can do without the reading is not what trips when a GPU falls silent altogether.
+                let never = watch.offered == Offered::Never && post.guard.unsupported == IfUnsupported::Error;
                 let text = match shared {
                     _ if never => {
                         format!(

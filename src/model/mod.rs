@@ -7,10 +7,12 @@ mod change;
 mod change_tests;
 mod component;
 mod dut;
+mod gpu_set;
 mod inventory;
 mod kernel;
 mod lacking;
 mod load;
+mod port;
 mod probe;
 mod program;
 mod quantity;
@@ -24,6 +26,7 @@ mod time;
 pub use change::{Change, Fact, changes, is_recognised};
 pub use component::{Component, ComponentKind, GpuIndex, ParseComponentError};
 pub use dut::{Arrivals, Dut};
+pub use gpu_set::{GpuSet, ParseGpuSetError};
 pub use inventory::{
     C2c, ClockLimits, Config, Fabric, FabricState, Gpu, Host, Identity, Inventory, LEAST_DRIVER, LinkState, Nic,
     NodeIdentity, NvLink, Nvme, PciFunction, PcieCapability, PowerLimits, Process, Psu, Remote, ThermalLimits,
@@ -34,6 +37,7 @@ pub use load::{
     BurnKernel, CopyDirection, Endpoint, LoadEnd, LoadId, LoadKind, LoadOrder, LoadReport, LoadSaid, Mismatch,
     NoteKind, StopHow, Transfer,
 };
+pub use port::{LinkLayer, Port, PortCounter, PortState, WireState};
 pub use probe::{Answer, GpuCounters, LinkCounters, Probe};
 pub use program::{NamedValue, ProgramNumber, ProgramOrder, ProgramReader, ProgramSaid, ProgramValue, Tool};
 pub use quantity::{Dimension, ParseQuantityError, Quantity, Unit};

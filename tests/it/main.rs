@@ -17,5 +17,6 @@ mod pages;
 mod parts;
 mod profiles;
 mod rebuilt;
+mod skus;
 mod tidy;
 mod tools;

@@ -153,6 +153,13 @@ impl FaultUse {
                 Parameter::Site(SiteParameter::SharedCapacity) => file.host.psus == 0,
                 Parameter::Gpu(G::ApplicationClock) => !file.clocks.application,
                 Parameter::Gpu(G::TempMemoryStuck) => !file.memory.sensor,
+                Parameter::Site(
+                    SiteParameter::PortUp
+                    | SiteParameter::PortWidth
+                    | SiteParameter::PortFlap
+                    | SiteParameter::PortSymbolRate
+                    | SiteParameter::PortReceiveRate,
+                ) => file.host.nics.ports.is_none(),
                 Parameter::Site(SiteParameter::FanSpeed) => file.cooling.fans.is_none(),
                 _ => false,
             };
