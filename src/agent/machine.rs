@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use kiln_wire::{
-    AgentId, Appended, Assignment, BootId, Doing, Held, Position, RunId, Sealed, Serial, Spooled, Sync, SyncReply, WIRE,
+    AgentId, Appended, Assignment, BootId, Doing, Held, Position, RunId, Sealed, Serial, SlotId, Spooled, Sync,
+    SyncReply, WIRE,
 };
 
 use super::shipping::Shipping;
@@ -99,6 +100,7 @@ pub struct Agent {
     id: AgentId,
     boot: BootId,
     serial: Option<Serial>,
+    slot: Option<SlotId>,
     /// What was last wanted; survives the agent's own end in the spool.
     assignment: Option<Assignment>,
     held: Option<Held>,
@@ -118,6 +120,7 @@ impl Agent {
             id,
             boot,
             serial,
+            slot: None,
             assignment,
             held: None,
             facts: Facts::default(),
@@ -128,6 +131,13 @@ impl Agent {
             tries: 0,
             try_at: Duration::ZERO,
         }
+    }
+
+    /// The same agent, which knows the slot it is in.
+    #[must_use]
+    pub fn in_slot(mut self, slot: Option<SlotId>) -> Self {
+        self.slot = slot;
+        self
     }
 
     /// Takes in what happened and returns what is to be done about it.
@@ -190,11 +200,15 @@ impl Agent {
             }
             Input::Compared { run, position, same: true } => self.shipping.agree(&run, position),
             Input::Compared { run, same: false, .. } => self.held = Some(Held::ForkedJournal { run }),
-            Input::Freed => {
-                self.held = None;
-                self.tries = 0;
-            }
+            Input::Freed => self.go_on(),
         }
+    }
+
+    /// Forgets what it was held for. Whatever still is so holds it again.
+    fn go_on(&mut self) {
+        self.held = None;
+        self.tries = 0;
+        self.shipping.compare_again();
     }
 
     fn got_through(&mut self) {
@@ -204,7 +218,11 @@ impl Agent {
 
     fn answered(&mut self, tick: Tick, reply: SyncReply) {
         self.got_through();
+        if reply.let_go {
+            self.go_on();
+        }
         self.call_at = tick.now + reply.poll_after;
+        self.shipping.set_aside(&reply.set_aside);
         self.shipping.received_all(&reply.received);
         let newer = |desired: &Assignment| {
             self.assignment.as_ref().is_none_or(|own| own.unit != desired.unit || own.generation < desired.generation)
@@ -272,6 +290,8 @@ impl Agent {
             doing,
             generation: self.assignment.as_ref().map(|assignment| assignment.generation),
             spool: self.facts.spool.clone(),
+            slot: self.slot.clone(),
+            version: Some(env!("CARGO_PKG_VERSION").to_owned()),
         }
     }
 }

@@ -3,7 +3,7 @@
 //! A position the floor names is believed only after the agent's own journal was found to read the same there: two
 //! journals that differ in bytes both hold are a fork, and no transfer can mend one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use kiln_wire::{Position, Received, RunId, Spooled};
 
@@ -26,6 +26,8 @@ struct Copied {
 #[derive(Debug, Default)]
 pub(super) struct Shipping {
     copies: BTreeMap<RunId, Copied>,
+    /// What a person said to leave as it is.
+    aside: BTreeSet<RunId>,
 }
 
 impl Shipping {
@@ -67,6 +69,15 @@ impl Shipping {
         }
     }
 
+    pub(super) fn set_aside(&mut self, runs: &[RunId]) {
+        self.aside.extend(runs.iter().cloned());
+    }
+
+    /// Looks once more at what was found to differ.
+    pub(super) fn compare_again(&mut self) {
+        self.copies.values_mut().for_each(|copy| copy.asked = false);
+    }
+
     pub(super) fn telemetry_is_at(&mut self, run: &RunId, held: u64) {
         self.of(run).telemetry = held;
     }
@@ -77,7 +88,9 @@ impl Shipping {
 
     /// The next comparison to make, each asked for once.
     pub(super) fn take_comparison(&mut self) -> Option<Effect> {
-        let (run, copy) = self.copies.iter_mut().find(|(_, copy)| copy.named.is_some() && !copy.asked)?;
+        let Self { copies, aside } = self;
+        let open = |run: &RunId, copy: &Copied| copy.named.is_some() && !copy.asked && !aside.contains(run);
+        let (run, copy) = copies.iter_mut().find(|(run, copy)| open(run, copy))?;
         copy.asked = true;
         Some(Effect::Compare { run: run.clone(), position: copy.named? })
     }
@@ -85,7 +98,10 @@ impl Shipping {
     /// What to offer next: journals before telemetry, since decisions wait for them, and older runs first.
     pub(super) fn next(&self, spool: &[Spooled]) -> Option<Effect> {
         let copy = |spooled: &Spooled| self.copies.get(&spooled.run).copied().unwrap_or_default();
-        let open = || spool.iter().map(|spooled| (spooled, copy(spooled))).filter(|(_, copy)| copy.named.is_none());
+        let wanted = |spooled: &&Spooled| !self.aside.contains(&spooled.run);
+        let open = || {
+            spool.iter().filter(wanted).map(|spooled| (spooled, copy(spooled))).filter(|(_, copy)| copy.named.is_none())
+        };
         let journal = open().find(|(spooled, copy)| copy.journal.offset < spooled.journal.offset);
         if let Some((spooled, copy)) = journal {
             return Some(Effect::Ship { run: spooled.run.clone(), from: copy.journal });

@@ -5,7 +5,8 @@ use super::delta::between;
 use super::look::Look;
 use super::sheet::{Gauged, Sheet};
 use super::{Check, CheckRun, Done, StepContext, Subject};
-use kiln_model::{Component, ComponentKind, Inventory, Moment, Nic, Port, PortCounter, Reading, Span, Unit};
+use kiln_event::Reason;
+use kiln_model::{Component, ComponentKind, Inventory, Missing, Moment, Nic, Port, PortCounter, Reading, Span, Unit};
 use kiln_profile::{CheckSpec, MeasurementSpec, ParamKind, ParamSpec, Params, Wear};
 
 #[derive(Debug)]
@@ -161,7 +162,7 @@ fn measure(context: &StepContext<'_>, found: &Inventory) -> Done {
     let now = seats(context, found);
     let before = seats(context, context.inventory);
     if let Some(why) = beside_the_point(context, found, &now, &before) {
-        return Done::NotApplicable { why: why.to_owned() };
+        return Done::NotApplicable { why: Reason::NotApplicable { said: why.to_owned() } };
     }
     let node = Component::Node;
     sheet.put("ports", node, Gauged::of(&found.host.nics, |_| Gauged::count(now.len())));
@@ -169,7 +170,7 @@ fn measure(context: &StepContext<'_>, found: &Inventory) -> Done {
     let missing = match (context.params.count("ports"), &found.host.nics) {
         (None, _) => Gauged::Unsupported,
         (Some(wanted), Reading::Value(_)) => Gauged::once((f64::from(wanted) - linked as f64).max(0.0)),
-        (Some(_), _) => Gauged::missing("`ports` is given, and the node shows none of its network"),
+        (Some(_), _) => Gauged::Missing(Missing::NotTold { param: "ports".to_owned() }),
     };
     sheet.put("ports.missing", node, missing);
     for seat in &now {
@@ -182,17 +183,17 @@ fn measure(context: &StepContext<'_>, found: &Inventory) -> Done {
     for gone in before.iter().filter(|was| !now.iter().any(|seat| seat.name() == was.name())) {
         let kept = match &found.host.nics {
             Reading::Value(_) => Gauged::Flag(false),
-            Reading::Unsupported => Gauged::missing("it could be read when the run began, and now cannot"),
-            Reading::Failed(why) => Gauged::missing(why.to_string()),
+            Reading::Unsupported => Gauged::Missing(Missing::NoLongerOffered),
+            Reading::Failed(why) => Gauged::Missing(Missing::Read(*why)),
         };
         sheet.put("link", gone.component, Gauged::Text(format!("{}: no longer shown", gone.name())));
-        put_all(&mut sheet, gone.component, &Gauged::missing("the port is no longer shown"), &["link", "kept"]);
+        put_all(&mut sheet, gone.component, &Gauged::Missing(Missing::NotListed), &["link", "kept"]);
         sheet.put("kept", gone.component, kept);
     }
     if now.is_empty() && before.is_empty() {
         // With no port to be seen there is none to be down, which must be told as well.
         let none = match &found.host.nics {
-            Reading::Failed(why) => Gauged::missing(why.to_string()),
+            Reading::Failed(why) => Gauged::Missing(Missing::Read(*why)),
             Reading::Value(_) | Reading::Unsupported => Gauged::Unsupported,
         };
         put_all(&mut sheet, Component::Port(0, 1), &none, &[]);
@@ -245,10 +246,8 @@ fn kept(was: Option<&Port>, now: &Port) -> Gauged {
             };
             Gauged::Flag(up && !slower)
         }
-        (Reading::Value(true), Reading::Failed(why)) => Gauged::missing(why.to_string()),
-        (Reading::Value(true), Reading::Unsupported) => {
-            Gauged::missing("it could be read when the run began, and now cannot")
-        }
+        (Reading::Value(true), Reading::Failed(why)) => Gauged::Missing(Missing::Read(why)),
+        (Reading::Value(true), Reading::Unsupported) => Gauged::Missing(Missing::NoLongerOffered),
         _ => Gauged::Unsupported,
     }
 }
@@ -256,7 +255,7 @@ fn kept(was: Option<&Port>, now: &Port) -> Gauged {
 fn put_errors(sheet: &mut Sheet<'_>, context: &StepContext<'_>, seat: &Seat<'_>, was: Option<&Port>) {
     let grown = |counter: PortCounter| match was {
         Some(was) => growth(counter, was.counter(counter), seat.port.counter(counter)),
-        None => Gauged::missing("the port was not there when the run began"),
+        None => Gauged::Missing(Missing::CounterReadAtOneEnd),
     };
     let symbols = grown(PortCounter::SymbolErrors);
     let downs = most(grown(PortCounter::LinkDowned), grown(PortCounter::CarrierDown));
@@ -288,7 +287,7 @@ fn put_errors(sheet: &mut Sheet<'_>, context: &StepContext<'_>, seat: &Seat<'_>,
 fn growth(counter: PortCounter, was: Reading<u64>, now: Reading<u64>) -> Gauged {
     match (counter.full(), was, now) {
         (Some(full), Reading::Value(was), Reading::Value(now)) if was == full && now == full => {
-            Gauged::missing(format!("the counter stands at {full}, the highest it can show; clear it and run again"))
+            Gauged::Missing(Missing::CounterFull { at: full })
         }
         (_, was, now) => between(&was, &now),
     }

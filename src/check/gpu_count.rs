@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use super::StepContext;
 use super::sheet::{Gauged, Sheet};
+use kiln_limit::{Missing, write_list};
 use kiln_model::{Component, Gpu, GpuIndex, Inventory, Remote};
 
 /// Counts the GPUs and names those that are not there.
@@ -15,13 +16,8 @@ pub(super) fn put_counts(sheet: &mut Sheet<'_>, context: &StepContext<'_>, found
     sheet.put("gpus", Component::Node, Gauged::count(counted));
     let against = |difference: fn(usize, usize) -> usize| match &expected {
         Expected::Known(expected) => Gauged::count(difference(*expected as usize, counted)),
-        Expected::Ambiguous(sold) => Gauged::missing(format!(
-            "this model is sold with {} GPUs in a node and {counted} were found: say with gpus how many there must be",
-            listed(sold)
-        )),
-        Expected::Unknown => {
-            Gauged::missing("how many GPUs there should be is not known: the model is unknown and gpus is not given")
-        }
+        Expected::Ambiguous(sold) => Gauged::Missing(Missing::GpuCountAmbiguous { sold: sold.clone(), found: counted }),
+        Expected::Unknown => Gauged::Missing(Missing::GpuCountUnknown),
     };
     sheet.put("gpus.missing", Component::Node, against(usize::saturating_sub));
     sheet.put("gpus.extra", Component::Node, against(|expected, counted| counted.saturating_sub(expected)));
@@ -33,8 +29,7 @@ pub(super) fn put_counts(sheet: &mut Sheet<'_>, context: &StepContext<'_>, found
         })
     };
     let (unclaimed, off_bus) = if is_foreign_bus(found, &driver) {
-        let why = "none of the driver's GPUs is on the PCI bus that this process sees: it is not this machine's bus";
-        (Gauged::missing(why), Gauged::missing(why))
+        (Gauged::Missing(Missing::ForeignBus), Gauged::Missing(Missing::ForeignBus))
     } else {
         (bus(&|bus| bus.difference(&driver).count()), bus(&|bus| driver.difference(bus).count()))
     };
@@ -133,11 +128,6 @@ fn board(gpus: &[Gpu]) -> Board {
     if direct { Board::Direct } else { Board::Untold }
 }
 
-fn listed(counts: &[u32]) -> String {
-    let counts: Vec<String> = counts.iter().map(u32::to_string).collect();
-    counts.join(", ")
-}
-
 /// Slots further on than there are GPUs: the better half of a board may look like a small board.
 fn slots_beyond(gpus: &[Gpu], expected: Option<u32>) -> Gauged {
     let slots: Option<BTreeSet<u32>> = gpus.iter().map(|gpu| gpu.identity.slot.value()?.parse().ok()).collect();
@@ -157,10 +147,8 @@ fn empty_slots(gpus: &[Gpu]) -> Gauged {
         // A number that occurs twice is no slot number.
         Some(slots) if slots.len() == gpus.len() && !slots.is_empty() => {
             let last = slots.last().copied().unwrap_or(1).max(gpus.len() as u32);
-            let empty: Vec<String> =
-                (1..=last).filter(|slot| !slots.contains(slot)).map(|slot| slot.to_string()).collect();
             // Numbered from 0, as many GPUs as the last number and one more leave 1..=last full.
-            Gauged::Text(if empty.is_empty() { "none".to_owned() } else { empty.join(", ") })
+            Gauged::Text(write_list((1..=last).filter(|slot| !slots.contains(slot))))
         }
         _ => Gauged::Unsupported,
     }
@@ -216,7 +204,7 @@ mod tests {
             assert_eq!(told(&away, "gpus.missing"), "4");
         }
         let unlinked = told_of(&[4, 5, 6, 7], "gpus.missing", |gpu| gpu.nvlinks = kiln_model::Reading::Unsupported);
-        assert!(unlinked.contains("sold with 8, 4 GPUs in a node and 4 were found"), "{unlinked}");
+        assert!(unlinked.contains("sold: [8, 4], found: 4"), "{unlinked}");
     }
 
     #[test]

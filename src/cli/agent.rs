@@ -31,6 +31,7 @@ pub(super) fn agent(args: &AgentArgs) -> Result<Exit, CommandError> {
     let settings = Settings {
         boot: boot_id()?,
         serial: serial(args)?,
+        slot: args.slot.as_deref().map(str::parse).transpose().usage()?,
         fresh_id: format!("agent-{}", uuid::Uuid::now_v7()).parse::<AgentId>().no_claim()?,
         once: args.once,
     };

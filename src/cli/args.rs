@@ -6,13 +6,16 @@ use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::args_agent::{AGENT_EXITS, AgentArgs};
-use super::args_lot::{BaselineArgs, DiffArgs, RejudgeArgs, SealArgs, StatsArgs, VERIFY_EXITS, VerifyArgs};
+use super::args_bench::{BENCH_EXITS, BenchArgs, CalibrateArgs};
+use super::args_lot::{
+    BaselineArgs, DiffArgs, LotCommand, MsaArgs, RejudgeArgs, SealArgs, StatsArgs, VERIFY_EXITS, VerifyArgs,
+};
 use super::args_profile::{PartsCommand, ProfileCommand, SkuCommand};
 use super::exit_code;
 use super::language::scanned;
 use crate::event::JunitDialect;
 use crate::load::worker::Injection;
-use crate::model::{GpuSet, Span, parse_span};
+use crate::model::{GpuSet, Span, Spread, parse_span};
 use crate::report::Languages;
 use crate::rundir::FORMATS;
 use kiln_wire::RunId;
@@ -70,6 +73,11 @@ pub(super) enum Command {
     Stats(StatsArgs),
     /// Make the file that `of baseline` limits are held against from runs that passed.
     Baseline(BaselineArgs),
+    /// Facts of a lot from runs that passed, and units held against them as outliers.
+    #[command(subcommand)]
+    Lot(LotCommand),
+    /// How well measurements repeat: a gauge study over runs of the same units again.
+    Msa(MsaArgs),
     /// Sign everything in a run directory, or make a key to sign with.
     Seal(SealArgs),
     /// Check a sealed run, offline, and name the first place that is not what was sealed.
@@ -117,6 +125,11 @@ pub(super) enum Command {
     Sku(SkuCommand),
     /// Sample a node to a recording, which `--replay` plays.
     Record(Box<RecordArgs>),
+    /// Measure a node without judging it: every kernel, memory, copies, and whether flipped bits are found.
+    #[command(after_help = BENCH_EXITS)]
+    Bench(Box<BenchArgs>),
+    /// Make benches into proposed facts of a GPU model and parameters of its simulation, as files to review.
+    Calibrate(CalibrateArgs),
     /// Is this machine ready for a run? Each line with what to do.
     #[command(after_help = DOCTOR_EXITS)]
     Doctor(DoctorArgs),
@@ -177,6 +190,10 @@ pub(super) struct NodeChoice {
     /// Seed of the simulated node's healthy spread and noise, and of operands.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
+    /// How far the simulated node's healthy parts lie from one another: `tight` as its file says, `usual` as over a fleet on
+    /// average (8 % in throughput at the power cap), `wide` as the widest that was published (22 %).
+    #[arg(long, value_name = "tight|usual|wide", default_value = "tight", requires = "sim")]
+    pub spread: Spread,
 }
 
 /// How the machine's own GPUs are reached.
@@ -200,7 +217,7 @@ pub(super) struct RunArgs {
     /// How fast a simulated node runs: 1 is real time, 60 an hour in a minute. As fast as possible if left out.
     #[arg(long, value_name = "FACTOR")]
     pub sim_speed: Option<f64>,
-    /// Have the loads commit a fault, to show that it is found: `bitflip@ITERATION`, `hang` or `slow`. Such a run is never an
+    /// Have the loads commit a fault, to show that it is found: `bitflip@ITERATION`, `bitflips@COUNT`, `hang` or `slow`. Such a run is never an
     /// acceptance.
     #[arg(long, value_name = "FAULT", conflicts_with_all = ["sim", "replay"])]
     pub inject: Option<Injection>,
@@ -318,6 +335,10 @@ pub(super) struct DrillArgs {
     /// are not tuned to seeds: the same seed is the same drill.
     #[arg(long, value_name = "SEED")]
     pub first_seed: Option<u64>,
+    /// How far healthy parts lie from one another: `tight` as the node file says, `usual` as over a fleet on average (8 % in
+    /// throughput at the power cap), `wide` as the widest that was published (22 %).
+    #[arg(long, value_name = "tight|usual|wide", default_value = "tight")]
+    pub spread: Spread,
     /// Runs of each healthy node, to count false alarms.
     #[arg(long, value_name = "N", default_value_t = 200)]
     pub healthy: u64,

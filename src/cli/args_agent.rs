@@ -28,6 +28,9 @@ pub(super) struct AgentArgs {
     /// Serial number of the node, from its label; what the node says itself if left out.
     #[arg(long, value_name = "SERIAL", value_parser = scanned)]
     pub serial: Option<String>,
+    /// The slot the node is in, as the floor's file names it; the floor holds a unit that was scanned into another one.
+    #[arg(long, value_name = "SLOT")]
+    pub slot: Option<String>,
     /// How fast a simulated node runs: 1 is real time. As fast as possible if left out.
     #[arg(long, value_name = "FACTOR", requires = "sim")]
     pub sim_speed: Option<f64>,

@@ -14,7 +14,7 @@ use super::run::read;
 use super::{lots, printer};
 use crate::event::{RunRecord, Verdict, roll_up};
 use crate::lot::{self, Difference, RunSummary};
-use crate::report::{Compared, diff_page, plain};
+use crate::report::{Compared, Language, diff_page, plain, shown};
 
 #[derive(Debug, Serialize)]
 struct Document {
@@ -139,7 +139,9 @@ fn text(document: &Document, all: bool) -> String {
 fn tell(title: &str, rows: &[&Difference], text: &mut String) {
     let _ = writeln!(text, "{title}: {}", if rows.is_empty() { "none".to_owned() } else { rows.len().to_string() });
     let side = |side: &Option<lot::Side>| {
-        let told = side.as_ref().map(|side| format!("{} ({})", plain(&side.shown), judged(Some(&side.outcome))));
+        let told = side.as_ref().map(|side| {
+            format!("{} ({})", plain(&shown(Language::English, &side.measurement)), judged(Some(&side.outcome)))
+        });
         told.unwrap_or_else(|| "-".to_owned())
     };
     let cells: Vec<[String; 4]> = rows

@@ -8,7 +8,8 @@ use super::hardware::Hardware;
 use super::playback::Playback;
 use crate::engine::Dut;
 use crate::event::{NodeSource, Surroundings};
-use crate::load::worker::Injection;
+use crate::load::worker::{Injection, Variant};
+use crate::model::Spread;
 use crate::node::Narrowed;
 use crate::node::sim::{FaultUse, NodeFile, SimNode, source_digest};
 use crate::profile::{Deviation, Profile};
@@ -43,10 +44,54 @@ impl Chosen {
     }
 }
 
+/// A node whose loads can be told to do otherwise than in a run.
+pub(super) trait Workbench: Dut {
+    /// Has the loads to come commit a fault and do their orders otherwise. False where this cannot be.
+    fn prepare(&mut self, injection: Option<Injection>, variant: Variant) -> bool;
+}
+
+impl Workbench for Hardware {
+    fn prepare(&mut self, injection: Option<Injection>, variant: Variant) -> bool {
+        self.inject(injection);
+        self.vary(variant);
+        true
+    }
+}
+
+impl Workbench for SimNode {
+    fn prepare(&mut self, injection: Option<Injection>, variant: Variant) -> bool {
+        injection.is_none() && variant == Variant::default()
+    }
+}
+
+/// A workbench with what it is.
+pub(super) struct ChosenBench {
+    pub source: NodeSource,
+    pub surroundings: Option<Surroundings>,
+    pub dut: Box<dyn Workbench>,
+}
+
+/// The node that the arguments ask for, to be measured. A recording has no loads.
+pub(super) fn choose_bench(args: &NodeChoice) -> Result<ChosenBench, CommandError> {
+    if args.replay.is_some() {
+        return Err(CommandError::Usage(anyhow!("a recording cannot be measured: `--replay` is for runs")));
+    }
+    let Some(node) = &args.sim else {
+        let hardware = Hardware::open(&args.hardware, 1.0)?;
+        let surroundings = Some(hardware.surroundings(&args.hardware));
+        return Ok(ChosenBench { source: hardware.source(), surroundings, dut: Box::new(hardware) });
+    };
+    let uses = args.faults.iter().map(|fault| FaultUse::parse(fault)).collect::<Result<Vec<_>, _>>()?;
+    let dut = SimNode::new(&NodeFile::find(node)?.drawn_as(args.spread), args.seed, &uses)?;
+    let (seed, faults, spread) = (args.seed, args.faults.clone(), args.spread);
+    let source = NodeSource::Simulated { node: node.clone(), seed, faults, spread };
+    Ok(ChosenBench { source, surroundings: None, dut: Box::new(dut) })
+}
+
 /// The node that the arguments ask for.
 pub(super) fn choose(args: &NodeChoice) -> Result<Chosen, CommandError> {
     match (&args.sim, &args.replay) {
-        (Some(node), _) => simulated(node, args.seed, &args.faults),
+        (Some(node), _) => simulated(node, args.seed, &args.faults, args.spread),
         (None, Some(recording)) => Ok(Chosen {
             source: NodeSource::Replayed { file: recording.display().to_string() },
             digest: None,
@@ -63,19 +108,17 @@ pub(super) fn hardware(args: &HardwareArgs, pace: f64, injection: Option<Injecti
     if pace != 1.0 && hardware.source() == NodeSource::Hardware {
         return Err(CommandError::Usage(anyhow!("`--sim-speed` is for simulated nodes; these GPUs are real")));
     }
-    if let Some(injection) = injection {
-        hardware.inject(injection);
-    }
+    hardware.inject(injection);
     let surroundings = Some(hardware.surroundings(args));
     Ok(Chosen { source: hardware.source(), digest: None, surroundings, dut: Box::new(hardware) })
 }
 
 /// A model of a node.
-pub(super) fn simulated(node: &str, seed: u64, faults: &[String]) -> Result<Chosen, CommandError> {
-    let file = NodeFile::find(node)?;
+pub(super) fn simulated(node: &str, seed: u64, faults: &[String], spread: Spread) -> Result<Chosen, CommandError> {
+    let file = NodeFile::find(node)?.drawn_as(spread);
     let uses = faults.iter().map(|fault| FaultUse::parse(fault)).collect::<Result<Vec<_>, _>>()?;
     let dut = SimNode::new(&file, seed, &uses)?;
-    let source = NodeSource::Simulated { node: node.to_owned(), seed, faults: faults.to_vec() };
+    let source = NodeSource::Simulated { node: node.to_owned(), seed, faults: faults.to_vec(), spread };
     let digest = Some(source_digest(&file, &uses));
     Ok(Chosen { source, digest, surroundings: None, dut: Box::new(dut) })
 }

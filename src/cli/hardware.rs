@@ -12,7 +12,7 @@ use crate::engine::{Arrivals, Dut};
 use crate::event::{NodeSource, Surroundings};
 use crate::load::cuda::driver;
 use crate::load::supervisor::{Supervisor, WorkerCommand};
-use crate::load::worker::Injection;
+use crate::load::worker::{Injection, Variant};
 use crate::model::{Gpu, GpuIndex, Inventory, LoadId, LoadOrder, Moment, Probe, Span, StopHow};
 use crate::node::nvml::{Deadlines, NvmlNode, NvmlOpenError, NvmlOptions};
 
@@ -108,8 +108,13 @@ impl Hardware {
     }
 
     /// Has loads commit a fault, to show that it is found.
-    pub(super) const fn inject(&mut self, injection: Injection) {
+    pub(super) const fn inject(&mut self, injection: Option<Injection>) {
         self.loads.inject(injection);
+    }
+
+    /// Has loads do their orders otherwise than in a run.
+    pub(super) const fn vary(&mut self, variant: Variant) {
+        self.loads.vary(variant);
     }
 
     pub(super) fn source(&self) -> NodeSource {

@@ -83,7 +83,7 @@ fn faults(language: Language) -> Result<Vec<Item>, CommandError> {
         let found = FaultFile::find(name)?;
         let more = found.as_ref().map(|fault| {
             json!({
-                "component": fault.component.word(),
+                "component": fault.component().word(),
                 "expect": fault.expect.code,
                 "source": fault.source,
             })

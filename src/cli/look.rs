@@ -16,8 +16,8 @@ use crate::model::{Inventory, Moment, Sample, Span};
 const PATIENCE: Span = Span::from_secs(60);
 
 /// A node being looked at.
-pub(super) struct Look<'a> {
-    dut: &'a mut dyn Dut,
+pub(super) struct Look<'a, D: Dut + ?Sized = dyn Dut> {
+    dut: &'a mut D,
     clock: Clock,
     woken: Receiver<()>,
 }
@@ -29,7 +29,7 @@ enum Clock {
     Model(Moment),
 }
 
-impl std::fmt::Debug for Look<'_> {
+impl<D: Dut + ?Sized> std::fmt::Debug for Look<'_, D> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Look").field("clock", &self.clock).finish_non_exhaustive()
     }
@@ -37,16 +37,22 @@ impl std::fmt::Debug for Look<'_> {
 
 impl<'a> Look<'a> {
     pub(super) fn at(chosen: &'a mut Chosen) -> Self {
-        let clock = match chosen.source {
+        Self::on(&mut *chosen.dut, &chosen.source)
+    }
+}
+
+impl<'a, D: Dut + ?Sized> Look<'a, D> {
+    pub(super) fn on(dut: &'a mut D, source: &NodeSource) -> Self {
+        let clock = match source {
             NodeSource::Hardware | NodeSource::StandIn { .. } => Clock::World(monotonic()),
             NodeSource::Simulated { .. } | NodeSource::Replayed { .. } => Clock::Model(Moment::ZERO),
         };
         let (wake, woken) = channel();
-        chosen.dut.on_arrival(Box::new(move || {
+        dut.on_arrival(Box::new(move || {
             // Nobody listens any more once the look is over.
             let _ = wake.send(());
         }));
-        Self { dut: &mut *chosen.dut, clock, woken }
+        Self { dut, clock, woken }
     }
 
     pub(super) fn now(&self) -> Moment {
@@ -80,9 +86,9 @@ impl<'a> Look<'a> {
     }
 
     /// Has the node answer into the arrivals.
-    pub(super) fn ask(&mut self, what: impl FnOnce(&mut dyn Dut, Moment)) {
+    pub(super) fn ask<R>(&mut self, what: impl FnOnce(&mut D, Moment) -> R) -> R {
         let now = self.now();
-        what(self.dut, now);
+        what(self.dut, now)
     }
 
     /// Collects until there is enough, or that moment has come.

@@ -15,7 +15,7 @@ use crate::engine;
 use crate::event::{Outcome, RunRecord, Verdict};
 use crate::limit::Judged;
 use crate::lot::{self, Change, Verdicts};
-use crate::report::{JudgedAgain, Languages, plain, rejudge_page};
+use crate::report::{self, JudgedAgain, Language, Languages, plain, rejudge_page};
 use crate::rundir::{Unread, read_baseline, read_many, run_folders};
 
 #[derive(Debug, Serialize)]
@@ -237,7 +237,7 @@ fn tell_change(change: &Change, text: &mut String) {
             "    {}[{}] {}: {} ({}) -> {} ({})",
             value.measurement,
             value.component,
-            plain(&value.value),
+            plain(&report::shown(Language::English, &value.value)),
             limit(&value.limit_before),
             judged(value.before.as_ref()),
             limit(&value.limit_after),

@@ -137,7 +137,7 @@ pub(super) fn resume(args: &ResumeArgs, spoken: Spoken) -> Result<Exit, CommandE
         NodeSource::Hardware | NodeSource::StandIn { .. } => {
             dut::hardware(&args.hardware, args.sim_speed.unwrap_or(1.0), None)?
         }
-        NodeSource::Simulated { node, seed, faults } => dut::simulated(node, *seed, faults)?,
+        NodeSource::Simulated { node, seed, faults, spread } => dut::simulated(node, *seed, faults, *spread)?,
         NodeSource::Replayed { file } => {
             return Err(CommandError::Usage(anyhow!("a replay of {file} is not resumed; start it anew")));
         }

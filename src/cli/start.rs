@@ -9,8 +9,8 @@ use super::config::Config;
 use super::exit_code::Exit;
 use super::language::Spoken;
 use super::{
-    agent, baseline, checks, cuda_look, diff, doctor, drill, explain, init, list, logging, node, parts, printer,
-    profile, record, rejudge, report, run, seal, shell, skus, stats, verify,
+    agent, baseline, bench, calibrate, checks, cuda_look, diff, doctor, drill, explain, init, list, logging, lot, node,
+    parts, printer, profile, record, rejudge, report, run, seal, shell, skus, stats, verify,
 };
 use crate::load::cuda::CudaEngine;
 use crate::load::worker;
@@ -72,6 +72,8 @@ fn run_command(command: Command, spoken: Spoken) -> Result<Exit, CommandError> {
         Command::Diff(args) => diff::diff(&args, spoken),
         Command::Stats(args) => stats::stats(&args, spoken),
         Command::Baseline(args) => baseline::baseline(&args, spoken),
+        Command::Lot(command) => lot::lot(&command),
+        Command::Msa(args) => lot::msa(&args),
         Command::Seal(args) => seal::seal(&args),
         Command::Verify(args) => verify::verify(&args),
         Command::Profile(command) => profile::profile(command),
@@ -84,6 +86,8 @@ fn run_command(command: Command, spoken: Spoken) -> Result<Exit, CommandError> {
         Command::Parts(command) => parts::parts(command),
         Command::Sku(command) => skus::sku(command, spoken),
         Command::Record(args) => record::record(&args),
+        Command::Bench(args) => bench::bench(&args),
+        Command::Calibrate(args) => calibrate::calibrate(&args),
         Command::Doctor(args) => doctor::doctor(&args),
         Command::Worker { look } if !look.is_empty() => cuda_look::answer(&look),
         Command::Worker { .. } => {

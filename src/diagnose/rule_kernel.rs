@@ -9,7 +9,7 @@ use super::board::{Board, Suspicion};
 use super::rule_table::is_sram_error;
 use super::scene::{Line, Scene, both, event_evidence};
 use super::{Charge, Class, CodeCharge, KernelEvent, KernelLine, PciAddress, Place, XidLine, sxid, xid};
-use kiln_event::{Action, Confidence, Evidence};
+use kiln_event::{Action, Confidence, Evidence, EvidenceFact, EvidenceSource};
 use kiln_model::{Component, ComponentKind, GpuIndex, Reading, ReadingFailure};
 
 pub(super) fn read_log(scene: &Scene<'_>, board: &mut Board) {
@@ -22,11 +22,11 @@ pub(super) fn read_log(scene: &Scene<'_>, board: &mut Board) {
             _ if hangs => "GPU-HANG",
             _ => "GPU-LOST",
         };
-        let text = match silent {
-            Some(failure) => format!("no call was answered when the run began: {failure}"),
-            None => format!("no call was answered any more from {at} on"),
+        let fact = match silent {
+            Some(failure) => EvidenceFact::SilentFromStart { failure },
+            None => EvidenceFact::Lost { at: *at },
         };
-        let evidence = Evidence { from: "readings".to_owned(), component: Component::Gpu(*gpu), text };
+        let evidence = Evidence { from: EvidenceSource::Readings, component: Component::Gpu(*gpu), fact };
         board.accuse(code, Component::Gpu(*gpu), Confidence::High, [evidence]);
     }
     for (event, charge) in &scene.events {

@@ -4,7 +4,8 @@
 
 use super::board::{Board, Suspicion};
 use super::scene::{Fact, Scene};
-use kiln_event::{Action, Confidence, Evidence};
+use kiln_event::{Action, Confidence, Evidence, EvidenceFact, EvidenceSource};
+use kiln_limit::read_list;
 use kiln_model::{Component, GpuIndex, Reading};
 
 /// The component to name, from the one measured.
@@ -127,6 +128,8 @@ const TABLE: &[(&str, &str, &str, At)] = &[
     ("", "pcie.width.lost", "PCIE-WIDTH", At::Pcie),
     ("", "pcie.gen.lower", "PCIE-GENERATION", At::Pcie),
     ("", "power.limit.fall", "GPU-POWER-CAP", At::Itself),
+    ("", "clock.memory.mean", "HBM-SLOW", At::Memory),
+    ("gpu.memory", "die-over-memory", "SENSOR-IMPLAUSIBLE", At::Itself),
     ("", "pcie.fatal", "PCIE-UNSTABLE", At::Pcie),
     ("", "pcie.replays", "PCIE-ERRORS", At::Pcie),
     ("", "pcie.correctable", "PCIE-ERRORS", At::Pcie),
@@ -173,16 +176,16 @@ pub(super) fn read_table(scene: &Scene<'_>, board: &mut Board) {
         let code = if *code == "HBM-UNCORRECTABLE" && is_sram(scene, fact) { "SRAM-UNCORRECTABLE" } else { code };
         let suspicion = board.accuse(code, component, fact.confidence(), [fact.evidence()]);
         let named = match (fact.check, fact.name()) {
-            (_, "processes") => beside(scene, fact, "processes.named"),
-            ("fabric.ports", _) => beside(scene, fact, "link"),
+            (_, "processes") => scene.beside(fact.path, fact.component(), "processes.named"),
+            ("fabric.ports", _) => scene.beside(fact.path, fact.component(), "link"),
             ("config.policy", "recovery") => {
                 suspicion.action = fact.text().and_then(recovery);
                 None
             }
             _ => None,
         };
-        if let Some(text) = named {
-            let said = Evidence { from: fact.path.to_owned(), component, text };
+        if let Some(named) = named {
+            let said = Evidence { component, ..named.evidence() };
             if !suspicion.evidence.contains(&said) {
                 suspicion.evidence.push(said);
             }
@@ -194,11 +197,6 @@ pub(super) fn read_table(scene: &Scene<'_>, board: &mut Board) {
     join_duplicates(scene, board);
     pending_settings(scene, board);
     name_slots(scene, board);
-}
-
-/// A text that the same step put down beside a number, as `name text`.
-fn beside(scene: &Scene<'_>, fact: &Fact<'_>, name: &str) -> Option<String> {
-    scene.text_beside(fact.path, fact.component(), name).map(|text| format!("{name} {text}"))
 }
 
 fn placed(at: At, component: Component) -> Component {
@@ -341,7 +339,7 @@ fn idle_functions(scene: &Scene<'_>) -> Vec<String> {
 /// A missing GPU has no index of its own; the empty slot and the idle PCI function say where it is.
 fn name_slots(scene: &Scene<'_>, board: &mut Board) {
     let told = scene.facts.iter().rev().find(|fact| fact.name() == "slots.empty").and_then(Fact::text);
-    let slots = told.filter(|slots| *slots != "none");
+    let slots = told.filter(|slots| !read_list(slots).is_empty());
     let idle = idle_functions(scene);
     for code in ["GPU-MISSING", "GPU-NOT-STARTED"] {
         for mut suspicion in board.take(code) {
@@ -349,9 +347,9 @@ fn name_slots(scene: &Scene<'_>, board: &mut Board) {
                 suspicion.slot = slots.map(str::to_owned);
                 if code == "GPU-NOT-STARTED" && !idle.is_empty() {
                     suspicion.pci_address = Some(idle.join(", "));
-                    let from = "PCI bus".to_owned();
-                    let text = format!("not with the driver: {}", idle.join(", "));
-                    suspicion.evidence.push(Evidence { from, component: Component::Node, text });
+                    let fact = EvidenceFact::NotWithDriver { addresses: idle.clone() };
+                    let from = EvidenceSource::PciBus;
+                    suspicion.evidence.push(Evidence { from, component: Component::Node, fact });
                 }
                 if let Some(slots) = slots {
                     suspicion.remark = Some(super::scene::both(

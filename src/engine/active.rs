@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::judging::{Ending, Judge};
+use super::judging::Judge;
 use super::schedule::StepRef;
 use kiln_check::{Check, CheckRun};
-use kiln_event::{Lateness, RunRecord, StepKey};
+use kiln_event::{Lateness, RunRecord, StepEnding, StepKey};
 use kiln_limit::Measurement;
 use kiln_model::{Component, GpuIndex, Moment, Probe, WallTime};
 use kiln_plan::PlannedStep;
@@ -26,7 +26,7 @@ pub(super) struct ActiveStep {
     pub told_alone: bool,
     pub measured: Vec<Measurement>,
     /// Set once the step is to end; it closes when its loads are gone.
-    pub ending: Option<Ending>,
+    pub ending: Option<StepEnding>,
     pub trips_from: usize,
     pub mismatches_from: usize,
     pub lateness: Lateness,

@@ -80,6 +80,9 @@ pub enum NodeSource {
         node: String,
         seed: u64,
         faults: Vec<String>,
+        /// How far its healthy parts lie from one another.
+        #[serde(default, skip_serializing_if = "kiln_model::Spread::is_tight")]
+        spread: kiln_model::Spread,
     },
     /// A recording.
     Replayed {

@@ -1,8 +1,10 @@
 //! What happened on a floor: each event a fact, with who made it so. The list of them is the audit log.
 
 use kiln_event::{NodeSource, VerdictWord};
-use kiln_wire::{AgentId, Assignment, BootId, Generation, Held, RunId, Serial};
+use kiln_wire::{AgentId, Assignment, BootId, Generation, Held, LotId, PlaceId, RunId, Scope, Serial, SlotId};
 use serde::{Deserialize, Serialize};
+
+use super::site::Watts;
 
 /// Who made something so.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +25,33 @@ pub enum Disposition {
     Released,
     /// A run proved it bad.
     Repair,
+    /// A person gave it up.
+    Scrapped,
+    /// A golden unit has done its work, and is taken out.
+    Returned,
+}
+
+/// By what a disposition was made.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Because {
+    /// The floor's rules, from what its runs said.
+    #[default]
+    Rules,
+    /// A person decided, with a reason; what releases a unit needs a second person.
+    Person { why: String, second: Option<String> },
+}
+
+/// How it is known that a run draws no power any more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Evidence {
+    /// The node says that the run has ended.
+    NodeSays,
+    /// The run's own journal, whole and verified, has its end.
+    Journal,
+    /// A person looked, and says so.
+    Person { why: String },
 }
 
 /// What the floor found out about a finished run by reading its own copy.
@@ -53,18 +82,31 @@ pub enum FloorEvent {
         agent: AgentId,
         boot: BootId,
         serial: Option<Serial>,
+        #[serde(default)]
+        slot: Option<SlotId>,
+        #[serde(default)]
+        version: Option<String>,
     },
     AgentHeld {
         agent: AgentId,
         why: Held,
     },
+    /// A person looked at what an agent was held for. It hears of it with its next call.
     AgentFreed {
+        agent: AgentId,
+    },
+    /// An agent that was let go on has gone on.
+    AgentWentOn {
         agent: AgentId,
     },
     /// A person scanned a unit, at an agent's place or without one.
     UnitScanned {
         unit: Serial,
         at: Option<AgentId>,
+        #[serde(default)]
+        slot: Option<SlotId>,
+        #[serde(default)]
+        lot: Option<LotId>,
     },
     UnitHeld {
         unit: Serial,
@@ -73,6 +115,8 @@ pub enum FloorEvent {
     /// A person looked at why a unit was held and lets it go on.
     UnitFreed {
         unit: Serial,
+        #[serde(default)]
+        why: String,
     },
     Assigned {
         agent: AgentId,
@@ -83,15 +127,73 @@ pub enum FloorEvent {
         unit: Serial,
         generation: Generation,
         facts: RunFacts,
+        /// What the unit shared with others while it was tested.
+        #[serde(default)]
+        scopes: Vec<Scope>,
+        /// It was a run of a golden unit.
+        #[serde(default)]
+        golden: bool,
     },
     Disposed {
         unit: Serial,
         disposition: Disposition,
+        #[serde(default)]
+        because: Because,
+        /// The class of the fault it is to be repaired for.
+        #[serde(default)]
+        class: Option<String>,
     },
     /// A person recorded that the unit was worked on: earlier fails no longer count against a pass.
     Reworked {
         unit: Serial,
         what: String,
+    },
+    /// A run may draw so much, in this slot.
+    PowerGranted {
+        run: RunId,
+        agent: AgentId,
+        unit: Serial,
+        slot: SlotId,
+        watts: Watts,
+        /// The grant of an earlier run on the same node, whose place this takes: a node makes one run at a time.
+        instead_of: Option<RunId>,
+    },
+    /// The node was heard to have begun the run.
+    RunBegan {
+        run: RunId,
+    },
+    /// It is known that the run draws nothing any more.
+    PowerReturned {
+        run: RunId,
+        evidence: Evidence,
+    },
+    /// A person said that a place bears less for now; None gives it back what the file says.
+    LimitCut {
+        place: PlaceId,
+        limit: Option<Watts>,
+        why: String,
+    },
+    /// So many units in one scope show a code that the scope itself is the likelier cause.
+    ScopeSuspected {
+        scope: Scope,
+        code: String,
+        hits: u32,
+        of: u32,
+        rest_hits: u32,
+        rest: u32,
+    },
+    /// A person looked at a scope and put right what was wrong there.
+    ScopeFreed {
+        scope: Scope,
+        why: String,
+    },
+    /// So many units did not pass in a short time that nothing more is started.
+    StartsStopped {
+        failing: u32,
+        of: u32,
+    },
+    StartsFreed {
+        why: String,
     },
 }
 

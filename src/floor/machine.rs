@@ -1,10 +1,17 @@
-//! The machine: what the floor decides when an agent calls, a person scans, or a run has arrived.
+//! The machine: what the floor takes in, and what comes of it. What is started is decided in `assign`, what becomes of a
+//! unit in `judge`.
 
-use kiln_event::VerdictWord;
-use kiln_wire::{AgentId, Assignment, Doing, Held, RunId, Serial, Sync, SyncReply, VersionError, WIRE};
+use std::collections::BTreeMap;
 
-use super::event::{Actor, Disposition, FloorEvent, RunFacts, Stamped};
+use kiln_wire::{
+    AgentId, Doing, Held, LotId, PlaceId, RunId, Scope, Serial, SlotId, Sync, SyncReply, VersionError, WIRE,
+};
+
+use super::admission::{Ask, Ledger};
+use super::assign::Wait;
+use super::event::{Actor, Disposition, Evidence, FloorEvent, RunFacts, Stamped};
 use super::policy::Policy;
+use super::site::Watts;
 use super::state::{FloorState, Stage};
 
 /// The moment of an input, and a name for a run should one be assigned.
@@ -23,26 +30,40 @@ pub enum Input {
     Scanned {
         unit: Serial,
         at: Option<AgentId>,
+        slot: Option<SlotId>,
+        lot: Option<LotId>,
         by: String,
     },
     /// The whole of a run is here, and this is what its journal says.
     Arrived(RunFacts),
     /// The whole of a run is here, and it does not verify.
     Unverified(RunId),
-    /// A person lets a held unit go on.
-    Freed {
-        unit: Serial,
+    /// A person says something.
+    Told {
+        act: Act,
         by: String,
     },
-    Reworked {
-        unit: Serial,
-        what: String,
-        by: String,
-    },
-    AgentFreed {
-        agent: AgentId,
-        by: String,
-    },
+}
+
+/// What a person can say beside scanning.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Act {
+    /// A held unit may go on, from the start of its route.
+    Free { unit: Serial, why: String },
+    /// A unit was worked on.
+    Rework { unit: Serial, what: String },
+    /// What becomes of a held unit. To release one needs a second person.
+    Decide { unit: Serial, disposition: Disposition, why: String, second: Option<String> },
+    /// A held agent may go on.
+    FreeAgent { agent: AgentId },
+    /// What a run was granted is not drawn any more.
+    PowerOff { run: RunId, why: String },
+    /// A place bears less for now, or again what the file says.
+    Cut { place: PlaceId, limit: Option<Watts>, why: String },
+    /// A scope under suspicion was put right.
+    FreeScope { scope: Scope, why: String },
+    /// Starts may go on after so many units did not pass.
+    FreeStarts { why: String },
 }
 
 /// What comes of an input: events to keep, and the answer to who asked.
@@ -64,33 +85,58 @@ pub enum Refusal {
     UnknownAgent(AgentId),
     #[error("run {0} was never assigned here")]
     UnknownRun(RunId),
+    #[error("this floor has no slot {0}; see `racks` in its file")]
+    UnknownSlot(SlotId),
+    #[error("this floor has no place {0}; see `power`, `cooling` and `racks` in its file")]
+    UnknownPlace(PlaceId),
     #[error("unit {0} is not held; there is nothing to let go on")]
     NotHeld(Serial),
+    #[error("agent {0} is not held; there is nothing to let go on")]
+    AgentNotHeld(AgentId),
     #[error("unit {unit} is being tested by run {run}; wait for its end")]
     UnderTest { unit: Serial, run: RunId },
+    #[error("run {0} was granted no power that it still has")]
+    NoGrant(RunId),
+    #[error("nothing is suspected of that")]
+    NotSuspect,
+    #[error("starts are not stopped")]
+    NotStopped,
+    #[error("to release a unit that is held takes two persons; give the name of another than your own")]
+    SecondPerson,
+    #[error("unit {0} cannot be released: its last run, as it is here, did not pass the last stop of the route")]
+    NotPassed(Serial),
+    #[error("a person releases or scraps a unit, or sends it to repair; nothing else")]
+    NoDecision,
 }
 
 /// A floor.
 #[derive(Debug)]
 pub struct Floor {
-    policy: Policy,
-    state: FloorState,
+    pub(super) policy: Policy,
+    pub(super) state: FloorState,
+    pub(super) ledger: Ledger,
+    /// Units that could begin, in order of their turn. Not events: asked again within seconds.
+    pub(super) asks: BTreeMap<(u64, Serial), Ask>,
+    /// Why units wait, as last found.
+    pub(super) waits: BTreeMap<Serial, Wait>,
     next_seq: u64,
 }
 
 /// One input being handled: what it recorded so far.
-struct Handling<'a> {
-    floor: &'a mut Floor,
-    tick: &'a Tick,
+pub(super) struct Handling<'a> {
+    pub(super) floor: &'a mut Floor,
+    pub(super) tick: &'a Tick,
     events: Vec<Stamped>,
 }
 
 impl Floor {
     /// A floor as its events left it.
     pub fn of<'a>(policy: Policy, events: impl IntoIterator<Item = &'a Stamped>) -> Self {
-        let mut floor = Self { policy, state: FloorState::default(), next_seq: 0 };
+        let ledger = Ledger::of(&policy.site, []);
+        let (asks, waits) = (BTreeMap::new(), BTreeMap::new());
+        let mut floor = Self { policy, state: FloorState::default(), ledger, asks, waits, next_seq: 0 };
         for stamped in events {
-            floor.state.apply(&stamped.event);
+            floor.apply(stamped);
             floor.next_seq = stamped.seq + 1;
         }
         floor
@@ -98,6 +144,39 @@ impl Floor {
 
     pub const fn state(&self) -> &FloorState {
         &self.state
+    }
+
+    pub const fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    pub const fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// Why units wait that could begin.
+    pub const fn waits(&self) -> &BTreeMap<Serial, Wait> {
+        &self.waits
+    }
+
+    fn apply(&mut self, stamped: &Stamped) {
+        let site = &self.policy.site;
+        match &stamped.event {
+            FloorEvent::PowerGranted { instead_of: Some(run), .. } | FloorEvent::PowerReturned { run, .. } => {
+                if let Some(grant) = self.state.grants.get(run) {
+                    self.ledger.take_back(site, run, grant);
+                }
+            }
+            FloorEvent::RunBegan { run } => self.ledger.began(run, stamped.at),
+            _ => {}
+        }
+        self.state.apply(stamped);
+        if let FloorEvent::PowerGranted { run, .. } = &stamped.event
+            && let Some(grant) = self.state.grants.get(run)
+        {
+            self.ledger.give(site, run, grant);
+            self.ledger.settle(stamped.at);
+        }
     }
 
     /// Decides about one input. The events must be kept before the reply is given.
@@ -115,200 +194,190 @@ impl Floor {
 }
 
 impl Handling<'_> {
-    fn record(&mut self, actor: Actor, event: FloorEvent) {
-        self.floor.state.apply(&event);
-        self.events.push(Stamped { seq: self.floor.next_seq, at: self.tick.now, actor, event });
+    pub(super) fn record(&mut self, actor: Actor, event: FloorEvent) {
+        let stamped = Stamped { seq: self.floor.next_seq, at: self.tick.now, actor, event };
+        self.floor.apply(&stamped);
+        self.events.push(stamped);
         self.floor.next_seq += 1;
     }
 
     fn synced(&mut self, sync: &Sync) -> Result<SyncReply, Refusal> {
         sync.wire.check()?;
-        self.meet(sync);
+        let let_go = self.meet(sync);
+        self.hear_of_power(sync);
         let silent = self.floor.state.agents.get(&sync.agent).is_none_or(|agent| agent.held.is_some());
         let desired = if silent { None } else { self.desired(sync) };
-        Ok(SyncReply { wire: WIRE, desired, received: Vec::new(), poll_after: self.floor.policy.poll_every })
+        let aside = |spooled: &kiln_wire::Spooled| self.floor.state.set_aside.contains(&spooled.run);
+        let set_aside = sync.spool.iter().filter(|spooled| aside(spooled)).map(|spooled| spooled.run.clone()).collect();
+        let poll_after = self.floor.policy.poll_every;
+        Ok(SyncReply { wire: WIRE, desired, received: Vec::new(), poll_after, let_go, set_aside })
     }
 
-    /// Notes who calls, and holds an agent of whom there are two.
-    fn meet(&mut self, sync: &Sync) {
+    /// Notes who calls, and holds an agent of whom there are two. Returns whether a held agent may go on.
+    fn meet(&mut self, sync: &Sync) -> bool {
         let actor = || Actor::Agent(sync.agent.clone());
+        let agent = || sync.agent.clone();
         let known = self.floor.state.agents.get(&sync.agent);
         let cloned = known.is_some_and(|agent| agent.earlier_boots.contains(&sync.boot));
+        let freed = known.and_then(|agent| agent.freed.clone());
         let (held, same) = known.map_or((None, false), |agent| {
-            (agent.held.clone(), agent.boot == sync.boot && agent.serial == sync.serial)
+            let same = agent.boot == sync.boot && agent.serial == sync.serial;
+            (agent.held.clone(), same && agent.slot == sync.slot && agent.version == sync.version)
         });
         if cloned {
             if held.is_none() {
-                self.record(Actor::Floor, FloorEvent::AgentHeld { agent: sync.agent.clone(), why: Held::ClonedAgent });
+                self.record(Actor::Floor, FloorEvent::AgentHeld { agent: agent(), why: Held::ClonedAgent });
             }
-            return;
+            return false;
         }
         if !same {
-            let (agent, boot, serial) = (sync.agent.clone(), sync.boot.clone(), sync.serial.clone());
-            self.record(actor(), FloorEvent::AgentMet { agent, boot, serial });
+            let (boot, serial) = (sync.boot.clone(), sync.serial.clone());
+            let (slot, version) = (sync.slot.clone(), sync.version.clone());
+            self.record(actor(), FloorEvent::AgentMet { agent: agent(), boot, serial, slot, version });
         }
-        // What holds an agent is told once; only a person frees it.
-        if let Doing::Held(why) = &sync.doing
-            && held.is_none()
-        {
-            self.record(actor(), FloorEvent::AgentHeld { agent: sync.agent.clone(), why: why.clone() });
-        }
-    }
-
-    /// What is wanted of the unit that an agent is on, assigned now if nothing was.
-    fn desired(&mut self, sync: &Sync) -> Option<Assignment> {
-        let (serial, unit) = self.floor.state.unit_of(&sync.agent)?;
-        if let Some(node) = &sync.serial
-            && node != serial
-            && !matches!(unit.stage, Stage::Held(_))
-        {
-            let why = Held::SerialMismatch { scanned: serial.clone(), node: node.clone() };
-            let unit = serial.clone();
-            self.record(Actor::Floor, FloorEvent::UnitHeld { unit, why });
-            return None;
-        }
-        match &unit.stage {
-            Stage::Assigned(assignment) => Some(assignment.clone()),
-            Stage::Ready if matches!(sync.doing, Doing::Idle) => {
-                let stop = self.floor.policy.route.get(unit.passed)?.clone();
-                let assignment = Assignment {
-                    unit: serial.clone(),
-                    generation: unit.generation.next(),
-                    run: self.tick.fresh_run.clone(),
-                    profile: stop.profile,
-                    digest: stop.digest,
-                    variables: stop.variables,
-                };
-                let event = FloorEvent::Assigned { agent: sync.agent.clone(), assignment: assignment.clone() };
-                self.record(Actor::Floor, event);
-                Some(assignment)
+        match (&sync.doing, freed) {
+            // What a person has looked at is no reason to hold it once more.
+            (Doing::Held(why), Some(freed)) if *why == freed => return true,
+            // What holds an agent is told once; only a person frees it.
+            (Doing::Held(why), _) if held.is_none() => {
+                self.record(actor(), FloorEvent::AgentHeld { agent: agent(), why: why.clone() });
             }
-            Stage::Ready | Stage::Arrived | Stage::Held(_) | Stage::Disposed(_) => None,
+            (Doing::Idle | Doing::Running { .. }, Some(_)) => {
+                self.record(actor(), FloorEvent::AgentWentOn { agent: agent() });
+            }
+            _ => {}
         }
+        false
     }
 
     fn told(&mut self, input: Input) -> Result<(), Refusal> {
         match input {
-            Input::Synced(_) => {}
-            Input::Scanned { unit, at, by } => self.scanned(unit, at, by)?,
-            Input::Arrived(facts) => self.arrived(facts)?,
-            Input::Unverified(run) => {
-                let unit = self.unit_of_run(&run)?;
-                // A run that no longer counts holds nothing, and what is held already is not held twice.
-                let waits = |stage: &Stage| matches!(stage, Stage::Assigned(assignment) if assignment.run == run);
-                if waits(self.known(&unit)?) {
-                    self.record(Actor::Floor, FloorEvent::UnitHeld { unit, why: Held::Unverified { run } });
-                }
-            }
-            Input::Freed { unit, by } => {
-                let known = self.known(&unit)?;
-                if !matches!(known, Stage::Held(_)) {
-                    return Err(Refusal::NotHeld(unit));
-                }
-                self.record(Actor::Person(by), FloorEvent::UnitFreed { unit });
-            }
-            Input::Reworked { unit, what, by } => {
-                if let Stage::Assigned(assignment) = self.known(&unit)? {
-                    let run = assignment.run.clone();
-                    return Err(Refusal::UnderTest { unit, run });
-                }
-                self.record(Actor::Person(by), FloorEvent::Reworked { unit, what });
-            }
-            Input::AgentFreed { agent, by } => {
-                if !self.floor.state.agents.contains_key(&agent) {
-                    return Err(Refusal::UnknownAgent(agent));
-                }
-                self.record(Actor::Person(by), FloorEvent::AgentFreed { agent });
-            }
+            Input::Synced(_) => Ok(()),
+            Input::Scanned { unit, at, slot, lot, by } => self.scanned(unit, at, slot, lot, by),
+            Input::Arrived(facts) => self.arrived(facts),
+            Input::Unverified(run) => self.unverified(run),
+            Input::Told { act, by } => self.acted(act, by),
         }
-        Ok(())
     }
 
-    fn known(&self, unit: &Serial) -> Result<&Stage, Refusal> {
+    pub(super) fn known(&self, unit: &Serial) -> Result<&Stage, Refusal> {
         let known = self.floor.state.units.get(unit).map(|unit| &unit.stage);
         known.ok_or_else(|| Refusal::UnknownUnit(unit.clone()))
     }
 
-    fn unit_of_run(&self, run: &RunId) -> Result<Serial, Refusal> {
-        let known = self.floor.state.runs.get(run).map(|(unit, ..)| unit.clone());
-        known.ok_or_else(|| Refusal::UnknownRun(run.clone()))
+    pub(super) fn hold(&mut self, unit: Serial, why: Held) {
+        self.record(Actor::Floor, FloorEvent::UnitHeld { unit, why });
     }
 
-    fn scanned(&mut self, unit: Serial, at: Option<AgentId>, by: String) -> Result<(), Refusal> {
+    fn scanned(
+        &mut self,
+        unit: Serial,
+        at: Option<AgentId>,
+        slot: Option<SlotId>,
+        lot: Option<LotId>,
+        by: String,
+    ) -> Result<(), Refusal> {
         let state = &self.floor.state;
+        let known = state.units.get(&unit);
+        if let Some(slot) = &slot
+            && self.floor.policy.site.spot(slot).is_none()
+        {
+            return Err(Refusal::UnknownSlot(slot.clone()));
+        }
+        if let Some(Stage::Assigned(assignment)) = known.map(|known| &known.stage)
+            && slot.is_some()
+            && known.is_some_and(|known| known.slot != slot)
+        {
+            return Err(Refusal::UnderTest { unit, run: assignment.run.clone() });
+        }
         if let Some(agent) = &at {
             let known = state.agents.get(agent).ok_or_else(|| Refusal::UnknownAgent(agent.clone()))?;
             if let Some(node) = known.serial.clone().filter(|node| *node != unit) {
-                self.record(Actor::Person(by), FloorEvent::UnitScanned { unit: unit.clone(), at });
-                let why = Held::SerialMismatch { scanned: unit.clone(), node };
-                self.record(Actor::Floor, FloorEvent::UnitHeld { unit, why });
+                let scan = FloorEvent::UnitScanned { unit: unit.clone(), at, slot, lot };
+                self.record(Actor::Person(by), scan);
+                let scanned = unit.clone();
+                self.hold(unit, Held::SerialMismatch { scanned, node });
                 return Ok(());
             }
         }
+        let other = slot.as_ref().and_then(|slot| state.unit_in(slot)).filter(|(serial, _)| **serial != unit);
+        let other = other.map(|(serial, other)| (serial.clone(), other.stage.clone()));
         // A second scan of the same unit at the same place changes nothing, and is no event.
-        let again = state.units.get(&unit).is_some_and(|known| at.is_none() || known.agent == at);
-        if !again {
-            self.record(Actor::Person(by), FloorEvent::UnitScanned { unit, at });
-        }
-        Ok(())
-    }
-
-    fn arrived(&mut self, mut facts: RunFacts) -> Result<(), Refusal> {
-        let Some((unit, generation, _)) = self.floor.state.runs.get(&facts.run).cloned() else {
-            return Err(Refusal::UnknownRun(facts.run));
+        let same = |known: &super::state::UnitState| {
+            (at.is_none() || known.agent == at)
+                && (slot.is_none() || known.slot == slot)
+                && (lot.is_none() || known.lot == lot)
+                && known.stage != Stage::Disposed(Disposition::Returned)
         };
-        let known = self.floor.state.units.get(&unit);
-        // The same run, told twice, is one result.
-        if known.is_some_and(|known| known.runs.iter().any(|outcome| outcome.facts.run == facts.run)) {
-            return Ok(());
+        if !known.is_some_and(same) {
+            self.record(Actor::Person(by), FloorEvent::UnitScanned { unit: unit.clone(), at, slot: slot.clone(), lot });
         }
-        let current = known.is_some_and(|known| known.generation == generation);
-        let held = known.is_some_and(|known| matches!(known.stage, Stage::Held(_)));
-        let failed_before = known.is_some_and(|known| known.failed);
-        let wanted = known.and_then(|known| match &known.stage {
-            Stage::Assigned(assignment) => assignment.digest.clone(),
-            _ => None,
-        });
-        let node = facts.serial.clone().filter(|serial| *serial != unit);
-        // A run of another profile than was assigned is not the test that was wanted.
-        facts.partial |= wanted.is_some_and(|digest| digest.as_str() != facts.profile_digest);
-        let (run, verdict, partial) = (facts.run.clone(), facts.verdict, facts.partial);
-        self.record(Actor::Floor, FloorEvent::RunArrived { unit: unit.clone(), generation, facts });
-        if !current || held {
-            return Ok(());
-        }
-        if let Some(node) = node {
-            let why = Held::SerialMismatch { scanned: unit.clone(), node };
-            self.record(Actor::Floor, FloorEvent::UnitHeld { unit, why });
-            return Ok(());
-        }
-        match self.disposition(&unit, verdict, partial, failed_before, run) {
-            Some(Ok(disposition)) => self.record(Actor::Floor, FloorEvent::Disposed { unit, disposition }),
-            Some(Err(why)) => self.record(Actor::Floor, FloorEvent::UnitHeld { unit, why }),
-            None => {}
+        if let (Some((other, stage)), Some(slot)) = (other, slot)
+            && matches!(stage, Stage::Assigned(_) | Stage::Held(_))
+        {
+            self.hold(unit, Held::SlotTaken { slot, other });
         }
         Ok(())
     }
 
-    /// What follows from a verdict; None if the unit simply goes on, to its next stop or to the same again.
-    fn disposition(
-        &self,
-        unit: &Serial,
-        verdict: VerdictWord,
-        partial: bool,
-        failed_before: bool,
-        run: RunId,
-    ) -> Option<Result<Disposition, Held>> {
-        let unit = self.floor.state.units.get(unit)?;
-        match verdict {
-            VerdictWord::Fail => Some(Ok(Disposition::Repair)),
-            VerdictWord::Pass if partial => Some(Err(Held::Unverified { run })),
-            VerdictWord::Pass if failed_before => Some(Err(Held::PassAfterFail)),
-            VerdictWord::Pass if unit.passed >= self.floor.policy.route.len() => Some(Ok(Disposition::Released)),
-            VerdictWord::Pass => None,
-            VerdictWord::Error | VerdictWord::Inconclusive | VerdictWord::Aborted | VerdictWord::Nothing => {
-                (unit.without_claim > self.floor.policy.repeats_without_claim).then_some(Err(Held::NoClaim))
-            }
+    /// Lets an agent go on. A run that the two sides disagree about is set aside, and its unit begins anew.
+    fn agent_freed(&mut self, agent: AgentId, by: String) -> Result<(), Refusal> {
+        let known = self.floor.state.agents.get(&agent).ok_or_else(|| Refusal::UnknownAgent(agent.clone()))?;
+        let Some(held) = known.held.clone() else { return Err(Refusal::AgentNotHeld(agent)) };
+        self.record(Actor::Person(by), FloorEvent::AgentFreed { agent });
+        if let Held::ForkedJournal { run } | Held::Unverified { run } = held
+            && let Some((unit, ..)) = self.floor.state.runs.get(&run).cloned()
+            && matches!(self.known(&unit)?, Stage::Assigned(assignment) if assignment.run == run)
+        {
+            let why = format!("run {run} was set aside");
+            self.record(Actor::Floor, FloorEvent::UnitFreed { unit, why });
         }
+        Ok(())
+    }
+
+    fn acted(&mut self, act: Act, by: String) -> Result<(), Refusal> {
+        let event = match act {
+            Act::Free { unit, why } => {
+                if !matches!(self.known(&unit)?, Stage::Held(_)) {
+                    return Err(Refusal::NotHeld(unit));
+                }
+                FloorEvent::UnitFreed { unit, why }
+            }
+            Act::Rework { unit, what } => {
+                if let Stage::Assigned(assignment) = self.known(&unit)? {
+                    let run = assignment.run.clone();
+                    return Err(Refusal::UnderTest { unit, run });
+                }
+                FloorEvent::Reworked { unit, what }
+            }
+            Act::Decide { unit, disposition, why, second } => self.decided(unit, disposition, why, second, &by)?,
+            Act::FreeAgent { agent } => return self.agent_freed(agent, by),
+            Act::PowerOff { run, why } => {
+                if !self.floor.state.grants.contains_key(&run) {
+                    return Err(Refusal::NoGrant(run));
+                }
+                FloorEvent::PowerReturned { run, evidence: Evidence::Person { why } }
+            }
+            Act::Cut { place, limit, why } => {
+                if self.floor.policy.site.by_id(&place).is_none() {
+                    return Err(Refusal::UnknownPlace(place));
+                }
+                FloorEvent::LimitCut { place, limit, why }
+            }
+            Act::FreeScope { scope, why } => {
+                if !self.floor.state.suspects.contains_key(&scope) {
+                    return Err(Refusal::NotSuspect);
+                }
+                FloorEvent::ScopeFreed { scope, why }
+            }
+            Act::FreeStarts { why } => {
+                if self.floor.state.stopped.is_none() {
+                    return Err(Refusal::NotStopped);
+                }
+                FloorEvent::StartsFreed { why }
+            }
+        };
+        self.record(Actor::Person(by), event);
+        Ok(())
     }
 }

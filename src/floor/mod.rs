@@ -5,14 +5,30 @@
 //! is released before the whole of its run has arrived and was verified by the floor itself. How messages come in, where
 //! events are kept and what a page shows is for others.
 
+mod admission;
+mod assign;
 mod event;
+mod file;
+mod file_places;
+mod judge;
 mod machine;
 mod policy;
+mod site;
 mod state;
+mod suspicion;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_file;
+#[cfg(test)]
+mod tests_rules;
 
-pub use event::{Actor, Disposition, FloorEvent, RunFacts, Stamped};
-pub use machine::{Answer, Floor, Input, Refusal, Tick};
-pub use policy::{Policy, Stop};
+pub use admission::{Ask, Cuts, Grant, Lack, Ledger, RAMP_WINDOW, admit};
+pub use assign::Wait;
+pub use event::{Actor, Because, Disposition, Evidence, FloorEvent, RunFacts, Stamped};
+pub use file::Known;
+pub use machine::{Act, Answer, Floor, Input, Refusal, Tick};
+pub use policy::{Breaker, FaultClass, Policy, Retest, Stop};
+pub use site::{Feed, Place, Pulses, Rack, Site, Spot, Watts};
 pub use state::{AgentState, FloorState, RunOutcome, Stage, UnitState};
+pub use suspicion::{Showing, Suspicion, binomial_tail, suspicions};

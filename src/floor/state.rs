@@ -1,11 +1,12 @@
 //! The state of a floor: the fold of its events.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use kiln_event::VerdictWord;
-use kiln_wire::{AgentId, Assignment, BootId, Generation, Held, RunId, Serial};
+use kiln_wire::{AgentId, Assignment, BootId, Generation, Held, LotId, PlaceId, RunId, Scope, Serial, SlotId};
 
-use super::event::{Disposition, FloorEvent, RunFacts};
+use super::admission::{Cuts, Grant};
+use super::event::{Because, Disposition, FloorEvent, RunFacts, Stamped};
 
 /// Where a unit is on its way.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +27,10 @@ pub struct RunOutcome {
     pub generation: Generation,
     pub profile: String,
     pub facts: RunFacts,
+    /// Microseconds since 1970, UTC.
+    pub at: u64,
+    pub scopes: Vec<Scope>,
+    pub golden: bool,
 }
 
 /// A unit.
@@ -33,13 +38,23 @@ pub struct RunOutcome {
 pub struct UnitState {
     pub stage: Stage,
     pub agent: Option<AgentId>,
+    pub slot: Option<SlotId>,
+    pub lot: Option<LotId>,
     pub generation: Generation,
+    /// Since when it is where it is, in microseconds since 1970.
+    pub since: u64,
     /// How many stops of the route are passed.
     pub passed: usize,
     /// Runs in a row at this stop that made no claim.
     pub without_claim: u32,
+    /// Runs at this stop since a person last looked or work was recorded.
+    pub tries: u32,
     /// A run proved it bad, and no rework was recorded since.
     pub failed: bool,
+    /// How often it went to repair, by class of fault.
+    pub repairs: BTreeMap<String, u32>,
+    /// By what it was last disposed.
+    pub because: Option<Because>,
     pub runs: Vec<RunOutcome>,
 }
 
@@ -50,7 +65,11 @@ pub struct AgentState {
     /// Boots before this one. One of them that calls again is another machine with the same identity.
     pub earlier_boots: Vec<BootId>,
     pub serial: Option<Serial>,
+    pub slot: Option<SlotId>,
+    pub version: Option<String>,
     pub held: Option<Held>,
+    /// What a person has looked at, until the agent has heard of it.
+    pub freed: Option<Held>,
 }
 
 /// Everything a floor knows.
@@ -60,11 +79,30 @@ pub struct FloorState {
     pub units: BTreeMap<Serial, UnitState>,
     /// Every run that was assigned, with its unit and generation.
     pub runs: BTreeMap<RunId, (Serial, Generation, String)>,
+    /// Runs that are left as they are because the two sides disagree about them.
+    pub set_aside: BTreeSet<RunId>,
+    /// Power that was granted and not given back.
+    pub grants: BTreeMap<RunId, Grant>,
+    pub cuts: Cuts,
+    /// Scopes under suspicion, with the code that is seen there too often.
+    pub suspects: BTreeMap<Scope, String>,
+    /// When a person last put a scope right.
+    pub cleared: BTreeMap<Scope, u64>,
+    /// Nothing more is started since then.
+    pub stopped: Option<u64>,
+    /// When a person last let starts go on.
+    pub starts_freed: u64,
+    /// When a golden unit last passed in a rack, unless one did not pass since.
+    pub golden_passes: BTreeMap<PlaceId, u64>,
+    /// Units by the agent that is on them.
+    on: BTreeMap<AgentId, BTreeSet<Serial>>,
+    /// Runs with a grant by the agent that makes them.
+    drawing: BTreeMap<AgentId, BTreeSet<RunId>>,
 }
 
 impl FloorState {
     /// The state after a list of events.
-    pub fn of<'a>(events: impl IntoIterator<Item = &'a FloorEvent>) -> Self {
+    pub fn of<'a>(events: impl IntoIterator<Item = &'a Stamped>) -> Self {
         let mut state = Self::default();
         for event in events {
             state.apply(event);
@@ -74,129 +112,270 @@ impl FloorState {
 
     /// The unit that an agent is on.
     pub fn unit_of(&self, agent: &AgentId) -> Option<(&Serial, &UnitState)> {
-        let on_it = self.units.iter().filter(|(_, unit)| unit.agent.as_ref() == Some(agent));
+        let on_it = self.on.get(agent)?.iter().filter_map(|serial| self.units.get_key_value(serial));
         on_it.max_by_key(|(_, unit)| matches!(unit.stage, Stage::Assigned(_)))
     }
 
-    pub fn apply(&mut self, event: &FloorEvent) {
-        match event {
-            FloorEvent::AgentMet { agent, boot, serial } => self.met(agent, boot, serial.as_ref()),
-            FloorEvent::AgentHeld { agent, why } => self.hold_agent(agent, Some(why.clone())),
-            FloorEvent::AgentFreed { agent } => self.hold_agent(agent, None),
-            FloorEvent::UnitScanned { unit, at } => self.scanned(unit, at.as_ref()),
-            FloorEvent::UnitHeld { unit, why } => self.stage(unit, Stage::Held(why.clone())),
-            FloorEvent::UnitFreed { unit } => self.freed(unit),
-            FloorEvent::Assigned { agent, assignment } => self.assigned(agent, assignment),
-            FloorEvent::RunArrived { unit, generation, facts } => self.arrived(unit, *generation, facts),
-            FloorEvent::Disposed { unit, disposition } => self.stage(unit, Stage::Disposed(*disposition)),
+    /// The unit in a slot.
+    pub fn unit_in(&self, slot: &SlotId) -> Option<(&Serial, &UnitState)> {
+        self.units.iter().find(|(_, unit)| unit.slot.as_ref() == Some(slot))
+    }
+
+    /// Grants of runs that an agent makes.
+    pub fn granted_to(&self, agent: &AgentId) -> impl Iterator<Item = (&RunId, &Grant)> {
+        let runs = self.drawing.get(agent).into_iter().flatten();
+        runs.filter_map(|run| self.grants.get_key_value(run))
+    }
+
+    fn take_back(&mut self, run: &RunId) {
+        let Some(grant) = self.grants.remove(run) else { return };
+        if let Some(runs) = self.drawing.get_mut(&grant.agent) {
+            runs.remove(run);
+        }
+    }
+
+    pub fn apply(&mut self, stamped: &Stamped) {
+        let at = stamped.at;
+        match &stamped.event {
+            FloorEvent::AgentMet { .. }
+            | FloorEvent::AgentHeld { .. }
+            | FloorEvent::AgentFreed { .. }
+            | FloorEvent::AgentWentOn { .. } => self.of_agent(&stamped.event, at),
+            FloorEvent::UnitScanned { unit, at: agent, slot, lot } => {
+                self.scanned(unit, agent.as_ref(), slot.as_ref(), lot.as_ref(), at);
+            }
+            FloorEvent::UnitHeld { unit, why } => self.stage(unit, Stage::Held(why.clone()), at),
+            FloorEvent::UnitFreed { unit, .. } => self.freed(unit, at),
+            FloorEvent::Assigned { agent, assignment } => self.assigned(agent, assignment, at),
+            FloorEvent::RunArrived { unit, generation, facts, scopes, golden } => {
+                let profile = self.runs.get(&facts.run).map(|(.., profile)| profile.clone()).unwrap_or_default();
+                let (facts, scopes, golden) = (facts.clone(), scopes.clone(), *golden);
+                self.arrived(unit, RunOutcome { generation: *generation, profile, facts, at, scopes, golden });
+            }
+            FloorEvent::Disposed { unit, disposition, because, class } => {
+                self.stage(unit, Stage::Disposed(*disposition), at);
+                if let Some(unit) = self.units.get_mut(unit) {
+                    unit.because = Some(because.clone());
+                    if let Some(class) = class {
+                        *unit.repairs.entry(class.clone()).or_default() += 1;
+                    }
+                }
+            }
             FloorEvent::Reworked { unit, .. } => {
-                self.freed(unit);
+                self.freed(unit, at);
                 if let Some(unit) = self.units.get_mut(unit) {
                     unit.failed = false;
                 }
             }
+            FloorEvent::PowerGranted { run, agent, unit, slot, watts, instead_of } => {
+                if let Some(earlier) = instead_of {
+                    self.take_back(earlier);
+                }
+                self.drawing.entry(agent.clone()).or_default().insert(run.clone());
+                let (agent, unit, slot) = (agent.clone(), unit.clone(), slot.clone());
+                self.grants.insert(run.clone(), Grant { agent, unit, slot, watts: *watts, at, began: None });
+            }
+            FloorEvent::RunBegan { run } => {
+                if let Some(grant) = self.grants.get_mut(run) {
+                    grant.began.get_or_insert(at);
+                }
+            }
+            FloorEvent::PowerReturned { run, .. } => self.take_back(run),
+            FloorEvent::LimitCut { place, limit: Some(limit), .. } => drop(self.cuts.insert(place.clone(), *limit)),
+            FloorEvent::LimitCut { place, limit: None, .. } => drop(self.cuts.remove(place)),
+            FloorEvent::ScopeSuspected { scope, code, .. } => drop(self.suspects.insert(scope.clone(), code.clone())),
+            FloorEvent::ScopeFreed { scope, .. } => {
+                self.suspects.remove(scope);
+                self.cleared.insert(scope.clone(), at);
+            }
+            FloorEvent::StartsStopped { .. } => self.stopped = Some(at),
+            FloorEvent::StartsFreed { .. } => (self.stopped, self.starts_freed) = (None, at),
         }
     }
 
-    fn met(&mut self, agent: &AgentId, boot: &BootId, serial: Option<&Serial>) {
-        let fresh =
-            || AgentState { boot: boot.clone(), earlier_boots: Vec::new(), serial: serial.cloned(), held: None };
+    fn of_agent(&mut self, event: &FloorEvent, at: u64) {
+        match event {
+            FloorEvent::AgentMet { agent, boot, serial, slot, version } => {
+                self.met(agent, boot, serial.as_ref(), slot.as_ref(), version.as_ref(), at);
+            }
+            FloorEvent::AgentHeld { agent, why } => {
+                if let Some(agent) = self.agents.get_mut(agent) {
+                    (agent.held, agent.freed) = (Some(why.clone()), None);
+                }
+            }
+            FloorEvent::AgentFreed { agent } => {
+                if let Some(agent) = self.agents.get_mut(agent) {
+                    agent.freed = agent.held.take();
+                    if let Some(Held::ForkedJournal { run } | Held::Unverified { run }) = &agent.freed {
+                        self.set_aside.insert(run.clone());
+                    }
+                    if agent.freed == Some(Held::ClonedAgent) {
+                        // Which of the two stays is for the person; whoever calls from now on is the agent.
+                        agent.earlier_boots.clear();
+                    }
+                }
+            }
+            FloorEvent::AgentWentOn { agent } => {
+                if let Some(agent) = self.agents.get_mut(agent) {
+                    agent.freed = None;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn met(
+        &mut self,
+        agent: &AgentId,
+        boot: &BootId,
+        serial: Option<&Serial>,
+        slot: Option<&SlotId>,
+        version: Option<&String>,
+        at: u64,
+    ) {
+        let fresh = || AgentState {
+            boot: boot.clone(),
+            earlier_boots: Vec::new(),
+            serial: None,
+            slot: None,
+            version: None,
+            held: None,
+            freed: None,
+        };
         let known = self.agents.entry(agent.clone()).or_insert_with(fresh);
         if known.boot != *boot {
             let earlier = std::mem::replace(&mut known.boot, boot.clone());
             known.earlier_boots.push(earlier);
         }
-        known.serial = serial.cloned();
+        (known.serial, known.slot, known.version) = (serial.cloned(), slot.cloned(), version.cloned());
         // A unit that was scanned before its node first called.
-        if let Some(serial) = serial.filter(|serial| self.units.contains_key(serial)) {
-            self.leave_others(agent, serial);
-        }
-        if let Some(unit) = serial.and_then(|serial| self.units.get_mut(serial)) {
-            unit.agent = Some(agent.clone());
+        let Some(serial) = serial.filter(|serial| self.units.contains_key(serial)) else { return };
+        self.leave_others(agent, serial);
+        self.put(serial, agent.clone());
+        if let Some(unit) = self.units.get_mut(serial) {
+            unit.slot = unit.slot.take().or_else(|| slot.cloned());
             if unit.stage == Stage::Arrived {
-                unit.stage = Stage::Ready;
+                (unit.stage, unit.since) = (Stage::Ready, at);
             }
         }
+    }
+
+    fn put(&mut self, serial: &Serial, agent: AgentId) {
+        let Some(unit) = self.units.get_mut(serial) else { return };
+        if let Some(before) = unit.agent.replace(agent.clone())
+            && let Some(units) = self.on.get_mut(&before)
+        {
+            units.remove(serial);
+        }
+        self.on.entry(agent).or_default().insert(serial.clone());
     }
 
     /// An agent that is now on one unit is no longer on those it was done with.
     fn leave_others(&mut self, agent: &AgentId, serial: &Serial) {
-        for (other, unit) in &mut self.units {
+        let Some(others) = self.on.get_mut(agent) else { return };
+        let units = &mut self.units;
+        others.retain(|other| {
+            let Some(unit) = units.get_mut(other) else { return false };
             let bound = matches!(unit.stage, Stage::Assigned(_) | Stage::Held(_));
-            if other != serial && !bound && unit.agent.as_ref() == Some(agent) {
-                unit.agent = None;
+            if other != serial && !bound {
+                (unit.agent, unit.slot) = (None, None);
             }
-        }
+            other == serial || bound
+        });
     }
 
-    fn hold_agent(&mut self, agent: &AgentId, why: Option<Held>) {
-        if let Some(agent) = self.agents.get_mut(agent) {
-            agent.held = why;
-        }
-    }
-
-    fn scanned(&mut self, serial: &Serial, at: Option<&AgentId>) {
+    fn scanned(&mut self, serial: &Serial, at: Option<&AgentId>, slot: Option<&SlotId>, lot: Option<&LotId>, now: u64) {
         let by_serial = || self.agents.iter().find(|(_, agent)| agent.serial.as_ref() == Some(serial));
         let agent = at.cloned().or_else(|| by_serial().map(|(id, _)| id.clone()));
         if let Some(agent) = &agent {
             self.leave_others(agent, serial);
         }
         let stage = if agent.is_some() { Stage::Ready } else { Stage::Arrived };
-        let fresh = UnitState {
-            stage: stage.clone(),
-            agent: None,
-            generation: Generation::default(),
-            passed: 0,
-            without_claim: 0,
-            failed: false,
-            runs: Vec::new(),
-        };
-        let unit = self.units.entry(serial.clone()).or_insert(fresh);
-        unit.agent = agent.or(unit.agent.take());
-        if unit.stage == Stage::Arrived {
-            unit.stage = stage;
+        let said = agent.as_ref().and_then(|agent| self.agents.get(agent)).and_then(|agent| agent.slot.clone());
+        let unit = self.units.entry(serial.clone()).or_insert_with(|| UnitState::fresh(stage.clone(), now));
+        unit.slot = slot.cloned().or(unit.slot.take()).or(said);
+        unit.lot = lot.cloned().or(unit.lot.take());
+        if matches!(unit.stage, Stage::Arrived | Stage::Disposed(Disposition::Returned)) {
+            (unit.stage, unit.since) = (stage, now);
+            unit.passed = 0;
+        }
+        if let Some(agent) = agent {
+            self.put(serial, agent);
         }
     }
 
     /// A unit begins its route anew: what was measured while something was wrong with it releases nothing.
-    fn freed(&mut self, serial: &Serial) {
+    fn freed(&mut self, serial: &Serial, at: u64) {
         if let Some(unit) = self.units.get_mut(serial) {
             unit.stage = if unit.agent.is_some() { Stage::Ready } else { Stage::Arrived };
-            (unit.without_claim, unit.passed) = (0, 0);
+            unit.since = at;
+            (unit.without_claim, unit.passed, unit.tries) = (0, 0, 0);
         }
     }
 
-    fn stage(&mut self, serial: &Serial, stage: Stage) {
+    fn stage(&mut self, serial: &Serial, stage: Stage, at: u64) {
         if let Some(unit) = self.units.get_mut(serial) {
-            unit.stage = stage;
+            (unit.stage, unit.since) = (stage, at);
         }
     }
 
-    fn assigned(&mut self, agent: &AgentId, assignment: &Assignment) {
+    fn assigned(&mut self, agent: &AgentId, assignment: &Assignment, at: u64) {
         let run = (assignment.unit.clone(), assignment.generation, assignment.profile.clone());
         self.runs.insert(assignment.run.clone(), run);
+        self.put(&assignment.unit, agent.clone());
         if let Some(unit) = self.units.get_mut(&assignment.unit) {
-            unit.agent = Some(agent.clone());
             unit.generation = assignment.generation;
-            unit.stage = Stage::Assigned(assignment.clone());
+            (unit.stage, unit.since) = (Stage::Assigned(assignment.clone()), at);
+            unit.tries += 1;
         }
     }
 
-    fn arrived(&mut self, serial: &Serial, generation: Generation, facts: &RunFacts) {
-        let profile = self.runs.get(&facts.run).map(|(.., profile)| profile.clone()).unwrap_or_default();
+    fn arrived(&mut self, serial: &Serial, outcome: RunOutcome) {
+        if outcome.golden {
+            let passed = outcome.facts.verdict == VerdictWord::Pass && !outcome.facts.partial;
+            for scope in &outcome.scopes {
+                let Scope::Rack(rack) = scope else { continue };
+                self.golden_passes.remove(rack);
+                if passed {
+                    self.golden_passes.insert(rack.clone(), outcome.at);
+                }
+            }
+        }
         let Some(unit) = self.units.get_mut(serial) else { return };
-        unit.runs.push(RunOutcome { generation, profile, facts: facts.clone() });
-        if generation != unit.generation {
+        let (verdict, partial, at) = (outcome.facts.verdict, outcome.facts.partial, outcome.at);
+        let current = outcome.generation == unit.generation;
+        unit.runs.push(outcome);
+        if !current {
             return;
         }
         // What holds a unit is not undone by a result that comes in meanwhile.
         if !matches!(unit.stage, Stage::Held(_)) {
-            unit.stage = Stage::Ready;
+            (unit.stage, unit.since) = (Stage::Ready, at);
         }
-        match facts.verdict {
-            VerdictWord::Pass if !facts.partial => (unit.passed, unit.without_claim) = (unit.passed + 1, 0),
+        match verdict {
+            VerdictWord::Pass if !partial => (unit.passed, unit.without_claim, unit.tries) = (unit.passed + 1, 0, 0),
             VerdictWord::Fail => unit.failed = true,
             _ => unit.without_claim += 1,
+        }
+    }
+}
+
+impl UnitState {
+    fn fresh(stage: Stage, since: u64) -> Self {
+        Self {
+            stage,
+            agent: None,
+            slot: None,
+            lot: None,
+            generation: Generation::default(),
+            since,
+            passed: 0,
+            without_claim: 0,
+            tries: 0,
+            failed: false,
+            repairs: BTreeMap::new(),
+            because: None,
+            runs: Vec::new(),
         }
     }
 }

@@ -10,7 +10,7 @@ use kiln_wire::{
     Appended, Assignment, BootId, Generation, Held, Position, Received, RunId, Sealed, Serial, Spooled, Tip,
 };
 
-use super::{Disposition, Floor, FloorState, Input, Policy, RunFacts, Stage, Stamped, Tick};
+use super::{Act, Disposition, Floor, FloorState, Input, Policy, RunFacts, Stage, Stamped, Tick};
 
 /// A generator of test input; splitmix64.
 struct Chance(u64);
@@ -45,6 +45,10 @@ where
     T::Err: std::fmt::Debug,
 {
     text.parse().expect("a plain name")
+}
+
+fn told(act: Act) -> Input {
+    Input::Told { act, by: "sato".to_owned() }
 }
 
 /// A run on a node's disk.
@@ -182,7 +186,7 @@ impl World {
 
     fn scan_all(&mut self) {
         for serial in self.nodes.iter().map(|node| node.serial.clone()).collect::<Vec<_>>() {
-            self.tell_floor(Input::Scanned { unit: serial, at: None, by: "sato".to_owned() });
+            self.tell_floor(Input::Scanned { unit: serial, at: None, slot: None, lot: None, by: "sato".to_owned() });
         }
     }
 
@@ -312,7 +316,7 @@ impl World {
 
     /// What must be so whatever happened.
     fn check(&self) {
-        assert_eq!(*self.floor.state(), FloorState::of(self.events.iter().map(|stamped| &stamped.event)));
+        assert_eq!(*self.floor.state(), FloorState::of(&self.events));
         for (run, copy) in &self.copies {
             let node = self.nodes.iter().find(|node| node.disk.contains_key(run)).expect("a run is some node's");
             assert!(node.disk[run].bytes.starts_with(copy), "the copy of {run} is not the node's own bytes");
@@ -362,9 +366,9 @@ fn a_pass_after_a_fail_is_held_unless_rework_was_recorded() {
     let mut world = settled(2, Weather::default(), vec![Node::new(0, &[Fail, Pass])]);
     let unit = world.nodes[0].serial.clone();
     let tick = Tick { now: 1, fresh_run: name("unused") };
-    let freed = world.floor.handle(&tick, Input::Freed { unit: unit.clone(), by: "sato".to_owned() });
+    let freed = world.floor.handle(&tick, told(Act::Free { unit: unit.clone(), why: "looked".to_owned() }));
     assert!(freed.is_err(), "a unit in repair is not held");
-    world.tell_floor(Input::Reworked { unit, what: "gpu/3 replaced".to_owned(), by: "sato".to_owned() });
+    world.tell_floor(told(Act::Rework { unit, what: "gpu/3 replaced".to_owned() }));
     world.run_until_settled();
     assert_eq!(*world.stages()[0], Stage::Disposed(Disposition::Released));
 }
@@ -438,7 +442,7 @@ fn a_result_that_arrives_while_a_unit_is_held_releases_nothing() {
     }
     assert!(!world.sealed.is_empty(), "the run arrived");
     assert!(matches!(world.stages()[0], Stage::Held(Held::Unverified { .. })), "{:?}", world.stages());
-    world.tell_floor(Input::Freed { unit, by: "sato".to_owned() });
+    world.tell_floor(told(Act::Free { unit, why: "looked".to_owned() }));
     world.run_until_settled();
     world.check();
     assert_eq!(*world.stages()[0], Stage::Disposed(Disposition::Released));
@@ -460,35 +464,13 @@ fn an_agent_that_moves_to_another_unit_leaves_the_first_as_it_was_disposed() {
 }
 
 #[test]
-fn two_machines_with_one_identity_are_held() {
-    let mut floor = Floor::of(Policy::one_profile("smoke"), &[]);
-    let call = |floor: &mut Floor, boot: &str| {
-        let sync = kiln_wire::Sync {
-            wire: kiln_wire::WIRE,
-            agent: name("agent-1"),
-            boot: name(boot),
-            serial: None,
-            doing: kiln_wire::Doing::Idle,
-            generation: None,
-            spool: Vec::new(),
-        };
-        let tick = Tick { now: 0, fresh_run: name("run") };
-        floor.handle(&tick, Input::Synced(sync)).expect("an answer").events.len()
-    };
-    assert_eq!([call(&mut floor, "boot-1"), call(&mut floor, "boot-1"), call(&mut floor, "boot-2")], [1, 0, 1]);
-    call(&mut floor, "boot-1");
-    let held = floor.state().agents.values().next().and_then(|agent| agent.held.clone());
-    assert_eq!(held, Some(Held::ClonedAgent));
-}
-
-#[test]
 fn a_scan_that_contradicts_the_node_holds_the_unit_before_any_load() {
     let mut world = World::new(5, Weather::default(), vec![Node::new(0, &[Pass])]);
     for _ in 0..3 {
         world.second();
     }
     let at = Some(name("agent-0"));
-    world.tell_floor(Input::Scanned { unit: name("SRV9999"), at, by: "sato".to_owned() });
+    world.tell_floor(Input::Scanned { unit: name("SRV9999"), at, slot: None, lot: None, by: "sato".to_owned() });
     for _ in 0..30 {
         world.second();
     }

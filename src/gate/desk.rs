@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant, SystemTime};
 
-use kiln_floor::{Answer, Floor, FloorState, Input, Policy, Refusal, Stamped, Tick};
+use kiln_floor::{Answer, Floor, Input, Policy, Refusal, Stamped, Tick};
 use kiln_wire::{AgentId, Doing};
 use tokio::sync::oneshot;
 
@@ -36,7 +36,7 @@ pub(crate) struct Heard {
 pub(crate) type AllHeard = BTreeMap<AgentId, Heard>;
 
 type Reply = oneshot::Sender<Result<Answer, DeskError>>;
-type Looking = Box<dyn FnOnce(&FloorState, &AllHeard) + Send>;
+type Looking = Box<dyn FnOnce(&Floor, &AllHeard) + Send>;
 
 enum Order {
     Tell(Box<Input>, Reply),
@@ -50,7 +50,26 @@ pub(crate) struct Desk {
     revision: Arc<AtomicU64>,
 }
 
+/// The floor's time: the world's when it began, and from then on a clock that only goes forward, so that a jump of the
+/// world's clock neither shortens a ramp nor turns the order of events around.
+struct Clock {
+    began: Instant,
+    anchor: u64,
+}
+
+impl Clock {
+    /// Not before the last event, whatever the world's clock says now.
+    fn after(last: Option<&Stamped>) -> Self {
+        Self { began: now(), anchor: micros().max(last.map_or(0, |last| last.at)) }
+    }
+
+    fn now(&self) -> u64 {
+        self.anchor + now().duration_since(self.began).as_micros() as u64
+    }
+}
+
 struct Work {
+    clock: Clock,
     policy: Policy,
     floor: Floor,
     store: Store,
@@ -61,10 +80,12 @@ struct Work {
 impl Desk {
     /// Reads the events, and begins.
     pub(crate) fn open(policy: Policy, store: Store) -> Result<Self, StoreError> {
-        let floor = Floor::of(policy.clone(), &store.events()?);
+        let events = store.events()?;
+        let floor = Floor::of(policy.clone(), &events);
+        let clock = Clock::after(events.last());
         let (orders, arrivals) = mpsc::channel();
         let revision = Arc::new(AtomicU64::new(0));
-        let mut work = Work { policy, floor, store, heard: AllHeard::new(), revision: Arc::clone(&revision) };
+        let mut work = Work { clock, policy, floor, store, heard: AllHeard::new(), revision: Arc::clone(&revision) };
         let thread = std::thread::Builder::new().name("desk".to_owned());
         let spawned = thread.spawn(move || work.work(&arrivals));
         spawned.map_err(|source| StoreError::Io { path: "thread".into(), source })?;
@@ -81,10 +102,10 @@ impl Desk {
     /// Looks at the state.
     pub(crate) async fn look<T: Send + 'static>(
         &self,
-        look: impl FnOnce(&FloorState, &AllHeard) -> T + Send + 'static,
+        look: impl FnOnce(&Floor, &AllHeard) -> T + Send + 'static,
     ) -> Result<T, DeskError> {
         let (reply, answer) = oneshot::channel();
-        let looking: Looking = Box::new(move |state, heard| drop(reply.send(look(state, heard))));
+        let looking: Looking = Box::new(move |floor, heard| drop(reply.send(look(floor, heard))));
         self.orders.send(Order::Look(looking)).map_err(|_| DeskError::Stopped)?;
         answer.await.map_err(|_| DeskError::Stopped)
     }
@@ -111,13 +132,13 @@ impl Work {
                 return;
             }
             for look in looks {
-                look(self.floor.state(), &self.heard);
+                look(&self.floor, &self.heard);
             }
         }
     }
 
     fn decide(&mut self, input: Input) -> Result<Answer, DeskError> {
-        let tick = Tick { now: micros(), fresh_run: fresh_run() };
+        let tick = Tick { now: self.clock.now(), fresh_run: fresh_run() };
         let heard = match &input {
             Input::Synced(sync) => Some((sync.agent.clone(), sync.doing.clone())),
             _ => None,

@@ -101,6 +101,8 @@ async fn agent(
             telemetry: 0,
             ended: false,
         }],
+        slot: None,
+        version: None,
     };
     // Spread over the interval, as agents' jitter spreads them.
     tokio::time::sleep(EVERY.mul_f64(number as f64 / settings.agents as f64)).await;

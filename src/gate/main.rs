@@ -4,9 +4,11 @@ use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use kiln_gate::{LoadSettings, ServeSettings, load, serve};
+use kiln_floorsim::{Defect, Faults, PowerSettings, SimSettings, drill, power, simulate};
+use kiln_gate::{LoadSettings, RulesError, ServeSettings, Source, load, serve, summary};
 use kiln_report::Language;
 
 /// The floor of a factory: assigns tests to units, takes their results in, and decides what is done with each.
@@ -23,6 +25,17 @@ struct Cli {
 enum Command {
     /// Serve agents and the page for operators until interrupted.
     Serve(ServeArgs),
+    /// Read a floor's file, and say what it comes to or everything that is wrong with it.
+    Check {
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+    /// Simulate floors with their agents in virtual time, with faults of network and hosts by seed.
+    ///
+    /// Ends with 1 if something was lost, doubled, made up, or drew more than it may.
+    Sim(SimArgs),
+    /// Plant defects of the floor itself (cooling, image, slot, swapped units, lot, station) and count what it names.
+    Drill(DrillArgs),
     /// Measure a floor: many agents' calls, and pieces of journals, over TCP.
     #[command(hide = true)]
     Load(LoadArgs),
@@ -36,9 +49,12 @@ struct ServeArgs {
     /// The address to listen on, loopback only; port 0 takes a free one, and the address is told on stdout.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
     listen: SocketAddr,
-    /// The shipped profile that every unit must pass.
-    #[arg(long, value_name = "NAME", default_value = "smoke")]
+    /// The shipped profile that every unit must pass, for a floor without a file.
+    #[arg(long, value_name = "NAME", default_value = "smoke", conflicts_with = "floor")]
     profile: String,
+    /// The floor's file: route, racks, power and cooling, rules for tests that are repeated (`kiln-floor check`).
+    #[arg(long, value_name = "FILE")]
+    floor: Option<PathBuf>,
     /// Language of the page where none is chosen.
     #[arg(long, value_enum, default_value = "ja")]
     lang: Lang,
@@ -64,6 +80,84 @@ struct LoadArgs {
     appends: usize,
 }
 
+#[derive(Debug, Args)]
+struct SimArgs {
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=20_000))]
+    agents: u32,
+    /// How many floors to simulate, each with a seed of its own.
+    #[arg(long, default_value_t = 4)]
+    seeds: u64,
+    /// The first seed.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// `all`, `none`, or kinds of faults with commas between, such as `loss,reboot`.
+    #[arg(long, default_value = "all")]
+    faults: Faults,
+    /// Simulate power alone, for so many hours: whether any place ever bears more than it can.
+    #[arg(long, value_name = "HOURS")]
+    power: Option<u64>,
+    /// With --power: of a hundred runs, so many have a node that falls silent and burns on.
+    #[arg(long, value_name = "PERCENT", default_value_t = 1.0)]
+    silent: f64,
+    /// With --power: what must be caught, power given back after so many minutes of silence.
+    #[arg(long, value_name = "MINUTES", requires = "power")]
+    give_back_after: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+struct DrillArgs {
+    /// How many lots of 1,008 units for each defect.
+    #[arg(long, default_value_t = 20)]
+    lots: u32,
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+}
+
+/// Works through seeds on all cores, and tells of each as it is done; how many were not as they should be.
+fn for_each_seed(first: u64, count: u64, work: impl Fn(u64) -> (bool, String) + Sync) -> u64 {
+    let (next, wrong) = (AtomicU64::new(first), AtomicU64::new(0));
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    std::thread::scope(|scope| {
+        for _ in 0..cores {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= first + count {
+                        return;
+                    }
+                    let (right, told) = work(seed);
+                    wrong.fetch_add(u64::from(!right), Ordering::Relaxed);
+                    let _ = writeln!(std::io::stdout().lock(), "seed {seed}: {told}");
+                }
+            });
+        }
+    });
+    wrong.into_inner()
+}
+
+fn sim(args: &SimArgs) -> ExitCode {
+    let wrong = if let Some(hours) = args.power {
+        for_each_seed(args.seed, args.seeds, |seed| {
+            let outcome = power(PowerSettings {
+                nodes: args.agents as usize,
+                hours,
+                seed,
+                silent_percent: args.silent,
+                give_back_after_minutes: args.give_back_after,
+            });
+            (outcome.breach.is_none(), outcome.to_string())
+        })
+    } else {
+        for_each_seed(args.seed, args.seeds, |seed| {
+            let (agents, faults) = (args.agents as usize, args.faults.clone());
+            let done = simulate(&SimSettings { agents, seed, faults });
+            (done.violations.is_empty(), done.to_string())
+        })
+    };
+    let _ = writeln!(std::io::stdout().lock(), "{} floors, {wrong} not as they should be", args.seeds);
+    ExitCode::from(u8::from(wrong > 0))
+}
+
 fn main() -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -75,7 +169,8 @@ fn main() -> ExitCode {
                 Lang::Ja => Language::Japanese,
                 Lang::En => Language::English,
             };
-            let settings = ServeSettings { data: args.data, listen: args.listen, profile: args.profile, language };
+            let rules = args.floor.map_or(Source::Profile(args.profile), Source::File);
+            let settings = ServeSettings { data: args.data, listen: args.listen, rules, language };
             let listening = |address| {
                 let mut out = std::io::stdout().lock();
                 let _ = writeln!(out, "http://{address}/").and_then(|()| out.flush());
@@ -84,6 +179,25 @@ fn main() -> ExitCode {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(error) => told(&error),
             }
+        }
+        Command::Check { file } => match summary(&file) {
+            Ok(text) => {
+                let _ = writeln!(std::io::stdout().lock(), "{text}");
+                ExitCode::SUCCESS
+            }
+            // As `kiln profile check` ends: the file is wrong, or cannot be read.
+            Err(error @ RulesError::Unread { .. }) => told(&error),
+            Err(error) => {
+                let _ = writeln!(std::io::stderr().lock(), "{error}");
+                ExitCode::from(2)
+            }
+        },
+        Command::Sim(args) => sim(&args),
+        Command::Drill(args) => {
+            for defect in Defect::ALL {
+                let _ = writeln!(std::io::stdout().lock(), "{}", drill(defect, args.lots, args.seed));
+            }
+            ExitCode::SUCCESS
         }
         Command::Load(args) => {
             let LoadArgs { floor, agents, seconds, appends } = args;

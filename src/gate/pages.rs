@@ -2,23 +2,28 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Form, Path, Query, State};
+use axum::extract::{Form, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use kiln_event::NodeSource;
-use kiln_floor::{FloorState, Input, UnitState};
+use kiln_floor::{Floor, FloorState, Input, UnitState};
 use kiln_report::Language;
 use kiln_wire::Serial;
 use serde::Deserialize;
 
+use super::acts;
 use super::api::{ApiError, failure};
+use super::building;
 use super::desk::AllHeard;
+use super::doors;
 use super::html::Html;
+use super::metrics;
 use super::phrase::Phrase;
 use super::places::{self, Sign};
 use super::scan::{ScanError, scanned};
 use super::serve::Site;
+use super::stream;
 use super::unit_page;
 
 /// Nothing but the floor's own style and script; no frame, no other site's form.
@@ -32,10 +37,13 @@ pub(crate) fn routes() -> axum::Router<Arc<Site>> {
         .route("/", get(list))
         .route("/scan", post(scan))
         .route("/units/{serial}", get(unit_page::unit))
-        .route("/units/{serial}/free", post(free))
-        .route("/units/{serial}/rework", post(rework))
+        .merge(acts::routes())
+        .route("/doors", get(doors::doors))
         .route("/runs/{run}/report.html", get(unit_page::report))
-        .route("/pulse", get(pulse))
+        .route("/building", get(building::building))
+        .route("/racks/{rack}", get(building::rack))
+        .route("/events", get(stream::events))
+        .route("/metrics", get(metrics::metrics))
         .route("/floor.css", get(|| async { asset("text/css", include_str!("web/floor.css")) }))
         .route("/floor.js", get(|| async { asset("text/javascript", include_str!("web/floor.js")) }))
 }
@@ -64,11 +72,6 @@ fn asset(kind: &'static str, text: &'static str) -> Response {
     ([(header::CONTENT_TYPE, kind.as_str()), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")], text).into_response()
 }
 
-/// Changes whenever a page would.
-async fn pulse(State(site): State<Arc<Site>>) -> Response {
-    ([(header::CACHE_CONTROL, "no-store")], site.desk.revision().to_string()).into_response()
-}
-
 /// A whole page around its main part.
 pub(crate) fn page(language: Language, path: &str, told: Option<String>, main: impl FnOnce(&mut Html)) -> Response {
     let say = |phrase: Phrase| phrase.say(language);
@@ -80,11 +83,18 @@ pub(crate) fn page(language: Language, path: &str, told: Option<String>, main: i
     html.raw("<link rel=\"stylesheet\" href=\"/floor.css\"><script defer src=\"/floor.js\"></script></head><body>");
     html.raw("<div id=\"stale\" role=\"alert\" hidden>⚠ ").text(say(Phrase::Stale)).raw("</div><header><h1>");
     html.text(say(Phrase::Title)).raw("</h1><a href=\"").text(path).raw("?lang=").text(other).raw("\">");
-    html.text(say(Phrase::OtherLanguage)).raw("</a></header>");
+    html.text(say(Phrase::OtherLanguage)).raw("</a><a href=\"/doors?lang=").text(language.code()).raw("\">");
+    html.text(say(Phrase::Doors)).raw("</a><a href=\"/building?lang=").text(language.code()).raw("\">");
+    html.text(say(Phrase::Building)).raw("</a></header>");
     html.raw("<form class=\"scan\" method=\"post\" action=\"/scan?lang=").text(language.code()).raw("\"><label>");
     html.text(say(Phrase::ScanLabel)).raw("<input name=\"serial\" required maxlength=\"200\" autofocus ");
     html.raw("autocomplete=\"off\" spellcheck=\"false\"></label><label>").text(say(Phrase::NameLabel));
-    html.raw("<input name=\"by\" required maxlength=\"40\"></label><button>");
+    html.raw("<input name=\"by\" required maxlength=\"40\"></label>");
+    for (name, phrase) in [("slot", Phrase::SlotLabel), ("lot", Phrase::LotLabel)] {
+        html.raw("<label>").text(say(phrase)).raw("<input name=\"").text(name);
+        html.raw("\" class=\"short\" maxlength=\"80\" autocomplete=\"off\" spellcheck=\"false\"></label>");
+    }
+    html.raw("<button>");
     html.text(say(Phrase::ScanButton)).raw("</button></form>");
     if let Some(told) = told {
         html.raw("<p class=\"told\" role=\"alert\">").text(told).raw("</p>");
@@ -131,15 +141,22 @@ fn row((serial, unit): (&Serial, &UnitState), heard: &AllHeard) -> Row {
     }
 }
 
-/// Agents that are held, with why.
+/// What of the floor itself waits for a person.
 fn held(state: &FloorState, language: Language) -> Vec<String> {
     let agents = state.agents.iter().filter_map(|(id, agent)| Some((id, agent.held.as_ref()?)));
-    agents.map(|(id, why)| format!("{id}: {}", places::why(why, language))).collect()
+    let agents = agents.map(|(id, why)| format!("{id}: {}", places::why(why, language)));
+    let scopes = state
+        .suspects
+        .iter()
+        .map(|(scope, code)| format!("{}: {} ({code})", Phrase::Suspect.say(language), places::scope(scope, language)));
+    let stopped = state.stopped.map(|_| Phrase::WaitStopped.say(language).to_owned());
+    stopped.into_iter().chain(scopes).chain(agents).collect()
 }
 
 async fn list(State(site): State<Arc<Site>>, Query(asked): Query<Asked>) -> Result<Response, ApiError> {
     let language = asked.language(&site);
-    let look = move |state: &FloorState, heard: &AllHeard| {
+    let look = move |floor: &Floor, heard: &AllHeard| {
+        let state = floor.state();
         let mut rows: Vec<Row> = state.units.iter().map(|unit| row(unit, heard)).collect();
         rows.sort_by_key(|row| row.sign.urgency);
         (rows, held(state, language))
@@ -156,7 +173,8 @@ pub(crate) fn word(html: &mut Html, sign: Sign, language: Language) {
 fn table(html: &mut Html, rows: &[Row], held: &[String], language: Language) {
     let say = |phrase: Phrase| phrase.say(language);
     if !held.is_empty() {
-        html.raw("<p class=\"told\">").text(say(Phrase::AgentsHeld)).raw(": ").text(held.join("; ")).raw("</p>");
+        html.raw("<p class=\"told\"><a href=\"/doors?lang=").text(language.code()).raw("\">");
+        html.text(say(Phrase::NeedsYou)).raw("</a>: ").text(held.join("; ")).raw("</p>");
     }
     if rows.is_empty() {
         html.raw("<p>").text(say(Phrase::NoUnits)).raw("</p>");
@@ -192,6 +210,9 @@ pub(crate) fn told(asked: &Asked, language: Language) -> Option<String> {
         "no-serial" => Phrase::ScanNoSerial,
         "placeholder" => Phrase::ScanPlaceholder,
         "name" => Phrase::NameBad,
+        "slot" => Phrase::SlotBad,
+        "why" => Phrase::WhyBad,
+        "unread" => Phrase::Unread,
         "refused" => Phrase::Refused,
         _ => return None,
     };
@@ -203,17 +224,21 @@ pub(crate) fn told(asked: &Asked, language: Language) -> Option<String> {
 struct Scan {
     serial: String,
     by: String,
+    #[serde(default)]
+    slot: String,
+    #[serde(default)]
+    lot: String,
 }
 
 /// A person's name, as it is kept with what they did.
-fn name(by: &str) -> Option<String> {
+pub(crate) fn name(by: &str) -> Option<String> {
     let by = by.trim();
     let fits = !by.is_empty() && by.chars().count() <= NAME_MOST && !by.chars().any(char::is_control);
     fits.then(|| by.to_owned())
 }
 
 /// Back to a page, with what became of the form.
-fn back(path: &str, language: Language, told: Option<(&str, &str)>) -> Response {
+pub(crate) fn back(path: &str, language: Language, told: Option<(&str, &str)>) -> Response {
     let mut to = format!("{path}?lang={}", language.code());
     if let Some((told, what)) = told {
         let plain = |byte: u8| byte.is_ascii_alphanumeric();
@@ -234,49 +259,26 @@ async fn scan(State(site): State<Arc<Site>>, Query(asked): Query<Asked>, Form(fo
         Err(ScanError::Placeholder(shown)) => return back("/", language, Some(("placeholder", &shown))),
     };
     let path = format!("/units/{unit}");
-    tell(&site, Input::Scanned { unit, at: None, by }, &path, language).await
+    let (Some(slot), Some(lot)) = (named(&form.slot), named(&form.lot)) else {
+        return back("/", language, Some(("slot", &format!("{} {}", form.slot, form.lot))));
+    };
+    tell(&site, Input::Scanned { unit, at: None, slot, lot, by }, &path, language).await
 }
 
-#[derive(Debug, Deserialize)]
-struct Act {
-    by: String,
-    #[serde(default)]
-    what: String,
+/// A slot or a lot, read as a scan is; nothing if the field was left empty, and None if it is no name.
+fn named<T: std::str::FromStr>(text: &str) -> Option<Option<T>> {
+    match scanned(text) {
+        Err(ScanError::Empty) => Some(None),
+        Ok(name) => name.as_str().parse().ok().map(Some),
+        Err(_) => None,
+    }
 }
 
-async fn tell(site: &Site, input: Input, path: &str, language: Language) -> Response {
+pub(crate) async fn tell(site: &Site, input: Input, path: &str, language: Language) -> Response {
     match site.desk.tell(input).await {
         Ok(_) => back(path, language, None),
         Err(error) => back(path, language, Some(("refused", &error.to_string()))),
     }
-}
-
-async fn free(
-    State(site): State<Arc<Site>>,
-    Path(serial): Path<String>,
-    Query(asked): Query<Asked>,
-    Form(form): Form<Act>,
-) -> Result<Response, ApiError> {
-    let (language, unit) = (asked.language(&site), serial_of(&serial)?);
-    let path = format!("/units/{unit}");
-    let Some(by) = name(&form.by) else { return Ok(back(&path, language, Some(("name", "")))) };
-    Ok(tell(&site, Input::Freed { unit, by }, &path, language).await)
-}
-
-async fn rework(
-    State(site): State<Arc<Site>>,
-    Path(serial): Path<String>,
-    Query(asked): Query<Asked>,
-    Form(form): Form<Act>,
-) -> Result<Response, ApiError> {
-    let (language, unit) = (asked.language(&site), serial_of(&serial)?);
-    let path = format!("/units/{unit}");
-    let Some(by) = name(&form.by) else { return Ok(back(&path, language, Some(("name", "")))) };
-    let what: String = form.what.trim().chars().filter(|letter| !letter.is_control()).take(400).collect();
-    if what.is_empty() {
-        return Ok(back(&path, language, Some(("empty", ""))));
-    }
-    Ok(tell(&site, Input::Reworked { unit, what, by }, &path, language).await)
 }
 
 pub(crate) fn serial_of(text: &str) -> Result<Serial, ApiError> {

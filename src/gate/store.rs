@@ -99,7 +99,7 @@ mod tests {
             seq,
             at: 7,
             actor: Actor::Person("sato".to_owned()),
-            event: FloorEvent::UnitScanned { unit, at: None },
+            event: FloorEvent::UnitScanned { unit, at: None, slot: None, lot: None },
         }
     }
 

@@ -6,7 +6,7 @@ use axum::extract::{Path, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use kiln_event::Finding;
-use kiln_floor::{Disposition, RunOutcome, Stage, UnitState};
+use kiln_floor::{Because, Disposition, RunOutcome, Stage, UnitState, Wait};
 use kiln_report::{Language, Languages, Paint, next_step};
 use kiln_rundir::{Look, format};
 use kiln_wire::{RunId, Serial};
@@ -32,21 +32,23 @@ pub(crate) async fn unit(
     let language = asked.language(&site);
     let serial = serial_of(&serial)?;
     let of = serial.clone();
-    let found = site.desk.look(move |state, heard| {
-        let unit = state.units.get(&of)?;
-        Some((unit.clone(), places::place(unit, heard)))
+    let found = site.desk.look(move |floor, heard| {
+        let unit = floor.state().units.get(&of)?;
+        let wait = floor.waits().get(&of).filter(|_| unit.stage == Stage::Ready).cloned();
+        Some((unit.clone(), places::place(unit, heard), wait))
     });
     let found = found.await?;
     let path = format!("/units/{serial}");
     let message = told(&asked, language);
-    let Some((unit, sign)) = found else {
+    let Some((unit, sign, wait)) = found else {
         let shown = page(language, "/", message, |html| {
             html.raw("<p>").text(Phrase::NotThere.say(language)).raw(": ").text(&serial).raw("</p>");
         });
         return Ok((StatusCode::NOT_FOUND, shown).into_response());
     };
     let findings = findings(&site, &unit).await?;
-    Ok(page(language, &path, message, |html| show(html, &serial, &unit, sign, &findings, language)))
+    let shown = Shown { serial: &serial, unit: &unit, sign, wait: wait.as_ref() };
+    Ok(page(language, &path, message, |html| show(html, &shown, &findings, language)))
 }
 
 /// What the last run found, read from the copy; or why that cannot be read.
@@ -58,14 +60,16 @@ async fn findings(site: &Arc<Site>, unit: &UnitState) -> Result<Result<Vec<Findi
     Ok(read.map_err(|error| error.to_string()))
 }
 
-fn show(
-    html: &mut Html,
-    serial: &Serial,
-    unit: &UnitState,
+/// What the page is about.
+struct Shown<'a> {
+    serial: &'a Serial,
+    unit: &'a UnitState,
     sign: Sign,
-    findings: &Result<Vec<Finding>, String>,
-    language: Language,
-) {
+    wait: Option<&'a Wait>,
+}
+
+fn show(html: &mut Html, shown: &Shown<'_>, findings: &Result<Vec<Finding>, String>, language: Language) {
+    let Shown { serial, unit, sign, wait } = *shown;
     let say = |phrase: Phrase| phrase.say(language);
     html.raw("<p><a href=\"/?lang=").text(language.code()).raw("\">← ").text(say(Phrase::Back)).raw("</a></p><h2>");
     html.text(say(Phrase::Unit)).raw(" ").text(serial).raw("</h2>");
@@ -78,6 +82,16 @@ fn show(
     html.raw("</p><p>").text(say(places::to_do(&unit.stage))).raw("</p>");
     if let Stage::Held(why) = &unit.stage {
         html.raw("<p class=\"told\">").text(say(Phrase::Held)).raw(": ").text(places::why(why, language)).raw("</p>");
+    }
+    if let Some(wait) = wait {
+        html.raw("<p>").text(say(Phrase::Waiting)).raw(": ").text(places::wait(wait, language)).raw("</p>");
+    }
+    if let Some(slot) = &unit.slot {
+        html.raw("<p>").text(say(Phrase::SlotLabel)).raw(": ").text(slot).raw("</p>");
+    }
+    if let (Stage::Disposed(_), Some(Because::Person { why, second })) = (&unit.stage, &unit.because) {
+        html.raw("<p>").text(say(Phrase::DecidedBy)).raw(": ").text(why);
+        html.text(second.as_ref().map(|second| format!(" ({second})")).unwrap_or_default()).raw("</p>");
     }
     match findings {
         Ok(findings) if findings.is_empty() => {}
@@ -119,6 +133,7 @@ fn forms(html: &mut Html, serial: &Serial, stage: &Stage, language: Language) {
     let is_held = matches!(stage, Stage::Held(_));
     if is_held {
         opened(html, "/free");
+        html.raw("<label>").text(say(Phrase::WhyLabel)).raw("<input name=\"why\" required maxlength=\"400\"></label>");
         html.raw("<button>").text(say(Phrase::FreeButton)).raw("</button></form>");
     }
     if is_held || matches!(stage, Stage::Disposed(Disposition::Repair)) {
@@ -127,6 +142,21 @@ fn forms(html: &mut Html, serial: &Serial, stage: &Stage, language: Language) {
             .text(say(Phrase::ReworkLabel))
             .raw("<input name=\"what\" required maxlength=\"400\"></label>");
         html.raw("<button>").text(say(Phrase::ReworkButton)).raw("</button></form>");
+    }
+    if is_held {
+        opened(html, "/decide");
+        html.raw("<label>").text(say(Phrase::DecideLabel)).raw("<select name=\"what\">");
+        let choices =
+            [("repair", Phrase::DecideRepair), ("scrap", Phrase::DecideScrap), ("release", Phrase::DecideRelease)];
+        for (value, phrase) in choices {
+            html.raw("<option value=\"").text(value).raw("\">").text(say(phrase)).raw("</option>");
+        }
+        html.raw("</select></label>");
+        for (name, phrase, required) in [("why", Phrase::WhyLabel, true), ("second", Phrase::SecondLabel, false)] {
+            html.raw("<label>").text(say(phrase)).raw("<input name=\"").text(name).raw("\" maxlength=\"400\"");
+            html.raw(if required { " required></label>" } else { "></label>" });
+        }
+        html.raw("<button>").text(say(Phrase::DecideButton)).raw("</button></form>");
     }
 }
 

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use kiln_agent::{Agent, Effect, Facts, Input, Tick};
-use kiln_wire::{Assignment, BootId, Generation, Held, RunId, Sealed, Serial, SyncReply};
+use kiln_wire::{Assignment, BootId, Generation, Held, RunId, Sealed, Serial, SlotId, SyncReply};
 
 use super::client::{CallError, Client};
 use super::spool::{Spool, SpoolError};
@@ -41,6 +41,8 @@ pub trait Program {
 pub struct Settings {
     pub boot: BootId,
     pub serial: Option<Serial>,
+    /// The slot the node is in, where that is known.
+    pub slot: Option<SlotId>,
     pub fresh_id: kiln_wire::AgentId,
     /// End once nothing more is wanted of the unit, or the agent is held.
     pub once: bool,
@@ -78,7 +80,7 @@ pub fn drive(
     let id = spool.agent_id(settings.fresh_id)?;
     let assignment = spool.assignment()?;
     program.tell(&format!("agent {id}, serial number {}", settings.serial.as_ref().map_or("unknown", Serial::as_str)));
-    let mut agent = Agent::new(id, settings.boot, settings.serial, assignment);
+    let mut agent = Agent::new(id, settings.boot, settings.serial, assignment).in_slot(settings.slot);
     let mut driver = Driver {
         client,
         program,
@@ -196,6 +198,7 @@ impl Driver<'_> {
     fn synced(&mut self, reply: SyncReply) -> Input {
         "".clone_into(&mut self.told);
         self.sealed.extend(reply.received.iter().filter(|one| one.sealed).map(|one| one.run.clone()));
+        self.sealed.extend(reply.set_aside.iter().cloned());
         self.unwanted = reply.desired.as_ref().is_none_or(|desired| self.sealed.contains(&desired.run));
         Input::Answered(reply)
     }

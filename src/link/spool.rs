@@ -252,6 +252,7 @@ mod tests {
             profile: "smoke".to_owned(),
             digest: None,
             variables: BTreeMap::new(),
+            phase: None,
         }
     }
 

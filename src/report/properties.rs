@@ -52,7 +52,10 @@ impl List {
         self.add("simulated", matches!(start.source, NodeSource::Simulated { .. } | NodeSource::StandIn { .. }));
         match &start.source {
             NodeSource::Hardware => {}
-            NodeSource::Simulated { node, seed, faults } => {
+            NodeSource::Simulated { node, seed, faults, spread } => {
+                if !spread.is_tight() {
+                    self.add("simulated.spread", spread.word());
+                }
                 self.add("simulated.node", node);
                 self.add("simulated.seed", seed);
                 self.add("simulated.faults", faults.join(", "));

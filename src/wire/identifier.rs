@@ -80,6 +80,12 @@ identifiers! {
     Serial "serial number";
     /// One run; also the name of its directory.
     RunId "run id";
+    /// A place for one unit in a rack, as the floor's file names it.
+    SlotId "slot";
+    /// A rack, a feed or a cooling unit, as the floor's file names it.
+    PlaceId "place";
+    /// Units that were built together from the same material.
+    LotId "lot";
     /// `sha256:` and the digest of a file or profile.
     Digest "digest";
 }

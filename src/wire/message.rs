@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{AgentId, BootId, Chain, Digest, Generation, RunId, Serial, Version};
+use super::{AgentId, BootId, Chain, Digest, Generation, LotId, PlaceId, RunId, Serial, SlotId, Version};
 
 /// A variable of a profile and its value, as `--set` takes them.
 pub type Variable = (String, String);
@@ -60,6 +60,33 @@ pub enum Held {
     NoClaim,
     /// What arrived of the run does not verify.
     Unverified { run: RunId },
+    /// The slot that was scanned and the one the node says it is in differ.
+    SlotMismatch { scanned: SlotId, node: SlotId },
+    /// Two units are said to be in one slot.
+    SlotTaken { slot: SlotId, other: Serial },
+    /// What it was tested with is under suspicion itself, so that its result is not acted on.
+    Suspect { scope: Scope },
+    /// As many runs at one stop as the floor's rules allow, and no end of it.
+    TooManyRuns { runs: u32 },
+    /// Repaired for the same class of fault as often as the floor's rules allow, and it failed with it again.
+    TooManyRepairs { class: String },
+    /// A unit that is known to be sound did not pass.
+    GoldenFailed { run: RunId },
+}
+
+/// What many units have in common, and may be the cause of what they show.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scope {
+    Slot(SlotId),
+    Rack(PlaceId),
+    Power(PlaceId),
+    Cooling(PlaceId),
+    Lot(LotId),
+    /// A profile, by its digest.
+    Profile(Digest),
+    /// The agent's program, by its version.
+    Agent(String),
 }
 
 /// What an agent tells on every call.
@@ -74,6 +101,12 @@ pub struct Sync {
     /// The assignment it works on or has worked on last.
     pub generation: Option<Generation>,
     pub spool: Vec<Spooled>,
+    /// Where the node says it is. None where it cannot know.
+    #[serde(default)]
+    pub slot: Option<SlotId>,
+    /// The version of the agent's program.
+    #[serde(default)]
+    pub version: Option<String>,
 }
 
 /// What is to be done on a unit.
@@ -88,6 +121,9 @@ pub struct Assignment {
     pub digest: Option<Digest>,
     #[serde(default)]
     pub variables: BTreeMap<String, String>,
+    /// Where in their period steps that swing the power should begin, in thousandths of it. No step follows it yet.
+    #[serde(default)]
+    pub phase: Option<u16>,
 }
 
 /// How much of a run the floor holds.
@@ -109,6 +145,12 @@ pub struct SyncReply {
     pub received: Vec<Received>,
     /// When the agent should call again.
     pub poll_after: Duration,
+    /// A person has looked at what the agent says it is held for: it goes on.
+    #[serde(default)]
+    pub let_go: bool,
+    /// Runs that a person set aside: both sides keep what they have, and neither offers nor compares it any more.
+    #[serde(default)]
+    pub set_aside: Vec<RunId>,
 }
 
 /// The floor's answer to bytes of a journal.

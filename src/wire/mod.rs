@@ -10,9 +10,9 @@ mod journal_line;
 mod message;
 mod version;
 
-pub use identifier::{AgentId, BootId, Digest, Generation, RunId, Serial};
+pub use identifier::{AgentId, BootId, Digest, Generation, LotId, PlaceId, RunId, Serial, SlotId};
 pub use journal_line::{Chain, LineError, Tip};
 pub use message::{
-    Appended, Assignment, Doing, Failure, Held, Position, Received, Sealed, Spooled, Sync, SyncReply, Variable,
+    Appended, Assignment, Doing, Failure, Held, Position, Received, Scope, Sealed, Spooled, Sync, SyncReply, Variable,
 };
 pub use version::{Version, VersionError, WIRE};

@@ -40,11 +40,18 @@ impl Drop for Process {
 pub(crate) struct Bench {
     dir: tempfile::TempDir,
     pub(crate) address: String,
+    /// What the floor is started with beside its folder and address.
+    more: Vec<String>,
 }
 
 impl Bench {
     pub(crate) fn new() -> (Self, Process) {
-        let mut bench = Self { dir: tempfile::tempdir().expect("a folder"), address: "127.0.0.1:0".to_owned() };
+        Self::with(&[])
+    }
+
+    pub(crate) fn with(more: &[&str]) -> (Self, Process) {
+        let (dir, address) = (tempfile::tempdir().expect("a folder"), "127.0.0.1:0".to_owned());
+        let mut bench = Self { dir, address, more: more.iter().map(|more| (*more).to_owned()).collect() };
         let floor = bench.floor();
         (bench, floor)
     }
@@ -56,7 +63,7 @@ impl Bench {
     /// Starts the floor: at any port the first time, at the same one ever after.
     pub(crate) fn floor(&mut self) -> Process {
         let mut command = Command::new(env!("CARGO_BIN_EXE_kiln-floor"));
-        command.args(["serve", "--listen", &self.address, "--data"]).arg(self.path("floor"));
+        command.args(["serve", "--listen", &self.address, "--data"]).arg(self.path("floor")).args(&self.more);
         let mut child = command.stdout(Stdio::piped()).spawn().expect("a floor");
         let mut line = String::new();
         BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line).expect("its address");
@@ -83,9 +90,17 @@ impl Bench {
 
     /// Scans a unit on the page, as a person does.
     pub(crate) fn scan(&self, serial: &str) {
+        let to = self.sends("/scan", &format!("serial={serial}&by=sato"));
+        assert!(to.starts_with("/units/"), "a scan leads to the unit's page, not to {to}");
+    }
+
+    /// Sends a form of the floor's own page; where it leads.
+    pub(crate) fn sends(&self, path: &str, form: &str) -> String {
         let origin = format!("http://{}", self.address);
-        let (status, _) = self.post("/scan", &format!("serial={serial}&by=sato"), Some(&origin));
-        assert_eq!(status, 303, "a scan leads to the unit's page");
+        let (status, answer) = self.post(path, form, Some(&origin));
+        assert_eq!(status, 303, "{answer}");
+        let to = answer.lines().find_map(|line| line.strip_prefix("location: ")).expect("a place to go");
+        to.trim().to_owned()
     }
 
     pub(crate) fn get(&self, path: &str) -> (u16, String) {

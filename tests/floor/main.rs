@@ -1,6 +1,9 @@
 //! The floor and its agents as they are: two programs, TCP on loopback, simulated nodes.
 
 mod bench;
+mod building;
 mod chaos;
 mod page;
+mod rules;
+mod simulated;
 mod skeleton;

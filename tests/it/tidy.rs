@@ -17,6 +17,8 @@ const LAYERS: &[&[&str]] = &[
     // Messages between a floor and its agents; what each of the two decides.
     &["wire"],
     &["agent", "floor"],
+    // Both in virtual time, with faults.
+    &["floorsim"],
     &["check"],
     &["engine"],
     // How files are opened and put in place; what is below does no input or output.
@@ -27,6 +29,8 @@ const LAYERS: &[&[&str]] = &[
     &["rundir"],
     // Reads records and tells of them, with the help of `report`; the nodes of a drill are `cli`'s to make.
     &["drill"],
+    // Folds what a node measures into a document, and documents into facts.
+    &["bench"],
     // The agent's disk, calls and processes.
     &["link"],
     // The floor's server: a program of its own, which the node's program knows nothing of.

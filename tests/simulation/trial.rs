@@ -9,6 +9,7 @@ use kiln::event::{Envelope, NodeSource, Operation, RunKind, RunRecord, RunStart,
 use kiln::model::{Sample, Text, WallTime};
 use kiln::node::sim::{FaultUse, NodeFile, SimNode};
 use kiln::profile::{Profile, Request, Skus, builtin, resolve};
+use kiln::report::{Language, reason};
 
 struct Nobody;
 
@@ -109,7 +110,7 @@ impl Tried {
         let mut text = String::new();
         for step in &self.record.steps {
             for case in step.cases.iter().filter(|case| case.outcome > kiln::event::Outcome::Skipped) {
-                let why = case.reason.as_ref().map_or("", |why| &why.text);
+                let why = case.reason.as_ref().map_or_else(String::new, |why| reason(Language::English, why));
                 let _ = writeln!(text, "{} [{}] {}: {why}", step.key.path, case.component, case.outcome.shown());
             }
         }

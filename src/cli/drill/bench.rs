@@ -29,6 +29,8 @@ pub(super) struct Bench<'a> {
 pub(super) struct Done<'a> {
     pub record: &'a RunRecord,
     pub injected: &'a [Injected],
+    /// Whether what the faults wait for never came.
+    pub never_held: bool,
     /// Why the run could not begin, if so.
     pub refusal: Option<String>,
 }
@@ -66,7 +68,12 @@ impl Bench<'_> {
             return Ok(None);
         }
         let refusal = machine.refusal().map(ToString::to_string);
-        Ok(Some(see(&Done { record: machine.record(), injected: &injected, refusal })))
+        Ok(Some(see(&Done {
+            record: machine.record(),
+            injected: &injected,
+            never_held: dut.faults_never_held(),
+            refusal,
+        })))
     }
 }
 
@@ -84,7 +91,7 @@ fn start(profile: &Profile, node: &DrillNode, seed: u64) -> RunStart {
         run_id: uuid::Uuid::nil().to_string(),
         tool: ToolVersion { name: "kiln".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() },
         kind: RunKind::Production,
-        source: NodeSource::Simulated { node: node.name.clone(), seed, faults: Vec::new() },
+        source: NodeSource::Simulated { node: node.name.clone(), seed, faults: Vec::new(), spread: node.file.drawn_as },
         source_digest: None,
         surroundings: None,
         operation: Operation::default(),

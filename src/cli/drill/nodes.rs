@@ -8,7 +8,7 @@ use crate::check;
 use crate::cli::command_error::{CommandError, Sorted as _};
 use crate::drill::Called;
 use crate::engine::{Arrivals, Dut as _};
-use crate::model::{Inventory, Moment};
+use crate::model::{Inventory, Moment, Spread};
 use crate::node::sim::{NodeFile, SimNode};
 use crate::plan;
 use crate::profile::{Profile, Skus};
@@ -27,18 +27,22 @@ pub(super) struct DrillNode {
 const ALL: &str = "all";
 
 /// The nodes that `names` ask for, each once, in order.
-pub(super) fn find(names: &[String], profile: &Profile, skus: &Skus) -> Result<Vec<DrillNode>, CommandError> {
+pub(super) fn find(
+    (names, spread): (&[String], Spread),
+    profile: &Profile,
+    skus: &Skus,
+) -> Result<Vec<DrillNode>, CommandError> {
     let mut nodes: Vec<DrillNode> = Vec::new();
     for name in names {
         if name == ALL {
             for embedded in NodeFile::embedded() {
-                let node = node(embedded)?;
+                let node = node(embedded, spread)?;
                 if nodes.iter().all(|other| other.name != embedded) && is_for(profile, &node, skus)? {
                     nodes.push(node);
                 }
             }
         } else if nodes.iter().all(|other| other.name != *name) {
-            nodes.push(node(name)?);
+            nodes.push(node(name, spread)?);
         }
     }
     if nodes.is_empty() {
@@ -48,8 +52,8 @@ pub(super) fn find(names: &[String], profile: &Profile, skus: &Skus) -> Result<V
     Ok(nodes)
 }
 
-fn node(name: &str) -> Result<DrillNode, CommandError> {
-    let file = NodeFile::find(name)?;
+fn node(name: &str, spread: Spread) -> Result<DrillNode, CommandError> {
+    let file = NodeFile::find(name)?.drawn_as(spread);
     let places =
         file.slots.iter().map(|slot| Called { slot: slot.module.clone(), pci_address: slot.address.clone() }).collect();
     Ok(DrillNode { name: name.to_owned(), places, file })

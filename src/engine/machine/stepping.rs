@@ -4,11 +4,10 @@ use std::collections::BTreeSet;
 
 use super::core::{LoadState, Machine};
 use crate::active::ActiveStep;
-use crate::judging::{Ending, NOT_APPLICABLE, reason};
 use crate::port::{Effect, Tick};
 use crate::schedule::{self, Next, StepRef};
 use kiln_check::{Done, Seen, StepContext, Subject, Want, Wants};
-use kiln_event::{Case, Outcome, RunEvent, StepKey};
+use kiln_event::{Case, Halted, Outcome, Reason, RunEvent, StepEnding, StepKey};
 use kiln_model::{Component, GpuIndex, LoadId, LoadOrder, Span, StopHow};
 use kiln_plan::PlannedStep;
 
@@ -32,18 +31,19 @@ impl Machine<'_> {
                     self.note(tick, RunEvent::StageFinished { stage, round }, effects);
                 }
                 Next::Start { step_ref, attempt } => self.start_step(tick, step_ref, attempt, effects),
-                Next::Skip { step_ref, attempt, outcome, kind, why } => {
+                Next::Skip { step_ref, attempt, outcome, reason } => {
                     let planned = self.planned(step_ref).clone();
                     let key = StepKey { path: planned.path.clone(), round: step_ref.round, attempt };
                     let case = |component: &Component| Case {
                         component: *component,
                         outcome,
-                        reason: Some(reason(kind, why.clone())),
+                        reason: Some(reason.clone()),
                         judgements: Vec::new(),
                     };
                     let cases = planned.components.iter().map(case).collect();
                     self.note(tick, RunEvent::StepStarted { key: key.clone() }, effects);
-                    self.note(tick, RunEvent::StepFinished { key, cases }, effects);
+                    let ending = Some(StepEnding::Stopped { reason, outcome });
+                    self.note(tick, RunEvent::StepFinished { key, cases, ending }, effects);
                     if outcome == Outcome::Error {
                         self.after(step_ref, &planned, outcome, outcome);
                     }
@@ -153,16 +153,11 @@ impl Machine<'_> {
                 }
                 Want::End(done) => {
                     let (measured, ending) = match done {
-                        Done::Measured(measured) => (measured, Ending::Measured),
-                        Done::Failed { kind, why, measured } => {
-                            (measured, Ending::Failed { kind: kind.to_owned(), why })
-                        }
-                        Done::Undecided { kind, why, measured } => {
-                            (measured, Ending::Undecided { kind: kind.to_owned(), why })
-                        }
+                        Done::Measured(measured) => (measured, StepEnding::Measured),
+                        Done::Failed { why, measured } => (measured, StepEnding::Failed(why)),
+                        Done::Undecided { why, measured } => (measured, StepEnding::Undecided(why)),
                         Done::NotApplicable { why } => {
-                            let outcome = Outcome::Skipped;
-                            (Vec::new(), Ending::Stopped { kind: NOT_APPLICABLE, why, outcome })
+                            (Vec::new(), StepEnding::Stopped { reason: why, outcome: Outcome::Skipped })
                         }
                     };
                     self.active[index].measured = measured;
@@ -173,7 +168,7 @@ impl Machine<'_> {
     }
 
     /// Lets a step end: its loads are stopped first, and only when they are gone is it judged.
-    pub(super) fn end_step(&mut self, tick: Tick, index: usize, ending: Ending, effects: &mut Vec<Effect>) {
+    pub(super) fn end_step(&mut self, tick: Tick, index: usize, ending: StepEnding, effects: &mut Vec<Effect>) {
         if self.active[index].ending.is_none() {
             let key = self.active[index].key.clone();
             self.active[index].ending = Some(ending);
@@ -189,14 +184,15 @@ impl Machine<'_> {
             .position(|active| active.ending.is_some() && !self.loads.values().any(|load| load.key == active.key))
         {
             let mut active = self.active.remove(index);
-            let ending = active.ending.take().unwrap_or(Ending::Measured);
+            let ending = active.ending.take().unwrap_or(StepEnding::Measured);
             let measured = std::mem::take(&mut active.measured);
             let cases = active.judge(&self.record, &self.skus, tick.wall).cases(&measured, &ending);
             if active.lateness.matters() {
                 let (key, lateness) = (active.key.clone(), active.lateness);
                 self.note(tick, RunEvent::HostLate { key, lateness }, effects);
             }
-            self.note(tick, RunEvent::StepFinished { key: active.key.clone(), cases }, effects);
+            let finished = RunEvent::StepFinished { key: active.key.clone(), cases, ending: Some(ending) };
+            self.note(tick, finished, effects);
             let planned = active.planned;
             if !schedule::will_retry(&planned, &self.record, active.step_ref.round) {
                 let step = self.record.steps.iter().rev().find(|step| step.key == active.key);
@@ -211,7 +207,7 @@ impl Machine<'_> {
     /// Applies the step's `then`, to the outcome that is heeded.
     pub(super) fn after(&mut self, step_ref: StepRef, planned: &PlannedStep, outcome: Outcome, heeded: Outcome) {
         let policy = schedule::policy_after(planned.step.then, heeded);
-        let why = format!("`{}` ended in {}", planned.path, outcome.shown());
+        let why = Halted::ByStep { step: planned.path.clone(), outcome };
         let stage = step_ref
             .stage
             .and_then(|stage| Some((self.record.plan.as_ref()?.stages[stage].id.clone(), step_ref.round)));
@@ -235,26 +231,16 @@ impl Machine<'_> {
                     .map(|(_, _, why)| why.clone())
             });
             if let Some(why) = halted {
-                self.end_step(
-                    tick,
-                    index,
-                    Ending::Stopped { kind: "stopped", why, outcome: Outcome::NotReached },
-                    effects,
-                );
+                let reason = Reason::Stopped(why);
+                let ending = StepEnding::Stopped { reason, outcome: Outcome::NotReached };
+                self.end_step(tick, index, ending, effects);
             }
         }
     }
 
-    pub(super) fn stop_all(
-        &mut self,
-        tick: Tick,
-        kind: &'static str,
-        why: &str,
-        outcome: Outcome,
-        effects: &mut Vec<Effect>,
-    ) {
+    pub(super) fn stop_all(&mut self, tick: Tick, reason: &Reason, outcome: Outcome, effects: &mut Vec<Effect>) {
         for index in 0..self.active.len() {
-            self.end_step(tick, index, Ending::Stopped { kind, why: why.to_owned(), outcome }, effects);
+            self.end_step(tick, index, StepEnding::Stopped { reason: reason.clone(), outcome }, effects);
         }
         self.close_ended(tick, effects);
     }

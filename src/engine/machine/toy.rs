@@ -6,7 +6,7 @@ use super::{Equipment, Machine};
 use crate::drive::{Operator, run_in_virtual_time};
 use crate::{Arrivals, Dut, OperatorReply, Signal, Witness};
 use kiln_check::{Check, CheckRun, Done, Seen, StepContext, Subject, Wants};
-use kiln_event::{Envelope, NodeSource, Operation, RunKind, RunRecord, RunStart, ToolVersion, VerdictWord};
+use kiln_event::{Envelope, NodeSource, Operation, Reason, RunKind, RunRecord, RunStart, ToolVersion, VerdictWord};
 use kiln_limit::{Bound, IfUnsupported, Limit, Measurement, Term};
 use kiln_model::*;
 use kiln_profile::*;
@@ -74,7 +74,10 @@ impl CheckRun for Run {
                 wants.wake_at(now + Span::from_secs(60));
             }
             ("toy.shaky", Seen::Began) if context.began < Moment::from_secs(10) => {
-                wants.end(Done::Failed { kind: "tool", why: "not this time".to_owned(), measured: Vec::new() });
+                wants.end(Done::Failed {
+                    why: Reason::Probe { said: "not this time".to_owned() },
+                    measured: Vec::new(),
+                });
             }
             ("toy.burn", Seen::Woken) | ("toy.watch", Seen::OthersEnded) | ("toy.shaky" | "toy.look", Seen::Began) => {
                 wants.end(Done::Measured(values()));

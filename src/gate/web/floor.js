@@ -1,30 +1,55 @@
 "use strict";
-// Asks the floor every 2 s whether anything changed, puts the new list in place, and says so when no answer came for 4 s.
+// Listens to the floor: draws changed tiles where there are tiles, fetches the page's main part anew elsewhere, and says so
+// when nothing was heard for 3.5 s.
 (() => {
   const stale = document.getElementById("stale");
+  const building = document.getElementById("building");
+  const language = document.documentElement.lang;
   let revision = null;
-  let answered = performance.now();
+  let heard = performance.now();
+  let fetching = false;
   const mark = () => {
-    const silent = performance.now() - answered > 4000;
+    const silent = performance.now() - heard > 3500;
     stale.hidden = !silent;
     document.body.classList.toggle("stale", silent);
   };
-  const ask = async () => {
-    try {
-      const within = { cache: "no-store", signal: AbortSignal.timeout(1900) };
-      const now = await (await fetch("/pulse", within)).text();
-      if (revision !== null && now !== revision) {
-        const page = await (await fetch(location.href, { cache: "no-store", signal: AbortSignal.timeout(1900) })).text();
-        const fresh = new DOMParser().parseFromString(page, "text/html").querySelector("main");
-        const here = document.querySelector("main");
-        // What is being typed is not taken away.
-        if (fresh && !here.contains(document.activeElement)) here.replaceWith(fresh);
-      }
-      revision = now;
-      answered = performance.now();
-    } catch { /* Silence is the sign. */ }
-    mark();
+  const draw = ([slot, kind, glyph, word, serial]) => {
+    let tile = document.getElementById("t-" + slot);
+    if (!tile) {
+      tile = document.createElement("a");
+      tile.id = "t-" + slot;
+      building.lastElementChild.append(tile);
+    }
+    tile.className = "tile " + kind;
+    tile.textContent = glyph;
+    tile.title = [slot, serial || "", word].join(" ");
+    if (serial) tile.href = "/units/" + encodeURIComponent(serial) + "?lang=" + language;
+    else tile.removeAttribute("href");
   };
-  setInterval(ask, 2000);
+  const renew = async () => {
+    if (fetching) return;
+    fetching = true;
+    try {
+      const page = await (await fetch(location.href, { cache: "no-store", signal: AbortSignal.timeout(3000) })).text();
+      const fresh = new DOMParser().parseFromString(page, "text/html").querySelector("main");
+      const here = document.querySelector("main");
+      // What is being typed is not taken away.
+      if (fresh && !here.contains(document.activeElement)) here.replaceWith(fresh);
+    } catch { /* The stream's silence is the sign. */ }
+    fetching = false;
+  };
+  const source = new EventSource("/events?lang=" + language + (building ? "&tiles=1" : ""));
+  source.onmessage = (event) => {
+    heard = performance.now();
+    mark();
+    const news = JSON.parse(event.data);
+    if (building) {
+      news.t.forEach(draw);
+      document.getElementById("sums").textContent = news.s;
+    } else if (revision !== null && news.r !== revision) {
+      renew();
+    }
+    revision = news.r;
+  };
   setInterval(mark, 500);
 })();

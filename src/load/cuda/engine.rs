@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::drive::{self, Broken, DriveContext};
 use super::driver::{Driver, Gpu, OUT_OF_MEMORY, OpenError};
 use super::holders::holders;
-use crate::worker::{Device, Engine, Pipe, WorkOrder};
+use crate::worker::{Device, Engine, Images, MarchWork, Pipe, Turns, WorkOrder};
 use kiln_model::{GpuIndex, LoadEnd, LoadKind, LoadSaid, NoteKind};
 
 /// Longest a launch may take before it counts as hung. They are made to last a fifth of a second; the supervisor gives up
@@ -44,7 +44,7 @@ impl CudaEngine {
             Ok(driver) => driver,
             Err(error) => return vec![Looked { gpu: None, refused: Some(error.to_string()), slower: None }],
         };
-        let look = |device: &Device| match Gpu::open(&driver, device) {
+        let look = |device: &Device| match Gpu::open(&driver, device, Images::Best) {
             Ok(gpu) => {
                 let slower = gpu.fallback.as_ref().map(|why| format!("{} on gpu/{}: {why}", gpu.image, gpu.index.0));
                 Looked { gpu: Some(device.gpu), refused: None, slower }
@@ -59,7 +59,7 @@ impl CudaEngine {
         let mut gpus = Vec::new();
         for device in &work.devices {
             pipe.beat();
-            let gpu = Gpu::open(&driver, device)?;
+            let gpu = Gpu::open(&driver, device, work.variant.images)?;
             if let Some(why) = &gpu.fallback {
                 let version = driver.version()?;
                 let (major, minor) = (gpu.architecture.major, gpu.architecture.minor);
@@ -84,11 +84,23 @@ impl Engine for CudaEngine {
             Ok(gpus) => gpus,
             Err(error) => return LoadEnd::Failed(error.to_string()),
         };
-        let context = DriveContext { order: &work.order, injection: work.injection, pipe, patience: self.patience };
+        let context = DriveContext {
+            order: &work.order,
+            injection: work.injection,
+            variant: work.variant,
+            pipe,
+            patience: self.patience,
+        };
         let done = match (&work.order.kind, gpus.as_slice()) {
             (_, []) => Err(Broken::Refused("the order names no GPU".to_owned())),
+            (LoadKind::Burn(kernel), [gpu, ..]) if work.variant.turns == Turns::EachInTurn => {
+                drive::screen(&context, gpu, *kernel)
+            }
             (LoadKind::Burn(kernel), [gpu, ..]) => drive::burn(&context, gpu, *kernel),
             (LoadKind::Pulse { kernel, hertz, duty }, [gpu, ..]) => drive::pulse(&context, gpu, *kernel, *hertz, *duty),
+            (LoadKind::March { .. }, [gpu, ..]) if work.variant.march == MarchWork::DeviceCopy => {
+                drive::device_copy(&context, gpu)
+            }
             (LoadKind::March { coverage }, [gpu, ..]) => drive::march(&context, gpu, *coverage),
             (LoadKind::HostCopy(direction), gpus) => drive::host_copy(&context, gpus, *direction),
             (LoadKind::PairCopy, gpus) => drive::pair_copy(&context, gpus),

@@ -8,7 +8,7 @@ use super::group::Group;
 use super::process::{ChildProcess, Wake};
 use super::spawner::{Spawner, WorkerCommand};
 use super::worker_handle::WorkerHandle;
-use crate::worker::{Device, Injection, ToWorker, WorkOrder};
+use crate::worker::{Device, Injection, ToWorker, Variant, WorkOrder};
 use kiln_model::Arrivals;
 use kiln_model::{GpuIndex, LoadEnd, LoadId, LoadKind, LoadOrder, LoadReport, LoadSaid, Moment, StopHow};
 
@@ -18,6 +18,7 @@ pub struct Supervisor {
     /// PCI addresses of the GPUs, as far as they are known.
     devices: BTreeMap<GpuIndex, String>,
     injection: Option<Injection>,
+    variant: Variant,
     crews: Vec<Group>,
     /// Reports made outside of a look at the crews.
     reports: Vec<LoadReport>,
@@ -36,6 +37,7 @@ impl Supervisor {
             spawner: Spawner::new(command),
             devices: BTreeMap::new(),
             injection: None,
+            variant: Variant::default(),
             crews: Vec::new(),
             reports: Vec::new(),
             wake: Arc::new(Mutex::new(None)),
@@ -47,9 +49,14 @@ impl Supervisor {
         self.devices = devices;
     }
 
-    /// Has every worker commit a fault, to show that it is found.
-    pub const fn inject(&mut self, injection: Injection) {
-        self.injection = Some(injection);
+    /// Has every worker from now on commit a fault, to show that it is found, or none.
+    pub const fn inject(&mut self, injection: Option<Injection>) {
+        self.injection = injection;
+    }
+
+    /// Has every worker from now on do its order otherwise than in a run.
+    pub const fn vary(&mut self, variant: Variant) {
+        self.variant = variant;
     }
 
     /// Starts the workers of an order. What comes of them is collected.
@@ -83,6 +90,7 @@ impl Supervisor {
             devices: gpus.iter().map(device).collect(),
             order: LoadOrder { gpus: gpus.clone(), ..order.clone() },
             injection: self.injection,
+            variant: self.variant,
         };
         let process = ChildProcess::new(self.spawner.spawn()?, &self.wake);
         Ok(WorkerHandle::new(now, gpus, Box::new(process), &ToWorker::Order(Box::new(work))))

@@ -9,7 +9,7 @@ use super::line::Heard;
 use super::process::{Exit, Process};
 use super::spawner::WorkerCommand;
 use super::worker_handle::{News, WorkerHandle};
-use crate::worker::{FromWorker, ToWorker, WorkOrder, encode};
+use crate::worker::{FromWorker, ToWorker, Variant, WorkOrder, encode};
 use kiln_model::Arrivals;
 use kiln_model::{
     BurnKernel, GpuIndex, LoadEnd, LoadId, LoadKind, LoadOrder, LoadReport, LoadSaid, Moment, Span, StopHow,
@@ -256,7 +256,7 @@ fn act(says: &[FromWorker], mortal: bool) -> (WorkerHandle, Receiver<String>) {
 }
 
 fn hand_of(actor: Actor, seen: Receiver<String>) -> (WorkerHandle, Receiver<String>) {
-    let work = WorkOrder { order: order(&[0]), devices: Vec::new(), injection: None };
+    let work = WorkOrder { order: order(&[0]), devices: Vec::new(), injection: None, variant: Variant::default() };
     let hand = WorkerHandle::new(Moment::ZERO, [GpuIndex(0)].into(), Box::new(actor), &ToWorker::Order(Box::new(work)));
     (hand, seen)
 }

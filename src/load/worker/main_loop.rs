@@ -95,6 +95,7 @@ fn end_by_force() {
 #[cfg(test)]
 mod tests {
     use super::super::protocol::{Device, encode};
+    use super::super::variant::Variant;
     use super::*;
     use kiln_model::{GpuIndex, LoadId, LoadOrder};
     use std::sync::Mutex;
@@ -124,7 +125,7 @@ mod tests {
         let order =
             LoadOrder { id: LoadId(1), kind: LoadKind::AllToAll, gpus: [GpuIndex(0)].into(), seed: 1, span: None };
         let devices = vec![Device { gpu: GpuIndex(0), pci: None }];
-        ToWorker::Order(Box::new(WorkOrder { order, devices, injection: None }))
+        ToWorker::Order(Box::new(WorkOrder { order, devices, injection: None, variant: Variant::default() }))
     }
 
     fn run(input: &[ToWorker], engine: fn(&Pipe) -> LoadEnd) -> Vec<FromWorker> {

@@ -6,6 +6,7 @@ mod injection;
 mod main_loop;
 mod pipe;
 mod protocol;
+mod variant;
 
 pub use engine::Engine;
 pub use injection::{Injection, ParseInjectionError};
@@ -13,3 +14,4 @@ pub use main_loop::main;
 pub(crate) use pipe::monotonic_nanos;
 pub use pipe::{Cause, Pipe};
 pub use protocol::{Device, FromWorker, LineError, ToWorker, VERSION, WorkOrder, decode, encode};
+pub use variant::{Beside, Images, MarchPattern, MarchWork, Turns, Variant};

@@ -45,6 +45,9 @@ pub struct NodeFile {
     /// Of the file's bytes.
     #[serde(skip)]
     pub digest: String,
+    /// How far its parts lie from one another.
+    #[serde(skip)]
+    pub drawn_as: kiln_model::Spread,
     pub schema: String,
     pub id: String,
     pub title: Text,

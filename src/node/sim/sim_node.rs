@@ -19,10 +19,19 @@ use super::site::Site;
 use crate::host::SourceWatch;
 use kiln_model::{Answer, Component, GpuIndex, Inventory, LoadId, LoadOrder, Moment, PciFunction, Probe, StopHow};
 use kiln_model::{Arrivals, Dut};
-use kiln_model::{Reading, Source};
+use kiln_model::{Reading, ReadingFailure, Sample, Source};
 use kiln_yaml::Diagnostics;
 
 const SECOND: u64 = 1_000_000_000;
+/// How long the driver's readers wait for a round of readings ([`crate::nvml::Deadlines`]).
+const CALL_DEADLINE: u64 = 5 * SECOND;
+
+/// A round of readings that takes its time.
+#[derive(Debug)]
+struct Late {
+    due: u64,
+    sample: Sample,
+}
 
 /// A node that exists only here.
 pub struct SimNode {
@@ -43,6 +52,7 @@ pub struct SimNode {
     pub(super) seed: u64,
     /// Work on each GPU, kept to be filled anew without an allocation.
     activities: Vec<Activity>,
+    late: Vec<Late>,
     pub(super) work_changed: bool,
     pub(super) overdrawn: bool,
     pub(super) sources: SourceWatch,
@@ -82,6 +92,7 @@ impl SimNode {
             boots,
             seed,
             activities: Vec::new(),
+            late: Vec::new(),
             work_changed: true,
             overdrawn: false,
             sources: SourceWatch::default(),
@@ -94,7 +105,12 @@ impl SimNode {
 
     /// The defects in the node, with the component each sits on.
     pub fn injected(&self) -> Vec<Injected> {
-        self.faults.iter().map(FaultRun::injected).collect()
+        FaultRun::injected(&self.faults)
+    }
+
+    /// Whether what the faults in it wait for, such as a temperature, never came.
+    pub fn faults_never_held(&self) -> bool {
+        FaultRun::never_held(&self.faults)
     }
 
     /// Fills slots with the GPUs that the driver can start; it counts them without gaps.
@@ -149,6 +165,14 @@ impl SimNode {
                 .map_while(|switch| self.site.values.get(&Component::Switch(switch)))
                 .map(|switch| switch[S::SwitchBandwidth])
                 .collect(),
+            pairs: (self.site.values.iter())
+                .filter_map(|(component, values)| match component {
+                    Component::Pair(from, to) if values[S::PairSpeed] < 1.0 => {
+                        Some(((*from, *to), values[S::PairSpeed]))
+                    }
+                    _ => None,
+                })
+                .collect(),
         };
         for gpu in &mut self.gpus {
             gpu.refit(&self.build.kind);
@@ -165,12 +189,16 @@ impl SimNode {
             let next = to.min(second).min(self.next_due().unwrap_or(u64::MAX));
             self.step(next);
             self.work();
+            for late in self.late.extract_if(.., |late| late.due <= next) {
+                self.pending.samples.push(late.sample);
+            }
         }
     }
 
     /// When a load has something to do. One that waits for a GPU that does not answer is looked at in every step.
     fn next_due(&self) -> Option<u64> {
-        self.loads.iter().map(Load::due).filter(|due| *due > self.now).min()
+        let late = self.late.iter().map(|late| late.due);
+        self.loads.iter().map(Load::due).chain(late).filter(|due| *due > self.now).min()
     }
 
     fn step(&mut self, next: u64) {
@@ -291,7 +319,22 @@ impl Dut for SimNode {
         for gpu in &mut self.gpus {
             let slot = gpu.part.slot;
             let around = Surroundings { inlet: self.site.inlet_reading(), fan: self.site.fan_reading(slot) };
-            self.pending.samples.push(gpu.sample(&self.build.kind, &around, now));
+            // While a call has not come back, the next waits for it.
+            if self.late.iter().any(|late| late.sample.gpu == gpu.index) {
+                continue;
+            }
+            let delay = (gpu.values[G::Delay] * 1e9) as u64;
+            if delay == 0 {
+                self.pending.samples.push(gpu.sample(&self.build.kind, &around, now));
+                continue;
+            }
+            // Readers stamp what they have read when it is there, and give up at their deadline.
+            let due = self.now + delay.min(CALL_DEADLINE);
+            let mut sample = gpu.sample(&self.build.kind, &around, Moment::from_nanos(due));
+            if delay >= CALL_DEADLINE {
+                sample.fail_all(ReadingFailure::Timeout);
+            }
+            self.late.push(Late { due, sample });
         }
     }
 

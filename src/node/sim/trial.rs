@@ -360,16 +360,23 @@ fn course(node: &str, seed: u64, fault: Option<&str>) -> Result<String, String> 
 #[test]
 fn every_fault_shows_on_some_node() {
     let mut healthy = std::collections::BTreeMap::new();
+    let mut nowhere = Vec::new();
     for fault in FaultFile::embedded() {
         let shows = ["hgx-h200-8", "gb200-tray-4", "pcie-l40s-8"].iter().any(|node| {
             let sound = healthy.entry(*node).or_insert_with(|| course(node, 5, None).expect("healthy"));
             course(node, 5, Some(fault)).is_ok_and(|seen| seen != *sound)
         });
         // These take longer than a trial may.
-        let begins_late = |file: &FaultFile| file.when.after.is_some_and(|after| after >= 1800.0);
+        let begins_late = |file: &FaultFile| file.when().after.is_some_and(|after| after >= 1800.0);
         let late = FaultFile::find(fault).ok().flatten().is_some_and(|file| begins_late(&file));
-        assert!(shows || late || matches!(fault, "wrong-every-8h" | "lost-every-6h"), "{fault} shows nowhere");
+        if !shows && !late {
+            nowhere.push(fault);
+        }
     }
+    // Periods of hours, two loads at once, and links that must be hot: no trial of minutes has them.
+    let known =
+        ["lost-every-6h", "nvlink-errors-when-hot", "wrong-every-8h", "wrong-while-copying", "wrong-while-linked"];
+    assert_eq!(nowhere, known);
 }
 
 #[test]

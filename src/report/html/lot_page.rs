@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::super::language::Languages;
 use super::super::phrase::Phrase;
-use super::super::words;
+use super::super::{value, words};
 use super::page::{Page, escaped};
 use super::svg::{Scale, number, short};
 use kiln_event::{Outcome, Verdict};
@@ -322,14 +322,16 @@ fn changes(page: &mut Page, changes: &[Change]) {
             let side = |limit: &Option<String>, judged: Option<&Judged>| {
                 format!("{} {}", limit.as_deref().unwrap_or("–"), shape(judged))
             };
-            page.text(&format!(
-                "{}[{}] {}: {} → {}",
-                value.measurement,
-                value.component,
-                value.value,
-                side(&value.limit_before, value.before.as_ref()),
-                side(&value.limit_after, value.after.as_ref())
-            ));
+            page.tell(|language| {
+                let shown = value::shown(language, &value.value);
+                format!(
+                    "{}[{}] {shown}: {} → {}",
+                    value.measurement,
+                    value.component,
+                    side(&value.limit_before, value.before.as_ref()),
+                    side(&value.limit_after, value.after.as_ref())
+                )
+            });
             page.raw("<br>");
         }
         page.raw("</td></tr>\n");

@@ -126,7 +126,7 @@ fn bar(page: &mut Page, judgement: &Judgement, named: bool, scale: Scale, x: f64
             number(base, 1),
             number(top, 1),
             judgement.measurement.component,
-            escaped(&judgement.measurement.shown())
+            escaped(&judgement.measurement.quantity().unwrap_or_default())
         ));
         if share > 40.0 {
             let cross = if named || judgement.outcome == Judged::Fail { "× " } else { "" };

@@ -2,7 +2,7 @@
 
 use crate::{Compared, Language, Languages, Traces, baseline_page, diff_page, run_page, stats_page};
 use kiln_event::invented::{GPUS, Story, endings, key, passed, resistance, with_reason};
-use kiln_event::{Outcome, RunEvent, RunRecord};
+use kiln_event::{EvidenceFact, EvidenceSource, Outcome, Reason, RunEvent, RunRecord, TripCause};
 use kiln_lot as lot;
 use kiln_model::{GpuIndex, KernelRecord, KernelSource, Moment, Reading, Sensor, Span};
 
@@ -99,19 +99,20 @@ fn hostile(text: &str) -> RunRecord {
         }),
     );
     let mut trip = kiln_event::invented::trip(GPUS[1]);
-    trip.text = text.to_owned();
+    trip.cause = TripCause::Legacy(text.to_owned());
     trip.guard = text.to_owned();
     story.tell(0.0, RunEvent::GuardTripped(trip));
     let mut judgement = resistance(GPUS[0], 0.093);
     judgement.limit = Some(text.to_owned());
     judgement.source = Some(text.to_owned());
     judgement.measurement.name = text.to_owned();
-    story.step("burn.soak", 1, 60.0, vec![passed(GPUS[0], judgement), with_reason(GPUS[1], Outcome::Fail, text, text)]);
+    let said = Reason::Probe { said: text.to_owned() };
+    story.step("burn.soak", 1, 60.0, vec![passed(GPUS[0], judgement), with_reason(GPUS[1], Outcome::Fail, said)]);
     let mut finding = kiln_event::invented::finding();
     finding.code = text.to_owned();
     finding.cause.en = text.to_owned();
-    finding.evidence[0].text = text.to_owned();
-    finding.evidence[0].from = text.to_owned();
+    finding.evidence[0].fact = EvidenceFact::Legacy(text.to_owned());
+    finding.evidence[0].from = EvidenceSource::Guard(text.to_owned());
     story.tell(0.0, RunEvent::FindingMade(finding));
     let mut record = story.end().record();
     let start = record.start.as_mut().expect("begun");

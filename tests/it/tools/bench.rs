@@ -15,6 +15,7 @@ use kiln::load::supervisor::{Supervisor, WorkerCommand};
 use kiln::model::{LoadId, LoadOrder, Moment, Probe, Sample, StopHow, Text};
 use kiln::node::sim::{NodeFile, SimNode};
 use kiln::profile::{Request, Skus, resolve};
+use kiln::report::{Language, reason, shown};
 
 /// A node that has GPUs only to be planned for; loads are the machine's own.
 struct Bench {
@@ -141,12 +142,21 @@ pub(super) fn told(record: &RunRecord, folder: &Path) -> String {
     let mut text = String::new();
     for step in &record.steps {
         for case in &step.cases {
-            let why = case.reason.as_ref().map_or(String::new(), |why| format!(" {}: {}", why.kind, why.text));
+            let why = case
+                .reason
+                .as_ref()
+                .map_or(String::new(), |why| format!(" {}: {}", why.kind().word(), reason(Language::English, why)));
             let _ = writeln!(text, "{} [{}] {}{why}", step.key.path, case.component, case.outcome.shown());
             for one in &case.judgements {
                 let measured = &one.measurement;
                 if !["program", "output"].contains(&measured.name.as_str()) {
-                    let _ = writeln!(text, "  {} {} {}", measured.component, measured.name, measured.shown());
+                    let _ = writeln!(
+                        text,
+                        "  {} {} {}",
+                        measured.component,
+                        measured.name,
+                        shown(Language::English, measured)
+                    );
                 }
             }
         }

@@ -7,13 +7,15 @@ use super::drive_context::{Broken, DriveContext};
 use super::memory_stream::MemoryStream;
 use super::pace::Pace;
 use crate::cuda::driver::Gpu;
-use crate::worker::monotonic_nanos;
+use crate::worker::{Beside, Injection, monotonic_nanos};
 use kiln_model::{BurnKernel, LoadSaid};
 
 /// Long enough that the gap between two launches does not count, short enough to stop at once.
 const LAUNCH_SECONDS: f64 = 0.2;
 /// Exact launches are shorter: their operands have fewer bits and draw less power.
 const EXACT_SECONDS: f64 = 0.02;
+/// Where bits are flipped there is one in each launch, and nobody waits for a hundred long ones.
+const FLIP_SECONDS: f64 = 0.02;
 /// One launch in so many is exact: together with its length some one percent of the time.
 const EXACT_EVERY: u64 = 8;
 /// Most windows of a launch, whatever they take.
@@ -40,28 +42,42 @@ impl Fit {
 /// Heats a GPU until it is told to stop.
 pub(in crate::cuda) fn burn(context: &DriveContext<'_>, gpu: &Arc<Gpu>, kernel: BurnKernel) -> Result<(), Broken> {
     let mut burner = Burner::new(context, gpu, kernel)?;
-    let mut memory_stream = MemoryStream::new(context, gpu, burner.wrong.address())?;
+    let mut memory_stream = match context.variant.beside {
+        Beside::MemoryStream => Some(MemoryStream::new(context, gpu, burner.wrong.address())?),
+        Beside::Nothing => None,
+    };
+    let flips = matches!(context.injection, Some(Injection::BitFlips { .. }));
+    let launch_seconds = if flips { FLIP_SECONDS } else { LAUNCH_SECONDS };
     let began = context.pipe.ready().ok_or(Broken::Stopped)?;
     let until = context.ends_at(began);
     let mut pace = Pace::new(gpu.index);
     let (mut exact, mut random) = (Fit::new(), Fit::new());
     context.pipe.say(LoadSaid::Running);
     for launch in 0u64.. {
-        if context.pipe.stopping() || until.is_some_and(|until| until <= monotonic_nanos()) {
+        if context.pipe.stopping() || burner.all_flipped() {
+            break;
+        }
+        // Bits that are to be flipped are, however long it takes.
+        if !flips && until.is_some_and(|until| until <= monotonic_nanos()) {
             break;
         }
         let (operands, fit, wanted) = if launch % EXACT_EVERY == 0 {
             (Operands::Exact, &mut exact, EXACT_SECONDS)
         } else {
-            (Operands::Random, &mut random, LAUNCH_SECONDS)
+            (Operands::Random, &mut random, launch_seconds)
         };
         burner.launch(operands, fit.windows)?;
         // With a short launch the stream would be all of it.
-        if operands == Operands::Random {
-            memory_stream.run()?;
+        let mut beside = memory_stream.as_mut().filter(|_| operands == Operands::Random);
+        if let Some(stream) = &mut beside {
+            stream.run()?;
         }
-        let seconds = burner.finish(context, &mut pace)?;
-        let bytes = if operands == Operands::Random { memory_stream.finish(context, seconds)? } else { 0.0 };
+        let seconds = burner.wait(context)?;
+        let bytes = match beside {
+            Some(stream) => stream.finish(context, seconds)?,
+            None => 0.0,
+        };
+        burner.tell(context, &mut pace)?;
         pace.timed(burner.flop(operands) * f64::from(fit.windows), bytes, seconds);
         fit.learn(seconds, wanted);
         pace.tell_if_due(context.pipe);
@@ -104,12 +120,15 @@ pub(in crate::cuda) fn pulse(
         if until.is_some_and(|until| until <= at) || !context.pipe.wait_until(at) {
             break;
         }
+        // The last pulse is cut short by the end of the span.
         let dark = at + (on * 1e9) as u64;
+        let dark = until.map_or(dark, |until| until.min(dark));
         loop {
             burner.launch(Operands::Random, fit.windows)?;
             let seconds = burner.finish(context, &mut pace)?;
             pace.add(burner.flop(Operands::Random) * f64::from(fit.windows), 0.0);
             fit.learn(seconds, on.min(LAUNCH_SECONDS));
+            pace.tell_if_due(context.pipe);
             let left = dark.saturating_sub(monotonic_nanos()) as f64 / 1e9;
             // What is left must hold most of another launch.
             if left < 0.7 * seconds || context.pipe.stopping() {

@@ -1,9 +1,10 @@
 //! A burn kernel set up on one GPU: which kernel, its operands, what its results must be, and its launches.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::drive_context::{Broken, DriveContext};
+use super::flips::Flips;
 use super::memory_stream::OF_THE_STREAM;
 use super::pace::Pace;
 use super::wrong::Wrong;
@@ -53,8 +54,31 @@ pub(super) struct Burner {
     ended: Event,
     args: BurnArgs,
     exact_steps: u32,
+    flips: Option<Flips>,
+    /// The multiprocessors that units ran on when the random results were recorded.
+    processors: BTreeSet<u32>,
     /// Whether a kernel that never ends is still to be launched.
     hang: Option<(Kernel<HangArgs>, HostBuffer)>,
+}
+
+/// The least number of products that one compared result of a burn is the sum of, on whatever image.
+pub fn products_in_a_result(kernel: BurnKernel) -> u64 {
+    let number = match kernel {
+        BurnKernel::Bf16 => Number::Bf16,
+        BurnKernel::Fp8 => Number::E4m3,
+        BurnKernel::Fp32 => Number::F32,
+        BurnKernel::Fp64 => Number::F64,
+    };
+    let products = |burn: &Burn| {
+        let steps = steps_while_exact(burn.number, burn.shape, exact_limit(burn.number)).min(STEPS);
+        u64::from(steps) * u64::from(burn.shape.k)
+    };
+    BURNS.iter().filter(|burn| burn.number == number).map(products).min().unwrap_or(0)
+}
+
+/// The largest integer of exact operands: so small that a whole window of sums stays exact.
+const fn exact_limit(number: Number) -> u32 {
+    if matches!(number, Number::E4m3) { 2 } else { 8 }
 }
 
 fn choose(gpu: &Gpu, kernel: BurnKernel) -> Result<Burn, Broken> {
@@ -64,7 +88,7 @@ fn choose(gpu: &Gpu, kernel: BurnKernel) -> Result<Burn, Broken> {
         (BurnKernel::Bf16, _) => "burn_bf16_mma",
         (BurnKernel::Fp8, "sm_90a") => "burn_fp8_wgmma",
         (BurnKernel::Fp8, "sm_100f") => "burn_fp8_tcgen05",
-        (BurnKernel::Fp8, "sm_120") => "burn_fp8_mma",
+        (BurnKernel::Fp8, "sm_89" | "sm_120") => "burn_fp8_mma",
         (BurnKernel::Fp8, image) => {
             let why = format!("{} has no FP8 kernel in {image}; burn it with bf16", gpu.name);
             return Err(Broken::Refused(why));
@@ -93,12 +117,11 @@ impl Burner {
         let cells = shape.cells() as usize * cell;
         let stream = Stream::new(gpu)?;
         let wrong = Wrong::new(gpu, &stream)?;
-        // Products of small integers, so that a whole window of sums stays exact.
-        let limit = if kernel.number == Number::E4m3 { 2 } else { 8 };
+        let limit = exact_limit(kernel.number);
         let (inject_window, slow) = match context.injection {
             Some(Injection::BitFlip { iteration }) => (iteration, 0),
             Some(Injection::Slow) => (NONE_64, SLOW_NANOS),
-            Some(Injection::Hang) | None => (NONE_64, 0),
+            Some(Injection::Hang | Injection::BitFlips { .. }) | None => (NONE_64, 0),
         };
         let hang = match context.injection {
             Some(Injection::Hang) => Some((Kernel::new(gpu, "hang")?, HostBuffer::new(gpu, 4096)?)),
@@ -133,6 +156,8 @@ impl Burner {
             args,
             exact_steps: steps_while_exact(kernel.number, shape, limit).min(STEPS),
             stream,
+            flips: Flips::asked(context),
+            processors: BTreeSet::new(),
             hang,
         };
         (burner.args.dump, burner.args.sums, burner.args.sms) =
@@ -187,6 +212,7 @@ impl Burner {
         self.stream.copy_out(&self.staging, &self.sms, 0, self.sms.bytes())?;
         context.wait(&self.stream, "a copy from the GPU")?;
         let sms: Vec<u32> = self.staging.words().iter().flat_map(|word| [*word as u32, (word >> 32) as u32]).collect();
+        self.processors = sms.iter().take(sums.len()).copied().collect();
         let mut votes: BTreeMap<u64, usize> = BTreeMap::new();
         for sum in &sums {
             *votes.entry(*sum).or_default() += 1;
@@ -234,18 +260,53 @@ impl Burner {
             let flag = flag.address_for(self.stream.gpu())?;
             hang.launch(&self.stream, Grid { blocks: 1, threads: 1, shared_bytes: 0 }, HangArgs { flag })?;
         }
-        self.function.launch(&self.stream, self.grid, self.args_for(operands, windows))?;
+        let mut args = self.args_for(operands, windows);
+        if let Some(spoiled) = self.flips.as_mut().and_then(Flips::next) {
+            let wide = self.kernel.number == Number::F64;
+            args.inject_window = args.first_window + spoiled.below(0, u64::from(windows));
+            args.inject_unit = spoiled.below(1, u64::from(self.units)) as u32;
+            args.inject_word = spoiled.below(2, u64::from(self.kernel.shape.cells())) as u32;
+            args.inject_bit = spoiled.below(3, if wide { 64 } else { 32 }) as u32;
+        }
+        self.function.launch(&self.stream, self.grid, args)?;
         self.stream.mark(&self.ended)?;
         self.args.first_window += u64::from(windows);
         Ok(())
     }
 
-    /// Waits for the launch, tells what was wrong, and gives the seconds it took.
+    /// The multiprocessors of the GPU, by the numbers they give themselves.
+    pub(super) fn processors(&self) -> Vec<u32> {
+        self.processors.iter().copied().collect()
+    }
+
+    /// Has only one multiprocessor work in the launches to come, or all.
+    pub(super) fn ask_only(&mut self, processor: Option<u32>) {
+        self.args.only_sm = processor.map_or(0, |processor| processor + 1);
+    }
+
+    /// Whether all bits that were to be flipped have been.
+    pub(super) fn all_flipped(&self) -> bool {
+        self.flips.as_ref().is_some_and(Flips::is_over)
+    }
+
+    /// Waits for the launch, tells what was wrong, and gives the seconds it took. For a burn with nothing beside it.
     pub(super) fn finish(&mut self, context: &DriveContext<'_>, pace: &mut Pace) -> Result<f64, Broken> {
+        let seconds = self.wait(context)?;
+        self.tell(context, pace)?;
+        Ok(seconds)
+    }
+
+    /// Waits for the launch and gives the seconds it took.
+    pub(super) fn wait(&self, context: &DriveContext<'_>) -> Result<f64, Broken> {
+        context.wait(&self.stream, self.kernel.name)?;
+        Ok(self.ended.seconds_since(&self.began)?)
+    }
+
+    /// Tells what was wrong. Nothing that writes into the log may run meanwhile: a record is counted before it is whole.
+    pub(super) fn tell(&mut self, context: &DriveContext<'_>, pace: &mut Pace) -> Result<(), Broken> {
         self.wrong.tell(context, &self.stream, pace, self.kernel.name, |record| match record.unit {
             OF_THE_STREAM => format!("memory stream at {:#x}", record.word * 8),
             unit => format!("SM {} (unit {unit})", record.sm),
-        })?;
-        Ok(self.ended.seconds_since(&self.began)?)
+        })
     }
 }

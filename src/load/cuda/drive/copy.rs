@@ -9,7 +9,9 @@ use super::affinity;
 use super::drive_context::{Broken, DriveContext};
 use super::pace::Pace;
 use super::wrong::Wrong;
-use crate::cuda::driver::{Buffer, Event, Gpu, Grid, HostBuffer, Kernel, Stream};
+use std::collections::BTreeSet;
+
+use crate::cuda::driver::{Buffer, Event, Gpu, Grid, HostBuffer, Kernel, Reach, Stream};
 use crate::cuda::layout::{
     ChaseArgs, ChecksumArgs, MARCH_VERIFY, MARCH_WRITE, MarchArgs, NONE_64, PATTERN_RANDOM, Pattern,
 };
@@ -32,6 +34,9 @@ pub(super) enum Path<'a> {
     In(&'a Buffer, &'a HostBuffer),
     Out(&'a HostBuffer, &'a Buffer),
     Across(&'a Buffer, &'a Buffer),
+    /// From one GPU to another where there is no direct way: the driver copies through the host, and may have this thread
+    /// wait while it does.
+    Staged(&'a Buffer, &'a Buffer),
 }
 
 /// One path with its queue and marks.
@@ -61,13 +66,21 @@ impl<'a> Lane<'a> {
         match self.path {
             Path::In(to, from) => self.stream.copy_in(to, from, bytes)?,
             Path::Out(to, from) => self.stream.copy_out(to, from, 0, bytes)?,
-            Path::Across(to, from) => self.stream.copy_to_peer(to, from, bytes)?,
+            Path::Across(to, from) | Path::Staged(to, from) => self.stream.copy_to_peer(to, from, bytes)?,
         }
         Ok(())
     }
 
+    /// Whether it can be queued behind a closed gate. The queue of staged copies may be full before all are in it, and then
+    /// this thread would wait for a gate that only it can open.
+    const fn is_gated(&self) -> bool {
+        !matches!(self.path, Path::Staged(..))
+    }
+
     fn queue(&self, flag: &HostBuffer, bytes: usize, copies: u32) -> Result<(), Broken> {
-        self.stream.wait_for_flag(flag)?;
+        if self.is_gated() {
+            self.stream.wait_for_flag(flag)?;
+        }
         for _ in 0..WARM_UPS {
             self.copy(bytes)?;
         }
@@ -89,10 +102,13 @@ pub(super) fn round(
     context.go_on()?;
     flag.raise_flag(0);
     let gate = Gate(flag);
-    for lane in lanes {
+    for lane in lanes.iter().filter(|lane| lane.is_gated()) {
         lane.queue(flag, bytes, COPIES)?;
     }
     drop(gate);
+    for lane in lanes.iter().filter(|lane| !lane.is_gated()) {
+        lane.queue(flag, bytes, COPIES)?;
+    }
     let mut speeds = Vec::new();
     for lane in lanes {
         context.wait(lane.stream, "a copy")?;
@@ -289,7 +305,7 @@ pub(in crate::cuda) fn pair_copy(context: &DriveContext<'_>, gpus: &[Arc<Gpu>]) 
         on_gpu(context, &source, pattern(context, number as u64), false, "a pattern to be copied")?;
         buffers.push((source, target, Stream::new(gpu)?));
     }
-    connect(context, gpus)?;
+    let staged = connect(context, gpus)?;
     let flag = HostBuffer::new(first, 4096)?;
     context.pipe.ready().ok_or(Broken::Stopped)?;
     context.pipe.say(LoadSaid::Running);
@@ -297,7 +313,7 @@ pub(in crate::cuda) fn pair_copy(context: &DriveContext<'_>, gpus: &[Arc<Gpu>]) 
         for to in (0..gpus.len()).filter(|to| *to != from) {
             let (source, stream) = (&buffers[from].0, &buffers[from].2);
             let target = &buffers[to].1;
-            let lanes = [Lane::new(Path::Across(target, source), stream)?];
+            let lanes = [Lane::new(across(&staged, (from, to), target, source), stream)?];
             let bytes = source.bytes().min(target.bytes());
             let gb_per_s = timed(context, &lanes, &flag, bytes)?[0];
             let (a, b) = (gpus[from].index, gpus[to].index);
@@ -312,15 +328,30 @@ pub(super) const fn moved(from: GpuIndex, to: GpuIndex, gb_per_s: f64) -> LoadSa
     LoadSaid::Moved(Transfer { from: Endpoint::Gpu(from), to: Endpoint::Gpu(to), gb_per_s })
 }
 
-/// Opens the direct ways between all GPUs, and tells which there are not.
-pub(super) fn connect(context: &DriveContext<'_>, gpus: &[Arc<Gpu>]) -> Result<(), Broken> {
-    for gpu in gpus {
-        for peer in gpus.iter().filter(|peer| peer.index != gpu.index) {
-            if !gpu.reach(peer)? {
-                let what = format!("there is no direct way to gpu/{}: copies go through the host", peer.index.0);
-                context.pipe.say(LoadSaid::Noted { gpu: Some(gpu.index), kind: NoteKind::ThroughHost, what });
-            }
+/// Ways, by the places of their ends in the order, that go through the host.
+pub(super) type Staged = BTreeSet<(usize, usize)>;
+
+/// A copy between two GPUs, by the way there is.
+pub(super) fn across<'a>(staged: &Staged, ends: (usize, usize), to: &'a Buffer, from: &'a Buffer) -> Path<'a> {
+    if staged.contains(&ends) { Path::Staged(to, from) } else { Path::Across(to, from) }
+}
+
+/// Opens the direct ways between all GPUs, tells which there are not, and gives those.
+pub(super) fn connect(context: &DriveContext<'_>, gpus: &[Arc<Gpu>]) -> Result<Staged, Broken> {
+    let mut staged = Staged::new();
+    for (from, gpu) in gpus.iter().enumerate() {
+        for (to, peer) in gpus.iter().enumerate().filter(|(to, _)| *to != from) {
+            let peer = (peer.index.0, gpu.reach(peer)?);
+            let what = match peer {
+                (_, Reach::Direct) => continue,
+                (peer, Reach::None) => format!("there is no direct way to gpu/{peer}: copies go through the host"),
+                (peer, Reach::TooMany) => {
+                    format!("the driver opens no further direct way, to gpu/{peer}: copies go through the host")
+                }
+            };
+            staged.insert((from, to));
+            context.pipe.say(LoadSaid::Noted { gpu: Some(gpu.index), kind: NoteKind::ThroughHost, what });
         }
     }
-    Ok(())
+    Ok(staged)
 }

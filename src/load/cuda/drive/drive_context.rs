@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::cuda::driver::{DriverError, Stream};
-use crate::worker::{Injection, Pipe, monotonic_nanos};
+use crate::worker::{Injection, Pipe, Variant, monotonic_nanos};
 use kiln_model::{LoadEnd, LoadOrder};
 
 /// Between two looks at work that takes a fifth of a second: costs a thousandth of a core.
@@ -43,6 +43,7 @@ impl Broken {
 pub(in crate::cuda) struct DriveContext<'a> {
     pub order: &'a LoadOrder,
     pub injection: Option<Injection>,
+    pub variant: Variant,
     pub pipe: &'a Pipe,
     pub patience: Duration,
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::copy::{Lane, Path, connect, moved, on_gpu, pattern, round, size};
+use super::copy::{Lane, across, connect, moved, on_gpu, pattern, round, size};
 use super::drive_context::{Broken, DriveContext};
 use crate::cuda::driver::{Buffer, Gpu, HostBuffer, Stream};
 use crate::worker::monotonic_nanos;
@@ -31,11 +31,11 @@ pub(in crate::cuda) fn all_to_all(context: &DriveContext<'_>, gpus: &[Arc<Gpu>])
             ways.push((from, to, Buffer::new(&gpus[to], bytes)?, Stream::new(&gpus[from])?));
         }
     }
-    connect(context, gpus)?;
+    let staged = connect(context, gpus)?;
     let flag = HostBuffer::new(first, 4096)?;
     let mut lanes = Vec::new();
-    for (from, _, target, stream) in &ways {
-        lanes.push(Lane::new(Path::Across(target, &sources[*from]), stream)?);
+    for (from, to, target, stream) in &ways {
+        lanes.push(Lane::new(across(&staged, (*from, *to), target, &sources[*from]), stream)?);
     }
     let began = context.pipe.ready().ok_or(Broken::Stopped)?;
     let until = context.ends_at(began).unwrap_or(began + SPAN_NANOS);

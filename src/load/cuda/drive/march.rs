@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::drive_context::{Broken, DriveContext};
+use super::flips::Flips;
 use super::pace::Pace;
-use super::sweep::{Algorithm, Element, pass};
+use super::sweep::{Algorithm, Element, only, pass};
 use super::wrong::Wrong;
 use crate::cuda::driver::{Buffer, Event, Gpu, Grid, Kernel, Stream};
 use crate::cuda::holders::holders;
 use crate::cuda::layout::{MarchArgs, NONE_64, Record};
-use crate::worker::{Injection, monotonic_nanos};
+use crate::worker::{Injection, MarchWork, monotonic_nanos};
 use kiln_model::{GpuIndex, LoadSaid, NoteKind};
 
 /// One allocation; larger ones fail where memory is fragmented.
@@ -36,6 +37,7 @@ struct Marcher<'a> {
     pace: Pace,
     /// Sweeps done so far.
     sweep: u64,
+    flips: Option<Flips>,
 }
 
 /// Marches over a share of memory until its span is over; once if it was given none.
@@ -46,12 +48,17 @@ pub(in crate::cuda) fn march(context: &DriveContext<'_>, gpu: &Arc<Gpu>, coverag
     marcher.pace = Pace::new(gpu.index);
     context.pipe.say(LoadSaid::Running);
     for number in 0.. {
-        for algorithm in pass(number, context.order.seed, context.order.span) {
+        let algorithms = match context.variant.march {
+            MarchWork::Only(pattern) => vec![only(pattern, context.order.seed)],
+            MarchWork::Passes | MarchWork::DeviceCopy => pass(number, context.order.seed, context.order.span),
+        };
+        for algorithm in algorithms {
             marcher.run(&algorithm)?;
             if number == 0 && marcher.sweep > 0 {
                 marcher.tell_coverage()?;
             }
-            if until.is_some_and(|until| until <= monotonic_nanos()) {
+            let flipped = marcher.flips.as_ref().is_some_and(Flips::is_over);
+            if flipped || until.is_some_and(|until| until <= monotonic_nanos()) {
                 marcher.pace.tell(context.pipe);
                 return Ok(());
             }
@@ -93,7 +100,19 @@ impl<'a> Marcher<'a> {
         }
         let (march, pace) = (Kernel::new(gpu, "march")?, Pace::new(gpu.index));
         let (began, ended) = (Event::new(gpu)?, Event::new(gpu)?);
-        Ok(Self { context, gpu: Arc::clone(gpu), stream, march, began, ended, chunks, wrong, pace, sweep: 0 })
+        Ok(Self {
+            context,
+            gpu: Arc::clone(gpu),
+            stream,
+            march,
+            began,
+            ended,
+            chunks,
+            wrong,
+            pace,
+            sweep: 0,
+            flips: Flips::asked(context),
+        })
     }
 
     fn run(&mut self, algorithm: &Algorithm) -> Result<(), Broken> {
@@ -115,23 +134,31 @@ impl<'a> Marcher<'a> {
             _ => (NONE_64, 0),
         };
         let grid = Grid { blocks: self.gpu.multiprocessors * BLOCKS, threads: THREADS, shared_bytes: 0 };
+        // Only a sweep that reads finds what is spoiled in it.
+        let flip = if expect.is_some() { self.flips.as_mut().and_then(Flips::next) } else { None };
         let mut first_word = 0;
         let mut args = Vec::new();
         for (number, chunk) in self.chunks.iter().enumerate() {
             let pairs = chunk.bytes() as u64 / 16;
             let spoiled = number == 0 && self.sweep == inject;
+            let flip = flip.filter(|_| number == 0);
+            let inject_word = match flip {
+                Some(flip) => flip.below(0, 2 * pairs),
+                None if spoiled => pairs,
+                None => NONE_64,
+            };
             args.push(MarchArgs {
                 log: self.wrong.address(),
                 base: chunk.address(),
                 pairs,
                 first_word,
                 iteration: self.sweep,
-                inject_word: if spoiled { pairs } else { NONE_64 },
+                inject_word,
                 expect: expect.unwrap_or_default(),
                 write: write.unwrap_or_default(),
                 flags: element.flags(),
                 chunk: number as u32,
-                inject_bit: 11,
+                inject_bit: flip.map_or(11, |flip| flip.below(1, 64) as u32),
                 slow,
             });
             first_word += 2 * pairs;

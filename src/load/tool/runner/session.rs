@@ -9,7 +9,7 @@ use super::search;
 use crate::tool::values;
 use crate::worker::Pipe;
 use kiln_check::{Output, adapter};
-use kiln_limit::{Measured, Measurement, Scalar};
+use kiln_limit::{Measured, Measurement, Missing, Scalar};
 use kiln_model::{LoadEnd, LoadSaid, ProgramNumber, ProgramOrder, ProgramReader, ProgramSaid, ProgramValue};
 
 /// Saying a version takes a moment; what takes longer does something else.
@@ -159,8 +159,9 @@ fn value(measured: Measurement) -> ProgramValue {
         Measured::Value(Scalar::Number(value)) => ProgramNumber::Number { value, samples: measured.samples },
         Measured::Value(Scalar::Flag(flag)) => ProgramNumber::Flag(flag),
         Measured::Value(Scalar::Text(text)) => ProgramNumber::Text(start(&text, TEXT)),
-        Measured::Unsupported => ProgramNumber::Missing("the program does not offer it".to_owned()),
-        Measured::Missing(why) => ProgramNumber::Missing(start(&why, TEXT)),
+        Measured::Unsupported => ProgramNumber::Missing(Missing::NotOffered),
+        Measured::Missing(Missing::Program(why)) => ProgramNumber::Missing(Missing::Program(start(&why, TEXT))),
+        Measured::Missing(why) => ProgramNumber::Missing(why),
     };
     ProgramValue { name: name(&measured.name), component: measured.component, unit: measured.unit, value: number }
 }

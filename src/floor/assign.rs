@@ -1,0 +1,263 @@
+//! What is wanted of the unit that an agent is on: an assignment that stands, a new one, or nothing yet.
+
+use kiln_wire::{Assignment, Doing, Held, PlaceId, RunId, Scope, Serial, SlotId, Sync};
+
+use super::admission::{self, Ask, Lack, Ledger};
+use super::event::{Actor, Evidence, FloorEvent};
+use super::machine::Handling;
+use super::policy::Stop;
+use super::state::{Stage, UnitState};
+
+/// Why a unit that could begin does not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wait {
+    /// Too many units did not pass lately; a person must look.
+    Stopped,
+    /// What it would be tested with is under suspicion.
+    Suspect(Scope),
+    /// The rack needs a pass of a golden unit first.
+    Golden(PlaceId),
+    Lack(Lack),
+}
+
+impl Handling<'_> {
+    /// What an agent's call proves of power: which runs have begun, and which have ended.
+    pub(super) fn hear_of_power(&mut self, sync: &Sync) {
+        if self.floor.policy.site.is_empty() {
+            return;
+        }
+        let actor = || Actor::Agent(sync.agent.clone());
+        let grants = &self.floor.state.grants;
+        let running = match &sync.doing {
+            Doing::Running { run } => Some(run),
+            Doing::Idle | Doing::Held(_) => None,
+        };
+        let mut heard = Vec::new();
+        for spooled in &sync.spool {
+            let Some(grant) = grants.get(&spooled.run).filter(|grant| grant.agent == sync.agent) else { continue };
+            let run = || spooled.run.clone();
+            if grant.began.is_none() && (spooled.journal.offset > 0 || spooled.ended || running == Some(&spooled.run)) {
+                heard.push(FloorEvent::RunBegan { run: run() });
+            }
+            if spooled.ended {
+                heard.push(FloorEvent::PowerReturned { run: run(), evidence: Evidence::NodeSays });
+            }
+        }
+        for event in heard {
+            self.record(actor(), event);
+        }
+        if let Some(run) = running {
+            self.found_running(sync, run);
+        }
+    }
+
+    /// A run that goes on draws, whatever was thought of it.
+    fn found_running(&mut self, sync: &Sync, run: &RunId) {
+        let state = &self.floor.state;
+        if let Some(grant) = state.grants.get(run) {
+            if grant.began.is_none() && grant.agent == sync.agent {
+                self.record(Actor::Agent(sync.agent.clone()), FloorEvent::RunBegan { run: run.clone() });
+            }
+            return;
+        }
+        let arrived = |unit: &UnitState| unit.runs.iter().any(|outcome| outcome.facts.run == *run);
+        let Some((serial, unit)) = state.runs.get(run).and_then(|(serial, ..)| state.units.get_key_value(serial))
+        else {
+            return;
+        };
+        let site = &self.floor.policy.site;
+        let slot = unit.slot.clone().filter(|_| !arrived(unit));
+        let Some((slot, spot)) = slot.and_then(|slot| site.spot(&slot).map(|spot| (slot, spot))) else { return };
+        let watts = site.racks()[spot.rack].draw;
+        let (run, unit, agent) = (run.clone(), serial.clone(), sync.agent.clone());
+        let granted = FloorEvent::PowerGranted { run: run.clone(), agent, unit, slot, watts, instead_of: None };
+        self.record(Actor::Agent(sync.agent.clone()), granted);
+        self.record(Actor::Agent(sync.agent.clone()), FloorEvent::RunBegan { run });
+    }
+
+    /// What is wanted of the unit that an agent is on, assigned now if nothing was and it can be.
+    pub(super) fn desired(&mut self, sync: &Sync) -> Option<Assignment> {
+        let (serial, unit) = self.floor.state.unit_of(&sync.agent)?;
+        let (serial, unit) = (serial.clone(), unit.clone_without_runs());
+        if !matches!(unit.stage, Stage::Held(_))
+            && let Some(why) = contradiction(sync, &serial, &unit)
+        {
+            self.hold(serial, why);
+            return None;
+        }
+        match &unit.stage {
+            Stage::Assigned(assignment) if self.is_without_power(sync, assignment) => {
+                self.grant_again(sync, &serial, &unit, assignment)
+            }
+            Stage::Assigned(assignment) => Some(assignment.clone()),
+            Stage::Ready if matches!(sync.doing, Doing::Idle) => match self.begin(sync, &serial, &unit) {
+                Ok(assignment) => Some(assignment),
+                Err(wait) => {
+                    self.floor.waits.insert(serial, wait?);
+                    None
+                }
+            },
+            Stage::Ready | Stage::Arrived | Stage::Held(_) | Stage::Disposed(_) => None,
+        }
+    }
+
+    /// Whether an assignment that was made has no power any more, because a person saw the node off, and has not ended.
+    fn is_without_power(&self, sync: &Sync, assignment: &Assignment) -> bool {
+        let ended = |spooled: &kiln_wire::Spooled| spooled.run == assignment.run && spooled.ended;
+        !self.floor.policy.site.is_empty()
+            && matches!(sync.doing, Doing::Idle)
+            && !self.floor.state.grants.contains_key(&assignment.run)
+            && !sync.spool.iter().any(ended)
+    }
+
+    /// Gives such an assignment again once there is power for it.
+    fn grant_again(
+        &mut self,
+        sync: &Sync,
+        serial: &Serial,
+        unit: &UnitState,
+        assignment: &Assignment,
+    ) -> Option<Assignment> {
+        let policy = &self.floor.policy;
+        let stop = policy.route.iter().find(|stop| stop.profile == assignment.profile)?.clone();
+        let golden = policy.golden.contains(serial);
+        match self.may_begin(sync, serial, unit, &stop, golden) {
+            Ok(power) => {
+                self.grant(sync, serial, unit, &assignment.run, power);
+                Some(assignment.clone())
+            }
+            Err(wait) => {
+                self.floor.waits.insert(serial.clone(), wait);
+                None
+            }
+        }
+    }
+
+    fn grant(
+        &mut self,
+        sync: &Sync,
+        serial: &Serial,
+        unit: &UnitState,
+        run: &RunId,
+        power: Option<(SlotId, Option<RunId>)>,
+    ) {
+        if let Some((slot, instead_of)) = power {
+            let site = &self.floor.policy.site;
+            let watts = site.spot(&slot).map(|spot| site.racks()[spot.rack].draw).unwrap_or_default();
+            let (run, agent, unit) = (run.clone(), sync.agent.clone(), serial.clone());
+            self.record(Actor::Floor, FloorEvent::PowerGranted { run, agent, unit, slot, watts, instead_of });
+        }
+        self.floor.waits.remove(serial);
+        self.floor.asks.remove(&(unit.since, serial.clone()));
+    }
+
+    /// Assigns the next run of a unit, or says why it waits; None if there is no next.
+    fn begin(&mut self, sync: &Sync, serial: &Serial, unit: &UnitState) -> Result<Assignment, Option<Wait>> {
+        let policy = &self.floor.policy;
+        let golden = policy.golden.contains(serial);
+        let at = if golden { 0 } else { unit.passed };
+        let stop = policy.route.get(at).cloned().ok_or(None)?;
+        let power = self.may_begin(sync, serial, unit, &stop, golden).map_err(Some)?;
+        let assignment = Assignment {
+            unit: serial.clone(),
+            generation: unit.generation.next(),
+            run: self.tick.fresh_run.clone(),
+            profile: stop.profile,
+            digest: stop.digest,
+            variables: stop.variables,
+            phase: power.as_ref().and_then(|(slot, _)| self.floor.policy.site.phase(slot)),
+        };
+        self.grant(sync, serial, unit, &assignment.run, power);
+        let event = FloorEvent::Assigned { agent: sync.agent.clone(), assignment: assignment.clone() };
+        self.record(Actor::Floor, event);
+        Ok(assignment)
+    }
+
+    /// Whether the rules let a run begin: the slot it gets power in, and the earlier grant that goes for it.
+    fn may_begin(
+        &mut self,
+        sync: &Sync,
+        serial: &Serial,
+        unit: &UnitState,
+        stop: &Stop,
+        golden: bool,
+    ) -> Result<Option<(SlotId, Option<RunId>)>, Wait> {
+        let (state, policy, now) = (&self.floor.state, &self.floor.policy, self.tick.now);
+        if state.stopped.is_some() && !golden {
+            return Err(Wait::Stopped);
+        }
+        let mut scopes = unit.slot.as_ref().map(|slot| policy.site.scopes(slot)).unwrap_or_default();
+        scopes.extend(unit.lot.clone().map(Scope::Lot));
+        scopes.extend(stop.digest.clone().map(Scope::Profile));
+        scopes.extend(sync.version.clone().map(Scope::Agent));
+        // A golden unit is what shows that a suspect station is sound.
+        if let Some(scope) = scopes.into_iter().find(|scope| state.suspects.contains_key(scope) && !golden) {
+            return Err(Wait::Suspect(scope));
+        }
+        if policy.site.is_empty() {
+            return Ok(None);
+        }
+        let slot = unit.slot.clone().ok_or(Wait::Lack(Lack::Slot))?;
+        let spot = policy.site.spot(&slot).ok_or(Wait::Lack(Lack::Slot))?;
+        let rack = &policy.site.racks()[spot.rack];
+        let place = &policy.site.places()[rack.place].id;
+        if let Some(within) = rack.golden_within.filter(|_| !golden) {
+            let within = u64::try_from(within.as_micros()).unwrap_or(u64::MAX);
+            if state.golden_passes.get(place).is_none_or(|at| at.saturating_add(within) < now) {
+                return Err(Wait::Golden(place.clone()));
+            }
+        }
+        let ask = Ask { rack: spot.rack, since: unit.since, asked: now };
+        let turn = (unit.since, serial.clone());
+        // One machine makes one run at a time: what it was granted for another run goes for this one.
+        let earlier = state.granted_to(&sync.agent).find(|(_, grant)| grant.slot == slot);
+        let ahead: Vec<Ask> = self.floor.asks.range(..turn.clone()).map(|(_, ask)| *ask).collect();
+        let site = &policy.site;
+        let decided = match earlier {
+            None => admission::admit(site, &self.floor.ledger, &state.cuts, &ahead, ask, now),
+            Some((run, grant)) => {
+                let mut without: Ledger = self.floor.ledger.clone();
+                without.take_back(site, run, grant);
+                admission::admit(site, &without, &state.cuts, &ahead, ask, now)
+            }
+        };
+        let earlier = earlier.map(|(run, _)| run.clone());
+        if let Err(lack) = decided {
+            self.floor.asks.insert(turn, ask);
+            return Err(Wait::Lack(lack));
+        }
+        // Who has gone meanwhile, or has begun to wait anew, waits here no more.
+        self.floor.asks.retain(|_, ask| ask.is_waiting(now));
+        Ok(Some((slot, earlier)))
+    }
+}
+
+/// What the node says of itself against what was scanned.
+fn contradiction(sync: &Sync, serial: &Serial, unit: &UnitState) -> Option<Held> {
+    if let Some(node) = sync.serial.as_ref().filter(|node| *node != serial) {
+        return Some(Held::SerialMismatch { scanned: serial.clone(), node: node.clone() });
+    }
+    let (scanned, node) = (unit.slot.as_ref()?, sync.slot.as_ref()?);
+    (scanned != node).then(|| Held::SlotMismatch { scanned: scanned.clone(), node: node.clone() })
+}
+
+impl UnitState {
+    /// What an agent's call needs of a unit; its history may be long.
+    fn clone_without_runs(&self) -> Self {
+        Self {
+            stage: self.stage.clone(),
+            agent: self.agent.clone(),
+            slot: self.slot.clone(),
+            lot: self.lot.clone(),
+            generation: self.generation,
+            since: self.since,
+            passed: self.passed,
+            without_claim: self.without_claim,
+            tries: self.tries,
+            failed: self.failed,
+            repairs: std::collections::BTreeMap::new(),
+            because: None,
+            runs: Vec::new(),
+        }
+    }
+}

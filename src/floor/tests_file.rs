@@ -1,0 +1,98 @@
+//! What is taken of a floor's file, and what is refused, each with its place.
+
+use kiln_profile::Skus;
+use kiln_wire::{PlaceId, SlotId};
+
+use super::*;
+
+/// The file that the documentation shows.
+const EXAMPLE: &str = include_str!("../../fixtures/floor/floor.yaml");
+
+const CODES: [&str; 4] = ["GPU-HOT", "NVLINK-DOWN", "PCIE-SPEED", "PCIE-WIDTH"];
+
+fn read(text: &str) -> Result<Policy, String> {
+    let skus = Skus::built_in().expect("the shipped models");
+    let known = Known { profiles: &["smoke", "acceptance", "burnin-24h"], codes: &CODES, skus: &skus };
+    Policy::read("floor.yaml", text.as_bytes(), known).map_err(|errors| errors.render(false))
+}
+
+#[test]
+fn the_example_is_read_and_a_unit_draws_what_its_parts_do() {
+    let policy = read(EXAMPLE).unwrap_or_else(|errors| panic!("{errors}"));
+    assert_eq!(policy.route.len(), 2);
+    let slot: SlotId = "r01-04".parse().expect("a name");
+    let spot = policy.site.spot(&slot).expect("a slot");
+    let above: Vec<&str> =
+        policy.site.above(spot.rack).iter().map(|place| policy.site.places()[*place].id.as_str()).collect();
+    assert_eq!(above, ["r01", "row-1", "cdu-1", "feed-a"]);
+    // Eight GPUs of 700 W, and 3.5 kW for the rest of the node.
+    assert_eq!(policy.site.racks()[spot.rack].draw, Watts(9_100));
+    let class = policy.retest.class(&["PCIE-WIDTH".to_owned()]).expect("a class");
+    assert_eq!((class.id.as_str(), class.repairs), ("link", 2));
+    assert_eq!(policy.site.by_id(&"cdu-1".parse::<PlaceId>().expect("a name")), Some(3));
+}
+
+#[test]
+fn every_mistake_is_told_at_once_and_where_it_is() {
+    let text = "schema: kiln.floor/2
+name: Hall
+pol: 2s
+poll: 2h
+route: [{ profile: smok }]
+power:
+  - { id: row, under: feed, limit: 10 kW }
+  - { id: feed, limit: 10 K }
+  - { id: feed, limit: 0 W, ramps: 1 kW }
+kinds:
+  - { id: k, sku: h200-sxn, gpus: 0, host: 1 kW }
+  - { id: good, sku: h200-sxm, gpus: 8, host: 1 kW }
+racks:
+  - { id: r1, kind: goood, slots: 0, power: rwo }
+  - { id: row, kind: good, slots: [a, a b], limit: 1 kW, pulses: spred }
+retest: { most: 0, classes: [{ id: x, codes: [PCIE-WIDHT], repairs: 1 }] }
+golden: [A, A]
+";
+    insta::assert_snapshot!(read(text).expect_err("refused"));
+}
+
+#[test]
+fn slots_of_one_name_and_feeds_that_bear_nothing_are_refused() {
+    let text = "schema: kiln.floor/1
+name: Hall
+route: [{ profile: smoke }]
+power:
+  - { id: feed, limit: 10 kW }
+  - { id: spare, limit: 10 kW }
+kinds:
+  - { id: k, sku: h200-sxm, gpus: 8, host: 1 kW }
+racks:
+  - { id: r, kind: k, slots: [1-1], power: feed }
+  - { id: r-1, kind: k, slots: [1], power: feed, golden: 24h }
+";
+    insta::assert_snapshot!(read(text).expect_err("refused"));
+}
+
+#[test]
+fn a_place_that_cannot_bear_one_unit_is_refused() {
+    let text = "schema: kiln.floor/1
+name: Hall
+route: [{ profile: smoke }]
+power:
+  - { id: feed, limit: 100 kW, ramp: 5 kW }
+kinds:
+  - { id: k, sku: h200-sxm, gpus: 8, host: 1 kW }
+racks:
+  - { id: r, kind: k, slots: 2, power: feed, limit: 6 kW }
+";
+    insta::assert_snapshot!(read(text).expect_err("refused"));
+    let unproven = EXAMPLE.replace("golden: [GOLDEN-1]", "");
+    assert!(read(&unproven).expect_err("refused").contains("no golden unit is named"));
+}
+
+#[test]
+fn what_is_no_floor_file_is_refused_by_its_first_line() {
+    for text in ["", "a: 1", "schema: kiln.profile/1\n", "- x", "schema: [", "\u{0}"] {
+        let told = read(text).expect_err("refused");
+        assert!(told.starts_with("error: ") && told.contains("floor.yaml"), "{text:?}: {told}");
+    }
+}

@@ -1,0 +1,138 @@
+//! What must be so whatever happened: during a simulation, and at its end.
+
+use std::collections::BTreeSet;
+
+use kiln_event::VerdictWord;
+use kiln_floor::{Disposition, FloorEvent, FloorState, Stage, Stamped};
+use kiln_wire::{Held, RunId};
+
+use super::node::Node;
+use super::world::World;
+
+fn wrong(world: &mut World, what: String) {
+    if !world.simulated.violations.contains(&what) {
+        world.simulated.violations.push(what);
+    }
+}
+
+/// After the floor decided: power is within what places bear, by its books and in truth; nothing is released that is not
+/// here whole.
+pub(crate) fn after_events(world: &mut World, events: &[Stamped]) {
+    for stamped in events {
+        match &stamped.event {
+            FloorEvent::PowerGranted { .. } => power(world),
+            FloorEvent::Disposed { unit, disposition: Disposition::Released, .. } => {
+                let runs = world.floor.state().units[unit].runs.clone();
+                let Some(last) = runs.last() else {
+                    wrong(world, format!("{unit} was released without a run"));
+                    continue;
+                };
+                let copy = world.copies.get(&last.facts.run);
+                let whole = copy.is_some_and(|copy| {
+                    super::node::verdict_in(&copy.bytes) == Some(VerdictWord::Pass)
+                        && copy.bytes.len() as u64 == copy.at.offset
+                });
+                if !whole || last.facts.verdict != VerdictWord::Pass {
+                    wrong(world, format!("{unit} was released, and its run is not here whole with a pass"));
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+fn power(world: &mut World) {
+    let site = world.floor.policy().site.clone();
+    let mut drawn = vec![0u64; site.places().len()];
+    for node in world.nodes[..world.own.min(world.nodes.len())].iter().filter(|node| node.running.is_some()) {
+        let Some(spot) = site.spot(&node.slot) else { continue };
+        for place in site.above(spot.rack) {
+            drawn[*place] += site.racks()[spot.rack].draw.0;
+        }
+    }
+    for (index, place) in site.places().iter().enumerate() {
+        let (Some(limit), granted) = (place.limit, world.floor.ledger().granted(index)) else { continue };
+        if granted > limit || drawn[index] > limit.0 {
+            wrong(world, format!("{}: {granted} granted, {} W drawn, {limit} borne", place.id, drawn[index]));
+        }
+    }
+}
+
+fn all_disks(world: &World) -> impl Iterator<Item = &Node> {
+    world.nodes.iter().chain(&world.gone)
+}
+
+/// At the end: one result a run and a generation, copies that are the nodes' own, every unit where it was planted to come.
+pub(crate) fn at_the_end(world: &mut World) {
+    world.simulated.minutes = world.events.last().map_or(0, |last| (last.at - world.events[0].at) / 60_000_000);
+    world.simulated.events = world.events.len();
+    if FloorState::of(&world.events) != *world.floor.state() {
+        wrong(world, "the state is not the fold of the events".to_owned());
+    }
+    copies(world);
+    let state = world.floor.state().clone();
+    for (serial, unit) in &state.units {
+        let runs: BTreeSet<&RunId> = unit.runs.iter().map(|outcome| &outcome.facts.run).collect();
+        let generations: BTreeSet<_> = unit.runs.iter().map(|outcome| outcome.generation).collect();
+        if runs.len() != unit.runs.len() || generations.len() != unit.runs.len() {
+            wrong(world, format!("{serial} has a result twice"));
+        }
+        world.simulated.runs += unit.runs.len();
+        match &unit.stage {
+            Stage::Disposed(Disposition::Released) => world.simulated.released += 1,
+            Stage::Disposed(_) => world.simulated.repair += 1,
+            Stage::Held(_) => world.simulated.held += 1,
+            Stage::Arrived | Stage::Ready | Stage::Assigned(_) => {}
+        }
+    }
+    planted(world);
+    if !world.floor.state().grants.is_empty() && world.simulated.violations.is_empty() {
+        // A run that was set aside may have been cut for good: its power waits for a person.
+        let aside = |run: &RunId| world.floor.state().set_aside.contains(run);
+        let left: Vec<String> =
+            world.floor.state().grants.keys().filter(|run| !aside(run)).map(ToString::to_string).collect();
+        if !left.is_empty() {
+            wrong(world, format!("power was never given back by {}", left.join(", ")));
+        }
+    }
+}
+
+/// Every copy is a beginning of what some machine has on its disk, and the whole of it once it was sealed.
+fn copies(world: &mut World) {
+    let mut found = Vec::new();
+    for (run, copy) in &world.copies {
+        let on_disk = || all_disks(world).filter_map(|node| node.disk.get(run));
+        let same = on_disk()
+            .any(|disk| if copy.sealed { disk.bytes == copy.bytes } else { disk.bytes.starts_with(&copy.bytes) });
+        // What a machine had cut off again was never offered; copies of disks may have gone on apart from one another.
+        if !same {
+            found.push(format!("the copy of {run} is no machine's own"));
+        }
+    }
+    found.into_iter().for_each(|what| wrong(world, what));
+}
+
+fn planted(world: &mut World) {
+    let mut found = Vec::new();
+    for node in world.nodes.iter().filter(|node| !node.was_cloned && node.clone_of.is_none()) {
+        let unit = &world.floor.state().units[&node.serial];
+        use VerdictWord::{Error, Fail, Pass};
+        let right = match (node.verdicts.as_slice(), &unit.stage) {
+            ([Fail], Stage::Disposed(Disposition::Repair)) => true,
+            ([Error, Error], Stage::Held(Held::NoClaim)) => true,
+            ([Pass] | [Error, Pass], Stage::Disposed(Disposition::Released)) => true,
+            // By chance of the seed many failed in one place, and the floor thinks so too.
+            (_, Stage::Held(Held::Suspect { .. })) => true,
+            _ => false,
+        };
+        if !right {
+            found.push(format!("{}: planted {:?}, and it is {:?}", node.serial, node.verdicts, unit.stage));
+        }
+        for outcome in &unit.runs {
+            if node.said.get(&outcome.facts.run) != Some(&outcome.facts.verdict) {
+                found.push(format!("{}: {} did not say {:?}", node.serial, outcome.facts.run, outcome.facts.verdict));
+            }
+        }
+    }
+    found.into_iter().for_each(|what| wrong(world, what));
+}

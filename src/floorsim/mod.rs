@@ -1,0 +1,19 @@
+//! A floor with its agents in virtual time, to find what breaks: no socket, no disk, no clock.
+//!
+//! `power` asks only whether more is ever drawn than a place bears. `world` has whole agents with faults of network and
+//! hosts, and checks after each that nothing was lost, doubled or made up. `drill` plants defects of the floor itself
+//! (cooling, image, slot, lot, station) and counts which the floor names. Everything follows from a seed.
+
+mod chance;
+mod drill;
+mod faults;
+mod invariants;
+mod node;
+mod power;
+mod power_site;
+mod world;
+
+pub use drill::{Defect, Drilled, drill};
+pub use faults::{Fault, Faults};
+pub use power::{Breach, PowerOutcome, PowerSettings, power};
+pub use world::{SimSettings, Simulated, simulate};

@@ -1,0 +1,175 @@
+//! A node of the simulation: a real agent over a disk that survives what its process and its power do not.
+
+use std::collections::BTreeMap;
+
+use kiln_agent::{Agent, Facts};
+use kiln_event::VerdictWord;
+use kiln_wire::{AgentId, Assignment, BootId, Generation, Position, RunId, Serial, SlotId, Spooled, Tip};
+
+use super::chance::name;
+
+/// Lines of a run: as many events as a short burn-in has.
+pub(crate) const LINES: u32 = 30;
+
+/// A run on a node's disk.
+#[derive(Debug, Clone)]
+pub(crate) struct Disk {
+    pub(crate) generation: Generation,
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) lines_left: u32,
+    /// Where the whole lines end.
+    pub(crate) whole: Position,
+}
+
+/// A node.
+#[derive(Debug)]
+pub(crate) struct Node {
+    pub(crate) agent: Agent,
+    pub(crate) id: AgentId,
+    pub(crate) serial: Serial,
+    pub(crate) slot: SlotId,
+    pub(crate) boots: u32,
+    /// Counts processes of the agent: what was on its way to an earlier one reaches nobody.
+    pub(crate) epoch: u32,
+    pub(crate) saved: Option<Assignment>,
+    pub(crate) disk: BTreeMap<RunId, Disk>,
+    pub(crate) running: Option<RunId>,
+    /// What its runs will say, in the order in which they first begin.
+    pub(crate) verdicts: Vec<VerdictWord>,
+    pub(crate) said: BTreeMap<RunId, VerdictWord>,
+    /// It neither runs nor calls until then.
+    pub(crate) frozen_until: u64,
+    /// Nothing reaches it, and nothing it sends arrives, until then.
+    pub(crate) cut_until: u64,
+    pub(crate) half_open_until: u64,
+    pub(crate) full_until: u64,
+    /// What it says of itself is not its own: a copy of another one's disk.
+    pub(crate) clone_of: Option<usize>,
+    /// A copy of it was at work, so that what came of its runs need not be what was planted.
+    pub(crate) was_cloned: bool,
+    /// Its next wake is due at this time.
+    pub(crate) wakes_at: u64,
+}
+
+impl Node {
+    pub(crate) fn new(number: usize, slot: SlotId, verdicts: Vec<VerdictWord>) -> Self {
+        let (id, serial): (AgentId, Serial) = (name(&format!("agent-{number}")), name(&format!("SRV{number:05}")));
+        let agent = Agent::new(id.clone(), name("boot-0"), Some(serial.clone()), None).in_slot(Some(slot.clone()));
+        Self {
+            agent,
+            id,
+            serial,
+            slot,
+            boots: 0,
+            epoch: 0,
+            saved: None,
+            disk: BTreeMap::new(),
+            running: None,
+            verdicts,
+            said: BTreeMap::new(),
+            frozen_until: 0,
+            cut_until: 0,
+            half_open_until: 0,
+            full_until: 0,
+            clone_of: None,
+            was_cloned: false,
+            wakes_at: u64::MAX,
+        }
+    }
+
+    /// A machine with a copy of a node's disk.
+    pub(crate) fn copy_of(&self, index: usize) -> Self {
+        let mut copy = Self::new(0, self.slot.clone(), self.verdicts.clone());
+        (copy.id, copy.serial) = (self.id.clone(), self.serial.clone());
+        (copy.saved, copy.disk, copy.said) = (self.saved.clone(), self.disk.clone(), self.said.clone());
+        copy.boots = self.boots + 1000;
+        copy.clone_of = Some(index);
+        copy.tear();
+        copy.start_agent();
+        copy
+    }
+
+    /// The agent's process begins anew.
+    pub(crate) fn start_agent(&mut self) {
+        self.epoch += 1;
+        let boot: BootId = name(&format!("boot-{}", self.boots));
+        let agent = Agent::new(self.id.clone(), boot, Some(self.serial.clone()), self.saved.clone());
+        self.agent = agent.in_slot(Some(self.slot.clone()));
+    }
+
+    /// Power goes: a run under way leaves half a line.
+    pub(crate) fn tear(&mut self) {
+        if let Some(run) = self.running.take()
+            && let Some(disk) = self.disk.get_mut(&run)
+        {
+            disk.bytes.extend_from_slice(b"{\"torn");
+        }
+    }
+
+    pub(crate) fn facts(&self) -> Facts {
+        let spooled = |(run, disk): (&RunId, &Disk)| Spooled {
+            run: run.clone(),
+            generation: disk.generation,
+            journal: disk.whole,
+            telemetry: 0,
+            ended: disk.lines_left == 0,
+        };
+        Facts { spool: self.disk.iter().map(spooled).collect(), running: self.running.clone() }
+    }
+
+    /// The run under way writes a line; the last one says its verdict.
+    pub(crate) fn write_line(&mut self) {
+        let Some(run) = self.running.clone() else { return };
+        let (boots, verdict) = (self.boots, self.said.get(&run).copied());
+        let Some(disk) = self.disk.get_mut(&run) else { return };
+        disk.lines_left -= 1;
+        let word = if disk.lines_left == 0 { verdict } else { None };
+        let mixed = disk.whole.offset.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ u64::from(boots).wrapping_mul(0x1000_0001);
+        let line = format!(
+            "{{\"run\":\"{run}\",\"left\":{},\"verdict\":\"{}\",\"chain\":\"{mixed:064x}\"}}\n",
+            disk.lines_left,
+            word.map_or(String::new(), |word| format!("{word:?}"))
+        );
+        disk.bytes.extend_from_slice(line.as_bytes());
+        if let Ok(after) = Tip::after(disk.whole, line.as_bytes()) {
+            disk.whole = after;
+        }
+        if disk.lines_left == 0 {
+            self.running = None;
+        }
+    }
+
+    pub(crate) fn start(&mut self, assignment: Assignment) {
+        // A run that was cut before its first line is started again, and is the same run.
+        let next = self.verdicts.get(self.said.len()).or(self.verdicts.last()).copied().unwrap_or(VerdictWord::Pass);
+        self.said.entry(assignment.run.clone()).or_insert(next);
+        let disk = Disk {
+            generation: assignment.generation,
+            bytes: Vec::new(),
+            lines_left: LINES,
+            whole: Position::default(),
+        };
+        self.disk.insert(assignment.run.clone(), disk);
+        self.running = Some(assignment.run.clone());
+        self.saved = Some(assignment);
+    }
+
+    pub(crate) fn resume(&mut self, run: RunId) {
+        if let Some(disk) = self.disk.get_mut(&run) {
+            disk.bytes.truncate(disk.whole.offset as usize);
+            self.running = Some(run);
+        }
+    }
+}
+
+/// The verdict that the last line of a journal says; None before its end.
+pub(crate) fn verdict_in(bytes: &[u8]) -> Option<VerdictWord> {
+    let text = std::str::from_utf8(bytes).ok()?;
+    let last = text.trim_end().lines().last()?;
+    if !last.contains("\"left\":0,") {
+        return None;
+    }
+    let word = last.split("\"verdict\":\"").nth(1)?.split('"').next()?;
+    use VerdictWord::{Aborted, Error, Fail, Inconclusive, Pass};
+    [Pass, Fail, Error, Inconclusive, Aborted].into_iter().find(|known| format!("{known:?}") == word)
+}

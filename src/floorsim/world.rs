@@ -1,0 +1,582 @@
+//! A floor and whole agents in virtual time, over a network and on hosts that fail by seed.
+//!
+//! Runs are scripted: some thirty lines of a journal, the last of which says the verdict. Everything else is what works in
+//! a factory: the agent's machine, the floor's, and copies that grow by offset and chain.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap, VecDeque};
+use std::fmt;
+use std::time::Duration;
+
+use kiln_agent::{Effect, Input as AgentInput};
+use kiln_event::VerdictWord;
+use kiln_floor::{Act, Floor, Input, Policy, RunFacts, Stage, Stamped, Tick};
+use kiln_wire::{Appended, Generation, Position, Received, RunId, Sealed, Spooled, Sync, SyncReply, Tip};
+
+use super::chance::{Chance, HOUR, MINUTE, SECOND, name};
+use super::faults::{Fault, Faults};
+use super::invariants;
+use super::node::{Node, verdict_in};
+use super::power_site::site;
+
+/// Between two lines of a run.
+const LINE_EVERY: u64 = 20 * SECOND;
+/// How long an agent waits for an answer; as `kiln_link` does.
+const PATIENCE: u64 = 10 * SECOND;
+/// How often somebody looks at what is held.
+const ROUND: u64 = 10 * MINUTE;
+/// For so long there is trouble; afterwards everything must come to its end.
+const TROUBLE: u64 = 2 * HOUR;
+/// What has not come to its end by then never will.
+const LONGEST: u64 = 48 * HOUR;
+/// 2026, in microseconds.
+const EPOCH: u64 = 1_770_000_000 * SECOND;
+
+/// What to simulate.
+#[derive(Debug, Clone)]
+pub struct SimSettings {
+    pub agents: usize,
+    pub seed: u64,
+    pub faults: Faults,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Simulated {
+    pub minutes: u64,
+    pub calls: u64,
+    pub events: usize,
+    pub runs: usize,
+    pub released: usize,
+    pub repair: usize,
+    pub held: usize,
+    /// How often a person had to let an agent go on.
+    pub freed: u64,
+    pub troubles: u64,
+    /// What must never be so, and was.
+    pub violations: Vec<String>,
+}
+
+impl fmt::Display for Simulated {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { minutes, calls, events, runs, released, repair, held, freed, troubles, violations } = self;
+        write!(f, "{minutes} min, {calls} calls, {events} events, {troubles} troubles, {freed} let go by a person; ")?;
+        write!(f, "{runs} runs: {released} released, {repair} to repair, {held} held")?;
+        violations.iter().try_for_each(|what| write!(f, "\n  WRONG: {what}"))
+    }
+}
+
+/// What goes over the network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Call {
+    Sync(Sync),
+    Ship { run: RunId, generation: Generation, from: Position, bytes: Vec<u8> },
+    Seal(Spooled),
+}
+
+#[derive(Debug)]
+enum Due {
+    Wake(usize),
+    Line(usize),
+    Call { node: usize, epoch: u32, call: Call, answered: bool },
+    Answer { node: usize, epoch: u32, input: AgentInput },
+    Trouble,
+    Round,
+    FloorKill,
+    FloorFull,
+}
+
+/// A due thing, by time and order.
+struct Entry(u64, u64, Due);
+
+impl PartialEq for Entry {
+    fn eq(&self, other: &Self) -> bool {
+        (self.0, self.1) == (other.0, other.1)
+    }
+}
+impl Eq for Entry {}
+impl PartialOrd for Entry {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl Ord for Entry {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (self.0, self.1).cmp(&(other.0, other.1))
+    }
+}
+
+/// The floor's copy of a run.
+#[derive(Debug, Default)]
+pub(crate) struct Copy {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) at: Position,
+    pub(crate) sealed: bool,
+}
+
+pub(crate) struct World {
+    now: u64,
+    chance: Chance,
+    faults: Faults,
+    policy: Policy,
+    pub(crate) floor: Floor,
+    pub(crate) events: Vec<Stamped>,
+    pub(crate) copies: BTreeMap<RunId, Copy>,
+    pub(crate) nodes: Vec<Node>,
+    /// Machines that were taken away, whose disks are still evidence.
+    pub(crate) gone: Vec<Node>,
+    /// How many of the nodes are the floor's own, and no copies.
+    pub(crate) own: usize,
+    due: BinaryHeap<Reverse<Entry>>,
+    count: u64,
+    floor_full_until: u64,
+    /// How far the floor's clock is ahead.
+    skew: u64,
+    pub(crate) simulated: Simulated,
+}
+
+/// Simulates one floor.
+pub fn simulate(settings: &SimSettings) -> Simulated {
+    let mut world = World::new(settings);
+    while let Some(Reverse(Entry(at, _, due))) = world.due.pop() {
+        world.now = at;
+        world.step(due);
+        if world.simulated.violations.len() > 20 || at > LONGEST {
+            break;
+        }
+        if at > TROUBLE && world.count.is_multiple_of(256) && world.is_settled() {
+            break;
+        }
+    }
+    if !world.is_settled() {
+        let open = world.floor.state().units.iter().filter(|(_, unit)| !is_final(&unit.stage));
+        let open: Vec<String> = open.map(|(serial, unit)| format!("{serial}: {:?}", unit.stage)).take(5).collect();
+        world.simulated.violations.push(format!("never settled: {}", open.join("; ")));
+    }
+    invariants::at_the_end(&mut world);
+    world.simulated
+}
+
+fn is_final(stage: &Stage) -> bool {
+    matches!(stage, Stage::Disposed(_) | Stage::Held(_))
+}
+
+impl World {
+    fn new(settings: &SimSettings) -> Self {
+        let mut chance = Chance::of(settings.seed);
+        let mut policy = Policy::one_profile("smoke");
+        policy.poll_every = Duration::from_secs(30);
+        policy.site = site(settings.agents, &mut chance);
+        let mut world = Self {
+            now: 0,
+            chance,
+            faults: settings.faults.clone(),
+            floor: Floor::of(policy.clone(), &[]),
+            policy,
+            events: Vec::new(),
+            copies: BTreeMap::new(),
+            nodes: Vec::new(),
+            gone: Vec::new(),
+            own: settings.agents,
+            due: BinaryHeap::new(),
+            count: 0,
+            floor_full_until: 0,
+            skew: 0,
+            simulated: Simulated::default(),
+        };
+        let slots: Vec<_> = world.policy.site.slots().map(|(slot, _)| slot.clone()).collect();
+        for (number, slot) in slots.into_iter().take(settings.agents).enumerate() {
+            let verdicts = planted(&mut world.chance);
+            let node = Node::new(number, slot.clone(), verdicts);
+            let unit = node.serial.clone();
+            world.nodes.push(node);
+            world.tell(Input::Scanned { unit, at: None, slot: Some(slot), lot: None, by: "p".to_owned() });
+            let first = world.chance.below(30 * SECOND);
+            world.wake(number, first);
+        }
+        world.push(ROUND, Due::Round);
+        world.push(MINUTE, Due::Trouble);
+        if world.faults.has(Fault::FloorKill) {
+            world.push(3 * MINUTE, Due::FloorKill);
+        }
+        if world.faults.has(Fault::FullDisk) {
+            world.push(7 * MINUTE, Due::FloorFull);
+        }
+        world
+    }
+
+    fn push(&mut self, at: u64, due: Due) {
+        self.count += 1;
+        self.due.push(Reverse(Entry(at, self.count, due)));
+    }
+
+    fn wake(&mut self, node: usize, at: u64) {
+        self.nodes[node].wakes_at = at;
+        self.push(at, Due::Wake(node));
+    }
+
+    fn is_settled(&self) -> bool {
+        let settled = |node: &Node| {
+            let unit = &self.floor.state().units[&node.serial];
+            let sealed = |run: &RunId| {
+                let aside = self.floor.state().set_aside.contains(run);
+                aside || self.copies.get(run).is_some_and(|copy| copy.sealed)
+            };
+            is_final(&unit.stage) && node.running.is_none() && node.disk.keys().all(sealed)
+        };
+        self.nodes.len() == self.own && self.nodes.iter().all(settled)
+    }
+
+    pub(crate) fn tell(&mut self, input: Input) -> Option<SyncReply> {
+        self.count += 1;
+        let tick = Tick { now: EPOCH + self.now + self.skew, fresh_run: name(&format!("run-{}", self.count)) };
+        let answer = self.floor.handle(&tick, input).ok()?;
+        if !answer.events.is_empty() {
+            invariants::after_events(self, &answer.events);
+        }
+        self.events.extend(answer.events);
+        answer.reply
+    }
+
+    fn step(&mut self, due: Due) {
+        match due {
+            Due::Wake(node) => {
+                if self.nodes.get(node).is_some_and(|known| known.wakes_at == self.now) {
+                    self.look(node, None);
+                }
+            }
+            Due::Line(node) => self.line(node),
+            Due::Call { node, epoch, call, answered } => {
+                self.simulated.calls += 1;
+                if let Some(input) = self.serve(call)
+                    && answered
+                {
+                    let at = self.now + self.delay();
+                    self.push(at, Due::Answer { node, epoch, input });
+                }
+            }
+            Due::Answer { node, epoch, input } => {
+                if self.nodes.get(node).is_some_and(|known| known.epoch == epoch) {
+                    self.look(node, Some(input));
+                }
+            }
+            Due::Trouble => self.trouble(),
+            Due::Round => self.round(),
+            Due::FloorKill => {
+                let again = Floor::of(self.policy.clone(), &self.events);
+                if again.state() != self.floor.state() {
+                    self.simulated.violations.push("the state is not the fold of the events".to_owned());
+                }
+                self.floor = again;
+                // A clock that was put right while the floor was down: never back before the last event.
+                if self.faults.has(Fault::ClockJump) {
+                    self.skew += self.chance.below(3 * HOUR);
+                }
+                let next = self.now + MINUTE + self.chance.below(8 * MINUTE);
+                if self.now < TROUBLE {
+                    self.push(next, Due::FloorKill);
+                }
+            }
+            Due::FloorFull => {
+                self.floor_full_until = self.now + 2 * MINUTE;
+                let next = self.now + 15 * MINUTE;
+                if self.now < TROUBLE {
+                    self.push(next, Due::FloorFull);
+                }
+            }
+        }
+    }
+
+    fn line(&mut self, index: usize) {
+        let (now, Some(node)) = (self.now, self.nodes.get_mut(index)) else { return };
+        if node.running.is_none() {
+            return;
+        }
+        if node.frozen_until > now {
+            let at = node.frozen_until;
+            return self.push(at, Due::Line(index));
+        }
+        if node.full_until > now {
+            // The run's process ends where it cannot write.
+            node.tear();
+        } else {
+            node.write_line();
+        }
+        if node.running.is_some() {
+            self.push(now + LINE_EVERY, Due::Line(index));
+        }
+        self.look(index, None);
+    }
+
+    /// The agent looks at its node, after something was heard.
+    fn look(&mut self, index: usize, heard: Option<AgentInput>) {
+        let now = self.now;
+        let Some(node) = self.nodes.get(index) else { return };
+        if node.frozen_until > now {
+            let at = node.frozen_until;
+            if let Some(input) = heard {
+                let epoch = node.epoch;
+                self.push(at, Due::Answer { node: index, epoch, input });
+            }
+            return self.wake(index, at);
+        }
+        let mut inputs: VecDeque<AgentInput> = heard.into_iter().collect();
+        inputs.push_back(AgentInput::Looked(node.facts()));
+        while let Some(input) = inputs.pop_front() {
+            let tick = kiln_agent::Tick { now: Duration::from_micros(now), jitter: self.chance.share() };
+            for effect in self.nodes[index].agent.handle(tick, input) {
+                if let Some(answer) = self.carry_out(index, effect) {
+                    inputs.push_back(answer);
+                    inputs.push_back(AgentInput::Looked(self.nodes[index].facts()));
+                }
+            }
+        }
+        let due = u64::try_from(self.nodes[index].agent.wake_at().as_micros()).unwrap_or(u64::MAX);
+        self.wake(index, due.max(now + SECOND));
+    }
+
+    fn carry_out(&mut self, index: usize, effect: Effect) -> Option<AgentInput> {
+        let now = self.now;
+        let node = &mut self.nodes[index];
+        match effect {
+            Effect::Start(assignment) => {
+                node.start(assignment);
+                self.push(now + LINE_EVERY, Due::Line(index));
+                Some(AgentInput::Looked(self.nodes[index].facts()))
+            }
+            Effect::Resume(run) => {
+                node.resume(run);
+                self.push(now + LINE_EVERY, Due::Line(index));
+                Some(AgentInput::Looked(self.nodes[index].facts()))
+            }
+            Effect::Compare { run, position } => {
+                let bytes = node.disk.get(&run).map_or(&[][..], |disk| &disk.bytes);
+                let own = bytes.get(..position.offset as usize);
+                let same = own.is_some_and(|own| Tip::after(Position::default(), own) == Ok(position));
+                Some(AgentInput::Compared { run, position, same })
+            }
+            Effect::ShipTelemetry { run, .. } => Some(AgentInput::ShippedTelemetry { run, held: 0 }),
+            Effect::Sync(sync) => self.send(index, Call::Sync(sync)),
+            Effect::Ship { run, from } => {
+                let disk = node.disk.get(&run)?;
+                let whole = &disk.bytes[..disk.whole.offset as usize];
+                let bytes = Tip::whole_lines(whole.get(from.offset as usize..)?, 4096).to_vec();
+                let generation = disk.generation;
+                self.send(index, Call::Ship { run, generation, from, bytes })
+            }
+            Effect::Seal { run } => {
+                let spooled = node.facts().spool.into_iter().find(|spooled| spooled.run == run)?;
+                self.send(index, Call::Seal(spooled))
+            }
+        }
+    }
+
+    fn delay(&mut self) -> u64 {
+        let longest = if self.faults.has(Fault::Delay) { 4 * SECOND } else { SECOND / 20 };
+        1 + self.chance.below(longest)
+    }
+
+    /// Sends a call; whatever comes of it comes later.
+    fn send(&mut self, index: usize, call: Call) -> Option<AgentInput> {
+        let now = self.now;
+        let lossy = if self.faults.has(Fault::Loss) { 12 } else { 0 };
+        let (epoch, cut) = (self.nodes[index].epoch, self.nodes[index].cut_until > now);
+        let half_open = self.nodes[index].half_open_until > now;
+        let silence = Due::Answer { node: index, epoch, input: AgentInput::Unanswered };
+        if cut || self.chance.one_in(lossy) {
+            self.push(now + PATIENCE, silence);
+            return None;
+        }
+        let answered = !half_open && !self.chance.one_in(lossy) && self.floor_full_until <= now;
+        let at = now + self.delay();
+        if self.faults.has(Fault::Doubling) && self.chance.one_in(12) {
+            let late = at + self.chance.below(MINUTE);
+            self.push(late, Due::Call { node: index, epoch, call: call.clone(), answered: false });
+        }
+        self.push(at, Due::Call { node: index, epoch, call, answered });
+        if !answered {
+            self.push(now + PATIENCE, silence);
+        }
+        None
+    }
+
+    /// What the floor does with a call; None if it answers nothing.
+    fn serve(&mut self, call: Call) -> Option<AgentInput> {
+        match call {
+            Call::Sync(sync) => {
+                let spool: Vec<RunId> = sync.spool.iter().map(|spooled| spooled.run.clone()).collect();
+                let Some(mut reply) = self.tell(Input::Synced(sync)) else { return Some(AgentInput::Unanswered) };
+                reply.received = spool.iter().filter_map(|run| self.received(run)).collect();
+                Some(AgentInput::Answered(reply))
+            }
+            Call::Ship { run, generation, from, bytes } => {
+                let assigned = self.floor.state().runs.get(&run).map(|(_, generation, _)| *generation);
+                if self.floor_full_until > self.now || assigned.is_some_and(|assigned| assigned != generation) {
+                    return Some(AgentInput::Unanswered);
+                }
+                let copy = self.copies.entry(run.clone()).or_default();
+                if copy.at != from {
+                    return Some(AgentInput::Shipped { run, answer: Appended::Elsewhere(copy.at) });
+                }
+                let Ok(after) = Tip::after(from, &bytes) else {
+                    return Some(AgentInput::Sealed { run, answer: Sealed::Refused });
+                };
+                copy.bytes.extend_from_slice(&bytes);
+                (copy.sealed, copy.at) = (copy.sealed && after == copy.at, after);
+                Some(AgentInput::Shipped { run, answer: Appended::Here(after) })
+            }
+            Call::Seal(spooled) => Some(self.seal(&spooled)),
+        }
+    }
+
+    fn received(&self, run: &RunId) -> Option<Received> {
+        let copy = self.copies.get(run)?;
+        Some(Received { run: run.clone(), journal: copy.at, telemetry: 0, sealed: copy.sealed })
+    }
+
+    fn seal(&mut self, spooled: &Spooled) -> AgentInput {
+        let run = spooled.run.clone();
+        let nothing = Received { run: run.clone(), journal: Position::default(), telemetry: 0, sealed: false };
+        let here = self.received(&run).unwrap_or(nothing);
+        if here.journal != spooled.journal {
+            return AgentInput::Sealed { run, answer: Sealed::Incomplete(here) };
+        }
+        let Some(verdict) = self.copies.get(&run).and_then(|copy| verdict_in(&copy.bytes)) else {
+            self.tell(Input::Unverified(run.clone()));
+            return AgentInput::Sealed { run, answer: Sealed::Refused };
+        };
+        let profile_digest = String::new();
+        let facts = RunFacts {
+            run: run.clone(),
+            verdict,
+            partial: false,
+            serial: self.floor.state().runs.get(&run).map(|(unit, ..)| unit.clone()),
+            profile_digest,
+            codes: Vec::new(),
+            source: None,
+        };
+        self.tell(Input::Arrived(facts));
+        if let Some(copy) = self.copies.get_mut(&run) {
+            copy.sealed = true;
+        }
+        AgentInput::Sealed { run, answer: Sealed::Verified }
+    }
+
+    fn trouble(&mut self) {
+        if self.now >= TROUBLE {
+            return;
+        }
+        // One trouble a node in a quarter of an hour: a run of ten minutes is rarely left in peace.
+        let every = 15 * MINUTE / self.own as u64;
+        let next = self.now + 1 + self.chance.below(2 * every);
+        self.push(next, Due::Trouble);
+        let (index, now) = (self.chance.below(self.own as u64) as usize, self.now);
+        let kinds =
+            [Fault::Cut, Fault::HalfOpen, Fault::Kill, Fault::Freeze, Fault::Reboot, Fault::Clone, Fault::FullDisk];
+        let fault = kinds[self.chance.below(kinds.len() as u64) as usize];
+        if !self.faults.has(fault) || (fault == Fault::Clone && !self.chance.one_in(10)) {
+            return;
+        }
+        self.simulated.troubles += 1;
+        let minutes = 1 + self.chance.below(20);
+        let node = &mut self.nodes[index];
+        match fault {
+            Fault::Cut => node.cut_until = now + if minutes == 7 { 5 * HOUR } else { minutes * MINUTE },
+            Fault::HalfOpen => node.half_open_until = now + minutes * MINUTE,
+            Fault::Freeze => node.frozen_until = now + minutes * MINUTE,
+            Fault::FullDisk => node.full_until = now + minutes * MINUTE,
+            Fault::Kill | Fault::Reboot => {
+                if fault == Fault::Reboot {
+                    node.tear();
+                    node.boots += 1;
+                }
+                node.start_agent();
+                self.look(index, None);
+            }
+            Fault::Clone => {
+                node.was_cloned = true;
+                let copy = node.copy_of(index);
+                self.nodes.push(copy);
+                let copy = self.nodes.len() - 1;
+                self.look(copy, None);
+            }
+            Fault::Delay | Fault::Loss | Fault::Doubling | Fault::ClockJump | Fault::FloorKill => {}
+        }
+    }
+
+    /// Somebody looks at what is held: takes copies of machines away, and lets agents go on.
+    fn round(&mut self) {
+        self.push(self.now + ROUND, Due::Round);
+        let held: Vec<_> = self.floor.state().agents.iter().filter(|(_, agent)| agent.held.is_some()).collect();
+        let held: Vec<_> = held.into_iter().map(|(id, _)| id.clone()).collect();
+        if self.now >= TROUBLE || !held.is_empty() {
+            self.take_copies_away(&held);
+        }
+        for agent in held {
+            self.simulated.freed += 1;
+            self.tell(Input::Told { act: Act::FreeAgent { agent }, by: "p".to_owned() });
+        }
+    }
+
+    fn take_copies_away(&mut self, held: &[kiln_wire::AgentId]) {
+        let after = self.now >= TROUBLE;
+        // From the end, so that the numbers of those that stay keep their meaning; what is due for one that went is dropped.
+        while let Some(last) = self.nodes.last().filter(|last| last.clone_of.is_some()) {
+            if !after && !held.contains(&last.id) {
+                break;
+            }
+            self.gone.extend(self.nodes.pop());
+        }
+    }
+}
+
+/// What the runs of a unit will say. Most units are sound; what makes no claim is repeated.
+fn planted(chance: &mut Chance) -> Vec<VerdictWord> {
+    use VerdictWord::{Error, Fail, Pass};
+    match chance.below(100) {
+        0..7 => vec![Fail],
+        7..12 => vec![Error, Pass],
+        12..15 => vec![Error, Error],
+        _ => vec![Pass],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn simulated(agents: usize, seed: u64, faults: &str) -> Simulated {
+        simulate(&SimSettings { agents, seed, faults: faults.parse().expect("faults") })
+    }
+
+    #[test]
+    fn without_faults_every_unit_comes_to_its_planted_end() {
+        let done = simulated(60, 1, "none");
+        assert_eq!(done.violations, Vec::<String>::new());
+        assert_eq!(done.released + done.repair + done.held, 60);
+        assert_eq!(done.freed, 0);
+    }
+
+    #[test]
+    fn whatever_network_hosts_and_floor_do_nothing_is_lost_doubled_or_different() {
+        for seed in 0..8 {
+            let done = simulated(60, seed, "all");
+            assert_eq!(done.violations, Vec::<String>::new(), "seed {seed}");
+            assert!(done.troubles > 100, "{done:?}");
+        }
+    }
+
+    #[test]
+    fn one_seed_is_one_story() {
+        assert_eq!(simulated(30, 5, "all"), simulated(30, 5, "all"));
+    }
+
+    #[test]
+    fn each_fault_alone_does_no_harm_either() {
+        for faults in
+            ["delay", "loss", "doubling", "cut", "half-open", "kill", "freeze", "reboot", "clone", "full-disk"]
+        {
+            assert_eq!(simulated(30, 9, faults).violations, Vec::<String>::new(), "{faults}");
+        }
+    }
+}

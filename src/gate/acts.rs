@@ -1,0 +1,151 @@
+//! What people do on the pages beside scanning. Each form says who, and why.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Form, Path, Query, State};
+use axum::response::Response;
+use axum::routing::post;
+use kiln_floor::{Act, Disposition, Input, Watts};
+use kiln_wire::Scope;
+use serde::Deserialize;
+
+use super::api::ApiError;
+use super::pages::{Asked, back, name, serial_of, tell};
+use super::serve::Site;
+
+/// The longest reason that is kept.
+const WHY_MOST: usize = 400;
+
+pub(crate) fn routes() -> Router<Arc<Site>> {
+    Router::new()
+        .route("/units/{serial}/free", post(free))
+        .route("/units/{serial}/rework", post(rework))
+        .route("/units/{serial}/decide", post(decide))
+        .route("/doors/{act}", post(at_the_doors))
+}
+
+/// What any of the forms sends.
+#[derive(Debug, Deserialize)]
+struct Sent {
+    by: String,
+    #[serde(default)]
+    why: String,
+    #[serde(default)]
+    what: String,
+    #[serde(default)]
+    second: String,
+    /// Of what: an agent, a run, a place, or a scope as JSON.
+    #[serde(default)]
+    of: String,
+    /// Kilowatts.
+    #[serde(default)]
+    limit: String,
+}
+
+fn line(text: &str) -> Option<String> {
+    let line: String = text.trim().chars().filter(|letter| !letter.is_control()).take(WHY_MOST).collect();
+    (!line.is_empty()).then_some(line)
+}
+
+async fn on_unit(
+    site: &Site,
+    serial: &str,
+    asked: &Asked,
+    form: &Sent,
+    why: &str,
+    act: impl FnOnce(kiln_wire::Serial, String) -> Act,
+) -> Result<Response, ApiError> {
+    let (language, unit) = (asked.language(site), serial_of(serial)?);
+    let path = format!("/units/{unit}");
+    let Some(by) = name(&form.by) else { return Ok(back(&path, language, Some(("name", "")))) };
+    let Some(why) = line(why) else { return Ok(back(&path, language, Some(("why", "")))) };
+    Ok(tell(site, Input::Told { act: act(unit, why), by }, &path, language).await)
+}
+
+async fn free(
+    State(site): State<Arc<Site>>,
+    Path(serial): Path<String>,
+    Query(asked): Query<Asked>,
+    Form(form): Form<Sent>,
+) -> Result<Response, ApiError> {
+    on_unit(&site, &serial, &asked, &form, &form.why, |unit, why| Act::Free { unit, why }).await
+}
+
+async fn rework(
+    State(site): State<Arc<Site>>,
+    Path(serial): Path<String>,
+    Query(asked): Query<Asked>,
+    Form(form): Form<Sent>,
+) -> Result<Response, ApiError> {
+    on_unit(&site, &serial, &asked, &form, &form.what, |unit, what| Act::Rework { unit, what }).await
+}
+
+async fn decide(
+    State(site): State<Arc<Site>>,
+    Path(serial): Path<String>,
+    Query(asked): Query<Asked>,
+    Form(form): Form<Sent>,
+) -> Result<Response, ApiError> {
+    let disposition = match form.what.as_str() {
+        "release" => Disposition::Released,
+        "repair" => Disposition::Repair,
+        "scrap" => Disposition::Scrapped,
+        _ => return Ok(back(&format!("/units/{}", serial_of(&serial)?), asked.language(&site), Some(("empty", "")))),
+    };
+    let second = name(&form.second);
+    let act = |unit, why| Act::Decide { unit, disposition, why, second };
+    on_unit(&site, &serial, &asked, &form, &form.why, act).await
+}
+
+/// What concerns no unit: agents, suspicions, starts, power.
+async fn at_the_doors(
+    State(site): State<Arc<Site>>,
+    Path(act): Path<String>,
+    Query(asked): Query<Asked>,
+    Form(form): Form<Sent>,
+) -> Response {
+    let language = asked.language(&site);
+    let told = |told: &str, what: &str| back("/doors", language, Some((told, what)));
+    let Some(by) = name(&form.by) else { return told("name", "") };
+    let Some(why) = line(&form.why) else { return told("why", "") };
+    let act = match act.as_str() {
+        "agent" => form.of.parse().ok().map(|agent| Act::FreeAgent { agent }),
+        "power" => form.of.parse().ok().map(|run| Act::PowerOff { run, why }),
+        "scope" => serde_json::from_str::<Scope>(&form.of).ok().map(|scope| Act::FreeScope { scope, why }),
+        "starts" => Some(Act::FreeStarts { why }),
+        "cut" => limit(&form.limit).and_then(|limit| {
+            let place = form.of.parse().ok()?;
+            Some(Act::Cut { place, limit, why })
+        }),
+        _ => None,
+    };
+    match act {
+        Some(act) => tell(&site, Input::Told { act, by }, "/doors", language).await,
+        None => told("unread", &format!("{} {}", form.of, form.limit)),
+    }
+}
+
+/// Kilowatts as typed; nothing for what the file says. None if it is no number.
+fn limit(text: &str) -> Option<Option<Watts>> {
+    if text.trim().is_empty() {
+        return Some(None);
+    }
+    let kilowatts: f64 = text.trim().parse().ok()?;
+    (0.0..=1e9).contains(&kilowatts).then(|| Some(Watts((kilowatts * 1000.0).round() as u64)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_is_kilowatts_or_left_to_the_file() {
+        assert_eq!(limit(" 8.5 "), Some(Some(Watts(8500))));
+        assert_eq!(limit("0"), Some(Some(Watts(0))));
+        assert_eq!(limit(""), Some(None));
+        for text in ["x", "-1", "NaN", "inf", "1e300", "1 kW"] {
+            assert_eq!(limit(text), None, "{text}");
+        }
+    }
+}

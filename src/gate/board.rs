@@ -1,0 +1,165 @@
+//! What the building shows: a tile for every slot, computed once for all who look, and told on as changes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kiln_event::VerdictWord;
+use kiln_floor::{Disposition, Floor, Stage};
+use kiln_report::Language;
+use tokio::sync::watch;
+
+use super::desk::AllHeard;
+use super::phrase::Phrase;
+use super::places::{self, Sign};
+use super::serve::Site;
+
+/// At most four times a second: more is flicker, and costs the browsers.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// Silence is no event: after so many looks the tiles are made again though nothing happened.
+const AGAIN_AFTER: u32 = 8;
+
+/// One slot, or one unit where the floor has no slots.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Tile {
+    pub(crate) class: &'static str,
+    pub(crate) glyph: &'static str,
+    pub(crate) word: Phrase,
+    /// The unit that is there.
+    pub(crate) serial: Option<String>,
+}
+
+/// Sums over all of them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Sums {
+    pub(crate) units: usize,
+    pub(crate) running: usize,
+    pub(crate) waiting: usize,
+    pub(crate) needing_hands: usize,
+    pub(crate) granted_watts: u64,
+    /// Units that passed their whole route at the first try, of all that were decided. Golden units are outside of it.
+    pub(crate) first_pass: usize,
+    pub(crate) decided: usize,
+}
+
+/// The building at one moment.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Board {
+    pub(crate) revision: u64,
+    pub(crate) tiles: BTreeMap<String, Tile>,
+    pub(crate) sums: Sums,
+}
+
+impl From<(Sign, &str)> for Tile {
+    fn from((sign, serial): (Sign, &str)) -> Self {
+        Self { class: sign.class, glyph: sign.glyph, word: sign.word, serial: Some(serial.to_owned()) }
+    }
+}
+
+impl Board {
+    pub(crate) fn of(floor: &Floor, heard: &AllHeard, revision: u64) -> Self {
+        let (state, site) = (floor.state(), &floor.policy().site);
+        let empty = || Tile { class: "empty", glyph: "", word: Phrase::Empty, serial: None };
+        let mut tiles: BTreeMap<String, Tile> = site.slots().map(|(slot, _)| (slot.to_string(), empty())).collect();
+        let mut sums = Sums::default();
+        for (serial, unit) in &state.units {
+            let sign = places::place(unit, heard);
+            let tile = Tile::from((sign, serial.as_str()));
+            match &unit.slot {
+                Some(slot) => drop(tiles.insert(slot.to_string(), tile)),
+                None if site.is_empty() => drop(tiles.insert(serial.to_string(), tile)),
+                None => {}
+            }
+            if floor.policy().golden.contains(serial) {
+                continue;
+            }
+            sums.units += 1;
+            sums.running += usize::from(matches!(unit.stage, Stage::Assigned(_)));
+            sums.waiting += usize::from(unit.stage == Stage::Ready);
+            sums.needing_hands += usize::from(sign.urgency <= 2);
+            let bad = |outcome: &kiln_floor::RunOutcome| outcome.facts.verdict != VerdictWord::Pass;
+            if matches!(unit.stage, Stage::Disposed(_) | Stage::Held(_)) {
+                sums.decided += 1;
+                let released = unit.stage == Stage::Disposed(Disposition::Released);
+                sums.first_pass += usize::from(released && !unit.runs.iter().any(bad));
+            }
+        }
+        sums.granted_watts = state.grants.values().map(|grant| grant.watts.0).sum();
+        Self { revision, tiles, sums }
+    }
+
+    /// What a page has to draw anew that was drawn from another board; all of it without one.
+    pub(crate) fn since(&self, before: Option<&Self>, language: Language, tiles: bool) -> String {
+        let same = |id: &String, tile: &Tile| before.is_some_and(|before| before.tiles.get(id) == Some(tile));
+        let changed: Vec<_> = self
+            .tiles
+            .iter()
+            .filter(|(id, tile)| tiles && !same(id, tile))
+            .map(|(id, tile)| (id, tile.class, tile.glyph, tile.word.say(language), &tile.serial))
+            .collect();
+        serde_json::json!({ "r": self.revision, "t": changed, "s": self.sums.say(language) }).to_string()
+    }
+}
+
+impl Sums {
+    pub(crate) fn say(&self, language: Language) -> String {
+        let percent = |part: usize, of: usize| {
+            if of == 0 {
+                Phrase::None.say(language).to_owned()
+            } else {
+                format!("{:.1} %", part as f64 * 100.0 / of as f64)
+            }
+        };
+        let parts = [
+            (Phrase::Running, self.running.to_string()),
+            (Phrase::Ready, self.waiting.to_string()),
+            (Phrase::NeedsYou, self.needing_hands.to_string()),
+            (Phrase::Power, format!("{:.1} kW", self.granted_watts as f64 / 1000.0)),
+            (Phrase::FirstPass, percent(self.first_pass, self.decided)),
+        ];
+        parts.map(|(phrase, value)| format!("{} {value}", phrase.say(language))).join("　")
+    }
+}
+
+/// Keeps the board up to date as long as the floor is served.
+pub(crate) async fn keep(site: Arc<Site>, board: watch::Sender<Arc<Board>>) {
+    let mut looks = 0;
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        looks += 1;
+        let revision = site.desk.revision();
+        let before = Arc::clone(&board.borrow());
+        if revision == before.revision && looks < AGAIN_AFTER {
+            continue;
+        }
+        looks = 0;
+        let Ok(fresh) = site.desk.look(move |floor, heard| Board::of(floor, heard, revision)).await else { return };
+        if fresh != *before {
+            board.send_replace(Arc::new(fresh));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn board(revision: u64, glyphs: &[(&str, &'static str)]) -> Board {
+        let tile = |glyph| Tile { class: "wait", glyph, word: Phrase::Running, serial: Some("SRV1".to_owned()) };
+        let tiles = glyphs.iter().map(|(id, glyph)| ((*id).to_owned(), tile(glyph))).collect();
+        Board { revision, tiles, sums: Sums::default() }
+    }
+
+    #[test]
+    fn only_tiles_that_changed_are_told_and_all_of_them_at_first() {
+        let (before, after) = (board(1, &[("a", "▶"), ("b", "▶")]), board(2, &[("a", "▶"), ("b", "○")]));
+        let told = |before: Option<&Board>, tiles| -> serde_json::Value {
+            serde_json::from_str(&after.since(before, Language::English, tiles)).expect("JSON")
+        };
+        let changes = told(Some(&before), true);
+        assert_eq!(changes["t"], serde_json::json!([["b", "wait", "○", "Testing", "SRV1"]]));
+        assert_eq!(changes["r"], 2);
+        assert_eq!(told(None, true)["t"].as_array().map(Vec::len), Some(2));
+        assert_eq!(told(None, false)["t"].as_array().map(Vec::len), Some(0), "a page without tiles gets none");
+    }
+}

@@ -1,0 +1,145 @@
+//! The page of the floor itself: what is suspected, what is stopped, which agents are held, where power goes.
+
+use std::sync::Arc;
+
+use axum::extract::{Query, State};
+use axum::response::Response;
+use kiln_floor::{Floor, Watts};
+use kiln_report::Language;
+
+use super::api::ApiError;
+use super::desk::{AllHeard, now};
+use super::html::Html;
+use super::pages::{Asked, page, told};
+use super::phrase::Phrase;
+use super::places::{self, SILENT};
+use super::serve::Site;
+
+/// A place of the trees, as the page shows it.
+struct Load {
+    id: String,
+    granted: Watts,
+    limit: Option<Watts>,
+    cut: bool,
+}
+
+/// Power that a run has.
+struct Drawing {
+    run: String,
+    unit: String,
+    slot: String,
+    watts: Watts,
+    silent: bool,
+}
+
+#[derive(Default)]
+struct Shown {
+    stopped: bool,
+    /// As JSON, as words, with its code.
+    suspects: Vec<(String, String, String)>,
+    agents: Vec<(String, String)>,
+    loads: Vec<Load>,
+    drawing: Vec<Drawing>,
+}
+
+fn look(floor: &Floor, heard: &AllHeard, language: Language) -> Shown {
+    let (state, site) = (floor.state(), &floor.policy().site);
+    let suspects = state.suspects.iter().map(|(scope, code)| {
+        (serde_json::to_string(scope).unwrap_or_default(), places::scope(scope, language), code.clone())
+    });
+    let agents = state
+        .agents
+        .iter()
+        .filter_map(|(id, agent)| Some((id.to_string(), places::why(agent.held.as_ref()?, language))));
+    let loads = site.places().iter().enumerate().map(|(index, place)| {
+        let cut = state.cuts.get(&place.id).copied();
+        let limit = cut.into_iter().chain(place.limit).min();
+        Load { id: place.id.to_string(), granted: floor.ledger().granted(index), limit, cut: cut.is_some() }
+    });
+    let drawing = state.grants.iter().map(|(run, grant)| Drawing {
+        run: run.to_string(),
+        unit: grant.unit.to_string(),
+        slot: grant.slot.to_string(),
+        watts: grant.watts,
+        silent: heard.get(&grant.agent).is_none_or(|heard| now().duration_since(heard.at) > SILENT),
+    });
+    let mut drawing: Vec<Drawing> = drawing.collect();
+    drawing.sort_by_key(|drawing| !drawing.silent);
+    Shown {
+        stopped: state.stopped.is_some(),
+        suspects: suspects.collect(),
+        agents: agents.collect(),
+        loads: loads.collect(),
+        drawing,
+    }
+}
+
+pub(crate) async fn doors(State(site): State<Arc<Site>>, Query(asked): Query<Asked>) -> Result<Response, ApiError> {
+    let language = asked.language(&site);
+    let shown = site.desk.look(move |floor, heard| look(floor, heard, language)).await?;
+    Ok(page(language, "/doors", told(&asked, language), |html| show(html, &shown, language)))
+}
+
+/// A form about one thing, with who and why.
+fn form(html: &mut Html, act: &'static str, of: &str, button: Phrase, language: Language) {
+    html.raw("<form class=\"act\" method=\"post\" action=\"/doors/").raw(act).raw("?lang=").text(language.code());
+    html.raw("\"><input type=\"hidden\" name=\"of\" value=\"").text(of).raw("\">");
+    if act == "cut" {
+        html.raw("<label>").text(Phrase::LimitLabel.say(language));
+        html.raw("<input name=\"limit\" class=\"short\" inputmode=\"decimal\"></label>");
+    }
+    for (name, phrase) in [("by", Phrase::NameLabel), ("why", Phrase::WhyLabel)] {
+        html.raw("<label>").text(phrase.say(language)).raw("<input name=\"").text(name);
+        html.raw("\" class=\"short\" required maxlength=\"400\"></label>");
+    }
+    html.raw("<button>").text(button.say(language)).raw("</button></form>");
+}
+
+fn heading(html: &mut Html, heads: &[Phrase], language: Language) {
+    html.raw("<table><thead><tr>");
+    for head in heads {
+        html.raw("<th scope=\"col\">").text(head.say(language)).raw("</th>");
+    }
+    html.raw("</tr></thead><tbody>");
+}
+
+fn show(html: &mut Html, shown: &Shown, language: Language) {
+    let say = |phrase: Phrase| phrase.say(language);
+    html.raw("<p><a href=\"/?lang=").text(language.code()).raw("\">← ").text(say(Phrase::Back)).raw("</a></p>");
+    if shown.stopped {
+        html.raw("<p class=\"told\">").text(say(Phrase::WaitStopped)).raw("</p>");
+        form(html, "starts", "", Phrase::StartsButton, language);
+    }
+    html.raw("<h2>").text(say(Phrase::Suspect)).raw("</h2>");
+    for (json, scope, code) in &shown.suspects {
+        html.raw("<p class=\"told\">").text(scope).raw(" — ").text(code).raw("</p>");
+        form(html, "scope", json, Phrase::ScopeButton, language);
+    }
+    html.raw("<h2>").text(say(Phrase::AgentsHeld)).raw("</h2>");
+    for (agent, why) in &shown.agents {
+        html.raw("<p class=\"told\">").text(agent).raw(": ").text(why).raw("</p>");
+        form(html, "agent", agent, Phrase::AgentButton, language);
+    }
+    html.raw("<h2>").text(say(Phrase::Power)).raw("</h2>");
+    heading(html, &[Phrase::Place, Phrase::Granted, Phrase::Limit, Phrase::None], language);
+    for load in &shown.loads {
+        html.raw("<tr><td>").text(&load.id).raw("</td><td>").text(load.granted).raw("</td><td>");
+        html.text(load.limit.map_or_else(|| say(Phrase::None).to_owned(), |limit| limit.to_string()));
+        if load.cut {
+            html.raw(" ").text(say(Phrase::CutByPerson));
+        }
+        html.raw("</td><td>");
+        form(html, "cut", &load.id, Phrase::CutButton, language);
+        html.raw("</td></tr>");
+    }
+    html.raw("</tbody></table>");
+    heading(html, &[Phrase::Unit, Phrase::SlotLabel, Phrase::Granted, Phrase::State, Phrase::None], language);
+    for drawing in &shown.drawing {
+        html.raw("<tr><td>").text(&drawing.unit).raw("</td><td>").text(&drawing.slot).raw("</td><td>");
+        html.text(drawing.watts).raw("</td><td>");
+        html.text(say(if drawing.silent { Phrase::Silent } else { Phrase::Running })).raw("</td><td>");
+        form(html, "power", &drawing.run, Phrase::PowerOffButton, language);
+        html.raw("</td></tr>");
+    }
+    html.raw("</tbody></table>");
+}

@@ -1,0 +1,98 @@
+//! The rules a floor works by: those of its file, or those of one profile.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use kiln_floor::{Known, Policy, Stop};
+use kiln_profile::{Request, Skus, builtin, resolve};
+use kiln_yaml::Diagnostics;
+
+/// More than any floor's file has.
+const FILE_MOST: u64 = 2 << 20;
+
+/// Where the rules come from.
+#[derive(Debug, Clone)]
+pub enum Source {
+    /// One shipped profile that every unit must pass.
+    Profile(String),
+    File(PathBuf),
+}
+
+/// Why there are no rules.
+#[derive(Debug, thiserror::Error)]
+pub enum RulesError {
+    #[error("there is no shipped profile `{name}`; shipped are {known}")]
+    Profile { name: String, known: String },
+    #[error("the profile `{0}` does not resolve with these variables; run `kiln profile check {0}`")]
+    Unresolved(String),
+    #[error("{}: {source}", .path.display())]
+    Unread { path: PathBuf, source: std::io::Error },
+    #[error("{0}")]
+    File(#[from] Diagnostics),
+    #[error("the models of the program cannot be read; this is a defect of the program")]
+    Models,
+}
+
+/// The digest that a profile has on every node with this version of the program.
+fn stop(profile: &str, variables: &BTreeMap<String, String>, skus: &Skus) -> Result<Stop, RulesError> {
+    let known = || builtin::profile_names().collect::<Vec<_>>().join(", ");
+    let missing = || RulesError::Profile { name: profile.to_owned(), known: known() };
+    let text = builtin::profile(profile).ok_or_else(missing)?;
+    let file = format!("built-in:{profile}.yaml");
+    let read = |path: &str| Err(format!("{path} is not shipped"));
+    let set: Vec<(String, String)> = variables.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+    let request = Request {
+        name: &file,
+        bytes: text.as_bytes(),
+        catalogue: kiln_check::catalogue(),
+        skus,
+        set: &set,
+        only: None,
+        read: &read,
+    };
+    let digest = resolve(&request).map_err(|_| RulesError::Unresolved(profile.to_owned()))?.digest();
+    Ok(Stop { profile: profile.to_owned(), digest: digest.parse().ok(), variables: variables.clone() })
+}
+
+/// Reads the rules; every stop is pinned to the profile this program ships.
+pub fn rules(source: &Source) -> Result<Policy, RulesError> {
+    let skus = Skus::built_in().map_err(|_| RulesError::Models)?;
+    let mut policy = match source {
+        Source::Profile(name) => Policy::one_profile(name),
+        Source::File(path) => {
+            let unread = |source| RulesError::Unread { path: path.clone(), source };
+            let bytes = kiln_disk::read(path, FILE_MOST).map_err(unread)?;
+            let profiles: Vec<&str> = builtin::profile_names().collect();
+            let codes: Vec<&str> = kiln_diagnose::entries().iter().map(|entry| entry.code).collect();
+            let known = Known { profiles: &profiles, codes: &codes, skus: &skus };
+            Policy::read(&path.display().to_string(), &bytes, known)?
+        }
+    };
+    for at in &mut policy.route {
+        *at = stop(&at.profile, &at.variables, &skus)?;
+    }
+    Ok(policy)
+}
+
+/// What a floor's file comes to, for a person to compare with the building.
+pub fn summary(path: &Path) -> Result<String, RulesError> {
+    let policy = rules(&Source::File(path.to_owned()))?;
+    let site = &policy.site;
+    let mut text = format!("{}: {} racks, {} slots", policy.name, site.racks().len(), site.slots().count());
+    let stops: Vec<&str> = policy.route.iter().map(|stop| stop.profile.as_str()).collect();
+    let _ = write!(text, "; route {}", stops.join(", "));
+    for (index, place) in site.places().iter().enumerate() {
+        let below = site.racks().iter().enumerate().filter(|(rack, _)| site.above(*rack).contains(&index));
+        let most: u64 = below.map(|(_, rack)| rack.draw.0 * rack.slots.len() as u64).sum();
+        let full = kiln_floor::Watts(most);
+        let _ = match place.limit {
+            Some(limit) if limit < full => {
+                write!(text, "\n{}: bears {limit}, all slots together draw up to {full}: some will wait", place.id)
+            }
+            Some(limit) => write!(text, "\n{}: bears {limit}, all slots together draw up to {full}", place.id),
+            None => write!(text, "\n{}: all slots together draw up to {full}", place.id),
+        };
+    }
+    Ok(text)
+}
