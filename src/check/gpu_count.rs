@@ -36,8 +36,9 @@ pub(super) fn put_counts(sheet: &mut Sheet<'_>, context: &StepContext<'_>, found
     let expected = if let Expected::Known(expected) = expected { Some(expected) } else { None };
     sheet.put("gpus.unclaimed", Component::Node, unclaimed);
     sheet.put("gpus.off-bus", Component::Node, off_bus);
-    sheet.put("slots.empty", Component::Node, empty_slots(&found.gpus));
-    sheet.put("slots.beyond", Component::Node, slots_beyond(&found.gpus, expected));
+    let of_all = |gauged: Gauged| if found.left_out.is_empty() { gauged } else { Gauged::Unsupported };
+    sheet.put("slots.empty", Component::Node, of_all(empty_slots(&found.gpus)));
+    sheet.put("slots.beyond", Component::Node, of_all(slots_beyond(&found.gpus, expected)));
     let listed: BTreeSet<GpuIndex> = found.gpus.iter().map(|gpu| gpu.index).collect();
     for gpu in &listed {
         sheet.put("present", Component::Gpu(*gpu), Gauged::Flag(true));
@@ -67,8 +68,13 @@ enum Expected {
 /// As many as the parameter says. Else as many as the model usually has, unless what is there is another number that it is
 /// sold in and its links show that it is all there is.
 fn expected(context: &StepContext<'_>, found: &Inventory) -> Expected {
+    let left_out = found.left_out.len() as u32;
     if let Some(count) = context.params.count("gpus") {
-        return Expected::Known(count);
+        return Expected::Known(count.saturating_sub(left_out));
+    }
+    // Whether others than those under test are missing is not asked.
+    if left_out > 0 {
+        return Expected::Known(context.inventory.gpus.len() as u32);
     }
     let sold: Vec<u32> = context
         .skus
@@ -157,7 +163,8 @@ fn missing(before: &Inventory, found: &Inventory, expected: Option<u32>) -> BTre
     // numbers would be named, which is not where the GPU is missing.
     let last = listed.last().map_or(0, |gpu| gpu.0);
     if expected.is_some_and(|expected| listed.len() < expected as usize) {
-        missing.extend((0..last).map(GpuIndex).filter(|gpu| !listed.contains(gpu)));
+        let away = |gpu: &GpuIndex| !listed.contains(gpu) && !found.left_out.contains(gpu);
+        missing.extend((0..last).map(GpuIndex).filter(away));
     }
     missing
 }

@@ -174,7 +174,7 @@ fn measure(context: &StepContext<'_>, found: &Inventory) -> Result<Done, BadPara
         sheet.put("c2c.lacking", component, c2c_lacking(context, gpu));
         put_allowed(&mut sheet, context.params, component, identity)?;
     }
-    put_topology(&mut sheet, &found.gpus);
+    put_topology(&mut sheet, found);
     put_uniform(&mut sheet, &found.gpus);
     put_unique(&mut sheet, &found.gpus);
     put_parts_list(&mut sheet, context.params, found)?;

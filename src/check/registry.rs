@@ -15,6 +15,7 @@ checks! {
     config_policy::ConfigPolicy,
     config_restored::ConfigRestored,
     counters_baseline::CountersBaseline,
+    fabric_ports::FabricPorts,
     fabric_state::FabricState,
     gpu_burn::GpuBurn,
     gpu_cooldown::GpuCooldown,

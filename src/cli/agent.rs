@@ -15,7 +15,7 @@ use super::command_error::{CommandError, Sorted as _};
 use super::exit_code::Exit;
 use super::language::scanned;
 use super::look::Look;
-use super::{drive, dut, files, printer};
+use super::{drive, dut, files, printer, skus};
 use crate::disk;
 
 /// Changes at every boot.
@@ -145,5 +145,5 @@ impl Program for Runs {
 }
 
 fn digest(profile: &str, sets: &[(String, String)]) -> Result<String, CommandError> {
-    Ok(files::resolve(&files::find_profile(profile)?, &files::skus()?, sets, None)?.digest())
+    Ok(files::resolve(&files::find_profile(profile)?, &skus::of_profile(profile)?, sets, None)?.digest())
 }

@@ -10,12 +10,12 @@ use super::args_bench::{BENCH_EXITS, BenchArgs, CalibrateArgs};
 use super::args_lot::{
     BaselineArgs, DiffArgs, LotCommand, MsaArgs, RejudgeArgs, SealArgs, StatsArgs, VERIFY_EXITS, VerifyArgs,
 };
-use super::args_profile::{PartsCommand, ProfileCommand};
+use super::args_profile::{PartsCommand, ProfileCommand, SkuCommand};
 use super::exit_code;
 use super::language::scanned;
 use crate::event::JunitDialect;
 use crate::load::worker::Injection;
-use crate::model::{Span, Spread, parse_span};
+use crate::model::{GpuSet, Span, Spread, parse_span};
 use crate::report::Languages;
 use crate::rundir::FORMATS;
 use kiln_wire::RunId;
@@ -43,6 +43,9 @@ pub(super) struct Cli {
     /// Settings of this station, instead of `~/.config/kiln/config.yaml` and `/etc/kiln/config.yaml`.
     #[arg(long, global = true, value_name = "FILE", env = "KILN_CONFIG")]
     pub config: Option<PathBuf>,
+    /// A folder of SKU files, for GPU models that are not built in. A folder `skus` beside the profile is read without it.
+    #[arg(long, global = true, value_name = "DIR", env = "KILN_SKUS")]
+    pub skus: Option<PathBuf>,
     #[command(subcommand)]
     pub command: Command,
 }
@@ -117,6 +120,9 @@ pub(super) enum Command {
     /// Bills of materials: make one of a node, or check one.
     #[command(subcommand)]
     Parts(PartsCommand),
+    /// Facts about GPU models: make a file of a node, or list what is known.
+    #[command(subcommand)]
+    Sku(SkuCommand),
     /// Sample a node to a recording, which `--replay` plays.
     Record(Box<RecordArgs>),
     /// Measure a node without judging it: every kernel, memory, copies, and whether flipped bits are found.
@@ -221,6 +227,10 @@ pub(super) struct RunArgs {
     /// Run only these stages or steps (`burn`, `burn.gemm`, `link.*`, comma-separated). Such a run is never an acceptance.
     #[arg(long, value_name = "FILTER")]
     pub only: Option<String>,
+    /// Test only these GPUs, by the numbers of `kiln node`: `0-3,5`. The others get no load, and what they read and log is left
+    /// out. Such a run is never an acceptance: its verdict says that it deviates.
+    #[arg(long, value_name = "GPUS")]
+    pub gpus: Option<GpuSet>,
     /// The folder of this run; it must not hold another. `runs/<run id>` if left out.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,

@@ -1,4 +1,4 @@
-//! The arguments of `kiln profile` and `kiln parts` as typed.
+//! The arguments of `kiln profile`, `kiln parts` and `kiln sku` as typed.
 
 use std::path::PathBuf;
 
@@ -69,4 +69,21 @@ pub(super) enum PartsCommand {
     },
     /// Print the JSON Schema of parts lists.
     Schema,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum SkuCommand {
+    /// Print a SKU file of the node's GPUs to start from: what can be read is filled in, the rest is for a data sheet.
+    New {
+        /// The id of the new SKU: lower-case letters, digits and dashes.
+        id: String,
+        #[command(flatten)]
+        node: NodeChoice,
+    },
+    /// List the models that are known, those of --skus too.
+    List {
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
 }

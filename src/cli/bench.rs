@@ -10,7 +10,7 @@ use super::dut::{ChosenBench, Workbench, choose_bench};
 use super::exit_code::Exit;
 use super::look::Look;
 use super::signals::Interrupts;
-use super::{drive, files, printer};
+use super::{drive, printer, skus};
 use crate::bench::{self, BENCH_SCHEMA, Bench, Lengths, Measured, Meter, Phase, Unit, Work};
 use crate::disk::{self, Folder, Keep};
 use crate::engine::Arrivals;
@@ -88,7 +88,7 @@ pub(super) fn measure(
     let at = drive::now().to_string();
     let mut look = Look::on(&mut *chosen.dut, &chosen.source);
     let inventory = look.inventory()?;
-    let units = units(&inventory, &files::skus()?);
+    let units = units(&inventory, &skus::known()?);
     if units.is_empty() {
         return Err(CommandError::NoClaim(anyhow!("the node shows no GPU; `kiln doctor` looks at why")));
     }

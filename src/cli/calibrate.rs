@@ -11,7 +11,7 @@ use super::dut::choose_bench;
 use super::exit_code::Exit;
 use super::look::Look;
 use super::signals::Interrupts;
-use super::{bench, files, printer};
+use super::{bench, printer, skus};
 use crate::bench::{Bench, Calibration, calibrate as propose, node_file_text, read, sku_file_text};
 use crate::disk::{self, Folder, Keep, MIB};
 use crate::model::Span;
@@ -68,7 +68,7 @@ fn choice(node: &str) -> NodeChoice {
 
 /// The first built-in node whose GPUs are of this model.
 fn node_of(sku: &str) -> Result<Option<String>, CommandError> {
-    let skus = files::skus()?;
+    let skus = skus::known()?;
     for name in NodeFile::embedded() {
         let mut chosen = choose_bench(&choice(name))?;
         let gpu = Look::on(&mut *chosen.dut, &chosen.source).inventory()?.gpus.into_iter().next();

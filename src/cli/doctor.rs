@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::args::DoctorArgs;
 use super::command_error::{CommandError, Sorted as _};
 use super::exit_code::Exit;
-use super::{cuda_look, files, hardware, printer};
+use super::{cuda_look, hardware, printer, skus};
 use crate::node::doctor::{Advice, DoctorOptions, Readiness, advise, collect_facts};
 
 /// One line as JSON.
@@ -37,7 +37,7 @@ struct Document<'a> {
 /// `kiln doctor [--json]`.
 pub(super) fn doctor(args: &DoctorArgs) -> Result<Exit, CommandError> {
     let options =
-        DoctorOptions { nvml: hardware::options(&args.hardware), out: args.out.clone(), skus: files::skus()? };
+        DoctorOptions { nvml: hardware::options(&args.hardware), out: args.out.clone(), skus: skus::known()? };
     let advice = advise(&collect_facts(&options, cuda_look::ask));
     let ready = advice.iter().all(|line| line.readiness != Readiness::Bad);
     let text = if args.json { json(&advice, ready)? } else { text(&advice, ready) };

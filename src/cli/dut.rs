@@ -10,7 +10,9 @@ use crate::engine::Dut;
 use crate::event::{NodeSource, Surroundings};
 use crate::load::worker::{Injection, Variant};
 use crate::model::Spread;
+use crate::node::Narrowed;
 use crate::node::sim::{FaultUse, NodeFile, SimNode, source_digest};
+use crate::profile::{Deviation, Profile};
 
 /// A node with what it is.
 pub(super) struct Chosen {
@@ -25,6 +27,20 @@ pub(super) struct Chosen {
 impl std::fmt::Debug for Chosen {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Chosen").field("source", &self.source).finish_non_exhaustive()
+    }
+}
+
+impl Chosen {
+    /// The same, less the GPUs that a run with this profile leaves out.
+    pub(super) fn narrowed(mut self, profile: &Profile) -> Self {
+        let chosen = profile.deviations.iter().find_map(|deviation| match deviation {
+            Deviation::Gpus { chosen } => Some(chosen.gpus().clone()),
+            Deviation::Set { .. } | Deviation::Only { .. } | Deviation::Surroundings { .. } => None,
+        });
+        if let Some(chosen) = chosen {
+            self.dut = Box::new(Narrowed::new(self.dut, chosen));
+        }
+        self
     }
 }
 

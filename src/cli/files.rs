@@ -58,11 +58,6 @@ pub(super) fn sets(sets: &[String]) -> Result<Vec<(String, String)>, CommandErro
         .usage()
 }
 
-/// Everything known about GPU models.
-pub(super) fn skus() -> Result<Skus, CommandError> {
-    Ok(Skus::built_in()?)
-}
-
 /// What is asked of a profile: its parents are read beside it.
 fn request<'a>(
     file: &'a ProfileFile,

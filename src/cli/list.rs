@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::args::Listed;
 use super::command_error::{CommandError, Sorted as _};
 use super::exit_code::Exit;
-use super::{files, printer};
+use super::{files, printer, skus};
 use crate::check;
 use crate::diagnose;
 use crate::node::sim::{FaultFile, NodeFile};
@@ -57,7 +57,7 @@ fn document(items: &[Item]) -> Result<Exit, CommandError> {
 }
 
 fn profiles(language: Language) -> Result<Vec<Item>, CommandError> {
-    let skus = files::skus()?;
+    let skus = skus::known()?;
     builtin::profile_names()
         // What others extend is no profile to run.
         .filter(|name| *name != "base")
@@ -100,7 +100,7 @@ fn skus(language: Language) -> Result<Vec<Item>, CommandError> {
         title: language.of(&sku.title).to_owned(),
         more: json!({ "driver_names": sku.names, "gpus_per_node": sku.gpus_per_node }),
     };
-    Ok(files::skus()?.0.iter().map(item).collect())
+    Ok(skus::known()?.0.iter().map(item).collect())
 }
 
 fn checks() -> Vec<Item> {

@@ -43,6 +43,7 @@ mod run;
 mod seal;
 mod shell;
 mod signals;
+mod skus;
 mod start;
 mod stats;
 mod verify;

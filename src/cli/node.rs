@@ -9,7 +9,7 @@ use super::args::{NodeArgs, NodeChoice, NodeCommand};
 use super::command_error::{CommandError, Sorted as _};
 use super::exit_code::Exit;
 use super::look::Look;
-use super::{dut, files, node_table, printer};
+use super::{dut, node_table, printer, skus};
 use crate::disk::{self, MIB};
 use crate::model::{Inventory, Sample};
 use crate::node::snapshot::{SnapshotError, decoded, node_file, read_smi};
@@ -35,7 +35,7 @@ fn show(choice: &NodeChoice, json: bool) -> Result<(), CommandError> {
     let text = if json {
         serde_json::to_string_pretty(&inventory).no_claim()?
     } else {
-        node_table::text(&inventory, &samples, &chosen.source, &files::skus()?)
+        node_table::text(&inventory, &samples, &chosen.source, &skus::known()?)
     };
     printer::result(&text).no_claim()
 }

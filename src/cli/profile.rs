@@ -7,7 +7,7 @@ use super::args_profile::ProfileCommand;
 use super::command_error::{CommandError, Sorted as _};
 use super::exit_code::Exit;
 use super::look::read_inventory;
-use super::{dut, files, plan_table, printer};
+use super::{dut, files, plan_table, printer, skus};
 use crate::check;
 use crate::plan;
 use crate::profile::{Explained, Profile, builtin};
@@ -18,7 +18,7 @@ pub(super) fn profile(command: ProfileCommand) -> Result<Exit, CommandError> {
     match command {
         ProfileCommand::Check { profile, sets, json: true } => return check_as_json(&profile, &sets),
         ProfileCommand::Check { profile, sets, json: false } => {
-            let skus = files::skus()?;
+            let skus = skus::of_profile(&profile)?;
             let file = files::find_profile(&profile)?;
             let sets = files::sets(&sets)?;
             let profile = files::resolve(&file, &skus, &sets, None)?;
@@ -39,7 +39,7 @@ pub(super) fn profile(command: ProfileCommand) -> Result<Exit, CommandError> {
             printer::result(&text).no_claim()?;
         }
         ProfileCommand::Explain { profile, sets, json } => {
-            let skus = files::skus()?;
+            let skus = skus::of_profile(&profile)?;
             let file = files::find_profile(&profile)?;
             let explanation = files::explain(&file, &skus, &files::sets(&sets)?)?;
             if json {
@@ -50,7 +50,7 @@ pub(super) fn profile(command: ProfileCommand) -> Result<Exit, CommandError> {
             }
         }
         ProfileCommand::Plan { profile, node, sets, only, json } => {
-            let skus = files::skus()?;
+            let skus = skus::of_profile(&profile)?;
             let file = files::find_profile(&profile)?;
             let profile = files::resolve(&file, &skus, &files::sets(&sets)?, only.as_deref())?;
             let mut chosen = dut::choose(&node)?;
@@ -63,7 +63,7 @@ pub(super) fn profile(command: ProfileCommand) -> Result<Exit, CommandError> {
             }
         }
         ProfileCommand::Schema => {
-            let skus = files::skus()?;
+            let skus = skus::known()?;
             let schema = crate::profile::json_schema(check::catalogue(), &skus);
             printer::result(&serde_json::to_string_pretty(&schema).no_claim()?).no_claim()?;
         }
@@ -88,7 +88,7 @@ fn document(value: &impl serde::Serialize) -> Result<(), CommandError> {
 
 /// `kiln profile check --json`: what is wrong or deserves a second look, each with its place.
 fn check_as_json(profile: &str, sets: &[String]) -> Result<Exit, CommandError> {
-    let (skus, sets) = (files::skus()?, files::sets(sets)?);
+    let (skus, sets) = (skus::of_profile(profile)?, files::sets(sets)?);
     let file = files::find_profile(profile)?;
     let (resolved, errors) = match files::resolve(&file, &skus, &sets, None) {
         Ok(profile) => (Some(profile), Diagnostics::new()),

@@ -10,7 +10,7 @@ use super::command_error::{CommandError, Sorted as _};
 use super::exit_code::Exit;
 use super::language::Spoken;
 use super::run::equipment;
-use super::{files, lots, printer};
+use super::{files, lots, printer, skus};
 use crate::engine;
 use crate::event::{Outcome, RunRecord, Verdict};
 use crate::limit::Judged;
@@ -63,7 +63,7 @@ impl Again {
 
 /// `kiln rejudge RUN.. --profile P`.
 pub(super) fn rejudge(args: &RejudgeArgs, spoken: Spoken) -> Result<Exit, CommandError> {
-    let skus = files::skus()?;
+    let skus = skus::of_profile(&args.profile)?;
     let file = files::find_profile(&args.profile)?;
     let profile = files::resolve(&file, &skus, &files::sets(&args.sets)?, None)?;
     let baseline = args.baseline.as_deref().map(read_baseline).transpose()?;

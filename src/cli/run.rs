@@ -12,11 +12,12 @@ use super::dut::{self, Chosen};
 use super::exit_code::Exit;
 use super::language::Spoken;
 use super::signals::Interrupts;
-use super::{drive, files, logging, printer};
+use super::{drive, files, logging, printer, skus};
 use crate::check;
 use crate::engine::{Equipment, Machine, Refusal};
 use crate::event::{Envelope, NodeSource, Operation, RunKind, RunRecord, RunStart, Surroundings, ToolVersion, roll_up};
 use crate::journal::Journal;
+use crate::model::GpuSet;
 use crate::node::NodeLock;
 use crate::profile::{Deviation, Profile, Skus};
 use crate::report::{self, Paint};
@@ -25,10 +26,11 @@ use crate::rundir::{Look, Progress, Recorder, Run, RunDir, Settings, read_baseli
 /// `kiln run`.
 pub(super) fn run(args: &RunArgs, spoken: Spoken) -> Result<Exit, CommandError> {
     let signals = listen(spoken)?;
-    let skus = files::skus()?;
+    let skus = skus::of_profile(&args.profile)?;
     let file = files::find_profile(&args.profile)?;
     let sets = files::sets(&args.sets)?;
     let profile = files::resolve(&file, &skus, &sets, args.only.as_deref())?;
+    let profile = with_gpus(profile, args.gpus.as_ref());
     let warnings = files::warnings(&file, &skus, &sets, args.baseline.is_some())?;
     if !warnings.is_empty() {
         printer::tell(&warnings);
@@ -48,7 +50,8 @@ pub(super) fn run(args: &RunArgs, spoken: Spoken) -> Result<Exit, CommandError> 
         dut::choose(&args.node)?
     } else {
         dut::hardware(&args.node.hardware, args.sim_speed.unwrap_or(1.0), args.inject)?
-    };
+    }
+    .narrowed(&profile);
     let digest = profile.digest();
     let (mut profile, mut operation) = (profile, operation(args));
     let parts = args.parts.as_deref().map(super::parts::read).transpose()?;
@@ -105,7 +108,7 @@ fn one_of(what: &str, typed: Option<String>, listed: Option<String>) -> Result<O
 /// `kiln resume`.
 pub(super) fn resume(args: &ResumeArgs, spoken: Spoken) -> Result<Exit, CommandError> {
     let signals = listen(spoken)?;
-    let skus = files::skus()?;
+    let skus = skus::known()?;
     let durability = drive::durability(args.sim_speed.is_none());
     let (journal, read) = Journal::open_for_resume(&args.run, durability).no_claim()?;
     if let Some(torn) = &read.torn {
@@ -123,8 +126,14 @@ pub(super) fn resume(args: &ResumeArgs, spoken: Spoken) -> Result<Exit, CommandE
             args.run.display()
         )));
     };
+    let planned = record.plan.iter().flat_map(|plan| &plan.skus);
+    if let Some((_, unknown)) = planned.into_iter().find(|(_, id)| skus.by_id(id).is_none()) {
+        return Err(CommandError::Usage(anyhow!(
+            "the run was begun with facts about `{unknown}`, which is not built in; give the folder of its SKU file with --skus"
+        )));
+    }
     let pace = drive::pace(args.sim_speed)?;
-    let mut chosen = match &start.source {
+    let chosen = match &start.source {
         NodeSource::Hardware | NodeSource::StandIn { .. } => {
             dut::hardware(&args.hardware, args.sim_speed.unwrap_or(1.0), None)?
         }
@@ -145,6 +154,7 @@ pub(super) fn resume(args: &ResumeArgs, spoken: Spoken) -> Result<Exit, CommandE
         let error = anyhow!("this run was begun with {then}, and here is {now}; resume it as it was begun");
         return Err(CommandError::Usage(error));
     }
+    let mut chosen = chosen.narrowed(&start.profile);
     let equipment = equipment(&skus);
     let _node = lock_node(&chosen, &args.run)?;
     let machine = Machine::resume(equipment, record, chosen.digest.clone())
@@ -153,6 +163,12 @@ pub(super) fn resume(args: &ResumeArgs, spoken: Spoken) -> Result<Exit, CommandE
     let destination = Destination::Open(args.run.clone(), Box::new(journal), read.events);
     let voice = Voice { answer: args.answer, spoken, streaming: args.ocptv.is_some() };
     conduct(machine, &mut chosen, destination, pace, voice, &signals)
+}
+
+/// A test of some of the GPUs is not the one the profile stands for.
+fn with_gpus(mut profile: Profile, gpus: Option<&GpuSet>) -> Profile {
+    profile.deviations.extend(gpus.map(|gpus| Deviation::Gpus { chosen: gpus.clone() }));
+    profile
 }
 
 /// What was taken from elsewhere than usual departs from the profile as much as what `--set` changes.

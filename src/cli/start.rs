@@ -10,7 +10,7 @@ use super::exit_code::Exit;
 use super::language::Spoken;
 use super::{
     agent, baseline, bench, calibrate, checks, cuda_look, diff, doctor, drill, explain, init, list, logging, lot, node,
-    parts, printer, profile, record, rejudge, report, run, seal, shell, stats, verify,
+    parts, printer, profile, record, rejudge, report, run, seal, shell, skus, stats, verify,
 };
 use crate::load::cuda::CudaEngine;
 use crate::load::worker;
@@ -48,6 +48,9 @@ fn settled(cli: Cli) -> Result<Exit, CommandError> {
     printer::set_color(cli.color.or(config.color).unwrap_or(Color::Auto));
     printer::set_quiet(cli.quiet);
     logging::start(cli.verbose);
+    if let Some(folder) = cli.skus {
+        skus::look_in(folder);
+    }
     match &mut command {
         Command::Run(args) => {
             args.station = args.station.take().or(config.station);
@@ -81,6 +84,7 @@ fn run_command(command: Command, spoken: Spoken) -> Result<Exit, CommandError> {
         Command::Man { out } => shell::man(out.as_deref()),
         Command::Node(args) => node::node(&args),
         Command::Parts(command) => parts::parts(command),
+        Command::Sku(command) => skus::sku(command, spoken),
         Command::Record(args) => record::record(&args),
         Command::Bench(args) => bench::bench(&args),
         Command::Calibrate(args) => calibrate::calibrate(&args),

@@ -575,6 +575,28 @@ pub(super) const ENTRIES: &[Entry] = &[
         &[],
     ),
     entry(
+        "NIC-LINK-DOWN",
+        ("Network link down", "ネットワークリンク断"),
+        (
+            "A port of the network has no link while others of its kind have one, or its link went down during the run.",
+            "同型の他のポートはリンクしているのに、このポートはリンクがない、または試験中に切れた。",
+        ),
+        Action::Reseat,
+        "The port, its transceiver, the cable, or the port of the switch at the station: all of them look alike from here. Swap the cable with a neighbour's first, and see which of the two ports it follows. Where all ports lose their links at once, it is the switch.",
+        &["https://docs.nvidia.com/nvsentinel/components/nic-health-monitor/link-counter-detection"],
+    ),
+    entry(
+        "NIC-LINK-ERRORS",
+        ("Errors on a network link", "ネットワークリンクのエラー"),
+        (
+            "A port of the network counted more errors on its link during the run than a good link has.",
+            "試験中、ネットワークポートのリンクエラーが正常なリンクより多かった。",
+        ),
+        Action::Reseat,
+        "A dirty fibre end, a strained cable, a transceiver, or the port. Clean and reseat the cable, then swap it with a neighbour's. Symbol errors are held against one wrong bit in 10^12, where ibdiagnet warns.",
+        &["https://docs.nvidia.com/networking/display/ibdiagnetusermanualv211/bit+error+rate+(ber)"],
+    ),
+    entry(
         "NIC-MISSING",
         ("Network interface missing", "ネットワークI/F欠品"),
         (

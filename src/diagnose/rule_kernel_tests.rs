@@ -4,7 +4,7 @@ use crate::findings;
 use kiln_event::{Action, Case, Confidence, Envelope, Finding, Outcome, RunEvent, RunRecord, StepKey};
 use kiln_limit::{Judged, Judgement, Measurement, Miss, Range};
 use kiln_model::{
-    Component, Gpu, GpuIndex, Inventory, KernelRecord, KernelSource, Moment, Nvme, Reading, Unit, WallTime,
+    Component, Gpu, GpuIndex, Inventory, KernelRecord, KernelSource, Moment, Nic, Nvme, Reading, Unit, WallTime,
 };
 
 /// What a run tells of `lines`, with limits missed on `missed`.
@@ -17,6 +17,14 @@ fn found(lines: &[&str], missed: &[(&str, Component)]) -> Vec<Finding> {
     }
     let drive = |name: &str| Nvme { name: name.to_owned(), model: "x".to_owned(), serial: format!("S-{name}") };
     inventory.host.nvmes = Reading::Value(vec![drive("nvme0n1"), drive("nvme3n1")]);
+    let card = |name: &str, address: &str| Nic {
+        name: name.to_owned(),
+        model: "x".to_owned(),
+        speed_mb_per_s: Reading::Unsupported,
+        pci_address: Reading::Value(address.to_owned()),
+        ports: Vec::new(),
+    };
+    inventory.host.nics = Reading::Value(vec![card("mlx5_0", "00000000:c1:00.0"), card("mlx5_1", "00000000:c2:00.0")]);
     let mut events = vec![RunEvent::InventoryRead(Box::new(inventory))];
     events.extend(lines.iter().map(|text| {
         let source = KernelSource::KernelLog;
@@ -151,4 +159,35 @@ fn a_port_error_of_a_gpu_is_that_gpus() {
     let finding = only(&[line], &[]);
     assert_eq!((finding.code.as_str(), finding.component), ("PCIE-UNSTABLE", Component::Pcie(GpuIndex(1))));
     assert_eq!(finding.confidence, Confidence::High);
+}
+
+#[test]
+fn a_network_card_is_named_by_its_number_also_by_another_of_its_functions() {
+    for address in ["0000:c2:00.0", "0000:c2:00.1"] {
+        let line = format!(
+            "mlx5_core {address}: print_health_info:423:(pid 88): Health issue observed, PCI slot is unavailable"
+        );
+        assert_eq!(told(&only(&[&line], &[])), ("NIC-FAULT", Component::Nic(1), Action::Reseat));
+    }
+    let other =
+        "mlx5_core 0000:c3:00.0: print_health_info:423:(pid 88): Health issue observed, PCI slot is unavailable";
+    assert_eq!(only(&[other], &[]).component, Component::Node);
+}
+
+#[test]
+fn a_memory_error_asks_for_what_the_gravest_of_its_codes_asks_for() {
+    let line = |code: u32, said: &str| format!("NVRM: Xid (PCI:0000:5d:00): {code}, pid=1, name=x, {said}");
+    let (double, contained) = (line(48, "An uncorrectable double bit error (DBE)"), line(94, "Contained: SM (0x1)"));
+    let uncontained = line(95, "Uncontained: FBHUB");
+    let memory = Component::Memory(GpuIndex(1));
+    for lines in [vec![double.as_str()], vec![contained.as_str()], vec![double.as_str(), contained.as_str()]] {
+        assert_eq!(told(&only(&lines, &[])), ("HBM-UNCORRECTABLE", memory, Action::ResetGpu), "{lines:?}");
+    }
+    for lines in [
+        vec![uncontained.as_str()],
+        vec![double.as_str(), uncontained.as_str()],
+        vec![uncontained.as_str(), double.as_str()],
+    ] {
+        assert_eq!(told(&only(&lines, &[])), ("HBM-UNCORRECTABLE", memory, Action::ReplaceFru), "{lines:?}");
+    }
 }

@@ -145,6 +145,23 @@ const TABLE: &[(&str, &str, &str, At)] = &[
     ("", "remap.failed", "HBM-REMAP-FAILED", At::Memory),
     ("", "remap.banks-exhausted", "HBM-REMAP-FAILED", At::Memory),
     ("", "sram.exceeded", "SRAM-THRESHOLD", At::Memory),
+    ("fabric.ports", "up", "NIC-LINK-DOWN", At::Itself),
+    ("fabric.ports", "kept", "NIC-LINK-DOWN", At::Itself),
+    ("fabric.ports", "downs", "NIC-LINK-DOWN", At::Itself),
+    ("fabric.ports", "ports.missing", "NIC-LINK-DOWN", At::Node),
+    ("fabric.ports", "rate", "NIC-SPEED", At::Itself),
+    ("fabric.ports", "width", "NIC-SPEED", At::Itself),
+    ("fabric.ports", "rate.usual", "NIC-SPEED", At::Itself),
+    ("fabric.ports", "width.usual", "NIC-SPEED", At::Itself),
+    ("fabric.ports", "rate.as-asked", "NIC-SPEED", At::Itself),
+    ("fabric.ports", "recoveries", "NIC-LINK-ERRORS", At::Itself),
+    ("fabric.ports", "symbol.errors", "NIC-LINK-ERRORS", At::Itself),
+    ("fabric.ports", "symbol.errors.share", "NIC-LINK-ERRORS", At::Itself),
+    ("fabric.ports", "receive.errors", "NIC-LINK-ERRORS", At::Itself),
+    ("fabric.ports", "integrity.errors", "NIC-LINK-ERRORS", At::Itself),
+    ("fabric.ports", "overruns", "NIC-LINK-ERRORS", At::Itself),
+    ("fabric.ports", "checksum.errors", "NIC-LINK-ERRORS", At::Itself),
+    ("fabric.ports", "out-of-sequence", "NIC-LINK-ERRORS", At::Itself),
     ("fabric.state", "health", "FABRIC-DEGRADED", At::Itself),
     ("fabric.state", "health.bad", "FABRIC-DEGRADED", At::Itself),
 ];
@@ -160,6 +177,7 @@ pub(super) fn read_table(scene: &Scene<'_>, board: &mut Board) {
         let suspicion = board.accuse(code, component, fact.confidence(), [fact.evidence()]);
         let named = match (fact.check, fact.name()) {
             (_, "processes") => scene.beside(fact.path, fact.component(), "processes.named"),
+            ("fabric.ports", _) => scene.beside(fact.path, fact.component(), "link"),
             ("config.policy", "recovery") => {
                 suspicion.action = fact.text().and_then(recovery);
                 None
@@ -167,7 +185,10 @@ pub(super) fn read_table(scene: &Scene<'_>, board: &mut Board) {
             _ => None,
         };
         if let Some(named) = named {
-            suspicion.evidence.push(Evidence { component, ..named.evidence() });
+            let said = Evidence { component, ..named.evidence() };
+            if !suspicion.evidence.contains(&said) {
+                suspicion.evidence.push(said);
+            }
         }
         board.claim(place);
     }

@@ -92,6 +92,12 @@ fn of_component(named: Component, defect: &Defect) -> Naming {
 
 /// A GPU and a part of it are one thing to pull; two different parts of it are not the same place.
 fn same_gpu(one: Component, two: Component) -> bool {
+    if matches!(
+        (one.kind(), two.kind()),
+        (ComponentKind::Nic, ComponentKind::Port) | (ComponentKind::Port, ComponentKind::Nic)
+    ) {
+        return one.overlaps(two);
+    }
     let (Some(first), Some(second)) = (one.gpu_index(), two.gpu_index()) else { return false };
     let whole = one.kind() == ComponentKind::Gpu || two.kind() == ComponentKind::Gpu;
     let pair = one.kind() == ComponentKind::Pair || two.kind() == ComponentKind::Pair;
@@ -102,6 +108,7 @@ const fn is_host_part(kind: ComponentKind) -> bool {
     matches!(
         kind,
         ComponentKind::Nic
+            | ComponentKind::Port
             | ComponentKind::Psu
             | ComponentKind::Cpu
             | ComponentKind::Dimm

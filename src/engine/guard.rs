@@ -200,7 +200,8 @@ impl Guards {
                 }
                 told = post.guard.scope == GuardScope::Node || shared.is_some();
                 post.silent = shared;
-                let never = watch.offered == Offered::Never;
+                // A guard that can do without the reading is not what trips when a GPU falls silent altogether.
+                let never = watch.offered == Offered::Never && post.guard.unsupported == IfUnsupported::Error;
                 let (sensor, span) = (*sensor, age);
                 let cause = match shared {
                     _ if never => TripCause::NotOffered { sensor },

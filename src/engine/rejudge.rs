@@ -145,7 +145,7 @@ impl Retelling<'_> {
         }
         self.only = start.profile.deviations.iter().find_map(|deviation| match deviation {
             Deviation::Only { filter } => Some(filter.clone()),
-            Deviation::Set { .. } | Deviation::Surroundings { .. } => None,
+            Deviation::Set { .. } | Deviation::Gpus { .. } | Deviation::Surroundings { .. } => None,
         });
         let start = RunStart {
             profile: self.profile.clone(),

@@ -142,6 +142,7 @@ pub fn inventory() -> Inventory {
         driver: text("580.105.08"),
         cuda: text("13.0"),
         gpus: (0..2).map(gpu).collect(),
+        left_out: Vec::new(),
         pci: Reading::Unsupported,
         host: Host::default(),
     }

@@ -32,6 +32,8 @@ pub enum Component {
     Pair(GpuIndex, GpuIndex),
     Switch(u8),
     Nic(u8),
+    /// A port of an RDMA device: which device, which port as the kernel counts.
+    Port(u8, u8),
     Psu(u8),
     Cpu(u8),
     Dimm(u8),
@@ -54,6 +56,7 @@ pub enum ComponentKind {
     Pair,
     Switch,
     Nic,
+    Port,
     Psu,
     Cpu,
     Dimm,
@@ -65,7 +68,7 @@ pub enum ComponentKind {
 
 impl ComponentKind {
     /// The one word for each kind, in profiles, fault files, journals and everything shown.
-    pub const WORDS: [(&'static str, Self); 15] = [
+    pub const WORDS: [(&'static str, Self); 16] = [
         ("node", Self::Node),
         ("gpu", Self::Gpu),
         ("pcie", Self::Pcie),
@@ -74,6 +77,7 @@ impl ComponentKind {
         ("pair", Self::Pair),
         ("switch", Self::Switch),
         ("nic", Self::Nic),
+        ("port", Self::Port),
         ("psu", Self::Psu),
         ("cpu", Self::Cpu),
         ("dimm", Self::Dimm),
@@ -126,6 +130,7 @@ impl Component {
             Self::Pair(..) => ComponentKind::Pair,
             Self::Switch(_) => ComponentKind::Switch,
             Self::Nic(_) => ComponentKind::Nic,
+            Self::Port(..) => ComponentKind::Port,
             Self::Psu(_) => ComponentKind::Psu,
             Self::Cpu(_) => ComponentKind::Cpu,
             Self::Dimm(_) => ComponentKind::Dimm,
@@ -154,6 +159,7 @@ impl Component {
                 Self::Pair(from, to) => from == gpu || to == gpu,
                 _ => two.gpu_index() == Some(gpu),
             },
+            Self::Nic(nic) => one == two || matches!(two, Self::Port(of, _) if of == nic),
             _ => one == two,
         };
         whole(self, other) || whole(other, self)
@@ -171,6 +177,7 @@ impl fmt::Display for Component {
             Self::Pair(from, to) => write!(f, "gpu/{}-gpu/{}", from.0, to.0),
             Self::Switch(n) => write!(f, "switch/{n}"),
             Self::Nic(n) => write!(f, "nic/{n}"),
+            Self::Port(nic, port) => write!(f, "nic/{nic}/port/{port}"),
             Self::Psu(n) => write!(f, "psu/{n}"),
             Self::Cpu(n) => write!(f, "cpu/{n}"),
             Self::Dimm(n) => write!(f, "dimm/{n}"),
@@ -207,6 +214,7 @@ impl FromStr for Component {
             ["gpu", n, "nvlink", link] => Self::NvLink(GpuIndex(number(n)?), number(link)?),
             ["switch", n] => Self::Switch(number(n)?),
             ["nic", n] => Self::Nic(number(n)?),
+            ["nic", n, "port", port] => Self::Port(number(n)?, number(port)?),
             ["psu", n] => Self::Psu(number(n)?),
             ["cpu", n] => Self::Cpu(number(n)?),
             ["dimm", n] => Self::Dimm(number(n)?),
@@ -246,8 +254,17 @@ mod tests {
 
     #[test]
     fn components_read_back_as_printed() {
-        for text in ["node", "gpu/3", "gpu/3/pcie", "gpu/3/memory", "gpu/3/nvlink/7", "gpu/1-gpu/5", "nic/1", "station"]
-        {
+        for text in [
+            "node",
+            "gpu/3",
+            "gpu/3/pcie",
+            "gpu/3/memory",
+            "gpu/3/nvlink/7",
+            "gpu/1-gpu/5",
+            "nic/1",
+            "nic/1/port/2",
+            "station",
+        ] {
             assert_eq!(text.parse::<Component>().map(|c| c.to_string()), Ok(text.to_owned()));
         }
         assert!("gpu".parse::<Component>().is_err());
@@ -288,5 +305,8 @@ mod tests {
         assert!(Component::gpu(3).overlaps(link));
         assert!(!link.overlaps(Component::gpu(2)));
         assert!(Component::Pair(GpuIndex(1), GpuIndex(5)).overlaps(Component::gpu(5)));
+        assert!(
+            Component::Port(1, 1).overlaps(Component::Nic(1)) && !Component::Port(1, 1).overlaps(Component::Nic(2))
+        );
     }
 }

@@ -93,6 +93,10 @@ pub enum Missing {
     },
     /// A driver that is loaded anew, or a GPU that is reset, begins to count again.
     CounterBackwards,
+    /// The counter stands at the highest value it can show.
+    CounterFull {
+        at: u64,
+    },
     /// The link was not there at the first look.
     LinkIsNew,
 

@@ -7,11 +7,13 @@ mod change;
 mod change_tests;
 mod component;
 mod dut;
+mod gpu_set;
 mod inventory;
 mod kernel;
 mod lacking;
 mod load;
 mod missing;
+mod port;
 mod probe;
 mod program;
 mod quantity;
@@ -26,6 +28,7 @@ mod time;
 pub use change::{Change, Fact, FactState, changes, is_recognised};
 pub use component::{Component, ComponentKind, GpuIndex, ParseComponentError};
 pub use dut::{Arrivals, Dut};
+pub use gpu_set::{GpuSet, ParseGpuSetError};
 pub use inventory::{
     C2c, ClockLimits, Config, Fabric, FabricState, Gpu, Host, Identity, Inventory, LEAST_DRIVER, LinkState, Nic,
     NodeIdentity, NvLink, Nvme, PciFunction, PcieCapability, PowerLimits, Process, Psu, Remote, ThermalLimits,
@@ -37,6 +40,7 @@ pub use load::{
     NoteKind, StopHow, Transfer,
 };
 pub use missing::{Missing, Setting};
+pub use port::{LinkLayer, Port, PortCounter, PortState, WireState};
 pub use probe::{Answer, GpuCounters, LinkCounters, Probe};
 pub use program::{NamedValue, ProgramNumber, ProgramOrder, ProgramReader, ProgramSaid, ProgramValue, Tool};
 pub use quantity::{Dimension, ParseQuantityError, Quantity, Unit};

@@ -18,8 +18,8 @@ pub enum PlanError {
     #[error("the driver shows no GPU; check that the GPUs are seated and powered, and look at `dmesg | grep NVRM`")]
     NoGpu,
     #[error(
-        "{component} is an unknown GPU model: `{name}`, PCI device {device}, subsystem {subsystem}; to teach it, add a file \
-         under profiles/skus with `pci: [{{ device: \"{device}\", subsystem: \"{subsystem}\" }}]`"
+        "{component} is an unknown GPU model: `{name}`, PCI device {device}, subsystem {subsystem}; to teach it, make a \
+         SKU file with `kiln sku new` and give its folder with --skus, or as `skus` beside the profile"
     )]
     UnknownGpu { component: Component, name: String, device: String, subsystem: String },
     #[error(

@@ -21,6 +21,7 @@ mod resolve;
 mod resolved;
 mod schema;
 mod sku;
+mod sku_draft;
 mod sku_file;
 mod stage;
 mod vars;
@@ -39,5 +40,6 @@ pub use resolved::{
 };
 pub use schema::json_schema;
 pub use sku::{Fact, PciId, Sku, Skus};
+pub use sku_draft::{SkuDraftError, sku_draft};
 pub use stage::component_kind;
 pub use warning::warnings;

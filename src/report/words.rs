@@ -61,6 +61,7 @@ pub(super) fn deviation(deviation: &Deviation) -> String {
         }
         Deviation::Set { name, value, was, .. } => format!("--set {name}={value} (was {was})"),
         Deviation::Only { filter } => format!("--only {filter}"),
+        Deviation::Gpus { chosen } => format!("--gpus {chosen}"),
         Deviation::Surroundings { name, value } => format!("{name}={value}"),
     }
 }

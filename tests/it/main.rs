@@ -19,5 +19,6 @@ mod parts;
 mod profiles;
 mod reasons;
 mod rebuilt;
+mod skus;
 mod tidy;
 mod tools;

@@ -87,7 +87,7 @@ fn a_day_of_burn_in_catches_what_comes_every_few_hours() {
 }
 
 /// What needs heat, minutes, traffic or luck that a smoke test does not have.
-const BEYOND_SMOKE: [&str; 38] = [
+const BEYOND_SMOKE: [&str; 41] = [
     "ecc-lost",
     "power-cap-drops",
     "pcie-width-drops",
@@ -125,6 +125,9 @@ const BEYOND_SMOKE: [&str; 38] = [
     "wrong-intermittent",
     "dimm-errors",
     "nic-drops-out",
+    "port-flaps",
+    "port-narrow",
+    "port-symbol-errors",
     "nvme-drops-out",
 ];
 

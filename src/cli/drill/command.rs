@@ -14,7 +14,7 @@ use super::{interrupt, output, pool, shorten};
 use crate::cli::args::DrillArgs;
 use crate::cli::command_error::CommandError;
 use crate::cli::exit_code::Exit;
-use crate::cli::{drive, files};
+use crate::cli::{drive, files, skus};
 use crate::drill::{Allowed, Coverage, Curve, DRILL_SCHEMA, Drill, Ending, Healthy, HealthyRun, LeftOut, Row, Trial};
 use crate::profile::{Profile, Skus};
 
@@ -29,7 +29,7 @@ struct Prepared {
 
 /// `kiln drill`.
 pub(in crate::cli) fn drill(args: &DrillArgs) -> Result<Exit, CommandError> {
-    let skus = files::skus()?;
+    let skus = skus::known()?;
     let factors = factors(&args.severity)?;
     // A mistake in the last profile is told before the first one runs.
     let all: Vec<Prepared> =

@@ -318,6 +318,7 @@ impl NvmlNode {
             driver: self.facts.driver.clone(),
             cuda: self.facts.cuda.clone(),
             gpus,
+            left_out: Vec::new(),
             pci: host.pci,
             host: host.host,
         }

@@ -323,7 +323,9 @@ fn site(file: &NodeFile) -> BTreeMap<Component, SiteValues> {
         put(Component::Dimm(dimm), &[(S::DimmPresent, 1.0)]);
     }
     for nic in 0..file.host.nics.count {
-        put(Component::Nic(nic), &[(S::NicPresent, 1.0), (S::NicSpeed, file.host.nic_speed)]);
+        let width = file.host.nics.ports.as_ref().map_or(1.0, |ports| f64::from(ports.width));
+        let port = [(S::PortUp, 1.0), (S::PortWidth, width)];
+        put(Component::Nic(nic), &[&[(S::NicPresent, 1.0), (S::NicSpeed, file.host.nic_speed)][..], &port].concat());
     }
     for nvme in 0..file.host.nvmes.count {
         put(Component::Nvme(nvme), &[(S::NvmePresent, 1.0)]);

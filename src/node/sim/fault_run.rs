@@ -412,6 +412,9 @@ impl SimNode {
                 }
             }
             (S::Reboot, _) => self.restart(),
+            (S::PortFlap, Component::Nic(nic)) => {
+                self.ports.flap(nic, (value.round() as u64).max(1) * times, self.now);
+            }
             (S::DimmCorrected, Component::Dimm(dimm)) => {
                 let count = value.round() as u64 * times;
                 self.log(format!("EDAC MC{0}: {count} CE memory read error on CPU_SrcID#{0}_MC#0_Chan#{1}_DIMM#0 (channel:{1} slot:0 page:0x0 offset:0x0 grain:32 syndrome:0x0)", dimm / 16, dimm % 16));

@@ -182,6 +182,13 @@ impl FaultUse {
                 Parameter::Gpu(
                     G::TempMemoryStuck | G::TempMemoryShift | G::TempMemoryNoise | G::TempMemoryLag | G::StackHeat,
                 ) => !file.memory.sensor,
+                Parameter::Site(
+                    SiteParameter::PortUp
+                    | SiteParameter::PortWidth
+                    | SiteParameter::PortFlap
+                    | SiteParameter::PortSymbolRate
+                    | SiteParameter::PortReceiveRate,
+                ) => file.host.nics.ports.is_none(),
                 Parameter::Site(SiteParameter::FanSpeed) => file.cooling.fans.is_none(),
                 _ => false,
             };

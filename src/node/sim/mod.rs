@@ -81,6 +81,7 @@ mod load;
 mod march;
 mod noise;
 mod parameter;
+mod port;
 mod sensor;
 mod sim_node;
 mod site;

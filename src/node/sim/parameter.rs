@@ -215,6 +215,11 @@ parameters! {
     DimmCorrected "dimm.corrected" Dimm One 0.0..1e6 Event "corrected errors (EDAC)";
     NicPresent "nic.present" Nic One 0.0..1.0 Level "the port is seen";
     NicSpeed "nic.speed" Nic MegabytePerSecond 0.0..1_000_000.0 Level "link speed";
+    PortUp "port.up" Nic One 0.0..1.0 Level "0: the port has no link";
+    PortWidth "port.width" Nic One 1.0..12.0 Level "lanes of the port's link";
+    PortFlap "port.flap" Nic One 0.0..1000.0 Event "the link goes down for seconds and comes back";
+    PortSymbolRate "port.symbol.rate" Nic PerHour 0.0..1e9 Level "symbol errors of the port's link";
+    PortReceiveRate "port.receive.rate" Nic PerHour 0.0..1e9 Level "packets that the port receives damaged";
     NvmePresent "nvme.present" Nvme One 0.0..1.0 Level "the drive is seen";
     Inlet "ambient.inlet" Station Celsius -10.0..80.0 Level "air or coolant offered to the node";
     InletRise "ambient.rise" Station KelvinPerHour -60.0..60.0 Level "how fast the inlet gets warmer";

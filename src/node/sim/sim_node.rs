@@ -13,6 +13,7 @@ use super::gpu::{Activity, Gpu};
 use super::inventory::{Shelf, counters};
 use super::load::{Bench, Load};
 use super::parameter::{GpuParameter as G, SiteParameter as S, Word};
+use super::port::Ports;
 use super::sensor::Surroundings;
 use super::site::Site;
 use crate::host::SourceWatch;
@@ -55,6 +56,7 @@ pub struct SimNode {
     pub(super) work_changed: bool,
     pub(super) overdrawn: bool,
     pub(super) sources: SourceWatch,
+    pub(super) ports: Ports,
 }
 
 impl std::fmt::Debug for SimNode {
@@ -94,6 +96,7 @@ impl SimNode {
             work_changed: true,
             overdrawn: false,
             sources: SourceWatch::default(),
+            ports: Ports::new(file.host.nics.count, seed),
         };
         node.assemble();
         node.boot();
@@ -155,6 +158,7 @@ impl SimNode {
     /// Takes over parameters after a fault came or went.
     pub(super) fn refit(&mut self) {
         self.site.refit();
+        self.ports.refit(&self.site.values, self.now);
         self.paths = Paths {
             c2c: self.file.c2c.clone(),
             switches: (0..=u8::MAX)
@@ -218,6 +222,7 @@ impl SimNode {
             incident |= !gpu.errors.incidents.is_empty() || gpu.errors.overheated;
         }
         self.site.end(hottest, dt);
+        self.ports.step(next, dt);
         if incident {
             self.handle_incidents();
         }
@@ -286,6 +291,7 @@ impl SimNode {
             build: &self.build,
             gpus: &self.gpus,
             site: &self.site,
+            ports: &self.ports,
             boot_id: self.boot_id(),
             unstarted: &self.unstarted,
             words: &self.words,

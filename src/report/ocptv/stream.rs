@@ -326,6 +326,7 @@ fn command_line(start: &RunStart) -> String {
     words.extend(start.profile.deviations.iter().filter_map(|deviation| match deviation {
         Deviation::Set { name, value, .. } => Some(format!("--set {name}={value}")),
         Deviation::Only { filter } => Some(format!("--only {filter}")),
+        Deviation::Gpus { chosen } => Some(format!("--gpus {chosen}")),
         // Of the machine, not of the command; the metadata tells.
         Deviation::Surroundings { .. } => None,
     }));

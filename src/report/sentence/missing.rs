@@ -89,6 +89,9 @@ pub fn missing(language, Missing) {
     Missing::CounterBackwards =>
         "the counter went backwards: the driver was reloaded or the GPU was reset",
         "カウンターが減った: ドライバーの再読込かGPUのリセットがあった";
+    Missing::CounterFull { at } =>
+        "the counter stands at {at}, the highest it can show; clear it and run again",
+        "カウンターが表示できる最大値 {at} に達している。クリアして再実行する";
     Missing::LinkIsNew =>
         "the link was not there at the first look",
         "最初の読取り時にはリンクがなかった";

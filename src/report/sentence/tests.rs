@@ -107,6 +107,7 @@ fn all_missing() -> Vec<Missing> {
         Missing::CounterReadAtOneEnd,
         Missing::CounterCoverage { seen: covered, window },
         Missing::CounterBackwards,
+        Missing::CounterFull { at: 255 },
         Missing::LinkIsNew,
         Missing::LoadSilent { told: covered, window },
         Missing::LoadNeverReported,
