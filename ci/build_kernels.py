@@ -14,6 +14,8 @@ import sysconfig
 PORTABLE = ["march.cu", "burn_portable.cu"]
 # name of the file, architecture of the PTX, of the cubin, sources
 TARGETS = [
+    # Ada, for its eight-bit products.
+    ("sm_89", "compute_89", "sm_89", PORTABLE),
     ("sm_90a", "compute_90a", "sm_90a", PORTABLE + ["burn_hopper.cu"]),
     ("sm_100f", "compute_100f", "sm_100f", PORTABLE + ["burn_blackwell.cu"]),
     ("sm_120", "compute_120", "sm_120", PORTABLE),

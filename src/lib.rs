@@ -1,5 +1,6 @@
 #![doc = include_str!("ARCHITECTURE.md")]
 
+pub use kiln_bench as bench;
 pub use kiln_check as check;
 pub mod cli;
 pub use kiln_diagnose as diagnose;

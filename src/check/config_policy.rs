@@ -4,6 +4,7 @@ use super::declare::{choice, flag, list, may, must, text};
 use super::look::Look;
 use super::sheet::{Gauged, Sheet};
 use super::{Check, CheckRun, Done, StepContext, Subject};
+use kiln_limit::{Missing, write_list};
 use kiln_model::{Component, ComponentKind, Gpu, Inventory, Process, Reading, Span, Unit};
 use kiln_profile::{CheckSpec, MeasurementSpec, Params, Wear};
 
@@ -83,7 +84,7 @@ fn measure(context: &StepContext<'_>, found: &Inventory) -> Done {
         let component = Component::Gpu(index);
         match found.gpu(index) {
             Some(gpu) => put_gpu(&mut sheet, context.params, component, gpu),
-            None => sheet.put("pending", component, Gauged::missing("the driver does not list the GPU any more")),
+            None => sheet.put("pending", component, Gauged::Missing(Missing::NotListed)),
         }
     }
     Done::Measured(sheet.into_list())
@@ -109,7 +110,7 @@ fn put_gpu(sheet: &mut Sheet<'_>, params: &Params, component: Component, gpu: &G
     let share = match (gpu.power.enforced, gpu.power.default) {
         (Reading::Value(limit), Reading::Value(default)) if default > 0.0 => Gauged::once(limit * 100.0 / default),
         (Reading::Unsupported, _) | (_, Reading::Unsupported) => Gauged::Unsupported,
-        _ => Gauged::missing("the power limits could not be read"),
+        _ => Gauged::Missing(Missing::PowerLimitsUnread),
     };
     sheet.put("power.limit.share", component, share);
     sheet.put("clocks", component, clocks(gpu));
@@ -127,7 +128,7 @@ fn put_gpu(sheet: &mut Sheet<'_>, params: &Params, component: Component, gpu: &G
 pub(super) fn named_processes(processes: &[Process]) -> Gauged {
     let named: Vec<String> =
         processes.iter().map(|process| format!("{} (pid {})", process.name, process.pid)).collect();
-    Gauged::Text(if named.is_empty() { "none".to_owned() } else { named.join(", ") })
+    Gauged::Text(write_list(named))
 }
 
 /// A setting a part does not have cannot be switched on: that is a known state, unlike a failed reading.
@@ -161,7 +162,7 @@ fn pending(gpu: &Gpu) -> Gauged {
     for (now, later) in [(&config.ecc, &config.ecc_pending), (&config.mig, &config.mig_pending)] {
         match (now, later) {
             (Reading::Value(now), Reading::Value(later)) => count += usize::from(now != later),
-            (Reading::Failed(why), _) | (_, Reading::Failed(why)) => return Gauged::missing(why.to_string()),
+            (Reading::Failed(why), _) | (_, Reading::Failed(why)) => return Gauged::Missing(Missing::Read(*why)),
             // A setting the part does not have cannot be pending.
             (Reading::Unsupported, _) | (_, Reading::Unsupported) => {}
         }
@@ -175,7 +176,7 @@ fn clocks(gpu: &Gpu) -> Gauged {
             // Clocks come in steps of 15 MHz at the finest; anything below one is rounding.
             Gauged::Text(if (set - default).abs() < 1.0 { "default" } else { "changed" }.to_owned())
         }
-        (Reading::Failed(why), _) | (_, Reading::Failed(why)) => Gauged::missing(why.to_string()),
+        (Reading::Failed(why), _) | (_, Reading::Failed(why)) => Gauged::Missing(Missing::Read(why)),
         (Reading::Unsupported, _) | (_, Reading::Unsupported) => Gauged::Text("not-offered".to_owned()),
     }
 }

@@ -4,6 +4,7 @@ use super::declare::{must, required, text};
 use super::look::Look;
 use super::sheet::{Gauged, Sheet};
 use super::{Check, CheckRun, Done, StepContext};
+use kiln_limit::{Missing, Setting, write_list};
 use kiln_model::{Component, ComponentKind, Gpu, Inventory, Reading, Span, Unit};
 use kiln_profile::{CheckSpec, MeasurementSpec, Params, Wear};
 
@@ -49,7 +50,7 @@ fn measure(context: &StepContext<'_>, found: &Inventory) -> Done {
         let (count, text) = if let Some((before, now)) = context.inventory.gpu(index).zip(found.gpu(index)) {
             compared(before, now)
         } else {
-            let why = Gauged::missing("the driver does not list the GPU any more");
+            let why = Gauged::Missing(Missing::NotListed);
             (why.clone(), why)
         };
         sheet.put("changes", component, count);
@@ -59,18 +60,18 @@ fn measure(context: &StepContext<'_>, found: &Inventory) -> Done {
 }
 
 /// Every setting as a text, so that each compares and shows alike.
-fn settings(gpu: &Gpu) -> [(&'static str, Reading<String>); 8] {
+fn settings(gpu: &Gpu) -> [(Setting, Reading<String>); 8] {
     let config = &gpu.config;
     let mode = |reading: Reading<bool>| reading.map(|on| if on { "enabled" } else { "disabled" }.to_owned());
     [
-        ("ecc", mode(config.ecc)),
-        ("ecc after reset", mode(config.ecc_pending)),
-        ("mig", mode(config.mig)),
-        ("mig after reset", mode(config.mig_pending)),
-        ("persistence", mode(config.persistence)),
-        ("compute mode", config.compute_mode.clone()),
-        ("power limit", gpu.power.set.map(|watts| format!("{watts} W"))),
-        ("application clock", gpu.clocks.application_sm.map(|clock| format!("{clock} MHz"))),
+        (Setting::Ecc, mode(config.ecc)),
+        (Setting::EccAfterReset, mode(config.ecc_pending)),
+        (Setting::Mig, mode(config.mig)),
+        (Setting::MigAfterReset, mode(config.mig_pending)),
+        (Setting::Persistence, mode(config.persistence)),
+        (Setting::ComputeMode, config.compute_mode.clone()),
+        (Setting::PowerLimit, gpu.power.set.map(|watts| format!("{watts} W"))),
+        (Setting::ApplicationClock, gpu.clocks.application_sm.map(|clock| format!("{clock} MHz"))),
     ]
 }
 
@@ -79,16 +80,16 @@ fn compared(before: &Gpu, now: &Gpu) -> (Gauged, Gauged) {
     for ((name, was), (_, is)) in settings(before).into_iter().zip(settings(now)) {
         match (&was, &is) {
             (Reading::Value(_), Reading::Failed(why)) => {
-                let why = Gauged::Missing(format!("{name}: {why}"));
+                let why = Gauged::Missing(Missing::SettingUnread { setting: name, failure: *why });
                 return (why.clone(), why);
             }
             // What could not be read before cannot be compared, and what was not offered cannot have been set.
             (Reading::Failed(_) | Reading::Unsupported, _) => {}
-            (was, is) if was != is => changed.push(format!("{name}: {was} -> {is}")),
+            (was, is) if was != is => changed.push(format!("{}: {was} -> {is}", name.name())),
             _ => {}
         }
     }
-    let text = if changed.is_empty() { "none".to_owned() } else { changed.join(", ") };
+    let text = write_list(&changed);
     (Gauged::count(changed.len()), Gauged::Text(text))
 }
 
@@ -121,6 +122,9 @@ mod tests {
         found.gpus[0].config.mig = Reading::Failed(kiln_model::ReadingFailure::Timeout);
         rig.found = Some(found);
         let done = rig.run(&ConfigRestored);
-        assert_eq!(shown(&done, Component::gpu(0), "changes"), "missing: mig: call timed out");
+        assert_eq!(
+            shown(&done, Component::gpu(0), "changes"),
+            "missing: SettingUnread { setting: Mig, failure: Timeout }"
+        );
     }
 }

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use kiln_event::Phase;
+use kiln_event::{Phase, Reason};
 use kiln_limit::Measurement;
 use kiln_model::{
     Answer, Component, GpuCounters, GpuIndex, Inventory, KernelRecord, LoadKind, LoadReport, Moment, Probe, Sample,
@@ -138,12 +138,12 @@ pub enum Want {
 pub enum Done {
     /// With everything it could measure; what it declared and does not give counts as missing.
     Measured(Vec<Measurement>),
-    /// It could not do its work: our trouble, not the unit's. `kind` is a stable word. What was measured until then is kept.
-    Failed { kind: &'static str, why: String, measured: Vec<Measurement> },
+    /// It could not do its work: our trouble, not the unit's. What was measured until then is kept.
+    Failed { why: Reason, measured: Vec<Measurement> },
     /// It cannot decide for a reason outside the unit, such as a node that never came to rest.
-    Undecided { kind: &'static str, why: String, measured: Vec<Measurement> },
+    Undecided { why: Reason, measured: Vec<Measurement> },
     /// What it needs is not there, and the profile says to skip it then.
-    NotApplicable { why: String },
+    NotApplicable { why: Reason },
 }
 
 impl Wants {

@@ -5,10 +5,9 @@
 use std::collections::BTreeMap;
 
 use super::course::never_rested;
-use super::gauge::ended_early;
 use super::settle::{Settle, Settling};
 use super::{Done, Seen, StepContext, Wants};
-use kiln_event::Phase;
+use kiln_event::{LoadTrouble, Phase, Reason};
 use kiln_model::{Endpoint, GpuIndex, LoadEnd, LoadKind, LoadSaid, Moment, Span, Transfer};
 
 /// A round that takes longer than this hangs: the slowest, all 56 pairs of eight GPUs on PCIe at a tenth of its speed,
@@ -39,7 +38,7 @@ pub(super) struct Copies {
     stage: Stage,
     moved: BTreeMap<(End, End), Moved>,
     /// Why copies with a GPU broke off.
-    pub(super) broken: BTreeMap<GpuIndex, String>,
+    pub(super) broken: BTreeMap<GpuIndex, LoadEnd>,
 }
 
 #[derive(Debug)]
@@ -103,14 +102,14 @@ impl Copies {
                 }
                 Settling::TimedOut(why) => {
                     self.stage = Stage::Over;
-                    return Copied::Ended(never_rested(&why));
+                    return Copied::Ended(never_rested(why));
                 }
             },
             Stage::Copying { until } if now >= *until => {
                 self.stage = Stage::Over;
                 wants.stop_loads();
-                let why = format!("a round of copies was not done after {} s", ROUND_WITHIN.as_secs());
-                return Copied::Ended(Done::Failed { kind: "load", why, measured: Vec::new() });
+                let why = Reason::Load(LoadTrouble::CopiesUnfinished { after: ROUND_WITHIN });
+                return Copied::Ended(Done::Failed { why, measured: Vec::new() });
             }
             _ => {}
         }
@@ -132,7 +131,7 @@ impl Copies {
                 self.moved.entry((end_of(*from), end_of(*to))).or_default().0.push(*gb_per_s);
             }
             LoadSaid::Ended { gpu: Some(gpu), end } if *end != LoadEnd::Finished => {
-                self.broken.insert(*gpu, ended_early(end));
+                self.broken.insert(*gpu, end.clone());
             }
             LoadSaid::Ended { gpu: None, end } => {
                 if *end == LoadEnd::Finished && self.rounds_left > 0 {
@@ -141,7 +140,7 @@ impl Copies {
                 }
                 if *end != LoadEnd::Finished {
                     for gpu in context.gpus() {
-                        self.broken.entry(gpu).or_insert_with(|| ended_early(end));
+                        self.broken.entry(gpu).or_insert_with(|| end.clone());
                     }
                 }
                 return true;

@@ -6,6 +6,7 @@ use super::links::{of_gpu, put_growth};
 use super::look::Look;
 use super::sheet::{Gauged, Sheet};
 use super::{Check, CheckRun, Done, StepContext, Subject};
+use kiln_limit::Missing;
 use kiln_model::{Component, ComponentKind, GpuCounters, Span, Unit};
 use kiln_profile::{CheckSpec, MeasurementSpec, Params, Wear};
 
@@ -79,7 +80,7 @@ fn measure(context: &StepContext<'_>, counters: &[GpuCounters], first_look: bool
         let component = Component::Gpu(gpu);
         let Some(now) = of_gpu(counters, gpu) else {
             for spec in MEASUREMENTS.iter().filter(|spec| spec.of == GPU) {
-                sheet.put(spec.name, component, Gauged::missing("the GPU's counters were not read"));
+                sheet.put(spec.name, component, Gauged::Missing(Missing::CountersUnread));
             }
             continue;
         };
@@ -125,7 +126,7 @@ fn growth(first: &GpuCounters, now: &GpuCounters) -> [(&'static str, Gauged); 7]
 }
 
 fn put_no_growth(sheet: &mut Sheet<'_>, components: &[Component], component: Component) {
-    let why = || Gauged::missing("this is the run's first look at the counters");
+    let why = || Gauged::Missing(Missing::FirstLook);
     for name in [
         "ecc.corrected",
         "ecc.uncorrected",
@@ -173,15 +174,15 @@ mod tests {
         sram.exceeded false
         ecc.corrected.total 2
         ecc.uncorrected.total 0
-        ecc.corrected missing: this is the run's first look at the counters
-        ecc.uncorrected missing: this is the run's first look at the counters
-        remaps missing: this is the run's first look at the counters
-        pcie.replays missing: this is the run's first look at the counters
-        pcie.correctable missing: this is the run's first look at the counters
-        pcie.fatal missing: this is the run's first look at the counters
-        pcie.retrains missing: this is the run's first look at the counters
-        nvlink.errors missing: this is the run's first look at the counters
-        nvlink.error-links missing: this is the run's first look at the counters
+        ecc.corrected missing: FirstLook
+        ecc.uncorrected missing: FirstLook
+        remaps missing: FirstLook
+        pcie.replays missing: FirstLook
+        pcie.correctable missing: FirstLook
+        pcie.fatal missing: FirstLook
+        pcie.retrains missing: FirstLook
+        nvlink.errors missing: FirstLook
+        nvlink.error-links missing: FirstLook
         ");
     }
 
@@ -194,11 +195,8 @@ mod tests {
         let done = rig.run(&CountersBaseline);
         let gpu = Component::gpu(0);
         assert_eq!(shown(&done, gpu, "ecc.corrected"), "5");
-        assert_eq!(
-            shown(&done, gpu, "pcie.replays"),
-            "missing: the counter went backwards: the driver was reloaded or the GPU was reset"
-        );
-        assert_eq!(shown(&done, gpu, "nvlink.errors"), "missing: the counter could be read only at one end");
+        assert_eq!(shown(&done, gpu, "pcie.replays"), "missing: CounterBackwards");
+        assert_eq!(shown(&done, gpu, "nvlink.errors"), "missing: CounterReadAtOneEnd");
         assert_eq!(shown(&done, Component::NvLink(GpuIndex(0), 2), "link.errors"), shown(&done, gpu, "nvlink.errors"));
     }
 

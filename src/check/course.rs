@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use super::settle::{Idle, Settle, Settling};
 use super::{Done, Seen, StepContext, Wants};
-use kiln_event::Phase;
+use kiln_event::{LoadTrouble, Phase, Reason, Restless};
 use kiln_model::{GpuIndex, LoadEnd, LoadKind, LoadSaid, Moment, Sensor, Span};
 
 /// How long a load may take until all GPUs are under it: operand generation and context creation on eight GPUs.
@@ -162,7 +162,7 @@ impl Course {
                 (Settling::Waiting, _) => {}
                 (Settling::TimedOut(why), Rest::Must) => {
                     self.stage = Stage::Over;
-                    return Turn::Ended(never_rested(&why));
+                    return Turn::Ended(never_rested(why));
                 }
                 (Settling::Settled | Settling::TimedOut(_), _) => {
                     let idle = |gpu| settle.idle(gpu).map(|idle| (gpu, idle));
@@ -173,8 +173,8 @@ impl Course {
             Stage::Starting { until } if now >= *until => {
                 self.stage = Stage::Over;
                 wants.stop_loads();
-                let why = format!("the load was not running {} s after its start", START_WITHIN.as_secs());
-                return Turn::Ended(Done::Failed { kind: "load", why, measured: Vec::new() });
+                let why = Reason::Load(LoadTrouble::NotRunning { after: START_WITHIN });
+                return Turn::Ended(Done::Failed { why, measured: Vec::new() });
             }
             Stage::WarmingUp { until } if now >= *until => self.begin_window(now, wants),
             Stage::Measuring { until } if now >= *until => return self.finish(wants),
@@ -191,6 +191,6 @@ impl Course {
 }
 
 /// How a step ends that needs a node at rest and has none.
-pub(super) fn never_rested(why: &str) -> Done {
-    Done::Undecided { kind: "restless", why: format!("the node did not come to rest: {why}"), measured: Vec::new() }
+pub(super) fn never_rested(gpus: Vec<Restless>) -> Done {
+    Done::Undecided { why: Reason::Restless { gpus }, measured: Vec::new() }
 }

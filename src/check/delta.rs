@@ -2,6 +2,7 @@
 
 use super::sheet::Gauged;
 use super::window::is_covered;
+use kiln_limit::Missing;
 use kiln_model::{Moment, Reading, Span};
 
 /// Readings that may fail at the end of a span before its last good one is too old to stand for the end.
@@ -46,8 +47,7 @@ impl CounterSpan {
     pub(super) fn rate(&self, over: Span) -> Gauged {
         match self.ends() {
             Ok([(start, _), (end, _)]) if !is_covered(end.since(start), over) => {
-                let (seen, over) = (end.since(start).as_secs_f64(), over.as_secs_f64());
-                Gauged::Missing(format!("the counter was read over {seen:.0} s of {over:.0} s"))
+                Gauged::Missing(Missing::CounterCoverage { seen: end.since(start), window: over })
             }
             Ok([(start, first), (end, last)]) => {
                 Gauged::Number { value: (last - first) / end.since(start).as_secs_f64(), samples: self.good }
@@ -61,15 +61,15 @@ impl CounterSpan {
             return Err(if self.unsupported && self.failing == 0 {
                 Gauged::Unsupported
             } else {
-                Gauged::missing("the counter was never read")
+                Gauged::Missing(Missing::CounterNeverRead)
             });
         };
         if self.backwards {
             Err(backwards())
         } else if self.good < 2 {
-            Err(Gauged::missing("the counter was read only once"))
+            Err(Gauged::Missing(Missing::CounterReadOnce))
         } else if self.failing > STALE_AFTER {
-            Err(Gauged::missing("the counter could not be read at the end"))
+            Err(Gauged::Missing(Missing::CounterUnreadAtEnd))
         } else {
             Ok([first, last])
         }
@@ -84,13 +84,13 @@ pub(super) fn between(first: &Reading<u64>, last: &Reading<u64>) -> Gauged {
             None => backwards(),
         },
         (Reading::Unsupported, Reading::Unsupported) => Gauged::Unsupported,
-        (Reading::Failed(why), _) | (_, Reading::Failed(why)) => Gauged::missing(why.to_string()),
-        _ => Gauged::missing("the counter could be read only at one end"),
+        (Reading::Failed(why), _) | (_, Reading::Failed(why)) => Gauged::Missing(Missing::Read(*why)),
+        _ => Gauged::Missing(Missing::CounterReadAtOneEnd),
     }
 }
 
 fn backwards() -> Gauged {
-    Gauged::missing("the counter went backwards: the driver was reloaded or the GPU was reset")
+    Gauged::Missing(Missing::CounterBackwards)
 }
 
 #[cfg(test)]
@@ -126,7 +126,7 @@ mod tests {
         let lost = Reading::Failed(ReadingFailure::Lost);
         let mut readings = vec![Reading::Value(1.0), Reading::Value(1.0)];
         readings.extend([lost; 6]);
-        assert_eq!(span_of(&readings).gauged(), Gauged::missing("the counter could not be read at the end"));
+        assert_eq!(span_of(&readings).gauged(), Gauged::Missing(Missing::CounterUnreadAtEnd));
         assert_eq!(between(&Reading::Unsupported, &Reading::Unsupported), Gauged::Unsupported);
         assert_eq!(between(&Reading::Value(2), &Reading::Value(2)), Gauged::Number { value: 0.0, samples: 2 });
     }

@@ -11,6 +11,7 @@ use super::settle::Idle;
 use super::sheet::{Gauged, Sheet};
 use super::window::{Window, share_of};
 use super::{Seen, StepContext};
+use kiln_limit::Missing;
 use kiln_model::{ClockReasons, Component, Gpu, GpuIndex, LoadEnd, LoadSaid, Moment, NoteKind, Sample, Sensor, Span};
 
 /// One GPU under load.
@@ -22,6 +23,7 @@ pub(super) struct LoadGauge {
     pub(super) margin: Window,
     pub(super) inlet: Window,
     pub(super) clock: Window,
+    clock_memory: Window,
     /// HBM temperature over die temperature.
     pub(super) memory_over_die: Window,
     pub(super) tflops: Window,
@@ -40,7 +42,7 @@ pub(super) struct LoadGauge {
     mismatches: u64,
     reported: bool,
     /// Why the load on this GPU ended before it should have.
-    pub(super) broken: Option<String>,
+    pub(super) broken: Option<Missing>,
     /// What the load says of kernels slower than its best, where it had to take such.
     fallback: Option<String>,
 }
@@ -106,6 +108,7 @@ impl LoadGauge {
             margin: sampled(),
             inlet: sampled(),
             clock: sampled(),
+            clock_memory: sampled(),
             memory_over_die: sampled(),
             tflops: Window::told(),
             memory_rate: Window::told(),
@@ -141,6 +144,7 @@ impl LoadGauge {
         self.margin.take(at, sample[Sensor::TempMargin]);
         self.inlet.take(at, sample[Sensor::TempInlet]);
         self.clock.take(at, sample[Sensor::ClockSm]);
+        self.clock_memory.take(at, sample[Sensor::ClockMemory]);
         self.energy.take(at, sample[Sensor::Energy]);
         if let (Some(memory), Some(die)) = (sample.get(Sensor::TempMemory), sample.get(Sensor::TempGpu)) {
             self.memory_over_die.add(at, memory - die);
@@ -165,7 +169,7 @@ impl LoadGauge {
                 }
             }
             LoadSaid::Ended { end, .. } => {
-                self.broken.get_or_insert_with(|| ended_early(end));
+                self.broken.get_or_insert_with(|| Missing::LoadEnded(end.clone()));
             }
             LoadSaid::Noted { kind: NoteKind::SlowerKernel, what, .. } => {
                 self.fallback.get_or_insert_with(|| what.clone());
@@ -178,11 +182,11 @@ impl LoadGauge {
     pub(super) fn unexplained(&self, over: Span) -> Gauged {
         let clock = self.clock.gauged(over, Window::mean);
         if self.clock_floor.is_none() || clock.number().is_none() {
-            return if clock.number().is_none() { clock } else { Gauged::missing("the greatest clock is not known") };
+            return if clock.number().is_none() { clock } else { Gauged::Missing(Missing::ClockCeilingUnknown) };
         }
         match self.slow.gauged(over, Window::mean) {
             Gauged::Number { value, samples } => Gauged::Number { value: value * 100.0, samples },
-            _ => Gauged::missing("clock event reasons could not be read"),
+            _ => Gauged::Missing(Missing::ClockReasonsUnread),
         }
     }
 
@@ -190,9 +194,7 @@ impl LoadGauge {
     pub(super) fn close(&mut self, over: Span) {
         let marks = self.tflops.covered();
         if self.reported && !self.tflops.covers(over) {
-            let (marks, over) = (marks.as_secs_f64(), over.as_secs_f64());
-            let why = || format!("the load told of its work for {marks:.0} s of {over:.0} s");
-            self.broken.get_or_insert_with(why);
+            self.broken.get_or_insert(Missing::LoadSilent { told: marks, window: over });
         }
     }
 
@@ -204,7 +206,7 @@ impl LoadGauge {
     /// A value that depends on how fast the load's kernels are, which those that it had to fall back on are not.
     pub(super) fn at_best(&self, gauged: Gauged) -> Gauged {
         match (&self.fallback, gauged) {
-            (Some(what), Gauged::Number { .. }) => Gauged::Missing(format!("not our best kernel: {what}")),
+            (Some(what), Gauged::Number { .. }) => Gauged::Missing(Missing::SlowerKernel { note: what.clone() }),
             (_, gauged) => self.whole(gauged),
         }
     }
@@ -218,13 +220,13 @@ impl LoadGauge {
     }
 
     pub(super) fn verified(&self) -> Gauged {
-        if self.reported { Gauged::once(self.verified as f64) } else { Gauged::missing("the load never reported") }
+        if self.reported { Gauged::once(self.verified as f64) } else { Gauged::Missing(Missing::LoadNeverReported) }
     }
 
     /// Wrong results of the whole load. Where nothing was compared nothing is known.
     pub(super) fn mismatches(&self) -> Gauged {
         match (self.verified, self.mismatches) {
-            (0, 0) => Gauged::missing("no result was compared"),
+            (0, 0) => Gauged::Missing(Missing::NothingCompared),
             (verified, mismatches) => Gauged::Number { value: mismatches as f64, samples: verified },
         }
     }
@@ -263,10 +265,10 @@ impl LoadGauge {
         let (rise, watts) = match (inlet.number(), idle) {
             (Some(inlet), _) => (celsius - inlet, watts),
             (None, Some(Idle { die, power: Some(idle) })) => (celsius - die, watts - idle),
-            (None, _) => return Gauged::missing("neither an inlet temperature nor an idle state to refer to"),
+            (None, _) => return Gauged::Missing(Missing::NoReferenceTemperature),
         };
         if watts < LEAST_WATTS {
-            return Gauged::Missing(format!("{watts:.0} W of load are too little to tell a resistance by"));
+            return Gauged::Missing(Missing::LittlePower { watts });
         }
         Gauged::Number { value: rise / watts, samples: self.die.count() }
     }
@@ -274,16 +276,6 @@ impl LoadGauge {
 
 /// Under this, one degree of a whole-degree sensor is more than 2 % of any real GPU's resistance (about 0.05 K/W).
 const LEAST_WATTS: f64 = 100.0;
-
-/// Why a load that was to run until stopped is over. An idle GPU must not be measured as a loaded one.
-pub(super) fn ended_early(end: &LoadEnd) -> String {
-    match end {
-        LoadEnd::Finished | LoadEnd::Stopped => "the load ended before the window was over".to_owned(),
-        LoadEnd::GpuLost => "the GPU went away under the load".to_owned(),
-        LoadEnd::Failed(why) => format!("the load failed: {why}"),
-        LoadEnd::Unkillable => "the load does not die: the driver holds it".to_owned(),
-    }
-}
 
 /// The GPU a message of a load is about; `None`: all of them.
 pub(super) const fn gpu_of(said: &LoadSaid) -> Option<GpuIndex> {
@@ -310,6 +302,7 @@ pub(super) fn put_common(sheet: &mut Sheet<'_>, gpu: Component, gauge: &LoadGaug
     }
     sheet.put("verified", gpu, gauge.verified());
     sheet.put("mismatches", gpu, gauge.mismatches());
+    sheet.put("clock.memory.mean", gpu, gauge.whole(gauge.clock_memory.gauged(over, Window::mean)));
     gauge.put_kept(sheet, gpu, over);
 }
 

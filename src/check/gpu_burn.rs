@@ -93,6 +93,7 @@ static MEASUREMENTS: &[MeasurementSpec] = &[
     may("ecc.uncorrected", Unit::One, GPU, "uncorrectable memory errors during the load"),
     may("remaps", Unit::One, GPU, "memory rows remapped during the load"),
     may("pcie.replays", Unit::One, GPU, "PCIe packets sent again during the load"),
+    super::kept::MEMORY_CLOCK,
     super::kept::WIDTH_LOST,
     super::kept::GEN_LOWER,
     super::kept::LIMIT_FALL,
@@ -292,6 +293,7 @@ mod tests {
         pcie.replays 0
         verified 180000
         mismatches 0
+        clock.memory.mean 2619 MHz
         pcie.width.lost 0
         power.limit.fall 0 %
         pcie.gen.lower 0 %
@@ -324,10 +326,7 @@ mod tests {
         let done = rig.run(&GpuBurn);
         let gpu = Component::gpu(0);
         assert_eq!(shown(&done, gpu, "power.mean"), "700 W");
-        assert_eq!(
-            shown(&done, gpu, "thermal.resistance"),
-            "missing: neither an inlet temperature nor an idle state to refer to"
-        );
+        assert_eq!(shown(&done, gpu, "thermal.resistance"), "missing: NoReferenceTemperature");
     }
 
     #[test]
@@ -335,7 +334,7 @@ mod tests {
         let mut rig = rig(2);
         rig.loses.insert(GpuIndex(1), 90);
         let done = rig.run(&GpuBurn);
-        assert_eq!(shown(&done, Component::gpu(1), "power.mean"), "missing: the GPU stopped answering at 00:01:30");
+        assert_eq!(shown(&done, Component::gpu(1), "power.mean"), "missing: GpuLost { at: Moment(90000000000) }");
         assert_eq!(shown(&done, Component::gpu(0), "power.mean"), "700 W");
     }
 
@@ -357,7 +356,7 @@ mod tests {
             _ => vec![progress(scene, 700.0)],
         });
         let done = rig.run(&GpuBurn);
-        assert_eq!(shown(&done, Component::gpu(0), "power.mean"), "missing: the load failed: out of memory");
+        assert_eq!(shown(&done, Component::gpu(0), "power.mean"), "missing: LoadEnded(Failed(\"out of memory\"))");
         assert_eq!(shown(&done, Component::gpu(1), "throughput.mean"), "700 TFLOP/s");
     }
 
@@ -368,7 +367,7 @@ mod tests {
             vec![LoadSaid::Progress { gpu: scene.gpu, tflops: 700.0, memory_gb_per_s: 0.0, verified: 0, mismatches: 0 }]
         });
         let done = rig.run(&GpuBurn);
-        assert_eq!(shown(&done, Component::gpu(0), "mismatches"), "missing: no result was compared");
+        assert_eq!(shown(&done, Component::gpu(0), "mismatches"), "missing: NothingCompared");
     }
 
     #[test]
@@ -415,7 +414,7 @@ mod tests {
             if scene.gpu.0 == 1 { vec![noted, told] } else { vec![told] }
         });
         let done = rig.run(&GpuBurn);
-        let why = "missing: not our best kernel: kernels from compute_80 PTX, slower than it could be";
+        let why = "missing: SlowerKernel { note: \"kernels from compute_80 PTX, slower than it could be\" }";
         for name in ["throughput.mean", "throughput.p5", "power.mean", "clock.mean", "clock.unexplained"] {
             assert_eq!(shown(&done, Component::gpu(1), name), why, "{name}");
         }
@@ -433,7 +432,7 @@ mod tests {
         });
         let done = rig.run(&GpuBurn);
         let text = shown(&done, Component::gpu(1), "power.mean");
-        assert!(text.starts_with("missing: the load told of its work for"), "{text}");
+        assert!(text.starts_with("missing: LoadSilent"), "{text}");
         assert_eq!(shown(&done, Component::gpu(0), "power.mean"), "700 W");
     }
 
@@ -458,7 +457,7 @@ mod tests {
                     ["throughput", "verified", "mismatches", "samples", "settle", "steady", "power.energy-mean"];
                 let counted = of_load.iter().any(|name| one.name.starts_with(name));
                 let told = one.as_number().filter(|_| !counted);
-                assert_eq!(told, None, "{}: {} {}", check.spec().name, one.name, one.shown());
+                assert_eq!(told, None, "{}: {} {}", check.spec().name, one.name, crate::rig::told(one));
             }
         }
     }

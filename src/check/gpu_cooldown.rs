@@ -10,6 +10,7 @@ use super::sheet::{Gauged, Sheet};
 use super::window::Window;
 use super::{Check, CheckRun, Done, Seen, StepContext, Wants};
 use kiln_event::Phase;
+use kiln_limit::Missing;
 use kiln_model::{Component, ComponentKind, GpuIndex, LoadKind, Moment, Sample, Sensor, Span, Unit};
 use kiln_profile::{CheckSpec, MeasurementSpec, Params, Wear};
 
@@ -214,7 +215,7 @@ impl Run {
                     let began = self.cooling.map_or(Moment::ZERO, |(began, _)| began);
                     of(curve.falls_to(start - fall / 2.0, began))
                 }
-                (_, Gauged::Number { .. }) => Gauged::missing("the GPU was hardly warmer than at the end"),
+                (_, Gauged::Number { .. }) => Gauged::Missing(Missing::HardlyWarmer),
                 (_, other) => other.clone(),
             };
             let fast = match gauge.power.gauged(self.heated, Window::mean) {
@@ -267,6 +268,6 @@ mod tests {
         rig.sensors = Box::new(|_, sample| sample.put(Sensor::TempGpu, 40.0));
         let done = rig.run(&GpuCooldown);
         assert_eq!(shown(&done, Component::gpu(0), "temp.fall"), "0 K");
-        assert_eq!(shown(&done, Component::gpu(0), "half-time"), "missing: the GPU was hardly warmer than at the end");
+        assert_eq!(shown(&done, Component::gpu(0), "half-time"), "missing: HardlyWarmer");
     }
 }

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use super::StepContext;
 use super::sheet::{Gauged, Sheet};
+use kiln_limit::{Missing, write_list};
 use kiln_model::{Component, Gpu, GpuIndex, Inventory, Remote};
 
 /// Counts the GPUs and names those that are not there.
@@ -15,13 +16,8 @@ pub(super) fn put_counts(sheet: &mut Sheet<'_>, context: &StepContext<'_>, found
     sheet.put("gpus", Component::Node, Gauged::count(counted));
     let against = |difference: fn(usize, usize) -> usize| match &expected {
         Expected::Known(expected) => Gauged::count(difference(*expected as usize, counted)),
-        Expected::Ambiguous(sold) => Gauged::missing(format!(
-            "this model is sold with {} GPUs in a node and {counted} were found: say with gpus how many there must be",
-            listed(sold)
-        )),
-        Expected::Unknown => {
-            Gauged::missing("how many GPUs there should be is not known: the model is unknown and gpus is not given")
-        }
+        Expected::Ambiguous(sold) => Gauged::Missing(Missing::GpuCountAmbiguous { sold: sold.clone(), found: counted }),
+        Expected::Unknown => Gauged::Missing(Missing::GpuCountUnknown),
     };
     sheet.put("gpus.missing", Component::Node, against(usize::saturating_sub));
     sheet.put("gpus.extra", Component::Node, against(|expected, counted| counted.saturating_sub(expected)));
@@ -33,16 +29,16 @@ pub(super) fn put_counts(sheet: &mut Sheet<'_>, context: &StepContext<'_>, found
         })
     };
     let (unclaimed, off_bus) = if is_foreign_bus(found, &driver) {
-        let why = "none of the driver's GPUs is on the PCI bus that this process sees: it is not this machine's bus";
-        (Gauged::missing(why), Gauged::missing(why))
+        (Gauged::Missing(Missing::ForeignBus), Gauged::Missing(Missing::ForeignBus))
     } else {
         (bus(&|bus| bus.difference(&driver).count()), bus(&|bus| driver.difference(bus).count()))
     };
     let expected = if let Expected::Known(expected) = expected { Some(expected) } else { None };
     sheet.put("gpus.unclaimed", Component::Node, unclaimed);
     sheet.put("gpus.off-bus", Component::Node, off_bus);
-    sheet.put("slots.empty", Component::Node, empty_slots(&found.gpus));
-    sheet.put("slots.beyond", Component::Node, slots_beyond(&found.gpus, expected));
+    let of_all = |gauged: Gauged| if found.left_out.is_empty() { gauged } else { Gauged::Unsupported };
+    sheet.put("slots.empty", Component::Node, of_all(empty_slots(&found.gpus)));
+    sheet.put("slots.beyond", Component::Node, of_all(slots_beyond(&found.gpus, expected)));
     let listed: BTreeSet<GpuIndex> = found.gpus.iter().map(|gpu| gpu.index).collect();
     for gpu in &listed {
         sheet.put("present", Component::Gpu(*gpu), Gauged::Flag(true));
@@ -72,8 +68,13 @@ enum Expected {
 /// As many as the parameter says. Else as many as the model usually has, unless what is there is another number that it is
 /// sold in and its links show that it is all there is.
 fn expected(context: &StepContext<'_>, found: &Inventory) -> Expected {
+    let left_out = found.left_out.len() as u32;
     if let Some(count) = context.params.count("gpus") {
-        return Expected::Known(count);
+        return Expected::Known(count.saturating_sub(left_out));
+    }
+    // Whether others than those under test are missing is not asked.
+    if left_out > 0 {
+        return Expected::Known(context.inventory.gpus.len() as u32);
     }
     let sold: Vec<u32> = context
         .skus
@@ -127,11 +128,6 @@ fn board(gpus: &[Gpu]) -> Board {
     if direct { Board::Direct } else { Board::Untold }
 }
 
-fn listed(counts: &[u32]) -> String {
-    let counts: Vec<String> = counts.iter().map(u32::to_string).collect();
-    counts.join(", ")
-}
-
 /// Slots further on than there are GPUs: the better half of a board may look like a small board.
 fn slots_beyond(gpus: &[Gpu], expected: Option<u32>) -> Gauged {
     let slots: Option<BTreeSet<u32>> = gpus.iter().map(|gpu| gpu.identity.slot.value()?.parse().ok()).collect();
@@ -151,10 +147,8 @@ fn empty_slots(gpus: &[Gpu]) -> Gauged {
         // A number that occurs twice is no slot number.
         Some(slots) if slots.len() == gpus.len() && !slots.is_empty() => {
             let last = slots.last().copied().unwrap_or(1).max(gpus.len() as u32);
-            let empty: Vec<String> =
-                (1..=last).filter(|slot| !slots.contains(slot)).map(|slot| slot.to_string()).collect();
             // Numbered from 0, as many GPUs as the last number and one more leave 1..=last full.
-            Gauged::Text(if empty.is_empty() { "none".to_owned() } else { empty.join(", ") })
+            Gauged::Text(write_list((1..=last).filter(|slot| !slots.contains(slot))))
         }
         _ => Gauged::Unsupported,
     }
@@ -169,7 +163,8 @@ fn missing(before: &Inventory, found: &Inventory, expected: Option<u32>) -> BTre
     // numbers would be named, which is not where the GPU is missing.
     let last = listed.last().map_or(0, |gpu| gpu.0);
     if expected.is_some_and(|expected| listed.len() < expected as usize) {
-        missing.extend((0..last).map(GpuIndex).filter(|gpu| !listed.contains(gpu)));
+        let away = |gpu: &GpuIndex| !listed.contains(gpu) && !found.left_out.contains(gpu);
+        missing.extend((0..last).map(GpuIndex).filter(away));
     }
     missing
 }
@@ -209,7 +204,7 @@ mod tests {
             assert_eq!(told(&away, "gpus.missing"), "4");
         }
         let unlinked = told_of(&[4, 5, 6, 7], "gpus.missing", |gpu| gpu.nvlinks = kiln_model::Reading::Unsupported);
-        assert!(unlinked.contains("sold with 8, 4 GPUs in a node and 4 were found"), "{unlinked}");
+        assert!(unlinked.contains("sold: [8, 4], found: 4"), "{unlinked}");
     }
 
     #[test]

@@ -117,7 +117,7 @@ impl CheckRun for Run {
                     wants.wake_at(until);
                     self.stage = Stage::Measuring { began: now, until, settled: settle.took(now) };
                 }
-                Settling::TimedOut(why) => wants.end(never_rested(&why)),
+                Settling::TimedOut(why) => wants.end(never_rested(why)),
             },
             Stage::Measuring { began, until, settled } if now >= *until => {
                 wants.end(self.done(context, now.since(*began), *settled));
@@ -196,6 +196,7 @@ impl Run {
 mod tests {
     use super::*;
     use crate::rig::{Rig, assert_complete, lines};
+    use kiln_event::{Reason, Restless};
 
     #[test]
     fn idle_values_are_taken_once_the_node_rests() {
@@ -235,8 +236,8 @@ mod tests {
                 sample.put(Sensor::UtilGpu, 3.0);
             }
         });
-        let Done::Undecided { kind, why, .. } = rig.run(&GpuIdle) else { panic!("decided") };
-        assert_eq!((kind, why.as_str()), ("restless", "the node did not come to rest: gpu/1 is busy"));
+        let Done::Undecided { why, .. } = rig.run(&GpuIdle) else { panic!("decided") };
+        assert_eq!(why, Reason::Restless { gpus: vec![Restless { gpu: GpuIndex(1), busy: true }] });
         assert_eq!(rig.took, 601.0);
     }
 

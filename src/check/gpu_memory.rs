@@ -9,7 +9,8 @@ use super::settle::{Settle, Settling};
 use super::sheet::{Gauged, Sheet};
 use super::window::Window;
 use super::{Check, CheckRun, Done, Seen, StepContext, Wants};
-use kiln_event::Phase;
+use kiln_event::{LoadTrouble, Phase, Reason};
+use kiln_limit::Missing;
 use kiln_model::{Component, ComponentKind, GpuIndex, LoadEnd, LoadKind, LoadSaid, Moment, Span, Unit};
 use kiln_profile::{CheckSpec, MeasurementSpec, Params, Wear};
 
@@ -49,8 +50,15 @@ static MEASUREMENTS: &[MeasurementSpec] = &[
     must("bandwidth.p5", Unit::GigabytePerSecond, GPU, "memory traffic that 95 % of the march reached"),
     may("temp.memory.max", Unit::Celsius, GPU, "highest memory temperature"),
     may("memory-over-die", Unit::Kelvin, GPU, "memory temperature over die temperature"),
+    may(
+        "die-over-memory",
+        Unit::Kelvin,
+        GPU,
+        "the same the other way round: a memory sensor that reads low shows high",
+    ),
     must("verified", Unit::One, GPU, "words compared"),
     must("mismatches", Unit::One, GPU, "words that were wrong"),
+    super::kept::MEMORY_CLOCK,
     super::kept::WIDTH_LOST,
     super::kept::GEN_LOWER,
     super::kept::LIMIT_FALL,
@@ -183,31 +191,33 @@ impl Run {
             _ if none_left => self.finish(context, now, wants),
             Stage::Settling(settle) => match settle.state(now, context.lost) {
                 Settling::Waiting => {}
-                Settling::Settled => {
-                    let coverage = context.params.number("coverage").unwrap_or(95.0) / 100.0;
-                    wants.start_load(LoadKind::March { coverage }, context.gpus(), context.params.span("for"));
-                    let until = now + START_WITHIN;
-                    wants.wake_at(until);
-                    self.stage = Stage::Starting { until };
-                }
+                Settling::Settled => self.start(context, now, wants),
                 Settling::TimedOut(why) => {
                     self.stage = Stage::Over;
-                    wants.end(never_rested(&why));
+                    wants.end(never_rested(why));
                 }
             },
             Stage::Starting { until } if now >= *until => {
                 self.stage = Stage::Over;
-                let why = format!("the march was not running {} s after its start", START_WITHIN.as_secs());
-                wants.end(Done::Failed { kind: "load", why, measured: Vec::new() });
+                let why = Reason::Load(LoadTrouble::NotRunning { after: START_WITHIN });
+                wants.end(Done::Failed { why, measured: Vec::new() });
             }
             Stage::Marching { until } if now >= *until => {
                 for march in self.gpus.values_mut() {
-                    march.gauge.broken.get_or_insert_with(|| "the march did not come to an end".to_owned());
+                    march.gauge.broken.get_or_insert(Missing::MarchUnfinished);
                 }
                 self.finish(context, now, wants);
             }
             Stage::Starting { .. } | Stage::Marching { .. } => {}
         }
+    }
+
+    fn start(&mut self, context: &StepContext<'_>, now: Moment, wants: &mut Wants) {
+        let coverage = context.params.number("coverage").unwrap_or(95.0) / 100.0;
+        wants.start_load(LoadKind::March { coverage }, context.gpus(), context.params.span("for"));
+        let until = now + START_WITHIN;
+        wants.wake_at(until);
+        self.stage = Stage::Starting { until };
     }
 
     fn finish(&mut self, context: &StepContext<'_>, now: Moment, wants: &mut Wants) {
@@ -223,13 +233,19 @@ impl Run {
             let (gpu, gauge) = (Component::Gpu(*gpu), &march.gauge);
             let coverage = match march.covered {
                 Some(percent) => Gauged::once(percent),
-                None => Gauged::missing("no pass over the memory was finished"),
+                None => Gauged::Missing(Missing::NoPassFinished),
             };
             sheet.put("coverage", gpu, gauge.whole(coverage));
             sheet.put("bandwidth.mean", gpu, gauge.at_best(gauge.memory_rate.gauged(over, Window::mean)));
             sheet.put("bandwidth.p5", gpu, gauge.at_best(gauge.memory_rate.gauged(over, Window::p5)));
             sheet.put("temp.memory.max", gpu, gauge.whole(gauge.memory.gauged(over, Window::max)));
-            sheet.put("memory-over-die", gpu, gauge.whole(gauge.memory_over_die(over)));
+            let over_die = gauge.whole(gauge.memory_over_die(over));
+            let under_die = match over_die.clone() {
+                Gauged::Number { value, samples } => Gauged::Number { value: -value, samples },
+                other => other,
+            };
+            sheet.put("memory-over-die", gpu, over_die);
+            sheet.put("die-over-memory", gpu, under_die);
             put_common(&mut sheet, gpu, gauge, over);
         }
         wants.end(Done::Measured(sheet.into_list()));
@@ -273,6 +289,7 @@ mod tests {
         bandwidth.p5 3000 GB/s
         temp.memory.max 67 °C
         memory-over-die 7.08475 K
+        die-over-memory -7.08475 K
         throttle.thermal 0 s
         throttle.power-brake 0 s
         ecc.corrected 0
@@ -281,6 +298,7 @@ mod tests {
         pcie.replays 0
         verified 60000
         mismatches 0
+        clock.memory.mean 2619 MHz
         pcie.width.lost 0
         power.limit.fall 0 %
         pcie.gen.lower 0 %
@@ -293,7 +311,7 @@ mod tests {
         let mut rig = Rig::new(&GpuMemory, 1);
         rig.works = Box::new(|scene| vec![progress(scene, 0.0)]);
         let done = rig.run(&GpuMemory);
-        assert_eq!(shown(&done, Component::gpu(0), "coverage"), "missing: the march did not come to an end");
+        assert_eq!(shown(&done, Component::gpu(0), "coverage"), "missing: MarchUnfinished");
     }
 
     #[test]
@@ -301,6 +319,6 @@ mod tests {
         let mut rig = Rig::new(&GpuMemory, 1);
         rig.works = Box::new(|_| vec![LoadSaid::Ended { gpu: None, end: LoadEnd::Failed("out of memory".to_owned()) }]);
         let done = rig.run(&GpuMemory);
-        assert_eq!(shown(&done, Component::gpu(0), "coverage"), "missing: the load failed: out of memory");
+        assert_eq!(shown(&done, Component::gpu(0), "coverage"), "missing: LoadEnded(Failed(\"out of memory\"))");
     }
 }

@@ -9,6 +9,7 @@ use super::gpu_burn::kernel;
 use super::sheet::{Gauged, Sheet};
 use super::window::Window;
 use super::{Check, CheckRun, Done, Seen, StepContext, Wants};
+use kiln_limit::Missing;
 use kiln_model::{Component, ComponentKind, GpuIndex, LoadKind, Moment, Sensor, Span, Unit};
 use kiln_profile::{CheckSpec, MeasurementSpec, Params, Wear};
 
@@ -51,6 +52,7 @@ static MEASUREMENTS: &[MeasurementSpec] = &[
     may("ecc.uncorrected", Unit::One, GPU, "uncorrectable memory errors"),
     may("remaps", Unit::One, GPU, "memory rows remapped"),
     may("pcie.replays", Unit::One, GPU, "PCIe packets sent again"),
+    super::kept::MEMORY_CLOCK,
     super::kept::WIDTH_LOST,
     super::kept::GEN_LOWER,
     super::kept::LIMIT_FALL,
@@ -116,7 +118,7 @@ impl Run {
             let swing = self
                 .instant
                 .get(&gpu)
-                .map_or_else(|| Gauged::missing("no sample during the pulses"), |window| window.gauged(over, swing));
+                .map_or_else(|| Gauged::Missing(Missing::NoSampleInPulses), |window| window.gauged(over, swing));
             let gpu = Component::Gpu(gpu);
             sheet.put("power.swing", gpu, gauge.at_best(swing));
             sheet.put("power.mean", gpu, gauge.at_best(gauge.power.gauged(over, Window::mean)));
@@ -163,6 +165,7 @@ mod tests {
         pcie.replays 0
         verified 120000
         mismatches 0
+        clock.memory.mean 2619 MHz
         pcie.width.lost 0
         power.limit.fall 0 %
         pcie.gen.lower 0 %

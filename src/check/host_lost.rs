@@ -3,6 +3,7 @@
 //! A drive or interface that drops out under load needs no parts list to be missed: the run's own first inventory is one.
 
 use super::sheet::{Gauged, Sheet};
+use kiln_limit::Missing;
 use kiln_model::{Component, Host, Nic, Nvme, Psu, Reading};
 
 /// What the host has lost since the run began; no parts list is needed to see that.
@@ -24,10 +25,8 @@ fn gone(before: Reading<Vec<String>>, now: Reading<Vec<String>>) -> Gauged {
             Gauged::count(before.iter().filter(|one| !now.contains(one)).count())
         }
         (Reading::Unsupported, _) => Gauged::Unsupported,
-        (Reading::Value(_), Reading::Unsupported) => {
-            Gauged::missing("it could be read when the run began, and now cannot")
-        }
-        (Reading::Failed(why), _) | (_, Reading::Failed(why)) => Gauged::missing(why.to_string()),
+        (Reading::Value(_), Reading::Unsupported) => Gauged::Missing(Missing::NoLongerOffered),
+        (Reading::Failed(why), _) | (_, Reading::Failed(why)) => Gauged::Missing(Missing::Read(why)),
     }
 }
 

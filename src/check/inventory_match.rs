@@ -8,6 +8,7 @@ use super::parts_list::{matcher, put_parts_list};
 use super::sheet::{Gauged, Sheet};
 use super::siblings::{put_topology, put_uniform, put_unique, texts};
 use super::{Check, CheckRun, Done, StepContext, Subject};
+use kiln_event::{BadParameter, Reason};
 use kiln_model::{C2c, Component, ComponentKind, Gpu, Identity, Inventory, Nic, Psu, Span, Unit};
 use kiln_profile::{CheckSpec, MeasurementSpec, ParamKind, ParamSpec, Params, Wear};
 
@@ -144,12 +145,12 @@ impl Check for InventoryMatch {
     fn begin(&self, _: &StepContext<'_>) -> Box<dyn CheckRun> {
         Box::new(Look::Inventory(|context, found| match measure(context, found) {
             Ok(done) => done,
-            Err(why) => Done::Failed { kind: "parameter", why, measured: Vec::new() },
+            Err(why) => Done::Failed { why: Reason::Parameter(why), measured: Vec::new() },
         }))
     }
 }
 
-fn measure(context: &StepContext<'_>, found: &Inventory) -> Result<Done, String> {
+fn measure(context: &StepContext<'_>, found: &Inventory) -> Result<Done, BadParameter> {
     let mut sheet = Sheet::new(&SPEC, context.lost);
     put_counts(&mut sheet, context, found);
     put_host(&mut sheet, found);
@@ -173,7 +174,7 @@ fn measure(context: &StepContext<'_>, found: &Inventory) -> Result<Done, String>
         sheet.put("c2c.lacking", component, c2c_lacking(context, gpu));
         put_allowed(&mut sheet, context.params, component, identity)?;
     }
-    put_topology(&mut sheet, &found.gpus);
+    put_topology(&mut sheet, found);
     put_uniform(&mut sheet, &found.gpus);
     put_unique(&mut sheet, &found.gpus);
     put_parts_list(&mut sheet, context.params, found)?;
@@ -238,7 +239,7 @@ fn put_allowed(
     params: &Params,
     component: Component,
     identity: &Identity,
-) -> Result<(), String> {
+) -> Result<(), BadParameter> {
     for (param, measurement, reading) in [
         ("parts", "part.allowed", &identity.part_number),
         ("vbios", "vbios.allowed", &identity.vbios),
@@ -345,8 +346,8 @@ mod tests {
     #[test]
     fn a_bus_with_none_of_the_drivers_gpus_is_not_this_machines() {
         let (done, _) = run(|rig| rig.inventory.pci = Reading::Value(Vec::new()));
-        assert!(shown(&done, Component::Node, "gpus.off-bus").starts_with("missing: none of the driver's GPUs"));
-        assert!(shown(&done, Component::Node, "gpus.unclaimed").starts_with("missing: none of the driver's GPUs"));
+        assert!(shown(&done, Component::Node, "gpus.off-bus").starts_with("missing: ForeignBus"));
+        assert!(shown(&done, Component::Node, "gpus.unclaimed").starts_with("missing: ForeignBus"));
         let (done, _) = run(|rig| {
             rig.inventory.pci = rig.inventory.pci.clone().map(|functions| functions[..3].to_vec());
         });
@@ -379,7 +380,7 @@ mod tests {
             rig.inventory.gpus[1].identity.gsp_firmware = Reading::Failed(kiln_model::ReadingFailure::Timeout);
         });
         assert_eq!(shown(&done, Component::gpu(0), "gsp.uniform"), "unsupported");
-        assert_eq!(shown(&done, Component::gpu(1), "gsp.uniform"), "missing: call timed out");
+        assert_eq!(shown(&done, Component::gpu(1), "gsp.uniform"), "missing: Read(Timeout)");
     }
 
     #[test]
@@ -398,7 +399,7 @@ mod tests {
         });
         assert_eq!(raised(&done), ["gpu/3 serial.expected"]);
         let (done, _) = run(|rig| rig.set("vbios", list(&["("])));
-        assert!(matches!(done, Done::Failed { kind: "parameter", .. }), "{done:?}");
+        assert!(matches!(done, Done::Failed { why: Reason::Parameter(_), .. }), "{done:?}");
     }
 
     #[test]
@@ -411,10 +412,7 @@ mod tests {
             rig.inventory.node.bios = Reading::Value("1.9.0".to_owned());
         });
         assert_eq!(shown(&done, Component::Node, "dimms.missing"), "1");
-        assert_eq!(
-            shown(&done, Component::Node, "nics.missing"),
-            "missing: `nics` is given, and the node does not tell of it"
-        );
+        assert_eq!(shown(&done, Component::Node, "nics.missing"), "missing: NotTold { param: \"nics\" }");
         assert_eq!(shown(&done, Component::Node, "psus.missing"), "unsupported");
         assert_eq!(raised(&done), ["node bios.allowed"]);
     }

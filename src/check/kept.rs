@@ -1,9 +1,10 @@
-//! What a GPU must keep while a load runs: the lanes and the speed of its PCIe link, and its power limit.
+//! What a GPU must keep while a load runs: the lanes and the speed of its PCIe link, its power limit, its memory clock.
 //!
 //! A look before and a look after miss what changed in between, and a load over NVLink or none at all hides a lame PCIe link.
-//! The samples carry all three every second.
+//! The samples carry all of them every second.
 
 use super::sheet::{Gauged, Sheet};
+use kiln_limit::Missing;
 use kiln_model::{Component, ComponentKind, Reading, Sample, Sensor, Unit};
 use kiln_profile::MeasurementSpec;
 
@@ -26,6 +27,10 @@ pub(super) const LIMIT_FALL: MeasurementSpec = super::declare::may(
     ComponentKind::Gpu,
     "how far the power limit fell below the highest of the step",
 );
+
+/// Memory has one clock under load, which all parts of a model share.
+pub(super) const MEMORY_CLOCK: MeasurementSpec =
+    super::declare::may("clock.memory.mean", Unit::Megahertz, ComponentKind::Gpu, "memory clock, mean of the window");
 
 /// Follows one GPU over a step.
 #[derive(Debug, Default)]
@@ -59,7 +64,7 @@ impl Extent {
     fn gauged(&self, of: impl FnOnce(f64, f64) -> f64) -> Gauged {
         match self.ends {
             Some((least, most)) => Gauged::once(of(least, most)),
-            None if self.failed => Gauged::missing("it could not be read"),
+            None if self.failed => Gauged::Missing(Missing::NeverRead),
             None => Gauged::Unsupported,
         }
     }
@@ -92,7 +97,11 @@ impl Kept {
         sheet.put(
             GEN_LOWER.name,
             gpu,
-            if all == 0 && lower.number().is_some() { Gauged::missing("no reading under load") } else { seen(lower) },
+            if all == 0 && lower.number().is_some() {
+                Gauged::Missing(Missing::NoReadingUnderLoad)
+            } else {
+                seen(lower)
+            },
         );
     }
 }

@@ -7,6 +7,7 @@ use super::sheet::{Gauged, Sheet};
 use super::{Check, CheckRun, Done, Seen, StepContext, Subject, Wants};
 use kiln_diagnose::{Charge, CodeCharge, KernelEvent, Places, charges, kernel_events};
 use kiln_event::Phase;
+use kiln_limit::{Missing, write_list};
 use kiln_model::{
     Component, ComponentKind, GpuIndex, KernelSource, Moment, Source, SourceReport, SourceState, SourceTrouble, Span,
     Unit, overwritten, trouble_of,
@@ -144,7 +145,7 @@ struct Log {
 /// How a count is to be put down, given how the log was followed.
 struct Reader {
     /// Why nothing can be said to be absent.
-    blind: Option<String>,
+    blind: Option<Missing>,
     hours: f64,
 }
 
@@ -159,7 +160,7 @@ impl Reader {
 
     fn gauged(&self, count: u64, value: f64) -> Gauged {
         match &self.blind {
-            Some(why) if count == 0 => Gauged::missing(why.clone()),
+            Some(why) if count == 0 => Gauged::Missing(why.clone()),
             _ => Gauged::once(value),
         }
     }
@@ -174,9 +175,10 @@ fn measure(context: &StepContext<'_>, now: Moment) -> Done {
     }
     let gaps = context.kernel.iter().filter(|record| record.source == KernelSource::Gap).count();
     let trouble = trouble_of(Source::KernelLog, context.sources);
-    let lost = (gaps > 0).then(|| "records of the kernel log were lost".to_owned());
+    let lost = (gaps > 0).then_some(Missing::KernelLogGaps);
     // A run of minutes is no reason to take a handful of errors for a flood.
-    let reader = Reader { blind: trouble.map(unread).or(lost), hours: (now.seconds() / 3600.0).max(1.0) };
+    let reader =
+        Reader { blind: trouble.map(Missing::KernelLogUnread).or(lost), hours: (now.seconds() / 3600.0).max(1.0) };
     let mut sheet = Sheet::new(&SPEC, context.lost);
     put_gpus(&mut sheet, context, &log, &reader);
     put_node(&mut sheet, context, &log, &reader);
@@ -218,7 +220,7 @@ fn put_node(sheet: &mut Sheet<'_>, context: &StepContext<'_>, log: &Log, reader:
     let untold = log.corrected == 0 && reader.blind.is_none();
     let corrected = |told: Gauged| match trouble_of(Source::MemoryControllers, context.sources) {
         Some(_) if untold => match ended(Source::MemoryControllers, context.sources) {
-            Some(trouble) => Gauged::missing(gone(Source::MemoryControllers, trouble)),
+            Some(trouble) => Gauged::Missing(Missing::SourceGone { source: Source::MemoryControllers, trouble }),
             None => Gauged::Unsupported,
         },
         _ => told,
@@ -248,13 +250,13 @@ fn sources(reports: &[SourceReport]) -> Gauged {
     for source in SOURCES {
         match ended(source, reports) {
             Some(_) if source == Source::DriverEvents && log.is_none() => {}
-            Some(trouble) if source == Source::KernelLog => return Gauged::missing(unread(trouble)),
-            Some(trouble) => return Gauged::missing(gone(source, trouble)),
+            Some(trouble) if source == Source::KernelLog => return Gauged::Missing(Missing::KernelLogUnread(trouble)),
+            Some(trouble) => return Gauged::Missing(Missing::SourceGone { source, trouble }),
             None => followed += usize::from(trouble_of(source, reports).is_none()),
         }
     }
     match log {
-        Some(trouble) => Gauged::missing(unread(trouble)),
+        Some(trouble) => Gauged::Missing(Missing::KernelLogUnread(trouble)),
         None => Gauged::count(followed),
     }
 }
@@ -267,55 +269,11 @@ fn ended(source: Source, reports: &[SourceReport]) -> Option<SourceTrouble> {
     }
 }
 
-fn gone(source: Source, trouble: SourceTrouble) -> String {
-    let what = match source {
-        Source::KernelLog => "the kernel log",
-        Source::DriverEvents => "the driver's event channel",
-        Source::MemoryControllers => "the counters of the memory controllers",
-        Source::PcieCounters => "the error counters of PCIe devices",
-        Source::PciBus => "the PCI bus under /sys",
-        Source::Infiniband => "the network ports under /sys",
-    };
-    let why = match trouble {
-        SourceTrouble::NoPermission => "permission was taken away".to_owned(),
-        SourceTrouble::Failed(code) => format!("reading failed with error {code}"),
-        _ => "it went away".to_owned(),
-    };
-    format!("{what} could no longer be read: {why}; see what was unloaded or unmounted, and test again")
-}
-
-/// Why the log says nothing, and what to do.
-fn unread(trouble: SourceTrouble) -> String {
-    let why = match trouble {
-        SourceTrouble::Absent => {
-            "there is no /dev/kmsg; run on the host, or give the container the device (`--device /dev/kmsg`)".to_owned()
-        }
-        SourceTrouble::NoPermission => {
-            "no permission; run as root, or give the container the capability SYSLOG".to_owned()
-        }
-        SourceTrouble::Directory => {
-            "/dev/kmsg is a folder; give the container the device (`--device /dev/kmsg`)".to_owned()
-        }
-        SourceTrouble::OtherKind => {
-            "/dev/kmsg is another device; give the container the kernel's own (`--device /dev/kmsg`)".to_owned()
-        }
-        SourceTrouble::Failed(code) => format!("reading failed with error {code}; see whether `dmesg` works"),
-        SourceTrouble::ReaderGone => "its reader stopped; test again".to_owned(),
-        SourceTrouble::Replaced => "/dev/kmsg was cut or replaced; test again".to_owned(),
-        SourceTrouble::NotTold => "nothing tells whether it was followed; record it again".to_owned(),
-    };
-    format!("the kernel log could not be read: {why}")
-}
-
 impl Counts {
     fn listed(&self, reader: &Reader) -> Gauged {
         match (&reader.blind, self.codes.is_empty()) {
-            (Some(why), true) => Gauged::missing(why.clone()),
-            (None, true) => Gauged::Text("none".to_owned()),
-            (_, false) => {
-                let codes: Vec<String> = self.codes.keys().map(u32::to_string).collect();
-                Gauged::Text(codes.join(", "))
-            }
+            (Some(why), true) => Gauged::Missing(why.clone()),
+            (None, true) | (_, false) => Gauged::Text(write_list(self.codes.keys())),
         }
     }
 

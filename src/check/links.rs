@@ -6,14 +6,12 @@ use std::collections::BTreeMap;
 
 use super::delta::between;
 use super::sheet::{Gauged, Sheet};
+use kiln_limit::{Missing, write_list};
 use kiln_model::{Component, GpuCounters, GpuIndex, LinkCounters, Reading};
 
 /// The list of links as a text.
 pub(super) fn list(links: &[u8]) -> Gauged {
-    if links.is_empty() {
-        return Gauged::Text("none".to_owned());
-    }
-    Gauged::Text(links.iter().map(u8::to_string).collect::<Vec<_>>().join(", "))
+    Gauged::Text(write_list(links))
 }
 
 /// The counters of one GPU among those of all.
@@ -26,14 +24,14 @@ fn growth(first: &GpuCounters, last: &GpuCounters) -> Result<BTreeMap<u8, Gauged
     let (before, after) = match (&first.links, &last.links) {
         (Reading::Value(before), Reading::Value(after)) => (before, after),
         (Reading::Unsupported, _) | (_, Reading::Unsupported) => return Err(Gauged::Unsupported),
-        (Reading::Failed(why), _) | (_, Reading::Failed(why)) => return Err(Gauged::missing(why.to_string())),
+        (Reading::Failed(why), _) | (_, Reading::Failed(why)) => return Err(Gauged::Missing(Missing::Read(*why))),
     };
     Ok(after
         .iter()
         .map(|link| {
             let grown = match before.iter().find(|one| one.link == link.link) {
                 Some(earlier) => errors_between(earlier, link),
-                None => Gauged::missing("the link was not there at the first look"),
+                None => Gauged::Missing(Missing::LinkIsNew),
             };
             (link.link, grown)
         })
@@ -63,7 +61,7 @@ pub(super) fn put_growth(
     let whole = Component::Gpu(gpu);
     let grown = match (first, last) {
         (Some(first), Some(last)) => growth(first, last),
-        _ => Err(Gauged::missing("the GPU's counters were not read")),
+        _ => Err(Gauged::Missing(Missing::CountersUnread)),
     };
     let grown = match grown {
         Ok(grown) if grown.is_empty() => Err(Gauged::Unsupported),

@@ -9,6 +9,7 @@ use super::sheet::{Gauged, Sheet};
 use super::window::Window;
 use super::{Check, CheckRun, Done, Seen, StepContext, Wants};
 use kiln_event::Phase;
+use kiln_limit::Missing;
 use kiln_model::{
     Answer, Component, ComponentKind, GpuIndex, Inventory, Moment, Probe, Process, Sample, Sensor, Span, Unit,
 };
@@ -126,7 +127,7 @@ impl Run {
             let component = Component::Gpu(*gpu);
             let told = |value: fn(&Vec<Process>) -> Gauged| match found.gpu(*gpu) {
                 Some(gpu) => Gauged::of(&gpu.processes, value),
-                None => Gauged::missing("the driver does not list the GPU any more"),
+                None => Gauged::Missing(Missing::NotListed),
             };
             sheet.put("util.max", component, quiet.util.gauged(over, Window::max));
             sheet.put("processes", component, told(|processes| Gauged::count(processes.len())));

@@ -3,7 +3,7 @@
 //! What is measured is the check's business, as a plain function.
 
 use super::{CheckRun, Done, Seen, StepContext, Wants};
-use kiln_event::Phase;
+use kiln_event::{Phase, Reason};
 use kiln_model::{Answer, GpuCounters, Inventory, Moment, Probe};
 
 /// Measures from an inventory.
@@ -51,5 +51,5 @@ impl CheckRun for Look {
 
 /// How a step ends whose probe failed as a whole.
 pub(super) fn unanswered(why: &str) -> Done {
-    Done::Failed { kind: "probe", why: why.to_owned(), measured: Vec::new() }
+    Done::Failed { why: Reason::Probe { said: why.to_owned() }, measured: Vec::new() }
 }

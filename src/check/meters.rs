@@ -4,6 +4,7 @@
 
 use super::sheet::Gauged;
 use super::window::is_covered;
+use kiln_limit::Missing;
 use kiln_model::{Moment, Reading, Span};
 
 /// Power readings and the energy counter, added up over the same spans of time: from each sample to the next where both
@@ -65,11 +66,10 @@ impl Meters {
             return Gauged::Unsupported;
         }
         if self.backwards {
-            return Gauged::missing("the energy counter went backwards: the driver was reloaded or the GPU was reset");
+            return Gauged::Missing(Missing::CounterBackwards);
         }
         if !is_covered(self.covered, over) || self.good < 2 {
-            let (covered, over) = (self.covered.as_secs_f64(), over.as_secs_f64());
-            return Gauged::Missing(format!("power and energy were read together for {covered:.0} s of {over:.0} s"));
+            return Gauged::Missing(Missing::CoverageTogether { covered: self.covered, window: over });
         }
         let whole = self.by_power.max(self.by_counter);
         let share = if whole > 0.0 { (self.by_power - self.by_counter).abs() * 100.0 / whole } else { 0.0 };
@@ -107,6 +107,7 @@ mod tests {
         let still = meters(0..100, |_| 5.0).disagreement(Span::from_secs(100));
         assert_eq!(still.number(), Some(100.0));
         let few = meters((0..100).step_by(7), true_joules).disagreement(Span::from_secs(100));
-        assert_eq!(few, Gauged::missing("power and energy were read together for 0 s of 100 s"));
+        let none = Missing::CoverageTogether { covered: Span::ZERO, window: Span::from_secs(100) };
+        assert_eq!(few, Gauged::Missing(none));
     }
 }

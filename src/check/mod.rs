@@ -10,6 +10,7 @@ mod counters_baseline;
 mod course;
 mod declare;
 mod delta;
+mod fabric_ports;
 mod fabric_state;
 mod gauge;
 mod gpu_burn;
@@ -18,6 +19,7 @@ mod gpu_count;
 mod gpu_idle;
 mod gpu_memory;
 mod gpu_pulse;
+mod gpu_training;
 mod host_lost;
 mod inventory_match;
 mod kept;
@@ -37,6 +39,7 @@ mod registry;
 #[cfg(test)]
 mod rig;
 mod sensor_plausibility;
+mod sensor_trace;
 mod settle;
 mod sheet;
 mod siblings;
@@ -46,6 +49,7 @@ mod tool;
 #[cfg(test)]
 mod toy_node;
 mod twins;
+mod unrest;
 mod window;
 
 pub use contract::{Check, CheckRun, Done, Seen, StepContext, Subject, Want, Wants};

@@ -5,6 +5,7 @@ use super::declare::{SETTLE_OVER, SETTLE_SLOPE, SETTLE_WITHIN, may, must};
 use super::pcie_bandwidth::{ROUNDS, bandwidth};
 use super::sheet::{Gauged, Sheet};
 use super::{Check, CheckRun, Done, Seen, StepContext, Wants};
+use kiln_limit::Missing;
 use kiln_model::{Component, ComponentKind, Endpoint, GpuIndex, LoadKind, Moment, Span, Unit};
 use kiln_profile::{CheckSpec, MeasurementSpec, Params, Wear};
 
@@ -81,7 +82,7 @@ impl Run {
                     continue;
                 }
                 let gauged = if lost(to) {
-                    Gauged::Missing(format!("gpu/{} no longer answers", to.0))
+                    Gauged::Missing(Missing::PeerLost { gpu: *to })
                 } else {
                     bandwidth(&self.copies, Endpoint::Gpu(*from), Endpoint::Gpu(*to), *from)
                 };
@@ -110,7 +111,7 @@ impl Run {
 fn ordered(gauged: impl Iterator<Item = Gauged>) -> Result<Vec<f64>, Gauged> {
     let mut values = gauged.map(|one| one.number().ok_or(one)).collect::<Result<Vec<f64>, Gauged>>()?;
     values.sort_by(f64::total_cmp);
-    if values.is_empty() { Err(Gauged::missing("there is no other GPU")) } else { Ok(values) }
+    if values.is_empty() { Err(Gauged::Missing(Missing::NoOtherGpu)) } else { Ok(values) }
 }
 
 fn worst(values: &Result<Vec<f64>, Gauged>) -> Gauged {
@@ -177,7 +178,7 @@ mod tests {
         let done = rig.run(&NvlinkBandwidth);
         assert_eq!(
             shown(&done, Component::Pair(GpuIndex(1), GpuIndex(0)), "bandwidth"),
-            "missing: gpu/0 no longer answers"
+            "missing: PeerLost { gpu: GpuIndex(0) }"
         );
         assert_eq!(shown(&done, Component::gpu(1), "out.worst"), "331 GB/s");
     }

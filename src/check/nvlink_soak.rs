@@ -11,6 +11,7 @@ use super::sheet::{Gauged, Sheet};
 use super::window::Window;
 use super::{Check, CheckRun, Done, Seen, StepContext, Wants};
 use kiln_event::Phase;
+use kiln_limit::Missing;
 use kiln_model::{
     Answer, Component, ComponentKind, Endpoint, GpuCounters, GpuIndex, LoadKind, LoadSaid, Moment, Probe, Span,
     Transfer, Unit,
@@ -142,7 +143,7 @@ impl Run {
             let component = Component::Gpu(gpu);
             let to_each = partners.iter().filter(|to| **to != gpu).map(|to| match self.sent.get(&(gpu, *to)) {
                 Some(sent) => sent.gauged(self.exchanged, Window::mean),
-                None => Gauged::missing("no traffic to some partner was reported"),
+                None => Gauged::Missing(Missing::NoTrafficTold),
             });
             let to_each = to_each.map(|one| one.number().ok_or(one)).collect::<Result<Vec<f64>, Gauged>>();
             let reports = self.sent.iter().filter(|((from, _), _)| *from == gpu).map(|(_, window)| window.count());
@@ -153,7 +154,7 @@ impl Run {
                     let of = |value| Gauged::Number { value, samples };
                     (of(means.iter().sum()), of(slowest * means.len() as f64))
                 }
-                Ok(_) => (Gauged::missing("there is no partner left"), Gauged::missing("there is no partner left")),
+                Ok(_) => (Gauged::Missing(Missing::NoPartner), Gauged::Missing(Missing::NoPartner)),
                 Err(why) => (why.clone(), why),
             };
             sheet.put("egress.mean", component, gauge.whole(sum));
@@ -234,6 +235,6 @@ mod tests {
         let mut rig = rig();
         rig.works = Box::new(|_| Vec::new());
         let done = rig.run(&NvlinkSoak);
-        assert_eq!(shown(&done, Component::gpu(0), "egress.mean"), "missing: no traffic to some partner was reported");
+        assert_eq!(shown(&done, Component::gpu(0), "egress.mean"), "missing: NoTrafficTold");
     }
 }

@@ -7,6 +7,7 @@ use super::links::list;
 use super::look::Look;
 use super::sheet::{Gauged, Sheet};
 use super::{Check, CheckRun, Done, StepContext, Subject};
+use kiln_limit::Missing;
 use kiln_model::{Component, ComponentKind, Gpu, GpuIndex, Inventory, LinkState, NvLink, Reading, Remote, Span, Unit};
 use kiln_profile::{CheckSpec, MeasurementSpec, Params, Wear};
 
@@ -69,8 +70,8 @@ fn measure(context: &StepContext<'_>, found: &Inventory) -> Done {
         let links = match found.gpu(index).map(|gpu| &gpu.nvlinks) {
             Some(Reading::Value(links)) if !links.is_empty() => Ok(links),
             Some(Reading::Value(_) | Reading::Unsupported) => Err(Gauged::Unsupported),
-            Some(Reading::Failed(why)) => Err(Gauged::missing(why.to_string())),
-            None => Err(Gauged::missing("the driver does not list the GPU any more")),
+            Some(Reading::Failed(why)) => Err(Gauged::Missing(Missing::Read(*why))),
+            None => Err(Gauged::Missing(Missing::NotListed)),
         };
         match links {
             Ok(links) => {
@@ -93,7 +94,7 @@ fn put_gpu(sheet: &mut Sheet<'_>, context: &StepContext<'_>, index: GpuIndex, li
     let component = Component::Gpu(index);
     let sku = context.skus.get(&index);
     let unread = links.iter().find_map(|link| match (link.state, link.speed_mb_per_s) {
-        (Reading::Failed(why), _) | (_, Reading::Failed(why)) => Some(Gauged::missing(why.to_string())),
+        (Reading::Failed(why), _) | (_, Reading::Failed(why)) => Some(Gauged::Missing(Missing::Read(why))),
         _ => None,
     });
     let known = |gauged: Gauged| unread.clone().unwrap_or(gauged);
@@ -104,14 +105,14 @@ fn put_gpu(sheet: &mut Sheet<'_>, context: &StepContext<'_>, index: GpuIndex, li
     sheet.put("links.active", component, known(Gauged::count(active)));
     let lacking = match sku.and_then(|sku| sku.fact_in("nvlink.links", Unit::One)) {
         Some(links) => known(Gauged::once((links - active as f64).max(0.0))),
-        None => Gauged::missing("the model's number of NVLinks is not known"),
+        None => Gauged::Missing(Missing::NvlinkCountUnknown),
     };
     sheet.put("links.lacking", component, lacking);
     sheet.put("links.inactive", component, known(list(&inactive)));
     let speeds = || links.iter().filter(is_active).filter_map(|link| Some((link.link, link.speed_mb_per_s.get()?)));
     let slowest = match speeds().map(|(_, speed)| speed).min() {
         Some(speed) => Gauged::Number { value: f64::from(speed), samples: active as u64 },
-        None if active == 0 => Gauged::missing("no NVLink is active"),
+        None if active == 0 => Gauged::Missing(Missing::NoNvlinkActive),
         None => Gauged::Unsupported,
     };
     sheet.put("speed.min", component, known(slowest));
@@ -121,7 +122,7 @@ fn put_gpu(sheet: &mut Sheet<'_>, context: &StepContext<'_>, index: GpuIndex, li
             let slow = speeds().filter(|(_, speed)| f64::from(*speed) < nominal - 1.0).map(|(link, _)| link);
             known(list(&slow.collect::<Vec<u8>>()))
         }
-        None => Gauged::missing("the speed of the model's NVLinks is not known"),
+        None => Gauged::Missing(Missing::NvlinkSpeedUnknown),
     };
     sheet.put("links.slow", component, slow);
 }
@@ -135,7 +136,7 @@ fn put_links(sheet: &mut Sheet<'_>, context: &StepContext<'_>, index: GpuIndex, 
             continue;
         }
         let Some(link) = links.and_then(|links| links.iter().find(|link| link.link == *number)) else {
-            sheet.put("active", *component, Gauged::missing("the driver does not list the link any more"));
+            sheet.put("active", *component, Gauged::Missing(Missing::NotListed));
             continue;
         };
         let active = Gauged::of(&link.state, |state| Gauged::Flag(*state == LinkState::Active));

@@ -6,11 +6,13 @@
 use regex::Regex;
 
 use super::sheet::{Gauged, Sheet};
+use kiln_event::BadParameter;
+use kiln_limit::Missing;
 use kiln_model::{Component, Gpu, Inventory};
 use kiln_profile::Params;
 
 /// Holds the node against the list.
-pub(super) fn put_parts_list(sheet: &mut Sheet<'_>, params: &Params, found: &Inventory) -> Result<(), String> {
+pub(super) fn put_parts_list(sheet: &mut Sheet<'_>, params: &Params, found: &Inventory) -> Result<(), BadParameter> {
     let (node, host) = (Component::Node, &found.host);
     let lacking = |param: &str, fitted: Gauged| match (params.count(param), fitted.number()) {
         (None, _) => Gauged::Unsupported,
@@ -45,16 +47,16 @@ fn serial_expected(params: &Params, gpu: &Gpu) -> Gauged {
 }
 
 /// Whether a text matches one of the patterns.
-pub(super) fn matcher(param: &str, patterns: &[String]) -> Result<impl Fn(&String) -> Gauged + use<>, String> {
+pub(super) fn matcher(param: &str, patterns: &[String]) -> Result<impl Fn(&String) -> Gauged + use<>, BadParameter> {
     let patterns: Result<Vec<Regex>, _> = patterns.iter().map(|pattern| Regex::new(pattern)).collect();
-    let patterns = patterns.map_err(|why| format!("{param}: {why}"))?;
+    let patterns = patterns.map_err(|why| BadParameter::Pattern { param: param.to_owned(), error: why.to_string() })?;
     Ok(move |text: &String| Gauged::Flag(patterns.iter().any(|pattern| pattern.is_match(text))))
 }
 
 /// What the list asks for and the node does not offer to tell.
 fn told(gauged: Gauged, param: &str) -> Gauged {
     match gauged {
-        Gauged::Unsupported => Gauged::Missing(format!("`{param}` is given, and the node does not tell of it")),
+        Gauged::Unsupported => Gauged::Missing(Missing::NotTold { param: param.to_owned() }),
         gauged => gauged,
     }
 }

@@ -4,6 +4,7 @@ use super::copies::{Copied, Copies};
 use super::declare::{SETTLE_OVER, SETTLE_SLOPE, SETTLE_WITHIN, must};
 use super::sheet::{Gauged, Sheet};
 use super::{Check, CheckRun, Done, Seen, StepContext, Wants};
+use kiln_limit::Missing;
 use kiln_model::{Component, ComponentKind, CopyDirection, Endpoint, GpuIndex, LoadKind, Moment, Span, Unit};
 use kiln_profile::{CheckSpec, MeasurementSpec, ParamKind, ParamSpec, Params, Wear};
 
@@ -82,9 +83,9 @@ impl CheckRun for Run {
 /// The mean bandwidth of one path; `gpu` is the one whose load the copy was.
 pub(super) fn bandwidth(copies: &Copies, from: Endpoint, to: Endpoint, gpu: GpuIndex) -> Gauged {
     match (copies.broken.get(&gpu), copies.moved(from, to)) {
-        (Some(why), _) => Gauged::Missing(why.clone()),
+        (Some(end), _) => Gauged::Missing(Missing::LoadEnded(end.clone())),
         (None, Some(moved)) => Gauged::Number { value: moved.mean(), samples: moved.count() },
-        (None, None) => Gauged::missing("no copy was timed"),
+        (None, None) => Gauged::Missing(Missing::NoCopyTimed),
     }
 }
 
@@ -129,7 +130,7 @@ mod tests {
             _ => copying(scene),
         });
         let done = rig.run(&PcieBandwidth);
-        assert_eq!(shown(&done, Component::gpu(0), "h2d"), "missing: the load failed: no memory");
+        assert_eq!(shown(&done, Component::gpu(0), "h2d"), "missing: LoadEnded(Failed(\"no memory\"))");
         assert_eq!(shown(&done, Component::gpu(1), "h2d"), "26 GB/s");
     }
 }

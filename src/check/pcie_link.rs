@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use super::declare::{may, must, span};
 use super::delta::between;
-use super::gauge::ended_early;
 use super::links::of_gpu;
 use super::look::unanswered;
 use super::sheet::{Gauged, Sheet};
 use super::window::{Window, is_covered};
 use super::{Check, CheckRun, Done, Seen, StepContext, Wants};
-use kiln_event::Phase;
+use kiln_event::{LoadTrouble, Phase, Reason};
+use kiln_limit::Missing;
 use kiln_model::{
     Answer, Component, ComponentKind, CopyDirection, Endpoint, GpuCounters, GpuIndex, LoadEnd, LoadKind, LoadReport,
     LoadSaid, Moment, Probe, Sensor, Span, Transfer, Unit,
@@ -92,7 +92,7 @@ struct Link {
     covered: Span,
     /// A sample tells of no more than this before and after it.
     held: Span,
-    broken: Option<String>,
+    broken: Option<LoadEnd>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -147,8 +147,8 @@ impl CheckRun for Run {
             Seen::Woken if self.stage == Stage::Copying && now >= self.hangs_at => {
                 self.stage = Stage::Over;
                 wants.stop_loads();
-                let why = format!("a round of copies was not done after {} s", ROUND_WITHIN.as_secs());
-                wants.end(Done::Failed { kind: "load", why, measured: Vec::new() });
+                let why = Reason::Load(LoadTrouble::CopiesUnfinished { after: ROUND_WITHIN });
+                wants.end(Done::Failed { why, measured: Vec::new() });
             }
             _ => {}
         }
@@ -175,13 +175,13 @@ impl Run {
             ) => self.copied(*gpu, report.at),
             LoadSaid::Ended { gpu: Some(gpu), end } if *end != LoadEnd::Finished => {
                 if let Some(link) = self.links.get_mut(gpu) {
-                    link.broken = Some(ended_early(end));
+                    link.broken = Some(end.clone());
                 }
             }
             LoadSaid::Ended { gpu: None, end } => {
                 let broken = *end != LoadEnd::Finished;
                 if broken {
-                    self.links.values_mut().for_each(|link| link.broken = Some(ended_early(end)));
+                    self.links.values_mut().for_each(|link| link.broken = Some(end.clone()));
                 }
                 let enough = self
                     .links
@@ -219,7 +219,7 @@ impl Run {
             let counters = of_gpu(&self.first, *gpu).zip(of_gpu(last, *gpu));
             let grown = |pick: fn(&GpuCounters) -> &kiln_model::Reading<u64>| match counters {
                 Some((first, last)) => between(pick(first), pick(last)),
-                None => Gauged::missing("the GPU's counters were not read"),
+                None => Gauged::Missing(Missing::CountersUnread),
             };
             sheet.put("replays", component, grown(|counters| &counters.pcie_replays));
             sheet.put("correctable", component, grown(|counters| &counters.pcie_correctable));
@@ -276,11 +276,11 @@ impl Link {
     fn put(&self, sheet: &mut Sheet<'_>, component: Component) {
         let samples = self.generation.count();
         let of = |value: Option<f64>| match (&self.broken, value) {
-            (Some(why), _) => Gauged::Missing(why.clone()),
+            (Some(end), _) => Gauged::Missing(Missing::LoadEnded(end.clone())),
             (None, Some(value)) if self.is_seen() => Gauged::Number { value, samples },
             (None, _) => {
-                let (covered, traffic) = (self.covered.as_secs_f64(), self.traffic.as_secs_f64());
-                Gauged::Missing(format!("{samples} samples tell of {covered:.0} s of {traffic:.0} s of traffic"))
+                let (covered, traffic) = (self.covered, self.traffic);
+                Gauged::Missing(Missing::TrafficCoverage { samples, covered, traffic })
             }
         };
         let highest = self.generation.max();
@@ -354,13 +354,13 @@ mod tests {
         let mut rig = rig();
         rig.works = Box::new(|_| vec![LoadSaid::Ended { gpu: None, end: LoadEnd::Failed("no memory".to_owned()) }]);
         let done = rig.run(&PcieLink);
-        assert_eq!(shown(&done, Component::gpu(0), "gen"), "missing: the load failed: no memory");
+        assert_eq!(shown(&done, Component::gpu(0), "gen"), "missing: LoadEnded(Failed(\"no memory\"))");
     }
 
     #[test]
     fn copies_that_never_end_are_our_trouble() {
         let mut rig = rig();
         rig.works = Box::new(|_| Vec::new());
-        assert!(matches!(rig.run(&PcieLink), Done::Failed { kind: "load", .. }));
+        assert!(matches!(rig.run(&PcieLink), Done::Failed { why: Reason::Load(_), .. }));
     }
 }

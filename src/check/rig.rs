@@ -194,7 +194,7 @@ impl Rig {
             for report in self.reports(&mut desk, now, &lost) {
                 desk.see(&mut *run, &context!(), now, Seen::Load(&report));
                 if matches!(report.said, LoadSaid::Ended { gpu: None, .. }) {
-                    desk.ended(now);
+                    desk.ended(report.load, now);
                 }
             }
             if self.others_end == Some(second) {
@@ -224,15 +224,15 @@ impl Rig {
             Want::StartLoad { kind, gpus, .. } => {
                 self.story.push(format!("{now} start {kind:?} on {} GPUs", gpus.len()));
                 desk.started += 1;
-                desk.active = Some(Active { id: LoadId(desk.started), kind, gpus, began: now, told: false });
+                desk.active.push(Active { id: LoadId(desk.started), kind, gpus, began: now, told: false });
             }
             Want::StopLoads => {
                 self.story.push(format!("{now} stop"));
-                if let Some(active) = &desk.active {
+                let stopped: Vec<LoadId> = desk.active.iter().map(|active| active.id).collect();
+                for load in stopped {
                     let said = LoadSaid::Ended { gpu: None, end: LoadEnd::Stopped };
-                    let report = LoadReport { load: active.id, at: now, said };
-                    desk.ended(now);
-                    desk.see(run, context, now, Seen::Load(&report));
+                    desk.ended(load, now);
+                    desk.see(run, context, now, Seen::Load(&LoadReport { load, at: now, said }));
                 }
             }
             Want::Ask(Probe::Inventory) => {
@@ -272,18 +272,24 @@ impl Rig {
     }
 
     fn reports(&mut self, desk: &mut Desk, now: Moment, lost: &BTreeMap<GpuIndex, Moment>) -> Vec<LoadReport> {
-        let Some(active) = &mut desk.active else { return Vec::new() };
-        let load = active.id;
-        if now == active.began {
-            return Vec::new();
+        let mut reports = Vec::new();
+        for at in 0..desk.active.len() {
+            let active = &mut desk.active[at];
+            let load = active.id;
+            if now == active.began {
+                continue;
+            }
+            if !active.told {
+                active.told = true;
+                reports.push(LoadReport { load, at: now, said: LoadSaid::Running });
+                continue;
+            }
+            let gpus: Vec<GpuIndex> = active.gpus.iter().copied().filter(|gpu| !lost.contains_key(gpu)).collect();
+            let active = Some(&desk.active[at]);
+            let said = gpus.into_iter().flat_map(|gpu| (self.works)(&desk.scene_of(active, gpu, now)));
+            reports.extend(said.map(|said| LoadReport { load, at: now, said }));
         }
-        if !active.told {
-            active.told = true;
-            return vec![LoadReport { load, at: now, said: LoadSaid::Running }];
-        }
-        let gpus: Vec<GpuIndex> = active.gpus.iter().copied().filter(|gpu| !lost.contains_key(gpu)).collect();
-        let said = gpus.into_iter().flat_map(|gpu| (self.works)(&desk.scene(gpu, now)));
-        said.map(|said| LoadReport { load, at: now, said }).collect()
+        reports
     }
 }
 
@@ -291,7 +297,7 @@ impl Rig {
 struct Desk {
     pending: Vec<Want>,
     wake: Option<Moment>,
-    active: Option<Active>,
+    active: Vec<Active>,
     started: u32,
     ended: Option<Moment>,
 }
@@ -304,7 +310,10 @@ impl Desk {
     }
 
     fn scene(&self, gpu: GpuIndex, now: Moment) -> Scene<'_> {
-        let active = self.active.as_ref().filter(|active| active.gpus.contains(&gpu));
+        self.scene_of(self.active.iter().find(|active| active.gpus.contains(&gpu)), gpu, now)
+    }
+
+    fn scene_of<'a>(&self, active: Option<&'a Active>, gpu: GpuIndex, now: Moment) -> Scene<'a> {
         Scene {
             gpu,
             at: now.seconds(),
@@ -313,8 +322,8 @@ impl Desk {
         }
     }
 
-    fn ended(&mut self, now: Moment) {
-        self.active = None;
+    fn ended(&mut self, load: LoadId, now: Moment) {
+        self.active.retain(|active| active.id != load);
         self.ended = Some(now);
     }
 }
@@ -344,14 +353,22 @@ pub(super) fn lines(done: &Done, component: Component) -> String {
     let lines: Vec<String> = measured(done)
         .iter()
         .filter(|measurement| measurement.component == component)
-        .map(|measurement| format!("{} {}", measurement.name, measurement.shown()))
+        .map(|measurement| format!("{} {}", measurement.name, told(measurement)))
         .collect();
     lines.join("\n")
 }
 
 pub(super) fn shown(done: &Done, component: Component, name: &str) -> String {
     let found = measured(done).iter().find(|it| it.component == component && it.name == name);
-    found.map_or_else(|| format!("no {name} on {component}"), Measurement::shown)
+    found.map_or_else(|| format!("no {name} on {component}"), told)
+}
+
+/// The value with its unit, or the reason why there is none as it is written in code.
+pub(super) fn told(measurement: &Measurement) -> String {
+    match &measurement.value {
+        Measured::Missing(why) => format!("missing: {why:?}"),
+        value => measurement.quantity().unwrap_or_else(|| format!("{value:?}").to_lowercase()),
+    }
 }
 
 /// `component name` of every flag that is false.

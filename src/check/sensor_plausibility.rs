@@ -6,12 +6,12 @@ use super::course::{Course, Rest, Turn};
 use super::declare::{choice, flag, may, must, required, span, switch, text};
 use super::gauge::{Gauges, gauges};
 use super::gpu_burn::kernel;
-use super::meters::Meters;
+use super::sensor_trace::{Breaks, Trace};
 use super::sheet::{Gauged, Sheet};
-use super::window::{Window, share_of};
 use super::{Check, CheckRun, Done, Seen, StepContext, Wants};
 use kiln_event::Phase;
-use kiln_model::{Component, ComponentKind, GpuIndex, LoadKind, Moment, Sample, Sensor, Span, Unit};
+use kiln_limit::write_list;
+use kiln_model::{Component, ComponentKind, GpuIndex, LoadKind, Moment, Span, Unit};
 use kiln_profile::{CheckSpec, MeasurementSpec, Params, Wear};
 
 #[derive(Debug)]
@@ -55,34 +55,14 @@ static MEASUREMENTS: &[MeasurementSpec] = &[
     flag("power.moves", GPU, "whether power follows utilisation"),
     may("temp.below-inlet", Unit::Percent, GPU, "share of samples with the die colder than its inlet"),
     may("temp.jump", Unit::Kelvin, GPU, "greatest change of die temperature from one second to the next"),
+    may("temp.noise", Unit::Kelvin, GPU, "how far a die temperature lies from its neighbours in time, median"),
+    may("temp.memory.noise", Unit::Kelvin, GPU, "the same of the memory temperature"),
+    may("power.noise", Unit::Percent, GPU, "the same of power while the GPU is busy, as a share of it"),
     may("power.absent", Unit::Percent, GPU, "share of busy samples without power"),
     may("power.disagreement", Unit::Percent, GPU, "difference of mean power and the energy counter's"),
     must("implausible", Unit::One, GPU, "rules that are broken"),
     text("implausible.rules", GPU, "the rules that are broken, or none"),
 ];
-
-/// Percent of utilisation from which a GPU is busy.
-const BUSY: f64 = 90.0;
-/// A load must have lasted this long for a sensor to have to follow it: heat sinks take a minute, dies and memories show
-/// half of their rise within some ten seconds.
-const LEAST_LOAD: Span = Span::from_secs(20);
-/// W that power must have moved for temperature to have to follow.
-const LEAST_SWING: f64 = 50.0;
-/// K/W that the die must have moved for each watt at the least: a quarter of the best cooled parts (0.02 K/W in the steady
-/// state, of which a minute of load shows more than half).
-const LEAST_RISE: f64 = 0.005;
-/// K of the die from which the memory beside it must have moved too.
-const DIE_MOVED: f64 = 10.0;
-/// One step of a whole-degree sensor is no colder die.
-const DEGREE: f64 = 1.0;
-/// K/s that no die with its cold plate can reach: 700 W into the heat capacity of die and plate are 10 to 15 K/s.
-const FASTEST: f64 = 25.0;
-/// W under which a busy GPU draws nothing: a tenth of the least idle power of any known part.
-const NOTHING: f64 = 3.0;
-/// Percent by which power and energy may differ: both are within 5 % of the truth by the maker's word.
-const DISAGREEMENT: f64 = 10.0;
-/// Percent of samples that may break a rule that holds for each: a single torn reading is not a broken sensor.
-const STRAY: f64 = 2.0;
 
 impl Check for SensorPlausibility {
     fn spec(&self) -> &'static CheckSpec {
@@ -100,23 +80,6 @@ impl Check for SensorPlausibility {
             traces: context.gpus().into_iter().map(|gpu| (gpu, Trace::new(context.every))).collect(),
         })
     }
-}
-
-/// What is followed of one GPU over the whole step.
-#[derive(Debug)]
-struct Trace {
-    die: Window,
-    memory: Window,
-    power: Window,
-    util: Window,
-    inlet: Window,
-    meters: Meters,
-    below_inlet: Window,
-    /// Of the busy readings alone.
-    powerless: Window,
-    last: Option<(Moment, f64)>,
-    /// Greatest change in K/s; a single torn reading makes two.
-    jumps: Vec<f64>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -192,10 +155,10 @@ impl Run {
         for (gpu, trace) in &self.traces {
             let component = Component::Gpu(*gpu);
             // Sensors that followed a load which broke off are held against nothing.
-            let unloaded = self.gauges.get(*gpu).and_then(|gauge| gauge.broken.as_deref());
+            let unloaded = self.gauges.get(*gpu).and_then(|gauge| gauge.broken.clone());
             let mut broken: Vec<&str> = Vec::new();
             for (name, gauged, breaks) in trace.values(over) {
-                let gauged = unloaded.map_or(gauged, Gauged::missing);
+                let gauged = unloaded.clone().map_or(gauged, Gauged::Missing);
                 let breaks = match (&gauged, breaks) {
                     (Gauged::Flag(holds), Breaks::Unless) => !holds,
                     (Gauged::Number { value, .. }, Breaks::Above(most)) => *value > most,
@@ -204,143 +167,12 @@ impl Run {
                 broken.extend(breaks.then_some(name));
                 sheet.put(name, component, gauged);
             }
-            let text = if broken.is_empty() { "none".to_owned() } else { broken.join(", ") };
+            let text = write_list(&broken);
             let count = trace.die.gauged(over, |_| Some(broken.len() as f64));
-            sheet.put("implausible", component, unloaded.map_or(count, Gauged::missing));
+            sheet.put("implausible", component, unloaded.map_or(count, Gauged::Missing));
             sheet.put("implausible.rules", component, Gauged::Text(text));
         }
         Done::Measured(sheet.into_list())
-    }
-}
-
-/// When a value breaks its rule.
-#[derive(Debug, Clone, Copy)]
-enum Breaks {
-    Never,
-    /// A flag that is not set.
-    Unless,
-    Above(f64),
-}
-
-impl Trace {
-    fn new(every: Span) -> Self {
-        let sampled = || Window::sampled(every);
-        Self {
-            die: sampled(),
-            memory: sampled(),
-            power: sampled(),
-            util: sampled(),
-            inlet: sampled(),
-            meters: Meters::new(every),
-            below_inlet: sampled(),
-            powerless: sampled(),
-            last: None,
-            jumps: Vec::new(),
-        }
-    }
-
-    fn take(&mut self, sample: &Sample) {
-        let at = sample.at;
-        self.die.take(at, sample[Sensor::TempGpu]);
-        self.memory.take(at, sample[Sensor::TempMemory]);
-        self.power.take(at, sample[Sensor::Power]);
-        self.util.take(at, sample[Sensor::UtilGpu]);
-        self.inlet.take(at, sample[Sensor::TempInlet]);
-        self.meters.take(at, sample[Sensor::Power], sample[Sensor::Energy]);
-        if let Some(die) = sample.get(Sensor::TempGpu) {
-            if let Some((before, was)) = self.last {
-                // Faster sampling must not make a step of the sensor into a jump.
-                self.jump((die - was).abs() / at.since(before).as_secs_f64().max(1.0));
-            }
-            self.last = Some((at, die));
-            if let Some(inlet) = sample.get(Sensor::TempInlet) {
-                self.below_inlet.add(at, share_of(die < inlet - DEGREE));
-            }
-        }
-        if sample.get(Sensor::UtilGpu).is_some_and(|util| util >= BUSY)
-            && let Some(power) = sample.get(Sensor::Power)
-        {
-            self.powerless.add(at, share_of(power < NOTHING));
-        }
-    }
-
-    /// Keeps the three greatest changes.
-    fn jump(&mut self, kelvin_per_second: f64) {
-        let place = self.jumps.partition_point(|one| *one > kelvin_per_second);
-        self.jumps.insert(place, kelvin_per_second);
-        self.jumps.truncate(3);
-    }
-
-    /// The values of one GPU over a step of this length, each with what breaks its rule.
-    fn values(&self, over: Span) -> Vec<(&'static str, Gauged, Breaks)> {
-        let swing = |window: &Window| window.gauged(over, |window| Some(window.max()? - window.min()?));
-        let (die, power, memory) = (swing(&self.die), swing(&self.power), swing(&self.memory));
-        let util = swing(&self.util);
-        let share = |window: &Window| Some(window.mean()? * 100.0);
-        let below = match self.inlet.gauged(over, Window::mean) {
-            Gauged::Number { .. } => self.below_inlet.gauged(over, share),
-            other => other,
-        };
-        let absent = match self.power.gauged(over, Window::mean) {
-            Gauged::Number { .. } if self.powerless.count() == 0 => Gauged::missing("the GPU was never busy"),
-            Gauged::Number { .. } => self.powerless.gauged(Span::ZERO, share),
-            other => other,
-        };
-        // A torn reading makes two jumps; a sensor that jumps makes more.
-        let jump = self.die.gauged(over, |_| Some(self.jumps.get(2).copied().unwrap_or(0.0)));
-        let die_moves = self.under_load(self.die_moves(&die, &power));
-        let memory_moves = self.under_load(follows(&memory, &die, DIE_MOVED, DEGREE));
-        let power_moves = self.under_load(follows(&power, &util, BUSY, LEAST_SWING));
-        vec![
-            ("temp.swing", die, Breaks::Never),
-            ("power.swing", power, Breaks::Never),
-            ("temp.memory.swing", memory, Breaks::Never),
-            ("temp.moves", die_moves, Breaks::Unless),
-            ("temp.memory.moves", memory_moves, Breaks::Unless),
-            ("power.moves", power_moves, Breaks::Unless),
-            ("temp.below-inlet", below, Breaks::Above(STRAY)),
-            ("temp.jump", jump, Breaks::Above(FASTEST)),
-            ("power.absent", absent, Breaks::Above(STRAY)),
-            ("power.disagreement", self.meters.disagreement(over), Breaks::Above(DISAGREEMENT)),
-        ]
-    }
-
-    /// A sensor is held against a load only if the load lasted: one that died after seconds warms nothing.
-    fn under_load(&self, moves: Gauged) -> Gauged {
-        let busy = self.util.covered().mul_f64(1.0 - self.util.share_below(BUSY));
-        if moves == Gauged::Flag(false) && self.util.count() > 0 && busy < LEAST_LOAD {
-            return Gauged::Missing(format!("the GPU was under load for {:.0} s only", busy.as_secs_f64()));
-        }
-        moves
-    }
-
-    /// Whether the die warmed at least as much as the best cooled part must have.
-    fn die_moves(&self, die: &Gauged, power: &Gauged) -> Gauged {
-        match (die, power) {
-            (Gauged::Number { value: kelvin, samples }, Gauged::Number { value: watts, .. }) => {
-                // Where the power sensor itself does not move, utilisation says whether the load did.
-                let busy = self.util.max().is_some_and(|util| util >= BUSY) && self.util.min() == Some(0.0);
-                if *watts >= LEAST_SWING {
-                    Gauged::Flag(*kelvin >= (LEAST_RISE * watts).max(DEGREE))
-                } else if busy {
-                    Gauged::Flag(*kelvin > DEGREE)
-                } else {
-                    Gauged::Missing(format!("the load did not change over {samples} samples"))
-                }
-            }
-            (Gauged::Number { .. }, other) | (other, _) => other.clone(),
-        }
-    }
-}
-
-/// Whether `value` moved by more than `least`, given that `cause` moved by `enough`.
-fn follows(value: &Gauged, cause: &Gauged, enough: f64, least: f64) -> Gauged {
-    match (value, cause) {
-        (Gauged::Number { value, .. }, Gauged::Number { value: cause, .. }) if *cause >= enough => {
-            Gauged::Flag(*value > least)
-        }
-        (Gauged::Number { .. }, Gauged::Number { .. }) => Gauged::missing("what it follows did not change enough"),
-        (Gauged::Number { .. }, other) | (other, _) => other.clone(),
     }
 }
 
@@ -349,6 +181,7 @@ mod tests {
     use super::*;
     use crate::rig::{Rig, Scene, assert_complete, lines, progress, shown};
     use kiln_model::{LoadEnd, LoadSaid, Reading};
+    use kiln_model::{Sample, Sensor};
     use kiln_profile::ParamValue;
 
     fn broken_rules(change: impl Fn(&Scene<'_>, &mut Sample) + 'static) -> String {
@@ -385,6 +218,9 @@ mod tests {
         power.moves true
         temp.below-inlet 0 %
         temp.jump 2 K
+        temp.noise 0 K
+        temp.memory.noise 0 K
+        power.noise 0 %
         power.absent 0 %
         power.disagreement 0 %
         implausible 0
@@ -418,7 +254,7 @@ mod tests {
         rig.set("drive", ParamValue::Flag(false));
         rig.others_end = Some(30);
         let done = rig.run(&SensorPlausibility);
-        assert_eq!(shown(&done, Component::gpu(0), "temp.moves"), "missing: the load did not change over 31 samples");
+        assert_eq!(shown(&done, Component::gpu(0), "temp.moves"), "missing: LoadUnchanged { samples: 31 }");
         assert_eq!(shown(&done, Component::gpu(0), "implausible"), "0");
     }
 
@@ -471,7 +307,7 @@ mod tests {
             }
         });
         let done = rig.run(&SensorPlausibility);
-        let why = "missing: the load failed: the worker was killed by signal 9";
+        let why = "missing: LoadEnded(Failed(\"the worker was killed by signal 9\"))";
         assert_eq!(shown(&done, Component::gpu(1), "temp.moves"), why);
         assert_eq!(shown(&done, Component::gpu(1), "implausible"), why);
         assert_eq!(shown(&done, Component::gpu(1), "implausible.rules"), "none");
@@ -491,7 +327,7 @@ mod tests {
             sample.put(Sensor::TempGpu, 29.0);
         });
         let done = rig.run(&SensorPlausibility);
-        assert_eq!(shown(&done, Component::gpu(0), "temp.moves"), "missing: the GPU was under load for 4 s only");
+        assert_eq!(shown(&done, Component::gpu(0), "temp.moves"), "missing: BusyFor { busy: 4s }");
         assert_eq!(shown(&done, Component::gpu(0), "implausible"), "0");
     }
 }

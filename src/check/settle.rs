@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::StepContext;
 use super::window::Line;
+use kiln_event::Restless;
 use kiln_model::{GpuIndex, Moment, Sample, Sensor, Span};
 
 /// Blocks a window is cut into; a trend over block means is steadier than one over single whole-degree readings.
@@ -28,7 +29,7 @@ pub(super) enum Settling {
     Waiting,
     Settled,
     /// The limit in time passed with these GPUs restless.
-    TimedOut(String),
+    TimedOut(Vec<Restless>),
 }
 
 /// A GPU at rest.
@@ -102,14 +103,8 @@ impl Settle {
         if now < self.deadline {
             return Settling::Waiting;
         }
-        let why: Vec<String> = restless
-            .iter()
-            .map(|gpu| {
-                let busy = self.gpus.get(gpu).is_some_and(|rest| rest.busy);
-                format!("gpu/{} {}", gpu.0, if busy { "is busy" } else { "has no steady temperature" })
-            })
-            .collect();
-        Settling::TimedOut(why.join(", "))
+        let busy = |gpu: &GpuIndex| self.gpus.get(gpu).is_some_and(|rest| rest.busy);
+        Settling::TimedOut(restless.into_iter().map(|gpu| Restless { gpu: *gpu, busy: busy(gpu) }).collect())
     }
 
     /// The GPU's idle values over the settled window.

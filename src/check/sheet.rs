@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use kiln_limit::Measurement;
-use kiln_model::{Component, GpuIndex, Moment, Reading, Unit};
+use kiln_model::{Component, GpuIndex, Missing, Moment, Reading, Unit};
 use kiln_profile::CheckSpec;
 
 /// What came of measuring one thing.
@@ -15,7 +15,7 @@ pub(super) enum Gauged {
     Text(String),
     Flag(bool),
     Unsupported,
-    Missing(String),
+    Missing(Missing),
 }
 
 impl Gauged {
@@ -28,16 +28,12 @@ impl Gauged {
         Self::once(value as f64)
     }
 
-    pub(super) fn missing(why: impl Into<String>) -> Self {
-        Self::Missing(why.into())
-    }
-
     /// A reading, turned into something measured by `value`.
     pub(super) fn of<T>(reading: &Reading<T>, value: impl FnOnce(&T) -> Self) -> Self {
         match reading {
             Reading::Value(it) => value(it),
             Reading::Unsupported => Self::Unsupported,
-            Reading::Failed(failure) => Self::Missing(failure.to_string()),
+            Reading::Failed(failure) => Self::Missing(Missing::Read(*failure)),
         }
     }
 
@@ -94,7 +90,7 @@ impl<'a> Sheet<'a> {
     pub(super) fn put(&mut self, name: &str, component: Component, gauged: Gauged) {
         let lost = component.gpu_index().and_then(|gpu| self.lost.get(&gpu));
         let gauged = match lost {
-            Some(at) => Gauged::Missing(format!("the GPU stopped answering at {at}")),
+            Some(at) => Gauged::Missing(Missing::GpuLost { at: *at }),
             None => gauged,
         };
         self.put_anyway(name, component, gauged);

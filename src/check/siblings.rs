@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::sheet::{Gauged, Sheet};
-use kiln_model::{Component, Gpu, Identity, Reading};
+use kiln_model::{Component, Gpu, Identity, Inventory, Reading};
 
 /// The identity texts under their measurement names.
 pub(super) fn texts(identity: &Identity) -> [(&'static str, &Reading<String>); 6] {
@@ -17,14 +17,17 @@ pub(super) fn texts(identity: &Identity) -> [(&'static str, &Reading<String>); 6
     ]
 }
 
-pub(super) fn put_topology(sheet: &mut Sheet<'_>, gpus: &[Gpu]) {
+pub(super) fn put_topology(sheet: &mut Sheet<'_>, found: &Inventory) {
+    let gpus = &found.gpus;
     let addresses: Vec<Option<&String>> = gpus.iter().map(|gpu| gpu.identity.pci_address.value()).collect();
     let numas: Vec<Option<u8>> = gpus.iter().map(|gpu| gpu.pcie.numa_node.get()).collect();
     let domains: Vec<Option<String>> =
         addresses.iter().map(|address| Some(address.as_ref()?.split(':').next()?.to_owned())).collect();
     let usual = majority(&domains.iter().map(Option::as_ref).collect::<Vec<_>>()).cloned();
     let elsewhere: Vec<bool> = domains.iter().map(|domain| usual.is_some() && *domain != usual).collect();
-    let alone: Vec<bool> = numas.iter().map(|numa| gpus.len() >= 3 && is_alone(*numa, &numas)).collect();
+    // Beside GPUs that are left out one may well be the only one of its node.
+    let whole = gpus.len() >= 3 && found.left_out.is_empty();
+    let alone: Vec<bool> = numas.iter().map(|numa| whole && is_alone(*numa, &numas)).collect();
     // What is odd by itself would make its neighbours look out of order.
     let (placed, near) = (out_of_order(&without(&addresses, &elsewhere)), out_of_order(&without(&numas, &alone)));
     for (nth, gpu) in gpus.iter().enumerate() {

@@ -12,6 +12,7 @@ use super::steady::Steady;
 use super::twins::{Board, Warmth};
 use super::window::Window;
 use super::{Check, CheckRun, Done, Seen, StepContext, Wants};
+use kiln_limit::Missing;
 use kiln_model::{Component, ComponentKind, GpuIndex, LoadKind, Moment, Sample, Sensor, Span, Unit};
 use kiln_profile::{CheckSpec, MeasurementSpec, Params, Wear};
 
@@ -112,6 +113,7 @@ static MEASUREMENTS: &[MeasurementSpec] = &[
     may("ecc.uncorrected", Unit::One, GPU, "uncorrectable memory errors"),
     may("remaps", Unit::One, GPU, "memory rows remapped"),
     may("pcie.replays", Unit::One, GPU, "PCIe packets sent again"),
+    super::kept::MEMORY_CLOCK,
     super::kept::WIDTH_LOST,
     super::kept::GEN_LOWER,
     super::kept::LIMIT_FALL,
@@ -279,11 +281,10 @@ impl Soak {
             return Err(if die.number().is_none() { die } else { power });
         };
         let Some(Idle { die: idle_die, power: Some(idle_power) }) = idle else {
-            return Err(Gauged::missing("no idle state to refer to"));
+            return Err(Gauged::Missing(Missing::NoIdleState));
         };
         if power - idle_power < LEAST_STEP {
-            let step = power - idle_power;
-            return Err(Gauged::Missing(format!("{step:.0} W of load are too little to tell a line by")));
+            return Err(Gauged::Missing(Missing::LittlePower { watts: power - idle_power }));
         }
         let (rise, crossing) = match (inlet, self.cool_inlet) {
             (Gauged::Number { value: inlet, .. }, Some(cool)) => {
@@ -328,7 +329,7 @@ const LEAST_STEP: f64 = 100.0;
 fn put_soak(sheet: &mut Sheet<'_>, gpu: Component, soak: &Soak, gauge: &LoadGauge, over: Span, length: f64) {
     let time = match soak.steady_after {
         Some(after) => Gauged::once(after.as_secs_f64()),
-        None => Gauged::missing("the temperature never stood still"),
+        None => Gauged::Missing(Missing::NeverSteady),
     };
     sheet.put("steady", gpu, gauge.whole(Gauged::Flag(soak.steady_after.is_some())));
     sheet.put("steady-time", gpu, gauge.whole(time));
@@ -413,6 +414,7 @@ mod tests {
         pcie.replays 0
         verified 1871000
         mismatches 0
+        clock.memory.mean 2619 MHz
         pcie.width.lost 0
         power.limit.fall 0 %
         pcie.gen.lower 0 %

@@ -105,6 +105,7 @@ pub(super) fn inventory(gpus: u8) -> Inventory {
         driver: text("580.105.08"),
         cuda: text("13.0"),
         gpus: (0..gpus).map(gpu).collect(),
+        left_out: Vec::new(),
         pci: Reading::Value(
             (0..gpus)
                 .map(|gpu| PciFunction { address: address(gpu), device: "233010de".to_owned(), ports: Vec::new() })

@@ -5,6 +5,7 @@
 //! allocation per reading.
 
 use super::sheet::Gauged;
+use kiln_limit::Missing;
 use kiln_model::{Moment, Reading, Span};
 
 /// Share of readings that may fail before a statistic over the rest is no longer told, in percent: a call fails now and
@@ -177,15 +178,15 @@ impl Window {
         }
         let bad = seen - self.count;
         if bad * 100 > seen * MOST_FAILED_PERCENT {
-            return Gauged::Missing(format!("{bad} of {seen} readings failed"));
+            return Gauged::Missing(Missing::FailedReadings { failed: bad, of: seen });
         }
         if !self.covers(over) || self.count < LEAST_READINGS {
-            let (count, covered, over) = (self.count, self.covered.as_secs_f64(), over.as_secs_f64());
-            return Gauged::Missing(format!("{count} good readings cover {covered:.0} s of {over:.0} s"));
+            let (readings, covered) = (self.count, self.covered);
+            return Gauged::Missing(Missing::Coverage { readings, covered, window: over });
         }
         match statistic(self) {
             Some(value) => Gauged::Number { value, samples: self.count },
-            None => Gauged::missing("the readings allow no such statistic"),
+            None => Gauged::Missing(Missing::NoStatistic),
         }
     }
 }
@@ -360,6 +361,17 @@ mod tests {
         }
     }
 
+    /// The readings, and the seconds that they cover of the window, where they are too few.
+    fn covers(gauged: &Gauged) -> Option<[u64; 3]> {
+        match gauged {
+            Gauged::Missing(Missing::Coverage { readings, covered, window }) => {
+                let seconds = |span: &Span| span.as_secs_f64().round() as u64;
+                Some([*readings, seconds(covered), seconds(window)])
+            }
+            _ => None,
+        }
+    }
+
     #[test]
     fn gaps_make_a_statistic_missing_and_an_absent_sensor_unsupported() {
         let over = Span::from_secs;
@@ -367,14 +379,17 @@ mod tests {
         for _ in 0..6 {
             window.take(Moment::from_secs(100), Reading::Failed(ReadingFailure::Timeout));
         }
-        assert_eq!(window.gauged(over(100), Window::mean), Gauged::missing("6 of 100 readings failed"));
+        assert_eq!(
+            window.gauged(over(100), Window::mean),
+            Gauged::Missing(Missing::FailedReadings { failed: 6, of: 100 })
+        );
         let short = window_of([1.0; 8]).gauged(over(10), Window::mean);
-        assert_eq!(short, Gauged::missing("8 good readings cover 8 s of 10 s"));
+        assert_eq!(covers(&short), Some([8, 8, 10]));
         let mut absent = Window::sampled(over(1));
         absent.take(Moment::ZERO, Reading::Unsupported);
         assert_eq!(absent.gauged(over(1), Window::mean), Gauged::Unsupported);
         let none = Window::sampled(over(1)).gauged(Span::ZERO, Window::mean);
-        assert_eq!(none, Gauged::missing("0 good readings cover 0 s of 0 s"));
+        assert_eq!(covers(&none), Some([0, 0, 0]));
     }
 
     #[test]
@@ -401,6 +416,6 @@ mod tests {
         }
         assert_eq!(window.covered(), Span::from_secs(399));
         let gauged = window.gauged(Span::from_secs(1000), Window::mean);
-        assert_eq!(gauged, Gauged::missing("200 good readings cover 399 s of 1000 s"));
+        assert_eq!(covers(&gauged), Some([200, 399, 1000]));
     }
 }

@@ -11,20 +11,20 @@ use kiln_wire::{AgentId, Assignment, BootId, Serial};
 
 use super::args::NodeChoice;
 use super::args_agent::AgentArgs;
+use super::command_error::{CommandError, Sorted as _};
 use super::exit_code::Exit;
 use super::language::scanned;
 use super::look::Look;
-use super::trouble::{Sorted as _, Trouble};
-use super::{drive, files, printer, station};
+use super::{drive, dut, files, printer, skus};
 use crate::disk;
 
 /// Changes at every boot.
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
 /// `kiln agent --floor URL`.
-pub(super) fn agent(args: &AgentArgs) -> Result<Exit, Trouble> {
+pub(super) fn agent(args: &AgentArgs) -> Result<Exit, CommandError> {
     if args.node.replay.is_some() {
-        return Err(Trouble::Usage(anyhow!("a recording cannot be tested; leave out `--replay`")));
+        return Err(CommandError::Usage(anyhow!("a recording cannot be tested; leave out `--replay`")));
     }
     let client = Client::of(&args.floor).usage()?;
     let spool = Spool::open(&args.spool).no_claim()?;
@@ -44,17 +44,17 @@ pub(super) fn agent(args: &AgentArgs) -> Result<Exit, Trouble> {
     }
 }
 
-fn boot_id() -> Result<BootId, Trouble> {
+fn boot_id() -> Result<BootId, CommandError> {
     let bytes = disk::read(Path::new(BOOT_ID), 4096).with_context(|| format!("{BOOT_ID} cannot be read")).no_claim()?;
     String::from_utf8_lossy(&bytes).trim().parse().no_claim()
 }
 
 /// The serial number from the label, or what the node says of itself, read as a scanner would give it.
-fn serial(args: &AgentArgs) -> Result<Option<Serial>, Trouble> {
+fn serial(args: &AgentArgs) -> Result<Option<Serial>, CommandError> {
     if let Some(serial) = &args.serial {
         return Ok(Some(serial.parse().usage()?));
     }
-    let mut chosen = station::choose(&args.node)?;
+    let mut chosen = dut::choose(&args.node)?;
     let inventory = Look::at(&mut chosen).inventory()?;
     let said = inventory.node.serial.value().and_then(|text| scanned(text).ok());
     let serial = said.as_deref().and_then(|text| text.parse().ok());
@@ -144,6 +144,6 @@ impl Program for Runs {
     }
 }
 
-fn digest(profile: &str, sets: &[(String, String)]) -> Result<String, Trouble> {
-    Ok(files::resolve(&files::find_profile(profile)?, &files::skus()?, sets, None)?.digest())
+fn digest(profile: &str, sets: &[(String, String)]) -> Result<String, CommandError> {
+    Ok(files::resolve(&files::find_profile(profile)?, &skus::of_profile(profile)?, sets, None)?.digest())
 }

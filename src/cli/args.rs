@@ -6,12 +6,16 @@ use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::args_agent::{AGENT_EXITS, AgentArgs};
-use super::args_lot::{BaselineArgs, DiffArgs, RejudgeArgs, SealArgs, StatsArgs, VERIFY_EXITS, VerifyArgs};
+use super::args_bench::{BENCH_EXITS, BenchArgs, CalibrateArgs};
+use super::args_lot::{
+    BaselineArgs, DiffArgs, LotCommand, MsaArgs, RejudgeArgs, SealArgs, StatsArgs, VERIFY_EXITS, VerifyArgs,
+};
+use super::args_profile::{PartsCommand, ProfileCommand, SkuCommand};
 use super::exit_code;
 use super::language::scanned;
 use crate::event::JunitDialect;
 use crate::load::worker::Injection;
-use crate::model::{Span, parse_span};
+use crate::model::{GpuSet, Span, Spread, parse_span};
 use crate::report::Languages;
 use crate::rundir::FORMATS;
 use kiln_wire::RunId;
@@ -27,6 +31,21 @@ pub(super) struct Cli {
     /// locale if left out, and pages carry both. What machines read is English.
     #[arg(long, global = true, value_name = "LANG")]
     pub lang: Option<Languages>,
+    /// When to colour what is written: on a terminal (`auto`, which heeds `NO_COLOR`), `always` or `never`.
+    #[arg(long, global = true, value_name = "WHEN")]
+    pub color: Option<Color>,
+    /// Show no progress and tell nothing on stderr but errors, warnings and questions.
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Tell on stderr what the program does; twice for more, three times for all. `KILN_LOG` chooses more finely.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// Settings of this station, instead of `~/.config/kiln/config.yaml` and `/etc/kiln/config.yaml`.
+    #[arg(long, global = true, value_name = "FILE", env = "KILN_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// A folder of SKU files, for GPU models that are not built in. A folder `skus` beside the profile is read without it.
+    #[arg(long, global = true, value_name = "DIR", env = "KILN_SKUS")]
+    pub skus: Option<PathBuf>,
     #[command(subcommand)]
     pub command: Command,
 }
@@ -54,6 +73,11 @@ pub(super) enum Command {
     Stats(StatsArgs),
     /// Make the file that `of baseline` limits are held against from runs that passed.
     Baseline(BaselineArgs),
+    /// Facts of a lot from runs that passed, and units held against them as outliers.
+    #[command(subcommand)]
+    Lot(LotCommand),
+    /// How well measurements repeat: a gauge study over runs of the same units again.
+    Msa(MsaArgs),
     /// Sign everything in a run directory, or make a key to sign with.
     Seal(SealArgs),
     /// Check a sealed run, offline, and name the first place that is not what was sealed.
@@ -66,11 +90,46 @@ pub(super) enum Command {
     Checks {
         /// A check, such as `gpu.burn`.
         name: Option<String>,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// List what is built in: profiles, nodes, faults, SKUs, checks or findings.
+    List {
+        what: Listed,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Write a first profile to start from.
+    Init {
+        /// The profile file to write; it must not exist.
+        #[arg(default_value = "profile.yaml")]
+        file: PathBuf,
+    },
+    /// Print the completions of a shell.
+    Completions { shell: clap_complete::Shell },
+    /// Print the manual page, or write the pages of all commands to a folder.
+    Man {
+        /// The folder to write `kiln.1`, `kiln-run.1`, ... to.
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
     },
     /// Show what a node is made of, or write it to a node file.
     Node(Box<NodeArgs>),
+    /// Bills of materials: make one of a node, or check one.
+    #[command(subcommand)]
+    Parts(PartsCommand),
+    /// Facts about GPU models: make a file of a node, or list what is known.
+    #[command(subcommand)]
+    Sku(SkuCommand),
     /// Sample a node to a recording, which `--replay` plays.
     Record(Box<RecordArgs>),
+    /// Measure a node without judging it: every kernel, memory, copies, and whether flipped bits are found.
+    #[command(after_help = BENCH_EXITS)]
+    Bench(Box<BenchArgs>),
+    /// Make benches into proposed facts of a GPU model and parameters of its simulation, as files to review.
+    Calibrate(CalibrateArgs),
     /// Is this machine ready for a run? Each line with what to do.
     #[command(after_help = DOCTOR_EXITS)]
     Doctor(DoctorArgs),
@@ -81,14 +140,37 @@ pub(super) enum Command {
         #[arg(long, value_delimiter = ',')]
         look: Vec<String>,
     },
-    /// Tell what a finding code means.
+    /// Tell what a finding code, or an Xid or SXid of NVIDIA's driver, means.
     Explain {
-        /// A code such as `GPU-COOLING-CONTACT`; without one, all are listed.
-        code: Option<String>,
+        /// A code such as `GPU-COOLING-CONTACT`, `79`, `xid 79` or `sxid 12028`; without one, all findings are listed.
+        #[arg(num_args = 0..=2)]
+        code: Vec<String>,
+        /// As JSON.
+        #[arg(long, conflicts_with = "page")]
+        json: bool,
         /// Print the documentation page of all codes, as Markdown.
         #[arg(long, conflicts_with = "code")]
         page: bool,
     },
+}
+
+/// When to colour what is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+/// What can be listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Listed {
+    Profiles,
+    Nodes,
+    Faults,
+    Skus,
+    Checks,
+    Findings,
 }
 
 /// Which node.
@@ -108,6 +190,10 @@ pub(super) struct NodeChoice {
     /// Seed of the simulated node's healthy spread and noise, and of operands.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
+    /// How far the simulated node's healthy parts lie from one another: `tight` as its file says, `usual` as over a fleet on
+    /// average (8 % in throughput at the power cap), `wide` as the widest that was published (22 %).
+    #[arg(long, value_name = "tight|usual|wide", default_value = "tight", requires = "sim")]
+    pub spread: Spread,
 }
 
 /// How the machine's own GPUs are reached.
@@ -131,7 +217,7 @@ pub(super) struct RunArgs {
     /// How fast a simulated node runs: 1 is real time, 60 an hour in a minute. As fast as possible if left out.
     #[arg(long, value_name = "FACTOR")]
     pub sim_speed: Option<f64>,
-    /// Have the loads commit a fault, to show that it is found: `bitflip@ITERATION`, `hang` or `slow`. Such a run is never an
+    /// Have the loads commit a fault, to show that it is found: `bitflip@ITERATION`, `bitflips@COUNT`, `hang` or `slow`. Such a run is never an
     /// acceptance.
     #[arg(long, value_name = "FAULT", conflicts_with_all = ["sim", "replay"])]
     pub inject: Option<Injection>,
@@ -141,9 +227,16 @@ pub(super) struct RunArgs {
     /// Run only these stages or steps (`burn`, `burn.gemm`, `link.*`, comma-separated). Such a run is never an acceptance.
     #[arg(long, value_name = "FILTER")]
     pub only: Option<String>,
+    /// Test only these GPUs, by the numbers of `kiln node`: `0-3,5`. The others get no load, and what they read and log is left
+    /// out. Such a run is never an acceptance: its verdict says that it deviates.
+    #[arg(long, value_name = "GPUS")]
+    pub gpus: Option<GpuSet>,
     /// The folder of this run; it must not hold another. `runs/<run id>` if left out.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
+    /// Where runs are put whose folder is not named, from the station's settings.
+    #[arg(skip)]
+    pub runs: Option<PathBuf>,
     /// The name of this run, made elsewhere; a fresh UUID if left out.
     #[arg(long, value_name = "ID", hide = true)]
     pub run_id: Option<RunId>,
@@ -160,6 +253,9 @@ pub(super) struct RunArgs {
     /// Work order.
     #[arg(long, value_name = "ORDER", value_parser = scanned)]
     pub order: Option<String>,
+    /// The bill of materials the unit is held against: a file of `kiln parts make`, of an order or an MES.
+    #[arg(long, value_name = "FILE")]
+    pub parts: Option<PathBuf>,
     /// What `of baseline` limits are held against: a file of `kiln baseline`, or the folder of an earlier run.
     #[arg(long, value_name = "FILE")]
     pub baseline: Option<PathBuf>,
@@ -239,6 +335,10 @@ pub(super) struct DrillArgs {
     /// are not tuned to seeds: the same seed is the same drill.
     #[arg(long, value_name = "SEED")]
     pub first_seed: Option<u64>,
+    /// How far healthy parts lie from one another: `tight` as the node file says, `usual` as over a fleet on average (8 % in
+    /// throughput at the power cap), `wide` as the widest that was published (22 %).
+    #[arg(long, value_name = "tight|usual|wide", default_value = "tight")]
+    pub spread: Spread,
     /// Runs of each healthy node, to count false alarms.
     #[arg(long, value_name = "N", default_value_t = 200)]
     pub healthy: u64,
@@ -300,42 +400,6 @@ pub(super) struct ReportArgs {
 /// The names of the forms a run is told in, with what each is.
 fn report_format() -> PossibleValuesParser {
     FORMATS.map(|format| PossibleValue::new(format.name()).help(format.about())).into()
-}
-
-#[derive(Debug, Subcommand)]
-pub(super) enum ProfileCommand {
-    /// Check a profile: every mistake at once, each placed.
-    Check {
-        /// A built-in profile or a file.
-        profile: String,
-        #[arg(long = "set", value_name = "NAME=VALUE")]
-        sets: Vec<String>,
-    },
-    /// Print the resolved profile with where each value came from.
-    Explain {
-        /// A built-in profile or a file.
-        profile: String,
-        #[arg(long = "set", value_name = "NAME=VALUE")]
-        sets: Vec<String>,
-    },
-    /// Print what would run on which component for how long.
-    Plan {
-        /// A built-in profile or a file.
-        profile: String,
-        #[command(flatten)]
-        node: NodeChoice,
-        #[arg(long = "set", value_name = "NAME=VALUE")]
-        sets: Vec<String>,
-        #[arg(long, value_name = "FILTER")]
-        only: Option<String>,
-    },
-    /// Print the JSON Schema of profiles, for editors.
-    Schema,
-    /// List the built-in profiles, or print one to start from.
-    Show {
-        /// A built-in profile; without one, all are listed.
-        profile: Option<String>,
-    },
 }
 
 #[derive(Debug, Args)]

@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, Subcommand};
+
+use crate::lot::USUAL_BUDGET;
 
 use super::language::scanned;
 
@@ -20,6 +22,9 @@ pub(super) struct RejudgeArgs {
     /// What `of baseline` limits are held against, instead of what the runs had.
     #[arg(long, value_name = "FILE")]
     pub baseline: Option<PathBuf>,
+    /// Tell every run with every value that is judged otherwise, after the summary.
+    #[arg(long)]
+    pub all: bool,
     /// As JSON, schema `kiln.rejudge/1`.
     #[arg(long)]
     pub json: bool,
@@ -78,6 +83,58 @@ pub(super) struct BaselineArgs {
     /// Write it to this file as a page as well.
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum LotCommand {
+    /// Make robust facts by model, chassis, slot and profile revision from runs that passed (part average testing).
+    Build(LotBuildArgs),
+    /// Hold units against a lot: INSIDE, HELD as an outlier (not proven bad), or UNKNOWN where there are too few like it.
+    #[command(after_help = LOT_EXITS)]
+    Judge(LotJudgeArgs),
+}
+
+pub(super) const LOT_EXITS: &str = "\
+Exit codes:
+  0    every unit that could be judged is inside its lot
+  2    wrong usage
+  3    a unit is held
+  4    there are too few units like any of these: nothing was judged";
+
+#[derive(Debug, Args)]
+pub(super) struct LotBuildArgs {
+    /// Folders of runs, or folders of such folders.
+    #[arg(required = true, value_name = "RUN")]
+    pub runs: Vec<PathBuf>,
+    /// Share of good units that may be held, in percent: the limits follow from it.
+    #[arg(long, value_name = "PERCENT", default_value_t = USUAL_BUDGET)]
+    pub budget: f64,
+    /// Write it here instead of to stdout.
+    #[arg(long, short, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct LotJudgeArgs {
+    /// Folders of runs, or folders of such folders. Thirty and more are looked at as a lot as well.
+    #[arg(required = true, value_name = "RUN")]
+    pub runs: Vec<PathBuf>,
+    /// The file of `kiln lot build`.
+    #[arg(long, value_name = "FILE")]
+    pub lot: PathBuf,
+    /// As JSON, schema `kiln.lot-judgement/1`.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct MsaArgs {
+    /// Folders of runs of the same units again, or folders of such folders.
+    #[arg(required = true, value_name = "RUN")]
+    pub runs: Vec<PathBuf>,
+    /// As JSON, schema `kiln.msa/1`.
+    #[arg(long)]
+    pub json: bool,
 }
 
 pub(super) const VERIFY_EXITS: &str = "\

@@ -3,33 +3,35 @@
 use anyhow::{Context as _, anyhow};
 
 use super::args_lot::BaselineArgs;
+use super::command_error::{CommandError, Sorted as _};
 use super::exit_code::Exit;
 use super::language::Spoken;
-use super::trouble::{Sorted as _, Trouble};
 use super::{lots, printer};
 use crate::disk;
 use crate::event::RunRecord;
-use crate::lot::{self, Outing};
+use crate::lot::{self, RunSummary};
 use crate::report::baseline_page;
 use crate::rundir::{read_many, run_folders};
 
 /// `kiln baseline RUN..`.
-pub(super) fn baseline(args: &BaselineArgs, spoken: Spoken) -> Result<Exit, Trouble> {
+pub(super) fn baseline(args: &BaselineArgs, spoken: Spoken) -> Result<Exit, CommandError> {
     let found = read_many(&run_folders(&args.runs)?, |events| {
-        Outing::of(&RunRecord::of(events)).ok_or_else(|| "the run had not begun".to_owned())
+        RunSummary::of(&RunRecord::of(events)).ok_or_else(|| "the run had not begun".to_owned())
     });
     lots::tell_unread(&found.unread);
-    let outings: Vec<Outing> = found.runs.into_iter().map(|(_, outing)| outing).collect();
-    let (baseline, left_out) = lot::baseline(&outings, &[]);
+    let summaries: Vec<RunSummary> = found.runs.into_iter().map(|(_, summary)| summary).collect();
+    let (baseline, left_out) = lot::baseline(&summaries, &[]);
     let left_out: Vec<(String, String)> = left_out
         .into_iter()
-        .map(|(outing, why)| (format!("{} of {}", outing.run_id, outing.unit()), why.to_owned()))
+        .map(|(summary, why)| (format!("{} of {}", summary.run_id, summary.unit()), why.to_owned()))
         .collect();
     for (run, why) in &left_out {
         printer::tell(&format!("left out: {run}: {why}"));
     }
     if baseline.runs.is_empty() {
-        return Err(Trouble::NoClaim(anyhow!("none of these runs passed: there is nothing to make a baseline of")));
+        return Err(CommandError::NoClaim(anyhow!(
+            "none of these runs passed: there is nothing to make a baseline of"
+        )));
     }
     if let Some(path) = &args.html {
         lots::write_page(path, &baseline_page(&baseline, &left_out, spoken.page()))?;

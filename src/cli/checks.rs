@@ -1,36 +1,66 @@
-//! `kiln checks` and `kiln explain`: what the checks declare of themselves, and what finding codes mean.
+//! `kiln checks`: what the checks declare of themselves.
 
 use std::fmt::Write as _;
 
 use anyhow::anyhow;
+use serde_json::{Value, json};
 
+use super::command_error::{CommandError, Sorted as _};
 use super::exit_code::Exit;
 use super::printer;
-use super::trouble::{Sorted as _, Trouble};
 use crate::check;
-use crate::diagnose;
-use crate::profile::{CheckSpec, ParamKind, Wear};
-use crate::report::Language;
+use crate::profile::{CheckSpec, MeasurementSpec, ParamKind, ParamSpec, Wear};
 
-/// `kiln checks [NAME]`.
-pub(super) fn checks(name: Option<&str>) -> Result<Exit, Trouble> {
+/// `kiln checks [NAME] [--json]`.
+pub(super) fn checks(name: Option<&str>, json: bool) -> Result<Exit, CommandError> {
     let catalogue = check::catalogue();
-    let text = match name {
-        None => list(catalogue.0),
-        Some(name) => {
-            let spec = catalogue.find(name).ok_or_else(|| {
-                let names: Vec<&str> = catalogue.0.iter().map(|spec| spec.name).collect();
-                let hint = crate::yaml::did_you_mean(name, names.iter().copied());
-                anyhow!(
-                    "there is no check `{name}`; {}",
-                    hint.unwrap_or_else(|| format!("checks are {}", names.join(", ")))
-                )
-            });
-            describe(spec.usage()?)
-        }
+    let Some(name) = name else {
+        return if json {
+            document(catalogue.0.iter().map(|spec| as_json(spec)).collect())
+        } else {
+            told(&list(catalogue.0))
+        };
     };
-    printer::result(&text).no_claim()?;
+    let spec = catalogue
+        .find(name)
+        .ok_or_else(|| {
+            let names: Vec<&str> = catalogue.0.iter().map(|spec| spec.name).collect();
+            let hint = crate::yaml::did_you_mean(name, names.iter().copied());
+            anyhow!(
+                "there is no check `{name}`; {}",
+                hint.unwrap_or_else(|| format!("checks are {}", names.join(", ")))
+            )
+        })
+        .usage()?;
+    if json { document(as_json(spec)) } else { told(&describe(spec)) }
+}
+
+fn told(text: &str) -> Result<Exit, CommandError> {
+    printer::result(text).no_claim()?;
     Ok(Exit::Pass)
+}
+
+fn document(value: Value) -> Result<Exit, CommandError> {
+    printer::document(&serde_json::to_string_pretty(&value).no_claim()?).no_claim()?;
+    Ok(Exit::Pass)
+}
+
+/// A check as programs read it.
+fn as_json(spec: &CheckSpec) -> Value {
+    let params = |param: &ParamSpec| json!({ "name": param.name, "summary": param.summary, "takes": takes(param.kind), "default": param.default });
+    let measurements = |one: &MeasurementSpec| {
+        json!({
+            "name": one.name, "summary": one.summary, "unit": one.unit.symbol(), "of": one.of.word(),
+            "required": one.required,
+        })
+    };
+    json!({
+        "name": spec.name, "summary": spec.summary, "details": spec.details, "wear": spec.wear,
+        "each": spec.each.iter().map(|kind| kind.word()).collect::<Vec<_>>(),
+        "parameters": spec.params.iter().map(params).collect::<Vec<_>>(),
+        "measurements": spec.measurements.iter().map(measurements).collect::<Vec<_>>(),
+        "faults": spec.faults,
+    })
 }
 
 fn list(specs: &[&CheckSpec]) -> String {
@@ -49,7 +79,7 @@ fn describe(spec: &CheckSpec) -> String {
         Wear::Stress => "stress: heats or loads the hardware",
     };
     let _ = write!(text, "\nWear: {wear}\n");
-    let each: Vec<String> = spec.each.iter().map(|kind| kind_word(*kind)).collect();
+    let each: Vec<&str> = spec.each.iter().map(|kind| kind.word()).collect();
     let _ = writeln!(text, "Result for each: {}", each.join(" or "));
     if !spec.params.is_empty() {
         text.push_str("\nParameters (under `with:`):\n");
@@ -62,17 +92,13 @@ fn describe(spec: &CheckSpec) -> String {
     for measurement in spec.measurements {
         let unit = measurement.unit.symbol();
         let required = if measurement.required { " (always required)" } else { "" };
-        let of = kind_word(measurement.of);
+        let of = measurement.of.word();
         let _ = writeln!(text, "  {:24} {unit:8} per {of:8} {}{required}", measurement.name, measurement.summary);
     }
     if !spec.faults.is_empty() {
         let _ = write!(text, "\nFor faults: {}\n", spec.faults.join(", "));
     }
     text
-}
-
-fn kind_word(kind: crate::model::ComponentKind) -> String {
-    serde_json::to_value(kind).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
 fn takes(kind: ParamKind) -> String {
@@ -86,52 +112,4 @@ fn takes(kind: ParamKind) -> String {
         ParamKind::Localized => "a text, or { en:, ja: }".to_owned(),
         ParamKind::Texts => "a list of texts".to_owned(),
     }
-}
-
-const fn said(words: diagnose::Words, language: Language) -> &'static str {
-    match language {
-        Language::English => words.en,
-        Language::Japanese => words.ja,
-    }
-}
-
-/// `kiln explain [CODE]`.
-pub(super) fn explain(code: Option<&str>, language: Language) -> Result<Exit, Trouble> {
-    let text = match code {
-        None => {
-            let line = |entry: &diagnose::Entry| format!("{:26} {}\n", entry.code, said(entry.title, language));
-            diagnose::entries().iter().map(line).collect()
-        }
-        Some(code) => {
-            let entry = diagnose::entry(code).ok_or_else(|| {
-                let hint = crate::yaml::did_you_mean(code, diagnose::entries().iter().map(|entry| entry.code));
-                let hint = hint.unwrap_or_else(|| "`kiln explain` lists them all".to_owned());
-                anyhow!("there is no finding code `{code}`; {hint}")
-            });
-            tell(entry.usage()?, language)
-        }
-    };
-    printer::result(&text).no_claim()?;
-    Ok(Exit::Pass)
-}
-
-/// `kiln explain --page`.
-pub(super) fn explain_page() -> Result<Exit, Trouble> {
-    printer::result(&diagnose::codes_page()).no_claim()?;
-    Ok(Exit::Pass)
-}
-
-/// Details are for engineers and in English alone.
-fn tell(entry: &diagnose::Entry, language: Language) -> String {
-    let (title, cause) = (said(entry.title, language), said(entry.cause, language));
-    let mut text = format!("{}: {title}\n\n{cause}\n\n{}\n", entry.code, entry.details);
-    let label = match language {
-        Language::English => "What to do",
-        Language::Japanese => "処置",
-    };
-    let _ = write!(text, "\n{label}: {}\n", said(diagnose::action_words(entry.action), language));
-    for reference in entry.references {
-        let _ = writeln!(text, "See {reference}");
-    }
-    text
 }

@@ -7,9 +7,9 @@ use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
 
+use super::command_error::{CommandError, Sorted as _};
 use super::exit_code::Exit;
 use super::printer;
-use super::trouble::{Sorted as _, Trouble};
 use crate::load::cuda::{CudaEngine, Looked};
 use crate::load::worker::Device;
 use crate::model::{GpuIndex, Inventory};
@@ -19,7 +19,7 @@ use crate::node::doctor::CudaFacts;
 const WITHIN: Duration = Duration::from_secs(120);
 
 /// The side of the child: addresses as `3=00000000:5d:00.0`, answers as one line of JSON.
-pub(super) fn answer(wanted: &[String]) -> Result<Exit, Trouble> {
+pub(super) fn answer(wanted: &[String]) -> Result<Exit, CommandError> {
     let device = |text: &String| {
         let (gpu, pci) = text.split_once('=')?;
         Some(Device { gpu: GpuIndex(gpu.parse().ok()?), pci: Some(pci.to_owned()) })

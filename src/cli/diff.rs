@@ -6,15 +6,15 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::args_lot::DiffArgs;
+use super::command_error::{CommandError, Sorted as _};
 use super::exit_code::Exit;
 use super::language::Spoken;
 use super::rejudge::judged;
 use super::run::read;
-use super::trouble::{Sorted as _, Trouble};
 use super::{lots, printer};
 use crate::event::{RunRecord, Verdict, roll_up};
-use crate::lot::{self, Difference, Outing};
-use crate::report::{Compared, diff_page, plain};
+use crate::lot::{self, Difference, RunSummary};
+use crate::report::{Compared, Language, diff_page, plain, shown};
 
 #[derive(Debug, Serialize)]
 struct Document {
@@ -35,10 +35,12 @@ struct Head {
     simulated: bool,
     verdict: Verdict,
     findings: Vec<String>,
+    /// Why it ended before its last step, if it did.
+    ended: Vec<String>,
 }
 
 /// `kiln diff A B`.
-pub(super) fn diff(args: &DiffArgs, spoken: Spoken) -> Result<Exit, Trouble> {
+pub(super) fn diff(args: &DiffArgs, spoken: Spoken) -> Result<Exit, CommandError> {
     let ((dir_a, a), (dir_b, b)) = (read(&args.a)?, read(&args.b)?);
     let (a, b) = (a.record, b.record);
     let mut differences = lot::differences(&a, &b);
@@ -61,18 +63,41 @@ pub(super) fn diff(args: &DiffArgs, spoken: Spoken) -> Result<Exit, Trouble> {
 }
 
 fn head(folder: &Path, record: &RunRecord) -> Head {
-    let outing = Outing::of(record);
+    let summary = RunSummary::of(record);
     let findings = record.findings.iter().map(|finding| format!("{} on {}", finding.code, finding.component));
     Head {
         run: folder.display().to_string(),
-        run_id: outing.as_ref().map(|outing| outing.run_id.clone()).unwrap_or_default(),
-        serial: outing.as_ref().and_then(|outing| outing.serial.clone()),
-        profile: outing.as_ref().map(|outing| outing.profile.clone()).unwrap_or_default(),
-        profile_digest: outing.as_ref().map(|outing| outing.profile_digest.clone()).unwrap_or_default(),
-        simulated: outing.is_none_or(|outing| outing.simulated),
+        run_id: summary.as_ref().map(|summary| summary.run_id.clone()).unwrap_or_default(),
+        serial: summary.as_ref().and_then(|summary| summary.serial.clone()),
+        profile: summary.as_ref().map(|summary| summary.profile.clone()).unwrap_or_default(),
+        profile_digest: summary.as_ref().map(|summary| summary.profile_digest.clone()).unwrap_or_default(),
+        simulated: summary.is_none_or(|summary| summary.simulated),
         verdict: record.verdict.clone().unwrap_or_else(|| roll_up(record)),
         findings: findings.collect(),
+        ended: ended(record),
     }
+}
+
+/// Guards that stopped something and steps of the plan that were not reached: why one side has fewer values.
+fn ended(record: &RunRecord) -> Vec<String> {
+    let at = |at| crate::model::format_span(at);
+    let mut ended: Vec<String> = record
+        .trips
+        .iter()
+        .map(|(moment, trip)| {
+            let passed = at(moment.since(crate::model::Moment::ZERO));
+            format!("guard {} tripped on {} after {passed}", trip.guard, trip.component)
+        })
+        .collect();
+    let planned = record.plan.iter().flat_map(|plan| &plan.stages).flat_map(|stage| &stage.steps);
+    let missed: Vec<&str> = planned
+        .map(|step| step.path.as_str())
+        .filter(|path| record.steps.iter().all(|step| step.key.path != *path))
+        .collect();
+    if let Some(last) = record.steps.last().filter(|_| !missed.is_empty()) {
+        ended.push(format!("ended at {}; not reached: {}", last.key.path, missed.join(", ")));
+    }
+    ended
 }
 
 fn text(document: &Document, all: bool) -> String {
@@ -84,6 +109,9 @@ fn text(document: &Document, all: bool) -> String {
         let _ = writeln!(text, "{name}  {run}: {verdict}{simulated}, {}, {profile}", plain(serial));
         for finding in &head.findings {
             let _ = writeln!(text, "   {finding}");
+        }
+        for ended in &head.ended {
+            let _ = writeln!(text, "   {ended}");
         }
     }
     if document.a.profile_digest != document.b.profile_digest {
@@ -111,7 +139,9 @@ fn text(document: &Document, all: bool) -> String {
 fn tell(title: &str, rows: &[&Difference], text: &mut String) {
     let _ = writeln!(text, "{title}: {}", if rows.is_empty() { "none".to_owned() } else { rows.len().to_string() });
     let side = |side: &Option<lot::Side>| {
-        let told = side.as_ref().map(|side| format!("{} ({})", plain(&side.shown), judged(Some(&side.outcome))));
+        let told = side.as_ref().map(|side| {
+            format!("{} ({})", plain(&shown(Language::English, &side.measurement)), judged(Some(&side.outcome)))
+        });
         told.unwrap_or_else(|| "-".to_owned())
     };
     let cells: Vec<[String; 4]> = rows

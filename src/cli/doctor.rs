@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::args::DoctorArgs;
+use super::command_error::{CommandError, Sorted as _};
 use super::exit_code::Exit;
-use super::trouble::{Sorted as _, Trouble};
-use super::{cuda_look, files, hardware, printer};
+use super::{cuda_look, hardware, printer, skus};
 use crate::node::doctor::{Advice, DoctorOptions, Readiness, advise, collect_facts};
 
 /// One line as JSON.
@@ -35,9 +35,9 @@ struct Document<'a> {
 }
 
 /// `kiln doctor [--json]`.
-pub(super) fn doctor(args: &DoctorArgs) -> Result<Exit, Trouble> {
+pub(super) fn doctor(args: &DoctorArgs) -> Result<Exit, CommandError> {
     let options =
-        DoctorOptions { nvml: hardware::options(&args.hardware), out: args.out.clone(), skus: files::skus()? };
+        DoctorOptions { nvml: hardware::options(&args.hardware), out: args.out.clone(), skus: skus::known()? };
     let advice = advise(&collect_facts(&options, cuda_look::ask));
     let ready = advice.iter().all(|line| line.readiness != Readiness::Bad);
     let text = if args.json { json(&advice, ready)? } else { text(&advice, ready) };
@@ -53,7 +53,7 @@ const fn word(readiness: Readiness) -> &'static str {
     }
 }
 
-fn json(advice: &[Advice], ready: bool) -> Result<String, Trouble> {
+fn json(advice: &[Advice], ready: bool) -> Result<String, CommandError> {
     let lines = advice.iter().map(Line::from).collect();
     serde_json::to_string_pretty(&Document { schema: "kiln.doctor/1", ready, lines }).no_claim()
 }

@@ -8,10 +8,10 @@ use anyhow::anyhow;
 use unicode_normalization::UnicodeNormalization as _;
 
 use super::args::YesNo;
+use super::command_error::CommandError;
+use super::dut::Chosen;
 use super::printer;
 use super::signals::Interrupts;
-use super::station::Chosen;
-use super::trouble::Trouble;
 use crate::engine::drive::{DriveError, Operator, Pace, run_in_real_time, run_in_virtual_time};
 use crate::engine::{Machine, OperatorReply, Witness};
 use crate::event::NodeSource;
@@ -20,12 +20,12 @@ use crate::model::{Text, WallTime};
 use crate::report::{self, Language};
 
 /// `--sim-speed` as meant; `None` for as fast as possible.
-pub(super) fn pace(factor: Option<f64>) -> Result<Option<Pace>, Trouble> {
+pub(super) fn pace(factor: Option<f64>) -> Result<Option<Pace>, CommandError> {
     factor
         .map(|factor| {
             Pace::new(factor).ok_or_else(|| {
                 let (least, most) = (Pace::RANGE.start(), Pace::RANGE.end());
-                Trouble::Usage(anyhow!(
+                CommandError::Usage(anyhow!(
                     "`--sim-speed {factor:?}` is not between {least} and {most}; leave it out to run as fast as possible"
                 ))
             })
@@ -62,13 +62,13 @@ pub(super) fn drive(
     if in_virtual_time(&chosen.source, pace) {
         let mut taken = 0;
         let mut next = || signals.after(&mut taken);
-        return run_in_virtual_time(machine, &mut *chosen.station, recorder, &mut operator, now(), &mut next);
+        return run_in_virtual_time(machine, &mut *chosen.dut, recorder, &mut operator, now(), &mut next);
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(DriveError::Witness)?;
     let (send, receive) = tokio::sync::mpsc::unbounded_channel();
     signals.forward(send);
     let pace = pace.unwrap_or(Pace::REAL_TIME);
-    runtime.block_on(run_in_real_time(machine, &mut *chosen.station, recorder, operator, pace, receive))
+    runtime.block_on(run_in_real_time(machine, &mut *chosen.dut, recorder, operator, pace, receive))
 }
 
 #[expect(clippy::disallowed_methods, reason = "the edge reads the clock for the driver of virtual time")]

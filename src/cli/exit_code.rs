@@ -1,4 +1,4 @@
-//! Exit codes: an API for scripts, documented in the README and in `--help`.
+//! Exit codes: an API for scripts, documented in `docs/outputs.md` and in `--help`.
 
 use std::process::{ExitCode, Termination};
 

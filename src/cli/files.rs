@@ -5,10 +5,11 @@ use std::path::Path;
 
 use anyhow::{Context as _, anyhow};
 
-use super::trouble::{Sorted as _, Trouble};
+use super::command_error::{CommandError, Sorted as _};
 use crate::check;
 use crate::disk::{self, MIB};
-use crate::profile::{self, Profile, Request, Skus, builtin};
+use crate::profile::{self, Explanation, Profile, Request, Skus, builtin};
+use crate::yaml::Diagnostics;
 
 /// The most that is read of a profile. The YAML reader's own limit is below, and says so better.
 const MOST: u64 = 16 * MIB;
@@ -21,7 +22,7 @@ pub(super) struct ProfileFile {
 }
 
 /// A built-in profile by its name, anything else by path. A path wins where it has a folder or an extension.
-pub(super) fn find_profile(name: &str) -> Result<ProfileFile, Trouble> {
+pub(super) fn find_profile(name: &str) -> Result<ProfileFile, CommandError> {
     let is_path = name.contains('/') || Path::new(name).extension().is_some();
     if let (false, Some(text)) = (is_path, builtin::profile(name)) {
         return Ok(ProfileFile { name: format!("built-in:{name}.yaml"), bytes: text.as_bytes().to_vec() });
@@ -40,13 +41,13 @@ pub(super) fn find_profile(name: &str) -> Result<ProfileFile, Trouble> {
                 "there is no built-in profile `{name}` and no such file; built in are {}{hint}",
                 known.join(", ")
             );
-            Err(Trouble::Usage(error))
+            Err(CommandError::Usage(error))
         }
     }
 }
 
 /// `--set NAME=VALUE` taken apart.
-pub(super) fn sets(sets: &[String]) -> Result<Vec<(String, String)>, Trouble> {
+pub(super) fn sets(sets: &[String]) -> Result<Vec<(String, String)>, CommandError> {
     sets.iter()
         .map(|set| {
             set.split_once('=')
@@ -55,11 +56,6 @@ pub(super) fn sets(sets: &[String]) -> Result<Vec<(String, String)>, Trouble> {
         })
         .collect::<Result<_, _>>()
         .usage()
-}
-
-/// Everything known about GPU models.
-pub(super) fn skus() -> Result<Skus, Trouble> {
-    Ok(Skus::built_in()?)
 }
 
 /// What is asked of a profile: its parents are read beside it.
@@ -79,7 +75,7 @@ pub(super) fn resolve(
     skus: &Skus,
     set: &[(String, String)],
     only: Option<&str>,
-) -> Result<Profile, Trouble> {
+) -> Result<Profile, CommandError> {
     Ok(profile::resolve(&request(file, skus, set, only))?)
 }
 
@@ -89,14 +85,24 @@ pub(super) fn warnings(
     skus: &Skus,
     set: &[(String, String)],
     has_baseline: bool,
-) -> Result<String, Trouble> {
-    let request = request(file, skus, set, None);
-    let today = super::drive::now().to_zoned_datetime(jiff::tz::TimeZone::UTC).date();
-    Ok(profile::warnings(&request, today, has_baseline)?.render_warnings(false))
+) -> Result<String, CommandError> {
+    Ok(second_looks(file, skus, set, has_baseline)?.render_warnings(false))
 }
 
-/// The profile with the origin of each value, as text.
-pub(super) fn explain(file: &ProfileFile, skus: &Skus, set: &[(String, String)]) -> Result<String, Trouble> {
+/// What of a profile deserves a second look, each with its place.
+pub(super) fn second_looks(
+    file: &ProfileFile,
+    skus: &Skus,
+    set: &[(String, String)],
+    has_baseline: bool,
+) -> Result<Diagnostics, CommandError> {
     let request = request(file, skus, set, None);
-    Ok(profile::explain(&request)?.to_string())
+    let today = super::drive::now().to_zoned_datetime(jiff::tz::TimeZone::UTC).date();
+    Ok(profile::warnings(&request, today, has_baseline)?)
+}
+
+/// The profile with the origin of each value.
+pub(super) fn explain(file: &ProfileFile, skus: &Skus, set: &[(String, String)]) -> Result<Explanation, CommandError> {
+    let request = request(file, skus, set, None);
+    Ok(profile::explain(&request)?)
 }

@@ -7,12 +7,12 @@ use std::sync::Arc;
 use anyhow::{Context as _, anyhow};
 
 use super::args::HardwareArgs;
-use super::trouble::{Sorted as _, Trouble};
-use crate::engine::{Inbox, Station};
+use super::command_error::{CommandError, Sorted as _};
+use crate::engine::{Arrivals, Dut};
 use crate::event::{NodeSource, Surroundings};
 use crate::load::cuda::driver;
 use crate::load::supervisor::{Supervisor, WorkerCommand};
-use crate::load::worker::Injection;
+use crate::load::worker::{Injection, Variant};
 use crate::model::{Gpu, GpuIndex, Inventory, LoadId, LoadOrder, Moment, Probe, Span, StopHow};
 use crate::node::nvml::{Deadlines, NvmlNode, NvmlOpenError, NvmlOptions};
 
@@ -84,11 +84,15 @@ fn hurried(options: NvmlOptions, pace: f64) -> NvmlOptions {
 
 impl Hardware {
     /// Opens the machine's GPUs. A driver that cannot be had says nothing of the unit.
-    pub(super) fn open(args: &HardwareArgs, pace: f64) -> Result<Self, Trouble> {
+    pub(super) fn open(args: &HardwareArgs, pace: f64) -> Result<Self, CommandError> {
         let node = NvmlNode::open_with(&hurried(options(args), pace)).map_err(|error| {
             // Without a driver there is nothing to test: a run was asked for on the wrong machine.
             let missing = matches!(error, NvmlOpenError::LibraryMissing { .. });
-            if missing { Trouble::Usage(anyhow!("{error}\n{WITHOUT_GPUS}")) } else { Trouble::NoClaim(anyhow!(error)) }
+            if missing {
+                CommandError::Usage(anyhow!("{error}\n{WITHOUT_GPUS}"))
+            } else {
+                CommandError::NoClaim(anyhow!(error))
+            }
         })?;
         let command = WorkerCommand::own().context("this program's own file cannot be found").no_claim()?;
         Ok(Self { node, loads: Supervisor::new(command), pace })
@@ -104,8 +108,13 @@ impl Hardware {
     }
 
     /// Has loads commit a fault, to show that it is found.
-    pub(super) const fn inject(&mut self, injection: Injection) {
+    pub(super) const fn inject(&mut self, injection: Option<Injection>) {
         self.loads.inject(injection);
+    }
+
+    /// Has loads do their orders otherwise than in a run.
+    pub(super) const fn vary(&mut self, variant: Variant) {
+        self.loads.vary(variant);
     }
 
     pub(super) fn source(&self) -> NodeSource {
@@ -148,7 +157,7 @@ impl Hardware {
     }
 }
 
-impl Station for Hardware {
+impl Dut for Hardware {
     fn read_inventory(&mut self, now: Moment) {
         self.node.read_inventory(now);
     }
@@ -170,15 +179,15 @@ impl Station for Hardware {
         self.loads.stop_load(self.world(now), load, how);
     }
 
-    fn collect(&mut self, now: Moment, inbox: &mut Inbox) {
-        let before = inbox.inventories.len();
-        self.node.collect(now, inbox);
-        for inventory in inbox.inventories[before..].iter().flatten() {
+    fn collect(&mut self, now: Moment, arrivals: &mut Arrivals) {
+        let before = arrivals.inventories.len();
+        self.node.collect(now, arrivals);
+        for inventory in arrivals.inventories[before..].iter().flatten() {
             self.learn(inventory);
         }
-        let before = inbox.loads.len();
-        self.loads.collect(self.world(now), inbox);
-        for report in &mut inbox.loads[before..] {
+        let before = arrivals.loads.len();
+        self.loads.collect(self.world(now), arrivals);
+        for report in &mut arrivals.loads[before..] {
             report.at = now;
         }
     }

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use anyhow::{Context as _, anyhow};
 
+use super::command_error::{CommandError, Sorted as _};
 use super::printer;
-use super::trouble::{Sorted as _, Trouble};
 use crate::rundir::Unread;
 use crate::{disk, yaml};
 
@@ -22,12 +22,12 @@ pub(super) fn tell_unread(unread: &[Unread]) {
 }
 
 /// Writes a page for people to a file of its own, or leaves what was there.
-pub(super) fn write_page(path: &Path, page: &str) -> Result<(), Trouble> {
+pub(super) fn write_page(path: &Path, page: &str) -> Result<(), CommandError> {
     disk::replace(path, page.as_bytes()).with_context(|| format!("cannot write {}", path.display())).no_claim()
 }
 
 /// `--measurement NAME`: each must be one of `known`.
-pub(super) fn check_measurements(asked: &[String], mut known: Vec<&str>) -> Result<(), Trouble> {
+pub(super) fn check_measurements(asked: &[String], mut known: Vec<&str>) -> Result<(), CommandError> {
     known.sort_unstable();
     known.dedup();
     match asked.iter().find(|name| !known.contains(&name.as_str())) {
@@ -36,7 +36,7 @@ pub(super) fn check_measurements(asked: &[String], mut known: Vec<&str>) -> Resu
             let hint =
                 yaml::did_you_mean(unknown, known.iter().copied()).map_or_else(String::new, |hint| format!("{hint}; "));
             let names = known.join(", ");
-            Err(Trouble::Usage(anyhow!("nothing measures `{unknown}` in these runs; {hint}they have {names}")))
+            Err(CommandError::Usage(anyhow!("nothing measures `{unknown}` in these runs; {hint}they have {names}")))
         }
     }
 }

@@ -6,10 +6,10 @@ use std::path::Path;
 use anyhow::{Context as _, anyhow};
 
 use super::args::{NodeArgs, NodeChoice, NodeCommand};
+use super::command_error::{CommandError, Sorted as _};
 use super::exit_code::Exit;
 use super::look::Look;
-use super::trouble::{Sorted as _, Trouble};
-use super::{files, node_table, printer, station};
+use super::{dut, node_table, printer, skus};
 use crate::disk::{self, MIB};
 use crate::model::{Inventory, Sample};
 use crate::node::snapshot::{SnapshotError, decoded, node_file, read_smi};
@@ -18,7 +18,7 @@ use crate::node::snapshot::{SnapshotError, decoded, node_file, read_smi};
 const MOST: u64 = 64 * MIB;
 
 /// `kiln node [--sim NODE] [--json]`, `kiln node snapshot FILE`, `kiln node import XML`.
-pub(super) fn node(args: &NodeArgs) -> Result<Exit, Trouble> {
+pub(super) fn node(args: &NodeArgs) -> Result<Exit, CommandError> {
     match &args.command {
         None => show(&args.node, args.json)?,
         Some(NodeCommand::Snapshot { file, id, node }) => snapshot(node, file, id.as_deref())?,
@@ -27,21 +27,21 @@ pub(super) fn node(args: &NodeArgs) -> Result<Exit, Trouble> {
     Ok(Exit::Pass)
 }
 
-fn show(choice: &NodeChoice, json: bool) -> Result<(), Trouble> {
-    let mut chosen = station::choose(choice)?;
+fn show(choice: &NodeChoice, json: bool) -> Result<(), CommandError> {
+    let mut chosen = dut::choose(choice)?;
     let mut look = Look::at(&mut chosen);
     let inventory = look.inventory()?;
     let samples = look.samples(inventory.gpus.len());
     let text = if json {
         serde_json::to_string_pretty(&inventory).no_claim()?
     } else {
-        node_table::text(&inventory, &samples, &chosen.source, &files::skus()?)
+        node_table::text(&inventory, &samples, &chosen.source, &skus::known()?)
     };
     printer::result(&text).no_claim()
 }
 
-fn snapshot(choice: &NodeChoice, file: &Path, id: Option<&str>) -> Result<(), Trouble> {
-    let mut chosen = station::choose(choice)?;
+fn snapshot(choice: &NodeChoice, file: &Path, id: Option<&str>) -> Result<(), CommandError> {
+    let mut chosen = dut::choose(choice)?;
     let mut look = Look::at(&mut chosen);
     let inventory = look.inventory()?;
     let samples = look.samples(inventory.gpus.len());
@@ -49,12 +49,12 @@ fn snapshot(choice: &NodeChoice, file: &Path, id: Option<&str>) -> Result<(), Tr
     write(&inventory, &samples, &id, Some(file))
 }
 
-fn import(xml: &Path, out: Option<&Path>, id: Option<&str>) -> Result<(), Trouble> {
+fn import(xml: &Path, out: Option<&Path>, id: Option<&str>) -> Result<(), CommandError> {
     let bytes = if xml == Path::new("-") {
         let mut bytes = Vec::new();
         let read = std::io::stdin().lock().take(MOST + 1).read_to_end(&mut bytes);
         if read.context("standard input cannot be read").usage()? as u64 > MOST {
-            return Err(Trouble::Usage(anyhow!("standard input is larger than {} MiB", MOST / MIB)));
+            return Err(CommandError::Usage(anyhow!("standard input is larger than {} MiB", MOST / MIB)));
         }
         bytes
     } else {
@@ -66,14 +66,17 @@ fn import(xml: &Path, out: Option<&Path>, id: Option<&str>) -> Result<(), Troubl
     write(&report.inventory, &report.samples, &id, out)
 }
 
-fn write(inventory: &Inventory, samples: &[Sample], id: &str, out: Option<&Path>) -> Result<(), Trouble> {
+fn write(inventory: &Inventory, samples: &[Sample], id: &str, out: Option<&Path>) -> Result<(), CommandError> {
     let snapshot = node_file(inventory, samples, id).map_err(|error| match error {
-        SnapshotError::Unfit(diagnostics) => Trouble::Placed(diagnostics),
-        other => Trouble::NoClaim(other.into()),
+        SnapshotError::Unfit(diagnostics) => CommandError::Placed(diagnostics),
+        other => CommandError::NoClaim(other.into()),
     })?;
     let Some(file) = out else { return printer::result(&snapshot.text).no_claim() };
     if file.symlink_metadata().is_ok() {
-        return Err(Trouble::Usage(anyhow!("{} is there already; remove it or name another file", file.display())));
+        return Err(CommandError::Usage(anyhow!(
+            "{} is there already; remove it or name another file",
+            file.display()
+        )));
     }
     disk::replace(file, snapshot.text.as_bytes())
         .with_context(|| format!("{} cannot be written", file.display()))

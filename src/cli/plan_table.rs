@@ -6,7 +6,7 @@ use super::profile::left_out;
 use crate::model::{Component, Span, format_span};
 use crate::plan::{Plan, PlannedStep, Readiness};
 use crate::profile::{Loop, Profile};
-use crate::report;
+use crate::report::{self, Language, unmet};
 
 /// The plan as text.
 pub(super) fn table(profile: &Profile, plan: &Plan) -> String {
@@ -47,8 +47,8 @@ fn guards(profile: &Profile) -> String {
 fn put_step(text: &mut String, planned: &PlannedStep) {
     let note = match &planned.readiness {
         Readiness::Ready => String::new(),
-        Readiness::Skip(why) => format!("  SKIPPED: {why}"),
-        Readiness::Unmet(why) => format!("  ERROR: {why}"),
+        Readiness::Skip(why) => format!("  SKIPPED: {}", unmet(Language::English, why)),
+        Readiness::Unmet(why) => format!("  ERROR: {}", unmet(Language::English, why)),
         Readiness::Deselected => "  left out by --only".to_owned(),
     };
     let time = whole(planned.estimate);

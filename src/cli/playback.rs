@@ -6,9 +6,9 @@ use std::path::Path;
 
 use anyhow::Context as _;
 
-use super::trouble::{Sorted as _, Trouble};
+use super::command_error::{CommandError, Sorted as _};
 use crate::disk::{self, GIB};
-use crate::engine::{Inbox, Station};
+use crate::engine::{Arrivals, Dut};
 use crate::model::{
     GpuIndex, LoadEnd, LoadId, LoadKind, LoadOrder, LoadReport, LoadSaid, Moment, Probe, Sample, Sensor, Span, StopHow,
 };
@@ -56,7 +56,7 @@ pub(super) struct Playback {
 }
 
 impl Playback {
-    pub(super) fn open(path: &Path) -> Result<Self, Trouble> {
+    pub(super) fn open(path: &Path) -> Result<Self, CommandError> {
         let shown = path.display();
         let opened = disk::open_bounded(path, MOST);
         let file = opened.with_context(|| format!("the recording {shown} cannot be opened")).usage()?;
@@ -119,7 +119,7 @@ fn over(load: LoadId, at: Moment) -> LoadReport {
     LoadReport { load, at, said: LoadSaid::Ended { gpu: None, end: LoadEnd::Failed(why) } }
 }
 
-impl Station for Playback {
+impl Dut for Playback {
     fn read_inventory(&mut self, now: Moment) {
         self.replay.read_inventory(now);
     }
@@ -161,14 +161,14 @@ impl Station for Playback {
         self.reports.push(LoadReport { load, at: now, said });
     }
 
-    fn collect(&mut self, now: Moment, inbox: &mut Inbox) {
-        let before = inbox.samples.len();
-        self.replay.collect(now, inbox);
-        self.look_for_loads(now, &inbox.samples[before..]);
+    fn collect(&mut self, now: Moment, arrivals: &mut Arrivals) {
+        let before = arrivals.samples.len();
+        self.replay.collect(now, arrivals);
+        self.look_for_loads(now, &arrivals.samples[before..]);
         if self.replay.is_over(now) {
             self.end_loads(now);
         }
-        inbox.loads.append(&mut self.reports);
+        arrivals.loads.append(&mut self.reports);
     }
 
     fn next_arrival(&self) -> Option<Moment> {
@@ -195,16 +195,16 @@ mod tests {
         let folder = tempfile::tempdir().expect("folder");
         let path = folder.path().join("node.jsonl");
         let mut recorder = Recorder::new(File::create(&path).expect("file"), "test").expect("head");
-        let mut inbox = Inbox::default();
-        inbox.inventories.push(Ok(Box::default()));
-        recorder.take(Moment::ZERO, &mut inbox).expect("written");
+        let mut arrivals = Arrivals::default();
+        arrivals.inventories.push(Ok(Box::default()));
+        recorder.take(Moment::ZERO, &mut arrivals).expect("written");
         for second in 0..60 {
             for (gpu, util) in [GpuIndex(0), GpuIndex(1)].into_iter().zip(busy(second)) {
                 let mut sample = Sample::new(gpu, Moment::from_secs(second));
                 sample.put(Sensor::UtilGpu, util);
-                inbox.samples.push(sample);
+                arrivals.samples.push(sample);
             }
-            recorder.take(Moment::from_secs(second), &mut inbox).expect("written");
+            recorder.take(Moment::from_secs(second), &mut arrivals).expect("written");
         }
         let mut playback = Playback::open(&path).expect("recording");
         let gpus = [GpuIndex(0), GpuIndex(1)].into();
@@ -213,10 +213,10 @@ mod tests {
         let mut said = Vec::new();
         for second in 0..70 {
             let now = Moment::from_secs(second);
-            let mut inbox = Inbox::default();
+            let mut arrivals = Arrivals::default();
             playback.sample(now);
-            playback.collect(now, &mut inbox);
-            said.extend(inbox.loads.into_iter().map(|report| (second, report.said)));
+            playback.collect(now, &mut arrivals);
+            said.extend(arrivals.loads.into_iter().map(|report| (second, report.said)));
         }
         said
     }

@@ -6,7 +6,9 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write as _};
+use std::sync::OnceLock;
 
+use super::args::Color;
 use crate::report::{Paint, visible};
 use crate::yaml::Diagnostics;
 
@@ -17,7 +19,7 @@ pub(super) fn result(text: &str) -> io::Result<()> {
 
 /// Writes a result that was painted by us to stdout: our own colours act, and nothing else does.
 pub(super) fn painted(text: &str) -> io::Result<()> {
-    put(&with_line_break(&visible(text, Paint::for_terminal(io::stdout().is_terminal()))))
+    put(&with_line_break(&visible(text, paint(io::stdout().is_terminal()))))
 }
 
 /// Writes a document for programs to stdout: just this, with a line break at its end. On a terminal, what would act on it is
@@ -77,7 +79,36 @@ pub(super) fn diagnostics(diagnostics: &Diagnostics) {
     tell_painted(diagnostics.render(wants_color()).trim_end());
 }
 
-/// Whether stderr takes colour: a terminal, and nobody asked for none (<https://no-color.org>).
+/// What `--color` asked for; the terminal decides where nothing did.
+static COLOR: OnceLock<Color> = OnceLock::new();
+
+/// Whether `--quiet` was given.
+static QUIET: OnceLock<bool> = OnceLock::new();
+
+/// Sets when to colour; the first call counts.
+pub(super) fn set_color(color: Color) {
+    let _ = COLOR.set(color);
+}
+
+/// Sets whether only errors, warnings and questions are told; the first call counts.
+pub(super) fn set_quiet(quiet: bool) {
+    let _ = QUIET.set(quiet);
+}
+
+pub(super) fn is_quiet() -> bool {
+    QUIET.get().copied().unwrap_or(false)
+}
+
+/// How a stream is painted that is a terminal or none.
+pub(super) fn paint(is_terminal: bool) -> Paint {
+    match COLOR.get() {
+        Some(Color::Always) => Paint::Colour,
+        Some(Color::Never) => Paint::Plain,
+        Some(Color::Auto) | None => Paint::for_terminal(is_terminal),
+    }
+}
+
+/// Whether stderr takes colour: as `--color` says, or a terminal where nobody asked for none (<https://no-color.org>).
 pub(super) fn wants_color() -> bool {
-    io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+    paint(io::stderr().is_terminal()) == Paint::Colour
 }

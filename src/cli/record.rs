@@ -7,13 +7,13 @@ use std::path::Path;
 use anyhow::Context as _;
 
 use super::args::RecordArgs;
+use super::command_error::{CommandError, Sorted as _};
 use super::exit_code::Exit;
 use super::look::Look;
 use super::signals::Interrupts;
-use super::trouble::{Sorted as _, Trouble};
-use super::{printer, station};
+use super::{dut, printer};
 use crate::disk::Folder;
-use crate::engine::Inbox;
+use crate::engine::Arrivals;
 use crate::event::NodeSource;
 use crate::model::{Moment, Probe, Span, format_span};
 use crate::node::record::Recorder;
@@ -24,13 +24,13 @@ const COUNTERS_EVERY: Span = Span::from_secs(60);
 const LOOK_EVERY: Span = Span::from_millis(200);
 
 /// `kiln record FILE [--for SPAN] [--every SPAN]`.
-pub(super) fn record(args: &RecordArgs) -> Result<Exit, Trouble> {
+pub(super) fn record(args: &RecordArgs) -> Result<Exit, CommandError> {
     let shown = args.file.display();
     if args.every.is_zero() {
-        return Err(Trouble::Usage(anyhow::anyhow!("`--every` must be more than nothing")));
+        return Err(CommandError::Usage(anyhow::anyhow!("`--every` must be more than nothing")));
     }
     let signals = Interrupts::listen(|_| {})?;
-    let mut chosen = station::choose(&args.node)?;
+    let mut chosen = dut::choose(&args.node)?;
     let source = match &chosen.source {
         NodeSource::Hardware => "hardware".to_owned(),
         NodeSource::Simulated { node, seed, .. } => format!("SIMULATED node {node}, seed {seed}"),
@@ -39,31 +39,31 @@ pub(super) fn record(args: &RecordArgs) -> Result<Exit, Trouble> {
     };
     let is_model = !matches!(chosen.source, NodeSource::Hardware | NodeSource::StandIn { .. });
     if is_model && args.span.is_none() {
-        return Err(Trouble::Usage(anyhow::anyhow!(
+        return Err(CommandError::Usage(anyhow::anyhow!(
             "say how long with `--for`: a model or recording is not waited for"
         )));
     }
     let file = new_file(&args.file).with_context(|| format!("{shown} cannot be made")).usage()?;
     let mut recorder = Recorder::new(BufWriter::new(file), &source).with_context(|| format!("{shown}")).no_claim()?;
     let mut look = Look::at(&mut chosen);
-    let mut inbox = Inbox::default();
-    let inventory = look.inventory_into(&mut inbox)?;
-    inbox.inventories.push(Ok(Box::new(inventory)));
-    let write = |recorder: &mut Recorder<BufWriter<File>>, now, inbox: &mut Inbox| {
-        recorder.take(now, inbox).with_context(|| format!("{shown} cannot be written")).no_claim()
+    let mut arrivals = Arrivals::default();
+    let inventory = look.inventory_into(&mut arrivals)?;
+    arrivals.inventories.push(Ok(Box::new(inventory)));
+    let write = |recorder: &mut Recorder<BufWriter<File>>, now, arrivals: &mut Arrivals| {
+        recorder.take(now, arrivals).with_context(|| format!("{shown} cannot be written")).no_claim()
     };
-    write(&mut recorder, look.now(), &mut inbox)?;
+    write(&mut recorder, look.now(), &mut arrivals)?;
     let began = look.now();
     let end = args.span.map(|span| began + span);
     let (mut tick, mut counters) = (began, began);
     let mut ticks = 0_u64;
     while !signals.any() && end.is_none_or(|end| tick <= end) {
-        look.ask(|station, now| {
+        look.ask(|dut, now| {
             if tick <= now {
-                station.sample(now);
+                dut.sample(now);
             }
             if counters <= now {
-                station.ask(now, Probe::Counters);
+                dut.ask(now, Probe::Counters);
             }
         });
         let now = look.now();
@@ -74,13 +74,13 @@ pub(super) fn record(args: &RecordArgs) -> Result<Exit, Trouble> {
         if counters <= now {
             counters = next(counters, COUNTERS_EVERY, now);
         }
-        look.collect(&mut inbox, tick.min(now + LOOK_EVERY), |_| false);
-        write(&mut recorder, look.now(), &mut inbox)?;
+        look.collect(&mut arrivals, tick.min(now + LOOK_EVERY), |_| false);
+        write(&mut recorder, look.now(), &mut arrivals)?;
     }
     // The last tick is answered as late as the others.
     let last = look.now() + LOOK_EVERY;
-    look.collect(&mut inbox, last, |_| false);
-    write(&mut recorder, look.now(), &mut inbox)?;
+    look.collect(&mut arrivals, last, |_| false);
+    write(&mut recorder, look.now(), &mut arrivals)?;
     printer::tell(&format!("{shown}: {ticks} ticks over {}", format_span(look.now().since(began))));
     Ok(Exit::Pass)
 }

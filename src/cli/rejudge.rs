@@ -1,21 +1,21 @@
 //! `kiln rejudge`: old runs by another profile, and what would come out otherwise.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use serde::Serialize;
 
 use super::args_lot::RejudgeArgs;
+use super::command_error::{CommandError, Sorted as _};
 use super::exit_code::Exit;
 use super::language::Spoken;
 use super::run::equipment;
-use super::trouble::{Sorted as _, Trouble};
-use super::{files, lots, printer};
+use super::{files, lots, printer, skus};
 use crate::engine;
 use crate::event::{Outcome, RunRecord, Verdict};
 use crate::limit::Judged;
 use crate::lot::{self, Change, Verdicts};
-use crate::report::{JudgedAgain, Languages, plain, rejudge_page};
+use crate::report::{self, JudgedAgain, Language, Languages, plain, rejudge_page};
 use crate::rundir::{Unread, read_baseline, read_many, run_folders};
 
 #[derive(Debug, Serialize)]
@@ -44,6 +44,10 @@ struct Again {
 }
 
 impl Again {
+    fn changes_verdict(&self) -> bool {
+        word(&self.verdicts.before) != word(&self.verdicts.after)
+    }
+
     fn shown(&self) -> JudgedAgain<'_> {
         JudgedAgain {
             run: &self.run,
@@ -58,8 +62,8 @@ impl Again {
 }
 
 /// `kiln rejudge RUN.. --profile P`.
-pub(super) fn rejudge(args: &RejudgeArgs, spoken: Spoken) -> Result<Exit, Trouble> {
-    let skus = files::skus()?;
+pub(super) fn rejudge(args: &RejudgeArgs, spoken: Spoken) -> Result<Exit, CommandError> {
+    let skus = skus::of_profile(&args.profile)?;
     let file = files::find_profile(&args.profile)?;
     let profile = files::resolve(&file, &skus, &files::sets(&args.sets)?, None)?;
     let baseline = args.baseline.as_deref().map(read_baseline).transpose()?;
@@ -82,7 +86,7 @@ pub(super) fn rejudge(args: &RejudgeArgs, spoken: Spoken) -> Result<Exit, Troubl
     if let Some(path) = &args.html {
         lots::write_page(path, &page(&document, spoken.page()))?;
     }
-    let text = if args.json { serde_json::to_string_pretty(&document).no_claim()? } else { text(&document) };
+    let text = if args.json { serde_json::to_string_pretty(&document).no_claim()? } else { text(&document, args.all) };
     printer::result(&text).no_claim()?;
     Ok(if found.unread.is_empty() { Exit::Pass } else { Exit::NoClaim })
 }
@@ -94,13 +98,13 @@ fn page(document: &Document<'_>, languages: Languages) -> String {
 
 fn again(before: &RunRecord, after: &engine::Rejudged) -> Again {
     let (verdicts, changes) = lot::changes(before, &after.record);
-    let outing = lot::Outing::of(before);
+    let summary = lot::RunSummary::of(before);
     Again {
         run: String::new(),
-        run_id: outing.as_ref().map(|outing| outing.run_id.clone()).unwrap_or_default(),
-        serial: outing.as_ref().and_then(|outing| outing.serial.clone()),
-        simulated: outing.as_ref().is_none_or(|outing| outing.simulated),
-        profile: outing.map(|outing| outing.profile).unwrap_or_default(),
+        run_id: summary.as_ref().map(|summary| summary.run_id.clone()).unwrap_or_default(),
+        serial: summary.as_ref().and_then(|summary| summary.serial.clone()),
+        simulated: summary.as_ref().is_none_or(|summary| summary.simulated),
+        profile: summary.map(|summary| summary.profile).unwrap_or_default(),
         verdicts,
         changes,
         notes: after.notes.iter().map(ToString::to_string).collect(),
@@ -111,27 +115,17 @@ fn word(verdict: &Verdict) -> String {
     format!("{}{}", verdict.word.shown(), if verdict.marginal { " (marginal)" } else { "" })
 }
 
-fn text(document: &Document<'_>) -> String {
+/// Runs whose verdict changes that are listed without `--all`: about a screen.
+const LISTED: usize = 20;
+
+/// The summary first: how many verdicts change, which limits do it, and which runs they are.
+fn text(document: &Document<'_>, all: bool) -> String {
     let mut text = String::new();
+    let _ = writeln!(text, "{} runs judged by {}:", document.runs.len(), document.profile);
     let mut counts: BTreeMap<(String, String), usize> = BTreeMap::new();
     for run in &document.runs {
-        let (before, after) = (word(&run.verdicts.before), word(&run.verdicts.after));
-        let simulated = if run.simulated { " (SIMULATED)" } else { "" };
-        let serial = run.serial.as_deref().unwrap_or("no serial number");
-        let _ = writeln!(
-            text,
-            "{}: {before} -> {after}{simulated}\n  {}, {} then",
-            run.run,
-            plain(serial),
-            plain(&run.profile)
-        );
-        run.changes.iter().for_each(|change| tell_change(change, &mut text));
-        for note in &run.notes {
-            let _ = writeln!(text, "  note: {note}");
-        }
-        *counts.entry((before, after)).or_default() += 1;
+        *counts.entry((word(&run.verdicts.before), word(&run.verdicts.after))).or_default() += 1;
     }
-    let _ = writeln!(text, "\n{} runs judged by {}:", document.runs.len(), document.profile);
     for ((before, after), count) in counts {
         let mark = if before == after { "unchanged" } else { "CHANGED" };
         let _ = writeln!(text, "  {count:5}  {before} -> {after}  {mark}");
@@ -139,7 +133,90 @@ fn text(document: &Document<'_>) -> String {
     if !document.unread.is_empty() {
         let _ = writeln!(text, "  {:5}  could not be judged", document.unread.len());
     }
+    tell_limits(&document.runs, &mut text);
+    let changed: Vec<&Again> = document.runs.iter().filter(|run| run.changes_verdict()).collect();
+    if !changed.is_empty() {
+        text.push_str("\nRuns whose verdict changes:\n");
+    }
+    for run in changed.iter().take(if all { usize::MAX } else { LISTED }) {
+        tell_head(run, &mut text);
+    }
+    if !all && changed.len() > LISTED {
+        let _ = writeln!(text, "  and {} more", changed.len() - LISTED);
+    }
+    let differing = document.runs.iter().filter(|run| !run.changes.is_empty() || !run.notes.is_empty()).count();
+    if !all && differing > 0 {
+        let _ = writeln!(
+            text,
+            "\n{differing} runs have values judged otherwise or notes; --all tells them, --json as data"
+        );
+    }
+    if all {
+        for run in &document.runs {
+            text.push('\n');
+            tell_head(run, &mut text);
+            run.changes.iter().for_each(|change| tell_change(change, &mut text));
+            for note in &run.notes {
+                let _ = writeln!(text, "  note: {note}");
+            }
+        }
+    }
     text
+}
+
+fn tell_head(run: &Again, text: &mut String) {
+    let simulated = if run.simulated { " (SIMULATED)" } else { "" };
+    let serial = run.serial.as_deref().unwrap_or("no serial number");
+    let (before, after) = (word(&run.verdicts.before), word(&run.verdicts.after));
+    let _ = writeln!(
+        text,
+        "  {}: {before} -> {after}{simulated}, {}, {} then",
+        plain(&run.run),
+        plain(serial),
+        plain(&run.profile)
+    );
+}
+
+/// A limit that judges otherwise than before, whichever parts it is of.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Otherwise<'a> {
+    step: &'a str,
+    measurement: &'a str,
+    limits: [Option<&'a str>; 2],
+    judged: [&'static str; 2],
+}
+
+/// Each limit that judges otherwise, with how many values of how many runs.
+fn tell_limits(runs: &[Again], text: &mut String) {
+    let mut counts: BTreeMap<Otherwise<'_>, (usize, BTreeSet<&str>)> = BTreeMap::new();
+    for run in runs {
+        for (change, value) in
+            run.changes.iter().flat_map(|change| change.values.iter().map(move |value| (change, value)))
+        {
+            let judged = [judged(value.before.as_ref()), judged(value.after.as_ref())];
+            if judged[0] == judged[1] {
+                continue;
+            }
+            let limits = [value.limit_before.as_deref(), value.limit_after.as_deref()];
+            let key = Otherwise { step: &change.step, measurement: &value.measurement, limits, judged };
+            let (values, of) = counts.entry(key).or_default();
+            *values += 1;
+            of.insert(&run.run);
+        }
+    }
+    if counts.is_empty() {
+        return;
+    }
+    text.push_str("\nLimits that judge otherwise:\n");
+    let mut rows: Vec<_> = counts.into_iter().collect();
+    rows.sort_by(|(_, (_, one)), (_, (_, two))| two.len().cmp(&one.len()));
+    for (key, (values, runs)) in rows {
+        let [before, after] = key.limits.map(|limit| limit.unwrap_or("no limit"));
+        let limit = if before == after { before.to_owned() } else { format!("{before} -> {after}") };
+        let [was, is] = key.judged;
+        let (step, measurement, runs) = (key.step, key.measurement, runs.len());
+        let _ = writeln!(text, "  {step} {measurement}  {limit}: {was} -> {is}, {values} values of {runs} runs");
+    }
 }
 
 fn tell_change(change: &Change, text: &mut String) {
@@ -160,7 +237,7 @@ fn tell_change(change: &Change, text: &mut String) {
             "    {}[{}] {}: {} ({}) -> {} ({})",
             value.measurement,
             value.component,
-            plain(&value.value),
+            plain(&report::shown(Language::English, &value.value)),
             limit(&value.limit_before),
             judged(value.before.as_ref()),
             limit(&value.limit_after),

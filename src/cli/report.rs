@@ -6,34 +6,34 @@ use std::path::Path;
 use anyhow::{Context as _, anyhow};
 
 use super::args::ReportArgs;
+use super::command_error::{CommandError, Sorted as _};
 use super::exit_code::Exit;
 use super::language::Spoken;
 use super::printer;
 use super::run::read;
-use super::trouble::{Sorted as _, Trouble};
 use crate::disk::{GIB, JUNIT};
-use crate::report::{self, Paint};
+use crate::report;
 use crate::rundir::{self, Form, Format, Look, Run, RunDir};
 
 /// `kiln report RUN [--format …]`, `kiln report --schema`.
-pub(super) fn report(args: &ReportArgs, spoken: Spoken) -> Result<Exit, Trouble> {
+pub(super) fn report(args: &ReportArgs, spoken: Spoken) -> Result<Exit, CommandError> {
     if args.schema {
         let schema = serde_json::to_string_pretty(&report::result_schema()).no_claim()?;
         printer::result(&schema).no_claim()?;
         return Ok(Exit::Pass);
     }
     let folder = args.run.as_deref().ok_or_else(|| anyhow!("which run? give its folder")).usage()?;
-    let paint = Paint::for_terminal(io::stdout().is_terminal());
+    let paint = printer::paint(io::stdout().is_terminal());
     let look = Look { language: spoken.console(), paint, languages: spoken.page() };
     match args.format.as_deref().map(rundir::format) {
         None => rebuild(folder, look),
         Some(Some(format)) => print(folder, format, look),
-        Some(None) => Err(Trouble::Usage(anyhow!("there is no such format"))),
+        Some(None) => Err(CommandError::Usage(anyhow!("there is no such format"))),
     }
 }
 
 /// Every report again, in place. A run that goes on is left alone.
-fn rebuild(folder: &Path, look: Look) -> Result<Exit, Trouble> {
+fn rebuild(folder: &Path, look: Look) -> Result<Exit, CommandError> {
     let dir = RunDir::open(folder)?.lock()?;
     let run = dir.run()?;
     run.lacks.iter().for_each(|lack| printer::tell(lack));
@@ -45,19 +45,19 @@ fn rebuild(folder: &Path, look: Look) -> Result<Exit, Trouble> {
 }
 
 /// `kiln resume` on a run that came to its end: the reports it was cut off in are written, and its verdict is said.
-pub(super) fn finish(folder: &Path, spoken: Spoken) -> Result<Exit, Trouble> {
+pub(super) fn finish(folder: &Path, spoken: Spoken) -> Result<Exit, CommandError> {
     let dir = RunDir::open(folder)?.lock()?;
     let run = dir.run()?;
     let Some(verdict) = run.record.verdict.clone() else { return Ok(Exit::NoClaim) };
     let shown = folder.display();
     if dir.is_sealed() || is_whole(&dir, &run)? {
         let word = verdict.word.shown();
-        return Err(Trouble::Usage(anyhow!(
+        return Err(CommandError::Usage(anyhow!(
             "the run in {shown} is already finished: {word}; see `kiln report {shown}`"
         )));
     }
     drop((dir, run));
-    let paint = Paint::for_terminal(io::stdout().is_terminal());
+    let paint = printer::paint(io::stdout().is_terminal());
     let look = Look { language: spoken.console(), paint, languages: spoken.page() };
     let exit = Exit::of(&verdict);
     match rebuild(folder, look) {
@@ -72,7 +72,7 @@ pub(super) fn finish(folder: &Path, spoken: Spoken) -> Result<Exit, Trouble> {
 }
 
 /// Whether every report is there as it would be made now.
-fn is_whole(dir: &RunDir, run: &Run) -> Result<bool, Trouble> {
+fn is_whole(dir: &RunDir, run: &Run) -> Result<bool, CommandError> {
     let junit = dir.folder().read(JUNIT.name, GIB).ok();
     let made = rundir::rebuilt(dir, run, junit.as_deref())?;
     let as_made = |(name, variants): (&String, &Vec<Vec<u8>>)| {
@@ -82,10 +82,10 @@ fn is_whole(dir: &RunDir, run: &Run) -> Result<bool, Trouble> {
 }
 
 /// One report to stdout. A form that can tell that the journal is damaged is made of what stands before the damage.
-fn print(folder: &Path, format: &dyn Format, look: Look) -> Result<Exit, Trouble> {
+fn print(folder: &Path, format: &dyn Format, look: Look) -> Result<Exit, CommandError> {
     if format.form() == Form::Binary && io::stdout().is_terminal() {
         let name = format.name();
-        return Err(Trouble::Usage(anyhow!(
+        return Err(CommandError::Usage(anyhow!(
             "`{name}` is not for a terminal; send it to a file: `… --format {name} > telemetry.{name}`"
         )));
     }

@@ -6,48 +6,63 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, anyhow};
 
 use super::args::{ResumeArgs, RunArgs, YesNo};
+use super::command_error::{CommandError, Sorted as _};
 use super::drive::Prompter;
+use super::dut::{self, Chosen};
 use super::exit_code::Exit;
 use super::language::Spoken;
 use super::signals::Interrupts;
-use super::station::{self, Chosen};
-use super::trouble::{Sorted as _, Trouble};
-use super::{drive, files, printer};
+use super::{drive, files, logging, printer, skus};
 use crate::check;
 use crate::engine::{Equipment, Machine, Refusal};
 use crate::event::{Envelope, NodeSource, Operation, RunKind, RunRecord, RunStart, Surroundings, ToolVersion, roll_up};
 use crate::journal::Journal;
+use crate::model::GpuSet;
 use crate::node::NodeLock;
 use crate::profile::{Deviation, Profile, Skus};
 use crate::report::{self, Paint};
-use crate::rundir::{Look, Recorder, Run, RunDir, Settings, read_baseline};
+use crate::rundir::{Look, Progress, Recorder, Run, RunDir, Settings, read_baseline};
 
 /// `kiln run`.
-pub(super) fn run(args: &RunArgs, spoken: Spoken) -> Result<Exit, Trouble> {
+pub(super) fn run(args: &RunArgs, spoken: Spoken) -> Result<Exit, CommandError> {
     let signals = listen(spoken)?;
-    let skus = files::skus()?;
+    let skus = skus::of_profile(&args.profile)?;
     let file = files::find_profile(&args.profile)?;
     let sets = files::sets(&args.sets)?;
     let profile = files::resolve(&file, &skus, &sets, args.only.as_deref())?;
+    let profile = with_gpus(profile, args.gpus.as_ref());
     let warnings = files::warnings(&file, &skus, &sets, args.baseline.is_some())?;
     if !warnings.is_empty() {
         printer::tell(&warnings);
     }
     let pace = drive::pace(args.sim_speed)?;
     let run_id = args.run_id.clone().map_or_else(|| uuid::Uuid::now_v7().to_string(), String::from);
-    let folder = args.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(&run_id));
+    let folder =
+        args.out.clone().unwrap_or_else(|| args.runs.clone().unwrap_or_else(|| PathBuf::from("runs")).join(&run_id));
     if RunDir::is_run(&folder) {
         let error = anyhow!(
             "{} holds a run already; give every run a directory of its own, or take this one up with `kiln resume`",
             folder.display()
         );
-        return Err(Trouble::Usage(error));
+        return Err(CommandError::Usage(error));
     }
     let mut chosen = if args.node.sim.is_some() || args.node.replay.is_some() {
-        station::choose(&args.node)?
+        dut::choose(&args.node)?
     } else {
-        station::hardware(&args.node.hardware, args.sim_speed.unwrap_or(1.0), args.inject)?
-    };
+        dut::hardware(&args.node.hardware, args.sim_speed.unwrap_or(1.0), args.inject)?
+    }
+    .narrowed(&profile);
+    let digest = profile.digest();
+    let (mut profile, mut operation) = (profile, operation(args));
+    let parts = args.parts.as_deref().map(super::parts::read).transpose()?;
+    if let Some(parts) = &parts {
+        parts
+            .apply(&mut profile)
+            .with_context(|| format!("{}", args.parts.as_deref().unwrap_or(Path::new("")).display()))
+            .usage()?;
+        operation.serial = one_of("serial number", operation.serial, parts.serial.clone())?;
+        operation.order = one_of("order", operation.order, parts.order.clone())?;
+    }
     let baseline = args.baseline.as_deref().map(read_baseline).transpose()?.unwrap_or_default();
     let start = RunStart {
         run_id,
@@ -56,29 +71,44 @@ pub(super) fn run(args: &RunArgs, spoken: Spoken) -> Result<Exit, Trouble> {
         source: chosen.source.clone(),
         source_digest: chosen.digest.clone(),
         surroundings: chosen.surroundings.clone(),
-        operation: Operation {
-            serial: args.serial.clone(),
-            station: args.station.clone(),
-            operator: args.operator.clone(),
-            order: args.order.clone(),
-        },
+        operation,
         seed: args.node.seed,
-        // What the profile asks for, not where it ran.
-        profile_digest: profile.digest(),
+        // What the profile asks for, not where it ran nor what of.
+        profile_digest: digest,
         profile: with_surroundings(profile, chosen.surroundings.as_ref()),
+        parts,
         baseline,
         junit: args.junit.into(),
     };
     let _node = lock_node(&chosen, &folder)?;
     let machine = Machine::new(equipment(&skus), start, args.only.clone());
     let voice = Voice { answer: args.answer, spoken, streaming: args.ocptv.is_some() };
-    conduct(machine, &mut chosen, Place::New(folder), pace, voice, &signals)
+    conduct(machine, &mut chosen, Destination::New(folder), pace, voice, &signals)
+}
+
+fn operation(args: &RunArgs) -> Operation {
+    Operation {
+        serial: args.serial.clone(),
+        station: args.station.clone(),
+        operator: args.operator.clone(),
+        order: args.order.clone(),
+    }
+}
+
+/// What was typed and what the parts list says must be the same where both say something.
+fn one_of(what: &str, typed: Option<String>, listed: Option<String>) -> Result<Option<String>, CommandError> {
+    match (typed, listed) {
+        (Some(typed), Some(listed)) if typed != listed => Err(CommandError::Usage(anyhow!(
+            "the {what} typed is `{typed}`, and the parts list is for `{listed}`; take the list of this unit"
+        ))),
+        (typed, listed) => Ok(typed.or(listed)),
+    }
 }
 
 /// `kiln resume`.
-pub(super) fn resume(args: &ResumeArgs, spoken: Spoken) -> Result<Exit, Trouble> {
+pub(super) fn resume(args: &ResumeArgs, spoken: Spoken) -> Result<Exit, CommandError> {
     let signals = listen(spoken)?;
-    let skus = files::skus()?;
+    let skus = skus::known()?;
     let durability = drive::durability(args.sim_speed.is_none());
     let (journal, read) = Journal::open_for_resume(&args.run, durability).no_claim()?;
     if let Some(torn) = &read.torn {
@@ -91,24 +121,30 @@ pub(super) fn resume(args: &ResumeArgs, spoken: Spoken) -> Result<Exit, Trouble>
         return super::report::finish(&args.run, spoken);
     }
     let Some(start) = record.start.clone() else {
-        return Err(Trouble::Usage(anyhow!(
+        return Err(CommandError::Usage(anyhow!(
             "the run in {} had not begun; start it anew with `kiln run`",
             args.run.display()
         )));
     };
+    let planned = record.plan.iter().flat_map(|plan| &plan.skus);
+    if let Some((_, unknown)) = planned.into_iter().find(|(_, id)| skus.by_id(id).is_none()) {
+        return Err(CommandError::Usage(anyhow!(
+            "the run was begun with facts about `{unknown}`, which is not built in; give the folder of its SKU file with --skus"
+        )));
+    }
     let pace = drive::pace(args.sim_speed)?;
-    let mut chosen = match &start.source {
+    let chosen = match &start.source {
         NodeSource::Hardware | NodeSource::StandIn { .. } => {
-            station::hardware(&args.hardware, args.sim_speed.unwrap_or(1.0), None)?
+            dut::hardware(&args.hardware, args.sim_speed.unwrap_or(1.0), None)?
         }
-        NodeSource::Simulated { node, seed, faults } => station::simulated(node, *seed, faults)?,
+        NodeSource::Simulated { node, seed, faults, spread } => dut::simulated(node, *seed, faults, *spread)?,
         NodeSource::Replayed { file } => {
-            return Err(Trouble::Usage(anyhow!("a replay of {file} is not resumed; start it anew")));
+            return Err(CommandError::Usage(anyhow!("a replay of {file} is not resumed; start it anew")));
         }
     };
     if chosen.source != start.source {
         let error = anyhow!("this run was on other GPUs: {:?}, and here are {:?}", start.source, chosen.source);
-        return Err(Trouble::Usage(error));
+        return Err(CommandError::Usage(error));
     }
     // An older journal does not say.
     if let Some(then) = &start.surroundings
@@ -116,16 +152,23 @@ pub(super) fn resume(args: &ResumeArgs, spoken: Spoken) -> Result<Exit, Trouble>
     {
         let now = chosen.surroundings.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string);
         let error = anyhow!("this run was begun with {then}, and here is {now}; resume it as it was begun");
-        return Err(Trouble::Usage(error));
+        return Err(CommandError::Usage(error));
     }
+    let mut chosen = chosen.narrowed(&start.profile);
     let equipment = equipment(&skus);
     let _node = lock_node(&chosen, &args.run)?;
     let machine = Machine::resume(equipment, record, chosen.digest.clone())
         .ok_or_else(|| anyhow!("the journal in {} does not begin with the start of a run", args.run.display()))
         .no_claim()?;
-    let place = Place::Open(args.run.clone(), Box::new(journal), read.events);
+    let destination = Destination::Open(args.run.clone(), Box::new(journal), read.events);
     let voice = Voice { answer: args.answer, spoken, streaming: args.ocptv.is_some() };
-    conduct(machine, &mut chosen, place, pace, voice, &signals)
+    conduct(machine, &mut chosen, destination, pace, voice, &signals)
+}
+
+/// A test of some of the GPUs is not the one the profile stands for.
+fn with_gpus(mut profile: Profile, gpus: Option<&GpuSet>) -> Profile {
+    profile.deviations.extend(gpus.map(|gpus| Deviation::Gpus { chosen: gpus.clone() }));
+    profile
 }
 
 /// What was taken from elsewhere than usual departs from the profile as much as what `--set` changes.
@@ -138,12 +181,12 @@ fn with_surroundings(mut profile: Profile, surroundings: Option<&Surroundings>) 
 }
 
 /// Keeps other runs off real GPUs; a model or a stand-in is nobody else's.
-fn lock_node(chosen: &Chosen, folder: &Path) -> Result<Option<NodeLock>, Trouble> {
+fn lock_node(chosen: &Chosen, folder: &Path) -> Result<Option<NodeLock>, CommandError> {
     chosen.source.is_hardware().then(|| NodeLock::take(folder)).transpose().no_claim()
 }
 
 /// Listens for interrupts from here on, and tells of each what it does.
-fn listen(spoken: Spoken) -> Result<Interrupts, Trouble> {
+fn listen(spoken: Spoken) -> Result<Interrupts, CommandError> {
     let language = spoken.console();
     Interrupts::listen(move |signal| printer::tell(report::signalled(language, signal)))
 }
@@ -153,14 +196,14 @@ pub(super) fn equipment(skus: &Skus) -> Equipment<'_> {
 }
 
 /// Where the run is written.
-enum Place {
+enum Destination {
     /// A folder to make once the run begins.
     New(PathBuf),
     /// A folder with an open journal, and what it holds.
     Open(PathBuf, Box<Journal>, Vec<Envelope>),
 }
 
-impl Place {
+impl Destination {
     fn folder(&self) -> &Path {
         match self {
             Self::New(folder) | Self::Open(folder, ..) => folder,
@@ -180,23 +223,25 @@ struct Voice {
 fn conduct(
     mut machine: Machine<'_>,
     chosen: &mut Chosen,
-    place: Place,
+    destination: Destination,
     pace: Option<crate::engine::drive::Pace>,
     Voice { answer, spoken, streaming }: Voice,
     signals: &Interrupts,
-) -> Result<Exit, Trouble> {
-    let folder = place.folder().to_path_buf();
+) -> Result<Exit, CommandError> {
+    let folder = destination.folder().to_path_buf();
+    logging::in_folder(&folder);
     let durability = drive::durability(drive::in_virtual_time(&chosen.source, pace));
     let settings = Settings {
         folder: folder.clone(),
         durability,
         look: Look { language: spoken.console(), paint: Paint::Plain, languages: spoken.page() },
         clock: drive::monotonic,
+        progress: if printer::is_quiet() { Progress::Hidden } else { Progress::Shown },
         stream: streaming.then_some(printer::exactly as fn(&str) -> io::Result<()>),
     };
-    let mut recorder = match place {
-        Place::New(_) => Recorder::new(settings),
-        Place::Open(_, journal, events) => Recorder::over(settings, *journal, &events)?,
+    let mut recorder = match destination {
+        Destination::New(_) => Recorder::new(settings),
+        Destination::Open(_, journal, events) => Recorder::over(settings, *journal, &events)?,
     };
     let prompter = Prompter { answer, language: spoken.console() };
     let driven = drive::drive(&mut machine, chosen, &mut recorder, pace, prompter, signals);
@@ -205,7 +250,7 @@ fn conduct(
         let error = anyhow!(refusal.clone());
         // A node that gives no inventory is trouble of its driver or ours; everything else was asked for wrongly.
         let ours = matches!(refusal, Refusal::Inventory(_));
-        return Err(if ours { Trouble::NoClaim(error) } else { Trouble::Usage(error) });
+        return Err(if ours { CommandError::NoClaim(error) } else { CommandError::Usage(error) });
     }
     let record = machine.record();
     let verdict = record.verdict.clone().unwrap_or_else(|| roll_up(record));
@@ -216,7 +261,7 @@ fn conduct(
     let written = driven.map_err(anyhow::Error::from).and_then(|()| Ok(written.first_failure()?));
     // A pass is said only once it can be read again. What was proven is said whatever became of our disk.
     let said = if written.is_ok() || exit != Exit::Pass { say(record, spoken, streaming) } else { Ok(()) };
-    if record.start.is_some() {
+    if record.start.is_some() && !printer::is_quiet() {
         printer::tell(&report::files_are(spoken.console(), &folder));
     }
     let written = written.with_context(|| format!("the run could not be written to {}", folder.display()));
@@ -236,16 +281,16 @@ fn say(record: &RunRecord, spoken: Spoken, streaming: bool) -> anyhow::Result<()
     }
     if streaming {
         // The stream has stdout to itself and ends with the same verdict.
-        let paint = Paint::for_terminal(io::stderr().is_terminal());
+        let paint = printer::paint(io::stderr().is_terminal());
         printer::tell_painted(report::verdict_block(record, paint, spoken.console()).trim_end());
         return Ok(());
     }
-    let paint = Paint::for_terminal(io::stdout().is_terminal());
+    let paint = printer::paint(io::stdout().is_terminal());
     Ok(printer::painted(&report::verdict_block(record, paint, spoken.console()))?)
 }
 
 /// Reads a run back, telling what its journal lacks.
-pub(super) fn read(folder: &Path) -> Result<(RunDir, Run), Trouble> {
+pub(super) fn read(folder: &Path) -> Result<(RunDir, Run), CommandError> {
     let dir = RunDir::open(folder)?;
     let run = dir.run()?;
     run.lacks.iter().for_each(|lack| printer::tell(lack));

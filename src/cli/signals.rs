@@ -9,7 +9,7 @@ use anyhow::{Context as _, anyhow};
 use tokio::signal::unix::{Signal as Stream, SignalKind, signal};
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::trouble::{Sorted as _, Trouble};
+use super::command_error::{CommandError, Sorted as _};
 use crate::engine::Signal;
 
 /// Open files a program needs before it can begin: those that listening takes (a pair of sockets, an event queue and its
@@ -26,7 +26,7 @@ pub(super) struct Interrupts {
 
 impl Interrupts {
     /// Listens on a thread of its own, so that whoever never waits is reached as well; `each` is told of every interrupt.
-    pub(super) fn listen(each: impl Fn(Signal) + Send + 'static) -> Result<Self, Trouble> {
+    pub(super) fn listen(each: impl Fn(Signal) + Send + 'static) -> Result<Self, CommandError> {
         enough_files().no_claim()?;
         let interrupts = Self::default();
         let told = interrupts.clone();
@@ -53,7 +53,7 @@ impl Interrupts {
         spawned.context("no thread to listen for interrupts").no_claim()?;
         match listening.recv() {
             Ok(began) => began.context("interrupts cannot be listened to, and nothing was started").no_claim()?,
-            Err(mpsc::RecvError) => return Err(Trouble::NoClaim(anyhow!("interrupts cannot be listened to"))),
+            Err(mpsc::RecvError) => return Err(CommandError::NoClaim(anyhow!("interrupts cannot be listened to"))),
         }
         Ok(interrupts)
     }

@@ -3,13 +3,14 @@
 use clap::Parser as _;
 use clap::error::ErrorKind;
 
-use super::args::{Cli, Command};
+use super::args::{Cli, Color, Command};
+use super::command_error::CommandError;
+use super::config::Config;
 use super::exit_code::Exit;
 use super::language::Spoken;
-use super::trouble::Trouble;
 use super::{
-    agent, baseline, checks, cuda_look, diff, doctor, drill, node, printer, profile, record, rejudge, report, run,
-    seal, stats, verify,
+    agent, baseline, bench, calibrate, checks, cuda_look, diff, doctor, drill, explain, init, list, logging, lot, node,
+    parts, printer, profile, record, rejudge, report, run, seal, shell, skus, stats, verify,
 };
 use crate::load::cuda::CudaEngine;
 use crate::load::worker;
@@ -32,11 +33,35 @@ pub fn main() -> Exit {
             };
         }
     };
-    start_logging();
-    command(cli.command, Spoken(cli.lang)).unwrap_or_else(|trouble| trouble.tell())
+    settled(cli).unwrap_or_else(|error| error.tell())
 }
 
-fn command(command: Command, spoken: Spoken) -> Result<Exit, Trouble> {
+/// Runs the command with what the station's settings add to what was typed.
+fn settled(cli: Cli) -> Result<Exit, CommandError> {
+    let mut command = cli.command;
+    // A worker is a child of a run that has read them.
+    let config = if matches!(command, Command::Worker { .. }) {
+        Config::default()
+    } else {
+        Config::read(cli.config.as_deref())?
+    };
+    printer::set_color(cli.color.or(config.color).unwrap_or(Color::Auto));
+    printer::set_quiet(cli.quiet);
+    logging::start(cli.verbose);
+    if let Some(folder) = cli.skus {
+        skus::look_in(folder);
+    }
+    match &mut command {
+        Command::Run(args) => {
+            args.station = args.station.take().or(config.station);
+            args.runs = config.runs;
+        }
+        _ => {}
+    }
+    run_command(command, Spoken(cli.lang.or(config.lang)))
+}
+
+fn run_command(command: Command, spoken: Spoken) -> Result<Exit, CommandError> {
     match command {
         Command::Run(args) => run::run(&args, spoken),
         Command::Resume(args) => run::resume(&args, spoken),
@@ -47,12 +72,22 @@ fn command(command: Command, spoken: Spoken) -> Result<Exit, Trouble> {
         Command::Diff(args) => diff::diff(&args, spoken),
         Command::Stats(args) => stats::stats(&args, spoken),
         Command::Baseline(args) => baseline::baseline(&args, spoken),
+        Command::Lot(command) => lot::lot(&command),
+        Command::Msa(args) => lot::msa(&args),
         Command::Seal(args) => seal::seal(&args),
         Command::Verify(args) => verify::verify(&args),
         Command::Profile(command) => profile::profile(command),
-        Command::Checks { name } => checks::checks(name.as_deref()),
+        Command::Checks { name, json } => checks::checks(name.as_deref(), json),
+        Command::List { what, json } => list::list(what, json, spoken.console()),
+        Command::Init { file } => init::init(&file),
+        Command::Completions { shell } => shell::completions(shell),
+        Command::Man { out } => shell::man(out.as_deref()),
         Command::Node(args) => node::node(&args),
+        Command::Parts(command) => parts::parts(command),
+        Command::Sku(command) => skus::sku(command, spoken),
         Command::Record(args) => record::record(&args),
+        Command::Bench(args) => bench::bench(&args),
+        Command::Calibrate(args) => calibrate::calibrate(&args),
         Command::Doctor(args) => doctor::doctor(&args),
         Command::Worker { look } if !look.is_empty() => cuda_look::answer(&look),
         Command::Worker { .. } => {
@@ -60,19 +95,7 @@ fn command(command: Command, spoken: Spoken) -> Result<Exit, Trouble> {
             worker::main(std::io::stdin(), std::io::stdout(), &mut CudaEngine::from_environment());
             Ok(Exit::Pass)
         }
-        Command::Explain { page: true, .. } => checks::explain_page(),
-        Command::Explain { code, page: false } => checks::explain(code.as_deref(), spoken.console()),
+        Command::Explain { page: true, .. } => explain::explain_page(),
+        Command::Explain { code, json, page: false } => explain::explain(&code, json, spoken.console()),
     }
-}
-
-/// Diagnostics of the program itself, silent unless `KILN_LOG` asks for them (`KILN_LOG=kiln=debug`).
-fn start_logging() {
-    let Some(filter) =
-        std::env::var("KILN_LOG").ok().and_then(|filter| filter.parse::<tracing_subscriber::EnvFilter>().ok())
-    else {
-        return;
-    };
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    // A second call would be a defect of ours, and no reason to refuse a run.
-    let _ = subscriber.with_ansi(printer::wants_color()).try_init();
 }

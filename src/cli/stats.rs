@@ -6,12 +6,12 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::args_lot::StatsArgs;
+use super::command_error::{CommandError, Sorted as _};
 use super::exit_code::Exit;
 use super::language::Spoken;
-use super::trouble::{Sorted as _, Trouble};
 use super::{lots, printer};
 use crate::event::RunRecord;
-use crate::lot::{self, NoCapability, Outing, Spread, Stats};
+use crate::lot::{self, NoCapability, RunSummary, Spread, Stats};
 use crate::model::Quantity;
 use crate::report::{plain, stats_page};
 use crate::rundir::{Unread, read_many, run_folders};
@@ -29,20 +29,21 @@ struct Document<'a> {
 }
 
 /// `kiln stats RUN..`.
-pub(super) fn stats(args: &StatsArgs, spoken: Spoken) -> Result<Exit, Trouble> {
+pub(super) fn stats(args: &StatsArgs, spoken: Spoken) -> Result<Exit, CommandError> {
     let found = read_many(&run_folders(&args.runs)?, |events| {
-        Outing::of(&RunRecord::of(events)).ok_or_else(|| "the run had not begun".to_owned())
+        RunSummary::of(&RunRecord::of(events)).ok_or_else(|| "the run had not begun".to_owned())
     });
     lots::tell_unread(&found.unread);
-    let mut outings: Vec<Outing> = found.runs.into_iter().map(|(_, outing)| outing).collect();
-    let known = outings.iter().flat_map(|outing| outing.values.keys()).map(|key| key.measurement.as_str()).collect();
+    let mut summaries: Vec<RunSummary> = found.runs.into_iter().map(|(_, summary)| summary).collect();
+    let known =
+        summaries.iter().flat_map(|summary| summary.values.keys()).map(|key| key.measurement.as_str()).collect();
     lots::check_measurements(&args.measurements, known)?;
     if !args.measurements.is_empty() {
-        for outing in &mut outings {
-            outing.values.retain(|key, _| args.measurements.contains(&key.measurement));
+        for summary in &mut summaries {
+            summary.values.retain(|key, _| args.measurements.contains(&key.measurement));
         }
     }
-    let profiles = lot::stats(&outings, &args.golden);
+    let profiles = lot::stats(&summaries, &args.golden);
     let document = Document { schema: "kiln.stats/1", profiles, unread: &found.unread };
     if let Some(path) = &args.html {
         let page = stats_page(&document.profiles, &lots::reasons(document.unread), spoken.page());

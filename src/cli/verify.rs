@@ -3,15 +3,15 @@
 use serde_json::json;
 
 use super::args_lot::VerifyArgs;
+use super::command_error::{CommandError, Sorted as _};
 use super::exit_code::Exit;
 use super::printer;
-use super::trouble::{Sorted as _, Trouble};
 use crate::event::{RunRecord, concluded};
 use crate::journal;
 use crate::seal::{self, PublicKey, SealError, Verified};
 
 /// `kiln verify RUN --key PUB`.
-pub(super) fn verify(args: &VerifyArgs) -> Result<Exit, Trouble> {
+pub(super) fn verify(args: &VerifyArgs) -> Result<Exit, CommandError> {
     let key = PublicKey::read(&args.key)?;
     let record = || -> anyhow::Result<RunRecord> {
         let record = RunRecord::of(&journal::read(&args.run)?.events);
@@ -42,7 +42,7 @@ fn text(verified: &Verified) -> String {
     )
 }
 
-fn tell_json(found: Result<anyhow::Result<Verified>, SealError>) -> Result<Exit, Trouble> {
+fn tell_json(found: Result<anyhow::Result<Verified>, SealError>) -> Result<Exit, CommandError> {
     let (sound, document) = match found {
         Ok(Ok(verified)) => (
             true,

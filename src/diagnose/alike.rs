@@ -138,16 +138,11 @@ fn is_common(code: &str, group: &[Suspicion], scene: &Scene<'_>) -> bool {
     let mut reasons: BTreeMap<GpuIndex, BTreeSet<&str>> = BTreeMap::new();
     for one in group {
         let Some(gpu) = one.component.gpu_index() else { continue };
-        reasons.entry(gpu).or_default().extend(one.evidence.iter().map(subject));
+        reasons.entry(gpu).or_default().extend(one.evidence.iter().map(Evidence::subject));
     }
     let mut of_each = all.iter().map(|gpu| reasons.get(gpu).cloned().unwrap_or_default());
     let common = of_each.next().map(|first| of_each.fold(first, |one, two| &one & &two));
     all.len() >= LEAST_ALIKE && common.is_some_and(|common| !common.is_empty())
-}
-
-/// The first word: the measurement, or what the log calls itself.
-fn subject(evidence: &Evidence) -> &str {
-    evidence.text.split(' ').next().unwrap_or_default()
 }
 
 /// One suspicion against what the GPUs share. A setting stays a setting, to be put right on all; a part that would have to
@@ -155,7 +150,7 @@ fn subject(evidence: &Evidence) -> &str {
 fn merged(group: &[Suspicion], gpus: usize) -> Suspicion {
     let entry = group[0].entry;
     let set_up = matches!(entry.action, Action::Reconfigure | Action::UpdateFirmware | Action::FixStation);
-    let names: BTreeSet<&str> = group.iter().flat_map(|one| &one.evidence).map(subject).collect();
+    let names: BTreeSet<&str> = group.iter().flat_map(|one| &one.evidence).map(Evidence::subject).collect();
     let names = names.into_iter().collect::<Vec<_>>().join(", ");
     let remark = if set_up {
         both(format!("All {gpus} GPUs show it alike."), format!("{gpus}台すべてのGPUに同じ症状がある。"))
@@ -192,7 +187,7 @@ fn told<'e>(all: impl Iterator<Item = &'e Evidence>) -> Vec<Evidence> {
     let (mut parts, mut reasons) = (BTreeSet::new(), BTreeSet::new());
     let mut kept: Vec<Evidence> = Vec::new();
     for one in all {
-        let new = parts.insert(one.component) | reasons.insert((one.from.clone(), subject(one).to_owned()));
+        let new = parts.insert(one.component) | reasons.insert((one.from.clone(), one.subject()));
         if new && !kept.contains(one) {
             kept.push(one.clone());
         }

@@ -8,7 +8,7 @@ use super::alike::gather_alike;
 use super::catalogue::{self, Entry};
 use super::relation::explains;
 use super::scene::Scene;
-use kiln_event::{Action, Confidence, Evidence, Finding};
+use kiln_event::{Action, Confidence, Evidence, EvidenceSource, Finding};
 use kiln_model::{Component, Text};
 
 /// Evidence told of one finding; the same limit missed in every round of a long run says nothing new.
@@ -142,12 +142,11 @@ fn root(cause_of: &[Option<usize>], place: usize) -> Option<usize> {
 }
 
 fn add(evidence: &mut Vec<Evidence>, one: Evidence) {
-    let subject = |evidence: &Evidence| {
-        let name = evidence.text.split(' ').next().unwrap_or_default().to_owned();
-        (evidence.from.clone(), evidence.component, name)
-    };
-    let told =
-        evidence.iter().any(|other| *other == one || (one.from != "kernel log" && subject(other) == subject(&one)));
+    let same =
+        |other: &Evidence| (&other.from, other.component, other.subject()) == (&one.from, one.component, one.subject());
+    // The log may say different things under one name.
+    let logged = one.from == EvidenceSource::KernelLog;
+    let told = evidence.iter().any(|other| *other == one || (!logged && same(other)));
     // A step and part of which nothing is told yet is told of however long the list is: what is shown as a consequence of
     // this cause and not as a defect of its own is read off here.
     let new = !evidence.iter().any(|other| other.from == one.from && other.component == one.component);

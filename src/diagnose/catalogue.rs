@@ -68,7 +68,7 @@ pub const fn action_words(action: Action) -> Words {
         Action::Reboot => ("Start the node again and test again.", "ノードを再起動して再試験する。"),
         Action::FixStation => (
             "Put the test station right and test again; the unit is not to blame.",
-            "試験場所の環境を直して再試験する。装置の不良ではない。",
+            "試験ステーションの環境を直して再試験する。装置の不良ではない。",
         ),
         Action::CallEngineer => ("Call a test engineer.", "試験技術者を呼ぶ。"),
     };

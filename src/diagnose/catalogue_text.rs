@@ -24,7 +24,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         ("The same on all GPUs", "全GPUに同じ症状"),
         (
             "All GPUs show the same defect at once, so the cause is one they share: driver, settings, node, test program or station.",
-            "すべてのGPUに同じ症状が同時に出ている。原因は共通のもの(ドライバ、設定、ノード、試験プログラム、設備)である。",
+            "すべてのGPUに同じ症状が同時に出ている。原因は共通のもの(ドライバー、設定、ノード、試験プログラム、設備)である。",
         ),
         Action::CallEngineer,
         "Parts do not break alike in the same minute. Compare with another node of the same set-up, another driver release and another station before any part is touched. Proof that only a part's own hardware can give, such as wrong results or uncorrectable memory errors, is never gathered here, and what the cooling, the supplies or the switches give to all GPUs has codes of its own.",
@@ -273,10 +273,10 @@ pub(super) const ENTRIES: &[Entry] = &[
     ),
     entry(
         "GPU-POWER-BRAKE",
-        ("Power brake on one GPU", "GPU1基の電源ブレーキ"),
+        ("Power brake on one GPU", "GPU1基の電源保護による減速(パワーブレーキ)"),
         (
             "The hardware power brake slowed the GPU: its power feed or connector gives in under load.",
-            "ハードウェア電源ブレーキが作動。GPUへの給電または接続が負荷に耐えない。",
+            "電源保護による減速(パワーブレーキ)が作動。GPUへの給電または接続が負荷に耐えない。",
         ),
         Action::CheckPower,
         "Clocks fall within milliseconds, power and temperature after them; the reason bit 0x80 is set and its counter grows. Most GPUs at once is the node's supply (NODE-POWER-BRAKE). Xid 54 says that auxiliary power is missing.",
@@ -575,6 +575,28 @@ pub(super) const ENTRIES: &[Entry] = &[
         &[],
     ),
     entry(
+        "NIC-LINK-DOWN",
+        ("Network link down", "ネットワークリンク断"),
+        (
+            "A port of the network has no link while others of its kind have one, or its link went down during the run.",
+            "同型の他のポートはリンクしているのに、このポートはリンクがない、または試験中に切れた。",
+        ),
+        Action::Reseat,
+        "The port, its transceiver, the cable, or the port of the switch at the station: all of them look alike from here. Swap the cable with a neighbour's first, and see which of the two ports it follows. Where all ports lose their links at once, it is the switch.",
+        &["https://docs.nvidia.com/nvsentinel/components/nic-health-monitor/link-counter-detection"],
+    ),
+    entry(
+        "NIC-LINK-ERRORS",
+        ("Errors on a network link", "ネットワークリンクのエラー"),
+        (
+            "A port of the network counted more errors on its link during the run than a good link has.",
+            "試験中、ネットワークポートのリンクエラーが正常なリンクより多かった。",
+        ),
+        Action::Reseat,
+        "A dirty fibre end, a strained cable, a transceiver, or the port. Clean and reseat the cable, then swap it with a neighbour's. Symbol errors are held against one wrong bit in 10^12, where ibdiagnet warns.",
+        &["https://docs.nvidia.com/networking/display/ibdiagnetusermanualv211/bit+error+rate+(ber)"],
+    ),
+    entry(
         "NIC-MISSING",
         ("Network interface missing", "ネットワークI/F欠品"),
         (
@@ -609,10 +631,10 @@ pub(super) const ENTRIES: &[Entry] = &[
     ),
     entry(
         "NODE-POWER-BRAKE",
-        ("Power brake on most GPUs", "多数GPUの電源ブレーキ"),
+        ("Power brake on most GPUs", "多数GPUの電源保護による減速(パワーブレーキ)"),
         (
             "The power brake slowed most GPUs at once: the node's power supplies are at their limit or signal a fault.",
-            "多数のGPUで同時に電源ブレーキが作動。ノードの電源が限界または異常。",
+            "多数のGPUで同時に電源保護による減速(パワーブレーキ)が作動。ノードの電源が限界または異常。",
         ),
         Action::CheckPower,
         "Only at full load, gone at idle, again at every pulse. Look at every supply, its input and the feed of the station.",
@@ -835,10 +857,10 @@ pub(super) const ENTRIES: &[Entry] = &[
     ),
     entry(
         "SENSORS-SILENT",
-        ("Readings stopped for all GPUs at once", "全GPUの読み値が同時に途絶"),
+        ("Readings stopped for all GPUs at once", "全GPUの測定値が同時に途絶"),
         (
             "Readings stopped for all GPUs at the same moment, so no GPU is to blame: the driver hung, the program was not answered, or the recording was over.",
-            "すべてのGPUの読み値が同時に止まった。GPUの不良ではなく、ドライバの停止、プログラムの停滞、または記録の終わりである。",
+            "すべてのGPUの測定値が同時に止まった。GPUの不良ではなく、ドライバーの停止、プログラムの停滞、または記録の終わりである。",
         ),
         Action::FixStation,
         "A guard waits a few seconds for a reading and then stops the run, since stale data is treated as hot data. One GPU that falls silent while its siblings answer is GPU-HANG. If only one sensor is gone on all GPUs while others are read, the finding is against the node: the driver no longer offers that reading.",
@@ -871,7 +893,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         ("Inlet too hot", "入口温度超過"),
         (
             "The air or coolant that the station offers is too hot; the unit is not to blame.",
-            "試験場所の空気または冷却液が高温。装置の不良ではない。",
+            "試験ステーションの空気または冷却液が高温。装置の不良ではない。",
         ),
         Action::FixStation,
         "Every GPU is warmer by the same amount and keeps its thermal resistance. Recirculated air follows the node's own power with minutes of delay.",

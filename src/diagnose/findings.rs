@@ -10,7 +10,7 @@ use super::rule_speed::{gather_slow, read_speed};
 use super::rule_station::{SENSORS_SILENT, read_station};
 use super::rule_table::read_table;
 use super::scene::{Fact, Scene, trip_evidence};
-use kiln_event::{Confidence, Evidence, Finding, Recognition, RunRecord};
+use kiln_event::{Confidence, Evidence, EvidenceFact, EvidenceSource, Finding, Recognition, RunRecord, TripCause};
 use kiln_model::{Component, Sensor};
 
 /// What is wrong, from everything the record holds. The same record gives the same findings.
@@ -58,7 +58,7 @@ fn read_trips(scene: &Scene<'_>, board: &mut Board) {
             }
             _ if board.has(&trip.code, trip.component) => trip.code.as_str(),
             // The line the guard tripped on has been read with the log.
-            None if trip.text.starts_with("Xid ") => continue,
+            None if matches!(trip.cause, TripCause::Xid { .. }) => continue,
             _ => trip.code.as_str(),
         };
         let code = if entry(code).is_some() { code } else { GENERAL };
@@ -85,22 +85,17 @@ fn read_rest(scene: &Scene<'_>, board: &mut Board) {
     }
 }
 
-/// Where the evidence of a change is from.
-const RETURN: &str = "resume";
-
 /// What a run that was taken up again found to be another part, or less, than it had begun with.
 fn read_returns(scene: &Scene<'_>, board: &mut Board) {
     for taken_up in &scene.record.taken_up {
-        let evidence = |component, text| Evidence { from: RETURN.to_owned(), component, text };
+        let (at, from) = (taken_up.at, EvidenceSource::Resume);
+        let evidence = |component, fact| Evidence { from: from.clone(), component, fact };
         for change in &taken_up.changes {
-            let told = evidence(change.component, format!("{change}, as the run went on at {}", taken_up.at));
+            let told = evidence(change.component, EvidenceFact::Changed { at, change: change.clone() });
             board.accuse("UNIT-CHANGED", change.component, Confidence::High, [told]);
         }
         if taken_up.node == Recognition::Unknown {
-            let told = evidence(
-                Component::Node,
-                format!("no serial number and no UUID could be compared as the run went on at {}", taken_up.at),
-            );
+            let told = evidence(Component::Node, EvidenceFact::Unrecognised { at });
             board.accuse("UNIT-UNRECOGNISED", Component::Node, Confidence::High, [told]);
         }
     }

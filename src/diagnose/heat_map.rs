@@ -157,6 +157,13 @@ impl HeatMap {
         })
     }
 
+    /// The GPUs of the half of the board that this one is on.
+    pub(super) fn half_of(&self, gpu: GpuIndex) -> BTreeSet<GpuIndex> {
+        let half = (self.count / 2).max(1);
+        let first = gpu.0 / half * half;
+        (first..(first + half).min(self.count)).map(GpuIndex).collect()
+    }
+
     /// The branch that cools exactly these GPUs: one whole half of the board.
     pub(super) fn branch_of(&self, gpus: &BTreeSet<GpuIndex>) -> Option<Component> {
         let half = self.count / 2;

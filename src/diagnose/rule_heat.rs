@@ -9,6 +9,7 @@ use super::board::Board;
 use super::heat_map::HeatMap;
 use super::scene::{Fact, Scene, both, trip_evidence};
 use kiln_event::{Confidence, Evidence};
+use kiln_limit::read_list;
 use kiln_model::{Component, GpuIndex, Sensor};
 
 /// Limits that say a GPU is hot or was slowed for heat.
@@ -32,6 +33,8 @@ const HOT: &[&str] = &[
     "throttle.sw-thermal",
     "throttle.hw-thermal",
 ];
+/// Those of them that the driver itself counts.
+const THROTTLING: &[&str] = &["throttle.thermal", "throttle.sw-thermal", "throttle.hw-thermal"];
 const INLET: &[&str] = &["temp.inlet.mean", "temp.inlet.max", "drift.inlet"];
 const MEMORY: &[&str] = &["memory-over-die", "temp.memory.max", "temp.memory.p95", "temp.memory.mean"];
 const SENSOR_STUCK: &[&str] = &["temp.moves", "temp.memory.moves", "power.moves"];
@@ -59,10 +62,10 @@ pub(super) fn read_sensors(scene: &Scene<'_>, board: &mut Board) {
         let own = fact.check == "sensor.plausibility" || (fact.name().starts_with("temp.offset") && !shared);
         let Some(gpu) = fact.gpu().filter(|_| own && (stuck || odd)) else { continue };
         let rules = scene.text_beside(fact.path, fact.component(), "implausible.rules").unwrap_or_default();
-        let stuck = stuck || SENSOR_STUCK.iter().any(|rule| rules.split(", ").any(|broken| broken == *rule));
+        let stuck = stuck || SENSOR_STUCK.iter().any(|rule| read_list(rules).contains(rule));
         let code = if stuck { "SENSOR-STUCK" } else { "SENSOR-IMPLAUSIBLE" };
         let suspicion = board.accuse(code, Component::Gpu(gpu), fact.confidence(), [fact.evidence()]);
-        if !rules.is_empty() && rules != "none" {
+        if !read_list(rules).is_empty() {
             suspicion.remark = Some(both(format!("Broken rules: {rules}."), format!("違反した規則: {rules}。")));
         }
         board.claim(place);
@@ -138,11 +141,20 @@ pub(super) fn read_heat(scene: &Scene<'_>, board: &mut Board) {
     let half = map.hot_half().or_else(|| shared_supply(scene, &map));
     let missed_resistance = |gpu: GpuIndex| missed(scene, gpu, "thermal.resistance");
     let everything = scene.gpus().len() > 1 && scene.gpus().into_iter().all(missed_resistance);
+    // Over the model's floor, but not over its own siblings: in one place that is a part, in several it is what they share,
+    // and which of them are over is a matter of their places.
+    let by_floor_alone = |gpu: GpuIndex| {
+        let own = ["resistance.mirrored", "fall.fast"].into_iter().any(|name| missed(scene, gpu, name));
+        missed_resistance(gpu) && !own && !map.is_raised(gpu)
+    };
+    let shared = scene.gpus().into_iter().filter(|gpu| by_floor_alone(*gpu)).count() >= OF_ONE_BRANCH;
+    // Under little power the heat of a part at rest counts for much: a resistance looks high.
+    let is_weak = |gpu: GpuIndex| map.is_cool(gpu) || (by_floor_alone(gpu) && missed(scene, gpu, "power.mean"));
     for (gpu, mut evidence) in heat {
         let component = Component::Gpu(gpu);
         if ["SENSOR-STUCK", "SENSOR-IMPLAUSIBLE"].into_iter().any(|code| board.has(code, component)) {
             // That the GPU was slowed for heat the driver says itself, whatever another sensor reads.
-            let slowed: Vec<Evidence> = evidence.extract_if(.., |one| one.text.starts_with("throttle.")).collect();
+            let slowed: Vec<Evidence> = evidence.extract_if(.., |one| is_throttling(one)).collect();
             if !slowed.is_empty() {
                 board.accuse("GPU-THERMAL-SLOWDOWN", component, Confidence::Medium, slowed);
             }
@@ -157,12 +169,16 @@ pub(super) fn read_heat(scene: &Scene<'_>, board: &mut Board) {
                 .find(|code| board.has(code, twin))
                 .map(|code| (code, twin))
         });
-        let only_mirrored = evidence.iter().all(|one| one.text.starts_with("resistance.mirrored "));
+        let only_mirrored = evidence.iter().all(|one| one.measurement() == Some("resistance.mirrored"));
         if let (Some((code, twin)), true) = (by_its_twin, only_mirrored) {
             // Compared with a temperature that is not true.
             board.accuse(code, twin, Confidence::High, evidence);
-        } else if map.is_cool(gpu) {
-            // Little power makes a resistance look high; why there is so little is told elsewhere.
+        } else if let Some((code, odd)) = read_half(scene, &map, board, gpu, &evidence).filter(|_| half.is_none()) {
+            board.accuse(code, odd, Confidence::Low, evidence);
+        } else if shared && half.is_none() && by_floor_alone(gpu) && !is_weak(gpu) {
+            board.accuse("NODE-COOLING", Component::Node, Confidence::Medium, evidence);
+        } else if is_weak(gpu) {
+            // Why there is so little power is told elsewhere.
             board.accuse("GPU-SLOW", component, Confidence::Low, evidence);
         } else if risen && half.is_none() && inlet.is_empty() {
             board.accuse("GPU-COOLING-DRIFT", component, Confidence::High, evidence);
@@ -199,6 +215,36 @@ pub(super) fn read_heat(scene: &Scene<'_>, board: &mut Board) {
         }
     }
     gather_overheated(scene, &map, board);
+}
+
+/// A half of the board that is warm for one GPU of it, or seems warm beside a half in which one reads low: whose evidence that is.
+fn read_half(
+    scene: &Scene<'_>,
+    map: &HeatMap,
+    board: &Board,
+    gpu: GpuIndex,
+    evidence: &[Evidence],
+) -> Option<(&'static str, Component)> {
+    if !evidence.iter().all(|one| one.measurement() == Some("resistance.half")) {
+        return None;
+    }
+    for code in ["SENSOR-STUCK", "SENSOR-IMPLAUSIBLE"] {
+        let reads_wrong = scene.gpus().into_iter().map(Component::Gpu).find(|other| board.has(code, *other));
+        if let Some(other) = reads_wrong {
+            return Some((code, other));
+        }
+    }
+    let own = |other: &GpuIndex| {
+        ["resistance.mirrored", "fall.fast", "thermal.resistance"].into_iter().any(|name| missed(scene, *other, name))
+    };
+    let stands_out = |other: &GpuIndex| map.is_raised(*other) || own(other);
+    let odd = map.half_of(gpu).into_iter().filter(|other| *other != gpu).find(stands_out)?;
+    Some(("GPU-COOLING-CONTACT", Component::Gpu(odd)))
+}
+
+/// Whether the driver says that it slowed the GPU down.
+fn is_throttling(evidence: &Evidence) -> bool {
+    evidence.measurement().is_some_and(|name| THROTTLING.contains(&name))
 }
 
 /// Missed limits and trips that say a GPU is hot.

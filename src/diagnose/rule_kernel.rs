@@ -8,8 +8,8 @@ use std::collections::BTreeSet;
 use super::board::{Board, Suspicion};
 use super::rule_table::is_sram_error;
 use super::scene::{Line, Scene, both, event_evidence};
-use super::{Charge, Class, CodeCharge, KernelEvent, KernelLine, Place, XidLine, sxid, xid};
-use kiln_event::{Confidence, Evidence};
+use super::{Charge, Class, CodeCharge, KernelEvent, KernelLine, PciAddress, Place, XidLine, sxid, xid};
+use kiln_event::{Action, Confidence, Evidence, EvidenceFact, EvidenceSource};
 use kiln_model::{Component, ComponentKind, GpuIndex, Reading, ReadingFailure};
 
 pub(super) fn read_log(scene: &Scene<'_>, board: &mut Board) {
@@ -22,11 +22,11 @@ pub(super) fn read_log(scene: &Scene<'_>, board: &mut Board) {
             _ if hangs => "GPU-HANG",
             _ => "GPU-LOST",
         };
-        let text = match silent {
-            Some(failure) => format!("no call was answered when the run began: {failure}"),
-            None => format!("no call was answered any more from {at} on"),
+        let fact = match silent {
+            Some(failure) => EvidenceFact::SilentFromStart { failure },
+            None => EvidenceFact::Lost { at: *at },
         };
-        let evidence = Evidence { from: "readings".to_owned(), component: Component::Gpu(*gpu), text };
+        let evidence = Evidence { from: EvidenceSource::Readings, component: Component::Gpu(*gpu), fact };
         board.accuse(code, Component::Gpu(*gpu), Confidence::High, [evidence]);
     }
     for (event, charge) in &scene.events {
@@ -124,7 +124,7 @@ fn accuse<'b>(
 fn hardware(scene: &Scene<'_>, event: &KernelEvent) -> (&'static str, Component) {
     match &event.class {
         Class::HostMemory => ("HOST-MEMORY-UNCORRECTABLE", Component::Node),
-        Class::Nic => ("NIC-FAULT", Component::Node),
+        Class::Nic => ("NIC-FAULT", nic(scene, &event.place).unwrap_or(Component::Node)),
         Class::Drive => {
             let drives = scene.inventory.host.nvmes.value().into_iter().flatten();
             // `nvme3` of the kernel is `nvme3` or `nvme3n1` of the inventory.
@@ -139,6 +139,20 @@ fn hardware(scene: &Scene<'_>, event: &KernelEvent) -> (&'static str, Component)
         }
         _ => ("HOST-HARDWARE", Component::Node),
     }
+}
+
+/// The network device of the inventory at an address. The functions of a card are devices of their own; where only another
+/// of them is known, it is that card.
+fn nic(scene: &Scene<'_>, place: &Place) -> Option<Component> {
+    let Place::Pci(address) = place else { return None };
+    let known = |nic: &kiln_model::Nic| nic.pci_address.value()?.parse::<PciAddress>().ok();
+    let nics: Vec<(u8, PciAddress)> = (0..=u8::MAX)
+        .zip(scene.inventory.host.nics.value().into_iter().flatten())
+        .filter_map(|(nth, nic)| Some((nth, known(nic)?)))
+        .collect();
+    let card = |own: &PciAddress| PciAddress { function: address.function, ..*own } == *address;
+    let found = nics.iter().find(|(_, own)| own == address).or_else(|| nics.iter().find(|(_, own)| card(own)))?;
+    Some(Component::Nic(found.0))
 }
 
 /// Says which module, drive, processor or device it was: the node's inventory has no component for it.
@@ -171,6 +185,9 @@ fn name(suspicion: &mut Suspicion, event: &KernelEvent) {
 /// Ten modules or so: more say no more.
 const REMARK_MAX: usize = 400;
 
+/// The code of a memory error that reached more than the program it happened to.
+const UNCONTAINED: u32 = 95;
+
 /// Codes of firmware that does not answer.
 const HANG: [u32; 3] = [119, 120, 109];
 
@@ -199,8 +216,13 @@ fn read_xid(scene: &Scene<'_>, board: &mut Board, event: &KernelEvent, xid_event
     let new = !board.has(finding, component);
     let suspicion = accuse(board, finding, component, confidence, event);
     // What to do is the table's to say where a code stands alone; findings of more evidence know better.
-    if new && (finding == "GPU-XID" || how == CodeCharge::Suspect) {
-        suspicion.action = xid(meant).and_then(|row| row.factory.action());
+    let of_table = xid(meant).and_then(|row| row.factory.action());
+    if finding == "HBM-UNCORRECTABLE" {
+        // The codes of one memory error come together, also as consequences of one another; the gravest says what to do.
+        let uncontained = gpus_with(scene, &[UNCONTAINED]).contains(&gpu);
+        suspicion.action = if uncontained { Some(Action::ReplaceFru) } else { of_table };
+    } else if new && (finding == "GPU-XID" || how == CodeCharge::Suspect) {
+        suspicion.action = of_table;
     } else if how == CodeCharge::Failing && finding != "GPU-XID" {
         suspicion.action = None;
     }

@@ -4,7 +4,7 @@ use crate::findings;
 use kiln_event::{Action, Case, Confidence, Envelope, Finding, Outcome, RunEvent, RunRecord, StepKey};
 use kiln_limit::{Judged, Judgement, Measurement, Miss, Range};
 use kiln_model::{
-    Component, Gpu, GpuIndex, Inventory, KernelRecord, KernelSource, Moment, Nvme, Reading, Unit, WallTime,
+    Component, Gpu, GpuIndex, Inventory, KernelRecord, KernelSource, Moment, Nic, Nvme, Reading, Unit, WallTime,
 };
 
 /// What a run tells of `lines`, with limits missed on `missed`.
@@ -17,6 +17,14 @@ fn found(lines: &[&str], missed: &[(&str, Component)]) -> Vec<Finding> {
     }
     let drive = |name: &str| Nvme { name: name.to_owned(), model: "x".to_owned(), serial: format!("S-{name}") };
     inventory.host.nvmes = Reading::Value(vec![drive("nvme0n1"), drive("nvme3n1")]);
+    let card = |name: &str, address: &str| Nic {
+        name: name.to_owned(),
+        model: "x".to_owned(),
+        speed_mb_per_s: Reading::Unsupported,
+        pci_address: Reading::Value(address.to_owned()),
+        ports: Vec::new(),
+    };
+    inventory.host.nics = Reading::Value(vec![card("mlx5_0", "00000000:c1:00.0"), card("mlx5_1", "00000000:c2:00.0")]);
     let mut events = vec![RunEvent::InventoryRead(Box::new(inventory))];
     events.extend(lines.iter().map(|text| {
         let source = KernelSource::KernelLog;
@@ -39,7 +47,8 @@ fn found(lines: &[&str], missed: &[(&str, Component)]) -> Vec<Finding> {
         }],
     };
     let key = StepKey { path: "after.log".to_owned(), round: 1, attempt: 1 };
-    events.push(RunEvent::StepFinished { key, cases: missed.iter().map(case).collect() });
+    let cases = missed.iter().map(case).collect();
+    events.push(RunEvent::StepFinished { key, cases, ending: Some(kiln_event::StepEnding::Measured) });
     let mut record = RunRecord::default();
     for (seq, event) in (0..).zip(events) {
         record.apply(&Envelope { seq, at: Moment::from_secs(70), wall: WallTime::UNIX_EPOCH, event });
@@ -60,6 +69,14 @@ fn told(finding: &Finding) -> (&str, Component, Action) {
 
 const GPU: Component = Component::gpu(1);
 
+/// What the kernel logged, where that is the first evidence.
+fn logged(finding: &Finding) -> Option<&str> {
+    match &finding.evidence[0].fact {
+        kiln_event::EvidenceFact::Logged { text, .. } => Some(text),
+        _ => None,
+    }
+}
+
 #[test]
 fn a_suspect_code_asks_for_what_its_table_asks_for_and_is_not_sure() {
     let remapped =
@@ -67,7 +84,7 @@ fn a_suspect_code_asks_for_what_its_table_asks_for_and_is_not_sure() {
     let finding = only(&[remapped], &[("xid.suspect", GPU)]);
     assert_eq!(told(&finding), ("HBM-REMAP-PENDING", Component::Memory(GpuIndex(1)), Action::ResetGpu));
     assert_eq!(finding.confidence, Confidence::Medium);
-    assert!(finding.evidence[0].text.starts_with(remapped), "{:?}", finding.evidence);
+    assert_eq!(logged(&finding), Some(remapped));
     let announced = "NVRM: Xid (PCI:0000:5d:00): 154, pid='<unknown>', name=<unknown>, GPU recovery action changed from 0x0 (None) to 0x1 (GPU Reset Required)";
     let finding = only(&[announced], &[("xid.suspect", GPU)]);
     assert_eq!(told(&finding), ("GPU-RECOVERY-NEEDED", GPU, Action::ResetGpu));
@@ -87,7 +104,7 @@ fn a_gpu_that_could_not_be_started_again_is_named_with_the_line() {
     let line = "NVRM: GPU 0000:5d:00.0: RmInitAdapter failed! (0x62:0x65:1816)";
     let finding = only(&[line], &[]);
     assert_eq!(told(&finding), ("GPU-NOT-STARTED", GPU, Action::Reseat));
-    assert!(finding.evidence[0].text.contains("0x62:0x65:1816"));
+    assert_eq!(logged(&finding), Some(line));
     let elsewhere = only(&["NVRM: GPU 0000:99:00.0: RmInitAdapter failed! (0x26:0x56:1474)"], &[]);
     assert_eq!(told(&elsewhere), ("GPU-NOT-STARTED", Component::Node, Action::Reseat));
     assert_eq!(elsewhere.pci_address.as_deref(), Some("00000000:99:00.0"));
@@ -142,4 +159,35 @@ fn a_port_error_of_a_gpu_is_that_gpus() {
     let finding = only(&[line], &[]);
     assert_eq!((finding.code.as_str(), finding.component), ("PCIE-UNSTABLE", Component::Pcie(GpuIndex(1))));
     assert_eq!(finding.confidence, Confidence::High);
+}
+
+#[test]
+fn a_network_card_is_named_by_its_number_also_by_another_of_its_functions() {
+    for address in ["0000:c2:00.0", "0000:c2:00.1"] {
+        let line = format!(
+            "mlx5_core {address}: print_health_info:423:(pid 88): Health issue observed, PCI slot is unavailable"
+        );
+        assert_eq!(told(&only(&[&line], &[])), ("NIC-FAULT", Component::Nic(1), Action::Reseat));
+    }
+    let other =
+        "mlx5_core 0000:c3:00.0: print_health_info:423:(pid 88): Health issue observed, PCI slot is unavailable";
+    assert_eq!(only(&[other], &[]).component, Component::Node);
+}
+
+#[test]
+fn a_memory_error_asks_for_what_the_gravest_of_its_codes_asks_for() {
+    let line = |code: u32, said: &str| format!("NVRM: Xid (PCI:0000:5d:00): {code}, pid=1, name=x, {said}");
+    let (double, contained) = (line(48, "An uncorrectable double bit error (DBE)"), line(94, "Contained: SM (0x1)"));
+    let uncontained = line(95, "Uncontained: FBHUB");
+    let memory = Component::Memory(GpuIndex(1));
+    for lines in [vec![double.as_str()], vec![contained.as_str()], vec![double.as_str(), contained.as_str()]] {
+        assert_eq!(told(&only(&lines, &[])), ("HBM-UNCORRECTABLE", memory, Action::ResetGpu), "{lines:?}");
+    }
+    for lines in [
+        vec![uncontained.as_str()],
+        vec![double.as_str(), uncontained.as_str()],
+        vec![uncontained.as_str(), double.as_str()],
+    ] {
+        assert_eq!(told(&only(&lines, &[])), ("HBM-UNCORRECTABLE", memory, Action::ReplaceFru), "{lines:?}");
+    }
 }

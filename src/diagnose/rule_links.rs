@@ -226,11 +226,15 @@ fn pair_of(fact: &Fact<'_>) -> Option<(GpuIndex, GpuIndex)> {
     }
 }
 
+/// What is low where a GPU is slow with its middle partner, and not only with one.
+const IN_THE_MIDDLE: &[&str] = &["out.median", "in.median", "egress.mean", "egress.worst"];
+
 /// Without single pairs judged: all GPUs, or those that are slow with their middle partner.
 fn vote_by_gpu(scene: &Scene<'_>, board: &mut Board, of_gpu: BTreeMap<GpuIndex, Vec<Evidence>>) {
     let gpus = scene.gpus().len();
     if gpus > 2 && of_gpu.len() == gpus {
-        let in_the_middle = |evidence: &Evidence| evidence.text.contains("median") || evidence.text.contains("egress");
+        let in_the_middle =
+            |evidence: &Evidence| evidence.measurement().is_some_and(|name| IN_THE_MIDDLE.contains(&name));
         let (own, others): (Vec<_>, Vec<_>) =
             of_gpu.into_iter().partition(|(_, evidence)| evidence.iter().any(in_the_middle));
         if own.is_empty() || others.is_empty() {

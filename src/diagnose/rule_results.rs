@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::board::Board;
 use super::scene::{Scene, both};
-use kiln_event::{Confidence, Evidence};
+use kiln_event::{Confidence, Evidence, EvidenceFact, EvidenceSource};
 use kiln_model::{Component, GpuIndex};
 
 /// A die at least this warm at every mismatch makes heat worth a remark: idle and short loads stay below it on any part.
@@ -26,12 +26,9 @@ pub(super) fn read_results(scene: &Scene<'_>, board: &mut Board) {
         entry.temperatures.extend(celsius.get());
         // The first few say where; the count says how many.
         if entry.evidence.len() < 3 {
-            let warm = celsius.get().map_or_else(String::new, |celsius| format!(", die at {celsius} °C"));
-            let text = format!(
-                "wrong result from {} at {at}, word {}, {} bits flipped{warm}",
-                mismatch.place, mismatch.word, mismatch.flipped_bits
-            );
-            entry.evidence.push(Evidence { from: "results".to_owned(), component: Component::Gpu(mismatch.gpu), text });
+            let fact = EvidenceFact::Mismatch { at: *at, mismatch: mismatch.clone(), celsius: celsius.get() };
+            let component = Component::Gpu(mismatch.gpu);
+            entry.evidence.push(Evidence { from: EvidenceSource::Results, component, fact });
         }
     }
     for (place, fact) in scene.facts.iter().enumerate() {

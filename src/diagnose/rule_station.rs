@@ -2,8 +2,8 @@
 
 use super::board::Board;
 use super::scene::{Scene, trip_evidence};
-use kiln_event::{Confidence, Evidence, Lateness, Outcome, StepStatus};
-use kiln_model::{Component, format_span};
+use kiln_event::{Confidence, Evidence, EvidenceFact, EvidenceSource, Outcome, StepStatus};
+use kiln_model::Component;
 
 /// The code of readings that stopped for all GPUs at once; the guard that notices it says so.
 pub const SENSORS_SILENT: &str = "SENSORS-SILENT";
@@ -23,15 +23,9 @@ fn read_lateness(scene: &Scene<'_>, board: &mut Board) {
         let late = scene.record.late.iter().find(|(_, key, _)| *key == step.key);
         let unjudged = step.status == StepStatus::Finished && step.cases.iter().any(|case| lacking(case.outcome));
         if let (Some((_, _, lateness)), true) = (late, unjudged) {
-            let text = told(lateness);
-            let evidence = Evidence { from: step.key.path.clone(), component: Component::Station, text };
+            let from = EvidenceSource::Step(step.key.path.clone());
+            let evidence = Evidence { from, component: Component::Station, fact: EvidenceFact::Late(*lateness) };
             board.accuse("STATION-LATE", Component::Station, Confidence::High, [evidence]);
         }
     }
-}
-
-fn told(lateness: &Lateness) -> String {
-    let Lateness { due, taken, worst, silence } = lateness;
-    let (worst, silence) = (format_span(*worst), format_span(*silence));
-    format!("samples: {taken} of {due} due were taken, the latest {worst} late; a load was silent for {silence}")
 }

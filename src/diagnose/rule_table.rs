@@ -4,7 +4,8 @@
 
 use super::board::{Board, Suspicion};
 use super::scene::{Fact, Scene};
-use kiln_event::{Action, Confidence, Evidence};
+use kiln_event::{Action, Confidence, Evidence, EvidenceFact, EvidenceSource};
+use kiln_limit::read_list;
 use kiln_model::{Component, GpuIndex, Reading};
 
 /// The component to name, from the one measured.
@@ -127,6 +128,8 @@ const TABLE: &[(&str, &str, &str, At)] = &[
     ("", "pcie.width.lost", "PCIE-WIDTH", At::Pcie),
     ("", "pcie.gen.lower", "PCIE-GENERATION", At::Pcie),
     ("", "power.limit.fall", "GPU-POWER-CAP", At::Itself),
+    ("", "clock.memory.mean", "HBM-SLOW", At::Memory),
+    ("gpu.memory", "die-over-memory", "SENSOR-IMPLAUSIBLE", At::Itself),
     ("", "pcie.fatal", "PCIE-UNSTABLE", At::Pcie),
     ("", "pcie.replays", "PCIE-ERRORS", At::Pcie),
     ("", "pcie.correctable", "PCIE-ERRORS", At::Pcie),
@@ -142,6 +145,23 @@ const TABLE: &[(&str, &str, &str, At)] = &[
     ("", "remap.failed", "HBM-REMAP-FAILED", At::Memory),
     ("", "remap.banks-exhausted", "HBM-REMAP-FAILED", At::Memory),
     ("", "sram.exceeded", "SRAM-THRESHOLD", At::Memory),
+    ("fabric.ports", "up", "NIC-LINK-DOWN", At::Itself),
+    ("fabric.ports", "kept", "NIC-LINK-DOWN", At::Itself),
+    ("fabric.ports", "downs", "NIC-LINK-DOWN", At::Itself),
+    ("fabric.ports", "ports.missing", "NIC-LINK-DOWN", At::Node),
+    ("fabric.ports", "rate", "NIC-SPEED", At::Itself),
+    ("fabric.ports", "width", "NIC-SPEED", At::Itself),
+    ("fabric.ports", "rate.usual", "NIC-SPEED", At::Itself),
+    ("fabric.ports", "width.usual", "NIC-SPEED", At::Itself),
+    ("fabric.ports", "rate.as-asked", "NIC-SPEED", At::Itself),
+    ("fabric.ports", "recoveries", "NIC-LINK-ERRORS", At::Itself),
+    ("fabric.ports", "symbol.errors", "NIC-LINK-ERRORS", At::Itself),
+    ("fabric.ports", "symbol.errors.share", "NIC-LINK-ERRORS", At::Itself),
+    ("fabric.ports", "receive.errors", "NIC-LINK-ERRORS", At::Itself),
+    ("fabric.ports", "integrity.errors", "NIC-LINK-ERRORS", At::Itself),
+    ("fabric.ports", "overruns", "NIC-LINK-ERRORS", At::Itself),
+    ("fabric.ports", "checksum.errors", "NIC-LINK-ERRORS", At::Itself),
+    ("fabric.ports", "out-of-sequence", "NIC-LINK-ERRORS", At::Itself),
     ("fabric.state", "health", "FABRIC-DEGRADED", At::Itself),
     ("fabric.state", "health.bad", "FABRIC-DEGRADED", At::Itself),
 ];
@@ -156,7 +176,8 @@ pub(super) fn read_table(scene: &Scene<'_>, board: &mut Board) {
         let code = if *code == "HBM-UNCORRECTABLE" && is_sram(scene, fact) { "SRAM-UNCORRECTABLE" } else { code };
         let suspicion = board.accuse(code, component, fact.confidence(), [fact.evidence()]);
         let named = match (fact.check, fact.name()) {
-            (_, "processes") => scene.text_beside(fact.path, fact.component(), "processes.named"),
+            (_, "processes") => scene.beside(fact.path, fact.component(), "processes.named"),
+            ("fabric.ports", _) => scene.beside(fact.path, fact.component(), "link"),
             ("config.policy", "recovery") => {
                 suspicion.action = fact.text().and_then(recovery);
                 None
@@ -164,8 +185,10 @@ pub(super) fn read_table(scene: &Scene<'_>, board: &mut Board) {
             _ => None,
         };
         if let Some(named) = named {
-            let text = format!("processes.named {named}");
-            suspicion.evidence.push(Evidence { from: fact.path.to_owned(), component, text });
+            let said = Evidence { component, ..named.evidence() };
+            if !suspicion.evidence.contains(&said) {
+                suspicion.evidence.push(said);
+            }
         }
         board.claim(place);
     }
@@ -316,7 +339,7 @@ fn idle_functions(scene: &Scene<'_>) -> Vec<String> {
 /// A missing GPU has no index of its own; the empty slot and the idle PCI function say where it is.
 fn name_slots(scene: &Scene<'_>, board: &mut Board) {
     let told = scene.facts.iter().rev().find(|fact| fact.name() == "slots.empty").and_then(Fact::text);
-    let slots = told.filter(|slots| *slots != "none");
+    let slots = told.filter(|slots| !read_list(slots).is_empty());
     let idle = idle_functions(scene);
     for code in ["GPU-MISSING", "GPU-NOT-STARTED"] {
         for mut suspicion in board.take(code) {
@@ -324,9 +347,9 @@ fn name_slots(scene: &Scene<'_>, board: &mut Board) {
                 suspicion.slot = slots.map(str::to_owned);
                 if code == "GPU-NOT-STARTED" && !idle.is_empty() {
                     suspicion.pci_address = Some(idle.join(", "));
-                    let from = "PCI bus".to_owned();
-                    let text = format!("not with the driver: {}", idle.join(", "));
-                    suspicion.evidence.push(Evidence { from, component: Component::Node, text });
+                    let fact = EvidenceFact::NotWithDriver { addresses: idle.clone() };
+                    let from = EvidenceSource::PciBus;
+                    suspicion.evidence.push(Evidence { from, component: Component::Node, fact });
                 }
                 if let Some(slots) = slots {
                     suspicion.remark = Some(super::scene::both(

@@ -5,9 +5,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Charge, Class, KernelEvent, KernelLine, Places, charges, kernel_events};
-use kiln_event::{Confidence, Evidence, GuardTrip, RunRecord, StepStatus};
-use kiln_limit::{Judged, Judgement, Measured, Scalar};
-use kiln_model::{Component, GpuIndex, Inventory, Moment, Quantity, Sensor, Span, Text, format_span};
+use kiln_event::{Confidence, Evidence, EvidenceFact, EvidenceSource, GuardTrip, RunRecord, StepStatus};
+use kiln_limit::{Judged, Judgement, Measured, Scalar, read_list};
+use kiln_model::{Component, GpuIndex, Inventory, Moment, Sensor, Span, Text};
 use kiln_profile::Trigger;
 
 /// One judged value.
@@ -77,28 +77,11 @@ impl Fact<'_> {
         self.judgement.decisive && self.judgement.outcome == Judged::Fail && self.judgement.waiver.is_none()
     }
 
-    /// `power.mean 512 W, limit >= 95 % of sku.tdp (665 W)`.
     pub(super) fn evidence(&self) -> Evidence {
-        let judgement = self.judgement;
-        let unit = judgement.measurement.unit;
-        let shown = |value: f64| Quantity::new(value, unit).to_string();
-        let range = match (judgement.range.low, judgement.range.high) {
-            (Some(low), Some(high)) if low == high => format!(" ({})", shown(low)),
-            (Some(low), Some(high)) => format!(" ({} to {})", shown(low), shown(high)),
-            (Some(end), None) | (None, Some(end)) => format!(" ({})", shown(end)),
-            (None, None) => String::new(),
-        };
-        let limit = judgement.limit.as_ref().map_or_else(String::new, |limit| format!(", limit {limit}"));
-        // A limit in absolute terms says its range itself.
-        let range = if limit.contains(" of ") || limit.contains("peers") || limit.contains("sku.") {
-            range
-        } else {
-            String::new()
-        };
         Evidence {
-            from: self.path.to_owned(),
+            from: EvidenceSource::Step(self.path.to_owned()),
             component: self.component(),
-            text: format!("{} {}{limit}{range}", self.name(), judgement.measurement.shown()),
+            fact: EvidenceFact::Value(Box::new(self.judgement.clone())),
         }
     }
 }
@@ -163,10 +146,15 @@ impl<'a> Scene<'a> {
         named.filter_map(|fact| Some((fact.component(), fact.number()?))).collect()
     }
 
+    /// The last value of this name on `component` in steps at `path`, if it is a text.
+    pub(super) fn beside(&self, path: &str, component: Component, name: &str) -> Option<&Fact<'a>> {
+        let beside = |fact: &&Fact<'a>| fact.path == path && fact.component() == component && fact.name() == name;
+        self.facts.iter().rev().find(beside).filter(|fact| fact.text().is_some())
+    }
+
     /// The last text of this name on `component` in steps at `path`.
     pub(super) fn text_beside(&self, path: &str, component: Component, name: &str) -> Option<&str> {
-        let beside = |fact: &&Fact<'a>| fact.path == path && fact.component() == component && fact.name() == name;
-        self.facts.iter().rev().find(beside).and_then(Fact::text)
+        self.beside(path, component, name).and_then(Fact::text)
     }
 
     /// The sensor a guard watches, if it watches one.
@@ -195,21 +183,20 @@ impl<'a> Scene<'a> {
 
 /// An event of the kernel log as evidence against `component`: its lines, and when they were logged.
 pub(super) fn event_evidence(event: &KernelEvent, component: Component) -> Evidence {
-    let when = match event.before {
-        None => format!("at {}", event.at),
-        Some(span) => format!("{} before the run", format_span(Span::from_secs(span.as_secs()))),
-    };
-    Evidence { from: "kernel log".to_owned(), component, text: format!("{} {when}", event.text.trim()) }
+    let before = event.before.map(|span| Span::from_secs(span.as_secs()));
+    let fact = EvidenceFact::Logged { text: event.text.trim().to_owned(), at: event.at, before };
+    Evidence { from: EvidenceSource::KernelLog, component, fact }
 }
 
 /// A trip as evidence.
 pub(super) fn trip_evidence(at: Moment, trip: &GuardTrip) -> Evidence {
-    Evidence { from: trip.guard.clone(), component: trip.component, text: format!("{} at {at}", trip.text) }
+    let fact = EvidenceFact::Trip { at, cause: trip.cause.clone() };
+    Evidence { from: EvidenceSource::Guard(trip.guard.clone()), component: trip.component, fact }
 }
 
 /// The numbers of a list of links as checks write it: `3, 7`, or `none`.
 pub(super) fn listed(text: Option<&str>) -> Vec<u8> {
-    text.unwrap_or_default().split(", ").filter_map(|number| number.parse().ok()).collect()
+    read_list(text.unwrap_or_default()).into_iter().filter_map(|number| number.parse().ok()).collect()
 }
 
 /// English and Japanese of one text.

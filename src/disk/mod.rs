@@ -10,6 +10,6 @@ mod part;
 mod read;
 
 pub use folder::Folder;
-pub use names::{JOURNAL, JUNIT, Made, OCPTV, PAGE, PARQUET, RESULT, RUN_FILES, RunFile, SAMPLES, SEAL};
+pub use names::{JOURNAL, JUNIT, LOG, Made, OCPTV, PAGE, PARQUET, RESULT, RUN_FILES, RunFile, SAMPLES, SEAL};
 pub use part::{Keep, Part, replace};
 pub use read::{GIB, MIB, open, open_bounded, read, read_open};

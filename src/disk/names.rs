@@ -60,6 +60,13 @@ pub const OCPTV: RunFile = RunFile {
     about: "run, steps, measurements, diagnoses and verdict as OCPTV",
     made: Made::Rebuilt,
 };
+/// What the program did, for whoever must find out why it hung; bounded, and judged by nobody.
+pub const LOG: RunFile = RunFile {
+    name: "kiln.log",
+    content_type: "text/plain",
+    about: "what the program itself did and waited for",
+    made: Made::Recorded,
+};
 pub const SEAL: RunFile = RunFile {
     name: "seal.json",
     content_type: "application/vnd.dsse+json",
@@ -68,4 +75,4 @@ pub const SEAL: RunFile = RunFile {
 };
 
 /// Every file a run directory can have.
-pub const RUN_FILES: [RunFile; 8] = [JOURNAL, SAMPLES, PARQUET, PAGE, RESULT, JUNIT, OCPTV, SEAL];
+pub const RUN_FILES: [RunFile; 9] = [JOURNAL, SAMPLES, PARQUET, PAGE, RESULT, JUNIT, OCPTV, LOG, SEAL];

@@ -129,10 +129,10 @@ mod tests {
     #[test]
     fn inconclusive_is_wanted_of_the_station_and_only_holds_anything_else() {
         let mut story = Story::begun().passed_before("burn.soak");
-        let case = invented::with_reason(GPUS[1], Outcome::Inconclusive, "inlet", "too hot to tell");
+        let case = invented::with_reason(GPUS[1], Outcome::Inconclusive, invented::restless());
         let record = story.step("burn.soak", 1, 600.0, vec![case]).end().record();
         let held = classify(&record, defect(GPUS[1], GPUS[1]), 1.0, 1);
-        assert_eq!(held.ending, Ending::Held { why: "inlet".to_owned() });
+        assert_eq!(held.ending, Ending::Held { why: "restless".to_owned() });
         let station = classify(&record, defect(Component::Station, Component::Station), 1.0, 1);
         assert!(station.caught().is_some());
         // With the code that is wanted it is as good as a fail.

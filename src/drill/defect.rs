@@ -14,6 +14,8 @@ pub struct Defect {
     /// Code and component of the finding that is wanted.
     pub code: String,
     pub expected: Component,
+    /// Where else it sits.
+    pub beside: Vec<Component>,
     pub wanted: Wanted,
     /// Whether it is there from the start and for good, so that it matters in no way when a step runs.
     pub standing: bool,

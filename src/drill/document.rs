@@ -1,13 +1,15 @@
 //! `drill.json`: everything a drill found, under a versioned schema.
 
+use kiln_model::Spread;
 use serde::{Deserialize, Serialize};
 
+use super::curve::Curve;
 use super::healthy::Healthy;
 use super::matrix::{Coverage, LeftOut, MissKind, Row};
 use super::shortening::Shortening;
 
 /// Grows by a minor number with new fields, by a major one when old ones change.
-pub const DRILL_SCHEMA: &str = "kiln.drill/1.1";
+pub const DRILL_SCHEMA: &str = "kiln.drill/1.3";
 
 /// A whole drill.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -28,6 +30,9 @@ pub struct Drill {
     /// The seed of the first of them; the others follow. Since 1.2.
     #[serde(default = "first")]
     pub first_seed: u64,
+    /// How far healthy parts lay from one another. Since 1.3.
+    #[serde(default)]
+    pub spread: Spread,
     /// Whether every run was given the bill of materials of its node. Since 1.1.
     #[serde(default)]
     pub parts_list: bool,
@@ -37,8 +42,14 @@ pub struct Drill {
     pub partial: bool,
     pub runs_planned: usize,
     pub runs_done: usize,
+    /// By severity, where there are several. Since 1.3.
+    #[serde(default)]
+    pub curve: Option<Curve>,
     /// Over runs at the default severity or more.
     pub coverage: Coverage,
+    /// The same over the faults that a test of two hours must catch, by their files. Since 1.3.
+    #[serde(default)]
+    pub must: Option<Coverage>,
     pub rows: Vec<Row>,
     pub left_out: Vec<LeftOut>,
     pub healthy: Vec<Healthy>,
@@ -165,11 +176,14 @@ pub(super) mod tests {
             nodes: vec!["hgx-h200-8".to_owned()],
             seeds: 3,
             first_seed: 1,
+            spread: Spread::Tight,
             parts_list: true,
             partial: false,
             runs_planned: all.len() + 200,
             runs_done: all.len() + 200,
             coverage: Coverage::of(all.iter().filter(|trial| trial.factor >= 1.0)),
+            must: None,
+            curve: Curve::of(&severities, &[row("cold-plate-loose"), row("gpu-missing")]),
             rows: vec![row("cold-plate-loose"), row("gpu-missing")],
             left_out: vec![LeftOut { fault: "fan-failed".to_owned(), why: "the node has no fan".to_owned() }],
             healthy: vec![Healthy::of("hgx-h200-8", &healthy)],

@@ -163,7 +163,7 @@ fn miss(trial: &Trial) -> Option<Miss> {
             let text = if words.is_empty() { "nothing was named".to_owned() } else { words.join(" ") };
             (MissKind::WrongComponent, text)
         }
-        Ending::Caught(_) => return None,
+        Ending::Caught(_) | Ending::NeverThere => return None,
     };
     Some(Miss { seed: trial.seed, component: trial.defect.component, kind, text })
 }

@@ -5,6 +5,7 @@
 
 mod classify;
 mod comparison;
+mod curve;
 mod defect;
 mod document;
 mod healthy;
@@ -22,6 +23,7 @@ mod trial;
 
 pub use classify::classify;
 pub use comparison::comparison;
+pub use curve::{Curve, Point};
 pub use defect::{Called, Defect, Wanted};
 pub use document::{Allowed, DRILL_SCHEMA, Drill, document, drill_schema};
 pub use healthy::{FalseAlarm, Healthy, HealthyRun};

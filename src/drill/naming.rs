@@ -74,21 +74,30 @@ fn accused(record: &RunRecord, defect: &Defect) -> Vec<Component> {
 
 /// How well a single component names the defect's.
 fn of_component(named: Component, defect: &Defect) -> Naming {
-    if named == defect.component || named == defect.expected {
+    let truths: Vec<Component> =
+        [defect.component, defect.expected].into_iter().chain(defect.beside.iter().copied()).collect();
+    if truths.contains(&named) {
         return Naming::Right;
     }
-    let truths = [defect.component, defect.expected];
     if truths.iter().any(|truth| same_gpu(named, *truth)) {
         return Naming::Right;
     }
+    // Of a way between two GPUs nobody can tell which of its ends to pull.
+    let end_of = |truth: &Component| matches!(truth, Component::Pair(from, to) if [Some(*from), Some(*to)].contains(&named.gpu_index()));
     let in_pair = |truth: &Component| matches!(named, Component::Pair(from, to) if [Some(from), Some(to)].contains(&truth.gpu_index()));
     // A host part that shows no place of its own can only be told to be one of the node's.
     let in_node = named == Component::Node && truths.iter().any(|truth| is_host_part(truth.kind()));
-    if truths.iter().any(in_pair) || in_node { Naming::Ambiguous } else { Naming::Wrong }
+    if truths.iter().any(end_of) || truths.iter().any(in_pair) || in_node { Naming::Ambiguous } else { Naming::Wrong }
 }
 
 /// A GPU and a part of it are one thing to pull; two different parts of it are not the same place.
 fn same_gpu(one: Component, two: Component) -> bool {
+    if matches!(
+        (one.kind(), two.kind()),
+        (ComponentKind::Nic, ComponentKind::Port) | (ComponentKind::Port, ComponentKind::Nic)
+    ) {
+        return one.overlaps(two);
+    }
     let (Some(first), Some(second)) = (one.gpu_index(), two.gpu_index()) else { return false };
     let whole = one.kind() == ComponentKind::Gpu || two.kind() == ComponentKind::Gpu;
     let pair = one.kind() == ComponentKind::Pair || two.kind() == ComponentKind::Pair;
@@ -99,6 +108,7 @@ const fn is_host_part(kind: ComponentKind) -> bool {
     matches!(
         kind,
         ComponentKind::Nic
+            | ComponentKind::Port
             | ComponentKind::Psu
             | ComponentKind::Cpu
             | ComponentKind::Dimm
@@ -139,6 +149,8 @@ mod tests {
         assert_eq!(naming("gpu/1-gpu/3", "gpu/3", "gpu/3"), Naming::Ambiguous);
         assert_eq!(naming("gpu/3-gpu/1", "gpu/3/nvlink/7", "gpu/3/nvlink/7"), Naming::Ambiguous);
         assert_eq!(naming("gpu/1-gpu/2", "gpu/3", "gpu/3"), Naming::Wrong);
+        assert_eq!(naming("gpu/1", "gpu/1-gpu/2", "gpu/1-gpu/2"), Naming::Ambiguous);
+        assert_eq!(naming("gpu/0", "gpu/1-gpu/2", "gpu/1-gpu/2"), Naming::Wrong);
     }
 
     #[test]

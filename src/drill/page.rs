@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::document::Drill;
 use super::matrix::{Cell, Row};
-use super::text::{coverage_words, healthy_line, in_matrix, named, parts_list, shown};
+use super::text::{alarm_words, coverage_words, healthy_line, in_matrix, must_words, named, parts_list, shown};
 use super::text_shortening::shortening_text;
 
 /// Colours by class, for light and dark. Counts stand in every cell, so that colour says nothing alone.
@@ -39,6 +39,12 @@ pub fn page(drill: &Drill) -> String {
         escaped(&drill.tool),
         escaped(&drill.profile_digest)
     );
+    if let Some(curve) = &drill.curve {
+        let _ = writeln!(text, "<p><b>{}</b>; {}.</p>", escaped(&curve.words()), escaped(&alarm_words(drill)));
+    }
+    if let Some(must) = &drill.must {
+        let _ = writeln!(text, "<p>{}.</p>", escaped(&must_words(must)));
+    }
     if drill.partial {
         let _ = writeln!(
             text,

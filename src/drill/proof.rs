@@ -1,6 +1,6 @@
 //! What in a run's record speaks against the unit, when it was known, and in which step.
 
-use kiln_event::{Case, Outcome, RunRecord, StepRecord, StepStatus};
+use kiln_event::{Case, Outcome, Reason, ReasonKind, RunRecord, StepRecord, StepStatus};
 use kiln_limit::Judged;
 use kiln_model::{Component, Moment};
 use kiln_profile::GuardResult;
@@ -61,7 +61,7 @@ fn of_case(record: &RunRecord, step: &StepRecord, case: &Case, all: &mut Vec<Pro
     let mut put = |at: Moment, by: String| {
         all.push(Proof { at, step: Some(step.key.path.clone()), by, component: case.component, says });
     };
-    let kind = case.reason.as_ref().map_or("limit", |reason| reason.kind.as_str());
+    let kind = case.reason.as_ref().map_or(ReasonKind::Limit, Reason::kind);
     let within = |at: Moment| step.started <= at && at <= end;
     let gpu = case.component.gpu_index();
     if case.outcome == Outcome::Fail {
@@ -74,9 +74,9 @@ fn of_case(record: &RunRecord, step: &StepRecord, case: &Case, all: &mut Vec<Pro
         if let Some(at) = gpu.and_then(|gpu| record.lost.get(&gpu)).filter(|at| **at <= end) {
             put((*at).max(step.started), "GPU lost".to_owned());
         }
-    } else if kind != "guard" {
+    } else if kind != ReasonKind::Guard {
         // A trip is in the list already.
-        put(end, kind.to_owned());
+        put(end, kind.word().to_owned());
     }
     for judgement in case.judgements.iter().filter(|judgement| judgement.decisive) {
         if judgement.outcome == Judged::Fail && judgement.waiver.is_none() && case.outcome == Outcome::Fail {
@@ -114,8 +114,8 @@ mod tests {
         let key = invented::key("burn.soak", 1, 1);
         story.tell(0.5, RunEvent::StepStarted { key: key.clone() });
         story.tell(30.0, RunEvent::GuardTripped(invented::trip(GPUS[1])));
-        let case = invented::with_reason(GPUS[1], Outcome::Fail, "guard", "gone");
-        story.tell(1.0, RunEvent::StepFinished { key, cases: vec![case] });
+        let case = invented::with_reason(GPUS[1], Outcome::Fail, invented::guard_stop());
+        story.tell(1.0, invented::finished(key, vec![case]));
         story.end();
         assert_eq!(told(&story), ["00:02:32 burn.soak guard lost gpu/1 Fail"]);
     }
@@ -128,19 +128,21 @@ mod tests {
         let mismatch = Mismatch { gpu: GpuIndex(1), place: "SM 7".to_owned(), iteration: 3, word: 9, flipped_bits: 1 };
         let gpu_celsius = kiln_model::Reading::Value(71.0);
         story.tell(9.0, RunEvent::ResultMismatched { load: LoadId(1), mismatch, gpu_celsius });
-        let case = invented::with_reason(GPUS[1], Outcome::Fail, "limit", "wrong results");
-        story.tell(20.0, RunEvent::StepFinished { key, cases: vec![case] });
+        let case = invented::with_reason(GPUS[1], Outcome::Fail, invented::guard_stop());
+        story.tell(20.0, invented::finished(key, vec![case]));
         assert_eq!(told(&story), ["00:01:10 burn.gemm mismatch gpu/1 Fail"]);
     }
 
     #[test]
     fn a_lost_gpu_is_known_when_it_is_lost_and_anew_in_every_later_step() {
         let mut story = Story::begun().passed_before("burn.gemm");
-        let lost = || vec![invented::with_reason(GPUS[0], Outcome::Fail, "lost", "gone")];
+        let lost = || {
+            vec![invented::with_reason(GPUS[0], Outcome::Fail, kiln_event::Reason::Lost { at: Moment::from_secs(70) })]
+        };
         let key = invented::key("burn.gemm", 1, 1);
         story.tell(0.5, RunEvent::StepStarted { key: key.clone() });
         story.tell(9.0, RunEvent::GpuLost { gpu: GpuIndex(0) });
-        story.tell(20.0, RunEvent::StepFinished { key, cases: lost() });
+        story.tell(20.0, invented::finished(key, lost()));
         story.step("burn.soak", 1, 1.0, lost());
         story.tell(0.0, RunEvent::RunInterrupted { by: Interruption::Signal });
         assert_eq!(told(&story), ["00:01:10 burn.gemm GPU lost gpu/0 Fail", "00:01:30 burn.soak GPU lost gpu/0 Fail"]);

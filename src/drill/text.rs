@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::document::Drill;
 use super::healthy::Healthy;
-use super::interval::Interval;
+use super::interval::{Interval, wilson_95};
 use super::matrix::{Cell, Counted, Coverage, MissKind, Row};
 use super::text_shortening::shortening_text;
 use super::times::short;
@@ -16,6 +16,9 @@ const MISSES_TOLD: usize = 1;
 /// Everything, in the order in which it is asked for: the matrix, what went wrong, false alarms, what is shorter.
 pub fn text(drill: &Drill) -> String {
     let mut text = heading(drill);
+    if let Some(curve) = &drill.curve {
+        let _ = writeln!(text, "{}; {}", curve.words(), alarm_words(drill));
+    }
     if drill.severities.len() > 1 {
         text.push_str(&matrix(drill));
     }
@@ -34,11 +37,27 @@ fn heading(drill: &Drill) -> String {
     let mut text =
         format!("Drill of {} revision {} on {} (simulated)\n", drill.profile, drill.revision, drill.nodes.join(", "));
     let _ = writeln!(text, "{}", parts_list(drill));
-    let _ = writeln!(text, "The same drill again: --first-seed {}", drill.first_seed);
+    let spread = spread_option(drill);
+    let _ = writeln!(text, "The same drill again: --first-seed {}{spread}", drill.first_seed);
     if drill.partial {
         let _ = writeln!(text, "PARTIAL: interrupted after {} of {} runs", drill.runs_done, drill.runs_planned);
     }
     text
+}
+
+/// How often healthy nodes were not passed: a severity that is caught is worth what it costs in these.
+pub(super) fn alarm_words(drill: &Drill) -> String {
+    let tried = drill.healthy.iter().map(|healthy| healthy.tried).sum();
+    let alarms: usize = drill.healthy.iter().map(|healthy| healthy.alarms.len()).sum();
+    if tried == 0 {
+        return "no healthy node was run beside".to_owned();
+    }
+    format!("{alarms} of {tried} healthy runs not passed ({})", percents(wilson_95(alarms, tried)))
+}
+
+/// The option that makes the same nodes again.
+fn spread_option(drill: &Drill) -> String {
+    if drill.spread.is_tight() { String::new() } else { format!(" --spread {}", drill.spread.word()) }
 }
 
 /// What the runs were given beside the profile.
@@ -173,7 +192,7 @@ fn misses(drill: &Drill) -> String {
             };
             let _ = writeln!(
                 text,
-                "  {kind}: {} ({})\n    kiln run {} --sim {} --fault {}@{}:{} --seed {}",
+                "  {kind}: {} ({})\n    kiln run {} --sim {} --fault {}@{}:{} --seed {}{}",
                 fault.row.fault,
                 miss.text,
                 drill.asked,
@@ -181,7 +200,8 @@ fn misses(drill: &Drill) -> String {
                 fault.row.fault,
                 miss.component,
                 cell.severity,
-                miss.seed
+                miss.seed,
+                spread_option(drill)
             );
         }
         if cell.misses.len() > MISSES_TOLD {
@@ -206,13 +226,14 @@ fn healthy(drill: &Drill) -> String {
         for alarm in healthy.alarms.iter().take(MISSES_TOLD) {
             let _ = writeln!(
                 text,
-                "    {} seed {}: {}\n      kiln run {} --sim {} --seed {}",
+                "    {} seed {}: {}\n      kiln run {} --sim {} --seed {}{}",
                 alarm.verdict.shown(),
                 alarm.seed,
                 alarm.why,
                 drill.asked,
                 healthy.node,
-                alarm.seed
+                alarm.seed,
+                spread_option(drill)
             );
         }
     }
@@ -239,12 +260,24 @@ fn conclusion(drill: &Drill) -> String {
     let alarms: usize = drill.healthy.iter().map(|healthy| healthy.alarms.len()).sum();
     let word = if drill.is_well() { "OK" } else { "NOT OK" };
     let partial = if drill.partial { ", as far as it came" } else { "" };
+    let must = drill.must.as_ref().map_or_else(String::new, |must| format!("\n{}", must_words(must)));
     format!(
-        "\n{word}{partial}: {}; {} escaped, {} held without proof, {} with the wrong part; {alarms} healthy runs not passed\n",
+        "{must}\n{word}{partial}: {}; {} escaped, {} held without proof, {} with the wrong part; {alarms} healthy runs not passed\n",
         coverage_words(coverage),
         drill.misses(MissKind::Escaped),
         drill.misses(MissKind::Held),
         drill.misses(MissKind::WrongComponent),
+    )
+}
+
+/// What became of the faults that their files say must be caught.
+pub(super) fn must_words(must: &Coverage) -> String {
+    let share = |count: usize| percent(count as f64 / must.tried.max(1) as f64);
+    format!(
+        "Of the faults that a test of two hours must catch: {}, {}; with a wrong part named {}",
+        coverage_words(must),
+        share(must.caught),
+        share(must.caught - must.named)
     )
 }
 

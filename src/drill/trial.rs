@@ -38,6 +38,8 @@ pub enum Ending {
     Held { why: String },
     /// The unit passed.
     Escaped,
+    /// What the defect waits for, such as a temperature, never came on this node: it was not there to be found.
+    NeverThere,
 }
 
 /// How a defect was caught.
@@ -79,7 +81,7 @@ impl Trial {
     pub fn caught(&self) -> Option<&Caught> {
         match &self.ending {
             Ending::Caught(caught) => Some(caught),
-            Ending::Held { .. } | Ending::Escaped => None,
+            Ending::Held { .. } | Ending::Escaped | Ending::NeverThere => None,
         }
     }
 
@@ -104,6 +106,7 @@ pub(super) mod tests {
             severity: 1.0,
             code: "GPU-COOLING-CONTACT".to_owned(),
             expected,
+            beside: Vec::new(),
             wanted: Defect::wanted_of(expected),
             standing: true,
             places: (0..8).map(called).collect(),

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::judging::{Bench, Ending};
-use super::schedule::Place;
+use super::judging::Judge;
+use super::schedule::StepRef;
 use kiln_check::{Check, CheckRun};
-use kiln_event::{Lateness, RunRecord, StepKey};
+use kiln_event::{Lateness, RunRecord, StepEnding, StepKey};
 use kiln_limit::Measurement;
 use kiln_model::{Component, GpuIndex, Moment, Probe, WallTime};
 use kiln_plan::PlannedStep;
@@ -13,7 +13,7 @@ use kiln_profile::{CheckSpec, Sku};
 
 pub(super) struct ActiveStep {
     pub key: StepKey,
-    pub place: Place,
+    pub step_ref: StepRef,
     pub planned: PlannedStep,
     pub run: Option<Box<dyn CheckRun>>,
     pub began: Moment,
@@ -26,7 +26,7 @@ pub(super) struct ActiveStep {
     pub told_alone: bool,
     pub measured: Vec<Measurement>,
     /// Set once the step is to end; it closes when its loads are gone.
-    pub ending: Option<Ending>,
+    pub ending: Option<StepEnding>,
     pub trips_from: usize,
     pub mismatches_from: usize,
     pub lateness: Lateness,
@@ -37,7 +37,7 @@ pub(super) struct ActiveStep {
 impl ActiveStep {
     pub(super) fn new(
         key: StepKey,
-        place: Place,
+        step_ref: StepRef,
         planned: PlannedStep,
         check: &'static dyn Check,
         now: Moment,
@@ -47,7 +47,7 @@ impl ActiveStep {
         let gpus = if planned.components.contains(&Component::Node) { all_gpus } else { own };
         Self {
             key,
-            place,
+            step_ref,
             times_out: now + planned.timeout,
             planned,
             run: None,
@@ -74,13 +74,13 @@ impl ActiveStep {
         self.spec.watcher
     }
 
-    pub(super) fn bench<'a>(
+    pub(super) fn judge<'a>(
         &'a self,
         record: &'a RunRecord,
         skus: &'a BTreeMap<GpuIndex, Sku>,
         wall: WallTime,
-    ) -> Bench<'a> {
-        Bench {
+    ) -> Judge<'a> {
+        Judge {
             planned: &self.planned,
             spec: self.spec,
             skus,

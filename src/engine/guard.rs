@@ -13,9 +13,9 @@
 use std::collections::BTreeMap;
 
 use kiln_diagnose::SENSORS_SILENT;
-use kiln_event::GuardTrip;
+use kiln_event::{GuardTrip, TripCause};
 use kiln_limit::{Bound, IfUnsupported, References, Scalar, within};
-use kiln_model::{Component, GpuIndex, Moment, Quantity, Reading, Sample, Sensor, Span, format_span};
+use kiln_model::{Component, GpuIndex, Moment, Reading, Sample, Sensor, Span};
 use kiln_profile::{Guard, GuardResult, GuardScope, Sku, Trigger};
 
 /// Without a clear bound of its own, a guard must see its trip bound unmet for this long before it can trip again:
@@ -170,14 +170,9 @@ impl Guards {
             if now.since(since) >= post.guard.hold {
                 watch.tripped = true;
                 watch.unmet_since = None;
-                let reading = Quantity::new(value, sensor.unit());
-                let text = format!(
-                    "{} is {reading} and has been in the trip range for {}",
-                    sensor.name(),
-                    format_span(now.since(since))
-                );
+                let cause = TripCause::Reading { sensor: *sensor, value, held: now.since(since) };
                 if !elsewhere {
-                    news.push(GuardNews::Tripped(trip(&post.guard, component, text, Some(value))));
+                    news.push(GuardNews::Tripped(trip(&post.guard, component, cause, Some(value))));
                 }
             }
         }
@@ -205,19 +200,16 @@ impl Guards {
                 }
                 told = post.guard.scope == GuardScope::Node || shared.is_some();
                 post.silent = shared;
-                let never = watch.offered == Offered::Never;
-                let text = match shared {
-                    _ if never => {
-                        format!(
-                            "{} is not offered by this part and its driver, and the guard requires it",
-                            sensor.name()
-                        )
-                    }
-                    Some(Component::Station) => format!("no GPU has given any reading for {}", format_span(age)),
-                    Some(_) => format!("{} has given no reading on any GPU for {}", sensor.name(), format_span(age)),
-                    None => format!("{} has given no reading for {}", sensor.name(), format_span(age)),
+                // A guard that can do without the reading is not what trips when a GPU falls silent altogether.
+                let never = watch.offered == Offered::Never && post.guard.unsupported == IfUnsupported::Error;
+                let (sensor, span) = (*sensor, age);
+                let cause = match shared {
+                    _ if never => TripCause::NotOffered { sensor },
+                    Some(Component::Station) => TripCause::NothingHeard { span },
+                    Some(_) => TripCause::SilentOnAll { sensor, span },
+                    None => TripCause::Silent { sensor, span },
                 };
-                let mut trip = trip(&post.guard, shared.unwrap_or(component(&post.guard, *gpu)), text, None);
+                let mut trip = trip(&post.guard, shared.unwrap_or(component(&post.guard, *gpu)), cause, None);
                 trip.result = GuardResult::Inconclusive;
                 if never {
                     NOT_OFFERED.clone_into(&mut trip.code);
@@ -231,19 +223,20 @@ impl Guards {
 
     /// A GPU stopped answering.
     pub(super) fn lost(&mut self, gpu: GpuIndex, news: &mut Vec<GuardNews>) {
-        self.fire(|trigger| *trigger == Trigger::GpuLost, gpu, "the GPU no longer answers", news);
+        self.fire(|trigger| *trigger == Trigger::GpuLost, gpu, &TripCause::GpuLost, news);
     }
 
     /// The kernel logged an Xid that a burn-in must not see.
-    pub(super) fn xid(&mut self, gpu: GpuIndex, text: &str, news: &mut Vec<GuardNews>) {
-        self.fire(|trigger| *trigger == Trigger::Xid, gpu, text, news);
+    pub(super) fn xid(&mut self, gpu: GpuIndex, code: u32, news: &mut Vec<GuardNews>) {
+        self.fire(|trigger| *trigger == Trigger::Xid, gpu, &TripCause::Xid { code }, news);
     }
 
-    fn fire(&mut self, which: impl Fn(&Trigger) -> bool, gpu: GpuIndex, text: &str, news: &mut Vec<GuardNews>) {
+    fn fire(&mut self, which: impl Fn(&Trigger) -> bool, gpu: GpuIndex, cause: &TripCause, news: &mut Vec<GuardNews>) {
         for post in self.posts.iter_mut().filter(|post| which(&post.guard.trigger)) {
             if let Some(watch) = post.watches.get_mut(&gpu).filter(|watch| !watch.tripped) {
                 watch.tripped = true;
-                news.push(GuardNews::Tripped(trip(&post.guard, component(&post.guard, gpu), text.to_owned(), None)));
+                let component = component(&post.guard, gpu);
+                news.push(GuardNews::Tripped(trip(&post.guard, component, cause.clone(), None)));
             }
         }
     }
@@ -270,14 +263,14 @@ fn component(guard: &Guard, gpu: GpuIndex) -> Component {
     }
 }
 
-fn trip(guard: &Guard, component: Component, text: String, reading: Option<f64>) -> GuardTrip {
+fn trip(guard: &Guard, component: Component, cause: TripCause, reading: Option<f64>) -> GuardTrip {
     GuardTrip {
         guard: guard.id.clone(),
         component,
         code: guard.code.clone(),
         stop: guard.stop,
         result: guard.result,
-        text,
+        cause,
         reading,
         // The machine knows the others.
         around: Vec::new(),
@@ -296,8 +289,10 @@ fn holds(bound: &Bound, value: f64, sensor: kiln_model::Sensor, gpu: GpuIndex, s
 mod tests {
     use super::*;
     use kiln_limit::Term;
-    use kiln_model::{Sensor, Unit};
+    use kiln_model::{Quantity, Sensor, Unit};
     use kiln_profile::GuardStop;
+
+    const SILENT: TripCause = TripCause::Silent { sensor: Sensor::TempMargin, span: Span::from_secs(11) };
 
     fn guards(hold: u64, stale: Option<u64>) -> Guards {
         let bound = Bound::AtMost(Term::Absolute(Quantity::new(0.0, Unit::Celsius)));
@@ -337,7 +332,8 @@ mod tests {
         }
         let news = feed(&mut guards, 6, Some(-2.0));
         let GuardNews::Tripped(trip) = &news[0] else { panic!("{news:?}") };
-        assert_eq!(trip.text, "temp.margin is -2 °C and has been in the trip range for 3s");
+        let (sensor, held) = (Sensor::TempMargin, Span::from_secs(3));
+        assert_eq!(trip.cause, TripCause::Reading { sensor, value: -2.0, held });
         assert_eq!(feed(&mut guards, 7, Some(-2.0)), [], "one trip, not one a second");
     }
 
@@ -361,7 +357,7 @@ mod tests {
         }
         let news = feed(&mut guards, 12, None);
         let GuardNews::Tripped(trip) = &news[0] else { panic!("{news:?}") };
-        assert_eq!(trip.text, "temp.margin has given no reading for 11s");
+        assert_eq!(trip.cause, SILENT);
         assert_eq!((trip.stop, trip.result), (GuardStop::Run, GuardResult::Inconclusive));
     }
 
@@ -407,7 +403,7 @@ mod tests {
             }
             guards.look_for_stale(now, &BTreeMap::new(), &mut news);
             told.extend(news.into_iter().map(|news| match news {
-                GuardNews::Tripped(trip) => format!("{second} {} {}: {}", trip.component, trip.code, trip.text),
+                GuardNews::Tripped(trip) => format!("{second} {} {}: {:?}", trip.component, trip.code, trip.cause),
                 GuardNews::Cleared { component, .. } => format!("{second} {component} cleared"),
             }));
         }
@@ -422,22 +418,22 @@ mod tests {
                 margin(sample);
             }
         });
-        assert_eq!(ended, ["22 station SENSORS-SILENT: no GPU has given any reading for 11s"]);
+        assert_eq!(ended, ["22 station SENSORS-SILENT: NothingHeard { span: 11s }"]);
         let sensor = of_three(&|second, _, sample| {
             sample.put(Sensor::Power, 70.0);
             if !(12..25).contains(&second) {
                 margin(sample);
             }
         });
-        let text = "temp.margin has given no reading on any GPU for 11s";
-        assert_eq!(sensor[0], format!("22 node SENSORS-SILENT: {text}"));
+        let cause = TripCause::SilentOnAll { sensor: Sensor::TempMargin, span: Span::from_secs(11) };
+        assert_eq!(sensor[0], format!("22 node SENSORS-SILENT: {cause:?}"));
         assert_eq!(sensor.len(), 1, "{sensor:?}");
         let one = of_three(&|second, gpu, sample| {
             if second < 12 || gpu != GpuIndex(1) {
                 margin(sample);
             }
         });
-        assert_eq!(one, ["22 gpu/1 GPU-OVERTEMP: temp.margin has given no reading for 11s"]);
+        assert_eq!(one, [format!("22 gpu/1 GPU-OVERTEMP: {SILENT:?}")]);
         // Not together: the second falls silent long after the first.
         let apart = of_three(&|second, gpu, sample| {
             if second < 5 + 9 * u64::from(gpu.0) {
@@ -468,10 +464,7 @@ mod tests {
         assert_eq!(feed(&mut guards, 1, Some(30.0)), []);
         let news: Vec<GuardNews> = (2..=20).flat_map(|second| feed(&mut guards, second, None)).collect();
         let [GuardNews::Tripped(trip)] = &news[..] else { panic!("{news:?}") };
-        assert_eq!(
-            (trip.code.as_str(), trip.text.as_str()),
-            ("GPU-OVERTEMP", "temp.margin has given no reading for 11s")
-        );
+        assert_eq!((trip.code.as_str(), &trip.cause), ("GPU-OVERTEMP", &SILENT));
     }
 
     #[test]

@@ -5,86 +5,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use kiln_diagnose::{AllAlike, LEAST_ALIKE, if_all_alike};
-use kiln_event::{Case, CaseReason, Outcome, RunRecord};
-use kiln_limit::{Judged, Judgement, Limit, Measured, Measurement, Miss, Range, References, Unjudged, judge};
+use kiln_event::{Case, Outcome, Reason, RunRecord, StepEnding};
+use kiln_limit::{
+    Judged, Judgement, Limit, Measured, Measurement, Miss, Missing, Range, References, Unjudged, WaiverUse, judge,
+};
 use kiln_model::{Component, ComponentKind, GpuIndex, Quantity, WallTime};
 use kiln_plan::{PlannedStep, matches_glob};
 use kiln_profile::{CheckSpec, Sku};
-
-/// Why a measurement that was to come is missing, where the check does not say.
-pub(super) const NOT_GIVEN: &str = "the check gave no such value";
-
-/// Kinds of reasons that come of measurements and of what happened to the component; any other comes of the ending.
-const JUDGED: [&str; 10] = [
-    "limit",
-    ALIKE,
-    "marginal",
-    "waived",
-    "not-measured",
-    "unsupported",
-    "no-reference",
-    "no-limit",
-    "lost",
-    "mismatch",
-];
-/// Kind of the reason of a limit that all parts missed alike.
-pub(super) const ALIKE: &str = "alike";
-
-/// How a step came to its end.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Ending {
-    /// The check said so.
-    Measured,
-    /// The check could not do its work.
-    Failed {
-        kind: String,
-        why: String,
-    },
-    Undecided {
-        kind: String,
-        why: String,
-    },
-    /// Stopped from outside before the check was done.
-    Stopped {
-        kind: &'static str,
-        why: String,
-        outcome: Outcome,
-    },
-}
-
-/// Kind of the reason of a step whose check found that it does not apply here.
-pub(super) const NOT_APPLICABLE: &str = "not-applicable";
-/// Between the guard's name and the component in the reason of a step that a guard ended.
-pub(super) const TRIPPED_ON: &str = "` tripped on ";
-
-impl Ending {
-    /// The ending that judged cases tell of: one other than the check's own shows in every case that did not fail.
-    pub(super) fn told_by(cases: &[Case]) -> Self {
-        let by_ending = |why: &CaseReason| {
-            // A guard both ends steps and is proof against the component it tripped on.
-            let ended = why.kind != "guard" || why.text.contains(TRIPPED_ON);
-            ended && !JUDGED.contains(&why.kind.as_str())
-        };
-        let told = cases.iter().find_map(|case| Some((case, case.reason.as_ref().filter(|why| by_ending(why))?)));
-        let Some((case, why)) = told else { return Self::Measured };
-        let (kind, text) = (why.kind.clone(), why.text.clone());
-        match case.outcome {
-            Outcome::Error => Self::Failed { kind, why: text },
-            Outcome::Inconclusive => Self::Undecided { kind, why: text },
-            outcome => {
-                let kind =
-                    ["guard", "interrupted", NOT_APPLICABLE].into_iter().find(|one| *one == kind).unwrap_or("stopped");
-                Self::Stopped { kind, why: text, outcome }
-            }
-        }
-    }
-}
 
 /// Names and kinds of parts of the limits that all parts missed alike, with the number of parts.
 type Alike = BTreeMap<(String, ComponentKind), usize>;
 
 /// All that judging looks at.
-pub(super) struct Bench<'a> {
+pub(super) struct Judge<'a> {
     pub planned: &'a PlannedStep,
     pub spec: &'static CheckSpec,
     pub skus: &'a BTreeMap<GpuIndex, Sku>,
@@ -96,9 +29,9 @@ pub(super) struct Bench<'a> {
     pub mismatches_from: usize,
 }
 
-impl Bench<'_> {
+impl Judge<'_> {
     /// The cases of the step.
-    pub(super) fn cases(&self, measured: &[Measurement], ending: &Ending) -> Vec<Case> {
+    pub(super) fn cases(&self, measured: &[Measurement], ending: &StepEnding) -> Vec<Case> {
         let mut by_case: BTreeMap<Component, Vec<Judgement>> = BTreeMap::new();
         for component in &self.planned.components {
             by_case.insert(*component, Vec::new());
@@ -109,7 +42,7 @@ impl Bench<'_> {
             let home = self.home(judgement.measurement.component, judgement.limit.is_some());
             by_case.entry(home).or_default().push(judgement);
         }
-        if *ending == Ending::Measured {
+        if *ending == StepEnding::Measured {
             self.add_missing(&mut by_case);
         }
         let case = |(component, judgements)| self.case(component, judgements, ending, &alike);
@@ -219,8 +152,8 @@ impl Bench<'_> {
         start.baseline.get(&key).copied()
     }
 
-    /// The waiver in force for a failed measurement, named by its reason.
-    fn waiver(&self, measurement: &Measurement) -> Option<String> {
+    /// The waiver in force for a failed measurement.
+    fn waiver(&self, measurement: &Measurement) -> Option<WaiverUse> {
         let start = self.record.start.as_ref()?;
         let name = format!("{}[{}].{}", self.planned.path, measurement.component, measurement.name);
         let today = self.wall.to_zoned_datetime(jiff::tz::TimeZone::UTC).date();
@@ -229,7 +162,12 @@ impl Bench<'_> {
             .waivers
             .iter()
             .find(|waiver| matches_glob(&waiver.matches, &name) && today <= waiver.until)?;
-        Some(format!("{} (until {}, by {})", waiver.reason, waiver.until, waiver.by))
+        Some(WaiverUse {
+            matches: waiver.matches.clone(),
+            reason: waiver.reason.clone(),
+            until: waiver.until.to_string(),
+            by: waiver.by.clone(),
+        })
     }
 
     /// A limit or a required measurement that no value came for is made visible as missing.
@@ -249,18 +187,20 @@ impl Bench<'_> {
             for home in homes {
                 let has = by_case.get(&home).is_some_and(|all| all.iter().any(|one| one.measurement.name == name));
                 if !has {
-                    let measurement = Measurement::missing(name, home, spec.unit, NOT_GIVEN);
+                    let measurement = Measurement::missing(name, home, spec.unit, Missing::NotGiven);
                     by_case.entry(home).or_default().push(missing(measurement, limit));
                 }
             }
         }
     }
 
-    fn case(&self, component: Component, judgements: Vec<Judgement>, ending: &Ending, alike: &Alike) -> Case {
+    fn case(&self, component: Component, judgements: Vec<Judgement>, ending: &StepEnding, alike: &Alike) -> Case {
         let (mut outcome, mut reason) = self.of_judgements(&judgements, alike);
         // Proof stays proof, whatever ended the step; short of that an ending other than the check's own decides.
-        if *ending != Ending::Measured && outcome != Outcome::Fail {
-            (outcome, reason) = of_ending(ending);
+        if let Some((ended, why)) = ending.told()
+            && outcome != Outcome::Fail
+        {
+            (outcome, reason) = (ended, Some(why.clone()));
         }
         if let Some((proof, why)) = self.proof(component)
             && proof > outcome
@@ -272,22 +212,22 @@ impl Bench<'_> {
     }
 
     /// What happened to a component during the step beside its measurements: lost, mismatched, tripped a guard.
-    fn proof(&self, component: Component) -> Option<(Outcome, CaseReason)> {
+    fn proof(&self, component: Component) -> Option<(Outcome, Reason)> {
         let gpu = component.gpu_index();
         let mine = |other: Component| other == component || (gpu.is_some() && other.gpu_index() == gpu);
         if let Some(at) = gpu.and_then(|gpu| self.record.lost.get(&gpu)) {
-            return Some((Outcome::Fail, reason("lost", format!("the GPU no longer answers since {at}"))));
+            return Some((Outcome::Fail, Reason::Lost { at: *at }));
         }
         let mismatches = self.record.mismatches.get(self.mismatches_from..).unwrap_or_default();
         if let Some((at, _, mismatch, _)) = mismatches.iter().find(|(_, _, mismatch, _)| Some(mismatch.gpu) == gpu) {
-            return Some((Outcome::Fail, reason("mismatch", format!("wrong result from {} at {at}", mismatch.place))));
+            return Some((Outcome::Fail, Reason::Mismatch { at: *at, mismatch: mismatch.clone() }));
         }
         let trips = self.record.trips.get(self.trips_from..).unwrap_or_default();
         let (_, trip) = trips.iter().find(|(_, trip)| mine(trip.component))?;
-        Some((trip.outcome(), reason("guard", format!("guard `{}`: {}", trip.guard, trip.text))))
+        Some((trip.outcome(), Reason::Trip { guard: trip.guard.clone(), cause: trip.cause.clone() }))
     }
 
-    fn of_judgements(&self, judgements: &[Judgement], alike: &Alike) -> (Outcome, Option<CaseReason>) {
+    fn of_judgements(&self, judgements: &[Judgement], alike: &Alike) -> (Outcome, Option<Reason>) {
         let mut worst = Outcome::Pass;
         let mut why = None;
         let mut decided = false;
@@ -309,8 +249,7 @@ impl Bench<'_> {
             }
         }
         if !decided && worst < Outcome::Inconclusive {
-            let text = "no limit applied, so nothing was judged".to_owned();
-            return (Outcome::Inconclusive, Some(reason("no-limit", text)));
+            return (Outcome::Inconclusive, Some(Reason::NoLimit));
         }
         (worst, why)
     }
@@ -335,69 +274,22 @@ fn is_low(judgement: &Judgement) -> bool {
     judgement.measurement.as_number().zip(judgement.range.low).is_some_and(|(value, low)| value < low)
 }
 
-fn of_all_alike(judgement: &Judgement, parts: usize) -> (Outcome, Option<CaseReason>) {
-    let limit = judgement.limit.as_deref().unwrap_or("no limit");
-    let text = format!("{}; all {parts} parts alike, so it is none of them alone", told(judgement, limit));
-    (Outcome::Inconclusive, Some(reason(ALIKE, text)))
+fn of_all_alike(judgement: &Judgement, parts: usize) -> (Outcome, Option<Reason>) {
+    (Outcome::Inconclusive, Some(Reason::Alike { judgement: Box::new(judgement.clone()), parts }))
 }
 
-fn of_judgement(judgement: &Judgement) -> (Outcome, Option<CaseReason>) {
-    let name = &judgement.measurement.name;
-    let limit = judgement.limit.as_deref().unwrap_or("no limit");
-    match &judgement.outcome {
-        Judged::Pass => (Outcome::Pass, None),
-        Judged::Marginal => (Outcome::Marginal, Some(reason("marginal", told(judgement, limit)))),
-        Judged::Fail => {
-            if let Some(waiver) = &judgement.waiver {
-                (Outcome::Waived, Some(reason("waived", waiver.clone())))
-            } else {
-                let outcome = match judgement.miss {
-                    Miss::Proof => Outcome::Fail,
-                    Miss::Suspicion => Outcome::Inconclusive,
-                };
-                (outcome, Some(reason("limit", told(judgement, limit))))
-            }
-        }
-        Judged::Unjudged(Unjudged::NotMeasured) => (
-            Outcome::Error,
-            Some(reason("not-measured", format!("`{name}` was not measured: {}", judgement.measurement.shown()))),
-        ),
-        Judged::Unjudged(Unjudged::Unsupported) => (
-            Outcome::Error,
-            Some(reason("unsupported", format!("`{name}` is not supported by this part, and the profile requires it"))),
-        ),
-        Judged::Unjudged(Unjudged::NoReference(what)) => (
-            Outcome::Inconclusive,
-            Some(reason(
-                "no-reference",
-                format!("`{name}` has limit `{limit}`, and there is no {what} to compare with"),
-            )),
-        ),
-    }
-}
-
-fn told(judgement: &Judgement, limit: &str) -> String {
-    let unit = judgement.measurement.unit;
-    let shown = |value: f64| Quantity::new(value, unit).to_string();
-    let measured = judgement.measurement.shown();
-    let range = match (judgement.range.low, judgement.range.high) {
-        (Some(low), Some(high)) if low == high => format!(" ({})", shown(low)),
-        (Some(low), Some(high)) => format!(" ({} to {})", shown(low), shown(high)),
-        (Some(end), None) | (None, Some(end)) => format!(" ({})", shown(end)),
-        (None, None) => String::new(),
+fn of_judgement(judgement: &Judgement) -> (Outcome, Option<Reason>) {
+    let (outcome, reason): (_, fn(Box<Judgement>) -> Reason) = match &judgement.outcome {
+        Judged::Pass => return (Outcome::Pass, None),
+        Judged::Marginal => (Outcome::Marginal, Reason::Marginal),
+        Judged::Fail if judgement.waiver.is_some() => (Outcome::Waived, Reason::Waived),
+        Judged::Fail => match judgement.miss {
+            Miss::Proof => (Outcome::Fail, Reason::Limit),
+            Miss::Suspicion => (Outcome::Inconclusive, Reason::Limit),
+        },
+        Judged::Unjudged(Unjudged::NotMeasured) => (Outcome::Error, Reason::NotMeasured),
+        Judged::Unjudged(Unjudged::Unsupported) => (Outcome::Error, Reason::Unsupported),
+        Judged::Unjudged(Unjudged::NoReference(_)) => (Outcome::Inconclusive, Reason::NoReference),
     };
-    format!("{} {measured}, limit {limit}{range}", judgement.measurement.name)
-}
-
-fn of_ending(ending: &Ending) -> (Outcome, Option<CaseReason>) {
-    match ending {
-        Ending::Measured => (Outcome::Pass, None),
-        Ending::Failed { kind, why } => (Outcome::Error, Some(reason(kind, why.clone()))),
-        Ending::Undecided { kind, why } => (Outcome::Inconclusive, Some(reason(kind, why.clone()))),
-        Ending::Stopped { kind, why, outcome } => (*outcome, Some(reason(kind, why.clone()))),
-    }
-}
-
-pub(super) fn reason(kind: &str, text: String) -> CaseReason {
-    CaseReason { kind: kind.to_owned(), text }
+    (outcome, Some(reason(Box::new(judgement.clone()))))
 }

@@ -13,6 +13,7 @@ mod rejudge;
 mod schedule;
 mod stand_in;
 
+pub use kiln_model::{Arrivals, Dut};
 pub use machine::{Equipment, Machine, Refusal};
-pub use port::{Effect, Inbox, Input, OperatorReply, Signal, Station, Tick, Witness};
+pub use port::{Effect, Input, OperatorReply, Signal, Tick, Witness};
 pub use rejudge::{Note, RejudgeError, Rejudged, rejudge};

@@ -61,50 +61,6 @@ pub enum Effect {
     Finish,
 }
 
-/// What has come in from the world since the last look.
-#[derive(Debug, Default)]
-pub struct Inbox {
-    /// Samples; the vector's capacity is reused.
-    pub samples: Vec<Sample>,
-    pub inventories: Vec<Result<Box<Inventory>, String>>,
-    pub loads: Vec<LoadReport>,
-    pub answers: Vec<(Probe, Answer)>,
-    pub kernel: Vec<KernelRecord>,
-    pub sources: Vec<SourceReport>,
-}
-
-impl Inbox {
-    pub fn is_empty(&self) -> bool {
-        self.samples.is_empty()
-            && self.inventories.is_empty()
-            && self.loads.is_empty()
-            && self.answers.is_empty()
-            && self.kernel.is_empty()
-            && self.sources.is_empty()
-    }
-}
-
-/// The node under test together with the loads that can be put on it, as one thing to ask and to listen to.
-///
-/// Requests return at once; what comes of them appears in the inbox, at once or later.
-pub trait Station {
-    fn read_inventory(&mut self, now: Moment);
-    fn sample(&mut self, now: Moment);
-    fn ask(&mut self, now: Moment, probe: Probe);
-    fn start_load(&mut self, now: Moment, order: &LoadOrder);
-    fn stop_load(&mut self, now: Moment, load: LoadId, how: StopHow);
-
-    /// Moves everything that has come in by `now` into the inbox.
-    fn collect(&mut self, now: Moment, inbox: &mut Inbox);
-
-    /// When something will come in without being asked for, as far as that is known: a load that will end, say. A
-    /// driver of real time also looks whenever [`Station::on_arrival`] calls it.
-    fn next_arrival(&self) -> Option<Moment>;
-
-    /// Gives the station a way to wake the driver from another thread.
-    fn on_arrival(&mut self, wake: Box<dyn Fn() + Send + Sync>);
-}
-
 /// Who listens to a run: journal, console, telemetry.
 ///
 /// `record` is the machine's own, so that nobody has to keep a second one. It may be ahead: it holds the events of this

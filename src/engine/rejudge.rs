@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::Equipment;
-use super::judging::{Bench, Ending, NOT_GIVEN};
+use super::judging::Judge;
 use kiln_diagnose as diagnose;
-use kiln_event::{Case, Envelope, RunEvent, RunRecord, RunStart, StepKey, roll_up};
-use kiln_limit::{Measured, Measurement};
+use kiln_event::{Case, Envelope, RunEvent, RunRecord, RunStart, StepEnding, StepKey, roll_up};
+use kiln_limit::{Measured, Measurement, Missing};
 use kiln_model::{GpuIndex, WallTime};
 use kiln_plan::{self as plan, Plan, PlanError, PlannedStep};
 use kiln_profile::{Deviation, Profile, Sku};
@@ -81,7 +81,10 @@ pub fn rejudge(
             RunEvent::RunStarted(start) => retelling.start(envelope, start, baseline),
             RunEvent::PlanMade(old) => retelling.plan(envelope, old)?,
             RunEvent::StepStarted { key } => retelling.step_started(envelope, key),
-            RunEvent::StepFinished { key, cases } => retelling.step_finished(envelope, key, cases),
+            RunEvent::StepFinished { key, cases, ending } => {
+                let ending = ending.clone().unwrap_or_else(|| StepEnding::of_journal_1_0(cases));
+                retelling.step_finished(envelope, key, cases, ending);
+            }
             // Both are told anew at the end.
             RunEvent::FindingMade(_) => {}
             RunEvent::RunFinished { .. } => finished = Some(envelope),
@@ -142,7 +145,7 @@ impl Retelling<'_> {
         }
         self.only = start.profile.deviations.iter().find_map(|deviation| match deviation {
             Deviation::Only { filter } => Some(filter.clone()),
-            Deviation::Set { .. } | Deviation::Surroundings { .. } => None,
+            Deviation::Set { .. } | Deviation::Gpus { .. } | Deviation::Surroundings { .. } => None,
         });
         let start = RunStart {
             profile: self.profile.clone(),
@@ -188,18 +191,17 @@ impl Retelling<'_> {
         }
     }
 
-    fn step_finished(&mut self, envelope: &Envelope, key: &StepKey, cases: &[Case]) {
+    fn step_finished(&mut self, envelope: &Envelope, key: &StepKey, cases: &[Case], ending: StepEnding) {
         let Some(planned) = self.judgeable(&key.path) else { return };
-        let ending = Ending::told_by(cases);
         let nothing = cases.iter().all(|case| case.judgements.is_empty());
-        let cases = if nothing && ending != Ending::Measured {
+        let cases = if nothing && ending != StepEnding::Measured {
             // It was skipped, stopped or not reached: there is nothing to judge.
             self.note(Note::NeverRan(key.path.clone()));
             cases.to_vec()
         } else {
             self.judge(&planned, key, cases, &ending, envelope.wall)
         };
-        self.apply(envelope, RunEvent::StepFinished { key: key.clone(), cases });
+        self.apply(envelope, RunEvent::StepFinished { key: key.clone(), cases, ending: Some(ending) });
     }
 
     fn judge(
@@ -207,12 +209,12 @@ impl Retelling<'_> {
         planned: &PlannedStep,
         key: &StepKey,
         cases: &[Case],
-        ending: &Ending,
+        ending: &StepEnding,
         wall: WallTime,
     ) -> Vec<Case> {
         let Some(check) = (self.equipment.find_check)(&planned.step.check) else { return cases.to_vec() };
         let (trips_from, mismatches_from) = self.since.get(key).copied().unwrap_or_default();
-        let bench = Bench {
+        let judge = Judge {
             planned,
             spec: check.spec(),
             skus: &self.skus,
@@ -221,13 +223,13 @@ impl Retelling<'_> {
             trips_from,
             mismatches_from,
         };
-        bench.cases(&measured(cases), ending)
+        judge.cases(&measured(cases), ending)
     }
 }
 
 /// What the check handed over: all but what judging itself added as missing.
 fn measured(cases: &[Case]) -> Vec<Measurement> {
-    let given = |measurement: &&Measurement| !matches!(&measurement.value, Measured::Missing(why) if why == NOT_GIVEN);
+    let given = |measurement: &&Measurement| measurement.value != Measured::Missing(Missing::NotGiven);
     let all = cases.iter().flat_map(|case| &case.judgements).map(|judgement| &judgement.measurement);
     all.filter(given).cloned().collect()
 }

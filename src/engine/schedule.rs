@@ -3,22 +3,23 @@
 //! Because nothing but the record decides, a resumed run goes on exactly where the record ends. Starting steps and
 //! judging them is the machine's work.
 
-use super::judging::ALIKE;
-use kiln_event::{Case, Interruption, Outcome, RunRecord, StageRecord, StepRecord, StepStatus};
+use kiln_event::{
+    Case, Halted, Interruption, Outcome, Reason, ReasonKind, RunRecord, StageRecord, StepRecord, StepStatus,
+};
 use kiln_model::Moment;
 use kiln_plan::{Plan, PlannedStage, PlannedStep, Readiness};
 use kiln_profile::{Loop, Policy, RetryOn, Then};
 
 /// Where a step stands in the plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct StepRef {
     /// `None` in the teardown.
     pub stage: Option<usize>,
     pub step: usize,
     pub round: u32,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) enum Next {
     StartStage {
         stage: usize,
@@ -29,16 +30,15 @@ pub(super) enum Next {
         round: u32,
     },
     Start {
-        place: Place,
+        step_ref: StepRef,
         attempt: u32,
     },
     /// The step gets its result without running.
     Skip {
-        place: Place,
+        step_ref: StepRef,
         attempt: u32,
         outcome: Outcome,
-        kind: &'static str,
-        why: String,
+        reason: Reason,
     },
     /// A retry is due then.
     Wait(Moment),
@@ -48,34 +48,34 @@ pub(super) enum Next {
 }
 
 /// Why nothing further may start, as far as it has come to that.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Halt {
     /// The whole run: only the teardown is left.
-    pub run: Option<String>,
+    pub run: Option<Halted>,
     /// The stage with this id and round.
-    pub stage: Option<(String, u32, String)>,
+    pub stage: Option<(String, u32, Halted)>,
     /// Not even the teardown.
     pub teardown: bool,
 }
 
 impl Halt {
     /// Why steps of this stage round may not start.
-    fn holds(&self, stage: &str, round: u32) -> Option<&str> {
+    fn holds(&self, stage: &str, round: u32) -> Option<&Halted> {
         if let Some(why) = &self.run {
             return Some(why);
         }
-        self.stage.as_ref().filter(|(id, halted, _)| id == stage && *halted <= round).map(|(_, _, why)| why.as_str())
+        self.stage.as_ref().filter(|(id, halted, _)| id == stage && *halted <= round).map(|(_, _, why)| why)
     }
 
     /// Takes in what a policy asks for after `path` ended badly.
-    pub(super) fn raise(&mut self, policy: Policy, stage: Option<(&str, u32)>, why: &str) {
+    pub(super) fn raise(&mut self, policy: Policy, stage: Option<(&str, u32)>, why: &Halted) {
         match (policy, stage) {
             (Policy::Continue, _) | (Policy::StopStage, None) => {}
             (Policy::StopStage, Some((id, round))) => {
-                self.stage = Some((id.to_owned(), round, why.to_owned()));
+                self.stage = Some((id.to_owned(), round, why.clone()));
             }
             (Policy::Stop, _) => {
-                self.run.get_or_insert_with(|| why.to_owned());
+                self.run.get_or_insert_with(|| why.clone());
             }
         }
     }
@@ -85,7 +85,7 @@ impl Halt {
         let mut halt = Self::default();
         let by_operator = |by: &Interruption| matches!(by, Interruption::Signal | Interruption::Kill);
         if record.interruptions.iter().any(|(_, by)| by_operator(by)) {
-            halt.run = Some(ABORTED.to_owned());
+            halt.run = Some(Halted::ByOperator);
         }
         for step in record.decisive_steps() {
             if step.status != StepStatus::Finished {
@@ -93,16 +93,13 @@ impl Halt {
             }
             if let Some((stage, planned)) = find(plan, &step.key.path) {
                 let policy = policy_after(planned.step.then, heeded(step));
-                let why = format!("`{}` ended in {}", planned.path, worst(step).shown());
+                let why = Halted::ByStep { step: planned.path.clone(), outcome: worst(step) };
                 halt.raise(policy, Some((&stage.id, step.key.round)), &why);
             }
         }
         halt
     }
 }
-
-/// Why nothing further starts once somebody has asked for the end.
-pub(super) const ABORTED: &str = "aborted by the operator";
 
 fn find<'a>(plan: &'a Plan, path: &str) -> Option<(&'a PlannedStage, &'a PlannedStep)> {
     plan.stages.iter().find_map(|stage| stage.steps.iter().find(|step| step.path == path).map(|step| (stage, step)))
@@ -116,7 +113,7 @@ pub(super) fn worst(step: &StepRecord) -> Outcome {
 /// The outcome by which a run goes on or stops. A limit that all parts missed alike accuses none of them, and the node is
 /// no more what it should be than if it did.
 pub(super) fn heeded(step: &StepRecord) -> Outcome {
-    let alike = |case: &Case| case.reason.as_ref().is_some_and(|reason| reason.kind == ALIKE);
+    let alike = |case: &Case| case.reason.as_ref().is_some_and(|reason| reason.kind() == ReasonKind::Alike);
     if step.cases.iter().any(alike) { worst(step).max(Outcome::Fail) } else { worst(step) }
 }
 
@@ -183,14 +180,14 @@ fn look_again(
             if !settled.is_some_and(|one| one.has_passed()) {
                 continue;
             }
-            let place = Place { stage: Some(index), step, round };
+            let step_ref = StepRef { stage: Some(index), step, round };
             match standing(planned, &own) {
                 Standing::Settled => {}
                 Standing::Running => return Some(Next::Busy),
                 Standing::NotStarted | Standing::CutShort { .. } => {
-                    return Some(Next::Start { place, attempt: last.key.attempt + 1 });
+                    return Some(Next::Start { step_ref, attempt: last.key.attempt + 1 });
                 }
-                Standing::Again { at, attempt } if at <= now => return Some(Next::Start { place, attempt }),
+                Standing::Again { at, attempt } if at <= now => return Some(Next::Start { step_ref, attempt }),
                 Standing::Again { at, .. } => return Some(Next::Wait(at)),
             }
         }
@@ -285,7 +282,7 @@ fn within_round(plan: &Plan, record: &RunRecord, halt: &Halt, now: Moment, index
     let mut running = false;
     let mut waiting: Option<Moment> = None;
     for (step, planned) in stage.steps.iter().enumerate() {
-        let place = Place { stage: Some(index), step, round };
+        let step_ref = StepRef { stage: Some(index), step, round };
         let tried = attempts(record, &planned.path, round, last.started);
         match standing(planned, &tried) {
             Standing::Settled => continue,
@@ -296,15 +293,15 @@ fn within_round(plan: &Plan, record: &RunRecord, halt: &Halt, now: Moment, index
                     continue;
                 }
                 if at <= now {
-                    return Next::Start { place, attempt };
+                    return Next::Start { step_ref, attempt };
                 }
                 waiting = Some(waiting.map_or(at, |sooner| sooner.min(at)));
             }
             fresh @ (Standing::NotStarted | Standing::CutShort { .. }) => {
                 let attempt = fresh.first_attempt();
                 return match obstacle(plan, record, halt, stage, planned, last) {
-                    Some((outcome, kind, why)) => Next::Skip { place, attempt, outcome, kind, why },
-                    None => Next::Start { place, attempt },
+                    Some((outcome, reason)) => Next::Skip { step_ref, attempt, outcome, reason },
+                    None => Next::Start { step_ref, attempt },
                 };
             }
         }
@@ -327,30 +324,27 @@ fn obstacle(
     stage: &PlannedStage,
     planned: &PlannedStep,
     round: &StageRecord,
-) -> Option<(Outcome, &'static str, String)> {
+) -> Option<(Outcome, Reason)> {
     match &planned.readiness {
-        Readiness::Deselected => return Some((Outcome::NotReached, "deselected", "left out by --only".to_owned())),
-        Readiness::Skip(why) => return Some((Outcome::Skipped, "unmet", why.clone())),
-        Readiness::Unmet(why) => return Some((Outcome::Error, "unmet", why.clone())),
+        Readiness::Deselected => return Some((Outcome::NotReached, Reason::Deselected)),
+        Readiness::Skip(why) => return Some((Outcome::Skipped, Reason::Unmet(why.clone()))),
+        Readiness::Unmet(why) => return Some((Outcome::Error, Reason::Unmet(why.clone()))),
         Readiness::Ready => {}
     }
     if let Some(why) = halt.holds(&stage.id, round.round) {
-        return Some((Outcome::NotReached, "stopped", why.to_owned()));
+        return Some((Outcome::NotReached, Reason::Stopped(why.clone())));
     }
     for needed in &planned.step.needs {
         let path = if needed.contains('.') { needed.clone() } else { format!("{}.{needed}", stage.id) };
         if !passed(record, &path) {
-            return Some((Outcome::NotReached, "needs", format!("needs `{path}`, which has not passed")));
+            return Some((Outcome::NotReached, Reason::Needs { step: path }));
         }
     }
     for needed in &stage.needs {
         let other = plan.stages.iter().find(|stage| stage.id == *needed)?;
         if let Some(step) = other.steps.iter().find(|step| !passed(record, &step.path)) {
-            return Some((
-                Outcome::NotReached,
-                "needs",
-                format!("needs stage `{needed}`; `{}` has not passed", step.path),
-            ));
+            let reason = Reason::NeedsStage { stage: needed.clone(), step: step.path.clone() };
+            return Some((Outcome::NotReached, reason));
         }
     }
     None
@@ -369,22 +363,24 @@ fn teardown(plan: &Plan, record: &RunRecord, halt: &Halt, now: Moment) -> Next {
         return Next::Done;
     }
     for (step, planned) in plan.teardown.iter().enumerate() {
-        let place = Place { stage: None, step, round: 1 };
+        let step_ref = StepRef { stage: None, step, round: 1 };
         let tried = attempts(record, &planned.path, 1, Moment::ZERO);
         match standing(planned, &tried) {
             Standing::Settled => {}
             Standing::Running => return Next::Busy,
-            Standing::Again { at, attempt } if at <= now => return Next::Start { place, attempt },
+            Standing::Again { at, attempt } if at <= now => return Next::Start { step_ref, attempt },
             Standing::Again { at, .. } => return Next::Wait(at),
             fresh @ (Standing::NotStarted | Standing::CutShort { .. }) => {
                 let attempt = fresh.first_attempt();
                 return match &planned.readiness {
-                    Readiness::Ready | Readiness::Deselected => Next::Start { place, attempt },
+                    Readiness::Ready | Readiness::Deselected => Next::Start { step_ref, attempt },
                     Readiness::Skip(why) => {
-                        Next::Skip { place, attempt, outcome: Outcome::Skipped, kind: "unmet", why: why.clone() }
+                        let reason = Reason::Unmet(why.clone());
+                        Next::Skip { step_ref, attempt, outcome: Outcome::Skipped, reason }
                     }
                     Readiness::Unmet(why) => {
-                        Next::Skip { place, attempt, outcome: Outcome::Error, kind: "unmet", why: why.clone() }
+                        let reason = Reason::Unmet(why.clone());
+                        Next::Skip { step_ref, attempt, outcome: Outcome::Error, reason }
                     }
                 };
             }

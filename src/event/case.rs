@@ -2,16 +2,17 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Reason;
 use kiln_limit::Judgement;
 use kiln_model::Component;
 
 /// One test case: a step on a component, with everything measured for it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Case {
     pub component: Component,
     pub outcome: Outcome,
     /// Why, where the judgements alone do not say it.
-    pub reason: Option<CaseReason>,
+    pub reason: Option<Reason>,
     pub judgements: Vec<Judgement>,
 }
 
@@ -51,14 +52,6 @@ impl Outcome {
             Self::Fail => "FAIL",
         }
     }
-}
-
-/// A reason with a stable word for machines and a sentence for people.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-pub struct CaseReason {
-    /// `limit`, `mismatch`, `guard`, `timeout`, `lost`, `load`, `probe`, `unmet`, `interrupted`, `not-measured`, `limit-unbound`.
-    pub kind: String,
-    pub text: String,
 }
 
 /// The displayed word.

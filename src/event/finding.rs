@@ -2,10 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Evidence;
 use kiln_model::{Component, Text};
 
 /// One cause, with the part to act on.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Finding {
     /// Stable and countable: `GPU-COOLING-CONTACT`.
     pub code: String,
@@ -48,14 +49,4 @@ pub enum Confidence {
     Low,
     Medium,
     High,
-}
-
-/// What a finding rests on.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
-pub struct Evidence {
-    /// `stage.step`, a guard id or `kernel log`.
-    pub from: String,
-    pub component: Component,
-    /// `thermal.resistance 0.093 K/W, limit <= 115 % of peers (0.058 K/W)`.
-    pub text: String,
 }

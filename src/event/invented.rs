@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 pub use super::invented_start::inventory;
 use super::invented_start::{plan, start};
 use super::{
-    Action, Case, CaseReason, Confidence, Envelope, Evidence, Finding, GuardTrip, Interruption, NodeSource, Outcome,
-    RunEvent, RunKind, RunRecord, StepKey, roll_up,
+    Action, Case, Confidence, Envelope, Evidence, EvidenceFact, EvidenceSource, Finding, GuardTrip, Interruption,
+    NodeSource, Outcome, Reason, Restless, RunEvent, RunKind, RunRecord, StepEnding, StepKey, TripCause, roll_up,
 };
-use kiln_limit::{Judged, Judgement, Measurement, Range, Unjudged};
-use kiln_model::{Component, GpuIndex, KernelRecord, KernelSource, Moment, Span, Text, Unit, WallTime};
+use kiln_limit::{Judged, Judgement, Measurement, Missing, Range, Unjudged, WaiverUse};
+use kiln_model::{Component, GpuIndex, KernelRecord, KernelSource, Mismatch, Moment, Span, Text, Unit, WallTime};
+use kiln_plan::Unmet;
 use kiln_profile::{GuardResult, GuardStop};
 
 /// Both GPUs of the invented node.
@@ -60,7 +61,7 @@ impl Story {
     pub fn round(&mut self, path: &str, round: u32, attempt: u32, seconds: f64, cases: Vec<Case>) -> &mut Self {
         let key = key(path, round, attempt);
         self.tell(0.5, RunEvent::StepStarted { key: key.clone() });
-        self.tell(seconds, RunEvent::StepFinished { key, cases })
+        self.tell(seconds, finished(key, cases))
     }
 
     /// Passes all that the profile has up to, not including, `path`.
@@ -108,6 +109,7 @@ pub fn endings() -> BTreeMap<&'static str, Story> {
         node: "hgx-h100-8".to_owned(),
         seed: 7,
         faults: vec!["cold-plate@gpu/1".to_owned()],
+        spread: kiln_model::Spread::Tight,
     };
     let mut all = BTreeMap::new();
     let mut add = |name, story: &Story| all.insert(name, story.clone());
@@ -128,13 +130,15 @@ pub fn endings() -> BTreeMap<&'static str, Story> {
         add(name, story.then_passed_from("teardown.load"));
     }
     add("guard", &guard_between_steps());
-    for (name, first) in [("retried", Outcome::Error), ("unstable", Outcome::Fail)] {
+    let no_answer = Reason::Probe { said: "no answer in 30s".to_owned() };
+    let missed = Reason::Limit(Box::new(resistance(GPUS[0], 0.093)));
+    for (name, first, why) in [("retried", Outcome::Error, no_answer), ("unstable", Outcome::Fail, missed)] {
         let mut story = Story::begun().passed_before("burn.soak");
         story.step(
             "burn.soak",
             1,
             300.0,
-            vec![with_reason(GPUS[0], first, "limit", "first attempt"), passed(GPUS[1], resistance(GPUS[1], 0.058))],
+            vec![with_reason(GPUS[0], first, why), passed(GPUS[1], resistance(GPUS[1], 0.058))],
         );
         story.step("burn.soak", 2, 300.0, GPUS.map(|gpu| passed(gpu, resistance(gpu, 0.058))).to_vec());
         add(name, story.then_passed_from("teardown.load"));
@@ -157,26 +161,25 @@ pub fn endings() -> BTreeMap<&'static str, Story> {
 /// What `burn.soak` may say on its two GPUs.
 fn soak_endings() -> [(&'static str, Vec<Case>); 6] {
     let [one, two] = GPUS;
-    let waived = Judgement { waiver: Some("burn.soak[gpu/1].*".to_owned()), ..resistance(two, 0.093) };
+    let waived = Judgement { waiver: Some(waiver()), ..resistance(two, 0.093) };
     let unmeasured = Judgement {
-        measurement: Measurement::missing("thermal.resistance", two, Unit::KelvinPerWatt, "3 of 60 samples"),
+        measurement: Measurement::missing("thermal.resistance", two, Unit::KelvinPerWatt, few_readings()),
         outcome: Judged::Unjudged(Unjudged::NotMeasured),
         ..resistance(two, 0.0)
     };
     let fine = || passed(one, resistance(one, 0.058));
-    let waived = Case { outcome: Outcome::Waived, ..judged(two, waived) };
+    let waived = Case {
+        outcome: Outcome::Waived,
+        reason: Some(Reason::Waived(Box::new(waived.clone()))),
+        ..judged(two, waived)
+    };
     [
         ("fail-limit", vec![fine(), judged(two, resistance(two, 0.093))]),
         (
             "fail-mismatch",
             vec![
                 fine(),
-                with_reason(
-                    two,
-                    Outcome::Fail,
-                    "mismatch",
-                    "7 wrong results on SM 41, \u{1b}[31mfirst\u{1b}[0m at 83 °C\u{7}",
-                ),
+                with_reason(two, Outcome::Fail, Reason::Mismatch { at: Moment::from_secs(83), mismatch: mismatch() }),
             ],
         ),
         ("marginal", vec![fine(), Case { outcome: Outcome::Marginal, ..judged(two, resistance(two, 0.0645)) }]),
@@ -186,28 +189,12 @@ fn soak_endings() -> [(&'static str, Vec<Case>); 6] {
             vec![
                 fine(),
                 Case {
-                    judgements: vec![unmeasured],
-                    ..with_reason(
-                        two,
-                        Outcome::Error,
-                        "not-measured",
-                        "thermal.resistance was not measured: 3 of 60 samples",
-                    )
+                    judgements: vec![unmeasured.clone()],
+                    ..with_reason(two, Outcome::Error, Reason::NotMeasured(Box::new(unmeasured)))
                 },
             ],
         ),
-        (
-            "inconclusive",
-            vec![
-                fine(),
-                with_reason(
-                    two,
-                    Outcome::Inconclusive,
-                    "unmet",
-                    "the node never came to rest <in 10m> & \"stayed\" at 48 °C",
-                ),
-            ],
-        ),
+        ("inconclusive", vec![fine(), with_reason(two, Outcome::Inconclusive, restless())]),
     ]
 }
 
@@ -220,7 +207,7 @@ fn unfinished() -> Story {
 fn nothing() -> Story {
     let mut story = Story::begun();
     for path in ["identify.inventory", "burn.gemm", "burn.soak"] {
-        let skipped = GPUS.map(|gpu| with_reason(gpu, Outcome::Skipped, "unmet", "no NVLink on this part")).to_vec();
+        let skipped = GPUS.map(|gpu| with_reason(gpu, Outcome::Skipped, Reason::Unmet(Unmet::NoPeers))).to_vec();
         story.step(path, 1, 0.0, skipped);
     }
     story.then_passed_from("teardown.load");
@@ -231,9 +218,9 @@ fn aborted() -> Story {
     let mut story = Story::begun().passed_before("burn.gemm");
     story.tell(0.5, RunEvent::StepStarted { key: key("burn.gemm", 1, 1) });
     story.tell(12.0, RunEvent::RunInterrupted { by: Interruption::Signal });
-    let cut = |outcome| GPUS.map(|gpu| with_reason(gpu, outcome, "interrupted", "stopped by a signal")).to_vec();
-    story.tell(0.1, RunEvent::StepFinished { key: key("burn.gemm", 1, 1), cases: cut(Outcome::Aborted) });
-    story.tell(0.0, RunEvent::StepFinished { key: key("burn.soak", 1, 1), cases: cut(Outcome::NotReached) });
+    let cut = |outcome| GPUS.map(|gpu| with_reason(gpu, outcome, Reason::Interrupted)).to_vec();
+    story.tell(0.1, finished(key("burn.gemm", 1, 1), cut(Outcome::Aborted)));
+    story.tell(0.0, finished(key("burn.soak", 1, 1), cut(Outcome::NotReached)));
     story.then_passed_from("teardown.load");
     story
 }
@@ -260,8 +247,8 @@ fn guard_between_steps() -> Story {
     );
     story.tell(0.0, RunEvent::GpuLost { gpu: GpuIndex(1) });
     story.tell(0.0, RunEvent::GuardTripped(trip(GPUS[1])));
-    let cut = GPUS.map(|gpu| with_reason(gpu, Outcome::NotReached, "guard", "stopped by guard lost")).to_vec();
-    story.tell(0.0, RunEvent::StepFinished { key: key("burn.soak", 1, 1), cases: cut });
+    let cut = GPUS.map(|gpu| with_reason(gpu, Outcome::NotReached, guard_stop())).to_vec();
+    story.tell(0.0, finished(key("burn.soak", 1, 1), cut));
     story.then_passed_from("teardown.load");
     story
 }
@@ -273,7 +260,7 @@ pub fn trip(component: Component) -> GuardTrip {
         code: "GPU-LOST".to_owned(),
         stop: GuardStop::Run,
         result: GuardResult::Fail,
-        text: format!("{component} does not answer any more"),
+        cause: TripCause::GpuLost,
         reading: None,
         around: Vec::new(),
     }
@@ -294,17 +281,47 @@ pub fn passed(component: Component, judgement: Judgement) -> Case {
 /// A case that says what its judgement says.
 pub fn judged(component: Component, judgement: Judgement) -> Case {
     let failed = judgement.outcome == Judged::Fail;
-    let reason = failed.then(|| reason("limit", &format!("{} outside its limit", judgement.measurement.name)));
+    let reason = failed.then(|| Reason::Limit(Box::new(judgement.clone())));
     let outcome = if failed { Outcome::Fail } else { Outcome::Pass };
     Case { component, outcome, reason, judgements: vec![judgement] }
 }
 
-pub fn with_reason(component: Component, outcome: Outcome, kind: &str, text: &str) -> Case {
-    Case { component, outcome, reason: Some(reason(kind, text)), judgements: Vec::new() }
+pub fn with_reason(component: Component, outcome: Outcome, reason: Reason) -> Case {
+    Case { component, outcome, reason: Some(reason), judgements: Vec::new() }
 }
 
-fn reason(kind: &str, text: &str) -> CaseReason {
-    CaseReason { kind: kind.to_owned(), text: text.to_owned() }
+/// The reason of steps that the guard for lost GPUs stopped on GPU 1.
+pub fn guard_stop() -> Reason {
+    Reason::GuardStop(trip(GPUS[1]).as_stop())
+}
+
+/// The reason of a step that found GPU 1 busy.
+pub fn restless() -> Reason {
+    Reason::Restless { gpus: vec![Restless { gpu: GpuIndex(1), busy: true }] }
+}
+
+pub fn waiver() -> WaiverUse {
+    WaiverUse {
+        matches: "burn.soak[gpu/1].*".to_owned(),
+        reason: "ECN-1042".to_owned(),
+        until: "2027-01-31".to_owned(),
+        by: "qa".to_owned(),
+    }
+}
+
+pub fn few_readings() -> Missing {
+    Missing::Coverage { readings: 3, covered: Span::from_secs(3), window: Span::from_secs(60) }
+}
+
+fn mismatch() -> Mismatch {
+    let place = "SM \u{1b}[31m41\u{1b}[0m\u{7}".to_owned();
+    Mismatch { gpu: GpuIndex(1), place, iteration: 7, word: 1024, flipped_bits: 1 }
+}
+
+/// The end of a step as its cases tell it.
+pub fn finished(key: StepKey, cases: Vec<Case>) -> RunEvent {
+    let ending = Some(StepEnding::of_journal_1_0(&cases));
+    RunEvent::StepFinished { key, cases, ending }
 }
 
 pub fn matched(component: Component, value: bool) -> Judgement {
@@ -362,9 +379,9 @@ pub fn finding() -> Finding {
         action: Action::CheckCooling,
         confidence: Confidence::High,
         evidence: vec![Evidence {
-            from: "burn.soak".to_owned(),
+            from: EvidenceSource::Step("burn.soak".to_owned()),
             component: GPUS[1],
-            text: "thermal.resistance 0.093 K/W, limit <= 115 % of peers (0.0667 K/W)".to_owned(),
+            fact: EvidenceFact::Value(Box::new(resistance(GPUS[1], 0.093))),
         }],
     }
 }

@@ -30,6 +30,7 @@ pub(super) fn start(kind: RunKind, source: NodeSource) -> RunStart {
         seed: 7,
         profile: profile(),
         profile_digest: format!("sha256:{}", "0".repeat(64)),
+        parts: None,
         baseline: BTreeMap::new(),
         junit: JunitDialect::default(),
     }
@@ -141,6 +142,7 @@ pub fn inventory() -> Inventory {
         driver: text("580.105.08"),
         cuda: text("13.0"),
         gpus: (0..2).map(gpu).collect(),
+        left_out: Vec::new(),
         pci: Reading::Unsupported,
         host: Host::default(),
     }

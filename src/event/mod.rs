@@ -5,25 +5,34 @@
 //! These types are read back from journals of newer minor versions, so unknown fields in them are passed over.
 
 mod case;
+mod evidence;
 mod finding;
 #[cfg(any(test, feature = "stories"))]
 pub mod invented;
 #[cfg(any(test, feature = "stories"))]
 mod invented_start;
 mod lateness;
+mod legacy;
+mod reason;
 mod record;
 mod run_event;
 mod start;
 mod taken_up;
+mod trip;
 mod verdict;
 mod vitals;
 
-pub use case::{Case, CaseReason, Outcome, Verdict, VerdictWord};
-pub use finding::{Action, Confidence, Evidence, Finding};
+pub use case::{Case, Outcome, Verdict, VerdictWord};
+pub use evidence::{Evidence, EvidenceFact, EvidenceSource};
+pub use finding::{Action, Confidence, Finding};
 pub use lateness::Lateness;
+pub use reason::{
+    BadParameter, Ground, GuardStop, Halted, LoadTrouble, ProgramTrouble, Reason, ReasonKind, Restless, StepEnding,
+};
 pub use record::{LoadNote, RunRecord, StageRecord, StepRecord, StepStatus};
-pub use run_event::{Envelope, GuardTrip, Interruption, Phase, RunEvent, StepKey};
+pub use run_event::{Envelope, Interruption, Phase, RunEvent, StepKey};
 pub use start::{JunitDialect, NodeSource, Operation, RunKind, RunStart, Surroundings, ToolVersion};
 pub use taken_up::{Boot, Recognition, TakenUp};
+pub use trip::{GuardTrip, TripCause};
 pub use verdict::{Disagreement, Standing, concluded, roll_up, standings, uncarried_trips};
 pub use vitals::Vitals;

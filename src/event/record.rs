@@ -87,6 +87,8 @@ pub struct StepRecord {
     pub finished: Option<Moment>,
     pub status: StepStatus,
     pub phase: Option<(Phase, Option<Moment>)>,
+    /// When each phase was entered.
+    pub phases: Vec<(Moment, Phase)>,
     pub loads: Vec<LoadId>,
     pub cases: Vec<Case>,
     /// What the operator said, where one was asked.
@@ -111,6 +113,7 @@ impl StepRecord {
             finished: None,
             status: StepStatus::Running,
             phase: None,
+            phases: Vec::new(),
             loads: Vec::new(),
             cases: Vec::new(),
             answer: None,
@@ -165,6 +168,7 @@ impl RunRecord {
             RunEvent::StepStarted { key } => self.steps.push(StepRecord::begun(key, self.resumes, envelope)),
             RunEvent::PhaseEntered { key, phase, until } => self.with_step(key, |step| {
                 step.phase = Some((*phase, *until));
+                step.phases.push((at, *phase));
             }),
             RunEvent::LoadStarted { key, order } => self.with_step(key, |step| step.loads.push(order.id)),
             RunEvent::LoadEnded { load, gpu, end } => self.load_ends.push((at, *load, *gpu, end.clone())),
@@ -184,7 +188,7 @@ impl RunRecord {
             RunEvent::OperatorAnswered { key, yes, comment } => self.with_step(key, |step| {
                 step.answer = Some((*yes, comment.clone()));
             }),
-            RunEvent::StepFinished { key, cases } => {
+            RunEvent::StepFinished { key, cases, ending: _ } => {
                 // A step that was skipped or never reached has an end without a beginning.
                 if !self.steps.iter().rev().any(|step| step.key == *key && step.status == StepStatus::Running) {
                     self.steps.push(StepRecord::begun(key, self.resumes, envelope));
@@ -282,7 +286,7 @@ impl RunRecord {
 
 #[cfg(test)]
 mod tests {
-    use super::super::invented::{GPUS, Story, endings, key, passed, resistance};
+    use super::super::invented::{GPUS, Story, endings, finished, key, passed, resistance};
     use super::super::{NodeSource, RunKind};
     use super::*;
 
@@ -314,7 +318,7 @@ mod tests {
     fn an_end_without_a_beginning_is_kept() {
         let mut story = Story::begun_as(RunKind::Production, NodeSource::Hardware);
         let cases = vec![passed(GPUS[0], resistance(GPUS[0], 0.05))];
-        story.tell(1.0, RunEvent::StepFinished { key: key("burn.soak", 1, 1), cases: cases.clone() });
+        story.tell(1.0, finished(key("burn.soak", 1, 1), cases.clone()));
         let record = story.record();
         assert_eq!(record.steps[0].cases, cases);
         assert_eq!(record.steps[0].status, StepStatus::Finished);

@@ -3,14 +3,13 @@
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{Case, Finding, Lateness, Outcome, RunStart, Verdict, Vitals};
+use super::{Case, Finding, GuardTrip, Lateness, RunStart, StepEnding, Verdict};
 
 use kiln_model::{
     Component, GpuCounters, GpuIndex, Inventory, KernelRecord, LoadEnd, LoadId, LoadOrder, Mismatch, Moment, NoteKind,
     Reading, SourceReport, Text, WallTime,
 };
 use kiln_plan::Plan;
-use kiln_profile::{GuardResult, GuardStop};
 
 /// One event with its place in the run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -112,6 +111,9 @@ pub enum RunEvent {
     StepFinished {
         key: StepKey,
         cases: Vec<Case>,
+        /// Version 1.0 of the journal does not have it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ending: Option<StepEnding>,
     },
     FindingMade(Finding),
     RunInterrupted {
@@ -153,34 +155,6 @@ pub enum Phase {
     Measuring,
     CoolingDown,
     Waiting,
-}
-
-/// A guard that tripped, with what made it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct GuardTrip {
-    pub guard: String,
-    pub component: Component,
-    pub code: String,
-    pub stop: GuardStop,
-    pub result: GuardResult,
-    /// The reading that tripped it, the limit and how long it held, in words.
-    pub text: String,
-    /// The last reading, where there is one.
-    pub reading: Option<f64>,
-    /// What every GPU showed at that moment.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub around: Vec<Vitals>,
-}
-
-impl GuardTrip {
-    /// What the trip says. At the station it is our trouble whatever the guard is for.
-    pub fn outcome(&self) -> Outcome {
-        match self.result {
-            GuardResult::Fail => Outcome::Fail,
-            GuardResult::Inconclusive if self.component == Component::Station => Outcome::Error,
-            GuardResult::Inconclusive => Outcome::Inconclusive,
-        }
-    }
 }
 
 /// Who interrupted a run.

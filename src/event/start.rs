@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use kiln_profile::Profile;
+use kiln_profile::{PartsList, Profile};
 
 /// Everything known when a run begins.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -25,6 +25,9 @@ pub struct RunStart {
     pub profile: Profile,
     /// `sha256:…` of the profile's canonical JSON.
     pub profile_digest: String,
+    /// The bill of materials the unit was held against, if one was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parts: Option<PartsList>,
     /// Baseline values for `of baseline` limits: `step.measurement[component]` to value.
     pub baseline: BTreeMap<String, f64>,
     /// Carried, so that reports made again from the journal are those that were asked for.
@@ -77,6 +80,9 @@ pub enum NodeSource {
         node: String,
         seed: u64,
         faults: Vec<String>,
+        /// How far its healthy parts lie from one another.
+        #[serde(default, skip_serializing_if = "kiln_model::Spread::is_tight")]
+        spread: kiln_model::Spread,
     },
     /// A recording.
     Replayed {

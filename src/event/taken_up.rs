@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::RunStart;
-use kiln_model::{Change, Component, Fact, GpuIndex, Inventory, Moment, Reading, changes, is_recognised};
+use kiln_model::{Change, Component, Fact, FactState, GpuIndex, Inventory, Moment, Reading, changes, is_recognised};
 
 /// One time that a run was taken up again.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,8 +43,8 @@ impl TakenUp {
         let files = was.zip(digest).filter(|(was, is)| was != is).map(|(was, is)| Change {
             component: Component::Node,
             fact: Fact::Files,
-            was: was.clone(),
-            is: is.clone(),
+            was: FactState::value(was),
+            is: FactState::value(is),
         });
         Self { at, changes: files.into_iter().collect(), node: Recognition::NotCompared, boot: Boot::NotCompared }
     }

@@ -6,8 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Case, GuardTrip, Interruption, Outcome, Recognition, RunKind, RunRecord, StepRecord, StepStatus, Verdict,
-    VerdictWord,
+    Case, GuardTrip, Interruption, Outcome, ReasonKind, Recognition, RunKind, RunRecord, StepRecord, StepStatus,
+    Verdict, VerdictWord,
 };
 use kiln_limit::Judged;
 use kiln_model::{Component, Moment};
@@ -139,7 +139,7 @@ pub fn uncarried_trips(record: &RunRecord) -> Vec<&(Moment, GuardTrip)> {
 fn carries(case: &Case, trip: &GuardTrip) -> bool {
     let counted = case.outcome == trip.outcome() || case.outcome == Outcome::Fail;
     let on_it = trip.component == Component::Station || case.component.overlaps(trip.component);
-    counted && on_it && case.reason.as_ref().is_some_and(|r| r.kind == "guard")
+    counted && on_it && case.reason.as_ref().is_some_and(|reason| reason.kind() == ReasonKind::Guard)
 }
 
 /// The cases that failed in an attempt that was not the last, by component.
@@ -270,7 +270,10 @@ const fn over_attempts(last: Outcome, failed_before: bool) -> Outcome {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::invented::{GPUS, Story, endings, judged, passed, resistance, trip, with_reason};
+    use super::super::Reason;
+    use super::super::invented::{
+        GPUS, Story, endings, finished, guard_stop, judged, passed, resistance, trip, with_reason,
+    };
     use super::super::{NodeSource, RunEvent};
     use super::*;
 
@@ -309,10 +312,10 @@ mod tests {
         story.tell(1.0, RunEvent::StepStarted { key: key.clone() });
         story.tell(5.0, RunEvent::GuardTripped(trip(GPUS[1])));
         let cases = vec![
-            with_reason(GPUS[0], Outcome::NotReached, "guard", "stopped with gpu/1"),
-            with_reason(GPUS[1], Outcome::Fail, "guard", "gpu/1 does not answer any more"),
+            with_reason(GPUS[0], Outcome::NotReached, guard_stop()),
+            with_reason(GPUS[1], Outcome::Fail, guard_stop()),
         ];
-        story.tell(0.0, RunEvent::StepFinished { key, cases });
+        story.tell(0.0, finished(key, cases));
         assert_eq!(roll_up(&story.record()).failed, 1);
         assert!(uncarried_trips(&story.record()).is_empty());
         story.tell(9.0, RunEvent::GuardTripped(trip(GPUS[0])));
@@ -325,8 +328,8 @@ mod tests {
         let key = super::super::invented::key("burn.soak", 1, 1);
         story.tell(1.0, RunEvent::StepStarted { key: key.clone() });
         story.tell(5.0, RunEvent::GuardTripped(trip(GPUS[1])));
-        let cases = vec![with_reason(GPUS[1], Outcome::Fail, "guard", "lost")];
-        story.tell(0.0, RunEvent::StepFinished { key, cases });
+        let cases = vec![with_reason(GPUS[1], Outcome::Fail, guard_stop())];
+        story.tell(0.0, finished(key, cases));
         story.step("burn.soak", 2, 60.0, GPUS.map(|gpu| passed(gpu, resistance(gpu, 0.058))).to_vec());
         assert_eq!(word(story.then_passed_from("teardown.load")), "FAIL");
     }
@@ -336,7 +339,12 @@ mod tests {
         for last in [Outcome::Error, Outcome::Aborted, Outcome::NotReached, Outcome::Inconclusive] {
             let mut story = Story::begun().passed_before("burn.soak");
             story.step("burn.soak", 1, 60.0, vec![judged(GPUS[0], resistance(GPUS[0], 0.09))]);
-            story.step("burn.soak", 2, 60.0, vec![with_reason(GPUS[0], last, "probe", "no answer")]);
+            story.step(
+                "burn.soak",
+                2,
+                60.0,
+                vec![with_reason(GPUS[0], last, Reason::Probe { said: "no answer".to_owned() })],
+            );
             assert_eq!(word(&story), "FAIL", "{last:?}");
         }
         let mut story = Story::begun().passed_before("burn.soak");

@@ -214,9 +214,8 @@ impl World {
             Due::Line(node) => self.line(node),
             Due::Call { node, epoch, call, answered } => {
                 self.simulated.calls += 1;
-                if let Some(input) = self.serve(call)
-                    && answered
-                {
+                let input = self.serve(call);
+                if answered {
                     let at = self.now + self.delay();
                     self.push(at, Due::Answer { node, epoch, input });
                 }
@@ -366,32 +365,32 @@ impl World {
         None
     }
 
-    /// What the floor does with a call; None if it answers nothing.
-    fn serve(&mut self, call: Call) -> Option<AgentInput> {
+    /// What the floor does with a call.
+    fn serve(&mut self, call: Call) -> AgentInput {
         match call {
             Call::Sync(sync) => {
                 let spool: Vec<RunId> = sync.spool.iter().map(|spooled| spooled.run.clone()).collect();
-                let Some(mut reply) = self.tell(Input::Synced(sync)) else { return Some(AgentInput::Unanswered) };
+                let Some(mut reply) = self.tell(Input::Synced(sync)) else { return AgentInput::Unanswered };
                 reply.received = spool.iter().filter_map(|run| self.received(run)).collect();
-                Some(AgentInput::Answered(reply))
+                AgentInput::Answered(reply)
             }
             Call::Ship { run, generation, from, bytes } => {
                 let assigned = self.floor.state().runs.get(&run).map(|(_, generation, _)| *generation);
                 if self.floor_full_until > self.now || assigned.is_some_and(|assigned| assigned != generation) {
-                    return Some(AgentInput::Unanswered);
+                    return AgentInput::Unanswered;
                 }
                 let copy = self.copies.entry(run.clone()).or_default();
                 if copy.at != from {
-                    return Some(AgentInput::Shipped { run, answer: Appended::Elsewhere(copy.at) });
+                    return AgentInput::Shipped { run, answer: Appended::Elsewhere(copy.at) };
                 }
                 let Ok(after) = Tip::after(from, &bytes) else {
-                    return Some(AgentInput::Sealed { run, answer: Sealed::Refused });
+                    return AgentInput::Sealed { run, answer: Sealed::Refused };
                 };
                 copy.bytes.extend_from_slice(&bytes);
                 (copy.sealed, copy.at) = (copy.sealed && after == copy.at, after);
-                Some(AgentInput::Shipped { run, answer: Appended::Here(after) })
+                AgentInput::Shipped { run, answer: Appended::Here(after) }
             }
-            Call::Seal(spooled) => Some(self.seal(&spooled)),
+            Call::Seal(spooled) => self.seal(&spooled),
         }
     }
 

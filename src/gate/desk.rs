@@ -89,12 +89,12 @@ impl Desk {
         let thread = |source| StoreError::Io { path: "thread".into(), source };
         let (news, heard_of) = mpsc::channel();
         let outlet = outlet.map(|outlet| outlet.run(events, heard_of)).transpose().map_err(thread)?.map(|()| news);
-        let (orders, inbox) = mpsc::channel();
+        let (orders, arrivals) = mpsc::channel();
         let revision = Arc::new(AtomicU64::new(0));
         let mut work =
             Work { clock, outlet, policy, floor, store, heard: AllHeard::new(), revision: Arc::clone(&revision) };
         let spawned = std::thread::Builder::new().name("desk".to_owned());
-        spawned.spawn(move || work.work(&inbox)).map_err(thread)?;
+        spawned.spawn(move || work.work(&arrivals)).map_err(thread)?;
         Ok(Self { orders, revision })
     }
 
@@ -123,11 +123,11 @@ impl Desk {
 }
 
 impl Work {
-    fn work(&mut self, inbox: &mpsc::Receiver<Order>) {
-        while let Ok(first) = inbox.recv() {
+    fn work(&mut self, arrivals: &mpsc::Receiver<Order>) {
+        while let Ok(first) = arrivals.recv() {
             let mut looks = Vec::new();
             let mut answers = Vec::new();
-            let more = std::iter::from_fn(|| inbox.try_recv().ok()).take(TOGETHER);
+            let more = std::iter::from_fn(|| arrivals.try_recv().ok()).take(TOGETHER);
             for order in std::iter::once(first).chain(more) {
                 match order {
                     Order::Tell(input, reply) => answers.push((reply, self.decide(*input))),

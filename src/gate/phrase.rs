@@ -45,8 +45,8 @@ phrases! {
     Repair "不合格" "Failed";
     Undecided "判定不能" "Undecided";
     None "—" "—";
-    Simulated "模擬" "SIMULATED";
-    SimulatedLong "模擬ノードの結果です。実際の装置については何も言えません。" "Results of a simulated node: they say nothing about a real unit.";
+    Simulated "シミュレーション" "SIMULATED";
+    SimulatedLong "シミュレーションの結果です。実際の装置については何も言えません。" "Results of a simulated node: they say nothing about a real unit.";
     WhatPart "対象部品" "Part";
     Slot "スロット" "Slot";
     PartSerial "部品の製造番号" "Serial number of the part";

@@ -22,17 +22,17 @@ pub enum JournalError {
     )]
     NewerMajor { path: PathBuf, found: (u32, u32), known: (u32, u32) },
     #[error("{} is damaged at {place}: {what}; everything before it is sound", .path.display())]
-    Damaged { path: PathBuf, place: Place, what: &'static str },
+    Damaged { path: PathBuf, place: LinePlace, what: &'static str },
     #[error("{} skips at {place}: the event has sequence number {found}", .path.display())]
-    Gap { path: PathBuf, place: Place, found: u64 },
+    Gap { path: PathBuf, place: LinePlace, found: u64 },
     /// The chain holds, so these are the bytes that were written: a fault of the program that wrote or reads them.
     #[error("{} cannot be understood at {place}", .path.display())]
-    NotAnEvent { path: PathBuf, place: Place, source: serde_json::Error },
+    NotAnEvent { path: PathBuf, place: LinePlace, source: serde_json::Error },
 }
 
 /// A place in a journal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place {
+pub struct LinePlace {
     /// From 1.
     pub line: u64,
     /// Sequence number the event there must have; `None` for the header.
@@ -41,7 +41,7 @@ pub struct Place {
     pub offset: u64,
 }
 
-impl std::fmt::Display for Place {
+impl std::fmt::Display for LinePlace {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "line {}", self.line)?;
         match self.seq {

@@ -7,7 +7,7 @@ use std::path::Path;
 use super::line::{BEGIN, Chain, close};
 use kiln_event::invented::endings;
 
-const HEADER: &str = r#"{"schema":"kiln.journal/1.0","written_by":"kiln 0.1.0"}"#;
+const HEADER: &str = r#"{"schema":"kiln.journal/1.1","written_by":"kiln 0.1.0"}"#;
 
 /// A journal of these lines, the chain closed over each.
 fn journal<S: AsRef<str>>(lines: &[S]) -> Vec<u8> {

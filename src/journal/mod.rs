@@ -14,7 +14,7 @@ mod line;
 mod read;
 mod write;
 
-pub use error::{JournalError, Place};
+pub use error::{JournalError, LinePlace};
 pub use read::{JournalFile, Read, Torn, read, read_sound};
 pub use write::{Durability, Journal, WallClock};
 
@@ -22,4 +22,6 @@ pub use write::{Durability, Journal, WallClock};
 pub const FILE_NAME: &str = kiln_disk::JOURNAL.name;
 
 /// Version of the format this program writes, and the newest major version it reads.
-pub const VERSION: (u32, u32) = (1, 0);
+///
+/// 1.0 had reasons, missing values, causes of trips and evidence as English sentences, and did not record how a step ended.
+pub const VERSION: (u32, u32) = (1, 1);

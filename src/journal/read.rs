@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::error::{JournalError, Place};
+use super::error::{JournalError, LinePlace};
 use super::line::{self, Chain};
 use super::{FILE_NAME, VERSION};
 use kiln_disk::{self as disk, Folder, GIB};
@@ -160,7 +160,7 @@ fn parse_into(path: &Path, bytes: &[u8], read: &mut Read) -> Result<Resumption, 
         let rest = &bytes[at.length as usize..];
         number += 1;
         let seq = (number > 1).then(|| number - 2);
-        let place = Place { line: number, seq, offset: at.length };
+        let place = LinePlace { line: number, seq, offset: at.length };
         let damaged = |what| JournalError::Damaged { path: path.to_owned(), place, what };
         let Some(end) = rest.iter().position(|byte| *byte == b'\n') else {
             let mut chain = at.chain;
@@ -186,7 +186,7 @@ fn parse_into(path: &Path, bytes: &[u8], read: &mut Read) -> Result<Resumption, 
 }
 
 /// Takes in a line whose chain holds.
-fn take(path: &Path, place: Place, line: &[u8], read: &mut Read) -> Result<(), JournalError> {
+fn take(path: &Path, place: LinePlace, line: &[u8], read: &mut Read) -> Result<(), JournalError> {
     let broken = |source| JournalError::NotAnEvent { path: path.to_owned(), place, source };
     let Some(expected) = place.seq else {
         let header: Header = serde_json::from_slice(line).map_err(broken)?;
@@ -215,7 +215,7 @@ fn check_version(path: &Path, header: &Header) -> Result<(), JournalError> {
 }
 
 /// A first line that does not hold: a damaged header, or a file that never was a journal.
-fn bad_header(path: &Path, line: &[u8], place: Place, what: &'static str) -> JournalError {
+fn bad_header(path: &Path, line: &[u8], place: LinePlace, what: &'static str) -> JournalError {
     let opening = format!("{{\"schema\":\"{SCHEMA}");
     // One changed byte, as a failing disk leaves, still reads as a header by nearly all of its opening.
     let alike = opening.bytes().zip(line).filter(|(one, two)| one == *two).count();

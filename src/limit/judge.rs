@@ -3,7 +3,8 @@
 //! What cannot be judged is said so and never passes: no value, a value that is no number, a reference that is not there.
 
 use super::{
-    Bound, IfUnsupported, Judged, Judgement, Limit, Measured, Measurement, Range, Reference, Scalar, Term, Unjudged,
+    Bound, IfUnsupported, Judged, Judgement, Limit, Measured, Measurement, NoReference, Range, Reference, Scalar, Term,
+    Unjudged,
 };
 use kiln_model::{Dimension, Quantity, Unit};
 
@@ -23,16 +24,27 @@ impl References<'_> {
     pub const NONE: References<'static> = References { sku: &|_| None, peers: None, baseline: None };
 
     fn get(&self, of: &Reference, unit: Unit) -> Result<f64, Unjudged> {
-        let missing = |what: String| Unjudged::NoReference(what);
+        let missing = Unjudged::NoReference;
         let value = match of {
             Reference::Sku(fact) => {
-                let quantity = (self.sku)(fact).ok_or_else(|| missing(format!("sku.{fact}")))?;
-                quantity.value_in(unit).ok_or_else(|| missing(format!("sku.{fact} in {unit}")))?
+                let quantity = (self.sku)(fact).ok_or_else(|| missing(NoReference::Sku(fact.clone())))?;
+                quantity.value_in(unit).ok_or_else(|| missing(NoReference::SkuUnit { fact: fact.clone(), unit }))?
             }
-            Reference::Peers => self.peers.ok_or_else(|| missing("peers".to_owned()))?,
-            Reference::Baseline => self.baseline.ok_or_else(|| missing("baseline".to_owned()))?,
+            Reference::Peers => self.peers.ok_or_else(|| missing(NoReference::Peers))?,
+            Reference::Baseline => self.baseline.ok_or_else(|| missing(NoReference::Baseline))?,
         };
-        if value.is_finite() { Ok(value) } else { Err(missing(of.to_string())) }
+        if value.is_finite() { Ok(value) } else { Err(missing(of.lacking())) }
+    }
+}
+
+impl Reference {
+    /// What is said to be lacking where the reference has no finite value.
+    fn lacking(&self) -> NoReference {
+        match self {
+            Self::Sku(fact) => NoReference::Sku(fact.clone()),
+            Self::Peers => NoReference::Peers,
+            Self::Baseline => NoReference::Baseline,
+        }
     }
 }
 
@@ -60,13 +72,17 @@ fn difference(quantity: Quantity, unit: Unit) -> Option<f64> {
 impl Term {
     /// The term as a number in `unit`.
     fn resolve(&self, unit: Unit, references: &References<'_>) -> Result<f64, Unjudged> {
-        let wrong_unit = || Unjudged::NoReference(format!("{self} in {unit}"));
+        let wrong_unit = || Unjudged::NoReference(NoReference::TermUnit { term: self.to_string(), unit });
         let value = match self {
             Self::Absolute(quantity) => quantity.value_in(unit).ok_or_else(wrong_unit)?,
             Self::Share { percent, of } => references.get(of, unit)? * percent / 100.0,
             Self::Offset { of, plus } => references.get(of, unit)? + difference(*plus, unit).ok_or_else(wrong_unit)?,
         };
-        if value.is_finite() { Ok(value) } else { Err(Unjudged::NoReference(format!("a finite value for {self}"))) }
+        if value.is_finite() {
+            Ok(value)
+        } else {
+            Err(Unjudged::NoReference(NoReference::NotFinite { term: self.to_string() }))
+        }
     }
 }
 
@@ -92,7 +108,7 @@ impl Bound {
         if let (Some(low), Some(high)) = (low, high)
             && low > high
         {
-            return Err(Unjudged::NoReference(format!("a range that is not empty: {low} is more than {high}")));
+            return Err(Unjudged::NoReference(NoReference::EmptyRange { low, high }));
         }
         Ok(Range { low, high })
     }
@@ -134,7 +150,7 @@ pub fn within(
         (Bound::Matches(pattern), Scalar::Text(text)) => match regex::Regex::new(&pattern.0) {
             Ok(regex) => Ok((regex.is_match(text), Range::default())),
             // Patterns were compiled when the profile was read; one that does not compile any more judges nothing.
-            Err(_) => Err(Unjudged::NoReference(format!("pattern {}", pattern.0))),
+            Err(_) => Err(Unjudged::NoReference(NoReference::Pattern(pattern.0.clone()))),
         },
         (Bound::Matches(_), _) => Err(Unjudged::NotMeasured),
         (_, Scalar::Number(number)) => bound.holds(finite(*number)?, unit, references),
@@ -254,14 +270,20 @@ mod tests {
             outcome(&limit("<= peers + 5 K", None, Unit::Celsius), 65.1, Unit::Celsius, &references),
             Judged::Fail
         );
-        let missing = |what: &str| Judged::Unjudged(Unjudged::NoReference(what.to_owned()));
-        assert_eq!(outcome(&limit(">= baseline", None, Unit::Watt), 1.0, Unit::Watt, &references), missing("baseline"));
+        let missing = |what: NoReference| Judged::Unjudged(Unjudged::NoReference(what));
+        assert_eq!(
+            outcome(&limit(">= baseline", None, Unit::Watt), 1.0, Unit::Watt, &references),
+            missing(NoReference::Baseline)
+        );
         assert_eq!(
             outcome(&limit(">= sku.tdp", None, Unit::Watt), 1e9, Unit::Watt, &References::NONE),
-            missing("sku.tdp")
+            missing(NoReference::Sku("tdp".to_owned()))
         );
         let infinite = References { peers: Some(f64::NAN), ..References::NONE };
-        assert_eq!(outcome(&limit("<= peers", None, Unit::Watt), 1.0, Unit::Watt, &infinite), missing("peers"));
+        assert_eq!(
+            outcome(&limit("<= peers", None, Unit::Watt), 1.0, Unit::Watt, &infinite),
+            missing(NoReference::Peers)
+        );
     }
 
     #[test]
@@ -270,7 +292,7 @@ mod tests {
         let judge = |measurement: &Measurement| judge(&limit, measurement, &References::NONE).outcome;
         let gpu = Component::gpu(0);
         let not_measured = Judged::Unjudged(Unjudged::NotMeasured);
-        assert_eq!(judge(&Measurement::missing("m", gpu, Unit::Celsius, "lost")), not_measured);
+        assert_eq!(judge(&Measurement::missing("m", gpu, Unit::Celsius, crate::Missing::NeverRead)), not_measured);
         assert_eq!(judge(&Measurement::unsupported("m", gpu, Unit::Celsius)), Judged::Unjudged(Unjudged::Unsupported));
         assert_eq!(judge(&Measurement::number("m", gpu, Unit::Celsius, f64::NAN, 1)), not_measured);
         assert_eq!(judge(&Measurement::text("m", gpu, "87")), not_measured);

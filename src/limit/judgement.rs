@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Measurement, Miss};
+use super::{Measurement, Miss, NoReference, WaiverUse};
 
 /// The outcome of one judgement.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Judged {
     Pass,
@@ -17,18 +17,18 @@ pub enum Judged {
 }
 
 /// Why no judgement could be made.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Unjudged {
     /// There is no value; the measurement says why.
     NotMeasured,
     Unsupported,
-    /// The SKU has no such fact, there are too few peers, or no baseline is given. The text names it.
-    NoReference(String),
+    /// The SKU has no such fact, there are too few peers, or no baseline is given.
+    NoReference(NoReference),
 }
 
 /// The absolute bounds that were in force once references were resolved, in the measurement's unit.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Range {
     pub low: Option<f64>,
@@ -36,7 +36,7 @@ pub struct Range {
 }
 
 /// One measurement held against one limit, with all that is needed to check it by hand later.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Judgement {
     pub measurement: Measurement,
@@ -50,6 +50,6 @@ pub struct Judgement {
     #[serde(default, skip_serializing_if = "Miss::is_proof")]
     pub miss: Miss,
     pub source: Option<String>,
-    /// Id of the waiver that covers a fail.
-    pub waiver: Option<String>,
+    /// The waiver that covers a fail.
+    pub waiver: Option<WaiverUse>,
 }

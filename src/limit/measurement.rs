@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use kiln_model::{Component, Quantity, Unit};
+use kiln_model::{Component, Missing, Quantity, Unit};
 
 /// A plain value.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -16,18 +16,18 @@ pub enum Scalar {
 }
 
 /// What came of measuring. Anything but `Value` can never pass a limit.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Measured {
     Value(Scalar),
     /// The part does not offer it.
     Unsupported,
-    /// It was to be measured and was not: too few samples, a failed call, a lost GPU. The text says which.
-    Missing(String),
+    /// It was to be measured and was not: too few samples, a failed call, a lost GPU.
+    Missing(#[serde(deserialize_with = "Missing::of_journal")] Missing),
 }
 
 /// One measured value. Names are an API: lower case, without unit or component (`power.mean`).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Measurement {
     pub name: String,
@@ -43,7 +43,7 @@ impl Measurement {
         let value = if value.is_finite() {
             Measured::Value(Scalar::Number(value))
         } else {
-            Measured::Missing("the result is not a finite number".to_owned())
+            Measured::Missing(Missing::NotFinite)
         };
         Self { name: name.to_owned(), component, unit, value, samples }
     }
@@ -58,8 +58,8 @@ impl Measurement {
         Self { name: name.to_owned(), component, unit: Unit::One, value, samples: 1 }
     }
 
-    pub fn missing(name: &str, component: Component, unit: Unit, why: impl Into<String>) -> Self {
-        Self { name: name.to_owned(), component, unit, value: Measured::Missing(why.into()), samples: 0 }
+    pub fn missing(name: &str, component: Component, unit: Unit, why: Missing) -> Self {
+        Self { name: name.to_owned(), component, unit, value: Measured::Missing(why), samples: 0 }
     }
 
     pub fn unsupported(name: &str, component: Component, unit: Unit) -> Self {
@@ -85,13 +85,12 @@ impl fmt::Display for Scalar {
 }
 
 impl Measurement {
-    /// The value as a person reads it, with its unit: `87.3 °C`, `unsupported`, `missing: 3 of 60 samples`.
-    pub fn shown(&self) -> String {
+    /// The value with its unit, `87.3 °C`; `None` where there is none.
+    pub fn quantity(&self) -> Option<String> {
         match &self.value {
-            Measured::Value(Scalar::Number(value)) => Quantity::new(*value, self.unit).to_string(),
-            Measured::Value(other) => other.to_string(),
-            Measured::Unsupported => "unsupported".to_owned(),
-            Measured::Missing(why) => format!("missing: {why}"),
+            Measured::Value(Scalar::Number(value)) => Some(Quantity::new(*value, self.unit).to_string()),
+            Measured::Value(other) => Some(other.to_string()),
+            Measured::Unsupported | Measured::Missing(_) => None,
         }
     }
 }

@@ -5,8 +5,10 @@
 mod bound;
 mod judge;
 mod judgement;
+mod list;
 mod measurement;
 mod parse;
+mod references;
 mod show;
 mod term;
 mod words;
@@ -14,5 +16,9 @@ mod words;
 pub use bound::{Bound, IfUnsupported, Limit, Miss, Pattern, Reference, Term};
 pub use judge::{References, judge, within};
 pub use judgement::{Judged, Judgement, Range, Unjudged};
+pub use list::{read_list, write_list};
 pub use measurement::{Measured, Measurement, Scalar};
 pub use parse::{ParseLimitError, Target, Wanted};
+pub use references::{NoReference, WaiverUse};
+
+pub use kiln_model::{Missing, Setting};

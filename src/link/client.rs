@@ -97,13 +97,22 @@ impl Client {
     fn post<T: DeserializeOwned>(&self, path: &str, body: &impl serde::Serialize) -> Result<T, CallError> {
         let body = serde_json::to_vec(body).map_err(|error| CallError::Unreadable(error.to_string()))?;
         let call = self.agent.post(format!("{}{path}", self.base)).content_type("application/json");
-        read(call.send(&body[..]))
+        told(path, read(call.send(&body[..])))
     }
 
     fn patch<T: DeserializeOwned>(&self, path: &str, body: &[u8]) -> Result<T, CallError> {
         let call = self.agent.patch(format!("{}{path}", self.base)).content_type("application/octet-stream");
-        read(call.send(body))
+        told(path, read(call.send(body)))
     }
+}
+
+/// Leaves a failed call in the log; what follows from it is the caller's to decide.
+fn told<T>(path: &str, answer: Result<T, CallError>) -> Result<T, CallError> {
+    match &answer {
+        Ok(_) => tracing::trace!(path, "called the floor"),
+        Err(error) => tracing::warn!(path, %error, "a call of the floor failed"),
+    }
+    answer
 }
 
 type Answer = Result<ureq::http::Response<ureq::Body>, ureq::Error>;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Exclusion, Outing, median, median_deviation};
+use super::{Exclusion, RunSummary, median, median_deviation};
 use kiln_model::Unit;
 
 /// The file that `of baseline` limits are held against.
@@ -39,7 +39,7 @@ impl Baseline {
 }
 
 /// Of all runs that passed; the others with why they are left out.
-pub fn baseline<'a>(runs: &'a [Outing], golden: &[String]) -> (Baseline, Vec<(&'a Outing, &'static str)>) {
+pub fn baseline<'a>(runs: &'a [RunSummary], golden: &[String]) -> (Baseline, Vec<(&'a RunSummary, &'static str)>) {
     let hardware = runs.iter().any(|run| !run.simulated);
     let mut counted = Vec::new();
     let mut left_out = Vec::new();

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use kiln_event::{Outcome, RunRecord, Standing, Verdict, roll_up, standings};
-use kiln_limit::{Judged, Judgement};
+use kiln_limit::{Judged, Judgement, Measurement};
 use kiln_model::Component;
 
 /// One case that comes out otherwise, or whose values do.
@@ -24,8 +24,8 @@ pub struct Change {
 pub struct ValueChange {
     pub measurement: String,
     pub component: Component,
-    /// As a person reads it.
-    pub value: String,
+    #[serde(serialize_with = "super::quantity")]
+    pub value: Measurement,
     pub limit_before: Option<String>,
     pub limit_after: Option<String>,
     pub before: Option<Judged>,
@@ -80,7 +80,7 @@ fn value_changes(before: &[Judgement], after: &[Judgement]) -> Vec<ValueChange> 
             Some(ValueChange {
                 measurement: told.name.clone(),
                 component: told.component,
-                value: told.shown(),
+                value: told.clone(),
                 limit_before: was.and_then(|one| one.limit.clone()),
                 limit_after: is.and_then(|one| one.limit.clone()),
                 before: was.map(|one| one.outcome.clone()),

@@ -6,14 +6,14 @@ use serde::Serialize;
 
 use super::ValueKey;
 use kiln_event::RunRecord;
-use kiln_limit::{Judged, Judgement};
+use kiln_limit::{Judged, Judgement, Measured, Measurement};
 use kiln_model::Unit;
 
 /// One of the two.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Side {
-    /// As a person reads it.
-    pub shown: String,
+    #[serde(rename = "shown", serialize_with = "super::quantity")]
+    pub measurement: Measurement,
     pub number: Option<f64>,
     pub limit: Option<String>,
     pub outcome: Judged,
@@ -45,7 +45,15 @@ impl Difference {
 
     /// Whether the values are not the same.
     pub fn differs(&self) -> bool {
-        self.a.as_ref().map(|side| &side.shown) != self.b.as_ref().map(|side| &side.shown)
+        fn value(side: Option<&Side>) -> Option<(Option<String>, &Measured)> {
+            let measurement = &side?.measurement;
+            // Numbers that read the same are the same; of what has no value the reason counts.
+            Some((measurement.quantity(), &measurement.value))
+        }
+        match (value(self.a.as_ref()), value(self.b.as_ref())) {
+            (Some((Some(a), _)), Some((Some(b), _))) => a != b,
+            (a, b) => a != b,
+        }
     }
 }
 
@@ -63,7 +71,7 @@ fn judgements(record: &RunRecord) -> BTreeMap<ValueKey, &Judgement> {
 
 fn side(judgement: &Judgement) -> Side {
     Side {
-        shown: judgement.measurement.shown(),
+        measurement: judgement.measurement.clone(),
         number: judgement.measurement.as_number(),
         limit: judgement.limit.clone(),
         outcome: judgement.outcome.clone(),

@@ -6,9 +6,11 @@
 mod baseline;
 mod change;
 mod difference;
-mod outing;
+mod gauge_study;
 mod pareto;
+mod part_average;
 mod robust;
+mod run_summary;
 mod spread;
 mod stats;
 mod yields;
@@ -16,9 +18,21 @@ mod yields;
 pub use baseline::{Baseline, BaselineValue, baseline};
 pub use change::{Change, ValueChange, Verdicts, changes};
 pub use difference::{Difference, Side, differences};
-pub use outing::{Exclusion, Outing, Value, ValueKey};
+pub use gauge_study::{GaugeStudy, gauge_studies};
 pub use pareto::{Cause, pareto};
+pub use part_average::{Average, LEAST_UNITS, Outside, PartAverages, Peers, Standing, USUAL_BUDGET, UnitValues};
 pub use robust::{median, median_deviation, quantile, robust_z};
+pub use run_summary::{Exclusion, RunSummary, Value, ValueKey};
 pub use spread::{Capability, NoCapability, Outlier, Spread, spreads};
 pub use stats::{Left, Stats, stats};
 pub use yields::{AttemptYield, Yields, yields};
+
+/// Writes a value with its unit; where there is none, whether it is unsupported or missing.
+fn quantity<S: serde::Serializer>(measurement: &kiln_limit::Measurement, serializer: S) -> Result<S::Ok, S::Error> {
+    use kiln_limit::Measured;
+    match (&measurement.value, measurement.quantity()) {
+        (_, Some(quantity)) => serializer.serialize_str(&quantity),
+        (Measured::Unsupported, None) => serializer.serialize_str("unsupported"),
+        (_, None) => serializer.serialize_str("missing"),
+    }
+}

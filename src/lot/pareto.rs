@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::Outing;
+use super::RunSummary;
 use kiln_model::Component;
 
 /// One finding code over all runs.
@@ -29,7 +29,7 @@ struct Count<'a> {
 }
 
 /// Most frequent first; of the same frequency by code.
-pub fn pareto(runs: &[&Outing]) -> Vec<Cause> {
+pub fn pareto(runs: &[&RunSummary]) -> Vec<Cause> {
     let mut counts: BTreeMap<&str, Count<'_>> = BTreeMap::new();
     for run in runs {
         for (code, component) in &run.findings {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Serialize, Serializer};
 
 use super::yields::by_unit;
-use super::{Outing, Value, ValueKey, median, quantile, robust_z};
+use super::{RunSummary, Value, ValueKey, median, quantile, robust_z};
 use kiln_model::Unit;
 
 /// A capability from fewer units says more about chance than about the process (AIAG, SPC manual, 2nd edition).
@@ -104,9 +104,9 @@ pub struct Outlier {
 }
 
 /// Over the first run of every unit that counts: a retest would count a unit twice.
-pub fn spreads(runs: &[&Outing]) -> Vec<Spread> {
+pub fn spreads(runs: &[&RunSummary]) -> Vec<Spread> {
     let firsts = by_unit(runs).into_values().filter_map(|runs| runs.first().copied());
-    let mut all: BTreeMap<&ValueKey, Vec<(&Outing, &Value)>> = BTreeMap::new();
+    let mut all: BTreeMap<&ValueKey, Vec<(&RunSummary, &Value)>> = BTreeMap::new();
     for run in firsts {
         for (key, value) in &run.values {
             all.entry(key).or_default().push((run, value));
@@ -115,7 +115,7 @@ pub fn spreads(runs: &[&Outing]) -> Vec<Spread> {
     all.into_iter().filter_map(|(key, values)| spread(key, &values)).collect()
 }
 
-fn spread(key: &ValueKey, values: &[(&Outing, &Value)]) -> Option<Spread> {
+fn spread(key: &ValueKey, values: &[(&RunSummary, &Value)]) -> Option<Spread> {
     let numbers: Vec<f64> = values.iter().map(|(_, value)| value.number).collect();
     let count = numbers.len() as f64;
     let mean = numbers.iter().sum::<f64>() / count;
@@ -147,7 +147,7 @@ fn same(one: Option<f64>, two: Option<f64>) -> bool {
 }
 
 fn capability(
-    values: &[(&Outing, &Value)],
+    values: &[(&RunSummary, &Value)],
     limits: &BTreeSet<Option<&str>>,
     mean: f64,
     deviation: Option<f64>,
@@ -176,7 +176,7 @@ fn capability(
     Ok(Capability { low, high, cpk: below.min(above) })
 }
 
-fn outliers(values: &[(&Outing, &Value)], numbers: &[f64]) -> Vec<Outlier> {
+fn outliers(values: &[(&RunSummary, &Value)], numbers: &[f64]) -> Vec<Outlier> {
     if numbers.len() < OUTLIER_UNITS_MIN {
         return Vec::new();
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{Cause, Exclusion, Outing, Spread, Yields, pareto, spreads, yields};
+use super::{Cause, Exclusion, RunSummary, Spread, Yields, pareto, spreads, yields};
 
 /// A run that does not count, and why.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -30,16 +30,16 @@ pub struct Stats {
 }
 
 /// Over all runs; `golden` are the serial numbers of reference units.
-pub fn stats(runs: &[Outing], golden: &[String]) -> Vec<Stats> {
+pub fn stats(runs: &[RunSummary], golden: &[String]) -> Vec<Stats> {
     let simulated = runs.iter().all(|run| run.simulated);
-    let mut profiles: BTreeMap<&str, Vec<&Outing>> = BTreeMap::new();
+    let mut profiles: BTreeMap<&str, Vec<&RunSummary>> = BTreeMap::new();
     for run in runs {
         profiles.entry(&run.profile).or_default().push(run);
     }
     profiles.into_iter().map(|(profile, runs)| of_profile(profile, &runs, golden, simulated)).collect()
 }
 
-fn of_profile(profile: &str, runs: &[&Outing], golden: &[String], simulated: bool) -> Stats {
+fn of_profile(profile: &str, runs: &[&RunSummary], golden: &[String], simulated: bool) -> Stats {
     let mut counted = Vec::new();
     let mut left_out = Vec::new();
     for run in runs {
@@ -89,7 +89,7 @@ mod tests {
         }
     }
 
-    fn outing(serial: &str, hour: u64, word: VerdictWord, power: f64) -> Outing {
+    fn summary(serial: &str, hour: u64, word: VerdictWord, power: f64) -> RunSummary {
         let key = ValueKey {
             step: "burn.gemm".to_owned(),
             measurement: "power.mean".to_owned(),
@@ -97,7 +97,7 @@ mod tests {
         };
         let range = Range { low: Some(650.0), high: None };
         let value = Value { number: power, unit: Unit::Watt, limit: Some(">= 650 W".to_owned()), range };
-        Outing {
+        RunSummary {
             run_id: format!("{serial}-{hour}"),
             serial: Some(serial.to_owned()),
             started: Some(WallTime::UNIX_EPOCH + Span::from_secs(hour * 3600)),
@@ -112,20 +112,20 @@ mod tests {
     }
 
     /// 40 units with a spread around 690 W.
-    fn lot() -> Vec<Outing> {
+    fn lot() -> Vec<RunSummary> {
         let power = |unit: u32| 690.0 + f64::from(unit * 7 % 11) - 5.0;
-        (0..40).map(|unit| outing(&format!("U{unit:02}"), 1, VerdictWord::Pass, power(unit))).collect()
+        (0..40).map(|unit| summary(&format!("U{unit:02}"), 1, VerdictWord::Pass, power(unit))).collect()
     }
 
     #[test]
     fn attempts_are_counted_by_unit_in_the_order_they_were_begun() {
         let runs = vec![
-            outing("A", 2, VerdictWord::Pass, 690.0),
-            outing("A", 1, VerdictWord::Fail, 600.0),
-            outing("B", 1, VerdictWord::Pass, 690.0),
-            outing("C", 1, VerdictWord::Error, 690.0),
-            outing("D", 1, VerdictWord::Aborted, 690.0),
-            outing("G", 1, VerdictWord::Pass, 690.0),
+            summary("A", 2, VerdictWord::Pass, 690.0),
+            summary("A", 1, VerdictWord::Fail, 600.0),
+            summary("B", 1, VerdictWord::Pass, 690.0),
+            summary("C", 1, VerdictWord::Error, 690.0),
+            summary("D", 1, VerdictWord::Aborted, 690.0),
+            summary("G", 1, VerdictWord::Pass, 690.0),
         ];
         let stats = &stats(&runs, &["G".to_owned()])[0];
         let attempts: Vec<_> = stats.yields.attempts.iter().map(|one| (one.units, one.passed)).collect();
@@ -161,12 +161,12 @@ mod tests {
 
     #[test]
     fn a_capability_is_refused_with_the_reason() {
-        let reason = |change: &dyn Fn(&mut Vec<Outing>)| {
+        let reason = |change: &dyn Fn(&mut Vec<RunSummary>)| {
             let mut runs = lot();
             change(&mut runs);
             stats(&runs, &[])[0].spreads[0].capability.clone().expect_err("refused")
         };
-        let each = |runs: &mut Vec<Outing>, change: &dyn Fn(usize, &mut Value)| {
+        let each = |runs: &mut Vec<RunSummary>, change: &dyn Fn(usize, &mut Value)| {
             for (index, run) in runs.iter_mut().enumerate() {
                 run.values.values_mut().for_each(|value| change(index, value));
             }
@@ -189,7 +189,7 @@ mod tests {
     #[test]
     fn a_unit_apart_from_its_lot_is_named_though_it_passed() {
         let mut runs = lot();
-        runs.push(outing("ODD", 1, VerdictWord::Pass, 651.0));
+        runs.push(summary("ODD", 1, VerdictWord::Pass, 651.0));
         let outliers = &stats(&runs, &[])[0].spreads[0].outliers;
         assert_eq!(outliers.iter().map(|one| one.unit.as_str()).collect::<Vec<_>>(), ["ODD"]);
         assert!(outliers[0].z < -3.5);
@@ -213,7 +213,7 @@ mod tests {
     #[test]
     fn a_baseline_is_the_median_of_what_passed() {
         let mut runs = lot();
-        runs.push(outing("BAD", 1, VerdictWord::Fail, 300.0));
+        runs.push(summary("BAD", 1, VerdictWord::Fail, 300.0));
         let (baseline, left) = super::super::baseline(&runs, &[]);
         let value = baseline.values["burn.gemm.power.mean[gpu/0]"];
         assert_eq!((value.median, value.runs, value.unit), (690.0, 40, Unit::Watt));

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::Outing;
+use super::RunSummary;
 
 /// Of one attempt: all units that came to it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -26,8 +26,8 @@ pub struct Yields {
 }
 
 /// The runs of every unit, in the order they were begun.
-pub(super) fn by_unit<'a>(runs: &[&'a Outing]) -> BTreeMap<&'a str, Vec<&'a Outing>> {
-    let mut units: BTreeMap<&str, Vec<&Outing>> = BTreeMap::new();
+pub(super) fn by_unit<'a>(runs: &[&'a RunSummary]) -> BTreeMap<&'a str, Vec<&'a RunSummary>> {
+    let mut units: BTreeMap<&str, Vec<&RunSummary>> = BTreeMap::new();
     for run in runs {
         units.entry(run.unit()).or_default().push(run);
     }
@@ -42,11 +42,11 @@ fn percent(part: usize, whole: usize) -> f64 {
 }
 
 /// Over runs that count. ERROR and INCONCLUSIVE have not passed.
-pub fn yields(runs: &[&Outing]) -> Yields {
+pub fn yields(runs: &[&RunSummary]) -> Yields {
     let units = by_unit(runs);
     let most = units.values().map(Vec::len).max().unwrap_or(0);
     let attempts = (0..most).map(|attempt| {
-        let at: Vec<&&Outing> = units.values().filter_map(|runs| runs.get(attempt)).collect();
+        let at: Vec<&&RunSummary> = units.values().filter_map(|runs| runs.get(attempt)).collect();
         let passed = at.iter().filter(|run| run.passed()).count();
         AttemptYield { attempt: attempt + 1, units: at.len(), passed, percent: percent(passed, at.len()) }
     });

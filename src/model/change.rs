@@ -5,21 +5,64 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Display};
 
-use super::{Component, Gpu, GpuIndex, Host, Inventory, LinkState, NvLink, Reading, Remote};
+use serde::{Deserialize, Serialize};
+
+use super::{Component, Gpu, GpuIndex, Host, Inventory, LinkState, NvLink, Reading, ReadingFailure, Remote};
 
 /// One fact about one part that is not what it was.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
     pub component: Component,
     pub fact: Fact,
-    /// As it was, in the fact's own unit.
-    pub was: String,
-    /// As it is, or why it cannot be read any more.
-    pub is: String,
+    pub was: FactState,
+    pub is: FactState,
+}
+
+/// What a fact is known to be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FactState {
+    /// In the fact's own unit.
+    Value(String),
+    There,
+    NotThere,
+    /// One of a list of parts, where the whole list can no longer be read.
+    OneOf(usize),
+    Unsupported,
+    Unread(ReadingFailure),
+}
+
+impl FactState {
+    /// A value as it is written.
+    pub fn value(value: impl Display) -> Self {
+        Self::Value(value.to_string())
+    }
+
+    fn of<T: Display>(reading: &Reading<T>) -> Self {
+        match reading {
+            Reading::Value(value) => Self::value(value),
+            Reading::Unsupported => Self::Unsupported,
+            Reading::Failed(failure) => Self::Unread(*failure),
+        }
+    }
+}
+
+impl Display for FactState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Value(value) => f.write_str(value),
+            Self::There => f.write_str("there"),
+            Self::NotThere => f.write_str("not there"),
+            Self::OneOf(count) => write!(f, "one of {count}"),
+            Self::Unsupported => f.write_str("unsupported"),
+            Self::Unread(failure) => failure.fmt(f),
+        }
+    }
 }
 
 /// What about a part has changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Fact {
     /// Whether the part is there at all.
     Present,
@@ -122,12 +165,12 @@ pub fn changes(before: &Inventory, now: &Inventory, gone: &BTreeSet<GpuIndex>) -
     for gpu in before.gpus.iter().filter(|gpu| !gone.contains(&gpu.index)) {
         match pairs.get(&gpu.index) {
             Some(found) => list.gpu(gpu, found),
-            None => list.add(Component::Gpu(gpu.index), Fact::Present, &named(gpu), &"not there"),
+            None => list.add(Component::Gpu(gpu.index), Fact::Present, named(gpu), FactState::NotThere),
         }
     }
     let known: BTreeSet<GpuIndex> = pairs.values().map(|gpu| gpu.index).collect();
     for gpu in now.gpus.iter().filter(|gpu| !known.contains(&gpu.index)) {
-        list.add(Component::Gpu(gpu.index), Fact::Present, &"not there", &named(gpu));
+        list.add(Component::Gpu(gpu.index), Fact::Present, FactState::NotThere, named(gpu));
     }
     list.0
 }
@@ -180,10 +223,10 @@ fn equal(one: &Reading<String>, two: &Reading<String>) -> bool {
 }
 
 /// What a GPU is called: by what identifies it, as far as that can be read.
-fn named(gpu: &Gpu) -> String {
+fn named(gpu: &Gpu) -> FactState {
     let identity = &gpu.identity;
     let known = [&identity.serial, &identity.uuid, &identity.pci_address].into_iter().find_map(Reading::value);
-    known.cloned().unwrap_or_else(|| "there".to_owned())
+    known.map_or(FactState::There, FactState::value)
 }
 
 /// Whether nothing that a GPU keeps can be read of it.
@@ -197,8 +240,8 @@ fn is_silent(gpu: &Gpu) -> bool {
 struct List(Vec<Change>);
 
 impl List {
-    fn add(&mut self, component: Component, fact: Fact, was: &dyn Display, is: &dyn Display) {
-        self.0.push(Change { component, fact, was: was.to_string(), is: is.to_string() });
+    fn add(&mut self, component: Component, fact: Fact, was: FactState, is: FactState) {
+        self.0.push(Change { component, fact, was, is });
     }
 
     /// What could not be read before cannot be compared; what can no longer be read is not the same.
@@ -206,7 +249,7 @@ impl List {
         if let Reading::Value(before) = was
             && is.value() != Some(before)
         {
-            self.add(at, fact, before, is);
+            self.add(at, fact, FactState::value(before), FactState::of(is));
         }
     }
 
@@ -215,7 +258,7 @@ impl List {
         if let Reading::Value(before) = was
             && is.value().is_none_or(|now| now < before)
         {
-            self.add(at, fact, before, is);
+            self.add(at, fact, FactState::value(before), FactState::of(is));
         }
     }
 
@@ -242,7 +285,12 @@ impl List {
         if let Reading::Value(was) = before.memory_mib {
             let near = |is: &u64| is.abs_diff(was) * 100 <= was * HOST_MEMORY_PERCENT;
             if !now.memory_mib.value().is_some_and(near) {
-                self.add(node, Fact::Memory, &format!("{was} MiB"), &in_mib(now.memory_mib));
+                self.add(
+                    node,
+                    Fact::Memory,
+                    FactState::value(format!("{was} MiB")),
+                    FactState::of(&now.memory_mib.map(|mib| format!("{mib} MiB"))),
+                );
             }
         }
         self.nics(before, now);
@@ -255,10 +303,10 @@ impl List {
         for (nth, nic) in (0..=u8::MAX).zip(was) {
             let at = Component::Nic(nth);
             match is.iter().find(|other| other.name == nic.name) {
-                None => self.add(at, Fact::Present, &nic.name, &"not there"),
+                None => self.add(at, Fact::Present, FactState::value(&nic.name), FactState::NotThere),
                 Some(found) => {
                     if found.model != nic.model {
-                        self.add(at, Fact::Model, &nic.model, &found.model);
+                        self.add(at, Fact::Model, FactState::value(&nic.model), FactState::value(&found.model));
                     }
                     self.compare_least(at, Fact::Speed, &nic.speed_mb_per_s, &found.speed_mb_per_s);
                 }
@@ -266,7 +314,7 @@ impl List {
         }
         for (nth, nic) in (0..=u8::MAX).zip(is) {
             if !was.iter().any(|other| other.name == nic.name) {
-                self.add(Component::Nic(nth), Fact::Present, &"not there", &nic.name);
+                self.add(Component::Nic(nth), Fact::Present, FactState::NotThere, FactState::value(&nic.name));
             }
         }
     }
@@ -276,12 +324,12 @@ impl List {
         let called = |drive: &super::Nvme| format!("{} {}", drive.model, drive.serial);
         for (nth, drive) in (0..=u8::MAX).zip(was) {
             if !is.iter().any(|other| (&other.model, &other.serial) == (&drive.model, &drive.serial)) {
-                self.add(Component::Nvme(nth), Fact::Present, &called(drive), &"not there");
+                self.add(Component::Nvme(nth), Fact::Present, FactState::value(called(drive)), FactState::NotThere);
             }
         }
         for (nth, drive) in (0..=u8::MAX).zip(is) {
             if !was.iter().any(|other| (&other.model, &other.serial) == (&drive.model, &drive.serial)) {
-                self.add(Component::Nvme(nth), Fact::Present, &"not there", &called(drive));
+                self.add(Component::Nvme(nth), Fact::Present, FactState::NotThere, FactState::value(called(drive)));
             }
         }
     }
@@ -293,12 +341,12 @@ impl List {
             match (was.get(nth), is.get(nth)) {
                 (Some(one), Some(two)) => {
                     if one.ok && !two.ok {
-                        self.add(at, Fact::Works, &one.ok, &two.ok);
+                        self.add(at, Fact::Works, FactState::value(one.ok), FactState::value(two.ok));
                     }
                     self.compare(at, Fact::Capacity, &one.capacity_watts, &two.capacity_watts);
                 }
-                (Some(_), None) => self.add(at, Fact::Present, &"there", &"not there"),
-                (None, _) => self.add(at, Fact::Present, &"not there", &"there"),
+                (Some(_), None) => self.add(at, Fact::Present, FactState::There, FactState::NotThere),
+                (None, _) => self.add(at, Fact::Present, FactState::NotThere, FactState::There),
             }
         }
     }
@@ -312,10 +360,10 @@ impl List {
     ) -> (Option<&'l Vec<T>>, Option<&'l Vec<T>>) {
         if let (Some(before), None) = (was.value(), is.value()) {
             let why = match is {
-                Reading::Failed(why) => why.to_string(),
-                _ => "unsupported".to_owned(),
+                Reading::Failed(why) => FactState::Unread(*why),
+                _ => FactState::Unsupported,
             };
-            self.add(first, Fact::Present, &format!("one of {}", before.len()), &why);
+            self.add(first, Fact::Present, FactState::OneOf(before.len()), why);
         }
         (was.value(), is.value())
     }
@@ -323,7 +371,7 @@ impl List {
     fn gpu(&mut self, before: &Gpu, now: &Gpu) {
         let gpu = Component::Gpu(before.index);
         if is_silent(now) && !is_silent(before) {
-            self.add(gpu, Fact::Answers, &named(before), &now.identity.uuid);
+            self.add(gpu, Fact::Answers, named(before), FactState::of(&now.identity.uuid));
             return;
         }
         let (was, is) = (&before.identity, &now.identity);
@@ -342,7 +390,7 @@ impl List {
             self.compare(gpu, fact, was, is);
         }
         if before.index != now.index {
-            self.add(gpu, Fact::Index, &before.index.0, &now.index.0);
+            self.add(gpu, Fact::Index, FactState::value(before.index.0), FactState::value(now.index.0));
         }
         self.compare(gpu, Fact::Memory, &before.memory_mib, &now.memory_mib);
         self.compare(gpu, Fact::Bar1, &before.bar1_mib, &now.bar1_mib);
@@ -381,7 +429,7 @@ impl List {
                 all.join(", ")
             };
             if !list.is_empty() {
-                self.add(gpu, fact, &told(|one| &one.1), &told(|one| &one.2));
+                self.add(gpu, fact, FactState::value(told(|one| &one.1)), FactState::value(told(|one| &one.2)));
             }
         }
     }
@@ -397,12 +445,5 @@ fn end(remote: &Remote) -> String {
         Remote::Switch { number, port } => format!("switch/{number} port {port}"),
         Remote::Cpu(number) => Component::Cpu(*number).to_string(),
         Remote::Other(address) => address.clone(),
-    }
-}
-
-fn in_mib(reading: Reading<u64>) -> String {
-    match reading {
-        Reading::Value(value) => format!("{value} MiB"),
-        other => other.to_string(),
     }
 }

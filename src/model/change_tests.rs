@@ -30,6 +30,8 @@ fn node() -> Inventory {
         name: format!("mlx5_{nth}"),
         model: "MT2910".to_owned(),
         speed_mb_per_s: Reading::Value(50_000),
+        pci_address: Reading::Unsupported,
+        ports: Vec::new(),
     };
     let drive = |nth: u8| Nvme { name: format!("nvme{nth}"), model: "D".to_owned(), serial: format!("D{nth}") };
     Inventory {

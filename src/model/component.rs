@@ -32,6 +32,8 @@ pub enum Component {
     Pair(GpuIndex, GpuIndex),
     Switch(u8),
     Nic(u8),
+    /// A port of an RDMA device: which device, which port as the kernel counts.
+    Port(u8, u8),
     Psu(u8),
     Cpu(u8),
     Dimm(u8),
@@ -44,8 +46,7 @@ pub enum Component {
 }
 
 /// The kind of a component, without which one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ComponentKind {
     Node,
     Gpu,
@@ -55,6 +56,7 @@ pub enum ComponentKind {
     Pair,
     Switch,
     Nic,
+    Port,
     Psu,
     Cpu,
     Dimm,
@@ -62,6 +64,55 @@ pub enum ComponentKind {
     Fan,
     CoolingBranch,
     Station,
+}
+
+impl ComponentKind {
+    /// The one word for each kind, in profiles, fault files, journals and everything shown.
+    pub const WORDS: [(&'static str, Self); 16] = [
+        ("node", Self::Node),
+        ("gpu", Self::Gpu),
+        ("pcie", Self::Pcie),
+        ("memory", Self::Memory),
+        ("nvlink", Self::NvLink),
+        ("pair", Self::Pair),
+        ("switch", Self::Switch),
+        ("nic", Self::Nic),
+        ("port", Self::Port),
+        ("psu", Self::Psu),
+        ("cpu", Self::Cpu),
+        ("dimm", Self::Dimm),
+        ("nvme", Self::Nvme),
+        ("fan", Self::Fan),
+        ("cooling", Self::CoolingBranch),
+        ("station", Self::Station),
+    ];
+
+    /// Words that version 0.1 wrote and took in some places; they are read everywhere and written nowhere.
+    pub const OLD_WORDS: [(&'static str, Self); 2] =
+        [("cooling-branch", Self::CoolingBranch), ("nv-link", Self::NvLink)];
+
+    /// The word for this kind.
+    pub fn word(self) -> &'static str {
+        Self::WORDS.iter().find(|(_, kind)| *kind == self).map_or("component", |(word, _)| word)
+    }
+
+    /// The kind of a word, new or old.
+    pub fn of_word(text: &str) -> Option<Self> {
+        Self::WORDS.iter().chain(&Self::OLD_WORDS).find(|(word, _)| *word == text).map(|(_, kind)| *kind)
+    }
+}
+
+impl Serialize for ComponentKind {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.word())
+    }
+}
+
+impl<'de> Deserialize<'de> for ComponentKind {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::of_word(&text).ok_or_else(|| serde::de::Error::custom(format!("`{text}` is no kind of component")))
+    }
 }
 
 impl Component {
@@ -79,6 +130,7 @@ impl Component {
             Self::Pair(..) => ComponentKind::Pair,
             Self::Switch(_) => ComponentKind::Switch,
             Self::Nic(_) => ComponentKind::Nic,
+            Self::Port(..) => ComponentKind::Port,
             Self::Psu(_) => ComponentKind::Psu,
             Self::Cpu(_) => ComponentKind::Cpu,
             Self::Dimm(_) => ComponentKind::Dimm,
@@ -107,6 +159,7 @@ impl Component {
                 Self::Pair(from, to) => from == gpu || to == gpu,
                 _ => two.gpu_index() == Some(gpu),
             },
+            Self::Nic(nic) => one == two || matches!(two, Self::Port(of, _) if of == nic),
             _ => one == two,
         };
         whole(self, other) || whole(other, self)
@@ -124,6 +177,7 @@ impl fmt::Display for Component {
             Self::Pair(from, to) => write!(f, "gpu/{}-gpu/{}", from.0, to.0),
             Self::Switch(n) => write!(f, "switch/{n}"),
             Self::Nic(n) => write!(f, "nic/{n}"),
+            Self::Port(nic, port) => write!(f, "nic/{nic}/port/{port}"),
             Self::Psu(n) => write!(f, "psu/{n}"),
             Self::Cpu(n) => write!(f, "cpu/{n}"),
             Self::Dimm(n) => write!(f, "dimm/{n}"),
@@ -160,6 +214,7 @@ impl FromStr for Component {
             ["gpu", n, "nvlink", link] => Self::NvLink(GpuIndex(number(n)?), number(link)?),
             ["switch", n] => Self::Switch(number(n)?),
             ["nic", n] => Self::Nic(number(n)?),
+            ["nic", n, "port", port] => Self::Port(number(n)?, number(port)?),
             ["psu", n] => Self::Psu(number(n)?),
             ["cpu", n] => Self::Cpu(number(n)?),
             ["dimm", n] => Self::Dimm(number(n)?),
@@ -199,12 +254,48 @@ mod tests {
 
     #[test]
     fn components_read_back_as_printed() {
-        for text in ["node", "gpu/3", "gpu/3/pcie", "gpu/3/memory", "gpu/3/nvlink/7", "gpu/1-gpu/5", "nic/1", "station"]
-        {
+        for text in [
+            "node",
+            "gpu/3",
+            "gpu/3/pcie",
+            "gpu/3/memory",
+            "gpu/3/nvlink/7",
+            "gpu/1-gpu/5",
+            "nic/1",
+            "nic/1/port/2",
+            "station",
+        ] {
             assert_eq!(text.parse::<Component>().map(|c| c.to_string()), Ok(text.to_owned()));
         }
         assert!("gpu".parse::<Component>().is_err());
         assert!("gpu/300".parse::<Component>().is_err());
+    }
+
+    #[test]
+    fn every_kind_has_one_word_which_is_the_one_its_components_are_printed_with() {
+        for text in [
+            "node",
+            "gpu/3",
+            "gpu/3/pcie",
+            "gpu/3/memory",
+            "gpu/3/nvlink/7",
+            "switch/1",
+            "nic/1",
+            "psu/1",
+            "cpu/1",
+            "dimm/1",
+            "nvme/1",
+            "fan/1",
+            "cooling/1",
+            "station",
+        ] {
+            let kind = text.parse::<Component>().expect(text).kind();
+            assert!(text.split('/').any(|part| part == kind.word()), "{text} is a {}", kind.word());
+            assert_eq!(ComponentKind::of_word(kind.word()), Some(kind));
+            assert_eq!(serde_json::to_value(kind).expect("a word"), kind.word());
+        }
+        assert_eq!(ComponentKind::of_word("cooling-branch"), Some(ComponentKind::CoolingBranch));
+        assert_eq!(ComponentKind::of_word("branch"), None);
     }
 
     #[test]
@@ -214,5 +305,8 @@ mod tests {
         assert!(Component::gpu(3).overlaps(link));
         assert!(!link.overlaps(Component::gpu(2)));
         assert!(Component::Pair(GpuIndex(1), GpuIndex(5)).overlaps(Component::gpu(5)));
+        assert!(
+            Component::Port(1, 1).overlaps(Component::Nic(1)) && !Component::Port(1, 1).overlaps(Component::Nic(2))
+        );
     }
 }

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Component, GpuIndex, Lacking, Reading};
+use super::{Component, GpuIndex, Lacking, Port, Reading};
 
 /// A node as read at one moment.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -16,6 +16,9 @@ pub struct Inventory {
     pub cuda: Reading<String>,
     /// GPUs as the driver enumerates them.
     pub gpus: Vec<Gpu>,
+    /// GPUs of the node that are not under test and not in `gpus`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<GpuIndex>,
     /// GPUs as the PCI bus shows them, read from another source than `gpus`.
     pub pci: Reading<Vec<PciFunction>>,
     pub host: Host,
@@ -227,6 +230,12 @@ pub struct Nic {
     pub name: String,
     pub model: String,
     pub speed_mb_per_s: Reading<u32>,
+    /// PCI address as `00000000:18:00.0`.
+    #[serde(default)]
+    pub pci_address: Reading<String>,
+    /// Its ports, where it is an RDMA device.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ports: Vec<Port>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -6,10 +6,14 @@ mod change;
 #[cfg(test)]
 mod change_tests;
 mod component;
+mod dut;
+mod gpu_set;
 mod inventory;
 mod kernel;
 mod lacking;
 mod load;
+mod missing;
+mod port;
 mod probe;
 mod program;
 mod quantity;
@@ -17,11 +21,14 @@ mod reading;
 mod sample;
 mod sensor;
 mod source;
+mod spread;
 mod text;
 mod time;
 
-pub use change::{Change, Fact, changes, is_recognised};
+pub use change::{Change, Fact, FactState, changes, is_recognised};
 pub use component::{Component, ComponentKind, GpuIndex, ParseComponentError};
+pub use dut::{Arrivals, Dut};
+pub use gpu_set::{GpuSet, ParseGpuSetError};
 pub use inventory::{
     C2c, ClockLimits, Config, Fabric, FabricState, Gpu, Host, Identity, Inventory, LEAST_DRIVER, LinkState, Nic,
     NodeIdentity, NvLink, Nvme, PciFunction, PcieCapability, PowerLimits, Process, Psu, Remote, ThermalLimits,
@@ -32,6 +39,8 @@ pub use load::{
     BurnKernel, CopyDirection, Endpoint, LoadEnd, LoadId, LoadKind, LoadOrder, LoadReport, LoadSaid, Mismatch,
     NoteKind, StopHow, Transfer,
 };
+pub use missing::{Missing, Setting};
+pub use port::{LinkLayer, Port, PortCounter, PortState, WireState};
 pub use probe::{Answer, GpuCounters, LinkCounters, Probe};
 pub use program::{NamedValue, ProgramNumber, ProgramOrder, ProgramReader, ProgramSaid, ProgramValue, Tool};
 pub use quantity::{Dimension, ParseQuantityError, Quantity, Unit};
@@ -39,5 +48,6 @@ pub use reading::{Reading, ReadingFailure};
 pub use sample::Sample;
 pub use sensor::{ClockReasons, Sensor, SensorKind};
 pub use source::{Reach, Source, SourceReport, SourceState, SourceTrouble, overwritten, trouble_of};
+pub use spread::Spread;
 pub use text::Text;
 pub use time::{Moment, ParseSpanError, Span, WallTime, format_span, parse_span};

@@ -121,6 +121,6 @@ pub enum ProgramNumber {
     },
     Flag(bool),
     Text(String),
-    /// Asked for and not given; the text says why.
-    Missing(String),
+    /// Asked for and not given.
+    Missing(super::Missing),
 }

@@ -74,6 +74,8 @@ pub enum Unit {
     Mebibyte,
     #[serde(rename = "GiB")]
     Gibibyte,
+    #[serde(rename = "TiB")]
+    Tebibyte,
     #[serde(rename = "MB/s")]
     MegabytePerSecond,
     #[serde(rename = "GB/s")]
@@ -116,6 +118,7 @@ const UNITS: &[(Unit, &str, &[&str], Dimension, f64)] = &[
     (Unit::Byte, "B", &[], Dimension::Bytes, 1.0),
     (Unit::Mebibyte, "MiB", &[], Dimension::Bytes, 1_048_576.0),
     (Unit::Gibibyte, "GiB", &[], Dimension::Bytes, 1_073_741_824.0),
+    (Unit::Tebibyte, "TiB", &[], Dimension::Bytes, 1_099_511_627_776.0),
     (Unit::MegabytePerSecond, "MB/s", &[], Dimension::Bandwidth, 1e-3),
     (Unit::GigabytePerSecond, "GB/s", &[], Dimension::Bandwidth, 1.0),
     (Unit::TerabytePerSecond, "TB/s", &[], Dimension::Bandwidth, 1e3),

@@ -4,10 +4,12 @@
 
 pub mod doctor;
 pub mod host;
+mod narrowed;
 mod node_lock;
 pub mod nvml;
 pub mod record;
 pub mod sim;
 pub mod snapshot;
 
+pub use narrowed::Narrowed;
 pub use node_lock::{NodeLock, NodeLockError};

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::blind::blind_spots;
-use super::{Plan, PlannedStage, PlannedStep, Readiness};
+use super::{Plan, PlannedStage, PlannedStep, Readiness, Unmet};
 use kiln_model::{Component, ComponentKind, Gpu, GpuIndex, Inventory, PciFunction, Reading, Span};
 use kiln_profile::{Capability, Catalogue, Loop, OnUnmet, Profile, Sku, Skus, Step};
 
@@ -18,8 +18,8 @@ pub enum PlanError {
     #[error("the driver shows no GPU; check that the GPUs are seated and powered, and look at `dmesg | grep NVRM`")]
     NoGpu,
     #[error(
-        "{component} is an unknown GPU model: `{name}`, PCI device {device}, subsystem {subsystem}; to teach it, add a file \
-         under profiles/skus with `pci: [{{ device: \"{device}\", subsystem: \"{subsystem}\" }}]`"
+        "{component} is an unknown GPU model: `{name}`, PCI device {device}, subsystem {subsystem}; to teach it, make a \
+         SKU file with `kiln sku new` and give its folder with --skus, or as `skus` beside the profile"
     )]
     UnknownGpu { component: Component, name: String, device: String, subsystem: String },
     #[error(
@@ -211,30 +211,19 @@ impl Site<'_> {
 
     /// Why the node has not got the capability, if so. A GPU's model decides what it should have; whether it works is
     /// for checks.
-    fn lacks(&self, capability: Capability) -> Option<String> {
-        let models = || {
-            self.skus
-                .values()
-                .map(|sku| sku.id.as_str())
-                .collect::<BTreeSet<_>>()
-                .into_iter()
-                .collect::<Vec<_>>()
-                .join(", ")
-        };
+    fn lacks(&self, capability: Capability) -> Option<Unmet> {
         let fact = |name: &str| self.skus.values().any(|sku| sku.fact(name).is_some_and(|fact| fact.value > 0.0));
-        let (has, what) = match capability {
-            Capability::Nvlink => (fact("nvlink.links"), "NVLinks"),
-            Capability::Fabric => (fact("fabric"), "NVLink fabric"),
-            Capability::C2c => (fact("c2c.links"), "chip-to-chip links"),
-            Capability::MemoryTemperature => (fact("temp.memory.max"), "a memory temperature sensor"),
+        let has = match capability {
+            Capability::Nvlink => fact("nvlink.links"),
+            Capability::Fabric => fact("fabric"),
+            Capability::C2c => fact("c2c.links"),
+            Capability::MemoryTemperature => fact("temp.memory.max"),
             // Whether these can be read is only known by reading; the checks say what they could not read.
-            Capability::InletTemperature | Capability::KernelLog => (true, ""),
-            Capability::Peers => {
-                return (self.inventory.gpus.len() < 2)
-                    .then(|| "the node has a single GPU, so there are no peers".to_owned());
-            }
+            Capability::InletTemperature | Capability::KernelLog => true,
+            Capability::Peers => return (self.inventory.gpus.len() < 2).then_some(Unmet::NoPeers),
         };
-        (!has).then(|| format!("{} has no {what}", models()))
+        let models: BTreeSet<&String> = self.skus.values().map(|sku| &sku.id).collect();
+        (!has).then(|| Unmet::Lacks { models: models.into_iter().cloned().collect(), capability })
     }
 
     fn components(&self, each: ComponentKind) -> Vec<Component> {

@@ -7,4 +7,4 @@ mod make;
 mod planned;
 
 pub use make::{PlanError, make, matches_glob, models_of};
-pub use planned::{BlindSpot, Plan, PlannedStage, PlannedStep, Readiness};
+pub use planned::{BlindSpot, Plan, PlannedStage, PlannedStep, Readiness, Unmet};

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use kiln_model::{Component, GpuIndex, Lacking, Span};
-use kiln_profile::{Loop, Sku, Skus, Step};
+use kiln_profile::{Capability, Loop, Sku, Skus, Step};
 
 /// What would run, in order.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -69,9 +69,23 @@ pub struct PlannedStep {
 pub enum Readiness {
     Ready,
     /// A requirement is unmet and the profile says to skip then.
-    Skip(String),
+    Skip(Unmet),
     /// A requirement is unmet: an ERROR.
-    Unmet(String),
+    Unmet(Unmet),
     /// Left out by `--only`.
     Deselected,
+}
+
+/// What a step requires and the node has not got.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Unmet {
+    /// These GPU models do not have it.
+    Lacks { models: Vec<String>, capability: Capability },
+    /// The node has a single GPU, so there are no peers.
+    NoPeers,
+
+    /// The sentence of a journal of version 1.0. Nothing makes it any more.
+    #[serde(untagged)]
+    Legacy(String),
 }

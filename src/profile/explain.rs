@@ -3,7 +3,6 @@
 use std::fmt;
 
 use super::resolve::resolve_with_tree;
-use super::stage::kind_word;
 use super::vars::{SET, Variables, element_path};
 use super::{Catalogue, Guard, GuardResult, GuardScope, GuardStop, Loop, Profile, Request, Step};
 use kiln_limit::IfUnsupported;
@@ -151,7 +150,7 @@ impl Explanation {
     }
 
     fn add_step_defaults(&mut self, path: &str, step: &Step, catalogue: Catalogue) {
-        self.add_default(path, "each", kind_word(step.each));
+        self.add_default(path, "each", step.each.word());
         for param in catalogue.find(&step.check).map_or(&[][..], |spec| spec.params) {
             if let Some(default) = param.default {
                 self.add_default(path, &format!("with.{}", param.name), default);

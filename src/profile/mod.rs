@@ -16,10 +16,12 @@ mod inherit;
 mod leave_out;
 mod limits;
 mod params;
+mod parts_list;
 mod resolve;
 mod resolved;
 mod schema;
 mod sku;
+mod sku_draft;
 mod sku_file;
 mod stage;
 mod vars;
@@ -30,6 +32,7 @@ pub use catalogue::{Catalogue, CheckSpec, MeasurementSpec, ParamKind, ParamSpec,
 pub use explain::{Explained, Explanation, Origin, explain};
 pub use facts::{FACTS, FactSpec};
 pub use inherit::ReadFile;
+pub use parts_list::{GpuParts, PARTS_SCHEMA, PartsList, PartsListError, parts_schema};
 pub use resolve::{Request, resolve};
 pub use resolved::{
     Capability, Deviation, Guard, GuardResult, GuardScope, GuardStop, Loop, OnUnmet, Policy, Profile, Retry, RetryOn,
@@ -37,4 +40,6 @@ pub use resolved::{
 };
 pub use schema::json_schema;
 pub use sku::{Fact, PciId, Sku, Skus};
+pub use sku_draft::{SkuDraftError, sku_draft};
+pub use stage::component_kind;
 pub use warning::warnings;

@@ -64,8 +64,8 @@ pub(super) fn resolve_with_tree(request: &Request<'_>) -> Result<Resolved, Diagn
 impl Profile {
     /// The canonical form: one line of JSON with keys in a fixed order.
     pub fn canonical_json(&self) -> String {
-        // A profile is plain data with text keys: it always has a JSON form.
-        serde_json::to_string(self).unwrap_or_default()
+        // An empty text instead would give every profile the same digest.
+        serde_json::to_string(self).expect("a profile is plain data with text keys, which always has a JSON form")
     }
 
     /// Names exactly what was run: SHA-256 of the canonical form, as `sha256:…`.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Params;
 use kiln_limit::{Bound, IfUnsupported, Limit};
-use kiln_model::{ComponentKind, Sensor, Span, Text};
+use kiln_model::{ComponentKind, GpuSet, Sensor, Span, Text};
 
 /// A whole profile. Its JSON form is canonical: the digest of it names what was run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -50,6 +50,11 @@ pub enum Deviation {
     },
     /// `--only FILTER`: such a run is partial and never an acceptance PASS.
     Only { filter: String },
+    /// `--gpus 0-3,5`: the others of the node were not tested.
+    Gpus {
+        #[schemars(with = "String")]
+        chosen: GpuSet,
+    },
     /// A library or the host's files were taken from elsewhere: the variable or option that says so, and what it says.
     Surroundings { name: String, value: String },
 }
@@ -60,7 +65,7 @@ impl Deviation {
         match self {
             Self::Set { kept, .. } => !*kept,
             // What answered was not what the profile is about: another library may answer otherwise.
-            Self::Only { .. } | Self::Surroundings { .. } => true,
+            Self::Only { .. } | Self::Gpus { .. } | Self::Surroundings { .. } => true,
         }
     }
 }

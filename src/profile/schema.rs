@@ -7,9 +7,9 @@ use serde_json::{Map, Value, json};
 
 use super::decode::SCHEMA;
 use super::limits::NONE;
-use super::stage::{CAPABILITIES, KINDS, POLICIES, kind_word};
+use super::stage::{CAPABILITIES, POLICIES};
 use super::{Catalogue, CheckSpec, FACTS, MeasurementSpec, ParamKind, ParamSpec, Skus, ValueKind};
-use kiln_model::{Sensor, SensorKind};
+use kiln_model::{ComponentKind, Sensor, SensorKind};
 
 /// The schema with the checks and models there are.
 pub fn json_schema(catalogue: Catalogue, skus: &Skus) -> Value {
@@ -203,7 +203,7 @@ fn step(catalogue: Catalogue, checks: &[Value]) -> Value {
             "use": { "enum": names },
             "id": { "$ref": "#/$defs/id" },
             "title": { "$ref": "#/$defs/text" },
-            "each": words(KINDS),
+            "each": words(&ComponentKind::WORDS),
             "with": { "type": "object" },
             "limits": { "type": "object" },
             "then": { "$ref": "#/$defs/then" },
@@ -248,7 +248,7 @@ fn check(spec: &CheckSpec) -> Value {
         // Measurements that a program names.
         limits["patternProperties"] = Value::Object(limit_of(true));
     }
-    let each: Vec<&str> = spec.each.iter().map(|kind| kind_word(*kind)).collect();
+    let each: Vec<&str> = spec.each.iter().map(|kind| kind.word()).collect();
     json!({
         "if": { "properties": { "use": { "const": spec.name } }, "required": ["use"] },
         "then": {

@@ -9,7 +9,7 @@ use kiln_model::{Quantity, Unit};
 use kiln_yaml::{Diagnostic, Diagnostics, Document, Fields, Node, did_you_mean};
 
 /// The schema a SKU file must name.
-const SCHEMA: &str = "kiln.sku/1";
+pub(super) const SCHEMA: &str = "kiln.sku/1";
 
 /// More GPUs than any node has.
 const MAX_GPUS: u8 = 64;

@@ -19,26 +19,12 @@ pub(super) struct Scope<'a> {
 }
 
 /// Words for kinds of components, as components themselves are written.
-pub(super) const KINDS: &[(&str, ComponentKind)] = &[
-    ("node", ComponentKind::Node),
-    ("gpu", ComponentKind::Gpu),
-    ("pcie", ComponentKind::Pcie),
-    ("memory", ComponentKind::Memory),
-    ("nvlink", ComponentKind::NvLink),
-    ("pair", ComponentKind::Pair),
-    ("switch", ComponentKind::Switch),
-    ("nic", ComponentKind::Nic),
-    ("psu", ComponentKind::Psu),
-    ("cpu", ComponentKind::Cpu),
-    ("dimm", ComponentKind::Dimm),
-    ("nvme", ComponentKind::Nvme),
-    ("fan", ComponentKind::Fan),
-    ("cooling", ComponentKind::CoolingBranch),
-    ("station", ComponentKind::Station),
-];
-
-pub(super) fn kind_word(kind: ComponentKind) -> &'static str {
-    KINDS.iter().find(|(_, other)| *other == kind).map_or("node", |(word, _)| word)
+/// Reads a kind of component; a word of version 0.1 is read as well.
+pub fn component_kind(node: &Node, what: &str, all: &mut Diagnostics) -> Option<ComponentKind> {
+    match ComponentKind::OLD_WORDS.iter().find(|(word, _)| node.raw() == Some(word)) {
+        Some((_, kind)) => Some(*kind),
+        None => node.one_of(what, &ComponentKind::WORDS, all),
+    }
 }
 
 pub(super) const CAPABILITIES: &[(&str, Capability)] = &[
@@ -213,12 +199,12 @@ fn step(node: &Node, earlier: &[String], scope: &Scope<'_>, all: &mut Diagnostic
 }
 
 fn each(node: &Node, spec: Option<&CheckSpec>, all: &mut Diagnostics) -> Option<ComponentKind> {
-    let kind = node.one_of("kind of component", KINDS, all)?;
+    let kind = component_kind(node, "kind of component", all)?;
     if let Some(spec) = spec
         && !spec.each.contains(&kind)
     {
-        let known: Vec<String> = spec.each.iter().map(|kind| format!("`{}`", kind_word(*kind))).collect();
-        let message = format!("`{}` cannot run on each `{}`", spec.name, kind_word(kind));
+        let known: Vec<String> = spec.each.iter().map(|kind| format!("`{}`", kind.word())).collect();
+        let message = format!("`{}` cannot run on each `{}`", spec.name, kind.word());
         all.push(Diagnostic::new(&node.place, message).help(format!("it runs on each {}", known.join(" or "))));
     }
     Some(kind)

@@ -7,6 +7,7 @@ use super::inherit::BUILT_IN;
 use super::resolve::{Resolved, resolve_with_tree};
 use super::{Profile, Request, Step};
 use kiln_limit::{Bound, Limit, Reference, Term};
+use kiln_model::ComponentKind;
 use kiln_yaml::{Diagnostic, Diagnostics, Node};
 
 /// Everything of the profile that deserves a second look. `today` ends waivers; `has_baseline` says whether the run will be
@@ -34,6 +35,12 @@ pub fn warnings(
         }
     }
     for (step, node) in steps(&profile, &root) {
+        if let Some(each) = node.and_then(|node| node.get("each"))
+            && let Some((word, kind)) = ComponentKind::OLD_WORDS.iter().find(|(word, _)| each.raw() == Some(word))
+        {
+            let message = format!("`{word}` is the word of an older version");
+            all.push(Diagnostic::new(&each.place, message).help(format!("write `{}`", kind.word())));
+        }
         limits(step, node, request.name, has_baseline, &mut all);
     }
     Ok(all)

@@ -18,7 +18,7 @@ use super::plain::plain;
 use super::text::{Paint, Tone, duration, gutter, step_line};
 use super::view::{Running, View};
 use super::visible::visible;
-use super::{remark, words};
+use super::{remark, sentence, words};
 use kiln_engine::Witness;
 use kiln_event::{Case, Envelope, GuardTrip, RunEvent, RunRecord, RunStart, StepKey};
 use kiln_model::{Moment, NoteKind, Sample};
@@ -127,7 +127,8 @@ impl Console {
     }
 
     fn guard(&mut self, trip: &GuardTrip) {
-        let text = Phrase::GuardOn.with(self.view.language, &[&trip.guard, &trip.component, &trip.text]);
+        let cause = sentence::trip_cause(self.view.language, &trip.cause);
+        let text = Phrase::GuardOn.with(self.view.language, &[&trip.guard, &trip.component, &cause]);
         self.note(Tone::Bad, Phrase::Guard, &text);
     }
 
@@ -175,7 +176,7 @@ impl Witness for Console {
                     running.phase = Some(*phase);
                 }
             }
-            RunEvent::StepFinished { key, cases } => self.step_finished(key, cases),
+            RunEvent::StepFinished { key, cases, .. } => self.step_finished(key, cases),
             RunEvent::GuardTripped(trip) => self.guard(trip),
             RunEvent::LoadNoted { gpu, kind, what, .. } if *kind != NoteKind::Plain => {
                 self.note(Tone::Doubt, Phrase::Note, &remark::note_in(self.view.language, *gpu, what));
@@ -187,7 +188,7 @@ impl Witness for Console {
                 self.note(Tone::Bad, Phrase::Lost, &Phrase::LostText.with(self.view.language, &[&gpu.0]));
             }
             RunEvent::RunInterrupted { by } => {
-                self.note(Tone::Trouble, Phrase::Stopping, &words::interruption_in(self.view.language, by));
+                self.note(Tone::Trouble, Phrase::Stopping, &sentence::interruption(self.view.language, by));
             }
             RunEvent::RunResumed { interrupted, .. } => {
                 self.view.running.clear();

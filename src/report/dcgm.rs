@@ -9,10 +9,11 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::dcgm_error::{DcgmError, error_of, error_of_event};
+use super::language::Language;
 use super::row::{Row, RowState, rows};
 use super::verdict::verdict_so_far;
-use super::{explain, words};
-use kiln_event::{Case, Outcome, RunRecord, VerdictWord, uncarried_trips};
+use super::{explain, sentence, words};
+use kiln_event::{Case, Outcome, Reason, ReasonKind, RunRecord, VerdictWord, uncarried_trips};
 use kiln_limit::Judged;
 use kiln_model::{Component, GpuIndex, Reading};
 use kiln_plan::Readiness;
@@ -234,7 +235,8 @@ fn categories(record: &RunRecord) -> Vec<Tests> {
             GuardResult::Fail => error_of_event(&trip.code).proven(),
             GuardResult::Inconclusive => DcgmError::UNKNOWN.unproven(),
         };
-        let warning = Some(warning(error, format!("{}: {}", trip.code, trip.text)));
+        let warning =
+            Some(warning(error, format!("{}: {}", trip.code, sentence::trip_cause(Language::English, &trip.cause))));
         let found = Found::of(trip.component, Status::Fail, warning);
         add(Category::Stress, format!("guard.{}", trip.guard), found);
     }
@@ -272,11 +274,11 @@ fn found(record: &RunRecord, check: &str, row: &Row<'_>) -> Found {
                 Outcome::Skipped => (Status::Skip, None),
                 Outcome::NotReached => (Status::NotRun, None),
                 Outcome::Fail => {
-                    let reason = standing.case.reason.as_ref().map_or("limit", |reason| reason.kind.as_str());
+                    let reason = standing.case.reason.as_ref().map_or(ReasonKind::Limit, Reason::kind);
                     let worst = super::value::worst(&standing.case.judgements);
                     let name = worst.map_or("", |judgement| judgement.measurement.name.as_str());
                     let text = format!("{}: {headline}", row.component);
-                    let trip = record.trips_on(row.component).last().filter(|_| reason == "guard");
+                    let trip = record.trips_on(row.component).last().filter(|_| reason == ReasonKind::Guard);
                     let error = trip.map_or_else(|| error_of(check, name, reason), |trip| error_of_event(&trip.code));
                     let path = format!("{}.{}", row.stage, row.step);
                     // It was only measured together with the one that is bad.

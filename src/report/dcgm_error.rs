@@ -4,6 +4,8 @@
 //! fails the unit is proof against it, so that what DCGM would have triaged is to be isolated; trouble of the test itself
 //! is only to be watched.
 
+use kiln_event::{Ground, ReasonKind};
+
 /// One of DCGM's errors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct DcgmError {
@@ -103,11 +105,11 @@ const LIMITS: &[(&str, &str, DcgmError)] = &[
 ];
 
 /// The error that a fail of `check` is, by what it measured and the kind of its reason.
-pub(super) fn error_of(check: &str, measurement: &str, reason: &str) -> DcgmError {
-    match reason {
-        "mismatch" => return DcgmError::new(52, MEMORY, ISOLATE),
-        "lost" => return LOST,
-        _ => {}
+pub(super) fn error_of(check: &str, measurement: &str, reason: ReasonKind) -> DcgmError {
+    match reason.ground() {
+        Ground::Mismatch => return DcgmError::new(52, MEMORY, ISOLATE),
+        Ground::Lost => return LOST,
+        Ground::Value | Ground::Guard | Ground::Ending => {}
     }
     let fits = |(on, name, _): &&(&str, &str, DcgmError)| check.starts_with(on) && measurement.starts_with(name);
     LIMITS.iter().find(fits).map_or(DcgmError::OTHER, |(_, _, error)| *error)
@@ -140,15 +142,15 @@ mod tests {
 
     #[test]
     fn the_nearest_error_of_dcgm_is_named() {
-        let id = |check, name| error_of(check, name, "limit").id;
+        let id = |check, name| error_of(check, name, ReasonKind::Limit).id;
         assert_eq!(id("config.policy", "persistence"), 29);
         assert_eq!(id("gpu.burn", "power.mean"), 63);
         assert_eq!(id("thermal.soak", "thermal.resistance"), 42);
         assert_eq!(id("pcie.link", "width"), 46);
         assert_eq!(id("nvlink.state", "links.active"), 14);
         assert_eq!(id("counters.baseline", "remap.pending"), 85);
-        assert_eq!(error_of("operator.confirm", "confirmed", "limit"), DcgmError::OTHER);
-        assert_eq!(error_of("gpu.burn", "", "mismatch").id, 52);
+        assert_eq!(error_of("operator.confirm", "confirmed", ReasonKind::Limit), DcgmError::OTHER);
+        assert_eq!(error_of("gpu.burn", "", ReasonKind::Mismatch).id, 52);
         assert_eq!(["GPU-XID", "GPU-OVERTEMP", "GPU-LOST"].map(|code| error_of_event(code).id), [101, 42, 101]);
     }
 }

@@ -119,7 +119,7 @@ pub(super) struct Rest<'a> {
     /// `stage.step`, a guard or `kernel log`.
     pub(super) from: &'a str,
     pub(super) component: Component,
-    pub(super) text: &'a str,
+    pub(super) text: String,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -130,6 +130,9 @@ pub(super) struct UsedProfile<'a> {
     pub(super) title: &'a Text,
     /// `sha256:…` of the resolved profile's canonical JSON.
     pub(super) digest: &'a str,
+    /// `sha256:…` of the parts list the unit was held against, if one was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) parts_digest: Option<&'a str>,
     pub(super) vars: &'a BTreeMap<String, String>,
     /// What the command line changed.
     pub(super) deviations: &'a [Deviation],
@@ -214,7 +217,7 @@ pub(super) struct Tripped<'a> {
     pub(super) stopped: &'static str,
     /// `fail` or `inconclusive`.
     pub(super) result: &'static str,
-    pub(super) text: &'a str,
+    pub(super) text: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) reading: Option<f64>,
 }
@@ -334,16 +337,16 @@ pub(super) struct TestCase<'a> {
     pub(super) component: Component,
     pub(super) outcome: Outcome,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) reason: Option<Reason<'a>>,
+    pub(super) reason: Option<Reason>,
     pub(super) values: Vec<Value<'a>>,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Reason<'a> {
+pub(super) struct Reason {
     /// A stable word.
-    pub(super) kind: &'a str,
-    pub(super) text: &'a str,
+    pub(super) kind: &'static str,
+    pub(super) text: String,
 }
 
 /// A measured value and what came of holding it against its limit.
@@ -359,7 +362,7 @@ pub(super) struct Value<'a> {
     pub(super) value: Option<Plain<'a>>,
     pub(super) unit: Unit,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) missing: Option<&'a str>,
+    pub(super) missing: Option<String>,
     /// How many readings went into it.
     pub(super) samples: u64,
     pub(super) outcome: ValueOutcome,
@@ -383,7 +386,7 @@ pub(super) struct Value<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) source: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) waiver: Option<&'a str>,
+    pub(super) waiver: Option<String>,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]

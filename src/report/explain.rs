@@ -4,8 +4,8 @@ use super::language::Language;
 use super::phrase::Phrase;
 use super::plain::plain;
 use super::row::{Row, RowState};
-use super::{value, words};
-use kiln_event::{Case, Finding, Interruption, Outcome, RunRecord};
+use super::{sentence, value, words};
+use kiln_event::{Case, Finding, Interruption, Outcome, Reason, RunRecord};
 use kiln_limit::{Judged, Measured, Scalar};
 use kiln_model::{Component, Inventory};
 
@@ -30,7 +30,7 @@ pub(super) fn place(inventory: Option<&Inventory>, component: Component) -> Stri
 
 /// The short form: the value that decided, or the reason.
 pub(super) fn headline_in(language: Language, case: &Case) -> String {
-    let decided_by_value = case.reason.as_ref().is_none_or(|reason| reason.kind == "limit");
+    let decided_by_value = case.reason.as_ref().is_none_or(|reason| matches!(reason, Reason::Limit(_)));
     let text = match (value::worst(&case.judgements), &case.reason) {
         (Some(judgement), _) if decided_by_value => {
             let sentence = value::sentence_in(language, judgement);
@@ -39,7 +39,7 @@ pub(super) fn headline_in(language: Language, case: &Case) -> String {
                 _ => sentence,
             }
         }
-        (_, Some(reason)) => reason.text.clone(),
+        (_, Some(reason)) => sentence::reason(language, reason),
         (Some(judgement), None) => value::sentence_in(language, judgement),
         (None, None) => words::outcome_phrase(case.outcome).say(language).to_lowercase(),
     };
@@ -78,7 +78,7 @@ pub(super) fn row_naming_parts(record: &RunRecord, row: &Row<'_>) -> Vec<String>
 fn row_with(record: &RunRecord, row: &Row<'_>, line: impl Fn(&kiln_limit::Judgement) -> String) -> Vec<String> {
     let mut lines = vec![place(record.inventory.as_deref(), row.component)];
     if let RowState::Judged(standing) = row.state {
-        lines.extend(standing.case.reason.as_ref().map(|reason| format!("{}: {}", reason.kind, reason.text)));
+        lines.extend(standing.case.reason.as_ref().map(reason));
         if standing.outcome != standing.case.outcome {
             lines.push(UNSTABLE.to_owned());
         }
@@ -114,7 +114,7 @@ fn own<'a>(record: &'a RunRecord, path: &str, component: Component) -> Vec<&'a F
     let rests_on = |finding: &&Finding| {
         let of_all = matches!(finding.component, Component::Node | Component::Station);
         let touches = |one: Component| of_all || one.overlaps(component);
-        finding.evidence.iter().any(|evidence| evidence.from == path && touches(evidence.component))
+        finding.evidence.iter().any(|evidence| evidence.from.word() == path && touches(evidence.component))
     };
     let gpu = component.gpu_index();
     let points_at = |finding: &&Finding| {
@@ -171,18 +171,33 @@ pub(super) fn finding(finding: &Finding) -> Vec<String> {
     lines.push(format!("part: {part}"));
     lines.push(format!("do: {}", words::action(finding.action)));
     lines.push(format!("confidence: {}", words::confidence(finding.confidence)));
-    lines.extend(
-        finding.evidence.iter().map(|one| format!("evidence: {} on {}: {}", one.from, one.component, one.text)),
-    );
+    lines.extend(finding.evidence.iter().map(|one| {
+        let text = sentence::evidence(Language::English, one);
+        format!("evidence: {} on {}: {text}", one.from.word(), one.component)
+    }));
     lines
 }
 
+/// Whether somebody wanted the run stopped.
+pub(super) fn is_aborted(record: &RunRecord) -> bool {
+    matches!(record.stops().next_back(), Some((_, Interruption::Signal | Interruption::Kill)))
+}
+
 /// Why steps at the end of the run have no result.
-pub(super) fn end(record: &RunRecord) -> String {
+pub(super) fn end_in(language: Language, record: &RunRecord) -> String {
     match record.stops().next_back() {
-        Some((_, Interruption::Signal | Interruption::Kill)) => "aborted".to_owned(),
-        Some((_, Interruption::Failure(text))) => format!("the run stopped: {text}"),
-        None if record.verdict.is_none() => "the run did not come to its end".to_owned(),
-        None => "an earlier result ended the run".to_owned(),
+        Some((_, Interruption::Signal | Interruption::Kill)) => Phrase::EndAborted.say(language).to_owned(),
+        Some((_, Interruption::Failure(text))) => Phrase::EndStopped.with(language, &[text]),
+        None if record.verdict.is_none() => Phrase::EndNotReached.say(language).to_owned(),
+        None => Phrase::EndByResult.say(language).to_owned(),
     }
+}
+
+pub(super) fn end(record: &RunRecord) -> String {
+    end_in(Language::English, record)
+}
+
+/// The stable word and the sentence, as machines are told.
+pub(super) fn reason(reason: &Reason) -> String {
+    format!("{}: {}", reason.kind().word(), sentence::reason(Language::English, reason))
 }

@@ -9,9 +9,10 @@ use super::document::{
     Plain, Reason, Replayed, Rest, Simulated, Stage, State, Step, StepState, TestCase, Times, Tripped, Unstarted,
     UsedProfile, Value, ValueOutcome, WrongResult,
 };
+use super::language::Language;
 use super::layout::Layout;
 use super::verdict::verdict_so_far;
-use super::{explain, value, words};
+use super::{explain, sentence, value, words};
 use kiln_diagnose::names_trouble;
 use kiln_event::{Case, Finding, Interruption, NodeSource, RunRecord, RunStart, StepStatus, Verdict};
 use kiln_limit::{Judged, Judgement, Measured, Scalar};
@@ -44,7 +45,7 @@ fn document<'a>(record: &'a RunRecord, verdict: &'a Verdict) -> Document<'a> {
         schema: SCHEMA,
         run_id: start.map_or("", |start| &start.run_id),
         simulated: start.and_then(|start| match &start.source {
-            NodeSource::Simulated { node, seed, faults } => Some(Simulated { node, seed: *seed, faults }),
+            NodeSource::Simulated { node, seed, faults, .. } => Some(Simulated { node, seed: *seed, faults }),
             NodeSource::StandIn { library } => Some(Simulated { node: library, seed: start.seed, faults: &[] }),
             _ => None,
         }),
@@ -111,7 +112,11 @@ fn found(finding: &Finding) -> Found<'_> {
         evidence: finding
             .evidence
             .iter()
-            .map(|evidence| Rest { from: &evidence.from, component: evidence.component, text: &evidence.text })
+            .map(|evidence| Rest {
+                from: evidence.from.word(),
+                component: evidence.component,
+                text: sentence::evidence(Language::English, evidence),
+            })
             .collect(),
     }
 }
@@ -122,6 +127,7 @@ fn profile(start: &RunStart) -> UsedProfile<'_> {
         revision: start.profile.revision,
         title: &start.profile.title,
         digest: &start.profile_digest,
+        parts_digest: start.parts.as_ref().map(|parts| parts.digest.as_str()),
         vars: &start.profile.vars,
         deviations: &start.profile.deviations,
         without: &start.profile.without,
@@ -193,7 +199,7 @@ fn guards(record: &RunRecord) -> Vec<Tripped<'_>> {
             GuardResult::Fail => "fail",
             GuardResult::Inconclusive => "inconclusive",
         },
-        text: &trip.text,
+        text: sentence::trip_cause(Language::English, &trip.cause),
         reading: trip.reading,
     });
     tripped.collect()
@@ -304,7 +310,10 @@ fn case(case: &Case) -> TestCase<'_> {
     TestCase {
         component: case.component,
         outcome: case.outcome,
-        reason: case.reason.as_ref().map(|reason| Reason { kind: &reason.kind, text: &reason.text }),
+        reason: case
+            .reason
+            .as_ref()
+            .map(|reason| Reason { kind: reason.kind().word(), text: sentence::reason(Language::English, reason) }),
         values: case.judgements.iter().map(|one| judged(one, case.component)).collect(),
     }
 }
@@ -315,8 +324,8 @@ fn judged(judgement: &Judgement, case: Component) -> Value<'_> {
         Measured::Value(Scalar::Number(number)) => (Some(Plain::Number(*number)), None),
         Measured::Value(Scalar::Text(text)) => (Some(Plain::Text(text)), None),
         Measured::Value(Scalar::Flag(flag)) => (Some(Plain::Flag(*flag)), None),
-        Measured::Unsupported => (None, Some("unsupported")),
-        Measured::Missing(why) => (None, Some(why.as_str())),
+        Measured::Unsupported => (None, Some("unsupported".to_owned())),
+        Measured::Missing(why) => (None, Some(sentence::missing(Language::English, why))),
     };
     Value {
         name: &measurement.name,
@@ -343,7 +352,7 @@ fn judged(judgement: &Judgement, case: Component) -> Value<'_> {
         decisive: judgement.decisive,
         code: judgement.code.as_deref(),
         source: judgement.source.as_deref(),
-        waiver: judgement.waiver.as_deref(),
+        waiver: judgement.waiver.as_ref().map(|waiver| sentence::waiver(Language::English, waiver)),
     }
 }
 
@@ -353,7 +362,7 @@ fn unstarted(record: &RunRecord) -> Vec<Unstarted<'_>> {
         path: &step.path,
         components: &step.components,
         why: match &step.readiness {
-            Readiness::Skip(why) | Readiness::Unmet(why) => why.clone(),
+            Readiness::Skip(why) | Readiness::Unmet(why) => sentence::unmet(Language::English, why),
             Readiness::Deselected => "left out by --only".to_owned(),
             Readiness::Ready => explain::end(record),
         },

@@ -13,6 +13,8 @@ mod dcgm_three;
 mod document;
 mod ending;
 mod explain;
+#[cfg(test)]
+mod glossary;
 mod html;
 mod json;
 mod junit;
@@ -26,6 +28,7 @@ mod prompt;
 mod properties;
 mod remark;
 mod row;
+mod sentence;
 mod sheet;
 mod text;
 mod value;
@@ -47,8 +50,12 @@ pub use ocptv::{Ocptv, broken_rule, ocptv};
 pub use pace::{Pace, WallClock};
 pub use plain::plain;
 pub use prompt::{files_are, signalled, yes_or_no};
+pub use sentence::{
+    evidence, from as evidence_source, interruption, missing, no_reference, reason, trip_cause, unmet, waiver,
+};
 pub use sheet::{csv, csv_for_excel, json_rows};
 pub use text::{Paint, step_line, verdict_block};
+pub use value::shown;
 pub use visible::visible;
 pub use words::next_step;
 pub use xml::Xml;

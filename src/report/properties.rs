@@ -52,7 +52,10 @@ impl List {
         self.add("simulated", matches!(start.source, NodeSource::Simulated { .. } | NodeSource::StandIn { .. }));
         match &start.source {
             NodeSource::Hardware => {}
-            NodeSource::Simulated { node, seed, faults } => {
+            NodeSource::Simulated { node, seed, faults, spread } => {
+                if !spread.is_tight() {
+                    self.add("simulated.spread", spread.word());
+                }
                 self.add("simulated.node", node);
                 self.add("simulated.seed", seed);
                 self.add("simulated.faults", faults.join(", "));
@@ -69,6 +72,7 @@ impl List {
         self.add("profile.id", &start.profile.id);
         self.add("profile.revision", start.profile.revision);
         self.add("profile.digest", &start.profile_digest);
+        self.maybe("parts.digest", start.parts.as_ref().map(|parts| &parts.digest));
         for (deviation, number) in start.profile.deviations.iter().zip(1..) {
             self.add(&format!("deviation.{number}"), words::deviation(deviation));
         }

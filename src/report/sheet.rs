@@ -10,7 +10,9 @@ use std::fmt::Write as _;
 use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};
 
+use super::language::Language;
 use super::plain::plain;
+use super::sentence;
 use super::value;
 use super::verdict::verdict_so_far;
 use super::words;
@@ -68,7 +70,7 @@ struct Run<'a> {
 /// How a column is read off a line.
 type Read = for<'a> fn(&Line<'a>) -> Cell<'a>;
 
-/// Name and content of every column. The table in the README tells of each.
+/// Name and content of every column. `docs/outputs.md` explains each.
 const COLUMNS: &[(&str, Read)] = &[
     ("run_id", |line| Cell::maybe(line.start().map(|start| start.run_id.as_str()))),
     ("source", |line| Cell::maybe(line.start().map(|start| source(&start.source)))),
@@ -91,8 +93,10 @@ const COLUMNS: &[(&str, Read)] = &[
     ("ended", |line| Cell::maybe(line.ended())),
     ("tested", |line| Cell::text(line.case.component.to_string())),
     ("result", |line| Cell::text(outcome(line.case.outcome))),
-    ("reason", |line| Cell::maybe(line.case.reason.as_ref().map(|reason| reason.kind.as_str()))),
-    ("reason_text", |line| Cell::maybe(line.case.reason.as_ref().map(|reason| reason.text.as_str()))),
+    ("reason", |line| Cell::maybe(line.case.reason.as_ref().map(|reason| reason.kind().word()))),
+    ("reason_text", |line| {
+        Cell::maybe(line.case.reason.as_ref().map(|reason| sentence::reason(Language::English, reason)))
+    }),
     ("component", |line| Cell::text(line.component().to_string())),
     ("slot", |line| Cell::maybe(line.slot())),
     ("serial", |line| Cell::maybe(line.inventory().and_then(|inventory| inventory.serial(line.component())))),
@@ -108,7 +112,7 @@ const COLUMNS: &[(&str, Read)] = &[
     ("why_not", |line| Cell::maybe(line.judgement.and_then(why_not))),
     ("decisive", |line| line.judgement.map_or(Cell::Empty, |judgement| Cell::Flag(judgement.decisive))),
     ("code", |line| Cell::maybe(line.judgement.and_then(|judgement| judgement.code.as_deref()))),
-    ("waiver", |line| Cell::maybe(line.judgement.and_then(|judgement| judgement.waiver.as_deref()))),
+    ("waiver", |line| Cell::maybe(line.judgement.and_then(waiver))),
     ("deviations", |line| Cell::text(words::deviations(line.run.record))),
     ("value_num", |line| line.judgement.map_or(Cell::Empty, number)),
 ];
@@ -289,10 +293,14 @@ const fn judged(judgement: &Judgement) -> &'static str {
     }
 }
 
+fn waiver(judgement: &Judgement) -> Option<String> {
+    judgement.waiver.as_ref().map(|waiver| sentence::waiver(Language::English, waiver))
+}
+
 /// Why there is no value, or no judgement of it.
 fn why_not(judgement: &Judgement) -> Option<Cow<'_, str>> {
     match (&judgement.measurement.value, &judgement.outcome) {
-        (Measured::Missing(why), _) => Some(Cow::Borrowed(why)),
+        (Measured::Missing(why), _) => Some(Cow::Owned(sentence::missing(Language::English, why))),
         (Measured::Unsupported, _) => Some(Cow::Borrowed("not supported by the part")),
         (Measured::Value(_), Judged::Unjudged(why)) if judgement.limit.is_some() => {
             Some(Cow::Owned(value::why_unjudged(why)))
@@ -305,7 +313,7 @@ fn why_not(judgement: &Judgement) -> Option<Cow<'_, str>> {
 mod tests {
     use super::*;
     use kiln_event::RunEvent;
-    use kiln_event::invented::{GPUS, Story, endings, key, with_reason};
+    use kiln_event::invented::{GPUS, Story, endings, finished, guard_stop, key, with_reason};
 
     #[test]
     fn every_value_of_a_run_has_its_row() {
@@ -319,8 +327,8 @@ mod tests {
         story.events.retain(
             |envelope| matches!(&envelope.event, RunEvent::StepFinished { key, .. } if key.path == "burn.soak"),
         );
-        let cases = vec![with_reason(GPUS[0], Outcome::NotReached, "guard", "stopped by guard lost")];
-        story.tell(1.0, RunEvent::StepFinished { key: key("burn.gemm", 1, 1), cases });
+        let cases = vec![with_reason(GPUS[0], Outcome::NotReached, guard_stop())];
+        story.tell(1.0, finished(key("burn.gemm", 1, 1), cases));
         insta::assert_snapshot!("error", csv(&story.record()).replace('\r', "␍"));
     }
 
@@ -374,8 +382,8 @@ mod tests {
     fn hostile_texts_stay_in_their_cell() {
         let mut story = Story::begun();
         let text = "a,\"b\"\r\nc\u{1b}[31m;=1+1";
-        let cases = vec![with_reason(GPUS[0], Outcome::Error, "probe", text)];
-        story.tell(1.0, RunEvent::StepFinished { key: key("burn.gemm", 1, 1), cases });
+        let cases = vec![with_reason(GPUS[0], Outcome::Error, kiln_event::Reason::Probe { said: text.to_owned() })];
+        story.tell(1.0, finished(key("burn.gemm", 1, 1), cases));
         let text = csv(&story.record());
         let rows = parsed(&text);
         let column = rows[0].iter().position(|name| name == "reason_text").expect("a column");

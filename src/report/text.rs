@@ -10,7 +10,7 @@ use super::language::Language;
 use super::phrase::Phrase;
 use super::plain::plain;
 use super::verdict::verdict_so_far;
-use super::{explain, row, value, words};
+use super::{explain, row, sentence, value, words};
 use kiln_event::{Case, Evidence, Finding, Outcome, RunRecord, StepKey, Verdict, VerdictWord, uncarried_trips};
 use kiln_limit::{Judged, Judgement};
 use kiln_model::{Component, Moment, Span, format_span};
@@ -169,7 +169,7 @@ pub fn verdict_block(record: &RunRecord, paint: Paint, language: Language) -> St
     lines.extend(blind.map(|line| format!("  {}", plain(&line))));
     lines.extend(Problems { record, paint, language }.lines());
     lines.extend(record.stops().map(|(at, by)| {
-        let text = words::interruption_in(language, by);
+        let text = sentence::interruption(language, by);
         format!("  {}", Phrase::StoppedAt.with(language, &[at, &plain(&text)]))
     }));
     if record.boots() > 0 {
@@ -234,7 +234,8 @@ impl Problems<'_> {
         let mut blocks: Vec<Vec<String>> = self.record.findings.iter().map(|one| self.finding(one)).collect();
         for (_, trip) in uncarried_trips(self.record) {
             if !explained(self.record, &trip.guard, trip.component) {
-                let text = format!("{}: {}", trip.guard, plain(&trip.text));
+                let cause = sentence::trip_cause(self.language, &trip.cause);
+                let text = format!("{}: {}", trip.guard, plain(&cause));
                 blocks.push(vec![self.heading(trip.component, &trip.code), self.line(Phrase::LabelGuard, &text)]);
             }
         }
@@ -304,8 +305,9 @@ impl Problems<'_> {
             lines.push(self.line(Phrase::LabelAmbiguous, &Phrase::AnyOf.with(language, &[&suspects.join(" | ")])));
         }
         for (evidence, more) in evidence_alike(finding) {
-            let text = plain(&evidence.text);
-            let mut text = Phrase::EvidenceOn.with(language, &[&evidence.from, &evidence.component, &text]);
+            let from = sentence::from(language, &evidence.from);
+            let text = sentence::evidence(language, evidence);
+            let mut text = Phrase::EvidenceOn.with(language, &[&from, &evidence.component, &plain(&text)]);
             if more > 0 {
                 text.push(' ');
                 text.push_str(&Phrase::AndMore.with(language, &[&more]));
@@ -335,11 +337,10 @@ impl Problems<'_> {
 
 /// Evidence of one step and one measurement on many parts is one line: the first of it, and how many more there are.
 fn evidence_alike(finding: &Finding) -> Vec<(&Evidence, usize)> {
-    let subject = |one: &Evidence| one.text.split(' ').next().unwrap_or_default().to_owned();
     let mut told: Vec<(&Evidence, usize)> = Vec::new();
     for one in &finding.evidence {
         let same = |(first, _): &&mut (&Evidence, usize)| {
-            first.from == one.from && subject(first) == subject(one) && first.component != one.component
+            first.from == one.from && first.subject() == one.subject() && first.component != one.component
         };
         match told.iter_mut().find(same) {
             Some((_, more)) => *more += 1,
@@ -359,7 +360,7 @@ fn alike<'r, 'a>(record: &RunRecord, rows: &'r [row::Row<'a>]) -> Vec<Vec<&'r ro
                 if explained(record, &path, row.component) {
                     continue;
                 }
-                let kind = standing.case.reason.as_ref().map(|reason| reason.kind.as_str()).unwrap_or_default();
+                let kind = standing.case.reason.as_ref().map(|reason| reason.kind().word()).unwrap_or_default();
                 let missed =
                     standing.case.judgements.iter().filter(|one| one.limit.is_some() && is_against(&one.outcome));
                 let names: Vec<&str> = missed.map(|one| one.measurement.name.as_str()).collect();
@@ -443,8 +444,9 @@ mod tests {
         insta::assert_snapshot!("fail-limit-ja", verdict_block(&story.record(), Paint::Plain, Language::Japanese));
         for (name, story) in endings() {
             let block = verdict_block(&story.record(), Paint::Plain, Language::Japanese);
-            let word =
-                ["合格", "不合格", "判定不能", "中断", "異常", "判定なし"].iter().any(|word| block.contains(word));
+            let word = ["合格", "不合格", "判定不能", "中断", "試験エラー", "判定なし"]
+                .iter()
+                .any(|word| block.contains(word));
             assert!(word, "{name}: {block}");
         }
     }

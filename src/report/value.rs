@@ -2,6 +2,7 @@
 
 use super::language::Language;
 use super::phrase::Phrase;
+use super::sentence;
 use kiln_limit::{Judged, Judgement, Measured, Measurement, Unjudged};
 use kiln_model::Quantity;
 
@@ -22,11 +23,11 @@ pub(super) fn sentence(judgement: &Judgement) -> String {
 }
 
 /// The value with its unit, or why there is none.
-pub(super) fn shown(language: Language, measurement: &Measurement) -> String {
+pub fn shown(language: Language, measurement: &Measurement) -> String {
     match &measurement.value {
-        Measured::Value(_) => measurement.shown(),
+        Measured::Value(_) => measurement.quantity().unwrap_or_default(),
         Measured::Unsupported => Phrase::Unsupported.say(language).to_owned(),
-        Measured::Missing(why) => Phrase::MissingBecause.with(language, &[why]),
+        Measured::Missing(why) => Phrase::MissingBecause.with(language, &[&sentence::missing(language, why)]),
     }
 }
 
@@ -80,7 +81,9 @@ pub(super) fn why_unjudged(unjudged: &Unjudged) -> String {
     match unjudged {
         Unjudged::NotMeasured => "not measured".to_owned(),
         Unjudged::Unsupported => "not supported by the part".to_owned(),
-        Unjudged::NoReference(what) => format!("nothing to compare with: {what}"),
+        Unjudged::NoReference(what) => {
+            format!("nothing to compare with: {}", sentence::no_reference(Language::English, what))
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 
 use super::language::Language;
 use super::phrase::Phrase;
+use super::sentence;
 use kiln_event::{Action, Confidence, Interruption, NodeSource, Outcome, RunRecord, Verdict, VerdictWord};
 use kiln_profile::Deviation;
 
@@ -60,6 +61,7 @@ pub(super) fn deviation(deviation: &Deviation) -> String {
         }
         Deviation::Set { name, value, was, .. } => format!("--set {name}={value} (was {was})"),
         Deviation::Only { filter } => format!("--only {filter}"),
+        Deviation::Gpus { chosen } => format!("--gpus {chosen}"),
         Deviation::Surroundings { name, value } => format!("{name}={value}"),
     }
 }
@@ -147,26 +149,19 @@ pub(super) const fn confidence(confidence: Confidence) -> &'static str {
     confidence_phrase(confidence).say(Language::English)
 }
 
-pub(super) fn interruption_in(language: Language, by: &Interruption) -> String {
-    match by {
-        Interruption::Signal => Phrase::BySignal.say(language).to_owned(),
-        Interruption::Kill => Phrase::ByKill.say(language).to_owned(),
-        Interruption::Failure(text) => text.clone(),
-    }
-}
-
 pub(super) fn interruption(by: &Interruption) -> String {
-    interruption_in(Language::English, by)
+    sentence::interruption(Language::English, by)
 }
 
 /// What every report of a run on anything but hardware says first.
 pub(super) fn banner_in(language: Language, source: &NodeSource) -> Option<String> {
     match source {
         NodeSource::Hardware => None,
-        NodeSource::Simulated { node, seed, faults } => {
+        NodeSource::Simulated { node, seed, faults, spread } => {
+            let node = if spread.is_tight() { node.clone() } else { format!("{node} --spread {}", spread.word()) };
             let none = Phrase::NoFaults.say(language).to_owned();
             let faults = if faults.is_empty() { none } else { faults.join(", ") };
-            Some(Phrase::Simulated.with(language, &[node, seed, &faults]))
+            Some(Phrase::Simulated.with(language, &[&node, seed, &faults]))
         }
         NodeSource::Replayed { file } => Some(Phrase::Replayed.with(language, &[file])),
         NodeSource::StandIn { library } => Some(Phrase::StandIn.with(language, &[library])),

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::error::RunDirError;
 use super::run_dir::RunDir;
 use kiln_disk::{self as disk, MIB};
-use kiln_lot::{Baseline, Outing};
+use kiln_lot::{Baseline, RunSummary};
 
 /// The most that is read of a baseline: thousands of values are some hundred kilobytes.
 const MOST: u64 = 64 * MIB;
@@ -15,8 +15,8 @@ const MOST: u64 = 64 * MIB;
 /// value.
 pub fn read_baseline(path: &Path) -> Result<BTreeMap<String, f64>, RunDirError> {
     if path.is_dir() || !path.exists() {
-        let outing = Outing::of(&RunDir::open(path)?.record()?);
-        let values = outing.map(|outing| outing.values).unwrap_or_default();
+        let summary = RunSummary::of(&RunDir::open(path)?.record()?);
+        let values = summary.map(|summary| summary.values).unwrap_or_default();
         return Ok(values.into_iter().map(|(key, value)| (key.to_string(), value.number)).collect());
     }
     let wrong =

@@ -12,6 +12,9 @@ pub(super) fn labels(record: &RunRecord) -> Labels {
         fact("tool", &format!("{} {}", start.tool.name, start.tool.version));
         fact("profile", &format!("{} revision {}", start.profile.id, start.profile.revision));
         fact("profile_digest", &start.profile_digest);
+        if let Some(parts) = &start.parts {
+            fact("parts_digest", &parts.digest);
+        }
         match &start.source {
             NodeSource::Hardware => fact("source", "hardware"),
             NodeSource::Simulated { node, seed, .. } => {

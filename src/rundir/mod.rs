@@ -19,7 +19,7 @@ pub use baseline::read_baseline;
 pub use error::RunDirError;
 pub use format::{FORMATS, Form, Format, FormatError, format};
 pub use many::{Found, Unread, read_many, run_folders};
-pub use recorder::{Recorder, Settings};
+pub use recorder::{Progress, Recorder, Settings};
 pub use reports::{Written, rebuilt};
 pub use run_dir::{Run, RunDir};
 pub use view::{Look, RunView};

@@ -15,7 +15,7 @@ use kiln_engine::Witness;
 use kiln_event::{Envelope, RunEvent, RunRecord};
 use kiln_journal::{Durability, Journal};
 use kiln_model::Sample;
-use kiln_report::{Console, Pace, WallClock};
+use kiln_report::{Console, Pace, Paint, WallClock};
 use kiln_telemetry::{Safety, Telemetry};
 
 /// While a run goes on its reports are rewritten no more often than this, so that a killed run leaves them nearly current.
@@ -24,6 +24,9 @@ const PERIOD: Duration = Duration::from_secs(1);
 /// Share of the time that may go into rewriting reports of a run that goes on: long runs have long files.
 const SHARE: f64 = 0.02;
 
+/// A journal that takes longer than this to be made safe is told in the log: healthy disks take milliseconds.
+const SLOW: Duration = Duration::from_secs(1);
+
 /// How a run is written and shown.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -31,8 +34,16 @@ pub struct Settings {
     pub durability: Durability,
     pub look: Look,
     pub clock: WallClock,
+    pub progress: Progress,
     /// Takes the OCPTV lines as well as the file does.
     pub stream: Option<fn(&str) -> io::Result<()>>,
+}
+
+/// Whether a run is shown on stderr while it goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    Shown,
+    Hidden,
 }
 
 /// Listens to a run and writes its directory.
@@ -60,7 +71,11 @@ struct Open {
 impl Recorder {
     /// For a new run.
     pub fn new(settings: Settings) -> Self {
-        let console = Console::on_stderr(settings.clock, settings.look.language);
+        let (clock, language) = (settings.clock, settings.look.language);
+        let console = match settings.progress {
+            Progress::Shown => Console::on_stderr(clock, language),
+            Progress::Hidden => Console::lines(Box::new(io::sink()), Paint::Plain, clock, language),
+        };
         let pace = Pace::new(settings.clock, PERIOD);
         Self { settings, open: None, console, pace, due: false, unshown: Vec::new() }
     }
@@ -166,12 +181,18 @@ impl Witness for Recorder {
 
     fn sync(&mut self, record: &RunRecord) -> io::Result<()> {
         let Some(open) = &mut self.open else { return Ok(()) };
+        let before = (self.settings.clock)();
         open.journal.sync()?;
+        let took = (self.settings.clock)().saturating_sub(before);
+        if took > SLOW {
+            tracing::warn!(?took, "the disk was slow to make the journal safe");
+        }
         for envelope in self.unshown.drain(..) {
             let lines = open.stream.event(&envelope)?;
             if !lines.is_empty() {
                 self.settings.stream.map_or(Ok(()), |put| put(&lines))?;
             }
+            tracing::info!(at = %envelope.at, seq = envelope.seq, event = %named(&envelope.event));
             self.console.event(&envelope, record)?;
             self.due |= matches!(
                 envelope.event,
@@ -180,6 +201,26 @@ impl Witness for Recorder {
         }
         open.stream.flush()?;
         self.keep_current(record)
+    }
+}
+
+/// An event in a few words, for the log.
+fn named(event: &RunEvent) -> String {
+    match event {
+        RunEvent::StepStarted { key, .. } => {
+            format!("{} started, round {}, attempt {}", key.path, key.round, key.attempt)
+        }
+        RunEvent::StepFinished { key, .. } => format!("{} finished", key.path),
+        RunEvent::GpuLost { .. }
+        | RunEvent::GuardTripped(_)
+        | RunEvent::LoadStarted { .. }
+        | RunEvent::LoadEnded { .. }
+        | RunEvent::LoadNoted { .. }
+        | RunEvent::HostLate { .. }
+        | RunEvent::KernelLogged(_)
+        | RunEvent::SourceTold(_) => format!("{event:?}"),
+        // The rest is large and in the journal under the same number.
+        other => format!("{other:?}").split([' ', '(']).next().unwrap_or_default().to_owned(),
     }
 }
 
@@ -197,7 +238,14 @@ mod tests {
 
     fn settings(folder: &Path) -> Settings {
         let durability = Durability::virtual_time(|| Duration::ZERO);
-        Settings { folder: folder.to_owned(), durability, look: LOOK, clock: || Duration::ZERO, stream: None }
+        Settings {
+            folder: folder.to_owned(),
+            durability,
+            look: LOOK,
+            clock: || Duration::ZERO,
+            progress: Progress::Hidden,
+            stream: None,
+        }
     }
 
     fn files(dir: &Path) -> Vec<(String, Vec<u8>)> {

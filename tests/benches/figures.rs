@@ -1,4 +1,4 @@
-//! The figures of the README: how long whole runs of the shipped binary take, how much memory they hold, how big it is.
+//! The figures of `docs/figures.md`: how long whole runs of the shipped binary take, how much memory they hold, how big it is.
 //! `cargo bench --bench figures` prints the table.
 
 mod telemetry;

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use kiln::engine::{Inbox, Station as _};
+use kiln::engine::{Arrivals, Dut as _};
 use kiln::event::RunRecord;
 use kiln::model::{BurnKernel, GpuIndex, LoadId, LoadKind, LoadOrder, Moment, Sample, Sensor, StopHow};
 use kiln::node::sim::{NodeFile, SimNode};
@@ -179,7 +179,7 @@ pub(crate) fn table(figures: &[Figure]) -> String {
 pub(crate) fn soak(hours: u32) -> impl FnMut(&mut Vec<Sample>) -> bool {
     let file = NodeFile::find("hgx-h200-8").expect("a node");
     let mut node = SimNode::new(&file, 1, &[]).expect("a simulated node");
-    let mut inbox = Inbox::default();
+    let mut arrivals = Arrivals::default();
     let mut hour = 0;
     move |samples| {
         let begin = Moment::from_secs(u64::from(hour) * 3600);
@@ -191,10 +191,10 @@ pub(crate) fn soak(hours: u32) -> impl FnMut(&mut Vec<Sample>) -> bool {
                 _ => {}
             }
             node.sample(now);
-            node.collect(now, &mut inbox);
-            samples.append(&mut inbox.samples);
-            inbox.loads.clear();
-            inbox.kernel.clear();
+            node.collect(now, &mut arrivals);
+            samples.append(&mut arrivals.samples);
+            arrivals.loads.clear();
+            arrivals.kernel.clear();
         }
         hour += 1;
         hour < hours

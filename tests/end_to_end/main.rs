@@ -1,6 +1,7 @@
 //! The shipped binary on a node of fake driver libraries: the real NVML backend in the run, the real workers on a CUDA driver
 //! that computes by the CPU references, both on one simulated node, faster than real time.
 
+mod bench;
 mod node;
 
 use std::fmt::Write as _;

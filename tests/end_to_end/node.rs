@@ -41,21 +41,27 @@ impl Node {
     /// Runs with arguments, so many times faster than real time.
     pub(crate) fn run(&self, speed: u32, arguments: &[&str]) -> Outcome {
         let folder = tempfile::tempdir().expect("folder");
-        let [bench, host, run] = ["bench", "host", "run"].map(|name| folder.path().join(name));
+        let run = folder.path().join("run");
+        let mut kiln = Command::new(env!("CARGO_BIN_EXE_kiln"));
+        kiln.arg("run").args(arguments).args(["--sim-speed", &speed.to_string()]).arg("--out").arg(&run);
+        self.surround(&mut kiln, folder.path(), speed);
+        let output = kiln.output().expect("the binary");
+        let result = read(&run).unwrap_or_default();
+        Outcome { output, result }
+    }
+
+    /// Sets what a program needs to be on this node, with what the libraries share in a folder.
+    pub(crate) fn surround(&self, kiln: &mut Command, folder: &Path, speed: u32) {
+        let [bench, host] = ["bench", "host"].map(|name| folder.join(name));
         for made in [&bench, &host] {
             std::fs::create_dir(made).expect("folder");
         }
-        let mut kiln = Command::new(env!("CARGO_BIN_EXE_kiln"));
-        kiln.arg("run").args(arguments).args(["--sim-speed", &speed.to_string()]).arg("--out").arg(&run);
         kiln.env("KILN_NVML_LIB", library("libnvidia_ml.so"));
         kiln.env("KILN_CUDA_LIB", library("libfake_gpu_cuda.so"));
         kiln.env("KILN_FAKE_BENCH", &bench).env("KILN_FAKE_HOST", &host).env("KILN_HOST_ROOT", &host);
         kiln.env("KILN_FAKE_NODE", self.name).env("KILN_FAKE_FAULTS", self.faults);
         kiln.env("KILN_FAKE_SPEED", speed.to_string()).env("KILN_FAKE_CUDA_MEMORY_MIB", "40");
         kiln.envs(self.settings.iter().copied());
-        let output = kiln.output().expect("the binary");
-        let result = read(&run).unwrap_or_default();
-        Outcome { output, result }
     }
 }
 

@@ -13,7 +13,7 @@ fn a_sound_unit_is_released_and_the_floors_copy_is_the_nodes_own() {
     let mut agent = bench.agent("spool", &[]);
     assert_eq!(wait("the agent's end", || agent.code()), 0);
     let (_, page) = bench.get(&format!("/units/{serial}?lang=ja"));
-    assert!(page.contains("合格 ○") && page.contains("模擬"), "{page}");
+    assert!(page.contains("合格 ○") && page.contains("シミュレーション"), "{page}");
     let runs = bench.runs("floor/runs");
     assert_eq!((runs.len(), &runs), (1, &bench.runs("spool/runs")));
     let run = &runs[0];

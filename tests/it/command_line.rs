@@ -300,3 +300,35 @@ fn a_shortened_acceptance_is_a_pass_with_deviations_in_every_output() {
     let (_, _parent, longer) = run("smoke", &["--set", "march=1h"]);
     assert!(!longer.exists(), "smoke marches nowhere, and a setting that does nothing is refused");
 }
+
+#[test]
+fn chosen_gpus_are_tested_alone_and_every_output_says_which() {
+    let (output, _parent, out) =
+        run("smoke", &["--gpus", "5,0-3", "--fault", "gsp-hang@gpu/6", "--fault", "mig-left-on@gpu/7"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(text.contains("PASS with 1 deviation") && text.contains("--gpus 0-3,5"), "{text}");
+    let told = result(&out);
+    assert_eq!((&told["kind"], &told["verdict"]["word"]), (&"deviating".into(), &"PASS".into()));
+    for file in ["result.json", "junit.xml", "ocptv.jsonl", "report.html"] {
+        let written = fs::read_to_string(out.join(file)).expect(file);
+        assert!(written.contains("0-3,5"), "{file} does not say which GPUs were tested");
+        // The faults that were asked for name it; nothing else may.
+        let told = written.replace("gsp-hang@gpu/6", "");
+        assert!(!told.contains("gpu/6"), "{file} speaks of a GPU that was left out");
+    }
+    let rows = kiln(&["report", out.to_str().expect("utf-8"), "--format", "csv"]);
+    assert!(String::from_utf8_lossy(&rows.stdout).contains("--gpus 0-3,5"));
+}
+
+#[test]
+fn a_chosen_gpu_that_is_bad_fails_under_its_own_number_and_one_that_is_not_there_is_refused() {
+    let (output, _parent, out) = run("smoke", &["--gpus", "2,5", "--fault", "mig-left-on@gpu/5"]);
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    assert_eq!(result(&out)["findings"][0]["component"], "gpu/5");
+    for (gpus, why) in [("3,9", "gpu/9 is asked for, and the node has gpu/0, gpu/1"), ("3-1", "names no GPUs")] {
+        let (output, _parent, out) = run("smoke", &["--gpus", gpus]);
+        assert_eq!(output.status.code(), Some(2), "{gpus}: {}", stderr(&output));
+        assert!(stderr(&output).contains(why) && !out.exists(), "{}", stderr(&output));
+    }
+}

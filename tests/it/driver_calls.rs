@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
-use kiln::engine::Inbox;
+use kiln::engine::Arrivals;
 use kiln::model::{Gpu, GpuIndex, Inventory, Moment, Reading, ReadingFailure, Sample, Sensor};
 use kiln::node::nvml::{NvmlNode, NvmlOptions};
 
@@ -38,11 +38,11 @@ impl Refusing {
     }
 }
 
-/// A node with its inbox, woken as answers come.
+/// A node with its arrivals, woken as answers come.
 struct Looked {
     node: NvmlNode,
     woken: Receiver<()>,
-    inbox: Inbox,
+    arrivals: Arrivals,
 }
 
 impl Looked {
@@ -54,13 +54,13 @@ impl Looked {
         node.on_arrival(Box::new(move || {
             let _ = wake.send(());
         }));
-        Self { node, woken, inbox: Inbox::default() }
+        Self { node, woken, arrivals: Arrivals::default() }
     }
 
-    fn until(&mut self, enough: impl Fn(&Inbox) -> bool) {
+    fn until(&mut self, enough: impl Fn(&Arrivals) -> bool) {
         for _ in 0..1000 {
-            self.node.collect(Moment::from_secs(1), &mut self.inbox);
-            if enough(&self.inbox) {
+            self.node.collect(Moment::from_secs(1), &mut self.arrivals);
+            if enough(&self.arrivals) {
                 return;
             }
             let _ = self.woken.recv_timeout(Duration::from_millis(50));
@@ -70,15 +70,15 @@ impl Looked {
 
     fn inventory(&mut self) -> Inventory {
         self.node.read_inventory(Moment::from_secs(1));
-        self.until(|inbox| !inbox.inventories.is_empty());
-        *self.inbox.inventories.remove(0).expect("an inventory")
+        self.until(|arrivals| !arrivals.inventories.is_empty());
+        *self.arrivals.inventories.remove(0).expect("an inventory")
     }
 
     fn samples(&mut self) -> Vec<Sample> {
-        self.inbox.samples.clear();
+        self.arrivals.samples.clear();
         self.node.sample(Moment::from_secs(1));
-        self.until(|inbox| inbox.samples.len() == 8);
-        let mut samples = std::mem::take(&mut self.inbox.samples);
+        self.until(|arrivals| arrivals.samples.len() == 8);
+        let mut samples = std::mem::take(&mut self.arrivals.samples);
         samples.sort_by_key(|sample| sample.gpu);
         samples
     }

@@ -125,6 +125,9 @@ fn a_tighter_limit_is_missed_by_old_runs_and_what_it_was_is_named() {
     fs::write(&profile, yaml).expect("written");
     let run = runs().join("healthy");
     let (out, _) = said(0, &["rejudge", text(&run), "--profile", text(&profile)]);
+    let summary = "load.gemm power.mean  >= 95 % of sku.tdp -> >= 150 % of sku.tdp: pass -> fail, 8 values of 1 runs";
+    assert!(out.contains(summary) && out.lines().count() < 20, "the summary comes first and is short: {out}");
+    let (out, _) = said(0, &["rejudge", text(&run), "--profile", text(&profile), "--all"]);
     let change = out.lines().find(|line| line.contains("load.gemm[gpu/0]")).expect("a change");
     assert_eq!(change, "  load.gemm[gpu/0] round 1: PASS -> INCONCLUSIVE", "all GPUs miss it alike");
     assert!(out.contains(">= 95 % of sku.tdp (pass) -> >= 150 % of sku.tdp (fail)"), "{out}");

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
-use kiln::engine::{Inbox, Station as _};
+use kiln::engine::{Arrivals, Dut as _};
 use kiln::model::{Gpu, GpuIndex, Inventory, KernelSource, Moment, Reading, ReadingFailure, Sample, Sensor};
 use kiln::node::record::Recording;
 use kiln::node::sim::{NodeFile, SimNode};
@@ -85,12 +85,12 @@ impl Fake {
 fn simulated(node: &str) -> (Inventory, Vec<Sample>) {
     let file = NodeFile::find(node).expect("a node file");
     let mut node = SimNode::new(&file, 1, &[]).expect("a node");
-    let mut inbox = Inbox::default();
+    let mut arrivals = Arrivals::default();
     node.read_inventory(Moment::ZERO);
     node.sample(Moment::ZERO);
-    node.collect(Moment::ZERO, &mut inbox);
-    let inventory = inbox.inventories.remove(0).expect("an inventory");
-    (*inventory, inbox.samples)
+    node.collect(Moment::ZERO, &mut arrivals);
+    let inventory = arrivals.inventories.remove(0).expect("an inventory");
+    (*inventory, arrivals.samples)
 }
 
 /// A GPU as the library shows it: marked, its address in the backend's spelling.

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-use kiln::engine::Inbox;
+use kiln::engine::Arrivals;
 use kiln::load::supervisor::{Supervisor, WorkerCommand};
-use kiln::load::worker::Injection;
+use kiln::load::worker::{Injection, Variant};
 use kiln::model::{
     BurnKernel, CopyDirection, Endpoint, GpuIndex, LoadEnd, LoadId, LoadKind, LoadOrder, LoadSaid, Moment, StopHow,
 };
@@ -19,39 +19,45 @@ const MARCH: LoadKind = LoadKind::March { coverage: 0.98 };
 /// Long enough for anything here; whoever needs it has failed.
 const DEADLINE: Duration = Duration::from_secs(100);
 
-struct Bench {
+pub(crate) struct Bench {
     kind: LoadKind,
     gpus: u8,
     env: BTreeMap<&'static str, &'static str>,
     injection: Option<Injection>,
+    variant: Variant,
     span: Option<Duration>,
     /// Stops the load once it says something like this.
     until: fn(&LoadSaid) -> bool,
 }
 
 impl Bench {
-    fn of(kind: LoadKind) -> Self {
-        Self { kind, gpus: 1, env: BTreeMap::new(), injection: None, span: None, until: |_| false }
+    pub(crate) fn of(kind: LoadKind) -> Self {
+        let (env, injection, variant) = (BTreeMap::new(), None, Variant::default());
+        Self { kind, gpus: 1, env, injection, variant, span: None, until: |_| false }
     }
 
-    fn with(mut self, name: &'static str, value: &'static str) -> Self {
+    pub(crate) fn with(mut self, name: &'static str, value: &'static str) -> Self {
         self.env.insert(name, value);
         self
     }
 
-    fn fault(self, fault: &'static str) -> Self {
+    pub(crate) fn fault(self, fault: &'static str) -> Self {
         self.with("KILN_FAKE_CUDA_FAULT", fault)
     }
 
-    fn inject(self, injection: Injection) -> Self {
+    pub(crate) fn vary(self, variant: Variant) -> Self {
+        Self { variant, ..self }
+    }
+
+    pub(crate) fn inject(self, injection: Injection) -> Self {
         Self { injection: Some(injection), ..self }
     }
 
-    fn gpus(self, gpus: u8) -> Self {
+    pub(crate) fn gpus(self, gpus: u8) -> Self {
         Self { gpus, ..self }
     }
 
-    fn lasting(self, millis: u64) -> Self {
+    pub(crate) fn lasting(self, millis: u64) -> Self {
         Self { span: Some(Duration::from_millis(millis)), ..self }
     }
 
@@ -59,14 +65,13 @@ impl Bench {
         Self { until, ..self }
     }
 
-    fn run(self) -> Told {
+    pub(crate) fn run(self) -> Told {
         let mut env = vec![("KILN_CUDA_LIB".into(), library().into_os_string())];
         env.extend(self.env.iter().map(|(name, value)| (name.into(), value.into())));
         let command = WorkerCommand { program: env!("CARGO_BIN_EXE_kiln").into(), args: vec!["worker".into()], env };
         let mut supervisor = Supervisor::new(command);
-        if let Some(injection) = self.injection {
-            supervisor.inject(injection);
-        }
+        supervisor.inject(self.injection);
+        supervisor.vary(self.variant);
         let (wake, woken) = channel();
         supervisor.on_arrival(Box::new(move || {
             let _ = wake.send(());
@@ -91,9 +96,9 @@ fn follow(supervisor: &mut Supervisor, woken: &Receiver<()>, until: fn(&LoadSaid
     loop {
         let now = Moment::ZERO + began.elapsed();
         assert!(began.elapsed() < DEADLINE, "it never ended: {told:#?}");
-        let mut inbox = Inbox::default();
-        supervisor.collect(now, &mut inbox);
-        told.extend(inbox.loads.into_iter().map(|report| report.said));
+        let mut arrivals = Arrivals::default();
+        supervisor.collect(now, &mut arrivals);
+        told.extend(arrivals.loads.into_iter().map(|report| report.said));
         if told.iter().any(|said| matches!(said, LoadSaid::Ended { gpu: None, .. })) {
             return told;
         }
@@ -114,10 +119,10 @@ fn library() -> PathBuf {
     library
 }
 
-struct Told(Vec<LoadSaid>);
+pub(crate) struct Told(pub(crate) Vec<LoadSaid>);
 
 impl Told {
-    fn end(&self) -> &LoadEnd {
+    pub(crate) fn end(&self) -> &LoadEnd {
         match self.0.last() {
             Some(LoadSaid::Ended { gpu: None, end }) => end,
             other => panic!("no end: {other:?}"),
@@ -132,7 +137,7 @@ impl Told {
     }
 
     /// Results compared and results wrong, as told last.
-    fn counts(&self) -> (u64, u64) {
+    pub(crate) fn counts(&self) -> (u64, u64) {
         let counts = |said: &LoadSaid| match said {
             LoadSaid::Progress { verified, mismatches, .. } => Some((*verified, *mismatches)),
             _ => None,
@@ -140,14 +145,14 @@ impl Told {
         self.0.iter().rev().find_map(counts).unwrap_or_default()
     }
 
-    fn places(&self) -> Vec<&str> {
+    pub(crate) fn places(&self) -> Vec<&str> {
         fn place(said: &LoadSaid) -> Option<&str> {
             if let LoadSaid::Mismatched(wrong) = said { Some(&wrong.place) } else { None }
         }
         self.0.iter().filter_map(place).collect()
     }
 
-    fn notes(&self) -> Vec<&str> {
+    pub(crate) fn notes(&self) -> Vec<&str> {
         fn note(said: &LoadSaid) -> Option<&str> {
             if let LoadSaid::Noted { what, .. } = said { Some(what) } else { None }
         }
@@ -206,6 +211,7 @@ fn burns_of_every_kernel_verify_what_they_compute() {
         (BurnKernel::Bf16, "10.3"),
         (BurnKernel::Fp8, "10.0"),
         (BurnKernel::Fp8, "12.0"),
+        (BurnKernel::Fp8, "8.9"),
         (BurnKernel::Fp32, "9.0"),
         (BurnKernel::Fp64, "9.0"),
     ];

@@ -29,6 +29,8 @@ const LAYERS: &[&[&str]] = &[
     &["rundir"],
     // Reads records and tells of them, with the help of `report`; the nodes of a drill are `cli`'s to make.
     &["drill"],
+    // Folds what a node measures into a document, and documents into facts.
+    &["bench"],
     // The agent's disk, calls and processes.
     &["link"],
     // The floor's server: a program of its own, which the node's program knows nothing of.

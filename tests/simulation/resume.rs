@@ -52,7 +52,7 @@ impl Story<'_> {
     fn events(&self, before: &[Envelope]) -> Vec<Envelope> {
         let file = NodeFile::find(self.node).expect("a node file");
         let faults: Vec<FaultUse> = self.faults.iter().map(|fault| FaultUse::parse(fault).expect("a fault")).collect();
-        let mut station = SimNode::new(&file, self.seed, &faults).expect("a node");
+        let mut dut = SimNode::new(&file, self.seed, &faults).expect("a node");
         let equipment = Equipment { skus: &self.trial.skus, catalogue: check::catalogue(), find_check: check::find };
         let mut machine = match before {
             [] => Machine::new(equipment, self.trial.start(self.seed), None),
@@ -60,7 +60,7 @@ impl Story<'_> {
         };
         let mut notes = Notes(before.to_vec());
         let epoch = WallTime::from_second(1_800_000_000).expect("epoch");
-        run_in_virtual_time(&mut machine, &mut station, &mut notes, &mut Notes::default(), epoch, &mut || None)
+        run_in_virtual_time(&mut machine, &mut dut, &mut notes, &mut Notes::default(), epoch, &mut || None)
             .expect("driven");
         assert_eq!(machine.refusal(), None);
         notes.0

@@ -4,6 +4,7 @@ use std::io::Write as _;
 
 use kiln::event::{Outcome, VerdictWord};
 use kiln::node::sim::FaultUse;
+use kiln::report::{Language, reason};
 
 use crate::trial::{Trial, Tried};
 
@@ -50,7 +51,11 @@ fn word(tried: &Tried) -> VerdictWord {
 fn log_reasons(tried: &Tried) -> String {
     let steps = tried.record.steps.iter().filter(|step| step.key.path.rsplit('.').next() == Some("log"));
     let cases = steps.flat_map(|step| &step.cases).filter(|case| case.outcome == Outcome::Error);
-    cases.filter_map(|case| case.reason.as_ref()).map(|why| why.text.clone()).collect::<Vec<_>>().join("\n")
+    cases
+        .filter_map(|case| case.reason.as_ref())
+        .map(|why| reason(Language::English, why))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 #[test]

@@ -4,11 +4,12 @@ use std::fmt::Write as _;
 
 use kiln::check;
 use kiln::engine::drive::{Operator, run_in_virtual_time};
-use kiln::engine::{Equipment, Machine, OperatorReply, Station, Witness};
+use kiln::engine::{Dut, Equipment, Machine, OperatorReply, Witness};
 use kiln::event::{Envelope, NodeSource, Operation, RunKind, RunRecord, RunStart, ToolVersion};
 use kiln::model::{Sample, Text, WallTime};
 use kiln::node::sim::{FaultUse, NodeFile, SimNode};
 use kiln::profile::{Profile, Request, Skus, builtin, resolve};
+use kiln::report::{Language, reason};
 
 struct Nobody;
 
@@ -72,6 +73,7 @@ impl Trial {
             seed,
             profile: self.profile.clone(),
             profile_digest: String::new(),
+            parts: None,
             baseline: std::collections::BTreeMap::new(),
             junit: kiln::event::JunitDialect::default(),
         }
@@ -87,16 +89,16 @@ impl Trial {
     }
 
     pub(crate) fn run_of(&self, file: &NodeFile, seed: u64, faults: &[FaultUse]) -> Tried {
-        let mut station = SimNode::new(file, seed, faults).expect("a node");
-        self.run_on(&mut station, seed)
+        let mut dut = SimNode::new(file, seed, faults).expect("a node");
+        self.run_on(&mut dut, seed)
     }
 
-    pub(crate) fn run_on(&self, station: &mut dyn Station, seed: u64) -> Tried {
+    pub(crate) fn run_on(&self, dut: &mut dyn Dut, seed: u64) -> Tried {
         let start = self.start(seed);
         let equipment = Equipment { skus: &self.skus, catalogue: check::catalogue(), find_check: check::find };
         let mut machine = Machine::new(equipment, start, None);
         let epoch = WallTime::from_second(1_800_000_000).expect("epoch");
-        run_in_virtual_time(&mut machine, station, &mut Nobody, &mut Nobody, epoch, &mut || None).expect("driven");
+        run_in_virtual_time(&mut machine, dut, &mut Nobody, &mut Nobody, epoch, &mut || None).expect("driven");
         assert_eq!(machine.refusal(), None, "seed {seed}");
         Tried { record: machine.record().clone() }
     }
@@ -108,7 +110,7 @@ impl Tried {
         let mut text = String::new();
         for step in &self.record.steps {
             for case in step.cases.iter().filter(|case| case.outcome > kiln::event::Outcome::Skipped) {
-                let why = case.reason.as_ref().map_or("", |why| &why.text);
+                let why = case.reason.as_ref().map_or_else(String::new, |why| reason(Language::English, why));
                 let _ = writeln!(text, "{} [{}] {}: {why}", step.key.path, case.component, case.outcome.shown());
             }
         }

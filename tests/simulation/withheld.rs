@@ -1,7 +1,7 @@
 //! Simulated nodes of which something is withheld: readings that older drivers and parts do not offer, GPUs that do not answer.
 //! The first is no part's fault; the second is that GPU's, named with its place.
 
-use kiln::engine::{Inbox, Station};
+use kiln::engine::{Arrivals, Dut};
 use kiln::event::{Action, RunRecord, VerdictWord};
 use kiln::model::{
     Answer, Component, Gpu, GpuCounters, GpuIndex, Identity, Inventory, Lacking, LoadId, LoadOrder, Moment, Probe,
@@ -19,7 +19,7 @@ struct Withheld<'a> {
     counters: &'a dyn Fn(&mut GpuCounters),
 }
 
-impl Station for Withheld<'_> {
+impl Dut for Withheld<'_> {
     fn read_inventory(&mut self, now: Moment) {
         self.node.read_inventory(now);
     }
@@ -40,8 +40,8 @@ impl Station for Withheld<'_> {
         self.node.stop_load(now, load, how);
     }
 
-    fn collect(&mut self, now: Moment, inbox: &mut Inbox) {
-        let mut own = Inbox::default();
+    fn collect(&mut self, now: Moment, arrivals: &mut Arrivals) {
+        let mut own = Arrivals::default();
         self.node.collect(now, &mut own);
         own.samples.iter_mut().for_each(self.sample);
         for inventory in own.inventories.iter_mut().flatten() {
@@ -54,12 +54,12 @@ impl Station for Withheld<'_> {
                 _ => {}
             }
         }
-        inbox.samples.append(&mut own.samples);
-        inbox.inventories.append(&mut own.inventories);
-        inbox.loads.append(&mut own.loads);
-        inbox.answers.append(&mut own.answers);
-        inbox.kernel.append(&mut own.kernel);
-        inbox.sources.append(&mut own.sources);
+        arrivals.samples.append(&mut own.samples);
+        arrivals.inventories.append(&mut own.inventories);
+        arrivals.loads.append(&mut own.loads);
+        arrivals.answers.append(&mut own.answers);
+        arrivals.kernel.append(&mut own.kernel);
+        arrivals.sources.append(&mut own.sources);
     }
 
     fn next_arrival(&self) -> Option<Moment> {
@@ -110,8 +110,8 @@ fn older(profile: &str, name: &str, release: u32, ampere: bool) -> RunRecord {
             counters.sram_threshold_exceeded = Reading::Unsupported;
         }
     };
-    let mut station = Withheld { node: node(name), inventory: &inventory, sample: &sample, counters: &counters };
-    Trial::of(profile).run_on(&mut station, 1).record
+    let mut dut = Withheld { node: node(name), inventory: &inventory, sample: &sample, counters: &counters };
+    Trial::of(profile).run_on(&mut dut, 1).record
 }
 
 #[test]
@@ -174,9 +174,8 @@ fn silent(index: u8, failure: ReadingFailure, seated: bool) -> RunRecord {
             *counters = GpuCounters::failed(GpuIndex(index), failure);
         }
     };
-    let mut station =
-        Withheld { node: node("hgx-h200-8"), inventory: &inventory, sample: &sample, counters: &counters };
-    Trial::of("smoke").run_on(&mut station, 1).record
+    let mut dut = Withheld { node: node("hgx-h200-8"), inventory: &inventory, sample: &sample, counters: &counters };
+    Trial::of("smoke").run_on(&mut dut, 1).record
 }
 
 #[test]

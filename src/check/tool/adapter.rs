@@ -2,6 +2,7 @@
 
 use super::output::{Output, Told, Unread, Unreadable, Verdict, first_line, shortened};
 use kiln_limit::Measurement;
+use kiln_limit::Missing;
 use kiln_model::{Component, Tool, Unit};
 use kiln_profile::CheckSpec;
 
@@ -78,7 +79,12 @@ impl Adapter {
                 measured.push(Measurement::text("failure", Component::Node, shortened(&words)));
             }
             Verdict::Unproven(why) => {
-                measured.push(Measurement::missing("passed", Component::Node, Unit::One, shortened(&why)));
+                measured.push(Measurement::missing(
+                    "passed",
+                    Component::Node,
+                    Unit::One,
+                    Missing::Program(shortened(&why)),
+                ));
             }
         }
         if !told.warnings.is_empty() {

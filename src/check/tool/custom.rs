@@ -5,6 +5,7 @@ use super::program::{
 };
 use crate::declare::{list, may};
 use crate::{Check, CheckRun, StepContext};
+use kiln_event::BadParameter;
 use kiln_model::{ComponentKind, NamedValue, ProgramReader, Unit};
 use kiln_profile::{CheckSpec, MeasurementSpec, Wear};
 
@@ -62,7 +63,7 @@ impl Check for ToolRun {
     }
 }
 
-fn named(text: &str) -> Result<NamedValue, String> {
+fn named(text: &str) -> Result<NamedValue, BadParameter> {
     let sound = |name: &str| {
         !name.is_empty() && name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-' | b'_'))
     };
@@ -71,6 +72,6 @@ fn named(text: &str) -> Result<NamedValue, String> {
         Some((name, pointer)) if sound(name) && (pointer.is_empty() || pointer.starts_with('/')) => {
             Ok(NamedValue { name: name.to_owned(), pointer: pointer.to_owned() })
         }
-        _ => Err(format!("`values` has `{text}`; write `name=/json/pointer`, the name in lower case")),
+        _ => Err(BadParameter::Value(text.to_owned())),
     }
 }

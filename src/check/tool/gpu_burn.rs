@@ -9,6 +9,7 @@ use super::declared;
 use super::output::{Output, Told, Unread, Verdict, argument, median};
 use crate::declare::may;
 use kiln_limit::Measurement;
+use kiln_limit::Missing;
 use kiln_model::{Component, ComponentKind, GpuIndex, Tool, Unit};
 use kiln_profile::CheckSpec;
 
@@ -133,7 +134,9 @@ fn read(output: &Output<'_>) -> Result<Told, Unread> {
                 let shown = burn.speeds.len() as u64;
                 measured.push(Measurement::number("throughput", component, Unit::Gigaflops, speed, shown));
             }
-            None => measured.push(Measurement::missing("throughput", component, Unit::Gigaflops, "it showed no speed")),
+            None => {
+                measured.push(Measurement::missing("throughput", component, Unit::Gigaflops, Missing::NoSpeedShown))
+            }
         }
         measured.push(Measurement::number("errors", component, Unit::One, burn.wrong(), 1));
         whole = whole.and(match verdict {

@@ -12,6 +12,7 @@ use super::declared;
 use super::output::{Output, Told, Unread, Verdict, json_in};
 use crate::declare::may;
 use kiln_limit::Measurement;
+use kiln_limit::Missing;
 use kiln_model::{Component, ComponentKind, Tool, Unit};
 use kiln_profile::CheckSpec;
 
@@ -134,7 +135,7 @@ fn read(output: &Output<'_>) -> Result<Told, Unread> {
         measured.push(speed("bus.bandwidth", bus));
     }
     measured.push(if checked == 0 {
-        Measurement::missing("wrong", Component::Node, Unit::One, "no value was checked")
+        Measurement::missing("wrong", Component::Node, Unit::One, Missing::NoValueChecked)
     } else {
         Measurement::number("wrong", Component::Node, Unit::One, wrong, checked as u64)
     });

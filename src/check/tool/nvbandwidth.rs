@@ -10,6 +10,7 @@ use super::declared;
 use super::output::{Output, Told, Unread, Verdict, is_positive, json_in};
 use crate::declare::may;
 use kiln_limit::Measurement;
+use kiln_limit::Missing;
 use kiln_model::{Component, ComponentKind, GpuIndex, Tool, Unit};
 use kiln_profile::{CheckSpec, Wear};
 
@@ -96,7 +97,7 @@ fn read(output: &Output<'_>) -> Result<Told, Unread> {
         let told = case.verdict(cells.iter().any(is_positive), asked.contains(&case.name.as_str()));
         // One case that was waived or failed takes nothing from the others.
         if case.status != PASSED || cells.is_empty() {
-            measured.push(Measurement::missing(&case.name, Component::Node, Unit::One, case.words()));
+            measured.push(Measurement::missing(&case.name, Component::Node, Unit::One, Missing::Program(case.words())));
         }
         measured.extend(cells);
         verdict = verdict.and(told);

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde_json::Value;
 
+use kiln_limit::Missing;
 use kiln_limit::{Measured, Measurement, Scalar};
 use kiln_model::{Component, Unit};
 
@@ -93,7 +94,9 @@ impl Verdict {
                 Measurement::flag(name, component, false),
                 Measurement::text("failure", component, shortened(words)),
             ],
-            Self::Unproven(why) => vec![Measurement::missing(name, component, Unit::One, shortened(why))],
+            Self::Unproven(why) => {
+                vec![Measurement::missing(name, component, Unit::One, Missing::Program(shortened(why)))]
+            }
         }
     }
 }

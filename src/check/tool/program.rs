@@ -6,14 +6,13 @@ use std::collections::BTreeSet;
 
 use super::adapter::Adapter;
 use crate::declare::{choice, flag, may, span, text};
-use crate::gauge::ended_early;
 use crate::sheet::{Gauged, Sheet};
 use crate::{Check, CheckRun, Done, Seen, StepContext, Wants};
-use kiln_event::Phase;
-use kiln_limit::{Measured, Measurement, Scalar};
+use kiln_event::{BadParameter, Phase, ProgramTrouble, Reason};
+use kiln_limit::{Measured, Measurement, Missing, Scalar};
 use kiln_model::{
     Component, ComponentKind, GpuIndex, LoadEnd, LoadKind, LoadSaid, Moment, ProgramNumber, ProgramOrder,
-    ProgramReader, ProgramSaid, ProgramValue, Span, Unit, format_span,
+    ProgramReader, ProgramSaid, ProgramValue, Span, Unit,
 };
 use kiln_profile::{CheckSpec, MeasurementSpec, ParamKind, ParamSpec, Params};
 
@@ -80,7 +79,7 @@ impl Check for Adapter {
 #[derive(Debug)]
 pub(super) struct Program {
     spec: &'static CheckSpec,
-    order: Result<ProgramOrder, String>,
+    order: Result<ProgramOrder, BadParameter>,
     within: Span,
     skip: bool,
     heard: Heard,
@@ -102,14 +101,14 @@ impl Program {
     pub(super) fn new(
         spec: &'static CheckSpec,
         context: &StepContext<'_>,
-        reader: Result<ProgramReader, String>,
+        reader: Result<ProgramReader, BadParameter>,
     ) -> Self {
         let params = context.params;
         let texts = |name: &str| params.texts(name).unwrap_or_default().to_vec();
         let order = reader.and_then(|reader| {
             let program = params.text("program").filter(|program| !program.is_empty());
             Ok(ProgramOrder {
-                program: program.ok_or("the profile names no program: write `with: { program: ... }`")?.to_owned(),
+                program: program.ok_or(BadParameter::NoProgram)?.to_owned(),
                 args: texts("args"),
                 directory: params.text("directory").map(str::to_owned),
                 version: texts("version-args"),
@@ -139,7 +138,7 @@ impl Program {
                 wants.start_load(LoadKind::Program(Box::new(order.clone())), gpus, Some(self.within));
             }
             Err(why) => {
-                wants.end(Done::Failed { kind: "parameter", why: why.clone(), measured: Vec::new() });
+                wants.end(Done::Failed { why: Reason::Parameter(why.clone()), measured: Vec::new() });
             }
         }
     }
@@ -147,36 +146,35 @@ impl Program {
     fn end(&self, context: &StepContext<'_>, end: &LoadEnd) -> Done {
         // Of a run that says nothing of the unit only texts are kept: a number could be taken for proof against it.
         let evidence = || self.texts(context).into_list();
-        let failed = |kind, why: String| Done::Failed { kind, why, measured: evidence() };
-        let name = self.name();
+        let failed = |why| Done::Failed { why, measured: evidence() };
+        let trouble = |trouble| failed(Reason::Program { program: self.name().to_owned(), trouble });
         match (&self.heard, end) {
-            (Heard { absent: Some(why), .. }, _) if self.skip => Done::NotApplicable { why: why.clone() },
-            (Heard { absent: Some(why), .. }, _) => failed("not-installed", why.clone()),
-            _ if self.overdue => {
-                let span = format_span(self.within);
-                failed("timeout", format!("`{name}` still ran after {span} and was stopped{}", self.quoted()))
+            (Heard { absent: Some(said), .. }, _) if self.skip => {
+                Done::NotApplicable { why: Reason::NotApplicable { said: said.clone() } }
             }
-            (Heard { unreadable: Some(why), .. }, _) => {
-                let exit = self.heard.code.map_or(String::new(), |code| format!(" (exit code {code})"));
-                failed("unreadable", format!("the output of `{name}`{exit} is not understood: {why}{}", self.quoted()))
+            (Heard { absent: Some(said), .. }, _) => failed(Reason::NotInstalled { said: said.clone() }),
+            _ if self.overdue => trouble(ProgramTrouble::Overdue { after: self.within, printed: self.quoted() }),
+            (Heard { unreadable: Some(why), code, .. }, _) => {
+                let (why, printed) = (why.clone(), self.quoted());
+                trouble(ProgramTrouble::Unreadable { exit: *code, why, printed })
             }
             (heard, LoadEnd::Finished) => match foreign(context, &heard.values) {
-                Some(why) => failed("foreign", format!("the output of `{name}` is not of this node: {why}")),
+                Some(foreign) => trouble(foreign),
                 None => Done::Measured(self.measured(context)),
             },
-            _ => failed("load", format!("`{name}`: {}", ended_early(end))),
+            _ => trouble(ProgramTrouble::Ended(end.clone())),
         }
     }
 
-    /// The end of the output as part of a sentence, its lines as one.
-    fn quoted(&self) -> String {
+    /// The end of the output, its lines as one.
+    fn quoted(&self) -> Option<String> {
         let lines = self.heard.output.lines().map(str::trim).filter(|line| !line.is_empty());
         let output = lines.collect::<Vec<_>>().join(" / ");
         if output.is_empty() {
-            return "; it printed nothing".to_owned();
+            return None;
         }
         let from = output.char_indices().rev().nth(QUOTED - 1).map_or(0, |(at, _)| at);
-        format!("; it printed: {}{}", if from > 0 { "…" } else { "" }, &output[from..])
+        Some(format!("{}{}", if from > 0 { "…" } else { "" }, &output[from..]))
     }
 
     fn measured(&self, context: &StepContext<'_>) -> Vec<Measurement> {
@@ -185,9 +183,7 @@ impl Program {
         let value = |value: &ProgramValue| {
             let (name, component, unit) = (value.name.as_str(), value.component, value.unit);
             match (gone(component.gpu_index()), &value.value) {
-                (Some(at), _) => {
-                    Measurement::missing(name, component, unit, format!("the GPU stopped answering at {at}"))
-                }
+                (Some(at), _) => Measurement::missing(name, component, unit, Missing::GpuLost { at: *at }),
                 (None, ProgramNumber::Number { value, samples }) => {
                     Measurement::number(name, component, unit, *value, *samples)
                 }
@@ -210,8 +206,8 @@ impl Program {
         measured
     }
 
-    /// The GPUs that were to be tested and of which the output says nothing, in words.
-    fn untold(&self, context: &StepContext<'_>) -> Option<String> {
+    /// The GPUs that were to be tested and of which the output says nothing.
+    fn untold(&self, context: &StepContext<'_>) -> Option<Missing> {
         let order = self.order.as_ref().ok()?;
         let ProgramReader::Tool(tool) = order.reader else { return None };
         if !(super::adapter(tool).takes_every_gpu)(&order.args) {
@@ -219,8 +215,8 @@ impl Program {
         }
         let told: BTreeSet<GpuIndex> = self.heard.values.iter().filter_map(|one| one.component.gpu_index()).collect();
         let untold = context.inventory.gpus.iter().filter(|gpu| !told.contains(&gpu.index));
-        let names: Vec<String> = untold.map(|gpu| Component::Gpu(gpu.index).to_string()).collect();
-        (!names.is_empty()).then(|| format!("its output says nothing of {}", names.join(", ")))
+        let gpus: Vec<GpuIndex> = untold.map(|gpu| gpu.index).collect();
+        (!gpus.is_empty()).then_some(Missing::SilentOn { gpus })
     }
 
     /// What ran and what it printed.
@@ -245,16 +241,15 @@ fn is_passed(measured: &Measurement) -> bool {
     measured.name == PASSED.name && measured.component == Component::Node && measured.value == well
 }
 
-/// A GPU that the output tells of and this node does not have, in words.
-fn foreign(context: &StepContext<'_>, values: &[ProgramValue]) -> Option<String> {
+/// A GPU that the output tells of and this node does not have.
+fn foreign(context: &StepContext<'_>, values: &[ProgramValue]) -> Option<ProgramTrouble> {
     let known = |gpu: GpuIndex| context.inventory.gpus.iter().any(|one| one.index == gpu);
     let of = |component: Component| match component {
         Component::Pair(from, to) => vec![from, to],
         other => other.gpu_index().into_iter().collect(),
     };
     let strange = values.iter().flat_map(|value| of(value.component)).find(|gpu| !known(*gpu))?;
-    let count = context.inventory.gpus.len();
-    Some(format!("it tells of {}, and the driver shows {count} GPUs", Component::Gpu(strange)))
+    Some(ProgramTrouble::Foreign { gpu: strange, of: context.inventory.gpus.len() })
 }
 
 impl Heard {
@@ -343,7 +338,7 @@ mod tests {
 
     fn told(want: &Want) -> String {
         let lines = |measured: &[Measurement]| {
-            let line = |one: &Measurement| format!("\n  {} {} {:?}", one.component, one.name, one.shown());
+            let line = |one: &Measurement| format!("\n  {} {} {:?}", one.component, one.name, crate::rig::told(one));
             measured.iter().map(line).collect::<String>()
         };
         match want {
@@ -351,7 +346,9 @@ mod tests {
                 format!("run {} {:?} on {} GPUs for {span:?}", order.program, order.args, gpus.len())
             }
             Want::End(Done::Measured(measured)) => format!("measured{}", lines(measured)),
-            Want::End(Done::Failed { kind, why, measured }) => format!("failed, {kind}: {why}{}", lines(measured)),
+            Want::End(Done::Failed { why, measured }) => {
+                format!("failed, {}: {why:?}{}", why.kind().word(), lines(measured))
+            }
             Want::WakeAt(at) => format!("wake at {at}"),
             other => format!("{other:?}"),
         }
@@ -394,7 +391,7 @@ mod tests {
             ])),
             LoadSaid::Program(ProgramSaid::Measured(vec![
                 value("throughput", Component::gpu(1), number(6311.0)),
-                value("passed", Component::Node, ProgramNumber::Missing("skipped".to_owned())),
+                value("passed", Component::Node, ProgramNumber::Missing(Missing::Program("skipped".to_owned()))),
             ])),
             ended(LoadEnd::Finished),
         ];
@@ -406,8 +403,8 @@ mod tests {
         measured
           gpu/0 throughput "6311 GFLOP/s"
           gpu/0 passed "true"
-          gpu/1 throughput "missing: the GPU stopped answering at 00:00:07"
-          node passed "missing: skipped"
+          gpu/1 throughput "missing: GpuLost { at: Moment(7000000000) }"
+          node passed "missing: Program(\"skipped\")"
           node program "/usr/bin/x"
           node version "x 1.0"
           node output "Tested 2 GPUs\n"
@@ -435,36 +432,36 @@ mod tests {
         insta::assert_snapshot!(table.join("\n\n"), @r#"
         Enter { phase: Measuring, until: None }
         run fio ["-t", "3 s"] on 0 GPUs for Some(600s)
-        failed, not-installed: `fio` is not installed
+        failed, not-installed: NotInstalled { said: "`fio` is not installed" }
 
         Enter { phase: Measuring, until: None }
         run fio ["-t", "3 s"] on 0 GPUs for Some(600s)
-        End(NotApplicable { why: "`fio` is not installed" })
+        End(NotApplicable { why: NotApplicable { said: "`fio` is not installed" } })
 
         Enter { phase: Measuring, until: None }
         run fio ["-t", "3 s"] on 0 GPUs for Some(600s)
-        failed, unreadable: the output of `fio` (exit code 1) is not understood: expected value at line 1; it printed: oops
+        failed, unreadable: Program { program: "fio", trouble: Unreadable { exit: Some(1), why: "expected value at line 1", printed: Some("oops") } }
           node output "oops\n"
 
         Enter { phase: Measuring, until: None }
         run fio ["-t", "3 s"] on 0 GPUs for Some(600s)
-        failed, unreadable: the output of `fio` (exit code 0) is not understood: expected value at line 1; it printed nothing
+        failed, unreadable: Program { program: "fio", trouble: Unreadable { exit: Some(0), why: "expected value at line 1", printed: None } }
 
         Enter { phase: Measuring, until: None }
         run fio ["-t", "3 s"] on 0 GPUs for Some(600s)
         Enter { phase: Measuring, until: Some(Moment(601000000000)) }
         wake at 00:10:01
         StopLoads
-        failed, timeout: `fio` still ran after 10m and was stopped; it printed: half
+        failed, timeout: Program { program: "fio", trouble: Overdue { after: 600s, printed: Some("half") } }
           node output "half"
 
         Enter { phase: Measuring, until: None }
         run fio ["-t", "3 s"] on 0 GPUs for Some(600s)
-        failed, load: `fio`: the load failed: the worker crashed
+        failed, load: Program { program: "fio", trouble: Ended(Failed("the worker crashed")) }
 
-        failed, parameter: the profile names no program: write `with: { program: ... }`
+        failed, parameter: Parameter(NoProgram)
 
-        failed, parameter: `values` has `Iops: 3`; write `name=/json/pointer`, the name in lower case
+        failed, parameter: Parameter(Value("Iops: 3"))
         "#);
     }
 
@@ -477,6 +474,6 @@ mod tests {
         ];
         let quoted = story("tool.iperf3", &[], &said);
         let quoted = quoted.lines().find(|line| line.starts_with("failed")).expect("a failure");
-        assert!(quoted.contains(&format!("it printed: …{}", "x".repeat(QUOTED))) && quoted.len() < 800, "{quoted}");
+        assert!(quoted.contains(&format!("\"…{}\"", "x".repeat(QUOTED))) && quoted.len() < 800, "{quoted}");
     }
 }

@@ -3,14 +3,13 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::nodes::DrillNode;
-use super::parts_list;
 use crate::check;
 use crate::engine::drive::{Operator, run_in_virtual_time};
 use crate::engine::{Equipment, Machine, OperatorReply, Signal, Witness};
 use crate::event::{Envelope, NodeSource, Operation, RunKind, RunRecord, RunStart, ToolVersion};
-use crate::model::{Sample, Text, WallTime};
+use crate::model::{Inventory, Sample, Text, WallTime};
 use crate::node::sim::{FaultUse, Injected, SimNode};
-use crate::profile::{Profile, Skus};
+use crate::profile::{GpuParts, PartsList, Profile, Skus};
 use crate::yaml::Diagnostics;
 
 /// What all runs of a drill share.
@@ -30,6 +29,8 @@ pub(super) struct Bench<'a> {
 pub(super) struct Done<'a> {
     pub record: &'a RunRecord,
     pub injected: &'a [Injected],
+    /// Whether what the faults wait for never came.
+    pub never_held: bool,
     /// Why the run could not begin, if so.
     pub refusal: Option<String>,
 }
@@ -44,14 +45,14 @@ impl Bench<'_> {
         faults: &[FaultUse],
         see: impl FnOnce(&Done<'_>) -> R,
     ) -> Result<Option<R>, Diagnostics> {
-        let mut station = SimNode::new(&node.file, seed, faults)?;
-        let injected = station.injected();
+        let mut dut = SimNode::new(&node.file, seed, faults)?;
+        let injected = dut.injected();
         let equipment = Equipment { skus: self.skus, catalogue: check::catalogue(), find_check: check::find };
         let mut start = start(profile, node, seed);
         if self.parts_list
             && let Some(healthy) = node.inventory(seed)?
         {
-            parts_list::give(&mut start.profile, &healthy);
+            as_ordered(&healthy).fill(&mut start.profile);
         }
         let mut machine = Machine::new(equipment, start, None);
         let mut told = false;
@@ -62,14 +63,26 @@ impl Bench<'_> {
             stop.then_some(Signal::Second)
         };
         // Nothing is written, so that nothing can fail.
-        let driven =
-            run_in_virtual_time(&mut machine, &mut station, &mut Deaf, &mut Yes, self.epoch, &mut asked_to_stop);
+        let driven = run_in_virtual_time(&mut machine, &mut dut, &mut Deaf, &mut Yes, self.epoch, &mut asked_to_stop);
         if driven.is_err() || self.stop.load(Ordering::Relaxed) {
             return Ok(None);
         }
         let refusal = machine.refusal().map(ToString::to_string);
-        Ok(Some(see(&Done { record: machine.record(), injected: &injected, refusal })))
+        Ok(Some(see(&Done {
+            record: machine.record(),
+            injected: &injected,
+            never_held: dut.faults_never_held(),
+            refusal,
+        })))
     }
+}
+
+/// The parts list that the order of a node has: how many parts of each kind, serial numbers and BIOS. It is read off the same
+/// node without a defect.
+fn as_ordered(healthy: &Inventory) -> PartsList {
+    let list = PartsList::of(healthy);
+    // What GPUs of a node share is for the profile's own limits to hold.
+    PartsList { gpus: GpuParts { serials: list.gpus.serials, ..GpuParts::default() }, ..list }
 }
 
 fn start(profile: &Profile, node: &DrillNode, seed: u64) -> RunStart {
@@ -78,13 +91,14 @@ fn start(profile: &Profile, node: &DrillNode, seed: u64) -> RunStart {
         run_id: uuid::Uuid::nil().to_string(),
         tool: ToolVersion { name: "kiln".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() },
         kind: RunKind::Production,
-        source: NodeSource::Simulated { node: node.name.clone(), seed, faults: Vec::new() },
+        source: NodeSource::Simulated { node: node.name.clone(), seed, faults: Vec::new(), spread: node.file.drawn_as },
         source_digest: None,
         surroundings: None,
         operation: Operation::default(),
         seed,
         profile: profile.clone(),
         profile_digest: String::new(),
+        parts: None,
         baseline: std::collections::BTreeMap::new(),
         junit: crate::event::JunitDialect::default(),
     }

@@ -12,10 +12,10 @@ use super::progress::Progress;
 use super::trials::{self, Job, Placed, Range};
 use super::{interrupt, output, pool, shorten};
 use crate::cli::args::DrillArgs;
+use crate::cli::command_error::CommandError;
 use crate::cli::exit_code::Exit;
-use crate::cli::trouble::Trouble;
-use crate::cli::{drive, files};
-use crate::drill::{Allowed, Coverage, DRILL_SCHEMA, Drill, Healthy, HealthyRun, LeftOut, Row, Trial};
+use crate::cli::{drive, files, skus};
+use crate::drill::{Allowed, Coverage, Curve, DRILL_SCHEMA, Drill, Ending, Healthy, HealthyRun, LeftOut, Row, Trial};
 use crate::profile::{Profile, Skus};
 
 /// A profile with what is drilled of it, ready to run.
@@ -28,8 +28,8 @@ struct Prepared {
 }
 
 /// `kiln drill`.
-pub(in crate::cli) fn drill(args: &DrillArgs) -> Result<Exit, Trouble> {
-    let skus = files::skus()?;
+pub(in crate::cli) fn drill(args: &DrillArgs) -> Result<Exit, CommandError> {
+    let skus = skus::known()?;
     let factors = factors(&args.severity)?;
     // A mistake in the last profile is told before the first one runs.
     let all: Vec<Prepared> =
@@ -62,10 +62,10 @@ pub(in crate::cli) fn drill(args: &DrillArgs) -> Result<Exit, Trouble> {
     })
 }
 
-fn prepare(args: &DrillArgs, asked: &str, skus: &Skus, factors: &[f64]) -> Result<Prepared, Trouble> {
+fn prepare(args: &DrillArgs, asked: &str, skus: &Skus, factors: &[f64]) -> Result<Prepared, CommandError> {
     let file = files::find_profile(asked)?;
     let profile = files::resolve(&file, skus, &files::sets(&args.sets)?, None)?;
-    let nodes = nodes::find(&args.sims, &profile, skus)?;
+    let nodes = nodes::find((&args.sims, args.spread), &profile, skus)?;
     for node in &nodes {
         node.check(&profile, skus)?;
     }
@@ -91,8 +91,13 @@ fn conduct(args: &DrillArgs, bench: &Bench<'_>, prepared: Prepared, (factors, fi
     let work = |job: &Job| trials::work(bench, &range, *job);
     let results = pool::spread(&jobs, threads, bench.stop, work, || progress.step());
     progress.end();
-    let (trials, healthy) = trials::sorted(&jobs, results);
-    let mut drill = Drill { asked, left_out, first_seed, ..told(args, &range, jobs.len(), &trials, &healthy) };
+    let (all, healthy) = trials::sorted(&jobs, results);
+    let done = all.len() + healthy.len();
+    let (absent, trials): (Vec<Placed>, Vec<Placed>) =
+        all.into_iter().partition(|(_, _, trial)| trial.ending == Ending::NeverThere);
+    let left_out = left_out.into_iter().chain(never_there(&range, &absent)).collect();
+    let told = told(args, &range, (jobs.len(), done), &trials, &healthy);
+    let mut drill = Drill { asked, left_out, first_seed, ..told };
     if args.shorten && !drill.partial {
         // Interrupted on the way, the matrix is whole all the same.
         drill.shortening = shorten::shorten(bench, &range, &trials, threads);
@@ -101,9 +106,9 @@ fn conduct(args: &DrillArgs, bench: &Bench<'_>, prepared: Prepared, (factors, fi
 }
 
 /// Severities as multiples of the default, each once, weakest first.
-fn factors(typed: &[f64]) -> Result<Vec<f64>, Trouble> {
+fn factors(typed: &[f64]) -> Result<Vec<f64>, CommandError> {
     if let Some(wrong) = typed.iter().find(|factor| !(factor.is_finite() && **factor > 0.0)) {
-        return Err(Trouble::Usage(anyhow!("`--severity {wrong}` is not a positive number")));
+        return Err(CommandError::Usage(anyhow!("`--severity {wrong}` is not a positive number")));
     }
     let mut factors = typed.to_vec();
     factors.sort_by(f64::total_cmp);
@@ -111,12 +116,31 @@ fn factors(typed: &[f64]) -> Result<Vec<f64>, Trouble> {
     Ok(factors)
 }
 
-fn told(args: &DrillArgs, range: &Range<'_>, planned: usize, trials: &[Placed], healthy: &[HealthyRun]) -> Drill {
+/// Faults that waited in vain, each with in how many runs.
+fn never_there(range: &Range<'_>, absent: &[Placed]) -> Vec<LeftOut> {
+    let told = |(at, fault): (usize, &Chosen)| {
+        let runs = absent.iter().filter(|(row, ..)| *row == at).count();
+        let node = &range.nodes[fault.node].name;
+        let why = format!("what it waits for never came on `{node}`, in {runs} runs that are not counted");
+        (runs > 0).then(|| LeftOut { fault: fault.name.clone(), why })
+    };
+    range.chosen.iter().enumerate().filter_map(told).collect()
+}
+
+fn told(
+    args: &DrillArgs,
+    range: &Range<'_>,
+    (planned, done): (usize, usize),
+    trials: &[Placed],
+    healthy: &[HealthyRun],
+) -> Drill {
     let row = |(at, fault): (usize, &Chosen)| {
         let own: Vec<&Trial> = trials.iter().filter(|(row, ..)| *row == at).map(|(_, _, trial)| trial).collect();
         Row::of(&fault.name, &range.nodes[fault.node].name, &fault.file.expect.code, range.factors, &own)
     };
-    let done = trials.len() + healthy.len();
+    let asked = || trials.iter().filter(|(_, _, trial)| trial.factor >= 1.0);
+    let musts = || asked().filter(|(row, ..)| range.chosen[*row].file.must.is_some()).map(|(_, _, trial)| trial);
+    let rows: Vec<Row> = range.chosen.iter().enumerate().map(row).collect();
     Drill {
         schema: DRILL_SCHEMA.to_owned(),
         simulated: true,
@@ -128,13 +152,16 @@ fn told(args: &DrillArgs, range: &Range<'_>, planned: usize, trials: &[Placed], 
         nodes: range.nodes.iter().map(|node| node.name.clone()).collect(),
         seeds: args.seeds,
         first_seed: 1,
+        spread: args.spread,
         parts_list: !args.no_parts_list,
         severities: range.factors.to_vec(),
         partial: done < planned,
         runs_planned: planned,
         runs_done: done,
         coverage: Coverage::of(trials.iter().map(|(_, _, trial)| trial).filter(|trial| trial.factor >= 1.0)),
-        rows: range.chosen.iter().enumerate().map(row).collect(),
+        curve: Curve::of(range.factors, &rows),
+        must: musts().next().map(|_| Coverage::of(musts())),
+        rows,
         left_out: Vec::<LeftOut>::new(),
         healthy: range.nodes.iter().map(|node| Healthy::of(&node.name, healthy)).collect(),
         allowed: Allowed { misses_percent: args.allow_misses, alarms_percent: args.allow_alarms },

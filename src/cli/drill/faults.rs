@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::anyhow;
 
 use super::nodes::DrillNode;
-use crate::cli::trouble::Trouble;
+use crate::cli::command_error::CommandError;
 use crate::drill::LeftOut;
 use crate::node::sim::{FaultFile, FaultFileError, FaultUse, SimNode};
 use crate::plan::matches_glob;
@@ -34,7 +34,7 @@ pub(super) struct Chosen {
 }
 
 /// Every fault that `words` ask for, each once, by number of the taxonomy and name.
-pub(super) fn find(words: &[String]) -> Result<Vec<Asked>, Trouble> {
+pub(super) fn find(words: &[String]) -> Result<Vec<Asked>, CommandError> {
     let mut all: Vec<Asked> = Vec::new();
     for word in words.iter().flat_map(|word| word.split(',')).map(str::trim).filter(|word| !word.is_empty()) {
         let (pattern, component) = match word.split_once('@') {
@@ -50,7 +50,7 @@ pub(super) fn find(words: &[String]) -> Result<Vec<Asked>, Trouble> {
             let Some(file) = FaultFile::find(&name)? else {
                 let help =
                     did_you_mean(&name, FaultFile::embedded()).map_or_else(String::new, |help| format!("; {help}"));
-                return Err(Trouble::Usage(anyhow!("there is no fault `{name}`{help}")));
+                return Err(CommandError::Usage(anyhow!("there is no fault `{name}`{help}")));
             };
             all.push(Asked { name, file, component: component.clone(), exact });
         }
@@ -60,7 +60,7 @@ pub(super) fn find(words: &[String]) -> Result<Vec<Asked>, Trouble> {
 }
 
 /// Names of the library that match, or files.
-fn names(pattern: &str) -> Result<Vec<String>, Trouble> {
+fn names(pattern: &str) -> Result<Vec<String>, CommandError> {
     if !pattern.contains('*') {
         return Ok(vec![pattern.to_owned()]);
     }
@@ -71,12 +71,12 @@ fn names(pattern: &str) -> Result<Vec<String>, Trouble> {
     found.sort();
     if found.is_empty() {
         let known: Vec<&str> = FaultFile::embedded().collect();
-        return Err(Trouble::Usage(anyhow!("no fault matches `{pattern}`; there are {}", known.join(", "))));
+        return Err(CommandError::Usage(anyhow!("no fault matches `{pattern}`; there are {}", known.join(", "))));
     }
     Ok(found)
 }
 
-fn files(folder: &str, pattern: &str) -> Result<Vec<String>, Trouble> {
+fn files(folder: &str, pattern: &str) -> Result<Vec<String>, CommandError> {
     let unreadable = |source| FaultFileError::Unreadable { path: folder.to_owned(), source };
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(unreadable)? {
@@ -93,7 +93,7 @@ pub(super) fn choose(
     asked: Vec<Asked>,
     factors: &[f64],
     nodes: &[DrillNode],
-) -> Result<(Vec<Chosen>, Vec<LeftOut>), Trouble> {
+) -> Result<(Vec<Chosen>, Vec<LeftOut>), CommandError> {
     let (mut chosen, mut left_out) = (Vec::new(), Vec::new());
     for fault in asked {
         let uses = uses(&fault, factors)?;
@@ -126,7 +126,7 @@ pub(super) fn choose(
     }
     if chosen.is_empty() {
         let why: Vec<String> = left_out.iter().map(|one| format!("{}: {}", one.fault, one.why)).collect();
-        return Err(Trouble::Usage(anyhow!("no fault can be drilled: {}", why.join("; "))));
+        return Err(CommandError::Usage(anyhow!("no fault can be drilled: {}", why.join("; "))));
     }
     left_out.sort();
     Ok((chosen, left_out))
@@ -134,7 +134,7 @@ pub(super) fn choose(
 
 /// What is put in at each severity. Out of range is a mistake where the fault has none of the severities asked for and was
 /// named; in a sweep over several severities single cells stay empty.
-fn uses(fault: &Asked, factors: &[f64]) -> Result<Vec<Option<FaultUse>>, Trouble> {
+fn uses(fault: &Asked, factors: &[f64]) -> Result<Vec<Option<FaultUse>>, CommandError> {
     let range = fault.file.severity;
     let severity = |factor: &f64| range.default * factor;
     let none = !factors.iter().map(severity).any(|severity| (range.min..=range.max).contains(&severity));

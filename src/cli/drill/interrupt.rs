@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::cli::command_error::CommandError;
 use crate::cli::printer;
 use crate::cli::signals::Interrupts;
-use crate::cli::trouble::Trouble;
 
 /// The flag is raised with the first interrupt, and the second one leaves at once.
-pub(super) fn listen() -> Result<Arc<AtomicBool>, Trouble> {
+pub(super) fn listen() -> Result<Arc<AtomicBool>, CommandError> {
     let raised = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&raised);
     Interrupts::listen(move |_| {

@@ -8,7 +8,6 @@ mod faults;
 mod interrupt;
 mod nodes;
 mod output;
-mod parts_list;
 mod pool;
 mod progress;
 mod shorten;

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use anyhow::{Context as _, anyhow};
 
 use crate::check;
-use crate::cli::trouble::{Sorted as _, Trouble};
+use crate::cli::command_error::{CommandError, Sorted as _};
 use crate::drill::Called;
-use crate::engine::{Inbox, Station as _};
-use crate::model::{Inventory, Moment};
+use crate::engine::{Arrivals, Dut as _};
+use crate::model::{Inventory, Moment, Spread};
 use crate::node::sim::{NodeFile, SimNode};
 use crate::plan;
 use crate::profile::{Profile, Skus};
@@ -27,29 +27,33 @@ pub(super) struct DrillNode {
 const ALL: &str = "all";
 
 /// The nodes that `names` ask for, each once, in order.
-pub(super) fn find(names: &[String], profile: &Profile, skus: &Skus) -> Result<Vec<DrillNode>, Trouble> {
+pub(super) fn find(
+    (names, spread): (&[String], Spread),
+    profile: &Profile,
+    skus: &Skus,
+) -> Result<Vec<DrillNode>, CommandError> {
     let mut nodes: Vec<DrillNode> = Vec::new();
     for name in names {
         if name == ALL {
             for embedded in NodeFile::embedded() {
-                let node = node(embedded)?;
+                let node = node(embedded, spread)?;
                 if nodes.iter().all(|other| other.name != embedded) && is_for(profile, &node, skus)? {
                     nodes.push(node);
                 }
             }
         } else if nodes.iter().all(|other| other.name != *name) {
-            nodes.push(node(name)?);
+            nodes.push(node(name, spread)?);
         }
     }
     if nodes.is_empty() {
         let error = anyhow!("no node that comes with the program has a GPU that `{}` is for", profile.id);
-        return Err(Trouble::Usage(error));
+        return Err(CommandError::Usage(error));
     }
     Ok(nodes)
 }
 
-fn node(name: &str) -> Result<DrillNode, Trouble> {
-    let file = NodeFile::find(name)?;
+fn node(name: &str, spread: Spread) -> Result<DrillNode, CommandError> {
+    let file = NodeFile::find(name)?.drawn_as(spread);
     let places =
         file.slots.iter().map(|slot| Called { slot: slot.module.clone(), pci_address: slot.address.clone() }).collect();
     Ok(DrillNode { name: name.to_owned(), places, file })
@@ -58,15 +62,15 @@ fn node(name: &str) -> Result<DrillNode, Trouble> {
 impl DrillNode {
     /// What the node of this seed is made of when nothing is wrong with it.
     pub(super) fn inventory(&self, seed: u64) -> Result<Option<Box<Inventory>>, Diagnostics> {
-        let mut station = SimNode::new(&self.file, seed, &[])?;
-        let mut inbox = Inbox::default();
-        station.read_inventory(Moment::ZERO);
-        station.collect(Moment::ZERO, &mut inbox);
-        Ok(inbox.inventories.pop().and_then(Result::ok))
+        let mut dut = SimNode::new(&self.file, seed, &[])?;
+        let mut arrivals = Arrivals::default();
+        dut.read_inventory(Moment::ZERO);
+        dut.collect(Moment::ZERO, &mut arrivals);
+        Ok(arrivals.inventories.pop().and_then(Result::ok))
     }
 
     /// Refuses a profile that no healthy node of this kind could be run with.
-    pub(super) fn check(&self, profile: &Profile, skus: &Skus) -> Result<(), Trouble> {
+    pub(super) fn check(&self, profile: &Profile, skus: &Skus) -> Result<(), CommandError> {
         let Some(inventory) = self.inventory(1)? else { return Ok(()) };
         let planned = plan::make(profile, &inventory, skus, check::catalogue(), None);
         planned.map(drop).with_context(|| format!("`{}` cannot be run on `{}`", profile.id, self.name)).usage()
@@ -74,7 +78,7 @@ impl DrillNode {
 }
 
 /// Whether the profile is for every GPU of a healthy node of this kind.
-fn is_for(profile: &Profile, node: &DrillNode, skus: &Skus) -> Result<bool, Trouble> {
+fn is_for(profile: &Profile, node: &DrillNode, skus: &Skus) -> Result<bool, CommandError> {
     let inventory = node.inventory(1)?;
     let gpus = inventory.iter().flat_map(|inventory| &inventory.gpus);
     Ok(gpus.map(|gpu| skus.of(gpu)).all(|sku| sku.is_some_and(|sku| profile.skus.contains(&sku.id))))

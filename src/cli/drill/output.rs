@@ -4,17 +4,17 @@ use std::path::Path;
 
 use anyhow::Context as _;
 
+use crate::cli::command_error::{CommandError, Sorted as _};
 use crate::cli::printer;
-use crate::cli::trouble::{Sorted as _, Trouble};
 use crate::disk::{Folder, Keep};
 use crate::drill::{Drill, comparison, document, junit, page, text};
 
-pub(super) fn tell(drill: &Drill) -> Result<(), Trouble> {
+pub(super) fn tell(drill: &Drill) -> Result<(), CommandError> {
     printer::result(&text(drill)).no_claim()
 }
 
 /// Several profiles side by side.
-pub(super) fn compare(drills: &[Drill]) -> Result<(), Trouble> {
+pub(super) fn compare(drills: &[Drill]) -> Result<(), CommandError> {
     printer::result(&format!("\n{}", comparison(drills))).no_claim()
 }
 

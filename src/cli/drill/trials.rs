@@ -3,7 +3,7 @@
 use super::bench::{Bench, Done};
 use super::faults::Chosen;
 use super::nodes::DrillNode;
-use crate::drill::{Defect, HealthyRun, Trial, classify};
+use crate::drill::{Defect, Ending, HealthyRun, Trial, classify};
 use crate::profile::Profile;
 
 /// What is drilled.
@@ -80,12 +80,16 @@ pub(super) fn attempt(
             severity: injected.severity,
             code: injected.code.clone(),
             expected: injected.expected,
+            beside: injected.beside.clone(),
             wanted: Defect::wanted_of(injected.expected),
-            standing: fault.file.when.is_standing(),
+            standing: fault.file.is_standing(),
             places: node.places.clone(),
         };
         Some(match &done.refusal {
             Some(why) => Trial::refused(defect, factor, seed, why.clone()),
+            None if done.never_held => {
+                Trial { ending: Ending::NeverThere, ..classify(done.record, defect, factor, seed) }
+            }
             None => classify(done.record, defect, factor, seed),
         })
     };

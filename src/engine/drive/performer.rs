@@ -1,6 +1,6 @@
 //! What both drivers share: carrying out effects, feeding back what comes of them, until nothing is left to do now.
 
-use crate::{Effect, Inbox, Input, Machine, OperatorReply, Station, Tick, Witness};
+use crate::{Arrivals, Dut, Effect, Input, Machine, OperatorReply, Tick, Witness};
 use kiln_model::{Moment, Text};
 
 /// What went wrong with a run for reasons of our own.
@@ -20,9 +20,9 @@ pub trait Operator {
 /// The machine with the world around it.
 pub(super) struct Performer<'a, 'm> {
     pub machine: &'a mut Machine<'m>,
-    pub station: &'a mut dyn Station,
+    pub dut: &'a mut dyn Dut,
     witness: &'a mut dyn Witness,
-    inbox: Inbox,
+    arrivals: Arrivals,
     effects: Vec<Effect>,
     /// The deadline in force.
     pub deadline: Option<Moment>,
@@ -32,18 +32,14 @@ pub(super) struct Performer<'a, 'm> {
 }
 
 impl<'a, 'm> Performer<'a, 'm> {
-    pub(super) fn new(
-        machine: &'a mut Machine<'m>,
-        station: &'a mut dyn Station,
-        witness: &'a mut dyn Witness,
-    ) -> Self {
+    pub(super) fn new(machine: &'a mut Machine<'m>, dut: &'a mut dyn Dut, witness: &'a mut dyn Witness) -> Self {
         let mut effects = Vec::new();
         machine.begin(&mut effects);
         Self {
             machine,
-            station,
+            dut,
             witness,
-            inbox: Inbox::default(),
+            arrivals: Arrivals::default(),
             effects,
             deadline: None,
             asked: None,
@@ -66,7 +62,7 @@ impl<'a, 'm> Performer<'a, 'm> {
                 let effects = std::mem::take(&mut self.effects);
                 for effect in effects {
                     if let Effect::StopLoad(load, how) = effect {
-                        self.station.stop_load(tick.now, load, how);
+                        self.dut.stop_load(tick.now, load, how);
                     }
                 }
                 self.finished = true;
@@ -75,8 +71,8 @@ impl<'a, 'm> Performer<'a, 'm> {
             if self.finished {
                 return Ok(());
             }
-            self.station.collect(tick.now, &mut self.inbox);
-            if self.inbox.is_empty() {
+            self.dut.collect(tick.now, &mut self.arrivals);
+            if self.arrivals.is_empty() {
                 return Ok(());
             }
             self.take_in(tick);
@@ -84,30 +80,30 @@ impl<'a, 'm> Performer<'a, 'm> {
     }
 
     fn take_in(&mut self, tick: Tick) {
-        let mut inbox = std::mem::take(&mut self.inbox);
+        let mut arrivals = std::mem::take(&mut self.arrivals);
         // Sources and log first: a GPU that is gone says why there before its readings fail, and the first step may be one
         // that looks at the log. What comes before the run has begun is kept until it has.
-        for report in inbox.sources.drain(..) {
+        for report in arrivals.sources.drain(..) {
             self.machine.handle(tick, Input::SourceTold(report), &mut self.effects);
         }
-        for record in inbox.kernel.drain(..) {
+        for record in arrivals.kernel.drain(..) {
             self.machine.handle(tick, Input::KernelLogged(record), &mut self.effects);
         }
-        for read in inbox.inventories.drain(..) {
+        for read in arrivals.inventories.drain(..) {
             self.machine.handle(tick, Input::InventoryRead(read), &mut self.effects);
         }
-        for sample in &inbox.samples {
+        for sample in &arrivals.samples {
             self.witness.sample(sample);
             self.machine.handle(tick, Input::Sampled(sample), &mut self.effects);
         }
-        inbox.samples.clear();
-        for report in inbox.loads.drain(..) {
+        arrivals.samples.clear();
+        for report in arrivals.loads.drain(..) {
             self.machine.handle(tick, Input::LoadSaid(report), &mut self.effects);
         }
-        for (probe, answer) in inbox.answers.drain(..) {
+        for (probe, answer) in arrivals.answers.drain(..) {
             self.machine.handle(tick, Input::Answered(probe, answer), &mut self.effects);
         }
-        self.inbox = inbox;
+        self.arrivals = arrivals;
     }
 
     fn perform(&mut self, tick: Tick) -> std::io::Result<()> {
@@ -141,13 +137,18 @@ impl<'a, 'm> Performer<'a, 'm> {
 
     fn act(&mut self, tick: Tick, effect: Effect) {
         let now = tick.now;
+        match &effect {
+            Effect::Sample | Effect::Arm(_) => tracing::trace!(at = %now, ?effect),
+            Effect::Record(_) => {}
+            _ => tracing::debug!(at = %now, ?effect),
+        }
         match effect {
             Effect::Record(_) => {}
-            Effect::ReadInventory => self.station.read_inventory(now),
-            Effect::Sample => self.station.sample(now),
-            Effect::Ask(probe) => self.station.ask(now, probe),
-            Effect::StartLoad(order) => self.station.start_load(now, &order),
-            Effect::StopLoad(load, how) => self.station.stop_load(now, load, how),
+            Effect::ReadInventory => self.dut.read_inventory(now),
+            Effect::Sample => self.dut.sample(now),
+            Effect::Ask(probe) => self.dut.ask(now, probe),
+            Effect::StartLoad(order) => self.dut.start_load(now, &order),
+            Effect::StopLoad(load, how) => self.dut.stop_load(now, load, how),
             Effect::Arm(at) => self.deadline = Some(at),
             Effect::AskOperator(prompt) => self.asked = Some(prompt),
             Effect::Finish => self.finished = true,
@@ -156,7 +157,7 @@ impl<'a, 'm> Performer<'a, 'm> {
 
     /// The next moment at which something is to be done.
     pub(super) fn next_moment(&self) -> Option<Moment> {
-        match (self.deadline, self.station.next_arrival()) {
+        match (self.deadline, self.dut.next_arrival()) {
             (Some(one), Some(two)) => Some(one.min(two)),
             (one, two) => one.or(two),
         }

@@ -7,7 +7,7 @@ use std::time::Instant;
 use tokio::sync::{Notify, mpsc};
 
 use super::performer::{DriveError, Operator, Performer};
-use crate::{Input, Machine, OperatorReply, Signal, Station, Tick, Witness};
+use crate::{Dut, Input, Machine, OperatorReply, Signal, Tick, Witness};
 use kiln_model::{Moment, Span, Text, WallTime};
 
 /// How fast the run's clock goes against the world's.
@@ -27,6 +27,9 @@ impl Pace {
     }
 }
 
+/// A timer that is later than this by the world's clock is told in the log: half of what a sample of one a second may be off.
+const LATE: Span = Span::from_millis(500);
+
 /// Interrupts as they come in.
 pub type Signals = mpsc::UnboundedReceiver<Signal>;
 
@@ -35,7 +38,7 @@ pub type Signals = mpsc::UnboundedReceiver<Signal>;
 /// The operator is asked on a thread of its own: a prompt that nobody answers must not hold up guards.
 pub async fn run_in_real_time(
     machine: &mut Machine<'_>,
-    station: &mut dyn Station,
+    dut: &mut dyn Dut,
     witness: &mut dyn Witness,
     operator: impl Operator + Send + 'static,
     pace: Pace,
@@ -43,10 +46,10 @@ pub async fn run_in_real_time(
 ) -> Result<(), DriveError> {
     let arrived = Arc::new(Notify::new());
     let notify = Arc::clone(&arrived);
-    station.on_arrival(Box::new(move || notify.notify_one()));
+    dut.on_arrival(Box::new(move || notify.notify_one()));
     let (questions, mut answers) = ask_apart(operator);
     let clock = Clock::start(machine.last_moment(), pace);
-    let mut performer = Performer::new(machine, station, witness);
+    let mut performer = Performer::new(machine, dut, witness);
     performer.settle(clock.tick())?;
     while !performer.finished {
         if let Some(prompt) = performer.asked.take()
@@ -73,7 +76,12 @@ pub async fn run_in_real_time(
             () = wait => {
                 // A timer may fire a little early; the moment waited for has come all the same.
                 let mut tick = clock.tick();
-                tick.now = tick.now.max(next.unwrap_or_default());
+                let due = next.unwrap_or_default();
+                let late = tick.now.since(due);
+                if late.div_f64(pace.0) > LATE {
+                    tracing::warn!(at = %tick.now, ?late, "the timer came late: this machine is short of processor time");
+                }
+                tick.now = tick.now.max(due);
                 if performer.deadline.is_some_and(|deadline| deadline <= tick.now) {
                     performer.deadline = None;
                     performer.feed(tick, Input::DeadlineReached)?;

@@ -1,14 +1,14 @@
 //! The driver that does not wait: it jumps to the next moment at which anything happens. 72 hours pass in seconds.
 
 use super::performer::{DriveError, Operator, Performer};
-use crate::{Input, Machine, Signal, Station, Tick, Witness};
+use crate::{Dut, Input, Machine, Signal, Tick, Witness};
 use kiln_model::{Moment, WallTime};
 
 /// Runs the machine to its end. `epoch` is the wall time at which the machine's clock stands now; `signal` is asked
 /// between moments whether an interrupt came.
 pub fn run_in_virtual_time(
     machine: &mut Machine<'_>,
-    station: &mut dyn Station,
+    dut: &mut dyn Dut,
     witness: &mut dyn Witness,
     operator: &mut dyn Operator,
     epoch: WallTime,
@@ -21,7 +21,7 @@ pub fn run_in_virtual_time(
         Tick { now, wall: epoch.checked_add(span).unwrap_or(epoch) }
     };
     let mut now = started;
-    let mut performer = Performer::new(machine, station, witness);
+    let mut performer = Performer::new(machine, dut, witness);
     performer.settle(tick_at(now))?;
     while !performer.finished {
         if let Some(signal) = signal() {

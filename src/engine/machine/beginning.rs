@@ -7,7 +7,7 @@ use crate::port::{Effect, Signal, Tick};
 use crate::schedule::Halt;
 use crate::stand_in::StandIns;
 use kiln_event::{GuardTrip, Interruption, RunEvent, RunStart};
-use kiln_model::{Gpu, Inventory, KernelRecord, KernelSource, Moment, Span};
+use kiln_model::{Component, Gpu, Inventory, KernelRecord, KernelSource, Moment, Span};
 use kiln_plan::{self as plan, Plan, PlanError};
 use kiln_profile::{Deviation, GuardStop};
 
@@ -22,6 +22,8 @@ pub enum Refusal {
         "the serial number given is `{given}`, but the node says `{own}`; scan the label of the node under test again"
     )]
     WrongSerial { given: String, own: String },
+    #[error("{asked} is asked for, and the node has {has}; name GPUs as `kiln node` numbers them")]
+    NoSuchGpu { asked: Component, has: String },
     #[error("the run was begun on node `{then}`, but this node is `{now}`; resume it where it was begun")]
     OtherNode { then: String, now: String },
 }
@@ -58,6 +60,16 @@ impl Machine<'_> {
             && given != own
         {
             return Err(Refusal::WrongSerial { given: given.clone(), own: own.clone() });
+        }
+        for deviation in &start.profile.deviations {
+            let Deviation::Gpus { chosen } = deviation else { continue };
+            if let Some(asked) = chosen.gpus().iter().find(|gpu| inventory.gpu(**gpu).is_none()) {
+                let mut has: Vec<Component> = inventory.gpus.iter().map(|gpu| Component::Gpu(gpu.index)).collect();
+                has.extend(inventory.left_out.iter().copied().map(Component::Gpu));
+                has.sort_unstable();
+                let has = has.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+                return Err(Refusal::NoSuchGpu { asked: Component::Gpu(*asked), has });
+            }
         }
         let plan = plan::make(
             &start.profile,
@@ -113,7 +125,7 @@ impl Machine<'_> {
         let inventory = self.record.inventory.as_deref().unwrap_or(inventory);
         let only = start.profile.deviations.iter().find_map(|deviation| match deviation {
             Deviation::Only { filter } => Some(filter.as_str()),
-            Deviation::Set { .. } | Deviation::Surroundings { .. } => None,
+            Deviation::Set { .. } | Deviation::Gpus { .. } | Deviation::Surroundings { .. } => None,
         });
         let plan = plan::make(&start.profile, inventory, self.equipment.skus, self.equipment.catalogue, only)?;
         Ok(Some(plan))

@@ -16,15 +16,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::beginning::Refusal;
 use crate::active::ActiveStep;
 use crate::guard::{GuardNews, Guards};
-use crate::judging::Ending;
 use crate::link_rest::LinkRest;
 use crate::port::{Effect, Input, OperatorReply, Signal, Tick};
-use crate::schedule::{ABORTED, Halt};
+use crate::schedule::Halt;
 use crate::stand_in::StandIns;
 use kiln_check::{Check, Seen, Wants};
 use kiln_diagnose as diagnose;
 use kiln_event::{
-    Envelope, Finding, Interruption, Outcome, RunEvent, RunRecord, RunStart, StepKey, StepStatus, Vitals, roll_up,
+    Envelope, Finding, Halted, Interruption, Outcome, Reason, RunEvent, RunRecord, RunStart, StepEnding, StepKey,
+    StepStatus, Vitals, roll_up,
 };
 use kiln_model::{
     Answer, GpuIndex, KernelRecord, LoadId, LoadReport, LoadSaid, Moment, NoteKind, Probe, Reading, Sample, Sensor,
@@ -332,9 +332,9 @@ impl<'a> Machine<'a> {
         // A guard stops what goes on now; what was logged before the run is for the check that reads the log.
         if record.before().is_none()
             && let Some(inventory) = &self.record.inventory
-            && let Some((gpu, text)) = diagnose::failing_xid(record, inventory)
+            && let Some((gpu, code)) = diagnose::failing_xid(record, inventory)
         {
-            self.guards.xid(gpu, &text, &mut self.news);
+            self.guards.xid(gpu, code, &mut self.news);
         }
         for index in 0..self.active.len() {
             self.show(tick, index, Seen::KernelLogged(record), effects);
@@ -371,8 +371,7 @@ impl<'a> Machine<'a> {
                 effects,
             );
         } else {
-            let why = "nobody could be asked: there is no terminal to answer at".to_owned();
-            self.end_step(tick, index, Ending::Failed { kind: "operator".to_owned(), why }, effects);
+            self.end_step(tick, index, StepEnding::Failed(Reason::NobodyAsked), effects);
         }
     }
 
@@ -385,14 +384,14 @@ impl<'a> Machine<'a> {
         match signal {
             Signal::First => {
                 self.note(tick, RunEvent::RunInterrupted { by: Interruption::Signal }, effects);
-                self.halt.run.get_or_insert_with(|| ABORTED.to_owned());
-                self.stop_all(tick, "interrupted", ABORTED, Outcome::Aborted, effects);
+                self.halt.run.get_or_insert(Halted::ByOperator);
+                self.stop_all(tick, &Reason::Interrupted, Outcome::Aborted, effects);
             }
             Signal::Second | Signal::Third => {
                 self.note(tick, RunEvent::RunInterrupted { by: Interruption::Kill }, effects);
-                self.halt.run.get_or_insert_with(|| ABORTED.to_owned());
+                self.halt.run.get_or_insert(Halted::ByOperator);
                 self.halt.teardown = true;
-                self.stop_all(tick, "interrupted", ABORTED, Outcome::Aborted, effects);
+                self.stop_all(tick, &Reason::Interrupted, Outcome::Aborted, effects);
                 for load in self.loads.keys().copied().collect::<Vec<_>>() {
                     self.stop_load(tick.now, load, StopHow::Kill, effects);
                 }
@@ -407,10 +406,8 @@ impl<'a> Machine<'a> {
         for index in 0..self.active.len() {
             let active = &mut self.active[index];
             if active.ending.is_none() && active.times_out <= tick.now {
-                let span = kiln_model::format_span(tick.now.since(active.began));
-                let ending =
-                    Ending::Failed { kind: "timeout".to_owned(), why: format!("the step was not done after {span}") };
-                self.end_step(tick, index, ending, effects);
+                let after = tick.now.since(active.began);
+                self.end_step(tick, index, StepEnding::Failed(Reason::Timeout { after }), effects);
             } else if active.wake.is_some_and(|wake| wake <= tick.now) {
                 active.wake = None;
                 self.show(tick, index, Seen::Woken, effects);

@@ -5,8 +5,8 @@ use super::{Equipment, Machine};
 use crate::Signal;
 use crate::drive::{Pace, run_in_real_time};
 use kiln_event::{
-    Boot, Envelope, Interruption, Outcome, Recognition, RunEvent, RunRecord, StepRecord, StepStatus, VerdictWord,
-    concluded,
+    Boot, Envelope, EvidenceFact, Interruption, Outcome, Recognition, RunEvent, RunRecord, StepRecord, StepStatus,
+    VerdictWord, concluded,
 };
 use kiln_model::*;
 use kiln_profile::*;
@@ -84,7 +84,8 @@ fn a_changed_part_keeps_the_run_from_passing_and_is_told_with_what_it_was() {
         assert_eq!(word(&record), VerdictWord::Inconclusive, "cut at {cut}");
         let [finding] = record.findings.as_slice() else { panic!("{:?}", record.findings) };
         assert_eq!((finding.code.as_str(), finding.component), ("UNIT-CHANGED", Component::gpu(1)));
-        assert!(finding.evidence[0].text.starts_with("memory was 143771, is 81559"), "{:?}", finding.evidence);
+        let EvidenceFact::Changed { change, .. } = &finding.evidence[0].fact else { panic!("{:?}", finding.evidence) };
+        assert_eq!(change.to_string(), "memory was 143771, is 81559");
     }
 }
 

@@ -4,11 +4,10 @@ use std::collections::BTreeSet;
 
 use super::core::{LoadState, Machine};
 use crate::active::ActiveStep;
-use crate::judging::{Ending, NOT_APPLICABLE, reason};
 use crate::port::{Effect, Tick};
-use crate::schedule::{self, Next, Place};
+use crate::schedule::{self, Next, StepRef};
 use kiln_check::{Done, Seen, StepContext, Subject, Want, Wants};
-use kiln_event::{Case, Outcome, RunEvent, StepKey};
+use kiln_event::{Case, Halted, Outcome, Reason, RunEvent, StepEnding, StepKey};
 use kiln_model::{Component, GpuIndex, LoadId, LoadOrder, Span, StopHow};
 use kiln_plan::PlannedStep;
 
@@ -31,21 +30,22 @@ impl Machine<'_> {
                     let stage = plan.stages[stage].id.clone();
                     self.note(tick, RunEvent::StageFinished { stage, round }, effects);
                 }
-                Next::Start { place, attempt } => self.start_step(tick, place, attempt, effects),
-                Next::Skip { place, attempt, outcome, kind, why } => {
-                    let planned = self.planned(place).clone();
-                    let key = StepKey { path: planned.path.clone(), round: place.round, attempt };
+                Next::Start { step_ref, attempt } => self.start_step(tick, step_ref, attempt, effects),
+                Next::Skip { step_ref, attempt, outcome, reason } => {
+                    let planned = self.planned(step_ref).clone();
+                    let key = StepKey { path: planned.path.clone(), round: step_ref.round, attempt };
                     let case = |component: &Component| Case {
                         component: *component,
                         outcome,
-                        reason: Some(reason(kind, why.clone())),
+                        reason: Some(reason.clone()),
                         judgements: Vec::new(),
                     };
                     let cases = planned.components.iter().map(case).collect();
                     self.note(tick, RunEvent::StepStarted { key: key.clone() }, effects);
-                    self.note(tick, RunEvent::StepFinished { key, cases }, effects);
+                    let ending = Some(StepEnding::Stopped { reason, outcome });
+                    self.note(tick, RunEvent::StepFinished { key, cases, ending }, effects);
                     if outcome == Outcome::Error {
-                        self.after(place, &planned, outcome, outcome);
+                        self.after(step_ref, &planned, outcome, outcome);
                     }
                 }
                 Next::Wait(at) => {
@@ -64,21 +64,21 @@ impl Machine<'_> {
         }
     }
 
-    pub(super) fn planned(&self, place: Place) -> &PlannedStep {
+    pub(super) fn planned(&self, step_ref: StepRef) -> &PlannedStep {
         let plan = self.record.plan.as_ref().expect("steps are placed only once a plan was made");
-        match place.stage {
-            Some(stage) => &plan.stages[stage].steps[place.step],
-            None => &plan.teardown[place.step],
+        match step_ref.stage {
+            Some(stage) => &plan.stages[stage].steps[step_ref.step],
+            None => &plan.teardown[step_ref.step],
         }
     }
 
-    pub(super) fn start_step(&mut self, tick: Tick, place: Place, attempt: u32, effects: &mut Vec<Effect>) {
-        let planned = self.planned(place).clone();
-        let key = StepKey { path: planned.path.clone(), round: place.round, attempt };
+    pub(super) fn start_step(&mut self, tick: Tick, step_ref: StepRef, attempt: u32, effects: &mut Vec<Effect>) {
+        let planned = self.planned(step_ref).clone();
+        let key = StepKey { path: planned.path.clone(), round: step_ref.round, attempt };
         self.note(tick, RunEvent::StepStarted { key: key.clone() }, effects);
         let check = (self.equipment.find_check)(&planned.step.check).expect("planning refused steps of unknown checks");
         let gpus = self.record.inventory.as_ref().map(|inventory| inventory.gpus.iter().map(|gpu| gpu.index).collect());
-        let mut active = ActiveStep::new(key, place, planned, check, tick.now, gpus.unwrap_or_default());
+        let mut active = ActiveStep::new(key, step_ref, planned, check, tick.now, gpus.unwrap_or_default());
         active.trips_from = self.record.trips.len();
         active.mismatches_from = self.record.mismatches.len();
         self.active.push(active);
@@ -153,16 +153,11 @@ impl Machine<'_> {
                 }
                 Want::End(done) => {
                     let (measured, ending) = match done {
-                        Done::Measured(measured) => (measured, Ending::Measured),
-                        Done::Failed { kind, why, measured } => {
-                            (measured, Ending::Failed { kind: kind.to_owned(), why })
-                        }
-                        Done::Undecided { kind, why, measured } => {
-                            (measured, Ending::Undecided { kind: kind.to_owned(), why })
-                        }
+                        Done::Measured(measured) => (measured, StepEnding::Measured),
+                        Done::Failed { why, measured } => (measured, StepEnding::Failed(why)),
+                        Done::Undecided { why, measured } => (measured, StepEnding::Undecided(why)),
                         Done::NotApplicable { why } => {
-                            let outcome = Outcome::Skipped;
-                            (Vec::new(), Ending::Stopped { kind: NOT_APPLICABLE, why, outcome })
+                            (Vec::new(), StepEnding::Stopped { reason: why, outcome: Outcome::Skipped })
                         }
                     };
                     self.active[index].measured = measured;
@@ -173,7 +168,7 @@ impl Machine<'_> {
     }
 
     /// Lets a step end: its loads are stopped first, and only when they are gone is it judged.
-    pub(super) fn end_step(&mut self, tick: Tick, index: usize, ending: Ending, effects: &mut Vec<Effect>) {
+    pub(super) fn end_step(&mut self, tick: Tick, index: usize, ending: StepEnding, effects: &mut Vec<Effect>) {
         if self.active[index].ending.is_none() {
             let key = self.active[index].key.clone();
             self.active[index].ending = Some(ending);
@@ -189,32 +184,34 @@ impl Machine<'_> {
             .position(|active| active.ending.is_some() && !self.loads.values().any(|load| load.key == active.key))
         {
             let mut active = self.active.remove(index);
-            let ending = active.ending.take().unwrap_or(Ending::Measured);
+            let ending = active.ending.take().unwrap_or(StepEnding::Measured);
             let measured = std::mem::take(&mut active.measured);
-            let cases = active.bench(&self.record, &self.skus, tick.wall).cases(&measured, &ending);
+            let cases = active.judge(&self.record, &self.skus, tick.wall).cases(&measured, &ending);
             if active.lateness.matters() {
                 let (key, lateness) = (active.key.clone(), active.lateness);
                 self.note(tick, RunEvent::HostLate { key, lateness }, effects);
             }
-            self.note(tick, RunEvent::StepFinished { key: active.key.clone(), cases }, effects);
+            let finished = RunEvent::StepFinished { key: active.key.clone(), cases, ending: Some(ending) };
+            self.note(tick, finished, effects);
             let planned = active.planned;
-            if !schedule::will_retry(&planned, &self.record, active.place.round) {
+            if !schedule::will_retry(&planned, &self.record, active.step_ref.round) {
                 let step = self.record.steps.iter().rev().find(|step| step.key == active.key);
                 let outcome = step.map_or(Outcome::Error, schedule::worst);
                 let heeded = step.map_or(Outcome::Error, schedule::heeded);
-                self.after(active.place, &planned, outcome, heeded);
+                self.after(active.step_ref, &planned, outcome, heeded);
                 self.stop_halted(tick, effects);
             }
         }
     }
 
     /// Applies the step's `then`, to the outcome that is heeded.
-    pub(super) fn after(&mut self, place: Place, planned: &PlannedStep, outcome: Outcome, heeded: Outcome) {
+    pub(super) fn after(&mut self, step_ref: StepRef, planned: &PlannedStep, outcome: Outcome, heeded: Outcome) {
         let policy = schedule::policy_after(planned.step.then, heeded);
-        let why = format!("`{}` ended in {}", planned.path, outcome.shown());
-        let stage =
-            place.stage.and_then(|stage| Some((self.record.plan.as_ref()?.stages[stage].id.clone(), place.round)));
-        if place.stage.is_some() {
+        let why = Halted::ByStep { step: planned.path.clone(), outcome };
+        let stage = step_ref
+            .stage
+            .and_then(|stage| Some((self.record.plan.as_ref()?.stages[stage].id.clone(), step_ref.round)));
+        if step_ref.stage.is_some() {
             self.halt.raise(policy, stage.as_ref().map(|(id, round)| (id.as_str(), *round)), &why);
         }
     }
@@ -222,38 +219,28 @@ impl Machine<'_> {
     /// Stops running steps that a halt has overtaken.
     pub(super) fn stop_halted(&mut self, tick: Tick, effects: &mut Vec<Effect>) {
         for index in 0..self.active.len() {
-            let place = self.active[index].place;
-            let Some(stage) = place.stage else { continue };
+            let step_ref = self.active[index].step_ref;
+            let Some(stage) = step_ref.stage else { continue };
             let Some(plan) = &self.record.plan else { continue };
             let id = plan.stages[stage].id.as_str();
             let halted = self.halt.run.clone().or_else(|| {
                 self.halt
                     .stage
                     .as_ref()
-                    .filter(|(stage, round, _)| stage == id && *round <= place.round)
+                    .filter(|(stage, round, _)| stage == id && *round <= step_ref.round)
                     .map(|(_, _, why)| why.clone())
             });
             if let Some(why) = halted {
-                self.end_step(
-                    tick,
-                    index,
-                    Ending::Stopped { kind: "stopped", why, outcome: Outcome::NotReached },
-                    effects,
-                );
+                let reason = Reason::Stopped(why);
+                let ending = StepEnding::Stopped { reason, outcome: Outcome::NotReached };
+                self.end_step(tick, index, ending, effects);
             }
         }
     }
 
-    pub(super) fn stop_all(
-        &mut self,
-        tick: Tick,
-        kind: &'static str,
-        why: &str,
-        outcome: Outcome,
-        effects: &mut Vec<Effect>,
-    ) {
+    pub(super) fn stop_all(&mut self, tick: Tick, reason: &Reason, outcome: Outcome, effects: &mut Vec<Effect>) {
         for index in 0..self.active.len() {
-            self.end_step(tick, index, Ending::Stopped { kind, why: why.to_owned(), outcome }, effects);
+            self.end_step(tick, index, StepEnding::Stopped { reason: reason.clone(), outcome }, effects);
         }
         self.close_ended(tick, effects);
     }

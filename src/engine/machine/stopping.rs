@@ -2,9 +2,8 @@
 
 use super::core::{Machine, STOP_GRACE};
 use crate::guard::GuardNews;
-use crate::judging::{Ending, TRIPPED_ON};
 use crate::port::{Effect, Tick};
-use kiln_event::{GuardTrip, Outcome, RunEvent, StepKey};
+use kiln_event::{GuardTrip, Halted, Outcome, Reason, RunEvent, StepEnding, StepKey};
 use kiln_model::{LoadEnd, LoadId, Moment, StopHow};
 use kiln_profile::{GuardStop, Policy};
 
@@ -41,11 +40,7 @@ impl Machine<'_> {
                     let key = self.loads.remove(&id).map(|load| load.key);
                     self.note(tick, RunEvent::LoadEnded { load: id, gpu: None, end: LoadEnd::Unkillable }, effects);
                     for active in self.active.iter_mut().filter(|active| Some(&active.key) == key.as_ref()) {
-                        active.ending = Some(Ending::Failed {
-                            kind: "unkillable".to_owned(),
-                            why: "the load does not die: the driver holds it; the GPUs may still be under load"
-                                .to_owned(),
-                        });
+                        active.ending = Some(StepEnding::Failed(Reason::Unkillable));
                     }
                 }
             }
@@ -69,7 +64,7 @@ impl Machine<'_> {
     }
 
     pub(super) fn halt_by(&mut self, trip: &GuardTrip) {
-        let why = format!("guard `{}{TRIPPED_ON}{}: {}", trip.guard, trip.component, trip.text);
+        let why = Halted::ByGuard(trip.as_stop());
         let stage = self
             .record
             .stages
@@ -85,16 +80,16 @@ impl Machine<'_> {
     }
 
     pub(super) fn stop_by(&mut self, tick: Tick, trip: &GuardTrip, effects: &mut Vec<Effect>) {
-        let why = format!("guard `{}{TRIPPED_ON}{}: {}", trip.guard, trip.component, trip.text);
         let outcome = match trip.outcome() {
             Outcome::Fail => Outcome::NotReached,
             outcome => outcome,
         };
         for index in 0..self.active.len() {
             let touched = trip.component.gpu_index().is_none_or(|gpu| self.active[index].has_gpu(gpu));
-            let in_stage = self.active[index].place.stage.is_some();
+            let in_stage = self.active[index].step_ref.stage.is_some();
             if in_stage && (touched || trip.stop != GuardStop::Step) {
-                self.end_step(tick, index, Ending::Stopped { kind: "guard", why: why.clone(), outcome }, effects);
+                let reason = Reason::GuardStop(trip.as_stop());
+                self.end_step(tick, index, StepEnding::Stopped { reason, outcome }, effects);
             }
         }
         self.close_ended(tick, effects);

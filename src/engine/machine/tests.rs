@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::toy::*;
 use super::{Equipment, Machine};
 use crate::Signal;
-use kiln_event::{RunEvent, RunRecord, VerdictWord};
+use kiln_event::{Halted, Outcome, Reason, RunEvent, RunRecord, VerdictWord};
 use kiln_limit::{Bound, Term};
 use kiln_model::*;
 use kiln_profile::*;
@@ -68,7 +68,7 @@ fn a_lost_gpu_fails_and_its_sibling_is_still_judged() {
 fn a_step_that_hangs_is_an_error_and_no_claim_about_the_unit() {
     let record = run_with(profile(vec![step("hang", "toy.hang")]), &mut Toy::new(), &[]);
     assert_eq!(outcomes(&record)[0], "main.hang#1: gpu/0 ERROR, gpu/1 ERROR");
-    assert_eq!(record.steps[0].cases[0].reason.as_ref().map(|why| why.kind.as_str()), Some("timeout"));
+    assert!(matches!(record.steps[0].cases[0].reason, Some(Reason::Timeout { .. })));
     assert_eq!(word(&record), VerdictWord::Error);
 }
 
@@ -127,10 +127,8 @@ fn a_limit_that_all_parts_miss_alike_accuses_none_of_them_and_stops_as_a_failure
         outcomes(&record)[..2],
         ["main.burn#1: gpu/0 INCONCLUSIVE, gpu/1 INCONCLUSIVE", "main.more#1: gpu/0 NOT REACHED, gpu/1 NOT REACHED"]
     );
-    assert_eq!(
-        record.steps[1].cases[0].reason.as_ref().map(|why| why.text.as_str()),
-        Some("`main.burn` ended in INCONCLUSIVE")
-    );
+    let halted = Halted::ByStep { step: "main.burn".to_owned(), outcome: Outcome::Inconclusive };
+    assert_eq!(record.steps[1].cases[0].reason, Some(Reason::Stopped(halted)));
     assert_eq!(word(&record), VerdictWord::Inconclusive);
 }
 

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Equipment, Machine};
 use crate::drive::{Operator, run_in_virtual_time};
-use crate::{Inbox, OperatorReply, Signal, Station, Witness};
+use crate::{Arrivals, Dut, OperatorReply, Signal, Witness};
 use kiln_check::{Check, CheckRun, Done, Seen, StepContext, Subject, Wants};
-use kiln_event::{Envelope, NodeSource, Operation, RunKind, RunRecord, RunStart, ToolVersion, VerdictWord};
+use kiln_event::{Envelope, NodeSource, Operation, Reason, RunKind, RunRecord, RunStart, ToolVersion, VerdictWord};
 use kiln_limit::{Bound, IfUnsupported, Limit, Measurement, Term};
 use kiln_model::*;
 use kiln_profile::*;
@@ -74,7 +74,10 @@ impl CheckRun for Run {
                 wants.wake_at(now + Span::from_secs(60));
             }
             ("toy.shaky", Seen::Began) if context.began < Moment::from_secs(10) => {
-                wants.end(Done::Failed { kind: "tool", why: "not this time".to_owned(), measured: Vec::new() });
+                wants.end(Done::Failed {
+                    why: Reason::Probe { said: "not this time".to_owned() },
+                    measured: Vec::new(),
+                });
             }
             ("toy.burn", Seen::Woken) | ("toy.watch", Seen::OthersEnded) | ("toy.shaky" | "toy.look", Seen::Began) => {
                 wants.end(Done::Measured(values()));
@@ -132,12 +135,12 @@ pub(super) struct Toy {
     pub(super) change: Option<fn(&mut Inventory)>,
     pub(super) loads: BTreeMap<LoadId, BTreeSet<GpuIndex>>,
     pub(super) told: Vec<(LoadId, StopHow)>,
-    pub(super) inbox: Inbox,
+    pub(super) arrivals: Arrivals,
 }
 
 impl Toy {
     pub(super) fn new() -> Self {
-        let inbox = Inbox::default();
+        let arrivals = Arrivals::default();
         Self {
             manners: Manners::Stop,
             lost_from: None,
@@ -146,12 +149,12 @@ impl Toy {
             change: None,
             loads: BTreeMap::new(),
             told: Vec::new(),
-            inbox,
+            arrivals,
         }
     }
 }
 
-impl Station for Toy {
+impl Dut for Toy {
     fn read_inventory(&mut self, _: Moment) {
         if self.mute {
             return;
@@ -169,7 +172,7 @@ impl Station for Toy {
         if let Some(change) = self.change {
             change(&mut inventory);
         }
-        self.inbox.inventories.push(Ok(Box::new(inventory)));
+        self.arrivals.inventories.push(Ok(Box::new(inventory)));
     }
 
     fn sample(&mut self, now: Moment) {
@@ -182,7 +185,7 @@ impl Station for Toy {
             if index == 1 && self.lost_from.is_some_and(|from| from <= now) {
                 sample.fail_all(ReadingFailure::Lost);
             }
-            self.inbox.samples.push(sample);
+            self.arrivals.samples.push(sample);
         }
     }
 
@@ -197,12 +200,12 @@ impl Station for Toy {
         let obeys = self.manners == Manners::Stop || (self.manners == Manners::OnlyDie && how == StopHow::Kill);
         if obeys && self.loads.remove(&load).is_some() {
             let said = LoadSaid::Ended { gpu: None, end: LoadEnd::Stopped };
-            self.inbox.loads.push(LoadReport { load, at: now, said });
+            self.arrivals.loads.push(LoadReport { load, at: now, said });
         }
     }
 
-    fn collect(&mut self, _: Moment, inbox: &mut Inbox) {
-        std::mem::swap(inbox, &mut self.inbox);
+    fn collect(&mut self, _: Moment, arrivals: &mut Arrivals) {
+        std::mem::swap(arrivals, &mut self.arrivals);
     }
 
     fn next_arrival(&self) -> Option<Moment> {
@@ -309,6 +312,7 @@ pub(super) fn start(profile: Profile) -> RunStart {
         seed: 1,
         profile,
         profile_digest: String::new(),
+        parts: None,
         baseline: BTreeMap::new(),
         junit: kiln_event::JunitDialect::default(),
     }

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::drive::{self, Broken, Shift};
+use super::drive::{self, Broken, DriveContext};
 use super::driver::{Driver, Gpu, OUT_OF_MEMORY, OpenError};
 use super::holders::holders;
-use crate::worker::{Device, Engine, Floor, WorkOrder};
+use crate::worker::{Device, Engine, Images, MarchWork, Pipe, Turns, WorkOrder};
 use kiln_model::{GpuIndex, LoadEnd, LoadKind, LoadSaid, NoteKind};
 
 /// Longest a launch may take before it counts as hung. They are made to last a fifth of a second; the supervisor gives up
@@ -44,7 +44,7 @@ impl CudaEngine {
             Ok(driver) => driver,
             Err(error) => return vec![Looked { gpu: None, refused: Some(error.to_string()), slower: None }],
         };
-        let look = |device: &Device| match Gpu::open(&driver, device) {
+        let look = |device: &Device| match Gpu::open(&driver, device, Images::Best) {
             Ok(gpu) => {
                 let slower = gpu.fallback.as_ref().map(|why| format!("{} on gpu/{}: {why}", gpu.image, gpu.index.0));
                 Looked { gpu: Some(device.gpu), refused: None, slower }
@@ -54,12 +54,12 @@ impl CudaEngine {
         devices.iter().map(look).collect()
     }
 
-    fn open(work: &WorkOrder, floor: &Floor) -> Result<Vec<Arc<Gpu>>, OpenError> {
+    fn open(work: &WorkOrder, pipe: &Pipe) -> Result<Vec<Arc<Gpu>>, OpenError> {
         let driver = Driver::open()?;
         let mut gpus = Vec::new();
         for device in &work.devices {
-            floor.beat();
-            let gpu = Gpu::open(&driver, device)?;
+            pipe.beat();
+            let gpu = Gpu::open(&driver, device, work.variant.images)?;
             if let Some(why) = &gpu.fallback {
                 let version = driver.version()?;
                 let (major, minor) = (gpu.architecture.major, gpu.architecture.minor);
@@ -70,7 +70,7 @@ impl CudaEngine {
                     version / 10 % 100,
                     gpu.image,
                 );
-                floor.say(LoadSaid::Noted { gpu: Some(gpu.index), kind: NoteKind::SlowerKernel, what });
+                pipe.say(LoadSaid::Noted { gpu: Some(gpu.index), kind: NoteKind::SlowerKernel, what });
             }
             gpus.push(gpu);
         }
@@ -79,20 +79,32 @@ impl CudaEngine {
 }
 
 impl Engine for CudaEngine {
-    fn work(&mut self, work: &WorkOrder, floor: &Floor) -> LoadEnd {
-        let gpus = match Self::open(work, floor) {
+    fn work(&mut self, work: &WorkOrder, pipe: &Pipe) -> LoadEnd {
+        let gpus = match Self::open(work, pipe) {
             Ok(gpus) => gpus,
             Err(error) => return LoadEnd::Failed(error.to_string()),
         };
-        let shift = Shift { order: &work.order, injection: work.injection, floor, patience: self.patience };
+        let context = DriveContext {
+            order: &work.order,
+            injection: work.injection,
+            variant: work.variant,
+            pipe,
+            patience: self.patience,
+        };
         let done = match (&work.order.kind, gpus.as_slice()) {
             (_, []) => Err(Broken::Refused("the order names no GPU".to_owned())),
-            (LoadKind::Burn(kernel), [gpu, ..]) => drive::burn(&shift, gpu, *kernel),
-            (LoadKind::Pulse { kernel, hertz, duty }, [gpu, ..]) => drive::pulse(&shift, gpu, *kernel, *hertz, *duty),
-            (LoadKind::March { coverage }, [gpu, ..]) => drive::march(&shift, gpu, *coverage),
-            (LoadKind::HostCopy(direction), gpus) => drive::host_copy(&shift, gpus, *direction),
-            (LoadKind::PairCopy, gpus) => drive::pair_copy(&shift, gpus),
-            (LoadKind::AllToAll, gpus) => drive::all_to_all(&shift, gpus),
+            (LoadKind::Burn(kernel), [gpu, ..]) if work.variant.turns == Turns::EachInTurn => {
+                drive::screen(&context, gpu, *kernel)
+            }
+            (LoadKind::Burn(kernel), [gpu, ..]) => drive::burn(&context, gpu, *kernel),
+            (LoadKind::Pulse { kernel, hertz, duty }, [gpu, ..]) => drive::pulse(&context, gpu, *kernel, *hertz, *duty),
+            (LoadKind::March { .. }, [gpu, ..]) if work.variant.march == MarchWork::DeviceCopy => {
+                drive::device_copy(&context, gpu)
+            }
+            (LoadKind::March { coverage }, [gpu, ..]) => drive::march(&context, gpu, *coverage),
+            (LoadKind::HostCopy(direction), gpus) => drive::host_copy(&context, gpus, *direction),
+            (LoadKind::PairCopy, gpus) => drive::pair_copy(&context, gpus),
+            (LoadKind::AllToAll, gpus) => drive::all_to_all(&context, gpus),
             // The worker runs programs itself.
             (LoadKind::Program(_), _) => Err(Broken::Refused("a program is no work for a GPU engine".to_owned())),
         };

@@ -78,6 +78,8 @@ pub struct BurnArgs {
     pub inject_word: u32,
     pub inject_bit: u32,
     pub slow: u32,
+    /// 1 + the one multiprocessor that works; 0 for all.
+    pub only_sm: u32,
 }
 
 pub const PATTERN_CONSTANT: u32 = 0;
@@ -209,7 +211,8 @@ mod tests {
     fn structures_have_the_size_the_kernels_were_built_with() {
         assert_eq!(size_of::<Record>(), 48);
         assert_eq!(size_of::<Log>(), 24 + 64 * 48);
-        assert_eq!(size_of::<BurnArgs>(), 8 * 8 + 10 * 4);
+        // Eleven words, and one for what follows to be aligned.
+        assert_eq!(size_of::<BurnArgs>(), 8 * 8 + 12 * 4);
         assert_eq!(size_of::<Pattern>(), 24);
         assert_eq!(size_of::<MarchArgs>(), 6 * 8 + 2 * 24 + 4 * 4);
         assert_eq!(size_of::<ChecksumArgs>(), 32);

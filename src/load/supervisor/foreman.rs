@@ -4,12 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::crew::Crew;
-use super::hand::Hand;
+use super::group::Group;
 use super::process::{ChildProcess, Wake};
 use super::spawner::{Spawner, WorkerCommand};
-use crate::worker::{Device, Injection, ToWorker, WorkOrder};
-use kiln_engine::Inbox;
+use super::worker_handle::WorkerHandle;
+use crate::worker::{Device, Injection, ToWorker, Variant, WorkOrder};
+use kiln_model::Arrivals;
 use kiln_model::{GpuIndex, LoadEnd, LoadId, LoadKind, LoadOrder, LoadReport, LoadSaid, Moment, StopHow};
 
 /// Starts, leads and ends the workers of all loads.
@@ -18,7 +18,8 @@ pub struct Supervisor {
     /// PCI addresses of the GPUs, as far as they are known.
     devices: BTreeMap<GpuIndex, String>,
     injection: Option<Injection>,
-    crews: Vec<Crew>,
+    variant: Variant,
+    crews: Vec<Group>,
     /// Reports made outside of a look at the crews.
     reports: Vec<LoadReport>,
     wake: Wake,
@@ -36,6 +37,7 @@ impl Supervisor {
             spawner: Spawner::new(command),
             devices: BTreeMap::new(),
             injection: None,
+            variant: Variant::default(),
             crews: Vec::new(),
             reports: Vec::new(),
             wake: Arc::new(Mutex::new(None)),
@@ -47,9 +49,14 @@ impl Supervisor {
         self.devices = devices;
     }
 
-    /// Has every worker commit a fault, to show that it is found.
-    pub const fn inject(&mut self, injection: Injection) {
-        self.injection = Some(injection);
+    /// Has every worker from now on commit a fault, to show that it is found, or none.
+    pub const fn inject(&mut self, injection: Option<Injection>) {
+        self.injection = injection;
+    }
+
+    /// Has every worker from now on do its order otherwise than in a run.
+    pub const fn vary(&mut self, variant: Variant) {
+        self.variant = variant;
     }
 
     /// Starts the workers of an order. What comes of them is collected.
@@ -73,19 +80,20 @@ impl Supervisor {
             let end = LoadEnd::Failed("none of its workers could be started".to_owned());
             self.reports.push(LoadReport { load: order.id, at: now, said: LoadSaid::Ended { gpu: None, end } });
         } else {
-            self.crews.push(Crew::new(order.id, hands));
+            self.crews.push(Group::new(order.id, hands));
         }
     }
 
-    fn hire(&self, now: Moment, order: &LoadOrder, gpus: BTreeSet<GpuIndex>) -> std::io::Result<Hand> {
+    fn hire(&self, now: Moment, order: &LoadOrder, gpus: BTreeSet<GpuIndex>) -> std::io::Result<WorkerHandle> {
         let device = |gpu: &GpuIndex| Device { gpu: *gpu, pci: self.devices.get(gpu).cloned() };
         let work = WorkOrder {
             devices: gpus.iter().map(device).collect(),
             order: LoadOrder { gpus: gpus.clone(), ..order.clone() },
             injection: self.injection,
+            variant: self.variant,
         };
         let process = ChildProcess::new(self.spawner.spawn()?, &self.wake);
-        Ok(Hand::new(now, gpus, Box::new(process), &ToWorker::Order(Box::new(work))))
+        Ok(WorkerHandle::new(now, gpus, Box::new(process), &ToWorker::Order(Box::new(work))))
     }
 
     /// Stops a load: asked first and forced if that does not help, or killed at once.
@@ -93,19 +101,19 @@ impl Supervisor {
         self.crews.iter_mut().filter(|crew| crew.id() == load).for_each(|crew| crew.stop(now, how));
     }
 
-    /// Moves everything workers have said by now into the inbox, renews leases and presses those that overstay. It must
+    /// Moves everything workers have said by now into the arrivals, renews leases and presses those that overstay. It must
     /// be called by [`Supervisor::next_arrival`]: leases are renewed here and nowhere else, so that a run that hangs
     /// does not go on heating its GPUs.
-    pub fn collect(&mut self, now: Moment, inbox: &mut Inbox) {
-        inbox.loads.append(&mut self.reports);
+    pub fn collect(&mut self, now: Moment, arrivals: &mut Arrivals) {
+        arrivals.loads.append(&mut self.reports);
         for crew in &mut self.crews {
-            crew.turn(now, &mut inbox.loads);
+            crew.turn(now, &mut arrivals.loads);
         }
         self.crews.retain(|crew| !crew.is_over());
     }
 
     pub fn next_arrival(&self) -> Option<Moment> {
-        self.crews.iter().filter_map(Crew::due).min()
+        self.crews.iter().filter_map(Group::due).min()
     }
 
     /// Has `wake` called, from another thread, whenever a worker says something.

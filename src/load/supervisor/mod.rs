@@ -3,14 +3,14 @@
 //!
 //! What a worker does is left to `worker` and the engines.
 
-mod crew;
 mod foreman;
-mod hand;
+mod group;
 mod line;
 mod process;
 mod spawner;
 #[cfg(test)]
 mod tests;
+mod worker_handle;
 
 pub use foreman::Supervisor;
 pub use spawner::WorkerCommand;

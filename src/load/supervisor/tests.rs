@@ -5,12 +5,12 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use super::foreman::Supervisor;
-use super::hand::{Hand, News};
 use super::line::Heard;
 use super::process::{Exit, Process};
 use super::spawner::WorkerCommand;
-use crate::worker::{FromWorker, ToWorker, WorkOrder, encode};
-use kiln_engine::Inbox;
+use super::worker_handle::{News, WorkerHandle};
+use crate::worker::{FromWorker, ToWorker, Variant, WorkOrder, encode};
+use kiln_model::Arrivals;
 use kiln_model::{
     BurnKernel, GpuIndex, LoadEnd, LoadId, LoadKind, LoadOrder, LoadReport, LoadSaid, Moment, Span, StopHow,
 };
@@ -61,9 +61,9 @@ impl Shop {
     /// Runs until `done` says so. Fails rather than hangs.
     fn until(&mut self, done: impl Fn(&[LoadReport]) -> bool) {
         for _ in 0..20_000 {
-            let mut inbox = Inbox::default();
-            self.supervisor.collect(self.now, &mut inbox);
-            self.told.append(&mut inbox.loads);
+            let mut arrivals = Arrivals::default();
+            self.supervisor.collect(self.now, &mut arrivals);
+            self.told.append(&mut arrivals.loads);
             if done(&self.told) {
                 return;
             }
@@ -133,9 +133,9 @@ fn a_worker_that_cannot_be_started_is_a_failure_of_its_load() {
     let command = WorkerCommand { program: "/nonexistent/worker".into(), args: Vec::new(), env: Vec::new() };
     let mut supervisor = Supervisor::new(command);
     supervisor.start_load(Moment::ZERO, &order(&[0, 1]));
-    let mut inbox = Inbox::default();
-    supervisor.collect(Moment::ZERO, &mut inbox);
-    let told: Vec<String> = inbox.loads.iter().map(|report| format!("{:?}", report.said)).collect();
+    let mut arrivals = Arrivals::default();
+    supervisor.collect(Moment::ZERO, &mut arrivals);
+    let told: Vec<String> = arrivals.loads.iter().map(|report| format!("{:?}", report.said)).collect();
     insta::assert_snapshot!(told.join("\n"), @r#"
     Ended { gpu: Some(GpuIndex(0)), end: Failed("the worker could not be started: No such file or directory (os error 2)") }
     Ended { gpu: Some(GpuIndex(1)), end: Failed("the worker could not be started: No such file or directory (os error 2)") }
@@ -249,15 +249,15 @@ impl Process for Actor {
     }
 }
 
-fn act(says: &[FromWorker], mortal: bool) -> (Hand, Receiver<String>) {
+fn act(says: &[FromWorker], mortal: bool) -> (WorkerHandle, Receiver<String>) {
     let (sent, seen) = channel();
     let says = says.iter().map(|message| Heard::Line(encode(message).trim_end().to_owned())).collect();
     hand_of(Actor { says, mortal, killed: false, leaves: None, sent }, seen)
 }
 
-fn hand_of(actor: Actor, seen: Receiver<String>) -> (Hand, Receiver<String>) {
-    let work = WorkOrder { order: order(&[0]), devices: Vec::new(), injection: None };
-    let hand = Hand::new(Moment::ZERO, [GpuIndex(0)].into(), Box::new(actor), &ToWorker::Order(Box::new(work)));
+fn hand_of(actor: Actor, seen: Receiver<String>) -> (WorkerHandle, Receiver<String>) {
+    let work = WorkOrder { order: order(&[0]), devices: Vec::new(), injection: None, variant: Variant::default() };
+    let hand = WorkerHandle::new(Moment::ZERO, [GpuIndex(0)].into(), Box::new(actor), &ToWorker::Order(Box::new(work)));
     (hand, seen)
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use kiln_limit::Measurement;
+use kiln_limit::{Measurement, Missing};
 use kiln_model::{Component, NamedValue, Unit};
 
 /// Without a value to pick there is nothing to be read, whatever was printed. What the report does not hold is missing:
@@ -17,14 +17,20 @@ pub(super) fn read(wanted: &[NamedValue], output: &str, exit: i32) -> Result<Vec
     Ok(measured)
 }
 
+/// Longest quotation of what stands in the place of a number.
+const FOUND: usize = 200;
+
 fn pick(wanted: &NamedValue, report: &Value) -> Measurement {
     let (name, pointer) = (format!("value.{}", wanted.name), &wanted.pointer);
-    let missing = |why: String| Measurement::missing(&name, Component::Node, Unit::One, why);
+    let missing = |why| Measurement::missing(&name, Component::Node, Unit::One, why);
     match report.pointer(pointer) {
-        None => missing(format!("the report has no `{pointer}`")),
+        None => missing(Missing::NotInReport { pointer: pointer.clone() }),
         Some(found) => match found.as_f64() {
             Some(number) => Measurement::number(&name, Component::Node, Unit::One, number, 1),
-            None => missing(format!("`{pointer}` is {found}, not a number").chars().take(200).collect()),
+            None => {
+                let found = found.to_string().chars().take(FOUND).collect();
+                missing(Missing::NotANumber { pointer: pointer.clone(), found })
+            }
         },
     }
 }
@@ -40,13 +46,13 @@ mod tests {
         let report = r#"{"jobs": [{"iops": 12.5, "name": "a"}]}"#;
         let lines = |exit| {
             let measured = read(&wanted, report, exit).expect("readable");
-            measured.iter().map(|one| format!("{} {}", one.name, one.shown())).collect::<Vec<_>>().join("\n")
+            measured.iter().map(|one| format!("{} {:?}", one.name, one.value)).collect::<Vec<_>>().join("\n")
         };
         insta::assert_snapshot!(lines(2), @r#"
-        value.iops 12.5
-        value.name missing: `/jobs/0/name` is "a", not a number
-        value.lost missing: the report has no `/jobs/1/iops`
-        passed false
+        value.iops Value(Number(12.5))
+        value.name Missing(NotANumber { pointer: "/jobs/0/name", found: "\"a\"" })
+        value.lost Missing(NotInReport { pointer: "/jobs/1/iops" })
+        passed Value(Flag(false))
         "#);
         assert_eq!(read(&wanted, "oops", 0), Err("it is not JSON: expected value at line 1 column 1".to_owned()));
         assert_eq!(read(&[], "oops", 0), Ok(vec![Measurement::flag("passed", Component::Node, true)]));

@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 pub enum Injection {
     /// One bit of one result or one word of memory is flipped in this iteration (window of a burn, sweep of a march).
     BitFlip { iteration: u64 },
+    /// So many bits are flipped, one in a launch of a burn or in a sweep of a march, each in a place of its own; then the load ends.
+    BitFlips { count: u32 },
     /// A kernel never ends.
     Hang,
     /// The work goes at a fraction of its speed.
@@ -17,7 +19,7 @@ pub enum Injection {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no injection; write `bitflip@ITERATION` (such as `bitflip@3`), `hang` or `slow`")]
+#[error("`{0}` is no injection; write `bitflip@ITERATION` (such as `bitflip@3`), `bitflips@COUNT`, `hang` or `slow`")]
 pub struct ParseInjectionError(pub String);
 
 impl FromStr for Injection {
@@ -29,6 +31,9 @@ impl FromStr for Injection {
             "hang" => Ok(Self::Hang),
             "slow" => Ok(Self::Slow),
             _ => {
+                if let Some(count) = text.strip_prefix("bitflips@") {
+                    return count.parse().map(|count| Self::BitFlips { count }).map_err(|_| refuse());
+                }
                 let iteration = text.strip_prefix("bitflip@").ok_or_else(refuse)?;
                 iteration.parse().map(|iteration| Self::BitFlip { iteration }).map_err(|_| refuse())
             }
@@ -43,9 +48,10 @@ mod tests {
     #[test]
     fn injections_read_as_written() {
         assert_eq!("bitflip@3".parse(), Ok(Injection::BitFlip { iteration: 3 }));
+        assert_eq!("bitflips@100".parse(), Ok(Injection::BitFlips { count: 100 }));
         assert_eq!("hang".parse(), Ok(Injection::Hang));
         assert_eq!("slow".parse(), Ok(Injection::Slow));
-        for wrong in ["bitflip", "bitflip@", "bitflip@-1", "Hang", ""] {
+        for wrong in ["bitflip", "bitflip@", "bitflip@-1", "bitflips@", "Hang", ""] {
             assert_eq!(wrong.parse::<Injection>(), Err(ParseInjectionError(wrong.to_owned())));
         }
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::mpsc;
 
 use super::engine::Engine;
-use super::floor::{Cause, Floor, LEASE, LEAVE};
+use super::pipe::{Cause, LEASE, LEAVE, Pipe};
 use super::protocol::{FromWorker, ToWorker, WorkOrder, decode};
 use crate::tool::runner;
 use kiln_model::{LoadEnd, LoadKind, LoadSaid};
@@ -21,34 +21,34 @@ pub fn main(stdin: impl Read + Send + 'static, stdout: impl Write + Send + 'stat
 }
 
 fn serve(stdin: impl Read + Send + 'static, stdout: impl Write + Send + 'static, engine: &mut dyn Engine) {
-    let floor = Arc::new(Floor::new(Box::new(stdout)));
+    let pipe = Arc::new(Pipe::new(Box::new(stdout)));
     let (orders, order) = mpsc::channel();
-    let heard = Arc::clone(&floor);
+    let heard = Arc::clone(&pipe);
     // Ends with the pipe, or with the process.
     std::thread::spawn(move || listen(stdin, &heard, &orders));
-    let watched = Arc::clone(&floor);
+    let watched = Arc::clone(&pipe);
     let watch = std::thread::spawn(move || {
         if !watched.watch(LEASE, LEAVE) {
             end_by_force();
         }
     });
-    floor.send(&FromWorker::Hello { pid: std::process::id() });
+    pipe.send(&FromWorker::Hello { pid: std::process::id() });
     let end = match order.recv() {
-        Ok(order) => work(engine, &order, &floor),
+        Ok(order) => work(engine, &order, &pipe),
         Err(mpsc::RecvError) => LoadEnd::Stopped,
     };
-    floor.say(LoadSaid::Ended { gpu: None, end });
-    floor.over();
+    pipe.say(LoadSaid::Ended { gpu: None, end });
+    pipe.over();
     // It has nothing left to wait for.
     let _ = watch.join();
 }
 
-fn work(engine: &mut dyn Engine, order: &WorkOrder, floor: &Floor) -> LoadEnd {
+fn work(engine: &mut dyn Engine, order: &WorkOrder, pipe: &Pipe) -> LoadEnd {
     let end = catch_unwind(AssertUnwindSafe(|| match &order.order.kind {
-        LoadKind::Program(program) => runner::run(program, floor),
-        _ => engine.work(order, floor),
+        LoadKind::Program(program) => runner::run(program, pipe),
+        _ => engine.work(order, pipe),
     }));
-    match (end, floor.cause()) {
+    match (end, pipe.cause()) {
         (Err(panic), _) => LoadEnd::Failed(format!("the worker broke: {}", panic_text(&*panic))),
         (Ok(LoadEnd::Stopped), Some(Cause::LeaseLost)) => {
             LoadEnd::Failed(format!("stopped: its lease was not renewed for {} s", LEASE.as_secs()))
@@ -62,23 +62,23 @@ fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no reason given")
 }
 
-fn listen(stdin: impl Read, floor: &Floor, orders: &mpsc::Sender<Box<WorkOrder>>) {
+fn listen(stdin: impl Read, pipe: &Pipe, orders: &mpsc::Sender<Box<WorkOrder>>) {
     for line in BufReader::new(stdin).lines() {
         let Ok(line) = line else { break };
         match decode(&line) {
             Ok(ToWorker::Order(order)) => {
-                floor.renew();
+                pipe.renew();
                 // One order a worker: a second has nobody to take it.
                 let _ = orders.send(order);
             }
-            Ok(ToWorker::Lease(_)) => floor.renew(),
-            Ok(ToWorker::Begin { at }) => floor.begin(at),
-            Ok(ToWorker::Stop) => floor.stop(Cause::Told),
+            Ok(ToWorker::Lease(_)) => pipe.renew(),
+            Ok(ToWorker::Begin { at }) => pipe.begin(at),
+            Ok(ToWorker::Stop) => pipe.stop(Cause::Told),
             // Whoever speaks like that cannot be relied on to say stop.
             Err(_) => break,
         }
     }
-    floor.stop(Cause::Abandoned);
+    pipe.stop(Cause::Abandoned);
 }
 
 fn die_with_parent() {
@@ -95,6 +95,7 @@ fn end_by_force() {
 #[cfg(test)]
 mod tests {
     use super::super::protocol::{Device, encode};
+    use super::super::variant::Variant;
     use super::*;
     use kiln_model::{GpuIndex, LoadId, LoadOrder};
     use std::sync::Mutex;
@@ -112,11 +113,11 @@ mod tests {
         }
     }
 
-    struct Toy(fn(&Floor) -> LoadEnd);
+    struct Toy(fn(&Pipe) -> LoadEnd);
 
     impl Engine for Toy {
-        fn work(&mut self, _: &WorkOrder, floor: &Floor) -> LoadEnd {
-            (self.0)(floor)
+        fn work(&mut self, _: &WorkOrder, pipe: &Pipe) -> LoadEnd {
+            (self.0)(pipe)
         }
     }
 
@@ -124,10 +125,10 @@ mod tests {
         let order =
             LoadOrder { id: LoadId(1), kind: LoadKind::AllToAll, gpus: [GpuIndex(0)].into(), seed: 1, span: None };
         let devices = vec![Device { gpu: GpuIndex(0), pci: None }];
-        ToWorker::Order(Box::new(WorkOrder { order, devices, injection: None }))
+        ToWorker::Order(Box::new(WorkOrder { order, devices, injection: None, variant: Variant::default() }))
     }
 
-    fn run(input: &[ToWorker], engine: fn(&Floor) -> LoadEnd) -> Vec<FromWorker> {
+    fn run(input: &[ToWorker], engine: fn(&Pipe) -> LoadEnd) -> Vec<FromWorker> {
         let text: String = input.iter().map(encode).collect();
         let paper = Paper::default();
         serve(std::io::Cursor::new(text), paper.clone(), &mut Toy(engine));
@@ -142,8 +143,8 @@ mod tests {
         }
     }
 
-    fn until_stopped(floor: &Floor) -> LoadEnd {
-        while floor.wait_until(u64::MAX) {}
+    fn until_stopped(pipe: &Pipe) -> LoadEnd {
+        while pipe.wait_until(u64::MAX) {}
         LoadEnd::Stopped
     }
 

@@ -2,14 +2,16 @@
 //! work. The work itself is an [`Engine`]'s.
 
 mod engine;
-mod floor;
 mod injection;
 mod main_loop;
+mod pipe;
 mod protocol;
+mod variant;
 
 pub use engine::Engine;
-pub(crate) use floor::monotonic_nanos;
-pub use floor::{Cause, Floor};
 pub use injection::{Injection, ParseInjectionError};
 pub use main_loop::main;
+pub(crate) use pipe::monotonic_nanos;
+pub use pipe::{Cause, Pipe};
 pub use protocol::{Device, FromWorker, LineError, ToWorker, VERSION, WorkOrder, decode, encode};
+pub use variant::{Beside, Images, MarchPattern, MarchWork, Turns, Variant};

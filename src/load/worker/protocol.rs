@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::injection::Injection;
+use super::variant::Variant;
 use kiln_model::{GpuIndex, LoadOrder, LoadSaid};
 
 /// Raised whenever a line of one version would be misread by another.
@@ -19,6 +20,9 @@ pub struct WorkOrder {
     pub devices: Vec<Device>,
     /// A fault to be committed on purpose, to show that it is found.
     pub injection: Option<Injection>,
+    /// What is done otherwise than in a run.
+    #[serde(default)]
+    pub variant: Variant,
 }
 
 /// How the driver finds a GPU.
@@ -124,7 +128,12 @@ mod tests {
             span: None,
         };
         let devices = vec![Device { gpu: GpuIndex(3), pci: Some("0000:17:00.0".to_owned()) }];
-        let sent = ToWorker::Order(Box::new(WorkOrder { order, devices, injection: Some(Injection::Hang) }));
+        let sent = ToWorker::Order(Box::new(WorkOrder {
+            order,
+            devices,
+            injection: Some(Injection::Hang),
+            variant: Variant::default(),
+        }));
         assert_eq!(decode(encode(&sent).trim_end()), Ok(sent));
         let said = FromWorker::Said(LoadSaid::Ended { gpu: None, end: LoadEnd::Failed("a\nb".to_owned()) });
         insta::assert_snapshot!(encode(&said), @r#"{"v":1,"say":{"said":{"ended":{"gpu":null,"end":{"failed":"a\nb"}}}}}"#);

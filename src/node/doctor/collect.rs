@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::facts::{CudaFacts, DoctorFacts, Service};
 use crate::host::{KernelLog, pci_details, read_host};
 use crate::nvml::{NvmlNode, NvmlOptions};
-use kiln_engine::Inbox;
+use kiln_model::Arrivals;
 use kiln_model::{GpuIndex, Inventory, Moment, Reading, ReadingFailure};
 use kiln_plan::models_of;
 use kiln_profile::{Sku, Skus};
@@ -68,11 +68,11 @@ fn inventory_of(mut node: NvmlNode) -> Option<Box<Inventory>> {
         let _ = wake.send(());
     }));
     node.read_inventory(Moment::ZERO);
-    let mut inbox = Inbox::default();
+    let mut arrivals = Arrivals::default();
     loop {
         let now = Moment::ZERO + began.elapsed();
-        node.collect(now, &mut inbox);
-        if let Some(inventory) = inbox.inventories.pop() {
+        node.collect(now, &mut arrivals);
+        if let Some(inventory) = arrivals.inventories.pop() {
             return inventory.ok();
         }
         let wait = node.next_arrival()?.since(now).max(Duration::from_millis(1));

@@ -9,6 +9,7 @@ mod kernel_record;
 mod machine;
 mod parts;
 mod pci;
+mod ports;
 mod read;
 mod sensors;
 mod source;

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use super::source::{entries, name, number, parsed, text};
+use super::pci::{is_address, long_address};
+use super::ports::ports;
+use super::source::{entries, name, number, parsed, refused, text};
 use kiln_model::{Nic, Nvme, Reading};
 
 /// Every port with hardware behind it: RDMA devices first, then network interfaces that are not theirs.
@@ -14,10 +16,13 @@ pub(super) fn nics(root: &Path) -> Reading<Vec<Nic>> {
     let mut seen = BTreeSet::new();
     for port in rdma.value().into_iter().flatten() {
         seen.extend(fs::canonicalize(port.join("device")).ok());
+        let ports = ports(port);
         found.push(Nic {
             name: name(port),
             model: model(port, &["board_id", "hca_type"]),
-            speed_mb_per_s: parsed(text(&port.join("ports/1/rate")), rdma_rate),
+            speed_mb_per_s: ports.first().map_or(Reading::Unsupported, |port| port.rate_mb_per_s),
+            pci_address: address(port),
+            ports,
         });
     }
     let net = match entries(&root.join("sys/class/net")) {
@@ -34,6 +39,8 @@ pub(super) fn nics(root: &Path) -> Reading<Vec<Nic>> {
                 name: name(&interface),
                 model: model(&interface, &[]),
                 speed_mb_per_s: link_speed(&interface),
+                pci_address: address(&interface),
+                ports: Vec::new(),
             });
         }
     }
@@ -62,11 +69,12 @@ fn link_speed(interface: &Path) -> Reading<u32> {
         .map(|megabits| (megabits / 8) as u32)
 }
 
-/// `400 Gb/sec (4X NDR)` as MB/s.
-fn rdma_rate(text: &str) -> Option<u32> {
-    let (gigabits, rest) = text.split_once(' ')?;
-    let gigabits: f64 = gigabits.parse().ok()?;
-    (rest.starts_with("Gb/sec") && gigabits.is_finite()).then_some((gigabits * 1000.0 / 8.0) as u32)
+/// Where the device sits on the bus.
+fn address(port: &Path) -> Reading<String> {
+    match fs::canonicalize(port.join("device")) {
+        Ok(device) => parsed(Reading::Value(name(&device)), |name| is_address(name).then(|| long_address(name))),
+        Err(error) => refused(&error),
+    }
 }
 
 /// Every controller of an NVM Express disk. A field the controller leaves empty is shown empty.
@@ -100,7 +108,9 @@ mod tests {
         write(at, "devices/eth/vendor", "0x8086\n");
         write(at, "devices/eth/device", "0x1592\n");
         write(at, "sys/class/infiniband/mlx5_0/board_id", "MT_0000000838\n");
-        write(at, "sys/class/infiniband/mlx5_0/ports/1/rate", "400 Gb/sec (4X NDR)\n");
+        for (file, text) in [("rate", "400 Gb/sec (4X NDR)"), ("state", "4: ACTIVE"), ("phys_state", "5: LinkUp")] {
+            write(at, &format!("sys/class/infiniband/mlx5_0/ports/1/{file}"), text);
+        }
         for interface in ["ens1np0", "ens2f0", "ens2f1", "lo"] {
             write(at, &format!("sys/class/net/{interface}/speed"), "25000\n");
             write(at, &format!("sys/class/net/{interface}/carrier"), if interface == "ens2f1" { "0\n" } else { "1\n" });

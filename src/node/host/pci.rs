@@ -103,7 +103,7 @@ fn ports_above(device: &Path) -> Vec<String> {
 }
 
 /// `0000:17:01.0`, and not `pci0000:17`.
-fn is_address(name: &str) -> bool {
+pub(super) fn is_address(name: &str) -> bool {
     let digits = |text: &str, count: usize| text.len() == count && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     let parts: Vec<&str> = name.split([':', '.']).collect();
     matches!(parts[..], [domain, bus, slot, function]
@@ -111,7 +111,7 @@ fn is_address(name: &str) -> bool {
 }
 
 /// sysfs writes four digits of the domain, the driver eight.
-fn long_address(short: &str) -> String {
+pub(super) fn long_address(short: &str) -> String {
     match short.split_once(':') {
         Some((domain, rest)) => format!("{domain:0>8}:{rest}").to_lowercase(),
         None => short.to_lowercase(),

@@ -6,10 +6,10 @@ use nvml_wrapper::{Device, FieldIdScheme};
 
 use super::batch::Batch;
 use super::clock::RunClock;
-use super::crew::GpuReader;
 use super::gather::GpuFacts;
 use super::outcome::is_dead;
 use super::raw::RawDevice;
+use super::reader_threads::GpuReader;
 use super::tick::LinkErrors;
 use kiln_model::{GpuCounters, GpuIndex, ReadingFailure, Sample};
 

@@ -10,12 +10,12 @@ use nvml_wrapper::Nvml;
 use nvml_wrapper::error::NvmlError;
 
 use super::clock::RunClock;
-use super::crew::GpuReader;
 use super::device::{NvmlGpu, Unreachable};
 use super::facts::handle_failure;
 use super::open_error::NvmlOpenError;
 use super::outcome::read;
 use super::raw::RawDevice;
+use super::reader_threads::GpuReader;
 use kiln_model::{GpuIndex, Reading};
 
 /// The name the driver's package gives the library.

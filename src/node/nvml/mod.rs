@@ -6,7 +6,6 @@
 mod batch;
 mod clock;
 mod counters;
-mod crew;
 mod device;
 mod events;
 mod facts;
@@ -19,9 +18,10 @@ mod nvml_node;
 mod open_error;
 mod outcome;
 mod raw;
+mod reader_threads;
 mod tick;
 
-pub use crew::Deadlines;
 pub use library::{DEFAULT_LIBRARY, LibraryFacts, library_facts};
 pub use nvml_node::{NvmlNode, NvmlOptions};
 pub use open_error::NvmlOpenError;
+pub use reader_threads::Deadlines;

@@ -1,4 +1,4 @@
-//! The node half of a station, for real GPUs: questions go to threads, answers come back by the inbox.
+//! The node half of a station, for real GPUs: questions go to threads, answers come back by the arrivals.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,14 +8,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use super::clock::RunClock;
-use super::crew::{Crew, Deadlines, Done, Job};
 use super::follow::{Told, follow_log};
 use super::gather::{GpuFacts, seat_by_bus, together};
 use super::library::{LibraryFacts, open};
 use super::open_error::NvmlOpenError;
 use super::outcome::or;
+use super::reader_threads::{Deadlines, Done, Job, ReaderThreads};
 use crate::host::{HostFacts, SourceWatch, host_sources, inlet_celsius, read_host};
-use kiln_engine::Inbox;
+use kiln_model::Arrivals;
 use kiln_model::{
     Answer, GpuCounters, GpuIndex, Identity, Inventory, Lacking, Moment, Probe, Reading, ReadingFailure, Sensor,
     Source, SourceTrouble,
@@ -41,7 +41,7 @@ impl Default for NvmlOptions {
 pub struct NvmlNode {
     facts: LibraryFacts,
     clock: Arc<RunClock>,
-    crew: Crew,
+    threads: ReaderThreads,
     waker: Waker,
     host: HostThread,
     told: Receiver<Told>,
@@ -55,7 +55,7 @@ pub struct NvmlNode {
 
 impl fmt::Debug for NvmlNode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("NvmlNode").field("facts", &self.facts).field("crew", &self.crew).finish_non_exhaustive()
+        f.debug_struct("NvmlNode").field("facts", &self.facts).field("threads", &self.threads).finish_non_exhaustive()
     }
 }
 
@@ -127,7 +127,7 @@ impl NvmlNode {
             let waker = waker.clone();
             move || waker.wake()
         };
-        let crew = Crew::start(opened.readers, options.deadlines, arrived.clone()).map_err(no_thread)?;
+        let threads = ReaderThreads::start(opened.readers, options.deadlines, arrived.clone()).map_err(no_thread)?;
         let host = HostThread::start(options.root.clone(), arrived.clone()).map_err(no_thread)?;
         let (teller, told) = channel();
         let handles = opened.handles.into_iter().map(|(_, raw)| raw).collect();
@@ -136,7 +136,7 @@ impl NvmlNode {
         Ok(Self {
             facts: opened.facts,
             clock,
-            crew,
+            threads,
             waker,
             host,
             told,
@@ -161,7 +161,7 @@ impl NvmlNode {
         self.clock.set(now);
         // Should the host's thread be gone, the inlet stays as it was read last.
         let _ = self.host.jobs.send(HostJob::Inlet);
-        self.crew.ask(now, Job::Tick);
+        self.threads.ask(now, Job::Tick);
     }
 
     pub fn ask(&mut self, now: Moment, probe: Probe) {
@@ -179,9 +179,9 @@ impl NvmlNode {
         self.questions += 1;
         let number = self.questions;
         if purpose == Purpose::Counters {
-            self.crew.ask(now, Job::Counters(number));
+            self.threads.ask(now, Job::Counters(number));
         } else {
-            self.crew.ask(now, Job::Inventory(number));
+            self.threads.ask(now, Job::Inventory(number));
         }
         // Counters too: the kernel's stand in for those that the driver does not offer.
         let _ = self.host.jobs.send(HostJob::Read(number));
@@ -189,12 +189,12 @@ impl NvmlNode {
         self.gatherings.push(Gathering { number, purpose, until, host: None, gpus: Vec::new(), counters: Vec::new() });
     }
 
-    pub fn collect(&mut self, now: Moment, inbox: &mut Inbox) {
+    pub fn collect(&mut self, now: Moment, arrivals: &mut Arrivals) {
         self.clock.set(now);
         while let Ok(reply) = self.host.replies.try_recv() {
             match reply {
                 HostReply::Inlet(inlet) => self.host.inlet = inlet,
-                HostReply::Sources(states) => inbox.sources.extend(self.sources.changes(now, &states)),
+                HostReply::Sources(states) => arrivals.sources.extend(self.sources.changes(now, &states)),
                 HostReply::Read(number, facts) => {
                     if let Some(gathering) = self.gatherings.iter_mut().find(|gathering| gathering.number == number) {
                         gathering.host = Some(facts);
@@ -202,13 +202,13 @@ impl NvmlNode {
                 }
             }
         }
-        for (_, done) in self.crew.collect(now) {
+        for (_, done) in self.threads.collect(now) {
             match done {
                 Done::Tick(mut sample) => {
                     if !sample.is_lost() {
                         sample.set(Sensor::TempInlet, self.host.inlet);
                     }
-                    inbox.samples.push(sample);
+                    arrivals.samples.push(sample);
                 }
                 Done::Inventory(number, facts) => {
                     let facts = self.seated(*facts);
@@ -225,17 +225,17 @@ impl NvmlNode {
         }
         for told in self.told.try_iter() {
             match told {
-                Told::Record(record) => inbox.kernel.push(record),
-                Told::Source(report) => inbox.sources.push(report),
+                Told::Record(record) => arrivals.kernel.push(record),
+                Told::Source(report) => arrivals.sources.push(report),
             }
         }
-        self.hand_over(now, inbox);
+        self.hand_over(now, arrivals);
     }
 
     /// When a deadline passes that nobody would be woken for.
     pub fn next_arrival(&self) -> Option<Moment> {
         let host = self.gatherings.iter().filter(|gathering| gathering.host.is_none()).map(|gathering| gathering.until);
-        self.crew.next_deadline().into_iter().chain(host).min()
+        self.threads.next_deadline().into_iter().chain(host).min()
     }
 
     pub fn on_arrival(&mut self, wake: Wake) {
@@ -270,8 +270,8 @@ impl NvmlNode {
     }
 
     /// Passes on every question to which all answers are in.
-    fn hand_over(&mut self, now: Moment, inbox: &mut Inbox) {
-        let wanted = self.crew.gpus().count();
+    fn hand_over(&mut self, now: Moment, arrivals: &mut Arrivals) {
+        let wanted = self.threads.gpus().count();
         let (done, open) = std::mem::take(&mut self.gatherings)
             .into_iter()
             .partition(|gathering: &Gathering| gathering.is_complete(wanted, now));
@@ -286,13 +286,13 @@ impl NvmlNode {
                             self.count_by_kernel(counters, host);
                         }
                     }
-                    inbox.answers.push((Probe::Counters, Answer::Counters(Ok(counters))));
+                    arrivals.answers.push((Probe::Counters, Answer::Counters(Ok(counters))));
                 }
                 Purpose::Inventory => {
                     let inventory = Box::new(self.inventory(gathering));
-                    inbox.answers.push((Probe::Inventory, Answer::Inventory(Ok(inventory))));
+                    arrivals.answers.push((Probe::Inventory, Answer::Inventory(Ok(inventory))));
                 }
-                Purpose::Read => inbox.inventories.push(Ok(Box::new(self.inventory(gathering)))),
+                Purpose::Read => arrivals.inventories.push(Ok(Box::new(self.inventory(gathering)))),
             }
         }
     }
@@ -318,6 +318,7 @@ impl NvmlNode {
             driver: self.facts.driver.clone(),
             cuda: self.facts.cuda.clone(),
             gpus,
+            left_out: Vec::new(),
             pci: host.pci,
             host: host.host,
         }

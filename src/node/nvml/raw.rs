@@ -46,11 +46,40 @@ fn version_of<T>(version: u32) -> u32 {
     size_of::<T>() as u32 | (version << 24)
 }
 
-/// A zeroed structure or number of the library.
+/// Types of which all-zero bytes are a value.
 ///
-/// Only for types of which all-zero bytes are a value: C structures of integers, and integers.
-fn zeroed<T: Copy>() -> T {
-    // SAFETY: callers use it for C structures of integers and for integers alone.
+/// # Safety
+///
+/// Only C structures of integers and arrays of integers, as nvml.h declares them, may be marked so: never what holds a
+/// reference, a function or an enumeration of Rust.
+unsafe trait Zeroable: Copy {}
+
+/// Marks structures of the library, all of them integers and arrays of integers in nvml.h.
+macro_rules! zeroable {
+    ($($name:ident),* $(,)?) => {
+        $(
+            // SAFETY: nvml.h declares it with integers and arrays of integers alone.
+            unsafe impl Zeroable for sys::$name {}
+        )*
+    };
+}
+
+zeroable!(
+    nvmlEccSramErrorStatus_t,
+    nvmlGpuFabricInfo_t,
+    nvmlGpuFabricInfo_v3_t,
+    nvmlMarginTemperature_t,
+    nvmlMemory_t,
+    nvmlMemory_v2_t,
+    nvmlPciInfo_t,
+    nvmlPlatformInfo_t,
+    nvmlRowRemapperHistogramValues_t,
+    nvmlViolationTime_t,
+);
+
+/// A zeroed structure of the library, to be filled by a call.
+fn zeroed<T: Zeroable>() -> T {
+    // SAFETY: what is marked as such has all-zero bytes as a value.
     unsafe { std::mem::zeroed() }
 }
 

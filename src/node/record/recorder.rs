@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use super::line::{Head, Line, RECORDING_SCHEMA};
-use kiln_engine::Inbox;
+use kiln_model::Arrivals;
 use kiln_model::{Answer, Moment};
 
 /// A recording being written.
@@ -20,28 +20,28 @@ impl<W: Write> Recorder<W> {
         Ok(recorder)
     }
 
-    /// Writes everything in the inbox and empties it. A question that failed as a whole leaves no line.
-    pub fn take(&mut self, now: Moment, inbox: &mut Inbox) -> io::Result<()> {
-        for inventory in inbox.inventories.drain(..).flatten() {
+    /// Writes everything in the arrivals and empties it. A question that failed as a whole leaves no line.
+    pub fn take(&mut self, now: Moment, arrivals: &mut Arrivals) -> io::Result<()> {
+        for inventory in arrivals.inventories.drain(..).flatten() {
             self.write(&Line::Inventory { at: now, inventory })?;
         }
-        for (_, answer) in inbox.answers.drain(..) {
+        for (_, answer) in arrivals.answers.drain(..) {
             match answer {
                 Answer::Inventory(Ok(inventory)) => self.write(&Line::Inventory { at: now, inventory })?,
                 Answer::Counters(Ok(counters)) => self.write(&Line::Counters { at: now, counters })?,
                 Answer::Inventory(Err(_)) | Answer::Counters(Err(_)) => {}
             }
         }
-        for sample in inbox.samples.drain(..) {
+        for sample in arrivals.samples.drain(..) {
             self.write(&Line::Sample((&sample).into()))?;
         }
-        for report in inbox.sources.drain(..) {
+        for report in arrivals.sources.drain(..) {
             self.write(&Line::Source(report))?;
         }
-        for record in inbox.kernel.drain(..) {
+        for record in arrivals.kernel.drain(..) {
             self.write(&Line::Kernel(record))?;
         }
-        inbox.loads.clear();
+        arrivals.loads.clear();
         self.out.flush()
     }
 

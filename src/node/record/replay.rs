@@ -1,7 +1,7 @@
 //! A node played from a recording: the node half of a station.
 
 use super::line::Recording;
-use kiln_engine::Inbox;
+use kiln_model::Arrivals;
 use kiln_model::{
     Answer, Inventory, KernelSource, Moment, Probe, Reach, Sample, Source, SourceReport, SourceState, SourceTrouble,
     Span,
@@ -15,7 +15,7 @@ pub struct Replay {
     recording: Recording,
     /// The run's moment that the recording's first one falls on.
     began: Option<Moment>,
-    pending: Inbox,
+    pending: Arrivals,
     /// How many kernel records have been handed on.
     logged: usize,
     /// How many reports on sources have been handed on.
@@ -27,7 +27,7 @@ impl Replay {
         if recording.sources.is_empty() {
             recording.sources = sources_untold(&recording);
         }
-        Self { recording, began: None, pending: Inbox::default(), logged: 0, told: 0 }
+        Self { recording, began: None, pending: Arrivals::default(), logged: 0, told: 0 }
     }
 
     pub fn recording(&self) -> &Recording {
@@ -80,7 +80,7 @@ impl Replay {
         self.pending.answers.push((probe, answer));
     }
 
-    pub fn collect(&mut self, now: Moment, inbox: &mut Inbox) {
+    pub fn collect(&mut self, now: Moment, arrivals: &mut Arrivals) {
         let then = self.then(now);
         while let Some(record) = self.recording.kernel.get(self.logged).filter(|record| record.at <= then) {
             let mut record = record.clone();
@@ -89,13 +89,13 @@ impl Replay {
             self.logged += 1;
         }
         while let Some(report) = self.recording.sources.get(self.told).filter(|report| report.at <= then) {
-            inbox.sources.push(SourceReport { at: now, ..*report });
+            arrivals.sources.push(SourceReport { at: now, ..*report });
             self.told += 1;
         }
-        inbox.samples.append(&mut self.pending.samples);
-        inbox.inventories.append(&mut self.pending.inventories);
-        inbox.answers.append(&mut self.pending.answers);
-        inbox.kernel.append(&mut self.pending.kernel);
+        arrivals.samples.append(&mut self.pending.samples);
+        arrivals.inventories.append(&mut self.pending.inventories);
+        arrivals.answers.append(&mut self.pending.answers);
+        arrivals.kernel.append(&mut self.pending.kernel);
     }
 
     pub fn next_arrival(&self) -> Option<Moment> {
@@ -150,10 +150,10 @@ mod tests {
     fn recorded() -> Vec<u8> {
         let mut text = Vec::new();
         let mut recorder = Recorder::new(&mut text, "hardware").expect("head");
-        let mut inbox = Inbox::default();
+        let mut arrivals = Arrivals::default();
         let gpus = (0..2).map(|index| Gpu::bare(GpuIndex(index))).collect();
-        inbox.inventories.push(Ok(Box::new(Inventory { gpus, ..Inventory::default() })));
-        recorder.take(at(100), &mut inbox).expect("written");
+        arrivals.inventories.push(Ok(Box::new(Inventory { gpus, ..Inventory::default() })));
+        recorder.take(at(100), &mut arrivals).expect("written");
         for second in 100..103 {
             for gpu in [GpuIndex(0), GpuIndex(1)] {
                 let mut sample = Sample::new(gpu, at(second));
@@ -161,11 +161,11 @@ mod tests {
                 if gpu == GpuIndex(1) && second == 102 {
                     sample.fail_all(ReadingFailure::Lost);
                 }
-                inbox.samples.push(sample);
+                arrivals.samples.push(sample);
             }
             let text = format!("line {second}");
-            inbox.kernel.push(KernelRecord { at: at(second), source: KernelSource::KernelLog, text });
-            recorder.take(at(second), &mut inbox).expect("written");
+            arrivals.kernel.push(KernelRecord { at: at(second), source: KernelSource::KernelLog, text });
+            recorder.take(at(second), &mut arrivals).expect("written");
         }
         text
     }
@@ -187,11 +187,11 @@ mod tests {
         replay.read_inventory(at(0));
         let mut told = Vec::new();
         for second in 0..4 {
-            let mut inbox = Inbox::default();
+            let mut arrivals = Arrivals::default();
             replay.sample(at(second));
-            replay.collect(at(second), &mut inbox);
-            let samples: Vec<String> = inbox.samples.iter().map(|s| s[Sensor::TempGpu].to_string()).collect();
-            let kernel: Vec<&str> = inbox.kernel.iter().map(|record| record.text.as_str()).collect();
+            replay.collect(at(second), &mut arrivals);
+            let samples: Vec<String> = arrivals.samples.iter().map(|s| s[Sensor::TempGpu].to_string()).collect();
+            let kernel: Vec<&str> = arrivals.kernel.iter().map(|record| record.text.as_str()).collect();
             told.push(format!("{second}: {} | {}", samples.join(", "), kernel.join(", ")));
         }
         insta::assert_snapshot!(told.join("\n"), @r"

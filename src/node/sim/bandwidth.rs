@@ -4,7 +4,8 @@ use super::build::Kind;
 use super::file::C2cSection;
 use super::gpu::Gpu;
 use super::parameter::{GpuParameter as G, LinkParameter as L};
-use kiln_model::CopyDirection;
+use kiln_model::{CopyDirection, GpuIndex};
+use std::collections::BTreeMap;
 
 /// GB/s of one lane by generation: 2.5 and 5 GT/s with 8b/10b, then 8, 16 and 32 GT/s with 128b/130b, then 64 GT/s PAM4
 /// flits (PCI Express Base Specification).
@@ -24,6 +25,15 @@ pub(super) struct Paths {
     pub(super) c2c: Option<C2cSection>,
     /// Share of its bandwidth each switch carries.
     pub(super) switches: Vec<f64>,
+    /// Share of their bandwidth that copies from one slot to another get, where it is not all.
+    pub(super) pairs: BTreeMap<(GpuIndex, GpuIndex), f64>,
+}
+
+/// Which way bytes go over a GPU's NVLinks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Out,
+    In,
 }
 
 impl Paths {
@@ -35,18 +45,25 @@ impl Paths {
             let to_host = direction == CopyDirection::DeviceToHost;
             return (raw * if to_host { c2c.to_host_efficiency } else { c2c.to_gpu_efficiency }).max(0.5);
         }
-        pcie(gpu)
+        pcie(gpu) * one_way(gpu, direction)
     }
 
     /// GB/s from one GPU to another with all others at rest.
     pub(super) fn pair(&self, from: &Gpu, to: &Gpu, kind: &Kind) -> f64 {
+        let slot = |gpu: &Gpu| GpuIndex(gpu.part.slot as u8);
+        let share = self.pairs.get(&(slot(from), slot(to))).copied().unwrap_or(1.0);
+        self.whole_pair(from, to, kind) * share
+    }
+
+    fn whole_pair(&self, from: &Gpu, to: &Gpu, kind: &Kind) -> f64 {
         if from.links.is_empty() {
-            let slower = pcie(from).min(pcie(to));
+            let out = pcie(from) * one_way(from, CopyDirection::DeviceToHost);
+            let slower = out.min(pcie(to) * one_way(to, CopyDirection::HostToDevice));
             let direct = from.values[G::PcieP2p].min(to.values[G::PcieP2p]) > 0.5;
             return slower * if direct { PEER_SHARE } else { BOUNCED_SHARE };
         }
         let connected = fabric(from).min(fabric(to));
-        (self.lanes(from).min(self.lanes(to)) * kind.pair_efficiency * connected).max(0.5)
+        (self.lanes(from, Way::Out).min(self.lanes(to, Way::In)) * kind.pair_efficiency * connected).max(0.5)
     }
 
     /// GB/s out of one GPU with all `gpus` copying to one another.
@@ -55,18 +72,18 @@ impl Paths {
             let direct = if gpu.values[G::PcieP2p] > 0.5 { PCIE_ALL_SHARE } else { PCIE_ALL_SHARE * BOUNCED_SHARE };
             return pcie(gpu) * direct;
         }
-        (self.lanes(gpu) * kind.all_efficiency * fabric(gpu)).max(0.5)
+        (self.lanes(gpu, Way::Out).min(self.lanes(gpu, Way::In)) * kind.all_efficiency * fabric(gpu)).max(0.5)
     }
 
     /// GB/s all links of a GPU carry together. Addresses are striped evenly over the links that are up, so the slowest of
     /// them sets the pace of all.
-    fn lanes(&self, gpu: &Gpu) -> f64 {
+    fn lanes(&self, gpu: &Gpu, way: Way) -> f64 {
         let mut up = 0.0;
         let mut slowest = f64::INFINITY;
         for link in gpu.links.iter().filter(|link| link[L::Active] > 0.5) {
             up += 1.0;
             let switch = self.switches.get(link[L::RemoteSwitch] as usize).copied().unwrap_or(1.0);
-            let speed = link[L::Speed] / 1000.0 * switch;
+            let speed = link[L::Speed] / 1000.0 * switch * link[if way == Way::Out { L::SpeedOut } else { L::SpeedIn }];
             // Seconds lost for each TB.
             let lost = (link[L::CrcRate] + link[L::ReplayRate]) * REPLAY_COST + link[L::RecoveryRate] * RECOVERY_COST;
             slowest = slowest.min(1.0 / (1.0 / speed.max(0.001) + lost / 1000.0));
@@ -78,6 +95,15 @@ impl Paths {
 /// 0 where the GPU is not in the fabric: copies then find no NVLink path.
 fn fabric(gpu: &Gpu) -> f64 {
     if gpu.values[G::FabricState] > 1.5 && gpu.values[G::FabricStatus] == 0.0 { 1.0 } else { 0.02 }
+}
+
+/// Share of its bandwidth that a link gives to one direction.
+fn one_way(gpu: &Gpu, direction: CopyDirection) -> f64 {
+    match direction {
+        CopyDirection::HostToDevice => gpu.values[G::PcieToGpu],
+        CopyDirection::DeviceToHost => gpu.values[G::PcieToHost],
+        CopyDirection::Both => gpu.values[G::PcieToGpu].min(gpu.values[G::PcieToHost]),
+    }
 }
 
 fn pcie(gpu: &Gpu) -> f64 {

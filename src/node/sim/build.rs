@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use super::draw::{Draw, Property};
 use super::file::{KernelSection, Medium, NodeFile};
 use super::noise::Noise;
 use super::parameter::{
@@ -134,6 +135,8 @@ pub(super) struct Build {
 /// Streams of the seed: 0 for what concerns the node, then one for each GPU, then those of `gpu` and `fault`.
 const NODE_STREAM: u64 = 0;
 const PART_STREAM: u64 = 100;
+/// What the parts of one delivery share.
+const LOT_STREAM: u64 = 70;
 
 impl Build {
     pub(super) fn new(file: &NodeFile, seed: u64) -> Self {
@@ -165,7 +168,7 @@ impl Build {
 impl GpuPart {
     fn draw(file: &NodeFile, slot: usize, seed: u64, lot: u64) -> Self {
         let mut noise = Noise::new(seed, PART_STREAM + slot as u64);
-        let values = draw_values(file, slot, &mut noise);
+        let values = draw_values(file, slot, &mut noise, Noise::new(seed, LOT_STREAM));
         let links = file
             .nvlink
             .as_ref()
@@ -202,9 +205,11 @@ impl GpuPart {
     }
 }
 
-fn draw_values(file: &NodeFile, slot: usize, noise: &mut Noise) -> GpuValues {
+fn draw_values(file: &NodeFile, slot: usize, noise: &mut Noise, lot: Noise) -> GpuValues {
+    use Property::{Cooling, Electrical, Rate, Rest};
     let spread = &file.spread;
-    let mut around = |middle: f64, share: f64| middle * (1.0 + share * noise.spread());
+    let mut draw = Draw::new(file.drawn_as, noise, lot);
+    let mut around = |middle: f64, share: f64, property| draw.around(middle, share, property);
     let (power, thermal) = (&file.power, &file.thermal);
     let volts = f64::midpoint(file.clocks.low_volts, file.clocks.high_volts);
     // What of the idle power is leakage at 30 °C and the voltage of the idle clock.
@@ -220,21 +225,27 @@ fn draw_values(file: &NodeFile, slot: usize, noise: &mut Noise) -> GpuValues {
     };
     put(G::Present, 1.0);
     put(G::Enumerated, 1.0);
-    put(G::IdlePower, around(power.idle, spread.idle) - leaking);
-    put(G::Leakage, around(power.leakage, spread.leakage));
-    put(G::DynamicPower, around(1.0, spread.dynamic));
+    put(G::IdlePower, around(power.idle, spread.idle, Rest) - leaking);
+    put(G::Leakage, around(power.leakage, spread.leakage, Electrical));
+    put(G::DynamicPower, around(1.0, spread.dynamic, Electrical));
     put(G::PowerLimit, power.limit);
     put(G::BrakeAbove, G::BrakeAbove.spec().high);
     put(G::ClockCeiling, file.clocks.max);
     put(G::ApplicationClock, file.clocks.max);
-    put(G::VoltageShift, around(1.0, spread.voltage));
+    put(G::VoltageShift, around(1.0, spread.voltage, Electrical));
     put(G::MemoryClock, file.clocks.memory);
-    put(G::Contact, around(thermal.contact, spread.cooling));
-    put(G::ContactMemory, around(thermal.contact_memory, spread.cooling));
-    put(G::Sink, around(thermal.sink, spread.cooling));
+    put(G::Contact, around(thermal.contact, spread.cooling, Cooling));
+    put(G::ContactMemory, around(thermal.contact_memory, spread.cooling, Cooling));
+    put(G::Sink, around(thermal.sink, spread.cooling, Cooling));
     put(G::SlowdownTemperature, thermal.slowdown);
-    put(G::Efficiency, around(1.0, spread.efficiency));
+    put(G::Efficiency, around(1.0, spread.efficiency, Rate));
     put(G::PowerScale, 1.0);
+    put(G::EnergyScale, 1.0);
+    put(G::TempMost, G::TempMost.spec().high);
+    put(G::PowerMost, G::PowerMost.spec().high);
+    put(G::StackSpeed, 1.0);
+    put(G::PcieToGpu, 1.0);
+    put(G::PcieToHost, 1.0);
     put(G::Ecc, 1.0);
     put(G::EccPending, 1.0);
     put(G::Persistence, 1.0);
@@ -243,12 +254,12 @@ fn draw_values(file: &NodeFile, slot: usize, noise: &mut Noise) -> GpuValues {
     put(G::FabricHealth, file.fabric.as_ref().and_then(|fabric| fabric.health_mask).map_or(0.0, f64::from));
     put(G::C2cActive, file.c2c.as_ref().map_or(0.0, |c2c| f64::from(c2c.links)));
     put(G::MemorySize, file.memory.size);
-    put(G::MemoryBandwidth, around(file.memory.bandwidth, spread.bandwidth));
+    put(G::MemoryBandwidth, around(file.memory.bandwidth, spread.bandwidth, Rate));
     put(G::CorrectedRate, file.memory.corrected_rate);
     put(G::SpareRows, file.memory.spare_rows);
     put(G::PcieGeneration, f64::from(file.pcie.generation));
     put(G::PcieWidth, f64::from(file.pcie.width));
-    put(G::PcieEfficiency, around(file.pcie.efficiency, spread.bandwidth));
+    put(G::PcieEfficiency, around(file.pcie.efficiency, spread.bandwidth, Rate));
     put(G::PcieReplayRate, file.pcie.replays_per_tb);
     put(G::PcieP2p, 1.0);
     put(G::Bar1, file.pcie.bar1);
@@ -263,6 +274,8 @@ fn draw_links(speed: f64, links_to_switch: &[u8], slot: usize) -> Vec<LinkValues
             let mut values = LinkValues::default();
             values[L::Active] = 1.0;
             values[L::Speed] = speed;
+            values[L::SpeedOut] = 1.0;
+            values[L::SpeedIn] = 1.0;
             values[L::RemoteSwitch] = switch as f64;
             // Each GPU has its own run of ports on each switch.
             values[L::RemotePort] = (slot * usize::from(*count) + usize::from(nth)) as f64;
@@ -297,6 +310,12 @@ fn site(file: &NodeFile) -> BTreeMap<Component, SiteValues> {
             put(Component::Switch(switch), &[(S::SwitchBandwidth, 1.0)]);
         }
     }
+    let gpus = 0..file.slots.len() as u8;
+    for from in gpus.clone().map(kiln_model::GpuIndex) {
+        for to in gpus.clone().map(kiln_model::GpuIndex).filter(|to| *to != from) {
+            put(Component::Pair(from, to), &[(S::PairSpeed, 1.0)]);
+        }
+    }
     for psu in 0..file.host.psus {
         put(Component::Psu(psu), &[(S::Capacity, file.host.psu_capacity), (S::SupplyState, 1.0)]);
     }
@@ -304,7 +323,9 @@ fn site(file: &NodeFile) -> BTreeMap<Component, SiteValues> {
         put(Component::Dimm(dimm), &[(S::DimmPresent, 1.0)]);
     }
     for nic in 0..file.host.nics.count {
-        put(Component::Nic(nic), &[(S::NicPresent, 1.0), (S::NicSpeed, file.host.nic_speed)]);
+        let width = file.host.nics.ports.as_ref().map_or(1.0, |ports| f64::from(ports.width));
+        let port = [(S::PortUp, 1.0), (S::PortWidth, width)];
+        put(Component::Nic(nic), &[&[(S::NicPresent, 1.0), (S::NicSpeed, file.host.nic_speed)][..], &port].concat());
     }
     for nvme in 0..file.host.nvmes.count {
         put(Component::Nvme(nvme), &[(S::NvmePresent, 1.0)]);

@@ -38,6 +38,11 @@ impl NodeFile {
         EMBEDDED.iter().map(|(name, _)| *name)
     }
 
+    /// The same kind of node with parts that lie as far from one another as this.
+    pub fn drawn_as(self, spread: kiln_model::Spread) -> Self {
+        Self { drawn_as: spread, ..self }
+    }
+
     /// The text of a node that comes with the program.
     pub fn embedded_text(name: &str) -> Option<&'static str> {
         EMBEDDED.iter().find(|(known, _)| *known == name).map(|(_, text)| *text)

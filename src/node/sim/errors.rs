@@ -103,7 +103,7 @@ impl Errors {
         &mut self,
         values: &GpuValues,
         activity: &Activity,
-        memory_temperature: f64,
+        (memory_temperature, tiles): (f64, f64),
         on: f64,
         dt: f64,
         noise: &mut Noise,
@@ -121,8 +121,9 @@ impl Errors {
         }
         let carried = values[G::PcieReplayRate] * activity.host * dt / 1000.0;
         self.replays += self.replay_hazard.pass(carried + values[G::PcieReplayIdle] * hours, noise);
-        if activity.arithmetic && values[G::WrongRate] > 0.0 {
-            let count = self.wrong_hazard.pass(values[G::WrongRate] * on * hours, noise);
+        let wrong = values[G::WrongRate] * hours + values[G::WrongShare] * tiles * dt;
+        if activity.arithmetic && wrong > 0.0 {
+            let count = self.wrong_hazard.pass(wrong * on, noise);
             self.wrong(count);
         }
     }

@@ -4,7 +4,7 @@ use super::bandwidth::Paths;
 use super::build::Kind;
 use super::copies::{COPIES, COPY_GB, HOST_SET_UP, PAIR_SET_UP};
 use super::gpu::{Activity, Gpu};
-use super::load::{Job, Load};
+use super::load::{Job, Load, TILE_FLOP};
 use kiln_model::{BurnKernel, LoadKind};
 
 impl Load {
@@ -105,6 +105,7 @@ fn burn(activity: &mut Activity, kind: &Kind, kernel: BurnKernel) {
     activity.compute = (activity.compute + kernel.activity).min(1.2);
     activity.memory = (activity.memory + kernel.memory).min(1.0);
     activity.arithmetic = true;
+    activity.tiles += kernel.flop_per_clock * kernel.efficiency * 1e6 / TILE_FLOP;
 }
 
 /// GPU-to-GPU traffic goes over NVLink where there is one.

@@ -6,11 +6,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::digest::digest;
-use super::fault_when::{When, read_when};
-use super::parameter::{Meaning, Parameter, Word};
+use super::fault_part::{FaultPart, read_first, read_others};
+use super::fault_when::When;
 use kiln_disk::{self as disk, MIB};
-use kiln_model::{ComponentKind, Quantity, Text, Unit};
-use kiln_yaml::{Diagnostic, Diagnostics, Document, Fields, Node, Place, did_you_mean};
+use kiln_model::{ComponentKind, Text};
+use kiln_profile::component_kind;
+use kiln_yaml::{Diagnostic, Diagnostics, Document, Fields, Node};
 
 /// What `schema:` says in a fault file.
 pub(super) const FAULT_SCHEMA: &str = "kiln.fault/1";
@@ -27,11 +28,12 @@ pub struct FaultFile {
     /// How such a part behaves.
     pub about: Text,
     pub source: String,
-    pub component: ComponentKind,
-    pub changes: Vec<Change>,
-    pub when: When,
+    /// What is wrong, the part that is named first.
+    pub parts: Vec<FaultPart>,
     pub severity: Severity,
     pub expect: Expect,
+    /// Why a test of two hours must catch it at its default severity; `None` where nobody could ask that.
+    pub must: Option<String>,
 }
 
 /// How bad it is: 1 is a defect as usually met.
@@ -47,49 +49,6 @@ pub struct Severity {
 pub struct Expect {
     pub code: String,
     pub component: ComponentKind,
-}
-
-/// One thing a fault changes.
-#[derive(Debug, Clone)]
-pub struct Change {
-    pub to: ChangeOf,
-    /// Where the file says so.
-    pub place: Place,
-}
-
-#[derive(Debug, Clone)]
-pub enum ChangeOf {
-    Number {
-        parameter: Parameter,
-        operation: Operation,
-    },
-    /// The word becomes this text.
-    Word {
-        word: Word,
-        text: String,
-    },
-    /// The word becomes that of the next GPU.
-    CopyOfNeighbour(Word),
-}
-
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Operation {
-    Set(Formula),
-    Scale(Formula),
-    Add(Formula),
-}
-
-/// `base + per_severity * severity`.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Formula {
-    pub base: f64,
-    pub per_severity: f64,
-}
-
-impl Formula {
-    pub fn at(self, severity: f64) -> f64 {
-        self.base + self.per_severity * severity
-    }
 }
 
 /// The most that is read of a fault file. The YAML reader's own limit is below, and says so better.
@@ -125,6 +84,21 @@ impl FaultFile {
         super::library::FAULTS.iter().map(|(name, _)| *name)
     }
 
+    /// What the fault is on.
+    pub fn component(&self) -> ComponentKind {
+        self.parts[0].component
+    }
+
+    /// Whether all of it is there from the start and for good.
+    pub fn is_standing(&self) -> bool {
+        self.parts.iter().all(FaultPart::is_standing)
+    }
+
+    /// When what is named first is active.
+    pub fn when(&self) -> &When {
+        &self.parts[0].when
+    }
+
     /// Reads a fault file; `name` is what messages call it.
     pub fn read(name: &str, bytes: &[u8]) -> Result<Self, Diagnostics> {
         let document = Document::parse(name, bytes)?;
@@ -146,18 +120,19 @@ fn read_file(root: &Node, all: &mut Diagnostics) -> Option<FaultFile> {
     let number = fields.required("number", all).and_then(|node| node.whole(all));
     let about = fields.required("about", all).and_then(|node| kiln_yaml::from_node(node, all));
     let source = fields.required("source", all).and_then(|node| node.text(all)).map(str::to_owned);
-    let component = fields.required("component", all).and_then(|node| kind(node, all));
-    let when = match fields.optional("when", all) {
-        Some(node) => read_when(node, all),
-        None => Some(When::default()),
-    };
+    let first = read_first(&mut fields, all);
+    let others = fields.optional("also", all).map(|node| read_others(node, all));
     let severity = match fields.optional("severity", all) {
         Some(node) => read_severity(node, all),
         None => Some(Severity { default: 1.0, min: 0.25, max: 2.0 }),
     };
     let expect = fields.required("expect", all).and_then(|node| read_expect(node, all));
-    let changes = fields.required("changes", all).and_then(|node| read_changes(node, component, when, all));
+    let must = fields.optional("must", all).and_then(|node| node.text(all)).map(str::to_owned);
     fields.finish(all);
+    let others = match others {
+        Some(others) => others?,
+        None => Vec::new(),
+    };
     Some(FaultFile {
         digest: String::new(),
         id: id?,
@@ -165,45 +140,17 @@ fn read_file(root: &Node, all: &mut Diagnostics) -> Option<FaultFile> {
         number: number?,
         about: about?,
         source: source?,
-        component: component?,
-        changes: changes?,
-        when: when?,
+        parts: std::iter::once(first?).chain(others).collect(),
         severity: severity?,
         expect: expect?,
+        must,
     })
-}
-
-const KINDS: &[(&str, ComponentKind)] = &[
-    ("node", ComponentKind::Node),
-    ("gpu", ComponentKind::Gpu),
-    ("pcie", ComponentKind::Pcie),
-    ("memory", ComponentKind::Memory),
-    ("nvlink", ComponentKind::NvLink),
-    ("pair", ComponentKind::Pair),
-    ("switch", ComponentKind::Switch),
-    ("nic", ComponentKind::Nic),
-    ("psu", ComponentKind::Psu),
-    ("cpu", ComponentKind::Cpu),
-    ("dimm", ComponentKind::Dimm),
-    ("nvme", ComponentKind::Nvme),
-    ("fan", ComponentKind::Fan),
-    ("cooling-branch", ComponentKind::CoolingBranch),
-    ("station", ComponentKind::Station),
-];
-
-/// The word a file uses for a kind of component.
-pub(super) fn kind_word(kind: ComponentKind) -> &'static str {
-    KINDS.iter().find(|row| row.1 == kind).map_or("component", |row| row.0)
-}
-
-fn kind(node: &Node, all: &mut Diagnostics) -> Option<ComponentKind> {
-    node.one_of("component", KINDS, all)
 }
 
 fn read_expect(node: &Node, all: &mut Diagnostics) -> Option<Expect> {
     let mut fields = Fields::of(node, "an expectation", all)?;
     let code = fields.required("code", all).and_then(|node| node.text(all)).map(str::to_owned);
-    let component = fields.required("component", all).and_then(|node| kind(node, all));
+    let component = fields.required("component", all).and_then(|node| component_kind(node, "component", all));
     fields.finish(all);
     Some(Expect { code: code?, component: component? })
 }
@@ -222,122 +169,9 @@ fn read_severity(node: &Node, all: &mut Diagnostics) -> Option<Severity> {
     Some(severity)
 }
 
-pub(super) fn quantity(node: &Node, unit: Unit, all: &mut Diagnostics) -> Option<f64> {
-    let quantity: Quantity = node.parse_with(str::parse, all)?;
-    let value = quantity.value_in(unit);
-    if value.is_none() {
-        all.push(Diagnostic::new(&node.place, format!("expected a value in {unit}, found `{quantity}`")));
-    }
-    value
-}
-
-fn read_changes(
-    node: &Node,
-    component: Option<ComponentKind>,
-    when: Option<When>,
-    all: &mut Diagnostics,
-) -> Option<Vec<Change>> {
-    let entries = node.mapping("changes", all)?;
-    let before = all.len();
-    let changes: Vec<Change> =
-        entries.iter().filter_map(|(name, value)| read_change(name, value, component, when, all)).collect();
-    if entries.is_empty() {
-        all.push(Diagnostic::new(&node.place, "a fault that changes nothing is none"));
-    }
-    (all.len() == before).then_some(changes)
-}
-
-fn read_change(
-    name: &Node,
-    value: &Node,
-    component: Option<ComponentKind>,
-    when: Option<When>,
-    all: &mut Diagnostics,
-) -> Option<Change> {
-    let text = name.raw()?;
-    let place = name.place.clone();
-    let mut refuse = |message: String| all.push(Diagnostic::new(&place, message));
-    if let Some((word, owner)) = Word::by_name(text) {
-        if component.is_some_and(|component| component != owner) {
-            refuse(format!("`{text}` is a parameter of `{}`, not of what the fault is on", kind_word(owner)));
-            return None;
-        }
-        if when.is_some_and(|when| !when.is_standing()) {
-            refuse(format!("`{text}` is read once: it can only be wrong `always` or `after_reboot`"));
-            return None;
-        }
-        return read_word(word, value, all).map(|to| Change { to, place });
-    }
-    let Some(parameter) = Parameter::by_name(text) else {
-        let names = Parameter::all().map(|p| p.spec().name).chain(Word::ALL.iter().map(|row| row.0));
-        let help = did_you_mean(text, names);
-        all.push(Diagnostic::new(&place, format!("the model has no parameter `{text}`")).maybe_help(help));
-        return None;
-    };
-    let spec = parameter.spec();
-    if component.is_some_and(|component| !parameter.belongs_to(component)) {
-        refuse(format!("`{text}` is a parameter of `{}`, not of what the fault is on", kind_word(spec.component)));
-        return None;
-    }
-    if spec.meaning == Meaning::Level && when.is_some_and(|when| when.has_moments() && when.lasting.is_none()) {
-        refuse(format!("`{text}` is a level: with `rate` or `every` it needs `for`, how long it stays"));
-        return None;
-    }
-    let operation = read_operation(value, spec.unit, all)?;
-    Some(Change { to: ChangeOf::Number { parameter, operation }, place })
-}
-
-fn read_word(word: Word, value: &Node, all: &mut Diagnostics) -> Option<ChangeOf> {
-    let mut fields = Fields::of(value, "a change of a word", all)?;
-    let text = fields.optional("set", all).and_then(|node| node.text(all)).map(str::to_owned);
-    let copied = fields.optional("copy", all).and_then(|node| node.one_of("source", &[("neighbour", ())], all));
-    fields.finish(all);
-    match (text, copied) {
-        (Some(text), None) => Some(ChangeOf::Word { word, text }),
-        (None, Some(())) => Some(ChangeOf::CopyOfNeighbour(word)),
-        _ => {
-            all.push(Diagnostic::new(&value.place, "write `{ set: \"text\" }` or `{ copy: neighbour }`"));
-            None
-        }
-    }
-}
-
-fn read_operation(value: &Node, unit: Unit, all: &mut Diagnostics) -> Option<Operation> {
-    let mut fields = Fields::of(value, "a change", all)?;
-    // Two temperatures differ by kelvins.
-    let difference = if unit == Unit::Celsius { Unit::Kelvin } else { unit };
-    let set = fields.optional("set", all).map(|node| formula(node, unit, 0.0, all));
-    let scale = fields.optional("scale", all).map(|node| formula(node, Unit::One, 1.0, all));
-    let add = fields.optional("add", all).map(|node| formula(node, difference, 0.0, all));
-    fields.finish(all);
-    match (set, scale, add) {
-        (Some(set), None, None) => set.map(Operation::Set),
-        (None, Some(scale), None) => scale.map(Operation::Scale),
-        (None, None, Some(add)) => add.map(Operation::Add),
-        _ => {
-            all.push(Diagnostic::new(&value.place, "a change is one of `set`, `scale` and `add`"));
-            None
-        }
-    }
-}
-
-/// A value, or `{ base: ..., per_severity: ... }`; the base of a scale that names none is 1.
-fn formula(node: &Node, unit: Unit, base: f64, all: &mut Diagnostics) -> Option<Formula> {
-    if node.entries().is_none() {
-        return quantity(node, unit, all).map(|base| Formula { base, per_severity: 0.0 });
-    }
-    let mut fields = Fields::of(node, "a formula", all)?;
-    let base = match fields.optional("base", all) {
-        Some(node) => quantity(node, unit, all),
-        None => Some(base),
-    };
-    let per_severity = fields.required("per_severity", all).and_then(|node| quantity(node, unit, all));
-    fields.finish(all);
-    Some(Formula { base: base?, per_severity: per_severity? })
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::fault_change::{Change, ChangeOf, Operation};
     use super::*;
 
     /// A fault file around what a test is about.
@@ -441,8 +275,8 @@ mod tests {
             }
             _ => f64::NAN,
         };
-        assert_eq!(at(&fault.changes[0], 2.0), 2.0);
-        assert_eq!(at(&fault.changes[1], 2.0), 0.5);
-        assert!(fault.when.is_standing());
+        assert_eq!(at(&fault.parts[0].changes[0], 2.0), 2.0);
+        assert_eq!(at(&fault.parts[0].changes[1], 2.0), 0.5);
+        assert!(fault.is_standing());
     }
 }

@@ -1,11 +1,16 @@
 //! A fault in a node over time: when it is active, and what of the model it then changes.
 
 use super::build::{Build, GpuPart};
-use super::fault_file::{ChangeOf, FaultFile, Operation};
-use super::fault_use::{FaultUse, Injected, related};
-use super::fault_when::{Traffic, When};
+use super::exert::LoadWord;
+use super::fault_change::{ChangeOf, Operation};
+use super::fault_file::FaultFile;
+use super::fault_lines::{sxid_line, xid_text};
+use super::fault_part::FaultPart;
+use super::fault_use::{FaultUse, Injected, Placed, related};
+use super::fault_when::Traffic;
 use super::file::NodeFile;
 use super::gpu::Gpu;
+use super::incident::short_address;
 use super::noise::{Hazard, Noise};
 use super::parameter::{
     GpuParameter as G, GpuValues, LinkParameter as L, LinkValues, Meaning, Parameter, ParameterSpec, SiteParameter as S,
@@ -16,20 +21,33 @@ use kiln_yaml::Diagnostics;
 
 /// Streams of the seed for faults.
 const FAULT_STREAM: u64 = 9000;
+/// From one component of a fault to its next.
+const BESIDE_STREAM: u64 = 1000;
 /// How long a link takes to train again and settle, s.
 const RETRAINING: f64 = 5.0;
 /// Kelvin a component must cool below a condition's temperature before it no longer holds.
 const HYSTERESIS: f64 = 2.0;
+/// How often a change that grows is put in force anew, s.
+const GROWING_STEP: f64 = 5.0;
 
-/// One fault in one node.
+/// One part of a fault on one component of one node.
 #[derive(Debug, Clone)]
 pub(super) struct FaultRun {
     file: std::sync::Arc<FaultFile>,
+    /// Which of the file's parts.
+    part: usize,
     component: Component,
     severity: f64,
     /// Where the finding is expected.
     expected: Component,
+    /// Whether it is the component the fault is said to be on; the others of the fault follow it.
+    leads: bool,
     active: bool,
+    /// Whether its conditions, its moments aside, have ever held.
+    has_held: bool,
+    /// When it became active, and when a change that grows was put in force last, s.
+    since: f64,
+    grown_at: f64,
     /// Whether the temperature conditions hold, with their hysteresis.
     hot: bool,
     cold: bool,
@@ -50,16 +68,26 @@ impl FaultRun {
         let mut all = Diagnostics::new();
         let mut placed = Vec::new();
         for (nth, used) in uses.iter().enumerate() {
-            let mut noise = Noise::new(seed, FAULT_STREAM + nth as u64);
-            if let Some((component, severity)) = used.place(file, build, &mut noise, &mut all) {
+            let mut drawn = Noise::new(seed, FAULT_STREAM + nth as u64);
+            let Some((places, severity)) = used.place(file, build, &mut drawn, &mut all) else { continue };
+            for (at, Placed { part, component }) in places.into_iter().enumerate() {
+                // What a fault does on one component must not shift what it does on the next.
+                let own = FAULT_STREAM + nth as u64 + BESIDE_STREAM * at as u64;
+                let mut noise = if at == 0 { drawn.clone() } else { Noise::new(seed, own) };
                 let hazard = Hazard::new(&mut noise);
-                let next = used.file.when.every.map_or(f64::INFINITY, |every| every * (0.2 + 0.6 * noise.uniform()));
+                let every = used.file.parts[part].when.every;
+                let next = every.map_or(f64::INFINITY, |every| every * (0.2 + 0.6 * noise.uniform()));
                 placed.push(Self {
                     file: used.file.clone(),
+                    part,
                     component,
                     severity,
                     expected: related(component, used.file.expect.component, file),
+                    leads: at == 0,
                     active: false,
+                    has_held: false,
+                    since: 0.0,
+                    grown_at: 0.0,
                     hot: false,
                     cold: false,
                     next,
@@ -72,13 +100,35 @@ impl FaultRun {
         all.or(Some(placed))
     }
 
-    /// Whether it can come or go.
-    pub(super) fn waits(&self) -> bool {
-        !self.file.when.is_standing()
+    fn part(&self) -> &FaultPart {
+        &self.file.parts[self.part]
     }
 
-    pub(super) fn injected(&self) -> Injected {
+    /// Whether it can come or go, or grows.
+    pub(super) fn waits(&self) -> bool {
+        !self.part().is_standing()
+    }
+
+    /// Whether no part of any of these ever came to be in force, for want of what it waits for.
+    pub(super) fn never_held(runs: &[Self]) -> bool {
+        !runs.is_empty() && runs.iter().all(|run| !run.has_held && run.part().when.is_of_the_node())
+    }
+
+    /// What is injected with these, one entry for each fault.
+    pub(super) fn injected(runs: &[Self]) -> Vec<Injected> {
+        let mut all: Vec<Injected> = Vec::new();
+        for run in runs {
+            match all.last_mut() {
+                Some(last) if !run.leads => last.beside.push(run.component),
+                _ => all.push(run.as_injected()),
+            }
+        }
+        all
+    }
+
+    fn as_injected(&self) -> Injected {
         Injected {
+            beside: Vec::new(),
             fault: self.file.id.clone(),
             component: self.component,
             severity: self.severity,
@@ -88,37 +138,52 @@ impl FaultRun {
     }
 
     fn stands(&self, boots: u32) -> bool {
-        self.file.when.is_standing() && (!self.file.when.after_reboot || boots > 0)
+        let when = &self.part().when;
+        when.is_standing() && (!when.after_reboot || boots > 0)
     }
 
-    fn numbers(&self) -> impl Iterator<Item = (Parameter, Operation)> {
-        self.file.changes.iter().filter_map(|change| match &change.to {
-            ChangeOf::Number { parameter, operation } => Some((*parameter, *operation)),
+    /// What it changes: parameter, operation, and over how many seconds that sets in.
+    fn numbers(&self) -> impl Iterator<Item = (Parameter, Operation, Option<f64>)> {
+        self.part().changes.iter().filter_map(|change| match &change.to {
+            ChangeOf::Number { parameter, operation, over } => Some((*parameter, *operation, *over)),
             ChangeOf::Word { .. } | ChangeOf::CopyOfNeighbour(_) => None,
         })
     }
 
+    /// One operation on one value at `now`; events and codes are no levels and stay.
+    fn change(&self, value: &mut f64, spec: ParameterSpec, (operation, over): (Operation, Option<f64>), now: f64) {
+        if spec.meaning == Meaning::Level {
+            let share = over.map_or(1.0, |over| ((now - self.since) / over.max(1e-3)).clamp(0.0, 1.0));
+            let whole = operated(*value, operation, self.severity);
+            *value = (*value + (whole - *value) * share).clamp(spec.low, spec.high);
+        }
+    }
+
+    /// Whether a change that grows has grown on enough since it was last put in force.
+    fn has_grown(&mut self, now: f64) -> bool {
+        let longest = self.numbers().filter_map(|(_, _, over)| over).fold(0.0, f64::max);
+        let grows = self.active && self.grown_at < self.since + longest && now >= self.grown_at + GROWING_STEP;
+        if grows {
+            self.grown_at = now;
+        }
+        grows
+    }
+
     /// Applies the levels this fault changes on a GPU in slot `slot`.
-    fn change_gpu(&self, slot: usize, values: &mut GpuValues, links: &mut [LinkValues]) {
+    fn change_gpu(&self, slot: usize, values: &mut GpuValues, links: &mut [LinkValues], now: f64) {
         let Some(gpu) = self.component.gpu_index().filter(|gpu| gpu.at() == slot) else { return };
-        for (parameter, operation) in self.numbers() {
+        for (parameter, operation, over) in self.numbers() {
+            let how = (operation, over);
             match (parameter, self.component) {
-                (Parameter::Gpu(own), _) => change(&mut values[own], own.spec(), operation, self.severity),
+                (Parameter::Gpu(own), _) => self.change(&mut values[own], own.spec(), how, now),
                 (Parameter::Link(own), Component::NvLink(at, link)) if at == gpu => {
                     if let Some(link) = links.get_mut(usize::from(link)) {
-                        change(&mut link[own], own.spec(), operation, self.severity);
+                        self.change(&mut link[own], own.spec(), how, now);
                     }
                 }
                 _ => {}
             }
         }
-    }
-}
-
-/// One operation on one value; events and codes are no levels and stay.
-fn change(value: &mut f64, spec: ParameterSpec, operation: Operation, severity: f64) {
-    if spec.meaning == Meaning::Level {
-        *value = operated(*value, operation, severity).clamp(spec.low, spec.high);
     }
 }
 
@@ -134,7 +199,7 @@ impl SimNode {
     /// Words that standing faults change, before the node is put together.
     pub(super) fn dress(&mut self, parts: &mut [GpuPart]) {
         for fault in self.faults.iter().filter(|fault| fault.stands(self.boots)) {
-            for change in &fault.file.changes {
+            for change in &fault.part().changes {
                 let Some(slot) = fault.component.gpu_index().map(GpuIndex::at) else {
                     if let ChangeOf::Word { word, text } = &change.to {
                         self.words.insert(*word, text.clone());
@@ -162,7 +227,7 @@ impl SimNode {
         let mut values = part.values;
         let mut links = part.links.clone();
         for fault in self.faults.iter().filter(|fault| fault.stands(self.boots)) {
-            fault.change_gpu(part.slot, &mut values, &mut links);
+            fault.change_gpu(part.slot, &mut values, &mut links, self.seconds());
         }
         values
     }
@@ -174,11 +239,17 @@ impl SimNode {
         let mut fired: Vec<(usize, u64)> = Vec::new();
         for (at, fault) in faults.iter_mut().enumerate() {
             let holds = self.holds(fault);
+            fault.has_held |= holds;
             let moments = fault.moments(holds, self.seconds(), dt);
-            let active = if fault.file.when.has_moments() { self.seconds() < fault.until } else { holds };
-            let began = if fault.file.when.has_moments() { moments } else { u64::from(active && !fault.active) };
-            changed |= active != fault.active;
+            let at_moments = fault.part().when.has_moments();
+            let active = if at_moments { self.seconds() < fault.until } else { holds };
+            let began = if at_moments { moments } else { u64::from(active && !fault.active) };
+            if active != fault.active {
+                changed = true;
+                (fault.since, fault.grown_at) = (self.seconds(), self.seconds());
+            }
             fault.active = active;
+            changed |= fault.has_grown(self.seconds());
             if began > 0 {
                 fired.push((at, began));
             }
@@ -198,7 +269,7 @@ impl SimNode {
 
     /// Whether a fault's conditions hold, its moments aside.
     fn holds(&self, fault: &mut FaultRun) -> bool {
-        let when: When = fault.file.when;
+        let when = fault.part().when.clone();
         if when.after_reboot && self.boots == 0 || when.after.is_some_and(|after| self.seconds() < after) {
             return false;
         }
@@ -221,27 +292,25 @@ impl SimNode {
                 return false;
             }
         }
-        if let Some(traffic) = when.traffic {
-            let any = self.gpus.iter().filter(concerned).any(|gpu| match traffic {
-                Traffic::Nvlink => gpu.activity.nvlink > 0.0,
-                Traffic::Pcie => gpu.activity.host > 0.0,
-                Traffic::Memory => gpu.activity.memory > 0.2,
-            });
-            if !any {
-                return false;
-            }
-        }
-        if let Some(word) = when.load {
-            let place = gpu.and_then(|slot| self.gpus.iter().position(|gpu| gpu.part.slot == slot));
-            if !self.loads.iter().any(|load| load.is_kind(word, place)) {
-                return false;
-            }
-        }
-        true
+        let carries = |gpu: &Gpu, traffic: &Traffic| match traffic {
+            Traffic::Nvlink => gpu.activity.nvlink > 0.0,
+            Traffic::Pcie => gpu.activity.host > 0.0,
+            Traffic::Memory => gpu.activity.memory > 0.2,
+        };
+        let works = |gpu: &Gpu| {
+            when.traffic.iter().all(|traffic| carries(gpu, traffic))
+                && when.drawing.is_none_or(|watts| gpu.power >= watts)
+                && when.clock.is_none_or(|clock| gpu.activity.busy && gpu.clock >= clock)
+        };
+        let works_anywhere = self.gpus.iter().filter(concerned).any(works);
+        let place = gpu.and_then(|slot| self.gpus.iter().position(|gpu| gpu.part.slot == slot));
+        let runs = |word: &LoadWord| self.loads.iter().any(|load| load.is_kind(*word, place));
+        (!when.is_of_work() || works_anywhere) && when.load.iter().all(runs)
     }
 
     /// Starts from healthy parts and puts every active fault on top, in the order they were given.
     pub(super) fn apply_levels(&mut self) {
+        let now = self.seconds();
         self.site.values = self.build.site.clone();
         for gpu in &mut self.gpus {
             gpu.values = gpu.part.values;
@@ -249,12 +318,12 @@ impl SimNode {
         }
         for fault in self.faults.iter().filter(|fault| fault.active) {
             for gpu in &mut self.gpus {
-                fault.change_gpu(gpu.part.slot, &mut gpu.values, &mut gpu.links);
+                fault.change_gpu(gpu.part.slot, &mut gpu.values, &mut gpu.links, now);
             }
             let Some(values) = self.site.values.get_mut(&fault.component) else { continue };
-            for (parameter, operation) in fault.numbers() {
+            for (parameter, operation, over) in fault.numbers() {
                 if let Parameter::Site(own) = parameter {
-                    change(&mut values[own], own.spec(), operation, fault.severity);
+                    fault.change(&mut values[own], own.spec(), (operation, over), now);
                 }
             }
         }
@@ -268,9 +337,10 @@ impl SimNode {
         let (component, severity) = (fault.component, fault.severity);
         let events: Vec<(Parameter, f64)> = fault
             .numbers()
-            .filter(|(parameter, _)| parameter.spec().meaning != Meaning::Level)
-            .map(|(parameter, operation)| (parameter, operated(0.0, operation, severity)))
+            .filter(|(parameter, ..)| parameter.spec().meaning != Meaning::Level)
+            .map(|(parameter, operation, _)| (parameter, operated(0.0, operation, severity)))
             .collect();
+        let lines = fault.part().log.clone();
         for (parameter, value) in events {
             match parameter {
                 Parameter::Gpu(own) => {
@@ -289,6 +359,12 @@ impl SimNode {
                 Parameter::Link(_) => {}
                 Parameter::Site(own) => self.fire_site(component, own, value, times),
             }
+        }
+        let slot = component.gpu_index().map(GpuIndex::at);
+        let gpu = self.gpus.iter().find(|gpu| Some(gpu.part.slot) == slot);
+        let address = gpu.map_or_else(|| "0000:00:00".to_owned(), short_address);
+        for line in &lines {
+            (0..times).for_each(|_| self.log(line.replace("{pci}", &address)));
         }
     }
 
@@ -336,6 +412,9 @@ impl SimNode {
                 }
             }
             (S::Reboot, _) => self.restart(),
+            (S::PortFlap, Component::Nic(nic)) => {
+                self.ports.flap(nic, (value.round() as u64).max(1) * times, self.now);
+            }
             (S::DimmCorrected, Component::Dimm(dimm)) => {
                 let count = value.round() as u64 * times;
                 self.log(format!("EDAC MC{0}: {count} CE memory read error on CPU_SrcID#{0}_MC#0_Chan#{1}_DIMM#0 (channel:{1} slot:0 page:0x0 offset:0x0 grain:32 syndrome:0x0)", dimm / 16, dimm % 16));
@@ -345,7 +424,7 @@ impl SimNode {
     }
 
     fn log_aer(&mut self, gpu: usize, severity: &str) {
-        let address = super::incident::short_address(&self.gpus[gpu]);
+        let address = short_address(&self.gpus[gpu]);
         self.log(format!("pcieport {address}.0: AER: {severity} error message received from {address}.0"));
     }
 
@@ -385,7 +464,7 @@ impl SimNode {
 impl FaultRun {
     /// How many of its moments come in the `dt` seconds up to `now`.
     fn moments(&mut self, holds: bool, now: f64, dt: f64) -> u64 {
-        let when = self.file.when;
+        let when = self.part().when.clone();
         let count = if let Some(every) = when.every {
             let mut count = 0;
             while self.next <= now {
@@ -403,37 +482,4 @@ impl FaultRun {
         }
         count
     }
-}
-
-/// What the driver says beside some Xids.
-fn xid_text(code: u32) -> &'static str {
-    const TEXTS: &[(u32, &str)] = &[
-        (13, "pid=4711, name=kiln, Graphics SM Warp Exception on (GPC 0, TPC 1, SM 0): Illegal Instruction Encoding"),
-        (
-            31,
-            "pid=4711, name=kiln, Ch 00000008, intr 00000000. MMU Fault: ENGINE GRAPHICS GPCCLIENT_T1_0 faulted @ 0x7f00_00000000. Fault is of type FAULT_PDE ACCESS_TYPE_VIRT_READ",
-        ),
-        (43, "pid=4711, name=kiln, Ch 00000008"),
-        (45, "pid=4711, name=kiln, Ch 00000008, preemptive channel removal"),
-        (54, "pid='<unknown>', name=<unknown>, Auxiliary power is not connected to the GPU board."),
-        (62, "pid='<unknown>', name=<unknown>, Internal micro-controller halt"),
-        (
-            74,
-            "pid='<unknown>', name=<unknown>, NVLink: error detected on link 0(0x0, 0x0, 0x10000, 0x0, 0x0, 0x0, 0x0)",
-        ),
-        (92, "pid='<unknown>', name=<unknown>, High single-bit ECC error rate detected."),
-        (93, "pid='<unknown>', name=<unknown>, InfoROM erase limit exceeded."),
-        (
-            119,
-            "pid=4711, name=kiln, Timeout after 45s of waiting for RPC response from GPU0 GSP! Expected function 76 (GSP_RM_CONTROL).",
-        ),
-        (120, "pid='<unknown>', name=<unknown>, GSP Error: Task 1 raised error code 0x5"),
-        (140, "pid='<unknown>', name=<unknown>, An uncorrectable ECC error has escaped."),
-    ];
-    TEXTS.iter().find(|row| row.0 == code).map_or("pid='<unknown>', name=<unknown>", |row| row.1)
-}
-
-fn sxid_line(switch: u8, code: u32) -> String {
-    let severity = if code / 1000 == 20 || code / 1000 == 19 { "Fatal" } else { "Non-fatal" };
-    format!("nvidia-nvswitch{switch}: SXid (PCI:0000:{:02x}:00.0): {code}, {severity}, Link 07 error", 0x83 + switch)
 }

@@ -5,7 +5,9 @@
 use std::sync::Arc;
 
 use super::build::{Build, components};
-use super::fault_file::{ChangeOf, FaultFile, FaultFileError, kind_word};
+use super::fault_change::{Change, ChangeOf};
+use super::fault_file::{FaultFile, FaultFileError};
+use super::fault_part::Reach;
 use super::file::NodeFile;
 use super::noise::Noise;
 use super::parameter::{Parameter, SiteParameter};
@@ -32,6 +34,15 @@ pub struct Injected {
     /// Code and component of the finding a good profile gives.
     pub code: String,
     pub expected: Component,
+    /// Where else it sits.
+    pub beside: Vec<Component>,
+}
+
+/// A part of a fault on a component.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Placed {
+    pub(super) part: usize,
+    pub(super) component: Component,
 }
 
 impl FaultUse {
@@ -99,19 +110,20 @@ impl FaultUse {
         Some(all)
     }
 
-    /// The component of this node that gets the fault, and its severity; what speaks against it goes to `all`.
+    /// The components of this node that get the fault, that of its first part first, and its severity; what speaks against
+    /// it goes to `all`.
     pub(super) fn place(
         &self,
         file: &NodeFile,
         build: &Build,
         noise: &mut Noise,
         all: &mut Diagnostics,
-    ) -> Option<(Component, f64)> {
+    ) -> Option<(Vec<Placed>, f64)> {
         if let Some(problem) = self.check_severity() {
             all.extend(problem);
             return None;
         }
-        let kind = self.file.component;
+        let kind = self.file.component();
         let candidates: Vec<Component> = components(build, kind)
             .into_iter()
             .filter(|candidate| self.component.is_none_or(|wanted| concerns(*candidate, wanted, file)))
@@ -121,7 +133,7 @@ impl FaultUse {
             return None;
         }
         if candidates.is_empty() {
-            let (id, word) = (&self.file.id, kind_word(kind));
+            let (id, word) = (&self.file.id, kind.word());
             let message = match self.component {
                 Some(wanted) => format!("`{id}` is a fault of a component `{word}`, and `{wanted}` is or has none"),
                 None => format!("`{id}` is a fault of a component `{word}`, and node `{}` has none", file.id),
@@ -132,16 +144,29 @@ impl FaultUse {
         if !self.fits(file, all) {
             return None;
         }
-        let component = candidates[noise.below(candidates.len() as u64) as usize];
-        Some((component, self.severity.unwrap_or(self.file.severity.default)))
+        let first = candidates[noise.below(candidates.len() as u64) as usize];
+        let mut placed = vec![Placed { part: 0, component: first }];
+        for (at, part) in self.file.parts.iter().enumerate() {
+            let own = components(build, part.component);
+            let reached = reached(part.reach, first, own, file, noise);
+            if reached.is_empty() && at > 0 {
+                let (id, word) = (&self.file.id, part.component.word());
+                let message = format!("a part of `{id}` is on a component `{word}`, and node `{}` has none", file.id);
+                all.push(Diagnostic::new(&self.typed, message));
+                return None;
+            }
+            placed.extend(reached.into_iter().map(|component| Placed { part: at, component }));
+        }
+        Some((placed, self.severity.unwrap_or(self.file.severity.default)))
     }
 
     /// Whether the node has what the changes change.
     fn fits(&self, file: &NodeFile, all: &mut Diagnostics) -> bool {
         use super::parameter::GpuParameter as G;
         let mut fits = true;
-        for change in &self.file.changes {
-            let ChangeOf::Number { parameter, .. } = &change.to else { continue };
+        let changes = self.file.parts.iter().flat_map(|part| &part.changes);
+        for Change { to, place } in changes {
+            let ChangeOf::Number { parameter, .. } = to else { continue };
             let missing = match parameter {
                 Parameter::Gpu(G::FabricState | G::FabricStatus) => file.fabric.is_none(),
                 Parameter::Gpu(G::FabricHealth) => {
@@ -152,7 +177,18 @@ impl FaultUse {
                 Parameter::Gpu(G::PcieP2p) => file.nvlink.is_some(),
                 Parameter::Site(SiteParameter::SharedCapacity) => file.host.psus == 0,
                 Parameter::Gpu(G::ApplicationClock) => !file.clocks.application,
-                Parameter::Gpu(G::TempMemoryStuck) => !file.memory.sensor,
+                // Over chip-to-chip links no copy meets the PCIe link.
+                Parameter::Gpu(G::PcieToGpu | G::PcieToHost) => file.c2c.is_some(),
+                Parameter::Gpu(
+                    G::TempMemoryStuck | G::TempMemoryShift | G::TempMemoryNoise | G::TempMemoryLag | G::StackHeat,
+                ) => !file.memory.sensor,
+                Parameter::Site(
+                    SiteParameter::PortUp
+                    | SiteParameter::PortWidth
+                    | SiteParameter::PortFlap
+                    | SiteParameter::PortSymbolRate
+                    | SiteParameter::PortReceiveRate,
+                ) => file.host.nics.ports.is_none(),
                 Parameter::Site(SiteParameter::FanSpeed) => file.cooling.fans.is_none(),
                 _ => false,
             };
@@ -160,7 +196,7 @@ impl FaultUse {
                 let name = parameter.spec().name;
                 let id = &file.id;
                 all.push(
-                    Diagnostic::new(&change.place, format!("node `{id}` has nothing that `{name}` could change"))
+                    Diagnostic::new(place, format!("node `{id}` has nothing that `{name}` could change"))
                         .secondary(&self.typed, "asked for here"),
                 );
                 fits = false;
@@ -168,6 +204,39 @@ impl FaultUse {
         }
         fits
     }
+}
+
+/// The components of `own` that a part of a fault reaches beside the fault's `first`, which comes with the first part.
+fn reached(reach: Reach, first: Component, own: Vec<Component>, file: &NodeFile, noise: &mut Noise) -> Vec<Component> {
+    let on_first = |other: &Component| match (other.gpu_index(), first.gpu_index()) {
+        (Some(other), Some(first)) => other == first,
+        _ => *other == first,
+    };
+    let mut draw = |from: Vec<Component>, count: usize| {
+        let mut from = from;
+        let mut drawn = Vec::new();
+        while drawn.len() < count && !from.is_empty() {
+            drawn.push(from.swap_remove(noise.below(from.len() as u64) as usize));
+        }
+        drawn
+    };
+    let half = own.len() / 2;
+    match reach {
+        Reach::One => Vec::new(),
+        Reach::Half => draw(own.into_iter().filter(|other| *other != first).collect(), half.max(1) - 1),
+        Reach::All => own.into_iter().filter(|other| *other != first).collect(),
+        Reach::Same => draw(own.into_iter().filter(|other| concerns(*other, first, file)).collect(), 1),
+        Reach::Another => draw(own.into_iter().filter(|other| !on_first(other)).collect(), 1),
+        Reach::Others => own.into_iter().filter(|other| !on_first(other)).collect(),
+        Reach::Twin => draw(own.into_iter().filter(|other| are_twins(*other, first, file)).collect(), 1),
+    }
+}
+
+/// Whether two GPUs, or what is on them, sit in the same place of different branches.
+fn are_twins(one: Component, two: Component, file: &NodeFile) -> bool {
+    let slot = |component: Component| component.gpu_index().and_then(|gpu| file.slots.get(gpu.at()));
+    let (Some(one), Some(two)) = (slot(one), slot(two)) else { return false };
+    one.branch != two.branch && (one.place - two.place).abs() < 1e-9
 }
 
 /// Whether a fault of `candidate` is meant when somebody names `wanted`: itself, a part of it, or what it hangs on.

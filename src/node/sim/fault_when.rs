@@ -3,12 +3,12 @@
 //! Whether they hold is `fault_run`'s to see.
 
 use super::exert::LoadWord;
-use super::fault_file::quantity;
+use super::fault_change::quantity;
 use kiln_model::{Unit, parse_span};
 use kiln_yaml::{Diagnostic, Diagnostics, Fields, Node};
 
 /// When a fault is active: all conditions hold, and where there is a rate or period, at its moments.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct When {
     /// Seconds from the start.
     pub after: Option<f64>,
@@ -17,8 +17,14 @@ pub struct When {
     /// Temperature of the component's die or HBM, °C.
     pub above: Option<f64>,
     pub below: Option<f64>,
-    pub load: Option<LoadWord>,
-    pub traffic: Option<Traffic>,
+    /// Kinds of load that run on it at once, all of them.
+    pub load: Vec<LoadWord>,
+    /// Traffic that it carries at once, all of it.
+    pub traffic: Vec<Traffic>,
+    /// Board power from which it shows, W.
+    pub drawing: Option<f64>,
+    /// SM clock from which it shows, MHz.
+    pub clock: Option<f64>,
     pub after_reboot: bool,
     /// Moments at random, per hour.
     pub rate: Option<f64>,
@@ -32,6 +38,17 @@ impl When {
     /// Whether it holds from the start and for good.
     pub fn is_standing(&self) -> bool {
         *self == Self { after_reboot: self.after_reboot, ..Self::default() }
+    }
+
+    /// Whether it asks how a GPU works, loads aside.
+    pub(super) fn is_of_work(&self) -> bool {
+        !self.traffic.is_empty() || self.drawing.is_some() || self.clock.is_some()
+    }
+
+    /// Whether it waits for a state that a node may never reach, whatever a profile runs on it.
+    pub(super) fn is_of_the_node(&self) -> bool {
+        let state = self.above.or(self.below).or(self.drawing).or(self.clock);
+        state.is_some() && self.after.is_none() && self.load.is_empty() && self.traffic.is_empty()
     }
 
     pub const fn has_moments(&self) -> bool {
@@ -72,8 +89,10 @@ pub(super) fn read_when(node: &Node, all: &mut Diagnostics) -> Option<When> {
     let above = fields.optional("above", all).and_then(|node| quantity(node, Unit::Celsius, all));
     let below = fields.optional("below", all).and_then(|node| quantity(node, Unit::Celsius, all));
     let rate = fields.optional("rate", all).and_then(|node| quantity(node, Unit::PerHour, all));
-    let load = fields.optional("load", all).and_then(|node| node.one_of("load", LoadWord::ALL, all));
-    let traffic = fields.optional("traffic", all).and_then(|node| node.one_of("traffic", TRAFFIC, all));
+    let drawing = fields.optional("drawing", all).and_then(|node| quantity(node, Unit::Watt, all));
+    let clock = fields.optional("clock", all).and_then(|node| quantity(node, Unit::Megahertz, all));
+    let load = words(fields.optional("load", all), "load", LoadWord::ALL, all);
+    let traffic = words(fields.optional("traffic", all), "traffic", TRAFFIC, all);
     let after_reboot = fields.optional("after_reboot", all).and_then(|node| node.bool(all)).unwrap_or(false);
     fields.finish(all);
     if rate.is_some() && every.is_some() {
@@ -96,5 +115,19 @@ pub(super) fn read_when(node: &Node, all: &mut Diagnostics) -> Option<When> {
         all.push(Diagnostic::new(&node.place, "no temperature is above `above` and below `below`"));
         return None;
     }
-    Some(When { after, until, above, below, load, traffic, after_reboot, rate, every, lasting })
+    Some(When { after, until, above, below, load, traffic, drawing, clock, after_reboot, rate, every, lasting })
+}
+
+/// One word, or a list of them.
+fn words<T: Copy>(
+    node: Option<&Node>,
+    what: &'static str,
+    known: &'static [(&'static str, T)],
+    all: &mut Diagnostics,
+) -> Vec<T> {
+    let Some(node) = node else { return Vec::new() };
+    match node.elements() {
+        Some(elements) => elements.iter().filter_map(|element| element.one_of(what, known, all)).collect(),
+        None => node.one_of(what, known, all).into_iter().collect(),
+    }
 }

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Deserializer};
 
-use kiln_model::{Quantity, Text, Unit};
+use kiln_model::{LinkLayer, Quantity, Text, Unit};
 
 /// What `schema:` says in a node file.
 pub(super) const NODE_SCHEMA: &str = "kiln.node/1";
@@ -45,6 +45,9 @@ pub struct NodeFile {
     /// Of the file's bytes.
     #[serde(skip)]
     pub digest: String,
+    /// How far its parts lie from one another.
+    #[serde(skip)]
+    pub drawn_as: kiln_model::Spread,
     pub schema: String,
     pub id: String,
     pub title: Text,
@@ -81,7 +84,7 @@ pub struct HostSection {
     #[serde(deserialize_with = "mebibyte")]
     pub memory: f64,
     pub dimms: u8,
-    pub nics: PartsSection,
+    pub nics: NicSection,
     #[serde(deserialize_with = "megabyte_per_second")]
     pub nic_speed: f64,
     pub nvmes: PartsSection,
@@ -92,6 +95,24 @@ pub struct HostSection {
     /// What the node draws beside its GPUs under load.
     #[serde(deserialize_with = "watt")]
     pub base_power: f64,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NicSection {
+    pub model: String,
+    pub count: u8,
+    /// The one RDMA port of each, where they have one.
+    #[serde(default)]
+    pub ports: Option<PortSection>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PortSection {
+    pub layer: LinkLayer,
+    /// Lanes of the link.
+    pub width: u8,
 }
 
 #[derive(Debug, Clone, Deserialize)]

@@ -6,7 +6,7 @@ use super::build::{GpuPart, Kind};
 use super::errors::Errors;
 use super::noise::Noise;
 use super::parameter::{GpuParameter as G, GpuValues, LinkValues};
-use super::sensor::Frozen;
+use super::sensor::{Frozen, Trailing};
 use super::thermal::{Ladder, Network, Temperatures};
 use kiln_model::{ClockReasons, GpuIndex};
 
@@ -28,6 +28,8 @@ pub(super) struct Activity {
     pub(super) hertz: f64,
     /// Whether what runs is a burn whose results are checked.
     pub(super) arithmetic: bool,
+    /// Tiles that are checked in a second for each MHz.
+    pub(super) tiles: f64,
 }
 
 /// Share of the die that switches for a context with nothing to do: clocks are up, schedulers poll.
@@ -92,6 +94,7 @@ pub(super) struct Gpu {
     pub(super) errors: Errors,
     pub(super) noise: Noise,
     pub(super) frozen: Frozen,
+    pub(super) trailing: Trailing,
     pub(super) lost: bool,
     /// Seconds of simulated time, and until when the PCIe link stays up after traffic.
     pub(super) clock_time: f64,
@@ -108,7 +111,9 @@ const GPU_STREAM: u64 = 1000;
 impl Gpu {
     /// GB/s that a streaming kernel gets: memory that is clocked low is slow in proportion.
     pub(super) fn memory_bandwidth(&self) -> f64 {
-        self.values[G::MemoryBandwidth] * self.values[G::MemoryClock] / self.part.values[G::MemoryClock]
+        let clocked = self.values[G::MemoryClock] / self.part.values[G::MemoryClock];
+        // Addresses interleave over all stacks, so that the slowest sets the pace.
+        self.values[G::MemoryBandwidth] * clocked * self.values[G::StackSpeed]
     }
 
     pub(super) fn new(part: GpuPart, index: GpuIndex, kind: &Kind, seed: u64, around: f64) -> Self {
@@ -142,6 +147,7 @@ impl Gpu {
             errors,
             noise,
             frozen: Frozen::default(),
+            trailing: Trailing::default(),
             lost: false,
             clock_time: 0.0,
             pcie_up_until: 0.0,
@@ -207,7 +213,8 @@ impl Gpu {
         };
         self.settle(kind, &heat, around, dt);
         self.account(on, dt);
-        self.errors.step(&self.values, &self.activity, self.temperatures[1], on, dt, &mut self.noise);
+        let tiles = activity.tiles * self.clock * self.values[G::Efficiency];
+        self.errors.step(&self.values, &self.activity, (self.temperatures[1], tiles), on, dt, &mut self.noise);
         if activity.busy {
             // Work wakes the link; it rests some seconds after, not at once.
             self.pcie_up_until = self.clock_time + 5.0;

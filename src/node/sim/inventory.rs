@@ -4,6 +4,7 @@ use super::build::Build;
 use super::file::NodeFile;
 use super::gpu::Gpu;
 use super::parameter::{GpuParameter as G, LinkParameter as L, SiteParameter as S, Word};
+use super::port::Ports;
 use super::site::Site;
 use kiln_model::{
     C2c, ClockLimits, Component, Config, Fabric, FabricState, GpuCounters, Host, Identity, Inventory, LinkCounters,
@@ -17,6 +18,7 @@ pub(super) struct Shelf<'a> {
     pub(super) build: &'a Build,
     pub(super) gpus: &'a [Gpu],
     pub(super) site: &'a Site,
+    pub(super) ports: &'a Ports,
     pub(super) boot_id: String,
     /// Functions on the bus whose GPU the driver does not show.
     pub(super) unstarted: &'a [PciFunction],
@@ -52,6 +54,7 @@ impl Shelf<'_> {
             driver: Reading::Value(file.driver.version.clone()),
             cuda: Reading::Value(file.driver.cuda.clone()),
             gpus: self.gpus.iter().map(|gpu| self.gpu(gpu)).collect(),
+            left_out: Vec::new(),
             pci: Reading::Value(functions),
             host: self.host(host(Word::ClockSource, &file.host.clock_source)),
         }
@@ -182,7 +185,9 @@ impl Shelf<'_> {
         let nics = here(Component::Nic, S::NicPresent, host.nics.count).map(|n| Nic {
             name: format!("mlx5_{n}"),
             model: host.nics.model.clone(),
-            speed_mb_per_s: Reading::Value(self.site.values[&Component::Nic(n)][S::NicSpeed].round() as u32),
+            speed_mb_per_s: self.ports.speed(n, &self.site.values[&Component::Nic(n)]),
+            pci_address: Reading::Unsupported,
+            ports: self.ports.shown(n, &self.site.values[&Component::Nic(n)], host.nics.ports.as_ref()),
         });
         let nvmes = here(Component::Nvme, S::NvmePresent, host.nvmes.count).map(|n| Nvme {
             name: format!("nvme{n}n1"),

@@ -26,7 +26,7 @@ const NO_PROGRAMS: &str = "programs are not available on a simulated node";
 const RATE_NOISE: f64 = 0.001;
 pub(super) const COPY_NOISE: f64 = 0.002;
 /// Side of the tiles whose results are compared, and depth of the product: 8192³ in 128² tiles.
-const TILE_FLOP: f64 = 2.0 * 128.0 * 128.0 * 8192.0;
+pub(super) const TILE_FLOP: f64 = 2.0 * 128.0 * 128.0 * 8192.0;
 
 #[derive(Debug, Clone)]
 pub(super) enum Job {
@@ -279,6 +279,8 @@ impl Load {
         let mut home = Noise::new(bench.gpus[gpu].part.slot as u64 + 31, 13);
         let unit = home.below(bench.kind.sms);
         let unit = if self.noise.uniform() < 0.9 { unit } else { self.noise.below(bench.kind.sms) };
+        let known = bench.gpus[gpu].values[G::WrongUnit].round() as u64;
+        let unit = if known > 0 { (known - 1).min(bench.kind.sms.saturating_sub(1)) } else { unit };
         let word = self.noise.below(128 * 128);
         let bits = 1 + self.noise.below(4) as u32;
         self.mismatch(now, at, format!("SM {unit}"), word, bits, bench);
@@ -323,5 +325,6 @@ impl Load {
 /// TFLOP/s at the clock of now.
 pub(super) fn throughput(gpu: &Gpu, kind: &Kind, kernel: BurnKernel) -> f64 {
     let kernel = kind.kernel(kernel);
-    gpu.clock * 1e6 * kernel.flop_per_clock * kernel.efficiency * gpu.values[G::Efficiency] / 1e12
+    let working = 1.0 - (gpu.values[G::UnitsLost] / kind.sms as f64).min(1.0);
+    gpu.clock * 1e6 * kernel.flop_per_clock * kernel.efficiency * gpu.values[G::Efficiency] * working / 1e12
 }

@@ -106,15 +106,32 @@ parameters! {
     SlowdownTemperature "thermal.slowdown" Gpu Celsius 40.0..120.0 Level "die temperature where the driver begins to slow down";
     Efficiency "compute.efficiency" Gpu One 0.01..1.2 Level "share of the clocks' arithmetic that a burn gets done";
     WrongRate "arithmetic.wrong.rate" Gpu PerHour 0.0..1e9 Level "wrong results for each hour of arithmetic";
+    WrongShare "arithmetic.wrong.share" Gpu One 0.0..1.0 Level "share of checked tiles that come out wrong";
+    WrongUnit "arithmetic.wrong.sm" Gpu One 0.0..1000.0 Level "the SM that all wrong results come from, counted from 1; 0: mostly one, as it happens";
+    UnitsLost "compute.sms.lost" Gpu One 0.0..1000.0 Level "SMs that get no work done";
     Wrong "arithmetic.wrong" Gpu One 0.0..1e6 Event "wrong results at once, if there is arithmetic";
     Hang "driver.hang" Gpu One 0.0..1.0 Level "1: calls to the driver do not come back";
     Lost "driver.lost" Gpu One 0.0..1.0 Event "the GPU falls off the bus";
+    Delay "driver.delay" Gpu Second 0.0..60.0 Level "how long a round of readings takes";
+    FailShare "driver.fails" Gpu One 0.0..1.0 Level "share of rounds of readings that fail with an unknown error";
     FailCode "driver.error" Gpu One 0.0..999.0 Level "every reading fails with this code of the driver";
     Xid "driver.xid" Gpu One 0.0..999.0 Code "an Xid in the kernel log";
     TempStuck "sensor.temp.stuck" Gpu One 0.0..1.0 Level "1: die temperature and margin stay at what they were";
     TempShift "sensor.temp.shift" Gpu Kelvin -60.0..60.0 Level "die temperature as shown minus true";
+    TempNoise "sensor.temp.noise" Gpu Kelvin 0.0..40.0 Level "standard deviation of the die temperature's noise";
+    TempLag "sensor.temp.lag" Gpu Second 0.0..3600.0 Level "time constant with which the die temperature follows";
+    TempMost "sensor.temp.most" Gpu Celsius -20.0..200.0 Level "die temperature above which the sensor shows no more";
+    TempTorn "sensor.temp.torn" Gpu One 0.0..1.0 Level "share of die temperatures with a bit of another reading in them";
+    TempMemoryShift "sensor.memory.shift" Gpu Kelvin -60.0..60.0 Level "HBM temperature as shown minus true";
+    TempMemoryNoise "sensor.memory.noise" Gpu Kelvin 0.0..40.0 Level "standard deviation of the HBM temperature's noise";
+    TempMemoryLag "sensor.memory.lag" Gpu Second 0.0..3600.0 Level "time constant with which the HBM temperature follows";
     TempMemoryStuck "sensor.memory.stuck" Gpu One 0.0..1.0 Level "1: HBM temperature stays at what it was";
     PowerStuck "sensor.power.stuck" Gpu One 0.0..1.0 Level "1: power stays at what it was";
+    PowerNoise "sensor.power.noise" Gpu One 0.0..1.0 Level "standard deviation of the power's noise as a share";
+    PowerLag "sensor.power.lag" Gpu Second 0.0..3600.0 Level "time constant with which power follows";
+    PowerMost "sensor.power.most" Gpu Watt 0.0..5000.0 Level "power above which the sensor shows no more";
+    PowerTorn "sensor.power.torn" Gpu One 0.0..1.0 Level "share of powers with a bit of another reading in them";
+    EnergyScale "sensor.energy.scale" Gpu One 0.0..3.0 Level "energy as counted over true energy";
     PowerScale "sensor.power.scale" Gpu One 0.0..3.0 Level "power as shown over true power";
     Ecc "config.ecc" Gpu One 0.0..1.0 Level "ECC on";
     EccPending "config.ecc.pending" Gpu One 0.0..1.0 Level "ECC on after the next reset";
@@ -130,6 +147,8 @@ parameters! {
     C2cActive "c2c.active" Gpu One 0.0..32.0 Level "chip-to-chip links that are up";
     MemorySize "memory.size" Memory Mebibyte 1024.0..1_000_000.0 Level "frame buffer";
     MemoryBandwidth "memory.bandwidth" Memory GigabytePerSecond 10.0..20000.0 Level "what a streaming kernel reads and writes";
+    StackSpeed "memory.stack.speed" Memory One 0.01..1.0 Level "speed of one memory stack relative to the others, which wait for it";
+    StackHeat "memory.stack.heat" Memory Kelvin 0.0..60.0 Level "kelvin by which one stack is hotter than the mean under full traffic; the hottest is shown";
     CorrectedRate "memory.corrected.rate" Memory PerHour 0.0..1e7 Level "corrected ECC errors at 60 °C HBM temperature";
     UncorrectedRate "memory.uncorrected.rate" Memory PerHour 0.0..1e5 Level "uncorrectable ECC errors under memory traffic";
     Uncorrected "memory.uncorrected" Memory One 0.0..1000.0 Event "uncorrectable ECC errors";
@@ -145,6 +164,8 @@ parameters! {
     PcieGeneration "pcie.generation" Pcie One 1.0..6.0 Level "generation the link trains to";
     PcieWidth "pcie.width" Pcie One 1.0..16.0 Level "lanes the link trains to";
     PcieEfficiency "pcie.efficiency" Pcie One 0.01..1.0 Level "share of the link's raw bandwidth a copy gets";
+    PcieToGpu "pcie.efficiency.h2d" Pcie One 0.01..1.0 Level "the same in the direction to the GPU alone, relative to the link's";
+    PcieToHost "pcie.efficiency.d2h" Pcie One 0.01..1.0 Level "the same in the direction to the host alone, relative to the link's";
     PcieReplayRate "pcie.replay.rate" Pcie One 0.0..1e6 Level "replays for each TB carried";
     PcieReplayIdle "pcie.replay.idle" Pcie PerHour 0.0..1e6 Level "replays without traffic";
     PcieFatal "pcie.fatal" Pcie One 0.0..1000.0 Event "fatal PCIe errors";
@@ -159,6 +180,8 @@ parameters! {
     LinkParameter;
     Active "nvlink.active" NvLink One 0.0..1.0 Level "the link is up";
     Speed "nvlink.speed" NvLink MegabytePerSecond 0.0..200_000.0 Level "bandwidth in one direction";
+    SpeedOut "nvlink.speed.out" NvLink One 0.01..1.0 Level "share of its bandwidth out of the GPU alone";
+    SpeedIn "nvlink.speed.in" NvLink One 0.01..1.0 Level "share of its bandwidth into the GPU alone";
     CrcRate "nvlink.crc.rate" NvLink One 0.0..1e9 Level "CRC errors for each TB carried";
     ReplayRate "nvlink.replay.rate" NvLink One 0.0..1e9 Level "replays for each TB carried";
     RecoveryRate "nvlink.recovery.rate" NvLink One 0.0..1e6 Level "recoveries for each TB carried";
@@ -173,6 +196,7 @@ parameters! {
     SiteParameter;
     SwitchBandwidth "switch.bandwidth" Switch One 0.01..1.0 Level "share of its bandwidth a switch carries";
     SwitchCode "switch.sxid" Switch One 10000.0..39999.0 Code "an SXid in the kernel log";
+    PairSpeed "pair.speed" Pair One 0.01..1.0 Level "share of its bandwidth that copies from the one to the other get";
     Flow "cooling.flow" CoolingBranch One 0.02..1.5 Level "share of the nominal flow through the branch";
     SupplyShift "cooling.supply" CoolingBranch Kelvin -20.0..40.0 Level "branch supply over the node's inlet";
     FanSpeed "fan.speed" Fan One -1.0..1.0 Level "share of the asked-for speed; below 0 it blows backwards";
@@ -191,6 +215,11 @@ parameters! {
     DimmCorrected "dimm.corrected" Dimm One 0.0..1e6 Event "corrected errors (EDAC)";
     NicPresent "nic.present" Nic One 0.0..1.0 Level "the port is seen";
     NicSpeed "nic.speed" Nic MegabytePerSecond 0.0..1_000_000.0 Level "link speed";
+    PortUp "port.up" Nic One 0.0..1.0 Level "0: the port has no link";
+    PortWidth "port.width" Nic One 1.0..12.0 Level "lanes of the port's link";
+    PortFlap "port.flap" Nic One 0.0..1000.0 Event "the link goes down for seconds and comes back";
+    PortSymbolRate "port.symbol.rate" Nic PerHour 0.0..1e9 Level "symbol errors of the port's link";
+    PortReceiveRate "port.receive.rate" Nic PerHour 0.0..1e9 Level "packets that the port receives damaged";
     NvmePresent "nvme.present" Nvme One 0.0..1.0 Level "the drive is seen";
     Inlet "ambient.inlet" Station Celsius -10.0..80.0 Level "air or coolant offered to the node";
     InletRise "ambient.rise" Station KelvinPerHour -60.0..60.0 Level "how fast the inlet gets warmer";
@@ -276,6 +305,15 @@ impl Word {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_page_on_fault_files_has_every_parameter() {
+        let page = include_str!("../../../docs/faults.md");
+        let words = Word::ALL.iter().map(|row| row.0);
+        for name in Parameter::all().map(|parameter| parameter.spec().name).chain(words) {
+            assert!(page.contains(&format!("`{name}`")), "docs/faults.md does not tell of {name}");
+        }
+    }
 
     #[test]
     fn names_are_unique_and_found_again() {

@@ -2,6 +2,7 @@
 
 use super::build::Kind;
 use super::gpu::Gpu;
+use super::noise::Noise;
 use super::parameter::GpuParameter as G;
 use kiln_model::{ClockReasons, Moment, Reading, ReadingFailure, Sample, Sensor};
 
@@ -11,6 +12,8 @@ const POWER_INSTANT_NOISE: f64 = 0.008;
 /// Steps in which the driver offers clocks, MHz, and how far the governor hunts around its aim.
 const CLOCK_STEP: f64 = 15.0;
 const CLOCK_NOISE: f64 = 6.0;
+/// `NVML_ERROR_UNKNOWN`, what calls fail with now and then.
+const UNKNOWN: i32 = 999;
 /// Noise of a temperature before it is rounded, K.
 const TEMPERATURE_NOISE: f64 = 0.15;
 
@@ -20,6 +23,32 @@ pub(super) struct Frozen {
     die: Option<[f64; 2]>,
     memory: Option<f64>,
     power: Option<[f64; 2]>,
+}
+
+/// What a sensor that trails has come to show, and when.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Trailing {
+    die: Option<(f64, f64)>,
+    memory: Option<(f64, f64)>,
+    power: Option<(f64, f64)>,
+}
+
+/// Follows `true_value` with the time constant `lag`, both in s.
+fn trail(shown: &mut Option<(f64, f64)>, true_value: f64, lag: f64, now: f64) -> f64 {
+    if lag <= 0.0 {
+        *shown = None;
+        return true_value;
+    }
+    let (was, at) = shown.unwrap_or((true_value, now));
+    let value = true_value + (was - true_value) * (-(now - at) / lag).exp();
+    *shown = Some((value, now));
+    value
+}
+
+/// A reading put together from two: one bit of it is another's.
+fn torn(value: f64, noise: &mut Noise) -> f64 {
+    let bit = 1_u64 << (4 + noise.below(3));
+    ((value.max(0.0) as u64) ^ bit) as f64
 }
 
 /// What the node shows around its GPUs.
@@ -33,7 +62,9 @@ impl Gpu {
     /// All sensors now.
     pub(super) fn sample(&mut self, kind: &Kind, around: &Surroundings, at: Moment) -> Sample {
         let mut sample = Sample::new(self.index, at);
-        if let Some(failure) = self.failure() {
+        let fails = self.values[G::FailShare];
+        let stray = fails > 0.0 && self.noise.uniform() < fails;
+        if let Some(failure) = self.failure().or(stray.then_some(ReadingFailure::Driver(UNKNOWN))) {
             sample.fail_all(failure);
             return sample;
         }
@@ -60,7 +91,14 @@ impl Gpu {
     }
 
     fn show_heat(&mut self, kind: &Kind, sample: &mut Sample) {
-        let shown = self.temperatures[0] + self.values[G::TempShift] + TEMPERATURE_NOISE * self.noise.bell();
+        let wobble = TEMPERATURE_NOISE.hypot(self.values[G::TempNoise]);
+        let felt = trail(&mut self.trailing.die, self.temperatures[0], self.values[G::TempLag], self.clock_time);
+        let shown = felt + self.values[G::TempShift] + wobble * self.noise.bell();
+        let mut shown = shown.min(self.values[G::TempMost]);
+        let tears = self.values[G::TempTorn];
+        if tears > 0.0 && self.noise.uniform() < tears {
+            shown = torn(shown, &mut self.noise);
+        }
         let mut die = [shown.round(), (self.values[G::SlowdownTemperature] - shown).floor()];
         if self.values[G::TempStuck] > 0.5 {
             die = *self.frozen.die.get_or_insert(die);
@@ -70,7 +108,11 @@ impl Gpu {
         sample.put(Sensor::TempGpu, die[0]);
         sample.put(Sensor::TempMargin, die[1]);
         if kind.memory_sensor {
-            let mut memory = (self.temperatures[1] + TEMPERATURE_NOISE * self.noise.bell()).round();
+            let values = &self.values;
+            let wobble = TEMPERATURE_NOISE.hypot(values[G::TempMemoryNoise]);
+            let hottest = self.temperatures[1] + values[G::StackHeat] * self.activity.memory * self.on;
+            let felt = trail(&mut self.trailing.memory, hottest, values[G::TempMemoryLag], self.clock_time);
+            let mut memory = (felt + values[G::TempMemoryShift] + wobble * self.noise.bell()).round();
             if self.values[G::TempMemoryStuck] > 0.5 {
                 memory = *self.frozen.memory.get_or_insert(memory);
             } else {
@@ -83,12 +125,19 @@ impl Gpu {
     fn show_power(&mut self, kind: &Kind, sample: &mut Sample) {
         let scale = self.values[G::PowerScale];
         let centiwatts = |watts: f64| (watts * 100.0).round() / 100.0;
-        let average = self.power_average * scale * (1.0 + POWER_NOISE * self.noise.bell());
+        let wobble = self.values[G::PowerNoise];
+        let felt = trail(&mut self.trailing.power, self.power_average, self.values[G::PowerLag], self.clock_time);
+        let average = felt * scale * (1.0 + POWER_NOISE.hypot(wobble) * self.noise.bell());
         // A reading falls anywhere into a pulse that is faster than it; of a slow one it is the phase that there is.
         let falls_on = self.activity.duty >= 1.0 || self.noise.uniform() < self.activity.duty;
         let off = usize::from(self.on <= 0.0 || !falls_on);
-        let instant = self.power_on_off[off] * scale * (1.0 + POWER_INSTANT_NOISE * self.noise.bell());
-        let mut power = [centiwatts(average), centiwatts(instant)];
+        let instant = self.power_on_off[off] * scale * (1.0 + POWER_INSTANT_NOISE.hypot(wobble) * self.noise.bell());
+        let most = self.values[G::PowerMost];
+        let mut power = [centiwatts(average.clamp(0.0, most)), centiwatts(instant.clamp(0.0, most))];
+        let tears = self.values[G::PowerTorn];
+        if tears > 0.0 && self.noise.uniform() < tears {
+            power[0] = torn(power[0], &mut self.noise);
+        }
         if self.values[G::PowerStuck] > 0.5 {
             power = *self.frozen.power.get_or_insert(power);
         } else {
@@ -97,7 +146,7 @@ impl Gpu {
         sample.put(Sensor::Power, power[0]);
         sample.put(Sensor::PowerInstant, power[1]);
         sample.put(Sensor::PowerLimit, self.values[G::PowerLimit].clamp(kind.power_min, kind.power_max));
-        sample.put(Sensor::Energy, (self.energy * 1000.0).floor() / 1000.0);
+        sample.put(Sensor::Energy, (self.energy * self.values[G::EnergyScale] * 1000.0).floor() / 1000.0);
         let busy = self.activity.busy;
         let hunting = if self.held & (ClockReasons::SW_POWER_CAP | ClockReasons::SW_THERMAL) != 0 {
             CLOCK_NOISE * self.noise.bell()

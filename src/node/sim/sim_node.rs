@@ -1,4 +1,4 @@
-//! The simulated node as the engine's [`Station`]: time moves when somebody looks, and what comes of it lies in the inbox.
+//! The simulated node as the engine's [`Dut`]: time moves when somebody looks, and what comes of it lies in the arrivals.
 //!
 //! How parts behave is left to `gpu`, `site`, `load`; this file only moves them on together.
 
@@ -13,15 +13,25 @@ use super::gpu::{Activity, Gpu};
 use super::inventory::{Shelf, counters};
 use super::load::{Bench, Load};
 use super::parameter::{GpuParameter as G, SiteParameter as S, Word};
+use super::port::Ports;
 use super::sensor::Surroundings;
 use super::site::Site;
 use crate::host::SourceWatch;
-use kiln_engine::{Inbox, Station};
 use kiln_model::{Answer, Component, GpuIndex, Inventory, LoadId, LoadOrder, Moment, PciFunction, Probe, StopHow};
-use kiln_model::{Reading, Source};
+use kiln_model::{Arrivals, Dut};
+use kiln_model::{Reading, ReadingFailure, Sample, Source};
 use kiln_yaml::Diagnostics;
 
 const SECOND: u64 = 1_000_000_000;
+/// How long the driver's readers wait for a round of readings ([`crate::nvml::Deadlines`]).
+const CALL_DEADLINE: u64 = 5 * SECOND;
+
+/// A round of readings that takes its time.
+#[derive(Debug)]
+struct Late {
+    due: u64,
+    sample: Sample,
+}
 
 /// A node that exists only here.
 pub struct SimNode {
@@ -36,15 +46,17 @@ pub struct SimNode {
     pub(super) watching: bool,
     pub(super) words: BTreeMap<Word, String>,
     pub(super) unstarted: Vec<PciFunction>,
-    pub(super) pending: Inbox,
+    pub(super) pending: Arrivals,
     pub(super) now: u64,
     pub(super) boots: u32,
     pub(super) seed: u64,
     /// Work on each GPU, kept to be filled anew without an allocation.
     activities: Vec<Activity>,
+    late: Vec<Late>,
     pub(super) work_changed: bool,
     pub(super) overdrawn: bool,
     pub(super) sources: SourceWatch,
+    pub(super) ports: Ports,
 }
 
 impl std::fmt::Debug for SimNode {
@@ -75,14 +87,16 @@ impl SimNode {
             faults,
             words: BTreeMap::new(),
             unstarted: Vec::new(),
-            pending: Inbox::default(),
+            pending: Arrivals::default(),
             now: 0,
             boots,
             seed,
             activities: Vec::new(),
+            late: Vec::new(),
             work_changed: true,
             overdrawn: false,
             sources: SourceWatch::default(),
+            ports: Ports::new(file.host.nics.count, seed),
         };
         node.assemble();
         node.boot();
@@ -91,7 +105,12 @@ impl SimNode {
 
     /// The defects in the node, with the component each sits on.
     pub fn injected(&self) -> Vec<Injected> {
-        self.faults.iter().map(FaultRun::injected).collect()
+        FaultRun::injected(&self.faults)
+    }
+
+    /// Whether what the faults in it wait for, such as a temperature, never came.
+    pub fn faults_never_held(&self) -> bool {
+        FaultRun::never_held(&self.faults)
     }
 
     /// Fills slots with the GPUs that the driver can start; it counts them without gaps.
@@ -139,11 +158,20 @@ impl SimNode {
     /// Takes over parameters after a fault came or went.
     pub(super) fn refit(&mut self) {
         self.site.refit();
+        self.ports.refit(&self.site.values, self.now);
         self.paths = Paths {
             c2c: self.file.c2c.clone(),
             switches: (0..=u8::MAX)
                 .map_while(|switch| self.site.values.get(&Component::Switch(switch)))
                 .map(|switch| switch[S::SwitchBandwidth])
+                .collect(),
+            pairs: (self.site.values.iter())
+                .filter_map(|(component, values)| match component {
+                    Component::Pair(from, to) if values[S::PairSpeed] < 1.0 => {
+                        Some(((*from, *to), values[S::PairSpeed]))
+                    }
+                    _ => None,
+                })
                 .collect(),
         };
         for gpu in &mut self.gpus {
@@ -161,12 +189,16 @@ impl SimNode {
             let next = to.min(second).min(self.next_due().unwrap_or(u64::MAX));
             self.step(next);
             self.work();
+            for late in self.late.extract_if(.., |late| late.due <= next) {
+                self.pending.samples.push(late.sample);
+            }
         }
     }
 
     /// When a load has something to do. One that waits for a GPU that does not answer is looked at in every step.
     fn next_due(&self) -> Option<u64> {
-        self.loads.iter().map(Load::due).filter(|due| *due > self.now).min()
+        let late = self.late.iter().map(|late| late.due);
+        self.loads.iter().map(Load::due).chain(late).filter(|due| *due > self.now).min()
     }
 
     fn step(&mut self, next: u64) {
@@ -190,6 +222,7 @@ impl SimNode {
             incident |= !gpu.errors.incidents.is_empty() || gpu.errors.overheated;
         }
         self.site.end(hottest, dt);
+        self.ports.step(next, dt);
         if incident {
             self.handle_incidents();
         }
@@ -258,6 +291,7 @@ impl SimNode {
             build: &self.build,
             gpus: &self.gpus,
             site: &self.site,
+            ports: &self.ports,
             boot_id: self.boot_id(),
             unstarted: &self.unstarted,
             words: &self.words,
@@ -273,7 +307,7 @@ impl SimNode {
     }
 }
 
-impl Station for SimNode {
+impl Dut for SimNode {
     fn read_inventory(&mut self, now: Moment) {
         self.advance(now);
         let inventory = Box::new(self.inventory());
@@ -285,7 +319,22 @@ impl Station for SimNode {
         for gpu in &mut self.gpus {
             let slot = gpu.part.slot;
             let around = Surroundings { inlet: self.site.inlet_reading(), fan: self.site.fan_reading(slot) };
-            self.pending.samples.push(gpu.sample(&self.build.kind, &around, now));
+            // While a call has not come back, the next waits for it.
+            if self.late.iter().any(|late| late.sample.gpu == gpu.index) {
+                continue;
+            }
+            let delay = (gpu.values[G::Delay] * 1e9) as u64;
+            if delay == 0 {
+                self.pending.samples.push(gpu.sample(&self.build.kind, &around, now));
+                continue;
+            }
+            // Readers stamp what they have read when it is there, and give up at their deadline.
+            let due = self.now + delay.min(CALL_DEADLINE);
+            let mut sample = gpu.sample(&self.build.kind, &around, Moment::from_nanos(due));
+            if delay >= CALL_DEADLINE {
+                sample.fail_all(ReadingFailure::Timeout);
+            }
+            self.late.push(Late { due, sample });
         }
     }
 
@@ -311,14 +360,14 @@ impl Station for SimNode {
         }
     }
 
-    fn collect(&mut self, now: Moment, inbox: &mut Inbox) {
+    fn collect(&mut self, now: Moment, arrivals: &mut Arrivals) {
         self.advance(now);
-        inbox.samples.append(&mut self.pending.samples);
-        inbox.inventories.append(&mut self.pending.inventories);
-        inbox.loads.append(&mut self.pending.loads);
-        inbox.answers.append(&mut self.pending.answers);
-        inbox.kernel.append(&mut self.pending.kernel);
-        inbox.sources.append(&mut self.pending.sources);
+        arrivals.samples.append(&mut self.pending.samples);
+        arrivals.inventories.append(&mut self.pending.inventories);
+        arrivals.loads.append(&mut self.pending.loads);
+        arrivals.answers.append(&mut self.pending.answers);
+        arrivals.kernel.append(&mut self.pending.kernel);
+        arrivals.sources.append(&mut self.pending.sources);
     }
 
     fn next_arrival(&self) -> Option<Moment> {

@@ -50,7 +50,7 @@ impl SimNode {
                 Presence::There
             },
             tflops: kernels.map(|kernel| throughput(gpu, kind, kernel)),
-            memory: gpu.values[G::MemoryBandwidth],
+            memory: gpu.memory_bandwidth(),
             from_host: self.paths.host(gpu, CopyDirection::HostToDevice),
             to_host: self.paths.host(gpu, CopyDirection::DeviceToHost),
             pairs: (self.gpus.iter().enumerate())

@@ -5,7 +5,7 @@
 use serde_yaml::{Mapping, Value};
 
 use crate::sim::NodeFile;
-use kiln_model::{C2c, Fabric, Gpu, GpuIndex, Inventory, LinkState, Reading, Remote, Sample, Sensor};
+use kiln_model::{C2c, Fabric, Gpu, GpuIndex, Inventory, LinkLayer, LinkState, Nic, Reading, Remote, Sample, Sensor};
 use kiln_yaml::Diagnostics;
 
 /// A node file made of a machine.
@@ -121,6 +121,23 @@ impl Sheet<'_> {
     }
 }
 
+/// The ports of the NICs, as the first of them. A machine without RDMA devices has not got the likeness's.
+fn ports(sheet: &mut Sheet<'_>, nics: &[Nic]) {
+    let Some(port) = nics.iter().find_map(|nic| nic.ports.first()) else {
+        let nics = sheet.root.get_mut("host").and_then(|host| host.get_mut("nics")).and_then(Value::as_mapping_mut);
+        if let Some(nics) = nics {
+            nics.remove("ports");
+        }
+        return;
+    };
+    let layer = port.layer.get().map(|layer| match layer {
+        LinkLayer::Infiniband => "infiniband",
+        LinkLayer::Ethernet => "ethernet",
+    });
+    sheet.put("host/nics/ports/layer", layer, text);
+    sheet.put("host/nics/ports/width", port.width.get(), whole);
+}
+
 fn text(text: &str) -> Value {
     Value::String(text.to_owned())
 }
@@ -152,6 +169,7 @@ fn host(sheet: &mut Sheet<'_>, inventory: &Inventory) {
         sheet.put("host/nics/model", nics.first().map(|nic| nic.model.as_str()), text);
         let fastest = nics.iter().filter_map(|nic| nic.speed_mb_per_s.get()).max();
         sheet.put("host/nic_speed", fastest.map(f64::from), with("MB/s"));
+        ports(sheet, nics);
     }
     if let Some(disks) = host.nvmes.value() {
         sheet.set("host/nvmes/count", whole(disks.len() as u64));
@@ -297,16 +315,16 @@ fn slots(sheet: &mut Sheet<'_>, gpus: &[&Gpu]) {
 mod tests {
     use super::*;
     use crate::sim::SimNode;
-    use kiln_engine::{Inbox, Station as _};
     use kiln_model::Moment;
+    use kiln_model::{Arrivals, Dut as _};
 
     fn read(node: &NodeFile) -> (Inventory, Vec<Sample>) {
         let mut node = SimNode::new(node, 7, &[]).expect("a node");
-        let mut inbox = Inbox::default();
+        let mut arrivals = Arrivals::default();
         node.read_inventory(Moment::ZERO);
         node.sample(Moment::ZERO);
-        node.collect(Moment::ZERO, &mut inbox);
-        (*inbox.inventories.remove(0).expect("an inventory"), inbox.samples)
+        node.collect(Moment::ZERO, &mut arrivals);
+        (*arrivals.inventories.remove(0).expect("an inventory"), arrivals.samples)
     }
 
     /// What a node file decides, without what is drawn for each part.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::super::language::Languages;
 use super::super::phrase::Phrase;
 use super::super::verdict::verdict_so_far;
-use super::super::words;
+use super::super::{value, words};
 use super::crowd;
 use super::page::Page;
 use super::run_page::HATCH;
@@ -231,6 +231,6 @@ fn side(page: &mut Page, side: Option<&Side>) {
         Judged::Unjudged(_) => ("unjudged", "? "),
     };
     page.put(format_args!("<td class=\"{class}\">{shape}"));
-    page.text(&side.shown);
+    page.tell(|language| value::shown(language, &side.measurement));
     page.raw("</td>");
 }

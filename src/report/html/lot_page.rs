@@ -1,8 +1,10 @@
 //! Pages of many runs: `stats`, `rejudge` and `baseline` with `--html`.
 
+use std::collections::BTreeMap;
+
 use super::super::language::Languages;
 use super::super::phrase::Phrase;
-use super::super::words;
+use super::super::{value, words};
 use super::page::{Page, escaped};
 use super::svg::{Scale, number, short};
 use kiln_event::{Outcome, Verdict};
@@ -239,6 +241,7 @@ pub fn rejudge_page(
 ) -> String {
     let mut page = begun(Phrase::RejudgeTitle, languages);
     page.put(format_args!("<p><b>{}</b></p>\n", escaped(profile)));
+    verdict_counts(&mut page, runs);
     page.raw("<table>");
     page.head_row(&[Phrase::Run, Phrase::Serial, Phrase::Profile, Phrase::Before, Phrase::After]);
     for run in runs {
@@ -260,16 +263,37 @@ pub fn rejudge_page(
     }
     page.raw("</table>\n");
     for run in runs.iter().filter(|run| !run.changes.is_empty() || !run.notes.is_empty()) {
-        page.put(format_args!("<h2>{}</h2>\n", escaped(run.run)));
+        // Closed: of a thousand runs somebody looks into a few.
+        page.put(format_args!("<details><summary>{}</summary>\n", escaped(run.run)));
         for note in run.notes {
             page.raw("<p class=dim>");
             page.text(note);
             page.raw("</p>\n");
         }
         changes(&mut page, run.changes);
+        page.raw("</details>\n");
     }
     unread(&mut page, unreadable);
     page.finish("kiln rejudge")
+}
+
+/// How many runs come out as what, those that change first.
+fn verdict_counts(page: &mut Page, runs: &[JudgedAgain<'_>]) {
+    let mut counts: BTreeMap<(bool, String, String), (usize, &Verdict, &Verdict)> = BTreeMap::new();
+    for run in runs {
+        let (before, after) = (&run.verdicts.before, &run.verdicts.after);
+        let key = (before.word == after.word, before.word.shown().to_owned(), after.word.shown().to_owned());
+        counts.entry(key).or_insert((0, before, after)).0 += 1;
+    }
+    page.raw("<table>");
+    page.head_row(&[Phrase::Runs, Phrase::Before, Phrase::After]);
+    for ((alike, ..), (count, before, after)) in counts {
+        page.put(format_args!("<tr><td>{count}</td>"));
+        verdict(page, before, "");
+        verdict(page, after, if alike { "" } else { "marginal" });
+        page.raw("</tr>\n");
+    }
+    page.raw("</table>\n");
 }
 
 fn verdict(page: &mut Page, verdict: &Verdict, class: &str) {
@@ -298,14 +322,16 @@ fn changes(page: &mut Page, changes: &[Change]) {
             let side = |limit: &Option<String>, judged: Option<&Judged>| {
                 format!("{} {}", limit.as_deref().unwrap_or("–"), shape(judged))
             };
-            page.text(&format!(
-                "{}[{}] {}: {} → {}",
-                value.measurement,
-                value.component,
-                value.value,
-                side(&value.limit_before, value.before.as_ref()),
-                side(&value.limit_after, value.after.as_ref())
-            ));
+            page.tell(|language| {
+                let shown = value::shown(language, &value.value);
+                format!(
+                    "{}[{}] {shown}: {} → {}",
+                    value.measurement,
+                    value.component,
+                    side(&value.limit_before, value.before.as_ref()),
+                    side(&value.limit_after, value.after.as_ref())
+                )
+            });
             page.raw("<br>");
         }
         page.raw("</td></tr>\n");

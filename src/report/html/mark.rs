@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use super::super::json::matters;
 use super::super::language::Language;
 use super::super::phrase::Phrase;
-use super::super::words;
+use super::super::sentence;
 use super::page::Page;
-use kiln_event::{RunRecord, StepStatus};
+use kiln_event::{Interruption, RunRecord, StepStatus, TripCause};
 use kiln_model::{Component, LoadEnd, Moment};
 
 /// Rows of the list; the journal and `result.json` have all.
@@ -21,14 +21,33 @@ pub(super) struct Mark {
     pub(super) bad: bool,
     pub(super) what: Phrase,
     pub(super) component: Option<Component>,
-    /// As it was recorded.
-    pub(super) text: String,
+    /// What was recorded.
+    pub(super) text: Words,
+}
+
+/// The words of a mark: other people's as they stand, ours in every language.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Words {
+    Quoted(String),
+    Trip { guard: String, cause: TripCause },
+    Stopped(Interruption),
+}
+
+impl Words {
+    fn told(&self, language: Language) -> String {
+        match self {
+            Self::Quoted(text) => text.clone(),
+            Self::Trip { guard, cause } => format!("{guard}: {}", sentence::trip_cause(language, cause)),
+            Self::Stopped(by) => sentence::interruption(language, by),
+        }
+    }
 }
 
 impl Mark {
     pub(super) fn told(&self, language: Language) -> String {
         let place = self.component.map(|component| format!(" {component}")).unwrap_or_default();
-        let text = if self.text.is_empty() { String::new() } else { format!(": {}", self.text) };
+        let text = self.text.told(language);
+        let text = if text.is_empty() { String::new() } else { format!(": {text}") };
         format!("{}{place}{text}", self.what.say(language))
     }
 }
@@ -38,35 +57,36 @@ pub(super) fn marks(record: &RunRecord) -> Vec<Mark> {
     let mark = |seconds, bad, what, component, text| Mark { seconds, bad, what, component, text };
     let mut marks = Vec::new();
     for (at, trip) in &record.trips {
-        let text = format!("{}: {}", trip.guard, trip.text);
+        let text = Words::Trip { guard: trip.guard.clone(), cause: trip.cause.clone() };
         marks.push(mark(at.seconds(), true, Phrase::Guard, Some(trip.component), text));
     }
     for (gpu, at) in &record.lost {
-        marks.push(mark(at.seconds(), true, Phrase::Lost, Some(Component::Gpu(*gpu)), String::new()));
+        marks.push(mark(at.seconds(), true, Phrase::Lost, Some(Component::Gpu(*gpu)), Words::Quoted(String::new())));
     }
     for line in record.kernel.iter().filter(|line| matters(line)) {
-        marks.push(mark(line.at.seconds(), true, Phrase::KernelLog, None, line.text.clone()));
+        marks.push(mark(line.at.seconds(), true, Phrase::KernelLog, None, Words::Quoted(line.text.clone())));
     }
     let mut wrong: BTreeMap<_, (f64, usize, &str)> = BTreeMap::new();
     for (at, _, mismatch, _) in &record.mismatches {
         wrong.entry(mismatch.gpu).or_insert((at.seconds(), 0, &mismatch.place)).1 += 1;
     }
     for (gpu, (at, count, place)) in wrong {
-        marks.push(mark(at, true, Phrase::WrongResults, Some(Component::Gpu(gpu)), format!("{count}, {place}")));
+        let text = Words::Quoted(format!("{count}, {place}"));
+        marks.push(mark(at, true, Phrase::WrongResults, Some(Component::Gpu(gpu)), text));
     }
     for (at, _, gpu, end) in &record.load_ends {
         if let LoadEnd::Failed(why) = end {
-            marks.push(mark(at.seconds(), true, Phrase::LoadFailed, gpu.map(Component::Gpu), why.clone()));
+            let text = Words::Quoted(why.clone());
+            marks.push(mark(at.seconds(), true, Phrase::LoadFailed, gpu.map(Component::Gpu), text));
         }
     }
     for (at, by) in &record.interruptions {
-        let text = words::interruption(by);
-        marks.push(mark(at.seconds(), true, Phrase::Stopping, None, text));
+        marks.push(mark(at.seconds(), true, Phrase::Stopping, None, Words::Stopped(by.clone())));
     }
     let cut = record.steps.iter().filter(|step| step.status == StepStatus::Interrupted);
     let mut resumed: Vec<f64> = cut.filter_map(|step| step.finished).map(Moment::seconds).collect();
     resumed.dedup();
-    marks.extend(resumed.into_iter().map(|at| mark(at, false, Phrase::Resumed, None, String::new())));
+    marks.extend(resumed.into_iter().map(|at| mark(at, false, Phrase::Resumed, None, Words::Quoted(String::new()))));
     marks.sort_by(|one, two| one.seconds.total_cmp(&two.seconds));
     marks
 }
@@ -90,7 +110,9 @@ pub(super) fn list(page: &mut Page, marks: &[Mark]) {
         page.say(mark.what);
         page.raw("</td>");
         page.cell(&mark.component.map(|component| component.to_string()).unwrap_or_default());
-        page.cell(&mark.text);
+        page.raw("<td>");
+        page.tell(|language| mark.text.told(language));
+        page.raw("</td>");
         page.raw("</tr>\n");
     }
     page.raw("</table>\n");

@@ -7,7 +7,7 @@ use super::super::phrase::Phrase;
 use super::super::plain::plain;
 use super::super::row::{Row, RowState};
 use super::super::text::{duration, nearest};
-use super::super::{explain, value, words};
+use super::super::{explain, sentence, value, words};
 use super::page::{Page, escaped};
 use super::summary::tone;
 use super::svg::short;
@@ -66,7 +66,11 @@ fn step(page: &mut Page, record: &RunRecord, rows: &[Row<'_>], gpus: &[GpuIndex]
         .collect();
     // What did not pass is open; the rest is one click away, and on paper all of it is.
     let open = if matches!(worst, Outcome::Pass | Outcome::Skipped | Outcome::NotReached) { "" } else { " open" };
-    page.put(format_args!("<details{open}><summary><span class=took>{}</span>", duration(rows[0].elapsed)));
+    page.put(format_args!(
+        "<details{open} class=step id=\"step-{}\"><summary><span class=took>{}</span>",
+        escaped(&path),
+        duration(rows[0].elapsed)
+    ));
     page.put(format_args!("<span class=\"word {}\">", tone(worst)));
     page.say(words::outcome_phrase(worst));
     page.raw("</span> ");
@@ -100,30 +104,25 @@ fn planned_title<'r>(record: &'r RunRecord, path: &str) -> Option<&'r Text> {
 
 /// Why parts have the result they have, where no value says it.
 fn reasons(page: &mut Page, record: &RunRecord, rows: &[Row<'_>]) {
-    let mut told: Vec<(String, Vec<String>)> = Vec::new();
+    let mut told: Vec<([String; Language::ALL.len()], Vec<String>)> = Vec::new();
     for row in rows {
-        let text = match row.state {
-            RowState::Judged(standing) if standing.outcome != standing.case.outcome => {
-                format!("{}: {}", words::outcome(standing.outcome), explain::UNSTABLE)
-            }
-            RowState::Judged(standing) => match &standing.case.reason {
-                Some(reason) => format!("{}: {}", reason.kind, plain(&reason.text)),
-                None => continue,
-            },
-            RowState::Cut | RowState::Unstarted(Readiness::Ready) => explain::end(record),
-            RowState::Unstarted(Readiness::Skip(why) | Readiness::Unmet(why)) => why.clone(),
-            RowState::Unstarted(Readiness::Deselected) => "--only".to_owned(),
-        };
+        if matches!(row.state, RowState::Judged(one) if one.outcome == one.case.outcome && one.case.reason.is_none()) {
+            continue;
+        }
+        let text = Language::ALL.map(|language| reason(language, record, row));
         let place = row.component.to_string();
         match told.iter_mut().find(|(known, _)| *known == text) {
             Some((_, places)) => places.push(place),
             None => told.push((text, vec![place])),
         }
     }
-    for (text, places) in told {
+    for (texts, places) in told {
         page.raw("<p>");
         let places = if places.len() > LINES_MAX { places.len().to_string() } else { places.join(", ") };
-        page.text(&format!("{places} — {text}"));
+        page.tell(|language| {
+            let spoken = Language::ALL.into_iter().zip(&texts).find(|(one, _)| *one == language);
+            format!("{places} — {}", spoken.map_or("", |(_, text)| text))
+        });
         page.raw("</p>");
     }
     for row in rows {
@@ -136,6 +135,23 @@ fn reasons(page: &mut Page, record: &RunRecord, rows: &[Row<'_>]) {
             });
             page.raw("</p>");
         }
+    }
+}
+
+/// Why a part has the result it has.
+fn reason(language: Language, record: &RunRecord, row: &Row<'_>) -> String {
+    match row.state {
+        RowState::Judged(standing) if standing.outcome != standing.case.outcome => {
+            let word = words::outcome_phrase(standing.outcome).say(language);
+            format!("{word}: {}", Phrase::Unstable.say(language))
+        }
+        RowState::Judged(standing) => {
+            let reason = standing.case.reason.as_ref().map(|reason| sentence::reason(language, reason));
+            plain(&reason.unwrap_or_default()).into_owned()
+        }
+        RowState::Cut | RowState::Unstarted(Readiness::Ready) => explain::end_in(language, record),
+        RowState::Unstarted(Readiness::Skip(why) | Readiness::Unmet(why)) => sentence::unmet(language, why),
+        RowState::Unstarted(Readiness::Deselected) => "--only".to_owned(),
     }
 }
 
@@ -190,9 +206,9 @@ fn line(page: &mut Page, line: &Line<'_>, columns: &[GpuIndex]) {
     page.raw("</td><td>");
     peers(page, line);
     page.raw("</td><td>");
-    let shown = first.measurement.shown();
-    let alike = line.judgements.len() > 1
-        && line.judgements.iter().all(|one| one.measurement.shown() == shown && one.outcome == first.outcome);
+    let shown = |one: &Judgement| value::shown(Language::English, &one.measurement);
+    let same = |one: &Judgement| shown(one) == shown(first) && one.outcome == first.outcome;
+    let alike = line.judgements.len() > 1 && line.judgements.iter().all(|one| same(one));
     margin(page, line, alike);
     page.raw("</td>");
     let span = columns.len().max(1);
@@ -266,7 +282,7 @@ fn value_of(page: &mut Page, judgement: &Judgement) {
         (_, Some(number)) => page.raw(&short(number)),
         (Measured::Value(other), None) => page.text(&other.to_string()),
         (Measured::Unsupported, _) => page.say(Phrase::Unsupported),
-        (Measured::Missing(why), _) => page.say_with(Phrase::MissingBecause, &[why]),
+        (Measured::Missing(_), _) => page.tell(|language| value::shown(language, &judgement.measurement)),
     }
     if judgement.waiver.is_some() {
         page.raw(" <small>");

@@ -4,7 +4,7 @@ use super::super::phrase::Phrase;
 use super::super::row::{Row, RowState};
 use super::super::words;
 use super::page::Page;
-use super::summary::{stamp, tone};
+use super::summary::{stamp, time, tone};
 use kiln_event::{NodeSource, Outcome, RunKind, RunRecord, Surroundings};
 use kiln_model::{Component, Inventory, Reading};
 
@@ -17,7 +17,7 @@ pub(super) fn components(page: &mut Page, record: &RunRecord, rows: &[Row<'_>]) 
         page.raw("</p>\n");
         return;
     };
-    page.raw("<div class=scroll><table>");
+    page.raw("<div class=scroll><table class=components>");
     page.head_row(&[
         Phrase::Component,
         Phrase::Result,
@@ -44,40 +44,82 @@ pub(super) fn components(page: &mut Page, record: &RunRecord, rows: &[Row<'_>]) 
         ];
         row(page, rows, Component::Gpu(gpu.index), cells.each_ref().map(String::as_str));
     }
-    host(page, rows, inventory);
-    page.raw("</table></div>\n");
+    let parts = host_parts(inventory);
+    // Parts that nothing judged say nothing here: they are one click away.
+    let (judged, silent): (Vec<_>, Vec<_>) = parts.iter().partition(|(part, _)| !outcomes(rows, *part).is_empty());
+    for (component, cells) in judged {
+        row(page, rows, *component, cells.each_ref().map(String::as_str));
+    }
+    page.raw("</table>");
+    if !silent.is_empty() {
+        page.raw("<details><summary>");
+        page.say_with(Phrase::UnjudgedParts, &[&silent.len()]);
+        page.raw("</summary><table class=components>");
+        for (component, cells) in silent {
+            row(page, rows, *component, cells.each_ref().map(String::as_str));
+        }
+        page.raw("</table></details>");
+    }
+    page.raw("</div>\n");
 }
 
-fn host(page: &mut Page, rows: &[Row<'_>], inventory: &Inventory) {
+/// The host's parts with what is written in their row.
+fn host_parts(inventory: &Inventory) -> Vec<(Component, [String; 6])> {
+    let none = String::new;
+    let mut parts = Vec::new();
     for (number, nic) in (0..).zip(inventory.host.nics.value().into_iter().flatten()) {
-        row(page, rows, Component::Nic(number), [&nic.name, "", &nic.model, "", "", ""]);
+        parts.push((Component::Nic(number), [nic.name.clone(), none(), nic.model.clone(), none(), none(), none()]));
     }
     for (number, nvme) in (0..).zip(inventory.host.nvmes.value().into_iter().flatten()) {
-        row(page, rows, Component::Nvme(number), [&nvme.name, &nvme.serial, &nvme.model, "", "", ""]);
+        let cells = [nvme.name.clone(), nvme.serial.clone(), nvme.model.clone(), none(), none(), none()];
+        parts.push((Component::Nvme(number), cells));
     }
     for (number, psu) in (0..).zip(inventory.host.psus.value().into_iter().flatten()) {
         let watts = psu.capacity_watts.get().map(|watts| format!("{watts} W")).unwrap_or_default();
-        row(page, rows, Component::Psu(number), ["", "", &watts, "", "", ""]);
+        parts.push((Component::Psu(number), [none(), none(), watts, none(), none(), none()]));
     }
+    parts
 }
 
-fn row(page: &mut Page, rows: &[Row<'_>], component: Component, cells: [&str; 6]) {
+/// How everything ended that was asked of a part, best first.
+fn outcomes(rows: &[Row<'_>], component: Component) -> Vec<Outcome> {
     let about = |row: &&Row<'_>| {
         row.component == component
             || (component != Component::Node && row.component.overlaps(component) && row.component != Component::Node)
     };
-    let outcomes = rows.iter().filter(about).filter_map(|row| match row.state {
+    let ended = |row: &Row<'_>| match row.state {
         RowState::Judged(standing) => Some(standing.outcome),
         RowState::Cut => Some(Outcome::Aborted),
         RowState::Unstarted(_) => None,
-    });
+    };
+    let mut outcomes: Vec<Outcome> = rows.iter().filter(about).filter_map(ended).collect();
+    outcomes.sort();
+    outcomes
+}
+
+fn row(page: &mut Page, rows: &[Row<'_>], component: Component, cells: [&str; 6]) {
+    let outcomes = outcomes(rows, component);
+    let passed =
+        outcomes.iter().filter(|one| matches!(one, Outcome::Pass | Outcome::Marginal | Outcome::Waived)).count();
+    let missed = outcomes.iter().filter(|one| **one == Outcome::NotReached).count();
+    // A part that passed all it was asked until another stopped the run is told by what it passed.
+    let worst = outcomes.iter().rev().find(|one| **one != Outcome::NotReached || passed == 0).copied();
     page.raw("<tr><td>");
     page.text(&component.to_string());
     page.raw("</td><td>");
-    if let Some(worst) = outcomes.max() {
+    if let Some(worst) = worst {
         page.put(format_args!("<span class=\"word {}\">", tone(worst)));
         page.say(words::outcome_phrase(worst));
         page.raw("</span>");
+        if passed + missed > 0 {
+            page.raw(" <small>");
+            page.say_with(Phrase::PassedOf, &[&passed]);
+            if missed > 0 {
+                page.raw(", ");
+                page.say_with(Phrase::NotReachedOf, &[&missed]);
+            }
+            page.raw("</small>");
+        }
     }
     page.raw("</td>");
     for cell in cells {
@@ -95,6 +137,9 @@ pub(super) fn origin(page: &mut Page, record: &RunRecord) {
         line(page, Phrase::RunId, &start.run_id);
         line(page, Phrase::Profile, &format!("{} revision {}", profile.id, profile.revision));
         line(page, Phrase::Digest, &start.profile_digest);
+        if let Some(parts) = &start.parts {
+            line(page, Phrase::PartsDigest, &parts.digest);
+        }
         let vars: Vec<String> = profile.vars.iter().map(|(name, value)| format!("{name}={value}")).collect();
         line(page, Phrase::Variables, &vars.join(", "));
         let deviations: Vec<String> = profile.deviations.iter().map(words::deviation).collect();
@@ -174,10 +219,10 @@ fn node_lines(page: &mut Page, inventory: &Inventory) {
 
 fn clock_lines(page: &mut Page, record: &RunRecord) {
     if let Some(begun) = record.started_wall {
-        line(page, Phrase::Begun, &stamp(begun));
+        time_line(page, Phrase::Begun, &stamp(begun));
     }
     if let Some(ended) = record.last_wall {
-        line(page, Phrase::LastEvent, &stamp(ended));
+        time_line(page, Phrase::LastEvent, &stamp(ended));
     }
     line(page, Phrase::RunClock, &record.last_at.to_string());
     line(page, Phrase::Resumes, &record.resumes.to_string());
@@ -192,6 +237,14 @@ fn line(page: &mut Page, name: Phrase, value: &str) {
     page.raw("<td><code>");
     page.text(value);
     page.raw("</code></td></tr>\n");
+}
+
+fn time_line(page: &mut Page, name: Phrase, stamp: &str) {
+    page.raw("<tr>");
+    page.head_cell(name);
+    page.raw("<td>");
+    time(page, stamp);
+    page.raw("</td></tr>\n");
 }
 
 /// A value, or a phrase where it is empty.

@@ -14,7 +14,8 @@ use kiln_model::Sensor;
 
 /// The pattern of what is missing; drawings refer to it.
 pub(super) const HATCH: &str = "<svg width=0 height=0 aria-hidden=true style=\"position:absolute\"><defs><pattern id=hatch width=6 height=6 \
-                     patternUnits=userSpaceOnUse patternTransform=\"rotate(45)\"><path class=hatch d=\"M0 0v6\"/></pattern></defs></svg>\n";
+                     patternUnits=userSpaceOnUse patternTransform=\"rotate(45)\"><path class=hatch d=\"M0 0v6\"/></pattern>\
+                     <clipPath id=plot><rect x=58 y=0 width=960 height=260 /></clipPath></defs></svg>\n";
 
 /// The page of a run. `lacks` says what of the run directory could not be used, a line each.
 pub fn run_page(record: &RunRecord, traces: &Traces, lacks: &[String], languages: Languages) -> String {
@@ -39,6 +40,7 @@ pub fn run_page(record: &RunRecord, traces: &Traces, lacks: &[String], languages
         timeline::key(&mut page, &traces.whole, &named);
         for (title, sensor) in [
             (Phrase::GpuTemperature, Sensor::TempGpu),
+            (Phrase::TemperatureMargin, Sensor::TempMargin),
             (Phrase::MemoryTemperature, Sensor::TempMemory),
             (Phrase::InletTemperature, Sensor::TempInlet),
             (Phrase::Power, Sensor::Power),
@@ -52,10 +54,15 @@ pub fn run_page(record: &RunRecord, traces: &Traces, lacks: &[String], languages
     mark::list(&mut page, &marks);
     slot::pulse(&mut page, record, traces, &marks, &named);
     page.section(Phrase::CoolingAndLinks);
-    slot::resistance(&mut page, record);
+    slot::resistance(&mut page, record, &named);
     matrix::pairs(&mut page, record);
     matrix::links(&mut page, record);
     page.section(Phrase::Measurements);
+    // Shown by the script that makes it work.
+    let hint = Phrase::FilterRows.say(page.languages().first());
+    page.put(format_args!(
+        "<p class=filter hidden><input type=search placeholder=\"{hint}\" aria-label=\"{hint}\"></p>\n"
+    ));
     measured::steps(&mut page, record, &rows);
     origin::origin(&mut page, record);
     let title = title(record, languages);

@@ -15,8 +15,8 @@ use kiln_model::{GpuIndex, Sensor};
 const TALL: f64 = 150.0;
 
 /// Kelvin per watt of every slot, from the last step that measured it.
-pub(super) fn resistance(page: &mut Page, record: &RunRecord) {
-    bars(page, record, Phrase::ResistancePerSlot, "thermal.resistance", |_| true);
+pub(super) fn resistance(page: &mut Page, record: &RunRecord, named: &BTreeSet<GpuIndex>) {
+    bars(page, record, named, Phrase::ResistancePerSlot, "thermal.resistance", |_| true);
 }
 
 /// Power of all GPUs through the pulse step, and how far each swings.
@@ -28,11 +28,20 @@ pub(super) fn pulse(page: &mut Page, record: &RunRecord, traces: &Traces, marks:
     timeline.chart(page, Phrase::PowerInPulse, Sensor::Power);
     timeline.chart(page, Phrase::ClockInPulse, Sensor::ClockSm);
     let (from, to) = (close.from, close.to);
-    bars(page, record, Phrase::PowerSwing, "power.swing", |step| step.started == from && step.finished == Some(to));
+    bars(page, record, named, Phrase::PowerSwing, "power.swing", |step| {
+        step.started == from && step.finished == Some(to)
+    });
 }
 
 /// One measurement of every GPU in the order of their slots, with its limit and the peers' median.
-fn bars(page: &mut Page, record: &RunRecord, title: Phrase, name: &str, of: impl Fn(&StepRecord) -> bool) {
+fn bars(
+    page: &mut Page,
+    record: &RunRecord,
+    named: &BTreeSet<GpuIndex>,
+    title: Phrase,
+    name: &str,
+    of: impl Fn(&StepRecord) -> bool,
+) {
     let Some((path, mut values)) = last_values(record, name, of) else { return };
     let Some(inventory) = record.inventory.as_deref() else { return };
     let slot = |gpu: GpuIndex| inventory.gpu(gpu).and_then(|gpu| gpu.identity.slot.value()).map(String::as_str);
@@ -55,11 +64,13 @@ fn bars(page: &mut Page, record: &RunRecord, title: Phrase, name: &str, of: impl
         TALL + 46.0
     ));
     rungs(page, scale, 4, LEFT, LEFT + PLOT);
+    // Under the bars, so that no label is crossed out.
+    median(page, &numbers, scale);
     let share = PLOT / values.len() as f64;
     let crowded = values.len() > 24;
     for (place, (gpu, judgement)) in values.iter().enumerate() {
         let x = LEFT + share * place as f64;
-        bar(page, judgement, scale, x, share);
+        bar(page, judgement, named.contains(gpu), scale, x, share);
         let label = slot(*gpu).unwrap_or("-");
         let middle = number(x + share / 2.0, 1);
         if !crowded {
@@ -71,17 +82,34 @@ fn bars(page: &mut Page, record: &RunRecord, title: Phrase, name: &str, of: impl
             page.put(format_args!("<text class=mid x={middle} y={}>{}</text>", TALL + 24.0, gpu.0));
         }
     }
-    let mut sorted = numbers.clone();
+    bound(page, &values, scale);
+    page.raw("</svg></figure>\n");
+}
+
+/// The peers' median, with its name at the right.
+fn median(page: &mut Page, numbers: &[f64], scale: Scale) {
+    let mut sorted = numbers.to_vec();
     sorted.sort_by(f64::total_cmp);
     if sorted.len() > 1 {
         let y = number(scale.place(f64::midpoint(sorted[(sorted.len() - 1) / 2], sorted[sorted.len() / 2])), 1);
         page.put(format_args!("<path class=middle d=\"M{LEFT} {y}h{PLOT}\"/>"));
         page.label(&format!("x={} y={y} dy=4", LEFT + PLOT + 4.0), |language| Phrase::Median.say(language).to_owned());
     }
-    page.raw("</svg></figure>\n");
 }
 
-fn bar(page: &mut Page, judgement: &Judgement, scale: Scale, x: f64, share: f64) {
+/// What the dashed line is: the limit, written at its right end.
+fn bound(page: &mut Page, values: &[(GpuIndex, &Judgement)], scale: Scale) {
+    let (low, high) = scale.ends();
+    let Some((_, last)) = values.last() else { return };
+    let Some(text) = &last.limit else { return };
+    if let Some(end) = [last.range.high, last.range.low].into_iter().flatten().find(|end| (low..=high).contains(end)) {
+        let y = number(scale.place(end) - 4.0, 1);
+        page.put(format_args!("<text class=\"strong end\" x={} y={y}>{}</text>", LEFT + PLOT - 2.0, escaped(text)));
+    }
+}
+
+/// A bar in the colour of its judgement; one of a GPU that a finding names has a frame and a cross whatever this limit says.
+fn bar(page: &mut Page, judgement: &Judgement, named: bool, scale: Scale, x: f64, share: f64) {
     let class = match judgement.outcome {
         _ if judgement.limit.is_none() => "bar",
         Judged::Pass => "bar",
@@ -89,6 +117,7 @@ fn bar(page: &mut Page, judgement: &Judgement, scale: Scale, x: f64, share: f64)
         Judged::Fail => "bar fail",
         Judged::Unjudged(_) => "bar unjudged",
     };
+    let class = if named { format!("{class} named") } else { class.to_owned() };
     let (left, wide) = (number(x + share * 0.15, 1), number(share * 0.7, 1));
     if let Some(value) = judgement.measurement.as_number() {
         let (base, top) = (scale.place(0.0), scale.place(value));
@@ -97,11 +126,12 @@ fn bar(page: &mut Page, judgement: &Judgement, scale: Scale, x: f64, share: f64)
             number(base, 1),
             number(top, 1),
             judgement.measurement.component,
-            escaped(&judgement.measurement.shown())
+            escaped(&judgement.measurement.quantity().unwrap_or_default())
         ));
         if share > 40.0 {
+            let cross = if named || judgement.outcome == Judged::Fail { "× " } else { "" };
             page.put(format_args!(
-                "<text class=\"mid strong\" x={} y={}>{}</text>",
+                "<text class=\"mid strong\" x={} y={}>{cross}{}</text>",
                 number(x + share / 2.0, 1),
                 number(top - 4.0, 1),
                 short(value)

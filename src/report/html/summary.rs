@@ -8,7 +8,7 @@ use super::super::plain::plain;
 use super::super::row::{Row, RowState};
 use super::super::text::{counts, duration};
 use super::super::verdict::verdict_so_far;
-use super::super::{explain, remark, value, words};
+use super::super::{explain, remark, sentence, value, words};
 use super::page::Page;
 use kiln_diagnose as diagnose;
 use kiln_event::{Case, Finding, Outcome, RunRecord, VerdictWord, uncarried_trips};
@@ -123,10 +123,19 @@ fn facts(page: &mut Page, record: &RunRecord) {
         page.raw("<div><dt>");
         page.say(name);
         page.raw("</dt><dd>");
-        page.text(&value);
+        if name == Phrase::Begun {
+            time(page, &value);
+        } else {
+            page.text(&value);
+        }
         page.raw("</dd></div>");
     }
     page.raw("</dl>\n");
+}
+
+/// A moment of the wall clock, which the page's script shows in the reader's time zone.
+pub(super) fn time(page: &mut Page, stamp: &str) {
+    page.put(format_args!("<time datetime=\"{stamp}\">{stamp}</time>"));
 }
 
 /// To the second: what people compare with the clock on the wall.
@@ -147,7 +156,7 @@ fn troubles(page: &mut Page, record: &RunRecord, rows: &[Row<'_>]) {
     page.section(Phrase::WhatToDo);
     for (at, by) in stops {
         page.raw("<div class=\"card quiet\"><h3>");
-        page.tell(|language| Phrase::StoppedAt.with(language, &[at, &words::interruption_in(language, by)]));
+        page.tell(|language| Phrase::StoppedAt.with(language, &[at, &sentence::interruption(language, by)]));
         page.raw("</h3></div>\n");
     }
     record.findings.iter().for_each(|one| finding(page, record, one));
@@ -156,7 +165,8 @@ fn troubles(page: &mut Page, record: &RunRecord, rows: &[Row<'_>]) {
         place(page, record, trip.component);
         page.raw("</h3><p>");
         page.say(Phrase::Guard);
-        page.text(&format!(" {} {} {at}: {}", trip.code, trip.guard, trip.text));
+        page.text(&format!(" {} {} {at}: ", trip.code, trip.guard));
+        page.tell(|language| sentence::trip_cause(language, &trip.cause));
         page.raw("</p></div>\n");
     }
     if unexplained.len() > CARDS {
@@ -222,8 +232,9 @@ fn finding(page: &mut Page, record: &RunRecord, finding: &Finding) {
     for evidence in &finding.evidence {
         page.raw("<li>");
         page.tell(|language| {
-            let text = plain(&evidence.text);
-            Phrase::EvidenceOn.with(language, &[&evidence.from, &evidence.component, &text])
+            let from = sentence::from(language, &evidence.from);
+            let text = sentence::evidence(language, evidence);
+            Phrase::EvidenceOn.with(language, &[&from, &evidence.component, &plain(&text)])
         });
         page.raw("</li>");
     }

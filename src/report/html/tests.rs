@@ -2,7 +2,7 @@
 
 use crate::{Compared, Language, Languages, Traces, baseline_page, diff_page, run_page, stats_page};
 use kiln_event::invented::{GPUS, Story, endings, key, passed, resistance, with_reason};
-use kiln_event::{Outcome, RunEvent, RunRecord};
+use kiln_event::{EvidenceFact, EvidenceSource, Outcome, Reason, RunEvent, RunRecord, TripCause};
 use kiln_lot as lot;
 use kiln_model::{GpuIndex, KernelRecord, KernelSource, Moment, Reading, Sensor, Span};
 
@@ -61,7 +61,7 @@ fn every_ending_has_its_page_with_the_verdict_at_the_top_in_both_languages() {
             sound(&page, name);
             let top = page.split("<main>").nth(1).and_then(|main| main.split("<table").next()).unwrap_or_default();
             let verdict = super::super::verdict::verdict_so_far(&record);
-            for language in Language::ALL {
+            for language in Languages::BOTH.all() {
                 let word = super::super::words::verdict_in(language, &verdict);
                 assert!(top.contains(&word), "{name} cut at {cut}: {word}");
             }
@@ -99,19 +99,20 @@ fn hostile(text: &str) -> RunRecord {
         }),
     );
     let mut trip = kiln_event::invented::trip(GPUS[1]);
-    trip.text = text.to_owned();
+    trip.cause = TripCause::Legacy(text.to_owned());
     trip.guard = text.to_owned();
     story.tell(0.0, RunEvent::GuardTripped(trip));
     let mut judgement = resistance(GPUS[0], 0.093);
     judgement.limit = Some(text.to_owned());
     judgement.source = Some(text.to_owned());
     judgement.measurement.name = text.to_owned();
-    story.step("burn.soak", 1, 60.0, vec![passed(GPUS[0], judgement), with_reason(GPUS[1], Outcome::Fail, text, text)]);
+    let said = Reason::Probe { said: text.to_owned() };
+    story.step("burn.soak", 1, 60.0, vec![passed(GPUS[0], judgement), with_reason(GPUS[1], Outcome::Fail, said)]);
     let mut finding = kiln_event::invented::finding();
     finding.code = text.to_owned();
     finding.cause.en = text.to_owned();
-    finding.evidence[0].text = text.to_owned();
-    finding.evidence[0].from = text.to_owned();
+    finding.evidence[0].fact = EvidenceFact::Legacy(text.to_owned());
+    finding.evidence[0].from = EvidenceSource::Guard(text.to_owned());
     story.tell(0.0, RunEvent::FindingMade(finding));
     let mut record = story.end().record();
     let start = record.start.as_mut().expect("begun");
@@ -148,10 +149,10 @@ fn no_text_from_the_node_becomes_markup() {
         let side = || Compared { name: text, record: &record, traces: &traces };
         let differences = lot::differences(&record, &endings()["fail-limit"].record());
         sound(&diff_page(side(), side(), &differences, Languages::BOTH), text);
-        let outings: Vec<lot::Outing> = lot::Outing::of(&record).into_iter().collect();
+        let summaries: Vec<lot::RunSummary> = lot::RunSummary::of(&record).into_iter().collect();
         let why = [(text.to_owned(), text.to_owned())];
-        sound(&stats_page(&lot::stats(&outings, &[]), &why, Languages::BOTH), text);
-        sound(&baseline_page(&lot::baseline(&outings, &[]).0, &why, Languages::BOTH), text);
+        sound(&stats_page(&lot::stats(&summaries, &[]), &why, Languages::BOTH), text);
+        sound(&baseline_page(&lot::baseline(&summaries, &[]).0, &why, Languages::BOTH), text);
     }
 }
 

@@ -3,15 +3,17 @@
 
 use std::collections::BTreeSet;
 
-use super::super::phrase::Phrase;
+use super::super::phrase::Phrase as Said;
 use super::super::words;
 use super::crowd;
 use super::mark::Mark;
 use super::page::{Page, escaped};
-use super::svg::{LEFT, PLOT, Scale, WIDTH, number, rungs, times, trail};
+use super::svg::{LEFT, PLOT, Scale, WIDTH, number, rungs, short, times, trail};
 use super::trace::{Slices, Tracks};
-use kiln_event::{Outcome, RunRecord};
+use kiln_event::{Outcome, Phase, RunRecord};
+use kiln_limit::{Bound, Term};
 use kiln_model::{GpuIndex, Sensor};
+use kiln_profile::Trigger;
 
 /// More GPUs than this are no longer told apart as lines.
 pub(super) const LINES_MAX: usize = 16;
@@ -27,13 +29,17 @@ pub(super) struct Timeline<'a> {
     /// Seconds at which stages begin and end.
     edges: Vec<f64>,
     marks: Vec<&'a Mark>,
+    /// From when to when something was measured.
+    windows: Vec<(f64, f64)>,
+    /// What guards hold readings against: sensor, value and the guard's name.
+    bounds: Vec<(Sensor, f64, &'a str)>,
     /// GPUs that findings, guards or fails name.
     pub(super) named: &'a BTreeSet<GpuIndex>,
 }
 
 impl<'a> Timeline<'a> {
     pub(super) fn new(
-        record: &RunRecord,
+        record: &'a RunRecord,
         slices: &'a Slices,
         marks: &'a [Mark],
         named: &'a BTreeSet<GpuIndex>,
@@ -49,7 +55,8 @@ impl<'a> Timeline<'a> {
             edges.clear();
         }
         let marks = marks.iter().filter(|mark| mark.seconds >= from && mark.seconds <= to).collect();
-        Self { slices, time: Scale::new(from, to, LEFT, LEFT + PLOT), edges, marks, named }
+        let time = Scale::new(from, to, LEFT, LEFT + PLOT);
+        Self { slices, time, edges, marks, windows: windows(record, from, to), bounds: bounds(record), named }
     }
 
     /// Without marks, on an axis of one's own: `span` in seconds to `ends` on the drawing.
@@ -60,7 +67,7 @@ impl<'a> Timeline<'a> {
         named: &'a BTreeSet<GpuIndex>,
     ) -> Self {
         let time = Scale::new(span.0, span.1, ends.0, ends.1);
-        Self { slices, time, edges: Vec::new(), marks: Vec::new(), named }
+        Self { slices, time, edges: Vec::new(), marks: Vec::new(), windows: Vec::new(), bounds: Vec::new(), named }
     }
 
     pub(super) fn x(&self, slice: usize) -> f64 {
@@ -136,6 +143,11 @@ impl<'a> Timeline<'a> {
 
     /// What is on every plot under the trails: bounds of stages, events, what is missing.
     pub(super) fn ground(&self, page: &mut Page, top: f64, tall: f64) {
+        for (from, to) in &self.windows {
+            let (x, end) = (self.time.place(*from), self.time.place(*to));
+            let wide = number((end - x).max(0.6), 1);
+            page.put(format_args!("<rect class=window x={} y={top} width={wide} height={tall} />", number(x, 1)));
+        }
         for edge in &self.edges {
             page.put(format_args!("<path class=edge d=\"M{} {top}v{tall}\"/>", number(self.time.place(*edge), 1)));
         }
@@ -156,24 +168,27 @@ impl<'a> Timeline<'a> {
     }
 
     /// One quantity of all GPUs.
-    pub(super) fn chart(&self, page: &mut Page, title: Phrase, sensor: Sensor) {
+    pub(super) fn chart(&self, page: &mut Page, title: Said, sensor: Sensor) {
         let ranges = self.slices.gpus.values().filter_map(|tracks| tracks.gauge(sensor)?.range());
         let Some((low, high)) = ranges.reduce(|one, two| (one.0.min(two.0), one.1.max(two.1))) else {
             page.raw("<p class=dim>");
             page.say(title);
             page.raw(": ");
-            page.say(Phrase::NoReadings);
+            page.say(Said::NoReadings);
             page.raw("</p>\n");
             return;
         };
         let (top, tall) = (8.0, TALL);
-        let (low, high) = widened(sensor, f64::from(low), f64::from(high));
+        let (low, high) = self.with_bound(sensor, f64::from(low), f64::from(high));
+        let (low, high) = widened(sensor, low, high);
         let scale = Scale::new(low, high, top + tall, top).rounded(4);
         page.raw("<figure><figcaption>");
         page.say(title);
         page.put(format_args!(" <small>{}</small></figcaption>\n", sensor.unit()));
         self.open(page, scale, (top, tall), sensor.unit().symbol());
         rungs(page, scale, 4, LEFT, LEFT + PLOT);
+        // What moves and stretches when a stretch of time is looked at closely.
+        page.raw("<g clip-path=\"url(#plot)\"><g class=time>");
         self.ground(page, top, tall);
         if self.slices.gpus.len() > LINES_MAX {
             crowd::bands(self, page, sensor, scale);
@@ -182,8 +197,37 @@ impl<'a> Timeline<'a> {
                 self.line(page, *gpu, tracks, sensor, scale);
             }
         }
+        page.raw("</g></g><g class=clock>");
         self.clock(page, top + tall + 18.0, top + tall);
+        page.raw("</g>");
+        self.guarded(page, sensor, scale);
         page.raw("</svg></figure>\n");
+    }
+
+    /// The lines that guards hold a quantity against, each with the guard's name, where they lie on the plot.
+    fn guarded(&self, page: &mut Page, sensor: Sensor, scale: Scale) {
+        let (low, high) = scale.ends();
+        for (_, value, guard) in
+            self.bounds.iter().filter(|(of, value, _)| *of == sensor && (low..=high).contains(value))
+        {
+            let y = number(scale.place(*value), 1);
+            page.put(format_args!("<path class=limit d=\"M{LEFT} {y}h{PLOT}\"/>"));
+            page.put(format_args!(
+                "<text class=\"strong end\" x={} y={y} dy=-4>{} {}</text>",
+                LEFT + PLOT - 4.0,
+                escaped(guard),
+                short(*value)
+            ));
+        }
+    }
+
+    /// Takes a guard's bound in where it is near: one that readings never come close to would press them flat.
+    fn with_bound(&self, sensor: Sensor, low: f64, high: f64) -> (f64, f64) {
+        let near = (high - low).max(10.0);
+        let bounds = self.bounds.iter().filter(|(of, ..)| *of == sensor).map(|(_, value, _)| *value);
+        bounds
+            .filter(|value| (low - near..=high + near).contains(value))
+            .fold((low, high), |(low, high), value| (low.min(value), high.max(value)))
     }
 
     /// Begins a drawing whose scales a script can read.
@@ -205,6 +249,37 @@ impl<'a> Timeline<'a> {
             page.put(format_args!("<path class=\"trail {class}\" data-name=\"gpu/{}\" d=\"{path}\"/>\n", gpu.0));
         }
     }
+}
+
+/// The stretches in which steps measured. Of a loop of hundreds of rounds they would be a wall.
+fn windows(record: &RunRecord, from: f64, to: f64) -> Vec<(f64, f64)> {
+    const MOST: usize = 60;
+    let of_step = |step: &kiln_event::StepRecord| {
+        let end = step.finished.unwrap_or(record.last_at);
+        let ends: Vec<kiln_model::Moment> = step.phases.iter().skip(1).map(|(at, _)| *at).chain([end]).collect();
+        let begun = step.phases.iter().zip(ends).filter(|((_, phase), _)| *phase == Phase::Measuring);
+        begun.map(|((at, _), end)| (at.seconds().max(from), end.seconds().min(to))).collect::<Vec<_>>()
+    };
+    let windows: Vec<(f64, f64)> = record.steps.iter().flat_map(of_step).filter(|(from, to)| to > from).collect();
+    if windows.len() > MOST { Vec::new() } else { windows }
+}
+
+/// What guards hold sensors against, as far as it is a number of its own.
+fn bounds(record: &RunRecord) -> Vec<(Sensor, f64, &str)> {
+    let guards = record.start.iter().flat_map(|start| &start.profile.guards);
+    guards
+        .filter_map(|guard| match &guard.trigger {
+            Trigger::Reading {
+                sensor,
+                bound:
+                    Bound::AtMost(Term::Absolute(value))
+                    | Bound::LessThan(Term::Absolute(value))
+                    | Bound::AtLeast(Term::Absolute(value))
+                    | Bound::MoreThan(Term::Absolute(value)),
+            } => Some((*sensor, value.value_in(sensor.unit())?, guard.id.as_str())),
+            _ => None,
+        })
+        .collect()
 }
 
 /// Power from zero, and no quantity so near that its noise fills the plot.

@@ -14,8 +14,8 @@ const SLICES: usize = 640;
 const SLICES_CLOSE: usize = 480;
 
 /// Sensors drawn as trails.
-pub(super) const GAUGES: [Sensor; 5] =
-    [Sensor::TempGpu, Sensor::TempMemory, Sensor::TempInlet, Sensor::Power, Sensor::ClockSm];
+pub(super) const GAUGES: [Sensor; 6] =
+    [Sensor::TempGpu, Sensor::TempMargin, Sensor::TempMemory, Sensor::TempInlet, Sensor::Power, Sensor::ClockSm];
 /// Sensors of which only increases mean anything.
 pub(super) const COUNTERS: [Sensor; 6] = [
     Sensor::EccCorrected,

@@ -3,12 +3,14 @@
 //! Names are the same for every unit: no serials, no rounds, no attempts; those stand in properties and texts. The file
 //! is green exactly where the verdict is PASS; a record of a run that was cut short gives a valid file too.
 
+use crate::language::Language;
 use crate::properties::properties;
 use crate::row::{Row, RowState, rows};
 use crate::verdict::verdict_so_far;
-use crate::{explain, value, words};
+use crate::{explain, sentence, value, words};
 use kiln_event::{
-    Case, GuardTrip, Interruption, NodeSource, Outcome, RunRecord, StepRecord, Verdict, VerdictWord, uncarried_trips,
+    Case, Ground, GuardTrip, Interruption, NodeSource, Outcome, ReasonKind, RunRecord, StepRecord, Verdict,
+    VerdictWord, uncarried_trips,
 };
 use kiln_model::{Component, Moment, Span, WallTime};
 use kiln_plan::Readiness;
@@ -152,11 +154,12 @@ impl<'a> Report<'a> {
         let message = explain::headline(case);
         match outcome {
             Outcome::Pass | Outcome::Marginal => TestResult::Passed,
-            Outcome::Waived => TestResult::Skipped { message: self.waived(case) },
+            Outcome::Waived => TestResult::Skipped { message: Self::waived(case) },
             Outcome::Skipped => TestResult::Skipped { message: format!("not applicable: {message}") },
             Outcome::NotReached => {
-                let reason = case.reason.as_ref().filter(|_| explain::end(self.record) != "aborted");
-                let why = reason.map_or_else(|| explain::end(self.record), |reason| reason.text.clone());
+                let reason = case.reason.as_ref().filter(|_| !explain::is_aborted(self.record));
+                let why = reason
+                    .map_or_else(|| explain::end(self.record), |reason| sentence::reason(Language::English, reason));
                 TestResult::Skipped { message: format!("not reached: {why}") }
             }
             Outcome::Fail => TestResult::Failure { kind: failure_kind(case).to_owned(), message, text },
@@ -166,19 +169,17 @@ impl<'a> Report<'a> {
         }
     }
 
-    fn waived(&self, case: &Case) -> String {
-        let waivers = self.record.start.iter().flat_map(|start| &start.profile.waivers);
-        let used = |id: &String| case.judgements.iter().any(|judgement| judgement.waiver.as_ref() == Some(id));
-        let told: Vec<String> = waivers
-            .filter(|waiver| used(&waiver.matches))
-            .map(|waiver| format!("{}, until {} (by {})", waiver.reason, waiver.until, waiver.by))
-            .collect();
-        format!("waived: {}; {}", told.join("; "), explain::headline(case))
+    fn waived(case: &Case) -> String {
+        let waived = case.judgements.iter().filter_map(|one| Some((one.waiver.as_ref()?, one)));
+        let told = waived.map(|(waiver, judgement)| {
+            format!("{}; {}", sentence::waiver(Language::English, waiver), value::sentence(judgement))
+        });
+        format!("waived: {}", told.collect::<Vec<_>>().join("; "))
     }
 
     fn unstarted(&self, readiness: &Readiness) -> String {
         match readiness {
-            Readiness::Skip(why) => format!("not applicable: {why}"),
+            Readiness::Skip(why) => format!("not applicable: {}", sentence::unmet(Language::English, why)),
             Readiness::Deselected => "not reached: left out by --only".to_owned(),
             Readiness::Ready | Readiness::Unmet(_) => format!("not reached: {}", explain::end(self.record)),
         }
@@ -186,11 +187,12 @@ impl<'a> Report<'a> {
 
     fn guard(&self, trip: &GuardTrip) -> TestCase {
         let place = explain::place(self.record.inventory.as_deref(), trip.component);
-        let mut text = vec![place, format!("{}: {}", trip.code, trip.text)];
+        let cause = sentence::trip_cause(Language::English, &trip.cause);
+        let mut text = vec![place, format!("{}: {cause}", trip.code)];
         for finding in explain::findings(self.record, &trip.guard, trip.component) {
             text.extend(explain::finding(finding));
         }
-        let (message, text) = (trip.text.clone(), text.join("\n"));
+        let (message, text) = (cause, text.join("\n"));
         let result = match trip.result {
             GuardResult::Fail => TestResult::Failure { kind: "event".to_owned(), message, text },
             GuardResult::Inconclusive => TestResult::Error { kind: "inconclusive".to_owned(), message, text },
@@ -275,17 +277,17 @@ fn earlier(step: &StepRecord, case: &Case, flaky: bool) -> Earlier {
     let kind = if failed { failure_kind(case).to_owned() } else { error_kind(case) };
     let round = if step.key.round > 1 { format!(" of round {}", step.key.round) } else { String::new() };
     let message = format!("attempt {}{round}: {}", step.key.attempt, explain::headline(case));
-    let mut text: Vec<String> = case.reason.iter().map(|reason| format!("{}: {}", reason.kind, reason.text)).collect();
+    let mut text: Vec<String> = case.reason.iter().map(explain::reason).collect();
     text.extend(case.judgements.iter().map(|one| format!("{}: {}", value::sentence(one), value::judged(one))));
     Earlier { flaky, failed, kind, message, text: text.join("\n") }
 }
 
 /// What proves the fail: a value, a wrong result, or something that happened.
 fn failure_kind(case: &Case) -> &'static str {
-    match case.reason.as_ref().map(|reason| reason.kind.as_str()) {
-        Some("mismatch") => "mismatch",
-        Some("guard" | "lost") => "event",
-        _ => "limit",
+    match case.reason.as_ref().map_or(Ground::Value, |reason| reason.kind().ground()) {
+        Ground::Mismatch => "mismatch",
+        Ground::Guard | Ground::Lost => "event",
+        Ground::Value | Ground::Ending => "limit",
     }
 }
 
@@ -293,8 +295,8 @@ fn error_kind(case: &Case) -> String {
     match &case.reason {
         _ if case.outcome == Outcome::Inconclusive => "inconclusive".to_owned(),
         _ if case.outcome == Outcome::Aborted => "aborted".to_owned(),
-        Some(reason) if reason.kind == "timeout" => "timeout".to_owned(),
-        Some(reason) => format!("error.{}", reason.kind),
+        Some(reason) if reason.kind() == ReasonKind::Timeout => "timeout".to_owned(),
+        Some(reason) => format!("error.{}", reason.kind().word()),
         None => "error".to_owned(),
     }
 }

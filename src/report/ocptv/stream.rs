@@ -12,7 +12,7 @@ use super::told::{self, Limits, error, log};
 use crate::json;
 use crate::language::Language;
 use crate::plain::plain;
-use crate::{remark, words};
+use crate::{remark, sentence, words};
 use kiln_disk::{self as disk, RunFile};
 use kiln_event::{
     Case, Envelope, GuardTrip, Interruption, NodeSource, Outcome, RunEvent, RunStart, StepKey, Verdict, VerdictWord,
@@ -81,7 +81,7 @@ impl Ocptv {
             RunEvent::InventoryRead(inventory) => self.begin(wall, Some(inventory)),
             RunEvent::PlanMade(plan) => self.plan(plan),
             RunEvent::StepStarted { key } => drop(self.open(wall, key)),
-            RunEvent::StepFinished { key, cases } => self.step(wall, key, cases),
+            RunEvent::StepFinished { key, cases, .. } => self.step(wall, key, cases),
             RunEvent::OperatorAsked { key, prompt } => {
                 self.in_step(wall, Some(key), log(Severity::Info, format!("operator asked: {}", prompt.en)));
             }
@@ -240,13 +240,14 @@ impl Ocptv {
 
     fn guard(&mut self, wall: WallTime, trip: &GuardTrip) {
         self.failed |= trip.result == GuardResult::Fail;
+        let cause = sentence::trip_cause(Language::English, &trip.cause);
         let diagnosis = StepArtifact::Diagnosis(Diagnosis {
             verdict: plain(&trip.code).into_owned(),
             kind: match trip.result {
                 GuardResult::Fail => DiagnosisKind::Fail,
                 GuardResult::Inconclusive => DiagnosisKind::Unknown,
             },
-            message: plain(&format!("guard {}: {}", trip.guard, trip.text)).into_owned(),
+            message: plain(&format!("guard {}: {cause}", trip.guard)).into_owned(),
             place: self.dut.place(trip.component),
         });
         match self.running.values().next().cloned() {
@@ -317,13 +318,15 @@ fn title(start: &RunStart) -> String {
 /// The command that asks for this run again; the journal does not keep the words that were typed.
 fn command_line(start: &RunStart) -> String {
     let mut words = vec!["kiln run".to_owned(), start.profile.id.clone()];
-    if let NodeSource::Simulated { node, seed, faults } = &start.source {
+    if let NodeSource::Simulated { node, seed, faults, spread } = &start.source {
         words.push(format!("--sim {node} --seed {seed}"));
+        words.extend((!spread.is_tight()).then(|| format!("--spread {}", spread.word())));
         words.extend(faults.iter().map(|fault| format!("--fault {fault}")));
     }
     words.extend(start.profile.deviations.iter().filter_map(|deviation| match deviation {
         Deviation::Set { name, value, .. } => Some(format!("--set {name}={value}")),
         Deviation::Only { filter } => Some(format!("--only {filter}")),
+        Deviation::Gpus { chosen } => Some(format!("--gpus {chosen}")),
         // Of the machine, not of the command; the metadata tells.
         Deviation::Surroundings { .. } => None,
     }));
@@ -335,6 +338,9 @@ fn parameters(start: &RunStart) -> Map<String, Value> {
     map.insert("profile".to_owned(), start.profile.id.as_str().into());
     map.insert("revision".to_owned(), start.profile.revision.into());
     map.insert("digest".to_owned(), start.profile_digest.as_str().into());
+    if let Some(parts) = &start.parts {
+        map.insert("parts_digest".to_owned(), parts.digest.as_str().into());
+    }
     map.insert("seed".to_owned(), start.seed.into());
     map.insert("vars".to_owned(), serde_json::to_value(&start.profile.vars).unwrap_or_default());
     map

@@ -7,9 +7,10 @@ use serde_json::{Map, Value};
 use super::artifact::{Diagnosis, DiagnosisKind, Error, Log, Measurement, Severity, Status, StepArtifact};
 use super::dut::{Dut, KILN};
 use super::validator::{number, scalar, validators};
+use crate::language::Language;
 use crate::plain::plain;
-use crate::{explain, value, words};
-use kiln_event::{Case, Finding, Outcome};
+use crate::{explain, sentence, value, words};
+use kiln_event::{Case, Finding, Outcome, Reason};
 use kiln_limit::{Judged, Judgement, Limit, Measured};
 use kiln_model::Component;
 
@@ -31,7 +32,7 @@ pub(super) fn case(path: &str, case: &Case, limits: Option<&Limits>, dut: &Dut) 
         case.judgements.iter().map(|judgement| measurement(judgement, limit(judgement), dut)).collect();
     let headline = explain::headline(case);
     let text = format!("{}: {headline}", case.component);
-    let kind = case.reason.as_ref().map_or("error", |reason| reason.kind.as_str());
+    let kind = case.reason.as_ref().map_or("error", |reason| reason.kind().word());
     let of = |what: &str| format!("{}-{what}", path.replace('.', "-"));
     let diagnosed = |verdict: String, kind| {
         StepArtifact::Diagnosis(Diagnosis {
@@ -47,7 +48,10 @@ pub(super) fn case(path: &str, case: &Case, limits: Option<&Limits>, dut: &Dut) 
         Outcome::Waived => diagnosed(of("waived"), DiagnosisKind::Pass),
         Outcome::Fail => {
             let code = value::worst(&case.judgements).and_then(|judgement| judgement.code.clone());
-            diagnosed(code.filter(|_| kind == "limit").unwrap_or_else(|| of(kind)), DiagnosisKind::Fail)
+            diagnosed(
+                code.filter(|_| matches!(case.reason, Some(Reason::Limit(_)))).unwrap_or_else(|| of(kind)),
+                DiagnosisKind::Fail,
+            )
         }
         Outcome::Inconclusive => diagnosed(of("inconclusive"), DiagnosisKind::Unknown),
         Outcome::Error => StepArtifact::Error(error(kind, &text)),
@@ -120,7 +124,7 @@ fn metadata(judgement: &Judgement) -> Map<String, Value> {
     add("margin", value::margin(judgement).and_then(number));
     add("code", text(&judgement.code));
     add("source", text(&judgement.source));
-    add("waiver", text(&judgement.waiver));
+    add("waiver", judgement.waiver.as_ref().map(|waiver| sentence::waiver(Language::English, waiver).into()));
     add("decisive", (!judgement.decisive).then(|| false.into()));
     map
 }

@@ -21,6 +21,7 @@ const NOT_FOUND: c_int = 500;
 const NOT_READY: c_int = 600;
 const TAKEN: c_int = 46;
 const NO_IMAGE: c_int = 209;
+const TOO_MANY_PEERS: c_int = 711;
 const NO_SUCH_DEVICE: c_int = 101;
 
 struct Stream {
@@ -110,6 +111,9 @@ enum Way {
 
 /// Streams with copies between GPUs that are still to be done.
 static CROSSING: AtomicUsize = AtomicUsize::new(0);
+
+/// Copies through the host that fit into a queue before the caller has to wait: each is many pieces.
+const STAGED_MOST: usize = 6;
 
 /// Smaller copies are housekeeping.
 const WORTH_TELLING: usize = 1 << 20;
@@ -211,7 +215,15 @@ export! {
     cuDevicePrimaryCtxRelease_v2(_device: c_int) { OK }
     cuCtxSetCurrent(context: *mut c_void) { CURRENT.set(context as usize as i32 - 1); OK }
     cuDeviceCanAccessPeer(can: *mut c_int, _device: c_int, _peer: c_int) { *can = c_int::from(world().peers); OK }
-    cuCtxEnablePeerAccess(_peer: *mut c_void, _flags: c_uint) { OK }
+    cuCtxEnablePeerAccess(peer: *mut c_void, _flags: c_uint) {
+        let way = (CURRENT.get(), peer as usize as i32 - 1);
+        let mut ways = world().ways.lock().expect("unpoisoned");
+        if !ways.contains(&way) && ways.iter().filter(|(from, _)| *from == way.0).count() >= world().peers_most {
+            return TOO_MANY_PEERS;
+        }
+        ways.insert(way);
+        OK
+    }
     cuMemGetInfo_v2(free: *mut usize, total: *mut usize) {
         unless_broken!();
         *total = world().memory as usize;
@@ -242,7 +254,13 @@ export! {
     }
     cuMemcpyDtoDAsync_v2(to: u64, from: u64, bytes: usize, handle: *mut c_void) { copy(handle, to, from, bytes, Way::Within) }
     cuMemcpyPeerAsync(to: u64, there: *mut c_void, from: u64, _here: *mut c_void, bytes: usize, handle: *mut c_void) {
-        copy(handle, to, from, bytes, Way::ToPeer(there as usize as c_int - 1))
+        let peer = there as usize as c_int - 1;
+        let queue = &stream(handle).queue;
+        let open = world().ways.lock().expect("unpoisoned").contains(&(queue.gpu, peer));
+        if !open {
+            queue.wait_for_room(STAGED_MOST);
+        }
+        copy(handle, to, from, bytes, Way::ToPeer(peer))
     }
     cuMemsetD32Async(to: u64, value: c_uint, count: usize, handle: *mut c_void) {
         unless_broken!();

@@ -26,6 +26,9 @@ const COMPUTED_WINDOWS: u32 = 2;
 const SWEPT_PAIRS: u64 = 4096;
 const SWEEP_SECONDS: f64 = 0.01;
 
+/// How long a memory stream takes that is late: many burns of the fake.
+const LATE: Duration = Duration::from_millis(300);
+
 /// One at a time: two may write into one log.
 static RUNNING: Mutex<()> = Mutex::new(());
 
@@ -46,7 +49,7 @@ pub fn exists(name: &str) -> bool {
         "march" | "checksum" | "chase" | "hang" | "burn_bf16_mma" | "burn_fp32" | "burn_fp64_mma" => true,
         "burn_bf16_wgmma" | "burn_fp8_wgmma" => major == 9 && !portable,
         "burn_bf16_tcgen05" | "burn_fp8_tcgen05" => major == 10 && !portable,
-        "burn_fp8_mma" => major == 12 && !portable,
+        "burn_fp8_mma" => (major == 12 || world().capability == (8, 9)) && !portable,
         _ => false,
     }
 }
@@ -85,6 +88,9 @@ impl Launch {
         }
         if let Some(seat) = &world().seat {
             return self.run_on_bench(seat, device);
+        }
+        if let (Fault::LateStream, Self::March(MarchArgs { chunk: OF_THE_STREAM, .. })) = (world().fault, &self) {
+            std::thread::sleep(LATE);
         }
         let _one = RUNNING.lock().expect("unpoisoned");
         match self {
@@ -175,7 +181,8 @@ fn run_some_windows(kernel: Burn, args: &BurnArgs, blocks: u32, wrong: bool) {
         run_burn(kernel, &BurnArgs { first_window: args.inject_window, windows: 1, ..*args }, blocks);
         left -= 1;
     }
-    log(args.log).verified += left * u64::from(blocks * kernel.shape.units) * u64::from(kernel.shape.cells());
+    let working = if args.only_sm == 0 { blocks } else { 1 };
+    log(args.log).verified += left * u64::from(working * kernel.shape.units) * u64::from(kernel.shape.cells());
 }
 
 fn hang() -> ! {
@@ -231,6 +238,7 @@ fn run_burn(kernel: Burn, args: &BurnArgs, blocks: u32) {
     burn(kernel, args, blocks, log(args.log), &mut parts, |window, unit| {
         let mut found = (*right).clone();
         match world().fault {
+            Fault::OneSm if unit / kernel.shape.units == 2 => found[99] ^= 1 << 12,
             Fault::Wrong if unit == 1 && window % 2 == 0 => found[99] ^= 1 << 12,
             Fault::Systematic => found[99] ^= 1 << 12,
             Fault::Nan if unit == 2 => found[7] = if wide { f64::NAN.to_bits() } else { u64::from(f32::NAN.to_bits()) },
@@ -251,9 +259,10 @@ fn run_burn(kernel: Burn, args: &BurnArgs, blocks: u32) {
 
 fn run_march(args: &MarchArgs) {
     let memory = words(args.base, args.pairs * 2);
-    march(args, memory, log(args.log), |at, word| {
-        let stuck = world().fault == Fault::Stuck && args.chunk == 0 && at == 1000;
-        if stuck { word | 1 << 33 } else { word }
+    march(args, memory, log(args.log), |at, word| match world().fault {
+        Fault::Stuck if args.chunk == 0 && at == 1000 => word | 1 << 33,
+        Fault::LateStream if args.chunk == OF_THE_STREAM && at == 1000 => word ^ 1 << 33,
+        _ => word,
     });
     std::thread::sleep(Duration::from_nanos(u64::from(args.slow)));
 }

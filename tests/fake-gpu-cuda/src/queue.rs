@@ -60,6 +60,13 @@ impl Queue {
         self.work.send(Box::new(work)).expect("the thread of a stream lives as long as the stream");
     }
 
+    /// Waits until fewer than so many things are queued, as the driver has a caller do whose channel is full.
+    pub fn wait_for_room(&self, most: usize) {
+        while self.waiting.load(Ordering::SeqCst) >= most {
+            std::thread::sleep(Duration::from_micros(50));
+        }
+    }
+
     pub fn is_done(&self) -> bool {
         self.waiting.load(Ordering::SeqCst) == 0
     }

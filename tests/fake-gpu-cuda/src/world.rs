@@ -1,6 +1,6 @@
 //! What the fake pretends to have, from the environment or from the bench it stands on, and the memory it has given out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 use std::sync::{Mutex, OnceLock};
 
@@ -32,6 +32,10 @@ pub enum Fault {
     SpoiledCopy,
     /// `slow-copy`: copies take a hundred times as long.
     SlowCopy,
+    /// `late-stream`: the memory stream beside a burn is slow, and wrong at its end.
+    LateStream,
+    /// `one-sm`: multiprocessor 2 computes one bit wrong.
+    OneSm,
     /// `hang`: burn and march kernels never end.
     Hang,
 }
@@ -44,6 +48,10 @@ pub struct World {
     pub compute_mode: i32,
     pub mig: bool,
     pub peers: bool,
+    /// Direct ways out of one GPU that the driver opens.
+    pub peers_most: usize,
+    /// Those that are open: from, to.
+    pub ways: Mutex<BTreeSet<(i32, i32)>>,
     pub fault: Fault,
     /// Where it stands on a bench: GPUs, speeds and what is wrong are those of the node there.
     pub seat: Option<Seat>,
@@ -80,6 +88,8 @@ fn fault(text: &str) -> Fault {
         "stuck" => Fault::Stuck,
         "spoiled-copy" => Fault::SpoiledCopy,
         "slow-copy" => Fault::SlowCopy,
+        "late-stream" => Fault::LateStream,
+        "one-sm" => Fault::OneSm,
         "hang" => Fault::Hang,
         "" => Fault::None,
         other => panic!("the fake has no fault `{other}`"),
@@ -100,6 +110,8 @@ pub fn world() -> &'static World {
             compute_mode: number("COMPUTE_MODE", 0),
             mig: number("MIG", 0) == 1,
             peers: number("PEERS", 1) == 1,
+            peers_most: number("PEERS_MOST", usize::MAX),
+            ways: Mutex::default(),
             fault: fault(&variable("FAULT").unwrap_or_default()),
             seat,
             launches: AtomicU32::new(0),

@@ -5,7 +5,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use kiln_model::{Inventory, PciFunction, Reading, Sample, Sensor};
+use kiln_model::{Inventory, LinkLayer, PciFunction, Reading, Sample, Sensor};
 
 /// As often as a management controller renews its readings.
 const INLET_EVERY: Duration = Duration::from_millis(500);
@@ -100,6 +100,23 @@ impl HostTree {
             let rate =
                 port.speed_mb_per_s.get().map(|speed| format!("{} Gb/sec (4X)", f64::from(speed) * 8.0 / 1000.0));
             self.put(&format!("{folder}/ports/1/rate"), rate.as_ref());
+            for shown in &port.ports {
+                let own = format!("{folder}/ports/{}", shown.number);
+                let up = shown.is_up() == Reading::Value(true);
+                self.write(&format!("{own}/state"), if up { "4: ACTIVE" } else { "1: DOWN" });
+                self.write(&format!("{own}/phys_state"), if up { "5: LinkUp" } else { "2: Polling" });
+                let layer = match shown.layer {
+                    Reading::Value(LinkLayer::Ethernet) => "Ethernet",
+                    _ => "InfiniBand",
+                };
+                self.write(&format!("{own}/link_layer"), layer);
+                for (counter, count) in &shown.counters {
+                    self.put(
+                        &format!("{own}/counters/{}", counter.name()),
+                        count.get().map(|n| n.to_string()).as_ref(),
+                    );
+                }
+            }
             self.write(&format!("sys/devices/port{number}/vendor"), "0x15b3");
             let _ = symlink(format!("../../../devices/port{number}"), self.root.join(&folder).join("device"));
         }

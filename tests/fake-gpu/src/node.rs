@@ -11,7 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use kiln_diagnose::{KernelLine, read_kernel_line};
-use kiln_engine::{Inbox, Station as _};
+use kiln_engine::{Arrivals, Dut as _};
 use kiln_model::{
     Answer, Gpu, GpuCounters, GpuIndex, Inventory, Moment, Probe, Reading, ReadingFailure, Sample, Sensor,
 };
@@ -31,7 +31,7 @@ pub(crate) struct Node {
     began: Instant,
     speed: f64,
     read: Option<Instant>,
-    inbox: Inbox,
+    arrivals: Arrivals,
     samples: BTreeMap<GpuIndex, Sample>,
     pub(crate) inventory: Inventory,
     counters: BTreeMap<GpuIndex, GpuCounters>,
@@ -102,7 +102,7 @@ pub(crate) fn listen<T>(question: impl FnOnce(&[(GpuIndex, u64)]) -> T) -> Resul
     let mut node = NODE.lock().unwrap_or_else(PoisonError::into_inner);
     let node = node.as_mut().ok_or(UNINITIALIZED)?;
     let now = node.now();
-    node.sim.collect(now, &mut node.inbox);
+    node.sim.collect(now, &mut node.arrivals);
     node.log();
     Ok(question(&node.xids))
 }
@@ -183,7 +183,7 @@ impl Node {
             began: Instant::now(),
             speed,
             read: None,
-            inbox: Inbox::default(),
+            arrivals: Arrivals::default(),
             samples: BTreeMap::new(),
             inventory: Inventory::default(),
             counters: BTreeMap::new(),
@@ -223,14 +223,14 @@ impl Node {
         self.sim.sample(now);
         self.sim.read_inventory(now);
         self.sim.ask(now, Probe::Counters);
-        self.sim.collect(now, &mut self.inbox);
-        self.samples.extend(self.inbox.samples.drain(..).map(|mut sample| {
+        self.sim.collect(now, &mut self.arrivals);
+        self.samples.extend(self.arrivals.samples.drain(..).map(|mut sample| {
             if is_ampere() && sample.get(Sensor::TempMargin).is_some() {
                 sample.set(Sensor::TempMargin, Reading::Unsupported);
             }
             (sample.gpu, sample)
         }));
-        if let Some(Ok(inventory)) = self.inbox.inventories.drain(..).next_back() {
+        if let Some(Ok(inventory)) = self.arrivals.inventories.drain(..).next_back() {
             self.inventory = *inventory;
             if let Some(version) = setting("KILN_FAKE_DRIVER") {
                 self.inventory.driver = Reading::Value(version);
@@ -239,12 +239,12 @@ impl Node {
                 self.inventory.gpus.iter_mut().for_each(without_tlimit);
             }
         }
-        for (_, answer) in self.inbox.answers.drain(..) {
+        for (_, answer) in self.arrivals.answers.drain(..) {
             if let Answer::Counters(Ok(counters)) = answer {
                 self.counters.extend(counters.into_iter().map(|counters| (counters.gpu, counters)));
             }
         }
-        self.loads.hear(self.inbox.loads.drain(..));
+        self.loads.hear(self.arrivals.loads.drain(..));
         if let Some(host) = &mut self.host {
             host.renew(self.samples.values().next());
         }
@@ -254,7 +254,7 @@ impl Node {
 
     /// Passes the kernel log on: to events, and to the file that stands for `/dev/kmsg`.
     fn log(&mut self) {
-        for record in std::mem::take(&mut self.inbox.kernel) {
+        for record in std::mem::take(&mut self.arrivals.kernel) {
             if let Some(KernelLine::Xid(xid)) = read_kernel_line(&record.text)
                 && let Some(gpu) = self.gpu_at(&xid.pci.to_string())
             {

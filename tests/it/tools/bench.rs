@@ -9,12 +9,13 @@ use std::time::Duration;
 
 use kiln::check;
 use kiln::engine::drive::{Operator, Pace, run_in_real_time};
-use kiln::engine::{Equipment, Inbox, Machine, OperatorReply, Station, Witness, rejudge};
+use kiln::engine::{Arrivals, Dut, Equipment, Machine, OperatorReply, Witness, rejudge};
 use kiln::event::{Envelope, NodeSource, Operation, RunKind, RunRecord, RunStart, ToolVersion};
 use kiln::load::supervisor::{Supervisor, WorkerCommand};
 use kiln::model::{LoadId, LoadOrder, Moment, Probe, Sample, StopHow, Text};
 use kiln::node::sim::{NodeFile, SimNode};
 use kiln::profile::{Request, Skus, resolve};
+use kiln::report::{Language, reason, shown};
 
 /// A node that has GPUs only to be planned for; loads are the machine's own.
 struct Bench {
@@ -32,7 +33,7 @@ impl Bench {
     }
 }
 
-impl Station for Bench {
+impl Dut for Bench {
     fn read_inventory(&mut self, now: Moment) {
         self.node.read_inventory(now);
     }
@@ -53,9 +54,9 @@ impl Station for Bench {
         self.loads.stop_load(now, load, how);
     }
 
-    fn collect(&mut self, now: Moment, inbox: &mut Inbox) {
-        self.node.collect(now, inbox);
-        self.loads.collect(now, inbox);
+    fn collect(&mut self, now: Moment, arrivals: &mut Arrivals) {
+        self.node.collect(now, arrivals);
+        self.loads.collect(now, arrivals);
     }
 
     fn next_arrival(&self) -> Option<Moment> {
@@ -110,6 +111,7 @@ pub(super) fn started(profile: &str, set: &[(String, String)], skus: &Skus) -> R
         seed: 1,
         profile: resolve(&request).unwrap_or_else(|errors| panic!("{}", errors.render(false))),
         profile_digest: String::new(),
+        parts: None,
         baseline: BTreeMap::new(),
         junit: kiln::event::JunitDialect::default(),
     }
@@ -140,12 +142,21 @@ pub(super) fn told(record: &RunRecord, folder: &Path) -> String {
     let mut text = String::new();
     for step in &record.steps {
         for case in &step.cases {
-            let why = case.reason.as_ref().map_or(String::new(), |why| format!(" {}: {}", why.kind, why.text));
+            let why = case
+                .reason
+                .as_ref()
+                .map_or(String::new(), |why| format!(" {}: {}", why.kind().word(), reason(Language::English, why)));
             let _ = writeln!(text, "{} [{}] {}{why}", step.key.path, case.component, case.outcome.shown());
             for one in &case.judgements {
                 let measured = &one.measurement;
                 if !["program", "output"].contains(&measured.name.as_str()) {
-                    let _ = writeln!(text, "  {} {} {}", measured.component, measured.name, measured.shown());
+                    let _ = writeln!(
+                        text,
+                        "  {} {} {}",
+                        measured.component,
+                        measured.name,
+                        shown(Language::English, measured)
+                    );
                 }
             }
         }

@@ -120,7 +120,14 @@ fn read(tool: Tool, folder: &str, file: &str) -> (String, Option<bool>) {
     match adapter(tool).read(&Output { stdout: &stdout, stderr: &stderr, exit, args: &args }) {
         Err(error) => (format!("  ERROR {error}\n"), None),
         Ok(measured) => {
-            let line = |one: &kiln::limit::Measurement| format!("  {} {} = {}\n", one.component, one.name, one.shown());
+            let line = |one: &kiln::limit::Measurement| {
+                format!(
+                    "  {} {} = {}\n",
+                    one.component,
+                    one.name,
+                    kiln::report::shown(kiln::report::Language::English, one)
+                )
+            };
             let passed = measured.iter().find(|one| one.name == "passed" && one.component == Component::Node);
             let passed = match passed.map(|one| &one.value) {
                 Some(Measured::Value(Scalar::Flag(passed))) => Some(*passed),
@@ -204,7 +211,7 @@ fn a_bad_exit_code_outweighs_a_good_text() {
             let of: BTreeMap<&str, String> = all
                 .iter()
                 .filter(|one| one.component == Component::Node)
-                .map(|one| (one.name.as_str(), one.shown()))
+                .map(|one| (one.name.as_str(), kiln::report::shown(kiln::report::Language::English, one)))
                 .collect();
             assert_eq!(of["passed"], "false", "{folder}/{file}");
             assert_eq!(of["failure"], "it ended with exit code 2: out of luck", "{folder}/{file}");

@@ -5,7 +5,7 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 
-use kiln::load::worker::{ToWorker, WorkOrder, encode};
+use kiln::load::worker::{ToWorker, Variant, WorkOrder, encode};
 use kiln::model::{LoadId, LoadKind, LoadOrder, ProgramOrder, ProgramReader};
 
 use super::bench::{Fakes, eventually, installed_or_told};
@@ -76,7 +76,7 @@ fn work(program: &str, args: &[&str]) -> (Child, ChildStdin) {
     let order = ProgramOrder { program: program.to_owned(), args, directory: None, version: Vec::new(), reader };
     let kind = LoadKind::Program(Box::new(order));
     let order = LoadOrder { id: LoadId(1), kind, gpus: [].into(), seed: 1, span: None };
-    let work = WorkOrder { order, devices: Vec::new(), injection: None };
+    let work = WorkOrder { order, devices: Vec::new(), injection: None, variant: Variant::default() };
     let mut stdin = worker.stdin.take().expect("its input");
     for message in [ToWorker::Order(Box::new(work)), ToWorker::Begin { at: 0 }] {
         stdin.write_all(encode(&message).as_bytes()).expect("sent");

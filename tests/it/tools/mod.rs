@@ -84,12 +84,12 @@ printf '{"count": %s, "first": %s, "input": "%s"}' $# "'$1'" "$(cat)" | tr "'" '
       node passed true
       node version report 7
       node exit-code 0
-    s.missing [node] ERROR not-measured: `value.lost` was not measured: missing: the report has no `/no/such`
+    s.missing [node] ERROR not-measured: `value.lost` was not measured: the report has no `/no/such`
       node value.lost missing: the report has no `/no/such`
       node passed true
       node version unsupported
       node exit-code 0
-    s.unnamed [node] ERROR not-measured: `value.count` was not measured: missing: the check gave no such value
+    s.unnamed [node] ERROR not-measured: `value.count` was not measured: the check gave no such value
       node passed true
       node version unsupported
       node exit-code 0

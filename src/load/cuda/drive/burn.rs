@@ -3,17 +3,19 @@
 use std::sync::Arc;
 
 use super::burner::{Burner, Operands};
+use super::drive_context::{Broken, DriveContext};
+use super::memory_stream::MemoryStream;
 use super::pace::Pace;
-use super::shift::{Broken, Shift};
-use super::tide::Tide;
 use crate::cuda::driver::Gpu;
-use crate::worker::monotonic_nanos;
+use crate::worker::{Beside, Injection, monotonic_nanos};
 use kiln_model::{BurnKernel, LoadSaid};
 
 /// Long enough that the gap between two launches does not count, short enough to stop at once.
 const LAUNCH_SECONDS: f64 = 0.2;
 /// Exact launches are shorter: their operands have fewer bits and draw less power.
 const EXACT_SECONDS: f64 = 0.02;
+/// Where bits are flipped there is one in each launch, and nobody waits for a hundred long ones.
+const FLIP_SECONDS: f64 = 0.02;
 /// One launch in so many is exact: together with its length some one percent of the time.
 const EXACT_EVERY: u64 = 8;
 /// Most windows of a launch, whatever they take.
@@ -38,41 +40,55 @@ impl Fit {
 }
 
 /// Heats a GPU until it is told to stop.
-pub(in crate::cuda) fn burn(shift: &Shift<'_>, gpu: &Arc<Gpu>, kernel: BurnKernel) -> Result<(), Broken> {
-    let mut burner = Burner::new(shift, gpu, kernel)?;
-    let mut tide = Tide::new(shift, gpu, burner.wrong.address())?;
-    let began = shift.floor.ready().ok_or(Broken::Stopped)?;
-    let until = shift.ends_at(began);
+pub(in crate::cuda) fn burn(context: &DriveContext<'_>, gpu: &Arc<Gpu>, kernel: BurnKernel) -> Result<(), Broken> {
+    let mut burner = Burner::new(context, gpu, kernel)?;
+    let mut memory_stream = match context.variant.beside {
+        Beside::MemoryStream => Some(MemoryStream::new(context, gpu, burner.wrong.address())?),
+        Beside::Nothing => None,
+    };
+    let flips = matches!(context.injection, Some(Injection::BitFlips { .. }));
+    let launch_seconds = if flips { FLIP_SECONDS } else { LAUNCH_SECONDS };
+    let began = context.pipe.ready().ok_or(Broken::Stopped)?;
+    let until = context.ends_at(began);
     let mut pace = Pace::new(gpu.index);
     let (mut exact, mut random) = (Fit::new(), Fit::new());
-    shift.floor.say(LoadSaid::Running);
+    context.pipe.say(LoadSaid::Running);
     for launch in 0u64.. {
-        if shift.floor.stopping() || until.is_some_and(|until| until <= monotonic_nanos()) {
+        if context.pipe.stopping() || burner.all_flipped() {
+            break;
+        }
+        // Bits that are to be flipped are, however long it takes.
+        if !flips && until.is_some_and(|until| until <= monotonic_nanos()) {
             break;
         }
         let (operands, fit, wanted) = if launch % EXACT_EVERY == 0 {
             (Operands::Exact, &mut exact, EXACT_SECONDS)
         } else {
-            (Operands::Random, &mut random, LAUNCH_SECONDS)
+            (Operands::Random, &mut random, launch_seconds)
         };
         burner.launch(operands, fit.windows)?;
         // With a short launch the stream would be all of it.
-        if operands == Operands::Random {
-            tide.run()?;
+        let mut beside = memory_stream.as_mut().filter(|_| operands == Operands::Random);
+        if let Some(stream) = &mut beside {
+            stream.run()?;
         }
-        let seconds = burner.finish(shift, &mut pace)?;
-        let bytes = if operands == Operands::Random { tide.finish(shift, seconds)? } else { 0.0 };
+        let seconds = burner.wait(context)?;
+        let bytes = match beside {
+            Some(stream) => stream.finish(context, seconds)?,
+            None => 0.0,
+        };
+        burner.tell(context, &mut pace)?;
         pace.timed(burner.flop(operands) * f64::from(fit.windows), bytes, seconds);
         fit.learn(seconds, wanted);
-        pace.tell_if_due(shift.floor);
+        pace.tell_if_due(context.pipe);
     }
-    pace.tell(shift.floor);
-    if shift.floor.stopping() { Err(Broken::Stopped) } else { Ok(()) }
+    pace.tell(context.pipe);
+    if context.pipe.stopping() { Err(Broken::Stopped) } else { Ok(()) }
 }
 
 /// Heats a GPU in a square wave whose phase all workers of the load share: they began at one moment of one clock.
 pub(in crate::cuda) fn pulse(
-    shift: &Shift<'_>,
+    context: &DriveContext<'_>,
     gpu: &Arc<Gpu>,
     kernel: BurnKernel,
     hertz: f64,
@@ -81,46 +97,49 @@ pub(in crate::cuda) fn pulse(
     if !(0.05..=200.0).contains(&hertz) || !(0.01..=0.99).contains(&duty) {
         return Err(Broken::Refused(format!("a pulse of {hertz} Hz with a duty of {duty} cannot be made")));
     }
-    let mut burner = Burner::new(shift, gpu, kernel)?;
+    let mut burner = Burner::new(context, gpu, kernel)?;
     let mut pace = Pace::new(gpu.index);
     let mut fit = Fit::new();
     let on = duty / hertz;
     // Learnt before it begins, so that the first pulses have their length.
     for _ in 0..8 {
         burner.launch(Operands::Random, fit.windows)?;
-        let seconds = burner.finish(shift, &mut pace)?;
+        let seconds = burner.finish(context, &mut pace)?;
         fit.learn(seconds, on.min(LAUNCH_SECONDS));
     }
-    let began = shift.floor.ready().ok_or(Broken::Stopped)?;
-    let until = shift.ends_at(began);
+    let began = context.pipe.ready().ok_or(Broken::Stopped)?;
+    let until = context.ends_at(began);
     pace = Pace::new(gpu.index);
-    shift.floor.say(LoadSaid::Running);
+    context.pipe.say(LoadSaid::Running);
     for period in 0u64.. {
         let at = began + (period as f64 / hertz * 1e9) as u64;
         // A pulse that came too late is left out: one shifted in phase would be worse.
         if at + (0.25 * on * 1e9) as u64 <= monotonic_nanos() {
             continue;
         }
-        if until.is_some_and(|until| until <= at) || !shift.floor.wait_until(at) {
+        if until.is_some_and(|until| until <= at) || !context.pipe.wait_until(at) {
             break;
         }
+        // The last pulse is cut short by the end of the span.
         let dark = at + (on * 1e9) as u64;
+        let dark = until.map_or(dark, |until| until.min(dark));
         loop {
             burner.launch(Operands::Random, fit.windows)?;
-            let seconds = burner.finish(shift, &mut pace)?;
+            let seconds = burner.finish(context, &mut pace)?;
             pace.add(burner.flop(Operands::Random) * f64::from(fit.windows), 0.0);
             fit.learn(seconds, on.min(LAUNCH_SECONDS));
+            pace.tell_if_due(context.pipe);
             let left = dark.saturating_sub(monotonic_nanos()) as f64 / 1e9;
             // What is left must hold most of another launch.
-            if left < 0.7 * seconds || shift.floor.stopping() {
+            if left < 0.7 * seconds || context.pipe.stopping() {
                 break;
             }
         }
-        pace.tell_if_due(shift.floor);
-        shift.floor.beat();
+        pace.tell_if_due(context.pipe);
+        context.pipe.beat();
     }
-    pace.tell(shift.floor);
-    if shift.floor.stopping() { Err(Broken::Stopped) } else { Ok(()) }
+    pace.tell(context.pipe);
+    if context.pipe.stopping() { Err(Broken::Stopped) } else { Ok(()) }
 }
 
 #[cfg(test)]

@@ -1,11 +1,12 @@
 //! A burn kernel set up on one GPU: which kernel, its operands, what its results must be, and its launches.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::drive_context::{Broken, DriveContext};
+use super::flips::Flips;
+use super::memory_stream::OF_THE_STREAM;
 use super::pace::Pace;
-use super::shift::{Broken, Shift};
-use super::tide::OF_THE_STREAM;
 use super::wrong::Wrong;
 use crate::cuda::driver::{Buffer, Event, Gpu, Grid, HostBuffer, Kernel, Stream};
 use crate::cuda::layout::{
@@ -53,8 +54,31 @@ pub(super) struct Burner {
     ended: Event,
     args: BurnArgs,
     exact_steps: u32,
+    flips: Option<Flips>,
+    /// The multiprocessors that units ran on when the random results were recorded.
+    processors: BTreeSet<u32>,
     /// Whether a kernel that never ends is still to be launched.
     hang: Option<(Kernel<HangArgs>, HostBuffer)>,
+}
+
+/// The least number of products that one compared result of a burn is the sum of, on whatever image.
+pub fn products_in_a_result(kernel: BurnKernel) -> u64 {
+    let number = match kernel {
+        BurnKernel::Bf16 => Number::Bf16,
+        BurnKernel::Fp8 => Number::E4m3,
+        BurnKernel::Fp32 => Number::F32,
+        BurnKernel::Fp64 => Number::F64,
+    };
+    let products = |burn: &Burn| {
+        let steps = steps_while_exact(burn.number, burn.shape, exact_limit(burn.number)).min(STEPS);
+        u64::from(steps) * u64::from(burn.shape.k)
+    };
+    BURNS.iter().filter(|burn| burn.number == number).map(products).min().unwrap_or(0)
+}
+
+/// The largest integer of exact operands: so small that a whole window of sums stays exact.
+const fn exact_limit(number: Number) -> u32 {
+    if matches!(number, Number::E4m3) { 2 } else { 8 }
 }
 
 fn choose(gpu: &Gpu, kernel: BurnKernel) -> Result<Burn, Broken> {
@@ -64,7 +88,7 @@ fn choose(gpu: &Gpu, kernel: BurnKernel) -> Result<Burn, Broken> {
         (BurnKernel::Bf16, _) => "burn_bf16_mma",
         (BurnKernel::Fp8, "sm_90a") => "burn_fp8_wgmma",
         (BurnKernel::Fp8, "sm_100f") => "burn_fp8_tcgen05",
-        (BurnKernel::Fp8, "sm_120") => "burn_fp8_mma",
+        (BurnKernel::Fp8, "sm_89" | "sm_120") => "burn_fp8_mma",
         (BurnKernel::Fp8, image) => {
             let why = format!("{} has no FP8 kernel in {image}; burn it with bf16", gpu.name);
             return Err(Broken::Refused(why));
@@ -77,7 +101,7 @@ fn choose(gpu: &Gpu, kernel: BurnKernel) -> Result<Burn, Broken> {
 }
 
 impl Burner {
-    pub(super) fn new(shift: &Shift<'_>, gpu: &Arc<Gpu>, kernel: BurnKernel) -> Result<Self, Broken> {
+    pub(super) fn new(context: &DriveContext<'_>, gpu: &Arc<Gpu>, kernel: BurnKernel) -> Result<Self, Broken> {
         let kernel = choose(gpu, kernel)?;
         let shape = kernel.shape;
         let room = gpu.shared_bytes.saturating_sub(shape.a_bytes + SHARED_KEPT);
@@ -93,20 +117,19 @@ impl Burner {
         let cells = shape.cells() as usize * cell;
         let stream = Stream::new(gpu)?;
         let wrong = Wrong::new(gpu, &stream)?;
-        // Products of small integers, so that a whole window of sums stays exact.
-        let limit = if kernel.number == Number::E4m3 { 2 } else { 8 };
-        let (inject_window, slow) = match shift.injection {
+        let limit = exact_limit(kernel.number);
+        let (inject_window, slow) = match context.injection {
             Some(Injection::BitFlip { iteration }) => (iteration, 0),
             Some(Injection::Slow) => (NONE_64, SLOW_NANOS),
-            Some(Injection::Hang) | None => (NONE_64, 0),
+            Some(Injection::Hang | Injection::BitFlips { .. }) | None => (NONE_64, 0),
         };
-        let hang = match shift.injection {
+        let hang = match context.injection {
             Some(Injection::Hang) => Some((Kernel::new(gpu, "hang")?, HostBuffer::new(gpu, 4096)?)),
             _ => None,
         };
         let args = BurnArgs {
             log: wrong.address(),
-            seed: shift.order.seed,
+            seed: context.order.seed,
             inject_window,
             tiles,
             limit,
@@ -133,12 +156,14 @@ impl Burner {
             args,
             exact_steps: steps_while_exact(kernel.number, shape, limit).min(STEPS),
             stream,
+            flips: Flips::asked(context),
+            processors: BTreeSet::new(),
             hang,
         };
         (burner.args.dump, burner.args.sums, burner.args.sms) =
             (burner.dump.address(), burner.sums.address(), burner.sms.address());
-        burner.put_exact(shift)?;
-        burner.take_random(shift)?;
+        burner.put_exact(context)?;
+        burner.take_random(context)?;
         Ok(burner)
     }
 
@@ -161,7 +186,7 @@ impl Burner {
     }
 
     /// Computes here what the exact operands give, and puts it where the GPU compares with it.
-    fn put_exact(&mut self, shift: &Shift<'_>) -> Result<(), Broken> {
+    fn put_exact(&mut self, context: &DriveContext<'_>) -> Result<(), Broken> {
         let results = golden(&self.args_for(Operands::Exact, 1), self.kernel.number, self.kernel.shape);
         let words = self.staging.words();
         if self.kernel.number == Number::F64 {
@@ -172,21 +197,22 @@ impl Burner {
             }
         }
         self.stream.copy_in(&self.exact, &self.staging, self.exact.bytes())?;
-        shift.wait(&self.stream, "a copy to the GPU")
+        context.wait(&self.stream, "a copy to the GPU")
     }
 
     /// Has every unit compute the random operands once and takes what most of them say; the others are told.
-    fn take_random(&mut self, shift: &Shift<'_>) -> Result<(), Broken> {
+    fn take_random(&mut self, context: &DriveContext<'_>) -> Result<(), Broken> {
         self.stream.fill(&self.sums, 0)?;
         let record = BurnArgs { mode: BURN_RECORD, ..self.args_for(Operands::Random, 1) };
         let record = BurnArgs { first_window: NONE_64 - 1, ..record };
         self.function.launch(&self.stream, self.grid, record)?;
         self.stream.copy_out(&self.staging, &self.sums, 0, self.sums.bytes())?;
-        shift.wait(&self.stream, self.kernel.name)?;
+        context.wait(&self.stream, self.kernel.name)?;
         let sums = self.staging.words()[..self.units as usize].to_vec();
         self.stream.copy_out(&self.staging, &self.sms, 0, self.sms.bytes())?;
-        shift.wait(&self.stream, "a copy from the GPU")?;
+        context.wait(&self.stream, "a copy from the GPU")?;
         let sms: Vec<u32> = self.staging.words().iter().flat_map(|word| [*word as u32, (word >> 32) as u32]).collect();
+        self.processors = sms.iter().take(sums.len()).copied().collect();
         let mut votes: BTreeMap<u64, usize> = BTreeMap::new();
         for sum in &sums {
             *votes.entry(*sum).or_default() += 1;
@@ -200,13 +226,13 @@ impl Burner {
             )));
         }
         let most_at = sums.iter().position(|sum| *sum == most).unwrap_or(0);
-        let right = self.dumped(shift, most_at)?;
+        let right = self.dumped(context, most_at)?;
         for unit in (0..sums.len()).filter(|unit| sums[*unit] != most).take(RECORDS) {
-            let found = self.dumped(shift, unit)?;
+            let found = self.dumped(context, unit)?;
             let wrong = right.iter().zip(&found).enumerate().find(|(_, (right, found))| right != found);
             // Where a checksum differs and no word does, the checksum itself was computed wrong.
             let (word, flipped_bits) = wrong.map_or((0, 0), |(at, (right, found))| (at, (right ^ found).count_ones()));
-            shift.floor.say(LoadSaid::Mismatched(Mismatch {
+            context.pipe.say(LoadSaid::Mismatched(Mismatch {
                 gpu: self.stream.gpu().index,
                 place: format!("SM {}, unlike {count} of {} units", sms[unit], sums.len()),
                 iteration: 0,
@@ -216,14 +242,14 @@ impl Burner {
         }
         let from = most_at * self.random.bytes();
         self.stream.copy_within(&self.random, &self.dump, from, self.random.bytes())?;
-        shift.wait(&self.stream, "a copy on the GPU")
+        context.wait(&self.stream, "a copy on the GPU")
     }
 
     /// The results of one unit, in words of 64 bits.
-    fn dumped(&mut self, shift: &Shift<'_>, unit: usize) -> Result<Vec<u64>, Broken> {
+    fn dumped(&mut self, context: &DriveContext<'_>, unit: usize) -> Result<Vec<u64>, Broken> {
         let bytes = self.random.bytes();
         self.stream.copy_out(&self.staging, &self.dump, unit * bytes, bytes)?;
-        shift.wait(&self.stream, "a copy from the GPU")?;
+        context.wait(&self.stream, "a copy from the GPU")?;
         Ok(self.staging.words()[..bytes / 8].to_vec())
     }
 
@@ -234,18 +260,53 @@ impl Burner {
             let flag = flag.address_for(self.stream.gpu())?;
             hang.launch(&self.stream, Grid { blocks: 1, threads: 1, shared_bytes: 0 }, HangArgs { flag })?;
         }
-        self.function.launch(&self.stream, self.grid, self.args_for(operands, windows))?;
+        let mut args = self.args_for(operands, windows);
+        if let Some(spoiled) = self.flips.as_mut().and_then(Flips::next) {
+            let wide = self.kernel.number == Number::F64;
+            args.inject_window = args.first_window + spoiled.below(0, u64::from(windows));
+            args.inject_unit = spoiled.below(1, u64::from(self.units)) as u32;
+            args.inject_word = spoiled.below(2, u64::from(self.kernel.shape.cells())) as u32;
+            args.inject_bit = spoiled.below(3, if wide { 64 } else { 32 }) as u32;
+        }
+        self.function.launch(&self.stream, self.grid, args)?;
         self.stream.mark(&self.ended)?;
         self.args.first_window += u64::from(windows);
         Ok(())
     }
 
-    /// Waits for the launch, tells what was wrong, and gives the seconds it took.
-    pub(super) fn finish(&mut self, shift: &Shift<'_>, pace: &mut Pace) -> Result<f64, Broken> {
-        self.wrong.tell(shift, &self.stream, pace, self.kernel.name, |record| match record.unit {
+    /// The multiprocessors of the GPU, by the numbers they give themselves.
+    pub(super) fn processors(&self) -> Vec<u32> {
+        self.processors.iter().copied().collect()
+    }
+
+    /// Has only one multiprocessor work in the launches to come, or all.
+    pub(super) fn ask_only(&mut self, processor: Option<u32>) {
+        self.args.only_sm = processor.map_or(0, |processor| processor + 1);
+    }
+
+    /// Whether all bits that were to be flipped have been.
+    pub(super) fn all_flipped(&self) -> bool {
+        self.flips.as_ref().is_some_and(Flips::is_over)
+    }
+
+    /// Waits for the launch, tells what was wrong, and gives the seconds it took. For a burn with nothing beside it.
+    pub(super) fn finish(&mut self, context: &DriveContext<'_>, pace: &mut Pace) -> Result<f64, Broken> {
+        let seconds = self.wait(context)?;
+        self.tell(context, pace)?;
+        Ok(seconds)
+    }
+
+    /// Waits for the launch and gives the seconds it took.
+    pub(super) fn wait(&self, context: &DriveContext<'_>) -> Result<f64, Broken> {
+        context.wait(&self.stream, self.kernel.name)?;
+        Ok(self.ended.seconds_since(&self.began)?)
+    }
+
+    /// Tells what was wrong. Nothing that writes into the log may run meanwhile: a record is counted before it is whole.
+    pub(super) fn tell(&mut self, context: &DriveContext<'_>, pace: &mut Pace) -> Result<(), Broken> {
+        self.wrong.tell(context, &self.stream, pace, self.kernel.name, |record| match record.unit {
             OF_THE_STREAM => format!("memory stream at {:#x}", record.word * 8),
             unit => format!("SM {} (unit {unit})", record.sm),
-        })?;
-        Ok(self.ended.seconds_since(&self.began)?)
+        })
     }
 }

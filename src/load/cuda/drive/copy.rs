@@ -6,10 +6,12 @@
 use std::sync::Arc;
 
 use super::affinity;
+use super::drive_context::{Broken, DriveContext};
 use super::pace::Pace;
-use super::shift::{Broken, Shift};
 use super::wrong::Wrong;
-use crate::cuda::driver::{Buffer, Event, Gpu, Grid, HostBuffer, Kernel, Stream};
+use std::collections::BTreeSet;
+
+use crate::cuda::driver::{Buffer, Event, Gpu, Grid, HostBuffer, Kernel, Reach, Stream};
 use crate::cuda::layout::{
     ChaseArgs, ChecksumArgs, MARCH_VERIFY, MARCH_WRITE, MarchArgs, NONE_64, PATTERN_RANDOM, Pattern,
 };
@@ -32,6 +34,9 @@ pub(super) enum Path<'a> {
     In(&'a Buffer, &'a HostBuffer),
     Out(&'a HostBuffer, &'a Buffer),
     Across(&'a Buffer, &'a Buffer),
+    /// From one GPU to another where there is no direct way: the driver copies through the host, and may have this thread
+    /// wait while it does.
+    Staged(&'a Buffer, &'a Buffer),
 }
 
 /// One path with its queue and marks.
@@ -61,13 +66,21 @@ impl<'a> Lane<'a> {
         match self.path {
             Path::In(to, from) => self.stream.copy_in(to, from, bytes)?,
             Path::Out(to, from) => self.stream.copy_out(to, from, 0, bytes)?,
-            Path::Across(to, from) => self.stream.copy_to_peer(to, from, bytes)?,
+            Path::Across(to, from) | Path::Staged(to, from) => self.stream.copy_to_peer(to, from, bytes)?,
         }
         Ok(())
     }
 
+    /// Whether it can be queued behind a closed gate. The queue of staged copies may be full before all are in it, and then
+    /// this thread would wait for a gate that only it can open.
+    const fn is_gated(&self) -> bool {
+        !matches!(self.path, Path::Staged(..))
+    }
+
     fn queue(&self, flag: &HostBuffer, bytes: usize, copies: u32) -> Result<(), Broken> {
-        self.stream.wait_for_flag(flag)?;
+        if self.is_gated() {
+            self.stream.wait_for_flag(flag)?;
+        }
         for _ in 0..WARM_UPS {
             self.copy(bytes)?;
         }
@@ -81,31 +94,34 @@ impl<'a> Lane<'a> {
 
 /// Times all lanes at once, one round. Gigabytes a second for each.
 pub(super) fn round(
-    shift: &Shift<'_>,
+    context: &DriveContext<'_>,
     lanes: &[Lane<'_>],
     flag: &HostBuffer,
     bytes: usize,
 ) -> Result<Vec<f64>, Broken> {
-    shift.go_on()?;
+    context.go_on()?;
     flag.raise_flag(0);
     let gate = Gate(flag);
-    for lane in lanes {
+    for lane in lanes.iter().filter(|lane| lane.is_gated()) {
         lane.queue(flag, bytes, COPIES)?;
     }
     drop(gate);
+    for lane in lanes.iter().filter(|lane| !lane.is_gated()) {
+        lane.queue(flag, bytes, COPIES)?;
+    }
     let mut speeds = Vec::new();
     for lane in lanes {
-        shift.wait(lane.stream, "a copy")?;
+        context.wait(lane.stream, "a copy")?;
         let seconds = lane.ended.seconds_since(&lane.began)?.max(1e-9);
         speeds.push(bytes as f64 * f64::from(COPIES) / seconds / 1e9);
     }
     Ok(speeds)
 }
 
-fn timed(shift: &Shift<'_>, lanes: &[Lane<'_>], flag: &HostBuffer, bytes: usize) -> Result<Vec<f64>, Broken> {
+fn timed(context: &DriveContext<'_>, lanes: &[Lane<'_>], flag: &HostBuffer, bytes: usize) -> Result<Vec<f64>, Broken> {
     let mut rounds = Vec::new();
     for _ in 0..ROUNDS {
-        rounds.push(round(shift, lanes, flag, bytes)?);
+        rounds.push(round(context, lanes, flag, bytes)?);
     }
     let median = |lane: usize| {
         let mut speeds: Vec<f64> = rounds.iter().map(|round| round[lane]).collect();
@@ -120,13 +136,13 @@ pub(super) fn size(gpu: &Gpu, buffers: usize) -> Result<usize, Broken> {
     Ok((free / (buffers * 2)).min(BYTES) & !0xFFFF)
 }
 
-pub(super) fn pattern(shift: &Shift<'_>, salt: u64) -> Pattern {
-    Pattern { kind: PATTERN_RANDOM, parameter: shift.order.seed ^ salt << 32, ..Pattern::default() }
+pub(super) fn pattern(context: &DriveContext<'_>, salt: u64) -> Pattern {
+    Pattern { kind: PATTERN_RANDOM, parameter: context.order.seed ^ salt << 32, ..Pattern::default() }
 }
 
 /// Writes a pattern into a buffer of a GPU, or compares one with it.
 pub(super) fn on_gpu(
-    shift: &Shift<'_>,
+    context: &DriveContext<'_>,
     buffer: &Buffer,
     pattern: Pattern,
     verify: bool,
@@ -135,7 +151,7 @@ pub(super) fn on_gpu(
     let gpu = buffer.gpu();
     let stream = Stream::new(gpu)?;
     let mut wrong = Wrong::new(gpu, &stream)?;
-    let spoiled = verify && matches!(shift.injection, Some(Injection::BitFlip { .. }));
+    let spoiled = verify && matches!(context.injection, Some(Injection::BitFlip { .. }));
     let args = MarchArgs {
         log: wrong.address(),
         base: buffer.address(),
@@ -149,37 +165,41 @@ pub(super) fn on_gpu(
     let grid = Grid { blocks: gpu.multiprocessors * 4, threads: 512, shared_bytes: 0 };
     Kernel::new(gpu, "march")?.launch(&stream, grid, args)?;
     let mut pace = Pace::new(gpu.index);
-    wrong.tell(shift, &stream, &mut pace, what, |record| format!("{what} at {:#x}", record.word * 8))?;
+    wrong.tell(context, &stream, &mut pace, what, |record| format!("{what} at {:#x}", record.word * 8))?;
     if verify {
-        pace.tell(shift.floor);
+        pace.tell(context.pipe);
     }
     Ok(())
 }
 
 /// Copies between the host and each GPU, one GPU after another.
-pub(in crate::cuda) fn host_copy(shift: &Shift<'_>, gpus: &[Arc<Gpu>], direction: CopyDirection) -> Result<(), Broken> {
-    shift.floor.ready().ok_or(Broken::Stopped)?;
-    shift.floor.say(LoadSaid::Running);
+pub(in crate::cuda) fn host_copy(
+    context: &DriveContext<'_>,
+    gpus: &[Arc<Gpu>],
+    direction: CopyDirection,
+) -> Result<(), Broken> {
+    context.pipe.ready().ok_or(Broken::Stopped)?;
+    context.pipe.say(LoadSaid::Running);
     for gpu in gpus {
         affinity::move_to(&gpu.pci);
-        host_leg(shift, gpu, direction)?;
-        latency(shift, gpu)?;
+        host_leg(context, gpu, direction)?;
+        latency(context, gpu)?;
     }
     Ok(())
 }
 
-fn host_leg(shift: &Shift<'_>, gpu: &Arc<Gpu>, direction: CopyDirection) -> Result<(), Broken> {
+fn host_leg(context: &DriveContext<'_>, gpu: &Arc<Gpu>, direction: CopyDirection) -> Result<(), Broken> {
     let bytes = size(gpu, 2)?;
     let (there, back) = (Buffer::new(gpu, bytes)?, Buffer::new(gpu, bytes)?);
     let (mut source, mut target) = (HostBuffer::new(gpu, bytes)?, HostBuffer::new(gpu, bytes)?);
     let flag = HostBuffer::new(gpu, 4096)?;
     let (out, home) = (Stream::new(gpu)?, Stream::new(gpu)?);
-    let (going, coming) = (pattern(shift, 1), pattern(shift, 2));
-    shift.floor.beat();
+    let (going, coming) = (pattern(context, 1), pattern(context, 2));
+    context.pipe.beat();
     for (at, word) in source.words().iter_mut().enumerate() {
         *word = pattern_word(&going, at as u64);
     }
-    on_gpu(shift, &back, coming, false, "a pattern to be copied")?;
+    on_gpu(context, &back, coming, false, "a pattern to be copied")?;
     let mut lanes = Vec::new();
     if direction != CopyDirection::DeviceToHost {
         lanes.push(Lane::new(Path::In(&there, &source), &out)?);
@@ -187,26 +207,26 @@ fn host_leg(shift: &Shift<'_>, gpu: &Arc<Gpu>, direction: CopyDirection) -> Resu
     if direction != CopyDirection::HostToDevice {
         lanes.push(Lane::new(Path::Out(&target, &back), &home)?);
     }
-    let speeds = timed(shift, &lanes, &flag, bytes)?;
+    let speeds = timed(context, &lanes, &flag, bytes)?;
     let here = Endpoint::Gpu(gpu.index);
     for (lane, gb_per_s) in lanes.iter().zip(speeds) {
         let (from, to) =
             if matches!(lane.path, Path::In(..)) { (Endpoint::Host, here) } else { (here, Endpoint::Host) };
-        shift.floor.say(LoadSaid::Moved(Transfer { from, to, gb_per_s }));
+        context.pipe.say(LoadSaid::Moved(Transfer { from, to, gb_per_s }));
     }
     drop(lanes);
     if direction != CopyDirection::DeviceToHost {
-        on_gpu(shift, &there, going, true, "copy from the host")?;
+        on_gpu(context, &there, going, true, "copy from the host")?;
     }
     if direction != CopyDirection::HostToDevice {
-        compare_on_host(shift, gpu, &back, &mut target, coming)?;
+        compare_on_host(context, gpu, &back, &mut target, coming)?;
     }
     Ok(())
 }
 
 /// The GPU sums up what it sent, the host what came; where they differ, the words are looked at one by one.
 fn compare_on_host(
-    shift: &Shift<'_>,
+    context: &DriveContext<'_>,
     gpu: &Arc<Gpu>,
     sent: &Buffer,
     came: &mut HostBuffer,
@@ -221,12 +241,12 @@ fn compare_on_host(
     let grid = Grid { blocks: gpu.multiprocessors * 4, threads: 512, shared_bytes: 0 };
     Kernel::new(gpu, "checksum")?.launch(&stream, grid, args)?;
     stream.copy_out(&answer, &out, 0, 8)?;
-    shift.wait(&stream, "a checksum")?;
+    context.wait(&stream, "a checksum")?;
     let words = came.words();
-    if matches!(shift.injection, Some(Injection::BitFlip { .. })) {
+    if matches!(context.injection, Some(Injection::BitFlip { .. })) {
         words[1234] ^= 1 << 11;
     }
-    shift.floor.beat();
+    context.pipe.beat();
     if checksum(words, 0) == answer.words()[0] {
         return Ok(());
     }
@@ -238,14 +258,14 @@ fn compare_on_host(
             let place = format!("copy to the host at {:#x}", at * 8);
             let flipped_bits = (*word ^ expected).count_ones();
             let mismatch = Mismatch { gpu: gpu.index, place, iteration: 0, word: at as u64, flipped_bits };
-            shift.floor.say(LoadSaid::Mismatched(mismatch));
+            context.pipe.say(LoadSaid::Mismatched(mismatch));
         }
     }
     Ok(())
 }
 
 /// How long one read takes that waits for the one before: of the GPU's own memory and of the host's.
-fn latency(shift: &Shift<'_>, gpu: &Arc<Gpu>) -> Result<(), Broken> {
+fn latency(context: &DriveContext<'_>, gpu: &Arc<Gpu>) -> Result<(), Broken> {
     let stream = Stream::new(gpu)?;
     let bytes = (HOPS * STRIDE * 8) as usize;
     let mut chain = HostBuffer::new(gpu, bytes)?;
@@ -265,16 +285,16 @@ fn latency(shift: &Shift<'_>, gpu: &Arc<Gpu>) -> Result<(), Broken> {
             ChaseArgs { base, hops: HOPS, out: out.address() },
         )?;
         stream.copy_out(&answer, &out, 0, 16)?;
-        shift.wait(&stream, "a pointer chase")?;
+        context.wait(&stream, "a pointer chase")?;
         let nanos = answer.words()[1] as f64 / HOPS as f64;
         let what = format!("a read of {whose} takes {nanos:.0} ns");
-        shift.floor.say(LoadSaid::Noted { gpu: Some(gpu.index), kind: NoteKind::Plain, what });
+        context.pipe.say(LoadSaid::Noted { gpu: Some(gpu.index), kind: NoteKind::Plain, what });
     }
     Ok(())
 }
 
 /// Copies between every ordered pair of GPUs, one after another.
-pub(in crate::cuda) fn pair_copy(shift: &Shift<'_>, gpus: &[Arc<Gpu>]) -> Result<(), Broken> {
+pub(in crate::cuda) fn pair_copy(context: &DriveContext<'_>, gpus: &[Arc<Gpu>]) -> Result<(), Broken> {
     let [first, _, ..] = gpus else {
         return Err(Broken::Refused("copies between GPUs need two of them".to_owned()));
     };
@@ -282,23 +302,23 @@ pub(in crate::cuda) fn pair_copy(shift: &Shift<'_>, gpus: &[Arc<Gpu>]) -> Result
     for (number, gpu) in gpus.iter().enumerate() {
         let bytes = size(gpu, 2)?;
         let (source, target) = (Buffer::new(gpu, bytes)?, Buffer::new(gpu, bytes)?);
-        on_gpu(shift, &source, pattern(shift, number as u64), false, "a pattern to be copied")?;
+        on_gpu(context, &source, pattern(context, number as u64), false, "a pattern to be copied")?;
         buffers.push((source, target, Stream::new(gpu)?));
     }
-    connect(shift, gpus)?;
+    let staged = connect(context, gpus)?;
     let flag = HostBuffer::new(first, 4096)?;
-    shift.floor.ready().ok_or(Broken::Stopped)?;
-    shift.floor.say(LoadSaid::Running);
+    context.pipe.ready().ok_or(Broken::Stopped)?;
+    context.pipe.say(LoadSaid::Running);
     for from in 0..gpus.len() {
         for to in (0..gpus.len()).filter(|to| *to != from) {
             let (source, stream) = (&buffers[from].0, &buffers[from].2);
             let target = &buffers[to].1;
-            let lanes = [Lane::new(Path::Across(target, source), stream)?];
+            let lanes = [Lane::new(across(&staged, (from, to), target, source), stream)?];
             let bytes = source.bytes().min(target.bytes());
-            let gb_per_s = timed(shift, &lanes, &flag, bytes)?[0];
+            let gb_per_s = timed(context, &lanes, &flag, bytes)?[0];
             let (a, b) = (gpus[from].index, gpus[to].index);
-            shift.floor.say(moved(a, b, gb_per_s));
-            on_gpu(shift, target, pattern(shift, from as u64), true, &format!("copy from gpu/{}", a.0))?;
+            context.pipe.say(moved(a, b, gb_per_s));
+            on_gpu(context, target, pattern(context, from as u64), true, &format!("copy from gpu/{}", a.0))?;
         }
     }
     Ok(())
@@ -308,15 +328,30 @@ pub(super) const fn moved(from: GpuIndex, to: GpuIndex, gb_per_s: f64) -> LoadSa
     LoadSaid::Moved(Transfer { from: Endpoint::Gpu(from), to: Endpoint::Gpu(to), gb_per_s })
 }
 
-/// Opens the direct ways between all GPUs, and tells which there are not.
-pub(super) fn connect(shift: &Shift<'_>, gpus: &[Arc<Gpu>]) -> Result<(), Broken> {
-    for gpu in gpus {
-        for peer in gpus.iter().filter(|peer| peer.index != gpu.index) {
-            if !gpu.reach(peer)? {
-                let what = format!("there is no direct way to gpu/{}: copies go through the host", peer.index.0);
-                shift.floor.say(LoadSaid::Noted { gpu: Some(gpu.index), kind: NoteKind::ThroughHost, what });
-            }
+/// Ways, by the places of their ends in the order, that go through the host.
+pub(super) type Staged = BTreeSet<(usize, usize)>;
+
+/// A copy between two GPUs, by the way there is.
+pub(super) fn across<'a>(staged: &Staged, ends: (usize, usize), to: &'a Buffer, from: &'a Buffer) -> Path<'a> {
+    if staged.contains(&ends) { Path::Staged(to, from) } else { Path::Across(to, from) }
+}
+
+/// Opens the direct ways between all GPUs, tells which there are not, and gives those.
+pub(super) fn connect(context: &DriveContext<'_>, gpus: &[Arc<Gpu>]) -> Result<Staged, Broken> {
+    let mut staged = Staged::new();
+    for (from, gpu) in gpus.iter().enumerate() {
+        for (to, peer) in gpus.iter().enumerate().filter(|(to, _)| *to != from) {
+            let peer = (peer.index.0, gpu.reach(peer)?);
+            let what = match peer {
+                (_, Reach::Direct) => continue,
+                (peer, Reach::None) => format!("there is no direct way to gpu/{peer}: copies go through the host"),
+                (peer, Reach::TooMany) => {
+                    format!("the driver opens no further direct way, to gpu/{peer}: copies go through the host")
+                }
+            };
+            staged.insert((from, to));
+            context.pipe.say(LoadSaid::Noted { gpu: Some(gpu.index), kind: NoteKind::ThroughHost, what });
         }
     }
-    Ok(())
+    Ok(staged)
 }

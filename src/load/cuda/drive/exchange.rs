@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::copy::{Lane, Path, connect, moved, on_gpu, pattern, round, size};
-use super::shift::{Broken, Shift};
+use super::copy::{Lane, across, connect, moved, on_gpu, pattern, round, size};
+use super::drive_context::{Broken, DriveContext};
 use crate::cuda::driver::{Buffer, Gpu, HostBuffer, Stream};
 use crate::worker::monotonic_nanos;
 use kiln_model::LoadSaid;
@@ -13,7 +13,7 @@ const SPAN_NANOS: u64 = 20_000_000_000;
 /// Rounds between two reports are as good as the one that is told.
 const TELL_EVERY_NANOS: u64 = 1_000_000_000;
 
-pub(in crate::cuda) fn all_to_all(shift: &Shift<'_>, gpus: &[Arc<Gpu>]) -> Result<(), Broken> {
+pub(in crate::cuda) fn all_to_all(context: &DriveContext<'_>, gpus: &[Arc<Gpu>]) -> Result<(), Broken> {
     let [first, _, ..] = gpus else {
         return Err(Broken::Refused("copies between GPUs need two of them".to_owned()));
     };
@@ -21,7 +21,7 @@ pub(in crate::cuda) fn all_to_all(shift: &Shift<'_>, gpus: &[Arc<Gpu>]) -> Resul
     for (number, gpu) in gpus.iter().enumerate() {
         // One to send from, and one for each that sends here.
         let source = Buffer::new(gpu, size(gpu, gpus.len())?)?;
-        on_gpu(shift, &source, pattern(shift, number as u64), false, "a pattern to be copied")?;
+        on_gpu(context, &source, pattern(context, number as u64), false, "a pattern to be copied")?;
         sources.push(source);
     }
     let bytes = sources.iter().map(Buffer::bytes).min().unwrap_or_default();
@@ -31,23 +31,23 @@ pub(in crate::cuda) fn all_to_all(shift: &Shift<'_>, gpus: &[Arc<Gpu>]) -> Resul
             ways.push((from, to, Buffer::new(&gpus[to], bytes)?, Stream::new(&gpus[from])?));
         }
     }
-    connect(shift, gpus)?;
+    let staged = connect(context, gpus)?;
     let flag = HostBuffer::new(first, 4096)?;
     let mut lanes = Vec::new();
-    for (from, _, target, stream) in &ways {
-        lanes.push(Lane::new(Path::Across(target, &sources[*from]), stream)?);
+    for (from, to, target, stream) in &ways {
+        lanes.push(Lane::new(across(&staged, (*from, *to), target, &sources[*from]), stream)?);
     }
-    let began = shift.floor.ready().ok_or(Broken::Stopped)?;
-    let until = shift.ends_at(began).unwrap_or(began + SPAN_NANOS);
-    shift.floor.say(LoadSaid::Running);
+    let began = context.pipe.ready().ok_or(Broken::Stopped)?;
+    let until = context.ends_at(began).unwrap_or(began + SPAN_NANOS);
+    context.pipe.say(LoadSaid::Running);
     let mut told_at = began;
     loop {
-        let speeds = round(shift, &lanes, &flag, bytes)?;
+        let speeds = round(context, &lanes, &flag, bytes)?;
         let now = monotonic_nanos();
         if until <= now || told_at + TELL_EVERY_NANOS <= now {
             told_at = now;
             for ((from, to, ..), gb_per_s) in ways.iter().zip(speeds) {
-                shift.floor.say(moved(gpus[*from].index, gpus[*to].index, gb_per_s));
+                context.pipe.say(moved(gpus[*from].index, gpus[*to].index, gb_per_s));
             }
         }
         if until <= now {
@@ -56,7 +56,7 @@ pub(in crate::cuda) fn all_to_all(shift: &Shift<'_>, gpus: &[Arc<Gpu>]) -> Resul
     }
     for (from, _, target, _) in &ways {
         let what = format!("copy from gpu/{}", gpus[*from].index.0);
-        on_gpu(shift, target, pattern(shift, *from as u64), true, &what)?;
+        on_gpu(context, target, pattern(context, *from as u64), true, &what)?;
     }
     Ok(())
 }

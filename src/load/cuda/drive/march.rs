@@ -3,14 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::drive_context::{Broken, DriveContext};
+use super::flips::Flips;
 use super::pace::Pace;
-use super::shift::{Broken, Shift};
-use super::sweep::{Algorithm, Element, pass};
+use super::sweep::{Algorithm, Element, only, pass};
 use super::wrong::Wrong;
 use crate::cuda::driver::{Buffer, Event, Gpu, Grid, Kernel, Stream};
 use crate::cuda::holders::holders;
 use crate::cuda::layout::{MarchArgs, NONE_64, Record};
-use crate::worker::{Injection, monotonic_nanos};
+use crate::worker::{Injection, MarchWork, monotonic_nanos};
 use kiln_model::{GpuIndex, LoadSaid, NoteKind};
 
 /// One allocation; larger ones fail where memory is fragmented.
@@ -25,7 +26,7 @@ const SLOW_NANOS: u32 = 2_000_000;
 const WORTH_TELLING: usize = 1 << 30;
 
 struct Marcher<'a> {
-    shift: &'a Shift<'a>,
+    context: &'a DriveContext<'a>,
     gpu: Arc<Gpu>,
     stream: Stream,
     march: Kernel<MarchArgs>,
@@ -36,23 +37,29 @@ struct Marcher<'a> {
     pace: Pace,
     /// Sweeps done so far.
     sweep: u64,
+    flips: Option<Flips>,
 }
 
 /// Marches over a share of memory until its span is over; once if it was given none.
-pub(in crate::cuda) fn march(shift: &Shift<'_>, gpu: &Arc<Gpu>, coverage: f64) -> Result<(), Broken> {
-    let mut marcher = Marcher::new(shift, gpu, coverage)?;
-    let began = shift.floor.ready().ok_or(Broken::Stopped)?;
-    let until = shift.ends_at(began);
+pub(in crate::cuda) fn march(context: &DriveContext<'_>, gpu: &Arc<Gpu>, coverage: f64) -> Result<(), Broken> {
+    let mut marcher = Marcher::new(context, gpu, coverage)?;
+    let began = context.pipe.ready().ok_or(Broken::Stopped)?;
+    let until = context.ends_at(began);
     marcher.pace = Pace::new(gpu.index);
-    shift.floor.say(LoadSaid::Running);
+    context.pipe.say(LoadSaid::Running);
     for number in 0.. {
-        for algorithm in pass(number, shift.order.seed, shift.order.span) {
+        let algorithms = match context.variant.march {
+            MarchWork::Only(pattern) => vec![only(pattern, context.order.seed)],
+            MarchWork::Passes | MarchWork::DeviceCopy => pass(number, context.order.seed, context.order.span),
+        };
+        for algorithm in algorithms {
             marcher.run(&algorithm)?;
             if number == 0 && marcher.sweep > 0 {
                 marcher.tell_coverage()?;
             }
-            if until.is_some_and(|until| until <= monotonic_nanos()) {
-                marcher.pace.tell(shift.floor);
+            let flipped = marcher.flips.as_ref().is_some_and(Flips::is_over);
+            if flipped || until.is_some_and(|until| until <= monotonic_nanos()) {
+                marcher.pace.tell(context.pipe);
                 return Ok(());
             }
         }
@@ -60,12 +67,12 @@ pub(in crate::cuda) fn march(shift: &Shift<'_>, gpu: &Arc<Gpu>, coverage: f64) -
             break;
         }
     }
-    marcher.pace.tell(shift.floor);
+    marcher.pace.tell(context.pipe);
     Ok(())
 }
 
 impl<'a> Marcher<'a> {
-    fn new(shift: &'a Shift<'a>, gpu: &Arc<Gpu>, coverage: f64) -> Result<Self, Broken> {
+    fn new(context: &'a DriveContext<'a>, gpu: &Arc<Gpu>, coverage: f64) -> Result<Self, Broken> {
         let stream = Stream::new(gpu)?;
         let wrong = Wrong::new(gpu, &stream)?;
         let (free, total) = gpu.memory()?;
@@ -75,10 +82,10 @@ impl<'a> Marcher<'a> {
                 (total - free) >> 20,
                 holders(&gpu.pci)
             );
-            shift.floor.say(LoadSaid::Noted { gpu: Some(gpu.index), kind: NoteKind::MemoryHeld, what });
+            context.pipe.say(LoadSaid::Noted { gpu: Some(gpu.index), kind: NoteKind::MemoryHeld, what });
         }
         let wanted = (free as f64 * coverage.clamp(0.0, 1.0)) as usize;
-        let chunks = take(shift, gpu, wanted);
+        let chunks = take(context, gpu, wanted);
         if chunks.is_empty() {
             return Err(Broken::Refused(format!(
                 "out of memory: not one chunk of {} MiB free could be had{}",
@@ -89,16 +96,28 @@ impl<'a> Marcher<'a> {
         let got: usize = chunks.iter().map(Buffer::bytes).sum();
         if got + CHUNK_MIN < wanted {
             let what = format!("only {} of {} MiB could be had{}", got >> 20, wanted >> 20, holders(&gpu.pci));
-            shift.floor.say(LoadSaid::Noted { gpu: Some(gpu.index), kind: NoteKind::Plain, what });
+            context.pipe.say(LoadSaid::Noted { gpu: Some(gpu.index), kind: NoteKind::Plain, what });
         }
         let (march, pace) = (Kernel::new(gpu, "march")?, Pace::new(gpu.index));
         let (began, ended) = (Event::new(gpu)?, Event::new(gpu)?);
-        Ok(Self { shift, gpu: Arc::clone(gpu), stream, march, began, ended, chunks, wrong, pace, sweep: 0 })
+        Ok(Self {
+            context,
+            gpu: Arc::clone(gpu),
+            stream,
+            march,
+            began,
+            ended,
+            chunks,
+            wrong,
+            pace,
+            sweep: 0,
+            flips: Flips::asked(context),
+        })
     }
 
     fn run(&mut self, algorithm: &Algorithm) -> Result<(), Broken> {
         for element in &algorithm.elements {
-            self.shift.go_on()?;
+            self.context.go_on()?;
             match element {
                 Element::Rest(span) => self.rest(*span)?,
                 Element::Sweep { .. } => self.sweep(algorithm.name, element)?,
@@ -109,29 +128,37 @@ impl<'a> Marcher<'a> {
 
     fn sweep(&mut self, name: &str, element: &Element) -> Result<(), Broken> {
         let Element::Sweep { expect, write, down } = *element else { return Ok(()) };
-        let (inject, slow) = match self.shift.injection {
+        let (inject, slow) = match self.context.injection {
             Some(Injection::BitFlip { iteration }) => (iteration, 0),
             Some(Injection::Slow) => (NONE_64, SLOW_NANOS),
             _ => (NONE_64, 0),
         };
         let grid = Grid { blocks: self.gpu.multiprocessors * BLOCKS, threads: THREADS, shared_bytes: 0 };
+        // Only a sweep that reads finds what is spoiled in it.
+        let flip = if expect.is_some() { self.flips.as_mut().and_then(Flips::next) } else { None };
         let mut first_word = 0;
         let mut args = Vec::new();
         for (number, chunk) in self.chunks.iter().enumerate() {
             let pairs = chunk.bytes() as u64 / 16;
             let spoiled = number == 0 && self.sweep == inject;
+            let flip = flip.filter(|_| number == 0);
+            let inject_word = match flip {
+                Some(flip) => flip.below(0, 2 * pairs),
+                None if spoiled => pairs,
+                None => NONE_64,
+            };
             args.push(MarchArgs {
                 log: self.wrong.address(),
                 base: chunk.address(),
                 pairs,
                 first_word,
                 iteration: self.sweep,
-                inject_word: if spoiled { pairs } else { NONE_64 },
+                inject_word,
                 expect: expect.unwrap_or_default(),
                 write: write.unwrap_or_default(),
                 flags: element.flags(),
                 chunk: number as u32,
-                inject_bit: 11,
+                inject_bit: flip.map_or(11, |flip| flip.below(1, 64) as u32),
                 slow,
             });
             first_word += 2 * pairs;
@@ -145,11 +172,11 @@ impl<'a> Marcher<'a> {
             self.march.launch(&self.stream, grid, args)?;
         }
         self.stream.mark(&self.ended)?;
-        self.wrong.tell(self.shift, &self.stream, &mut self.pace, name, place)?;
+        self.wrong.tell(self.context, &self.stream, &mut self.pace, name, place)?;
         let bytes: usize = self.chunks.iter().map(Buffer::bytes).sum();
         let times = f64::from(u8::from(expect.is_some()) + u8::from(write.is_some()));
         self.pace.timed(0.0, times * bytes as f64, self.ended.seconds_since(&self.began)?);
-        self.pace.tell_if_due(self.shift.floor);
+        self.pace.tell_if_due(self.context.pipe);
         // A sweep that only writes cannot find what is injected into it.
         if expect.is_some() || self.sweep != inject {
             self.sweep += 1;
@@ -160,9 +187,9 @@ impl<'a> Marcher<'a> {
     fn rest(&self, span: Duration) -> Result<(), Broken> {
         let until = monotonic_nanos() + u64::try_from(span.as_nanos()).unwrap_or(0);
         while monotonic_nanos() < until {
-            self.shift.go_on()?;
-            self.shift.floor.beat();
-            self.shift.floor.pause(Duration::from_millis(100));
+            self.context.go_on()?;
+            self.context.pipe.beat();
+            self.context.pipe.pause(Duration::from_millis(100));
         }
         Ok(())
     }
@@ -171,7 +198,7 @@ impl<'a> Marcher<'a> {
         let (_, total) = self.gpu.memory()?;
         let bytes: usize = self.chunks.iter().map(Buffer::bytes).sum();
         let gpu: GpuIndex = self.gpu.index;
-        self.shift.floor.say(LoadSaid::Covered { gpu, percent: 100.0 * bytes as f64 / total as f64 });
+        self.context.pipe.say(LoadSaid::Covered { gpu, percent: 100.0 * bytes as f64 / total as f64 });
         Ok(())
     }
 }
@@ -183,12 +210,12 @@ fn place(record: &Record) -> String {
 }
 
 /// Takes chunks until it has what it wants or there is no more, halving them where large ones fail.
-fn take(shift: &Shift<'_>, gpu: &Arc<Gpu>, wanted: usize) -> Vec<Buffer> {
+fn take(context: &DriveContext<'_>, gpu: &Arc<Gpu>, wanted: usize) -> Vec<Buffer> {
     let mut chunks = Vec::new();
     let mut left = wanted & !0xFFFF;
     let mut size = CHUNK;
-    while left >= CHUNK_MIN && size >= CHUNK_MIN && !shift.floor.stopping() {
-        shift.floor.beat();
+    while left >= CHUNK_MIN && size >= CHUNK_MIN && !context.pipe.stopping() {
+        context.pipe.beat();
         let bytes = size.min(left);
         match Buffer::new(gpu, bytes) {
             Ok(chunk) => {

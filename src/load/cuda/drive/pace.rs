@@ -1,6 +1,6 @@
 //! What was done since it was last told, told once a second.
 
-use crate::worker::{Floor, monotonic_nanos};
+use crate::worker::{Pipe, monotonic_nanos};
 use kiln_model::{GpuIndex, LoadSaid};
 
 const TELL_EVERY_NANOS: u64 = 1_000_000_000;
@@ -34,17 +34,17 @@ impl Pace {
         self.busy += seconds;
     }
 
-    pub(super) fn tell_if_due(&mut self, floor: &Floor) {
+    pub(super) fn tell_if_due(&mut self, pipe: &Pipe) {
         if monotonic_nanos() - self.told_at >= TELL_EVERY_NANOS {
-            self.tell(floor);
+            self.tell(pipe);
         }
     }
 
-    pub(super) fn tell(&mut self, floor: &Floor) {
+    pub(super) fn tell(&mut self, pipe: &Pipe) {
         let now = monotonic_nanos();
         let passed = (now - self.told_at) as f64 / 1e9;
         let seconds = if self.busy > 0.0 { self.busy } else { passed }.max(1e-9);
-        floor.say(LoadSaid::Progress {
+        pipe.say(LoadSaid::Progress {
             gpu: self.gpu,
             tflops: self.flop / seconds / 1e12,
             memory_gb_per_s: self.bytes / seconds / 1e9,
@@ -77,12 +77,12 @@ mod tests {
     #[test]
     fn rates_are_over_the_seconds_the_gpu_worked() {
         let heard = Heard::default();
-        let floor = Floor::new(Box::new(heard.clone()));
+        let pipe = Pipe::new(Box::new(heard.clone()));
         let mut pace = Pace::new(GpuIndex(1));
         // Half a second of work in a span of the world that is a thousand times shorter, or longer: it does not matter.
         pace.timed(1e12, 2e9, 0.25);
         pace.timed(1e12, 2e9, 0.25);
-        pace.tell(&floor);
+        pace.tell(&pipe);
         let told = String::from_utf8(heard.0.lock().expect("unpoisoned").clone()).expect("text");
         insta::assert_snapshot!(told, @r#"{"v":1,"say":{"said":{"progress":{"gpu":1,"tflops":4.0,"memory_gb_per_s":8.0,"verified":0,"mismatches":0}}}}"#);
     }

@@ -8,6 +8,7 @@ use crate::cuda::layout::{
     MARCH_DOWN, MARCH_VERIFY, MARCH_WRITE, PATTERN_ADDRESS, PATTERN_CONSTANT, PATTERN_MODULO, PATTERN_RANDOM,
     PATTERN_WALKING, Pattern,
 };
+use crate::worker::MarchPattern;
 
 /// One element of an algorithm.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -79,6 +80,18 @@ fn march_c(zero: Pattern) -> Algorithm {
     let one = inverted(zero);
     let elements = vec![write(zero), up(zero, one), up(one, zero), down(zero, one), down(one, zero), read(zero)];
     Algorithm { name: "March C-", elements }
+}
+
+/// Moving inversions of one pattern alone.
+pub(super) fn only(pattern: MarchPattern, seed: u64) -> Algorithm {
+    let kind = match pattern {
+        MarchPattern::Constant => constant(0),
+        MarchPattern::Address => Pattern { kind: PATTERN_ADDRESS, ..Pattern::default() },
+        MarchPattern::Walking => Pattern { kind: PATTERN_WALKING, ..Pattern::default() },
+        MarchPattern::Modulo => Pattern { kind: PATTERN_MODULO, modulus: MODULUS, ..Pattern::default() },
+        MarchPattern::Random => Pattern { kind: PATTERN_RANDOM, parameter: seed, ..Pattern::default() },
+    };
+    moving_inversions(pattern.name(), kind)
 }
 
 /// What pass number `pass` does. Passes differ where an algorithm has more steps than one pass should have.

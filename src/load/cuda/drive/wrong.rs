@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use super::drive_context::{Broken, DriveContext};
 use super::pace::Pace;
-use super::shift::{Broken, Shift};
 use crate::cuda::driver::{Buffer, Gpu, HostBuffer, Stream};
 use crate::cuda::layout::{Log, RECORDS, Record};
 use kiln_model::{LoadSaid, Mismatch};
@@ -30,14 +30,14 @@ impl Wrong {
     /// Reads the log once all that was queued is done, and tells what is new in it.
     pub(super) fn tell(
         &mut self,
-        shift: &Shift<'_>,
+        context: &DriveContext<'_>,
         stream: &Stream,
         pace: &mut Pace,
         what: &str,
         place: impl Fn(&Record) -> String,
     ) -> Result<(), Broken> {
         stream.copy_out(&self.copy, &self.log, 0, size_of::<Log>())?;
-        shift.wait(stream, what)?;
+        context.wait(stream, what)?;
         let log = read(self.copy.words());
         for record in &log.records()[self.told..] {
             let mismatch = Mismatch {
@@ -47,7 +47,7 @@ impl Wrong {
                 word: record.word,
                 flipped_bits: (record.expected ^ record.found).count_ones(),
             };
-            shift.floor.say(LoadSaid::Mismatched(mismatch));
+            context.pipe.say(LoadSaid::Mismatched(mismatch));
         }
         self.told = log.records().len();
         (pace.verified, pace.mismatches) = (log.verified, log.mismatches);

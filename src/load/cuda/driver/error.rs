@@ -20,6 +20,7 @@ pub(crate) const NO_BINARY: i32 = 209;
 pub(crate) const UNSUPPORTED_PTX: i32 = 222;
 pub(crate) const UNAVAILABLE: i32 = 46;
 pub(crate) const PEER_ALREADY_ENABLED: i32 = 704;
+pub(crate) const TOO_MANY_PEERS: i32 = 711;
 
 const fn meaning(code: i32) -> &'static str {
     match code {

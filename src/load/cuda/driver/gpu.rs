@@ -6,11 +6,11 @@ use std::ptr::null_mut;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::error::{DriverError, OpenError, PEER_ALREADY_ENABLED, UNAVAILABLE};
-use super::image::images_for;
+use super::error::{DriverError, OpenError, PEER_ALREADY_ENABLED, TOO_MANY_PEERS, UNAVAILABLE};
+use super::image::{images_for, offered};
 use super::symbols::{Driver, Handle};
 use crate::cuda::holders::holders;
-use crate::worker::Device;
+use crate::worker::{Device, Images};
 use kiln_model::{Component, GpuIndex};
 
 /// Attributes of the driver's header.
@@ -25,6 +25,16 @@ const SHARED_OPTIN: c_int = 97;
 pub struct Architecture {
     pub major: i32,
     pub minor: i32,
+}
+
+/// How copies go from one GPU to another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    Direct,
+    /// There is no direct way.
+    None,
+    /// There is one, but the driver opens no more of them: eight to a GPU where no switch joins them all.
+    TooMany,
 }
 
 /// An open GPU.
@@ -54,7 +64,7 @@ unsafe impl Send for Gpu {}
 unsafe impl Sync for Gpu {}
 
 impl Gpu {
-    pub fn open(driver: &Arc<Driver>, device: &Device) -> Result<Arc<Self>, OpenError> {
+    pub fn open(driver: &Arc<Driver>, device: &Device, images: Images) -> Result<Arc<Self>, OpenError> {
         let gpu = Component::Gpu(device.gpu).to_string();
         let number = find(driver, device)?;
         let name = text(|at, length| {
@@ -86,7 +96,7 @@ impl Gpu {
             UNAVAILABLE => OpenError::Taken { gpu: gpu.clone(), holders: holders(&pci), error },
             _ => OpenError::Driver(error),
         })?;
-        let (module, image, fallback) = load(driver, major, minor).map_err(|error| OpenError::NoImage {
+        let (module, image, fallback) = load(driver, (major, minor), images).map_err(|error| OpenError::NoImage {
             gpu,
             name: name.clone(),
             major,
@@ -125,19 +135,20 @@ impl Gpu {
         Ok((free, total))
     }
 
-    /// Lets this GPU reach the memory of another. False if there is no direct way.
-    pub fn reach(&self, peer: &Self) -> Result<bool, DriverError> {
+    /// Lets this GPU reach the memory of another.
+    pub fn reach(&self, peer: &Self) -> Result<Reach, DriverError> {
         let mut can = 0;
         // SAFETY: the pointer is to a live integer.
         unsafe { self.driver.peer_can(&raw mut can, self.device, peer.device) }?;
         if can == 0 {
-            return Ok(false);
+            return Ok(Reach::None);
         }
         self.enter()?;
         // SAFETY: the peer's context is live.
         match unsafe { self.driver.peer_enable(peer.context, 0) } {
+            Err(error) if error.code == TOO_MANY_PEERS => Ok(Reach::TooMany),
             Err(error) if error.code != PEER_ALREADY_ENABLED => Err(error),
-            _ => Ok(true),
+            _ => Ok(Reach::Direct),
         }
     }
 
@@ -198,16 +209,24 @@ fn retain(driver: &Driver, device: c_int) -> Result<Handle, DriverError> {
     Ok(context)
 }
 
-fn load(driver: &Driver, major: i32, minor: i32) -> Result<(Handle, &'static str, Option<String>), DriverError> {
+fn load(
+    driver: &Driver,
+    (major, minor): (i32, i32),
+    images: Images,
+) -> Result<(Handle, &'static str, Option<String>), DriverError> {
     let mut first: Option<DriverError> = None;
-    for image in images_for(major, minor) {
+    for image in offered(major, minor, images) {
         let mut module = null_mut();
         // SAFETY: the image is a whole cubin, or text that ends with a zero, and lives as long as the program.
         match unsafe { driver.module_load(&raw mut module, image.bytes.as_ptr().cast::<c_void>()) } {
             Ok(()) => {
                 let why = first.map(|error| format!("the first choice of kernel image was refused: {error}"));
                 let unknown = image.name.contains("PTX") && why.is_none();
-                let why = why.or_else(|| unknown.then(|| "this architecture has no image of its own".to_owned()));
+                let reason = match images {
+                    Images::Best => "this architecture has no image of its own",
+                    Images::Fallback => "only the fallback was asked for",
+                };
+                let why = why.or_else(|| unknown.then(|| reason.to_owned()));
                 return Ok((module, image.name, why));
             }
             Err(error) => first = Some(error),

@@ -13,7 +13,7 @@ mod symbols;
 
 pub(crate) use error::OUT_OF_MEMORY;
 pub use error::{DriverError, OpenError};
-pub use gpu::{Architecture, Gpu};
+pub use gpu::{Architecture, Gpu, Reach};
 pub use image::{Image, images_for};
 pub use launch::{Grid, Kernel};
 pub use memory::{Buffer, HostBuffer};

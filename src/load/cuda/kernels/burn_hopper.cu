@@ -96,5 +96,5 @@ __device__ __forceinline__ void burn(const BurnArgs &args) {
   }
 }
 
-extern "C" __global__ void BESIDE_A_STREAM burn_bf16_wgmma(const BurnArgs args) { burn<Bf16>(args); }
-extern "C" __global__ void BESIDE_A_STREAM burn_fp8_wgmma(const BurnArgs args) { burn<E4m3>(args); }
+extern "C" __global__ void BESIDE_A_STREAM burn_bf16_wgmma(const BurnArgs args) { if (!left_out(args)) burn<Bf16>(args); }
+extern "C" __global__ void BESIDE_A_STREAM burn_fp8_wgmma(const BurnArgs args) { if (!left_out(args)) burn<E4m3>(args); }

@@ -128,15 +128,16 @@ __device__ __forceinline__ void burn_mma(const BurnArgs &args) {
   }
 }
 
-extern "C" __global__ void BESIDE_A_STREAM burn_bf16_mma(const BurnArgs args) { burn_mma<u16>(args); }
+extern "C" __global__ void BESIDE_A_STREAM burn_bf16_mma(const BurnArgs args) { if (!left_out(args)) burn_mma<u16>(args); }
 
 #ifdef KILN_FP8_MMA
-extern "C" __global__ void BESIDE_A_STREAM burn_fp8_mma(const BurnArgs args) { burn_mma<u8>(args); }
+extern "C" __global__ void BESIDE_A_STREAM burn_fp8_mma(const BurnArgs args) { if (!left_out(args)) burn_mma<u8>(args); }
 #endif
 
 // ---- fp64: 64 x 64, depth 32, warps 2 x 4, each 32 x 16, by m8n8k4 ------------------------------------------------------
 
 extern "C" __global__ void BESIDE_A_STREAM burn_fp64_mma(const BurnArgs args) {
+  if (left_out(args)) return;
   constexpr u32 N = 64, K = 32, KT = K / 4, NT = N / 8, MT = 4, WARP_NT = 2;
   extern __shared__ double fragments64[]; // [tile][kt][nt][lane]
   const u32 lane = threadIdx.x & 31, warp = threadIdx.x / 32;
@@ -189,6 +190,7 @@ extern "C" __global__ void BESIDE_A_STREAM burn_fp64_mma(const BurnArgs args) {
 // ---- fp32: 64 x 256, depth 32, each thread 8 x 8 ------------------------------------------------------------------------
 
 extern "C" __global__ void BESIDE_A_STREAM burn_fp32(const BurnArgs args) {
+  if (left_out(args)) return;
   constexpr u32 M = 64, N = 256, K = 32;
   extern __shared__ float operands32[]; // A [k][row], then the tiles of B [tile][k][column]
   float *b_tiles = operands32 + K * M;

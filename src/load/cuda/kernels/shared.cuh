@@ -136,7 +136,11 @@ struct BurnArgs {
   u32 inject_word;
   u32 inject_bit;
   u32 slow;          // nanoseconds lost in each window
+  u32 only_sm;       // 1 + the one multiprocessor that works; 0 for all
 };
+
+// Whether this block stands on a multiprocessor that is to do nothing. To be asked before anything else.
+__device__ __forceinline__ bool left_out(const BurnArgs &args) { return args.only_sm != 0 && args.only_sm != 1 + sm_id(); }
 
 __device__ __forceinline__ void lose_time(u32 nanos) {
   while (nanos > 0) {

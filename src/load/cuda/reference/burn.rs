@@ -92,6 +92,9 @@ pub fn burn(
     for window in args.first_window..args.first_window + u64::from(args.windows) {
         for unit in 0..blocks * kernel.shape.units {
             let block = unit / kernel.shape.units;
+            if args.only_sm != 0 && args.only_sm != 1 + block {
+                continue;
+            }
             let results = computed(window, unit);
             let dump = &mut units.dump[unit as usize * cells..][..cells];
             dump.copy_from_slice(&results);

@@ -1,5 +1,5 @@
 //! A program in progress: its pipes, how long it may run, how it is stopped, how it ended. When it must stop is the
-//! floor's to say.
+//! pipe's to say.
 
 use std::io::{self, Write as _};
 use std::os::unix::process::ExitStatusExt as _;
@@ -11,7 +11,7 @@ use rustix::process::{Pid, Signal, getpid, kill_process};
 
 use super::kept::{Kept, LONGEST};
 use super::{descendants, keeper};
-use crate::worker::{Floor, monotonic_nanos};
+use crate::worker::{Pipe, monotonic_nanos};
 
 /// How often to look whether it has ended.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -46,7 +46,7 @@ pub(super) struct Ran {
 }
 
 /// Runs a command to its end, or stops it.
-pub(super) fn run(mut command: Command, floor: &Floor, within: Option<Duration>) -> io::Result<Ran> {
+pub(super) fn run(mut command: Command, pipe: &Pipe, within: Option<Duration>) -> io::Result<Ran> {
     let mut child = command.spawn()?;
     let mut hold = Hold::on(&mut child);
     let (out, err) = (Arc::new(Kept::new(LONGEST)), Arc::new(Kept::new(LONGEST)));
@@ -70,8 +70,7 @@ pub(super) fn run(mut command: Command, floor: &Floor, within: Option<Duration>)
             None => {
                 let flooded = out.count() + err.count() > FLOOD;
                 let overdue = deadline.is_some_and(|deadline| deadline <= now);
-                let reasons =
-                    [(floor.stopping(), Ended::Stopped), (overdue, Ended::Overdue), (flooded, Ended::Flooded)];
+                let reasons = [(pipe.stopping(), Ended::Stopped), (overdue, Ended::Overdue), (flooded, Ended::Flooded)];
                 if let Some((_, reason)) = reasons.into_iter().find(|(holds, _)| *holds) {
                     why = reason;
                     hold.terminate(&child);
@@ -82,14 +81,14 @@ pub(super) fn run(mut command: Command, floor: &Floor, within: Option<Duration>)
             Some(_) => {}
         }
         hold.lives(now);
-        floor.beat();
-        floor.pause(LOOK_EVERY);
+        pipe.beat();
+        pipe.pause(LOOK_EVERY);
     };
     hold.clear();
     let until = monotonic_nanos() + LEFT_IN_PIPE;
     while !(out.closed() && err.closed()) && monotonic_nanos() < until {
-        floor.beat();
-        floor.pause(LOOK_EVERY);
+        pipe.beat();
+        pipe.pause(LOOK_EVERY);
     }
     Ok(Ran { ended: why, code: code(status), stdout: out.text(), stderr: err.text() })
 }
@@ -169,10 +168,10 @@ mod tests {
     use std::path::Path;
 
     fn ran(script: &str, within_ms: Option<u64>) -> Ran {
-        let floor = Floor::new(Box::new(io::sink()));
+        let pipe = Pipe::new(Box::new(io::sink()));
         let args = ["-c".to_owned(), script.to_owned()];
         let command = Way::Plain.command(Path::new("/bin/sh"), &args, None);
-        run(command, &floor, within_ms.map(Duration::from_millis)).expect("started")
+        run(command, &pipe, within_ms.map(Duration::from_millis)).expect("started")
     }
 
     fn told(script: &str, within_ms: Option<u64>) -> String {

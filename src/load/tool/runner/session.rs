@@ -7,9 +7,9 @@ use super::child::{self, Ended, Ran};
 use super::launch::{self, Way};
 use super::search;
 use crate::tool::values;
-use crate::worker::Floor;
+use crate::worker::Pipe;
 use kiln_check::{Output, adapter};
-use kiln_limit::{Measured, Measurement, Scalar};
+use kiln_limit::{Measured, Measurement, Missing, Scalar};
 use kiln_model::{LoadEnd, LoadSaid, ProgramNumber, ProgramOrder, ProgramReader, ProgramSaid, ProgramValue};
 
 /// Saying a version takes a moment; what takes longer does something else.
@@ -27,21 +27,21 @@ const PIECE: usize = 2000;
 const VALUES: usize = 8 * 1024;
 
 /// Runs the program of an order to its end.
-pub(crate) fn run(order: &ProgramOrder, floor: &Floor) -> LoadEnd {
+pub(crate) fn run(order: &ProgramOrder, pipe: &Pipe) -> LoadEnd {
     // Should a program lose its keeper, what descends from it comes to this worker, which ends it.
     let _ = rustix::process::set_child_subreaper(Some(rustix::process::getpid()));
-    Session { order, floor, way: Way::Launched }.run()
+    Session { order, pipe, way: Way::Launched }.run()
 }
 
 struct Session<'a> {
     order: &'a ProgramOrder,
-    floor: &'a Floor,
+    pipe: &'a Pipe,
     way: Way,
 }
 
 impl Session<'_> {
     fn run(&self) -> LoadEnd {
-        if self.floor.ready().is_none() {
+        if self.pipe.ready().is_none() {
             return LoadEnd::Stopped;
         }
         let directory = self.order.directory.as_deref().map(Path::new);
@@ -59,12 +59,12 @@ impl Session<'_> {
         let version = self.version(&path);
         self.tell(ProgramSaid::Found { path: shown.clone(), version });
         // From here on its time counts.
-        self.floor.say(LoadSaid::Running);
+        self.pipe.say(LoadSaid::Running);
         let args = match self.order.reader {
             ProgramReader::Tool(tool) => adapter(tool).arguments(&self.order.args),
             ProgramReader::Values(_) => self.order.args.clone(),
         };
-        let ran = match child::run(self.way.command(&path, &args, directory), self.floor, None) {
+        let ran = match child::run(self.way.command(&path, &args, directory), self.pipe, None) {
             Ok(ran) => ran,
             Err(error) => return LoadEnd::Failed(format!("{shown} cannot be started: {error}")),
         };
@@ -76,7 +76,7 @@ impl Session<'_> {
     }
 
     fn tell(&self, said: ProgramSaid) {
-        self.floor.say(LoadSaid::Program(said));
+        self.pipe.say(LoadSaid::Program(said));
     }
 
     fn version(&self, path: &Path) -> Option<String> {
@@ -89,7 +89,7 @@ impl Session<'_> {
         if args.is_empty() {
             return None;
         }
-        let ran = child::run(self.way.command(path, &args, None), self.floor, Some(VERSION_WITHIN)).ok()?;
+        let ran = child::run(self.way.command(path, &args, None), self.pipe, Some(VERSION_WITHIN)).ok()?;
         let line = ran.stdout.lines().chain(ran.stderr.lines()).map(str::trim).find(|line| !line.is_empty())?;
         // What it says before an error is no version.
         (ran.ended == Ended::ByItself && ran.code == 0).then(|| start(line, WORDS))
@@ -159,8 +159,9 @@ fn value(measured: Measurement) -> ProgramValue {
         Measured::Value(Scalar::Number(value)) => ProgramNumber::Number { value, samples: measured.samples },
         Measured::Value(Scalar::Flag(flag)) => ProgramNumber::Flag(flag),
         Measured::Value(Scalar::Text(text)) => ProgramNumber::Text(start(&text, TEXT)),
-        Measured::Unsupported => ProgramNumber::Missing("the program does not offer it".to_owned()),
-        Measured::Missing(why) => ProgramNumber::Missing(start(&why, TEXT)),
+        Measured::Unsupported => ProgramNumber::Missing(Missing::NotOffered),
+        Measured::Missing(Missing::Program(why)) => ProgramNumber::Missing(Missing::Program(start(&why, TEXT))),
+        Measured::Missing(why) => ProgramNumber::Missing(why),
     };
     ProgramValue { name: name(&measured.name), component: measured.component, unit: measured.unit, value: number }
 }

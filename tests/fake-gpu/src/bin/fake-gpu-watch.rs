@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-use kiln_engine::Inbox;
+use kiln_engine::Arrivals;
 use kiln_model::{Moment, Probe, Span};
 use kiln_node::nvml::{Deadlines, NvmlNode, NvmlOptions};
 use kiln_node::record::Recorder;
@@ -51,7 +51,7 @@ struct Watch {
     began: Instant,
     woken: Receiver<()>,
     recorder: Recorder<io::StdoutLock<'static>>,
-    inbox: Inbox,
+    arrivals: Arrivals,
     seen: usize,
 }
 
@@ -63,7 +63,7 @@ fn watch(mut node: NvmlNode, ticks: u32, period: Span) -> io::Result<String> {
         let _ = wake.send(());
     }));
     let recorder = Recorder::new(io::stdout().lock(), "a library")?;
-    let mut watch = Watch { node, began: Instant::now(), woken, recorder, inbox: Inbox::default(), seen: 0 };
+    let mut watch = Watch { node, began: Instant::now(), woken, recorder, arrivals: Arrivals::default(), seen: 0 };
     watch.node.read_inventory(watch.now());
     watch.until(|watch| watch.seen > 0, None)?;
     watch.node.ask(watch.now(), Probe::Counters);
@@ -92,10 +92,10 @@ impl Watch {
     fn until(&mut self, enough: impl Fn(&Self) -> bool, end: Option<Moment>) -> io::Result<()> {
         loop {
             let now = self.now();
-            self.node.collect(now, &mut self.inbox);
-            self.seen += self.inbox.inventories.len() + self.inbox.answers.len();
-            if !self.inbox.is_empty() {
-                self.recorder.take(now, &mut self.inbox)?;
+            self.node.collect(now, &mut self.arrivals);
+            self.seen += self.arrivals.inventories.len() + self.arrivals.answers.len();
+            if !self.arrivals.is_empty() {
+                self.recorder.take(now, &mut self.arrivals)?;
             }
             if enough(self) || end.is_some_and(|end| now >= end) {
                 return Ok(());

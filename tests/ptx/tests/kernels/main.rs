@@ -5,7 +5,7 @@
 //! shown here.
 
 /// What kernels and host share, and what kernels must compute: the program's own sources, without the rest of it.
-#[expect(dead_code, unreachable_pub, unused_imports, reason = "the program uses the rest, and makes it public")]
+#[expect(unreachable_pub, unused_imports, reason = "the program uses the rest, and makes it public")]
 #[path = "../../../../src/load/cuda"]
 mod cuda {
     pub(crate) mod layout;
@@ -13,6 +13,7 @@ mod cuda {
 }
 
 mod burns;
+mod duty;
 mod entries;
 mod images;
 mod memory;

@@ -51,6 +51,9 @@ fn burn_bytes(args: &BurnArgs) -> Vec<u8> {
         args.inject_word,
         args.inject_bit,
         args.slow,
+        args.only_sm,
+        // The structure ends where its widest fields are aligned.
+        0,
     ];
     wide.iter().flat_map(|word| word.to_le_bytes()).chain(narrow.iter().flat_map(|word| word.to_le_bytes())).collect()
 }
@@ -126,7 +129,11 @@ pub(crate) fn burn(module: &Module, burn: Burn, setting: &Setting) -> Result<Bur
         log: machine.memory.put(&[0; LOG_BYTES]),
         golden: machine.memory.put(&as_stored(&golden)),
         // Nobody has written it: looking at a result before it is there is a fault.
-        dump: machine.memory.allocate(size * cells * units),
+        dump: if setting.args.only_sm == 0 {
+            machine.memory.allocate(size * cells * units)
+        } else {
+            machine.memory.put(&vec![0; size * cells * units])
+        },
         sums: machine.memory.put(&vec![0; 8 * units]),
         sms: machine.memory.put(&vec![0xFF; 4 * units]),
         ..setting.args

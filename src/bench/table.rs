@@ -1,0 +1,172 @@
+//! A bench as a table for people.
+
+use std::fmt::Write as _;
+
+use kiln_event::NodeSource;
+use kiln_model::Endpoint;
+
+use super::document::{Bench, GpuMeasured, Measured};
+use super::phase::Work;
+use super::screen;
+use super::spread::Spread;
+
+/// What stands first where readings are not of hardware.
+pub(super) fn caveat(source: &NodeSource) -> Option<String> {
+    match source {
+        NodeSource::Hardware => None,
+        NodeSource::Simulated { node, seed, .. } => {
+            Some(format!("SIMULATED node {node}, seed {seed}: no hardware was measured"))
+        }
+        NodeSource::Replayed { file } => Some(format!("REPLAYED from {file}: no hardware was measured")),
+        NodeSource::StandIn { library } => {
+            Some(format!("SIMULATED by the library {library}: no hardware was measured"))
+        }
+    }
+}
+
+/// One line for each GPU of each phase, then copies, flips and what was in the way.
+pub fn table(bench: &Bench) -> String {
+    let mut text = String::new();
+    if let Some(caveat) = caveat(&bench.source) {
+        let _ = writeln!(text, "{caveat}");
+    }
+    let name = bench.gpus.iter().find_map(|unit| unit.name.as_deref()).unwrap_or("GPU of unknown name");
+    let driver = bench.driver.as_deref().unwrap_or("unknown");
+    let _ = writeln!(text, "{} x {name}, driver {driver}, {}\n", bench.gpus.len(), bench.at);
+    let _ = writeln!(
+        text,
+        "{:<24} {:>6} {:>8} {:>8} {:>7} {:>6} {:>10} {:>9} {:>6} {:>5}",
+        "phase", "gpu", "W", "instant", "MHz", "C", "TFLOP/s", "GB/s", "duty %", "wrong"
+    );
+    for phase in &bench.phases {
+        for gpu in phase.gpus.iter().filter(|gpu| !gpu.is_empty()) {
+            line(&mut text, phase, gpu);
+        }
+    }
+    march(&mut text, bench);
+    copies(&mut text, bench);
+    flips(&mut text, bench);
+    screen::tell(&mut text, bench);
+    steps(&mut text, bench);
+    for phase in &bench.phases {
+        if let Some(why) = &phase.trouble {
+            let _ = writeln!(text, "not measured: {}: {why}", phase.name);
+        }
+    }
+    let mut notes: Vec<String> = bench
+        .phases
+        .iter()
+        .flat_map(|phase| phase.notes.iter().map(|note| format!("{}: {note}", phase.name)))
+        .collect();
+    notes.dedup();
+    for note in notes {
+        let _ = writeln!(text, "note: {note}");
+    }
+    text
+}
+
+fn shown(spread: Option<Spread>, digits: usize) -> String {
+    spread.map_or_else(|| "-".to_owned(), |spread| format!("{:.digits$}", spread.mean))
+}
+
+fn number(value: Option<f64>, digits: usize) -> String {
+    value.map_or_else(|| "-".to_owned(), |value| format!("{value:.digits$}"))
+}
+
+impl GpuMeasured {
+    fn is_empty(&self) -> bool {
+        self.power_watts.is_none() && self.tflops.is_none() && self.memory_gb_per_s.is_none()
+    }
+}
+
+fn line(text: &mut String, phase: &Measured, gpu: &GpuMeasured) {
+    let _ = writeln!(
+        text,
+        "{:<24} {:>6} {:>8} {:>8} {:>7} {:>6} {:>10} {:>9} {:>6} {:>5}",
+        phase.name,
+        gpu.gpu.0,
+        shown(gpu.power_watts, 1),
+        shown(gpu.power_instant_watts, 1),
+        shown(gpu.clock_mhz, 0),
+        shown(gpu.celsius, 0),
+        shown(gpu.tflops, 1),
+        shown(gpu.memory_gb_per_s, 0),
+        number(gpu.duty_percent, 1),
+        gpu.mismatches,
+    );
+}
+
+/// Marches as a share of what the driver's own copy moves.
+fn march(text: &mut String, bench: &Bench) {
+    let Some(copy) = bench.phases.iter().find(|phase| phase.work == Work::DeviceCopy) else { return };
+    let _ = writeln!(text, "\nmarch against the device copy, %");
+    for phase in bench.phases.iter().filter(|phase| matches!(phase.work, Work::March { .. })) {
+        let share = |gpu: &GpuMeasured| {
+            let beside = copy.gpus.iter().find(|other| other.gpu == gpu.gpu)?.memory_gb_per_s?;
+            Some(100.0 * gpu.memory_gb_per_s?.mean / beside.mean)
+        };
+        let shares: Vec<String> = phase.gpus.iter().map(|gpu| format!("{:>6}", number(share(gpu), 1))).collect();
+        let _ = writeln!(text, "{:<24} {}", phase.name, shares.join(" "));
+    }
+}
+
+fn copies(text: &mut String, bench: &Bench) {
+    let end = |end| match end {
+        Endpoint::Host => "host".to_owned(),
+        Endpoint::Gpu(gpu) => format!("gpu/{}", gpu.0),
+    };
+    for phase in bench.phases.iter().filter(|phase| !phase.transfers.is_empty()) {
+        let _ = writeln!(text, "\n{}, GB/s", phase.name);
+        let mut way: Vec<(String, Vec<f64>)> = Vec::new();
+        for transfer in &phase.transfers {
+            let name = format!("{} -> {}", end(transfer.from), end(transfer.to));
+            match way.iter_mut().find(|(known, _)| *known == name) {
+                Some((_, speeds)) => speeds.push(transfer.gb_per_s),
+                None => way.push((name, vec![transfer.gb_per_s])),
+            }
+        }
+        for (name, speeds) in way {
+            let _ = writeln!(text, "  {name:<18} {}", shown(Spread::of(&speeds), 1));
+        }
+    }
+}
+
+fn flips(text: &mut String, bench: &Bench) {
+    let mut asked = (0, 0);
+    for phase in &bench.phases {
+        let Work::Flips { count, .. } = phase.work else { continue };
+        if phase.trouble.is_none() {
+            let found: u64 = phase.gpus.iter().map(|gpu| gpu.mismatches.min(u64::from(count))).sum();
+            let _ = write!(text, "{}", if asked.0 == 0 { "\n" } else { "" });
+            asked = (asked.0 + u64::from(count) * phase.gpus.len() as u64, asked.1 + found);
+            let extra: u64 = phase.gpus.iter().map(|gpu| gpu.mismatches.saturating_sub(u64::from(count))).sum();
+            let more =
+                if extra > 0 { format!(", and {extra} wrong results that nobody flipped") } else { String::new() };
+            let total = u64::from(count) * phase.gpus.len() as u64;
+            let _ = writeln!(text, "{}: {found} of {total} flipped bits found{more}", phase.name);
+        }
+    }
+    if asked.0 > 0 {
+        let _ = writeln!(text, "flipped bits found: {} of {}", asked.1, asked.0);
+    }
+}
+
+fn steps(text: &mut String, bench: &Bench) {
+    for phase in &bench.phases {
+        for trace in &phase.traces {
+            let rises = |column: &[Option<f64>]| {
+                trace.rise(column).map_or_else(|| "-".to_owned(), |seconds| format!("{seconds:.2} s"))
+            };
+            let _ = writeln!(
+                text,
+                "{}, gpu/{}: {} readings, one in {}; 90 % of the step in averaged power after {}, in instant power after {}",
+                phase.name,
+                trace.gpu.0,
+                trace.seconds.len(),
+                trace.period().map_or_else(|| "-".to_owned(), |period| format!("{:.0} ms", period * 1e3)),
+                rises(&trace.watts),
+                rises(&trace.watts_instant),
+            );
+        }
+    }
+}

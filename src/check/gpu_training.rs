@@ -1,0 +1,256 @@
+//! `gpu.training`: arithmetic, memory traffic and an exchange between all GPUs at once, as training does.
+
+use std::collections::BTreeMap;
+
+use super::course::{Course, Rest, START_WITHIN, Turn};
+use super::declare::{choice, may, must, span, text};
+use super::gauge::{Gauges, LoadGauge, gauges, put_common};
+use super::gpu_burn::kernel;
+use super::links::{of_gpu, put_growth};
+use super::look::unanswered;
+use super::sheet::{Gauged, Sheet};
+use super::window::Window;
+use super::{Check, CheckRun, Done, Seen, StepContext, Wants};
+use kiln_event::Phase;
+use kiln_limit::Missing;
+use kiln_model::{
+    Answer, Component, ComponentKind, Endpoint, GpuCounters, GpuIndex, LoadEnd, LoadId, LoadKind, LoadReport, LoadSaid,
+    Moment, Probe, Span, Transfer, Unit,
+};
+use kiln_profile::{CheckSpec, MeasurementSpec, Params, Wear};
+
+#[derive(Debug)]
+pub(super) struct GpuTraining;
+
+const GPU: ComponentKind = ComponentKind::Gpu;
+
+pub(super) static SPEC: CheckSpec = CheckSpec {
+    name: "gpu.training",
+    summary: "Burns and exchanges data between all GPUs at the same time, with every result compared.",
+    details: "A part that is right in any test of one thing can be wrong when arithmetic, memory and links draw from the \
+              same supply at once, which is what training does all day. The burn's results are compared bit for bit; link \
+              errors are differences of counters over the whole step. How fast either goes while they share a GPU depends \
+              on how the driver shares it out, so the rates are told to be compared with siblings and have no floor. \
+              After a soak the parts are hot, which is when such faults show.",
+    params: &[
+        choice("kernel", &["bf16", "fp8", "fp32", "fp64"], "bf16", "arithmetic of the burn"),
+        span("for", "4m", "how long both run together"),
+    ],
+    measurements: MEASUREMENTS,
+    each: &[GPU, ComponentKind::NvLink],
+    wear: Wear::Stress,
+    faults: &["wrong-while-linked"],
+    exclusive: true,
+    watcher: false,
+    estimate: |params: &Params, _| params.span("for").unwrap_or_default() + Span::from_secs(15),
+};
+
+static MEASUREMENTS: &[MeasurementSpec] = &[
+    must("power.mean", Unit::Watt, GPU, "board power, mean"),
+    must("temp.max", Unit::Celsius, GPU, "highest die temperature"),
+    must("throughput.mean", Unit::Teraflops, GPU, "work of the burn per second, mean"),
+    may("egress.mean", Unit::GigabytePerSecond, GPU, "what the GPU sent meanwhile, all partners together"),
+    may("nvlink.errors", Unit::One, GPU, "errors of all the GPU's links meanwhile"),
+    text("nvlink.error-links", GPU, "the links with errors"),
+    may("link.errors", Unit::One, ComponentKind::NvLink, "errors of one link meanwhile"),
+    may("throttle.thermal", Unit::Second, GPU, "time slowed for heat"),
+    may("throttle.power-brake", Unit::Second, GPU, "time braked by the power supply's signal"),
+    may("ecc.corrected", Unit::One, GPU, "corrected memory errors"),
+    may("ecc.uncorrected", Unit::One, GPU, "uncorrectable memory errors"),
+    may("remaps", Unit::One, GPU, "memory rows remapped"),
+    may("pcie.replays", Unit::One, GPU, "PCIe packets sent again"),
+    super::kept::MEMORY_CLOCK,
+    super::kept::WIDTH_LOST,
+    super::kept::GEN_LOWER,
+    super::kept::LIMIT_FALL,
+    must("verified", Unit::One, GPU, "results compared"),
+    must("mismatches", Unit::One, GPU, "results that were wrong"),
+];
+
+/// Exchanges tell of every way at this interval, or more often.
+const TOLD_EVERY: Span = Span::from_secs(5);
+/// The first seconds, in which the exchange starts under the burn, are not measured.
+const WARMUP: Span = Span::from_secs(10);
+
+impl Check for GpuTraining {
+    fn spec(&self) -> &'static CheckSpec {
+        &SPEC
+    }
+
+    fn begin(&self, context: &StepContext<'_>) -> Box<dyn CheckRun> {
+        let length = context.params.span("for").unwrap_or_default();
+        Box::new(Run {
+            stage: Stage::Before,
+            course: Course::new(Rest::Needless, LoadKind::Burn(kernel(context.params)), WARMUP, length),
+            gauges: gauges(context, 0.0),
+            burn: None,
+            exchange: Exchange::default(),
+            over: Span::ZERO,
+            first: Vec::new(),
+        })
+    }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Stage {
+    Before,
+    Working,
+    After,
+}
+
+/// What is known of the exchange beside the burn.
+#[derive(Debug, Default)]
+struct Exchange {
+    sent: BTreeMap<(GpuIndex, GpuIndex), Window>,
+    /// Why it ended before the burn did.
+    broken: Option<Missing>,
+}
+
+#[derive(Debug)]
+struct Run {
+    stage: Stage,
+    course: Course,
+    gauges: Gauges,
+    /// The burn, once it runs: what another load says is the exchange's.
+    burn: Option<LoadId>,
+    exchange: Exchange,
+    /// How long the steady window was.
+    over: Span,
+    first: Vec<GpuCounters>,
+}
+
+impl CheckRun for Run {
+    fn observe(&mut self, context: &StepContext<'_>, now: Moment, seen: Seen<'_>, wants: &mut Wants) {
+        match (&self.stage, &seen) {
+            (Stage::Before, Seen::Began) => {
+                wants.enter(Phase::Measuring, None);
+                wants.ask(Probe::Counters);
+            }
+            (Stage::Before, Seen::Answered(Answer::Counters(Ok(counters)))) => {
+                self.first.clone_from(counters);
+                self.stage = Stage::Working;
+                self.turn(context, now, &Seen::Began, wants);
+            }
+            (Stage::After, Seen::Answered(Answer::Counters(Ok(counters)))) => wants.end(self.done(context, counters)),
+            (_, Seen::Answered(Answer::Counters(Err(why)))) => wants.end(unanswered(why)),
+            (Stage::Working, Seen::Load(report)) if self.burn.is_some_and(|burn| burn != report.load) => {
+                self.hear_exchange(context, report, wants);
+            }
+            (Stage::Working, _) => {
+                if let Seen::Load(LoadReport { load, said: LoadSaid::Running, .. }) = &seen {
+                    self.burn = Some(*load);
+                    start_exchange(context, wants);
+                }
+                self.gauges.take(&self.course, &seen);
+                self.turn(context, now, &seen, wants);
+            }
+            _ => {}
+        }
+    }
+}
+
+fn start_exchange(context: &StepContext<'_>, wants: &mut Wants) {
+    let length = context.params.span("for").unwrap_or_default();
+    // Longer than needed: it is stopped with the burn.
+    wants.start_load(LoadKind::AllToAll, context.gpus(), Some(WARMUP + length + START_WITHIN));
+}
+
+impl Run {
+    fn hear_exchange(&mut self, context: &StepContext<'_>, report: &LoadReport, wants: &mut Wants) {
+        match &report.said {
+            LoadSaid::Moved(Transfer { from: Endpoint::Gpu(from), to: Endpoint::Gpu(to), gb_per_s })
+                if self.course.is_measuring() =>
+            {
+                let sent = self.exchange.sent.entry((*from, *to));
+                sent.or_insert_with(|| Window::told_every(TOLD_EVERY)).add(report.at, *gb_per_s);
+            }
+            LoadSaid::Ended { gpu: None, end: LoadEnd::Finished } => start_exchange(context, wants),
+            LoadSaid::Ended { end, .. } => {
+                self.exchange.broken.get_or_insert_with(|| Missing::LoadEnded(end.clone()));
+            }
+            _ => {}
+        }
+    }
+
+    fn turn(&mut self, context: &StepContext<'_>, now: Moment, seen: &Seen<'_>, wants: &mut Wants) {
+        match self.course.turn(context, now, seen, self.gauges.any_left(context), wants) {
+            Turn::Going => {}
+            Turn::Over => {
+                self.over = self.course.over(now);
+                self.gauges.close(self.over);
+                self.stage = Stage::After;
+                wants.ask(Probe::Counters);
+            }
+            Turn::Ended(done) => wants.end(done),
+        }
+    }
+
+    fn done(&self, context: &StepContext<'_>, last: &[GpuCounters]) -> Done {
+        let mut sheet = Sheet::new(&SPEC, context.lost);
+        for (index, gauge) in self.gauges.iter() {
+            let gpu = Component::Gpu(index);
+            sheet.put("power.mean", gpu, gauge.at_best(gauge.power.gauged(self.over, Window::mean)));
+            sheet.put("temp.max", gpu, gauge.whole(gauge.die.gauged(self.over, Window::max)));
+            sheet.put("throughput.mean", gpu, gauge.at_best(gauge.tflops.gauged(self.over, Window::mean)));
+            sheet.put("egress.mean", gpu, self.egress(context, index, gauge));
+            put_common(&mut sheet, gpu, gauge, self.over);
+            put_growth(&mut sheet, context.components, index, of_gpu(&self.first, index), of_gpu(last, index));
+        }
+        Done::Measured(sheet.into_list())
+    }
+
+    fn egress(&self, context: &StepContext<'_>, gpu: GpuIndex, gauge: &LoadGauge) -> Gauged {
+        if let Some(why) = &self.exchange.broken {
+            return Gauged::Missing(why.clone());
+        }
+        let partners = context.gpus().into_iter().filter(|other| *other != gpu && !context.lost.contains_key(other));
+        let mut sum = Gauged::Unsupported;
+        for to in partners {
+            let one = match self.exchange.sent.get(&(gpu, to)) {
+                Some(sent) => sent.gauged(self.over, Window::mean),
+                None => Gauged::Missing(Missing::NoTrafficTold),
+            };
+            sum = if sum == Gauged::Unsupported { one } else { sum.plus(one) };
+        }
+        gauge.whole(sum)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rig::{Rig, Scene, assert_complete, progress, shown};
+
+    /// A burn tells of its work every second, an exchange of every way every five.
+    fn working(scene: &Scene<'_>) -> Vec<LoadSaid> {
+        let Some((kind, seconds)) = scene.load else { return Vec::new() };
+        if *kind != LoadKind::AllToAll {
+            return vec![progress(scene, 700.0)];
+        }
+        let to = |to: u8| {
+            let (from, to) = (Endpoint::Gpu(scene.gpu), Endpoint::Gpu(GpuIndex(to)));
+            LoadSaid::Moved(Transfer { from, to, gb_per_s: 100.0 })
+        };
+        let others = (0..3).filter(|other| *other != scene.gpu.0 && seconds % 5.0 == 0.0);
+        others.map(to).collect()
+    }
+
+    #[test]
+    fn a_burn_and_an_exchange_run_at_once_and_both_are_measured() {
+        let mut rig = Rig::new(&GpuTraining, 3);
+        rig.works = Box::new(working);
+        let done = rig.run(&GpuTraining);
+        assert_complete(&SPEC, &done, &rig.components);
+        insta::assert_snapshot!(rig.story.join("\n"), @r"
+        00:00:00 Measuring
+        00:00:00 start Burn(Bf16) on 3 GPUs
+        00:00:02 start AllToAll on 3 GPUs
+        00:00:02 WarmingUp
+        00:00:12 Measuring
+        00:04:12 stop
+        ");
+        assert_eq!(shown(&done, Component::gpu(1), "mismatches"), "0");
+        assert_eq!(shown(&done, Component::gpu(1), "nvlink.errors"), "0");
+        assert_eq!(shown(&done, Component::gpu(1), "egress.mean"), "200 GB/s");
+    }
+}

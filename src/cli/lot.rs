@@ -1,0 +1,232 @@
+//! `kiln lot`: facts of a lot from runs that passed, and units held against them; `kiln msa`: how well measurements repeat.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use anyhow::{Context as _, anyhow};
+use serde::Serialize;
+
+use super::args_lot::{LotBuildArgs, LotCommand, LotJudgeArgs, MsaArgs};
+use super::command_error::{CommandError, Sorted as _};
+use super::exit_code::Exit;
+use super::{lots, printer};
+use crate::disk;
+use crate::event::RunRecord;
+use crate::lot::{GaugeStudy, LEAST_UNITS, Outside, PartAverages, Peers, Standing, UnitValues, gauge_studies};
+use crate::rundir::{read_many, run_folders};
+
+/// The most that is read of a lot's facts.
+const MOST: u64 = 64 * disk::MIB;
+/// Values told of one unit, and shifts told of a lot.
+const TOLD: usize = 5;
+
+/// `kiln lot build` and `kiln lot judge`.
+pub(super) fn lot(command: &LotCommand) -> Result<Exit, CommandError> {
+    match command {
+        LotCommand::Build(args) => build(args),
+        LotCommand::Judge(args) => judge(args),
+    }
+}
+
+fn read(runs: &[std::path::PathBuf]) -> Result<Vec<UnitValues>, CommandError> {
+    let found = read_many(&run_folders(runs)?, |events| {
+        UnitValues::of(&RunRecord::of(events)).ok_or_else(|| "the run had not come to its unit".to_owned())
+    });
+    lots::tell_unread(&found.unread);
+    let mut units: Vec<UnitValues> = found.runs.into_iter().map(|(_, unit)| unit).collect();
+    if units.iter().any(|unit| !unit.simulated) {
+        units.retain(|unit| !unit.simulated);
+    }
+    Ok(units)
+}
+
+fn build(args: &LotBuildArgs) -> Result<Exit, CommandError> {
+    if !(args.budget > 0.0 && args.budget <= 50.0) {
+        return Err(CommandError::Usage(anyhow!(
+            "`--budget {}` is no share: write more than 0 and at most 50",
+            args.budget
+        )));
+    }
+    let units = read(&args.runs)?;
+    let facts = PartAverages::of(&units, args.budget);
+    if facts.units == 0 {
+        return Err(CommandError::NoClaim(anyhow!("none of these runs passed: there is nothing to make a lot of")));
+    }
+    let mut text = serde_json::to_string_pretty(&facts).no_claim()?;
+    text.push('\n');
+    match &args.out {
+        None => printer::result(&text).no_claim()?,
+        Some(path) => disk::replace(path, text.as_bytes())
+            .with_context(|| format!("cannot write {}", path.display()))
+            .no_claim()?,
+    }
+    printer::tell(&format!(
+        "facts of {} values from {} units that passed; a unit is held from {:.1} robust sigmas on, for {} % of good units",
+        facts.averages.len(),
+        facts.units,
+        facts.sigmas,
+        facts.budget_percent
+    ));
+    if facts.units < LEAST_UNITS {
+        printer::tell(&format!(
+            "a first lot: fewer than {LEAST_UNITS} units say nothing of the next; they were judged by physics and their siblings alone"
+        ));
+    }
+    Ok(Exit::Pass)
+}
+
+/// What is told of one unit.
+#[derive(Serialize)]
+struct Judged<'a> {
+    run_id: &'a str,
+    serial: &'a str,
+    standing: Standing,
+}
+
+#[derive(Serialize)]
+struct Moved {
+    peers: Peers,
+    sigmas: f64,
+}
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    schema: &'static str,
+    simulated: bool,
+    units: Vec<Judged<'a>>,
+    moved: Vec<Moved>,
+}
+
+fn judge(args: &LotJudgeArgs) -> Result<Exit, CommandError> {
+    let facts = facts(&args.lot)?;
+    let units = read(&args.runs)?;
+    if units.is_empty() {
+        return Err(CommandError::NoClaim(anyhow!("there is no run to judge")));
+    }
+    let judged: Vec<Judged<'_>> = units
+        .iter()
+        .map(|unit| Judged { run_id: &unit.run_id, serial: &unit.serial, standing: facts.judge(unit) })
+        .collect();
+    // One unit's middle is itself.
+    let moved = if units.len() < LEAST_UNITS { Vec::new() } else { facts.moved(&units) };
+    let moved: Vec<Moved> = moved.into_iter().map(|(peers, sigmas)| Moved { peers, sigmas }).collect();
+    let held = judged.iter().any(|one| matches!(one.standing, Standing::Held { .. }));
+    let unknown = judged.iter().all(|one| one.standing == Standing::Unknown);
+    let text = if args.json {
+        let answer = Answer { schema: "kiln.lot-judgement/1", simulated: facts.simulated, units: judged, moved };
+        serde_json::to_string_pretty(&answer).no_claim()? + "\n"
+    } else {
+        told(&judged, &moved, &facts)
+    };
+    printer::result(&text).no_claim()?;
+    Ok(match (held, unknown) {
+        (true, _) => Exit::NoClaim,
+        (false, true) => Exit::Nothing,
+        (false, false) => Exit::Pass,
+    })
+}
+
+fn facts(path: &Path) -> Result<PartAverages, CommandError> {
+    let wrong = || format!("cannot read the lot {}", path.display());
+    let bytes = disk::read(path, MOST).with_context(wrong).usage()?;
+    let facts: PartAverages = serde_json::from_slice(&bytes).with_context(wrong).usage()?;
+    if facts.schema == PartAverages::SCHEMA {
+        return Ok(facts);
+    }
+    let error = anyhow!("{} is `{}`, and this version reads `{}`", path.display(), facts.schema, PartAverages::SCHEMA);
+    Err(CommandError::Usage(error))
+}
+
+fn told(judged: &[Judged<'_>], moved: &[Moved], facts: &PartAverages) -> String {
+    let mut text = String::new();
+    if facts.simulated {
+        text.push_str("SIMULATED: the lot is of simulated nodes\n");
+    }
+    for one in judged {
+        let _ = match &one.standing {
+            Standing::Inside { values } => {
+                writeln!(text, "INSIDE   {}  {values} values like those of its lot", one.serial)
+            }
+            Standing::Unknown => {
+                writeln!(
+                    text,
+                    "UNKNOWN  {}  no {LEAST_UNITS} units like it: judged by physics and its siblings alone",
+                    one.serial
+                )
+            }
+            Standing::Held { outside } => {
+                let _ = writeln!(
+                    text,
+                    "HELD     {}  an outlier of its lot in {} values; not proven bad",
+                    one.serial,
+                    outside.len()
+                );
+                outside.iter().take(TOLD).for_each(|value| text.push_str(&line(value)));
+                Ok(())
+            }
+        };
+    }
+    for shift in moved.iter().take(TOLD) {
+        let Peers { place, value, .. } = &shift.peers;
+        let _ = writeln!(
+            text,
+            "LOT OFF  {value} of {place}: the lot's middle lies {:+.1} sigmas from that of the lots before",
+            shift.sigmas
+        );
+    }
+    if moved.len() > TOLD {
+        let _ = writeln!(text, "         and {} more values", moved.len() - TOLD);
+    }
+    let held = judged.iter().filter(|one| matches!(one.standing, Standing::Held { .. })).count();
+    let _ = writeln!(text, "{held} of {} units held", judged.len());
+    text
+}
+
+fn line(value: &Outside) -> String {
+    let Peers { place, value: name, .. } = &value.peers;
+    let (unit, sigmas) = (value.unit, value.sigmas);
+    format!(
+        "         {place}  {name} {:.4} {unit}, {sigmas:+.1} sigmas; its lot lies within {:.4} to {:.4} {unit}\n",
+        value.value, value.low, value.high
+    )
+}
+
+/// `kiln msa RUN..`.
+pub(super) fn msa(args: &MsaArgs) -> Result<Exit, CommandError> {
+    let studies = gauge_studies(&read(&args.runs)?);
+    if studies.is_empty() {
+        let error = anyhow!("no unit was run twice on one station: run the same units again, with the same --station");
+        return Err(CommandError::NoClaim(error));
+    }
+    let text = if args.json {
+        serde_json::to_string_pretty(&serde_json::json!({ "schema": "kiln.msa/1", "studies": studies })).no_claim()?
+            + "\n"
+    } else {
+        studies_text(&studies)
+    };
+    printer::result(&text).no_claim()?;
+    Ok(Exit::Pass)
+}
+
+fn studies_text(studies: &[GaugeStudy]) -> String {
+    let mut text = String::from(
+        "Gauge study: standard deviations. A limit has to stand off its guard band; a gauge of over 30 % sorts by chance.\n",
+    );
+    for study in studies {
+        let stations = study.reproducibility.map_or_else(|| "one station".to_owned(), |sigma| format!("{sigma:.4}"));
+        let _ = writeln!(
+            text,
+            "{}: mean {:.4} {unit}, repeats {:.4}, stations {stations}, units {:.4}, gauge {:.0} %, guard band {:.4} {unit} ({} parts, {} readings)",
+            study.value,
+            study.mean,
+            study.repeatability,
+            study.between_units,
+            study.share_percent,
+            study.guard_band,
+            study.parts,
+            study.readings,
+            unit = study.unit,
+        );
+    }
+    text
+}

@@ -1,0 +1,91 @@
+//! What is known of GPU models: built in, from `--skus DIR`, and from a folder `skus` beside the profile; and `kiln sku`.
+
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use anyhow::{Context as _, anyhow};
+
+use super::args::Listed;
+use super::args_profile::SkuCommand;
+use super::command_error::{CommandError, Sorted as _};
+use super::exit_code::Exit;
+use super::language::Spoken;
+use super::look::read_inventory;
+use super::{dut, list, printer};
+use crate::disk::{self, MIB};
+use crate::profile::{Skus, builtin, sku_draft};
+
+/// The folder of `--skus`, set once from the command line.
+static GIVEN: OnceLock<PathBuf> = OnceLock::new();
+
+/// The folder beside a profile that is looked in without being asked.
+const BESIDE: &str = "skus";
+
+/// Takes the folder that the command line names.
+pub(super) fn look_in(folder: PathBuf) {
+    // A second call would be a defect of ours, and no reason to refuse a command.
+    let _ = GIVEN.set(folder);
+}
+
+/// `kiln sku new|list`.
+pub(super) fn sku(command: SkuCommand, spoken: Spoken) -> Result<Exit, CommandError> {
+    match command {
+        SkuCommand::New { id, node } => {
+            let mut chosen = dut::choose(&node)?;
+            let text = sku_draft(&id, &read_inventory(&mut chosen)?).usage()?;
+            printer::result(&text).no_claim()?;
+            printer::tell(&format!(
+                "fill in what is behind `#`, save it as skus/{id}.yaml beside a profile that says `skus: [{id}]`, or give its folder \
+                 with --skus"
+            ));
+            Ok(Exit::Pass)
+        }
+        SkuCommand::List { json } => list::list(Listed::Skus, json, spoken.console()),
+    }
+}
+
+/// Every model that is known without a profile.
+pub(super) fn known() -> Result<Skus, CommandError> {
+    read(&[])
+}
+
+/// Every model that is known to a profile of this name.
+pub(super) fn of_profile(profile: &str) -> Result<Skus, CommandError> {
+    let is_path = profile.contains('/') || Path::new(profile).extension().is_some();
+    let beside = Path::new(profile).parent().unwrap_or(Path::new("")).join(BESIDE);
+    if is_path && beside.is_dir() { read(&[beside]) } else { known() }
+}
+
+fn read(more: &[PathBuf]) -> Result<Skus, CommandError> {
+    let mut files: Vec<(String, Vec<u8>)> = Vec::new();
+    for folder in GIVEN.get().into_iter().chain(more) {
+        for (name, bytes) in in_folder(folder)? {
+            // One folder given twice is one folder.
+            if !files.iter().any(|(known, _)| *known == name) {
+                files.push((name, bytes));
+            }
+        }
+    }
+    let built_in = builtin::sku_files().into_iter().map(|(name, text)| (name, text.as_bytes()));
+    let own = files.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice()));
+    Ok(Skus::read(built_in.chain(own))?)
+}
+
+/// The SKU files of a folder, by name. A folder without any was not meant.
+fn in_folder(folder: &Path) -> Result<Vec<(String, Vec<u8>)>, CommandError> {
+    let shown = folder.display();
+    let entries =
+        std::fs::read_dir(folder).with_context(|| format!("the SKU files in {shown} cannot be read")).usage()?;
+    let is_yaml = |path: &PathBuf| path.extension().is_some_and(|end| end == "yaml" || end == "yml");
+    let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).filter(is_yaml).collect();
+    paths.sort();
+    if paths.is_empty() {
+        return Err(CommandError::Usage(anyhow!("{shown} holds no SKU file; make one with `kiln sku new`")));
+    }
+    let one = |path: &PathBuf| {
+        let name = path.display().to_string();
+        let bytes = disk::read(path, MIB).with_context(|| format!("the SKU file {name} cannot be read")).usage()?;
+        Ok((name, bytes))
+    };
+    paths.iter().map(one).collect()
+}

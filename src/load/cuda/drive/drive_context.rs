@@ -1,0 +1,75 @@
+//! What every driver has at hand: the order, the pipe, and a wait that ends when the work does, when it hangs, or soon
+//! after it is to stop.
+
+use std::time::Duration;
+
+use crate::cuda::driver::{DriverError, Stream};
+use crate::worker::{Injection, Pipe, Variant, monotonic_nanos};
+use kiln_model::{LoadEnd, LoadOrder};
+
+/// Between two looks at work that takes a fifth of a second: costs a thousandth of a core.
+const LOOK_EVERY: Duration = Duration::from_micros(100);
+
+/// Why a driver left off.
+#[derive(Debug)]
+pub(in crate::cuda) enum Broken {
+    Driver(DriverError),
+    /// Work did not end; the GPU is not waited for any more.
+    Hung(String),
+    Stopped,
+    /// Cannot be done on this machine.
+    Refused(String),
+}
+
+impl From<DriverError> for Broken {
+    fn from(error: DriverError) -> Self {
+        Self::Driver(error)
+    }
+}
+
+impl Broken {
+    pub(in crate::cuda) fn end(self) -> LoadEnd {
+        match self {
+            Self::Driver(error) => error.end(),
+            Self::Hung(what) => LoadEnd::Failed(what),
+            Self::Stopped => LoadEnd::Stopped,
+            Self::Refused(why) => LoadEnd::Failed(why),
+        }
+    }
+}
+
+/// One order being done.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::cuda) struct DriveContext<'a> {
+    pub order: &'a LoadOrder,
+    pub injection: Option<Injection>,
+    pub variant: Variant,
+    pub pipe: &'a Pipe,
+    pub patience: Duration,
+}
+
+impl DriveContext<'_> {
+    /// Waits until all that was queued is done.
+    pub(super) fn wait(&self, stream: &Stream, what: &str) -> Result<(), Broken> {
+        let began = monotonic_nanos();
+        while !stream.is_done()? {
+            self.pipe.beat();
+            if u128::from(monotonic_nanos() - began) > self.patience.as_nanos() {
+                stream.gpu().give_up();
+                let seconds = self.patience.as_secs_f64();
+                return Err(Broken::Hung(format!("{what} hangs: it did not end within {seconds} s")));
+            }
+            self.pipe.pause(LOOK_EVERY);
+        }
+        Ok(())
+    }
+
+    pub(super) fn go_on(&self) -> Result<(), Broken> {
+        if self.pipe.stopping() { Err(Broken::Stopped) } else { Ok(()) }
+    }
+
+    /// When the order's span ends, counted from a moment of the monotonic clock.
+    pub(super) fn ends_at(&self, began: u64) -> Option<u64> {
+        self.order.span.map(|span| began + u64::try_from(span.as_nanos()).unwrap_or(u64::MAX / 2))
+    }
+}

@@ -1,0 +1,310 @@
+//! One worker as the supervisor sees it: what it must say by when, how it is asked to stop, and what is made of it when
+//! it breaks the rules. Time is an argument.
+
+use std::collections::BTreeSet;
+
+use super::line::Heard;
+use super::process::{Exit, Process};
+use crate::worker::{FromWorker, ToWorker, decode, encode};
+use kiln_model::{GpuIndex, LoadEnd, LoadSaid, Moment, Span, StopHow};
+
+/// A fifth of the worker's lease.
+const RENEW_EVERY: Span = Span::from_secs(1);
+/// Starting a process and reading one line, on a machine busy with other workers' starts.
+const HELLO_WITHIN: Span = Span::from_secs(20);
+/// A context and a kernel module take seconds, filling 288 GB of memory some more; the rest is patience.
+const READY_WITHIN: Span = Span::from_secs(120);
+/// A worker speaks each second; thirty of them missed is a driver call that does not return.
+const SILENCE: Span = Span::from_secs(30);
+/// From asking to stop, to the signal that asks, to the signal that does not. Together with [`KILLED_WITHIN`] less
+/// than what the engine waits before it gives up by itself.
+const ASKED_FOR: Span = Span::from_secs(3);
+const TERMINATED_FOR: Span = Span::from_secs(3);
+/// A killed process that is still there after this time sits in a driver call in the kernel.
+const KILLED_WITHIN: Span = Span::from_secs(8);
+/// How soon to look again for the end of a process whose pipe has closed.
+const LOOK_AGAIN: Span = Span::from_millis(20);
+/// How long what a dead worker has written may take to be read, where something it started holds its pipe open.
+const LEFT_IN_PIPE: Span = Span::from_secs(1);
+/// Messages a worker may send between two renewals. The busiest, an all-to-all of 16 GPUs, sends 240 in one go.
+const FLOOD: u32 = 4000;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Starting,
+    SettingUp,
+    Ready,
+    Working,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Step {
+    Asked,
+    Terminated,
+    Killed,
+}
+
+/// What a hand has for its crew.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum News {
+    Said(LoadSaid),
+    Over(LoadEnd),
+}
+
+#[derive(Debug)]
+pub(super) struct WorkerHandle {
+    pub(super) gpus: BTreeSet<GpuIndex>,
+    process: Box<dyn Process>,
+    phase: Phase,
+    /// When it entered its phase or last spoke.
+    heard_at: Moment,
+    renewed: Option<Moment>,
+    leases: u64,
+    since_renewal: u32,
+    stopping: Option<(Step, Moment)>,
+    /// Whether it was ordered to stop, and not only given up on.
+    ordered: bool,
+    /// What it said of its own end.
+    said_end: Option<LoadEnd>,
+    /// What it did wrong. The first stays.
+    broke: Option<String>,
+    closed: bool,
+    /// How and when its process was found ended.
+    exit: Option<(Exit, Moment)>,
+    /// When its end was last looked for.
+    looked: Option<Moment>,
+    over: bool,
+}
+
+impl WorkerHandle {
+    pub(super) fn new(now: Moment, gpus: BTreeSet<GpuIndex>, mut process: Box<dyn Process>, order: &ToWorker) -> Self {
+        process.send(&encode(order));
+        Self {
+            gpus,
+            process,
+            phase: Phase::Starting,
+            heard_at: now,
+            renewed: None,
+            leases: 0,
+            since_renewal: 0,
+            stopping: None,
+            ordered: false,
+            said_end: None,
+            broke: None,
+            closed: false,
+            exit: None,
+            looked: None,
+            over: false,
+        }
+    }
+
+    pub(super) fn is_ready(&self) -> bool {
+        matches!(self.phase, Phase::Ready | Phase::Working)
+    }
+
+    pub(super) const fn is_over(&self) -> bool {
+        self.over
+    }
+
+    pub(super) fn begin(&mut self, now: Moment, at: u64) {
+        if self.phase == Phase::Ready {
+            self.phase = Phase::Working;
+            self.heard_at = now;
+            self.process.send(&encode(&ToWorker::Begin { at }));
+        }
+    }
+
+    pub(super) fn stop(&mut self, now: Moment, how: StopHow) {
+        self.ordered |= self.stopping.is_none();
+        let step = if how == StopHow::Kill { Step::Killed } else { Step::Asked };
+        self.escalate(now, step);
+    }
+
+    fn escalate(&mut self, now: Moment, step: Step) {
+        if self.over || self.stopping.is_some_and(|(taken, _)| taken >= step) {
+            return;
+        }
+        self.stopping = Some((step, now));
+        tracing::debug!(at = %now, gpus = ?self.gpus, ?step, "stops a worker");
+        match step {
+            Step::Asked => self.process.send(&encode(&ToWorker::Stop)),
+            Step::Terminated => self.process.terminate(),
+            Step::Killed => self.process.kill(),
+        }
+    }
+
+    /// Takes in what it said, does what is due, and tells what its crew must know.
+    pub(super) fn turn(&mut self, now: Moment, news: &mut Vec<News>) {
+        if self.over {
+            return;
+        }
+        self.listen(now, news);
+        self.look_at_the_clock(now);
+        if self.closed || self.stopping.is_some() || self.said_end.is_some() {
+            self.look_for_the_end(now, news);
+        }
+    }
+
+    fn listen(&mut self, now: Moment, news: &mut Vec<News>) {
+        // What it says after it broke the rules counts for nothing, and there may be no end to it.
+        while self.broke.is_none()
+            && let Some(heard) = self.process.hear()
+        {
+            match heard {
+                Heard::Closed => self.closed = true,
+                Heard::TooLong => {
+                    self.closed = true;
+                    self.fail(now, "it wrote a line without end".to_owned());
+                }
+                Heard::Half(half) => {
+                    // A worker that was killed may well stop within a line.
+                    if self.stopping.is_none() {
+                        self.fail(now, format!("it broke off within a line: {half:?}"));
+                    }
+                }
+                Heard::Line(line) => {
+                    self.since_renewal += 1;
+                    if self.since_renewal > FLOOD {
+                        self.fail(now, format!("it floods: more than {FLOOD} messages within a second"));
+                        return;
+                    }
+                    match decode(&line) {
+                        Ok(message) => self.take(now, message, news),
+                        Err(error) => self.fail(now, error.to_string()),
+                    }
+                }
+            }
+        }
+    }
+
+    fn take(&mut self, now: Moment, message: FromWorker, news: &mut Vec<News>) {
+        self.heard_at = now;
+        if !matches!(message, FromWorker::Alive | FromWorker::Said(_)) {
+            tracing::debug!(at = %now, gpus = ?self.gpus, phase = ?self.phase, ?message, "a worker spoke");
+        }
+        match (self.phase, message) {
+            (_, FromWorker::Alive) => {}
+            (Phase::Starting, FromWorker::Hello { .. }) => self.phase = Phase::SettingUp,
+            (Phase::SettingUp, FromWorker::Ready) => self.phase = Phase::Ready,
+            (Phase::Starting, _) => self.fail(now, "it spoke before it said hello".to_owned()),
+            (_, FromWorker::Said(LoadSaid::Ended { gpu: None, end })) => {
+                self.said_end.get_or_insert(end);
+                self.escalate(now, Step::Asked);
+            }
+            (Phase::Working, FromWorker::Said(said)) => news.push(News::Said(said)),
+            // A wrong result may show while it still sets up what results must be.
+            (
+                _,
+                FromWorker::Said(said @ (LoadSaid::Noted { .. } | LoadSaid::Mismatched(_) | LoadSaid::Ended { .. })),
+            ) => {
+                news.push(News::Said(said));
+            }
+            (_, message) => self.fail(now, format!("it spoke out of turn: {message:?}")),
+        }
+    }
+
+    fn fail(&mut self, now: Moment, why: String) {
+        if self.broke.is_none() {
+            tracing::warn!(at = %now, gpus = ?self.gpus, why, "a worker broke the rules");
+            self.broke = Some(why);
+            self.escalate(now, Step::Killed);
+        }
+    }
+
+    /// The span its phase may last, counted from when it was last heard.
+    const fn patience(&self) -> Option<(Span, &'static str)> {
+        match self.phase {
+            Phase::Starting => Some((HELLO_WITHIN, "it did not come up")),
+            Phase::SettingUp => Some((READY_WITHIN, "it did not get ready")),
+            // It waits for others.
+            Phase::Ready => None,
+            Phase::Working => Some((SILENCE, "it hangs: it said nothing")),
+        }
+    }
+
+    fn look_at_the_clock(&mut self, now: Moment) {
+        if self.renewed.is_none_or(|at| at + RENEW_EVERY <= now) && self.stopping.is_none() {
+            self.renewed = Some(now);
+            self.since_renewal = 0;
+            self.leases += 1;
+            self.process.send(&encode(&ToWorker::Lease(self.leases)));
+        }
+        match (self.stopping, self.patience()) {
+            (Some((Step::Asked, at)), _) if at + ASKED_FOR <= now => self.escalate(now, Step::Terminated),
+            (Some((Step::Terminated, at)), _) if at + TERMINATED_FOR <= now => self.escalate(now, Step::Killed),
+            (None, Some((span, what))) if self.heard_at + span <= now && !self.closed => {
+                self.fail(now, format!("{what} for {} s", span.as_secs()));
+            }
+            _ => {}
+        }
+    }
+
+    fn look_for_the_end(&mut self, now: Moment, news: &mut Vec<News>) {
+        self.looked = Some(now);
+        if self.exit.is_none() {
+            self.exit = self.process.exit().map(|exit| (exit, now));
+        }
+        if let Some((exit, at)) = self.exit {
+            // What is still in the pipe counts: it may be the reason, or the result.
+            if self.closed || self.broke.is_some() || at + LEFT_IN_PIPE <= now {
+                self.over = true;
+                news.push(News::Over(self.end(exit)));
+            }
+        } else if let Some((Step::Killed, at)) = self.stopping
+            && at + KILLED_WITHIN <= now
+        {
+            self.over = true;
+            news.push(News::Over(LoadEnd::Unkillable));
+        } else if self.closed && self.stopping.is_none() {
+            // Without its pipe it cannot be led any more.
+            self.escalate(now, Step::Asked);
+        }
+    }
+
+    fn end(&mut self, exit: Exit) -> LoadEnd {
+        if let Some(why) = self.broke.take() {
+            return LoadEnd::Failed(format!("the worker was killed: {why}{}", self.last_words()));
+        }
+        if let Some(end) = self.said_end.take() {
+            return end;
+        }
+        match (self.stopping, exit) {
+            (Some((Step::Asked, _)), Exit::Code(0)) | (Some((Step::Terminated | Step::Killed, _)), _)
+                if self.ordered =>
+            {
+                LoadEnd::Stopped
+            }
+            (Some((Step::Terminated | Step::Killed, _)), _) => {
+                let why = "the worker closed its pipe, did not leave and was ended";
+                LoadEnd::Failed(format!("{why}{}", self.last_words()))
+            }
+            (_, Exit::Code(code)) => LoadEnd::Failed(format!("the worker left with code {code}{}", self.last_words())),
+            (_, Exit::Signal(signal)) => {
+                LoadEnd::Failed(format!("the worker crashed with signal {signal}{}", self.last_words()))
+            }
+        }
+    }
+
+    fn last_words(&self) -> String {
+        let words = self.process.last_words();
+        if words.is_empty() { words } else { format!("; it wrote: {words}") }
+    }
+
+    /// When it must be looked at again at the latest.
+    pub(super) fn due(&self) -> Option<Moment> {
+        if self.over {
+            return None;
+        }
+        let step = self.stopping.map(|(step, at)| {
+            at + match step {
+                Step::Asked => ASKED_FOR,
+                Step::Terminated => TERMINATED_FOR,
+                Step::Killed => KILLED_WITHIN,
+            }
+        });
+        let last = self.renewed.unwrap_or(self.heard_at);
+        let look = self.looked.map(|at| at + LOOK_AGAIN);
+        let renew = self.stopping.is_none().then_some(last + RENEW_EVERY);
+        [step, look, renew].into_iter().flatten().min()
+    }
+}

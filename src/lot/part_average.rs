@@ -1,0 +1,380 @@
+//! Part average testing: what the units of one kind measured, in facts that a wild unit does not move, and units held
+//! against them.
+//!
+//! After AEC-Q001 (Guidelines for Part Average Testing): robust middle and sigma from at least thirty parts, for each test,
+//! and parts too many sigmas away are outliers. Here a part's peers are those of the same model in the same place of the
+//! same chassis, judged by the same profile revision, so that neither places nor halves of a board have to mirror. How many
+//! sigmas are too many follows from the share of good units that may be held. After AEC-Q002 (Guidelines for Statistical
+//! Yield Analysis) a lot is looked at as a whole as well.
+//!
+//! An outlier is *held*: somebody has to look. Nothing proves that it is bad.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::{median, median_deviation, quantile};
+use kiln_event::{RunRecord, VerdictWord};
+use kiln_model::{Component, Inventory, Unit};
+
+/// Units without which a sigma says nothing (AEC-Q001).
+pub const LEAST_UNITS: usize = 30;
+/// Share of good units that may be held, in percent, where nothing else is asked for.
+pub const USUAL_BUDGET: f64 = 2.0;
+/// Of a normal distribution: how many median distances make a standard deviation.
+const SIGMA_OF_MEDIAN: f64 = 1.4826;
+/// Sigma is at least this share of the middle. Whole degrees, clock steps and sampling make values agree better than their
+/// measurement repeats; `kiln msa` tells how well it does on a line of one's own.
+const LEAST_SIGMA: f64 = 0.002;
+/// A lot's middle may lie as many sigmas off as one part in three may: beyond, the lot has moved and not a part of it.
+const LOT_SHIFT: f64 = 1.0;
+
+/// Whose peers a value has: those with the same of all of these.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Peers {
+    /// `id revision n`.
+    pub profile: String,
+    /// What the node says it is.
+    pub chassis: String,
+    /// The GPU's model; empty of what is no GPU's.
+    pub model: String,
+    /// Slot of the GPU, or the component where it has none.
+    pub place: String,
+    /// `stage.step.measurement`.
+    pub value: String,
+}
+
+/// One unit's numbers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct UnitValues {
+    pub run_id: String,
+    pub serial: String,
+    pub station: String,
+    pub simulated: bool,
+    pub passed: bool,
+    pub values: BTreeMap<Peers, (Unit, f64)>,
+}
+
+/// What peers measured.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Average {
+    pub unit: Unit,
+    pub units: usize,
+    pub median: f64,
+    /// Robust standard deviation.
+    pub sigma: f64,
+}
+
+/// The file that units are held against.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PartAverages {
+    /// `kiln.lot/1`.
+    pub schema: String,
+    /// Not of real units.
+    pub simulated: bool,
+    pub units: usize,
+    pub runs: Vec<String>,
+    /// Share of good units that may be held, in percent.
+    pub budget_percent: f64,
+    /// How many sigmas a value may lie off for that.
+    pub sigmas: f64,
+    pub averages: Vec<(Peers, Average)>,
+}
+
+/// A value outside.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Outside {
+    pub peers: Peers,
+    pub unit: Unit,
+    pub value: f64,
+    pub low: f64,
+    pub high: f64,
+    /// Robust standard deviations from the middle.
+    pub sigmas: f64,
+}
+
+/// What the lot says of a unit.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Standing {
+    /// Nothing of it stands apart.
+    Inside { values: usize },
+    /// An outlier of its lot: not proven bad, and not to be shipped unseen.
+    Held { outside: Vec<Outside> },
+    /// There are too few like it: only physics and its own siblings have judged it.
+    Unknown,
+}
+
+/// Values that a lot can say something of: no counts, which are no sample of a bell, and no temperatures, times and totals,
+/// which are of the day and the step.
+fn is_comparable(name: &str, unit: Unit) -> bool {
+    let of_the_day =
+        ["inlet", "drift", "steady-time", "half-time", "swing", "temp.fall", "rise", "energy", "resistance.half"];
+    let kind = matches!(
+        unit,
+        Unit::Watt | Unit::Megahertz | Unit::Teraflops | Unit::GigabytePerSecond | Unit::KelvinPerWatt | Unit::Kelvin
+    );
+    (kind || name.ends_with("per-clock")) && !of_the_day.iter().any(|word| name.contains(word))
+}
+
+impl UnitValues {
+    /// `None` of a run that had not come as far as its unit.
+    pub fn of(record: &RunRecord) -> Option<Self> {
+        let (start, inventory) = (record.start.as_deref()?, record.inventory.as_deref()?);
+        let text = |reading: &kiln_model::Reading<String>| reading.value().cloned().unwrap_or_default();
+        let profile = format!("{} revision {}", start.profile.id, start.profile.revision);
+        let chassis = text(&inventory.node.model);
+        let mut values = BTreeMap::new();
+        for step in record.decisive_steps() {
+            for judgement in step.cases.iter().flat_map(|case| &case.judgements) {
+                let measurement = &judgement.measurement;
+                let Some(number) = measurement.as_number().filter(|number| number.is_finite()) else { continue };
+                if !is_comparable(&measurement.name, measurement.unit) {
+                    continue;
+                }
+                let (model, place) = placed(measurement.component, inventory);
+                let peers = Peers {
+                    profile: profile.clone(),
+                    chassis: chassis.clone(),
+                    model,
+                    place,
+                    value: format!("{}.{}", step.key.path, measurement.name),
+                };
+                values.insert(peers, (measurement.unit, number));
+            }
+        }
+        let serial = inventory.node.serial.value().or(start.operation.serial.as_ref());
+        Some(Self {
+            run_id: start.run_id.clone(),
+            serial: serial.unwrap_or(&start.run_id).clone(),
+            station: start.operation.station.clone().unwrap_or_default(),
+            simulated: !start.source.is_hardware(),
+            passed: record.verdict.as_ref().is_some_and(|verdict| verdict.word == VerdictWord::Pass),
+            values,
+        })
+    }
+}
+
+/// Model and place of a component.
+fn placed(component: Component, inventory: &Inventory) -> (String, String) {
+    let gpu = component.gpu_index().and_then(|index| inventory.gpu(index));
+    let Some(gpu) = gpu else { return (String::new(), component.to_string()) };
+    let slot = gpu.identity.slot.value().or(gpu.identity.pci_address.value());
+    let place = slot.map_or_else(|| component.to_string(), |slot| format!("slot {slot}"));
+    let part = match component {
+        Component::Gpu(_) => place,
+        other => format!("{place} {:?}", other.kind()).to_lowercase(),
+    };
+    (gpu.identity.name.value().cloned().unwrap_or_default(), part)
+}
+
+impl PartAverages {
+    pub const SCHEMA: &'static str = "kiln.lot/1";
+
+    /// Facts from the units that passed, the last run of each. `budget_percent`: share of good units that may be held.
+    pub fn of(units: &[UnitValues], budget_percent: f64) -> Self {
+        let mut last: BTreeMap<&str, &UnitValues> = BTreeMap::new();
+        for unit in units.iter().filter(|unit| unit.passed) {
+            last.insert(&unit.serial, unit);
+        }
+        let units: Vec<&UnitValues> = last.into_values().collect();
+        let averages = averages(&units);
+        let tests = averages.len().max(1);
+        let sigmas = sigmas(&units, &averages, budget_percent, tests);
+        Self {
+            schema: Self::SCHEMA.to_owned(),
+            simulated: units.iter().any(|unit| unit.simulated),
+            units: units.len(),
+            runs: units.iter().map(|unit| unit.run_id.clone()).collect(),
+            budget_percent,
+            sigmas,
+            averages: averages.into_iter().collect(),
+        }
+    }
+
+    /// How a unit stands in the lot.
+    pub fn judge(&self, unit: &UnitValues) -> Standing {
+        let mut outside = Vec::new();
+        let mut values = 0;
+        for (peers, average) in self.averages.iter().filter(|(_, average)| average.units >= LEAST_UNITS) {
+            let Some((_, value)) = unit.values.get(peers) else { continue };
+            values += 1;
+            let off = (value - average.median) / average.sigma;
+            if off.abs() > self.sigmas {
+                let reach = self.sigmas * average.sigma;
+                outside.push(Outside {
+                    peers: peers.clone(),
+                    unit: average.unit,
+                    value: *value,
+                    low: average.median - reach,
+                    high: average.median + reach,
+                    sigmas: off,
+                });
+            }
+        }
+        outside.sort_by(|one, two| two.sigmas.abs().total_cmp(&one.sigmas.abs()));
+        match (values, outside.is_empty()) {
+            (0, _) => Standing::Unknown,
+            (values, true) => Standing::Inside { values },
+            (_, false) => Standing::Held { outside },
+        }
+    }
+
+    /// What has moved in a lot as a whole (AEC-Q002): its own middle, by value, in sigmas of the lots before.
+    pub fn moved(&self, lot: &[UnitValues]) -> Vec<(Peers, f64)> {
+        let mut own: BTreeMap<&Peers, Vec<f64>> = BTreeMap::new();
+        let mut serials = BTreeSet::new();
+        for unit in lot.iter().filter(|unit| serials.insert(&unit.serial)) {
+            for (peers, (_, value)) in &unit.values {
+                own.entry(peers).or_default().push(*value);
+            }
+        }
+        let known: BTreeMap<&Peers, &Average> = self.averages.iter().map(|(peers, average)| (peers, average)).collect();
+        let mut moved: Vec<(Peers, f64)> = own
+            .into_iter()
+            .filter_map(|(peers, values)| {
+                let average = known.get(peers).filter(|average| average.units >= LEAST_UNITS)?;
+                let off = (median(&values)? - average.median) / average.sigma;
+                // The middle of n parts scatters by 1.25 sigma over the root of n, and it may do so as far as a part may.
+                let scatter = self.sigmas * 1.253 / (values.len() as f64).sqrt();
+                (off.abs() > LOT_SHIFT.max(scatter)).then(|| (peers.clone(), off))
+            })
+            .collect();
+        moved.sort_by(|one, two| two.1.abs().total_cmp(&one.1.abs()));
+        moved
+    }
+}
+
+fn averages(units: &[&UnitValues]) -> BTreeMap<Peers, Average> {
+    let mut numbers: BTreeMap<&Peers, (Unit, Vec<f64>)> = BTreeMap::new();
+    for unit in units {
+        for (peers, (of, value)) in &unit.values {
+            numbers.entry(peers).or_insert((*of, Vec::new())).1.push(*value);
+        }
+    }
+    let average = |(peers, (unit, values)): (&Peers, (Unit, Vec<f64>))| {
+        let (middle, deviation) = (median(&values)?, median_deviation(&values)?);
+        let sigma = (SIGMA_OF_MEDIAN * deviation).max(LEAST_SIGMA * middle.abs());
+        // All the same and nothing: a count in disguise.
+        (sigma > 0.0).then(|| (peers.clone(), Average { unit, units: values.len(), median: middle, sigma }))
+    };
+    numbers.into_iter().filter_map(average).collect()
+}
+
+/// As many sigmas as hold no more than the budget of the units the facts are of, and no fewer than a bell would need for so
+/// many tests. Tests of a unit depend on one another and tails are fat, so that the bell alone would hold too many.
+fn sigmas(units: &[&UnitValues], averages: &BTreeMap<Peers, Average>, budget_percent: f64, tests: usize) -> f64 {
+    let farthest = |unit: &&UnitValues| {
+        let off = unit.values.iter().filter_map(|(peers, (_, value))| {
+            let average = averages.get(peers)?;
+            Some((value - average.median).abs() / average.sigma)
+        });
+        off.fold(0.0, f64::max)
+    };
+    let farthest: Vec<f64> = units.iter().map(farthest).collect();
+    let share = budget_percent / 100.0;
+    let seen = quantile(&farthest, 1.0 - share).unwrap_or(0.0);
+    // The farthest of few is not the farthest of many: room for as much again as the median distance is uncertain, which is
+    // 1.17 over the root of n of its own size.
+    let room = 1.0 + 1.17 / (units.len().max(1) as f64).sqrt();
+    seen.max(bell(share / (2.0 * tests as f64))) * room
+}
+
+/// How many standard deviations a bell's tail of this share begins at (Abramowitz and Stegun 26.2.23, within 4.5e-4).
+fn bell(tail: f64) -> f64 {
+    let t = (-2.0 * tail.clamp(1e-300, 0.5).ln()).sqrt();
+    let above = 2.515_517 + 0.802_853 * t + 0.010_328 * t * t;
+    let below = 1.0 + 1.432_788 * t + 0.189_269 * t * t + 0.001_308 * t * t * t;
+    t - above / below
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn peers(value: &str) -> Peers {
+        Peers {
+            profile: "acceptance revision 1".to_owned(),
+            chassis: "HGX".to_owned(),
+            model: "NVIDIA H200".to_owned(),
+            place: "slot 3".to_owned(),
+            value: value.to_owned(),
+        }
+    }
+
+    fn unit(number: usize, power: f64, contact: f64) -> UnitValues {
+        UnitValues {
+            run_id: format!("run {number}"),
+            serial: format!("U{number:03}"),
+            station: String::new(),
+            simulated: false,
+            passed: true,
+            values: [
+                (peers("load.gemm.power.mean"), (Unit::Watt, power)),
+                (peers("soak.heat.thermal.resistance"), (Unit::KelvinPerWatt, contact)),
+            ]
+            .into(),
+        }
+    }
+
+    /// Units whose values lie within ±3 % of their middles.
+    fn lot(count: usize) -> Vec<UnitValues> {
+        let off = |number: usize, step: usize| ((number * step) % 13) as f64 / 13.0 * 0.06 - 0.03;
+        (0..count).map(|number| unit(number, 690.0 * (1.0 + off(number, 5)), 0.05 * (1.0 + off(number, 7)))).collect()
+    }
+
+    #[test]
+    fn a_unit_far_from_its_lot_is_held_with_what_stands_apart() {
+        let facts = PartAverages::of(&lot(40), USUAL_BUDGET);
+        let Standing::Held { outside } = facts.judge(&unit(99, 690.0, 0.08)) else { panic!("not held") };
+        assert_eq!(outside.len(), 1);
+        assert_eq!(outside[0].peers.value, "soak.heat.thermal.resistance");
+        assert!(outside[0].value > outside[0].high && outside[0].sigmas > facts.sigmas);
+    }
+
+    #[test]
+    fn good_units_of_the_lot_are_inside() {
+        let units = lot(60);
+        let facts = PartAverages::of(&units[..40], USUAL_BUDGET);
+        assert!(units.iter().all(|unit| matches!(facts.judge(unit), Standing::Inside { values: 2 })));
+    }
+
+    #[test]
+    fn fewer_than_thirty_units_judge_nothing() {
+        let facts = PartAverages::of(&lot(29), USUAL_BUDGET);
+        assert_eq!(facts.judge(&unit(99, 690.0, 5.0)), Standing::Unknown);
+    }
+
+    #[test]
+    fn a_unit_that_did_not_pass_does_not_make_a_fact_and_one_that_ran_twice_makes_one() {
+        let mut units = lot(31);
+        units[3].passed = false;
+        units.push(unit(5, 690.0, 0.05));
+        assert_eq!(PartAverages::of(&units, USUAL_BUDGET).units, 30);
+    }
+
+    #[test]
+    fn wild_units_among_the_facts_do_not_hide_the_next_one() {
+        let mut units = lot(100);
+        units[7].values.insert(peers("soak.heat.thermal.resistance"), (Unit::KelvinPerWatt, 0.09));
+        let facts = PartAverages::of(&units, USUAL_BUDGET);
+        assert!(matches!(facts.judge(&units[7]), Standing::Held { .. }));
+    }
+
+    #[test]
+    fn a_lot_that_is_off_as_a_whole_is_told_as_a_lot() {
+        let facts = PartAverages::of(&lot(40), USUAL_BUDGET);
+        let shifted: Vec<UnitValues> = (0..30).map(|number| unit(200 + number, 690.0, 0.058)).collect();
+        let moved = facts.moved(&shifted);
+        assert_eq!(moved.len(), 1);
+        assert!(moved[0].1 > 3.0 && moved[0].0.value.ends_with("thermal.resistance"));
+        assert!(facts.moved(&lot(30)).is_empty());
+    }
+
+    #[test]
+    fn the_bell_is_that_of_tables() {
+        for (tail, wanted) in [(0.025, 1.960), (0.001_35, 3.0), (3.167e-5, 4.0)] {
+            assert!((bell(tail) - wanted).abs() < 1e-3, "{tail}: {}", bell(tail));
+        }
+    }
+}

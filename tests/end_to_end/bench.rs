@@ -1,0 +1,148 @@
+//! `kiln bench`, `kiln calibrate` and first contact, end to end: on a node of fake driver libraries and on a simulated one.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+use crate::node::{HEALTHY, Node, alone};
+
+/// Two GPUs: what eight show, in less time.
+const TWO: Node = Node { settings: &[("KILN_FAKE_GPUS", "2")], ..HEALTHY };
+
+fn said(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+fn kiln(arguments: &[&str], paths: &[(&str, &Path)]) -> Command {
+    let mut kiln = Command::new(env!("CARGO_BIN_EXE_kiln"));
+    kiln.args(arguments);
+    for (option, path) in paths {
+        kiln.arg(option).arg(path);
+    }
+    kiln
+}
+
+fn phase<'a>(bench: &'a Value, name: &str) -> &'a Value {
+    let phases = bench["phases"].as_array().expect("phases");
+    phases.iter().find(|phase| phase["name"] == name).unwrap_or_else(|| panic!("no phase {name}: {bench}"))
+}
+
+#[test]
+fn a_bench_measures_through_the_real_workers_and_what_comes_of_it_is_marked() {
+    let _alone = alone();
+    let folder = tempfile::tempdir().expect("folder");
+    let out = folder.path().join("out");
+    let only = "rest,step,bf16 alone,march random,device copy,copy pairs,screen bf16,flips fp32";
+    let mut bench = kiln(&["bench", "--for", "2s", "--flips", "20", "--only", only], &[("--out", &out)]);
+    TWO.surround(&mut bench, folder.path(), 1);
+    let output = bench.output().expect("the binary");
+    let told = said(&output);
+    assert_eq!(output.status.code(), Some(0), "{told}");
+    assert!(told.starts_with("SIMULATED by the library "), "{told}");
+    assert!(told.contains("flipped bits found: 10 of 10"), "{told}");
+    assert!(told.contains("products were not excluded (95 %)"), "{told}");
+
+    let json = fs::read(out.join("bench.json")).expect("bench.json");
+    let bench: Value = serde_json::from_slice(&json).expect("JSON");
+    assert_eq!(bench["schema"], "kiln.bench/1.0");
+    for name in ["bf16 alone", "bf16 alone, fallback"] {
+        for gpu in phase(&bench, name)["gpus"].as_array().expect("GPUs") {
+            assert!(gpu["tflops"]["mean"].as_f64() > Some(1.0) && gpu["power_watts"]["mean"].as_f64() > Some(50.0));
+            assert_eq!((&gpu["memory_gb_per_s"], &gpu["mismatches"]), (&Value::Null, &Value::from(0)), "{gpu}");
+        }
+    }
+    let trace = &phase(&bench, "step bf16")["traces"][0];
+    let readings = trace["seconds"].as_array().map(Vec::len);
+    assert!(readings > Some(20) && trace["on_seconds"].as_f64() > Some(0.5), "{readings:?}");
+    assert_eq!(phase(&bench, "copy pairs")["transfers"].as_array().map(Vec::len), Some(2));
+    for name in ["bench.txt", "step-bf16.svg", "power.svg", "memory.svg"] {
+        let text = fs::read_to_string(out.join(name)).expect(name);
+        assert!(text.contains("no hardware was measured"), "{name}");
+    }
+
+    // It is of no hardware: refused, and marked where it is asked for.
+    let file = out.join("bench.json");
+    let refused = kiln(&["calibrate"], &[]).arg(&file).output().expect("the binary");
+    assert_eq!(refused.status.code(), Some(2));
+    insta::assert_snapshot!(said(&refused).trim(), @"error: bench.json is not of hardware; `--allow-stand-in` takes it, and marks what comes of it");
+    let proposed = folder.path().join("proposed");
+    let taken =
+        kiln(&["calibrate", "--allow-stand-in"], &[("--out", &proposed)]).arg(&file).output().expect("the binary");
+    assert_eq!(taken.status.code(), Some(0), "{}", said(&taken));
+    assert!(said(&taken).contains("simulation against measurement"), "{}", said(&taken));
+    for name in ["h200-sxm.yaml", "hgx-h200-8.yaml", "calibration.txt"] {
+        let text = fs::read_to_string(proposed.join(name)).expect(name);
+        assert!(text.contains("SIMULATED"), "{name}");
+    }
+}
+
+/// What a model does not have is said to be not measured, and the model agrees with itself.
+#[test]
+fn a_simulated_node_is_measured_as_far_as_it_is_modelled() {
+    let folder = tempfile::tempdir().expect("folder");
+    let file = folder.path().join("bench.json");
+    let arguments = ["bench", "--sim", "hgx-h200-8", "--for", "60s"];
+    let output = kiln(&arguments, &[("--json", &file)]).output().expect("the binary");
+    let told = said(&output);
+    assert_eq!(output.status.code(), Some(0), "{told}");
+    assert!(told.contains("not measured: march random: a simulated node does not model it"), "{told}");
+    let bench: Value = serde_json::from_slice(&fs::read(&file).expect("a file")).expect("JSON");
+    let watts = &phase(&bench, "bf16 with stream")["gpus"][3]["power_watts"]["mean"];
+    assert!(watts.as_f64().is_some_and(|watts| (600.0..701.0).contains(&watts)), "{watts}");
+
+    let calibrated = kiln(&["calibrate", "--allow-stand-in"], &[]).arg(&file).output().expect("the binary");
+    let told = said(&calibrated);
+    let apart: Vec<f64> =
+        told.lines().filter_map(|line| line.strip_suffix(" %")?.split_whitespace().last()?.parse().ok()).collect();
+    assert!(apart.len() >= 10 && apart.iter().all(|percent: &f64| percent.abs() < 1.0), "{told}");
+}
+
+#[test]
+fn wrong_usage_of_a_bench_says_what_to_do() {
+    let cases: [&[&str]; 3] = [
+        &["bench", "--sim", "hgx-h200-8", "--only", "nothing"],
+        &["bench", "--replay", "rec.jsonl"],
+        &["calibrate", "/nowhere/bench.json"],
+    ];
+    let told = cases.map(|arguments| {
+        let output = kiln(arguments, &[]).output().expect("the binary");
+        format!("exit {}: {}", output.status.code().unwrap_or(-1), String::from_utf8_lossy(&output.stderr).trim())
+    });
+    insta::assert_snapshot!(told.join("\n"), @"
+    exit 2: error: `--only nothing` names nothing that is measured
+    exit 2: error: a recording cannot be measured: `--replay` is for runs
+    exit 2: error: /nowhere/bench.json cannot be read
+      caused by: No such file or directory (os error 2)
+    ");
+}
+
+/// The script for the first real GPU, in short, on the stand-ins.
+#[test]
+fn first_contact_leaves_one_archive_and_a_table() {
+    let _alone = alone();
+    let folder = tempfile::tempdir().expect("folder");
+    let out = folder.path().join("out");
+    let mut script = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/ci/first-contact"));
+    script.arg(env!("CARGO_BIN_EXE_kiln"));
+    script.env("OUT", &out).env("FOR", "1s").env("FLIPS", "8").env("SMOKE", "skip").env("BUDGET", "120");
+    script.env("ONLY", "rest,bf16 alone,march constant,device copy,flips bf16");
+    TWO.surround(&mut script, folder.path(), 1);
+    let output = script.output().expect("the script");
+    let table = fs::read_to_string(out.join("table.txt")).unwrap_or_default();
+    let everything = format!("{}\n{table}", said(&output));
+    assert!(out.join("first-contact.tar.gz").metadata().is_ok_and(|file| file.len() > 1000), "{everything}");
+    for line in [
+        "bench: exit 0",
+        "calibrate: exit 0",
+        "flipped bits found: 4 of 4",
+        "march against the device copy",
+        "done after",
+    ] {
+        assert!(table.contains(line), "`{line}` is missing: {everything}");
+    }
+    // Doctor may find something about this machine; nothing else may.
+    let only_doctor = !table.contains("doctor: exit 0");
+    assert_eq!(output.status.code(), Some(if only_doctor { 3 } else { 0 }), "{everything}");
+}

@@ -1,0 +1,133 @@
+//! What loads can be told to do otherwise, and what once made them hang, miss or outstay: on a driver without a GPU.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use kiln::load::worker::{Beside, Images, Injection, MarchPattern, MarchWork, Turns, Variant};
+use kiln::model::{BurnKernel, LoadEnd, LoadKind, LoadSaid, NoteKind};
+
+use crate::load_on_a_fake_gpu::{Bench, Told};
+
+const BF16: LoadKind = LoadKind::Burn(BurnKernel::Bf16);
+const MARCH: LoadKind = LoadKind::March { coverage: 0.98 };
+
+/// The greatest rate of memory that was told.
+fn memory(told: &Told) -> f64 {
+    let rate = |said: &LoadSaid| match said {
+        LoadSaid::Progress { memory_gb_per_s, .. } => Some(*memory_gb_per_s),
+        _ => None,
+    };
+    told.0.iter().filter_map(rate).fold(0.0, f64::max)
+}
+
+#[test]
+fn a_burn_can_do_without_its_memory_stream() {
+    let without = Variant { beside: Beside::Nothing, ..Variant::default() };
+    let told = Bench::of(BF16).vary(without).lasting(300).run();
+    assert_eq!((told.end(), memory(&told)), (&LoadEnd::Finished, 0.0));
+    assert!(told.counts().0 > 0 && told.counts().1 == 0);
+    assert!(memory(&Bench::of(BF16).lasting(300).run()) > 0.0);
+}
+
+#[test]
+fn the_fallback_can_be_asked_for_and_says_so() {
+    let fallback = Variant { images: Images::Fallback, ..Variant::default() };
+    let told = Bench::of(BF16).vary(fallback).lasting(100).run();
+    assert_eq!(told.end(), &LoadEnd::Finished);
+    let notes = told.notes();
+    assert!(notes.iter().any(|note| note.ends_with("only the fallback was asked for")), "{notes:?}");
+}
+
+#[test]
+fn a_march_can_keep_to_one_pattern_and_a_copy_can_stand_beside_it() {
+    let works = MarchPattern::ALL.map(MarchWork::Only).into_iter().chain([MarchWork::DeviceCopy]);
+    for work in works {
+        let told = Bench::of(MARCH).vary(Variant { march: work, ..Variant::default() }).run();
+        assert_eq!(told.end(), &LoadEnd::Finished, "{work:?}");
+        assert!(memory(&told) > 0.0 && told.counts().1 == 0, "{work:?}: {:?}", told.0);
+        // Of four sweeps three read.
+        let read = told.counts().0 * 8 / (60 << 20);
+        assert_eq!(read, if work == MarchWork::DeviceCopy { 0 } else { 3 }, "{work:?}");
+    }
+}
+
+#[test]
+fn every_flipped_bit_is_found_once() {
+    let loads = [BurnKernel::Bf16, BurnKernel::Fp8, BurnKernel::Fp32, BurnKernel::Fp64].map(LoadKind::Burn);
+    for kind in loads.into_iter().chain([MARCH]) {
+        let told = Bench::of(kind.clone()).inject(Injection::BitFlips { count: 12 }).lasting(60_000).run();
+        assert_eq!((told.end(), told.counts().1), (&LoadEnd::Finished, 12), "{kind:?}: {:#?}", told.0);
+        let found = |said: &LoadSaid| match said {
+            LoadSaid::Mismatched(wrong) => Some((wrong.iteration, wrong.word, wrong.flipped_bits)),
+            _ => None,
+        };
+        let found: BTreeSet<_> = told.0.iter().filter_map(found).collect();
+        assert!(found.len() == 12 && found.iter().all(|(.., bits)| *bits == 1), "{kind:?}: {found:?}");
+    }
+}
+
+#[test]
+fn a_screen_names_the_multiprocessor_that_computes_wrong() {
+    let turns = Variant { turns: Turns::EachInTurn, ..Variant::default() };
+    let healthy = Bench::of(BF16).vary(turns).run();
+    assert_eq!((healthy.end(), healthy.counts().1), (&LoadEnd::Finished, 0));
+    // Four processors of two units; exact and random, four windows, alone and together.
+    let results = 2 * 2 * 4 * 4 * 2 * 64 * 256;
+    assert_eq!(healthy.counts().0, results + 4 * 2 * 64 * 256, "{:?}", healthy.0);
+    assert!(healthy.notes().iter().any(|note| note.starts_with("each of 4 SMs gave")), "{:?}", healthy.notes());
+    let told = Bench::of(BF16).vary(turns).fault("one-sm").run();
+    assert!(told.counts().1 > 0);
+    let places: BTreeSet<&str> = told.places().into_iter().map(|place| &place[..4]).collect();
+    assert_eq!(places, ["SM 2"].into(), "{:?}", told.places());
+}
+
+/// The queue of copies through the host fills, and the caller waits: behind a closed gate that would be for ever.
+#[test]
+fn copies_through_the_host_are_not_queued_behind_a_gate_that_only_their_caller_opens() {
+    for (kind, span) in [(LoadKind::PairCopy, 60_000), (LoadKind::AllToAll, 10)] {
+        let told = Bench::of(kind).gpus(2).with("KILN_FAKE_CUDA_PEERS", "0").lasting(span).run();
+        assert_eq!(told.end(), &LoadEnd::Finished, "{:#?}", told.0);
+        let moved = told.0.iter().filter(|said| matches!(said, LoadSaid::Moved(_))).count();
+        assert!(moved >= 2, "{:#?}", told.0);
+    }
+}
+
+#[test]
+fn more_peers_than_the_driver_opens_are_a_note_and_no_failure() {
+    let bench = Bench::of(LoadKind::PairCopy).gpus(3).with("KILN_FAKE_CUDA_GPUS", "3");
+    let told = bench.with("KILN_FAKE_CUDA_PEERS_MOST", "1").run();
+    assert_eq!(told.end(), &LoadEnd::Finished, "{:#?}", told.0);
+    let closed = |said: &LoadSaid| match said {
+        LoadSaid::Noted { kind: NoteKind::ThroughHost, what, .. } => Some(what.clone()),
+        _ => None,
+    };
+    insta::assert_snapshot!(told.0.iter().filter_map(closed).collect::<Vec<_>>().join("\n"), @"
+    the driver opens no further direct way, to gpu/2: copies go through the host
+    the driver opens no further direct way, to gpu/2: copies go through the host
+    the driver opens no further direct way, to gpu/1: copies go through the host
+    ");
+    assert_eq!(told.0.iter().filter(|said| matches!(said, LoadSaid::Moved(_))).count(), 6);
+}
+
+/// The stream ends long after the burn beside it, and the load ends with it: what it found last is told all the same.
+#[test]
+fn what_the_last_sweep_beside_a_burn_finds_is_told() {
+    let told = Bench::of(BF16).fault("late-stream").lasting(200).run();
+    assert_eq!(told.end(), &LoadEnd::Finished);
+    let places = told.places();
+    assert!(places.iter().any(|place| *place == "memory stream at 0x1f40"), "{places:?}");
+    assert!(told.counts().1 > 0);
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "a real process runs on the clock of the world")]
+fn a_pulse_that_is_on_longer_than_its_span_ends_with_it_and_tells_of_its_work() {
+    let kind = LoadKind::Pulse { kernel: BurnKernel::Bf16, hertz: 0.05, duty: 0.99 };
+    let began = Instant::now();
+    let told = Bench::of(kind).lasting(2_500).run();
+    assert_eq!(told.end(), &LoadEnd::Finished);
+    // The pulse itself would be on for 19.8 s.
+    assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
+    let tells = told.0.iter().filter(|said| matches!(said, LoadSaid::Progress { .. })).count();
+    assert!(tells >= 2, "{:#?}", told.0);
+}
