@@ -134,21 +134,16 @@ impl Handling<'_> {
             let since = self.tick.now.saturating_sub(LOT_WINDOW);
             let outcome = unit.runs.first().filter(|first| first.at >= since)?;
             let uncleared = |scope: &&Scope| state.cleared.get(scope).is_none_or(|cleared| outcome.at > *cleared);
-            Some((shown(outcome), outcome.scopes.iter().filter(uncleared).cloned().collect()))
+            // What a scope that is suspect already explains is not held against another that shares its units.
+            let explained = |code: &String| outcome.scopes.iter().any(|scope| state.suspects.get(scope) == Some(code));
+            let codes = shown(outcome).into_iter().filter(|code| !explained(code)).collect();
+            Some((codes, outcome.scopes.iter().filter(uncleared).cloned().collect()))
         };
         let lot = state.units.iter().filter(|(serial, _)| !golden.contains(serial));
         let lot: Vec<(Vec<String>, Vec<Scope>)> = lot.filter_map(|(_, unit)| first(unit)).collect();
         let showing: Vec<Showing<'_>> = lot.iter().map(|(codes, scopes)| Showing { codes, scopes }).collect();
         let fresh = suspicions(&showing).into_iter().find(|found| !state.suspects.contains_key(&found.scope));
         let Some(found) = fresh else { return };
-        // What shares its units with a scope that is suspect already, by the same code, is seen through it.
-        let explained = state.suspects.iter().any(|(scope, code)| {
-            *code == found.code
-                && lot.iter().filter(|(_, of)| of.contains(&found.scope)).all(|(_, of)| of.contains(scope))
-        });
-        if explained {
-            return;
-        }
         let (scope, code) = (found.scope, found.code);
         let held: Vec<Serial> = state
             .units

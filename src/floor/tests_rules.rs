@@ -161,7 +161,9 @@ fn a_run_without_a_claim_is_repeated_as_often_as_its_ending_allows() {
         ("C", &[Inconclusive], Some(Held::NoClaim)),
     ] {
         told.scan(unit, None);
-        ends.iter().for_each(|verdict| told.run(unit, *verdict));
+        for verdict in ends {
+            told.run(unit, *verdict);
+        }
         assert_eq!(*told.stage(unit), held.map_or(Stage::Ready, Stage::Held), "{unit}");
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use kiln_event::VerdictWord;
 use kiln_floor::{Feed, Floor, Input, Place, Policy, Pulses, Rack, RunFacts, Site, Stage, Tick, Watts};
-use kiln_wire::{Doing, Held, LotId, RunId, Scope, Serial, Sync};
+use kiln_wire::{Doing, LotId, RunId, Scope, Serial, Sync};
 
 use super::chance::{Chance, MINUTE, SECOND, name};
 
@@ -252,7 +252,14 @@ impl Lot {
                 self.scan(unit);
             }
             let swapped = self.chance.below(units.len() as u64 - 1) as usize;
-            for (number, unit) in units.iter().enumerate() {
+            // Runs end in any order.
+            let mut order: Vec<usize> = (0..units.len()).collect();
+            for number in (1..order.len()).rev() {
+                let other = self.chance.below(number as u64 + 1) as usize;
+                order.swap(number, other);
+            }
+            for number in order {
+                let unit = &units[number];
                 let other = match self.defect {
                     Defect::MixedSerials if number == swapped => &units[number + 1],
                     Defect::MixedSerials if number == swapped + 1 => &units[number - 1],
@@ -260,10 +267,10 @@ impl Lot {
                 };
                 // The node that was put here says its own serial number, from this place.
                 let Some(run) = self.call(unit, &other.serial, (unit.rack, unit.slot)) else {
-                    // The floor holds the unit whose tray is elsewhere than it was scanned.
+                    // The floor holds the unit whose tray is elsewhere than it was scanned, before any load; or
+                    // for the slot it was scanned into, if a held unit was never taken out of that.
                     let stage = self.floor.state().units.get(&other.serial).map(|unit| unit.stage.clone());
-                    let held =
-                        matches!(stage, Some(Stage::Held(Held::SerialMismatch { .. } | Held::SlotMismatch { .. })));
+                    let held = other.serial != unit.serial && matches!(stage, Some(Stage::Held(_)));
                     self.mismatched += u32::from(held);
                     continue;
                 };

@@ -109,22 +109,24 @@ fn copies(world: &mut World) {
             found.push(format!("the copy of {run} is no machine's own"));
         }
     }
-    found.into_iter().for_each(|what| wrong(world, what));
+    for what in found {
+        wrong(world, what);
+    }
 }
 
 fn planted(world: &mut World) {
+    use VerdictWord::{Error, Fail, Pass};
     let mut found = Vec::new();
     for node in world.nodes.iter().filter(|node| !node.was_cloned && node.clone_of.is_none()) {
         let unit = &world.floor.state().units[&node.serial];
-        use VerdictWord::{Error, Fail, Pass};
-        let right = match (node.verdicts.as_slice(), &unit.stage) {
-            ([Fail], Stage::Disposed(Disposition::Repair)) => true,
-            ([Error, Error], Stage::Held(Held::NoClaim)) => true,
-            ([Pass] | [Error, Pass], Stage::Disposed(Disposition::Released)) => true,
-            // By chance of the seed many failed in one place, and the floor thinks so too.
-            (_, Stage::Held(Held::Suspect { .. })) => true,
-            _ => false,
-        };
+        let right = matches!(
+            (node.verdicts.as_slice(), &unit.stage),
+            ([Fail], Stage::Disposed(Disposition::Repair))
+                | ([Error, Error], Stage::Held(Held::NoClaim))
+                | ([Pass] | [Error, Pass], Stage::Disposed(Disposition::Released))
+                // By chance of the seed many failed in one place, and the floor thinks so too.
+                | (_, Stage::Held(Held::Suspect { .. }))
+        );
         if !right {
             found.push(format!("{}: planted {:?}, and it is {:?}", node.serial, node.verdicts, unit.stage));
         }
@@ -134,5 +136,7 @@ fn planted(world: &mut World) {
             }
         }
     }
-    found.into_iter().for_each(|what| wrong(world, what));
+    for what in found {
+        wrong(world, what);
+    }
 }

@@ -9,11 +9,14 @@ mod drill;
 mod faults;
 mod invariants;
 mod node;
+mod outcome;
 mod power;
 mod power_site;
+mod trouble;
 mod world;
 
 pub use drill::{Defect, Drilled, drill};
 pub use faults::{Fault, Faults};
+pub use outcome::{SimSettings, Simulated};
 pub use power::{Breach, PowerOutcome, PowerSettings, power};
-pub use world::{SimSettings, Simulated, simulate};
+pub use world::simulate;

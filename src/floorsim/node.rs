@@ -164,12 +164,12 @@ impl Node {
 
 /// The verdict that the last line of a journal says; None before its end.
 pub(crate) fn verdict_in(bytes: &[u8]) -> Option<VerdictWord> {
+    use VerdictWord::{Aborted, Error, Fail, Inconclusive, Pass};
     let text = std::str::from_utf8(bytes).ok()?;
     let last = text.trim_end().lines().last()?;
     if !last.contains("\"left\":0,") {
         return None;
     }
     let word = last.split("\"verdict\":\"").nth(1)?.split('"').next()?;
-    use VerdictWord::{Aborted, Error, Fail, Inconclusive, Pass};
     [Pass, Fail, Error, Inconclusive, Aborted].into_iter().find(|known| format!("{known:?}") == word)
 }

@@ -5,77 +5,43 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
-use std::fmt;
 use std::time::Duration;
 
 use kiln_agent::{Effect, Input as AgentInput};
-use kiln_event::VerdictWord;
-use kiln_floor::{Act, Floor, Input, Policy, RunFacts, Stage, Stamped, Tick};
+use kiln_floor::{Floor, Input, Policy, RunFacts, Stage, Stamped, Tick};
 use kiln_wire::{Appended, Generation, Position, Received, RunId, Sealed, Spooled, Sync, SyncReply, Tip};
 
 use super::chance::{Chance, HOUR, MINUTE, SECOND, name};
 use super::faults::{Fault, Faults};
 use super::invariants;
 use super::node::{Node, verdict_in};
+use super::outcome::{SimSettings, Simulated};
 use super::power_site::site;
+use super::trouble::planted;
 
 /// Between two lines of a run.
 const LINE_EVERY: u64 = 20 * SECOND;
 /// How long an agent waits for an answer; as `kiln_link` does.
 const PATIENCE: u64 = 10 * SECOND;
 /// How often somebody looks at what is held.
-const ROUND: u64 = 10 * MINUTE;
+pub(super) const ROUND: u64 = 10 * MINUTE;
 /// For so long there is trouble; afterwards everything must come to its end.
-const TROUBLE: u64 = 2 * HOUR;
+pub(super) const TROUBLE: u64 = 2 * HOUR;
 /// What has not come to its end by then never will.
 const LONGEST: u64 = 48 * HOUR;
 /// 2026, in microseconds.
 const EPOCH: u64 = 1_770_000_000 * SECOND;
 
-/// What to simulate.
-#[derive(Debug, Clone)]
-pub struct SimSettings {
-    pub agents: usize,
-    pub seed: u64,
-    pub faults: Faults,
-}
-
-/// What came of it.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Simulated {
-    pub minutes: u64,
-    pub calls: u64,
-    pub events: usize,
-    pub runs: usize,
-    pub released: usize,
-    pub repair: usize,
-    pub held: usize,
-    /// How often a person had to let an agent go on.
-    pub freed: u64,
-    pub troubles: u64,
-    /// What must never be so, and was.
-    pub violations: Vec<String>,
-}
-
-impl fmt::Display for Simulated {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { minutes, calls, events, runs, released, repair, held, freed, troubles, violations } = self;
-        write!(f, "{minutes} min, {calls} calls, {events} events, {troubles} troubles, {freed} let go by a person; ")?;
-        write!(f, "{runs} runs: {released} released, {repair} to repair, {held} held")?;
-        violations.iter().try_for_each(|what| write!(f, "\n  WRONG: {what}"))
-    }
-}
-
 /// What goes over the network.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Call {
+pub(super) enum Call {
     Sync(Sync),
     Ship { run: RunId, generation: Generation, from: Position, bytes: Vec<u8> },
     Seal(Spooled),
 }
 
 #[derive(Debug)]
-enum Due {
+pub(super) enum Due {
     Wake(usize),
     Line(usize),
     Call { node: usize, epoch: u32, call: Call, answered: bool },
@@ -115,9 +81,9 @@ pub(crate) struct Copy {
 }
 
 pub(crate) struct World {
-    now: u64,
-    chance: Chance,
-    faults: Faults,
+    pub(super) now: u64,
+    pub(super) chance: Chance,
+    pub(super) faults: Faults,
     policy: Policy,
     pub(crate) floor: Floor,
     pub(crate) events: Vec<Stamped>,
@@ -205,7 +171,7 @@ impl World {
         world
     }
 
-    fn push(&mut self, at: u64, due: Due) {
+    pub(super) fn push(&mut self, at: u64, due: Due) {
         self.count += 1;
         self.due.push(Reverse(Entry(at, self.count, due)));
     }
@@ -248,9 +214,8 @@ impl World {
             Due::Line(node) => self.line(node),
             Due::Call { node, epoch, call, answered } => {
                 self.simulated.calls += 1;
-                if let Some(input) = self.serve(call)
-                    && answered
-                {
+                let input = self.serve(call);
+                if answered {
                     let at = self.now + self.delay();
                     self.push(at, Due::Answer { node, epoch, input });
                 }
@@ -309,7 +274,7 @@ impl World {
     }
 
     /// The agent looks at its node, after something was heard.
-    fn look(&mut self, index: usize, heard: Option<AgentInput>) {
+    pub(super) fn look(&mut self, index: usize, heard: Option<AgentInput>) {
         let now = self.now;
         let Some(node) = self.nodes.get(index) else { return };
         if node.frozen_until > now {
@@ -400,32 +365,32 @@ impl World {
         None
     }
 
-    /// What the floor does with a call; None if it answers nothing.
-    fn serve(&mut self, call: Call) -> Option<AgentInput> {
+    /// What the floor does with a call.
+    fn serve(&mut self, call: Call) -> AgentInput {
         match call {
             Call::Sync(sync) => {
                 let spool: Vec<RunId> = sync.spool.iter().map(|spooled| spooled.run.clone()).collect();
-                let Some(mut reply) = self.tell(Input::Synced(sync)) else { return Some(AgentInput::Unanswered) };
+                let Some(mut reply) = self.tell(Input::Synced(sync)) else { return AgentInput::Unanswered };
                 reply.received = spool.iter().filter_map(|run| self.received(run)).collect();
-                Some(AgentInput::Answered(reply))
+                AgentInput::Answered(reply)
             }
             Call::Ship { run, generation, from, bytes } => {
                 let assigned = self.floor.state().runs.get(&run).map(|(_, generation, _)| *generation);
                 if self.floor_full_until > self.now || assigned.is_some_and(|assigned| assigned != generation) {
-                    return Some(AgentInput::Unanswered);
+                    return AgentInput::Unanswered;
                 }
                 let copy = self.copies.entry(run.clone()).or_default();
                 if copy.at != from {
-                    return Some(AgentInput::Shipped { run, answer: Appended::Elsewhere(copy.at) });
+                    return AgentInput::Shipped { run, answer: Appended::Elsewhere(copy.at) };
                 }
                 let Ok(after) = Tip::after(from, &bytes) else {
-                    return Some(AgentInput::Sealed { run, answer: Sealed::Refused });
+                    return AgentInput::Sealed { run, answer: Sealed::Refused };
                 };
                 copy.bytes.extend_from_slice(&bytes);
                 (copy.sealed, copy.at) = (copy.sealed && after == copy.at, after);
-                Some(AgentInput::Shipped { run, answer: Appended::Here(after) })
+                AgentInput::Shipped { run, answer: Appended::Here(after) }
             }
-            Call::Seal(spooled) => Some(self.seal(&spooled)),
+            Call::Seal(spooled) => self.seal(&spooled),
         }
     }
 
@@ -460,84 +425,6 @@ impl World {
             copy.sealed = true;
         }
         AgentInput::Sealed { run, answer: Sealed::Verified }
-    }
-
-    fn trouble(&mut self) {
-        if self.now >= TROUBLE {
-            return;
-        }
-        // One trouble a node in a quarter of an hour: a run of ten minutes is rarely left in peace.
-        let every = 15 * MINUTE / self.own as u64;
-        let next = self.now + 1 + self.chance.below(2 * every);
-        self.push(next, Due::Trouble);
-        let (index, now) = (self.chance.below(self.own as u64) as usize, self.now);
-        let kinds =
-            [Fault::Cut, Fault::HalfOpen, Fault::Kill, Fault::Freeze, Fault::Reboot, Fault::Clone, Fault::FullDisk];
-        let fault = kinds[self.chance.below(kinds.len() as u64) as usize];
-        if !self.faults.has(fault) || (fault == Fault::Clone && !self.chance.one_in(10)) {
-            return;
-        }
-        self.simulated.troubles += 1;
-        let minutes = 1 + self.chance.below(20);
-        let node = &mut self.nodes[index];
-        match fault {
-            Fault::Cut => node.cut_until = now + if minutes == 7 { 5 * HOUR } else { minutes * MINUTE },
-            Fault::HalfOpen => node.half_open_until = now + minutes * MINUTE,
-            Fault::Freeze => node.frozen_until = now + minutes * MINUTE,
-            Fault::FullDisk => node.full_until = now + minutes * MINUTE,
-            Fault::Kill | Fault::Reboot => {
-                if fault == Fault::Reboot {
-                    node.tear();
-                    node.boots += 1;
-                }
-                node.start_agent();
-                self.look(index, None);
-            }
-            Fault::Clone => {
-                node.was_cloned = true;
-                let copy = node.copy_of(index);
-                self.nodes.push(copy);
-                let copy = self.nodes.len() - 1;
-                self.look(copy, None);
-            }
-            Fault::Delay | Fault::Loss | Fault::Doubling | Fault::ClockJump | Fault::FloorKill => {}
-        }
-    }
-
-    /// Somebody looks at what is held: takes copies of machines away, and lets agents go on.
-    fn round(&mut self) {
-        self.push(self.now + ROUND, Due::Round);
-        let held: Vec<_> = self.floor.state().agents.iter().filter(|(_, agent)| agent.held.is_some()).collect();
-        let held: Vec<_> = held.into_iter().map(|(id, _)| id.clone()).collect();
-        if self.now >= TROUBLE || !held.is_empty() {
-            self.take_copies_away(&held);
-        }
-        for agent in held {
-            self.simulated.freed += 1;
-            self.tell(Input::Told { act: Act::FreeAgent { agent }, by: "p".to_owned() });
-        }
-    }
-
-    fn take_copies_away(&mut self, held: &[kiln_wire::AgentId]) {
-        let after = self.now >= TROUBLE;
-        // From the end, so that the numbers of those that stay keep their meaning; what is due for one that went is dropped.
-        while let Some(last) = self.nodes.last().filter(|last| last.clone_of.is_some()) {
-            if !after && !held.contains(&last.id) {
-                break;
-            }
-            self.gone.extend(self.nodes.pop());
-        }
-    }
-}
-
-/// What the runs of a unit will say. Most units are sound; what makes no claim is repeated.
-fn planted(chance: &mut Chance) -> Vec<VerdictWord> {
-    use VerdictWord::{Error, Fail, Pass};
-    match chance.below(100) {
-        0..7 => vec![Fail],
-        7..12 => vec![Error, Pass],
-        12..15 => vec![Error, Error],
-        _ => vec![Pass],
     }
 }
 

@@ -10,6 +10,7 @@ use kiln_floor::{Answer, Floor, Input, Policy, Refusal, Stamped, Tick};
 use kiln_wire::{AgentId, Doing};
 use tokio::sync::oneshot;
 
+use super::outlet::Outlet;
 use super::store::{Store, StoreError};
 
 /// The most inputs that share a commit.
@@ -70,6 +71,8 @@ impl Clock {
 
 struct Work {
     clock: Clock,
+    /// Who drops files for other systems hears of events once they are kept.
+    outlet: Option<mpsc::Sender<Vec<Stamped>>>,
     policy: Policy,
     floor: Floor,
     store: Store,
@@ -79,16 +82,19 @@ struct Work {
 
 impl Desk {
     /// Reads the events, and begins.
-    pub(crate) fn open(policy: Policy, store: Store) -> Result<Self, StoreError> {
+    pub(crate) fn open(policy: Policy, store: Store, outlet: Option<Outlet>) -> Result<Self, StoreError> {
         let events = store.events()?;
         let floor = Floor::of(policy.clone(), &events);
         let clock = Clock::after(events.last());
+        let thread = |source| StoreError::Io { path: "thread".into(), source };
+        let (news, heard_of) = mpsc::channel();
+        let outlet = outlet.map(|outlet| outlet.run(events, heard_of)).transpose().map_err(thread)?.map(|()| news);
         let (orders, arrivals) = mpsc::channel();
         let revision = Arc::new(AtomicU64::new(0));
-        let mut work = Work { clock, policy, floor, store, heard: AllHeard::new(), revision: Arc::clone(&revision) };
-        let thread = std::thread::Builder::new().name("desk".to_owned());
-        let spawned = thread.spawn(move || work.work(&arrivals));
-        spawned.map_err(|source| StoreError::Io { path: "thread".into(), source })?;
+        let mut work =
+            Work { clock, outlet, policy, floor, store, heard: AllHeard::new(), revision: Arc::clone(&revision) };
+        let spawned = std::thread::Builder::new().name("desk".to_owned());
+        spawned.spawn(move || work.work(&arrivals)).map_err(thread)?;
         Ok(Self { orders, revision })
     }
 
@@ -168,6 +174,9 @@ impl Work {
         match self.store.append(&events) {
             Ok(()) => {
                 self.revision.fetch_add(1, Ordering::Relaxed);
+                if let Some(outlet) = &self.outlet {
+                    let _ = outlet.send(events);
+                }
                 give(answers);
                 true
             }

@@ -55,6 +55,9 @@ struct ServeArgs {
     /// The floor's file: route, racks, power and cooling, rules for tests that are repeated (`kiln-floor check`).
     #[arg(long, value_name = "FILE")]
     floor: Option<PathBuf>,
+    /// A folder in which a JSON file is dropped for every disposition, for other systems to take away.
+    #[arg(long, value_name = "DIR")]
+    drop: Option<PathBuf>,
     /// Language of the page where none is chosen.
     #[arg(long, value_enum, default_value = "ja")]
     lang: Lang,
@@ -170,7 +173,7 @@ fn main() -> ExitCode {
                 Lang::En => Language::English,
             };
             let rules = args.floor.map_or(Source::Profile(args.profile), Source::File);
-            let settings = ServeSettings { data: args.data, listen: args.listen, rules, language };
+            let settings = ServeSettings { data: args.data, listen: args.listen, rules, language, drop: args.drop };
             let listening = |address| {
                 let mut out = std::io::stdout().lock();
                 let _ = writeln!(out, "http://{address}/").and_then(|()| out.flush());

@@ -14,6 +14,7 @@ mod doors;
 mod html;
 mod load;
 mod metrics;
+mod outlet;
 mod pages;
 mod phrase;
 mod places;

@@ -13,6 +13,7 @@ use super::api::{self, ApiError, failure};
 use super::board::{self, Board};
 use super::copies::Copies;
 use super::desk::Desk;
+use super::outlet::Outlet;
 use super::pages;
 use super::rules::{RulesError, Source, rules};
 use super::store::{Store, StoreError};
@@ -31,6 +32,8 @@ pub struct ServeSettings {
     pub listen: SocketAddr,
     pub rules: Source,
     pub language: Language,
+    /// Where a file is dropped for every disposition.
+    pub drop: Option<PathBuf>,
 }
 
 /// Why a floor does not start or go on.
@@ -93,7 +96,9 @@ pub async fn serve(settings: ServeSettings, listening: impl FnOnce(SocketAddr)) 
     let store = Store::open(&settings.data)?;
     let io = |doing: String| move |source| ServeError::Io { doing, source };
     let copies = Copies::open(&settings.data).map_err(io(format!("{}", settings.data.display())))?;
-    let desk = Desk::open(policy, store)?;
+    let outlet =
+        settings.drop.as_deref().map(|folder| Outlet::open(&policy.name, &settings.data, folder)).transpose()?;
+    let desk = Desk::open(policy, store, outlet)?;
     let (tell, board) = watch::channel(Arc::new(Board::default()));
     let (language, disk, streams) = (settings.language, Semaphore::new(DISK_TURNS), Arc::new(Semaphore::new(STREAMS)));
     let site = Arc::new(Site { desk, copies, language, board, streams, disk });

@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-use crate::bench::{Bench, wait};
+use crate::bench::{Bench, kiln, wait};
 
 /// A run of some seconds, so that there is a middle to be killed in.
 const SLOW: [&str; 2] = ["--sim-speed", "60"];
@@ -108,4 +108,15 @@ fn a_floor_that_lost_its_copies_is_filled_again_by_an_agent_that_comes_back() {
     let mut agent = bench.agent("spool", &[]);
     assert_eq!(wait("the agent's end", || agent.code()), 0);
     assert_nothing_lost(&bench, &serial);
+}
+
+/// The short form of `ci/chaos`, which needs python3 as the other scripts in `ci` do.
+#[test]
+fn a_short_while_of_kills_cuts_and_doubled_calls_loses_nothing() {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../ci/chaos");
+    let mut command = Command::new("python3");
+    command.args([script, "--agents", "3", "--minutes", "0.25", "--seed", "7", "--wipe", "--kiln"]).arg(kiln());
+    let out = command.args(["--kiln-floor", env!("CARGO_BIN_EXE_kiln-floor")]).output().expect("python3");
+    let told = String::from_utf8_lossy(&out.stdout);
+    assert!(out.status.success() && told.contains(" 0 wrong"), "{told}{}", String::from_utf8_lossy(&out.stderr));
 }

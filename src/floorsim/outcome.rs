@@ -1,0 +1,39 @@
+//! What a simulation is started with, and what it tells.
+
+use std::fmt;
+
+use super::faults::Faults;
+
+/// What to simulate.
+#[derive(Debug, Clone)]
+pub struct SimSettings {
+    pub agents: usize,
+    pub seed: u64,
+    pub faults: Faults,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Simulated {
+    pub minutes: u64,
+    pub calls: u64,
+    pub events: usize,
+    pub runs: usize,
+    pub released: usize,
+    pub repair: usize,
+    pub held: usize,
+    /// How often a person had to let an agent go on.
+    pub freed: u64,
+    pub troubles: u64,
+    /// What must never be so, and was.
+    pub violations: Vec<String>,
+}
+
+impl fmt::Display for Simulated {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { minutes, calls, events, runs, released, repair, held, freed, troubles, violations } = self;
+        write!(f, "{minutes} min, {calls} calls, {events} events, {troubles} troubles, {freed} let go by a person; ")?;
+        write!(f, "{runs} runs: {released} released, {repair} to repair, {held} held")?;
+        violations.iter().try_for_each(|what| write!(f, "\n  WRONG: {what}"))
+    }
+}

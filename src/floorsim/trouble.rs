@@ -1,0 +1,88 @@
+//! What goes wrong in the simulated factory, who comes to look, and what was planted.
+
+use kiln_event::VerdictWord;
+use kiln_floor::{Act, Input};
+
+use super::chance::{Chance, HOUR, MINUTE};
+use super::faults::Fault;
+use super::world::{Due, ROUND, TROUBLE, World};
+
+impl World {
+    pub(super) fn trouble(&mut self) {
+        if self.now >= TROUBLE {
+            return;
+        }
+        // One trouble a node in a quarter of an hour: a run of ten minutes is rarely left in peace.
+        let every = 15 * MINUTE / self.own as u64;
+        let next = self.now + 1 + self.chance.below(2 * every);
+        self.push(next, Due::Trouble);
+        let (index, now) = (self.chance.below(self.own as u64) as usize, self.now);
+        let kinds =
+            [Fault::Cut, Fault::HalfOpen, Fault::Kill, Fault::Freeze, Fault::Reboot, Fault::Clone, Fault::FullDisk];
+        let fault = kinds[self.chance.below(kinds.len() as u64) as usize];
+        if !self.faults.has(fault) || (fault == Fault::Clone && !self.chance.one_in(10)) {
+            return;
+        }
+        self.simulated.troubles += 1;
+        let minutes = 1 + self.chance.below(20);
+        let node = &mut self.nodes[index];
+        match fault {
+            Fault::Cut => node.cut_until = now + if minutes == 7 { 5 * HOUR } else { minutes * MINUTE },
+            Fault::HalfOpen => node.half_open_until = now + minutes * MINUTE,
+            Fault::Freeze => node.frozen_until = now + minutes * MINUTE,
+            Fault::FullDisk => node.full_until = now + minutes * MINUTE,
+            Fault::Kill | Fault::Reboot => {
+                if fault == Fault::Reboot {
+                    node.tear();
+                    node.boots += 1;
+                }
+                node.start_agent();
+                self.look(index, None);
+            }
+            Fault::Clone => {
+                node.was_cloned = true;
+                let copy = node.copy_of(index);
+                self.nodes.push(copy);
+                let copy = self.nodes.len() - 1;
+                self.look(copy, None);
+            }
+            Fault::Delay | Fault::Loss | Fault::Doubling | Fault::ClockJump | Fault::FloorKill => {}
+        }
+    }
+
+    /// Somebody looks at what is held: takes copies of machines away, and lets agents go on.
+    pub(super) fn round(&mut self) {
+        self.push(self.now + ROUND, Due::Round);
+        let held: Vec<_> = self.floor.state().agents.iter().filter(|(_, agent)| agent.held.is_some()).collect();
+        let held: Vec<_> = held.into_iter().map(|(id, _)| id.clone()).collect();
+        if self.now >= TROUBLE || !held.is_empty() {
+            self.take_copies_away(&held);
+        }
+        for agent in held {
+            self.simulated.freed += 1;
+            self.tell(Input::Told { act: Act::FreeAgent { agent }, by: "p".to_owned() });
+        }
+    }
+
+    fn take_copies_away(&mut self, held: &[kiln_wire::AgentId]) {
+        let after = self.now >= TROUBLE;
+        // From the end, so that the numbers of those that stay keep their meaning; what is due for one that went is dropped.
+        while let Some(last) = self.nodes.last().filter(|last| last.clone_of.is_some()) {
+            if !after && !held.contains(&last.id) {
+                break;
+            }
+            self.gone.extend(self.nodes.pop());
+        }
+    }
+}
+
+/// What the runs of a unit will say. Most units are sound; what makes no claim is repeated.
+pub(super) fn planted(chance: &mut Chance) -> Vec<VerdictWord> {
+    use VerdictWord::{Error, Fail, Pass};
+    match chance.below(100) {
+        0..7 => vec![Fail],
+        7..12 => vec![Error, Pass],
+        12..15 => vec![Error, Error],
+        _ => vec![Pass],
+    }
+}
