@@ -232,7 +232,7 @@ impl Bencher<'_> {
 fn take(look: &mut Look<'_, dyn Workbench>, meter: &mut Meter, sampling: &mut Sampling, gpus: usize, until: Moment) {
     let now = look.now();
     if sampling.due <= now && (sampling.unanswered == 0 || sampling.asked + ANSWERED <= now) {
-        look.ask(|dut, now| dut.sample(now));
+        look.ask(kiln_model::Dut::sample);
         *sampling = Sampling { every: sampling.every, due: now + sampling.every, unanswered: gpus, asked: now };
     }
     let mut arrivals = Arrivals::default();

@@ -41,7 +41,7 @@ pub(super) fn calibrate(args: &CalibrateArgs) -> Result<Exit, CommandError> {
     match node {
         Some(node) => printer::tell(&format!("simulated: {node}")),
         None => {
-            printer::tell("no built-in node has this model; name one with --sim to hold the measurements against it")
+            printer::tell("no built-in node has this model; name one with --sim to hold the measurements against it");
         }
     }
     Ok(Exit::Pass)
@@ -92,12 +92,11 @@ fn write(folder: &Path, calibration: &Calibration, node: Option<&str>) -> Result
     let (_, facts) = facts.ok_or_else(|| anyhow!("there is no file of facts of `{}`", calibration.sku)).no_claim()?;
     made.push((format!("{}.yaml", calibration.sku), sku_file_text(facts, calibration)));
     if let Some(node) = node {
-        let text = match NodeFile::embedded_text(node) {
-            Some(text) => text.to_owned(),
-            None => {
-                let bytes = disk::read(Path::new(node), 16 * MIB).with_context(|| node.to_owned()).usage()?;
-                String::from_utf8_lossy(&bytes).into_owned()
-            }
+        let text = if let Some(text) = NodeFile::embedded_text(node) {
+            text.to_owned()
+        } else {
+            let bytes = disk::read(Path::new(node), 16 * MIB).with_context(|| node.to_owned()).usage()?;
+            String::from_utf8_lossy(&bytes).into_owned()
         };
         let stem =
             Path::new(node).file_stem().map_or_else(|| "node".to_owned(), |stem| stem.to_string_lossy().into_owned());

@@ -16,7 +16,7 @@ pub(super) fn checks(name: Option<&str>, json: bool) -> Result<Exit, CommandErro
     let catalogue = check::catalogue();
     let Some(name) = name else {
         return if json {
-            document(catalogue.0.iter().map(|spec| as_json(spec)).collect())
+            document(&catalogue.0.iter().map(|spec| as_json(spec)).collect())
         } else {
             told(&list(catalogue.0))
         };
@@ -32,7 +32,7 @@ pub(super) fn checks(name: Option<&str>, json: bool) -> Result<Exit, CommandErro
             )
         })
         .usage()?;
-    if json { document(as_json(spec)) } else { told(&describe(spec)) }
+    if json { document(&as_json(spec)) } else { told(&describe(spec)) }
 }
 
 fn told(text: &str) -> Result<Exit, CommandError> {
@@ -40,8 +40,8 @@ fn told(text: &str) -> Result<Exit, CommandError> {
     Ok(Exit::Pass)
 }
 
-fn document(value: Value) -> Result<Exit, CommandError> {
-    printer::document(&serde_json::to_string_pretty(&value).no_claim()?).no_claim()?;
+fn document(value: &Value) -> Result<Exit, CommandError> {
+    printer::document(&serde_json::to_string_pretty(value).no_claim()?).no_claim()?;
     Ok(Exit::Pass)
 }
 

@@ -1,4 +1,4 @@
-//! `kiln explain`: what finding codes, Xids and SXids mean and what to do about them.
+//! `kiln explain`: what finding codes, Xids and `SXids` mean and what to do about them.
 //!
 //! The tables of Xids are written in English alone, as NVIDIA's own catalogue is.
 

@@ -35,8 +35,8 @@ pub(super) fn list(what: Listed, json: bool, language: Language) -> Result<Exit,
 /// Prints a name and a title a line.
 fn table(items: &[Item]) -> Result<Exit, CommandError> {
     let width = items.iter().map(|item| item.name.len()).max().unwrap_or(0);
-    let lines: String = items.iter().map(|item| format!("{:width$}  {}\n", item.name, item.title)).collect();
-    printer::result(&lines).no_claim()?;
+    let lines: Vec<String> = items.iter().map(|item| format!("{:width$}  {}", item.name, item.title)).collect();
+    printer::result(&lines.join("\n")).no_claim()?;
     Ok(Exit::Pass)
 }
 

@@ -209,7 +209,7 @@ fn tell_limits(runs: &[Again], text: &mut String) {
     }
     text.push_str("\nLimits that judge otherwise:\n");
     let mut rows: Vec<_> = counts.into_iter().collect();
-    rows.sort_by(|(_, (_, one)), (_, (_, two))| two.len().cmp(&one.len()));
+    rows.sort_by_key(|(_, (_, runs))| std::cmp::Reverse(runs.len()));
     for (key, (values, runs)) in rows {
         let [before, after] = key.limits.map(|limit| limit.unwrap_or("no limit"));
         let limit = if before == after { before.to_owned() } else { format!("{before} -> {after}") };

@@ -51,12 +51,9 @@ fn settled(cli: Cli) -> Result<Exit, CommandError> {
     if let Some(folder) = cli.skus {
         skus::look_in(folder);
     }
-    match &mut command {
-        Command::Run(args) => {
-            args.station = args.station.take().or(config.station);
-            args.runs = config.runs;
-        }
-        _ => {}
+    if let Command::Run(args) = &mut command {
+        args.station = args.station.take().or(config.station);
+        args.runs = config.runs;
     }
     run_command(command, Spoken(cli.lang.or(config.lang)))
 }

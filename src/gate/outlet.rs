@@ -42,6 +42,7 @@ struct Dropped<'a> {
 }
 
 #[derive(Debug, Serialize)]
+#[expect(clippy::struct_field_names, reason = "the names are those of the file that is dropped")]
 struct Run<'a> {
     run: &'a str,
     profile: &'a str,

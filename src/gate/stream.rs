@@ -64,9 +64,8 @@ pub(crate) async fn events(
             if tell.send(Event::default().data(data)).await.is_err() {
                 return;
             }
-            match tokio::time::timeout(BEAT, board.changed()).await {
-                Ok(Err(_)) => return,
-                Ok(Ok(())) | Err(_) => {}
+            if let Ok(Err(_)) = tokio::time::timeout(BEAT, board.changed()).await {
+                return;
             }
         }
     });

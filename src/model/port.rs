@@ -60,7 +60,7 @@ macro_rules! counters {
             }
 
             /// The value at which the counter stands still, where the standard gives it few bits: from there on it says nothing
-            /// (PortCounters of the InfiniBand architecture; widths as in the kernel's drivers/infiniband/core/sysfs.c).
+            /// (`PortCounters` of the InfiniBand architecture; widths as in the kernel's drivers/infiniband/core/sysfs.c).
             pub const fn full(self) -> Option<u64> {
                 match self { $(Self::$variant => $full,)* }
             }

@@ -64,9 +64,12 @@ impl Skus {
         let matching = |exact: bool| {
             self.0.iter().find(|sku| {
                 sku.pci.iter().any(|id| {
-                    id.device == device
+                    id.device.eq_ignore_ascii_case(device)
                         && if exact {
-                            id.subsystem.is_some() && id.subsystem.as_deref() == subsystem
+                            id.subsystem
+                                .as_deref()
+                                .zip(subsystem)
+                                .is_some_and(|(one, two)| one.eq_ignore_ascii_case(two))
                         } else {
                             id.subsystem.is_none()
                         }

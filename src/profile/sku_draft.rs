@@ -46,17 +46,13 @@ pub fn sku_draft(id: &str, inventory: &Inventory) -> Result<String, SkuDraftErro
     }
     let _ = writeln!(text, "gpus_per_node: {}\nfacts:", inventory.gpus.len().max(1));
     for fact in FACTS {
-        match read(gpu, fact.name) {
-            Some(value) => {
-                let source = quoted(&format!("read of a node, driver {driver}; not yet compared with a data sheet"));
-                let _ =
-                    writeln!(text, "  {}:\n    value: {}\n    source: {source}", fact.name, in_unit(value, fact.unit));
-            }
-            None => {
-                let need = if fact.everywhere { "required" } else { "where the part has it" };
-                let _ = writeln!(text, "  # {}, {need}: {}, in {}", fact.name, fact.summary, unit_word(fact.unit));
-                let _ = writeln!(text, "  # {}:\n  #   value:\n  #   source: \"\"", fact.name);
-            }
+        if let Some(value) = read(gpu, fact.name) {
+            let source = quoted(&format!("read of a node, driver {driver}; not yet compared with a data sheet"));
+            let _ = writeln!(text, "  {}:\n    value: {}\n    source: {source}", fact.name, in_unit(value, fact.unit));
+        } else {
+            let need = if fact.everywhere { "required" } else { "where the part has it" };
+            let _ = writeln!(text, "  # {}, {need}: {}, in {}", fact.name, fact.summary, unit_word(fact.unit));
+            let _ = writeln!(text, "  # {}:\n  #   value:\n  #   source: \"\"", fact.name);
         }
     }
     Ok(text)

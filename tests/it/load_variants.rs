@@ -115,7 +115,7 @@ fn what_the_last_sweep_beside_a_burn_finds_is_told() {
     let told = Bench::of(BF16).fault("late-stream").lasting(200).run();
     assert_eq!(told.end(), &LoadEnd::Finished);
     let places = told.places();
-    assert!(places.iter().any(|place| *place == "memory stream at 0x1f40"), "{places:?}");
+    assert!(places.contains(&"memory stream at 0x1f40"), "{places:?}");
     assert!(told.counts().1 > 0);
 }
 

@@ -135,7 +135,7 @@ fn read(output: &Output<'_>) -> Result<Told, Unread> {
                 measured.push(Measurement::number("throughput", component, Unit::Gigaflops, speed, shown));
             }
             None => {
-                measured.push(Measurement::missing("throughput", component, Unit::Gigaflops, Missing::NoSpeedShown))
+                measured.push(Measurement::missing("throughput", component, Unit::Gigaflops, Missing::NoSpeedShown));
             }
         }
         measured.push(Measurement::number("errors", component, Unit::One, burn.wrong(), 1));

@@ -25,13 +25,14 @@ fn pick(wanted: &NamedValue, report: &Value) -> Measurement {
     let missing = |why| Measurement::missing(&name, Component::Node, Unit::One, why);
     match report.pointer(pointer) {
         None => missing(Missing::NotInReport { pointer: pointer.clone() }),
-        Some(found) => match found.as_f64() {
-            Some(number) => Measurement::number(&name, Component::Node, Unit::One, number, 1),
-            None => {
+        Some(found) => {
+            if let Some(number) = found.as_f64() {
+                Measurement::number(&name, Component::Node, Unit::One, number, 1)
+            } else {
                 let found = found.to_string().chars().take(FOUND).collect();
                 missing(Missing::NotANumber { pointer: pointer.clone(), found })
             }
-        },
+        }
     }
 }
 

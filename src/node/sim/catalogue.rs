@@ -39,6 +39,7 @@ impl NodeFile {
     }
 
     /// The same kind of node with parts that lie as far from one another as this.
+    #[must_use]
     pub fn drawn_as(self, spread: kiln_model::Spread) -> Self {
         Self { drawn_as: spread, ..self }
     }

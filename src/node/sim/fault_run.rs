@@ -32,6 +32,7 @@ const GROWING_STEP: f64 = 5.0;
 
 /// One part of a fault on one component of one node.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "four conditions that hold or do not, each on its own")]
 pub(super) struct FaultRun {
     file: std::sync::Arc<FaultFile>,
     /// Which of the file's parts.

@@ -26,7 +26,7 @@ fn english(text: &str) -> Option<String> {
     }
     // Names in capital letters, of sensors and measurements, and what a shell is given are no words of a sentence.
     let is_word = |word: &&str| word.len() > 1 && word.chars().all(|letter| letter.is_ascii_lowercase());
-    let words: Vec<&str> = outside.split(|c: char| c == ' ' || c == ',' || c == ';').collect();
+    let words: Vec<&str> = outside.split([' ', ',', ';']).collect();
     let pair = words.windows(2).find(|pair| pair.iter().all(is_word));
     pair.map(|pair| pair.join(" "))
 }
@@ -46,6 +46,7 @@ fn assert_both(what: &dyn std::fmt::Debug, tell: &dyn Fn(Language) -> String) {
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "one line for each variant")]
 fn all_missing() -> Vec<Missing> {
     let (covered, window) = (SPAN, Span::from_secs(60));
     let troubles = [
