@@ -213,24 +213,35 @@ fn put_link(sheet: &mut Sheet<'_>, params: &Params, seat: &Seat<'_>, all: &[Seat
     let alike: Vec<&Seat<'_>> = all.iter().filter(|other| other.is_like(seat)).collect();
     let linked: Vec<&&Seat<'_>> = alike.iter().filter(|other| other.is_up()).collect();
     let expected = linked.len() * 2 > alike.len();
-    let up = if expected { Gauged::flag_of(port.is_up()) } else { Gauged::Unsupported };
+    let up = match port.is_up() {
+        // What cannot be read may be up or down, whatever its like are.
+        Reading::Failed(why) => Gauged::Missing(Missing::Read(why)),
+        up if expected => Gauged::flag_of(up),
+        _ => Gauged::Unsupported,
+    };
     sheet.put("up", at, up);
     sheet.put("rate", at, Gauged::number_of(&port.rate_mb_per_s));
     sheet.put("width", at, Gauged::number_of(&port.width));
-    let usual = |of: &dyn Fn(&Port) -> Option<u32>| {
-        let mut values: Vec<u32> = linked.iter().filter_map(|other| of(other.port)).collect();
+    let usual = |of: &dyn Fn(&Port) -> Reading<u32>| {
+        let mut values: Vec<u32> = linked.iter().filter_map(|other| of(other.port).get()).collect();
         values.sort_unstable();
-        let middle = values.get(values.len() / 2).copied();
+        // The lower of two middles: where as many are slow as fast, as of two networks, neither is what most have.
+        let middle = values.get(values.len().saturating_sub(1) / 2).copied();
         match (of(port), middle) {
-            (Some(own), Some(middle)) if seat.is_up() => Gauged::Flag(own >= middle),
+            (Reading::Failed(why), _) => Gauged::Missing(Missing::Read(why)),
+            (Reading::Value(own), Some(middle)) if seat.is_up() => Gauged::Flag(own >= middle),
             _ => Gauged::Unsupported,
         }
     };
-    sheet.put("rate.usual", at, usual(&|port| port.rate_mb_per_s.get()));
-    sheet.put("width.usual", at, usual(&|port| port.width.get().map(u32::from)));
+    sheet.put("rate.usual", at, usual(&|port| port.rate_mb_per_s));
+    sheet.put("width.usual", at, usual(&|port| port.width.map(u32::from)));
     let asked = match params.number("rate") {
         None => Gauged::Unsupported,
-        Some(asked) => Gauged::of(&port.rate_mb_per_s, |rate| Gauged::Flag(f64::from(*rate) >= asked)),
+        Some(asked) => match Gauged::of(&port.rate_mb_per_s, |rate| Gauged::Flag(f64::from(*rate) >= asked)) {
+            // It is asked for, and a port that is up has one.
+            Gauged::Unsupported if seat.is_up() => Gauged::Missing(Missing::NotTold { param: "rate".to_owned() }),
+            told => told,
+        },
     };
     sheet.put("rate.as-asked", at, asked);
 }
@@ -283,10 +294,13 @@ fn put_errors(sheet: &mut Sheet<'_>, context: &StepContext<'_>, seat: &Seat<'_>,
     }
 }
 
-/// What a counter has grown by. One that stands at its highest value may have missed any number.
+/// What a counter has grown by. One that stands at its highest value may have missed any number: that it grew at all is proof
+/// where none may be, but says nothing where some may.
 fn growth(counter: PortCounter, was: Reading<u64>, now: Reading<u64>) -> Gauged {
     match (counter.full(), was, now) {
-        (Some(full), Reading::Value(was), Reading::Value(now)) if was == full && now == full => {
+        (Some(full), Reading::Value(was), Reading::Value(now))
+            if now == full && (was == full || counter == PortCounter::SymbolErrors) =>
+        {
             Gauged::Missing(Missing::CounterFull { at: full })
         }
         (_, was, now) => between(&was, &now),
@@ -304,6 +318,8 @@ fn most(one: Gauged, two: Gauged) -> Gauged {
             }
         }
         (None, Some(_)) if one == Gauged::Unsupported => two,
+        // None on one of them, and the other cannot be read: there may have been some.
+        (Some(none), None) if none == 0.0 && matches!(two, Gauged::Missing(_)) => two,
         _ => one,
     }
 }

@@ -187,3 +187,52 @@ fn a_node_without_ports_is_not_condemned_and_one_that_cannot_be_read_is_not_pass
     let unknown = done(Reading::Unsupported, Some(2));
     assert!(shown(&unknown, Component::Node, "ports.missing").starts_with("missing"));
 }
+
+#[test]
+fn where_as_many_ports_are_slow_as_fast_neither_is_unusual() {
+    for slow in [&[1][..], &[1, 3]] {
+        let up = vec![true; 2 * slow.len()];
+        let (done, _) = run(&up, |rig, nics| {
+            if let Reading::Value(before) = &mut rig.inventory.host.nics {
+                slow.iter().for_each(|at| before[*at].ports[0].rate_mb_per_s = Reading::Value(25_000));
+            }
+            slow.iter().for_each(|at| nics[*at].ports[0].rate_mb_per_s = Reading::Value(25_000));
+        });
+        assert_eq!(raised(&done), [""; 0], "{slow:?}: a network for data and one for storage");
+    }
+}
+
+#[test]
+fn symbol_errors_up_to_the_end_of_their_counter_are_any_number() {
+    let full = PortCounter::SymbolErrors.full().expect("a small counter");
+    let (done, _) = run(&[true; 3], |rig, nics| {
+        if let Reading::Value(before) = &mut rig.inventory.host.nics {
+            before[1].ports[0].counters.insert(PortCounter::SymbolErrors, Reading::Value(full - 535));
+        }
+        nics[1].ports[0].counters.insert(PortCounter::SymbolErrors, Reading::Value(full));
+        nics[2].ports[0].counters.insert(PortCounter::LinkDowned, Reading::Value(255));
+    });
+    for name in ["symbol.errors", "symbol.errors.share"] {
+        assert_eq!(shown(&done, Component::Port(1, 1), name), format!("missing: CounterFull {{ at: {full} }}"));
+    }
+    assert_eq!(shown(&done, Component::Port(2, 1), "downs"), "253", "that it went down at all is proof");
+}
+
+#[test]
+fn what_cannot_be_read_of_a_port_is_missing_and_never_no_matter() {
+    let (done, _) = run(&[true; 4], |rig, nics| {
+        rig.set("rate", ParamValue::Number(50_000.0));
+        let failed = ReadingFailure::Driver(5);
+        for nic in &mut nics[..2] {
+            nic.ports[0].state = Reading::Failed(failed);
+        }
+        nics[2].ports[0].width = Reading::Failed(failed);
+        nics[3].ports[0].rate_mb_per_s = Reading::Unsupported;
+        nics[3].ports[0].counters.insert(PortCounter::LinkDowned, Reading::Value(2));
+        nics[3].ports[0].counters.insert(PortCounter::CarrierDown, Reading::Failed(failed));
+    });
+    for (port, name) in [(0, "up"), (1, "up"), (2, "width.usual"), (3, "rate.as-asked"), (3, "downs")] {
+        let told = shown(&done, Component::Port(port, 1), name);
+        assert!(told.starts_with("missing: "), "{port} {name}: {told}");
+    }
+}

@@ -95,6 +95,10 @@ fn expected(context: &StepContext<'_>, found: &Inventory) -> Expected {
         let next = sold.iter().copied().filter(|count| *count > there).min();
         return Expected::Known(next.unwrap_or(usual));
     }
+    // More than it is ever sold with cannot be missing.
+    if sold.iter().copied().max() == Some(there) {
+        return Expected::Known(there);
+    }
     match board(&found.gpus) {
         Board::Direct => Expected::Known(there),
         Board::Switched => Expected::Known(usual),
@@ -105,7 +109,8 @@ fn expected(context: &StepContext<'_>, found: &Inventory) -> Expected {
 /// How the GPUs of a node are linked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Board {
-    /// Every link ends at another GPU that is there: the board is whole. HGX boards of four are built so.
+    /// Every GPU is linked to every other, and to no one else: the board is whole. HGX boards of four are built so; pairs with
+    /// a bridge between them are not, of which any number may be gone.
     Direct,
     /// Links end at switches, as on HGX boards of eight.
     Switched,
@@ -116,14 +121,18 @@ fn board(gpus: &[Gpu]) -> Board {
     let mut direct = !gpus.is_empty();
     for gpu in gpus {
         let links = gpu.nvlinks.value().map(Vec::as_slice).unwrap_or_default();
-        direct &= !links.is_empty();
+        let mut partners = BTreeSet::new();
         for link in links {
             match link.remote.value() {
                 Some(Remote::Switch { .. }) => return Board::Switched,
-                Some(Remote::Gpu(other)) => direct &= gpus.iter().any(|gpu| gpu.index == *other),
+                Some(Remote::Gpu(other)) => {
+                    partners.insert(*other);
+                }
                 Some(Remote::Cpu(_) | Remote::Other(_)) | None => direct = false,
             }
         }
+        let others: BTreeSet<_> = gpus.iter().map(|other| other.index).filter(|other| *other != gpu.index).collect();
+        direct &= !partners.is_empty() && partners == others;
     }
     if direct { Board::Direct } else { Board::Untold }
 }
@@ -229,5 +238,14 @@ mod tests {
         assert_eq!(board(&direct[1..]), Board::Untold, "one of the four is away");
         assert_eq!(board(&linked(|_| Remote::Switch { number: 0, port: 0 })), Board::Switched);
         assert_eq!(board(&[]), Board::Untold);
+        // Pairs with a bridge between them: of such a node half may be gone and what is left is linked as before.
+        let mut pairs = linked(|other| Remote::Gpu(GpuIndex(other)));
+        for gpu in &mut pairs {
+            let partner = Remote::Gpu(GpuIndex(gpu.index.0 ^ 1));
+            if let kiln_model::Reading::Value(links) = &mut gpu.nvlinks {
+                links.iter_mut().for_each(|link| link.remote = kiln_model::Reading::Value(partner.clone()));
+            }
+        }
+        assert_eq!(board(&pairs), Board::Untold);
     }
 }

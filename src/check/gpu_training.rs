@@ -1,9 +1,8 @@
 //! `gpu.training`: arithmetic, memory traffic and an exchange between all GPUs at once, as training does.
 
-use std::collections::BTreeMap;
-
 use super::course::{Course, Rest, START_WITHIN, Turn};
 use super::declare::{choice, may, must, span, text};
+use super::exchange::Exchange;
 use super::gauge::{Gauges, LoadGauge, gauges, put_common};
 use super::gpu_burn::kernel;
 use super::links::{of_gpu, put_growth};
@@ -14,8 +13,8 @@ use super::{Check, CheckRun, Done, Seen, StepContext, Wants};
 use kiln_event::Phase;
 use kiln_limit::Missing;
 use kiln_model::{
-    Answer, Component, ComponentKind, Endpoint, GpuCounters, GpuIndex, LoadEnd, LoadId, LoadKind, LoadReport, LoadSaid,
-    Moment, Probe, Span, Transfer, Unit,
+    Answer, Component, ComponentKind, GpuCounters, GpuIndex, LoadEnd, LoadId, LoadKind, LoadReport, LoadSaid, Moment,
+    Probe, Span, Unit,
 };
 use kiln_profile::{CheckSpec, MeasurementSpec, Params, Wear};
 
@@ -49,7 +48,8 @@ static MEASUREMENTS: &[MeasurementSpec] = &[
     must("power.mean", Unit::Watt, GPU, "board power, mean"),
     must("temp.max", Unit::Celsius, GPU, "highest die temperature"),
     must("throughput.mean", Unit::Teraflops, GPU, "work of the burn per second, mean"),
-    may("egress.mean", Unit::GigabytePerSecond, GPU, "what the GPU sent meanwhile, all partners together"),
+    // Without it nothing shows that the links had traffic, and that they had no errors says nothing.
+    must("egress.mean", Unit::GigabytePerSecond, GPU, "what the GPU sent meanwhile, all partners together"),
     may("nvlink.errors", Unit::One, GPU, "errors of all the GPU's links meanwhile"),
     text("nvlink.error-links", GPU, "the links with errors"),
     may("link.errors", Unit::One, ComponentKind::NvLink, "errors of one link meanwhile"),
@@ -67,8 +67,6 @@ static MEASUREMENTS: &[MeasurementSpec] = &[
     must("mismatches", Unit::One, GPU, "results that were wrong"),
 ];
 
-/// Exchanges tell of every way at this interval, or more often.
-const TOLD_EVERY: Span = Span::from_secs(5);
 /// The first seconds, in which the exchange starts under the burn, are not measured.
 const WARMUP: Span = Span::from_secs(10);
 
@@ -85,6 +83,7 @@ impl Check for GpuTraining {
             gauges: gauges(context, 0.0),
             burn: None,
             exchange: Exchange::default(),
+            broken: None,
             over: Span::ZERO,
             first: Vec::new(),
         })
@@ -98,14 +97,6 @@ enum Stage {
     After,
 }
 
-/// What is known of the exchange beside the burn.
-#[derive(Debug, Default)]
-struct Exchange {
-    sent: BTreeMap<(GpuIndex, GpuIndex), Window>,
-    /// Why it ended before the burn did.
-    broken: Option<Missing>,
-}
-
 #[derive(Debug)]
 struct Run {
     stage: Stage,
@@ -114,6 +105,8 @@ struct Run {
     /// The burn, once it runs: what another load says is the exchange's.
     burn: Option<LoadId>,
     exchange: Exchange,
+    /// Why the exchange ended before the burn did.
+    broken: Option<Missing>,
     /// How long the steady window was.
     over: Span,
     first: Vec<GpuCounters>,
@@ -158,16 +151,11 @@ fn start_exchange(context: &StepContext<'_>, wants: &mut Wants) {
 impl Run {
     fn hear_exchange(&mut self, context: &StepContext<'_>, report: &LoadReport, wants: &mut Wants) {
         match &report.said {
-            LoadSaid::Moved(Transfer { from: Endpoint::Gpu(from), to: Endpoint::Gpu(to), gb_per_s })
-                if self.course.is_measuring() =>
-            {
-                let sent = self.exchange.sent.entry((*from, *to));
-                sent.or_insert_with(|| Window::told_every(TOLD_EVERY)).add(report.at, *gb_per_s);
-            }
             LoadSaid::Ended { gpu: None, end: LoadEnd::Finished } => start_exchange(context, wants),
             LoadSaid::Ended { end, .. } => {
-                self.exchange.broken.get_or_insert_with(|| Missing::LoadEnded(end.clone()));
+                self.broken.get_or_insert_with(|| Missing::LoadEnded(end.clone()));
             }
+            said if self.course.is_measuring() => self.exchange.hear(report.at, said),
             _ => {}
         }
     }
@@ -200,26 +188,20 @@ impl Run {
     }
 
     fn egress(&self, context: &StepContext<'_>, gpu: GpuIndex, gauge: &LoadGauge) -> Gauged {
-        if let Some(why) = &self.exchange.broken {
+        if let Some(why) = &self.broken {
             return Gauged::Missing(why.clone());
         }
-        let partners = context.gpus().into_iter().filter(|other| *other != gpu && !context.lost.contains_key(other));
-        let mut sum = Gauged::Unsupported;
-        for to in partners {
-            let one = match self.exchange.sent.get(&(gpu, to)) {
-                Some(sent) => sent.gauged(self.over, Window::mean),
-                None => Gauged::Missing(Missing::NoTrafficTold),
-            };
-            sum = if sum == Gauged::Unsupported { one } else { sum.plus(one) };
-        }
-        gauge.whole(sum)
+        let partners: Vec<GpuIndex> =
+            context.gpus().into_iter().filter(|other| !context.lost.contains_key(other)).collect();
+        gauge.whole(self.exchange.egress(gpu, &partners, self.over).0)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rig::{Rig, Scene, assert_complete, progress, shown};
+    use crate::rig::{Rig, Scene, assert_complete, counters, progress, shown};
+    use kiln_model::{Endpoint, Reading, Transfer};
 
     /// A burn tells of its work every second, an exchange of every way every five.
     fn working(scene: &Scene<'_>) -> Vec<LoadSaid> {
@@ -252,5 +234,61 @@ mod tests {
         assert_eq!(shown(&done, Component::gpu(1), "mismatches"), "0");
         assert_eq!(shown(&done, Component::gpu(1), "nvlink.errors"), "0");
         assert_eq!(shown(&done, Component::gpu(1), "egress.mean"), "200 GB/s");
+    }
+    /// What one GPU shows of its exchange and its burn where the loads do as `works` says.
+    fn egress(works: fn(&Scene<'_>) -> Vec<LoadSaid>) -> (String, String) {
+        let mut rig = Rig::new(&GpuTraining, 3);
+        rig.works = Box::new(works);
+        let done = rig.run(&GpuTraining);
+        assert_complete(&SPEC, &done, &rig.components);
+        (shown(&done, Component::gpu(1), "egress.mean"), shown(&done, Component::gpu(1), "throughput.mean"))
+    }
+
+    fn silent(scene: &Scene<'_>) -> Vec<LoadSaid> {
+        let exchanges = scene.load.is_some_and(|(kind, _)| *kind == LoadKind::AllToAll);
+        if exchanges { Vec::new() } else { working(scene) }
+    }
+
+    fn failing(scene: &Scene<'_>) -> Vec<LoadSaid> {
+        match scene.load {
+            Some((LoadKind::AllToAll, seconds)) if seconds >= 60.0 => {
+                vec![LoadSaid::Ended { gpu: None, end: LoadEnd::Failed("no peer access".to_owned()) }]
+            }
+            _ => working(scene),
+        }
+    }
+
+    /// GPU 1 tells nothing of its way to GPU 2.
+    fn one_way_silent(scene: &Scene<'_>) -> Vec<LoadSaid> {
+        let to_two = |said: &LoadSaid| matches!(said, LoadSaid::Moved(Transfer { to: Endpoint::Gpu(GpuIndex(2)), .. }));
+        working(scene).into_iter().filter(|said| scene.gpu != GpuIndex(1) || !to_two(said)).collect()
+    }
+
+    #[test]
+    fn an_exchange_that_is_silent_or_fails_is_no_exchange_without_errors() {
+        let (sent, worked) = egress(silent);
+        assert_eq!(sent, "missing: NoTrafficTold");
+        assert!(worked.starts_with("700"), "the burn went on: {worked}");
+        let (sent, _) = egress(failing);
+        assert!(sent.starts_with("missing: LoadEnded(Failed("), "{sent}");
+        let (sent, _) = egress(one_way_silent);
+        assert_eq!(sent, "missing: NoTrafficTold", "one way that is silent hides in no sum");
+        let spec = SPEC.measurements.iter().find(|spec| spec.name == "egress.mean");
+        assert!(spec.is_some_and(|spec| spec.required), "a step without it is not passed");
+    }
+
+    #[test]
+    fn errors_of_a_link_meanwhile_belong_to_its_gpu() {
+        let mut rig = Rig::new(&GpuTraining, 3);
+        rig.works = Box::new(working);
+        let first: Vec<GpuCounters> = (0..3).map(counters).collect();
+        let mut last = first.clone();
+        if let Reading::Value(links) = &mut last[2].links {
+            links[3].crc = Reading::Value(900);
+        }
+        rig.counters = vec![first, last];
+        let done = rig.run(&GpuTraining);
+        assert_eq!(shown(&done, Component::gpu(2), "nvlink.error-links"), "3");
+        assert_eq!(shown(&done, Component::gpu(1), "nvlink.errors"), "0");
     }
 }

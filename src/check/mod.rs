@@ -10,6 +10,7 @@ mod counters_baseline;
 mod course;
 mod declare;
 mod delta;
+mod exchange;
 mod fabric_ports;
 mod fabric_state;
 mod gauge;

@@ -1,21 +1,15 @@
 //! `nvlink.soak`: all GPUs exchange data for a while, and every link's errors are counted.
 
-use std::collections::BTreeMap;
-
 use super::course::{Course, Rest, Turn};
 use super::declare::{may, span, text};
+use super::exchange::Exchange;
 use super::gauge::{Gauges, gauges};
 use super::links::{of_gpu, put_growth};
 use super::look::unanswered;
-use super::sheet::{Gauged, Sheet};
-use super::window::Window;
+use super::sheet::Sheet;
 use super::{Check, CheckRun, Done, Seen, StepContext, Wants};
 use kiln_event::Phase;
-use kiln_limit::Missing;
-use kiln_model::{
-    Answer, Component, ComponentKind, Endpoint, GpuCounters, GpuIndex, LoadKind, LoadSaid, Moment, Probe, Span,
-    Transfer, Unit,
-};
+use kiln_model::{Answer, Component, ComponentKind, GpuCounters, GpuIndex, LoadKind, Moment, Probe, Span, Unit};
 use kiln_profile::{CheckSpec, MeasurementSpec, Params, Wear};
 
 #[derive(Debug)]
@@ -50,8 +44,6 @@ static MEASUREMENTS: &[MeasurementSpec] = &[
     may("link.errors", Unit::One, ComponentKind::NvLink, "errors of one link during the exchange"),
 ];
 
-/// Loads tell of every way at this interval, or more often.
-const TOLD_EVERY: Span = Span::from_secs(5);
 /// The first seconds, in which the GPUs start one after another, are not measured.
 const WARMUP: Span = Span::from_secs(5);
 
@@ -66,7 +58,7 @@ impl Check for NvlinkSoak {
             stage: Stage::Before,
             course: Course::new(Rest::Needless, LoadKind::AllToAll, WARMUP, length),
             gauges: gauges(context, 0.0),
-            sent: BTreeMap::new(),
+            sent: Exchange::default(),
             exchanged: Span::ZERO,
             first: Vec::new(),
         })
@@ -85,7 +77,7 @@ struct Run {
     stage: Stage,
     course: Course,
     gauges: Gauges,
-    sent: BTreeMap<(GpuIndex, GpuIndex), Window>,
+    sent: Exchange,
     /// How long the steady window was.
     exchanged: Span,
     first: Vec<GpuCounters>,
@@ -108,12 +100,9 @@ impl CheckRun for Run {
             (Stage::Exchanging, _) => {
                 self.gauges.take(&self.course, &seen);
                 if let Seen::Load(report) = &seen
-                    && let LoadSaid::Moved(Transfer { from: Endpoint::Gpu(from), to: Endpoint::Gpu(to), gb_per_s }) =
-                        report.said
                     && self.course.is_measuring()
                 {
-                    let sent = self.sent.entry((from, to));
-                    sent.or_insert_with(|| Window::told_every(TOLD_EVERY)).add(report.at, gb_per_s);
+                    self.sent.hear(report.at, &report.said);
                 }
                 self.turn(context, now, &seen, wants);
             }
@@ -141,22 +130,7 @@ impl Run {
             context.gpus().into_iter().filter(|gpu| !context.lost.contains_key(gpu)).collect();
         for (gpu, gauge) in self.gauges.iter() {
             let component = Component::Gpu(gpu);
-            let to_each = partners.iter().filter(|to| **to != gpu).map(|to| match self.sent.get(&(gpu, *to)) {
-                Some(sent) => sent.gauged(self.exchanged, Window::mean),
-                None => Gauged::Missing(Missing::NoTrafficTold),
-            });
-            let to_each = to_each.map(|one| one.number().ok_or(one)).collect::<Result<Vec<f64>, Gauged>>();
-            let reports = self.sent.iter().filter(|((from, _), _)| *from == gpu).map(|(_, window)| window.count());
-            let samples = reports.min().unwrap_or(0);
-            let (sum, worst) = match to_each {
-                Ok(means) if !means.is_empty() => {
-                    let slowest = means.iter().copied().fold(f64::INFINITY, f64::min);
-                    let of = |value| Gauged::Number { value, samples };
-                    (of(means.iter().sum()), of(slowest * means.len() as f64))
-                }
-                Ok(_) => (Gauged::Missing(Missing::NoPartner), Gauged::Missing(Missing::NoPartner)),
-                Err(why) => (why.clone(), why),
-            };
+            let (sum, worst) = self.sent.egress(gpu, &partners, self.exchanged);
             sheet.put("egress.mean", component, gauge.whole(sum));
             sheet.put("egress.worst", component, gauge.whole(worst));
             gauge.put_kept(&mut sheet, component, self.exchanged);
@@ -170,7 +144,7 @@ impl Run {
 mod tests {
     use super::*;
     use crate::rig::{Rig, Scene, assert_complete, counters, lines, shown};
-    use kiln_model::Reading;
+    use kiln_model::{Endpoint, LoadSaid, Reading, Transfer};
 
     fn exchanging(scene: &Scene<'_>) -> Vec<LoadSaid> {
         let (from, seconds) = (scene.gpu, scene.load.map_or(0.0, |(_, seconds)| seconds));

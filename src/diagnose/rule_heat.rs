@@ -229,8 +229,10 @@ fn read_half(
         return None;
     }
     for code in ["SENSOR-STUCK", "SENSOR-IMPLAUSIBLE"] {
-        let reads_wrong = scene.gpus().into_iter().map(Component::Gpu).find(|other| board.has(code, *other));
-        if let Some(other) = reads_wrong {
+        // In the other half: one in this half would make it seem cool, not warm.
+        let half = map.half_of(gpu);
+        let beside = scene.gpus().into_iter().filter(|other| !half.contains(other));
+        if let Some(other) = beside.map(Component::Gpu).find(|other| board.has(code, *other)) {
             return Some((code, other));
         }
     }
