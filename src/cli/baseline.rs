@@ -1,13 +1,12 @@
 //! `kiln baseline`: the file that `of baseline` limits are held against, made from runs that passed.
 
-use anyhow::{Context as _, anyhow};
+use anyhow::anyhow;
 
 use super::args_lot::BaselineArgs;
-use super::command_error::{CommandError, Sorted as _};
+use super::command_error::CommandError;
 use super::exit_code::Exit;
 use super::language::Spoken;
 use super::{lots, printer};
-use crate::disk;
 use crate::event::RunRecord;
 use crate::lot::{self, RunSummary};
 use crate::report::baseline_page;
@@ -36,14 +35,7 @@ pub(super) fn baseline(args: &BaselineArgs, spoken: Spoken) -> Result<Exit, Comm
     if let Some(path) = &args.html {
         lots::write_page(path, &baseline_page(&baseline, &left_out, spoken.page()))?;
     }
-    let mut text = serde_json::to_string_pretty(&baseline).no_claim()?;
-    text.push('\n');
-    match &args.out {
-        None => printer::result(&text).no_claim()?,
-        Some(path) => disk::replace(path, text.as_bytes())
-            .with_context(|| format!("cannot write {}", path.display()))
-            .no_claim()?,
-    }
-    printer::tell(&format!("a baseline of {} values from {} runs", baseline.values.len(), baseline.runs.len()));
+    lots::put_document(args.out.as_deref(), &baseline)?;
+    printer::note(&format!("a baseline of {} values from {} runs", baseline.values.len(), baseline.runs.len()));
     Ok(Exit::Pass)
 }

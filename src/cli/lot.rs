@@ -12,7 +12,9 @@ use super::exit_code::Exit;
 use super::{lots, printer};
 use crate::disk;
 use crate::event::RunRecord;
-use crate::lot::{GaugeStudy, LEAST_UNITS, Outside, PartAverages, Peers, Standing, UnitValues, gauge_studies};
+use crate::lot::{
+    Exclusion, GaugeStudy, LEAST_UNITS, Outside, PartAverages, Peers, Standing, UnitValues, gauge_studies,
+};
 use crate::rundir::{read_many, run_folders};
 
 /// The most that is read of a lot's facts.
@@ -35,7 +37,9 @@ fn read(runs: &[std::path::PathBuf]) -> Result<Vec<UnitValues>, CommandError> {
     lots::tell_unread(&found.unread);
     let mut units: Vec<UnitValues> = found.runs.into_iter().map(|(_, unit)| unit).collect();
     if units.iter().any(|unit| !unit.simulated) {
-        units.retain(|unit| !unit.simulated);
+        for unit in units.extract_if(.., |unit| unit.simulated) {
+            printer::tell(&format!("left out: {}: {}", unit.run_id, Exclusion::Simulated.shown()));
+        }
     }
     Ok(units)
 }
@@ -52,15 +56,8 @@ fn build(args: &LotBuildArgs) -> Result<Exit, CommandError> {
     if facts.units == 0 {
         return Err(CommandError::NoClaim(anyhow!("none of these runs passed: there is nothing to make a lot of")));
     }
-    let mut text = serde_json::to_string_pretty(&facts).no_claim()?;
-    text.push('\n');
-    match &args.out {
-        None => printer::result(&text).no_claim()?,
-        Some(path) => disk::replace(path, text.as_bytes())
-            .with_context(|| format!("cannot write {}", path.display()))
-            .no_claim()?,
-    }
-    printer::tell(&format!(
+    lots::put_document(args.out.as_deref(), &facts)?;
+    printer::note(&format!(
         "facts of {} values from {} units that passed; a unit is held from {:.1} robust sigmas on, for {} % of good units",
         facts.averages.len(),
         facts.units,
@@ -111,19 +108,19 @@ fn judge(args: &LotJudgeArgs) -> Result<Exit, CommandError> {
     let moved = if units.len() < LEAST_UNITS { Vec::new() } else { facts.moved(&units) };
     let moved: Vec<Moved> = moved.into_iter().map(|(peers, sigmas)| Moved { peers, sigmas }).collect();
     let held = judged.iter().any(|one| matches!(one.standing, Standing::Held { .. }));
-    let unknown = judged.iter().all(|one| one.standing == Standing::Unknown);
-    let text = if args.json {
-        let answer = Answer { schema: "kiln.lot-judgement/1", simulated: facts.simulated, units: judged, moved };
-        serde_json::to_string_pretty(&answer).no_claim()? + "\n"
-    } else {
-        told(&judged, &moved, &facts)
-    };
-    printer::result(&text).no_claim()?;
-    Ok(match (held, unknown) {
+    let unknown = judged.iter().any(|one| matches!(one.standing, Standing::Unknown | Standing::Incomplete { .. }));
+    let exit = match (held, unknown) {
         (true, _) => Exit::NoClaim,
         (false, true) => Exit::Nothing,
         (false, false) => Exit::Pass,
-    })
+    };
+    if args.json {
+        let answer = Answer { schema: "kiln.lot-judgement/1", simulated: facts.simulated, units: judged, moved };
+        printer::json(&answer).no_claim()?;
+    } else {
+        printer::result(&told(&judged, &moved, &facts)).no_claim()?;
+    }
+    Ok(exit)
 }
 
 fn facts(path: &Path) -> Result<PartAverages, CommandError> {
@@ -146,6 +143,13 @@ fn told(judged: &[Judged<'_>], moved: &[Moved], facts: &PartAverages) -> String 
         let _ = match &one.standing {
             Standing::Inside { values } => {
                 writeln!(text, "INSIDE   {}  {values} values like those of its lot", one.serial)
+            }
+            Standing::Incomplete { values, lacking } => {
+                writeln!(
+                    text,
+                    "UNKNOWN  {}  {values} values like those of its lot, and {lacking} that its like have were not measured",
+                    one.serial
+                )
             }
             Standing::Unknown => {
                 writeln!(
@@ -193,18 +197,20 @@ fn line(value: &Outside) -> String {
 
 /// `kiln msa RUN..`.
 pub(super) fn msa(args: &MsaArgs) -> Result<Exit, CommandError> {
-    let studies = gauge_studies(&read(&args.runs)?);
+    let units = read(&args.runs)?;
+    let simulated = units.iter().any(|unit| unit.simulated);
+    let studies = gauge_studies(&units);
     if studies.is_empty() {
         let error = anyhow!("no unit was run twice on one station: run the same units again, with the same --station");
         return Err(CommandError::NoClaim(error));
     }
-    let text = if args.json {
-        serde_json::to_string_pretty(&serde_json::json!({ "schema": "kiln.msa/1", "studies": studies })).no_claim()?
-            + "\n"
+    if args.json {
+        let answer = serde_json::json!({ "schema": "kiln.msa/1", "simulated": simulated, "studies": studies });
+        printer::json(&answer).no_claim()?;
     } else {
-        studies_text(&studies)
-    };
-    printer::result(&text).no_claim()?;
+        let first = if simulated { "SIMULATED: these are runs of simulated nodes\n" } else { "" };
+        printer::result(&format!("{first}{}", studies_text(&studies))).no_claim()?;
+    }
     Ok(Exit::Pass)
 }
 

@@ -21,9 +21,19 @@ pub(super) fn tell_unread(unread: &[Unread]) {
     }
 }
 
-/// Writes a page for people to a file of its own, or leaves what was there.
+/// Writes a page or a document to a file of its own, or leaves what was there.
 pub(super) fn write_page(path: &Path, page: &str) -> Result<(), CommandError> {
     disk::replace(path, page.as_bytes()).with_context(|| format!("cannot write {}", path.display())).no_claim()
+}
+
+/// Writes a document for programs to a file of its own, or prints it where no file is named.
+pub(super) fn put_document(out: Option<&Path>, document: &impl serde::Serialize) -> Result<(), CommandError> {
+    let mut text = serde_json::to_string_pretty(document).no_claim()?;
+    text.push('\n');
+    match out {
+        None => printer::result(&text).no_claim(),
+        Some(path) => write_page(path, &text),
+    }
 }
 
 /// `--measurement NAME`: each must be one of `known`.

@@ -13,16 +13,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{median, median_deviation, quantile};
-use kiln_event::{RunRecord, VerdictWord};
+use super::robust::MEDIAN_OF_SIGMA;
+use super::{RunSummary, median, median_deviation, quantile};
+use kiln_event::RunRecord;
 use kiln_model::{Component, Inventory, Unit};
 
 /// Units without which a sigma says nothing (AEC-Q001).
 pub const LEAST_UNITS: usize = 30;
 /// Share of good units that may be held, in percent, where nothing else is asked for.
 pub const USUAL_BUDGET: f64 = 2.0;
-/// Of a normal distribution: how many median distances make a standard deviation.
-const SIGMA_OF_MEDIAN: f64 = 1.4826;
 /// Sigma is at least this share of the middle. Whole degrees, clock steps and sampling make values agree better than their
 /// measurement repeats; `kiln msa` tells how well it does on a line of one's own.
 const LEAST_SIGMA: f64 = 0.002;
@@ -101,6 +100,8 @@ pub enum Standing {
     Inside { values: usize },
     /// An outlier of its lot: not proven bad, and not to be shipped unseen.
     Held { outside: Vec<Outside> },
+    /// Nothing measured of it stands apart, and values that the lot has of its like were not measured.
+    Incomplete { values: usize, lacking: usize },
     /// There are too few like it: only physics and its own siblings have judged it.
     Unknown,
 }
@@ -149,7 +150,8 @@ impl UnitValues {
             serial: serial.unwrap_or(&start.run_id).clone(),
             station: start.operation.station.clone().unwrap_or_default(),
             simulated: !start.source.is_hardware(),
-            passed: record.verdict.as_ref().is_some_and(|verdict| verdict.word == VerdictWord::Pass),
+            // A run of less than the profile is no fact of a lot, as it is none of a baseline.
+            passed: RunSummary::of(record).is_some_and(|run| run.passed() && run.exclusion(&[]).is_none()),
             values,
         })
     }
@@ -174,10 +176,11 @@ impl PartAverages {
     /// Facts from the units that passed, the last run of each. `budget_percent`: share of good units that may be held.
     pub fn of(units: &[UnitValues], budget_percent: f64) -> Self {
         let mut last: BTreeMap<&str, &UnitValues> = BTreeMap::new();
-        for unit in units.iter().filter(|unit| unit.passed) {
+        for unit in units {
             last.insert(&unit.serial, unit);
         }
-        let units: Vec<&UnitValues> = last.into_values().collect();
+        // A unit that passed once and not the last time is no good unit.
+        let units: Vec<&UnitValues> = last.into_values().filter(|unit| unit.passed).collect();
         let averages = averages(&units);
         let tests = averages.len().max(1);
         let sigmas = sigmas(&units, &averages, budget_percent, tests);
@@ -195,9 +198,14 @@ impl PartAverages {
     /// How a unit stands in the lot.
     pub fn judge(&self, unit: &UnitValues) -> Standing {
         let mut outside = Vec::new();
-        let mut values = 0;
+        let (mut values, mut lacking) = (0, 0);
+        let kinds: BTreeSet<(&str, &str)> =
+            unit.values.keys().map(|peers| (peers.profile.as_str(), peers.chassis.as_str())).collect();
         for (peers, average) in self.averages.iter().filter(|(_, average)| average.units >= LEAST_UNITS) {
-            let Some((_, value)) = unit.values.get(peers) else { continue };
+            let Some((_, value)) = unit.values.get(peers) else {
+                lacking += usize::from(kinds.contains(&(peers.profile.as_str(), peers.chassis.as_str())));
+                continue;
+            };
             values += 1;
             let off = (value - average.median) / average.sigma;
             if off.abs() > self.sigmas {
@@ -215,8 +223,9 @@ impl PartAverages {
         outside.sort_by(|one, two| two.sigmas.abs().total_cmp(&one.sigmas.abs()));
         match (values, outside.is_empty()) {
             (0, _) => Standing::Unknown,
-            (values, true) => Standing::Inside { values },
             (_, false) => Standing::Held { outside },
+            (values, true) if lacking > 0 => Standing::Incomplete { values, lacking },
+            (values, true) => Standing::Inside { values },
         }
     }
 
@@ -254,7 +263,7 @@ fn averages(units: &[&UnitValues]) -> BTreeMap<Peers, Average> {
     }
     let average = |(peers, (unit, values)): (&Peers, (Unit, Vec<f64>))| {
         let (middle, deviation) = (median(&values)?, median_deviation(&values)?);
-        let sigma = (SIGMA_OF_MEDIAN * deviation).max(LEAST_SIGMA * middle.abs());
+        let sigma = (deviation / MEDIAN_OF_SIGMA).max(LEAST_SIGMA * middle.abs());
         // All the same and nothing: a count in disguise.
         (sigma > 0.0).then(|| (peers.clone(), Average { unit, units: values.len(), median: middle, sigma }))
     };
@@ -343,6 +352,27 @@ mod tests {
     fn fewer_than_thirty_units_judge_nothing() {
         let facts = PartAverages::of(&lot(29), USUAL_BUDGET);
         assert_eq!(facts.judge(&unit(99, 690.0, 5.0)), Standing::Unknown);
+    }
+
+    #[test]
+    fn a_unit_that_failed_after_it_had_passed_makes_no_fact() {
+        let mut units = lot(30);
+        let mut again = units[3].clone();
+        (again.run_id, again.passed) = ("again".to_owned(), false);
+        units.push(again);
+        let facts = PartAverages::of(&units, USUAL_BUDGET);
+        assert_eq!(facts.units, 29);
+    }
+
+    #[test]
+    fn a_unit_of_which_half_was_not_measured_is_not_inside() {
+        let facts = PartAverages::of(&lot(40), USUAL_BUDGET);
+        let mut half = unit(99, 690.0, 0.05);
+        half.values.remove(&peers("soak.heat.thermal.resistance"));
+        assert_eq!(facts.judge(&half), Standing::Incomplete { values: 1, lacking: 1 });
+        half.values =
+            [(Peers { chassis: "another".to_owned(), ..peers("load.gemm.power.mean") }, (Unit::Watt, 1.0))].into();
+        assert_eq!(facts.judge(&half), Standing::Unknown);
     }
 
     #[test]

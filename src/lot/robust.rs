@@ -1,5 +1,8 @@
 //! Statistics that a single wild value does not move.
 
+/// How many standard deviations the median distance of a normal distribution is.
+pub(crate) const MEDIAN_OF_SIGMA: f64 = 0.6745;
+
 /// The middle value; `None` of nothing.
 pub fn median(values: &[f64]) -> Option<f64> {
     quantile(values, 0.5)
@@ -23,13 +26,12 @@ pub fn median_deviation(values: &[f64]) -> Option<f64> {
 /// How many standard deviations a value lies from the median, as the others would have them if they were normal (Iglewicz
 /// and Hoaglin, 1993). Where more than half are the same, by the mean distance; `None` where all are.
 pub fn robust_z(value: f64, all: &[f64]) -> Option<f64> {
-    // Of a normal distribution: the median distance is 0.6745, the mean distance 0.7979 standard deviations.
-    const MEDIAN: f64 = 0.6745;
+    // Of a normal distribution, the mean distance in standard deviations.
     const MEAN: f64 = 0.7979;
     let middle = median(all)?;
     let deviation = median_deviation(all)?;
     if deviation > 0.0 {
-        return Some(MEDIAN * (value - middle) / deviation);
+        return Some(MEDIAN_OF_SIGMA * (value - middle) / deviation);
     }
     let mean = all.iter().map(|one| (one - middle).abs()).sum::<f64>() / all.len() as f64;
     (mean > 0.0).then(|| MEAN * (value - middle) / mean)

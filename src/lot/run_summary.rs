@@ -71,7 +71,7 @@ impl Exclusion {
         match self {
             Self::Golden => "golden unit",
             Self::Aborted => "aborted",
-            Self::Partial => "partial (--only)",
+            Self::Partial => "partial (--only or --gpus)",
             Self::Unfinished => "not finished",
             Self::NothingJudged => "nothing judged",
             Self::Simulated => "simulated, among runs of hardware",
