@@ -13,51 +13,69 @@ pub struct Narrowed {
     chosen: BTreeSet<GpuIndex>,
     /// Lines that came before the first inventory: only that tells whose they are.
     early: Vec<KernelRecord>,
-    /// Addresses of the others and of the ports above them alone, as kernel lines write them; `None` before an inventory.
-    others: Option<Vec<String>>,
+    /// Whose lines are kept back; `None` before an inventory.
+    addresses: Option<Addresses>,
     /// Filled by the inner device and emptied at each look.
     came: Arrivals,
 }
 
 impl Narrowed {
     pub fn new(inner: Box<dyn Dut>, chosen: BTreeSet<GpuIndex>) -> Self {
-        Self { inner, chosen, early: Vec::new(), others: None, came: Arrivals::default() }
+        Self { inner, chosen, early: Vec::new(), addresses: None, came: Arrivals::default() }
     }
 
     fn narrow(&mut self, inventory: &mut Inventory) {
         let (chosen, others): (Vec<Gpu>, Vec<Gpu>) =
             std::mem::take(&mut inventory.gpus).into_iter().partition(|gpu| self.chosen.contains(&gpu.index));
-        let addresses = |gpus: &[Gpu]| -> Vec<String> {
+        let of = |gpus: &[Gpu]| -> Vec<String> {
             gpus.iter().filter_map(|gpu| gpu.identity.pci_address.value()).map(|one| one.to_lowercase()).collect()
         };
-        let away = addresses(&others);
+        let away = of(&others);
         let is_away = |function: &PciFunction| away.contains(&function.address.to_lowercase());
         let functions = inventory.pci.value().map(Vec::as_slice).unwrap_or_default();
-        let ports = |wanted: bool| -> BTreeSet<&String> {
-            functions.iter().filter(|function| is_away(function) == wanted).flat_map(|one| &one.ports).collect()
-        };
-        let mut known: Vec<String> = away.iter().filter_map(|address| in_the_log(address)).collect();
-        known.extend(ports(true).difference(&ports(false)).filter_map(|port| in_the_log(&port.to_lowercase())));
+        let addresses = Addresses::of(&away, &of(&chosen), functions);
         if let kiln_model::Reading::Value(functions) = &mut inventory.pci {
             functions.retain(|function| !is_away(function));
         }
         inventory.gpus = chosen;
         inventory.left_out = others.iter().map(|gpu| gpu.index).collect();
-        self.others.get_or_insert(known);
+        self.addresses.get_or_insert(addresses);
     }
 
     /// The lines that do not speak of a GPU that is left out.
     fn of_the_chosen(&mut self, lines: Vec<KernelRecord>) -> Vec<KernelRecord> {
-        let Some(others) = &self.others else {
+        let Some(addresses) = &self.addresses else {
             self.early.extend(lines);
             return Vec::new();
         };
-        let speaks_of_others = |line: &KernelRecord| {
-            let text = line.text.to_lowercase();
-            others.iter().any(|address| names(&text, address))
-        };
         let early = std::mem::take(&mut self.early);
-        early.into_iter().chain(lines).filter(|line| !speaks_of_others(line)).collect()
+        early.into_iter().chain(lines).filter(|line| !addresses.are_of_others_alone(&line.text)).collect()
+    }
+}
+
+/// How kernel lines name the GPUs of both sides.
+#[derive(Debug, Default)]
+struct Addresses {
+    others: Vec<String>,
+    chosen: Vec<String>,
+}
+
+impl Addresses {
+    fn of(others: &[String], chosen: &[String], functions: &[PciFunction]) -> Self {
+        // The port right above a device leads to it and to nothing else. Ports further up may lead to a drive or a card.
+        let port = |function: &PciFunction| in_the_log(&function.ports.last()?.to_lowercase());
+        let own = |gpus: &[String]| -> Vec<String> {
+            let above = functions.iter().filter(|one| gpus.contains(&one.address.to_lowercase())).filter_map(port);
+            gpus.iter().filter_map(|address| device_in_the_log(address)).chain(above).collect()
+        };
+        Self { others: own(others), chosen: own(chosen) }
+    }
+
+    /// Whether a line names one that is left out and none of the chosen: of a link between the two, both are told.
+    fn are_of_others_alone(&self, line: &str) -> bool {
+        let text = line.to_lowercase();
+        let any = |addresses: &[String]| addresses.iter().any(|address| names(&text, address));
+        any(&self.others) && !any(&self.chosen)
     }
 }
 
@@ -67,18 +85,22 @@ impl std::fmt::Debug for Narrowed {
     }
 }
 
-/// `0000:5d:00` of `00000000:5d:00.0`: the kernel writes four digits of the domain, or as many as it has, and the driver's
-/// messages leave out the function.
+/// `0000:5d:00.0` of `00000000:5d:00.0`: the kernel writes four digits of the domain, or as many as it has.
 fn in_the_log(address: &str) -> Option<String> {
     let (domain, rest) = address.split_once(':')?;
-    let domain = format!("{:0>4}", domain.trim_start_matches('0'));
-    let device = rest.split('.').next()?;
-    Some(format!("{domain}:{device}"))
+    Some(format!("{:0>4}:{rest}", domain.trim_start_matches('0')))
 }
 
-/// Whether a line names the address, and not a longer one that ends alike.
+/// The same without the function, which the driver's messages leave out. A GPU has its device to itself; a port has not.
+fn device_in_the_log(address: &str) -> Option<String> {
+    Some(in_the_log(address)?.split('.').next()?.to_owned())
+}
+
+/// Whether a line names the address, and not a longer one that begins or ends alike.
 fn names(text: &str, address: &str) -> bool {
-    text.match_indices(address).any(|(at, _)| !text[..at].ends_with(|before: char| before.is_ascii_hexdigit()))
+    let hex = |letter: char| letter.is_ascii_hexdigit();
+    text.match_indices(address)
+        .any(|(at, found)| !text[..at].ends_with(hex) && !text[at + found.len()..].starts_with(hex))
 }
 
 impl Dut for Narrowed {
@@ -106,10 +128,17 @@ impl Dut for Narrowed {
         let mut came = std::mem::take(&mut self.came);
         self.inner.collect(now, &mut came);
         for inventory in came.inventories.drain(..) {
-            arrivals.inventories.push(inventory.map(|mut inventory| {
-                self.narrow(&mut inventory);
-                inventory
-            }));
+            match inventory {
+                Ok(mut inventory) => {
+                    self.narrow(&mut inventory);
+                    arrivals.inventories.push(Ok(inventory));
+                }
+                Err(why) => {
+                    // Whose the lines are will not be known, and they may say why there is no inventory.
+                    arrivals.kernel.append(&mut self.early);
+                    arrivals.inventories.push(Err(why));
+                }
+            }
         }
         for (probe, mut answer) in came.answers.drain(..) {
             match &mut answer {
@@ -193,9 +222,42 @@ mod tests {
 
     #[test]
     fn an_address_is_known_as_the_log_writes_it() {
-        assert_eq!(in_the_log("00000000:5d:00.0").as_deref(), Some("0000:5d:00"));
-        assert_eq!(in_the_log("00010000:01:00.0").as_deref(), Some("10000:01:00"));
+        assert_eq!(device_in_the_log("00000000:5d:00.0").as_deref(), Some("0000:5d:00"));
+        assert_eq!(in_the_log("00010000:01:00.0").as_deref(), Some("10000:01:00.0"));
+        assert!(!names("pcieport 0000:01:00.10: x", "0000:01:00.1"));
         assert!(names("NVRM: Xid (PCI:0000:01:00): 79", "0000:01:00") && !names("pci 10000:01:00.0", "0000:01:00"));
         assert_eq!(in_the_log("nonsense"), None);
+    }
+    #[test]
+    fn only_what_is_of_a_left_out_gpu_alone_is_kept_back() {
+        let function = |address: &str, ports: &[&str]| PciFunction {
+            address: address.to_owned(),
+            device: "233510de".to_owned(),
+            ports: ports.iter().map(|port| (*port).to_owned()).collect(),
+        };
+        // Two ports of one device, as root complexes have them: one leads to the GPU that is left out, one to the chosen.
+        let functions = [
+            function("00000000:19:00.0", &["00000000:00:01.0", "00000000:17:00.0", "00000000:18:01.1"]),
+            function("00000000:3B:00.0", &["00000000:00:01.0", "00000000:17:00.0", "00000000:18:01.2"]),
+        ];
+        let addresses = Addresses::of(&["00000000:19:00.0".to_owned()], &["00000000:3b:00.0".to_owned()], &functions);
+        for kept_back in [
+            "NVRM: Xid (PCI:0000:19:00): 79, GPU has fallen off the bus.",
+            "pcieport 0000:18:01.1: AER: Corrected error received",
+        ] {
+            assert!(addresses.are_of_others_alone(kept_back), "{kept_back}");
+        }
+        for heard in [
+            "NVRM: Xid (PCI:0000:3b:00): 79, GPU has fallen off the bus.",
+            "pcieport 0000:18:01.2: AER: Corrected error received",
+            // Above both, and above whatever else hangs there.
+            "pcieport 0000:00:01.0: AER: Uncorrected (Fatal) error received",
+            "pcieport 0000:17:00.0: AER: Uncorrected (Fatal) error received",
+            "NVRM: Xid (PCI:0000:19:00): 31, peer 0000:3b:00 faulted",
+            "pcieport 0000:18:01.12: pciehp: Slot(3): Link Down",
+            "nvme nvme0: I/O timeout",
+        ] {
+            assert!(!addresses.are_of_others_alone(heard), "{heard}");
+        }
     }
 }

@@ -68,7 +68,7 @@ fn counters(device: &Path, folder: &Path, number_of_port: u8) -> BTreeMap<PortCo
 fn interface(device: &Path, number_of_port: u8) -> Option<PathBuf> {
     let interfaces = entries(&device.join("device/net"));
     let found = interfaces.value()?;
-    let own = |path: &&PathBuf| number(&path.join("dev_port")).get() == Some(u64::from(number_of_port) - 1);
+    let own = |path: &&PathBuf| number(&path.join("dev_port")).get() == u64::from(number_of_port).checked_sub(1);
     found.iter().find(own).cloned()
 }
 

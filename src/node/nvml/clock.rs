@@ -1,11 +1,11 @@
-//! The run's clock for threads that nobody threads the time to.
+//! The run's clock for threads that nobody hands the time to.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use kiln_model::Moment;
 
-/// Follows the moments the driver threads in, and counts on from the last one.
+/// Follows the moments the driver hands in, and counts on from the last one.
 #[derive(Debug)]
 pub(super) struct RunClock {
     anchor: Mutex<(Instant, Moment)>,

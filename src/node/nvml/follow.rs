@@ -14,7 +14,7 @@ use crate::host::{KernelLog, log_trouble};
 use kiln_diagnose::names_trouble;
 use kiln_model::{KernelRecord, Moment, Source, SourceReport, SourceState, SourceTrouble};
 
-/// What those who follow something thread on.
+/// What those who follow something hand on.
 #[derive(Debug)]
 pub(super) enum Told {
     Record(KernelRecord),

@@ -1,4 +1,4 @@
-//! The node half of a station, for real GPUs: questions go to threads, answers come back by the arrivals.
+//! The node half of a station, for real GPUs: questions go to threads, answers come back among the arrivals.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -4,9 +4,9 @@
 
 use std::path::Path;
 
-use super::digest::digest;
 use super::file::{NODE_SCHEMA, NodeFile};
 use kiln_disk::{self as disk, MIB};
+use kiln_profile::digest_of;
 use kiln_yaml::{Diagnostic, Diagnostics, Document, Node, did_you_mean, from_node};
 
 /// The most that is read of a node file. The YAML reader's own limit is below, and says so better.
@@ -71,7 +71,7 @@ impl NodeFile {
         let mut all = Diagnostics::new();
         let mut file: Option<Self> = from_node(&document.root, &mut all);
         if let Some(file) = &mut file {
-            file.digest = digest(bytes);
+            file.digest = digest_of(bytes);
             check(file, &document.root, &mut all);
         }
         all.or(file)

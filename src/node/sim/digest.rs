@@ -1,25 +1,13 @@
 //! What a simulated node is made from, as one digest: under the same names there may be other files later.
 
-use std::fmt::Write as _;
-
-use sha2::{Digest as _, Sha256};
-
 use super::{FaultUse, NodeFile};
-
-/// `sha256:…` of some bytes.
-pub(super) fn digest(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().fold("sha256:".to_owned(), |mut text, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
+use kiln_profile::digest_of;
 
 /// One digest of a node file and the files of all faults in it.
 pub fn source_digest(file: &NodeFile, faults: &[FaultUse]) -> String {
     let all: Vec<&str> =
         std::iter::once(file.digest.as_str()).chain(faults.iter().map(|fault| fault.file.digest.as_str())).collect();
-    digest(all.join("\n").as_bytes())
+    digest_of(all.join("\n").as_bytes())
 }
 
 #[cfg(test)]

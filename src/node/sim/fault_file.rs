@@ -5,12 +5,12 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::digest::digest;
 use super::fault_part::{FaultPart, read_first, read_others};
 use super::fault_when::When;
 use kiln_disk::{self as disk, MIB};
 use kiln_model::{ComponentKind, Text};
 use kiln_profile::component_kind;
+use kiln_profile::digest_of;
 use kiln_yaml::{Diagnostic, Diagnostics, Document, Fields, Node};
 
 /// What `schema:` says in a fault file.
@@ -104,7 +104,7 @@ impl FaultFile {
         let document = Document::parse(name, bytes)?;
         let mut all = Diagnostics::new();
         let file = read_file(&document.root, &mut all);
-        all.or(file.map(|file| Self { digest: digest(bytes), ..file }))
+        all.or(file.map(|file| Self { digest: digest_of(bytes), ..file }))
     }
 }
 
