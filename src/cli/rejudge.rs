@@ -86,8 +86,11 @@ pub(super) fn rejudge(args: &RejudgeArgs, spoken: Spoken) -> Result<Exit, Comman
     if let Some(path) = &args.html {
         lots::write_page(path, &page(&document, spoken.page()))?;
     }
-    let text = if args.json { serde_json::to_string_pretty(&document).no_claim()? } else { text(&document, args.all) };
-    printer::result(&text).no_claim()?;
+    if args.json {
+        printer::json(&document).no_claim()?;
+    } else {
+        printer::result(&text(&document, args.all)).no_claim()?;
+    }
     Ok(if found.unread.is_empty() { Exit::Pass } else { Exit::NoClaim })
 }
 
@@ -112,7 +115,12 @@ fn again(before: &RunRecord, after: &engine::Rejudged) -> Again {
 }
 
 fn word(verdict: &Verdict) -> String {
-    format!("{}{}", verdict.word.shown(), if verdict.marginal { " (marginal)" } else { "" })
+    let deviations = match verdict.deviations {
+        0 => String::new(),
+        1 => " with 1 deviation".to_owned(),
+        some => format!(" with {some} deviations"),
+    };
+    format!("{}{deviations}{}", verdict.word.shown(), if verdict.marginal { " (marginal)" } else { "" })
 }
 
 /// Runs whose verdict changes that are listed without `--all`: about a screen.

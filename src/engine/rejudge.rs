@@ -67,6 +67,7 @@ pub fn rejudge(
 ) -> Result<Rejudged, RejudgeError> {
     let mut retelling = Retelling {
         profile,
+        as_run: profile.clone(),
         equipment,
         only: None,
         plan: None,
@@ -107,6 +108,8 @@ pub fn rejudge(
 /// The run as far as it has been told again.
 struct Retelling<'a> {
     profile: &'a Profile,
+    /// The same with what the run had beside its profile: its parts list, and what it was narrowed to.
+    as_run: Profile,
     equipment: &'a Equipment<'a>,
     /// What the run was narrowed to then.
     only: Option<String>,
@@ -147,8 +150,14 @@ impl Retelling<'_> {
             Deviation::Only { filter } => Some(filter.clone()),
             Deviation::Set { .. } | Deviation::Gpus { .. } | Deviation::Surroundings { .. } => None,
         });
+        if let Some(parts) = &start.parts {
+            parts.fill(&mut self.as_run);
+        }
+        // What was changed of the old profile is not of this one; what it ran on is still so.
+        let of_the_run = |deviation: &&Deviation| !matches!(deviation, Deviation::Set { .. });
+        self.as_run.deviations.extend(start.profile.deviations.iter().filter(of_the_run).cloned());
         let start = RunStart {
-            profile: self.profile.clone(),
+            profile: self.as_run.clone(),
             profile_digest: self.profile.digest(),
             baseline: baseline.unwrap_or(&start.baseline).clone(),
             ..start.clone()
@@ -159,7 +168,7 @@ impl Retelling<'_> {
     fn plan(&mut self, envelope: &Envelope, old: &Plan) -> Result<(), RejudgeError> {
         let inventory = self.record.inventory.clone().ok_or(RejudgeError::Planless)?;
         let only = self.only.as_deref();
-        let new = plan::make(self.profile, &inventory, self.equipment.skus, self.equipment.catalogue, only)?;
+        let new = plan::make(&self.as_run, &inventory, self.equipment.skus, self.equipment.catalogue, only)?;
         self.skus = new.models(self.equipment.skus);
         for gone in steps(old).filter(|one| step(&new, &one.path).is_none()) {
             self.note(Note::StepGone(gone.path.clone()));
