@@ -457,9 +457,9 @@ pub(super) struct RecordArgs {
 pub(super) struct DoctorArgs {
     #[command(flatten)]
     pub hardware: HardwareArgs,
-    /// Where run directories are going to be written.
-    #[arg(long, value_name = "DIR", default_value = "runs")]
-    pub out: PathBuf,
+    /// Where run directories are going to be written; the folder of the station's settings, or `runs`, if left out.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
     /// As JSON.
     #[arg(long)]
     pub json: bool,

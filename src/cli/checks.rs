@@ -41,7 +41,7 @@ fn told(text: &str) -> Result<Exit, CommandError> {
 }
 
 fn document(value: &Value) -> Result<Exit, CommandError> {
-    printer::document(&serde_json::to_string_pretty(value).no_claim()?).no_claim()?;
+    printer::json(value).no_claim()?;
     Ok(Exit::Pass)
 }
 

@@ -81,7 +81,12 @@ impl Config {
             }
             let mut text = |key| {
                 let node = fields.optional(key, &mut all)?;
-                Some((node, node.text(&mut all)?.to_owned()))
+                let text = node.text(&mut all)?;
+                if text.trim().is_empty() {
+                    all.push(Diagnostic::new(&node.place, "this is empty").help("fill it in, or leave the line out"));
+                    return None;
+                }
+                Some((node, text.to_owned()))
             };
             config.station = text("station").map(|(_, station)| station);
             config.runs = text("runs").map(|(_, folder)| PathBuf::from(folder));
@@ -131,6 +136,7 @@ mod tests {
         {
             assert!(errors.contains(part), "{part} is not in:\n{errors}");
         }
+        assert!(parsed("schema: kiln.config/1\nruns: \"\"\n").unwrap_err().contains("this is empty"));
         assert!(parsed("station: A\n").unwrap_err().contains("needs `schema`"));
     }
 }

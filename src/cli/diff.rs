@@ -57,8 +57,11 @@ pub(super) fn diff(args: &DiffArgs, spoken: Spoken) -> Result<Exit, CommandError
         lots::write_page(path, &diff_page(left, right, &differences, spoken.page()))?;
     }
     let document = Document { schema: "kiln.diff/1", a: head(&args.a, &a), b: head(&args.b, &b), differences };
-    let text = if args.json { serde_json::to_string_pretty(&document).no_claim()? } else { text(&document, args.all) };
-    printer::result(&text).no_claim()?;
+    if args.json {
+        printer::json(&document).no_claim()?;
+    } else {
+        printer::result(&text(&document, args.all)).no_claim()?;
+    }
     Ok(Exit::Pass)
 }
 

@@ -1,6 +1,7 @@
 //! `kiln doctor`: whether this machine is ready for a run, line by line, with what to do.
 
 use std::fmt::Write as _;
+use std::path::PathBuf;
 
 use serde::Serialize;
 
@@ -36,8 +37,11 @@ struct Document<'a> {
 
 /// `kiln doctor [--json]`.
 pub(super) fn doctor(args: &DoctorArgs) -> Result<Exit, CommandError> {
-    let options =
-        DoctorOptions { nvml: hardware::options(&args.hardware), out: args.out.clone(), skus: skus::known()? };
+    let options = DoctorOptions {
+        nvml: hardware::options(&args.hardware),
+        out: args.out.clone().unwrap_or_else(|| PathBuf::from("runs")),
+        skus: skus::known()?,
+    };
     let advice = advise(&collect_facts(&options, cuda_look::ask));
     let ready = advice.iter().all(|line| line.readiness != Readiness::Bad);
     let text = if args.json { json(&advice, ready)? } else { text(&advice, ready) };

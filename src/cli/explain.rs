@@ -28,6 +28,10 @@ pub(super) fn explain(words: &[String], json: bool, language: Language) -> Resul
     if text.is_empty() {
         return super::list::list(Listed::Findings, json, language);
     }
+    if text.to_ascii_lowercase().trim_start_matches('s').starts_with("xid") && matches!(asked(&text), Asked::Finding(_))
+    {
+        return Err(CommandError::Usage(anyhow!("`{text}` names no Xid; write one number, such as `xid 79`")));
+    }
     let (text, value) = match asked(&text) {
         Asked::Xid(code) => {
             let row = diagnose::xid(code).ok_or_else(|| unknown_number("Xid", code)).usage()?;
@@ -63,7 +67,7 @@ pub(super) fn explain(words: &[String], json: bool, language: Language) -> Resul
         }
     };
     if json {
-        printer::document(&serde_json::to_string_pretty(&value).no_claim()?).no_claim()?;
+        printer::json(&value).no_claim()?;
     } else {
         printer::result(&text).no_claim()?;
     }

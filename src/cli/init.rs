@@ -24,7 +24,7 @@ pub(super) fn init(file: &Path) -> Result<Exit, CommandError> {
         .with_context(|| format!("{} cannot be written", file.display()))
         .no_claim()?;
     let name = file.display();
-    printer::tell(&format!(
+    printer::note(&format!(
         "{name} is written. Next:\n  kiln profile check {name}\n  kiln profile explain {name}\n  kiln run {name} --sim \
          hgx-h200-8"
     ));

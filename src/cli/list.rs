@@ -52,7 +52,7 @@ fn document(items: &[Item]) -> Result<Exit, CommandError> {
             object
         })
         .collect();
-    printer::document(&serde_json::to_string_pretty(&all).no_claim()?).no_claim()?;
+    printer::json(&all).no_claim()?;
     Ok(Exit::Pass)
 }
 

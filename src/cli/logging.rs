@@ -1,9 +1,8 @@
 //! Diagnostics of the program itself: on stderr as far as they are asked for, and always in a bounded file of the run
 //! directory, which a support engineer can read after a hang.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -13,7 +12,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Layer as _, fmt};
 
 use super::printer;
-use crate::disk::{JOURNAL, LOG};
+use crate::disk::{Folder, JOURNAL, LOG};
 
 /// What is kept of the time before the run directory is there.
 const KEPT: usize = 256 * 1024;
@@ -86,11 +85,16 @@ struct Bounded {
 impl RunLog {
     /// Opens the file once the folder is a run's, so that nothing is put into a folder whose run was refused.
     fn open(&mut self) -> Option<Bounded> {
-        let folder = self.folder.as_ref()?;
-        folder.join(JOURNAL.name).symlink_metadata().ok()?;
-        let nofollow = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
-        let file =
-            OpenOptions::new().append(true).create(true).custom_flags(nofollow).open(folder.join(LOG.name)).ok()?;
+        let folder = Folder::open(self.folder.as_ref()?).ok()?;
+        if !folder.has(JOURNAL.name) {
+            return None;
+        }
+        let file = match folder.open_to_append(LOG.name) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => folder.create_new(LOG.name),
+            other => other,
+        };
+        // What lies there instead and is no file of ours is left alone, and the run goes on without a log.
+        let file = file.ok()?;
         let left = MOST.saturating_sub(file.metadata().ok()?.len());
         let mut bounded = Bounded { file, left };
         bounded.put(&std::mem::take(&mut self.kept));
@@ -168,5 +172,14 @@ mod tests {
         std::os::unix::fs::symlink(folder.path().join("victim"), folder.path().join(LOG.name)).unwrap();
         log(folder.path()).write_all(b"one\n").unwrap();
         assert_eq!(std::fs::read_to_string(folder.path().join("victim")).unwrap(), "kept");
+    }
+
+    #[test]
+    fn a_pipe_in_its_place_is_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(JOURNAL.name), "").unwrap();
+        let pipe = std::process::Command::new("mkfifo").arg(folder.path().join(LOG.name)).status().unwrap();
+        assert!(pipe.success());
+        log(folder.path()).write_all(b"one\n").unwrap();
     }
 }

@@ -25,7 +25,7 @@ pub(super) fn parts(command: PartsCommand) -> Result<Exit, CommandError> {
             printer::result(&format!("{}: ok: {}", file.display(), list.digest)).no_claim()?;
         }
         PartsCommand::Schema => {
-            printer::document(&serde_json::to_string_pretty(&parts_schema()).no_claim()?).no_claim()?;
+            printer::json(&parts_schema()).no_claim()?;
         }
     }
     Ok(Exit::Pass)

@@ -28,6 +28,11 @@ pub(super) fn document(text: &str) -> io::Result<()> {
     exactly(&with_line_break(text))
 }
 
+/// Writes a value as JSON to stdout.
+pub(super) fn json(value: &impl serde::Serialize) -> io::Result<()> {
+    document(&serde_json::to_string_pretty(value)?)
+}
+
 /// Writes to stdout just this, and at once: a stream for programs has no line more than its own. On a terminal, what would
 /// act on it is shown instead.
 pub(super) fn exactly(text: &str) -> io::Result<()> {
@@ -51,6 +56,13 @@ fn with_line_break(text: &str) -> Cow<'_, str> {
 /// to tell.
 pub(super) fn tell(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{}", visible(text, Paint::Plain));
+}
+
+/// Tells on stderr what is good to know and no warning; `--quiet` leaves it out.
+pub(super) fn note(text: &str) {
+    if !is_quiet() {
+        tell(text);
+    }
 }
 
 /// Tells something that was painted by us on stderr.

@@ -65,7 +65,7 @@ pub(super) fn profile(command: ProfileCommand) -> Result<Exit, CommandError> {
         ProfileCommand::Schema => {
             let skus = skus::known()?;
             let schema = crate::profile::json_schema(check::catalogue(), &skus);
-            printer::result(&serde_json::to_string_pretty(&schema).no_claim()?).no_claim()?;
+            printer::json(&schema).no_claim()?;
         }
         ProfileCommand::Show { profile: None } => {
             let names: Vec<&str> = builtin::profile_names().collect();
@@ -83,7 +83,7 @@ pub(super) fn profile(command: ProfileCommand) -> Result<Exit, CommandError> {
 }
 
 fn document(value: &impl serde::Serialize) -> Result<(), CommandError> {
-    printer::document(&serde_json::to_string_pretty(value).no_claim()?).no_claim()
+    printer::json(value).no_claim()
 }
 
 /// `kiln profile check --json`: what is wrong or deserves a second look, each with its place.

@@ -77,6 +77,7 @@ pub(super) fn run(args: &RunArgs, spoken: Spoken) -> Result<Exit, CommandError> 
         profile_digest: digest,
         profile: with_surroundings(profile, chosen.surroundings.as_ref()),
         parts,
+        sku_digests: skus::own_digests(&skus),
         baseline,
         junit: args.junit.into(),
     };
@@ -132,6 +133,7 @@ pub(super) fn resume(args: &ResumeArgs, spoken: Spoken) -> Result<Exit, CommandE
             "the run was begun with facts about `{unknown}`, which is not built in; give the folder of its SKU file with --skus"
         )));
     }
+    skus::same_facts(&start.sku_digests, &skus)?;
     let pace = drive::pace(args.sim_speed)?;
     let chosen = match &start.source {
         NodeSource::Hardware | NodeSource::StandIn { .. } => {
@@ -261,8 +263,8 @@ fn conduct(
     let written = driven.map_err(anyhow::Error::from).and_then(|()| Ok(written.first_failure()?));
     // A pass is said only once it can be read again. What was proven is said whatever became of our disk.
     let said = if written.is_ok() || exit != Exit::Pass { say(record, spoken, streaming) } else { Ok(()) };
-    if record.start.is_some() && !printer::is_quiet() {
-        printer::tell(&report::files_are(spoken.console(), &folder));
+    if record.start.is_some() {
+        printer::note(&report::files_are(spoken.console(), &folder));
     }
     let written = written.with_context(|| format!("the run could not be written to {}", folder.display()));
     let said = said.context("the result could not be written to stdout");

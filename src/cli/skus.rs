@@ -1,5 +1,6 @@
 //! What is known of GPU models: built in, from `--skus DIR`, and from a folder `skus` beside the profile; and `kiln sku`.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -49,6 +50,33 @@ pub(super) fn known() -> Result<Skus, CommandError> {
     read(&[])
 }
 
+/// The digest of the facts of each model that is not built in, by its id.
+pub(super) fn own_digests(skus: &Skus) -> BTreeMap<String, String> {
+    let built_in: Vec<&str> =
+        builtin::sku_files().into_keys().filter_map(|path| Path::new(path).file_stem()?.to_str()).collect();
+    let own = skus.0.iter().filter(|sku| !built_in.contains(&sku.id.as_str()));
+    own.map(|sku| (sku.id.clone(), sku.digest())).collect()
+}
+
+/// Refuses to take up a run whose limits stood on other facts of a model than are here.
+pub(super) fn same_facts(then: &BTreeMap<String, String>, skus: &Skus) -> Result<(), CommandError> {
+    let here = own_digests(skus);
+    for (id, digest) in then {
+        let error = match here.get(id) {
+            Some(now) if now == digest => continue,
+            Some(now) => anyhow!(
+                "the run was begun with other facts about `{id}` ({digest}) than are here ({now}); give the folder with the file \
+                 of then with --skus, or start the run anew"
+            ),
+            None => anyhow!(
+                "the run was begun with facts about `{id}`, which is not built in; give the folder of its SKU file with --skus"
+            ),
+        };
+        return Err(CommandError::Usage(error));
+    }
+    Ok(())
+}
+
 /// Every model that is known to a profile of this name.
 pub(super) fn of_profile(profile: &str) -> Result<Skus, CommandError> {
     let is_path = profile.contains('/') || Path::new(profile).extension().is_some();
@@ -58,12 +86,11 @@ pub(super) fn of_profile(profile: &str) -> Result<Skus, CommandError> {
 
 fn read(more: &[PathBuf]) -> Result<Skus, CommandError> {
     let mut files: Vec<(String, Vec<u8>)> = Vec::new();
+    let mut seen = BTreeSet::new();
     for folder in GIVEN.get().into_iter().chain(more) {
-        for (name, bytes) in in_folder(folder)? {
-            // One folder given twice is one folder.
-            if !files.iter().any(|(known, _)| *known == name) {
-                files.push((name, bytes));
-            }
+        // One folder given twice is one folder, however it is spelled.
+        if seen.insert(folder.canonicalize().unwrap_or_else(|_| folder.clone())) {
+            files.extend(in_folder(folder)?);
         }
     }
     let built_in = builtin::sku_files().into_iter().map(|(name, text)| (name, text.as_bytes()));
@@ -77,7 +104,11 @@ fn in_folder(folder: &Path) -> Result<Vec<(String, Vec<u8>)>, CommandError> {
     let entries =
         std::fs::read_dir(folder).with_context(|| format!("the SKU files in {shown} cannot be read")).usage()?;
     let is_yaml = |path: &PathBuf| path.extension().is_some_and(|end| end == "yaml" || end == "yml");
-    let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).filter(is_yaml).collect();
+    let mut paths = Vec::new();
+    for entry in entries {
+        paths.push(entry.with_context(|| format!("the SKU files in {shown} cannot be read")).usage()?.path());
+    }
+    paths.retain(is_yaml);
     paths.sort();
     if paths.is_empty() {
         return Err(CommandError::Usage(anyhow!("{shown} holds no SKU file; make one with `kiln sku new`")));

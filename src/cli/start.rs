@@ -51,9 +51,13 @@ fn settled(cli: Cli) -> Result<Exit, CommandError> {
     if let Some(folder) = cli.skus {
         skus::look_in(folder);
     }
-    if let Command::Run(args) = &mut command {
-        args.station = args.station.take().or(config.station);
-        args.runs = config.runs;
+    match &mut command {
+        Command::Run(args) => {
+            args.station = args.station.take().or(config.station);
+            args.runs = config.runs;
+        }
+        Command::Doctor(args) => args.out = args.out.take().or(config.runs),
+        _ => {}
     }
     run_command(command, Spoken(cli.lang.or(config.lang)))
 }

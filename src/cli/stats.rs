@@ -49,8 +49,11 @@ pub(super) fn stats(args: &StatsArgs, spoken: Spoken) -> Result<Exit, CommandErr
         let page = stats_page(&document.profiles, &lots::reasons(document.unread), spoken.page());
         lots::write_page(path, &page)?;
     }
-    let text = if args.json { serde_json::to_string_pretty(&document).no_claim()? } else { text(&document) };
-    printer::result(&text).no_claim()?;
+    if args.json {
+        printer::json(&document).no_claim()?;
+    } else {
+        printer::result(&text(&document)).no_claim()?;
+    }
     Ok(if found.unread.is_empty() { Exit::Pass } else { Exit::NoClaim })
 }
 

@@ -65,6 +65,6 @@ fn tell_json(found: Result<anyhow::Result<Verified>, SealError>) -> Result<Exit,
             (false, json!({"schema": "kiln.verify/1", "sound": false, "file": file, "what": error.to_string()}))
         }
     };
-    printer::result(&serde_json::to_string_pretty(&document).no_claim()?).no_claim()?;
+    printer::json(&document).no_claim()?;
     Ok(if sound { Exit::Pass } else { Exit::NoClaim })
 }

@@ -31,6 +31,7 @@ pub(super) fn start(kind: RunKind, source: NodeSource) -> RunStart {
         profile: profile(),
         profile_digest: format!("sha256:{}", "0".repeat(64)),
         parts: None,
+        sku_digests: std::collections::BTreeMap::new(),
         baseline: BTreeMap::new(),
         junit: JunitDialect::default(),
     }

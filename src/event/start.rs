@@ -28,6 +28,9 @@ pub struct RunStart {
     /// The bill of materials the unit was held against, if one was given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parts: Option<PartsList>,
+    /// `sha256:…` of the facts of each GPU model that was not built in: limits stand on them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub sku_digests: BTreeMap<String, String>,
     /// Baseline values for `of baseline` limits: `step.measurement[component]` to value.
     pub baseline: BTreeMap<String, f64>,
     /// Carried, so that reports made again from the journal are those that were asked for.

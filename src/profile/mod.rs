@@ -33,7 +33,7 @@ pub use explain::{Explained, Explanation, Origin, explain};
 pub use facts::{FACTS, FactSpec};
 pub use inherit::ReadFile;
 pub use parts_list::{GpuParts, PARTS_SCHEMA, PartsList, PartsListError, parts_schema};
-pub use resolve::{Request, resolve};
+pub use resolve::{Request, digest_of, resolve};
 pub use resolved::{
     Capability, Deviation, Guard, GuardResult, GuardScope, GuardStop, Loop, OnUnmet, Policy, Profile, Retry, RetryOn,
     Stage, Step, Telemetry, Then, Trigger, Waiver,

@@ -6,9 +6,8 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
-use super::{ParamValue, Profile};
+use super::{ParamValue, Profile, digest_of};
 use kiln_model::{Inventory, Quantity, Reading, Unit};
 use kiln_yaml::{Diagnostic, Diagnostics, Document, Fields, Node};
 
@@ -67,23 +66,27 @@ pub struct GpuParts {
 
 /// The JSON Schema of the file as it is written.
 pub fn parts_schema() -> serde_json::Value {
-    let texts = |about: &str| serde_json::json!({ "type": "array", "items": { "type": "string" }, "uniqueItems": true, "description": about });
+    let texts = |about: &str| serde_json::json!({ "type": "array", "items": { "type": "string", "minLength": 1 }, "minItems": 1, "uniqueItems": true, "description": about });
     let count =
         |about: &str| serde_json::json!({ "type": "integer", "minimum": 1, "maximum": 1024, "description": about });
+    let compared = ["serial", "gpus", "nics", "nvmes", "dimms", "psus", "host-memory", "bios"]
+        .map(|key| serde_json::json!({ "required": [key] }));
     serde_json::json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Parts list of one unit under test",
         "type": "object",
         "additionalProperties": false,
         "required": ["schema"],
-        "minProperties": 2,
+        // An order alone compares nothing.
+        "anyOf": compared,
         "properties": {
             "schema": { "const": PARTS_SCHEMA },
-            "order": { "type": "string", "description": "work order" },
-            "serial": { "type": "string", "description": "serial number of the node" },
+            "order": { "type": "string", "minLength": 1, "description": "work order" },
+            "serial": { "type": "string", "minLength": 1, "description": "serial number of the node" },
             "gpus": {
                 "type": "object",
                 "additionalProperties": false,
+                "minProperties": 1,
                 "properties": {
                     "count": count("GPUs the node must have"),
                     "serials": texts("serial numbers of the GPUs, in any order"),
@@ -118,7 +121,7 @@ impl PartsList {
         let document = Document::parse(name, bytes)?;
         let mut all = Diagnostics::new();
         let list = read_list(&document.root, &mut all);
-        all.or(list.map(|list| Self { digest: digest(bytes), ..list }))
+        all.or(list.map(|list| Self { digest: digest_of(bytes), ..list }))
     }
 
     /// What a healthy node is made of, as its order would have it.
@@ -149,7 +152,7 @@ impl PartsList {
             bios: healthy.node.bios.value().cloned().into_iter().collect(),
             ..Self::default()
         };
-        list.digest = digest(list.to_yaml().as_bytes());
+        list.digest = digest_of(list.to_yaml().as_bytes());
         list
     }
 
@@ -208,9 +211,10 @@ impl PartsList {
 
     /// Gives the list to every step that compares the inventory, as far as the profile says nothing itself.
     pub fn fill(&self, profile: &mut Profile) {
+        let params = self.params();
         for step in profile.stages.iter_mut().flat_map(|stage| &mut stage.steps).filter(|step| step.check == COMPARES) {
-            for (param, value) in self.params() {
-                step.params.0.entry(param.to_owned()).or_insert(value);
+            for (param, value) in &params {
+                step.params.0.entry((*param).to_owned()).or_insert_with(|| value.clone());
             }
         }
     }
@@ -246,14 +250,6 @@ impl PartsList {
     }
 }
 
-fn digest(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    Sha256::digest(bytes).iter().fold("sha256:".to_owned(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
 fn read_list(root: &Node, all: &mut Diagnostics) -> Option<PartsList> {
     let mut fields = Fields::of(root, "a parts list", all)?;
     if let Some(node) = fields.required("schema", all)
@@ -275,7 +271,7 @@ fn read_list(root: &Node, all: &mut Diagnostics) -> Option<PartsList> {
         bios: texts(&mut fields, "bios", all),
     };
     fields.finish(all);
-    if list == PartsList::default() && all.is_empty() {
+    if list.params().is_empty() && list.serial.is_none() && all.is_empty() {
         let message = "this parts list says nothing: a run with it would compare nothing";
         all.push(Diagnostic::new(&root.place, message).help("write for example `gpus: { count: 8 }`"));
     }
@@ -302,7 +298,17 @@ fn read_gpus(node: &Node, all: &mut Diagnostics) -> Option<GpuParts> {
 }
 
 fn text(fields: &mut Fields<'_>, key: &'static str, all: &mut Diagnostics) -> Option<String> {
-    Some(fields.optional(key, all)?.text(all)?.to_owned())
+    said(fields.optional(key, all)?, all)
+}
+
+/// A text with something in it: an empty one is a field nobody filled in.
+fn said(node: &Node, all: &mut Diagnostics) -> Option<String> {
+    let text = node.text(all)?.trim();
+    if text.is_empty() {
+        all.push(Diagnostic::new(&node.place, "this is empty").help("fill it in, or leave the line out"));
+        return None;
+    }
+    Some(text.to_owned())
 }
 
 /// A count of 1 or more: of what there is to be none of, nothing can be missing.
@@ -318,14 +324,17 @@ fn count(fields: &mut Fields<'_>, key: &'static str, all: &mut Diagnostics) -> O
 
 fn texts(fields: &mut Fields<'_>, key: &'static str, all: &mut Diagnostics) -> Vec<String> {
     let Some(node) = fields.optional(key, all) else { return Vec::new() };
-    let elements = node.list("texts", all).unwrap_or_default();
+    let Some(elements) = node.list("texts", all) else { return Vec::new() };
+    if elements.is_empty() {
+        all.push(Diagnostic::new(&node.place, "this list is empty").help("fill it in, or leave the line out"));
+    }
     let mut texts: Vec<String> = Vec::new();
     for element in elements {
-        let Some(text) = element.text(all) else { continue };
-        if texts.iter().any(|known| known == text) {
+        let Some(text) = said(element, all) else { continue };
+        if texts.contains(&text) {
             all.push(Diagnostic::new(&element.place, format!("`{text}` is listed twice")));
         }
-        texts.push(text.to_owned());
+        texts.push(text);
     }
     texts
 }
@@ -390,6 +399,11 @@ mod tests {
 
     #[test]
     fn a_list_that_says_nothing_is_refused() {
-        assert!(read("schema: kiln.parts/1\n").unwrap_err().contains("says nothing"));
+        for text in ["", "order: X1\n", "order: X1\ngpus: {}\n"] {
+            assert!(read(&format!("schema: kiln.parts/1\n{text}")).unwrap_err().contains("says nothing"), "{text}");
+        }
+        for text in ["serial: \"\"\n", "gpus: { serials: [] }\n", "bios: [\" \"]\n"] {
+            assert!(read(&format!("schema: kiln.parts/1\n{text}")).unwrap_err().contains("is empty"), "{text}");
+        }
     }
 }

@@ -70,11 +70,15 @@ impl Profile {
 
     /// Names exactly what was run: SHA-256 of the canonical form, as `sha256:…`.
     pub fn digest(&self) -> String {
-        let digest = Sha256::digest(self.canonical_json().as_bytes());
-        digest.iter().fold("sha256:".to_owned(), |mut text, byte| {
-            // Writing to a string cannot fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+        digest_of(self.canonical_json().as_bytes())
     }
+}
+
+/// `sha256:…` of some bytes.
+pub fn digest_of(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().fold("sha256:".to_owned(), |mut text, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }

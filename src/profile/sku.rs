@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::digest_of;
 use kiln_model::{Gpu, Quantity, Text, Unit};
 
 /// One fact with its source.
@@ -44,6 +45,13 @@ impl Sku {
     /// The fact in `unit`; `None` if the part has no such thing.
     pub fn fact_in(&self, name: &str, unit: Unit) -> Option<f64> {
         self.fact(name)?.value_in(unit)
+    }
+}
+
+impl Sku {
+    /// `sha256:…` of everything known of the model.
+    pub fn digest(&self) -> String {
+        digest_of(serde_json::to_string(self).expect("facts are plain data, which always has a JSON form").as_bytes())
     }
 }
 

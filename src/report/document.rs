@@ -133,6 +133,9 @@ pub(super) struct UsedProfile<'a> {
     /// `sha256:…` of the parts list the unit was held against, if one was given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) parts_digest: Option<&'a str>,
+    /// `sha256:…` of the facts of each GPU model that is not built in.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) sku_digests: &'a BTreeMap<String, String>,
     pub(super) vars: &'a BTreeMap<String, String>,
     /// What the command line changed.
     pub(super) deviations: &'a [Deviation],

@@ -128,6 +128,7 @@ fn profile(start: &RunStart) -> UsedProfile<'_> {
         title: &start.profile.title,
         digest: &start.profile_digest,
         parts_digest: start.parts.as_ref().map(|parts| parts.digest.as_str()),
+        sku_digests: &start.sku_digests,
         vars: &start.profile.vars,
         deviations: &start.profile.deviations,
         without: &start.profile.without,

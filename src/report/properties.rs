@@ -73,6 +73,9 @@ impl List {
         self.add("profile.revision", start.profile.revision);
         self.add("profile.digest", &start.profile_digest);
         self.maybe("parts.digest", start.parts.as_ref().map(|parts| &parts.digest));
+        for (id, digest) in &start.sku_digests {
+            self.add(&format!("sku.{id}.digest"), digest);
+        }
         for (deviation, number) in start.profile.deviations.iter().zip(1..) {
             self.add(&format!("deviation.{number}"), words::deviation(deviation));
         }

@@ -11,6 +11,7 @@ fn kiln(arguments: &[&str], home: &std::path::Path) -> Output {
         .env("HOME", home)
         .env_remove("XDG_CONFIG_HOME")
         .env_remove("KILN_CONFIG");
+    command.env_remove("KILN_STATION");
     command.env_remove("KILN_LOG").env("LC_ALL", "C").output().expect("kiln starts")
 }
 
@@ -62,6 +63,12 @@ fn settings_give_station_language_and_folder_and_the_command_line_wins() {
     assert!(result.contains("ST-9"));
     let english = kiln(&["run", "smoke", "--sim", "hgx-h200-8", "--lang", "en", "--station", "ST-1"], home.path());
     assert!(out(&english).contains("PASS") && !out(&english).contains("合格"));
+    let of = |station: &str| {
+        let result = |run: &std::path::PathBuf| fs::read_to_string(run.join("result.json")).expect("result.json");
+        let runs = fs::read_dir(&runs).expect("runs").map(|run| run.expect("a run").path());
+        runs.filter(|run| result(run).contains(&format!("\"{station}\""))).count()
+    };
+    assert_eq!((of("ST-9"), of("ST-1")), (1, 1), "the command line wins over the settings");
 }
 
 #[test]
@@ -98,9 +105,11 @@ fn a_run_leaves_a_log_of_what_the_program_did() {
     let log = fs::read_to_string(folder.join("kiln.log")).expect("a log");
     assert!(log.contains("StartLoad") && log.contains("load.gemm started, round 1, attempt 1"), "{log}");
     // A run that is refused leaves none.
-    let refused = kiln(&["run", "smoke", "--sim", "hgx-h200-8", "--only", "no.such", "--out", "refused"], home.path());
+    let folder = home.path().join("refused");
+    let run = folder.to_str().expect("utf-8");
+    let refused = kiln(&["run", "smoke", "--sim", "hgx-h200-8", "--only", "no.such", "--out", run], home.path());
     assert_eq!(refused.status.code(), Some(2));
-    assert!(!std::path::Path::new("refused").exists());
+    assert!(!folder.exists());
 }
 
 #[test]
@@ -134,16 +143,27 @@ fn mistakes_of_a_profile_are_told_to_programs_with_line_and_column() {
 #[test]
 fn completions_and_manual_pages_know_every_command() {
     let home = tempfile::tempdir().expect("a folder");
+    let help = out(&kiln(&["--help"], home.path()));
+    let commands: Vec<&str> = help
+        .lines()
+        .skip_while(|line| *line != "Commands:")
+        .skip(1)
+        .take_while(|line| !line.is_empty())
+        .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
+        .filter_map(|line| line.split_whitespace().next())
+        .filter(|name| *name != "help")
+        .collect();
+    assert!(commands.len() > 20, "{commands:?}");
     for shell in ["bash", "zsh", "fish"] {
         let script = out(&kiln(&["completions", shell], home.path()));
-        assert!(
-            ["rejudge", "doctor", "--sim-speed"].iter().all(|word| script.contains(word.trim_start_matches("--"))),
-            "{shell}"
-        );
+        for word in commands.iter().copied().chain(["sim-speed"]) {
+            assert!(script.contains(word), "{shell} does not complete {word}");
+        }
     }
     let pages = home.path().join("man");
     out(&kiln(&["man", "--out", pages.to_str().expect("utf-8")], home.path()));
-    for page in ["kiln.1", "kiln-run.1", "kiln-drill.1", "kiln-profile-check.1"] {
-        assert!(fs::read_to_string(pages.join(page)).expect(page).starts_with(".ie"), "{page}");
+    let pages_of = commands.iter().map(|name| format!("kiln-{name}.1"));
+    for page in pages_of.chain(["kiln.1".to_owned(), "kiln-profile-check.1".to_owned()]) {
+        assert!(fs::read_to_string(pages.join(&page)).expect(&page).starts_with(".ie"), "{page}");
     }
 }

@@ -54,6 +54,28 @@ fn the_page_is_written_with_the_run_and_rebuilt_to_the_byte() {
 }
 
 #[test]
+fn the_plots_show_what_tripped_where_it_was_measured_and_whose_bar_it_is() {
+    let (_parent, run, _) = ran("acceptance", &["--fault", "cold-plate-loose@gpu/3"]);
+    let tripped = text(&page(&run).stdout);
+    let margin =
+        tripped.split("Margin to slowdown").nth(1).and_then(|rest| rest.split("</figure>").next()).expect("a plot");
+    assert!(margin.contains("class=limit") && margin.contains(">over-temperature 0<"), "the line the guard holds");
+    assert!(margin.contains("<rect class=window"), "when it was measured");
+    assert!(margin.contains("<g class=time>") && margin.contains("<g class=clock>"), "what the script zooms");
+    assert!(tripped.contains("13 passed") && tripped.contains("not reached"), "what a part passed before the stop");
+    let begun = tripped.split("<time datetime=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("a time");
+    assert!(begun.parse::<jiff::Timestamp>().is_ok(), "{begun}");
+    // A healthy run has nothing of a guard to show, and nobody's bar is marked.
+    let (_parent, run, _) = ran("acceptance", &[]);
+    let healthy = text(&page(&run).stdout);
+    assert!(!healthy.contains("bar named") && healthy.contains("class=\"bar\""));
+    let (_parent, run, output) = ran("acceptance", &["--fault", "heatsink-film@gpu/2"]);
+    let film = text(&page(&run).stdout);
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
+    assert!(film.contains("bar fail named") || film.contains("bar named"), "the bar of the named GPU");
+}
+
+#[test]
 fn missing_truncated_and_altered_telemetry_leaves_a_page_that_says_so() {
     let (_parent, run, _) = ran("smoke", &[]);
     let path = run.join("telemetry/samples.ktb");

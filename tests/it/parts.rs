@@ -117,3 +117,29 @@ fn the_schema_takes_what_is_made_and_refuses_what_the_reader_refuses() {
         assert!(!validator.is_valid(&bad), "{bad}");
     }
 }
+
+#[test]
+fn what_a_run_was_narrowed_to_and_held_against_is_kept_when_it_is_taken_up_and_when_it_is_judged_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let parts = list(folder.path(), |text| text);
+    let (output, before) = run(folder.path(), &parts, &["--gpus", "0-6"]);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let out = folder.path().join("run");
+    let name = out.to_str().expect("utf-8");
+    let journal = out.join("journal.jsonl");
+    let text = fs::read_to_string(&journal).expect("a journal");
+    let lines: Vec<&str> = text.split_inclusive('\n').collect();
+    fs::write(&journal, lines[..lines.len() / 2].concat()).expect("cut");
+    assert_eq!(kiln(&["resume", name]).status.code(), Some(0));
+    let after: serde_json::Value =
+        serde_json::from_slice(&fs::read(out.join("result.json")).expect("result.json")).expect("JSON");
+    for field in ["parts_digest", "deviations"] {
+        assert_eq!(before["profile"][field], after["profile"][field], "{field}");
+    }
+    let again = kiln(&["rejudge", name, "--profile", "smoke", "--all"]);
+    let again = String::from_utf8(again.stdout).expect("utf-8");
+    assert!(again.contains("PASS with 1 deviation -> PASS with 1 deviation  unchanged"), "{again}");
+    assert!(!again.contains("note:"), "it is held against the same list: {again}");
+    let lot = kiln(&["lot", "build", name]);
+    assert_eq!(lot.status.code(), Some(3), "a run of some of the GPUs is no fact of a lot");
+}

@@ -89,3 +89,34 @@ fn a_sku_file_with_an_unknown_key_or_a_folder_without_any_is_refused() {
     assert_eq!(empty.status.code(), Some(2));
     assert!(stderr(&empty).contains("holds no SKU file"), "{}", stderr(&empty));
 }
+
+/// Takes the second half of a run's journal away, as a crash in the middle leaves it.
+fn cut(run: &Path) {
+    let path = run.join("journal.jsonl");
+    let text = fs::read_to_string(&path).expect("a journal");
+    let lines: Vec<&str> = text.split_inclusive('\n').collect();
+    fs::write(&path, lines[..lines.len() / 2].concat()).expect("cut");
+}
+
+#[test]
+fn a_run_is_taken_up_with_the_facts_it_was_begun_with_and_with_no_others() {
+    let (_folder, at) = workplace();
+    let models = at.join("models");
+    let given = ["--skus", models.to_str().expect("utf-8")];
+    assert_eq!(run(&at, &given).status.code(), Some(0));
+    let out = at.join("run");
+    let result = fs::read_to_string(out.join("result.json")).expect("result.json");
+    assert!(result.contains("\"sku_digests\"") && result.contains("\"example-x1\""), "the facts are named");
+    cut(&out);
+    let file = models.join("example-x1.yaml");
+    let whole = fs::read_to_string(&file).expect("facts");
+    let resume = || kiln(&["resume", out.to_str().expect("utf-8"), given[0], given[1]]);
+    fs::write(&file, whole.replacen("350 W", "300 W", 1)).expect("written");
+    assert_ne!(whole, fs::read_to_string(&file).expect("facts"), "the file says 350 W");
+    let other = resume();
+    assert_eq!(other.status.code(), Some(2), "{}", stderr(&other));
+    assert!(stderr(&other).contains("other facts about `example-x1`"), "{}", stderr(&other));
+    fs::write(&file, whole).expect("written");
+    let same = resume();
+    assert_eq!(same.status.code(), Some(0), "{}", stderr(&same));
+}

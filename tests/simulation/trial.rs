@@ -74,6 +74,7 @@ impl Trial {
             profile: self.profile.clone(),
             profile_digest: String::new(),
             parts: None,
+            sku_digests: std::collections::BTreeMap::new(),
             baseline: std::collections::BTreeMap::new(),
             junit: kiln::event::JunitDialect::default(),
         }

@@ -99,6 +99,7 @@ fn start(profile: &Profile, node: &DrillNode, seed: u64) -> RunStart {
         profile: profile.clone(),
         profile_digest: String::new(),
         parts: None,
+        sku_digests: std::collections::BTreeMap::new(),
         baseline: std::collections::BTreeMap::new(),
         junit: crate::event::JunitDialect::default(),
     }

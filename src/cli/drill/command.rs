@@ -1,7 +1,7 @@
 //! `kiln drill`: from arguments to runs, from runs to a matrix.
 
 use std::path::PathBuf;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::anyhow;
 
@@ -16,12 +16,14 @@ use crate::cli::command_error::CommandError;
 use crate::cli::exit_code::Exit;
 use crate::cli::{drive, files, skus};
 use crate::drill::{Allowed, Coverage, Curve, DRILL_SCHEMA, Drill, Ending, Healthy, HealthyRun, LeftOut, Row, Trial};
+use crate::model::WallTime;
 use crate::profile::{Profile, Skus};
 
 /// A profile with what is drilled of it, ready to run.
 struct Prepared {
     asked: String,
     profile: Profile,
+    skus: Skus,
     nodes: Vec<DrillNode>,
     chosen: Vec<Chosen>,
     left_out: Vec<LeftOut>,
@@ -29,21 +31,20 @@ struct Prepared {
 
 /// `kiln drill`.
 pub(in crate::cli) fn drill(args: &DrillArgs) -> Result<Exit, CommandError> {
-    let skus = skus::known()?;
     let factors = factors(&args.severity)?;
     // A mistake in the last profile is told before the first one runs.
     let all: Vec<Prepared> =
-        args.profiles.iter().map(|asked| prepare(args, asked, &skus, &factors)).collect::<Result<_, _>>()?;
+        args.profiles.iter().map(|asked| prepare(args, asked, &factors)).collect::<Result<_, _>>()?;
     let stop = interrupt::listen()?;
     // Six digits are easily typed again, and enough that two drills hardly ever share their runs.
     let fresh = || drive::now().as_nanosecond().unsigned_abs() as u64 / 1000 % 1_000_000;
     let first_seed = args.first_seed.unwrap_or_else(fresh);
-    let bench = Bench { skus: &skus, epoch: drive::now(), parts_list: !args.no_parts_list, stop: &stop };
+    let epoch = drive::now();
     let mut drills = Vec::new();
     let mut written = true;
     for prepared in all {
         let folder = folder(args, &prepared.profile.id);
-        let drill = conduct(args, &bench, prepared, (&factors, first_seed));
+        let drill = conduct(args, prepared, (epoch, &stop), (&factors, first_seed));
         output::tell(&drill)?;
         written &= output::write(&folder, &drill);
         drills.push(drill);
@@ -62,15 +63,16 @@ pub(in crate::cli) fn drill(args: &DrillArgs) -> Result<Exit, CommandError> {
     })
 }
 
-fn prepare(args: &DrillArgs, asked: &str, skus: &Skus, factors: &[f64]) -> Result<Prepared, CommandError> {
+fn prepare(args: &DrillArgs, asked: &str, factors: &[f64]) -> Result<Prepared, CommandError> {
+    let skus = skus::of_profile(asked)?;
     let file = files::find_profile(asked)?;
-    let profile = files::resolve(&file, skus, &files::sets(&args.sets)?, None)?;
-    let nodes = nodes::find((&args.sims, args.spread), &profile, skus)?;
+    let profile = files::resolve(&file, &skus, &files::sets(&args.sets)?, None)?;
+    let nodes = nodes::find((&args.sims, args.spread), &profile, &skus)?;
     for node in &nodes {
-        node.check(&profile, skus)?;
+        node.check(&profile, &skus)?;
     }
     let (chosen, left_out) = faults::choose(faults::find(&args.faults)?, factors, &nodes)?;
-    Ok(Prepared { asked: asked.to_owned(), profile, nodes, chosen, left_out })
+    Ok(Prepared { asked: asked.to_owned(), profile, skus, nodes, chosen, left_out })
 }
 
 /// Where the files of one drill go: several drills get a folder each.
@@ -82,8 +84,14 @@ fn folder(args: &DrillArgs, id: &str) -> PathBuf {
     }
 }
 
-fn conduct(args: &DrillArgs, bench: &Bench<'_>, prepared: Prepared, (factors, first_seed): (&[f64], u64)) -> Drill {
-    let Prepared { asked, profile, nodes, chosen, left_out } = prepared;
+fn conduct(
+    args: &DrillArgs,
+    prepared: Prepared,
+    (epoch, stop): (WallTime, &AtomicBool),
+    (factors, first_seed): (&[f64], u64),
+) -> Drill {
+    let Prepared { asked, profile, skus, nodes, chosen, left_out } = prepared;
+    let bench = &Bench { skus: &skus, epoch, parts_list: !args.no_parts_list, stop };
     let range = Range { profile: &profile, nodes: &nodes, chosen: &chosen, factors };
     let threads = args.jobs.unwrap_or_else(pool::all_cores);
     let jobs = trials::jobs(&range, first_seed, args.seeds, args.healthy);

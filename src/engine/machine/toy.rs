@@ -313,6 +313,7 @@ pub(super) fn start(profile: Profile) -> RunStart {
         profile,
         profile_digest: String::new(),
         parts: None,
+        sku_digests: std::collections::BTreeMap::new(),
         baseline: BTreeMap::new(),
         junit: kiln_event::JunitDialect::default(),
     }

@@ -12,7 +12,7 @@ const TOLD: u32 = 64;
 #[derive(Debug)]
 pub(super) struct Group {
     id: LoadId,
-    hands: Vec<WorkerHandle>,
+    workers: Vec<WorkerHandle>,
     begun: bool,
     told_running: bool,
     /// Whether it was asked to stop.
@@ -25,8 +25,8 @@ pub(super) struct Group {
 }
 
 impl Group {
-    pub(super) const fn new(id: LoadId, hands: Vec<WorkerHandle>) -> Self {
-        Self { id, hands, begun: false, told_running: false, stopped: false, running: 0, mismatches: 0, end: None }
+    pub(super) const fn new(id: LoadId, workers: Vec<WorkerHandle>) -> Self {
+        Self { id, workers, begun: false, told_running: false, stopped: false, running: 0, mismatches: 0, end: None }
     }
 
     pub(super) const fn id(&self) -> LoadId {
@@ -34,37 +34,37 @@ impl Group {
     }
 
     pub(super) fn is_over(&self) -> bool {
-        self.hands.iter().all(WorkerHandle::is_over)
+        self.workers.iter().all(WorkerHandle::is_over)
     }
 
     pub(super) fn stop(&mut self, now: Moment, how: StopHow) {
         self.stopped = true;
-        self.hands.iter_mut().for_each(|hand| hand.stop(now, how));
+        self.workers.iter_mut().for_each(|worker| worker.stop(now, how));
     }
 
-    /// Looks at every hand and reports. The last report of a crew is the end of the whole load.
+    /// Looks at every worker and reports. The last report of a group is the end of the whole load.
     pub(super) fn turn(&mut self, now: Moment, reports: &mut Vec<LoadReport>) {
         let mut news = Vec::new();
-        for at in 0..self.hands.len() {
-            let was_over = self.hands[at].is_over();
-            self.hands[at].turn(now, &mut news);
+        for at in 0..self.workers.len() {
+            let was_over = self.workers[at].is_over();
+            self.workers[at].turn(now, &mut news);
             for news in news.drain(..) {
                 self.tell(now, at, news, reports);
             }
-            debug_assert!(!was_over || self.hands[at].is_over(), "a hand does not come back");
+            debug_assert!(!was_over || self.workers[at].is_over(), "a worker does not come back");
         }
         if self.is_over() {
             let end = self.end.take().unwrap_or(LoadEnd::Stopped);
             self.report(now, LoadSaid::Ended { gpu: None, end }, reports);
             return;
         }
-        let ready = self.hands.iter().all(|hand| hand.is_ready() || hand.is_over());
+        let ready = self.workers.iter().all(|worker| worker.is_ready() || worker.is_over());
         if ready && !self.begun && !self.stopped {
             self.begun = true;
             let at = monotonic_nanos() + HEAD_START_NANOS;
-            self.hands.iter_mut().for_each(|hand| hand.begin(now, at));
+            self.workers.iter_mut().for_each(|worker| worker.begin(now, at));
         }
-        let working = self.hands.iter().filter(|hand| !hand.is_over()).count();
+        let working = self.workers.iter().filter(|worker| !worker.is_over()).count();
         if self.running >= working && !self.told_running && self.begun {
             self.told_running = true;
             self.report(now, LoadSaid::Running, reports);
@@ -87,12 +87,12 @@ impl Group {
             News::Said(said) => self.report(now, said, reports),
             News::Over(end) => {
                 let troubled = !matches!(end, LoadEnd::Finished | LoadEnd::Stopped);
-                if troubled && self.hands.len() > 1 {
-                    for gpu in self.hands[at].gpus.clone() {
+                if troubled && self.workers.len() > 1 {
+                    for gpu in self.workers[at].gpus.clone() {
                         self.report(now, LoadSaid::Ended { gpu: Some(gpu), end: end.clone() }, reports);
                     }
                 }
-                // With no other hand left to end well, the trouble is the load's.
+                // With no other worker left to end well, the trouble is the load's.
                 let worst = self.end.take().map_or(end.clone(), |other| worse(other, end));
                 self.end = Some(worst);
             }
@@ -100,7 +100,7 @@ impl Group {
     }
 
     pub(super) fn due(&self) -> Option<Moment> {
-        self.hands.iter().filter_map(WorkerHandle::due).min()
+        self.workers.iter().filter_map(WorkerHandle::due).min()
     }
 }
 

@@ -3,8 +3,8 @@
 //!
 //! What a worker does is left to `worker` and the engines.
 
-mod foreman;
 mod group;
+mod groups;
 mod line;
 mod process;
 mod spawner;
@@ -12,5 +12,5 @@ mod spawner;
 mod tests;
 mod worker_handle;
 
-pub use foreman::Supervisor;
+pub use groups::Supervisor;
 pub use spawner::WorkerCommand;

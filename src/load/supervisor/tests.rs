@@ -4,7 +4,7 @@
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
-use super::foreman::Supervisor;
+use super::groups::Supervisor;
 use super::line::Heard;
 use super::process::{Exit, Process};
 use super::spawner::WorkerCommand;
@@ -257,25 +257,26 @@ fn act(says: &[FromWorker], mortal: bool) -> (WorkerHandle, Receiver<String>) {
 
 fn hand_of(actor: Actor, seen: Receiver<String>) -> (WorkerHandle, Receiver<String>) {
     let work = WorkOrder { order: order(&[0]), devices: Vec::new(), injection: None, variant: Variant::default() };
-    let hand = WorkerHandle::new(Moment::ZERO, [GpuIndex(0)].into(), Box::new(actor), &ToWorker::Order(Box::new(work)));
-    (hand, seen)
+    let worker =
+        WorkerHandle::new(Moment::ZERO, [GpuIndex(0)].into(), Box::new(actor), &ToWorker::Order(Box::new(work)));
+    (worker, seen)
 }
 
 #[test]
 fn a_worker_held_by_the_driver_is_given_up_and_not_waited_for() {
-    let (mut hand, seen) = act(&[FromWorker::Hello { pid: 1 }, FromWorker::Ready], false);
+    let (mut worker, seen) = act(&[FromWorker::Hello { pid: 1 }, FromWorker::Ready], false);
     let mut story = Vec::new();
     let mut news = Vec::new();
-    hand.turn(Moment::ZERO, &mut news);
-    hand.begin(Moment::ZERO, 5);
-    hand.stop(Moment::from_secs(1), StopHow::Gently);
+    worker.turn(Moment::ZERO, &mut news);
+    worker.begin(Moment::ZERO, 5);
+    worker.stop(Moment::from_secs(1), StopHow::Gently);
     for second in 1..30 {
-        hand.turn(Moment::from_secs(second), &mut news);
+        worker.turn(Moment::from_secs(second), &mut news);
         let lines = seen.try_iter().filter(|line| !line.contains("order"));
         lines.for_each(|line| story.push(format!("{second:2} s: > {line}")));
         news.drain(..).for_each(|news| story.push(format!("{second:2} s: {news:?}")));
     }
-    assert_eq!(hand.due(), None);
+    assert_eq!(worker.due(), None);
     insta::assert_snapshot!(story.join("\n"), @r#"
      1 s: > {"v":1,"say":{"lease":1}}
      1 s: > {"v":1,"say":{"begin":{"at":5}}}
@@ -288,15 +289,15 @@ fn a_worker_held_by_the_driver_is_given_up_and_not_waited_for() {
 
 #[test]
 fn leases_go_out_each_second_and_end_with_the_stop() {
-    let (mut hand, seen) = act(&[FromWorker::Hello { pid: 1 }, FromWorker::Ready], true);
+    let (mut worker, seen) = act(&[FromWorker::Hello { pid: 1 }, FromWorker::Ready], true);
     let mut news = Vec::new();
     for tenth in 0..30 {
-        hand.turn(Moment::from_nanos(tenth * 100_000_000), &mut news);
+        worker.turn(Moment::from_nanos(tenth * 100_000_000), &mut news);
     }
-    hand.stop(Moment::from_secs(3), StopHow::Kill);
-    hand.turn(Moment::from_secs(4), &mut news);
+    worker.stop(Moment::from_secs(3), StopHow::Kill);
+    worker.turn(Moment::from_secs(4), &mut news);
     // Its pipe stays open: something it started may hold it. A second later that is not waited for any more.
-    hand.turn(Moment::from_secs(5), &mut news);
+    worker.turn(Moment::from_secs(5), &mut news);
     let leases = seen.try_iter().filter(|line| line.contains("lease")).count();
     assert_eq!(leases, 3);
     assert_eq!(news, [News::Over(LoadEnd::Stopped)]);
@@ -306,10 +307,10 @@ fn leases_go_out_each_second_and_end_with_the_stop() {
 fn end_after_closing(leaves: Option<(Exit, u32)>) -> String {
     let (sent, seen) = channel();
     let actor = Actor { says: vec![Heard::Closed], mortal: true, killed: false, leaves, sent };
-    let (mut hand, _seen) = hand_of(actor, seen);
+    let (mut worker, _seen) = hand_of(actor, seen);
     let mut news = Vec::new();
     for second in 0..20 {
-        hand.turn(Moment::from_secs(second), &mut news);
+        worker.turn(Moment::from_secs(second), &mut news);
     }
     match news.as_slice() {
         [News::Over(LoadEnd::Failed(why))] => why.clone(),

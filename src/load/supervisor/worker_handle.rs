@@ -44,7 +44,7 @@ enum Step {
     Killed,
 }
 
-/// What a hand has for its crew.
+/// What a worker has for its group.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum News {
     Said(LoadSaid),
@@ -133,7 +133,7 @@ impl WorkerHandle {
         }
     }
 
-    /// Takes in what it said, does what is due, and tells what its crew must know.
+    /// Takes in what it said, does what is due, and tells what its group must know.
     pub(super) fn turn(&mut self, now: Moment, news: &mut Vec<News>) {
         if self.over {
             return;

@@ -37,7 +37,7 @@ struct State {
     over: bool,
 }
 
-/// The ground an engine works on.
+/// The worker's two-way connection with its supervisor: what an engine tells goes out, orders to stop come in.
 pub struct Pipe {
     state: Mutex<State>,
     changed: Condvar,

@@ -112,6 +112,7 @@ pub(super) fn started(profile: &str, set: &[(String, String)], skus: &Skus) -> R
         profile: resolve(&request).unwrap_or_else(|errors| panic!("{}", errors.render(false))),
         profile_digest: String::new(),
         parts: None,
+        sku_digests: std::collections::BTreeMap::new(),
         baseline: BTreeMap::new(),
         junit: kiln::event::JunitDialect::default(),
     }

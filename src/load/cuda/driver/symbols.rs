@@ -35,9 +35,9 @@ macro_rules! functions {
             }
         }
 
+        #[expect(clippy::too_many_arguments, reason = "a launch has as many as its header gives it")]
         impl Driver {
             $(
-                #[allow(clippy::too_many_arguments, reason = "a launch has as many as its header gives it")]
                 /// The function of the driver's header.
                 ///
                 /// # Safety

@@ -1,4 +1,4 @@
-//! The supervisor: starts a crew for each order and asks all crews what there is to report. It has the meaning of the
+//! The supervisor: starts a group for each order and asks all groups what there is to report. It has the meaning of the
 //! load half of the engine's station.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,15 +19,15 @@ pub struct Supervisor {
     devices: BTreeMap<GpuIndex, String>,
     injection: Option<Injection>,
     variant: Variant,
-    crews: Vec<Group>,
-    /// Reports made outside of a look at the crews.
+    groups: Vec<Group>,
+    /// Reports made outside of a look at the groups.
     reports: Vec<LoadReport>,
     wake: Wake,
 }
 
 impl std::fmt::Debug for Supervisor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Supervisor").field("crews", &self.crews).finish_non_exhaustive()
+        f.debug_struct("Supervisor").field("groups", &self.groups).finish_non_exhaustive()
     }
 }
 
@@ -38,7 +38,7 @@ impl Supervisor {
             devices: BTreeMap::new(),
             injection: None,
             variant: Variant::default(),
-            crews: Vec::new(),
+            groups: Vec::new(),
             reports: Vec::new(),
             wake: Arc::new(Mutex::new(None)),
         }
@@ -61,10 +61,10 @@ impl Supervisor {
 
     /// Starts the workers of an order. What comes of them is collected.
     pub fn start_load(&mut self, now: Moment, order: &LoadOrder) {
-        let mut hands = Vec::new();
+        let mut workers = Vec::new();
         for gpus in shares(order) {
             match self.hire(now, order, gpus.clone()) {
-                Ok(hand) => hands.push(hand),
+                Ok(worker) => workers.push(worker),
                 Err(error) => {
                     let end = LoadEnd::Failed(format!("the worker could not be started: {error}"));
                     let ended = |gpu| LoadReport {
@@ -76,11 +76,11 @@ impl Supervisor {
                 }
             }
         }
-        if hands.is_empty() {
+        if workers.is_empty() {
             let end = LoadEnd::Failed("none of its workers could be started".to_owned());
             self.reports.push(LoadReport { load: order.id, at: now, said: LoadSaid::Ended { gpu: None, end } });
         } else {
-            self.crews.push(Group::new(order.id, hands));
+            self.groups.push(Group::new(order.id, workers));
         }
     }
 
@@ -98,7 +98,7 @@ impl Supervisor {
 
     /// Stops a load: asked first and forced if that does not help, or killed at once.
     pub fn stop_load(&mut self, now: Moment, load: LoadId, how: StopHow) {
-        self.crews.iter_mut().filter(|crew| crew.id() == load).for_each(|crew| crew.stop(now, how));
+        self.groups.iter_mut().filter(|group| group.id() == load).for_each(|group| group.stop(now, how));
     }
 
     /// Moves everything workers have said by now into the arrivals, renews leases and presses those that overstay. It must
@@ -106,14 +106,14 @@ impl Supervisor {
     /// does not go on heating its GPUs.
     pub fn collect(&mut self, now: Moment, arrivals: &mut Arrivals) {
         arrivals.loads.append(&mut self.reports);
-        for crew in &mut self.crews {
-            crew.turn(now, &mut arrivals.loads);
+        for group in &mut self.groups {
+            group.turn(now, &mut arrivals.loads);
         }
-        self.crews.retain(|crew| !crew.is_over());
+        self.groups.retain(|group| !group.is_over());
     }
 
     pub fn next_arrival(&self) -> Option<Moment> {
-        self.crews.iter().filter_map(Group::due).min()
+        self.groups.iter().filter_map(Group::due).min()
     }
 
     /// Has `wake` called, from another thread, whenever a worker says something.
@@ -125,7 +125,7 @@ impl Supervisor {
 impl Drop for Supervisor {
     fn drop(&mut self) {
         // Not waited for: one that the driver holds would hold this program too.
-        self.crews.iter_mut().for_each(|crew| crew.stop(Moment::ZERO, StopHow::Kill));
+        self.groups.iter_mut().for_each(|group| group.stop(Moment::ZERO, StopHow::Kill));
     }
 }
 
