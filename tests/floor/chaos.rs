@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-use crate::bench::{Bench, kiln, wait};
+use crate::bench::{Bench, Process, kiln, wait};
 
 /// A run of some seconds, so that there is a middle to be killed in.
 const SLOW: [&str; 2] = ["--sim-speed", "60"];
@@ -65,14 +65,20 @@ fn a_run_goes_on_while_the_floor_is_dead_and_is_handed_over_when_it_is_back() {
     assert_nothing_lost(&bench, &serial);
 }
 
-#[test]
-fn an_agent_that_was_killed_takes_its_run_up_again() {
-    let (bench, _floor) = Bench::new();
+/// A floor with a part of a run, whose agent was killed.
+fn killed_in_the_middle() -> (Bench, Process, String) {
+    let (bench, floor) = Bench::new();
     let serial = Bench::serial("1");
     bench.scan(&serial);
     let agent = bench.agent("spool", &SLOW);
     wait("a part of the run on the floor", || journal_length(&bench, "floor").filter(|length| *length > 0));
     agent.kill();
+    (bench, floor, serial)
+}
+
+#[test]
+fn an_agent_that_was_killed_takes_its_run_up_again() {
+    let (bench, _floor, serial) = killed_in_the_middle();
     let mut agent = bench.agent("spool", &SLOW);
     assert_eq!(wait("the agent's end", || agent.code()), 0);
     assert_nothing_lost(&bench, &serial);
@@ -80,12 +86,7 @@ fn an_agent_that_was_killed_takes_its_run_up_again() {
 
 #[test]
 fn a_run_that_was_cut_with_its_agent_is_resumed_and_the_floors_copy_goes_on() {
-    let (bench, _floor) = Bench::new();
-    let serial = Bench::serial("1");
-    bench.scan(&serial);
-    let agent = bench.agent("spool", &SLOW);
-    wait("a part of the run on the floor", || journal_length(&bench, "floor").filter(|length| *length > 0));
-    agent.kill();
+    let (bench, _floor, serial) = killed_in_the_middle();
     kill_runs(&bench);
     let mut agent = bench.agent("spool", &SLOW);
     assert_eq!(wait("the agent's end", || agent.code()), 0);

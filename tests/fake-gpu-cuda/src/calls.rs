@@ -1,5 +1,7 @@
 //! The driver's functions as a program finds them in its library.
 
+#![expect(unused_unsafe, reason = "some functions of the driver take no pointer")]
+
 use std::cell::Cell;
 use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
 use std::sync::Arc;
@@ -64,7 +66,6 @@ macro_rules! export {
         #[unsafe(no_mangle)]
         pub unsafe extern "C" fn $name($($argument: $kind),*) -> c_int {
             // SAFETY: as the header asks.
-            #[allow(unused_unsafe, reason = "some functions take no pointer")]
             unsafe { $body }
         }
     )* };
