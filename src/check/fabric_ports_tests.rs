@@ -194,9 +194,13 @@ fn where_as_many_ports_are_slow_as_fast_neither_is_unusual() {
         let up = vec![true; 2 * slow.len()];
         let (done, _) = run(&up, |rig, nics| {
             if let Reading::Value(before) = &mut rig.inventory.host.nics {
-                slow.iter().for_each(|at| before[*at].ports[0].rate_mb_per_s = Reading::Value(25_000));
+                for at in slow {
+                    before[*at].ports[0].rate_mb_per_s = Reading::Value(25_000);
+                }
             }
-            slow.iter().for_each(|at| nics[*at].ports[0].rate_mb_per_s = Reading::Value(25_000));
+            for at in slow {
+                nics[*at].ports[0].rate_mb_per_s = Reading::Value(25_000);
+            }
         });
         assert_eq!(raised(&done), [""; 0], "{slow:?}: a network for data and one for storage");
     }

@@ -243,7 +243,9 @@ mod tests {
         for gpu in &mut pairs {
             let partner = Remote::Gpu(GpuIndex(gpu.index.0 ^ 1));
             if let kiln_model::Reading::Value(links) = &mut gpu.nvlinks {
-                links.iter_mut().for_each(|link| link.remote = kiln_model::Reading::Value(partner.clone()));
+                for link in links.iter_mut() {
+                    link.remote = kiln_model::Reading::Value(partner.clone());
+                }
             }
         }
         assert_eq!(board(&pairs), Board::Untold);
