@@ -5,7 +5,7 @@ use kiln_model::{GpuIndex, Mismatch, Transfer};
 use serde::{Deserialize, Serialize};
 
 use super::phase::Work;
-use super::spread::Spread;
+use super::scatter::Scatter;
 
 /// Grows by a minor number with new fields, by a major one when old ones change.
 pub const BENCH_SCHEMA: &str = "kiln.bench/1.0";
@@ -65,13 +65,13 @@ pub struct Measured {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GpuMeasured {
     pub gpu: GpuIndex,
-    pub power_watts: Option<Spread>,
-    pub power_instant_watts: Option<Spread>,
-    pub clock_mhz: Option<Spread>,
-    pub celsius: Option<Spread>,
-    pub memory_celsius: Option<Spread>,
-    pub tflops: Option<Spread>,
-    pub memory_gb_per_s: Option<Spread>,
+    pub power_watts: Option<Scatter>,
+    pub power_instant_watts: Option<Scatter>,
+    pub clock_mhz: Option<Scatter>,
+    pub celsius: Option<Scatter>,
+    pub memory_celsius: Option<Scatter>,
+    pub tflops: Option<Scatter>,
+    pub memory_gb_per_s: Option<Scatter>,
     /// Million operations in a clock of the SMs.
     pub per_clock: Option<f64>,
     /// The same as a share of what the units can do, in percent.

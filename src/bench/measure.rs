@@ -6,7 +6,7 @@ use kiln_model::{GpuIndex, LoadEnd, LoadReport, LoadSaid, Mismatch, Moment, Samp
 
 use super::document::{GpuMeasured, Measured, Trace, Unit};
 use super::phase::{Phase, Work};
-use super::spread::Spread;
+use super::scatter::Scatter;
 
 /// Share of a phase that warms up.
 const WARM_UP: f64 = 1.0 / 3.0;
@@ -160,13 +160,13 @@ impl Row {
     fn measured(&self, gpu: GpuIndex, (from, until): (Moment, Moment), work: Work, peak: Option<f64>) -> GpuMeasured {
         let sensor = |which: usize| {
             let inside = self.samples.iter().filter(|(at, _)| (from..=until).contains(at));
-            Spread::of(&inside.filter_map(|(_, values)| values[which]).collect::<Vec<f64>>())
+            Scatter::of(&inside.filter_map(|(_, values)| values[which]).collect::<Vec<f64>>())
         };
         let rate = |take: fn(&(Moment, f64, f64)) -> f64| {
             let inside: Vec<f64> = self.rates.iter().filter(|(at, ..)| (from..=until).contains(at)).map(take).collect();
             // A load that is shorter than its own reports has told of its work at its end alone.
             let all = || self.rates.iter().map(take).collect::<Vec<f64>>();
-            Spread::of(&if inside.is_empty() { all() } else { inside }).filter(|spread| spread.most > 0.0)
+            Scatter::of(&if inside.is_empty() { all() } else { inside }).filter(|spread| spread.most > 0.0)
         };
         let (tflops, clock) = (rate(|rate| rate.1), sensor(2));
         let per_clock = tflops.zip(clock).filter(|(_, clock)| clock.mean > 0.0);

@@ -9,8 +9,8 @@ mod document;
 mod measure;
 mod phase;
 mod plot;
+mod scatter;
 mod screen;
-mod spread;
 mod table;
 
 pub use calibrate::{
@@ -20,6 +20,6 @@ pub use document::{BENCH_SCHEMA, Bench, GpuMeasured, Measured, ReadError, Trace,
 pub use measure::Meter;
 pub use phase::{Lengths, Phase, Work, phases};
 pub use plot::plots;
+pub use scatter::Scatter;
 pub use screen::{missed, not_excluded};
-pub use spread::Spread;
 pub use table::table;

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// Of at least one value.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Spread {
+pub struct Scatter {
     pub mean: f64,
     /// Of a sample (n - 1); none of a single value.
     pub deviation: Option<f64>,
@@ -13,7 +13,7 @@ pub struct Spread {
     pub count: usize,
 }
 
-impl Spread {
+impl Scatter {
     /// None where there is no value.
     pub fn of(values: &[f64]) -> Option<Self> {
         if values.is_empty() {

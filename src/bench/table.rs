@@ -8,7 +8,7 @@ use kiln_model::Endpoint;
 use super::document::{Bench, GpuMeasured, Measured};
 use super::phase::Work;
 use super::screen;
-use super::spread::Spread;
+use super::scatter::Scatter;
 
 /// What stands first where readings are not of hardware.
 pub(super) fn caveat(source: &NodeSource) -> Option<String> {
@@ -65,7 +65,7 @@ pub fn table(bench: &Bench) -> String {
     text
 }
 
-fn shown(spread: Option<Spread>, digits: usize) -> String {
+fn shown(spread: Option<Scatter>, digits: usize) -> String {
     spread.map_or_else(|| "-".to_owned(), |spread| format!("{:.digits$}", spread.mean))
 }
 
@@ -126,7 +126,7 @@ fn copies(text: &mut String, bench: &Bench) {
             }
         }
         for (name, speeds) in way {
-            let _ = writeln!(text, "  {name:<18} {}", shown(Spread::of(&speeds), 1));
+            let _ = writeln!(text, "  {name:<18} {}", shown(Scatter::of(&speeds), 1));
         }
     }
 }

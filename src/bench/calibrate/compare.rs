@@ -5,15 +5,15 @@ use std::fmt::Write as _;
 use kiln_model::Unit;
 
 use super::{Calibration, short};
-use crate::spread::Spread;
+use crate::scatter::Scatter;
 
 /// One quantity, measured and simulated.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Comparison {
     pub what: &'static str,
     pub unit: Unit,
-    pub measured: Spread,
-    pub modelled: Spread,
+    pub measured: Scatter,
+    pub modelled: Scatter,
 }
 
 impl Comparison {

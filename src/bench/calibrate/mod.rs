@@ -12,7 +12,7 @@ mod trace;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::document::Bench;
-use super::spread::Spread;
+use super::scatter::Scatter;
 pub use compare::Comparison;
 pub use files::{node_file_text, sku_file_text};
 pub use quantity::Growth;
@@ -46,7 +46,7 @@ pub struct Proposal {
     pub unit: kiln_model::Unit,
     pub value: f64,
     /// Of the units' values.
-    pub spread: Spread,
+    pub spread: Scatter,
     pub source: String,
 }
 
@@ -97,10 +97,10 @@ pub fn calibrate(
     }
     let sku = sku.ok_or_else(|| NotUsable::UnknownModel { file: first.clone() })?;
     let all: Vec<&Bench> = benches.iter().map(|(_, bench)| bench).collect();
-    let modelled = |quantity: &Quantity| model.and_then(|model| Spread::of(&by_unit(&[model], quantity)));
+    let modelled = |quantity: &Quantity| model.and_then(|model| Scatter::of(&by_unit(&[model], quantity)));
     let (mut proposals, mut parameters, mut comparisons) = (Vec::new(), Vec::new(), Vec::new());
     for quantity in QUANTITIES {
-        let Some(spread) = Spread::of(&by_unit(&all, quantity)) else { continue };
+        let Some(spread) = Scatter::of(&by_unit(&all, quantity)) else { continue };
         proposals.extend(propose(quantity, spread, benches));
         if let Some(modelled) = modelled(quantity).filter(|modelled| modelled.mean != 0.0) {
             let factor = spread.mean / modelled.mean;
@@ -138,11 +138,11 @@ fn by_unit(benches: &[&Bench], quantity: &Quantity) -> Vec<f64> {
             }
         }
     }
-    values.values().filter_map(|values| Spread::of(values)).map(|spread| spread.mean).collect()
+    values.values().filter_map(|values| Scatter::of(values)).map(|spread| spread.mean).collect()
 }
 
 /// Where a value comes from, in one line.
-fn told(quantity: &Quantity, spread: Spread, benches: &[(String, Bench)]) -> String {
+fn told(quantity: &Quantity, spread: Scatter, benches: &[(String, Bench)]) -> String {
     let files: Vec<&str> = benches.iter().map(|(file, _)| file.as_str()).collect();
     let simulated =
         benches.iter().find(|(_, bench)| !bench.is_of_hardware()).map_or("", |_| "SIMULATED, no hardware: ");
@@ -169,7 +169,7 @@ fn short(value: f64) -> String {
     if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
 }
 
-fn propose(quantity: &Quantity, spread: Spread, benches: &[(String, Bench)]) -> Option<Proposal> {
+fn propose(quantity: &Quantity, spread: Scatter, benches: &[(String, Bench)]) -> Option<Proposal> {
     let (fact, growth) = quantity.fact?;
     let few = spread.count < UNITS_MIN;
     let wide = DEVIATIONS * spread.deviation.unwrap_or(0.0);

@@ -26,13 +26,13 @@ fn unit(gpu: u8, serial: &str) -> Unit {
 fn gpu(gpu: u8, watts: f64, tflops: f64) -> GpuMeasured {
     GpuMeasured {
         gpu: GpuIndex(gpu),
-        power_watts: Spread::of(&[watts]),
+        power_watts: Scatter::of(&[watts]),
         power_instant_watts: None,
         clock_mhz: None,
         celsius: None,
         memory_celsius: None,
-        tflops: Spread::of(&[tflops]),
-        memory_gb_per_s: Spread::of(&[tflops * 5.0]),
+        tflops: Scatter::of(&[tflops]),
+        memory_gb_per_s: Scatter::of(&[tflops * 5.0]),
         per_clock: Some(tflops / 1600.0),
         duty_percent: None,
         covered_percent: None,
