@@ -106,7 +106,7 @@ pub fn world() -> &'static World {
             gpus: seat.as_ref().map_or_else(|| number("GPUS", 2), Seat::gpus),
             memory: number("MEMORY_MIB", 64) << 20,
             capability: (major.parse().expect("a number"), minor.parse().expect("a number")),
-            multiprocessors: 4,
+            multiprocessors: number("MULTIPROCESSORS", 4),
             compute_mode: number("COMPUTE_MODE", 0),
             mig: number("MIG", 0) == 1,
             peers: number("PEERS", 1) == 1,

@@ -47,28 +47,12 @@ pub(in crate::cuda) fn march(context: &DriveContext<'_>, gpu: &Arc<Gpu>, coverag
     let until = context.ends_at(began);
     marcher.pace = Pace::new(gpu.index);
     context.pipe.say(LoadSaid::Running);
-    for number in 0.. {
-        let algorithms = match context.variant.march {
-            MarchWork::Only(pattern) => vec![only(pattern, context.order.seed)],
-            MarchWork::Passes | MarchWork::DeviceCopy => pass(number, context.order.seed, context.order.span),
-        };
-        for algorithm in algorithms {
-            marcher.run(&algorithm)?;
-            if number == 0 && marcher.sweep > 0 {
-                marcher.tell_coverage()?;
-            }
-            let flipped = marcher.flips.as_ref().is_some_and(Flips::is_over);
-            if flipped || until.is_some_and(|until| until <= monotonic_nanos()) {
-                marcher.pace.tell(context.pipe);
-                return Ok(());
-            }
-        }
-        if until.is_none() {
-            break;
-        }
+    let done = marcher.passes(until);
+    // Also where it was stopped in the middle of a pass: what it found in its last second counts.
+    if matches!(done, Ok(()) | Err(Broken::Stopped)) {
+        marcher.pace.tell(context.pipe);
     }
-    marcher.pace.tell(context.pipe);
-    Ok(())
+    done
 }
 
 impl<'a> Marcher<'a> {
@@ -113,6 +97,31 @@ impl<'a> Marcher<'a> {
             sweep: 0,
             flips: Flips::asked(context),
         })
+    }
+
+    /// One pass after another until the span is over or all bits that were to be flipped are; one if there is no span.
+    fn passes(&mut self, until: Option<u64>) -> Result<(), Broken> {
+        let order = self.context.order;
+        for number in 0.. {
+            let algorithms = match self.context.variant.march {
+                MarchWork::Only(pattern) => vec![only(pattern, order.seed)],
+                MarchWork::Passes | MarchWork::DeviceCopy => pass(number, order.seed, order.span),
+            };
+            for algorithm in algorithms {
+                self.run(&algorithm)?;
+                if number == 0 && self.sweep > 0 {
+                    self.tell_coverage()?;
+                }
+                let flipped = self.flips.as_ref().is_some_and(Flips::is_over);
+                if flipped || until.is_some_and(|until| until <= monotonic_nanos()) {
+                    return Ok(());
+                }
+            }
+            if until.is_none() {
+                break;
+            }
+        }
+        Ok(())
     }
 
     fn run(&mut self, algorithm: &Algorithm) -> Result<(), Broken> {
