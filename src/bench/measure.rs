@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use kiln_model::{GpuIndex, LoadEnd, LoadReport, LoadSaid, Mismatch, Moment, Sample, Sensor, Transfer};
 
-use super::document::{GpuMeasured, Measured, Trace, Unit};
+use super::document::{Flips, GpuMeasured, Measured, Trace, Unit};
 use super::phase::{Phase, Work};
 use super::scatter::Scatter;
 
@@ -17,6 +17,7 @@ struct Row {
     samples: Vec<(Moment, [Option<f64>; 5])>,
     rates: Vec<(Moment, f64, f64)>,
     covered: Option<f64>,
+    flips: Option<Flips>,
     verified: u64,
     mismatches: u64,
     told: Vec<Mismatch>,
@@ -94,6 +95,11 @@ impl Meter {
             LoadSaid::Covered { gpu, percent } => {
                 if let Some(row) = self.rows.get_mut(gpu) {
                     row.covered = Some(*percent);
+                }
+            }
+            LoadSaid::Flipped { gpu, flipped, found } => {
+                if let Some(row) = self.rows.get_mut(gpu) {
+                    row.flips = Some(Flips { flipped: *flipped, found: *found });
                 }
             }
             LoadSaid::Moved(transfer) => self.transfers.push(*transfer),
@@ -188,6 +194,7 @@ impl Row {
             verified: self.verified,
             mismatches: self.mismatches,
             told: self.told.clone(),
+            flips: self.flips,
         }
     }
 }

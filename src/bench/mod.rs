@@ -16,7 +16,7 @@ mod table;
 pub use calibrate::{
     Calibration, Comparison, Growth, NotUsable, Parameter, Proposal, calibrate, node_file_text, sku_file_text,
 };
-pub use document::{BENCH_SCHEMA, Bench, GpuMeasured, Measured, ReadError, Trace, Unit, document, read};
+pub use document::{BENCH_SCHEMA, Bench, Flips, GpuMeasured, Measured, ReadError, Trace, Unit, document, read};
 pub use measure::Meter;
 pub use phase::{Lengths, Phase, Work, phases};
 pub use plot::plots;

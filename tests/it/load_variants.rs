@@ -66,6 +66,29 @@ fn every_flipped_bit_is_found_once() {
     }
 }
 
+/// Flipped, found, and results wrong.
+fn flips(told: &Told) -> (u32, u32, u64) {
+    let flips = |said: &LoadSaid| match said {
+        LoadSaid::Flipped { flipped, found, .. } => Some((*flipped, *found)),
+        _ => None,
+    };
+    let (flipped, found) = told.0.iter().find_map(flips).unwrap_or_else(|| panic!("not told: {:#?}", told.0));
+    (flipped, found, told.counts().1)
+}
+
+/// More than the log on the GPU has records for.
+#[test]
+fn a_flipped_bit_counts_as_found_only_in_its_own_place() {
+    for kind in [BF16, MARCH] {
+        let told = Bench::of(kind.clone()).inject(Injection::BitFlips { count: 100 }).lasting(60_000).run();
+        assert_eq!(flips(&told), (100, 100, 100), "{kind:?}");
+    }
+    let told = Bench::of(BF16).fault("astray").inject(Injection::BitFlips { count: 40 }).lasting(60_000).run();
+    let (flipped, found, wrong) = flips(&told);
+    // As many wrong results as flipped bits, but not of them.
+    assert!((flipped, wrong) == (40, 40) && (1..40).contains(&found), "{found} found");
+}
+
 #[test]
 fn a_screen_names_the_multiprocessor_that_computes_wrong() {
     let turns = Variant { turns: Turns::EachInTurn, ..Variant::default() };
@@ -81,29 +104,6 @@ fn a_screen_names_the_multiprocessor_that_computes_wrong() {
     assert_eq!(places, ["SM 2"].into(), "{:?}", told.places());
 }
 
-/// The queue of copies through the host fills, and the caller waits: behind a closed gate that would be for ever.
-#[test]
-fn copies_through_the_host_are_not_queued_behind_a_gate_that_only_their_caller_opens() {
-    for (kind, span) in [(LoadKind::PairCopy, 60_000), (LoadKind::AllToAll, 10)] {
-        let told = Bench::of(kind).gpus(2).with("KILN_FAKE_CUDA_PEERS", "0").lasting(span).run();
-        assert_eq!(told.end(), &LoadEnd::Finished, "{:#?}", told.0);
-        let moved = told.0.iter().filter(|said| matches!(said, LoadSaid::Moved(_))).count();
-        assert!(moved >= 2, "{:#?}", told.0);
-    }
-}
-
-#[test]
-fn more_peers_than_the_driver_opens_are_a_note_and_no_failure() {
-    let bench = Bench::of(LoadKind::PairCopy).gpus(3).with("KILN_FAKE_CUDA_GPUS", "3");
-    let told = bench.with("KILN_FAKE_CUDA_PEERS_MOST", "1").run();
-    assert_eq!(told.end(), &LoadEnd::Finished, "{:#?}", told.0);
-    let closed = |said: &LoadSaid| match said {
-        LoadSaid::Noted { kind: NoteKind::ThroughHost, what, .. } => Some(what.clone()),
-        _ => None,
-    };
-    insta::assert_snapshot!(told.0.iter().filter_map(closed).collect::<Vec<_>>().join("\n"), @"
-    the driver opens no further direct way, to gpu/2: copies go through the host
-    the driver opens no further direct way, to gpu/2: copies go through the host
 fn wrong_at_work(said: &LoadSaid) -> bool {
     // Units that differ when a burn is set up are told otherwise.
     matches!(said, LoadSaid::Mismatched(wrong) if wrong.place.contains(" (unit "))
@@ -154,6 +154,29 @@ fn marches_and_copies_that_are_stopped_tell_of_their_last_second() {
     }
 }
 
+/// The queue of copies through the host fills, and the caller waits: behind a closed gate that would be for ever.
+#[test]
+fn copies_through_the_host_are_not_queued_behind_a_gate_that_only_their_caller_opens() {
+    for (kind, span) in [(LoadKind::PairCopy, 60_000), (LoadKind::AllToAll, 10)] {
+        let told = Bench::of(kind).gpus(2).with("KILN_FAKE_CUDA_PEERS", "0").lasting(span).run();
+        assert_eq!(told.end(), &LoadEnd::Finished, "{:#?}", told.0);
+        let moved = told.0.iter().filter(|said| matches!(said, LoadSaid::Moved(_))).count();
+        assert!(moved >= 2, "{:#?}", told.0);
+    }
+}
+
+#[test]
+fn more_peers_than_the_driver_opens_are_a_note_and_no_failure() {
+    let bench = Bench::of(LoadKind::PairCopy).gpus(3).with("KILN_FAKE_CUDA_GPUS", "3");
+    let told = bench.with("KILN_FAKE_CUDA_PEERS_MOST", "1").run();
+    assert_eq!(told.end(), &LoadEnd::Finished, "{:#?}", told.0);
+    let closed = |said: &LoadSaid| match said {
+        LoadSaid::Noted { kind: NoteKind::ThroughHost, what, .. } => Some(what.clone()),
+        _ => None,
+    };
+    insta::assert_snapshot!(told.0.iter().filter_map(closed).collect::<Vec<_>>().join("\n"), @"
+    the driver opens no further direct way, to gpu/2: copies go through the host
+    the driver opens no further direct way, to gpu/2: copies go through the host
     the driver opens no further direct way, to gpu/1: copies go through the host
     ");
     assert_eq!(told.0.iter().filter(|said| matches!(said, LoadSaid::Moved(_))).count(), 6);

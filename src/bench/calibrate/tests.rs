@@ -39,6 +39,7 @@ fn gpu(gpu: u8, watts: f64, tflops: f64) -> GpuMeasured {
         verified: 1,
         mismatches: 0,
         told: Vec::new(),
+        flips: None,
     }
 }
 

@@ -36,6 +36,8 @@ pub enum Fault {
     LateStream,
     /// `one-sm`: multiprocessor 2 computes one bit wrong.
     OneSm,
+    /// `astray`: flips in even words land one word further on: each is a missed flip, and an error that nobody asked for.
+    Astray,
     /// `hang`: burn and march kernels never end.
     Hang,
 }
@@ -90,6 +92,7 @@ fn fault(text: &str) -> Fault {
         "slow-copy" => Fault::SlowCopy,
         "late-stream" => Fault::LateStream,
         "one-sm" => Fault::OneSm,
+        "astray" => Fault::Astray,
         "hang" => Fault::Hang,
         "" => Fault::None,
         other => panic!("the fake has no fault `{other}`"),

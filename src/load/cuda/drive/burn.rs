@@ -78,6 +78,7 @@ pub(in crate::cuda) fn burn(context: &DriveContext<'_>, gpu: &Arc<Gpu>, kernel: 
         pace.tell_if_due(context.pipe);
     }
     pace.tell(context.pipe);
+    burner.tell_flips(context);
     if context.pipe.stopping() { Err(Broken::Stopped) } else { Ok(()) }
 }
 

@@ -11,7 +11,7 @@ use super::wrong::Wrong;
 use crate::cuda::driver::{Buffer, Event, Gpu, Grid, HostBuffer, Kernel, Stream};
 use crate::cuda::layout::{
     BURN_COMPARE, BURN_RECORD, BURN_STEPS, BURNS, Burn, BurnArgs, HangArgs, NONE_64, Number, OPERANDS_EXACT,
-    OPERANDS_RANDOM, RECORDS,
+    OPERANDS_RANDOM, RECORDS, Record,
 };
 use crate::cuda::reference::{golden, steps_while_exact};
 use crate::worker::Injection;
@@ -259,6 +259,9 @@ impl Burner {
             args.inject_unit = spoiled.below(1, u64::from(self.units)) as u32;
             args.inject_word = spoiled.below(2, u64::from(self.kernel.shape.cells())) as u32;
             args.inject_bit = spoiled.below(3, if wide { 64 } else { 32 }) as u32;
+            if let Some(flips) = &mut self.flips {
+                flips.sow(args.inject_window, args.inject_unit, u64::from(args.inject_word));
+            }
         }
         self.function.launch(&self.stream, self.grid, args)?;
         self.stream.mark(&self.ended)?;
@@ -296,9 +299,22 @@ impl Burner {
 
     /// Tells what was wrong. Nothing that writes into the log may run meanwhile: a record is counted before it is whole.
     pub(super) fn tell(&mut self, context: &DriveContext<'_>, pace: &mut Pace) -> Result<(), Broken> {
-        self.wrong.tell(context, &self.stream, pace, self.kernel.name, |record| match record.unit {
+        let place = |record: &Record| match record.unit {
             OF_THE_STREAM => format!("memory stream at {:#x}", record.word * 8),
             unit => format!("SM {} (unit {unit})", record.sm),
-        })
+        };
+        let fresh = self.wrong.tell(context, &self.stream, pace, self.kernel.name, place)?;
+        if let Some(flips) = &mut self.flips {
+            flips.reap(&fresh);
+            self.wrong.make_room(context, &self.stream)?;
+        }
+        Ok(())
+    }
+
+    /// Tells how many flipped bits were found, if any were flipped.
+    pub(super) fn tell_flips(&self, context: &DriveContext<'_>) {
+        if let Some(flips) = &self.flips {
+            flips.tell(context, self.stream.gpu().index);
+        }
     }
 }

@@ -51,6 +51,9 @@ pub(in crate::cuda) fn march(context: &DriveContext<'_>, gpu: &Arc<Gpu>, coverag
     // Also where it was stopped in the middle of a pass: what it found in its last second counts.
     if matches!(done, Ok(()) | Err(Broken::Stopped)) {
         marcher.pace.tell(context.pipe);
+        if let Some(flips) = &marcher.flips {
+            flips.tell(context, gpu.index);
+        }
     }
     done
 }
@@ -145,7 +148,7 @@ impl<'a> Marcher<'a> {
         let grid = Grid { blocks: self.gpu.multiprocessors * BLOCKS, threads: THREADS, shared_bytes: 0 };
         // Only a sweep that reads finds what is spoiled in it.
         let flip = if expect.is_some() { self.flips.as_mut().and_then(Flips::next) } else { None };
-        let mut first_word = 0;
+        let (mut first_word, mut sown) = (0, None);
         let mut args = Vec::new();
         for (number, chunk) in self.chunks.iter().enumerate() {
             let pairs = chunk.bytes() as u64 / 16;
@@ -156,6 +159,9 @@ impl<'a> Marcher<'a> {
                 None if spoiled => pairs,
                 None => NONE_64,
             };
+            if flip.is_some() {
+                sown = Some((self.sweep, number as u32, inject_word));
+            }
             args.push(MarchArgs {
                 log: self.wrong.address(),
                 base: chunk.address(),
@@ -181,7 +187,14 @@ impl<'a> Marcher<'a> {
             self.march.launch(&self.stream, grid, args)?;
         }
         self.stream.mark(&self.ended)?;
-        self.wrong.tell(self.context, &self.stream, &mut self.pace, name, place)?;
+        let fresh = self.wrong.tell(self.context, &self.stream, &mut self.pace, name, place)?;
+        if let Some(flips) = &mut self.flips {
+            if let Some((iteration, unit, word)) = sown {
+                flips.sow(iteration, unit, word);
+            }
+            flips.reap(&fresh);
+            self.wrong.make_room(self.context, &self.stream)?;
+        }
         let bytes: usize = self.chunks.iter().map(Buffer::bytes).sum();
         let times = f64::from(u8::from(expect.is_some()) + u8::from(write.is_some()));
         self.pace.timed(0.0, times * bytes as f64, self.ended.seconds_since(&self.began)?);
