@@ -14,17 +14,25 @@ pub struct Scatter {
 }
 
 impl Scatter {
-    /// None where there is no value.
+    /// Of values that count alike. None where there is no value.
     pub fn of(values: &[f64]) -> Option<Self> {
-        if values.is_empty() {
+        Self::weighed(values.iter().map(|value| (*value, 1.0)))
+    }
+
+    /// Of values with their weights: the time that each stands for. None where nothing has a weight.
+    pub fn weighed(values: impl Iterator<Item = (f64, f64)> + Clone) -> Option<Self> {
+        let weight: f64 = values.clone().map(|(_, weight)| weight).sum();
+        if weight <= 0.0 {
             return None;
         }
-        let count = values.len();
-        let mean = values.iter().sum::<f64>() / count as f64;
-        let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
-        let deviation = (count > 1).then(|| (squares / (count - 1) as f64).sqrt());
-        let least = values.iter().copied().fold(f64::INFINITY, f64::min);
-        let most = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let over =
+            |of: &dyn Fn(f64) -> f64| values.clone().map(|(value, weight)| weight * of(value)).sum::<f64>() / weight;
+        let mean = over(&|value| value);
+        let count = values.clone().count();
+        let variance = over(&|value| (value - mean).powi(2));
+        let deviation = (count > 1).then(|| (variance * count as f64 / (count - 1) as f64).sqrt());
+        let least = values.clone().map(|(value, _)| value).fold(f64::INFINITY, f64::min);
+        let most = values.map(|(value, _)| value).fold(f64::NEG_INFINITY, f64::max);
         Some(Self { mean, deviation, least, most, count })
     }
 }
