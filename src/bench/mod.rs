@@ -15,7 +15,7 @@ mod screen;
 mod table;
 
 pub use calibrate::{
-    Calibration, Comparison, Growth, NotUsable, Parameter, Proposal, calibrate, node_file_text, sku_file_text,
+    Calibration, Comparison, Growth, LeftOut, NotUsable, Parameter, Proposal, calibrate, node_file_text, sku_file_text,
 };
 pub use document::{BENCH_SCHEMA, Bench, Flips, GpuMeasured, Measured, ReadError, Trace, Unit, document, read};
 pub use measure::Meter;
