@@ -2,6 +2,9 @@
 
 Fails where ptxas warns (a serialised wgmma, C75xx) or a kernel spills registers: such a kernel computes the right thing at
 the wrong heat. Use ci/kernels, which brings the toolchain.
+
+    build_kernels.py SOURCES BUILT      builds into BUILT
+    build_kernels.py --assemble BUILT   fails unless each cubin there is what ptxas makes of the PTX beside it
 """
 
 import ctypes
@@ -10,6 +13,7 @@ import re
 import subprocess
 import sys
 import sysconfig
+import tempfile
 
 PORTABLE = ["march.cu", "burn_portable.cu"]
 # name of the file, architecture of the PTX, of the cubin, sources
@@ -105,4 +109,24 @@ def main(folder, built):
         probe.unlink()
 
 
-main(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]))
+def compare(built):
+    # Tests execute the PTX and nodes load the cubin: what is shown of the one must hold for the other.
+    pairs = [(f"kiln_{name}", f"kiln_{name}", real) for name, _, real, _ in TARGETS]
+    pairs.append(("kiln_compute_80", "kiln_sm_80", "sm_80"))
+    assembled = {f"{cubin}.cubin" for _, cubin, _ in pairs}
+    unlike = sorted({path.name for path in built.glob("*.cubin")} ^ assembled)
+    with tempfile.TemporaryDirectory() as folder:
+        for ptx, cubin, real in pairs:
+            target = pathlib.Path(folder) / f"{cubin}.cubin"
+            assemble((built / f"{ptx}.ptx").read_text(), real, target)
+            committed = built / target.name
+            if committed.exists() and committed.read_bytes() != target.read_bytes():
+                unlike.append(target.name)
+    if unlike:
+        sys.exit(f"not what ptxas makes of the PTX beside it: {' '.join(unlike)}")
+
+
+if sys.argv[1] == "--assemble":
+    compare(pathlib.Path(sys.argv[2]))
+else:
+    main(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]))

@@ -5,10 +5,10 @@ use kiln_model::{GpuIndex, Mismatch, Transfer};
 use serde::{Deserialize, Serialize};
 
 use super::phase::Work;
-use super::spread::Spread;
+use super::scatter::Scatter;
 
 /// Grows by a minor number with new fields, by a major one when old ones change.
-pub const BENCH_SCHEMA: &str = "kiln.bench/1.0";
+pub const BENCH_SCHEMA: &str = "kiln.bench/1.1";
 
 /// A whole bench of one node.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -65,13 +65,13 @@ pub struct Measured {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GpuMeasured {
     pub gpu: GpuIndex,
-    pub power_watts: Option<Spread>,
-    pub power_instant_watts: Option<Spread>,
-    pub clock_mhz: Option<Spread>,
-    pub celsius: Option<Spread>,
-    pub memory_celsius: Option<Spread>,
-    pub tflops: Option<Spread>,
-    pub memory_gb_per_s: Option<Spread>,
+    pub power_watts: Option<Scatter>,
+    pub power_instant_watts: Option<Scatter>,
+    pub clock_mhz: Option<Scatter>,
+    pub celsius: Option<Scatter>,
+    pub memory_celsius: Option<Scatter>,
+    pub tflops: Option<Scatter>,
+    pub memory_gb_per_s: Option<Scatter>,
     /// Million operations in a clock of the SMs.
     pub per_clock: Option<f64>,
     /// The same as a share of what the units can do, in percent.
@@ -82,6 +82,34 @@ pub struct GpuMeasured {
     pub mismatches: u64,
     /// The wrong ones told one by one.
     pub told: Vec<Mismatch>,
+    /// Where bits were flipped on purpose: since 1.1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flips: Option<Flips>,
+}
+
+/// Bits flipped on purpose on one GPU, and those of them whose very place was told as wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Flips {
+    pub flipped: u32,
+    pub found: u32,
+}
+
+impl GpuMeasured {
+    /// Wrong results. A unit that differs from the others when a burn is set up is told, and not among those counted.
+    pub fn wrong(&self) -> u64 {
+        self.mismatches.max(self.told.len() as u64)
+    }
+
+    /// Wrong results that nobody asked for.
+    pub fn wrong_of_itself(&self, work: Work) -> u64 {
+        let asked = match (work, self.flips) {
+            (_, Some(flips)) => u64::from(flips.found),
+            // Before 1.1 nobody knew which they were.
+            (Work::Flips { count, .. }, None) => u64::from(count),
+            _ => 0,
+        };
+        self.wrong().saturating_sub(asked)
+    }
 }
 
 /// Readings of one GPU one by one, from the moment the phase began.
@@ -166,7 +194,7 @@ mod tests {
     fn a_bench_survives_its_file_and_a_newer_minor_version_is_read() {
         let text = document(&empty()).unwrap();
         assert_eq!(read(text.as_bytes()).unwrap(), empty());
-        let newer = text.replacen("kiln.bench/1.0", "kiln.bench/1.7", 1).replacen('{', "{\"novelty\": 3,", 1);
+        let newer = text.replacen("kiln.bench/1.1", "kiln.bench/1.7", 1).replacen('{', "{\"novelty\": 3,", 1);
         assert_eq!(read(newer.as_bytes()).unwrap().gpus, []);
     }
 

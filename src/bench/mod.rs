@@ -1,25 +1,26 @@
 //! Measuring a node without judging it, and what is made of the measurements.
 //!
-//! `phase` is what is measured, `measure` the fold from samples and reports of loads into a `document`, `table` and `plot`
-//! the forms it is shown in; `calibrate` makes proposed facts and model parameters of documents. Running the phases is the
-//! command line's.
+//! `phase` is what is measured, `measure` the fold from samples and reports of loads into a `document`, `owed` what must be
+//! in it, `table` and `plot` the forms it is shown in; `calibrate` makes proposed facts and model parameters of documents.
+//! Running the phases is the command line's.
 
 mod calibrate;
 mod document;
 mod measure;
+mod owed;
 mod phase;
 mod plot;
+mod scatter;
 mod screen;
-mod spread;
 mod table;
 
 pub use calibrate::{
-    Calibration, Comparison, Growth, NotUsable, Parameter, Proposal, calibrate, node_file_text, sku_file_text,
+    Calibration, Comparison, Growth, LeftOut, NotUsable, Parameter, Proposal, calibrate, node_file_text, sku_file_text,
 };
-pub use document::{BENCH_SCHEMA, Bench, GpuMeasured, Measured, ReadError, Trace, Unit, document, read};
+pub use document::{BENCH_SCHEMA, Bench, Flips, GpuMeasured, Measured, ReadError, Trace, Unit, document, read};
 pub use measure::Meter;
 pub use phase::{Lengths, Phase, Work, phases};
 pub use plot::plots;
+pub use scatter::Scatter;
 pub use screen::{missed, not_excluded};
-pub use spread::Spread;
 pub use table::table;

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::document::{Bench, GpuMeasured};
 use super::phase::Work;
-use super::spread::Spread;
+use super::scatter::Scatter;
 use super::table::caveat;
 
 const WIDTH: f64 = 900.0;
@@ -35,10 +35,10 @@ pub fn plots(bench: &Bench) -> Vec<(String, String)> {
             lines_plot(bench, &format!("Power over {}", phase.name), ("s", "W"), &lines).map(|text| (name, text)),
         );
     }
-    let bars = |works: fn(Work) -> bool, value: fn(&GpuMeasured) -> Option<Spread>| {
+    let bars = |works: fn(Work) -> bool, value: fn(&GpuMeasured) -> Option<Scatter>| {
         let of = |phase: &super::document::Measured| {
             let means: Vec<f64> = phase.gpus.iter().filter_map(value).map(|spread| spread.mean).collect();
-            Some((phase.name.clone(), Spread::of(&means)?))
+            Some((phase.name.clone(), Scatter::of(&means)?))
         };
         bench.phases.iter().filter(|phase| works(phase.work)).filter_map(of).collect::<Vec<_>>()
     };
@@ -135,7 +135,7 @@ fn lines_plot(
 }
 
 /// Means over all GPUs as bars, with the least and the greatest.
-fn bars_plot(bench: &Bench, title: &str, unit: &str, bars: &[(String, Spread)]) -> Option<String> {
+fn bars_plot(bench: &Bench, title: &str, unit: &str, bars: &[(String, Scatter)]) -> Option<String> {
     let most = bars.iter().map(|(_, spread)| spread.most).fold(0.0, f64::max);
     if most <= 0.0 {
         return None;

@@ -23,7 +23,7 @@ pub fn missed(products: f64, one_in: f64) -> f64 {
 }
 
 /// The places of wrong results, with how many were told there.
-pub(super) fn places(gpu: &GpuMeasured) -> BTreeMap<&str, usize> {
+fn places(gpu: &GpuMeasured) -> BTreeMap<&str, usize> {
     let mut places = BTreeMap::new();
     for wrong in &gpu.told {
         // `SM 17 (unit 34)`: units of one multiprocessor are one place.
@@ -33,17 +33,21 @@ pub(super) fn places(gpu: &GpuMeasured) -> BTreeMap<&str, usize> {
     places
 }
 
+/// The same in words: `3 WRONG: SM 17 (3 told)`.
+pub(super) fn wrong(gpu: &GpuMeasured) -> String {
+    let named: Vec<String> = places(gpu).iter().map(|(place, told)| format!("{place} ({told} told)")).collect();
+    format!("{} WRONG: {}", gpu.wrong(), named.join(", "))
+}
+
 pub(super) fn tell(text: &mut String, bench: &Bench) {
     for phase in &bench.phases {
         let Work::Screen { kernel } = phase.work else { continue };
-        for gpu in phase.gpus.iter().filter(|gpu| gpu.verified > 0) {
+        for gpu in phase.gpus.iter().filter(|gpu| gpu.verified > 0 || gpu.wrong() > 0) {
             let products = gpu.verified as f64 * products_in_a_result(kernel) as f64;
             let _ =
                 write!(text, "{}, gpu/{}: {} results of {products:.1e} products", phase.name, gpu.gpu.0, gpu.verified);
-            if gpu.mismatches > 0 {
-                let named: Vec<String> =
-                    places(gpu).iter().map(|(place, told)| format!("{place} ({told} told)")).collect();
-                let _ = writeln!(text, ", {} WRONG: {}", gpu.mismatches, named.join(", "));
+            if gpu.wrong() > 0 {
+                let _ = writeln!(text, ", {}", wrong(gpu));
                 continue;
             }
             let rarest = (1.0 / not_excluded(products)).log10().floor();

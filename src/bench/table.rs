@@ -7,8 +7,8 @@ use kiln_model::Endpoint;
 
 use super::document::{Bench, GpuMeasured, Measured};
 use super::phase::Work;
+use super::scatter::Scatter;
 use super::screen;
-use super::spread::Spread;
 
 /// What stands first where readings are not of hardware.
 pub(super) fn caveat(source: &NodeSource) -> Option<String> {
@@ -46,6 +46,7 @@ pub fn table(bench: &Bench) -> String {
     march(&mut text, bench);
     copies(&mut text, bench);
     flips(&mut text, bench);
+    wrong(&mut text, bench);
     screen::tell(&mut text, bench);
     steps(&mut text, bench);
     for phase in &bench.phases {
@@ -65,7 +66,7 @@ pub fn table(bench: &Bench) -> String {
     text
 }
 
-fn shown(spread: Option<Spread>, digits: usize) -> String {
+fn shown(spread: Option<Scatter>, digits: usize) -> String {
     spread.map_or_else(|| "-".to_owned(), |spread| format!("{:.digits$}", spread.mean))
 }
 
@@ -75,7 +76,7 @@ fn number(value: Option<f64>, digits: usize) -> String {
 
 impl GpuMeasured {
     fn is_empty(&self) -> bool {
-        self.power_watts.is_none() && self.tflops.is_none() && self.memory_gb_per_s.is_none()
+        self.power_watts.is_none() && self.tflops.is_none() && self.memory_gb_per_s.is_none() && self.wrong() == 0
     }
 }
 
@@ -92,7 +93,7 @@ fn line(text: &mut String, phase: &Measured, gpu: &GpuMeasured) {
         shown(gpu.tflops, 1),
         shown(gpu.memory_gb_per_s, 0),
         number(gpu.duty_percent, 1),
-        gpu.mismatches,
+        gpu.wrong(),
     );
 }
 
@@ -126,28 +127,40 @@ fn copies(text: &mut String, bench: &Bench) {
             }
         }
         for (name, speeds) in way {
-            let _ = writeln!(text, "  {name:<18} {}", shown(Spread::of(&speeds), 1));
+            let _ = writeln!(text, "  {name:<18} {}", shown(Scatter::of(&speeds), 1));
         }
     }
 }
 
 fn flips(text: &mut String, bench: &Bench) {
-    let mut asked = (0, 0);
+    let mut all = (0, 0);
     for phase in &bench.phases {
         let Work::Flips { count, .. } = phase.work else { continue };
-        if phase.trouble.is_none() {
-            let found: u64 = phase.gpus.iter().map(|gpu| gpu.mismatches.min(u64::from(count))).sum();
-            let _ = write!(text, "{}", if asked.0 == 0 { "\n" } else { "" });
-            asked = (asked.0 + u64::from(count) * phase.gpus.len() as u64, asked.1 + found);
-            let extra: u64 = phase.gpus.iter().map(|gpu| gpu.mismatches.saturating_sub(u64::from(count))).sum();
-            let more =
-                if extra > 0 { format!(", and {extra} wrong results that nobody flipped") } else { String::new() };
-            let total = u64::from(count) * phase.gpus.len() as u64;
-            let _ = writeln!(text, "{}: {found} of {total} flipped bits found{more}", phase.name);
+        if phase.trouble.is_some() {
+            continue;
         }
+        let found: u64 = phase.gpus.iter().filter_map(|gpu| gpu.flips).map(|flips| u64::from(flips.found)).sum();
+        let total = u64::from(count) * phase.gpus.len() as u64;
+        let more: u64 = phase.gpus.iter().map(|gpu| gpu.wrong_of_itself(phase.work)).sum();
+        let more = if more > 0 { format!(", and {more} WRONG that nobody flipped") } else { String::new() };
+        let _ = write!(text, "{}", if all.1 == 0 { "\n" } else { "" });
+        let _ = writeln!(text, "{}: {found} of {total} flipped bits found{more}", phase.name);
+        all = (all.0 + found, all.1 + total);
     }
-    if asked.0 > 0 {
-        let _ = writeln!(text, "flipped bits found: {} of {}", asked.1, asked.0);
+    if all.1 > 0 {
+        let _ = writeln!(text, "flipped bits found: {} of {}", all.0, all.1);
+    }
+}
+
+/// What a load computed wrong that was there for something else.
+fn wrong(text: &mut String, bench: &Bench) {
+    for phase in &bench.phases {
+        if matches!(phase.work, Work::Flips { .. } | Work::Screen { .. }) {
+            continue;
+        }
+        for gpu in phase.gpus.iter().filter(|gpu| gpu.wrong() > 0) {
+            let _ = writeln!(text, "{}, gpu/{}: {}", phase.name, gpu.gpu.0, screen::wrong(gpu));
+        }
     }
 }
 
@@ -168,5 +181,95 @@ fn steps(text: &mut String, bench: &Bench) {
                 rises(&trace.watts_instant),
             );
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::document::{BENCH_SCHEMA, Flips};
+    use kiln_model::{BurnKernel, GpuIndex, Mismatch};
+
+    fn gpu(mismatches: u64, places: &[&str], flips: Option<(u32, u32)>) -> GpuMeasured {
+        let told = places.iter().map(|place| Mismatch {
+            gpu: GpuIndex(0),
+            place: (*place).to_owned(),
+            iteration: 0,
+            word: 0,
+            flipped_bits: 1,
+        });
+        GpuMeasured {
+            gpu: GpuIndex(0),
+            power_watts: None,
+            power_instant_watts: None,
+            clock_mhz: None,
+            celsius: None,
+            memory_celsius: None,
+            tflops: None,
+            memory_gb_per_s: None,
+            per_clock: None,
+            duty_percent: None,
+            covered_percent: None,
+            verified: 1_000_000,
+            mismatches,
+            told: told.collect(),
+            flips: flips.map(|(flipped, found)| Flips { flipped, found }),
+        }
+    }
+
+    fn told(work: Work, gpu: GpuMeasured) -> String {
+        let phase = Measured {
+            name: "phase".to_owned(),
+            work,
+            seconds: 10.0,
+            gpus: vec![gpu],
+            transfers: Vec::new(),
+            notes: Vec::new(),
+            trouble: None,
+            traces: Vec::new(),
+        };
+        let bench = Bench {
+            schema: BENCH_SCHEMA.to_owned(),
+            source: NodeSource::Hardware,
+            surroundings: None,
+            tool: "kiln".to_owned(),
+            at: String::new(),
+            driver: None,
+            cuda: None,
+            node: None,
+            gpus: Vec::new(),
+            phases: vec![phase],
+        };
+        let text = table(&bench);
+        let lines = text.lines().skip(3).filter(|line| !line.is_empty() && !line.starts_with("phase   "));
+        lines.collect::<Vec<_>>().join("\n")
+    }
+
+    const BF16: BurnKernel = BurnKernel::Bf16;
+
+    #[test]
+    fn a_missed_flip_is_not_made_up_for_by_a_wrong_result_elsewhere() {
+        let work = Work::Flips { kernel: BF16, count: 10 };
+        assert_eq!(
+            told(work, gpu(10, &[], Some((10, 9)))),
+            "phase: 9 of 10 flipped bits found, and 1 WRONG that nobody flipped\nflipped bits found: 9 of 10"
+        );
+        assert_eq!(
+            told(work, gpu(10, &[], Some((10, 10)))),
+            "phase: 10 of 10 flipped bits found\nflipped bits found: 10 of 10"
+        );
+        // Nothing was told of them: none is known to be found.
+        assert_eq!(told(work, gpu(10, &[], None)), "phase: 0 of 10 flipped bits found\nflipped bits found: 0 of 10");
+    }
+
+    #[test]
+    fn a_unit_that_differs_when_a_screen_is_set_up_is_wrong_though_nothing_was_counted() {
+        let place = "SM 17, unlike 263 of 264 units";
+        assert_eq!(
+            told(Work::Screen { kernel: BF16 }, gpu(0, &[place], None)),
+            "phase, gpu/0: 1000000 results of 1.3e11 products, 1 WRONG: SM 17, unlike 263 of 264 units (1 told)"
+        );
+        let burn = Work::Step { kernel: BF16 };
+        assert_eq!(told(burn, gpu(3, &[place], None)), format!("phase, gpu/0: 3 WRONG: {place} (1 told)"));
     }
 }

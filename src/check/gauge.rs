@@ -280,7 +280,7 @@ const LEAST_WATTS: f64 = 100.0;
 /// The GPU a message of a load is about; `None`: all of them.
 pub(super) const fn gpu_of(said: &LoadSaid) -> Option<GpuIndex> {
     match said {
-        LoadSaid::Progress { gpu, .. } | LoadSaid::Covered { gpu, .. } => Some(*gpu),
+        LoadSaid::Progress { gpu, .. } | LoadSaid::Covered { gpu, .. } | LoadSaid::Flipped { gpu, .. } => Some(*gpu),
         LoadSaid::Mismatched(mismatch) => Some(mismatch.gpu),
         LoadSaid::Ended { gpu, .. } | LoadSaid::Noted { gpu, .. } => *gpu,
         LoadSaid::Running | LoadSaid::Moved(_) | LoadSaid::Program(_) => None,

@@ -98,6 +98,8 @@ pub enum LoadSaid {
     Mismatched(Mismatch),
     /// Share of free memory a march has written and read back, in percent of the GPU's total.
     Covered { gpu: GpuIndex, percent: f64 },
+    /// Bits that were flipped on purpose on one GPU in this load, and those of them whose very place was then told as wrong.
+    Flipped { gpu: GpuIndex, flipped: u32, found: u32 },
     /// One bandwidth measured.
     Moved(Transfer),
     /// Something worth knowing that is no measurement: a fallback taken, memory somebody else holds, a latency.

@@ -1,6 +1,7 @@
 //! `kiln bench`, `kiln calibrate` and first contact, end to end: on a node of fake driver libraries and on a simulated one.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -46,7 +47,7 @@ fn a_bench_measures_through_the_real_workers_and_what_comes_of_it_is_marked() {
 
     let json = fs::read(out.join("bench.json")).expect("bench.json");
     let bench: Value = serde_json::from_slice(&json).expect("JSON");
-    assert_eq!(bench["schema"], "kiln.bench/1.0");
+    assert_eq!(bench["schema"], "kiln.bench/1.1");
     for name in ["bf16 alone", "bf16 alone, fallback"] {
         for gpu in phase(&bench, name)["gpus"].as_array().expect("GPUs") {
             assert!(gpu["tflops"]["mean"].as_f64() > Some(1.0) && gpu["power_watts"]["mean"].as_f64() > Some(50.0));
@@ -97,6 +98,11 @@ fn a_simulated_node_is_measured_as_far_as_it_is_modelled() {
     let apart: Vec<f64> =
         told.lines().filter_map(|line| line.strip_suffix(" %")?.split_whitespace().last()?.parse().ok()).collect();
     assert!(apart.len() >= 10 && apart.iter().all(|percent: &f64| percent.abs() < 1.0), "{told}");
+
+    let other =
+        kiln(&["calibrate", "--allow-stand-in", "--sim", "hgx-h100-8"], &[]).arg(&file).output().expect("the binary");
+    assert_eq!(other.status.code(), Some(2), "{}", said(&other));
+    insta::assert_snapshot!(said(&other).trim(), @"error: the simulated node has GPUs of h100-sxm, and the benches are of h200-sxm: name one with that model");
 }
 
 #[test]
@@ -118,31 +124,124 @@ fn wrong_usage_of_a_bench_says_what_to_do() {
     ");
 }
 
-/// The script for the first real GPU, in short, on the stand-ins.
+/// A screen on parts of which one multiprocessor computes wrong.
+#[test]
+fn a_bench_names_the_multiprocessor_that_computes_wrong() {
+    let _alone = alone();
+    let folder = tempfile::tempdir().expect("folder");
+    let mut bench = kiln(&["bench", "--for", "1s", "--only", "screen bf16,bf16 alone"], &[]);
+    let node = Node { settings: &[("KILN_FAKE_GPUS", "2"), ("KILN_FAKE_CUDA_FAULT", "one-sm")], ..HEALTHY };
+    node.surround(&mut bench, folder.path(), 1);
+    let told = said(&bench.output().expect("the binary"));
+    for phase in
+        ["screen bf16, gpu/0: ", "screen bf16, gpu/1: ", "bf16 alone, gpu/0: ", "bf16 alone, fallback, gpu/1: "]
+    {
+        let line = told.lines().find(|line| line.starts_with(phase)).unwrap_or_else(|| panic!("no {phase}: {told}"));
+        assert!(line.contains(" WRONG: ") && line.contains("SM 2"), "{line}");
+    }
+    assert!(!told.contains("none wrong"), "{told}");
+}
+
+/// What the script for the first real GPU says, in short, on stand-ins: for the driver, and for two programs that come with
+/// it and with the system.
+struct Contact {
+    fault: &'static str,
+    only: &'static str,
+    /// The kernel log before and after, or that nobody may read it.
+    log: Option<[String; 2]>,
+}
+
+const OLD_XID: &str = "[   11.208114] NVRM: Xid (PCI:0000:1b:00): 31, pid=812, name=old, Ch 00000008, intr 00000000";
+const LOADED: &str = "[   12.000341] NVRM: loading NVIDIA UNIX Open Kernel Module for x86_64  570.86.15";
+const NEW_XID: &str = "[ 9021.774020] NVRM: Xid (PCI:0000:1b:00): 79, GPU has fallen off the bus.";
+
+impl Contact {
+    /// The exit code, the table, and what it says was trouble, without the times.
+    fn made(&self, folder: &Path) -> (Option<i32>, String, Vec<String>) {
+        let out = folder.join("out");
+        let tools = folder.join("tools");
+        fs::create_dir(&tools).expect("folder");
+        let smi = concat!("cat ", env!("CARGO_MANIFEST_DIR"), "/fixtures/smi/one-gpu-595.xml").to_owned();
+        let dmesg = match &self.log {
+            Some([before, after]) => {
+                let asked = tools.join("asked");
+                let asked = asked.display();
+                format!("if [ -e {asked} ]; then echo '{after}'; else : >{asked}; echo '{before}'; fi")
+            }
+            None => "echo 'dmesg: read kernel buffer failed: Operation not permitted' >&2; exit 1".to_owned(),
+        };
+        for (name, body) in [("nvidia-smi", smi), ("dmesg", dmesg)] {
+            let path = tools.join(name);
+            fs::write(&path, format!("#!/bin/sh\n{body}\n")).expect("a program");
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("a program");
+        }
+        let mut script = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/ci/first-contact"));
+        script.arg(env!("CARGO_BIN_EXE_kiln"));
+        let path = std::env::var("PATH").expect("a path");
+        script.env("PATH", format!("{}:{path}", tools.display())).env("OUT", &out);
+        script.env("FOR", "2s").env("FLIPS", "40").env("SMOKE", "skip").env("BUDGET", "240").env("ONLY", self.only);
+        TWO.surround(&mut script, folder, 1);
+        script.env("KILN_FAKE_CUDA_FAULT", self.fault);
+        let output = script.output().expect("the script");
+        let table = fs::read_to_string(out.join("table.txt")).unwrap_or_default();
+        let everything = format!("{}\n{table}", said(&output));
+        assert!(out.join("first-contact.tar.gz").metadata().is_ok_and(|file| file.len() > 1000), "{everything}");
+        let troubles = table.lines().filter_map(|line| line.split_once("trouble: "));
+        // Doctor may find something about this machine; nothing else may.
+        let troubles = troubles.map(|(_, what)| what.to_owned()).filter(|what| !what.starts_with("doctor "));
+        let troubles = troubles.collect();
+        (output.status.code(), everything, troubles)
+    }
+}
+
 #[test]
 fn first_contact_leaves_one_archive_and_a_table() {
     let _alone = alone();
     let folder = tempfile::tempdir().expect("folder");
-    let out = folder.path().join("out");
-    let mut script = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/ci/first-contact"));
-    script.arg(env!("CARGO_BIN_EXE_kiln"));
-    script.env("OUT", &out).env("FOR", "1s").env("FLIPS", "8").env("SMOKE", "skip").env("BUDGET", "120");
-    script.env("ONLY", "rest,bf16 alone,march constant,device copy,flips bf16");
-    TWO.surround(&mut script, folder.path(), 1);
-    let output = script.output().expect("the script");
-    let table = fs::read_to_string(out.join("table.txt")).unwrap_or_default();
-    let everything = format!("{}\n{table}", said(&output));
-    assert!(out.join("first-contact.tar.gz").metadata().is_ok_and(|file| file.len() > 1000), "{everything}");
+    let only = "rest,bf16 alone,march constant,device copy,flips bf16";
+    // An old Xid scrolls out while it runs.
+    let log = [[OLD_XID, LOADED].join("\n"), LOADED.to_owned()];
+    let contact = Contact { fault: "", only, log: Some(log) };
+    let (code, everything, troubles) = contact.made(folder.path());
     for line in [
+        "node: exit 0",
+        "snapshot: exit 0",
+        "nvidia-smi: exit 0",
+        "import: exit 0",
         "bench: exit 0",
         "calibrate: exit 0",
-        "flipped bits found: 4 of 4",
+        "flipped bits found: 20 of 20",
         "march against the device copy",
         "done after",
     ] {
-        assert!(table.contains(line), "`{line}` is missing: {everything}");
+        assert!(everything.contains(line), "`{line}` is missing: {everything}");
     }
-    // Doctor may find something about this machine; nothing else may.
-    let only_doctor = !table.contains("doctor: exit 0");
-    assert_eq!(output.status.code(), Some(if only_doctor { 3 } else { 0 }), "{everything}");
+    assert_eq!(troubles, Vec::<String>::new(), "{everything}");
+    let only_doctor = !everything.contains("doctor: exit 0");
+    assert_eq!(code, Some(if only_doctor { 3 } else { 0 }), "{everything}");
+}
+
+/// Each of these once left exit 0.
+#[test]
+fn first_contact_tells_wrong_results_missed_flips_xids_and_a_log_that_it_may_not_read() {
+    let _alone = alone();
+    let log = [LOADED.to_owned(), [LOADED, NEW_XID].join("\n")];
+    let cases = [
+        Contact { fault: "astray", only: "rest,flips bf16", log: Some(log) },
+        Contact { fault: "one-sm", only: "rest,screen fp64", log: None },
+    ];
+    let told = cases.map(|contact| {
+        let folder = tempfile::tempdir().expect("folder");
+        let (code, everything, troubles) = contact.made(folder.path());
+        assert_eq!(code, Some(3), "{everything}");
+        format!("{}: {}", contact.fault, troubles.join("\n"))
+    });
+    insta::assert_snapshot!(told.join("\n"), @"
+    astray: results were computed wrong: the lines with WRONG say where
+    some flipped bits were not found: flipped bits found: 12 of 20
+    1 Xids came: dmesg-new.txt has them
+    one-sm: the kernel log cannot be read before the loads, so that Xids are not known: dmesg: read kernel buffer failed: Operation not permitted
+    results were computed wrong: the lines with WRONG say where
+    the kernel log cannot be read after the loads, so that Xids are not known: dmesg: read kernel buffer failed: Operation not permitted
+    ");
 }

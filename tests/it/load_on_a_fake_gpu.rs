@@ -61,7 +61,7 @@ impl Bench {
         Self { span: Some(Duration::from_millis(millis)), ..self }
     }
 
-    fn until(self, until: fn(&LoadSaid) -> bool) -> Self {
+    pub(crate) fn until(self, until: fn(&LoadSaid) -> bool) -> Self {
         Self { until, ..self }
     }
 

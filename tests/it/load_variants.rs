@@ -66,6 +66,29 @@ fn every_flipped_bit_is_found_once() {
     }
 }
 
+/// Flipped, found, and results wrong.
+fn flips(told: &Told) -> (u32, u32, u64) {
+    let flips = |said: &LoadSaid| match said {
+        LoadSaid::Flipped { flipped, found, .. } => Some((*flipped, *found)),
+        _ => None,
+    };
+    let (flipped, found) = told.0.iter().find_map(flips).unwrap_or_else(|| panic!("not told: {:#?}", told.0));
+    (flipped, found, told.counts().1)
+}
+
+/// More than the log on the GPU has records for.
+#[test]
+fn a_flipped_bit_counts_as_found_only_in_its_own_place() {
+    for kind in [BF16, MARCH] {
+        let told = Bench::of(kind.clone()).inject(Injection::BitFlips { count: 100 }).lasting(60_000).run();
+        assert_eq!(flips(&told), (100, 100, 100), "{kind:?}");
+    }
+    let told = Bench::of(BF16).fault("astray").inject(Injection::BitFlips { count: 40 }).lasting(60_000).run();
+    let (flipped, found, wrong) = flips(&told);
+    // As many wrong results as flipped bits, but not of them.
+    assert!((flipped, wrong) == (40, 40) && (1..40).contains(&found), "{found} found");
+}
+
 #[test]
 fn a_screen_names_the_multiprocessor_that_computes_wrong() {
     let turns = Variant { turns: Turns::EachInTurn, ..Variant::default() };
@@ -79,6 +102,56 @@ fn a_screen_names_the_multiprocessor_that_computes_wrong() {
     assert!(told.counts().1 > 0);
     let places: BTreeSet<&str> = told.places().into_iter().map(|place| &place[..4]).collect();
     assert_eq!(places, ["SM 2"].into(), "{:?}", told.places());
+}
+
+fn wrong_at_work(said: &LoadSaid) -> bool {
+    // Units that differ when a burn is set up are told otherwise.
+    matches!(said, LoadSaid::Mismatched(wrong) if wrong.place.contains(" (unit "))
+}
+
+/// A round over the multiprocessors of a large GPU takes seconds, so that most screens are stopped within one.
+#[test]
+fn a_screen_that_is_stopped_within_a_round_tells_what_it_found_and_whom_it_did_not_reach() {
+    let turns = Variant { turns: Turns::EachInTurn, ..Variant::default() };
+    let bench = Bench::of(BF16).vary(turns).with("KILN_FAKE_CUDA_MULTIPROCESSORS", "32").inject(Injection::Slow);
+    let told = bench.fault("one-sm").lasting(60_000).until(wrong_at_work).run();
+    assert_eq!(told.end(), &LoadEnd::Stopped);
+    assert!(told.counts().1 > 0, "the last second is lost: {:#?}", told.0);
+    let note = told.notes().concat();
+    assert!(
+        note.contains(" of 32 SMs gave ") && note.contains("; not reached alone: SM ") && note.ends_with("31"),
+        "{note}"
+    );
+}
+
+#[test]
+fn a_screen_whose_span_ends_within_a_round_ends_with_it_but_not_before_its_first() {
+    let turns = Variant { turns: Turns::EachInTurn, ..Variant::default() };
+    let unit = 64 * 256;
+    // Results of a launch: four windows of two units; 32 alone, and two in which all 16 do as much.
+    let round = 4 * 2 * unit * (32 + 32);
+    // The second span ends in the second round, which takes 0.7 s at the least.
+    for (span, rounds) in [(1, round..=round), (1_000, round..=2 * round - 1)] {
+        let bench = Bench::of(BF16).vary(turns).with("KILN_FAKE_CUDA_MULTIPROCESSORS", "16").inject(Injection::Slow);
+        let told = bench.lasting(span).run();
+        assert_eq!(told.end(), &LoadEnd::Finished);
+        assert!(told.notes().iter().any(|note| note.starts_with("each of 16 SMs gave")), "{:?}", told.notes());
+        // Less what was compared to set it up.
+        let compared = told.counts().0 - 16 * 2 * unit;
+        assert!(rounds.contains(&compared), "{compared} in {span} ms, {round} in a round");
+    }
+}
+
+#[test]
+fn marches_and_copies_that_are_stopped_tell_of_their_last_second() {
+    for work in [MarchWork::Passes, MarchWork::DeviceCopy] {
+        let bench = Bench::of(MARCH).vary(Variant { march: work, ..Variant::default() }).inject(Injection::Slow);
+        // Told to stop as soon as it runs: less than a second of work, and nothing has been told of it by then.
+        let told = bench.fault("stuck").lasting(60_000).until(|said| *said == LoadSaid::Running).run();
+        assert_eq!(told.end(), &LoadEnd::Stopped, "{work:?}");
+        let tells = told.0.iter().filter(|said| matches!(said, LoadSaid::Progress { .. })).count();
+        assert!(tells > 0, "{work:?}: {:#?}", told.0);
+    }
 }
 
 /// The queue of copies through the host fills, and the caller waits: behind a closed gate that would be for ever.

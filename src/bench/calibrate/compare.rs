@@ -4,16 +4,16 @@ use std::fmt::Write as _;
 
 use kiln_model::Unit;
 
-use super::{Calibration, short};
-use crate::spread::Spread;
+use super::{Calibration, LeftOut, short};
+use crate::scatter::Scatter;
 
 /// One quantity, measured and simulated.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Comparison {
     pub what: &'static str,
     pub unit: Unit,
-    pub measured: Spread,
-    pub modelled: Spread,
+    pub measured: Scatter,
+    pub modelled: Scatter,
 }
 
 impl Comparison {
@@ -37,6 +37,22 @@ impl Calibration {
             let unit = if one.unit == Unit::One { String::new() } else { one.unit.to_string() };
             let (value, mean) = (short(one.value), short(one.spread.mean));
             let _ = writeln!(text, "{:<24} {value:>12} {unit:<8} {mean:>12} {deviation:>10}", one.fact);
+        }
+        for one in &self.left_out {
+            let _ = match one {
+                LeftOut::Unit { file, gpu, wrong } => {
+                    writeln!(text, "left out: gpu/{} of {file}, which gave {wrong} wrong results", gpu.0)
+                }
+                LeftOut::Fact { fact, unit, scatter } => {
+                    let unit = if *unit == Unit::One { String::new() } else { format!(" {unit}") };
+                    let (mean, deviation) =
+                        (short(scatter.mean), scatter.deviation.map_or_else(|| "-".to_owned(), short));
+                    writeln!(
+                        text,
+                        "not proposed: {fact}: a mean of {mean}{unit} with a deviation of {deviation} leaves no floor above zero"
+                    )
+                }
+            };
         }
         if !self.comparisons.is_empty() {
             let _ = writeln!(

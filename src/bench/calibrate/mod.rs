@@ -11,8 +11,10 @@ mod trace;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::document::Bench;
-use super::spread::Spread;
+use kiln_model::GpuIndex;
+
+use super::document::{Bench, Measured, Unit};
+use super::scatter::Scatter;
 pub use compare::Comparison;
 pub use files::{node_file_text, sku_file_text};
 pub use quantity::Growth;
@@ -36,6 +38,17 @@ pub enum NotUsable {
     OtherModel { file: String, found: String, first: String, known: String },
     #[error("{file} does not say which model its GPUs are; this program has no facts of it to hold proposals against")]
     UnknownModel { file: String },
+    #[error("the simulated node has GPUs of {found}, and the benches are of {known}: name one with that model")]
+    SimulatedOther { found: String, known: String },
+}
+
+/// What benches do not come to, and why.
+#[derive(Debug, Clone, PartialEq)]
+pub enum LeftOut {
+    /// A unit that computed wrong tells nothing of healthy ones.
+    Unit { file: String, gpu: GpuIndex, wrong: u64 },
+    /// A floor that is not above zero holds nothing.
+    Fact { fact: &'static str, unit: kiln_model::Unit, scatter: Scatter },
 }
 
 /// A proposed fact of a model.
@@ -46,7 +59,7 @@ pub struct Proposal {
     pub unit: kiln_model::Unit,
     pub value: f64,
     /// Of the units' values.
-    pub spread: Spread,
+    pub spread: Scatter,
     pub source: String,
 }
 
@@ -70,6 +83,7 @@ pub struct Calibration {
     pub proposals: Vec<Proposal>,
     pub parameters: Vec<Parameter>,
     pub comparisons: Vec<Comparison>,
+    pub left_out: Vec<LeftOut>,
 }
 
 /// Makes proposals of benches, each with the name of its file; `model` is a bench of the simulated node of the same kind.
@@ -96,12 +110,21 @@ pub fn calibrate(
         }
     }
     let sku = sku.ok_or_else(|| NotUsable::UnknownModel { file: first.clone() })?;
-    let all: Vec<&Bench> = benches.iter().map(|(_, bench)| bench).collect();
-    let modelled = |quantity: &Quantity| model.and_then(|model| Spread::of(&by_unit(&[model], quantity)));
+    if let Some(found) = model.iter().flat_map(|model| &model.gpus).find(|unit| unit.sku.as_ref() != Some(&sku)) {
+        let found = found.sku.clone().or_else(|| found.name.clone()).unwrap_or_else(|| "an unknown model".to_owned());
+        return Err(NotUsable::SimulatedOther { found, known: sku });
+    }
+    let model = model.map(|model| [(String::new(), model.clone())]);
+    let modelled = |quantity: &Quantity| Scatter::of(&by_unit(model.as_ref()?, quantity));
     let (mut proposals, mut parameters, mut comparisons) = (Vec::new(), Vec::new(), Vec::new());
+    let mut left_out = wrong_units(benches);
     for quantity in QUANTITIES {
-        let Some(spread) = Spread::of(&by_unit(&all, quantity)) else { continue };
-        proposals.extend(propose(quantity, spread, benches));
+        let Some(spread) = Scatter::of(&by_unit(benches, quantity)) else { continue };
+        match (propose(quantity, spread, benches), quantity.fact) {
+            (Some(proposal), _) => proposals.push(proposal),
+            (None, Some((fact, _))) => left_out.push(LeftOut::Fact { fact, unit: quantity.unit, scatter: spread }),
+            (None, None) => {}
+        }
         if let Some(modelled) = modelled(quantity).filter(|modelled| modelled.mean != 0.0) {
             let factor = spread.mean / modelled.mean;
             parameters.extend(quantity.parameters.iter().map(|path| Parameter {
@@ -112,37 +135,57 @@ pub fn calibrate(
             comparisons.push(Comparison { what: quantity.what, unit: quantity.unit, measured: spread, modelled });
         }
     }
-    let units = names(&all).len();
+    let units = names(benches).len();
     let simulated = benches.iter().any(|(_, bench)| !bench.is_of_hardware());
-    Ok(Calibration { sku, simulated, units, proposals, parameters, comparisons })
+    Ok(Calibration { sku, simulated, units, proposals, parameters, comparisons, left_out })
 }
 
 /// What tells one unit from others: its serial number, or its UUID; else its place in its file.
-fn name(bench: &Bench, at: usize) -> String {
-    let unit = &bench.gpus[at];
-    let known = unit.uuid.clone().or_else(|| unit.serial.clone());
-    known.unwrap_or_else(|| format!("{}#{}", bench.at, unit.gpu.0))
+fn name(file: &str, unit: &Unit) -> String {
+    let known = unit.serial.clone().or_else(|| unit.uuid.clone());
+    known.unwrap_or_else(|| format!("{file}#{}", unit.gpu.0))
 }
 
-fn names(benches: &[&Bench]) -> BTreeSet<String> {
-    benches.iter().flat_map(|bench| (0..bench.gpus.len()).map(|at| name(bench, at))).collect()
+/// Wrong results that nobody asked for, of one unit in all phases of its bench.
+fn wrong(bench: &Bench, gpu: GpuIndex) -> u64 {
+    let of = |phase: &Measured| {
+        let gpu = phase.gpus.iter().find(|measured| measured.gpu == gpu)?;
+        Some(gpu.wrong_of_itself(phase.work))
+    };
+    bench.phases.iter().filter_map(of).sum()
+}
+
+fn wrong_units(benches: &[(String, Bench)]) -> Vec<LeftOut> {
+    let units = benches.iter().flat_map(|(file, bench)| bench.gpus.iter().map(move |unit| (file, bench, unit.gpu)));
+    let counted = units.map(|(file, bench, gpu)| (file.clone(), gpu, wrong(bench, gpu)));
+    counted.filter(|(.., wrong)| *wrong > 0).map(|(file, gpu, wrong)| LeftOut::Unit { file, gpu, wrong }).collect()
+}
+
+/// The units that computed nothing wrong, each with its bench and its name.
+fn sound(benches: &[(String, Bench)]) -> impl Iterator<Item = (&Bench, GpuIndex, String)> {
+    let units = benches.iter().flat_map(|(file, bench)| bench.gpus.iter().map(move |unit| (file, bench, unit)));
+    units
+        .filter(|(_, bench, unit)| wrong(bench, unit.gpu) == 0)
+        .map(|(file, bench, unit)| (bench, unit.gpu, name(file, unit)))
+}
+
+fn names(benches: &[(String, Bench)]) -> BTreeSet<String> {
+    sound(benches).map(|(.., name)| name).collect()
 }
 
 /// One value of each unit: the mean of what its benches say.
-fn by_unit(benches: &[&Bench], quantity: &Quantity) -> Vec<f64> {
+fn by_unit(benches: &[(String, Bench)], quantity: &Quantity) -> Vec<f64> {
     let mut values: BTreeMap<String, Vec<f64>> = BTreeMap::new();
-    for bench in benches {
-        for (at, unit) in bench.gpus.iter().enumerate() {
-            if let Some(value) = quantity.of(bench, unit.gpu) {
-                values.entry(name(bench, at)).or_default().push(value);
-            }
+    for (bench, gpu, name) in sound(benches) {
+        if let Some(value) = quantity.of(bench, gpu) {
+            values.entry(name).or_default().push(value);
         }
     }
-    values.values().filter_map(|values| Spread::of(values)).map(|spread| spread.mean).collect()
+    values.values().filter_map(|values| Scatter::of(values)).map(|spread| spread.mean).collect()
 }
 
 /// Where a value comes from, in one line.
-fn told(quantity: &Quantity, spread: Spread, benches: &[(String, Bench)]) -> String {
+fn told(quantity: &Quantity, spread: Scatter, benches: &[(String, Bench)]) -> String {
     let files: Vec<&str> = benches.iter().map(|(file, _)| file.as_str()).collect();
     let simulated =
         benches.iter().find(|(_, bench)| !bench.is_of_hardware()).map_or("", |_| "SIMULATED, no hardware: ");
@@ -169,7 +212,8 @@ fn short(value: f64) -> String {
     if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
 }
 
-fn propose(quantity: &Quantity, spread: Spread, benches: &[(String, Bench)]) -> Option<Proposal> {
+/// None where it would be a floor that everything is above.
+fn propose(quantity: &Quantity, spread: Scatter, benches: &[(String, Bench)]) -> Option<Proposal> {
     let (fact, growth) = quantity.fact?;
     let few = spread.count < UNITS_MIN;
     let wide = DEVIATIONS * spread.deviation.unwrap_or(0.0);
@@ -178,6 +222,9 @@ fn propose(quantity: &Quantity, spread: Spread, benches: &[(String, Bench)]) -> 
         Growth::Floor => (spread.mean - room, "less"),
         Growth::Ceiling => (spread.mean + room, "plus"),
     };
+    if growth == Growth::Floor && value <= 0.0 {
+        return None;
+    }
     let how = if few && room > wide {
         format!("{sign} {:.0} %, as fewer than {UNITS_MIN} units tell no spread", 100.0 * ALLOWANCE)
     } else {

@@ -6,7 +6,7 @@ use kiln_model::{BurnKernel, CopyDirection, Endpoint, GpuIndex, Unit};
 
 use crate::document::{Bench, GpuMeasured, Measured};
 use crate::phase::Work;
-use crate::spread::Spread;
+use crate::scatter::Scatter;
 
 /// On which side of healthy parts a limit lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,7 +53,7 @@ fn moved(bench: &Bench, work: Work, from: impl Fn(Endpoint) -> bool, to: impl Fn
     let transfers = &phase(bench, work)?.transfers;
     let speeds: Vec<f64> =
         transfers.iter().filter(|one| from(one.from) && to(one.to)).map(|one| one.gb_per_s).collect();
-    Spread::of(&speeds).map(|spread| spread.mean)
+    Scatter::of(&speeds).map(|spread| spread.mean)
 }
 
 fn host(bench: &Bench, direction: CopyDirection, index: GpuIndex) -> Option<f64> {

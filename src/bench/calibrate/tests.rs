@@ -8,7 +8,7 @@ use kiln_profile::{Skus, builtin};
 use proptest::prelude::*;
 
 use super::*;
-use crate::document::{BENCH_SCHEMA, GpuMeasured, Measured, Unit};
+use crate::document::{BENCH_SCHEMA, Flips, GpuMeasured, Measured, Unit};
 use crate::phase::Work;
 
 fn unit(gpu: u8, serial: &str) -> Unit {
@@ -26,19 +26,20 @@ fn unit(gpu: u8, serial: &str) -> Unit {
 fn gpu(gpu: u8, watts: f64, tflops: f64) -> GpuMeasured {
     GpuMeasured {
         gpu: GpuIndex(gpu),
-        power_watts: Spread::of(&[watts]),
+        power_watts: Scatter::of(&[watts]),
         power_instant_watts: None,
         clock_mhz: None,
         celsius: None,
         memory_celsius: None,
-        tflops: Spread::of(&[tflops]),
-        memory_gb_per_s: Spread::of(&[tflops * 5.0]),
+        tflops: Scatter::of(&[tflops]),
+        memory_gb_per_s: Scatter::of(&[tflops * 5.0]),
         per_clock: Some(tflops / 1600.0),
         duty_percent: None,
         covered_percent: None,
         verified: 1,
         mismatches: 0,
         told: Vec::new(),
+        flips: None,
     }
 }
 
@@ -137,6 +138,68 @@ fn two_models_and_unknown_ones_are_refused() {
         .map(|second| calibrate(&[first.clone(), ("b".to_owned(), second)], None, false).unwrap_err().to_string());
     insta::assert_snapshot!(told.join("\n"));
     assert_eq!(calibrate(&[], None, false), Err(NotUsable::None));
+}
+
+#[test]
+fn a_unit_is_known_by_its_serial_number_then_its_uuid_then_its_place_in_its_file() {
+    let mut same = [bench(0, &[(80.0, 700.0)]), bench(0, &[(90.0, 720.0)])];
+    let count = |benches: &[Bench; 2]| {
+        let files = [("a".to_owned(), benches[0].clone()), ("b".to_owned(), benches[1].clone())];
+        calibrate(&files, None, false).unwrap().units
+    };
+    // A board that was flashed anew has another UUID and the same serial number.
+    same[0].gpus[0].uuid = Some("GPU-1".to_owned());
+    same[1].gpus[0].uuid = Some("GPU-2".to_owned());
+    assert_eq!(count(&same), 1);
+    for bench in &mut same {
+        bench.gpus[0].serial = None;
+    }
+    assert_eq!(count(&same), 2);
+    same[1].gpus[0].uuid = Some("GPU-1".to_owned());
+    assert_eq!(count(&same), 1);
+    // Two nodes benched in the same second, with nothing to know their GPUs by.
+    for bench in &mut same {
+        bench.gpus[0].uuid = None;
+    }
+    assert_eq!(count(&same), 2);
+}
+
+#[test]
+fn a_unit_that_computed_wrong_makes_no_fact_and_is_named() {
+    let mut spoiled = bench(0, &[(80.0, 700.0), (80.0, 100.0), (80.0, 300.0)]);
+    spoiled.phases[2].gpus[1].mismatches = 3;
+    // Flipped on purpose, and found: nothing is wrong with it.
+    let mut flips = spoiled.phases[2].clone();
+    flips.work = Work::Flips { kernel: BurnKernel::Bf16, count: 5 };
+    for (gpu, found) in flips.gpus.iter_mut().zip([5, 5, 4]) {
+        gpu.mismatches = 5;
+        gpu.flips = Some(Flips { flipped: 5, found });
+    }
+    spoiled.phases.push(flips);
+    let calibration = calibrate(&[("a.json".to_owned(), spoiled)], None, false).unwrap();
+    let floor = proposal(&calibration, "throughput.bf16.min");
+    assert_eq!((calibration.units, floor.spread.count, floor.spread.mean), (1, 1, 700.0));
+    let out = |gpu, wrong| LeftOut::Unit { file: "a.json".to_owned(), gpu: GpuIndex(gpu), wrong };
+    assert_eq!(calibration.left_out, [out(1, 3), out(2, 1)]);
+    assert!(calibration.text().contains("left out: gpu/1 of a.json, which gave 3 wrong results\n"));
+}
+
+#[test]
+fn a_floor_that_everything_is_above_is_not_proposed() {
+    let apart = [(80.0, 10.0), (81.0, 700.0), (82.0, 20.0), (83.0, 900.0)];
+    let calibration = calibrate(&[("a.json".to_owned(), bench(0, &apart))], None, false).unwrap();
+    assert!(calibration.proposals.iter().all(|one| one.value > 0.0 && one.fact != "throughput.bf16.min"));
+    let told = calibration.text();
+    assert!(told.contains("not proposed: throughput.bf16.min: a mean of 407.5 TFLOP/s with a deviation of "), "{told}");
+}
+
+#[test]
+fn a_simulated_node_of_another_model_is_refused() {
+    let mut model = bench(50, &[(80.0, 700.0)]);
+    model.gpus[0].sku = Some("h100-sxm".to_owned());
+    let files = [("a".to_owned(), bench(0, &[(80.0, 700.0)]))];
+    let refused = calibrate(&files, Some(&model), false).unwrap_err().to_string();
+    insta::assert_snapshot!(refused, @"the simulated node has GPUs of h100-sxm, and the benches are of h200-sxm: name one with that model");
 }
 
 #[test]

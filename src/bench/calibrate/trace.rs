@@ -1,7 +1,7 @@
 //! What a step response says: how often readings came, and how fast they follow.
 
 use crate::document::Trace;
-use crate::spread::Spread;
+use crate::scatter::Scatter;
 
 impl Trace {
     /// Seconds from one reading to the next, in the middle.
@@ -16,7 +16,7 @@ impl Trace {
         let (on, off) = (self.on_seconds?, self.off_seconds?);
         let within = |from: f64, until: f64| {
             let inside = self.seconds.iter().zip(column).filter(|(at, _)| (from..until).contains(*at));
-            Spread::of(&inside.filter_map(|(_, value)| *value).collect::<Vec<f64>>())
+            Scatter::of(&inside.filter_map(|(_, value)| *value).collect::<Vec<f64>>())
         };
         let rest = within(0.0, on)?.mean;
         // The second half of the load: it has settled by then.

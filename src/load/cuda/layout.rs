@@ -157,6 +157,17 @@ pub struct Shape {
     pub b_bytes: u32,
 }
 
+/// Products before accumulators start anew: a millisecond on the fastest path, and sums stay small enough for their low
+/// bits to toggle.
+pub const BURN_STEPS: u32 = 2048;
+/// Seconds of a launch of a burn on random operands: long enough that the gap between two launches does not count, short
+/// enough to stop at once.
+pub const BURN_RANDOM_SECONDS: f64 = 0.2;
+/// Exact launches are shorter: their operands have fewer bits and draw less power.
+pub const BURN_EXACT_SECONDS: f64 = 0.02;
+/// One launch in so many is exact: together with its length some one percent of the time.
+pub const BURN_EXACT_EVERY: u64 = 8;
+
 impl Shape {
     /// Results of one unit.
     pub const fn cells(self) -> u32 {
@@ -176,6 +187,13 @@ pub enum Number {
     E4m3,
     F32,
     F64,
+}
+
+impl Number {
+    /// The largest integer of exact operands: so small that a whole window of sums stays exact.
+    pub const fn exact_limit(self) -> u32 {
+        if matches!(self, Self::E4m3) { 2 } else { 8 }
+    }
 }
 
 /// One burn kernel.

@@ -222,6 +222,8 @@ fn results(kernel: Burn, args: &BurnArgs) -> Arc<Vec<u64>> {
 }
 
 fn run_burn(kernel: Burn, args: &BurnArgs, blocks: u32) {
+    let astray = u32::from(world().fault == Fault::Astray);
+    let args = &BurnArgs { inject_word: args.inject_word | astray, ..*args };
     let right = results(kernel, args);
     let units = (blocks * kernel.shape.units) as usize;
     let cells = kernel.shape.cells() as usize;

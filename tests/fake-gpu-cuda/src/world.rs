@@ -36,6 +36,8 @@ pub enum Fault {
     LateStream,
     /// `one-sm`: multiprocessor 2 computes one bit wrong.
     OneSm,
+    /// `astray`: flips in even words land one word further on: each is a missed flip, and an error that nobody asked for.
+    Astray,
     /// `hang`: burn and march kernels never end.
     Hang,
 }
@@ -90,6 +92,7 @@ fn fault(text: &str) -> Fault {
         "slow-copy" => Fault::SlowCopy,
         "late-stream" => Fault::LateStream,
         "one-sm" => Fault::OneSm,
+        "astray" => Fault::Astray,
         "hang" => Fault::Hang,
         "" => Fault::None,
         other => panic!("the fake has no fault `{other}`"),
@@ -106,7 +109,7 @@ pub fn world() -> &'static World {
             gpus: seat.as_ref().map_or_else(|| number("GPUS", 2), Seat::gpus),
             memory: number("MEMORY_MIB", 64) << 20,
             capability: (major.parse().expect("a number"), minor.parse().expect("a number")),
-            multiprocessors: 4,
+            multiprocessors: number("MULTIPROCESSORS", 4),
             compute_mode: number("COMPUTE_MODE", 0),
             mig: number("MIG", 0) == 1,
             peers: number("PEERS", 1) == 1,

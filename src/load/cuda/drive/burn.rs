@@ -7,17 +7,12 @@ use super::drive_context::{Broken, DriveContext};
 use super::memory_stream::MemoryStream;
 use super::pace::Pace;
 use crate::cuda::driver::Gpu;
+use crate::cuda::layout::{BURN_EXACT_EVERY, BURN_EXACT_SECONDS, BURN_RANDOM_SECONDS};
 use crate::worker::{Beside, Injection, monotonic_nanos};
 use kiln_model::{BurnKernel, LoadSaid};
 
-/// Long enough that the gap between two launches does not count, short enough to stop at once.
-const LAUNCH_SECONDS: f64 = 0.2;
-/// Exact launches are shorter: their operands have fewer bits and draw less power.
-const EXACT_SECONDS: f64 = 0.02;
 /// Where bits are flipped there is one in each launch, and nobody waits for a hundred long ones.
 const FLIP_SECONDS: f64 = 0.02;
-/// One launch in so many is exact: together with its length some one percent of the time.
-const EXACT_EVERY: u64 = 8;
 /// Most windows of a launch, whatever they take.
 const WINDOWS_MAX: u32 = 100_000;
 
@@ -47,7 +42,7 @@ pub(in crate::cuda) fn burn(context: &DriveContext<'_>, gpu: &Arc<Gpu>, kernel: 
         Beside::Nothing => None,
     };
     let flips = matches!(context.injection, Some(Injection::BitFlips { .. }));
-    let launch_seconds = if flips { FLIP_SECONDS } else { LAUNCH_SECONDS };
+    let launch_seconds = if flips { FLIP_SECONDS } else { BURN_RANDOM_SECONDS };
     let began = context.pipe.ready().ok_or(Broken::Stopped)?;
     let until = context.ends_at(began);
     let mut pace = Pace::new(gpu.index);
@@ -61,8 +56,8 @@ pub(in crate::cuda) fn burn(context: &DriveContext<'_>, gpu: &Arc<Gpu>, kernel: 
         if !flips && until.is_some_and(|until| until <= monotonic_nanos()) {
             break;
         }
-        let (operands, fit, wanted) = if launch % EXACT_EVERY == 0 {
-            (Operands::Exact, &mut exact, EXACT_SECONDS)
+        let (operands, fit, wanted) = if launch % BURN_EXACT_EVERY == 0 {
+            (Operands::Exact, &mut exact, BURN_EXACT_SECONDS)
         } else {
             (Operands::Random, &mut random, launch_seconds)
         };
@@ -83,6 +78,7 @@ pub(in crate::cuda) fn burn(context: &DriveContext<'_>, gpu: &Arc<Gpu>, kernel: 
         pace.tell_if_due(context.pipe);
     }
     pace.tell(context.pipe);
+    burner.tell_flips(context);
     if context.pipe.stopping() { Err(Broken::Stopped) } else { Ok(()) }
 }
 
@@ -105,7 +101,7 @@ pub(in crate::cuda) fn pulse(
     for _ in 0..8 {
         burner.launch(Operands::Random, fit.windows)?;
         let seconds = burner.finish(context, &mut pace)?;
-        fit.learn(seconds, on.min(LAUNCH_SECONDS));
+        fit.learn(seconds, on.min(BURN_RANDOM_SECONDS));
     }
     let began = context.pipe.ready().ok_or(Broken::Stopped)?;
     let until = context.ends_at(began);
@@ -127,7 +123,7 @@ pub(in crate::cuda) fn pulse(
             burner.launch(Operands::Random, fit.windows)?;
             let seconds = burner.finish(context, &mut pace)?;
             pace.add(burner.flop(Operands::Random) * f64::from(fit.windows), 0.0);
-            fit.learn(seconds, on.min(LAUNCH_SECONDS));
+            fit.learn(seconds, on.min(BURN_RANDOM_SECONDS));
             pace.tell_if_due(context.pipe);
             let left = dark.saturating_sub(monotonic_nanos()) as f64 / 1e9;
             // What is left must hold most of another launch.
@@ -151,10 +147,10 @@ mod tests {
         let mut fit = Fit::new();
         for _ in 0..6 {
             // A millisecond a window.
-            fit.learn(0.001 * f64::from(fit.windows), LAUNCH_SECONDS);
+            fit.learn(0.001 * f64::from(fit.windows), BURN_RANDOM_SECONDS);
         }
         assert_eq!(fit.windows, 200);
-        fit.learn(1e6, LAUNCH_SECONDS);
+        fit.learn(1e6, BURN_RANDOM_SECONDS);
         assert_eq!(fit.windows, 1, "and never below one");
     }
 }

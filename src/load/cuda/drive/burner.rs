@@ -10,8 +10,8 @@ use super::pace::Pace;
 use super::wrong::Wrong;
 use crate::cuda::driver::{Buffer, Event, Gpu, Grid, HostBuffer, Kernel, Stream};
 use crate::cuda::layout::{
-    BURN_COMPARE, BURN_RECORD, BURNS, Burn, BurnArgs, HangArgs, NONE_64, Number, OPERANDS_EXACT, OPERANDS_RANDOM,
-    RECORDS,
+    BURN_COMPARE, BURN_RECORD, BURN_STEPS, BURNS, Burn, BurnArgs, HangArgs, NONE_64, Number, OPERANDS_EXACT,
+    OPERANDS_RANDOM, RECORDS, Record,
 };
 use crate::cuda::reference::{golden, steps_while_exact};
 use crate::worker::Injection;
@@ -21,9 +21,6 @@ use kiln_model::{BurnKernel, LoadSaid, Mismatch};
 const TILES: u32 = 4;
 /// Kept free of operands: what a kernel declares itself.
 const SHARED_KEPT: u32 = 2048;
-/// Products before accumulators start anew: a millisecond on the fastest path, and sums stay small enough for their low
-/// bits to toggle.
-const STEPS: u32 = 2048;
 /// Lost in each window by a burn that is slow on purpose.
 const SLOW_NANOS: u32 = 5_000_000;
 
@@ -70,15 +67,10 @@ pub fn products_in_a_result(kernel: BurnKernel) -> u64 {
         BurnKernel::Fp64 => Number::F64,
     };
     let products = |burn: &Burn| {
-        let steps = steps_while_exact(burn.number, burn.shape, exact_limit(burn.number)).min(STEPS);
+        let steps = steps_while_exact(burn.number, burn.shape, burn.number.exact_limit()).min(BURN_STEPS);
         u64::from(steps) * u64::from(burn.shape.k)
     };
     BURNS.iter().filter(|burn| burn.number == number).map(products).min().unwrap_or(0)
-}
-
-/// The largest integer of exact operands: so small that a whole window of sums stays exact.
-const fn exact_limit(number: Number) -> u32 {
-    if matches!(number, Number::E4m3) { 2 } else { 8 }
 }
 
 fn choose(gpu: &Gpu, kernel: BurnKernel) -> Result<Burn, Broken> {
@@ -117,7 +109,7 @@ impl Burner {
         let cells = shape.cells() as usize * cell;
         let stream = Stream::new(gpu)?;
         let wrong = Wrong::new(gpu, &stream)?;
-        let limit = exact_limit(kernel.number);
+        let limit = kernel.number.exact_limit();
         let (inject_window, slow) = match context.injection {
             Some(Injection::BitFlip { iteration }) => (iteration, 0),
             Some(Injection::Slow) => (NONE_64, SLOW_NANOS),
@@ -154,7 +146,7 @@ impl Burner {
             began: Event::new(gpu)?,
             ended: Event::new(gpu)?,
             args,
-            exact_steps: steps_while_exact(kernel.number, shape, limit).min(STEPS),
+            exact_steps: steps_while_exact(kernel.number, shape, limit).min(BURN_STEPS),
             stream,
             flips: Flips::asked(context),
             processors: BTreeSet::new(),
@@ -168,7 +160,7 @@ impl Burner {
     }
 
     fn steps(&self, operands: Operands) -> u32 {
-        if operands == Operands::Exact { self.exact_steps } else { STEPS }
+        if operands == Operands::Exact { self.exact_steps } else { BURN_STEPS }
     }
 
     /// Floating point operations of one window.
@@ -267,6 +259,9 @@ impl Burner {
             args.inject_unit = spoiled.below(1, u64::from(self.units)) as u32;
             args.inject_word = spoiled.below(2, u64::from(self.kernel.shape.cells())) as u32;
             args.inject_bit = spoiled.below(3, if wide { 64 } else { 32 }) as u32;
+            if let Some(flips) = &mut self.flips {
+                flips.sow(args.inject_window, args.inject_unit, u64::from(args.inject_word));
+            }
         }
         self.function.launch(&self.stream, self.grid, args)?;
         self.stream.mark(&self.ended)?;
@@ -304,9 +299,22 @@ impl Burner {
 
     /// Tells what was wrong. Nothing that writes into the log may run meanwhile: a record is counted before it is whole.
     pub(super) fn tell(&mut self, context: &DriveContext<'_>, pace: &mut Pace) -> Result<(), Broken> {
-        self.wrong.tell(context, &self.stream, pace, self.kernel.name, |record| match record.unit {
+        let place = |record: &Record| match record.unit {
             OF_THE_STREAM => format!("memory stream at {:#x}", record.word * 8),
             unit => format!("SM {} (unit {unit})", record.sm),
-        })
+        };
+        let fresh = self.wrong.tell(context, &self.stream, pace, self.kernel.name, place)?;
+        if let Some(flips) = &mut self.flips {
+            flips.reap(&fresh);
+            self.wrong.make_room(context, &self.stream)?;
+        }
+        Ok(())
+    }
+
+    /// Tells how many flipped bits were found, if any were flipped.
+    pub(super) fn tell_flips(&self, context: &DriveContext<'_>) {
+        if let Some(flips) = &self.flips {
+            flips.tell(context, self.stream.gpu().index);
+        }
     }
 }

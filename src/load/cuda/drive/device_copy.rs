@@ -26,8 +26,7 @@ pub(in crate::cuda) fn device_copy(context: &DriveContext<'_>, gpu: &Arc<Gpu>) -
     let until = context.ends_at(context.pipe.ready().ok_or(Broken::Stopped)?);
     let mut pace = Pace::new(gpu.index);
     context.pipe.say(LoadSaid::Running);
-    loop {
-        context.go_on()?;
+    while !context.pipe.stopping() {
         stream.mark(&began)?;
         for _ in 0..COPIES {
             stream.copy_within(&to, &from, 0, bytes)?;
@@ -42,5 +41,5 @@ pub(in crate::cuda) fn device_copy(context: &DriveContext<'_>, gpu: &Arc<Gpu>) -
         }
     }
     pace.tell(context.pipe);
-    Ok(())
+    context.go_on()
 }

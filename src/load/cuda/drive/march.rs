@@ -47,28 +47,15 @@ pub(in crate::cuda) fn march(context: &DriveContext<'_>, gpu: &Arc<Gpu>, coverag
     let until = context.ends_at(began);
     marcher.pace = Pace::new(gpu.index);
     context.pipe.say(LoadSaid::Running);
-    for number in 0.. {
-        let algorithms = match context.variant.march {
-            MarchWork::Only(pattern) => vec![only(pattern, context.order.seed)],
-            MarchWork::Passes | MarchWork::DeviceCopy => pass(number, context.order.seed, context.order.span),
-        };
-        for algorithm in algorithms {
-            marcher.run(&algorithm)?;
-            if number == 0 && marcher.sweep > 0 {
-                marcher.tell_coverage()?;
-            }
-            let flipped = marcher.flips.as_ref().is_some_and(Flips::is_over);
-            if flipped || until.is_some_and(|until| until <= monotonic_nanos()) {
-                marcher.pace.tell(context.pipe);
-                return Ok(());
-            }
-        }
-        if until.is_none() {
-            break;
+    let done = marcher.passes(until);
+    // Also where it was stopped in the middle of a pass: what it found in its last second counts.
+    if matches!(done, Ok(()) | Err(Broken::Stopped)) {
+        marcher.pace.tell(context.pipe);
+        if let Some(flips) = &marcher.flips {
+            flips.tell(context, gpu.index);
         }
     }
-    marcher.pace.tell(context.pipe);
-    Ok(())
+    done
 }
 
 impl<'a> Marcher<'a> {
@@ -115,6 +102,31 @@ impl<'a> Marcher<'a> {
         })
     }
 
+    /// One pass after another until the span is over or all bits that were to be flipped are; one if there is no span.
+    fn passes(&mut self, until: Option<u64>) -> Result<(), Broken> {
+        let order = self.context.order;
+        for number in 0.. {
+            let algorithms = match self.context.variant.march {
+                MarchWork::Only(pattern) => vec![only(pattern, order.seed)],
+                MarchWork::Passes | MarchWork::DeviceCopy => pass(number, order.seed, order.span),
+            };
+            for algorithm in algorithms {
+                self.run(&algorithm)?;
+                if number == 0 && self.sweep > 0 {
+                    self.tell_coverage()?;
+                }
+                let flipped = self.flips.as_ref().is_some_and(Flips::is_over);
+                if flipped || until.is_some_and(|until| until <= monotonic_nanos()) {
+                    return Ok(());
+                }
+            }
+            if until.is_none() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     fn run(&mut self, algorithm: &Algorithm) -> Result<(), Broken> {
         for element in &algorithm.elements {
             self.context.go_on()?;
@@ -136,7 +148,7 @@ impl<'a> Marcher<'a> {
         let grid = Grid { blocks: self.gpu.multiprocessors * BLOCKS, threads: THREADS, shared_bytes: 0 };
         // Only a sweep that reads finds what is spoiled in it.
         let flip = if expect.is_some() { self.flips.as_mut().and_then(Flips::next) } else { None };
-        let mut first_word = 0;
+        let (mut first_word, mut sown) = (0, None);
         let mut args = Vec::new();
         for (number, chunk) in self.chunks.iter().enumerate() {
             let pairs = chunk.bytes() as u64 / 16;
@@ -147,6 +159,9 @@ impl<'a> Marcher<'a> {
                 None if spoiled => pairs,
                 None => NONE_64,
             };
+            if flip.is_some() {
+                sown = Some((self.sweep, number as u32, inject_word));
+            }
             args.push(MarchArgs {
                 log: self.wrong.address(),
                 base: chunk.address(),
@@ -172,7 +187,14 @@ impl<'a> Marcher<'a> {
             self.march.launch(&self.stream, grid, args)?;
         }
         self.stream.mark(&self.ended)?;
-        self.wrong.tell(self.context, &self.stream, &mut self.pace, name, place)?;
+        let fresh = self.wrong.tell(self.context, &self.stream, &mut self.pace, name, place)?;
+        if let Some(flips) = &mut self.flips {
+            if let Some((iteration, unit, word)) = sown {
+                flips.sow(iteration, unit, word);
+            }
+            flips.reap(&fresh);
+            self.wrong.make_room(self.context, &self.stream)?;
+        }
         let bytes: usize = self.chunks.iter().map(Buffer::bytes).sum();
         let times = f64::from(u8::from(expect.is_some()) + u8::from(write.is_some()));
         self.pace.timed(0.0, times * bytes as f64, self.ended.seconds_since(&self.began)?);

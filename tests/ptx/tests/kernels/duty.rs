@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::PathBuf;
 
-use crate::cuda::layout::{Burn, Number};
+use crate::cuda::layout::{BURN_EXACT_EVERY, BURN_EXACT_SECONDS, BURN_RANDOM_SECONDS, BURN_STEPS, Burn, Number};
 use crate::cuda::reference::steps_while_exact;
 use crate::images::{burns, image};
 use crate::rig::{Setting, burn};
@@ -55,11 +55,6 @@ const ISSUED: f64 = 4.0;
 const ROUND_TRIP: f64 = 1000.0;
 /// Pairs of a thread on their way at once when results are looked at; the `LOOK_UNROLL` of the kernels.
 const AT_ONCE: u32 = 4;
-/// What the host drives a burn with (`drive/burn.rs`, `drive/burner.rs`).
-const STEPS: u32 = 2048;
-const RANDOM_LAUNCHES: f64 = 7.0;
-const RANDOM_SECONDS: f64 = 0.2;
-const EXACT_SECONDS: f64 = 0.02;
 /// Between two launches: the host looks every 100 us, then copies the log.
 const GAP_SECONDS: f64 = 0.0003;
 
@@ -88,12 +83,14 @@ fn duty(chip: &Chip, kernel: Burn, rate: f64) -> Duty {
     // Results are put, then looked at in rounds.
     let look = per_window / ISSUED + f64::from(rounds + 1) * ROUND_TRIP;
     let of = |steps: f64| steps * busy / (steps * step + look);
-    let limit = if kernel.number == Number::E4m3 { 2 } else { 8 };
-    let random = of(f64::from(STEPS));
-    let exact = of(f64::from(steps_while_exact(kernel.number, shape, limit).min(STEPS)));
-    let worked = RANDOM_LAUNCHES * RANDOM_SECONDS + EXACT_SECONDS;
-    let gaps = (RANDOM_LAUNCHES + 1.0) * GAP_SECONDS;
-    let all = (RANDOM_LAUNCHES * RANDOM_SECONDS * random + EXACT_SECONDS * exact) / (worked + gaps);
+    let limit = kernel.number.exact_limit();
+    let random = of(f64::from(BURN_STEPS));
+    let exact = of(f64::from(steps_while_exact(kernel.number, shape, limit).min(BURN_STEPS)));
+    let launches = BURN_EXACT_EVERY as f64;
+    let seconds = (launches - 1.0) * BURN_RANDOM_SECONDS;
+    let worked = seconds + BURN_EXACT_SECONDS;
+    let gaps = launches * GAP_SECONDS;
+    let all = (seconds * random + BURN_EXACT_SECONDS * exact) / (worked + gaps);
     Duty { random, exact, all }
 }
 
@@ -111,7 +108,7 @@ fn the_page_tells_the_duty_that_the_kernels_text_gives() {
         for (name, rate) in chip.rates {
             let (_, kernel) = burns().find(|(_, burn)| burn.name == *name).expect("a kernel of that name");
             let duty = duty(chip, kernel, *rate);
-            let flop = kernel.shape.flop() as f64 * f64::from(kernel.shape.units * STEPS);
+            let flop = kernel.shape.flop() as f64 * f64::from(kernel.shape.units * BURN_STEPS);
             let clocks = flop / rate / duty.random;
             let micros = clocks / chip.megahertz;
             let [random, exact, all] =

@@ -94,7 +94,7 @@ impl Setting {
             steps,
             tiles,
             operands: OPERANDS_EXACT,
-            limit: if burn.number == Number::E4m3 { 2 } else { 8 },
+            limit: burn.number.exact_limit(),
             ..BurnArgs::default()
         };
         Self { args, blocks: 1, order: seed, accumulator_bits: None }
