@@ -73,6 +73,10 @@ impl Shipping {
         self.aside.extend(runs.iter().cloned());
     }
 
+    pub(super) fn is_aside(&self, run: &RunId) -> bool {
+        self.aside.contains(run)
+    }
+
     /// Looks once more at what was found to differ.
     pub(super) fn compare_again(&mut self) {
         self.copies.values_mut().for_each(|copy| copy.asked = false);

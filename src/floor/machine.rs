@@ -235,7 +235,14 @@ impl Handling<'_> {
             let (slot, version) = (sync.slot.clone(), sync.version.clone());
             self.record(actor(), FloorEvent::AgentMet { agent: agent(), boot, serial, slot, version });
         }
+        let aside = |run: &RunId| self.floor.state.set_aside.contains(run);
         match (&sync.doing, freed) {
+            // An agent that was started again has forgotten what was set aside.
+            (Doing::Held(Held::ForkedJournal { run } | Held::Unverified { run }), None)
+                if held.is_none() && aside(run) =>
+            {
+                return true;
+            }
             // What a person has looked at is no reason to hold it once more.
             (Doing::Held(why), Some(freed)) if *why == freed => return true,
             // What holds an agent is told once; only a person frees it.

@@ -259,6 +259,20 @@ fn an_agent_that_was_let_go_hears_of_it_once() {
 }
 
 #[test]
+fn an_agent_that_was_started_again_is_not_held_once_more_for_what_was_set_aside() {
+    let mut told = Told::one_stop();
+    told.scan("A", None);
+    let run = told.asks("A").expect("a run");
+    let why = Held::Unverified { run: run.clone() };
+    told.sync("A", Doing::Held(why.clone()));
+    told.act(Act::FreeAgent { agent: name("agent-A") });
+    told.sync("A", Doing::Idle);
+    assert!(told.sync("A", Doing::Held(why)).let_go, "it has looked at the same journal again");
+    assert_eq!(told.floor.state().agents[&name::<AgentId>("agent-A")].held, None);
+    assert!(told.asks("A").is_some_and(|next| next != run));
+}
+
+#[test]
 fn a_rack_that_needs_a_golden_pass_starts_nothing_else_before_it_and_after_a_golden_fail() {
     let mut policy = Policy::one_profile("smoke");
     let plain = site(2, 4);

@@ -114,7 +114,8 @@ impl Node {
             telemetry: 0,
             ended: disk.lines_left == 0,
         };
-        Facts { spool: self.disk.iter().map(spooled).collect(), running: self.running.clone() }
+        let spool = self.disk.iter().map(spooled).collect();
+        Facts { spool, running: self.running.clone(), damaged: Vec::new() }
     }
 
     /// The run under way writes a line; the last one says its verdict.

@@ -221,7 +221,10 @@ impl Driver<'_> {
 
     fn start(&mut self, assignment: &Assignment) -> Result<(), SpoolError> {
         self.spool.keep(assignment)?;
-        self.spool.clear(&assignment.run)?;
+        if let Err(error) = self.spool.clear(&assignment.run) {
+            self.say(&error.to_string());
+            return Ok(());
+        }
         let folder = self.spool.run(&assignment.run);
         self.program.tell(&format!("run {} of {} begins", assignment.run, assignment.profile));
         match self.program.start(assignment, &folder) {
