@@ -1,6 +1,6 @@
 //! What is wanted of the unit that an agent is on: an assignment that stands, a new one, or nothing yet.
 
-use kiln_wire::{Assignment, Doing, Held, PlaceId, RunId, Scope, Serial, SlotId, Sync};
+use kiln_wire::{AgentId, Assignment, Doing, Held, PlaceId, RunId, Scope, Serial, SlotId, Sync};
 
 use super::admission::{self, Ask, Lack, Ledger};
 use super::event::{Actor, Evidence, FloorEvent};
@@ -61,8 +61,7 @@ impl Handling<'_> {
             return;
         }
         let arrived = |unit: &UnitState| unit.runs.iter().any(|outcome| outcome.facts.run == *run);
-        let Some((serial, unit)) = state.runs.get(run).and_then(|(serial, ..)| state.units.get_key_value(serial))
-        else {
+        let Some((serial, unit)) = state.runs.get(run).and_then(|run| state.units.get_key_value(&run.unit)) else {
             return;
         };
         let site = &self.floor.policy.site;
@@ -77,6 +76,10 @@ impl Handling<'_> {
 
     /// What is wanted of the unit that an agent is on, assigned now if nothing was and it can be.
     pub(super) fn desired(&mut self, sync: &Sync) -> Option<Assignment> {
+        if let Some((unit, first)) = self.made_by_another(sync) {
+            self.hold(unit, Held::SecondAgent { first, second: sync.agent.clone() });
+            return None;
+        }
         let (serial, unit) = self.floor.state.unit_of(&sync.agent)?;
         let (serial, unit) = (serial.clone(), unit.clone_without_runs());
         if !matches!(unit.stage, Stage::Held(_))
@@ -99,6 +102,14 @@ impl Handling<'_> {
             },
             Stage::Ready | Stage::Arrived | Stage::Held(_) | Stage::Disposed(_) => None,
         }
+    }
+
+    /// The unit that the node says it is, if another agent makes its run.
+    fn made_by_another(&self, sync: &Sync) -> Option<(Serial, AgentId)> {
+        let state = &self.floor.state;
+        let (serial, unit) = state.units.get_key_value(sync.serial.as_ref()?)?;
+        let first = state.maker(unit).filter(|first| **first != sync.agent)?;
+        Some((serial.clone(), first.clone()))
     }
 
     /// Whether an assignment that was made has no power any more, because a person saw the node off, and has not ended.

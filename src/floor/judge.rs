@@ -5,7 +5,7 @@ use kiln_wire::{Held, RunId, Scope, Serial};
 
 use super::event::{Actor, Because, Disposition, Evidence, FloorEvent, RunFacts};
 use super::machine::{Handling, Refusal};
-use super::state::{RunOutcome, Stage, UnitState};
+use super::state::{AssignedRun, RunOutcome, Stage, UnitState};
 use super::suspicion::{Showing, suspicions};
 
 /// How far back units are compared with one another: a week is what a station's fault may go unseen at most, and older
@@ -22,7 +22,7 @@ enum Outcome {
 
 impl Handling<'_> {
     pub(super) fn unverified(&mut self, run: RunId) -> Result<(), Refusal> {
-        let unit = self.floor.state.runs.get(&run).map(|(unit, ..)| unit.clone());
+        let unit = self.floor.state.runs.get(&run).map(|run| run.unit.clone());
         let unit = unit.ok_or_else(|| Refusal::UnknownRun(run.clone()))?;
         // A run that no longer counts holds nothing, and what is held already is not held twice.
         let waits = |stage: &Stage| matches!(stage, Stage::Assigned(assignment) if assignment.run == run);
@@ -33,7 +33,7 @@ impl Handling<'_> {
     }
 
     pub(super) fn arrived(&mut self, mut facts: RunFacts) -> Result<(), Refusal> {
-        let Some((unit, generation, _)) = self.floor.state.runs.get(&facts.run).cloned() else {
+        let Some(AssignedRun { unit, generation, .. }) = self.floor.state.runs.get(&facts.run).cloned() else {
             return Err(Refusal::UnknownRun(facts.run));
         };
         let known = self.floor.state.units.get(&unit);

@@ -220,8 +220,10 @@ impl Handling<'_> {
         let known = self.floor.state.agents.get(&sync.agent);
         let cloned = known.is_some_and(|agent| agent.earlier_boots.contains(&sync.boot));
         let freed = known.and_then(|agent| agent.freed.clone());
+        let unit = sync.serial.as_ref().and_then(|serial| self.floor.state.units.get(serial));
+        let alone = unit.is_some_and(|unit| unit.agent.is_none());
         let (held, same) = known.map_or((None, false), |agent| {
-            let same = agent.boot == sync.boot && agent.serial == sync.serial;
+            let same = agent.boot == sync.boot && agent.serial == sync.serial && !alone;
             (agent.held.clone(), same && agent.slot == sync.slot && agent.version == sync.version)
         });
         if cloned {
@@ -291,9 +293,10 @@ impl Handling<'_> {
         {
             return Err(Refusal::UnknownSlot(slot.clone()));
         }
+        let moved = slot.is_some() && known.is_some_and(|known| known.slot != slot);
+        let elsewhere = at.is_some() && known.is_some_and(|known| state.maker(known) != at.as_ref());
         if let Some(Stage::Assigned(assignment)) = known.map(|known| &known.stage)
-            && slot.is_some()
-            && known.is_some_and(|known| known.slot != slot)
+            && (moved || elsewhere)
         {
             return Err(Refusal::UnderTest { unit, run: assignment.run.clone() });
         }
@@ -333,7 +336,7 @@ impl Handling<'_> {
         let Some(held) = known.held.clone() else { return Err(Refusal::AgentNotHeld(agent)) };
         self.record(Actor::Person(by), FloorEvent::AgentFreed { agent });
         if let Held::ForkedJournal { run } | Held::Unverified { run } = held
-            && let Some((unit, ..)) = self.floor.state.runs.get(&run).cloned()
+            && let Some(unit) = self.floor.state.runs.get(&run).map(|run| run.unit.clone())
             && matches!(self.known(&unit)?, Stage::Assigned(assignment) if assignment.run == run)
         {
             let why = format!("run {run} was set aside");

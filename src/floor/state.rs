@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use kiln_event::VerdictWord;
-use kiln_wire::{AgentId, Assignment, BootId, Generation, Held, LotId, PlaceId, RunId, Scope, Serial, SlotId};
+use kiln_wire::{AgentId, Assignment, BootId, Digest, Generation, Held, LotId, PlaceId, RunId, Scope, Serial, SlotId};
 
 use super::admission::{Cuts, Grant};
 use super::event::{Because, Disposition, FloorEvent, RunFacts, Stamped};
@@ -31,6 +31,17 @@ pub struct RunOutcome {
     pub at: u64,
     pub scopes: Vec<Scope>,
     pub golden: bool,
+}
+
+/// A run as it was assigned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AssignedRun {
+    pub unit: Serial,
+    pub generation: Generation,
+    pub agent: AgentId,
+    pub profile: String,
+    /// What the profile must be, where that was said.
+    pub digest: Option<Digest>,
 }
 
 /// A unit.
@@ -77,8 +88,8 @@ pub struct AgentState {
 pub struct FloorState {
     pub agents: BTreeMap<AgentId, AgentState>,
     pub units: BTreeMap<Serial, UnitState>,
-    /// Every run that was assigned, with its unit and generation.
-    pub runs: BTreeMap<RunId, (Serial, Generation, String)>,
+    /// Every run that was assigned.
+    pub runs: BTreeMap<RunId, AssignedRun>,
     /// Runs that are left as they are because the two sides disagree about them.
     pub set_aside: BTreeSet<RunId>,
     /// Power that was granted and not given back.
@@ -148,7 +159,7 @@ impl FloorState {
             FloorEvent::UnitFreed { unit, .. } => self.freed(unit, at),
             FloorEvent::Assigned { agent, assignment } => self.assigned(agent, assignment, at),
             FloorEvent::RunArrived { unit, generation, facts, scopes, golden } => {
-                let profile = self.runs.get(&facts.run).map(|(.., profile)| profile.clone()).unwrap_or_default();
+                let profile = self.runs.get(&facts.run).map(|run| run.profile.clone()).unwrap_or_default();
                 let (facts, scopes, golden) = (facts.clone(), scopes.clone(), *golden);
                 self.arrived(unit, RunOutcome { generation: *generation, profile, facts, at, scopes, golden });
             }
@@ -260,7 +271,18 @@ impl FloorState {
         }
     }
 
+    /// The agent that makes the run which is wanted of a unit.
+    pub fn maker(&self, unit: &UnitState) -> Option<&AgentId> {
+        let Stage::Assigned(assignment) = &unit.stage else { return None };
+        self.runs.get(&assignment.run).map(|run| &run.agent)
+    }
+
     fn put(&mut self, serial: &Serial, agent: AgentId) {
+        // A unit stays with the agent that makes its run.
+        let maker = self.units.get(serial).and_then(|unit| self.maker(unit));
+        if maker.is_some_and(|maker| *maker != agent) {
+            return;
+        }
         let Some(unit) = self.units.get_mut(serial) else { return };
         if let Some(before) = unit.agent.replace(agent.clone())
             && let Some(units) = self.on.get_mut(&before)
@@ -307,6 +329,13 @@ impl FloorState {
     /// A unit begins its route anew: what was measured while something was wrong with it releases nothing.
     fn freed(&mut self, serial: &Serial, at: u64) {
         if let Some(unit) = self.units.get_mut(serial) {
+            if matches!(unit.stage, Stage::Held(Held::SecondAgent { .. })) {
+                // Which of the two stays is for the person; whoever calls next is on the unit.
+                let before = unit.agent.take();
+                if let Some(units) = before.and_then(|before| self.on.get_mut(&before)) {
+                    units.remove(serial);
+                }
+            }
             unit.stage = if unit.agent.is_some() { Stage::Ready } else { Stage::Arrived };
             unit.since = at;
             (unit.without_claim, unit.passed, unit.tries) = (0, 0, 0);
@@ -320,8 +349,9 @@ impl FloorState {
     }
 
     fn assigned(&mut self, agent: &AgentId, assignment: &Assignment, at: u64) {
-        let run = (assignment.unit.clone(), assignment.generation, assignment.profile.clone());
-        self.runs.insert(assignment.run.clone(), run);
+        let Assignment { unit, generation, profile, digest, .. } = assignment.clone();
+        self.runs
+            .insert(assignment.run.clone(), AssignedRun { unit, generation, agent: agent.clone(), profile, digest });
         self.put(&assignment.unit, agent.clone());
         if let Some(unit) = self.units.get_mut(&assignment.unit) {
             unit.generation = assignment.generation;

@@ -85,9 +85,13 @@ impl Told {
     }
 
     fn sync(&mut self, unit: &str, doing: Doing) -> SyncReply {
+        self.sync_of(&format!("agent-{unit}"), unit, doing)
+    }
+
+    fn sync_of(&mut self, agent: &str, unit: &str, doing: Doing) -> SyncReply {
         let sync = kiln_wire::Sync {
             wire: kiln_wire::WIRE,
-            agent: name(&format!("agent-{unit}")),
+            agent: name(agent),
             boot: name("boot-1"),
             serial: Some(name(unit)),
             doing,
@@ -270,6 +274,48 @@ fn an_agent_that_was_started_again_is_not_held_once_more_for_what_was_set_aside(
     assert!(told.sync("A", Doing::Held(why)).let_go, "it has looked at the same journal again");
     assert_eq!(told.floor.state().agents[&name::<AgentId>("agent-A")].held, None);
     assert!(told.asks("A").is_some_and(|next| next != run));
+}
+
+#[test]
+fn a_second_agent_on_a_unit_gets_nothing_and_holds_it() {
+    let second = |told: &mut Told| told.sync_of("other", "A", Doing::Idle).desired.map(|assignment| assignment.run);
+    let held = Stage::Held(Held::SecondAgent { first: name("agent-A"), second: name("other") });
+    let mut told = Told::one_stop();
+    told.scan("A", None);
+    let run = told.asks("A").expect("a run");
+    assert_eq!(second(&mut told), None);
+    assert_eq!(*told.stage("A"), held);
+    assert_eq!(told.asks("A"), None, "nor does the first get anything more");
+    told.arrives(run, Pass);
+    assert_eq!(*told.stage("A"), held, "two machines say they are this unit: which of them ran is not known");
+    // A person took the first away. The second has called before, and says nothing new.
+    told.act(Act::Free { unit: name("A"), why: "the old disk was taken out".to_owned() });
+    let run = second(&mut told).expect("a run");
+    assert_eq!(told.asks("A"), None);
+    assert_eq!(*told.stage("A"), Stage::Held(Held::SecondAgent { first: name("other"), second: name("agent-A") }));
+    assert!(told.floor.state().runs[&run].agent == name("other"));
+}
+
+#[test]
+fn a_unit_under_test_is_not_scanned_away_from_the_agent_that_tests_it() {
+    let mut told = Told::one_stop();
+    told.scan("A", None);
+    // A node whose firmware has no serial number: only the scan says what it is.
+    let sync = |told: &mut Told| {
+        let doing = Doing::Idle;
+        let (wire, agent, boot) = (kiln_wire::WIRE, name("blank"), name("boot-1"));
+        let (spool, generation, serial, slot, version) = (Vec::new(), None, None, None, None);
+        let sync = kiln_wire::Sync { wire, agent, boot, serial, doing, generation, spool, slot, version };
+        told.tell(Input::Synced(sync)).expect("an answer").desired
+    };
+    assert_eq!(sync(&mut told), None);
+    let run = told.asks("A").expect("a run");
+    let scan =
+        |at: &str| Input::Scanned { unit: name("A"), at: Some(name(at)), slot: None, lot: None, by: "x".to_owned() };
+    assert_eq!(told.try_tell(scan("blank")), Err(Refusal::UnderTest { unit: name("A"), run: run.clone() }));
+    assert_eq!(sync(&mut told), None);
+    told.tell(scan("agent-A"));
+    assert_eq!(told.asks("A"), Some(run));
 }
 
 #[test]

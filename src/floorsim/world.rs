@@ -375,7 +375,7 @@ impl World {
                 AgentInput::Answered(reply)
             }
             Call::Ship { run, generation, from, bytes } => {
-                let assigned = self.floor.state().runs.get(&run).map(|(_, generation, _)| *generation);
+                let assigned = self.floor.state().runs.get(&run).map(|run| run.generation);
                 if self.floor_full_until > self.now || assigned.is_some_and(|assigned| assigned != generation) {
                     return AgentInput::Unanswered;
                 }
@@ -415,7 +415,7 @@ impl World {
             run: run.clone(),
             verdict,
             partial: false,
-            serial: self.floor.state().runs.get(&run).map(|(unit, ..)| unit.clone()),
+            serial: self.floor.state().runs.get(&run).map(|run| run.unit.clone()),
             profile_digest,
             codes: Vec::new(),
             source: None,

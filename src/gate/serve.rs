@@ -75,8 +75,7 @@ impl Site {
     /// floor is kept, and decides nothing.
     pub(crate) async fn belongs(&self, run: &RunId, generation: Generation) -> Result<(), ApiError> {
         let of = run.clone();
-        let assigned =
-            self.desk.look(move |floor, _| floor.state().runs.get(&of).map(|(_, generation, _)| *generation)).await?;
+        let assigned = self.desk.look(move |floor, _| floor.state().runs.get(&of).map(|run| run.generation)).await?;
         match assigned {
             Some(assigned) if assigned != generation => {
                 let why = format!("run {run} was assigned as generation {}, not {}", assigned.0, generation.0);
