@@ -21,7 +21,8 @@ pub enum Wait {
 }
 
 impl Handling<'_> {
-    /// What an agent's call proves of power: which runs have begun, and which have ended.
+    /// What an agent's call proves of power: which runs have begun, and which have ended. A call of one of two machines that
+    /// say they are the same proves neither, since the other may be burning on.
     pub(super) fn hear_of_power(&mut self, sync: &Sync) {
         if self.floor.policy.site.is_empty() {
             return;
@@ -33,7 +34,10 @@ impl Handling<'_> {
             Doing::Idle | Doing::Held(_) => None,
         };
         let mut heard = Vec::new();
-        for spooled in &sync.spool {
+        let known = self.floor.state.agents.get(&sync.agent);
+        let is_one_of_two = known
+            .is_some_and(|agent| agent.held == Some(Held::ClonedAgent) || agent.earlier_boots.contains(&sync.boot));
+        for spooled in sync.spool.iter().filter(|_| !is_one_of_two) {
             let Some(grant) = grants.get(&spooled.run).filter(|grant| grant.agent == sync.agent) else { continue };
             let run = || spooled.run.clone();
             if grant.began.is_none() && (spooled.journal.offset > 0 || spooled.ended || running == Some(&spooled.run)) {
@@ -47,15 +51,15 @@ impl Handling<'_> {
             self.record(actor(), event);
         }
         if let Some(run) = running {
-            self.found_running(sync, run);
+            self.found_running(sync, run, is_one_of_two);
         }
     }
 
     /// A run that goes on draws, whatever was thought of it.
-    fn found_running(&mut self, sync: &Sync, run: &RunId) {
+    fn found_running(&mut self, sync: &Sync, run: &RunId, is_one_of_two: bool) {
         let state = &self.floor.state;
         if let Some(grant) = state.grants.get(run) {
-            if grant.began.is_none() && grant.agent == sync.agent {
+            if grant.began.is_none() && grant.agent == sync.agent && !is_one_of_two {
                 self.record(Actor::Agent(sync.agent.clone()), FloorEvent::RunBegan { run: run.clone() });
             }
             return;
@@ -71,7 +75,9 @@ impl Handling<'_> {
         let (run, unit, agent) = (run.clone(), serial.clone(), sync.agent.clone());
         let granted = FloorEvent::PowerGranted { run: run.clone(), agent, unit, slot, watts, instead_of: None };
         self.record(Actor::Agent(sync.agent.clone()), granted);
-        self.record(Actor::Agent(sync.agent.clone()), FloorEvent::RunBegan { run });
+        if !is_one_of_two {
+            self.record(Actor::Agent(sync.agent.clone()), FloorEvent::RunBegan { run });
+        }
     }
 
     /// What is wanted of the unit that an agent is on, assigned now if nothing was and it can be.

@@ -466,6 +466,47 @@ fn power_comes_back_when_the_run_has_arrived_or_a_person_says_so_and_not_before(
 }
 
 #[test]
+fn a_copied_disk_whose_run_has_ended_returns_no_power_of_the_original() {
+    let mut policy = Policy::one_profile("smoke");
+    policy.site = site(1, 4);
+    let mut told = Told::of(policy);
+    told.scan("A", Some("r0-00"));
+    let run = told.asks("A").expect("a run");
+    let call = |told: &mut Told, boot: &str, ended: bool| {
+        let doing = if ended { Doing::Idle } else { Doing::Running { run: run.clone() } };
+        let journal = kiln_wire::Position { offset: 9, ..Default::default() };
+        let generation = kiln_wire::Generation(1);
+        let spool = vec![kiln_wire::Spooled { run: run.clone(), generation, journal, telemetry: 0, ended }];
+        let (wire, agent, boot, serial) = (kiln_wire::WIRE, name("agent-A"), name(boot), Some(name("A")));
+        let sync = kiln_wire::Sync {
+            wire,
+            agent,
+            boot,
+            serial,
+            doing,
+            generation: Some(generation),
+            spool,
+            slot: None,
+            version: None,
+        };
+        told.tell(Input::Synced(sync));
+        told.floor.ledger().granted(0)
+    };
+    let began = |told: &Told| told.floor.state().grants[&run].began.is_some();
+    assert_eq!(call(&mut told, "boot-2", false), Watts(10_000));
+    assert_eq!(call(&mut told, "boot-1", true), Watts(10_000), "found to be a copy with this call");
+    assert_eq!(call(&mut told, "boot-1", true), Watts(10_000));
+    assert_eq!(call(&mut told, "boot-2", true), Watts(10_000), "which of the two is the original is not known");
+    assert!(began(&told));
+    // Both draw, whatever was thought of it.
+    told.act(Act::PowerOff { run: run.clone(), why: "unplugged".to_owned() });
+    assert_eq!(call(&mut told, "boot-1", false), Watts(10_000));
+    assert!(!began(&told), "it counts as rising until the two are told apart");
+    told.act(Act::FreeAgent { agent: name("agent-A") });
+    assert_eq!(call(&mut told, "boot-2", true), Watts(0));
+}
+
+#[test]
 fn a_run_that_takes_the_place_of_another_on_the_same_node_takes_its_power_over() {
     let mut policy = Policy::one_profile("smoke");
     policy.site = site(1, 4);
