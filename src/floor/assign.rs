@@ -272,6 +272,7 @@ impl UnitState {
             without_claim: self.without_claim,
             tries: self.tries,
             failed: self.failed,
+            reworked: self.reworked,
             repairs: std::collections::BTreeMap::new(),
             because: None,
             runs: Vec::new(),

@@ -62,6 +62,8 @@ pub struct UnitState {
     pub tries: u32,
     /// A run proved it bad, and no rework was recorded since.
     pub failed: bool,
+    /// Runs of earlier generations than this began before work was last recorded.
+    pub reworked: Generation,
     /// How often it went to repair, by class of fault.
     pub repairs: BTreeMap<String, u32>,
     /// By what it was last disposed.
@@ -175,7 +177,7 @@ impl FloorState {
             FloorEvent::Reworked { unit, .. } => {
                 self.freed(unit, at);
                 if let Some(unit) = self.units.get_mut(unit) {
-                    unit.failed = false;
+                    (unit.failed, unit.reworked) = (false, unit.generation);
                 }
             }
             FloorEvent::PowerGranted { run, agent, unit, slot, watts, instead_of } => {
@@ -338,6 +340,8 @@ impl FloorState {
             }
             unit.stage = if unit.agent.is_some() { Stage::Ready } else { Stage::Arrived };
             unit.since = at;
+            // A run that was wanted before is none of those that count from now on.
+            unit.generation = unit.generation.next();
             (unit.without_claim, unit.passed, unit.tries) = (0, 0, 0);
         }
     }
@@ -374,6 +378,8 @@ impl FloorState {
         let Some(unit) = self.units.get_mut(serial) else { return };
         let (verdict, partial, at) = (outcome.facts.verdict, outcome.facts.partial, outcome.at);
         let current = outcome.generation == unit.generation;
+        // A fail is proof, even of a run that no longer counts.
+        unit.failed |= verdict == VerdictWord::Fail && outcome.generation >= unit.reworked;
         unit.runs.push(outcome);
         if !current {
             return;
@@ -384,7 +390,7 @@ impl FloorState {
         }
         match verdict {
             VerdictWord::Pass if !partial => (unit.passed, unit.without_claim, unit.tries) = (unit.passed + 1, 0, 0),
-            VerdictWord::Fail => unit.failed = true,
+            VerdictWord::Fail => {}
             _ => unit.without_claim += 1,
         }
     }
@@ -403,6 +409,7 @@ impl UnitState {
             without_claim: 0,
             tries: 0,
             failed: false,
+            reworked: Generation::default(),
             repairs: BTreeMap::new(),
             because: None,
             runs: Vec::new(),

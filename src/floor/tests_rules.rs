@@ -466,6 +466,32 @@ fn power_comes_back_when_the_run_has_arrived_or_a_person_says_so_and_not_before(
 }
 
 #[test]
+fn what_a_run_says_that_was_wanted_before_a_person_freed_the_unit_releases_nothing() {
+    let mut told = Told::one_stop();
+    told.scan("A", None);
+    let first = told.asks("A").expect("a run");
+    told.tell(Input::Unverified(first.clone()));
+    told.act(Act::Free { unit: name("A"), why: "looked".to_owned() });
+    told.arrives(first, Pass);
+    assert_eq!(*told.stage("A"), Stage::Ready);
+    let second = told.asks("A").expect("another run");
+    // A fail is proof, whenever it comes.
+    told.tell(Input::Unverified(second.clone()));
+    told.act(Act::Free { unit: name("A"), why: "looked".to_owned() });
+    told.arrives(second, Fail);
+    told.run("A", Pass);
+    assert_eq!(*told.stage("A"), Stage::Held(Held::PassAfterFail));
+    // Unless the unit was worked on since.
+    told.scan("B", None);
+    let first = told.asks("B").expect("a run");
+    told.tell(Input::Unverified(first.clone()));
+    told.act(Act::Rework { unit: name("B"), what: "gpu/3 replaced".to_owned() });
+    told.arrives(first, Fail);
+    told.run("B", Pass);
+    assert_eq!(*told.stage("B"), Stage::Disposed(Disposition::Released));
+}
+
+#[test]
 fn a_copied_disk_whose_run_has_ended_returns_no_power_of_the_original() {
     let mut policy = Policy::one_profile("smoke");
     policy.site = site(1, 4);
