@@ -269,6 +269,7 @@ impl UnitState {
             generation: self.generation,
             since: self.since,
             passed: self.passed,
+            unnamed: None,
             without_claim: self.without_claim,
             tries: self.tries,
             failed: self.failed,

@@ -56,6 +56,8 @@ pub struct UnitState {
     pub since: u64,
     /// How many stops of the route are passed.
     pub passed: usize,
+    /// The first of the runs by which it passed them that says no serial number.
+    pub unnamed: Option<RunId>,
     /// Runs in a row at this stop that made no claim.
     pub without_claim: u32,
     /// Runs at this stop since a person last looked or work was recorded.
@@ -321,7 +323,7 @@ impl FloorState {
         unit.lot = lot.cloned().or(unit.lot.take());
         if matches!(unit.stage, Stage::Arrived | Stage::Disposed(Disposition::Returned)) {
             (unit.stage, unit.since) = (stage, now);
-            unit.passed = 0;
+            (unit.passed, unit.unnamed) = (0, None);
         }
         if let Some(agent) = agent {
             self.put(serial, agent);
@@ -342,7 +344,7 @@ impl FloorState {
             unit.since = at;
             // A run that was wanted before is none of those that count from now on.
             unit.generation = unit.generation.next();
-            (unit.without_claim, unit.passed, unit.tries) = (0, 0, 0);
+            (unit.without_claim, unit.passed, unit.tries, unit.unnamed) = (0, 0, 0, None);
         }
     }
 
@@ -366,7 +368,7 @@ impl FloorState {
 
     fn arrived(&mut self, serial: &Serial, outcome: RunOutcome) {
         if outcome.golden {
-            let passed = outcome.facts.verdict == VerdictWord::Pass && !outcome.facts.partial;
+            let passed = outcome.facts.passes(serial) && outcome.facts.serial.is_some();
             for scope in &outcome.scopes {
                 let Scope::Rack(rack) = scope else { continue };
                 self.golden_passes.remove(rack);
@@ -376,7 +378,8 @@ impl FloorState {
             }
         }
         let Some(unit) = self.units.get_mut(serial) else { return };
-        let (verdict, partial, at) = (outcome.facts.verdict, outcome.facts.partial, outcome.at);
+        let (verdict, passes, at) = (outcome.facts.verdict, outcome.facts.passes(serial), outcome.at);
+        let unnamed = outcome.facts.serial.is_none().then(|| outcome.facts.run.clone());
         let current = outcome.generation == unit.generation;
         // A fail is proof, even of a run that no longer counts.
         unit.failed |= verdict == VerdictWord::Fail && outcome.generation >= unit.reworked;
@@ -389,7 +392,10 @@ impl FloorState {
             (unit.stage, unit.since) = (Stage::Ready, at);
         }
         match verdict {
-            VerdictWord::Pass if !partial => (unit.passed, unit.without_claim, unit.tries) = (unit.passed + 1, 0, 0),
+            VerdictWord::Pass if passes => {
+                (unit.passed, unit.without_claim, unit.tries) = (unit.passed + 1, 0, 0);
+                unit.unnamed = unit.unnamed.take().or(unnamed);
+            }
             VerdictWord::Fail => {}
             _ => unit.without_claim += 1,
         }
@@ -406,6 +412,7 @@ impl UnitState {
             generation: Generation::default(),
             since,
             passed: 0,
+            unnamed: None,
             without_claim: 0,
             tries: 0,
             failed: false,

@@ -117,8 +117,23 @@ impl Told {
     fn arrives(&mut self, run: RunId, verdict: VerdictWord) {
         let codes = if verdict == Pass { Vec::new() } else { self.codes.clone() };
         let profile_digest = String::new();
-        let facts = RunFacts { run, verdict, partial: false, serial: None, profile_digest, codes, source: None };
+        let serial = self.floor.state().runs.get(&run).map(|run| run.unit.clone());
+        let facts = RunFacts { run, verdict, partial: false, serial, profile_digest, codes, source: None };
         self.tell(Input::Arrived(facts));
+    }
+
+    /// A pass whose journal says this serial number and this profile.
+    fn passes_as(&mut self, run: RunId, serial: Option<&str>, profile_digest: &str) {
+        let (serial, profile_digest) = (serial.map(name), profile_digest.to_owned());
+        let (verdict, codes) = (Pass, Vec::new());
+        let facts = RunFacts { run, verdict, partial: false, serial, profile_digest, codes, source: None };
+        self.tell(Input::Arrived(facts));
+    }
+
+    fn release(&mut self, unit: &str) -> Result<Option<SyncReply>, Refusal> {
+        let (unit, why, second) = (name(unit), "looked".to_owned(), Some("mori".to_owned()));
+        let act = Act::Decide { unit, disposition: Disposition::Released, why, second };
+        self.try_tell(Input::Told { act, by: "sato".to_owned() })
     }
 
     fn stage(&self, unit: &str) -> &Stage {
@@ -489,6 +504,75 @@ fn what_a_run_says_that_was_wanted_before_a_person_freed_the_unit_releases_nothi
     told.arrives(first, Fail);
     told.run("B", Pass);
     assert_eq!(*told.stage("B"), Stage::Disposed(Disposition::Released));
+}
+
+#[test]
+fn a_pass_of_another_serial_number_counts_for_nothing_and_nobody_can_release_by_it() {
+    let mut told = Told::one_stop();
+    told.scan("A", None);
+    let run = told.asks("A").expect("a run");
+    told.passes_as(run, Some("B"), "");
+    assert_eq!(*told.stage("A"), Stage::Held(Held::SerialMismatch { scanned: name("A"), node: name("B") }));
+    assert_eq!(told.floor.state().units[&name::<Serial>("A")].passed, 0);
+    assert_eq!(told.release("A"), Err(Refusal::NotPassed(name("A"))));
+}
+
+#[test]
+fn a_pass_that_says_no_serial_number_is_released_by_two_persons_only() {
+    let mut policy = Policy::one_profile("smoke");
+    policy.route.push(Stop { profile: "acceptance".to_owned(), ..policy.route[0].clone() });
+    let mut told = Told::of(policy);
+    told.scan("A", None);
+    let first = told.asks("A").expect("a run");
+    told.passes_as(first.clone(), None, "");
+    assert_eq!(*told.stage("A"), Stage::Ready, "nothing is released yet");
+    told.run("A", Pass);
+    assert_eq!(*told.stage("A"), Stage::Held(Held::NoSerial { run: first }));
+    told.release("A").expect("two persons");
+    assert_eq!(*told.stage("A"), Stage::Disposed(Disposition::Released));
+    // What was measured before a person freed the unit is not asked about any more.
+    told.scan("B", None);
+    let run = told.asks("B").expect("a run");
+    told.passes_as(run, None, "");
+    let run = told.asks("B").expect("a run");
+    told.tell(Input::Unverified(run));
+    told.act(Act::Free { unit: name("B"), why: "looked".to_owned() });
+    (0..2).for_each(|_| told.run("B", Pass));
+    assert_eq!(*told.stage("B"), Stage::Disposed(Disposition::Released));
+}
+
+#[test]
+fn a_golden_unit_that_says_no_serial_number_of_its_own_opens_no_rack() {
+    let mut policy = Policy::one_profile("smoke");
+    let plain = site(1, 4);
+    let mut racks = plain.racks().to_vec();
+    racks[0].golden_within = Some(Duration::from_secs(3600));
+    policy.site = Site::new(plain.places().to_vec(), racks);
+    policy.golden = [name("GOLD")].into();
+    for serial in [None, Some("A")] {
+        let mut told = Told::of(policy.clone());
+        told.scan("GOLD", Some("r0-01"));
+        let run = told.asks("GOLD").expect("a run");
+        told.passes_as(run, serial, "");
+        assert!(matches!(told.stage("GOLD"), Stage::Held(_)), "{serial:?}: {:?}", told.stage("GOLD"));
+        assert!(told.floor.state().golden_passes.is_empty(), "{serial:?}");
+    }
+}
+
+#[test]
+fn a_pass_of_another_profile_counts_for_nothing_even_while_the_unit_is_held() {
+    let (right, other) = ("a".repeat(64), "b".repeat(64));
+    for (ran, released) in [(&right, true), (&other, false)] {
+        let mut policy = Policy::one_profile("smoke");
+        policy.route[0].digest = Some(name(&right));
+        let mut told = Told::of(policy);
+        told.scan("A", None);
+        let run = told.asks("A").expect("a run");
+        told.tell(Input::Unverified(run.clone()));
+        told.passes_as(run, Some("A"), ran);
+        assert!(matches!(told.stage("A"), Stage::Held(Held::Unverified { .. })));
+        assert_eq!(told.release("A").is_ok(), released, "{ran}");
+    }
 }
 
 #[test]

@@ -196,10 +196,11 @@ impl Lot {
         self.tell(Input::Synced(sync))
     }
 
-    fn arrive(&mut self, run: RunId, codes: Vec<String>) {
+    /// A run comes to its end; its journal says this serial number.
+    fn arrive(&mut self, run: RunId, says: &Serial, codes: Vec<String>) {
         let verdict = if codes.is_empty() { VerdictWord::Pass } else { VerdictWord::Fail };
-        let profile_digest = String::new();
-        let facts = RunFacts { run, verdict, partial: false, serial: None, profile_digest, codes, source: None };
+        let (serial, profile_digest) = (Some(says.clone()), String::new());
+        let facts = RunFacts { run, verdict, partial: false, serial, profile_digest, codes, source: None };
         self.tell(Input::Arrived(facts));
     }
 
@@ -274,14 +275,14 @@ impl Lot {
                     self.mismatched += u32::from(held);
                     continue;
                 };
-                self.tested(unit, run);
+                self.tested(unit, &other.serial, run);
             }
         }
     }
 
-    fn tested(&mut self, unit: &Unit, run: RunId) {
+    fn tested(&mut self, unit: &Unit, says: &Serial, run: RunId) {
         let (codes, by_floor) = self.shows(unit);
-        self.arrive(run, codes);
+        self.arrive(run, says, codes);
         let stage = &self.floor.state().units[&unit.serial].stage;
         self.wrongly += u32::from(by_floor && matches!(stage, Stage::Disposed(kiln_floor::Disposition::Repair)));
     }
@@ -294,7 +295,7 @@ impl Lot {
             let Some(run) = self.call(&unit, &unit.serial, (rack, 0)) else { continue };
             // It is measured thrice by itself; a station that is off by so much shows it once in three.
             let off = rack == self.rack() && self.chance.happens(0.33);
-            self.arrive(run, if off { vec!["GPU-SLOW".to_owned()] } else { Vec::new() });
+            self.arrive(run, &unit.serial, if off { vec!["GPU-SLOW".to_owned()] } else { Vec::new() });
             if off {
                 let why = "golden unit taken out".to_owned();
                 let act = kiln_floor::Act::Free { unit: unit.serial.clone(), why };

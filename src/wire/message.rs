@@ -72,6 +72,8 @@ pub enum Held {
     TooManyRepairs { class: String },
     /// A unit that is known to be sound did not pass.
     GoldenFailed { run: RunId },
+    /// It passed, and this run's journal says no serial number: that it is this unit rests on the scan alone.
+    NoSerial { run: RunId },
     /// Another agent than the one that was assigned the unit's run says that it is on the unit.
     SecondAgent { first: AgentId, second: AgentId },
 }
