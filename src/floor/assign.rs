@@ -94,6 +94,12 @@ impl Handling<'_> {
             self.hold(serial, why);
             return None;
         }
+        if unit.stage == Stage::Ready
+            && let Some(why) = self.beside_a_run(&serial, &unit)
+        {
+            self.hold(serial, why);
+            return None;
+        }
         match &unit.stage {
             Stage::Assigned(assignment) if self.is_without_power(sync, assignment) => {
                 self.grant_again(sync, &serial, &unit, assignment)
@@ -108,6 +114,15 @@ impl Handling<'_> {
             },
             Stage::Ready | Stage::Arrived | Stage::Held(_) | Stage::Disposed(_) => None,
         }
+    }
+
+    /// Whether another unit is under test in the same slot.
+    fn beside_a_run(&self, serial: &Serial, unit: &UnitState) -> Option<Held> {
+        let slot = unit.slot.as_ref()?;
+        let is_tested =
+            |(other, unit): &(&Serial, &UnitState)| *other != serial && matches!(unit.stage, Stage::Assigned(_));
+        let (other, _) = self.floor.state.all_in(slot).find(is_tested)?;
+        Some(Held::SlotTaken { slot: slot.clone(), other: other.clone() })
     }
 
     /// The unit that the node says it is, if another agent makes its run.

@@ -235,7 +235,14 @@ impl Handling<'_> {
         if !same {
             let (boot, serial) = (sync.boot.clone(), sync.serial.clone());
             let (slot, version) = (sync.slot.clone(), sync.version.clone());
+            let known = serial.clone().and_then(|serial| Some((serial.clone(), self.floor.state.units.get(&serial)?)));
+            let before = known.map(|(serial, unit)| (serial, unit.slot.clone()));
             self.record(actor(), FloorEvent::AgentMet { agent: agent(), boot, serial, slot, version });
+            if let Some((unit, before)) = before
+                && !matches!(self.floor.state.units.get(&unit).map(|unit| &unit.stage), Some(Stage::Held(_)))
+            {
+                self.came_into(&unit, before.as_ref());
+            }
         }
         let aside = |run: &RunId| self.floor.state.set_aside.contains(run);
         match (&sync.doing, freed) {
@@ -310,8 +317,7 @@ impl Handling<'_> {
                 return Ok(());
             }
         }
-        let other = slot.as_ref().and_then(|slot| state.unit_in(slot)).filter(|(serial, _)| **serial != unit);
-        let other = other.map(|(serial, other)| (serial.clone(), other.stage.clone()));
+        let before = known.and_then(|known| known.slot.clone()).filter(|_| slot.is_none());
         // A second scan of the same unit at the same place changes nothing, and is no event.
         let same = |known: &super::state::UnitState| {
             (at.is_none() || known.agent == at)
@@ -320,14 +326,25 @@ impl Handling<'_> {
                 && known.stage != Stage::Disposed(Disposition::Returned)
         };
         if !known.is_some_and(same) {
-            self.record(Actor::Person(by), FloorEvent::UnitScanned { unit: unit.clone(), at, slot: slot.clone(), lot });
-        }
-        if let (Some((other, stage)), Some(slot)) = (other, slot)
-            && matches!(stage, Stage::Assigned(_) | Stage::Held(_))
-        {
-            self.hold(unit, Held::SlotTaken { slot, other });
+            self.record(Actor::Person(by), FloorEvent::UnitScanned { unit: unit.clone(), at, slot, lot });
+            self.came_into(&unit, before.as_ref());
         }
         Ok(())
+    }
+
+    /// Holds a unit that has come into a slot in which another is on its way. One that was done with there is taken out
+    /// before the next is put in, and nobody scans that.
+    fn came_into(&mut self, unit: &Serial, before: Option<&SlotId>) {
+        let state = &self.floor.state;
+        let slot = state.units.get(unit).and_then(|unit| unit.slot.clone()).filter(|slot| Some(slot) != before);
+        let Some(slot) = slot else { return };
+        let is_there = |(serial, other): &(&Serial, &super::state::UnitState)| {
+            *serial != unit && !matches!(other.stage, Stage::Disposed(_))
+        };
+        let other = state.all_in(&slot).find(is_there).map(|(other, _)| other.clone());
+        if let Some(other) = other {
+            self.hold(unit.clone(), Held::SlotTaken { slot, other });
+        }
     }
 
     /// Lets an agent go on. A run that the two sides disagree about is set aside, and its unit begins anew.

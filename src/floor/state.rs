@@ -131,9 +131,19 @@ impl FloorState {
         on_it.max_by_key(|(_, unit)| matches!(unit.stage, Stage::Assigned(_)))
     }
 
-    /// The unit in a slot.
+    /// The unit in a slot: one under test or on hold before one that waits, and that before one that was done with there.
     pub fn unit_in(&self, slot: &SlotId) -> Option<(&Serial, &UnitState)> {
-        self.units.iter().find(|(_, unit)| unit.slot.as_ref() == Some(slot))
+        self.all_in(slot).min_by_key(|(_, unit)| match unit.stage {
+            Stage::Assigned(_) => 0,
+            Stage::Held(_) => 1,
+            Stage::Ready | Stage::Arrived => 2,
+            Stage::Disposed(_) => 3,
+        })
+    }
+
+    /// Every unit that is said to be in a slot.
+    pub(super) fn all_in(&self, slot: &SlotId) -> impl Iterator<Item = (&Serial, &UnitState)> {
+        self.units.iter().filter(move |(_, unit)| unit.slot.as_ref() == Some(slot))
     }
 
     /// Grants of runs that an agent makes.

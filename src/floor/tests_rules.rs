@@ -576,6 +576,67 @@ fn a_pass_of_another_profile_counts_for_nothing_even_while_the_unit_is_held() {
 }
 
 #[test]
+fn a_second_unit_in_a_slot_is_held_wherever_the_first_is_on_its_way() {
+    let taken = |other: &str| Stage::Held(Held::SlotTaken { slot: name("r0-00"), other: name(other) });
+    // The occupant's serial number comes first in one case and last in the other.
+    for (first, second) in [("A", "B"), ("B", "A")] {
+        for calls in [false, true] {
+            let mut policy = Policy::one_profile("smoke");
+            policy.site = site(1, 4);
+            let mut told = Told::of(policy);
+            if calls {
+                // Its node calls, and what is wanted of it must wait.
+                told.act(Act::Cut { place: name("feed"), limit: Some(Watts(0)), why: "x".to_owned() });
+                told.asks(first);
+            }
+            told.scan(first, Some("r0-00"));
+            assert_eq!(*told.stage(first), if calls { Stage::Ready } else { Stage::Arrived });
+            told.scan(second, Some("r0-00"));
+            assert_eq!(*told.stage(second), taken(first));
+            assert_eq!(told.asks(second), None);
+            told.scan(first, Some("r0-00"));
+            assert!(!matches!(told.stage(first), Stage::Held(_)), "the same scan again is no news");
+        }
+    }
+    // A unit that was done with has been taken out.
+    let mut policy = Policy::one_profile("smoke");
+    policy.site = site(1, 4);
+    let mut told = Told::of(policy);
+    told.scan("A", Some("r0-00"));
+    told.run("A", Pass);
+    told.scan("B", Some("r0-00"));
+    assert!(told.asks("B").is_some());
+    assert_eq!(told.floor.state().unit_in(&name("r0-00")).map(|(serial, _)| serial), Some(&name("B")));
+}
+
+#[test]
+fn a_node_that_says_it_is_in_a_taken_slot_holds_its_unit() {
+    let mut policy = Policy::one_profile("smoke");
+    policy.site = site(1, 4);
+    let mut told = Told::of(policy);
+    let call = |told: &mut Told, unit: &str| {
+        let (wire, agent, boot) = (kiln_wire::WIRE, name(&format!("agent-{unit}")), name("boot-1"));
+        let (doing, serial, slot) = (Doing::Idle, Some(name(unit)), Some(name("r0-00")));
+        let (spool, generation, version) = (Vec::new(), None, None);
+        let sync = kiln_wire::Sync { wire, agent, boot, serial, doing, generation, spool, slot, version };
+        told.tell(Input::Synced(sync)).and_then(|reply| reply.desired)
+    };
+    told.scan("A", Some("r0-00"));
+    // One was scanned before its node called, the other after.
+    told.scan("B", None);
+    assert_eq!(call(&mut told, "B"), None);
+    assert!(matches!(told.stage("B"), Stage::Held(Held::SlotTaken { other, .. }) if other.as_str() == "A"));
+    call(&mut told, "C");
+    told.scan("C", None);
+    assert!(matches!(told.stage("C"), Stage::Held(Held::SlotTaken { .. })));
+    // Whatever a person freed, nothing begins beside a run in the same slot.
+    assert!(call(&mut told, "A").is_some());
+    told.act(Act::Free { unit: name("B"), why: "looked".to_owned() });
+    assert_eq!(call(&mut told, "B"), None);
+    assert!(matches!(told.stage("B"), Stage::Held(Held::SlotTaken { .. })));
+}
+
+#[test]
 fn a_copied_disk_whose_run_has_ended_returns_no_power_of_the_original() {
     let mut policy = Policy::one_profile("smoke");
     policy.site = site(1, 4);
