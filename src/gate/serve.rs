@@ -10,7 +10,7 @@ use kiln_wire::{Generation, RunId};
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
 
 use super::api::{self, ApiError, failure};
-use super::board::{self, Board};
+use super::board::{self, Shown};
 use super::copies::Copies;
 use super::desk::Desk;
 use super::outlet::Outlet;
@@ -58,7 +58,7 @@ pub(crate) struct Site {
     pub(crate) desk: Desk,
     pub(crate) copies: Copies,
     pub(crate) language: Language,
-    pub(crate) board: watch::Receiver<Arc<Board>>,
+    pub(crate) board: watch::Receiver<Shown>,
     /// Places for pages that listen.
     pub(crate) streams: Arc<Semaphore>,
     disk: Semaphore,
@@ -98,7 +98,7 @@ pub async fn serve(settings: ServeSettings, listening: impl FnOnce(SocketAddr)) 
     let outlet =
         settings.drop.as_deref().map(|folder| Outlet::open(&policy.name, &settings.data, folder)).transpose()?;
     let desk = Desk::open(policy, store, outlet)?;
-    let (tell, board) = watch::channel(Arc::new(Board::default()));
+    let (tell, board) = watch::channel(Shown::default());
     let (language, disk, streams) = (settings.language, Semaphore::new(DISK_TURNS), Arc::new(Semaphore::new(STREAMS)));
     let site = Arc::new(Site { desk, copies, language, board, streams, disk });
     tokio::spawn(board::keep(Arc::clone(&site), tell));
