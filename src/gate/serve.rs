@@ -1,8 +1,11 @@
 //! Putting a floor together: its folder, its rules, its address.
 
+use std::future::{Future as _, IntoFuture as _, poll_fn};
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 
 use axum::http::StatusCode;
 use kiln_report::Language;
@@ -50,6 +53,10 @@ pub enum ServeError {
     Store(#[from] StoreError),
     #[error("{doing}: {source}")]
     Io { doing: String, source: std::io::Error },
+    #[error("the floor can neither keep what it decides nor read back what it kept, and ends: {0}")]
+    Unreadable(StoreError),
+    #[error("the floor's own thread ended without a word, so nothing can be decided any more; start the floor again")]
+    Ended,
 }
 
 /// Everything that answers share.
@@ -97,7 +104,7 @@ pub async fn serve(settings: ServeSettings, listening: impl FnOnce(SocketAddr)) 
     let copies = Copies::open(&settings.data).map_err(io(format!("{}", settings.data.display())))?;
     let outlet =
         settings.drop.as_deref().map(|folder| Outlet::open(&policy.name, &settings.data, folder)).transpose()?;
-    let desk = Desk::open(policy, store, outlet)?;
+    let (desk, ended) = Desk::open(policy, store, outlet)?;
     let (tell, board) = watch::channel(Shown::default());
     let (language, disk, streams) = (settings.language, Semaphore::new(DISK_TURNS), Arc::new(Semaphore::new(STREAMS)));
     let site = Arc::new(Site { desk, copies, language, board, streams, disk });
@@ -110,5 +117,13 @@ pub async fn serve(settings: ServeSettings, listening: impl FnOnce(SocketAddr)) 
     let listen = settings.listen;
     let listener = tokio::net::TcpListener::bind(listen).await.map_err(io(format!("cannot listen on {listen}")))?;
     listening(listener.local_addr().map_err(io("the address".to_owned()))?);
-    axum::serve(listener, routes).await.map_err(io("serving".to_owned()))
+    let mut serving = pin!(axum::serve(listener, routes).into_future());
+    let mut ended = pin!(ended);
+    // Without its desk a floor could only refuse, and whoever starts it again would not know.
+    poll_fn(|context| match ended.as_mut().poll(context) {
+        Poll::Ready(Ok(error)) => Poll::Ready(Err(ServeError::Unreadable(error))),
+        Poll::Ready(Err(_)) => Poll::Ready(Err(ServeError::Ended)),
+        Poll::Pending => serving.as_mut().poll(context).map_err(io("serving".to_owned())),
+    })
+    .await
 }

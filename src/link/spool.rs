@@ -179,7 +179,8 @@ impl Spool {
 
     /// Whether the journal reads the same up to a position that the floor named.
     pub(super) fn reads_same(&self, run: &RunId, position: Position) -> io::Result<bool> {
-        let file = disk::open(&self.run(run).join(JOURNAL.name))?;
+        // What the floor holds bytes of and is not here any more does differ.
+        let Some(file) = if_there(disk::open(&self.run(run).join(JOURNAL.name)))? else { return Ok(false) };
         let bytes = part(&file, 0, position.offset)?;
         Ok(bytes.len() as u64 == position.offset && Tip::after(Position::default(), &bytes) == Ok(position))
     }
