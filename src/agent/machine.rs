@@ -34,6 +34,8 @@ pub struct Facts {
     pub spool: Vec<Spooled>,
     /// The run whose process is alive, whoever started it.
     pub running: Option<RunId>,
+    /// Runs whose journals have a line that is none. What lies before it is still evidence.
+    pub damaged: Vec<RunId>,
 }
 
 /// What can happen to an agent.
@@ -173,6 +175,10 @@ impl Agent {
                 if facts.running.is_some() {
                     self.tries = 0;
                 }
+                let damaged = facts.damaged.iter().find(|run| !self.shipping.is_aside(run));
+                if let Some(run) = damaged.filter(|_| self.held.is_none()) {
+                    self.held = Some(Held::Unverified { run: run.clone() });
+                }
                 self.facts = facts;
             }
             Input::Answered(reply) => self.answered(tick, reply),
@@ -242,9 +248,11 @@ impl Agent {
 
     fn wants_a_start(&self) -> bool {
         let ended = |run: &RunId| self.spooled(run).is_some_and(|spooled| spooled.ended);
+        // A damaged journal cannot be gone on with, and must not be begun anew.
+        let done = |run: &RunId| ended(run) || self.facts.damaged.contains(run);
         self.held.is_none()
             && self.facts.running.is_none()
-            && self.assignment.as_ref().is_some_and(|assignment| !ended(&assignment.run))
+            && self.assignment.as_ref().is_some_and(|assignment| !done(&assignment.run))
     }
 
     /// Starts or resumes what is wanted and is not so.

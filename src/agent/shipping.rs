@@ -56,7 +56,7 @@ impl Shipping {
         let copy = self.of(run);
         if appended || position == Position::default() || position == copy.journal {
             (copy.journal, copy.named, copy.asked) = (position, None, false);
-        } else if copy.named != Some(position) {
+        } else {
             (copy.named, copy.asked) = (Some(position), false);
         }
     }
@@ -73,6 +73,10 @@ impl Shipping {
         self.aside.extend(runs.iter().cloned());
     }
 
+    pub(super) fn is_aside(&self, run: &RunId) -> bool {
+        self.aside.contains(run)
+    }
+
     /// Looks once more at what was found to differ.
     pub(super) fn compare_again(&mut self) {
         self.copies.values_mut().for_each(|copy| copy.asked = false);
@@ -86,7 +90,7 @@ impl Shipping {
         self.of(run).sealed = true;
     }
 
-    /// The next comparison to make, each asked for once.
+    /// The next comparison to make, asked for once each time the floor names it.
     pub(super) fn take_comparison(&mut self) -> Option<Effect> {
         let Self { copies, aside } = self;
         let open = |run: &RunId, copy: &Copied| copy.named.is_some() && !copy.asked && !aside.contains(run);
@@ -112,5 +116,26 @@ impl Shipping {
         }
         let whole = open().find(|(spooled, copy)| spooled.ended && !copy.sealed && copy.journal == spooled.journal);
         whole.map(|(spooled, _)| Effect::Seal { run: spooled.run.clone() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_comparison_without_an_answer_is_asked_for_when_the_floor_names_it_again() {
+        let run: RunId = "run-1".parse().expect("a run");
+        let position = Position { offset: 7, ..Position::default() };
+        let received = Received { run: run.clone(), journal: position, telemetry: 0, sealed: false };
+        let mut shipping = Shipping::default();
+        for _ in 0..2 {
+            shipping.received(&received);
+            assert_eq!(shipping.take_comparison(), Some(Effect::Compare { run: run.clone(), position }));
+            assert_eq!(shipping.take_comparison(), None, "once");
+        }
+        shipping.agree(&run, position);
+        shipping.received(&received);
+        assert_eq!(shipping.take_comparison(), None, "it is known to be the same");
     }
 }

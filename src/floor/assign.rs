@@ -1,6 +1,6 @@
 //! What is wanted of the unit that an agent is on: an assignment that stands, a new one, or nothing yet.
 
-use kiln_wire::{Assignment, Doing, Held, PlaceId, RunId, Scope, Serial, SlotId, Sync};
+use kiln_wire::{AgentId, Assignment, Doing, Held, PlaceId, RunId, Scope, Serial, SlotId, Sync};
 
 use super::admission::{self, Ask, Lack, Ledger};
 use super::event::{Actor, Evidence, FloorEvent};
@@ -21,7 +21,8 @@ pub enum Wait {
 }
 
 impl Handling<'_> {
-    /// What an agent's call proves of power: which runs have begun, and which have ended.
+    /// What an agent's call proves of power: which runs have begun, and which have ended. A call of one of two machines that
+    /// say they are the same proves neither, since the other may be burning on.
     pub(super) fn hear_of_power(&mut self, sync: &Sync) {
         if self.floor.policy.site.is_empty() {
             return;
@@ -33,7 +34,10 @@ impl Handling<'_> {
             Doing::Idle | Doing::Held(_) => None,
         };
         let mut heard = Vec::new();
-        for spooled in &sync.spool {
+        let known = self.floor.state.agents.get(&sync.agent);
+        let is_one_of_two = known
+            .is_some_and(|agent| agent.held == Some(Held::ClonedAgent) || agent.earlier_boots.contains(&sync.boot));
+        for spooled in sync.spool.iter().filter(|_| !is_one_of_two) {
             let Some(grant) = grants.get(&spooled.run).filter(|grant| grant.agent == sync.agent) else { continue };
             let run = || spooled.run.clone();
             if grant.began.is_none() && (spooled.journal.offset > 0 || spooled.ended || running == Some(&spooled.run)) {
@@ -47,22 +51,21 @@ impl Handling<'_> {
             self.record(actor(), event);
         }
         if let Some(run) = running {
-            self.found_running(sync, run);
+            self.found_running(sync, run, is_one_of_two);
         }
     }
 
     /// A run that goes on draws, whatever was thought of it.
-    fn found_running(&mut self, sync: &Sync, run: &RunId) {
+    fn found_running(&mut self, sync: &Sync, run: &RunId, is_one_of_two: bool) {
         let state = &self.floor.state;
         if let Some(grant) = state.grants.get(run) {
-            if grant.began.is_none() && grant.agent == sync.agent {
+            if grant.began.is_none() && grant.agent == sync.agent && !is_one_of_two {
                 self.record(Actor::Agent(sync.agent.clone()), FloorEvent::RunBegan { run: run.clone() });
             }
             return;
         }
         let arrived = |unit: &UnitState| unit.runs.iter().any(|outcome| outcome.facts.run == *run);
-        let Some((serial, unit)) = state.runs.get(run).and_then(|(serial, ..)| state.units.get_key_value(serial))
-        else {
+        let Some((serial, unit)) = state.runs.get(run).and_then(|run| state.units.get_key_value(&run.unit)) else {
             return;
         };
         let site = &self.floor.policy.site;
@@ -72,15 +75,27 @@ impl Handling<'_> {
         let (run, unit, agent) = (run.clone(), serial.clone(), sync.agent.clone());
         let granted = FloorEvent::PowerGranted { run: run.clone(), agent, unit, slot, watts, instead_of: None };
         self.record(Actor::Agent(sync.agent.clone()), granted);
-        self.record(Actor::Agent(sync.agent.clone()), FloorEvent::RunBegan { run });
+        if !is_one_of_two {
+            self.record(Actor::Agent(sync.agent.clone()), FloorEvent::RunBegan { run });
+        }
     }
 
     /// What is wanted of the unit that an agent is on, assigned now if nothing was and it can be.
     pub(super) fn desired(&mut self, sync: &Sync) -> Option<Assignment> {
+        if let Some((unit, first)) = self.made_by_another(sync) {
+            self.hold(unit, Held::SecondAgent { first, second: sync.agent.clone() });
+            return None;
+        }
         let (serial, unit) = self.floor.state.unit_of(&sync.agent)?;
         let (serial, unit) = (serial.clone(), unit.clone_without_runs());
         if !matches!(unit.stage, Stage::Held(_))
             && let Some(why) = contradiction(sync, &serial, &unit)
+        {
+            self.hold(serial, why);
+            return None;
+        }
+        if unit.stage == Stage::Ready
+            && let Some(why) = self.beside_a_run(&serial, &unit)
         {
             self.hold(serial, why);
             return None;
@@ -99,6 +114,23 @@ impl Handling<'_> {
             },
             Stage::Ready | Stage::Arrived | Stage::Held(_) | Stage::Disposed(_) => None,
         }
+    }
+
+    /// Whether another unit is under test in the same slot.
+    fn beside_a_run(&self, serial: &Serial, unit: &UnitState) -> Option<Held> {
+        let slot = unit.slot.as_ref()?;
+        let is_tested =
+            |(other, unit): &(&Serial, &UnitState)| *other != serial && matches!(unit.stage, Stage::Assigned(_));
+        let (other, _) = self.floor.state.all_in(slot).find(is_tested)?;
+        Some(Held::SlotTaken { slot: slot.clone(), other: other.clone() })
+    }
+
+    /// The unit that the node says it is, if another agent makes its run.
+    fn made_by_another(&self, sync: &Sync) -> Option<(Serial, AgentId)> {
+        let state = &self.floor.state;
+        let (serial, unit) = state.units.get_key_value(sync.serial.as_ref()?)?;
+        let first = state.maker(unit).filter(|first| **first != sync.agent)?;
+        Some((serial.clone(), first.clone()))
     }
 
     /// Whether an assignment that was made has no power any more, because a person saw the node off, and has not ended.
@@ -252,9 +284,11 @@ impl UnitState {
             generation: self.generation,
             since: self.since,
             passed: self.passed,
+            unnamed: None,
             without_claim: self.without_claim,
             tries: self.tries,
             failed: self.failed,
+            reworked: self.reworked,
             repairs: std::collections::BTreeMap::new(),
             because: None,
             runs: Vec::new(),

@@ -73,6 +73,14 @@ pub struct RunFacts {
     pub source: Option<NodeSource>,
 }
 
+impl RunFacts {
+    /// Whether it is a pass of the whole profile that nothing says was another unit's.
+    pub fn passes(&self, unit: &Serial) -> bool {
+        let is_other = self.serial.as_ref().is_some_and(|serial| serial != unit);
+        self.verdict == VerdictWord::Pass && !self.partial && !is_other
+    }
+}
+
 /// A fact about the floor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

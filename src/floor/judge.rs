@@ -5,7 +5,7 @@ use kiln_wire::{Held, RunId, Scope, Serial};
 
 use super::event::{Actor, Because, Disposition, Evidence, FloorEvent, RunFacts};
 use super::machine::{Handling, Refusal};
-use super::state::{RunOutcome, Stage, UnitState};
+use super::state::{AssignedRun, RunOutcome, Stage, UnitState};
 use super::suspicion::{Showing, suspicions};
 
 /// How far back units are compared with one another: a week is what a station's fault may go unseen at most, and older
@@ -22,7 +22,7 @@ enum Outcome {
 
 impl Handling<'_> {
     pub(super) fn unverified(&mut self, run: RunId) -> Result<(), Refusal> {
-        let unit = self.floor.state.runs.get(&run).map(|(unit, ..)| unit.clone());
+        let unit = self.floor.state.runs.get(&run).map(|run| run.unit.clone());
         let unit = unit.ok_or_else(|| Refusal::UnknownRun(run.clone()))?;
         // A run that no longer counts holds nothing, and what is held already is not held twice.
         let waits = |stage: &Stage| matches!(stage, Stage::Assigned(assignment) if assignment.run == run);
@@ -33,7 +33,8 @@ impl Handling<'_> {
     }
 
     pub(super) fn arrived(&mut self, mut facts: RunFacts) -> Result<(), Refusal> {
-        let Some((unit, generation, _)) = self.floor.state.runs.get(&facts.run).cloned() else {
+        let assigned = self.floor.state.runs.get(&facts.run).cloned();
+        let Some(AssignedRun { unit, generation, digest: wanted, .. }) = assigned else {
             return Err(Refusal::UnknownRun(facts.run));
         };
         let known = self.floor.state.units.get(&unit);
@@ -44,10 +45,6 @@ impl Handling<'_> {
         let current = known.is_some_and(|known| known.generation == generation);
         let held = known.is_some_and(|known| matches!(known.stage, Stage::Held(_)));
         let failed_before = known.is_some_and(|known| known.failed);
-        let wanted = known.and_then(|known| match &known.stage {
-            Stage::Assigned(assignment) => assignment.digest.clone(),
-            _ => None,
-        });
         let node = facts.serial.clone().filter(|serial| *serial != unit);
         // A run of another profile than was assigned is not the test that was wanted.
         facts.partial |= wanted.is_some_and(|digest| digest.as_str() != facts.profile_digest);
@@ -104,6 +101,7 @@ impl Handling<'_> {
         let (policy, run) = (&self.floor.policy, facts.run.clone());
         if golden {
             return match facts.verdict {
+                VerdictWord::Pass if !facts.partial && facts.serial.is_none() => Outcome::Held(Held::NoSerial { run }),
                 VerdictWord::Pass if !facts.partial => Outcome::Disposed(Disposition::Returned, None),
                 _ => Outcome::Held(Held::GoldenFailed { run }),
             };
@@ -117,7 +115,10 @@ impl Handling<'_> {
             },
             VerdictWord::Pass if facts.partial => Outcome::Held(Held::Unverified { run }),
             VerdictWord::Pass if failed_before => Outcome::Held(Held::PassAfterFail),
-            VerdictWord::Pass if unit.passed >= policy.route.len() => Outcome::Disposed(Disposition::Released, None),
+            VerdictWord::Pass if unit.passed >= policy.route.len() => match unit.unnamed.clone() {
+                Some(run) => Outcome::Held(Held::NoSerial { run }),
+                None => Outcome::Disposed(Disposition::Released, None),
+            },
             VerdictWord::Pass => Outcome::GoesOn,
             verdict if unit.without_claim > policy.retest.repeats(verdict) => Outcome::Held(Held::NoClaim),
             _ if unit.tries >= policy.retest.most => Outcome::Held(Held::TooManyRuns { runs: unit.tries }),
@@ -212,11 +213,7 @@ impl Handling<'_> {
                 let passed = known.is_some_and(|known| {
                     let last = known.runs.last();
                     known.passed >= self.floor.policy.route.len()
-                        && last.is_some_and(|last| {
-                            last.generation == known.generation
-                                && last.facts.verdict == VerdictWord::Pass
-                                && !last.facts.partial
-                        })
+                        && last.is_some_and(|last| last.generation == known.generation && last.facts.passes(&unit))
                 });
                 if !passed {
                     return Err(Refusal::NotPassed(unit));

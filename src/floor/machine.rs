@@ -220,8 +220,10 @@ impl Handling<'_> {
         let known = self.floor.state.agents.get(&sync.agent);
         let cloned = known.is_some_and(|agent| agent.earlier_boots.contains(&sync.boot));
         let freed = known.and_then(|agent| agent.freed.clone());
+        let unit = sync.serial.as_ref().and_then(|serial| self.floor.state.units.get(serial));
+        let alone = unit.is_some_and(|unit| unit.agent.is_none());
         let (held, same) = known.map_or((None, false), |agent| {
-            let same = agent.boot == sync.boot && agent.serial == sync.serial;
+            let same = agent.boot == sync.boot && agent.serial == sync.serial && !alone;
             (agent.held.clone(), same && agent.slot == sync.slot && agent.version == sync.version)
         });
         if cloned {
@@ -233,9 +235,23 @@ impl Handling<'_> {
         if !same {
             let (boot, serial) = (sync.boot.clone(), sync.serial.clone());
             let (slot, version) = (sync.slot.clone(), sync.version.clone());
+            let known = serial.clone().and_then(|serial| Some((serial.clone(), self.floor.state.units.get(&serial)?)));
+            let before = known.map(|(serial, unit)| (serial, unit.slot.clone()));
             self.record(actor(), FloorEvent::AgentMet { agent: agent(), boot, serial, slot, version });
+            if let Some((unit, before)) = before
+                && !matches!(self.floor.state.units.get(&unit).map(|unit| &unit.stage), Some(Stage::Held(_)))
+            {
+                self.came_into(&unit, before.as_ref());
+            }
         }
+        let aside = |run: &RunId| self.floor.state.set_aside.contains(run);
         match (&sync.doing, freed) {
+            // An agent that was started again has forgotten what was set aside.
+            (Doing::Held(Held::ForkedJournal { run } | Held::Unverified { run }), None)
+                if held.is_none() && aside(run) =>
+            {
+                return true;
+            }
             // What a person has looked at is no reason to hold it once more.
             (Doing::Held(why), Some(freed)) if *why == freed => return true,
             // What holds an agent is told once; only a person frees it.
@@ -284,9 +300,10 @@ impl Handling<'_> {
         {
             return Err(Refusal::UnknownSlot(slot.clone()));
         }
+        let moved = slot.is_some() && known.is_some_and(|known| known.slot != slot);
+        let elsewhere = at.is_some() && known.is_some_and(|known| state.maker(known) != at.as_ref());
         if let Some(Stage::Assigned(assignment)) = known.map(|known| &known.stage)
-            && slot.is_some()
-            && known.is_some_and(|known| known.slot != slot)
+            && (moved || elsewhere)
         {
             return Err(Refusal::UnderTest { unit, run: assignment.run.clone() });
         }
@@ -300,8 +317,7 @@ impl Handling<'_> {
                 return Ok(());
             }
         }
-        let other = slot.as_ref().and_then(|slot| state.unit_in(slot)).filter(|(serial, _)| **serial != unit);
-        let other = other.map(|(serial, other)| (serial.clone(), other.stage.clone()));
+        let before = known.and_then(|known| known.slot.clone()).filter(|_| slot.is_none());
         // A second scan of the same unit at the same place changes nothing, and is no event.
         let same = |known: &super::state::UnitState| {
             (at.is_none() || known.agent == at)
@@ -310,14 +326,25 @@ impl Handling<'_> {
                 && known.stage != Stage::Disposed(Disposition::Returned)
         };
         if !known.is_some_and(same) {
-            self.record(Actor::Person(by), FloorEvent::UnitScanned { unit: unit.clone(), at, slot: slot.clone(), lot });
-        }
-        if let (Some((other, stage)), Some(slot)) = (other, slot)
-            && matches!(stage, Stage::Assigned(_) | Stage::Held(_))
-        {
-            self.hold(unit, Held::SlotTaken { slot, other });
+            self.record(Actor::Person(by), FloorEvent::UnitScanned { unit: unit.clone(), at, slot, lot });
+            self.came_into(&unit, before.as_ref());
         }
         Ok(())
+    }
+
+    /// Holds a unit that has come into a slot in which another is on its way. One that was done with there is taken out
+    /// before the next is put in, and nobody scans that.
+    fn came_into(&mut self, unit: &Serial, before: Option<&SlotId>) {
+        let state = &self.floor.state;
+        let slot = state.units.get(unit).and_then(|unit| unit.slot.clone()).filter(|slot| Some(slot) != before);
+        let Some(slot) = slot else { return };
+        let is_there = |(serial, other): &(&Serial, &super::state::UnitState)| {
+            *serial != unit && !matches!(other.stage, Stage::Disposed(_))
+        };
+        let other = state.all_in(&slot).find(is_there).map(|(other, _)| other.clone());
+        if let Some(other) = other {
+            self.hold(unit.clone(), Held::SlotTaken { slot, other });
+        }
     }
 
     /// Lets an agent go on. A run that the two sides disagree about is set aside, and its unit begins anew.
@@ -326,7 +353,7 @@ impl Handling<'_> {
         let Some(held) = known.held.clone() else { return Err(Refusal::AgentNotHeld(agent)) };
         self.record(Actor::Person(by), FloorEvent::AgentFreed { agent });
         if let Held::ForkedJournal { run } | Held::Unverified { run } = held
-            && let Some((unit, ..)) = self.floor.state.runs.get(&run).cloned()
+            && let Some(unit) = self.floor.state.runs.get(&run).map(|run| run.unit.clone())
             && matches!(self.known(&unit)?, Stage::Assigned(assignment) if assignment.run == run)
         {
             let why = format!("run {run} was set aside");

@@ -30,5 +30,5 @@ pub use file::Known;
 pub use machine::{Act, Answer, Floor, Input, Refusal, Tick};
 pub use policy::{Breaker, FaultClass, Policy, Retest, Stop};
 pub use site::{Feed, Place, Pulses, Rack, Site, Spot, Watts};
-pub use state::{AgentState, FloorState, RunOutcome, Stage, UnitState};
+pub use state::{AgentState, AssignedRun, FloorState, RunOutcome, Stage, UnitState};
 pub use suspicion::{Showing, Suspicion, binomial_tail, suspicions};

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use kiln_event::VerdictWord;
-use kiln_wire::{AgentId, Assignment, BootId, Generation, Held, LotId, PlaceId, RunId, Scope, Serial, SlotId};
+use kiln_wire::{AgentId, Assignment, BootId, Digest, Generation, Held, LotId, PlaceId, RunId, Scope, Serial, SlotId};
 
 use super::admission::{Cuts, Grant};
 use super::event::{Because, Disposition, FloorEvent, RunFacts, Stamped};
@@ -33,6 +33,17 @@ pub struct RunOutcome {
     pub golden: bool,
 }
 
+/// A run as it was assigned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AssignedRun {
+    pub unit: Serial,
+    pub generation: Generation,
+    pub agent: AgentId,
+    pub profile: String,
+    /// What the profile must be, where that was said.
+    pub digest: Option<Digest>,
+}
+
 /// A unit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnitState {
@@ -45,12 +56,16 @@ pub struct UnitState {
     pub since: u64,
     /// How many stops of the route are passed.
     pub passed: usize,
+    /// The first of the runs by which it passed them that says no serial number.
+    pub unnamed: Option<RunId>,
     /// Runs in a row at this stop that made no claim.
     pub without_claim: u32,
     /// Runs at this stop since a person last looked or work was recorded.
     pub tries: u32,
     /// A run proved it bad, and no rework was recorded since.
     pub failed: bool,
+    /// Runs of earlier generations than this began before work was last recorded.
+    pub reworked: Generation,
     /// How often it went to repair, by class of fault.
     pub repairs: BTreeMap<String, u32>,
     /// By what it was last disposed.
@@ -77,8 +92,8 @@ pub struct AgentState {
 pub struct FloorState {
     pub agents: BTreeMap<AgentId, AgentState>,
     pub units: BTreeMap<Serial, UnitState>,
-    /// Every run that was assigned, with its unit and generation.
-    pub runs: BTreeMap<RunId, (Serial, Generation, String)>,
+    /// Every run that was assigned.
+    pub runs: BTreeMap<RunId, AssignedRun>,
     /// Runs that are left as they are because the two sides disagree about them.
     pub set_aside: BTreeSet<RunId>,
     /// Power that was granted and not given back.
@@ -116,9 +131,19 @@ impl FloorState {
         on_it.max_by_key(|(_, unit)| matches!(unit.stage, Stage::Assigned(_)))
     }
 
-    /// The unit in a slot.
+    /// The unit in a slot: one under test or on hold before one that waits, and that before one that was done with there.
     pub fn unit_in(&self, slot: &SlotId) -> Option<(&Serial, &UnitState)> {
-        self.units.iter().find(|(_, unit)| unit.slot.as_ref() == Some(slot))
+        self.all_in(slot).min_by_key(|(_, unit)| match unit.stage {
+            Stage::Assigned(_) => 0,
+            Stage::Held(_) => 1,
+            Stage::Ready | Stage::Arrived => 2,
+            Stage::Disposed(_) => 3,
+        })
+    }
+
+    /// Every unit that is said to be in a slot.
+    pub(super) fn all_in(&self, slot: &SlotId) -> impl Iterator<Item = (&Serial, &UnitState)> {
+        self.units.iter().filter(move |(_, unit)| unit.slot.as_ref() == Some(slot))
     }
 
     /// Grants of runs that an agent makes.
@@ -148,7 +173,7 @@ impl FloorState {
             FloorEvent::UnitFreed { unit, .. } => self.freed(unit, at),
             FloorEvent::Assigned { agent, assignment } => self.assigned(agent, assignment, at),
             FloorEvent::RunArrived { unit, generation, facts, scopes, golden } => {
-                let profile = self.runs.get(&facts.run).map(|(.., profile)| profile.clone()).unwrap_or_default();
+                let profile = self.runs.get(&facts.run).map(|run| run.profile.clone()).unwrap_or_default();
                 let (facts, scopes, golden) = (facts.clone(), scopes.clone(), *golden);
                 self.arrived(unit, RunOutcome { generation: *generation, profile, facts, at, scopes, golden });
             }
@@ -164,7 +189,7 @@ impl FloorState {
             FloorEvent::Reworked { unit, .. } => {
                 self.freed(unit, at);
                 if let Some(unit) = self.units.get_mut(unit) {
-                    unit.failed = false;
+                    (unit.failed, unit.reworked) = (false, unit.generation);
                 }
             }
             FloorEvent::PowerGranted { run, agent, unit, slot, watts, instead_of } => {
@@ -260,7 +285,18 @@ impl FloorState {
         }
     }
 
+    /// The agent that makes the run which is wanted of a unit.
+    pub fn maker(&self, unit: &UnitState) -> Option<&AgentId> {
+        let Stage::Assigned(assignment) = &unit.stage else { return None };
+        self.runs.get(&assignment.run).map(|run| &run.agent)
+    }
+
     fn put(&mut self, serial: &Serial, agent: AgentId) {
+        // A unit stays with the agent that makes its run.
+        let maker = self.units.get(serial).and_then(|unit| self.maker(unit));
+        if maker.is_some_and(|maker| *maker != agent) {
+            return;
+        }
         let Some(unit) = self.units.get_mut(serial) else { return };
         if let Some(before) = unit.agent.replace(agent.clone())
             && let Some(units) = self.on.get_mut(&before)
@@ -297,7 +333,7 @@ impl FloorState {
         unit.lot = lot.cloned().or(unit.lot.take());
         if matches!(unit.stage, Stage::Arrived | Stage::Disposed(Disposition::Returned)) {
             (unit.stage, unit.since) = (stage, now);
-            unit.passed = 0;
+            (unit.passed, unit.unnamed) = (0, None);
         }
         if let Some(agent) = agent {
             self.put(serial, agent);
@@ -307,9 +343,18 @@ impl FloorState {
     /// A unit begins its route anew: what was measured while something was wrong with it releases nothing.
     fn freed(&mut self, serial: &Serial, at: u64) {
         if let Some(unit) = self.units.get_mut(serial) {
+            if matches!(unit.stage, Stage::Held(Held::SecondAgent { .. })) {
+                // Which of the two stays is for the person; whoever calls next is on the unit.
+                let before = unit.agent.take();
+                if let Some(units) = before.and_then(|before| self.on.get_mut(&before)) {
+                    units.remove(serial);
+                }
+            }
             unit.stage = if unit.agent.is_some() { Stage::Ready } else { Stage::Arrived };
             unit.since = at;
-            (unit.without_claim, unit.passed, unit.tries) = (0, 0, 0);
+            // A run that was wanted before is none of those that count from now on.
+            unit.generation = unit.generation.next();
+            (unit.without_claim, unit.passed, unit.tries, unit.unnamed) = (0, 0, 0, None);
         }
     }
 
@@ -320,8 +365,9 @@ impl FloorState {
     }
 
     fn assigned(&mut self, agent: &AgentId, assignment: &Assignment, at: u64) {
-        let run = (assignment.unit.clone(), assignment.generation, assignment.profile.clone());
-        self.runs.insert(assignment.run.clone(), run);
+        let Assignment { unit, generation, profile, digest, .. } = assignment.clone();
+        self.runs
+            .insert(assignment.run.clone(), AssignedRun { unit, generation, agent: agent.clone(), profile, digest });
         self.put(&assignment.unit, agent.clone());
         if let Some(unit) = self.units.get_mut(&assignment.unit) {
             unit.generation = assignment.generation;
@@ -332,7 +378,7 @@ impl FloorState {
 
     fn arrived(&mut self, serial: &Serial, outcome: RunOutcome) {
         if outcome.golden {
-            let passed = outcome.facts.verdict == VerdictWord::Pass && !outcome.facts.partial;
+            let passed = outcome.facts.passes(serial) && outcome.facts.serial.is_some();
             for scope in &outcome.scopes {
                 let Scope::Rack(rack) = scope else { continue };
                 self.golden_passes.remove(rack);
@@ -342,8 +388,11 @@ impl FloorState {
             }
         }
         let Some(unit) = self.units.get_mut(serial) else { return };
-        let (verdict, partial, at) = (outcome.facts.verdict, outcome.facts.partial, outcome.at);
+        let (verdict, passes, at) = (outcome.facts.verdict, outcome.facts.passes(serial), outcome.at);
+        let unnamed = outcome.facts.serial.is_none().then(|| outcome.facts.run.clone());
         let current = outcome.generation == unit.generation;
+        // A fail is proof, even of a run that no longer counts.
+        unit.failed |= verdict == VerdictWord::Fail && outcome.generation >= unit.reworked;
         unit.runs.push(outcome);
         if !current {
             return;
@@ -353,8 +402,11 @@ impl FloorState {
             (unit.stage, unit.since) = (Stage::Ready, at);
         }
         match verdict {
-            VerdictWord::Pass if !partial => (unit.passed, unit.without_claim, unit.tries) = (unit.passed + 1, 0, 0),
-            VerdictWord::Fail => unit.failed = true,
+            VerdictWord::Pass if passes => {
+                (unit.passed, unit.without_claim, unit.tries) = (unit.passed + 1, 0, 0);
+                unit.unnamed = unit.unnamed.take().or(unnamed);
+            }
+            VerdictWord::Fail => {}
             _ => unit.without_claim += 1,
         }
     }
@@ -370,9 +422,11 @@ impl UnitState {
             generation: Generation::default(),
             since,
             passed: 0,
+            unnamed: None,
             without_claim: 0,
             tries: 0,
             failed: false,
+            reworked: Generation::default(),
             repairs: BTreeMap::new(),
             because: None,
             runs: Vec::new(),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use kiln_agent::{Agent, Effect, Facts, Input as AgentInput};
 use kiln_event::VerdictWord;
 use kiln_wire::{
-    Appended, Assignment, BootId, Generation, Held, Position, Received, RunId, Sealed, Serial, Spooled, Tip,
+    AgentId, Appended, Assignment, BootId, Generation, Held, Position, Received, RunId, Sealed, Serial, Spooled, Tip,
 };
 
 use super::{Act, Disposition, Floor, FloorState, Input, Policy, RunFacts, Stage, Stamped, Tick};
@@ -67,6 +67,7 @@ impl Disk {
 
 struct Node {
     agent: Agent,
+    id: AgentId,
     serial: Serial,
     boots: u32,
     saved: Option<Assignment>,
@@ -81,8 +82,10 @@ struct Node {
 impl Node {
     fn new(number: usize, verdicts: &[VerdictWord]) -> Self {
         let serial: Serial = name(&format!("SRV{number:04}"));
+        let id: AgentId = name(&format!("agent-{number}"));
         Self {
-            agent: Agent::new(name(&format!("agent-{number}")), name("boot-0"), Some(serial.clone()), None),
+            agent: Agent::new(id.clone(), name("boot-0"), Some(serial.clone()), None),
+            id,
             serial,
             boots: 0,
             saved: None,
@@ -106,10 +109,7 @@ impl Node {
             }
         }
         let boot: BootId = name(&format!("boot-{}", self.boots));
-        let id = name(
-            &self.serial.as_str().replace("SRV0", "agent-").replace("agent-00", "agent-").replace("agent-0", "agent-"),
-        );
-        self.agent = Agent::new(id, boot, Some(self.serial.clone()), self.saved.clone());
+        self.agent = Agent::new(self.id.clone(), boot, Some(self.serial.clone()), self.saved.clone());
     }
 
     fn facts(&self) -> Facts {
@@ -120,7 +120,8 @@ impl Node {
             telemetry: 0,
             ended: disk.lines_left == 0,
         };
-        Facts { spool: self.disk.iter().map(spooled).collect(), running: self.running.clone() }
+        let spool = self.disk.iter().map(spooled).collect();
+        Facts { spool, running: self.running.clone(), damaged: Vec::new() }
     }
 
     /// The run under way writes a line.

@@ -85,9 +85,13 @@ impl Told {
     }
 
     fn sync(&mut self, unit: &str, doing: Doing) -> SyncReply {
+        self.sync_of(&format!("agent-{unit}"), unit, doing)
+    }
+
+    fn sync_of(&mut self, agent: &str, unit: &str, doing: Doing) -> SyncReply {
         let sync = kiln_wire::Sync {
             wire: kiln_wire::WIRE,
-            agent: name(&format!("agent-{unit}")),
+            agent: name(agent),
             boot: name("boot-1"),
             serial: Some(name(unit)),
             doing,
@@ -113,8 +117,23 @@ impl Told {
     fn arrives(&mut self, run: RunId, verdict: VerdictWord) {
         let codes = if verdict == Pass { Vec::new() } else { self.codes.clone() };
         let profile_digest = String::new();
-        let facts = RunFacts { run, verdict, partial: false, serial: None, profile_digest, codes, source: None };
+        let serial = self.floor.state().runs.get(&run).map(|run| run.unit.clone());
+        let facts = RunFacts { run, verdict, partial: false, serial, profile_digest, codes, source: None };
         self.tell(Input::Arrived(facts));
+    }
+
+    /// A pass whose journal says this serial number and this profile.
+    fn passes_as(&mut self, run: RunId, serial: Option<&str>, profile_digest: &str) {
+        let (serial, profile_digest) = (serial.map(name), profile_digest.to_owned());
+        let (verdict, codes) = (Pass, Vec::new());
+        let facts = RunFacts { run, verdict, partial: false, serial, profile_digest, codes, source: None };
+        self.tell(Input::Arrived(facts));
+    }
+
+    fn release(&mut self, unit: &str) -> Result<Option<SyncReply>, Refusal> {
+        let (unit, why, second) = (name(unit), "looked".to_owned(), Some("mori".to_owned()));
+        let act = Act::Decide { unit, disposition: Disposition::Released, why, second };
+        self.try_tell(Input::Told { act, by: "sato".to_owned() })
     }
 
     fn stage(&self, unit: &str) -> &Stage {
@@ -256,6 +275,62 @@ fn an_agent_that_was_let_go_hears_of_it_once() {
     assert!(!told.sync("A", Doing::Idle).let_go);
     assert!(!told.sync("A", Doing::Held(why)).let_go, "the same once more is a new reason");
     assert!(told.floor.state().agents[&agent].held.is_some());
+}
+
+#[test]
+fn an_agent_that_was_started_again_is_not_held_once_more_for_what_was_set_aside() {
+    let mut told = Told::one_stop();
+    told.scan("A", None);
+    let run = told.asks("A").expect("a run");
+    let why = Held::Unverified { run: run.clone() };
+    told.sync("A", Doing::Held(why.clone()));
+    told.act(Act::FreeAgent { agent: name("agent-A") });
+    told.sync("A", Doing::Idle);
+    assert!(told.sync("A", Doing::Held(why)).let_go, "it has looked at the same journal again");
+    assert_eq!(told.floor.state().agents[&name::<AgentId>("agent-A")].held, None);
+    assert!(told.asks("A").is_some_and(|next| next != run));
+}
+
+#[test]
+fn a_second_agent_on_a_unit_gets_nothing_and_holds_it() {
+    let second = |told: &mut Told| told.sync_of("other", "A", Doing::Idle).desired.map(|assignment| assignment.run);
+    let held = Stage::Held(Held::SecondAgent { first: name("agent-A"), second: name("other") });
+    let mut told = Told::one_stop();
+    told.scan("A", None);
+    let run = told.asks("A").expect("a run");
+    assert_eq!(second(&mut told), None);
+    assert_eq!(*told.stage("A"), held);
+    assert_eq!(told.asks("A"), None, "nor does the first get anything more");
+    told.arrives(run, Pass);
+    assert_eq!(*told.stage("A"), held, "two machines say they are this unit: which of them ran is not known");
+    // A person took the first away. The second has called before, and says nothing new.
+    told.act(Act::Free { unit: name("A"), why: "the old disk was taken out".to_owned() });
+    let run = second(&mut told).expect("a run");
+    assert_eq!(told.asks("A"), None);
+    assert_eq!(*told.stage("A"), Stage::Held(Held::SecondAgent { first: name("other"), second: name("agent-A") }));
+    assert!(told.floor.state().runs[&run].agent == name("other"));
+}
+
+#[test]
+fn a_unit_under_test_is_not_scanned_away_from_the_agent_that_tests_it() {
+    let mut told = Told::one_stop();
+    told.scan("A", None);
+    // A node whose firmware has no serial number: only the scan says what it is.
+    let sync = |told: &mut Told| {
+        let doing = Doing::Idle;
+        let (wire, agent, boot) = (kiln_wire::WIRE, name("blank"), name("boot-1"));
+        let (spool, generation, serial, slot, version) = (Vec::new(), None, None, None, None);
+        let sync = kiln_wire::Sync { wire, agent, boot, serial, doing, generation, spool, slot, version };
+        told.tell(Input::Synced(sync)).expect("an answer").desired
+    };
+    assert_eq!(sync(&mut told), None);
+    let run = told.asks("A").expect("a run");
+    let scan =
+        |at: &str| Input::Scanned { unit: name("A"), at: Some(name(at)), slot: None, lot: None, by: "x".to_owned() };
+    assert_eq!(told.try_tell(scan("blank")), Err(Refusal::UnderTest { unit: name("A"), run: run.clone() }));
+    assert_eq!(sync(&mut told), None);
+    told.tell(scan("agent-A"));
+    assert_eq!(told.asks("A"), Some(run));
 }
 
 #[test]
@@ -403,6 +478,203 @@ fn power_comes_back_when_the_run_has_arrived_or_a_person_says_so_and_not_before(
     // It was not unplugged: what is heard to run draws.
     told.sync("B", Doing::Running { run });
     assert_eq!(granted(&told), Watts(10_000));
+}
+
+#[test]
+fn what_a_run_says_that_was_wanted_before_a_person_freed_the_unit_releases_nothing() {
+    let mut told = Told::one_stop();
+    told.scan("A", None);
+    let first = told.asks("A").expect("a run");
+    told.tell(Input::Unverified(first.clone()));
+    told.act(Act::Free { unit: name("A"), why: "looked".to_owned() });
+    told.arrives(first, Pass);
+    assert_eq!(*told.stage("A"), Stage::Ready);
+    let second = told.asks("A").expect("another run");
+    // A fail is proof, whenever it comes.
+    told.tell(Input::Unverified(second.clone()));
+    told.act(Act::Free { unit: name("A"), why: "looked".to_owned() });
+    told.arrives(second, Fail);
+    told.run("A", Pass);
+    assert_eq!(*told.stage("A"), Stage::Held(Held::PassAfterFail));
+    // Unless the unit was worked on since.
+    told.scan("B", None);
+    let first = told.asks("B").expect("a run");
+    told.tell(Input::Unverified(first.clone()));
+    told.act(Act::Rework { unit: name("B"), what: "gpu/3 replaced".to_owned() });
+    told.arrives(first, Fail);
+    told.run("B", Pass);
+    assert_eq!(*told.stage("B"), Stage::Disposed(Disposition::Released));
+}
+
+#[test]
+fn a_pass_of_another_serial_number_counts_for_nothing_and_nobody_can_release_by_it() {
+    let mut told = Told::one_stop();
+    told.scan("A", None);
+    let run = told.asks("A").expect("a run");
+    told.passes_as(run, Some("B"), "");
+    assert_eq!(*told.stage("A"), Stage::Held(Held::SerialMismatch { scanned: name("A"), node: name("B") }));
+    assert_eq!(told.floor.state().units[&name::<Serial>("A")].passed, 0);
+    assert_eq!(told.release("A"), Err(Refusal::NotPassed(name("A"))));
+}
+
+#[test]
+fn a_pass_that_says_no_serial_number_is_released_by_two_persons_only() {
+    let mut policy = Policy::one_profile("smoke");
+    policy.route.push(Stop { profile: "acceptance".to_owned(), ..policy.route[0].clone() });
+    let mut told = Told::of(policy);
+    told.scan("A", None);
+    let first = told.asks("A").expect("a run");
+    told.passes_as(first.clone(), None, "");
+    assert_eq!(*told.stage("A"), Stage::Ready, "nothing is released yet");
+    told.run("A", Pass);
+    assert_eq!(*told.stage("A"), Stage::Held(Held::NoSerial { run: first }));
+    told.release("A").expect("two persons");
+    assert_eq!(*told.stage("A"), Stage::Disposed(Disposition::Released));
+    // What was measured before a person freed the unit is not asked about any more.
+    told.scan("B", None);
+    let run = told.asks("B").expect("a run");
+    told.passes_as(run, None, "");
+    let run = told.asks("B").expect("a run");
+    told.tell(Input::Unverified(run));
+    told.act(Act::Free { unit: name("B"), why: "looked".to_owned() });
+    (0..2).for_each(|_| told.run("B", Pass));
+    assert_eq!(*told.stage("B"), Stage::Disposed(Disposition::Released));
+}
+
+#[test]
+fn a_golden_unit_that_says_no_serial_number_of_its_own_opens_no_rack() {
+    let mut policy = Policy::one_profile("smoke");
+    let plain = site(1, 4);
+    let mut racks = plain.racks().to_vec();
+    racks[0].golden_within = Some(Duration::from_secs(3600));
+    policy.site = Site::new(plain.places().to_vec(), racks);
+    policy.golden = [name("GOLD")].into();
+    for serial in [None, Some("A")] {
+        let mut told = Told::of(policy.clone());
+        told.scan("GOLD", Some("r0-01"));
+        let run = told.asks("GOLD").expect("a run");
+        told.passes_as(run, serial, "");
+        assert!(matches!(told.stage("GOLD"), Stage::Held(_)), "{serial:?}: {:?}", told.stage("GOLD"));
+        assert!(told.floor.state().golden_passes.is_empty(), "{serial:?}");
+    }
+}
+
+#[test]
+fn a_pass_of_another_profile_counts_for_nothing_even_while_the_unit_is_held() {
+    let (right, other) = ("a".repeat(64), "b".repeat(64));
+    for (ran, released) in [(&right, true), (&other, false)] {
+        let mut policy = Policy::one_profile("smoke");
+        policy.route[0].digest = Some(name(&right));
+        let mut told = Told::of(policy);
+        told.scan("A", None);
+        let run = told.asks("A").expect("a run");
+        told.tell(Input::Unverified(run.clone()));
+        told.passes_as(run, Some("A"), ran);
+        assert!(matches!(told.stage("A"), Stage::Held(Held::Unverified { .. })));
+        assert_eq!(told.release("A").is_ok(), released, "{ran}");
+    }
+}
+
+#[test]
+fn a_second_unit_in_a_slot_is_held_wherever_the_first_is_on_its_way() {
+    let taken = |other: &str| Stage::Held(Held::SlotTaken { slot: name("r0-00"), other: name(other) });
+    // The occupant's serial number comes first in one case and last in the other.
+    for (first, second) in [("A", "B"), ("B", "A")] {
+        for calls in [false, true] {
+            let mut policy = Policy::one_profile("smoke");
+            policy.site = site(1, 4);
+            let mut told = Told::of(policy);
+            if calls {
+                // Its node calls, and what is wanted of it must wait.
+                told.act(Act::Cut { place: name("feed"), limit: Some(Watts(0)), why: "x".to_owned() });
+                told.asks(first);
+            }
+            told.scan(first, Some("r0-00"));
+            assert_eq!(*told.stage(first), if calls { Stage::Ready } else { Stage::Arrived });
+            told.scan(second, Some("r0-00"));
+            assert_eq!(*told.stage(second), taken(first));
+            assert_eq!(told.asks(second), None);
+            told.scan(first, Some("r0-00"));
+            assert!(!matches!(told.stage(first), Stage::Held(_)), "the same scan again is no news");
+        }
+    }
+    // A unit that was done with has been taken out.
+    let mut policy = Policy::one_profile("smoke");
+    policy.site = site(1, 4);
+    let mut told = Told::of(policy);
+    told.scan("A", Some("r0-00"));
+    told.run("A", Pass);
+    told.scan("B", Some("r0-00"));
+    assert!(told.asks("B").is_some());
+    assert_eq!(told.floor.state().unit_in(&name("r0-00")).map(|(serial, _)| serial), Some(&name("B")));
+}
+
+#[test]
+fn a_node_that_says_it_is_in_a_taken_slot_holds_its_unit() {
+    let mut policy = Policy::one_profile("smoke");
+    policy.site = site(1, 4);
+    let mut told = Told::of(policy);
+    let call = |told: &mut Told, unit: &str| {
+        let (wire, agent, boot) = (kiln_wire::WIRE, name(&format!("agent-{unit}")), name("boot-1"));
+        let (doing, serial, slot) = (Doing::Idle, Some(name(unit)), Some(name("r0-00")));
+        let (spool, generation, version) = (Vec::new(), None, None);
+        let sync = kiln_wire::Sync { wire, agent, boot, serial, doing, generation, spool, slot, version };
+        told.tell(Input::Synced(sync)).and_then(|reply| reply.desired)
+    };
+    told.scan("A", Some("r0-00"));
+    // One was scanned before its node called, the other after.
+    told.scan("B", None);
+    assert_eq!(call(&mut told, "B"), None);
+    assert!(matches!(told.stage("B"), Stage::Held(Held::SlotTaken { other, .. }) if other.as_str() == "A"));
+    call(&mut told, "C");
+    told.scan("C", None);
+    assert!(matches!(told.stage("C"), Stage::Held(Held::SlotTaken { .. })));
+    // Whatever a person freed, nothing begins beside a run in the same slot.
+    assert!(call(&mut told, "A").is_some());
+    told.act(Act::Free { unit: name("B"), why: "looked".to_owned() });
+    assert_eq!(call(&mut told, "B"), None);
+    assert!(matches!(told.stage("B"), Stage::Held(Held::SlotTaken { .. })));
+}
+
+#[test]
+fn a_copied_disk_whose_run_has_ended_returns_no_power_of_the_original() {
+    let mut policy = Policy::one_profile("smoke");
+    policy.site = site(1, 4);
+    let mut told = Told::of(policy);
+    told.scan("A", Some("r0-00"));
+    let run = told.asks("A").expect("a run");
+    let call = |told: &mut Told, boot: &str, ended: bool| {
+        let doing = if ended { Doing::Idle } else { Doing::Running { run: run.clone() } };
+        let journal = kiln_wire::Position { offset: 9, ..Default::default() };
+        let generation = kiln_wire::Generation(1);
+        let spool = vec![kiln_wire::Spooled { run: run.clone(), generation, journal, telemetry: 0, ended }];
+        let (wire, agent, boot, serial) = (kiln_wire::WIRE, name("agent-A"), name(boot), Some(name("A")));
+        let sync = kiln_wire::Sync {
+            wire,
+            agent,
+            boot,
+            serial,
+            doing,
+            generation: Some(generation),
+            spool,
+            slot: None,
+            version: None,
+        };
+        told.tell(Input::Synced(sync));
+        told.floor.ledger().granted(0)
+    };
+    let began = |told: &Told| told.floor.state().grants[&run].began.is_some();
+    assert_eq!(call(&mut told, "boot-2", false), Watts(10_000));
+    assert_eq!(call(&mut told, "boot-1", true), Watts(10_000), "found to be a copy with this call");
+    assert_eq!(call(&mut told, "boot-1", true), Watts(10_000));
+    assert_eq!(call(&mut told, "boot-2", true), Watts(10_000), "which of the two is the original is not known");
+    assert!(began(&told));
+    // Both draw, whatever was thought of it.
+    told.act(Act::PowerOff { run: run.clone(), why: "unplugged".to_owned() });
+    assert_eq!(call(&mut told, "boot-1", false), Watts(10_000));
+    assert!(!began(&told), "it counts as rising until the two are told apart");
+    told.act(Act::FreeAgent { agent: name("agent-A") });
+    assert_eq!(call(&mut told, "boot-2", true), Watts(0));
 }
 
 #[test]

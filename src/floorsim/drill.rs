@@ -81,10 +81,17 @@ pub struct Drilled {
     pub wrongly_to_repair: u32,
 }
 
+impl Drilled {
+    /// Lots in which what was wrong went unnamed.
+    pub fn escaped(&self) -> u32 {
+        if self.defect == Defect::None { 0 } else { self.lots - self.caught }
+    }
+}
+
 impl fmt::Display for Drilled {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { defect, lots, caught, lots_with_false, wrongly_to_repair } = self;
-        let escaped = if *defect == Defect::None { 0 } else { lots - caught };
+        let escaped = self.escaped();
         write!(f, "{:<14} caught {caught:>4}  escaped {escaped:>4}  false {lots_with_false:>4}  ", defect.id())?;
         write!(f, "of {lots} lots; {wrongly_to_repair} units to repair for nothing")
     }
@@ -114,6 +121,8 @@ struct Lot {
     at: usize,
     wrongly: u32,
     mismatched: u32,
+    /// Racks in which a golden unit was run and did not pass.
+    golden_fails: Vec<usize>,
 }
 
 /// One unit under test.
@@ -158,7 +167,17 @@ impl Lot {
         policy.site = site(defect == Defect::StationOff);
         policy.golden = [name("GOLD")].into();
         let at = chance.below(RACKS as u64 * SLOTS as u64) as usize;
-        Self { defect, chance, floor: Floor::of(policy, &[]), now: MINUTE, count: 0, at, wrongly: 0, mismatched: 0 }
+        Self {
+            defect,
+            chance,
+            floor: Floor::of(policy, &[]),
+            now: MINUTE,
+            count: 0,
+            at,
+            wrongly: 0,
+            mismatched: 0,
+            golden_fails: Vec::new(),
+        }
     }
 
     fn rack(&self) -> usize {
@@ -196,10 +215,11 @@ impl Lot {
         self.tell(Input::Synced(sync))
     }
 
-    fn arrive(&mut self, run: RunId, codes: Vec<String>) {
+    /// A run comes to its end; its journal says this serial number.
+    fn arrive(&mut self, run: RunId, says: &Serial, codes: Vec<String>) {
         let verdict = if codes.is_empty() { VerdictWord::Pass } else { VerdictWord::Fail };
-        let profile_digest = String::new();
-        let facts = RunFacts { run, verdict, partial: false, serial: None, profile_digest, codes, source: None };
+        let (serial, profile_digest) = (Some(says.clone()), String::new());
+        let facts = RunFacts { run, verdict, partial: false, serial, profile_digest, codes, source: None };
         self.tell(Input::Arrived(facts));
     }
 
@@ -274,14 +294,14 @@ impl Lot {
                     self.mismatched += u32::from(held);
                     continue;
                 };
-                self.tested(unit, run);
+                self.tested(unit, &other.serial, run);
             }
         }
     }
 
-    fn tested(&mut self, unit: &Unit, run: RunId) {
+    fn tested(&mut self, unit: &Unit, says: &Serial, run: RunId) {
         let (codes, by_floor) = self.shows(unit);
-        self.arrive(run, codes);
+        self.arrive(run, says, codes);
         let stage = &self.floor.state().units[&unit.serial].stage;
         self.wrongly += u32::from(by_floor && matches!(stage, Stage::Disposed(kiln_floor::Disposition::Repair)));
     }
@@ -294,8 +314,9 @@ impl Lot {
             let Some(run) = self.call(&unit, &unit.serial, (rack, 0)) else { continue };
             // It is measured thrice by itself; a station that is off by so much shows it once in three.
             let off = rack == self.rack() && self.chance.happens(0.33);
-            self.arrive(run, if off { vec!["GPU-SLOW".to_owned()] } else { Vec::new() });
+            self.arrive(run, &unit.serial, if off { vec!["GPU-SLOW".to_owned()] } else { Vec::new() });
             if off {
+                self.golden_fails.push(rack);
                 let why = "golden unit taken out".to_owned();
                 let act = kiln_floor::Act::Free { unit: unit.serial.clone(), why };
                 self.tell(Input::Told { act, by: "p".to_owned() });
@@ -320,8 +341,9 @@ impl Lot {
             (Defect::BadPaste, Scope::Lot(lot)) => lot.as_str() == "lot-3",
             _ => false,
         };
+        // A rack in which no golden unit was run says nothing.
         let by_golden =
-            self.defect == Defect::StationOff && !self.floor.state().golden_passes.contains_key(&name(&rack));
+            self.golden_fails.contains(&self.rack()) && !self.floor.state().golden_passes.contains_key(&name(&rack));
         let caught = match self.defect {
             Defect::None => false,
             Defect::MixedSerials => self.mismatched as usize == 2 * ROUNDS,
@@ -348,6 +370,12 @@ mod tests {
             let drilled = drill(defect, 6, 1);
             assert!(drilled.caught >= least, "{drilled}");
         }
+        // A rack in which the golden unit got no run was not proven to be off.
+        let mut unproven = Lot::new(Defect::StationOff, 1);
+        assert!(!unproven.named().0, "nothing was run yet");
+        unproven.golden_round();
+        let passed = |lot: &Lot| lot.floor.state().golden_passes.len();
+        assert_eq!(passed(&unproven) + unproven.golden_fails.len(), RACKS, "a golden unit was not run");
         let sound = drill(Defect::None, 12, 1);
         assert!(sound.lots_with_false <= 1, "{sound}");
     }

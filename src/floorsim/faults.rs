@@ -24,7 +24,7 @@ pub enum Fault {
     Reboot,
     /// A second machine with a copy of the node's disk calls for a while.
     Clone,
-    /// The floor's clock jumps by hours, both ways.
+    /// The floor's clock jumps by hours, both ways, while the floor begins again: it sees no jump but then.
     ClockJump,
     /// The floor's disk takes nothing for a while, and then the node's.
     FullDisk,
@@ -65,6 +65,10 @@ impl Faults {
 
     pub const fn none() -> Self {
         Self(Vec::new())
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = Fault> {
+        self.0.iter().copied()
     }
 
     pub fn has(&self, fault: Fault) -> bool {

@@ -6,8 +6,8 @@ use kiln_event::VerdictWord;
 use kiln_floor::{Disposition, FloorEvent, FloorState, Stage, Stamped};
 use kiln_wire::{Held, RunId};
 
-use super::node::Node;
-use super::world::World;
+use super::node::{Node, PROFILE};
+use super::world::{STALE, SWAPPED, World};
 
 fn wrong(world: &mut World, what: String) {
     if !world.simulated.violations.contains(&what) {
@@ -27,13 +27,19 @@ pub(crate) fn after_events(world: &mut World, events: &[Stamped]) {
                     wrong(world, format!("{unit} was released without a run"));
                     continue;
                 };
-                let copy = world.copies.get(&last.facts.run);
-                let whole = copy.is_some_and(|copy| {
-                    super::node::verdict_in(&copy.bytes) == Some(VerdictWord::Pass)
-                        && copy.bytes.len() as u64 == copy.at.offset
-                });
-                if !whole || last.facts.verdict != VerdictWord::Pass {
-                    wrong(world, format!("{unit} was released, and its run is not here whole with a pass"));
+                // What a node was told to say is asked of the node, not read by what the floor reads it with.
+                let run = &last.facts.run;
+                let bears_out = |node: &Node| {
+                    let same = node
+                        .disk
+                        .get(run)
+                        .zip(world.copies.get(run))
+                        .is_some_and(|(disk, copy)| disk.lines_left == 0 && disk.bytes == copy.bytes);
+                    let is_it = node.serial == *unit && node.writes == *unit && node.profile == PROFILE;
+                    same && is_it && node.said.get(run) == Some(&VerdictWord::Pass)
+                };
+                if !all_disks(world).any(bears_out) {
+                    wrong(world, format!("{unit} was released, and no node has its run whole with a pass"));
                 }
             }
             _ => {}
@@ -117,16 +123,21 @@ fn copies(world: &mut World) {
 fn planted(world: &mut World) {
     use VerdictWord::{Error, Fail, Pass};
     let mut found = Vec::new();
-    for node in world.nodes.iter().filter(|node| !node.was_cloned && node.clone_of.is_none()) {
+    let own = world.nodes.iter().enumerate().filter(|(_, node)| !node.was_cloned && node.clone_of.is_none());
+    for (number, node) in own {
         let unit = &world.floor.state().units[&node.serial];
-        let right = matches!(
-            (node.verdicts.as_slice(), &unit.stage),
-            ([Fail], Stage::Disposed(Disposition::Repair))
+        let right = match number {
+            SWAPPED => matches!(unit.stage, Stage::Held(Held::SerialMismatch { .. })),
+            STALE => matches!(unit.stage, Stage::Held(Held::Unverified { .. })),
+            _ => matches!(
+                (node.verdicts.as_slice(), &unit.stage),
+                ([Fail], Stage::Disposed(Disposition::Repair))
                 | ([Error, Error], Stage::Held(Held::NoClaim))
                 | ([Pass] | [Error, Pass], Stage::Disposed(Disposition::Released))
                 // By chance of the seed many failed in one place, and the floor thinks so too.
                 | (_, Stage::Held(Held::Suspect { .. }))
-        );
+            ),
+        };
         if !right {
             found.push(format!("{}: planted {:?}, and it is {:?}", node.serial, node.verdicts, unit.stage));
         }

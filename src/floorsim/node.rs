@@ -8,6 +8,10 @@ use kiln_wire::{AgentId, Assignment, BootId, Generation, Position, RunId, Serial
 
 use super::chance::name;
 
+/// The digest of the profile that is wanted, and of another.
+pub(crate) const PROFILE: &str = "profile-1";
+pub(crate) const OTHER_PROFILE: &str = "profile-2";
+
 /// Lines of a run: as many events as a short burn-in has.
 pub(crate) const LINES: u32 = 30;
 
@@ -27,6 +31,10 @@ pub(crate) struct Node {
     pub(crate) agent: Agent,
     pub(crate) id: AgentId,
     pub(crate) serial: Serial,
+    /// The serial number that its runs' journals say: another than the agent's, where trays were swapped.
+    pub(crate) writes: Serial,
+    /// The digest of the profile that it has.
+    pub(crate) profile: &'static str,
     pub(crate) slot: SlotId,
     pub(crate) boots: u32,
     /// Counts processes of the agent: what was on its way to an earlier one reaches nobody.
@@ -58,7 +66,9 @@ impl Node {
         Self {
             agent,
             id,
+            writes: serial.clone(),
             serial,
+            profile: PROFILE,
             slot,
             boots: 0,
             epoch: 0,
@@ -81,6 +91,7 @@ impl Node {
     pub(crate) fn copy_of(&self, index: usize) -> Self {
         let mut copy = Self::new(0, self.slot.clone(), self.verdicts.clone());
         (copy.id, copy.serial) = (self.id.clone(), self.serial.clone());
+        (copy.writes, copy.profile) = (self.writes.clone(), self.profile);
         (copy.saved, copy.disk, copy.said) = (self.saved.clone(), self.disk.clone(), self.said.clone());
         copy.boots = self.boots + 1000;
         copy.clone_of = Some(index);
@@ -114,19 +125,21 @@ impl Node {
             telemetry: 0,
             ended: disk.lines_left == 0,
         };
-        Facts { spool: self.disk.iter().map(spooled).collect(), running: self.running.clone() }
+        let spool = self.disk.iter().map(spooled).collect();
+        Facts { spool, running: self.running.clone(), damaged: Vec::new() }
     }
 
     /// The run under way writes a line; the last one says its verdict.
     pub(crate) fn write_line(&mut self) {
         let Some(run) = self.running.clone() else { return };
         let (boots, verdict) = (self.boots, self.said.get(&run).copied());
+        let (writes, profile) = (&self.writes, self.profile);
         let Some(disk) = self.disk.get_mut(&run) else { return };
         disk.lines_left -= 1;
         let word = if disk.lines_left == 0 { verdict } else { None };
         let mixed = disk.whole.offset.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ u64::from(boots).wrapping_mul(0x1000_0001);
         let line = format!(
-            "{{\"run\":\"{run}\",\"left\":{},\"verdict\":\"{}\",\"chain\":\"{mixed:064x}\"}}\n",
+            "{{\"run\":\"{run}\",\"serial\":\"{writes}\",\"profile\":\"{profile}\",\"left\":{},\"verdict\":\"{}\",\"chain\":\"{mixed:064x}\"}}\n",
             disk.lines_left,
             word.map_or(String::new(), |word| format!("{word:?}"))
         );
@@ -162,6 +175,13 @@ impl Node {
     }
 }
 
+/// What the last line of a journal says under a key.
+pub(crate) fn said_in<'a>(bytes: &'a [u8], key: &str) -> Option<&'a str> {
+    let text = std::str::from_utf8(bytes).ok()?;
+    let last = text.trim_end().lines().last()?;
+    last.split(&format!("\"{key}\":\"")).nth(1)?.split('"').next()
+}
+
 /// The verdict that the last line of a journal says; None before its end.
 pub(crate) fn verdict_in(bytes: &[u8]) -> Option<VerdictWord> {
     use VerdictWord::{Aborted, Error, Fail, Inconclusive, Pass};
@@ -170,6 +190,6 @@ pub(crate) fn verdict_in(bytes: &[u8]) -> Option<VerdictWord> {
     if !last.contains("\"left\":0,") {
         return None;
     }
-    let word = last.split("\"verdict\":\"").nth(1)?.split('"').next()?;
+    let word = said_in(bytes, "verdict")?;
     [Pass, Fail, Error, Inconclusive, Aborted].into_iter().find(|known| format!("{known:?}") == word)
 }

@@ -1,8 +1,9 @@
 //! What a simulation is started with, and what it tells.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
-use super::faults::Faults;
+use super::faults::{Fault, Faults};
 
 /// What to simulate.
 #[derive(Debug, Clone)]
@@ -25,13 +26,15 @@ pub struct Simulated {
     /// How often a person had to let an agent go on.
     pub freed: u64,
     pub troubles: u64,
+    /// How often each fault came about, of those that can be counted one by one.
+    pub happened: BTreeMap<Fault, u64>,
     /// What must never be so, and was.
     pub violations: Vec<String>,
 }
 
 impl fmt::Display for Simulated {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { minutes, calls, events, runs, released, repair, held, freed, troubles, violations } = self;
+        let Self { minutes, calls, events, runs, released, repair, held, freed, troubles, violations, .. } = self;
         write!(f, "{minutes} min, {calls} calls, {events} events, {troubles} troubles, {freed} let go by a person; ")?;
         write!(f, "{runs} runs: {released} released, {repair} to repair, {held} held")?;
         violations.iter().try_for_each(|what| write!(f, "\n  WRONG: {what}"))

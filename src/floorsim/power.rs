@@ -194,17 +194,17 @@ impl Building {
                 }
             }
             Due::Arrived(node, run) => {
+                let unit = self.nodes[node].serial.clone();
                 let facts = RunFacts {
                     run,
                     verdict: VerdictWord::Pass,
                     partial: false,
-                    serial: None,
+                    serial: Some(unit.clone()),
                     profile_digest: String::new(),
                     codes: Vec::new(),
                     source: None,
                 };
                 self.tell(Input::Arrived(facts));
-                let unit = self.nodes[node].serial.clone();
                 self.told(Act::Rework { unit, what: "next".to_owned() });
                 self.nodes[node].waits_since = self.now;
             }

@@ -24,6 +24,7 @@ impl World {
             return;
         }
         self.simulated.troubles += 1;
+        self.happened(fault);
         let minutes = 1 + self.chance.below(20);
         let node = &mut self.nodes[index];
         match fault {

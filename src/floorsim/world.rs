@@ -8,13 +8,14 @@ use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::time::Duration;
 
 use kiln_agent::{Effect, Input as AgentInput};
+use kiln_event::VerdictWord;
 use kiln_floor::{Floor, Input, Policy, RunFacts, Stage, Stamped, Tick};
 use kiln_wire::{Appended, Generation, Position, Received, RunId, Sealed, Spooled, Sync, SyncReply, Tip};
 
 use super::chance::{Chance, HOUR, MINUTE, SECOND, name};
 use super::faults::{Fault, Faults};
 use super::invariants;
-use super::node::{Node, verdict_in};
+use super::node::{Node, OTHER_PROFILE, PROFILE, said_in, verdict_in};
 use super::outcome::{SimSettings, Simulated};
 use super::power_site::site;
 use super::trouble::planted;
@@ -31,6 +32,11 @@ pub(super) const TROUBLE: u64 = 2 * HOUR;
 const LONGEST: u64 = 48 * HOUR;
 /// 2026, in microseconds.
 const EPOCH: u64 = 1_770_000_000 * SECOND;
+
+/// The node whose journals say another serial number than its agent.
+pub(super) const SWAPPED: usize = 3;
+/// The node that has another profile than is wanted.
+pub(super) const STALE: usize = 5;
 
 /// What goes over the network.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,16 +110,7 @@ pub(crate) struct World {
 /// Simulates one floor.
 pub fn simulate(settings: &SimSettings) -> Simulated {
     let mut world = World::new(settings);
-    while let Some(Reverse(Entry(at, _, due))) = world.due.pop() {
-        world.now = at;
-        world.step(due);
-        if world.simulated.violations.len() > 20 || at > LONGEST {
-            break;
-        }
-        if at > TROUBLE && world.count.is_multiple_of(256) && world.is_settled() {
-            break;
-        }
-    }
+    world.run();
     if !world.is_settled() {
         let open = world.floor.state().units.iter().filter(|(_, unit)| !is_final(&unit.stage));
         let open: Vec<String> = open.map(|(serial, unit)| format!("{serial}: {:?}", unit.stage)).take(5).collect();
@@ -133,6 +130,7 @@ impl World {
         let mut policy = Policy::one_profile("smoke");
         policy.poll_every = Duration::from_secs(30);
         policy.site = site(settings.agents, &mut chance);
+        policy.route[0].digest = Some(name(PROFILE));
         let mut world = Self {
             now: 0,
             chance,
@@ -153,7 +151,12 @@ impl World {
         let slots: Vec<_> = world.policy.site.slots().map(|(slot, _)| slot.clone()).collect();
         for (number, slot) in slots.into_iter().take(settings.agents).enumerate() {
             let verdicts = planted(&mut world.chance);
-            let node = Node::new(number, slot.clone(), verdicts);
+            let mut node = Node::new(number, slot.clone(), verdicts);
+            match number {
+                SWAPPED => node.writes = name("SRV-OTHER"),
+                STALE => (node.profile, node.verdicts) = (OTHER_PROFILE, vec![VerdictWord::Pass]),
+                _ => {}
+            }
             let unit = node.serial.clone();
             world.nodes.push(node);
             world.tell(Input::Scanned { unit, at: None, slot: Some(slot), lot: None, by: "p".to_owned() });
@@ -162,13 +165,27 @@ impl World {
         }
         world.push(ROUND, Due::Round);
         world.push(MINUTE, Due::Trouble);
-        if world.faults.has(Fault::FloorKill) {
+        // A floor sees a jump of the world's clock when it begins again.
+        if world.faults.has(Fault::FloorKill) || world.faults.has(Fault::ClockJump) {
             world.push(3 * MINUTE, Due::FloorKill);
         }
         if world.faults.has(Fault::FullDisk) {
             world.push(7 * MINUTE, Due::FloorFull);
         }
         world
+    }
+
+    fn run(&mut self) {
+        while let Some(Reverse(Entry(at, _, due))) = self.due.pop() {
+            self.now = at;
+            self.step(due);
+            if self.simulated.violations.len() > 20 || at > LONGEST {
+                break;
+            }
+            if at > TROUBLE && self.count.is_multiple_of(256) && self.is_settled() {
+                break;
+            }
+        }
     }
 
     pub(super) fn push(&mut self, at: u64, due: Due) {
@@ -195,13 +212,23 @@ impl World {
 
     pub(crate) fn tell(&mut self, input: Input) -> Option<SyncReply> {
         self.count += 1;
-        let tick = Tick { now: EPOCH + self.now + self.skew, fresh_run: name(&format!("run-{}", self.count)) };
+        let tick = Tick { now: self.floor_now(), fresh_run: name(&format!("run-{}", self.count)) };
         let answer = self.floor.handle(&tick, input).ok()?;
         if !answer.events.is_empty() {
             invariants::after_events(self, &answer.events);
         }
         self.events.extend(answer.events);
         answer.reply
+    }
+
+    /// The floor's time: the world's when the floor began, never before its last event, and from then on a clock that only
+    /// goes forward.
+    const fn floor_now(&self) -> u64 {
+        EPOCH + self.now + self.skew
+    }
+
+    pub(super) fn happened(&mut self, fault: Fault) {
+        *self.simulated.happened.entry(fault).or_default() += 1;
     }
 
     fn step(&mut self, due: Due) {
@@ -233,9 +260,14 @@ impl World {
                     self.simulated.violations.push("the state is not the fold of the events".to_owned());
                 }
                 self.floor = again;
-                // A clock that was put right while the floor was down: never back before the last event.
+                self.happened(Fault::FloorKill);
+                // A clock that was put right while the floor was down, either way.
                 if self.faults.has(Fault::ClockJump) {
-                    self.skew += self.chance.below(3 * HOUR);
+                    let (before, last) = (self.skew, self.events.last().map_or(0, |last| last.at));
+                    self.skew = self.chance.below(3 * HOUR).max(last.saturating_sub(EPOCH + self.now));
+                    if self.skew.abs_diff(before) > MINUTE {
+                        self.happened(Fault::ClockJump);
+                    }
                 }
                 let next = self.now + MINUTE + self.chance.below(8 * MINUTE);
                 if self.now < TROUBLE {
@@ -243,6 +275,7 @@ impl World {
                 }
             }
             Due::FloorFull => {
+                self.happened(Fault::FullDisk);
                 self.floor_full_until = self.now + 2 * MINUTE;
                 let next = self.now + 15 * MINUTE;
                 if self.now < TROUBLE {
@@ -338,7 +371,11 @@ impl World {
 
     fn delay(&mut self) -> u64 {
         let longest = if self.faults.has(Fault::Delay) { 4 * SECOND } else { SECOND / 20 };
-        1 + self.chance.below(longest)
+        let delay = 1 + self.chance.below(longest);
+        if delay > SECOND {
+            self.happened(Fault::Delay);
+        }
+        delay
     }
 
     /// Sends a call; whatever comes of it comes later.
@@ -348,13 +385,18 @@ impl World {
         let (epoch, cut) = (self.nodes[index].epoch, self.nodes[index].cut_until > now);
         let half_open = self.nodes[index].half_open_until > now;
         let silence = Due::Answer { node: index, epoch, input: AgentInput::Unanswered };
-        if cut || self.chance.one_in(lossy) {
+        let lost = self.chance.one_in(lossy);
+        if lost {
+            self.happened(Fault::Loss);
+        }
+        if cut || lost {
             self.push(now + PATIENCE, silence);
             return None;
         }
         let answered = !half_open && !self.chance.one_in(lossy) && self.floor_full_until <= now;
         let at = now + self.delay();
         if self.faults.has(Fault::Doubling) && self.chance.one_in(12) {
+            self.happened(Fault::Doubling);
             let late = at + self.chance.below(MINUTE);
             self.push(late, Due::Call { node: index, epoch, call: call.clone(), answered: false });
         }
@@ -375,7 +417,7 @@ impl World {
                 AgentInput::Answered(reply)
             }
             Call::Ship { run, generation, from, bytes } => {
-                let assigned = self.floor.state().runs.get(&run).map(|(_, generation, _)| *generation);
+                let assigned = self.floor.state().runs.get(&run).map(|run| run.generation);
                 if self.floor_full_until > self.now || assigned.is_some_and(|assigned| assigned != generation) {
                     return AgentInput::Unanswered;
                 }
@@ -410,13 +452,13 @@ impl World {
             self.tell(Input::Unverified(run.clone()));
             return AgentInput::Sealed { run, answer: Sealed::Refused };
         };
-        let profile_digest = String::new();
+        let said = |key: &str| self.copies.get(&run).and_then(|copy| said_in(&copy.bytes, key)).map(str::to_owned);
         let facts = RunFacts {
             run: run.clone(),
             verdict,
             partial: false,
-            serial: self.floor.state().runs.get(&run).map(|(unit, ..)| unit.clone()),
-            profile_digest,
+            serial: said("serial").and_then(|serial| serial.parse().ok()),
+            profile_digest: said("profile").unwrap_or_default(),
             codes: Vec::new(),
             source: None,
         };
@@ -460,10 +502,29 @@ mod tests {
 
     #[test]
     fn each_fault_alone_does_no_harm_either() {
-        for faults in
-            ["delay", "loss", "doubling", "cut", "half-open", "kill", "freeze", "reboot", "clone", "full-disk"]
-        {
-            assert_eq!(simulated(30, 9, faults).violations, Vec::<String>::new(), "{faults}");
+        for fault in Faults::all().iter() {
+            let done = simulated(30, 9, &fault.to_string());
+            assert_eq!(done.violations, Vec::<String>::new(), "{fault}");
+            assert!(done.happened.get(&fault).is_some_and(|count| *count > 0), "{fault} never happened: {done:?}");
         }
+    }
+
+    #[test]
+    fn a_release_that_no_nodes_disk_bears_out_is_found() {
+        let settings = SimSettings { agents: 12, seed: 3, faults: Faults::none() };
+        let mut world = World::new(&settings);
+        world.run();
+        assert_eq!(world.simulated.violations, Vec::<String>::new());
+        let is_release = |stamped: &&Stamped| {
+            matches!(&stamped.event, kiln_floor::FloorEvent::Disposed { disposition, .. }
+                if *disposition == kiln_floor::Disposition::Released)
+        };
+        let release: Vec<Stamped> = world.events.iter().find(is_release).cloned().into_iter().collect();
+        assert_eq!(release.len(), 1);
+        for node in &mut world.nodes {
+            node.said.values_mut().for_each(|said| *said = VerdictWord::Error);
+        }
+        invariants::after_events(&mut world, &release);
+        assert_eq!(world.simulated.violations.len(), 1, "{:?}", world.simulated.violations);
     }
 }

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kiln_event::VerdictWord;
 use kiln_floor::{Disposition, Floor, Stage};
 use kiln_report::Language;
 use tokio::sync::watch;
 
-use super::desk::AllHeard;
+use super::desk::{AllHeard, now};
 use super::phrase::Phrase;
 use super::places::{self, Sign};
 use super::serve::Site;
@@ -17,7 +17,7 @@ use super::serve::Site;
 /// At most four times a second: more is flicker, and costs the browsers.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// Silence is no event: after so many looks the tiles are made again though nothing happened.
-const AGAIN_AFTER: u32 = 8;
+const AGAIN_AFTER: u32 = 4;
 
 /// One slot, or one unit where the floor has no slots.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,8 +88,9 @@ impl Board {
         Self { revision, tiles, sums }
     }
 
-    /// What a page has to draw anew that was drawn from another board; all of it without one.
-    pub(crate) fn since(&self, before: Option<&Self>, language: Language, tiles: bool) -> String {
+    /// What a page has to draw anew that was drawn from another board; all of it without one. `age` is how long ago the
+    /// floor was seen to be so.
+    pub(crate) fn since(&self, before: Option<&Self>, language: Language, tiles: bool, age: Duration) -> String {
         let same = |id: &String, tile: &Tile| before.is_some_and(|before| before.tiles.get(id) == Some(tile));
         let changed: Vec<_> = self
             .tiles
@@ -97,7 +98,8 @@ impl Board {
             .filter(|(id, tile)| tiles && !same(id, tile))
             .map(|(id, tile)| (id, tile.class, tile.glyph, tile.word.say(language), &tile.serial))
             .collect();
-        serde_json::json!({ "r": self.revision, "t": changed, "s": self.sums.say(language) }).to_string()
+        let age = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
+        serde_json::json!({ "r": self.revision, "t": changed, "s": self.sums.say(language), "a": age }).to_string()
     }
 }
 
@@ -121,22 +123,34 @@ impl Sums {
     }
 }
 
+/// The board with when the floor was last seen to be so.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Shown {
+    pub(crate) board: Arc<Board>,
+    /// None before the first look.
+    pub(crate) looked: Option<Instant>,
+}
+
 /// Keeps the board up to date as long as the floor is served.
-pub(crate) async fn keep(site: Arc<Site>, board: watch::Sender<Arc<Board>>) {
+pub(crate) async fn keep(site: Arc<Site>, board: watch::Sender<Shown>) {
     let mut looks = 0;
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
         looks += 1;
         let revision = site.desk.revision();
-        let before = Arc::clone(&board.borrow());
+        let before = Arc::clone(&board.borrow().board);
         if revision == before.revision && looks < AGAIN_AFTER {
             continue;
         }
         looks = 0;
         let Ok(fresh) = site.desk.look(move |floor, heard| Board::of(floor, heard, revision)).await else { return };
-        if fresh != *before {
-            board.send_replace(Arc::new(fresh));
-        }
+        board.send_if_modified(|shown| {
+            let is_news = shown.looked.replace(now()).is_none() || fresh != *shown.board;
+            if is_news {
+                shown.board = Arc::new(fresh);
+            }
+            is_news
+        });
     }
 }
 
@@ -154,7 +168,7 @@ mod tests {
     fn only_tiles_that_changed_are_told_and_all_of_them_at_first() {
         let (before, after) = (board(1, &[("a", "▶"), ("b", "▶")]), board(2, &[("a", "▶"), ("b", "○")]));
         let told = |before: Option<&Board>, tiles| -> serde_json::Value {
-            serde_json::from_str(&after.since(before, Language::English, tiles)).expect("JSON")
+            serde_json::from_str(&after.since(before, Language::English, tiles, Duration::ZERO)).expect("JSON")
         };
         let changes = told(Some(&before), true);
         assert_eq!(changes["t"], serde_json::json!([["b", "wait", "○", "Testing", "SRV1"]]));

@@ -32,7 +32,7 @@ fn racks(floor: &Floor, board: &Board) -> Vec<(String, Vec<String>)> {
 
 pub(crate) async fn building(State(site): State<Arc<Site>>, Query(asked): Query<Asked>) -> Result<Response, ApiError> {
     let language = asked.language(&site);
-    let board = Arc::clone(&site.board.borrow());
+    let board = Arc::clone(&site.board.borrow().board);
     let of = Arc::clone(&board);
     let racks = site.desk.look(move |floor, _| racks(floor, &of)).await?;
     Ok(page(language, "/building", told(&asked, language), |html| show(html, &racks, &board, language)))

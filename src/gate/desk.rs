@@ -36,6 +36,9 @@ pub(crate) struct Heard {
 
 pub(crate) type AllHeard = BTreeMap<AgentId, Heard>;
 
+/// Told when the thread has ended, with why; without a reason if it panicked.
+pub(crate) type Ended = oneshot::Receiver<StoreError>;
+
 type Reply = oneshot::Sender<Result<Answer, DeskError>>;
 type Looking = Box<dyn FnOnce(&Floor, &AllHeard) + Send>;
 
@@ -81,8 +84,8 @@ struct Work {
 }
 
 impl Desk {
-    /// Reads the events, and begins.
-    pub(crate) fn open(policy: Policy, store: Store, outlet: Option<Outlet>) -> Result<Self, StoreError> {
+    /// Reads the events, and begins. A floor whose desk has ended has ended.
+    pub(crate) fn open(policy: Policy, store: Store, outlet: Option<Outlet>) -> Result<(Self, Ended), StoreError> {
         let events = store.events()?;
         let floor = Floor::of(policy.clone(), &events);
         let clock = Clock::after(events.last());
@@ -94,8 +97,14 @@ impl Desk {
         let mut work =
             Work { clock, outlet, policy, floor, store, heard: AllHeard::new(), revision: Arc::clone(&revision) };
         let spawned = std::thread::Builder::new().name("desk".to_owned());
-        spawned.spawn(move || work.work(&arrivals)).map_err(thread)?;
-        Ok(Self { orders, revision })
+        let (tell, ended) = oneshot::channel();
+        let thread_of = move || {
+            if let Err(error) = work.work(&arrivals) {
+                let _ = tell.send(error);
+            }
+        };
+        spawned.spawn(thread_of).map_err(thread)?;
+        Ok((Self { orders, revision }, ended))
     }
 
     /// Gives an input; the answer comes once its events are kept.
@@ -123,7 +132,7 @@ impl Desk {
 }
 
 impl Work {
-    fn work(&mut self, arrivals: &mpsc::Receiver<Order>) {
+    fn work(&mut self, arrivals: &mpsc::Receiver<Order>) -> Result<(), StoreError> {
         while let Ok(first) = arrivals.recv() {
             let mut looks = Vec::new();
             let mut answers = Vec::new();
@@ -134,13 +143,12 @@ impl Work {
                     Order::Look(look) => looks.push(look),
                 }
             }
-            if !self.keep(answers) {
-                return;
-            }
+            self.keep(answers)?;
             for look in looks {
                 look(&self.floor, &self.heard);
             }
         }
+        Ok(())
     }
 
     fn decide(&mut self, input: Input) -> Result<Answer, DeskError> {
@@ -160,34 +168,34 @@ impl Work {
     }
 
     /// Keeps the events of all answers, then gives these. If they cannot be kept nothing was decided, and the floor is what
-    /// it was before. Returns whether it goes on.
-    fn keep(&mut self, answers: Vec<(Reply, Result<Answer, DeskError>)>) -> bool {
+    /// it was before. A floor that cannot read back what it kept cannot go on.
+    fn keep(&mut self, answers: Vec<(Reply, Result<Answer, DeskError>)>) -> Result<(), StoreError> {
         let events: Vec<Stamped> = answers
             .iter()
             .filter_map(|(_, answer)| answer.as_ref().ok())
             .flat_map(|answer| answer.events.clone())
             .collect();
-        if events.is_empty() {
+        let Some(first) = events.first().map(|event| event.seq as usize) else {
             give(answers);
-            return true;
-        }
-        match self.store.append(&events) {
-            Ok(()) => {
-                self.revision.fetch_add(1, Ordering::Relaxed);
-                if let Some(outlet) = &self.outlet {
-                    let _ = outlet.send(events);
-                }
-                give(answers);
-                true
-            }
-            Err(error) => {
+            return Ok(());
+        };
+        if let Err(error) = self.store.append(&events) {
+            let there = self.store.events();
+            // An error may come after the commit; what is there was decided.
+            let is_kept = there.as_ref().is_ok_and(|there| there.get(first..) == Some(&events[..]));
+            if !is_kept {
                 let why = DeskError::Unkept(error.to_string());
                 give(answers.into_iter().map(|(reply, _)| (reply, Err(why.clone()))).collect());
-                let Ok(events) = self.store.events() else { return false };
-                self.floor = Floor::of(self.policy.clone(), &events);
-                true
+                self.floor = Floor::of(self.policy.clone(), &there?);
+                return Ok(());
             }
         }
+        self.revision.fetch_add(1, Ordering::Relaxed);
+        if let Some(outlet) = &self.outlet {
+            let _ = outlet.send(events);
+        }
+        give(answers);
+        Ok(())
     }
 }
 
@@ -210,4 +218,39 @@ fn micros() -> u64 {
 
 fn fresh_run() -> kiln_wire::RunId {
     uuid::Uuid::now_v7().to_string().parse().expect("a UUID is letters, digits and dashes")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scan(unit: &str) -> Input {
+        let unit = unit.parse().expect("a serial");
+        Input::Scanned { unit, at: None, slot: None, lot: None, by: "sato".to_owned() }
+    }
+
+    #[test]
+    fn an_error_after_the_commit_leaves_nobody_out() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let store = Store::open(dir.path()).expect("a store");
+        let (policy, (outlet, news)) = (Policy::one_profile("smoke"), mpsc::channel());
+        let floor = Floor::of(policy.clone(), &[]);
+        let (clock, heard, revision) = (Clock::after(None), AllHeard::new(), Arc::default());
+        let mut work = Work { clock, outlet: Some(outlet), policy, floor, store, heard, revision };
+        let answer = work.decide(scan("A")).expect("decided");
+        // The same events once more are refused by the database, and are there.
+        work.store.append(&answer.events).expect("kept");
+        let (reply, mut told) = oneshot::channel();
+        work.keep(vec![(reply, Ok(answer.clone()))]).expect("it goes on");
+        assert!(told.try_recv().expect("an answer").is_ok());
+        assert_eq!(news.try_recv().expect("the outlet hears of it"), answer.events);
+        // What is not there was not decided.
+        let other = work.decide(scan("B")).expect("decided");
+        let foreign = Answer { events: answer.events.clone(), ..Answer::default() };
+        let (reply, mut told) = oneshot::channel();
+        work.keep(vec![(reply, Ok(other)), (oneshot::channel().0, Ok(foreign))]).expect("it goes on");
+        assert!(told.try_recv().expect("an answer").is_err());
+        assert!(news.try_recv().is_err());
+        assert_eq!(work.floor.state().units.len(), 1);
+    }
 }

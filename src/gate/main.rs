@@ -35,6 +35,8 @@ enum Command {
     /// Ends with 1 if something was lost, doubled, made up, or drew more than it may.
     Sim(SimArgs),
     /// Plant defects of the floor itself (cooling, image, slot, swapped units, lot, station) and count what it names.
+    ///
+    /// Ends with 1 if a defect escaped in any lot.
     Drill(DrillArgs),
     /// Measure a floor: many agents' calls, and pieces of journals, over TCP.
     #[command(hide = true)]
@@ -197,10 +199,13 @@ fn main() -> ExitCode {
         },
         Command::Sim(args) => sim(&args),
         Command::Drill(args) => {
+            let mut escaped = 0;
             for defect in Defect::ALL {
-                let _ = writeln!(std::io::stdout().lock(), "{}", drill(defect, args.lots, args.seed));
+                let drilled = drill(defect, args.lots, args.seed);
+                let _ = writeln!(std::io::stdout().lock(), "{drilled}");
+                escaped += drilled.escaped();
             }
-            ExitCode::SUCCESS
+            ExitCode::from(u8::from(escaped > 0))
         }
         Command::Load(args) => {
             let LoadArgs { floor, agents, seconds, appends } = args;

@@ -77,6 +77,8 @@ phrases! {
     HeldTaken "そのスロットには別の装置があります" "there is another unit in that slot";
     HeldRuns "この工程の試験回数の上限に達しました" "as many runs at this stop as allowed, and no end of it";
     HeldRepairs "同じ種類の故障の修理回数の上限に達しました" "repaired for this class of fault as often as allowed";
+    HeldNoSerial "合格した試験のデータに製造番号がありません" "it passed, and the run says no serial number";
+    HeldSecond "同じ製造番号を名乗るエージェントが二つあります" "two agents say they are on this unit";
     HeldGolden "基準機が合格しませんでした" "the golden unit did not pass";
     Suspect "設備・ロットの疑い" "Suspected";
     WaitStopped "不合格が多発したため、開始を止めています" "So many units did not pass that nothing more is started";

@@ -87,6 +87,8 @@ pub(crate) fn why(held: &Held, language: Language) -> String {
         Held::Suspect { scope: of } => format!("{}: {}", Phrase::Suspect.say(language), scope(of, language)),
         Held::TooManyRuns { runs } => format!("{} (×{runs})", Phrase::HeldRuns.say(language)),
         Held::TooManyRepairs { class } => format!("{} ({class})", Phrase::HeldRepairs.say(language)),
+        Held::NoSerial { run } => format!("{} ({run})", Phrase::HeldNoSerial.say(language)),
+        Held::SecondAgent { first, second } => format!("{}: {first}, {second}", Phrase::HeldSecond.say(language)),
         Held::GoldenFailed { run } => format!("{} ({run})", Phrase::HeldGolden.say(language)),
     }
 }

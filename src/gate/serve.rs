@@ -1,8 +1,11 @@
 //! Putting a floor together: its folder, its rules, its address.
 
+use std::future::{Future as _, IntoFuture as _, poll_fn};
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 
 use axum::http::StatusCode;
 use kiln_report::Language;
@@ -10,7 +13,7 @@ use kiln_wire::{Generation, RunId};
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
 
 use super::api::{self, ApiError, failure};
-use super::board::{self, Board};
+use super::board::{self, Shown};
 use super::copies::Copies;
 use super::desk::Desk;
 use super::outlet::Outlet;
@@ -50,6 +53,10 @@ pub enum ServeError {
     Store(#[from] StoreError),
     #[error("{doing}: {source}")]
     Io { doing: String, source: std::io::Error },
+    #[error("the floor can neither keep what it decides nor read back what it kept, and ends: {0}")]
+    Unreadable(StoreError),
+    #[error("the floor's own thread ended without a word, so nothing can be decided any more; start the floor again")]
+    Ended,
 }
 
 /// Everything that answers share.
@@ -58,7 +65,7 @@ pub(crate) struct Site {
     pub(crate) desk: Desk,
     pub(crate) copies: Copies,
     pub(crate) language: Language,
-    pub(crate) board: watch::Receiver<Arc<Board>>,
+    pub(crate) board: watch::Receiver<Shown>,
     /// Places for pages that listen.
     pub(crate) streams: Arc<Semaphore>,
     disk: Semaphore,
@@ -75,8 +82,7 @@ impl Site {
     /// floor is kept, and decides nothing.
     pub(crate) async fn belongs(&self, run: &RunId, generation: Generation) -> Result<(), ApiError> {
         let of = run.clone();
-        let assigned =
-            self.desk.look(move |floor, _| floor.state().runs.get(&of).map(|(_, generation, _)| *generation)).await?;
+        let assigned = self.desk.look(move |floor, _| floor.state().runs.get(&of).map(|run| run.generation)).await?;
         match assigned {
             Some(assigned) if assigned != generation => {
                 let why = format!("run {run} was assigned as generation {}, not {}", assigned.0, generation.0);
@@ -98,8 +104,8 @@ pub async fn serve(settings: ServeSettings, listening: impl FnOnce(SocketAddr)) 
     let copies = Copies::open(&settings.data).map_err(io(format!("{}", settings.data.display())))?;
     let outlet =
         settings.drop.as_deref().map(|folder| Outlet::open(&policy.name, &settings.data, folder)).transpose()?;
-    let desk = Desk::open(policy, store, outlet)?;
-    let (tell, board) = watch::channel(Arc::new(Board::default()));
+    let (desk, ended) = Desk::open(policy, store, outlet)?;
+    let (tell, board) = watch::channel(Shown::default());
     let (language, disk, streams) = (settings.language, Semaphore::new(DISK_TURNS), Arc::new(Semaphore::new(STREAMS)));
     let site = Arc::new(Site { desk, copies, language, board, streams, disk });
     tokio::spawn(board::keep(Arc::clone(&site), tell));
@@ -111,5 +117,13 @@ pub async fn serve(settings: ServeSettings, listening: impl FnOnce(SocketAddr)) 
     let listen = settings.listen;
     let listener = tokio::net::TcpListener::bind(listen).await.map_err(io(format!("cannot listen on {listen}")))?;
     listening(listener.local_addr().map_err(io("the address".to_owned()))?);
-    axum::serve(listener, routes).await.map_err(io("serving".to_owned()))
+    let mut serving = pin!(axum::serve(listener, routes).into_future());
+    let mut ended = pin!(ended);
+    // Without its desk a floor could only refuse, and whoever starts it again would not know.
+    poll_fn(|context| match ended.as_mut().poll(context) {
+        Poll::Ready(Ok(error)) => Poll::Ready(Err(ServeError::Unreadable(error))),
+        Poll::Ready(Err(_)) => Poll::Ready(Err(ServeError::Ended)),
+        Poll::Pending => serving.as_mut().poll(context).map_err(io("serving".to_owned())),
+    })
+    .await
 }

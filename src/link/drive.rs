@@ -149,8 +149,14 @@ impl Driver<'_> {
                 return Ok(None);
             }
             Effect::Compare { run, position } => {
-                let same = self.spool.reads_same(&run, position).unwrap_or(false);
-                Input::Compared { run, position, same }
+                match self.spool.reads_same(&run, position) {
+                    Ok(same) => Input::Compared { run, position, same },
+                    // Trouble of this disk is no fork. The floor names the position again, and then it is compared again.
+                    Err(error) => {
+                        self.say(&format!("the journal of run {run} cannot be read now: {error}"));
+                        return Ok(None);
+                    }
+                }
             }
             Effect::Sync(sync) => match self.client.sync(&sync) {
                 Ok(reply) => self.synced(reply),
@@ -221,7 +227,10 @@ impl Driver<'_> {
 
     fn start(&mut self, assignment: &Assignment) -> Result<(), SpoolError> {
         self.spool.keep(assignment)?;
-        self.spool.clear(&assignment.run)?;
+        if let Err(error) = self.spool.clear(&assignment.run) {
+            self.say(&error.to_string());
+            return Ok(());
+        }
         let folder = self.spool.run(&assignment.run);
         self.program.tell(&format!("run {} of {} begins", assignment.run, assignment.profile));
         match self.program.start(assignment, &folder) {
@@ -244,5 +253,49 @@ impl Driver<'_> {
             Err(error) => self.say(&format!("run {run} cannot be started: {error}")),
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kiln_wire::Position;
+
+    use super::*;
+
+    struct Nothing;
+
+    impl Program for Nothing {
+        fn start(&self, _: &Assignment, _: &Path) -> Result<Command, String> {
+            Err("this is a test".to_owned())
+        }
+        fn resume(&self, _: &Path) -> Command {
+            Command::new("true")
+        }
+        fn tell(&self, _: &str) {}
+    }
+
+    #[test]
+    fn a_journal_that_cannot_be_read_is_no_fork_and_one_that_is_gone_is() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let client = Client::of("http://127.0.0.1:1").expect("an address");
+        let mut driver = Driver {
+            client: &client,
+            program: &Nothing,
+            spool: Spool::open(dir.path()).expect("a spool"),
+            child: None,
+            facts: Facts::default(),
+            sealed: BTreeSet::new(),
+            unwanted: false,
+            told: String::new(),
+        };
+        let run: RunId = "run-1".parse().expect("a run");
+        let position = Position { offset: 7, ..Position::default() };
+        let compare = || Effect::Compare { run: run.clone(), position };
+        let gone = driver.carry_out(compare()).expect("carried out");
+        assert_eq!(gone, Some(Input::Compared { run: run.clone(), position, same: false }));
+        // A folder in its place opens as no file does.
+        std::fs::create_dir_all(driver.spool.run(&run).join(kiln_disk::JOURNAL.name)).expect("made");
+        assert_eq!(driver.carry_out(compare()).expect("carried out"), None);
+        assert!(driver.told.contains("run-1"), "{}", driver.told);
     }
 }

@@ -41,6 +41,8 @@ struct Seen {
     telemetry: u64,
     /// It was finished and nobody wrote to it any more.
     ended: bool,
+    /// A line of its journal is none.
+    damaged: bool,
 }
 
 /// An agent's spool. One process holds it at a time.
@@ -105,11 +107,16 @@ impl Spool {
         self.dir.join("runs").join(run.as_str())
     }
 
-    /// Takes away what is left of a run that was cut off before it began, so that it can be started.
+    /// Takes away what is left of a run that was cut off before it began, so that it can be started. Whether it began
+    /// is asked of the file: what was seen of it stops at a damaged line.
     pub(super) fn clear(&mut self, run: &RunId) -> Result<(), SpoolError> {
         let folder = self.run(run);
-        let begun = self.seen.get(run).is_some_and(|seen| seen.lines > 1);
-        if !begun && folder.exists() {
+        let journal = if_there(disk::open(&folder.join(JOURNAL.name))).map_err(wrong(&folder))?;
+        if journal.map(newlines).transpose().map_err(wrong(&folder))?.is_some_and(|lines| lines > 1) {
+            let what = "its journal has more than a header, and is not thrown away".to_owned();
+            return Err(SpoolError { path: folder, what });
+        }
+        if folder.exists() {
             fs::remove_dir_all(&folder).map_err(wrong(&folder))?;
         }
         self.seen.remove(run);
@@ -124,7 +131,7 @@ impl Spool {
 
     /// Looks at every run. `child` is the one whose process is the agent's own and alive.
     pub(super) fn look(&mut self, child: Option<&RunId>) -> Result<Facts, SpoolError> {
-        let mut facts = Facts { spool: Vec::new(), running: child.cloned() };
+        let mut facts = Facts { spool: Vec::new(), running: child.cloned(), damaged: Vec::new() };
         let folder = self.dir.join("runs");
         for entry in fs::read_dir(&folder).map_err(wrong(&folder))? {
             let name = entry.map_err(wrong(&folder))?.file_name();
@@ -141,6 +148,9 @@ impl Spool {
                     facts.running = Some(run.clone());
                 }
                 seen.ended = seen.finished && !busy;
+            }
+            if seen.damaged {
+                facts.damaged.push(run.clone());
             }
             facts.spool.push(spooled(run, generation, seen));
         }
@@ -169,7 +179,8 @@ impl Spool {
 
     /// Whether the journal reads the same up to a position that the floor named.
     pub(super) fn reads_same(&self, run: &RunId, position: Position) -> io::Result<bool> {
-        let file = disk::open(&self.run(run).join(JOURNAL.name))?;
+        // What the floor holds bytes of and is not here any more does differ.
+        let Some(file) = if_there(disk::open(&self.run(run).join(JOURNAL.name)))? else { return Ok(false) };
         let bytes = part(&file, 0, position.offset)?;
         Ok(bytes.len() as u64 == position.offset && Tip::after(Position::default(), &bytes) == Ok(position))
     }
@@ -196,10 +207,11 @@ fn see(run: &Path, seen: &mut Seen) -> io::Result<()> {
         let from = seen.journal.offset;
         let bytes = part(&file, from, from + LOOK_MOST)?;
         let lines = Tip::whole_lines(&bytes, bytes.len());
-        // What is no line of a journal is not offered; the run's own reader tells of it.
-        if let Ok(position) = Tip::after(seen.journal, lines)
-            && !lines.is_empty()
-        {
+        // What is no line of a journal is not offered, nor what is behind it.
+        let (position, error) = Tip::follow(seen.journal, lines);
+        seen.damaged = error.is_some();
+        let lines = &lines[..(position.offset - from) as usize];
+        if !lines.is_empty() {
             seen.journal = position;
             seen.lines += lines.split_inclusive(|byte| *byte == b'\n').count() as u64;
             let last = lines[..lines.len() - 1].rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
@@ -217,6 +229,19 @@ fn if_there(opened: io::Result<File>) -> io::Result<Option<File>> {
     match opened {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         other => other.map(Some),
+    }
+}
+
+fn newlines(file: File) -> io::Result<usize> {
+    let mut buffer = vec![0; 1 << 16];
+    let mut count = 0;
+    let mut file = file.take(LOOK_MOST);
+    loop {
+        let read = file.read(&mut buffer)?;
+        if read == 0 {
+            return Ok(count);
+        }
+        count += buffer[..read].iter().filter(|byte| **byte == b'\n').count();
     }
 }
 
@@ -238,6 +263,11 @@ fn part(mut file: &File, from: u64, until: u64) -> io::Result<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use kiln_agent::{Agent, Effect, Input, Tick};
+    use kiln_wire::Held;
+
     use super::*;
 
     fn line(body: &str, digit: char) -> String {
@@ -280,6 +310,46 @@ mod tests {
         assert!(!spool.reads_same(&run, other).expect("read"));
         let longer = Position { offset: seen.journal.offset + 1, ..seen.journal };
         assert!(!spool.reads_same(&run, longer).expect("read"));
+    }
+
+    #[test]
+    fn an_agent_that_finds_a_damaged_journal_is_held_and_throws_nothing_away() {
+        let run: RunId = "run-1".parse().expect("a run");
+        let whole: Vec<String> = ('a'..='e').map(|digit| line("\"seq\":0", digit)).collect();
+        for damaged in 0..whole.len() {
+            let dir = tempfile::tempdir().expect("a folder");
+            let mut spool = Spool::open(dir.path()).expect("a spool");
+            spool.keep(&assignment(&run)).expect("kept");
+            fs::create_dir_all(spool.run(&run)).expect("a run directory");
+            let mut lines = whole.clone();
+            lines[damaged] = lines[damaged].replace("chain", "chaim");
+            let journal = spool.run(&run).join(JOURNAL.name);
+            fs::write(&journal, lines.concat()).expect("written");
+            let facts = spool.look(None).expect("a look");
+            let before: usize = if damaged > 1 { lines[..damaged].iter().map(String::len).sum() } else { 0 };
+            assert_eq!((facts.spool[0].journal.offset as usize, facts.spool[0].ended), (before, false));
+            assert_eq!(facts.damaged, [run.clone()], "line {damaged}");
+            let id = "agent-1".parse().expect("a name");
+            let mut agent = Agent::new(id, "boot-1".parse().expect("a name"), None, Some(assignment(&run)));
+            let tick = Tick { now: Duration::ZERO, jitter: 0.5 };
+            let effects = agent.handle(tick, Input::Looked(facts));
+            assert!(matches!(effects[..], [Effect::Sync(_)]), "line {damaged}: {effects:?}");
+            assert_eq!(agent.held(), Some(&Held::Unverified { run: run.clone() }));
+            assert!(spool.clear(&run).is_err(), "line {damaged}");
+            assert_eq!(fs::read_to_string(&journal).expect("still there"), lines.concat());
+        }
+    }
+
+    #[test]
+    fn a_run_that_has_only_its_header_is_begun_anew() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let mut spool = Spool::open(dir.path()).expect("a spool");
+        let run: RunId = "run-1".parse().expect("a run");
+        spool.clear(&run).expect("nothing is there");
+        fs::create_dir_all(spool.run(&run)).expect("a run directory");
+        fs::write(spool.run(&run).join(JOURNAL.name), line("\"schema\":\"x\"", 'a') + "{\"torn").expect("written");
+        spool.clear(&run).expect("cleared");
+        assert!(!spool.run(&run).exists());
     }
 
     #[test]

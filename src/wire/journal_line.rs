@@ -71,17 +71,24 @@ impl Tip {
 
     /// Where a copy that ends at `from` ends after `bytes`, which must be whole lines.
     pub fn after(from: Position, bytes: &[u8]) -> Result<Position, LineError> {
-        let Some(body) = bytes.strip_suffix(b"\n") else {
-            return if bytes.is_empty() { Ok(from) } else { Err(LineError::Torn) };
-        };
-        let mut chain = from.chain;
-        for line in body.split(|byte| *byte == b'\n') {
-            if line.len() > Self::LONGEST_LINE {
-                return Err(LineError::TooLong);
-            }
-            chain = Self::chain_of(line).ok_or(LineError::Unframed)?;
+        match Self::follow(from, bytes) {
+            (end, None) => Ok(end),
+            (_, Some(error)) => Err(error),
         }
-        Ok(Position { offset: from.offset + bytes.len() as u64, chain })
+    }
+
+    /// How far `bytes` continue a copy that ends at `from`, and what is wrong with the line after that, if one is.
+    pub fn follow(from: Position, bytes: &[u8]) -> (Position, Option<LineError>) {
+        let mut at = from;
+        for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+            let Some(body) = line.strip_suffix(b"\n") else { return (at, Some(LineError::Torn)) };
+            if body.len() > Self::LONGEST_LINE {
+                return (at, Some(LineError::TooLong));
+            }
+            let Some(chain) = Self::chain_of(body) else { return (at, Some(LineError::Unframed)) };
+            at = Position { offset: at.offset + line.len() as u64, chain };
+        }
+        (at, None)
     }
 
     /// The part of `bytes` that is whole lines and at most `most` long, though never less than one line that is whole.
@@ -126,6 +133,15 @@ mod tests {
         assert_eq!(Tip::after(from, (whole.clone() + "\n").as_bytes()), Err(LineError::Unframed));
         let long = line(&"x".repeat(Tip::LONGEST_LINE), 'a');
         assert_eq!(Tip::after(from, long.as_bytes()), Err(LineError::TooLong));
+    }
+
+    #[test]
+    fn lines_before_a_damaged_one_are_followed() {
+        let (one, two) = (line("\"a\":1", 'a'), line("\"b\":2", 'b'));
+        let damaged = one.clone() + "{\"b\":\u{0}\n" + &two;
+        let (at, error) = Tip::follow(Position::default(), damaged.as_bytes());
+        assert_eq!((at.offset as usize, error), (one.len(), Some(LineError::Unframed)));
+        assert_eq!(Tip::after(Position::default(), one.as_bytes()), Ok(at));
     }
 
     #[test]

@@ -72,6 +72,10 @@ pub enum Held {
     TooManyRepairs { class: String },
     /// A unit that is known to be sound did not pass.
     GoldenFailed { run: RunId },
+    /// It passed, and this run's journal says no serial number: that it is this unit rests on the scan alone.
+    NoSerial { run: RunId },
+    /// Another agent than the one that was assigned the unit's run says that it is on the unit.
+    SecondAgent { first: AgentId, second: AgentId },
 }
 
 /// What many units have in common, and may be the cause of what they show.

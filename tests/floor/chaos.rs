@@ -1,6 +1,8 @@
 //! Either side killed in the middle of a run: nothing is lost, doubled or different.
 
 use std::fs;
+use std::io::Write as _;
+use std::net::TcpStream;
 use std::process::Command;
 
 use crate::bench::{Bench, Process, kiln, wait};
@@ -109,6 +111,21 @@ fn a_floor_that_lost_its_copies_is_filled_again_by_an_agent_that_comes_back() {
     let mut agent = bench.agent("spool", &[]);
     assert_eq!(wait("the agent's end", || agent.code()), 0);
     assert_nothing_lost(&bench, &serial);
+}
+
+#[test]
+fn a_floor_that_can_neither_keep_nor_read_back_its_events_ends() {
+    let (bench, mut floor) = Bench::new();
+    let database = rusqlite::Connection::open(bench.path("floor/floor.db")).expect("the floor's database");
+    database.execute("DROP TABLE event", []).expect("a database that was damaged");
+    let body = "serial=SRV1&by=sato";
+    let (address, length) = (&bench.address, body.len());
+    let head = format!("POST /scan HTTP/1.1\r\nhost: {address}\r\norigin: http://{address}\r\n");
+    let form = "content-type: application/x-www-form-urlencoded";
+    let mut stream = TcpStream::connect(address).expect("the floor listens");
+    // Whether an answer still comes is left open.
+    write!(stream, "{head}{form}\r\ncontent-length: {length}\r\n\r\n{body}").expect("sent");
+    assert_eq!(wait("the floor's end", || floor.code()), 3);
 }
 
 /// The short form of `ci/chaos`, which needs python3 as the other scripts in `ci` do.

@@ -40,9 +40,10 @@
   };
   const source = new EventSource("/events?lang=" + language + (building ? "&tiles=1" : ""));
   source.onmessage = (event) => {
-    heard = performance.now();
-    mark();
     const news = JSON.parse(event.data);
+    // Heard now, and seen at the floor some moments before.
+    heard = performance.now() - news.a;
+    mark();
     if (building) {
       news.t.forEach(draw);
       document.getElementById("sums").textContent = news.s;
