@@ -241,7 +241,7 @@ fn newlines(file: File) -> io::Result<usize> {
         if read == 0 {
             return Ok(count);
         }
-        count += buffer[..read].iter().filter(|byte| **byte == b'\n').count();
+        count += buffer[..read].split(|byte| *byte == b'\n').count() - 1;
     }
 }
 
@@ -328,7 +328,7 @@ mod tests {
             let facts = spool.look(None).expect("a look");
             let before: usize = if damaged > 1 { lines[..damaged].iter().map(String::len).sum() } else { 0 };
             assert_eq!((facts.spool[0].journal.offset as usize, facts.spool[0].ended), (before, false));
-            assert_eq!(facts.damaged, [run.clone()], "line {damaged}");
+            assert_eq!(facts.damaged, std::slice::from_ref(&run), "line {damaged}");
             let id = "agent-1".parse().expect("a name");
             let mut agent = Agent::new(id, "boot-1".parse().expect("a name"), None, Some(assignment(&run)));
             let tick = Tick { now: Duration::ZERO, jitter: 0.5 };
