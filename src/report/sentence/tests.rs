@@ -95,6 +95,7 @@ fn all_missing() -> Vec<Missing> {
         Missing::NoOtherGpu,
         Missing::FailedReadings { failed: 6, of: 100 },
         Missing::Coverage { readings: 3, covered, window },
+        Missing::FewReadings { readings: 3, least: 5 },
         Missing::CoverageTogether { covered, window },
         Missing::TrafficCoverage { samples: 3, covered, traffic: window },
         Missing::NoStatistic,
