@@ -5,6 +5,7 @@ mod drill;
 mod faults;
 mod healthy;
 mod resume;
+mod screen;
 mod sources;
 mod taken_up;
 mod trial;
