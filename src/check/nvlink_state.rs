@@ -202,7 +202,11 @@ fn misrouted(links: &[NvLink], usual: Option<&BTreeMap<u8, u8>>, gpus: &[Gpu], i
         let others = gpus.iter().flat_map(|gpu| {
             gpu.nvlinks.value().map(Vec::as_slice).unwrap_or_default().iter().map(move |link| (gpu.index, link))
         });
-        others.into_iter().any(|(gpu, link)| (gpu, link.link) != (index, own) && switch_of(link) == Some(end))
+        // Of two links at one port the one that is at another switch than its like has taken it, and not the other.
+        let belongs = |link: &NvLink| usual.get(&link.link) == Some(&end.0);
+        others
+            .into_iter()
+            .any(|(gpu, link)| (gpu, link.link) != (index, own) && switch_of(link) == Some(end) && belongs(link))
     };
     let wrong = links.iter().filter(|link| {
         switch_of(link).is_some_and(|end| usual.get(&link.link) != Some(&end.0) || (ports && taken(end, link.link)))

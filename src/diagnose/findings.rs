@@ -11,6 +11,7 @@ use super::rule_station::{SENSORS_SILENT, read_station};
 use super::rule_table::read_table;
 use super::scene::{Fact, Scene, trip_evidence};
 use kiln_event::{Confidence, Evidence, EvidenceFact, EvidenceSource, Finding, Recognition, RunRecord, TripCause};
+use kiln_limit::Judged;
 use kiln_model::{Component, Sensor};
 
 /// What is wrong, from everything the record holds. The same record gives the same findings.
@@ -29,6 +30,7 @@ pub fn findings(record: &RunRecord) -> Vec<Finding> {
     read_trips(&scene, &mut board);
     read_rest(&scene, &mut board);
     read_returns(&scene, &mut board);
+    read_lot(&scene, &mut board);
     board.findings(&scene)
 }
 
@@ -82,6 +84,20 @@ fn read_rest(scene: &Scene<'_>, board: &mut Board) {
             let evidence = [Some(fact), said].into_iter().flatten().map(Fact::evidence);
             board.accuse(code, fact.component(), Confidence::Low, evidence);
         }
+    }
+}
+
+/// The code of a part that stands apart from those of its lot.
+pub(super) const LOT_OUTLIER: &str = "LOT-OUTLIER";
+
+/// Values apart from those of the lot's good units. Where something is wrong with the unit that physics tells, what else is
+/// unusual about it accuses nobody: a bad part warms and slows its healthy neighbours too.
+fn read_lot(scene: &Scene<'_>, board: &mut Board) {
+    if !board.is_empty() {
+        return;
+    }
+    for fact in scene.facts.iter().filter(|fact| fact.judgement.outcome == Judged::Outlier) {
+        board.accuse(LOT_OUTLIER, fact.component(), Confidence::Low, [fact.evidence()]);
     }
 }
 

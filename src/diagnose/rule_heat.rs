@@ -169,8 +169,10 @@ pub(super) fn read_heat(scene: &Scene<'_>, board: &mut Board) {
                 .find(|code| board.has(code, twin))
                 .map(|code| (code, twin))
         });
-        let only_mirrored = evidence.iter().all(|one| one.measurement() == Some("resistance.mirrored"));
-        if let (Some((code, twin)), true) = (by_its_twin, only_mirrored) {
+        let only_compared = evidence.iter().all(|one| {
+            one.measurement().is_some_and(|name| ["resistance.mirrored", "resistance.half"].contains(&name))
+        });
+        if let (Some((code, twin)), true) = (by_its_twin, only_compared) {
             // Compared with a temperature that is not true.
             board.accuse(code, twin, Confidence::High, evidence);
         } else if let Some((code, odd)) = read_half(scene, &map, board, gpu, &evidence).filter(|_| half.is_none()) {

@@ -192,6 +192,8 @@ fn judgement(outcome: Judged) -> Judgement {
         miss: Miss::Proof,
         source: None,
         waiver: None,
+        lot: None,
+        guard_band: None,
     }
 }
 
