@@ -184,7 +184,7 @@ mod tests {
         in.worst 330 GB/s
         in.median 331 GB/s
         ");
-        assert_eq!(shown(&done, Component::Pair(GpuIndex(0), GpuIndex(2)), "of-reverse"), "88.7096774 %");
+        assert_eq!(shown(&done, Component::Pair(GpuIndex(0), GpuIndex(2)), "of-reverse"), "88.7097 %");
         assert_eq!(shown(&done, Component::gpu(1), "out.worst"), "331 GB/s");
         assert_eq!(shown(&done, Component::gpu(1), "in.worst"), "370 GB/s");
         assert_eq!(shown(&done, Component::Pair(GpuIndex(0), GpuIndex(2)), "bandwidth"), "330 GB/s");

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::proof::proofs;
+use super::proof::{Says, proofs};
 use kiln_event::{RunRecord, VerdictWord, roll_up};
 use kiln_lot::{Interval, wilson_95};
 
@@ -49,7 +49,9 @@ pub struct FalseAlarm {
 impl HealthyRun {
     pub fn of(record: &RunRecord, node: &str, seed: u64) -> Self {
         let word = record.verdict.as_ref().map_or_else(|| roll_up(record).word, |verdict| verdict.word);
-        let why = proofs(record).first().map(|proof| {
+        let proofs = proofs(record);
+        let strongest = proofs.iter().find(|proof| proof.says == Says::Fail).or(proofs.first());
+        let why = strongest.map(|proof| {
             let step = proof.step.as_deref().unwrap_or("between steps");
             format!("{step} {} on {}", proof.by, proof.component)
         });
