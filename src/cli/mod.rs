@@ -16,6 +16,7 @@ mod config;
 mod cuda_look;
 mod diff;
 mod doctor;
+mod doctor_judged;
 mod drill;
 mod drive;
 mod dut;
@@ -47,6 +48,7 @@ mod signals;
 mod skus;
 mod start;
 mod stats;
+mod support;
 mod verify;
 
 pub use exit_code::Exit;

@@ -534,6 +534,17 @@ pub(super) const ENTRIES: &[Entry] = &[
         &[],
     ),
     entry(
+        "HOST-WRONG-DATA",
+        ("Host kept wrong data", "ホストのデータ化け"),
+        (
+            "A program read back other data from host memory than it had written.",
+            "ホストメモリから、書き込んだ内容と異なるデータが読み出された。",
+        ),
+        Action::Reseat,
+        "Memory, its controller or the processor; error correction saw nothing. The program's words are in the evidence and may name the DIMM. Reseat the DIMMs and test again; on a second time replace what it names.",
+        &["stressapptest: hardware incidents"],
+    ),
+    entry(
         "LIMIT-MISSED",
         ("Value outside its limit", "規格外の測定値"),
         (
@@ -952,6 +963,17 @@ pub(super) const ENTRIES: &[Entry] = &[
         ),
         Action::CallEngineer,
         "Traffic is spread over all switches, so the slowest sets the pace of all, and copies alone cannot tell which it is.",
+        &[],
+    ),
+    entry(
+        "TOOL-FAILED",
+        ("A program found a fault", "外部プログラムが異常を報告"),
+        (
+            "A program that the profile runs says that its test failed here; its own words are in the evidence.",
+            "プロファイルが実行する外部プログラムが、ここでの試験失敗を報告した。その文言は証拠にある。",
+        ),
+        Action::CallEngineer,
+        "What the failure means is for the documents of that program. Of a GPU that it names, reseat the part and run the program again; a part that fails a second time is to be replaced.",
         &[],
     ),
     entry(

@@ -24,6 +24,7 @@ mod rule_results;
 mod rule_speed;
 mod rule_station;
 mod rule_table;
+mod rule_tools;
 mod scene;
 mod sxid_table;
 mod xid;

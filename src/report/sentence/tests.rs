@@ -97,6 +97,7 @@ fn all_missing() -> Vec<Missing> {
         Missing::NoOtherGpu,
         Missing::FailedReadings { failed: 6, of: 100 },
         Missing::Coverage { readings: 3, covered, window },
+        Missing::FewReadings { readings: 3, least: 5 },
         Missing::CoverageTogether { covered, window },
         Missing::TrafficCoverage { samples: 3, covered, traffic: window },
         Missing::NoStatistic,
@@ -211,6 +212,7 @@ fn mismatch() -> Mismatch {
 fn unmets() -> Vec<Unmet> {
     let all = [
         Capability::Nvlink,
+        Capability::NvlinkSwitch,
         Capability::Fabric,
         Capability::C2c,
         Capability::MemoryTemperature,
@@ -219,7 +221,7 @@ fn unmets() -> Vec<Unmet> {
         Capability::Peers,
     ];
     let lacks = |capability| Unmet::Lacks { models: vec!["l40s".to_owned()], capability };
-    all.map(lacks).into_iter().chain([Unmet::NoPeers, Unmet::Legacy(quoted())]).collect()
+    all.map(lacks).into_iter().chain([Unmet::NoPeers, Unmet::LinkedDirectly, Unmet::Legacy(quoted())]).collect()
 }
 
 fn reasons() -> Vec<Reason> {
