@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::board::Suspicion;
 use super::catalogue::entry_or_general;
+use super::findings::LOT_OUTLIER;
 use super::scene::{Scene, both};
 use kiln_event::{Action, Confidence, Evidence, EvidenceFact};
 use kiln_model::{Component, GpuIndex};
@@ -167,7 +168,8 @@ fn is_common(code: &str, group: &[Suspicion], scene: &Scene<'_>) -> bool {
 /// be replaced eight times is not what is wrong.
 fn merged(group: &[Suspicion], gpus: usize) -> Suspicion {
     let entry = group[0].entry;
-    let set_up = matches!(entry.action, Action::Reconfigure | Action::UpdateFirmware | Action::FixStation);
+    let set_up = matches!(entry.action, Action::Reconfigure | Action::UpdateFirmware | Action::FixStation)
+        || entry.code == LOT_OUTLIER;
     let names: BTreeSet<&str> = group.iter().flat_map(|one| &one.evidence).map(Evidence::subject).collect();
     let names = names.into_iter().collect::<Vec<_>>().join(", ");
     let remark = if set_up {

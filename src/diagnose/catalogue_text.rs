@@ -586,6 +586,20 @@ pub(super) const ENTRIES: &[Entry] = &[
         &[],
     ),
     entry(
+        "LOT-OUTLIER",
+        ("Outlier of its lot", "ロットの外れ値"),
+        (
+            "Every limit was met, but the part measures otherwise than nearly all good parts of its kind in this place.",
+            "規格はすべて満たしたが、同じ位置の同種の良品の分布から外れている。",
+        ),
+        Action::CallEngineer,
+        "Part average testing (AEC-Q001): robust median and sigma of at least 30 good units, for each value and place. Nothing is proven \
+         against the part; outliers fail early more often than others, so that a person looks before the unit is shipped. If all parts of \
+         a unit stand apart alike, look for what they share: a batch of paste or pads, a fan or pump setting, firmware. Until then the \
+         unit is held.",
+        &["https://www.aecouncil.com/Documents/AEC_Q001_Rev_D.pdf"],
+    ),
+    entry(
         "NIC-FAULT",
         ("Network interface failed", "ネットワークI/F故障"),
         (

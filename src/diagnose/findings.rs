@@ -12,6 +12,7 @@ use super::rule_table::read_table;
 use super::rule_tools::{read_tools, with_words};
 use super::scene::{Scene, trip_evidence};
 use kiln_event::{Confidence, Evidence, EvidenceFact, EvidenceSource, Finding, Recognition, RunRecord, TripCause};
+use kiln_limit::Judged;
 use kiln_model::{Component, Sensor};
 
 /// What is wrong, from everything the record holds. The same record gives the same findings.
@@ -31,6 +32,7 @@ pub fn findings(record: &RunRecord) -> Vec<Finding> {
     read_trips(&scene, &mut board);
     read_rest(&scene, &mut board);
     read_returns(&scene, &mut board);
+    read_lot(&scene, &mut board);
     board.findings(&scene)
 }
 
@@ -75,6 +77,20 @@ fn read_rest(scene: &Scene<'_>, board: &mut Board) {
             let code = fact.judgement.code.as_deref().filter(|code| entry(code).is_some()).unwrap_or(GENERAL);
             board.accuse(code, fact.component(), Confidence::Low, with_words(scene, fact));
         }
+    }
+}
+
+/// The code of a part that stands apart from those of its lot.
+pub(super) const LOT_OUTLIER: &str = "LOT-OUTLIER";
+
+/// Values apart from those of the lot's good units. Where something is wrong with the unit that physics tells, what else is
+/// unusual about it accuses nobody: a bad part warms and slows its healthy neighbours too.
+fn read_lot(scene: &Scene<'_>, board: &mut Board) {
+    if !board.is_empty() {
+        return;
+    }
+    for fact in scene.facts.iter().filter(|fact| fact.judgement.outcome == Judged::Outlier) {
+        board.accuse(LOT_OUTLIER, fact.component(), Confidence::Low, [fact.evidence()]);
     }
 }
 

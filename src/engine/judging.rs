@@ -5,10 +5,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use kiln_diagnose::{AllAlike, LEAST_ALIKE, if_all_alike, same_sm_everywhere};
-use kiln_event::{Case, Outcome, Reason, RunRecord, StepEnding};
+use kiln_event::{Case, LotValue, Outcome, Reason, RunRecord, StepEnding};
 use kiln_limit::{
-    Judged, Judgement, Limit, Measured, Measurement, Miss, Missing, Range, References, Unjudged, WaiverUse, judge,
+    Judged, Judgement, Limit, LotRange, Measured, Measurement, Miss, Missing, Range, References, Unjudged, WaiverUse,
+    judge,
 };
+use kiln_lot::placed;
 use kiln_model::{Component, ComponentKind, GpuIndex, Quantity, WallTime};
 use kiln_plan::{PlannedStep, matches_glob};
 use kiln_profile::{CheckSpec, Sku};
@@ -105,6 +107,34 @@ impl Judge<'_> {
     }
 
     fn judge(&self, measurement: &Measurement, all: &[Measurement]) -> Judgement {
+        let judgement = self.by_limit(measurement, all);
+        match self.lot(measurement) {
+            Some(lot) => judgement.within_lot(lot),
+            None => judgement,
+        }
+    }
+
+    /// Where the lot's good units lie, of a measurement that the profile holds against it.
+    fn lot(&self, measurement: &Measurement) -> Option<LotRange> {
+        let (start, inventory) = (self.record.start.as_ref()?, self.record.inventory.as_ref()?);
+        let lot = start.lot.as_ref()?;
+        if !self.planned.step.lot.contains(&measurement.name) {
+            return None;
+        }
+        let value = format!("{}.{}", self.planned.path, measurement.name);
+        let chassis = inventory.node.model.value().cloned().unwrap_or_default();
+        let (model, place) = placed(measurement.component, inventory);
+        let own =
+            |one: &&LotValue| one.value == value && one.chassis == chassis && one.model == model && one.place == place;
+        lot.values.iter().find(own).map(|one| one.range)
+    }
+
+    fn guard_band(&self, measurement: &Measurement) -> Option<f64> {
+        let start = self.record.start.as_ref()?;
+        start.guard_bands.get(&format!("{}.{}", self.planned.path, measurement.name)).copied()
+    }
+
+    fn by_limit(&self, measurement: &Measurement, all: &[Measurement]) -> Judgement {
         let Some(limit) = self.planned.step.limits.get(&measurement.name) else {
             return Judgement {
                 measurement: measurement.clone(),
@@ -120,11 +150,17 @@ impl Judge<'_> {
                 miss: Miss::Proof,
                 source: None,
                 waiver: None,
+                lot: None,
+                guard_band: None,
             };
         };
         let sku = |fact: &str| -> Option<Quantity> { self.sku_of(measurement.component)?.fact(fact) };
-        let references =
-            References { sku: &sku, peers: self.peers(measurement, all), baseline: self.baseline(measurement) };
+        let references = References {
+            sku: &sku,
+            peers: self.peers(measurement, all),
+            baseline: self.baseline(measurement),
+            guard_band: self.guard_band(measurement),
+        };
         let mut judgement = judge(limit, measurement, &references);
         if judgement.outcome == Judged::Fail {
             judgement.waiver = self.waiver(measurement);
@@ -249,7 +285,7 @@ impl Judge<'_> {
         for judgement in judgements {
             let required = self.spec.measurement(&judgement.measurement.name).is_some_and(|spec| spec.required);
             let lacking = required && matches!(judgement.outcome, Judged::Unjudged(_));
-            if !(judgement.decisive || lacking) {
+            if !(judgement.decisive || lacking || judgement.outcome == Judged::Outlier) {
                 continue;
             }
             decided |= judgement.limit.is_some();
@@ -281,6 +317,8 @@ fn missing(measurement: Measurement, limit: Option<&Limit>) -> Judgement {
         miss: limit.map(|limit| limit.miss).unwrap_or_default(),
         source: limit.and_then(|limit| limit.source.clone()),
         waiver: None,
+        lot: None,
+        guard_band: None,
     }
 }
 
@@ -297,6 +335,7 @@ fn of_judgement(judgement: &Judgement) -> (Outcome, Option<Reason>) {
     let (outcome, reason): (_, fn(Box<Judgement>) -> Reason) = match &judgement.outcome {
         Judged::Pass => return (Outcome::Pass, None),
         Judged::Marginal => (Outcome::Marginal, Reason::Marginal),
+        Judged::Outlier => (Outcome::Held, Reason::Outlier),
         Judged::Fail if judgement.waiver.is_some() => (Outcome::Waived, Reason::Waived),
         Judged::Fail => match judgement.miss {
             Miss::Proof => (Outcome::Fail, Reason::Limit),

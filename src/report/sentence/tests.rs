@@ -2,7 +2,9 @@
 
 use super::*;
 use kiln_event::*;
-use kiln_limit::{Judged, Judgement, Measurement, Miss, Missing, NoReference, Range, Setting, Unjudged, WaiverUse};
+use kiln_limit::{
+    Judged, Judgement, LotRange, Measurement, Miss, Missing, NoReference, Range, Setting, Unjudged, WaiverUse,
+};
 use kiln_model::{Change, Component, Fact, FactState, LoadEnd, Mismatch, Moment, Sensor, Source, SourceTrouble, Unit};
 use kiln_plan::Unmet;
 use kiln_profile::Capability;
@@ -194,6 +196,8 @@ fn judgement(outcome: Judged) -> Judgement {
         miss: Miss::Proof,
         source: None,
         waiver: None,
+        lot: None,
+        guard_band: None,
     }
 }
 
@@ -225,12 +229,15 @@ fn reasons() -> Vec<Reason> {
     let failed = || Box::new(judgement(Judged::Fail));
     let unjudged = |why| Box::new(judgement(Judged::Unjudged(why)));
     let waived = Judgement { waiver: Some(waiver_use()), ..judgement(Judged::Fail) };
+    let lot = LotRange { low: 60.0, high: 80.0, units: 40 };
+    let outlier = || Box::new(judgement(Judged::Pass).within_lot(lot));
     let stop = |cause| GuardStop { guard: "hot".to_owned(), component: Component::Gpu(GPU), cause };
     let program = |trouble| Reason::Program { program: "fio".to_owned(), trouble };
     let (after, why) = (SPAN, quoted());
     let mut all = vec![
         Reason::Limit(failed()),
         Reason::Marginal(failed()),
+        Reason::Outlier(outlier()),
         Reason::Waived(Box::new(waived)),
         Reason::Alike { judgement: failed(), parts: 8 },
         Reason::Unsupported(unjudged(Unjudged::Unsupported)),
