@@ -50,7 +50,8 @@ static MEASUREMENTS: &[MeasurementSpec] = &[
     must("power.end", Unit::Watt, GPU, "board power at the end of the window"),
 ];
 
-/// A fall of less than this is too small for a half-time from a sensor of whole degrees.
+/// A fall of less than this is too small for a half-time or a rate from a sensor of whole degrees: each end is half a degree
+/// uncertain.
 const LEAST_FALL: f64 = 4.0;
 /// Samples that make the start and the end temperature.
 const ENDS: usize = 5;
@@ -164,7 +165,8 @@ impl Curve {
             if values.len() < LEAST_FAST { None } else { mean(&values) }
         };
         let step = load - of(&self.powers)?;
-        (step > load / 2.0).then_some((mean(&self.hot)? - of(&self.cooling)?) / step)
+        let fall = mean(&self.hot)? - of(&self.cooling)?;
+        (step > load / 2.0 && fall >= LEAST_FALL).then_some(fall / step)
     }
 
     /// When the temperature first was at or below `level`, between samples by a straight line.

@@ -24,13 +24,21 @@ pub(super) static SPEC: CheckSpec = CheckSpec {
     details: "Weak power delivery, supplies at their limit and marginal timing show at load steps and not under steady \
               load; a node that reboots at a step is found by its boot id when the run resumes. The swing is taken from \
               instant power readings and needs pulses that the sampling period does not hit in the same phase each \
-              time: keep hertz below half the sampling rate, or away from multiples of it.",
+              time: keep hertz below half the sampling rate, or away from multiples of it. Every node swings between rest and its \
+              power limit; a thousand that do so in phase are megawatts at a quarter of a hertz, which generators, \
+              transformers and the grid's frequency control answer to. phase spreads them out, and `kiln profile plan` tells \
+              the swing to whoever admits runs.",
     params: &[
         choice("kernel", &["bf16", "fp8", "fp32", "fp64"], "bf16", "arithmetic of the load"),
         span("for", "2m", "how long to pulse"),
         // Four seconds a period: two samples high and two low at one sample a second.
         quantity("hertz", (Unit::Hertz, 0.01, 100.0), "0.25 Hz", "pulses per second"),
         quantity("duty", (Unit::Percent, 1.0, 99.0), "50 %", "share of a period under load"),
+        span(
+            "phase",
+            "0s",
+            "wait before the first pulse; nodes that pulse together and have different ones do not step at once",
+        ),
     ],
     measurements: MEASUREMENTS,
     each: &[GPU],
@@ -38,7 +46,9 @@ pub(super) static SPEC: CheckSpec = CheckSpec {
     faults: &["power-brake", "fell-off-bus"],
     exclusive: true,
     watcher: false,
-    estimate: |params: &Params, _| params.span("for").unwrap_or_default() + Span::from_secs(5),
+    estimate: |params: &Params, _| {
+        params.span("phase").unwrap_or_default() + params.span("for").unwrap_or_default() + Span::from_secs(5)
+    },
 };
 
 static MEASUREMENTS: &[MeasurementSpec] = &[
@@ -76,6 +86,7 @@ impl Check for GpuPulse {
             // A pulse may tell of its work only between two of its periods.
             gauges: gauges(context, 0.0).told_every(Span::from_secs_f64(1.0 / hertz).max(Span::from_secs(1))),
             instant: BTreeMap::new(),
+            waits_until: None,
         })
     }
 }
@@ -85,10 +96,26 @@ struct Run {
     course: Course,
     gauges: Gauges,
     instant: BTreeMap<GpuIndex, Window>,
+    /// When the first pulse may begin, while it may not.
+    waits_until: Option<Moment>,
 }
 
 impl CheckRun for Run {
     fn observe(&mut self, context: &StepContext<'_>, now: Moment, seen: Seen<'_>, wants: &mut Wants) {
+        let phase = context.params.span("phase").unwrap_or_default();
+        let seen = match (self.waits_until, seen) {
+            (None, Seen::Began) if !phase.is_zero() => {
+                self.waits_until = Some(now + phase);
+                wants.wake_at(now + phase);
+                return;
+            }
+            (Some(until), _) if now < until => return,
+            (Some(_), _) => {
+                self.waits_until = None;
+                Seen::Began
+            }
+            (None, seen) => seen,
+        };
         self.gauges.take(&self.course, &seen);
         if let Seen::Sampled(sample) = &seen
             && self.course.is_measuring()
@@ -134,6 +161,16 @@ impl Run {
 mod tests {
     use super::*;
     use crate::rig::{Rig, assert_complete, lines};
+
+    #[test]
+    fn a_phase_puts_the_first_pulse_off() {
+        let mut rig = Rig::new(&GpuPulse, 1);
+        rig.params.0.insert("phase".to_owned(), kiln_profile::ParamValue::Span(Span::from_secs(90)));
+        let done = rig.run(&GpuPulse);
+        assert_complete(&SPEC, &done, &rig.components);
+        // The rig wakes with its samples, once a second.
+        assert!(rig.story.first().is_some_and(|line| line.starts_with("00:01:31 start Pulse")), "{:?}", rig.story);
+    }
 
     #[test]
     fn the_swing_is_that_of_instant_power() {

@@ -76,7 +76,9 @@ impl Kept {
         self.width.take(sample[Sensor::PcieWidth]);
         self.generation.take(sample[Sensor::PcieGeneration]);
         self.power_limit.take(sample[Sensor::PowerLimit]);
-        if let (true, Some(generation)) = (loaded, sample.get(Sensor::PcieGeneration)) {
+        // A GPU whose load has ended, or that rests between two pulses, lets its link rest as well.
+        let busy = loaded && sample.get(Sensor::UtilGpu) != Some(0.0);
+        if let (true, Some(generation)) = (busy, sample.get(Sensor::PcieGeneration)) {
             match self.under_load.iter_mut().find(|(known, _)| *known == generation) {
                 Some((_, count)) => *count += 1,
                 None => self.under_load.push((generation, 1)),

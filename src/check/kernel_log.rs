@@ -66,7 +66,7 @@ static MEASUREMENTS: &[MeasurementSpec] = &[
         "hardware",
         Unit::One,
         NODE,
-        "hardware errors of the host that were not corrected: processors, memory, NICs, drives",
+        "hardware errors of the host that were not corrected: processors, memory, NICs, drives, PCIe devices that are no GPU",
     ),
     may(
         "hardware.suspect",
@@ -299,7 +299,11 @@ impl Log {
             Charge::GpuPcie { gpu, corrected: true } => self.gpus.entry(gpu).or_default().aer_corrected += count,
             Charge::GpuPcie { gpu, corrected: false } => self.gpus.entry(gpu).or_default().aer_uncorrected += count,
             Charge::HostPcie { corrected: true } => self.pcie_corrected += count,
-            Charge::HostPcie { corrected: false } => self.pcie_uncorrected += count,
+            // Also an error of the host's hardware: whoever asks for the one limit means it.
+            Charge::HostPcie { corrected: false } => {
+                self.pcie_uncorrected += count;
+                self.hardware += count;
+            }
             Charge::Hardware => self.hardware += count,
             Charge::HardwareSuspect => self.hardware_suspect += count,
             Charge::Corrected => self.corrected += count,

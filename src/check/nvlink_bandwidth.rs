@@ -38,6 +38,12 @@ pub(super) static SPEC: CheckSpec = CheckSpec {
 
 static MEASUREMENTS: &[MeasurementSpec] = &[
     must("bandwidth", Unit::GigabytePerSecond, ComponentKind::Pair, "from the first GPU of the pair to the second"),
+    may(
+        "of-reverse",
+        Unit::Percent,
+        ComponentKind::Pair,
+        "bandwidth as a share of that of the same pair in the other direction",
+    ),
     may("out.worst", Unit::GigabytePerSecond, GPU, "slowest of the GPU's pairs as sender"),
     may("out.median", Unit::GigabytePerSecond, GPU, "middle of the GPU's pairs as sender"),
     may("in.worst", Unit::GigabytePerSecond, GPU, "slowest of the GPU's pairs as receiver"),
@@ -86,6 +92,8 @@ impl Run {
                 } else {
                     bandwidth(&self.copies, Endpoint::Gpu(*from), Endpoint::Gpu(*to), *from)
                 };
+                let back = bandwidth(&self.copies, Endpoint::Gpu(*to), Endpoint::Gpu(*from), *to);
+                sheet.put("of-reverse", pair, share(&gauged, &back));
                 sheet.put("bandwidth", pair, gauged);
             }
             if by_pair {
@@ -104,6 +112,17 @@ impl Run {
             sheet.put("in.median", component, median(&into));
         }
         Done::Measured(sheet.into_list())
+    }
+}
+
+/// Both directions of a pair take the same way, whatever that is.
+fn share(there: &Gauged, back: &Gauged) -> Gauged {
+    match (there, back) {
+        (Gauged::Number { value: there, samples }, Gauged::Number { value: back, .. }) if *back > 0.0 => {
+            Gauged::Number { value: 100.0 * there / back, samples: *samples }
+        }
+        (Gauged::Number { .. }, Gauged::Number { .. }) => Gauged::Unsupported,
+        (Gauged::Number { .. }, other) | (other, _) => other.clone(),
     }
 }
 
@@ -165,6 +184,7 @@ mod tests {
         in.worst 330 GB/s
         in.median 331 GB/s
         ");
+        assert_eq!(shown(&done, Component::Pair(GpuIndex(0), GpuIndex(2)), "of-reverse"), "88.7097 %");
         assert_eq!(shown(&done, Component::gpu(1), "out.worst"), "331 GB/s");
         assert_eq!(shown(&done, Component::gpu(1), "in.worst"), "370 GB/s");
         assert_eq!(shown(&done, Component::Pair(GpuIndex(0), GpuIndex(2)), "bandwidth"), "330 GB/s");

@@ -202,7 +202,11 @@ fn misrouted(links: &[NvLink], usual: Option<&BTreeMap<u8, u8>>, gpus: &[Gpu], i
         let others = gpus.iter().flat_map(|gpu| {
             gpu.nvlinks.value().map(Vec::as_slice).unwrap_or_default().iter().map(move |link| (gpu.index, link))
         });
-        others.into_iter().any(|(gpu, link)| (gpu, link.link) != (index, own) && switch_of(link) == Some(end))
+        // Of two links at one port the one that is at another switch than its like has taken it, and not the other.
+        let belongs = |link: &NvLink| usual.get(&link.link) == Some(&end.0);
+        others
+            .into_iter()
+            .any(|(gpu, link)| (gpu, link.link) != (index, own) && switch_of(link) == Some(end) && belongs(link))
     };
     let wrong = links.iter().filter(|link| {
         switch_of(link).is_some_and(|end| usual.get(&link.link) != Some(&end.0) || (ports && taken(end, link.link)))
@@ -251,8 +255,8 @@ mod tests {
         assert_eq!(shown(&done, Component::gpu(1), "links.lacking"), "1");
         assert_eq!(shown(&done, Component::gpu(1), "links.inactive"), "3");
         assert_eq!(shown(&done, Component::gpu(2), "links.slow"), "0");
-        // The stranger, and the link whose port it took.
-        assert_eq!(shown(&done, Component::gpu(3), "links.misrouted"), "1, 2");
+        // The stranger, and not the link whose port it took: that one is at the switch where its like are.
+        assert_eq!(shown(&done, Component::gpu(3), "links.misrouted"), "1");
         assert_eq!(shown(&done, Component::gpu(0), "links.misrouted"), "none");
     }
 

@@ -248,7 +248,8 @@ impl Run {
             sheet.put("resistance.half", gpu, gauge.whole(board.half(index)));
             put_soak(&mut sheet, gpu, soak, gauge, over, length);
             sheet.put("temp.offset", gpu, offsets.get(&index).cloned().unwrap_or(Gauged::Unsupported));
-            sheet.put("temp.offset.apart", gpu, apart(&offsets, index));
+            let rest = |gpu: GpuIndex| self.course.idle.get(&gpu).and_then(|idle| idle.power);
+            sheet.put("temp.offset.apart", gpu, apart(&offsets, index, rest));
             sheet.put("throughput.per-clock", gpu, gauge.at_best(gauge.per_clock(over)));
             sheet.put("throughput.of-peak", gpu, gauge.at_best(of_peak(&gauge.per_clock(over), peak(context, index))));
             put_steady_values(&mut sheet, gpu, gauge, over);
@@ -312,11 +313,23 @@ const LEAST_SIBLINGS: usize = 2;
 
 /// How far the offset of a GPU is from that of the sibling nearest to it. Rows of a board rest at different temperatures, in
 /// a pattern that is the board's own, but none of its places is the only one of its kind.
-fn apart(offsets: &BTreeMap<GpuIndex, Gauged>, gpu: GpuIndex) -> Gauged {
+///
+/// An offset has two causes beside a sensor: heat of neighbours, which every part in such a place has alike, and fans that
+/// slow down at rest, which warm a part by as much more as it draws more. A sibling's offset is therefore taken as anything
+/// between what it is and what it would be at the power that this GPU draws at rest: leaky parts are not off.
+fn apart(offsets: &BTreeMap<GpuIndex, Gauged>, gpu: GpuIndex, at_rest: impl Fn(GpuIndex) -> Option<f64>) -> Gauged {
     let Some(own) = offsets.get(&gpu) else { return Gauged::Unsupported };
     let Gauged::Number { value, samples } = own else { return own.clone() };
-    let others = offsets.iter().filter(|(other, _)| **other != gpu).filter_map(|(_, offset)| offset.number());
-    let gaps: Vec<f64> = others.map(|other| (other - value).abs()).collect();
+    let scale = |other: GpuIndex| {
+        let (own, other) = at_rest(gpu).zip(at_rest(other))?;
+        (other > 0.0).then_some(own / other)
+    };
+    let gap = |(other, offset): (&GpuIndex, &Gauged)| {
+        let offset = offset.number()?;
+        let scaled = offset * scale(*other).unwrap_or(1.0);
+        Some((offset.min(scaled) - value).max(value - offset.max(scaled)).max(0.0))
+    };
+    let gaps: Vec<f64> = offsets.iter().filter(|(other, _)| **other != gpu).filter_map(gap).collect();
     if gaps.len() < LEAST_SIBLINGS {
         return Gauged::Unsupported;
     }

@@ -129,9 +129,11 @@ impl Window {
         self.covered
     }
 
-    /// Whether good readings cover enough of a window of this length.
+    /// Whether good readings cover enough of a window of this length. Where a window begins and ends between two readings,
+    /// half a period of it belongs to neither side: of ten seconds one reading may be late by its jitter, and not two.
     pub(super) const fn covers(&self, over: Span) -> bool {
-        is_covered(self.covered, over)
+        let edges = Span::from_nanos(self.period.as_nanos() as u64 / 2);
+        self.count > 0 && is_covered(self.covered.saturating_add(edges), over)
     }
 
     pub(super) fn mean(&self) -> Option<f64> {
@@ -180,7 +182,10 @@ impl Window {
         if bad * 100 > seen * MOST_FAILED_PERCENT {
             return Gauged::Missing(Missing::FailedReadings { failed: bad, of: seen });
         }
-        if !self.covers(over) || self.count < LEAST_READINGS {
+        if self.covers(over) && self.count < LEAST_READINGS {
+            return Gauged::Missing(Missing::FewReadings { readings: self.count, least: LEAST_READINGS });
+        }
+        if !self.covers(over) {
             let (readings, covered) = (self.count, self.covered);
             return Gauged::Missing(Missing::Coverage { readings, covered, window: over });
         }
@@ -385,6 +390,14 @@ mod tests {
         );
         let short = window_of([1.0; 8]).gauged(over(10), Window::mean);
         assert_eq!(covers(&short), Some([8, 8, 10]));
+        let jitter = Window::sampled(over(1));
+        assert!(!jitter.covers(over(1)), "no reading covers nothing");
+        let mut jitter = window_of([1.0; 8]);
+        jitter.add(Moment::from_nanos(7_990_000_000), 1.0);
+        assert_eq!(jitter.covered(), Span::from_millis(8_990));
+        assert!(jitter.covers(over(10)), "one reading late, the others not quite on the second");
+        let brief = window_of([1.0; 4]).gauged(over(4), Window::mean);
+        assert_eq!(brief, Gauged::Missing(Missing::FewReadings { readings: 4, least: 5 }));
         let mut absent = Window::sampled(over(1));
         absent.take(Moment::ZERO, Reading::Unsupported);
         assert_eq!(absent.gauged(over(1), Window::mean), Gauged::Unsupported);

@@ -265,6 +265,14 @@ pub(super) struct RunArgs {
     /// What `of baseline` limits are held against: a file of `kiln baseline`, or the folder of an earlier run.
     #[arg(long, value_name = "FILE")]
     pub baseline: Option<PathBuf>,
+    /// The lot that the unit is held against where the profile asks for it: a file of `kiln lot build`. An outlier ends in
+    /// HELD. Without one only physics and the unit's own siblings judge, and every report says so.
+    #[arg(long, value_name = "FILE")]
+    pub lot: Option<PathBuf>,
+    /// How far the gauge may be off: the document of `kiln msa --json`. Nearer than that to an end of its limit a value
+    /// neither passes plainly nor proves a fault.
+    #[arg(long, value_name = "FILE")]
+    pub guard_bands: Option<PathBuf>,
     /// Answer every operator prompt with this instead of asking.
     #[arg(long, value_name = "ANSWER")]
     pub answer: Option<YesNo>,
@@ -348,6 +356,10 @@ pub(super) struct DrillArgs {
     /// Runs of each healthy node, to count false alarms.
     #[arg(long, value_name = "N", default_value_t = 200)]
     pub healthy: u64,
+    /// Healthy units of each node that a lot is made of first, where the profile holds values against one. With fewer than
+    /// 30 every run is that of a first lot.
+    #[arg(long, value_name = "N", default_value_t = 60)]
+    pub lot: u64,
     /// Runs at the same time; as many as there are cores if left out. The result does not depend on it.
     #[arg(long, value_name = "N")]
     pub jobs: Option<std::num::NonZeroUsize>,
@@ -358,6 +370,10 @@ pub(super) struct DrillArgs {
     /// Also tell what would be lost without each step and with less of the soak.
     #[arg(long)]
     pub shorten: bool,
+    /// Propose limits with which so many percent of healthy nodes are not passed, over all limits, and tell what each would
+    /// cost in detection. It takes 100 healthy runs and more.
+    #[arg(long, value_name = "PERCENT")]
+    pub tune: Option<f64>,
     /// Drill the profile as it is. Otherwise every run is given the bill of materials of its node, as an order would give it:
     /// serial numbers, BIOS, and how many drives, interfaces, supplies and memory modules there are.
     #[arg(long)]

@@ -22,6 +22,12 @@ pub(super) struct RejudgeArgs {
     /// What `of baseline` limits are held against, instead of what the runs had.
     #[arg(long, value_name = "FILE")]
     pub baseline: Option<PathBuf>,
+    /// The lot that units are held against, instead of what the runs had: a file of `kiln lot build`.
+    #[arg(long, value_name = "FILE")]
+    pub lot: Option<PathBuf>,
+    /// How far the gauge may be off, instead of what the runs had: the document of `kiln msa --json`.
+    #[arg(long, value_name = "FILE")]
+    pub guard_bands: Option<PathBuf>,
     /// Tell every run with every value that is judged otherwise, after the summary.
     #[arg(long)]
     pub all: bool,

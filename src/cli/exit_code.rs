@@ -17,6 +17,8 @@ pub enum Exit {
     NoClaim,
     /// Nothing was judged.
     Nothing,
+    /// Every limit was met, and the unit is an outlier of its lot.
+    Held,
     /// Aborted by operator or signal, with no failure proven before.
     Aborted,
 }
@@ -29,6 +31,7 @@ Exit codes:
   2    usage or profile error, nothing ran
   3    ERROR or INCONCLUSIVE: no claim about the unit
   4    nothing was judged
+  5    HELD: every limit met, but an outlier of its lot
   130  ABORTED by operator or signal, no failure proven before";
 
 impl Exit {
@@ -39,6 +42,7 @@ impl Exit {
             Self::Usage => 2,
             Self::NoClaim => 3,
             Self::Nothing => 4,
+            Self::Held => 5,
             Self::Aborted => 130,
         }
     }
@@ -49,6 +53,7 @@ impl Exit {
             VerdictWord::Fail => Self::Fail,
             VerdictWord::Error | VerdictWord::Inconclusive => Self::NoClaim,
             VerdictWord::Nothing => Self::Nothing,
+            VerdictWord::Held => Self::Held,
             VerdictWord::Aborted => Self::Aborted,
         }
     }

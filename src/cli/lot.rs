@@ -13,7 +13,7 @@ use super::{lots, printer};
 use crate::disk;
 use crate::event::RunRecord;
 use crate::lot::{
-    Exclusion, GaugeStudy, LEAST_UNITS, Outside, PartAverages, Peers, Standing, UnitValues, gauge_studies,
+    Exclusion, GaugeStudies, GaugeStudy, LEAST_UNITS, Outside, PartAverages, Peers, Standing, UnitValues, gauge_studies,
 };
 use crate::rundir::{read_many, run_folders};
 
@@ -205,8 +205,7 @@ pub(super) fn msa(args: &MsaArgs) -> Result<Exit, CommandError> {
         return Err(CommandError::NoClaim(error));
     }
     if args.json {
-        let answer = serde_json::json!({ "schema": "kiln.msa/1", "simulated": simulated, "studies": studies });
-        printer::json(&answer).no_claim()?;
+        printer::json(&GaugeStudies { simulated, studies, schema: GaugeStudies::SCHEMA.to_owned() }).no_claim()?;
     } else {
         let first = if simulated { "SIMULATED: these are runs of simulated nodes\n" } else { "" };
         printer::result(&format!("{first}{}", studies_text(&studies))).no_claim()?;

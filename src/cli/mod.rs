@@ -1,5 +1,6 @@
 //! The edge: arguments, exit codes and the wiring of everything below into commands.
 
+mod against;
 mod agent;
 mod args;
 mod args_agent;

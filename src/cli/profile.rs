@@ -59,7 +59,7 @@ pub(super) fn profile(command: ProfileCommand) -> Result<Exit, CommandError> {
             if json {
                 document(&plan)?;
             } else {
-                printer::result(&plan_table::table(&profile, &plan)).no_claim()?;
+                printer::result(&plan_table::table(&profile, &plan, &skus)).no_claim()?;
             }
         }
         ProfileCommand::Schema => {

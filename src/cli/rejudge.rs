@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
+use super::against::Against;
 use super::args_lot::RejudgeArgs;
 use super::command_error::{CommandError, Sorted as _};
 use super::exit_code::Exit;
@@ -67,11 +68,12 @@ pub(super) fn rejudge(args: &RejudgeArgs, spoken: Spoken) -> Result<Exit, Comman
     let file = files::find_profile(&args.profile)?;
     let profile = files::resolve(&file, &skus, &files::sets(&args.sets)?, None)?;
     let baseline = args.baseline.as_deref().map(read_baseline).transpose()?;
+    let against = Against::read(args.lot.as_deref(), args.guard_bands.as_deref(), &profile)?;
     let equipment = equipment(&skus);
     let found = read_many(&run_folders(&args.runs)?, |events| {
         let before = RunRecord::of(events);
-        let after =
-            engine::rejudge(events, &profile, baseline.as_ref(), &equipment).map_err(|error| error.to_string())?;
+        let against = against.with(baseline.as_ref());
+        let after = engine::rejudge(events, &profile, against, &equipment).map_err(|error| error.to_string())?;
         Ok(again(&before, &after))
     });
     lots::tell_unread(&found.unread);
@@ -260,6 +262,7 @@ pub(super) const fn judged(outcome: Option<&Judged>) -> &'static str {
         None => "none",
         Some(Judged::Pass) => "pass",
         Some(Judged::Marginal) => "marginal",
+        Some(Judged::Outlier) => "outlier",
         Some(Judged::Fail) => "fail",
         Some(Judged::Unjudged(_)) => "not judged",
     }

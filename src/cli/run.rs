@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow};
 
+use super::against::Against;
 use super::args::{ResumeArgs, RunArgs, YesNo};
 use super::command_error::{CommandError, Sorted as _};
 use super::drive::Prompter;
@@ -66,6 +67,8 @@ pub(super) fn run(args: &RunArgs, spoken: Spoken) -> Result<Exit, CommandError> 
         operation.order = one_of("order", operation.order, parts.order.clone())?;
     }
     let baseline = args.baseline.as_deref().map(read_baseline).transpose()?.unwrap_or_default();
+    let against = Against::read(args.lot.as_deref(), args.guard_bands.as_deref(), &profile)?;
+    against.fits(&chosen.source)?;
     let start = RunStart {
         run_id,
         tool: ToolVersion { name: "kiln".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() },
@@ -81,6 +84,8 @@ pub(super) fn run(args: &RunArgs, spoken: Spoken) -> Result<Exit, CommandError> 
         parts,
         sku_digests: skus::own_digests(&skus),
         baseline,
+        lot: against.lot,
+        guard_bands: against.guard_bands.unwrap_or_default(),
         junit: args.junit.into(),
     };
     let _node = lock_node(&chosen, &folder)?;

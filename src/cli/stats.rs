@@ -11,7 +11,7 @@ use super::exit_code::Exit;
 use super::language::Spoken;
 use super::{lots, printer};
 use crate::event::RunRecord;
-use crate::lot::{self, NoCapability, RunSummary, Spread, Stats};
+use crate::lot::{self, Histogram, Interval, NoCapability, RunSummary, SIDE_MOVED, Spread, Stats};
 use crate::model::Quantity;
 use crate::report::{plain, stats_page};
 use crate::rundir::{Unread, read_many, run_folders};
@@ -85,14 +85,21 @@ fn of_profile(stats: &Stats, text: &mut String) {
     for one in yields.attempts.iter().take(ATTEMPTS) {
         let _ = writeln!(
             text,
-            "  yield at attempt {}: {} of {} ({:.1} %)",
-            one.attempt, one.passed, one.units, one.percent
+            "  yield at attempt {}: {} of {} ({:.1} %, 95 % interval {})",
+            one.attempt,
+            one.passed,
+            one.units,
+            one.percent,
+            ends(one.interval)
         );
     }
     let _ = writeln!(
         text,
-        "  yield at last: {} of {} ({:.1} %)",
-        yields.passed_at_last, yields.units, yields.percent_at_last
+        "  yield at last: {} of {} ({:.1} %, 95 % interval {})",
+        yields.passed_at_last,
+        yields.units,
+        yields.percent_at_last,
+        ends(yields.interval_at_last)
     );
     if !stats.pareto.is_empty() {
         text.push_str("\n  findings\n");
@@ -116,6 +123,19 @@ fn of_profile(stats: &Stats, text: &mut String) {
     text.push('\n');
 }
 
+/// `83.4 % to 99.2 %`.
+fn ends(interval: Interval) -> String {
+    format!("{:.1} % to {:.1} %", 100.0 * interval.low, 100.0 * interval.high)
+}
+
+/// The histogram in a row of blocks, each as high as its share of the fullest bin.
+fn blocks(histogram: &Histogram) -> String {
+    const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    let most = histogram.counts.iter().copied().max().unwrap_or(0).max(1);
+    let block = |count: &usize| if *count == 0 { ' ' } else { BLOCKS[(count * 8).div_ceil(most).clamp(1, 8) - 1] };
+    histogram.counts.iter().map(block).collect()
+}
+
 /// What has a limit and varies: the rest is in the JSON.
 fn tell_spreads(spreads: &[Spread], text: &mut String) {
     let (limited, still): (Vec<&Spread>, Vec<&Spread>) = spreads
@@ -133,18 +153,28 @@ fn tell_spreads(spreads: &[Spread], text: &mut String) {
     for spread in limited {
         let shown = |value: f64| Quantity::new(value, spread.unit).to_string();
         let capability = match &spread.capability {
-            Ok(capability) => format!("Cpk {:.2}", capability.cpk),
+            Ok(capability) => format!("Cpk {:.2} (at least {:.2})", capability.cpk, capability.at_least),
             Err(why) => format!("no Cpk: {}", why.shown()),
         };
         let _ = writeln!(
             text,
-            "    {:width$}  {} to {}, {}  {capability}",
+            "    {:width$}  {} to {}, {}  {capability}  |{}|{}",
             spread.key.to_string(),
             shown(spread.p5),
             shown(spread.p95),
-            shown(spread.median)
+            shown(spread.median),
+            blocks(&spread.histogram),
+            moved(spread)
         );
     }
+}
+
+/// Said of a chart that stays on one side of its median for too long.
+fn moved(spread: &Spread) -> String {
+    if spread.longest_side < SIDE_MOVED {
+        return String::new();
+    }
+    format!("  moved: {} units in a row on one side of the median", spread.longest_side)
 }
 
 fn tell_outliers(spreads: &[Spread], text: &mut String) {

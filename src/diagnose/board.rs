@@ -79,6 +79,10 @@ impl Board {
         self.claimed.contains(&fact)
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.suspicions.is_empty()
+    }
+
     /// Whether `code` stands against `component` itself.
     pub(super) fn has(&self, code: &str, component: Component) -> bool {
         self.suspicions.iter().any(|one| one.entry.code == code && one.component == component)

@@ -324,6 +324,17 @@ pub(super) const ENTRIES: &[Entry] = &[
         &[],
     ),
     entry(
+        "GPU-SM-WRONG",
+        ("One SM computes wrong", "単一SMの計算結果の誤り"),
+        (
+            "One multiprocessor of the GPU computed wrong results that ECC did not see.",
+            "GPU内の1基のSMの計算結果に誤りがあり、ECCでは検出されない。",
+        ),
+        Action::ReplaceFru,
+        "Results are compared bit for bit, and each wrong one carries the number of the multiprocessor that computed it. More than half of those told came from one; wrong results from all over the part are GPU-WRONG-RESULTS. The same multiprocessor on all GPUs is a kernel or a driver, and no part.",
+        &["Hochschild et al., Cores that don't count, HotOS 2021, https://doi.org/10.1145/3458336.3465297"],
+    ),
+    entry(
         "GPU-THERMAL-SLOWDOWN",
         ("Slowed for heat without being hot", "高温でない熱減速"),
         (
@@ -534,6 +545,17 @@ pub(super) const ENTRIES: &[Entry] = &[
         &[],
     ),
     entry(
+        "HOST-WRONG-DATA",
+        ("Host kept wrong data", "ホストのデータ化け"),
+        (
+            "A program read back other data from host memory than it had written.",
+            "ホストメモリから、書き込んだ内容と異なるデータが読み出された。",
+        ),
+        Action::Reseat,
+        "Memory, its controller or the processor; error correction saw nothing. The program's words are in the evidence and may name the DIMM. Reseat the DIMMs and test again; on a second time replace what it names.",
+        &["stressapptest: hardware incidents"],
+    ),
+    entry(
         "LIMIT-MISSED",
         ("Value outside its limit", "規格外の測定値"),
         (
@@ -562,6 +584,20 @@ pub(super) const ENTRIES: &[Entry] = &[
         Action::CallEngineer,
         "Utilisation or a process that should be gone. Do not hand the node on before it is.",
         &[],
+    ),
+    entry(
+        "LOT-OUTLIER",
+        ("Outlier of its lot", "ロットの外れ値"),
+        (
+            "Every limit was met, but the part measures otherwise than nearly all good parts of its kind in this place.",
+            "規格はすべて満たしたが、同じ位置の同種の良品の分布から外れている。",
+        ),
+        Action::CallEngineer,
+        "Part average testing (AEC-Q001): robust median and sigma of at least 30 good units, for each value and place. Nothing is proven \
+         against the part; outliers fail early more often than others, so that a person looks before the unit is shipped. If all parts of \
+         a unit stand apart alike, look for what they share: a batch of paste or pads, a fan or pump setting, firmware. Until then the \
+         unit is held.",
+        &["https://www.aecouncil.com/Documents/AEC_Q001_Rev_D.pdf"],
     ),
     entry(
         "NIC-FAULT",
@@ -938,6 +974,17 @@ pub(super) const ENTRIES: &[Entry] = &[
         ),
         Action::CallEngineer,
         "Traffic is spread over all switches, so the slowest sets the pace of all, and copies alone cannot tell which it is.",
+        &[],
+    ),
+    entry(
+        "TOOL-FAILED",
+        ("A program found a fault", "外部プログラムが異常を報告"),
+        (
+            "A program that the profile runs says that its test failed here; its own words are in the evidence.",
+            "プロファイルが実行する外部プログラムが、ここでの試験失敗を報告した。その文言は証拠にある。",
+        ),
+        Action::CallEngineer,
+        "What the failure means is for the documents of that program. Of a GPU that it names, reseat the part and run the program again; a part that fails a second time is to be replaced.",
         &[],
     ),
     entry(

@@ -9,8 +9,10 @@ use super::rule_results::read_results;
 use super::rule_speed::{gather_slow, read_speed};
 use super::rule_station::{SENSORS_SILENT, read_station};
 use super::rule_table::read_table;
-use super::scene::{Fact, Scene, trip_evidence};
+use super::rule_tools::{read_tools, with_words};
+use super::scene::{Scene, trip_evidence};
 use kiln_event::{Confidence, Evidence, EvidenceFact, EvidenceSource, Finding, Recognition, RunRecord, TripCause};
+use kiln_limit::Judged;
 use kiln_model::{Component, Sensor};
 
 /// What is wrong, from everything the record holds. The same record gives the same findings.
@@ -21,6 +23,7 @@ pub fn findings(record: &RunRecord) -> Vec<Finding> {
     read_table(&scene, &mut board);
     read_sensors(&scene, &mut board);
     read_results(&scene, &mut board);
+    read_tools(&scene, &mut board);
     read_heat(&scene, &mut board);
     read_speed(&scene, &mut board);
     read_links(&scene, &mut board);
@@ -29,6 +32,7 @@ pub fn findings(record: &RunRecord) -> Vec<Finding> {
     read_trips(&scene, &mut board);
     read_rest(&scene, &mut board);
     read_returns(&scene, &mut board);
+    read_lot(&scene, &mut board);
     board.findings(&scene)
 }
 
@@ -66,22 +70,27 @@ fn read_trips(scene: &Scene<'_>, board: &mut Board) {
     }
 }
 
-/// The measurement in which checks of programs quote what a program says failed.
-const FAILURE: &str = "failure";
-
 /// Missed limits that nothing explained: the profile's own code, or the general one.
 fn read_rest(scene: &Scene<'_>, board: &mut Board) {
     for (place, fact) in scene.facts.iter().enumerate() {
         if fact.failed() && !board.is_claimed(place) {
             let code = fact.judgement.code.as_deref().filter(|code| entry(code).is_some()).unwrap_or(GENERAL);
-            // What a program says of its failure explains it better than the flag that it failed.
-            let said = scene
-                .facts
-                .iter()
-                .find(|one| one.path == fact.path && one.name() == FAILURE && one.component() == fact.component());
-            let evidence = [Some(fact), said].into_iter().flatten().map(Fact::evidence);
-            board.accuse(code, fact.component(), Confidence::Low, evidence);
+            board.accuse(code, fact.component(), Confidence::Low, with_words(scene, fact));
         }
+    }
+}
+
+/// The code of a part that stands apart from those of its lot.
+pub(super) const LOT_OUTLIER: &str = "LOT-OUTLIER";
+
+/// Values apart from those of the lot's good units. Where something is wrong with the unit that physics tells, what else is
+/// unusual about it accuses nobody: a bad part warms and slows its healthy neighbours too.
+fn read_lot(scene: &Scene<'_>, board: &mut Board) {
+    if !board.is_empty() {
+        return;
+    }
+    for fact in scene.facts.iter().filter(|fact| fact.judgement.outcome == Judged::Outlier) {
+        board.accuse(LOT_OUTLIER, fact.component(), Confidence::Low, [fact.evidence()]);
     }
 }
 

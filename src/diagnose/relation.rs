@@ -35,6 +35,7 @@ const ABSENCE: &[&str] = &[
     "PCIE-ERRORS",
     "PCIE-SLOW",
     "PCIE-UNSTABLE",
+    "TOOL-FAILED",
 ];
 const HEAT: &[&str] = &["GPU-THERMAL-SLOWDOWN", "GPU-OVERTEMP", "GPU-SLOW", "NODE-SLOW", "HBM-CORRECTED-RATE"];
 const COOLING: &[&str] = &[
@@ -52,7 +53,7 @@ const TABLE: &[(&str, Reach, &[&str])] = &[
     ("GPU-LOST", Gpu, ABSENCE),
     ("GPU-LOST", Gpu, &["GPU-HANG"]),
     ("GPU-HANG", Gpu, ABSENCE),
-    ("NODE-REBOOTED", Node, &["LOAD-FAULT", "GPU-LOST", "GPU-HANG", "LIMIT-MISSED"]),
+    ("NODE-REBOOTED", Node, &["LOAD-FAULT", "GPU-LOST", "GPU-HANG", "LIMIT-MISSED", "TOOL-FAILED"]),
     ("GPU-NOT-STARTED", Node, &["GPU-MISSING", "NVLINK-BANDWIDTH", "GPU-TOPOLOGY", "PCIE-NUMA"]),
     ("GPU-MISSING", Node, &["GPU-TOPOLOGY", "PCIE-NUMA"]),
     (
@@ -123,7 +124,8 @@ const TABLE: &[(&str, Reach, &[&str])] = &[
     ("HBM-REMAP-PENDING", Gpu, &["GPU-RECOVERY-NEEDED"]),
     ("SRAM-THRESHOLD", Gpu, &["SRAM-UNCORRECTABLE", "GPU-XID", "LOAD-FAULT", "HBM-UNCORRECTABLE"]),
     ("SRAM-UNCORRECTABLE", Gpu, &["GPU-XID", "LOAD-FAULT", "GPU-RECOVERY-NEEDED", "HBM-UNCORRECTABLE"]),
-    ("GPU-WRONG-RESULTS", Gpu, &["LOAD-FAULT"]),
+    ("GPU-SM-WRONG", Gpu, &["LOAD-FAULT", "TOOL-FAILED"]),
+    ("GPU-WRONG-RESULTS", Gpu, &["LOAD-FAULT", "TOOL-FAILED"]),
     ("GPU-XID", Gpu, &["LOAD-FAULT"]),
     ("GPU-LOST", Gpu, &["GPU-NOT-STARTED"]),
     ("PCIE-WIDTH", Gpu, PCIE_TRAFFIC),

@@ -9,7 +9,7 @@ use super::board::Board;
 use super::heat_map::HeatMap;
 use super::scene::{Fact, Scene, both, trip_evidence};
 use kiln_event::{Confidence, Evidence};
-use kiln_limit::read_list;
+use kiln_limit::{Judged, read_list};
 use kiln_model::{Component, GpuIndex, Sensor};
 
 /// Limits that say a GPU is hot or was slowed for heat.
@@ -147,7 +147,8 @@ pub(super) fn read_heat(scene: &Scene<'_>, board: &mut Board) {
         let own = ["resistance.mirrored", "fall.fast"].into_iter().any(|name| missed(scene, gpu, name));
         missed_resistance(gpu) && !own && !map.is_raised(gpu)
     };
-    let shared = scene.gpus().into_iter().filter(|gpu| by_floor_alone(*gpu)).count() >= OF_ONE_BRANCH;
+    let warm = |gpu: &GpuIndex| by_floor_alone(*gpu) || above_its_lot(scene, *gpu);
+    let shared = scene.gpus().into_iter().filter(warm).count() >= OF_ONE_BRANCH;
     // Under little power the heat of a part at rest counts for much: a resistance looks high.
     let is_weak = |gpu: GpuIndex| map.is_cool(gpu) || (by_floor_alone(gpu) && missed(scene, gpu, "power.mean"));
     for (gpu, mut evidence) in heat {
@@ -169,8 +170,10 @@ pub(super) fn read_heat(scene: &Scene<'_>, board: &mut Board) {
                 .find(|code| board.has(code, twin))
                 .map(|code| (code, twin))
         });
-        let only_mirrored = evidence.iter().all(|one| one.measurement() == Some("resistance.mirrored"));
-        if let (Some((code, twin)), true) = (by_its_twin, only_mirrored) {
+        let only_compared = evidence.iter().all(|one| {
+            one.measurement().is_some_and(|name| ["resistance.mirrored", "resistance.half"].contains(&name))
+        });
+        if let (Some((code, twin)), true) = (by_its_twin, only_compared) {
             // Compared with a temperature that is not true.
             board.accuse(code, twin, Confidence::High, evidence);
         } else if let Some((code, odd)) = read_half(scene, &map, board, gpu, &evidence).filter(|_| half.is_none()) {
@@ -242,6 +245,15 @@ fn read_half(
     let stands_out = |other: &GpuIndex| map.is_raised(*other) || own(other);
     let odd = map.half_of(gpu).into_iter().filter(|other| *other != gpu).find(stands_out)?;
     Some(("GPU-COOLING-CONTACT", Component::Gpu(odd)))
+}
+
+/// Whether the GPU's resistance is within the model's floor and higher than that of good ones in its place.
+fn above_its_lot(scene: &Scene<'_>, gpu: GpuIndex) -> bool {
+    let above = |fact: &Fact<'_>| {
+        let lot = fact.judgement.lot.filter(|_| fact.judgement.outcome == Judged::Outlier);
+        lot.zip(fact.number()).is_some_and(|(lot, value)| value > lot.high)
+    };
+    scene.facts.iter().any(|fact| fact.name() == "thermal.resistance" && fact.gpu() == Some(gpu) && above(fact))
 }
 
 /// Whether the driver says that it slowed the GPU down.

@@ -44,6 +44,8 @@ fn found(lines: &[&str], missed: &[(&str, Component)]) -> Vec<Finding> {
             miss: Miss::Suspicion,
             source: None,
             waiver: None,
+            lot: None,
+            guard_band: None,
         }],
     };
     let key = StepKey { path: "after.log".to_owned(), round: 1, attempt: 1 };

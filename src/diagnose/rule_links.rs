@@ -196,13 +196,15 @@ fn read_pairs(scene: &Scene<'_>, board: &mut Board) {
         let evidence: Vec<Evidence> = slow.into_values().chain(of_gpu.into_values()).flatten().collect();
         return accuse_all(scene, board, evidence);
     }
-    let involves = |gpu: GpuIndex, pair: &(GpuIndex, GpuIndex)| pair.0 == gpu || pair.1 == gpu;
-    let share = |gpu: GpuIndex| {
-        let all = measured.iter().filter(|pair| involves(gpu, pair)).count();
-        let bad = slow.keys().filter(|pair| involves(gpu, pair)).count();
+    let share = |is_own: &dyn Fn(&(GpuIndex, GpuIndex)) -> bool| {
+        let all = measured.iter().filter(|pair| is_own(pair)).count();
+        let bad = slow.keys().filter(|pair| is_own(pair)).count();
         if all == 0 { 0.0 } else { bad as f64 / all as f64 }
     };
-    let guilty: BTreeSet<GpuIndex> = scene.gpus().into_iter().filter(|gpu| share(*gpu) >= OWN_PAIRS).collect();
+    // A GPU may be slow as sender or as receiver alone.
+    let is_guilty =
+        |gpu: &GpuIndex| share(&|pair| pair.0 == *gpu) >= OWN_PAIRS || share(&|pair| pair.1 == *gpu) >= OWN_PAIRS;
+    let guilty: BTreeSet<GpuIndex> = scene.gpus().into_iter().filter(is_guilty).collect();
     for ((from, to), evidence) in slow {
         let blamed: Vec<GpuIndex> = [from, to].into_iter().filter(|gpu| guilty.contains(gpu)).collect();
         if blamed.is_empty() {

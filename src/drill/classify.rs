@@ -30,7 +30,9 @@ fn ending(record: &RunRecord, defect: &Defect, word: VerdictWord) -> Ending {
     let named = named(record, defect);
     // A verdict short of FAIL is what is wanted of the station's defects, and as good where the defect is named by its
     // code: a sensor that lies makes ERROR, and no number of FAILs would say it better.
-    let undecided = defect.wanted == Wanted::Undecided || named.code_right;
+    // Where all parts are bad alike nothing but their lot can tell, and an outlier of a lot is never proof.
+    let shared = word == VerdictWord::Held && defect.is_shared() && named.naming != Naming::Wrong;
+    let undecided = defect.wanted == Wanted::Undecided || named.code_right || shared;
     let proofs = proofs(record);
     let counts = |proof: &&Proof| proof.says == Says::Fail || undecided;
     let Some(first) = proofs.iter().find(counts) else {

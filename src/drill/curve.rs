@@ -7,8 +7,8 @@ use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
-use super::interval::{Interval, wilson_95};
 use super::matrix::Row;
+use kiln_lot::{Interval, wilson_95};
 
 /// Shares whose severities are told.
 const HALF: f64 = 0.5;

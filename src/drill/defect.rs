@@ -44,6 +44,11 @@ impl Defect {
         if expected == Component::Station { Wanted::Undecided } else { Wanted::Fail }
     }
 
+    /// Whether it is on all parts of its kind, so that none of them is to blame.
+    pub(super) fn is_shared(&self) -> bool {
+        self.expected == Component::Node && !self.beside.is_empty()
+    }
+
     /// What the place of the defect's GPU is called.
     pub(super) fn place(&self) -> Option<&Called> {
         self.places.get(self.component.gpu_index()?.at())

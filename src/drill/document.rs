@@ -7,9 +7,10 @@ use super::curve::Curve;
 use super::healthy::Healthy;
 use super::matrix::{Coverage, LeftOut, MissKind, Row};
 use super::shortening::Shortening;
+use super::tune::Tuning;
 
 /// Grows by a minor number with new fields, by a major one when old ones change.
-pub const DRILL_SCHEMA: &str = "kiln.drill/1.3";
+pub const DRILL_SCHEMA: &str = "kiln.drill/1.4";
 
 /// A whole drill.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -36,6 +37,10 @@ pub struct Drill {
     /// Whether every run was given the bill of materials of its node. Since 1.1.
     #[serde(default)]
     pub parts_list: bool,
+    /// Of how many healthy units the lot was that every run was held against; none where the profile asks for no lot, and of
+    /// a first lot. Since 1.4.
+    #[serde(default)]
+    pub lot: Option<usize>,
     /// Severities as multiples of each fault's default, one for each column.
     pub severities: Vec<f64>,
     /// Whether the drill was interrupted, so that runs are missing.
@@ -55,6 +60,9 @@ pub struct Drill {
     pub healthy: Vec<Healthy>,
     pub allowed: Allowed,
     pub shortening: Option<Shortening>,
+    /// Limits for a false-alarm budget. Since 1.4.
+    #[serde(default)]
+    pub tuning: Option<Tuning>,
 }
 
 /// What a drill may show and still count as well.
@@ -178,6 +186,7 @@ pub(super) mod tests {
             first_seed: 1,
             spread: Spread::Tight,
             parts_list: true,
+            lot: None,
             partial: false,
             runs_planned: all.len() + 200,
             runs_done: all.len() + 200,
@@ -189,6 +198,7 @@ pub(super) mod tests {
             healthy: vec![Healthy::of("hgx-h200-8", &healthy)],
             allowed: Allowed::default(),
             shortening: None,
+            tuning: None,
             severities,
         }
     }

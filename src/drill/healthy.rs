@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::interval::{Interval, wilson_95};
-use super::proof::proofs;
+use super::proof::{Says, proofs};
 use kiln_event::{RunRecord, VerdictWord, roll_up};
+use kiln_lot::{Interval, wilson_95};
 
 /// One run on a healthy node.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,8 +25,11 @@ pub struct Healthy {
     pub tried: usize,
     /// Runs that ended in FAIL.
     pub false_alarms: usize,
-    /// Runs that ended in anything else but PASS.
+    /// Runs that ended in anything else but PASS and HELD.
     pub without_verdict: usize,
+    /// Runs that met every limit and were held as outliers of their lot: no alarm, and a share that the lot's budget allows.
+    #[serde(default)]
+    pub held: usize,
     /// 95 % Wilson interval of the share of both together.
     pub interval: Interval,
     /// How long a run takes, mean, in seconds.
@@ -46,7 +49,9 @@ pub struct FalseAlarm {
 impl HealthyRun {
     pub fn of(record: &RunRecord, node: &str, seed: u64) -> Self {
         let word = record.verdict.as_ref().map_or_else(|| roll_up(record).word, |verdict| verdict.word);
-        let why = proofs(record).first().map(|proof| {
+        let proofs = proofs(record);
+        let strongest = proofs.iter().find(|proof| proof.says == Says::Fail).or(proofs.first());
+        let why = strongest.map(|proof| {
             let step = proof.step.as_deref().unwrap_or("between steps");
             format!("{step} {} on {}", proof.by, proof.component)
         });
@@ -66,6 +71,7 @@ impl Healthy {
             tried: own.len(),
             false_alarms: failed,
             without_verdict: alarms.len() - failed,
+            held: own.iter().filter(|run| run.word == VerdictWord::Held).count(),
             interval: wilson_95(alarms.len(), own.len()),
             run_s: if own.is_empty() { 0.0 } else { seconds / own.len() as f64 },
             alarms,
@@ -74,7 +80,7 @@ impl Healthy {
 }
 
 fn alarm(run: &HealthyRun) -> Option<FalseAlarm> {
-    if run.word == VerdictWord::Pass {
+    if matches!(run.word, VerdictWord::Pass | VerdictWord::Held) {
         return None;
     }
     let why = run.why.clone().unwrap_or_else(|| "nothing spoke against it".to_owned());
@@ -92,10 +98,11 @@ mod tests {
             run(1, VerdictWord::Pass),
             run(2, VerdictWord::Fail),
             run(3, VerdictWord::Inconclusive),
+            run(5, VerdictWord::Held),
             HealthyRun { node: "other".to_owned(), ..run(4, VerdictWord::Fail) },
         ];
         let healthy = Healthy::of("hgx", &runs);
-        assert_eq!((healthy.tried, healthy.false_alarms, healthy.without_verdict), (3, 1, 1));
+        assert_eq!((healthy.tried, healthy.false_alarms, healthy.without_verdict, healthy.held), (4, 1, 1, 1));
         let seeds: Vec<u64> = healthy.alarms.iter().map(|alarm| alarm.seed).collect();
         assert_eq!(seeds, [2, 3]);
     }

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::interval::{Interval, wilson_95};
 use super::times::median;
 use super::trial::{Caught, Ending, Naming, Trial};
+use kiln_lot::{Interval, wilson_95};
 use kiln_model::{Component, Span};
 
 /// One fault on one node.

@@ -9,7 +9,6 @@ mod curve;
 mod defect;
 mod document;
 mod healthy;
-mod interval;
 mod junit;
 mod matrix;
 mod naming;
@@ -20,6 +19,7 @@ mod text;
 mod text_shortening;
 mod times;
 mod trial;
+mod tune;
 
 pub use classify::classify;
 pub use comparison::comparison;
@@ -27,8 +27,8 @@ pub use curve::{Curve, Point};
 pub use defect::{Called, Defect, Wanted};
 pub use document::{Allowed, DRILL_SCHEMA, Drill, document, drill_schema};
 pub use healthy::{FalseAlarm, Healthy, HealthyRun};
-pub use interval::{Interval, wilson_95};
 pub use junit::junit;
+pub use kiln_lot::{Interval, wilson_95};
 pub use matrix::{Cell, Coverage, LeftOut, Row};
 pub use page::page;
 pub use shortening::{
@@ -36,3 +36,4 @@ pub use shortening::{
 };
 pub use text::text;
 pub use trial::{Caught, Ending, Naming, StepTime, Trial};
+pub use tune::{LEAST_HEALTHY, Look, Proposal, Tuning, tune};

@@ -62,7 +62,7 @@ fn of_cases(components: &[Component], defect: &Defect) -> Naming {
 
 /// Components whose cases or guards speak against the unit.
 fn accused(record: &RunRecord, defect: &Defect) -> Vec<Component> {
-    let speaks = |outcome: Outcome| matches!(outcome, Outcome::Fail | Outcome::Inconclusive);
+    let speaks = |outcome: Outcome| matches!(outcome, Outcome::Fail | Outcome::Inconclusive | Outcome::Held);
     let standing = standings(record);
     let worst = standing.iter().map(|one| one.outcome).filter(|outcome| speaks(*outcome)).max();
     let cases = standing.iter().filter(|one| Some(one.outcome) == worst).map(|one| one.case.component);

@@ -54,7 +54,7 @@ fn step_at(record: &RunRecord, at: Moment) -> Option<String> {
 fn of_case(record: &RunRecord, step: &StepRecord, case: &Case, all: &mut Vec<Proof>) {
     let says = match case.outcome {
         Outcome::Fail => Says::Fail,
-        Outcome::Inconclusive | Outcome::Error => Says::Undecided,
+        Outcome::Inconclusive | Outcome::Held | Outcome::Error => Says::Undecided,
         _ => return,
     };
     let end = step.finished.unwrap_or(step.started);
@@ -76,12 +76,20 @@ fn of_case(record: &RunRecord, step: &StepRecord, case: &Case, all: &mut Vec<Pro
         }
     } else if kind != ReasonKind::Guard {
         // A trip is in the list already.
-        put(end, kind.word().to_owned());
+        put(end, by_lot(case).unwrap_or_else(|| kind.word().to_owned()));
     }
     for judgement in case.judgements.iter().filter(|judgement| judgement.decisive) {
         if judgement.outcome == Judged::Fail && judgement.waiver.is_none() && case.outcome == Outcome::Fail {
             put(end, format!("limit {}", judgement.measurement.name));
         }
+    }
+}
+
+/// `lot thermal.resistance`, of a case that stands apart from its lot.
+fn by_lot(case: &Case) -> Option<String> {
+    match &case.reason {
+        Some(Reason::Outlier(judgement)) => Some(format!("lot {}", judgement.measurement.name)),
+        _ => None,
     }
 }
 
@@ -125,7 +133,8 @@ mod tests {
         let mut story = Story::begun().passed_before("burn.gemm");
         let key = invented::key("burn.gemm", 1, 1);
         story.tell(0.5, RunEvent::StepStarted { key: key.clone() });
-        let mismatch = Mismatch { gpu: GpuIndex(1), place: "SM 7".to_owned(), iteration: 3, word: 9, flipped_bits: 1 };
+        let mismatch =
+            Mismatch { gpu: GpuIndex(1), place: "SM 7".to_owned(), iteration: 3, word: 9, flipped_bits: 1, sm: None };
         let gpu_celsius = kiln_model::Reading::Value(71.0);
         story.tell(9.0, RunEvent::ResultMismatched { load: LoadId(1), mismatch, gpu_celsius });
         let case = invented::with_reason(GPUS[1], Outcome::Fail, invented::guard_stop());

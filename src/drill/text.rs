@@ -4,10 +4,11 @@ use std::fmt::Write as _;
 
 use super::document::Drill;
 use super::healthy::Healthy;
-use super::interval::{Interval, wilson_95};
 use super::matrix::{Cell, Counted, Coverage, MissKind, Row};
 use super::text_shortening::shortening_text;
 use super::times::short;
+use super::tune::tuning_text;
+use kiln_lot::{Interval, wilson_95};
 use kiln_model::Span;
 
 /// Misses told one by one for each fault: enough to take one up; the rest is in `drill.json`.
@@ -29,6 +30,9 @@ pub fn text(drill: &Drill) -> String {
     if let Some(shortening) = &drill.shortening {
         text.push_str(&shortening_text(shortening));
     }
+    if let Some(tuning) = &drill.tuning {
+        text.push_str(&tuning_text(tuning));
+    }
     text.push_str(&conclusion(drill));
     text
 }
@@ -37,6 +41,9 @@ fn heading(drill: &Drill) -> String {
     let mut text =
         format!("Drill of {} revision {} on {} (simulated)\n", drill.profile, drill.revision, drill.nodes.join(", "));
     let _ = writeln!(text, "{}", parts_list(drill));
+    if let Some(units) = drill.lot {
+        let _ = writeln!(text, "Every run is held against a lot of {units} healthy units");
+    }
     let spread = spread_option(drill);
     let _ = writeln!(text, "The same drill again: --first-seed {}{spread}", drill.first_seed);
     if drill.partial {
@@ -244,6 +251,9 @@ pub(super) fn healthy_line(healthy: &Healthy) -> String {
     let mut text = format!("{}: {} false alarms", healthy.node, healthy.false_alarms);
     if healthy.without_verdict > 0 {
         let _ = write!(text, " and {} without a verdict", healthy.without_verdict);
+    }
+    if healthy.held > 0 {
+        let _ = write!(text, " and {} held as outliers", healthy.held);
     }
     let _ = write!(
         text,

@@ -281,7 +281,7 @@ fn trip(guard: &Guard, component: Component, cause: TripCause, reading: Option<f
 /// guards relative to peers or a baseline, and a missing SKU fact is the plan's to report.
 fn holds(bound: &Bound, value: f64, sensor: kiln_model::Sensor, gpu: GpuIndex, skus: &BTreeMap<GpuIndex, Sku>) -> bool {
     let sku = |fact: &str| skus.get(&gpu).and_then(|sku| sku.fact(fact));
-    let references = References { sku: &sku, peers: None, baseline: None };
+    let references = References { sku: &sku, ..References::NONE };
     within(bound, &Scalar::Number(value), sensor.unit(), &references).is_ok_and(|(met, _)| met)
 }
 

@@ -4,11 +4,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use kiln_diagnose::{AllAlike, LEAST_ALIKE, if_all_alike};
-use kiln_event::{Case, Outcome, Reason, RunRecord, StepEnding};
+use kiln_diagnose::{AllAlike, LEAST_ALIKE, if_all_alike, same_sm_everywhere};
+use kiln_event::{Case, LotValue, Outcome, Reason, RunRecord, StepEnding};
 use kiln_limit::{
-    Judged, Judgement, Limit, Measured, Measurement, Miss, Missing, Range, References, Unjudged, WaiverUse, judge,
+    Judged, Judgement, Limit, LotRange, Measured, Measurement, Miss, Missing, Range, References, Unjudged, WaiverUse,
+    judge,
 };
+use kiln_lot::placed;
 use kiln_model::{Component, ComponentKind, GpuIndex, Quantity, WallTime};
 use kiln_plan::{PlannedStep, matches_glob};
 use kiln_profile::{CheckSpec, Sku};
@@ -60,8 +62,8 @@ impl Judge<'_> {
                 groups.entry((&measurement.name, measurement.component.kind())).or_default().push(judgement);
             }
         }
-        let gpus = self.record.inventory.iter().flat_map(|inventory| &inventory.gpus).map(|gpu| gpu.index);
-        let present: BTreeSet<GpuIndex> = gpus.filter(|gpu| !self.record.lost.contains_key(gpu)).collect();
+        let present = self.present();
+        let same_sm = self.same_sm();
         let alike = |((name, kind), group): ((&str, ComponentKind), Vec<&Judgement>)| {
             let missed = group.iter().all(|one| one.outcome == Judged::Fail && one.waiver.is_none());
             let same_side = group.iter().all(|one| is_low(one) == is_low(group[0]));
@@ -69,9 +71,21 @@ impl Judge<'_> {
             let all = of.is_empty() || of == present;
             let parts = if of.is_empty() { group.len() } else { of.len() };
             let common = missed && same_side && all && parts >= LEAST_ALIKE;
-            (common && if_all_alike(name) == AllAlike::AnyCause).then(|| ((name.to_owned(), kind), parts))
+            let any_cause = if_all_alike(name) == AllAlike::AnyCause || (name == "mismatches" && same_sm.is_some());
+            (common && any_cause).then(|| ((name.to_owned(), kind), parts))
         };
         groups.into_iter().filter_map(alike).collect()
+    }
+
+    /// The GPUs that answer.
+    fn present(&self) -> BTreeSet<GpuIndex> {
+        let gpus = self.record.inventory.iter().flat_map(|inventory| &inventory.gpus).map(|gpu| gpu.index);
+        gpus.filter(|gpu| !self.record.lost.contains_key(gpu)).collect()
+    }
+
+    /// The multiprocessor that has computed wrong on all GPUs alike, if there is one.
+    fn same_sm(&self) -> Option<u32> {
+        same_sm_everywhere(self.record.mismatches.iter().map(|(_, _, mismatch, _)| mismatch), &self.present())
     }
 
     /// Which case a measurement of `component` counts for.
@@ -93,6 +107,34 @@ impl Judge<'_> {
     }
 
     fn judge(&self, measurement: &Measurement, all: &[Measurement]) -> Judgement {
+        let judgement = self.by_limit(measurement, all);
+        match self.lot(measurement) {
+            Some(lot) => judgement.within_lot(lot),
+            None => judgement,
+        }
+    }
+
+    /// Where the lot's good units lie, of a measurement that the profile holds against it.
+    fn lot(&self, measurement: &Measurement) -> Option<LotRange> {
+        let (start, inventory) = (self.record.start.as_ref()?, self.record.inventory.as_ref()?);
+        let lot = start.lot.as_ref()?;
+        if !self.planned.step.lot.contains(&measurement.name) {
+            return None;
+        }
+        let value = format!("{}.{}", self.planned.path, measurement.name);
+        let chassis = inventory.node.model.value().cloned().unwrap_or_default();
+        let (model, place) = placed(measurement.component, inventory);
+        let own =
+            |one: &&LotValue| one.value == value && one.chassis == chassis && one.model == model && one.place == place;
+        lot.values.iter().find(own).map(|one| one.range)
+    }
+
+    fn guard_band(&self, measurement: &Measurement) -> Option<f64> {
+        let start = self.record.start.as_ref()?;
+        start.guard_bands.get(&format!("{}.{}", self.planned.path, measurement.name)).copied()
+    }
+
+    fn by_limit(&self, measurement: &Measurement, all: &[Measurement]) -> Judgement {
         let Some(limit) = self.planned.step.limits.get(&measurement.name) else {
             return Judgement {
                 measurement: measurement.clone(),
@@ -108,11 +150,17 @@ impl Judge<'_> {
                 miss: Miss::Proof,
                 source: None,
                 waiver: None,
+                lot: None,
+                guard_band: None,
             };
         };
         let sku = |fact: &str| -> Option<Quantity> { self.sku_of(measurement.component)?.fact(fact) };
-        let references =
-            References { sku: &sku, peers: self.peers(measurement, all), baseline: self.baseline(measurement) };
+        let references = References {
+            sku: &sku,
+            peers: self.peers(measurement, all),
+            baseline: self.baseline(measurement),
+            guard_band: self.guard_band(measurement),
+        };
         let mut judgement = judge(limit, measurement, &references);
         if judgement.outcome == Judged::Fail {
             judgement.waiver = self.waiver(measurement);
@@ -220,7 +268,10 @@ impl Judge<'_> {
         }
         let mismatches = self.record.mismatches.get(self.mismatches_from..).unwrap_or_default();
         if let Some((at, _, mismatch, _)) = mismatches.iter().find(|(_, _, mismatch, _)| Some(mismatch.gpu) == gpu) {
-            return Some((Outcome::Fail, Reason::Mismatch { at: *at, mismatch: mismatch.clone() }));
+            // What is wrong at the same place of all GPUs is no part's own.
+            let shared = mismatch.sm.is_some() && self.same_sm().is_some();
+            let outcome = if shared { Outcome::Inconclusive } else { Outcome::Fail };
+            return Some((outcome, Reason::Mismatch { at: *at, mismatch: mismatch.clone() }));
         }
         let trips = self.record.trips.get(self.trips_from..).unwrap_or_default();
         let (_, trip) = trips.iter().find(|(_, trip)| mine(trip.component))?;
@@ -234,7 +285,7 @@ impl Judge<'_> {
         for judgement in judgements {
             let required = self.spec.measurement(&judgement.measurement.name).is_some_and(|spec| spec.required);
             let lacking = required && matches!(judgement.outcome, Judged::Unjudged(_));
-            if !(judgement.decisive || lacking) {
+            if !(judgement.decisive || lacking || judgement.outcome == Judged::Outlier) {
                 continue;
             }
             decided |= judgement.limit.is_some();
@@ -266,6 +317,8 @@ fn missing(measurement: Measurement, limit: Option<&Limit>) -> Judgement {
         miss: limit.map(|limit| limit.miss).unwrap_or_default(),
         source: limit.and_then(|limit| limit.source.clone()),
         waiver: None,
+        lot: None,
+        guard_band: None,
     }
 }
 
@@ -282,6 +335,7 @@ fn of_judgement(judgement: &Judgement) -> (Outcome, Option<Reason>) {
     let (outcome, reason): (_, fn(Box<Judgement>) -> Reason) = match &judgement.outcome {
         Judged::Pass => return (Outcome::Pass, None),
         Judged::Marginal => (Outcome::Marginal, Reason::Marginal),
+        Judged::Outlier => (Outcome::Held, Reason::Outlier),
         Judged::Fail if judgement.waiver.is_some() => (Outcome::Waived, Reason::Waived),
         Judged::Fail => match judgement.miss {
             Miss::Proof => (Outcome::Fail, Reason::Limit),

@@ -16,4 +16,4 @@ mod stand_in;
 pub use kiln_model::{Arrivals, Dut};
 pub use machine::{Equipment, Machine, Refusal};
 pub use port::{Effect, Input, OperatorReply, Signal, Tick, Witness};
-pub use rejudge::{Note, RejudgeError, Rejudged, rejudge};
+pub use rejudge::{Against, Note, RejudgeError, Rejudged, rejudge};

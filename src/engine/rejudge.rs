@@ -9,7 +9,7 @@ use std::fmt;
 use super::Equipment;
 use super::judging::Judge;
 use kiln_diagnose as diagnose;
-use kiln_event::{Case, Envelope, RunEvent, RunRecord, RunStart, StepEnding, StepKey, roll_up};
+use kiln_event::{Case, Envelope, LotFacts, RunEvent, RunRecord, RunStart, StepEnding, StepKey, roll_up};
 use kiln_limit::{Measured, Measurement, Missing};
 use kiln_model::{GpuIndex, WallTime};
 use kiln_plan::{self as plan, Plan, PlanError, PlannedStep};
@@ -58,11 +58,19 @@ pub enum RejudgeError {
     Plan(#[from] PlanError),
 }
 
-/// Judges the run that `events` tell of by `profile`; `baseline`, where given, replaces the one of then.
+/// What a run is judged against beside its profile; where given, it replaces what the run had then.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Against<'a> {
+    pub baseline: Option<&'a BTreeMap<String, f64>>,
+    pub lot: Option<&'a LotFacts>,
+    pub guard_bands: Option<&'a BTreeMap<String, f64>>,
+}
+
+/// Judges the run that `events` tell of by `profile`.
 pub fn rejudge(
     events: &[Envelope],
     profile: &Profile,
-    baseline: Option<&BTreeMap<String, f64>>,
+    against: Against<'_>,
     equipment: &Equipment<'_>,
 ) -> Result<Rejudged, RejudgeError> {
     let mut retelling = Retelling {
@@ -79,7 +87,7 @@ pub fn rejudge(
     let mut finished = None;
     for envelope in events {
         match &envelope.event {
-            RunEvent::RunStarted(start) => retelling.start(envelope, start, baseline),
+            RunEvent::RunStarted(start) => retelling.start(envelope, start, against),
             RunEvent::PlanMade(old) => retelling.plan(envelope, old)?,
             RunEvent::StepStarted { key } => retelling.step_started(envelope, key),
             RunEvent::StepFinished { key, cases, ending } => {
@@ -142,7 +150,7 @@ impl Retelling<'_> {
         }
     }
 
-    fn start(&mut self, envelope: &Envelope, start: &RunStart, baseline: Option<&BTreeMap<String, f64>>) {
+    fn start(&mut self, envelope: &Envelope, start: &RunStart, against: Against<'_>) {
         if start.profile.guards != self.profile.guards {
             self.note(Note::OtherGuards);
         }
@@ -159,7 +167,9 @@ impl Retelling<'_> {
         let start = RunStart {
             profile: self.as_run.clone(),
             profile_digest: self.profile.digest(),
-            baseline: baseline.unwrap_or(&start.baseline).clone(),
+            baseline: against.baseline.unwrap_or(&start.baseline).clone(),
+            lot: against.lot.or(start.lot.as_ref()).cloned(),
+            guard_bands: against.guard_bands.unwrap_or(&start.guard_bands).clone(),
             ..start.clone()
         };
         self.apply(envelope, RunEvent::RunStarted(Box::new(start)));

@@ -123,9 +123,12 @@ pub(super) fn policy_after(then: Then, outcome: Outcome) -> Policy {
         Outcome::Fail => then.fail,
         Outcome::Error | Outcome::Aborted => then.error,
         Outcome::Inconclusive => then.inconclusive,
-        Outcome::Pass | Outcome::Marginal | Outcome::Waived | Outcome::Skipped | Outcome::NotReached => {
-            Policy::Continue
-        }
+        Outcome::Pass
+        | Outcome::Marginal
+        | Outcome::Waived
+        | Outcome::Held
+        | Outcome::Skipped
+        | Outcome::NotReached => Policy::Continue,
     }
 }
 
@@ -354,7 +357,10 @@ fn passed(record: &RunRecord, path: &str) -> bool {
     let last = record.steps.iter().rev().find(|step| step.key.path == path);
     last.is_some_and(|step| {
         step.status == StepStatus::Finished
-            && matches!(worst(step), Outcome::Pass | Outcome::Marginal | Outcome::Waived | Outcome::Skipped)
+            && matches!(
+                worst(step),
+                Outcome::Pass | Outcome::Marginal | Outcome::Waived | Outcome::Held | Outcome::Skipped
+            )
     })
 }
 

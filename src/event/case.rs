@@ -29,6 +29,8 @@ pub enum Outcome {
     Skipped,
     /// Left out by `--only`, or stopped before it began.
     NotReached,
+    /// Met every limit, and stands apart from the good units of its lot: nothing is proven, and somebody has to look.
+    Held,
     Inconclusive,
     Aborted,
     /// Our trouble: no claim about the unit.
@@ -46,6 +48,7 @@ impl Outcome {
             Self::Waived => "WAIVED",
             Self::Skipped => "SKIPPED",
             Self::NotReached => "NOT REACHED",
+            Self::Held => "HELD",
             Self::Inconclusive => "INCONCLUSIVE",
             Self::Aborted => "ABORTED",
             Self::Error => "ERROR",
@@ -62,6 +65,8 @@ pub enum VerdictWord {
     Fail,
     Error,
     Inconclusive,
+    /// Every limit was met, and the unit is an outlier of its lot.
+    Held,
     Aborted,
     /// Nothing was judged.
     #[serde(rename = "NOTHING JUDGED")]
@@ -84,6 +89,9 @@ pub struct Verdict {
     pub failed: u32,
     pub errors: u32,
     pub inconclusive: u32,
+    /// Cases that met their limits and are outliers of the lot.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub held: u32,
     pub passed: u32,
     pub waived: u32,
     pub skipped: u32,
@@ -102,6 +110,7 @@ impl VerdictWord {
             Self::Fail => "FAIL",
             Self::Error => "ERROR",
             Self::Inconclusive => "INCONCLUSIVE",
+            Self::Held => "HELD",
             Self::Aborted => "ABORTED",
             Self::Nothing => "NOTHING JUDGED",
         }

@@ -8,7 +8,7 @@ use super::{
     Action, Case, Confidence, Envelope, Evidence, EvidenceFact, EvidenceSource, Finding, GuardTrip, Interruption,
     NodeSource, Outcome, Reason, Restless, RunEvent, RunKind, RunRecord, StepEnding, StepKey, TripCause, roll_up,
 };
-use kiln_limit::{Judged, Judgement, Measurement, Missing, Range, Unjudged, WaiverUse};
+use kiln_limit::{Judged, Judgement, LotRange, Measurement, Missing, Range, Unjudged, WaiverUse};
 use kiln_model::{Component, GpuIndex, KernelRecord, KernelSource, Mismatch, Moment, Span, Text, Unit, WallTime};
 use kiln_plan::Unmet;
 use kiln_profile::{GuardResult, GuardStop};
@@ -158,8 +158,15 @@ pub fn endings() -> BTreeMap<&'static str, Story> {
     all
 }
 
+/// Inside its limit, and apart from its lot.
+fn outlier(gpu: Component) -> Case {
+    let judgement = resistance(gpu, 0.0635).within_lot(LotRange { low: 0.055, high: 0.0615, units: 40 });
+    let reason = Reason::Outlier(Box::new(judgement.clone()));
+    Case { outcome: Outcome::Held, reason: Some(reason), ..judged(gpu, judgement) }
+}
+
 /// What `burn.soak` may say on its two GPUs.
-fn soak_endings() -> [(&'static str, Vec<Case>); 6] {
+fn soak_endings() -> [(&'static str, Vec<Case>); 7] {
     let [one, two] = GPUS;
     let waived = Judgement { waiver: Some(waiver()), ..resistance(two, 0.093) };
     let unmeasured = Judgement {
@@ -184,6 +191,7 @@ fn soak_endings() -> [(&'static str, Vec<Case>); 6] {
         ),
         ("marginal", vec![fine(), Case { outcome: Outcome::Marginal, ..judged(two, resistance(two, 0.0645)) }]),
         ("waived", vec![fine(), waived]),
+        ("held", vec![fine(), outlier(two)]),
         (
             "error",
             vec![
@@ -315,7 +323,7 @@ pub fn few_readings() -> Missing {
 
 fn mismatch() -> Mismatch {
     let place = "SM \u{1b}[31m41\u{1b}[0m\u{7}".to_owned();
-    Mismatch { gpu: GpuIndex(1), place, iteration: 7, word: 1024, flipped_bits: 1 }
+    Mismatch { gpu: GpuIndex(1), place, iteration: 7, word: 1024, flipped_bits: 1, sm: None }
 }
 
 /// The end of a step as its cases tell it.
@@ -335,6 +343,8 @@ pub fn matched(component: Component, value: bool) -> Judgement {
         miss: kiln_limit::Miss::Proof,
         source: None,
         waiver: None,
+        lot: None,
+        guard_band: None,
     }
 }
 

@@ -33,6 +33,8 @@ pub(super) fn start(kind: RunKind, source: NodeSource) -> RunStart {
         parts: None,
         sku_digests: std::collections::BTreeMap::new(),
         baseline: BTreeMap::new(),
+        lot: None,
+        guard_bands: BTreeMap::new(),
         junit: JunitDialect::default(),
     }
 }
@@ -92,6 +94,7 @@ fn step(id: &str, check: &str) -> Step {
         each: ComponentKind::Gpu,
         params: Params::default(),
         limits: BTreeMap::from([("matches".to_owned(), limit)]),
+        lot: Vec::new(),
         then: THEN,
         retry: Retry { max: 0, on: BTreeSet::new(), delay: Duration::ZERO },
         timeout: None,

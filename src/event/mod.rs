@@ -31,7 +31,9 @@ pub use reason::{
 };
 pub use record::{LoadNote, RunRecord, StageRecord, StepRecord, StepStatus};
 pub use run_event::{Envelope, Interruption, Phase, RunEvent, StepKey};
-pub use start::{JunitDialect, NodeSource, Operation, RunKind, RunStart, Surroundings, ToolVersion};
+pub use start::{
+    JunitDialect, LotFacts, LotValue, NodeSource, Operation, RunKind, RunStart, Surroundings, ToolVersion,
+};
 pub use taken_up::{Boot, Recognition, TakenUp};
 pub use trip::{GuardTrip, TripCause};
 pub use verdict::{Disagreement, Standing, concluded, roll_up, standings, uncarried_trips};

@@ -16,6 +16,8 @@ pub enum Reason {
     Limit(Box<Judgement>),
     /// The value is inside its limit and outside the marginal bound.
     Marginal(Box<Judgement>),
+    /// The value is inside its limit and apart from those of the lot's good units.
+    Outlier(Box<Judgement>),
     /// The value is outside its limit, and a waiver covers it.
     Waived(Box<Judgement>),
     /// All parts missed the limit alike, which accuses none of them alone.
@@ -185,6 +187,7 @@ pub enum BadParameter {
 pub enum ReasonKind {
     Limit,
     Marginal,
+    Outlier,
     Waived,
     Alike,
     NotMeasured,
@@ -220,6 +223,7 @@ impl ReasonKind {
         match self {
             Self::Limit => "limit",
             Self::Marginal => "marginal",
+            Self::Outlier => "outlier",
             Self::Waived => "waived",
             Self::Alike => "alike",
             Self::NotMeasured => "not-measured",
@@ -270,6 +274,7 @@ impl ReasonKind {
         match self {
             Self::Limit
             | Self::Marginal
+            | Self::Outlier
             | Self::Waived
             | Self::Alike
             | Self::NotMeasured
@@ -306,6 +311,7 @@ impl Reason {
         match self {
             Self::Limit(_) => ReasonKind::Limit,
             Self::Marginal(_) => ReasonKind::Marginal,
+            Self::Outlier(_) => ReasonKind::Outlier,
             Self::Waived(_) => ReasonKind::Waived,
             Self::Alike { .. } => ReasonKind::Alike,
             Self::NotMeasured(_) => ReasonKind::NotMeasured,

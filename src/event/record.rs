@@ -124,7 +124,8 @@ impl StepRecord {
 impl StepRecord {
     /// Whether it came to its end and speaks against nothing.
     pub fn has_passed(&self) -> bool {
-        let passes = |case: &Case| matches!(case.outcome, Outcome::Pass | Outcome::Marginal | Outcome::Waived);
+        let passes =
+            |case: &Case| matches!(case.outcome, Outcome::Pass | Outcome::Marginal | Outcome::Waived | Outcome::Held);
         self.status == StepStatus::Finished && !self.cases.is_empty() && self.cases.iter().all(passes)
     }
 }

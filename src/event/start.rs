@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use kiln_limit::LotRange;
 use kiln_profile::{PartsList, Profile};
 
 /// Everything known when a run begins.
@@ -33,9 +34,41 @@ pub struct RunStart {
     pub sku_digests: BTreeMap<String, String>,
     /// Baseline values for `of baseline` limits: `step.measurement[component]` to value.
     pub baseline: BTreeMap<String, f64>,
+    /// What the good units of the lot measured, for `lot` of steps; `None` of a first lot, or where nobody gave one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lot: Option<LotFacts>,
+    /// How far the gauge may be off, by `stage.step.measurement`, from a gauge study (`kiln msa`).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub guard_bands: BTreeMap<String, f64>,
     /// Carried, so that reports made again from the journal are those that were asked for.
     #[serde(default, skip_serializing_if = "JunitDialect::is_strict")]
     pub junit: JunitDialect,
+}
+
+/// What a run needs of a lot's facts to hold its unit against them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LotFacts {
+    /// `sha256:…` of the lot's file.
+    pub digest: String,
+    /// Of units that were simulated.
+    pub simulated: bool,
+    pub units: usize,
+    /// Share of good units that may be held, in percent.
+    pub budget_percent: f64,
+    pub values: Vec<LotValue>,
+}
+
+/// Where good units lie in one measurement of one place.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LotValue {
+    /// `stage.step.measurement`.
+    pub value: String,
+    pub chassis: String,
+    /// Of the GPU; empty of what is no GPU's.
+    pub model: String,
+    /// Slot of the GPU, or the component where it has none.
+    pub place: String,
+    pub range: LotRange,
 }
 
 /// Which form of JUnit a run leaves in its directory.

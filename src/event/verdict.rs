@@ -1,7 +1,7 @@
 //! From a record to a verdict: the roll-up of design rule 2.
 //!
-//! FAIL if anything failed; else ABORTED or ERROR if a result is lacking; else INCONCLUSIVE; else PASS; and a run that
-//! judged nothing says so.
+//! FAIL if anything failed; else ABORTED or ERROR if a result is lacking; else INCONCLUSIVE; else HELD if anything stands
+//! apart from its lot; else PASS; and a run that judged nothing says so.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -176,6 +176,7 @@ struct Tally {
     skipped: u32,
     not_reached: u32,
     inconclusive: u32,
+    held: u32,
     errors: u32,
     failed: u32,
     /// Cases outside the teardown in which a value met or missed a limit.
@@ -208,6 +209,7 @@ impl Tally {
             Outcome::Waived => self.waived += 1,
             Outcome::Skipped => self.skipped += 1,
             Outcome::NotReached => self.not_reached += 1,
+            Outcome::Held => self.held += 1,
             Outcome::Inconclusive => self.inconclusive += 1,
             Outcome::Aborted => {
                 self.aborted = true;
@@ -232,6 +234,8 @@ impl Tally {
         } else if partial || self.not_reached > 0 {
             // Not every decisive limit was judged: never an acceptance PASS.
             VerdictWord::Inconclusive
+        } else if self.held > 0 {
+            VerdictWord::Held
         } else {
             VerdictWord::Pass
         }
@@ -248,6 +252,7 @@ impl Tally {
             failed: self.failed,
             errors: self.errors,
             inconclusive: self.inconclusive,
+            held: self.held,
             passed: self.passed,
             waived: self.waived,
             skipped: self.skipped,
@@ -261,7 +266,7 @@ impl Tally {
 const fn over_attempts(last: Outcome, failed_before: bool) -> Outcome {
     match last {
         _ if !failed_before => last,
-        Outcome::Pass | Outcome::Marginal | Outcome::Waived => Outcome::Inconclusive,
+        Outcome::Pass | Outcome::Marginal | Outcome::Waived | Outcome::Held => Outcome::Inconclusive,
         _ => Outcome::Fail,
     }
 }
@@ -374,9 +379,10 @@ mod tests {
     fn badness(word: VerdictWord) -> u8 {
         match word {
             VerdictWord::Pass => 0,
-            VerdictWord::Inconclusive | VerdictWord::Nothing => 1,
-            VerdictWord::Error | VerdictWord::Aborted => 2,
-            VerdictWord::Fail => 3,
+            VerdictWord::Held => 1,
+            VerdictWord::Inconclusive | VerdictWord::Nothing => 2,
+            VerdictWord::Error | VerdictWord::Aborted => 3,
+            VerdictWord::Fail => 4,
         }
     }
 
@@ -387,6 +393,7 @@ mod tests {
             Outcome::Waived,
             Outcome::Skipped,
             Outcome::NotReached,
+            Outcome::Held,
             Outcome::Inconclusive,
             Outcome::Aborted,
             Outcome::Error,

@@ -55,7 +55,8 @@ impl Retest {
     /// How often in a row an ending without a claim is followed by another try.
     pub const fn repeats(&self, verdict: VerdictWord) -> u32 {
         match verdict {
-            VerdictWord::Pass | VerdictWord::Fail => 0,
+            // An outlier is an outlier the next time as well: a person looks.
+            VerdictWord::Pass | VerdictWord::Fail | VerdictWord::Held => 0,
             VerdictWord::Inconclusive => self.inconclusive,
             VerdictWord::Aborted => self.aborted,
             VerdictWord::Error | VerdictWord::Nothing => self.error,

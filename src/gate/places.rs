@@ -31,9 +31,11 @@ pub(crate) const fn verdict(word: VerdictWord) -> Sign {
     match word {
         VerdictWord::Pass => sign(Phrase::Released, "○", "pass", 0),
         VerdictWord::Fail => sign(Phrase::Repair, "×", "fail", 0),
-        VerdictWord::Error | VerdictWord::Inconclusive | VerdictWord::Aborted | VerdictWord::Nothing => {
-            sign(Phrase::Undecided, "△", "unsure", 0)
-        }
+        VerdictWord::Error
+        | VerdictWord::Inconclusive
+        | VerdictWord::Held
+        | VerdictWord::Aborted
+        | VerdictWord::Nothing => sign(Phrase::Undecided, "△", "unsure", 0),
     }
 }
 

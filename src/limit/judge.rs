@@ -3,8 +3,8 @@
 //! What cannot be judged is said so and never passes: no value, a value that is no number, a reference that is not there.
 
 use super::{
-    Bound, IfUnsupported, Judged, Judgement, Limit, Measured, Measurement, NoReference, Range, Reference, Scalar, Term,
-    Unjudged,
+    Bound, IfUnsupported, Judged, Judgement, Limit, Measured, Measurement, Miss, NoReference, Range, Reference, Scalar,
+    Term, Unjudged,
 };
 use kiln_model::{Dimension, Quantity, Unit};
 
@@ -17,11 +17,13 @@ pub struct References<'a> {
     pub peers: Option<f64>,
     /// The same measurement in an earlier run, in the measurement's unit.
     pub baseline: Option<f64>,
+    /// How far the gauge may be off, in the measurement's unit (`kiln msa`).
+    pub guard_band: Option<f64>,
 }
 
 impl References<'_> {
     /// Without anything to stand against: relative limits cannot be judged.
-    pub const NONE: References<'static> = References { sku: &|_| None, peers: None, baseline: None };
+    pub const NONE: References<'static> = References { sku: &|_| None, peers: None, baseline: None, guard_band: None };
 
     fn get(&self, of: &Reference, unit: Unit) -> Result<f64, Unjudged> {
         let missing = Unjudged::NoReference;
@@ -168,6 +170,7 @@ fn same(word: &Scalar, value: &Scalar) -> bool {
 /// Judges `measurement` by `limit`, with all that is needed to check it by hand later. Waivers are for the caller.
 pub fn judge(limit: &Limit, measurement: &Measurement, references: &References<'_>) -> Judgement {
     let unit = measurement.unit;
+    let guard_band = references.guard_band.filter(|_| has_band(&limit.bound));
     let excused = limit.unsupported == IfUnsupported::Skip && measurement.value == Measured::Unsupported;
     let (outcome, range) = match &measurement.value {
         Measured::Value(value) => match within(&limit.bound, value, unit, references) {
@@ -192,6 +195,13 @@ pub fn judge(limit: &Limit, measurement: &Measurement, references: &References<'
             (Judged::Unjudged(why), limit.bound.range(unit, references).unwrap_or_default())
         }
     };
+    // ISO 14253-1: within the uncertainty of an end neither conformity nor its contrary is proven.
+    let unsure = guard_band.is_some_and(|band| near_an_end(measurement, range, band));
+    let (outcome, miss) = match outcome {
+        Judged::Pass if unsure => (Judged::Marginal, limit.miss),
+        Judged::Fail if unsure => (Judged::Fail, Miss::Suspicion),
+        other => (other, limit.miss),
+    };
     Judgement {
         measurement: measurement.clone(),
         limit: Some(limit.text.clone()),
@@ -199,10 +209,30 @@ pub fn judge(limit: &Limit, measurement: &Measurement, references: &References<'
         outcome,
         code: limit.code.clone(),
         decisive: limit.decisive && !excused,
-        miss: limit.miss,
+        miss,
         source: limit.source.clone(),
         waiver: None,
+        lot: None,
+        guard_band,
     }
+}
+
+/// Whether an end of the bound can be missed by a little: an exact value is met or not.
+const fn has_band(bound: &Bound) -> bool {
+    match bound {
+        Bound::AtLeast(_)
+        | Bound::MoreThan(_)
+        | Bound::AtMost(_)
+        | Bound::LessThan(_)
+        | Bound::Between(..)
+        | Bound::Near { .. } => true,
+        Bound::Equal(_) | Bound::NotEqual(_) | Bound::OneOf(_) | Bound::Matches(_) => false,
+    }
+}
+
+fn near_an_end(measurement: &Measurement, range: Range, band: f64) -> bool {
+    let ends = [range.low, range.high].into_iter().flatten();
+    measurement.as_number().is_some_and(|value| ends.into_iter().any(|end| (value - end).abs() < band))
 }
 
 #[cfg(test)]
@@ -210,7 +240,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{Target, Wanted};
+    use crate::{LotRange, Target, Wanted};
     use kiln_model::Component;
 
     fn limit(text: &str, marginal: Option<&str>, unit: Unit) -> Limit {
@@ -253,7 +283,7 @@ mod tests {
     #[test]
     fn relative_limits_stand_against_their_reference_or_are_not_judged() {
         let sku = |fact: &str| (fact == "tdp").then_some(Quantity::new(0.7, Unit::Kilowatt));
-        let references = References { sku: &sku, peers: Some(60.0), baseline: None };
+        let references = References { sku: &sku, peers: Some(60.0), ..References::NONE };
         assert_eq!(
             outcome(&limit(">= 95 % of sku.tdp", None, Unit::Watt), 665.0, Unit::Watt, &references),
             Judged::Pass
@@ -284,6 +314,42 @@ mod tests {
             outcome(&limit("<= peers", None, Unit::Watt), 1.0, Unit::Watt, &infinite),
             missing(NoReference::Peers)
         );
+    }
+
+    #[test]
+    fn within_the_guard_band_of_an_end_nothing_is_proven() {
+        let limit = limit("<= 100 W", None, Unit::Watt);
+        let banded = References { guard_band: Some(2.0), ..References::NONE };
+        let case = |value: f64| {
+            let judgement = judge(&limit, &Measurement::number("m", Component::gpu(0), Unit::Watt, value, 1), &banded);
+            (judgement.outcome, judgement.miss)
+        };
+        assert_eq!(case(97.9), (Judged::Pass, Miss::Proof));
+        assert_eq!(case(98.1), (Judged::Marginal, Miss::Proof));
+        assert_eq!(case(101.9), (Judged::Fail, Miss::Suspicion));
+        assert_eq!(case(102.1), (Judged::Fail, Miss::Proof));
+    }
+
+    #[test]
+    fn an_exact_value_has_no_guard_band() {
+        let limit = limit("== 4", None, Unit::One);
+        let banded = References { guard_band: Some(2.0), ..References::NONE };
+        let judged = judge(&limit, &Measurement::number("m", Component::gpu(0), Unit::One, 4.0, 1), &banded);
+        assert_eq!((judged.outcome, judged.guard_band), (Judged::Pass, None));
+    }
+
+    #[test]
+    fn a_value_apart_from_its_lot_is_an_outlier_and_a_miss_stays_a_miss() {
+        let limit = limit("<= 100 W", None, Unit::Watt);
+        let lot = LotRange { low: 70.0, high: 80.0, units: 40 };
+        let case = |value: f64| {
+            let measured = Measurement::number("m", Component::gpu(0), Unit::Watt, value, 1);
+            judge(&limit, &measured, &References::NONE).within_lot(lot).outcome
+        };
+        assert_eq!(case(75.0), Judged::Pass);
+        assert_eq!(case(90.0), Judged::Outlier);
+        assert_eq!(case(60.0), Judged::Outlier);
+        assert_eq!(case(101.0), Judged::Fail);
     }
 
     #[test]
@@ -328,7 +394,7 @@ mod tests {
     fn rank(outcome: &Judged) -> u8 {
         match outcome {
             Judged::Pass => 3,
-            Judged::Marginal => 2,
+            Judged::Marginal | Judged::Outlier => 2,
             Judged::Fail => 1,
             Judged::Unjudged(_) => 0,
         }

@@ -11,6 +11,8 @@ pub enum Judged {
     Pass,
     /// Inside the limit, outside the marginal bound.
     Marginal,
+    /// Inside the limit, and apart from what the good units of its lot measured.
+    Outlier,
     Fail,
     /// No judgement could be made; never a pass.
     Unjudged(Unjudged),
@@ -35,6 +37,15 @@ pub struct Range {
     pub high: Option<f64>,
 }
 
+/// Where the good units of a lot lie, as far apart as the lot's false-alarm budget allows, in the measurement's unit.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct LotRange {
+    pub low: f64,
+    pub high: f64,
+    /// Of how many units the lot's facts are.
+    pub units: usize,
+}
+
 /// One measurement held against one limit, with all that is needed to check it by hand later.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -52,4 +63,24 @@ pub struct Judgement {
     pub source: Option<String>,
     /// The waiver that covers a fail.
     pub waiver: Option<WaiverUse>,
+    /// What the value was held against beside its limit, where the profile asks for it and the run was given a lot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lot: Option<LotRange>,
+    /// How near to an end of its limit the gauge cannot tell inside from outside, where a gauge study is in force.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guard_band: Option<f64>,
+}
+
+impl Judgement {
+    /// Holds the value against its lot as well. What is outside of the limit or was not judged stays so: a lot says
+    /// nothing about physics.
+    #[must_use]
+    pub fn within_lot(mut self, lot: LotRange) -> Self {
+        let inside = self.measurement.as_number().is_none_or(|value| value >= lot.low && value <= lot.high);
+        if !inside && matches!(self.outcome, Judged::Pass | Judged::Marginal) {
+            self.outcome = Judged::Outlier;
+        }
+        self.lot = Some(lot);
+        self
+    }
 }

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Peers, UnitValues};
 use kiln_model::Unit;
@@ -14,8 +14,35 @@ use kiln_model::Unit;
 /// Share of good values that a guard band lets a limit turn away: two standard deviations on either side.
 const GUARD: f64 = 2.0;
 
+/// The document of `kiln msa`, which a run takes its guard bands from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GaugeStudies {
+    /// `kiln.msa/1`.
+    pub schema: String,
+    /// Of simulated nodes.
+    pub simulated: bool,
+    pub studies: Vec<GaugeStudy>,
+}
+
+impl GaugeStudies {
+    pub const SCHEMA: &'static str = "kiln.msa/1";
+
+    pub fn of(runs: &[UnitValues]) -> Self {
+        Self {
+            schema: Self::SCHEMA.to_owned(),
+            simulated: runs.iter().any(|run| run.simulated),
+            studies: gauge_studies(runs),
+        }
+    }
+
+    /// By `stage.step.measurement`, in the unit that the check measures in.
+    pub fn guard_bands(&self) -> BTreeMap<String, f64> {
+        self.studies.iter().map(|study| (study.value.clone(), study.guard_band)).collect()
+    }
+}
+
 /// One measurement over all places, its variances pooled.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GaugeStudy {
     /// `stage.step.measurement`.
     pub value: String,

@@ -7,6 +7,7 @@ mod baseline;
 mod change;
 mod difference;
 mod gauge_study;
+mod interval;
 mod pareto;
 mod part_average;
 mod robust;
@@ -18,12 +19,15 @@ mod yields;
 pub use baseline::{Baseline, BaselineValue, baseline};
 pub use change::{Change, ValueChange, Verdicts, changes};
 pub use difference::{Difference, Side, differences};
-pub use gauge_study::{GaugeStudy, gauge_studies};
+pub use gauge_study::{GaugeStudies, GaugeStudy, gauge_studies};
+pub use interval::{Interval, wilson_95};
 pub use pareto::{Cause, pareto};
-pub use part_average::{Average, LEAST_UNITS, Outside, PartAverages, Peers, Standing, USUAL_BUDGET, UnitValues};
+pub use part_average::{
+    Average, LEAST_UNITS, Outside, PartAverages, Peers, Standing, USUAL_BUDGET, UnitValues, placed,
+};
 pub use robust::{median, median_deviation, quantile, robust_z};
 pub use run_summary::{Exclusion, RunSummary, Value, ValueKey};
-pub use spread::{Capability, NoCapability, Outlier, Spread, spreads};
+pub use spread::{Capability, Histogram, NoCapability, Outlier, SIDE_MOVED, Spread, spreads};
 pub use stats::{Left, Stats, stats};
 pub use yields::{AttemptYield, Yields, yields};
 

@@ -15,8 +15,10 @@ use serde::{Deserialize, Serialize};
 
 use super::robust::MEDIAN_OF_SIGMA;
 use super::{RunSummary, median, median_deviation, quantile};
-use kiln_event::RunRecord;
+use kiln_event::{LotFacts, LotValue, RunRecord};
+use kiln_limit::LotRange;
 use kiln_model::{Component, Inventory, Unit};
+use kiln_plan::PlannedStep;
 
 /// Units without which a sigma says nothing (AEC-Q001).
 pub const LEAST_UNITS: usize = 30;
@@ -125,22 +127,23 @@ impl UnitValues {
         let text = |reading: &kiln_model::Reading<String>| reading.value().cloned().unwrap_or_default();
         let profile = format!("{} revision {}", start.profile.id, start.profile.revision);
         let chassis = text(&inventory.node.model);
+        let named = named(record);
         let mut values = BTreeMap::new();
         for step in record.decisive_steps() {
             for judgement in step.cases.iter().flat_map(|case| &case.judgements) {
                 let measurement = &judgement.measurement;
                 let Some(number) = measurement.as_number().filter(|number| number.is_finite()) else { continue };
-                if !is_comparable(&measurement.name, measurement.unit) {
+                let value = format!("{}.{}", step.key.path, measurement.name);
+                // A profile that names what it holds against its lot means that and nothing else.
+                let wanted = match &named {
+                    Some(named) => named.contains(&value),
+                    None => is_comparable(&measurement.name, measurement.unit),
+                };
+                if !wanted {
                     continue;
                 }
                 let (model, place) = placed(measurement.component, inventory);
-                let peers = Peers {
-                    profile: profile.clone(),
-                    chassis: chassis.clone(),
-                    model,
-                    place,
-                    value: format!("{}.{}", step.key.path, measurement.name),
-                };
+                let peers = Peers { profile: profile.clone(), chassis: chassis.clone(), model, place, value };
                 values.insert(peers, (measurement.unit, number));
             }
         }
@@ -157,8 +160,19 @@ impl UnitValues {
     }
 }
 
-/// Model and place of a component.
-fn placed(component: Component, inventory: &Inventory) -> (String, String) {
+/// What the profile of the run holds against its lot, as `stage.step.measurement`; `None` if it says nothing of it.
+fn named(record: &RunRecord) -> Option<BTreeSet<String>> {
+    let plan = record.plan.as_deref()?;
+    let steps = plan.stages.iter().flat_map(|stage| &stage.steps).chain(&plan.teardown);
+    let of = |step: &PlannedStep| -> Vec<String> {
+        step.step.lot.iter().map(|name| format!("{}.{name}", step.path)).collect()
+    };
+    let named: BTreeSet<String> = steps.flat_map(of).collect();
+    (!named.is_empty()).then_some(named)
+}
+
+/// Model and place of a component: whose peers its values have.
+pub fn placed(component: Component, inventory: &Inventory) -> (String, String) {
     let gpu = component.gpu_index().and_then(|index| inventory.gpu(index));
     let Some(gpu) = gpu else { return (String::new(), component.to_string()) };
     let slot = gpu.identity.slot.value().or(gpu.identity.pci_address.value());
@@ -192,6 +206,29 @@ impl PartAverages {
             budget_percent,
             sigmas,
             averages: averages.into_iter().collect(),
+        }
+    }
+
+    /// What a run by this profile needs of it. Values of fewer units than say anything are left out.
+    pub fn facts(&self, profile: &str, digest: String) -> LotFacts {
+        let known =
+            self.averages.iter().filter(|(peers, average)| peers.profile == profile && average.units >= LEAST_UNITS);
+        let value = |(peers, average): &(Peers, Average)| {
+            let reach = self.sigmas * average.sigma;
+            LotValue {
+                value: peers.value.clone(),
+                chassis: peers.chassis.clone(),
+                model: peers.model.clone(),
+                place: peers.place.clone(),
+                range: LotRange { low: average.median - reach, high: average.median + reach, units: average.units },
+            }
+        };
+        LotFacts {
+            digest,
+            simulated: self.simulated,
+            units: self.units,
+            budget_percent: self.budget_percent,
+            values: known.map(value).collect(),
         }
     }
 

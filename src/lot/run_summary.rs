@@ -119,7 +119,11 @@ impl RunSummary {
             match verdict.word {
                 VerdictWord::Aborted => Some(Exclusion::Aborted),
                 VerdictWord::Nothing => Some(Exclusion::NothingJudged),
-                VerdictWord::Pass | VerdictWord::Fail | VerdictWord::Error | VerdictWord::Inconclusive => None,
+                VerdictWord::Pass
+                | VerdictWord::Fail
+                | VerdictWord::Error
+                | VerdictWord::Inconclusive
+                | VerdictWord::Held => None,
             }
         }
     }

@@ -14,6 +14,8 @@ const UNITS_MIN: usize = 30;
 const OUTLIER_UNITS_MIN: usize = 10;
 /// Beyond this a value stands apart (Iglewicz and Hoaglin, 1993).
 const OUTLIER_Z: f64 = 3.5;
+/// Of the standard normal distribution, one-sided 95 %.
+const ONE_SIDED_95: f64 = 1.644_854;
 /// Two ends that differ by less, of their size, are the same, computed in another order.
 const SAME: f64 = 1e-9;
 
@@ -37,6 +39,56 @@ pub struct Spread {
     #[serde(serialize_with = "write_capability")]
     pub capability: Result<Capability, NoCapability>,
     pub outliers: Vec<Outlier>,
+    pub histogram: Histogram,
+    /// The values in the order in which their runs began: the run chart.
+    pub chart: Vec<f64>,
+    /// The longest stretch of the chart on one side of its median.
+    pub longest_side: usize,
+}
+
+/// How many units lie in each of some bins of one width, the last of which holds its upper end as well.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Histogram {
+    pub from: f64,
+    pub width: f64,
+    pub counts: Vec<usize>,
+}
+
+/// So many in a row on one side of the median are no chance: of 40 units whose process stands still, one lot in six shows
+/// seven, one in twelve eight and one in twenty-five nine (Nelson, Journal of Quality Technology 16 (1984): nine).
+pub const SIDE_MOVED: usize = 9;
+/// More bins than this hold a unit each.
+const MOST_BINS: usize = 20;
+
+impl Histogram {
+    /// Bins as wide as Freedman and Diaconis say (1981): twice the quartile distance over the cube root of the number.
+    fn of(numbers: &[f64]) -> Self {
+        let at = |share| quantile(numbers, share).unwrap_or_default();
+        let (least, most) = (at(0.0), at(1.0));
+        let wanted = 2.0 * (at(0.75) - at(0.25)) / (numbers.len().max(1) as f64).cbrt();
+        let bins = if wanted > 0.0 { ((most - least) / wanted).ceil() as usize } else { 1 };
+        let bins = bins.clamp(1, MOST_BINS);
+        let width = (most - least) / bins as f64;
+        let mut counts = vec![0; bins];
+        for number in numbers {
+            let bin = if width > 0.0 { ((number - least) / width) as usize } else { 0 };
+            counts[bin.min(bins - 1)] += 1;
+        }
+        Self { from: least, width, counts }
+    }
+}
+
+/// The longest stretch of values on one side of their median. A value on it belongs to neither side and ends none.
+fn longest_side(chart: &[f64]) -> usize {
+    let Some(middle) = median(chart) else { return 0 };
+    let (mut longest, mut run, mut side) = (0, 0, None);
+    for value in chart.iter().filter(|value| **value != middle) {
+        let above = Some(*value > middle);
+        run = if above == side { run + 1 } else { 1 };
+        side = above;
+        longest = longest.max(run);
+    }
+    longest
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -44,6 +96,8 @@ pub struct Capability {
     pub low: Option<f64>,
     pub high: Option<f64>,
     pub cpk: f64,
+    /// What the process has at least, with 95 % confidence, for so many units (Bissell, Applied Statistics 39 (1990)).
+    pub at_least: f64,
 }
 
 /// As `{"cpk": …}` or `{"refused": …}`.
@@ -79,6 +133,8 @@ pub enum NoCapability {
     LimitMoves,
     /// All values are the same.
     NoSpread,
+    /// Counts are no sample of a bell: their limit is met or not.
+    Counter,
 }
 
 impl NoCapability {
@@ -90,6 +146,7 @@ impl NoCapability {
             Self::LimitsChanged { limits } => format!("limits changed: {}", limits.join(" | ")),
             Self::LimitMoves => "the limit moves from run to run".to_owned(),
             Self::NoSpread => "all values are the same".to_owned(),
+            Self::Counter => "a count".to_owned(),
         }
     }
 }
@@ -121,6 +178,9 @@ fn spread(key: &ValueKey, values: &[(&RunSummary, &Value)]) -> Option<Spread> {
     let mean = numbers.iter().sum::<f64>() / count;
     let squares: f64 = numbers.iter().map(|number| (number - mean).powi(2)).sum();
     let deviation = (numbers.len() > 1).then(|| (squares / (count - 1.0)).sqrt());
+    let mut ordered: Vec<&(&RunSummary, &Value)> = values.iter().collect();
+    ordered.sort_by(|(one, _), (two, _)| (one.started, &one.run_id).cmp(&(two.started, &two.run_id)));
+    let chart: Vec<f64> = ordered.into_iter().map(|(_, value)| value.number).collect();
     let limits: BTreeSet<Option<&str>> = values.iter().map(|(_, value)| value.limit.as_deref()).collect();
     Some(Spread {
         key: key.clone(),
@@ -136,6 +196,9 @@ fn spread(key: &ValueKey, values: &[(&RunSummary, &Value)]) -> Option<Spread> {
         limit: if limits.len() == 1 { limits.first().copied().flatten().map(str::to_owned) } else { None },
         capability: capability(values, &limits, mean, deviation),
         outliers: outliers(values, &numbers),
+        histogram: Histogram::of(&numbers),
+        longest_side: longest_side(&chart),
+        chart,
     })
 }
 
@@ -170,10 +233,16 @@ fn capability(
     if values.len() < UNITS_MIN {
         return Err(NoCapability::TooFew { units: values.len(), needed: UNITS_MIN });
     }
+    let counted = |(_, value): &(&RunSummary, &Value)| value.unit == Unit::One && value.number.fract() == 0.0;
+    if values.iter().all(counted) {
+        return Err(NoCapability::Counter);
+    }
     let deviation = deviation.filter(|deviation| *deviation > 0.0).ok_or(NoCapability::NoSpread)?;
     let below = low.map_or(f64::INFINITY, |low| (mean - low) / (3.0 * deviation));
     let above = high.map_or(f64::INFINITY, |high| (high - mean) / (3.0 * deviation));
-    Ok(Capability { low, high, cpk: below.min(above) })
+    let (cpk, n) = (below.min(above), values.len() as f64);
+    let at_least = cpk - ONE_SIDED_95 * (1.0 / (9.0 * n) + cpk.powi(2) / (2.0 * (n - 1.0))).sqrt();
+    Ok(Capability { low, high, cpk, at_least })
 }
 
 fn outliers(values: &[(&RunSummary, &Value)], numbers: &[f64]) -> Vec<Outlier> {
@@ -189,4 +258,27 @@ fn outliers(values: &[(&RunSummary, &Value)], numbers: &[f64]) -> Vec<Outlier> {
         .collect();
     outliers.sort_by(|one, two| two.z.abs().total_cmp(&one.z.abs()));
     outliers
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_unit_lies_in_one_bin() {
+        let numbers: Vec<f64> = (0..100).map(|number| f64::from(number % 17)).collect();
+        let histogram = Histogram::of(&numbers);
+        assert_eq!(histogram.counts.iter().sum::<usize>(), 100);
+        assert!((2..=MOST_BINS).contains(&histogram.counts.len()), "{histogram:?}");
+        assert_eq!(Histogram::of(&[5.0; 4]).counts, [4]);
+    }
+
+    #[test]
+    fn a_process_that_moved_stays_on_one_side() {
+        let moved: Vec<f64> =
+            (0..40).map(|number| if number < 20 { 1.0 } else { 2.0 } + f64::from(number % 3) * 0.1).collect();
+        assert_eq!(longest_side(&moved), 20);
+        let still: Vec<f64> = (0..40).map(|number| f64::from(number * 7 % 5)).collect();
+        assert!(longest_side(&still) < SIDE_MOVED);
+    }
 }

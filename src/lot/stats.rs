@@ -82,6 +82,7 @@ mod tests {
             failed: 0,
             errors: 0,
             inconclusive: 0,
+            held: 0,
             passed: 0,
             waived: 0,
             skipped: 0,

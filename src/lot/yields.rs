@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::RunSummary;
+use super::{Interval, RunSummary, wilson_95};
 
 /// Of one attempt: all units that came to it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -14,6 +14,8 @@ pub struct AttemptYield {
     pub units: usize,
     pub passed: usize,
     pub percent: f64,
+    /// 95 % Wilson interval of the true share.
+    pub interval: Interval,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -23,6 +25,8 @@ pub struct Yields {
     /// Units whose last run passed.
     pub passed_at_last: usize,
     pub percent_at_last: f64,
+    /// 95 % Wilson interval of the true share.
+    pub interval_at_last: Interval,
 }
 
 /// The runs of every unit, in the order they were begun.
@@ -48,7 +52,13 @@ pub fn yields(runs: &[&RunSummary]) -> Yields {
     let attempts = (0..most).map(|attempt| {
         let at: Vec<&&RunSummary> = units.values().filter_map(|runs| runs.get(attempt)).collect();
         let passed = at.iter().filter(|run| run.passed()).count();
-        AttemptYield { attempt: attempt + 1, units: at.len(), passed, percent: percent(passed, at.len()) }
+        AttemptYield {
+            attempt: attempt + 1,
+            units: at.len(),
+            passed,
+            percent: percent(passed, at.len()),
+            interval: wilson_95(passed, at.len()),
+        }
     });
     let passed_at_last = units.values().filter(|runs| runs.last().is_some_and(|run| run.passed())).count();
     Yields {
@@ -56,5 +66,6 @@ pub fn yields(runs: &[&RunSummary]) -> Yields {
         attempts: attempts.collect(),
         passed_at_last,
         percent_at_last: percent(passed_at_last, units.len()),
+        interval_at_last: wilson_95(passed_at_last, units.len()),
     }
 }

@@ -62,6 +62,11 @@ pub enum Missing {
         covered: Span,
         window: Span,
     },
+    /// The readings cover the window, which is too short for as many as a statistic needs.
+    FewReadings {
+        readings: u64,
+        least: u64,
+    },
     /// Two sensors were read together for too little of the window.
     CoverageTogether {
         covered: Span,
@@ -118,6 +123,7 @@ pub enum Missing {
     NoTrafficTold,
     NoPassFinished,
     MarchUnfinished,
+    ScreenUnfinished,
 
     // --- physics ---
     /// There is neither an inlet temperature nor an idle state to compare with.

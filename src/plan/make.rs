@@ -214,11 +214,10 @@ impl Site<'_> {
     fn lacks(&self, capability: Capability) -> Option<Unmet> {
         let fact = |name: &str| self.skus.values().any(|sku| sku.fact(name).is_some_and(|fact| fact.value > 0.0));
         let has = match capability {
-            Capability::Nvlink => fact("nvlink.links"),
             Capability::NvlinkSwitch | Capability::Fabric if linked_directly(self.inventory) => {
                 return Some(Unmet::LinkedDirectly);
             }
-            Capability::NvlinkSwitch => fact("nvlink.links"),
+            Capability::Nvlink | Capability::NvlinkSwitch => fact("nvlink.links"),
             Capability::Fabric => fact("fabric"),
             Capability::C2c => fact("c2c.links"),
             Capability::MemoryTemperature => fact("temp.memory.max"),

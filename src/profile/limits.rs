@@ -72,6 +72,30 @@ fn limit(node: &Node, measurement: &MeasurementSpec, scope: &Scope<'_>, all: &mu
     Some(Limit { text: main.to_string(), bound: main, marginal, code: finding, decisive, miss, source, unsupported })
 }
 
+/// The measurements under `lot:`. Only numbers lie anywhere in a lot.
+pub(super) fn of_lot(node: &Node, spec: &CheckSpec, all: &mut Diagnostics) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for element in node.list("measurements", all).unwrap_or_default() {
+        let Some(name) = element.text(all) else { continue };
+        match spec.measurement(name) {
+            None => {
+                let help = did_you_mean(name, spec.measurements.iter().map(|measurement| measurement.name));
+                let message = format!("`{}` does not measure `{name}`", spec.name);
+                all.push(Diagnostic::new(&element.place, message).maybe_help(help));
+            }
+            Some(measurement) if measurement.kind != ValueKind::Number => {
+                let message = format!("`{name}` is no number: it cannot lie apart from those of a lot");
+                all.push(Diagnostic::new(&element.place, message));
+            }
+            Some(_) if names.iter().any(|known| known == name) => {
+                all.push(Diagnostic::new(&element.place, format!("`{name}` is listed twice")));
+            }
+            Some(_) => names.push(name.to_owned()),
+        }
+    }
+    names
+}
+
 /// A bound in its short form; the wrong part of it is what gets underlined.
 pub(super) fn bound(node: &Node, target: &Target<'_>, all: &mut Diagnostics) -> Option<Bound> {
     let text = node.text(all)?;

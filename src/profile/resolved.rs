@@ -163,6 +163,9 @@ pub struct Step {
     pub each: ComponentKind,
     pub params: Params,
     pub limits: BTreeMap<String, Limit>,
+    /// Measurements that are held against the lot as well, where the run is given one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lot: Vec<String>,
     pub then: Then,
     pub retry: Retry,
     /// The longest the step may take; `None`: the engine's own margin over the estimate.

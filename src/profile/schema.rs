@@ -260,7 +260,8 @@ fn check(spec: &CheckSpec) -> Value {
             "properties": {
                 "each": { "enum": each },
                 "with": { "type": "object", "additionalProperties": false, "properties": params },
-                "limits": limits
+                "limits": limits,
+                "lot": { "type": "array", "items": { "type": "string" } }
             }
         }
     })

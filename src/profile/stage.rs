@@ -174,6 +174,8 @@ fn step(node: &Node, earlier: &[String], scope: &Scope<'_>, all: &mut Diagnostic
         (Some(node), Some(spec)) => limits::limits(node, spec, scope, all),
         _ => BTreeMap::new(),
     };
+    let lot = fields.optional("lot", all).zip(spec);
+    let lot = lot.map(|(node, spec)| limits::of_lot(node, spec, all)).unwrap_or_default();
     let then = fields.optional("then", all).map_or(GO_ON, |node| then(node, all));
     let retry = fields.optional("retry", all).and_then(|node| retry(node, all)).unwrap_or(Retry {
         max: 0,
@@ -191,6 +193,7 @@ fn step(node: &Node, earlier: &[String], scope: &Scope<'_>, all: &mut Diagnostic
         each: each.or_else(|| spec?.each.first().copied()).unwrap_or(ComponentKind::Node),
         params,
         limits,
+        lot,
         then,
         retry,
         timeout,

@@ -293,7 +293,7 @@ fn found(record: &RunRecord, check: &str, row: &Row<'_>) -> Found {
                 }
                 Outcome::Aborted => (Status::Fail, Some(warning(DcgmError::ABORTED.unproven(), unproven(&headline)))),
                 Outcome::Error => (Status::Fail, Some(warning(DcgmError::INTERNAL.unproven(), unproven(&headline)))),
-                Outcome::Inconclusive => {
+                Outcome::Inconclusive | Outcome::Held => {
                     (Status::Fail, Some(warning(DcgmError::UNKNOWN.unproven(), unproven(&headline))))
                 }
             }

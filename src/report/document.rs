@@ -380,6 +380,12 @@ pub(super) struct Value<'a> {
     /// Distance to the nearer bound, in `unit`; negative outside.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) margin: Option<f64>,
+    /// Where the good units of the lot lie, of a value that was held against it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) lot: Option<Reach>,
+    /// How near to a bound nothing is proven, from a gauge study.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) guard_band: Option<f64>,
     /// Why no judgement could be made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) unjudged: Option<String>,
@@ -400,11 +406,22 @@ pub(super) enum Plain<'a> {
     Flag(bool),
 }
 
+/// Ends in the unit of the value, and of how many units.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Reach {
+    pub(super) low: f64,
+    pub(super) high: f64,
+    pub(super) units: usize,
+}
+
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum ValueOutcome {
     Pass,
     Marginal,
+    /// Inside its limit, and apart from the lot.
+    Outlier,
     Fail,
     Unjudged,
     /// There is no limit to it.

@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use super::document::{
     Answered, Cut, Document, Found, Gpu, Judged as JudgedRun, Kernel, KernelLine, Late, LoadFailure, Lost, Node, Noted,
-    Plain, Reason, Replayed, Rest, Simulated, Stage, State, Step, StepState, TestCase, Times, Tripped, Unstarted,
-    UsedProfile, Value, ValueOutcome, WrongResult,
+    Plain, Reach, Reason, Replayed, Rest, Simulated, Stage, State, Step, StepState, TestCase, Times, Tripped,
+    Unstarted, UsedProfile, Value, ValueOutcome, WrongResult,
 };
 use super::language::Language;
 use super::layout::Layout;
@@ -336,6 +336,7 @@ fn judged(judgement: &Judgement, case: Component) -> Value<'_> {
         missing,
         samples: measurement.samples,
         outcome: match &judgement.outcome {
+            Judged::Outlier => ValueOutcome::Outlier,
             _ if judgement.limit.is_none() => ValueOutcome::Told,
             Judged::Pass => ValueOutcome::Pass,
             Judged::Marginal => ValueOutcome::Marginal,
@@ -346,6 +347,8 @@ fn judged(judgement: &Judgement, case: Component) -> Value<'_> {
         low: judgement.range.low,
         high: judgement.range.high,
         margin: value::margin(judgement),
+        lot: judgement.lot.as_ref().map(|lot| Reach { low: lot.low, high: lot.high, units: lot.units }),
+        guard_band: judgement.guard_band,
         unjudged: match &judgement.outcome {
             Judged::Unjudged(why) => Some(value::why_unjudged(why)),
             _ => None,

@@ -55,6 +55,7 @@ phrases! {
     Skipped: "SKIPPED", "対象外";
     NotReached: "NOT REACHED", "未実施";
     Inconclusive: "INCONCLUSIVE", "判定不能";
+    Held: "HELD", "保留";
     Aborted: "ABORTED", "中断";
     Error: "ERROR", "試験エラー";
     Fail: "FAIL", "不合格";
@@ -73,6 +74,10 @@ phrases! {
     MeansFail: "the unit is proven bad", "不良を検出しました(装置不良)";
     MeansError: "no claim about the unit: the test itself had trouble", "試験側の問題のため、装置の良否は判定していません";
     MeansPartial: "only a part was run: no acceptance", "一部だけの試験のため、受入判定ではありません";
+    MeansHeld: "every limit was met, but the unit is an outlier of its lot: not proven bad, and not to be shipped unseen", "すべての規格を満たしましたが、ロットの分布から外れています。不良とは判定できませんが、確認が済むまで出荷を保留してください";
+    OutsideLot: "apart from its lot of {0} units ({1} to {2})", "ロット({0} 台)の範囲外({1} 〜 {2})";
+    GuardBandIs: "guard band {0}", "ガードバンド {0}";
+    FirstLot: "a first lot: no {0} units of its kind to compare with, so that physics and its own siblings alone have judged it", "初回ロット: 比べる同種の装置 {0} 台分のデータがないため、物理的な規格と同じ装置内のGPUとの比較だけで判定しました";
     MeansInconclusive: "the data cannot decide", "データからは良否を判定できません";
     MeansAborted: "stopped before its end: no claim about the unit", "途中で中断したため、装置の良否は判定していません";
     MeansNothing: "nothing was judged: no claim about the unit", "何も判定していません";
@@ -122,6 +127,7 @@ phrases! {
     Passed: "{0} passed", "合格 {0}";
     Failed: "{0} failed", "不合格 {0}";
     WithErrors: "{0} with errors", "試験エラー {0}";
+    WereHeld: "{0} held", "保留 {0}";
     WereInconclusive: "{0} inconclusive", "判定不能 {0}";
     WereWaived: "{0} waived", "特採 {0}";
     NotApplicable: "{0} not applicable", "対象外 {0}";
@@ -174,6 +180,8 @@ phrases! {
     GuardOn: "{0} on {1}: {2}", "{0}, {1}: {2}";
     Note: "NOTE", "注記";
     NotedOn: "{0}: {1}", "{0}: {1}";
+    ScreenExcludes: "{0}: nothing wrong on {1} GPUs in {2} products or more on each; wrong results rarer than 1 in 10^{3} products were not excluded (95 %), of a single SM that works alone rarer than 1 in 10^{4}.", "{0}: GPU {1} 台で、各 {2} 回以上の積和演算に誤りなし。10^{3} 回に1回より稀な誤りは除外できていない(信頼水準95 %)。単独で動作した1基のSMについては 10^{4} 回に1回より稀な誤り。";
+    ScreenClocks: " Clocks were not locked; they came to {0} with one SM at work, {1} under the light load and {2} at full power.", "クロックは固定せず、1基のSMのみの動作時 {0}、軽負荷時 {1}、最大電力時 {2} であった。";
     HostLate: "HOST LATE", "遅延";
     HostWasLate: "{0}: the host took {1} of {2} samples that were due, the latest {3} late", "{0}: 予定{2}回のうち{1}回を採取、最大{3}の遅れ";
     Remarks: "Remarks", "注記";
@@ -334,6 +342,10 @@ phrases! {
     Places: "where", "部品";
     Distributions: "Measurements with a limit, first run of every unit", "規格のある測定値 (各装置の初回)";
     Distribution: "least, 5 %, median, 95 %, greatest", "最小・5 %・中央値・95 %・最大";
+    Histogram: "Histogram", "ヒストグラム";
+    RunChart: "Run chart", "ランチャート";
+    Interval95: "95 % interval", "95 % 信頼区間";
+    Moved: "{0} in a row on one side of the median", "中央値の同じ側に {0} 台連続";
     Cpk: "Cpk", "Cpk";
     NoCpk: "no Cpk: {0}", "Cpkなし: {0}";
     Outliers: "Units apart from the lot", "ロットから離れた装置";

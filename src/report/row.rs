@@ -122,7 +122,10 @@ impl<'a> Table<'a> {
             }
             if !decisive
                 && let Some(case) = step.cases.iter().find(|case| case.component == row.component)
-                && !matches!(case.outcome, Outcome::Pass | Outcome::Marginal | Outcome::Waived | Outcome::Skipped)
+                && !matches!(
+                    case.outcome,
+                    Outcome::Pass | Outcome::Marginal | Outcome::Waived | Outcome::Held | Outcome::Skipped
+                )
             {
                 row.earlier.push((step, case));
             }

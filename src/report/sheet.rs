@@ -251,6 +251,7 @@ const fn outcome(outcome: Outcome) -> &'static str {
         Outcome::Waived => "waived",
         Outcome::Skipped => "skipped",
         Outcome::NotReached => "not-reached",
+        Outcome::Held => "held",
         Outcome::Inconclusive => "inconclusive",
         Outcome::Aborted => "aborted",
         Outcome::Error => "error",
@@ -285,6 +286,7 @@ fn unit(judgement: &Judgement) -> Option<&'static str> {
 
 const fn judged(judgement: &Judgement) -> &'static str {
     match &judgement.outcome {
+        Judged::Outlier => "outlier",
         _ if judgement.limit.is_none() => "told",
         Judged::Pass => "pass",
         Judged::Marginal => "marginal",

@@ -10,7 +10,7 @@ use super::language::Language;
 use super::phrase::Phrase;
 use super::plain::plain;
 use super::verdict::verdict_so_far;
-use super::{explain, row, sentence, value, words};
+use super::{explain, row, screened, sentence, value, words};
 use kiln_event::{
     Case, Evidence, Finding, Outcome, RunRecord, Standing, StepKey, Verdict, VerdictWord, standings, uncarried_trips,
 };
@@ -81,7 +81,7 @@ const fn tone_of(outcome: Outcome) -> Tone {
     match outcome {
         Outcome::Pass => Tone::Good,
         Outcome::Fail => Tone::Bad,
-        Outcome::Marginal | Outcome::Inconclusive | Outcome::Waived => Tone::Doubt,
+        Outcome::Marginal | Outcome::Held | Outcome::Inconclusive | Outcome::Waived => Tone::Doubt,
         Outcome::Error => Tone::Trouble,
         Outcome::Skipped | Outcome::NotReached | Outcome::Aborted => Tone::Quiet,
     }
@@ -167,7 +167,7 @@ pub fn verdict_block(record: &RunRecord, paint: Paint, language: Language) -> St
     let tone = match verdict.word {
         VerdictWord::Pass if !verdict.marginal && verdict.deviations == 0 => Tone::Good,
         VerdictWord::Fail => Tone::Bad,
-        VerdictWord::Pass | VerdictWord::Inconclusive => Tone::Doubt,
+        VerdictWord::Pass | VerdictWord::Held | VerdictWord::Inconclusive => Tone::Doubt,
         VerdictWord::Error => Tone::Trouble,
         VerdictWord::Aborted | VerdictWord::Nothing => Tone::Quiet,
     };
@@ -179,8 +179,10 @@ pub fn verdict_block(record: &RunRecord, paint: Paint, language: Language) -> St
     lines.push(identity(record, language));
     lines.extend(taken_from_elsewhere(record, language));
     lines.push(format!("  {}", counts(&verdict, language)));
+    lines.extend(first_lot(record, language).map(|line| format!("  {line}")));
     let blind = record.plan.iter().flat_map(|plan| blind_lines(plan, language));
     lines.extend(blind.map(|line| format!("  {}", plain(&line))));
+    lines.extend(screened::sentences(record, language).into_iter().map(|line| format!("  {line}")));
     lines.extend(Problems { record, paint, language }.lines());
     lines.extend(record.stops().map(|(at, by)| {
         let text = sentence::interruption(language, by);
@@ -196,6 +198,15 @@ pub fn verdict_block(record: &RunRecord, paint: Paint, language: Language) -> St
     lines.extend(ending(record, &lines, banner.as_deref(), &heading, paint, language));
     lines.extend(banner);
     lines.join("\n") + "\n"
+}
+
+/// Said of a run whose profile asks for a lot that there is none of yet.
+pub(super) fn first_lot(record: &RunRecord, language: Language) -> Option<String> {
+    let start = record.start.as_deref()?;
+    let mut steps = start.profile.stages.iter().flat_map(|stage| &stage.steps);
+    let asks = steps.any(|step| !step.lot.is_empty());
+    let has = start.lot.as_ref().is_some_and(|lot| !lot.values.is_empty());
+    (asks && !has).then(|| Phrase::FirstLot.with(language, &[&kiln_lot::LEAST_UNITS]))
 }
 
 fn identity(record: &RunRecord, language: Language) -> String {
@@ -227,6 +238,7 @@ pub(super) fn counts(verdict: &Verdict, language: Language) -> String {
         (verdict.failed, Phrase::Failed),
         (verdict.errors, Phrase::WithErrors),
         (verdict.inconclusive, Phrase::WereInconclusive),
+        (verdict.held, Phrase::WereHeld),
         (verdict.waived, Phrase::WereWaived),
         (verdict.skipped, Phrase::NotApplicable),
         (verdict.not_reached, Phrase::WereNotReached),
@@ -396,7 +408,7 @@ const fn is_against(judged: &Judged) -> bool {
 }
 
 const fn speaks(outcome: Outcome) -> bool {
-    matches!(outcome, Outcome::Fail | Outcome::Error | Outcome::Inconclusive)
+    matches!(outcome, Outcome::Fail | Outcome::Error | Outcome::Inconclusive | Outcome::Held)
 }
 
 fn explained(record: &RunRecord, from: &str, component: Component) -> bool {

@@ -10,12 +10,26 @@ use kiln_model::Quantity;
 pub(super) fn sentence_in(language: Language, judgement: &Judgement) -> String {
     let measurement = &judgement.measurement;
     let value = format!("{} {}", measurement.name, shown(language, measurement));
-    let Some(limit) = &judgement.limit else { return value };
+    let Some(limit) = &judgement.limit else {
+        return apart(language, judgement).map_or_else(|| value.clone(), |apart| format!("{value}, {apart}"));
+    };
     let limit = Phrase::LimitIs.with(language, &[limit]);
-    match range(language, judgement) {
+    let mut text = match range(language, judgement) {
         Some(range) => format!("{value}, {limit} ({range})"),
         None => format!("{value}, {limit}"),
+    };
+    if let Some(band) = judgement.guard_band {
+        let band = Quantity::new(band, judgement.measurement.unit).to_string();
+        text = format!("{text}, {}", Phrase::GuardBandIs.with(language, &[&band]));
     }
+    apart(language, judgement).map_or_else(|| text.clone(), |apart| format!("{text}, {apart}"))
+}
+
+/// How far the lot reaches from which the value stands apart.
+fn apart(language: Language, judgement: &Judgement) -> Option<String> {
+    let lot = judgement.lot.filter(|_| judgement.outcome == Judged::Outlier)?;
+    let shown = |value| Quantity::new(value, judgement.measurement.unit).to_string();
+    Some(Phrase::OutsideLot.with(language, &[&lot.units, &shown(lot.low), &shown(lot.high)]))
 }
 
 pub(super) fn sentence(judgement: &Judgement) -> String {
@@ -65,7 +79,7 @@ pub(super) fn relative_margin(judgement: &Judgement) -> Option<f64> {
 pub(super) fn worst(judgements: &[Judgement]) -> Option<&Judgement> {
     let rank = |judgement: &Judgement| match (&judgement.outcome, judgement.decisive) {
         (Judged::Fail, true) => 0,
-        (Judged::Unjudged(_), true) => 1,
+        (Judged::Unjudged(_), true) | (Judged::Outlier, _) => 1,
         (Judged::Marginal, _) => 2,
         (Judged::Fail | Judged::Unjudged(_), false) => 4,
         (Judged::Pass, _) => 3,
@@ -73,7 +87,7 @@ pub(super) fn worst(judgements: &[Judgement]) -> Option<&Judgement> {
     let margin = |judgement: &Judgement| relative_margin(judgement).unwrap_or(f64::INFINITY);
     judgements
         .iter()
-        .filter(|judgement| judgement.limit.is_some())
+        .filter(|judgement| judgement.limit.is_some() || judgement.outcome == Judged::Outlier)
         .min_by(|one, two| rank(one).cmp(&rank(two)).then(margin(one).total_cmp(&margin(two))))
 }
 
@@ -92,6 +106,7 @@ pub(super) fn judged(judgement: &Judgement) -> String {
     match &judgement.outcome {
         Judged::Pass => "pass".to_owned(),
         Judged::Marginal => "marginal".to_owned(),
+        Judged::Outlier => "outlier of the lot".to_owned(),
         Judged::Fail if judgement.waiver.is_some() => "fail, waived".to_owned(),
         Judged::Fail if !judgement.decisive => "fail, not decisive".to_owned(),
         Judged::Fail => "FAIL".to_owned(),

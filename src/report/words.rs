@@ -15,7 +15,7 @@ pub(super) const fn shape(verdict: &Verdict) -> &'static str {
         VerdictWord::Pass => "○",
         VerdictWord::Fail => "×",
         VerdictWord::Error => "!",
-        VerdictWord::Inconclusive => "△",
+        VerdictWord::Inconclusive | VerdictWord::Held => "△",
         VerdictWord::Aborted => "■",
         VerdictWord::Nothing => "–",
     }
@@ -48,6 +48,7 @@ pub(super) const fn verdict_word(word: VerdictWord) -> Phrase {
         VerdictWord::Fail => Phrase::Fail,
         VerdictWord::Error => Phrase::Error,
         VerdictWord::Inconclusive => Phrase::Inconclusive,
+        VerdictWord::Held => Phrase::Held,
         VerdictWord::Aborted => Phrase::Aborted,
         VerdictWord::Nothing => Phrase::NothingJudged,
     }
@@ -83,6 +84,7 @@ pub(super) const fn meaning_phrase(verdict: &Verdict) -> Phrase {
         VerdictWord::Error => Phrase::MeansError,
         VerdictWord::Inconclusive if verdict.partial => Phrase::MeansPartial,
         VerdictWord::Inconclusive => Phrase::MeansInconclusive,
+        VerdictWord::Held => Phrase::MeansHeld,
         VerdictWord::Aborted => Phrase::MeansAborted,
         VerdictWord::Nothing => Phrase::MeansNothing,
     }
@@ -99,6 +101,7 @@ pub(super) const fn outcome_phrase(outcome: Outcome) -> Phrase {
         Outcome::Waived => Phrase::Waived,
         Outcome::Skipped => Phrase::Skipped,
         Outcome::NotReached => Phrase::NotReached,
+        Outcome::Held => Phrase::Held,
         Outcome::Inconclusive => Phrase::Inconclusive,
         Outcome::Aborted => Phrase::Aborted,
         Outcome::Error => Phrase::Error,

@@ -24,6 +24,10 @@ pub enum RunDirError {
     Sealed { path: PathBuf },
     #[error("{} is no baseline; `kiln baseline RUN.. --out FILE` makes one", .path.display())]
     NotABaseline { path: PathBuf, source: Box<dyn std::error::Error + Send + Sync> },
+    #[error("{} is no lot; `kiln lot build RUN.. --out FILE` makes one", .path.display())]
+    NotALot { path: PathBuf, source: Box<dyn std::error::Error + Send + Sync> },
+    #[error("{} is no gauge study; `kiln msa RUN.. --json` makes one", .path.display())]
+    NotAGaugeStudy { path: PathBuf, source: Box<dyn std::error::Error + Send + Sync> },
     #[error("cannot write {}", .path.display())]
     Unwritten { path: PathBuf, source: FormatError },
     #[error(transparent)]
@@ -37,6 +41,13 @@ pub enum RunDirError {
 impl RunDirError {
     /// Whether a command named something that is not there or cannot be what it was named for.
     pub const fn is_usage(&self) -> bool {
-        matches!(self, Self::Missing { .. } | Self::Sealed { .. } | Self::NotABaseline { .. })
+        matches!(
+            self,
+            Self::Missing { .. }
+                | Self::Sealed { .. }
+                | Self::NotABaseline { .. }
+                | Self::NotALot { .. }
+                | Self::NotAGaugeStudy { .. }
+        )
     }
 }

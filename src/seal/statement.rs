@@ -126,7 +126,7 @@ impl Statement {
                 Outcome::Pass => passed.push(name),
                 Outcome::Marginal | Outcome::Waived => warned.push(name),
                 Outcome::Fail => failed.push(name),
-                Outcome::Inconclusive | Outcome::Aborted | Outcome::Error => undecided.push(name),
+                Outcome::Held | Outcome::Inconclusive | Outcome::Aborted | Outcome::Error => undecided.push(name),
                 Outcome::Skipped | Outcome::NotReached => {}
             }
         }
@@ -160,6 +160,7 @@ fn result(verdict: &Verdict, simulated: bool) -> &'static str {
         VerdictWord::Fail
         | VerdictWord::Error
         | VerdictWord::Inconclusive
+        | VerdictWord::Held
         | VerdictWord::Aborted
         | VerdictWord::Nothing => "FAILED",
     }

@@ -12,6 +12,7 @@ mod fake_gpu;
 mod formats;
 mod load_on_a_fake_gpu;
 mod load_variants;
+mod lots;
 mod neighbours;
 mod nodes;
 mod pages;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use kiln::check;
-use kiln::engine::{Equipment, rejudge};
+use kiln::engine::{Against, Equipment, rejudge};
 use kiln::event::{Case, Envelope, Reason, RunEvent, RunRecord, StepEnding, TripCause};
 use kiln::journal;
 use kiln::limit::Measured;
@@ -69,7 +69,7 @@ fn a_journal_of_version_1_0_is_judged_again_as_it_was_judged() {
     let skus = Skus::built_in().expect("SKU files");
     let equipment = Equipment { skus: &skus, catalogue: check::catalogue(), find_check: check::find };
     let profile = before.start.as_ref().expect("begun").profile.clone();
-    let after = rejudge(&events, &profile, None, &equipment).expect("judged again").record;
+    let after = rejudge(&events, &profile, Against::default(), &equipment).expect("judged again").record;
     assert_eq!(outcomes(&after), outcomes(&before));
     assert_eq!(after.verdict, before.verdict);
     let codes = |record: &RunRecord| {

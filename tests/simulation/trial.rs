@@ -76,6 +76,8 @@ impl Trial {
             parts: None,
             sku_digests: std::collections::BTreeMap::new(),
             baseline: std::collections::BTreeMap::new(),
+            lot: None,
+            guard_bands: std::collections::BTreeMap::new(),
             junit: kiln::event::JunitDialect::default(),
         }
     }

@@ -75,9 +75,13 @@ fn read(output: &Output<'_>) -> Result<Told, Unread> {
     let mut verdict = Verdict::Passed;
     let asked = output.argument(&["-r", "--run"]);
     let (mut measured, mut passed) = (Vec::new(), 0_u32);
+    let mut parts: BTreeMap<Component, Vec<(String, Verdict)>> = BTreeMap::new();
     for (test, component) in order {
         let result = &results[&(test.clone(), component)];
-        measured.extend(result.of_part(&format!("{test}.passed"), component));
+        measured.push(result.flag_of(&format!("{test}.passed"), component));
+        if component.gpu_index().is_some() {
+            parts.entry(component).or_default().push((test.clone(), result.clone()));
+        }
         let place = format!("{test} on {component}");
         match result {
             Verdict::Passed => passed += 1,
@@ -89,6 +93,9 @@ fn read(output: &Output<'_>) -> Result<Told, Unread> {
             Verdict::Unproven(_) => {}
         }
     }
+    for (component, results) in parts {
+        measured.extend(whole_part(results).of_part("passed", component));
+    }
     if measured.is_empty() {
         return Err(Unread::Place("there is no result in it".to_owned()));
     }
@@ -99,6 +106,24 @@ fn read(output: &Output<'_>) -> Result<Told, Unread> {
     }
     measured.push(Measurement::number("iterations", Component::Node, Unit::One, iterations.len() as f64, 1));
     Ok(Told::new(measured, verdict))
+}
+
+/// What all tests of one part say together: what failed, by its test. A skipped test proves nothing either way, and a part
+/// of which all were skipped has not passed.
+fn whole_part(results: Vec<(String, Verdict)>) -> Verdict {
+    let all_skipped = results.iter().all(|(_, result)| matches!(result, Verdict::Unproven(_)));
+    let failed: Vec<String> = results
+        .into_iter()
+        .filter_map(|(test, result)| match result {
+            Verdict::Failed(words) => Some(format!("{test}: {words}")),
+            Verdict::Passed | Verdict::Unproven(_) => None,
+        })
+        .collect();
+    match () {
+        () if !failed.is_empty() => Verdict::Failed(failed.join("; ")),
+        () if all_skipped => Verdict::Unproven("every test of it was skipped".to_owned()),
+        () => Verdict::Passed,
+    }
 }
 
 /// One report; `order` is that of the first of each test and part.

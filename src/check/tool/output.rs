@@ -88,15 +88,19 @@ impl Verdict {
 
     /// The flag `name` of a part that this verdict is of, with the words that go with it.
     pub(super) fn of_part(&self, name: &str, component: Component) -> Vec<Measurement> {
+        let words = match self {
+            Self::Failed(words) => Some(Measurement::text("failure", component, shortened(words))),
+            Self::Passed | Self::Unproven(_) => None,
+        };
+        std::iter::once(self.flag_of(name, component)).chain(words).collect()
+    }
+
+    /// The flag alone, for one of several tests of a part.
+    pub(super) fn flag_of(&self, name: &str, component: Component) -> Measurement {
         match self {
-            Self::Passed => vec![Measurement::flag(name, component, true)],
-            Self::Failed(words) => vec![
-                Measurement::flag(name, component, false),
-                Measurement::text("failure", component, shortened(words)),
-            ],
-            Self::Unproven(why) => {
-                vec![Measurement::missing(name, component, Unit::One, Missing::Program(shortened(why)))]
-            }
+            Self::Passed => Measurement::flag(name, component, true),
+            Self::Failed(_) => Measurement::flag(name, component, false),
+            Self::Unproven(why) => Measurement::missing(name, component, Unit::One, Missing::Program(shortened(why))),
         }
     }
 }

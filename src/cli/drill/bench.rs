@@ -1,12 +1,13 @@
 //! One run of a drill, in virtual time through the machine that every run goes through, with nothing written.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::nodes::DrillNode;
 use crate::check;
 use crate::engine::drive::{Operator, run_in_virtual_time};
 use crate::engine::{Equipment, Machine, OperatorReply, Signal, Witness};
-use crate::event::{Envelope, NodeSource, Operation, RunKind, RunRecord, RunStart, ToolVersion};
+use crate::event::{Envelope, LotFacts, NodeSource, Operation, RunKind, RunRecord, RunStart, ToolVersion};
 use crate::model::{Inventory, Sample, Text, WallTime};
 use crate::node::sim::{FaultUse, Injected, SimNode};
 use crate::profile::{GpuParts, PartsList, Profile, Skus};
@@ -20,6 +21,8 @@ pub(super) struct Bench<'a> {
     pub epoch: WallTime,
     /// Whether every run has the bill of materials of its node.
     pub parts_list: bool,
+    /// What the units of each node are held against beside the profile, by its name.
+    pub lots: BTreeMap<String, LotFacts>,
     /// Raised when the drill is to end.
     pub stop: &'a AtomicBool,
 }
@@ -49,6 +52,7 @@ impl Bench<'_> {
         let injected = dut.injected();
         let equipment = Equipment { skus: self.skus, catalogue: check::catalogue(), find_check: check::find };
         let mut start = start(profile, node, seed);
+        start.lot = self.lots.get(&node.name).cloned();
         if self.parts_list
             && let Some(healthy) = node.inventory(seed)?
         {
@@ -101,6 +105,8 @@ fn start(profile: &Profile, node: &DrillNode, seed: u64) -> RunStart {
         parts: None,
         sku_digests: std::collections::BTreeMap::new(),
         baseline: std::collections::BTreeMap::new(),
+        lot: None,
+        guard_bands: std::collections::BTreeMap::new(),
         junit: crate::event::JunitDialect::default(),
     }
 }

@@ -1,5 +1,6 @@
 //! `kiln drill`: from arguments to runs, from runs to a matrix.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -10,12 +11,14 @@ use super::faults::{self, Chosen};
 use super::nodes::{self, DrillNode};
 use super::progress::Progress;
 use super::trials::{self, Job, Placed, Range};
-use super::{interrupt, output, pool, shorten};
+use super::{interrupt, lots, output, pool, shorten};
 use crate::cli::args::DrillArgs;
 use crate::cli::command_error::CommandError;
 use crate::cli::exit_code::Exit;
 use crate::cli::{drive, files, skus};
-use crate::drill::{Allowed, Coverage, Curve, DRILL_SCHEMA, Drill, Ending, Healthy, HealthyRun, LeftOut, Row, Trial};
+use crate::drill::{
+    Allowed, Coverage, Curve, DRILL_SCHEMA, Drill, Ending, Healthy, HealthyRun, LeftOut, Row, Trial, tune,
+};
 use crate::model::WallTime;
 use crate::profile::{Profile, Skus};
 
@@ -32,6 +35,10 @@ struct Prepared {
 /// `kiln drill`.
 pub(in crate::cli) fn drill(args: &DrillArgs) -> Result<Exit, CommandError> {
     let factors = factors(&args.severity)?;
+    if let Some(budget) = args.tune.filter(|budget| !(*budget > 0.0 && *budget <= 50.0)) {
+        let error = anyhow!("`--tune {budget}` is no share: write more than 0 and at most 50");
+        return Err(CommandError::Usage(error));
+    }
     // A mistake in the last profile is told before the first one runs.
     let all: Vec<Prepared> =
         args.profiles.iter().map(|asked| prepare(args, asked, &factors)).collect::<Result<_, _>>()?;
@@ -91,21 +98,25 @@ fn conduct(
     (factors, first_seed): (&[f64], u64),
 ) -> Drill {
     let Prepared { asked, profile, skus, nodes, chosen, left_out } = prepared;
-    let bench = &Bench { skus: &skus, epoch, parts_list: !args.no_parts_list, stop };
-    let range = Range { profile: &profile, nodes: &nodes, chosen: &chosen, factors };
     let threads = args.jobs.unwrap_or_else(pool::all_cores);
+    let mut bench = Bench { skus: &skus, epoch, parts_list: !args.no_parts_list, lots: BTreeMap::new(), stop };
+    bench.lots = lots::gather(&bench, &profile, &nodes, (args.lot, first_seed), threads);
+    let bench = &bench;
+    let range = Range { profile: &profile, nodes: &nodes, chosen: &chosen, factors, tuned: args.tune.is_some() };
     let jobs = trials::jobs(&range, first_seed, args.seeds, args.healthy);
     let mut progress = Progress::new("drill", jobs.len());
     let work = |job: &Job| trials::work(bench, &range, *job);
     let results = pool::spread(&jobs, threads, bench.stop, work, || progress.step());
     progress.end();
-    let (all, healthy) = trials::sorted(&jobs, results);
+    let (all, healthy, looks) = trials::sorted(&jobs, results);
     let done = all.len() + healthy.len();
     let (absent, trials): (Vec<Placed>, Vec<Placed>) =
         all.into_iter().partition(|(_, _, trial)| trial.ending == Ending::NeverThere);
     let left_out = left_out.into_iter().chain(never_there(&range, &absent)).collect();
     let told = told(args, &range, (jobs.len(), done), &trials, &healthy);
-    let mut drill = Drill { asked, left_out, first_seed, ..told };
+    let lot = bench.lots.values().map(|lot| lot.units).min();
+    let tuning = args.tune.map(|budget| tune(&looks.healthy, &looks.faulty, budget));
+    let mut drill = Drill { asked, left_out, first_seed, lot, tuning, ..told };
     if args.shorten && !drill.partial {
         // Interrupted on the way, the matrix is whole all the same.
         drill.shortening = shorten::shorten(bench, &range, &trials, threads);
@@ -162,6 +173,7 @@ fn told(
         first_seed: 1,
         spread: args.spread,
         parts_list: !args.no_parts_list,
+        lot: None,
         severities: range.factors.to_vec(),
         partial: done < planned,
         runs_planned: planned,
@@ -174,5 +186,6 @@ fn told(
         healthy: range.nodes.iter().map(|node| Healthy::of(&node.name, healthy)).collect(),
         allowed: Allowed { misses_percent: args.allow_misses, alarms_percent: args.allow_alarms },
         shortening: None,
+        tuning: None,
     }
 }

@@ -6,6 +6,7 @@ mod bench;
 mod command;
 mod faults;
 mod interrupt;
+mod lots;
 mod nodes;
 mod output;
 mod pool;

@@ -149,7 +149,9 @@ impl Runner<'_> {
 
     fn run(&self, what: &'static str, profile: &Profile, jobs: &[(usize, u64)]) -> Option<Vec<Trial>> {
         let mut progress = Progress::new(what, jobs.len());
-        let work = |(row, seed): &(usize, u64)| attempt(self.bench, self.range, profile, (*row, self.column), *seed);
+        let work = |(row, seed): &(usize, u64)| {
+            attempt(self.bench, self.range, profile, (*row, self.column), *seed).map(|(trial, _)| trial)
+        };
         let trials = pool::spread(jobs, self.threads, self.bench.stop, work, || progress.step());
         progress.end();
         trials.into_iter().collect()

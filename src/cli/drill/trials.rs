@@ -3,7 +3,7 @@
 use super::bench::{Bench, Done};
 use super::faults::Chosen;
 use super::nodes::DrillNode;
-use crate::drill::{Defect, Ending, HealthyRun, Trial, classify};
+use crate::drill::{Defect, Ending, HealthyRun, Look, Trial, classify};
 use crate::profile::Profile;
 
 /// What is drilled.
@@ -12,6 +12,14 @@ pub(super) struct Range<'a> {
     pub nodes: &'a [DrillNode],
     pub chosen: &'a [Chosen],
     pub factors: &'a [f64],
+    /// Whether limits are to be proposed: then every run is looked at beside them.
+    pub tuned: bool,
+}
+
+impl Range<'_> {
+    fn look(&self, done: &Done<'_>) -> Look {
+        if self.tuned { Look::of(done.record) } else { Look::default() }
+    }
 }
 
 /// One run to make.
@@ -41,21 +49,22 @@ pub(super) fn jobs(range: &Range<'_>, first: u64, seeds: u64, healthy: u64) -> V
 
 /// What a job came to.
 pub(super) enum Came {
-    Trial(Box<Trial>),
-    Healthy(HealthyRun),
+    Trial(Box<Trial>, Look),
+    Healthy(HealthyRun, Look),
 }
 
 pub(super) fn work(bench: &Bench<'_>, range: &Range<'_>, job: Job) -> Option<Came> {
     match job {
         Job::Defect { row, column, seed } => {
-            let trial = attempt(bench, range, range.profile, (row, column), seed)?;
-            Some(Came::Trial(Box::new(trial)))
+            let (trial, look) = attempt(bench, range, range.profile, (row, column), seed)?;
+            Some(Came::Trial(Box::new(trial), look))
         }
         Job::Healthy { node, seed } => {
             let node = &range.nodes[node];
-            let run = bench.run(range.profile, node, seed, &[], |done| HealthyRun::of(done.record, &node.name, seed));
+            let see = |done: &Done<'_>| (HealthyRun::of(done.record, &node.name, seed), range.look(done));
+            let run = bench.run(range.profile, node, seed, &[], see);
             // A healthy node of this kind was made before the drill began.
-            run.ok().flatten().map(Came::Healthy)
+            run.ok().flatten().map(|(run, look)| Came::Healthy(run, look))
         }
     }
 }
@@ -67,7 +76,7 @@ pub(super) fn attempt(
     profile: &Profile,
     (row, column): (usize, usize),
     seed: u64,
-) -> Option<Trial> {
+) -> Option<(Trial, Look)> {
     let fault = &range.chosen[row];
     let node = &range.nodes[fault.node];
     let used = std::slice::from_ref(fault.uses[column].as_ref()?);
@@ -85,13 +94,14 @@ pub(super) fn attempt(
             standing: fault.file.is_standing(),
             places: node.places.clone(),
         };
-        Some(match &done.refusal {
+        let trial = match &done.refusal {
             Some(why) => Trial::refused(defect, factor, seed, why.clone()),
             None if done.never_held => {
                 Trial { ending: Ending::NeverThere, ..classify(done.record, defect, factor, seed) }
             }
             None => classify(done.record, defect, factor, seed),
-        })
+        };
+        Some((trial, range.look(done)))
     };
     bench.run(profile, node, seed, used, see).ok()??
 }
@@ -99,17 +109,33 @@ pub(super) fn attempt(
 /// A trial with the row and column it belongs to.
 pub(super) type Placed = (usize, usize, Trial);
 
+/// How runs lie beside the limits.
+#[derive(Debug, Default)]
+pub(super) struct Looks {
+    pub healthy: Vec<Look>,
+    pub faulty: Vec<Look>,
+}
+
 /// Results apart, each with its place.
-pub(super) fn sorted(jobs: &[Job], results: Vec<Option<Came>>) -> (Vec<Placed>, Vec<HealthyRun>) {
+pub(super) fn sorted(jobs: &[Job], results: Vec<Option<Came>>) -> (Vec<Placed>, Vec<HealthyRun>, Looks) {
     let (mut trials, mut healthy) = (Vec::new(), Vec::new());
+    let mut looks = Looks::default();
     for (job, result) in jobs.iter().zip(results) {
         match (job, result) {
-            (Job::Defect { row, column, .. }, Some(Came::Trial(trial))) => trials.push((*row, *column, *trial)),
-            (_, Some(Came::Healthy(run))) => healthy.push(run),
+            (Job::Defect { row, column, .. }, Some(Came::Trial(trial, look))) => {
+                if trial.ending != Ending::NeverThere {
+                    looks.faulty.push(look);
+                }
+                trials.push((*row, *column, *trial));
+            }
+            (_, Some(Came::Healthy(run, look))) => {
+                looks.healthy.push(look);
+                healthy.push(run);
+            }
             _ => {}
         }
     }
-    (trials, healthy)
+    (trials, healthy, looks)
 }
 
 /// The column that shortening is about: the default severity, or else the strongest.

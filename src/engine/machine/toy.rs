@@ -236,6 +236,7 @@ pub(super) fn step(id: &str, check: &str) -> Step {
         each: ComponentKind::Gpu,
         params: Params::default(),
         limits: BTreeMap::from([("value".to_owned(), limit)]),
+        lot: Vec::new(),
         then: Then { fail: Policy::Continue, error: Policy::Continue, inconclusive: Policy::Continue },
         retry: Retry { max: 0, on: BTreeSet::new(), delay: Span::ZERO },
         timeout: None,
@@ -315,6 +316,8 @@ pub(super) fn start(profile: Profile) -> RunStart {
         parts: None,
         sku_digests: std::collections::BTreeMap::new(),
         baseline: BTreeMap::new(),
+        lot: None,
+        guard_bands: BTreeMap::new(),
         junit: kiln_event::JunitDialect::default(),
     }
 }

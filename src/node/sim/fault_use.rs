@@ -8,6 +8,7 @@ use super::build::{Build, components};
 use super::fault_change::{Change, ChangeOf};
 use super::fault_file::{FaultFile, FaultFileError};
 use super::fault_part::Reach;
+use super::fault_when::Traffic;
 use super::file::NodeFile;
 use super::noise::Noise;
 use super::parameter::{Parameter, SiteParameter};
@@ -164,6 +165,15 @@ impl FaultUse {
     fn fits(&self, file: &NodeFile, all: &mut Diagnostics) -> bool {
         use super::parameter::GpuParameter as G;
         let mut fits = true;
+        let waits = self.file.parts.iter().any(|part| part.when.traffic.contains(&Traffic::Nvlink));
+        if waits && file.nvlink.is_none() {
+            let id = &file.id;
+            all.push(Diagnostic::new(
+                &self.typed,
+                format!("node `{id}` has no NVLink whose traffic the fault waits for"),
+            ));
+            fits = false;
+        }
         let changes = self.file.parts.iter().flat_map(|part| &part.changes);
         for Change { to, place } in changes {
             let ChangeOf::Number { parameter, .. } = to else { continue };

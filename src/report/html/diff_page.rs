@@ -226,7 +226,7 @@ fn side(page: &mut Page, side: Option<&Side>) {
     let (class, shape) = match side.outcome {
         _ if side.limit.is_none() => ("", ""),
         Judged::Pass => ("", "○ "),
-        Judged::Marginal => ("marginal", "△ "),
+        Judged::Marginal | Judged::Outlier => ("marginal", "△ "),
         Judged::Fail => ("fail", "× "),
         Judged::Unjudged(_) => ("unjudged", "? "),
     };

@@ -9,7 +9,7 @@ use super::page::{Page, escaped};
 use super::svg::{Scale, number, short};
 use kiln_event::{Outcome, Verdict};
 use kiln_limit::Judged;
-use kiln_lot::{Baseline, Change, NoCapability, Spread, Stats, Verdicts};
+use kiln_lot::{Baseline, Change, Interval, NoCapability, SIDE_MOVED, Spread, Stats, Verdicts};
 use kiln_model::Unit;
 
 /// Rows of a table; JSON has all.
@@ -84,23 +84,34 @@ fn of_profile(page: &mut Page, stats: &Stats) {
     page.raw("</dl>\n<h3>");
     page.say(Phrase::Yield);
     page.raw("</h3>\n<table>");
-    page.head_row(&[Phrase::Attempt, Phrase::Units, Phrase::PassedUnits, Phrase::Percent]);
+    page.head_row(&[Phrase::Attempt, Phrase::Units, Phrase::PassedUnits, Phrase::Percent, Phrase::Interval95]);
     for one in &stats.yields.attempts {
         page.put(format_args!(
-            "<tr><td>{}</td><td>{}</td><td>{}</td><td>{:.1} %</td></tr>",
-            one.attempt, one.units, one.passed, one.percent
+            "<tr><td>{}</td><td>{}</td><td>{}</td><td>{:.1} %</td><td>{}</td></tr>",
+            one.attempt,
+            one.units,
+            one.passed,
+            one.percent,
+            ends(one.interval)
         ));
     }
     page.raw("<tr><td>");
     page.say(Phrase::AtLast);
     let yields = &stats.yields;
     page.put(format_args!(
-        "</td><td>{}</td><td>{}</td><td>{:.1} %</td></tr></table>\n",
-        yields.units, yields.passed_at_last, yields.percent_at_last
+        "</td><td>{}</td><td>{}</td><td>{:.1} %</td><td>{}</td></tr></table>\n",
+        yields.units,
+        yields.passed_at_last,
+        yields.percent_at_last,
+        ends(yields.interval_at_last)
     ));
     pareto(page, stats);
     spreads(page, &stats.spreads);
     outliers(page, &stats.spreads);
+}
+
+fn ends(interval: Interval) -> String {
+    format!("{:.1} … {:.1} %", 100.0 * interval.low, 100.0 * interval.high)
 }
 
 fn pareto(page: &mut Page, stats: &Stats) {
@@ -150,6 +161,8 @@ fn spreads(page: &mut Page, spreads: &[Spread]) {
         Phrase::Component,
         Phrase::Limit,
         Phrase::Distribution,
+        Phrase::Histogram,
+        Phrase::RunChart,
         Phrase::Median,
         Phrase::Cpk,
     ]);
@@ -160,9 +173,15 @@ fn spreads(page: &mut Page, spreads: &[Spread]) {
         page.cell(spread.limit.as_deref().unwrap_or_default());
         page.raw("<td>");
         strip(page, spread);
+        page.raw("</td><td>");
+        histogram(page, spread);
+        page.raw("</td><td>");
+        chart(page, spread);
         page.put(format_args!("</td><td>{}</td><td>", shown(spread.median, spread.unit)));
         match &spread.capability {
-            Ok(capability) => page.raw(&number(capability.cpk, 2)),
+            Ok(capability) => {
+                page.put(format_args!("{} (≥ {})", number(capability.cpk, 2), number(capability.at_least, 2)));
+            }
             Err(why) => page.say_with(Phrase::NoCpk, &[&why.shown()]),
         }
         page.raw("</td></tr>\n");
@@ -200,6 +219,49 @@ fn strip(page: &mut Page, spread: &Spread) {
         page.put(format_args!("<path class=limit d=\"M{} 0v16\"/>", at(end)));
     }
     page.raw("</svg>");
+}
+
+/// Units by value.
+fn histogram(page: &mut Page, spread: &Spread) {
+    const HEIGHT: f64 = 24.0;
+    let counts = &spread.histogram.counts;
+    let most = counts.iter().copied().max().unwrap_or(0).max(1) as f64;
+    let wide = 120.0 / counts.len().max(1) as f64;
+    page.put(format_args!("<svg width=120 height={HEIGHT} role=img><title>{counts:?}</title>"));
+    for (bin, count) in counts.iter().enumerate() {
+        let high = HEIGHT * *count as f64 / most;
+        page.put(format_args!(
+            "<rect class=bar x={} y={} width={} height={} />",
+            number(wide * bin as f64, 1),
+            number(HEIGHT - high, 1),
+            number((wide - 1.0).max(1.0), 1),
+            number(high, 1)
+        ));
+    }
+    page.raw("</svg>");
+}
+
+/// More points than this lie on one another.
+const POINTS: usize = 120;
+
+/// Values in the order in which their runs began, with the median across.
+fn chart(page: &mut Page, spread: &Spread) {
+    let (time, scale) =
+        (Scale::new(0.0, spread.chart.len() as f64 - 1.0, 2.0, 158.0), Scale::new(spread.min, spread.max, 22.0, 2.0));
+    page.put(format_args!(
+        "<svg width=160 height=24 role=img><path class=whisker d=\"M2 {}H158\"/><path class=whisker fill=none d=\"",
+        number(scale.place(spread.median), 1)
+    ));
+    let step = spread.chart.len().div_ceil(POINTS).max(1);
+    for (nth, value) in spread.chart.iter().enumerate().step_by(step) {
+        let pen = if nth == 0 { 'M' } else { 'L' };
+        page.put(format_args!("{pen}{} {}", number(time.place(nth as f64), 1), number(scale.place(*value), 1)));
+    }
+    page.raw("\"/></svg>");
+    if spread.longest_side >= SIDE_MOVED {
+        page.raw("<br>");
+        page.say_with(Phrase::Moved, &[&spread.longest_side]);
+    }
 }
 
 fn outliers(page: &mut Page, spreads: &[Spread]) {
@@ -350,7 +412,7 @@ const fn shape(judged: Option<&Judged>) -> &'static str {
     match judged {
         None => "–",
         Some(Judged::Pass) => "○",
-        Some(Judged::Marginal) => "△",
+        Some(Judged::Marginal | Judged::Outlier) => "△",
         Some(Judged::Fail) => "×",
         Some(Judged::Unjudged(_)) => "?",
     }

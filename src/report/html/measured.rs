@@ -262,7 +262,7 @@ fn class(judgement: &Judgement) -> Option<&'static str> {
     judgement.limit.as_ref()?;
     match judgement.outcome {
         Judged::Pass => None,
-        Judged::Marginal => Some("marginal"),
+        Judged::Marginal | Judged::Outlier => Some("marginal"),
         Judged::Fail => Some("fail"),
         // Not offered, and the profile does not mind.
         Judged::Unjudged(_) if !judgement.decisive => None,

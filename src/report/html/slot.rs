@@ -113,7 +113,7 @@ fn bar(page: &mut Page, judgement: &Judgement, named: bool, scale: Scale, x: f64
     let class = match judgement.outcome {
         _ if judgement.limit.is_none() => "bar",
         Judged::Pass => "bar",
-        Judged::Marginal => "bar marginal",
+        Judged::Marginal | Judged::Outlier => "bar marginal",
         Judged::Fail => "bar fail",
         Judged::Unjudged(_) => "bar unjudged",
     };

@@ -25,7 +25,7 @@ pub(super) const fn tone(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Pass => "good",
         Outcome::Fail => "bad",
-        Outcome::Marginal | Outcome::Inconclusive | Outcome::Waived => "doubt",
+        Outcome::Marginal | Outcome::Held | Outcome::Inconclusive | Outcome::Waived => "doubt",
         Outcome::Error => "trouble",
         Outcome::Skipped | Outcome::NotReached | Outcome::Aborted => "quiet",
     }
@@ -35,7 +35,7 @@ pub(super) const fn verdict_tone(word: VerdictWord, marginal: bool) -> &'static 
     match word {
         VerdictWord::Pass if !marginal => "good",
         VerdictWord::Fail => "bad",
-        VerdictWord::Pass | VerdictWord::Inconclusive => "doubt",
+        VerdictWord::Pass | VerdictWord::Held | VerdictWord::Inconclusive => "doubt",
         VerdictWord::Error => "trouble",
         VerdictWord::Aborted | VerdictWord::Nothing => "quiet",
     }
@@ -186,7 +186,7 @@ fn troubles(page: &mut Page, record: &RunRecord, rows: &[Row<'_>]) {
 fn is_unexplained(record: &RunRecord, row: &Row<'_>) -> bool {
     let speaks = match row.state {
         RowState::Judged(standing) => {
-            matches!(standing.outcome, Outcome::Fail | Outcome::Error | Outcome::Inconclusive)
+            matches!(standing.outcome, Outcome::Fail | Outcome::Error | Outcome::Inconclusive | Outcome::Held)
         }
         RowState::Cut => true,
         RowState::Unstarted(_) => false,

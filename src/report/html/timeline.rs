@@ -89,7 +89,7 @@ impl<'a> Timeline<'a> {
             let class = match worst {
                 Some(Outcome::Pass | Outcome::Marginal | Outcome::Waived) => "block good",
                 Some(Outcome::Fail) => "block bad",
-                Some(Outcome::Inconclusive) => "block doubt",
+                Some(Outcome::Inconclusive | Outcome::Held) => "block doubt",
                 Some(Outcome::Error) | None => "block trouble",
                 Some(Outcome::Skipped | Outcome::NotReached | Outcome::Aborted) => "block",
             };

@@ -163,6 +163,8 @@ impl<'a> Report<'a> {
                 TestResult::Skipped { message: format!("not reached: {why}") }
             }
             Outcome::Fail => TestResult::Failure { kind: failure_kind(case).to_owned(), message, text },
+            // The schema has two colours of red; an outlier is no failure that was proven.
+            Outcome::Held => TestResult::Error { kind: "held".to_owned(), message, text },
             Outcome::Inconclusive => TestResult::Error { kind: "inconclusive".to_owned(), message, text },
             Outcome::Aborted => TestResult::Error { kind: "aborted".to_owned(), message, text },
             Outcome::Error => TestResult::Error { kind: error_kind(case), message, text },
@@ -293,6 +295,7 @@ fn failure_kind(case: &Case) -> &'static str {
 
 fn error_kind(case: &Case) -> String {
     match &case.reason {
+        _ if case.outcome == Outcome::Held => "held".to_owned(),
         _ if case.outcome == Outcome::Inconclusive => "inconclusive".to_owned(),
         _ if case.outcome == Outcome::Aborted => "aborted".to_owned(),
         Some(reason) if reason.kind() == ReasonKind::Timeout => "timeout".to_owned(),

@@ -187,7 +187,10 @@ impl Ocptv {
             VerdictWord::Pass => (Status::Complete, RunResult::Pass),
             VerdictWord::Fail => (Status::Complete, RunResult::Fail),
             // OCPTV has no word for data that cannot decide; what is neither pass nor fail did not come off.
-            VerdictWord::Error | VerdictWord::Inconclusive => (Status::Error, RunResult::NotApplicable),
+            // COMPLETE has to be PASS or FAIL.
+            VerdictWord::Error | VerdictWord::Inconclusive | VerdictWord::Held => {
+                (Status::Error, RunResult::NotApplicable)
+            }
             VerdictWord::Aborted | VerdictWord::Nothing => (Status::Skip, RunResult::NotApplicable),
         };
         self.run(wall, RunArtifact::TestRunEnd { status, result });

@@ -53,6 +53,7 @@ pub(super) fn case(path: &str, case: &Case, limits: Option<&Limits>, dut: &Dut) 
                 DiagnosisKind::Fail,
             )
         }
+        Outcome::Held => diagnosed(of("held"), DiagnosisKind::Unknown),
         Outcome::Inconclusive => diagnosed(of("inconclusive"), DiagnosisKind::Unknown),
         Outcome::Error => StepArtifact::Error(error(kind, &text)),
         Outcome::Aborted => StepArtifact::Log(log(Severity::Warning, text)),
@@ -106,6 +107,7 @@ fn metadata(judgement: &Judgement) -> Map<String, Value> {
         _ if judgement.limit.is_none() => "told".to_owned(),
         Judged::Pass => "pass".to_owned(),
         Judged::Marginal => "marginal".to_owned(),
+        Judged::Outlier => "outlier".to_owned(),
         Judged::Fail => "fail".to_owned(),
         Judged::Unjudged(why) => format!("unjudged: {}", value::why_unjudged(why)),
     };

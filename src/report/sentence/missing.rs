@@ -50,6 +50,9 @@ pub fn missing(language, Missing) {
     Missing::Coverage { readings, covered, window }, covered = seconds(*covered), window = seconds(*window) =>
         "{readings} good readings cover {covered} of {window}",
         "有効な読取り {readings} 回が {window} のうち {covered} しか覆わない";
+    Missing::FewReadings { readings, least } =>
+        "{readings} good readings in the window, {least} are needed: measure for longer",
+        "窓内の有効な読取りは {readings} 回だけで、{least} 回必要。測定時間を延ばすこと";
     Missing::CoverageTogether { covered, window }, covered = seconds(*covered), window = seconds(*window) =>
         "power and energy were read together for {covered} of {window}",
         "電力と電力量を共に読み取れたのは {window} のうち {covered} だけ";
@@ -119,6 +122,9 @@ pub fn missing(language, Missing) {
     Missing::MarchUnfinished =>
         "the march did not come to an end",
         "メモリ試験が終わらなかった";
+    Missing::ScreenUnfinished =>
+        "the screen did not come to an end",
+        "SMの選別試験が終わらなかった";
     Missing::NotOffered =>
         "the program does not offer it",
         "プログラムがこの値を出さない";

@@ -87,7 +87,8 @@ pub fn reason(language, Reason) {
         "needs stage `{stage}`; `{step}` has not passed",
         "先に合格すべき工程群 `{stage}` のうち `{step}` が合格していない";
 } {
-    Reason::Limit(judgement) | Reason::Marginal(judgement) => value::sentence_in(language, judgement);
+    Reason::Limit(judgement) | Reason::Marginal(judgement) | Reason::Outlier(judgement) =>
+        value::sentence_in(language, judgement);
     Reason::Waived(judgement) => waived(language, judgement);
     Reason::GuardStop(stop) => guard_stop(language, stop);
     Reason::Interrupted | Reason::Stopped(Halted::ByOperator) => by_operator(language);

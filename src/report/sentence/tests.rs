@@ -2,7 +2,9 @@
 
 use super::*;
 use kiln_event::*;
-use kiln_limit::{Judged, Judgement, Measurement, Miss, Missing, NoReference, Range, Setting, Unjudged, WaiverUse};
+use kiln_limit::{
+    Judged, Judgement, LotRange, Measurement, Miss, Missing, NoReference, Range, Setting, Unjudged, WaiverUse,
+};
 use kiln_model::{Change, Component, Fact, FactState, LoadEnd, Mismatch, Moment, Sensor, Source, SourceTrouble, Unit};
 use kiln_plan::Unmet;
 use kiln_profile::Capability;
@@ -95,6 +97,7 @@ fn all_missing() -> Vec<Missing> {
         Missing::NoOtherGpu,
         Missing::FailedReadings { failed: 6, of: 100 },
         Missing::Coverage { readings: 3, covered, window },
+        Missing::FewReadings { readings: 3, least: 5 },
         Missing::CoverageTogether { covered, window },
         Missing::TrafficCoverage { samples: 3, covered, traffic: window },
         Missing::NoStatistic,
@@ -118,6 +121,7 @@ fn all_missing() -> Vec<Missing> {
         Missing::NoTrafficTold,
         Missing::NoPassFinished,
         Missing::MarchUnfinished,
+        Missing::ScreenUnfinished,
         Missing::NoReferenceTemperature,
         Missing::NoIdleState,
         Missing::LittlePower { watts: 12.4 },
@@ -192,6 +196,8 @@ fn judgement(outcome: Judged) -> Judgement {
         miss: Miss::Proof,
         source: None,
         waiver: None,
+        lot: None,
+        guard_band: None,
     }
 }
 
@@ -201,7 +207,7 @@ fn waiver_use() -> WaiverUse {
 }
 
 fn mismatch() -> Mismatch {
-    Mismatch { gpu: GPU, place: "SM 41".to_owned(), iteration: 7, word: 1024, flipped_bits: 1 }
+    Mismatch { gpu: GPU, place: "SM 41".to_owned(), iteration: 7, word: 1024, flipped_bits: 1, sm: None }
 }
 
 fn unmets() -> Vec<Unmet> {
@@ -223,12 +229,15 @@ fn reasons() -> Vec<Reason> {
     let failed = || Box::new(judgement(Judged::Fail));
     let unjudged = |why| Box::new(judgement(Judged::Unjudged(why)));
     let waived = Judgement { waiver: Some(waiver_use()), ..judgement(Judged::Fail) };
+    let lot = LotRange { low: 60.0, high: 80.0, units: 40 };
+    let outlier = || Box::new(judgement(Judged::Pass).within_lot(lot));
     let stop = |cause| GuardStop { guard: "hot".to_owned(), component: Component::Gpu(GPU), cause };
     let program = |trouble| Reason::Program { program: "fio".to_owned(), trouble };
     let (after, why) = (SPAN, quoted());
     let mut all = vec![
         Reason::Limit(failed()),
         Reason::Marginal(failed()),
+        Reason::Outlier(outlier()),
         Reason::Waived(Box::new(waived)),
         Reason::Alike { judgement: failed(), parts: 8 },
         Reason::Unsupported(unjudged(Unjudged::Unsupported)),
@@ -293,6 +302,7 @@ fn facts() -> Vec<EvidenceFact> {
         EvidenceFact::SilentFromStart { failure: ReadingFailure::Lost },
         EvidenceFact::Mismatch { at: AT, mismatch: mismatch(), celsius: Some(83.0) },
         EvidenceFact::Mismatch { at: AT, mismatch: mismatch(), celsius: None },
+        EvidenceFact::OneSm { sm: 56, told: 7, of: 8 },
         EvidenceFact::Late(Lateness::default()),
         EvidenceFact::Unrecognised { at: AT },
         EvidenceFact::NotWithDriver { addresses: vec!["00000000:53:00.0".to_owned()] },

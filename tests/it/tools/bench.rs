@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use kiln::check;
 use kiln::engine::drive::{Operator, Pace, run_in_real_time};
-use kiln::engine::{Arrivals, Dut, Equipment, Machine, OperatorReply, Witness, rejudge};
+use kiln::engine::{Against, Arrivals, Dut, Equipment, Machine, OperatorReply, Witness, rejudge};
 use kiln::event::{Envelope, NodeSource, Operation, RunKind, RunRecord, RunStart, ToolVersion};
 use kiln::load::supervisor::{Supervisor, WorkerCommand};
 use kiln::model::{LoadId, LoadOrder, Moment, Probe, Sample, StopHow, Text};
@@ -114,6 +114,8 @@ pub(super) fn started(profile: &str, set: &[(String, String)], skus: &Skus) -> R
         parts: None,
         sku_digests: std::collections::BTreeMap::new(),
         baseline: BTreeMap::new(),
+        lot: None,
+        guard_bands: std::collections::BTreeMap::new(),
         junit: kiln::event::JunitDialect::default(),
     }
 }
@@ -132,7 +134,7 @@ pub(super) fn run(profile: &str, set: &[(String, String)]) -> RunRecord {
     assert_eq!(machine.refusal(), None);
     let record = machine.record().clone();
     // Judged again from its events, the run says the same.
-    let again = rejudge(&scribe.0, &profile, None, &equipment).expect("judged again").record;
+    let again = rejudge(&scribe.0, &profile, Against::default(), &equipment).expect("judged again").record;
     let nowhere = Path::new("/nonexistent");
     assert_eq!(told(&again, nowhere), told(&record, nowhere));
     record

@@ -4,6 +4,7 @@
 mod bench;
 mod corpus;
 mod ends;
+mod findings;
 
 use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader};

@@ -1,0 +1,139 @@
+//! Units held against a lot: the word HELD in every output, a first lot that says so, judging again with a lot, guard bands.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+use serde_json::{Value, json};
+
+const KILN: &str = env!("CARGO_BIN_EXE_kiln");
+
+/// Runs kiln, holds its exit code, and gives stdout and stderr.
+fn said(code: i32, arguments: &[&str]) -> (String, String) {
+    let output = Command::new(KILN).args(arguments).stdin(Stdio::null()).output().expect("kiln starts");
+    let [out, err] = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+    assert_eq!(output.status.code(), Some(code), "{arguments:?}\n{out}\n{err}");
+    (out, err)
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("utf-8")
+}
+
+/// Slow on all GPUs alike by less than any sibling or floor tells.
+const SLOW: &str = "schema: kiln.fault/1\nid: batch\ntitle: { en: batch }\nnumber: 48\nabout: { en: A batch. }\nsource: test\n\
+                    component: gpu\non: all\nchanges: { compute.efficiency: { scale: { base: 0.96 } } }\n\
+                    expect: { code: LOT-OUTLIER, component: node }\n";
+
+/// A folder with 30 healthy runs, their lot, and the fault of a whole batch; made once.
+fn floor() -> &'static Path {
+    static FLOOR: OnceLock<tempfile::TempDir> = OnceLock::new();
+    FLOOR
+        .get_or_init(|| {
+            let folder = tempfile::tempdir().expect("folder");
+            let runs = folder.path().join("runs");
+            for seed in 100..130 {
+                let (seed, out) = (seed.to_string(), runs.join(format!("{seed}")));
+                said(0, &["run", "smoke", "--sim", "hgx-h200-8", "--seed", &seed, "--out", text(&out)]);
+            }
+            let lot = folder.path().join("lot.json");
+            said(0, &["lot", "build", text(&runs), "--out", text(&lot)]);
+            fs::write(folder.path().join("batch.yaml"), SLOW).expect("written");
+            folder
+        })
+        .path()
+}
+
+fn run(code: i32, name: &str, more: &[&str]) -> (std::path::PathBuf, String) {
+    let out = floor().join(name);
+    let mut arguments = vec!["run", "smoke", "--sim", "hgx-h200-8", "--seed", "7", "--out", text(&out), "--lang", "en"];
+    arguments.extend(more);
+    let told = said(code, &arguments);
+    (out, format!("{}{}", told.0, told.1))
+}
+
+#[test]
+fn a_batch_that_is_slow_in_all_parts_is_held_and_every_output_says_so() {
+    let (fault, lot) = (floor().join("batch.yaml"), floor().join("lot.json"));
+    let (passed, told) = run(0, "first", &["--fault", text(&fault)]);
+    assert!(told.contains("a first lot"), "{told}");
+    let (held, told) = run(5, "held", &["--fault", text(&fault), "--lot", text(&lot)]);
+    assert!(
+        told.contains("HELD") && told.contains("LOT-OUTLIER") && told.contains("apart from its lot of 30 units"),
+        "{told}"
+    );
+    assert!(!told.contains("a first lot"), "{told}");
+    let result: Value = serde_json::from_slice(&fs::read(held.join("result.json")).expect("read")).expect("JSON");
+    assert_eq!(result["verdict"]["word"], json!("HELD"), "{}", result["verdict"]);
+    for (file, wanted) in
+        [("junit.xml", "type=\"held\""), ("result.json", "\"outcome\":\"held\""), ("report.html", "LOT-OUTLIER")]
+    {
+        let text = fs::read_to_string(held.join(file)).unwrap_or_else(|_| panic!("{file} is there")).replace(": ", ":");
+        assert!(text.contains(wanted), "{file} has {wanted}");
+    }
+    let (csv, _) = said(0, &["report", text(&held), "--format", "csv"]);
+    assert!(csv.contains(",held,") && csv.contains("outlier"), "the table has both words");
+    // The old run, which had no lot, is judged again with one.
+    let again = ["rejudge", text(&passed), "--profile", "smoke", "--lot", text(&lot), "--json"];
+    let again: Value = serde_json::from_str(&said(0, &again).0).expect("JSON");
+    let verdicts = &again["runs"][0]["verdicts"];
+    assert_eq!((&verdicts["before"]["word"], &verdicts["after"]["word"]), (&json!("PASS"), &json!("HELD")));
+}
+
+#[test]
+fn a_unit_like_its_lot_passes_and_a_file_that_is_no_lot_is_refused() {
+    let lot = floor().join("lot.json");
+    run(0, "healthy", &["--lot", text(&lot)]);
+    let (_, err) = said(2, &["run", "smoke", "--sim", "hgx-h200-8", "--lot", text(&floor().join("batch.yaml"))]);
+    assert!(err.contains("kiln lot build"), "{err}");
+}
+
+#[test]
+fn a_value_within_the_guard_band_of_its_limit_is_no_plain_pass() {
+    let studied = floor().join("msa.json");
+    let study = json!({
+        "value": "load.gemm.power.mean", "unit": "W", "parts": 8, "readings": 16, "mean": 700.0, "repeatability": 1.0,
+        "reproducibility": null, "between_units": 2.0, "share_percent": 40.0, "guard_band": 60.0
+    });
+    let document = json!({ "schema": "kiln.msa/1", "simulated": true, "studies": [study] });
+    fs::write(&studied, document.to_string()).expect("written");
+    let (out, told) = run(0, "banded", &["--guard-bands", text(&studied)]);
+    assert!(told.contains("PASS (marginal)") && told.contains("guard band 60 W"), "{told}");
+    let result = fs::read_to_string(out.join("result.json")).expect("read").replace(": ", ":");
+    assert!(result.contains("\"guard_band\":60"), "the JSON shows the band");
+}
+
+#[test]
+fn a_drill_makes_its_lot_first_and_catches_what_is_bad_in_all_parts_alike() {
+    let out = floor().join("drill");
+    let fault = floor().join("batch.yaml");
+    let drill = |lot: &str, code| {
+        let arguments = [
+            "drill",
+            "smoke",
+            "--sim",
+            "hgx-h200-8",
+            "--faults",
+            text(&fault),
+            "--seeds",
+            "3",
+            "--healthy",
+            "10",
+            "--first-seed",
+            "40",
+            "--lot",
+            lot,
+            "--allow-alarms",
+            "0",
+            "--out",
+            text(&out),
+        ];
+        said(code, &arguments).0
+    };
+    let told = drill("40", 0);
+    assert!(told.contains("a lot of 40 healthy units") && told.contains("3 of 3 runs caught"), "{told}");
+    assert!(told.contains("lot throughput"), "{told}");
+    let told = drill("0", 1);
+    assert!(!told.contains("healthy units") && told.contains("0 of 3 runs caught"), "{told}");
+}
