@@ -1,4 +1,5 @@
-//! Models with facts and no node file of their own: a healthy node of each, made of a shipped node with what differs, passes.
+//! Models with facts and no node file of their own: a healthy node of each, made of a shipped node with what differs, passes. L4 is not
+//! among them nor in the shipped profiles: 72 W are too little to tell its cooling by.
 
 use std::fmt::Write as _;
 
@@ -10,7 +11,7 @@ use crate::trial::Trial;
 /// The model, the shipped node that is most like it, and what is otherwise.
 type Model = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
 
-const MODELS: [Model; 7] = [
+const MODELS: [Model; 6] = [
     (
         "a100-sxm-40",
         "hgx-a100-8",
@@ -51,35 +52,6 @@ const MODELS: [Model; 7] = [
         ],
     ),
     (
-        "l4",
-        "pcie-l40s-8",
-        &[
-            ("pci_device: 26b910de", "pci_device: 27b810de"),
-            ("name: NVIDIA L40S", "name: NVIDIA L4"),
-            ("sms: 142", "sms: 58"),
-            ("min: 100 W", "min: 40 W"),
-            ("limit: 350 W", "limit: 72 W"),
-            ("idle: 66 W", "idle: 27 W"),
-            ("idle_memory: 14 W", "idle_memory: 6 W"),
-            ("leakage: 28 W", "leakage: 6 W"),
-            ("capacitance: 0.165", "capacitance: 0.068"),
-            ("idle: 2040 MHz", "idle: 2040 MHz"),
-            ("max: 2520 MHz", "max: 2040 MHz"),
-            ("memory: 9001 MHz", "memory: 6251 MHz"),
-            ("bf16: { flop_per_clock: 145408", "bf16: { flop_per_clock: 59392"),
-            ("fp8: { flop_per_clock: 290816", "fp8: { flop_per_clock: 118784"),
-            ("fp32: { flop_per_clock: 36352", "fp32: { flop_per_clock: 14848"),
-            ("size: 46068 MiB", "size: 23034 MiB"),
-            ("bandwidth: 726 GB/s", "bandwidth: 265 GB/s"),
-            ("bar1: 65536 MiB", "bar1: 32768 MiB"),
-            ("slowdown: 88.4 °C", "slowdown: 84.4 °C"),
-            ("contact: 0.040 K/W", "contact: 0.100 K/W"),
-            ("sink: 0.070 K/W", "sink: 0.250 K/W"),
-            ("die_capacity: 300", "die_capacity: 120"),
-            ("plate_capacity: 1900", "plate_capacity: 500"),
-        ],
-    ),
-    (
         "rtx-pro-6000",
         "pcie-l40s-8",
         &[
@@ -89,7 +61,7 @@ const MODELS: [Model; 7] = [
             ("min: 100 W", "min: 150 W"),
             ("limit: 350 W", "limit: 600 W"),
             ("leakage: 28 W", "leakage: 48 W"),
-            ("capacitance: 0.165", "capacitance: 0.260"),
+            ("capacitance: 0.165", "capacitance: 0.230"),
             ("memory: 9001 MHz", "memory: 12481 MHz"),
             ("bf16: { flop_per_clock: 145408", "bf16: { flop_per_clock: 192512"),
             ("fp8: { flop_per_clock: 290816", "fp8: { flop_per_clock: 385024"),
