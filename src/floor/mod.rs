@@ -22,6 +22,10 @@ mod tests;
 mod tests_file;
 #[cfg(test)]
 mod tests_rules;
+#[cfg(test)]
+mod tests_told;
+#[cfg(test)]
+mod tests_unit;
 
 pub use admission::{Ask, Cuts, Grant, Lack, Ledger, RAMP_WINDOW, admit};
 pub use assign::Wait;

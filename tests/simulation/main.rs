@@ -4,11 +4,13 @@
 mod drill;
 mod faults;
 mod healthy;
+mod models;
 mod resume;
 mod screen;
 mod sources;
 mod taken_up;
 mod trial;
+mod unread;
 mod variants;
 mod withheld;
 mod wrong_part;

@@ -11,4 +11,4 @@ mod holders;
 pub mod layout;
 pub mod reference;
 
-pub use engine::{CudaEngine, Looked};
+pub use engine::{Closeness, CudaEngine, Looked};

@@ -58,6 +58,11 @@ pub(super) struct Burner {
     hang: Option<(Kernel<HangArgs>, HostBuffer)>,
 }
 
+/// Whether the image that the GPU took has the kernel at all.
+pub(super) fn has_kernel(gpu: &Gpu, kernel: BurnKernel) -> bool {
+    choose(gpu, kernel).is_ok()
+}
+
 fn choose(gpu: &Gpu, kernel: BurnKernel) -> Result<Burn, Broken> {
     let name = match (kernel, gpu.image) {
         (BurnKernel::Bf16, "sm_90a") => "burn_bf16_wgmma",
