@@ -85,7 +85,9 @@ pub(super) fn identified(args: &DoctorArgs, skus: &Skus) -> Result<Identified, C
 fn judged(record: &RunRecord) -> Identified {
     let mut unmet = report::unmet_lines(record, Language::English);
     let verdict = record.verdict.clone().unwrap_or_else(|| roll_up(record));
-    if unmet.is_empty() && verdict.word != VerdictWord::Pass {
+    // A part of a run is no acceptance, so that it is inconclusive at best.
+    let whole = matches!(verdict.word, VerdictWord::Pass | VerdictWord::Inconclusive);
+    if unmet.is_empty() && (!whole || verdict.failed + verdict.errors + verdict.inconclusive > 0) {
         unmet.push(format!("it ends in {}", verdict.word.shown()));
     }
     let cases = record.steps.iter().flat_map(|step| &step.cases).filter(|case| !case.judgements.is_empty()).count();

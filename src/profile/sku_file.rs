@@ -162,8 +162,8 @@ mod tests {
     use super::*;
 
     const SHIPPED: [&str; 13] = [
-        "a100-sxm",
         "a100-sxm-40",
+        "a100-sxm",
         "b200-sxm",
         "b300",
         "gb200",

@@ -1,5 +1,7 @@
 //! Models with facts and no node file of their own: a healthy node of each, made of a shipped node with what differs, passes.
 
+use std::fmt::Write as _;
+
 use kiln::event::VerdictWord;
 use kiln::node::sim::NodeFile;
 
@@ -39,9 +41,10 @@ const MODELS: [Model; 7] = [
             ("name: NVIDIA H100 80GB HBM3", "name: NVIDIA H20"),
             ("sms: 132", "sms: 78"),
             ("limit: 700 W", "limit: 500 W"),
+            ("capacitance: 0.41", "capacitance: 0.22"),
             ("size: 81559 MiB", "size: 97871 MiB"),
             ("bandwidth: 2930 GB/s", "bandwidth: 2290 GB/s"),
-            ("bf16: { flop_per_clock: 540672, efficiency: 0.84", "bf16: { flop_per_clock: 79872, efficiency: 0.90"),
+            ("bf16: { flop_per_clock: 540672, efficiency: 0.84", "bf16: { flop_per_clock: 79872, efficiency: 0.93"),
             ("fp8: { flop_per_clock: 1081344, efficiency: 0.84", "fp8: { flop_per_clock: 159744, efficiency: 0.90"),
             ("fp32: { flop_per_clock: 33792", "fp32: { flop_per_clock: 19968"),
             ("fp64: { flop_per_clock: 33792", "fp64: { flop_per_clock: 506"),
@@ -147,6 +150,7 @@ fn node(like: &str, changes: &[(&str, &str)]) -> NodeFile {
 
 #[test]
 fn a_healthy_node_of_every_model_without_a_file_of_its_own_passes() {
+    let mut told = String::new();
     for profile in ["smoke", "acceptance"] {
         let trial = Trial::of(profile);
         for (model, like, changes) in MODELS {
@@ -154,7 +158,10 @@ fn a_healthy_node_of_every_model_without_a_file_of_its_own_passes() {
             let planned = tried.record.plan.as_ref().expect("a plan").skus.iter().all(|(_, sku)| sku == model);
             assert!(planned, "{model}");
             let word = tried.record.verdict.as_ref().map(|verdict| verdict.word);
-            assert_eq!(word, Some(VerdictWord::Pass), "{profile} on {model}:\n{}", tried.blemishes());
+            if word != Some(VerdictWord::Pass) {
+                let _ = writeln!(told, "{profile} on {model}:\n{}", tried.blemishes());
+            }
         }
     }
+    assert!(told.is_empty(), "{told}");
 }
