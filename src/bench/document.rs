@@ -1,14 +1,16 @@
 //! `bench.json`: everything a bench measured, under a versioned schema.
 
+use std::fmt;
+
 use kiln_event::{NodeSource, Surroundings};
-use kiln_model::{GpuIndex, Mismatch, Transfer};
+use kiln_model::{GpuIndex, Mismatch, Screened, Transfer};
 use serde::{Deserialize, Serialize};
 
 use super::phase::Work;
 use super::scatter::Scatter;
 
 /// Grows by a minor number with new fields, by a major one when old ones change.
-pub const BENCH_SCHEMA: &str = "kiln.bench/1.1";
+pub const BENCH_SCHEMA: &str = "kiln.bench/1.2";
 
 /// A whole bench of one node.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -55,10 +57,30 @@ pub struct Measured {
     /// What the load noted.
     pub notes: Vec<String>,
     /// Why it is not a measurement, where it is not.
-    pub trouble: Option<String>,
+    pub trouble: Option<Trouble>,
     /// Of a step: each reading with its time.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub traces: Vec<Trace>,
+}
+
+/// Why a phase is not a measurement.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Trouble {
+    /// A simulated node does not do this work, which nobody has to look into.
+    NotModelled,
+    /// Something went wrong. Before 1.2 everything was told like this.
+    #[serde(untagged)]
+    Missed(String),
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotModelled => f.write_str("a simulated node does not model it"),
+            Self::Missed(why) => f.write_str(why),
+        }
+    }
 }
 
 /// What one GPU did in a phase: statistics over its last two thirds, when it had warmed up.
@@ -85,6 +107,9 @@ pub struct GpuMeasured {
     /// Where bits were flipped on purpose: since 1.1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub flips: Option<Flips>,
+    /// What a screen compared, and where: since 1.2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub screened: Option<Screened>,
 }
 
 /// Bits flipped on purpose on one GPU, and those of them whose very place was told as wrong.
@@ -194,7 +219,7 @@ mod tests {
     fn a_bench_survives_its_file_and_a_newer_minor_version_is_read() {
         let text = document(&empty()).unwrap();
         assert_eq!(read(text.as_bytes()).unwrap(), empty());
-        let newer = text.replacen("kiln.bench/1.1", "kiln.bench/1.7", 1).replacen('{', "{\"novelty\": 3,", 1);
+        let newer = text.replacen("kiln.bench/1.2", "kiln.bench/1.7", 1).replacen('{', "{\"novelty\": 3,", 1);
         assert_eq!(read(newer.as_bytes()).unwrap().gpus, []);
     }
 

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use kiln_model::{GpuIndex, LoadEnd, LoadReport, LoadSaid, Mismatch, Moment, Sample, Sensor, Span, Transfer};
+use kiln_model::{GpuIndex, LoadEnd, LoadReport, LoadSaid, Mismatch, Moment, Sample, Screened, Sensor, Span, Transfer};
 
-use super::document::{Flips, GpuMeasured, Measured, Trace, Unit};
+use super::document::{Flips, GpuMeasured, Measured, Trace, Trouble, Unit};
 use super::owed;
 use super::phase::{Phase, Work};
 use super::scatter::Scatter;
@@ -31,6 +31,7 @@ struct Row {
     told_at: Option<Moment>,
     covered: Option<f64>,
     flips: Option<Flips>,
+    screened: Option<Screened>,
     verified: u64,
     mismatches: u64,
     told: Vec<Mismatch>,
@@ -59,7 +60,7 @@ pub struct Meter {
     rows: BTreeMap<GpuIndex, Row>,
     transfers: Vec<Transfer>,
     notes: Vec<String>,
-    trouble: Option<String>,
+    trouble: Option<Trouble>,
 }
 
 impl Meter {
@@ -86,7 +87,7 @@ impl Meter {
     }
 
     /// Tells why this is not a measurement. The first reason stays.
-    pub fn trouble(&mut self, why: String) {
+    pub fn trouble(&mut self, why: Trouble) {
         self.trouble.get_or_insert(why);
     }
 
@@ -127,6 +128,11 @@ impl Meter {
                     row.flips = Some(Flips { flipped: *flipped, found: *found });
                 }
             }
+            LoadSaid::Screened(screened) => {
+                if let Some(row) = self.rows.get_mut(&screened.gpu) {
+                    row.screened = Some(screened.clone());
+                }
+            }
             LoadSaid::Moved(transfer) => self.transfers.push(*transfer),
             LoadSaid::Noted { what, .. } => self.notes.push(what.clone()),
             LoadSaid::Ended { gpu, end } => {
@@ -139,7 +145,7 @@ impl Meter {
                     LoadEnd::Failed(why) => why.clone(),
                     LoadEnd::Unkillable => "the load does not die: the driver holds it".to_owned(),
                 };
-                self.trouble(why);
+                self.trouble(Trouble::Missed(why));
             }
             LoadSaid::Program(_) => {}
         }
@@ -159,8 +165,8 @@ impl Meter {
             let limited = units.iter().any(|unit| unit.gpu == gpu && unit.power_limit_watts.is_some());
             limited || self.rows.get(&gpu).is_some_and(|row| row.samples.iter().any(|(_, values)| values[0].is_some()))
         };
-        let trouble =
-            self.trouble.clone().or_else(|| owed::missing(self.phase.work, &gpus, &self.transfers, offers_power));
+        let owed = || owed::missing(self.phase.work, &gpus, &self.transfers, offers_power);
+        let trouble = self.trouble.clone().or_else(|| owed().map(Trouble::Missed));
         let traces = match self.phase.work {
             Work::Step { .. } => self.rows.iter().map(|(gpu, row)| self.trace(*gpu, row)).collect(),
             _ => Vec::new(),
@@ -234,6 +240,7 @@ impl Row {
             mismatches: self.mismatches,
             told: self.told.clone(),
             flips: self.flips,
+            screened: self.screened.clone(),
         }
     }
 }
@@ -351,7 +358,9 @@ mod tests {
             measured(Work::Flips { kernel: BurnKernel::Bf16, count: 8 }, &[], 30, None),
             measured(Work::Screen { kernel: BurnKernel::Bf16 }, &every, 0, None),
         ];
-        let told = cases.map(|one| format!("{:?}: {}", one.work, one.trouble.as_deref().unwrap_or("measured")));
+        let told = cases.map(|one| {
+            format!("{:?}: {}", one.work, one.trouble.map_or_else(|| "measured".to_owned(), |why| why.to_string()))
+        });
         insta::assert_snapshot!(told.join("\n"));
     }
 

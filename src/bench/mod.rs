@@ -17,10 +17,11 @@ mod table;
 pub use calibrate::{
     Calibration, Comparison, Growth, LeftOut, NotUsable, Parameter, Proposal, calibrate, node_file_text, sku_file_text,
 };
-pub use document::{BENCH_SCHEMA, Bench, Flips, GpuMeasured, Measured, ReadError, Trace, Unit, document, read};
+pub use document::{
+    BENCH_SCHEMA, Bench, Flips, GpuMeasured, Measured, ReadError, Trace, Trouble, Unit, document, read,
+};
 pub use measure::Meter;
 pub use phase::{Lengths, Phase, Work, phases};
 pub use plot::plots;
 pub use scatter::Scatter;
-pub use screen::{missed, not_excluded};
 pub use table::table;

@@ -1,7 +1,7 @@
 //! What a bench measures, one thing after another: the load of each phase, and what of it is done otherwise than in a run.
 
-use kiln_load::worker::{Beside, Images, Injection, MarchPattern, MarchWork, Turns, Variant};
-use kiln_model::{BurnKernel, CopyDirection, LoadKind, Span};
+use kiln_load::worker::{Beside, Images, Injection, MarchPattern, MarchWork, Variant};
+use kiln_model::{BurnKernel, CopyDirection, LoadKind, Span, Turns};
 use serde::{Deserialize, Serialize};
 
 /// What one phase does.
@@ -64,10 +64,10 @@ impl Work {
     pub const fn load(self) -> Option<LoadKind> {
         match self {
             Self::Rest => None,
-            Self::Burn { kernel, .. }
-            | Self::Flips { kernel, .. }
-            | Self::Screen { kernel }
-            | Self::Step { kernel } => Some(LoadKind::Burn(kernel)),
+            Self::Burn { kernel, .. } | Self::Flips { kernel, .. } | Self::Step { kernel } => {
+                Some(LoadKind::Burn(kernel))
+            }
+            Self::Screen { kernel } => Some(LoadKind::Screen { kernel, turns: Turns::EachInTurn }),
             Self::March { .. } => Some(LoadKind::March { coverage: 0.95 }),
             Self::DeviceCopy => Some(LoadKind::March { coverage: 0.0 }),
             Self::HostCopy(direction) => Some(LoadKind::HostCopy(direction)),
@@ -83,7 +83,6 @@ impl Work {
             Self::Burn { beside, images, .. } => Variant { beside, images, ..usual },
             Self::March { pattern: Some(pattern) } => Variant { march: MarchWork::Only(pattern), ..usual },
             Self::DeviceCopy => Variant { march: MarchWork::DeviceCopy, ..usual },
-            Self::Screen { .. } => Variant { turns: Turns::EachInTurn, ..usual },
             Self::Flips { .. } => Variant { beside: Beside::Nothing, ..usual },
             _ => usual,
         }

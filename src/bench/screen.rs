@@ -1,26 +1,12 @@
-//! What a screen for silent corruption excludes, as arithmetic, and which multiprocessors it caught.
+//! What a screen for silent corruption excludes, and which multiprocessors it caught, in words.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use kiln_load::cuda::products_in_a_result;
+use kiln_model::{Screened, excluded_one_in, missed, rarest_excluded};
 
 use super::document::{Bench, GpuMeasured};
 use super::phase::Work;
-
-/// Products without a wrong one, over the rate that is excluded at 95 %: -ln 0.05, as (1 - rate)^n = 0.05.
-const CONFIDENCE_95: f64 = 2.995_732_273_553_991;
-
-/// The share of products that may be wrong without a screen of so many showing it: more is excluded at 95 %.
-pub fn not_excluded(products: f64) -> f64 {
-    CONFIDENCE_95 / products
-}
-
-/// The probability that so many products show nothing of a defect that spoils one in `one_in`.
-pub fn missed(products: f64, one_in: f64) -> f64 {
-    // ln_1p keeps what is lost in 1 - 1e-18.
-    (products * (-1.0 / one_in).ln_1p()).exp()
-}
 
 /// The places of wrong results, with how many were told there.
 fn places(gpu: &GpuMeasured) -> BTreeMap<&str, usize> {
@@ -40,48 +26,66 @@ pub(super) fn wrong(gpu: &GpuMeasured) -> String {
 }
 
 pub(super) fn tell(text: &mut String, bench: &Bench) {
-    for phase in &bench.phases {
-        let Work::Screen { kernel } = phase.work else { continue };
-        for gpu in phase.gpus.iter().filter(|gpu| gpu.verified > 0 || gpu.wrong() > 0) {
-            let products = gpu.verified as f64 * products_in_a_result(kernel) as f64;
-            let _ =
-                write!(text, "{}, gpu/{}: {} results of {products:.1e} products", phase.name, gpu.gpu.0, gpu.verified);
-            if gpu.wrong() > 0 {
-                let _ = writeln!(text, ", {}", wrong(gpu));
-                continue;
+    for phase in bench.phases.iter().filter(|phase| matches!(phase.work, Work::Screen { .. })) {
+        for gpu in phase.gpus.iter().filter(|gpu| gpu.screened.is_some() || gpu.wrong() > 0) {
+            let _ = write!(text, "{}, gpu/{}: {} results", phase.name, gpu.gpu.0, gpu.verified);
+            if let Some(screened) = &gpu.screened {
+                let _ = write!(text, " of {:.1e} products", screened.products);
             }
-            let rarest = (1.0 / not_excluded(products)).log10().floor();
-            let _ = writeln!(
-                text,
-                ", none wrong: wrong results rarer than 1 in 10^{rarest:.0} products were not excluded (95 %); \
-                 one in 10^{:.0} would have been missed with a probability of {:.0} %",
-                rarest + 1.0,
-                100.0 * missed(products, 10f64.powf(rarest + 1.0)),
-            );
+            let _ = match &gpu.screened {
+                _ if gpu.wrong() > 0 => write!(text, ", {}", wrong(gpu)),
+                Some(screened) => write!(text, ", none wrong: {}", excluded(screened.products)),
+                None => Ok(()),
+            };
+            let _ = writeln!(text);
+            if let Some(screened) = &gpu.screened {
+                let _ = writeln!(text, "  {}", reached(screened));
+            }
         }
     }
+}
+
+fn excluded(products: f64) -> String {
+    let rarest = rarest_excluded(products);
+    format!(
+        "wrong results rarer than 1 in 10^{rarest} products were not excluded (95 %); one in 10^{} would have been missed \
+         with a probability of {:.0} %",
+        rarest + 1,
+        100.0 * missed(products, 10f64.powf(f64::from(rarest) + 1.0)),
+    )
+}
+
+/// How much each multiprocessor was asked alone, and which was not.
+fn reached(screened: &Screened) -> String {
+    let (sms, unreached) = (screened.sms as usize, &screened.unreached);
+    if unreached.len() >= sms {
+        return format!("none of {sms} SMs was reached alone");
+    }
+    let (least, one_in) = (screened.least_alone, excluded_one_in(screened.least_alone));
+    let gave = format!("gave {least:.1e} products or more alone (one wrong in {one_in:.1e} excluded)");
+    if unreached.is_empty() {
+        return format!("each of {sms} SMs {gave}");
+    }
+    let missing: Vec<String> = unreached.iter().map(u32::to_string).collect();
+    format!("{} of {sms} SMs {gave}; not reached alone: SM {}", sms - unreached.len(), missing.join(", "))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use kiln_model::GpuIndex;
 
     #[test]
-    fn what_is_excluded_is_the_rate_that_would_be_missed_one_time_in_twenty() {
-        for products in [1e3, 1e12, 1e18] {
-            let miss = missed(products, 1.0 / not_excluded(products));
-            // The formula takes rates as small against one.
-            assert!((miss - 0.05).abs() < 3e-4, "{products:e}: {miss}");
-        }
-        assert!(missed(1e12, 1e30) > 0.999_999 && missed(1e12, 1e9) < 1e-6);
-        // By simulation: 400 screens of 3000 products each, with one in a thousand spoiled, miss about e^-3 of the time.
-        let mut state = 7_u64;
-        let mut draw = || {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            (state >> 33) as f64 / f64::from(1_u32 << 31)
+    fn a_multiprocessor_that_was_not_reached_alone_is_told() {
+        let told = |sms, unreached: &[u32]| {
+            let (unreached, gpu) = (unreached.to_vec(), GpuIndex(0));
+            reached(&Screened { gpu, sms, products: 6e13, least_alone: 3e12, unreached })
         };
-        let misses = (0..400).filter(|_| (0..3000).all(|_| draw() >= 1e-3)).count();
-        let expected = 400.0 * missed(3000.0, 1e3);
-        assert!((misses as f64 - expected).abs() < 4.0 * expected.sqrt(), "{misses} misses, {expected:.1} expected");
+        assert_eq!(told(4, &[]), "each of 4 SMs gave 3.0e12 products or more alone (one wrong in 1.0e12 excluded)");
+        assert_eq!(
+            told(4, &[2, 3]),
+            "2 of 4 SMs gave 3.0e12 products or more alone (one wrong in 1.0e12 excluded); not reached alone: SM 2, 3"
+        );
+        assert_eq!(told(2, &[0, 1]), "none of 2 SMs was reached alone");
     }
 }

@@ -197,6 +197,7 @@ mod tests {
             iteration: 0,
             word: 0,
             flipped_bits: 1,
+            sm: None,
         });
         GpuMeasured {
             gpu: GpuIndex(0),
@@ -214,6 +215,7 @@ mod tests {
             mismatches,
             told: told.collect(),
             flips: flips.map(|(flipped, found)| Flips { flipped, found }),
+            screened: None,
         }
     }
 
@@ -267,7 +269,7 @@ mod tests {
         let place = "SM 17, unlike 263 of 264 units";
         assert_eq!(
             told(Work::Screen { kernel: BF16 }, gpu(0, &[place], None)),
-            "phase, gpu/0: 1000000 results of 1.3e11 products, 1 WRONG: SM 17, unlike 263 of 264 units (1 told)"
+            "phase, gpu/0: 1000000 results, 1 WRONG: SM 17, unlike 263 of 264 units (1 told)"
         );
         let burn = Work::Step { kernel: BF16 };
         assert_eq!(told(burn, gpu(3, &[place], None)), format!("phase, gpu/0: 3 WRONG: {place} (1 told)"));

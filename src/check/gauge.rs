@@ -282,6 +282,7 @@ pub(super) const fn gpu_of(said: &LoadSaid) -> Option<GpuIndex> {
     match said {
         LoadSaid::Progress { gpu, .. } | LoadSaid::Covered { gpu, .. } | LoadSaid::Flipped { gpu, .. } => Some(*gpu),
         LoadSaid::Mismatched(mismatch) => Some(mismatch.gpu),
+        LoadSaid::Screened(screened) => Some(screened.gpu),
         LoadSaid::Ended { gpu, .. } | LoadSaid::Noted { gpu, .. } => *gpu,
         LoadSaid::Running | LoadSaid::Moved(_) | LoadSaid::Program(_) => None,
     }

@@ -126,7 +126,12 @@ impl Check for GpuBurn {
 
 /// The kernel a step's `kernel` parameter names.
 pub(super) fn kernel(params: &Params) -> BurnKernel {
-    match params.text("kernel") {
+    kernel_named(params, "kernel")
+}
+
+/// The kernel that a parameter of this name asks for.
+pub(super) fn kernel_named(params: &Params, name: &str) -> BurnKernel {
+    match params.text(name) {
         Some("fp8") => BurnKernel::Fp8,
         Some("fp32") => BurnKernel::Fp32,
         Some("fp64") => BurnKernel::Fp64,

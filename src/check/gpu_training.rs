@@ -1,4 +1,7 @@
-//! `gpu.training`: arithmetic, memory traffic and an exchange between all GPUs at once, as training does.
+//! `gpu.training`: arithmetic, memory traffic, an exchange between all GPUs and copies from and to the host at once, as training
+//! does.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::course::{Course, Rest, START_WITHIN, Turn};
 use super::declare::{choice, may, must, span, text};
@@ -13,8 +16,8 @@ use super::{Check, CheckRun, Done, Seen, StepContext, Wants};
 use kiln_event::Phase;
 use kiln_limit::Missing;
 use kiln_model::{
-    Answer, Component, ComponentKind, GpuCounters, GpuIndex, LoadEnd, LoadId, LoadKind, LoadReport, LoadSaid, Moment,
-    Probe, Span, Unit,
+    Answer, Component, ComponentKind, CopyDirection, Endpoint, GpuCounters, GpuIndex, LoadEnd, LoadId, LoadKind,
+    LoadReport, LoadSaid, Moment, Probe, Span, Transfer, Unit,
 };
 use kiln_profile::{CheckSpec, MeasurementSpec, Params, Wear};
 
@@ -25,7 +28,7 @@ const GPU: ComponentKind = ComponentKind::Gpu;
 
 pub(super) static SPEC: CheckSpec = CheckSpec {
     name: "gpu.training",
-    summary: "Burns and exchanges data between all GPUs at the same time, with every result compared.",
+    summary: "Burns, exchanges data between all GPUs and copies from and to the host at the same time, with every result compared.",
     details: "A part that is right in any test of one thing can be wrong when arithmetic, memory and links draw from the \
               same supply at once, which is what training does all day. The burn's results are compared bit for bit; link \
               errors are differences of counters over the whole step. How fast either goes while they share a GPU depends \
@@ -38,7 +41,7 @@ pub(super) static SPEC: CheckSpec = CheckSpec {
     measurements: MEASUREMENTS,
     each: &[GPU, ComponentKind::NvLink],
     wear: Wear::Stress,
-    faults: &["wrong-while-linked"],
+    faults: &["wrong-while-linked", "wrong-while-copying"],
     exclusive: true,
     watcher: false,
     estimate: |params: &Params, _| params.span("for").unwrap_or_default() + Span::from_secs(15),
@@ -50,6 +53,13 @@ static MEASUREMENTS: &[MeasurementSpec] = &[
     must("throughput.mean", Unit::Teraflops, GPU, "work of the burn per second, mean"),
     // Without it nothing shows that the links had traffic, and that they had no errors says nothing.
     must("egress.mean", Unit::GigabytePerSecond, GPU, "what the GPU sent meanwhile, all partners together"),
+    // Likewise of the copies.
+    must(
+        "host.mean",
+        Unit::GigabytePerSecond,
+        GPU,
+        "what was copied between host and GPU meanwhile, mean of both directions",
+    ),
     may("nvlink.errors", Unit::One, GPU, "errors of all the GPU's links meanwhile"),
     text("nvlink.error-links", GPU, "the links with errors"),
     may("link.errors", Unit::One, ComponentKind::NvLink, "errors of one link meanwhile"),
@@ -83,6 +93,7 @@ impl Check for GpuTraining {
             gauges: gauges(context, 0.0),
             burn: None,
             exchange: Exchange::default(),
+            copies: HostCopies::default(),
             broken: None,
             over: Span::ZERO,
             first: Vec::new(),
@@ -105,6 +116,7 @@ struct Run {
     /// The burn, once it runs: what another load says is the exchange's.
     burn: Option<LoadId>,
     exchange: Exchange,
+    copies: HostCopies,
     /// Why the exchange ended before the burn did.
     broken: Option<Missing>,
     /// How long the steady window was.
@@ -127,12 +139,13 @@ impl CheckRun for Run {
             (Stage::After, Seen::Answered(Answer::Counters(Ok(counters)))) => wants.end(self.done(context, counters)),
             (_, Seen::Answered(Answer::Counters(Err(why)))) => wants.end(unanswered(why)),
             (Stage::Working, Seen::Load(report)) if self.burn.is_some_and(|burn| burn != report.load) => {
-                self.hear_exchange(context, report, wants);
+                self.hear_other(context, report, wants);
             }
             (Stage::Working, _) => {
                 if let Seen::Load(LoadReport { load, said: LoadSaid::Running, .. }) = &seen {
                     self.burn = Some(*load);
                     start_exchange(context, wants);
+                    start_copies(context, wants);
                 }
                 self.gauges.take(&self.course, &seen);
                 self.turn(context, now, &seen, wants);
@@ -148,8 +161,54 @@ fn start_exchange(context: &StepContext<'_>, wants: &mut Wants) {
     wants.start_load(LoadKind::AllToAll, context.gpus(), Some(WARMUP + length + START_WITHIN));
 }
 
+/// A load for each GPU: one for all of them would copy from one after another.
+fn start_copies(context: &StepContext<'_>, wants: &mut Wants) {
+    let length = context.params.span("for").unwrap_or_default();
+    for gpu in context.gpus().into_iter().filter(|gpu| !context.lost.contains_key(gpu)) {
+        wants.start_load(LoadKind::HostCopy(CopyDirection::Both), [gpu].into(), Some(WARMUP + length + START_WITHIN));
+    }
+}
+
+/// What the loads that copy between host and GPUs tell.
+#[derive(Debug, Default)]
+struct HostCopies {
+    /// Each by what it has copied: a load says of itself only what it moves.
+    loads: BTreeSet<LoadId>,
+    /// GB/s of each copy in the steady window.
+    moved: BTreeMap<GpuIndex, Vec<f64>>,
+}
+
+impl HostCopies {
+    /// Whether the report is of a load of this kind. What it moved counts in the steady window alone.
+    fn hear(&mut self, report: &LoadReport, is_measuring: bool) -> bool {
+        if let LoadSaid::Moved(Transfer { from, to, gb_per_s }) = &report.said
+            && let (Endpoint::Host, Endpoint::Gpu(gpu)) | (Endpoint::Gpu(gpu), Endpoint::Host) = (*from, *to)
+        {
+            self.loads.insert(report.load);
+            if is_measuring {
+                self.moved.entry(gpu).or_default().push(*gb_per_s);
+            }
+        }
+        self.loads.contains(&report.load)
+    }
+
+    fn mean(&self, gpu: GpuIndex) -> Gauged {
+        match self.moved.get(&gpu) {
+            Some(moved) => {
+                Gauged::Number { value: moved.iter().sum::<f64>() / moved.len() as f64, samples: moved.len() as u64 }
+            }
+            None => Gauged::Missing(Missing::NoCopyTimed),
+        }
+    }
+}
+
 impl Run {
-    fn hear_exchange(&mut self, context: &StepContext<'_>, report: &LoadReport, wants: &mut Wants) {
+    /// Takes in what the exchange and the copies say. One that ends before it has moved anything counts as the exchange, whose
+    /// measurement then says why it is missing.
+    fn hear_other(&mut self, context: &StepContext<'_>, report: &LoadReport, wants: &mut Wants) {
+        if self.copies.hear(report, self.course.is_measuring()) {
+            return;
+        }
         match &report.said {
             LoadSaid::Ended { gpu: None, end: LoadEnd::Finished } => start_exchange(context, wants),
             LoadSaid::Ended { end, .. } => {
@@ -181,6 +240,7 @@ impl Run {
             sheet.put("temp.max", gpu, gauge.whole(gauge.die.gauged(self.over, Window::max)));
             sheet.put("throughput.mean", gpu, gauge.at_best(gauge.tflops.gauged(self.over, Window::mean)));
             sheet.put("egress.mean", gpu, self.egress(context, index, gauge));
+            sheet.put("host.mean", gpu, gauge.whole(self.copies.mean(index)));
             put_common(&mut sheet, gpu, gauge, self.over);
             put_growth(&mut sheet, context.components, index, of_gpu(&self.first, index), of_gpu(last, index));
         }
@@ -201,11 +261,18 @@ impl Run {
 mod tests {
     use super::*;
     use crate::rig::{Rig, Scene, assert_complete, counters, progress, shown};
-    use kiln_model::{Endpoint, Reading, Transfer};
+    use kiln_model::Reading;
 
     /// A burn tells of its work every second, an exchange of every way every five.
     fn working(scene: &Scene<'_>) -> Vec<LoadSaid> {
         let Some((kind, seconds)) = scene.load else { return Vec::new() };
+        if matches!(kind, LoadKind::HostCopy(_)) {
+            let (from, to) = (Endpoint::Host, Endpoint::Gpu(scene.gpu));
+            return (seconds % 3.0 == 0.0)
+                .then_some(LoadSaid::Moved(Transfer { from, to, gb_per_s: 50.0 }))
+                .into_iter()
+                .collect();
+        }
         if *kind != LoadKind::AllToAll {
             return vec![progress(scene, 700.0)];
         }
@@ -227,6 +294,9 @@ mod tests {
         00:00:00 Measuring
         00:00:00 start Burn(Bf16) on 3 GPUs
         00:00:02 start AllToAll on 3 GPUs
+        00:00:02 start HostCopy(Both) on 1 GPUs
+        00:00:02 start HostCopy(Both) on 1 GPUs
+        00:00:02 start HostCopy(Both) on 1 GPUs
         00:00:02 WarmingUp
         00:00:12 Measuring
         00:04:12 stop
@@ -234,6 +304,21 @@ mod tests {
         assert_eq!(shown(&done, Component::gpu(1), "mismatches"), "0");
         assert_eq!(shown(&done, Component::gpu(1), "nvlink.errors"), "0");
         assert_eq!(shown(&done, Component::gpu(1), "egress.mean"), "200 GB/s");
+        assert_eq!(shown(&done, Component::gpu(1), "host.mean"), "50 GB/s");
+    }
+
+    #[test]
+    fn copies_that_move_nothing_are_missing_and_those_of_another_gpu_do_not_count() {
+        let mut rig = Rig::new(&GpuTraining, 3);
+        rig.works = Box::new(|scene| {
+            let copies = scene.load.is_some_and(|(kind, _)| matches!(kind, LoadKind::HostCopy(_)));
+            if copies && scene.gpu == GpuIndex(1) { Vec::new() } else { working(scene) }
+        });
+        let done = rig.run(&GpuTraining);
+        assert_eq!(shown(&done, Component::gpu(1), "host.mean"), "missing: NoCopyTimed");
+        assert_eq!(shown(&done, Component::gpu(2), "host.mean"), "50 GB/s");
+        let spec = SPEC.measurements.iter().find(|spec| spec.name == "host.mean");
+        assert!(spec.is_some_and(|spec| spec.required), "a step without it is not passed");
     }
     /// What one GPU shows of its exchange and its burn where the loads do as `works` says.
     fn egress(works: fn(&Scene<'_>) -> Vec<LoadSaid>) -> (String, String) {

@@ -20,6 +20,7 @@ mod gpu_count;
 mod gpu_idle;
 mod gpu_memory;
 mod gpu_pulse;
+mod gpu_screen;
 mod gpu_training;
 mod host_lost;
 mod inventory_match;

@@ -22,6 +22,7 @@ checks! {
     gpu_idle::GpuIdle,
     gpu_memory::GpuMemory,
     gpu_pulse::GpuPulse,
+    gpu_screen::GpuScreen,
     gpu_training::GpuTraining,
     inventory_match::InventoryMatch,
     kernel_log::KernelLog,

@@ -11,7 +11,7 @@ use super::exit_code::Exit;
 use super::look::Look;
 use super::signals::Interrupts;
 use super::{drive, printer, skus};
-use crate::bench::{self, BENCH_SCHEMA, Bench, Lengths, Measured, Meter, Phase, Unit, Work};
+use crate::bench::{self, BENCH_SCHEMA, Bench, Lengths, Measured, Meter, Phase, Trouble, Unit, Work};
 use crate::disk::{self, Folder, Keep};
 use crate::engine::Arrivals;
 use crate::model::{GpuIndex, Inventory, LoadId, LoadOrder, Moment, Span, StopHow};
@@ -32,21 +32,23 @@ const ASKED: Span = Span::from_secs(15);
 const KILLED: Span = Span::from_secs(15);
 /// The longest that a load may take which ends by itself.
 const FINITE: Span = Span::from_secs(600);
-/// Said of what a simulated node does not do.
-const NOT_MODELLED: &str = "a simulated node does not model it";
 
 /// `kiln bench [--for SPAN] [--json FILE] [--out DIR]`.
 pub(super) fn bench(args: &BenchArgs) -> Result<Exit, CommandError> {
     if args.span.is_zero() {
         return Err(CommandError::Usage(anyhow!("`--for` must be more than nothing")));
     }
+    let only = names(&args.only)?;
     let signals = Interrupts::listen(|_| {})?;
     let mut chosen = choose_bench(&args.node)?;
-    let wanted =
-        |phase: &Phase| args.only.is_empty() || args.only.iter().any(|name| phase.name.starts_with(name.trim()));
+    let wanted = |phase: &Phase| only.is_empty() || only.iter().any(|name| phase.name.starts_with(name.as_str()));
     let bench = measure(&mut chosen, (args.span, args.flips, args.node.seed), wanted, &signals, true)?;
     if bench.phases.is_empty() && !signals.any() {
-        return Err(CommandError::Usage(anyhow!("`--only {}` names nothing that is measured", args.only.join(","))));
+        let (only, gpus) = (only.join(","), bench.gpus.len());
+        return Err(CommandError::Usage(anyhow!(
+            "`--only {only}` names nothing that is measured here: copies between GPUs need two of them, the node has {gpus}, \
+             and flips need `--flips` above 0; `kiln bench` alone measures all there is"
+        )));
     }
     let json = bench::document(&bench).no_claim()?;
     if let Some(file) = &args.json {
@@ -58,12 +60,38 @@ pub(super) fn bench(args: &BenchArgs) -> Result<Exit, CommandError> {
         write(folder, &bench, &json).with_context(|| format!("{} cannot be written", folder.display())).no_claim()?;
     }
     printer::result(&bench::table(&bench)).no_claim()?;
-    let missed = bench.phases.iter().filter_map(|phase| phase.trouble.as_deref()).any(|why| why != NOT_MODELLED);
+    let missed = bench.phases.iter().any(|phase| matches!(phase.trouble, Some(Trouble::Missed(_))));
     Ok(match (signals.any(), missed) {
         (true, _) => Exit::Aborted,
         (false, true) => Exit::NoClaim,
         (false, false) => Exit::Pass,
     })
+}
+
+/// How the phases that are wanted begin. Names that no phase of any node begins with are refused: one that is mistyped would be
+/// left out unnoticed beside others.
+fn names(pieces: &[String]) -> Result<Vec<String>, CommandError> {
+    let all = bench::phases(Lengths { each: EVERY, flips: 1, gpus: 2 });
+    let known = |name: &str| !name.is_empty() && all.iter().any(|phase| phase.name.starts_with(name));
+    let (mut only, mut unknown): (Vec<String>, Vec<String>) = (Vec::new(), Vec::new());
+    for piece in pieces.iter().map(|piece| piece.trim()) {
+        // `bf16 alone, fallback` has a comma of its own.
+        let joined = only.last().map(|last| format!("{last}, {piece}")).filter(|joined| known(joined));
+        match (joined, only.last_mut()) {
+            (Some(joined), Some(last)) => *last = joined,
+            _ if known(piece) => only.push(piece.to_owned()),
+            _ => unknown.push(format!("`{piece}`")),
+        }
+    }
+    if unknown.is_empty() {
+        return Ok(only);
+    }
+    let all: Vec<&str> = all.iter().map(|phase| phase.name.as_str()).collect();
+    Err(CommandError::Usage(anyhow!(
+        "`--only` has {}, and no phase begins like that; name phases by how they begin, with commas between them: {}",
+        unknown.join(", "),
+        all.join("; ")
+    )))
 }
 
 fn write(folder: &Path, bench: &Bench, json: &str) -> std::io::Result<()> {
@@ -168,7 +196,7 @@ impl Bencher<'_> {
             return meter.close(self.units, look.now());
         };
         if !look.ask(|dut, _| dut.prepare(work.injection(), work.variant())) {
-            meter.trouble(NOT_MODELLED.to_owned());
+            meter.trouble(Trouble::NotModelled);
             return meter.close(self.units, look.now());
         }
         // What a step comes from, and what it goes back to.
@@ -182,7 +210,7 @@ impl Bencher<'_> {
             meter.running().is_some() || meter.is_over()
         });
         if meter.running().is_none() {
-            meter.trouble(format!("the load did not begin within {} s", SET_UP.as_secs()));
+            meter.trouble(Trouble::Missed(format!("the load did not begin within {} s", SET_UP.as_secs())));
         } else {
             let end = look.now() + span.unwrap_or(FINITE);
             self.watch(look, &mut meter, &mut sampling, end, Meter::is_over);
@@ -190,7 +218,7 @@ impl Bencher<'_> {
         self.stop(look, &mut meter, &mut sampling);
         self.watch(look, &mut meter, &mut sampling, look.now() + rest, |_| false);
         if self.signals.any() {
-            meter.trouble("interrupted".to_owned());
+            meter.trouble(Trouble::Missed("interrupted".to_owned()));
         }
         meter.close(self.units, look.now())
     }
@@ -209,7 +237,7 @@ impl Bencher<'_> {
             }
         }
         if !meter.is_over() {
-            meter.trouble("the load does not die: the driver holds it".to_owned());
+            meter.trouble(Trouble::Missed("the load does not die: the driver holds it".to_owned()));
         }
     }
 
@@ -242,4 +270,27 @@ fn take(look: &mut Look<'_, dyn Workbench>, meter: &mut Meter, sampling: &mut Sa
     sampling.unanswered = sampling.unanswered.saturating_sub(arrivals.samples.len());
     arrivals.samples.iter().for_each(|sample| meter.sample(sample));
     arrivals.loads.iter().for_each(|report| meter.hear(report));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(text: &str) -> Result<Vec<String>, String> {
+        let pieces: Vec<String> = text.split(',').map(str::to_owned).collect();
+        names(&pieces).map_err(|error| format!("{error:?}"))
+    }
+
+    #[test]
+    fn a_name_that_no_phase_begins_with_is_refused_beside_known_ones() {
+        assert_eq!(asked("march, flips fp32"), Ok(vec!["march".to_owned(), "flips fp32".to_owned()]));
+        assert_eq!(asked("bf16 alone, fallback,rest"), Ok(vec!["bf16 alone, fallback".to_owned(), "rest".to_owned()]));
+        assert_eq!(names(&[]).ok(), Some(Vec::new()), "all that there is");
+        for (text, name) in
+            [("march,marsh", "`marsh`"), ("march,", "``"), ("fallback", "`fallback`"), ("Rest", "`Rest`")]
+        {
+            let refused = asked(text).expect_err(text);
+            assert!(refused.contains(name) && refused.contains("march walking; "), "{text}: {refused}");
+        }
+    }
 }

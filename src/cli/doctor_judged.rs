@@ -66,6 +66,8 @@ pub(super) fn identified(args: &DoctorArgs, skus: &Skus) -> Result<Identified, C
         parts: None,
         sku_digests: std::collections::BTreeMap::new(),
         baseline: std::collections::BTreeMap::new(),
+        lot: None,
+        guard_bands: std::collections::BTreeMap::new(),
         junit: crate::event::JunitDialect::default(),
     };
     let mut machine = Machine::new(equipment(skus), start, Some(STAGE.to_owned()));

@@ -136,7 +136,7 @@ impl Dut for Playback {
     /// are those of a load and can be judged; what a load itself would have measured stays unmeasured, which is never a pass.
     fn start_load(&mut self, now: Moment, order: &LoadOrder) {
         let rests = match order.kind {
-            LoadKind::Burn(_) => Some(Span::ZERO),
+            LoadKind::Burn(_) | LoadKind::Screen { .. } => Some(Span::ZERO),
             LoadKind::Pulse { .. } => Some(PULSE_RESTS),
             _ => None,
         };

@@ -10,7 +10,7 @@ use super::board::Suspicion;
 use super::catalogue::entry_or_general;
 use super::findings::LOT_OUTLIER;
 use super::scene::{Scene, both};
-use kiln_event::{Action, Confidence, Evidence};
+use kiln_event::{Action, Confidence, Evidence, EvidenceFact};
 use kiln_model::{Component, GpuIndex};
 
 /// The code of a defect that all parts show alike and none of them can be blamed for.
@@ -101,6 +101,8 @@ const OWN_PROOF: &[&str] = &[
     "SRAM-THRESHOLD",
     "SRAM-UNCORRECTABLE",
 ];
+/// The code of a GPU of which one multiprocessor computes wrong.
+const ONE_SM: &str = "GPU-SM-WRONG";
 /// Codes of GPUs that do not answer: they count among the parts that show it, and not among those that show anything else.
 const AWAY: &[&str] = &["GPU-LOST", "GPU-HANG"];
 
@@ -132,14 +134,30 @@ pub(super) fn gather_alike(kept: Vec<Suspicion>, scene: &Scene<'_>) -> Vec<Suspi
     rest
 }
 
+/// What GPUs can have in common as the reason for a finding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Shared<'e> {
+    Subject(&'e str),
+    Sm(u32),
+}
+
+/// Wrong results of one multiprocessor have a common cause only where it is the same one on all GPUs.
+fn shared<'e>(code: &str, evidence: &'e Evidence) -> Option<Shared<'e>> {
+    match evidence.fact {
+        EvidenceFact::OneSm { sm, .. } => Some(Shared::Sm(sm)),
+        _ if code == ONE_SM => None,
+        _ => Some(Shared::Subject(evidence.subject())),
+    }
+}
+
 /// Whether all GPUs that can show it do, and have a reason in common.
 fn is_common(code: &str, group: &[Suspicion], scene: &Scene<'_>) -> bool {
     let away = |gpu: &GpuIndex| scene.record.lost.contains_key(gpu);
     let all: BTreeSet<GpuIndex> = scene.gpus().into_iter().filter(|gpu| AWAY.contains(&code) || !away(gpu)).collect();
-    let mut reasons: BTreeMap<GpuIndex, BTreeSet<&str>> = BTreeMap::new();
+    let mut reasons: BTreeMap<GpuIndex, BTreeSet<Shared<'_>>> = BTreeMap::new();
     for one in group {
         let Some(gpu) = one.component.gpu_index() else { continue };
-        reasons.entry(gpu).or_default().extend(one.evidence.iter().map(Evidence::subject));
+        reasons.entry(gpu).or_default().extend(one.evidence.iter().filter_map(|one| shared(code, one)));
     }
     let mut of_each = all.iter().map(|gpu| reasons.get(gpu).cloned().unwrap_or_default());
     let common = of_each.next().map(|first| of_each.fold(first, |one, two| &one & &two));
@@ -212,7 +230,7 @@ mod tests {
 
     #[test]
     fn every_code_that_is_named_is_in_the_catalogue() {
-        for code in OWN_PROOF.iter().chain(AWAY).chain([&ALL_ALIKE]) {
+        for code in OWN_PROOF.iter().chain(AWAY).chain([&ALL_ALIKE, &ONE_SM]) {
             assert_eq!(entry_or_general(code).code, *code);
         }
     }

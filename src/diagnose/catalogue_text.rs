@@ -324,6 +324,17 @@ pub(super) const ENTRIES: &[Entry] = &[
         &[],
     ),
     entry(
+        "GPU-SM-WRONG",
+        ("One SM computes wrong", "単一SMの計算結果の誤り"),
+        (
+            "One multiprocessor of the GPU computed wrong results that ECC did not see.",
+            "GPU内の1基のSMの計算結果に誤りがあり、ECCでは検出されない。",
+        ),
+        Action::ReplaceFru,
+        "Results are compared bit for bit, and each wrong one carries the number of the multiprocessor that computed it. More than half of those told came from one; wrong results from all over the part are GPU-WRONG-RESULTS. The same multiprocessor on all GPUs is a kernel or a driver, and no part.",
+        &["Hochschild et al., Cores that don't count, HotOS 2021, https://doi.org/10.1145/3458336.3465297"],
+    ),
+    entry(
         "GPU-THERMAL-SLOWDOWN",
         ("Slowed for heat without being hot", "高温でない熱減速"),
         (

@@ -15,6 +15,7 @@ mod host_block;
 mod host_line;
 mod kernel_event;
 mod kernel_line;
+mod one_sm;
 mod pci_address;
 mod relation;
 mod rule_heat;
@@ -38,6 +39,7 @@ pub use charge::{Charge, CodeCharge, Places, charges};
 pub use findings::findings;
 pub use kernel_event::{Class, KernelEvent, Place, Severity, kernel_events, names_trouble};
 pub use kernel_line::{AerLine, AerSeverity, Declared, KernelLine, SxidLine, XidLine, read_kernel_line};
+pub use one_sm::{OneSm, one_sm, same_sm_everywhere};
 pub use pci_address::{ParsePciAddressError, PciAddress};
 pub use rule_station::SENSORS_SILENT;
 pub use xid::{

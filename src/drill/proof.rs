@@ -133,7 +133,8 @@ mod tests {
         let mut story = Story::begun().passed_before("burn.gemm");
         let key = invented::key("burn.gemm", 1, 1);
         story.tell(0.5, RunEvent::StepStarted { key: key.clone() });
-        let mismatch = Mismatch { gpu: GpuIndex(1), place: "SM 7".to_owned(), iteration: 3, word: 9, flipped_bits: 1 };
+        let mismatch =
+            Mismatch { gpu: GpuIndex(1), place: "SM 7".to_owned(), iteration: 3, word: 9, flipped_bits: 1, sm: None };
         let gpu_celsius = kiln_model::Reading::Value(71.0);
         story.tell(9.0, RunEvent::ResultMismatched { load: LoadId(1), mismatch, gpu_celsius });
         let case = invented::with_reason(GPUS[1], Outcome::Fail, invented::guard_stop());

@@ -208,6 +208,9 @@ pub fn tune(healthy: &[Look], faulty: &[Look], budget_percent: f64) -> Tuning {
     }
 }
 
+/// Euler's constant, by which the mean of a Gumbel distribution lies beside its mode.
+const EULER: f64 = 0.577_215_664_9;
+
 /// The bound that a share of healthy runs passes, and the worst that was seen. `None` where all are the same.
 fn bound(side: Side, worst: &[f64], share: f64) -> Option<(f64, f64)> {
     // Mirrored, so that the worst is always the greatest.
@@ -220,7 +223,6 @@ fn bound(side: Side, worst: &[f64], share: f64) -> Option<(f64, f64)> {
         return None;
     }
     // Gumbel by moments: scale from the deviation, place from the mean and Euler's constant.
-    const EULER: f64 = 0.577_215_664_9;
     let scale = deviation * 6.0_f64.sqrt() / std::f64::consts::PI;
     let expected = mean - EULER * scale - scale * (-(1.0 - share).ln()).ln();
     let greatest = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use kiln_diagnose::{AllAlike, LEAST_ALIKE, if_all_alike};
+use kiln_diagnose::{AllAlike, LEAST_ALIKE, if_all_alike, same_sm_everywhere};
 use kiln_event::{Case, LotValue, Outcome, Reason, RunRecord, StepEnding};
 use kiln_limit::{
     Judged, Judgement, Limit, LotRange, Measured, Measurement, Miss, Missing, Range, References, Unjudged, WaiverUse,
@@ -62,8 +62,8 @@ impl Judge<'_> {
                 groups.entry((&measurement.name, measurement.component.kind())).or_default().push(judgement);
             }
         }
-        let gpus = self.record.inventory.iter().flat_map(|inventory| &inventory.gpus).map(|gpu| gpu.index);
-        let present: BTreeSet<GpuIndex> = gpus.filter(|gpu| !self.record.lost.contains_key(gpu)).collect();
+        let present = self.present();
+        let same_sm = self.same_sm();
         let alike = |((name, kind), group): ((&str, ComponentKind), Vec<&Judgement>)| {
             let missed = group.iter().all(|one| one.outcome == Judged::Fail && one.waiver.is_none());
             let same_side = group.iter().all(|one| is_low(one) == is_low(group[0]));
@@ -71,9 +71,21 @@ impl Judge<'_> {
             let all = of.is_empty() || of == present;
             let parts = if of.is_empty() { group.len() } else { of.len() };
             let common = missed && same_side && all && parts >= LEAST_ALIKE;
-            (common && if_all_alike(name) == AllAlike::AnyCause).then(|| ((name.to_owned(), kind), parts))
+            let any_cause = if_all_alike(name) == AllAlike::AnyCause || (name == "mismatches" && same_sm.is_some());
+            (common && any_cause).then(|| ((name.to_owned(), kind), parts))
         };
         groups.into_iter().filter_map(alike).collect()
+    }
+
+    /// The GPUs that answer.
+    fn present(&self) -> BTreeSet<GpuIndex> {
+        let gpus = self.record.inventory.iter().flat_map(|inventory| &inventory.gpus).map(|gpu| gpu.index);
+        gpus.filter(|gpu| !self.record.lost.contains_key(gpu)).collect()
+    }
+
+    /// The multiprocessor that has computed wrong on all GPUs alike, if there is one.
+    fn same_sm(&self) -> Option<u32> {
+        same_sm_everywhere(self.record.mismatches.iter().map(|(_, _, mismatch, _)| mismatch), &self.present())
     }
 
     /// Which case a measurement of `component` counts for.
@@ -256,7 +268,10 @@ impl Judge<'_> {
         }
         let mismatches = self.record.mismatches.get(self.mismatches_from..).unwrap_or_default();
         if let Some((at, _, mismatch, _)) = mismatches.iter().find(|(_, _, mismatch, _)| Some(mismatch.gpu) == gpu) {
-            return Some((Outcome::Fail, Reason::Mismatch { at: *at, mismatch: mismatch.clone() }));
+            // What is wrong at the same place of all GPUs is no part's own.
+            let shared = mismatch.sm.is_some() && self.same_sm().is_some();
+            let outcome = if shared { Outcome::Inconclusive } else { Outcome::Fail };
+            return Some((outcome, Reason::Mismatch { at: *at, mismatch: mismatch.clone() }));
         }
         let trips = self.record.trips.get(self.trips_from..).unwrap_or_default();
         let (_, trip) = trips.iter().find(|(_, trip)| mine(trip.component))?;

@@ -94,6 +94,12 @@ pub enum EvidenceFact {
         mismatch: Mismatch,
         celsius: Option<f64>,
     },
+    /// Most of the wrong results that were told came from one multiprocessor.
+    OneSm {
+        sm: u32,
+        told: usize,
+        of: usize,
+    },
     /// The host was late while a step ran.
     Late(Lateness),
     /// A part was another one when the run was taken up again.
@@ -148,6 +154,7 @@ impl Evidence {
             EvidenceFact::Logged { text, .. } | EvidenceFact::Legacy(text) => first_word(text),
             EvidenceFact::Lost { .. } | EvidenceFact::SilentFromStart { .. } => "no answer",
             EvidenceFact::Mismatch { .. } => "wrong result",
+            EvidenceFact::OneSm { .. } => "multiprocessor",
             EvidenceFact::Late(_) => "late samples",
             EvidenceFact::Changed { change, .. } => change.fact.word(),
             EvidenceFact::Unrecognised { .. } => "identity",

@@ -323,7 +323,7 @@ pub fn few_readings() -> Missing {
 
 fn mismatch() -> Mismatch {
     let place = "SM \u{1b}[31m41\u{1b}[0m\u{7}".to_owned();
-    Mismatch { gpu: GpuIndex(1), place, iteration: 7, word: 1024, flipped_bits: 1 }
+    Mismatch { gpu: GpuIndex(1), place, iteration: 7, word: 1024, flipped_bits: 1, sm: None }
 }
 
 /// The end of a step as its cases tell it.

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::{GpuIndex, Moment, ProgramOrder, ProgramSaid, Span};
+use super::{GpuIndex, Moment, ProgramOrder, ProgramSaid, Screened, Span};
 
 /// Names one started load inside a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -21,6 +21,8 @@ pub enum LoadKind {
     Burn(BurnKernel),
     /// The burn gated on and off at `hertz`, in phase over all GPUs of the order.
     Pulse { kernel: BurnKernel, hertz: f64, duty: f64 },
+    /// Matrix products alone, without the memory stream, every result verified: for a multiprocessor that computes wrong.
+    Screen { kernel: BurnKernel, turns: Turns },
     /// Patterns written to and read back from the GPU's memory.
     March { coverage: f64 },
     /// Copies between host and GPU.
@@ -40,6 +42,15 @@ pub enum BurnKernel {
     Fp8,
     Fp32,
     Fp64,
+}
+
+/// Which multiprocessors a screen gives work at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Turns {
+    AllAtOnce,
+    /// Each alone, then all at once, over and over.
+    EachInTurn,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -100,6 +111,8 @@ pub enum LoadSaid {
     Covered { gpu: GpuIndex, percent: f64 },
     /// Bits that were flipped on purpose on one GPU in this load, and those of them whose very place was then told as wrong.
     Flipped { gpu: GpuIndex, flipped: u32, found: u32 },
+    /// What a screen has compared on one GPU, told at its end.
+    Screened(Screened),
     /// One bandwidth measured.
     Moved(Transfer),
     /// Something worth knowing that is no measurement: a fallback taken, memory somebody else holds, a latency.
@@ -139,6 +152,9 @@ pub struct Mismatch {
     pub iteration: u64,
     pub word: u64,
     pub flipped_bits: u32,
+    /// The number of the streaming multiprocessor, if the result was computed and not merely kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sm: Option<u32>,
 }
 
 /// A bandwidth measured by a copy load.

@@ -123,6 +123,7 @@ pub enum Missing {
     NoTrafficTold,
     NoPassFinished,
     MarchUnfinished,
+    ScreenUnfinished,
 
     // --- physics ---
     /// There is neither an inlet temperature nor an idle state to compare with.

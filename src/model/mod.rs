@@ -19,6 +19,7 @@ mod program;
 mod quantity;
 mod reading;
 mod sample;
+mod screen;
 mod sensor;
 mod source;
 mod spread;
@@ -37,7 +38,7 @@ pub use kernel::{KernelRecord, KernelSource};
 pub use lacking::Lacking;
 pub use load::{
     BurnKernel, CopyDirection, Endpoint, LoadEnd, LoadId, LoadKind, LoadOrder, LoadReport, LoadSaid, Mismatch,
-    NoteKind, StopHow, Transfer,
+    NoteKind, StopHow, Transfer, Turns,
 };
 pub use missing::{Missing, Setting};
 pub use port::{LinkLayer, Port, PortCounter, PortState, WireState};
@@ -46,6 +47,7 @@ pub use program::{NamedValue, ProgramNumber, ProgramOrder, ProgramReader, Progra
 pub use quantity::{Dimension, ParseQuantityError, Quantity, Unit};
 pub use reading::{Reading, ReadingFailure};
 pub use sample::Sample;
+pub use screen::{Screened, excluded_one_in, missed, rarest_excluded};
 pub use sensor::{ClockReasons, Sensor, SensorKind};
 pub use source::{Reach, Source, SourceReport, SourceState, SourceTrouble, overwritten, trouble_of};
 pub use spread::Spread;

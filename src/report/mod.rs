@@ -28,6 +28,7 @@ mod prompt;
 mod properties;
 mod remark;
 mod row;
+mod screened;
 mod sentence;
 mod sheet;
 mod text;

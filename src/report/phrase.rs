@@ -180,6 +180,8 @@ phrases! {
     GuardOn: "{0} on {1}: {2}", "{0}, {1}: {2}";
     Note: "NOTE", "注記";
     NotedOn: "{0}: {1}", "{0}: {1}";
+    ScreenExcludes: "{0}: nothing wrong on {1} GPUs in {2} products or more on each; wrong results rarer than 1 in 10^{3} products were not excluded (95 %), of a single SM that works alone rarer than 1 in 10^{4}.", "{0}: GPU {1} 台で、各 {2} 回以上の積和演算に誤りなし。10^{3} 回に1回より稀な誤りは除外できていない(信頼水準95 %)。単独で動作した1基のSMについては 10^{4} 回に1回より稀な誤り。";
+    ScreenClocks: " Clocks were not locked; they came to {0} with one SM at work, {1} under the light load and {2} at full power.", "クロックは固定せず、1基のSMのみの動作時 {0}、軽負荷時 {1}、最大電力時 {2} であった。";
     HostLate: "HOST LATE", "遅延";
     HostWasLate: "{0}: the host took {1} of {2} samples that were due, the latest {3} late", "{0}: 予定{2}回のうち{1}回を採取、最大{3}の遅れ";
     Remarks: "Remarks", "注記";

@@ -3,6 +3,7 @@
 use super::language::Language;
 use super::phrase::Phrase;
 use super::plain::plain;
+use super::screened;
 use kiln_event::{Lateness, LoadNote, RunRecord, StepKey};
 use kiln_model::{Component, GpuIndex, NoteKind, format_span};
 
@@ -28,5 +29,6 @@ pub(super) fn telling(record: &RunRecord) -> impl Iterator<Item = &LoadNote> {
 /// Everything worth a line beside the results, in the order it came.
 pub(super) fn remarks(record: &RunRecord, language: Language) -> Vec<String> {
     let notes = telling(record).map(|note| note_in(language, note.gpu, &note.what));
-    notes.chain(record.late.iter().map(|(_, key, lateness)| late_in(language, key, lateness))).collect()
+    let late = record.late.iter().map(|(_, key, lateness)| late_in(language, key, lateness));
+    notes.chain(late).chain(screened::sentences(record, language)).collect()
 }

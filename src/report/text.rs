@@ -10,7 +10,7 @@ use super::language::Language;
 use super::phrase::Phrase;
 use super::plain::plain;
 use super::verdict::verdict_so_far;
-use super::{explain, row, sentence, value, words};
+use super::{explain, row, screened, sentence, value, words};
 use kiln_event::{
     Case, Evidence, Finding, Outcome, RunRecord, Standing, StepKey, Verdict, VerdictWord, standings, uncarried_trips,
 };
@@ -182,6 +182,7 @@ pub fn verdict_block(record: &RunRecord, paint: Paint, language: Language) -> St
     lines.extend(first_lot(record, language).map(|line| format!("  {line}")));
     let blind = record.plan.iter().flat_map(|plan| blind_lines(plan, language));
     lines.extend(blind.map(|line| format!("  {}", plain(&line))));
+    lines.extend(screened::sentences(record, language).into_iter().map(|line| format!("  {line}")));
     lines.extend(Problems { record, paint, language }.lines());
     lines.extend(record.stops().map(|(at, by)| {
         let text = sentence::interruption(language, by);

@@ -79,8 +79,7 @@ pub(super) fn relative_margin(judgement: &Judgement) -> Option<f64> {
 pub(super) fn worst(judgements: &[Judgement]) -> Option<&Judgement> {
     let rank = |judgement: &Judgement| match (&judgement.outcome, judgement.decisive) {
         (Judged::Fail, true) => 0,
-        (Judged::Unjudged(_), true) => 1,
-        (Judged::Outlier, _) => 1,
+        (Judged::Unjudged(_), true) | (Judged::Outlier, _) => 1,
         (Judged::Marginal, _) => 2,
         (Judged::Fail | Judged::Unjudged(_), false) => 4,
         (Judged::Pass, _) => 3,

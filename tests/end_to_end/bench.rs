@@ -107,8 +107,9 @@ fn a_simulated_node_is_measured_as_far_as_it_is_modelled() {
 
 #[test]
 fn wrong_usage_of_a_bench_says_what_to_do() {
-    let cases: [&[&str]; 3] = [
-        &["bench", "--sim", "hgx-h200-8", "--only", "nothing"],
+    let cases: [&[&str]; 4] = [
+        &["bench", "--sim", "hgx-h200-8", "--only", "march,nothing"],
+        &["bench", "--sim", "hgx-h200-8", "--only", "flips", "--flips", "0"],
         &["bench", "--replay", "rec.jsonl"],
         &["calibrate", "/nowhere/bench.json"],
     ];
@@ -117,7 +118,8 @@ fn wrong_usage_of_a_bench_says_what_to_do() {
         format!("exit {}: {}", output.status.code().unwrap_or(-1), String::from_utf8_lossy(&output.stderr).trim())
     });
     insta::assert_snapshot!(told.join("\n"), @"
-    exit 2: error: `--only nothing` names nothing that is measured
+    exit 2: error: `--only` has `nothing`, and no phase begins like that; name phases by how they begin, with commas between them: rest; step bf16; bf16 with stream; bf16 alone; fp8 with stream; fp8 alone; fp32 with stream; fp32 alone; fp64 with stream; fp64 alone; bf16 with stream, fallback; bf16 alone, fallback; fp32 with stream, fallback; fp32 alone, fallback; fp64 with stream, fallback; fp64 alone, fallback; march; march constant; march address; march walking; march modulo; march random; device copy; copy from host; copy to host; copy both ways; copy pairs; copy all to all; screen bf16; screen fp8; screen fp64; flips bf16; flips fp8; flips fp32; flips fp64
+    exit 2: error: `--only flips` names nothing that is measured here: copies between GPUs need two of them, the node has 8, and flips need `--flips` above 0; `kiln bench` alone measures all there is
     exit 2: error: a recording cannot be measured: `--replay` is for runs
     exit 2: error: /nowhere/bench.json cannot be read
       caused by: No such file or directory (os error 2)

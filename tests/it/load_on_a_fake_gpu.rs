@@ -399,7 +399,7 @@ fn everything_that_can_be_in_the_way_has_its_own_message() {
     exclusive: gpu/0 is in compute mode exclusive; set it to default with `nvidia-smi -i ID -c 0`
     MIG: MIG is on for gpu/0 (NVIDIA Fake MIG 1g.10gb); a load needs the whole GPU: turn MIG off with `nvidia-smi -i ID -mig 0`
     too old a GPU: gpu/0 (NVIDIA Fake) has compute capability 7.5; the kernels need 8.0 or newer
-    no image: no kernel image runs on gpu/0 (NVIDIA Fake, compute capability 9.0): cuModuleLoadData failed: the driver does not take this kernel image (CUDA error 209)
+    no image: no kernel image runs on gpu/0 (NVIDIA Fake, compute capability 9.0): cuModuleLoadDataEx failed: the driver does not take this kernel image (CUDA error 209): ptxas application ptx input, line 9; fatal   : Unsupported .version 9.9; current version is '8.8'
     no FP8: NVIDIA Fake has no FP8 kernel in sm_80; burn it with bf16
     ECC in a kernel: an uncorrectable memory error (ECC) hit the running kernel (CUDA error 214)
     failed launch: a kernel failed on the GPU; the kernel log may name an Xid (CUDA error 719)
@@ -422,7 +422,7 @@ fn a_fallback_to_portable_kernels_is_said() {
     assert!(refused.is_clean() && unknown.is_clean());
     let notes = [refused.notes().join("\n"), unknown.notes().join("\n")].join("\n");
     insta::assert_snapshot!(notes, @"
-    NVIDIA Fake (compute capability 9.0, driver CUDA 12.9): kernels from compute_80 PTX, slower than it could be: the first choice of kernel image was refused: cuModuleLoadData failed: the driver does not take this kernel image (CUDA error 209)
+    NVIDIA Fake (compute capability 9.0, driver CUDA 12.9): kernels from compute_80 PTX, slower than it could be: the first choice of kernel image was refused: cuModuleLoadDataEx failed: the driver does not take this kernel image (CUDA error 209)
     NVIDIA Fake (compute capability 13.0, driver CUDA 12.9): kernels from compute_80 PTX, slower than it could be: this architecture has no image of its own
     ");
 }

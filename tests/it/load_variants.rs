@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use kiln::load::worker::{Beside, Images, Injection, MarchPattern, MarchWork, Turns, Variant};
-use kiln::model::{BurnKernel, LoadEnd, LoadKind, LoadSaid, NoteKind};
+use kiln::load::worker::{Beside, Images, Injection, MarchPattern, MarchWork, Variant};
+use kiln::model::{BurnKernel, LoadEnd, LoadKind, LoadSaid, NoteKind, Screened, Turns};
 
 use crate::load_on_a_fake_gpu::{Bench, Told};
 
 const BF16: LoadKind = LoadKind::Burn(BurnKernel::Bf16);
+const SCREEN: LoadKind = LoadKind::Screen { kernel: BurnKernel::Bf16, turns: Turns::EachInTurn };
 const MARCH: LoadKind = LoadKind::March { coverage: 0.98 };
 
 /// The greatest rate of memory that was told.
@@ -89,19 +90,40 @@ fn a_flipped_bit_counts_as_found_only_in_its_own_place() {
     assert!((flipped, wrong) == (40, 40) && (1..40).contains(&found), "{found} found");
 }
 
+fn screened(told: &Told) -> Screened {
+    let of = |said: &LoadSaid| if let LoadSaid::Screened(screened) = said { Some(screened.clone()) } else { None };
+    told.0.iter().find_map(of).unwrap_or_else(|| panic!("not told: {:#?}", told.0))
+}
+
 #[test]
 fn a_screen_names_the_multiprocessor_that_computes_wrong() {
-    let turns = Variant { turns: Turns::EachInTurn, ..Variant::default() };
-    let healthy = Bench::of(BF16).vary(turns).run();
+    let healthy = Bench::of(SCREEN).run();
     assert_eq!((healthy.end(), healthy.counts().1), (&LoadEnd::Finished, 0));
     // Four processors of two units; exact and random, four windows, alone and together.
-    let results = 2 * 2 * 4 * 4 * 2 * 64 * 256;
-    assert_eq!(healthy.counts().0, results + 4 * 2 * 64 * 256, "{:?}", healthy.0);
-    assert!(healthy.notes().iter().any(|note| note.starts_with("each of 4 SMs gave")), "{:?}", healthy.notes());
-    let told = Bench::of(BF16).vary(turns).fault("one-sm").run();
+    let results = 2 * 2 * 4 * 4 * 2 * 64 * 256_u32;
+    assert_eq!(healthy.counts().0, u64::from(results) + 4 * 2 * 64 * 256, "{:?}", healthy.0);
+    let of = screened(&healthy);
+    assert_eq!((of.sms, of.unreached.as_slice()), (4, [].as_slice()));
+    // A result of random operands is the sum of more products than one of exact operands.
+    assert!(of.products > 16.0 * f64::from(results), "{of:?}");
+    // Four alone and all together do the same: an eighth each.
+    assert!((of.least_alone * 8.0 - of.products).abs() < 1.0, "{of:?}");
+    let told = Bench::of(SCREEN).fault("one-sm").run();
     assert!(told.counts().1 > 0);
     let places: BTreeSet<&str> = told.places().into_iter().map(|place| &place[..4]).collect();
     assert_eq!(places, ["SM 2"].into(), "{:?}", told.places());
+    let sm = |said: &LoadSaid| if let LoadSaid::Mismatched(wrong) = said { Some(wrong.sm) } else { None };
+    assert!(told.0.iter().filter_map(sm).all(|sm| sm == Some(2)), "{:?}", told.0);
+}
+
+#[test]
+fn a_screen_of_all_multiprocessors_together_owes_none_alone() {
+    let kind = LoadKind::Screen { kernel: BurnKernel::Fp32, turns: Turns::AllAtOnce };
+    let told = Bench::of(kind).lasting(300).run();
+    assert_eq!((told.end(), told.counts().1, memory(&told)), (&LoadEnd::Finished, 0, 0.0));
+    let of = screened(&told);
+    assert_eq!((of.sms, of.least_alone, of.unreached.as_slice()), (4, 0.0, [].as_slice()));
+    assert!(of.products > told.counts().0 as f64, "{of:?}");
 }
 
 fn wrong_at_work(said: &LoadSaid) -> bool {
@@ -112,30 +134,25 @@ fn wrong_at_work(said: &LoadSaid) -> bool {
 /// A round over the multiprocessors of a large GPU takes seconds, so that most screens are stopped within one.
 #[test]
 fn a_screen_that_is_stopped_within_a_round_tells_what_it_found_and_whom_it_did_not_reach() {
-    let turns = Variant { turns: Turns::EachInTurn, ..Variant::default() };
-    let bench = Bench::of(BF16).vary(turns).with("KILN_FAKE_CUDA_MULTIPROCESSORS", "32").inject(Injection::Slow);
+    let bench = Bench::of(SCREEN).with("KILN_FAKE_CUDA_MULTIPROCESSORS", "32").inject(Injection::Slow);
     let told = bench.fault("one-sm").lasting(60_000).until(wrong_at_work).run();
     assert_eq!(told.end(), &LoadEnd::Stopped);
     assert!(told.counts().1 > 0, "the last second is lost: {:#?}", told.0);
-    let note = told.notes().concat();
-    assert!(
-        note.contains(" of 32 SMs gave ") && note.contains("; not reached alone: SM ") && note.ends_with("31"),
-        "{note}"
-    );
+    let of = screened(&told);
+    assert!(of.sms == 32 && of.unreached.last() == Some(&31) && of.unreached.len() < 32, "{of:?}");
 }
 
 #[test]
 fn a_screen_whose_span_ends_within_a_round_ends_with_it_but_not_before_its_first() {
-    let turns = Variant { turns: Turns::EachInTurn, ..Variant::default() };
     let unit = 64 * 256;
     // Results of a launch: four windows of two units; 32 alone, and two in which all 16 do as much.
     let round = 4 * 2 * unit * (32 + 32);
     // The second span ends in the second round, which takes 0.7 s at the least.
     for (span, rounds) in [(1, round..=round), (1_000, round..=2 * round - 1)] {
-        let bench = Bench::of(BF16).vary(turns).with("KILN_FAKE_CUDA_MULTIPROCESSORS", "16").inject(Injection::Slow);
+        let bench = Bench::of(SCREEN).with("KILN_FAKE_CUDA_MULTIPROCESSORS", "16").inject(Injection::Slow);
         let told = bench.lasting(span).run();
         assert_eq!(told.end(), &LoadEnd::Finished);
-        assert!(told.notes().iter().any(|note| note.starts_with("each of 16 SMs gave")), "{:?}", told.notes());
+        assert!(screened(&told).unreached.is_empty(), "{:?}", told.0);
         // Less what was compared to set it up.
         let compared = told.counts().0 - 16 * 2 * unit;
         assert!(rounds.contains(&compared), "{compared} in {span} ms, {round} in a round");

@@ -107,7 +107,7 @@ fn a_value_within_the_guard_band_of_its_limit_is_no_plain_pass() {
 #[test]
 fn a_drill_makes_its_lot_first_and_catches_what_is_bad_in_all_parts_alike() {
     let out = floor().join("drill");
-    let (fault, _) = (floor().join("batch.yaml"), ());
+    let fault = floor().join("batch.yaml");
     let drill = |lot: &str, code| {
         let arguments = [
             "drill",

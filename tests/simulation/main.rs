@@ -6,6 +6,7 @@ mod faults;
 mod healthy;
 mod models;
 mod resume;
+mod screen;
 mod sources;
 mod taken_up;
 mod trial;

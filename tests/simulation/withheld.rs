@@ -174,7 +174,7 @@ fn a_board_of_four_that_is_linked_directly_passes_and_is_not_asked_for_what_swit
     let text = NodeFile::embedded_text("hgx-h100-8").expect("a shipped node");
     let gone: Vec<&str> = text.lines().filter(|line| line.contains("branch: 0, place")).collect();
     assert_eq!(gone.len(), 4);
-    let four: String = text.lines().filter(|line| !gone.contains(line)).map(|line| format!("{line}\n")).collect();
+    let four = text.lines().filter(|line| !gone.contains(line)).collect::<Vec<_>>().join("\n");
     let file = NodeFile::read("four.yaml", four.as_bytes()).unwrap_or_else(|errors| panic!("{errors}"));
     let inventory = |inventory: &mut Inventory| {
         for gpu in &mut inventory.gpus {

@@ -8,7 +8,7 @@ use kiln_profile::{Skus, builtin};
 use proptest::prelude::*;
 
 use super::*;
-use crate::document::{BENCH_SCHEMA, Flips, GpuMeasured, Measured, Unit};
+use crate::document::{BENCH_SCHEMA, Flips, GpuMeasured, Measured, Trouble, Unit};
 use crate::phase::Work;
 
 fn unit(gpu: u8, serial: &str) -> Unit {
@@ -40,6 +40,7 @@ fn gpu(gpu: u8, watts: f64, tflops: f64) -> GpuMeasured {
         mismatches: 0,
         told: Vec::new(),
         flips: None,
+        screened: None,
     }
 }
 
@@ -205,7 +206,7 @@ fn a_simulated_node_of_another_model_is_refused() {
 #[test]
 fn phases_in_trouble_make_no_fact() {
     let mut broken = bench(0, &[(80.0, 700.0)]);
-    broken.phases[1].trouble = Some("out of memory".to_owned());
+    broken.phases[1].trouble = Some(Trouble::Missed("out of memory".to_owned()));
     let calibration = calibrate(&[("a".to_owned(), broken)], None, false).unwrap();
     assert!(calibration.proposals.iter().all(|one| one.fact != "throughput.bf16.min"));
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::drive::{self, Broken, Compared, DriveContext};
 use super::driver::{Driver, Gpu, OUT_OF_MEMORY, OpenError};
 use super::holders::holders;
-use crate::worker::{Beside, Device, Engine, Images, MarchWork, Pipe, Turns, Variant, WorkOrder};
+use crate::worker::{Beside, Device, Engine, Images, MarchWork, Pipe, Variant, WorkOrder};
 use kiln_model::{BurnKernel, GpuIndex, LoadEnd, LoadId, LoadKind, LoadOrder, LoadSaid, NoteKind};
 
 /// Longest a launch may take before it counts as hung. They are made to last a fifth of a second; the supervisor gives up
@@ -160,10 +160,8 @@ impl Engine for CudaEngine {
         };
         let done = match (&work.order.kind, gpus.as_slice()) {
             (_, []) => Err(Broken::Refused("the order names no GPU".to_owned())),
-            (LoadKind::Burn(kernel), [gpu, ..]) if work.variant.turns == Turns::EachInTurn => {
-                drive::screen(&context, gpu, *kernel)
-            }
             (LoadKind::Burn(kernel), [gpu, ..]) => drive::burn(&context, gpu, *kernel),
+            (LoadKind::Screen { kernel, turns }, [gpu, ..]) => drive::screen(&context, gpu, *kernel, *turns),
             (LoadKind::Pulse { kernel, hertz, duty }, [gpu, ..]) => drive::pulse(&context, gpu, *kernel, *hertz, *duty),
             (LoadKind::March { .. }, [gpu, ..]) if work.variant.march == MarchWork::DeviceCopy => {
                 drive::device_copy(&context, gpu)

@@ -11,5 +11,4 @@ mod holders;
 pub mod layout;
 pub mod reference;
 
-pub use drive::products_in_a_result;
 pub use engine::{Closeness, CudaEngine, Looked};

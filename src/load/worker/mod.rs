@@ -14,4 +14,4 @@ pub use main_loop::main;
 pub(crate) use pipe::monotonic_nanos;
 pub use pipe::{Cause, Pipe};
 pub use protocol::{Device, FromWorker, LineError, ToWorker, VERSION, WorkOrder, decode, encode};
-pub use variant::{Beside, Images, MarchPattern, MarchWork, Turns, Variant};
+pub use variant::{Beside, Images, MarchPattern, MarchWork, Variant};

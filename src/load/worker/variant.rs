@@ -11,8 +11,6 @@ pub struct Variant {
     #[serde(default)]
     pub images: Images,
     #[serde(default)]
-    pub turns: Turns,
-    #[serde(default)]
     pub march: MarchWork,
 }
 
@@ -23,16 +21,6 @@ pub enum Beside {
     #[default]
     MemoryStream,
     Nothing,
-}
-
-/// Which multiprocessors a burn has work at a time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Turns {
-    #[default]
-    AllAtOnce,
-    /// Each alone, then all at once, over and over: a screen for one that computes wrong.
-    EachInTurn,
 }
 
 /// Which kernel images are offered to the driver.

@@ -65,8 +65,22 @@ impl Load {
             self.say(now, bench, said);
         }
         self.plan_leg(now, bench);
-        match &self.job {
-            Job::Legs { legs, at, .. } if *at >= legs.len() => self.finish(now, bench),
+        self.end_round(now, bench)
+    }
+
+    /// Ends the load once all is copied, or begins again where the order says for how long.
+    fn end_round(&mut self, now: u64, bench: &mut Bench<'_>) -> bool {
+        let goes_on = self.span.is_some_and(|span| now < self.began + span);
+        let left = self.on.iter().any(|member| !bench.gpus[member.gpu].lost);
+        match &mut self.job {
+            Job::Legs { legs, at, .. } if *at >= legs.len() => {
+                if !(goes_on && left) {
+                    return self.finish(now, bench);
+                }
+                *at = 0;
+                self.plan_leg(now, bench);
+                true
+            }
             _ => true,
         }
     }

@@ -121,8 +121,8 @@ impl Errors {
         }
         let carried = values[G::PcieReplayRate] * activity.host * dt / 1000.0;
         self.replays += self.replay_hazard.pass(carried + values[G::PcieReplayIdle] * hours, noise);
-        let wrong = values[G::WrongRate] * hours + values[G::WrongShare] * tiles * dt;
-        if activity.arithmetic && wrong > 0.0 {
+        let wrong = values[G::WrongRate] * activity.arithmetic * hours + values[G::WrongShare] * tiles * dt;
+        if activity.arithmetic > 0.0 && wrong > 0.0 {
             let count = self.wrong_hazard.pass(wrong * on, noise);
             self.wrong(count);
         }

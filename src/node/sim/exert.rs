@@ -5,7 +5,7 @@ use super::build::Kind;
 use super::copies::{COPIES, COPY_GB, HOST_SET_UP, PAIR_SET_UP};
 use super::gpu::{Activity, Gpu};
 use super::load::{Job, Load, TILE_FLOP};
-use kiln_model::{BurnKernel, LoadKind};
+use kiln_model::{BurnKernel, LoadKind, Turns};
 
 impl Load {
     /// Adds what this load does to its GPUs to `activities`, one for each GPU of the node.
@@ -19,6 +19,7 @@ impl Load {
             }
             match self.kind {
                 LoadKind::Burn(kernel) => burn(activity, kind, kernel),
+                LoadKind::Screen { kernel, turns } => products(activity, kind, kernel, share_at_work(turns, kind.sms)),
                 LoadKind::Pulse { kernel, hertz, .. } => {
                     burn(activity, kind, kernel);
                     activity.hertz = hertz;
@@ -75,6 +76,7 @@ pub enum LoadWord {
     HostCopy,
     PairCopy,
     AllToAll,
+    Screen,
 }
 
 impl LoadWord {
@@ -85,6 +87,7 @@ impl LoadWord {
         ("host-copy", Self::HostCopy),
         ("pair-copy", Self::PairCopy),
         ("all-to-all", Self::AllToAll),
+        ("screen", Self::Screen),
     ];
 
     const fn of(kind: &LoadKind) -> Option<Self> {
@@ -95,17 +98,32 @@ impl LoadWord {
             LoadKind::HostCopy(_) => Self::HostCopy,
             LoadKind::PairCopy => Self::PairCopy,
             LoadKind::AllToAll => Self::AllToAll,
+            LoadKind::Screen { .. } => Self::Screen,
             LoadKind::Program(_) => return None,
         })
     }
 }
 
+/// Share of the multiprocessors' time that a screen has them at work. Where each works alone and then all together, a round
+/// of `sms + 1` launches of one length holds two for each multiprocessor.
+pub(super) fn share_at_work(turns: Turns, sms: u64) -> f64 {
+    match turns {
+        Turns::AllAtOnce => 1.0,
+        Turns::EachInTurn => 2.0 / (sms + 1) as f64,
+    }
+}
+
 fn burn(activity: &mut Activity, kind: &Kind, kernel: BurnKernel) {
+    products(activity, kind, kernel, 1.0);
+    activity.memory = (activity.memory + kind.kernel(kernel).memory).min(1.0);
+}
+
+/// Products on a share of the multiprocessors, from operands that stay on them.
+fn products(activity: &mut Activity, kind: &Kind, kernel: BurnKernel, share: f64) {
     let kernel = kind.kernel(kernel);
-    activity.compute = (activity.compute + kernel.activity).min(1.2);
-    activity.memory = (activity.memory + kernel.memory).min(1.0);
-    activity.arithmetic = true;
-    activity.tiles += kernel.flop_per_clock * kernel.efficiency * 1e6 / TILE_FLOP;
+    activity.compute = (activity.compute + share * kernel.activity).min(1.2);
+    activity.arithmetic = (activity.arithmetic + share).min(1.0);
+    activity.tiles += share * kernel.flop_per_clock * kernel.efficiency * 1e6 / TILE_FLOP;
 }
 
 /// GPU-to-GPU traffic goes over NVLink where there is one.

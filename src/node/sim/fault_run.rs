@@ -377,7 +377,12 @@ impl SimNode {
         let own = &mut self.gpus[gpu];
         match parameter {
             G::Lost => self.lose(gpu, "GPU has fallen off the bus."),
-            G::Wrong if own.activity.arithmetic => own.errors.wrong(count),
+            G::Wrong if own.activity.arithmetic > 0.0 => {
+                // What goes wrong at a moment does so on a multiprocessor that is at work then, or shows nothing.
+                let share = own.activity.arithmetic;
+                let shown = (0..count).filter(|_| share >= 1.0 || own.noise.uniform() < share).count();
+                own.errors.wrong(shown as u64);
+            }
             G::Uncorrected => {
                 let values = own.values;
                 own.errors.uncorrectable(count, &values, &mut own.noise);

@@ -26,8 +26,8 @@ pub(super) struct Activity {
     /// Share of time the work is on, and how often it is switched.
     pub(super) duty: f64,
     pub(super) hertz: f64,
-    /// Whether what runs is a burn whose results are checked.
-    pub(super) arithmetic: bool,
+    /// Share of the multiprocessors' time that goes into products whose results are checked; 1 under a burn.
+    pub(super) arithmetic: f64,
     /// Tiles that are checked in a second for each MHz.
     pub(super) tiles: f64,
 }

@@ -6,10 +6,13 @@
 use super::bandwidth::Paths;
 use super::build::Kind;
 use super::copies::{EXCHANGE, EXCHANGE_REPORT, Leg, host_legs, pair_legs};
+use super::exert::share_at_work;
 use super::gpu::Gpu;
 use super::noise::Noise;
 use super::parameter::GpuParameter as G;
-use kiln_model::{BurnKernel, LoadEnd, LoadId, LoadKind, LoadOrder, LoadReport, LoadSaid, Mismatch, Moment, StopHow};
+use kiln_model::{
+    BurnKernel, LoadEnd, LoadId, LoadKind, LoadOrder, LoadReport, LoadSaid, Mismatch, Moment, Screened, StopHow, Turns,
+};
 
 pub(super) const SECOND: u64 = 1_000_000_000;
 /// Context, allocation and first launch of a load.
@@ -26,7 +29,8 @@ const NO_PROGRAMS: &str = "programs are not available on a simulated node";
 const RATE_NOISE: f64 = 0.001;
 pub(super) const COPY_NOISE: f64 = 0.002;
 /// Side of the tiles whose results are compared, and depth of the product: 8192³ in 128² tiles.
-pub(super) const TILE_FLOP: f64 = 2.0 * 128.0 * 128.0 * 8192.0;
+pub(super) const TILE_FLOP: f64 = 2.0 * TILE_PRODUCTS;
+const TILE_PRODUCTS: f64 = 128.0 * 128.0 * 8192.0;
 
 #[derive(Debug, Clone)]
 pub(super) enum Job {
@@ -86,7 +90,9 @@ impl Load {
         let on = if program { Vec::new() } else { on };
         let places: Vec<usize> = on.iter().map(|member| member.gpu).collect();
         let job = match &order.kind {
-            LoadKind::Burn(_) | LoadKind::Pulse { .. } | LoadKind::Program(_) => Job::Steady { next: 0 },
+            LoadKind::Burn(_) | LoadKind::Pulse { .. } | LoadKind::Screen { .. } | LoadKind::Program(_) => {
+                Job::Steady { next: 0 }
+            }
             LoadKind::HostCopy(direction) => Job::Legs { legs: host_legs(&places, *direction), at: 0, until: 0 },
             LoadKind::PairCopy => Job::Legs { legs: pair_legs(&places), at: 0, until: 0 },
             LoadKind::AllToAll => Job::Exchange { next: 0, until: 0 },
@@ -166,6 +172,9 @@ impl Load {
                 return true;
             }
             let end = if self.kill_asked.is_some() { LoadEnd::Unkillable } else { LoadEnd::Stopped };
+            if end == LoadEnd::Stopped && self.running {
+                self.tell_screened(now, bench);
+            }
             self.say(now, bench, LoadSaid::Ended { gpu: None, end });
             return false;
         }
@@ -230,7 +239,33 @@ impl Load {
         }
         *next = (now / SECOND + 1) * SECOND;
         self.progress(now, bench);
+        let screens = matches!(self.kind, LoadKind::Screen { .. });
+        if screens && self.span.is_some_and(|span| now >= self.began + START_UP + span) {
+            self.tell_screened(now, bench);
+            return self.finish(now, bench);
+        }
         true
+    }
+
+    /// Tells what a screen has compared on each of its GPUs.
+    fn tell_screened(&self, now: u64, bench: &mut Bench<'_>) {
+        let LoadKind::Screen { turns, .. } = self.kind else { return };
+        for member in self.on.iter().filter(|member| !member.gone) {
+            let products = member.verified.floor() * TILE_PRODUCTS;
+            let alone = match turns {
+                Turns::AllAtOnce => 0.0,
+                // Half of the work of each is done alone.
+                Turns::EachInTurn => 0.5 * products / bench.kind.sms as f64,
+            };
+            let screened = Screened {
+                gpu: bench.gpus[member.gpu].index,
+                sms: u32::try_from(bench.kind.sms).unwrap_or(u32::MAX),
+                products,
+                least_alone: alone,
+                unreached: Vec::new(),
+            };
+            self.say(now, bench, LoadSaid::Screened(screened));
+        }
     }
 
     /// Tells what each GPU has done since it was told last.
@@ -251,6 +286,12 @@ impl Load {
                     member.verified += tflops * 1e12 * seconds / TILE_FLOP;
                     (tflops, gpu.memory_bandwidth() * bench.kind.kernel(kernel).memory * duty)
                 }
+                &LoadKind::Screen { kernel, turns } => {
+                    let share = share_at_work(turns, bench.kind.sms);
+                    let tflops = throughput(gpu, bench.kind, kernel) * share * wobble;
+                    member.verified += tflops * 1e12 * seconds / TILE_FLOP;
+                    (tflops, 0.0)
+                }
                 _ => (0.0, gpu.memory_bandwidth() * wobble),
             };
             let said = LoadSaid::Progress {
@@ -270,7 +311,7 @@ impl Load {
 
     /// A wrong result on one of its GPUs, if this load checks arithmetic.
     pub(super) fn wrong_result(&mut self, now: u64, gpu: usize, bench: &mut Bench<'_>) {
-        let checks = matches!(self.kind, LoadKind::Burn(_) | LoadKind::Pulse { .. });
+        let checks = matches!(self.kind, LoadKind::Burn(_) | LoadKind::Pulse { .. } | LoadKind::Screen { .. });
         let Some(at) = self.on.iter().position(|member| member.gpu == gpu && !member.gone) else { return };
         if !checks || !self.running {
             return;
@@ -283,14 +324,15 @@ impl Load {
         let unit = if known > 0 { (known - 1).min(bench.kind.sms.saturating_sub(1)) } else { unit };
         let word = self.noise.below(128 * 128);
         let bits = 1 + self.noise.below(4) as u32;
-        self.mismatch(now, at, format!("SM {unit}"), word, bits, bench);
+        let place = (format!("SM {unit}"), u32::try_from(unit).ok());
+        self.mismatch(now, at, place, word, bits, bench);
     }
 
     pub(super) fn mismatch(
         &mut self,
         now: u64,
         at: usize,
-        place: String,
+        (place, sm): (String, Option<u32>),
         word: u64,
         flipped_bits: u32,
         bench: &mut Bench<'_>,
@@ -301,7 +343,7 @@ impl Load {
         if self.told <= TOLD {
             let gpu = bench.gpus[member.gpu].index;
             let iteration = member.verified as u64;
-            let mismatch = Mismatch { gpu, place, iteration, word, flipped_bits };
+            let mismatch = Mismatch { gpu, place, iteration, word, flipped_bits, sm };
             self.say(now, bench, LoadSaid::Mismatched(mismatch));
         }
     }

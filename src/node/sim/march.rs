@@ -46,7 +46,8 @@ impl Load {
                 if where_.uniform() > coverage {
                     continue;
                 }
-                self.mismatch(now, at, format!("chunk {}", where_.below(140)), where_.below(1 << 27), 1, bench);
+                let place = (format!("chunk {}", where_.below(140)), None);
+                self.mismatch(now, at, place, where_.below(1 << 27), 1, bench);
             }
             let percent = 100.0 * coverage.clamp(0.0, 1.0) * (1.0 - MEMORY_KEPT);
             self.say(now, bench, LoadSaid::Covered { gpu: index, percent });

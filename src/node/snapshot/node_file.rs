@@ -164,8 +164,11 @@ fn host(sheet: &mut Sheet<'_>, inventory: &Inventory) {
     sheet.put("driver/cuda", inventory.cuda.clone(), word);
 }
 
+/// What is read of one GPU.
+type Read<T> = fn(&Gpu) -> Reading<T>;
+
 fn gpu(sheet: &mut Sheet<'_>, gpus: &[&Gpu]) {
-    let words: [(&str, fn(&Gpu) -> Reading<String>); 6] = [
+    let words: [(&str, Read<String>); 6] = [
         ("gpu/name", |gpu| gpu.identity.name.clone()),
         ("gpu/pci_device", |gpu| gpu.identity.pci_device.clone()),
         ("gpu/pci_subsystem", |gpu| gpu.identity.pci_subsystem.clone()),
@@ -176,7 +179,7 @@ fn gpu(sheet: &mut Sheet<'_>, gpus: &[&Gpu]) {
     for (path, reading) in words {
         sheet.put(path, of(gpus, reading), word);
     }
-    let numbers: [(&str, &'static str, fn(&Gpu) -> Reading<f64>); 7] = [
+    let numbers: [(&str, &'static str, Read<f64>); 7] = [
         ("power/min", "W", |gpu| gpu.power.min),
         ("power/limit", "W", |gpu| gpu.power.max),
         ("clocks/max", "MHz", |gpu| gpu.clocks.max_sm),
@@ -196,7 +199,7 @@ fn gpu(sheet: &mut Sheet<'_>, gpus: &[&Gpu]) {
     sheet.put("clocks/application", offers, Value::Bool);
     sheet.put("pcie/generation", of(gpus, |gpu| gpu.pcie.max_generation), whole);
     sheet.put("pcie/width", of(gpus, |gpu| gpu.pcie.max_width), whole);
-    let offsets: [(&str, fn(&Gpu) -> Reading<f64>); 3] = [
+    let offsets: [(&str, Read<f64>); 3] = [
         ("thermal/operating_offset", |gpu| gpu.thermal.operating_margin),
         ("thermal/slowdown_offset", |gpu| gpu.thermal.slowdown_margin),
         ("thermal/shutdown_offset", |gpu| gpu.thermal.shutdown_margin),

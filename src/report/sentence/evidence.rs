@@ -63,6 +63,9 @@ fn fact(language, EvidenceFact) {
             warm = warm(language, *celsius) =>
         "wrong result from {place} at {at}, word {word}, {bits} bits flipped{warm}",
         "{at} に {place} の計算結果に誤り、ワード {word}、反転 {bits} ビット{warm}";
+    EvidenceFact::OneSm { sm, told, of } =>
+        "SM {sm} computed {told} of the {of} wrong results that were told one by one",
+        "個別に記録された誤り {of} 件のうち {told} 件が SM {sm} によるもの";
     EvidenceFact::Late(Lateness { due, taken, worst, silence }), worst = format_span(*worst), silence = format_span(*silence) =>
         "samples: {taken} of {due} due were taken, the latest {worst} late; a load was silent for {silence}",
         "予定 {due} 回のうち {taken} 回を採取、最大 {worst} の遅れ。負荷の報告が {silence} 途絶えた";

@@ -122,6 +122,9 @@ pub fn missing(language, Missing) {
     Missing::MarchUnfinished =>
         "the march did not come to an end",
         "メモリ試験が終わらなかった";
+    Missing::ScreenUnfinished =>
+        "the screen did not come to an end",
+        "SMの選別試験が終わらなかった";
     Missing::NotOffered =>
         "the program does not offer it",
         "プログラムがこの値を出さない";

@@ -121,6 +121,7 @@ fn all_missing() -> Vec<Missing> {
         Missing::NoTrafficTold,
         Missing::NoPassFinished,
         Missing::MarchUnfinished,
+        Missing::ScreenUnfinished,
         Missing::NoReferenceTemperature,
         Missing::NoIdleState,
         Missing::LittlePower { watts: 12.4 },
@@ -206,7 +207,7 @@ fn waiver_use() -> WaiverUse {
 }
 
 fn mismatch() -> Mismatch {
-    Mismatch { gpu: GPU, place: "SM 41".to_owned(), iteration: 7, word: 1024, flipped_bits: 1 }
+    Mismatch { gpu: GPU, place: "SM 41".to_owned(), iteration: 7, word: 1024, flipped_bits: 1, sm: None }
 }
 
 fn unmets() -> Vec<Unmet> {
@@ -301,6 +302,7 @@ fn facts() -> Vec<EvidenceFact> {
         EvidenceFact::SilentFromStart { failure: ReadingFailure::Lost },
         EvidenceFact::Mismatch { at: AT, mismatch: mismatch(), celsius: Some(83.0) },
         EvidenceFact::Mismatch { at: AT, mismatch: mismatch(), celsius: None },
+        EvidenceFact::OneSm { sm: 56, told: 7, of: 8 },
         EvidenceFact::Late(Lateness::default()),
         EvidenceFact::Unrecognised { at: AT },
         EvidenceFact::NotWithDriver { addresses: vec!["00000000:53:00.0".to_owned()] },

@@ -47,6 +47,21 @@ fn sticky() -> c_int {
     }
 }
 
+/// What the driver's own compiler says of a text that it does not take, where it was given room to.
+fn tell_compiler_error(count: usize, options: *const c_int, values: *const *mut c_void) {
+    const BUFFER: c_int = 5;
+    const SIZE: c_int = 6;
+    let said = b"ptxas application ptx input, line 9; fatal   : Unsupported .version 9.9; current version is '8.8'\n\0";
+    // SAFETY: both lists are of this length, as the caller says.
+    let given = |wanted: c_int| (0..count).find(|at| unsafe { *options.add(*at) } == wanted);
+    let (Some(buffer), Some(size)) = (given(BUFFER), given(SIZE)) else { return };
+    // SAFETY: likewise; the size stands where its pointer would, and the buffer has that much room.
+    unsafe {
+        let room = (*values.add(size)).addr().min(said.len());
+        std::ptr::copy_nonoverlapping(said.as_ptr(), (*values.add(buffer)).cast::<u8>(), room);
+    }
+}
+
 /// Leaves early with an error that stays.
 macro_rules! unless_broken {
     () => {
@@ -272,10 +287,15 @@ export! {
         });
         OK
     }
-    cuModuleLoadData(module: *mut *mut c_void, image: *const c_void) {
+    cuModuleLoadDataEx(module: *mut *mut c_void, image: *const c_void, count: c_uint, options: *mut c_int,
+        values: *mut *mut c_void) {
         let elf = *image.cast::<[u8; 4]>() == *b"\x7fELF";
         match (world().fault, elf) {
-            (Fault::Images, _) | (Fault::Image, true) => NO_IMAGE,
+            (Fault::Images, _) | (Fault::Image, true) => {
+                // Only the compiler of texts has something to say.
+                if !elf { tell_compiler_error(count as usize, options, values); }
+                NO_IMAGE
+            }
             _ => { *module = std::ptr::without_provenance_mut(0x1000); OK }
         }
     }

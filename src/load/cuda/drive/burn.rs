@@ -18,16 +18,16 @@ const WINDOWS_MAX: u32 = 100_000;
 
 /// Windows that fit into a time, from what the last ones took.
 #[derive(Debug)]
-struct Fit {
-    windows: u32,
+pub(super) struct Fit {
+    pub(super) windows: u32,
 }
 
 impl Fit {
-    const fn new() -> Self {
+    pub(super) const fn new() -> Self {
         Self { windows: 1 }
     }
 
-    fn learn(&mut self, seconds: f64, wanted: f64) {
+    pub(super) fn learn(&mut self, seconds: f64, wanted: f64) {
         let one = seconds.max(1e-9) / f64::from(self.windows);
         // Not more than quadrupled at once: the first launch is the slowest.
         self.windows = ((wanted / one) as u32).clamp(1, self.windows.saturating_mul(4).min(WINDOWS_MAX));

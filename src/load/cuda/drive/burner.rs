@@ -58,21 +58,6 @@ pub(super) struct Burner {
     hang: Option<(Kernel<HangArgs>, HostBuffer)>,
 }
 
-/// The least number of products that one compared result of a burn is the sum of, on whatever image.
-pub fn products_in_a_result(kernel: BurnKernel) -> u64 {
-    let number = match kernel {
-        BurnKernel::Bf16 => Number::Bf16,
-        BurnKernel::Fp8 => Number::E4m3,
-        BurnKernel::Fp32 => Number::F32,
-        BurnKernel::Fp64 => Number::F64,
-    };
-    let products = |burn: &Burn| {
-        let steps = steps_while_exact(burn.number, burn.shape, burn.number.exact_limit()).min(BURN_STEPS);
-        u64::from(steps) * u64::from(burn.shape.k)
-    };
-    BURNS.iter().filter(|burn| burn.number == number).map(products).min().unwrap_or(0)
-}
-
 /// Whether the image that the GPU took has the kernel at all.
 pub(super) fn has_kernel(gpu: &Gpu, kernel: BurnKernel) -> bool {
     choose(gpu, kernel).is_ok()
@@ -173,6 +158,11 @@ impl Burner {
         self.kernel.shape.flop() as f64 * f64::from(self.units) * f64::from(self.steps(operands))
     }
 
+    /// How many products one compared result is the sum of.
+    pub(super) fn products_in_a_result(&self, operands: Operands) -> f64 {
+        f64::from(self.steps(operands)) * f64::from(self.kernel.shape.k)
+    }
+
     fn args_for(&self, operands: Operands, windows: u32) -> BurnArgs {
         let (golden, code) = match operands {
             Operands::Exact => (&self.exact, OPERANDS_EXACT),
@@ -235,6 +225,7 @@ impl Burner {
                 iteration: 0,
                 word: word as u64,
                 flipped_bits,
+                sm: Some(sms[unit]),
             }));
         }
         let from = most_at * self.random.bytes();
@@ -305,8 +296,8 @@ impl Burner {
     /// Tells what was wrong. Nothing that writes into the log may run meanwhile: a record is counted before it is whole.
     pub(super) fn tell(&mut self, context: &DriveContext<'_>, pace: &mut Pace) -> Result<(), Broken> {
         let place = |record: &Record| match record.unit {
-            OF_THE_STREAM => format!("memory stream at {:#x}", record.word * 8),
-            unit => format!("SM {} (unit {unit})", record.sm),
+            OF_THE_STREAM => (format!("memory stream at {:#x}", record.word * 8), None),
+            unit => (format!("SM {} (unit {unit})", record.sm), Some(record.sm)),
         };
         let fresh = self.wrong.tell(context, &self.stream, pace, self.kernel.name, place)?;
         if let Some(flips) = &mut self.flips {

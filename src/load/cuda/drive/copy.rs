@@ -16,7 +16,7 @@ use crate::cuda::layout::{
     ChaseArgs, ChecksumArgs, MARCH_VERIFY, MARCH_WRITE, MarchArgs, NONE_64, PATTERN_RANDOM, Pattern,
 };
 use crate::cuda::reference::{checksum, pattern_word};
-use crate::worker::Injection;
+use crate::worker::{Injection, monotonic_nanos};
 use kiln_model::{CopyDirection, Endpoint, GpuIndex, LoadSaid, Mismatch, NoteKind, Transfer};
 
 /// As nvbandwidth has it: half a gigabyte, four copies to warm up, sixteen timed, three rounds.
@@ -165,7 +165,7 @@ pub(super) fn on_gpu(
     let grid = Grid { blocks: gpu.multiprocessors * 4, threads: 512, shared_bytes: 0 };
     Kernel::new(gpu, "march")?.launch(&stream, grid, args)?;
     let mut pace = Pace::new(gpu.index);
-    wrong.tell(context, &stream, &mut pace, what, |record| format!("{what} at {:#x}", record.word * 8))?;
+    wrong.tell(context, &stream, &mut pace, what, |record| (format!("{what} at {:#x}", record.word * 8), None))?;
     if verify {
         pace.tell(context.pipe);
     }
@@ -178,12 +178,21 @@ pub(in crate::cuda) fn host_copy(
     gpus: &[Arc<Gpu>],
     direction: CopyDirection,
 ) -> Result<(), Broken> {
-    context.pipe.ready().ok_or(Broken::Stopped)?;
+    let until = context.ends_at(context.pipe.ready().ok_or(Broken::Stopped)?);
     context.pipe.say(LoadSaid::Running);
-    for gpu in gpus {
-        affinity::move_to(&gpu.pci);
-        host_leg(context, gpu, direction)?;
-        latency(context, gpu)?;
+    for round in 0u64.. {
+        // Once, or over and over where the order says for how long.
+        if round > 0 && until.is_none_or(|until| until <= monotonic_nanos()) {
+            break;
+        }
+        for gpu in gpus {
+            affinity::move_to(&gpu.pci);
+            host_leg(context, gpu, direction)?;
+            if round == 0 {
+                latency(context, gpu)?;
+            }
+        }
+        context.go_on()?;
     }
     Ok(())
 }
@@ -257,16 +266,21 @@ fn compare_on_host(
             told += 1;
             let place = format!("copy to the host at {:#x}", at * 8);
             let flipped_bits = (*word ^ expected).count_ones();
-            let mismatch = Mismatch { gpu: gpu.index, place, iteration: 0, word: at as u64, flipped_bits };
+            let mismatch = Mismatch { gpu: gpu.index, place, iteration: 0, word: at as u64, flipped_bits, sm: None };
             context.pipe.say(LoadSaid::Mismatched(mismatch));
         }
     }
     Ok(())
 }
 
+/// Four times the largest cache there is (126 MB of L2 on a B200): filling so much leaves nothing else in it.
+const FLUSH_BYTES: usize = 512 << 20;
+
 /// How long one read takes that waits for the one before: of the GPU's own memory and of the host's.
 fn latency(context: &DriveContext<'_>, gpu: &Arc<Gpu>) -> Result<(), Broken> {
     let stream = Stream::new(gpu)?;
+    let (free, _) = gpu.memory()?;
+    let flush = Buffer::new(gpu, (free / 4).min(FLUSH_BYTES) & !0xFFFF)?;
     let bytes = (HOPS * STRIDE * 8) as usize;
     let mut chain = HostBuffer::new(gpu, bytes)?;
     for hop in 0..HOPS {
@@ -279,6 +293,8 @@ fn latency(context: &DriveContext<'_>, gpu: &Arc<Gpu>) -> Result<(), Broken> {
     stream.copy_in(&own, &chain, bytes)?;
     let chase = Kernel::new(gpu, "chase")?;
     for (base, whose) in [(own.address(), "its own memory"), (chain.address_for(gpu)?, "host memory")] {
+        // What has just been copied lies in the cache, which is not what is to be timed.
+        stream.fill(&flush, 0)?;
         chase.launch(
             &stream,
             Grid { blocks: 1, threads: 32, shared_bytes: 0 },

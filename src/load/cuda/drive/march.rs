@@ -187,7 +187,8 @@ impl<'a> Marcher<'a> {
             self.march.launch(&self.stream, grid, args)?;
         }
         self.stream.mark(&self.ended)?;
-        let fresh = self.wrong.tell(self.context, &self.stream, &mut self.pace, name, place)?;
+        let fresh =
+            self.wrong.tell(self.context, &self.stream, &mut self.pace, name, |record| (place(record), None))?;
         if let Some(flips) = &mut self.flips {
             if let Some((iteration, unit, word)) = sown {
                 flips.sow(iteration, unit, word);

@@ -17,7 +17,6 @@ mod sweep;
 mod wrong;
 
 pub(super) use burn::{burn, pulse};
-pub use burner::products_in_a_result;
 pub(super) use copy::{host_copy, pair_copy};
 pub(super) use device_copy::device_copy;
 pub(super) use drive_context::{Broken, DriveContext};

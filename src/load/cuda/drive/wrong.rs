@@ -30,26 +30,29 @@ impl Wrong {
         self.log.address()
     }
 
-    /// Reads the log once all that was queued is done, tells what is new in it, and gives it.
+    /// Reads the log once all that was queued is done, tells what is new in it, and gives it. `place` names where a result
+    /// was wrong, and the multiprocessor if one computed it.
     pub(super) fn tell(
         &mut self,
         context: &DriveContext<'_>,
         stream: &Stream,
         pace: &mut Pace,
         what: &str,
-        place: impl Fn(&Record) -> String,
+        place: impl Fn(&Record) -> (String, Option<u32>),
     ) -> Result<Vec<Record>, Broken> {
         stream.copy_out(&self.copy, &self.log, 0, size_of::<Log>())?;
         context.wait(stream, what)?;
         let log = read(self.copy.words());
         let fresh = log.records()[self.told..].to_vec();
         for record in &fresh {
+            let (place, sm) = place(record);
             let mismatch = Mismatch {
                 gpu: stream.gpu().index,
-                place: place(record),
+                place,
                 iteration: record.iteration,
                 word: record.word,
                 flipped_bits: (record.expected ^ record.found).count_ones(),
+                sm,
             };
             context.pipe.say(LoadSaid::Mismatched(mismatch));
         }

@@ -61,6 +61,21 @@ impl DriverError {
     }
 }
 
+/// Why the driver does not take a kernel image, with what its compiler says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    pub error: DriverError,
+    /// Empty where it says nothing.
+    pub log: String,
+}
+
+impl std::fmt::Display for Refused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { error, log } = self;
+        if log.is_empty() { write!(f, "{error}") } else { write!(f, "{error}: {log}") }
+    }
+}
+
 /// Why there is no GPU to work on.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OpenError {
@@ -79,7 +94,7 @@ pub enum OpenError {
     #[error("{gpu} ({name}) has compute capability {major}.{minor}; the kernels need 8.0 or newer")]
     TooOldGpu { gpu: String, name: String, major: i32, minor: i32 },
     #[error("no kernel image runs on {gpu} ({name}, compute capability {major}.{minor}): {error}")]
-    NoImage { gpu: String, name: String, major: i32, minor: i32, error: DriverError },
+    NoImage { gpu: String, name: String, major: i32, minor: i32, error: Refused },
     #[error(transparent)]
     Driver(#[from] DriverError),
 }

@@ -1,12 +1,12 @@
 //! One GPU with its context and kernels: found by its PCI address, checked for what would spoil a load, opened.
 #![expect(unsafe_code, reason = "calls into the driver's library")]
 
-use std::ffi::{CString, c_char, c_int, c_void};
+use std::ffi::{CString, c_char, c_int, c_uint, c_void};
 use std::ptr::null_mut;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::error::{DriverError, OpenError, PEER_ALREADY_ENABLED, TOO_MANY_PEERS, UNAVAILABLE};
+use super::error::{DriverError, OpenError, PEER_ALREADY_ENABLED, Refused, TOO_MANY_PEERS, UNAVAILABLE};
 use super::image::{images_for, offered};
 use super::symbols::{Driver, Handle};
 use crate::cuda::holders::holders;
@@ -213,14 +213,12 @@ fn load(
     driver: &Driver,
     (major, minor): (i32, i32),
     images: Images,
-) -> Result<(Handle, &'static str, Option<String>), DriverError> {
-    let mut first: Option<DriverError> = None;
+) -> Result<(Handle, &'static str, Option<String>), Refused> {
+    let mut first: Option<Refused> = None;
     for image in offered(major, minor, images) {
-        let mut module = null_mut();
-        // SAFETY: the image is a whole cubin, or text that ends with a zero, and lives as long as the program.
-        match unsafe { driver.module_load(&raw mut module, image.bytes.as_ptr().cast::<c_void>()) } {
-            Ok(()) => {
-                let why = first.map(|error| format!("the first choice of kernel image was refused: {error}"));
+        match load_module(driver, image.bytes) {
+            Ok(module) => {
+                let why = first.map(|refused| format!("the first choice of kernel image was refused: {refused}"));
                 let unknown = image.name.contains("PTX") && why.is_none();
                 let reason = match images {
                     Images::Best => "this architecture has no image of its own",
@@ -229,8 +227,44 @@ fn load(
                 let why = why.or_else(|| unknown.then(|| reason.to_owned()));
                 return Ok((module, image.name, why));
             }
-            Err(error) => first = Some(error),
+            // The first is the part's own, whose refusal is what has to be looked into; what is said of another may explain it.
+            Err(refused) => match &mut first {
+                Some(first) if first.log.is_empty() => first.log = refused.log,
+                Some(_) => {}
+                None => first = Some(refused),
+            },
         }
     }
-    Err(first.unwrap_or(DriverError { call: "cuModuleLoadData", code: super::error::NO_BINARY }))
+    let none = DriverError { call: MODULE_LOAD, code: super::error::NO_BINARY };
+    Err(first.unwrap_or(Refused { error: none, log: String::new() }))
+}
+
+const MODULE_LOAD: &str = "cuModuleLoadDataEx";
+/// Room for what the driver's compiler says of an image it refuses: some lines.
+const LOG_BYTES: usize = 4096;
+/// `CU_JIT_ERROR_LOG_BUFFER` and `CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES` of cuda.h.
+const ERROR_LOG: [c_int; 2] = [5, 6];
+
+fn load_module(driver: &Driver, image: &[u8]) -> Result<Handle, Refused> {
+    let mut module = null_mut();
+    let mut log = [0_u8; LOG_BYTES];
+    let mut options = ERROR_LOG;
+    // The size stands where its pointer would, as cuda.h has it for options that are numbers.
+    let mut values = [log.as_mut_ptr().cast::<c_void>(), std::ptr::without_provenance_mut(LOG_BYTES)];
+    // SAFETY: the image is a whole cubin, or text that ends with a zero, and lives as long as the program. The two lists are
+    // of the length that is given, and the log has the room that is given with it; all outlive the call.
+    let loaded = unsafe {
+        driver.module_load(
+            &raw mut module,
+            image.as_ptr().cast::<c_void>(),
+            ERROR_LOG.len() as c_uint,
+            options.as_mut_ptr(),
+            values.as_mut_ptr(),
+        )
+    };
+    let said = log.split(|byte| *byte == 0).next().unwrap_or_default();
+    // All of it on one line, as everything that a load notes.
+    let lines: Vec<String> = String::from_utf8_lossy(said).lines().map(|line| line.trim().to_owned()).collect();
+    let log = lines.into_iter().filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ");
+    loaded.map(|()| module).map_err(|error| Refused { error, log })
 }

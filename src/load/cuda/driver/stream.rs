@@ -2,11 +2,11 @@
 #![expect(unsafe_code, reason = "calls into the driver's library")]
 
 use std::ptr::null_mut;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::error::{DriverError, NOT_READY};
 use super::gpu::Gpu;
-use super::memory::{Buffer, HostBuffer};
+use super::memory::{Buffer, HostBuffer, Queued};
 use super::symbols::Handle;
 
 /// Does not wait for the stream that has no name.
@@ -19,6 +19,8 @@ const AT_LEAST: u32 = 0;
 pub struct Stream {
     pub(super) gpu: Arc<Gpu>,
     pub(super) handle: Handle,
+    /// Copies of pinned memory that are not known to be done.
+    copies: Mutex<Vec<Queued>>,
 }
 
 /// A mark in a queue.
@@ -34,7 +36,12 @@ impl Stream {
         let mut handle = null_mut();
         // SAFETY: the pointer is to a live handle.
         unsafe { gpu.driver.stream_create(&raw mut handle, NON_BLOCKING) }?;
-        Ok(Self { gpu: Arc::clone(gpu), handle })
+        Ok(Self { gpu: Arc::clone(gpu), handle, copies: Mutex::default() })
+    }
+
+    /// Copies of pinned memory that are not known to be done.
+    fn copies(&self) -> std::sync::MutexGuard<'_, Vec<Queued>> {
+        self.copies.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub fn gpu(&self) -> &Arc<Gpu> {
@@ -44,9 +51,13 @@ impl Stream {
     /// Whether all that was queued is done.
     pub fn is_done(&self) -> Result<bool, DriverError> {
         self.gpu.enter()?;
+        let mut copies = self.copies();
         // SAFETY: the stream is live.
         match unsafe { self.gpu.driver.stream_query(self.handle) } {
-            Ok(()) => Ok(true),
+            Ok(()) => {
+                copies.clear();
+                Ok(true)
+            }
             Err(error) if error.code == NOT_READY => Ok(false),
             Err(error) => Err(error),
         }
@@ -71,19 +82,21 @@ impl Stream {
         unsafe { self.gpu.driver.set_words(to.address(), value, to.bytes() / 4, self.handle) }
     }
 
-    /// Queues a copy from the host. `from` must not be touched until it is done.
+    /// Queues a copy from the host.
     pub fn copy_in(&self, to: &Buffer, from: &HostBuffer, bytes: usize) -> Result<(), DriverError> {
         assert!(bytes <= to.bytes() && bytes <= from.bytes(), "a copy stays inside both buffers");
         self.gpu.enter()?;
-        // SAFETY: both have room for it, checked above.
+        self.copies().push(from.queue());
+        // SAFETY: both have room for it, checked above; the host's is not looked at until it is known to be done.
         unsafe { self.gpu.driver.copy_to_device(to.address(), from.pointer(), bytes, self.handle) }
     }
 
-    /// Queues a copy to the host. `to` must not be touched until it is done.
+    /// Queues a copy to the host.
     pub fn copy_out(&self, to: &HostBuffer, from: &Buffer, at: usize, bytes: usize) -> Result<(), DriverError> {
         assert!(bytes <= to.bytes() && at + bytes <= from.bytes(), "a copy stays inside both buffers");
         self.gpu.enter()?;
-        // SAFETY: both have room for it, checked above.
+        self.copies().push(to.queue());
+        // SAFETY: both have room for it, checked above; the host's is not looked at until it is known to be done.
         unsafe { self.gpu.driver.copy_to_host(to.pointer(), from.address() + at as u64, bytes, self.handle) }
     }
 
@@ -105,6 +118,8 @@ impl Stream {
 
 impl Drop for Stream {
     fn drop(&mut self) {
+        // What it was never waited for may still be on its way: those buffers stay closed.
+        self.copies().drain(..).for_each(std::mem::forget);
         if !self.gpu.is_wedged() && self.gpu.enter().is_ok() {
             // SAFETY: made in `new` and destroyed once.
             let _ = unsafe { self.gpu.driver.stream_destroy(self.handle) };

@@ -77,7 +77,8 @@ functions! {
     copy_to_peer = "cuMemcpyPeerAsync"
         (to: Address, to_context: Handle, from: Address, from_context: Handle, bytes: usize, stream: Handle);
     set_words = "cuMemsetD32Async" (to: Address, value: c_uint, count: usize, stream: Handle);
-    module_load = "cuModuleLoadData" (module: *mut Handle, image: *const c_void);
+    module_load = "cuModuleLoadDataEx"
+        (module: *mut Handle, image: *const c_void, count: c_uint, options: *mut c_int, values: *mut *mut c_void);
     module_unload = "cuModuleUnload" (module: Handle);
     module_function = "cuModuleGetFunction" (function: *mut Handle, module: Handle, name: *const c_char);
     function_set = "cuFuncSetAttribute" (function: Handle, attribute: c_int, value: c_int);
