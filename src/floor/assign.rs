@@ -291,6 +291,8 @@ impl UnitState {
             reworked: self.reworked,
             repairs: std::collections::BTreeMap::new(),
             because: None,
+            disposed_by: None,
+            release_asked: None,
             runs: Vec::new(),
         }
     }

@@ -1,7 +1,9 @@
 //! What happened on a floor: each event a fact, with who made it so. The list of them is the audit log.
 
+use std::collections::BTreeMap;
+
 use kiln_event::{NodeSource, VerdictWord};
-use kiln_wire::{AgentId, Assignment, BootId, Generation, Held, LotId, PlaceId, RunId, Scope, Serial, SlotId};
+use kiln_wire::{AgentId, Assignment, BootId, Digest, Generation, Held, LotId, PlaceId, RunId, Scope, Serial, SlotId};
 use serde::{Deserialize, Serialize};
 
 use super::site::Watts;
@@ -201,6 +203,37 @@ pub enum FloorEvent {
         of: u32,
     },
     StartsFreed {
+        why: String,
+    },
+    /// A person compared the code that a machine shows, and its key is this agent's from now on.
+    AgentApproved {
+        agent: AgentId,
+        key: Digest,
+        /// As PEM.
+        public_key: String,
+        serial: Option<Serial>,
+        evidence: BTreeMap<String, String>,
+    },
+    /// An approved agent was given a certificate, which ends then.
+    AgentCertified {
+        agent: AgentId,
+        until: u64,
+    },
+    /// A person ended an agent's identity, for good.
+    AgentRevoked {
+        agent: AgentId,
+        why: String,
+    },
+    /// Somebody typed a wrong PIN for this person as often as is allowed.
+    PersonLocked {
+        name: String,
+    },
+    PersonUnlocked {
+        name: String,
+    },
+    /// A person wants a held unit released; another one has to agree.
+    ReleaseAsked {
+        unit: Serial,
         why: String,
     },
 }

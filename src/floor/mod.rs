@@ -10,6 +10,7 @@ mod assign;
 mod event;
 mod file;
 mod file_places;
+mod identity;
 mod judge;
 mod machine;
 mod policy;
@@ -21,12 +22,15 @@ mod tests;
 #[cfg(test)]
 mod tests_file;
 #[cfg(test)]
+mod tests_identity;
+#[cfg(test)]
 mod tests_rules;
 
 pub use admission::{Ask, Cuts, Grant, Lack, Ledger, RAMP_WINDOW, admit};
 pub use assign::Wait;
 pub use event::{Actor, Because, Disposition, Evidence, FloorEvent, RunFacts, Stamped};
 pub use file::Known;
+pub use identity::{Candidate, FETCH_WITHIN, Identity, IdentityError};
 pub use machine::{Act, Answer, Floor, Input, Refusal, Tick};
 pub use policy::{Breaker, FaultClass, Policy, Retest, Stop};
 pub use site::{Feed, Place, Pulses, Rack, Site, Spot, Watts};

@@ -180,7 +180,7 @@ impl Work {
             return Ok(());
         };
         if let Err(error) = self.store.append(&events) {
-            let there = self.store.events();
+            let there = self.store.look_again();
             // An error may come after the commit; what is there was decided.
             let is_kept = there.as_ref().is_ok_and(|there| there.get(first..) == Some(&events[..]));
             if !is_kept {
@@ -212,7 +212,7 @@ pub(crate) fn now() -> Instant {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the edge reads the clock for the floor")]
-fn micros() -> u64 {
+pub(crate) fn micros() -> u64 {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO).as_micros() as u64
 }
 

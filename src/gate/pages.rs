@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Form, Query, State};
+use axum::extract::{Extension, Form, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
@@ -19,12 +19,15 @@ use super::desk::AllHeard;
 use super::doors;
 use super::html::Html;
 use super::metrics;
+use super::people::Role;
 use super::phrase::Phrase;
 use super::places::{self, Sign};
 use super::scan::{ScanError, scanned};
 use super::serve::Site;
+use super::session;
 use super::stream;
 use super::unit_page;
+use super::visitor::Visitor;
 
 /// Nothing but the floor's own style and script; no frame, no other site's form.
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; form-action 'self'; \
@@ -38,6 +41,7 @@ pub(crate) fn routes() -> axum::Router<Arc<Site>> {
         .route("/scan", post(scan))
         .route("/units/{serial}", get(unit_page::unit))
         .merge(acts::routes())
+        .merge(session::routes())
         .route("/doors", get(doors::doors))
         .route("/runs/{run}/report.html", get(unit_page::report))
         .route("/building", get(building::building))
@@ -73,7 +77,13 @@ fn asset(kind: &'static str, text: &'static str) -> Response {
 }
 
 /// A whole page around its main part.
-pub(crate) fn page(language: Language, path: &str, told: Option<String>, main: impl FnOnce(&mut Html)) -> Response {
+pub(crate) fn page(
+    language: Language,
+    path: &str,
+    told: Option<String>,
+    visitor: &Visitor,
+    main: impl FnOnce(&mut Html),
+) -> Response {
     let say = |phrase: Phrase| phrase.say(language);
     let other = if language == Language::Japanese { "en" } else { "ja" };
     let mut html = Html::default();
@@ -85,17 +95,16 @@ pub(crate) fn page(language: Language, path: &str, told: Option<String>, main: i
     html.text(say(Phrase::Title)).raw("</h1><a href=\"").text(path).raw("?lang=").text(other).raw("\">");
     html.text(say(Phrase::OtherLanguage)).raw("</a><a href=\"/doors?lang=").text(language.code()).raw("\">");
     html.text(say(Phrase::Doors)).raw("</a><a href=\"/building?lang=").text(language.code()).raw("\">");
-    html.text(say(Phrase::Building)).raw("</a></header>");
-    html.raw("<form class=\"scan\" method=\"post\" action=\"/scan?lang=").text(language.code()).raw("\"><label>");
-    html.text(say(Phrase::ScanLabel)).raw("<input name=\"serial\" required maxlength=\"200\" autofocus ");
-    html.raw("autocomplete=\"off\" spellcheck=\"false\"></label><label>").text(say(Phrase::NameLabel));
-    html.raw("<input name=\"by\" required maxlength=\"40\"></label>");
-    for (name, phrase) in [("slot", Phrase::SlotLabel), ("lot", Phrase::LotLabel)] {
-        html.raw("<label>").text(say(phrase)).raw("<input name=\"").text(name);
-        html.raw("\" class=\"short\" maxlength=\"80\" autocomplete=\"off\" spellcheck=\"false\"></label>");
+    html.text(say(Phrase::Building)).raw("</a>");
+    if let Visitor::Person { name, .. } = visitor {
+        html.raw("<form class=\"who\" method=\"post\" action=\"/logout\">").text(name);
+        who(&mut html, visitor, language);
+        html.raw("<button>").text(say(Phrase::LogOut)).raw("</button></form>");
     }
-    html.raw("<button>");
-    html.text(say(Phrase::ScanButton)).raw("</button></form>");
+    html.raw("</header>");
+    if visitor.may(Role::Operator) {
+        scan_form(&mut html, visitor, language);
+    }
     if let Some(told) = told {
         html.raw("<p class=\"told\" role=\"alert\">").text(told).raw("</p>");
     }
@@ -110,6 +119,32 @@ pub(crate) fn page(language: Language, path: &str, told: Option<String>, main: i
         (header::REFERRER_POLICY, "same-origin"),
     ];
     (headers, html.finish()).into_response()
+}
+
+fn scan_form(html: &mut Html, visitor: &Visitor, language: Language) {
+    let say = |phrase: Phrase| phrase.say(language);
+    html.raw("<form class=\"scan\" method=\"post\" action=\"/scan?lang=").text(language.code()).raw("\"><label>");
+    html.text(say(Phrase::ScanLabel)).raw("<input name=\"serial\" required maxlength=\"200\" autofocus ");
+    html.raw("autocomplete=\"off\" spellcheck=\"false\"></label>");
+    who(html, visitor, language);
+    for (name, phrase) in [("slot", Phrase::SlotLabel), ("lot", Phrase::LotLabel)] {
+        html.raw("<label>").text(say(phrase)).raw("<input name=\"").text(name);
+        html.raw("\" class=\"short\" maxlength=\"80\" autocomplete=\"off\" spellcheck=\"false\"></label>");
+    }
+    html.raw("<button>").text(say(Phrase::ScanButton)).raw("</button></form>");
+}
+
+/// In a form, who sends it: a name that is typed, or the secret of the session.
+pub(crate) fn who(html: &mut Html, visitor: &Visitor, language: Language) {
+    match visitor {
+        Visitor::Person { token, .. } => {
+            html.raw("<input type=\"hidden\" name=\"token\" value=\"").text(token).raw("\">")
+        }
+        Visitor::Anyone | Visitor::Stranger => {
+            html.raw("<label>").text(Phrase::NameLabel.say(language));
+            html.raw("<input name=\"by\" required maxlength=\"40\"></label>")
+        }
+    };
 }
 
 /// A unit as the list shows it.
@@ -153,7 +188,11 @@ fn held(state: &FloorState, language: Language) -> Vec<String> {
     stopped.into_iter().chain(scopes).chain(agents).collect()
 }
 
-async fn list(State(site): State<Arc<Site>>, Query(asked): Query<Asked>) -> Result<Response, ApiError> {
+async fn list(
+    State(site): State<Arc<Site>>,
+    Query(asked): Query<Asked>,
+    Extension(visitor): Extension<Visitor>,
+) -> Result<Response, ApiError> {
     let language = asked.language(&site);
     let look = move |floor: &Floor, heard: &AllHeard| {
         let state = floor.state();
@@ -162,7 +201,7 @@ async fn list(State(site): State<Arc<Site>>, Query(asked): Query<Asked>) -> Resu
         (rows, held(state, language))
     };
     let (rows, held) = site.desk.look(look).await?;
-    Ok(page(language, "/", told(&asked, language), |html| table(html, &rows, &held, language)))
+    Ok(page(language, "/", told(&asked, language), &visitor, |html| table(html, &rows, &held, language)))
 }
 
 pub(crate) fn word(html: &mut Html, sign: Sign, language: Language) {
@@ -214,6 +253,10 @@ pub(crate) fn told(asked: &Asked, language: Language) -> Option<String> {
         "why" => Phrase::WhyBad,
         "unread" => Phrase::Unread,
         "refused" => Phrase::Refused,
+        "login" => Phrase::LogInBad,
+        "locked" => Phrase::LockedOut,
+        "code" => Phrase::CodeBad,
+        "gone" => Phrase::MachineGone,
         _ => return None,
     };
     let what: String = asked.what.as_deref().unwrap_or_default().chars().take(200).collect();
@@ -223,6 +266,7 @@ pub(crate) fn told(asked: &Asked, language: Language) -> Option<String> {
 #[derive(Debug, Deserialize)]
 struct Scan {
     serial: String,
+    #[serde(default)]
     by: String,
     #[serde(default)]
     slot: String,
@@ -249,9 +293,14 @@ pub(crate) fn back(path: &str, language: Language, told: Option<(&str, &str)>) -
     Redirect::to(&to).into_response()
 }
 
-async fn scan(State(site): State<Arc<Site>>, Query(asked): Query<Asked>, Form(form): Form<Scan>) -> Response {
+async fn scan(
+    State(site): State<Arc<Site>>,
+    Query(asked): Query<Asked>,
+    Extension(visitor): Extension<Visitor>,
+    Form(form): Form<Scan>,
+) -> Response {
     let language = asked.language(&site);
-    let Some(by) = name(&form.by) else { return back("/", language, Some(("name", ""))) };
+    let Some(by) = visitor.name(&form.by) else { return back("/", language, Some(("name", ""))) };
     let unit = match scanned(&form.serial) {
         Ok(unit) => unit,
         Err(ScanError::Empty) => return back("/", language, Some(("empty", ""))),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, Query, State};
+use axum::extract::{Extension, Path, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use kiln_event::Finding;
@@ -13,11 +13,13 @@ use kiln_wire::{RunId, Serial};
 
 use super::api::{ApiError, failure, on_disk};
 use super::html::Html;
-use super::pages::{Asked, page, serial_of, simulated, told, word};
+use super::pages::{Asked, page, serial_of, simulated, told, who, word};
+use super::people::Role;
 use super::phrase::Phrase;
 use super::places::{self, Sign};
 use super::proof;
 use super::serve::Site;
+use super::visitor::Visitor;
 
 /// A report is a page of its own with styles and scripts in it, made of what nodes said: it runs in a sandbox, apart from
 /// the floor's pages, and can reach nothing.
@@ -28,6 +30,7 @@ pub(crate) async fn unit(
     State(site): State<Arc<Site>>,
     Path(serial): Path<String>,
     Query(asked): Query<Asked>,
+    Extension(visitor): Extension<Visitor>,
 ) -> Result<Response, ApiError> {
     let language = asked.language(&site);
     let serial = serial_of(&serial)?;
@@ -41,14 +44,14 @@ pub(crate) async fn unit(
     let path = format!("/units/{serial}");
     let message = told(&asked, language);
     let Some((unit, sign, wait)) = found else {
-        let shown = page(language, "/", message, |html| {
+        let shown = page(language, "/", message, &visitor, |html| {
             html.raw("<p>").text(Phrase::NotThere.say(language)).raw(": ").text(&serial).raw("</p>");
         });
         return Ok((StatusCode::NOT_FOUND, shown).into_response());
     };
     let findings = findings(&site, &unit).await?;
-    let shown = Shown { serial: &serial, unit: &unit, sign, wait: wait.as_ref() };
-    Ok(page(language, &path, message, |html| show(html, &shown, &findings, language)))
+    let shown = Shown { serial: &serial, unit: &unit, sign, wait: wait.as_ref(), visitor: &visitor };
+    Ok(page(language, &path, message, &visitor, |html| show(html, &shown, &findings, language)))
 }
 
 /// What the last run found, read from the copy; or why that cannot be read.
@@ -66,10 +69,11 @@ struct Shown<'a> {
     unit: &'a UnitState,
     sign: Sign,
     wait: Option<&'a Wait>,
+    visitor: &'a Visitor,
 }
 
 fn show(html: &mut Html, shown: &Shown<'_>, findings: &Result<Vec<Finding>, String>, language: Language) {
-    let Shown { serial, unit, sign, wait } = *shown;
+    let Shown { serial, unit, sign, wait, visitor } = *shown;
     let say = |phrase: Phrase| phrase.say(language);
     html.raw("<p><a href=\"/?lang=").text(language.code()).raw("\">← ").text(say(Phrase::Back)).raw("</a></p><h2>");
     html.text(say(Phrase::Unit)).raw(" ").text(serial).raw("</h2>");
@@ -98,7 +102,8 @@ fn show(html: &mut Html, shown: &Shown<'_>, findings: &Result<Vec<Finding>, Stri
         Ok(findings) => parts(html, findings, language),
         Err(why) => drop(html.raw("<p class=\"told\">").text(say(Phrase::NotReadable)).text(why).raw("</p>")),
     }
-    forms(html, serial, &unit.stage, language);
+    agreement(html, serial, unit, visitor, language);
+    forms(html, serial, &unit.stage, visitor, language);
     runs(html, &unit.runs, language);
 }
 
@@ -122,28 +127,46 @@ fn parts(html: &mut Html, findings: &[Finding], language: Language) {
     html.raw("</tbody></table>");
 }
 
+fn opened(html: &mut Html, serial: &Serial, act: &'static str, visitor: &Visitor, language: Language) {
+    html.raw("<form class=\"act\" method=\"post\" action=\"/units/").text(serial).raw(act);
+    html.raw("?lang=").text(language.code()).raw("\">");
+    who(html, visitor, language);
+}
+
+/// One person wants it released: what another one does about it.
+fn agreement(html: &mut Html, serial: &Serial, unit: &UnitState, visitor: &Visitor, language: Language) {
+    let Some((first, why)) = unit.release_asked.as_ref().filter(|_| visitor.is_person()) else { return };
+    html.raw("<p class=\"told\">")
+        .text(Phrase::ReleaseAsked.say(language))
+        .text(first)
+        .raw(" — ")
+        .text(why)
+        .raw("</p>");
+    if visitor.may(Role::Engineer) && visitor.name("").as_ref() != Some(first) {
+        opened(html, serial, "/agree", visitor, language);
+        html.raw("<button>").text(Phrase::AgreeButton.say(language)).raw("</button></form>");
+    }
+}
+
 /// What a person can do about the unit.
-fn forms(html: &mut Html, serial: &Serial, stage: &Stage, language: Language) {
+fn forms(html: &mut Html, serial: &Serial, stage: &Stage, visitor: &Visitor, language: Language) {
     let say = |phrase: Phrase| phrase.say(language);
-    let opened = |html: &mut Html, act: &'static str| {
-        html.raw("<form class=\"act\" method=\"post\" action=\"/units/").text(serial).raw(act);
-        html.raw("?lang=").text(language.code()).raw("\"><label>").text(say(Phrase::NameLabel));
-        html.raw("<input name=\"by\" required maxlength=\"40\"></label>");
-    };
+    let opened = |html: &mut Html, act: &'static str| opened(html, serial, act, visitor, language);
     let is_held = matches!(stage, Stage::Held(_));
-    if is_held {
+    let decides = visitor.may(Role::Engineer);
+    if is_held && decides {
         opened(html, "/free");
         html.raw("<label>").text(say(Phrase::WhyLabel)).raw("<input name=\"why\" required maxlength=\"400\"></label>");
         html.raw("<button>").text(say(Phrase::FreeButton)).raw("</button></form>");
     }
-    if is_held || matches!(stage, Stage::Disposed(Disposition::Repair)) {
+    if visitor.may(Role::Operator) && (is_held || matches!(stage, Stage::Disposed(Disposition::Repair))) {
         opened(html, "/rework");
         html.raw("<label>")
             .text(say(Phrase::ReworkLabel))
             .raw("<input name=\"what\" required maxlength=\"400\"></label>");
         html.raw("<button>").text(say(Phrase::ReworkButton)).raw("</button></form>");
     }
-    if is_held {
+    if is_held && decides {
         opened(html, "/decide");
         html.raw("<label>").text(say(Phrase::DecideLabel)).raw("<select name=\"what\">");
         let choices =
@@ -152,7 +175,9 @@ fn forms(html: &mut Html, serial: &Serial, stage: &Stage, language: Language) {
             html.raw("<option value=\"").text(value).raw("\">").text(say(phrase)).raw("</option>");
         }
         html.raw("</select></label>");
-        for (name, phrase, required) in [("why", Phrase::WhyLabel, true), ("second", Phrase::SecondLabel, false)] {
+        // Who has logged in cannot type another one's name: that one logs in and agrees.
+        let second = (!visitor.is_person()).then_some(("second", Phrase::SecondLabel, false));
+        for (name, phrase, required) in [("why", Phrase::WhyLabel, true)].into_iter().chain(second) {
             html.raw("<label>").text(say(phrase)).raw("<input name=\"").text(name).raw("\" maxlength=\"400\"");
             html.raw(if required { " required></label>" } else { "></label>" });
         }

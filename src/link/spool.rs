@@ -102,6 +102,11 @@ impl Spool {
         Ok(())
     }
 
+    /// A folder beside the runs.
+    pub(super) fn folder(&self, name: &str) -> PathBuf {
+        self.dir.join(name)
+    }
+
     /// The folder of a run.
     pub(super) fn run(&self, run: &RunId) -> PathBuf {
         self.dir.join("runs").join(run.as_str())
