@@ -91,8 +91,11 @@ pub(super) enum Command {
         /// A check, such as `gpu.burn`.
         name: Option<String>,
         /// As JSON.
-        #[arg(long)]
+        #[arg(long, conflicts_with = "support")]
         json: bool,
+        /// Print the documentation page of what is judged with which driver and generation of GPU, as Markdown.
+        #[arg(long, conflicts_with = "name")]
+        support: bool,
     },
     /// List what is built in: profiles, nodes, faults, SKUs, checks or findings.
     List {
@@ -139,6 +142,9 @@ pub(super) enum Command {
         /// Only load the kernels onto the GPUs at these addresses and say what came of it.
         #[arg(long, value_delimiter = ',')]
         look: Vec<String>,
+        /// Run each of them for a window as well.
+        #[arg(long, requires = "look")]
+        compute: bool,
     },
     /// Tell what a finding code, or an Xid or SXid of NVIDIA's driver, means.
     Explain {
@@ -460,6 +466,9 @@ pub(super) struct DoctorArgs {
     /// Where run directories are going to be written; the folder of the station's settings, or `runs`, if left out.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
+    /// Also put every kernel on every GPU to work for a moment and compare its results, about a second a GPU. Nothing may run there.
+    #[arg(long)]
+    pub gpu: bool,
     /// As JSON.
     #[arg(long)]
     pub json: bool,

@@ -1,6 +1,7 @@
-//! Whether loads can run on this machine: the kernels are loaded onto every GPU in a process of its own, as each load is, so that
-//! a driver that crashes or hangs takes nothing with it.
+//! Whether loads can run on this machine: the kernels are loaded onto every GPU, and run there if asked, in a process of its own, as
+//! each load is, so that a driver that crashes or hangs takes nothing with it.
 
+use std::collections::BTreeSet;
 use std::io::Read as _;
 use std::process::{Command, Stdio};
 use std::sync::mpsc::channel;
@@ -10,7 +11,7 @@ use std::time::Duration;
 use super::command_error::{CommandError, Sorted as _};
 use super::exit_code::Exit;
 use super::printer;
-use crate::load::cuda::{CudaEngine, Looked};
+use crate::load::cuda::{Closeness, CudaEngine, Looked};
 use crate::load::worker::Device;
 use crate::model::{GpuIndex, Inventory};
 use crate::node::doctor::CudaFacts;
@@ -19,39 +20,56 @@ use crate::node::doctor::CudaFacts;
 const WITHIN: Duration = Duration::from_secs(120);
 
 /// The side of the child: addresses as `3=00000000:5d:00.0`, answers as one line of JSON.
-pub(super) fn answer(wanted: &[String]) -> Result<Exit, CommandError> {
+pub(super) fn answer(wanted: &[String], compute: bool) -> Result<Exit, CommandError> {
+    let closeness = if compute { Closeness::Compute } else { Closeness::Load };
     let device = |text: &String| {
         let (gpu, pci) = text.split_once('=')?;
         Some(Device { gpu: GpuIndex(gpu.parse().ok()?), pci: Some(pci.to_owned()) })
     };
     let devices: Vec<Device> = wanted.iter().filter_map(device).collect();
-    let text = serde_json::to_string(&CudaEngine::look(&devices)).no_claim()?;
+    let text = serde_json::to_string(&CudaEngine::from_environment().look(&devices, closeness)).no_claim()?;
     printer::result(&(text + "\n")).no_claim()?;
     Ok(Exit::Pass)
 }
 
 /// The side of the parent.
-pub(super) fn ask(inventory: &Inventory) -> CudaFacts {
+pub(super) fn ask(inventory: &Inventory, closeness: Closeness) -> CudaFacts {
     let seat = |gpu: &crate::model::Gpu| Some(format!("{}={}", gpu.index.0, gpu.identity.pci_address.value()?));
     let seats: Vec<String> = inventory.gpus.iter().filter_map(seat).collect();
     if seats.is_empty() {
         return CudaFacts::NotTried;
     }
-    match looked(&seats.join(",")) {
-        Ok(looked) => {
-            let refused: Vec<String> = looked.iter().filter_map(|one| one.refused.clone()).collect();
-            let slower = looked.into_iter().filter_map(|one| one.slower).collect();
-            if refused.is_empty() { CudaFacts::Loaded { slower } } else { CudaFacts::Refused(refused) }
-        }
+    match looked(&seats.join(","), closeness) {
+        Ok(looked) => told(looked, closeness),
         Err(why) => CudaFacts::Refused(vec![why]),
     }
 }
 
-fn looked(seats: &str) -> Result<Vec<Looked>, String> {
+fn told(looked: Vec<Looked>, closeness: Closeness) -> CudaFacts {
+    // What is wrong on one GPU says more than what is refused on another.
+    let wrong: Vec<String> = looked.iter().filter_map(|one| one.wrong.clone()).collect();
+    if !wrong.is_empty() {
+        return CudaFacts::Wrong(wrong);
+    }
+    let refused: Vec<String> = looked.iter().filter_map(|one| one.refused.clone()).collect();
+    if !refused.is_empty() {
+        return CudaFacts::Refused(refused);
+    }
+    let images: BTreeSet<String> = looked.iter().flat_map(|one| one.images.clone()).collect();
+    let results = looked.iter().map(|one| one.results).sum();
+    let slower = looked.into_iter().filter_map(|one| one.slower).collect();
+    match closeness {
+        Closeness::Load => CudaFacts::Loaded { slower },
+        Closeness::Compute => CudaFacts::Computed { images: images.into_iter().collect(), results, slower },
+    }
+}
+
+fn looked(seats: &str, closeness: Closeness) -> Result<Vec<Looked>, String> {
     let unable = |error: &dyn std::fmt::Display| format!("the kernels could not be tried: {error}");
     let program = std::env::current_exe().map_err(|error| unable(&error))?;
     let mut child = Command::new(program)
         .args(["worker", "--look", seats])
+        .args((closeness == Closeness::Compute).then_some("--compute"))
         // GPUs are found by their address, whatever a user has hidden or ordered otherwise.
         .env_remove("CUDA_VISIBLE_DEVICES")
         .stdin(Stdio::null())

@@ -8,7 +8,8 @@ use serde::Serialize;
 use super::args::DoctorArgs;
 use super::command_error::{CommandError, Sorted as _};
 use super::exit_code::Exit;
-use super::{cuda_look, hardware, printer, skus};
+use super::{cuda_look, doctor_judged, hardware, printer, skus};
+use crate::load::cuda::Closeness;
 use crate::node::doctor::{Advice, DoctorOptions, Readiness, advise, collect_facts};
 
 /// One line as JSON.
@@ -35,14 +36,20 @@ struct Document<'a> {
     lines: Vec<Line<'a>>,
 }
 
-/// `kiln doctor [--json]`.
+/// `kiln doctor [--gpu] [--json]`.
 pub(super) fn doctor(args: &DoctorArgs) -> Result<Exit, CommandError> {
     let options = DoctorOptions {
         nvml: hardware::options(&args.hardware),
         out: args.out.clone().unwrap_or_else(|| PathBuf::from("runs")),
         skus: skus::known()?,
     };
-    let advice = advise(&collect_facts(&options, cuda_look::ask));
+    let closeness = if args.gpu { Closeness::Compute } else { Closeness::Load };
+    let mut facts = collect_facts(&options, |inventory| cuda_look::ask(inventory, closeness));
+    if let Some(inventory) = &facts.inventory {
+        facts.planned = doctor_judged::planned(inventory, &options.skus)?;
+        facts.identified = doctor_judged::identified(args, &options.skus)?;
+    }
+    let advice = advise(&facts);
     let ready = advice.iter().all(|line| line.readiness != Readiness::Bad);
     let text = if args.json { json(&advice, ready)? } else { text(&advice, ready) };
     printer::result(&text).no_claim()?;

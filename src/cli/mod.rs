@@ -15,6 +15,7 @@ mod config;
 mod cuda_look;
 mod diff;
 mod doctor;
+mod doctor_judged;
 mod drill;
 mod drive;
 mod dut;
@@ -46,6 +47,7 @@ mod signals;
 mod skus;
 mod start;
 mod stats;
+mod support;
 mod verify;
 
 pub use exit_code::Exit;

@@ -1,5 +1,6 @@
 //! `kiln node`: what a node is made of, as a table for people, as JSON, or as a node file.
 
+use std::collections::BTreeSet;
 use std::io::Read as _;
 use std::path::Path;
 
@@ -12,7 +13,7 @@ use super::look::Look;
 use super::{dut, node_table, printer, skus};
 use crate::disk::{self, MIB};
 use crate::model::{Inventory, Sample};
-use crate::node::snapshot::{SnapshotError, decoded, node_file, read_smi};
+use crate::node::snapshot::{Field, NodeSnapshot, Origin, SnapshotError, decoded, node_file, read_smi};
 
 /// The most that is read of what `nvidia-smi -q -x` wrote: eight GPUs are some hundred kilobytes.
 const MOST: u64 = 64 * MIB;
@@ -71,7 +72,11 @@ fn write(inventory: &Inventory, samples: &[Sample], id: &str, out: Option<&Path>
         SnapshotError::Unfit(diagnostics) => CommandError::Placed(diagnostics),
         other => CommandError::NoClaim(other.into()),
     })?;
-    let Some(file) = out else { return printer::result(&snapshot.text).no_claim() };
+    let Some(file) = out else {
+        printer::result(&snapshot.text).no_claim()?;
+        printer::tell(&from(&snapshot));
+        return Ok(());
+    };
     if file.symlink_metadata().is_ok() {
         return Err(CommandError::Usage(anyhow!(
             "{} is there already; remove it or name another file",
@@ -89,6 +94,7 @@ fn write(inventory: &Inventory, samples: &[Sample], id: &str, out: Option<&Path>
     for gpu in &snapshot.left_out {
         printer::tell(&format!("gpu/{} does not answer and is left out", gpu.0));
     }
+    printer::tell(&from(&snapshot));
     printer::tell(&format!(
         "{}: GPUs: {}; how they heat and compute is that of {}, {like}\ntry it: kiln node --sim {}",
         file.display(),
@@ -97,6 +103,43 @@ fn write(inventory: &Inventory, samples: &[Sample], id: &str, out: Option<&Path>
         file.display()
     ));
     Ok(())
+}
+
+/// Where every value of the file is from.
+fn from(snapshot: &NodeSnapshot) -> String {
+    let mut lines = Vec::new();
+    for (origin, said) in [
+        (Origin::Read, "read".to_owned()),
+        (Origin::Adjusted, "brought into the range of the simulation".to_owned()),
+        (Origin::Template, format!("taken from {}", snapshot.base)),
+        (Origin::Invented, "made up".to_owned()),
+    ] {
+        let of = |field: &&Field| field.origin == origin && field.failed.is_none();
+        let mut paths: Vec<String> = snapshot.fields.iter().filter(of).map(|field| of_all_slots(&field.path)).collect();
+        if origin == Origin::Invented {
+            paths.extend(["serial numbers".to_owned(), "UUIDs".to_owned()]);
+        }
+        let mut seen = BTreeSet::new();
+        paths.retain(|path| seen.insert(path.clone()));
+        if !paths.is_empty() {
+            lines.push(format!("{said}: {}", paths.join(", ")));
+        }
+    }
+    let failed = |field: &Field| Some(format!("{} ({})", of_all_slots(&field.path), field.failed?));
+    let failed: BTreeSet<String> = snapshot.fields.iter().filter_map(failed).collect();
+    if !failed.is_empty() {
+        let failed: Vec<String> = failed.into_iter().collect();
+        lines.push(format!("answered with an error, so taken from {}: {}", snapshot.base, failed.join(", ")));
+    }
+    lines.join("\n")
+}
+
+/// `slots/3/address` as `slots/*/address`.
+fn of_all_slots(path: &str) -> String {
+    match path.strip_prefix("slots/").and_then(|rest| rest.split_once('/')) {
+        Some((_, name)) => format!("slots/*/{name}"),
+        None => path.to_owned(),
+    }
 }
 
 /// The file's name without what follows its first dot, in letters an id may have.

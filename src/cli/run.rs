@@ -19,6 +19,7 @@ use crate::event::{Envelope, NodeSource, Operation, RunKind, RunRecord, RunStart
 use crate::journal::Journal;
 use crate::model::GpuSet;
 use crate::node::NodeLock;
+use crate::plan;
 use crate::profile::{Deviation, Profile, Skus};
 use crate::report::{self, Paint};
 use crate::rundir::{Look, Progress, Recorder, Run, RunDir, Settings, read_baseline};
@@ -60,6 +61,7 @@ pub(super) fn run(args: &RunArgs, spoken: Spoken) -> Result<Exit, CommandError> 
             .apply(&mut profile)
             .with_context(|| format!("{}", args.parts.as_deref().unwrap_or(Path::new("")).display()))
             .usage()?;
+        compared(&profile, args.only.as_deref())?;
         operation.serial = one_of("serial number", operation.serial, parts.serial.clone())?;
         operation.order = one_of("order", operation.order, parts.order.clone())?;
     }
@@ -85,6 +87,27 @@ pub(super) fn run(args: &RunArgs, spoken: Spoken) -> Result<Exit, CommandError> 
     let machine = Machine::new(equipment(&skus), start, args.only.clone());
     let voice = Voice { answer: args.answer, spoken, streaming: args.ocptv.is_some() };
     conduct(machine, &mut chosen, Destination::New(folder), pace, voice, &signals)
+}
+
+/// Refuses a parts list that nothing of the run would be held against.
+fn compared(profile: &Profile, only: Option<&str>) -> Result<(), CommandError> {
+    let Some(only) = only else { return Ok(()) };
+    let selected = |stage: &str, path: &str| {
+        only.split(',').map(str::trim).any(|one| plan::matches_glob(one, stage) || plan::matches_glob(one, path))
+    };
+    let steps = profile.stages.iter().flat_map(|stage| stage.steps.iter().map(move |step| (stage.id.as_str(), step)));
+    let comparing: Vec<(&str, String)> = steps
+        .filter(|(_, step)| step.check == "inventory.match")
+        .map(|(stage, step)| (stage, format!("{stage}.{}", step.id)))
+        .collect();
+    match comparing.first() {
+        Some((_, first)) if !comparing.iter().any(|(stage, path)| selected(stage, path)) => {
+            Err(CommandError::Usage(anyhow!(
+                "`--only {only}` leaves out every step that compares the parts list; write `--only {only},{first}`, or leave --parts out"
+            )))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn operation(args: &RunArgs) -> Operation {

@@ -10,7 +10,7 @@ use super::exit_code::Exit;
 use super::language::Spoken;
 use super::{
     agent, baseline, bench, calibrate, checks, cuda_look, diff, doctor, drill, explain, init, list, logging, lot, node,
-    parts, printer, profile, record, rejudge, report, run, seal, shell, skus, stats, verify,
+    parts, printer, profile, record, rejudge, report, run, seal, shell, skus, stats, support, verify,
 };
 use crate::load::cuda::CudaEngine;
 use crate::load::worker;
@@ -78,7 +78,8 @@ fn run_command(command: Command, spoken: Spoken) -> Result<Exit, CommandError> {
         Command::Seal(args) => seal::seal(&args),
         Command::Verify(args) => verify::verify(&args),
         Command::Profile(command) => profile::profile(command),
-        Command::Checks { name, json } => checks::checks(name.as_deref(), json),
+        Command::Checks { support: true, .. } => support::support(),
+        Command::Checks { name, json, support: false } => checks::checks(name.as_deref(), json),
         Command::List { what, json } => list::list(what, json, spoken.console()),
         Command::Init { file } => init::init(&file),
         Command::Completions { shell } => shell::completions(shell),
@@ -90,7 +91,7 @@ fn run_command(command: Command, spoken: Spoken) -> Result<Exit, CommandError> {
         Command::Bench(args) => bench::bench(&args),
         Command::Calibrate(args) => calibrate::calibrate(&args),
         Command::Doctor(args) => doctor::doctor(&args),
-        Command::Worker { look } if !look.is_empty() => cuda_look::answer(&look),
+        Command::Worker { look, compute } if !look.is_empty() => cuda_look::answer(&look, compute),
         Command::Worker { .. } => {
             // Its end is told on its pipe, not by its exit code.
             worker::main(std::io::stdin(), std::io::stdout(), &mut CudaEngine::from_environment());

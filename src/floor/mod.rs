@@ -25,6 +25,10 @@ mod tests_file;
 mod tests_identity;
 #[cfg(test)]
 mod tests_rules;
+#[cfg(test)]
+mod tests_told;
+#[cfg(test)]
+mod tests_unit;
 
 pub use admission::{Ask, Cuts, Grant, Lack, Ledger, RAMP_WINDOW, admit};
 pub use assign::Wait;

@@ -6,6 +6,7 @@
 
 mod chance;
 mod drill;
+mod due;
 mod faults;
 mod invariants;
 mod node;

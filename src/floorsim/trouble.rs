@@ -4,8 +4,9 @@ use kiln_event::VerdictWord;
 use kiln_floor::{Act, Input};
 
 use super::chance::{Chance, HOUR, MINUTE};
+use super::due::Due;
 use super::faults::Fault;
-use super::world::{Due, ROUND, TROUBLE, World};
+use super::world::{ROUND, TROUBLE, World};
 
 impl World {
     pub(super) fn trouble(&mut self) {

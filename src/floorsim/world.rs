@@ -10,9 +10,10 @@ use std::time::Duration;
 use kiln_agent::{Effect, Input as AgentInput};
 use kiln_event::VerdictWord;
 use kiln_floor::{Floor, Input, Policy, RunFacts, Stage, Stamped, Tick};
-use kiln_wire::{Appended, Generation, Position, Received, RunId, Sealed, Spooled, Sync, SyncReply, Tip};
+use kiln_wire::{Appended, Position, Received, RunId, Sealed, Spooled, SyncReply, Tip};
 
 use super::chance::{Chance, HOUR, MINUTE, SECOND, name};
+use super::due::{Call, Due, Entry};
 use super::faults::{Fault, Faults};
 use super::invariants;
 use super::node::{Node, OTHER_PROFILE, PROFILE, said_in, verdict_in};
@@ -37,46 +38,6 @@ const EPOCH: u64 = 1_770_000_000 * SECOND;
 pub(super) const SWAPPED: usize = 3;
 /// The node that has another profile than is wanted.
 pub(super) const STALE: usize = 5;
-
-/// What goes over the network.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Call {
-    Sync(Sync),
-    Ship { run: RunId, generation: Generation, from: Position, bytes: Vec<u8> },
-    Seal(Spooled),
-}
-
-#[derive(Debug)]
-pub(super) enum Due {
-    Wake(usize),
-    Line(usize),
-    Call { node: usize, epoch: u32, call: Call, answered: bool },
-    Answer { node: usize, epoch: u32, input: AgentInput },
-    Trouble,
-    Round,
-    FloorKill,
-    FloorFull,
-}
-
-/// A due thing, by time and order.
-struct Entry(u64, u64, Due);
-
-impl PartialEq for Entry {
-    fn eq(&self, other: &Self) -> bool {
-        (self.0, self.1) == (other.0, other.1)
-    }
-}
-impl Eq for Entry {}
-impl PartialOrd for Entry {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-impl Ord for Entry {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.0, self.1).cmp(&(other.0, other.1))
-    }
-}
 
 /// The floor's copy of a run.
 #[derive(Debug, Default)]
@@ -190,7 +151,7 @@ impl World {
 
     pub(super) fn push(&mut self, at: u64, due: Due) {
         self.count += 1;
-        self.due.push(Reverse(Entry(at, self.count, due)));
+        self.due.push(Reverse(Entry::new(at, self.count, due)));
     }
 
     fn wake(&mut self, node: usize, at: u64) {

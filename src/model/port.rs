@@ -122,6 +122,17 @@ impl Port {
     }
 }
 
+impl PortCounter {
+    /// The folder of the port that its file is in. None where it is the network interface's.
+    pub const fn folder(self) -> Option<&'static str> {
+        match self {
+            Self::ChecksumErrors | Self::OutOfSequence => Some("hw_counters"),
+            Self::CarrierDown => None,
+            _ => Some("counters"),
+        }
+    }
+}
+
 impl PortState {
     /// By the number and name in a `state` file: `4: ACTIVE`.
     pub fn read(text: &str) -> Option<Self> {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::blind::blind_spots;
 use super::{Plan, PlannedStage, PlannedStep, Readiness, Unmet};
-use kiln_model::{Component, ComponentKind, Gpu, GpuIndex, Inventory, PciFunction, Reading, Span};
+use kiln_model::{Component, ComponentKind, Gpu, GpuIndex, Inventory, PciFunction, Reading, Remote, Span};
 use kiln_profile::{Capability, Catalogue, Loop, OnUnmet, Profile, Sku, Skus, Step};
 
 /// A step may take this much longer than estimated, and this much on top, before it counts as hung: real nodes settle
@@ -215,6 +215,10 @@ impl Site<'_> {
         let fact = |name: &str| self.skus.values().any(|sku| sku.fact(name).is_some_and(|fact| fact.value > 0.0));
         let has = match capability {
             Capability::Nvlink => fact("nvlink.links"),
+            Capability::NvlinkSwitch | Capability::Fabric if linked_directly(self.inventory) => {
+                return Some(Unmet::LinkedDirectly);
+            }
+            Capability::NvlinkSwitch => fact("nvlink.links"),
             Capability::Fabric => fact("fabric"),
             Capability::C2c => fact("c2c.links"),
             Capability::MemoryTemperature => fact("temp.memory.max"),
@@ -254,6 +258,13 @@ impl Site<'_> {
             _ => vec![Component::Node],
         }
     }
+}
+
+/// Whether links lead from GPU to GPU and none that tells its far end to a switch.
+fn linked_directly(inventory: &Inventory) -> bool {
+    let links = inventory.gpus.iter().filter_map(|gpu| gpu.nvlinks.value()).flatten();
+    let ends: Vec<&Remote> = links.filter_map(|link| link.remote.value()).collect();
+    ends.iter().any(|end| matches!(end, Remote::Gpu(_))) && !ends.iter().any(|end| matches!(end, Remote::Switch { .. }))
 }
 
 /// Whether a step is meant by a filter: a comma-separated list of stages or `stage.step`, `*` for any run of characters.

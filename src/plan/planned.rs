@@ -84,6 +84,8 @@ pub enum Unmet {
     Lacks { models: Vec<String>, capability: Capability },
     /// The node has a single GPU, so there are no peers.
     NoPeers,
+    /// NVLinks lead from GPU to GPU and to no switch, as on HGX boards of four.
+    LinkedDirectly,
 
     /// The sentence of a journal of version 1.0. Nothing makes it any more.
     #[serde(untagged)]

@@ -32,13 +32,18 @@ const PROFILES: &[(&str, &str)] = &[
 /// Path and text of each SKU file.
 const SKUS: &[(&str, &str)] = &[
     sku!("a100-sxm"),
+    sku!("a100-sxm-40"),
     sku!("b200-sxm"),
     sku!("b300"),
     sku!("gb200"),
     sku!("gb300"),
     sku!("h100-sxm"),
+    sku!("h20"),
     sku!("h200-sxm"),
+    sku!("h800-sxm"),
+    sku!("l4"),
     sku!("l40s"),
+    sku!("rtx-pro-6000"),
 ];
 
 /// The text of a built-in profile.

@@ -38,6 +38,8 @@ pub(super) fn profile(root: &Node, variables: &Variables, scope: &Scope<'_>, all
     let title = fields.required("title", all).and_then(|node| text(node, all));
     fields.optional("extends", all);
     fields.optional("vars", all);
+    // Heard by its children when they were merged; on its own it is a profile like any other.
+    fields.optional("stock", all).and_then(|node| node.bool(all));
     // Whether the parents have it was seen when they were merged.
     let without = fields.optional("without", all).and_then(Node::elements).unwrap_or_default();
     let without: Vec<String> = without.iter().filter_map(Node::raw).map(str::to_owned).collect();

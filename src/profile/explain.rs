@@ -43,6 +43,7 @@ const ORDER: &[&str] = &[
     "revision",
     "title",
     "extends",
+    "stock",
     "skus",
     "vars",
     "without",

@@ -5,7 +5,8 @@
 //! - `stages`, `steps` and `teardown` of a parent are never lost by not being mentioned: an entry with the id of one of the
 //!   parent's changes only what it writes, the bare id stands for the parent's entry unchanged, and entries that are not
 //!   written stay. Entries that are written come in the order written; the others keep their place after the one that was
-//!   before them. Only `without: [stage, stage.step, teardown.step]` leaves something out; see `leave_out`.
+//!   before them. Only `without: [stage, stage.step, teardown.step]` leaves something out, and a stock of stages gives only
+//!   what is written; see `leave_out`.
 //! - `again: stage.step` in a step starts from that step as it is after all files are merged; see `again`.
 //! - `guards` add up, as leaving out a safety rule by accident must be impossible: a guard with a parent's id changes it,
 //!   any other is added, and only `off: true` removes one.
@@ -14,8 +15,8 @@
 
 use super::again::look_again;
 use super::builtin;
-use super::leave_out::leave_out;
-use kiln_yaml::{Diagnostic, Diagnostics, Document, Kind, Node, did_you_mean};
+use super::leave_out::{leave_out, not_taken};
+use kiln_yaml::{Diagnostic, Diagnostics, Document, Kind, Node, Style, did_you_mean};
 
 /// How a profile's parent is read from a path; the message says why it cannot be.
 pub type ReadFile<'a> = &'a dyn Fn(&str) -> Result<Vec<u8>, String>;
@@ -76,6 +77,7 @@ pub(super) fn load(name: &str, bytes: &[u8], read: ReadFile<'_>, all: &mut Diagn
     while let Some(node) = chain.pop() {
         let node = select_lists(node, all, tree.as_ref());
         tree = Some(if let Some(parent) = tree {
+            let node = without_the_rest_of_a_stock(&parent, node);
             let parent = leave_out(without_identity(parent), &node, all);
             merge(parent, node, Level::Profile, all)
         } else {
@@ -124,9 +126,33 @@ fn locate(text: &str, child: &str, extends: &Node, all: &mut Diagnostics) -> Opt
 
 fn without_identity(mut parent: Node) -> Node {
     if let Kind::Mapping(entries) = &mut parent.kind {
-        entries.retain(|(key, _)| !matches!(key.raw(), Some("schema" | "id" | "revision" | "title" | "extends")));
+        entries.retain(|(key, _)| {
+            !matches!(key.raw(), Some("schema" | "id" | "revision" | "title" | "extends" | "stock"))
+        });
     }
     parent
+}
+
+/// The child, leaving out what it does not take from a stock as if it had written so.
+fn without_the_rest_of_a_stock(parent: &Node, mut child: Node) -> Node {
+    let mut rest = not_taken(parent, &child);
+    if let (false, Kind::Mapping(entries)) = (rest.is_empty(), &mut child.kind) {
+        let place = rest[0].place.clone();
+        match entries.iter_mut().find(|(key, _)| key.raw() == Some("without")) {
+            Some((_, Node { kind: Kind::Sequence(own), .. })) => {
+                // What is left out twice is left out.
+                rest.retain(|stage| !own.iter().any(|written| written.raw() == stage.raw()));
+                own.append(&mut rest);
+            }
+            Some(_) => {}
+            None => {
+                let key = Kind::Scalar { text: "without".to_owned(), style: Style::Plain };
+                let list = Node { place: place.clone(), kind: Kind::Sequence(rest) };
+                entries.push((Node { place, kind: key }, list));
+            }
+        }
+    }
+    child
 }
 
 /// Where in a profile two values meet.

@@ -1,10 +1,11 @@
 //! `without: [rest, load.march, teardown.config]`: what a child leaves out of its parent, in its own words.
 //!
-//! Nothing else removes a stage or step, so that a test never becomes shorter than the one it stands for without a line
-//! that says so. The resolved profile keeps the list.
+//! Nothing else removes a stage or step of a test, so that one never becomes shorter than the one it stands for without a
+//! line that says so. A parent with `stock: true` is no test but stages to choose from: a child that writes `stages` gets
+//! those that it writes. The resolved profile keeps the list of all that was left out, either way.
 
 use super::inherit::entry_id;
-use kiln_yaml::{Diagnostic, Diagnostics, Kind, Node, did_you_mean};
+use kiln_yaml::{Diagnostic, Diagnostics, Kind, Node, Style, did_you_mean};
 
 /// The parent without what the child says to leave out.
 pub(super) fn leave_out(mut parent: Node, child: &Node, all: &mut Diagnostics) -> Node {
@@ -19,6 +20,24 @@ pub(super) fn leave_out(mut parent: Node, child: &Node, all: &mut Diagnostics) -
         }
     }
     parent
+}
+
+/// The stages of a stock that its child does not write, if it writes any; each stands where the child's list begins.
+pub(super) fn not_taken(parent: &Node, child: &Node) -> Vec<Node> {
+    let is_stock = parent.get("stock").and_then(Node::raw) == Some("true");
+    let Some(written) = child.get("stages").filter(|_| is_stock) else { return Vec::new() };
+    let taken: Vec<String> = written
+        .elements()
+        .unwrap_or_default()
+        .iter()
+        .filter_map(|one| entry_id(one).or(one.raw().map(str::to_owned)))
+        .collect();
+    let mut left: Vec<String> =
+        parent.get("stages").and_then(Node::elements).unwrap_or_default().iter().filter_map(entry_id).collect();
+    left.retain(|id| !taken.contains(id));
+    left.into_iter()
+        .map(|text| Node { place: written.place.clone(), kind: Kind::Scalar { text, style: Style::Plain } })
+        .collect()
 }
 
 /// Every stage and step there is.

@@ -211,6 +211,8 @@ pub enum RetryOn {
 pub enum Capability {
     /// The SKU has NVLinks.
     Nvlink,
+    /// Its NVLinks lead to switches, and not to the other GPUs directly.
+    NvlinkSwitch,
     /// The SKU registers with an NVLink fabric.
     Fabric,
     C2c,

@@ -52,9 +52,13 @@ pub fn json_schema(catalogue: Catalogue, skus: &Skus) -> Value {
                     ]
                 }
             },
+            "stock": {
+                "type": "boolean",
+                "description": "Whether these are stages to choose from: a child that writes `stages` gets those that it writes, and no other."
+            },
             "without": {
                 "type": "array", "items": { "type": "string" }, "examples": [["rest", "load.march", "teardown.config"]],
-                "description": "Stages and steps of the parent that this profile leaves out; nothing else removes one."
+                "description": "Stages and steps of the parent that this profile leaves out; nothing else removes one, unless the parent is a stock."
             },
             "telemetry": {
                 "type": "object", "additionalProperties": false,

@@ -29,6 +29,7 @@ pub fn component_kind(node: &Node, what: &str, all: &mut Diagnostics) -> Option<
 
 pub(super) const CAPABILITIES: &[(&str, Capability)] = &[
     ("nvlink", Capability::Nvlink),
+    ("nvlink-switch", Capability::NvlinkSwitch),
     ("fabric", Capability::Fabric),
     ("c2c", Capability::C2c),
     ("memory-temperature", Capability::MemoryTemperature),

@@ -54,7 +54,7 @@ pub use sentence::{
     evidence, from as evidence_source, interruption, missing, no_reference, reason, trip_cause, unmet, waiver,
 };
 pub use sheet::{csv, csv_for_excel, json_rows};
-pub use text::{Paint, step_line, verdict_block};
+pub use text::{Paint, step_line, unmet_lines, verdict_block};
 pub use value::shown;
 pub use visible::visible;
 pub use words::next_step;

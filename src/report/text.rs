@@ -11,7 +11,9 @@ use super::phrase::Phrase;
 use super::plain::plain;
 use super::verdict::verdict_so_far;
 use super::{explain, row, sentence, value, words};
-use kiln_event::{Case, Evidence, Finding, Outcome, RunRecord, StepKey, Verdict, VerdictWord, uncarried_trips};
+use kiln_event::{
+    Case, Evidence, Finding, Outcome, RunRecord, Standing, StepKey, Verdict, VerdictWord, standings, uncarried_trips,
+};
 use kiln_limit::{Judged, Judgement};
 use kiln_model::{Component, Moment, Span, format_span};
 
@@ -105,6 +107,18 @@ pub(super) fn step_name(key: &StepKey, language: Language) -> String {
         if number > 1 { phrase.with(language, &[&number]) } else { String::new() }
     };
     format!("{}{}{}", key.path, told(key.round, Phrase::RoundIs), told(key.attempt, Phrase::AttemptIs))
+}
+
+/// Each result that keeps a run from passing, as `identify.config gpu/1: ecc.as-asked false, limit == true`.
+pub fn unmet_lines(record: &RunRecord, language: Language) -> Vec<String> {
+    let against = |standing: &Standing<'_>| {
+        matches!(standing.outcome, Outcome::Fail | Outcome::Error | Outcome::Inconclusive | Outcome::Aborted)
+    };
+    let line = |standing: Standing<'_>| {
+        let Standing { step, case, .. } = standing;
+        format!("{} {}: {}", step.key.path, case.component, explain::headline_in(language, case))
+    };
+    standings(record).into_iter().filter(against).map(line).collect()
 }
 
 fn step_summary(cases: &[Case], worst: Outcome, language: Language) -> String {

@@ -72,6 +72,18 @@ fn anchors(text: &str) -> BTreeSet<String> {
     headings.iter().map(anchor).collect()
 }
 
+#[test]
+fn the_page_of_what_is_judged_is_what_the_plans_say() {
+    let made = kiln(&["checks", "--support"]);
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let made = String::from_utf8(made.stdout).expect("text");
+    let kept = fs::read_to_string(root().join("docs/support.md")).expect("the page");
+    assert_eq!(made, kept, "make it anew: `kiln checks --support > docs/support.md`");
+    // What is known to differ is in it.
+    assert!(kept.contains("| guard `over-temperature` | **not judged** | **not judged** | judged |"), "{kept}");
+    assert!(kept.contains("| by fallback | by fallback | by fallback | judged | judged | judged |"), "{kept}");
+}
+
 /// `docs/extend/../codes.md` as `docs/codes.md`.
 fn plain(path: &Path) -> PathBuf {
     let mut plain = PathBuf::new();

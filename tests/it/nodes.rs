@@ -72,14 +72,22 @@ fn what_nvidia_smi_wrote_can_be_simulated() {
     let folder = tempfile::tempdir().expect("folder");
     // In the second report the other GPU is lost.
     let lost = "gpu/1 does not answer and is left out\n";
-    for (xml, file, left_out) in
-        [("smi/one-gpu-595.xml", "one.yaml", ""), ("smi/two-gpus-535-mig.xml", "two.yaml", lost)]
-    {
+    for (xml, file, left_out) in [
+        ("smi/one-gpu-595.xml", "one.yaml", ""),
+        ("smi/two-gpus-535-mig.xml", "two.yaml", lost),
+        ("smi/one-a100-570.xml", "a100.yaml", ""),
+    ] {
         let xml = fixture(xml);
         let made = kiln(folder.path(), &["node", "import", xml.to_str().expect("UTF-8"), "--out", file]);
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
         let said = String::from_utf8_lossy(&made.stderr).into_owned();
-        assert!(said.starts_with(&format!("{left_out}{file}: GPUs: 1; ")), "{said}");
+        assert!(said.starts_with(left_out) && said.contains(&format!("\n{file}: GPUs: 1; ")), "{said}");
+        let line = |start: &str| said.lines().find(|line| line.starts_with(start)).unwrap_or_default().to_owned();
+        assert!(
+            line("read: ").contains("gpu/name, gpu/pci_device") && line("read: ").contains("slots/*/address"),
+            "{said}"
+        );
+        assert!(line("taken from ").contains("thermal/sink") && line("made up: ").ends_with("UUIDs"), "{said}");
         let node = json(&kiln(folder.path(), &["node", "--sim", &format!("./{file}"), "--json"]));
         assert_eq!(serials(&node).len(), 1);
     }

@@ -69,10 +69,10 @@ fn the_plots_show_what_tripped_where_it_was_measured_and_whose_bar_it_is() {
     let (_parent, run, _) = ran("acceptance", &[]);
     let healthy = text(&page(&run).stdout);
     assert!(!healthy.contains("bar named") && healthy.contains("class=\"bar\""));
-    let (_parent, run, output) = ran("acceptance", &["--fault", "heatsink-film@gpu/2"]);
-    let film = text(&page(&run).stdout);
+    let (_parent, run, output) = ran("acceptance", &["--fault", "tim-pump-out@gpu/2"]);
+    let pumped = text(&page(&run).stdout);
     assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
-    assert!(film.contains("bar fail named") || film.contains("bar named"), "the bar of the named GPU");
+    assert!(pumped.contains("bar fail named") || pumped.contains("bar named"), "the bar of the named GPU");
 }
 
 #[test]

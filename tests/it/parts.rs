@@ -143,3 +143,15 @@ fn what_a_run_was_narrowed_to_and_held_against_is_kept_when_it_is_taken_up_and_w
     let lot = kiln(&["lot", "build", name]);
     assert_eq!(lot.status.code(), Some(3), "a run of some of the GPUs is no fact of a lot");
 }
+
+#[test]
+fn a_parts_list_that_nothing_of_a_part_of_the_run_is_held_against_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let parts = list(folder.path(), |text| text);
+    let (refused, result) = run(folder.path(), &parts, &["--only", "load.gemm"]);
+    assert_eq!((refused.status.code(), result), (Some(2), serde_json::Value::Null));
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(said.contains("write `--only load.gemm,identify.inventory`"), "{said}");
+    let (taken, _) = run(folder.path(), &parts, &["--only", "identify.inv*"]);
+    assert_eq!(taken.status.code(), Some(0), "{}", String::from_utf8_lossy(&taken.stderr));
+}

@@ -4,9 +4,10 @@ use kiln::event::VerdictWord;
 
 use crate::trial::Trial;
 
-const NODES: [&str; 6] = ["hgx-h100-8", "hgx-h200-8", "hgx-h200-8-liquid", "hgx-b200-8", "gb200-tray-4", "pcie-l40s-8"];
+const NODES: [&str; 7] =
+    ["hgx-h100-8", "hgx-h200-8", "hgx-h200-8-liquid", "hgx-b200-8", "gb200-tray-4", "pcie-l40s-8", "hgx-a100-8"];
 
-/// Some 200 runs in all.
+/// More than 200 runs in all.
 const SEEDS: std::ops::Range<u64> = 1..34;
 
 fn passes(trial: &Trial, node: &str, seed: u64) {

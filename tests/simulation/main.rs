@@ -4,10 +4,12 @@
 mod drill;
 mod faults;
 mod healthy;
+mod models;
 mod resume;
 mod sources;
 mod taken_up;
 mod trial;
 mod variants;
+mod unread;
 mod withheld;
 mod wrong_part;

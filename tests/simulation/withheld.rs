@@ -5,18 +5,19 @@ use kiln::engine::{Arrivals, Dut};
 use kiln::event::{Action, RunRecord, VerdictWord};
 use kiln::model::{
     Answer, Component, Gpu, GpuCounters, GpuIndex, Identity, Inventory, Lacking, LoadId, LoadOrder, Moment, Probe,
-    Reading, ReadingFailure, Sample, Sensor, StopHow,
+    Reading, ReadingFailure, Remote, Sample, Sensor, StopHow,
 };
+use kiln::node::nvml::{Generation, RELEASES, lacking};
 use kiln::node::sim::{NodeFile, SimNode};
 
 use crate::trial::Trial;
 
 /// A node with something taken from what it tells.
-struct Withheld<'a> {
-    node: SimNode,
-    inventory: &'a dyn Fn(&mut Inventory),
-    sample: &'a dyn Fn(&mut Sample),
-    counters: &'a dyn Fn(&mut GpuCounters),
+pub(crate) struct Withheld<'a> {
+    pub(crate) node: SimNode,
+    pub(crate) inventory: &'a dyn Fn(&mut Inventory),
+    pub(crate) sample: &'a dyn Fn(&mut Sample),
+    pub(crate) counters: &'a dyn Fn(&mut GpuCounters),
 }
 
 impl Dut for Withheld<'_> {
@@ -71,19 +72,21 @@ impl Dut for Withheld<'_> {
     }
 }
 
-fn node(name: &str) -> SimNode {
+pub(crate) fn node(name: &str) -> SimNode {
     SimNode::new(&NodeFile::find(name).expect("a node file"), 1, &[]).expect("a node")
 }
 
-/// What a driver of `release` does not offer, and what an Ampere part does not with any.
-fn older(profile: &str, name: &str, release: u32, ampere: bool) -> RunRecord {
-    let no_margin = release < 570 || ampere;
+/// A run with what a driver of `release` does not offer for a part of that generation taken away.
+fn older(trial: &Trial, name: &str, release: u32, generation: Generation) -> RunRecord {
+    let lacks = lacking(release, generation);
+    let no_margin = lacks.iter().any(|one| matches!(one, Lacking::Margin | Lacking::MarginCall));
+    let no_times = lacks.contains(&Lacking::ThrottleCounters);
     let sample = |sample: &mut Sample| {
         let mut without = |sensor: Sensor| sample.set(sensor, Reading::Unsupported);
         if no_margin {
             without(Sensor::TempMargin);
         }
-        if release < 575 {
+        if no_times {
             let times = [Sensor::ThrottleSwThermal, Sensor::ThrottleHwThermal, Sensor::ThrottlePowerBrake];
             times.into_iter().for_each(&mut without);
         }
@@ -94,15 +97,7 @@ fn older(profile: &str, name: &str, release: u32, ampere: bool) -> RunRecord {
     let inventory = |inventory: &mut Inventory| {
         inventory.driver = Reading::Value(format!("{release}.10.01"));
         for gpu in &mut inventory.gpus {
-            if ampere {
-                gpu.thermal.slowdown_celsius = Reading::Value(89.0);
-            }
-            if no_margin {
-                gpu.lacks.push(if ampere { Lacking::MarginCall } else { Lacking::Margin });
-            }
-            if release < 575 {
-                gpu.lacks.push(Lacking::ThrottleCounters);
-            }
+            gpu.lacks.clone_from(&lacks);
         }
     };
     let counters = |counters: &mut GpuCounters| {
@@ -111,26 +106,101 @@ fn older(profile: &str, name: &str, release: u32, ampere: bool) -> RunRecord {
         }
     };
     let mut dut = Withheld { node: node(name), inventory: &inventory, sample: &sample, counters: &counters };
-    Trial::of(profile).run_on(&mut dut, 1).record
+    trial.run_on(&mut dut, 1).record
 }
 
+/// A healthy node of each generation.
+const HEALTHY: [(Generation, &str); 6] = [
+    (Generation::Ampere, "hgx-a100-8"),
+    (Generation::Ada, "pcie-l40s-8"),
+    (Generation::Hopper, "hgx-h100-8"),
+    (Generation::Hopper, "hgx-h200-8-liquid"),
+    (Generation::Blackwell, "hgx-b200-8"),
+    (Generation::Blackwell, "gb200-tray-4"),
+];
+
+/// One round of a burn-in has all its steps.
+const ONE_ROUND: &[(&str, &str)] = &[("length", "1h")];
+
 #[test]
-fn a_healthy_part_passes_a_smoke_test_with_every_release_and_what_is_not_judged_is_in_the_plan() {
-    let every = [525, 535, 550, 570, 575, 580, 595].map(|release| ("hgx-h100-8", release, false));
-    let some = [
-        ("hgx-h100-8", 535, true),
-        ("hgx-h100-8", 580, true),
-        ("hgx-b200-8", 570, false),
-        ("pcie-l40s-8", 535, false),
-        ("pcie-l40s-8", 550, true),
+fn every_profile_passes_on_a_healthy_part_of_every_generation_with_every_driver_and_what_is_not_judged_is_in_the_plan()
+{
+    let profiles = [
+        ("smoke", &[][..]),
+        ("interconnect", &[]),
+        ("acceptance", &[]),
+        ("acceptance-liquid", &[]),
+        ("burnin-24h", ONE_ROUND),
+        ("burnin-72h", ONE_ROUND),
+        ("burnin-168h", ONE_ROUND),
     ];
-    for (name, release, ampere) in every.into_iter().chain(some) {
-        let record = older("smoke", name, release, ampere);
-        let verdict = record.verdict.as_ref().expect("a verdict");
-        assert_eq!(verdict.word, VerdictWord::Pass, "{name} with {release}: {:?}", record.findings);
-        assert_eq!(record.trips, [], "{name} with {release}");
-        let blind = &record.plan.as_ref().expect("a plan").blind;
-        assert_eq!(!blind.is_empty(), release < 575 || ampere, "{name} with {release}: {blind:?}");
+    assert_eq!(profiles.len() + 1, kiln::profile::builtin::profile_names().count(), "all but the stock of stages");
+    let trials = profiles.map(|(profile, set)| (profile, Trial::with(profile, set)));
+    std::thread::scope(|scope| {
+        for (generation, node) in HEALTHY {
+            let trials = &trials;
+            scope.spawn(move || {
+                for (profile, trial) in trials {
+                    // A profile for coolant is for a node that has some.
+                    if *profile == "acceptance-liquid" && node != "hgx-h200-8-liquid" {
+                        continue;
+                    }
+                    for release in [525].into_iter().chain(RELEASES) {
+                        passes_with(trial, profile, node, release, generation);
+                    }
+                }
+            });
+        }
+    });
+}
+
+fn passes_with(trial: &Trial, profile: &str, node: &str, release: u32, generation: Generation) {
+    let record = older(trial, node, release, generation);
+    let of = format!("{profile} on {node} with {release}");
+    let verdict = record.verdict.as_ref().expect("a verdict");
+    assert_eq!(verdict.word, VerdictWord::Pass, "{of}: {:?}", record.findings);
+    assert_eq!(record.trips, [], "{of}");
+    let blind: Vec<Lacking> = record.plan.as_ref().expect("a plan").blind.iter().map(|spot| spot.lacking).collect();
+    let lacks = lacking(release, generation);
+    assert!(blind.iter().all(|one| lacks.contains(one)), "{of}: {blind:?}");
+    // A guard watches the margin in every profile; how long a part was slowed down is judged where it is put to work.
+    let watched = |one: &Lacking| *one != Lacking::ThrottleCounters || profile != "interconnect";
+    assert!(lacks.iter().filter(|one| watched(one)).all(|one| blind.contains(one)), "{of}: {blind:?}");
+}
+
+/// An HGX board of four: six links of each GPU to each other one, and no switch that a fabric manager could set up.
+#[test]
+fn a_board_of_four_that_is_linked_directly_passes_and_is_not_asked_for_what_switches_have() {
+    let text = NodeFile::embedded_text("hgx-h100-8").expect("a shipped node");
+    let gone: Vec<&str> = text.lines().filter(|line| line.contains("branch: 0, place")).collect();
+    assert_eq!(gone.len(), 4);
+    let four: String = text.lines().filter(|line| !gone.contains(line)).map(|line| format!("{line}\n")).collect();
+    let file = NodeFile::read("four.yaml", four.as_bytes()).unwrap_or_else(|errors| panic!("{errors}"));
+    let inventory = |inventory: &mut Inventory| {
+        for gpu in &mut inventory.gpus {
+            let others: Vec<u8> = (0..4).filter(|other| *other != gpu.index.0).collect();
+            gpu.fabric = Reading::Unsupported;
+            if let Reading::Value(links) = &mut gpu.nvlinks {
+                for link in links {
+                    link.remote =
+                        link.remote.clone().map(|_| Remote::Gpu(GpuIndex(others[usize::from(link.link) / 6])));
+                }
+            }
+        }
+    };
+    for profile in ["smoke", "interconnect", "acceptance"] {
+        let node = SimNode::new(&file, 1, &[]).expect("a node");
+        let mut dut = Withheld { node, inventory: &inventory, sample: &|_| {}, counters: &|_| {} };
+        let tried = Trial::of(profile).run_on(&mut dut, 1);
+        let verdict = tried.record.verdict.as_ref().map(|verdict| verdict.word);
+        assert_eq!(verdict, Some(VerdictWord::Pass), "{profile}:\n{}", tried.blemishes());
+        let plan = tried.record.plan.as_ref().expect("a plan");
+        let skipped = |step: &str| {
+            plan.stages.iter().flat_map(|stage| &stage.steps).filter(|planned| planned.step.id == step).all(|planned| {
+                matches!(planned.readiness, kiln::plan::Readiness::Skip(kiln::plan::Unmet::LinkedDirectly))
+            })
+        };
+        assert!(skipped("nvlink-bandwidth") && skipped("fabric"), "{profile}");
     }
 }
 

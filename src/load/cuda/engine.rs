@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::drive::{self, Broken, DriveContext};
+use super::drive::{self, Broken, Compared, DriveContext};
 use super::driver::{Driver, Gpu, OUT_OF_MEMORY, OpenError};
 use super::holders::holders;
-use crate::worker::{Device, Engine, Images, MarchWork, Pipe, Turns, WorkOrder};
-use kiln_model::{GpuIndex, LoadEnd, LoadKind, LoadSaid, NoteKind};
+use crate::worker::{Beside, Device, Engine, Images, MarchWork, Pipe, Turns, Variant, WorkOrder};
+use kiln_model::{BurnKernel, GpuIndex, LoadEnd, LoadId, LoadKind, LoadOrder, LoadSaid, NoteKind};
 
 /// Longest a launch may take before it counts as hung. They are made to last a fifth of a second; the supervisor gives up
 /// on a silent worker after thirty.
@@ -17,13 +17,34 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// Another patience in milliseconds, to show in little time that hangs are found.
 const PATIENCE_VARIABLE: &str = "KILN_LOAD_PATIENCE_MS";
 
+/// Any will do: operands differ with it, and the results are compared whatever they are.
+const LOOK_SEED: u64 = 1;
+
+/// How closely to look at a GPU before a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Closeness {
+    /// The kernels are loaded, as an order would have them.
+    Load,
+    /// Every image the GPU is offered is loaded, and one window of each of its kernels is run and compared.
+    Compute,
+}
+
 /// What came of loading the kernels onto one GPU, or of opening the driver at all.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Looked {
     pub gpu: Option<GpuIndex>,
     pub refused: Option<String>,
     /// Why the kernels are not those made for the part, where they are not.
     pub slower: Option<String>,
+    /// The images whose kernels ran.
+    #[serde(default)]
+    pub images: Vec<String>,
+    /// Results compared, where kernels ran.
+    #[serde(default)]
+    pub results: u64,
+    /// What was computed wrong.
+    #[serde(default)]
+    pub wrong: Option<String>,
 }
 
 /// Does orders on GPUs.
@@ -38,20 +59,66 @@ impl CudaEngine {
         Self { patience: set.map_or(PATIENCE, Duration::from_millis) }
     }
 
-    /// Opens the driver and loads the kernels onto each GPU, as an order would: the image that each takes, or why none.
-    pub fn look(devices: &[Device]) -> Vec<Looked> {
+    /// Opens the driver and looks at each GPU: the image that it takes, or why none, and what its kernels compute.
+    pub fn look(&self, devices: &[Device], closeness: Closeness) -> Vec<Looked> {
         let driver = match Driver::open() {
             Ok(driver) => driver,
-            Err(error) => return vec![Looked { gpu: None, refused: Some(error.to_string()), slower: None }],
+            Err(error) => return vec![Looked { refused: Some(error.to_string()), ..Looked::default() }],
         };
-        let look = |device: &Device| match Gpu::open(&driver, device, Images::Best) {
-            Ok(gpu) => {
-                let slower = gpu.fallback.as_ref().map(|why| format!("{} on gpu/{}: {why}", gpu.image, gpu.index.0));
-                Looked { gpu: Some(device.gpu), refused: None, slower }
+        devices.iter().map(|device| self.look_at(&driver, device, closeness)).collect()
+    }
+
+    fn look_at(&self, driver: &Arc<Driver>, device: &Device, closeness: Closeness) -> Looked {
+        let mut looked = Looked { gpu: Some(device.gpu), ..Looked::default() };
+        for images in [Images::Best, Images::Fallback] {
+            let gpu = match Gpu::open(driver, device, images) {
+                Ok(gpu) => gpu,
+                Err(error) => return Looked { refused: Some(error.to_string()), ..looked },
+            };
+            if images == Images::Best {
+                let said = |why: &String| format!("{} on gpu/{}: {why}", gpu.image, gpu.index.0);
+                looked.slower = gpu.fallback.as_ref().map(said);
             }
-            Err(error) => Looked { gpu: Some(device.gpu), refused: Some(error.to_string()), slower: None },
-        };
-        devices.iter().map(look).collect()
+            if closeness == Closeness::Load {
+                return looked;
+            }
+            // One that falls back at once has no other image to try.
+            if looked.images.iter().any(|name| name == gpu.image) {
+                continue;
+            }
+            if let Err(why) = self.compute(&gpu, images, &mut looked) {
+                return Looked { refused: Some(why), ..looked };
+            }
+        }
+        looked
+    }
+
+    /// Runs each kernel of one image for a window.
+    fn compute(&self, gpu: &Arc<Gpu>, images: Images, looked: &mut Looked) -> Result<(), String> {
+        let gpus = [gpu.index].into();
+        let kind = LoadKind::Burn(BurnKernel::Bf16);
+        let order = LoadOrder { id: LoadId(0), kind, gpus, seed: LOOK_SEED, span: None };
+        let pipe = Pipe::new(Box::new(std::io::sink()));
+        let variant = Variant { beside: Beside::Nothing, images, ..Variant::default() };
+        let context = DriveContext { order: &order, injection: None, variant, pipe: &pipe, patience: self.patience };
+        let compared = drive::glance(&context, gpu).map_err(|broken| {
+            let why = match broken.end() {
+                LoadEnd::Failed(why) => why,
+                LoadEnd::GpuLost => "the GPU is gone".to_owned(),
+                end => format!("{end:?}"),
+            };
+            format!("gpu/{} does not run the kernels of {}: {why}", gpu.index.0, gpu.image)
+        })?;
+        looked.images.push(gpu.image.to_owned());
+        looked.results += compared.results;
+        if compared.wrong > 0 {
+            let Compared { results, wrong } = compared;
+            looked.wrong =
+                Some(format!("gpu/{}: {wrong} of {results} results are wrong with {}", gpu.index.0, gpu.image));
+        } else if compared.results == 0 {
+            return Err(format!("gpu/{} ran the kernels of {} and gave no result", gpu.index.0, gpu.image));
+        }
+        Ok(())
     }
 
     fn open(work: &WorkOrder, pipe: &Pipe) -> Result<Vec<Arc<Gpu>>, OpenError> {

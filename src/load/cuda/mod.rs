@@ -12,4 +12,4 @@ pub mod layout;
 pub mod reference;
 
 pub use drive::products_in_a_result;
-pub use engine::{CudaEngine, Looked};
+pub use engine::{Closeness, CudaEngine, Looked};

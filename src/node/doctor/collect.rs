@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
-use super::facts::{CudaFacts, DoctorFacts, Service};
+use super::facts::{CudaFacts, DoctorFacts, Identified, Service};
 use crate::host::{KernelLog, pci_details, read_host};
 use crate::nvml::{NvmlNode, NvmlOptions};
 use kiln_model::Arrivals;
@@ -29,7 +29,8 @@ const TIME_KEEPERS: [&str; 4] = ["chronyd", "ntpd", "ntpd-rs", "phc2sys"];
 
 /// Asks everything there is to ask. Takes as long as an inventory does at the most.
 ///
-/// `try_cuda` opens the CUDA driver and loads the kernels onto the GPUs, in a place where that can do no harm.
+/// `try_cuda` opens the CUDA driver and tries the kernels on the GPUs, in a place where that can do no harm. What a profile
+/// says is for whoever knows profiles.
 pub fn collect_facts(options: &DoctorOptions, try_cuda: impl FnOnce(&Inventory) -> CudaFacts) -> DoctorFacts {
     let root = &options.nvml.root;
     let (library, inventory) = match NvmlNode::open_with(&options.nvml) {
@@ -43,6 +44,8 @@ pub fn collect_facts(options: &DoctorOptions, try_cuda: impl FnOnce(&Inventory) 
     DoctorFacts {
         models,
         cuda: inventory.as_deref().map_or(CudaFacts::NotTried, try_cuda),
+        planned: None,
+        identified: Identified::NotTried,
         library,
         inventory,
         pci: pci_details(root),

@@ -13,8 +13,39 @@ pub enum CudaFacts {
     Loaded {
         slower: Vec<String>,
     },
+    /// Every image that each GPU is offered ran there for a window, and so many results were compared and right.
+    Computed {
+        images: Vec<String>,
+        results: u64,
+        slower: Vec<String>,
+    },
+    /// What was computed wrong.
+    Wrong(Vec<String>),
     /// What was said where it did not work.
     Refused(Vec<String>),
+}
+
+/// What a profile would do on this node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Planned {
+    pub profile: String,
+    /// Steps that cannot run, each with the reason.
+    pub unmet: Vec<String>,
+    /// Limits that cannot be judged here, or by less, with the reason.
+    pub blind: Vec<String>,
+}
+
+/// What came of the checks that need no load, judged as every run begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Identified {
+    NotTried,
+    /// No run would begin.
+    Refused(String),
+    /// How many cases were judged, and what was said of those that would keep a run from passing.
+    Judged {
+        cases: usize,
+        unmet: Vec<String>,
+    },
 }
 
 /// Whether a daemon is there.
@@ -35,6 +66,10 @@ pub struct DoctorFacts {
     /// The models of the GPUs as a run would plan them, or why it would not.
     pub models: Option<Result<Vec<String>, PlanError>>,
     pub cuda: CudaFacts,
+    /// What a profile's plan says of this node.
+    pub planned: Option<Planned>,
+    /// What a run's first stage says of the node.
+    pub identified: Identified,
     /// GPUs on the bus.
     pub pci: Reading<Vec<PciDetail>>,
     pub is_root: bool,

@@ -6,4 +6,4 @@ mod facts;
 
 pub use advice::{Advice, Readiness, advise};
 pub use collect::{DoctorOptions, collect_facts};
-pub use facts::{CudaFacts, DoctorFacts, Service};
+pub use facts::{CudaFacts, DoctorFacts, Identified, Planned, Service};

@@ -7,20 +7,24 @@ use std::path::Path;
 use super::pci::{is_address, long_address};
 use super::ports::ports;
 use super::source::{entries, name, number, parsed, refused, text};
-use kiln_model::{Nic, Nvme, Reading};
+use kiln_model::{Nic, Nvme, Port, Reading};
 
 /// Every port with hardware behind it: RDMA devices first, then network interfaces that are not theirs.
 pub(super) fn nics(root: &Path) -> Reading<Vec<Nic>> {
-    let rdma = entries(&root.join("sys/class/infiniband"));
+    let rdma = match entries(&root.join("sys/class/infiniband")) {
+        Reading::Value(devices) => devices,
+        Reading::Unsupported => Vec::new(),
+        Reading::Failed(failure) => return Reading::Failed(failure),
+    };
     let mut found = Vec::new();
     let mut seen = BTreeSet::new();
-    for port in rdma.value().into_iter().flatten() {
+    for port in &rdma {
         seen.extend(fs::canonicalize(port.join("device")).ok());
         let ports = ports(port);
         found.push(Nic {
             name: name(port),
             model: model(port, &["board_id", "hca_type"]),
-            speed_mb_per_s: ports.first().map_or(Reading::Unsupported, |port| port.rate_mb_per_s),
+            speed_mb_per_s: fastest(&ports),
             pci_address: address(port),
             ports,
         });
@@ -45,6 +49,16 @@ pub(super) fn nics(root: &Path) -> Reading<Vec<Nic>> {
         }
     }
     Reading::Value(found)
+}
+
+/// The rate of the fastest link of a device. While one of its ports cannot be read it may be that one.
+fn fastest(ports: &[Port]) -> Reading<u32> {
+    let failed = ports.iter().find(|port| matches!(port.rate_mb_per_s, Reading::Failed(_)));
+    match (failed, ports.iter().filter_map(|port| port.rate_mb_per_s.get()).max()) {
+        (Some(port), _) => port.rate_mb_per_s,
+        (None, Some(rate)) => Reading::Value(rate),
+        (None, None) => Reading::Unsupported,
+    }
 }
 
 /// A name of the part, or its PCI ids where there is none.
@@ -127,6 +141,29 @@ mod tests {
             .map(|nic| format!("{} {} {}", nic.name, nic.model, nic.speed_mb_per_s))
             .collect();
         assert_eq!(shown, ["mlx5_0 MT_0000000838 50000", "ens2f0 8086:1592 3125", "ens2f1 8086:1592 unsupported"]);
+    }
+
+    #[test]
+    fn a_device_of_two_ports_is_as_fast_as_its_faster_link_and_a_list_that_cannot_be_read_is_not_empty() {
+        let root = tempfile::tempdir().expect("folder");
+        let at = root.path();
+        let port = |number: u8, state: &str, rate: &str| {
+            for (file, text) in [("state", state), ("phys_state", "5: LinkUp"), ("rate", rate)] {
+                write(at, &format!("sys/class/infiniband/mlx5_0/ports/{number}/{file}"), text);
+            }
+        };
+        port(1, "1: DOWN", "2.5 Gb/sec (1X SDR)");
+        port(2, "4: ACTIVE", "200 Gb/sec (4X HDR)");
+        let speed = |at: &Path| nics(at).value().map(|nics| nics[0].speed_mb_per_s);
+        assert_eq!(speed(at), Some(Reading::Value(25_000)));
+        fs::remove_file(at.join("sys/class/infiniband/mlx5_0/ports/1/state")).expect("removed");
+        fs::create_dir(at.join("sys/class/infiniband/mlx5_0/ports/1/state")).expect("folder");
+        assert!(matches!(speed(at), Some(Reading::Failed(_))));
+
+        let loops = tempfile::tempdir().expect("folder");
+        fs::create_dir_all(loops.path().join("sys/class")).expect("folder");
+        std::os::unix::fs::symlink("infiniband", loops.path().join("sys/class/infiniband")).expect("link");
+        assert!(matches!(nics(loops.path()), Reading::Failed(_)));
     }
 
     #[test]

@@ -9,29 +9,49 @@ use kiln_model::{LinkLayer, Port, PortCounter, PortState, Reading, ReadingFailur
 /// What a driver answers that has no such counter for this function, as of virtual functions: EINVAL and EOPNOTSUPP.
 const NO_SUCH: [i32; 2] = [22, 95];
 
-/// Every port of the device in folder `device`, by number.
+/// Every port of the device in folder `device`, by number. Where the list of them cannot be read there is still the first: a
+/// device without a port is none.
 pub(super) fn ports(device: &Path) -> Vec<Port> {
-    let folders = entries(&device.join("ports"));
-    let mut ports: Vec<Port> = folders
-        .value()
-        .into_iter()
-        .flatten()
-        .filter_map(|folder| Some(port(device, folder, name(folder).parse().ok()?)))
-        .collect();
+    let folders = match entries(&device.join("ports")) {
+        Reading::Value(folders) => folders,
+        Reading::Unsupported => return Vec::new(),
+        Reading::Failed(failure) => return vec![unread(failure)],
+    };
+    let mut ports: Vec<Port> =
+        folders.iter().filter_map(|folder| Some(port(device, folder, name(folder).parse().ok()?))).collect();
     ports.sort_by_key(|port| port.number);
     ports
+}
+
+/// A port that nothing could be read of.
+fn unread(failure: ReadingFailure) -> Port {
+    Port {
+        number: 1,
+        layer: Reading::Failed(failure),
+        state: Reading::Failed(failure),
+        wire: Reading::Failed(failure),
+        rate_mb_per_s: Reading::Failed(failure),
+        width: Reading::Failed(failure),
+        counters: PortCounter::ALL
+            .iter()
+            .filter(|counter| counter.folder() == Some("counters"))
+            .map(|counter| (*counter, Reading::Failed(failure)))
+            .collect(),
+    }
 }
 
 fn port(device: &Path, folder: &Path, number_of_port: u8) -> Port {
     let state = parsed(text(&folder.join("state")), PortState::read);
     let wire = parsed(text(&folder.join("phys_state")), WireState::read);
-    // Of a port without a link the kernel still shows a rate: the lowest there is.
-    let linked = matches!(
-        (state, wire),
+    // Of a port without a link the kernel still shows a rate: the lowest there is. Whether it has one must be known for it.
+    let rate = match (state, wire) {
+        (Reading::Failed(failure), _) | (_, Reading::Failed(failure)) => Reading::Failed(failure),
         (Reading::Value(PortState::Init | PortState::Armed | PortState::Active), Reading::Value(WireState::LinkUp))
-            | (Reading::Value(PortState::Active) | Reading::Unsupported, Reading::Unsupported)
-    );
-    let rate = if linked { text(&folder.join("rate")) } else { Reading::Unsupported };
+        | (Reading::Value(PortState::Active) | Reading::Unsupported, Reading::Unsupported) => {
+            text(&folder.join("rate"))
+        }
+        _ => Reading::Unsupported,
+    };
     Port {
         number: number_of_port,
         layer: parsed(text(&folder.join("link_layer")), |text| match text {
@@ -49,12 +69,9 @@ fn port(device: &Path, folder: &Path, number_of_port: u8) -> Port {
 
 fn counters(device: &Path, folder: &Path, number_of_port: u8) -> BTreeMap<PortCounter, Reading<u64>> {
     let interface = interface(device, number_of_port);
-    let file = |counter: PortCounter| match counter {
-        PortCounter::ChecksumErrors | PortCounter::OutOfSequence => {
-            Some(folder.join("hw_counters").join(counter.name()))
-        }
-        PortCounter::CarrierDown => interface.as_ref().map(|interface| interface.join(counter.name())),
-        _ => Some(folder.join("counters").join(counter.name())),
+    let file = |counter: PortCounter| match counter.folder() {
+        Some(own) => Some(folder.join(own).join(counter.name())),
+        None => interface.as_ref().map(|interface| interface.join(counter.name())),
     };
     let read = |path: PathBuf| match number(&path) {
         Reading::Failed(ReadingFailure::Driver(code)) if NO_SUCH.contains(&code) => Reading::Unsupported,
@@ -133,6 +150,26 @@ mod tests {
         write(root.path(), "ports/1/rate", "10 Gb/sec (4X SDR)\n");
         let [port] = &ports(root.path())[..] else { panic!("one port") };
         assert_eq!((port.rate_mb_per_s, port.to_string().as_str()), (Reading::Unsupported, "down, polling"));
+    }
+
+    #[test]
+    fn a_port_whose_state_or_whose_list_cannot_be_read_is_no_port_at_rest() {
+        // A folder in a file's place fails to be read, also for root.
+        let root = device();
+        fs::remove_file(root.path().join("ports/1/state")).expect("removed");
+        fs::create_dir(root.path().join("ports/1/state")).expect("folder");
+        let [port] = &ports(root.path())[..] else { panic!("one port") };
+        assert!(matches!(port.state, Reading::Failed(_)) && matches!(port.rate_mb_per_s, Reading::Failed(_)), "{port}");
+
+        let loops = tempfile::tempdir().expect("folder");
+        std::os::unix::fs::symlink("ports", loops.path().join("ports")).expect("link");
+        let [port] = &ports(loops.path())[..] else { panic!("one port") };
+        assert!(matches!(port.is_up(), Reading::Failed(_)), "{port}");
+        assert!(matches!(port.counter(PortCounter::SymbolErrors), Reading::Failed(_)), "{port}");
+
+        // A device that has no list of ports has none.
+        let bare = tempfile::tempdir().expect("folder");
+        assert_eq!(ports(bare.path()), []);
     }
 
     #[test]

@@ -46,10 +46,15 @@ pub(super) fn parsed<T>(text: Reading<String>, read: impl FnOnce(&str) -> Option
 /// The entries of a folder in the order of their names.
 pub(super) fn entries(path: &Path) -> Reading<Vec<PathBuf>> {
     match fs::read_dir(path) {
+        // A list that breaks off is not the whole list.
         Ok(found) => {
-            let mut paths: Vec<PathBuf> = found.flatten().map(|entry| entry.path()).collect();
-            paths.sort();
-            Reading::Value(paths)
+            match found.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<PathBuf>, Error>>() {
+                Ok(mut paths) => {
+                    paths.sort();
+                    Reading::Value(paths)
+                }
+                Err(error) => refused(&error),
+            }
         }
         Err(error) => refused(&error),
     }

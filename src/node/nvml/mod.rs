@@ -15,6 +15,7 @@ mod gather;
 mod library;
 mod links;
 mod nvml_node;
+mod offered;
 mod open_error;
 mod outcome;
 mod raw;
@@ -23,5 +24,6 @@ mod tick;
 
 pub use library::{DEFAULT_LIBRARY, LibraryFacts, library_facts};
 pub use nvml_node::{NvmlNode, NvmlOptions};
+pub use offered::{Generation, RELEASES, lacking};
 pub use open_error::NvmlOpenError;
 pub use reader_threads::Deadlines;

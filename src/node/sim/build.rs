@@ -31,6 +31,8 @@ pub(super) struct Kind {
     pub(super) nominal_volts: f64,
     pub(super) kernels: [Kernel; 4],
     pub(super) memory_sensor: bool,
+    /// Whether the driver tells how far a part is from slowing down.
+    pub(super) margin_sensor: bool,
     pub(super) sms: u64,
     pub(super) pcie_idle_generation: f64,
     pub(super) slowdown_over: f64,
@@ -94,6 +96,7 @@ impl Kind {
                 kernel(file.arithmetic.fp64),
             ],
             memory_sensor: file.memory.sensor,
+            margin_sensor: !file.thermal.absolute,
             sms: u64::from(file.gpu.sms),
             pcie_idle_generation: f64::from(file.pcie.idle_generation),
             slowdown_over: -thermal.slowdown_offset,

@@ -30,7 +30,7 @@ macro_rules! embedded {
 }
 
 const EMBEDDED: &[(&str, &str)] =
-    embedded!("hgx-h100-8" "hgx-h200-8" "hgx-h200-8-liquid" "hgx-b200-8" "gb200-tray-4" "pcie-l40s-8");
+    embedded!("hgx-h100-8" "hgx-h200-8" "hgx-h200-8-liquid" "hgx-b200-8" "gb200-tray-4" "pcie-l40s-8" "hgx-a100-8");
 
 impl NodeFile {
     /// Names of the nodes that come with the program.

@@ -279,6 +279,9 @@ pub struct C2cSection {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ThermalSection {
+    /// Whether the driver tells thresholds in degrees and no margin, as of Ampere and older parts.
+    #[serde(default)]
+    pub absolute: bool,
     /// Die temperature where T.Limit is 0: capture's temperature plus margin.
     #[serde(deserialize_with = "celsius")]
     pub slowdown: f64,

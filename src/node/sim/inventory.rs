@@ -7,9 +7,9 @@ use super::parameter::{GpuParameter as G, LinkParameter as L, SiteParameter as S
 use super::port::Ports;
 use super::site::Site;
 use kiln_model::{
-    C2c, ClockLimits, Component, Config, Fabric, FabricState, GpuCounters, Host, Identity, Inventory, LinkCounters,
-    LinkState, Nic, NodeIdentity, NvLink, Nvme, PciFunction, PcieCapability, PowerLimits, Process, Psu, Reading,
-    Remote, ThermalLimits,
+    C2c, ClockLimits, Component, Config, Fabric, FabricState, GpuCounters, Host, Identity, Inventory, Lacking,
+    LinkCounters, LinkState, Nic, NodeIdentity, NvLink, Nvme, PciFunction, PcieCapability, PowerLimits, Process, Psu,
+    Reading, Remote, ThermalLimits,
 };
 
 /// Everything an inventory is read from.
@@ -85,7 +85,7 @@ impl Shelf<'_> {
                 })
             }),
             processes: Reading::Value(processes(gpu)),
-            lacks: Vec::new(),
+            lacks: if self.file.thermal.absolute { vec![Lacking::MarginCall] } else { Vec::new() },
         };
         if let Some(failure) = gpu.failure() {
             fail(&mut shown, failure);
@@ -118,11 +118,17 @@ impl Shelf<'_> {
 
     fn thermal(&self) -> ThermalLimits {
         let thermal = &self.file.thermal;
+        let offset = |kelvin: f64| if thermal.absolute { Reading::Unsupported } else { Reading::Value(kelvin) };
         ThermalLimits {
-            shutdown_margin: Reading::Value(thermal.shutdown_offset),
-            slowdown_margin: Reading::Value(thermal.slowdown_offset),
-            operating_margin: Reading::Value(thermal.operating_offset),
-            slowdown_celsius: Reading::Unsupported,
+            shutdown_margin: offset(thermal.shutdown_offset),
+            slowdown_margin: offset(thermal.slowdown_offset),
+            operating_margin: offset(thermal.operating_offset),
+            slowdown_celsius: if thermal.absolute {
+                // Where hardware slows the part down: beyond the temperature from which software does.
+                Reading::Value((thermal.slowdown - thermal.slowdown_offset).round())
+            } else {
+                Reading::Unsupported
+            },
             memory_max_celsius: if self.file.memory.sensor {
                 Reading::Value(thermal.memory_max)
             } else {

@@ -106,7 +106,9 @@ impl Gpu {
             self.frozen.die = None;
         }
         sample.put(Sensor::TempGpu, die[0]);
-        sample.put(Sensor::TempMargin, die[1]);
+        if kind.margin_sensor {
+            sample.put(Sensor::TempMargin, die[1]);
+        }
         if kind.memory_sensor {
             let values = &self.values;
             let wobble = TEMPERATURE_NOISE.hypot(values[G::TempMemoryNoise]);

@@ -2,10 +2,12 @@
 
 mod element;
 mod node_file;
+mod sheet;
 mod smi;
 mod smi_error;
 mod smi_gpu;
 
 pub use node_file::{NodeSnapshot, SnapshotError, node_file};
+pub use sheet::{Field, Origin};
 pub use smi::{SmiReport, decoded, read_smi};
 pub use smi_error::SmiError;

@@ -110,6 +110,9 @@ pub fn unmet(language, Unmet) {
     Unmet::NoPeers =>
         "the node has a single GPU, so there are no peers",
         "GPUが1台のノードのため、比べる相手がない";
+    Unmet::LinkedDirectly =>
+        "the GPUs are linked to one another directly: there is no NVLink switch, and each pair has a part of the links",
+        "GPU同士が直接つながり、NVLinkスイッチがない。各ペアにはリンクの一部だけがある";
 } {
     Unmet::Legacy(text) => text.clone();
 }
@@ -207,6 +210,7 @@ fn exit_code(language: Language, exit: Option<i32>) -> String {
 fn capability_words(language: Language, capability: Capability) -> String {
     match capability {
         Capability::Nvlink => say!(language, "NVLinks", "NVLink"),
+        Capability::NvlinkSwitch => say!(language, "NVLink switch", "NVLinkスイッチ"),
         Capability::Fabric => say!(language, "NVLink fabric", "NVLinkファブリック"),
         Capability::C2c => say!(language, "chip-to-chip links", "チップ間リンク"),
         Capability::MemoryTemperature => say!(language, "a memory temperature sensor", "メモリ温度センサー"),

@@ -207,6 +207,7 @@ fn mismatch() -> Mismatch {
 fn unmets() -> Vec<Unmet> {
     let all = [
         Capability::Nvlink,
+        Capability::NvlinkSwitch,
         Capability::Fabric,
         Capability::C2c,
         Capability::MemoryTemperature,
@@ -215,7 +216,7 @@ fn unmets() -> Vec<Unmet> {
         Capability::Peers,
     ];
     let lacks = |capability| Unmet::Lacks { models: vec!["l40s".to_owned()], capability };
-    all.map(lacks).into_iter().chain([Unmet::NoPeers, Unmet::Legacy(quoted())]).collect()
+    all.map(lacks).into_iter().chain([Unmet::NoPeers, Unmet::LinkedDirectly, Unmet::Legacy(quoted())]).collect()
 }
 
 fn reasons() -> Vec<Reason> {

@@ -111,10 +111,17 @@ impl HostTree {
                 };
                 self.write(&format!("{own}/link_layer"), layer);
                 for (counter, count) in &shown.counters {
-                    self.put(
-                        &format!("{own}/counters/{}", counter.name()),
-                        count.get().map(|n| n.to_string()).as_ref(),
-                    );
+                    let count = count.get().map(|n| n.to_string());
+                    // What no folder of the port has is the interface's.
+                    let interface = format!("sys/devices/port{number}/net/ib{number}");
+                    let place = match counter.folder() {
+                        Some(folder) => format!("{own}/{folder}"),
+                        None => interface.clone(),
+                    };
+                    self.put(&format!("{place}/{}", counter.name()), count.as_ref());
+                    if counter.folder().is_none() {
+                        self.write(&format!("{interface}/dev_port"), &(shown.number - 1).to_string());
+                    }
                 }
             }
             self.write(&format!("sys/devices/port{number}/vendor"), "0x15b3");

@@ -195,13 +195,14 @@ fn collect<'v>(value: &'v Value, references: &mut Vec<&'v str>) {
 
 /// A child of `everything.yaml` by its own lines.
 fn child(lines: &str) -> Result<kiln::profile::Profile, String> {
-    let text = format!(
-        "schema: kiln.profile/1\nid: c\nrevision: 1\ntitle: C\nextends: fixtures/profiles/everything.yaml\n{lines}"
-    );
+    child_of("fixtures/profiles/everything.yaml", CATALOGUE, lines)
+}
+
+fn child_of(parent: &str, catalogue: kiln::profile::Catalogue, lines: &str) -> Result<kiln::profile::Profile, String> {
+    let text = format!("schema: kiln.profile/1\nid: c\nrevision: 1\ntitle: C\nextends: {parent}\n{lines}");
     let skus = Skus::built_in().expect("SKUs");
     let bytes = text.as_bytes();
-    let request =
-        Request { name: "c.yaml", bytes, catalogue: CATALOGUE, skus: &skus, set: &[], only: None, read: &read };
+    let request = Request { name: "c.yaml", bytes, catalogue, skus: &skus, set: &[], only: None, read: &read };
     resolve(&request).map_err(|errors| errors.render(false))
 }
 
@@ -237,6 +238,31 @@ fn only_without_leaves_something_out_and_the_profile_says_so() {
     let unknown = child("without: [bur, teardown.nothing]\n").expect_err("unknown");
     assert!(unknown.contains("the parent has no stage or step `bur`"), "{unknown}");
     assert!(unknown.contains("did you mean `burn`?"), "{unknown}");
+}
+
+#[test]
+fn a_child_of_a_stock_gets_the_stages_it_writes_with_all_guards_and_the_teardown() {
+    let child_of = |parent: &str, lines: &str| child_of(parent, kiln::check::catalogue(), lines);
+    let whole = child_of("base", "").expect("resolves");
+    assert!(whole.stages.len() > 3 && whole.without.is_empty(), "a child that writes none gets all");
+    let own = "stages: [{ id: mine, steps: [{ use: kernel.log, limits: { hardware: \"== 0\" } }] }, identify]\n";
+    let profile = child_of("base", own).expect("resolves");
+    let ids = |profile: &kiln::profile::Profile| -> Vec<String> {
+        profile.stages.iter().map(|stage| stage.id.clone()).collect()
+    };
+    assert_eq!(ids(&profile), ["mine", "identify"]);
+    assert_eq!((&profile.guards, &profile.teardown), (&whole.guards, &whole.teardown));
+    let mut others = ids(&whole);
+    others.retain(|id| id != "identify");
+    assert_eq!(profile.without, others, "what was not taken is told");
+    // A step of a stage that is taken stays, as with any parent; a test made of a stock is none itself.
+    let load = "without: [load.march, soak]\nstages: [{ id: load, steps: [{ id: gemm, with: { for: 2h } }] }]\n";
+    let load = child_of("base", load).expect("resolves");
+    assert_eq!(ids(&load), ["load"]);
+    assert!(paths(&load).contains(&"load.exchange".to_owned()) && !paths(&load).contains(&"load.march".to_owned()));
+    assert_eq!(load.without.iter().filter(|left| *left == "soak").count(), 1);
+    assert_eq!(ids(&child_of("acceptance", own).expect("resolves")).len(), whole.stages.len() + 1);
+    assert!(child_of("base", "stages: []\n").expect_err("nothing to do").contains("stage"));
 }
 
 #[test]

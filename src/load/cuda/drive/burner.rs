@@ -73,6 +73,11 @@ pub fn products_in_a_result(kernel: BurnKernel) -> u64 {
     BURNS.iter().filter(|burn| burn.number == number).map(products).min().unwrap_or(0)
 }
 
+/// Whether the image that the GPU took has the kernel at all.
+pub(super) fn has_kernel(gpu: &Gpu, kernel: BurnKernel) -> bool {
+    choose(gpu, kernel).is_ok()
+}
+
 fn choose(gpu: &Gpu, kernel: BurnKernel) -> Result<Burn, Broken> {
     let name = match (kernel, gpu.image) {
         (BurnKernel::Bf16, "sm_90a") => "burn_bf16_wgmma",

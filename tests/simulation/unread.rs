@@ -1,0 +1,151 @@
+//! Every reading of one GPU with every kind of answer that is none, before the run and during it: what a run makes of it. Which code
+//! of the driver's library is which kind is held in `tests/it/driver_calls.rs`.
+
+use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use kiln::event::{RunRecord, VerdictWord};
+use kiln::model::{Component, Gpu, GpuIndex, Inventory, Moment, Reading, ReadingFailure, Sample, Sensor};
+
+use crate::trial::Trial;
+use crate::withheld::{Withheld, node};
+
+const SICK: GpuIndex = GpuIndex(3);
+/// In the middle of the burn.
+const DURING: Moment = Moment::from_secs(90);
+
+/// No answer to one call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Answer {
+    NotOffered,
+    NotAllowed,
+    Fails,
+    Late,
+}
+
+const ANSWERS: [Answer; 4] = [Answer::NotOffered, Answer::NotAllowed, Answer::Fails, Answer::Late];
+
+impl Answer {
+    fn reading<T>(self) -> Reading<T> {
+        match self {
+            Self::NotOffered => Reading::Unsupported,
+            Self::NotAllowed => Reading::Failed(ReadingFailure::NoPermission),
+            // NVML_ERROR_UNKNOWN of nvml.h.
+            Self::Fails => Reading::Failed(ReadingFailure::Driver(999)),
+            Self::Late => Reading::Failed(ReadingFailure::Timeout),
+        }
+    }
+}
+
+type Field = (&'static str, fn(&mut Gpu, Answer));
+
+const FIELDS: &[Field] = &[
+    ("name", |gpu, answer| gpu.identity.name = answer.reading()),
+    ("uuid", |gpu, answer| gpu.identity.uuid = answer.reading()),
+    ("serial", |gpu, answer| gpu.identity.serial = answer.reading()),
+    ("vbios", |gpu, answer| gpu.identity.vbios = answer.reading()),
+    ("inforom", |gpu, answer| gpu.identity.inforom = answer.reading()),
+    ("inforom valid", |gpu, answer| gpu.identity.inforom_valid = answer.reading()),
+    ("memory", |gpu, answer| gpu.memory_mib = answer.reading()),
+    ("bar1", |gpu, answer| gpu.bar1_mib = answer.reading()),
+    ("power limit", |gpu, answer| gpu.power.enforced = answer.reading()),
+    ("clock", |gpu, answer| gpu.clocks.max_sm = answer.reading()),
+    ("ecc", |gpu, answer| gpu.config.ecc = answer.reading()),
+    ("mig", |gpu, answer| gpu.config.mig = answer.reading()),
+    ("persistence", |gpu, answer| gpu.config.persistence = answer.reading()),
+    ("recovery", |gpu, answer| gpu.config.recovery_action = answer.reading()),
+    ("link generation", |gpu, answer| gpu.pcie.max_generation = answer.reading()),
+    ("links", |gpu, answer| gpu.nvlinks = answer.reading()),
+    ("fabric", |gpu, answer| gpu.fabric = answer.reading()),
+    ("processes", |gpu, answer| gpu.processes = answer.reading()),
+];
+
+fn run(trial: &Trial, inventory: &dyn Fn(&mut Inventory), sample: &dyn Fn(&mut Sample)) -> RunRecord {
+    let mut dut = Withheld { node: node("hgx-h200-8"), inventory, sample, counters: &|_| {} };
+    trial.run_on(&mut dut, 1).record
+}
+
+/// The verdict, after the rules that hold for any of them.
+fn told(record: &RunRecord, what: &str, answer: Answer) -> VerdictWord {
+    let word = record.verdict.as_ref().expect("a verdict").word;
+    let of_another = |finding: &&kiln::event::Finding| finding.component.gpu_index().is_some_and(|gpu| gpu != SICK);
+    assert_eq!(record.findings.iter().find(of_another), None, "{what} {answer:?}: another GPU is accused");
+    if answer != Answer::Late {
+        // No answer is no proof. Calls that hang are, as a GPU that hangs is.
+        assert_ne!(word, VerdictWord::Fail, "{what} {answer:?}: {:?}", record.findings);
+    }
+    word
+}
+
+/// What comes of each, gathered by its word.
+fn table(mut each: impl FnMut(Answer, bool) -> Vec<(String, VerdictWord)>) -> String {
+    let mut text = String::new();
+    for answer in ANSWERS {
+        for before in [true, false] {
+            let mut words: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+            for (name, word) in each(answer, before) {
+                words.entry(word.shown()).or_default().insert(name);
+            }
+            let when = if before { "from the start" } else { "later on" };
+            let _ = writeln!(text, "{answer:?} {when}");
+            for (word, names) in words {
+                let _ = writeln!(text, "  {word}: {}", names.into_iter().collect::<Vec<_>>().join(", "));
+            }
+        }
+    }
+    text
+}
+
+#[test]
+fn every_sensor_that_gives_no_value_ends_in_what_it_proves() {
+    let trial = Trial::of("smoke");
+    let table = table(|answer, before| {
+        let of = |sensor: Sensor| {
+            let sample = move |sample: &mut Sample| {
+                if sample.gpu == SICK && (before || sample.at >= DURING) {
+                    sample.set(sensor, answer.reading());
+                }
+            };
+            (sensor.name().to_owned(), told(&run(&trial, &|_| {}, &sample), sensor.name(), answer))
+        };
+        Sensor::ALL.iter().copied().map(of).collect()
+    });
+    insta::assert_snapshot!(table);
+}
+
+#[test]
+fn every_fact_that_is_not_told_ends_in_what_it_proves() {
+    let trial = Trial::of("smoke");
+    let table = table(|answer, before| {
+        let of = |(name, change): &Field| {
+            let looks = Cell::new(0);
+            let inventory = |inventory: &mut Inventory| {
+                looks.set(looks.get() + 1);
+                if before || looks.get() > 1 {
+                    change(&mut inventory.gpus[SICK.at()], answer);
+                }
+            };
+            ((*name).to_owned(), told(&run(&trial, &inventory, &|_| {}), name, answer))
+        };
+        FIELDS.iter().map(of).collect()
+    });
+    insta::assert_snapshot!(table);
+}
+
+#[test]
+fn a_gpu_that_is_gone_is_the_fault_of_its_place_whenever_that_is() {
+    let trial = Trial::of("smoke");
+    for from in [Moment::ZERO, DURING] {
+        let sample = move |sample: &mut Sample| {
+            if sample.gpu == SICK && sample.at >= from {
+                sample.fail_all(ReadingFailure::Lost);
+            }
+        };
+        let record = run(&trial, &|_| {}, &sample);
+        assert_eq!(record.verdict.as_ref().map(|verdict| verdict.word), Some(VerdictWord::Fail));
+        let [finding] = &record.findings[..] else { panic!("{:?}", record.findings) };
+        assert_eq!((finding.code.as_str(), finding.component), ("GPU-LOST", Component::Gpu(SICK)));
+        assert!(finding.pci_address.is_some() && finding.slot.is_some() && finding.serial.is_some());
+    }
+}
