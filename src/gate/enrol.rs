@@ -160,7 +160,7 @@ async fn enrol(
 
 fn candidate(enrol: Enrol, key: Digest, public: &PublicKey) -> Result<Candidate, ApiError> {
     let Enrol { agent, serial, evidence, slot, version, .. } = enrol;
-    let long = |text: &String| text.len() > EVIDENCE_LONGEST;
+    let long = |text: &String| text.chars().count() > EVIDENCE_LONGEST;
     if evidence.len() > EVIDENCE_MOST || evidence.iter().any(|(name, value)| long(name) || long(value)) {
         return Err(refused(StatusCode::BAD_REQUEST, "this says more of a machine than anybody would read"));
     }
