@@ -44,6 +44,15 @@ pub enum Because {
     Person { why: String, second: Option<String> },
 }
 
+/// Parts that were changed, as their labels were scanned.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Parts {
+    #[serde(default)]
+    pub removed: Option<Serial>,
+    #[serde(default)]
+    pub fitted: Option<Serial>,
+}
+
 /// How it is known that a run draws no power any more.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -157,6 +166,8 @@ pub enum FloorEvent {
     Reworked {
         unit: Serial,
         what: String,
+        #[serde(default)]
+        parts: Parts,
     },
     /// A run may draw so much, in this slot.
     PowerGranted {
@@ -230,6 +241,13 @@ pub enum FloorEvent {
     },
     PersonUnlocked {
         name: String,
+    },
+    /// A manufacturing system was asked whether this run of a unit may begin, and answered.
+    RouteChecked {
+        unit: Serial,
+        generation: Generation,
+        allowed: bool,
+        why: String,
     },
     /// A person wants a held unit released; another one has to agree.
     ReleaseAsked {

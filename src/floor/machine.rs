@@ -9,9 +9,10 @@ use kiln_wire::{
 
 use super::admission::{Ask, Ledger};
 use super::assign::Wait;
-use super::event::{Actor, Disposition, Evidence, FloorEvent, RunFacts, Stamped};
+use super::event::{Actor, Disposition, Evidence, FloorEvent, Parts, RunFacts, Stamped};
 use super::identity::{Candidate, IdentityError};
 use super::policy::Policy;
+use super::route::{RouteAnswer, RouteQuestion};
 use super::site::Watts;
 use super::state::{FloorState, Stage};
 
@@ -46,6 +47,11 @@ pub enum Input {
         shows_one: bool,
         until: u64,
     },
+    /// A manufacturing system answered.
+    RouteAnswered {
+        question: RouteQuestion,
+        answer: RouteAnswer,
+    },
     /// Somebody typed a wrong PIN for this person too often.
     Locked(String),
     /// A person says something.
@@ -61,7 +67,7 @@ pub enum Act {
     /// A held unit may go on, from the start of its route.
     Free { unit: Serial, why: String },
     /// A unit was worked on.
-    Rework { unit: Serial, what: String },
+    Rework { unit: Serial, what: String, parts: Parts },
     /// What becomes of a held unit. To release one needs a second person.
     Decide { unit: Serial, disposition: Disposition, why: String, second: Option<String> },
     /// A held agent may go on.
@@ -125,6 +131,8 @@ pub enum Refusal {
     SecondPerson,
     #[error("unit {0} cannot be released: its last run, as it is here, did not pass the last stop of the route")]
     NotPassed(Serial),
+    #[error("the part that was taken out of unit {0} and the one put in have the same serial number; scan both again")]
+    SamePart(Serial),
     #[error("nobody has asked to release unit {0}; one person asks, another one agrees")]
     NotAsked(Serial),
     #[error(transparent)]
@@ -299,6 +307,7 @@ impl Handling<'_> {
             Input::Arrived(facts) => self.arrived(facts),
             Input::Unverified(run) => self.unverified(run),
             Input::Certify { agent, key, shows_one, until } => self.certified(agent, &key, shows_one, until),
+            Input::RouteAnswered { question, answer } => self.route_answered(question, answer),
             Input::Locked(name) => {
                 if !self.floor.state.locked.contains(&name) {
                     self.record(Actor::Floor, FloorEvent::PersonLocked { name });
@@ -403,12 +412,15 @@ impl Handling<'_> {
                 }
                 FloorEvent::UnitFreed { unit, why }
             }
-            Act::Rework { unit, what } => {
+            Act::Rework { unit, what, parts } => {
                 if let Stage::Assigned(assignment) = self.known(&unit)? {
                     let run = assignment.run.clone();
                     return Err(Refusal::UnderTest { unit, run });
                 }
-                FloorEvent::Reworked { unit, what }
+                if parts.removed.is_some() && parts.removed == parts.fitted {
+                    return Err(Refusal::SamePart(unit));
+                }
+                FloorEvent::Reworked { unit, what, parts }
             }
             Act::Decide { unit, disposition, why, second } => self.decided(unit, disposition, why, second, &by)?,
             Act::FreeAgent { agent } => return self.agent_freed(agent, by),

@@ -6,7 +6,7 @@ use kiln_event::VerdictWord;
 use kiln_wire::{AgentId, Assignment, BootId, Digest, Generation, Held, LotId, PlaceId, RunId, Scope, Serial, SlotId};
 
 use super::admission::{Cuts, Grant};
-use super::event::{Actor, Because, Disposition, FloorEvent, RunFacts, Stamped};
+use super::event::{Actor, Because, Disposition, FloorEvent, Parts, RunFacts, Stamped};
 use super::identity::Identity;
 
 /// Where a unit is on its way.
@@ -32,6 +32,16 @@ pub struct RunOutcome {
     pub at: u64,
     pub scopes: Vec<Scope>,
     pub golden: bool,
+}
+
+/// Work that a person recorded on a unit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Work {
+    /// Microseconds since 1970, UTC.
+    pub at: u64,
+    pub by: String,
+    pub what: String,
+    pub parts: Parts,
 }
 
 /// A run as it was assigned.
@@ -73,8 +83,12 @@ pub struct UnitState {
     pub because: Option<Because>,
     /// The number of that event.
     pub disposed_by: Option<u64>,
+    /// The run that a manufacturing system last allowed to begin.
+    pub cleared: Option<Generation>,
     /// Who wants it released while it is held, and why.
     pub release_asked: Option<(String, String)>,
+    /// Oldest first.
+    pub works: Vec<Work>,
     pub runs: Vec<RunOutcome>,
 }
 
@@ -195,9 +209,11 @@ impl FloorState {
                     }
                 }
             }
-            FloorEvent::Reworked { unit, .. } => {
+            FloorEvent::Reworked { unit, what, parts } => {
                 self.freed(unit, at);
                 if let Some(unit) = self.units.get_mut(unit) {
+                    let by = if let Actor::Person(by) = &stamped.actor { by.clone() } else { String::new() };
+                    unit.works.push(Work { at, by, what: what.clone(), parts: parts.clone() });
                     (unit.failed, unit.reworked) = (false, unit.generation);
                 }
             }
@@ -224,6 +240,9 @@ impl FloorState {
             }
             FloorEvent::StartsStopped { .. } => self.stopped = Some(at),
             FloorEvent::StartsFreed { .. } => (self.stopped, self.starts_freed) = (None, at),
+            FloorEvent::RouteChecked { unit, generation, allowed, .. } => {
+                self.route_checked(unit, *generation, *allowed)
+            }
             FloorEvent::ReleaseAsked { unit, why } => {
                 if let (Some(unit), Actor::Person(by)) = (self.units.get_mut(unit), &stamped.actor) {
                     unit.release_asked = Some((by.clone(), why.clone()));
@@ -448,8 +467,10 @@ impl UnitState {
             reworked: Generation::default(),
             repairs: BTreeMap::new(),
             because: None,
+            cleared: None,
             disposed_by: None,
             release_asked: None,
+            works: Vec::new(),
             runs: Vec::new(),
         }
     }

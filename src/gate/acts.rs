@@ -6,14 +6,15 @@ use axum::Router;
 use axum::extract::{Extension, Form, Path, Query, State};
 use axum::response::Response;
 use axum::routing::post;
-use kiln_floor::{Act, Disposition, Input, Watts};
-use kiln_wire::Scope;
+use kiln_floor::{Act, Disposition, Input, Parts, Watts};
+use kiln_wire::{Scope, Serial};
 use serde::Deserialize;
 
 use super::api::ApiError;
 use super::enrol::NotApproved;
-use super::pages::{Asked, back, name, serial_of, tell};
+use super::pages::{Asked, back, name, named, serial_of, tell};
 use super::serve::Site;
+use super::unit_page::findings;
 use super::visitor::Visitor;
 
 /// The longest reason that is kept.
@@ -39,6 +40,10 @@ struct Sent {
     what: String,
     #[serde(default)]
     second: String,
+    #[serde(default)]
+    removed: String,
+    #[serde(default)]
+    fitted: String,
     /// Of what: an agent, a run, a place, or a scope as JSON.
     #[serde(default)]
     of: String,
@@ -84,7 +89,27 @@ async fn rework(
     Extension(visitor): Extension<Visitor>,
     Form(form): Form<Sent>,
 ) -> Result<Response, ApiError> {
-    on_unit(&site, &serial, &asked, (&visitor, &form), &form.what, |unit, what| Act::Rework { unit, what }).await
+    let (language, path) = (asked.language(&site), format!("/units/{}", serial_of(&serial)?));
+    let (Some(removed), Some(fitted)) = (named(&form.removed), named(&form.fitted)) else {
+        return Ok(back(&path, language, Some(("no-serial", &format!("{} {}", form.removed, form.fitted)))));
+    };
+    let parts = Parts { removed, fitted };
+    if let Some(other) = other_part(&site, &serial_of(&serial)?, &parts).await? {
+        return Ok(back(&path, language, Some(("other-part", &other))));
+    }
+    let act = |unit, what| Act::Rework { unit, what, parts };
+    on_unit(&site, &serial, &asked, (&visitor, &form), &form.what, act).await
+}
+
+/// The part that was taken out, if the last run named parts by serial number and it is none of them.
+async fn other_part(site: &Arc<Site>, unit: &Serial, parts: &Parts) -> Result<Option<String>, ApiError> {
+    let Some(removed) = &parts.removed else { return Ok(None) };
+    let of = unit.clone();
+    let runs = site.desk.look(move |floor, _| floor.state().units.get(&of).map(|unit| unit.runs.clone())).await?;
+    let found = findings(site, &runs.unwrap_or_default()).await?.unwrap_or_default();
+    let named: Vec<String> = found.findings.iter().filter_map(|finding| finding.serial.clone()).collect();
+    let is_other = !named.is_empty() && !named.iter().any(|serial| serial == removed.as_str());
+    Ok(is_other.then(|| format!("{removed} ≠ {}", named.join(", "))))
 }
 
 async fn decide(

@@ -18,6 +18,9 @@ use super::places::{self, Sign};
 use super::serve::Site;
 use super::visitor::Visitor;
 
+/// So many racks fill a screen when they are shown large.
+const FEW: usize = 12;
+
 /// Racks with their slots, as the file has them; without racks, all units under no name.
 fn racks(floor: &Floor, board: &Board) -> Vec<(String, Vec<String>)> {
     let site = &floor.policy().site;
@@ -46,7 +49,9 @@ pub(crate) async fn building(
 fn show(html: &mut Html, racks: &[(String, Vec<String>)], board: &Board, language: Language) {
     let say = |phrase: Phrase| phrase.say(language);
     html.raw("<p><a href=\"/?lang=").text(language.code()).raw("\">← ").text(say(Phrase::Back)).raw("</a></p>");
-    html.raw("<p id=\"sums\" role=\"status\">").text(board.sums.say(language)).raw("</p><div id=\"building\">");
+    html.raw("<p id=\"sums\" role=\"status\">").text(board.sums.say(language)).raw("</p><div id=\"building\"");
+    // Few racks are shown large; a whole hall has to fit on one screen.
+    html.raw(if racks.len() <= FEW { " class=\"few\">" } else { ">" });
     for (rack, slots) in racks {
         html.raw("<section><h3>");
         if rack.is_empty() {

@@ -1,6 +1,6 @@
 //! The page of the floor itself: what is suspected, what is stopped, which agents are held, where power goes.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use axum::extract::{Extension, Query, State};
 use axum::response::Response;
@@ -11,6 +11,7 @@ use super::api::ApiError;
 use super::desk::{AllHeard, now};
 use super::html::Html;
 use super::identities;
+use super::outlet::{SharedStanding, Standing};
 use super::pages::{Asked, page, told, who};
 use super::phrase::Phrase;
 use super::places::{self, SILENT};
@@ -42,6 +43,7 @@ struct Shown {
     agents: Vec<(String, String)>,
     loads: Vec<Load>,
     drawing: Vec<Drawing>,
+    outlets: Vec<Standing>,
 }
 
 fn look(floor: &Floor, heard: &AllHeard, language: Language) -> Shown {
@@ -73,6 +75,7 @@ fn look(floor: &Floor, heard: &AllHeard, language: Language) -> Shown {
         agents: agents.collect(),
         loads: loads.collect(),
         drawing,
+        outlets: Vec::new(),
     }
 }
 
@@ -84,6 +87,8 @@ pub(crate) async fn doors(
     let language = asked.language(&site);
     let shown = site.desk.look(move |floor, heard| look(floor, heard, language)).await?;
     let known = identities::known(&site).await?;
+    let standing = |outlet: &SharedStanding| outlet.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let shown = Shown { outlets: site.outlets.iter().map(standing).collect(), ..shown };
     Ok(page(language, "/doors", told(&asked, language), &visitor, |html| {
         html.raw("<p><a href=\"/?lang=").text(language.code()).raw("\">← ").text(Phrase::Back.say(language));
         html.raw("</a></p>");
@@ -164,4 +169,18 @@ fn show(html: &mut Html, shown: &Shown, visitor: &Visitor, language: Language) {
         html.raw("</td></tr>");
     }
     html.raw("</tbody></table>");
+    if !shown.outlets.is_empty() {
+        html.raw("<h2>").text(say(Phrase::Outlets)).raw("</h2>");
+        heading(html, &[Phrase::Place, Phrase::OutletTold, Phrase::State], language);
+    }
+    for Standing { name, told, trouble } in &shown.outlets {
+        html.raw("<tr><td>").text(name).raw("</td><td>").text(told).raw("</td><td>");
+        if let Some(trouble) = trouble {
+            html.text(say(Phrase::OutletWaits)).raw(": ").text(trouble);
+        }
+        html.raw("</td></tr>");
+    }
+    if !shown.outlets.is_empty() {
+        html.raw("</tbody></table>");
+    }
 }

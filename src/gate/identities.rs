@@ -38,7 +38,7 @@ fn short(key: &impl ToString) -> String {
 }
 
 /// A moment as people read it, to the minute.
-fn moment(micros: u64) -> String {
+pub(crate) fn moment(micros: u64) -> String {
     let at = i64::try_from(micros).ok().and_then(|micros| jiff::Timestamp::from_microsecond(micros).ok());
     at.map_or_else(String::new, |at| at.strftime("%Y-%m-%d %H:%M").to_string())
 }

@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use kiln_floorsim::{Defect, Faults, PowerSettings, SimSettings, drill, power, simulate};
 use kiln_gate::{
-    LoadSettings, People, PeopleError, Person, Role, RulesError, ServeSettings, Source, TlsSettings, audit, load,
-    papers, serve, summary,
+    Form, LoadSettings, OutletSettings, People, PeopleError, Person, Role, RulesError, ServeSettings, Source,
+    TlsSettings, audit, load, papers, serve, summary,
 };
 use kiln_report::Language;
 
@@ -85,6 +85,21 @@ struct ServeArgs {
     /// A folder in which a JSON file is dropped for every disposition, for other systems to take away.
     #[arg(long, value_name = "DIR")]
     drop: Option<PathBuf>,
+    /// An address that is called with a message for every disposition, or run; calls carry an Idempotency-Key.
+    #[arg(long, value_name = "URL")]
+    webhook: Option<String>,
+    /// What the webhook is told: `disposition`, `result` (runs and dispositions), or `cfx` (IPC-2591 UnitsTested).
+    #[arg(long, value_enum, value_name = "FORM", default_value = "disposition", requires = "webhook")]
+    webhook_form: Form,
+    /// A file with the secret that calls of the webhook are signed with (X-Kiln-Signature, HMAC-SHA-256).
+    #[arg(long, value_name = "FILE", requires = "webhook")]
+    webhook_secret: Option<PathBuf>,
+    /// A manufacturing system, by an address or a folder: asked before each run whether it may begin, told of each result.
+    #[arg(long, value_name = "URL|DIR")]
+    mes: Option<String>,
+    /// The certificate of the authority of a webhook or manufacturing system that is called by https.
+    #[arg(long, value_name = "FILE")]
+    outlet_ca: Option<PathBuf>,
     /// Language of the page where none is chosen.
     #[arg(long, value_enum, default_value = "ja")]
     lang: Lang,
@@ -246,9 +261,15 @@ fn main() -> ExitCode {
             let rules = args.floor.map_or(Source::Profile(args.profile), Source::File);
             let agents_for = args.agents_for.map(std::time::Duration::from_secs);
             let tls = args.tls.then_some(TlsSettings { names: args.names, agents_for });
+            let outlets = OutletSettings {
+                drop: args.drop,
+                webhook: args.webhook.map(|url| (url, args.webhook_form)),
+                webhook_secret: args.webhook_secret,
+                mes: args.mes,
+                authority: args.outlet_ca,
+            };
             let scheme = if args.tls { "https" } else { "http" };
-            let settings =
-                ServeSettings { data: args.data, listen: args.listen, rules, language, drop: args.drop, tls };
+            let settings = ServeSettings { data: args.data, listen: args.listen, rules, language, outlets, tls };
             let listening = |address| {
                 let mut out = std::io::stdout().lock();
                 let _ = writeln!(out, "{scheme}://{address}/").and_then(|()| out.flush());

@@ -49,6 +49,7 @@ pub(crate) fn routes() -> axum::Router<Arc<Site>> {
         .route("/events", get(stream::events))
         .route("/metrics", get(metrics::metrics))
         .route("/floor.css", get(|| async { asset("text/css", include_str!("web/floor.css")) }))
+        .route("/scanner.js", get(|| async { asset("text/javascript", include_str!("web/scanner.js")) }))
         .route("/floor.js", get(|| async { asset("text/javascript", include_str!("web/floor.js")) }))
 }
 
@@ -90,7 +91,13 @@ pub(crate) fn page(
     html.raw("<!doctype html><html lang=\"").text(language.code()).raw("\"><head><meta charset=\"utf-8\"><title>");
     html.text(say(Phrase::Title)).raw("</title><meta name=\"viewport\" content=\"width=device-width\">");
     html.raw("<noscript><meta http-equiv=\"refresh\" content=\"5\"></noscript>");
-    html.raw("<link rel=\"stylesheet\" href=\"/floor.css\"><script defer src=\"/floor.js\"></script></head><body>");
+    html.raw("<link rel=\"stylesheet\" href=\"/floor.css\">");
+    // Nobody listens before logging in.
+    if *visitor != Visitor::Stranger {
+        html.raw("<script defer src=\"/floor.js\"></script>");
+    }
+    html.raw("<script defer src=\"/scanner.js\"></script></head><body><div id=\"scanning\" role=\"status\" hidden>");
+    html.text(say(Phrase::Scanning)).raw(" <b></b></div>");
     html.raw("<div id=\"stale\" role=\"alert\" hidden>⚠ ").text(say(Phrase::Stale)).raw("</div><header><h1>");
     html.text(say(Phrase::Title)).raw("</h1><a href=\"").text(path).raw("?lang=").text(other).raw("\">");
     html.text(say(Phrase::OtherLanguage)).raw("</a><a href=\"/doors?lang=").text(language.code()).raw("\">");
@@ -124,12 +131,15 @@ pub(crate) fn page(
 fn scan_form(html: &mut Html, visitor: &Visitor, language: Language) {
     let say = |phrase: Phrase| phrase.say(language);
     html.raw("<form class=\"scan\" method=\"post\" action=\"/scan?lang=").text(language.code()).raw("\"><label>");
-    html.text(say(Phrase::ScanLabel)).raw("<input name=\"serial\" required maxlength=\"200\" autofocus ");
+    html.text(say(Phrase::ScanLabel))
+        .raw("<input name=\"serial\" required maxlength=\"200\" autofocus data-scan=\"send\" ");
     html.raw("autocomplete=\"off\" spellcheck=\"false\"></label>");
     who(html, visitor, language);
     for (name, phrase) in [("slot", Phrase::SlotLabel), ("lot", Phrase::LotLabel)] {
         html.raw("<label>").text(say(phrase)).raw("<input name=\"").text(name);
-        html.raw("\" class=\"short\" maxlength=\"80\" autocomplete=\"off\" spellcheck=\"false\"></label>");
+        html.raw(
+            "\" class=\"short\" maxlength=\"80\" data-scan=\"keep\" autocomplete=\"off\" spellcheck=\"false\"></label>",
+        );
     }
     html.raw("<button>").text(say(Phrase::ScanButton)).raw("</button></form>");
 }
@@ -257,6 +267,7 @@ pub(crate) fn told(asked: &Asked, language: Language) -> Option<String> {
         "locked" => Phrase::LockedOut,
         "code" => Phrase::CodeBad,
         "gone" => Phrase::MachineGone,
+        "other-part" => Phrase::OtherPart,
         _ => return None,
     };
     let what: String = asked.what.as_deref().unwrap_or_default().chars().take(200).collect();
@@ -316,7 +327,7 @@ async fn scan(
 
 /// A slot or a lot, read as a scan is; nothing if the field was left empty, and None if it is no name.
 #[expect(clippy::option_option, reason = "no name, nothing typed and a name are three answers")]
-fn named<T: std::str::FromStr>(text: &str) -> Option<Option<T>> {
+pub(crate) fn named<T: std::str::FromStr>(text: &str) -> Option<Option<T>> {
     match scanned(text) {
         Err(ScanError::Empty) => Some(None),
         Ok(name) => name.as_str().parse().ok().map(Some),

@@ -19,7 +19,9 @@ use super::board::{self, Shown};
 use super::copies::Copies;
 use super::desk::{Desk, micros};
 use super::enrol::{Caller, Waiting};
-use super::outlet::Outlet;
+use super::mes;
+use super::outlet::{Outlet, SharedStanding};
+use super::outlets::{Opened, OutletSettings};
 use super::pages;
 use super::people::{People, PeopleError, Role};
 use super::random;
@@ -28,6 +30,7 @@ use super::session::Sessions;
 use super::store::{Store, StoreError};
 use super::tls::{self, Peer, TlsError, TlsListener};
 use super::visitor;
+use super::ways::WayError;
 
 /// How much disk work goes on at once: after an outage a thousand agents offer bytes together.
 const DISK_TURNS: usize = 32;
@@ -42,8 +45,7 @@ pub struct ServeSettings {
     pub listen: SocketAddr,
     pub rules: Source,
     pub language: Language,
-    /// Where a file is dropped for every disposition.
-    pub drop: Option<PathBuf>,
+    pub outlets: OutletSettings,
     /// TLS, with certificates for agents and people who log in. None is for loopback only.
     pub tls: Option<TlsSettings>,
 }
@@ -122,6 +124,8 @@ pub enum ServeError {
     #[error(transparent)]
     People(#[from] PeopleError),
     #[error(transparent)]
+    Way(#[from] WayError),
+    #[error(transparent)]
     Rules(#[from] RulesError),
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -144,6 +148,7 @@ pub(crate) struct Site {
     pub(crate) streams: Arc<Semaphore>,
     /// None where no TLS is spoken.
     pub(crate) secure: Option<Secure>,
+    pub(crate) outlets: Vec<SharedStanding>,
     disk: Semaphore,
 }
 
@@ -187,19 +192,23 @@ pub async fn serve(settings: ServeSettings, listening: impl FnOnce(SocketAddr)) 
     if settings.tls.is_none() && !settings.listen.ip().is_loopback() {
         return Err(ServeError::NotLoopback(settings.listen));
     }
-    let policy = rules(&settings.rules)?;
+    let mut policy = rules(&settings.rules)?;
     let store = Store::open(&settings.data)?;
     let io = |doing: String| move |source| ServeError::Io { doing, source };
     let copies = Copies::open(&settings.data).map_err(io(format!("{}", settings.data.display())))?;
-    let outlet =
-        settings.drop.as_deref().map(|folder| Outlet::open(&policy.name, &settings.data, folder)).transpose()?;
+    let Opened { outlets, mes } = settings.outlets.open(&policy.name, &settings.data)?;
+    policy.route_check = mes.is_some();
+    let standings = outlets.iter().map(Outlet::standing).collect();
     let secure = settings.tls.as_ref();
     let secure = secure.map(|tls| Secure::open(&settings.data, &policy.name, settings.listen, tls)).transpose()?;
-    let (desk, ended) = Desk::open(policy, store, outlet)?;
+    let (desk, ended) = Desk::open(policy, store, outlets)?;
     let (tell, board) = watch::channel(Shown::default());
     let (language, disk, streams) = (settings.language, Semaphore::new(DISK_TURNS), Arc::new(Semaphore::new(STREAMS)));
-    let site = Arc::new(Site { desk, copies, language, board, streams, secure, disk });
+    let site = Arc::new(Site { desk, copies, language, board, streams, secure, outlets: standings, disk });
     tokio::spawn(board::keep(Arc::clone(&site), tell));
+    if let Some(mes) = mes {
+        tokio::spawn(mes::keep_asking(Arc::clone(&site), mes));
+    }
     let routes = api::routes()
         .merge(pages::routes())
         .fallback(|| async { failure(StatusCode::NOT_FOUND, "there is nothing at this address") })

@@ -146,7 +146,8 @@ async fn form(State(site): State<Arc<Site>>, Query(asked): Query<Asked>) -> Resp
     page(language, "/login", told(&asked, language), &Visitor::Stranger, |html| {
         let say = |phrase: Phrase| phrase.say(language);
         html.raw("<form class=\"act\" method=\"post\" action=\"/login?lang=").text(language.code()).raw("\"><label>");
-        html.text(say(Phrase::Badge)).raw("<input name=\"badge\" required maxlength=\"80\" autofocus ");
+        html.text(say(Phrase::Badge))
+            .raw("<input name=\"badge\" required maxlength=\"80\" autofocus data-scan=\"keep\" ");
         html.raw("autocomplete=\"off\" spellcheck=\"false\"></label><label>").text(say(Phrase::Pin));
         html.raw("<input name=\"pin\" type=\"password\" required maxlength=\"64\" inputmode=\"numeric\" ");
         html.raw("autocomplete=\"off\"></label><button>").text(say(Phrase::LogIn)).raw("</button></form>");

@@ -6,13 +6,16 @@ use axum::extract::{Extension, Path, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use kiln_event::Finding;
-use kiln_floor::{Because, Disposition, RunOutcome, Stage, UnitState, Wait};
+use kiln_floor::{Because, Disposition, RunOutcome, Stage, UnitState, Wait, Work};
+use kiln_model::GpuIndex;
 use kiln_report::{Language, Languages, Paint, next_step};
 use kiln_rundir::{Look, format};
 use kiln_wire::{RunId, Serial};
 
 use super::api::{ApiError, failure, on_disk};
+use super::doors::heading;
 use super::html::Html;
+use super::identities::moment;
 use super::pages::{Asked, page, serial_of, simulated, told, who, word};
 use super::people::Role;
 use super::phrase::Phrase;
@@ -49,18 +52,31 @@ pub(crate) async fn unit(
         });
         return Ok((StatusCode::NOT_FOUND, shown).into_response());
     };
-    let findings = findings(&site, &unit).await?;
+    let findings = findings(&site, &unit.runs).await?;
     let shown = Shown { serial: &serial, unit: &unit, sign, wait: wait.as_ref(), visitor: &visitor };
     Ok(page(language, &path, message, &visitor, |html| show(html, &shown, &findings, language)))
 }
 
-/// What the last run found, read from the copy; or why that cannot be read.
-async fn findings(site: &Arc<Site>, unit: &UnitState) -> Result<Result<Vec<Finding>, String>, ApiError> {
-    let Some(last) = unit.runs.last() else { return Ok(Ok(Vec::new())) };
+/// What the last run found, read from the copy, with the GPUs it found it on; or why that cannot be read.
+pub(crate) async fn findings(site: &Arc<Site>, runs: &[RunOutcome]) -> Result<Result<Found, String>, ApiError> {
+    let Some(last) = runs.last() else { return Ok(Ok(Found::default())) };
     let folder = site.copies.path(&last.facts.run);
     let _turn = site.turn().await?;
-    let read = on_disk(move || proof::read(&folder).map(|(_, run)| run.record.findings)).await?;
-    Ok(read.map_err(|error| error.to_string()))
+    let read = on_disk(move || {
+        proof::read(&folder).map(|(_, run)| {
+            let gpus =
+                run.record.inventory.as_ref().map(|inventory| inventory.gpus.iter().map(|gpu| gpu.index).collect());
+            Found { findings: run.record.findings, gpus: gpus.unwrap_or_default() }
+        })
+    });
+    Ok(read.await?.map_err(|error| error.to_string()))
+}
+
+/// What a run found.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    pub(crate) findings: Vec<Finding>,
+    gpus: Vec<GpuIndex>,
 }
 
 /// What the page is about.
@@ -72,7 +88,7 @@ struct Shown<'a> {
     visitor: &'a Visitor,
 }
 
-fn show(html: &mut Html, shown: &Shown<'_>, findings: &Result<Vec<Finding>, String>, language: Language) {
+fn show(html: &mut Html, shown: &Shown<'_>, found: &Result<Found, String>, language: Language) {
     let Shown { serial, unit, sign, wait, visitor } = *shown;
     let say = |phrase: Phrase| phrase.say(language);
     html.raw("<p><a href=\"/?lang=").text(language.code()).raw("\">← ").text(say(Phrase::Back)).raw("</a></p><h2>");
@@ -97,14 +113,56 @@ fn show(html: &mut Html, shown: &Shown<'_>, findings: &Result<Vec<Finding>, Stri
         html.raw("<p>").text(say(Phrase::DecidedBy)).raw(": ").text(why);
         html.text(second.as_ref().map(|second| format!(" ({second})")).unwrap_or_default()).raw("</p>");
     }
-    match findings {
-        Ok(findings) if findings.is_empty() => {}
-        Ok(findings) => parts(html, findings, language),
+    match found {
+        Ok(found) if found.findings.is_empty() => {}
+        Ok(found) => {
+            drawn(html, found, language);
+            parts(html, &found.findings, language);
+        }
         Err(why) => drop(html.raw("<p class=\"told\">").text(say(Phrase::NotReadable)).text(why).raw("</p>")),
     }
     agreement(html, serial, unit, visitor, language);
     forms(html, serial, &unit.stage, visitor, language);
+    works(html, &unit.works, language);
     runs(html, &unit.runs, language);
+}
+
+/// The GPUs in their order, with what is to be seen to marked by sign, word and colour.
+fn drawn(html: &mut Html, found: &Found, language: Language) {
+    let bad = |gpu: GpuIndex| found.findings.iter().find(|finding| finding.component.gpu_index() == Some(gpu));
+    if !found.gpus.iter().any(|gpu| bad(*gpu).is_some()) {
+        return;
+    }
+    html.raw("<ol class=\"drawn\" aria-label=\"").text(Phrase::Drawn.say(language)).raw("\">");
+    for gpu in &found.gpus {
+        match bad(*gpu) {
+            Some(finding) => {
+                html.raw("<li class=\"fail\"><b>× gpu/").text(gpu.0).raw("</b><br>");
+                html.text(finding.slot.as_deref().unwrap_or_default()).raw("<br><span class=\"small\">");
+                html.text(Phrase::DrawnBad.say(language)).raw("</span></li>");
+            }
+            None => drop(html.raw("<li>gpu/").text(gpu.0).raw("</li>")),
+        }
+    }
+    html.raw("</ol>");
+}
+
+/// What people recorded, newest first.
+fn works(html: &mut Html, works: &[Work], language: Language) {
+    if works.is_empty() {
+        return;
+    }
+    let or_none =
+        |part: &Option<Serial>| part.as_ref().map_or(Phrase::None.say(language).to_owned(), ToString::to_string);
+    html.raw("<h3>").text(Phrase::Worked.say(language)).raw("</h3>");
+    let heads = [Phrase::When, Phrase::NameLabel, Phrase::ReworkLabel, Phrase::RemovedPart, Phrase::FittedPart];
+    heading(html, &heads, language);
+    for Work { at, by, what, parts } in works.iter().rev() {
+        html.raw("<tr><td>").text(moment(*at)).raw("</td><td>").text(by).raw("</td><td>").text(what);
+        html.raw("</td><td>").text(or_none(&parts.removed)).raw("</td><td>").text(or_none(&parts.fitted));
+        html.raw("</td></tr>");
+    }
+    html.raw("</tbody></table>");
 }
 
 fn parts(html: &mut Html, findings: &[Finding], language: Language) {
@@ -164,6 +222,10 @@ fn forms(html: &mut Html, serial: &Serial, stage: &Stage, visitor: &Visitor, lan
         html.raw("<label>")
             .text(say(Phrase::ReworkLabel))
             .raw("<input name=\"what\" required maxlength=\"400\"></label>");
+        for (name, phrase) in [("removed", Phrase::RemovedPart), ("fitted", Phrase::FittedPart)] {
+            html.raw("<label>").text(say(phrase)).raw("<input name=\"").text(name);
+            html.raw("\" maxlength=\"80\" data-scan=\"keep\" autocomplete=\"off\" spellcheck=\"false\"></label>");
+        }
         html.raw("<button>").text(say(Phrase::ReworkButton)).raw("</button></form>");
     }
     if is_held && decides {

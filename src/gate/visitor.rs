@@ -123,7 +123,7 @@ async fn secured(site: &Site, secure: &Secure, mut request: Request) -> Result<R
     if changes(&request) && text(request.headers(), header::ORIGIN) != Some(&format!("https://{host}")) {
         return Err(refused(StatusCode::FORBIDDEN, "this was not sent from the floor's own page"));
     }
-    if matches!(path.as_str(), "/login" | "/floor.css" | "/floor.js") {
+    if matches!(path.as_str(), "/login" | "/floor.css" | "/floor.js" | "/scanner.js") {
         request.extensions_mut().insert(Visitor::Stranger);
         return Ok(request);
     }

@@ -187,7 +187,7 @@ impl Spool {
         // What the floor holds bytes of and is not here any more does differ.
         let Some(file) = if_there(disk::open(&self.run(run).join(JOURNAL.name)))? else { return Ok(false) };
         let bytes = part(&file, 0, position.offset)?;
-        Ok(bytes.len() as u64 == position.offset && Tip::after(Position::default(), &bytes) == Ok(position))
+        Ok(position.is_end_of(&bytes))
     }
 }
 

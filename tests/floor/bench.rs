@@ -178,7 +178,12 @@ impl Bench {
     }
 
     pub(crate) fn runs(&self, folder: &str) -> Vec<String> {
-        let Ok(entries) = fs::read_dir(self.path(folder)) else { return Vec::new() };
+        self.runs_in(&self.path(folder))
+    }
+
+    /// The names in a folder.
+    pub(crate) fn runs_in(&self, folder: &Path) -> Vec<String> {
+        let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
         let mut names: Vec<String> =
             entries.map(|entry| entry.expect("entry").file_name().to_string_lossy().into_owned()).collect();
         names.sort();

@@ -4,6 +4,7 @@ mod bench;
 mod browser;
 mod building;
 mod chaos;
+mod mes;
 mod page;
 mod rules;
 mod secure;

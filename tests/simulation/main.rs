@@ -9,7 +9,7 @@ mod resume;
 mod sources;
 mod taken_up;
 mod trial;
-mod variants;
 mod unread;
+mod variants;
 mod withheld;
 mod wrong_part;
