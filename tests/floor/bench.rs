@@ -178,11 +178,11 @@ impl Bench {
     }
 
     pub(crate) fn runs(&self, folder: &str) -> Vec<String> {
-        self.runs_in(&self.path(folder))
+        Self::names_in(&self.path(folder))
     }
 
     /// The names in a folder.
-    pub(crate) fn runs_in(&self, folder: &Path) -> Vec<String> {
+    pub(crate) fn names_in(folder: &Path) -> Vec<String> {
         let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
         let mut names: Vec<String> =
             entries.map(|entry| entry.expect("entry").file_name().to_string_lossy().into_owned()).collect();

@@ -131,7 +131,7 @@ fn nothing_begins_before_it_is_allowed_and_results_arrive_under_one_key_each() {
         "one question, however often it is asked"
     );
     let results = wait("both messages", || Some(by_key(&to_path(&calls, "/results"))).filter(|told| told.len() == 2));
-    let schemas: Vec<_> = results.values().map(|body| {
+    let schemas = results.values().map(|body| {
         let told: serde_json::Value = serde_json::from_str(body).expect("JSON");
         assert_eq!(told["unit"], serial.as_str());
         told["schema"].as_str().expect("a schema").to_owned()
@@ -176,7 +176,7 @@ fn by_files_as_well_and_a_floor_that_is_killed_asks_on_and_tells_nothing_twice()
     fs::write(folder.join(format!("answer/{serial}-1.json")), allowed).expect("answered");
     let floor = bench.floor();
     assert_eq!(wait("the agent's end", || agent.code()), 0);
-    let results = || bench.runs_in(&folder.join("results"));
+    let results = || Bench::names_in(&folder.join("results"));
     wait("both files", || (results().len() == 2).then_some(()));
     // The other system has taken them: a floor that is started again tells of them no more.
     for name in results() {
