@@ -59,6 +59,10 @@ pub enum Input {
     },
     /// No answer came to the call that was under way.
     Unanswered,
+    /// The floor is there, and a person has yet to approve this agent.
+    NotYet {
+        again: Duration,
+    },
     /// Whether the agent's own journal reads the same at a position that the floor named.
     Compared {
         run: RunId,
@@ -203,6 +207,12 @@ impl Agent {
                 self.calling = false;
                 self.call_at = tick.now + pause(self.unanswered, tick.jitter);
                 self.unanswered += 1;
+            }
+            Input::NotYet { again } => {
+                self.calling = false;
+                // Nothing is offered to a floor that does not know the agent.
+                self.unanswered = self.unanswered.max(1);
+                self.call_at = tick.now + again;
             }
             Input::Compared { run, position, same: true } => self.shipping.agree(&run, position),
             Input::Compared { run, same: false, .. } => self.held = Some(Held::ForkedJournal { run }),

@@ -1,13 +1,14 @@
 //! `kiln agent`: works for a floor. Runs are made by this same program, each a process of its own.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
-use kiln_link::{Client, Clock, End, Program, Settings, Spool, drive as work};
-use kiln_wire::{AgentId, Assignment, BootId, Serial};
+use kiln_link::{Client, Clock, End, Identity, Program, Settings, Spool, drive as work};
+use kiln_wire::{AgentId, Assignment, BootId, EVIDENCE_LONGEST, EVIDENCE_MOST, Serial};
 
 use super::args::NodeChoice;
 use super::args_agent::AgentArgs;
@@ -26,19 +27,24 @@ pub(super) fn agent(args: &AgentArgs) -> Result<Exit, CommandError> {
     if args.node.replay.is_some() {
         return Err(CommandError::Usage(anyhow!("a recording cannot be tested; leave out `--replay`")));
     }
-    let client = Client::of(&args.floor).usage()?;
+    let plain = args.ca.is_none().then(|| Client::of(&args.floor)).transpose().usage()?;
     let spool = Spool::open(&args.spool).no_claim()?;
+    let client = match (plain, &args.ca) {
+        (None, Some(ca)) => Client::secured(&args.floor, ca, Identity::open(&spool).no_claim()?).usage()?,
+        (plain, _) => plain.map_or_else(|| Client::of(&args.floor), Ok).usage()?,
+    };
     let settings = Settings {
         boot: boot_id()?,
         serial: serial(args)?,
         slot: args.slot.as_deref().map(str::parse).transpose().usage()?,
         fresh_id: format!("agent-{}", uuid::Uuid::now_v7()).parse::<AgentId>().no_claim()?,
+        evidence: args.ca.as_ref().map(|_| evidence(args)).unwrap_or_default(),
         once: args.once,
     };
     let program =
         std::env::current_exe().context("this program cannot be found again to start runs with").no_claim()?;
     let runs = Runs { program, node: args.node.clone(), sim_speed: args.sim_speed };
-    match work(settings, spool, &client, &runs, &Wall).no_claim()? {
+    match work(settings, spool, client, &runs, &Wall).no_claim()? {
         End::Done => Ok(Exit::Pass),
         End::Held(_) => Ok(Exit::NoClaim),
     }
@@ -62,6 +68,31 @@ fn serial(args: &AgentArgs) -> Result<Option<Serial>, CommandError> {
         printer::tell(&format!("the node says `{text}` is its serial number, which none is; give it with --serial"));
     }
     Ok(serial)
+}
+
+/// What the machine says of itself, for the person who compares codes. All of it can be invented.
+fn evidence(args: &AgentArgs) -> BTreeMap<String, String> {
+    if let Some(node) = &args.node.sim {
+        return BTreeMap::from([("simulated".to_owned(), node.clone())]);
+    }
+    let root = args.node.hardware.host_root.as_deref().unwrap_or(Path::new("/"));
+    let said = |path: PathBuf| {
+        let text = String::from_utf8_lossy(&disk::read(&path, 4096).ok()?).trim().to_owned();
+        (!text.is_empty()).then(|| text.chars().filter(|letter| !letter.is_control()).take(EVIDENCE_LONGEST).collect())
+    };
+    let dmi = ["sys_vendor", "product_name", "product_serial", "product_uuid", "board_serial"];
+    let dmi = dmi.map(|file| (file.to_owned(), root.join("sys/class/dmi/id").join(file)));
+    let cards = root.join("sys/class/net").read_dir().into_iter().flatten().flatten();
+    let mut cards: Vec<_> = cards
+        .map(|card| (format!("mac {}", card.file_name().to_string_lossy()), card.path().join("address")))
+        .filter(|(name, _)| name != "mac lo")
+        .collect();
+    cards.sort();
+    dmi.into_iter()
+        .chain(cards)
+        .filter_map(|(name, path)| Some((name.chars().take(EVIDENCE_LONGEST).collect(), said(path)?)))
+        .take(EVIDENCE_MOST)
+        .collect()
 }
 
 struct Wall;

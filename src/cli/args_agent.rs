@@ -12,14 +12,20 @@ Ending the agent leaves its run alone: the run goes on by itself, and an agent s
 
 Exit codes:
   0    with --once: the floor holds every run and wants no other
-  2    wrong usage, or an address that is not on this machine
+  2    wrong usage, or an address that is neither on this machine nor https
   3    the spool cannot be read or written, or with --once: held until a person has looked";
 
 #[derive(Debug, Args)]
 pub(super) struct AgentArgs {
-    /// The floor's address, such as `http://127.0.0.1:8080`. Loopback only: calls are not encrypted yet.
+    /// The floor's address, such as `http://127.0.0.1:8080`, which is for loopback only, or `https://floor.example:8443`.
     #[arg(long, value_name = "URL")]
     pub floor: String,
+    /// The certificate of the floor's own authority (`keys/ca.pem` in its folder), for a floor that is called by https.
+    ///
+    /// The agent makes a key in its spool and shows a code; once a person has compared it on the floor's page, the floor
+    /// gives it a certificate, which the agent renews.
+    #[arg(long, value_name = "FILE")]
+    pub ca: Option<PathBuf>,
     #[command(flatten)]
     pub node: NodeChoice,
     /// The folder for the agent's name, its assignment and its runs; it must outlive a reboot.

@@ -164,11 +164,15 @@ pub(super) struct SealArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct VerifyArgs {
-    /// The folder of the run.
+    /// The folder of the run; with --floor-key, the folder of a unit's papers (`kiln-floor papers`).
     pub run: PathBuf,
     /// The public key of the station that sealed it.
     #[arg(long, value_name = "PUB")]
     pub key: PathBuf,
+    /// The public key of the floor that signed the papers (`keys/floor.key.pub` of its folder): verify them with every run in
+    /// them.
+    #[arg(long, value_name = "PUB", conflicts_with = "json")]
+    pub floor_key: Option<PathBuf>,
     /// As JSON.
     #[arg(long)]
     pub json: bool,

@@ -1,29 +1,71 @@
-//! `kiln verify`: whether a sealed run is what was sealed.
+//! `kiln verify`: whether a sealed run, or a unit's papers with all its runs, is what was sealed.
 
+use std::fmt::Write as _;
+use std::path::Path;
+
+use anyhow::{Context as _, anyhow};
 use serde_json::json;
 
 use super::args_lot::VerifyArgs;
 use super::command_error::{CommandError, Sorted as _};
 use super::exit_code::Exit;
 use super::printer;
+use crate::disk;
 use crate::event::{RunRecord, concluded};
 use crate::journal;
-use crate::seal::{self, PublicKey, SealError, Verified};
+use crate::seal::{self, Papers, PublicKey, SealError, Verified, seal_digest};
 
-/// `kiln verify RUN --key PUB`.
+/// `kiln verify RUN --key PUB`, `kiln verify PAPERS --key PUB --floor-key PUB`.
 pub(super) fn verify(args: &VerifyArgs) -> Result<Exit, CommandError> {
     let key = PublicKey::read(&args.key)?;
-    let record = || -> anyhow::Result<RunRecord> {
-        let record = RunRecord::of(&journal::read(&args.run)?.events);
-        concluded(&record)?;
-        Ok(record)
-    };
-    let found = seal::verify(&args.run, &key, record);
+    if let Some(floor_key) = &args.floor_key {
+        return papers(&args.run, &key, &PublicKey::read(floor_key)?);
+    }
+    let found = seal::verify(&args.run, &key, || record(&args.run));
     if args.json {
         return tell_json(found);
     }
     let verified = found?.no_claim()?;
     printer::result(&text(&verified)).no_claim()?;
+    Ok(Exit::Pass)
+}
+
+fn record(run: &Path) -> anyhow::Result<RunRecord> {
+    let record = RunRecord::of(&journal::read(run)?.events);
+    concluded(&record)?;
+    Ok(record)
+}
+
+/// A unit's papers: the floor's signature, and under it every run with its agent's seal.
+fn papers(folder: &Path, key: &PublicKey, floor_key: &PublicKey) -> Result<Exit, CommandError> {
+    let path = folder.join("papers.json");
+    let bytes = disk::read(&path, 64 * disk::MIB).with_context(|| format!("{} cannot be read", path.display()));
+    let papers = Papers::verified(&bytes.no_claim()?, floor_key).no_claim()?;
+    let mut out = format!(
+        "the papers of unit {} hold: {} by {} on floor {} (event {}, chain {})\nslot: {}\n",
+        papers.unit,
+        papers.disposition,
+        papers.by.join(" and "),
+        papers.floor,
+        papers.event,
+        papers.chain,
+        papers.slot.as_deref().unwrap_or("none"),
+    );
+    for named in &papers.runs {
+        // The name comes from a signed paper, and still must not lead out of the folder.
+        let id: kiln_wire::RunId = named.run.parse().no_claim()?;
+        let run = folder.join("runs").join(id.as_str());
+        let verified = seal::verify(&run, key, || record(&run))?.no_claim()?;
+        papers.name(&verified.run_id, &seal_digest(&run).no_claim()?).no_claim()?;
+        let of_unit = verified.serials.values().any(|serial| *serial == papers.unit);
+        if !of_unit {
+            let run = verified.run_id;
+            return Err(CommandError::NoClaim(anyhow!("run {run} says nothing of a unit {}", papers.unit)));
+        }
+        let simulated = if verified.simulated { " (SIMULATED: not of a real unit)" } else { "" };
+        let _ = writeln!(out, "run {}: {} by {}{simulated}", verified.run_id, named.verdict, verified.key);
+    }
+    printer::result(&out).no_claim()?;
     Ok(Exit::Pass)
 }
 

@@ -17,6 +17,8 @@ pub enum Wait {
     Suspect(Scope),
     /// The rack needs a pass of a golden unit first.
     Golden(PlaceId),
+    /// The manufacturing system has not answered whether it may.
+    RouteCheck,
     Lack(Lack),
 }
 
@@ -226,6 +228,10 @@ impl Handling<'_> {
         if let Some(scope) = scopes.into_iter().find(|scope| state.suspects.contains_key(scope) && !golden) {
             return Err(Wait::Suspect(scope));
         }
+        // Asked last of all that costs nothing: what is allowed should also begin.
+        if policy.route_check && !golden && unit.stage == Stage::Ready && !state.is_cleared(serial) {
+            return Err(Wait::RouteCheck);
+        }
         if policy.site.is_empty() {
             return Ok(None);
         }
@@ -291,6 +297,10 @@ impl UnitState {
             reworked: self.reworked,
             repairs: std::collections::BTreeMap::new(),
             because: None,
+            cleared: self.cleared,
+            disposed_by: None,
+            release_asked: None,
+            works: Vec::new(),
             runs: Vec::new(),
         }
     }

@@ -1,7 +1,9 @@
 //! What happened on a floor: each event a fact, with who made it so. The list of them is the audit log.
 
+use std::collections::BTreeMap;
+
 use kiln_event::{NodeSource, VerdictWord};
-use kiln_wire::{AgentId, Assignment, BootId, Generation, Held, LotId, PlaceId, RunId, Scope, Serial, SlotId};
+use kiln_wire::{AgentId, Assignment, BootId, Digest, Generation, Held, LotId, PlaceId, RunId, Scope, Serial, SlotId};
 use serde::{Deserialize, Serialize};
 
 use super::site::Watts;
@@ -40,6 +42,15 @@ pub enum Because {
     Rules,
     /// A person decided, with a reason; what releases a unit needs a second person.
     Person { why: String, second: Option<String> },
+}
+
+/// Parts that were changed, as their labels were scanned.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Parts {
+    #[serde(default)]
+    pub removed: Option<Serial>,
+    #[serde(default)]
+    pub fitted: Option<Serial>,
 }
 
 /// How it is known that a run draws no power any more.
@@ -155,6 +166,8 @@ pub enum FloorEvent {
     Reworked {
         unit: Serial,
         what: String,
+        #[serde(default)]
+        parts: Parts,
     },
     /// A run may draw so much, in this slot.
     PowerGranted {
@@ -201,6 +214,44 @@ pub enum FloorEvent {
         of: u32,
     },
     StartsFreed {
+        why: String,
+    },
+    /// A person compared the code that a machine shows, and its key is this agent's from now on.
+    AgentApproved {
+        agent: AgentId,
+        key: Digest,
+        /// As PEM.
+        public_key: String,
+        serial: Option<Serial>,
+        evidence: BTreeMap<String, String>,
+    },
+    /// An approved agent was given a certificate, which ends then.
+    AgentCertified {
+        agent: AgentId,
+        until: u64,
+    },
+    /// A person ended an agent's identity, for good.
+    AgentRevoked {
+        agent: AgentId,
+        why: String,
+    },
+    /// Somebody typed a wrong PIN for this person as often as is allowed.
+    PersonLocked {
+        name: String,
+    },
+    PersonUnlocked {
+        name: String,
+    },
+    /// A manufacturing system was asked whether this run of a unit may begin, and answered.
+    RouteChecked {
+        unit: Serial,
+        generation: Generation,
+        allowed: bool,
+        why: String,
+    },
+    /// A person wants a held unit released; another one has to agree.
+    ReleaseAsked {
+        unit: Serial,
         why: String,
     },
 }

@@ -69,6 +69,7 @@ fn policy(root: &Node, known: Known<'_>, all: &mut Diagnostics) -> Option<Policy
         site,
         golden,
         breaker: Some(breaker.unwrap_or_default()),
+        route_check: false,
     })
 }
 

@@ -4,13 +4,15 @@
 use std::collections::BTreeMap;
 
 use kiln_wire::{
-    AgentId, Doing, Held, LotId, PlaceId, RunId, Scope, Serial, SlotId, Sync, SyncReply, VersionError, WIRE,
+    AgentId, Digest, Doing, Held, LotId, PlaceId, RunId, Scope, Serial, SlotId, Sync, SyncReply, VersionError, WIRE,
 };
 
 use super::admission::{Ask, Ledger};
 use super::assign::Wait;
-use super::event::{Actor, Disposition, Evidence, FloorEvent, RunFacts, Stamped};
+use super::event::{Actor, Disposition, Evidence, FloorEvent, Parts, RunFacts, Stamped};
+use super::identity::{Candidate, IdentityError};
 use super::policy::Policy;
+use super::route::{RouteAnswer, RouteQuestion};
 use super::site::Watts;
 use super::state::{FloorState, Stage};
 
@@ -38,6 +40,20 @@ pub enum Input {
     Arrived(RunFacts),
     /// The whole of a run is here, and it does not verify.
     Unverified(RunId),
+    /// An agent asks for a certificate, with a key whose secret half it has; it may show one that still holds.
+    Certify {
+        agent: AgentId,
+        key: Digest,
+        shows_one: bool,
+        until: u64,
+    },
+    /// A manufacturing system answered.
+    RouteAnswered {
+        question: RouteQuestion,
+        answer: RouteAnswer,
+    },
+    /// Somebody typed a wrong PIN for this person too often.
+    Locked(String),
     /// A person says something.
     Told {
         act: Act,
@@ -51,7 +67,7 @@ pub enum Act {
     /// A held unit may go on, from the start of its route.
     Free { unit: Serial, why: String },
     /// A unit was worked on.
-    Rework { unit: Serial, what: String },
+    Rework { unit: Serial, what: String, parts: Parts },
     /// What becomes of a held unit. To release one needs a second person.
     Decide { unit: Serial, disposition: Disposition, why: String, second: Option<String> },
     /// A held agent may go on.
@@ -64,6 +80,16 @@ pub enum Act {
     FreeScope { scope: Scope, why: String },
     /// Starts may go on after so many units did not pass.
     FreeStarts { why: String },
+    /// A held unit should be released: the first of the two persons that takes.
+    AskRelease { unit: Serial, why: String },
+    /// The second of them agrees.
+    AgreeRelease { unit: Serial },
+    /// A machine's key is an agent's from now on.
+    Approve(Candidate),
+    /// An agent's identity ends.
+    Revoke { agent: AgentId, why: String },
+    /// A person who was locked out may log in again.
+    Unlock { name: String },
 }
 
 /// What comes of an input: events to keep, and the answer to who asked.
@@ -105,6 +131,14 @@ pub enum Refusal {
     SecondPerson,
     #[error("unit {0} cannot be released: its last run, as it is here, did not pass the last stop of the route")]
     NotPassed(Serial),
+    #[error("the part that was taken out of unit {0} and the one put in have the same serial number; scan both again")]
+    SamePart(Serial),
+    #[error("nobody has asked to release unit {0}; one person asks, another one agrees")]
+    NotAsked(Serial),
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    #[error("{0} is not locked out")]
+    NotLocked(String),
     #[error("a person releases or scraps a unit, or sends it to repair; nothing else")]
     NoDecision,
 }
@@ -272,6 +306,14 @@ impl Handling<'_> {
             Input::Scanned { unit, at, slot, lot, by } => self.scanned(unit, at, slot, lot, by),
             Input::Arrived(facts) => self.arrived(facts),
             Input::Unverified(run) => self.unverified(run),
+            Input::Certify { agent, key, shows_one, until } => self.certified(agent, &key, shows_one, until),
+            Input::RouteAnswered { question, answer } => self.route_answered(question, answer),
+            Input::Locked(name) => {
+                if !self.floor.state.locked.contains(&name) {
+                    self.record(Actor::Floor, FloorEvent::PersonLocked { name });
+                }
+                Ok(())
+            }
             Input::Told { act, by } => self.acted(act, by),
         }
     }
@@ -370,12 +412,15 @@ impl Handling<'_> {
                 }
                 FloorEvent::UnitFreed { unit, why }
             }
-            Act::Rework { unit, what } => {
+            Act::Rework { unit, what, parts } => {
                 if let Stage::Assigned(assignment) = self.known(&unit)? {
                     let run = assignment.run.clone();
                     return Err(Refusal::UnderTest { unit, run });
                 }
-                FloorEvent::Reworked { unit, what }
+                if parts.removed.is_some() && parts.removed == parts.fitted {
+                    return Err(Refusal::SamePart(unit));
+                }
+                FloorEvent::Reworked { unit, what, parts }
             }
             Act::Decide { unit, disposition, why, second } => self.decided(unit, disposition, why, second, &by)?,
             Act::FreeAgent { agent } => return self.agent_freed(agent, by),
@@ -402,6 +447,19 @@ impl Handling<'_> {
                     return Err(Refusal::NotStopped);
                 }
                 FloorEvent::StartsFreed { why }
+            }
+            Act::AskRelease { unit, why } => {
+                self.may_release(&unit)?;
+                FloorEvent::ReleaseAsked { unit, why }
+            }
+            Act::AgreeRelease { unit } => self.agreed(unit, &by)?,
+            Act::Approve(candidate) => return self.approved(candidate, &by),
+            Act::Revoke { agent, why } => self.revoked(agent, why)?,
+            Act::Unlock { name } => {
+                if !self.floor.state.locked.contains(&name) {
+                    return Err(Refusal::NotLocked(name));
+                }
+                FloorEvent::PersonUnlocked { name }
             }
         };
         self.record(Actor::Person(by), event);

@@ -10,9 +10,11 @@ mod assign;
 mod event;
 mod file;
 mod file_places;
+mod identity;
 mod judge;
 mod machine;
 mod policy;
+mod route;
 mod site;
 mod state;
 mod suspicion;
@@ -20,6 +22,10 @@ mod suspicion;
 mod tests;
 #[cfg(test)]
 mod tests_file;
+#[cfg(test)]
+mod tests_identity;
+#[cfg(test)]
+mod tests_route;
 #[cfg(test)]
 mod tests_rules;
 #[cfg(test)]
@@ -29,10 +35,12 @@ mod tests_unit;
 
 pub use admission::{Ask, Cuts, Grant, Lack, Ledger, RAMP_WINDOW, admit};
 pub use assign::Wait;
-pub use event::{Actor, Because, Disposition, Evidence, FloorEvent, RunFacts, Stamped};
+pub use event::{Actor, Because, Disposition, Evidence, FloorEvent, Parts, RunFacts, Stamped};
 pub use file::Known;
+pub use identity::{Candidate, FETCH_WITHIN, Identity, IdentityError};
 pub use machine::{Act, Answer, Floor, Input, Refusal, Tick};
 pub use policy::{Breaker, FaultClass, Policy, Retest, Stop};
+pub use route::{RouteAnswer, RouteQuestion};
 pub use site::{Feed, Place, Pulses, Rack, Site, Spot, Watts};
-pub use state::{AgentState, AssignedRun, FloorState, RunOutcome, Stage, UnitState};
+pub use state::{AgentState, AssignedRun, FloorState, RunOutcome, Stage, UnitState, Work};
 pub use suspicion::{Showing, Suspicion, binomial_tail, suspicions};

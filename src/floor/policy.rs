@@ -102,6 +102,8 @@ pub struct Policy {
     pub golden: BTreeSet<Serial>,
     /// None: however many fail, the next are started.
     pub breaker: Option<Breaker>,
+    /// A manufacturing system is asked before each run, and nothing begins before it allowed it.
+    pub route_check: bool,
 }
 
 impl Policy {
@@ -116,6 +118,7 @@ impl Policy {
             site: Site::default(),
             golden: BTreeSet::new(),
             breaker: None,
+            route_check: false,
         }
     }
 }

@@ -6,7 +6,8 @@ use kiln_event::VerdictWord;
 use kiln_wire::{AgentId, Assignment, BootId, Digest, Generation, Held, LotId, PlaceId, RunId, Scope, Serial, SlotId};
 
 use super::admission::{Cuts, Grant};
-use super::event::{Because, Disposition, FloorEvent, RunFacts, Stamped};
+use super::event::{Actor, Because, Disposition, FloorEvent, Parts, RunFacts, Stamped};
+use super::identity::Identity;
 
 /// Where a unit is on its way.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +32,16 @@ pub struct RunOutcome {
     pub at: u64,
     pub scopes: Vec<Scope>,
     pub golden: bool,
+}
+
+/// Work that a person recorded on a unit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Work {
+    /// Microseconds since 1970, UTC.
+    pub at: u64,
+    pub by: String,
+    pub what: String,
+    pub parts: Parts,
 }
 
 /// A run as it was assigned.
@@ -70,6 +81,14 @@ pub struct UnitState {
     pub repairs: BTreeMap<String, u32>,
     /// By what it was last disposed.
     pub because: Option<Because>,
+    /// The number of that event.
+    pub disposed_by: Option<u64>,
+    /// The run that a manufacturing system last allowed to begin.
+    pub cleared: Option<Generation>,
+    /// Who wants it released while it is held, and why.
+    pub release_asked: Option<(String, String)>,
+    /// Oldest first.
+    pub works: Vec<Work>,
     pub runs: Vec<RunOutcome>,
 }
 
@@ -107,6 +126,10 @@ pub struct FloorState {
     pub stopped: Option<u64>,
     /// When a person last let starts go on.
     pub starts_freed: u64,
+    /// Which key a person approved for which agent.
+    pub identities: BTreeMap<AgentId, Identity>,
+    /// People who may not log in until another one says so.
+    pub locked: BTreeSet<String>,
     /// When a golden unit last passed in a rack, unless one did not pass since.
     pub golden_passes: BTreeMap<PlaceId, u64>,
     /// Units by the agent that is on them.
@@ -180,15 +203,17 @@ impl FloorState {
             FloorEvent::Disposed { unit, disposition, because, class } => {
                 self.stage(unit, Stage::Disposed(*disposition), at);
                 if let Some(unit) = self.units.get_mut(unit) {
-                    unit.because = Some(because.clone());
+                    (unit.because, unit.disposed_by) = (Some(because.clone()), Some(stamped.seq));
                     if let Some(class) = class {
                         *unit.repairs.entry(class.clone()).or_default() += 1;
                     }
                 }
             }
-            FloorEvent::Reworked { unit, .. } => {
+            FloorEvent::Reworked { unit, what, parts } => {
                 self.freed(unit, at);
                 if let Some(unit) = self.units.get_mut(unit) {
+                    let by = if let Actor::Person(by) = &stamped.actor { by.clone() } else { String::new() };
+                    unit.works.push(Work { at, by, what: what.clone(), parts: parts.clone() });
                     (unit.failed, unit.reworked) = (false, unit.generation);
                 }
             }
@@ -215,6 +240,19 @@ impl FloorState {
             }
             FloorEvent::StartsStopped { .. } => self.stopped = Some(at),
             FloorEvent::StartsFreed { .. } => (self.stopped, self.starts_freed) = (None, at),
+            FloorEvent::RouteChecked { unit, generation, allowed, .. } => {
+                self.route_checked(unit, *generation, *allowed)
+            }
+            FloorEvent::ReleaseAsked { unit, why } => {
+                if let (Some(unit), Actor::Person(by)) = (self.units.get_mut(unit), &stamped.actor) {
+                    unit.release_asked = Some((by.clone(), why.clone()));
+                }
+            }
+            FloorEvent::AgentApproved { .. }
+            | FloorEvent::AgentCertified { .. }
+            | FloorEvent::AgentRevoked { .. }
+            | FloorEvent::PersonLocked { .. }
+            | FloorEvent::PersonUnlocked { .. } => self.of_identity(&stamped.event, at),
         }
     }
 
@@ -351,7 +389,7 @@ impl FloorState {
                 }
             }
             unit.stage = if unit.agent.is_some() { Stage::Ready } else { Stage::Arrived };
-            unit.since = at;
+            (unit.since, unit.release_asked) = (at, None);
             // A run that was wanted before is none of those that count from now on.
             unit.generation = unit.generation.next();
             (unit.without_claim, unit.passed, unit.tries, unit.unnamed) = (0, 0, 0, None);
@@ -360,7 +398,7 @@ impl FloorState {
 
     fn stage(&mut self, serial: &Serial, stage: Stage, at: u64) {
         if let Some(unit) = self.units.get_mut(serial) {
-            (unit.stage, unit.since) = (stage, at);
+            (unit.stage, unit.since, unit.release_asked) = (stage, at, None);
         }
     }
 
@@ -429,6 +467,10 @@ impl UnitState {
             reworked: Generation::default(),
             repairs: BTreeMap::new(),
             because: None,
+            cleared: None,
+            disposed_by: None,
+            release_asked: None,
+            works: Vec::new(),
             runs: Vec::new(),
         }
     }

@@ -369,7 +369,7 @@ fn a_pass_after_a_fail_is_held_unless_rework_was_recorded() {
     let tick = Tick { now: 1, fresh_run: name("unused") };
     let freed = world.floor.handle(&tick, told(Act::Free { unit: unit.clone(), why: "looked".to_owned() }));
     assert!(freed.is_err(), "a unit in repair is not held");
-    world.tell_floor(told(Act::Rework { unit, what: "gpu/3 replaced".to_owned() }));
+    world.tell_floor(told(Act::Rework { unit, what: "gpu/3 replaced".to_owned(), parts: super::Parts::default() }));
     world.run_until_settled();
     assert_eq!(*world.stages()[0], Stage::Disposed(Disposition::Released));
 }

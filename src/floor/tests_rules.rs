@@ -74,7 +74,7 @@ fn a_unit_is_repaired_for_one_class_of_fault_as_often_as_allowed() {
     told.scan("A", None);
     told.run("A", Fail);
     assert_eq!(*told.stage("A"), Stage::Disposed(Disposition::Repair));
-    told.act(Act::Rework { unit: name("A"), what: "gpu/3 seated".to_owned() });
+    told.act(Act::Rework { unit: name("A"), what: "gpu/3 seated".to_owned(), parts: Parts::default() });
     told.run("A", Fail);
     assert_eq!(*told.stage("A"), Stage::Held(Held::TooManyRepairs { class: "link".to_owned() }));
     // A fault of no class is repaired as often as it comes.
@@ -83,7 +83,7 @@ fn a_unit_is_repaired_for_one_class_of_fault_as_often_as_allowed() {
     for _ in 0..4 {
         told.run("B", Fail);
         assert_eq!(*told.stage("B"), Stage::Disposed(Disposition::Repair));
-        told.act(Act::Rework { unit: name("B"), what: "paste renewed".to_owned() });
+        told.act(Act::Rework { unit: name("B"), what: "paste renewed".to_owned(), parts: Parts::default() });
     }
 }
 
@@ -92,7 +92,7 @@ fn to_release_a_held_unit_takes_two_persons_and_a_pass() {
     let mut told = Told::one_stop();
     told.scan("A", None);
     told.run("A", Fail);
-    told.act(Act::Rework { unit: name("A"), what: "x".to_owned() });
+    told.act(Act::Rework { unit: name("A"), what: "x".to_owned(), parts: Parts::default() });
     told.run("A", Error);
     told.run("A", Error);
     assert_eq!(*told.stage("A"), Stage::Held(Held::NoClaim));
@@ -113,7 +113,7 @@ fn to_release_a_held_unit_takes_two_persons_and_a_pass() {
     told.scan("B", None);
     let run = told.asks("B").expect("a run");
     told.arrives(run, Fail);
-    told.act(Act::Rework { unit: name("B"), what: "none".to_owned() });
+    told.act(Act::Rework { unit: name("B"), what: "none".to_owned(), parts: Parts::default() });
     assert_eq!(told.floor.state().units[&name::<Serial>("B")].repairs, BTreeMap::new());
     let scrap =
         Act::Decide { unit: name("A"), disposition: Disposition::Scrapped, why: "burnt".to_owned(), second: None };

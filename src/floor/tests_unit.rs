@@ -82,7 +82,7 @@ fn what_a_run_says_that_was_wanted_before_a_person_freed_the_unit_releases_nothi
     told.scan("B", None);
     let first = told.asks("B").expect("a run");
     told.tell(Input::Unverified(first.clone()));
-    told.act(Act::Rework { unit: name("B"), what: "gpu/3 replaced".to_owned() });
+    told.act(Act::Rework { unit: name("B"), what: "gpu/3 replaced".to_owned(), parts: Parts::default() });
     told.arrives(first, Fail);
     told.run("B", Pass);
     assert_eq!(*told.stage("B"), Stage::Disposed(Disposition::Released));

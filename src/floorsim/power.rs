@@ -6,7 +6,7 @@ use std::collections::{BinaryHeap, VecDeque};
 use std::fmt;
 
 use kiln_event::VerdictWord;
-use kiln_floor::{Act, Floor, Input, Policy, RAMP_WINDOW, RunFacts, Stamped, Tick, Watts};
+use kiln_floor::{Act, Floor, Input, Parts, Policy, RAMP_WINDOW, RunFacts, Stamped, Tick, Watts};
 use kiln_wire::{AgentId, Chain, Doing, Generation, PlaceId, Position, RunId, Serial, Spooled, SyncReply};
 
 use super::chance::{Chance, HOUR, MINUTE, SECOND, name};
@@ -205,7 +205,7 @@ impl Building {
                     source: None,
                 };
                 self.tell(Input::Arrived(facts));
-                self.told(Act::Rework { unit, what: "next".to_owned() });
+                self.told(Act::Rework { unit, what: "next".to_owned(), parts: Parts::default() });
                 self.nodes[node].waits_since = self.now;
             }
         }

@@ -311,7 +311,7 @@ impl World {
             Effect::Compare { run, position } => {
                 let bytes = node.disk.get(&run).map_or(&[][..], |disk| &disk.bytes);
                 let own = bytes.get(..position.offset as usize);
-                let same = own.is_some_and(|own| Tip::after(Position::default(), own) == Ok(position));
+                let same = own.is_some_and(|own| position.is_end_of(own));
                 Some(AgentInput::Compared { run, position, same })
             }
             Effect::ShipTelemetry { run, .. } => Some(AgentInput::ShippedTelemetry { run, held: 0 }),
@@ -383,15 +383,14 @@ impl World {
                     return AgentInput::Unanswered;
                 }
                 let copy = self.copies.entry(run.clone()).or_default();
-                if copy.at != from {
-                    return AgentInput::Shipped { run, answer: Appended::Elsewhere(copy.at) };
-                }
-                let Ok(after) = Tip::after(from, &bytes) else {
+                let Ok(answer) = copy.at.offered(from, &bytes) else {
                     return AgentInput::Sealed { run, answer: Sealed::Refused };
                 };
-                copy.bytes.extend_from_slice(&bytes);
-                (copy.sealed, copy.at) = (copy.sealed && after == copy.at, after);
-                AgentInput::Shipped { run, answer: Appended::Here(after) }
+                if let Appended::Here(after) = answer {
+                    copy.bytes.extend_from_slice(&bytes);
+                    (copy.sealed, copy.at) = (copy.sealed && after == copy.at, after);
+                }
+                AgentInput::Shipped { run, answer }
             }
             Call::Seal(spooled) => self.seal(&spooled),
         }

@@ -4,19 +4,21 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, Path, Query, State};
+use axum::extract::{DefaultBodyLimit, Extension, Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{patch, post};
 use kiln_floor::{Input, Refusal};
 use kiln_wire::{
-    Appended, Chain, Failure, Generation, Position, Received, RunId, Sealed, Spooled, Sync, SyncReply, Tip, WIRE,
+    Appended, Chain, Failure, Generation, HandOver, Position, Received, RunId, Sealed, Sync, SyncReply, Tip, WIRE,
 };
 use serde::Deserialize;
 
 use super::copies::CopyError;
 use super::desk::DeskError;
+use super::enrol::{self, Caller};
 use super::proof::{self, ProofError};
+use super::seals;
 use super::serve::Site;
 
 /// A line of the greatest length, with its end.
@@ -36,6 +38,7 @@ impl From<DeskError> for ApiError {
             DeskError::Refused(Refusal::UnknownUnit(_) | Refusal::UnknownAgent(_) | Refusal::UnknownRun(_)) => {
                 StatusCode::NOT_FOUND
             }
+            DeskError::Refused(Refusal::Identity(_)) => StatusCode::FORBIDDEN,
             DeskError::Refused(_) => StatusCode::CONFLICT,
             DeskError::Unkept(_) => StatusCode::INSUFFICIENT_STORAGE,
             DeskError::Stopped => StatusCode::SERVICE_UNAVAILABLE,
@@ -80,10 +83,11 @@ pub(crate) fn routes() -> axum::Router<Arc<Site>> {
         .route("/v1/runs/{run}/journal", patch(journal))
         .route("/v1/runs/{run}/telemetry", patch(telemetry))
         .route("/v1/runs/{run}/sealed", post(sealed))
+        .merge(enrol::routes())
         .layer(DefaultBodyLimit::max(BODY_MOST))
 }
 
-fn read<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+pub(crate) fn read<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     serde_json::from_slice(bytes).map_err(|error| ApiError(failure(StatusCode::BAD_REQUEST, error)))
 }
 
@@ -97,8 +101,14 @@ pub(crate) async fn on_disk<T: Send + 'static>(work: impl FnOnce() -> T + Send +
     done.map_err(|error| ApiError(failure(StatusCode::INTERNAL_SERVER_ERROR, error)))
 }
 
-async fn sync(State(site): State<Arc<Site>>, body: Bytes) -> Answer<SyncReply> {
+async fn sync(State(site): State<Arc<Site>>, caller: Option<Extension<Caller>>, body: Bytes) -> Answer<SyncReply> {
     let sync: Sync = read(&body)?;
+    if let Some(Extension(Caller(agent))) = caller
+        && agent != sync.agent
+    {
+        let why = format!("the certificate is of agent {agent}, and the call says it is {}", sync.agent);
+        return Err(ApiError(failure(StatusCode::FORBIDDEN, why)));
+    }
     let runs: Vec<RunId> = sync.spool.iter().map(|spooled| spooled.run.clone()).collect();
     let answer = site.desk.tell(Input::Synced(sync)).await?;
     let missing = || ApiError(failure(StatusCode::INTERNAL_SERVER_ERROR, "a call was not answered"));
@@ -129,10 +139,11 @@ async fn journal(
     State(site): State<Arc<Site>>,
     Path(run): Path<String>,
     Query(from): Query<Where>,
+    caller: Option<Extension<Caller>>,
     lines: Bytes,
 ) -> Answer<Appended> {
     let run = run_id(&run)?;
-    site.belongs(&run, from.generation).await?;
+    site.belongs(&run, Some(from.generation), caller.as_deref()).await?;
     let at = Position { offset: from.at, chain: from.chain };
     let _turn = site.turn().await?;
     let place = Arc::clone(&site);
@@ -149,18 +160,26 @@ async fn telemetry(
     State(site): State<Arc<Site>>,
     Path(run): Path<String>,
     Query(At { at }): Query<At>,
+    caller: Option<Extension<Caller>>,
     frames: Bytes,
 ) -> Answer<u64> {
     let run = run_id(&run)?;
+    site.belongs(&run, None, caller.as_deref()).await?;
     let _turn = site.turn().await?;
     let place = Arc::clone(&site);
     Ok(Json(on_disk(move || place.copies.append_telemetry(&run, at, &frames)).await??))
 }
 
 /// The agent says that the floor has all of a run: the floor looks for itself.
-async fn sealed(State(site): State<Arc<Site>>, Path(run): Path<String>, body: Bytes) -> Answer<Sealed> {
+async fn sealed(
+    State(site): State<Arc<Site>>,
+    Path(run): Path<String>,
+    caller: Option<Extension<Caller>>,
+    body: Bytes,
+) -> Answer<Sealed> {
     let run = run_id(&run)?;
-    let spooled: Spooled = read(&body)?;
+    let spooled: HandOver = read(&body)?;
+    site.belongs(&run, None, caller.as_deref()).await?;
     let one = vec![run.clone()];
     let nothing = || Received { run: run.clone(), journal: Position::default(), telemetry: 0, sealed: false };
     let here = received(&site, one).await?.pop().unwrap_or_else(nothing);
@@ -168,8 +187,18 @@ async fn sealed(State(site): State<Arc<Site>>, Path(run): Path<String>, body: By
         return Ok(Json(Sealed::Incomplete(here)));
     }
     let turn = site.turn().await?;
+    let signed = match caller.as_deref() {
+        Some(Caller(agent)) => Some((seals::key_of(&site, agent).await?, spooled.seal)),
+        None => None,
+    };
     let (place, of) = (Arc::clone(&site), run.clone());
-    let found = on_disk(move || proof::facts(&place.copies.path(&of), &of)).await?;
+    let found = on_disk(move || {
+        let folder = place.copies.path(&of);
+        let facts = proof::facts(&folder, &of)?;
+        signed.map_or(Ok(()), |(key, seal)| seals::take(&folder, &key, seal.as_deref()))?;
+        Ok::<_, ProofError>(facts)
+    });
+    let found = found.await?;
     drop(turn);
     match found {
         Ok(facts) => {
@@ -181,7 +210,9 @@ async fn sealed(State(site): State<Arc<Site>>, Path(run): Path<String>, body: By
             on_disk(move || site.copies.seal(&run, here.journal)).await??;
             Ok(Json(Sealed::Verified))
         }
-        Err(error @ ProofError::Unreadable(_)) => Err(ApiError(failure(StatusCode::INSUFFICIENT_STORAGE, error))),
+        Err(error @ (ProofError::Unreadable(_) | ProofError::SealUnkept(_))) => {
+            Err(ApiError(failure(StatusCode::INSUFFICIENT_STORAGE, error)))
+        }
         Err(_) => match site.desk.tell(Input::Unverified(run)).await {
             Ok(_) | Err(DeskError::Refused(Refusal::UnknownRun(_))) => Ok(Json(Sealed::Refused)),
             Err(error) => Err(error.into()),

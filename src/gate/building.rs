@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, Query, State};
+use axum::extract::{Extension, Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use kiln_floor::{Floor, Stage};
@@ -16,6 +16,10 @@ use super::pages::{Asked, page, told, word};
 use super::phrase::Phrase;
 use super::places::{self, Sign};
 use super::serve::Site;
+use super::visitor::Visitor;
+
+/// So many racks fill a screen when they are shown large.
+const FEW: usize = 12;
 
 /// Racks with their slots, as the file has them; without racks, all units under no name.
 fn racks(floor: &Floor, board: &Board) -> Vec<(String, Vec<String>)> {
@@ -30,18 +34,24 @@ fn racks(floor: &Floor, board: &Board) -> Vec<(String, Vec<String>)> {
     site.racks().iter().map(rack).collect()
 }
 
-pub(crate) async fn building(State(site): State<Arc<Site>>, Query(asked): Query<Asked>) -> Result<Response, ApiError> {
+pub(crate) async fn building(
+    State(site): State<Arc<Site>>,
+    Query(asked): Query<Asked>,
+    Extension(visitor): Extension<Visitor>,
+) -> Result<Response, ApiError> {
     let language = asked.language(&site);
     let board = Arc::clone(&site.board.borrow().board);
     let of = Arc::clone(&board);
     let racks = site.desk.look(move |floor, _| racks(floor, &of)).await?;
-    Ok(page(language, "/building", told(&asked, language), |html| show(html, &racks, &board, language)))
+    Ok(page(language, "/building", told(&asked, language), &visitor, |html| show(html, &racks, &board, language)))
 }
 
 fn show(html: &mut Html, racks: &[(String, Vec<String>)], board: &Board, language: Language) {
     let say = |phrase: Phrase| phrase.say(language);
     html.raw("<p><a href=\"/?lang=").text(language.code()).raw("\">← ").text(say(Phrase::Back)).raw("</a></p>");
-    html.raw("<p id=\"sums\" role=\"status\">").text(board.sums.say(language)).raw("</p><div id=\"building\">");
+    html.raw("<p id=\"sums\" role=\"status\">").text(board.sums.say(language)).raw("</p><div id=\"building\"");
+    // Few racks are shown large; a whole hall has to fit on one screen.
+    html.raw(if racks.len() <= FEW { " class=\"few\">" } else { ">" });
     for (rack, slots) in racks {
         html.raw("<section><h3>");
         if rack.is_empty() {
@@ -106,19 +116,20 @@ pub(crate) async fn rack(
     State(site): State<Arc<Site>>,
     Path(rack): Path<String>,
     Query(asked): Query<Asked>,
+    Extension(visitor): Extension<Visitor>,
 ) -> Result<Response, ApiError> {
     let language = asked.language(&site);
     let of = rack.clone();
     let found = site.desk.look(move |floor, heard| rows(floor, heard, &of, language)).await?;
     let Some(rows) = found else {
-        let shown = page(language, "/building", None, |html| {
+        let shown = page(language, "/building", None, &visitor, |html| {
             html.raw("<p>").text(Phrase::NotThere.say(language)).raw("</p>");
         });
         return Ok((StatusCode::NOT_FOUND, shown).into_response());
     };
     // The name was found among the floor's own: it is safe in an address.
     let path = format!("/racks/{rack}");
-    Ok(page(language, &path, told(&asked, language), |html| {
+    Ok(page(language, &path, told(&asked, language), &visitor, |html| {
         html.raw("<p><a href=\"/building?lang=").text(language.code()).raw("\">← ");
         html.text(Phrase::Building.say(language)).raw("</a></p><h2>").text(Phrase::Rack.say(language)).raw(" ");
         html.text(&rack).raw("</h2><table><tbody>");

@@ -117,10 +117,7 @@ impl Copies {
         let copy = self.of(run)?;
         let _writing = locked(&copy.writing);
         let here = locked(&copy.received).journal;
-        if here != from {
-            return Ok(Appended::Elsewhere(here));
-        }
-        let after = Tip::after(from, lines)?;
+        let Appended::Here(after) = here.offered(from, lines)? else { return Ok(Appended::Elsewhere(here)) };
         self.write(run, JOURNAL.name, from.offset, lines)?;
         let mut received = locked(&copy.received);
         (received.journal, received.sealed) = (after, received.sealed && after == from);

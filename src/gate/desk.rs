@@ -75,7 +75,7 @@ impl Clock {
 struct Work {
     clock: Clock,
     /// Who drops files for other systems hears of events once they are kept.
-    outlet: Option<mpsc::Sender<Vec<Stamped>>>,
+    outlets: Vec<mpsc::Sender<Vec<Stamped>>>,
     policy: Policy,
     floor: Floor,
     store: Store,
@@ -85,17 +85,20 @@ struct Work {
 
 impl Desk {
     /// Reads the events, and begins. A floor whose desk has ended has ended.
-    pub(crate) fn open(policy: Policy, store: Store, outlet: Option<Outlet>) -> Result<(Self, Ended), StoreError> {
+    pub(crate) fn open(policy: Policy, store: Store, outlets: Vec<Outlet>) -> Result<(Self, Ended), StoreError> {
         let events = store.events()?;
         let floor = Floor::of(policy.clone(), &events);
         let clock = Clock::after(events.last());
         let thread = |source| StoreError::Io { path: "thread".into(), source };
-        let (news, heard_of) = mpsc::channel();
-        let outlet = outlet.map(|outlet| outlet.run(events, heard_of)).transpose().map_err(thread)?.map(|()| news);
+        let started = outlets.into_iter().map(|outlet| {
+            let (news, heard_of) = mpsc::channel();
+            outlet.run(events.clone(), heard_of).map(|()| news)
+        });
+        let outlets = started.collect::<Result<_, _>>().map_err(thread)?;
         let (orders, arrivals) = mpsc::channel();
         let revision = Arc::new(AtomicU64::new(0));
         let mut work =
-            Work { clock, outlet, policy, floor, store, heard: AllHeard::new(), revision: Arc::clone(&revision) };
+            Work { clock, outlets, policy, floor, store, heard: AllHeard::new(), revision: Arc::clone(&revision) };
         let spawned = std::thread::Builder::new().name("desk".to_owned());
         let (tell, ended) = oneshot::channel();
         let thread_of = move || {
@@ -180,7 +183,7 @@ impl Work {
             return Ok(());
         };
         if let Err(error) = self.store.append(&events) {
-            let there = self.store.events();
+            let there = self.store.look_again();
             // An error may come after the commit; what is there was decided.
             let is_kept = there.as_ref().is_ok_and(|there| there.get(first..) == Some(&events[..]));
             if !is_kept {
@@ -191,8 +194,8 @@ impl Work {
             }
         }
         self.revision.fetch_add(1, Ordering::Relaxed);
-        if let Some(outlet) = &self.outlet {
-            let _ = outlet.send(events);
+        for outlet in &self.outlets {
+            let _ = outlet.send(events.clone());
         }
         give(answers);
         Ok(())
@@ -212,7 +215,7 @@ pub(crate) fn now() -> Instant {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the edge reads the clock for the floor")]
-fn micros() -> u64 {
+pub(crate) fn micros() -> u64 {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO).as_micros() as u64
 }
 
@@ -236,7 +239,7 @@ mod tests {
         let (policy, (outlet, news)) = (Policy::one_profile("smoke"), mpsc::channel());
         let floor = Floor::of(policy.clone(), &[]);
         let (clock, heard, revision) = (Clock::after(None), AllHeard::new(), Arc::default());
-        let mut work = Work { clock, outlet: Some(outlet), policy, floor, store, heard, revision };
+        let mut work = Work { clock, outlets: vec![outlet], policy, floor, store, heard, revision };
         let answer = work.decide(scan("A")).expect("decided");
         // The same events once more are refused by the database, and are there.
         work.store.append(&answer.events).expect("kept");

@@ -1,8 +1,8 @@
 //! The page of the floor itself: what is suspected, what is stopped, which agents are held, where power goes.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
-use axum::extract::{Query, State};
+use axum::extract::{Extension, Query, State};
 use axum::response::Response;
 use kiln_floor::{Floor, Watts};
 use kiln_report::Language;
@@ -10,10 +10,13 @@ use kiln_report::Language;
 use super::api::ApiError;
 use super::desk::{AllHeard, now};
 use super::html::Html;
-use super::pages::{Asked, page, told};
+use super::identities;
+use super::outlet::{SharedStanding, Standing};
+use super::pages::{Asked, page, told, who};
 use super::phrase::Phrase;
 use super::places::{self, SILENT};
 use super::serve::Site;
+use super::visitor::{Visitor, takes_at_the_doors as takes};
 
 /// A place of the trees, as the page shows it.
 struct Load {
@@ -40,6 +43,7 @@ struct Shown {
     agents: Vec<(String, String)>,
     loads: Vec<Load>,
     drawing: Vec<Drawing>,
+    outlets: Vec<Standing>,
 }
 
 fn look(floor: &Floor, heard: &AllHeard, language: Language) -> Shown {
@@ -71,31 +75,54 @@ fn look(floor: &Floor, heard: &AllHeard, language: Language) -> Shown {
         agents: agents.collect(),
         loads: loads.collect(),
         drawing,
+        outlets: Vec::new(),
     }
 }
 
-pub(crate) async fn doors(State(site): State<Arc<Site>>, Query(asked): Query<Asked>) -> Result<Response, ApiError> {
+pub(crate) async fn doors(
+    State(site): State<Arc<Site>>,
+    Query(asked): Query<Asked>,
+    Extension(visitor): Extension<Visitor>,
+) -> Result<Response, ApiError> {
     let language = asked.language(&site);
     let shown = site.desk.look(move |floor, heard| look(floor, heard, language)).await?;
-    Ok(page(language, "/doors", told(&asked, language), |html| show(html, &shown, language)))
+    let known = identities::known(&site).await?;
+    let standing = |outlet: &SharedStanding| outlet.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let shown = Shown { outlets: site.outlets.iter().map(standing).collect(), ..shown };
+    Ok(page(language, "/doors", told(&asked, language), &visitor, |html| {
+        html.raw("<p><a href=\"/?lang=").text(language.code()).raw("\">← ").text(Phrase::Back.say(language));
+        html.raw("</a></p>");
+        if let Some(known) = &known {
+            identities::show(html, known, &visitor, language);
+        }
+        show(html, &shown, &visitor, language);
+    }))
 }
 
 /// A form about one thing, with who and why.
-fn form(html: &mut Html, act: &'static str, of: &str, button: Phrase, language: Language) {
+pub(crate) fn form(
+    html: &mut Html,
+    (act, of): (&'static str, &str),
+    button: Phrase,
+    visitor: &Visitor,
+    language: Language,
+) {
+    if !visitor.may(takes(act)) {
+        return;
+    }
     html.raw("<form class=\"act\" method=\"post\" action=\"/doors/").raw(act).raw("?lang=").text(language.code());
     html.raw("\"><input type=\"hidden\" name=\"of\" value=\"").text(of).raw("\">");
     if act == "cut" {
         html.raw("<label>").text(Phrase::LimitLabel.say(language));
         html.raw("<input name=\"limit\" class=\"short\" inputmode=\"decimal\"></label>");
     }
-    for (name, phrase) in [("by", Phrase::NameLabel), ("why", Phrase::WhyLabel)] {
-        html.raw("<label>").text(phrase.say(language)).raw("<input name=\"").text(name);
-        html.raw("\" class=\"short\" required maxlength=\"400\"></label>");
-    }
+    who(html, visitor, language);
+    html.raw("<label>").text(if act == "approve" { Phrase::CodeLabel } else { Phrase::WhyLabel }.say(language));
+    html.raw("<input name=\"why\" class=\"short\" required maxlength=\"400\" autocomplete=\"off\"></label>");
     html.raw("<button>").text(button.say(language)).raw("</button></form>");
 }
 
-fn heading(html: &mut Html, heads: &[Phrase], language: Language) {
+pub(crate) fn heading(html: &mut Html, heads: &[Phrase], language: Language) {
     html.raw("<table><thead><tr>");
     for head in heads {
         html.raw("<th scope=\"col\">").text(head.say(language)).raw("</th>");
@@ -103,22 +130,22 @@ fn heading(html: &mut Html, heads: &[Phrase], language: Language) {
     html.raw("</tr></thead><tbody>");
 }
 
-fn show(html: &mut Html, shown: &Shown, language: Language) {
+fn show(html: &mut Html, shown: &Shown, visitor: &Visitor, language: Language) {
     let say = |phrase: Phrase| phrase.say(language);
-    html.raw("<p><a href=\"/?lang=").text(language.code()).raw("\">← ").text(say(Phrase::Back)).raw("</a></p>");
+    let form = |html: &mut Html, act, of: &str, button| form(html, (act, of), button, visitor, language);
     if shown.stopped {
         html.raw("<p class=\"told\">").text(say(Phrase::WaitStopped)).raw("</p>");
-        form(html, "starts", "", Phrase::StartsButton, language);
+        form(html, "starts", "", Phrase::StartsButton);
     }
     html.raw("<h2>").text(say(Phrase::Suspect)).raw("</h2>");
     for (json, scope, code) in &shown.suspects {
         html.raw("<p class=\"told\">").text(scope).raw(" — ").text(code).raw("</p>");
-        form(html, "scope", json, Phrase::ScopeButton, language);
+        form(html, "scope", json, Phrase::ScopeButton);
     }
     html.raw("<h2>").text(say(Phrase::AgentsHeld)).raw("</h2>");
     for (agent, why) in &shown.agents {
         html.raw("<p class=\"told\">").text(agent).raw(": ").text(why).raw("</p>");
-        form(html, "agent", agent, Phrase::AgentButton, language);
+        form(html, "agent", agent, Phrase::AgentButton);
     }
     html.raw("<h2>").text(say(Phrase::Power)).raw("</h2>");
     heading(html, &[Phrase::Place, Phrase::Granted, Phrase::Limit, Phrase::None], language);
@@ -129,7 +156,7 @@ fn show(html: &mut Html, shown: &Shown, language: Language) {
             html.raw(" ").text(say(Phrase::CutByPerson));
         }
         html.raw("</td><td>");
-        form(html, "cut", &load.id, Phrase::CutButton, language);
+        form(html, "cut", &load.id, Phrase::CutButton);
         html.raw("</td></tr>");
     }
     html.raw("</tbody></table>");
@@ -138,8 +165,22 @@ fn show(html: &mut Html, shown: &Shown, language: Language) {
         html.raw("<tr><td>").text(&drawing.unit).raw("</td><td>").text(&drawing.slot).raw("</td><td>");
         html.text(drawing.watts).raw("</td><td>");
         html.text(say(if drawing.silent { Phrase::Silent } else { Phrase::Running })).raw("</td><td>");
-        form(html, "power", &drawing.run, Phrase::PowerOffButton, language);
+        form(html, "power", &drawing.run, Phrase::PowerOffButton);
         html.raw("</td></tr>");
     }
     html.raw("</tbody></table>");
+    if !shown.outlets.is_empty() {
+        html.raw("<h2>").text(say(Phrase::Outlets)).raw("</h2>");
+        heading(html, &[Phrase::Place, Phrase::OutletTold, Phrase::State], language);
+    }
+    for Standing { name, told, trouble } in &shown.outlets {
+        html.raw("<tr><td>").text(name).raw("</td><td>").text(told).raw("</td><td>");
+        if let Some(trouble) = trouble {
+            html.text(say(Phrase::OutletWaits)).raw(": ").text(trouble);
+        }
+        html.raw("</td></tr>");
+    }
+    if !shown.outlets.is_empty() {
+        html.raw("</tbody></table>");
+    }
 }

@@ -8,12 +8,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use kiln_floorsim::{Defect, Faults, PowerSettings, SimSettings, drill, power, simulate};
-use kiln_gate::{LoadSettings, RulesError, ServeSettings, Source, load, serve, summary};
+use kiln_gate::{
+    Form, LoadSettings, OutletSettings, People, PeopleError, Person, Role, RulesError, ServeSettings, Source,
+    TlsSettings, audit, load, papers, serve, summary,
+};
 use kiln_report::Language;
 
 /// The floor of a factory: assigns tests to units, takes their results in, and decides what is done with each.
 ///
-/// Runs are made by `kiln agent` on the nodes. Not there yet: TLS, enrolment of agents, and everything docs/floor.md names.
+/// Runs are made by `kiln agent` on the nodes. What is not there yet is named in docs/floor.md.
 #[derive(Debug, Parser)]
 #[command(name = "kiln-floor", version, arg_required_else_help = true)]
 struct Cli {
@@ -30,6 +33,17 @@ enum Command {
         #[arg(value_name = "FILE")]
         file: PathBuf,
     },
+    /// Add, remove and list the people who may log in to a floor that speaks TLS.
+    #[command(subcommand)]
+    Person(PersonCommand),
+    /// Write every event of a floor as a line of JSON, once their hash chain was found sound; also beside a floor at work.
+    Audit {
+        /// The floor's folder.
+        #[arg(long, value_name = "DIR")]
+        data: PathBuf,
+    },
+    /// Write a unit's papers: what was decided about it, signed by the floor, with the sealed runs. `kiln verify` reads them.
+    Papers(PapersArgs),
     /// Simulate floors with their agents in virtual time, with faults of network and hosts by seed.
     ///
     /// Ends with 1 if something was lost, doubled, made up, or drew more than it may.
@@ -48,9 +62,20 @@ struct ServeArgs {
     /// The floor's folder: its events, and a copy of every run.
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
-    /// The address to listen on, loopback only; port 0 takes a free one, and the address is told on stdout.
+    /// The address to listen on, loopback only without --tls; port 0 takes a free one, and the address is told on stdout.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
     listen: SocketAddr,
+    /// Speak TLS: agents are enrolled and show certificates, people log in. Takes at least one admin (`kiln-floor person`).
+    ///
+    /// The floor has an authority of its own; agents (`--ca`) and browsers are given keys/ca.pem of its folder to know it by.
+    #[arg(long)]
+    tls: bool,
+    /// A name or address that agents and browsers call the floor by; may be given several times.
+    #[arg(long = "name", value_name = "NAME", requires = "tls")]
+    names: Vec<String>,
+    /// How long an agent's certificate holds, in seconds; 72 hours if left out.
+    #[arg(long, value_name = "SECONDS", requires = "tls", hide = true)]
+    agents_for: Option<u64>,
     /// The shipped profile that every unit must pass, for a floor without a file.
     #[arg(long, value_name = "NAME", default_value = "smoke", conflicts_with = "floor")]
     profile: String,
@@ -60,9 +85,68 @@ struct ServeArgs {
     /// A folder in which a JSON file is dropped for every disposition, for other systems to take away.
     #[arg(long, value_name = "DIR")]
     drop: Option<PathBuf>,
+    /// An address that is called with a message for every disposition, or run; calls carry an Idempotency-Key.
+    #[arg(long, value_name = "URL")]
+    webhook: Option<String>,
+    /// What the webhook is told: `disposition`, `result` (runs and dispositions), or `cfx` (IPC-2591 UnitsTested).
+    #[arg(long, value_enum, value_name = "FORM", default_value = "disposition", requires = "webhook")]
+    webhook_form: Form,
+    /// A file with the secret that calls of the webhook are signed with (X-Kiln-Signature, HMAC-SHA-256).
+    #[arg(long, value_name = "FILE", requires = "webhook")]
+    webhook_secret: Option<PathBuf>,
+    /// A manufacturing system, by an address or a folder: asked before each run whether it may begin, told of each result.
+    #[arg(long, value_name = "URL|DIR")]
+    mes: Option<String>,
+    /// The certificate of the authority of a webhook or manufacturing system that is called by https.
+    #[arg(long, value_name = "FILE")]
+    outlet_ca: Option<PathBuf>,
     /// Language of the page where none is chosen.
     #[arg(long, value_enum, default_value = "ja")]
     lang: Lang,
+}
+
+#[derive(Debug, Subcommand)]
+enum PersonCommand {
+    /// Add a person; the PIN is read from the first line of stdin.
+    Add {
+        /// The floor's folder.
+        #[arg(long, value_name = "DIR")]
+        data: PathBuf,
+        /// As it stands in the floor's events.
+        #[arg(long)]
+        name: String,
+        /// What a scan of the badge gives.
+        #[arg(long)]
+        badge: String,
+        #[arg(long, value_enum)]
+        role: Role,
+    },
+    /// Remove a person; sessions end at once.
+    Remove {
+        #[arg(long, value_name = "DIR")]
+        data: PathBuf,
+        #[arg(long)]
+        name: String,
+    },
+    List {
+        #[arg(long, value_name = "DIR")]
+        data: PathBuf,
+    },
+}
+
+#[derive(Debug, Args)]
+struct PapersArgs {
+    /// The floor's folder.
+    #[arg(long, value_name = "DIR")]
+    data: PathBuf,
+    /// The unit's serial number.
+    unit: kiln_wire::Serial,
+    /// The folder to make.
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// The floor's name in the papers: that of its file.
+    #[arg(long, value_name = "NAME", default_value = "floor")]
+    floor_name: String,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -175,10 +259,20 @@ fn main() -> ExitCode {
                 Lang::En => Language::English,
             };
             let rules = args.floor.map_or(Source::Profile(args.profile), Source::File);
-            let settings = ServeSettings { data: args.data, listen: args.listen, rules, language, drop: args.drop };
+            let agents_for = args.agents_for.map(std::time::Duration::from_secs);
+            let tls = args.tls.then_some(TlsSettings { names: args.names, agents_for });
+            let outlets = OutletSettings {
+                drop: args.drop,
+                webhook: args.webhook.map(|url| (url, args.webhook_form)),
+                webhook_secret: args.webhook_secret,
+                mes: args.mes,
+                authority: args.outlet_ca,
+            };
+            let scheme = if args.tls { "https" } else { "http" };
+            let settings = ServeSettings { data: args.data, listen: args.listen, rules, language, outlets, tls };
             let listening = |address| {
                 let mut out = std::io::stdout().lock();
-                let _ = writeln!(out, "http://{address}/").and_then(|()| out.flush());
+                let _ = writeln!(out, "{scheme}://{address}/").and_then(|()| out.flush());
             };
             match runtime.block_on(serve(settings, listening)) {
                 Ok(()) => ExitCode::SUCCESS,
@@ -196,6 +290,18 @@ fn main() -> ExitCode {
                 let _ = writeln!(std::io::stderr().lock(), "{error}");
                 ExitCode::from(2)
             }
+        },
+        Command::Person(command) => match person(command) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => told(&error),
+        },
+        Command::Audit { data } => match audit(&data, &mut std::io::stdout().lock()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => told(&error),
+        },
+        Command::Papers(PapersArgs { data, unit, out, floor_name }) => match papers(&data, &floor_name, &unit, &out) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => told(&error),
         },
         Command::Sim(args) => sim(&args),
         Command::Drill(args) => {
@@ -216,6 +322,26 @@ fn main() -> ExitCode {
                 }
                 Err(error) => told(&error),
             }
+        }
+    }
+}
+
+fn person(command: PersonCommand) -> Result<(), PeopleError> {
+    match command {
+        PersonCommand::Add { data, name, badge, role } => {
+            let people = People::open(&data)?;
+            let mut pin = String::new();
+            let read = std::io::stdin().read_line(&mut pin);
+            read.map_err(|error| PeopleError::File { path: "stdin".into(), what: error.to_string() })?;
+            people.add(&name, &badge, role, &pin)
+        }
+        PersonCommand::Remove { data, name } => People::open(&data)?.remove(&name),
+        PersonCommand::List { data } => {
+            for Person { name, badge, role, .. } in People::open(&data)?.all()? {
+                let role = role.to_possible_value().map(|role| role.get_name().to_owned()).unwrap_or_default();
+                let _ = writeln!(std::io::stdout().lock(), "{name}\t{badge}\t{role}");
+            }
+            Ok(())
         }
     }
 }

@@ -3,30 +3,53 @@
 //! `desk` puts every input in one order, has the pure machine of `kiln_floor` decide, and keeps the events. `copies` are
 //! the run directories, grown byte by byte from what agents offer. Of a run only what `proof` reads in the floor's own
 //! copy counts. `api` is for agents, `pages` for people.
+//!
+//! Over TLS, `authority` makes certificates, `enrol` has a person approve each agent, `session` and `people` are who has logged
+//! in, and `visitor` is the one place that lets pass or refuses.
 
 mod acts;
 mod api;
+mod audit;
+mod authority;
 mod board;
 mod building;
 mod copies;
 mod desk;
 mod doors;
+mod enrol;
 mod html;
+mod identities;
 mod load;
+mod mes;
+mod messages;
 mod metrics;
 mod outlet;
+mod outlets;
 mod pages;
+mod papers;
+mod people;
 mod phrase;
 mod places;
 mod proof;
+mod random;
 mod rules;
 mod scan;
+mod seals;
 mod serve;
+mod session;
 mod store;
 mod stream;
+mod tls;
 mod unit_page;
 mod visitor;
+mod ways;
 
+pub use audit::{AuditError, audit};
 pub use load::{LoadSettings, load};
+pub use messages::Form;
+pub use outlets::OutletSettings;
+pub use papers::{PapersOutError, papers};
+pub use people::{People, PeopleError, Person, Role};
 pub use rules::{RulesError, Source, rules, summary};
-pub use serve::{ServeError, ServeSettings, serve};
+pub use serve::{ServeError, ServeSettings, TlsSettings, serve};
+pub use ways::WayError;

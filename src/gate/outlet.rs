@@ -1,70 +1,60 @@
-//! What other systems are told: a file for every disposition, dropped into a folder that they watch.
+//! Telling other systems what happened: files in a folder, calls of a webhook or of a manufacturing system.
 //!
-//! The floor's own events are the queue, and a cursor says up to which one files were written. It moves after the file is
-//! there: a crash in between writes the same file with the same bytes once more, and never leaves one out. Who takes files
-//! away keys on their name. A folder that cannot be written to is tried again for as long as it takes.
+//! The floor's own events are the queue, and a cursor for each outlet says up to which one it was told. The cursor moves after
+//! the other side took the message: a crash or a lost answer in between sends the same bytes under the same key once more, and
+//! never leaves one out. Who receives keys on that. A system that is away is tried again for as long as it takes, and none
+//! waits for another.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
 use kiln_disk as disk;
-use kiln_floor::{FloorEvent, FloorState, Stamped};
-use serde::Serialize;
+use kiln_floor::{FloorState, Stamped};
 
+use super::messages::Form;
 use super::store::StoreError;
+use super::ways::Way;
 
-/// The form of the files.
-const SCHEMA: &str = "kiln.disposition/1";
-/// Between two tries at a folder that cannot be written to.
-const AGAIN: Duration = Duration::from_secs(5);
-/// The file in the floor's folder that says what was dropped.
-const CURSOR: &str = "dropped";
+/// Between two tries at a system that is away: soon at first, then ever later up to this.
+const AGAIN_FIRST: Duration = Duration::from_millis(500);
+const AGAIN_LONGEST: Duration = Duration::from_secs(60);
 
-/// A unit's disposition, with what it was made from.
-#[derive(Debug, Serialize)]
-struct Dropped<'a> {
-    schema: &'static str,
-    floor: &'a str,
-    /// The number of the floor's event: the same file is the same fact.
-    seq: u64,
-    /// Microseconds since 1970, UTC.
-    at: u64,
-    unit: &'a str,
-    slot: Option<&'a str>,
-    lot: Option<&'a str>,
-    disposition: kiln_floor::Disposition,
-    because: &'a kiln_floor::Because,
-    by: &'a kiln_floor::Actor,
-    runs: Vec<Run<'a>>,
+/// How far an outlet is, for the page and for monitoring.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Standing {
+    pub(crate) name: &'static str,
+    /// Messages that were given away since the start.
+    pub(crate) told: u64,
+    /// Why the message that is due was not taken, if it was tried.
+    pub(crate) trouble: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
-#[expect(clippy::struct_field_names, reason = "the names are those of the file that is dropped")]
-struct Run<'a> {
-    run: &'a str,
-    profile: &'a str,
-    verdict: kiln_event::VerdictWord,
-    codes: &'a [String],
-}
+pub(crate) type SharedStanding = Arc<Mutex<Standing>>;
 
-/// Drops files for the events it is given, and for those of before that were not dropped yet.
+/// Sends messages about the events it is given, and about those of before that it was not told of yet.
+#[derive(Debug)]
 pub(crate) struct Outlet {
     floor: String,
-    folder: PathBuf,
     cursor: PathBuf,
-    /// The first event that nothing was dropped for.
+    form: Form,
+    way: Way,
+    /// The first event that nothing was told of.
     next: u64,
     state: FloorState,
+    standing: SharedStanding,
 }
 
 impl Outlet {
-    pub(crate) fn open(floor: &str, data: &Path, folder: &Path) -> Result<Self, StoreError> {
-        let cursor = data.join(CURSOR);
+    /// An outlet whose cursor is `<name>` in the floor's folder.
+    pub(crate) fn open(name: &'static str, floor: &str, data: &Path, form: Form, way: Way) -> Result<Self, StoreError> {
+        let cursor = data.join(name);
         let wrong = |path: &Path, source| StoreError::Io { path: path.to_owned(), source };
-        fs::create_dir_all(folder).map_err(|source| wrong(folder, source))?;
+        if let Way::Folder(folder) = &way {
+            fs::create_dir_all(folder).map_err(|source| wrong(folder, source))?;
+        }
         let next = match disk::read(&cursor, 64) {
             Ok(bytes) => {
                 let text = String::from_utf8_lossy(&bytes);
@@ -74,7 +64,12 @@ impl Outlet {
             Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
             Err(source) => return Err(wrong(&cursor, source)),
         };
-        Ok(Self { floor: floor.to_owned(), folder: folder.to_owned(), cursor, next, state: FloorState::default() })
+        let standing = Arc::new(Mutex::new(Standing { name, ..Standing::default() }));
+        Ok(Self { floor: floor.to_owned(), cursor, form, way, next, state: FloorState::default(), standing })
+    }
+
+    pub(crate) fn standing(&self) -> SharedStanding {
+        Arc::clone(&self.standing)
     }
 
     /// Works on a thread of its own until the floor ends.
@@ -90,9 +85,11 @@ impl Outlet {
         std::thread::Builder::new().name("outlet".to_owned()).spawn(move || {
             for batch in std::iter::once(before).chain(news) {
                 for event in &batch {
+                    let mut pause = AGAIN_FIRST;
                     while let Err(error) = self.take(event) {
-                        tell(&format!("{}: {error}; trying again", self.folder.display()));
-                        wait();
+                        self.stands(Some(&error));
+                        wait(pause);
+                        pause = (pause * 2).min(AGAIN_LONGEST);
                     }
                 }
             }
@@ -100,34 +97,27 @@ impl Outlet {
         Ok(())
     }
 
-    /// Takes one event in, and drops a file if it is a disposition that none was dropped for.
-    fn take(&mut self, stamped: &Stamped) -> io::Result<()> {
-        let fresh = stamped.seq >= self.next;
-        if fresh && let FloorEvent::Disposed { unit, disposition, because, .. } = &stamped.event {
-            let known = self.state.units.get(unit);
-            let runs = known.map_or(&[][..], |known| &known.runs).iter().map(|outcome| Run {
-                run: outcome.facts.run.as_str(),
-                profile: &outcome.profile,
-                verdict: outcome.facts.verdict,
-                codes: &outcome.facts.codes,
-            });
-            let dropped = Dropped {
-                schema: SCHEMA,
-                floor: &self.floor,
-                seq: stamped.seq,
-                at: stamped.at,
-                unit: unit.as_str(),
-                slot: known.and_then(|known| known.slot.as_ref()).map(kiln_wire::SlotId::as_str),
-                lot: known.and_then(|known| known.lot.as_ref()).map(kiln_wire::LotId::as_str),
-                disposition: *disposition,
-                because,
-                by: &stamped.actor,
-                runs: runs.collect(),
-            };
-            let bytes = serde_json::to_vec_pretty(&dropped).map_err(io::Error::from)?;
-            disk::replace(&self.folder.join(format!("{:012}-{unit}.json", stamped.seq)), &bytes)?;
-            disk::replace(&self.cursor, format!("{}\n", stamped.seq + 1).as_bytes())?;
-            self.next = stamped.seq + 1;
+    fn stands(&self, trouble: Option<&str>) {
+        let mut standing = self.standing.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(trouble) = trouble.filter(|trouble| standing.trouble.as_deref() != Some(trouble)) {
+            tell(&format!("outlet {}: {trouble}; trying again", standing.name));
+        }
+        standing.told += u64::from(trouble.is_none());
+        standing.trouble = trouble.map(str::to_owned);
+    }
+
+    /// Takes one event in, and sends its message if it has one that was not sent.
+    fn take(&mut self, stamped: &Stamped) -> Result<(), String> {
+        if stamped.seq >= self.next {
+            let message = self.form.message(&self.floor, &self.state, stamped).map_err(|error| error.to_string())?;
+            if let Some(message) = message {
+                self.way.give(&message)?;
+                let next = format!("{}\n", stamped.seq + 1);
+                disk::replace(&self.cursor, next.as_bytes())
+                    .map_err(|error| format!("{}: {error}", self.cursor.display()))?;
+                self.next = stamped.seq + 1;
+                self.stands(None);
+            }
         }
         self.state.apply(stamped);
         Ok(())
@@ -139,14 +129,14 @@ fn tell(text: &str) {
     eprintln!("{text}");
 }
 
-#[expect(clippy::disallowed_methods, reason = "a thread that does nothing else waits for a folder to come back")]
-fn wait() {
-    std::thread::sleep(AGAIN);
+#[expect(clippy::disallowed_methods, reason = "a thread that does nothing else waits for a system to come back")]
+fn wait(span: Duration) {
+    std::thread::sleep(span);
 }
 
 #[cfg(test)]
 mod tests {
-    use kiln_floor::{Actor, Because, Disposition};
+    use kiln_floor::{Actor, Because, Disposition, FloorEvent};
 
     use super::*;
 
@@ -167,8 +157,9 @@ mod tests {
     fn every_disposition_is_dropped_once_over_restarts_and_the_same_again_after_a_crash() {
         let dir = tempfile::tempdir().expect("a folder");
         let (data, folder) = (dir.path(), dir.path().join("drop"));
+        let open = || Outlet::open("dropped", "Hall", data, Form::Disposition, Way::Folder(folder.clone()));
         let take = |upto: usize| {
-            let mut outlet = Outlet::open("Hall", data, &folder).expect("an outlet");
+            let mut outlet = open().expect("an outlet");
             events()[..upto].iter().for_each(|event| outlet.take(event).expect("dropped"));
         };
         let names = || -> Vec<String> {
@@ -186,15 +177,15 @@ mod tests {
         take(3);
         assert_eq!(names(), ["000000000002-SRV1.json"]);
         // A crash before the cursor moved: the same bytes under the same name.
-        fs::remove_file(data.join(CURSOR)).expect("never written");
+        fs::remove_file(data.join("dropped")).expect("never written");
         take(3);
         assert_eq!(names(), ["000000000001-SRV1.json", "000000000002-SRV1.json"]);
         assert_eq!(fs::read(&first).expect("dropped"), bytes);
         assert!(String::from_utf8_lossy(&bytes).contains("\"disposition\": \"scrapped\""));
-        let outlet = Outlet::open("Hall", data, &folder).expect("an outlet");
+        let outlet = open().expect("an outlet");
         let (_news, heard_of) = mpsc::channel();
         assert!(outlet.run(events()[..2].to_vec(), heard_of).is_err(), "fewer events than were dropped");
-        fs::write(data.join(CURSOR), "x").expect("written");
-        assert!(Outlet::open("Hall", data, &folder).is_err(), "a cursor that cannot be read is no beginning anew");
+        fs::write(data.join("dropped"), "x").expect("written");
+        assert!(open().is_err(), "a cursor that cannot be read is no beginning anew");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Form, Query, State};
+use axum::extract::{Extension, Form, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
@@ -19,12 +19,15 @@ use super::desk::AllHeard;
 use super::doors;
 use super::html::Html;
 use super::metrics;
+use super::people::Role;
 use super::phrase::Phrase;
 use super::places::{self, Sign};
 use super::scan::{ScanError, scanned};
 use super::serve::Site;
+use super::session;
 use super::stream;
 use super::unit_page;
+use super::visitor::Visitor;
 
 /// Nothing but the floor's own style and script; no frame, no other site's form.
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; form-action 'self'; \
@@ -38,6 +41,7 @@ pub(crate) fn routes() -> axum::Router<Arc<Site>> {
         .route("/scan", post(scan))
         .route("/units/{serial}", get(unit_page::unit))
         .merge(acts::routes())
+        .merge(session::routes())
         .route("/doors", get(doors::doors))
         .route("/runs/{run}/report.html", get(unit_page::report))
         .route("/building", get(building::building))
@@ -45,6 +49,7 @@ pub(crate) fn routes() -> axum::Router<Arc<Site>> {
         .route("/events", get(stream::events))
         .route("/metrics", get(metrics::metrics))
         .route("/floor.css", get(|| async { asset("text/css", include_str!("web/floor.css")) }))
+        .route("/scanner.js", get(|| async { asset("text/javascript", include_str!("web/scanner.js")) }))
         .route("/floor.js", get(|| async { asset("text/javascript", include_str!("web/floor.js")) }))
 }
 
@@ -73,29 +78,40 @@ fn asset(kind: &'static str, text: &'static str) -> Response {
 }
 
 /// A whole page around its main part.
-pub(crate) fn page(language: Language, path: &str, told: Option<String>, main: impl FnOnce(&mut Html)) -> Response {
+pub(crate) fn page(
+    language: Language,
+    path: &str,
+    told: Option<String>,
+    visitor: &Visitor,
+    main: impl FnOnce(&mut Html),
+) -> Response {
     let say = |phrase: Phrase| phrase.say(language);
     let other = if language == Language::Japanese { "en" } else { "ja" };
     let mut html = Html::default();
     html.raw("<!doctype html><html lang=\"").text(language.code()).raw("\"><head><meta charset=\"utf-8\"><title>");
     html.text(say(Phrase::Title)).raw("</title><meta name=\"viewport\" content=\"width=device-width\">");
     html.raw("<noscript><meta http-equiv=\"refresh\" content=\"5\"></noscript>");
-    html.raw("<link rel=\"stylesheet\" href=\"/floor.css\"><script defer src=\"/floor.js\"></script></head><body>");
+    html.raw("<link rel=\"stylesheet\" href=\"/floor.css\">");
+    // Nobody listens before logging in.
+    if *visitor != Visitor::Stranger {
+        html.raw("<script defer src=\"/floor.js\"></script>");
+    }
+    html.raw("<script defer src=\"/scanner.js\"></script></head><body><div id=\"scanning\" role=\"status\" hidden>");
+    html.text(say(Phrase::Scanning)).raw(" <b></b></div>");
     html.raw("<div id=\"stale\" role=\"alert\" hidden>⚠ ").text(say(Phrase::Stale)).raw("</div><header><h1>");
     html.text(say(Phrase::Title)).raw("</h1><a href=\"").text(path).raw("?lang=").text(other).raw("\">");
     html.text(say(Phrase::OtherLanguage)).raw("</a><a href=\"/doors?lang=").text(language.code()).raw("\">");
     html.text(say(Phrase::Doors)).raw("</a><a href=\"/building?lang=").text(language.code()).raw("\">");
-    html.text(say(Phrase::Building)).raw("</a></header>");
-    html.raw("<form class=\"scan\" method=\"post\" action=\"/scan?lang=").text(language.code()).raw("\"><label>");
-    html.text(say(Phrase::ScanLabel)).raw("<input name=\"serial\" required maxlength=\"200\" autofocus ");
-    html.raw("autocomplete=\"off\" spellcheck=\"false\"></label><label>").text(say(Phrase::NameLabel));
-    html.raw("<input name=\"by\" required maxlength=\"40\"></label>");
-    for (name, phrase) in [("slot", Phrase::SlotLabel), ("lot", Phrase::LotLabel)] {
-        html.raw("<label>").text(say(phrase)).raw("<input name=\"").text(name);
-        html.raw("\" class=\"short\" maxlength=\"80\" autocomplete=\"off\" spellcheck=\"false\"></label>");
+    html.text(say(Phrase::Building)).raw("</a>");
+    if let Visitor::Person { name, .. } = visitor {
+        html.raw("<form class=\"who\" method=\"post\" action=\"/logout\">").text(name);
+        who(&mut html, visitor, language);
+        html.raw("<button>").text(say(Phrase::LogOut)).raw("</button></form>");
     }
-    html.raw("<button>");
-    html.text(say(Phrase::ScanButton)).raw("</button></form>");
+    html.raw("</header>");
+    if visitor.may(Role::Operator) {
+        scan_form(&mut html, visitor, language);
+    }
     if let Some(told) = told {
         html.raw("<p class=\"told\" role=\"alert\">").text(told).raw("</p>");
     }
@@ -110,6 +126,35 @@ pub(crate) fn page(language: Language, path: &str, told: Option<String>, main: i
         (header::REFERRER_POLICY, "same-origin"),
     ];
     (headers, html.finish()).into_response()
+}
+
+fn scan_form(html: &mut Html, visitor: &Visitor, language: Language) {
+    let say = |phrase: Phrase| phrase.say(language);
+    html.raw("<form class=\"scan\" method=\"post\" action=\"/scan?lang=").text(language.code()).raw("\"><label>");
+    html.text(say(Phrase::ScanLabel))
+        .raw("<input name=\"serial\" required maxlength=\"200\" autofocus data-scan=\"send\" ");
+    html.raw("autocomplete=\"off\" spellcheck=\"false\"></label>");
+    who(html, visitor, language);
+    for (name, phrase) in [("slot", Phrase::SlotLabel), ("lot", Phrase::LotLabel)] {
+        html.raw("<label>").text(say(phrase)).raw("<input name=\"").text(name);
+        html.raw(
+            "\" class=\"short\" maxlength=\"80\" data-scan=\"keep\" autocomplete=\"off\" spellcheck=\"false\"></label>",
+        );
+    }
+    html.raw("<button>").text(say(Phrase::ScanButton)).raw("</button></form>");
+}
+
+/// In a form, who sends it: a name that is typed, or the secret of the session.
+pub(crate) fn who(html: &mut Html, visitor: &Visitor, language: Language) {
+    match visitor {
+        Visitor::Person { token, .. } => {
+            html.raw("<input type=\"hidden\" name=\"token\" value=\"").text(token).raw("\">")
+        }
+        Visitor::Anyone | Visitor::Stranger => {
+            html.raw("<label>").text(Phrase::NameLabel.say(language));
+            html.raw("<input name=\"by\" required maxlength=\"40\"></label>")
+        }
+    };
 }
 
 /// A unit as the list shows it.
@@ -153,7 +198,11 @@ fn held(state: &FloorState, language: Language) -> Vec<String> {
     stopped.into_iter().chain(scopes).chain(agents).collect()
 }
 
-async fn list(State(site): State<Arc<Site>>, Query(asked): Query<Asked>) -> Result<Response, ApiError> {
+async fn list(
+    State(site): State<Arc<Site>>,
+    Query(asked): Query<Asked>,
+    Extension(visitor): Extension<Visitor>,
+) -> Result<Response, ApiError> {
     let language = asked.language(&site);
     let look = move |floor: &Floor, heard: &AllHeard| {
         let state = floor.state();
@@ -162,7 +211,7 @@ async fn list(State(site): State<Arc<Site>>, Query(asked): Query<Asked>) -> Resu
         (rows, held(state, language))
     };
     let (rows, held) = site.desk.look(look).await?;
-    Ok(page(language, "/", told(&asked, language), |html| table(html, &rows, &held, language)))
+    Ok(page(language, "/", told(&asked, language), &visitor, |html| table(html, &rows, &held, language)))
 }
 
 pub(crate) fn word(html: &mut Html, sign: Sign, language: Language) {
@@ -214,6 +263,11 @@ pub(crate) fn told(asked: &Asked, language: Language) -> Option<String> {
         "why" => Phrase::WhyBad,
         "unread" => Phrase::Unread,
         "refused" => Phrase::Refused,
+        "login" => Phrase::LogInBad,
+        "locked" => Phrase::LockedOut,
+        "code" => Phrase::CodeBad,
+        "gone" => Phrase::MachineGone,
+        "other-part" => Phrase::OtherPart,
         _ => return None,
     };
     let what: String = asked.what.as_deref().unwrap_or_default().chars().take(200).collect();
@@ -223,6 +277,7 @@ pub(crate) fn told(asked: &Asked, language: Language) -> Option<String> {
 #[derive(Debug, Deserialize)]
 struct Scan {
     serial: String,
+    #[serde(default)]
     by: String,
     #[serde(default)]
     slot: String,
@@ -249,9 +304,14 @@ pub(crate) fn back(path: &str, language: Language, told: Option<(&str, &str)>) -
     Redirect::to(&to).into_response()
 }
 
-async fn scan(State(site): State<Arc<Site>>, Query(asked): Query<Asked>, Form(form): Form<Scan>) -> Response {
+async fn scan(
+    State(site): State<Arc<Site>>,
+    Query(asked): Query<Asked>,
+    Extension(visitor): Extension<Visitor>,
+    Form(form): Form<Scan>,
+) -> Response {
     let language = asked.language(&site);
-    let Some(by) = name(&form.by) else { return back("/", language, Some(("name", ""))) };
+    let Some(by) = visitor.name(&form.by) else { return back("/", language, Some(("name", ""))) };
     let unit = match scanned(&form.serial) {
         Ok(unit) => unit,
         Err(ScanError::Empty) => return back("/", language, Some(("empty", ""))),
@@ -267,7 +327,7 @@ async fn scan(State(site): State<Arc<Site>>, Query(asked): Query<Asked>, Form(fo
 
 /// A slot or a lot, read as a scan is; nothing if the field was left empty, and None if it is no name.
 #[expect(clippy::option_option, reason = "no name, nothing typed and a name are three answers")]
-fn named<T: std::str::FromStr>(text: &str) -> Option<Option<T>> {
+pub(crate) fn named<T: std::str::FromStr>(text: &str) -> Option<Option<T>> {
     match scanned(text) {
         Err(ScanError::Empty) => Some(None),
         Ok(name) => name.as_str().parse().ok().map(Some),

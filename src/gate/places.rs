@@ -91,6 +91,7 @@ pub(crate) fn why(held: &Held, language: Language) -> String {
         Held::TooManyRepairs { class } => format!("{} ({class})", Phrase::HeldRepairs.say(language)),
         Held::NoSerial { run } => format!("{} ({run})", Phrase::HeldNoSerial.say(language)),
         Held::SecondAgent { first, second } => format!("{}: {first}, {second}", Phrase::HeldSecond.say(language)),
+        Held::RouteRefused { why } => format!("{}: {why}", Phrase::HeldRoute.say(language)),
         Held::GoldenFailed { run } => format!("{} ({run})", Phrase::HeldGolden.say(language)),
     }
 }
@@ -115,6 +116,7 @@ pub(crate) fn wait(wait: &Wait, language: Language) -> String {
     match wait {
         Wait::Stopped => Phrase::WaitStopped.say(language).to_owned(),
         Wait::Suspect(of) => at(Phrase::Suspect, &scope(of, language)),
+        Wait::RouteCheck => Phrase::WaitRoute.say(language).to_owned(),
         Wait::Golden(rack) => at(Phrase::WaitGolden, rack),
         Wait::Lack(Lack::Slot) => Phrase::WaitSlot.say(language).to_owned(),
         Wait::Lack(Lack::Limit(place)) => at(Phrase::WaitLimit, place),

@@ -21,6 +21,12 @@ pub(crate) enum ProofError {
     OtherRun { found: String, sent: RunId },
     #[error("the journal has no end of the run")]
     Unfinished,
+    #[error("the run's seal cannot be kept now: {0}")]
+    SealUnkept(std::io::Error),
+    #[error("the run is not sealed by its agent's key")]
+    Unsealed,
+    #[error("the run's seal does not hold: {0}")]
+    Seal(kiln_seal::SealError),
 }
 
 /// Reads a copy: the whole chain, and the verdict again from the cases.

@@ -1,11 +1,12 @@
 //! Putting a floor together: its folder, its rules, its address.
 
-use std::future::{Future as _, IntoFuture as _, poll_fn};
+use std::future::{Future as _, poll_fn};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
 use axum::http::StatusCode;
 use kiln_report::Language;
@@ -13,14 +14,23 @@ use kiln_wire::{Generation, RunId};
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
 
 use super::api::{self, ApiError, failure};
+use super::authority::{self, AGENT_FOR, Authority};
 use super::board::{self, Shown};
 use super::copies::Copies;
-use super::desk::Desk;
-use super::outlet::Outlet;
+use super::desk::{Desk, micros};
+use super::enrol::{Caller, Waiting};
+use super::mes;
+use super::outlet::{Outlet, SharedStanding};
+use super::outlets::{Opened, OutletSettings};
 use super::pages;
+use super::people::{People, PeopleError, Role};
+use super::random;
 use super::rules::{RulesError, Source, rules};
+use super::session::Sessions;
 use super::store::{Store, StoreError};
+use super::tls::{self, Peer, TlsError, TlsListener};
 use super::visitor;
+use super::ways::WayError;
 
 /// How much disk work goes on at once: after an outage a thousand agents offer bytes together.
 const DISK_TURNS: usize = 32;
@@ -35,18 +45,86 @@ pub struct ServeSettings {
     pub listen: SocketAddr,
     pub rules: Source,
     pub language: Language,
-    /// Where a file is dropped for every disposition.
-    pub drop: Option<PathBuf>,
+    pub outlets: OutletSettings,
+    /// TLS, with certificates for agents and people who log in. None is for loopback only.
+    pub tls: Option<TlsSettings>,
+}
+
+/// How a floor is reached over TLS.
+#[derive(Debug, Clone)]
+pub struct TlsSettings {
+    /// Names and addresses that agents and browsers call it by, beside its own and loopback.
+    pub names: Vec<String>,
+    /// How long an agent's certificate holds; 72 h unless said otherwise.
+    pub agents_for: Option<Duration>,
+}
+
+/// What a floor has that knows who asks.
+#[derive(Debug)]
+pub(crate) struct Secure {
+    pub(crate) authority: Authority,
+    pub(crate) agents_for: Duration,
+    pub(crate) names: Vec<String>,
+    pub(crate) waiting: Waiting,
+    pub(crate) people: People,
+    pub(crate) sessions: Sessions,
+    pub(crate) metrics_token: String,
+}
+
+impl Secure {
+    fn open(data: &Path, floor: &str, listen: SocketAddr, tls: &TlsSettings) -> Result<Self, ServeError> {
+        let people = People::open(data)?;
+        if !people.all()?.iter().any(|person| person.role == Role::Admin) {
+            return Err(ServeError::NoAdmin(data.to_owned()));
+        }
+        let authority = Authority::open(data, floor, micros()).map_err(TlsError::from)?;
+        authority::floor_key(data).map_err(TlsError::from)?;
+        let mut names = tls.names.clone();
+        names.extend(["localhost", "127.0.0.1", "::1"].map(str::to_owned));
+        if !listen.ip().is_unspecified() {
+            names.push(listen.ip().to_string());
+        }
+        Ok(Self {
+            authority,
+            agents_for: tls.agents_for.unwrap_or(AGENT_FOR),
+            names,
+            waiting: Waiting::default(),
+            people,
+            sessions: Sessions::default(),
+            metrics_token: metrics_token(data)?,
+        })
+    }
+}
+
+/// What a monitoring system shows to read `/metrics`, made the first time.
+fn metrics_token(data: &Path) -> Result<String, ServeError> {
+    let path = authority::folder(data).map_err(TlsError::from)?.join("metrics.token");
+    let io = |source| ServeError::Io { doing: path.display().to_string(), source };
+    if !path.exists() {
+        authority::write_secret(&path, &random::secret().map_err(io)?).map_err(io)?;
+    }
+    Ok(authority::read_secret(&path).map_err(TlsError::from)?.trim().to_owned())
 }
 
 /// Why a floor does not start or go on.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     #[error(
-        "{0} is not a loopback address. TLS and the agents' certificates are not there yet, so a floor listens on this \
-         machine only; use --listen 127.0.0.1:0"
+        "{0} is not a loopback address, and without TLS neither agents nor people are authenticated; add --tls, or use \
+         --listen 127.0.0.1:0"
     )]
     NotLoopback(SocketAddr),
+    #[error(
+        "nobody could log in: with --tls a floor needs at least one person with the role admin; \
+         kiln-floor person add --data {} --name NAME --badge BADGE --role admin", .0.display()
+    )]
+    NoAdmin(PathBuf),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    #[error(transparent)]
+    People(#[from] PeopleError),
+    #[error(transparent)]
+    Way(#[from] WayError),
     #[error(transparent)]
     Rules(#[from] RulesError),
     #[error(transparent)]
@@ -68,6 +146,9 @@ pub(crate) struct Site {
     pub(crate) board: watch::Receiver<Shown>,
     /// Places for pages that listen.
     pub(crate) streams: Arc<Semaphore>,
+    /// None where no TLS is spoken.
+    pub(crate) secure: Option<Secure>,
+    pub(crate) outlets: Vec<SharedStanding>,
     disk: Semaphore,
 }
 
@@ -78,46 +159,75 @@ impl Site {
         self.disk.acquire().await.map_err(closed)
     }
 
-    /// Refuses bytes of a run under another generation than it was assigned with. A run that was assigned by an earlier
+    /// Refuses bytes of a run under another generation than it was assigned with, and from another agent. A run that was assigned by an earlier
     /// floor is kept, and decides nothing.
-    pub(crate) async fn belongs(&self, run: &RunId, generation: Generation) -> Result<(), ApiError> {
+    pub(crate) async fn belongs(
+        &self,
+        run: &RunId,
+        generation: Option<Generation>,
+        caller: Option<&Caller>,
+    ) -> Result<(), ApiError> {
         let of = run.clone();
-        let assigned = self.desk.look(move |floor, _| floor.state().runs.get(&of).map(|run| run.generation)).await?;
-        match assigned {
-            Some(assigned) if assigned != generation => {
-                let why = format!("run {run} was assigned as generation {}, not {}", assigned.0, generation.0);
+        let assigned = self
+            .desk
+            .look(move |floor, _| floor.state().runs.get(&of).map(|run| (run.generation, run.agent.clone())))
+            .await?;
+        let Some((assigned, agent)) = assigned else { return Ok(()) };
+        if let Some(Caller(caller)) = caller.filter(|Caller(caller)| *caller != agent) {
+            let why = format!("run {run} is agent {agent}'s, and the certificate is of agent {caller}");
+            return Err(ApiError(failure(StatusCode::FORBIDDEN, why)));
+        }
+        match generation.filter(|generation| *generation != assigned) {
+            Some(other) => {
+                let why = format!("run {run} was assigned as generation {}, not {}", assigned.0, other.0);
                 Err(ApiError(failure(StatusCode::CONFLICT, why)))
             }
-            _ => Ok(()),
+            None => Ok(()),
         }
     }
 }
 
 /// Serves until the process ends. `listening` is told the address.
 pub async fn serve(settings: ServeSettings, listening: impl FnOnce(SocketAddr)) -> Result<(), ServeError> {
-    if !settings.listen.ip().is_loopback() {
+    if settings.tls.is_none() && !settings.listen.ip().is_loopback() {
         return Err(ServeError::NotLoopback(settings.listen));
     }
-    let policy = rules(&settings.rules)?;
+    let mut policy = rules(&settings.rules)?;
     let store = Store::open(&settings.data)?;
     let io = |doing: String| move |source| ServeError::Io { doing, source };
     let copies = Copies::open(&settings.data).map_err(io(format!("{}", settings.data.display())))?;
-    let outlet =
-        settings.drop.as_deref().map(|folder| Outlet::open(&policy.name, &settings.data, folder)).transpose()?;
-    let (desk, ended) = Desk::open(policy, store, outlet)?;
+    let Opened { outlets, mes } = settings.outlets.open(&policy.name, &settings.data)?;
+    policy.route_check = mes.is_some();
+    let standings = outlets.iter().map(Outlet::standing).collect();
+    let secure = settings.tls.as_ref();
+    let secure = secure.map(|tls| Secure::open(&settings.data, &policy.name, settings.listen, tls)).transpose()?;
+    let (desk, ended) = Desk::open(policy, store, outlets)?;
     let (tell, board) = watch::channel(Shown::default());
     let (language, disk, streams) = (settings.language, Semaphore::new(DISK_TURNS), Arc::new(Semaphore::new(STREAMS)));
-    let site = Arc::new(Site { desk, copies, language, board, streams, disk });
+    let site = Arc::new(Site { desk, copies, language, board, streams, secure, outlets: standings, disk });
     tokio::spawn(board::keep(Arc::clone(&site), tell));
+    if let Some(mes) = mes {
+        tokio::spawn(mes::keep_asking(Arc::clone(&site), mes));
+    }
     let routes = api::routes()
         .merge(pages::routes())
         .fallback(|| async { failure(StatusCode::NOT_FOUND, "there is nothing at this address") })
-        .layer(axum::middleware::from_fn(visitor::guard))
-        .with_state(site);
+        .layer(axum::middleware::from_fn_with_state(Arc::clone(&site), visitor::guard))
+        .with_state(Arc::clone(&site));
     let listen = settings.listen;
     let listener = tokio::net::TcpListener::bind(listen).await.map_err(io(format!("cannot listen on {listen}")))?;
+    let config =
+        site.secure.as_ref().map(|secure| tls::config(&secure.authority, &secure.names, micros())).transpose()?;
     listening(listener.local_addr().map_err(io("the address".to_owned()))?);
-    let mut serving = pin!(axum::serve(listener, routes).into_future());
+    let mut serving = pin!(async move {
+        match config {
+            None => axum::serve(listener, routes).await,
+            Some(config) => {
+                let listener = TlsListener::of(listener, config);
+                axum::serve(listener, routes.into_make_service_with_connect_info::<Peer>()).await
+            }
+        }
+    });
     let mut ended = pin!(ended);
     // Without its desk a floor could only refuse, and whoever starts it again would not know.
     poll_fn(|context| match ended.as_mut().poll(context) {

@@ -2,22 +2,27 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, Query, State};
+use axum::extract::{Extension, Path, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use kiln_event::Finding;
-use kiln_floor::{Because, Disposition, RunOutcome, Stage, UnitState, Wait};
+use kiln_floor::{Because, Disposition, RunOutcome, Stage, UnitState, Wait, Work};
+use kiln_model::GpuIndex;
 use kiln_report::{Language, Languages, Paint, next_step};
 use kiln_rundir::{Look, format};
 use kiln_wire::{RunId, Serial};
 
 use super::api::{ApiError, failure, on_disk};
+use super::doors::heading;
 use super::html::Html;
-use super::pages::{Asked, page, serial_of, simulated, told, word};
+use super::identities::moment;
+use super::pages::{Asked, page, serial_of, simulated, told, who, word};
+use super::people::Role;
 use super::phrase::Phrase;
 use super::places::{self, Sign};
 use super::proof;
 use super::serve::Site;
+use super::visitor::Visitor;
 
 /// A report is a page of its own with styles and scripts in it, made of what nodes said: it runs in a sandbox, apart from
 /// the floor's pages, and can reach nothing.
@@ -28,6 +33,7 @@ pub(crate) async fn unit(
     State(site): State<Arc<Site>>,
     Path(serial): Path<String>,
     Query(asked): Query<Asked>,
+    Extension(visitor): Extension<Visitor>,
 ) -> Result<Response, ApiError> {
     let language = asked.language(&site);
     let serial = serial_of(&serial)?;
@@ -41,23 +47,36 @@ pub(crate) async fn unit(
     let path = format!("/units/{serial}");
     let message = told(&asked, language);
     let Some((unit, sign, wait)) = found else {
-        let shown = page(language, "/", message, |html| {
+        let shown = page(language, "/", message, &visitor, |html| {
             html.raw("<p>").text(Phrase::NotThere.say(language)).raw(": ").text(&serial).raw("</p>");
         });
         return Ok((StatusCode::NOT_FOUND, shown).into_response());
     };
-    let findings = findings(&site, &unit).await?;
-    let shown = Shown { serial: &serial, unit: &unit, sign, wait: wait.as_ref() };
-    Ok(page(language, &path, message, |html| show(html, &shown, &findings, language)))
+    let findings = findings(&site, &unit.runs).await?;
+    let shown = Shown { serial: &serial, unit: &unit, sign, wait: wait.as_ref(), visitor: &visitor };
+    Ok(page(language, &path, message, &visitor, |html| show(html, &shown, &findings, language)))
 }
 
-/// What the last run found, read from the copy; or why that cannot be read.
-async fn findings(site: &Arc<Site>, unit: &UnitState) -> Result<Result<Vec<Finding>, String>, ApiError> {
-    let Some(last) = unit.runs.last() else { return Ok(Ok(Vec::new())) };
+/// What the last run found, read from the copy, with the GPUs it found it on; or why that cannot be read.
+pub(crate) async fn findings(site: &Arc<Site>, runs: &[RunOutcome]) -> Result<Result<Found, String>, ApiError> {
+    let Some(last) = runs.last() else { return Ok(Ok(Found::default())) };
     let folder = site.copies.path(&last.facts.run);
     let _turn = site.turn().await?;
-    let read = on_disk(move || proof::read(&folder).map(|(_, run)| run.record.findings)).await?;
-    Ok(read.map_err(|error| error.to_string()))
+    let read = on_disk(move || {
+        proof::read(&folder).map(|(_, run)| {
+            let gpus =
+                run.record.inventory.as_ref().map(|inventory| inventory.gpus.iter().map(|gpu| gpu.index).collect());
+            Found { findings: run.record.findings, gpus: gpus.unwrap_or_default() }
+        })
+    });
+    Ok(read.await?.map_err(|error| error.to_string()))
+}
+
+/// What a run found.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    pub(crate) findings: Vec<Finding>,
+    gpus: Vec<GpuIndex>,
 }
 
 /// What the page is about.
@@ -66,10 +85,11 @@ struct Shown<'a> {
     unit: &'a UnitState,
     sign: Sign,
     wait: Option<&'a Wait>,
+    visitor: &'a Visitor,
 }
 
-fn show(html: &mut Html, shown: &Shown<'_>, findings: &Result<Vec<Finding>, String>, language: Language) {
-    let Shown { serial, unit, sign, wait } = *shown;
+fn show(html: &mut Html, shown: &Shown<'_>, found: &Result<Found, String>, language: Language) {
+    let Shown { serial, unit, sign, wait, visitor } = *shown;
     let say = |phrase: Phrase| phrase.say(language);
     html.raw("<p><a href=\"/?lang=").text(language.code()).raw("\">← ").text(say(Phrase::Back)).raw("</a></p><h2>");
     html.text(say(Phrase::Unit)).raw(" ").text(serial).raw("</h2>");
@@ -93,13 +113,56 @@ fn show(html: &mut Html, shown: &Shown<'_>, findings: &Result<Vec<Finding>, Stri
         html.raw("<p>").text(say(Phrase::DecidedBy)).raw(": ").text(why);
         html.text(second.as_ref().map(|second| format!(" ({second})")).unwrap_or_default()).raw("</p>");
     }
-    match findings {
-        Ok(findings) if findings.is_empty() => {}
-        Ok(findings) => parts(html, findings, language),
+    match found {
+        Ok(found) if found.findings.is_empty() => {}
+        Ok(found) => {
+            drawn(html, found, language);
+            parts(html, &found.findings, language);
+        }
         Err(why) => drop(html.raw("<p class=\"told\">").text(say(Phrase::NotReadable)).text(why).raw("</p>")),
     }
-    forms(html, serial, &unit.stage, language);
+    agreement(html, serial, unit, visitor, language);
+    forms(html, serial, &unit.stage, visitor, language);
+    works(html, &unit.works, language);
     runs(html, &unit.runs, language);
+}
+
+/// The GPUs in their order, with what is to be seen to marked by sign, word and colour.
+fn drawn(html: &mut Html, found: &Found, language: Language) {
+    let bad = |gpu: GpuIndex| found.findings.iter().find(|finding| finding.component.gpu_index() == Some(gpu));
+    if !found.gpus.iter().any(|gpu| bad(*gpu).is_some()) {
+        return;
+    }
+    html.raw("<ol class=\"drawn\" aria-label=\"").text(Phrase::Drawn.say(language)).raw("\">");
+    for gpu in &found.gpus {
+        match bad(*gpu) {
+            Some(finding) => {
+                html.raw("<li class=\"fail\"><b>× gpu/").text(gpu.0).raw("</b><br>");
+                html.text(finding.slot.as_deref().unwrap_or_default()).raw("<br><span class=\"small\">");
+                html.text(Phrase::DrawnBad.say(language)).raw("</span></li>");
+            }
+            None => drop(html.raw("<li>gpu/").text(gpu.0).raw("</li>")),
+        }
+    }
+    html.raw("</ol>");
+}
+
+/// What people recorded, newest first.
+fn works(html: &mut Html, works: &[Work], language: Language) {
+    if works.is_empty() {
+        return;
+    }
+    let or_none =
+        |part: &Option<Serial>| part.as_ref().map_or(Phrase::None.say(language).to_owned(), ToString::to_string);
+    html.raw("<h3>").text(Phrase::Worked.say(language)).raw("</h3>");
+    let heads = [Phrase::When, Phrase::NameLabel, Phrase::ReworkLabel, Phrase::RemovedPart, Phrase::FittedPart];
+    heading(html, &heads, language);
+    for Work { at, by, what, parts } in works.iter().rev() {
+        html.raw("<tr><td>").text(moment(*at)).raw("</td><td>").text(by).raw("</td><td>").text(what);
+        html.raw("</td><td>").text(or_none(&parts.removed)).raw("</td><td>").text(or_none(&parts.fitted));
+        html.raw("</td></tr>");
+    }
+    html.raw("</tbody></table>");
 }
 
 fn parts(html: &mut Html, findings: &[Finding], language: Language) {
@@ -122,28 +185,50 @@ fn parts(html: &mut Html, findings: &[Finding], language: Language) {
     html.raw("</tbody></table>");
 }
 
+fn opened(html: &mut Html, serial: &Serial, act: &'static str, visitor: &Visitor, language: Language) {
+    html.raw("<form class=\"act\" method=\"post\" action=\"/units/").text(serial).raw(act);
+    html.raw("?lang=").text(language.code()).raw("\">");
+    who(html, visitor, language);
+}
+
+/// One person wants it released: what another one does about it.
+fn agreement(html: &mut Html, serial: &Serial, unit: &UnitState, visitor: &Visitor, language: Language) {
+    let Some((first, why)) = unit.release_asked.as_ref().filter(|_| visitor.is_person()) else { return };
+    html.raw("<p class=\"told\">")
+        .text(Phrase::ReleaseAsked.say(language))
+        .text(first)
+        .raw(" — ")
+        .text(why)
+        .raw("</p>");
+    if visitor.may(Role::Engineer) && visitor.name("").as_ref() != Some(first) {
+        opened(html, serial, "/agree", visitor, language);
+        html.raw("<button>").text(Phrase::AgreeButton.say(language)).raw("</button></form>");
+    }
+}
+
 /// What a person can do about the unit.
-fn forms(html: &mut Html, serial: &Serial, stage: &Stage, language: Language) {
+fn forms(html: &mut Html, serial: &Serial, stage: &Stage, visitor: &Visitor, language: Language) {
     let say = |phrase: Phrase| phrase.say(language);
-    let opened = |html: &mut Html, act: &'static str| {
-        html.raw("<form class=\"act\" method=\"post\" action=\"/units/").text(serial).raw(act);
-        html.raw("?lang=").text(language.code()).raw("\"><label>").text(say(Phrase::NameLabel));
-        html.raw("<input name=\"by\" required maxlength=\"40\"></label>");
-    };
+    let opened = |html: &mut Html, act: &'static str| opened(html, serial, act, visitor, language);
     let is_held = matches!(stage, Stage::Held(_));
-    if is_held {
+    let decides = visitor.may(Role::Engineer);
+    if is_held && decides {
         opened(html, "/free");
         html.raw("<label>").text(say(Phrase::WhyLabel)).raw("<input name=\"why\" required maxlength=\"400\"></label>");
         html.raw("<button>").text(say(Phrase::FreeButton)).raw("</button></form>");
     }
-    if is_held || matches!(stage, Stage::Disposed(Disposition::Repair)) {
+    if visitor.may(Role::Operator) && (is_held || matches!(stage, Stage::Disposed(Disposition::Repair))) {
         opened(html, "/rework");
         html.raw("<label>")
             .text(say(Phrase::ReworkLabel))
             .raw("<input name=\"what\" required maxlength=\"400\"></label>");
+        for (name, phrase) in [("removed", Phrase::RemovedPart), ("fitted", Phrase::FittedPart)] {
+            html.raw("<label>").text(say(phrase)).raw("<input name=\"").text(name);
+            html.raw("\" maxlength=\"80\" data-scan=\"keep\" autocomplete=\"off\" spellcheck=\"false\"></label>");
+        }
         html.raw("<button>").text(say(Phrase::ReworkButton)).raw("</button></form>");
     }
-    if is_held {
+    if is_held && decides {
         opened(html, "/decide");
         html.raw("<label>").text(say(Phrase::DecideLabel)).raw("<select name=\"what\">");
         let choices =
@@ -152,7 +237,9 @@ fn forms(html: &mut Html, serial: &Serial, stage: &Stage, language: Language) {
             html.raw("<option value=\"").text(value).raw("\">").text(say(phrase)).raw("</option>");
         }
         html.raw("</select></label>");
-        for (name, phrase, required) in [("why", Phrase::WhyLabel, true), ("second", Phrase::SecondLabel, false)] {
+        // Who has logged in cannot type another one's name: that one logs in and agrees.
+        let second = (!visitor.is_person()).then_some(("second", Phrase::SecondLabel, false));
+        for (name, phrase, required) in [("why", Phrase::WhyLabel, true)].into_iter().chain(second) {
             html.raw("<label>").text(say(phrase)).raw("<input name=\"").text(name).raw("\" maxlength=\"400\"");
             html.raw(if required { " required></label>" } else { "></label>" });
         }

@@ -1,13 +1,16 @@
 //! The loop around an agent: look, let it decide, carry out, wait.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use kiln_agent::{Agent, Effect, Facts, Input, Tick};
-use kiln_wire::{Assignment, BootId, Generation, Held, RunId, Sealed, Serial, SlotId, SyncReply};
+use kiln_wire::{
+    AgentId, Assignment, BootId, Enrol, Enrolled, Generation, Held, RunId, Sealed, Serial, SlotId, Sync, SyncReply,
+    WIRE,
+};
 
 use super::client::{CallError, Client};
 use super::spool::{Spool, SpoolError};
@@ -37,13 +40,15 @@ pub trait Program {
 }
 
 /// Who the agent is, and when it ends.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Settings {
     pub boot: BootId,
     pub serial: Option<Serial>,
     /// The slot the node is in, where that is known.
     pub slot: Option<SlotId>,
-    pub fresh_id: kiln_wire::AgentId,
+    pub fresh_id: AgentId,
+    /// What the machine says of itself, for the person who approves it.
+    pub evidence: BTreeMap<String, String>,
     /// End once nothing more is wanted of the unit, or the agent is held.
     pub once: bool,
 }
@@ -57,8 +62,11 @@ pub enum End {
 }
 
 struct Driver<'a> {
-    client: &'a Client,
+    client: Client,
     program: &'a dyn Program,
+    clock: &'a dyn Clock,
+    id: AgentId,
+    settings: Settings,
     spool: Spool,
     child: Option<(RunId, Child)>,
     facts: Facts,
@@ -73,17 +81,22 @@ struct Driver<'a> {
 pub fn drive(
     settings: Settings,
     spool: Spool,
-    client: &Client,
+    client: Client,
     program: &dyn Program,
     clock: &dyn Clock,
 ) -> Result<End, SpoolError> {
-    let id = spool.agent_id(settings.fresh_id)?;
+    let id = spool.agent_id(settings.fresh_id.clone())?;
     let assignment = spool.assignment()?;
     program.tell(&format!("agent {id}, serial number {}", settings.serial.as_ref().map_or("unknown", Serial::as_str)));
-    let mut agent = Agent::new(id, settings.boot, settings.serial, assignment).in_slot(settings.slot);
+    let (boot, serial, slot) = (settings.boot.clone(), settings.serial.clone(), settings.slot.clone());
+    let mut agent = Agent::new(id.clone(), boot, serial, assignment).in_slot(slot);
+    let once = settings.once;
     let mut driver = Driver {
         client,
         program,
+        clock,
+        id,
+        settings,
         spool,
         child: None,
         facts: Facts::default(),
@@ -102,11 +115,11 @@ pub fn drive(
         }
         if let Some(held) = agent.held() {
             driver.say(&format!("held until a person has looked: {held:?}"));
-            if settings.once {
+            if once {
                 return Ok(End::Held(held.clone()));
             }
         }
-        if settings.once && driver.is_done() {
+        if once && driver.is_done() {
             return Ok(End::Done);
         }
         let next = agent.wake_at().saturating_sub(clock.now());
@@ -158,10 +171,7 @@ impl Driver<'_> {
                     }
                 }
             }
-            Effect::Sync(sync) => match self.client.sync(&sync) {
-                Ok(reply) => self.synced(reply),
-                Err(error) => self.unanswered(&error),
-            },
+            Effect::Sync(sync) => self.sync(&sync),
             Effect::Ship { run, from } => {
                 let Ok(lines) = self.spool.lines(&run, from.offset, PIECE) else { return Ok(Some(Input::Unanswered)) };
                 match self.client.append(&run, self.generation(&run), from, &lines) {
@@ -188,7 +198,7 @@ impl Driver<'_> {
         let Some(spooled) = self.facts.spool.iter().find(|spooled| spooled.run == run) else {
             return Input::Unanswered;
         };
-        match self.client.sealed(spooled) {
+        match self.client.sealed(spooled, &self.spool.run(&run)) {
             Ok(answer) => {
                 if answer == Sealed::Verified {
                     self.say(&format!("run {run} is at the floor, whole and verified"));
@@ -198,6 +208,56 @@ impl Driver<'_> {
                 Input::Sealed { run, answer }
             }
             Err(error) => self.unanswered(&error),
+        }
+    }
+
+    fn sync(&mut self, sync: &Sync) -> Input {
+        if let Some(instead) = self.certified_first() {
+            return instead;
+        }
+        match self.client.sync(sync) {
+            Ok(reply) => self.synced(reply),
+            Err(error) => {
+                if error.is_unknown() {
+                    self.client.forget();
+                }
+                self.unanswered(&error)
+            }
+        }
+    }
+
+    /// Asks for a certificate where there is none or it is time to renew it. What comes of it instead of the call, if the
+    /// call cannot be made.
+    fn certified_first(&mut self) -> Option<Input> {
+        let now = self.clock.now();
+        if !self.client.wants_certificate(now) {
+            return None;
+        }
+        let Settings { boot, serial, slot, evidence, .. } = self.settings.clone();
+        let asked = self.client.request(&self.id).and_then(|request| {
+            let Some(request) = request else { return Ok(None) };
+            let (agent, version) = (self.id.clone(), Some(env!("CARGO_PKG_VERSION").to_owned()));
+            let enrol = Enrol { wire: WIRE, agent, boot, serial, slot, version, request, evidence };
+            self.client.enrol(&enrol, now).map(Some)
+        });
+        match asked {
+            Ok(None) => None,
+            Ok(Some(Enrolled::Certified { .. })) => {
+                self.say("the floor gave this agent a certificate");
+                None
+            }
+            Ok(Some(Enrolled::Pending { code, again })) => {
+                self.say(&format!("not approved yet: compare the code {code} with the one on the floor's page /doors"));
+                Some(Input::NotYet { again })
+            }
+            // The one it has may hold for days.
+            Err(error) if self.client.has_certificate() && !error.is_unknown() => None,
+            Err(error) => {
+                if error.is_unknown() {
+                    self.client.forget();
+                }
+                Some(self.unanswered(&error))
+            }
         }
     }
 
@@ -264,6 +324,16 @@ mod tests {
 
     struct Nothing;
 
+    impl Clock for Nothing {
+        fn now(&self) -> Duration {
+            Duration::ZERO
+        }
+        fn wait(&self, _: Duration) {}
+        fn jitter(&self) -> f64 {
+            0.5
+        }
+    }
+
     impl Program for Nothing {
         fn start(&self, _: &Assignment, _: &Path) -> Result<Command, String> {
             Err("this is a test".to_owned())
@@ -277,10 +347,21 @@ mod tests {
     #[test]
     fn a_journal_that_cannot_be_read_is_no_fork_and_one_that_is_gone_is() {
         let dir = tempfile::tempdir().expect("a folder");
-        let client = Client::of("http://127.0.0.1:1").expect("an address");
+        let name = "agent-1".parse::<AgentId>().expect("a name");
+        let settings = Settings {
+            boot: "boot-1".parse().expect("a name"),
+            serial: None,
+            slot: None,
+            fresh_id: name.clone(),
+            evidence: BTreeMap::new(),
+            once: false,
+        };
         let mut driver = Driver {
-            client: &client,
+            client: Client::of("http://127.0.0.1:1").expect("an address"),
             program: &Nothing,
+            clock: &Nothing,
+            id: name,
+            settings,
             spool: Spool::open(dir.path()).expect("a spool"),
             child: None,
             facts: Facts::default(),

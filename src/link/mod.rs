@@ -5,8 +5,10 @@
 
 mod client;
 mod drive;
+mod identity;
 mod spool;
 
 pub use client::{Client, FloorUrlError};
 pub use drive::{Clock, End, Program, Settings, drive};
+pub use identity::{Identity, IdentityError};
 pub use spool::{Spool, SpoolError};

@@ -102,6 +102,11 @@ impl Spool {
         Ok(())
     }
 
+    /// A folder beside the runs.
+    pub(super) fn folder(&self, name: &str) -> PathBuf {
+        self.dir.join(name)
+    }
+
     /// The folder of a run.
     pub(super) fn run(&self, run: &RunId) -> PathBuf {
         self.dir.join("runs").join(run.as_str())
@@ -182,7 +187,7 @@ impl Spool {
         // What the floor holds bytes of and is not here any more does differ.
         let Some(file) = if_there(disk::open(&self.run(run).join(JOURNAL.name)))? else { return Ok(false) };
         let bytes = part(&file, 0, position.offset)?;
-        Ok(bytes.len() as u64 == position.offset && Tip::after(Position::default(), &bytes) == Ok(position))
+        Ok(position.is_end_of(&bytes))
     }
 }
 

@@ -9,7 +9,7 @@ use super::error::SealError;
 use super::key::{PublicKey, SecretKey};
 
 /// Of in-toto statements in JSON.
-const PAYLOAD_TYPE: &str = "application/vnd.in-toto+json";
+pub(super) const STATEMENT: &str = "application/vnd.in-toto+json";
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -33,19 +33,19 @@ fn signed_bytes(kind: &str, payload: &[u8]) -> Vec<u8> {
 }
 
 impl Envelope {
-    pub(super) fn close(payload: &[u8], key: &SecretKey) -> Self {
-        let sig = STANDARD.encode(key.sign(&signed_bytes(PAYLOAD_TYPE, payload)));
+    pub(super) fn close(kind: &str, payload: &[u8], key: &SecretKey) -> Self {
+        let sig = STANDARD.encode(key.sign(&signed_bytes(kind, payload)));
         Self {
-            payload_type: PAYLOAD_TYPE.to_owned(),
+            payload_type: kind.to_owned(),
             payload: STANDARD.encode(payload),
             signatures: vec![Signed { keyid: key.public().id(), sig }],
         }
     }
 
     /// The payload, whoever signed it: nothing it says is to be trusted.
-    pub(super) fn payload(&self) -> Result<Vec<u8>, String> {
-        if self.payload_type != PAYLOAD_TYPE {
-            return Err(format!("its payload is `{}`, not `{PAYLOAD_TYPE}`", self.payload_type));
+    pub(super) fn payload(&self, kind: &str) -> Result<Vec<u8>, String> {
+        if self.payload_type != kind {
+            return Err(format!("its payload is `{}`, not `{kind}`", self.payload_type));
         }
         STANDARD.decode(&self.payload).map_err(|error| format!("its payload is no base64: {error}"))
     }

@@ -77,6 +77,20 @@ impl PublicKey {
         key.map(Self).map_err(|_| SealError::NotAKey { path: path.to_owned(), kind: "public" })
     }
 
+    /// Reads a key from PEM that did not come from a file of its own.
+    pub fn parse(pem: &str) -> Option<Self> {
+        VerifyingKey::from_public_key_pem(pem).ok().map(Self)
+    }
+
+    /// A key by its 32 bytes, as certificates have it.
+    pub fn of_bytes(bytes: &[u8]) -> Option<Self> {
+        VerifyingKey::from_bytes(bytes.try_into().ok()?).ok().map(Self)
+    }
+
+    pub fn to_pem(&self) -> String {
+        self.0.to_public_key_pem(LineEnding::LF).unwrap_or_default()
+    }
+
     /// `sha256:…` of the key's 32 bytes.
     pub fn id(&self) -> String {
         format!("sha256:{}", hex(&Sha256::digest(self.0.as_bytes())))

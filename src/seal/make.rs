@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::FILE_NAME;
-use super::envelope::Envelope;
+use super::envelope::{Envelope, STATEMENT};
 use super::error::{SealError, failed};
 use super::folder::files;
 use super::key::SecretKey;
@@ -49,7 +49,7 @@ pub fn seal(
     }
     let statement = Statement::of(record, verdict, journal_root, now, digests);
     let payload = serde_json::to_vec(&statement).map_err(|error| failed("write", &path)(error.into()))?;
-    let envelope = Envelope::close(&payload, key);
+    let envelope = Envelope::close(STATEMENT, &payload, key);
     let mut text = serde_json::to_vec(&envelope).map_err(|error| failed("write", &path)(error.into()))?;
     text.push(b'\n');
     // All or nothing: a seal cut short by a crash would be one that nobody can trust.

@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 
 use super::FILE_NAME;
-use super::envelope::Envelope;
+use super::envelope::{Envelope, STATEMENT};
 use super::error::{Altered, How, SealError, failed};
 use super::folder::files;
 use super::key::PublicKey;
@@ -113,7 +113,7 @@ fn open(run: &Path) -> Result<(Envelope, Vec<u8>), SealError> {
         })?;
     let not_a_seal = |what: String| SealError::NotASeal { path: path.clone(), what };
     let envelope: Envelope = serde_json::from_slice(&text).map_err(|error| not_a_seal(error.to_string()))?;
-    let payload = envelope.payload().map_err(not_a_seal)?;
+    let payload = envelope.payload(STATEMENT).map_err(not_a_seal)?;
     Ok((envelope, payload))
 }
 

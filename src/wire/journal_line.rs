@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Position;
+use super::{Appended, Position};
 
 /// The chain value of a line, and so of everything before it; 64 zeros before the first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -58,6 +58,21 @@ impl From<Chain> for String {
 impl std::fmt::Display for Chain {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// The one rule of handing journals over: both sides follow it, in the world and in simulations.
+impl Position {
+    /// What comes of lines that are offered from `from` on to a copy that ends here. Late, doubled and foreign ones change
+    /// nothing; what is no lines of a journal is refused.
+    pub fn offered(self, from: Self, lines: &[u8]) -> Result<Appended, LineError> {
+        if self == from { Tip::after(from, lines).map(Appended::Here) } else { Ok(Appended::Elsewhere(self)) }
+    }
+
+    /// Whether a journal whose first bytes these are reads the same up to this position, so that a copy that ends here is one
+    /// of it.
+    pub fn is_end_of(self, bytes: &[u8]) -> bool {
+        bytes.len() as u64 == self.offset && Tip::after(Self::default(), bytes) == Ok(self)
     }
 }
 
@@ -121,6 +136,22 @@ mod tests {
         assert_eq!(end.offset, bytes.len() as u64);
         assert_eq!(end.chain.to_string(), "b".repeat(64));
         assert_eq!(Tip::after(end, b""), Ok(end));
+    }
+
+    #[test]
+    fn lines_are_taken_only_where_they_continue_a_copy() {
+        let (one, two) = (line("\"a\":1", 'a'), line("\"b\":2", 'b'));
+        let start = Position::default();
+        let Ok(Appended::Here(first)) = start.offered(start, one.as_bytes()) else { panic!("not taken") };
+        let foreign = Position { chain: Tip::after(start, two.as_bytes()).expect("lines").chain, ..first };
+        for from in [start, foreign, Position { offset: first.offset + 1, ..first }] {
+            assert_eq!(first.offered(from, two.as_bytes()), Ok(Appended::Elsewhere(first)), "{from:?}");
+        }
+        assert_eq!(first.offered(first, &two.as_bytes()[1..9]), Err(LineError::Torn));
+        assert!(
+            first.is_end_of(one.as_bytes()) && !first.is_end_of(two.as_bytes()) && !foreign.is_end_of(one.as_bytes())
+        );
+        assert!(!first.is_end_of((one.clone() + &two).as_bytes()) && start.is_end_of(b""));
     }
 
     #[test]

@@ -74,6 +74,8 @@ pub enum Held {
     GoldenFailed { run: RunId },
     /// It passed, and this run's journal says no serial number: that it is this unit rests on the scan alone.
     NoSerial { run: RunId },
+    /// The manufacturing system does not want it tested now.
+    RouteRefused { why: String },
     /// Another agent than the one that was assigned the unit's run says that it is on the unit.
     SecondAgent { first: AgentId, second: AgentId },
 }

@@ -5,11 +5,13 @@
 //! harm. And an assignment is a desired state with a generation, not a message that could be delivered twice. Who sends
 //! a message, over what, and what is decided from it are for others.
 
+mod enrol;
 mod identifier;
 mod journal_line;
 mod message;
 mod version;
 
+pub use enrol::{EVIDENCE_LONGEST, EVIDENCE_MOST, Enrol, Enrolled, HandOver};
 pub use identifier::{AgentId, BootId, Digest, Generation, LotId, PlaceId, RunId, Serial, SlotId};
 pub use journal_line::{Chain, LineError, Tip};
 pub use message::{

@@ -60,14 +60,58 @@ impl Bench {
         self.dir.path().join(name)
     }
 
+    /// A floor over TLS with one person of each role: `B-<role>` is the badge, 493817 everybody's PIN.
+    pub(crate) fn secured(more: &[&str]) -> (Self, Process) {
+        let (dir, address) = (tempfile::tempdir().expect("a folder"), "127.0.0.1:0".to_owned());
+        let more = ["--tls"].iter().chain(more).map(|more| (*more).to_owned()).collect();
+        let mut bench = Self { dir, address, more };
+        for role in ["viewer", "operator", "engineer", "admin"] {
+            bench.person(role, role);
+        }
+        let floor = bench.floor();
+        (bench, floor)
+    }
+
+    pub(crate) fn person(&self, name: &str, role: &str) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kiln-floor"));
+        command.args(["person", "add", "--name", name, "--badge", &format!("B-{name}"), "--role", role, "--data"]);
+        let mut child = command.arg(self.path("floor")).stdin(Stdio::piped()).spawn().expect("kiln-floor person");
+        child.stdin.take().expect("a pipe").write_all(b"493817\n").expect("a PIN");
+        assert!(child.wait().expect("its end").success());
+    }
+
+    /// What the floor said on stderr so far.
+    pub(crate) fn floor_says(&self) -> String {
+        fs::read_to_string(self.path("floor.log")).unwrap_or_default()
+    }
+
+    /// An agent that calls over TLS, and the file with what it says.
+    pub(crate) fn agent_over_tls(&self, spool: &str) -> (Process, PathBuf) {
+        let log = self.path(&format!("{spool}.log"));
+        let mut command = Command::new(kiln());
+        command.args([
+            "agent",
+            "--once",
+            "--sim",
+            "hgx-h200-8",
+            "--floor",
+            &format!("https://{}", self.address),
+            "--ca",
+        ]);
+        command.arg(self.path("floor/keys/ca.pem")).arg("--spool").arg(self.path(spool));
+        command.stderr(fs::File::create(&log).expect("a log"));
+        (Process(command.spawn().expect("an agent")), log)
+    }
+
     /// Starts the floor: at any port the first time, at the same one ever after.
     pub(crate) fn floor(&mut self) -> Process {
         let mut command = Command::new(env!("CARGO_BIN_EXE_kiln-floor"));
         command.args(["serve", "--listen", &self.address, "--data"]).arg(self.path("floor")).args(&self.more);
-        let mut child = command.stdout(Stdio::piped()).spawn().expect("a floor");
+        let log = fs::File::options().create(true).append(true).open(self.path("floor.log")).expect("a log");
+        let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().expect("a floor");
         let mut line = String::new();
         BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line).expect("its address");
-        let address = line.trim().strip_prefix("http://").and_then(|rest| rest.strip_suffix('/'));
+        let address = line.trim().split_once("://").and_then(|(_, rest)| rest.strip_suffix('/'));
         address.unwrap_or_else(|| panic!("`{line}` is no address")).clone_into(&mut self.address);
         Process(child)
     }
@@ -134,7 +178,12 @@ impl Bench {
     }
 
     pub(crate) fn runs(&self, folder: &str) -> Vec<String> {
-        let Ok(entries) = fs::read_dir(self.path(folder)) else { return Vec::new() };
+        Self::names_in(&self.path(folder))
+    }
+
+    /// The names in a folder.
+    pub(crate) fn names_in(folder: &Path) -> Vec<String> {
+        let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
         let mut names: Vec<String> =
             entries.map(|entry| entry.expect("entry").file_name().to_string_lossy().into_owned()).collect();
         names.sort();

@@ -52,5 +52,7 @@
     }
     revision = news.r;
   };
+  // Refused and not only cut off: the session has ended, or there is no place to listen. A page that is asked for anew says which.
+  source.onerror = () => { if (source.readyState === EventSource.CLOSED) setTimeout(() => location.reload(), 5000); };
   setInterval(mark, 500);
 })();

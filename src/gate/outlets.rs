@@ -1,0 +1,57 @@
+//! Which outlets a floor has: from its settings to what runs.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::mes::Mes;
+use super::messages::Form;
+use super::outlet::Outlet;
+use super::serve::ServeError;
+use super::ways::{Post, Way, WayError};
+
+/// Whom a floor tells.
+#[derive(Debug, Clone, Default)]
+pub struct OutletSettings {
+    /// Where a file is dropped for every disposition.
+    pub drop: Option<PathBuf>,
+    /// An address that is called, with what form of message.
+    pub webhook: Option<(String, Form)>,
+    /// What calls of the webhook are signed with.
+    pub webhook_secret: Option<PathBuf>,
+    /// A manufacturing system: an address, or a folder. It is asked before each run and told of each result.
+    pub mes: Option<String>,
+    /// The authority of those that are called by https.
+    pub authority: Option<PathBuf>,
+}
+
+/// The outlets, and who is asked before a run.
+pub(crate) struct Opened {
+    pub(crate) outlets: Vec<Outlet>,
+    pub(crate) mes: Option<Arc<Mes>>,
+}
+
+impl OutletSettings {
+    pub(crate) fn open(&self, floor: &str, data: &Path) -> Result<Opened, ServeError> {
+        let mut outlets = Vec::new();
+        if let Some(folder) = &self.drop {
+            outlets.push(Outlet::open("dropped", floor, data, Form::Disposition, Way::Folder(folder.clone()))?);
+        }
+        if let Some((url, form)) = &self.webhook {
+            let post = Post::of(url, self.authority.as_ref(), self.webhook_secret.as_ref())?;
+            outlets.push(Outlet::open("webhook", floor, data, *form, Way::Post(post))?);
+        }
+        let Some(mes) = &self.mes else { return Ok(Opened { outlets, mes: None }) };
+        let (way, asked) = if mes.contains("://") {
+            let post = |url: &str| Post::of(url, self.authority.as_ref(), None);
+            let results = format!("{}/results", mes.trim_end_matches('/'));
+            (Way::Post(post(&results)?), Mes::Http(post(mes)?))
+        } else {
+            let folder = PathBuf::from(mes);
+            let asked = Mes::folder(&folder);
+            let asked = asked.map_err(|source| WayError::Io { path: folder.clone(), source })?;
+            (Way::Folder(folder.join("results")), asked)
+        };
+        outlets.push(Outlet::open("mes", floor, data, Form::Result, way)?);
+        Ok(Opened { outlets, mes: Some(Arc::new(asked)) })
+    }
+}
