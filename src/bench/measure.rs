@@ -142,7 +142,7 @@ impl Meter {
                 let why = match end {
                     LoadEnd::Finished | LoadEnd::Stopped => return,
                     LoadEnd::GpuLost => "the GPU went away under the load".to_owned(),
-                    LoadEnd::Failed(why) => why.clone(),
+                    LoadEnd::Failed(why) => why.to_string(),
                     LoadEnd::Unkillable => "the load does not die: the driver holds it".to_owned(),
                 };
                 self.trouble(Trouble::Missed(why));

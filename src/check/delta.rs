@@ -18,6 +18,7 @@ pub(super) struct CounterSpan {
     failing: u32,
     backwards: bool,
     unsupported: bool,
+    failed: bool,
 }
 
 impl CounterSpan {
@@ -30,8 +31,15 @@ impl CounterSpan {
                 self.good += 1;
                 self.failing = 0;
             }
-            Reading::Unsupported => self.unsupported = true,
-            Reading::Failed(_) => self.failing = self.failing.saturating_add(1),
+            Reading::Unsupported => {
+                self.unsupported = true;
+                // What was told before and no longer is was not read.
+                self.failing = self.failing.saturating_add(1);
+            }
+            Reading::Failed(_) => {
+                self.failed = true;
+                self.failing = self.failing.saturating_add(1);
+            }
         }
     }
 
@@ -58,7 +66,7 @@ impl CounterSpan {
 
     fn ends(&self) -> Result<[(Moment, f64); 2], Gauged> {
         let (Some(first), Some(last)) = (self.first, self.last) else {
-            return Err(if self.unsupported && self.failing == 0 {
+            return Err(if self.unsupported && !self.failed {
                 Gauged::Unsupported
             } else {
                 Gauged::Missing(Missing::CounterNeverRead)
@@ -126,6 +134,10 @@ mod tests {
         let lost = Reading::Failed(ReadingFailure::Lost);
         let mut readings = vec![Reading::Value(1.0), Reading::Value(1.0)];
         readings.extend([lost; 6]);
+        assert_eq!(span_of(&readings).gauged(), Gauged::Missing(Missing::CounterUnreadAtEnd));
+        // Nor one that was offered and no longer is.
+        let mut readings = vec![Reading::Value(1.0), Reading::Value(1.0)];
+        readings.extend([Reading::Unsupported; 6]);
         assert_eq!(span_of(&readings).gauged(), Gauged::Missing(Missing::CounterUnreadAtEnd));
         assert_eq!(between(&Reading::Unsupported, &Reading::Unsupported), Gauged::Unsupported);
         assert_eq!(between(&Reading::Value(2), &Reading::Value(2)), Gauged::Number { value: 0.0, samples: 2 });

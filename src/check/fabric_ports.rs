@@ -138,7 +138,7 @@ fn beside_the_point(
     found: &Inventory,
     now: &[Seat<'_>],
     before: &[Seat<'_>],
-) -> Option<&'static str> {
+) -> Option<Reason> {
     let told = match &found.host.nics {
         Reading::Value(_) => true,
         // What could be read when the run began has gone away.
@@ -150,11 +150,7 @@ fn beside_the_point(
     if context.params.count("ports").is_some() || !told || !idle {
         return None;
     }
-    Some(if now.is_empty() && before.is_empty() {
-        "the node shows no InfiniBand or RoCE port"
-    } else {
-        "no port has a link: nobody has connected them"
-    })
+    Some(Reason::NoPorts { shown: !now.is_empty() || !before.is_empty() })
 }
 
 fn measure(context: &StepContext<'_>, found: &Inventory) -> Done {
@@ -162,7 +158,7 @@ fn measure(context: &StepContext<'_>, found: &Inventory) -> Done {
     let now = seats(context, found);
     let before = seats(context, context.inventory);
     if let Some(why) = beside_the_point(context, found, &now, &before) {
-        return Done::NotApplicable { why: Reason::NotApplicable { said: why.to_owned() } };
+        return Done::NotApplicable { why };
     }
     let node = Component::Node;
     sheet.put("ports", node, Gauged::of(&found.host.nics, |_| Gauged::count(now.len())));

@@ -356,12 +356,15 @@ mod tests {
         let mut rig = rig(2);
         rig.works = Box::new(|scene| match scene.load {
             Some((_, seconds)) if seconds >= 100.0 && scene.gpu.0 == 0 => {
-                vec![LoadSaid::Ended { gpu: Some(scene.gpu), end: LoadEnd::Failed("out of memory".to_owned()) }]
+                vec![LoadSaid::Ended { gpu: Some(scene.gpu), end: LoadEnd::Failed("out of memory".to_owned().into()) }]
             }
             _ => vec![progress(scene, 700.0)],
         });
         let done = rig.run(&GpuBurn);
-        assert_eq!(shown(&done, Component::gpu(0), "power.mean"), "missing: LoadEnded(Failed(\"out of memory\"))");
+        assert_eq!(
+            shown(&done, Component::gpu(0), "power.mean"),
+            "missing: LoadEnded(Failed(Words(\"out of memory\")))"
+        );
         assert_eq!(shown(&done, Component::gpu(1), "throughput.mean"), "700 TFLOP/s");
     }
 

@@ -317,8 +317,9 @@ mod tests {
     #[test]
     fn a_gpu_without_memory_to_give_ends_the_step() {
         let mut rig = Rig::new(&GpuMemory, 1);
-        rig.works = Box::new(|_| vec![LoadSaid::Ended { gpu: None, end: LoadEnd::Failed("out of memory".to_owned()) }]);
+        rig.works =
+            Box::new(|_| vec![LoadSaid::Ended { gpu: None, end: LoadEnd::Failed("out of memory".to_owned().into()) }]);
         let done = rig.run(&GpuMemory);
-        assert_eq!(shown(&done, Component::gpu(0), "coverage"), "missing: LoadEnded(Failed(\"out of memory\"))");
+        assert_eq!(shown(&done, Component::gpu(0), "coverage"), "missing: LoadEnded(Failed(Words(\"out of memory\")))");
     }
 }

@@ -461,7 +461,7 @@ mod tests {
         let mut rig = Rig::new(&GpuScreen, 2);
         rig.works = Box::new(|scene| match scene.load {
             Some((_, seconds)) if scene.gpu == GpuIndex(0) && seconds == 20.0 => {
-                let end = LoadEnd::Failed("out of memory".to_owned());
+                let end = LoadEnd::Failed("out of memory".to_owned().into());
                 vec![wrong(scene, 7), LoadSaid::Ended { gpu: Some(scene.gpu), end }]
             }
             _ => screening(scene, &[]),

@@ -337,7 +337,7 @@ mod tests {
     fn failing(scene: &Scene<'_>) -> Vec<LoadSaid> {
         match scene.load {
             Some((LoadKind::AllToAll, seconds)) if seconds >= 60.0 => {
-                vec![LoadSaid::Ended { gpu: None, end: LoadEnd::Failed("no peer access".to_owned()) }]
+                vec![LoadSaid::Ended { gpu: None, end: LoadEnd::Failed("no peer access".to_owned().into()) }]
             }
             _ => working(scene),
         }

@@ -56,4 +56,4 @@ mod window;
 
 pub use contract::{Check, CheckRun, Done, Seen, StepContext, Subject, Want, Wants};
 pub use registry::{all, catalogue, find};
-pub use tool::{Adapter, Output, Unread, Unreadable, adapter};
+pub use tool::{Adapter, Output, Unread, adapter};

@@ -142,12 +142,10 @@ fn worst(values: &Result<Vec<f64>, Gauged>) -> Gauged {
 
 fn median(values: &Result<Vec<f64>, Gauged>) -> Gauged {
     match values {
-        Ok(values) => {
-            let middle = values.len() / 2;
-            let value =
-                if values.len() % 2 == 1 { values[middle] } else { f64::midpoint(values[middle - 1], values[middle]) };
-            Gauged::Number { value, samples: values.len() as u64 }
-        }
+        Ok(values) => match kiln_model::median(values) {
+            Some(value) => Gauged::Number { value, samples: values.len() as u64 },
+            None => Gauged::Missing(Missing::NoOtherGpu),
+        },
         Err(why) => why.clone(),
     }
 }

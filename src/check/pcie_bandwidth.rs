@@ -126,11 +126,11 @@ mod tests {
     fn a_gpu_whose_copies_fail_has_no_bandwidth() {
         let mut rig = Rig::new(&PcieBandwidth, 2);
         rig.works = Box::new(|scene| match scene.gpu.0 {
-            0 => vec![LoadSaid::Ended { gpu: Some(scene.gpu), end: LoadEnd::Failed("no memory".to_owned()) }],
+            0 => vec![LoadSaid::Ended { gpu: Some(scene.gpu), end: LoadEnd::Failed("no memory".to_owned().into()) }],
             _ => copying(scene),
         });
         let done = rig.run(&PcieBandwidth);
-        assert_eq!(shown(&done, Component::gpu(0), "h2d"), "missing: LoadEnded(Failed(\"no memory\"))");
+        assert_eq!(shown(&done, Component::gpu(0), "h2d"), "missing: LoadEnded(Failed(Words(\"no memory\")))");
         assert_eq!(shown(&done, Component::gpu(1), "h2d"), "26 GB/s");
     }
 }

@@ -352,9 +352,10 @@ mod tests {
     #[test]
     fn a_copy_that_fails_measured_nothing() {
         let mut rig = rig();
-        rig.works = Box::new(|_| vec![LoadSaid::Ended { gpu: None, end: LoadEnd::Failed("no memory".to_owned()) }]);
+        rig.works =
+            Box::new(|_| vec![LoadSaid::Ended { gpu: None, end: LoadEnd::Failed("no memory".to_owned().into()) }]);
         let done = rig.run(&PcieLink);
-        assert_eq!(shown(&done, Component::gpu(0), "gen"), "missing: LoadEnded(Failed(\"no memory\"))");
+        assert_eq!(shown(&done, Component::gpu(0), "gen"), "missing: LoadEnded(Failed(Words(\"no memory\")))");
     }
 
     #[test]

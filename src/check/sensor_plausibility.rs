@@ -294,7 +294,7 @@ mod tests {
     #[test]
     fn a_load_that_dies_says_nothing_of_the_sensors_it_left_cold() {
         let mut rig = rig();
-        let dead = || LoadEnd::Failed("the worker was killed by signal 9".to_owned());
+        let dead = || LoadEnd::Failed("the worker was killed by signal 9".to_owned().into());
         rig.works = Box::new(move |scene| {
             let dies = scene.gpu.0 == 1 && scene.load.is_some_and(|(_, seconds)| seconds >= 4.0);
             vec![if dies { LoadSaid::Ended { gpu: Some(scene.gpu), end: dead() } } else { progress(scene, 700.0) }]
@@ -307,7 +307,7 @@ mod tests {
             }
         });
         let done = rig.run(&SensorPlausibility);
-        let why = "missing: LoadEnded(Failed(\"the worker was killed by signal 9\"))";
+        let why = "missing: LoadEnded(Failed(Words(\"the worker was killed by signal 9\")))";
         assert_eq!(shown(&done, Component::gpu(1), "temp.moves"), why);
         assert_eq!(shown(&done, Component::gpu(1), "implausible"), why);
         assert_eq!(shown(&done, Component::gpu(1), "implausible.rules"), "none");

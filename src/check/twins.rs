@@ -71,13 +71,12 @@ impl Board {
     /// The ratio of the GPU's half to the other in percent: the pair in the middle. Told only where all pairs lean the
     /// same way, for one of them leans by its own parts.
     pub(super) fn half(&self, gpu: GpuIndex) -> Gauged {
-        let mut ratios: Vec<f64> = self.pairs().map(|(_, ratio)| ratio).collect();
+        let ratios: Vec<f64> = self.pairs().map(|(_, ratio)| ratio).collect();
         if ratios.len() < 2 || ratios.len() * 2 < usize::from(self.gpus) {
             return Gauged::Unsupported;
         }
         let alike = ratios.iter().all(|ratio| *ratio > 1.0) || ratios.iter().all(|ratio| *ratio < 1.0);
-        ratios.sort_by(f64::total_cmp);
-        let middle = if alike { f64::midpoint(ratios[(ratios.len() - 1) / 2], ratios[ratios.len() / 2]) } else { 1.0 };
+        let middle = kiln_model::median(&ratios).filter(|_| alike).unwrap_or(1.0);
         Gauged::once(100.0 * if gpu.0 < self.gpus / 2 { middle } else { 1.0 / middle })
     }
 }

@@ -57,9 +57,7 @@ impl Unrest {
         if self.distances.len() < LEAST {
             return None;
         }
-        let mut sorted = self.distances.clone();
-        sorted.sort_by(f64::total_cmp);
-        Some(sorted[sorted.len() / 2])
+        kiln_model::median(&self.distances)
     }
 }
 

@@ -127,7 +127,7 @@ pub(super) fn measure(
             break;
         }
         if loud {
-            printer::tell(&format!("{number}: {}", phase.name));
+            printer::note(&format!("{number}: {}", phase.name));
         }
         let bencher = Bencher { phase, id: LoadId(number), units: &units, seed, signals };
         measured.push(bencher.run(&mut look));

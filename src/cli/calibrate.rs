@@ -39,7 +39,7 @@ pub(super) fn calibrate(args: &CalibrateArgs) -> Result<Exit, CommandError> {
     }
     printer::result(&calibration.text()).no_claim()?;
     match node {
-        Some(node) => printer::tell(&format!("simulated: {node}")),
+        Some(node) => printer::note(&format!("simulated: {node}")),
         None => {
             printer::tell("no built-in node has this model; name one with --sim to hold the measurements against it");
         }
@@ -107,7 +107,7 @@ fn write(folder: &Path, calibration: &Calibration, node: Option<&str>) -> Result
     let open = Folder::create(folder).with_context(|| format!("{shown} cannot be made")).no_claim()?;
     for (name, text) in made {
         open.replace(&name, text.as_bytes(), Keep::Synced).with_context(|| format!("{shown}/{name}")).no_claim()?;
-        printer::tell(&format!("{shown}/{name}"));
+        printer::note(&format!("{shown}/{name}"));
     }
     Ok(())
 }

@@ -72,13 +72,7 @@ impl Config {
         let mut all = Diagnostics::new();
         let mut config = Self::default();
         if let Some(mut fields) = Fields::of(&document.root, "a file of settings", &mut all) {
-            if let Some(node) = fields.required("schema", &mut all)
-                && let Some(schema) = node.text(&mut all)
-                && schema != SCHEMA
-            {
-                let message = format!("this is `{schema}`, and this program reads `{SCHEMA}`");
-                all.push(Diagnostic::new(&node.place, message));
-            }
+            fields.schema(SCHEMA, &mut all);
             let mut text = |key| {
                 let node = fields.optional(key, &mut all)?;
                 let text = node.text(&mut all)?;

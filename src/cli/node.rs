@@ -10,7 +10,7 @@ use super::args::{NodeArgs, NodeChoice, NodeCommand};
 use super::command_error::{CommandError, Sorted as _};
 use super::exit_code::Exit;
 use super::look::Look;
-use super::{dut, node_table, printer, skus};
+use super::{dut, files, node_table, printer, skus};
 use crate::disk::{self, MIB};
 use crate::model::{Inventory, Sample};
 use crate::node::snapshot::{Field, NodeSnapshot, Origin, SnapshotError, decoded, node_file, read_smi};
@@ -77,15 +77,7 @@ fn write(inventory: &Inventory, samples: &[Sample], id: &str, out: Option<&Path>
         printer::tell(&from(&snapshot));
         return Ok(());
     };
-    if file.symlink_metadata().is_ok() {
-        return Err(CommandError::Usage(anyhow!(
-            "{} is there already; remove it or name another file",
-            file.display()
-        )));
-    }
-    disk::replace(file, snapshot.text.as_bytes())
-        .with_context(|| format!("{} cannot be written", file.display()))
-        .no_claim()?;
+    files::write_new(file, &snapshot.text)?;
     let like = if snapshot.same_gpu {
         "which has the same GPU"
     } else {

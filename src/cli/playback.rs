@@ -10,7 +10,8 @@ use super::command_error::{CommandError, Sorted as _};
 use crate::disk::{self, GIB};
 use crate::engine::{Arrivals, Dut};
 use crate::model::{
-    GpuIndex, LoadEnd, LoadId, LoadKind, LoadOrder, LoadReport, LoadSaid, Moment, Probe, Sample, Sensor, Span, StopHow,
+    GpuIndex, LoadEnd, LoadFault, LoadId, LoadKind, LoadOrder, LoadReport, LoadSaid, Moment, Probe, Sample, Sensor,
+    Span, StopHow,
 };
 use crate::node::record::{Recording, Replay};
 
@@ -79,7 +80,7 @@ impl Playback {
                     true
                 }
                 Some(_) if now.since(*last) > rests => {
-                    let why = format!("the recording shows no load on gpu/{} any more from {now} on", gpu.0);
+                    let why = LoadFault::RecordedAtRest { gpu: *gpu, from: now };
                     let said = LoadSaid::Ended { gpu: Some(*gpu), end: LoadEnd::Failed(why) };
                     self.reports.push(LoadReport { load, at: now, said });
                     false
@@ -98,8 +99,7 @@ impl Playback {
                 self.awaited.push(awaited);
                 continue;
             } else {
-                let idle: Vec<String> = awaited.missing.iter().map(|gpu| format!("gpu/{}", gpu.0)).collect();
-                let why = format!("the recording shows no load at this time on {}", idle.join(", "));
+                let why = LoadFault::RecordedIdle { gpus: awaited.missing.iter().copied().collect() };
                 LoadSaid::Ended { gpu: None, end: LoadEnd::Failed(why) }
             };
             self.reports.push(LoadReport { load, at: now, said });
@@ -115,8 +115,7 @@ impl Playback {
 }
 
 fn over(load: LoadId, at: Moment) -> LoadReport {
-    let why = "the recording is over: it shows no load from here on".to_owned();
-    LoadReport { load, at, said: LoadSaid::Ended { gpu: None, end: LoadEnd::Failed(why) } }
+    LoadReport { load, at, said: LoadSaid::Ended { gpu: None, end: LoadEnd::Failed(LoadFault::RecordingOver) } }
 }
 
 impl Dut for Playback {
@@ -149,8 +148,7 @@ impl Dut for Playback {
             }
             return;
         }
-        let why = "a recording holds readings only: nothing can be copied, written or run on it".to_owned();
-        let said = LoadSaid::Ended { gpu: None, end: LoadEnd::Failed(why) };
+        let said = LoadSaid::Ended { gpu: None, end: LoadEnd::Failed(LoadFault::ReadingsOnly) };
         self.reports.push(LoadReport { load: order.id, at: now, said });
     }
 
@@ -221,18 +219,18 @@ mod tests {
         said
     }
 
-    fn ended(gpu: Option<u8>, why: &str) -> LoadSaid {
-        LoadSaid::Ended { gpu: gpu.map(GpuIndex), end: LoadEnd::Failed(why.to_owned()) }
+    fn ended(gpu: Option<u8>, why: LoadFault) -> LoadSaid {
+        LoadSaid::Ended { gpu: gpu.map(GpuIndex), end: LoadEnd::Failed(why) }
     }
 
     #[test]
     fn a_load_runs_on_a_recording_only_where_and_as_long_as_the_recording_shows_one() {
-        let over = ended(None, "the recording is over: it shows no load from here on");
+        let over = ended(None, LoadFault::RecordingOver);
         assert_eq!(burn_over(|_| [99.0, 97.0]), [(0, LoadSaid::Running), (60, over.clone())]);
-        let none = ended(None, "the recording shows no load at this time on gpu/1");
+        let none = ended(None, LoadFault::RecordedIdle { gpus: vec![GpuIndex(1)] });
         assert_eq!(burn_over(|_| [99.0, 2.0]), [(30, none)]);
         let stops = burn_over(|second| [99.0, if second < 20 { 99.0 } else { 0.0 }]);
-        let gone = ended(Some(1), "the recording shows no load on gpu/1 any more from 00:00:20 on");
+        let gone = ended(Some(1), LoadFault::RecordedAtRest { gpu: GpuIndex(1), from: Moment::from_secs(20) });
         assert_eq!(stops, [(0, LoadSaid::Running), (20, gone), (60, over)]);
     }
 }

@@ -81,7 +81,7 @@ pub(super) fn record(args: &RecordArgs) -> Result<Exit, CommandError> {
     let last = look.now() + LOOK_EVERY;
     look.collect(&mut arrivals, last, |_| false);
     write(&mut recorder, look.now(), &mut arrivals)?;
-    printer::tell(&format!("{shown}: {ticks} ticks over {}", format_span(look.now().since(began))));
+    printer::note(&format!("{shown}: {ticks} ticks over {}", format_span(look.now().since(began))));
     Ok(Exit::Pass)
 }
 

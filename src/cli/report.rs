@@ -67,7 +67,7 @@ pub(super) fn finish(folder: &Path, spoken: Spoken) -> Result<Exit, CommandError
             error.tell();
         }
     }
-    printer::tell(&format!("the run in {shown} had come to its end; its reports were not whole and are written"));
+    printer::note(&format!("the run in {shown} had come to its end; its reports were not whole and are written"));
     Ok(exit)
 }
 

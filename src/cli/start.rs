@@ -67,7 +67,7 @@ fn run_command(command: Command, spoken: Spoken) -> Result<Exit, CommandError> {
         Command::Run(args) => run::run(&args, spoken),
         Command::Resume(args) => run::resume(&args, spoken),
         Command::Agent(args) => agent::agent(&args),
-        Command::Drill(args) => drill::drill(&args),
+        Command::Drill(args) => drill::drill(&args, spoken),
         Command::Report(args) => report::report(&args, spoken),
         Command::Rejudge(args) => rejudge::rejudge(&args, spoken),
         Command::Diff(args) => diff::diff(&args, spoken),

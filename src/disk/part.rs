@@ -100,6 +100,16 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     Folder::open(path.parent().unwrap_or_else(|| Path::new("")))?.replace(name, bytes, Keep::Synced)
 }
 
+/// Writes a file that a person named and that is not there yet. Whatever has the name, a link included, is left alone.
+pub fn create_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let name = path.file_name().and_then(|name| name.to_str()).ok_or(io::ErrorKind::InvalidFilename)?;
+    let folder = Folder::open(path.parent().unwrap_or_else(|| Path::new("")))?;
+    let mut file = folder.create_new(name)?;
+    io::Write::write_all(&mut file, bytes)?;
+    file.sync_all()?;
+    folder.sync()
+}
+
 fn fill_with_randomness(mut bytes: &mut [u8]) -> io::Result<()> {
     while !bytes.is_empty() {
         let filled = rustix::rand::getrandom(&mut *bytes, rustix::rand::GetRandomFlags::empty())?;

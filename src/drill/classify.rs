@@ -74,25 +74,19 @@ fn naming(named: &Named, defect: &Defect, word: VerdictWord) -> Naming {
 mod tests {
     use super::*;
     use crate::trial::tests::defect;
-    use kiln_event::invented::{self, GPUS, Story};
-    use kiln_event::{Finding, RunEvent};
+    use kiln_event::Finding;
     use kiln_model::Span;
+    use kiln_stories::{GPUS, endings};
 
     fn failed_in_soak(finding: Option<Finding>) -> RunRecord {
-        let mut story = Story::begun().passed_before("burn.soak");
-        let cases = vec![
-            invented::passed(GPUS[0], invented::resistance(GPUS[0], 0.058)),
-            invented::judged(GPUS[1], invented::resistance(GPUS[1], 0.093)),
-        ];
-        story.step("burn.soak", 1, 600.0, cases);
-        if let Some(finding) = finding {
-            story.tell(0.0, RunEvent::FindingMade(finding));
-        }
-        story.end().record()
+        let mut record = endings()["fail-limit"].record();
+        record.findings = finding.into_iter().collect();
+        record
     }
 
     fn on(component: Component) -> Finding {
-        Finding { component, suspects: Vec::new(), slot: None, ..invented::finding() }
+        let finding = endings()["fail-limit"].record().findings[0].clone();
+        Finding { component, suspects: Vec::new(), slot: None, ..finding }
     }
 
     fn caught(record: &RunRecord, component: Component) -> Caught {
@@ -105,7 +99,7 @@ mod tests {
         let caught = caught(&failed_in_soak(Some(on(GPUS[1]))), GPUS[1]);
         assert_eq!(caught.by, "limit thermal.resistance");
         assert_eq!(caught.step.as_deref(), Some("burn.soak"));
-        assert_eq!(caught.after.as_secs(), 722);
+        assert_eq!(caught.after.as_secs(), 434);
         assert_eq!(caught.naming, Naming::Right);
         assert_eq!(caught.steps, BTreeSet::from(["burn.soak".to_owned()]));
     }
@@ -122,17 +116,15 @@ mod tests {
 
     #[test]
     fn a_pass_is_an_escape() {
-        let record = Story::begun().then_passed_from("identify.inventory").record();
+        let record = endings()["pass"].record();
         let trial = classify(&record, defect(GPUS[1], GPUS[1]), 1.0, 1);
         assert_eq!((trial.ending, trial.whole), (Ending::Escaped, true));
-        assert_eq!(trial.steps["burn.soak"].took, Span::from_millis(60_250));
+        assert_eq!(trial.steps["burn.soak"].took, Span::from_millis(321_800));
     }
 
     #[test]
     fn inconclusive_is_wanted_of_the_station_and_only_holds_anything_else() {
-        let mut story = Story::begun().passed_before("burn.soak");
-        let case = invented::with_reason(GPUS[1], Outcome::Inconclusive, invented::restless());
-        let record = story.step("burn.soak", 1, 600.0, vec![case]).end().record();
+        let record = endings()["inconclusive"].record();
         let held = classify(&record, defect(GPUS[1], GPUS[1]), 1.0, 1);
         assert_eq!(held.ending, Ending::Held { why: "restless".to_owned() });
         let station = classify(&record, defect(Component::Station, Component::Station), 1.0, 1);

@@ -13,6 +13,7 @@ mod junit;
 mod matrix;
 mod naming;
 mod page;
+mod page_words;
 mod proof;
 mod shortening;
 mod text;

@@ -158,7 +158,7 @@ mod tests {
         let defect = defect(Component::gpu(3), Component::Node);
         let mut inventory = Inventory::default();
         for (index, place) in [0, 1, 2, 4].into_iter().enumerate() {
-            let mut gpu = crate::trial::tests::gpu(index as u8);
+            let mut gpu = kiln_model::Gpu::bare(GpuIndex(index as u8));
             gpu.identity.pci_address = kiln_model::Reading::Value(format!("address {place}"));
             inventory.gpus.push(gpu);
         }

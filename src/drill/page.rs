@@ -4,8 +4,10 @@ use std::fmt::Write as _;
 
 use super::document::Drill;
 use super::matrix::{Cell, Row};
-use super::text::{alarm_words, coverage_words, healthy_line, in_matrix, must_words, named, parts_list, shown};
+use super::page_words::{self, say};
+use super::text::{in_matrix, named, shown};
 use super::text_shortening::shortening_text;
+use kiln_report::Language;
 
 /// Colours by class, for light and dark. Counts stand in every cell, so that colour says nothing alone.
 const STYLE: &str = "\
@@ -21,44 +23,38 @@ svg .count{fill:var(--on);font-weight:600}.right{fill:var(--right)}.ambiguous{fi
 .held{fill:var(--held)}.escaped{fill:var(--escaped)}.none{fill:none;stroke:var(--line)}";
 
 /// The whole page.
-pub fn page(drill: &Drill) -> String {
-    let title = escaped(&format!("Drill of {} revision {}", drill.profile, drill.revision));
+pub fn page(drill: &Drill, language: Language) -> String {
+    let title = escaped(&page_words::title(language, drill));
     let mut text = format!(
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+        "<!doctype html>\n<html lang=\"{}\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width\">\n<title>{title}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n\
-         <h1>{title}</h1>\n"
+         <h1>{title}</h1>\n",
+        language.code()
     );
     let _ = writeln!(
         text,
-        "<p>SIMULATED nodes: {}. {}. {} seeds from {} on for each fault and severity. {}. <span class=\"dim\">{} {}</span></p>",
-        escaped(&drill.nodes.join(", ")),
-        escaped(&coverage_words(&drill.coverage)),
-        drill.seeds,
-        drill.first_seed,
-        parts_list(drill),
+        "<p>{} <span class=\"dim\">{} {}</span></p>",
+        escaped(&page_words::heading(language, drill)),
         escaped(&drill.tool),
         escaped(&drill.profile_digest)
     );
-    if let Some(curve) = &drill.curve {
-        let _ = writeln!(text, "<p><b>{}</b>; {}.</p>", escaped(&curve.words()), escaped(&alarm_words(drill)));
+    if let Some(curve) = page_words::curve(language, drill) {
+        let _ = writeln!(text, "<p><b>{}</b></p>", escaped(&curve));
     }
     if let Some(must) = &drill.must {
-        let _ = writeln!(text, "<p>{}.</p>", escaped(&must_words(must)));
+        let _ = writeln!(text, "<p>{}</p>", escaped(&page_words::must(language, must)));
     }
     if drill.partial {
-        let _ = writeln!(
-            text,
-            "<p class=\"partial\">PARTIAL: interrupted after {} of {} runs.</p>",
-            drill.runs_done, drill.runs_planned
-        );
+        let _ = writeln!(text, "<p class=\"partial\">{}</p>", page_words::partial(language, drill));
     }
-    text.push_str("<h2>Matrix</h2>\n");
-    text.push_str(&picture(drill));
-    text.push_str(&details(drill));
-    text.push_str(&healthy(drill));
-    text.push_str(&left_out(drill));
+    let _ = writeln!(text, "<h2>{}</h2>", say(language, "Matrix", "検出結果の一覧"));
+    text.push_str(&picture(drill, language));
+    text.push_str(&details(drill, language));
+    text.push_str(&healthy(drill, language));
+    text.push_str(&left_out(drill, language));
     if let Some(shortening) = &drill.shortening {
-        let _ = writeln!(text, "<h2>Shorter</h2>\n<pre>{}</pre>", escaped(shortening_text(shortening).trim()));
+        let head = say(language, "Shorter", "短縮の検討");
+        let _ = writeln!(text, "<h2>{head}</h2>\n<pre>{}</pre>", escaped(shortening_text(shortening).trim()));
     }
     text.push_str("</body>\n</html>\n");
     text
@@ -70,31 +66,33 @@ const CELL_HEIGHT: usize = 22;
 const GAP: usize = 4;
 
 /// Every cell a bar, its runs shared out by what became of them.
-fn picture(drill: &Drill) -> String {
+fn picture(drill: &Drill, language: Language) -> String {
     let width = NAME_WIDTH + drill.severities.len() * (CELL_WIDTH + GAP);
     let height = (drill.rows.len() + 1) * (CELL_HEIGHT + GAP);
     let mut svg = format!(
-        "<div class=\"scroll\"><svg role=\"img\" aria-label=\"fault by severity\" width=\"{width}\" height=\"{height}\" \
-         viewBox=\"0 0 {width} {height}\">\n"
+        "<div class=\"scroll\"><svg role=\"img\" aria-label=\"{}\" width=\"{width}\" height=\"{height}\" \
+         viewBox=\"0 0 {width} {height}\">\n",
+        say(language, "fault by severity", "不良と程度")
     );
     for (column, factor) in drill.severities.iter().enumerate() {
         let x = NAME_WIDTH + column * (CELL_WIDTH + GAP);
-        let _ = writeln!(svg, "<text x=\"{x}\" y=\"15\">severity x{factor}</text>");
+        let severity = say(language, "severity", "程度");
+        let _ = writeln!(svg, "<text x=\"{x}\" y=\"15\">{severity} x{factor}</text>");
     }
     for (line, row) in drill.rows.iter().enumerate() {
         let y = (line + 1) * (CELL_HEIGHT + GAP);
         let _ = writeln!(svg, "<text x=\"0\" y=\"{}\">{}</text>", y + 15, escaped(&named(drill, row)));
         for (column, cell) in row.cells.iter().enumerate() {
-            bar(&mut svg, NAME_WIDTH + column * (CELL_WIDTH + GAP), y, row, cell.as_ref());
+            bar(&mut svg, NAME_WIDTH + column * (CELL_WIDTH + GAP), y, (row, cell.as_ref()), language);
         }
     }
     svg.push_str("</svg></div>\n<p>");
     for (class, word) in [
-        ("right", "caught, the part named"),
-        ("ambiguous", "caught, the part among several"),
-        ("wrong", "caught, the wrong part"),
-        ("held", "not passed, nothing proven"),
-        ("escaped", "escaped"),
+        ("right", say(language, "caught, the part named", "検出、部品も正しい")),
+        ("ambiguous", say(language, "caught, the part among several", "検出、候補のうちの一つ")),
+        ("wrong", say(language, "caught, the wrong part", "検出、別の部品を指摘")),
+        ("held", say(language, "not passed, nothing proven", "不合格だが確証なし")),
+        ("escaped", say(language, "escaped", "見逃し")),
     ] {
         let _ = write!(
             svg,
@@ -105,14 +103,15 @@ fn picture(drill: &Drill) -> String {
     svg
 }
 
-fn bar(svg: &mut String, x: usize, y: usize, row: &Row, cell: Option<&Cell>) {
+fn bar(svg: &mut String, x: usize, y: usize, (row, cell): (&Row, Option<&Cell>), language: Language) {
     let Some(cell) = cell else {
         let _ =
             writeln!(svg, "<rect class=\"none\" x=\"{x}\" y=\"{y}\" width=\"{CELL_WIDTH}\" height=\"{CELL_HEIGHT}\"/>");
         return;
     };
-    let by: Vec<&str> = cell.by.iter().map(|word| word.what.as_str()).collect();
-    let tip = escaped(&format!("{} at severity {}: {}; {}", row.fault, cell.severity, in_matrix(cell), by.join(", ")));
+    let by: Vec<String> = cell.by.iter().map(|word| page_words::by(language, &word.what)).collect();
+    let (at, severity) = (say(language, "at severity", "程度"), cell.severity);
+    let tip = escaped(&format!("{} {at} {severity}: {}; {}", row.fault, in_matrix(cell), by.join(", ")));
     let _ = write!(svg, "<g><title>{tip}</title>");
     let parts = [
         ("right", cell.named_right),
@@ -133,23 +132,42 @@ fn bar(svg: &mut String, x: usize, y: usize, row: &Row, cell: Option<&Cell>) {
     let _ = writeln!(svg, "<text class=\"count\" x=\"{}\" y=\"{}\">{}</text></g>", x + 6, y + 15, in_matrix(cell));
 }
 
-fn details(drill: &Drill) -> String {
-    let mut text = String::from(
-        "<h2>What caught it</h2>\n<div class=\"scroll\"><table>\n<tr><th>fault</th><th>severity</th><th>caught</th><th>by</th>\
-         <th>step</th><th>median</th><th>worst</th><th>not well</th></tr>\n",
+fn details(drill: &Drill, language: Language) -> String {
+    let heads = [
+        ("fault", "不良"),
+        ("severity", "程度"),
+        ("caught", "検出"),
+        ("by", "何により"),
+        ("step", "工程"),
+        ("median", "中央値"),
+        ("worst", "最長"),
+        ("not well", "問題のあった試験"),
+    ];
+    let heads = heads.map(|(english, japanese)| format!("<th>{}</th>", say(language, english, japanese))).concat();
+    let mut text = format!(
+        "<h2>{}</h2>\n<div class=\"scroll\"><table>\n<tr>{heads}</tr>\n",
+        say(language, "What caught it", "どの規格がどの工程で検出したか")
     );
     for row in &drill.rows {
         for (factor, cell) in drill.severities.iter().zip(&row.cells) {
             let Some(cell) = cell else { continue };
             let words = |words: &[super::matrix::Counted]| {
-                let all: Vec<String> = words.iter().map(|word| format!("{} ({})", word.what, word.times)).collect();
+                let told = |what: &str| page_words::by(language, what);
+                let all: Vec<String> =
+                    words.iter().map(|word| format!("{} ({})", told(&word.what), word.times)).collect();
                 escaped(&all.join(", "))
             };
             let time = |seconds: Option<f64>| seconds.map_or_else(|| "-".to_owned(), shown);
             let misses: Vec<String> = cell
                 .misses
                 .iter()
-                .map(|miss| format!("seed {} on {}: {}", miss.seed, miss.component, miss.text))
+                .map(|miss| match language {
+                    Language::English => format!("seed {} on {}: {}", miss.seed, miss.component, miss.text),
+                    Language::Japanese => {
+                        let kind = page_words::miss(language, miss.kind);
+                        format!("シード {}、{}: {kind} ({})", miss.seed, miss.component, miss.text)
+                    }
+                })
                 .collect();
             let _ = writeln!(
                 text,
@@ -168,12 +186,13 @@ fn details(drill: &Drill) -> String {
     text
 }
 
-fn healthy(drill: &Drill) -> String {
-    let mut text = String::from("<h2>Healthy nodes</h2>\n<ul>\n");
+fn healthy(drill: &Drill, language: Language) -> String {
+    let mut text = format!("<h2>{}</h2>\n<ul>\n", say(language, "Healthy nodes", "正常なノード"));
     for healthy in drill.healthy.iter().filter(|healthy| healthy.tried > 0) {
-        let _ = writeln!(text, "<li>{}</li>", escaped(&healthy_line(healthy)));
+        let _ = writeln!(text, "<li>{}</li>", escaped(&page_words::healthy(language, healthy)));
         for alarm in &healthy.alarms {
-            let line = format!("seed {}: {} {}", alarm.seed, alarm.verdict.shown(), alarm.why);
+            let seed = say(language, "seed", "シード");
+            let line = format!("{seed} {}: {} {}", alarm.seed, alarm.verdict.shown(), alarm.why);
             let _ = writeln!(text, "<li class=\"dim\">{}</li>", escaped(&line));
         }
     }
@@ -181,11 +200,11 @@ fn healthy(drill: &Drill) -> String {
     text
 }
 
-fn left_out(drill: &Drill) -> String {
+fn left_out(drill: &Drill, language: Language) -> String {
     if drill.left_out.is_empty() {
         return String::new();
     }
-    let mut text = String::from("<h2>Left out</h2>\n<ul>\n");
+    let mut text = format!("<h2>{}</h2>\n<ul>\n", say(language, "Left out", "対象外にした不良"));
     for left_out in &drill.left_out {
         let _ = writeln!(text, "<li>{}: {}</li>", escaped(&left_out.fault), escaped(&left_out.why));
     }
@@ -212,14 +231,14 @@ fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::document::tests::swept;
+    use crate::document::tests::{drill, swept};
 
     #[test]
     fn texts_are_escaped_and_nothing_is_fetched() {
         let mut drill = swept();
         drill.profile = "<script>alert('\"')</script>".to_owned();
         drill.rows[0].fault = "a&b</svg>".to_owned();
-        let page = page(&drill);
+        let page = page(&drill, Language::English);
         assert!(!page.contains("<script") && !page.contains("</svg></text>"), "{page}");
         assert!(page.contains("a&amp;b&lt;/svg&gt;"), "{page}");
         for fetched in ["http:", "https:", "src=", "@import", "url("] {
@@ -228,10 +247,32 @@ mod tests {
     }
 
     #[test]
+    fn the_japanese_page_names_limit_and_step_and_says_nothing_of_ours_in_english() {
+        for mut drill in [drill(), swept()] {
+            drill.left_out.clear();
+            drill.shortening = None;
+            for alarm in drill.healthy.iter_mut().flat_map(|healthy| &mut healthy.alarms) {
+                alarm.why.clear();
+            }
+            for cell in drill.rows.iter_mut().flat_map(|row| &mut row.cells).flatten() {
+                cell.misses.iter_mut().for_each(|miss| miss.text.clear());
+            }
+            let page = page(&drill, Language::Japanese);
+            assert!(page.contains("規格 thermal.resistance") && page.contains("burn.soak"), "{page}");
+            let body = page.split("</head>").nth(1).expect("a body");
+            for said in body.split(['<', '>']).enumerate().filter(|(nth, _)| nth % 2 == 0).map(|(_, text)| text) {
+                let is_word = |word: &&str| word.len() > 1 && word.chars().all(|letter| letter.is_ascii_lowercase());
+                let words: Vec<&str> = said.split([' ', ',', ';', '(', ')']).collect();
+                assert!(!words.windows(2).any(|pair| pair.iter().all(is_word)), "{said}");
+            }
+        }
+    }
+
+    #[test]
     fn a_bar_shares_its_width_out_by_what_became_of_the_runs() {
         let drill = swept();
         let mut svg = String::new();
-        bar(&mut svg, 0, 0, &drill.rows[0], drill.rows[0].cells[1].as_ref());
+        bar(&mut svg, 0, 0, (&drill.rows[0], drill.rows[0].cells[1].as_ref()), Language::English);
         insta::assert_snapshot!(svg, @r#"<g><title>cold-plate-loose at severity 1: 3/3 w1; limit thermal.resistance</title><rect class="right" x="0" y="0" width="100" height="22"/><rect class="wrong" x="100" y="0" width="50" height="22"/><text class="count" x="6" y="15">3/3 w1</text></g>"#);
     }
 }

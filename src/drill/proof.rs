@@ -96,64 +96,50 @@ fn by_lot(case: &Case) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use kiln_event::invented::{self, GPUS, Story};
-    use kiln_event::{Interruption, RunEvent};
-    use kiln_model::{GpuIndex, LoadId, Mismatch};
+    use kiln_stories::endings;
 
-    fn told(story: &Story) -> Vec<String> {
+    fn told(name: &str) -> Vec<String> {
         let line = |proof: &Proof| {
             let step = proof.step.as_deref().unwrap_or("between steps");
             format!("{} {step} {} {} {:?}", proof.at, proof.by, proof.component, proof.says)
         };
-        proofs(&story.record()).iter().map(line).collect()
+        proofs(&endings()[name].record()).iter().map(line).collect()
     }
 
     #[test]
     fn a_failed_limit_is_known_at_the_end_of_its_step() {
-        let mut story = Story::begun().passed_before("burn.soak");
-        let cases = vec![invented::judged(GPUS[1], invented::resistance(GPUS[1], 0.093))];
-        story.step("burn.soak", 1, 600.0, cases).end();
-        assert_eq!(told(&story), ["00:12:02 burn.soak limit thermal.resistance gpu/1 Fail"]);
-    }
-
-    #[test]
-    fn a_guard_is_known_when_it_trips_and_belongs_to_the_step_it_trips_in() {
-        let mut story = Story::begun().passed_before("burn.soak");
-        let key = invented::key("burn.soak", 1, 1);
-        story.tell(0.5, RunEvent::StepStarted { key: key.clone() });
-        story.tell(30.0, RunEvent::GuardTripped(invented::trip(GPUS[1])));
-        let case = invented::with_reason(GPUS[1], Outcome::Fail, invented::guard_stop());
-        story.tell(1.0, invented::finished(key, vec![case]));
-        story.end();
-        assert_eq!(told(&story), ["00:02:32 burn.soak guard lost gpu/1 Fail"]);
-    }
-
-    #[test]
-    fn a_wrong_result_is_known_before_its_step_ends() {
-        let mut story = Story::begun().passed_before("burn.gemm");
-        let key = invented::key("burn.gemm", 1, 1);
-        story.tell(0.5, RunEvent::StepStarted { key: key.clone() });
-        let mismatch =
-            Mismatch { gpu: GpuIndex(1), place: "SM 7".to_owned(), iteration: 3, word: 9, flipped_bits: 1, sm: None };
-        let gpu_celsius = kiln_model::Reading::Value(71.0);
-        story.tell(9.0, RunEvent::ResultMismatched { load: LoadId(1), mismatch, gpu_celsius });
-        let case = invented::with_reason(GPUS[1], Outcome::Fail, invented::guard_stop());
-        story.tell(20.0, invented::finished(key, vec![case]));
-        assert_eq!(told(&story), ["00:01:10 burn.gemm mismatch gpu/1 Fail"]);
+        assert_eq!(told("fail-limit"), ["00:07:14 burn.soak limit thermal.resistance gpu/1 Fail"]);
     }
 
     #[test]
     fn a_lost_gpu_is_known_when_it_is_lost_and_anew_in_every_later_step() {
-        let mut story = Story::begun().passed_before("burn.gemm");
-        let lost = || {
-            vec![invented::with_reason(GPUS[0], Outcome::Fail, kiln_event::Reason::Lost { at: Moment::from_secs(70) })]
-        };
-        let key = invented::key("burn.gemm", 1, 1);
-        story.tell(0.5, RunEvent::StepStarted { key: key.clone() });
-        story.tell(9.0, RunEvent::GpuLost { gpu: GpuIndex(0) });
-        story.tell(20.0, invented::finished(key, lost()));
-        story.step("burn.soak", 1, 1.0, lost());
-        story.tell(0.0, RunEvent::RunInterrupted { by: Interruption::Signal });
-        assert_eq!(told(&story), ["00:01:10 burn.gemm GPU lost gpu/0 Fail", "00:01:30 burn.soak GPU lost gpu/0 Fail"]);
+        assert_eq!(
+            told("guard"),
+            [
+                "00:00:06 burn.gemm guard lost gpu/1 Fail",
+                "00:00:06 burn.gemm GPU lost gpu/1 Fail",
+                "00:00:06 teardown.load GPU lost gpu/1 Fail"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_guard_is_known_when_it_trips_and_belongs_to_the_step_it_trips_in() {
+        assert_eq!(
+            told("over-temperature"),
+            ["00:01:17 burn.gemm guard hot gpu/1 Fail", "00:03:54 burn.soak guard hot gpu/1 Fail"]
+        );
+    }
+
+    #[test]
+    fn a_wrong_result_is_known_before_its_step_ends() {
+        assert_eq!(
+            told("fail-mismatch"),
+            [
+                "00:00:51 burn.gemm mismatch gpu/1 Fail",
+                "00:01:22 burn.gemm limit mismatches gpu/1 Fail",
+                "00:03:29 burn.soak mismatch gpu/1 Fail"
+            ]
+        );
     }
 }

@@ -95,8 +95,6 @@ impl Trial {
 pub(super) mod tests {
     use super::*;
     use crate::defect::Called;
-    use kiln_event::invented;
-    use kiln_model::{Gpu, GpuIndex};
 
     pub(crate) fn defect(component: Component, expected: Component) -> Defect {
         let called = |place: u8| Called { slot: format!("slot {place}"), pci_address: format!("address {place}") };
@@ -111,10 +109,6 @@ pub(super) mod tests {
             standing: true,
             places: (0..8).map(called).collect(),
         }
-    }
-
-    pub(crate) fn gpu(index: u8) -> Gpu {
-        Gpu { index: GpuIndex(index), ..invented::inventory().gpus[0].clone() }
     }
 
     /// A trial caught in `steps`, the first of which proved it.

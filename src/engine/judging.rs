@@ -11,7 +11,7 @@ use kiln_limit::{
     judge,
 };
 use kiln_lot::placed;
-use kiln_model::{Component, ComponentKind, GpuIndex, Quantity, WallTime};
+use kiln_model::{Component, ComponentKind, GpuIndex, Quantity, WallTime, median};
 use kiln_plan::{PlannedStep, matches_glob};
 use kiln_profile::{CheckSpec, Sku};
 
@@ -179,7 +179,7 @@ impl Judge<'_> {
     /// The median over the same-model siblings, `measurement` itself left out. Fewer than two siblings are no peers.
     fn peers(&self, measurement: &Measurement, all: &[Measurement]) -> Option<f64> {
         let model = |component: Component| self.sku_of(component).map(|sku| sku.id.as_str());
-        let mut values: Vec<f64> = all
+        let values: Vec<f64> = all
             .iter()
             .filter(|other| other.name == measurement.name && other.component != measurement.component)
             .filter(|other| other.component.kind() == measurement.component.kind())
@@ -189,9 +189,7 @@ impl Judge<'_> {
         if values.len() < 2 {
             return None;
         }
-        values.sort_by(f64::total_cmp);
-        let middle = values.len() / 2;
-        Some(if values.len() % 2 == 1 { values[middle] } else { f64::midpoint(values[middle - 1], values[middle]) })
+        median(&values)
     }
 
     fn baseline(&self, measurement: &Measurement) -> Option<f64> {

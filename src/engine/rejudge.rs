@@ -35,6 +35,8 @@ pub enum Note {
     NeverRan(String),
     /// The guards are not the same; the trips are those of then.
     OtherGuards,
+    /// The facts of this GPU model are others than those the run was judged by, or are not here.
+    OtherFacts(String),
 }
 
 impl fmt::Display for Note {
@@ -44,6 +46,9 @@ impl fmt::Display for Note {
             Self::OtherCheck(path) => write!(f, "`{path}` is another check now: its results are left out"),
             Self::OtherParameters(path) => write!(f, "`{path}` ran with other parameters than the new profile has"),
             Self::NeverRan(path) => write!(f, "`{path}` was not run then, and is not judged now"),
+            Self::OtherFacts(model) => {
+                write!(f, "the facts about `{model}` are not those of then: limits that stand on them may be others")
+            }
             Self::OtherGuards => f.write_str("the guards are not those of then: trips are kept as they were"),
         }
     }
@@ -153,6 +158,12 @@ impl Retelling<'_> {
     fn start(&mut self, envelope: &Envelope, start: &RunStart, against: Against<'_>) {
         if start.profile.guards != self.profile.guards {
             self.note(Note::OtherGuards);
+        }
+        for (model, then) in &start.sku_digests {
+            let now = self.equipment.skus.by_id(model).map(Sku::digest);
+            if now.as_ref() != Some(then) {
+                self.note(Note::OtherFacts(model.clone()));
+            }
         }
         self.only = start.profile.deviations.iter().find_map(|deviation| match deviation {
             Deviation::Only { filter } => Some(filter.clone()),

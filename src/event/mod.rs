@@ -7,10 +7,6 @@
 mod case;
 mod evidence;
 mod finding;
-#[cfg(any(test, feature = "stories"))]
-pub mod invented;
-#[cfg(any(test, feature = "stories"))]
-mod invented_start;
 mod lateness;
 mod legacy;
 mod reason;

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Outcome, TripCause};
 use kiln_limit::Judgement;
-use kiln_model::{Component, GpuIndex, LoadEnd, Mismatch, Moment, Span};
+use kiln_model::{Component, GpuIndex, LoadEnd, Mismatch, Moment, ProgramAbsent, Span, Unreadable};
 use kiln_plan::Unmet;
 
 /// Why a case has its outcome, where the judgements alone do not say it.
@@ -71,16 +71,20 @@ pub enum Reason {
         program: String,
         trouble: ProgramTrouble,
     },
-    /// The program is not installed; `said` names what was looked for.
+    /// The program is not installed.
     NotInstalled {
-        said: String,
+        said: ProgramAbsent,
     },
     Parameter(BadParameter),
 
     // --- why the step did not run ---
     /// The program is not installed, and the profile says to skip the step then.
     NotApplicable {
-        said: String,
+        said: ProgramAbsent,
+    },
+    /// No port of a fabric is connected, or the node shows none, and the profile expects none.
+    NoPorts {
+        shown: bool,
     },
     Unmet(Unmet),
     /// Left out by `--only`.
@@ -156,7 +160,7 @@ pub enum ProgramTrouble {
     /// Its output is not understood; `why` quotes it.
     Unreadable {
         exit: Option<i32>,
-        why: String,
+        why: Unreadable,
         printed: Option<String>,
     },
     /// Its output tells of a GPU that this node of so many GPUs does not have.
@@ -332,7 +336,7 @@ impl Reason {
             Self::Program { trouble: ProgramTrouble::Foreign { .. }, .. } => ReasonKind::Foreign,
             Self::NotInstalled { .. } => ReasonKind::NotInstalled,
             Self::Parameter(_) => ReasonKind::Parameter,
-            Self::NotApplicable { .. } => ReasonKind::NotApplicable,
+            Self::NotApplicable { .. } | Self::NoPorts { .. } => ReasonKind::NotApplicable,
             Self::Unmet(_) => ReasonKind::Unmet,
             Self::Deselected => ReasonKind::Deselected,
             Self::Needs { .. } | Self::NeedsStage { .. } => ReasonKind::Needs,

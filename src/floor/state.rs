@@ -241,7 +241,7 @@ impl FloorState {
             FloorEvent::StartsStopped { .. } => self.stopped = Some(at),
             FloorEvent::StartsFreed { .. } => (self.stopped, self.starts_freed) = (None, at),
             FloorEvent::RouteChecked { unit, generation, allowed, .. } => {
-                self.route_checked(unit, *generation, *allowed)
+                self.route_checked(unit, *generation, *allowed);
             }
             FloorEvent::ReleaseAsked { unit, why } => {
                 if let (Some(unit), Actor::Person(by)) = (self.units.get_mut(unit), &stamped.actor) {

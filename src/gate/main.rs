@@ -88,7 +88,7 @@ struct ServeArgs {
     /// An address that is called with a message for every disposition, or run; calls carry an Idempotency-Key.
     #[arg(long, value_name = "URL")]
     webhook: Option<String>,
-    /// What the webhook is told: `disposition`, `result` (runs and dispositions), or `cfx` (IPC-2591 UnitsTested).
+    /// What the webhook is told: `disposition`, `result` (runs and dispositions), or `cfx` (IPC-2591 `UnitsTested`).
     #[arg(long, value_enum, value_name = "FORM", default_value = "disposition", requires = "webhook")]
     webhook_form: Form,
     /// A file with the secret that calls of the webhook are signed with (X-Kiln-Signature, HMAC-SHA-256).

@@ -154,7 +154,11 @@ fn units_tested(
         VerdictWord::Pass if !facts.partial => "Passed",
         VerdictWord::Fail => "Failed",
         VerdictWord::Aborted => "Aborted",
-        VerdictWord::Pass | VerdictWord::Error | VerdictWord::Inconclusive | VerdictWord::Nothing => "Error",
+        VerdictWord::Pass
+        | VerdictWord::Held
+        | VerdictWord::Error
+        | VerdictWord::Inconclusive
+        | VerdictWord::Nothing => "Error",
     };
     let symptoms: Vec<_> = facts.codes.iter().map(|code| json!({ "UniqueIdentifier": code })).collect();
     let told = json!({

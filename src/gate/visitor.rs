@@ -90,13 +90,11 @@ fn changes(request: &Request) -> bool {
 /// Lets pass who may ask, and says of them who they are.
 pub(crate) async fn guard(State(site): State<Arc<Site>>, mut request: Request, next: Next) -> Response {
     let Some(secure) = &site.secure else {
-        return match strange(&request) {
-            Some(why) => failure(StatusCode::FORBIDDEN, why).into_response(),
-            None => {
-                request.extensions_mut().insert(Visitor::Anyone);
-                next.run(request).await
-            }
-        };
+        if let Some(why) = strange(&request) {
+            return failure(StatusCode::FORBIDDEN, why).into_response();
+        }
+        request.extensions_mut().insert(Visitor::Anyone);
+        return next.run(request).await;
     };
     match secured(&site, secure, request).await {
         Ok(request) => next.run(request).await,

@@ -1,4 +1,4 @@
-//! What can be wrong with a journal, each with its place.
+//! What can be wrong with a journal, and where.
 
 use std::io;
 use std::path::PathBuf;
@@ -33,7 +33,7 @@ pub enum JournalError {
 /// A place in a journal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LinePlace {
-    /// From 1.
+    /// Line number, from 1.
     pub line: u64,
     /// Sequence number the event there must have; `None` for the header.
     pub seq: Option<u64>,

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use super::line::{BEGIN, Chain, close};
-use kiln_event::invented::endings;
+use kiln_stories::endings;
 
 const HEADER: &str = r#"{"schema":"kiln.journal/1.1","written_by":"kiln 0.1.0"}"#;
 

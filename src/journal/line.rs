@@ -1,17 +1,17 @@
-//! The form of a line: a body, and the chain value over it and all before it.
+//! The format of a line: a body, followed by the chain value over the body and all lines before it.
 
 use sha2::{Digest, Sha256};
 
-/// A SHA-256 value that stands for a line and all lines before it.
+/// The SHA-256 value over a line and all lines before it.
 pub(super) type Chain = [u8; 32];
 
-/// What the chain starts from.
+/// The chain value before the first line.
 pub(super) const BEGIN: Chain = [0; 32];
 
 const MARK: &[u8] = b",\"chain\":\"";
 const END: &[u8] = b"\"}";
 const HEX: usize = 64;
-/// Bytes of a line that are not its body; the newline does not count.
+/// The number of bytes of a line that are not its body, without the newline.
 const TAIL: usize = MARK.len() + HEX + END.len();
 
 fn next(chain: &Chain, body: &[u8]) -> Chain {
@@ -26,7 +26,7 @@ pub(super) fn to_hex(chain: &Chain) -> String {
     chain.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
-/// Closes `line`, which holds one whole JSON object, with its chain value and a newline.
+/// Appends the chain value and a newline to `line`, which holds one complete JSON object.
 pub(super) fn close(line: &mut Vec<u8>, chain: &mut Chain) {
     debug_assert_eq!(line.last(), Some(&b'}'), "a line is one JSON object");
     line.pop();
@@ -37,7 +37,7 @@ pub(super) fn close(line: &mut Vec<u8>, chain: &mut Chain) {
     line.push(b'\n');
 }
 
-/// Whether `line`, without its newline, is just what was written after `chain`; if so, the chain moves on.
+/// Returns true if `line`, without its newline, is what was written after `chain`, and then advances the chain.
 pub(super) fn check(line: &[u8], chain: &mut Chain) -> Result<(), &'static str> {
     let unframed = "the line does not end in a chain value";
     let (body, tail) = line.split_at(line.len().checked_sub(TAIL).ok_or(unframed)?);
@@ -51,7 +51,7 @@ pub(super) fn check(line: &[u8], chain: &mut Chain) -> Result<(), &'static str> 
     Ok(())
 }
 
-/// Lower case only: an upper-case digit was never written.
+/// Parses lower-case digits only: upper-case ones are never written.
 fn parse_hex(hex: &[u8]) -> Option<Chain> {
     let digit = |byte: u8| match byte {
         b'0'..=b'9' => Some(byte - b'0'),

@@ -1,4 +1,4 @@
-//! Reading a journal back: every byte is held against the chain, and the first thing wrong is named with its place.
+//! Reading a journal: every byte is checked against the chain, and the first damage is reported with its place.
 
 use std::fmt;
 use std::fs::{File, TryLockError};
@@ -13,22 +13,22 @@ use super::{FILE_NAME, VERSION};
 use kiln_disk::{self as disk, Folder, GIB};
 use kiln_event::Envelope;
 
-/// Everything a journal holds.
+/// The contents of a journal.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Read {
-    /// What wrote the journal, as `kiln 0.1.0`; empty where not even the header is whole.
+    /// The program that wrote the journal, such as `kiln 0.1.0`; empty if the header is incomplete.
     pub written_by: String,
     pub events: Vec<Envelope>,
-    /// A last line that was not written to its end.
+    /// The last line, if it was not written completely.
     pub torn: Option<Torn>,
 }
 
-/// The rest of a record that a crash or power cut tore off. It was never acted upon.
+/// The beginning of a record whose rest was lost in a crash or power cut. Nothing was done on account of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Torn {
     pub line: u64,
     pub offset: u64,
-    /// How much of it there is.
+    /// The number of bytes that are there.
     pub bytes: u64,
 }
 
@@ -42,7 +42,7 @@ impl fmt::Display for Torn {
     }
 }
 
-/// The first line. Its form never changes.
+/// The first line. Its format never changes.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Header {
     pub(super) schema: String,
@@ -51,20 +51,20 @@ pub(super) struct Header {
 
 pub(super) const SCHEMA: &str = "kiln.journal/";
 
-/// Where a writer goes on.
+/// The position at which a writer continues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Resumption {
     pub(super) chain: Chain,
-    /// Length of the sound part.
+    /// Length of the undamaged part.
     pub(super) length: u64,
-    /// The last line is whole but for its newline.
+    /// Whether the last line is complete except for its newline.
     pub(super) lacks_newline: bool,
 }
 
-/// The most that is read of a journal: a run of a week with all its defects writes some tens of megabytes.
+/// Size limit of a journal: a run of a week with many defects writes some tens of megabytes.
 const MOST: u64 = GIB;
 
-/// A journal open for reading.
+/// A journal opened for reading.
 #[derive(Debug)]
 pub struct JournalFile {
     path: PathBuf,
@@ -81,20 +81,19 @@ impl JournalFile {
         }
     }
 
-    /// Keeps every other process from writing to the run until this is dropped. A run that goes on is refused.
+    /// Locks the run against writes by other processes until this value is dropped. Fails if the run is in progress.
     pub fn lock(self) -> Result<Self, JournalError> {
         lock(&self.file, &self.path)?;
         Ok(self)
     }
 
-    /// Reads all of it, with its root: the chain's last value, which stands for every byte of it.
+    /// Reads the whole journal and returns its root as well: the last chain value, which depends on every byte.
     pub fn read(&self) -> Result<(Read, String), JournalError> {
         let bytes = self.bytes()?;
         parse(&self.path, &bytes).map(|(read, at)| (read, line::to_hex(&at.chain)))
     }
 
-    /// Reads what is sound: all of it, or what stands before the first thing wrong, with what that is. What cannot be read
-    /// at all is an error.
+    /// Reads the journal up to the first damage, and returns that damage if there is one. Fails if nothing can be read.
     pub fn read_sound(&self) -> Result<(Read, Option<JournalError>), JournalError> {
         let bytes = self.bytes()?;
         let mut read = Read::default();
@@ -115,7 +114,7 @@ pub fn read(dir: &Path) -> Result<Read, JournalError> {
     open(dir)?.read().map(|(read, _)| read)
 }
 
-/// Reads what is sound of the journal of a run directory.
+/// Reads the journal of a run directory up to the first damage.
 pub fn read_sound(dir: &Path) -> Result<(Read, Option<JournalError>), JournalError> {
     open(dir)?.read_sound()
 }
@@ -125,7 +124,7 @@ fn open(dir: &Path) -> Result<JournalFile, JournalError> {
     JournalFile::open(&folder)
 }
 
-/// All bytes of an open journal.
+/// Reads all bytes of an open journal.
 pub(super) fn read_all(file: &File) -> io::Result<Vec<u8>> {
     let mut from_its_start = file;
     from_its_start.rewind()?;
@@ -139,7 +138,7 @@ fn unread(path: &Path, source: io::Error) -> JournalError {
     }
 }
 
-/// Held until the file is closed, by whatever end the process comes to.
+/// Takes a lock that lasts until the file is closed, however the process ends.
 pub(super) fn lock(file: &File, path: &Path) -> Result<(), JournalError> {
     file.try_lock().map_err(|error| match error {
         TryLockError::WouldBlock => JournalError::InUse { path: path.to_owned() },
@@ -185,7 +184,7 @@ fn parse_into(path: &Path, bytes: &[u8], read: &mut Read) -> Result<Resumption, 
     Ok(at)
 }
 
-/// Takes in a line whose chain holds.
+/// Parses a line whose chain value is correct.
 fn take(path: &Path, place: LinePlace, line: &[u8], read: &mut Read) -> Result<(), JournalError> {
     let broken = |source| JournalError::NotAnEvent { path: path.to_owned(), place, source };
     let Some(expected) = place.seq else {
@@ -214,7 +213,7 @@ fn check_version(path: &Path, header: &Header) -> Result<(), JournalError> {
     Ok(())
 }
 
-/// A first line that does not hold: a damaged header, or a file that never was a journal.
+/// Tells a damaged header from a file that never was a journal.
 fn bad_header(path: &Path, line: &[u8], place: LinePlace, what: &'static str) -> JournalError {
     let opening = format!("{{\"schema\":\"{SCHEMA}");
     // One changed byte, as a failing disk leaves, still reads as a header by nearly all of its opening.
@@ -234,7 +233,7 @@ mod tests {
 
     use super::*;
     use kiln_event::RunEvent;
-    use kiln_event::invented::endings;
+    use kiln_stories::endings;
 
     fn fixture(name: &str) -> PathBuf {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/journals").join(name)

@@ -1,4 +1,4 @@
-//! Writing a journal: appended, flushed, and synced as the durability asked for says.
+//! Writing a journal: events are appended, flushed, and synced as often as the chosen durability requires.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -12,33 +12,33 @@ use super::{FILE_NAME, VERSION};
 use kiln_disk::Folder;
 use kiln_event::Envelope;
 
-/// Time on a clock of the machine that only goes forward; where it starts does not matter.
+/// Reads a monotonic clock. Its starting point does not matter.
 pub type WallClock = fn() -> Duration;
 
-/// What a sync costs and gives.
+/// How durable a sync is.
 #[derive(Debug, Clone, Copy)]
 pub enum Durability {
-    /// Every sync reaches the disk: what was told survives a power cut.
+    /// Every sync reaches the disk, so that everything that was shown survives a power cut.
     EverySync,
     /// Every sync reaches the kernel, so that a killed process loses nothing; the disk at most once in `period`. For runs
     /// in virtual time, where hours pass in a second and nothing real depends on them.
     AtMostEvery { period: Duration, clock: WallClock },
 }
 
-/// How long a run in virtual time may go without the disk: a power cut then costs no more than this of real time.
+/// The longest time between two syncs to disk of a run in virtual time. A power cut loses at most this much real time.
 const VIRTUAL_PERIOD: Duration = Duration::from_millis(200);
 
 /// Events are a few hundred bytes, inventories some tens of thousands.
 const BUFFER: usize = 64 * 1024;
 
 impl Durability {
-    /// For a run in virtual time.
+    /// Returns the durability of a run in virtual time.
     pub const fn virtual_time(clock: WallClock) -> Self {
         Self::AtMostEvery { period: VIRTUAL_PERIOD, clock }
     }
 }
 
-/// A journal open for writing. While it lives, no other process can open it so.
+/// A journal opened for writing. No other process can open it for writing at the same time.
 #[derive(Debug)]
 pub struct Journal {
     folder: Folder,
@@ -46,14 +46,14 @@ pub struct Journal {
     file: BufWriter<File>,
     chain: Chain,
     next_seq: u64,
-    /// The line being made; kept for its capacity.
+    /// The line being built; reused to avoid allocations.
     line: Vec<u8>,
     durability: Durability,
     synced: Option<Duration>,
 }
 
 impl Journal {
-    /// Begins the journal of a new run. The directory is made where there is none; a journal that exists is left alone.
+    /// Creates the journal of a new run, and its directory if needed. Fails if there is a journal already.
     pub fn create(dir: &Path, durability: Durability) -> Result<Self, JournalError> {
         let folder = Folder::create(dir).map_err(failed("make", dir))?;
         let path = dir.join(FILE_NAME);
@@ -67,7 +67,7 @@ impl Journal {
         Ok(journal)
     }
 
-    /// Opens the journal of a run that was cut short, with all it holds. A torn last record is cut off, and told.
+    /// Opens the journal of an interrupted run and returns its contents. An incomplete last record is cut off and reported.
     pub fn open_for_resume(dir: &Path, durability: Durability) -> Result<(Self, Read), JournalError> {
         let path = dir.join(FILE_NAME);
         let opened = Folder::open(dir).and_then(|folder| Ok((folder.open_to_append(FILE_NAME)?, folder)));
@@ -108,7 +108,7 @@ impl Journal {
         written.map_err(failed("write", &self.path))
     }
 
-    /// The run directory it is in.
+    /// Returns the run directory.
     pub const fn folder(&self) -> &Folder {
         &self.folder
     }
@@ -118,12 +118,12 @@ impl Journal {
         self.next_seq
     }
 
-    /// Where the journal is.
+    /// Returns the path of the journal.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Adds one event. It is not safe before the next [`Journal::sync`].
+    /// Appends one event. It is not durable before the next [`Journal::sync`].
     pub fn append(&mut self, envelope: &Envelope) -> io::Result<()> {
         if envelope.seq != self.next_seq {
             return Err(io::Error::other(format!(
@@ -145,7 +145,7 @@ impl Journal {
         self.file.write_all(&self.line)
     }
 
-    /// Makes what was appended as safe as the durability says.
+    /// Syncs what was appended, as far as the chosen durability requires.
     pub fn sync(&mut self) -> io::Result<()> {
         let result = match self.durability {
             Durability::EverySync => self.sync_now(),
@@ -162,7 +162,7 @@ impl Journal {
         result.map_err(|error| self.with_path(&error))
     }
 
-    /// Everything reaches the disk, whatever the durability; nothing follows.
+    /// Syncs everything to disk, whatever the durability, and closes the journal.
     pub fn close(mut self) -> io::Result<()> {
         self.sync_now().map_err(|error| self.with_path(&error))
     }
@@ -188,7 +188,7 @@ mod tests {
 
     use super::*;
     use crate::read;
-    use kiln_event::invented::{Story, endings};
+    use kiln_stories::{Story, endings};
 
     fn journal_of(dir: &Path, story: &Story) {
         let mut journal = Journal::create(dir, Durability::EverySync).expect("created");
@@ -202,7 +202,7 @@ mod tests {
     fn what_was_written_is_read_back() {
         for (name, story) in endings() {
             let dir = tempfile::tempdir().expect("a directory");
-            journal_of(dir.path(), &story);
+            journal_of(dir.path(), story);
             let read = read(dir.path()).expect("sound");
             assert_eq!(read.events, story.events, "{name}");
         }
@@ -245,7 +245,7 @@ mod tests {
     fn an_event_out_of_turn_is_refused() {
         let dir = tempfile::tempdir().expect("a directory");
         let mut journal = Journal::create(dir.path(), Durability::EverySync).expect("created");
-        let story = Story::begun();
+        let story = &endings()["pass"];
         assert!(journal.append(&story.events[1]).is_err());
         assert!(journal.append(&story.events[0]).is_ok());
     }
@@ -255,7 +255,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let durability = Durability::virtual_time(|| Duration::from_secs(5));
         let mut journal = Journal::create(dir.path(), durability).expect("created");
-        for event in &Story::begun().events {
+        for event in &endings()["pass"].events {
             journal.append(event).expect("appended");
             journal.sync().expect("synced");
             let read = read(dir.path()).expect("sound");

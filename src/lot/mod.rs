@@ -21,11 +21,12 @@ pub use change::{Change, ValueChange, Verdicts, changes};
 pub use difference::{Difference, Side, differences};
 pub use gauge_study::{GaugeStudies, GaugeStudy, gauge_studies};
 pub use interval::{Interval, wilson_95};
+pub use kiln_model::median;
 pub use pareto::{Cause, pareto};
 pub use part_average::{
     Average, LEAST_UNITS, Outside, PartAverages, Peers, Standing, USUAL_BUDGET, UnitValues, placed,
 };
-pub use robust::{median, median_deviation, quantile, robust_z};
+pub use robust::{median_deviation, quantile, robust_z};
 pub use run_summary::{Exclusion, RunSummary, Value, ValueKey};
 pub use spread::{Capability, Histogram, NoCapability, Outlier, SIDE_MOVED, Spread, spreads};
 pub use stats::{Left, Stats, stats};

@@ -1,12 +1,9 @@
 //! Statistics that a single wild value does not move.
 
+use kiln_model::median;
+
 /// How many standard deviations the median distance of a normal distribution is.
 pub(crate) const MEDIAN_OF_SIGMA: f64 = 0.6745;
-
-/// The middle value; `None` of nothing.
-pub fn median(values: &[f64]) -> Option<f64> {
-    quantile(values, 0.5)
-}
 
 /// Linear between order statistics (type 7 of Hyndman and Fan, 1996: what R does).
 pub fn quantile(values: &[f64], share: f64) -> Option<f64> {

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::{GpuIndex, Moment, ProgramOrder, ProgramSaid, Screened, Span};
+use super::{GpuIndex, LoadFault, Moment, ProgramOrder, ProgramSaid, Screened, Span};
 
 /// Names one started load inside a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -183,7 +183,7 @@ pub enum LoadEnd {
     /// The GPU went away under it.
     GpuLost,
     /// It failed for a reason of its own: out of memory, launch failure, crash.
-    Failed(String),
+    Failed(LoadFault),
     /// It does not die: the driver holds it.
     Unkillable,
 }

@@ -252,7 +252,7 @@ mod tests {
             Missing::NotGiven,
             Missing::Read(ReadingFailure::Timeout),
             Missing::Coverage { readings: 3, covered: Span::from_secs(2), window: Span::from_secs(9) },
-            Missing::LoadEnded(LoadEnd::Failed("out of memory".to_owned())),
+            Missing::LoadEnded(LoadEnd::Failed("out of memory".to_owned().into())),
         ];
         for one in all {
             assert_eq!(read(&serde_json::to_string(&one).expect("written")), one);

@@ -6,12 +6,15 @@ mod change;
 #[cfg(test)]
 mod change_tests;
 mod component;
+pub mod cuda_error;
 mod dut;
 mod gpu_set;
 mod inventory;
 mod kernel;
 mod lacking;
 mod load;
+mod load_fault;
+mod median;
 mod missing;
 mod port;
 mod probe;
@@ -40,10 +43,14 @@ pub use load::{
     BurnKernel, CopyDirection, Endpoint, LoadEnd, LoadId, LoadKind, LoadOrder, LoadReport, LoadSaid, Mismatch,
     NoteKind, StopHow, Transfer, Turns,
 };
+pub use load_fault::{LoadFault, ProgramAbsent, WorkerBreach};
+pub use median::median;
 pub use missing::{Missing, Setting};
 pub use port::{LinkLayer, Port, PortCounter, PortState, WireState};
 pub use probe::{Answer, GpuCounters, LinkCounters, Probe};
-pub use program::{NamedValue, ProgramNumber, ProgramOrder, ProgramReader, ProgramSaid, ProgramValue, Tool};
+pub use program::{
+    NamedValue, ProgramNumber, ProgramOrder, ProgramReader, ProgramSaid, ProgramValue, Tool, Unreadable,
+};
 pub use quantity::{Dimension, ParseQuantityError, Quantity, Unit};
 pub use reading::{Reading, ReadingFailure};
 pub use sample::Sample;

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Component, Unit};
+use super::{Component, ProgramAbsent, Unit};
 
 /// A program whose output is understood.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -85,8 +85,8 @@ pub struct NamedValue {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ProgramSaid {
-    /// It is not on this machine. The text says where it was looked for.
-    NotInstalled(String),
+    /// It is not on this machine.
+    NotInstalled(ProgramAbsent),
     /// Which file runs, and the version it tells of, if it tells of one.
     Found {
         path: String,
@@ -98,9 +98,35 @@ pub enum ProgramSaid {
     },
     Measured(Vec<ProgramValue>),
     /// Its output, or the way it ended, says nothing of the unit.
-    Unreadable(String),
+    Unreadable(Unreadable),
     /// A piece of the end of what it printed, in order.
     Printed(String),
+}
+
+/// Why the output of a program, or the way it ended, says nothing of the unit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "kebab-case")]
+pub enum Unreadable {
+    /// It printed more than anybody reads.
+    #[error("it printed without end and was stopped")]
+    Endless,
+    /// In no form that is known. `first` is the first line that it printed.
+    #[error("this is not what {title} prints in any version known here: expected {expected}{}", seen(first.as_deref()))]
+    Form { title: String, expected: String, first: Option<String> },
+    /// In a known form, but for what is told.
+    #[error("{title}: {what}; expected {expected}{}", seen(first.as_deref()))]
+    Place { title: String, what: String, expected: String, first: Option<String> },
+    /// The program says that it did not test.
+    #[error("{title} did not test: {words}")]
+    Refused { title: String, words: String },
+    /// What a parser says, and the sentences of older journals.
+    #[error("{0}")]
+    #[serde(untagged)]
+    Words(String),
+}
+
+fn seen(first: Option<&str>) -> String {
+    first.map_or_else(|| "; it printed nothing".to_owned(), |line| format!("; its first line is `{line}`"))
 }
 
 /// One value that a program measured.

@@ -252,12 +252,7 @@ impl PartsList {
 
 fn read_list(root: &Node, all: &mut Diagnostics) -> Option<PartsList> {
     let mut fields = Fields::of(root, "a parts list", all)?;
-    if let Some(node) = fields.required("schema", all)
-        && let Some(schema) = node.text(all)
-        && schema != PARTS_SCHEMA
-    {
-        all.push(Diagnostic::new(&node.place, format!("this is `{schema}`, and this program reads `{PARTS_SCHEMA}`")));
-    }
+    fields.schema(PARTS_SCHEMA, all);
     let list = PartsList {
         digest: String::new(),
         order: text(&mut fields, "order", all),

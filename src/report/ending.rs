@@ -71,7 +71,7 @@ fn height(line: &str) -> usize {
 mod tests {
     use super::*;
     use crate::text::verdict_block;
-    use kiln_event::invented::endings;
+    use kiln_stories::endings;
 
     #[test]
     fn the_last_fifteen_lines_say_the_verdict_the_part_and_what_to_do_whatever_was_wrong() {

@@ -225,7 +225,7 @@ fn load_failures(record: &RunRecord) -> Vec<LoadFailure> {
         let text = match end {
             LoadEnd::Finished | LoadEnd::Stopped => continue,
             LoadEnd::GpuLost => "the GPU went away under the load".to_owned(),
-            LoadEnd::Failed(why) => why.clone(),
+            LoadEnd::Failed(why) => why.to_string(),
             LoadEnd::Unkillable => "the load does not die: the driver holds it".to_owned(),
         };
         failures.push(LoadFailure { at_s: at.seconds(), component: gpu.map(Component::Gpu), text });
@@ -379,7 +379,7 @@ mod tests {
     use serde_json::Value as Json;
 
     use super::*;
-    use kiln_event::invented::endings;
+    use kiln_stories::endings;
 
     #[test]
     fn every_ending_has_its_file() {

@@ -115,6 +115,9 @@ const COLUMNS: &[(&str, Read)] = &[
     ("waiver", |line| Cell::maybe(line.judgement.and_then(waiver))),
     ("deviations", |line| Cell::text(words::deviations(line.run.record))),
     ("value_num", |line| line.judgement.map_or(Cell::Empty, number)),
+    ("parts_digest", |line| {
+        Cell::maybe(line.start().and_then(|start| start.parts.as_ref()).map(|parts| parts.digest.as_str()))
+    }),
 ];
 
 impl<'a> Line<'a> {
@@ -314,8 +317,8 @@ fn why_not(judgement: &Judgement) -> Option<Cow<'_, str>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use kiln_event::RunEvent;
-    use kiln_event::invented::{GPUS, Story, endings, finished, guard_stop, key, with_reason};
+    use kiln_event::{Reason, RunEvent};
+    use kiln_stories::{Story, endings};
 
     #[test]
     fn every_value_of_a_run_has_its_row() {
@@ -325,13 +328,15 @@ mod tests {
 
     #[test]
     fn what_was_not_measured_and_what_was_not_reached_have_theirs() {
-        let mut story = endings()["error"].clone();
-        story.events.retain(
-            |envelope| matches!(&envelope.event, RunEvent::StepFinished { key, .. } if key.path == "burn.soak"),
-        );
-        let cases = vec![with_reason(GPUS[0], Outcome::NotReached, guard_stop())];
-        story.tell(1.0, finished(key("burn.gemm", 1, 1), cases));
-        insta::assert_snapshot!("error", csv(&story.record()).replace('\r', "␍"));
+        let rows = |name: &str| {
+            let mut story = endings()[name].clone();
+            story.events.retain(
+                |envelope| matches!(&envelope.event, RunEvent::StepFinished { key, .. } if key.path == "burn.soak"),
+            );
+            csv(&story.record()).replace('\r', "␍")
+        };
+        insta::assert_snapshot!("error", rows("error"));
+        insta::assert_snapshot!("guard", rows("guard"));
     }
 
     /// Reads CSV as RFC 4180 has it.
@@ -382,11 +387,12 @@ mod tests {
 
     #[test]
     fn hostile_texts_stay_in_their_cell() {
-        let mut story = Story::begun();
+        let mut story = endings()["pass"].cut_in("identify.inventory");
         let text = "a,\"b\"\r\nc\u{1b}[31m;=1+1";
-        let cases = vec![with_reason(GPUS[0], Outcome::Error, kiln_event::Reason::Probe { said: text.to_owned() })];
-        story.tell(1.0, finished(key("burn.gemm", 1, 1), cases));
-        let text = csv(&story.record());
+        let reason = Some(Reason::Probe { said: text.to_owned() });
+        let case = Case { component: Component::Node, outcome: Outcome::Error, reason, judgements: Vec::new() };
+        let ended = RunEvent::StepFinished { key: Story::key("burn.gemm"), cases: vec![case], ending: None };
+        let text = csv(&story.tell(1.0, ended).record());
         let rows = parsed(&text);
         let column = rows[0].iter().position(|name| name == "reason_text").expect("a column");
         assert_eq!(rows[1][column], "a,\"b\"\nc;=1+1");

@@ -419,7 +419,7 @@ fn explained(record: &RunRecord, from: &str, component: Component) -> bool {
 mod tests {
     use super::*;
     use kiln_event::StepRecord;
-    use kiln_event::invented::endings;
+    use kiln_stories::endings;
 
     #[test]
     fn every_ending_has_its_block() {

@@ -117,31 +117,60 @@ pub(super) fn judged(judgement: &Judgement) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use kiln_event::invented::{GPUS, celsius, matched, resistance};
-    use kiln_limit::Range;
+    use kiln_limit::{Miss, Range};
+    use kiln_model::{Component, Unit};
+
+    fn judged(measurement: Measurement, limit: &str, range: Range, outcome: Judged) -> Judgement {
+        Judgement {
+            measurement,
+            limit: Some(limit.to_owned()),
+            range,
+            outcome,
+            code: None,
+            decisive: true,
+            miss: Miss::Proof,
+            source: None,
+            waiver: None,
+            lot: None,
+            guard_band: None,
+        }
+    }
+
+    fn celsius(value: f64) -> Judgement {
+        let measurement = Measurement::number("temp.p95", Component::gpu(0), Unit::Celsius, value, 60);
+        let outcome = if value <= 83.0 { Judged::Pass } else { Judged::Fail };
+        judged(measurement, "<= 83 °C", Range { low: None, high: Some(83.0) }, outcome)
+    }
+
+    fn matched(value: bool) -> Judgement {
+        let measurement = Measurement::flag("present", Component::gpu(0), value);
+        let outcome = if value { Judged::Pass } else { Judged::Fail };
+        judged(measurement, "== true", Range::default(), outcome)
+    }
 
     #[test]
     fn a_relative_limit_is_told_with_the_bound_it_came_to() {
+        let hot = Measurement::number("thermal.resistance", Component::gpu(0), Unit::KelvinPerWatt, 0.093, 60);
         assert_eq!(
-            sentence(&resistance(GPUS[0], 0.093)),
+            sentence(&judged(hot, "<= 115 % of peers", Range { low: None, high: Some(0.0667) }, Judged::Fail)),
             "thermal.resistance 0.093 K/W, limit <= 115 % of peers (at most 0.0667 K/W)"
         );
-        assert_eq!(sentence(&celsius(GPUS[0], 84.25)), "temp.p95 84.25 °C, limit <= 83 °C");
+        assert_eq!(sentence(&celsius(84.25)), "temp.p95 84.25 °C, limit <= 83 °C");
     }
 
     #[test]
     fn the_margin_is_to_the_nearer_bound_and_negative_outside() {
-        let between = Judgement { range: Range { low: Some(70.0), high: Some(83.0) }, ..celsius(GPUS[0], 80.0) };
+        let between = Judgement { range: Range { low: Some(70.0), high: Some(83.0) }, ..celsius(80.0) };
         assert_eq!(margin(&between), Some(3.0));
-        assert_eq!(margin(&celsius(GPUS[0], 84.0)), Some(-1.0));
-        assert_eq!(margin(&matched(GPUS[0], true)), None);
+        assert_eq!(margin(&celsius(84.0)), Some(-1.0));
+        assert_eq!(margin(&matched(true)), None);
     }
 
     #[test]
     fn the_worst_value_is_the_failed_one_and_else_the_nearest_to_its_limit() {
-        let values = [celsius(GPUS[0], 60.0), celsius(GPUS[0], 82.0), matched(GPUS[0], true)];
+        let values = [celsius(60.0), celsius(82.0), matched(true)];
         assert_eq!(worst(&values), Some(&values[1]));
-        let values = [celsius(GPUS[0], 82.9), matched(GPUS[0], false)];
+        let values = [celsius(82.9), matched(false)];
         assert_eq!(worst(&values), Some(&values[1]));
     }
 }

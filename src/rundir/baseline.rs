@@ -8,10 +8,10 @@ use super::run_dir::RunDir;
 use kiln_disk::{self as disk, MIB};
 use kiln_lot::{Baseline, RunSummary};
 
-/// The most that is read of a baseline: thousands of values are some hundred kilobytes.
+/// Size limit of a baseline file: thousands of values take a few hundred kilobytes.
 const MOST: u64 = 64 * MIB;
 
-/// The numbers of a baseline file, or of the last round of every step of a run: `stage.step.measurement[component]` to
+/// Reads the values of a baseline file, or those of the last round of every step of a run: `stage.step.measurement[component]` to
 /// value.
 pub fn read_baseline(path: &Path) -> Result<BTreeMap<String, f64>, RunDirError> {
     if path.is_dir() || !path.exists() {

@@ -15,7 +15,7 @@ pub enum RunDirError {
     Missing { path: PathBuf },
     #[error("cannot open the run directory {}", .path.display())]
     Unopened { path: PathBuf, source: io::Error },
-    /// Reports made from nothing would replace those of a run.
+    /// The journal holds no run. Reports made from it would overwrite good ones with empty ones.
     #[error("the journal in {} holds not one whole event: there is no run to tell of", .path.display())]
     Empty { path: PathBuf },
     #[error("{}", .path.display())]
@@ -39,7 +39,7 @@ pub enum RunDirError {
 }
 
 impl RunDirError {
-    /// Whether a command named something that is not there or cannot be what it was named for.
+    /// Returns true if the user named something that does not exist or is not a run.
     pub const fn is_usage(&self) -> bool {
         matches!(
             self,

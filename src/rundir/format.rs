@@ -1,4 +1,4 @@
-//! Every form a run is told in, behind one trait and in one list.
+//! Every output format of a run, behind one trait and in one list.
 
 use std::io::{self, Write};
 
@@ -9,31 +9,32 @@ use kiln_event::{JunitDialect, RunRecord};
 use kiln_report::{self as report, Junit};
 use kiln_telemetry::{self as telemetry, ExportError};
 
-/// What a form needs of whom it is written to.
+/// What kind of stream a format may be written to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
-    /// Text; on a terminal it ends with a line break.
+    /// Text for people. On a terminal a final line break is added.
     Text,
-    /// Text to the byte.
+    /// Text for programs, written byte for byte.
     Exact,
-    /// Not for terminals.
+    /// Binary data, which a terminal must not receive.
     Binary,
 }
 
-/// A form a run is told in.
+/// An output format.
 pub trait Format: Sync {
-    /// As `--format` names it.
+    /// The name that `--format` takes.
     fn name(&self) -> &'static str;
 
-    /// What it is, in a line.
+    /// A one-line description.
     fn about(&self) -> &'static str;
 
     fn form(&self) -> Form;
 
-    /// The file of the run directory that this is for such a run, if any.
+    /// The file of the run directory that has this format, if there is one for this run.
     fn file(&self, record: &RunRecord) -> Option<RunFile>;
 
-    /// Whether it can tell that the journal is damaged, and so is made of what stands before the damage.
+    /// Returns true if the format can say that the journal is damaged. Such a format is written from the events before the
+    /// damage; any other is refused.
     fn tells_damage(&self) -> bool {
         false
     }
@@ -41,7 +42,7 @@ pub trait Format: Sync {
     fn write(&self, view: &RunView<'_>, out: &mut (dyn Write + Send)) -> Result<(), FormatError>;
 }
 
-/// Why a run was not told.
+/// Why a run could not be written in a format.
 #[derive(Debug, thiserror::Error)]
 pub enum FormatError {
     #[error(transparent)]
@@ -52,7 +53,7 @@ pub enum FormatError {
     Export(#[from] ExportError),
 }
 
-/// All forms, in the order they are listed to people.
+/// All formats, in the order in which they are listed to the user.
 pub const FORMATS: [&dyn Format; 12] = [
     &TextFormat {
         name: "text",
@@ -126,7 +127,7 @@ pub const FORMATS: [&dyn Format; 12] = [
     &ParquetFormat,
 ];
 
-/// The form of that name.
+/// Finds a format by its name.
 pub fn format(name: &str) -> Option<&'static dyn Format> {
     FORMATS.into_iter().find(|format| format.name() == name)
 }
@@ -140,7 +141,7 @@ fn page(view: &RunView<'_>) -> String {
     report::run_page(view.record, &traces, view.lacks, view.look.languages)
 }
 
-/// A form that is made as one text.
+/// A format that is built in memory as one text.
 struct TextFormat {
     name: &'static str,
     about: &'static str,
@@ -177,7 +178,7 @@ impl Format for TextFormat {
     }
 }
 
-/// Telemetry as columns.
+/// Telemetry as Parquet.
 struct ParquetFormat;
 
 impl Format for ParquetFormat {
@@ -211,7 +212,7 @@ impl Format for ParquetFormat {
 mod tests {
     use super::*;
     use kiln_disk::{Made, RUN_FILES};
-    use kiln_event::invented::endings;
+    use kiln_stories::endings;
 
     #[test]
     fn every_file_that_can_be_made_again_has_one_form_that_makes_it() {

@@ -1,4 +1,5 @@
-//! What the rows of telemetry are labelled with when they become Parquet: all of it comes from the run's record.
+//! The labels that telemetry rows get in Parquet files, such as the serial number and the step. All of them come from the
+//! run's record.
 
 use kiln_event::{NodeSource, RunRecord};
 use kiln_telemetry::Labels;

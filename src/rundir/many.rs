@@ -1,4 +1,4 @@
-//! Many runs at once: finding their folders, reading them side by side, telling which could not be read.
+//! Many runs at once: finds their folders, reads them in parallel, and reports which could not be read.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,14 +17,14 @@ pub struct Unread {
     pub why: String,
 }
 
-/// What became of every run, and those that were not to be read.
+/// The runs that were read, and those that could not be.
 #[derive(Debug)]
 pub struct Found<T> {
     pub runs: Vec<(PathBuf, T)>,
     pub unread: Vec<Unread>,
 }
 
-/// The folders of runs that are meant: each given one, or those in it.
+/// Expands the given folders to folders of runs: a folder that is no run stands for the runs in it.
 pub fn run_folders(given: &[PathBuf]) -> Result<Vec<PathBuf>, RunDirError> {
     let mut found = Vec::new();
     for path in given {
@@ -50,7 +50,7 @@ fn runs_in(path: &Path) -> Vec<PathBuf> {
     runs
 }
 
-/// Reads every run and makes of its events what `make` does; as many side by side as the machine has processors.
+/// Reads every run and converts its events with `make`, with one thread for each processor.
 pub fn read_many<T: Send>(folders: &[PathBuf], make: impl Fn(&[Envelope]) -> Result<T, String> + Sync) -> Found<T> {
     let threads = thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let share = folders.len().div_ceil(threads).max(1);

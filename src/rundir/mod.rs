@@ -1,7 +1,8 @@
 //! The run directory: the one place that opens, reads and writes what a run leaves behind.
 //!
-//! [`RunDir`] reads a run back, [`Recorder`] writes one while it goes on, and [`FORMATS`] are all the forms a run is told
-//! in. What the files are called stands in `disk::RUN_FILES`; journal, telemetry and reports are for rooms of their own.
+//! [`RunDir`] reads a run back, [`Recorder`] writes one while it goes on, and [`FORMATS`] lists the formats in which
+//! a run can be written. File names are in `disk::RUN_FILES`. The contents of journal, telemetry and reports are left to the
+//! crates of those names.
 
 mod baseline;
 mod error;

@@ -1,11 +1,11 @@
-//! The telemetry of a run, opened once for all that is made of it.
+//! The telemetry of a run, opened once and shared by everything that is made from it.
 
 use kiln_disk::Folder;
 use kiln_event::RunRecord;
 use kiln_report::Traces;
 use kiln_telemetry::{Reader, TelemetryError};
 
-/// The readings of a run, or why there are none.
+/// The telemetry readings of a run, or why there are none.
 #[derive(Debug)]
 pub struct Readings {
     reader: Result<Reader, TelemetryError>,
@@ -17,12 +17,12 @@ impl Readings {
         Self { reader: Reader::open_in(run), read: false }
     }
 
-    /// For reports that have no use for them.
+    /// Creates an empty set, for reports that need no readings.
     pub(super) const fn none() -> Self {
         Self { reader: Err(TelemetryError::Foreign), read: false }
     }
 
-    /// The reader at its first block.
+    /// Returns the reader, positioned at the first block.
     pub(super) fn reader(&mut self) -> Result<&mut Reader, String> {
         let reader = self.reader.as_mut().map_err(|error| told(error))?;
         if std::mem::replace(&mut self.read, true) {
@@ -31,7 +31,7 @@ impl Readings {
         Ok(reader)
     }
 
-    /// The readings over time, ready to be drawn. What is missing is told in them, and left at that.
+    /// Returns the readings prepared for plots. Gaps are marked in the result and are no error.
     pub fn traces(&mut self, record: &RunRecord) -> Traces {
         let mut traces = Traces::of(record);
         if let Err(why) = self.fill(&mut traces) {

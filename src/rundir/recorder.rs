@@ -1,4 +1,4 @@
-//! Writes a run directory while the run goes on: the journal first, and only what it holds safely is shown.
+//! Writes a run directory during the run. The journal is written first, and nothing is shown before it is safe there.
 
 use std::io;
 use std::path::PathBuf;
@@ -18,13 +18,13 @@ use kiln_model::Sample;
 use kiln_report::{Console, Pace, Paint, WallClock};
 use kiln_telemetry::{Safety, Telemetry};
 
-/// While a run goes on its reports are rewritten no more often than this, so that a killed run leaves them nearly current.
+/// The shortest time between two updates of the reports during a run. A killed run leaves reports that are nearly current.
 const PERIOD: Duration = Duration::from_secs(1);
 
-/// Share of the time that may go into rewriting reports of a run that goes on: long runs have long files.
+/// The share of the time that may be spent on updating reports during a run: long runs have large reports.
 const SHARE: f64 = 0.02;
 
-/// A journal that takes longer than this to be made safe is told in the log: healthy disks take milliseconds.
+/// A journal sync that takes longer than this is logged. A healthy disk takes milliseconds.
 const SLOW: Duration = Duration::from_secs(1);
 
 /// How a run is written and shown.
@@ -35,11 +35,11 @@ pub struct Settings {
     pub look: Look,
     pub clock: WallClock,
     pub progress: Progress,
-    /// Takes the OCPTV lines as well as the file does.
+    /// Receives the OCPTV lines in addition to the file.
     pub stream: Option<fn(&str) -> io::Result<()>>,
 }
 
-/// Whether a run is shown on stderr while it goes on.
+/// Whether progress is shown on stderr.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress {
     Shown,
@@ -50,13 +50,13 @@ pub enum Progress {
 #[derive(Debug)]
 pub struct Recorder {
     settings: Settings,
-    /// Made with the first event: a run that is refused writes nothing.
+    /// Created with the first event, so that a refused run writes nothing.
     open: Option<Open>,
     console: Console,
     pace: Pace,
-    /// Whether something happened that the reports of a run that goes on should tell.
+    /// Whether anything happened since the reports were last updated.
     due: bool,
-    /// Events that are in the journal and not yet known to be safe there.
+    /// Events that are in the journal but not yet synced.
     unshown: Vec<Envelope>,
 }
 
@@ -69,7 +69,7 @@ struct Open {
 }
 
 impl Recorder {
-    /// For a new run.
+    /// Creates the recorder of a new run.
     pub fn new(settings: Settings) -> Self {
         let (clock, language) = (settings.clock, settings.look.language);
         let console = match settings.progress {
@@ -80,7 +80,7 @@ impl Recorder {
         Self { settings, open: None, console, pace, due: false, unshown: Vec::new() }
     }
 
-    /// For a run taken up again.
+    /// Creates the recorder of a resumed run.
     pub fn over(settings: Settings, journal: Journal, events: &[Envelope]) -> Result<Self, RunDirError> {
         let mut recorder = Self::new(settings);
         recorder.console.catch_up(&RunRecord::of(events));
@@ -96,13 +96,12 @@ impl Recorder {
         Ok(recorder)
     }
 
-    /// Takes the live display away, for what is to be printed after it.
+    /// Removes the live display so that something can be printed.
     pub fn clear(&mut self) {
         self.console.clear();
     }
 
-    /// Closes the recorded files and writes all reports of `record`, as far as each can be. A run that never began leaves
-    /// nothing.
+    /// Closes the recorded files and writes every report that can be written. A run that never began leaves nothing behind.
     pub fn close(self, record: &RunRecord) -> Written {
         let Some(open) = self.open else { return Written::default() };
         let path = |name: &str| open.folder.path().join(name);
@@ -119,7 +118,7 @@ impl Recorder {
         Written { failed, ..written }
     }
 
-    /// Writes the short reports of a run that goes on.
+    /// Updates the small reports during a run.
     fn keep_current(&mut self, record: &RunRecord) -> io::Result<()> {
         let Some(open) = &self.open else { return Ok(()) };
         // The record may be ahead of what is safe; reports must not be.
@@ -143,7 +142,7 @@ impl Recorder {
     }
 }
 
-/// Telemetry is as safe as the journal, but for the open block.
+/// Syncs telemetry together with the journal, except for the block that is still open.
 const fn safety(durability: Durability) -> Safety {
     match durability {
         Durability::EverySync => Safety::EveryBlock,
@@ -204,7 +203,7 @@ impl Witness for Recorder {
     }
 }
 
-/// An event in a few words, for the log.
+/// Describes an event in a few words for the log.
 fn named(event: &RunEvent) -> String {
     match event {
         RunEvent::StepStarted { key, .. } => {
@@ -231,8 +230,8 @@ mod tests {
 
     use super::*;
     use crate::RunDir;
-    use kiln_event::invented::{Story, endings};
     use kiln_report::{Language, Languages, Paint};
+    use kiln_stories::{Story, endings};
 
     const LOOK: Look = Look { language: Language::English, paint: Paint::Plain, languages: Languages::BOTH };
 
@@ -277,7 +276,7 @@ mod tests {
         for (name, story) in endings() {
             let parent = tempfile::tempdir().expect("a directory");
             let folder = parent.path().join("run");
-            let written = write_down(&folder, &story);
+            let written = write_down(&folder, story);
             assert!(written.failed.is_empty() && written.told.is_empty(), "{name}: {written:?}");
             let live = files(&folder);
             assert_eq!(live.len(), 7, "{name}: nothing else is left behind");

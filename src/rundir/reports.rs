@@ -1,4 +1,5 @@
-//! The reports of a run directory: all files that follow from the recorded ones, each replaced as a whole or not at all.
+//! The reports of a run directory: all files that are derived from the recorded ones. Each is replaced as a whole or not at
+//! all.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -10,24 +11,24 @@ use super::view::{Look, RunView};
 use kiln_disk::{Folder, JUNIT, Keep, OCPTV, PAGE, RunFile};
 use kiln_report::{Junit, Language, Languages};
 
-/// What came of writing the reports.
+/// The outcome of writing the reports.
 #[derive(Debug, Default)]
 pub struct Written {
-    /// What had to be left out, in words.
+    /// What had to be left out, as sentences for the user.
     pub told: Vec<String>,
-    /// Files that could not be written; all others were.
+    /// Files that could not be written. All others were written.
     pub failed: Vec<RunDirError>,
 }
 
 impl Written {
-    /// The first thing that went wrong, if any.
+    /// Returns the first failure, if any.
     pub fn first_failure(self) -> Result<(), RunDirError> {
         self.failed.into_iter().next().map_or(Ok(()), Err)
     }
 }
 
 impl RunDir {
-    /// Writes every report of the run, as many as can be. The run must be locked.
+    /// Writes every report of the run. A report that fails does not stop the others. The run must be locked.
     pub fn write_reports(&self, run: &Run, look: Look) -> Result<Written, RunDirError> {
         if self.is_sealed() {
             return Err(RunDirError::Sealed { path: self.path().to_owned() });
@@ -36,7 +37,7 @@ impl RunDir {
     }
 }
 
-/// Writes every report but those left out; one that cannot be written does not keep the others from it.
+/// Writes every report except those that are skipped. A report that fails does not stop the others.
 pub(super) fn write_all(folder: &Folder, view: &RunView<'_>, without: &[RunFile]) -> Written {
     let mut failed = Vec::new();
     for format in FORMATS {
@@ -72,8 +73,8 @@ pub(super) fn write(
     Ok(part.commit(keep)?)
 }
 
-/// What every report of the run may be, to the byte. A page may be in any language, and a JUnit file with attachments names
-/// the folder as it was given to the run: `junit` is what there is, from which only that name is taken.
+/// Returns every byte sequence that each report of the run may have. A page may be in any language. A JUnit file with
+/// attachments contains the folder as the user typed it; that name is taken from `junit`, the file as it is now.
 pub fn rebuilt(dir: &RunDir, run: &Run, junit: Option<&[u8]>) -> Result<BTreeMap<String, Vec<Vec<u8>>>, RunDirError> {
     let mut all: BTreeMap<String, Vec<Vec<u8>>> = BTreeMap::new();
     for languages in Languages::ALL {

@@ -1,4 +1,4 @@
-//! A run directory held open, and the run that is read from it.
+//! An open run directory, and the run that is read from it.
 
 use std::io;
 use std::path::Path;
@@ -11,30 +11,30 @@ use kiln_event::{Envelope, RunRecord, concluded};
 use kiln_journal::{JournalFile, Read};
 use kiln_seal as seal;
 
-/// A run directory that has a journal. Its files are opened once each.
+/// A run directory with a journal. Each of its files is opened only once.
 #[derive(Debug)]
 pub struct RunDir {
     folder: Folder,
     journal: JournalFile,
 }
 
-/// What a journal tells.
+/// The contents of a journal.
 #[derive(Debug)]
 pub struct Run {
     pub events: Vec<Envelope>,
     pub record: RunRecord,
-    /// What is missing of the journal, in words for people.
+    /// What is missing from the journal, as sentences for the user.
     pub lacks: Vec<String>,
-    /// Whether the journal is sound to its end, but for a last line that was torn off.
+    /// Whether the journal is intact, apart from an incomplete last line.
     pub sound: bool,
-    /// Whether the last line was torn off.
+    /// Whether the last line is incomplete.
     pub torn: bool,
-    /// The last value of the journal's hash chain; empty if it is not sound.
+    /// The last value of the journal's hash chain; empty if the journal is damaged.
     pub root: String,
 }
 
 impl RunDir {
-    /// Opens the directory of a run.
+    /// Opens a run directory.
     pub fn open(path: &Path) -> Result<Self, RunDirError> {
         let folder = Folder::open(path).map_err(|source| match source.kind() {
             io::ErrorKind::NotFound => RunDirError::Missing { path: path.to_owned() },
@@ -44,13 +44,13 @@ impl RunDir {
         Ok(Self { folder, journal })
     }
 
-    /// Whether there is a journal in a folder, whatever may be in it.
+    /// Returns true if the folder contains a journal, valid or not.
     pub fn is_run(path: &Path) -> bool {
         Folder::open(path).is_ok_and(|folder| folder.has(JOURNAL.name))
     }
 
-    /// Keeps every other process from writing to the run; one that goes on is refused. What writers that were killed left
-    /// half done is taken away.
+    /// Locks the run against writes by other processes. Fails if the run is still in progress. Removes temporary files of
+    /// writers that were killed.
     pub fn lock(self) -> Result<Self, RunDirError> {
         let locked = Self { journal: self.journal.lock()?, folder: self.folder };
         for file in RUN_FILES {
@@ -60,7 +60,7 @@ impl RunDir {
         Ok(locked)
     }
 
-    /// The directory as it was named.
+    /// Returns the path as the user gave it.
     pub fn path(&self) -> &Path {
         self.folder.path()
     }
@@ -73,14 +73,14 @@ impl RunDir {
         seal::is_sealed(self.path())
     }
 
-    /// Reads the run back. A journal that is damaged, or is not what its seal says, is an error.
+    /// Reads the run. Fails if the journal is damaged or does not match its seal.
     pub fn run(&self) -> Result<Run, RunDirError> {
         seal::check_file(self.path(), JOURNAL.name)?;
         let (read, root) = self.journal.read()?;
         self.whole(Run::of(read, root))
     }
 
-    /// Reads what stands before the first damage. A journal that is not what its seal says is an error all the same.
+    /// Reads the events before the first damage. Still fails if the journal does not match its seal.
     pub fn sound_run(&self) -> Result<Run, RunDirError> {
         seal::check_file(self.path(), JOURNAL.name)?;
         let (read, wrong) = self.journal.read_sound()?;
@@ -98,18 +98,18 @@ impl RunDir {
         Ok(run)
     }
 
-    /// The events of the run.
+    /// Reads the events of the run.
     pub fn events(&self) -> Result<Vec<Envelope>, RunDirError> {
         Ok(self.run()?.events)
     }
 
-    /// Everything known about the run.
+    /// Reads the events and folds them into a record.
     pub fn record(&self) -> Result<RunRecord, RunDirError> {
         Ok(self.run()?.record)
     }
 
-    /// The readings of the run. Those of a sealed run that are not what was sealed are an error; others that cannot be had
-    /// are told where they are missed.
+    /// Opens the telemetry of the run. Fails if the run is sealed and the telemetry does not match the seal. Telemetry that
+    /// cannot be read otherwise is reported by the outputs that need it.
     pub fn telemetry(&self) -> Result<Readings, RunDirError> {
         if self.folder.has(SAMPLES.name) {
             seal::check_file(self.path(), SAMPLES.name)?;
@@ -117,7 +117,7 @@ impl RunDir {
         Ok(Readings::open(&self.folder))
     }
 
-    /// The run ready to be told in any form.
+    /// Prepares the run for any output format.
     pub fn view<'r>(&'r self, run: &'r Run, look: Look) -> Result<RunView<'r>, RunDirError> {
         Ok(RunView::new(self.path(), &run.record, &run.events, &run.lacks, self.telemetry()?, look))
     }
@@ -131,7 +131,7 @@ impl Run {
     }
 }
 
-/// An error with what caused it, on one line.
+/// Formats an error with its causes on one line.
 pub(super) fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();

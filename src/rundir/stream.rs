@@ -1,4 +1,4 @@
-//! `ocptv.jsonl` of a run that goes on: appended to as events become durable, so that it can be followed.
+//! `ocptv.jsonl` during a run: lines are appended as events become durable, so that other programs can follow the file.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write as _};
@@ -8,7 +8,7 @@ use kiln_disk::{Folder, OCPTV};
 use kiln_event::Envelope;
 use kiln_report::Ocptv;
 
-/// The stream of a run that goes on.
+/// The OCPTV stream of a run in progress.
 #[derive(Debug)]
 pub(super) struct StreamFile {
     stream: Ocptv,
@@ -17,7 +17,7 @@ pub(super) struct StreamFile {
 }
 
 impl StreamFile {
-    /// For a run whose journal holds `past` so far; gives the lines of that too.
+    /// Creates the stream of a run whose journal already holds `past`, and returns the lines for those events too.
     pub(super) fn create(folder: &Folder, past: &[Envelope]) -> io::Result<(Self, String)> {
         let path = folder.path().join(OCPTV.name);
         let made = folder.begin(OCPTV.name).and_then(kiln_disk::Part::place_early);
@@ -27,19 +27,19 @@ impl StreamFile {
         Ok((this, lines))
     }
 
-    /// Appends what `envelope` adds, and gives it.
+    /// Appends the lines for one event and returns them.
     pub(super) fn event(&mut self, envelope: &Envelope) -> io::Result<String> {
         let lines = self.stream.event(envelope);
         self.file.write_all(lines.as_bytes()).map_err(|error| with_path(&self.path, &error))?;
         Ok(lines)
     }
 
-    /// Hands to the system what was appended: who follows the file sees it.
+    /// Flushes appended lines to the operating system, where readers of the file see them.
     pub(super) fn flush(&mut self) -> io::Result<()> {
         self.file.flush().map_err(|error| with_path(&self.path, &error))
     }
 
-    /// On the disk for good.
+    /// Syncs the file to disk.
     pub(super) fn close(mut self) -> io::Result<()> {
         self.flush()?;
         self.file.get_ref().sync_all().map_err(|error| with_path(&self.path, &error))

@@ -1,4 +1,4 @@
-//! A run with all that any form of telling it may need.
+//! A run with everything that any output format may need.
 
 use std::cell::{RefCell, RefMut};
 use std::path::Path;
@@ -7,24 +7,24 @@ use super::readings::Readings;
 use kiln_event::{Envelope, RunRecord};
 use kiln_report::{Language, Languages, Paint};
 
-/// How people are told.
+/// Languages and colours of the output.
 #[derive(Debug, Clone, Copy)]
 pub struct Look {
-    /// Of a terminal.
+    /// The language of the terminal.
     pub language: Language,
     pub paint: Paint,
-    /// Of a page.
+    /// The languages of a page.
     pub languages: Languages,
 }
 
-/// A run ready to be told.
+/// A run prepared for output.
 #[derive(Debug)]
 pub struct RunView<'a> {
-    /// The run directory, as it is reached from where a reader looks.
+    /// The run directory, as a path that is valid for the reader of the output.
     pub folder: &'a Path,
     pub record: &'a RunRecord,
     pub events: &'a [Envelope],
-    /// What is missing of the journal, in words.
+    /// What is missing from the journal, as sentences for the user.
     pub lacks: &'a [String],
     pub look: Look,
     readings: RefCell<Readings>,
@@ -44,12 +44,12 @@ impl<'a> RunView<'a> {
         Self { folder, record, events, lacks, look, readings, told }
     }
 
-    /// The readings of the run.
+    /// Returns the telemetry of the run.
     pub(super) fn readings(&self) -> RefMut<'_, Readings> {
         self.readings.borrow_mut()
     }
 
-    /// Notes what a form had to leave out.
+    /// Records what a format had to leave out.
     pub(super) fn tell(&self, text: String) {
         let mut told = self.told.borrow_mut();
         if !told.contains(&text) {
@@ -57,7 +57,7 @@ impl<'a> RunView<'a> {
         }
     }
 
-    /// What was left out so far, each once.
+    /// Returns what was left out so far, without repetitions.
     pub fn told(&self) -> Vec<String> {
         self.told.borrow().clone()
     }

@@ -1,10 +1,10 @@
-//! Why something is not sealed, or is not what was sealed.
+//! Why a run cannot be sealed, or does not match its seal.
 
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// What stands in the way of a seal or of trusting one.
+/// Why a seal cannot be made or trusted.
 #[derive(Debug, thiserror::Error)]
 pub enum SealError {
     #[error("cannot {doing} {}", .path.display())]
@@ -41,7 +41,7 @@ pub enum SealError {
     Altered(Altered),
 }
 
-/// The first place that is not what was sealed.
+/// The first place that does not match the seal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Altered {
     /// Relative to the run directory.
@@ -58,17 +58,17 @@ pub enum How {
         line: u64,
         offset: u64,
     },
-    /// Somewhere in this piece.
+    /// Somewhere in this range of bytes.
     Bytes {
         from: u64,
         to: u64,
     },
-    /// Sound up to its end, which comes too early.
+    /// The file is too short; what is there matches.
     Cut {
         bytes: u64,
         sealed: u64,
     },
-    /// Sound up to where it ended, and longer.
+    /// The file is too long; the sealed part matches.
     Longer {
         bytes: u64,
         sealed: u64,

@@ -1,4 +1,4 @@
-//! What is in a run directory: plain files by their names relative to it, in order.
+//! Lists the regular files of a run directory by relative path, in order.
 
 use std::fs;
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::path::Path;
 use super::FILE_NAME;
 use super::error::{SealError, failed};
 
-/// All files but the seal itself.
+/// Lists all files except the seal itself.
 pub(super) fn files(run: &Path) -> Result<Vec<String>, SealError> {
     let mut found = Vec::new();
     collect(run, "", &mut found)?;

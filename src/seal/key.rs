@@ -1,4 +1,4 @@
-//! Keys: an Ed25519 pair as PEM files that OpenSSL reads as well, the secret one for its owner alone.
+//! Keys: an Ed25519 pair as PEM files, which OpenSSL can read too. Only the owner can read the secret key.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
@@ -16,11 +16,11 @@ use super::error::{SealError, failed};
 use super::pieces::hex;
 use kiln_disk::{self as disk, MIB};
 
-/// Signs. Its bytes are wiped from memory when it goes.
+/// A signing key. Its bytes are wiped from memory when it is dropped.
 #[derive(Debug)]
 pub struct SecretKey(SigningKey);
 
-/// Checks signatures.
+/// A key that checks signatures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PublicKey(VerifyingKey);
 
@@ -28,11 +28,11 @@ pub struct PublicKey(VerifyingKey);
 const OWNER_ONLY: u32 = 0o600;
 /// All rights of anyone but the owner.
 const OTHERS: u32 = 0o077;
-/// The most that is read of a key, which takes some hundred bytes.
+/// Size limit of a key file. Keys take a few hundred bytes.
 const MOST: u64 = MIB;
 
 impl SecretKey {
-    /// Makes a pair and writes it: the secret key to `path`, the public one beside it with `.pub` added.
+    /// Generates a pair and writes it: the secret key to `path`, the public key to the same path with `.pub` appended.
     pub fn create(path: &Path) -> Result<(Self, PathBuf), SealError> {
         let mut seed = [0; 32];
         fill_with_randomness(&mut seed).map_err(failed("get randomness for", path))?;
@@ -48,7 +48,7 @@ impl SecretKey {
         Ok((key, public_path))
     }
 
-    /// Reads a secret key. One that others can read is refused: who can read it can sign in its owner's name.
+    /// Reads a secret key. Fails if others can read the file, because they could sign in the owner's name.
     pub fn read(path: &Path) -> Result<Self, SealError> {
         let file = disk::open(path).map_err(failed("read", path))?;
         let mode = file.metadata().map_err(failed("read", path))?.permissions().mode() & 0o777;
@@ -91,12 +91,12 @@ impl PublicKey {
         self.0.to_public_key_pem(LineEnding::LF).unwrap_or_default()
     }
 
-    /// `sha256:…` of the key's 32 bytes.
+    /// Returns `sha256:…` of the key's 32 bytes.
     pub fn id(&self) -> String {
         format!("sha256:{}", hex(&Sha256::digest(self.0.as_bytes())))
     }
 
-    /// Strict: of several encodings of one signature only the canonical one holds.
+    /// Checks a signature strictly: of several encodings of one signature only the canonical one is accepted.
     pub(super) fn holds(&self, message: &[u8], signature: &[u8]) -> bool {
         Signature::from_slice(signature).is_ok_and(|signature| self.0.verify_strict(message, &signature).is_ok())
     }

@@ -1,4 +1,4 @@
-//! Sealing: digests of everything there is, signed.
+//! Sealing a run: computes digests of all its files and signs them.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use kiln_disk::{Folder, Keep, Made, RUN_FILES};
 use kiln_event::RunRecord;
 use kiln_model::WallTime;
 
-/// What was sealed.
+/// The result of sealing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sealed {
     pub path: PathBuf,
@@ -22,10 +22,10 @@ pub struct Sealed {
     pub key: String,
 }
 
-/// Seals the run directory `run`, whose record and journal root are these.
+/// Seals the run directory `run`. `record` and `root` are those of its journal.
 ///
-/// Nothing is signed that was not recorded or cannot be made again from what was: `reports` are all forms that each report
-/// may have, by its name.
+/// Only recorded files are signed, and reports that can be rebuilt from them: `reports` holds all contents that each report
+/// may have, by file name.
 pub fn seal(
     run: &Path,
     record: &RunRecord,
@@ -57,7 +57,7 @@ pub fn seal(
     Ok(Sealed { path, files: names, key: key.public().id() })
 }
 
-/// Whether a file is one of a run and, if it can be made again, is what was made again.
+/// Returns true if a file belongs to a run and, if it can be rebuilt, equals the rebuilt one.
 fn check(name: &str, pieces: &Pieces, reports: &BTreeMap<String, Vec<Vec<u8>>>) -> Result<(), SealError> {
     let Some(file) = RUN_FILES.iter().find(|file| file.name == name) else {
         return Err(SealError::Stranger { name: name.to_owned() });

@@ -1,4 +1,4 @@
-//! Seals: a signature over everything in a run directory, and finding the first place that is not what was sealed.
+//! Seals: signs everything in a run directory, and finds the first place that was changed afterwards.
 //!
 //! `seal.json` is a DSSE envelope over an in-toto Statement with the test-result predicate: its subjects are the files by
 //! SHA-256 and the unit by its serial numbers, its signature Ed25519. Stock tools for either can read it. What Kiln adds
@@ -22,5 +22,5 @@ pub use make::{Sealed, seal};
 pub use papers::{PaperRun, Papers, PapersError, seal_digest};
 pub use verify::{Verified, check_file, is_sealed, verify};
 
-/// The seal's name inside a run directory.
+/// File name of the seal in a run directory.
 pub const FILE_NAME: &str = "seal.json";

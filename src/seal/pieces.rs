@@ -1,4 +1,4 @@
-//! Digests of a file: of the whole, and short ones of its pieces, by which an altered place is found.
+//! Digests of a file: one of the whole, and short ones of its pieces that help to find what was changed.
 
 use std::io::{self, BufRead as _, BufReader, Read as _};
 
@@ -10,16 +10,16 @@ use sha2::{Digest as _, Sha256};
 use super::error::How;
 use kiln_disk::{Folder, GIB};
 
-/// Bytes of a piece's digest. Pieces only say where; that something differs is told by the digest of the whole.
+/// Length of a piece's digest in bytes. It only locates a change; the digest of the whole file proves it.
 const SHORT: usize = 8;
-/// Bytes of a piece where a file has no lines.
+/// Size of a piece in bytes for files without lines.
 const PIECE: u64 = 65_536;
-/// Files whose lines are of a length that a person can look at.
+/// Files with lines short enough for a person to read.
 const BY_LINE: [&str; 5] = ["jsonl", "json", "xml", "csv", "yaml"];
 
-/// The most that is read of a file: far more than a run leaves, and less than a disk holds.
+/// Size limit of a file: far more than a run writes.
 const MOST: u64 = 16 * GIB;
-/// The same of a file by lines, of which one may be all there is and stands in memory.
+/// Size limit of a file that is read by lines, because a single line may fill it and is held in memory.
 const MOST_BY_LINE: u64 = GIB;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,17 +29,17 @@ enum By {
     Bytes(u64),
 }
 
-/// What a file is.
+/// The digests of one file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Pieces {
     pub(super) bytes: u64,
     pub(super) sha256: String,
     by: By,
-    /// The short digests one after another, in base64.
+    /// The short digests, concatenated, in base64.
     digests: String,
 }
 
-/// Lower-case hexadecimal.
+/// Formats bytes as lower-case hexadecimal digits.
 pub(super) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
@@ -85,12 +85,12 @@ impl Pieces {
         Ok(Self { bytes, sha256: hex(&whole.finalize()), by, digests: STANDARD.encode(digests) })
     }
 
-    /// Whether they are of just these bytes.
+    /// Returns true if these are the digests of `bytes`.
     pub(super) fn are_of(&self, bytes: &[u8]) -> bool {
         self.bytes == bytes.len() as u64 && self.sha256 == hex(&Sha256::digest(bytes))
     }
 
-    /// The first place where the file of that name is not this; `None` if it is this to the byte.
+    /// Finds the first place at which the file differs; `None` if it is identical.
     pub(super) fn difference(&self, folder: &Folder, name: &str) -> io::Result<Option<How>> {
         let by = if self.by == By::Bytes(0) { By::Bytes(PIECE) } else { self.by };
         let digests = STANDARD.decode(&self.digests).unwrap_or_default();

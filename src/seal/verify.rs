@@ -1,4 +1,4 @@
-//! Verifying: the signature first, then every file, and the first place that is not what was sealed.
+//! Verifying a seal: checks the signature first, then every file, and reports the first place that was changed.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -14,15 +14,15 @@ use kiln_disk::{Folder, MIB};
 use kiln_event::{RunRecord, Verdict};
 use kiln_model::WallTime;
 
-/// The most that is read of a seal: eight bytes for every line of the journal, and as much again for its encoding.
+/// Size limit of a seal: eight bytes for every line of the journal, and as much again for its encoding.
 const MOST: u64 = 256 * MIB;
 
-/// What a seal that holds says.
+/// The contents of a valid seal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verified {
     pub run_id: String,
     pub verdict: Verdict,
-    /// Not of a real unit.
+    /// Whether the run was simulated.
     pub simulated: bool,
     pub sealed_at: WallTime,
     pub serials: BTreeMap<String, String>,
@@ -31,13 +31,13 @@ pub struct Verified {
     pub key: String,
 }
 
-/// Whether the run directory has a seal; it says nothing about whether it holds.
+/// Returns true if the run directory has a seal, valid or not.
 pub fn is_sealed(run: &Path) -> bool {
     Folder::open(run).is_ok_and(|folder| folder.has(FILE_NAME))
 }
 
-/// Verifies everything in `run`. `record` reads the journal, which is asked for once its bytes are known to be the sealed
-/// ones.
+/// Verifies everything in `run`. `record` reads the journal; it is called after the journal's bytes were found to match the
+/// seal.
 pub fn verify<E>(
     run: &Path,
     key: &PublicKey,
@@ -82,8 +82,8 @@ pub fn verify<E>(
     }))
 }
 
-/// Whether one file of a sealed run is what its seal says. Without a key this finds accidents and clumsy hands, not a
-/// forger; a run that is not sealed has nothing to be held against.
+/// Checks one file of a sealed run against the seal. Without a key this detects accidents, not forgery. Succeeds if the run is
+/// not sealed.
 pub fn check_file(run: &Path, name: &str) -> Result<(), SealError> {
     if !is_sealed(run) {
         return Ok(());
@@ -129,7 +129,7 @@ fn parse(run: &Path, payload: &[u8]) -> Result<Statement, SealError> {
     Ok(statement)
 }
 
-/// Other tools look at the subjects, this one at its own list: they must be of one mind.
+/// Checks that the subjects, which other tools read, and our own list of files agree.
 fn check_subjects(run: &Path, statement: &Statement) -> Result<(), SealError> {
     let own = &statement.predicate.kiln;
     let mut expected: BTreeMap<&str, &str> =
@@ -153,7 +153,7 @@ mod tests {
 
     use super::super::{SecretKey, seal};
     use super::*;
-    use kiln_event::invented::endings;
+    use kiln_stories::endings;
 
     struct Bench {
         folder: tempfile::TempDir,

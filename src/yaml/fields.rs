@@ -56,6 +56,17 @@ impl<'n> Fields<'n> {
         self.node
     }
 
+    /// Requires `schema: EXPECTED`, which says what kind of file this is and in which version.
+    pub fn schema(&mut self, expected: &str, all: &mut Diagnostics) {
+        if let Some(node) = self.required("schema", all)
+            && let Some(schema) = node.text(all)
+            && schema != expected
+        {
+            let message = format!("this is `{schema}`, and this program reads `{expected}`");
+            all.push(Diagnostic::new(&node.place, message));
+        }
+    }
+
     /// Complains about every key that was never asked for, with the nearest one that was.
     pub fn finish(self, all: &mut Diagnostics) {
         for (name, _) in self.entries {

@@ -1,6 +1,7 @@
 //! A browser of a few lines for a floor over TLS: it keeps a cookie, sends forms with the session's secret, follows nothing.
 
 use std::cell::RefCell;
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -131,7 +132,7 @@ fn told(answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> (u16, 
     let mut answer = answer.expect("an answer");
     let mut text = String::new();
     for (name, value) in answer.headers() {
-        text += &format!("{name}: {}\n", value.to_str().unwrap_or_default());
+        let _ = writeln!(text, "{name}: {}", value.to_str().unwrap_or_default());
     }
     let status = answer.status().as_u16();
     text += &answer.body_mut().read_to_string().expect("text");

@@ -129,9 +129,9 @@ impl Told {
         }
     }
 
-    fn failure(&self) -> &str {
+    fn failure(&self) -> String {
         match self.end() {
-            LoadEnd::Failed(why) => why,
+            LoadEnd::Failed(why) => why.to_string(),
             end => panic!("not a failure: {end:?}, after {:#?}", self.0),
         }
     }
@@ -385,7 +385,8 @@ fn everything_that_can_be_in_the_way_has_its_own_message() {
         let told = bench.run();
         // Which call is the first to see an error that stays is a matter of timing.
         let stays = ["ECC in a kernel", "failed launch", "contained"].contains(&name);
-        let why = told.failure().split_once(" failed: ").filter(|_| stays).map_or(told.failure(), |(_, why)| why);
+        let failure = told.failure();
+        let why = failure.split_once(" failed: ").filter(|_| stays).map_or(failure.as_str(), |(_, why)| why);
         format!("{name}: {why}\n")
     });
     insta::assert_snapshot!(cases.concat(), @"

@@ -120,3 +120,25 @@ fn a_run_is_taken_up_with_the_facts_it_was_begun_with_and_with_no_others() {
     let same = resume();
     assert_eq!(same.status.code(), Some(0), "{}", stderr(&same));
 }
+
+#[test]
+fn a_run_judged_again_by_other_facts_says_so() {
+    let (_folder, at) = workplace();
+    let (models, mine) = (at.join("models"), at.join("mine.yaml"));
+    let (models, mine) = (models.to_str().expect("utf-8"), mine.to_str().expect("utf-8"));
+    let ran = run(&at, &["--skus", models]);
+    assert_eq!(ran.status.code(), Some(0), "{}", stderr(&ran));
+    let again = || {
+        let run = at.join("run");
+        let output = kiln(&["rejudge", run.to_str().expect("utf-8"), "--profile", mine, "--skus", models]);
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), stderr(&output))
+    };
+    let told = "the facts about `example-x1` are not those of then";
+    assert!(!again().contains(told), "{}", again());
+    let file = at.join("models/example-x1.yaml");
+    let facts = fs::read_to_string(&file).expect("a SKU file");
+    let other = facts.replacen("value: 350 W", "value: 345 W", 1);
+    assert_ne!(facts, other);
+    fs::write(&file, other).expect("written");
+    assert!(again().contains(told), "{}", again());
+}

@@ -4,6 +4,7 @@
 mod drill;
 mod faults;
 mod healthy;
+mod japanese;
 mod models;
 mod resume;
 mod screen;

@@ -1,9 +1,9 @@
 //! What is known of one program: its check, the arguments that make its output readable, and what reads that output.
 
-use super::output::{Output, Told, Unread, Unreadable, Verdict, first_line, shortened};
+use super::output::{Output, Told, Unread, Verdict, first_line, shortened};
 use kiln_limit::Measurement;
 use kiln_limit::Missing;
-use kiln_model::{Component, Tool, Unit};
+use kiln_model::{Component, Tool, Unit, Unreadable};
 use kiln_profile::CheckSpec;
 
 /// One known program. Each stands in a file of its own and is a row of [`super::adapter()`].
@@ -59,12 +59,7 @@ impl Adapter {
     /// Reads what the program printed. Its verdict is the measurement `passed` of the node: true only where the output
     /// proves it and the exit code does not speak against it. What the program itself says of a failure is `failure`.
     pub fn read(&self, output: &Output<'_>) -> Result<Vec<Measurement>, Unreadable> {
-        let told = (self.read)(output).map_err(|why| Unreadable {
-            title: self.title,
-            expected: self.expected,
-            first: first_line(output),
-            why,
-        })?;
+        let told = (self.read)(output).map_err(|why| why.told(self.title, self.expected, first_line(output)))?;
         let verdict = match told.verdict {
             Verdict::Passed if output.exit != 0 => {
                 Verdict::Failed(format!("it ended with exit code {}{}", output.exit, output.last_error()))

@@ -6,7 +6,7 @@
 
 use super::adapter::Adapter;
 use super::declared;
-use super::output::{Output, Told, Unread, Verdict, argument, median};
+use super::output::{Output, Told, Unread, Verdict, argument};
 use crate::declare::may;
 use kiln_limit::Measurement;
 use kiln_limit::Missing;
@@ -129,7 +129,7 @@ fn read(output: &Output<'_>) -> Result<Told, Unread> {
         let component = Component::Gpu(GpuIndex(index));
         let verdict = burn.verdict(word, words);
         measured.extend(verdict.of_part("passed", component));
-        match median(burn.speeds.clone()) {
+        match kiln_model::median(&burn.speeds) {
             Some(speed) => {
                 let shown = burn.speeds.len() as u64;
                 measured.push(Measurement::number("throughput", component, Unit::Gigaflops, speed, shown));

@@ -22,7 +22,7 @@ pub(super) mod stressapptest;
 use kiln_model::Tool;
 
 pub use adapter::Adapter;
-pub use output::{Output, Unread, Unreadable};
+pub use output::{Output, Unread};
 
 /// What is known of a program.
 pub fn adapter(tool: Tool) -> &'static Adapter {

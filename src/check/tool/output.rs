@@ -1,12 +1,10 @@
 //! What a program left behind when it ended, what an adapter makes of it, and why it may make nothing of it.
 
-use std::fmt;
-
 use serde_json::Value;
 
 use kiln_limit::Missing;
 use kiln_limit::{Measured, Measurement, Scalar};
-use kiln_model::{Component, Unit};
+use kiln_model::{Component, Unit, Unreadable};
 
 /// Longest quotation of what a program says: three lines of a terminal.
 const QUOTED: usize = 300;
@@ -131,33 +129,14 @@ pub enum Unread {
     Refused(String),
 }
 
-/// An output that was not understood, as a person is told of it.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub struct Unreadable {
-    pub(super) title: &'static str,
-    pub(super) expected: &'static str,
-    /// The first line that was seen.
-    pub(super) first: Option<String>,
-    pub why: Unread,
-}
-
-impl fmt::Display for Unreadable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { title, expected, first, why } = self;
-        let seen = |f: &mut fmt::Formatter<'_>| match first {
-            Some(line) => write!(f, "; its first line is `{line}`"),
-            None => f.write_str("; it printed nothing"),
-        };
-        match why {
-            Unread::Refused(words) => write!(f, "{title} did not test: {}", shortened(words)),
-            Unread::Form => {
-                write!(f, "this is not what {title} prints in any version known here: expected {expected}")?;
-                seen(f)
-            }
-            Unread::Place(what) => {
-                write!(f, "{title}: {}; expected {expected}", shortened(what))?;
-                seen(f)
-            }
+impl Unread {
+    /// As a person is told of it: of which program, what was expected of it, and the first line that was seen.
+    pub(super) fn told(self, title: &str, expected: &str, first: Option<String>) -> Unreadable {
+        let (title, expected) = (title.to_owned(), expected.to_owned());
+        match self {
+            Self::Form => Unreadable::Form { title, expected, first },
+            Self::Place(what) => Unreadable::Place { title, what: shortened(&what), expected, first },
+            Self::Refused(words) => Unreadable::Refused { title, words: shortened(&words) },
         }
     }
 }
@@ -197,17 +176,6 @@ pub(super) fn json_in(text: &str) -> Result<Value, Unread> {
 
 /// Braces at the beginning of a line that are tried: reports are the first or the second.
 const TRIED: usize = 50;
-
-/// The median of what was seen.
-pub(super) fn median(mut values: Vec<f64>) -> Option<f64> {
-    values.sort_by(f64::total_cmp);
-    let middle = values.len() / 2;
-    match values.len() {
-        0 => None,
-        odd if odd % 2 == 1 => Some(values[middle]),
-        _ => Some(f64::midpoint(values[middle - 1], values[middle])),
-    }
-}
 
 /// Whether a measurement is a number above zero.
 pub(super) fn is_positive(measured: &Measurement) -> bool {

@@ -11,8 +11,8 @@ use crate::{Check, CheckRun, Done, Seen, StepContext, Wants};
 use kiln_event::{BadParameter, Phase, ProgramTrouble, Reason};
 use kiln_limit::{Measured, Measurement, Missing, Scalar};
 use kiln_model::{
-    Component, ComponentKind, GpuIndex, LoadEnd, LoadKind, LoadSaid, Moment, ProgramNumber, ProgramOrder,
-    ProgramReader, ProgramSaid, ProgramValue, Span, Unit,
+    Component, ComponentKind, GpuIndex, LoadEnd, LoadKind, LoadSaid, Moment, ProgramAbsent, ProgramNumber,
+    ProgramOrder, ProgramReader, ProgramSaid, ProgramValue, Span, Unit, Unreadable,
 };
 use kiln_profile::{CheckSpec, MeasurementSpec, ParamKind, ParamSpec, Params};
 
@@ -88,11 +88,11 @@ pub(super) struct Program {
 
 #[derive(Debug, Default)]
 struct Heard {
-    absent: Option<String>,
+    absent: Option<ProgramAbsent>,
     path: Option<String>,
     version: Option<String>,
     code: Option<i32>,
-    unreadable: Option<String>,
+    unreadable: Option<Unreadable>,
     values: Vec<ProgramValue>,
     output: String,
 }
@@ -414,9 +414,11 @@ mod tests {
 
     #[test]
     fn what_says_nothing_of_the_unit_is_our_trouble_with_the_text() {
-        let absent = || LoadSaid::Program(ProgramSaid::NotInstalled("`fio` is not installed".to_owned()));
-        let failed = || ended(LoadEnd::Failed("it is not there".to_owned()));
-        let unreadable = || LoadSaid::Program(ProgramSaid::Unreadable("expected value at line 1".to_owned()));
+        let absent =
+            || LoadSaid::Program(ProgramSaid::NotInstalled(ProgramAbsent::Words("`fio` is not installed".to_owned())));
+        let failed = || ended(LoadEnd::Failed("it is not there".to_owned().into()));
+        let unreadable =
+            || LoadSaid::Program(ProgramSaid::Unreadable(Unreadable::Words("expected value at line 1".to_owned())));
         let late = || LoadSaid::Noted { gpu: None, kind: NoteKind::Plain, what: "late".to_owned() };
         let skip = ("not-installed", ParamValue::Text("skip".to_owned()));
         let table = [
@@ -425,27 +427,27 @@ mod tests {
             story("tool.fio", &[], &[exited(1), printed("oops\n"), unreadable(), ended(LoadEnd::Finished)]),
             story("tool.fio", &[], &[exited(0), unreadable(), ended(LoadEnd::Finished)]),
             story("tool.fio", &[], &[LoadSaid::Running, late(), printed("half"), ended(LoadEnd::Stopped)]),
-            story("tool.fio", &[], &[ended(LoadEnd::Failed("the worker crashed".to_owned()))]),
+            story("tool.fio", &[], &[ended(LoadEnd::Failed("the worker crashed".to_owned().into()))]),
             story("tool.run", &[], &[]),
             story("tool.run", &[("values", ParamValue::Texts(vec!["Iops: 3".to_owned()]))], &[]),
         ];
         insta::assert_snapshot!(table.join("\n\n"), @r#"
         Enter { phase: Measuring, until: None }
         run fio ["-t", "3 s"] on 0 GPUs for Some(600s)
-        failed, not-installed: NotInstalled { said: "`fio` is not installed" }
+        failed, not-installed: NotInstalled { said: Words("`fio` is not installed") }
 
         Enter { phase: Measuring, until: None }
         run fio ["-t", "3 s"] on 0 GPUs for Some(600s)
-        End(NotApplicable { why: NotApplicable { said: "`fio` is not installed" } })
+        End(NotApplicable { why: NotApplicable { said: Words("`fio` is not installed") } })
 
         Enter { phase: Measuring, until: None }
         run fio ["-t", "3 s"] on 0 GPUs for Some(600s)
-        failed, unreadable: Program { program: "fio", trouble: Unreadable { exit: Some(1), why: "expected value at line 1", printed: Some("oops") } }
+        failed, unreadable: Program { program: "fio", trouble: Unreadable { exit: Some(1), why: Words("expected value at line 1"), printed: Some("oops") } }
           node output "oops\n"
 
         Enter { phase: Measuring, until: None }
         run fio ["-t", "3 s"] on 0 GPUs for Some(600s)
-        failed, unreadable: Program { program: "fio", trouble: Unreadable { exit: Some(0), why: "expected value at line 1", printed: None } }
+        failed, unreadable: Program { program: "fio", trouble: Unreadable { exit: Some(0), why: Words("expected value at line 1"), printed: None } }
 
         Enter { phase: Measuring, until: None }
         run fio ["-t", "3 s"] on 0 GPUs for Some(600s)
@@ -469,7 +471,7 @@ mod tests {
     fn long_output_is_quoted_from_its_end() {
         let said = [
             printed(&"x".repeat(5000)),
-            LoadSaid::Program(ProgramSaid::Unreadable("no".to_owned())),
+            LoadSaid::Program(ProgramSaid::Unreadable(Unreadable::Words("no".to_owned()))),
             ended(LoadEnd::Finished),
         ];
         let quoted = story("tool.iperf3", &[], &said);

@@ -15,6 +15,7 @@ use super::{interrupt, lots, output, pool, shorten};
 use crate::cli::args::DrillArgs;
 use crate::cli::command_error::CommandError;
 use crate::cli::exit_code::Exit;
+use crate::cli::language::Spoken;
 use crate::cli::{drive, files, skus};
 use crate::drill::{
     Allowed, Coverage, Curve, DRILL_SCHEMA, Drill, Ending, Healthy, HealthyRun, LeftOut, Row, Trial, tune,
@@ -33,7 +34,7 @@ struct Prepared {
 }
 
 /// `kiln drill`.
-pub(in crate::cli) fn drill(args: &DrillArgs) -> Result<Exit, CommandError> {
+pub(in crate::cli) fn drill(args: &DrillArgs, spoken: Spoken) -> Result<Exit, CommandError> {
     let factors = factors(&args.severity)?;
     if let Some(budget) = args.tune.filter(|budget| !(*budget > 0.0 && *budget <= 50.0)) {
         let error = anyhow!("`--tune {budget}` is no share: write more than 0 and at most 50");
@@ -53,7 +54,7 @@ pub(in crate::cli) fn drill(args: &DrillArgs) -> Result<Exit, CommandError> {
         let folder = folder(args, &prepared.profile.id);
         let drill = conduct(args, prepared, (epoch, &stop), (&factors, first_seed));
         output::tell(&drill)?;
-        written &= output::write(&folder, &drill);
+        written &= output::write(&folder, &drill, spoken.page().first());
         drills.push(drill);
         if stop.load(Ordering::Relaxed) {
             break;

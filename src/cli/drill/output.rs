@@ -8,6 +8,7 @@ use crate::cli::command_error::{CommandError, Sorted as _};
 use crate::cli::printer;
 use crate::disk::{Folder, Keep};
 use crate::drill::{Drill, comparison, document, junit, page, text};
+use crate::report::Language;
 
 pub(super) fn tell(drill: &Drill) -> Result<(), CommandError> {
     printer::result(&text(drill)).no_claim()
@@ -19,10 +20,10 @@ pub(super) fn compare(drills: &[Drill]) -> Result<(), CommandError> {
 }
 
 /// Writes the files; what goes wrong is told, and the answer says whether all went well.
-pub(super) fn write(folder: &Path, drill: &Drill) -> bool {
-    match write_all(folder, drill) {
+pub(super) fn write(folder: &Path, drill: &Drill, language: Language) -> bool {
+    match write_all(folder, drill, language) {
         Ok(()) => {
-            printer::tell(&format!("drill.json, junit.xml and drill.html are in {}", folder.display()));
+            printer::note(&format!("drill.json, junit.xml and drill.html are in {}", folder.display()));
             true
         }
         Err(error) => {
@@ -32,9 +33,10 @@ pub(super) fn write(folder: &Path, drill: &Drill) -> bool {
     }
 }
 
-fn write_all(folder: &Path, drill: &Drill) -> anyhow::Result<()> {
+fn write_all(folder: &Path, drill: &Drill, language: Language) -> anyhow::Result<()> {
     let made = Folder::create(folder).with_context(|| format!("{} cannot be made", folder.display()))?;
-    for (name, text) in [("drill.json", document(drill)?), ("junit.xml", junit(drill)), ("drill.html", page(drill))] {
+    let page = page(drill, language);
+    for (name, text) in [("drill.json", document(drill)?), ("junit.xml", junit(drill)), ("drill.html", page)] {
         let path = folder.join(name);
         let put = made.replace(name, text.as_bytes(), Keep::Synced);
         put.with_context(|| format!("{} cannot be written", path.display()))?;

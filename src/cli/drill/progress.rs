@@ -29,7 +29,7 @@ impl Progress {
             bar
         });
         if bar.is_none() && total > 0 {
-            printer::tell(&format!("{what}: {total} runs"));
+            printer::note(&format!("{what}: {total} runs"));
         }
         Self { bar, what, total, done: 0 }
     }
@@ -40,7 +40,7 @@ impl Progress {
         if let Some(bar) = &self.bar {
             bar.inc(1);
         } else if self.done * LINES / self.total.max(1) > (self.done - 1) * LINES / self.total.max(1) {
-            printer::tell(&format!("{}: {} of {} runs", self.what, self.done, self.total));
+            printer::note(&format!("{}: {} of {} runs", self.what, self.done, self.total));
         }
     }
 

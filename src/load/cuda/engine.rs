@@ -103,7 +103,7 @@ impl CudaEngine {
         let context = DriveContext { order: &order, injection: None, variant, pipe: &pipe, patience: self.patience };
         let compared = drive::glance(&context, gpu).map_err(|broken| {
             let why = match broken.end() {
-                LoadEnd::Failed(why) => why,
+                LoadEnd::Failed(why) => why.to_string(),
                 LoadEnd::GpuLost => "the GPU is gone".to_owned(),
                 end => format!("{end:?}"),
             };
@@ -149,7 +149,7 @@ impl Engine for CudaEngine {
     fn work(&mut self, work: &WorkOrder, pipe: &Pipe) -> LoadEnd {
         let gpus = match Self::open(work, pipe) {
             Ok(gpus) => gpus,
-            Err(error) => return LoadEnd::Failed(error.to_string()),
+            Err(error) => return LoadEnd::Failed(error.to_string().into()),
         };
         let context = DriveContext {
             order: &work.order,
@@ -177,7 +177,7 @@ impl Engine for CudaEngine {
             Ok(()) => LoadEnd::Finished,
             Err(Broken::Driver(error)) if error.code == OUT_OF_MEMORY => {
                 let others: String = gpus.iter().map(|gpu| holders(&gpu.pci)).collect();
-                LoadEnd::Failed(format!("{error}{others}"))
+                LoadEnd::Failed(error.fault(others))
             }
             Err(broken) => broken.end(),
         }

@@ -10,7 +10,7 @@ use super::spawner::{Spawner, WorkerCommand};
 use super::worker_handle::WorkerHandle;
 use crate::worker::{Device, Injection, ToWorker, Variant, WorkOrder};
 use kiln_model::Arrivals;
-use kiln_model::{GpuIndex, LoadEnd, LoadId, LoadKind, LoadOrder, LoadReport, LoadSaid, Moment, StopHow};
+use kiln_model::{GpuIndex, LoadEnd, LoadFault, LoadId, LoadKind, LoadOrder, LoadReport, LoadSaid, Moment, StopHow};
 
 /// Starts, leads and ends the workers of all loads.
 pub struct Supervisor {
@@ -66,7 +66,7 @@ impl Supervisor {
             match self.hire(now, order, gpus.clone()) {
                 Ok(worker) => workers.push(worker),
                 Err(error) => {
-                    let end = LoadEnd::Failed(format!("the worker could not be started: {error}"));
+                    let end = LoadEnd::Failed(LoadFault::NoWorker { error: error.to_string() });
                     let ended = |gpu| LoadReport {
                         load: order.id,
                         at: now,
@@ -77,7 +77,7 @@ impl Supervisor {
             }
         }
         if workers.is_empty() {
-            let end = LoadEnd::Failed("none of its workers could be started".to_owned());
+            let end = LoadEnd::Failed(LoadFault::NoWorkers);
             self.reports.push(LoadReport { load: order.id, at: now, said: LoadSaid::Ended { gpu: None, end } });
         } else {
             self.groups.push(Group::new(order.id, workers));

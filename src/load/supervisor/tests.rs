@@ -88,7 +88,7 @@ impl Shop {
 
 fn end_of(lines: &[&str]) -> String {
     match Shop::open(lines, &[0]).until_over().pop() {
-        Some(LoadSaid::Ended { gpu: None, end: LoadEnd::Failed(why) }) => why,
+        Some(LoadSaid::Ended { gpu: None, end: LoadEnd::Failed(why) }) => why.to_string(),
         other => format!("{other:?}"),
     }
 }
@@ -137,9 +137,9 @@ fn a_worker_that_cannot_be_started_is_a_failure_of_its_load() {
     supervisor.collect(Moment::ZERO, &mut arrivals);
     let told: Vec<String> = arrivals.loads.iter().map(|report| format!("{:?}", report.said)).collect();
     insta::assert_snapshot!(told.join("\n"), @r#"
-    Ended { gpu: Some(GpuIndex(0)), end: Failed("the worker could not be started: No such file or directory (os error 2)") }
-    Ended { gpu: Some(GpuIndex(1)), end: Failed("the worker could not be started: No such file or directory (os error 2)") }
-    Ended { gpu: None, end: Failed("none of its workers could be started") }
+    Ended { gpu: Some(GpuIndex(0)), end: Failed(NoWorker { error: "No such file or directory (os error 2)" }) }
+    Ended { gpu: Some(GpuIndex(1)), end: Failed(NoWorker { error: "No such file or directory (os error 2)" }) }
+    Ended { gpu: None, end: Failed(NoWorkers) }
     "#);
     assert_eq!(supervisor.next_arrival(), None);
 }
@@ -197,7 +197,7 @@ fn what_a_worker_left_in_its_group_dies_with_it() {
     let Some(LoadSaid::Ended { end: LoadEnd::Failed(why), .. }) = shop.told.last().map(|report| &report.said) else {
         panic!("not a failure: {:?}", shop.told);
     };
-    let left: i32 = why.rsplit(' ').next().and_then(|pid| pid.parse().ok()).expect("a process number");
+    let left: i32 = why.to_string().rsplit(' ').next().and_then(|pid| pid.parse().ok()).expect("a process number");
     let gone = || {
         let stat = std::fs::read_to_string(format!("/proc/{left}/stat")).unwrap_or_default();
         stat.is_empty() || stat.contains(") Z ")
@@ -313,7 +313,7 @@ fn end_after_closing(leaves: Option<(Exit, u32)>) -> String {
         worker.turn(Moment::from_secs(second), &mut news);
     }
     match news.as_slice() {
-        [News::Over(LoadEnd::Failed(why))] => why.clone(),
+        [News::Over(LoadEnd::Failed(why))] => why.to_string(),
         other => format!("{other:?}"),
     }
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::line::Heard;
 use super::process::{Exit, Process};
 use crate::worker::{FromWorker, ToWorker, decode, encode};
-use kiln_model::{GpuIndex, LoadEnd, LoadSaid, Moment, Span, StopHow};
+use kiln_model::{GpuIndex, LoadEnd, LoadFault, LoadSaid, Moment, Span, StopHow, WorkerBreach};
 
 /// A fifth of the worker's lease.
 const RENEW_EVERY: Span = Span::from_secs(1);
@@ -67,7 +67,7 @@ pub(super) struct WorkerHandle {
     /// What it said of its own end.
     said_end: Option<LoadEnd>,
     /// What it did wrong. The first stays.
-    broke: Option<String>,
+    broke: Option<WorkerBreach>,
     closed: bool,
     /// How and when its process was found ended.
     exit: Option<(Exit, Moment)>,
@@ -154,23 +154,23 @@ impl WorkerHandle {
                 Heard::Closed => self.closed = true,
                 Heard::TooLong => {
                     self.closed = true;
-                    self.fail(now, "it wrote a line without end".to_owned());
+                    self.fail(now, breach("it wrote a line without end"));
                 }
                 Heard::Half(half) => {
                     // A worker that was killed may well stop within a line.
                     if self.stopping.is_none() {
-                        self.fail(now, format!("it broke off within a line: {half:?}"));
+                        self.fail(now, breach(format!("it broke off within a line: {half:?}")));
                     }
                 }
                 Heard::Line(line) => {
                     self.since_renewal += 1;
                     if self.since_renewal > FLOOD {
-                        self.fail(now, format!("it floods: more than {FLOOD} messages within a second"));
+                        self.fail(now, breach(format!("it floods: more than {FLOOD} messages within a second")));
                         return;
                     }
                     match decode(&line) {
                         Ok(message) => self.take(now, message, news),
-                        Err(error) => self.fail(now, error.to_string()),
+                        Err(error) => self.fail(now, breach(error.to_string())),
                     }
                 }
             }
@@ -186,7 +186,7 @@ impl WorkerHandle {
             (_, FromWorker::Alive) => {}
             (Phase::Starting, FromWorker::Hello { .. }) => self.phase = Phase::SettingUp,
             (Phase::SettingUp, FromWorker::Ready) => self.phase = Phase::Ready,
-            (Phase::Starting, _) => self.fail(now, "it spoke before it said hello".to_owned()),
+            (Phase::Starting, _) => self.fail(now, breach("it spoke before it said hello")),
             (_, FromWorker::Said(LoadSaid::Ended { gpu: None, end })) => {
                 self.said_end.get_or_insert(end);
                 self.escalate(now, Step::Asked);
@@ -199,26 +199,26 @@ impl WorkerHandle {
             ) => {
                 news.push(News::Said(said));
             }
-            (_, message) => self.fail(now, format!("it spoke out of turn: {message:?}")),
+            (_, message) => self.fail(now, breach(format!("it spoke out of turn: {message:?}"))),
         }
     }
 
-    fn fail(&mut self, now: Moment, why: String) {
+    fn fail(&mut self, now: Moment, why: WorkerBreach) {
         if self.broke.is_none() {
-            tracing::warn!(at = %now, gpus = ?self.gpus, why, "a worker broke the rules");
+            tracing::warn!(at = %now, gpus = ?self.gpus, %why, "a worker broke the rules");
             self.broke = Some(why);
             self.escalate(now, Step::Killed);
         }
     }
 
     /// The span its phase may last, counted from when it was last heard.
-    const fn patience(&self) -> Option<(Span, &'static str)> {
+    const fn patience(&self) -> Option<(Span, WorkerBreach)> {
         match self.phase {
-            Phase::Starting => Some((HELLO_WITHIN, "it did not come up")),
-            Phase::SettingUp => Some((READY_WITHIN, "it did not get ready")),
+            Phase::Starting => Some((HELLO_WITHIN, WorkerBreach::DidNotComeUp { after: HELLO_WITHIN })),
+            Phase::SettingUp => Some((READY_WITHIN, WorkerBreach::DidNotGetReady { after: READY_WITHIN })),
             // It waits for others.
             Phase::Ready => None,
-            Phase::Working => Some((SILENCE, "it hangs: it said nothing")),
+            Phase::Working => Some((SILENCE, WorkerBreach::Silent { after: SILENCE })),
         }
     }
 
@@ -232,9 +232,7 @@ impl WorkerHandle {
         match (self.stopping, self.patience()) {
             (Some((Step::Asked, at)), _) if at + ASKED_FOR <= now => self.escalate(now, Step::Terminated),
             (Some((Step::Terminated, at)), _) if at + TERMINATED_FOR <= now => self.escalate(now, Step::Killed),
-            (None, Some((span, what))) if self.heard_at + span <= now && !self.closed => {
-                self.fail(now, format!("{what} for {} s", span.as_secs()));
-            }
+            (None, Some((span, why))) if self.heard_at + span <= now && !self.closed => self.fail(now, why),
             _ => {}
         }
     }
@@ -262,8 +260,9 @@ impl WorkerHandle {
     }
 
     fn end(&mut self, exit: Exit) -> LoadEnd {
+        let wrote = self.process.last_words();
         if let Some(why) = self.broke.take() {
-            return LoadEnd::Failed(format!("the worker was killed: {why}{}", self.last_words()));
+            return LoadEnd::Failed(LoadFault::WorkerKilled { why, wrote });
         }
         if let Some(end) = self.said_end.take() {
             return end;
@@ -274,20 +273,10 @@ impl WorkerHandle {
             {
                 LoadEnd::Stopped
             }
-            (Some((Step::Terminated | Step::Killed, _)), _) => {
-                let why = "the worker closed its pipe, did not leave and was ended";
-                LoadEnd::Failed(format!("{why}{}", self.last_words()))
-            }
-            (_, Exit::Code(code)) => LoadEnd::Failed(format!("the worker left with code {code}{}", self.last_words())),
-            (_, Exit::Signal(signal)) => {
-                LoadEnd::Failed(format!("the worker crashed with signal {signal}{}", self.last_words()))
-            }
+            (Some((Step::Terminated | Step::Killed, _)), _) => LoadEnd::Failed(LoadFault::WorkerStayed { wrote }),
+            (_, Exit::Code(code)) => LoadEnd::Failed(LoadFault::WorkerLeft { code, wrote }),
+            (_, Exit::Signal(signal)) => LoadEnd::Failed(LoadFault::WorkerCrashed { signal, wrote }),
         }
-    }
-
-    fn last_words(&self) -> String {
-        let words = self.process.last_words();
-        if words.is_empty() { words } else { format!("; it wrote: {words}") }
     }
 
     /// When it must be looked at again at the latest.
@@ -307,4 +296,9 @@ impl WorkerHandle {
         let renew = self.stopping.is_none().then_some(last + RENEW_EVERY);
         [step, look, renew].into_iter().flatten().min()
     }
+}
+
+/// What it wrote, or did not write, against the protocol.
+fn breach(what: impl Into<String>) -> WorkerBreach {
+    WorkerBreach::Protocol(what.into())
 }

@@ -9,7 +9,7 @@ use super::engine::Engine;
 use super::pipe::{Cause, LEASE, LEAVE, Pipe};
 use super::protocol::{FromWorker, ToWorker, WorkOrder, decode};
 use crate::tool::runner;
-use kiln_model::{LoadEnd, LoadKind, LoadSaid};
+use kiln_model::{LoadEnd, LoadFault, LoadKind, LoadSaid, Span};
 
 /// Runs a worker to the end of its one order. `stdout` carries the protocol and nothing else.
 ///
@@ -49,9 +49,9 @@ fn work(engine: &mut dyn Engine, order: &WorkOrder, pipe: &Pipe) -> LoadEnd {
         _ => engine.work(order, pipe),
     }));
     match (end, pipe.cause()) {
-        (Err(panic), _) => LoadEnd::Failed(format!("the worker broke: {}", panic_text(&*panic))),
+        (Err(panic), _) => LoadEnd::Failed(LoadFault::WorkerPanicked { message: panic_text(&*panic).to_owned() }),
         (Ok(LoadEnd::Stopped), Some(Cause::LeaseLost)) => {
-            LoadEnd::Failed(format!("stopped: its lease was not renewed for {} s", LEASE.as_secs()))
+            LoadEnd::Failed(LoadFault::LeaseLost { after: Span::from_secs(LEASE.as_secs()) })
         }
         (Ok(end), _) => end,
     }
@@ -163,7 +163,7 @@ mod tests {
     #[test]
     fn a_panic_of_the_engine_is_told_as_a_failure() {
         let end = ended(&run(&[order()], |_| panic!("no such luck")));
-        assert_eq!(end, LoadEnd::Failed("the worker broke: no such luck".to_owned()));
+        assert_eq!(end, LoadEnd::Failed(LoadFault::WorkerPanicked { message: "no such luck".to_owned() }));
     }
 
     #[test]

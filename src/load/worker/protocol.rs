@@ -135,7 +135,7 @@ mod tests {
             variant: Variant::default(),
         }));
         assert_eq!(decode(encode(&sent).trim_end()), Ok(sent));
-        let said = FromWorker::Said(LoadSaid::Ended { gpu: None, end: LoadEnd::Failed("a\nb".to_owned()) });
+        let said = FromWorker::Said(LoadSaid::Ended { gpu: None, end: LoadEnd::Failed("a\nb".to_owned().into()) });
         insta::assert_snapshot!(encode(&said), @r#"{"v":1,"say":{"said":{"ended":{"gpu":null,"end":{"failed":"a\nb"}}}}}"#);
         assert_eq!(decode(encode(&said).trim_end()), Ok(said));
     }

@@ -16,7 +16,7 @@ use super::parameter::{
     GpuParameter as G, GpuValues, LinkParameter as L, LinkValues, Meaning, Parameter, ParameterSpec, SiteParameter as S,
 };
 use super::sim_node::SimNode;
-use kiln_model::{Component, GpuIndex};
+use kiln_model::{Component, GpuIndex, LoadFault};
 use kiln_yaml::Diagnostics;
 
 /// Streams of the seed for faults.
@@ -439,7 +439,7 @@ impl SimNode {
         self.boots += 1;
         let loads = std::mem::take(&mut self.loads);
         for load in &loads {
-            load.cut_off(self.now, "the node started again", &mut self.pending.loads);
+            load.cut_off(self.now, LoadFault::Rebooted, &mut self.pending.loads);
         }
         let boot_id = self.boot_id();
         self.log(format!("Linux version 6.8.0-generic: boot {boot_id}"));

@@ -6,7 +6,7 @@ use super::errors::Incident;
 use super::gpu::Gpu;
 use super::parameter::{LinkParameter as L, Word};
 use super::sim_node::SimNode;
-use kiln_model::LoadEnd;
+use kiln_model::{LoadEnd, LoadFault};
 
 impl SimNode {
     pub(super) fn log_xid(&mut self, gpu: usize, code: u32, text: &str) {
@@ -40,7 +40,7 @@ impl SimNode {
             Incident::SramUncorrected => {
                 self.log_xid(gpu, 48, "pid='<unknown>', name=<unknown>, An uncorrectable double bit error (DBE) has been detected on GPU in the SRAM.");
                 self.log_xid(gpu, 172, "pid='<unknown>', name=<unknown>, Uncorrectable SRAM error.");
-                self.throw_off(gpu, "uncorrectable SRAM error (Xid 48)");
+                self.throw_off(gpu);
             }
         }
     }
@@ -68,12 +68,14 @@ impl SimNode {
         }
         if busy {
             self.log_xid(gpu, 45, "pid=4711, name=kiln, Ch 00000008, preemptive channel removal");
-            self.throw_off(gpu, "uncorrectable memory error (Xid 48)");
+            self.throw_off(gpu);
         }
     }
 
-    fn throw_off(&mut self, gpu: usize, why: &str) {
-        let end = LoadEnd::Failed(why.to_owned());
+    /// Ends what runs on a GPU as the driver does when an uncorrectable error (ECC) hits a kernel.
+    fn throw_off(&mut self, gpu: usize) {
+        let call = "cuStreamQuery".to_owned();
+        let end = LoadEnd::Failed(LoadFault::Driver { call, code: 214, holders: String::new() });
         self.tell_loads(|load, now, bench| load.leave(now, gpu, &end, bench));
     }
 

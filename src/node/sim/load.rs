@@ -11,7 +11,8 @@ use super::gpu::Gpu;
 use super::noise::Noise;
 use super::parameter::GpuParameter as G;
 use kiln_model::{
-    BurnKernel, LoadEnd, LoadId, LoadKind, LoadOrder, LoadReport, LoadSaid, Mismatch, Moment, Screened, StopHow, Turns,
+    BurnKernel, LoadEnd, LoadFault, LoadId, LoadKind, LoadOrder, LoadReport, LoadSaid, Mismatch, Moment, Screened,
+    StopHow, Turns,
 };
 
 pub(super) const SECOND: u64 = 1_000_000_000;
@@ -23,8 +24,6 @@ const KILL: u64 = 50_000_000;
 const UNKILLABLE: u64 = 10 * SECOND;
 /// Mismatches told one by one.
 const TOLD: u64 = 64;
-/// Why a program does not run here.
-const NO_PROGRAMS: &str = "programs are not available on a simulated node";
 /// Noise of a throughput and of a bandwidth measurement.
 const RATE_NOISE: f64 = 0.001;
 pub(super) const COPY_NOISE: f64 = 0.002;
@@ -111,7 +110,7 @@ impl Load {
             span: order.span.map(|span| u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)),
             job,
             told: 0,
-            last: if program { LoadEnd::Failed(NO_PROGRAMS.to_owned()) } else { LoadEnd::GpuLost },
+            last: if program { LoadEnd::Failed(LoadFault::NoPrograms) } else { LoadEnd::GpuLost },
             noise: Noise::new(seed ^ order.seed, u64::from(order.id.0) + 5000),
         }
     }
@@ -358,8 +357,8 @@ impl Load {
     }
 
     /// Everything under it is gone at once.
-    pub(super) fn cut_off(&self, now: u64, why: &str, out: &mut Vec<LoadReport>) {
-        let end = LoadEnd::Failed(why.to_owned());
+    pub(super) fn cut_off(&self, now: u64, why: LoadFault, out: &mut Vec<LoadReport>) {
+        let end = LoadEnd::Failed(why);
         out.push(LoadReport { load: self.id, at: Moment::from_nanos(now), said: LoadSaid::Ended { gpu: None, end } });
     }
 }

@@ -8,7 +8,7 @@ use super::super::phrase::Phrase;
 use super::super::sentence;
 use super::page::Page;
 use kiln_event::{Interruption, RunRecord, StepStatus, TripCause};
-use kiln_model::{Component, LoadEnd, Moment};
+use kiln_model::{Component, LoadEnd, LoadFault, Moment};
 
 /// Rows of the list; the journal and `result.json` have all.
 const SHOWN: usize = 80;
@@ -31,6 +31,7 @@ pub(super) enum Words {
     Quoted(String),
     Trip { guard: String, cause: TripCause },
     Stopped(Interruption),
+    Failed(LoadFault),
 }
 
 impl Words {
@@ -39,6 +40,7 @@ impl Words {
             Self::Quoted(text) => text.clone(),
             Self::Trip { guard, cause } => format!("{guard}: {}", sentence::trip_cause(language, cause)),
             Self::Stopped(by) => sentence::interruption(language, by),
+            Self::Failed(why) => sentence::load_fault(language, why),
         }
     }
 }
@@ -76,7 +78,7 @@ pub(super) fn marks(record: &RunRecord) -> Vec<Mark> {
     }
     for (at, _, gpu, end) in &record.load_ends {
         if let LoadEnd::Failed(why) = end {
-            let text = Words::Quoted(why.clone());
+            let text = Words::Failed(why.clone());
             marks.push(mark(at.seconds(), true, Phrase::LoadFailed, gpu.map(Component::Gpu), text));
         }
     }

@@ -321,8 +321,9 @@ fn peers(page: &mut Page, line: &Line<'_>) {
     let mut numbers: Vec<f64> = line.judgements.iter().filter_map(|one| one.measurement.as_number()).collect();
     numbers.sort_by(f64::total_cmp);
     let (Some(least), Some(greatest)) = (numbers.first(), numbers.last()) else { return };
-    if numbers.len() > 1 && least < greatest {
-        let median = f64::midpoint(numbers[(numbers.len() - 1) / 2], numbers[numbers.len() / 2]);
+    if least < greatest
+        && let Some(median) = kiln_model::median(&numbers)
+    {
         page.put(format_args!("{} <small>{} … {}</small>", short(median), short(*least), short(*greatest)));
     }
 }

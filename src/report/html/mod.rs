@@ -5,6 +5,7 @@
 
 mod crowd;
 mod diff_page;
+mod link;
 mod lot_page;
 mod mark;
 mod matrix;

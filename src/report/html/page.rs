@@ -110,6 +110,13 @@ impl Page {
         self.raw("</td>");
     }
 
+    /// A part of the page that links lead to.
+    pub(super) fn target(&mut self, id: &str, put: impl FnOnce(&mut Self)) {
+        self.put(format_args!("<div id=\"{}\">", escaped(id)));
+        put(self);
+        self.raw("</div>\n");
+    }
+
     /// A section heading.
     pub(super) fn section(&mut self, phrase: Phrase) {
         self.raw("<h2>");

@@ -8,7 +8,7 @@ use super::mark::{self, marks};
 use super::page::Page;
 use super::timeline::{self, Timeline};
 use super::trace::Traces;
-use super::{matrix, measured, origin, rows as row_plots, slot, summary};
+use super::{link, matrix, measured, origin, rows as row_plots, slot, summary};
 use kiln_event::RunRecord;
 use kiln_model::Sensor;
 
@@ -25,7 +25,7 @@ pub fn run_page(record: &RunRecord, traces: &Traces, lacks: &[String], languages
     let named = summary::named(record);
     page.raw(HATCH);
     let lacks: Vec<String> = lacks.iter().chain(traces.gaps()).cloned().collect();
-    summary::summary(&mut page, record, &rows, &lacks);
+    summary::summary(&mut page, record, traces, &rows, &lacks);
     origin::components(&mut page, record, &rows);
     page.section(Phrase::OverTime);
     let timeline = Timeline::new(record, &traces.whole, &marks, &named);
@@ -46,12 +46,12 @@ pub fn run_page(record: &RunRecord, traces: &Traces, lacks: &[String], languages
             (Phrase::Power, Sensor::Power),
             (Phrase::SmClock, Sensor::ClockSm),
         ] {
-            timeline.chart(&mut page, title, sensor);
+            page.target(&link::chart(sensor), |page| timeline.chart(page, title, sensor));
         }
-        row_plots::reasons(&timeline, &mut page);
-        row_plots::errors(&timeline, &mut page, record);
+        page.target(link::REASONS, |page| row_plots::reasons(&timeline, page));
+        page.target(link::ERRORS, |page| row_plots::errors(&timeline, page, record));
     }
-    mark::list(&mut page, &marks);
+    page.target(link::EVENTS, |page| mark::list(page, &marks));
     slot::pulse(&mut page, record, traces, &marks, &named);
     page.section(Phrase::CoolingAndLinks);
     slot::resistance(&mut page, record, &named);

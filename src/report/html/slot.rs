@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::super::phrase::Phrase;
+use super::link;
 use super::mark::Mark;
 use super::page::{Page, escaped};
 use super::svg::{LEFT, PLOT, Scale, WIDTH, number, rungs, short};
@@ -33,6 +34,18 @@ pub(super) fn pulse(page: &mut Page, record: &RunRecord, traces: &Traces, marks:
     });
 }
 
+/// Whether the page has the bars of this measurement.
+pub(super) fn has_bars(record: &RunRecord, traces: &Traces, name: &str) -> bool {
+    let of_pulse = |step: &StepRecord| {
+        let close = traces.close.as_ref();
+        close.is_some_and(|close| step.started == close.from && step.finished == Some(close.to))
+    };
+    match name {
+        "power.swing" => last_values(record, name, of_pulse).is_some(),
+        _ => last_values(record, name, |_| true).is_some(),
+    }
+}
+
 /// One measurement of every GPU in the order of their slots, with its limit and the peers' median.
 fn bars(
     page: &mut Page,
@@ -54,7 +67,7 @@ fn bars(
     let ends = ends.filter(|end| *end <= 2.0 * greatest);
     let high = numbers.iter().copied().chain(ends).fold(0.0, f64::max);
     let scale = Scale::new(0.0, high * 1.05, 8.0 + TALL, 8.0).rounded(4);
-    page.raw("<figure><figcaption>");
+    page.put(format_args!("<figure id=\"{}\"><figcaption>", link::bars(name)));
     page.say(title);
     page.put(format_args!(
         " <span class=code>{} {}</span> <small>{}</small></figcaption>\n<svg viewBox=\"0 0 {WIDTH} {}\" role=img>\n",
@@ -88,10 +101,10 @@ fn bars(
 
 /// The peers' median, with its name at the right.
 fn median(page: &mut Page, numbers: &[f64], scale: Scale) {
-    let mut sorted = numbers.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    if sorted.len() > 1 {
-        let y = number(scale.place(f64::midpoint(sorted[(sorted.len() - 1) / 2], sorted[sorted.len() / 2])), 1);
+    if numbers.len() > 1
+        && let Some(middle) = kiln_model::median(numbers)
+    {
+        let y = number(scale.place(middle), 1);
         page.put(format_args!("<path class=middle d=\"M{LEFT} {y}h{PLOT}\"/>"));
         page.label(&format!("x={} y={y} dy=4", LEFT + PLOT + 4.0), |language| Phrase::Median.say(language).to_owned());
     }

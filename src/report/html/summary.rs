@@ -9,7 +9,9 @@ use super::super::row::{Row, RowState};
 use super::super::text::{counts, duration};
 use super::super::verdict::verdict_so_far;
 use super::super::{explain, remark, sentence, value, words};
-use super::page::Page;
+use super::link;
+use super::page::{Page, escaped};
+use super::trace::Traces;
 use kiln_diagnose as diagnose;
 use kiln_event::{Case, Finding, Outcome, RunRecord, VerdictWord, uncarried_trips};
 use kiln_limit::Judged;
@@ -42,7 +44,7 @@ pub(super) const fn verdict_tone(word: VerdictWord, marginal: bool) -> &'static 
 }
 
 /// Everything above the tables.
-pub(super) fn summary(page: &mut Page, record: &RunRecord, rows: &[Row<'_>], lacks: &[String]) {
+pub(super) fn summary(page: &mut Page, record: &RunRecord, traces: &Traces, rows: &[Row<'_>], lacks: &[String]) {
     if let Some(start) = &record.start {
         page.raw("<h1>");
         page.tell(|language| language.of(&start.profile.title).to_owned());
@@ -78,7 +80,7 @@ pub(super) fn summary(page: &mut Page, record: &RunRecord, rows: &[Row<'_>], lac
         page.text(lack);
         page.raw("</p>\n");
     }
-    troubles(page, record, rows);
+    troubles(page, record, traces, rows);
     told_beside(page, record);
 }
 
@@ -143,7 +145,7 @@ pub(super) fn stamp(wall: kiln_model::WallTime) -> String {
     format!("{wall:.0}")
 }
 
-fn troubles(page: &mut Page, record: &RunRecord, rows: &[Row<'_>]) {
+fn troubles(page: &mut Page, record: &RunRecord, traces: &Traces, rows: &[Row<'_>]) {
     let unexplained: Vec<&Row<'_>> = rows.iter().filter(|row| is_unexplained(record, row)).collect();
     let trips: Vec<_> = uncarried_trips(record)
         .into_iter()
@@ -159,7 +161,7 @@ fn troubles(page: &mut Page, record: &RunRecord, rows: &[Row<'_>]) {
         page.tell(|language| Phrase::StoppedAt.with(language, &[at, &sentence::interruption(language, by)]));
         page.raw("</h3></div>\n");
     }
-    record.findings.iter().for_each(|one| finding(page, record, one));
+    record.findings.iter().for_each(|one| finding(page, record, traces, one));
     for (at, trip) in trips {
         page.raw("<div class=card><h3>");
         place(page, record, trip.component);
@@ -198,7 +200,7 @@ fn place(page: &mut Page, record: &RunRecord, component: Component) {
     page.tell(|language| explain::place_in(language, record.inventory.as_deref(), component));
 }
 
-fn finding(page: &mut Page, record: &RunRecord, finding: &Finding) {
+fn finding(page: &mut Page, record: &RunRecord, traces: &Traces, finding: &Finding) {
     page.raw("<div class=card><h3>");
     place(page, record, finding.component);
     page.raw("</h3><p class=do>→ ");
@@ -231,12 +233,16 @@ fn finding(page: &mut Page, record: &RunRecord, finding: &Finding) {
     page.raw("<ul>");
     for evidence in &finding.evidence {
         page.raw("<li>");
+        let target = link::target(record, traces, evidence);
+        if let Some(id) = &target {
+            page.put(format_args!("<a href=\"#{}\">", escaped(id)));
+        }
         page.tell(|language| {
             let from = sentence::from(language, &evidence.from);
             let text = sentence::evidence(language, evidence);
             Phrase::EvidenceOn.with(language, &[&from, &evidence.component, &plain(&text)])
         });
-        page.raw("</li>");
+        page.raw(if target.is_some() { "</a></li>" } else { "</li>" });
     }
     page.raw("</ul></div>\n");
 }

@@ -1,10 +1,12 @@
 //! Pages as a whole: every way a run can end, what a hostile node may try, what is missing.
 
+use std::collections::BTreeSet;
+
 use crate::{Compared, Language, Languages, Traces, baseline_page, diff_page, run_page, stats_page};
-use kiln_event::invented::{GPUS, Story, endings, key, passed, resistance, with_reason};
-use kiln_event::{EvidenceFact, EvidenceSource, Outcome, Reason, RunEvent, RunRecord, TripCause};
+use kiln_event::{Case, EvidenceFact, EvidenceSource, Outcome, Reason, RunEvent, RunRecord, TripCause};
 use kiln_lot as lot;
 use kiln_model::{GpuIndex, KernelRecord, KernelSource, Moment, Reading, Sensor, Span};
+use kiln_stories::{Story, endings};
 
 /// What a serial number, a name or a log line may hold to break out of its place.
 const HOSTILE: [&str; 5] = [
@@ -40,8 +42,15 @@ fn sound(page: &str, name: &str) {
         assert!(!page.contains(fetched), "{name}: {fetched}");
     }
     assert_eq!(page.matches("<script").count(), 1, "{name}");
-    for markup in ["<img", "<a ", "<iframe", "onerror=alert(2)>", "<svg onload"] {
+    for markup in ["<img", "<iframe", "onerror=alert(2)>", "<svg onload"] {
         assert!(!page.contains(markup), "{name}: {markup}");
+    }
+    // Links lead to places on the page, and the places are there.
+    let links: Vec<&str> = page.split("<a ").skip(1).map(|link| link.split('>').next().unwrap_or_default()).collect();
+    for link in links {
+        let id = link.strip_prefix("href=\"#").and_then(|link| link.strip_suffix('"'));
+        let id = id.unwrap_or_else(|| panic!("{name}: a link to {link}"));
+        assert_eq!(page.matches(&format!("id=\"{id}\"")).count(), 1, "{name}: {id}");
     }
     for broken in ["NaN", ">inf", "\u{0}", "\u{1b}", "\u{202e}"] {
         assert!(!page.contains(broken), "{name}: {broken:?}");
@@ -74,11 +83,11 @@ fn the_part_to_act_on_and_what_to_do_stand_before_everything_else() {
     let page = run_page(&endings()["fail-limit"].record(), &empty(), &[], Languages::only(Language::Japanese));
     let main = page.split("<main>").nth(1).expect("content");
     let place = |what: &str| main.find(what).unwrap_or_else(|| panic!("{what} is missing"));
-    assert!(place("× 不合格") < place("gpu/1, スロット 4, 製造番号 1650123000001"));
-    assert!(place("製造番号 1650123000001") < place("コールドプレートまたはヒートシンクの密着"));
+    assert!(place("× 不合格") < place("gpu/1, スロット 5, 製造番号 SIM"));
+    assert!(place("製造番号 SIM") < place("コールドプレートまたはヒートシンクの密着"));
     assert!(place("コールドプレートまたはヒートシンクの密着") < place("構成部品"));
     assert!(place("構成部品") < place("測定値"));
-    for told in ["0.093", "&lt;= 115 % of peers", "sha256:", "580.105.08", "st-07", "1.4b", "-0.0263"] {
+    for told in ["0.0738", "&lt;= 0.064 K/W", "&gt;= 60 % of sku.tdp", "sha256:", "580.105.08", "st-07", "-0.00983"] {
         assert!(main.contains(told), "{told} is missing");
     }
 }
@@ -89,7 +98,7 @@ fn empty() -> Traces {
 
 /// A run in which every text from outside is one of these.
 fn hostile(text: &str) -> RunRecord {
-    let mut story = Story::begun().passed_before("burn.soak");
+    let mut story = endings()["pass"].cut_in("burn.soak");
     story.tell(
         1.0,
         RunEvent::KernelLogged(KernelRecord {
@@ -98,23 +107,28 @@ fn hostile(text: &str) -> RunRecord {
             text: format!("NVRM: Xid (PCI:0000:53:00): 79, {text}"),
         }),
     );
-    let mut trip = kiln_event::invented::trip(GPUS[1]);
+    let mut trip = endings()["guard"].record().trips[0].1.clone();
     trip.cause = TripCause::Legacy(text.to_owned());
     trip.guard = text.to_owned();
     story.tell(0.0, RunEvent::GuardTripped(trip));
-    let mut judgement = resistance(GPUS[0], 0.093);
-    judgement.limit = Some(text.to_owned());
-    judgement.source = Some(text.to_owned());
-    judgement.measurement.name = text.to_owned();
-    let said = Reason::Probe { said: text.to_owned() };
-    story.step("burn.soak", 1, 60.0, vec![passed(GPUS[0], judgement), with_reason(GPUS[1], Outcome::Fail, said)]);
-    let mut finding = kiln_event::invented::finding();
+    let failed = endings()["fail-limit"].record();
+    let mut cases = failed.steps.iter().find(|step| step.key.path == "burn.soak").expect("a soak").cases.clone();
+    for judgement in &mut cases[0].judgements {
+        judgement.limit = Some(text.to_owned());
+        judgement.source = Some(text.to_owned());
+        judgement.measurement.name = text.to_owned();
+    }
+    let reason = Some(Reason::Probe { said: text.to_owned() });
+    cases[1] = Case { outcome: Outcome::Fail, reason, judgements: Vec::new(), ..cases[1].clone() };
+    story.tell(60.0, RunEvent::StepFinished { key: Story::key("burn.soak"), cases, ending: None });
+    let mut finding = failed.findings[0].clone();
     finding.code = text.to_owned();
     finding.cause.en = text.to_owned();
     finding.evidence[0].fact = EvidenceFact::Legacy(text.to_owned());
     finding.evidence[0].from = EvidenceSource::Guard(text.to_owned());
     story.tell(0.0, RunEvent::FindingMade(finding));
-    let mut record = story.end().record();
+    let verdict = kiln_event::roll_up(&story.record());
+    let mut record = story.tell(1.0, RunEvent::RunFinished { verdict }).record();
     let start = record.start.as_mut().expect("begun");
     start.operation.serial = Some(text.to_owned());
     start.operation.station = Some(text.to_owned());
@@ -174,9 +188,21 @@ fn what_is_missing_is_marked() {
 }
 
 #[test]
+fn evidence_leads_to_the_plot_of_its_quantity_or_else_to_its_step() {
+    let leads = |name: &str, traces: &dyn Fn(&RunRecord) -> Traces| -> BTreeSet<String> {
+        let record = endings()[name].record();
+        let page = run_page(&record, &traces(&record), &[], Languages::BOTH);
+        sound(&page, name);
+        page.split("<a href=\"#").skip(1).filter_map(|link| Some(link.split_once('"')?.0.to_owned())).collect()
+    };
+    assert!(leads("fail-limit", &readings).contains("bars-thermal.resistance"));
+    assert!(leads("over-temperature", &readings).contains("plot-temp.gpu"));
+    let undrawn = leads("over-temperature", &|_| empty());
+    assert!(undrawn.contains("events") && !undrawn.contains("plot-temp.gpu"), "{undrawn:?}");
+}
+
+#[test]
 fn a_step_that_was_cut_short_is_open_and_named() {
-    let mut story = Story::begun().passed_before("burn.soak");
-    story.tell(0.5, RunEvent::StepStarted { key: key("burn.soak", 1, 1) });
-    let page = page(&story.record());
+    let page = page(&endings()["unfinished"].record());
     assert!(page.contains("CUT SHORT") && page.contains("途中打切り"));
 }

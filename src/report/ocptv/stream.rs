@@ -262,8 +262,8 @@ impl Ocptv {
     fn load_ended(&mut self, wall: WallTime, component: Option<Component>, end: &LoadEnd) {
         let (symptom, text) = match end {
             LoadEnd::Finished | LoadEnd::Stopped | LoadEnd::GpuLost => return,
-            LoadEnd::Failed(why) => ("load-failed", why.as_str()),
-            LoadEnd::Unkillable => ("load-unkillable", "the load does not die: the driver holds it"),
+            LoadEnd::Failed(why) => ("load-failed", why.to_string()),
+            LoadEnd::Unkillable => ("load-unkillable", "the load does not die: the driver holds it".to_owned()),
         };
         let place = component.map(|component| format!("{component}: ")).unwrap_or_default();
         self.run(wall, RunArtifact::Error(error(symptom, &format!("{place}{text}"))));

@@ -1,8 +1,8 @@
-//! The stream of every invented run, held against the published schema and against our own rules.
+//! The stream of every story, held against the published schema and against our own rules.
 
 use super::*;
 use crate::broken_rule;
-use kiln_event::invented::endings;
+use kiln_stories::endings;
 
 #[test]
 fn every_ending_has_its_stream() {

@@ -200,9 +200,14 @@ pub fn missing(language, Missing) {
     Missing::LoadEnded(end) => load_end(language, end);
     Missing::KernelLogUnread(trouble) => kernel_log(language, *trouble);
     Missing::SourceGone { source, trouble } => gone(language, *source, *trouble);
-    Missing::Program(words) => words.clone();
+    Missing::Program(words) => program(language, words);
     Missing::Legacy(text) => text.clone();
 }
+}
+
+/// What a program says of a value that it does not prove, or what its adapter says of it.
+fn program(language: Language, words: &str) -> String {
+    say!(language, "{words}", "プログラムの出力からは確認できない: `{words}`")
 }
 
 /// Why a load that was to run until stopped is over.
@@ -212,7 +217,10 @@ pub(super) fn load_end(language: Language, end: &LoadEnd) -> String {
             say!(language, "the load ended before the window was over", "測定時間が終わる前に負荷が終わった")
         }
         LoadEnd::GpuLost => say!(language, "the GPU went away under the load", "負荷中にGPUが応答しなくなった"),
-        LoadEnd::Failed(why) => say!(language, "the load failed: {why}", "負荷が失敗した: {why}"),
+        LoadEnd::Failed(why) => {
+            let why = super::load_fault(language, why);
+            say!(language, "the load failed: {why}", "負荷が失敗した: {why}")
+        }
         LoadEnd::Unkillable => {
             say!(language, "the load does not die: the driver holds it", "負荷を終了できない: ドライバーが保持している")
         }

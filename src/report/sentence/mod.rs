@@ -37,12 +37,14 @@ macro_rules! sentences {
 }
 
 mod evidence;
+mod load_fault;
 mod missing;
 mod reason;
 #[cfg(test)]
 mod tests;
 
 pub use evidence::{evidence, from, trip_cause};
+pub(crate) use load_fault::load_fault;
 pub use missing::{missing, no_reference};
 pub use reason::{interruption, reason, unmet, waiver};
 

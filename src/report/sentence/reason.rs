@@ -1,6 +1,7 @@
 //! Why a case says what it says, and who interrupted a run.
 
 use super::evidence::trip_cause;
+use super::load_fault::{absent, unreadable};
 use super::missing::{load_end, missing, no_reference};
 use crate::language::Language;
 use crate::phrase::Phrase;
@@ -68,6 +69,7 @@ pub fn reason(language, Reason) {
         "`{program}` が {after} を過ぎても終わらず停止した。{printed}";
     Reason::Program { program, trouble: ProgramTrouble::Unreadable { exit, why, printed } },
             exit = exit_code(language, *exit),
+            why = unreadable(language, why),
             printed = printed_words(language, printed.as_deref()) =>
         "the output of `{program}`{exit} is not understood: {why}; {printed}",
         "`{program}` の出力{exit}を解釈できない: {why}。{printed}";
@@ -77,6 +79,12 @@ pub fn reason(language, Reason) {
     Reason::Program { program, trouble: ProgramTrouble::Ended(end) }, end = load_end(language, end) =>
         "`{program}`: {end}",
         "`{program}`: {end}";
+    Reason::NoPorts { shown: true } =>
+        "no port has a link: nobody has connected them",
+        "リンクのあるポートがない: 未接続である";
+    Reason::NoPorts { shown: false } =>
+        "the node shows no InfiniBand or RoCE port",
+        "ノードにInfiniBandまたはRoCEのポートがない";
     Reason::Deselected =>
         "left out by --only",
         "`--only` の指定により省いた";
@@ -93,7 +101,7 @@ pub fn reason(language, Reason) {
     Reason::GuardStop(stop) => guard_stop(language, stop);
     Reason::Interrupted | Reason::Stopped(Halted::ByOperator) => by_operator(language);
     Reason::Probe { said } => said.clone();
-    Reason::NotInstalled { said } | Reason::NotApplicable { said } => said.clone();
+    Reason::NotInstalled { said } | Reason::NotApplicable { said } => absent(language, said);
     Reason::Parameter(bad) => parameter(language, bad);
     Reason::Unmet(what) => unmet(language, what);
     Reason::Stopped(Halted::ByGuard(stop)) => guard_stop(language, stop);

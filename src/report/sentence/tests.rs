@@ -5,7 +5,10 @@ use kiln_event::*;
 use kiln_limit::{
     Judged, Judgement, LotRange, Measurement, Miss, Missing, NoReference, Range, Setting, Unjudged, WaiverUse,
 };
-use kiln_model::{Change, Component, Fact, FactState, LoadEnd, Mismatch, Moment, Sensor, Source, SourceTrouble, Unit};
+use kiln_model::{
+    Change, Component, Fact, FactState, LoadEnd, LoadFault, Mismatch, Moment, ProgramAbsent, Sensor, Source,
+    SourceTrouble, Unit, Unreadable, WorkerBreach,
+};
 use kiln_plan::Unmet;
 use kiln_profile::Capability;
 
@@ -48,6 +51,45 @@ fn assert_both(what: &dyn std::fmt::Debug, tell: &dyn Fn(Language) -> String) {
     }
 }
 
+fn absent() -> ProgramAbsent {
+    ProgramAbsent::NotInPath { program: "fio".to_owned(), directories: vec!["/usr/bin".to_owned()] }
+}
+
+fn load_faults() -> Vec<LoadFault> {
+    let (after, path) = (Span::from_secs(30), quoted);
+    let killed = |why| LoadFault::WorkerKilled { why, wrote: quoted() };
+    let codes =
+        [1, 2, 3, 34, 46, 100, 101, 200, 214, 220, 222, 500, 700, 701, 702, 715, 716, 719, 721, 801, 802, 803, 999];
+    let driver = |code| LoadFault::Driver { call: "cuStreamQuery".to_owned(), code, holders: String::new() };
+    let mut all = vec![
+        LoadFault::Driver { call: "cuMemAlloc".to_owned(), code: 2, holders: ", held by x (pid 7)".to_owned() },
+        LoadFault::Hung { what: quoted(), after },
+        LoadFault::NoWorker { error: quoted() },
+        LoadFault::NoWorkers,
+        killed(WorkerBreach::DidNotComeUp { after }),
+        killed(WorkerBreach::DidNotGetReady { after }),
+        killed(WorkerBreach::Silent { after }),
+        killed(WorkerBreach::Protocol(quoted())),
+        LoadFault::WorkerStayed { wrote: String::new() },
+        LoadFault::WorkerLeft { code: 3, wrote: quoted() },
+        LoadFault::WorkerCrashed { signal: 11, wrote: quoted() },
+        LoadFault::WorkerPanicked { message: quoted() },
+        LoadFault::LeaseLost { after },
+        LoadFault::NoDirectory { path: path() },
+        LoadFault::Absent(absent()),
+        LoadFault::NotStarted { path: path(), error: quoted() },
+        LoadFault::NoPrograms,
+        LoadFault::Rebooted,
+        LoadFault::RecordedAtRest { gpu: GPU, from: AT },
+        LoadFault::RecordedIdle { gpus: vec![GPU] },
+        LoadFault::RecordingOver,
+        LoadFault::ReadingsOnly,
+        LoadFault::Words(quoted()),
+    ];
+    all.extend(codes.map(driver));
+    all
+}
+
 #[expect(clippy::too_many_lines, reason = "one line for each variant")]
 fn all_missing() -> Vec<Missing> {
     let (covered, window) = (SPAN, Span::from_secs(60));
@@ -79,7 +121,8 @@ fn all_missing() -> Vec<Missing> {
         Setting::PowerLimit,
         Setting::ApplicationClock,
     ];
-    let ends = [LoadEnd::Finished, LoadEnd::Stopped, LoadEnd::GpuLost, LoadEnd::Failed(quoted()), LoadEnd::Unkillable];
+    let mut ends = vec![LoadEnd::Finished, LoadEnd::Stopped, LoadEnd::GpuLost, LoadEnd::Unkillable];
+    ends.extend(load_faults().into_iter().map(LoadEnd::Failed));
     let failures =
         [ReadingFailure::Lost, ReadingFailure::Timeout, ReadingFailure::NoPermission, ReadingFailure::Driver(15)];
     let mut all = vec![
@@ -150,7 +193,7 @@ fn all_missing() -> Vec<Missing> {
     ];
     all.extend(failures.map(Missing::Read));
     all.extend(settings.map(|setting| Missing::SettingUnread { setting, failure: ReadingFailure::Timeout }));
-    all.extend(ends.map(Missing::LoadEnded));
+    all.extend(ends.into_iter().map(Missing::LoadEnded));
     all.extend(troubles.map(Missing::KernelLogUnread));
     all.extend(sources.into_iter().flat_map(|source| troubles.map(|trouble| Missing::SourceGone { source, trouble })));
     all
@@ -233,7 +276,9 @@ fn reasons() -> Vec<Reason> {
     let outlier = || Box::new(judgement(Judged::Pass).within_lot(lot));
     let stop = |cause| GuardStop { guard: "hot".to_owned(), component: Component::Gpu(GPU), cause };
     let program = |trouble| Reason::Program { program: "fio".to_owned(), trouble };
-    let (after, why) = (SPAN, quoted());
+    let fio = || "fio".to_owned();
+    let unread = |why| ProgramTrouble::Unreadable { exit: Some(1), why, printed: None };
+    let (after, why) = (SPAN, Unreadable::Words(quoted()));
     let mut all = vec![
         Reason::Limit(failed()),
         Reason::Marginal(failed()),
@@ -256,13 +301,19 @@ fn reasons() -> Vec<Reason> {
         program(ProgramTrouble::Overdue { after, printed: None }),
         program(ProgramTrouble::Unreadable { exit: Some(1), why: why.clone(), printed: Some(quoted()) }),
         program(ProgramTrouble::Unreadable { exit: None, why, printed: None }),
+        program(ProgramTrouble::Unreadable { exit: None, why: Unreadable::Endless, printed: None }),
+        program(unread(Unreadable::Form { title: fio(), expected: quoted(), first: None })),
+        program(unread(Unreadable::Place { title: fio(), what: quoted(), expected: quoted(), first: Some(quoted()) })),
+        program(unread(Unreadable::Refused { title: fio(), words: quoted() })),
         program(ProgramTrouble::Foreign { gpu: GPU, of: 2 }),
         program(ProgramTrouble::Ended(LoadEnd::Stopped)),
-        Reason::NotInstalled { said: quoted() },
+        Reason::NotInstalled { said: absent() },
+        Reason::NoPorts { shown: true },
+        Reason::NoPorts { shown: false },
         Reason::Parameter(BadParameter::NoProgram),
         Reason::Parameter(BadParameter::Value("Iops: 3".to_owned())),
         Reason::Parameter(BadParameter::Pattern { param: "bios".to_owned(), error: quoted() }),
-        Reason::NotApplicable { said: quoted() },
+        Reason::NotApplicable { said: ProgramAbsent::NoProgram { path: quoted() } },
         Reason::Deselected,
         Reason::Needs { step: "burn.gemm".to_owned() },
         Reason::NeedsStage { stage: "burn".to_owned(), step: "burn.gemm".to_owned() },
@@ -365,6 +416,7 @@ fn no_variant_is_left_out_of_the_test_above() {
     }
     let sources = [
         (include_str!("../../model/missing.rs"), "Missing", told(&all_missing())),
+        (include_str!("../../model/load_fault.rs"), "LoadFault", told(&load_faults())),
         (include_str!("../../limit/references.rs"), "NoReference", told(&references())),
         (include_str!("../../event/trip.rs"), "TripCause", told(&causes())),
         (include_str!("../../event/reason.rs"), "Reason", told(&reasons())),

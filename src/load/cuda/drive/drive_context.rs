@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::cuda::driver::{DriverError, Stream};
 use crate::worker::{Injection, Pipe, Variant, monotonic_nanos};
-use kiln_model::{LoadEnd, LoadOrder};
+use kiln_model::{LoadEnd, LoadFault, LoadOrder, Span};
 
 /// Between two looks at work that takes a fifth of a second: costs a thousandth of a core.
 const LOOK_EVERY: Duration = Duration::from_micros(100);
@@ -15,7 +15,10 @@ const LOOK_EVERY: Duration = Duration::from_micros(100);
 pub(in crate::cuda) enum Broken {
     Driver(DriverError),
     /// Work did not end; the GPU is not waited for any more.
-    Hung(String),
+    Hung {
+        what: String,
+        after: Span,
+    },
     Stopped,
     /// Cannot be done on this machine.
     Refused(String),
@@ -31,9 +34,9 @@ impl Broken {
     pub(in crate::cuda) fn end(self) -> LoadEnd {
         match self {
             Self::Driver(error) => error.end(),
-            Self::Hung(what) => LoadEnd::Failed(what),
+            Self::Hung { what, after } => LoadEnd::Failed(LoadFault::Hung { what, after }),
             Self::Stopped => LoadEnd::Stopped,
-            Self::Refused(why) => LoadEnd::Failed(why),
+            Self::Refused(why) => LoadEnd::Failed(why.into()),
         }
     }
 }
@@ -56,8 +59,8 @@ impl DriveContext<'_> {
             self.pipe.beat();
             if u128::from(monotonic_nanos() - began) > self.patience.as_nanos() {
                 stream.gpu().give_up();
-                let seconds = self.patience.as_secs_f64();
-                return Err(Broken::Hung(format!("{what} hangs: it did not end within {seconds} s")));
+                let after = Span::from_secs_f64(self.patience.as_secs_f64());
+                return Err(Broken::Hung { what: what.to_owned(), after });
             }
             self.pipe.pause(LOOK_EVERY);
         }

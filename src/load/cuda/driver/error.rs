@@ -1,10 +1,10 @@
 //! What the driver answers when it does not do what it is asked, each with what it means here and what to do.
 
-use kiln_model::LoadEnd;
+use kiln_model::{LoadEnd, LoadFault, cuda_error};
 
 /// A call that failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{call} failed: {} (CUDA error {code})", meaning(*code))]
+#[error("{call} failed: {} (CUDA error {code})", cuda_error::meaning(*code).0)]
 pub struct DriverError {
     pub call: &'static str,
     pub code: i32,
@@ -15,49 +15,23 @@ pub(crate) const OUT_OF_MEMORY: i32 = 2;
 pub(crate) const NOT_READY: i32 = 600;
 pub(crate) const NO_DEVICE: i32 = 100;
 pub(crate) const INVALID_DEVICE: i32 = 101;
-pub(crate) const INVALID_IMAGE: i32 = 200;
 pub(crate) const NO_BINARY: i32 = 209;
-pub(crate) const UNSUPPORTED_PTX: i32 = 222;
 pub(crate) const UNAVAILABLE: i32 = 46;
 pub(crate) const PEER_ALREADY_ENABLED: i32 = 704;
 pub(crate) const TOO_MANY_PEERS: i32 = 711;
-
-const fn meaning(code: i32) -> &'static str {
-    match code {
-        1 => "an argument was refused; this is a defect of this program",
-        OUT_OF_MEMORY => "out of GPU memory",
-        3 | 4 => "the driver is not running in this process",
-        34 => "the library is a stub for linking, not a driver; take the toolkit's stubs out of the library path",
-        UNAVAILABLE => "the GPU is taken: it is in exclusive mode and another process has it, or use is prohibited",
-        NO_DEVICE => "the driver sees no GPU",
-        INVALID_DEVICE => "there is no such GPU any more",
-        INVALID_IMAGE | NO_BINARY => "the driver does not take this kernel image",
-        UNSUPPORTED_PTX => "the driver is too old for the kernels; install release 535 or later",
-        214 => "an uncorrectable memory error (ECC) hit the running kernel",
-        220 => "an uncorrectable NVLink error hit the running work",
-        500 => "the kernel image lacks a kernel; this is a defect of this program",
-        700 => "a kernel used an address that is not mapped",
-        701 => "a kernel needs more registers or threads than there are",
-        702 => "the driver stopped a kernel for running too long",
-        716 => "a kernel used a misaligned address",
-        715 => "a kernel hit an instruction the GPU calls illegal",
-        719 => "a kernel failed on the GPU; the kernel log may name an Xid",
-        721 => "the GPU contained an error and must be reset",
-        801 => "this GPU or driver cannot do that",
-        802 => "the system is not ready: start nvidia-fabricmanager and wait until the fabric is up",
-        803 => "library and kernel driver are of different versions; reboot or reload the driver",
-        999 => "the driver reports an unknown error; the kernel log may name an Xid",
-        _ => "see the driver's list of errors",
-    }
-}
 
 impl DriverError {
     /// How a load ends that met this error while it ran.
     pub fn end(&self) -> LoadEnd {
         match self.code {
             UNAVAILABLE | NO_DEVICE | INVALID_DEVICE => LoadEnd::GpuLost,
-            _ => LoadEnd::Failed(self.to_string()),
+            _ => LoadEnd::Failed(self.fault(String::new())),
         }
+    }
+
+    /// The error as a fact, with the other processes on the GPU where they may be the reason.
+    pub(crate) fn fault(&self, holders: String) -> LoadFault {
+        LoadFault::Driver { call: self.call.to_owned(), code: self.code, holders }
     }
 }
 

@@ -5,21 +5,20 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, access};
 
+use kiln_model::ProgramAbsent;
+
 /// The file to run. A name without a slash is looked for in the directories of `path`, as a shell would.
-pub(super) fn find(program: &str, directory: Option<&Path>, path: Option<&OsStr>) -> Result<PathBuf, String> {
+pub(super) fn find(program: &str, directory: Option<&Path>, path: Option<&OsStr>) -> Result<PathBuf, ProgramAbsent> {
     if program.contains('/') {
         // As typed in the profile, it is a place seen from where the program is to run.
         let file = directory.map_or_else(|| PathBuf::from(program), |directory| directory.join(program));
-        return if runs(&file) { Ok(file) } else { Err(format!("{} is no program that can be run", file.display())) };
+        return if runs(&file) { Ok(file) } else { Err(ProgramAbsent::NoProgram { path: file.display().to_string() }) };
     }
     let directories: Vec<PathBuf> = path.map(|path| std::env::split_paths(path).collect()).unwrap_or_default();
     let found = directories.iter().map(|directory| directory.join(program)).find(|file| runs(file));
-    found.ok_or_else(|| {
-        let looked: Vec<String> = directories.iter().map(|directory| directory.display().to_string()).collect();
-        format!(
-            "`{program}` is not installed: it is in no directory of PATH ({}); install it, or name its file under `program`",
-            looked.join(", ")
-        )
+    found.ok_or_else(|| ProgramAbsent::NotInPath {
+        program: program.to_owned(),
+        directories: directories.iter().map(|directory| directory.display().to_string()).collect(),
     })
 }
 
@@ -42,7 +41,7 @@ mod tests {
             find("/etc/passwd", None, None).unwrap_err(),
             find("/bin", None, None).unwrap_err(),
         ];
-        insta::assert_snapshot!(why.join("\n"), @"
+        insta::assert_snapshot!(why.map(|why| why.to_string()).join("\n"), @"
         `no-such-tool` is not installed: it is in no directory of PATH (/nonexistent, /bin); install it, or name its file under `program`
         /etc/passwd is no program that can be run
         /bin is no program that can be run

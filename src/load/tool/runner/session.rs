@@ -10,7 +10,9 @@ use crate::tool::values;
 use crate::worker::Pipe;
 use kiln_check::{Output, adapter};
 use kiln_limit::{Measured, Measurement, Missing, Scalar};
-use kiln_model::{LoadEnd, LoadSaid, ProgramNumber, ProgramOrder, ProgramReader, ProgramSaid, ProgramValue};
+use kiln_model::{
+    LoadEnd, LoadFault, LoadSaid, ProgramNumber, ProgramOrder, ProgramReader, ProgramSaid, ProgramValue, Unreadable,
+};
 
 /// Saying a version takes a moment; what takes longer does something else.
 const VERSION_WITHIN: Duration = Duration::from_secs(10);
@@ -46,13 +48,13 @@ impl Session<'_> {
         }
         let directory = self.order.directory.as_deref().map(Path::new);
         if let Some(missing) = directory.filter(|directory| !directory.is_dir()) {
-            return LoadEnd::Failed(format!("there is no directory {} to run in", missing.display()));
+            return LoadEnd::Failed(LoadFault::NoDirectory { path: missing.display().to_string() });
         }
         let path = match search::find(&self.order.program, directory, std::env::var_os("PATH").as_deref()) {
             Ok(path) => path,
             Err(why) => {
                 self.tell(ProgramSaid::NotInstalled(why.clone()));
-                return LoadEnd::Failed(why);
+                return LoadEnd::Failed(LoadFault::Absent(why));
             }
         };
         let shown = path.display().to_string();
@@ -66,10 +68,10 @@ impl Session<'_> {
         };
         let ran = match child::run(self.way.command(&path, &args, directory), self.pipe, None) {
             Ok(ran) => ran,
-            Err(error) => return LoadEnd::Failed(format!("{shown} cannot be started: {error}")),
+            Err(error) => return LoadEnd::Failed(LoadFault::NotStarted { path: shown, error: error.to_string() }),
         };
         if let Some(why) = launch::failure(ran.code, &ran.stderr) {
-            return LoadEnd::Failed(why.to_owned());
+            return LoadEnd::Failed(why.to_owned().into());
         }
         self.report(&shown, &ran);
         if ran.ended == Ended::Stopped { LoadEnd::Stopped } else { LoadEnd::Finished }
@@ -115,7 +117,7 @@ impl Session<'_> {
         match ran.ended {
             Ended::Stopped => {}
             Ended::Flooded => {
-                self.tell(ProgramSaid::Unreadable("it printed without end and was stopped".to_owned()));
+                self.tell(ProgramSaid::Unreadable(Unreadable::Endless));
             }
             Ended::ByItself | Ended::Overdue => match self.read(ran) {
                 Ok(measured) => self.measured(measured),
@@ -124,14 +126,14 @@ impl Session<'_> {
         }
     }
 
-    fn read(&self, ran: &Ran) -> Result<Vec<Measurement>, String> {
+    fn read(&self, ran: &Ran) -> Result<Vec<Measurement>, Unreadable> {
         match &self.order.reader {
             ProgramReader::Tool(tool) => {
                 let args = &self.order.args;
                 let output = Output { stdout: &ran.stdout, stderr: &ran.stderr, exit: ran.code, args };
-                adapter(*tool).read(&output).map_err(|error| error.to_string())
+                adapter(*tool).read(&output)
             }
-            ProgramReader::Values(wanted) => values::read(wanted, &ran.stdout, ran.code),
+            ProgramReader::Values(wanted) => values::read(wanted, &ran.stdout, ran.code).map_err(Unreadable::Words),
         }
     }
 

@@ -1,0 +1,151 @@
+//! What the page of a drill says, in both languages. English sentences that the terminal says too are the terminal's.
+
+use super::document::Drill;
+use super::healthy::Healthy;
+use super::matrix::{Coverage, MissKind};
+use super::text;
+use kiln_lot::{Interval, wilson_95};
+use kiln_report::Language;
+
+/// One of two texts.
+pub(super) const fn say<'a>(language: Language, english: &'a str, japanese: &'a str) -> &'a str {
+    match language {
+        Language::English => english,
+        Language::Japanese => japanese,
+    }
+}
+
+pub(super) fn title(language: Language, drill: &Drill) -> String {
+    let Drill { profile, revision, .. } = drill;
+    match language {
+        Language::English => format!("Drill of {profile} revision {revision}"),
+        Language::Japanese => format!("プロファイル {profile} 第 {revision} 版の検出力試験"),
+    }
+}
+
+/// On what nodes, how much was found, and from which seeds.
+pub(super) fn heading(language: Language, drill: &Drill) -> String {
+    let (nodes, found) = (drill.nodes.join(", "), coverage(language, &drill.coverage));
+    let Drill { seeds, first_seed, .. } = drill;
+    match language {
+        Language::English => format!(
+            "SIMULATED nodes: {nodes}. {found}. {seeds} seeds from {first_seed} on for each fault and severity. {}.",
+            text::parts_list(drill)
+        ),
+        Language::Japanese => {
+            let parts = if drill.parts_list {
+                "各試験にノードの部品表 (製造番号、BIOS、ドライブ・インターフェース・電源・DIMMの数) を与えた"
+            } else {
+                "部品表を与えていない。部品表でしか分からない不良は、プロファイルに記載がなければ見逃す"
+            };
+            format!(
+                "シミュレーションのノード: {nodes}。{found}。不良と程度ごとにシード {first_seed} から {seeds} 個。{parts}。"
+            )
+        }
+    }
+}
+
+fn coverage(language: Language, coverage: &Coverage) -> String {
+    match language {
+        Language::English => text::coverage_words(coverage),
+        Language::Japanese => format!(
+            "{} 回中 {} 回検出 ({} 種の不良のうち {} 種は毎回検出)",
+            coverage.tried, coverage.caught, coverage.faults, coverage.faults_caught
+        ),
+    }
+}
+
+/// From which severity on faults are found, beside what that costs in false alarms; `None` for a single severity.
+pub(super) fn curve(language: Language, drill: &Drill) -> Option<String> {
+    let curve = drill.curve.as_ref()?;
+    if language == Language::English {
+        return Some(format!("{}; {}", curve.words(), text::alarm_words(drill)));
+    }
+    let from = |severity: Option<f64>| {
+        severity.map_or_else(|| "この試験の程度では届かない".to_owned(), |at| format!("程度 x{at:.2} 以上"))
+    };
+    let tried: usize = drill.healthy.iter().map(|healthy| healthy.tried).sum();
+    let alarms: usize = drill.healthy.iter().map(|healthy| healthy.alarms.len()).sum();
+    let alarmed = match tried {
+        0 => "正常なノードは試験していない".to_owned(),
+        _ => {
+            format!("正常なノード {tried} 回中 {alarms} 回が不合格 ({})", percents(language, wilson_95(alarms, tried)))
+        }
+    };
+    let (half, nearly_all) = (from(curve.half), from(curve.nearly_all));
+    Some(format!(
+        "50 % を検出: {half}、99 % を検出: {nearly_all} (全程度を試験した不良 {} 種)。{alarmed}",
+        curve.faults
+    ))
+}
+
+fn percents(language: Language, interval: Interval) -> String {
+    match language {
+        Language::English => text::percents(interval),
+        Language::Japanese => format!("{}～{}", text::percent(interval.low), text::percent(interval.high)),
+    }
+}
+
+/// What became of the faults that their files say must be caught.
+pub(super) fn must(language: Language, must: &Coverage) -> String {
+    let share = |count: usize| text::percent(count as f64 / must.tried.max(1) as f64);
+    match language {
+        Language::English => text::must_words(must),
+        Language::Japanese => format!(
+            "2時間の試験で検出すべき不良: {}、{}、うち別の部品を指摘 {}",
+            coverage(language, must),
+            share(must.caught),
+            share(must.caught - must.named)
+        ),
+    }
+}
+
+pub(super) fn partial(language: Language, drill: &Drill) -> String {
+    let Drill { runs_done, runs_planned, .. } = drill;
+    match language {
+        Language::English => format!("PARTIAL: interrupted after {runs_done} of {runs_planned} runs."),
+        Language::Japanese => format!("途中まで: {runs_planned} 回中 {runs_done} 回で中断した。"),
+    }
+}
+
+pub(super) fn healthy(language: Language, healthy: &Healthy) -> String {
+    if language == Language::English {
+        return text::healthy_line(healthy);
+    }
+    let without = match healthy.without_verdict {
+        0 => String::new(),
+        count => format!("、判定なし {count} 回"),
+    };
+    format!(
+        "{}: {} の試験 {} 回中、誤って不合格 {} 回{without} (真の割合の95 %区間: {})",
+        healthy.node,
+        text::shown(healthy.run_s),
+        healthy.tried,
+        healthy.false_alarms,
+        percents(language, healthy.interval)
+    )
+}
+
+/// What proved a defect, as [`super::proof`] names it: `limit`, `lot` or `guard` and a name, or a word.
+pub(super) fn by(language: Language, what: &str) -> String {
+    if language == Language::English {
+        return what.to_owned();
+    }
+    match what.split_once(' ') {
+        Some(("limit", name)) => format!("規格 {name}"),
+        Some(("lot", name)) => format!("ロット {name}"),
+        Some(("guard", name)) => format!("監視 {name}"),
+        _ if what == "mismatch" => "計算結果の誤り".to_owned(),
+        _ if what == "GPU lost" => "GPU応答なし".to_owned(),
+        _ => what.to_owned(),
+    }
+}
+
+/// Why a run did not go well. The words behind it are codes and places.
+pub(super) const fn miss(language: Language, kind: MissKind) -> &'static str {
+    match kind {
+        MissKind::Escaped => say(language, "escaped", "見逃し"),
+        MissKind::Held => say(language, "held", "確証なく保留"),
+        MissKind::WrongComponent => say(language, "wrong part", "別の部品を指摘"),
+    }
+}

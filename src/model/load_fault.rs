@@ -1,0 +1,145 @@
+//! Why a load failed, and why a program could not be found.
+//!
+//! These are errors like any other, with a message in English; a report says the same in other languages.
+
+use serde::{Deserialize, Serialize};
+
+use super::{GpuIndex, Moment, Span, cuda_error};
+
+/// Why a load failed. What the driver, the system or a process says in its own words is carried as data.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "kebab-case")]
+pub enum LoadFault {
+    // --- work on a GPU ---
+    /// A call to the driver failed. `holders` are the other processes on the GPU, if they may be the reason.
+    #[error("{call} failed: {} (CUDA error {code}){holders}", cuda_error::meaning(*code).0)]
+    Driver {
+        call: String,
+        code: i32,
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        holders: String,
+    },
+    /// What was queued on the GPU did not end in time.
+    #[error("{what} hangs: it did not end within {} s", after.as_secs_f64())]
+    Hung { what: String, after: Span },
+
+    // --- the process that does the work ---
+    /// The system could not start it, and says why.
+    #[error("the worker could not be started: {error}")]
+    NoWorker { error: String },
+    #[error("none of its workers could be started")]
+    NoWorkers,
+    /// It broke the rules of its protocol. `wrote` is the end of what it wrote to standard error.
+    #[error("the worker was killed: {why}{}", words(wrote))]
+    WorkerKilled { why: WorkerBreach, wrote: String },
+    #[error("the worker closed its pipe, did not leave and was ended{}", words(wrote))]
+    WorkerStayed { wrote: String },
+    #[error("the worker left with code {code}{}", words(wrote))]
+    WorkerLeft { code: i32, wrote: String },
+    #[error("the worker crashed with signal {signal}{}", words(wrote))]
+    WorkerCrashed { signal: i32, wrote: String },
+    #[error("the worker broke: {message}")]
+    WorkerPanicked { message: String },
+    /// Nobody renewed its lease for so long that it stopped by itself.
+    #[error("stopped: its lease was not renewed for {} s", after.as_secs())]
+    LeaseLost { after: Span },
+
+    // --- programs ---
+    #[error("there is no directory {path} to run in")]
+    NoDirectory { path: String },
+    #[error(transparent)]
+    Absent(ProgramAbsent),
+    /// The system could not start the program, and says why.
+    #[error("{path} cannot be started: {error}")]
+    NotStarted { path: String, error: String },
+    #[error("programs are not available on a simulated node")]
+    NoPrograms,
+
+    // --- the node ---
+    #[error("the node started again")]
+    Rebooted,
+
+    // --- recordings that are played back ---
+    #[error("the recording shows no load on gpu/{} any more from {from} on", gpu.0)]
+    RecordedAtRest { gpu: GpuIndex, from: Moment },
+    #[error("the recording shows no load at this time on {}", listed(gpus))]
+    RecordedIdle { gpus: Vec<GpuIndex> },
+    #[error("the recording is over: it shows no load from here on")]
+    RecordingOver,
+    #[error("a recording holds readings only: nothing can be copied, written or run on it")]
+    ReadingsOnly,
+
+    /// Words of the driver or of the system, and of older journals.
+    #[error("{0}")]
+    #[serde(untagged)]
+    Words(String),
+}
+
+/// What a worker did that its protocol forbids. Times are how long it was silent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "kebab-case")]
+pub enum WorkerBreach {
+    #[error("it did not come up for {} s", after.as_secs())]
+    DidNotComeUp { after: Span },
+    #[error("it did not get ready for {} s", after.as_secs())]
+    DidNotGetReady { after: Span },
+    #[error("it hangs: it said nothing for {} s", after.as_secs())]
+    Silent { after: Span },
+    /// It wrote something that no worker of this version writes; the text quotes it.
+    #[error("{0}")]
+    Protocol(String),
+}
+
+/// Where a program was looked for in vain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProgramAbsent {
+    #[error(
+        "`{program}` is not installed: it is in no directory of PATH ({}); install it, or name its file under `program`",
+        directories.join(", ")
+    )]
+    NotInPath { program: String, directories: Vec<String> },
+    #[error("{path} is no program that can be run")]
+    NoProgram { path: String },
+    /// The sentence of an older journal.
+    #[error("{0}")]
+    #[serde(untagged)]
+    Words(String),
+}
+
+impl From<String> for LoadFault {
+    fn from(words: String) -> Self {
+        Self::Words(words)
+    }
+}
+
+fn words(wrote: &str) -> String {
+    if wrote.is_empty() { String::new() } else { format!("; it wrote: {wrote}") }
+}
+
+fn listed(gpus: &[GpuIndex]) -> String {
+    gpus.iter().map(|gpu| format!("gpu/{}", gpu.0)).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::LoadEnd;
+
+    #[test]
+    fn the_words_of_an_older_journal_are_read_and_facts_come_back_as_they_were() {
+        let old: LoadEnd = serde_json::from_str(r#"{"failed":"the worker left with code 3"}"#).expect("read");
+        assert_eq!(old, LoadEnd::Failed("the worker left with code 3".to_owned().into()));
+        let after = Span::from_secs(30);
+        for fault in [
+            LoadFault::NoWorkers,
+            LoadFault::WorkerKilled { why: WorkerBreach::Silent { after }, wrote: "x".to_owned() },
+            LoadFault::Absent(ProgramAbsent::Words("gone".to_owned())),
+            LoadFault::RecordedIdle { gpus: vec![GpuIndex(1)] },
+        ] {
+            let end = LoadEnd::Failed(fault);
+            let text = serde_json::to_string(&end).expect("written");
+            assert_eq!(serde_json::from_str::<LoadEnd>(&text).expect("read"), end, "{text}");
+        }
+    }
+}
