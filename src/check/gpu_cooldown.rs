@@ -156,8 +156,8 @@ impl Curve {
         }
     }
 
-    /// K/W: how far the die fell soon after the `load` watts went, for each watt.
-    fn fast_fall(&self, load: f64) -> Option<f64> {
+    /// How far the die fell soon after the `load` watts went, and how many went.
+    fn fast_fall(&self, load: f64) -> Option<(f64, f64)> {
         let (gone, _) = self.powers.iter().find(|(_, power)| *power < load / 2.0)?;
         let of = |list: &[(Moment, f64)]| {
             let inside = list.iter().filter(|(at, _)| FAST.contains(&at.since(*gone).as_secs_f64()));
@@ -166,7 +166,7 @@ impl Curve {
         };
         let step = load - of(&self.powers)?;
         let fall = mean(&self.hot)? - of(&self.cooling)?;
-        (step > load / 2.0 && fall >= LEAST_FALL).then_some(fall / step)
+        (step > load / 2.0).then_some((fall, step))
     }
 
     /// When the temperature first was at or below `level`, between samples by a straight line.
@@ -222,7 +222,11 @@ impl Run {
             };
             let fast = match gauge.power.gauged(self.heated, Window::mean) {
                 _ if context.every > FAST_EVERY => Gauged::Unsupported,
-                Gauged::Number { value: load, .. } => of(curve.fast_fall(load)),
+                Gauged::Number { value: load, .. } => match curve.fast_fall(load) {
+                    // A part that had little power, or whose contact is that good: nothing to tell from whole degrees.
+                    Some((fall, _)) if fall < LEAST_FALL => Gauged::Unsupported,
+                    found => of(found.map(|(fall, step)| fall / step)),
+                },
                 other => other,
             };
             sheet.put("fall.fast", gpu, gauge.whole(fast));

@@ -60,8 +60,6 @@ fn acceptance_misses_only_what_is_named_here_with_why() {
         // Not passed, and nothing is proven: who is slow or fails to answer may be the machine that asks.
         "driver-slow",
         "readings-fail-at-times",
-        // All parts are alike, and no lot is there to be held against.
-        "all-pads-bad",
         // Inside what good boards of different make differ by.
         "fan-slow",
         "leak-and-fan",
