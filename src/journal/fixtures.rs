@@ -22,7 +22,7 @@ fn journal<S: AsRef<str>>(lines: &[S]) -> Vec<u8> {
 }
 
 fn fixtures() -> Vec<(&'static str, Vec<u8>)> {
-    let events = &endings()["fail-limit"].events;
+    let events = &endings()["aborted"].events;
     let mut lines = vec![HEADER.to_owned()];
     lines.extend(events.iter().map(|event| serde_json::to_string(event).expect("an event")));
     let whole = journal(&lines);

@@ -257,7 +257,7 @@ mod tests {
     #[test]
     fn the_whole_fixture_holds_the_run_it_was_made_from() {
         let read = parsed(&whole()).expect("sound");
-        assert_eq!(read.events, endings()["fail-limit"].events);
+        assert_eq!(read.events, endings()["aborted"].events);
         assert_eq!((read.written_by.as_str(), read.torn), ("kiln 0.1.0", None));
     }
 

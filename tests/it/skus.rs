@@ -130,7 +130,7 @@ fn a_run_judged_again_by_other_facts_says_so() {
     assert_eq!(ran.status.code(), Some(0), "{}", stderr(&ran));
     let again = || {
         let run = at.join("run");
-        let output = kiln(&["rejudge", run.to_str().expect("utf-8"), "--profile", mine, "--skus", models]);
+        let output = kiln(&["rejudge", run.to_str().expect("utf-8"), "--profile", mine, "--skus", models, "--all"]);
         format!("{}{}", String::from_utf8_lossy(&output.stdout), stderr(&output))
     };
     let told = "the facts about `example-x1` are not those of then";

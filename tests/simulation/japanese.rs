@@ -18,15 +18,18 @@ fn english(line: &str) -> Option<String> {
     pair.map(|pair| pair.join(" "))
 }
 
-/// What the kernel, programs and readings say in their own words.
+/// What the kernel, programs and readings say in their own words, and limits as the profile writes them.
 fn quoted(record: &RunRecord) -> Vec<String> {
     let judgements = record.steps.iter().flat_map(|step| &step.cases).flat_map(|case| &case.judgements);
     let texts = judgements.filter_map(|one| match &one.measurement.value {
         Measured::Value(Scalar::Text(text)) => Some(plain(text).into_owned()),
         _ => None,
     });
+    let judgements = record.steps.iter().flat_map(|step| &step.cases).flat_map(|case| &case.judgements);
+    let limits = judgements.filter_map(|one| one.limit.as_deref()).map(|limit| plain(limit).into_owned());
+    let tool = record.start.iter().map(|start| format!("{} {}", start.tool.name, start.tool.version));
     let lines = record.kernel.iter().map(|line| plain(&line.text).into_owned());
-    let mut all: Vec<String> = texts.chain(lines).filter(|text| text.contains(' ')).collect();
+    let mut all: Vec<String> = texts.chain(lines).chain(limits).chain(tool).filter(|text| text.contains(' ')).collect();
     // A longer quotation may hold a shorter one.
     all.sort_by_key(|text| std::cmp::Reverse(text.len()));
     all.dedup();
@@ -54,6 +57,7 @@ fn shown(record: &RunRecord) -> String {
     for step in &record.steps {
         let took = step.finished.unwrap_or(step.started).since(step.started);
         shown.push_str(&step_line(&step.key, took, &step.cases, Paint::Plain, Language::Japanese));
+        shown.push('\n');
     }
     shown
 }

@@ -166,7 +166,7 @@ fn one_gpu_in_trouble_does_not_end_the_load_of_the_others() {
     let ends: Vec<String> =
         said.iter().filter(|said| **said != LoadSaid::Running).map(|said| format!("{said:?}")).collect();
     insta::assert_snapshot!(ends.join("\n"), @r#"
-    Ended { gpu: Some(GpuIndex(1)), end: Failed("the worker crashed with signal 6") }
+    Ended { gpu: Some(GpuIndex(1)), end: Failed(WorkerCrashed { signal: 6, wrote: "" }) }
     Ended { gpu: None, end: Finished }
     "#);
 }

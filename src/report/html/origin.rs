@@ -135,7 +135,7 @@ pub(super) fn origin(page: &mut Page, record: &RunRecord) {
     if let Some(start) = &record.start {
         let profile = &start.profile;
         line(page, Phrase::RunId, &start.run_id);
-        line(page, Phrase::Profile, &format!("{} revision {}", profile.id, profile.revision));
+        line(page, Phrase::Profile, &format!("{} r{}", profile.id, profile.revision));
         line(page, Phrase::Digest, &start.profile_digest);
         if let Some(parts) = &start.parts {
             line(page, Phrase::PartsDigest, &parts.digest);

@@ -92,7 +92,7 @@ pub(super) fn unreadable(language: Language, why: &Unreadable) -> String {
             format!("{title} のどの既知の版の出力とも異なる (想定: `{expected}`)。{}", seen(first))
         }
         Unreadable::Place { title, what, expected, first } => {
-            format!("{title} の出力に想定外の箇所がある: `{what}` (想定: `{expected}`)。{}", seen(first))
+            format!("{title} の出力に想定外の内容がある: `{what}` (想定: `{expected}`)。{}", seen(first))
         }
         Unreadable::Refused { title, words } => format!("{title} が試験を行わなかった: `{words}`"),
         Unreadable::Words(words) => words.clone(),

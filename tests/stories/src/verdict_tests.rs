@@ -4,8 +4,8 @@ use proptest::prelude::*;
 
 use crate::{GPUS, Story, endings};
 use kiln_event::{
-    Case, GuardTrip, Outcome, Reason, RunEvent, RunKind, RunRecord, StepKey, StepStatus, VerdictWord, roll_up,
-    uncarried_trips,
+    Case, GuardTrip, Interruption, Outcome, Reason, RunEvent, RunKind, RunRecord, StepKey, StepStatus, VerdictWord,
+    roll_up, uncarried_trips,
 };
 use kiln_model::Component;
 
@@ -98,7 +98,14 @@ fn a_prefix_and_then_the_rest_is_the_same_as_all() {
 
 #[test]
 fn a_step_running_at_a_crash_is_interrupted_and_what_came_before_is_settled() {
-    let record = endings()["resumed"].record();
+    let mut story = endings()["unfinished"].clone();
+    let by = Interruption::Failure("no space left on device".to_owned());
+    story.tell(40.0, RunEvent::RunInterrupted { by });
+    let resumed = endings()["resumed"];
+    for envelope in &resumed.events[story.events.len() - 1..] {
+        story.tell(0.0, envelope.event.clone());
+    }
+    let record = story.record();
     let soaks: Vec<_> = record.steps.iter().filter(|step| step.key.path == SOAK).collect();
     assert_eq!(soaks[0].status, StepStatus::Interrupted);
     assert_eq!(soaks[1].status, StepStatus::Finished);
