@@ -47,7 +47,7 @@ fn a_bench_measures_through_the_real_workers_and_what_comes_of_it_is_marked() {
 
     let json = fs::read(out.join("bench.json")).expect("bench.json");
     let bench: Value = serde_json::from_slice(&json).expect("JSON");
-    assert_eq!(bench["schema"], "kiln.bench/1.1");
+    assert_eq!(bench["schema"], "kiln.bench/1.2");
     for name in ["bf16 alone", "bf16 alone, fallback"] {
         for gpu in phase(&bench, name)["gpus"].as_array().expect("GPUs") {
             assert!(gpu["tflops"]["mean"].as_f64() > Some(1.0) && gpu["power_watts"]["mean"].as_f64() > Some(50.0));

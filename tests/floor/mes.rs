@@ -127,7 +127,7 @@ fn nothing_begins_before_it_is_allowed_and_results_arrive_under_one_key_each() {
     let asked = by_key(&to_path(&calls, "/route-check"));
     assert_eq!(
         asked.keys().collect::<Vec<_>>(),
-        [&format!("route-{serial}-1")],
+        [&format!("route-{}-1", serial.to_lowercase())],
         "one question, however often it is asked"
     );
     let results = wait("both messages", || Some(by_key(&to_path(&calls, "/results"))).filter(|told| told.len() == 2));

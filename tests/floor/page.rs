@@ -15,7 +15,10 @@ fn a_wide_scan_is_read_and_what_is_no_serial_number_is_told_so() {
     let told = answer.lines().find_map(|line| line.strip_prefix("location: ")).expect("a place to go").to_owned();
     assert_eq!(status, 303);
     let (_, page) = bench.get(told.trim());
-    assert!(page.contains("製造番号ではありません") && page.contains("&lt;b&gt;") && !page.contains("<b>"), "{page}");
+    assert!(
+        page.contains("製造番号ではありません") && page.contains("：&lt;b&gt;") && !page.contains("：<b>"),
+        "{page}"
+    );
     assert!(page.contains("script-src 'self'") && !page.contains("<script>"), "{page}");
 }
 

@@ -2,7 +2,7 @@
 //! The first is no part's fault; the second is that GPU's, named with its place.
 
 use kiln::engine::{Arrivals, Dut};
-use kiln::event::{Action, RunRecord, VerdictWord};
+use kiln::event::{Action, Outcome, RunRecord, VerdictWord};
 use kiln::model::{
     Answer, Component, Gpu, GpuCounters, GpuIndex, Identity, Inventory, Lacking, LoadId, LoadOrder, Moment, Probe,
     Reading, ReadingFailure, Remote, Sample, Sensor, StopHow,
@@ -160,7 +160,11 @@ fn passes_with(trial: &Trial, profile: &str, node: &str, release: u32, generatio
     let record = older(trial, node, release, generation);
     let of = format!("{profile} on {node} with {release}");
     let verdict = record.verdict.as_ref().expect("a verdict");
-    assert_eq!(verdict.word, VerdictWord::Pass, "{of}: {:?}", record.findings);
+    let cases = record.steps.iter().flat_map(|step| step.cases.iter().map(move |case| (&step.key.path, case)));
+    let errors = cases.filter(|(_, case)| case.outcome == Outcome::Error);
+    let told: Vec<String> =
+        errors.map(|(path, case)| format!("{path} {}: {:?}", case.component, case.reason)).collect();
+    assert_eq!(verdict.word, VerdictWord::Pass, "{of}: {:?} {told:?}", record.findings);
     assert_eq!(record.trips, [], "{of}");
     let blind: Vec<Lacking> = record.plan.as_ref().expect("a plan").blind.iter().map(|spot| spot.lacking).collect();
     let lacks = lacking(release, generation);

@@ -459,7 +459,7 @@ mod tests {
 
         Enter { phase: Measuring, until: None }
         run fio ["-t", "3 s"] on 0 GPUs for Some(600s)
-        failed, load: Program { program: "fio", trouble: Ended(Failed("the worker crashed")) }
+        failed, load: Program { program: "fio", trouble: Ended(Failed(Words("the worker crashed"))) }
 
         failed, parameter: Parameter(NoProgram)
 
