@@ -131,7 +131,7 @@ fn wrong_usage_of_a_bench_says_what_to_do() {
 fn a_bench_names_the_multiprocessor_that_computes_wrong() {
     let _alone = alone();
     let folder = tempfile::tempdir().expect("folder");
-    let mut bench = kiln(&["bench", "--for", "1s", "--only", "screen bf16,bf16 alone"], &[]);
+    let mut bench = kiln(&["bench", "--for", "2s", "--only", "screen bf16,bf16 alone"], &[]);
     let node = Node { settings: &[("KILN_FAKE_GPUS", "2"), ("KILN_FAKE_CUDA_FAULT", "one-sm")], ..HEALTHY };
     node.surround(&mut bench, folder.path(), 1);
     let told = said(&bench.output().expect("the binary"));
