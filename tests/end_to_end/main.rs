@@ -2,6 +2,7 @@
 //! that computes by the CPU references, both on one simulated node, faster than real time.
 
 mod bench;
+mod doctor;
 mod node;
 
 use std::fmt::Write as _;
