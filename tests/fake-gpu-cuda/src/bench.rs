@@ -8,8 +8,6 @@ use kiln_fake_bench::{Bench, GpuState, Running, State, Work};
 use kiln_model::GpuIndex;
 use kiln_node::sim::Presence;
 
-/// How long to wait for the node to be told of.
-const APPEARS_WITHIN: Duration = Duration::from_secs(10);
 /// How old what is known of the node may be.
 const FRESH: Duration = Duration::from_millis(100);
 /// Work goes on for this long after it was seen last: launches take a fifth of a second.
@@ -27,13 +25,7 @@ pub struct Seat {
 impl Seat {
     pub fn from_environment() -> Option<Self> {
         let bench = Bench::from_environment()?;
-        // The management library writes what there is soon after it is opened; until then there would be no GPU.
-        let begun = Instant::now();
-        let mut state = bench.state().unwrap_or_default();
-        while state.gpus.is_empty() && begun.elapsed() < APPEARS_WITHIN {
-            std::thread::sleep(TELL_EVERY);
-            state = bench.state().unwrap_or_default();
-        }
+        let state = bench.state().unwrap_or_default();
         let computed = state.gpus.iter().enumerate().map(|(at, gpu)| (at, gpu.wrong)).collect();
         let seen: Arc<Mutex<BTreeMap<(GpuIndex, Work), Instant>>> = Arc::default();
         let (told, watched) = (bench.clone(), Arc::clone(&seen));

@@ -194,6 +194,9 @@ impl Node {
             logged: 0,
         };
         node.refresh();
+        // The CUDA drivers may be asked before anything else is asked here, and must know of the GPUs by then.
+        let now = node.now();
+        node.loads.follow(&mut node.sim, &node.inventory, now);
         if let Some(host) = &node.host {
             host.build(&node.inventory);
         }
