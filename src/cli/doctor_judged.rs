@@ -10,7 +10,7 @@ use super::skus::own_digests;
 use super::{drive, dut, files};
 use crate::check;
 use crate::engine::{Machine, Witness};
-use crate::event::{Envelope, Operation, RunKind, RunRecord, RunStart, ToolVersion, VerdictWord, roll_up};
+use crate::event::{Envelope, RunKind, RunRecord, RunStart, VerdictWord, roll_up};
 use crate::model::{Inventory, Sample};
 use crate::node::NodeLock;
 use crate::node::doctor::{Identified, Planned};
@@ -53,22 +53,10 @@ pub(super) fn identified(args: &DoctorArgs, skus: &Skus) -> Result<Identified, C
         None
     };
     let start = RunStart {
-        run_id: uuid::Uuid::now_v7().to_string(),
-        tool: ToolVersion { name: "kiln".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() },
         kind: RunKind::of(&profile, false),
-        source: chosen.source.clone(),
-        source_digest: None,
         surroundings: chosen.surroundings.clone(),
-        operation: Operation::default(),
-        seed: 1,
         profile_digest: profile.digest(),
-        profile,
-        parts: None,
-        sku_digests: std::collections::BTreeMap::new(),
-        baseline: std::collections::BTreeMap::new(),
-        lot: None,
-        guard_bands: std::collections::BTreeMap::new(),
-        junit: crate::event::JunitDialect::default(),
+        ..RunStart::plain(&uuid::Uuid::now_v7().to_string(), profile, chosen.source.clone())
     };
     let mut machine = Machine::new(equipment(skus), start, Some(STAGE.to_owned()));
     let prompter = Prompter { answer: None, language: Language::English };

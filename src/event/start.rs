@@ -45,6 +45,31 @@ pub struct RunStart {
     pub junit: JunitDialect,
 }
 
+impl RunStart {
+    /// A run with nothing beside its profile and its node: no parts list, lot, baseline or person. The profile's digest is left
+    /// empty; it matters to what is kept.
+    pub fn plain(run_id: &str, profile: Profile, source: NodeSource) -> Self {
+        Self {
+            run_id: run_id.to_owned(),
+            tool: ToolVersion { name: "kiln".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() },
+            kind: RunKind::Production,
+            source,
+            source_digest: None,
+            surroundings: None,
+            operation: Operation::default(),
+            seed: 1,
+            profile,
+            profile_digest: String::new(),
+            parts: None,
+            sku_digests: BTreeMap::new(),
+            baseline: BTreeMap::new(),
+            lot: None,
+            guard_bands: BTreeMap::new(),
+            junit: JunitDialect::default(),
+        }
+    }
+}
+
 /// What a run needs of a lot's facts to hold its unit against them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LotFacts {

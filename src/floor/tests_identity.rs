@@ -99,17 +99,7 @@ fn one_person_asks_for_a_release_and_another_one_agrees() {
     told.tell(Input::Scanned { unit: unit(), at: None, slot: None, lot: None, by: "sato".to_owned() }).expect("scan");
     let ask = || Act::AskRelease { unit: unit(), why: "looked".to_owned() };
     assert_eq!(told.act("sato", ask()), Err(Refusal::NotHeld(unit())));
-    let sync = kiln_wire::Sync {
-        wire: kiln_wire::WIRE,
-        agent: name("agent-1"),
-        boot: name("boot-1"),
-        serial: None,
-        doing: kiln_wire::Doing::Idle,
-        generation: None,
-        spool: Vec::new(),
-        slot: None,
-        version: None,
-    };
+    let sync = kiln_wire::Sync::idle(name("agent-1"), name("boot-1"));
     told.tell(Input::Synced(sync.clone())).expect("a call");
     let scan = Input::Scanned { unit: unit(), at: Some(name("agent-1")), slot: None, lot: None, by: "sato".to_owned() };
     told.tell(scan).expect("put there");

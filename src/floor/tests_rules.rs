@@ -13,17 +13,7 @@ use super::*;
 fn two_machines_with_one_identity_are_held() {
     let mut floor = Floor::of(Policy::one_profile("smoke"), &[]);
     let call = |floor: &mut Floor, boot: &str| {
-        let sync = kiln_wire::Sync {
-            wire: kiln_wire::WIRE,
-            agent: name("agent-1"),
-            boot: name(boot),
-            serial: None,
-            doing: kiln_wire::Doing::Idle,
-            generation: None,
-            spool: Vec::new(),
-            slot: None,
-            version: None,
-        };
+        let sync = kiln_wire::Sync::idle(name("agent-1"), name(boot));
         let tick = Tick { now: 0, fresh_run: name("run") };
         floor.handle(&tick, Input::Synced(sync)).expect("an answer").events.len()
     };
@@ -181,10 +171,7 @@ fn a_unit_under_test_is_not_scanned_away_from_the_agent_that_tests_it() {
     told.scan("A", None);
     // A node whose firmware has no serial number: only the scan says what it is.
     let sync = |told: &mut Told| {
-        let doing = Doing::Idle;
-        let (wire, agent, boot) = (kiln_wire::WIRE, name("blank"), name("boot-1"));
-        let (spool, generation, serial, slot, version) = (Vec::new(), None, None, None, None);
-        let sync = kiln_wire::Sync { wire, agent, boot, serial, doing, generation, spool, slot, version };
+        let sync = kiln_wire::Sync::idle(name("blank"), name("boot-1"));
         told.tell(Input::Synced(sync)).expect("an answer").desired
     };
     assert_eq!(sync(&mut told), None);

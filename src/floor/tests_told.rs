@@ -86,17 +86,8 @@ impl Told {
     }
 
     pub(super) fn sync_of(&mut self, agent: &str, unit: &str, doing: Doing) -> SyncReply {
-        let sync = kiln_wire::Sync {
-            wire: kiln_wire::WIRE,
-            agent: name(agent),
-            boot: name("boot-1"),
-            serial: Some(name(unit)),
-            doing,
-            generation: None,
-            spool: Vec::new(),
-            slot: None,
-            version: None,
-        };
+        let idle = kiln_wire::Sync::idle(name(agent), name("boot-1"));
+        let sync = kiln_wire::Sync { serial: Some(name(unit)), doing, ..idle };
         self.tell(Input::Synced(sync)).expect("an answer")
     }
 

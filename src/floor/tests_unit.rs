@@ -197,10 +197,9 @@ fn a_node_that_says_it_is_in_a_taken_slot_holds_its_unit() {
     policy.site = site(1, 4);
     let mut told = Told::of(policy);
     let call = |told: &mut Told, unit: &str| {
-        let (wire, agent, boot) = (kiln_wire::WIRE, name(&format!("agent-{unit}")), name("boot-1"));
-        let (doing, serial, slot) = (Doing::Idle, Some(name(unit)), Some(name("r0-00")));
-        let (spool, generation, version) = (Vec::new(), None, None);
-        let sync = kiln_wire::Sync { wire, agent, boot, serial, doing, generation, spool, slot, version };
+        let (serial, slot) = (Some(name(unit)), Some(name("r0-00")));
+        let idle = kiln_wire::Sync::idle(name(&format!("agent-{unit}")), name("boot-1"));
+        let sync = kiln_wire::Sync { serial, slot, ..idle };
         told.tell(Input::Synced(sync)).and_then(|reply| reply.desired)
     };
     told.scan("A", Some("r0-00"));
@@ -230,18 +229,8 @@ fn a_copied_disk_whose_run_has_ended_returns_no_power_of_the_original() {
         let journal = kiln_wire::Position { offset: 9, ..Default::default() };
         let generation = kiln_wire::Generation(1);
         let spool = vec![kiln_wire::Spooled { run: run.clone(), generation, journal, telemetry: 0, ended }];
-        let (wire, agent, boot, serial) = (kiln_wire::WIRE, name("agent-A"), name(boot), Some(name("A")));
-        let sync = kiln_wire::Sync {
-            wire,
-            agent,
-            boot,
-            serial,
-            doing,
-            generation: Some(generation),
-            spool,
-            slot: None,
-            version: None,
-        };
+        let idle = kiln_wire::Sync::idle(name("agent-A"), name(boot));
+        let sync = kiln_wire::Sync { serial: Some(name("A")), doing, generation: Some(generation), spool, ..idle };
         told.tell(Input::Synced(sync));
         told.floor.ledger().granted(0)
     };

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use kiln_event::VerdictWord;
 use kiln_floor::{Feed, Floor, Input, Place, Policy, Pulses, Rack, RunFacts, Site, Stage, Tick, Watts};
-use kiln_wire::{Doing, LotId, RunId, Scope, Serial, Sync};
+use kiln_wire::{LotId, RunId, Scope, Serial, Sync};
 
 use super::chance::{Chance, MINUTE, SECOND, name};
 
@@ -202,15 +202,10 @@ impl Lot {
     /// The node of a unit calls; its run, if it gets one. A node may be another one than was scanned there.
     fn call(&mut self, unit: &Unit, says: &Serial, place: (usize, usize)) -> Option<RunId> {
         let sync = Sync {
-            wire: kiln_wire::WIRE,
-            agent: name(&format!("agent-{}", unit.serial)),
-            boot: name("boot-1"),
             serial: Some(says.clone()),
-            doing: Doing::Idle,
-            generation: None,
-            spool: Vec::new(),
             slot: Some(name(&format!("r{:02}-{:02}", place.0, place.1))),
             version: Some(unit.version.to_owned()),
+            ..Sync::idle(name(&format!("agent-{}", unit.serial)), name("boot-1"))
         };
         self.tell(Input::Synced(sync))
     }

@@ -330,15 +330,10 @@ impl Building {
         let running = node.burning.as_ref().map(|(run, _)| run);
         let spool = running.map(|run| spooled(run, false)).into_iter();
         let sync = kiln_wire::Sync {
-            wire: kiln_wire::WIRE,
-            agent: node.agent.clone(),
-            boot: name("boot-1"),
             serial: Some(node.serial.clone()),
             doing: running.map_or(Doing::Idle, |run| Doing::Running { run: run.clone() }),
-            generation: None,
             spool: spool.chain(node.ended.iter().map(|run| spooled(run, true))).collect(),
-            slot: None,
-            version: None,
+            ..kiln_wire::Sync::idle(node.agent.clone(), name("boot-1"))
         };
         let Some(reply) = self.tell(Input::Synced(sync)) else { return false };
         // What is lost on the way back was decided all the same.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{AgentId, BootId, Chain, Digest, Generation, LotId, PlaceId, RunId, Serial, SlotId, Version};
+use super::{AgentId, BootId, Chain, Digest, Generation, LotId, PlaceId, RunId, Serial, SlotId, Version, WIRE};
 
 /// A variable of a profile and its value, as `--set` takes them.
 pub type Variable = (String, String);
@@ -113,6 +113,23 @@ pub struct Sync {
     /// The version of the agent's program.
     #[serde(default)]
     pub version: Option<String>,
+}
+
+impl Sync {
+    /// The call of an agent that has nothing: no serial number, no run, no place.
+    pub const fn idle(agent: AgentId, boot: BootId) -> Self {
+        Self {
+            wire: WIRE,
+            agent,
+            boot,
+            serial: None,
+            doing: Doing::Idle,
+            generation: None,
+            spool: Vec::new(),
+            slot: None,
+            version: None,
+        }
+    }
 }
 
 /// What is to be done on a unit.

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use kiln::check;
 use kiln::engine::drive::{Operator, run_in_virtual_time};
 use kiln::engine::{Dut, Equipment, Machine, OperatorReply, Witness};
-use kiln::event::{Envelope, NodeSource, Operation, RunKind, RunRecord, RunStart, ToolVersion};
+use kiln::event::{Envelope, NodeSource, RunRecord, RunStart, ToolVersion};
 use kiln::model::{Sample, Text, WallTime};
 use kiln::node::sim::{FaultUse, NodeFile, SimNode};
 use kiln::profile::{Profile, Request, Skus, builtin, resolve};
@@ -62,24 +62,9 @@ impl Trial {
 
     /// The beginning of a run of it.
     pub(crate) fn start(&self, seed: u64) -> RunStart {
-        RunStart {
-            run_id: format!("trial-{seed}"),
-            tool: ToolVersion { name: "kiln".to_owned(), version: "test".to_owned() },
-            kind: RunKind::Production,
-            source: NodeSource::Hardware,
-            source_digest: None,
-            surroundings: None,
-            operation: Operation::default(),
-            seed,
-            profile: self.profile.clone(),
-            profile_digest: String::new(),
-            parts: None,
-            sku_digests: std::collections::BTreeMap::new(),
-            baseline: std::collections::BTreeMap::new(),
-            lot: None,
-            guard_bands: std::collections::BTreeMap::new(),
-            junit: kiln::event::JunitDialect::default(),
-        }
+        let tool = ToolVersion { name: "kiln".to_owned(), version: "test".to_owned() };
+        let plain = RunStart::plain(&format!("trial-{seed}"), self.profile.clone(), NodeSource::Hardware);
+        RunStart { tool, seed, ..plain }
     }
 
     pub(crate) fn run(&self, node: &str, seed: u64, fault: Option<&str>) -> Tried {

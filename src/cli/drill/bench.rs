@@ -7,7 +7,7 @@ use super::nodes::DrillNode;
 use crate::check;
 use crate::engine::drive::{Operator, run_in_virtual_time};
 use crate::engine::{Equipment, Machine, OperatorReply, Signal, Witness};
-use crate::event::{Envelope, LotFacts, NodeSource, Operation, RunKind, RunRecord, RunStart, ToolVersion};
+use crate::event::{Envelope, LotFacts, NodeSource, RunRecord, RunStart};
 use crate::model::{Inventory, Sample, Text, WallTime};
 use crate::node::sim::{FaultUse, Injected, SimNode};
 use crate::profile::{GpuParts, PartsList, Profile, Skus};
@@ -90,25 +90,10 @@ fn as_ordered(healthy: &Inventory) -> PartsList {
 }
 
 fn start(profile: &Profile, node: &DrillNode, seed: u64) -> RunStart {
-    RunStart {
-        // Nobody will ever look for this run: the same seed is the same run.
-        run_id: uuid::Uuid::nil().to_string(),
-        tool: ToolVersion { name: "kiln".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() },
-        kind: RunKind::Production,
-        source: NodeSource::Simulated { node: node.name.clone(), seed, faults: Vec::new(), spread: node.file.drawn_as },
-        source_digest: None,
-        surroundings: None,
-        operation: Operation::default(),
-        seed,
-        profile: profile.clone(),
-        profile_digest: String::new(),
-        parts: None,
-        sku_digests: std::collections::BTreeMap::new(),
-        baseline: std::collections::BTreeMap::new(),
-        lot: None,
-        guard_bands: std::collections::BTreeMap::new(),
-        junit: crate::event::JunitDialect::default(),
-    }
+    let source =
+        NodeSource::Simulated { node: node.name.clone(), seed, faults: Vec::new(), spread: node.file.drawn_as };
+    // Nobody will ever look for this run: the same seed is the same run.
+    RunStart { seed, ..RunStart::plain(&uuid::Uuid::nil().to_string(), profile.clone(), source) }
 }
 
 /// Keeps nothing: the machine's own record is all a drill looks at.

@@ -6,7 +6,7 @@ use super::{Equipment, Machine};
 use crate::drive::{Operator, run_in_virtual_time};
 use crate::{Arrivals, Dut, OperatorReply, Signal, Witness};
 use kiln_check::{Check, CheckRun, Done, Seen, StepContext, Subject, Wants};
-use kiln_event::{Envelope, NodeSource, Operation, Reason, RunKind, RunRecord, RunStart, ToolVersion, VerdictWord};
+use kiln_event::{Envelope, NodeSource, Reason, RunRecord, RunStart, ToolVersion, VerdictWord};
 use kiln_limit::{Bound, IfUnsupported, Limit, Measurement, Term};
 use kiln_model::*;
 use kiln_profile::*;
@@ -302,24 +302,8 @@ pub(super) fn skus() -> Skus {
 }
 
 pub(super) fn start(profile: Profile) -> RunStart {
-    RunStart {
-        run_id: "toy".to_owned(),
-        tool: ToolVersion { name: "kiln".to_owned(), version: "0".to_owned() },
-        kind: RunKind::Production,
-        source: NodeSource::Hardware,
-        source_digest: None,
-        surroundings: None,
-        operation: Operation::default(),
-        seed: 1,
-        profile,
-        profile_digest: String::new(),
-        parts: None,
-        sku_digests: std::collections::BTreeMap::new(),
-        baseline: BTreeMap::new(),
-        lot: None,
-        guard_bands: BTreeMap::new(),
-        junit: kiln_event::JunitDialect::default(),
-    }
+    let tool = ToolVersion { name: "kiln".to_owned(), version: "0".to_owned() };
+    RunStart { tool, ..RunStart::plain("toy", profile, NodeSource::Hardware) }
 }
 
 #[derive(Default)]

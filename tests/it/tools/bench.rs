@@ -1,6 +1,5 @@
 //! A bench for programs of other people: scripts in their place, and one profile run over the machine's own loads.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
@@ -10,7 +9,7 @@ use std::time::Duration;
 use kiln::check;
 use kiln::engine::drive::{Operator, Pace, run_in_real_time};
 use kiln::engine::{Against, Arrivals, Dut, Equipment, Machine, OperatorReply, Witness, rejudge};
-use kiln::event::{Envelope, NodeSource, Operation, RunKind, RunRecord, RunStart, ToolVersion};
+use kiln::event::{Envelope, NodeSource, RunRecord, RunStart, ToolVersion};
 use kiln::load::supervisor::{Supervisor, WorkerCommand};
 use kiln::model::{LoadId, LoadOrder, Moment, Probe, Sample, StopHow, Text};
 use kiln::node::sim::{NodeFile, SimNode};
@@ -100,24 +99,9 @@ pub(super) fn started(profile: &str, set: &[(String, String)], skus: &Skus) -> R
         only: None,
         read: &|path| Err(format!("{path} is not there")),
     };
-    RunStart {
-        run_id: "tools".to_owned(),
-        tool: ToolVersion { name: "kiln".to_owned(), version: "test".to_owned() },
-        kind: RunKind::Production,
-        source: NodeSource::Hardware,
-        source_digest: None,
-        surroundings: None,
-        operation: Operation::default(),
-        seed: 1,
-        profile: resolve(&request).unwrap_or_else(|errors| panic!("{}", errors.render(false))),
-        profile_digest: String::new(),
-        parts: None,
-        sku_digests: std::collections::BTreeMap::new(),
-        baseline: BTreeMap::new(),
-        lot: None,
-        guard_bands: std::collections::BTreeMap::new(),
-        junit: kiln::event::JunitDialect::default(),
-    }
+    let tool = ToolVersion { name: "kiln".to_owned(), version: "test".to_owned() };
+    let profile = resolve(&request).unwrap_or_else(|errors| panic!("{}", errors.render(false)));
+    RunStart { tool, ..RunStart::plain("tools", profile, NodeSource::Hardware) }
 }
 
 pub(super) fn run(profile: &str, set: &[(String, String)]) -> RunRecord {

@@ -1,13 +1,11 @@
 //! One run of the small profile on the small node.
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
 
 use kiln_engine::drive::{Operator, run_in_virtual_time};
 use kiln_engine::{Effect, Equipment, Input, Machine, OperatorReply, Signal, Tick, Witness};
 use kiln_event::{
-    Envelope, JunitDialect, LotFacts, NodeSource, Operation, RunEvent, RunKind, RunRecord, RunStart, StepKey,
-    ToolVersion,
+    Envelope, LotFacts, NodeSource, Operation, RunEvent, RunKind, RunRecord, RunStart, StepKey, ToolVersion,
 };
 use kiln_model::{Component, Moment, Sample, Span, Text, WallTime};
 use kiln_node::sim::{FaultUse, NodeFile, SimNode};
@@ -138,13 +136,10 @@ impl Course<'_> {
             faults: self.faults.iter().map(|fault| (*fault).to_owned()).collect(),
             spread: kiln_model::Spread::Tight,
         };
+        let source = if self.simulated { source } else { NodeSource::Hardware };
         RunStart {
-            run_id: "0195d0c0-7c00-7000-8000-000000000001".to_owned(),
             tool: ToolVersion { name: "kiln".to_owned(), version: "0.1.0".to_owned() },
             kind: self.kind,
-            source: if self.simulated { source } else { NodeSource::Hardware },
-            source_digest: None,
-            surroundings: None,
             operation: Operation {
                 serial: None,
                 station: Some("st-07".to_owned()),
@@ -152,14 +147,9 @@ impl Course<'_> {
                 order: Some("PO-4711".to_owned()),
             },
             seed: SEED,
-            profile: profile(self.profile, skus),
             profile_digest: format!("sha256:{}", "0".repeat(64)),
-            parts: None,
-            sku_digests: BTreeMap::new(),
-            baseline: BTreeMap::new(),
             lot: self.lot.clone(),
-            guard_bands: BTreeMap::new(),
-            junit: JunitDialect::default(),
+            ..RunStart::plain("0195d0c0-7c00-7000-8000-000000000001", profile(self.profile, skus), source)
         }
     }
 }
