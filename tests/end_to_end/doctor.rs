@@ -42,45 +42,56 @@ impl Seen {
     }
 }
 
+/// What each of these looks sees. They wait more than they compute, so they are side by side.
+fn seen<const N: usize>(looks: [(Node, &[&str], Option<&Path>); N]) -> [Seen; N] {
+    std::thread::scope(|scope| {
+        let look = |(node, arguments, cuda)| scope.spawn(move || Seen::of(&node, arguments, cuda));
+        looks.map(look).map(|looking| looking.join().expect("a look"))
+    })
+}
+
+fn set(settings: &'static [(&'static str, &'static str)]) -> Node {
+    Node { settings, ..HEALTHY }
+}
+
 #[test]
 fn a_healthy_node_is_ready_and_its_kernels_have_computed_right() {
     let _alone = alone();
-    let seen = Seen::of(&HEALTHY, &["--gpu"], None);
-    assert_eq!(seen.code, Some(0), "{:#?}", seen.lines);
-    seen.has("good", "CUDA", "kernels of compute_80 PTX, sm_90a ran, ");
-    seen.has("good", "CUDA", " results compared and right");
-    seen.has("good", "first stage", "none of which keeps a run from passing");
+    let [asked, quick] = seen([(HEALTHY, &["--gpu"], None), (HEALTHY, &[], None)]);
+    assert_eq!(asked.code, Some(0), "{:#?}", asked.lines);
+    asked.has("good", "CUDA", "kernels of compute_80 PTX, sm_90a ran, ");
+    asked.has("good", "CUDA", " results compared and right");
+    asked.has("good", "first stage", "none of which keeps a run from passing");
     // Without being asked nothing is put to work.
-    seen_quickly(&HEALTHY).has("good", "CUDA", "kernels load on every GPU");
+    quick.has("good", "CUDA", "kernels load on every GPU");
 }
 
-fn seen_quickly(node: &Node) -> Seen {
-    Seen::of(node, &[], None)
+#[test]
+fn a_node_whose_kernels_compute_wrong_or_cannot_be_loaded_is_not_ready() {
+    let _alone = alone();
+    let hangs = set(&[("KILN_FAKE_CUDA_FAULT", "hang"), ("KILN_LOAD_PATIENCE_MS", "300")]);
+    let [wrong, hangs, missing] = seen([
+        (set(&[("KILN_FAKE_CUDA_FAULT", "wrong")]), &["--gpu"], None),
+        (hangs, &[], None),
+        (HEALTHY, &[], Some(Path::new("/nowhere/libcuda.so.1"))),
+    ]);
+    assert_eq!(wrong.code, Some(3));
+    wrong.has("bad", "CUDA", "results are wrong with ");
+    assert_eq!(hangs.code, Some(0), "what hangs is not asked without --gpu");
+    assert_eq!(missing.code, Some(3));
+    missing.has("bad", "CUDA", "/nowhere/libcuda.so.1 cannot be opened");
 }
 
 #[test]
 fn a_node_on_which_no_run_can_pass_is_not_ready_and_says_which_part_of_it() {
     let _alone = alone();
-    let settings = |settings| Node { settings, ..HEALTHY };
-    let faults = |faults| Node { faults, ..HEALTHY };
-
-    let wrong = Seen::of(&settings(&[("KILN_FAKE_CUDA_FAULT", "wrong")]), &["--gpu"], None);
-    assert_eq!(wrong.code, Some(3));
-    wrong.has("bad", "CUDA", "results are wrong with ");
-    let hangs = settings(&[("KILN_FAKE_CUDA_FAULT", "hang"), ("KILN_LOAD_PATIENCE_MS", "300")]);
-    assert_eq!(Seen::of(&hangs, &[], None).code, Some(0), "what hangs is not asked without --gpu");
-
-    let missing = Seen::of(&HEALTHY, &[], Some(Path::new("/nowhere/libcuda.so.1")));
-    assert_eq!(missing.code, Some(3));
-    missing.has("bad", "CUDA", "/nowhere/libcuda.so.1 cannot be opened");
-
-    let unset = seen_quickly(&faults("ecc-off@gpu/3"));
+    let [unset, few] =
+        seen([(Node { faults: "ecc-off@gpu/3", ..HEALTHY }, &[], None), (set(&[("KILN_FAKE_GPUS", "7")]), &[], None)]);
     assert_eq!(unset.code, Some(3));
     unset.has("bad", "first stage", "identify.config gpu/3: ");
     let healthy = |line: &&str| !line.contains("gpu/3");
     assert_eq!(unset.findings("bad", "first stage").into_iter().filter(healthy).collect::<Vec<_>>(), [""; 0]);
 
-    let few = seen_quickly(&settings(&[("KILN_FAKE_GPUS", "7")]));
     assert_eq!(few.code, Some(3));
     few.has("bad", "GPUs", "the bus shows 8, the driver 7");
     few.has("bad", "first stage", "identify.inventory node: ");
@@ -89,15 +100,16 @@ fn a_node_on_which_no_run_can_pass_is_not_ready_and_says_which_part_of_it() {
 #[test]
 fn what_an_older_driver_does_not_let_be_judged_is_said_and_the_node_is_ready_all_the_same() {
     let _alone = alone();
-    let with = |settings| Node { settings, ..HEALTHY };
-    let older = seen_quickly(&with(&[("KILN_FAKE_DRIVER", "535.183.06")]));
+    let [older, least, portable] = seen([
+        (set(&[("KILN_FAKE_DRIVER", "535.183.06")]), &[], None),
+        (set(&[("KILN_FAKE_DRIVER", "525.147.05")]), &[], None),
+        (set(&[("KILN_FAKE_CUDA_FAULT", "image")]), &[], None),
+    ]);
     assert_eq!(older.code, Some(0), "{:#?}", older.lines);
     older.has("warning", "limits", "over-temperature cannot be judged on gpu/0, gpu/1");
     older.has("warning", "limits", "is judged by less");
-    let least = seen_quickly(&with(&[("KILN_FAKE_DRIVER", "525.147.05")]));
     assert_eq!(least.code, Some(3));
     least.has("bad", "driver", "525.147.05");
-    let portable = seen_quickly(&with(&[("KILN_FAKE_CUDA_FAULT", "image")]));
     assert_eq!(portable.code, Some(0), "{:#?}", portable.lines);
     portable.has("warning", "CUDA", "not the ones made for the part");
 }
