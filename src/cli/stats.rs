@@ -62,8 +62,12 @@ fn text(document: &Document<'_>) -> String {
     for stats in &document.profiles {
         of_profile(stats, &mut text);
     }
-    if !document.unread.is_empty() {
-        let _ = writeln!(text, "{} runs could not be read and are not in these figures", document.unread.len());
+    match document.unread.len() {
+        0 => {}
+        1 => text.push_str("1 run could not be read and is not in these figures\n"),
+        unread => {
+            let _ = writeln!(text, "{unread} runs could not be read and are not in these figures");
+        }
     }
     text
 }
