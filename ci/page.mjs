@@ -1,6 +1,6 @@
 // Drives the floor's pages; started by ci/page. Every check says in its name what is so if it passes.
 import { spawn, spawnSync } from "node:child_process";
-import { openSync, readFileSync } from "node:fs";
+import { openSync, readFileSync, writeFileSync } from "node:fs";
 import { chromium } from "playwright-core";
 
 const [browserPath, programs, pictures, work, floorFile] = process.argv.slice(2);
@@ -64,6 +64,17 @@ const open = async (options) => {
   };
   const picture = (name) => page.screenshot({ path: `${pictures}/${name}.png`, fullPage: false });
   return { page, scan, picture, keys };
+};
+// Whether a page fits from side to side on a wide tablet, on one held upright, and in a window of half a screen.
+const fits = async (page, what) => {
+  const before = page.viewportSize();
+  for (const width of [1024, 768, 640]) {
+    await page.setViewportSize({ width, height: 900 });
+    const over = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+    check(`${what} fits into ${width} points`, over <= 0, `${over} too wide`);
+    await page.screenshot({ path: `${pictures}/${what}-${width}.png`, fullPage: true });
+  }
+  await page.setViewportSize(before);
 };
 // To an element by Tab alone; how many steps it took, or nothing.
 const tabTo = async (page, selector) => {
@@ -133,6 +144,32 @@ try {
   await desk.page.keyboard.press("Enter");
   await desk.page.waitForURL(/told=/);
   check("a part that was not named is not taken", (await desk.page.textContent(".told")).includes("WRONGPART1"));
+
+  // A unit that meets every limit and lies apart from its lot: what the operator does, and what takes two people.
+  const place = { profile: "smoke revision 1", chassis: "HGX H200 8-GPU server", model: "NVIDIA H200", place: "slot 1", value: "load.gemm.clock.mean" };
+  const average = { unit: "MHz", units: 30, median: 1500, sigma: 2 };
+  const lot = { schema: "kiln.lot/1", simulated: true, units: 30, runs: [], budget_percent: 2, sigmas: 4.15, averages: [[place, average]] };
+  writeFileSync(`${work}/lot.json`, JSON.stringify(lot));
+  const apart = serialOf("5");
+  await desk.page.goto(at("/?lang=ja"));
+  await desk.page.fill("input[name=serial]", apart);
+  await desk.page.fill("input[name=by]", "sato");
+  await desk.page.keyboard.press("Enter");
+  await desk.page.waitForURL(/units\//);
+  await agent("apart", ["--floor", smoke.address, "--seed", "5", "--lot", `${work}/lot.json`]).ended;
+  await desk.page.goto(at(`/units/${apart}?lang=ja`));
+  check("an outlier is held", (await desk.page.textContent(".big")).includes("保留"));
+  check("and is not to be repaired", (await desk.page.locator("option[value=repair]").count()) === 0);
+  await desk.picture("tablet-held");
+  for (const [path, what] of [["/", "list"], [`/units/${apart}`, "held"], [`/units/${bad}`, "failed"], ["/doors", "doors"], ["/building", "few"]]) {
+    await desk.page.goto(at(`${path}?lang=ja`));
+    await fits(desk.page, what);
+    const first = await desk.page.evaluate(() => document.body.firstElementChild.id);
+    check(`what may be old is said first on ${what}`, first === "stale", first);
+  }
+  await desk.page.goto(at(`/units/${apart}?lang=en`));
+  await fits(desk.page, "held-en");
+  await desk.page.goto(at(`/units/${bad}?lang=ja`));
 
   // Silence.
   smoke.child.kill("SIGSTOP");

@@ -18,6 +18,7 @@ use super::language::scanned;
 use super::look::Look;
 use super::{drive, dut, files, printer, skus};
 use crate::disk;
+use crate::rundir::read_lot;
 
 /// Changes at every boot.
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
@@ -43,7 +44,12 @@ pub(super) fn agent(args: &AgentArgs) -> Result<Exit, CommandError> {
     };
     let program =
         std::env::current_exe().context("this program cannot be found again to start runs with").no_claim()?;
-    let runs = Runs { program, node: args.node.clone(), sim_speed: args.sim_speed };
+    if let Some(lot) = &args.lot {
+        // Before any unit finds out by runs that do not start. Which profile it is for, each run looks for itself.
+        read_lot(lot, "").usage()?;
+    }
+    let (node, lot) = (args.node.clone(), args.lot.clone());
+    let runs = Runs { program, node, lot, sim_speed: args.sim_speed };
     match work(settings, spool, client, &runs, &Wall).no_claim()? {
         End::Done => Ok(Exit::Pass),
         End::Held(_) => Ok(Exit::NoClaim),
@@ -116,6 +122,7 @@ impl Clock for Wall {
 struct Runs {
     program: PathBuf,
     node: NodeChoice,
+    lot: Option<PathBuf>,
     sim_speed: Option<f64>,
 }
 
@@ -158,6 +165,9 @@ impl Program for Runs {
         }
         for fault in &self.node.faults {
             command.arg("--fault").arg(OsString::from(fault));
+        }
+        if let Some(lot) = &self.lot {
+            command.arg("--lot").arg(lot);
         }
         self.hardware(&mut command);
         Ok(command)

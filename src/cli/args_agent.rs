@@ -37,6 +37,9 @@ pub(super) struct AgentArgs {
     /// The slot the node is in, as the floor's file names it; the floor holds a unit that was scanned into another one.
     #[arg(long, value_name = "SLOT")]
     pub slot: Option<String>,
+    /// The lot that units are held against, as `kiln run --lot` takes it. An outlier ends in HELD, and the floor holds its unit.
+    #[arg(long, value_name = "FILE")]
+    pub lot: Option<PathBuf>,
     /// How fast a simulated node runs: 1 is real time. As fast as possible if left out.
     #[arg(long, value_name = "FACTOR", requires = "sim")]
     pub sim_speed: Option<f64>,

@@ -6,6 +6,7 @@ use kiln_event::{NodeSource, VerdictWord};
 use kiln_wire::{AgentId, Assignment, BootId, Digest, Generation, Held, LotId, PlaceId, RunId, Scope, Serial, SlotId};
 use serde::{Deserialize, Serialize};
 
+use super::identity::Listed;
 use super::site::Watts;
 
 /// Who made something so.
@@ -87,8 +88,17 @@ pub struct RunFacts {
 impl RunFacts {
     /// Whether it is a pass of the whole profile that nothing says was another unit's.
     pub fn passes(&self, unit: &Serial) -> bool {
-        let is_other = self.serial.as_ref().is_some_and(|serial| serial != unit);
-        self.verdict == VerdictWord::Pass && !self.partial && !is_other
+        self.verdict == VerdictWord::Pass && self.is_whole_and_of(unit)
+    }
+
+    /// Whether the whole profile met every limit, only the unit's lot speaks against it, and nothing says that it was another
+    /// unit's.
+    pub fn is_outlier(&self, unit: &Serial) -> bool {
+        self.verdict == VerdictWord::Held && self.is_whole_and_of(unit)
+    }
+
+    fn is_whole_and_of(&self, unit: &Serial) -> bool {
+        !self.partial && self.serial.as_ref().is_none_or(|serial| serial == unit)
     }
 }
 
@@ -242,6 +252,13 @@ pub enum FloorEvent {
     PersonUnlocked {
         name: String,
     },
+    /// The list of people who may log in has somebody new, or says something else of somebody. Who writes the list has the
+    /// floor's machine, and is not known here.
+    PersonListed(Listed),
+    /// Somebody is in the list no more.
+    PersonUnlisted {
+        name: String,
+    },
     /// A manufacturing system was asked whether this run of a unit may begin, and answered.
     RouteChecked {
         unit: Serial,
@@ -253,6 +270,14 @@ pub enum FloorEvent {
     ReleaseAsked {
         unit: Serial,
         why: String,
+    },
+    /// Two people waived what its last run held a unit for, and its route has more stops: it goes on to the next one. The actor
+    /// is one of the two, `second` the other.
+    HoldWaived {
+        unit: Serial,
+        run: RunId,
+        why: String,
+        second: String,
     },
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use kiln_wire::{AgentId, Digest, Serial};
+use serde::{Deserialize, Serialize};
 
 use super::event::{Actor, FloorEvent};
 use super::machine::{Handling, Refusal};
@@ -25,6 +26,30 @@ pub struct Identity {
     /// When the last certificate ends, in microseconds since 1970.
     pub until: Option<u64>,
     pub revoked: bool,
+}
+
+/// What a person may do; each may what those before may as well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Rights {
+    /// Looks on.
+    Viewer,
+    /// Scans units and records work.
+    Operator,
+    /// Decides about held units, suspicions, starts and power.
+    Engineer,
+    /// Approves and revokes agents, lets people in again.
+    Admin,
+}
+
+/// A person in the list of those who may log in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listed {
+    pub name: String,
+    pub badge: String,
+    pub rights: Rights,
+    /// Of what the PIN is checked with: another one means another PIN.
+    pub pin: Digest,
 }
 
 /// Why an agent's certificate is not made, or no longer holds.
@@ -90,6 +115,8 @@ impl FloorState {
             }
             FloorEvent::PersonLocked { name } => drop(self.locked.insert(name.clone())),
             FloorEvent::PersonUnlocked { name } => drop(self.locked.remove(name)),
+            FloorEvent::PersonListed(listed) => drop(self.people.insert(listed.name.clone(), listed.clone())),
+            FloorEvent::PersonUnlisted { name } => drop(self.people.remove(name)),
             _ => {}
         }
     }
@@ -131,6 +158,21 @@ impl Handling<'_> {
         }
         self.record(person(), FloorEvent::AgentApproved { agent, key, public_key, serial, evidence });
         Ok(())
+    }
+
+    /// Takes note of what has changed in the list of people.
+    pub(super) fn listed(&mut self, people: Vec<Listed>) {
+        let known = &self.floor.state.people;
+        let gone = known.keys().filter(|name| people.iter().all(|listed| listed.name != **name));
+        let gone: Vec<String> = gone.cloned().collect();
+        let is_news = |listed: &Listed| known.get(&listed.name) != Some(listed);
+        let news: Vec<Listed> = people.into_iter().filter(is_news).collect();
+        for name in gone {
+            self.record(Actor::Floor, FloorEvent::PersonUnlisted { name });
+        }
+        for listed in news {
+            self.record(Actor::Floor, FloorEvent::PersonListed(listed));
+        }
     }
 
     pub(super) fn revoked(&mut self, agent: AgentId, why: String) -> Result<FloorEvent, Refusal> {

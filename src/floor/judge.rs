@@ -113,7 +113,9 @@ impl Handling<'_> {
                 }
                 class => Outcome::Disposed(Disposition::Repair, class.map(|class| class.id.clone())),
             },
-            VerdictWord::Pass if facts.partial => Outcome::Held(Held::Unverified { run }),
+            VerdictWord::Pass | VerdictWord::Held if facts.partial => Outcome::Held(Held::Unverified { run }),
+            // It would be one again: its lot stays what it is.
+            VerdictWord::Held => Outcome::Held(Held::Outlier { run }),
             VerdictWord::Pass if failed_before => Outcome::Held(Held::PassAfterFail),
             VerdictWord::Pass if unit.passed >= policy.route.len() => match unit.unnamed.clone() {
                 Some(run) => Outcome::Held(Held::NoSerial { run }),
@@ -187,63 +189,6 @@ impl Handling<'_> {
             self.record(Actor::Floor, FloorEvent::StartsStopped { failing, of: at_work });
         }
     }
-
-    /// What a person decided about a held unit.
-    pub(super) fn decided(
-        &self,
-        unit: Serial,
-        disposition: Disposition,
-        why: String,
-        second: Option<String>,
-        by: &str,
-    ) -> Result<FloorEvent, Refusal> {
-        if !matches!(self.known(&unit)?, Stage::Held(_)) {
-            return Err(Refusal::NotHeld(unit));
-        }
-        match disposition {
-            Disposition::Repair | Disposition::Scrapped => {}
-            Disposition::Returned => return Err(Refusal::NoDecision),
-            Disposition::Released => {
-                if !second.as_ref().is_some_and(|name| is_another(name, by)) {
-                    return Err(Refusal::SecondPerson);
-                }
-                self.may_release(&unit)?;
-            }
-        }
-        let because = Because::Person { why, second };
-        Ok(FloorEvent::Disposed { unit, disposition, because, class: None })
-    }
-
-    /// Whether a person may release a unit at all: it is held, and what is here of its last run passes the last stop.
-    pub(super) fn may_release(&self, unit: &Serial) -> Result<(), Refusal> {
-        if !matches!(self.known(unit)?, Stage::Held(_)) {
-            return Err(Refusal::NotHeld(unit.clone()));
-        }
-        let known = self.floor.state.units.get(unit);
-        let passed = known.is_some_and(|known| {
-            let last = known.runs.last();
-            known.passed >= self.floor.policy.route.len()
-                && last.is_some_and(|last| last.generation == known.generation && last.facts.passes(unit))
-        });
-        if passed { Ok(()) } else { Err(Refusal::NotPassed(unit.clone())) }
-    }
-
-    /// The second person agrees to what the first one asked for.
-    pub(super) fn agreed(&self, unit: Serial, by: &str) -> Result<FloorEvent, Refusal> {
-        self.may_release(&unit)?;
-        let asked = self.floor.state.units.get(&unit).and_then(|unit| unit.release_asked.clone());
-        let Some((first, why)) = asked else { return Err(Refusal::NotAsked(unit)) };
-        if !is_another(&first, by) {
-            return Err(Refusal::SecondPerson);
-        }
-        let because = Because::Person { why, second: Some(first) };
-        Ok(FloorEvent::Disposed { unit, disposition: Disposition::Released, because, class: None })
-    }
-}
-
-/// Whether a name is another person's.
-fn is_another(name: &str, by: &str) -> bool {
-    !name.trim().is_empty() && name.trim().to_lowercase() != by.trim().to_lowercase()
 }
 
 /// What a run says against something: its codes, or that it made no claim and found nothing.

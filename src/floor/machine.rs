@@ -10,7 +10,7 @@ use kiln_wire::{
 use super::admission::{Ask, Ledger};
 use super::assign::Wait;
 use super::event::{Actor, Disposition, Evidence, FloorEvent, Parts, RunFacts, Stamped};
-use super::identity::{Candidate, IdentityError};
+use super::identity::{Candidate, IdentityError, Listed};
 use super::policy::Policy;
 use super::route::{RouteAnswer, RouteQuestion};
 use super::site::Watts;
@@ -54,6 +54,8 @@ pub enum Input {
     },
     /// Somebody typed a wrong PIN for this person too often.
     Locked(String),
+    /// Everybody who may log in, as the list has it now.
+    People(Vec<Listed>),
     /// A person says something.
     Told {
         act: Act,
@@ -131,6 +133,11 @@ pub enum Refusal {
     SecondPerson,
     #[error("unit {0} cannot be released: its last run, as it is here, did not pass the last stop of the route")]
     NotPassed(Serial),
+    #[error(
+        "unit {0} met every limit, so that nothing is proven that could be repaired; release it with a second person, scrap \
+         it, or let it be tested again"
+    )]
+    NothingProven(Serial),
     #[error("the part that was taken out of unit {0} and the one put in have the same serial number; scan both again")]
     SamePart(Serial),
     #[error("nobody has asked to release unit {0}; one person asks, another one agrees")]
@@ -314,6 +321,10 @@ impl Handling<'_> {
                 }
                 Ok(())
             }
+            Input::People(people) => {
+                self.listed(people);
+                Ok(())
+            }
             Input::Told { act, by } => self.acted(act, by),
         }
     }
@@ -449,7 +460,7 @@ impl Handling<'_> {
                 FloorEvent::StartsFreed { why }
             }
             Act::AskRelease { unit, why } => {
-                self.may_release(&unit)?;
+                self.floor.release(&unit)?;
                 FloorEvent::ReleaseAsked { unit, why }
             }
             Act::AgreeRelease { unit } => self.agreed(unit, &by)?,

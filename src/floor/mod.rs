@@ -14,6 +14,7 @@ mod identity;
 mod judge;
 mod machine;
 mod policy;
+mod release;
 mod route;
 mod site;
 mod state;
@@ -21,9 +22,13 @@ mod suspicion;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
+mod tests_faults;
+#[cfg(test)]
 mod tests_file;
 #[cfg(test)]
 mod tests_identity;
+#[cfg(test)]
+mod tests_release;
 #[cfg(test)]
 mod tests_route;
 #[cfg(test)]
@@ -37,9 +42,10 @@ pub use admission::{Ask, Cuts, Grant, Lack, Ledger, RAMP_WINDOW, admit};
 pub use assign::Wait;
 pub use event::{Actor, Because, Disposition, Evidence, FloorEvent, Parts, RunFacts, Stamped};
 pub use file::Known;
-pub use identity::{Candidate, FETCH_WITHIN, Identity, IdentityError};
+pub use identity::{Candidate, FETCH_WITHIN, Identity, IdentityError, Listed, Rights};
 pub use machine::{Act, Answer, Floor, Input, Refusal, Tick};
 pub use policy::{Breaker, FaultClass, Policy, Retest, Stop};
+pub use release::Release;
 pub use route::{RouteAnswer, RouteQuestion};
 pub use site::{Feed, Place, Pulses, Rack, Site, Spot, Watts};
 pub use state::{AgentState, AssignedRun, FloorState, RunOutcome, Stage, UnitState, Work};

@@ -7,7 +7,7 @@ use kiln_wire::{AgentId, Assignment, BootId, Digest, Generation, Held, LotId, Pl
 
 use super::admission::{Cuts, Grant};
 use super::event::{Actor, Because, Disposition, FloorEvent, Parts, RunFacts, Stamped};
-use super::identity::Identity;
+use super::identity::{Identity, Listed};
 
 /// Where a unit is on its way.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -130,6 +130,8 @@ pub struct FloorState {
     pub identities: BTreeMap<AgentId, Identity>,
     /// People who may not log in until another one says so.
     pub locked: BTreeSet<String>,
+    /// Who may log in, as last found, by name.
+    pub people: BTreeMap<String, Listed>,
     /// When a golden unit last passed in a rack, unless one did not pass since.
     pub golden_passes: BTreeMap<PlaceId, u64>,
     /// Units by the agent that is on them.
@@ -243,6 +245,7 @@ impl FloorState {
             FloorEvent::RouteChecked { unit, generation, allowed, .. } => {
                 self.route_checked(unit, *generation, *allowed);
             }
+            FloorEvent::HoldWaived { unit, .. } => self.waived(unit, at),
             FloorEvent::ReleaseAsked { unit, why } => {
                 if let (Some(unit), Actor::Person(by)) = (self.units.get_mut(unit), &stamped.actor) {
                     unit.release_asked = Some((by.clone(), why.clone()));
@@ -252,7 +255,9 @@ impl FloorState {
             | FloorEvent::AgentCertified { .. }
             | FloorEvent::AgentRevoked { .. }
             | FloorEvent::PersonLocked { .. }
-            | FloorEvent::PersonUnlocked { .. } => self.of_identity(&stamped.event, at),
+            | FloorEvent::PersonUnlocked { .. }
+            | FloorEvent::PersonListed(_)
+            | FloorEvent::PersonUnlisted { .. } => self.of_identity(&stamped.event, at),
         }
     }
 
@@ -444,7 +449,8 @@ impl FloorState {
                 (unit.passed, unit.without_claim, unit.tries) = (unit.passed + 1, 0, 0);
                 unit.unnamed = unit.unnamed.take().or(unnamed);
             }
-            VerdictWord::Fail => {}
+            // An outlier counts as passed once two people have waived it.
+            VerdictWord::Fail | VerdictWord::Held => {}
             _ => unit.without_claim += 1,
         }
     }

@@ -137,3 +137,30 @@ fn who_was_locked_out_is_let_in_by_a_person() {
     told.act("mori", unlock()).expect("unlocked");
     assert_eq!(told.act("mori", unlock()), Err(Refusal::NotLocked("sato".to_owned())));
 }
+
+#[test]
+fn what_changes_in_the_list_of_people_is_an_event_and_what_does_not_is_none() {
+    let mut told = Told::new();
+    let listed = |name: &str, rights, pin: &str| Listed {
+        name: name.to_owned(),
+        badge: format!("B-{name}"),
+        rights,
+        pin: pin.parse().expect("a digest"),
+    };
+    let (sato, mori) = (listed("sato", Rights::Operator, "p1"), listed("mori", Rights::Admin, "p2"));
+    let mut news = |people: &[&Listed]| {
+        let before = told.events.len();
+        told.tell(Input::People(people.iter().map(|one| (*one).clone()).collect())).expect("noted");
+        let news = told.events[before..].iter().map(|stamped| stamped.event.clone());
+        news.collect::<Vec<_>>()
+    };
+    let is = |listed: &Listed| FloorEvent::PersonListed(listed.clone());
+    assert_eq!(news(&[&sato, &mori]), [is(&sato), is(&mori)]);
+    assert_eq!(news(&[&mori, &sato]), [], "in another order");
+    let raised = listed("sato", Rights::Admin, "p1");
+    assert_eq!(news(&[&raised, &mori]), [is(&raised)]);
+    let other_pin = listed("mori", Rights::Admin, "p3");
+    assert_eq!(news(&[&raised, &other_pin]), [is(&other_pin)]);
+    assert_eq!(news(&[&other_pin]), [FloorEvent::PersonUnlisted { name: "sato".to_owned() }]);
+    assert_eq!(told.floor.state().people.keys().collect::<Vec<_>>(), ["mori"]);
+}

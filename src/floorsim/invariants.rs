@@ -133,6 +133,7 @@ fn planted(world: &mut World) {
                 (node.verdicts.as_slice(), &unit.stage),
                 ([Fail], Stage::Disposed(Disposition::Repair))
                 | ([Error, Error], Stage::Held(Held::NoClaim))
+                | ([VerdictWord::Held], Stage::Held(Held::Outlier { .. }))
                 | ([Pass] | [Error, Pass], Stage::Disposed(Disposition::Released))
                 // By chance of the seed many failed in one place, and the floor thinks so too.
                 | (_, Stage::Held(Held::Suspect { .. }))

@@ -184,12 +184,12 @@ pub(crate) fn said_in<'a>(bytes: &'a [u8], key: &str) -> Option<&'a str> {
 
 /// The verdict that the last line of a journal says; None before its end.
 pub(crate) fn verdict_in(bytes: &[u8]) -> Option<VerdictWord> {
-    use VerdictWord::{Aborted, Error, Fail, Inconclusive, Pass};
+    use VerdictWord::{Aborted, Error, Fail, Held, Inconclusive, Pass};
     let text = std::str::from_utf8(bytes).ok()?;
     let last = text.trim_end().lines().last()?;
     if !last.contains("\"left\":0,") {
         return None;
     }
     let word = said_in(bytes, "verdict")?;
-    [Pass, Fail, Error, Inconclusive, Aborted].into_iter().find(|known| format!("{known:?}") == word)
+    [Pass, Fail, Error, Inconclusive, Aborted, Held].into_iter().find(|known| format!("{known:?}") == word)
 }

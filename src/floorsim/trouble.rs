@@ -85,6 +85,7 @@ pub(super) fn planted(chance: &mut Chance) -> Vec<VerdictWord> {
         0..7 => vec![Fail],
         7..12 => vec![Error, Pass],
         12..15 => vec![Error, Error],
+        15..17 => vec![VerdictWord::Held],
         _ => vec![Pass],
     }
 }

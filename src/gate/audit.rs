@@ -3,8 +3,6 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use serde::Serialize;
-
 use super::store::{StoreError, read_beside};
 
 #[derive(Debug, thiserror::Error)]
@@ -15,19 +13,11 @@ pub enum AuditError {
     Io(#[from] io::Error),
 }
 
-/// An event as a line.
-#[derive(Serialize)]
-struct Line<'a> {
-    #[serde(flatten)]
-    event: &'a kiln_floor::Stamped,
-    chain: &'a str,
-}
-
-/// Writes every event of a floor's folder as a line of JSON, once the whole chain was found sound.
+/// Writes every event of a floor's folder as a line of JSON, once the whole chain was found sound. The lines are the events' own
+/// bytes, so that a floor can be restored from them.
 pub fn audit(data: &Path, out: &mut impl Write) -> Result<(), AuditError> {
-    for (event, chain) in &read_beside(data)? {
-        serde_json::to_writer(&mut *out, &Line { event, chain }).map_err(io::Error::from)?;
-        writeln!(out)?;
+    for kept in &read_beside(data)? {
+        writeln!(out, "{}", kept.line())?;
     }
     Ok(())
 }

@@ -50,6 +50,13 @@ pub(crate) struct Board {
     pub(crate) sums: Sums,
 }
 
+impl Tile {
+    /// A slot without a unit.
+    pub(crate) const fn empty() -> Self {
+        Self { class: "empty", glyph: "–", word: Phrase::Empty, serial: None }
+    }
+}
+
 impl From<(Sign, &str)> for Tile {
     fn from((sign, serial): (Sign, &str)) -> Self {
         Self { class: sign.class, glyph: sign.glyph, word: sign.word, serial: Some(serial.to_owned()) }
@@ -59,8 +66,8 @@ impl From<(Sign, &str)> for Tile {
 impl Board {
     pub(crate) fn of(floor: &Floor, heard: &AllHeard, revision: u64) -> Self {
         let (state, site) = (floor.state(), &floor.policy().site);
-        let empty = || Tile { class: "empty", glyph: "", word: Phrase::Empty, serial: None };
-        let mut tiles: BTreeMap<String, Tile> = site.slots().map(|(slot, _)| (slot.to_string(), empty())).collect();
+        let mut tiles: BTreeMap<String, Tile> =
+            site.slots().map(|(slot, _)| (slot.to_string(), Tile::empty())).collect();
         let mut sums = Sums::default();
         for (serial, unit) in &state.units {
             let sign = places::place(unit, heard);

@@ -78,9 +78,10 @@ fn show(html: &mut Html, racks: &[(String, Vec<String>)], board: &Board, languag
 
 /// A tile says by its glyph and its colour the same, and in words to who asks.
 fn one(html: &mut Html, slot: &str, tile: &Tile, language: Language) {
-    html.raw("<a class=\"tile ").text(tile.class).raw("\" id=\"t-").text(slot).raw("\" title=\"");
-    html.text(slot).raw(" ").text(tile.serial.as_deref().unwrap_or_default()).raw(" ").text(tile.word.say(language));
-    html.raw("\"");
+    let serial = tile.serial.as_deref().unwrap_or_default();
+    let words = format!("{slot} {serial} {}", tile.word.say(language));
+    html.raw("<a class=\"tile ").text(tile.class).raw("\" id=\"t-").text(slot).raw("\" title=\"").text(&words);
+    html.raw("\" aria-label=\"").text(&words).raw("\"");
     if let Some(serial) = &tile.serial {
         html.raw(" href=\"/units/").text(serial).raw("?lang=").text(language.code()).raw("\"");
     }
@@ -146,4 +147,27 @@ pub(crate) async fn rack(
         }
         html.raw("</tbody></table>");
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tile_says_by_a_sign_and_in_words_what_its_colour_says() {
+        let units = places::signs().into_iter().map(|sign| Tile::from((sign, "SRV1")));
+        for tile in units.chain([Tile::empty()]) {
+            for language in [Language::Japanese, Language::English] {
+                let mut html = Html::default();
+                one(&mut html, "r01-01", &tile, language);
+                let html = html.finish();
+                let word = tile.word.say(language);
+                assert!(!tile.glyph.trim().is_empty() && html.contains(&format!(">{}</a>", tile.glyph)), "{html}");
+                for attribute in ["title", "aria-label"] {
+                    let said = html.split(&format!("{attribute}=\"")).nth(1).and_then(|rest| rest.split('"').next());
+                    assert!(said.is_some_and(|said| said.starts_with("r01-01") && said.ends_with(word)), "{html}");
+                }
+            }
+        }
+    }
 }

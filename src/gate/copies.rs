@@ -147,6 +147,16 @@ impl Copies {
         Ok(())
     }
 
+    /// Takes away the note that a copy was found whole.
+    pub(crate) fn unseal(&self, run: &RunId) -> io::Result<()> {
+        if_there(fs::remove_file(self.seals.join(run.as_str())))?;
+        File::open(&self.seals)?.sync_all()?;
+        if let Some(copy) = locked(&self.known).get(run) {
+            locked(&copy.received).sealed = false;
+        }
+        Ok(())
+    }
+
     /// Writes at the end of a file, durably or not at all.
     fn write(&self, run: &RunId, name: &str, at: u64, bytes: &[u8]) -> io::Result<()> {
         let path = self.path(run).join(name);
@@ -221,6 +231,30 @@ mod tests {
         assert_eq!(fs::read(&path).expect("a copy"), one);
         let Ok(Appended::Here(_)) = copies.append(&run, first, &line("\"b\":2", 'b')) else { panic!("not taken") };
         assert!(!copies.received(&run).expect("read").expect("a copy").sealed, "what grew is not what was sealed");
+    }
+
+    #[test]
+    fn what_a_full_disk_does_not_take_is_not_acknowledged_and_fits_once_there_is_room() {
+        let dir = tempfile::tempdir().expect("folder");
+        let copies = Copies::open(dir.path()).expect("copies");
+        let run: RunId = "run-1".parse().expect("a run");
+        let one = line("\"a\":1", 'a');
+        fs::create_dir_all(copies.path(&run).join("telemetry")).expect("made");
+        // The kernel's own full disk: every write to it ends with ENOSPC.
+        let full = [copies.path(&run).join(JOURNAL.name), copies.path(&run).join(SAMPLES.name)];
+        for path in &full {
+            fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+        }
+        let known = copies.received(&run).expect("read").expect("an empty copy");
+        for path in &full {
+            std::os::unix::fs::symlink("/dev/full", path).expect("linked");
+        }
+        assert!(matches!(copies.append(&run, Position::default(), &one), Err(CopyError::Io(_))));
+        assert!(matches!(copies.append_telemetry(&run, 0, b"frames"), Err(CopyError::Io(_))));
+        assert_eq!(copies.received(&run).expect("read"), Some(known), "nothing was acknowledged");
+        full.iter().for_each(|path| fs::remove_file(path).expect("room again"));
+        assert!(matches!(copies.append(&run, Position::default(), &one), Ok(Appended::Here(_))));
+        assert_eq!(copies.append_telemetry(&run, 0, b"frames").expect("taken"), 6);
     }
 
     #[test]

@@ -225,11 +225,67 @@ fn fresh_run() -> kiln_wire::RunId {
 
 #[cfg(test)]
 mod tests {
+    use axum::http::StatusCode;
+
     use super::*;
+    use crate::api::ApiError;
 
     fn scan(unit: &str) -> Input {
         let unit = unit.parse().expect("a serial");
         Input::Scanned { unit, at: None, slot: None, lot: None, by: "sato".to_owned() }
+    }
+
+    #[test]
+    fn a_floors_time_does_not_go_back_behind_its_last_event_whatever_the_worlds_clock_says() {
+        let a_year = 365 * 24 * 3600 * 1_000_000;
+        let stamped = |at| {
+            let name = "sato".to_owned();
+            Stamped {
+                seq: 0,
+                at,
+                actor: kiln_floor::Actor::Floor,
+                event: kiln_floor::FloorEvent::PersonLocked { name },
+            }
+        };
+        let ahead = stamped(micros() + a_year);
+        let clock = Clock::after(Some(&ahead));
+        let first = clock.now();
+        assert!(first >= ahead.at && first < ahead.at + a_year && clock.now() >= first);
+        let behind = stamped(micros() - a_year);
+        assert!(Clock::after(Some(&behind)).now() >= behind.at + a_year, "a floor that slept knows that it did");
+    }
+
+    #[test]
+    fn a_floor_that_cannot_keep_what_it_decides_says_so_and_is_what_it_was_before() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let store = Store::open(dir.path()).expect("a store");
+        let policy = Policy::one_profile("smoke");
+        let floor = Floor::of(policy.clone(), &[]);
+        let (clock, heard, revision) = (Clock::after(None), AllHeard::new(), Arc::default());
+        let mut work = Work { clock, outlets: Vec::new(), policy, floor, store, heard, revision };
+        let tell = |work: &mut Work, input: Input| {
+            let answer = work.decide(input);
+            let (reply, mut told) = oneshot::channel();
+            work.keep(vec![(reply, answer)]).expect("it goes on");
+            told.try_recv().expect("an answer")
+        };
+        work.store.has_room_for(0);
+        // More than fits into what the database has already.
+        let long = Input::Scanned {
+            unit: "A".parse().expect("a serial"),
+            at: None,
+            slot: None,
+            lot: None,
+            by: "x".repeat(20_000),
+        };
+        let why = tell(&mut work, long).expect_err("not kept");
+        assert!(matches!(&why, DeskError::Unkept(why) if why.contains("full")), "{why}");
+        let ApiError((status, _)) = ApiError::from(why);
+        assert_eq!(status, StatusCode::INSUFFICIENT_STORAGE);
+        assert!(work.floor.state().units.is_empty(), "nothing was decided");
+        work.store.has_room_for(100);
+        tell(&mut work, scan("B")).expect("kept");
+        assert_eq!(work.floor.state().units.len(), 1);
     }
 
     #[test]

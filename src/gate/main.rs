@@ -10,7 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use kiln_floorsim::{Defect, Faults, PowerSettings, SimSettings, drill, power, simulate};
 use kiln_gate::{
     Form, LoadSettings, OutletSettings, People, PeopleError, Person, Role, RulesError, ServeSettings, Source,
-    TlsSettings, audit, load, papers, serve, summary,
+    TlsSettings, audit, load, papers, reindex, serve, summary,
 };
 use kiln_report::Language;
 
@@ -41,6 +41,17 @@ enum Command {
         /// The floor's folder.
         #[arg(long, value_name = "DIR")]
         data: PathBuf,
+    },
+    /// Hold a floor's events and copies of runs against each other, make anew what follows from them, and say what differs.
+    ///
+    /// Nothing else may work in the folder. Ends with 1 if something is left for a person, with 3 if the events are damaged.
+    Reindex {
+        /// The floor's folder.
+        #[arg(long, value_name = "DIR")]
+        data: PathBuf,
+        /// Make the database anew from a file that `kiln-floor audit` wrote; the one that is there must be moved away before.
+        #[arg(long, value_name = "FILE")]
+        events: Option<PathBuf>,
     },
     /// Write a unit's papers: what was decided about it, signed by the floor, with the sealed runs. `kiln verify` reads them.
     Papers(PapersArgs),
@@ -297,6 +308,13 @@ fn main() -> ExitCode {
         },
         Command::Audit { data } => match audit(&data, &mut std::io::stdout().lock()) {
             Ok(()) => ExitCode::SUCCESS,
+            Err(error) => told(&error),
+        },
+        Command::Reindex { data, events } => match reindex(&data, events.as_deref()) {
+            Ok(found) => {
+                let _ = writeln!(std::io::stdout().lock(), "{found}");
+                ExitCode::from(u8::from(!found.is_sound()))
+            }
             Err(error) => told(&error),
         },
         Command::Papers(PapersArgs { data, unit, out, floor_name }) => match papers(&data, &floor_name, &unit, &out) {

@@ -55,15 +55,7 @@ impl Outlet {
         if let Way::Folder(folder) = &way {
             fs::create_dir_all(folder).map_err(|source| wrong(folder, source))?;
         }
-        let next = match disk::read(&cursor, 64) {
-            Ok(bytes) => {
-                let text = String::from_utf8_lossy(&bytes);
-                let read = text.trim().parse().map_err(|_| io::Error::other("this is no number of an event"));
-                read.map_err(|source| wrong(&cursor, source))?
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
-            Err(source) => return Err(wrong(&cursor, source)),
-        };
+        let next = read_cursor(&cursor).map_err(|source| wrong(&cursor, source))?;
         let standing = Arc::new(Mutex::new(Standing { name, ..Standing::default() }));
         Ok(Self { floor: floor.to_owned(), cursor, form, way, next, state: FloorState::default(), standing })
     }
@@ -121,6 +113,18 @@ impl Outlet {
         }
         self.state.apply(stamped);
         Ok(())
+    }
+}
+
+/// The first event that an outlet was not told of; none was before it was first used.
+pub(crate) fn read_cursor(cursor: &Path) -> io::Result<u64> {
+    match disk::read(cursor, 64) {
+        Ok(bytes) => {
+            let text = String::from_utf8_lossy(&bytes);
+            text.trim().parse().map_err(|_| io::Error::other("this is no number of an event"))
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+        Err(error) => Err(error),
     }
 }
 

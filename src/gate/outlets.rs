@@ -9,6 +9,12 @@ use super::outlet::Outlet;
 use super::serve::ServeError;
 use super::ways::{Post, Way, WayError};
 
+/// Every outlet that can be, by the name of its cursor in the floor's folder.
+pub(crate) const CURSORS: [&str; 3] = [DROPPED, WEBHOOK, MES];
+const DROPPED: &str = "dropped";
+const WEBHOOK: &str = "webhook";
+const MES: &str = "mes";
+
 /// Whom a floor tells.
 #[derive(Debug, Clone, Default)]
 pub struct OutletSettings {
@@ -34,11 +40,11 @@ impl OutletSettings {
     pub(crate) fn open(&self, floor: &str, data: &Path) -> Result<Opened, ServeError> {
         let mut outlets = Vec::new();
         if let Some(folder) = &self.drop {
-            outlets.push(Outlet::open("dropped", floor, data, Form::Disposition, Way::Folder(folder.clone()))?);
+            outlets.push(Outlet::open(DROPPED, floor, data, Form::Disposition, Way::Folder(folder.clone()))?);
         }
         if let Some((url, form)) = &self.webhook {
             let post = Post::of(url, self.authority.as_ref(), self.webhook_secret.as_ref())?;
-            outlets.push(Outlet::open("webhook", floor, data, *form, Way::Post(post))?);
+            outlets.push(Outlet::open(WEBHOOK, floor, data, *form, Way::Post(post))?);
         }
         let Some(mes) = &self.mes else { return Ok(Opened { outlets, mes: None }) };
         let (way, asked) = if mes.contains("://") {
@@ -51,7 +57,7 @@ impl OutletSettings {
             let asked = asked.map_err(|source| WayError::Io { path: folder.clone(), source })?;
             (Way::Folder(folder.join("results")), asked)
         };
-        outlets.push(Outlet::open("mes", floor, data, Form::Result, way)?);
+        outlets.push(Outlet::open(MES, floor, data, Form::Result, way)?);
         Ok(Opened { outlets, mes: Some(Arc::new(asked)) })
     }
 }

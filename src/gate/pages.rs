@@ -19,7 +19,7 @@ use super::desk::AllHeard;
 use super::doors;
 use super::html::Html;
 use super::metrics;
-use super::people::Role;
+use super::people::{Role, is_unseen, plain};
 use super::phrase::Phrase;
 use super::places::{self, Sign};
 use super::scan::{ScanError, scanned};
@@ -96,9 +96,11 @@ pub(crate) fn page(
     if *visitor != Visitor::Stranger {
         html.raw("<script defer src=\"/floor.js\"></script>");
     }
-    html.raw("<script defer src=\"/scanner.js\"></script></head><body><div id=\"scanning\" role=\"status\" hidden>");
-    html.text(say(Phrase::Scanning)).raw(" <b></b></div>");
-    html.raw("<div id=\"stale\" role=\"alert\" hidden>⚠ ").text(say(Phrase::Stale)).raw("</div><header><h1>");
+    html.raw("<script defer src=\"/scanner.js\"></script></head><body>");
+    // Before anything else on the page.
+    html.raw("<div id=\"stale\" role=\"alert\" hidden>⚠ ").text(say(Phrase::Stale)).raw("</div>");
+    html.raw("<div id=\"scanning\" role=\"status\" hidden>").text(say(Phrase::Scanning)).raw(" <b></b></div>");
+    html.raw("<header><h1>");
     html.text(say(Phrase::Title)).raw("</h1><a href=\"").text(path).raw("?lang=").text(other).raw("\">");
     html.text(say(Phrase::OtherLanguage)).raw("</a><a href=\"/doors?lang=").text(language.code()).raw("\">");
     html.text(say(Phrase::Doors)).raw("</a><a href=\"/building?lang=").text(language.code()).raw("\">");
@@ -285,11 +287,12 @@ struct Scan {
     lot: String,
 }
 
-/// A person's name, as it is kept with what they did.
+/// A person's name, as it is kept with what they did. Wide letters are plain ones, and no name differs from another by what
+/// nobody sees: who is asked for a second person cannot be that person in other letters.
 pub(crate) fn name(by: &str) -> Option<String> {
-    let by = by.trim();
-    let fits = !by.is_empty() && by.chars().count() <= NAME_MOST && !by.chars().any(char::is_control);
-    fits.then(|| by.to_owned())
+    let by = plain(by);
+    let fits = !by.is_empty() && by.chars().count() <= NAME_MOST && !by.chars().any(is_unseen);
+    fits.then_some(by)
 }
 
 /// Back to a page, with what became of the form.
@@ -344,4 +347,23 @@ pub(crate) async fn tell(site: &Site, input: Input, path: &str, language: Langua
 
 pub(crate) fn serial_of(text: &str) -> Result<Serial, ApiError> {
     text.parse().map_err(|error| ApiError(failure(StatusCode::BAD_REQUEST, error)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_person_has_one_name_however_it_is_typed() {
+        for typed in ["sato", " sato ", "ｓａｔｏ", "\u{3000}ｓａｔｏ\u{3000}"] {
+            assert_eq!(name(typed).as_deref(), Some("sato"), "{typed:?}");
+        }
+        assert_eq!(name("佐藤\u{3000}花子").as_deref(), name("佐藤  花子").as_deref());
+        for typed in
+            ["", "  ", "sa\u{200b}to", "sa\u{ad}to", "sato\u{feff}", "\u{202e}otas", "sa\u{2060}to", "sa\u{7}to"]
+        {
+            assert_eq!(name(typed), None, "{typed:?}");
+        }
+        assert_eq!(name(&"x".repeat(NAME_MOST + 1)), None);
+    }
 }

@@ -11,7 +11,7 @@ use kiln_seal::{FILE_NAME, PaperRun, Papers, PapersError, PublicKey, seal_digest
 use kiln_wire::Serial;
 
 use super::authority::{self, AuthorityError};
-use super::store::{StoreError, read_beside};
+use super::store::{Kept, StoreError, read_beside};
 
 #[derive(Debug, thiserror::Error)]
 pub enum PapersOutError {
@@ -34,10 +34,10 @@ pub fn papers(data: &Path, floor: &str, unit: &Serial, out: &Path) -> Result<(),
     let events = read_beside(data)?;
     let undecided = || PapersOutError::Undecided(unit.clone());
     let is_it = |event: &FloorEvent| matches!(event, FloorEvent::Disposed { unit: of, .. } if of == unit);
-    let at = events.iter().rposition(|(event, _)| is_it(&event.event)).ok_or_else(undecided)?;
-    let (decided, chain) = &events[at];
+    let at = events.iter().rposition(|kept| is_it(&kept.event.event)).ok_or_else(undecided)?;
+    let Kept { event: decided, chain, .. } = &events[at];
     // As it was when that was decided: what came later is not what the floor decided on.
-    let state = FloorState::of(events[..at].iter().map(|(event, _)| event));
+    let state = FloorState::of(events[..at].iter().map(|kept| &kept.event));
     let known = state.units.get(unit).ok_or_else(undecided)?;
     let FloorEvent::Disposed { disposition, because, .. } = &decided.event else { return Err(undecided()) };
     let io = |path: &Path| {

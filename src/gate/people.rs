@@ -8,11 +8,13 @@ use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
 use argon2::Argon2;
+use kiln_floor::{Listed, Rights};
 use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization as _;
 
 use super::authority::{self, AuthorityError};
 use super::random::{self, hex};
+use super::tls::sha256;
 
 const SCHEMA: &str = "kiln.people/1";
 const MOST: u64 = 1 << 20;
@@ -57,7 +59,7 @@ pub enum PeopleError {
     File { path: PathBuf, what: String },
     #[error(transparent)]
     Keys(#[from] AuthorityError),
-    #[error("a name has 1 to 40 letters and no control characters, and a badge 1 to 80")]
+    #[error("a name has 1 to 40 letters, none of which is invisible, and a badge 1 to 80")]
     Name,
     #[error("a PIN has {PIN_LEAST} to {PIN_MOST} characters that are not all the same")]
     Pin,
@@ -76,9 +78,23 @@ pub struct People {
     read: Mutex<(Option<SystemTime>, Vec<Person>)>,
 }
 
-/// Names and badges are compared as a scanner or a keyboard with wide letters gives them.
-fn plain(text: &str) -> String {
-    text.nfkc().collect::<String>().trim().to_lowercase()
+/// Names and badges as a scanner or a keyboard with wide letters gives them, with one space where there are many.
+pub(crate) fn plain(text: &str) -> String {
+    text.nfkc().collect::<String>().split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// The same, for a comparison.
+fn same_letters(text: &str) -> String {
+    plain(text).to_lowercase()
+}
+
+/// Whether a letter is not seen where a name is shown, so that two names could look alike.
+pub(crate) fn is_unseen(letter: char) -> bool {
+    let is_format = |letter| {
+        matches!(letter, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}')
+            || matches!(letter, '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{3164}')
+    };
+    letter.is_control() || is_format(letter)
 }
 
 fn digest(pin: &str, salt: &str) -> Result<String, PeopleError> {
@@ -88,7 +104,25 @@ fn digest(pin: &str, salt: &str) -> Result<String, PeopleError> {
     Ok(hex(&bytes))
 }
 
+impl From<Role> for Rights {
+    fn from(role: Role) -> Self {
+        match role {
+            Role::Viewer => Self::Viewer,
+            Role::Operator => Self::Operator,
+            Role::Engineer => Self::Engineer,
+            Role::Admin => Self::Admin,
+        }
+    }
+}
+
 impl Person {
+    /// What of a person stands in the floor's events: nothing that a PIN could be guessed by faster than at the door.
+    fn listed(&self) -> Listed {
+        let pin = format!("sha256:{}", sha256(format!("{}{}", self.salt, self.pin).as_bytes()));
+        let pin = pin.parse().expect("hexadecimal digits after a name");
+        Listed { name: self.name.clone(), badge: self.badge.clone(), rights: self.role.into(), pin }
+    }
+
     /// Whether this is the person's PIN. Takes a while by design.
     pub(crate) fn has(&self, pin: &str) -> bool {
         digest(pin, &self.salt).is_ok_and(|digest| random::same(&digest, &self.pin))
@@ -130,13 +164,18 @@ impl People {
         Ok(read.1.clone())
     }
 
+    /// Everybody as the floor's events list them.
+    pub(crate) fn listed(&self) -> Result<Vec<Listed>, PeopleError> {
+        Ok(self.all()?.iter().map(Person::listed).collect())
+    }
+
     fn wrong(&self, what: &dyn std::fmt::Display) -> PeopleError {
         PeopleError::File { path: self.path.clone(), what: what.to_string() }
     }
 
     pub(crate) fn by_badge(&self, badge: &str) -> Result<Option<Person>, PeopleError> {
-        let badge = plain(badge);
-        Ok(self.all()?.into_iter().find(|person| plain(&person.badge) == badge))
+        let badge = same_letters(badge);
+        Ok(self.all()?.into_iter().find(|person| same_letters(&person.badge) == badge))
     }
 
     pub(crate) fn by_name(&self, name: &str) -> Result<Option<Person>, PeopleError> {
@@ -145,8 +184,7 @@ impl People {
 
     pub fn add(&self, name: &str, badge: &str, role: Role, pin: &str) -> Result<(), PeopleError> {
         let (name, badge, pin) = (name.trim(), badge.trim(), pin.trim());
-        let fits =
-            |text: &str, most: usize| (1..=most).contains(&text.chars().count()) && !text.chars().any(char::is_control);
+        let fits = |text: &str, most: usize| (1..=most).contains(&text.chars().count()) && !text.chars().any(is_unseen);
         if !fits(name, 40) || !fits(badge, 80) {
             return Err(PeopleError::Name);
         }
@@ -156,7 +194,8 @@ impl People {
             return Err(PeopleError::Pin);
         }
         let mut people = self.all()?;
-        let same = |person: &Person| plain(&person.name) == plain(name) || plain(&person.badge) == plain(badge);
+        let same = |one: &str, other: &str| same_letters(one) == same_letters(other);
+        let same = |person: &Person| same(&person.name, name) || same(&person.badge, badge);
         if people.iter().any(same) {
             return Err(PeopleError::Known(name.to_owned()));
         }
@@ -217,7 +256,7 @@ mod tests {
         for pin in ["", "12345", "111111", &"9".repeat(40), &"12".repeat(40)] {
             assert!(matches!(people.add("sato", "b", Role::Viewer, pin), Err(PeopleError::Pin)), "{pin}");
         }
-        for (name, badge) in [("", "b"), ("sato\u{7}", "b"), ("sato", "")] {
+        for (name, badge) in [("", "b"), ("sato\u{7}", "b"), ("sa\u{200b}to", "b"), ("sato", "")] {
             assert!(matches!(people.add(name, badge, Role::Viewer, "493817"), Err(PeopleError::Name)), "{name}");
         }
     }

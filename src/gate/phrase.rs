@@ -40,10 +40,13 @@ phrases! {
     Assigned "開始待ち" "About to start";
     Running "試験中" "Testing";
     Silent "応答なし" "Does not answer";
+    LastHeard "最後の応答" "Last heard";
+    NotHeard "フロアの起動後は応答なし" "not since the floor was started";
     OnHold "保留" "On hold";
     Released "合格" "Passed";
     Repair "不合格" "Failed";
     Undecided "判定不能" "Undecided";
+    Outlier "保留" "Held";
     None "—" "—";
     Simulated "シミュレーション" "SIMULATED";
     SimulatedLong "シミュレーションの結果です。実際の装置については何も言えません。" "Results of a simulated node: they say nothing about a real unit.";
@@ -59,6 +62,8 @@ phrases! {
     DoReleased "次の工程へ進めてください。" "Hand it on to the next station.";
     DoRepair "下表の部品を処置し、作業を記録してから再試験してください。" "See to the part below, record the work, then it is tested again.";
     DoHeld "理由を確認し、解決してから保留を解除してください。" "Find out why, put it right, then let it go on.";
+    DoOutlier "出荷せずに取り置き、試験技術者を呼んでください。" "Do not ship it. Put it aside and call a test engineer.";
+    MayOutlier "試験技術者ができること：二人の同意で合格にする、廃却する、または保留を解除して再試験する。" "What a test engineer may do: release it with a second person, scrap it, or let it be tested again.";
     DoWait "操作は不要です。" "Nothing to do.";
     DoArrived "装置の電源とネットワークを確認してください。" "Check the unit's power and network.";
     FreeButton "保留を解除（最初から試験）" "Let it go on (tested from the start)";
@@ -71,6 +76,7 @@ phrases! {
     HeldSerial "スキャンした番号と装置の番号が違います" "the scanned serial number and the node's own differ";
     HeldStart "試験を開始できません" "its run cannot be started";
     HeldPassAfterFail "作業の記録なしに、不合格の後で合格しました" "it passed after a fail, without recorded work";
+    HeldOutlier "すべての規格を満たしましたが、ロットの良品の分布から外れています" "it met every limit, but it is an outlier of its lot: nothing is proven against it";
     HeldNoClaim "再試験でも判定できませんでした" "repeated runs made no claim";
     HeldUnverified "届いたデータを検証できません" "what arrived does not verify";
     HeldSlot "スキャンしたスロットと装置の場所が違います" "the scanned slot and the one the node says differ";
@@ -115,11 +121,12 @@ phrases! {
     Doors "設備" "The floor";
     NeedsYou "対応が必要" "Needs you";
     WhyLabel "理由" "Why";
-    SecondLabel "確認者（合格にする場合）" "Second person (to release)";
+    SecondLabel "確認者（二人の同意が必要な場合）" "Second person (where it takes two)";
     DecideLabel "処置の決定" "Decide";
     DecideRepair "修理" "Repair";
     DecideScrap "廃却" "Scrap";
-    DecideRelease "合格" "Release";
+    DecideRelease "合格にする（二人の同意）" "Release it (two people)";
+    DecideGoOn "次の試験へ進める（二人の同意）" "Let it go on to its next test (two people)";
     DecideButton "決定" "Decide";
     DecidedBy "担当者の決定" "A person decided";
     Scrapped "廃却" "Scrapped";
@@ -146,6 +153,8 @@ phrases! {
     LockedOut "暗証番号の誤りが続いたため、管理者が解除するまでログインできません。" "Too many wrong PINs: an admin has to let you in again.";
     ReleaseAsked "合格の申請：" "Asks to release it: ";
     AgreeButton "合格に同意する" "I agree: release it";
+    AgreeGoOn "次の試験へ進めることに同意する" "I agree: let it go on to its next test";
+    AgreeOther "別の人がログインして同意すると、決定されます。" "It is decided once another person logs in and agrees.";
     MachinesWaiting "承認待ちの装置" "Machines that wait for approval";
     CodeLabel "装置に表示された 6 桁のコード" "The six digits that the machine shows";
     ApproveButton "コードが一致したので承認" "The codes are the same: approve";

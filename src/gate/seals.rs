@@ -26,17 +26,23 @@ pub(crate) fn take(folder: &Path, key: &PublicKey, seal: Option<&str>) -> Result
     let seal = seal.ok_or(ProofError::Unsealed)?;
     let path = folder.join(FILE_NAME);
     disk::replace(&path, seal.as_bytes()).map_err(ProofError::SealUnkept)?;
+    let held = holds(folder, key);
+    if let Err(ProofError::Seal(_) | ProofError::SealUnkept(_)) = held {
+        std::fs::remove_file(&path).or_else(gone_is_gone).map_err(ProofError::SealUnkept)?;
+    }
+    held
+}
+
+/// Whether the seal beside a copy holds over it.
+pub(crate) fn holds(folder: &Path, key: &PublicKey) -> Result<(), ProofError> {
+    if !folder.join(FILE_NAME).exists() {
+        return Err(ProofError::Unsealed);
+    }
     let record = || proof::read(folder).map(|(_, run)| run.record);
     match kiln_seal::verify(folder, key, record) {
-        Ok(Ok(_)) => Ok(()),
-        Ok(Err(error)) => Err(error),
-        Err(error) => {
-            std::fs::remove_file(&path).or_else(gone_is_gone).map_err(ProofError::SealUnkept)?;
-            Err(match error {
-                SealError::Io { source, .. } => ProofError::SealUnkept(source),
-                other => ProofError::Seal(other),
-            })
-        }
+        Ok(found) => found.map(|_| ()),
+        Err(SealError::Io { source, .. }) => Err(ProofError::SealUnkept(source)),
+        Err(other) => Err(ProofError::Seal(other)),
     }
 }
 

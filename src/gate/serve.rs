@@ -9,6 +9,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use axum::http::StatusCode;
+use kiln_floor::Input;
 use kiln_report::Language;
 use kiln_wire::{Generation, RunId};
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
@@ -34,6 +35,9 @@ use super::ways::WayError;
 
 /// How much disk work goes on at once: after an outage a thousand agents offer bytes together.
 const DISK_TURNS: usize = 32;
+
+/// How often the list of people is looked at.
+const LIST_EVERY: Duration = Duration::from_secs(1);
 
 /// How many pages may listen at once: every screen and tablet of a hall, several times over.
 pub(crate) const STREAMS: usize = 256;
@@ -187,6 +191,22 @@ impl Site {
     }
 }
 
+/// Notes what changes in the list of people, as long as the floor is served. A list that cannot be read lets nobody in, and
+/// is told where somebody tries.
+async fn keep_listing(site: Arc<Site>) {
+    let Some(secure) = &site.secure else { return };
+    let mut before = None;
+    loop {
+        if let Ok(people) = secure.people.listed()
+            && before.as_ref() != Some(&people)
+            && site.desk.tell(Input::People(people.clone())).await.is_ok()
+        {
+            before = Some(people);
+        }
+        tokio::time::sleep(LIST_EVERY).await;
+    }
+}
+
 /// Serves until the process ends. `listening` is told the address.
 pub async fn serve(settings: ServeSettings, listening: impl FnOnce(SocketAddr)) -> Result<(), ServeError> {
     if settings.tls.is_none() && !settings.listen.ip().is_loopback() {
@@ -209,6 +229,7 @@ pub async fn serve(settings: ServeSettings, listening: impl FnOnce(SocketAddr)) 
     if let Some(mes) = mes {
         tokio::spawn(mes::keep_asking(Arc::clone(&site), mes));
     }
+    tokio::spawn(keep_listing(Arc::clone(&site)));
     let routes = api::routes()
         .merge(pages::routes())
         .fallback(|| async { failure(StatusCode::NOT_FOUND, "there is nothing at this address") })

@@ -192,6 +192,10 @@ async fn login(
         return told("login");
     }
     secure.sessions.forgive(&person.name);
+    // Nobody acts here before the events say that they may.
+    if let Ok(people) = secure.people.listed() {
+        site.desk.tell(Input::People(people)).await?;
+    }
     Ok(logged_in(&site, &person, language)?)
 }
 

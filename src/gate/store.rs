@@ -9,6 +9,10 @@ use rusqlite::{Connection, params};
 
 /// The version of the database's form, in its header. A newer one is refused; version 1 had no chain.
 const VERSION: i64 = 2;
+/// The file in a floor's folder.
+pub(crate) const DATABASE: &str = "floor.db";
+/// Before the chain's value in an event as a line.
+const CHAIN_FIELD: &str = ",\"chain\":\"";
 /// What the chain begins with.
 const BEGINNING: &str = "kiln.floor-events/1";
 
@@ -34,6 +38,9 @@ pub enum StoreError {
     Chain(u64),
 }
 
+const TABLE: &str = "CREATE TABLE IF NOT EXISTS event \
+                     (seq INTEGER PRIMARY KEY, at INTEGER NOT NULL, body TEXT NOT NULL, chain TEXT) STRICT";
+
 /// The list of events. One process has it at a time.
 #[derive(Debug)]
 pub(crate) struct Store {
@@ -46,14 +53,9 @@ pub(crate) struct Store {
 
 impl Store {
     pub(crate) fn open(dir: &Path) -> Result<Self, StoreError> {
-        let io = |source| StoreError::Io { path: dir.to_owned(), source };
-        fs::create_dir_all(dir).map_err(io)?;
-        let lock = File::create(dir.join("floor.lock")).map_err(io)?;
-        lock.try_lock().map_err(|error| match error {
-            TryLockError::WouldBlock => StoreError::InUse(dir.to_owned()),
-            TryLockError::Error(source) => io(source),
-        })?;
-        let mut connection = Connection::open(dir.join("floor.db"))?;
+        fs::create_dir_all(dir).map_err(|source| StoreError::Io { path: dir.to_owned(), source })?;
+        let lock = lock(dir)?;
+        let mut connection = Connection::open(dir.join(DATABASE))?;
         // FULL syncs the write-ahead log at every commit: what was answered survives a power cut.
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
@@ -61,21 +63,18 @@ impl Store {
         if found > VERSION {
             return Err(StoreError::Newer { found });
         }
-        connection.execute_batch(
-            "CREATE TABLE IF NOT EXISTS event \
-             (seq INTEGER PRIMARY KEY, at INTEGER NOT NULL, body TEXT NOT NULL, chain TEXT) STRICT",
-        )?;
+        connection.execute_batch(TABLE)?;
         if found == 1 {
             link_up(&mut connection)?;
         }
         connection.pragma_update(None, "user_version", VERSION)?;
-        let chain = events(&connection)?.last().map_or_else(beginning, |(_, chain)| chain.clone());
+        let chain = events(&connection)?.last().map_or_else(beginning, |last| last.chain.clone());
         Ok(Self { connection, chain, _lock: lock })
     }
 
     /// All events, in order and without gaps.
     pub(crate) fn events(&self) -> Result<Vec<Stamped>, StoreError> {
-        Ok(events(&self.connection)?.into_iter().map(|(event, _)| event).collect())
+        Ok(events(&self.connection)?.into_iter().map(|kept| kept.event).collect())
     }
 
     /// Keeps events, all or none; they are on the disk when this returns.
@@ -98,12 +97,24 @@ impl Store {
     /// Reads the chain's last value back, after an error that may have come after a commit.
     pub(crate) fn look_again(&mut self) -> Result<Vec<Stamped>, StoreError> {
         let events = events(&self.connection)?;
-        self.chain = events.last().map_or_else(beginning, |(_, chain)| chain.clone());
-        Ok(events.into_iter().map(|(event, _)| event).collect())
+        self.chain = events.last().map_or_else(beginning, |last| last.chain.clone());
+        Ok(events.into_iter().map(|kept| kept.event).collect())
     }
 }
 
-fn beginning() -> String {
+/// Keeps every other process off a floor's folder until the file is dropped.
+pub(crate) fn lock(dir: &Path) -> Result<File, StoreError> {
+    let io = |source| StoreError::Io { path: dir.to_owned(), source };
+    let lock = File::create(dir.join("floor.lock")).map_err(io)?;
+    lock.try_lock().map_err(|error| match error {
+        TryLockError::WouldBlock => StoreError::InUse(dir.to_owned()),
+        TryLockError::Error(source) => io(source),
+    })?;
+    Ok(lock)
+}
+
+/// The chain's value before the first event.
+pub(crate) fn beginning() -> String {
     sha256(BEGINNING.as_bytes())
 }
 
@@ -112,23 +123,66 @@ fn next(before: &str, body: &str) -> String {
     sha256(format!("{before}{body}").as_bytes())
 }
 
-/// All events with the chain's value after each, of which none was altered, taken out or put in.
-fn events(connection: &Connection) -> Result<Vec<(Stamped, String)>, StoreError> {
+/// An event as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Kept {
+    pub(crate) event: Stamped,
+    /// Its own bytes, over which the chain goes.
+    pub(crate) body: String,
+    /// The value of the chain after it.
+    pub(crate) chain: String,
+}
+
+impl Kept {
+    /// The event as a line of JSON: its own bytes, with the chain as its last field.
+    pub(crate) fn line(&self) -> String {
+        let open = self.body.strip_suffix('}').unwrap_or(&self.body);
+        format!("{open}{CHAIN_FIELD}{}\"}}", self.chain)
+    }
+}
+
+/// Follows the chain, event by event.
+#[derive(Debug)]
+pub(crate) struct Chain {
+    value: String,
+    due: u64,
+}
+
+impl Default for Chain {
+    fn default() -> Self {
+        Self { value: beginning(), due: 0 }
+    }
+}
+
+impl Chain {
+    /// Reads the event that comes next, which none was taken out or put in before, and which has this value.
+    pub(crate) fn take(&mut self, body: &str, said: Option<&str>) -> Result<Stamped, StoreError> {
+        let seq = self.due as i64;
+        let event: Stamped = serde_json::from_str(body).map_err(|source| StoreError::Event { seq, source })?;
+        if event.seq != self.due {
+            return Err(StoreError::Gap(self.due));
+        }
+        self.value = next(&self.value, body);
+        if said != Some(self.value.as_str()) {
+            return Err(StoreError::Chain(self.due));
+        }
+        self.due += 1;
+        Ok(event)
+    }
+}
+
+/// All events, of which none was altered, taken out or put in.
+fn events(connection: &Connection) -> Result<Vec<Kept>, StoreError> {
     let mut statement = connection.prepare("SELECT seq, body, chain FROM event ORDER BY seq")?;
     let mut rows = statement.query([])?;
-    let (mut events, mut chain) = (Vec::new(), beginning());
+    let (mut events, mut chain) = (Vec::new(), Chain::default());
     while let Some(row) = rows.next()? {
-        let (seq, body, kept): (i64, String, Option<String>) = (row.get(0)?, row.get(1)?, row.get(2)?);
-        let stamped: Stamped = serde_json::from_str(&body).map_err(|source| StoreError::Event { seq, source })?;
-        let due = events.len() as u64;
-        if stamped.seq != due || seq != due as i64 {
-            return Err(StoreError::Gap(due));
+        let (seq, body, said): (i64, String, Option<String>) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        if seq != chain.due as i64 {
+            return Err(StoreError::Gap(chain.due));
         }
-        chain = next(&chain, &body);
-        if kept.as_ref() != Some(&chain) {
-            return Err(StoreError::Chain(due));
-        }
-        events.push((stamped, chain.clone()));
+        let event = chain.take(&body, said.as_deref())?;
+        events.push(Kept { event, body, chain: chain.value.clone() });
     }
     Ok(events)
 }
@@ -157,15 +211,49 @@ fn link_up(connection: &mut Connection) -> Result<(), StoreError> {
 }
 
 /// The events of a floor's folder with their chain, read beside a floor that may be at work.
-pub(crate) fn read_beside(dir: &Path) -> Result<Vec<(Stamped, String)>, StoreError> {
+pub(crate) fn read_beside(dir: &Path) -> Result<Vec<Kept>, StoreError> {
     let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_WRITE | rusqlite::OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(dir.join("floor.db"), flags)?;
+    let connection = Connection::open_with_flags(dir.join(DATABASE), flags)?;
     connection.pragma_update(None, "query_only", true)?;
     let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     match found {
         VERSION => events(&connection),
         found if found > VERSION => Err(StoreError::Newer { found }),
         _ => Err(StoreError::Older),
+    }
+}
+
+/// The event and the chain's value of a line that [`Kept::line`] made.
+pub(crate) fn body_of(line: &str) -> Option<(String, String)> {
+    let (open, chain) = line.strip_suffix("\"}")?.rsplit_once(CHAIN_FIELD)?;
+    Some((format!("{open}}}"), chain.to_owned()))
+}
+
+/// Makes the database of events that were read elsewhere, all of it or none, in a folder that has none.
+pub(crate) fn restore(dir: &Path, events: &[Kept]) -> Result<(), StoreError> {
+    let io = |source| StoreError::Io { path: dir.to_owned(), source };
+    let fresh = dir.join("floor.db.new");
+    fs::remove_file(&fresh).or_else(|error| if fresh.exists() { Err(error) } else { Ok(()) }).map_err(io)?;
+    let mut connection = Connection::open(&fresh)?;
+    connection.execute_batch(TABLE)?;
+    connection.pragma_update(None, "user_version", VERSION)?;
+    let transaction = connection.transaction()?;
+    for kept in events {
+        let mut insert =
+            transaction.prepare_cached("INSERT INTO event (seq, at, body, chain) VALUES (?1, ?2, ?3, ?4)")?;
+        insert.execute(params![kept.event.seq as i64, kept.event.at as i64, kept.body, kept.chain])?;
+    }
+    transaction.commit()?;
+    connection.close().map_err(|(_, error)| error)?;
+    fs::rename(&fresh, dir.join(DATABASE)).and_then(|()| File::open(dir)?.sync_all()).map_err(io)
+}
+
+#[cfg(test)]
+impl Store {
+    /// Lets the database grow by so many pages from now on. SQLite answers one that may not as it answers a disk that is full.
+    pub(crate) fn has_room_for(&self, more: i64) {
+        let pages: i64 = self.connection.pragma_query_value(None, "page_count", |row| row.get(0)).expect("pages");
+        self.connection.pragma_update(None, "max_page_count", pages + more).expect("set");
     }
 }
 
@@ -250,6 +338,27 @@ mod tests {
         drop(store);
         drop(Store::open(dir.path()).expect("again"));
         assert_eq!(read_beside(dir.path()).expect("read"), first);
+    }
+
+    #[test]
+    fn a_disk_that_is_full_costs_what_was_not_acknowledged_and_nothing_else() {
+        let dir = tempfile::tempdir().expect("folder");
+        let mut store = Store::open(dir.path()).expect("a store");
+        store.has_room_for(2);
+        let batch = |from: u64| (from..from + 5).map(event).collect::<Vec<_>>();
+        let mut kept = 0;
+        let error = loop {
+            match store.append(&batch(kept)) {
+                Ok(()) => kept += 5,
+                Err(error) => break error.to_string(),
+            }
+            assert!(kept < 10_000, "it never was full");
+        };
+        assert!(kept > 0 && error.contains("full"), "{kept}: {error}");
+        assert_eq!(store.look_again().expect("sound").len() as u64, kept);
+        store.has_room_for(100);
+        store.append(&batch(kept)).expect("the same once more");
+        assert_eq!(read_beside(dir.path()).expect("sound").len() as u64, kept + 5);
     }
 
     #[test]

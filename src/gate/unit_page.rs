@@ -6,13 +6,14 @@ use axum::extract::{Extension, Path, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use kiln_event::Finding;
-use kiln_floor::{Because, Disposition, RunOutcome, Stage, UnitState, Wait, Work};
+use kiln_floor::{Because, Disposition, Release, RunOutcome, Stage, UnitState, Wait, Work};
 use kiln_model::GpuIndex;
 use kiln_report::{Language, Languages, Paint, next_step};
 use kiln_rundir::{Look, format};
-use kiln_wire::{RunId, Serial};
+use kiln_wire::{Held, RunId, Serial};
 
 use super::api::{ApiError, failure, on_disk};
+use super::desk::now;
 use super::doors::heading;
 use super::html::Html;
 use super::identities::moment;
@@ -41,19 +42,24 @@ pub(crate) async fn unit(
     let found = site.desk.look(move |floor, heard| {
         let unit = floor.state().units.get(&of)?;
         let wait = floor.waits().get(&of).filter(|_| unit.stage == Stage::Ready).cloned();
-        Some((unit.clone(), places::place(unit, heard), wait))
+        let sign = places::place(unit, heard);
+        let heard = unit.agent.as_ref().and_then(|agent| heard.get(agent));
+        let silent_for = heard.map(|heard| now().duration_since(heard.at));
+        let last_heard = (sign.word == Phrase::Silent).then(|| places::last_heard(silent_for, language));
+        Some((unit.clone(), sign, wait, floor.release(&of).ok(), last_heard))
     });
     let found = found.await?;
     let path = format!("/units/{serial}");
     let message = told(&asked, language);
-    let Some((unit, sign, wait)) = found else {
+    let Some((unit, sign, wait, release, last_heard)) = found else {
         let shown = page(language, "/", message, &visitor, |html| {
             html.raw("<p>").text(Phrase::NotThere.say(language)).raw(": ").text(&serial).raw("</p>");
         });
         return Ok((StatusCode::NOT_FOUND, shown).into_response());
     };
     let findings = findings(&site, &unit.runs).await?;
-    let shown = Shown { serial: &serial, unit: &unit, sign, wait: wait.as_ref(), visitor: &visitor };
+    let (wait, release) = (wait.as_ref(), release.as_ref());
+    let shown = Shown { serial: &serial, unit: &unit, sign, wait, release, last_heard, visitor: &visitor };
     Ok(page(language, &path, message, &visitor, |html| show(html, &shown, &findings, language)))
 }
 
@@ -85,11 +91,15 @@ struct Shown<'a> {
     unit: &'a UnitState,
     sign: Sign,
     wait: Option<&'a Wait>,
+    /// What two people may make of it.
+    release: Option<&'a Release>,
+    /// Of an agent that does not answer: when it last did, in words.
+    last_heard: Option<String>,
     visitor: &'a Visitor,
 }
 
 fn show(html: &mut Html, shown: &Shown<'_>, found: &Result<Found, String>, language: Language) {
-    let Shown { serial, unit, sign, wait, visitor } = *shown;
+    let Shown { serial, unit, sign, wait, .. } = *shown;
     let say = |phrase: Phrase| phrase.say(language);
     html.raw("<p><a href=\"/?lang=").text(language.code()).raw("\">← ").text(say(Phrase::Back)).raw("</a></p><h2>");
     html.text(say(Phrase::Unit)).raw(" ").text(serial).raw("</h2>");
@@ -100,6 +110,9 @@ fn show(html: &mut Html, shown: &Shown<'_>, found: &Result<Found, String>, langu
     html.raw("<p class=\"big\" role=\"status\">");
     word(html, sign, language);
     html.raw("</p><p>").text(say(places::to_do(&unit.stage))).raw("</p>");
+    if let Some(last_heard) = &shown.last_heard {
+        html.raw("<p>").text(say(Phrase::LastHeard)).raw(": ").text(last_heard).raw("</p>");
+    }
     if let Stage::Held(why) = &unit.stage {
         html.raw("<p class=\"told\">").text(say(Phrase::Held)).raw(": ").text(places::why(why, language)).raw("</p>");
     }
@@ -121,8 +134,8 @@ fn show(html: &mut Html, shown: &Shown<'_>, found: &Result<Found, String>, langu
         }
         Err(why) => drop(html.raw("<p class=\"told\">").text(say(Phrase::NotReadable)).text(why).raw("</p>")),
     }
-    agreement(html, serial, unit, visitor, language);
-    forms(html, serial, &unit.stage, visitor, language);
+    agreement(html, shown, language);
+    forms(html, shown, language);
     works(html, &unit.works, language);
     runs(html, &unit.runs, language);
 }
@@ -192,7 +205,8 @@ fn opened(html: &mut Html, serial: &Serial, act: &'static str, visitor: &Visitor
 }
 
 /// One person wants it released: what another one does about it.
-fn agreement(html: &mut Html, serial: &Serial, unit: &UnitState, visitor: &Visitor, language: Language) {
+fn agreement(html: &mut Html, shown: &Shown<'_>, language: Language) {
+    let Shown { serial, unit, release, visitor, .. } = *shown;
     let Some((first, why)) = unit.release_asked.as_ref().filter(|_| visitor.is_person()) else { return };
     html.raw("<p class=\"told\">")
         .text(Phrase::ReleaseAsked.say(language))
@@ -201,17 +215,26 @@ fn agreement(html: &mut Html, serial: &Serial, unit: &UnitState, visitor: &Visit
         .text(why)
         .raw("</p>");
     if visitor.may(Role::Engineer) && visitor.name("").as_ref() != Some(first) {
+        let goes_on = matches!(release, Some(Release::ToTheNextStop(_)));
+        let button = if goes_on { Phrase::AgreeGoOn } else { Phrase::AgreeButton };
         opened(html, serial, "/agree", visitor, language);
-        html.raw("<button>").text(Phrase::AgreeButton.say(language)).raw("</button></form>");
+        html.raw("<button>").text(button.say(language)).raw("</button></form>");
+    } else {
+        html.raw("<p>").text(Phrase::AgreeOther.say(language)).raw("</p>");
     }
 }
 
 /// What a person can do about the unit.
-fn forms(html: &mut Html, serial: &Serial, stage: &Stage, visitor: &Visitor, language: Language) {
+fn forms(html: &mut Html, shown: &Shown<'_>, language: Language) {
+    let Shown { serial, unit: UnitState { stage, .. }, release, visitor, .. } = *shown;
     let say = |phrase: Phrase| phrase.say(language);
     let opened = |html: &mut Html, act: &'static str| opened(html, serial, act, visitor, language);
     let is_held = matches!(stage, Stage::Held(_));
     let decides = visitor.may(Role::Engineer);
+    let is_outlier = matches!(stage, Stage::Held(Held::Outlier { .. }));
+    if is_outlier {
+        html.raw("<p>").text(say(Phrase::MayOutlier)).raw("</p>");
+    }
     if is_held && decides {
         opened(html, "/free");
         html.raw("<label>").text(say(Phrase::WhyLabel)).raw("<input name=\"why\" required maxlength=\"400\"></label>");
@@ -231,9 +254,13 @@ fn forms(html: &mut Html, serial: &Serial, stage: &Stage, visitor: &Visitor, lan
     if is_held && decides {
         opened(html, "/decide");
         html.raw("<label>").text(say(Phrase::DecideLabel)).raw("<select name=\"what\">");
-        let choices =
-            [("repair", Phrase::DecideRepair), ("scrap", Phrase::DecideScrap), ("release", Phrase::DecideRelease)];
-        for (value, phrase) in choices {
+        // What would be refused is not offered.
+        let repair = (!is_outlier).then_some(("repair", Phrase::DecideRepair));
+        let release = release.map(|release| match release {
+            Release::OfTheUnit => ("release", Phrase::DecideRelease),
+            Release::ToTheNextStop(_) => ("release", Phrase::DecideGoOn),
+        });
+        for (value, phrase) in repair.into_iter().chain([("scrap", Phrase::DecideScrap)]).chain(release) {
             html.raw("<option value=\"").text(value).raw("\">").text(say(phrase)).raw("</option>");
         }
         html.raw("</select></label>");

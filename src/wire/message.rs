@@ -58,6 +58,9 @@ pub enum Held {
     PassAfterFail,
     /// The run made no claim about the unit, and the allowed retests are used up.
     NoClaim,
+    /// This run met every limit, and the unit is an outlier of its lot: nothing is proven, and a person looks before it is
+    /// shipped.
+    Outlier { run: RunId },
     /// What arrived of the run does not verify.
     Unverified { run: RunId },
     /// The slot that was scanned and the one the node says it is in differ.

@@ -50,8 +50,14 @@ impl Bench {
     }
 
     pub(crate) fn with(more: &[&str]) -> (Self, Process) {
+        Self::after(more, |_| {})
+    }
+
+    /// A floor that finds something in its folder when it is started.
+    pub(crate) fn after(more: &[&str], prepare: impl FnOnce(&Path)) -> (Self, Process) {
         let (dir, address) = (tempfile::tempdir().expect("a folder"), "127.0.0.1:0".to_owned());
         let mut bench = Self { dir, address, more: more.iter().map(|more| (*more).to_owned()).collect() };
+        prepare(&bench.path("floor"));
         let floor = bench.floor();
         (bench, floor)
     }
@@ -62,12 +68,18 @@ impl Bench {
 
     /// A floor over TLS with one person of each role: `B-<role>` is the badge, 493817 everybody's PIN.
     pub(crate) fn secured(more: &[&str]) -> (Self, Process) {
+        Self::secured_after(more, |_| {})
+    }
+
+    /// The same, which finds something in its folder when it is started.
+    pub(crate) fn secured_after(more: &[&str], prepare: impl FnOnce(&Path)) -> (Self, Process) {
         let (dir, address) = (tempfile::tempdir().expect("a folder"), "127.0.0.1:0".to_owned());
         let more = ["--tls"].iter().chain(more).map(|more| (*more).to_owned()).collect();
         let mut bench = Self { dir, address, more };
         for role in ["viewer", "operator", "engineer", "admin"] {
             bench.person(role, role);
         }
+        prepare(&bench.path("floor"));
         let floor = bench.floor();
         (bench, floor)
     }

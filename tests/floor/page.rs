@@ -52,3 +52,24 @@ fn what_an_agent_sends_is_refused_with_a_reason_where_it_is_wrong() {
     let (status, answer) = bench.call("POST", "/v1/sync", sync, &[]);
     assert!(status == 400 && answer.contains("kiln.wire/2.0"), "{answer}");
 }
+
+#[test]
+fn every_page_says_before_anything_else_that_it_may_be_old() {
+    let (bench, _floor) = Bench::new();
+    bench.scan("SRV1");
+    for path in ["/", "/doors", "/building", "/units/SRV1", "/units/NONE"] {
+        for language in ["ja", "en"] {
+            let (_, page) = bench.get(&format!("{path}?lang={language}"));
+            let body = page.split("<body>").nth(1).unwrap_or_else(|| panic!("no body in {page}"));
+            assert!(body.starts_with("<div id=\"stale\" role=\"alert\" hidden>⚠ "), "{path}: {body}");
+            assert!(
+                page.contains("cache-control: no-store"),
+                "{path}: a browser that goes back must not show an old one"
+            );
+            // What takes the sign away again and sets it is the page's own script.
+            assert!(page.contains("<script defer src=\"/floor.js\"></script>"), "{path}");
+        }
+    }
+    let (_, script) = bench.get("/floor.js");
+    assert!(script.contains("getElementById(\"stale\")") && script.contains("3500"), "{script}");
+}

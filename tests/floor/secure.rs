@@ -241,6 +241,21 @@ fn people_log_in_and_do_what_their_role_may() {
         .status();
     assert!(removed.expect("removed").success());
     assert_eq!(operator.get("/").0, 303);
+    // Who may log in, and since when, stands in the events as well; what a PIN could be guessed by does not.
+    let lines = wait("the list of people", || {
+        let mut audit = Command::new(env!("CARGO_BIN_EXE_kiln-floor"));
+        let out = audit.args(["audit", "--data"]).arg(bench.path("floor")).output().expect("an audit");
+        let lines = String::from_utf8(out.stdout).expect("text");
+        lines.contains("{\"person-unlisted\":{\"name\":\"operator\"}}").then_some(lines)
+    });
+    let listed =
+        "{\"person-listed\":{\"name\":\"operator\",\"badge\":\"B-operator\",\"rights\":\"operator\",\"pin\":\"sha256:";
+    assert!(lines.contains(listed) && lines.matches("person-listed").count() == 4, "{lines}");
+    let people = fs::read_to_string(bench.path("floor/keys/people.json")).expect("the list");
+    let people: serde_json::Value = serde_json::from_str(&people).expect("JSON");
+    for secret in people["people"].as_array().expect("people").iter().flat_map(|one| [&one["salt"], &one["pin"]]) {
+        assert!(!lines.contains(secret.as_str().expect("text")), "{lines}");
+    }
     other.acts("/logout", "");
     assert_eq!(other.get("/").0, 303);
 }

@@ -23,6 +23,7 @@
     tile.className = "tile " + kind;
     tile.textContent = glyph;
     tile.title = [slot, serial || "", word].join(" ");
+    tile.setAttribute("aria-label", tile.title);
     if (serial) tile.href = "/units/" + encodeURIComponent(serial) + "?lang=" + language;
     else tile.removeAttribute("href");
   };

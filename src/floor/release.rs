@@ -1,0 +1,108 @@
+//! What people decide about a held unit: repair and scrap by one, release by two. A unit that is held for what its last run
+//! said at an earlier stop of its route is not released by that: it goes on to its next stop.
+
+use kiln_wire::{Held, RunId, Serial};
+
+use super::event::{Because, Disposition, FloorEvent};
+use super::machine::{Floor, Handling, Refusal};
+use super::state::{FloorState, Stage};
+
+/// What two people who agree make of a held unit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Release {
+    /// It has passed every stop of its route, and is released.
+    OfTheUnit,
+    /// What this run said is waived, and the unit goes on to the next stop of its route.
+    ToTheNextStop(RunId),
+}
+
+impl Floor {
+    /// What two people may make of a unit: it is held, and what is here of its last run passed, or met every limit and is held
+    /// for its lot alone.
+    pub fn release(&self, unit: &Serial) -> Result<Release, Refusal> {
+        let known = self.state.units.get(unit).ok_or_else(|| Refusal::UnknownUnit(unit.clone()))?;
+        let Stage::Held(held) = &known.stage else { return Err(Refusal::NotHeld(unit.clone())) };
+        let last = known.runs.last().filter(|last| last.generation == known.generation);
+        let last = last.ok_or_else(|| Refusal::NotPassed(unit.clone()))?;
+        // Held for anything else, nobody was told that it is an outlier.
+        let is_outlier = matches!(held, Held::Outlier { run } if *run == last.facts.run) && last.facts.is_outlier(unit);
+        let passed = known.passed + usize::from(is_outlier);
+        if !is_outlier && !last.facts.passes(unit) {
+            return Err(Refusal::NotPassed(unit.clone()));
+        }
+        if passed >= self.policy.route.len() {
+            return Ok(Release::OfTheUnit);
+        }
+        // Of a unit that is held for who or where it is, what was measured counts for nothing.
+        match held {
+            Held::Outlier { .. } | Held::PassAfterFail => Ok(Release::ToTheNextStop(last.facts.run.clone())),
+            _ => Err(Refusal::NotPassed(unit.clone())),
+        }
+    }
+}
+
+impl Handling<'_> {
+    /// What a person decided about a held unit.
+    pub(super) fn decided(
+        &self,
+        unit: Serial,
+        disposition: Disposition,
+        why: String,
+        second: Option<String>,
+        by: &str,
+    ) -> Result<FloorEvent, Refusal> {
+        let Stage::Held(held) = self.known(&unit)? else { return Err(Refusal::NotHeld(unit)) };
+        match disposition {
+            Disposition::Repair if matches!(held, Held::Outlier { .. }) => return Err(Refusal::NothingProven(unit)),
+            Disposition::Repair | Disposition::Scrapped => {}
+            Disposition::Returned => return Err(Refusal::NoDecision),
+            Disposition::Released => {
+                let second = second.filter(|name| is_another(name, by)).ok_or(Refusal::SecondPerson)?;
+                return self.released(unit, why, second);
+            }
+        }
+        let because = Because::Person { why, second };
+        Ok(FloorEvent::Disposed { unit, disposition, because, class: None })
+    }
+
+    /// The second person agrees to what the first one asked for.
+    pub(super) fn agreed(&self, unit: Serial, by: &str) -> Result<FloorEvent, Refusal> {
+        self.floor.release(&unit)?;
+        let asked = self.floor.state.units.get(&unit).and_then(|unit| unit.release_asked.clone());
+        let Some((first, why)) = asked else { return Err(Refusal::NotAsked(unit)) };
+        if !is_another(&first, by) {
+            return Err(Refusal::SecondPerson);
+        }
+        self.released(unit, why, first)
+    }
+
+    fn released(&self, unit: Serial, why: String, second: String) -> Result<FloorEvent, Refusal> {
+        Ok(match self.floor.release(&unit)? {
+            Release::OfTheUnit => {
+                let because = Because::Person { why, second: Some(second) };
+                FloorEvent::Disposed { unit, disposition: Disposition::Released, because, class: None }
+            }
+            Release::ToTheNextStop(run) => FloorEvent::HoldWaived { unit, run, why, second },
+        })
+    }
+}
+
+/// Whether a name is another person's.
+fn is_another(name: &str, by: &str) -> bool {
+    !name.trim().is_empty() && name.trim().to_lowercase() != by.trim().to_lowercase()
+}
+
+impl FloorState {
+    /// A unit goes on to its next stop. A pass was counted when it arrived; an outlier counts from now on.
+    pub(super) fn waived(&mut self, serial: &Serial, at: u64) {
+        let Some(unit) = self.units.get_mut(serial) else { return };
+        if let Some(outlier) = unit.runs.last().map(|last| &last.facts).filter(|facts| facts.is_outlier(serial)) {
+            let unnamed = outlier.serial.is_none().then(|| outlier.run.clone());
+            unit.passed += 1;
+            unit.unnamed = unit.unnamed.take().or(unnamed);
+        }
+        (unit.without_claim, unit.tries) = (0, 0);
+        unit.stage = if unit.agent.is_some() { Stage::Ready } else { Stage::Arrived };
+        (unit.since, unit.release_asked) = (at, None);
+    }
+}

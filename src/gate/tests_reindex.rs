@@ -1,0 +1,164 @@
+//! Events and copies held against each other: what comes back, what is refused by name, what is told and left alone.
+
+use std::fs;
+use std::path::Path;
+
+use kiln_event::VerdictWord;
+use kiln_floor::{Actor, Floor, FloorEvent, Input, Policy, RunFacts, Stamped, Tick};
+use kiln_wire::RunId;
+
+use super::reindex::{Difference, ReindexError, Reindexed, reindex};
+use super::store::{self, DATABASE, Kept, Store, StoreError};
+
+/// A unit that was scanned and tested, and whose run arrived.
+fn events() -> Vec<Stamped> {
+    let mut floor = Floor::of(Policy::one_profile("smoke"), &[]);
+    let name = |text: &str| text.parse().expect("a serial");
+    let mut sync = kiln_wire::Sync::idle("agent-1".parse().expect("an agent"), "boot-1".parse().expect("a boot"));
+    sync.serial = Some(name("SRV1"));
+    let facts = RunFacts {
+        run: "run-1".parse().expect("a run"),
+        verdict: VerdictWord::Pass,
+        partial: false,
+        serial: Some(name("SRV1")),
+        profile_digest: String::new(),
+        codes: Vec::new(),
+        source: None,
+    };
+    let scanned = Input::Scanned { unit: name("SRV1"), at: None, slot: None, lot: None, by: "sato".to_owned() };
+    let mut events = Vec::new();
+    for (now, input) in [scanned, Input::Synced(sync), Input::Arrived(facts)].into_iter().enumerate() {
+        let tick = Tick { now: now as u64 + 1, fresh_run: "run-1".parse().expect("a run") };
+        events.extend(floor.handle(&tick, input).expect("taken").events);
+    }
+    assert!(events.iter().any(|event| matches!(event.event, FloorEvent::RunArrived { .. })), "{events:?}");
+    events
+}
+
+fn floor() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().expect("a folder");
+    Store::open(dir.path()).expect("a store").append(&events()).expect("kept");
+    dir
+}
+
+fn audited(data: &Path) -> Vec<u8> {
+    let mut lines = Vec::new();
+    super::audit(data, &mut lines).expect("sound");
+    lines
+}
+
+fn gone(data: &Path) {
+    for part in ["", "-wal", "-shm"] {
+        let path = data.join(format!("{DATABASE}{part}"));
+        fs::remove_file(&path).or_else(|error| if path.exists() { Err(error) } else { Ok(()) }).expect("removed");
+    }
+}
+
+#[test]
+fn a_database_that_is_gone_comes_back_from_the_lines_of_an_audit_to_the_byte() {
+    let dir = floor();
+    let (data, file) = (dir.path(), dir.path().join("events.jsonl"));
+    let lines = audited(data);
+    fs::write(&file, &lines).expect("a copy");
+    assert!(matches!(reindex(data, Some(&file)), Err(ReindexError::InTheWay(_))), "what is there is not replaced");
+    gone(data);
+    assert!(matches!(reindex(data, None), Err(ReindexError::NoEvents(_))));
+    assert!(!data.join(DATABASE).exists(), "nor is an empty one made");
+    let found = reindex(data, Some(&file)).expect("restored");
+    assert!(found.restored && found.events == events().len() as u64, "{found}");
+    assert_eq!(audited(data), lines);
+    let mut store = Store::open(data).expect("a floor goes on with it");
+    assert_eq!(store.events().expect("sound"), events());
+    let next = Stamped { seq: events().len() as u64, at: 99, actor: Actor::Floor, event: events()[0].event.clone() };
+    store.append(&[next]).expect("kept");
+}
+
+#[test]
+fn a_file_of_events_that_was_altered_cut_or_put_together_is_refused_by_its_line_and_nothing_is_made() {
+    let dir = floor();
+    let (data, file) = (dir.path(), dir.path().join("events.jsonl"));
+    let text = String::from_utf8(audited(data)).expect("text");
+    gone(data);
+    let lines: Vec<&str> = text.lines().collect();
+    assert!(lines.len() >= 4, "{text}");
+    let swapped = [&[lines[1], lines[0]], &lines[2..]].concat().join("\n");
+    let without = [&lines[..1], &lines[2..]].concat().join("\n");
+    for (text, wanted) in [
+        (text.replace("sato", "mori"), "line 1: event 0, or one before it, was altered"),
+        (swapped, "line 1: event 0 is not where it belongs"),
+        (without, "line 2: event 1 is not where it belongs"),
+        (text[..text.len() - 9].to_owned(), "this is no event with its chain"),
+        (format!("\n{text}"), "line 1: this is no event"),
+        (String::new(), "line 1: this is no event"),
+        ("{}".to_owned(), "line 1: this is no event"),
+    ] {
+        fs::write(&file, &text).expect("written");
+        let error = reindex(data, Some(&file)).expect_err("refused").to_string();
+        assert!(error.contains(wanted), "{error}");
+        assert!(!data.join(DATABASE).exists(), "{wanted}");
+    }
+}
+
+#[test]
+fn an_event_of_an_older_version_is_kept_as_its_own_bytes() {
+    // Before slots and lots were known.
+    let body = "{\"seq\":0,\"at\":7,\"actor\":{\"person\":\"sato\"},\"event\":{\"unit-scanned\":{\"unit\":\"A\",\"at\":null}}}";
+    let kept = |chain: &str| {
+        let event = serde_json::from_str(body).expect("an event");
+        Kept { event, body: body.to_owned(), chain: chain.to_owned() }
+    };
+    let mut chain = store::Chain::default();
+    assert!(matches!(chain.take(body, Some("0")), Err(StoreError::Chain(0))));
+    let line = kept(&"a".repeat(64)).line();
+    assert_eq!(store::body_of(&line), Some((body.to_owned(), "a".repeat(64))));
+    let value: serde_json::Value = serde_json::from_str(&line).expect("a line of JSON");
+    assert_eq!(value["chain"], "a".repeat(64));
+}
+
+#[test]
+fn what_events_and_copies_say_of_each_other_is_told_and_only_notes_are_mended() {
+    let dir = floor();
+    let data = dir.path();
+    let told = |found: &Reindexed| found.differences.clone();
+    let run = |text: &str| -> RunId { text.parse().expect("a run") };
+    assert_eq!(told(&reindex(data, None).expect("read")), [Difference::CopyLost(run("run-1"))]);
+    // A note about what is not there, a copy nobody knows, one that is damaged, one that is no run, cursors.
+    fs::write(data.join("sealed/run-1"), "{}").expect("written");
+    fs::create_dir_all(data.join("runs/run-9")).expect("made");
+    fs::create_dir_all(data.join("runs/run-1")).expect("made");
+    fs::write(data.join("runs/run-1/journal.jsonl"), "{\"no\":\"line\"}\n").expect("written");
+    fs::write(data.join("runs/lost+found"), "").expect("written");
+    fs::write(data.join("webhook"), "900\n").expect("written");
+    fs::write(data.join("mes"), "x").expect("written");
+    fs::write(data.join("dropped"), "2\n").expect("written");
+    let found = reindex(data, None).expect("read");
+    let said = found.to_string();
+    assert!(!found.is_sound() && said.ends_with("1 mended, 5 left for a person"), "{said}");
+    for wanted in [
+        "run run-1: it arrived, and its copy is damaged (",
+        "move runs/run-1 away",
+        "run run-1: it was noted to be whole and is not",
+        "run run-9: there is a copy, and no event knows it",
+        "runs/lost+found: no run has such a name",
+        "outlet webhook: it was told up to event 900, and there are 5",
+        "outlet mes: this is no number of an event",
+    ] {
+        assert!(said.contains(wanted), "{wanted} is not in {said}");
+    }
+    assert!(!data.join("sealed/run-1").exists());
+    assert!(!told(&reindex(data, None).expect("read")).iter().any(Difference::is_mended), "mended once");
+}
+
+#[test]
+fn a_floor_at_work_and_a_damaged_chain_are_refused_by_name() {
+    let dir = floor();
+    let store = Store::open(dir.path()).expect("a floor at work");
+    assert!(matches!(reindex(dir.path(), None), Err(ReindexError::Store(StoreError::InUse(_)))));
+    drop(store);
+    let database = rusqlite::Connection::open(dir.path().join(DATABASE)).expect("the database");
+    database.execute("UPDATE event SET body = replace(body, 'sato', 'mori')", []).expect("altered");
+    drop(database);
+    let error = reindex(dir.path(), None).expect_err("refused").to_string();
+    assert!(error.contains("event 0") && error.contains("was altered"), "{error}");
+    assert!(matches!(reindex(&dir.path().join("nowhere"), None), Err(ReindexError::Io { .. })));
+}
