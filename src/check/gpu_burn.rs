@@ -248,7 +248,7 @@ fn dips(window: &Window) -> Option<f64> {
 mod tests {
     use super::*;
     use crate::rig::{Rig, assert_complete, lines, progress, shown};
-    use kiln_model::{GpuIndex, LoadEnd, LoadSaid, NoteKind, Reading, Sensor};
+    use kiln_model::{GpuIndex, LoadEnd, LoadSaid, NoteFact, NoteKind, Reading, Sensor};
     use kiln_profile::ParamValue;
 
     fn rig(gpus: u8) -> Rig {
@@ -416,13 +416,13 @@ mod tests {
     fn a_load_on_slower_kernels_is_no_measure_of_the_gpu_and_its_heat_still_is() {
         let mut rig = Rig::new(&GpuBurn, 2);
         rig.works = Box::new(|scene| {
-            let what = "kernels from compute_80 PTX, slower than it could be".to_owned();
+            let what = NoteFact::Words("kernels from compute_80 PTX, slower than it could be".to_owned());
             let noted = LoadSaid::Noted { gpu: Some(scene.gpu), kind: NoteKind::SlowerKernel, what };
             let told = progress(scene, 350.0);
             if scene.gpu.0 == 1 { vec![noted, told] } else { vec![told] }
         });
         let done = rig.run(&GpuBurn);
-        let why = "missing: SlowerKernel { note: \"kernels from compute_80 PTX, slower than it could be\" }";
+        let why = "missing: SlowerKernel { note: Words(\"kernels from compute_80 PTX, slower than it could be\") }";
         for name in ["throughput.mean", "throughput.p5", "power.mean", "clock.mean", "clock.unexplained"] {
             assert_eq!(shown(&done, Component::gpu(1), name), why, "{name}");
         }

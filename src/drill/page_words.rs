@@ -1,8 +1,8 @@
 //! What the page of a drill says, in both languages. English sentences that the terminal says too are the terminal's.
 
 use super::document::Drill;
-use super::healthy::Healthy;
-use super::matrix::{Coverage, MissKind};
+use super::healthy::{Against, FalseAlarm, Healthy};
+use super::matrix::{Coverage, LeftOutWhy, Miss, MissKind, NOTHING_NAMED};
 use super::text;
 use kiln_lot::{Interval, wilson_95};
 use kiln_report::Language;
@@ -126,6 +126,30 @@ pub(super) fn healthy(language: Language, healthy: &Healthy) -> String {
     )
 }
 
+/// What spoke against a healthy node.
+pub(super) fn alarm(language: Language, alarm: &FalseAlarm) -> String {
+    match (language, &alarm.against) {
+        (Language::English, _) => alarm.why.clone(),
+        (Language::Japanese, Some(Against { step, by: what, component })) => {
+            let step = step.as_deref().unwrap_or("工程の間");
+            format!("{step} {} ({component})", by(language, what))
+        }
+        (Language::Japanese, None) => "不合格とした根拠なし".to_owned(),
+    }
+}
+
+/// Why a fault was not drilled.
+pub(super) fn left_out(language: Language, why: &LeftOutWhy) -> String {
+    match why {
+        _ if language == Language::English => why.to_string(),
+        LeftOutWhy::Severity { min, max } => format!("程度の範囲は {min} から {max} まで"),
+        LeftOutWhy::NeverCame { node, runs } => {
+            format!("`{node}` では発生の条件が満たされなかった (数えない試験 {runs} 回)")
+        }
+        LeftOutWhy::NoNode { .. } => "指定されたどのノードにも、この不良はありえない".to_owned(),
+    }
+}
+
 /// What proved a defect, as [`super::proof`] names it: `limit`, `lot` or `guard` and a name, or a word.
 pub(super) fn by(language: Language, what: &str) -> String {
     if language == Language::English {
@@ -138,6 +162,15 @@ pub(super) fn by(language: Language, what: &str) -> String {
         _ if what == "mismatch" => "計算結果の誤り".to_owned(),
         _ if what == "GPU lost" => "GPU応答なし".to_owned(),
         _ => what.to_owned(),
+    }
+}
+
+/// What was said in place of the right part: codes and places, or a verdict and what spoke for it.
+pub(super) fn miss_text(miss: &Miss) -> String {
+    match miss.text.split_once(": ") {
+        Some((verdict, what)) if miss.kind == MissKind::Held => format!("{verdict}: {}", by(Language::Japanese, what)),
+        _ if miss.text == NOTHING_NAMED => "部品の指摘なし".to_owned(),
+        _ => miss.text.clone(),
     }
 }
 

@@ -299,7 +299,7 @@ mod tests {
     use crate::find;
     use crate::rig::{defaults, inventory};
     use crate::{Check, Want};
-    use kiln_model::{LoadId, LoadReport, NoteKind};
+    use kiln_model::{LoadId, LoadReport, NoteFact, NoteKind, Unproven};
     use kiln_profile::ParamValue;
 
     /// Shows a check what a load says, a second between each, and gives what it wanted in words, its end last.
@@ -329,7 +329,8 @@ mod tests {
         for (second, said) in (1..).zip(said) {
             let at = Moment::from_secs(second);
             // Written like this, the deadline has come.
-            let late = *said == LoadSaid::Noted { gpu: None, kind: NoteKind::Plain, what: "late".to_owned() };
+            let late =
+                *said == LoadSaid::Noted { gpu: None, kind: NoteKind::Plain, what: NoteFact::Words("late".to_owned()) };
             let report = LoadReport { load: LoadId(1), at, said: said.clone() };
             run.observe(&context, at, if late { Seen::Woken } else { Seen::Load(&report) }, &mut wants);
         }
@@ -391,7 +392,7 @@ mod tests {
             ])),
             LoadSaid::Program(ProgramSaid::Measured(vec![
                 value("throughput", Component::gpu(1), number(6311.0)),
-                value("passed", Component::Node, ProgramNumber::Missing(Missing::Program("skipped".to_owned()))),
+                value("passed", Component::Node, ProgramNumber::Missing(Missing::Program(Unproven::AllSkipped))),
             ])),
             ended(LoadEnd::Finished),
         ];
@@ -404,7 +405,7 @@ mod tests {
           gpu/0 throughput "6311 GFLOP/s"
           gpu/0 passed "true"
           gpu/1 throughput "missing: GpuLost { at: Moment(7000000000) }"
-          node passed "missing: Program(\"skipped\")"
+          node passed "missing: Program(AllSkipped)"
           node program "/usr/bin/x"
           node version "x 1.0"
           node output "Tested 2 GPUs\n"
@@ -419,7 +420,7 @@ mod tests {
         let failed = || ended(LoadEnd::Failed("it is not there".to_owned().into()));
         let unreadable =
             || LoadSaid::Program(ProgramSaid::Unreadable(Unreadable::Words("expected value at line 1".to_owned())));
-        let late = || LoadSaid::Noted { gpu: None, kind: NoteKind::Plain, what: "late".to_owned() };
+        let late = || LoadSaid::Noted { gpu: None, kind: NoteKind::Plain, what: NoteFact::Words("late".to_owned()) };
         let skip = ("not-installed", ParamValue::Text("skip".to_owned()));
         let table = [
             story("tool.fio", &[], &[absent(), failed()]),

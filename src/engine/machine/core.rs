@@ -27,8 +27,8 @@ use kiln_event::{
     StepStatus, Vitals, roll_up,
 };
 use kiln_model::{
-    Answer, GpuIndex, KernelRecord, LoadId, LoadReport, LoadSaid, Moment, NoteKind, Probe, Reading, Sample, Sensor,
-    SourceReport, Span, StopHow,
+    Answer, GpuIndex, KernelRecord, LoadId, LoadReport, LoadSaid, Moment, NoteFact, NoteKind, Probe, Reading, Sample,
+    Sensor, SourceReport, Span, StopHow,
 };
 use kiln_profile::{Catalogue, Sku, Skus};
 
@@ -295,14 +295,14 @@ impl<'a> Machine<'a> {
         load: LoadId,
         gpu: Option<GpuIndex>,
         kind: NoteKind,
-        what: &str,
+        what: &NoteFact,
         effects: &mut Vec<Effect>,
     ) {
         let notes = || self.record.notes.iter().filter(|note| note.load == load);
         // Loads that are begun again and again say the same each time.
-        let known = self.record.notes.iter().any(|note| note.gpu == gpu && note.what == what);
+        let known = self.record.notes.iter().any(|note| note.gpu == gpu && note.what == *what);
         if !known && notes().count() < MOST_NOTES {
-            self.note(tick, RunEvent::LoadNoted { load, gpu, kind, what: what.to_owned() }, effects);
+            self.note(tick, RunEvent::LoadNoted { load, gpu, kind, what: what.clone() }, effects);
         }
     }
 

@@ -1,7 +1,7 @@
-//! Why a load failed, and why a program's output says nothing. In English the fault's own message says it.
+//! Why a load failed, and what it notes. In English the fact's own message says it.
 
 use crate::language::Language;
-use kiln_model::{LoadFault, ProgramAbsent, Unreadable, WorkerBreach, cuda_error};
+use kiln_model::{KernelFallback, LoadFault, NoteFact, OpenError, ProgramAbsent, WorkerBreach, cuda_error};
 
 /// Why a load failed.
 pub(crate) fn load_fault(language: Language, fault: &LoadFault) -> String {
@@ -9,11 +9,20 @@ pub(crate) fn load_fault(language: Language, fault: &LoadFault) -> String {
         return fault.to_string();
     }
     match fault {
-        LoadFault::Driver { call, code, holders } => {
-            let (meaning, held) = (cuda_error::meaning(*code).1, holders.trim_start_matches(", held by "));
-            let held = if held.is_empty() { String::new() } else { format!("、使用中のプロセス: {held}") };
-            format!("`{call}` が失敗した: {meaning} (CUDAエラー {code}){held}")
+        LoadFault::Driver { call, code, holders } => format!("{}{}", failed(call, *code), held(holders)),
+        LoadFault::Open(why) => unopened(why),
+        LoadFault::NoChunk { mib, holders } => {
+            format!("メモリが不足している: 空きの {mib} MiB から一つの領域も確保できない{}", held(holders))
         }
+        LoadFault::NoFp8 { gpu, image } => {
+            format!("{gpu} の {image} にはFP8のカーネルがない。`bf16` で負荷をかける")
+        }
+        LoadFault::LittleSharedMemory { gpu, kernel } => format!("{gpu} の共有メモリが {kernel} には足りない"),
+        LoadFault::NoMajority { gpu, agree, units } => {
+            format!("{gpu} の計算結果が半数以上一致しない: {units} 個のうち {agree} 個だけが一致")
+        }
+        LoadFault::NeedsTwoGpus => "GPU間のコピーには2台のGPUが必要である".to_owned(),
+        LoadFault::BadOrder { what } => format!("負荷の指示を実行できない: `{what}`"),
         LoadFault::Hung { what, after } => {
             format!("GPU上の処理 `{what}` が {} 秒以内に終わらない", after.as_secs_f64())
         }
@@ -38,6 +47,9 @@ pub(crate) fn load_fault(language: Language, fault: &LoadFault) -> String {
         LoadFault::NoDirectory { path } => format!("実行するディレクトリ {path} がない"),
         LoadFault::Absent(said) => absent(language, said),
         LoadFault::NotStarted { path, error } => format!("{path} を起動できない: {error}"),
+        LoadFault::NoInterpreter { path } => {
+            format!("{path} を起動できない: インタープリターまたはローダーがこの装置にない")
+        }
         LoadFault::NoPrograms => "シミュレーションのノードではプログラムを実行できない".to_owned(),
         LoadFault::Rebooted => "ノードが再起動した".to_owned(),
         LoadFault::RecordedAtRest { gpu, from } => {
@@ -48,6 +60,83 @@ pub(crate) fn load_fault(language: Language, fault: &LoadFault) -> String {
         LoadFault::ReadingsOnly => "記録には読み取り値しかなく、コピー・書込み・実行はできない".to_owned(),
         LoadFault::Words(words) => words.clone(),
     }
+}
+
+/// What a load noted.
+pub(crate) fn note_fact(language: Language, note: &NoteFact) -> String {
+    match note {
+        _ if language == Language::English => note.to_string(),
+        NoteFact::MemoryTaken { mib, holders } => {
+            format!("メモリ試験の開始前に {mib} MiB が使用されている{}", held(holders))
+        }
+        NoteFact::LessMemory { got, wanted, holders } => {
+            format!("{wanted} MiB のうち {got} MiB しか確保できない{}", held(holders))
+        }
+        NoteFact::OwnReadTakes { nanos } => format!("自身のメモリの読出しに {nanos} ns かかる"),
+        NoteFact::HostReadTakes { nanos } => format!("ホストのメモリの読出しに {nanos} ns かかる"),
+        NoteFact::NoDirectWay { peer } => format!("gpu/{} への直接の経路がなく、ホスト経由でコピーする", peer.0),
+        NoteFact::TooManyPeers { peer } => {
+            format!("ドライバーが gpu/{} への直接の経路をこれ以上開けず、ホスト経由でコピーする", peer.0)
+        }
+        NoteFact::SlowerKernel { name, capability, cuda, image, why } => format!(
+            "{name} (Compute Capability {capability}、ドライバーのCUDA {cuda}): {image} のカーネルを使用し、本来より遅い: {}",
+            fallback(why)
+        ),
+        NoteFact::Words(words) => words.clone(),
+    }
+}
+
+fn fallback(why: &KernelFallback) -> String {
+    match why {
+        KernelFallback::Refused { call, code, log } => {
+            format!("最適なカーネルイメージが拒否された: {}{}", failed(call, *code), log_words(log))
+        }
+        KernelFallback::NoOwnImage => "このアーキテクチャー専用のカーネルイメージがない".to_owned(),
+        KernelFallback::Asked => "代替のカーネルイメージが指定された".to_owned(),
+    }
+}
+
+fn unopened(why: &OpenError) -> String {
+    match why {
+        OpenError::NoLibrary { library, why } => format!(
+            "NVIDIAドライバーのライブラリ {library} を開けない: `{why}`。ドライバーを入れるか、KILN_CUDA_LIBでライブラリを指定する"
+        ),
+        OpenError::TooOld { symbol } => {
+            format!("NVIDIAドライバーが古すぎる: ライブラリに {symbol} がない。リリース535以降を入れる")
+        }
+        OpenError::Mig { gpu, name } => {
+            format!("{gpu} ({name}) のMIGが有効で、GPU全体を使えない。`nvidia-smi -i ID -mig 0` で無効にする")
+        }
+        OpenError::ComputeMode { gpu, mode, holders } => {
+            format!("{gpu} の計算モードが `{mode}` になっている{}。`nvidia-smi -i ID -c 0` で既定に戻す", held(holders))
+        }
+        OpenError::Taken { gpu, holders, call, code } => {
+            format!("{gpu} を使用できない{}: {}", held(holders), failed(call, *code))
+        }
+        OpenError::TooOldGpu { gpu, name, capability } => {
+            format!("{gpu} ({name}) のCompute Capabilityが {capability} で、カーネルには8.0以上が必要である")
+        }
+        OpenError::NoImage { gpu, name, capability, call, code, log } => format!(
+            "{gpu} ({name}、Compute Capability {capability}) で動作するカーネルイメージがない: {}{}",
+            failed(call, *code),
+            log_words(log)
+        ),
+        OpenError::Call { call, code } => failed(call, *code),
+    }
+}
+
+fn failed(call: &str, code: i32) -> String {
+    format!("`{call}` が失敗した: {} (CUDAエラー {code})", cuda_error::meaning(code).1)
+}
+
+/// The other processes on a GPU, from the end of an English sentence.
+fn held(holders: &str) -> String {
+    let held = holders.trim_start_matches(", held by ");
+    if held.is_empty() { String::new() } else { format!("、使用中のプロセス: {held}") }
+}
+
+fn log_words(log: &str) -> String {
+    if log.is_empty() { String::new() } else { format!(": `{log}`") }
 }
 
 fn breach(why: &WorkerBreach) -> String {
@@ -76,25 +165,5 @@ pub(super) fn absent(language: Language, said: &ProgramAbsent) -> String {
         }
         ProgramAbsent::NoProgram { path } => format!("{path} は実行できるプログラムではない"),
         ProgramAbsent::Words(words) => words.clone(),
-    }
-}
-
-/// Why a program's output says nothing of the unit.
-pub(super) fn unreadable(language: Language, why: &Unreadable) -> String {
-    let seen = |first: &Option<String>| match first {
-        Some(line) => format!("先頭の行: `{line}`"),
-        None => "出力なし".to_owned(),
-    };
-    match why {
-        _ if language == Language::English => why.to_string(),
-        Unreadable::Endless => "出力が際限なく続いたため停止した".to_owned(),
-        Unreadable::Form { title, expected, first } => {
-            format!("{title} のどの既知の版の出力とも異なる (想定: `{expected}`)。{}", seen(first))
-        }
-        Unreadable::Place { title, what, expected, first } => {
-            format!("{title} の出力に想定外の内容がある: `{what}` (想定: `{expected}`)。{}", seen(first))
-        }
-        Unreadable::Refused { title, words } => format!("{title} が試験を行わなかった: `{words}`"),
-        Unreadable::Words(words) => words.clone(),
     }
 }
