@@ -6,6 +6,7 @@ use anyhow::anyhow;
 
 use super::nodes::DrillNode;
 use crate::cli::command_error::CommandError;
+use crate::cli::printer;
 use crate::drill::{LeftOut, LeftOutWhy};
 use crate::node::sim::{FaultFile, FaultFileError, FaultUse, SimNode};
 use crate::plan::matches_glob;
@@ -52,6 +53,9 @@ pub(super) fn find(words: &[String]) -> Result<Vec<Asked>, CommandError> {
                     did_you_mean(&name, FaultFile::embedded()).map_or_else(String::new, |help| format!("; {help}"));
                 return Err(CommandError::Usage(anyhow!("there is no fault `{name}`{help}")));
             };
+            if !file.warnings.is_empty() {
+                printer::tell(&file.warnings.render_warnings(false));
+            }
             all.push(Asked { name, file, component: component.clone(), exact });
         }
     }
