@@ -106,13 +106,8 @@ fn width_of(text: &str) -> Option<u8> {
 mod tests {
     use std::fs;
 
+    use super::super::test_tree::write;
     use super::*;
-
-    fn write(root: &Path, path: &str, text: &str) {
-        let path = root.join(path);
-        fs::create_dir_all(path.parent().expect("folder")).expect("folder");
-        fs::write(path, text).expect("file");
-    }
 
     fn device() -> tempfile::TempDir {
         let root = tempfile::tempdir().expect("folder");

@@ -71,11 +71,10 @@ impl FaultFile {
         if let Some((name, text)) = super::library::FAULTS.iter().find(|(known, _)| *known == name) {
             return Ok(Some(Arc::new(Self::read(&format!("{name}.yaml"), text.as_bytes())?)));
         }
-        let path = Path::new(name);
-        let looks_like_path = path.extension().is_some() || path.components().count() > 1;
-        if !looks_like_path {
+        if !disk::is_path(name) {
             return Ok(None);
         }
+        let path = Path::new(name);
         let bytes = disk::read(path, MOST)
             .map_err(|source| FaultFileError::Unreadable { path: path.display().to_string(), source })?;
         Ok(Some(Arc::new(Self::read(name, &bytes)?)))

@@ -3,9 +3,7 @@
 use super::test_facts::{absent, gaps, load_faults, note_facts, open_errors, unproven, unreadables};
 use super::*;
 use kiln_event::*;
-use kiln_limit::{
-    Judged, Judgement, LotRange, Measurement, Miss, Missing, NoReference, Range, Setting, Unjudged, WaiverUse,
-};
+use kiln_limit::{Judged, Judgement, LotRange, Measurement, Missing, NoReference, Range, Setting, Unjudged, WaiverUse};
 use kiln_model::{
     Change, Component, Fact, FactState, LoadEnd, Mismatch, Moment, ProgramAbsent, Sensor, Source, SourceTrouble,
     Unanswered, Unit, Unreadable,
@@ -191,19 +189,8 @@ fn causes() -> Vec<TripCause> {
 }
 
 fn judgement(outcome: Judged) -> Judgement {
-    Judgement {
-        measurement: Measurement::number("temp.max", Component::Gpu(GPU), Unit::Celsius, 93.0, 60),
-        limit: Some("<= 90 °C".to_owned()),
-        range: Range { low: None, high: Some(90.0) },
-        outcome,
-        code: None,
-        decisive: true,
-        miss: Miss::Proof,
-        source: None,
-        waiver: None,
-        lot: None,
-        guard_band: None,
-    }
+    let measurement = Measurement::number("temp.max", Component::Gpu(GPU), Unit::Celsius, 93.0, 60);
+    Judgement::new(measurement, Some("<= 90 °C"), Range { low: None, high: Some(90.0) }, outcome)
 }
 
 fn waiver_use() -> WaiverUse {
