@@ -158,18 +158,7 @@ fn details(drill: &Drill, language: Language) -> String {
                 escaped(&all.join(", "))
             };
             let time = |seconds: Option<f64>| seconds.map_or_else(|| "-".to_owned(), shown);
-            let misses: Vec<String> = cell
-                .misses
-                .iter()
-                .map(|miss| match language {
-                    Language::English => format!("seed {} on {}: {}", miss.seed, miss.component, miss.text),
-                    Language::Japanese => {
-                        let kind = page_words::miss(language, miss.kind);
-                        let text = page_words::miss_text(miss);
-                        format!("シード {}、{}: {kind} ({text})", miss.seed, miss.component)
-                    }
-                })
-                .collect();
+            let misses: Vec<String> = cell.misses.iter().map(|miss| page_words::missed(language, miss)).collect();
             let _ = writeln!(
                 text,
                 "<tr><td>{}</td><td>x{factor}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",

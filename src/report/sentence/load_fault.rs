@@ -5,7 +5,7 @@ use kiln_model::{KernelFallback, LoadFault, NoteFact, OpenError, ProgramAbsent, 
 
 /// Why a load failed.
 pub(crate) fn load_fault(language: Language, fault: &LoadFault) -> String {
-    if language == Language::English {
+    if language != Language::Japanese {
         return fault.to_string();
     }
     match fault {
@@ -65,7 +65,7 @@ pub(crate) fn load_fault(language: Language, fault: &LoadFault) -> String {
 /// What a load noted.
 pub(crate) fn note_fact(language: Language, note: &NoteFact) -> String {
     match note {
-        _ if language == Language::English => note.to_string(),
+        _ if language != Language::Japanese => note.to_string(),
         NoteFact::MemoryTaken { mib, holders } => {
             format!("メモリ試験の開始前に {mib} MiB が使用されている{}", held(holders))
         }
@@ -155,7 +155,7 @@ fn written(wrote: &str) -> String {
 /// Where a program was looked for in vain.
 pub(super) fn absent(language: Language, said: &ProgramAbsent) -> String {
     match said {
-        _ if language == Language::English => said.to_string(),
+        _ if language != Language::Japanese => said.to_string(),
         ProgramAbsent::NotInPath { program, directories } => {
             let directories = directories.join(", ");
             format!(

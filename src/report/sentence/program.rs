@@ -60,7 +60,7 @@ pub(super) fn unreadable(language: Language, why: &Unreadable) -> String {
         None => "出力なし".to_owned(),
     };
     match why {
-        _ if language == Language::English => why.to_string(),
+        _ if language != Language::Japanese => why.to_string(),
         Unreadable::Endless => "出力が際限なく続いたため停止した".to_owned(),
         Unreadable::Form { title, expected, first } => {
             format!("{title} のどの既知の版の出力とも異なる (想定: {expected})。{}", seen(first))
