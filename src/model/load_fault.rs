@@ -137,7 +137,20 @@ pub enum WorkerBreach {
     DidNotGetReady { after: Span },
     #[error("it hangs: it said nothing for {} s", after.as_secs())]
     Silent { after: Span },
-    /// It wrote something that no worker of this version writes; the text quotes it.
+    #[error("it wrote a line without end")]
+    EndlessLine,
+    #[error("it broke off within a line: {half:?}")]
+    HalfLine { half: String },
+    #[error("it floods: more than {most} messages within a second")]
+    Floods { most: u32 },
+    /// It wrote a line that no worker of this version writes.
+    #[error("{error}")]
+    BadLine { error: String },
+    #[error("it spoke before it said hello")]
+    SpokeEarly,
+    #[error("it spoke out of turn: {message}")]
+    OutOfTurn { message: String },
+    /// The sentence of an older journal.
     #[error("{0}")]
     Protocol(String),
 }

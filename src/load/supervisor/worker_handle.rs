@@ -154,23 +154,23 @@ impl WorkerHandle {
                 Heard::Closed => self.closed = true,
                 Heard::TooLong => {
                     self.closed = true;
-                    self.fail(now, breach("it wrote a line without end"));
+                    self.fail(now, WorkerBreach::EndlessLine);
                 }
                 Heard::Half(half) => {
                     // A worker that was killed may well stop within a line.
                     if self.stopping.is_none() {
-                        self.fail(now, breach(format!("it broke off within a line: {half:?}")));
+                        self.fail(now, WorkerBreach::HalfLine { half });
                     }
                 }
                 Heard::Line(line) => {
                     self.since_renewal += 1;
                     if self.since_renewal > FLOOD {
-                        self.fail(now, breach(format!("it floods: more than {FLOOD} messages within a second")));
+                        self.fail(now, WorkerBreach::Floods { most: FLOOD });
                         return;
                     }
                     match decode(&line) {
                         Ok(message) => self.take(now, message, news),
-                        Err(error) => self.fail(now, breach(error.to_string())),
+                        Err(error) => self.fail(now, WorkerBreach::BadLine { error: error.to_string() }),
                     }
                 }
             }
@@ -186,7 +186,7 @@ impl WorkerHandle {
             (_, FromWorker::Alive) => {}
             (Phase::Starting, FromWorker::Hello { .. }) => self.phase = Phase::SettingUp,
             (Phase::SettingUp, FromWorker::Ready) => self.phase = Phase::Ready,
-            (Phase::Starting, _) => self.fail(now, breach("it spoke before it said hello")),
+            (Phase::Starting, _) => self.fail(now, WorkerBreach::SpokeEarly),
             (_, FromWorker::Said(LoadSaid::Ended { gpu: None, end })) => {
                 self.said_end.get_or_insert(end);
                 self.escalate(now, Step::Asked);
@@ -199,7 +199,7 @@ impl WorkerHandle {
             ) => {
                 news.push(News::Said(said));
             }
-            (_, message) => self.fail(now, breach(format!("it spoke out of turn: {message:?}"))),
+            (_, message) => self.fail(now, WorkerBreach::OutOfTurn { message: format!("{message:?}") }),
         }
     }
 
@@ -296,9 +296,4 @@ impl WorkerHandle {
         let renew = self.stopping.is_none().then_some(last + RENEW_EVERY);
         [step, look, renew].into_iter().flatten().min()
     }
-}
-
-/// What it wrote, or did not write, against the protocol.
-fn breach(what: impl Into<String>) -> WorkerBreach {
-    WorkerBreach::Protocol(what.into())
 }

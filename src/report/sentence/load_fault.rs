@@ -144,6 +144,12 @@ fn breach(why: &WorkerBreach) -> String {
         WorkerBreach::DidNotComeUp { after } => format!("{} 秒以内に起動しなかった", after.as_secs()),
         WorkerBreach::DidNotGetReady { after } => format!("{} 秒以内に準備が終わらなかった", after.as_secs()),
         WorkerBreach::Silent { after } => format!("{} 秒間応答がなかった", after.as_secs()),
+        WorkerBreach::EndlessLine => "終わりのない行を書いた".to_owned(),
+        WorkerBreach::HalfLine { half } => format!("行の途中で終わった `{half}`"),
+        WorkerBreach::Floods { most } => format!("1秒間に {most} 件を超えるメッセージを送った"),
+        WorkerBreach::BadLine { error } => format!("解釈できない行を書いた `{error}`"),
+        WorkerBreach::SpokeEarly => "最初の挨拶の前にメッセージを送った".to_owned(),
+        WorkerBreach::OutOfTurn { message } => format!("順序に反したメッセージを送った `{message}`"),
         WorkerBreach::Protocol(what) => format!("通信規約に反した `{what}`"),
     }
 }
