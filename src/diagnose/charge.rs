@@ -1,8 +1,8 @@
-//! What an event of the kernel log counts as, and against which component. The check that counts events and the rule that names
-//! parts both use this file, so that they agree.
+//! What an event of the kernel log counts as, and against what: the one place where the check that counts and the rule that
+//! accuses agree.
 //!
-//! Events from before the run count only if they prove broken hardware: other programs, hot-plugged drives and corrected errors
-//! of an hour ago say nothing about the unit under test.
+//! What was logged before the run counts only where it proves broken hardware: programs of others, hot-plugged drives and
+//! corrected errors of an hour ago say nothing about a unit that is tested now.
 
 use std::collections::BTreeMap;
 
@@ -11,18 +11,18 @@ use super::kernel_line::{KernelLine, XidLine};
 use super::{BurnIn, Origin, PciAddress, XidRow, gpu_at, sxid, xid};
 use kiln_model::{GpuIndex, Inventory};
 
-/// What an Xid or SXid counts as.
+/// What a code counts as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CodeCharge {
     /// Proof against the part.
     Failing,
     /// Needs an explanation.
     Suspect,
-    /// Of a kind that programs cause, while a load of ours ran, which is known to be good.
+    /// Of a kind that programs cause, under a load that is known to be good.
     Own,
-    /// Of the same kind, but caused by a program that is not ours.
+    /// Of that kind too, but the work of a program that is not ours.
     Foreign,
-    /// Says nothing about the unit, or is the effect of another code.
+    /// No bearing on the unit, or the effect of another code.
     Other,
 }
 
@@ -52,7 +52,7 @@ pub enum Charge {
     },
     /// Proof of broken hardware of the host.
     Hardware,
-    /// A problem of the host that proves nothing by itself.
+    /// Trouble of the host that proves nothing by itself.
     HardwareSuspect,
     /// Errors of the host's memory or processors that the hardware corrected.
     Corrected,
@@ -62,16 +62,16 @@ pub enum Charge {
     Nothing,
 }
 
-/// Maps addresses in the log to components.
+/// Where the addresses of the log belong.
 #[derive(Debug, Clone)]
 pub struct Places<'a> {
     inventory: &'a Inventory,
-    /// Ports with one GPU and no other listed device below them.
+    /// Ports with one GPU and nothing else of ours below them.
     ports: BTreeMap<PciAddress, GpuIndex>,
 }
 
 impl<'a> Places<'a> {
-    /// Collects the ports from the bus, and from events in which a port reports an error of a GPU.
+    /// Ports are known from the bus, and from events in which a port tells of a GPU's error.
     pub fn of(inventory: &'a Inventory, events: &[KernelEvent]) -> Self {
         let mut owners: BTreeMap<PciAddress, Vec<Option<GpuIndex>>> = BTreeMap::new();
         let mut own = |port: PciAddress, device: PciAddress| {
@@ -101,12 +101,12 @@ impl<'a> Places<'a> {
         Self { inventory, ports: owners.into_iter().filter_map(single).collect() }
     }
 
-    /// Returns the GPU at an address, or the only GPU below the port at that address.
+    /// The GPU at an address, or the only one below the port there.
     pub fn gpu(&self, address: PciAddress) -> Option<GpuIndex> {
         gpu_at(address, self.inventory).or_else(|| self.ports.get(&address).copied())
     }
 
-    /// Returns the GPU that an event is about.
+    /// The GPU an event speaks of.
     pub fn gpu_of(&self, event: &KernelEvent) -> Option<GpuIndex> {
         match &event.class {
             Class::Driver(KernelLine::Xid(line)) => gpu_at(line.pci, self.inventory),
@@ -118,7 +118,7 @@ impl<'a> Places<'a> {
     }
 }
 
-/// Determines what each of `events` counts as.
+/// What each of `events` counts as.
 pub fn charges(events: &[KernelEvent], places: &Places<'_>) -> Vec<Charge> {
     events.iter().enumerate().map(|(place, event)| charge(place, event, events, places)).collect()
 }
@@ -172,7 +172,7 @@ fn pcie(event: &KernelEvent, places: &Places<'_>) -> Charge {
     let corrected = event.severity == Severity::Corrected;
     let counts = match event.before {
         None => true,
-        // On healthy machines, requests go unanswered while the bus is scanned, and people pull drives.
+        // While devices are looked for, requests go unanswered on healthy machines; drives are pulled by people.
         Some(_) => match event.class {
             Class::Removal => false,
             Class::Containment => true,
@@ -195,7 +195,7 @@ fn xid_charge(place: usize, line: &XidLine, event: &KernelEvent, all: &[KernelEv
     if is_effect(place, line, row, all) {
         return CodeCharge::Other;
     }
-    // No line has the first code, but this one names it as its cause. That is weaker evidence than the code itself.
+    // The code that came first is in no line, but this one names it: a trace of it, which is less than the code itself.
     if let Some(cause) = line.caused_by.and_then(xid).filter(|cause| cause.origin != Origin::LoadProgram) {
         let counts = cause.burn_in >= BurnIn::Suspect && event.before.is_none();
         return if counts { CodeCharge::Suspect } else { CodeCharge::Other };
@@ -213,7 +213,7 @@ fn xid_charge(place: usize, line: &XidLine, event: &KernelEvent, all: &[KernelEv
     }
 }
 
-/// Returns true if an earlier code on the same GPU explains this one.
+/// Whether an earlier code on the same GPU explains this one.
 fn is_effect(place: usize, line: &XidLine, row: &XidRow, all: &[KernelEvent]) -> bool {
     all[..place].iter().any(|cause| {
         matches!(&cause.class, Class::Driver(KernelLine::Xid(one))
@@ -221,7 +221,7 @@ fn is_effect(place: usize, line: &XidLine, row: &XidRow, all: &[KernelEvent]) ->
     })
 }
 
-/// Programs that Kiln starts: its own workers, and the tools it has adapters for. The kernel keeps 15 letters of a name.
+/// Programs that this one starts: its own workers, and the tools it has adapters for. The kernel keeps 15 letters of a name.
 const OURS: [&str; 13] = [
     "kiln",
     "gpu_burn",
@@ -238,7 +238,7 @@ const OURS: [&str; 13] = [
     "ib_write_bw",
 ];
 
-/// Returns true if Kiln started a process of this name. Threads of a worker may append a name of their own.
+/// Whether a process is one of ours by its name. Threads of a worker may have a name of their own after the program's.
 fn is_ours(process: &str) -> bool {
     OURS.iter()
         .any(|name| process == *name || process.strip_prefix(name).is_some_and(|rest| rest.starts_with([':', '-'])))

@@ -2,8 +2,8 @@
 //!
 //! Written against the messages of the Linux kernel (drivers/pci/pcie/aer.c and dpc.c, drivers/pci/hotplug,
 //! drivers/acpi/apei/ghes.c, drivers/firmware/efi/cper.c, arch/x86/kernel/cpu/mce, drivers/edac, drivers/nvme/host/pci.c,
-//! mlx5 health.c) in their old and new forms, and of the NVIDIA driver. Single lines are read in `host_line` and
-//! `kernel_line`.
+//! mlx5 health.c) in their old and new forms, and of the NVIDIA driver. What one line says is `host_line`'s and
+//! `kernel_line`'s.
 
 use super::PciAddress;
 use super::host_line::{HostLine, Part, read_host_line};
@@ -13,7 +13,7 @@ use kiln_model::{KernelRecord, KernelSource, Moment, Span};
 /// What kind of trouble an event is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Class {
-    /// From the GPU driver: Xid, SXid, GPU off the bus, GPU not started.
+    /// The GPU driver's: Xid, SXid, off the bus, not started.
     Driver(KernelLine),
     /// An error that a PCIe device or port reported (AER), natively or by way of the firmware.
     Pcie,
@@ -31,24 +31,24 @@ pub enum Class {
     Drive,
     /// A part of the host ran hot.
     Heat,
-    /// Stalled processors or tasks, and kernel crashes. The cause may be hardware or software.
+    /// Processors or tasks that did not come on, and crashes of the kernel: of hardware or of software.
     Stuck,
     /// The kernel started.
     Boot,
-    /// A line of a known subsystem that reports an error in words not known here.
+    /// A line of a known subsystem that speaks of an error in words nobody taught us.
     Unknown,
 }
 
-/// The severity of an event, as its own message states it.
+/// How grave an event is by its own words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
-    /// Informational: says nothing about hardware.
+    /// No bearing on hardware.
     Told,
-    /// Corrected by the hardware: only the number of such events matters.
+    /// Mended by the hardware: what counts is how many.
     Corrected,
-    /// The message does not say, or the cause may be software.
+    /// The words do not say, or software may be to blame.
     Unclear,
-    /// Not corrected, but the system went on.
+    /// Not mended, but survived.
     Recoverable,
     Fatal,
 }
@@ -69,20 +69,20 @@ pub enum Place {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KernelEvent {
     pub at: Moment,
-    /// How long before the start of the run it was logged; `None` if it was logged during the run.
+    /// How long before the run, if before.
     pub before: Option<Span>,
     pub class: Class,
     pub severity: Severity,
     pub place: Place,
-    /// The number of errors that the kernel counted in this event.
+    /// How many the kernel counted in it.
     pub count: u64,
     /// Its lines as logged, joined.
     pub text: String,
-    /// The PCIe port that reported an error of a device below it.
+    /// The port that told of the error of a device below it.
     pub port: Option<PciAddress>,
-    /// How later lines may still complete it.
+    /// How it may still be completed by lines to come.
     open: Open,
-    /// Index of its last line in the log.
+    /// Place of its last line in the log.
     last: usize,
 }
 
@@ -93,18 +93,17 @@ enum Open {
     Announced,
     /// A block of lines with this number in front.
     Block(u64),
-    /// A machine check without details.
+    /// A machine check that only says that there was one.
     Unnamed,
 }
 
-/// The greatest distance, in lines of the log, between two lines of one event: details follow within a dozen lines, with
-/// unrelated lines in between.
+/// Lines that belong to one event lie this near in the log: details follow within a dozen lines, others between them.
 const NEAR: usize = 16;
-/// The most that is kept of the lines of an event, in bytes.
+/// What is kept of an event's lines.
 const TEXT_MAX: usize = 600;
 
 impl KernelEvent {
-    /// Returns true if the event alone proves broken hardware. What codes of the GPU driver prove is in their tables.
+    /// Whether it is proof of broken hardware by itself. What the GPU driver's codes prove is their tables' to say.
     pub const fn is_uncorrected(&self) -> bool {
         matches!(self.severity, Severity::Recoverable | Severity::Fatal)
     }
@@ -122,13 +121,13 @@ impl KernelEvent {
     }
 }
 
-/// Returns true if a line may belong to an event, so that it is worth keeping.
+/// Whether a line may belong to an event: what is worth keeping of a log.
 pub fn names_trouble(text: &str) -> bool {
     let text = one_line(text);
     read_kernel_line(&text).is_some() || read_host_line(without_prefix(&text)).is_some()
 }
 
-/// Groups `records` into events, in the order of their first lines.
+/// The events that `records` tell of, in order of their first lines.
 pub fn kernel_events(records: &[KernelRecord]) -> Vec<KernelEvent> {
     let mut reader = Reader::default();
     for (index, record) in records.iter().enumerate() {
@@ -140,7 +139,7 @@ pub fn kernel_events(records: &[KernelRecord]) -> Vec<KernelEvent> {
     reader.events
 }
 
-/// Joins the lines of one record. The driver starts each with its own name, which is kept once.
+/// A record with line breaks inside as one line; the driver begins each with its own name.
 fn one_line(text: &str) -> String {
     if !text.contains('\n') {
         return text.to_owned();
@@ -157,7 +156,7 @@ fn one_line(text: &str) -> String {
 #[derive(Debug, Default)]
 struct Reader {
     events: Vec<KernelEvent>,
-    /// A message of the driver that continues in the next record, and the index of its first.
+    /// A message of the driver that goes on in the next record, and where it began.
     unfinished: Option<(usize, String)>,
 }
 
@@ -170,8 +169,7 @@ impl Reader {
         self.take_line(index, record, message);
     }
 
-    /// Returns the whole of a split message once its last part is here. Some kernels split the driver's message about a GPU off
-    /// the bus into three records: the address, the id, and what happened.
+    /// The driver's off-bus message comes in three lines on kernels that split them: the address, the id, what happened.
     fn continued(&mut self, index: usize, message: &str) -> Option<String> {
         let rest = message.strip_prefix("NVRM: ")?;
         if let Some((began, text)) = self.unfinished.take()
@@ -259,7 +257,7 @@ impl Reader {
         }
     }
 
-    /// Takes an error of a device, which a port announces, the device itself reports, or both.
+    /// An error of a device: announced by a port, told by the device itself, or both.
     fn take_aer(&mut self, index: usize, record: &KernelRecord, message: &str, aer: &AerLine) {
         let (severity, place) = (of_aer(aer.severity), Place::Pci(aer.pci));
         if aer.announces {
@@ -334,7 +332,7 @@ impl Reader {
         }
     }
 
-    /// Takes a line of the block in which the kernel prints a report of the firmware: `{3}[Hardware Error]: ...`.
+    /// A line of a block that firmware's report is printed as: `{3}[Hardware Error]: ...`.
     fn take_block(&mut self, index: usize, record: &KernelRecord, message: &str, number: u64, part: Part) {
         if part == Part::Begins {
             let event = self.push(index, record, message, Class::Firmware, Severity::Unclear, Place::Node);
@@ -343,7 +341,7 @@ impl Reader {
         }
         let own = |event: &KernelEvent| event.open == Open::Block(number);
         if !self.events.iter().any(own) {
-            // The start of the block was lost.
+            // Its beginning was lost.
             let event = self.push(index, record, message, Class::Firmware, Severity::Unclear, Place::Node);
             event.open = Open::Block(number);
         }
@@ -365,7 +363,7 @@ impl Reader {
         }
     }
 
-    /// Finds the announcement that this line of a device completes.
+    /// The announcement that a device's own line completes.
     fn announced(&mut self, index: usize, device: PciAddress, severity: Severity) -> Option<&mut KernelEvent> {
         self.events.iter_mut().rev().find(|event| {
             let by_port = event.port.is_some() && event.place == Place::Pci(device);
@@ -378,8 +376,8 @@ impl Reader {
         })
     }
 
-    /// Finds the event that this line continues: a port or a network interface reports one problem in several lines, and the
-    /// driver explains a code in the lines after it.
+    /// An event that goes on with this line: a port or a network interface tells of one trouble in several lines, and the
+    /// driver explains itself after a code.
     fn same_as(&mut self, index: usize, class: &Class, place: &Place) -> Option<&mut KernelEvent> {
         let port = |class: &Class| matches!(class, Class::Containment | Class::Removal);
         if *class == Class::Unknown {
@@ -394,7 +392,7 @@ impl Reader {
         })
     }
 
-    /// Finds an earlier event that this one merely describes better.
+    /// An earlier event that this one is only a better description of.
     fn resolved_by(
         &mut self,
         index: usize,
@@ -443,7 +441,7 @@ impl Reader {
     }
 }
 
-/// Marks a line that came through the driver's event channel.
+/// What marks a line that the driver's event channel gave.
 const EVENT_CHANNEL: &str = "reported by the driver's event channel";
 
 const fn of_aer(severity: AerSeverity) -> Severity {
