@@ -134,7 +134,7 @@ impl Meter {
                 }
             }
             LoadSaid::Moved(transfer) => self.transfers.push(*transfer),
-            LoadSaid::Noted { what, .. } => self.notes.push(what.clone()),
+            LoadSaid::Noted { what, .. } => self.notes.push(what.to_string()),
             LoadSaid::Ended { gpu, end } => {
                 if gpu.is_none() {
                     self.ended = Some(report.at);

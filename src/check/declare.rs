@@ -1,16 +1,16 @@
-//! Short forms in which checks declare their parameters and measurements.
+//! Constructors with which checks declare their parameters and measurements, so that their tables stay readable.
 //!
-//! What a declaration means is for `profile`; here are only constructors that keep the tables of the checks readable.
+//! The types, and what a declaration means, are in `profile`.
 
 use kiln_model::{ComponentKind, Unit};
 use kiln_profile::{MeasurementSpec, ParamKind, ParamSpec, ValueKind};
 
-/// A number the check cannot do without.
+/// Declares a number that the check must give.
 pub(super) const fn must(name: &'static str, unit: Unit, of: ComponentKind, summary: &'static str) -> MeasurementSpec {
     MeasurementSpec { name, unit, kind: ValueKind::Number, of, required: true, summary }
 }
 
-/// A number that some parts or nodes do not offer.
+/// Declares a number that some parts or nodes do not offer.
 pub(super) const fn may(name: &'static str, unit: Unit, of: ComponentKind, summary: &'static str) -> MeasurementSpec {
     MeasurementSpec { name, unit, kind: ValueKind::Number, of, required: false, summary }
 }
@@ -23,7 +23,7 @@ pub(super) const fn text(name: &'static str, of: ComponentKind, summary: &'stati
     MeasurementSpec { name, unit: Unit::One, kind: ValueKind::Text, of, required: false, summary }
 }
 
-/// The same declaration, for a value the check cannot do without.
+/// Turns a declaration into one of a value that the check must give.
 pub(super) const fn required(spec: MeasurementSpec) -> MeasurementSpec {
     MeasurementSpec { required: true, ..spec }
 }
@@ -54,13 +54,13 @@ pub(super) const fn switch(name: &'static str, default: &'static str, summary: &
     ParamSpec { name, kind: ParamKind::Flag, default: Some(default), summary }
 }
 
-/// A list of strings that is left out where nothing is to be held against it.
+/// Declares an optional list of strings; without it nothing is compared.
 pub(super) const fn list(name: &'static str, summary: &'static str) -> ParamSpec {
     ParamSpec { name, kind: ParamKind::Texts, default: None, summary }
 }
 
-/// How long settling may take at most. No longer than the margin steps have over their estimate, so that a node without
-/// rest is told as that and not as a step that hangs.
+/// The longest that settling may take. It must not exceed the margin that a step has over its estimated time: otherwise a node
+/// that never settles would be reported as a step that hangs.
 pub(super) const SETTLE_WITHIN: ParamSpec =
     span("settle-within", "10m", "the longest wait for the node to be idle with steady temperatures");
 /// The window of settling: long enough that one 1 K step of a whole-degree sensor stays below the default slope.

@@ -182,7 +182,7 @@ fn measure(context: &StepContext<'_>, found: &Inventory) -> Done {
             Reading::Unsupported => Gauged::Missing(Missing::NoLongerOffered),
             Reading::Failed(why) => Gauged::Missing(Missing::Read(*why)),
         };
-        sheet.put("link", gone.component, Gauged::Text(format!("{}: no longer shown", gone.name())));
+        sheet.put("link", gone.component, Gauged::Text(format!("{}: -", gone.name())));
         put_all(&mut sheet, gone.component, &Gauged::Missing(Missing::NotListed), &["link", "kept"]);
         sheet.put("kept", gone.component, kept);
     }

@@ -47,7 +47,7 @@ fn good_ports_raise_nothing_and_have_every_value() {
     assert_complete(&SPEC, &done, &rig.components);
     assert_eq!(raised(&done), [""; 0]);
     let at = Component::Port(2, 1);
-    assert_eq!(shown(&done, at, "link"), "mlx5_2/1: active, link up, 50000 MB/s, 4 lanes");
+    assert_eq!(shown(&done, at, "link"), "mlx5_2/1: ACTIVE, LinkUp, 50000 MB/s, 4X");
     assert_eq!(shown(&done, at, "downs"), "0");
     assert_eq!(shown(&done, at, "checksum.errors"), "unsupported");
 }
@@ -56,7 +56,7 @@ fn good_ports_raise_nothing_and_have_every_value() {
 fn one_port_without_a_link_among_many_is_down_and_of_ports_nobody_connected_nothing_is_said() {
     let (done, _) = run(&[true, true, false, true], |_, _| {});
     assert_eq!(raised(&done), ["nic/2/port/1 up"]);
-    assert_eq!(shown(&done, Component::Port(2, 1), "link"), "mlx5_2/1: down, polling");
+    assert_eq!(shown(&done, Component::Port(2, 1), "link"), "mlx5_2/1: DOWN, Polling");
     let (done, _) = run(&[true, true, false, false], |_, _| {});
     assert_eq!(raised(&done), [""; 0]);
     assert_eq!(shown(&done, Component::Port(3, 1), "up"), "unsupported");
@@ -152,7 +152,7 @@ fn a_port_or_all_ports_that_are_no_longer_shown_are_not_passed_over() {
         nics.remove(1);
     });
     assert_eq!(raised(&done), ["nic/1/port/1 kept"]);
-    assert_eq!(shown(&done, Component::Port(2, 1), "link"), "mlx5_2/1: active, link up, 50000 MB/s, 4 lanes");
+    assert_eq!(shown(&done, Component::Port(2, 1), "link"), "mlx5_2/1: ACTIVE, LinkUp, 50000 MB/s, 4X");
     let mut rig = Rig::new(&FabricPorts, 1);
     rig.inventory.host.nics = nics(&[true]);
     let mut found = rig.inventory.clone();

@@ -12,7 +12,9 @@ use super::sheet::{Gauged, Sheet};
 use super::window::{Window, share_of};
 use super::{Seen, StepContext};
 use kiln_limit::Missing;
-use kiln_model::{ClockReasons, Component, Gpu, GpuIndex, LoadEnd, LoadSaid, Moment, NoteKind, Sample, Sensor, Span};
+use kiln_model::{
+    ClockReasons, Component, Gpu, GpuIndex, LoadEnd, LoadSaid, Moment, NoteFact, NoteKind, Sample, Sensor, Span,
+};
 
 /// One GPU under load.
 #[derive(Debug)]
@@ -44,7 +46,7 @@ pub(super) struct LoadGauge {
     /// Why the load on this GPU ended before it should have.
     pub(super) broken: Option<Missing>,
     /// What the load says of kernels slower than its best, where it had to take such.
-    fallback: Option<String>,
+    fallback: Option<NoteFact>,
 }
 
 /// Counters followed from before the load to its end.

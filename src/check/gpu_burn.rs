@@ -104,7 +104,7 @@ static MEASUREMENTS: &[MeasurementSpec] = &[
 
 fn estimate(params: &Params, _: usize) -> Span {
     let span = |name| params.span(name).unwrap_or_default();
-    // One settling window is the least; most nodes are at rest when the step begins.
+    // At least one settling window; most nodes are at rest already when the step begins.
     span("warmup") + span("for") + span("settle-over")
 }
 
@@ -124,12 +124,12 @@ impl Check for GpuBurn {
     }
 }
 
-/// The kernel a step's `kernel` parameter names.
+/// Returns the kernel that the parameter `kernel` of a step names.
 pub(super) fn kernel(params: &Params) -> BurnKernel {
     kernel_named(params, "kernel")
 }
 
-/// The kernel that a parameter of this name asks for.
+/// Returns the kernel that the parameter `name` asks for.
 pub(super) fn kernel_named(params: &Params, name: &str) -> BurnKernel {
     match params.text(name) {
         Some("fp8") => BurnKernel::Fp8,
@@ -165,7 +165,7 @@ impl CheckRun for Run {
     }
 }
 
-/// Million operations per clock cycle that the model can do with this arithmetic, where its facts say so.
+/// Returns the peak of the GPU model with this arithmetic, in million operations per clock cycle, if its facts have it.
 pub(super) fn peak(context: &StepContext<'_>, gpu: GpuIndex) -> Option<f64> {
     let fact = match kernel(context.params) {
         BurnKernel::Bf16 => "bf16.per-clock",
@@ -174,7 +174,7 @@ pub(super) fn peak(context: &StepContext<'_>, gpu: GpuIndex) -> Option<f64> {
     context.skus.get(&gpu)?.fact_in(fact, Unit::One)
 }
 
-/// Work per clock against what the units can do in one: clocks and the power cap drop out, which good parts do not share.
+/// Relates work per clock cycle to the peak. This is independent of clocks and the power cap, in which good parts differ.
 pub(super) fn of_peak(per_clock: &Gauged, peak: Option<f64>) -> Gauged {
     match (per_clock, peak) {
         (Gauged::Number { value, samples }, Some(peak)) => {
@@ -201,7 +201,7 @@ fn report(
     sheet.put("samples", gpu, gauge.coverage(over));
 }
 
-/// Power, throughput and clocks.
+/// Adds power, throughput and clocks to the sheet.
 fn put_work(sheet: &mut Sheet<'_>, gpu: Component, gauge: &LoadGauge, over: Span, peak: Option<f64>) {
     let clock = gauge.clock.gauged(over, Window::mean);
     let tflops = gauge.tflops.gauged(over, Window::mean);
@@ -239,7 +239,8 @@ fn put_heat(sheet: &mut Sheet<'_>, gpu: Component, gauge: &LoadGauge, over: Span
     }
 }
 
-/// Share of the window below 4/5 of its median, in percent: a fault that comes and goes leaves mean and p5 alone.
+/// Returns the share of the window below 4/5 of its median, in percent. It shows faults that come and go, which hardly change
+/// mean and p5.
 fn dips(window: &Window) -> Option<f64> {
     Some(100.0 * window.share_below(window.quantile(0.5)? * 0.8))
 }
@@ -248,7 +249,7 @@ fn dips(window: &Window) -> Option<f64> {
 mod tests {
     use super::*;
     use crate::rig::{Rig, assert_complete, lines, progress, shown};
-    use kiln_model::{GpuIndex, LoadEnd, LoadSaid, NoteKind, Reading, Sensor};
+    use kiln_model::{GpuIndex, LoadEnd, LoadSaid, NoteFact, NoteKind, Reading, Sensor};
     use kiln_profile::ParamValue;
 
     fn rig(gpus: u8) -> Rig {
@@ -416,13 +417,13 @@ mod tests {
     fn a_load_on_slower_kernels_is_no_measure_of_the_gpu_and_its_heat_still_is() {
         let mut rig = Rig::new(&GpuBurn, 2);
         rig.works = Box::new(|scene| {
-            let what = "kernels from compute_80 PTX, slower than it could be".to_owned();
+            let what = NoteFact::Words("kernels from compute_80 PTX, slower than it could be".to_owned());
             let noted = LoadSaid::Noted { gpu: Some(scene.gpu), kind: NoteKind::SlowerKernel, what };
             let told = progress(scene, 350.0);
             if scene.gpu.0 == 1 { vec![noted, told] } else { vec![told] }
         });
         let done = rig.run(&GpuBurn);
-        let why = "missing: SlowerKernel { note: \"kernels from compute_80 PTX, slower than it could be\" }";
+        let why = "missing: SlowerKernel { note: Words(\"kernels from compute_80 PTX, slower than it could be\") }";
         for name in ["throughput.mean", "throughput.p5", "power.mean", "clock.mean", "clock.unexplained"] {
             assert_eq!(shown(&done, Component::gpu(1), name), why, "{name}");
         }
@@ -460,7 +461,7 @@ mod tests {
             let done = rig.run(check);
             let Done::Measured(list) = done else { continue };
             for one in &list {
-                // What loads count themselves, and what a counter shows between two readings far apart.
+                // What loads count themselves, and counters that are only read at both ends.
                 let of_load =
                     ["throughput", "verified", "mismatches", "samples", "settle", "steady", "power.energy-mean"];
                 let counted = of_load.iter().any(|name| one.name.starts_with(name));

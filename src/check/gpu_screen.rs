@@ -1,5 +1,5 @@
-//! `gpu.screen`: verified products on each multiprocessor alone and on all together, at a high and at a low clock, cool and
-//! hot, to find one that computes wrong without any error counter noticing.
+//! `gpu.screen`: runs verified products on each multiprocessor alone and on all together, at a high and at a low clock, cool and
+//! hot, to find a multiprocessor that computes wrong without any error counter noticing.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -64,11 +64,11 @@ static MEASUREMENTS: &[MeasurementSpec] = &[
     must("mismatches", Unit::One, GPU, "results that were wrong"),
 ];
 
-/// A part that has not ended this long after its time is taken for hung: the first round over the SMs, which takes seconds, is
-/// done to its end.
+/// A part that has not ended this long after its time counts as hung. The margin is for the first round over the SMs, which takes
+/// seconds and is always completed.
 const LATE: Span = Span::from_secs(60);
 
-/// What is done one after another.
+/// The parts of a screen, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Part {
     Cool,
@@ -124,11 +124,11 @@ struct Run {
     gpus: BTreeMap<GpuIndex, Gauge>,
 }
 
-/// What is known of one GPU.
+/// What was found on one GPU.
 #[derive(Debug, Default)]
 struct Gauge {
     parts: BTreeMap<Part, PartGauge>,
-    /// The SMs of wrong results.
+    /// The SMs that computed wrong results.
     wrong: BTreeSet<u32>,
     /// Why its load ended before it should have.
     broken: Option<Missing>,
@@ -142,7 +142,7 @@ struct PartGauge {
     over: Span,
     verified: u64,
     mismatches: u64,
-    /// Wrong results told one by one. One that shows when a load is set up is not among those counted.
+    /// Wrong results that were reported one by one. Those found while a load is set up are not in the load's own count.
     told: u64,
     screened: Option<Screened>,
 }
@@ -254,7 +254,7 @@ impl Run {
         }
     }
 
-    /// Marks how long the part has run.
+    /// Records how long the part has run.
     fn close(&mut self, now: Moment) {
         let Stage::Running { since, .. } = self.stage else { return };
         let part = self.part;
@@ -338,7 +338,7 @@ impl Gauge {
             _ => Gauged::Number { value: value as f64, samples: verified },
         };
         sheet.put("verified", gpu, compared(verified));
-        // Wrong results of a screen that broke off are wrong all the same; that there were none is not known then.
+        // Wrong results count even if the screen broke off. That there were none is then unknown.
         sheet.put("mismatches", gpu, if mismatches > 0 { compared(mismatches) } else { self.whole(compared(0)) });
     }
 
@@ -346,7 +346,7 @@ impl Gauge {
         self.broken.as_ref().map_or(gauged, |why| Gauged::Missing(why.clone()))
     }
 
-    /// The sum over parts, each of which must have told it.
+    /// Adds up a value over parts, each of which must have reported it.
     fn products(&self, parts: &[Part], of: fn(&Screened) -> f64) -> Gauged {
         let told = |part: &Part| self.parts.get(part).and_then(|gauge| gauge.screened.as_ref()).map(of);
         let sum: Option<f64> = parts.iter().map(told).sum();
@@ -356,7 +356,7 @@ impl Gauge {
         }
     }
 
-    /// How many SMs worked alone in neither part.
+    /// Counts the SMs that never worked alone.
     fn unreached(&self) -> Option<usize> {
         let of = |part: Part| self.parts.get(&part)?.screened.as_ref().map(|screened| &screened.unreached);
         let (cool, hot) = (of(Part::Cool)?, of(Part::Hot)?);
@@ -375,7 +375,7 @@ mod tests {
     use crate::rig::{Rig, Scene, assert_complete, progress, shown};
     use kiln_model::Mismatch;
 
-    /// Ends each load after its length, and says what it compared.
+    /// Ends each load after its length, and reports what it compared.
     fn screening(scene: &Scene<'_>, unreached: &[u32]) -> Vec<LoadSaid> {
         let Some((kind, seconds)) = scene.load else { return Vec::new() };
         let LoadKind::Screen { kernel, turns } = kind else { panic!("another load: {kind:?}") };

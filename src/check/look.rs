@@ -4,7 +4,7 @@
 
 use super::{CheckRun, Done, Seen, StepContext, Wants};
 use kiln_event::{Phase, Reason};
-use kiln_model::{Answer, GpuCounters, Inventory, Moment, Probe};
+use kiln_model::{Answer, GpuCounters, Inventory, Moment, Probe, Unanswered};
 
 /// Measures from an inventory.
 pub(super) type OfInventory = fn(&StepContext<'_>, &Inventory) -> Done;
@@ -50,6 +50,6 @@ impl CheckRun for Look {
 }
 
 /// How a step ends whose probe failed as a whole.
-pub(super) fn unanswered(why: &str) -> Done {
-    Done::Failed { why: Reason::Probe { said: why.to_owned() }, measured: Vec::new() }
+pub(super) fn unanswered(why: &Unanswered) -> Done {
+    Done::Failed { why: Reason::Probe { said: why.clone() }, measured: Vec::new() }
 }

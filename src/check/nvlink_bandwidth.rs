@@ -115,7 +115,7 @@ impl Run {
     }
 }
 
-/// Both directions of a pair take the same way, whatever that is.
+/// Computes one direction of a pair as a share of the other, in percent. Both directions use the same path.
 fn share(there: &Gauged, back: &Gauged) -> Gauged {
     match (there, back) {
         (Gauged::Number { value: there, samples }, Gauged::Number { value: back, .. }) if *back > 0.0 => {
@@ -126,7 +126,7 @@ fn share(there: &Gauged, back: &Gauged) -> Gauged {
     }
 }
 
-/// All values in order, or why one of them is not known: a worst of only some pairs would be too good.
+/// Sorts the values, or returns why one of them is unknown: the worst of only some pairs would look too good.
 fn ordered(gauged: impl Iterator<Item = Gauged>) -> Result<Vec<f64>, Gauged> {
     let mut values = gauged.map(|one| one.number().ok_or(one)).collect::<Result<Vec<f64>, Gauged>>()?;
     values.sort_by(f64::total_cmp);
@@ -156,7 +156,7 @@ mod tests {
     use crate::rig::{Rig, Scene, assert_complete, lines, shown};
     use kiln_model::{LoadEnd, LoadSaid, Transfer};
 
-    /// All pairs at once in the first second; GPU 2 receives slowly.
+    /// Reports all pairs in the first second; GPU 2 receives slowly.
     fn copying(scene: &Scene<'_>) -> Vec<LoadSaid> {
         let from = scene.gpu;
         let moved = |to: u8| {

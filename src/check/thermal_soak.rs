@@ -1,4 +1,4 @@
-//! `thermal.soak`: a burn into the steady state, and the thermal resistance, drift and settling time it shows.
+//! `thermal.soak`: burns until temperatures are steady, and measures thermal resistance, drift and settling time.
 
 use std::collections::BTreeMap;
 
@@ -62,7 +62,7 @@ pub(super) static SPEC: CheckSpec = CheckSpec {
     watcher: false,
     estimate: |params: &Params, _| {
         let span = |name| params.span(name).unwrap_or_default();
-        // Air-cooled parts take a few minutes to get steady, and as long again as the window of the trend.
+        // Air-cooled parts need a few minutes to become steady, plus the window over which the trend is taken.
         span("settle-over") + span("within").min(span("steady-over") + Span::from_secs(600)) + span("for")
     },
 };
@@ -140,15 +140,15 @@ impl Check for ThermalSoak {
     }
 }
 
-/// What is followed of one GPU beside its gauge.
+/// What is recorded of one GPU in addition to its gauge.
 #[derive(Debug)]
 struct Soak {
     steady: Steady,
-    /// When it became steady, after the start of the load.
+    /// The time from the start of the load until it was steady.
     steady_after: Option<Span>,
-    /// K/W, sample by sample.
+    /// Thermal resistance in K/W, sample by sample.
     resistance: Window,
-    /// Inlet temperature while the node was idle: the last before the load.
+    /// The last inlet temperature before the load, while the node was idle.
     cool_inlet: Option<f64>,
 }
 
@@ -260,12 +260,12 @@ impl Run {
     }
 }
 
-/// The straight line through rise over the inlet and power, at rest and under load.
+/// The straight line through two points, at rest and under load: temperature rise over the inlet against power.
 #[derive(Debug, Clone, Copy)]
 struct Line {
-    /// K/W: what a wrong zero of the sensor leaves alone.
+    /// In K/W. A constant offset of the sensor does not affect it.
     slope: f64,
-    /// Where it crosses zero power, K over the inlet; `None` where there is no inlet to refer to.
+    /// The rise over the inlet at zero power, in K; `None` without an inlet temperature.
     crossing: Option<f64>,
     samples: u64,
 }
@@ -293,7 +293,7 @@ impl Soak {
                 (rise, Some(idle_die - cool - rise / (power - idle_power) * idle_power))
             }
             (Gauged::Missing(why), _) => return Err(Gauged::Missing(why)),
-            // The coolant drops out as long as it keeps its temperature.
+            // The temperature of the coolant cancels out as long as it is constant.
             _ => (die - idle_die, None),
         };
         Ok(Line { slope: rise / (power - idle_power), crossing, samples: *samples })
@@ -308,15 +308,15 @@ fn offset(line: Result<Line, Gauged>) -> Gauged {
     }
 }
 
-/// Siblings without which an offset has nothing to be apart from.
+/// The least number of siblings with which an offset can be compared.
 const LEAST_SIBLINGS: usize = 2;
 
-/// How far the offset of a GPU is from that of the sibling nearest to it. Rows of a board rest at different temperatures, in
-/// a pattern that is the board's own, but none of its places is the only one of its kind.
+/// Computes how far the offset of a GPU is from that of the nearest sibling. The rows of a board rest at different temperatures, in
+/// a pattern that belongs to the board, but every place has at least one other like it.
 ///
-/// An offset has two causes beside a sensor: heat of neighbours, which every part in such a place has alike, and fans that
-/// slow down at rest, which warm a part by as much more as it draws more. A sibling's offset is therefore taken as anything
-/// between what it is and what it would be at the power that this GPU draws at rest: leaky parts are not off.
+/// Apart from the sensor, an offset has two causes: the heat of neighbours, which is the same in all places of a kind, and fans
+/// that slow down at rest, which warm a part in proportion to its power. A sibling's offset therefore counts as any value between
+/// its own and the one it would have at the idle power of this GPU, so that leaky parts do not count as apart.
 fn apart(offsets: &BTreeMap<GpuIndex, Gauged>, gpu: GpuIndex, at_rest: impl Fn(GpuIndex) -> Option<f64>) -> Gauged {
     let Some(own) = offsets.get(&gpu) else { return Gauged::Unsupported };
     let Gauged::Number { value, samples } = own else { return own.clone() };
@@ -336,7 +336,8 @@ fn apart(offsets: &BTreeMap<GpuIndex, Gauged>, gpu: GpuIndex, at_rest: impl Fn(G
     Gauged::Number { value: gaps.into_iter().fold(f64::INFINITY, f64::min), samples: *samples }
 }
 
-/// W of load over idle: under this, a degree of a whole-degree sensor moves the crossing by more than a degree.
+/// The least power under load above idle, in W. With less, one degree of a whole-degree sensor moves the crossing by more than a
+/// degree.
 const LEAST_STEP: f64 = 100.0;
 
 fn put_soak(sheet: &mut Sheet<'_>, gpu: Component, soak: &Soak, gauge: &LoadGauge, over: Span, length: f64) {

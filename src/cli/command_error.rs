@@ -1,6 +1,7 @@
 //! What a command ends with when it cannot do its work: an exit code with an error, or placed errors of a file.
 
-use super::{exit_code::Exit, printer};
+use super::{exit_code::Exit, no_driver, printer};
+use crate::node::nvml::NvmlOpenError;
 use crate::node::sim::{FaultFileError, NodeFileError};
 use crate::rundir::RunDirError;
 use crate::seal::SealError;
@@ -15,6 +16,8 @@ pub(super) enum CommandError {
     Placed(Diagnostics),
     /// Trouble of our own or of the station.
     NoClaim(anyhow::Error),
+    /// The machine's GPUs could not be opened.
+    NoDriver(NvmlOpenError),
 }
 
 impl CommandError {
@@ -32,6 +35,11 @@ impl CommandError {
             Self::NoClaim(error) => {
                 printer::error(error);
                 Exit::NoClaim
+            }
+            Self::NoDriver(error) => {
+                printer::tell(&no_driver::told(printer::language(), error));
+                // Without a driver there is nothing to test: a run was asked for on the wrong machine.
+                if matches!(error, NvmlOpenError::LibraryMissing { .. }) { Exit::Usage } else { Exit::NoClaim }
             }
         }
     }

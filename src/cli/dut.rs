@@ -6,6 +6,7 @@ use super::args::{HardwareArgs, NodeChoice};
 use super::command_error::CommandError;
 use super::hardware::Hardware;
 use super::playback::Playback;
+use super::printer;
 use crate::engine::Dut;
 use crate::event::{NodeSource, Surroundings};
 use crate::load::worker::{Injection, Variant};
@@ -71,6 +72,15 @@ pub(super) struct ChosenBench {
     pub dut: Box<dyn Workbench>,
 }
 
+/// The faults that are asked for. What should be written otherwise in their files is told, and they are used all the same.
+fn fault_uses(faults: &[String]) -> Result<Vec<FaultUse>, CommandError> {
+    let uses = faults.iter().map(|fault| FaultUse::parse(fault)).collect::<Result<Vec<_>, _>>()?;
+    for warned in uses.iter().filter(|fault| !fault.file.warnings.is_empty()) {
+        printer::tell(&warned.file.warnings.render_warnings(false));
+    }
+    Ok(uses)
+}
+
 /// The node that the arguments ask for, to be measured. A recording has no loads.
 pub(super) fn choose_bench(args: &NodeChoice) -> Result<ChosenBench, CommandError> {
     if args.replay.is_some() {
@@ -81,7 +91,7 @@ pub(super) fn choose_bench(args: &NodeChoice) -> Result<ChosenBench, CommandErro
         let surroundings = Some(hardware.surroundings(&args.hardware));
         return Ok(ChosenBench { source: hardware.source(), surroundings, dut: Box::new(hardware) });
     };
-    let uses = args.faults.iter().map(|fault| FaultUse::parse(fault)).collect::<Result<Vec<_>, _>>()?;
+    let uses = fault_uses(&args.faults)?;
     let dut = SimNode::new(&NodeFile::find(node)?.drawn_as(args.spread), args.seed, &uses)?;
     let (seed, faults, spread) = (args.seed, args.faults.clone(), args.spread);
     let source = NodeSource::Simulated { node: node.clone(), seed, faults, spread };
@@ -116,7 +126,7 @@ pub(super) fn hardware(args: &HardwareArgs, pace: f64, injection: Option<Injecti
 /// A model of a node.
 pub(super) fn simulated(node: &str, seed: u64, faults: &[String], spread: Spread) -> Result<Chosen, CommandError> {
     let file = NodeFile::find(node)?.drawn_as(spread);
-    let uses = faults.iter().map(|fault| FaultUse::parse(fault)).collect::<Result<Vec<_>, _>>()?;
+    let uses = fault_uses(faults)?;
     let dut = SimNode::new(&file, seed, &uses)?;
     let source = NodeSource::Simulated { node: node.to_owned(), seed, faults: faults.to_vec(), spread };
     let digest = Some(source_digest(&file, &uses));

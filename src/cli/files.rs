@@ -21,11 +21,6 @@ pub(super) struct ProfileFile {
     pub bytes: Vec<u8>,
 }
 
-/// Whether a profile's name means a file: it has a folder or an extension.
-pub(super) fn is_path(name: &str) -> bool {
-    name.contains('/') || Path::new(name).extension().is_some()
-}
-
 /// Writes a file that must not be there yet.
 pub(super) fn write_new(file: &Path, text: &str) -> Result<(), CommandError> {
     match disk::create_new(file, text.as_bytes()) {
@@ -39,7 +34,7 @@ pub(super) fn write_new(file: &Path, text: &str) -> Result<(), CommandError> {
 
 /// A built-in profile by its name, anything else by path.
 pub(super) fn find_profile(name: &str) -> Result<ProfileFile, CommandError> {
-    let is_path = is_path(name);
+    let is_path = disk::is_path(name);
     if let (false, Some(text)) = (is_path, builtin::profile(name)) {
         return Ok(ProfileFile { name: format!("built-in:{name}.yaml"), bytes: text.as_bytes().to_vec() });
     }

@@ -14,17 +14,13 @@ use crate::load::cuda::driver;
 use crate::load::supervisor::{Supervisor, WorkerCommand};
 use crate::load::worker::{Injection, Variant};
 use crate::model::{Gpu, GpuIndex, Inventory, LoadId, LoadOrder, Moment, Probe, Span, StopHow};
-use crate::node::nvml::{Deadlines, NvmlNode, NvmlOpenError, NvmlOptions};
+use crate::node::nvml::{Deadlines, NvmlNode, NvmlOptions};
 
 /// How a stand-in for the driver's library marks the version it gives.
 const STAND_IN: &str = "-SIM";
 
 /// Another deadline of a tick's calls in milliseconds, to show in little time that calls which hang are found.
 const DEADLINE_VARIABLE: &str = "KILN_NVML_DEADLINE_MS";
-
-/// What people without a driver most likely want.
-const WITHOUT_GPUS: &str =
-    "to run without GPUs, simulate a node: `--sim hgx-h200-8`; `kiln doctor` looks at this machine";
 
 /// Names the management library, and the place of the host's files.
 const NVML_VARIABLE: &str = "KILN_NVML_LIB";
@@ -85,15 +81,7 @@ fn hurried(options: NvmlOptions, pace: f64) -> NvmlOptions {
 impl Hardware {
     /// Opens the machine's GPUs. A driver that cannot be had says nothing of the unit.
     pub(super) fn open(args: &HardwareArgs, pace: f64) -> Result<Self, CommandError> {
-        let node = NvmlNode::open_with(&hurried(options(args), pace)).map_err(|error| {
-            // Without a driver there is nothing to test: a run was asked for on the wrong machine.
-            let missing = matches!(error, NvmlOpenError::LibraryMissing { .. });
-            if missing {
-                CommandError::Usage(anyhow!("{error}\n{WITHOUT_GPUS}"))
-            } else {
-                CommandError::NoClaim(anyhow!(error))
-            }
-        })?;
+        let node = NvmlNode::open_with(&hurried(options(args), pace)).map_err(CommandError::NoDriver)?;
         let command = WorkerCommand::own().context("this program's own file cannot be found").no_claim()?;
         Ok(Self { node, loads: Supervisor::new(command), pace })
     }

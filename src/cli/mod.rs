@@ -31,6 +31,7 @@ mod logging;
 mod look;
 mod lot;
 mod lots;
+mod no_driver;
 mod node;
 mod node_table;
 mod parts;

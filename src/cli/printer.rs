@@ -9,7 +9,7 @@ use std::io::{self, IsTerminal, Write as _};
 use std::sync::OnceLock;
 
 use super::args::Color;
-use crate::report::{Paint, visible};
+use crate::report::{Language, Paint, visible};
 use crate::yaml::Diagnostics;
 
 /// Writes a result to stdout, with nothing in it that acts on a terminal.
@@ -96,6 +96,18 @@ static COLOR: OnceLock<Color> = OnceLock::new();
 
 /// Whether `--quiet` was given.
 static QUIET: OnceLock<bool> = OnceLock::new();
+
+/// The language of messages that have more than one.
+static LANGUAGE: OnceLock<Language> = OnceLock::new();
+
+/// Sets the language of the console; the first call counts.
+pub(super) fn set_language(language: Language) {
+    let _ = LANGUAGE.set(language);
+}
+
+pub(super) fn language() -> Language {
+    LANGUAGE.get().copied().unwrap_or_default()
+}
 
 /// Sets when to colour; the first call counts.
 pub(super) fn set_color(color: Color) {

@@ -1,4 +1,4 @@
-//! `kiln rejudge`: old runs by another profile, and what would come out otherwise.
+//! `kiln rejudge`: judges old runs by another profile, and shows what would change.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -22,7 +22,7 @@ use crate::rundir::{Unread, read_baseline, read_many, run_folders};
 #[derive(Debug, Serialize)]
 struct Document<'a> {
     schema: &'static str,
-    /// The profile judged by.
+    /// The profile that the runs are judged by.
     profile: String,
     profile_digest: String,
     runs: Vec<Again>,
@@ -125,10 +125,10 @@ fn word(verdict: &Verdict) -> String {
     format!("{}{deviations}{}", verdict.word.shown(), if verdict.marginal { " (marginal)" } else { "" })
 }
 
-/// Runs whose verdict changes that are listed without `--all`: about a screen.
+/// The number of runs with a changed verdict that are listed without `--all`: about a screen.
 const LISTED: usize = 20;
 
-/// The summary first: how many verdicts change, which limits do it, and which runs they are.
+/// Writes the summary first: how many verdicts change, because of which limits, and in which runs.
 fn text(document: &Document<'_>, all: bool) -> String {
     let mut text = String::new();
     let _ = writeln!(text, "{} runs judged by {}:", document.runs.len(), document.profile);
@@ -187,7 +187,7 @@ fn tell_head(run: &Again, text: &mut String) {
     );
 }
 
-/// A limit that judges otherwise than before, whichever parts it is of.
+/// A limit whose judgement changes, on any part.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Otherwise<'a> {
     step: &'a str,
@@ -196,7 +196,7 @@ struct Otherwise<'a> {
     judged: [&'static str; 2],
 }
 
-/// Each limit that judges otherwise, with how many values of how many runs.
+/// Writes each limit whose judgement changes, with the number of values and runs.
 fn tell_limits(runs: &[Again], text: &mut String) {
     let mut counts: BTreeMap<Otherwise<'_>, (usize, BTreeSet<&str>)> = BTreeMap::new();
     for run in runs {
@@ -256,7 +256,7 @@ fn tell_change(change: &Change, text: &mut String) {
     }
 }
 
-/// One word for a judgement.
+/// Returns the word for a judgement.
 pub(super) const fn judged(outcome: Option<&Judged>) -> &'static str {
     match outcome {
         None => "none",

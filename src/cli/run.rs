@@ -78,7 +78,7 @@ pub(super) fn run(args: &RunArgs, spoken: Spoken) -> Result<Exit, CommandError> 
         surroundings: chosen.surroundings.clone(),
         operation,
         seed: args.node.seed,
-        // What the profile asks for, not where it ran nor what of.
+        // The digest of what the profile asks for, whatever the node and the selection.
         profile_digest: digest,
         profile: with_surroundings(profile, chosen.surroundings.as_ref()),
         parts,
@@ -94,7 +94,7 @@ pub(super) fn run(args: &RunArgs, spoken: Spoken) -> Result<Exit, CommandError> 
     conduct(machine, &mut chosen, Destination::New(folder), pace, voice, &signals)
 }
 
-/// Refuses a parts list that nothing of the run would be held against.
+/// Refuses a parts list that no step of the run would compare with.
 fn compared(profile: &Profile, only: Option<&str>) -> Result<(), CommandError> {
     let Some(only) = only else { return Ok(()) };
     let selected = |stage: &str, path: &str| {
@@ -124,7 +124,7 @@ fn operation(args: &RunArgs) -> Operation {
     }
 }
 
-/// What was typed and what the parts list says must be the same where both say something.
+/// Merges what was typed with the parts list; the two must agree if both give a value.
 fn one_of(what: &str, typed: Option<String>, listed: Option<String>) -> Result<Option<String>, CommandError> {
     match (typed, listed) {
         (Some(typed), Some(listed)) if typed != listed => Err(CommandError::Usage(anyhow!(
@@ -145,7 +145,7 @@ pub(super) fn resume(args: &ResumeArgs, spoken: Spoken) -> Result<Exit, CommandE
     }
     let record = RunRecord::of(&read.events);
     if record.verdict.is_some() {
-        // Its lock must go: the reports are written under one of their own.
+        // Release its lock: the reports are written under a lock of their own.
         drop(journal);
         return super::report::finish(&args.run, spoken);
     }
@@ -176,7 +176,7 @@ pub(super) fn resume(args: &ResumeArgs, spoken: Spoken) -> Result<Exit, CommandE
         let error = anyhow!("this run was on other GPUs: {:?}, and here are {:?}", start.source, chosen.source);
         return Err(CommandError::Usage(error));
     }
-    // An older journal does not say.
+    // Older journals do not record this.
     if let Some(then) = &start.surroundings
         && chosen.surroundings.as_ref() != Some(then)
     {
@@ -195,13 +195,13 @@ pub(super) fn resume(args: &ResumeArgs, spoken: Spoken) -> Result<Exit, CommandE
     conduct(machine, &mut chosen, destination, pace, voice, &signals)
 }
 
-/// A test of some of the GPUs is not the one the profile stands for.
+/// Notes a deviation if only some of the GPUs are tested.
 fn with_gpus(mut profile: Profile, gpus: Option<&GpuSet>) -> Profile {
     profile.deviations.extend(gpus.map(|gpus| Deviation::Gpus { chosen: gpus.clone() }));
     profile
 }
 
-/// What was taken from elsewhere than usual departs from the profile as much as what `--set` changes.
+/// Notes a deviation if libraries or folders other than the usual ones are used; this counts as much as `--set`.
 fn with_surroundings(mut profile: Profile, surroundings: Option<&Surroundings>) -> Profile {
     let changed = surroundings.iter().flat_map(|surroundings| &surroundings.changed);
     let deviation =
@@ -210,12 +210,12 @@ fn with_surroundings(mut profile: Profile, surroundings: Option<&Surroundings>) 
     profile
 }
 
-/// Keeps other runs off real GPUs; a model or a stand-in is nobody else's.
+/// Locks real GPUs against other runs. A simulated node or a stand-in needs no lock.
 fn lock_node(chosen: &Chosen, folder: &Path) -> Result<Option<NodeLock>, CommandError> {
     chosen.source.is_hardware().then(|| NodeLock::take(folder)).transpose().no_claim()
 }
 
-/// Listens for interrupts from here on, and tells of each what it does.
+/// Starts to listen for interrupts, and says what each of them does.
 fn listen(spoken: Spoken) -> Result<Interrupts, CommandError> {
     let language = spoken.console();
     Interrupts::listen(move |signal| printer::tell(report::signalled(language, signal)))
@@ -227,9 +227,9 @@ pub(super) fn equipment(skus: &Skus) -> Equipment<'_> {
 
 /// Where the run is written.
 enum Destination {
-    /// A folder to make once the run begins.
+    /// A folder to create when the run begins.
     New(PathBuf),
-    /// A folder with an open journal, and what it holds.
+    /// A folder with an open journal, and the events in it.
     Open(PathBuf, Box<Journal>, Vec<Envelope>),
 }
 
@@ -241,7 +241,7 @@ impl Destination {
     }
 }
 
-/// How a run speaks and is spoken to.
+/// How a run asks and reports.
 #[derive(Debug, Clone, Copy)]
 struct Voice {
     answer: Option<YesNo>,
@@ -278,18 +278,18 @@ fn conduct(
     recorder.clear();
     if let Some(refusal) = machine.refusal() {
         let error = anyhow!(refusal.clone());
-        // A node that gives no inventory is trouble of its driver or ours; everything else was asked for wrongly.
+        // A missing inventory is a problem of the driver or of this program; all other refusals are mistakes of the user.
         let ours = matches!(refusal, Refusal::Inventory(_));
         return Err(if ours { CommandError::NoClaim(error) } else { CommandError::Usage(error) });
     }
     let record = machine.record();
     let verdict = record.verdict.clone().unwrap_or_else(|| roll_up(record));
     let exit = Exit::of(&verdict);
-    // Whatever went wrong before, every report that can be written is.
+    // Write every report that can be written, whatever went wrong before.
     let written = recorder.close(record);
     written.told.iter().for_each(|told| printer::tell(told));
     let written = driven.map_err(anyhow::Error::from).and_then(|()| Ok(written.first_failure()?));
-    // A pass is said only once it can be read again. What was proven is said whatever became of our disk.
+    // Announce a pass only if the run can be read back. Announce proof against the unit in any case.
     let said = if written.is_ok() || exit != Exit::Pass { say(record, spoken, streaming) } else { Ok(()) };
     if record.start.is_some() {
         printer::note(&report::files_are(spoken.console(), &folder));
@@ -304,13 +304,13 @@ fn conduct(
     Ok(if told || exit == Exit::Fail { exit } else { Exit::NoClaim })
 }
 
-/// Says what came of the run.
+/// Prints the verdict of the run.
 fn say(record: &RunRecord, spoken: Spoken, streaming: bool) -> anyhow::Result<()> {
     if record.start.is_none() {
         return Ok(());
     }
     if streaming {
-        // The stream has stdout to itself and ends with the same verdict.
+        // Standard output belongs to the stream, which ends with the same verdict.
         let paint = printer::paint(io::stderr().is_terminal());
         printer::tell_painted(report::verdict_block(record, paint, spoken.console()).trim_end());
         return Ok(());
@@ -319,7 +319,7 @@ fn say(record: &RunRecord, spoken: Spoken, streaming: bool) -> anyhow::Result<()
     Ok(printer::painted(&report::verdict_block(record, paint, spoken.console()))?)
 }
 
-/// Reads a run back, telling what its journal lacks.
+/// Reads a run back, and says what its journal lacks.
 pub(super) fn read(folder: &Path) -> Result<(RunDir, Run), CommandError> {
     let dir = RunDir::open(folder)?;
     let run = dir.run()?;

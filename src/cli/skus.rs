@@ -12,7 +12,7 @@ use super::command_error::{CommandError, Sorted as _};
 use super::exit_code::Exit;
 use super::language::Spoken;
 use super::look::read_inventory;
-use super::{dut, files, list, printer};
+use super::{dut, list, printer};
 use crate::disk::{self, MIB};
 use crate::profile::{Skus, builtin, sku_draft};
 
@@ -79,7 +79,7 @@ pub(super) fn same_facts(then: &BTreeMap<String, String>, skus: &Skus) -> Result
 
 /// Every model that is known to a profile of this name.
 pub(super) fn of_profile(profile: &str) -> Result<Skus, CommandError> {
-    let is_path = files::is_path(profile);
+    let is_path = disk::is_path(profile);
     let beside = Path::new(profile).parent().unwrap_or(Path::new("")).join(BESIDE);
     if is_path && beside.is_dir() { read(&[beside]) } else { known() }
 }

@@ -47,6 +47,8 @@ fn settled(cli: Cli) -> Result<Exit, CommandError> {
     };
     printer::set_color(cli.color.or(config.color).unwrap_or(Color::Auto));
     printer::set_quiet(cli.quiet);
+    let spoken = Spoken(cli.lang.or(config.lang));
+    printer::set_language(spoken.console());
     logging::start(cli.verbose);
     if let Some(folder) = cli.skus {
         skus::look_in(folder);
@@ -59,7 +61,7 @@ fn settled(cli: Cli) -> Result<Exit, CommandError> {
         Command::Doctor(args) => args.out = args.out.take().or(config.runs),
         _ => {}
     }
-    run_command(command, Spoken(cli.lang.or(config.lang)))
+    run_command(command, spoken)
 }
 
 fn run_command(command: Command, spoken: Spoken) -> Result<Exit, CommandError> {

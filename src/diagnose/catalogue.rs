@@ -1,8 +1,17 @@
 //! What every finding code means: in a few words, the cause, the one thing to do, and a paragraph for who wants to know.
 //!
-//! The words are in `catalogue_text`; rules name codes only.
+//! The files below `catalogue/` hold the words, by area; rules name codes only. Japanese texts are for the operator on the floor;
+//! details are for engineers and in English alone.
 
-use super::catalogue_text::ENTRIES;
+mod gpu;
+mod gpu_setup;
+mod link;
+mod memory;
+mod node;
+mod run;
+
+use std::sync::LazyLock;
+
 use kiln_event::Action;
 use kiln_model::Text;
 
@@ -34,13 +43,37 @@ impl Words {
     }
 }
 
+/// Builds an entry from (English, Japanese) pairs.
+const fn new(
+    code: &'static str,
+    title: (&'static str, &'static str),
+    cause: (&'static str, &'static str),
+    action: Action,
+    details: &'static str,
+    references: &'static [&'static str],
+) -> Entry {
+    let (title, cause) = (Words { en: title.0, ja: title.1 }, Words { en: cause.0, ja: cause.1 });
+    Entry { code, title, cause, action, details, references }
+}
+
+const AREAS: [&[Entry]; 6] =
+    [gpu::ENTRIES, gpu_setup::ENTRIES, link::ENTRIES, memory::ENTRIES, node::ENTRIES, run::ENTRIES];
+
+/// The entries of all areas, sorted at first use: alphabetical order mixes the areas.
+static ENTRIES: LazyLock<Vec<Entry>> = LazyLock::new(|| {
+    let mut entries = AREAS.concat();
+    entries.sort_by_key(|entry| entry.code);
+    entries
+});
+
 /// All codes, in alphabetical order.
-pub const fn entries() -> &'static [Entry] {
-    ENTRIES
+pub fn entries() -> &'static [Entry] {
+    &ENTRIES
 }
 
 pub fn entry(code: &str) -> Option<&'static Entry> {
-    ENTRIES.binary_search_by_key(&code, |entry| entry.code).ok().map(|place| &ENTRIES[place])
+    let entries = entries();
+    entries.binary_search_by_key(&code, |entry| entry.code).ok().map(|place| &entries[place])
 }
 
 /// The code of what no rule knows a cause for.
@@ -81,8 +114,8 @@ mod tests {
 
     #[test]
     fn codes_are_ordered_unique_and_found() {
-        assert!(ENTRIES.is_sorted_by(|one, two| one.code < two.code));
-        for entry in ENTRIES {
+        assert!(entries().is_sorted_by(|one, two| one.code < two.code));
+        for entry in entries() {
             assert_eq!(super::entry(entry.code), Some(entry));
             assert!(entry.code.bytes().all(|byte| matches!(byte, b'A'..=b'Z' | b'0'..=b'9' | b'-')), "{}", entry.code);
         }
@@ -91,8 +124,15 @@ mod tests {
     }
 
     #[test]
+    fn every_area_is_in_alphabetical_order() {
+        for area in AREAS {
+            assert!(area.is_sorted_by(|one, two| one.code < two.code), "{:?}", area.first().map(|entry| entry.code));
+        }
+    }
+
+    #[test]
     fn no_cause_that_waits_for_a_reset_asks_for_a_longer_test() {
-        for entry in ENTRIES {
+        for entry in entries() {
             let waits = ["waits for a reset", "needs a reset", "reset to be"]
                 .iter()
                 .any(|words| entry.cause.en.contains(words));
@@ -106,7 +146,7 @@ mod tests {
 
     #[test]
     fn every_code_says_everything_in_both_languages() {
-        for entry in ENTRIES {
+        for entry in entries() {
             for words in [entry.title, entry.cause] {
                 assert!(!words.en.is_empty() && words.ja.chars().any(|sign| sign > '\u{3000}'), "{}", entry.code);
             }

@@ -7,7 +7,6 @@ mod alike;
 mod board;
 mod catalogue;
 mod catalogue_page;
-mod catalogue_text;
 mod charge;
 mod findings;
 mod heat_map;

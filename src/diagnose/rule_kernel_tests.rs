@@ -35,17 +35,13 @@ fn found(lines: &[&str], missed: &[(&str, Component)]) -> Vec<Finding> {
         outcome: Outcome::Inconclusive,
         reason: None,
         judgements: vec![Judgement {
-            measurement: Measurement::number(name, *component, Unit::One, 1.0, 1),
-            limit: Some("== 0".to_owned()),
-            range: Range::default(),
-            outcome: Judged::Fail,
-            code: None,
-            decisive: true,
             miss: Miss::Suspicion,
-            source: None,
-            waiver: None,
-            lot: None,
-            guard_band: None,
+            ..Judgement::new(
+                Measurement::number(name, *component, Unit::One, 1.0, 1),
+                Some("== 0"),
+                Range::default(),
+                Judged::Fail,
+            )
         }],
     };
     let key = StepKey { path: "after.log".to_owned(), round: 1, attempt: 1 };

@@ -110,7 +110,8 @@ pub fn create_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
     folder.sync()
 }
 
-fn fill_with_randomness(mut bytes: &mut [u8]) -> io::Result<()> {
+/// Fills `bytes` from the kernel's random numbers, which nobody can guess.
+pub fn fill_with_randomness(mut bytes: &mut [u8]) -> io::Result<()> {
     while !bytes.is_empty() {
         let filled = rustix::rand::getrandom(&mut *bytes, rustix::rand::GetRandomFlags::empty())?;
         bytes = &mut bytes[filled..];

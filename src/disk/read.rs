@@ -17,6 +17,11 @@ pub const GIB: u64 = 1 << 30;
 /// Never waits for whoever is at the other end of a pipe or line, and never takes a terminal over.
 pub(super) const CAUTIOUS: OFlags = OFlags::NONBLOCK.union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
 
+/// Whether a name means a file and not something that is built in: it has a folder or an extension.
+pub fn is_path(name: &str) -> bool {
+    name.contains('/') || Path::new(name).extension().is_some()
+}
+
 /// Opens a regular file that a person named; links on the way are theirs and are followed.
 pub fn open(path: &Path) -> io::Result<File> {
     refuse_strange(fs::metadata(path)?.file_type(), "read")?;

@@ -139,6 +139,7 @@ impl Drill {
 pub(super) mod tests {
     use super::*;
     use crate::healthy::HealthyRun;
+    use crate::matrix::LeftOutWhy;
     use crate::trial::tests::{caught, escaped};
     use crate::trial::{Ending, Naming, Trial};
     use kiln_event::VerdictWord;
@@ -170,7 +171,8 @@ pub(super) mod tests {
             let own: Vec<&Trial> = all.iter().filter(|trial| trial.defect.fault == fault).collect();
             Row::of(fault, "hgx-h200-8", "A-CODE", &severities, &own)
         };
-        let run = |seed, word| HealthyRun { node: "hgx-h200-8".to_owned(), seed, word, why: None, seconds: 5_400.0 };
+        let run =
+            |seed, word| HealthyRun { node: "hgx-h200-8".to_owned(), seed, word, against: None, seconds: 5_400.0 };
         let healthy: Vec<HealthyRun> =
             (1..=200).map(|seed| run(seed, if seed == 7 { VerdictWord::Fail } else { VerdictWord::Pass })).collect();
         Drill {
@@ -194,7 +196,10 @@ pub(super) mod tests {
             must: None,
             curve: Curve::of(&severities, &[row("cold-plate-loose"), row("gpu-missing")]),
             rows: vec![row("cold-plate-loose"), row("gpu-missing")],
-            left_out: vec![LeftOut { fault: "fan-failed".to_owned(), why: "the node has no fan".to_owned() }],
+            left_out: vec![LeftOut {
+                fault: "fan-failed".to_owned(),
+                why: LeftOutWhy::NoNode { said: "the node has no fan".to_owned() },
+            }],
             healthy: vec![Healthy::of("hgx-h200-8", &healthy)],
             allowed: Allowed::default(),
             shortening: None,

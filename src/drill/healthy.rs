@@ -1,10 +1,13 @@
 //! Runs on healthy nodes: how often a profile fails what is well.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use super::proof::{Says, proofs};
 use kiln_event::{RunRecord, VerdictWord, roll_up};
 use kiln_lot::{Interval, wilson_95};
+use kiln_model::Component;
 
 /// One run on a healthy node.
 #[derive(Debug, Clone, PartialEq)]
@@ -13,9 +16,26 @@ pub struct HealthyRun {
     pub seed: u64,
     pub word: VerdictWord,
     /// What spoke against the node, if anything did.
-    pub why: Option<String>,
+    pub against: Option<Against>,
     /// How long it ran, in seconds.
     pub seconds: f64,
+}
+
+/// What spoke against a node in a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Against {
+    /// `stage.step`; `None` between steps.
+    pub step: Option<String>,
+    /// `limit thermal.resistance`, `guard lost`, `mismatch`, `GPU lost`.
+    pub by: String,
+    pub component: Component,
+}
+
+impl fmt::Display for Against {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let step = self.step.as_deref().unwrap_or("between steps");
+        write!(f, "{step} {} on {}", self.by, self.component)
+    }
 }
 
 /// The healthy runs of one kind of node.
@@ -44,6 +64,9 @@ pub struct FalseAlarm {
     pub verdict: VerdictWord,
     /// `burn.soak limit thermal.resistance on gpu/3`.
     pub why: String,
+    /// The same as a fact, for the page. A document that is read back has the sentence alone.
+    #[serde(skip)]
+    pub against: Option<Against>,
 }
 
 impl HealthyRun {
@@ -51,11 +74,12 @@ impl HealthyRun {
         let word = record.verdict.as_ref().map_or_else(|| roll_up(record).word, |verdict| verdict.word);
         let proofs = proofs(record);
         let strongest = proofs.iter().find(|proof| proof.says == Says::Fail).or(proofs.first());
-        let why = strongest.map(|proof| {
-            let step = proof.step.as_deref().unwrap_or("between steps");
-            format!("{step} {} on {}", proof.by, proof.component)
+        let against = strongest.map(|proof| Against {
+            step: proof.step.clone(),
+            by: proof.by.clone(),
+            component: proof.component,
         });
-        Self { node: node.to_owned(), seed, word, why, seconds: record.last_at.seconds() }
+        Self { node: node.to_owned(), seed, word, against, seconds: record.last_at.seconds() }
     }
 }
 
@@ -83,8 +107,8 @@ fn alarm(run: &HealthyRun) -> Option<FalseAlarm> {
     if matches!(run.word, VerdictWord::Pass | VerdictWord::Held) {
         return None;
     }
-    let why = run.why.clone().unwrap_or_else(|| "nothing spoke against it".to_owned());
-    Some(FalseAlarm { seed: run.seed, verdict: run.word, why })
+    let why = run.against.as_ref().map_or_else(|| "nothing spoke against it".to_owned(), ToString::to_string);
+    Some(FalseAlarm { seed: run.seed, verdict: run.word, why, against: run.against.clone() })
 }
 
 #[cfg(test)]
@@ -93,7 +117,7 @@ mod tests {
 
     #[test]
     fn anything_but_a_pass_is_an_alarm() {
-        let run = |seed, word| HealthyRun { node: "hgx".to_owned(), seed, word, why: None, seconds: 60.0 };
+        let run = |seed, word| HealthyRun { node: "hgx".to_owned(), seed, word, against: None, seconds: 60.0 };
         let runs = [
             run(1, VerdictWord::Pass),
             run(2, VerdictWord::Fail),

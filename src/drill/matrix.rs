@@ -1,6 +1,7 @@
 //! The matrix: for every fault and severity how many runs caught it, by what, how fast, and whether the part was named.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -75,10 +76,47 @@ pub enum MissKind {
 }
 
 /// A fault that was not drilled, and why.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct LeftOut {
     pub fault: String,
-    pub why: String,
+    pub why: LeftOutWhy,
+}
+
+/// Why a fault was not drilled. A sentence in documents, and a fact for the page, which says it in two languages.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(into = "String", from = "String")]
+#[schemars(with = "String")]
+pub enum LeftOutWhy {
+    /// No severity that was asked for lies within the fault's.
+    Severity { min: f64, max: f64 },
+    /// What it waits for did not happen in these runs, which are not counted.
+    NeverCame { node: String, runs: usize },
+    /// No node can have it; `said` is what was wrong with the first.
+    NoNode { said: String },
+}
+
+impl fmt::Display for LeftOutWhy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Severity { min, max } => write!(f, "its severity goes from {min} to {max}"),
+            Self::NeverCame { node, runs } => {
+                write!(f, "what it waits for never came on `{node}`, in {runs} runs that are not counted")
+            }
+            Self::NoNode { said } => f.write_str(said),
+        }
+    }
+}
+
+impl From<LeftOutWhy> for String {
+    fn from(why: LeftOutWhy) -> Self {
+        why.to_string()
+    }
+}
+
+impl From<String> for LeftOutWhy {
+    fn from(said: String) -> Self {
+        Self::NoNode { said }
+    }
 }
 
 /// How much of what was put in was found, over all runs counted.
@@ -153,6 +191,9 @@ impl Cell {
     }
 }
 
+/// What stands in place of codes and parts where a run named none.
+pub(super) const NOTHING_NAMED: &str = "nothing was named";
+
 fn miss(trial: &Trial) -> Option<Miss> {
     let (kind, text) = match &trial.ending {
         Ending::Escaped => (MissKind::Escaped, trial.word.shown().to_owned()),
@@ -160,7 +201,7 @@ fn miss(trial: &Trial) -> Option<Miss> {
         Ending::Caught(caught) if caught.naming == Naming::Wrong => {
             let mut words = caught.codes.clone();
             words.extend(caught.named.iter().map(ToString::to_string));
-            let text = if words.is_empty() { "nothing was named".to_owned() } else { words.join(" ") };
+            let text = if words.is_empty() { NOTHING_NAMED.to_owned() } else { words.join(" ") };
             (MissKind::WrongComponent, text)
         }
         Ending::Caught(_) | Ending::NeverThere => return None,

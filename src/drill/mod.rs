@@ -27,10 +27,10 @@ pub use comparison::comparison;
 pub use curve::{Curve, Point};
 pub use defect::{Called, Defect, Wanted};
 pub use document::{Allowed, DRILL_SCHEMA, Drill, document, drill_schema};
-pub use healthy::{FalseAlarm, Healthy, HealthyRun};
+pub use healthy::{Against, FalseAlarm, Healthy, HealthyRun};
 pub use junit::junit;
 pub use kiln_lot::{Interval, wilson_95};
-pub use matrix::{Cell, Coverage, LeftOut, Row};
+pub use matrix::{Cell, Coverage, LeftOut, LeftOutWhy, Row};
 pub use page::page;
 pub use shortening::{
     Again, Cheapest, IntermittentFault, Known, Shortening, SoakCut, StepValue, lengths, needless, with_less, without,

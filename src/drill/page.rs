@@ -158,17 +158,7 @@ fn details(drill: &Drill, language: Language) -> String {
                 escaped(&all.join(", "))
             };
             let time = |seconds: Option<f64>| seconds.map_or_else(|| "-".to_owned(), shown);
-            let misses: Vec<String> = cell
-                .misses
-                .iter()
-                .map(|miss| match language {
-                    Language::English => format!("seed {} on {}: {}", miss.seed, miss.component, miss.text),
-                    Language::Japanese => {
-                        let kind = page_words::miss(language, miss.kind);
-                        format!("シード {}、{}: {kind} ({})", miss.seed, miss.component, miss.text)
-                    }
-                })
-                .collect();
+            let misses: Vec<String> = cell.misses.iter().map(|miss| page_words::missed(language, miss)).collect();
             let _ = writeln!(
                 text,
                 "<tr><td>{}</td><td>x{factor}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
@@ -192,7 +182,8 @@ fn healthy(drill: &Drill, language: Language) -> String {
         let _ = writeln!(text, "<li>{}</li>", escaped(&page_words::healthy(language, healthy)));
         for alarm in &healthy.alarms {
             let seed = say(language, "seed", "シード");
-            let line = format!("{seed} {}: {} {}", alarm.seed, alarm.verdict.shown(), alarm.why);
+            let why = page_words::alarm(language, alarm);
+            let line = format!("{seed} {}: {} {why}", alarm.seed, alarm.verdict.shown());
             let _ = writeln!(text, "<li class=\"dim\">{}</li>", escaped(&line));
         }
     }
@@ -206,7 +197,12 @@ fn left_out(drill: &Drill, language: Language) -> String {
     }
     let mut text = format!("<h2>{}</h2>\n<ul>\n", say(language, "Left out", "対象外にした不良"));
     for left_out in &drill.left_out {
-        let _ = writeln!(text, "<li>{}: {}</li>", escaped(&left_out.fault), escaped(&left_out.why));
+        let _ = writeln!(
+            text,
+            "<li>{}: {}</li>",
+            escaped(&left_out.fault),
+            escaped(&page_words::left_out(language, &left_out.why))
+        );
     }
     text.push_str("</ul>\n");
     text
@@ -232,6 +228,10 @@ fn escaped(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::document::tests::{drill, swept};
+    use crate::healthy::{Against, FalseAlarm};
+    use crate::matrix::{LeftOut, LeftOutWhy};
+    use kiln_event::VerdictWord;
+    use kiln_model::Component;
 
     #[test]
     fn texts_are_escaped_and_nothing_is_fetched() {
@@ -249,13 +249,20 @@ mod tests {
     #[test]
     fn the_japanese_page_names_limit_and_step_and_says_nothing_of_ours_in_english() {
         for mut drill in [drill(), swept()] {
-            drill.left_out.clear();
+            // The tables of a shorter profile are the terminal's.
             drill.shortening = None;
-            for alarm in drill.healthy.iter_mut().flat_map(|healthy| &mut healthy.alarms) {
-                alarm.why.clear();
+            let never = LeftOutWhy::NeverCame { node: "hgx-h200-8".to_owned(), runs: 2 };
+            for why in [LeftOutWhy::Severity { min: 0.5, max: 2.0 }, never] {
+                drill.left_out.push(LeftOut { fault: "fan-failed".to_owned(), why });
             }
-            for cell in drill.rows.iter_mut().flat_map(|row| &mut row.cells).flatten() {
-                cell.misses.iter_mut().for_each(|miss| miss.text.clear());
+            let against = |step: Option<&str>| Against {
+                step: step.map(str::to_owned),
+                by: "limit thermal.resistance".to_owned(),
+                component: Component::gpu(3),
+            };
+            for (seed, against) in [(1, Some(against(Some("burn.soak")))), (2, Some(against(None))), (3, None)] {
+                let (verdict, why) = (VerdictWord::Fail, "nothing spoke against it".to_owned());
+                drill.healthy[0].alarms.push(FalseAlarm { seed, verdict, why, against });
             }
             let page = page(&drill, Language::Japanese);
             assert!(page.contains("規格 thermal.resistance") && page.contains("burn.soak"), "{page}");

@@ -1,64 +1,59 @@
 //! What the page of a drill says, in both languages. English sentences that the terminal says too are the terminal's.
 
 use super::document::Drill;
-use super::healthy::Healthy;
-use super::matrix::{Coverage, MissKind};
+use super::healthy::{Against, FalseAlarm, Healthy};
+use super::matrix::{Coverage, LeftOutWhy, Miss, MissKind, NOTHING_NAMED};
 use super::text;
 use kiln_lot::{Interval, wilson_95};
 use kiln_report::Language;
 
 /// One of two texts.
 pub(super) const fn say<'a>(language: Language, english: &'a str, japanese: &'a str) -> &'a str {
-    match language {
-        Language::English => english,
-        Language::Japanese => japanese,
-    }
+    if matches!(language, Language::Japanese) { japanese } else { english }
 }
 
 pub(super) fn title(language: Language, drill: &Drill) -> String {
     let Drill { profile, revision, .. } = drill;
-    match language {
-        Language::English => format!("Drill of {profile} revision {revision}"),
-        Language::Japanese => format!("プロファイル {profile} 第 {revision} 版の検出力試験"),
+    if language != Language::Japanese {
+        return format!("Drill of {profile} revision {revision}");
     }
+    format!("プロファイル {profile} 第 {revision} 版の検出力試験")
 }
 
 /// On what nodes, how much was found, and from which seeds.
 pub(super) fn heading(language: Language, drill: &Drill) -> String {
     let (nodes, found) = (drill.nodes.join(", "), coverage(language, &drill.coverage));
     let Drill { seeds, first_seed, .. } = drill;
-    match language {
-        Language::English => format!(
+    if language != Language::Japanese {
+        return format!(
             "SIMULATED nodes: {nodes}. {found}. {seeds} seeds from {first_seed} on for each fault and severity. {}.",
             text::parts_list(drill)
-        ),
-        Language::Japanese => {
-            let parts = if drill.parts_list {
-                "各試験にノードの部品表 (製造番号、BIOS、ドライブ・インターフェース・電源・DIMMの数) を与えた"
-            } else {
-                "部品表を与えていない。部品表でしか分からない不良は、プロファイルに記載がなければ見逃す"
-            };
-            format!(
-                "シミュレーションのノード: {nodes}。{found}。不良と程度ごとにシード {first_seed} から {seeds} 個。{parts}。"
-            )
-        }
+        );
     }
+    let parts = if drill.parts_list {
+        "各試験にノードの部品表 (製造番号、BIOS、ドライブ・インターフェース・電源・DIMMの数) を与えた"
+    } else {
+        "部品表を与えていない。部品表でしか分からない不良は、プロファイルに記載がなければ見逃す"
+    };
+    format!(
+        "シミュレーションのノード: {nodes}。{found}。不良と程度ごとにシード {first_seed} から {seeds} 個。{parts}。"
+    )
 }
 
 fn coverage(language: Language, coverage: &Coverage) -> String {
-    match language {
-        Language::English => text::coverage_words(coverage),
-        Language::Japanese => format!(
-            "{} 回中 {} 回検出 ({} 種の不良のうち {} 種は毎回検出)",
-            coverage.tried, coverage.caught, coverage.faults, coverage.faults_caught
-        ),
+    if language != Language::Japanese {
+        return text::coverage_words(coverage);
     }
+    format!(
+        "{} 回中 {} 回検出 ({} 種の不良のうち {} 種は毎回検出)",
+        coverage.tried, coverage.caught, coverage.faults, coverage.faults_caught
+    )
 }
 
 /// From which severity on faults are found, beside what that costs in false alarms; `None` for a single severity.
 pub(super) fn curve(language: Language, drill: &Drill) -> Option<String> {
     let curve = drill.curve.as_ref()?;
-    if language == Language::English {
+    if language != Language::Japanese {
         return Some(format!("{}; {}", curve.words(), text::alarm_words(drill)));
     }
     let from = |severity: Option<f64>| {
@@ -80,36 +75,36 @@ pub(super) fn curve(language: Language, drill: &Drill) -> Option<String> {
 }
 
 fn percents(language: Language, interval: Interval) -> String {
-    match language {
-        Language::English => text::percents(interval),
-        Language::Japanese => format!("{}～{}", text::percent(interval.low), text::percent(interval.high)),
+    if language != Language::Japanese {
+        return text::percents(interval);
     }
+    format!("{}～{}", text::percent(interval.low), text::percent(interval.high))
 }
 
 /// What became of the faults that their files say must be caught.
 pub(super) fn must(language: Language, must: &Coverage) -> String {
-    let share = |count: usize| text::percent(count as f64 / must.tried.max(1) as f64);
-    match language {
-        Language::English => text::must_words(must),
-        Language::Japanese => format!(
-            "2時間の試験で検出すべき不良: {}、{}、うち別の部品を指摘 {}",
-            coverage(language, must),
-            share(must.caught),
-            share(must.caught - must.named)
-        ),
+    if language != Language::Japanese {
+        return text::must_words(must);
     }
+    let share = |count: usize| text::percent(count as f64 / must.tried.max(1) as f64);
+    format!(
+        "2時間の試験で検出すべき不良: {}、{}、うち別の部品を指摘 {}",
+        coverage(language, must),
+        share(must.caught),
+        share(must.caught - must.named)
+    )
 }
 
 pub(super) fn partial(language: Language, drill: &Drill) -> String {
     let Drill { runs_done, runs_planned, .. } = drill;
-    match language {
-        Language::English => format!("PARTIAL: interrupted after {runs_done} of {runs_planned} runs."),
-        Language::Japanese => format!("途中まで: {runs_planned} 回中 {runs_done} 回で中断した。"),
+    if language != Language::Japanese {
+        return format!("PARTIAL: interrupted after {runs_done} of {runs_planned} runs.");
     }
+    format!("途中まで: {runs_planned} 回中 {runs_done} 回で中断した。")
 }
 
 pub(super) fn healthy(language: Language, healthy: &Healthy) -> String {
-    if language == Language::English {
+    if language != Language::Japanese {
         return text::healthy_line(healthy);
     }
     let without = match healthy.without_verdict {
@@ -126,9 +121,33 @@ pub(super) fn healthy(language: Language, healthy: &Healthy) -> String {
     )
 }
 
+/// What spoke against a healthy node.
+pub(super) fn alarm(language: Language, alarm: &FalseAlarm) -> String {
+    match &alarm.against {
+        _ if language != Language::Japanese => alarm.why.clone(),
+        Some(Against { step, by: what, component }) => {
+            let step = step.as_deref().unwrap_or("工程の間");
+            format!("{step} {} ({component})", by(language, what))
+        }
+        None => "不合格とした根拠なし".to_owned(),
+    }
+}
+
+/// Why a fault was not drilled.
+pub(super) fn left_out(language: Language, why: &LeftOutWhy) -> String {
+    match why {
+        _ if language != Language::Japanese => why.to_string(),
+        LeftOutWhy::Severity { min, max } => format!("程度の範囲は {min} から {max} まで"),
+        LeftOutWhy::NeverCame { node, runs } => {
+            format!("`{node}` では発生の条件が満たされなかった (数えない試験 {runs} 回)")
+        }
+        LeftOutWhy::NoNode { .. } => "指定されたどのノードにも、この不良はありえない".to_owned(),
+    }
+}
+
 /// What proved a defect, as [`super::proof`] names it: `limit`, `lot` or `guard` and a name, or a word.
 pub(super) fn by(language: Language, what: &str) -> String {
-    if language == Language::English {
+    if language != Language::Japanese {
         return what.to_owned();
     }
     match what.split_once(' ') {
@@ -141,8 +160,26 @@ pub(super) fn by(language: Language, what: &str) -> String {
     }
 }
 
+/// A run that did not go well.
+pub(super) fn missed(language: Language, missed: &Miss) -> String {
+    let Miss { seed, component, text, .. } = missed;
+    if language != Language::Japanese {
+        return format!("seed {seed} on {component}: {text}");
+    }
+    format!("シード {seed}、{component}: {} ({})", miss(language, missed.kind), miss_text(missed))
+}
+
+/// What was said in place of the right part: codes and places, or a verdict and what spoke for it.
+fn miss_text(miss: &Miss) -> String {
+    match miss.text.split_once(": ") {
+        Some((verdict, what)) if miss.kind == MissKind::Held => format!("{verdict}: {}", by(Language::Japanese, what)),
+        _ if miss.text == NOTHING_NAMED => "部品の指摘なし".to_owned(),
+        _ => miss.text.clone(),
+    }
+}
+
 /// Why a run did not go well. The words behind it are codes and places.
-pub(super) const fn miss(language: Language, kind: MissKind) -> &'static str {
+const fn miss(language: Language, kind: MissKind) -> &'static str {
     match kind {
         MissKind::Escaped => say(language, "escaped", "見逃し"),
         MissKind::Held => say(language, "held", "確証なく保留"),

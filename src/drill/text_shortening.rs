@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::shortening::{Cheapest, IntermittentFault, Lost, Shortening, SoakCut, StepValue};
 use super::text::{coverage_words, percent, shown, table};
 
-/// Faults named of those lost; the rest is counted.
+/// The number of lost faults that are named; the others are only counted.
 const LOST_TOLD: usize = 4;
 
 pub(super) fn shortening_text(shortening: &Shortening) -> String {

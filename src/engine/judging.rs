@@ -136,23 +136,13 @@ impl Judge<'_> {
 
     fn by_limit(&self, measurement: &Measurement, all: &[Measurement]) -> Judgement {
         let Some(limit) = self.planned.step.limits.get(&measurement.name) else {
-            return Judgement {
-                measurement: measurement.clone(),
-                limit: None,
-                range: Range::default(),
-                outcome: match measurement.value {
-                    Measured::Value(_) => Judged::Pass,
-                    Measured::Unsupported => Judged::Unjudged(Unjudged::Unsupported),
-                    Measured::Missing(_) => Judged::Unjudged(Unjudged::NotMeasured),
-                },
-                code: None,
-                decisive: false,
-                miss: Miss::Proof,
-                source: None,
-                waiver: None,
-                lot: None,
-                guard_band: None,
+            let outcome = match measurement.value {
+                Measured::Value(_) => Judged::Pass,
+                Measured::Unsupported => Judged::Unjudged(Unjudged::Unsupported),
+                Measured::Missing(_) => Judged::Unjudged(Unjudged::NotMeasured),
             };
+            let told = Judgement::new(measurement.clone(), None, Range::default(), outcome);
+            return Judgement { decisive: false, ..told };
         };
         let sku = |fact: &str| -> Option<Quantity> { self.sku_of(measurement.component)?.fact(fact) };
         let references = References {
@@ -305,18 +295,13 @@ impl Judge<'_> {
 }
 
 fn missing(measurement: Measurement, limit: Option<&Limit>) -> Judgement {
+    let text = limit.map(|limit| limit.text.as_str());
     Judgement {
-        measurement,
-        limit: limit.map(|limit| limit.text.clone()),
-        range: Range::default(),
-        outcome: Judged::Unjudged(Unjudged::NotMeasured),
         code: limit.and_then(|limit| limit.code.clone()),
         decisive: limit.is_none_or(|limit| limit.decisive),
         miss: limit.map(|limit| limit.miss).unwrap_or_default(),
         source: limit.and_then(|limit| limit.source.clone()),
-        waiver: None,
-        lot: None,
-        guard_band: None,
+        ..Judgement::new(measurement, text, Range::default(), Judged::Unjudged(Unjudged::NotMeasured))
     }
 }
 

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Outcome, TripCause};
 use kiln_limit::Judgement;
-use kiln_model::{Component, GpuIndex, LoadEnd, Mismatch, Moment, ProgramAbsent, Span, Unreadable};
+use kiln_model::{Component, GpuIndex, LoadEnd, Mismatch, Moment, ProgramAbsent, Span, Unanswered, Unreadable};
 use kiln_plan::Unmet;
 
 /// Why a case has its outcome, where the judgements alone do not say it.
@@ -62,9 +62,9 @@ pub enum Reason {
     Restless {
         gpus: Vec<Restless>,
     },
-    /// The node did not answer; `said` is what it or its driver says instead.
+    /// The node did not answer.
     Probe {
-        said: String,
+        said: Unanswered,
     },
     Load(LoadTrouble),
     Program {

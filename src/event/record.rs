@@ -11,8 +11,8 @@ use super::{
     TakenUp, Verdict,
 };
 use kiln_model::{
-    Component, GpuCounters, GpuIndex, Inventory, KernelRecord, LoadEnd, LoadId, Mismatch, Moment, NoteKind, Reading,
-    SourceReport, WallTime,
+    Component, GpuCounters, GpuIndex, Inventory, KernelRecord, LoadEnd, LoadId, Mismatch, Moment, NoteFact, NoteKind,
+    Reading, SourceReport, WallTime,
 };
 use kiln_plan::Plan;
 
@@ -64,7 +64,7 @@ pub struct LoadNote {
     pub load: LoadId,
     pub gpu: Option<GpuIndex>,
     pub kind: NoteKind,
-    pub what: String,
+    pub what: NoteFact,
 }
 
 /// One round of one stage.

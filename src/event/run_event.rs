@@ -6,8 +6,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::{Case, Finding, GuardTrip, Lateness, RunStart, StepEnding, Verdict};
 
 use kiln_model::{
-    Component, GpuCounters, GpuIndex, Inventory, KernelRecord, LoadEnd, LoadId, LoadOrder, Mismatch, Moment, NoteKind,
-    Reading, SourceReport, Text, WallTime,
+    Component, GpuCounters, GpuIndex, Inventory, KernelRecord, LoadEnd, LoadId, LoadOrder, Mismatch, Moment, NoteFact,
+    NoteKind, Reading, SourceReport, Text, WallTime,
 };
 use kiln_plan::Plan;
 
@@ -75,7 +75,7 @@ pub enum RunEvent {
         load: LoadId,
         gpu: Option<GpuIndex>,
         kind: NoteKind,
-        what: String,
+        what: NoteFact,
     },
     /// The host did not keep up while a step ran. It is told before the step's end.
     HostLate {

@@ -203,17 +203,12 @@ pub fn judge(limit: &Limit, measurement: &Measurement, references: &References<'
         other => (other, limit.miss),
     };
     Judgement {
-        measurement: measurement.clone(),
-        limit: Some(limit.text.clone()),
-        range,
-        outcome,
         code: limit.code.clone(),
         decisive: limit.decisive && !excused,
         miss,
         source: limit.source.clone(),
-        waiver: None,
-        lot: None,
         guard_band,
+        ..Judgement::new(measurement.clone(), Some(&limit.text), range, outcome)
     }
 }
 

@@ -72,6 +72,23 @@ pub struct Judgement {
 }
 
 impl Judgement {
+    /// A decisive judgement of a measurement against a limit in words, with nothing else to it: no code, no waiver, no lot.
+    pub fn new(measurement: Measurement, limit: Option<&str>, range: Range, outcome: Judged) -> Self {
+        Self {
+            measurement,
+            limit: limit.map(str::to_owned),
+            range,
+            outcome,
+            code: None,
+            decisive: true,
+            miss: Miss::Proof,
+            source: None,
+            waiver: None,
+            lot: None,
+            guard_band: None,
+        }
+    }
+
     /// Holds the value against its lot as well. What is outside of the limit or was not judged stays so: a lot says
     /// nothing about physics.
     #[must_use]

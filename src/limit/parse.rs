@@ -1,14 +1,14 @@
-//! Reading the short form of a limit: `<= 87 °C`, `450..520 GB/s`, `480 GB/s ±5 %`, `>= 95 % of sku.tdp`, `in [a, b]`,
+//! Parses the short form of a limit: `<= 87 °C`, `450..520 GB/s`, `480 GB/s ±5 %`, `>= 95 % of sku.tdp`, `in [a, b]`,
 //! `~ regex`. The long form is a mapping around it and belongs to `profile`.
 //!
-//! What is read is checked against the measurement at once: a limit in the wrong unit is never a [`Bound`].
+//! A limit is checked against its measurement while it is parsed, so that a [`Bound`] always has a unit that fits.
 
 use std::ops::Range;
 
 use super::{Bound, Term, term, words};
 use kiln_model::Unit;
 
-/// What kind of value a limit is held against.
+/// The kind of value that a limit is compared with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wanted {
     Number(Unit),
@@ -16,19 +16,19 @@ pub enum Wanted {
     Flag,
 }
 
-/// What a limit may speak about.
+/// What a limit may refer to.
 #[derive(Debug, Clone, Copy)]
 pub struct Target<'a> {
     /// The measurement or sensor, for messages.
     pub name: &'a str,
     pub wanted: Wanted,
-    /// Names and units of the SKU facts there are.
+    /// Names and units of the known SKU facts.
     pub facts: &'a [(&'a str, Unit)],
-    /// Whether `peers` and `baseline` mean anything here; guards know neither.
+    /// Whether `peers` and `baseline` may be used; guards allow neither.
     pub relative: bool,
 }
 
-/// Why a text is no limit for its measurement.
+/// Why a text is not a valid limit for its measurement.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct ParseLimitError {
@@ -52,7 +52,7 @@ impl ParseLimitError {
 
 pub(super) type Parsed<T> = Result<T, ParseLimitError>;
 
-/// A piece of the text that knows where it lies.
+/// A piece of the text together with its position.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Part<'t> {
     pub text: &'t str,
@@ -73,7 +73,7 @@ impl Part<'_> {
         Self { text: &self.text[..end], at: self.at }
     }
 
-    /// What stands before and after the first `separator`.
+    /// Splits at the first `separator`; both sides are trimmed.
     pub(super) fn split(self, separator: &str) -> Option<(Self, Self)> {
         let at = self.text.find(separator)?;
         Some((self.until(at).trim(), self.from(at + separator.len()).trim()))
@@ -85,7 +85,7 @@ impl Part<'_> {
 }
 
 impl Bound {
-    /// Reads the short form for one measurement.
+    /// Parses the short form for one measurement.
     pub fn parse(text: &str, target: &Target<'_>) -> Result<Self, ParseLimitError> {
         let whole = Part { text, at: 0 }.trim();
         if whole.text.is_empty() {
@@ -106,7 +106,7 @@ impl Bound {
     }
 }
 
-/// What a message without a better idea shows.
+/// The help of messages that have nothing more specific to suggest.
 const FORMS: &str =
     "write for example `<= 87 °C`, `450..520 GB/s`, `480 GB/s ±5 %`, `>= 95 % of sku.tdp`, `in [a, b]` or `~ regex`";
 
@@ -120,7 +120,7 @@ enum Operator {
     NotEqual,
 }
 
-/// Signs as written; longer ones first, so that `<=` is not read as `<`.
+/// Operators as written. Longer ones come first, so that `<=` is not read as `<`.
 const OPERATORS: &[(&str, Operator)] = &[
     ("<=", Operator::AtMost),
     (">=", Operator::AtLeast),
@@ -175,7 +175,7 @@ fn compared(operator: Operator, rest: Part<'_>, target: &Target<'_>) -> Parsed<B
     })
 }
 
-/// A range, a tolerance, or something that forgot its operator.
+/// Parses a limit without an operator in front: a range or a tolerance. Anything else lacks its operator.
 fn unmarked(whole: Part<'_>, target: &Target<'_>) -> Parsed<Bound> {
     let Wanted::Number(unit) = target.wanted else {
         return Err(ParseLimitError::new(whole, "the limit does not start with an operator")
@@ -211,8 +211,8 @@ fn unmarked(whole: Part<'_>, target: &Target<'_>) -> Parsed<Bound> {
 
 fn between(whole: Part<'_>, low: Part<'_>, high: Part<'_>, unit: Unit, target: &Target<'_>) -> Parsed<Bound> {
     let high_term = term::parse(high, unit, target)?;
-    // `450..520 GB/s` and `95..105 % of sku.tdp`: a bare number takes the rest from the other end. A share only without
-    // blanks around the dots, as `5 .. 95 % of sku.nvlink.links` starts at the number five.
+    // `450..520 GB/s` and `95..105 % of sku.tdp`: a bare number takes its unit or reference from the other end. With a share
+    // this holds only without blanks around the dots: `5 .. 95 % of sku.nvlink.links` starts at the number five.
     let tight = !whole.text.contains(" ..");
     let low_term = match (low.text.parse::<f64>(), &high_term) {
         (Ok(value), Term::Absolute(high)) if value.is_finite() => {
@@ -236,7 +236,7 @@ fn between(whole: Part<'_>, low: Part<'_>, high: Part<'_>, unit: Unit, target: &
     Ok(Bound::Between(low_term, high_term))
 }
 
-/// `NOMINAL -5 % / +10 %`, in either order, as its three parts.
+/// Splits `NOMINAL -5 % / +10 %`, with the tolerances in either order, into its three parts.
 fn two_sided(whole: Part<'_>) -> Option<(Part<'_>, Part<'_>, Part<'_>)> {
     let slash = whole.text.rfind('/')?;
     let (left, right) = (whole.until(slash).trim(), whole.from(slash + 1).trim());
@@ -285,7 +285,7 @@ mod tests {
         Bound::parse(text, &target("m", Wanted::Number(unit))).unwrap().to_string()
     }
 
-    /// Every refusal with the wrong part marked.
+    /// Lists every refusal with the wrong part marked.
     fn refused(target: &Target<'_>, cases: &[&str]) -> String {
         let told = |text: &&str| {
             let error = Bound::parse(text, target).unwrap_err();

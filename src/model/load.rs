@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::{GpuIndex, LoadFault, Moment, ProgramOrder, ProgramSaid, Screened, Span};
+use super::{GpuIndex, LoadFault, Moment, NoteFact, ProgramOrder, ProgramSaid, Screened, Span};
 
 /// Names one started load inside a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -120,7 +120,7 @@ pub enum LoadSaid {
         gpu: Option<GpuIndex>,
         #[serde(default)]
         kind: NoteKind,
-        what: String,
+        what: NoteFact,
     },
     /// What came of running a program.
     Program(ProgramSaid),

@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::load_note::after_colon;
 use super::{GpuIndex, Moment, Span, cuda_error};
 
 /// Why a load failed. What the driver, the system or a process says in its own words is carried as data.
@@ -19,6 +20,24 @@ pub enum LoadFault {
         #[serde(default, skip_serializing_if = "String::is_empty")]
         holders: String,
     },
+    /// The driver or the GPU could not be opened.
+    #[error(transparent)]
+    Open(OpenError),
+    #[error("out of memory: not one chunk of {mib} MiB free could be had{holders}")]
+    NoChunk { mib: u64, holders: String },
+    #[error("{gpu} has no FP8 kernel in {image}; burn it with bf16")]
+    NoFp8 { gpu: String, image: String },
+    #[error("{gpu} has too little shared memory for {kernel}")]
+    LittleSharedMemory { gpu: String, kernel: String },
+    /// The results of a GPU differ so much that none can be taken for the right one.
+    #[error("no two halves of {gpu} agree on one result: only {agree} of {units} units do")]
+    NoMajority { gpu: String, agree: usize, units: usize },
+    /// Copies between GPUs were ordered on one alone.
+    #[error("copies between GPUs need two of them")]
+    NeedsTwoGpus,
+    /// The order asks for what no load does; `what` quotes it.
+    #[error("the order cannot be carried out: {what}")]
+    BadOrder { what: String },
     /// What was queued on the GPU did not end in time.
     #[error("{what} hangs: it did not end within {} s", after.as_secs_f64())]
     Hung { what: String, after: Span },
@@ -52,6 +71,8 @@ pub enum LoadFault {
     /// The system could not start the program, and says why.
     #[error("{path} cannot be started: {error}")]
     NotStarted { path: String, error: String },
+    #[error("{path} cannot be started: its interpreter or loader is not on this machine")]
+    NoInterpreter { path: String },
     #[error("programs are not available on a simulated node")]
     NoPrograms,
 
@@ -75,6 +96,37 @@ pub enum LoadFault {
     Words(String),
 }
 
+/// Why there is no GPU to work on. `gpu` is its name among the components, `name` what the driver calls it; `holders` are the
+/// other processes on it, as the end of a sentence.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "kebab-case")]
+pub enum OpenError {
+    #[error(
+        "the NVIDIA driver's library {library} cannot be opened: {why}; install the driver, or name the library in KILN_CUDA_LIB"
+    )]
+    NoLibrary { library: String, why: String },
+    #[error("the NVIDIA driver is too old: its library has no {symbol}; install release 535 or later")]
+    TooOld { symbol: String },
+    #[error("MIG is on for {gpu} ({name}); a load needs the whole GPU: turn MIG off with `nvidia-smi -i ID -mig 0`")]
+    Mig { gpu: String, name: String },
+    /// `mode` is the word of `nvidia-smi`.
+    #[error("{gpu} is in compute mode {mode}{holders}; set it to default with `nvidia-smi -i ID -c 0`")]
+    ComputeMode { gpu: String, mode: String, holders: String },
+    #[error("{gpu} cannot be used{holders}: {call} failed: {} (CUDA error {code})", cuda_error::meaning(*code).0)]
+    Taken { gpu: String, holders: String, call: String, code: i32 },
+    #[error("{gpu} ({name}) has compute capability {capability}; the kernels need 8.0 or newer")]
+    TooOldGpu { gpu: String, name: String, capability: String },
+    /// `log` is what the driver's compiler says.
+    #[error(
+        "no kernel image runs on {gpu} ({name}, compute capability {capability}): {call} failed: {} (CUDA error {code}){}",
+        cuda_error::meaning(*code).0,
+        after_colon(log)
+    )]
+    NoImage { gpu: String, name: String, capability: String, call: String, code: i32, log: String },
+    #[error("{call} failed: {} (CUDA error {code})", cuda_error::meaning(*code).0)]
+    Call { call: String, code: i32 },
+}
+
 /// What a worker did that its protocol forbids. Times are how long it was silent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "kebab-case")]
@@ -85,7 +137,20 @@ pub enum WorkerBreach {
     DidNotGetReady { after: Span },
     #[error("it hangs: it said nothing for {} s", after.as_secs())]
     Silent { after: Span },
-    /// It wrote something that no worker of this version writes; the text quotes it.
+    #[error("it wrote a line without end")]
+    EndlessLine,
+    #[error("it broke off within a line: {half:?}")]
+    HalfLine { half: String },
+    #[error("it floods: more than {most} messages within a second")]
+    Floods { most: u32 },
+    /// It wrote a line that no worker of this version writes.
+    #[error("{error}")]
+    BadLine { error: String },
+    #[error("it spoke before it said hello")]
+    SpokeEarly,
+    #[error("it spoke out of turn: {message}")]
+    OutOfTurn { message: String },
+    /// The sentence of an older journal.
     #[error("{0}")]
     Protocol(String),
 }

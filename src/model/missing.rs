@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::{GpuIndex, LoadEnd, Moment, ReadingFailure, Source, SourceTrouble, Span};
+use super::{GpuIndex, LoadEnd, Moment, NoteFact, ReadingFailure, Source, SourceTrouble, Span, Unproven};
 
 /// Why there is no value. What a driver or a program says in its own words is carried as data.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -116,7 +116,7 @@ pub enum Missing {
     LoadNeverReported,
     /// The driver refused the fastest kernel; `note` is what the load says of the one it used.
     SlowerKernel {
-        note: String,
+        note: NoteFact,
     },
     NothingCompared,
     NoCopyTimed,
@@ -190,8 +190,8 @@ pub enum Missing {
         pointer: String,
         found: String,
     },
-    /// What the reader of a program's output makes of it, with the program's own words.
-    Program(String),
+    /// The program's output does not prove it.
+    Program(Unproven),
 
     /// The sentence of a journal of version 1.0. Nothing makes it any more.
     #[serde(untagged)]

@@ -14,11 +14,13 @@ mod kernel;
 mod lacking;
 mod load;
 mod load_fault;
+mod load_note;
 mod median;
 mod missing;
 mod port;
 mod probe;
 mod program;
+mod program_output;
 mod quantity;
 mod reading;
 mod sample;
@@ -43,14 +45,16 @@ pub use load::{
     BurnKernel, CopyDirection, Endpoint, LoadEnd, LoadId, LoadKind, LoadOrder, LoadReport, LoadSaid, Mismatch,
     NoteKind, StopHow, Transfer, Turns,
 };
-pub use load_fault::{LoadFault, ProgramAbsent, WorkerBreach};
+pub use load_fault::{LoadFault, OpenError, ProgramAbsent, WorkerBreach};
+pub use load_note::{KernelFallback, NoteFact};
 pub use median::median;
 pub use missing::{Missing, Setting};
 pub use port::{LinkLayer, Port, PortCounter, PortState, WireState};
-pub use probe::{Answer, GpuCounters, LinkCounters, Probe};
+pub use probe::{Answer, GpuCounters, LinkCounters, Probe, Unanswered};
 pub use program::{
     NamedValue, ProgramNumber, ProgramOrder, ProgramReader, ProgramSaid, ProgramValue, Tool, Unreadable,
 };
+pub use program_output::{ExitMeaning, OutputGap, Unproven};
 pub use quantity::{Dimension, ParseQuantityError, Quantity, Unit};
 pub use reading::{Reading, ReadingFailure};
 pub use sample::Sample;

@@ -163,41 +163,46 @@ impl WireState {
     }
 }
 
+/// In the kernel's word, as it stands in a `state` file.
 impl fmt::Display for PortState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Down => "down",
-            Self::Init => "init",
-            Self::Armed => "armed",
-            Self::Active => "active",
-            Self::ActiveDefer => "active-defer",
+            Self::Down => "DOWN",
+            Self::Init => "INIT",
+            Self::Armed => "ARMED",
+            Self::Active => "ACTIVE",
+            Self::ActiveDefer => "ACTIVE_DEFER",
         })
     }
 }
 
+/// In the kernel's word, as it stands in a `phys_state` file.
 impl fmt::Display for WireState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Sleep => "sleep",
-            Self::Polling => "polling",
-            Self::Disabled => "disabled",
-            Self::Training => "training",
-            Self::LinkUp => "link up",
-            Self::ErrorRecovery => "error recovery",
-            Self::Test => "test",
+            Self::Sleep => "Sleep",
+            Self::Polling => "Polling",
+            Self::Disabled => "Disabled",
+            Self::Training => "PortConfigurationTraining",
+            Self::LinkUp => "LinkUp",
+            Self::ErrorRecovery => "LinkErrorRecovery",
+            Self::Test => "Phy Test",
         })
     }
 }
 
-/// In one line: `active, link up, 50000 MB/s, 4 lanes`.
+/// In one line and in the kernel's words, so that it needs no translation: `ACTIVE, LinkUp, 50000 MB/s, 4X`. What could not be
+/// read is a question mark; the measurement `up` says why.
 impl fmt::Display for Port {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}, {}", self.state, self.wire)?;
+        let word = |read: Option<String>| read.unwrap_or_else(|| "?".to_owned());
+        let (state, wire) = (self.state.value().map(ToString::to_string), self.wire.value().map(ToString::to_string));
+        write!(f, "{}, {}", word(state), word(wire))?;
         if let Reading::Value(rate) = self.rate_mb_per_s {
             write!(f, ", {rate} MB/s")?;
         }
         if let Reading::Value(width) = self.width {
-            write!(f, ", {width} lanes")?;
+            write!(f, ", {width}X")?;
         }
         Ok(())
     }

@@ -17,8 +17,19 @@ pub enum Probe {
 /// An answer; `Err` carries why the question failed as a whole.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Answer {
-    Inventory(Result<Box<Inventory>, String>),
-    Counters(Result<Vec<GpuCounters>, String>),
+    Inventory(Result<Box<Inventory>, Unanswered>),
+    Counters(Result<Vec<GpuCounters>, Unanswered>),
+}
+
+/// Why a question failed as a whole.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Unanswered {
+    /// A recording that is played back has no counters.
+    CountersNotRecorded,
+    /// What the node or its driver says instead, and the sentences of older journals.
+    #[serde(untagged)]
+    Words(String),
 }
 
 /// Totals since the driver loaded, of one GPU. Only differences mean anything.

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Component, ProgramAbsent, Unit};
+use super::{Component, ExitMeaning, OutputGap, ProgramAbsent, Unit};
 
 /// A program whose output is understood.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -115,14 +115,24 @@ pub enum Unreadable {
     Form { title: String, expected: String, first: Option<String> },
     /// In a known form, but for what is told.
     #[error("{title}: {what}; expected {expected}{}", seen(first.as_deref()))]
-    Place { title: String, what: String, expected: String, first: Option<String> },
+    Place { title: String, what: OutputGap, expected: String, first: Option<String> },
     /// The program says that it did not test.
     #[error("{title} did not test: {words}")]
     Refused { title: String, words: String },
-    /// What a parser says, and the sentences of older journals.
+    /// The program's exit code says that it did not test.
+    #[error("{title} did not test: {meaning}{}", said(words.as_deref()))]
+    Exit { title: String, meaning: ExitMeaning, words: Option<String> },
+    /// It is not the JSON report that numbers were to be picked from.
+    #[error("it is not JSON: {error}")]
+    NotJson { error: String },
+    /// The sentence of an older journal.
     #[error("{0}")]
     #[serde(untagged)]
     Words(String),
+}
+
+fn said(words: Option<&str>) -> String {
+    words.map_or_else(String::new, |words| format!(": {words}"))
 }
 
 fn seen(first: Option<&str>) -> String {

@@ -41,5 +41,5 @@ pub use resolved::{
 pub use schema::json_schema;
 pub use sku::{Fact, PciId, Sku, Skus};
 pub use sku_draft::{SkuDraftError, sku_draft};
-pub use stage::component_kind;
+pub use stage::{component_kind, old_component_word};
 pub use warning::warnings;

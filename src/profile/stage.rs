@@ -18,13 +18,19 @@ pub(super) struct Scope<'a> {
     pub(super) facts: Vec<(&'static str, Unit)>,
 }
 
-/// Words for kinds of components, as components themselves are written.
-/// Reads a kind of component; a word of version 0.1 is read as well.
+/// Reads a kind of component; a word of an older version is read as well.
 pub fn component_kind(node: &Node, what: &str, all: &mut Diagnostics) -> Option<ComponentKind> {
     match ComponentKind::OLD_WORDS.iter().find(|(word, _)| node.raw() == Some(word)) {
         Some((_, kind)) => Some(*kind),
         None => node.one_of(what, &ComponentKind::WORDS, all),
     }
+}
+
+/// Says what to write in place of a word of an older version.
+pub fn old_component_word(node: &Node) -> Option<Diagnostic> {
+    let (word, kind) = ComponentKind::OLD_WORDS.iter().find(|(word, _)| node.raw() == Some(word))?;
+    let message = format!("`{word}` is the word of an older version");
+    Some(Diagnostic::new(&node.place, message).help(format!("write `{}`", kind.word())))
 }
 
 pub(super) const CAPABILITIES: &[(&str, Capability)] = &[

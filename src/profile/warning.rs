@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 
 use super::inherit::BUILT_IN;
 use super::resolve::{Resolved, resolve_with_tree};
+use super::stage::old_component_word;
 use super::{Profile, Request, Step};
 use kiln_limit::{Bound, Limit, Reference, Term};
-use kiln_model::ComponentKind;
 use kiln_yaml::{Diagnostic, Diagnostics, Node};
 
 /// Everything of the profile that deserves a second look. `today` ends waivers; `has_baseline` says whether the run will be
@@ -35,11 +35,8 @@ pub fn warnings(
         }
     }
     for (step, node) in steps(&profile, &root) {
-        if let Some(each) = node.and_then(|node| node.get("each"))
-            && let Some((word, kind)) = ComponentKind::OLD_WORDS.iter().find(|(word, _)| each.raw() == Some(word))
-        {
-            let message = format!("`{word}` is the word of an older version");
-            all.push(Diagnostic::new(&each.place, message).help(format!("write `{}`", kind.word())));
+        if let Some(old) = node.and_then(|node| node.get("each")).and_then(old_component_word) {
+            all.push(old);
         }
         limits(step, node, request.name, has_baseline, &mut all);
     }

@@ -1,7 +1,7 @@
-//! The live console: a bar for the run, what runs now with temperature and power of every GPU, and a line for every
-//! step that ended. Without a terminal: the lines alone, and a sign of life now and then.
+//! The live console: a progress bar of the run, the running steps with temperature and power of every GPU, and a line for every
+//! finished step. Without a terminal it writes the lines alone, and a sign of life now and then.
 //!
-//! Everything goes to one output that is not standard output. Asking the operator is for others; the console makes room.
+//! Everything goes to one output, never to standard output. Questions to the operator are asked elsewhere; the console pauses.
 
 use std::env;
 use std::fmt;
@@ -23,21 +23,21 @@ use kiln_engine::Witness;
 use kiln_event::{Case, Envelope, GuardTrip, RunEvent, RunRecord, RunStart, StepKey};
 use kiln_model::{Moment, NoteKind, Sample};
 
-/// A display that changes more often than this is not read.
+/// The shortest time between two updates of the display: people cannot follow faster changes.
 const REFRESH: Duration = Duration::from_millis(100);
 
-/// Without a terminal, a log must show that a long step is alive; CI systems give up on jobs silent for ten minutes
-/// (Travis CI, GitLab's default of one hour is longer).
+/// Without a terminal, a log must show that a long step is still running: CI systems cancel jobs that are silent for ten minutes
+/// (Travis CI; GitLab's default is an hour).
 const SIGN_OF_LIFE: Duration = Duration::from_secs(300);
 
-/// Shows a run while it goes on.
+/// Shows a run in progress.
 #[derive(Debug)]
 pub struct Console {
     screen: Screen,
     paint: Paint,
     pace: Pace,
     view: View,
-    /// An operator is being asked, or the run is over: the display keeps still.
+    /// Whether the display is paused, because an operator is being asked or the run is over.
     still: bool,
 }
 
@@ -50,12 +50,13 @@ enum Screen {
 struct Bars {
     all: MultiProgress,
     run: ProgressBar,
-    /// Lines under the bar, made as they are needed.
+    /// Lines under the bar, created when needed.
     lines: Vec<ProgressBar>,
 }
 
 impl Console {
-    /// On standard error: live on a terminal, lines elsewhere; no colours there, or where `NO_COLOR` is set.
+    /// Creates a console on standard error. On a terminal it is live; elsewhere it writes lines, without colours. `NO_COLOR` is
+    /// respected.
     pub fn on_stderr(clock: WallClock, language: Language) -> Self {
         let terminal = io::stderr().is_terminal() && env::var_os("TERM").is_none_or(|term| term != "dumb");
         let paint = Paint::for_terminal(terminal);
@@ -66,7 +67,7 @@ impl Console {
         }
     }
 
-    /// Lines only, to anything.
+    /// Creates a console that writes lines only, to any output.
     pub fn lines(output: Box<dyn Write + Send>, paint: Paint, clock: WallClock, language: Language) -> Self {
         Self::new(Screen::Lines(output), paint, clock, language)
     }
@@ -79,7 +80,7 @@ impl Console {
         Self { screen, paint, pace, view: View::new(language), still: false }
     }
 
-    /// Goes on where a resumed run stopped.
+    /// Takes over the state of a resumed run.
     pub fn catch_up(&mut self, record: &RunRecord) {
         self.view = View::of(record, self.view.language);
         if let Some(start) = &record.start {
@@ -87,7 +88,7 @@ impl Console {
         }
     }
 
-    /// Takes the display away; lines stay. The last event of a run does so by itself.
+    /// Removes the display and keeps the lines. The last event of a run does this as well.
     pub fn clear(&mut self) {
         if let Screen::Terminal(bars) = &mut self.screen {
             bars.clear();
@@ -95,7 +96,7 @@ impl Console {
     }
 
     fn line(&mut self, line: &str) {
-        // A console that cannot be written must not stop a run: the journal is what counts.
+        // A failing console must not stop the run: the journal is what counts.
         let line = visible(line, self.paint);
         let _ = match &mut self.screen {
             Screen::Terminal(bars) => bars.all.println(&line),
@@ -238,7 +239,7 @@ impl Bars {
         }
         let estimate = view.estimate.as_millis() as u64;
         self.run.set_length(estimate.max(1));
-        // An estimate that was too short must not look like the end.
+        // If the estimate was too short, the bar must not look finished.
         self.run.set_position((view.now.nanos() / 1_000_000).min(estimate * 99 / 100));
         let shown = |text: String| visible(&text, Paint::Plain).into_owned();
         self.run.set_message(shown(view.progress()));
@@ -286,7 +287,7 @@ mod tests {
     use kiln_model::{GpuIndex, Sensor, Text};
     use kiln_stories::{Story, endings};
 
-    /// Keeps all that is written.
+    /// Collects what is written.
     #[derive(Debug, Clone, Default)]
     struct Paper(Arc<Mutex<String>>);
 

@@ -47,7 +47,7 @@ pub(super) struct Document<'a> {
     /// Loads that ended otherwise than ordered.
     pub(super) load_failures: Vec<LoadFailure>,
     /// What loads had to say that is no measurement.
-    pub(super) notes: Vec<Noted<'a>>,
+    pub(super) notes: Vec<Noted>,
     /// Steps during which the test host did not keep up.
     pub(super) host_late: Vec<Late<'a>>,
     pub(super) kernel: Kernel<'a>,
@@ -248,11 +248,11 @@ pub(super) struct LoadFailure {
 
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Noted<'a> {
+pub(super) struct Noted {
     pub(super) at_s: f64,
     pub(super) component: Option<Component>,
     pub(super) kind: NoteKind,
-    pub(super) text: &'a str,
+    pub(super) text: String,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]

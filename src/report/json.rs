@@ -233,12 +233,12 @@ fn load_failures(record: &RunRecord) -> Vec<LoadFailure> {
     failures
 }
 
-fn notes(record: &RunRecord) -> Vec<Noted<'_>> {
+fn notes(record: &RunRecord) -> Vec<Noted> {
     let notes = record.notes.iter().map(|note| Noted {
         at_s: note.at.seconds(),
         component: note.gpu.map(Component::Gpu),
         kind: note.kind,
-        text: &note.what,
+        text: note.what.to_string(),
     });
     notes.collect()
 }

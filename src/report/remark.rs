@@ -4,14 +4,16 @@ use super::language::Language;
 use super::phrase::Phrase;
 use super::plain::plain;
 use super::screened;
+use super::sentence::note_fact;
 use kiln_event::{Lateness, LoadNote, RunRecord, StepKey};
-use kiln_model::{Component, GpuIndex, NoteKind, format_span};
+use kiln_model::{Component, GpuIndex, NoteFact, NoteKind, format_span};
 
 /// `gpu/3: 4096 MiB of memory are taken before the march begins`.
-pub(super) fn note_in(language: Language, gpu: Option<GpuIndex>, what: &str) -> String {
+pub(super) fn note_in(language: Language, gpu: Option<GpuIndex>, what: &NoteFact) -> String {
+    let told = note_fact(language, what);
     match gpu {
-        Some(gpu) => Phrase::NotedOn.with(language, &[&Component::Gpu(gpu), &plain(what)]),
-        None => plain(what).into_owned(),
+        Some(gpu) => Phrase::NotedOn.with(language, &[&Component::Gpu(gpu), &plain(&told)]),
+        None => plain(&told).into_owned(),
     }
 }
 

@@ -389,7 +389,7 @@ mod tests {
     fn hostile_texts_stay_in_their_cell() {
         let mut story = endings()["pass"].cut_in("identify.inventory");
         let text = "a,\"b\"\r\nc\u{1b}[31m;=1+1";
-        let reason = Some(Reason::Probe { said: text.to_owned() });
+        let reason = Some(Reason::Probe { said: kiln_model::Unanswered::Words(text.to_owned()) });
         let case = Case { component: Component::Node, outcome: Outcome::Error, reason, judgements: Vec::new() };
         let ended = RunEvent::StepFinished { key: Story::key("burn.gemm"), cases: vec![case], ending: None };
         let text = csv(&story.tell(1.0, ended).record());

@@ -1,6 +1,6 @@
-//! What a person reads on a terminal: a line for every finished step, and the verdict with the part to act on.
+//! Text for terminals: a line for every finished step, and the verdict with the part to act on.
 //!
-//! Shapes and words say all that colours say.
+//! Colours never carry meaning alone: shapes and words say the same.
 
 use unicode_width::UnicodeWidthStr as _;
 
@@ -24,20 +24,20 @@ pub enum Paint {
     Colour,
 }
 
-/// Status words stand right-aligned in a gutter this wide, as the longest is.
+/// Width of the column in which status words are right-aligned: that of the longest word.
 const GUTTER: usize = "INCONCLUSIVE".len();
 
-/// Findings and failures shown one by one; the files hold the rest.
+/// The number of findings and failures shown one by one. The files hold the rest.
 const SHOWN: usize = 12;
 
 impl Paint {
-    /// Colours on a terminal, unless `NO_COLOR` is set (no-color.org: to anything but nothing).
+    /// Chooses colours on a terminal, unless `NO_COLOR` is set and not empty (no-color.org).
     pub fn for_terminal(terminal: bool) -> Self {
         let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         if terminal && !refused { Self::Colour } else { Self::Plain }
     }
 
-    /// `text` in the colour of how good it is.
+    /// Paints `text` in the colour of `tone`.
     pub(super) fn paint(self, tone: Tone, text: &str) -> String {
         if self == Self::Plain {
             return text.to_owned();
@@ -45,7 +45,7 @@ impl Paint {
         format!("\u{1b}[{}m{text}\u{1b}[0m", tone.code())
     }
 
-    /// Every sequence that painting makes use of.
+    /// Lists every escape sequence that painting uses.
     pub(super) fn sequences() -> impl Iterator<Item = String> {
         Tone::ALL.into_iter().map(Tone::code).chain(["0"]).map(|code| format!("\u{1b}[{code}m"))
     }
@@ -64,7 +64,7 @@ pub(super) enum Tone {
 impl Tone {
     const ALL: [Self; 6] = [Self::Good, Self::Bad, Self::Doubt, Self::Trouble, Self::Quiet, Self::Strong];
 
-    /// SGR codes of ECMA-48: 1 bold, 31 red, 32 green, 33 yellow, 35 magenta, 90 grey.
+    /// Returns the SGR code of ECMA-48: 1 bold, 31 red, 32 green, 33 yellow, 35 magenta, 90 grey.
     const fn code(self) -> &'static str {
         match self {
             Self::Good => "32;1",
@@ -87,7 +87,7 @@ const fn tone_of(outcome: Outcome) -> Tone {
     }
 }
 
-/// A gutter word and what follows it. Letters of full width count for two.
+/// Writes the status word, right-aligned, and what follows it. Full-width letters count as two columns.
 pub(super) fn gutter(paint: Paint, tone: Tone, word: &str, rest: &str) -> String {
     let padding = " ".repeat(GUTTER.saturating_sub(word.width()));
     format!("{padding}{} {rest}", paint.paint(tone, word))
@@ -101,7 +101,7 @@ pub fn step_line(key: &StepKey, took: Span, cases: &[Case], paint: Paint, langua
     gutter(paint, tone_of(worst), words::outcome_phrase(worst).say(language), rest.trim_end())
 }
 
-/// The path, with round and attempt where they are not the first.
+/// Writes the path of a step, with round and attempt unless they are the first.
 pub(super) fn step_name(key: &StepKey, language: Language) -> String {
     let told = |number: u32, phrase: Phrase| {
         if number > 1 { phrase.with(language, &[&number]) } else { String::new() }
@@ -109,7 +109,7 @@ pub(super) fn step_name(key: &StepKey, language: Language) -> String {
     format!("{}{}{}", key.path, told(key.round, Phrase::RoundIs), told(key.attempt, Phrase::AttemptIs))
 }
 
-/// Each result that keeps a run from passing, as `identify.config gpu/1: ecc.as-asked false, limit == true`.
+/// Lists each result that keeps a run from passing, such as `identify.config gpu/1: ecc.as-asked false, limit == true`.
 pub fn unmet_lines(record: &RunRecord, language: Language) -> Vec<String> {
     let against = |standing: &Standing<'_>| {
         matches!(standing.outcome, Outcome::Fail | Outcome::Error | Outcome::Inconclusive | Outcome::Aborted)
@@ -141,14 +141,14 @@ fn step_summary(cases: &[Case], worst: Outcome, language: Language) -> String {
     }
 }
 
-/// The value that came nearest to its limit, or went furthest beyond it.
+/// Finds the value that came nearest to its limit, or went furthest beyond it.
 pub(super) fn nearest<'c>(cases: impl Iterator<Item = &'c Case>) -> Option<(Component, &'c Judgement)> {
     let values = cases.flat_map(|case| case.judgements.iter().map(move |one| (case.component, one)));
     let near = values.filter_map(|(component, one)| Some((value::relative_margin(one)?, component, one)));
     near.min_by(|one, two| one.0.total_cmp(&two.0)).map(|(_, component, one)| (component, one))
 }
 
-/// Below an hour with seconds, from then on with minutes; below ten seconds with tenths.
+/// Formats a duration: with tenths below ten seconds, with seconds below an hour, and in minutes from then on.
 pub(super) fn duration(span: Span) -> String {
     if span < Span::from_secs(10) {
         return format!("{:.1}s", span.as_secs_f64());
@@ -157,7 +157,7 @@ pub(super) fn duration(span: Span) -> String {
     format_span(Span::from_secs(span.as_secs() / unit * unit))
 }
 
-/// The verdict, what it rests on and what to do: the last thing a run says.
+/// Writes the verdict, what it rests on and what to do: the last output of a run.
 pub fn verdict_block(record: &RunRecord, paint: Paint, language: Language) -> String {
     let verdict = verdict_so_far(record);
     let mut lines = Vec::new();
@@ -200,7 +200,7 @@ pub fn verdict_block(record: &RunRecord, paint: Paint, language: Language) -> St
     lines.join("\n") + "\n"
 }
 
-/// Said of a run whose profile asks for a lot that there is none of yet.
+/// Explains that the profile asks for a lot and there is none yet.
 pub(super) fn first_lot(record: &RunRecord, language: Language) -> Option<String> {
     let start = record.start.as_deref()?;
     let mut steps = start.profile.stages.iter().flat_map(|stage| &stage.steps);
@@ -224,7 +224,8 @@ fn identity(record: &RunRecord, language: Language) -> String {
     format!("  {}", parts.join(", "))
 }
 
-/// What could tell of other hardware than there is: people must see it beside the verdict.
+/// Lists libraries and folders that were not the usual ones, so that readings may be of other hardware. People must see this
+/// beside the verdict.
 fn taken_from_elsewhere(record: &RunRecord, language: Language) -> impl Iterator<Item = String> {
     let changed = record.start.iter().filter_map(|start| start.surroundings.as_ref());
     let changed = changed.flat_map(|surroundings| &surroundings.changed);
@@ -248,7 +249,7 @@ pub(super) fn counts(verdict: &Verdict, language: Language) -> String {
     if told.is_empty() { Phrase::NoCases.say(language).to_owned() } else { told.join(", ") }
 }
 
-/// Findings first, then what failed or has no result and no finding explains.
+/// The problems of a run: findings first, then failures and missing results that no finding explains.
 struct Problems<'a> {
     record: &'a RunRecord,
     paint: Paint,
@@ -279,7 +280,7 @@ impl Problems<'_> {
         lines
     }
 
-    /// Parts with the same trouble in the same step are one block.
+    /// Writes one block for all parts that have the same problem in the same step.
     fn rows(&self, alike: &[&row::Row<'_>]) -> Option<Vec<String>> {
         let (first, others) = alike.split_first()?;
         let mut lines = self.row(first)?;
@@ -348,7 +349,7 @@ impl Problems<'_> {
         lines
     }
 
-    /// The values that speak against the component; the reason where there are none.
+    /// Lists the values that speak against the component, or the reason if there are none.
     fn measured(&self, path: &str, case: &Case) -> Vec<String> {
         let values = case.judgements.iter().filter(|one| one.limit.is_some() && is_against(&one.outcome));
         let told = |label, text: &str| self.line(label, &format!("{path}: {}", plain(text)));
@@ -361,7 +362,7 @@ impl Problems<'_> {
     }
 }
 
-/// Evidence of one step and one measurement on many parts is one line: the first of it, and how many more there are.
+/// Groups the evidence of one step and one measurement: the first piece, and how many more parts have the same.
 fn evidence_alike(finding: &Finding) -> Vec<(&Evidence, usize)> {
     let mut told: Vec<(&Evidence, usize)> = Vec::new();
     for one in &finding.evidence {
@@ -376,7 +377,7 @@ fn evidence_alike(finding: &Finding) -> Vec<(&Evidence, usize)> {
     told
 }
 
-/// Rows that speak against the unit or the run and that no finding explains, those of one step and one reason together.
+/// Groups the rows that speak against the unit or the run and that no finding explains, by step and reason.
 fn alike<'r, 'a>(record: &RunRecord, rows: &'r [row::Row<'a>]) -> Vec<Vec<&'r row::Row<'a>>> {
     let mut groups: Vec<(String, Vec<&row::Row<'_>>)> = Vec::new();
     for row in rows {

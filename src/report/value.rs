@@ -117,35 +117,19 @@ pub(super) fn judged(judgement: &Judgement) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use kiln_limit::{Miss, Range};
+    use kiln_limit::Range;
     use kiln_model::{Component, Unit};
-
-    fn judged(measurement: Measurement, limit: &str, range: Range, outcome: Judged) -> Judgement {
-        Judgement {
-            measurement,
-            limit: Some(limit.to_owned()),
-            range,
-            outcome,
-            code: None,
-            decisive: true,
-            miss: Miss::Proof,
-            source: None,
-            waiver: None,
-            lot: None,
-            guard_band: None,
-        }
-    }
 
     fn celsius(value: f64) -> Judgement {
         let measurement = Measurement::number("temp.p95", Component::gpu(0), Unit::Celsius, value, 60);
         let outcome = if value <= 83.0 { Judged::Pass } else { Judged::Fail };
-        judged(measurement, "<= 83 °C", Range { low: None, high: Some(83.0) }, outcome)
+        Judgement::new(measurement, Some("<= 83 °C"), Range { low: None, high: Some(83.0) }, outcome)
     }
 
     fn matched(value: bool) -> Judgement {
         let measurement = Measurement::flag("present", Component::gpu(0), value);
         let outcome = if value { Judged::Pass } else { Judged::Fail };
-        judged(measurement, "== true", Range::default(), outcome)
+        Judgement::new(measurement, Some("== true"), Range::default(), outcome)
     }
 
     #[test]

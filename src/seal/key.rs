@@ -35,7 +35,7 @@ impl SecretKey {
     /// Generates a pair and writes it: the secret key to `path`, the public key to the same path with `.pub` appended.
     pub fn create(path: &Path) -> Result<(Self, PathBuf), SealError> {
         let mut seed = [0; 32];
-        fill_with_randomness(&mut seed).map_err(failed("get randomness for", path))?;
+        disk::fill_with_randomness(&mut seed).map_err(failed("get randomness for", path))?;
         let key = Self(SigningKey::from_bytes(&seed));
         // The first version of the format, without the public key inside: older OpenSSL reads no other.
         let bytes = KeypairBytes { secret_key: seed, public_key: None };
@@ -105,14 +105,6 @@ impl PublicKey {
 fn text(file: &File, path: &Path) -> Result<String, SealError> {
     let bytes = disk::read_open(file, MOST).map_err(failed("read", path))?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
-}
-
-fn fill_with_randomness(mut bytes: &mut [u8]) -> io::Result<()> {
-    while !bytes.is_empty() {
-        let filled = rustix::rand::getrandom(&mut *bytes, rustix::rand::GetRandomFlags::empty())?;
-        bytes = &mut bytes[filled..];
-    }
-    Ok(())
 }
 
 fn with_pub(path: &Path) -> PathBuf {

@@ -1,8 +1,8 @@
-//! Decoding a mapping by hand: required and optional keys, and at the end the keys nobody asked for.
+//! Decodes a mapping by hand: required keys, optional keys, and at the end a complaint about all others.
 
 use super::{Diagnostic, Diagnostics, Node, did_you_mean};
 
-/// The keys of one mapping, ticked off as they are read.
+/// The keys of one mapping. Those that were asked for are remembered.
 #[derive(Debug)]
 pub struct Fields<'n> {
     node: &'n Node,
@@ -12,13 +12,13 @@ pub struct Fields<'n> {
 }
 
 impl<'n> Fields<'n> {
-    /// `what` names the mapping in messages, with its article: "a stage".
+    /// Starts reading `node`. Messages call it `what`, with an article: "a stage".
     pub fn of(node: &'n Node, what: &'static str, all: &mut Diagnostics) -> Option<Self> {
         let entries = node.mapping(what, all)?;
         Some(Self { node, what, entries, taken: Vec::new() })
     }
 
-    /// The value under `key`; nothing written (`key:`) is an error, as it looks like something but means nothing.
+    /// Returns the value of `key`. A key without a value (`key:`) is an error: it looks like a setting and means nothing.
     pub fn optional(&mut self, key: &'static str, all: &mut Diagnostics) -> Option<&'n Node> {
         self.taken.push(key);
         let (name, value) = self.entries.iter().find(|(name, _)| name.raw() == Some(key))?;
@@ -47,7 +47,7 @@ impl<'n> Fields<'n> {
         self.entries.iter().any(|(name, _)| name.raw() == Some(key))
     }
 
-    /// Where `key` itself stands.
+    /// Returns the node of the key itself, for messages that point at it.
     pub fn key(&self, key: &str) -> Option<&'n Node> {
         self.entries.iter().find(|(name, _)| name.raw() == Some(key)).map(|(name, _)| name)
     }
@@ -67,7 +67,7 @@ impl<'n> Fields<'n> {
         }
     }
 
-    /// Complains about every key that was never asked for, with the nearest one that was.
+    /// Reports every key that was never asked for, and suggests the nearest one that was.
     pub fn finish(self, all: &mut Diagnostics) {
         for (name, _) in self.entries {
             let Some(text) = name.raw() else { continue };

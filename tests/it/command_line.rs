@@ -4,11 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
-const KILN: &str = env!("CARGO_BIN_EXE_kiln");
-
-fn kiln(arguments: &[&str]) -> Output {
-    Command::new(KILN).args(arguments).stdin(Stdio::null()).output().expect("kiln starts")
-}
+use crate::{KILN, kiln};
 
 fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()

@@ -3,7 +3,6 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 
 use kiln::model::Sensor;
@@ -12,11 +11,7 @@ use parquet::file::reader::{FileReader as _, SerializedFileReader};
 use parquet::record::RowAccessor as _;
 use serde_json::Value;
 
-const KILN: &str = env!("CARGO_BIN_EXE_kiln");
-
-fn kiln(arguments: &[&str]) -> Output {
-    Command::new(KILN).args(arguments).stdin(Stdio::null()).output().expect("kiln starts")
-}
+use crate::kiln;
 
 /// Runs kiln, holds its exit code, and gives stdout and stderr.
 fn said(code: i32, arguments: &[&str]) -> (String, String) {

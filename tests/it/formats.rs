@@ -2,17 +2,13 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 use std::sync::OnceLock;
 
 use kiln::report::broken_rule;
 use serde_json::Value;
 
-const KILN: &str = env!("CARGO_BIN_EXE_kiln");
-
-fn kiln(arguments: &[&str]) -> Output {
-    Command::new(KILN).args(arguments).stdin(Stdio::null()).output().expect("kiln starts")
-}
+use crate::{KILN, kiln};
 
 fn out(output: &Output) -> &str {
     std::str::from_utf8(&output.stdout).expect("UTF-8")

@@ -152,9 +152,9 @@ impl Told {
         self.0.iter().filter_map(place).collect()
     }
 
-    pub(crate) fn notes(&self) -> Vec<&str> {
-        fn note(said: &LoadSaid) -> Option<&str> {
-            if let LoadSaid::Noted { what, .. } = said { Some(what) } else { None }
+    pub(crate) fn notes(&self) -> Vec<String> {
+        fn note(said: &LoadSaid) -> Option<String> {
+            if let LoadSaid::Noted { what, .. } = said { Some(what.to_string()) } else { None }
         }
         self.0.iter().filter_map(note).collect()
     }

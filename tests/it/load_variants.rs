@@ -188,7 +188,7 @@ fn more_peers_than_the_driver_opens_are_a_note_and_no_failure() {
     let told = bench.with("KILN_FAKE_CUDA_PEERS_MOST", "1").run();
     assert_eq!(told.end(), &LoadEnd::Finished, "{:#?}", told.0);
     let closed = |said: &LoadSaid| match said {
-        LoadSaid::Noted { kind: NoteKind::ThroughHost, what, .. } => Some(what.clone()),
+        LoadSaid::Noted { kind: NoteKind::ThroughHost, what, .. } => Some(what.to_string()),
         _ => None,
     };
     insta::assert_snapshot!(told.0.iter().filter_map(closed).collect::<Vec<_>>().join("\n"), @"

@@ -23,3 +23,12 @@ mod rebuilt;
 mod skus;
 mod tidy;
 mod tools;
+
+use std::process::{Command, Output, Stdio};
+
+const KILN: &str = env!("CARGO_BIN_EXE_kiln");
+
+/// Runs the program without a terminal to ask at.
+fn kiln(arguments: &[&str]) -> Output {
+    Command::new(KILN).args(arguments).stdin(Stdio::null()).output().expect("kiln starts")
+}

@@ -151,6 +151,10 @@ fn languages_are_chosen_by_option_and_locale_and_others_refused_with_the_list() 
         .output()
         .expect("kiln starts");
     assert!(text(&locale.stdout).contains("○ 合格"));
+    let driverless = kiln(&["run", "smoke", "--nvml-lib", "/nowhere/libnvidia-ml.so.1", "--lang", "ja"]);
+    let told = text(&driverless.stderr);
+    assert!(driverless.status.code() == Some(2) && told.contains("NVIDIAドライバー"), "{told}");
+    assert!(!told.contains("error") && !told.contains("no such library"), "{told}");
     let refused = kiln(&["report", folder, "--lang", "fr"]);
     assert_eq!(refused.status.code(), Some(2));
     assert!(text(&refused.stderr).contains("`en`, `ja`"), "{}", text(&refused.stderr));

@@ -2,13 +2,9 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::Output;
 
-const KILN: &str = env!("CARGO_BIN_EXE_kiln");
-
-fn kiln(arguments: &[&str]) -> Output {
-    Command::new(KILN).args(arguments).stdin(Stdio::null()).output().expect("kiln starts")
-}
+use crate::kiln;
 
 fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()

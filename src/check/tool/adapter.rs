@@ -20,7 +20,8 @@ pub struct Adapter {
     pub(super) version: &'static [&'static str],
     /// Where its output tells the version: behind one of the texts, up to the character.
     pub(super) version_in: (&'static [&'static str], char),
-    /// What its output is known by, in words.
+    /// What its output is known by: keys and lines of its own in backticks, `/` between those of different forms. No words of
+    /// ours, so that it is the same in every language.
     pub(super) expected: &'static str,
     /// Whether these arguments leave the choice of GPUs to the program, which then tests all of them.
     pub(super) takes_every_gpu: fn(&[String]) -> bool,
@@ -62,7 +63,7 @@ impl Adapter {
         let told = (self.read)(output).map_err(|why| why.told(self.title, self.expected, first_line(output)))?;
         let verdict = match told.verdict {
             Verdict::Passed if output.exit != 0 => {
-                Verdict::Failed(format!("it ended with exit code {}{}", output.exit, output.last_error()))
+                Verdict::Failed(format!("exit-code {}{}", output.exit, output.last_error()))
             }
             other => other,
         };
@@ -78,7 +79,7 @@ impl Adapter {
                     "passed",
                     Component::Node,
                     Unit::One,
-                    Missing::Program(shortened(&why)),
+                    Missing::Program(why.shortened(&shortened)),
                 ));
             }
         }

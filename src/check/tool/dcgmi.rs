@@ -10,10 +10,10 @@ use serde_json::Value;
 
 use super::adapter::Adapter;
 use super::declared;
-use super::output::{Output, Told, Unread, Verdict, argument, json_in};
+use super::output::{Output, Told, Unread, Verdict, argument, empty, json_in, lacks, no_such_part, unknown};
 use crate::declare::{flag, may};
 use kiln_limit::Measurement;
-use kiln_model::{Component, ComponentKind, GpuIndex, Tool, Unit};
+use kiln_model::{Component, ComponentKind, GpuIndex, Tool, Unit, Unproven};
 use kiln_profile::CheckSpec;
 
 pub(crate) static ADAPTER: Adapter = Adapter {
@@ -42,7 +42,7 @@ pub(crate) static ADAPTER: Adapter = Adapter {
     last: &[],
     version: &["--version"],
     version_in: (&[], '\n'),
-    expected: "a JSON report with `DCGM Diagnostic` (DCGM 4) or `DCGM GPU Diagnostic` (DCGM 3)",
+    expected: "JSON `DCGM Diagnostic` (DCGM 4) / `DCGM GPU Diagnostic` (DCGM 3)",
     takes_every_gpu: |args| argument(args, &["-i", "--entity-id", "-g", "--group"]).is_empty(),
     read,
 };
@@ -68,7 +68,7 @@ fn read(output: &Output<'_>) -> Result<Told, Unread> {
     let whole = match report["Overall Result"].as_str() {
         Some(said) if !said.eq_ignore_ascii_case("pass") => {
             let words = report["Warning"].as_str().map_or_else(String::new, |words| format!(": {words}"));
-            Verdict::Failed(format!("dcgmi says {said} of its iterations{words}"))
+            Verdict::Failed(format!("Overall Result: {said}{words}"))
         }
         _ => Verdict::Passed,
     };
@@ -82,13 +82,13 @@ fn read(output: &Output<'_>) -> Result<Told, Unread> {
         if component.gpu_index().is_some() {
             parts.entry(component).or_default().push((test.clone(), result.clone()));
         }
-        let place = format!("{test} on {component}");
+        let place = format!("{test} {component}");
         match result {
             Verdict::Passed => passed += 1,
             Verdict::Failed(words) => verdict = verdict.and(Verdict::Failed(format!("{place}: {words}"))),
             // What a level leaves out was not asked for by name.
             Verdict::Unproven(why) if asked.contains(&test.as_str()) => {
-                verdict = verdict.and(Verdict::Unproven(format!("{place}: {why}")));
+                verdict = verdict.and(Verdict::Unproven(why.clone().of(place)));
             }
             Verdict::Unproven(_) => {}
         }
@@ -97,12 +97,12 @@ fn read(output: &Output<'_>) -> Result<Told, Unread> {
         measured.extend(whole_part(results).of_part("passed", component));
     }
     if measured.is_empty() {
-        return Err(Unread::Place("there is no result in it".to_owned()));
+        return Err(empty("results"));
     }
     // What failed where says more than that something did.
     verdict = verdict.and(whole);
     if passed == 0 {
-        verdict = verdict.and(Verdict::Unproven("everything was skipped".to_owned()));
+        verdict = verdict.and(Verdict::Unproven(Unproven::AllSkipped));
     }
     measured.push(Measurement::number("iterations", Component::Node, Unit::One, iterations.len() as f64, 1));
     Ok(Told::new(measured, verdict))
@@ -121,7 +121,7 @@ fn whole_part(results: Vec<(String, Verdict)>) -> Verdict {
         .collect();
     match () {
         () if !failed.is_empty() => Verdict::Failed(failed.join("; ")),
-        () if all_skipped => Verdict::Unproven("every test of it was skipped".to_owned()),
+        () if all_skipped => Verdict::Unproven(Unproven::AllSkipped),
         () => Verdict::Passed,
     }
 }
@@ -142,7 +142,7 @@ fn read_one(report: &Value, results: &mut Results, order: &mut Vec<(String, Comp
     };
     let categories = root["test_categories"].as_array();
     for test in categories.into_iter().flatten().filter_map(|category| category["tests"].as_array()).flatten() {
-        let name = test["name"].as_str().ok_or_else(|| Unread::Place("a test has no name".to_owned()))?;
+        let name = test["name"].as_str().ok_or_else(|| lacks("tests", "name"))?;
         let mut worst = Verdict::Passed;
         for result in test["results"].as_array().into_iter().flatten() {
             let verdict = verdict_of(name, result)?;
@@ -172,10 +172,10 @@ fn verdict_of(test: &str, result: &Value) -> Result<Verdict, Unread> {
     let words = if warnings.is_empty() { info } else { warnings.clone() }.join("; ");
     let said = if words.is_empty() { status.to_owned() } else { format!("{status}: {words}") };
     Ok(match status.to_ascii_lowercase().replace('_', " ").as_str() {
-        "skip" | "skipped" | "not run" => Verdict::Unproven(format!("DCGM says {said}")),
+        "skip" | "skipped" | "not run" => Verdict::Unproven(Unproven::Words(said)),
         "pass" if warnings.is_empty() => Verdict::Passed,
-        "pass" | "fail" | "warn" | "warning" => Verdict::Failed(format!("DCGM says {said}")),
-        _ => return Err(Unread::Place(format!("the status `{status}` of its test {test} is unknown"))),
+        "pass" | "fail" | "warn" | "warning" => Verdict::Failed(said),
+        _ => return Err(unknown(format!("{test}: {status}"))),
     })
 }
 
@@ -195,11 +195,9 @@ fn texts(value: &Value) -> Vec<String> {
 fn parts(test: &str, result: &Value) -> Result<Vec<Component>, Unread> {
     let number = |value: &Value| {
         let id = value.as_u64().or_else(|| value.as_str()?.trim().parse().ok());
-        id.ok_or_else(|| Unread::Place(format!("a result of its test {test} is of the entity {value}")))
+        id.ok_or_else(|| no_such_part(format!("{test}: {value}")))
     };
-    let index = |id: u64| {
-        u8::try_from(id).map_err(|_| Unread::Place(format!("a result of its test {test} is of the entity number {id}")))
-    };
+    let index = |id: u64| u8::try_from(id).map_err(|_| no_such_part(format!("{test}: {id}")));
     if let Some(group) = result["entity_group"].as_str() {
         let id = &result["entity_id"];
         return Ok(vec![match group {

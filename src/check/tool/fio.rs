@@ -4,10 +4,10 @@ use serde_json::Value;
 
 use super::adapter::{Adapter, names_no_gpu};
 use super::declared;
-use super::output::{Output, Told, Unread, Verdict, json_in};
+use super::output::{Output, Told, Unread, Verdict, empty, json_in, lacks};
 use crate::declare::may;
 use kiln_limit::Measurement;
-use kiln_model::{Component, ComponentKind, Tool, Unit};
+use kiln_model::{Component, ComponentKind, Tool, Unit, Unproven};
 use kiln_profile::CheckSpec;
 
 const NODE: ComponentKind = ComponentKind::Node;
@@ -34,7 +34,7 @@ pub(crate) static ADAPTER: Adapter = Adapter {
     last: &[],
     version: &["--version"],
     version_in: (&[], '\n'),
-    expected: "a JSON report with a list of `jobs`",
+    expected: "JSON `jobs`",
     takes_every_gpu: names_no_gpu,
     read,
 };
@@ -59,8 +59,8 @@ fn read(output: &Output<'_>) -> Result<Told, Unread> {
     let jobs = report["jobs"].as_array().or_else(|| report["client_stats"].as_array()).ok_or(Unread::Form)?;
     let (mut measured, mut verdict, mut failed) = (Vec::new(), Verdict::Passed, 0_u32);
     for job in jobs {
-        let name = job["jobname"].as_str().ok_or_else(|| Unread::Place("a job has no name".to_owned()))?;
-        let error = job["error"].as_i64().ok_or_else(|| Unread::Place(format!("job {name} has no `error`")))?;
+        let name = job["jobname"].as_str().ok_or_else(|| lacks("jobs", "jobname"))?;
+        let error = job["error"].as_i64().ok_or_else(|| lacks(name, "error"))?;
         let before = measured.len();
         for way in ["read", "write", "trim"] {
             take(job, name, way, &mut measured)?;
@@ -68,13 +68,13 @@ fn read(output: &Output<'_>) -> Result<Told, Unread> {
         if error != 0 {
             failed += 1;
             let words = words(output).map_or_else(String::new, |words| format!(": {words}"));
-            verdict = verdict.and(Verdict::Failed(format!("job {name} ended in error {error}{words}")));
+            verdict = verdict.and(Verdict::Failed(format!("{name}: error {error}{words}")));
         } else if measured.len() == before {
-            verdict = verdict.and(Verdict::Unproven(format!("job {name} moved no byte")));
+            verdict = verdict.and(Verdict::Unproven(Unproven::Idle { what: name.to_owned() }));
         }
     }
     if jobs.is_empty() {
-        return Err(Unread::Place("its list of jobs is empty".to_owned()));
+        return Err(empty("jobs"));
     }
     measured.push(Measurement::number("errors", Component::Node, Unit::One, failed.into(), jobs.len() as u64));
     Ok(Told::new(measured, verdict))
@@ -87,7 +87,7 @@ fn take(job: &Value, job_name: &str, way: &str, measured: &mut Vec<Measurement>)
     }
     let field = |key: &str| {
         let value = job[way][key].as_f64();
-        value.ok_or_else(|| Unread::Place(format!("`{way}.{key}` of job {job_name} is missing")))
+        value.ok_or_else(|| lacks(job_name, format!("{way}.{key}")))
     };
     if field("io_bytes")? <= 0.0 {
         return Ok(());

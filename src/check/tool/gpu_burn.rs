@@ -6,11 +6,11 @@
 
 use super::adapter::Adapter;
 use super::declared;
-use super::output::{Output, Told, Unread, Verdict, argument};
+use super::output::{Output, Told, Unread, Verdict, argument, ended_before, no_such_part, unknown};
 use crate::declare::may;
 use kiln_limit::Measurement;
 use kiln_limit::Missing;
-use kiln_model::{Component, ComponentKind, GpuIndex, Tool, Unit};
+use kiln_model::{Component, ComponentKind, GpuIndex, OutputGap, Tool, Unit, Unproven};
 use kiln_profile::CheckSpec;
 
 const GPU: ComponentKind = ComponentKind::Gpu;
@@ -39,7 +39,7 @@ pub(crate) static ADAPTER: Adapter = Adapter {
     last: &[],
     version: &[],
     version_in: (&[], '\n'),
-    expected: "`Tested N GPUs:` and a verdict for each, after its lines of progress",
+    expected: "`proc'd:`, `Tested N GPUs:`, `GPU 0: OK` / `GPU 0: FAULTY`",
     takes_every_gpu: |args| argument(args, &["-i"]).is_empty(),
     read,
 };
@@ -47,6 +47,9 @@ pub(crate) static ADAPTER: Adapter = Adapter {
 /// What says why there is no table, the most telling first.
 const NO_TABLE: &[&str] =
     &["Couldn't init", "Failure during compute", "No CUDA devices", "No clients are alive", "Error:"];
+
+/// The verdict on a GPU that computed wrong.
+const FAULTY: &str = "FAULTY";
 
 /// What the lines of progress say of one GPU.
 #[derive(Debug, Clone, Default)]
@@ -83,15 +86,12 @@ impl Burn {
         let why = words.map_or_else(String::new, |words| format!(": {words}"));
         match word {
             _ if self.died && self.calculated == 0 && why.contains("Couldn't init") => {
-                Verdict::Unproven(format!("gpu-burn could not start on it{why}"))
+                Verdict::Unproven(Unproven::NotStarted { words: words.unwrap_or_default().to_owned() })
             }
-            _ if self.died => Verdict::Failed(format!("gpu-burn died on it and says {word}{why}")),
-            "FAULTY" => Verdict::Failed(format!("gpu-burn says FAULTY, with {} errors", self.wrong())),
-            _ if self.wrong() != 0.0 => {
-                Verdict::Failed(format!("gpu-burn counted {} errors and says {word}", self.wrong()))
-            }
+            _ if self.died => Verdict::Failed(format!("{word} (DIED!){why}")),
+            _ if word == FAULTY || self.wrong() != 0.0 => Verdict::Failed(format!("{word}, errors: {}", self.wrong())),
             _ if self.speeds.is_empty() || self.calculated == 0 => {
-                Verdict::Unproven("gpu-burn says OK and shows no calculation: 0 Gflop/s".to_owned())
+                Verdict::Unproven(Unproven::Idle { what: "0 Gflop/s".to_owned() })
             }
             _ => Verdict::Passed,
         }
@@ -107,25 +107,23 @@ fn read(output: &Output<'_>) -> Result<Told, Unread> {
     let Some((at, count)) = table else {
         return Err(match output.words(NO_TABLE) {
             Some(words) => Unread::Refused(words.to_owned()),
-            None if output.words(&["Burning for", "proc'd:"]).is_some() => {
-                Unread::Place("it ended before its table of verdicts".to_owned())
-            }
+            None if output.words(&["Burning for", "proc'd:"]).is_some() => ended_before("Tested N GPUs:"),
             None => Unread::Form,
         });
     };
     let verdicts: Vec<(usize, &str)> = lines[at + 1..].iter().filter_map(|line| verdict_line(line)).collect();
     if verdicts.len() != count || verdicts.iter().enumerate().any(|(at, (gpu, _))| at != *gpu) {
-        return Err(Unread::Place(format!("it tested {count} GPUs and gives {} verdicts", verdicts.len())));
+        return Err(other_count(count, verdicts.len()));
     }
-    if let Some((_, word)) = verdicts.iter().find(|(_, word)| !["OK", "FAULTY"].contains(word)) {
-        return Err(Unread::Place(format!("the verdict `{word}` is unknown")));
+    if let Some((_, word)) = verdicts.iter().find(|(_, word)| !["OK", FAULTY].contains(word)) {
+        return Err(unknown(*word));
     }
     let burns = progress(&lines[..at], count)?;
     let first = first_gpu(output, count)?;
     let words = output.words(&["Failure during compute", "Couldn't init"]);
     let (mut measured, mut whole) = (Vec::new(), Verdict::Passed);
     for ((gpu, word), burn) in verdicts.into_iter().zip(&burns) {
-        let index = u8::try_from(first + gpu).map_err(|_| Unread::Place(format!("it tested a GPU {gpu}")))?;
+        let index = u8::try_from(first + gpu).map_err(|_| no_such_part(format!("GPU {gpu}")))?;
         let component = Component::Gpu(GpuIndex(index));
         let verdict = burn.verdict(word, words);
         measured.extend(verdict.of_part("passed", component));
@@ -142,11 +140,15 @@ fn read(output: &Output<'_>) -> Result<Told, Unread> {
         whole = whole.and(match verdict {
             Verdict::Passed => Verdict::Passed,
             Verdict::Failed(words) => Verdict::Failed(format!("{component}: {words}")),
-            Verdict::Unproven(why) => Verdict::Unproven(format!("{component}: {why}")),
+            Verdict::Unproven(why) => Verdict::Unproven(why.of(component.to_string())),
         });
     }
     measured.push(Measurement::number("gpus", Component::Node, Unit::One, count as f64, 1));
     Ok(Told::new(measured, whole))
+}
+
+fn other_count(wanted: usize, found: usize) -> Unread {
+    Unread::Place(OutputGap::OtherCount { wanted, found })
 }
 
 fn verdict_line(line: &str) -> Option<(usize, &str)> {
@@ -160,7 +162,8 @@ fn first_gpu(output: &Output<'_>, count: usize) -> Result<usize, Unread> {
     if count != 1 {
         return match chosen.last() {
             None => Ok(0),
-            Some(gpu) => Err(Unread::Place(format!("`-i {gpu}` asks for one GPU and it tested {count}"))),
+            // `-i` asks for one GPU.
+            Some(_) => Err(other_count(1, count)),
         };
     }
     let set_up = output.stdout.split(['\r', '\n']).find_map(|line| {
@@ -169,7 +172,7 @@ fn first_gpu(output: &Output<'_>, count: usize) -> Result<usize, Unread> {
     match (set_up, chosen.last()) {
         (Some(gpu), _) => Ok(gpu),
         (None, None) => Ok(0),
-        (None, Some(gpu)) => gpu.parse().map_err(|_| Unread::Place(format!("`-i {gpu}` names no GPU by its number"))),
+        (None, Some(gpu)) => gpu.parse().map_err(|_| no_such_part(format!("-i {gpu}"))),
     }
 }
 
@@ -180,8 +183,8 @@ fn progress(lines: &[&str], count: usize) -> Result<Vec<Burn>, Unread> {
         let Some((done, rest)) = rest.split_once("errors:") else { continue };
         let errors = rest.split("temps:").next().unwrap_or_default();
         let (done, errors) = (calculations(done), errors_of(errors));
-        if done.len() != count || errors.len() != count {
-            return Err(Unread::Place(format!("it tested {count} GPUs, and `{line}` tells of another number")));
+        if let Some(other) = [done.len(), errors.len()].into_iter().find(|length| *length != count) {
+            return Err(other_count(count, other));
         }
         for ((burn, (calculated, speed)), errors) in burns.iter_mut().zip(done).zip(errors) {
             burn.take(calculated, speed, errors);

@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 
 use super::adapter::{Adapter, names_no_gpu};
 use super::declared;
-use super::output::{Output, Told, Unread, Verdict};
+use super::output::{Output, Told, Unread, Verdict, empty, lacks, unknown};
 use crate::declare::may;
 use kiln_limit::Measurement;
-use kiln_model::{Component, ComponentKind, Tool, Unit};
+use kiln_model::{Component, ComponentKind, Tool, Unit, Unproven};
 use kiln_profile::{CheckSpec, Wear};
 
 const NODE: ComponentKind = ComponentKind::Node;
@@ -38,7 +38,7 @@ pub(crate) static ADAPTER: Adapter = Adapter {
     last: &[],
     version: &["--version"],
     version_in: (&[], '\n'),
-    expected: "a table that begins with `#bytes` and tells `BW average` in MiB/sec, MB/sec or Gb/sec",
+    expected: "`#bytes`, `BW average[MiB/sec]` / `BW average[MB/sec]` / `BW average[Gb/sec]`",
     takes_every_gpu: names_no_gpu,
     read,
 };
@@ -74,7 +74,7 @@ fn read(output: &Output<'_>) -> Result<Told, Unread> {
     if sizes.is_empty() {
         return Err(match words {
             Some(words) => Unread::Refused(words.to_owned()),
-            None if head.is_some() => Unread::Place("its table has no row".to_owned()),
+            None if head.is_some() => empty("#bytes"),
             None => Unread::Form,
         });
     }
@@ -91,8 +91,7 @@ fn read(output: &Output<'_>) -> Result<Told, Unread> {
         }
         put("average", average);
         if average <= 0.0 {
-            verdict =
-                verdict.and(Verdict::Unproven(format!("messages of {bytes} bytes moved nothing: 0 in its table")));
+            verdict = verdict.and(Verdict::Unproven(Unproven::NothingMoved { what: format!("#bytes {bytes}") }));
         }
     }
     let warnings = output.words(WARNINGS).map(str::to_owned).into_iter().collect();
@@ -109,14 +108,14 @@ struct Head {
 impl Head {
     fn of(line: &str) -> Result<Self, Unread> {
         if !line.contains("BW average[") {
-            return Err(Unread::Place(format!("`{line}` is the head of a table without `BW average`")));
+            return Err(lacks(line, "BW average"));
         }
         let to_gigabytes = if line.contains("[MiB/sec]") || line.contains("[MB/sec]") {
             MEBIBYTE / 1e9
         } else if line.contains("[Gb/sec]") {
             1.0 / 8.0
         } else {
-            return Err(Unread::Place(format!("the unit of `{line}` is unknown")));
+            return Err(unknown(line));
         };
         Ok(Self { to_gigabytes, levels: line.contains("#sl") })
     }

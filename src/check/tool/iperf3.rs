@@ -7,10 +7,10 @@ use serde_json::Value;
 
 use super::adapter::{Adapter, names_no_gpu};
 use super::declared;
-use super::output::{Output, Told, Unread, Verdict, is_positive, json_in};
+use super::output::{Output, Told, Unread, Verdict, is_positive, json_in, lacks};
 use crate::declare::may;
 use kiln_limit::Measurement;
-use kiln_model::{Component, ComponentKind, Tool, Unit};
+use kiln_model::{Component, ComponentKind, Tool, Unit, Unproven};
 use kiln_profile::{CheckSpec, Wear};
 
 const NODE: ComponentKind = ComponentKind::Node;
@@ -41,7 +41,7 @@ pub(crate) static ADAPTER: Adapter = Adapter {
     last: &[],
     version: &["--version"],
     version_in: (&[], '\n'),
-    expected: "a JSON report with `end.sum_received`, or `end.sum` of UDP",
+    expected: "JSON `end.sum_received` / `end.sum` (UDP)",
     takes_every_gpu: names_no_gpu,
     read,
 };
@@ -67,7 +67,7 @@ fn read(output: &Output<'_>) -> Result<Told, Unread> {
     let verdict = if measured.iter().filter(arrived).all(is_positive) {
         Verdict::Passed
     } else {
-        Verdict::Unproven("nothing arrived at the receiving end".to_owned())
+        Verdict::Unproven(Unproven::NothingMoved { what: "received.bandwidth".to_owned() })
     };
     Ok(Told::new(measured, verdict))
 }
@@ -77,14 +77,14 @@ fn take(end: &Value, tail: &str, head: &str, measured: &mut Vec<Measurement>) ->
     let [sent, received, sum] = ["sum_sent", "sum_received", "sum"].map(|key| &end[format!("{key}{tail}").as_str()]);
     let rate = |side: &Value, name: &str| {
         let bits = side["bits_per_second"].as_f64();
-        let bits = bits.ok_or_else(|| Unread::Place(format!("`end.{name}{tail}.bits_per_second` is missing")))?;
+        let bits = bits.ok_or_else(|| lacks(format!("end.{name}{tail}"), "bits_per_second"))?;
         Ok(bits / GIGABYTE_BITS)
     };
     let lost = [received, sum].iter().find_map(|side| side["lost_percent"].as_f64());
     let (out, into) = if sent.is_null() && !sum.is_null() {
         // Of the sender's rate, what was not lost arrived.
         let out = rate(sum, "sum")?;
-        let lost = lost.ok_or_else(|| Unread::Place(format!("`end.sum{tail}.lost_percent` is missing")))?;
+        let lost = lost.ok_or_else(|| lacks(format!("end.sum{tail}"), "lost_percent"))?;
         (out, out * (1.0 - lost / 100.0))
     } else {
         (rate(sent, "sum_sent")?, rate(received, "sum_received")?)

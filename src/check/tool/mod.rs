@@ -54,6 +54,14 @@ mod tests {
     }
 
     #[test]
+    fn what_an_output_is_known_by_has_no_words_of_ours() {
+        for tool in Tool::ALL {
+            let outside: String = adapter(tool).expected.split('`').step_by(2).collect();
+            assert!(!outside.contains(|letter: char| letter.is_ascii_lowercase()), "{tool:?}: {outside}");
+        }
+    }
+
+    #[test]
     fn arguments_stay_a_list() {
         let wanted = ["-r".to_owned(), "3; rm -rf /".to_owned()];
         assert_eq!(adapter(Tool::DcgmDiag).arguments(&wanted), ["diag", "-j", "-r", "3; rm -rf /"]);

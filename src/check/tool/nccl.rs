@@ -9,11 +9,11 @@ use serde_json::Value;
 
 use super::adapter::{Adapter, names_no_gpu};
 use super::declared;
-use super::output::{Output, Told, Unread, Verdict, json_in};
+use super::output::{Output, Told, Unread, Verdict, json_in, lacks, no_number};
 use crate::declare::may;
 use kiln_limit::Measurement;
 use kiln_limit::Missing;
-use kiln_model::{Component, ComponentKind, Tool, Unit};
+use kiln_model::{Component, ComponentKind, OutputGap, Tool, Unit, Unproven};
 use kiln_profile::CheckSpec;
 
 const NODE: ComponentKind = ComponentKind::Node;
@@ -42,7 +42,7 @@ pub(crate) static ADAPTER: Adapter = Adapter {
     last: &[],
     version: &[],
     version_in: (&["nccl-tests version "], ' '),
-    expected: "a table whose head has `size`, `time`, `algbw`, `busbw` and `#wrong` or `error`",
+    expected: "`size`, `time`, `algbw`, `busbw`, `#wrong` / `error`",
     takes_every_gpu: names_no_gpu,
     read,
 };
@@ -59,6 +59,8 @@ const FAILURES: &[&str] = &[
     "mpirun noticed",
     "ORTE",
 ];
+/// The line that every whole output has below its table.
+const LAST: &str = "# Out of bounds values";
 /// NCCL's own warnings, which tell why.
 const WARNINGS: &str = "NCCL WARN";
 
@@ -106,24 +108,20 @@ fn read(output: &Output<'_>) -> Result<Told, Unread> {
     let best = |of: fn(&Half) -> f64| largest.halves.iter().map(of).fold(f64::NAN, f64::max);
     let bus = best(|half| half.bus);
     let verdict = match (foot.failed, output.words(FAILURES)) {
-        _ if wrong > 0.0 => Verdict::Failed(format!("nccl-tests counted {wrong} wrong values")),
+        _ if wrong > 0.0 => Verdict::Failed(format!("#wrong: {wrong}")),
         (Some(words), _) => Verdict::Failed(words),
         (None, Some(words)) => Verdict::Failed(words.to_owned()),
         (None, None) if !foot.ended => {
-            let warned = warnings.first().map_or_else(String::new, |words| format!(": {words}"));
-            let why = "nccl-tests ended before the line `Out of bounds values`";
+            let words = warnings.first().cloned();
             if output.exit == 0 {
-                Verdict::Unproven(format!("{why}{warned}"))
+                Verdict::Unproven(Unproven::EndedBefore { line: LAST.to_owned(), words })
             } else {
-                Verdict::Failed(format!("{why}, with exit code {}{warned}", output.exit))
+                let warned = words.map_or_else(String::new, |words| format!(": {words}"));
+                Verdict::Failed(format!("exit-code {}{warned}", output.exit))
             }
         }
-        (None, None) if checked == 0 => {
-            Verdict::Unproven("nccl-tests checked no value (`#wrong` is N/A everywhere): give it `-c 1`".to_owned())
-        }
-        (None, None) if bus.is_nan() || bus <= 0.0 => {
-            Verdict::Unproven("nothing went between GPUs: the bus bandwidth is 0".to_owned())
-        }
+        (None, None) if checked == 0 => Verdict::Unproven(Unproven::NothingChecked),
+        (None, None) if bus.is_nan() || bus <= 0.0 => Verdict::Unproven(Unproven::NothingBetweenGpus),
         (None, None) => Verdict::Passed,
     };
     let mut measured = Vec::new();
@@ -148,13 +146,12 @@ fn from_json(report: &Value) -> Result<(Vec<Row>, Foot), Unread> {
     let rows = results.iter().map(row_from_json).collect::<Result<_, _>>()?;
     let errors: Vec<&str> = report["errors"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     let bounds = &report["out_of_bounds"];
-    let told = |why: &str| Some(format!("nccl-tests says {why}"));
     let failed = if let Some(error) = errors.iter().find(|error| !error.is_empty()) {
         Some((*error).to_owned())
     } else if bounds["okay"].as_bool() == Some(false) {
-        told("`out_of_bounds` is not okay")
+        Some("out_of_bounds.okay: false".to_owned())
     } else if report["average_bus_bandwidth"]["okay"].as_bool() == Some(false) {
-        told("`average_bus_bandwidth` is not okay")
+        Some("average_bus_bandwidth.okay: false".to_owned())
     } else {
         None
     };
@@ -171,16 +168,15 @@ fn row_from_json(result: &Value) -> Result<Row, Unread> {
         if half.is_null() {
             continue;
         }
-        let missing = |key: &str| Unread::Place(format!("`{name}.{key}` of a result is missing"));
-        let field = |key: &str| number(&half[key]).ok_or_else(|| missing(key));
+        let field = |key: &str| number(&half[key]).ok_or_else(|| lacks(name, key));
         let wrong = match &half["nwrong"] {
             Value::Null if half.get("nwrong").is_some() => None,
             Value::String(text) if text == "N/A" => None,
-            value => Some(number(value).ok_or_else(|| missing("nwrong"))?),
+            value => Some(number(value).ok_or_else(|| lacks(name, "nwrong"))?),
         };
         halves.push(Half { algorithm: field("alg_bw")?, bus: field("bus_bw")?, wrong });
     }
-    let size = number(&result["size"]).ok_or_else(|| Unread::Place("a result has no size".to_owned()))?;
+    let size = number(&result["size"]).ok_or_else(|| lacks("results", "size"))?;
     Ok(Row { size: size as u64, halves })
 }
 
@@ -234,13 +230,10 @@ impl Head {
         }
         // Messages of NCCL can break a line apart; half a result is none.
         if fields.len() < self.columns {
-            return Err(Unread::Place(format!(
-                "its line of results `{line}` is broken; send NCCL's messages elsewhere (NCCL_DEBUG_FILE)"
-            )));
+            let setting = "NCCL_DEBUG_FILE".to_owned();
+            return Err(Unread::Place(OutputGap::BrokenLine { line: line.to_owned(), setting }));
         }
-        let number = |text: &str| {
-            text.parse::<f64>().map_err(|_| Unread::Place(format!("`{text}` in its line `{line}` is no number")))
-        };
+        let number = |text: &str| text.parse::<f64>().map_err(|_| no_number(text));
         let mut halves = Vec::new();
         for at in &self.halves {
             let wrong = match fields[at.wrong] {
@@ -250,7 +243,7 @@ impl Head {
             };
             halves.push(Half { algorithm: number(fields[at.algorithm])?, bus: number(fields[at.bus])?, wrong });
         }
-        let size = size.parse().map_err(|_| Unread::Place(format!("`{size}` is no size")))?;
+        let size = size.parse().map_err(|_| no_number(size))?;
         Ok(Some(Row { size, halves }))
     }
 }
@@ -260,7 +253,7 @@ fn from_text(output: &Output<'_>) -> Result<(Vec<Row>, Foot), Unread> {
     for line in output.stdout.lines().map(|line| untagged(line.trim())) {
         if let Some(columns) = Head::of(line) {
             head = Some(columns);
-        } else if line.starts_with("# Out of bounds values") {
+        } else if line.starts_with(LAST) {
             foot.ended = true;
             // Of the deviations of old versions this is the verdict.
             if line.ends_with("FAILED") {

@@ -7,11 +7,11 @@ use serde::Deserialize;
 
 use super::adapter::Adapter;
 use super::declared;
-use super::output::{Output, Told, Unread, Verdict, is_positive, json_in};
+use super::output::{Output, Told, Unread, Verdict, empty, is_positive, json_in, no_number, no_such_part};
 use crate::declare::may;
 use kiln_limit::Measurement;
 use kiln_limit::Missing;
-use kiln_model::{Component, ComponentKind, GpuIndex, Tool, Unit};
+use kiln_model::{Component, ComponentKind, GpuIndex, OutputGap, Tool, Unit, Unproven};
 use kiln_profile::{CheckSpec, Wear};
 
 const GPU: ComponentKind = ComponentKind::Gpu;
@@ -40,7 +40,7 @@ pub(crate) static ADAPTER: Adapter = Adapter {
     last: &[],
     version: &[],
     version_in: (&["\"version\" : \"", "\"version\": \"", "nvbandwidth Version: "], '"'),
-    expected: "a JSON report with `nvbandwidth` and its `testcases`, or text that begins with `nvbandwidth Version:`",
+    expected: "JSON `nvbandwidth.testcases` / `nvbandwidth Version:`",
     // Cases between hosts name GPUs of other machines, and cases choose for themselves.
     takes_every_gpu: super::adapter::names_no_gpu,
     read,
@@ -73,7 +73,8 @@ fn read(output: &Output<'_>) -> Result<Told, Unread> {
     let body = match json_in(output.stdout) {
         Ok(report) if !report["nvbandwidth"].is_null() => {
             let report = serde_json::from_value::<Report>(report);
-            report.map_err(|error| Unread::Place(format!("its report has an unknown form: {error}")))?.nvbandwidth
+            let broken = |error: serde_json::Error| Unread::Place(OutputGap::Broken { error: error.to_string() });
+            report.map_err(broken)?.nvbandwidth
         }
         Err(why @ Unread::Place(_)) => return Err(why),
         _ => from_text(output.stdout).ok_or_else(|| {
@@ -84,12 +85,12 @@ fn read(output: &Output<'_>) -> Result<Told, Unread> {
         return Err(Unread::Refused(error.clone()));
     }
     if body.testcases.is_empty() {
-        return Err(Unread::Place("there is no test case in it".to_owned()));
+        return Err(empty("testcases"));
     }
     let asked = output.argument(&["-t", "--testcase"]);
     let mut measured = Vec::new();
     let mut verdict = match &body.error {
-        Some(error) => Verdict::Unproven(format!("nvbandwidth says: {error}")),
+        Some(error) => Verdict::Unproven(Unproven::Words(error.clone())),
         None => Verdict::Passed,
     };
     for case in &body.testcases {
@@ -103,7 +104,7 @@ fn read(output: &Output<'_>) -> Result<Told, Unread> {
         verdict = verdict.and(told);
     }
     if body.testcases.iter().all(|case| case.status == WAIVED) {
-        verdict = Verdict::Unproven("everything was waived".to_owned());
+        verdict = Verdict::Unproven(Unproven::AllWaived);
     }
     let warnings = body.warning.into_iter().collect();
     Ok(Told { measured, verdict, warnings })
@@ -113,21 +114,22 @@ const PASSED: &str = "Passed";
 const WAIVED: &str = "Waived";
 
 impl Case {
-    /// What it says of itself.
-    fn words(&self) -> String {
+    /// What it says of itself; of one without a status nothing more was said.
+    fn words(&self) -> Unproven {
         match &self.error {
-            Some(error) => format!("{}: {error}", self.status),
-            None => self.status.clone(),
+            _ if self.status.is_empty() => Unproven::Unfinished,
+            Some(error) => Unproven::Words(format!("{}: {error}", self.status)),
+            None => Unproven::Words(self.status.clone()),
         }
     }
 
     fn verdict(&self, moved: bool, asked: bool) -> Verdict {
         match self.status.as_str() {
             PASSED if moved => Verdict::Passed,
-            PASSED => Verdict::Unproven(format!("{} says Passed and moved nothing", self.name)),
+            PASSED => Verdict::Unproven(Unproven::NothingMoved { what: self.name.clone() }),
             // Most machines cannot run every case of the whole list.
             WAIVED if !asked => Verdict::Passed,
-            _ => Verdict::Unproven(format!("{}: {}", self.name, self.words())),
+            _ => Verdict::Unproven(self.words().of(self.name.as_str())),
         }
     }
 }
@@ -154,7 +156,7 @@ fn cells(case: &Case) -> Result<Vec<Measurement>, Unread> {
 
 /// What a cell is of, by the description: `GPU(row) -> GPU(column)`, `CPU(row) -> GPU(column)`, `local GPU(column)`.
 fn part(description: &str, row: usize, column: usize) -> Result<Component, Unread> {
-    let gpu = |at: usize| u8::try_from(at).map(GpuIndex).map_err(|_| Unread::Place(format!("a matrix with {at} GPUs")));
+    let gpu = |at: usize| u8::try_from(at).map(GpuIndex).map_err(|_| no_such_part(format!("GPU {at}")));
     Ok(if description.contains("GPU(row)") {
         let (from, to) = (gpu(row)?, gpu(column)?);
         if from == to { Component::Gpu(to) } else { Component::Pair(from, to) }
@@ -166,12 +168,11 @@ fn part(description: &str, row: usize, column: usize) -> Result<Component, Unrea
 }
 
 fn number(cell: &serde_json::Value) -> Result<Option<f64>, Unread> {
-    let unknown = |cell: &dyn std::fmt::Display| Unread::Place(format!("`{cell}` is no bandwidth"));
     match cell {
         serde_json::Value::Number(number) => Ok(number.as_f64()),
         serde_json::Value::String(text) if text == "N/A" => Ok(None),
-        serde_json::Value::String(text) => text.trim().parse().map(Some).map_err(|_| unknown(text)),
-        other => Err(unknown(other)),
+        serde_json::Value::String(text) => text.trim().parse().map(Some).map_err(|_| no_number(text.as_str())),
+        other => Err(no_number(other.to_string())),
     }
 }
 
@@ -206,10 +207,6 @@ fn from_text(text: &str) -> Option<Body> {
             "Error".clone_into(&mut case.status);
             case.error = Some(line.to_owned());
         }
-    }
-    // A case of which nothing more is said did not come to its end.
-    for case in cases.iter_mut().filter(|case| case.status.is_empty()) {
-        "it did not come to its end".clone_into(&mut case.status);
     }
     Some(Body { error, warning: None, testcases: cases })
 }

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use kiln_limit::Missing;
 use kiln_limit::{Measured, Measurement, Scalar};
-use kiln_model::{Component, Unit, Unreadable};
+use kiln_model::{Component, ExitMeaning, OutputGap, Unit, Unproven, Unreadable};
 
 /// Longest quotation of what a program says: three lines of a terminal.
 const QUOTED: usize = 300;
@@ -67,10 +67,10 @@ pub(super) fn argument<'a>(args: &'a [String], names: &[&str]) -> Vec<&'a str> {
 pub(super) enum Verdict {
     /// Proven by what was measured.
     Passed,
-    /// The program says so, in these words.
+    /// The program says so, in these words. They are its own: its messages, keys and numbers, and no sentence of ours.
     Failed(String),
     /// It does not say that it failed, and what it shows is no proof that it passed.
-    Unproven(String),
+    Unproven(Unproven),
 }
 
 impl Verdict {
@@ -98,7 +98,10 @@ impl Verdict {
         match self {
             Self::Passed => Measurement::flag(name, component, true),
             Self::Failed(_) => Measurement::flag(name, component, false),
-            Self::Unproven(why) => Measurement::missing(name, component, Unit::One, Missing::Program(shortened(why))),
+            Self::Unproven(why) => {
+                let why = Missing::Program(why.clone().shortened(&shortened));
+                Measurement::missing(name, component, Unit::One, why)
+            }
         }
     }
 }
@@ -124,9 +127,36 @@ pub enum Unread {
     /// It is in no form that is known.
     Form,
     /// It is in a known form, but for this.
-    Place(String),
+    Place(OutputGap),
     /// The program says that it did not test, in these words.
     Refused(String),
+    /// The program's exit code says that it did not test.
+    Exit { meaning: ExitMeaning, words: Option<String> },
+}
+
+/// There is no `key` in this place of the output.
+pub(super) fn lacks(place: impl Into<String>, key: impl Into<String>) -> Unread {
+    Unread::Place(OutputGap::Lacks { place: place.into(), key: key.into() })
+}
+
+pub(super) fn no_number(text: impl Into<String>) -> Unread {
+    Unread::Place(OutputGap::NoNumber { text: text.into() })
+}
+
+pub(super) fn unknown(text: impl Into<String>) -> Unread {
+    Unread::Place(OutputGap::Unknown { text: text.into() })
+}
+
+pub(super) fn no_such_part(text: impl Into<String>) -> Unread {
+    Unread::Place(OutputGap::NoSuchPart { text: text.into() })
+}
+
+pub(super) fn ended_before(text: &str) -> Unread {
+    Unread::Place(OutputGap::EndedBefore { text: text.to_owned() })
+}
+
+pub(super) fn empty(list: &str) -> Unread {
+    Unread::Place(OutputGap::Empty { list: list.to_owned() })
 }
 
 impl Unread {
@@ -135,8 +165,11 @@ impl Unread {
         let (title, expected) = (title.to_owned(), expected.to_owned());
         match self {
             Self::Form => Unreadable::Form { title, expected, first },
-            Self::Place(what) => Unreadable::Place { title, what: shortened(&what), expected, first },
+            Self::Place(what) => Unreadable::Place { title, what: what.shortened(&shortened), expected, first },
             Self::Refused(words) => Unreadable::Refused { title, words: shortened(&words) },
+            Self::Exit { meaning, words } => {
+                Unreadable::Exit { title, meaning, words: words.as_deref().map(shortened) }
+            }
         }
     }
 }
@@ -171,7 +204,7 @@ pub(super) fn json_in(text: &str) -> Result<Value, Unread> {
         }
     }
     // A report that breaks off says where; without any there is nothing to say.
-    Err(broken.map_or(Unread::Form, |error| Unread::Place(format!("its JSON report is broken: {error}"))))
+    Err(broken.map_or(Unread::Form, |error| Unread::Place(OutputGap::Broken { error: error.to_string() })))
 }
 
 /// Braces at the beginning of a line that are tried: reports are the first or the second.

@@ -1,6 +1,6 @@
-//! A step that runs a program of somebody else: what every such check declares, and what it makes of the program's end.
+//! A step that runs an external program: what every such check declares, and how it ends.
 //!
-//! How the program is started is the load's business; which program it is and how its output is read, the adapter's.
+//! The load starts the program; the adapter knows which program it is and reads its output.
 
 use std::collections::BTreeSet;
 
@@ -18,14 +18,14 @@ use kiln_profile::{CheckSpec, MeasurementSpec, ParamKind, ParamSpec, Params};
 
 const NODE: ComponentKind = ComponentKind::Node;
 
-/// The deadline of a program whose profile names none.
+/// The deadline of a program if the profile gives none.
 const WITHIN: Span = Span::from_secs(600);
-/// How much of the end of the output stands in the reason of a step; the measurement `output` has more.
+/// How much of the end of the output is quoted in the reason of a step. The measurement `output` has more.
 const QUOTED: usize = 600;
-/// The choice for a program that is not there.
+/// The choice to skip the step if the program is not installed.
 const SKIP: &str = "skip";
 
-/// The file to run; the usual name of the check's own program unless the profile gives another.
+/// Declares the parameter for the file to run. Its default is the usual name of the check's own program.
 pub(super) const fn program(default: Option<&'static str>) -> ParamSpec {
     let summary = "the program: a name to be found in PATH, or a path";
     ParamSpec { name: "program", kind: ParamKind::Text, default, summary }
@@ -132,7 +132,7 @@ impl Program {
     fn begin(&self, context: &StepContext<'_>, wants: &mut Wants) {
         match &self.order {
             Ok(order) => {
-                // One that does not touch GPUs has none under load.
+                // A program that does not use GPUs puts no load on them.
                 let gpus = if self.spec.exclusive { context.gpus() } else { std::collections::BTreeSet::new() };
                 wants.enter(Phase::Measuring, None);
                 wants.start_load(LoadKind::Program(Box::new(order.clone())), gpus, Some(self.within));
@@ -144,7 +144,7 @@ impl Program {
     }
 
     fn end(&self, context: &StepContext<'_>, end: &LoadEnd) -> Done {
-        // Of a run that says nothing of the unit only texts are kept: a number could be taken for proof against it.
+        // If the run says nothing about the unit, only texts are kept: a number could be taken for proof against the unit.
         let evidence = || self.texts(context).into_list();
         let failed = |why| Done::Failed { why, measured: evidence() };
         let trouble = |trouble| failed(Reason::Program { program: self.name().to_owned(), trouble });
@@ -166,7 +166,7 @@ impl Program {
         }
     }
 
-    /// The end of the output, its lines as one.
+    /// Returns the end of the output, with its lines joined.
     fn quoted(&self) -> Option<String> {
         let lines = self.heard.output.lines().map(str::trim).filter(|line| !line.is_empty());
         let output = lines.collect::<Vec<_>>().join(" / ");
@@ -206,7 +206,7 @@ impl Program {
         measured
     }
 
-    /// The GPUs that were to be tested and of which the output says nothing.
+    /// Returns the GPUs that were to be tested and that the output does not mention.
     fn untold(&self, context: &StepContext<'_>) -> Option<Missing> {
         let order = self.order.as_ref().ok()?;
         let ProgramReader::Tool(tool) = order.reader else { return None };
@@ -219,7 +219,7 @@ impl Program {
         (!gpus.is_empty()).then_some(Missing::SilentOn { gpus })
     }
 
-    /// What ran and what it printed.
+    /// Returns a sheet with what ran and what it printed.
     fn texts<'a>(&self, context: &StepContext<'a>) -> Sheet<'a> {
         let heard = &self.heard;
         let mut sheet = Sheet::new(self.spec, context.lost);
@@ -235,13 +235,13 @@ impl Program {
     }
 }
 
-/// Whether this is a program's verdict that all is well.
+/// Returns true if this is a program's verdict that the whole test passed.
 fn is_passed(measured: &Measurement) -> bool {
     let well = Measured::Value(Scalar::Flag(true));
     measured.name == PASSED.name && measured.component == Component::Node && measured.value == well
 }
 
-/// A GPU that the output tells of and this node does not have.
+/// Finds a GPU that the output mentions and this node does not have.
 fn foreign(context: &StepContext<'_>, values: &[ProgramValue]) -> Option<ProgramTrouble> {
     let known = |gpu: GpuIndex| context.inventory.gpus.iter().any(|one| one.index == gpu);
     let of = |component: Component| match component {
@@ -299,10 +299,10 @@ mod tests {
     use crate::find;
     use crate::rig::{defaults, inventory};
     use crate::{Check, Want};
-    use kiln_model::{LoadId, LoadReport, NoteKind};
+    use kiln_model::{LoadId, LoadReport, NoteFact, NoteKind, Unproven};
     use kiln_profile::ParamValue;
 
-    /// Shows a check what a load says, a second between each, and gives what it wanted in words, its end last.
+    /// Feeds a check with messages of a load, one per second, and returns what it wanted in words, its end last.
     fn story(check: &str, params: &[(&str, ParamValue)], said: &[LoadSaid]) -> String {
         let check: &dyn Check = find(check).expect("a check");
         let mut all = defaults(check.spec());
@@ -328,8 +328,9 @@ mod tests {
         run.observe(&context, Moment::ZERO, Seen::Began, &mut wants);
         for (second, said) in (1..).zip(said) {
             let at = Moment::from_secs(second);
-            // Written like this, the deadline has come.
-            let late = *said == LoadSaid::Noted { gpu: None, kind: NoteKind::Plain, what: "late".to_owned() };
+            // This note stands for the deadline.
+            let late =
+                *said == LoadSaid::Noted { gpu: None, kind: NoteKind::Plain, what: NoteFact::Words("late".to_owned()) };
             let report = LoadReport { load: LoadId(1), at, said: said.clone() };
             run.observe(&context, at, if late { Seen::Woken } else { Seen::Load(&report) }, &mut wants);
         }
@@ -391,7 +392,7 @@ mod tests {
             ])),
             LoadSaid::Program(ProgramSaid::Measured(vec![
                 value("throughput", Component::gpu(1), number(6311.0)),
-                value("passed", Component::Node, ProgramNumber::Missing(Missing::Program("skipped".to_owned()))),
+                value("passed", Component::Node, ProgramNumber::Missing(Missing::Program(Unproven::AllSkipped))),
             ])),
             ended(LoadEnd::Finished),
         ];
@@ -404,7 +405,7 @@ mod tests {
           gpu/0 throughput "6311 GFLOP/s"
           gpu/0 passed "true"
           gpu/1 throughput "missing: GpuLost { at: Moment(7000000000) }"
-          node passed "missing: Program(\"skipped\")"
+          node passed "missing: Program(AllSkipped)"
           node program "/usr/bin/x"
           node version "x 1.0"
           node output "Tested 2 GPUs\n"
@@ -419,7 +420,7 @@ mod tests {
         let failed = || ended(LoadEnd::Failed("it is not there".to_owned().into()));
         let unreadable =
             || LoadSaid::Program(ProgramSaid::Unreadable(Unreadable::Words("expected value at line 1".to_owned())));
-        let late = || LoadSaid::Noted { gpu: None, kind: NoteKind::Plain, what: "late".to_owned() };
+        let late = || LoadSaid::Noted { gpu: None, kind: NoteKind::Plain, what: NoteFact::Words("late".to_owned()) };
         let skip = ("not-installed", ParamValue::Text("skip".to_owned()));
         let table = [
             story("tool.fio", &[], &[absent(), failed()]),

@@ -2,10 +2,10 @@
 
 use super::adapter::{Adapter, names_no_gpu};
 use super::declared;
-use super::output::{Output, Told, Unread, Verdict};
+use super::output::{Output, Told, Unread, Verdict, lacks, no_number};
 use crate::declare::may;
 use kiln_limit::Measurement;
-use kiln_model::{Component, ComponentKind, Tool, Unit};
+use kiln_model::{Component, ComponentKind, ExitMeaning, Tool, Unit, Unproven};
 use kiln_profile::CheckSpec;
 
 const NODE: ComponentKind = ComponentKind::Node;
@@ -30,19 +30,19 @@ pub(crate) static ADAPTER: Adapter = Adapter {
     last: &["--metrics", "--yaml", "/dev/stdout"],
     version: &["--version"],
     version_in: (&[], '\n'),
-    expected: "a YAML report with `metrics:` and a `bogo-ops-per-second-real-time` for each stressor",
+    expected: "YAML `metrics:`, `bogo-ops-per-second-real-time`",
     takes_every_gpu: names_no_gpu,
     read,
 };
 
 /// What an exit code says of the program's own trouble, after the table in its manual. 2 is a stressor that failed; 5 and
 /// 6 are stressors that something ended.
-const fn trouble(exit: i32) -> Option<&'static str> {
+const fn trouble(exit: i32) -> Option<ExitMeaning> {
     match exit {
-        1 => Some("it refused its arguments or could not set itself up"),
-        3 => Some("it lacked the resources for a stressor"),
-        4 => Some("it cannot run a stressor on this machine"),
-        7 => Some("it does not trust its own figures"),
+        1 => Some(ExitMeaning::Arguments),
+        3 => Some(ExitMeaning::Resources),
+        4 => Some(ExitMeaning::NotHere),
+        7 => Some(ExitMeaning::Untrusted),
         _ => None,
     }
 }
@@ -57,10 +57,9 @@ struct Stressor {
 }
 
 fn read(output: &Output<'_>) -> Result<Told, Unread> {
-    if let Some(why) = trouble(output.exit) {
+    if let Some(meaning) = trouble(output.exit) {
         let words = output.words(&["stress-ng: error:", "stress-ng: fail:", "stress-ng:"]);
-        let words = words.map_or_else(String::new, |words| format!(": {words}"));
-        return Err(Unread::Refused(format!("exit code {}: {why}{words}", output.exit)));
+        return Err(Unread::Exit { meaning, words: words.map(str::to_owned) });
     }
     let stressors = stressors(output.stdout)?;
     // With `--quiet` or in old versions there are no such lines, and the exit code alone tells.
@@ -87,8 +86,8 @@ fn read(output: &Output<'_>) -> Result<Told, Unread> {
     }
     let verdict = match (failed, nonzero(output, "skipped: "), idle) {
         (Some(words), _, _) => Verdict::Failed(words.to_owned()),
-        (None, Some(words), _) => Verdict::Unproven(format!("stress-ng skipped stressors: {words}")),
-        (None, None, Some(name)) => Verdict::Unproven(format!("the stressor {name} did no operation")),
+        (None, Some(words), _) => Verdict::Unproven(Unproven::Skipped { words: words.to_owned() }),
+        (None, None, Some(name)) => Verdict::Unproven(Unproven::Idle { what: name.clone() }),
         (None, None, None) => Verdict::Passed,
     };
     Ok(Told::new(measured, verdict))
@@ -121,11 +120,11 @@ fn stressors(text: &str) -> Result<Vec<Stressor>, Unread> {
             "wall-clock-time" => &mut stressor.seconds,
             _ => continue,
         };
-        let number: f64 = value.parse().map_err(|_| Unread::Place(format!("`{line}` is no number")))?;
+        let number: f64 = value.parse().map_err(|_| no_number(line))?;
         *field = Some(number);
     }
     if let Some(stressor) = all.iter().find(|stressor| stressor.rate.is_none()) {
-        return Err(Unread::Place(format!("the stressor {} has no rate", stressor.name)));
+        return Err(lacks(stressor.name.clone(), "bogo-ops-per-second-real-time"));
     }
     Ok(all)
 }

@@ -5,10 +5,10 @@
 
 use super::adapter::{Adapter, names_no_gpu};
 use super::declared;
-use super::output::{Output, Told, Unread, Verdict};
+use super::output::{Output, Told, Unread, Verdict, ended_before, lacks};
 use crate::declare::may;
 use kiln_limit::Measurement;
-use kiln_model::{Component, ComponentKind, Tool, Unit};
+use kiln_model::{Component, ComponentKind, Tool, Unit, Unproven};
 use kiln_profile::CheckSpec;
 
 const NODE: ComponentKind = ComponentKind::Node;
@@ -34,7 +34,7 @@ pub(crate) static ADAPTER: Adapter = Adapter {
     last: &[],
     version: &[],
     version_in: (&["SAT revision "], ','),
-    expected: "`Status: PASS` or `Status: FAIL`, with or without a time before it, after `Stats: Completed:`",
+    expected: "`Stats: Completed:`, `Status: PASS` / `Status: FAIL`",
     takes_every_gpu: names_no_gpu,
     read,
 };
@@ -58,26 +58,24 @@ fn read(output: &Output<'_>) -> Result<Told, Unread> {
         }
         return Err(match said(PROCEDURE) {
             Some(words) => Unread::Refused(words.to_owned()),
-            None if line("Stats: SAT revision").is_some() => {
-                Unread::Place("it ended before its line `Status:`".to_owned())
-            }
+            None if line("Stats: SAT revision").is_some() => ended_before("Status:"),
             None => Unread::Form,
         });
     };
     let Some(completed) = line("Stats: Completed: ") else {
-        let words = said(PROCEDURE).unwrap_or(status);
-        return Err(Unread::Refused(format!("{words}; it says nothing of what it completed")));
+        let refused = |words: &str| Unread::Refused(words.to_owned());
+        return Err(said(PROCEDURE).map_or_else(|| lacks(format!("Status: {status}"), "Stats: Completed:"), refused));
     };
     // `5070.00M in 5.04s 1006.91MB/s, with 0 hardware incidents, 0 errors`
     let before = |unit: &str| {
         let mut words = completed.split_whitespace().map(|word| word.trim_end_matches(','));
         let number = words.find_map(|word| word.strip_suffix(unit)?.parse::<f64>().ok());
-        number.ok_or_else(|| Unread::Place(format!("`{completed}` has no {unit}")))
+        number.ok_or_else(|| lacks(completed, unit))
     };
     let count = |what: &str| {
         let part = completed.split(',').find_map(|part| part.trim().strip_suffix(what));
         let number = part.and_then(|part| part.split_whitespace().last()).and_then(|number| number.parse::<f64>().ok());
-        number.ok_or_else(|| Unread::Place(format!("`{completed}` does not count {}", what.trim())))
+        number.ok_or_else(|| lacks(completed, what.trim()))
     };
     let (moved, rate) = (before("M")?, before("MB/s")?);
     let (incidents, errors) = (count(" hardware incidents")?, count(" errors")?);
@@ -88,15 +86,13 @@ fn read(output: &Output<'_>) -> Result<Told, Unread> {
         }
         () if errors > 0.0 || !status.starts_with("PASS") => {
             let words = said(PROCEDURE).map_or_else(|| format!("Status: {status}"), str::to_owned);
-            Verdict::Unproven(format!("stressapptest did not do its work: {words}"))
+            Verdict::Unproven(Unproven::NotDone { words })
         }
-        () if early.is_some() => Verdict::Unproven(format!(
-            "stressapptest was stopped before its time: User exiting early{}",
-            early.unwrap_or_default()
-        )),
-        () if moved <= 0.0 || rate <= 0.0 => {
-            Verdict::Unproven(format!("stressapptest says {status} and completed nothing: {completed}"))
+        () if early.is_some() => {
+            let words = format!("User exiting early{}", early.unwrap_or_default());
+            Verdict::Unproven(Unproven::StoppedEarly { words })
         }
+        () if moved <= 0.0 || rate <= 0.0 => Verdict::Unproven(Unproven::Idle { what: completed.to_owned() }),
         () => Verdict::Passed,
     };
     let measured = vec![

@@ -18,7 +18,7 @@ use crate::cli::exit_code::Exit;
 use crate::cli::language::Spoken;
 use crate::cli::{drive, files, skus};
 use crate::drill::{
-    Allowed, Coverage, Curve, DRILL_SCHEMA, Drill, Ending, Healthy, HealthyRun, LeftOut, Row, Trial, tune,
+    Allowed, Coverage, Curve, DRILL_SCHEMA, Drill, Ending, Healthy, HealthyRun, LeftOut, LeftOutWhy, Row, Trial, tune,
 };
 use crate::model::WallTime;
 use crate::profile::{Profile, Skus};
@@ -141,7 +141,7 @@ fn never_there(range: &Range<'_>, absent: &[Placed]) -> Vec<LeftOut> {
     let told = |(at, fault): (usize, &Chosen)| {
         let runs = absent.iter().filter(|(row, ..)| *row == at).count();
         let node = &range.nodes[fault.node].name;
-        let why = format!("what it waits for never came on `{node}`, in {runs} runs that are not counted");
+        let why = LeftOutWhy::NeverCame { node: node.clone(), runs };
         (runs > 0).then(|| LeftOut { fault: fault.name.clone(), why })
     };
     range.chosen.iter().enumerate().filter_map(told).collect()

@@ -6,7 +6,8 @@ use anyhow::anyhow;
 
 use super::nodes::DrillNode;
 use crate::cli::command_error::CommandError;
-use crate::drill::LeftOut;
+use crate::cli::printer;
+use crate::drill::{LeftOut, LeftOutWhy};
 use crate::node::sim::{FaultFile, FaultFileError, FaultUse, SimNode};
 use crate::plan::matches_glob;
 use crate::yaml::did_you_mean;
@@ -52,6 +53,9 @@ pub(super) fn find(words: &[String]) -> Result<Vec<Asked>, CommandError> {
                     did_you_mean(&name, FaultFile::embedded()).map_or_else(String::new, |help| format!("; {help}"));
                 return Err(CommandError::Usage(anyhow!("there is no fault `{name}`{help}")));
             };
+            if !file.warnings.is_empty() {
+                printer::tell(&file.warnings.render_warnings(false));
+            }
             all.push(Asked { name, file, component: component.clone(), exact });
         }
     }
@@ -99,7 +103,7 @@ pub(super) fn choose(
         let uses = uses(&fault, factors)?;
         let Some(probe) = uses.iter().flatten().next() else {
             let range = fault.file.severity;
-            let why = format!("its severity goes from {} to {}", range.min, range.max);
+            let why = LeftOutWhy::Severity { min: range.min, max: range.max };
             left_out.push(LeftOut { fault: fault.name, why });
             continue;
         };
@@ -120,7 +124,8 @@ pub(super) fn choose(
             (Some(node), _) => chosen.push(Chosen { name: fault.name, file: fault.file, node, uses }),
             (None, problems) => {
                 let first = problems.as_ref().and_then(|all| all.sorted().first().map(|first| first.message.clone()));
-                left_out.push(LeftOut { fault: fault.name, why: first.unwrap_or_default() });
+                let why = LeftOutWhy::NoNode { said: first.unwrap_or_default() };
+                left_out.push(LeftOut { fault: fault.name, why });
             }
         }
     }
@@ -128,7 +133,7 @@ pub(super) fn choose(
         let why: Vec<String> = left_out.iter().map(|one| format!("{}: {}", one.fault, one.why)).collect();
         return Err(CommandError::Usage(anyhow!("no fault can be drilled: {}", why.join("; "))));
     }
-    left_out.sort();
+    left_out.sort_by(|one, two| one.fault.cmp(&two.fault));
     Ok((chosen, left_out))
 }
 

@@ -1,4 +1,4 @@
-//! The machine: takes one input at a time with the time it came, and says what to do. It waits for nothing.
+//! The machine: takes one input at a time, with its time, and returns what to do. It never waits.
 //!
 //! ```text
 //!   awaiting inventory --> running --(plan done, or halted)--> tearing down --> finished
@@ -9,7 +9,7 @@
 //! ```
 //! Any prefix of a run's events is a record to resume from, also one without inventory, without plan, or with all but the end.
 //!
-//! What comes next is `schedule`'s to say, how a step is judged `judging`'s, and what a step in progress does `active`'s.
+//! `schedule` decides what comes next, `judging` judges steps, and `active` runs a step in progress.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,19 +27,19 @@ use kiln_event::{
     StepStatus, Vitals, roll_up,
 };
 use kiln_model::{
-    Answer, GpuIndex, KernelRecord, LoadId, LoadReport, LoadSaid, Moment, NoteKind, Probe, Reading, Sample, Sensor,
-    SourceReport, Span, StopHow,
+    Answer, GpuIndex, KernelRecord, LoadId, LoadReport, LoadSaid, Moment, NoteFact, NoteKind, Probe, Reading, Sample,
+    Sensor, SourceReport, Span, StopHow,
 };
 use kiln_profile::{Catalogue, Sku, Skus};
 
-/// A load that was told to stop is given this long before it is killed, and as long again before it counts as
-/// unkillable: a kernel in flight ends within seconds, a wedged driver never.
+/// The time from the order to stop a load until it is killed, and from there until it counts as unkillable: a running kernel ends
+/// within seconds, a driver that hangs never does.
 pub(super) const STOP_GRACE: Span = Span::from_secs(10);
 
 /// Notes kept of one load: more than one for every pair of eight GPUs.
 const MOST_NOTES: usize = 64;
 
-/// What the machine is made with.
+/// What the machine is created with.
 #[derive(Clone, Copy)]
 pub struct Equipment<'a> {
     pub skus: &'a Skus,
@@ -56,19 +56,19 @@ impl std::fmt::Debug for Equipment<'_> {
 pub(super) struct LoadState {
     pub(super) key: StepKey,
     pub(super) gpus_left: BTreeSet<GpuIndex>,
-    /// When it last told of its work.
+    /// When it last reported its work.
     pub(super) told_at: Option<Moment>,
     /// When it was last told to stop, and how.
     pub(super) told: Option<(Moment, StopHow)>,
 }
 
-/// A run being conducted: everything that decides what happens next.
+/// A run in progress: all state that decides what happens next.
 pub struct Machine<'a> {
     pub(super) equipment: Equipment<'a>,
     pub(super) only: Option<String>,
-    /// Taken once the inventory is read.
+    /// Taken out once the inventory is read.
     pub(super) begin: Option<Box<RunStart>>,
-    /// Of the files that the node of a resumed run is made from.
+    /// Digest of the files that the node of a resumed run is made from.
     pub(super) source_digest: Option<String>,
     pub(super) record: RunRecord,
     pub(super) skus: BTreeMap<GpuIndex, Sku>,
@@ -83,7 +83,7 @@ pub struct Machine<'a> {
     pub(super) retry_at: Option<Moment>,
     pub(super) armed: Option<Moment>,
     pub(super) temperatures: BTreeMap<GpuIndex, Reading<f64>>,
-    /// What every GPU that still answers showed last.
+    /// The last readings of every GPU that still answers.
     pub(super) vitals: BTreeMap<GpuIndex, Vitals>,
     pub(super) signals: u8,
     pub(super) refusal: Option<Refusal>,
@@ -91,7 +91,7 @@ pub struct Machine<'a> {
     pub(super) changed: bool,
     pub(super) news: Vec<GuardNews>,
     pub(super) wants: Wants,
-    /// What came in before the run had begun.
+    /// Kernel records that arrived before the run had begun.
     pub(super) early_kernel: Vec<KernelRecord>,
     pub(super) early_sources: Vec<SourceReport>,
 }
@@ -106,7 +106,7 @@ impl std::fmt::Debug for Machine<'_> {
 }
 
 impl<'a> Machine<'a> {
-    /// A fresh run. Nothing is recorded before the inventory was read and the plan made.
+    /// Creates a new run. Nothing is recorded before the inventory is read and the plan is made.
     pub fn new(equipment: Equipment<'a>, start: RunStart, only: Option<String>) -> Self {
         Self {
             equipment,
@@ -138,7 +138,7 @@ impl<'a> Machine<'a> {
         }
     }
 
-    /// A run taken up again from what its journal tells. `source_digest` is of the files its node is made from now.
+    /// Creates a run that continues from its record. `source_digest` is that of the files its node is made from now.
     pub fn resume(equipment: Equipment<'a>, record: RunRecord, source_digest: Option<String>) -> Option<Self> {
         let start = record.start.clone()?;
         let mut machine = Self::new(equipment, *start, None);
@@ -149,7 +149,7 @@ impl<'a> Machine<'a> {
         Some(machine)
     }
 
-    /// Where the run's clock goes on.
+    /// Returns the moment at which the clock of the run continues.
     pub fn last_moment(&self) -> Moment {
         self.record.last_at
     }
@@ -158,7 +158,7 @@ impl<'a> Machine<'a> {
         &self.record
     }
 
-    /// Why the run could not begin, if so.
+    /// Returns why the run could not begin, if it could not.
     pub fn refusal(&self) -> Option<&Refusal> {
         self.refusal.as_ref()
     }
@@ -167,12 +167,12 @@ impl<'a> Machine<'a> {
         self.finished
     }
 
-    /// The first effect: everything starts from the inventory.
+    /// Asks for the inventory, from which everything starts.
     pub fn begin(&mut self, effects: &mut Vec<Effect>) {
         effects.push(Effect::ReadInventory);
     }
 
-    /// Takes in one input.
+    /// Handles one input.
     pub fn handle(&mut self, tick: Tick, input: Input<'_>, effects: &mut Vec<Effect>) {
         if self.finished {
             return;
@@ -189,14 +189,14 @@ impl<'a> Machine<'a> {
             Input::OperatorUnavailable => self.operator_answered(tick, None, effects),
             Input::Signalled(signal) => self.signalled(tick, signal, effects),
         }
-        // Samples come eight a second for days: only what changed something makes the machine look at the plan again.
+        // Eight samples arrive every second, for days: the plan is consulted only after a change.
         if self.record.plan.is_some() && !self.finished && std::mem::take(&mut self.changed) {
             self.advance(tick, effects);
             self.arm(effects);
         }
     }
 
-    /// Our own trouble, such as a journal that cannot be written: no step starts any more, loads are stopped.
+    /// Ends the run for a problem of this program, such as a journal that cannot be written: no step starts, loads are stopped.
     pub fn fail(&mut self, tick: Tick, why: &str, effects: &mut Vec<Effect>) {
         self.note(tick, RunEvent::RunInterrupted { by: Interruption::Failure(why.to_owned()) }, effects);
         for load in self.loads.keys() {
@@ -295,14 +295,14 @@ impl<'a> Machine<'a> {
         load: LoadId,
         gpu: Option<GpuIndex>,
         kind: NoteKind,
-        what: &str,
+        what: &NoteFact,
         effects: &mut Vec<Effect>,
     ) {
         let notes = || self.record.notes.iter().filter(|note| note.load == load);
-        // Loads that are begun again and again say the same each time.
-        let known = self.record.notes.iter().any(|note| note.gpu == gpu && note.what == what);
+        // Loads that are started again and again note the same each time.
+        let known = self.record.notes.iter().any(|note| note.gpu == gpu && note.what == *what);
         if !known && notes().count() < MOST_NOTES {
-            self.note(tick, RunEvent::LoadNoted { load, gpu, kind, what: what.to_owned() }, effects);
+            self.note(tick, RunEvent::LoadNoted { load, gpu, kind, what: what.clone() }, effects);
         }
     }
 
@@ -329,7 +329,7 @@ impl<'a> Machine<'a> {
         }
         self.note(tick, RunEvent::KernelLogged(record.clone()), effects);
         let record = &record;
-        // A guard stops what goes on now; what was logged before the run is for the check that reads the log.
+        // Guards act on new events; what was logged before the run is for the check that reads the log.
         if record.before().is_none()
             && let Some(inventory) = &self.record.inventory
             && let Some((gpu, code)) = diagnose::failing_xid(record, inventory)
@@ -350,7 +350,7 @@ impl<'a> Machine<'a> {
         }
     }
 
-    /// Whether events may be recorded: the inventory was read, now or before the run was taken up again.
+    /// Returns true if events may be recorded: the inventory was read, now or before the run was resumed.
     const fn is_begun(&self) -> bool {
         self.next_sample.is_some()
     }
@@ -425,7 +425,7 @@ impl<'a> Machine<'a> {
             return;
         }
         let every = start.profile.telemetry.every;
-        // A tick that came late is not made up for: the next one keeps to the beat.
+        // A late tick is not made up for: the next one is due at the regular time.
         let mut next = due + every;
         if next <= tick.now {
             next = tick.now + every;
@@ -441,7 +441,7 @@ impl<'a> Machine<'a> {
         if self.record.steps.iter().any(|step| step.status == StepStatus::Running) {
             return;
         }
-        // A run that was cut off while it told its findings has told some of them.
+        // A run that was cut off while it recorded its findings has recorded some of them.
         let told = |finding: &Finding| {
             self.record.findings.iter().any(|one| (&one.code, one.component) == (&finding.code, finding.component))
         };

@@ -75,7 +75,7 @@ impl CheckRun for Run {
             }
             ("toy.shaky", Seen::Began) if context.began < Moment::from_secs(10) => {
                 wants.end(Done::Failed {
-                    why: Reason::Probe { said: "not this time".to_owned() },
+                    why: Reason::Probe { said: kiln_model::Unanswered::Words("not this time".to_owned()) },
                     measured: Vec::new(),
                 });
             }

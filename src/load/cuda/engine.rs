@@ -6,10 +6,13 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::drive::{self, Broken, Compared, DriveContext};
-use super::driver::{Driver, Gpu, OUT_OF_MEMORY, OpenError};
+use super::driver::{Driver, Gpu, OUT_OF_MEMORY};
 use super::holders::holders;
 use crate::worker::{Beside, Device, Engine, Images, MarchWork, Pipe, Variant, WorkOrder};
-use kiln_model::{BurnKernel, GpuIndex, LoadEnd, LoadId, LoadKind, LoadOrder, LoadSaid, NoteKind};
+use kiln_model::{
+    BurnKernel, GpuIndex, KernelFallback, LoadEnd, LoadFault, LoadId, LoadKind, LoadOrder, LoadSaid, NoteFact,
+    NoteKind, OpenError,
+};
 
 /// Longest a launch may take before it counts as hung. They are made to last a fifth of a second; the supervisor gives up
 /// on a silent worker after thirty.
@@ -76,7 +79,7 @@ impl CudaEngine {
                 Err(error) => return Looked { refused: Some(error.to_string()), ..looked },
             };
             if images == Images::Best {
-                let said = |why: &String| format!("{} on gpu/{}: {why}", gpu.image, gpu.index.0);
+                let said = |why: &KernelFallback| format!("{} on gpu/{}: {why}", gpu.image, gpu.index.0);
                 looked.slower = gpu.fallback.as_ref().map(said);
             }
             if closeness == Closeness::Load {
@@ -129,14 +132,13 @@ impl CudaEngine {
             let gpu = Gpu::open(&driver, device, work.variant.images)?;
             if let Some(why) = &gpu.fallback {
                 let version = driver.version()?;
-                let (major, minor) = (gpu.architecture.major, gpu.architecture.minor);
-                let what = format!(
-                    "{} (compute capability {major}.{minor}, driver CUDA {}.{}): kernels from {}, slower than it could be: {why}",
-                    gpu.name,
-                    version / 1000,
-                    version / 10 % 100,
-                    gpu.image,
-                );
+                let what = NoteFact::SlowerKernel {
+                    name: gpu.name.clone(),
+                    capability: format!("{}.{}", gpu.architecture.major, gpu.architecture.minor),
+                    cuda: format!("{}.{}", version / 1000, version / 10 % 100),
+                    image: gpu.image.to_owned(),
+                    why: why.clone(),
+                };
                 pipe.say(LoadSaid::Noted { gpu: Some(gpu.index), kind: NoteKind::SlowerKernel, what });
             }
             gpus.push(gpu);
@@ -149,7 +151,7 @@ impl Engine for CudaEngine {
     fn work(&mut self, work: &WorkOrder, pipe: &Pipe) -> LoadEnd {
         let gpus = match Self::open(work, pipe) {
             Ok(gpus) => gpus,
-            Err(error) => return LoadEnd::Failed(error.to_string().into()),
+            Err(error) => return LoadEnd::Failed(LoadFault::Open(error)),
         };
         let context = DriveContext {
             order: &work.order,
@@ -159,7 +161,7 @@ impl Engine for CudaEngine {
             patience: self.patience,
         };
         let done = match (&work.order.kind, gpus.as_slice()) {
-            (_, []) => Err(Broken::Refused("the order names no GPU".to_owned())),
+            (_, []) => Err(Broken::Refused(LoadFault::BadOrder { what: "gpus: []".to_owned() })),
             (LoadKind::Burn(kernel), [gpu, ..]) => drive::burn(&context, gpu, *kernel),
             (LoadKind::Screen { kernel, turns }, [gpu, ..]) => drive::screen(&context, gpu, *kernel, *turns),
             (LoadKind::Pulse { kernel, hertz, duty }, [gpu, ..]) => drive::pulse(&context, gpu, *kernel, *hertz, *duty),
@@ -171,7 +173,7 @@ impl Engine for CudaEngine {
             (LoadKind::PairCopy, gpus) => drive::pair_copy(&context, gpus),
             (LoadKind::AllToAll, gpus) => drive::all_to_all(&context, gpus),
             // The worker runs programs itself.
-            (LoadKind::Program(_), _) => Err(Broken::Refused("a program is no work for a GPU engine".to_owned())),
+            (LoadKind::Program(_), _) => Err(Broken::Refused(LoadFault::BadOrder { what: "program".to_owned() })),
         };
         match done {
             Ok(()) => LoadEnd::Finished,

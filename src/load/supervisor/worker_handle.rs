@@ -1,5 +1,5 @@
-//! One worker as the supervisor sees it: what it must say by when, how it is asked to stop, and what is made of it when
-//! it breaks the rules. Time is an argument.
+//! One worker as the supervisor sees it: what it must report by when, how it is stopped, and what happens if it violates the
+//! protocol. Time is an argument.
 
 use std::collections::BTreeSet;
 
@@ -10,23 +10,23 @@ use kiln_model::{GpuIndex, LoadEnd, LoadFault, LoadSaid, Moment, Span, StopHow, 
 
 /// A fifth of the worker's lease.
 const RENEW_EVERY: Span = Span::from_secs(1);
-/// Starting a process and reading one line, on a machine busy with other workers' starts.
+/// Time to start a process and read one line, on a machine that starts other workers at the same time.
 const HELLO_WITHIN: Span = Span::from_secs(20);
-/// A context and a kernel module take seconds, filling 288 GB of memory some more; the rest is patience.
+/// Creating a context and loading a kernel module take seconds, filling 288 GB of memory some more; the rest is a margin.
 const READY_WITHIN: Span = Span::from_secs(120);
-/// A worker speaks each second; thirty of them missed is a driver call that does not return.
+/// A worker sends a message every second. If thirty are missing, a driver call does not return.
 const SILENCE: Span = Span::from_secs(30);
-/// From asking to stop, to the signal that asks, to the signal that does not. Together with [`KILLED_WITHIN`] less
-/// than what the engine waits before it gives up by itself.
+/// The times from the order to stop to SIGTERM, and from there to SIGKILL. Together with [`KILLED_WITHIN`] they are shorter than
+/// the time after which the engine gives up by itself.
 const ASKED_FOR: Span = Span::from_secs(3);
 const TERMINATED_FOR: Span = Span::from_secs(3);
-/// A killed process that is still there after this time sits in a driver call in the kernel.
+/// A killed process that still exists after this time is stuck in a driver call inside the kernel.
 const KILLED_WITHIN: Span = Span::from_secs(8);
-/// How soon to look again for the end of a process whose pipe has closed.
+/// Interval between checks for the end of a process whose pipe has closed.
 const LOOK_AGAIN: Span = Span::from_millis(20);
-/// How long what a dead worker has written may take to be read, where something it started holds its pipe open.
+/// Time to read what a dead worker has written, if a process that it started keeps the pipe open.
 const LEFT_IN_PIPE: Span = Span::from_secs(1);
-/// Messages a worker may send between two renewals. The busiest, an all-to-all of 16 GPUs, sends 240 in one go.
+/// The most messages that a worker may send between two renewals of its lease. The busiest, an all-to-all of 16 GPUs, sends 240 in one go.
 const FLOOD: u32 = 4000;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +44,7 @@ enum Step {
     Killed,
 }
 
-/// What a worker has for its group.
+/// What a worker reports to its group.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum News {
     Said(LoadSaid),
@@ -56,17 +56,17 @@ pub(super) struct WorkerHandle {
     pub(super) gpus: BTreeSet<GpuIndex>,
     process: Box<dyn Process>,
     phase: Phase,
-    /// When it entered its phase or last spoke.
+    /// When it entered its phase or last sent a message.
     heard_at: Moment,
     renewed: Option<Moment>,
     leases: u64,
     since_renewal: u32,
     stopping: Option<(Step, Moment)>,
-    /// Whether it was ordered to stop, and not only given up on.
+    /// Whether it was ordered to stop, rather than killed for a violation.
     ordered: bool,
-    /// What it said of its own end.
+    /// The end that it reported itself.
     said_end: Option<LoadEnd>,
-    /// What it did wrong. The first stays.
+    /// Its first violation of the protocol.
     broke: Option<WorkerBreach>,
     closed: bool,
     /// How and when its process was found ended.
@@ -133,7 +133,7 @@ impl WorkerHandle {
         }
     }
 
-    /// Takes in what it said, does what is due, and tells what its group must know.
+    /// Handles its messages, does what is due, and collects what its group must know.
     pub(super) fn turn(&mut self, now: Moment, news: &mut Vec<News>) {
         if self.over {
             return;
@@ -146,7 +146,7 @@ impl WorkerHandle {
     }
 
     fn listen(&mut self, now: Moment, news: &mut Vec<News>) {
-        // What it says after it broke the rules counts for nothing, and there may be no end to it.
+        // Messages after a violation are ignored; there may be no end to them.
         while self.broke.is_none()
             && let Some(heard) = self.process.hear()
         {
@@ -154,23 +154,23 @@ impl WorkerHandle {
                 Heard::Closed => self.closed = true,
                 Heard::TooLong => {
                     self.closed = true;
-                    self.fail(now, breach("it wrote a line without end"));
+                    self.fail(now, WorkerBreach::EndlessLine);
                 }
                 Heard::Half(half) => {
-                    // A worker that was killed may well stop within a line.
+                    // A killed worker may stop in the middle of a line.
                     if self.stopping.is_none() {
-                        self.fail(now, breach(format!("it broke off within a line: {half:?}")));
+                        self.fail(now, WorkerBreach::HalfLine { half });
                     }
                 }
                 Heard::Line(line) => {
                     self.since_renewal += 1;
                     if self.since_renewal > FLOOD {
-                        self.fail(now, breach(format!("it floods: more than {FLOOD} messages within a second")));
+                        self.fail(now, WorkerBreach::Floods { most: FLOOD });
                         return;
                     }
                     match decode(&line) {
                         Ok(message) => self.take(now, message, news),
-                        Err(error) => self.fail(now, breach(error.to_string())),
+                        Err(error) => self.fail(now, WorkerBreach::BadLine { error: error.to_string() }),
                     }
                 }
             }
@@ -186,20 +186,20 @@ impl WorkerHandle {
             (_, FromWorker::Alive) => {}
             (Phase::Starting, FromWorker::Hello { .. }) => self.phase = Phase::SettingUp,
             (Phase::SettingUp, FromWorker::Ready) => self.phase = Phase::Ready,
-            (Phase::Starting, _) => self.fail(now, breach("it spoke before it said hello")),
+            (Phase::Starting, _) => self.fail(now, WorkerBreach::SpokeEarly),
             (_, FromWorker::Said(LoadSaid::Ended { gpu: None, end })) => {
                 self.said_end.get_or_insert(end);
                 self.escalate(now, Step::Asked);
             }
             (Phase::Working, FromWorker::Said(said)) => news.push(News::Said(said)),
-            // A wrong result may show while it still sets up what results must be.
+            // A wrong result may appear while the worker still computes the expected results.
             (
                 _,
                 FromWorker::Said(said @ (LoadSaid::Noted { .. } | LoadSaid::Mismatched(_) | LoadSaid::Ended { .. })),
             ) => {
                 news.push(News::Said(said));
             }
-            (_, message) => self.fail(now, breach(format!("it spoke out of turn: {message:?}"))),
+            (_, message) => self.fail(now, WorkerBreach::OutOfTurn { message: format!("{message:?}") }),
         }
     }
 
@@ -211,12 +211,12 @@ impl WorkerHandle {
         }
     }
 
-    /// The span its phase may last, counted from when it was last heard.
+    /// Returns the longest silence allowed in its phase, and the violation that a longer one is.
     const fn patience(&self) -> Option<(Span, WorkerBreach)> {
         match self.phase {
             Phase::Starting => Some((HELLO_WITHIN, WorkerBreach::DidNotComeUp { after: HELLO_WITHIN })),
             Phase::SettingUp => Some((READY_WITHIN, WorkerBreach::DidNotGetReady { after: READY_WITHIN })),
-            // It waits for others.
+            // It waits for the other workers.
             Phase::Ready => None,
             Phase::Working => Some((SILENCE, WorkerBreach::Silent { after: SILENCE })),
         }
@@ -243,7 +243,7 @@ impl WorkerHandle {
             self.exit = self.process.exit().map(|exit| (exit, now));
         }
         if let Some((exit, at)) = self.exit {
-            // What is still in the pipe counts: it may be the reason, or the result.
+            // Read what is still in the pipe: it may be the reason, or the result.
             if self.closed || self.broke.is_some() || at + LEFT_IN_PIPE <= now {
                 self.over = true;
                 news.push(News::Over(self.end(exit)));
@@ -254,7 +254,7 @@ impl WorkerHandle {
             self.over = true;
             news.push(News::Over(LoadEnd::Unkillable));
         } else if self.closed && self.stopping.is_none() {
-            // Without its pipe it cannot be led any more.
+            // Without its pipe it cannot be controlled any more.
             self.escalate(now, Step::Asked);
         }
     }
@@ -279,7 +279,7 @@ impl WorkerHandle {
         }
     }
 
-    /// When it must be looked at again at the latest.
+    /// Returns the latest time at which `turn` must be called again.
     pub(super) fn due(&self) -> Option<Moment> {
         if self.over {
             return None;
@@ -296,9 +296,4 @@ impl WorkerHandle {
         let renew = self.stopping.is_none().then_some(last + RENEW_EVERY);
         [step, look, renew].into_iter().flatten().min()
     }
-}
-
-/// What it wrote, or did not write, against the protocol.
-fn breach(what: impl Into<String>) -> WorkerBreach {
-    WorkerBreach::Protocol(what.into())
 }

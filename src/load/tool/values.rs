@@ -3,14 +3,15 @@
 use serde_json::Value;
 
 use kiln_limit::{Measurement, Missing};
-use kiln_model::{Component, NamedValue, Unit};
+use kiln_model::{Component, NamedValue, Unit, Unreadable};
 
 /// Without a value to pick there is nothing to be read, whatever was printed. What the report does not hold is missing:
 /// a report of another shape is not a measurement of zero.
-pub(super) fn read(wanted: &[NamedValue], output: &str, exit: i32) -> Result<Vec<Measurement>, String> {
+pub(super) fn read(wanted: &[NamedValue], output: &str, exit: i32) -> Result<Vec<Measurement>, Unreadable> {
     let mut measured = Vec::new();
     if !wanted.is_empty() {
-        let report: Value = serde_json::from_str(output).map_err(|error| format!("it is not JSON: {error}"))?;
+        let report = serde_json::from_str::<Value>(output);
+        let report = report.map_err(|error| Unreadable::NotJson { error: error.to_string() })?;
         measured.extend(wanted.iter().map(|value| pick(value, &report)));
     }
     measured.push(Measurement::flag("passed", Component::Node, exit == 0));
@@ -55,7 +56,8 @@ mod tests {
         value.lost Missing(NotInReport { pointer: "/jobs/1/iops" })
         passed Value(Flag(false))
         "#);
-        assert_eq!(read(&wanted, "oops", 0), Err("it is not JSON: expected value at line 1 column 1".to_owned()));
+        let error = read(&wanted, "oops", 0).expect_err("no report");
+        assert_eq!(error.to_string(), "it is not JSON: expected value at line 1 column 1");
         assert_eq!(read(&[], "oops", 0), Ok(vec![Measurement::flag("passed", Component::Node, true)]));
     }
 }

@@ -14,6 +14,8 @@ mod read;
 mod sensors;
 mod source;
 mod sources;
+#[cfg(test)]
+mod test_tree;
 
 pub use kernel_log::{KernelEntry, KernelLog, trouble as log_trouble};
 pub use machine::{MemoryErrors, memory_errors};

@@ -106,13 +106,8 @@ pub(super) fn nvmes(root: &Path) -> Reading<Vec<Nvme>> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::test_tree::write;
     use super::*;
-
-    fn write(root: &Path, path: &str, text: &str) {
-        let path = root.join(path);
-        fs::create_dir_all(path.parent().expect("folder")).expect("folder");
-        fs::write(path, text).expect("file");
-    }
 
     #[test]
     fn ports_with_hardware_are_listed_once() {

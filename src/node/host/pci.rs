@@ -141,13 +141,8 @@ fn aer(device: &Path, file: &str, total: &str) -> Reading<u64> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::test_tree::write;
     use super::*;
-
-    fn write(root: &Path, path: &str, text: &str) {
-        let path = root.join(path);
-        fs::create_dir_all(path.parent().expect("folder")).expect("folder");
-        fs::write(path, text).expect("file");
-    }
 
     fn device(root: &Path, address: &str, class: &str, vendor: &str) {
         let folder = format!("sys/bus/pci/devices/{address}");

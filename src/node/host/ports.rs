@@ -106,13 +106,8 @@ fn width_of(text: &str) -> Option<u8> {
 mod tests {
     use std::fs;
 
+    use super::super::test_tree::write;
     use super::*;
-
-    fn write(root: &Path, path: &str, text: &str) {
-        let path = root.join(path);
-        fs::create_dir_all(path.parent().expect("folder")).expect("folder");
-        fs::write(path, text).expect("file");
-    }
 
     fn device() -> tempfile::TempDir {
         let root = tempfile::tempdir().expect("folder");
@@ -134,7 +129,7 @@ mod tests {
     fn a_port_reads_as_the_kernel_shows_it_and_what_it_has_not_is_left_out() {
         let root = device();
         let [port] = &ports(root.path())[..] else { panic!("one port") };
-        assert_eq!(port.to_string(), "active, link up, 25000 MB/s, 2 lanes");
+        assert_eq!(port.to_string(), "ACTIVE, LinkUp, 25000 MB/s, 2X");
         assert_eq!(port.layer, Reading::Value(LinkLayer::Infiniband));
         assert_eq!(port.counter(PortCounter::LinkDowned), Reading::Value(3));
         assert_eq!(port.counter(PortCounter::OutOfSequence), Reading::Value(12));

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use kiln_model::{Reading, ReadingFailure};
 
-/// What an error says of a reading.
+/// Converts an I/O error into a reading: a file that is not there is unsupported, all else has failed.
 pub(super) fn refused<T>(error: &Error) -> Reading<T> {
     match error.kind() {
         ErrorKind::NotFound | ErrorKind::NotADirectory => Reading::Unsupported,
@@ -15,7 +15,7 @@ pub(super) fn refused<T>(error: &Error) -> Reading<T> {
     }
 }
 
-/// The text of a file without the blanks around it. An empty file says nothing.
+/// Reads a file as text, without surrounding white space. An empty file counts as unsupported.
 pub(super) fn text(path: &Path) -> Reading<String> {
     match fs::read(path) {
         Ok(bytes) => match String::from_utf8_lossy(&bytes).trim() {
@@ -26,7 +26,7 @@ pub(super) fn text(path: &Path) -> Reading<String> {
     }
 }
 
-/// A decimal number, or a hexadecimal one after `0x`. Anything else is no reading.
+/// Reads a decimal number, or a hexadecimal one that starts with `0x`. Anything else counts as unsupported.
 pub(super) fn number(path: &Path) -> Reading<u64> {
     parsed(text(path), |text| match text.strip_prefix("0x") {
         Some(digits) => u64::from_str_radix(digits, 16).ok(),
@@ -34,7 +34,7 @@ pub(super) fn number(path: &Path) -> Reading<u64> {
     })
 }
 
-/// A reading of the text, where it reads as wanted.
+/// Parses the text of a reading with `read`. Text that does not parse counts as unsupported.
 pub(super) fn parsed<T>(text: Reading<String>, read: impl FnOnce(&str) -> Option<T>) -> Reading<T> {
     match text {
         Reading::Value(text) => read(&text).map_or(Reading::Unsupported, Reading::Value),
@@ -43,10 +43,10 @@ pub(super) fn parsed<T>(text: Reading<String>, read: impl FnOnce(&str) -> Option
     }
 }
 
-/// The entries of a folder in the order of their names.
+/// Lists the entries of a folder, sorted by name.
 pub(super) fn entries(path: &Path) -> Reading<Vec<PathBuf>> {
     match fs::read_dir(path) {
-        // A list that breaks off is not the whole list.
+        // A listing that fails half-way is not used at all.
         Ok(found) => {
             match found.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<PathBuf>, Error>>() {
                 Ok(mut paths) => {
@@ -60,7 +60,7 @@ pub(super) fn entries(path: &Path) -> Reading<Vec<PathBuf>> {
     }
 }
 
-/// The last part of a path.
+/// Returns the last part of a path.
 pub(super) fn name(path: &Path) -> String {
     path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }

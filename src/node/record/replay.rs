@@ -4,7 +4,7 @@ use super::line::Recording;
 use kiln_model::Arrivals;
 use kiln_model::{
     Answer, Inventory, KernelSource, Moment, Probe, Reach, Sample, Source, SourceReport, SourceState, SourceTrouble,
-    Span,
+    Span, Unanswered,
 };
 
 /// A recording that answers as the node did, at the same distance from its start.
@@ -74,7 +74,7 @@ impl Replay {
                 let then = self.then(now);
                 let counters = self.recording.counters.iter().rev().find(|(at, _)| *at <= then);
                 let counters = counters.or(self.recording.counters.first()).map(|(_, counters)| counters.clone());
-                Answer::Counters(counters.ok_or_else(|| "the recording has no counters".to_owned()))
+                Answer::Counters(counters.ok_or(Unanswered::CountersNotRecorded))
             }
         };
         self.pending.answers.push((probe, answer));

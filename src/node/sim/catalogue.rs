@@ -55,8 +55,7 @@ impl NodeFile {
             return Ok(Self::read(&format!("{name}.yaml"), text.as_bytes())?);
         }
         let path = Path::new(name);
-        let looks_like_path = path.extension().is_some() || path.components().count() > 1;
-        if !looks_like_path && !path.exists() {
+        if !disk::is_path(name) && !path.exists() {
             let hint = did_you_mean(name, Self::embedded()).map(|hint| format!("; {hint}")).unwrap_or_default();
             return Err(NodeFileError::Unknown { name: name.to_owned(), hint });
         }

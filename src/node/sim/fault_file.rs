@@ -9,8 +9,8 @@ use super::fault_part::{FaultPart, read_first, read_others};
 use super::fault_when::When;
 use kiln_disk::{self as disk, MIB};
 use kiln_model::{ComponentKind, Text};
-use kiln_profile::component_kind;
 use kiln_profile::digest_of;
+use kiln_profile::{component_kind, old_component_word};
 use kiln_yaml::{Diagnostic, Diagnostics, Document, Fields, Node};
 
 /// What `schema:` says in a fault file.
@@ -34,6 +34,8 @@ pub struct FaultFile {
     pub expect: Expect,
     /// Why a test of two hours must catch it at its default severity; `None` where nobody could ask that.
     pub must: Option<String>,
+    /// What reads well and should be written otherwise.
+    pub warnings: Diagnostics,
 }
 
 /// How bad it is: 1 is a defect as usually met.
@@ -69,11 +71,10 @@ impl FaultFile {
         if let Some((name, text)) = super::library::FAULTS.iter().find(|(known, _)| *known == name) {
             return Ok(Some(Arc::new(Self::read(&format!("{name}.yaml"), text.as_bytes())?)));
         }
-        let path = Path::new(name);
-        let looks_like_path = path.extension().is_some() || path.components().count() > 1;
-        if !looks_like_path {
+        if !disk::is_path(name) {
             return Ok(None);
         }
+        let path = Path::new(name);
         let bytes = disk::read(path, MOST)
             .map_err(|source| FaultFileError::Unreadable { path: path.display().to_string(), source })?;
         Ok(Some(Arc::new(Self::read(name, &bytes)?)))
@@ -144,7 +145,19 @@ fn read_file(root: &Node, all: &mut Diagnostics) -> Option<FaultFile> {
         severity: severity?,
         expect: expect?,
         must,
+        warnings: warnings(root),
     })
+}
+
+/// Component words of an older version, wherever a fault file has one.
+fn warnings(root: &Node) -> Diagnostics {
+    let others = root.get("also").and_then(Node::elements).unwrap_or_default();
+    let holders = [Some(root), root.get("expect")].into_iter().flatten().chain(others);
+    let mut all = Diagnostics::new();
+    for old in holders.filter_map(|holder| old_component_word(holder.get("component")?)) {
+        all.push(old);
+    }
+    all
 }
 
 fn read_expect(node: &Node, all: &mut Diagnostics) -> Option<Expect> {
@@ -179,6 +192,23 @@ mod tests {
         let head =
             "schema: kiln.fault/1\nid: bad\ntitle: { en: Bad }\nnumber: 37\nabout: { en: Bad }\nsource: nowhere\n";
         FaultFile::read("bad.yaml", format!("{head}{rest}").as_bytes())
+    }
+
+    #[test]
+    fn component_words_of_an_older_version_are_read_and_told_and_no_fault_of_ours_has_one() {
+        let old = read(
+            "component: nv-link\nlog: a line\nalso:\n  - { component: cooling-branch, log: another }\n\
+             expect: { code: X, component: cooling-branch }\n",
+        )
+        .expect("readable");
+        assert_eq!((old.component(), old.expect.component), (ComponentKind::NvLink, ComponentKind::CoolingBranch));
+        let told = old.warnings.render_warnings(false);
+        assert_eq!(told.matches("is the word of an older version").count(), 3, "{told}");
+        assert!(told.contains("write `nvlink`") && told.contains("write `cooling`"), "{told}");
+        for name in FaultFile::embedded() {
+            let file = FaultFile::find(name).expect(name).expect(name);
+            assert!(file.warnings.is_empty(), "{}", file.warnings.render_warnings(false));
+        }
     }
 
     #[test]

@@ -19,15 +19,15 @@ use super::sim_node::SimNode;
 use kiln_model::{Component, GpuIndex, LoadFault};
 use kiln_yaml::Diagnostics;
 
-/// Streams of the seed for faults.
+/// Where the random streams of faults begin among those of a seed.
 const FAULT_STREAM: u64 = 9000;
-/// From one component of a fault to its next.
+/// Distance between the random streams of two components of one fault.
 const BESIDE_STREAM: u64 = 1000;
-/// How long a link takes to train again and settle, s.
+/// The time that a link needs to train again and settle, in seconds.
 const RETRAINING: f64 = 5.0;
-/// Kelvin a component must cool below a condition's temperature before it no longer holds.
+/// A temperature condition holds until the component has cooled this many kelvin below its threshold.
 const HYSTERESIS: f64 = 2.0;
-/// How often a change that grows is put in force anew, s.
+/// Interval at which a growing change is applied again, in seconds.
 const GROWING_STEP: f64 = 5.0;
 
 /// One part of a fault on one component of one node.
@@ -35,24 +35,24 @@ const GROWING_STEP: f64 = 5.0;
 #[expect(clippy::struct_excessive_bools, reason = "four conditions that hold or do not, each on its own")]
 pub(super) struct FaultRun {
     file: std::sync::Arc<FaultFile>,
-    /// Which of the file's parts.
+    /// Index of the part in the fault file.
     part: usize,
     component: Component,
     severity: f64,
-    /// Where the finding is expected.
+    /// The component that the finding is expected to name.
     expected: Component,
-    /// Whether it is the component the fault is said to be on; the others of the fault follow it.
+    /// Whether this is the component that the fault was placed on; the other components of the fault follow it.
     leads: bool,
     active: bool,
-    /// Whether its conditions, its moments aside, have ever held.
+    /// Whether its conditions have ever held, apart from its moments.
     has_held: bool,
-    /// When it became active, and when a change that grows was put in force last, s.
+    /// When it became active, and when a growing change was last applied, in seconds.
     since: f64,
     grown_at: f64,
     /// Whether the temperature conditions hold, with their hysteresis.
     hot: bool,
     cold: bool,
-    /// Seconds: when the next moment comes, and until when the last one stays.
+    /// When the next moment comes, and until when the effect of the last one stays, in seconds.
     next: f64,
     until: f64,
     hazard: Hazard,
@@ -105,17 +105,17 @@ impl FaultRun {
         &self.file.parts[self.part]
     }
 
-    /// Whether it can come or go, or grows.
+    /// Returns true if it can start, end or grow during a run.
     pub(super) fn waits(&self) -> bool {
         !self.part().is_standing()
     }
 
-    /// Whether no part of any of these ever came to be in force, for want of what it waits for.
+    /// Returns true if no part of these faults was ever active, because what they wait for never happened.
     pub(super) fn never_held(runs: &[Self]) -> bool {
         !runs.is_empty() && runs.iter().all(|run| !run.has_held && run.part().when.is_of_the_node())
     }
 
-    /// What is injected with these, one entry for each fault.
+    /// Lists what these inject, one entry for each fault.
     pub(super) fn injected(runs: &[Self]) -> Vec<Injected> {
         let mut all: Vec<Injected> = Vec::new();
         for run in runs {
@@ -143,7 +143,7 @@ impl FaultRun {
         when.is_standing() && (!when.after_reboot || boots > 0)
     }
 
-    /// What it changes: parameter, operation, and over how many seconds that sets in.
+    /// Iterates over the numbers it changes: the parameter, the operation, and the seconds over which the change sets in.
     fn numbers(&self) -> impl Iterator<Item = (Parameter, Operation, Option<f64>)> {
         self.part().changes.iter().filter_map(|change| match &change.to {
             ChangeOf::Number { parameter, operation, over } => Some((*parameter, *operation, *over)),
@@ -151,7 +151,7 @@ impl FaultRun {
         })
     }
 
-    /// One operation on one value at `now`; events and codes are no levels and stay.
+    /// Applies one operation to one value at `now`. Events and codes are not levels and stay as they are.
     fn change(&self, value: &mut f64, spec: ParameterSpec, (operation, over): (Operation, Option<f64>), now: f64) {
         if spec.meaning == Meaning::Level {
             let share = over.map_or(1.0, |over| ((now - self.since) / over.max(1e-3)).clamp(0.0, 1.0));
@@ -160,7 +160,7 @@ impl FaultRun {
         }
     }
 
-    /// Whether a change that grows has grown on enough since it was last put in force.
+    /// Returns true if a growing change must be applied again.
     fn has_grown(&mut self, now: f64) -> bool {
         let longest = self.numbers().filter_map(|(_, _, over)| over).fold(0.0, f64::max);
         let grows = self.active && self.grown_at < self.since + longest && now >= self.grown_at + GROWING_STEP;
@@ -197,7 +197,7 @@ fn operated(value: f64, operation: Operation, severity: f64) -> f64 {
 }
 
 impl SimNode {
-    /// Words that standing faults change, before the node is put together.
+    /// Applies the texts that standing faults change, before the node is assembled.
     pub(super) fn dress(&mut self, parts: &mut [GpuPart]) {
         for fault in self.faults.iter().filter(|fault| fault.stands(self.boots)) {
             for change in &fault.part().changes {
@@ -223,7 +223,7 @@ impl SimNode {
         }
     }
 
-    /// A part's values with the faults that stand from the start.
+    /// Returns the values of a part with all standing faults applied.
     pub(super) fn standing_values(&self, part: &GpuPart) -> GpuValues {
         let mut values = part.values;
         let mut links = part.links.clone();
@@ -233,7 +233,7 @@ impl SimNode {
         values
     }
 
-    /// Looks which faults are active after `dt` more seconds, and puts changes in force.
+    /// Determines which faults are active after `dt` more seconds, and applies their changes.
     pub(super) fn judge_faults(&mut self, dt: f64) {
         let mut faults = std::mem::take(&mut self.faults);
         let mut changed = false;
@@ -268,7 +268,7 @@ impl SimNode {
         self.now as f64 / 1e9
     }
 
-    /// Whether a fault's conditions hold, its moments aside.
+    /// Returns true if the conditions of a fault hold, apart from its moments.
     fn holds(&self, fault: &mut FaultRun) -> bool {
         let when = fault.part().when.clone();
         if when.after_reboot && self.boots == 0 || when.after.is_some_and(|after| self.seconds() < after) {
@@ -309,7 +309,7 @@ impl SimNode {
         (!when.is_of_work() || works_anywhere) && when.load.iter().all(runs)
     }
 
-    /// Starts from healthy parts and puts every active fault on top, in the order they were given.
+    /// Starts from healthy parts and applies every active fault, in the order in which they were given.
     pub(super) fn apply_levels(&mut self) {
         let now = self.seconds();
         self.site.values = self.build.site.clone();
@@ -332,7 +332,7 @@ impl SimNode {
         self.brake_all();
     }
 
-    /// What happens at the moments of a fault.
+    /// Carries out what a fault does at its moments.
     fn fire(&mut self, at: usize, times: u64) {
         let fault = &self.faults[at];
         let (component, severity) = (fault.component, fault.severity);
@@ -434,7 +434,7 @@ impl SimNode {
         self.log(format!("pcieport {address}.0: AER: {severity} error message received from {address}.0"));
     }
 
-    /// The node starts again unasked: loads are gone, counters begin anew, the boot id is another.
+    /// Restarts the node without being asked: loads are gone, counters start from zero, the boot id changes.
     fn restart(&mut self) {
         self.boots += 1;
         let loads = std::mem::take(&mut self.loads);
@@ -459,7 +459,7 @@ impl SimNode {
         format!("{a1:08x}-{a2:04x}-{a3:04x}-{:04x}-{:012x}", b >> 48, b & 0xffff_ffff_ffff)
     }
 
-    /// Supplies that are overdrawn pull the brake on every GPU.
+    /// Asserts the power brake on every GPU while the power supplies are overloaded.
     fn brake_all(&mut self) {
         if self.overdrawn {
             self.gpus.iter_mut().for_each(|gpu| gpu.values[G::Brake] = 1.0);
@@ -468,7 +468,7 @@ impl SimNode {
 }
 
 impl FaultRun {
-    /// How many of its moments come in the `dt` seconds up to `now`.
+    /// Counts the moments of the fault in the `dt` seconds up to `now`.
     fn moments(&mut self, holds: bool, now: f64, dt: f64) -> u64 {
         let when = self.part().when.clone();
         let count = if let Some(every) = when.every {

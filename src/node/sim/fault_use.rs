@@ -1,6 +1,6 @@
-//! Naming a fault for a run, `cold-plate-loose@gpu/3:0.5`, and finding the component of a node that gets it.
+//! Names a fault for a run, `cold-plate-loose@gpu/3:0.5`, and finds the component of the node that gets it.
 //!
-//! What the fault then does is `fault_run`'s.
+//! What the fault does during the run is in `fault_run`.
 
 use std::sync::Arc;
 
@@ -19,23 +19,23 @@ use kiln_yaml::{Diagnostic, Diagnostics, Place, Source, did_you_mean};
 #[derive(Debug, Clone)]
 pub struct FaultUse {
     pub file: Arc<FaultFile>,
-    /// On what; drawn from the seed where it is left open.
+    /// The component; drawn from the seed if not given.
     pub component: Option<Component>,
-    /// How badly; the fault's default where it is left open.
+    /// The severity; the default of the fault if not given.
     pub severity: Option<f64>,
     typed: Place,
 }
 
-/// A defect that sits in a node.
+/// A defect in a node.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Injected {
     pub fault: String,
     pub component: Component,
     pub severity: f64,
-    /// Code and component of the finding a good profile gives.
+    /// The code of the finding that a good profile gives.
     pub code: String,
     pub expected: Component,
-    /// Where else it sits.
+    /// The other components it is on.
     pub beside: Vec<Component>,
 }
 
@@ -91,7 +91,7 @@ impl FaultUse {
         }
     }
 
-    /// The same by program.
+    /// Creates the same without parsing.
     pub fn new(file: Arc<FaultFile>, component: Option<Component>, severity: Option<f64>) -> Self {
         let source = Source::new("--fault", file.id.clone());
         let typed = Place::new(&source, 0..file.id.len());
@@ -111,8 +111,8 @@ impl FaultUse {
         Some(all)
     }
 
-    /// The components of this node that get the fault, that of its first part first, and its severity; what speaks against
-    /// it goes to `all`.
+    /// Chooses the components of this node that get the fault, starting with that of its first part, and the severity. What makes
+    /// this impossible is added to `all`.
     pub(super) fn place(
         &self,
         file: &NodeFile,
@@ -161,7 +161,7 @@ impl FaultUse {
         Some((placed, self.severity.unwrap_or(self.file.severity.default)))
     }
 
-    /// Whether the node has what the changes change.
+    /// Returns true if the node has all that the fault changes.
     fn fits(&self, file: &NodeFile, all: &mut Diagnostics) -> bool {
         use super::parameter::GpuParameter as G;
         let mut fits = true;
@@ -187,7 +187,7 @@ impl FaultUse {
                 Parameter::Gpu(G::PcieP2p) => file.nvlink.is_some(),
                 Parameter::Site(SiteParameter::SharedCapacity) => file.host.psus == 0,
                 Parameter::Gpu(G::ApplicationClock) => !file.clocks.application,
-                // Over chip-to-chip links no copy meets the PCIe link.
+                // With chip-to-chip links no copy uses the PCIe link.
                 Parameter::Gpu(G::PcieToGpu | G::PcieToHost) => file.c2c.is_some(),
                 Parameter::Gpu(
                     G::TempMemoryStuck | G::TempMemoryShift | G::TempMemoryNoise | G::TempMemoryLag | G::StackHeat,
@@ -216,7 +216,7 @@ impl FaultUse {
     }
 }
 
-/// The components of `own` that a part of a fault reaches beside the fault's `first`, which comes with the first part.
+/// Selects the components of `own` that a further part of a fault reaches; `first` is the component of its first part.
 fn reached(reach: Reach, first: Component, own: Vec<Component>, file: &NodeFile, noise: &mut Noise) -> Vec<Component> {
     let on_first = |other: &Component| match (other.gpu_index(), first.gpu_index()) {
         (Some(other), Some(first)) => other == first,
@@ -242,19 +242,19 @@ fn reached(reach: Reach, first: Component, own: Vec<Component>, file: &NodeFile,
     }
 }
 
-/// Whether two GPUs, or what is on them, sit in the same place of different branches.
+/// Returns true if two GPUs, or components of them, are in the same place of different branches.
 fn are_twins(one: Component, two: Component, file: &NodeFile) -> bool {
     let slot = |component: Component| component.gpu_index().and_then(|gpu| file.slots.get(gpu.at()));
     let (Some(one), Some(two)) = (slot(one), slot(two)) else { return false };
     one.branch != two.branch && (one.place - two.place).abs() < 1e-9
 }
 
-/// Whether a fault of `candidate` is meant when somebody names `wanted`: itself, a part of it, or what it hangs on.
+/// Returns true if naming `wanted` can mean a fault on `candidate`: the same component, a part of it, or what it belongs to.
 fn concerns(candidate: Component, wanted: Component, file: &NodeFile) -> bool {
     if candidate == wanted {
         return true;
     }
-    // The station and the node are there once: any component of the node points at them.
+    // There is one station and one node: any component of the node means them.
     if matches!(candidate.kind(), ComponentKind::Node | ComponentKind::Station) {
         return true;
     }
@@ -264,7 +264,7 @@ fn concerns(candidate: Component, wanted: Component, file: &NodeFile) -> bool {
     let Some(gpu) = wanted.gpu_index() else { return false };
     match candidate {
         Component::Gpu(own) | Component::Pcie(own) | Component::Memory(own) => own == gpu,
-        // Naming the GPU leaves open which of its links.
+        // Naming the GPU leaves open which of its links is meant.
         Component::NvLink(own, _) => {
             wanted == Component::Gpu(own) || (own == gpu && !matches!(wanted, Component::NvLink(..)))
         }
@@ -278,7 +278,7 @@ fn branch_of(gpu: GpuIndex, file: &NodeFile) -> Option<u8> {
     file.slots.get(gpu.at()).map(|slot| slot.branch)
 }
 
-/// The component of kind `kind` that belongs to `component`.
+/// Returns the component of this kind that belongs to `component`.
 pub(super) fn related(component: Component, kind: ComponentKind, file: &NodeFile) -> Component {
     if component.kind() == kind {
         return component;
@@ -306,7 +306,7 @@ mod tests {
     use super::*;
     use crate::sim::SimNode;
 
-    /// What comes of asking for a fault in a node: where it sits, or what is wrong.
+    /// Asks for a fault in a node, and returns where it is placed or what is wrong.
     fn ask(node: &str, fault: &str) -> String {
         let file = NodeFile::find(node).expect("node");
         let sim = FaultUse::parse(fault)

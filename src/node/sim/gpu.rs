@@ -1,6 +1,6 @@
-//! One GPU in time: power and clocks under its governor, heat, and the counters that grow with them.
+//! One GPU over time: power and clocks under its governor, heat, and the counters that grow with them.
 //!
-//! What it shows of itself is `sensor`; memory and link errors are `errors`; what work it has comes from `load`.
+//! Its readings are made in `sensor`, memory and link errors in `errors`; its work comes from `load`.
 
 use super::build::{GpuPart, Kind};
 use super::errors::Errors;
@@ -15,7 +15,7 @@ use kiln_model::{ClockReasons, GpuIndex};
 pub(super) struct Activity {
     /// Whether anything runs at all.
     pub(super) busy: bool,
-    /// Share of the die that switches, while on.
+    /// Share of the die that switches while work is on.
     pub(super) compute: f64,
     /// Share of the memory bandwidth in use.
     pub(super) memory: f64,
@@ -23,24 +23,24 @@ pub(super) struct Activity {
     pub(super) host: f64,
     /// GB/s out over NVLink.
     pub(super) nvlink: f64,
-    /// Share of time the work is on, and how often it is switched.
+    /// Share of the time in which work is on, and how often it is switched.
     pub(super) duty: f64,
     pub(super) hertz: f64,
     /// Share of the multiprocessors' time that goes into products whose results are checked; 1 under a burn.
     pub(super) arithmetic: f64,
-    /// Tiles that are checked in a second for each MHz.
+    /// Tiles checked per second and MHz.
     pub(super) tiles: f64,
 }
 
 /// Share of the die that switches for a context with nothing to do: clocks are up, schedulers poll.
 const CONTEXT_ACTIVITY: f64 = 0.03;
-/// Time constant of the driver's averaged power reading, s: it calls it a one-second average.
+/// Time constant of the driver's averaged power reading, in seconds. The driver calls it a one-second average.
 const POWER_AVERAGING: f64 = 0.4;
 /// The governor aims a little below the cap (Hopper captures of burns: 698 of 700 W).
 const CAP_AIM: f64 = 0.997;
 /// Hardware slowdown and the power brake halve the clock (NVML: "clocks reduced by a factor of 2 or more").
 const SLOWDOWN_FACTOR: f64 = 0.5;
-/// What the driver shows for the two: the cause and the slowdown it brings.
+/// The two reasons that the driver shows for overheating: the cause and the resulting slowdown.
 const OVERHEATED: u64 = ClockReasons::HW_THERMAL | ClockReasons::HW_SLOWDOWN;
 const BRAKED: u64 = ClockReasons::HW_POWER_BRAKE | ClockReasons::HW_SLOWDOWN;
 /// Gain of the software thermal slowdown, MHz per K and s: slow enough not to swing with the die's time constant.
@@ -61,10 +61,10 @@ pub(super) struct Throttled {
 
 #[derive(Debug, Clone)]
 pub(super) struct Gpu {
-    /// As the driver counts.
+    /// The index that the driver gives it.
     pub(super) index: GpuIndex,
     pub(super) part: GpuPart,
-    /// Parameters with the faults active now.
+    /// Parameters with the currently active faults applied.
     pub(super) values: GpuValues,
     pub(super) links: Vec<LinkValues>,
     pub(super) activity: Activity,
@@ -72,7 +72,7 @@ pub(super) struct Gpu {
     ladder: Ladder,
     /// Share of nominal flow past the plate that `ladder` was made for.
     flow: f64,
-    /// Growth of the contact resistance so far, and what `ladder` was made for.
+    /// Growth of the contact resistance so far, and the growth that `ladder` was made for.
     grown: f64,
     grown_in_ladder: f64,
     /// MHz.
@@ -86,9 +86,9 @@ pub(super) struct Gpu {
     pub(super) power_average: f64,
     /// Power while work is on and while it is off, for a reading inside a pulse.
     pub(super) power_on_off: [f64; 2],
-    /// Share of the last step in which work was on: one or the other in a pulse slow enough to be followed.
+    /// Share of the last step in which work was on: 0 or 1 in a pulse that is slow enough to be followed.
     pub(super) on: f64,
-    /// J since the driver loaded.
+    /// Joules since the driver was loaded.
     pub(super) energy: f64,
     pub(super) throttled: Throttled,
     pub(super) errors: Errors,
@@ -100,16 +100,16 @@ pub(super) struct Gpu {
     pub(super) clock_time: f64,
     pub(super) pcie_up_until: f64,
     pub(super) pcie_down_until: f64,
-    /// The generation that the link has settled at, faults that make it train again aside.
+    /// The generation that the link has settled at, apart from faults that make it train again.
     pcie_settled: f64,
     decay: (f64, f64),
 }
 
-/// Streams of the seed for what a GPU does, apart from what it is.
+/// Where the random streams for the behaviour of GPUs begin; their properties have other streams.
 const GPU_STREAM: u64 = 1000;
 
 impl Gpu {
-    /// GB/s that a streaming kernel gets: memory that is clocked low is slow in proportion.
+    /// Returns the bandwidth of a streaming kernel in GB/s. It is proportional to the memory clock.
     pub(super) fn memory_bandwidth(&self) -> f64 {
         let clocked = self.values[G::MemoryClock] / self.part.values[G::MemoryClock];
         // Addresses interleave over all stacks, so that the slowest sets the pace.
@@ -159,13 +159,13 @@ impl Gpu {
         gpu
     }
 
-    /// Takes over changed parameters.
+    /// Applies changed parameters.
     pub(super) fn refit(&mut self, kind: &Kind) {
         self.ladder = Ladder::new(network(&self.values, kind, self.flow, self.grown));
         self.errors.relink(&self.links);
     }
 
-    /// Temperatures this GPU would rest at, for a start in balance.
+    /// Sets the temperatures that this GPU would settle at, so that the simulation starts in balance.
     pub(super) fn rest(&mut self, kind: &Kind, around: f64) {
         for _ in 0..8 {
             let watts = self.watts(kind, kind.idle_clock, 0.0, 0.0);
@@ -176,7 +176,7 @@ impl Gpu {
         self.power_on_off = [self.power; 2];
     }
 
-    /// The air or coolant passes at `flow` of its nominal rate. Small changes are not worth a new ladder.
+    /// Sets the flow of air or coolant as a share of its nominal rate. Small changes are ignored: they are not worth a new ladder.
     pub(super) fn set_flow(&mut self, kind: &Kind, flow: f64) {
         if (flow - self.flow).abs() > 0.01 * self.flow {
             self.flow = flow;
@@ -184,11 +184,11 @@ impl Gpu {
         }
     }
 
-    /// `dt` seconds on, with `around` passing the plate. Gives the board power over the step.
+    /// Advances by `dt` seconds with air or coolant of `around` degrees, and returns the mean board power of the step.
     pub(super) fn step(&mut self, kind: &Kind, around: f64, dt: f64, at: f64) -> f64 {
         self.clock_time = at + dt;
         if self.lost {
-            // Off the bus: held in reset, warm from the board around it.
+            // Off the bus: the GPU is held in reset and is only warmed by the board around it.
             self.temperatures = self.ladder.advance(self.temperatures, [0.0, 0.0, 20.0], around, dt);
             return 20.0;
         }
@@ -226,7 +226,7 @@ impl Gpu {
         self.power
     }
 
-    /// Each change of a link's speed goes through the Recovery state, and the part counts those.
+    /// Counts a pass through the Recovery state, which every change of the link speed makes.
     fn count_recovery(&mut self, kind: &Kind) {
         let trained = self.values[G::PcieGeneration].round();
         let settled =
@@ -294,7 +294,7 @@ impl Gpu {
         watts
     }
 
-    /// The clock for this step and what it costs: the highest that application clock, heat, brake and power cap allow.
+    /// Chooses the clock of this step, the highest that application clock, heat, brake and power cap allow, and returns its power.
     fn govern(&mut self, kind: &Kind, compute: f64, traffic: f64, dt: f64) -> Watts {
         let values = &self.values;
         let application = values[G::ApplicationClock];
@@ -330,8 +330,8 @@ impl Gpu {
         self.watts(kind, clock, compute, traffic)
     }
 
-    /// A supply that gives in above `threshold` pulls the brake; it lets go at once when power is down, so over a step
-    /// the brake is on for the share of time that keeps mean power at the threshold.
+    /// Applies the power brake of a supply that is overloaded above `threshold`. The supply releases the brake as soon as power is
+    /// down, so that over a step the brake is on for the share of time that keeps mean power at the threshold.
     fn brake(&self, kind: &Kind, clock: f64, compute: f64, traffic: f64, threshold: f64) -> (f64, bool) {
         if self.watts(kind, clock, compute, traffic).board() <= threshold {
             return (clock, false);
@@ -341,7 +341,7 @@ impl Gpu {
         (held.clamp(slowed, clock), true)
     }
 
-    /// Moves the thermal clock limit and the hardware slowdown on by `dt`; gives the limit.
+    /// Advances the thermal clock limit and the hardware slowdown by `dt`, and returns the limit.
     fn hold_heat(&mut self, kind: &Kind, clock: f64, dt: f64) -> f64 {
         let slowdown = self.values[G::SlowdownTemperature];
         let over = self.temperatures[0] - (slowdown + kind.operating_over);
@@ -364,7 +364,7 @@ impl Gpu {
         self.thermal_clock
     }
 
-    /// Leakage now at nominal voltage.
+    /// Returns the present leakage at nominal voltage.
     fn leakage(&self, kind: &Kind) -> f64 {
         self.values[G::Leakage] * ((self.temperatures[0] - 60.0) / kind.leakage_growth).exp()
     }
@@ -382,7 +382,7 @@ impl Gpu {
         }
     }
 
-    /// The clock at which the board draws `cap`: Newton's method from the clock before, which is close by.
+    /// Finds the clock at which the board draws `cap`, by Newton's method from the previous clock, which is close.
     fn clock_for(&self, kind: &Kind, cap: f64, compute: f64, traffic: f64) -> f64 {
         let shift = self.values[G::VoltageShift];
         let loss = 1.0 + kind.regulator_loss;
@@ -404,7 +404,7 @@ impl Gpu {
         clock
     }
 
-    /// Bits of [`ClockReasons`] in force.
+    /// Returns the bits of [`ClockReasons`] that apply.
     pub(super) fn reasons(&self) -> u64 {
         self.held | if self.activity.busy { 0 } else { ClockReasons::IDLE }
     }
@@ -434,12 +434,12 @@ impl Watts {
         self.die + self.memory + self.rest
     }
 
-    /// Into die, HBM and plate.
+    /// Returns the heat that flows into die, HBM and plate.
     const fn heat(&self) -> [f64; 3] {
         [self.die, self.memory, self.rest]
     }
 
-    /// The mean of this for a share `on` of the time and `off` for the rest.
+    /// Averages `self`, for a share `on` of the time, with `off` for the rest.
     fn mixed(&self, on: f64, off: &Self) -> Self {
         let mix = |a: f64, b: f64| a * on + b * (1.0 - on);
         Self { die: mix(self.die, off.die), memory: mix(self.memory, off.memory), rest: mix(self.rest, off.rest) }

@@ -1,6 +1,7 @@
-//! The simulated node as the engine's [`Dut`]: time moves when somebody looks, and what comes of it lies in the arrivals.
+//! The simulated node as the engine's [`Dut`]: simulated time advances whenever the engine asks, and the results are put into
+//! the arrivals.
 //!
-//! How parts behave is left to `gpu`, `site`, `load`; this file only moves them on together.
+//! How parts behave is in `gpu`, `site` and `load`; this file only advances them together.
 
 use std::collections::BTreeMap;
 
@@ -23,17 +24,17 @@ use kiln_model::{Reading, ReadingFailure, Sample, Source};
 use kiln_yaml::Diagnostics;
 
 const SECOND: u64 = 1_000_000_000;
-/// How long the driver's readers wait for a round of readings ([`crate::nvml::Deadlines`]).
+/// The longest that the driver's readers wait for a round of readings ([`crate::nvml::Deadlines`]).
 const CALL_DEADLINE: u64 = 5 * SECOND;
 
-/// A round of readings that takes its time.
+/// A round of readings that arrives late.
 #[derive(Debug)]
 struct Late {
     due: u64,
     sample: Sample,
 }
 
-/// A node that exists only here.
+/// A simulated node.
 pub struct SimNode {
     pub(super) file: NodeFile,
     pub(super) build: Build,
@@ -50,7 +51,7 @@ pub struct SimNode {
     pub(super) now: u64,
     pub(super) boots: u32,
     pub(super) seed: u64,
-    /// Work on each GPU, kept to be filled anew without an allocation.
+    /// The work on each GPU. Kept, so that it can be filled again without an allocation.
     activities: Vec<Activity>,
     late: Vec<Late>,
     pub(super) work_changed: bool,
@@ -66,12 +67,12 @@ impl std::fmt::Debug for SimNode {
 }
 
 impl SimNode {
-    /// A node of the kind `file` describes, its parts drawn from `seed`, with `faults` in it. It starts at rest.
+    /// Creates a node as `file` describes it, with the spread of its parts drawn from `seed`, and with `faults`. It starts at rest.
     pub fn new(file: &NodeFile, seed: u64, faults: &[FaultUse]) -> Result<Self, Diagnostics> {
         Self::after_boots(file, seed, faults, 0)
     }
 
-    /// The same node after it was started again `boots` times.
+    /// Creates the same node as it is after `boots` restarts.
     pub fn after_boots(file: &NodeFile, seed: u64, faults: &[FaultUse], boots: u32) -> Result<Self, Diagnostics> {
         let build = Build::new(file, seed);
         let faults = FaultRun::place_all(faults, file, &build, seed)?;
@@ -103,17 +104,17 @@ impl SimNode {
         Ok(node)
     }
 
-    /// The defects in the node, with the component each sits on.
+    /// Lists the defects of the node, each with its component.
     pub fn injected(&self) -> Vec<Injected> {
         FaultRun::injected(&self.faults)
     }
 
-    /// Whether what the faults in it wait for, such as a temperature, never came.
+    /// Returns true if what its faults wait for, such as a temperature, never happened.
     pub fn faults_never_held(&self) -> bool {
         FaultRun::never_held(&self.faults)
     }
 
-    /// Fills slots with the GPUs that the driver can start; it counts them without gaps.
+    /// Creates the GPUs that the driver can start. The driver numbers them without gaps.
     fn assemble(&mut self) {
         let mut parts = self.build.gpus.clone();
         self.dress(&mut parts);
@@ -138,7 +139,7 @@ impl SimNode {
         self.pending.samples.reserve(self.gpus.len());
     }
 
-    /// Puts standing faults in force and lets heat come to rest.
+    /// Applies standing faults and lets temperatures settle.
     fn boot(&mut self) {
         self.judge_faults(0.0);
         self.refit();
@@ -155,7 +156,7 @@ impl SimNode {
         }
     }
 
-    /// Takes over parameters after a fault came or went.
+    /// Applies the parameters again after a fault started or ended.
     pub(super) fn refit(&mut self) {
         self.site.refit();
         self.ports.refit(&self.site.values, self.now);
@@ -181,7 +182,7 @@ impl SimNode {
         self.tell_sources();
     }
 
-    /// Moves the node on to `to`, in steps that end at every whole second and wherever a load has something to do.
+    /// Advances the node to `to`, in steps that end at every whole second and whenever a load has something to do.
     fn advance(&mut self, to: Moment) {
         let to = to.nanos();
         while self.now < to {
@@ -195,7 +196,7 @@ impl SimNode {
         }
     }
 
-    /// When a load has something to do. One that waits for a GPU that does not answer is looked at in every step.
+    /// Returns when a load next has something to do. A load that waits for an unresponsive GPU is polled in every step.
     fn next_due(&self) -> Option<u64> {
         let late = self.late.iter().map(|late| late.due);
         self.loads.iter().map(Load::due).chain(late).filter(|due| *due > self.now).min()
@@ -235,7 +236,7 @@ impl SimNode {
         }
     }
 
-    /// Sums up what all loads do to each GPU.
+    /// Adds up the work of all loads on each GPU.
     fn spread_work(&mut self) {
         self.work_changed = false;
         self.activities.fill(Activity::default());
@@ -269,7 +270,7 @@ impl SimNode {
         self.work_changed |= changed;
     }
 
-    /// Tells every load something, with what loads work with at hand.
+    /// Calls `tell` for every load, with the GPUs and the site that loads work on.
     pub(super) fn tell_loads(&mut self, mut tell: impl FnMut(&mut Load, u64, &mut Bench<'_>)) {
         let mut loads = std::mem::take(&mut self.loads);
         let mut bench =
@@ -319,7 +320,7 @@ impl Dut for SimNode {
         for gpu in &mut self.gpus {
             let slot = gpu.part.slot;
             let around = Surroundings { inlet: self.site.inlet_reading(), fan: self.site.fan_reading(slot) };
-            // While a call has not come back, the next waits for it.
+            // A new call waits until the previous one has returned.
             if self.late.iter().any(|late| late.sample.gpu == gpu.index) {
                 continue;
             }
@@ -328,7 +329,7 @@ impl Dut for SimNode {
                 self.pending.samples.push(gpu.sample(&self.build.kind, &around, now));
                 continue;
             }
-            // Readers stamp what they have read when it is there, and give up at their deadline.
+            // Readers stamp a reading when it arrives, and give up at their deadline.
             let due = self.now + delay.min(CALL_DEADLINE);
             let mut sample = gpu.sample(&self.build.kind, &around, Moment::from_nanos(due));
             if delay >= CALL_DEADLINE {
@@ -378,6 +379,6 @@ impl Dut for SimNode {
     }
 
     fn on_arrival(&mut self, _wake: Box<dyn Fn() + Send + Sync>) {
-        // Nothing comes in on its own: time moves only when somebody looks.
+        // Nothing arrives unasked: simulated time advances only when the engine asks.
     }
 }

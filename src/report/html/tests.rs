@@ -119,7 +119,7 @@ fn hostile(text: &str) -> RunRecord {
         judgement.source = Some(text.to_owned());
         judgement.measurement.name = text.to_owned();
     }
-    let reason = Some(Reason::Probe { said: text.to_owned() });
+    let reason = Some(Reason::Probe { said: kiln_model::Unanswered::Words(text.to_owned()) });
     cases[1] = Case { outcome: Outcome::Fail, reason, judgements: Vec::new(), ..cases[1].clone() };
     story.tell(60.0, RunEvent::StepFinished { key: Story::key("burn.soak"), cases, ending: None });
     let mut finding = failed.findings[0].clone();

@@ -1,19 +1,28 @@
-//! Why a load failed, and why a program's output says nothing. In English the fault's own message says it.
+//! Why a load failed, and what it notes. In English the fact's own message says it.
 
 use crate::language::Language;
-use kiln_model::{LoadFault, ProgramAbsent, Unreadable, WorkerBreach, cuda_error};
+use kiln_model::{KernelFallback, LoadFault, NoteFact, OpenError, ProgramAbsent, WorkerBreach, cuda_error};
 
 /// Why a load failed.
 pub(crate) fn load_fault(language: Language, fault: &LoadFault) -> String {
-    if language == Language::English {
+    if language != Language::Japanese {
         return fault.to_string();
     }
     match fault {
-        LoadFault::Driver { call, code, holders } => {
-            let (meaning, held) = (cuda_error::meaning(*code).1, holders.trim_start_matches(", held by "));
-            let held = if held.is_empty() { String::new() } else { format!("、使用中のプロセス: {held}") };
-            format!("`{call}` が失敗した: {meaning} (CUDAエラー {code}){held}")
+        LoadFault::Driver { call, code, holders } => format!("{}{}", failed(call, *code), held(holders)),
+        LoadFault::Open(why) => unopened(why),
+        LoadFault::NoChunk { mib, holders } => {
+            format!("メモリが不足している: 空きの {mib} MiB から一つの領域も確保できない{}", held(holders))
         }
+        LoadFault::NoFp8 { gpu, image } => {
+            format!("{gpu} の {image} にはFP8のカーネルがない。`bf16` で負荷をかける")
+        }
+        LoadFault::LittleSharedMemory { gpu, kernel } => format!("{gpu} の共有メモリが {kernel} には足りない"),
+        LoadFault::NoMajority { gpu, agree, units } => {
+            format!("{gpu} の計算結果が半数以上一致しない: {units} 個のうち {agree} 個だけが一致")
+        }
+        LoadFault::NeedsTwoGpus => "GPU間のコピーには2台のGPUが必要である".to_owned(),
+        LoadFault::BadOrder { what } => format!("負荷の指示を実行できない: `{what}`"),
         LoadFault::Hung { what, after } => {
             format!("GPU上の処理 `{what}` が {} 秒以内に終わらない", after.as_secs_f64())
         }
@@ -38,6 +47,9 @@ pub(crate) fn load_fault(language: Language, fault: &LoadFault) -> String {
         LoadFault::NoDirectory { path } => format!("実行するディレクトリ {path} がない"),
         LoadFault::Absent(said) => absent(language, said),
         LoadFault::NotStarted { path, error } => format!("{path} を起動できない: {error}"),
+        LoadFault::NoInterpreter { path } => {
+            format!("{path} を起動できない: インタープリターまたはローダーがこの装置にない")
+        }
         LoadFault::NoPrograms => "シミュレーションのノードではプログラムを実行できない".to_owned(),
         LoadFault::Rebooted => "ノードが再起動した".to_owned(),
         LoadFault::RecordedAtRest { gpu, from } => {
@@ -50,11 +62,94 @@ pub(crate) fn load_fault(language: Language, fault: &LoadFault) -> String {
     }
 }
 
+/// What a load noted.
+pub(crate) fn note_fact(language: Language, note: &NoteFact) -> String {
+    match note {
+        _ if language != Language::Japanese => note.to_string(),
+        NoteFact::MemoryTaken { mib, holders } => {
+            format!("メモリ試験の開始前に {mib} MiB が使用されている{}", held(holders))
+        }
+        NoteFact::LessMemory { got, wanted, holders } => {
+            format!("{wanted} MiB のうち {got} MiB しか確保できない{}", held(holders))
+        }
+        NoteFact::OwnReadTakes { nanos } => format!("自身のメモリの読出しに {nanos} ns かかる"),
+        NoteFact::HostReadTakes { nanos } => format!("ホストのメモリの読出しに {nanos} ns かかる"),
+        NoteFact::NoDirectWay { peer } => format!("gpu/{} への直接の経路がなく、ホスト経由でコピーする", peer.0),
+        NoteFact::TooManyPeers { peer } => {
+            format!("ドライバーが gpu/{} への直接の経路をこれ以上開けず、ホスト経由でコピーする", peer.0)
+        }
+        NoteFact::SlowerKernel { name, capability, cuda, image, why } => format!(
+            "{name} (Compute Capability {capability}、ドライバーのCUDA {cuda}): {image} のカーネルを使用し、本来より遅い: {}",
+            fallback(why)
+        ),
+        NoteFact::Words(words) => words.clone(),
+    }
+}
+
+fn fallback(why: &KernelFallback) -> String {
+    match why {
+        KernelFallback::Refused { call, code, log } => {
+            format!("最適なカーネルイメージが拒否された: {}{}", failed(call, *code), log_words(log))
+        }
+        KernelFallback::NoOwnImage => "このアーキテクチャー専用のカーネルイメージがない".to_owned(),
+        KernelFallback::Asked => "代替のカーネルイメージが指定された".to_owned(),
+    }
+}
+
+fn unopened(why: &OpenError) -> String {
+    match why {
+        OpenError::NoLibrary { library, why } => format!(
+            "NVIDIAドライバーのライブラリ {library} を開けない: `{why}`。ドライバーを入れるか、KILN_CUDA_LIBでライブラリを指定する"
+        ),
+        OpenError::TooOld { symbol } => {
+            format!("NVIDIAドライバーが古すぎる: ライブラリに {symbol} がない。リリース535以降を入れる")
+        }
+        OpenError::Mig { gpu, name } => {
+            format!("{gpu} ({name}) のMIGが有効で、GPU全体を使えない。`nvidia-smi -i ID -mig 0` で無効にする")
+        }
+        OpenError::ComputeMode { gpu, mode, holders } => {
+            format!("{gpu} の計算モードが `{mode}` になっている{}。`nvidia-smi -i ID -c 0` で既定に戻す", held(holders))
+        }
+        OpenError::Taken { gpu, holders, call, code } => {
+            format!("{gpu} を使用できない{}: {}", held(holders), failed(call, *code))
+        }
+        OpenError::TooOldGpu { gpu, name, capability } => {
+            format!("{gpu} ({name}) のCompute Capabilityが {capability} で、カーネルには8.0以上が必要である")
+        }
+        OpenError::NoImage { gpu, name, capability, call, code, log } => format!(
+            "{gpu} ({name}、Compute Capability {capability}) で動作するカーネルイメージがない: {}{}",
+            failed(call, *code),
+            log_words(log)
+        ),
+        OpenError::Call { call, code } => failed(call, *code),
+    }
+}
+
+fn failed(call: &str, code: i32) -> String {
+    format!("`{call}` が失敗した: {} (CUDAエラー {code})", cuda_error::meaning(code).1)
+}
+
+/// The other processes on a GPU, from the end of an English sentence.
+fn held(holders: &str) -> String {
+    let held = holders.trim_start_matches(", held by ");
+    if held.is_empty() { String::new() } else { format!("、使用中のプロセス: {held}") }
+}
+
+fn log_words(log: &str) -> String {
+    if log.is_empty() { String::new() } else { format!(": `{log}`") }
+}
+
 fn breach(why: &WorkerBreach) -> String {
     match why {
         WorkerBreach::DidNotComeUp { after } => format!("{} 秒以内に起動しなかった", after.as_secs()),
         WorkerBreach::DidNotGetReady { after } => format!("{} 秒以内に準備が終わらなかった", after.as_secs()),
         WorkerBreach::Silent { after } => format!("{} 秒間応答がなかった", after.as_secs()),
+        WorkerBreach::EndlessLine => "終わりのない行を書いた".to_owned(),
+        WorkerBreach::HalfLine { half } => format!("行の途中で終わった `{half}`"),
+        WorkerBreach::Floods { most } => format!("1秒間に {most} 件を超えるメッセージを送った"),
+        WorkerBreach::BadLine { error } => format!("解釈できない行を書いた `{error}`"),
+        WorkerBreach::SpokeEarly => "最初の挨拶の前にメッセージを送った".to_owned(),
+        WorkerBreach::OutOfTurn { message } => format!("順序に反したメッセージを送った `{message}`"),
         WorkerBreach::Protocol(what) => format!("通信規約に反した `{what}`"),
     }
 }
@@ -66,7 +161,7 @@ fn written(wrote: &str) -> String {
 /// Where a program was looked for in vain.
 pub(super) fn absent(language: Language, said: &ProgramAbsent) -> String {
     match said {
-        _ if language == Language::English => said.to_string(),
+        _ if language != Language::Japanese => said.to_string(),
         ProgramAbsent::NotInPath { program, directories } => {
             let directories = directories.join(", ");
             format!(
@@ -76,25 +171,5 @@ pub(super) fn absent(language: Language, said: &ProgramAbsent) -> String {
         }
         ProgramAbsent::NoProgram { path } => format!("{path} は実行できるプログラムではない"),
         ProgramAbsent::Words(words) => words.clone(),
-    }
-}
-
-/// Why a program's output says nothing of the unit.
-pub(super) fn unreadable(language: Language, why: &Unreadable) -> String {
-    let seen = |first: &Option<String>| match first {
-        Some(line) => format!("先頭の行: `{line}`"),
-        None => "出力なし".to_owned(),
-    };
-    match why {
-        _ if language == Language::English => why.to_string(),
-        Unreadable::Endless => "出力が際限なく続いたため停止した".to_owned(),
-        Unreadable::Form { title, expected, first } => {
-            format!("{title} のどの既知の版の出力とも異なる (想定: `{expected}`)。{}", seen(first))
-        }
-        Unreadable::Place { title, what, expected, first } => {
-            format!("{title} の出力に想定外の内容がある: `{what}` (想定: `{expected}`)。{}", seen(first))
-        }
-        Unreadable::Refused { title, words } => format!("{title} が試験を行わなかった: `{words}`"),
-        Unreadable::Words(words) => words.clone(),
     }
 }

@@ -1,5 +1,7 @@
 //! Why a value is missing, and what a limit lacks to be judged by.
 
+use super::load_fault::note_fact;
+use super::program::unproven;
 use super::{failure, gpus, seconds};
 use crate::language::Language;
 use kiln_limit::{Missing, NoReference, Setting};
@@ -104,7 +106,7 @@ pub fn missing(language, Missing) {
     Missing::LoadNeverReported =>
         "the load never reported",
         "負荷から一度も報告がなかった";
-    Missing::SlowerKernel { note } =>
+    Missing::SlowerKernel { note }, note = note_fact(language, note) =>
         "not our best kernel: {note}",
         "最速のカーネルではない: {note}";
     Missing::NothingCompared =>
@@ -200,14 +202,9 @@ pub fn missing(language, Missing) {
     Missing::LoadEnded(end) => load_end(language, end);
     Missing::KernelLogUnread(trouble) => kernel_log(language, *trouble);
     Missing::SourceGone { source, trouble } => gone(language, *source, *trouble);
-    Missing::Program(words) => program(language, words);
+    Missing::Program(why) => unproven(language, why);
     Missing::Legacy(text) => text.clone();
 }
-}
-
-/// What a program says of a value that it does not prove, or what its adapter says of it.
-fn program(language: Language, words: &str) -> String {
-    say!(language, "{words}", "プログラムの出力からは確認できない: `{words}`")
 }
 
 /// Why a load that was to run until stopped is over.

@@ -39,12 +39,15 @@ macro_rules! sentences {
 mod evidence;
 mod load_fault;
 mod missing;
+mod program;
 mod reason;
+#[cfg(test)]
+mod test_facts;
 #[cfg(test)]
 mod tests;
 
 pub use evidence::{evidence, from, trip_cause};
-pub(crate) use load_fault::load_fault;
+pub(crate) use load_fault::{load_fault, note_fact};
 pub use missing::{missing, no_reference};
 pub use reason::{interruption, reason, unmet, waiver};
 

@@ -1,8 +1,9 @@
 //! Why a case says what it says, and who interrupted a run.
 
 use super::evidence::trip_cause;
-use super::load_fault::{absent, unreadable};
+use super::load_fault::absent;
 use super::missing::{load_end, missing, no_reference};
+use super::program::unreadable;
 use crate::language::Language;
 use crate::phrase::Phrase;
 use crate::{value, words};
@@ -10,7 +11,7 @@ use kiln_event::{
     BadParameter, GuardStop, Halted, Interruption, LoadTrouble, Outcome, ProgramTrouble, Reason, Restless,
 };
 use kiln_limit::{Judged, Judgement, Measured, Unjudged, WaiverUse};
-use kiln_model::{GpuIndex, format_span};
+use kiln_model::{GpuIndex, Unanswered, format_span};
 use kiln_plan::Unmet;
 use kiln_profile::Capability;
 
@@ -79,6 +80,9 @@ pub fn reason(language, Reason) {
     Reason::Program { program, trouble: ProgramTrouble::Ended(end) }, end = load_end(language, end) =>
         "`{program}`: {end}",
         "`{program}`: {end}";
+    Reason::Probe { said: Unanswered::CountersNotRecorded } =>
+        "the recording has no counters",
+        "記録にカウンターがない";
     Reason::NoPorts { shown: true } =>
         "no port has a link: nobody has connected them",
         "リンクのあるポートがない: 未接続である";
@@ -100,7 +104,7 @@ pub fn reason(language, Reason) {
     Reason::Waived(judgement) => waived(language, judgement);
     Reason::GuardStop(stop) => guard_stop(language, stop);
     Reason::Interrupted | Reason::Stopped(Halted::ByOperator) => by_operator(language);
-    Reason::Probe { said } => said.clone();
+    Reason::Probe { said: Unanswered::Words(words) } => words.clone();
     Reason::NotInstalled { said } | Reason::NotApplicable { said } => absent(language, said);
     Reason::Parameter(bad) => parameter(language, bad);
     Reason::Unmet(what) => unmet(language, what);

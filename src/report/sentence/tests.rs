@@ -1,13 +1,12 @@
 //! Every fact is told in both languages, and no sentence of ours is English where Japanese is asked for.
 
+use super::test_facts::{absent, gaps, load_faults, note_facts, open_errors, unproven, unreadables};
 use super::*;
 use kiln_event::*;
-use kiln_limit::{
-    Judged, Judgement, LotRange, Measurement, Miss, Missing, NoReference, Range, Setting, Unjudged, WaiverUse,
-};
+use kiln_limit::{Judged, Judgement, LotRange, Measurement, Missing, NoReference, Range, Setting, Unjudged, WaiverUse};
 use kiln_model::{
-    Change, Component, Fact, FactState, LoadEnd, LoadFault, Mismatch, Moment, ProgramAbsent, Sensor, Source,
-    SourceTrouble, Unit, Unreadable, WorkerBreach,
+    Change, Component, Fact, FactState, LoadEnd, Mismatch, Moment, ProgramAbsent, Sensor, Source, SourceTrouble,
+    Unanswered, Unit, Unreadable,
 };
 use kiln_plan::Unmet;
 use kiln_profile::Capability;
@@ -15,12 +14,12 @@ use kiln_profile::Capability;
 /// What others say in English stays English, and is left out of the search for words of ours.
 const QUOTED: &str = "QUOTED";
 
-fn quoted() -> String {
+pub(super) fn quoted() -> String {
     QUOTED.to_owned()
 }
 
-const GPU: GpuIndex = GpuIndex(3);
-const AT: Moment = Moment::from_secs(61);
+pub(super) const GPU: GpuIndex = GpuIndex(3);
+pub(super) const AT: Moment = Moment::from_secs(61);
 const SPAN: Span = Span::from_secs(11);
 
 /// English words in a row outside of quotations: a sentence, or a part of one.
@@ -49,45 +48,6 @@ fn assert_both(what: &dyn std::fmt::Debug, tell: &dyn Fn(Language) -> String) {
         assert!(!text.contains('{') || text.contains("{ program"), "{what:?} has an open blank: {text}");
         assert!(!text.contains("  ") && text.trim() == text.as_str(), "{what:?}: {text:?}");
     }
-}
-
-fn absent() -> ProgramAbsent {
-    ProgramAbsent::NotInPath { program: "fio".to_owned(), directories: vec!["/usr/bin".to_owned()] }
-}
-
-fn load_faults() -> Vec<LoadFault> {
-    let (after, path) = (Span::from_secs(30), quoted);
-    let killed = |why| LoadFault::WorkerKilled { why, wrote: quoted() };
-    let codes =
-        [1, 2, 3, 34, 46, 100, 101, 200, 214, 220, 222, 500, 700, 701, 702, 715, 716, 719, 721, 801, 802, 803, 999];
-    let driver = |code| LoadFault::Driver { call: "cuStreamQuery".to_owned(), code, holders: String::new() };
-    let mut all = vec![
-        LoadFault::Driver { call: "cuMemAlloc".to_owned(), code: 2, holders: ", held by x (pid 7)".to_owned() },
-        LoadFault::Hung { what: quoted(), after },
-        LoadFault::NoWorker { error: quoted() },
-        LoadFault::NoWorkers,
-        killed(WorkerBreach::DidNotComeUp { after }),
-        killed(WorkerBreach::DidNotGetReady { after }),
-        killed(WorkerBreach::Silent { after }),
-        killed(WorkerBreach::Protocol(quoted())),
-        LoadFault::WorkerStayed { wrote: String::new() },
-        LoadFault::WorkerLeft { code: 3, wrote: quoted() },
-        LoadFault::WorkerCrashed { signal: 11, wrote: quoted() },
-        LoadFault::WorkerPanicked { message: quoted() },
-        LoadFault::LeaseLost { after },
-        LoadFault::NoDirectory { path: path() },
-        LoadFault::Absent(absent()),
-        LoadFault::NotStarted { path: path(), error: quoted() },
-        LoadFault::NoPrograms,
-        LoadFault::Rebooted,
-        LoadFault::RecordedAtRest { gpu: GPU, from: AT },
-        LoadFault::RecordedIdle { gpus: vec![GPU] },
-        LoadFault::RecordingOver,
-        LoadFault::ReadingsOnly,
-        LoadFault::Words(quoted()),
-    ];
-    all.extend(codes.map(driver));
-    all
 }
 
 #[expect(clippy::too_many_lines, reason = "one line for each variant")]
@@ -158,7 +118,6 @@ fn all_missing() -> Vec<Missing> {
         Missing::LinkIsNew,
         Missing::LoadSilent { told: covered, window },
         Missing::LoadNeverReported,
-        Missing::SlowerKernel { note: quoted() },
         Missing::NothingCompared,
         Missing::NoCopyTimed,
         Missing::NoTrafficTold,
@@ -188,9 +147,10 @@ fn all_missing() -> Vec<Missing> {
         Missing::SilentOn { gpus: vec![GPU] },
         Missing::NotInReport { pointer: "/a/b".to_owned() },
         Missing::NotANumber { pointer: "/a/b".to_owned(), found: quoted() },
-        Missing::Program(quoted()),
         Missing::Legacy(quoted()),
     ];
+    all.extend(note_facts().into_iter().map(|note| Missing::SlowerKernel { note }));
+    all.extend(unproven().into_iter().map(Missing::Program));
     all.extend(failures.map(Missing::Read));
     all.extend(settings.map(|setting| Missing::SettingUnread { setting, failure: ReadingFailure::Timeout }));
     all.extend(ends.into_iter().map(Missing::LoadEnded));
@@ -229,19 +189,8 @@ fn causes() -> Vec<TripCause> {
 }
 
 fn judgement(outcome: Judged) -> Judgement {
-    Judgement {
-        measurement: Measurement::number("temp.max", Component::Gpu(GPU), Unit::Celsius, 93.0, 60),
-        limit: Some("<= 90 °C".to_owned()),
-        range: Range { low: None, high: Some(90.0) },
-        outcome,
-        code: None,
-        decisive: true,
-        miss: Miss::Proof,
-        source: None,
-        waiver: None,
-        lot: None,
-        guard_band: None,
-    }
+    let measurement = Measurement::number("temp.max", Component::Gpu(GPU), Unit::Celsius, 93.0, 60);
+    Judgement::new(measurement, Some("<= 90 °C"), Range { low: None, high: Some(90.0) }, outcome)
 }
 
 fn waiver_use() -> WaiverUse {
@@ -276,7 +225,6 @@ fn reasons() -> Vec<Reason> {
     let outlier = || Box::new(judgement(Judged::Pass).within_lot(lot));
     let stop = |cause| GuardStop { guard: "hot".to_owned(), component: Component::Gpu(GPU), cause };
     let program = |trouble| Reason::Program { program: "fio".to_owned(), trouble };
-    let fio = || "fio".to_owned();
     let unread = |why| ProgramTrouble::Unreadable { exit: Some(1), why, printed: None };
     let (after, why) = (SPAN, Unreadable::Words(quoted()));
     let mut all = vec![
@@ -294,17 +242,14 @@ fn reasons() -> Vec<Reason> {
         Reason::Unkillable,
         Reason::NobodyAsked,
         Reason::Restless { gpus: vec![Restless { gpu: GPU, busy: true }, Restless { gpu: GPU, busy: false }] },
-        Reason::Probe { said: quoted() },
+        Reason::Probe { said: Unanswered::Words(quoted()) },
+        Reason::Probe { said: Unanswered::CountersNotRecorded },
         Reason::Load(LoadTrouble::NotRunning { after }),
         Reason::Load(LoadTrouble::CopiesUnfinished { after }),
         program(ProgramTrouble::Overdue { after, printed: Some(quoted()) }),
         program(ProgramTrouble::Overdue { after, printed: None }),
         program(ProgramTrouble::Unreadable { exit: Some(1), why: why.clone(), printed: Some(quoted()) }),
         program(ProgramTrouble::Unreadable { exit: None, why, printed: None }),
-        program(ProgramTrouble::Unreadable { exit: None, why: Unreadable::Endless, printed: None }),
-        program(unread(Unreadable::Form { title: fio(), expected: quoted(), first: None })),
-        program(unread(Unreadable::Place { title: fio(), what: quoted(), expected: quoted(), first: Some(quoted()) })),
-        program(unread(Unreadable::Refused { title: fio(), words: quoted() })),
         program(ProgramTrouble::Foreign { gpu: GPU, of: 2 }),
         program(ProgramTrouble::Ended(LoadEnd::Stopped)),
         Reason::NotInstalled { said: absent() },
@@ -321,6 +266,7 @@ fn reasons() -> Vec<Reason> {
         Reason::Stopped(Halted::ByGuard(stop(TripCause::GpuLost))),
         Reason::Legacy { kind: ReasonKind::Timeout, text: quoted() },
     ];
+    all.extend(unreadables().into_iter().map(|why| program(unread(why))));
     let outcomes = [Outcome::Fail, Outcome::Error, Outcome::Inconclusive, Outcome::Aborted];
     let ended = |outcome| Reason::Stopped(Halted::ByStep { step: "burn.gemm".to_owned(), outcome });
     all.extend(outcomes.map(ended));
@@ -372,6 +318,9 @@ fn every_fact_is_told_in_both_languages_with_no_english_of_ours_in_japanese() {
     for one in all_missing() {
         assert_both(&one, &|language| missing(language, &one));
     }
+    for one in note_facts() {
+        assert_both(&one, &|language| note_fact(language, &one));
+    }
     for one in references() {
         assert_both(&one, &|language| no_reference(language, &one));
     }
@@ -417,6 +366,11 @@ fn no_variant_is_left_out_of_the_test_above() {
     let sources = [
         (include_str!("../../model/missing.rs"), "Missing", told(&all_missing())),
         (include_str!("../../model/load_fault.rs"), "LoadFault", told(&load_faults())),
+        (include_str!("../../model/load_fault.rs"), "OpenError", told(&open_errors())),
+        (include_str!("../../model/load_note.rs"), "NoteFact", told(&note_facts())),
+        (include_str!("../../model/program.rs"), "Unreadable", told(&unreadables())),
+        (include_str!("../../model/program_output.rs"), "OutputGap", told(&gaps())),
+        (include_str!("../../model/program_output.rs"), "Unproven", told(&unproven())),
         (include_str!("../../limit/references.rs"), "NoReference", told(&references())),
         (include_str!("../../event/trip.rs"), "TripCause", told(&causes())),
         (include_str!("../../event/reason.rs"), "Reason", told(&reasons())),

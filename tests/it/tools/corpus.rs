@@ -7,8 +7,10 @@ use std::fs;
 use std::path::PathBuf;
 
 use kiln::check::{Output, adapter};
-use kiln::limit::{Measured, Scalar};
-use kiln::model::{Component, Tool};
+use kiln::event::{ProgramTrouble, Reason};
+use kiln::limit::{Measured, Measurement, Scalar};
+use kiln::model::{Component, Tool, Unreadable};
+use kiln::report::{Language, missing, reason};
 
 /// The folder of each program.
 const FOLDERS: [(&str, Tool); 9] = [
@@ -108,8 +110,8 @@ fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fixtures/tools")
 }
 
-/// What is read of one file: lines of measurements, or the error; and whether it passes.
-fn read(tool: Tool, folder: &str, file: &str) -> (String, Option<bool>) {
+/// What the adapter makes of one file.
+fn played(tool: Tool, folder: &str, file: &str) -> Result<Vec<Measurement>, Unreadable> {
     let path = root().join(folder).join(file);
     let stdout = fs::read_to_string(&path).expect("a text");
     let stderr = fs::read_to_string(path.with_extension("stderr")).unwrap_or_default();
@@ -117,16 +119,16 @@ fn read(tool: Tool, folder: &str, file: &str) -> (String, Option<bool>) {
     let exit = EXITS.iter().find(|(of, _)| *of == name).map_or(0, |(_, exit)| *exit);
     let args = ARGS.iter().find(|(of, _)| *of == name).map_or(&[][..], |(_, args)| *args);
     let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
-    match adapter(tool).read(&Output { stdout: &stdout, stderr: &stderr, exit, args: &args }) {
+    adapter(tool).read(&Output { stdout: &stdout, stderr: &stderr, exit, args: &args })
+}
+
+/// What is read of one file: lines of measurements, or the error; and whether it passes.
+fn read(tool: Tool, folder: &str, file: &str) -> (String, Option<bool>) {
+    match played(tool, folder, file) {
         Err(error) => (format!("  ERROR {error}\n"), None),
         Ok(measured) => {
-            let line = |one: &kiln::limit::Measurement| {
-                format!(
-                    "  {} {} = {}\n",
-                    one.component,
-                    one.name,
-                    kiln::report::shown(kiln::report::Language::English, one)
-                )
+            let line = |one: &Measurement| {
+                format!("  {} {} = {}\n", one.component, one.name, kiln::report::shown(Language::English, one))
             };
             let passed = measured.iter().find(|one| one.name == "passed" && one.component == Component::Node);
             let passed = match passed.map(|one| &one.value) {
@@ -173,6 +175,43 @@ fn an_output_passes_only_where_it_proves_that_all_is_well() {
     assert_eq!(passed, GOOD);
 }
 
+/// Two words in a row outside of backticks, which hold what the program says.
+fn english(text: &str) -> Option<String> {
+    let outside: String = text.split('`').step_by(2).collect();
+    let is_word = |word: &&str| word.len() > 1 && word.chars().all(|letter| letter.is_ascii_lowercase());
+    let words: Vec<&str> = outside.split([' ', ',', ';']).collect();
+    let pair = words.windows(2).find(|pair| pair.iter().all(is_word));
+    pair.map(|pair| pair.join(" "))
+}
+
+#[test]
+fn why_an_output_proves_nothing_is_told_in_japanese_with_no_english_of_ours() {
+    let mut told = 0;
+    for (folder, tool) in FOLDERS {
+        for file in files(folder).iter().filter(|file| !file.ends_with(".stderr")) {
+            let texts: Vec<String> = match played(tool, folder, file) {
+                Ok(measured) => {
+                    let why = |one: &Measurement| match &one.value {
+                        Measured::Missing(why) => Some(missing(Language::Japanese, why)),
+                        _ => None,
+                    };
+                    measured.iter().filter_map(why).collect()
+                }
+                Err(why) => {
+                    let trouble = ProgramTrouble::Unreadable { exit: Some(1), why, printed: None };
+                    vec![reason(Language::Japanese, &Reason::Program { program: folder.to_owned(), trouble })]
+                }
+            };
+            told += texts.len();
+            for text in texts {
+                assert_eq!(english(&text), None, "{folder}/{file}: {text}");
+                assert!(text.chars().any(|letter| letter > '\u{3000}'), "{folder}/{file}: {text}");
+            }
+        }
+    }
+    assert!(told > 20, "only {told} outputs prove nothing");
+}
+
 #[test]
 fn an_output_that_breaks_off_anywhere_never_passes_by_its_text_alone() {
     // Reports with a footer or a closing brace: cut before their last lines there is no proof in them.
@@ -211,10 +250,10 @@ fn a_bad_exit_code_outweighs_a_good_text() {
             let of: BTreeMap<&str, String> = all
                 .iter()
                 .filter(|one| one.component == Component::Node)
-                .map(|one| (one.name.as_str(), kiln::report::shown(kiln::report::Language::English, one)))
+                .map(|one| (one.name.as_str(), kiln::report::shown(Language::English, one)))
                 .collect();
             assert_eq!(of["passed"], "false", "{folder}/{file}");
-            assert_eq!(of["failure"], "it ended with exit code 2: out of luck", "{folder}/{file}");
+            assert_eq!(of["failure"], "exit-code 2: out of luck", "{folder}/{file}");
         }
     }
 }

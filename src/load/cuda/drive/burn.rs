@@ -9,7 +9,7 @@ use super::pace::Pace;
 use crate::cuda::driver::Gpu;
 use crate::cuda::layout::{BURN_EXACT_EVERY, BURN_EXACT_SECONDS, BURN_RANDOM_SECONDS};
 use crate::worker::{Beside, Injection, monotonic_nanos};
-use kiln_model::{BurnKernel, LoadSaid};
+use kiln_model::{BurnKernel, LoadFault, LoadSaid};
 
 /// Where bits are flipped there is one in each launch, and nobody waits for a hundred long ones.
 const FLIP_SECONDS: f64 = 0.02;
@@ -91,7 +91,7 @@ pub(in crate::cuda) fn pulse(
     duty: f64,
 ) -> Result<(), Broken> {
     if !(0.05..=200.0).contains(&hertz) || !(0.01..=0.99).contains(&duty) {
-        return Err(Broken::Refused(format!("a pulse of {hertz} Hz with a duty of {duty} cannot be made")));
+        return Err(Broken::Refused(LoadFault::BadOrder { what: format!("pulse: {hertz} Hz, duty {duty}") }));
     }
     let mut burner = Burner::new(context, gpu, kernel)?;
     let mut pace = Pace::new(gpu.index);

@@ -15,7 +15,7 @@ use crate::cuda::layout::{
 };
 use crate::cuda::reference::{golden, steps_while_exact};
 use crate::worker::Injection;
-use kiln_model::{BurnKernel, LoadSaid, Mismatch};
+use kiln_model::{BurnKernel, LoadFault, LoadSaid, Mismatch};
 
 /// Different operands on every step keep wires toggling; four tiles fill most of a multiprocessor's shared memory.
 const TILES: u32 = 4;
@@ -72,14 +72,13 @@ fn choose(gpu: &Gpu, kernel: BurnKernel) -> Result<Burn, Broken> {
         (BurnKernel::Fp8, "sm_100f") => "burn_fp8_tcgen05",
         (BurnKernel::Fp8, "sm_89" | "sm_120") => "burn_fp8_mma",
         (BurnKernel::Fp8, image) => {
-            let why = format!("{} has no FP8 kernel in {image}; burn it with bf16", gpu.name);
-            return Err(Broken::Refused(why));
+            return Err(Broken::Refused(LoadFault::NoFp8 { gpu: gpu.name.clone(), image: image.to_owned() }));
         }
         (BurnKernel::Fp32, _) => "burn_fp32",
         (BurnKernel::Fp64, _) => "burn_fp64_mma",
     };
     let found = BURNS.iter().find(|burn| burn.name == name);
-    found.copied().ok_or_else(|| Broken::Refused(format!("there is no kernel {name}")))
+    found.copied().ok_or_else(|| Broken::Refused(LoadFault::BadOrder { what: name.to_owned() }))
 }
 
 impl Burner {
@@ -89,7 +88,8 @@ impl Burner {
         let room = gpu.shared_bytes.saturating_sub(shape.a_bytes + SHARED_KEPT);
         let tiles = (room / shape.b_bytes).min(TILES);
         if tiles == 0 {
-            return Err(Broken::Refused(format!("{} has too little shared memory for {}", gpu.name, kernel.name)));
+            let (gpu, kernel) = (gpu.name.clone(), kernel.name.to_owned());
+            return Err(Broken::Refused(LoadFault::LittleSharedMemory { gpu, kernel }));
         }
         let shared_bytes = shape.a_bytes + tiles * shape.b_bytes;
         let function = Kernel::new(gpu, kernel.name)?;
@@ -206,11 +206,8 @@ impl Burner {
         }
         let Some((most, count)) = votes.into_iter().max_by_key(|(_, count)| *count) else { return Ok(()) };
         if count * 2 <= sums.len() {
-            return Err(Broken::Refused(format!(
-                "no two halves of {} agree on one result: only {count} of {} units do",
-                self.stream.gpu().name,
-                sums.len()
-            )));
+            let (gpu, units) = (self.stream.gpu().name.clone(), sums.len());
+            return Err(Broken::Refused(LoadFault::NoMajority { gpu, agree: count, units }));
         }
         let most_at = sums.iter().position(|sum| *sum == most).unwrap_or(0);
         let right = self.dumped(context, most_at)?;

@@ -17,7 +17,7 @@ use crate::cuda::layout::{
 };
 use crate::cuda::reference::{checksum, pattern_word};
 use crate::worker::{Injection, monotonic_nanos};
-use kiln_model::{CopyDirection, Endpoint, GpuIndex, LoadSaid, Mismatch, NoteKind, Transfer};
+use kiln_model::{CopyDirection, Endpoint, GpuIndex, LoadFault, LoadSaid, Mismatch, NoteFact, NoteKind, Transfer};
 
 /// As nvbandwidth has it: half a gigabyte, four copies to warm up, sixteen timed, three rounds.
 const BYTES: usize = 512 << 20;
@@ -292,7 +292,7 @@ fn latency(context: &DriveContext<'_>, gpu: &Arc<Gpu>) -> Result<(), Broken> {
     let mut answer = HostBuffer::new(gpu, 4096)?;
     stream.copy_in(&own, &chain, bytes)?;
     let chase = Kernel::new(gpu, "chase")?;
-    for (base, whose) in [(own.address(), "its own memory"), (chain.address_for(gpu)?, "host memory")] {
+    for (base, is_own) in [(own.address(), true), (chain.address_for(gpu)?, false)] {
         // What has just been copied lies in the cache, which is not what is to be timed.
         stream.fill(&flush, 0)?;
         chase.launch(
@@ -302,8 +302,8 @@ fn latency(context: &DriveContext<'_>, gpu: &Arc<Gpu>) -> Result<(), Broken> {
         )?;
         stream.copy_out(&answer, &out, 0, 16)?;
         context.wait(&stream, "a pointer chase")?;
-        let nanos = answer.words()[1] as f64 / HOPS as f64;
-        let what = format!("a read of {whose} takes {nanos:.0} ns");
+        let nanos = (answer.words()[1] as f64 / HOPS as f64).round() as u64;
+        let what = if is_own { NoteFact::OwnReadTakes { nanos } } else { NoteFact::HostReadTakes { nanos } };
         context.pipe.say(LoadSaid::Noted { gpu: Some(gpu.index), kind: NoteKind::Plain, what });
     }
     Ok(())
@@ -312,7 +312,7 @@ fn latency(context: &DriveContext<'_>, gpu: &Arc<Gpu>) -> Result<(), Broken> {
 /// Copies between every ordered pair of GPUs, one after another.
 pub(in crate::cuda) fn pair_copy(context: &DriveContext<'_>, gpus: &[Arc<Gpu>]) -> Result<(), Broken> {
     let [first, _, ..] = gpus else {
-        return Err(Broken::Refused("copies between GPUs need two of them".to_owned()));
+        return Err(Broken::Refused(LoadFault::NeedsTwoGpus));
     };
     let mut buffers = Vec::new();
     for (number, gpu) in gpus.iter().enumerate() {
@@ -357,13 +357,12 @@ pub(super) fn connect(context: &DriveContext<'_>, gpus: &[Arc<Gpu>]) -> Result<S
     let mut staged = Staged::new();
     for (from, gpu) in gpus.iter().enumerate() {
         for (to, peer) in gpus.iter().enumerate().filter(|(to, _)| *to != from) {
-            let peer = (peer.index.0, gpu.reach(peer)?);
-            let what = match peer {
-                (_, Reach::Direct) => continue,
-                (peer, Reach::None) => format!("there is no direct way to gpu/{peer}: copies go through the host"),
-                (peer, Reach::TooMany) => {
-                    format!("the driver opens no further direct way, to gpu/{peer}: copies go through the host")
-                }
+            let reach = gpu.reach(peer)?;
+            let peer = peer.index;
+            let what = match reach {
+                Reach::Direct => continue,
+                Reach::None => NoteFact::NoDirectWay { peer },
+                Reach::TooMany => NoteFact::TooManyPeers { peer },
             };
             staged.insert((from, to));
             context.pipe.say(LoadSaid::Noted { gpu: Some(gpu.index), kind: NoteKind::ThroughHost, what });

@@ -21,7 +21,7 @@ pub(in crate::cuda) enum Broken {
     },
     Stopped,
     /// Cannot be done on this machine.
-    Refused(String),
+    Refused(LoadFault),
 }
 
 impl From<DriverError> for Broken {
@@ -36,7 +36,7 @@ impl Broken {
             Self::Driver(error) => error.end(),
             Self::Hung { what, after } => LoadEnd::Failed(LoadFault::Hung { what, after }),
             Self::Stopped => LoadEnd::Stopped,
-            Self::Refused(why) => LoadEnd::Failed(why.into()),
+            Self::Refused(why) => LoadEnd::Failed(why),
         }
     }
 }

@@ -6,7 +6,7 @@ use super::copy::{Lane, across, connect, moved, on_gpu, pattern, round, size};
 use super::drive_context::{Broken, DriveContext};
 use crate::cuda::driver::{Buffer, Gpu, HostBuffer, Stream};
 use crate::worker::monotonic_nanos;
-use kiln_model::LoadSaid;
+use kiln_model::{LoadFault, LoadSaid};
 
 /// How long an exchange goes on that was given no length.
 const SPAN_NANOS: u64 = 20_000_000_000;
@@ -15,7 +15,7 @@ const TELL_EVERY_NANOS: u64 = 1_000_000_000;
 
 pub(in crate::cuda) fn all_to_all(context: &DriveContext<'_>, gpus: &[Arc<Gpu>]) -> Result<(), Broken> {
     let [first, _, ..] = gpus else {
-        return Err(Broken::Refused("copies between GPUs need two of them".to_owned()));
+        return Err(Broken::Refused(LoadFault::NeedsTwoGpus));
     };
     let mut sources = Vec::new();
     for (number, gpu) in gpus.iter().enumerate() {

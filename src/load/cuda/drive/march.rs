@@ -12,7 +12,7 @@ use crate::cuda::driver::{Buffer, Event, Gpu, Grid, Kernel, Stream};
 use crate::cuda::holders::holders;
 use crate::cuda::layout::{MarchArgs, NONE_64, Record};
 use crate::worker::{Injection, MarchWork, monotonic_nanos};
-use kiln_model::{GpuIndex, LoadSaid, NoteKind};
+use kiln_model::{GpuIndex, LoadFault, LoadSaid, NoteFact, NoteKind};
 
 /// One allocation; larger ones fail where memory is fragmented.
 const CHUNK: usize = 2 << 30;
@@ -64,25 +64,20 @@ impl<'a> Marcher<'a> {
         let wrong = Wrong::new(gpu, &stream)?;
         let (free, total) = gpu.memory()?;
         if total - free > WORTH_TELLING {
-            let what = format!(
-                "{} MiB of memory are taken before the march begins{}",
-                (total - free) >> 20,
-                holders(&gpu.pci)
-            );
+            let mib = ((total - free) >> 20) as u64;
+            let what = NoteFact::MemoryTaken { mib, holders: holders(&gpu.pci) };
             context.pipe.say(LoadSaid::Noted { gpu: Some(gpu.index), kind: NoteKind::MemoryHeld, what });
         }
         let wanted = (free as f64 * coverage.clamp(0.0, 1.0)) as usize;
         let chunks = take(context, gpu, wanted);
         if chunks.is_empty() {
-            return Err(Broken::Refused(format!(
-                "out of memory: not one chunk of {} MiB free could be had{}",
-                free >> 20,
-                holders(&gpu.pci)
-            )));
+            let mib = (free >> 20) as u64;
+            return Err(Broken::Refused(LoadFault::NoChunk { mib, holders: holders(&gpu.pci) }));
         }
         let got: usize = chunks.iter().map(Buffer::bytes).sum();
         if got + CHUNK_MIN < wanted {
-            let what = format!("only {} of {} MiB could be had{}", got >> 20, wanted >> 20, holders(&gpu.pci));
+            let (got, wanted) = ((got >> 20) as u64, (wanted >> 20) as u64);
+            let what = NoteFact::LessMemory { got, wanted, holders: holders(&gpu.pci) };
             context.pipe.say(LoadSaid::Noted { gpu: Some(gpu.index), kind: NoteKind::Plain, what });
         }
         let (march, pace) = (Kernel::new(gpu, "march")?, Pace::new(gpu.index));

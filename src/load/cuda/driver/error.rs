@@ -1,6 +1,6 @@
 //! What the driver answers when it does not do what it is asked, each with what it means here and what to do.
 
-use kiln_model::{LoadEnd, LoadFault, cuda_error};
+use kiln_model::{KernelFallback, LoadEnd, LoadFault, OpenError, cuda_error};
 
 /// A call that failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -43,32 +43,15 @@ pub struct Refused {
     pub log: String,
 }
 
-impl std::fmt::Display for Refused {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { error, log } = self;
-        if log.is_empty() { write!(f, "{error}") } else { write!(f, "{error}: {log}") }
+impl Refused {
+    /// Why another image is used in its place.
+    pub(super) fn fallback(self) -> KernelFallback {
+        KernelFallback::Refused { call: self.error.call.to_owned(), code: self.error.code, log: self.log }
     }
 }
 
-/// Why there is no GPU to work on.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum OpenError {
-    #[error(
-        "the NVIDIA driver's library {library} cannot be opened: {why}; install the driver, or name the library in KILN_CUDA_LIB"
-    )]
-    NoLibrary { library: String, why: String },
-    #[error("the NVIDIA driver is too old: its library has no {symbol}; install release 535 or later")]
-    TooOld { symbol: &'static str },
-    #[error("MIG is on for {gpu} ({name}); a load needs the whole GPU: turn MIG off with `nvidia-smi -i ID -mig 0`")]
-    Mig { gpu: String, name: String },
-    #[error("{gpu} is in compute mode {mode}{holders}; set it to default with `nvidia-smi -i ID -c 0`")]
-    ComputeMode { gpu: String, mode: &'static str, holders: String },
-    #[error("{gpu} cannot be used{holders}: {error}")]
-    Taken { gpu: String, holders: String, error: DriverError },
-    #[error("{gpu} ({name}) has compute capability {major}.{minor}; the kernels need 8.0 or newer")]
-    TooOldGpu { gpu: String, name: String, major: i32, minor: i32 },
-    #[error("no kernel image runs on {gpu} ({name}, compute capability {major}.{minor}): {error}")]
-    NoImage { gpu: String, name: String, major: i32, minor: i32, error: Refused },
-    #[error(transparent)]
-    Driver(#[from] DriverError),
+impl From<DriverError> for OpenError {
+    fn from(error: DriverError) -> Self {
+        Self::Call { call: error.call.to_owned(), code: error.code }
+    }
 }

@@ -6,12 +6,12 @@ use std::ptr::null_mut;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::error::{DriverError, OpenError, PEER_ALREADY_ENABLED, Refused, TOO_MANY_PEERS, UNAVAILABLE};
+use super::error::{DriverError, PEER_ALREADY_ENABLED, Refused, TOO_MANY_PEERS, UNAVAILABLE};
 use super::image::{images_for, offered};
 use super::symbols::{Driver, Handle};
 use crate::cuda::holders::holders;
 use crate::worker::{Device, Images};
-use kiln_model::{Component, GpuIndex};
+use kiln_model::{Component, GpuIndex, KernelFallback, OpenError};
 
 /// Attributes of the driver's header.
 const MULTIPROCESSORS: c_int = 16;
@@ -49,7 +49,7 @@ pub struct Gpu {
     pub shared_bytes: u32,
     /// Which image was taken, and why not the first choice.
     pub image: &'static str,
-    pub fallback: Option<String>,
+    pub fallback: Option<KernelFallback>,
     pub(super) driver: Arc<Driver>,
     device: c_int,
     pub(super) context: Handle,
@@ -86,22 +86,26 @@ impl Gpu {
             _ => None,
         };
         if let Some(mode) = mode {
-            return Err(OpenError::ComputeMode { gpu, mode, holders: holders(&pci) });
+            return Err(OpenError::ComputeMode { gpu, mode: mode.to_owned(), holders: holders(&pci) });
         }
         let (major, minor) = (attribute(MAJOR)?, attribute(MINOR)?);
         if images_for(major, minor).is_empty() {
-            return Err(OpenError::TooOldGpu { gpu, name, major, minor });
+            return Err(OpenError::TooOldGpu { gpu, name, capability: format!("{major}.{minor}") });
         }
         let context = retain(driver, number).map_err(|error| match error.code {
-            UNAVAILABLE => OpenError::Taken { gpu: gpu.clone(), holders: holders(&pci), error },
-            _ => OpenError::Driver(error),
+            UNAVAILABLE => {
+                let (call, code) = (error.call.to_owned(), error.code);
+                OpenError::Taken { gpu: gpu.clone(), holders: holders(&pci), call, code }
+            }
+            _ => error.into(),
         })?;
-        let (module, image, fallback) = load(driver, (major, minor), images).map_err(|error| OpenError::NoImage {
+        let (module, image, fallback) = load(driver, (major, minor), images).map_err(|refused| OpenError::NoImage {
             gpu,
             name: name.clone(),
-            major,
-            minor,
-            error,
+            capability: format!("{major}.{minor}"),
+            call: refused.error.call.to_owned(),
+            code: refused.error.code,
+            log: refused.log,
         })?;
         Ok(Arc::new(Self {
             index: device.gpu,
@@ -213,18 +217,18 @@ fn load(
     driver: &Driver,
     (major, minor): (i32, i32),
     images: Images,
-) -> Result<(Handle, &'static str, Option<String>), Refused> {
+) -> Result<(Handle, &'static str, Option<KernelFallback>), Refused> {
     let mut first: Option<Refused> = None;
     for image in offered(major, minor, images) {
         match load_module(driver, image.bytes) {
             Ok(module) => {
-                let why = first.map(|refused| format!("the first choice of kernel image was refused: {refused}"));
+                let why = first.map(Refused::fallback);
                 let unknown = image.name.contains("PTX") && why.is_none();
                 let reason = match images {
-                    Images::Best => "this architecture has no image of its own",
-                    Images::Fallback => "only the fallback was asked for",
+                    Images::Best => KernelFallback::NoOwnImage,
+                    Images::Fallback => KernelFallback::Asked,
                 };
-                let why = why.or_else(|| unknown.then(|| reason.to_owned()));
+                let why = why.or_else(|| unknown.then_some(reason));
                 return Ok((module, image.name, why));
             }
             // The first is the part's own, whose refusal is what has to be looked into; what is said of another may explain it.

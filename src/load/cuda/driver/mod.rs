@@ -11,8 +11,8 @@ mod memory;
 mod stream;
 mod symbols;
 
+pub use error::DriverError;
 pub(crate) use error::OUT_OF_MEMORY;
-pub use error::{DriverError, OpenError};
 pub use gpu::{Architecture, Gpu, Reach};
 pub use image::{Image, images_for};
 pub use launch::{Grid, Kernel};

@@ -9,7 +9,9 @@ use std::sync::Arc;
 
 use libloading::Library;
 
-use super::error::{DriverError, OpenError};
+use kiln_model::OpenError;
+
+use super::error::DriverError;
 
 pub(super) type Handle = *mut c_void;
 pub(super) type Address = u64;
@@ -30,7 +32,7 @@ macro_rules! functions {
                     // SAFETY: the type is the one the driver's header declares for this symbol, and the library stays
                     // open as long as the pointer is kept.
                     let symbol = unsafe { library.get(concat!($symbol, "\0").as_bytes()) };
-                    *symbol.map_err(|_| OpenError::TooOld { symbol: $symbol })?
+                    *symbol.map_err(|_| OpenError::TooOld { symbol: $symbol.to_owned() })?
                 },)* })
             }
         }

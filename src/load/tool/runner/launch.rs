@@ -10,6 +10,7 @@ use rustix::process::{Pid, Signal, getpid, getppid, set_parent_process_death_sig
 use serde::{Deserialize, Serialize};
 
 use super::keeper;
+use kiln_model::LoadFault;
 
 /// The variable that tells a fresh process of this binary what to become.
 const VARIABLE: &str = "KILN_LAUNCH";
@@ -17,6 +18,8 @@ const VARIABLE: &str = "KILN_LAUNCH";
 /// also the shells').
 const FAILED: &str = "kiln-launch: ";
 const FAILED_CODE: i32 = 127;
+/// The reason where the file is there and what it needs to be run is not.
+const NO_INTERPRETER: &str = "no interpreter or loader";
 
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 enum Step {
@@ -84,8 +87,13 @@ impl Way {
 }
 
 /// Why a process that has ended never became the program, if so.
-pub(super) fn failure(code: i32, stderr: &str) -> Option<&str> {
-    stderr.strip_prefix(FAILED).filter(|_| code == FAILED_CODE).map(str::trim_end)
+pub(super) fn failure(path: &str, code: i32, stderr: &str) -> Option<LoadFault> {
+    let why = stderr.strip_prefix(FAILED).filter(|_| code == FAILED_CODE).map(str::trim_end)?;
+    let path = path.to_owned();
+    Some(match why {
+        NO_INTERPRETER => LoadFault::NoInterpreter { path },
+        error => LoadFault::NotStarted { path, error: error.to_owned() },
+    })
 }
 
 #[expect(clippy::disallowed_methods, reason = "this process is to be a program, and has no journal and no load")]
@@ -128,10 +136,6 @@ fn become_program(launch: &Launch, parent: i32) -> String {
         return "its keeper is gone".to_owned();
     }
     let error = Command::new(&launch.program).args(&launch.args).env_remove(VARIABLE).exec();
-    let file = launch.program.display();
-    if error.kind() == std::io::ErrorKind::NotFound {
-        // The file itself was found before.
-        return format!("{file} cannot be started: its interpreter or loader is not on this machine");
-    }
-    format!("{file} cannot be started: {error}")
+    // The file itself was found before.
+    if error.kind() == std::io::ErrorKind::NotFound { NO_INTERPRETER.to_owned() } else { error.to_string() }
 }

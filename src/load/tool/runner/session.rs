@@ -70,8 +70,8 @@ impl Session<'_> {
             Ok(ran) => ran,
             Err(error) => return LoadEnd::Failed(LoadFault::NotStarted { path: shown, error: error.to_string() }),
         };
-        if let Some(why) = launch::failure(ran.code, &ran.stderr) {
-            return LoadEnd::Failed(why.to_owned().into());
+        if let Some(why) = launch::failure(&shown, ran.code, &ran.stderr) {
+            return LoadEnd::Failed(why);
         }
         self.report(&shown, &ran);
         if ran.ended == Ended::Stopped { LoadEnd::Stopped } else { LoadEnd::Finished }
@@ -133,7 +133,7 @@ impl Session<'_> {
                 let output = Output { stdout: &ran.stdout, stderr: &ran.stderr, exit: ran.code, args };
                 adapter(*tool).read(&output)
             }
-            ProgramReader::Values(wanted) => values::read(wanted, &ran.stdout, ran.code).map_err(Unreadable::Words),
+            ProgramReader::Values(wanted) => values::read(wanted, &ran.stdout, ran.code),
         }
     }
 
@@ -162,7 +162,9 @@ fn value(measured: Measurement) -> ProgramValue {
         Measured::Value(Scalar::Flag(flag)) => ProgramNumber::Flag(flag),
         Measured::Value(Scalar::Text(text)) => ProgramNumber::Text(start(&text, TEXT)),
         Measured::Unsupported => ProgramNumber::Missing(Missing::NotOffered),
-        Measured::Missing(Missing::Program(why)) => ProgramNumber::Missing(Missing::Program(start(&why, TEXT))),
+        Measured::Missing(Missing::Program(why)) => {
+            ProgramNumber::Missing(Missing::Program(why.shortened(&|text| start(text, TEXT))))
+        }
         Measured::Missing(why) => ProgramNumber::Missing(why),
     };
     ProgramValue { name: name(&measured.name), component: measured.component, unit: measured.unit, value: number }
