@@ -9,6 +9,9 @@ mod catalogue;
 mod catalogue_page;
 mod catalogue_text;
 mod charge;
+mod device_line;
+mod drive_line;
+mod driver_words;
 mod findings;
 mod heat_map;
 mod host_block;
@@ -31,6 +34,7 @@ mod sxid_table;
 mod xid;
 mod xid_table;
 
+use accused::nic_at;
 pub use accused::{failing_xid, gpu_at};
 pub use alike::{AllAlike, LEAST_ALIKE, if_all_alike};
 pub use catalogue::{Entry, Words, action_words, entries, entry};
