@@ -72,7 +72,7 @@ static MEASUREMENTS: &[MeasurementSpec] = &[
         "hardware.suspect",
         Unit::One,
         NODE,
-        "errors of the host that prove nothing by themselves: lockups, heat, unknown lines",
+        "trouble that proves nothing by itself: lockups, heat, devices the IOMMU stopped, unknown lines",
     ),
     may("pcie.uncorrected", Unit::One, NODE, "uncorrected PCIe errors of devices that are no GPU"),
     may(
@@ -305,7 +305,7 @@ impl Log {
                 self.hardware += count;
             }
             Charge::Hardware => self.hardware += count,
-            Charge::HardwareSuspect => self.hardware_suspect += count,
+            Charge::HardwareSuspect(_) => self.hardware_suspect += count,
             Charge::Corrected => self.corrected += count,
             Charge::Boot => self.boots += count,
             Charge::Unplaced => self.unplaced += count,

@@ -11,6 +11,19 @@ pub fn gpu_at(address: PciAddress, inventory: &Inventory) -> Option<GpuIndex> {
     inventory.gpus.iter().find(at).map(|gpu| gpu.index)
 }
 
+/// The network device of the inventory at an address, by its number. The functions of a card are devices of their own;
+/// where only another of them is known, it is that card.
+pub(super) fn nic_at(address: PciAddress, inventory: &Inventory) -> Option<u8> {
+    let known = |nic: &kiln_model::Nic| nic.pci_address.value()?.parse::<PciAddress>().ok();
+    let nics: Vec<(u8, PciAddress)> = (0..=u8::MAX)
+        .zip(inventory.host.nics.value().into_iter().flatten())
+        .filter_map(|(nth, nic)| Some((nth, known(nic)?)))
+        .collect();
+    let card = |own: &PciAddress| PciAddress { function: address.function, ..*own } == address;
+    let found = nics.iter().find(|(_, own)| *own == address).or_else(|| nics.iter().find(|(_, own)| card(own)))?;
+    Some(found.0)
+}
+
 /// The GPU and the code, if the record is an Xid that is proof against the unit by itself.
 pub fn failing_xid(record: &KernelRecord, inventory: &Inventory) -> Option<(GpuIndex, u32)> {
     let KernelLine::Xid(line) = read_kernel_line(&record.text)? else { return None };

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use super::kernel_event::{Class, KernelEvent, Place, Severity};
 use super::kernel_line::{KernelLine, XidLine};
-use super::{BurnIn, Origin, PciAddress, XidRow, gpu_at, sxid, xid};
+use super::{BurnIn, Origin, PciAddress, Relation, XidRow, gpu_at, nic_at, sxid, xid};
 use kiln_model::{GpuIndex, Inventory};
 
 /// What a code counts as.
@@ -52,8 +52,8 @@ pub enum Charge {
     },
     /// Proof of broken hardware of the host.
     Hardware,
-    /// Trouble of the host that proves nothing by itself.
-    HardwareSuspect,
+    /// Trouble that proves nothing by itself: of the host, or of the GPU that it names.
+    HardwareSuspect(Option<GpuIndex>),
     /// Errors of the host's memory or processors that the hardware corrected.
     Corrected,
     Boot,
@@ -106,6 +106,12 @@ impl<'a> Places<'a> {
         gpu_at(address, self.inventory).or_else(|| self.ports.get(&address).copied())
     }
 
+    /// Whether an event is of a GPU or a network interface of the inventory.
+    fn is_tested(&self, event: &KernelEvent) -> bool {
+        let Place::Pci(address) = event.place else { return false };
+        self.gpu(address).is_some() || nic_at(address, self.inventory).is_some()
+    }
+
     /// The GPU an event speaks of.
     pub fn gpu_of(&self, event: &KernelEvent) -> Option<GpuIndex> {
         match &event.class {
@@ -125,6 +131,7 @@ pub fn charges(events: &[KernelEvent], places: &Places<'_>) -> Vec<Charge> {
 
 fn charge(place: usize, event: &KernelEvent, events: &[KernelEvent], places: &Places<'_>) -> Charge {
     let earlier = event.before.is_some();
+    let suspect = || Charge::HardwareSuspect(places.gpu_of(event));
     match &event.class {
         Class::Driver(line) => driver(place, line, event, events, places),
         Class::Pcie | Class::Containment | Class::Removal => pcie(event, places),
@@ -133,11 +140,15 @@ fn charge(place: usize, event: &KernelEvent, events: &[KernelEvent], places: &Pl
             Severity::Recoverable | Severity::Fatal => Charge::Hardware,
             _ if earlier => Charge::Nothing,
             Severity::Corrected => Charge::Corrected,
-            Severity::Unclear => Charge::HardwareSuspect,
+            Severity::Unclear => suspect(),
         },
         Class::Nic | Class::Drive if event.is_uncorrected() => Charge::Hardware,
+        // Some devices of a board's own, its management controller first, reach for memory they were not given on every
+        // healthy machine: only what is under test counts.
+        Class::Access if !earlier && places.is_tested(event) => suspect(),
+        Class::Access => Charge::Nothing,
         Class::Boot if !earlier => Charge::Boot,
-        Class::Nic | Class::Drive | Class::Heat | Class::Stuck | Class::Unknown if !earlier => Charge::HardwareSuspect,
+        Class::Nic | Class::Drive | Class::Heat | Class::Stuck | Class::Unknown if !earlier => suspect(),
         Class::Nic | Class::Drive | Class::Heat | Class::Stuck | Class::Unknown | Class::Boot => Charge::Nothing,
     }
 }
@@ -182,7 +193,7 @@ fn pcie(event: &KernelEvent, places: &Places<'_>) -> Charge {
     match (event.severity, places.gpu_of(event)) {
         _ if !counts => Charge::Nothing,
         (Severity::Told, _) => Charge::Nothing,
-        (Severity::Unclear, _) => Charge::HardwareSuspect,
+        (Severity::Unclear, gpu) => Charge::HardwareSuspect(gpu),
         (_, Some(gpu)) => Charge::GpuPcie { gpu, corrected },
         (_, None) => Charge::HostPcie { corrected },
     }
@@ -193,6 +204,10 @@ fn xid_charge(place: usize, line: &XidLine, event: &KernelEvent, all: &[KernelEv
         return if event.before.is_some() { CodeCharge::Other } else { CodeCharge::Suspect };
     };
     if is_effect(place, line, row, all) {
+        return CodeCharge::Other;
+    }
+    // The GPU came back to needing nothing.
+    if row.relation == Relation::Announcement && line.text.trim_end().ends_with("to 0x0 (None)") {
         return CodeCharge::Other;
     }
     // The code that came first is in no line, but this one names it: a trace of it, which is less than the code itself.
@@ -347,6 +362,38 @@ mod tests {
             "nvidia 0000:5d:00.0: PCIe Bus Error: severity=Uncorrectable (Non-Fatal), type=Transaction Layer";
         assert_eq!(before(unsupported), Charge::Nothing);
         assert_eq!(one(unsupported), Charge::GpuPcie { gpu: GpuIndex(1), corrected: false });
+    }
+
+    #[test]
+    fn trouble_that_names_a_gpu_or_its_port_is_that_gpus() {
+        let gpu = Some(GpuIndex(1));
+        for (line, of) in [
+            ("nvidia 0000:5d:00.0: probe with driver nvidia failed with error -1", gpu),
+            ("pcieport 0000:5c:00.0: retraining failed", gpu),
+            ("DMAR: [DMA Read NO_PASID] Request device [5d:00.0] fault addr 0xfe3a2000 [fault reason 0x06] x", gpu),
+            ("NVRM: krcWatchdog_IMPL: RC watchdog: GPU is probably locked!  Notify Timeout Seconds: 7", None),
+        ] {
+            assert_eq!(one(line), Charge::HardwareSuspect(of), "{line}");
+        }
+        let board = "DMAR: [DMA Read] Request device [02:00.2] fault addr 791dd000 [fault reason 06] PTE Read access is not set";
+        assert_eq!(one(board), Charge::Nothing, "a management controller does so on every healthy machine");
+    }
+
+    #[test]
+    fn a_gpu_that_needs_nothing_any_more_is_no_reason_to_doubt_it() {
+        let changed = |to: &str| {
+            code(&format!(
+                "NVRM: Xid (PCI:0000:5d:00): 154, GPU recovery action changed from 0x1 (GPU Reset Required) to {to}"
+            ))
+        };
+        assert_eq!(changed("0x0 (None)"), CodeCharge::Other);
+        assert_eq!(changed("0x2 (Node Reboot Required)"), CodeCharge::Suspect);
+    }
+
+    #[test]
+    fn a_gpu_whose_configuration_cannot_be_read_is_off_the_bus() {
+        let line = "nvidia 0000:5d:00.0: Unable to change power state from D3cold to D0, device inaccessible";
+        assert_eq!(one(line), Charge::OffBus(GpuIndex(1)));
     }
 
     #[test]

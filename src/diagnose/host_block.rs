@@ -3,7 +3,7 @@
 //! The firmware's reports are blocks of lines with one number in front: `{3}[Hardware Error]: event severity: fatal`.
 
 use super::host_line::{HostLine, event, is_register};
-use super::kernel_event::{Class, Place, Severity};
+use super::kernel_event::{Class, KernelEvent, Place, Severity};
 
 /// What a line of a firmware report adds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,7 +14,46 @@ pub(super) enum Part {
     Pcie,
     Processor,
     Place(Place),
+    /// What the maker calls the unit that had the error; of memory it is the module.
+    Unit(String),
+    /// Where a module is by the numbers of its controller, which is little, but all where nothing names it.
+    Numbers(String),
     Other,
+}
+
+impl KernelEvent {
+    /// Takes in what a line of its report adds.
+    pub(super) fn take_part(&mut self, part: Part) {
+        match part {
+            Part::Begins | Part::Other => {}
+            Part::Severity(severity) => self.severity = severity,
+            Part::Memory => {
+                self.class = Class::HostMemory;
+                if let (Place::Node, Some(unit)) = (&self.place, self.unit.take()) {
+                    self.place = Place::Dimm(unit);
+                }
+            }
+            Part::Pcie => self.class = Class::Pcie,
+            Part::Processor => self.class = Class::MachineCheck,
+            Part::Place(place) => {
+                if self.by_numbers || !matches!(self.place, Place::Dimm(_)) {
+                    self.place = place;
+                    self.by_numbers = false;
+                }
+            }
+            // Also of other sections than memory, where a unit is no module.
+            Part::Unit(unit) if unit.to_ascii_uppercase().contains("DIMM") || self.class == Class::HostMemory => {
+                self.place = Place::Dimm(unit);
+            }
+            Part::Unit(unit) => self.unit = Some(unit),
+            Part::Numbers(numbers) => {
+                if self.class == Class::HostMemory && self.place == Place::Node {
+                    self.place = Place::Dimm(numbers);
+                    self.by_numbers = true;
+                }
+            }
+        }
+    }
 }
 
 const MARK: &str = "[Hardware Error]:";
@@ -36,11 +75,19 @@ pub(super) fn read_block(message: &str) -> Option<HostLine> {
     if let Some(line) = machine_check(text).or_else(|| decoded(text)) {
         return Some(line);
     }
-    match part(text) {
-        Part::Other if is_detail(text) => Some(HostLine::Detail),
-        Part::Other => None,
-        part => Some(HostLine::Block { number: UNNUMBERED, part }),
-    }
+    Some(match part(text) {
+        Part::Other if is_detail(text) => HostLine::Detail,
+        // The crash log of the firmware: kept from before the machine was started, and silent about what broke.
+        Part::Other if is_sealed(text) => {
+            HostLine::Block { number: UNNUMBERED, part: Part::Severity(Severity::Unclear) }
+        }
+        Part::Other => HostLine::Loose,
+        part => HostLine::Block { number: UNNUMBERED, part },
+    })
+}
+
+fn is_sealed(text: &str) -> bool {
+    text.starts_with("section_type: Firmware Error Record Reference") || text.starts_with("section type: unknown")
 }
 
 /// Bits of a bank's status register (Intel SDM vol. 3B 17.3.2.2, AMD APM vol. 2 9.3.2): the error was not corrected, and
@@ -86,8 +133,20 @@ fn decoded(text: &str) -> Option<HostLine> {
 
 /// Lines that follow one of those.
 fn is_detail(text: &str) -> bool {
-    let starts =
-        ["CPU:", "Error Addr", "cache level", "Run the above", "Machine check:", "Some CPUs", "PROCESSOR", "MC"];
+    let starts = [
+        "CPU:",
+        "Error ",
+        "cache level",
+        "Run the above",
+        "Machine check:",
+        "Some CPUs",
+        "PROCESSOR",
+        "MC",
+        "fru_id",
+        "Revision:",
+        "Record Identifier",
+        "Firmware Error Record Type",
+    ];
     is_register(text)
         || starts.iter().any(|start| text.starts_with(start))
         || text.contains("Ext. Error Code")
@@ -97,6 +156,9 @@ fn is_detail(text: &str) -> bool {
 fn part(text: &str) -> Part {
     if text.starts_with("Hardware error from APEI") || text.starts_with("Hardware error detected on") {
         return Part::Begins;
+    }
+    if let Some(numbers) = numbers(text) {
+        return Part::Numbers(numbers);
     }
     let Some((key, value)) = text.split_once(": ") else { return Part::Other };
     match key {
@@ -111,13 +173,31 @@ fn part(text: &str) -> Part {
         "section_type" if value.starts_with("PCIe error") => Part::Pcie,
         "section_type" if value.contains("processor error") => Part::Processor,
         "device_id" => value.trim().parse().map_or(Part::Other, |pci| Part::Place(Place::Pci(pci))),
-        "DIMM location" => {
-            let label = value.trim().trim_start_matches("not present. ");
-            Part::Place(Place::Dimm(label.to_owned()))
-        }
-        "fru_text" if value.to_ascii_uppercase().contains("DIMM") => Part::Place(Place::Dimm(value.trim().to_owned())),
+        // The kernel knows no module by the handle that the firmware gave: `not present. DMI handle: 0x0000`.
+        "DIMM location" if !value.starts_with("not present") => Part::Place(Place::Dimm(value.trim().to_owned())),
+        "fru_text" if names_a_unit(value.trim()) => Part::Unit(value.trim().to_owned()),
         _ => Part::Other,
     }
+}
+
+/// Whether a field that makers fill as they like names a unit and not the error.
+fn names_a_unit(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    !text.is_empty() && !["correct", "error", "unknown", "n/a", "generic"].iter().any(|word| text.contains(word))
+}
+
+/// `node: 1 card: 3 module: 0 rank: 1 bank: 2 device: 9 row: 1651`: node, card and module.
+fn numbers(text: &str) -> Option<String> {
+    let plain = text.replace(": ", ":");
+    if !plain.starts_with("node:") {
+        return None;
+    }
+    let told = plain.split_whitespace().filter_map(|word| word.split_once(':'));
+    let told: Vec<String> = told
+        .filter(|(key, _)| ["node", "card", "module"].contains(key))
+        .map(|(key, value)| format!("{key} {value}"))
+        .collect();
+    (told.len() > 1).then(|| told.join(" "))
 }
 
 #[cfg(test)]

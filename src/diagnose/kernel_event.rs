@@ -29,6 +29,8 @@ pub enum Class {
     Firmware,
     Nic,
     Drive,
+    /// A device reached for memory that nobody gave it, and the IOMMU kept it away.
+    Access,
     /// A part of the host ran hot.
     Heat,
     /// Processors or tasks that did not come on, and crashes of the kernel: of hardware or of software.
@@ -82,6 +84,10 @@ pub struct KernelEvent {
     pub port: Option<PciAddress>,
     /// How it may still be completed by lines to come.
     open: Open,
+    /// Whether the place is only by the numbers of a memory controller, so that any name is better.
+    pub(super) by_numbers: bool,
+    /// What the firmware calls the unit, before it says of what kind that is.
+    pub(super) unit: Option<String>,
     /// Place of its last line in the log.
     last: usize,
 }
@@ -99,6 +105,8 @@ enum Open {
 
 /// Lines that belong to one event lie this near in the log: details follow within a dozen lines, others between them.
 const NEAR: usize = 16;
+/// A driver is done explaining a code after this long: it waits for the GPU in between, six seconds at a time.
+const EXPLAINED: Span = Span::from_secs(20);
 /// What is kept of an event's lines.
 const TEXT_MAX: usize = 600;
 
@@ -124,8 +132,13 @@ impl KernelEvent {
 /// Whether a line may belong to an event: what is worth keeping of a log.
 pub fn names_trouble(text: &str) -> bool {
     let text = one_line(text);
-    read_kernel_line(&text).is_some() || read_host_line(without_prefix(&text)).is_some()
+    let message = without_prefix(&text);
+    let begins = OFF_THE_BUS.iter().any(|start| message.starts_with(start));
+    begins || read_kernel_line(&text).is_some() || read_host_line(message).is_some()
 }
+
+/// How the first two of the three lines begin by which the driver tells that a GPU is off the bus.
+const OFF_THE_BUS: [&str; 2] = ["NVRM: The NVIDIA GPU ", "NVRM: (PCI ID: "];
 
 /// The events that `records` tell of, in order of their first lines.
 pub fn kernel_events(records: &[KernelRecord]) -> Vec<KernelEvent> {
@@ -276,7 +289,7 @@ impl Reader {
     fn take_host(&mut self, index: usize, record: &KernelRecord, message: &str, line: HostLine) {
         match line {
             HostLine::Event { class, severity, place, count } => {
-                if let Some(event) = self.same_as(index, &class, &place) {
+                if let Some(event) = self.same_as(index, record, message, &class, &place) {
                     event.add(index, message);
                     event.severity = event.severity.max(severity);
                     return;
@@ -287,7 +300,9 @@ impl Reader {
                         return;
                     }
                     event.severity = severity;
-                    event.place = place;
+                    if place != Place::Node {
+                        event.place = place;
+                    }
                     event.class = class;
                     event.count = count;
                     event.open = Open::No;
@@ -324,9 +339,11 @@ impl Reader {
                     }
                 }
             }
-            HostLine::Detail => {
+            HostLine::Detail | HostLine::Loose => {
                 if let Some(event) = self.events.last_mut().filter(|event| event.is_near(index)) {
                     event.add(index, message);
+                } else if line == HostLine::Loose {
+                    self.push(index, record, message, Class::Unknown, Severity::Unclear, Place::Node);
                 }
             }
         }
@@ -349,18 +366,7 @@ impl Reader {
         if event.last != index {
             event.add(index, message);
         }
-        match part {
-            Part::Begins | Part::Other => {}
-            Part::Severity(severity) => event.severity = severity,
-            Part::Memory => event.class = Class::HostMemory,
-            Part::Pcie => event.class = Class::Pcie,
-            Part::Processor => event.class = Class::MachineCheck,
-            Part::Place(place) => {
-                if !matches!(event.place, Place::Dimm(_)) {
-                    event.place = place;
-                }
-            }
-        }
+        event.take_part(part);
     }
 
     /// The announcement that a device's own line completes.
@@ -378,17 +384,30 @@ impl Reader {
 
     /// An event that goes on with this line: a port or a network interface tells of one trouble in several lines, and the
     /// driver explains itself after a code.
-    fn same_as(&mut self, index: usize, class: &Class, place: &Place) -> Option<&mut KernelEvent> {
+    fn same_as(
+        &mut self,
+        index: usize,
+        record: &KernelRecord,
+        message: &str,
+        class: &Class,
+        place: &Place,
+    ) -> Option<&mut KernelEvent> {
         let port = |class: &Class| matches!(class, Class::Containment | Class::Removal);
         if *class == Class::Unknown {
-            let last = self.events.last_mut()?;
-            let explains =
-                matches!(last.class, Class::Driver(_)) || (last.class == Class::Unknown && last.place == *place);
-            return Some(last).filter(|last| explains && last.is_near(index));
+            // A driver that explains itself dumps dozens of lines in a moment, most of which have no word for an error.
+            let of_driver = message.starts_with("NVRM: ") || message.starts_with("nvidia");
+            return self.events.iter_mut().rev().take(4).find(|event| {
+                let driver = of_driver && matches!(event.class, Class::Driver(_));
+                let here = event.place == *place || (driver && *place == Place::Node);
+                let soon = driver && record.at < event.at + EXPLAINED;
+                here && (driver || event.class == Class::Unknown) && (event.is_near(index) || soon)
+            });
         }
         self.events.iter_mut().rev().take(4).find(|event| {
             let alike = (*class == Class::Nic && event.class == Class::Nic) || (port(class) && port(&event.class));
-            alike && event.place == *place && event.is_near(index)
+            // The bus names a drive by its address, where its driver gives it a number.
+            let drive = *class == Class::Drive && event.class == Class::Drive && matches!(place, Place::Pci(_));
+            ((alike && event.place == *place) || drive) && event.is_near(index)
         })
     }
 
@@ -411,7 +430,12 @@ impl Reader {
                 && severity == Severity::Unclear
                 && matches!(event.class, Class::HostMemory | Class::MachineCheck)
                 && *place == Place::Node;
-            event.is_near(index) && (unnamed || (repeated && matches!(place, Place::Dimm(_))) || followed)
+            // The decoder of AMD's machine checks says that there was one before the memory driver says where.
+            let decoded = *class == Class::HostMemory
+                && event.class == Class::MachineCheck
+                && event.place == Place::Node
+                && event.severity == severity;
+            event.is_near(index) && (unnamed || repeated || decoded || followed)
         })
     }
 
@@ -435,6 +459,8 @@ impl Reader {
             text: message.chars().take(TEXT_MAX).collect(),
             port: None,
             open: Open::No,
+            by_numbers: false,
+            unit: None,
             last: index,
         });
         &mut self.events[at]

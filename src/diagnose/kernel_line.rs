@@ -4,6 +4,7 @@
 //! whatever programs got into it.
 
 use super::PciAddress;
+use super::device_line::is_out_of_reach;
 
 /// What one line says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,6 +98,12 @@ pub fn read_kernel_line(line: &str) -> Option<KernelLine> {
     if let Some(rest) = message.strip_prefix("nvidia-nvswitch") {
         return read_sxid(rest).map(KernelLine::Sxid);
     }
+    // The bus says of a GPU what the driver has not noticed yet.
+    if let Some((address, said)) = message.strip_prefix("nvidia ").and_then(|rest| rest.split_once(": "))
+        && is_out_of_reach(said)
+    {
+        return Some(KernelLine::OffTheBus { pci: Some(address.parse().ok()?) });
+    }
     read_aer(message).map(KernelLine::Aer)
 }
 
@@ -113,12 +120,24 @@ pub(super) fn without_prefix(line: &str) -> &str {
     {
         rest = tail.trim_start();
     }
-    for (open, close) in [('<', '>'), ('[', ']')] {
-        if let Some((_, tail)) = rest.strip_prefix(open).and_then(|inside| inside.split_once(close)) {
-            rest = tail.trim_start();
-        }
+    if let Some((priority, tail)) = rest.strip_prefix('<').and_then(|inside| inside.split_once('>'))
+        && priority.parse::<u32>().is_ok()
+    {
+        rest = tail.trim_start();
+    }
+    while let Some((inside, tail)) = rest.strip_prefix('[').and_then(|inside| inside.split_once(']'))
+        && is_stamp(inside)
+    {
+        rest = tail.trim_start();
     }
     rest
+}
+
+/// Whether the text in brackets before a line is a time or a thread: `  812.304711`, `Mon Nov 25 10:00:01 2026`, `    T184`.
+/// Others, such as `[Hardware Error]`, are what the line begins with.
+fn is_stamp(text: &str) -> bool {
+    text.ends_with(|last: char| last.is_ascii_digit())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b" .:+-".contains(&byte))
 }
 
 fn read_driver(message: &str) -> Option<KernelLine> {

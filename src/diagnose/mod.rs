@@ -8,6 +8,9 @@ mod board;
 mod catalogue;
 mod catalogue_page;
 mod charge;
+mod device_line;
+mod drive_line;
+mod driver_words;
 mod findings;
 mod heat_map;
 mod host_block;
@@ -30,6 +33,7 @@ mod sxid_table;
 mod xid;
 mod xid_table;
 
+use accused::nic_at;
 pub use accused::{failing_xid, gpu_at};
 pub use alike::{AllAlike, LEAST_ALIKE, if_all_alike};
 pub use catalogue::{Entry, Words, action_words, entries, entry};

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use super::board::{Board, Suspicion};
 use super::rule_table::is_sram_error;
 use super::scene::{Line, Scene, both, event_evidence};
-use super::{Charge, Class, CodeCharge, KernelEvent, KernelLine, PciAddress, Place, XidLine, sxid, xid};
+use super::{BurnIn, Charge, Class, CodeCharge, KernelEvent, KernelLine, Place, XidLine, nic_at, sxid, xid};
 use kiln_event::{Action, Confidence, Evidence, EvidenceFact, EvidenceSource};
 use kiln_model::{Component, ComponentKind, GpuIndex, Reading, ReadingFailure};
 
@@ -29,7 +29,12 @@ pub(super) fn read_log(scene: &Scene<'_>, board: &mut Board) {
         let evidence = Evidence { from: EvidenceSource::Readings, component: Component::Gpu(*gpu), fact };
         board.accuse(code, Component::Gpu(*gpu), Confidence::High, [evidence]);
     }
-    for (event, charge) in &scene.events {
+    // What is only suspect comes last: on a part that is proven broken it is evidence of that.
+    let is_suspect = |charge: &Charge| matches!(charge, Charge::HardwareSuspect(_));
+    for (event, charge) in scene.events.iter().filter(|(_, charge)| !is_suspect(charge)) {
+        read_event(scene, board, event, *charge);
+    }
+    for (event, charge) in scene.events.iter().filter(|(_, charge)| is_suspect(charge)) {
         read_event(scene, board, event, *charge);
     }
     claim_counts(scene, board);
@@ -79,15 +84,21 @@ fn read_event(scene: &Scene<'_>, board: &mut Board, event: &KernelEvent, charge:
             }
         }
         Charge::HostPcie { corrected } if !corrected || missed("pcie.corrected.rate", node) => {
-            let suspicion = accuse(board, "HOST-PCIE-ERRORS", node, if corrected { medium } else { high }, event);
+            let on = nic(scene, &event.place).unwrap_or(node);
+            let suspicion = accuse(board, "HOST-PCIE-ERRORS", on, if corrected { medium } else { high }, event);
             name(suspicion, event);
         }
         Charge::Hardware => {
             let (finding, component) = hardware(scene, event);
             name(accuse(board, finding, component, high, event), event);
         }
-        Charge::HardwareSuspect if missed("hardware.suspect", node) => {
-            name(accuse(board, "HOST-SUSPECT", node, medium, event), event);
+        Charge::HardwareSuspect(Some(gpu)) if missed("hardware.suspect", node) => {
+            accuse(board, "HOST-SUSPECT", Component::Gpu(gpu), medium, event);
+        }
+        Charge::HardwareSuspect(None) if missed("hardware.suspect", node) => {
+            let (broken, on) = hardware(scene, event);
+            let finding = if on != node && board.has(broken, on) { broken } else { "HOST-SUSPECT" };
+            name(accuse(board, finding, on, medium, event), event);
         }
         Charge::Corrected if missed("edac.corrected", node) || missed("edac.corrected.rate", node) => {
             name(accuse(board, "HOST-DIMM-ERRORS", node, medium, event), event);
@@ -105,7 +116,7 @@ fn read_event(scene: &Scene<'_>, board: &mut Board, event: &KernelEvent, charge:
             let finding = if lost { "GPU-LOST" } else { "GPU-NOT-STARTED" };
             name(accuse(board, finding, node, high, event), event);
         }
-        Charge::HostPcie { .. } | Charge::HardwareSuspect | Charge::Corrected | Charge::Nothing => {}
+        Charge::HostPcie { .. } | Charge::HardwareSuspect(_) | Charge::Corrected | Charge::Nothing => {}
     }
 }
 
@@ -141,18 +152,9 @@ fn hardware(scene: &Scene<'_>, event: &KernelEvent) -> (&'static str, Component)
     }
 }
 
-/// The network device of the inventory at an address. The functions of a card are devices of their own; where only another
-/// of them is known, it is that card.
 fn nic(scene: &Scene<'_>, place: &Place) -> Option<Component> {
     let Place::Pci(address) = place else { return None };
-    let known = |nic: &kiln_model::Nic| nic.pci_address.value()?.parse::<PciAddress>().ok();
-    let nics: Vec<(u8, PciAddress)> = (0..=u8::MAX)
-        .zip(scene.inventory.host.nics.value().into_iter().flatten())
-        .filter_map(|(nth, nic)| Some((nth, known(nic)?)))
-        .collect();
-    let card = |own: &PciAddress| PciAddress { function: address.function, ..*own } == *address;
-    let found = nics.iter().find(|(_, own)| own == address).or_else(|| nics.iter().find(|(_, own)| card(own)))?;
-    Some(Component::Nic(found.0))
+    nic_at(*address, scene.inventory).map(Component::Nic)
 }
 
 /// Says which module, drive, processor or device it was: the node's inventory has no component for it.
@@ -216,7 +218,7 @@ fn read_xid(scene: &Scene<'_>, board: &mut Board, event: &KernelEvent, xid_event
     let new = !board.has(finding, component);
     let suspicion = accuse(board, finding, component, confidence, event);
     // What to do is the table's to say where a code stands alone; findings of more evidence know better.
-    let of_table = xid(meant).and_then(|row| row.factory.action());
+    let of_table = announced(said).or_else(|| xid(meant).and_then(|row| row.factory.action()));
     if finding == "HBM-UNCORRECTABLE" {
         // The codes of one memory error come together, also as consequences of one another; the gravest says what to do.
         let uncontained = gpus_with(scene, &[UNCONTAINED]).contains(&gpu);
@@ -228,12 +230,18 @@ fn read_xid(scene: &Scene<'_>, board: &mut Board, event: &KernelEvent, xid_event
     }
 }
 
+/// What the driver itself says has to be done: `GPU recovery action changed from 0x0 (None) to 0x2 (Node Reboot Required)`.
+fn announced(said: &XidLine) -> Option<Action> {
+    let (_, to) = said.text.split_once("recovery action changed from ")?.1.split_once(" to ")?;
+    to.contains("Reboot").then_some(Action::Reboot)
+}
+
 /// The finding a code stands for, and on what.
 fn meaning(scene: &Scene<'_>, gpu: GpuIndex, said: &XidLine) -> (&'static str, Component) {
     let (memory, whole) = (Component::Memory(gpu), Component::Gpu(gpu));
     match said.code {
         79 => ("GPU-LOST", whole),
-        109 | 119 | 120 => ("GPU-HANG", whole),
+        119 | 120 => ("GPU-HANG", whole),
         54 => ("GPU-POWER-BRAKE", whole),
         64 => ("HBM-REMAP-FAILED", memory),
         172 => ("SRAM-UNCORRECTABLE", memory),
@@ -243,12 +251,14 @@ fn meaning(scene: &Scene<'_>, gpu: GpuIndex, said: &XidLine) -> (&'static str, C
         48 | 94 | 95 | 140 | 171 => ("HBM-UNCORRECTABLE", memory),
         92 => ("HBM-CORRECTED-RATE", memory),
         code => {
-            let kind = xid(code).map(|row| row.component);
-            match (kind, said.link) {
-                (Some(ComponentKind::NvLink), Some(link)) => ("NVLINK-DOWN", Component::NvLink(gpu, link)),
-                (Some(ComponentKind::NvLink), None) => ("NVLINK-DOWN", whole),
-                _ => ("GPU-XID", whole),
+            let row = xid(code);
+            if row.map(|row| row.component) != Some(ComponentKind::NvLink) {
+                return ("GPU-XID", whole);
             }
+            // An event of a link that is not fatal, such as an access that was refused, does not take it down.
+            let fatal = row.is_some_and(|row| row.burn_in_when(said.declared) == BurnIn::Fails);
+            let on = said.link.map_or(whole, |link| Component::NvLink(gpu, link));
+            (if fatal { "NVLINK-DOWN" } else { "GPU-XID" }, on)
         }
     }
 }
@@ -268,7 +278,17 @@ fn claim_counts(scene: &Scene<'_>, board: &mut Board) {
             "sxid.failing" | "sxid.suspect" | "sxid.other" | "sxid.codes" => {
                 any(&|charge| matches!(charge, Charge::Sxid { .. }))
             }
-            "hardware" => any(&|charge| *charge == Charge::Hardware),
+            "hardware" => any(&|charge| matches!(charge, Charge::Hardware | Charge::HostPcie { corrected: false })),
+            // What all belongs to parts is told of them.
+            "hardware.suspect" => {
+                !board.has("HOST-SUSPECT", Component::Node)
+                    && any(&|charge| matches!(charge, Charge::HardwareSuspect(_)))
+            }
+            "pcie.uncorrected" | "pcie.corrected.rate" => {
+                let corrected = fact.name() == "pcie.corrected.rate";
+                !board.has("HOST-PCIE-ERRORS", Component::Node)
+                    && any(&|charge| *charge == Charge::HostPcie { corrected })
+            }
             "unplaced" => any(&|charge| *charge == Charge::Unplaced),
             _ => false,
         };
@@ -281,3 +301,7 @@ fn claim_counts(scene: &Scene<'_>, board: &mut Board) {
 #[cfg(test)]
 #[path = "rule_kernel_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "field_log_tests.rs"]
+mod field_log_tests;

@@ -4,11 +4,17 @@ use crate::findings;
 use kiln_event::{Action, Case, Confidence, Envelope, Finding, Outcome, RunEvent, RunRecord, StepKey};
 use kiln_limit::{Judged, Judgement, Measurement, Miss, Range};
 use kiln_model::{
-    Component, Gpu, GpuIndex, Inventory, KernelRecord, KernelSource, Moment, Nic, Nvme, Reading, Unit, WallTime,
+    Component, Gpu, GpuIndex, Inventory, KernelRecord, KernelSource, Moment, Nic, Nvme, PciFunction, Reading, Span,
+    Unit, WallTime,
 };
 
 /// What a run tells of `lines`, with limits missed on `missed`.
-fn found(lines: &[&str], missed: &[(&str, Component)]) -> Vec<Finding> {
+pub(super) fn found(lines: &[&str], missed: &[(&str, Component)]) -> Vec<Finding> {
+    found_of(node(), lines, missed)
+}
+
+/// Two GPUs, each alone below its ports, two network cards, two drives.
+pub(super) fn node() -> Inventory {
     let mut inventory = Inventory::default();
     for (index, bus) in [(0, "18"), (1, "5d")] {
         let mut gpu = Gpu::bare(GpuIndex(index));
@@ -25,11 +31,33 @@ fn found(lines: &[&str], missed: &[(&str, Component)]) -> Vec<Finding> {
         ports: Vec::new(),
     };
     inventory.host.nics = Reading::Value(vec![card("mlx5_0", "00000000:c1:00.0"), card("mlx5_1", "00000000:c2:00.0")]);
+    let function = |address: &str, ports: [&str; 2]| PciFunction {
+        address: address.to_owned(),
+        device: "233010de".to_owned(),
+        ports: ports.map(str::to_owned).to_vec(),
+    };
+    inventory.pci = Reading::Value(vec![
+        function("00000000:18:00.0", ["00000000:15:01.0", "00000000:17:00.0"]),
+        function("00000000:5d:00.0", ["00000000:5a:01.0", "00000000:5c:00.0"]),
+    ]);
+    inventory
+}
+
+/// Lines that begin with `before: ` were logged before the run.
+pub(super) fn records(lines: &[&str]) -> Vec<KernelRecord> {
+    let record = |line: &&str| {
+        let (source, text) = match line.strip_prefix("before: ") {
+            Some(text) => (KernelSource::BeforeRun(Span::from_secs(300)), text),
+            None => (KernelSource::KernelLog, *line),
+        };
+        KernelRecord { at: Moment::from_secs(70), source, text: text.to_owned() }
+    };
+    lines.iter().map(record).collect()
+}
+
+fn found_of(inventory: Inventory, lines: &[&str], missed: &[(&str, Component)]) -> Vec<Finding> {
     let mut events = vec![RunEvent::InventoryRead(Box::new(inventory))];
-    events.extend(lines.iter().map(|text| {
-        let source = KernelSource::KernelLog;
-        RunEvent::KernelLogged(KernelRecord { at: Moment::from_secs(70), source, text: (*text).to_owned() })
-    }));
+    events.extend(records(lines).into_iter().map(RunEvent::KernelLogged));
     let case = |(name, component): &(&str, Component)| Case {
         component: *component,
         outcome: Outcome::Inconclusive,
@@ -135,8 +163,8 @@ fn host_errors_name_module_drive_processor_or_address() {
         &[],
     );
     assert_eq!((nic.code.as_str(), nic.pci_address.as_deref()), ("NIC-FAULT", Some("00000000:18:00.1")));
-    let port = only(&["pcieport 0000:17:01.0: pciehp: Slot(3): Link Down"], &[]);
-    assert_eq!((port.code.as_str(), port.pci_address.as_deref()), ("HOST-PCIE-ERRORS", Some("00000000:17:01.0")));
+    let port = only(&["pcieport 0000:19:01.0: pciehp: Slot(3): Link Down"], &[]);
+    assert_eq!((port.code.as_str(), port.pci_address.as_deref()), ("HOST-PCIE-ERRORS", Some("00000000:19:01.0")));
     let stuck = "watchdog: BUG: soft lockup - CPU#3 stuck for 22s! [kworker/3:1:99]";
     assert_eq!(found(&[stuck], &[]), []);
     assert_eq!(only(&[stuck], &[("hardware.suspect", Component::Node)]).code, "HOST-SUSPECT");

@@ -28,6 +28,11 @@ pub struct Adapter {
     pub(super) read: fn(&Output<'_>) -> Result<Told, Unread>,
 }
 
+/// What CUDA says where a program met an error that ECC could not correct: by name (`cuGetErrorName`, the runtime's) and in
+/// words (`cuGetErrorString`). Whatever else became of the program, that is proof.
+const BROKEN_MEMORY: &[&str] =
+    &["CUDA_ERROR_ECC_UNCORRECTABLE", "cudaErrorECCUncorrectable", "uncorrectable ECC error encountered"];
+
 /// For a program that tests no GPUs, or does not tell them apart.
 pub(super) const fn names_no_gpu(_: &[String]) -> bool {
     false
@@ -60,8 +65,17 @@ impl Adapter {
     /// Reads what the program printed. Its verdict is the measurement `passed` of the node: true only where the output
     /// proves it and the exit code does not speak against it. What the program itself says of a failure is `failure`.
     pub fn read(&self, output: &Output<'_>) -> Result<Vec<Measurement>, Unreadable> {
-        let told = (self.read)(output).map_err(|why| why.told(self.title, self.expected, first_line(output)))?;
+        let told = match ((self.read)(output), output.words(BROKEN_MEMORY)) {
+            (Ok(told), _) => told,
+            // It need not say more to prove that a part is broken.
+            (Err(_), Some(words)) => Told::new(Vec::new(), Verdict::Failed(words.to_owned())),
+            (Err(why), None) => return Err(why.told(self.title, self.expected, first_line(output))),
+        };
         let verdict = match told.verdict {
+            Verdict::Unproven(why) => match output.words(BROKEN_MEMORY) {
+                Some(words) => Verdict::Failed(words.to_owned()),
+                None => Verdict::Unproven(why),
+            },
             Verdict::Passed if output.exit != 0 => {
                 Verdict::Failed(format!("exit-code {}{}", output.exit, output.last_error()))
             }

@@ -2,13 +2,15 @@
 //!
 //! DCGM 4 (`dcgmi/Diag.cpp`) has the root `DCGM Diagnostic`, results by entity and a summary of each test; DCGM 3 the root
 //! `DCGM GPU Diagnostic` and results by `gpu_id` or `gpu_ids`, warnings as texts or as objects. With `--iterations` both
-//! put a whole report for each iteration into a list. The host engine and the plug-ins print around the report.
+//! put a whole report for each iteration into a list. The host engine and the plug-ins print around the report. A table in
+//! place of a report is `dcgmi_text`'s.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
 use super::adapter::Adapter;
+use super::dcgmi_text::report_in;
 use super::declared;
 use super::output::{Output, Told, Unread, Verdict, argument, empty, json_in, lacks, no_such_part, unknown};
 use crate::declare::{flag, may};
@@ -53,10 +55,13 @@ const ROOTS: [&str; 2] = ["DCGM Diagnostic", "DCGM GPU Diagnostic"];
 type Results = BTreeMap<(String, Component), Verdict>;
 
 fn read(output: &Output<'_>) -> Result<Told, Unread> {
-    let report = json_in(output.stdout).map_err(|why| match output.words(&["Error", "error", "Unable"]) {
-        Some(words) => Unread::Refused(words.to_owned()),
-        None => why,
-    })?;
+    let report =
+        json_in(output.stdout).or_else(|why| report_in(output.stdout).ok_or(why)).map_err(|why| {
+            match output.words(&["Error", "error", "Unable"]) {
+                Some(words) => Unread::Refused(words.to_owned()),
+                None => why,
+            }
+        })?;
     let iterations: Vec<&Value> = match report["iterations"].as_array() {
         Some(all) => all.iter().collect(),
         None => vec![&report],

@@ -45,7 +45,7 @@ pub(crate) static ADAPTER: Adapter = Adapter {
 
 /// What it says when it could not do its work, or when the transfer broke.
 const WORDS: &[&str] =
-    &["Completion with error", "Failed status", "Couldn't", "Unable to", "Failed to", "Problems with"];
+    &["Failed status", "Completion with error", "Couldn't", "Unable to", "Failed to", "Problems with"];
 const WARNINGS: &[&str] = &["Conflicting CPU frequency", "Warning"];
 
 /// What the tables say of one size, in gigabytes a second: the lower of what is told more than once.

@@ -7,6 +7,7 @@
 mod adapter;
 pub(super) mod custom;
 pub(super) mod dcgmi;
+mod dcgmi_text;
 mod declared;
 pub(super) mod fio;
 pub(super) mod gpu_burn;

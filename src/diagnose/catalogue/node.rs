@@ -86,7 +86,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     ),
     new(
         "HOST-SUSPECT",
-        ("Unexplained trouble of the host", "ホストの未解明の異常"),
+        ("Unexplained trouble in the kernel log", "カーネルログの未解明の異常"),
         (
             "The kernel logged trouble that proves nothing by itself: a lockup, a crash, heat, or an error nobody knows.",
             "カーネルが単独では原因を断定できない異常(ロックアップ、クラッシュ、過熱、未知のエラー)を記録した。",

@@ -323,7 +323,12 @@ fn processes(gpu: &NvmlGpu) -> Reading<Vec<Process>> {
             .into_iter()
             .map(|process| Process {
                 pid: process.pid,
-                name: nvml.sys_process_name(process.pid, 256).unwrap_or_else(|_| "unknown".to_owned()),
+                // A container does not see the processes of others: only their numbers are left.
+                name: nvml
+                    .sys_process_name(process.pid, 256)
+                    .ok()
+                    .filter(|name| !name.trim().is_empty())
+                    .unwrap_or_else(|| "unknown".to_owned()),
                 memory_mib: match process.used_gpu_memory {
                     UsedGpuMemory::Used(bytes) => bytes / MIB,
                     UsedGpuMemory::Unavailable => 0,

@@ -11,7 +11,7 @@ use kiln_event::{
     BadParameter, GuardStop, Halted, Interruption, LoadTrouble, Outcome, ProgramTrouble, Reason, Restless,
 };
 use kiln_limit::{Judged, Judgement, Measured, Unjudged, WaiverUse};
-use kiln_model::{GpuIndex, Unanswered, format_span};
+use kiln_model::{GpuIndex, Unanswered, Unreadable, format_span};
 use kiln_plan::Unmet;
 use kiln_profile::Capability;
 
@@ -68,6 +68,15 @@ pub fn reason(language, Reason) {
             printed = printed_words(language, printed.as_deref()) =>
         "`{program}` still ran after {after} and was stopped; {printed}",
         "`{program}` が {after} を過ぎても終わらず停止した。{printed}";
+    Reason::Program {
+        program,
+        trouble: ProgramTrouble::Unreadable { exit, why: why @ (Unreadable::Refused { .. } | Unreadable::Exit { .. }), printed },
+    },
+            exit = exit_code(language, *exit),
+            why = unreadable(language, why),
+            printed = printed_words(language, printed.as_deref()) =>
+        "`{program}`{exit} gave no result: {why}; {printed}",
+        "`{program}`{exit}から結果が得られない: {why}。{printed}";
     Reason::Program { program, trouble: ProgramTrouble::Unreadable { exit, why, printed } },
             exit = exit_code(language, *exit),
             why = unreadable(language, why),

@@ -1,0 +1,106 @@
+//! The table that `dcgmi diag` prints without `-j`, as the report it would have been: scripts around it may give no other.
+//!
+//! DCGM 3 tells of all GPUs in one cell (`Fail - GPUs: 0, 3`), DCGM 4 has a row for each (`GPU3: Fail`). Warnings follow the
+//! test they are of. The names of columns and sections are those of `dcgmi/Diag.cpp` (NVIDIA/DCGM).
+
+use serde_json::{Value, json};
+
+/// What the last row was of: rows without a name go on with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Row {
+    Result,
+    Warning,
+    Note,
+}
+
+#[derive(Debug)]
+struct Test {
+    name: String,
+    /// A status, and the GPUs it is of where they are named.
+    results: Vec<(String, Option<String>)>,
+    warnings: Vec<String>,
+}
+
+/// The report of a table that is there to its end; `None` where there is none.
+pub(super) fn report_in(text: &str) -> Option<Value> {
+    let is_border = |line: &str| line.starts_with("+---") && line.bytes().all(|byte| b"+-".contains(&byte));
+    let (mut tests, mut section, mut last) = (Vec::<Test>::new(), None, Row::Note);
+    let mut ended = false;
+    for line in text.lines().map(str::trim) {
+        if let Some(title) = section_of(line) {
+            section = Some(title);
+            continue;
+        }
+        if is_border(line) {
+            ended = !tests.is_empty();
+            continue;
+        }
+        let Some((name, value)) = cells(line) else { continue };
+        if section.is_none_or(|title| title == "Metadata") {
+            continue;
+        }
+        ended = false;
+        if name.starts_with("Warning") || name.starts_with("Error") {
+            last = Row::Warning;
+        } else if name.starts_with("Info") {
+            last = Row::Note;
+        } else if !name.is_empty() {
+            last = Row::Result;
+            tests.push(Test { name: name.to_owned(), results: Vec::new(), warnings: Vec::new() });
+        }
+        let test = tests.last_mut()?;
+        match last {
+            Row::Result => test.results.push(result(value)),
+            Row::Warning if name.is_empty() && !test.warnings.is_empty() => {
+                let whole = test.warnings.last_mut()?;
+                whole.push(' ');
+                whole.push_str(value);
+            }
+            Row::Warning => test.warnings.push(value.to_owned()),
+            Row::Note => {}
+        }
+    }
+    ended.then(|| json!({ "DCGM GPU Diagnostic": { "test_categories": [{ "tests": tests.iter().map(Test::report).collect::<Vec<_>>() }] } }))
+}
+
+impl Test {
+    /// The test as DCGM 3 reports it. A warning is told with what failed.
+    fn report(&self) -> Value {
+        let one = |(status, gpus): &(String, Option<String>)| {
+            let failed = !["Pass", "Skip"].contains(&status.as_str());
+            let alone = self.results.len() == 1;
+            let warnings = if failed || alone { self.warnings.join("; ") } else { String::new() };
+            let mut result = json!({ "status": status, "warnings": warnings });
+            if let Some(gpus) = gpus {
+                result["gpu_ids"] = json!(gpus);
+            }
+            result
+        };
+        json!({ "name": self.name, "results": self.results.iter().map(one).collect::<Vec<_>>() })
+    }
+}
+
+/// The title in `|-----  Deployment  --------+------|`.
+fn section_of(line: &str) -> Option<&str> {
+    let title = line.strip_prefix(['|', '+'])?.strip_prefix("-----  ")?;
+    title.split("  ").next()
+}
+
+/// Name and value of `| PCIe                      | Pass - All       |`.
+fn cells(line: &str) -> Option<(&str, &str)> {
+    let (name, value) = line.strip_prefix('|')?.strip_suffix('|')?.split_once('|')?;
+    Some((name.trim(), value.trim()))
+}
+
+/// `Pass - All`, `Fail - GPUs: 0, 3`, `GPU3: Fail`, `Skip`.
+fn result(value: &str) -> (String, Option<String>) {
+    let numbered = value.strip_prefix("GPU").and_then(|rest| rest.split_once(": "));
+    if let Some((gpu, status)) = numbered
+        && gpu.bytes().all(|byte| byte.is_ascii_digit())
+    {
+        return (status.to_owned(), Some(gpu.to_owned()));
+    }
+    let (status, of) = value.split_once(" - ").unwrap_or((value, ""));
+    let gpus = of.strip_prefix("GPU").and_then(|rest| rest.split_once(": ")).map(|(_, gpus)| gpus.replace(' ', ""));
+    (status.to_owned(), gpus)
+}

@@ -1,0 +1,292 @@
+//! What one line of the kernel log says of a device on the bus: PCIe ports, GPUs as devices, network interfaces, and the
+//! IOMMUs that watch where devices read and write.
+//!
+//! Pure: one line in, what it says out.
+
+use super::PciAddress;
+use super::host_line::{HostLine, event, speaks_of_error};
+use super::kernel_event::{Class, Place, Severity};
+
+/// Drivers of devices whose unknown errors are worth a look.
+const DRIVERS: [&str; 7] = ["nvidia", "pcieport", "mlx5_core", "mlx4_core", "nvme", "bnxt_en", "ice"];
+
+/// `pcieport 0000:5c:01.0: DPC: containment event, ...`: driver, address, what it says. A network driver puts the name of
+/// its interface behind the address.
+pub(super) fn read_device(message: &str) -> Option<HostLine> {
+    let (driver, rest) = message.split_once(' ')?;
+    let (address, rest) = rest.split_once(": ")?;
+    let mut words = address.split_whitespace();
+    // Kernels before 4.20 name the port's service: `dpc 0000:00:03.2:pcie008: DPC containment event, ...`.
+    let (address, interface) = (words.next()?, words.next());
+    let pci: PciAddress = address.split(":pcie").next().unwrap_or(address).parse().ok()?;
+    let rest = rest.trim_start();
+    if interface.is_some() {
+        return read_interface(pci, rest);
+    }
+    let reported = rest.strip_prefix("AER: ").unwrap_or(rest).trim_start();
+    if let Some(line) = read_registers(pci, reported).or_else(|| read_iommu_event(pci, rest)) {
+        return Some(line);
+    }
+    if let Some(said) = rest.strip_prefix("DPC: ").or_else(|| rest.strip_prefix("DPC ")) {
+        return Some(if said.starts_with("containment event") {
+            let source = said.split_once("received from ").and_then(|(_, from)| from.trim().parse().ok());
+            event(Class::Containment, Severity::Recoverable, Place::Pci(source.unwrap_or(pci)))
+        } else {
+            HostLine::Detail
+        });
+    }
+    if let Some(said) = rest.strip_prefix("pciehp: ").or_else(|| (driver == "pciehp").then_some(rest)) {
+        let what = said.split_once("): ").map_or(said, |(_, what)| what).trim();
+        let gone = ["Link Down", "Card not present", "Power fault", "Power fault detected"].contains(&what);
+        return gone.then(|| event(Class::Removal, Severity::Recoverable, Place::Pci(pci)));
+    }
+    if is_out_of_reach(rest) {
+        let class = if driver == "nvme" { Class::Drive } else { Class::Removal };
+        return Some(event(class, Severity::Recoverable, Place::Pci(pci)));
+    }
+    if driver.starts_with("mlx") {
+        return read_mlx(pci, rest);
+    }
+    // A display nobody uses says nothing of a server's GPU.
+    let is_display = rest.starts_with("[drm");
+    (DRIVERS.contains(&driver) && !is_display && speaks_of_error(rest))
+        .then(|| event(Class::Unknown, Severity::Unclear, Place::Pci(pci)))
+}
+
+/// A device whose configuration space reads as all ones, or that did not come back from a reset (`drivers/pci/pci.c`).
+pub(super) fn is_out_of_reach(said: &str) -> bool {
+    said.starts_with("Unable to change power state") && said.ends_with("device inaccessible")
+        || said.starts_with("not ready") && said.ends_with("giving up")
+}
+
+/// Bits of the status register of uncorrectable errors, as the kernel names them (`aer_uncorrectable_error_string`).
+const UNCORRECTED_BITS: [&str; 17] = [
+    "DLP",
+    "SDES",
+    "TLP",
+    "FCP",
+    "CmpltTO",
+    "CmpltAbrt",
+    "UnxCmplt",
+    "RxOF",
+    "MalfTLP",
+    "ECRC",
+    "UnsupReq",
+    "ACSViol",
+    "UncorrIntErr",
+    "BlockedTLP",
+    "AtomicOpBlocked",
+    "TLPBlockedErr",
+    "PoisonTLPBlocked",
+];
+/// Likewise of corrected ones (`aer_correctable_error_string`).
+const CORRECTED_BITS: [&str; 8] =
+    ["RxErr", "BadTLP", "BadDLLP", "Rollover", "Timeout", "NonFatalErr", "CorrIntErr", "HeaderOF"];
+
+/// Lines that show the error registers of a device.
+fn read_registers(pci: PciAddress, said: &str) -> Option<HostLine> {
+    if said.starts_with("aer_status:") {
+        return Some(HostLine::AerStatus { pci });
+    }
+    if said.starts_with("aer_uncor_severity:") {
+        return Some(HostLine::AerBit { pci, severity: Severity::Recoverable });
+    }
+    if let Some((number, name)) = said.strip_prefix('[').and_then(|rest| rest.split_once(']'))
+        && number.trim().parse::<u8>().is_ok()
+    {
+        let name = name.split_whitespace().next().unwrap_or_default();
+        if UNCORRECTED_BITS.contains(&name) {
+            return Some(HostLine::AerBit { pci, severity: Severity::Recoverable });
+        }
+        let corrected = CORRECTED_BITS.contains(&name);
+        return Some(if corrected {
+            HostLine::AerBit { pci, severity: Severity::Corrected }
+        } else {
+            HostLine::Detail
+        });
+    }
+    let details = [
+        "aer_layer=",
+        "device [",
+        "TLP Header:",
+        "Error of this Agent",
+        "found no error details",
+        "can't find device",
+        "can't recover",
+        "broadcast ",
+        "device recovery",
+        "subordinate device reset",
+        "Root Port link has been reset",
+        "Downstream Port link has been reset",
+    ];
+    details.iter().any(|start| said.starts_with(start)).then_some(HostLine::Detail)
+}
+
+/// Messages of mlx5's health watch: `print_health_info:425:(pid 912): Health issue observed, firmware internal error,
+/// severity(3) ERROR:`.
+fn read_mlx(pci: PciAddress, said: &str) -> Option<HostLine> {
+    let text = said.rsplit_once("): ").map_or(said, |(_, text)| text).trim();
+    let has = |needle: &str| said.contains(needle);
+    let place = Place::Pci(pci);
+    // The firmware refuses a command, mostly one that this card does not know: monitors make healthy cards log this every
+    // few seconds (leptonai/gpud issue 1164). Only an error inside the firmware is one of the card (`cmd_status_str`).
+    if has(" op_mod(0x") && has(") failed") {
+        return has("status internal error(").then(|| event(Class::Nic, Severity::Unclear, place));
+    }
+    if has("print_health_info") && !has("Health issue observed") && !has("PCI slot is unavailable") {
+        return Some(HostLine::Detail);
+    }
+    let hot = has("High temperature") || has("high temperature") || has("temp_warn");
+    // The firmware grades as syslog does: up to 3 is an error, from 4 on a warning.
+    let warns = said.split_once("severity(").is_some_and(|(_, rest)| rest.starts_with(['4', '5', '6', '7']));
+    let broken = [
+        "Health issue observed",
+        "PCI slot is unavailable",
+        "handling bad device",
+        "health compromised",
+        "health recovery flow aborted",
+        "Fatal error",
+        "start removing",
+    ];
+    if broken.iter().any(|word| has(word)) && !hot && !warns {
+        return Some(event(Class::Nic, Severity::Recoverable, place));
+    }
+    if hot || warns || has("insufficient power") || has("Will cause a leak") || speaks_of_error(text) {
+        return Some(event(Class::Nic, Severity::Unclear, place));
+    }
+    None
+}
+
+/// What a driver says of one of its interfaces: a queue that stands still, a completion with an error. Settings that are
+/// refused are reported the same way and say nothing.
+fn read_interface(pci: PciAddress, said: &str) -> Option<HostLine> {
+    let doubt = ["TX timeout", "timed out", "Error cqe", "ERR CQE"];
+    doubt.iter().any(|word| said.contains(word)).then(|| event(Class::Nic, Severity::Unclear, Place::Pci(pci)))
+}
+
+/// `NETDEV WATCHDOG: ens1np0 (mlx5_core): transmit queue 5 timed out 5012 ms`.
+pub(super) fn read_watchdog(message: &str) -> Option<HostLine> {
+    (message.starts_with("NETDEV WATCHDOG: ") && message.contains("timed out"))
+        .then(|| event(Class::Nic, Severity::Unclear, Place::Node))
+}
+
+/// `nvidia 0000:64:00.0: AMD-Vi: Event logged [IO_PAGE_FAULT domain=0x0019 address=0x1000 flags=0x0020]`.
+fn read_iommu_event(pci: PciAddress, said: &str) -> Option<HostLine> {
+    said.starts_with("AMD-Vi: Event logged [").then(|| event(Class::Access, Severity::Unclear, Place::Pci(pci)))
+}
+
+/// An IOMMU kept a device from memory that nobody gave it (`drivers/iommu/intel/dmar.c`, `amd/iommu.c`,
+/// `arm/arm-smmu-v3`).
+pub(super) fn read_iommu(message: &str) -> Option<HostLine> {
+    let access = |place| Some(event(Class::Access, Severity::Unclear, place));
+    let device = |text: &str, begin: &str, end: char| -> Option<PciAddress> {
+        let name = text.split_once(begin)?.1.split([end, ' ']).next()?.replace("0x", "");
+        // These name bus, device and function only; one segment is all that machines with them have.
+        name.parse().ok().or_else(|| format!("0000:{name}").parse().ok())
+    };
+    if message.starts_with("DMAR:") && message.contains("fault addr") {
+        return access(Place::Pci(device(message, "Request device [", ']')?));
+    }
+    if let Some(said) = message.strip_prefix("AMD-Vi: ") {
+        if said.starts_with("Completion-Wait loop timed out") {
+            return Some(event(Class::Unknown, Severity::Unclear, Place::Node));
+        }
+        return access(Place::Pci(device(said.strip_prefix("Event logged [")?, "device=", ' ')?));
+    }
+    let (_, said) = message.strip_prefix("arm-smmu-v3 ")?.split_once(": ")?;
+    if said.contains("CMD_SYNC timeout") || said.contains("unhandled context fault") {
+        return Some(event(Class::Unknown, Severity::Unclear, Place::Node));
+    }
+    access(Place::Pci(device(said, " client: ", ' ')?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(line: Option<HostLine>) -> Option<(Class, Severity, String)> {
+        match line? {
+            HostLine::Event { class, severity, place: Place::Pci(pci), .. } => Some((class, severity, pci.to_string())),
+            HostLine::Event { class, severity, .. } => Some((class, severity, "node".to_owned())),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn a_command_that_the_firmware_refuses_says_nothing_and_one_that_it_fails_in_does() {
+        let line = |status: &str| {
+            read_device(&format!(
+                "mlx5_core 0000:d2:00.0: mlx5_cmd_out_err:838:(pid 77): ACCESS_REG(0x805) op_mod(0x1) failed, {status}, syndrome (0x1a), err(-22)"
+            ))
+        };
+        for status in ["status bad operation(0x2)", "status bad parameter(0x3)", "status bad resource(0x5)"] {
+            assert_eq!(line(status), None, "{status}");
+        }
+        let failed = place(line("status internal error(0x1)"));
+        assert_eq!(failed, Some((Class::Nic, Severity::Unclear, "00000000:d2:00.0".to_owned())));
+        assert_eq!(read_device("mlx5_core 0000:d2:00.0: mlx5_cmd_out_err: 16 callbacks suppressed"), None);
+    }
+
+    #[test]
+    fn a_device_that_cannot_be_reached_is_gone_whichever_driver_it_has() {
+        for said in [
+            "Unable to change power state from D3cold to D0, device inaccessible",
+            "Unable to change power state from unknown to D0, device inaccessible",
+            "not ready 65535ms after bus reset; giving up",
+        ] {
+            for driver in ["mlx5_core", "pcieport", "vfio-pci"] {
+                let told = place(read_device(&format!("{driver} 0000:41:00.0: {said}")));
+                let gone = (Class::Removal, Severity::Recoverable, "00000000:41:00.0".to_owned());
+                assert_eq!(told, Some(gone), "{driver} {said}");
+            }
+        }
+        assert_eq!(read_device("vfio-pci 0000:41:00.0: not ready 1023ms after FLR; waiting"), None);
+    }
+
+    #[test]
+    fn ports_of_old_kernels_have_their_service_in_their_name() {
+        let told = place(read_device("pciehp 0000:5c:01.0:pcie004: Slot(9): Link Down"));
+        assert_eq!(told, Some((Class::Removal, Severity::Recoverable, "00000000:5c:01.0".to_owned())));
+        assert_eq!(read_device("pciehp 0000:5c:01.0:pcie004: Slot(9): Card present"), None);
+    }
+
+    #[test]
+    fn a_queue_that_stands_still_is_the_interfaces() {
+        let told = place(read_device("mlx5_core 0000:18:00.0 ens1f0np0: TX timeout detected"));
+        assert_eq!(told, Some((Class::Nic, Severity::Unclear, "00000000:18:00.0".to_owned())));
+        for line in [
+            "mlx5_core 0000:18:00.0 ens1f0np0: Link up",
+            "mlx5_core 0000:18:00.0 ens1f0np0 (unregistered): Failed to set a feature nobody has",
+            "bnxt_en 0000:18:00.0 enp24s0: NIC Link is Up, 100000 Mbps full duplex, Flow control: none",
+        ] {
+            assert_eq!(read_device(line), None, "{line}");
+        }
+        let watchdog = "NETDEV WATCHDOG: ens1f0np0 (mlx5_core): transmit queue 5 timed out 5012 ms";
+        assert_eq!(place(read_watchdog(watchdog)).map(|(class, ..)| class), Some(Class::Nic));
+    }
+
+    #[test]
+    fn every_makers_iommu_names_the_device() {
+        for line in [
+            "DMAR: [DMA Read NO_PASID] Request device [64:00.0] fault addr 0xfe3a2000 [fault reason 0x06] PTE Read access is not set",
+            "DMAR: [DMA Write] Request device [0x64:0x00.0] PASID ffffffff fault addr fe3a2000 [fault reason 05] PTE Write access is not set",
+            "DMAR:[DMA Read] Request device [64:00.0] fault addr fe3a2000",
+            "AMD-Vi: Event logged [IO_PAGE_FAULT device=64:00.0 domain=0x0013 address=0xfe3a2000 flags=0x0050]",
+            "AMD-Vi: Event logged [IO_PAGE_FAULT device=0000:64:00.0 domain=0x0013 address=0xfe3a2000 flags=0x0050]",
+            "arm-smmu-v3 arm-smmu-v3.11.auto: event: F_TRANSLATION client: 0000:64:00.0 sid: 0x10 ssid: 0x0 iova: 0xfe3a2000 ipa: 0x0",
+        ] {
+            let told = place(read_iommu(line));
+            assert_eq!(told, Some((Class::Access, Severity::Unclear, "00000000:64:00.0".to_owned())), "{line}");
+        }
+        let device =
+            "nvidia 0000:64:00.0: AMD-Vi: Event logged [IO_PAGE_FAULT domain=0x0019 address=0xfe3a2000 flags=0x0020]";
+        assert_eq!(place(read_device(device)).map(|(class, ..)| class), Some(Class::Access));
+        for line in [
+            "DMAR: DRHD: handling fault status reg 3",
+            "DMAR: Host address width 52",
+            "AMD-Vi: Interrupt remapping enabled",
+        ] {
+            assert_eq!(read_iommu(line), None, "{line}");
+        }
+    }
+}
