@@ -26,7 +26,8 @@ pub(super) static SPEC: CheckSpec = CheckSpec {
               depends on power, so a blocked branch or a fan that stands shows as slow cooling even where the load was \
               too short for high temperatures. A GPU with bad contact falls farther in the first seconds, while its \
               heat sink is still warm: fall.fast is that fall for each watt taken away. Inlet, place on the board and a \
-              sensor that is off by some degrees drop out of it, so it compares with all siblings. The end temperature is where the window ended, not a settled one.",
+              sensor that is off by some degrees drop out of it, so it compares with all siblings. A sensor that follows its \
+              die late shows only little of the whole fall by then: fall.early. The end temperature is where the window ended, not a settled one.",
     params: &[
         choice("kernel", &["bf16", "fp8", "fp32", "fp64"], "bf16", "arithmetic of the load"),
         span("heat", "5m", "load before cooling"),
@@ -46,6 +47,7 @@ static MEASUREMENTS: &[MeasurementSpec] = &[
     must("temp.end", Unit::Celsius, GPU, "die temperature at the end of the window"),
     must("temp.fall", Unit::Kelvin, GPU, "fall of the die temperature over the window"),
     may("fall.fast", Unit::KelvinPerWatt, GPU, "fall of the die in the first 15 s, for each watt taken away"),
+    may("fall.early", Unit::Percent, GPU, "share of the whole fall that came in the first 15 s"),
     may("half-time", Unit::Second, GPU, "time to lose half of the fall"),
     must("power.end", Unit::Watt, GPU, "board power at the end of the window"),
 ];
@@ -53,6 +55,8 @@ static MEASUREMENTS: &[MeasurementSpec] = &[
 /// A fall of less than this is too small for a half-time or a rate from a sensor of whole degrees: each end is half a degree
 /// uncertain.
 const LEAST_FALL: f64 = 4.0;
+/// A whole fall of less than this has no share that whole degrees could tell.
+const LEAST_WHOLE: f64 = 10.0;
 /// Samples that make the start and the end temperature.
 const ENDS: usize = 5;
 
@@ -220,9 +224,16 @@ impl Run {
                 (_, Gauged::Number { .. }) => Gauged::Missing(Missing::HardlyWarmer),
                 (_, other) => other.clone(),
             };
+            let found = gauge.power.gauged(self.heated, Window::mean).number().and_then(|load| curve.fast_fall(load));
+            let early = match (&fall, found) {
+                _ if context.every > FAST_EVERY => Gauged::Unsupported,
+                (Gauged::Number { value: whole, .. }, _) if *whole < LEAST_WHOLE => Gauged::Unsupported,
+                (Gauged::Number { value: whole, .. }, found) => of(found.map(|(fall, _)| 100.0 * fall / whole)),
+                (other, _) => other.clone(),
+            };
             let fast = match gauge.power.gauged(self.heated, Window::mean) {
                 _ if context.every > FAST_EVERY => Gauged::Unsupported,
-                Gauged::Number { value: load, .. } => match curve.fast_fall(load) {
+                Gauged::Number { .. } => match found {
                     // A part that had little power, or whose contact is that good: nothing to tell from whole degrees.
                     Some((fall, _)) if fall < LEAST_FALL => Gauged::Unsupported,
                     found => of(found.map(|(fall, step)| fall / step)),
@@ -230,6 +241,7 @@ impl Run {
                 other => other,
             };
             sheet.put("fall.fast", gpu, gauge.whole(fast));
+            sheet.put("fall.early", gpu, gauge.whole(early));
             sheet.put("temp.start", gpu, gauge.whole(start));
             sheet.put("temp.end", gpu, gauge.whole(end));
             sheet.put("temp.fall", gpu, gauge.whole(fall));
@@ -260,6 +272,7 @@ mod tests {
         // ln 2 of the toy node's 20 s.
         insta::assert_snapshot!(lines(&done, Component::gpu(0)), @r"
         fall.fast 0.0263492 K/W
+        fall.early 53.5484 %
         temp.start 60 °C
         temp.end 29 °C
         temp.fall 31 K

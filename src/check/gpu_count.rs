@@ -65,7 +65,7 @@ enum Expected {
     Unknown,
 }
 
-/// As many as the parameter says. Else as many as the model usually has, unless what is there is another number that it is
+/// As many as the parameter says, or as there are where they are all that were ordered. Else as many as the model usually has, unless what is there is another number that it is
 /// sold in and its links show that it is all there is.
 fn expected(context: &StepContext<'_>, found: &Inventory) -> Expected {
     let left_out = found.left_out.len() as u32;
@@ -75,6 +75,9 @@ fn expected(context: &StepContext<'_>, found: &Inventory) -> Expected {
     // Whether others than those under test are missing is not asked.
     if left_out > 0 {
         return Expected::Known(context.inventory.gpus.len() as u32);
+    }
+    if are_the_ordered(context.params.texts("serials"), &found.gpus) {
+        return Expected::Known(found.gpus.len() as u32);
     }
     let sold: Vec<u32> = context
         .skus
@@ -104,6 +107,13 @@ fn expected(context: &StepContext<'_>, found: &Inventory) -> Expected {
         Board::Switched => Expected::Known(usual),
         Board::Untold => Expected::Ambiguous(sold),
     }
+}
+
+/// Whether the GPUs are those of the order, each by a serial number of its own, and none of the order is missing.
+fn are_the_ordered(ordered: Option<&[String]>, gpus: &[Gpu]) -> bool {
+    let found: BTreeSet<&String> = gpus.iter().filter_map(|gpu| gpu.identity.serial.value()).collect();
+    let ordered: BTreeSet<&String> = ordered.into_iter().flatten().collect();
+    !gpus.is_empty() && found.len() == gpus.len() && found == ordered
 }
 
 /// How the GPUs of a node are linked.
@@ -214,6 +224,23 @@ mod tests {
         }
         let unlinked = told_of(&[4, 5, 6, 7], "gpus.missing", |gpu| gpu.nvlinks = kiln_model::Reading::Unsupported);
         assert!(unlinked.contains("sold: [8, 4], found: 4"), "{unlinked}");
+    }
+
+    #[test]
+    fn gpus_that_are_all_of_the_order_are_all_there_are() {
+        let missing = |ordered: usize| {
+            let check = find("inventory.match").expect("the check");
+            let mut rig = Rig::new(check, 6);
+            rig.sku.gpus_per_node = vec![8, 4];
+            let serials: Vec<String> = (0..ordered).map(|nth| format!("order-{nth}")).collect();
+            for (gpu, serial) in rig.inventory.gpus.iter_mut().zip(&serials) {
+                gpu.identity.serial = kiln_model::Reading::Value(serial.clone());
+            }
+            rig.set("serials", kiln_profile::ParamValue::Texts(serials));
+            shown(&rig.run(check), Component::Node, "gpus.missing")
+        };
+        assert_eq!(missing(6), "0");
+        assert_eq!(missing(7), "2", "one of the order is not there: then the model's usual number is asked for");
     }
 
     #[test]

@@ -240,12 +240,8 @@ impl Run {
             sheet.put("bandwidth.p5", gpu, gauge.at_best(gauge.memory_rate.gauged(over, Window::p5)));
             sheet.put("temp.memory.max", gpu, gauge.whole(gauge.memory.gauged(over, Window::max)));
             let over_die = gauge.whole(gauge.memory_over_die(over));
-            let under_die = match over_die.clone() {
-                Gauged::Number { value, samples } => Gauged::Number { value: -value, samples },
-                other => other,
-            };
-            sheet.put("memory-over-die", gpu, over_die);
-            sheet.put("die-over-memory", gpu, under_die);
+            sheet.put("memory-over-die", gpu, over_die.clone());
+            sheet.put("die-over-memory", gpu, over_die.negated());
             put_common(&mut sheet, gpu, gauge, over);
         }
         wants.end(Done::Measured(sheet.into_list()));

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::course::{Course, Rest, START_WITHIN, Turn};
-use super::declare::{choice, may, must, span, text};
+use super::declare::{choice, may, must, quantity, span, text};
 use super::exchange::Exchange;
 use super::gauge::{Gauges, LoadGauge, gauges, put_common};
 use super::gpu_burn::kernel;
@@ -32,11 +32,18 @@ pub(super) static SPEC: CheckSpec = CheckSpec {
     details: "A part that is right in any test of one thing can be wrong when arithmetic, memory and links draw from the \
               same supply at once, which is what training does all day. The burn's results are compared bit for bit; link \
               errors are differences of counters over the whole step. How fast either goes while they share a GPU depends \
-              on how the driver shares it out, so the rates are told to be compared with siblings and have no floor. \
+              on how the driver shares it out, which it does alike on all of a node: the rates have no floor, and siblings \
+              tell which is slow. A clock that is low with no reason given needs none of them. \
               After a soak the parts are hot, which is when such faults show.",
     params: &[
         choice("kernel", &["bf16", "fp8", "fp32", "fp64"], "bf16", "arithmetic of the burn"),
         span("for", "4m", "how long both run together"),
+        quantity(
+            "clock-floor",
+            (Unit::Percent, 1.0, 100.0),
+            "90 %",
+            "share of the greatest SM clock under which a clock needs a reason",
+        ),
     ],
     measurements: MEASUREMENTS,
     each: &[GPU, ComponentKind::NvLink],
@@ -50,7 +57,11 @@ pub(super) static SPEC: CheckSpec = CheckSpec {
 static MEASUREMENTS: &[MeasurementSpec] = &[
     must("power.mean", Unit::Watt, GPU, "board power, mean"),
     must("temp.max", Unit::Celsius, GPU, "highest die temperature"),
+    may("die-over-memory", Unit::Kelvin, GPU, "die temperature over memory temperature, mean"),
     must("throughput.mean", Unit::Teraflops, GPU, "work of the burn per second, mean"),
+    may("throughput.per-clock", Unit::One, GPU, "million operations of the burn per SM clock cycle"),
+    must("clock.mean", Unit::Megahertz, GPU, "SM clock, mean"),
+    may("clock.unexplained", Unit::Percent, GPU, "share of the window with a low SM clock and no reason given"),
     // Without it nothing shows that the links had traffic, and that they had no errors says nothing.
     must("egress.mean", Unit::GigabytePerSecond, GPU, "what the GPU sent meanwhile, all partners together"),
     // Likewise of the copies.
@@ -87,10 +98,11 @@ impl Check for GpuTraining {
 
     fn begin(&self, context: &StepContext<'_>) -> Box<dyn CheckRun> {
         let length = context.params.span("for").unwrap_or_default();
+        let floor = context.params.number("clock-floor").unwrap_or(90.0);
         Box::new(Run {
             stage: Stage::Before,
             course: Course::new(Rest::Needless, LoadKind::Burn(kernel(context.params)), WARMUP, length),
-            gauges: gauges(context, 0.0),
+            gauges: gauges(context, floor),
             burn: None,
             exchange: Exchange::default(),
             copies: HostCopies::default(),
@@ -238,7 +250,11 @@ impl Run {
             let gpu = Component::Gpu(index);
             sheet.put("power.mean", gpu, gauge.at_best(gauge.power.gauged(self.over, Window::mean)));
             sheet.put("temp.max", gpu, gauge.whole(gauge.die.gauged(self.over, Window::max)));
+            sheet.put("die-over-memory", gpu, gauge.whole(gauge.memory_over_die(self.over).negated()));
             sheet.put("throughput.mean", gpu, gauge.at_best(gauge.tflops.gauged(self.over, Window::mean)));
+            sheet.put("throughput.per-clock", gpu, gauge.at_best(gauge.per_clock(self.over)));
+            sheet.put("clock.mean", gpu, gauge.at_best(gauge.clock.gauged(self.over, Window::mean)));
+            sheet.put("clock.unexplained", gpu, gauge.at_best(gauge.unexplained(self.over)));
             sheet.put("egress.mean", gpu, self.egress(context, index, gauge));
             sheet.put("host.mean", gpu, gauge.whole(self.copies.mean(index)));
             put_common(&mut sheet, gpu, gauge, self.over);

@@ -54,6 +54,14 @@ impl Gauged {
         Self::of(&reading, |value| Self::Flag(*value))
     }
 
+    /// The same difference seen from the other side.
+    pub(super) fn negated(self) -> Self {
+        match self {
+            Self::Number { value, samples } => Self::Number { value: -value, samples },
+            other => other,
+        }
+    }
+
     pub(super) const fn number(&self) -> Option<f64> {
         match self {
             Self::Number { value, .. } => Some(*value),

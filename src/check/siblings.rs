@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::sheet::{Gauged, Sheet};
-use kiln_model::{Component, Gpu, Identity, Inventory, Reading};
+use kiln_model::{Component, Gpu, GpuIndex, Identity, Inventory, Reading};
 
 /// The identity texts under their measurement names.
 pub(super) fn texts(identity: &Identity) -> [(&'static str, &Reading<String>); 6] {
@@ -29,13 +29,32 @@ pub(super) fn put_topology(sheet: &mut Sheet<'_>, found: &Inventory) {
     let whole = gpus.len() >= 3 && found.left_out.is_empty();
     let alone: Vec<bool> = numas.iter().map(|numa| whole && is_alone(*numa, &numas)).collect();
     // What is odd by itself would make its neighbours look out of order.
+    let twice = slot_that_stands_twice(gpus);
     let (placed, near) = (out_of_order(&without(&addresses, &elsewhere)), out_of_order(&without(&numas, &alone)));
     for (nth, gpu) in gpus.iter().enumerate() {
         let component = Component::Gpu(gpu.index);
-        let topology = |_: &String| Gauged::Flag(!elsewhere[nth] && !placed.contains(&nth));
+        let topology =
+            |_: &String| Gauged::Flag(!elsewhere[nth] && !placed.contains(&nth) && !twice.contains(&gpu.index));
         sheet.put("topology.regular", component, Gauged::of(&gpu.identity.pci_address, topology));
         let regular = |_: &u8| Gauged::Flag(!near.contains(&nth) && !alone[nth]);
         sheet.put("numa.regular", component, Gauged::of(&gpu.pcie.numa_node, regular));
+    }
+}
+
+/// The GPUs that show the same slot where all others have one of their own. Nodes of several boards that each count from the
+/// same number have more than one slot twice.
+fn slot_that_stands_twice(gpus: &[Gpu]) -> BTreeSet<GpuIndex> {
+    let mut by_slot: BTreeMap<&String, BTreeSet<GpuIndex>> = BTreeMap::new();
+    for gpu in gpus {
+        if let Some(slot) = gpu.identity.slot.value() {
+            by_slot.entry(slot).or_default().insert(gpu.index);
+        }
+    }
+    let slots = by_slot.len();
+    let mut shared = by_slot.into_values().filter(|gpus| gpus.len() > 1);
+    match (shared.next(), shared.next()) {
+        (Some(gpus), None) if gpus.len() == 2 && slots > 2 => gpus,
+        _ => BTreeSet::new(),
     }
 }
 
@@ -126,6 +145,22 @@ mod tests {
         assert_eq!(odd(&[9, 1, 2, 3]), [0]);
         assert_eq!(odd(&[0, 0, 2, 1, 1, 1]), [2]);
         assert_eq!(odd(&[1, 2, 4, 3]), [2, 3]);
+    }
+
+    #[test]
+    fn a_slot_stands_twice_where_all_others_stand_once() {
+        let twice = |slots: &[&str]| {
+            let gpu = |(nth, slot): (u8, &&str)| {
+                let mut gpu = Gpu::bare(GpuIndex(nth));
+                gpu.identity.slot = Reading::Value((*slot).to_owned());
+                gpu
+            };
+            let gpus: Vec<Gpu> = (0..).zip(slots).map(gpu).collect();
+            slot_that_stands_twice(&gpus).into_iter().map(|gpu| gpu.0).collect::<Vec<u8>>()
+        };
+        assert_eq!(twice(&["1", "2", "3", "4"]), [0; 0]);
+        assert_eq!(twice(&["1", "2", "2", "4"]), [1, 2]);
+        assert_eq!(twice(&["0", "1", "0", "1"]), [0; 0], "two boards that count alike");
     }
 
     #[test]

@@ -131,6 +131,35 @@ pub(super) fn gather_alike(kept: Vec<Suspicion>, scene: &Scene<'_>) -> Vec<Suspi
         }
     }
     rest.extend(shared);
+    gather_ports(rest, scene)
+}
+
+/// Makes one finding of what every network port shows: a switch that is off, or cables that nobody has plugged, and no port.
+fn gather_ports(kept: Vec<Suspicion>, scene: &Scene<'_>) -> Vec<Suspicion> {
+    let nics = scene.inventory.host.nics.value().into_iter().flatten();
+    let all: usize = nics.map(|nic| nic.ports.len()).sum();
+    let is_port = |one: &Suspicion| matches!(one.component, Component::Port(..));
+    let mut of_code: BTreeMap<&'static str, BTreeSet<Component>> = BTreeMap::new();
+    for one in kept.iter().filter(|one| is_port(one)) {
+        of_code.entry(one.entry.code).or_default().insert(one.component);
+    }
+    of_code.retain(|_, ports| ports.len() >= LEAST_ALIKE && ports.len() == all);
+    let (groups, mut rest): (Vec<_>, Vec<_>) =
+        kept.into_iter().partition(|one| is_port(one) && of_code.contains_key(one.entry.code));
+    for code in of_code.keys() {
+        let group: Vec<&Suspicion> = groups.iter().filter(|one| one.entry.code == *code).collect();
+        let remark =
+            both(format!("All {all} ports show it alike."), format!("{all}個すべてのポートに同じ症状がある。"));
+        rest.push(Suspicion {
+            component: Component::Node,
+            suspects: Vec::new(),
+            confidence: Confidence::Medium,
+            evidence: told(group.iter().flat_map(|one| &one.evidence)),
+            remark: Some(remark),
+            action: Some(Action::FixStation),
+            ..group[0].clone()
+        });
+    }
     rest
 }
 

@@ -2,10 +2,11 @@
 
 use super::board::Board;
 use super::catalogue::{GENERAL, entry};
-use super::rule_heat::{read_heat, read_sensors};
+use super::rule_heat::read_heat;
 use super::rule_kernel::read_log;
 use super::rule_links::read_links;
 use super::rule_results::read_results;
+use super::rule_sensor::read_sensors;
 use super::rule_speed::{gather_slow, read_speed};
 use super::rule_station::{SENSORS_SILENT, read_station};
 use super::rule_table::read_table;

@@ -25,6 +25,8 @@ const COOLER: f64 = 4.0;
 const LEAST_WATTS: f64 = 100.0;
 /// Stands in for an inlet that cannot be read. Only ratios between GPUs are used, and 10 K either way hardly move them.
 const USUAL_INLET: f64 = 25.0;
+/// Of fewer resistances none is the odd one.
+const LEAST_COMPARED: usize = 3;
 /// Kelvin by which a GPU's own slowdown threshold must be under its siblings' to be the odd one: thresholds of one model
 /// are the same to the degree.
 const ODD_THRESHOLD: f64 = 8.0;
@@ -91,17 +93,20 @@ impl HeatMap {
         map
     }
 
+    /// Whether the GPU's resistance can be compared: it was measured, and so were those of enough others.
     pub(super) fn knows(&self, gpu: GpuIndex) -> bool {
-        self.tripped.contains_key(&gpu) || self.measured.contains_key(&gpu)
+        [&self.tripped, &self.measured].into_iter().any(|map| map.contains_key(&gpu) && map.len() >= LEAST_COMPARED)
     }
 
     /// Whether the GPU is cooler than most: then it is not its cooling that is bad, whatever its resistance at little power
     /// seems to be.
     pub(super) fn is_cool(&self, gpu: GpuIndex) -> bool {
-        let mut others: Vec<f64> = self.die.iter().filter(|(other, _)| **other != gpu).map(|(_, die)| *die).collect();
-        others.sort_by(f64::total_cmp);
-        let usual = others.get(others.len() / 2);
-        usual.zip(self.die.get(&gpu)).is_some_and(|(usual, own)| *own < usual - COOLER)
+        over_others(&self.die, gpu).is_some_and(|over| over < -COOLER)
+    }
+
+    /// Die temperatures, of the last trip for heat or as steps measured them.
+    pub(super) const fn dies(&self) -> &BTreeMap<GpuIndex, f64> {
+        &self.die
     }
 
     pub(super) fn inlet_is_hot(&self) -> bool {
@@ -198,18 +203,24 @@ impl HeatMap {
 
     /// Whether the GPU slows down far earlier than its siblings.
     pub(super) fn has_odd_threshold(&self, gpu: GpuIndex) -> bool {
-        let mut others: Vec<f64> =
-            self.threshold.iter().filter(|(other, _)| **other != gpu).map(|(_, threshold)| *threshold).collect();
-        others.sort_by(f64::total_cmp);
-        let usual = others.get(others.len() / 2);
-        usual.zip(self.threshold.get(&gpu)).is_some_and(|(usual, own)| usual - own > ODD_THRESHOLD)
+        over_others(&self.threshold, gpu).is_some_and(|over| over < -ODD_THRESHOLD)
     }
+}
+
+/// How far a GPU's value is over the middle one of the others.
+pub(super) fn over_others(values: &BTreeMap<GpuIndex, f64>, gpu: GpuIndex) -> Option<f64> {
+    Some(values.get(&gpu)? - middle_of_others(values, gpu)?)
+}
+
+pub(super) fn middle_of_others(values: &BTreeMap<GpuIndex, f64>, gpu: GpuIndex) -> Option<f64> {
+    let mut others: Vec<f64> = values.iter().filter(|(other, _)| **other != gpu).map(|(_, value)| *value).collect();
+    others.sort_by(f64::total_cmp);
+    others.get(others.len() / 2).copied()
 }
 
 /// The median of the lower half: right even when half of the node is hot.
 fn cooler_half(map: &BTreeMap<GpuIndex, f64>) -> Option<f64> {
     let mut values: Vec<f64> = map.values().copied().filter(|value| *value > 0.0).collect();
     values.sort_by(f64::total_cmp);
-    // With fewer than three there is no telling which of them is the odd one.
-    (values.len() >= 3).then(|| values[(values.len().div_ceil(2) - 1) / 2])
+    (values.len() >= LEAST_COMPARED).then(|| values[(values.len().div_ceil(2) - 1) / 2])
 }

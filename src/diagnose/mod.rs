@@ -24,6 +24,7 @@ mod rule_heat;
 mod rule_kernel;
 mod rule_links;
 mod rule_results;
+mod rule_sensor;
 mod rule_speed;
 mod rule_station;
 mod rule_table;

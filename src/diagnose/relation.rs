@@ -3,6 +3,7 @@
 //! The table reads from cause to effects. It has no circles, which a test holds.
 
 use super::board::Suspicion;
+use kiln_event::Evidence;
 use kiln_model::Component;
 
 /// How near cause and effect must be.
@@ -10,10 +11,12 @@ use kiln_model::Component;
 enum Reach {
     /// The same GPU, or a part or pair of it.
     Gpu,
+    /// The same, and only where the cause is a GPU's: what a node's own sensor shows explains nothing of a part.
+    Own,
     /// Anywhere in the node.
     Node,
 }
-use Reach::{Gpu, Node};
+use Reach::{Gpu, Node, Own};
 
 /// What makes a GPU slow when nothing else is wrong with its speed.
 const SLOWNESS: &[&str] = &["GPU-SLOW", "NODE-SLOW"];
@@ -75,6 +78,9 @@ const TABLE: &[(&str, Reach, &[&str])] = &[
     ("GPU-TOPOLOGY", Gpu, &["PCIE-NUMA", "PCIE-SLOW"]),
     ("GPU-CONFIG-MIG", Gpu, &["GPU-SLOW", "GPU-CONFIG-CHANGED", "HBM-SLOW", "NVLINK-BANDWIDTH", "GPU-PART-MISMATCH"]),
     ("GPU-POWER-CAP", Gpu, SLOWNESS),
+    ("GPU-POWER-CAP", Gpu, &["GPU-CONFIG-CHANGED"]),
+    ("GPU-CONFIG-ECC", Gpu, &["GPU-CONFIG-CHANGED"]),
+    ("GPU-CONFIG-MODE", Gpu, &["GPU-CONFIG-CHANGED"]),
     ("GPU-CLOCK-SETTING", Gpu, SLOWNESS),
     ("GPU-CLOCK-SETTING", Gpu, &["GPU-CLOCK-STUCK"]),
     ("GPU-CLOCK-STUCK", Gpu, SLOWNESS),
@@ -109,7 +115,7 @@ const TABLE: &[(&str, Reach, &[&str])] = &[
     ),
     (
         "SENSOR-IMPLAUSIBLE",
-        Gpu,
+        Own,
         &["GPU-COOLING-CONTACT", "GPU-COOLING-DRIFT", "GPU-OVERTEMP", "HBM-COOLING-CONTACT", "GPU-SLOW"],
     ),
     (
@@ -153,14 +159,47 @@ const TABLE: &[(&str, Reach, &[&str])] = &[
 
 /// Whether `effect` is there only because of `cause`.
 pub(super) fn explains(cause: &Suspicion, effect: &Suspicion) -> bool {
-    TABLE.iter().any(|(code, reach, effects)| {
-        *code == cause.entry.code
-            && effects.contains(&effect.entry.code)
-            && match reach {
-                Reach::Gpu => near(cause, effect),
-                Reach::Node => within(cause, effect),
-            }
-    })
+    !stands_by_itself(cause, effect)
+        && TABLE.iter().any(|(code, reach, effects)| {
+            *code == cause.entry.code
+                && effects.contains(&effect.entry.code)
+                && match reach {
+                    Reach::Gpu => near(cause, effect),
+                    Reach::Own => cause.component.gpu_index().is_some() && near(cause, effect),
+                    Reach::Node => within(cause, effect),
+                }
+        })
+}
+
+/// Measurements of one GPU's own contact: what cools the plate behind it drops out of them.
+const OWN_CONTACT: &[&str] = &["fall.fast"];
+/// What tells that a temperature is wrong.
+const WRONG_TEMPERATURE: &[&str] = &[
+    "temp.offset",
+    "temp.offset.apart",
+    "temp.over-inlet",
+    "die-over-memory",
+    "memory-over-die",
+    "margin.min",
+    "fall.early",
+];
+
+/// Whether the effect rests on something that the cause does not touch: two things can be wrong at once.
+fn stands_by_itself(cause: &Suspicion, effect: &Suspicion) -> bool {
+    let rests_on =
+        |one: &Suspicion, is: &dyn Fn(&str) -> bool| one.evidence.iter().filter_map(Evidence::measurement).any(is);
+    match (cause.entry.code, effect.entry.code) {
+        // Flow and inlet are shared by GPUs whose dies fell as they should.
+        ("COOLING-BRANCH-FLOW" | "NODE-COOLING" | "STATION-INLET-HOT", "GPU-COOLING-CONTACT") => {
+            rests_on(effect, &|name| OWN_CONTACT.contains(&name))
+        }
+        // A wrong temperature slows nothing down.
+        ("SENSOR-STUCK" | "SENSOR-IMPLAUSIBLE", "GPU-SLOW") => {
+            rests_on(effect, &|name| name.starts_with("throughput."))
+                && !rests_on(cause, &|name| !WRONG_TEMPERATURE.contains(&name))
+        }
+        _ => false,
+    }
 }
 
 fn gpus(suspicion: &Suspicion) -> impl Iterator<Item = Component> + '_ {

@@ -7,9 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::board::Board;
 use super::heat_map::HeatMap;
+use super::rule_sensor::{WRONG_SENSOR, read_memory};
 use super::scene::{Fact, Scene, both, trip_evidence};
 use kiln_event::{Confidence, Evidence};
-use kiln_limit::{Judged, read_list};
+use kiln_limit::Judged;
 use kiln_model::{Component, GpuIndex, Sensor};
 
 /// Limits that say a GPU is hot or was slowed for heat.
@@ -19,11 +20,13 @@ const HOT: &[&str] = &[
     "resistance.half",
     "resistance.rise",
     "fall.fast",
+    "fall.early",
     "temp.max",
     "temp.p95",
     "temp.mean",
     "temp.end",
     "temp.over-inlet",
+    "temp.offset.apart",
     "margin.min",
     "half-time",
     "steady",
@@ -36,45 +39,15 @@ const HOT: &[&str] = &[
 /// Those of them that the driver itself counts.
 const THROTTLING: &[&str] = &["throttle.thermal", "throttle.sw-thermal", "throttle.hw-thermal"];
 const INLET: &[&str] = &["temp.inlet.mean", "temp.inlet.max", "drift.inlet"];
-const MEMORY: &[&str] = &["memory-over-die", "temp.memory.max", "temp.memory.p95", "temp.memory.mean"];
-const SENSOR_STUCK: &[&str] = &["temp.moves", "temp.memory.moves", "power.moves"];
-const SENSOR: &[&str] = &[
-    "implausible",
-    "implausible.rules",
-    "temp.below-inlet",
-    "temp.jump",
-    "temp.swing",
-    "temp.memory.swing",
-    "power.swing",
-    "power.absent",
-    "power.disagreement",
-    "temp.offset",
-    "temp.offset.apart",
-];
-
 /// The hot GPUs with what says so.
 type Heat = BTreeMap<GpuIndex, Vec<Evidence>>;
 
-pub(super) fn read_sensors(scene: &Scene<'_>, board: &mut Board) {
-    let shared = offset_gpus(scene).len() >= OF_ONE_BRANCH;
-    for (place, fact) in scene.facts.iter().enumerate().filter(|(_, fact)| fact.failed()) {
-        let (stuck, odd) = (SENSOR_STUCK.contains(&fact.name()), SENSOR.contains(&fact.name()));
-        let own = fact.check == "sensor.plausibility" || (fact.name().starts_with("temp.offset") && !shared);
-        let Some(gpu) = fact.gpu().filter(|_| own && (stuck || odd)) else { continue };
-        let rules = scene.text_beside(fact.path, fact.component(), "implausible.rules").unwrap_or_default();
-        let stuck = stuck || SENSOR_STUCK.iter().any(|rule| read_list(rules).contains(rule));
-        let code = if stuck { "SENSOR-STUCK" } else { "SENSOR-IMPLAUSIBLE" };
-        let suspicion = board.accuse(code, Component::Gpu(gpu), fact.confidence(), [fact.evidence()]);
-        if !read_list(rules).is_empty() {
-            suspicion.remark = Some(both(format!("Broken rules: {rules}."), format!("違反した規則: {rules}。")));
-        }
-        board.claim(place);
-    }
-    read_cooling(scene, board);
-}
-
 /// So many dies off by the same at once are no sensors: what reaches them is not what the node's inlet shows.
 const OF_ONE_BRANCH: usize = 3;
+
+pub(super) fn is_of_a_branch(scene: &Scene<'_>) -> bool {
+    offset_gpus(scene).len() >= OF_ONE_BRANCH
+}
 
 fn offset_gpus(scene: &Scene<'_>) -> BTreeSet<GpuIndex> {
     let off = scene.facts.iter().filter(|fact| fact.failed() && fact.name() == "temp.offset");
@@ -107,25 +80,6 @@ fn read_supply(scene: &Scene<'_>, map: &HeatMap, board: &mut Board) {
     }
 }
 
-/// A die that hardly cools once the load is gone was not read at all: the least that a loaded part loses is several kelvins.
-fn read_cooling(scene: &Scene<'_>, board: &mut Board) {
-    const HARDLY: f64 = 3.0;
-    for (place, fact) in scene.facts.iter().enumerate() {
-        if fact.failed()
-            && fact.check == "gpu.cooldown"
-            && fact.name() == "temp.fall"
-            && let Some(gpu) = fact.gpu()
-        {
-            let stuck = fact.number().is_some_and(|fall| fall < HARDLY);
-            // A part that falls by little had not got warm for want of power.
-            let (code, confidence) =
-                if stuck { ("SENSOR-STUCK", Confidence::Medium) } else { ("GPU-SLOW", Confidence::Low) };
-            board.accuse(code, Component::Gpu(gpu), confidence, [fact.evidence()]);
-            board.claim(place);
-        }
-    }
-}
-
 pub(super) fn read_heat(scene: &Scene<'_>, board: &mut Board) {
     let heat = hot_gpus(scene, board);
     let inlet = hot_inlet(scene, board);
@@ -139,21 +93,21 @@ pub(super) fn read_heat(scene: &Scene<'_>, board: &mut Board) {
         return;
     }
     let half = map.hot_half().or_else(|| shared_supply(scene, &map));
-    let missed_resistance = |gpu: GpuIndex| missed(scene, gpu, "thermal.resistance");
+    let missed_resistance = |gpu: GpuIndex| scene.missed(gpu, "thermal.resistance");
     let everything = scene.gpus().len() > 1 && scene.gpus().into_iter().all(missed_resistance);
     // Over the model's floor, but not over its own siblings: in one place that is a part, in several it is what they share,
     // and which of them are over is a matter of their places.
     let by_floor_alone = |gpu: GpuIndex| {
-        let own = ["resistance.mirrored", "fall.fast"].into_iter().any(|name| missed(scene, gpu, name));
+        let own = ["resistance.mirrored", "fall.fast"].into_iter().any(|name| scene.missed(gpu, name));
         missed_resistance(gpu) && !own && !map.is_raised(gpu)
     };
     let warm = |gpu: &GpuIndex| by_floor_alone(*gpu) || above_its_lot(scene, *gpu);
     let shared = scene.gpus().into_iter().filter(warm).count() >= OF_ONE_BRANCH;
     // Under little power the heat of a part at rest counts for much: a resistance looks high.
-    let is_weak = |gpu: GpuIndex| map.is_cool(gpu) || (by_floor_alone(gpu) && missed(scene, gpu, "power.mean"));
+    let is_weak = |gpu: GpuIndex| map.is_cool(gpu) || (by_floor_alone(gpu) && scene.missed(gpu, "power.mean"));
     for (gpu, mut evidence) in heat {
         let component = Component::Gpu(gpu);
-        if ["SENSOR-STUCK", "SENSOR-IMPLAUSIBLE"].into_iter().any(|code| board.has(code, component)) {
+        if WRONG_SENSOR.into_iter().any(|code| board.has(code, component)) {
             // That the GPU was slowed for heat the driver says itself, whatever another sensor reads.
             let slowed: Vec<Evidence> = evidence.extract_if(.., |one| is_throttling(one)).collect();
             if !slowed.is_empty() {
@@ -163,13 +117,11 @@ pub(super) fn read_heat(scene: &Scene<'_>, board: &mut Board) {
                 continue;
             }
         }
-        let risen = missed(scene, gpu, "resistance.rise") || map.has_risen(gpu);
-        let by_its_twin = map.twin(gpu).map(Component::Gpu).and_then(|twin| {
-            ["SENSOR-STUCK", "SENSOR-IMPLAUSIBLE"]
-                .into_iter()
-                .find(|code| board.has(code, twin))
-                .map(|code| (code, twin))
-        });
+        let risen = scene.missed(gpu, "resistance.rise") || map.has_risen(gpu);
+        let by_its_twin = map
+            .twin(gpu)
+            .map(Component::Gpu)
+            .and_then(|twin| WRONG_SENSOR.into_iter().find(|code| board.has(code, twin)).map(|code| (code, twin)));
         let only_compared = evidence.iter().all(|one| {
             one.measurement().is_some_and(|name| ["resistance.mirrored", "resistance.half"].contains(&name))
         });
@@ -188,11 +140,16 @@ pub(super) fn read_heat(scene: &Scene<'_>, board: &mut Board) {
         } else if everything {
             board.accuse("NODE-COOLING", Component::Node, Confidence::Medium, evidence);
         } else if let Some((branch, gpus)) = half.as_ref().filter(|(_, gpus)| gpus.contains(&gpu)) {
+            // Its own contact may be bad beside: what its die alone showed is no matter of the branch.
+            let own: Vec<Evidence> = evidence.extract_if(.., |one| one.measurement() == Some("fall.fast")).collect();
+            if !own.is_empty() {
+                board.accuse("GPU-COOLING-CONTACT", component, Confidence::High, own);
+            }
             let suspicion = board.accuse("COOLING-BRANCH-FLOW", *branch, Confidence::Medium, evidence);
             suspicion.suspects = std::iter::once(*branch).chain(gpus.iter().copied().map(Component::Gpu)).collect();
         } else if map.is_raised(gpu)
             || missed_resistance(gpu)
-            || ["resistance.mirrored", "fall.fast"].into_iter().any(|name| missed(scene, gpu, name))
+            || ["resistance.mirrored", "fall.fast"].into_iter().any(|name| scene.missed(gpu, name))
         {
             // A pair that disagrees, with nothing else to say which of the two is odd, names both.
             let twin = map.twin(gpu).map(Component::Gpu).filter(|_| !is_proven(scene, gpu));
@@ -231,7 +188,7 @@ fn read_half(
     if !evidence.iter().all(|one| one.measurement() == Some("resistance.half")) {
         return None;
     }
-    for code in ["SENSOR-STUCK", "SENSOR-IMPLAUSIBLE"] {
+    for code in WRONG_SENSOR {
         // In the other half: one in this half would make it seem cool, not warm.
         let half = map.half_of(gpu);
         let beside = scene.gpus().into_iter().filter(|other| !half.contains(other));
@@ -240,7 +197,7 @@ fn read_half(
         }
     }
     let own = |other: &GpuIndex| {
-        ["resistance.mirrored", "fall.fast", "thermal.resistance"].into_iter().any(|name| missed(scene, *other, name))
+        ["resistance.mirrored", "fall.fast", "thermal.resistance"].into_iter().any(|name| scene.missed(*other, name))
     };
     let stands_out = |other: &GpuIndex| map.is_raised(*other) || own(other);
     let odd = map.half_of(gpu).into_iter().filter(|other| *other != gpu).find(stands_out)?;
@@ -299,39 +256,11 @@ fn hot_inlet(scene: &Scene<'_>, board: &mut Board) -> Vec<Evidence> {
     evidence
 }
 
-fn read_memory(scene: &Scene<'_>, map: &HeatMap, board: &mut Board) {
-    for (place, fact) in scene.facts.iter().enumerate() {
-        if fact.failed()
-            && MEMORY.contains(&fact.name())
-            && let Some(gpu) = fact.gpu()
-        {
-            if map.reads_low(gpu) && fact.name() == "memory-over-die" {
-                board.accuse("SENSOR-IMPLAUSIBLE", Component::Gpu(gpu), Confidence::Medium, [fact.evidence()]);
-            } else {
-                board.accuse("HBM-COOLING-CONTACT", Component::Memory(gpu), Confidence::High, [fact.evidence()]);
-            }
-            board.claim(place);
-        }
-    }
-    for (at, trip) in &scene.record.trips {
-        if let (Some(gpu), Some(Sensor::TempMemory), Some(_)) =
-            (trip.component.gpu_index(), scene.sensor_of(trip), trip.reading)
-        {
-            let evidence = [trip_evidence(*at, trip)];
-            board.accuse("HBM-COOLING-CONTACT", Component::Memory(gpu), Confidence::Medium, evidence);
-        }
-    }
-}
-
 /// Whether anything that says the GPU is hot is more than a suspicion.
 fn is_proven(scene: &Scene<'_>, gpu: GpuIndex) -> bool {
     let proof = |fact: &Fact<'_>| fact.failed() && fact.judgement.miss.is_proof() && HOT.contains(&fact.name());
     scene.facts.iter().any(|fact: &Fact<'_>| proof(fact) && fact.gpu() == Some(gpu))
         || scene.record.trips.iter().any(|(_, trip)| trip.component.gpu_index() == Some(gpu))
-}
-
-fn missed(scene: &Scene<'_>, gpu: GpuIndex, name: &str) -> bool {
-    scene.facts.iter().any(|fact: &Fact<'_>| fact.failed() && fact.name() == name && fact.gpu() == Some(gpu))
 }
 
 /// Most GPUs too hot with no resistance to go by is nobody's contact, and all of one half is what that half shares.

@@ -51,7 +51,7 @@ pub(super) fn read_links(scene: &Scene<'_>, board: &mut Board) {
 fn gather(scene: &Scene<'_>, board: &mut Board, names: &[&str], list: &str) -> Bad {
     let mut bad = Bad::default();
     for (place, fact) in scene.facts.iter().enumerate() {
-        let of_links = fact.check.starts_with("nvlink.") || fact.check == "counters.baseline";
+        let of_links = fact.check.starts_with("nvlink.") || ["counters.baseline", "gpu.training"].contains(&fact.check);
         let Some(gpu) = fact.gpu().filter(|_| of_links && fact.failed() && names.contains(&fact.name())) else {
             continue;
         };
@@ -175,7 +175,9 @@ fn read_pairs(scene: &Scene<'_>, board: &mut Board) {
     let mut slow: BTreeMap<(GpuIndex, GpuIndex), Vec<Evidence>> = BTreeMap::new();
     let mut of_gpu: BTreeMap<GpuIndex, Vec<Evidence>> = BTreeMap::new();
     for (place, fact) in scene.facts.iter().enumerate() {
-        if !fact.failed() || board.is_claimed(place) || !fact.check.starts_with("nvlink.") {
+        // What a GPU sends in training is judged too; the rest of that step is no matter of links.
+        let of_links = fact.check.starts_with("nvlink.") || fact.name() == "egress.mean";
+        if !fact.failed() || board.is_claimed(place) || !of_links {
             continue;
         }
         match fact.component() {

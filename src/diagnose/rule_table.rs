@@ -129,12 +129,12 @@ const TABLE: &[(&str, &str, &str, At)] = &[
     ("", "pcie.gen.lower", "PCIE-GENERATION", At::Pcie),
     ("", "power.limit.fall", "GPU-POWER-CAP", At::Itself),
     ("", "clock.memory.mean", "HBM-SLOW", At::Memory),
-    ("gpu.memory", "die-over-memory", "SENSOR-IMPLAUSIBLE", At::Itself),
     ("", "pcie.fatal", "PCIE-UNSTABLE", At::Pcie),
     ("", "pcie.replays", "PCIE-ERRORS", At::Pcie),
     ("", "pcie.correctable", "PCIE-ERRORS", At::Pcie),
     ("pcie.bandwidth", "h2d", "PCIE-SLOW", At::Pcie),
     ("pcie.bandwidth", "d2h", "PCIE-SLOW", At::Pcie),
+    ("gpu.training", "host.mean", "PCIE-SLOW", At::Pcie),
     ("", "ecc.corrected", "HBM-CORRECTED-RATE", At::Memory),
     ("", "ecc.corrected.total", "HBM-CORRECTED-RATE", At::Memory),
     ("", "ecc.uncorrected", "HBM-UNCORRECTABLE", At::Memory),
@@ -173,7 +173,12 @@ pub(super) fn read_table(scene: &Scene<'_>, board: &mut Board) {
             TABLE.iter().find(|(check, name, ..)| *name == fact.name() && (check.is_empty() || *check == fact.check));
         let Some((_, _, code, at)) = row else { continue };
         let component = placed(*at, fact.component());
-        let code = if *code == "HBM-UNCORRECTABLE" && is_sram(scene, fact) { "SRAM-UNCORRECTABLE" } else { code };
+        let code = match *code {
+            "HBM-UNCORRECTABLE" if is_sram(scene, fact) => "SRAM-UNCORRECTABLE",
+            // There is a link, and it is slower than it was.
+            "NIC-LINK-DOWN" if fact.name() == "kept" && is_up(scene, fact) => "NIC-SPEED",
+            code => code,
+        };
         let suspicion = board.accuse(code, component, fact.confidence(), [fact.evidence()]);
         let named = match (fact.check, fact.name()) {
             (_, "processes") => scene.beside(fact.path, fact.component(), "processes.named"),
@@ -215,6 +220,13 @@ fn recovery(asked: &str) -> Option<Action> {
         "reboot" => Some(Action::Reboot),
         _ => None,
     }
+}
+
+/// Whether the port had a link when the fact was measured.
+fn is_up(scene: &Scene<'_>, fact: &Fact<'_>) -> bool {
+    let up =
+        |other: &&Fact<'_>| other.path == fact.path && other.component() == fact.component() && other.name() == "up";
+    scene.facts.iter().find(up).and_then(Fact::flag) == Some(true)
 }
 
 /// Whether an uncorrectable error was one of the on-chip memory: Xid 172 says so, and no row is to be remapped.

@@ -72,6 +72,11 @@ impl Fact<'_> {
         if self.judgement.miss.is_proof() { Confidence::High } else { Confidence::Low }
     }
 
+    /// Whether the value is below its range.
+    pub(super) fn is_below(&self) -> bool {
+        self.judgement.range.low.zip(self.number()).is_some_and(|(low, value)| value < low)
+    }
+
     /// A limit that counts was missed and nobody waived it.
     pub(super) fn failed(&self) -> bool {
         self.judgement.decisive && self.judgement.outcome == Judged::Fail && self.judgement.waiver.is_none()
@@ -136,6 +141,16 @@ impl<'a> Scene<'a> {
         }
     }
 
+    /// Whether a limit that counts was missed by this GPU, in whichever step.
+    pub(super) fn missed(&self, gpu: GpuIndex, name: &str) -> bool {
+        self.facts.iter().any(|fact| fact.failed() && fact.name() == name && fact.gpu() == Some(gpu))
+    }
+
+    /// Whether it was measured on this GPU.
+    pub(super) fn measured(&self, gpu: GpuIndex, name: &str) -> bool {
+        self.facts.iter().any(|fact| fact.name() == name && fact.gpu() == Some(gpu) && fact.number().is_some())
+    }
+
     pub(super) fn gpus(&self) -> BTreeSet<GpuIndex> {
         self.inventory.gpus.iter().map(|gpu| gpu.index).collect()
     }
@@ -144,6 +159,12 @@ impl<'a> Scene<'a> {
     pub(super) fn numbers(&self, name: &str) -> BTreeMap<Component, f64> {
         let named = self.facts.iter().filter(|fact| fact.name() == name);
         named.filter_map(|fact| Some((fact.component(), fact.number()?))).collect()
+    }
+
+    /// The first number of this name that `check` measured on every GPU.
+    pub(super) fn first_numbers(&self, check: &str, name: &str) -> BTreeMap<GpuIndex, f64> {
+        let named = self.facts.iter().rev().filter(|fact| fact.check == check && fact.name() == name);
+        named.filter_map(|fact| Some((fact.gpu()?, fact.number()?))).collect()
     }
 
     /// The last value of this name on `component` in steps at `path`, if it is a text.

@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use kiln_diagnose::{AllAlike, LEAST_ALIKE, if_all_alike, same_sm_everywhere};
 use kiln_event::{Case, LotValue, Outcome, Reason, RunRecord, StepEnding};
 use kiln_limit::{
-    Judged, Judgement, Limit, LotRange, Measured, Measurement, Miss, Missing, Range, References, Unjudged, WaiverUse,
-    judge,
+    Judged, Judgement, Limit, LotRange, Measured, Measurement, Miss, Missing, Peers, Range, References, Unjudged,
+    WaiverUse, judge,
 };
 use kiln_lot::placed;
 use kiln_model::{Component, ComponentKind, GpuIndex, Quantity, WallTime, median};
@@ -166,20 +166,22 @@ impl Judge<'_> {
         }
     }
 
-    /// The median over the same-model siblings, `measurement` itself left out. Fewer than two siblings are no peers.
-    fn peers(&self, measurement: &Measurement, all: &[Measurement]) -> Option<f64> {
+    /// What the same-model siblings measured, `measurement` itself left out: their median, or of two GPUs the other's value.
+    /// Where one has a value among several that have none, it speaks for nobody.
+    fn peers(&self, measurement: &Measurement, all: &[Measurement]) -> Option<Peers> {
         let model = |component: Component| self.sku_of(component).map(|sku| sku.id.as_str());
-        let values: Vec<f64> = all
+        let siblings: Vec<&Measurement> = all
             .iter()
             .filter(|other| other.name == measurement.name && other.component != measurement.component)
             .filter(|other| other.component.kind() == measurement.component.kind())
             .filter(|other| model(other.component) == model(measurement.component))
-            .filter_map(Measurement::as_number)
             .collect();
-        if values.len() < 2 {
-            return None;
+        let values: Vec<f64> = siblings.iter().filter_map(|sibling| sibling.as_number()).collect();
+        match values[..] {
+            [other] if siblings.len() == 1 => Some(Peers::Other(other)),
+            [] | [_] => None,
+            _ => median(&values).map(Peers::Median),
         }
-        median(&values)
     }
 
     fn baseline(&self, measurement: &Measurement) -> Option<f64> {

@@ -13,12 +13,29 @@ use kiln_model::{Dimension, Quantity, Unit};
 pub struct References<'a> {
     /// Facts of the component's SKU.
     pub sku: &'a dyn Fn(&str) -> Option<Quantity>,
-    /// Median over same-model siblings, the component left out, in the measurement's unit; `None` with too few of them.
-    pub peers: Option<f64>,
+    /// What the component's same-model siblings measured, itself left out, in the measurement's unit.
+    pub peers: Option<Peers>,
     /// The same measurement in an earlier run, in the measurement's unit.
     pub baseline: Option<f64>,
     /// How far the gauge may be off, in the measurement's unit (`kiln msa`).
     pub guard_band: Option<f64>,
+}
+
+/// The siblings that a component is held against.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Peers {
+    /// The median of two and more.
+    Median(f64),
+    /// The other one of two. Where they agree both are as they should be; where they do not, nothing says which is off.
+    Other(f64),
+}
+
+impl Peers {
+    const fn value(self) -> f64 {
+        match self {
+            Self::Median(value) | Self::Other(value) => value,
+        }
+    }
 }
 
 impl References<'_> {
@@ -32,7 +49,7 @@ impl References<'_> {
                 let quantity = (self.sku)(fact).ok_or_else(|| missing(NoReference::Sku(fact.clone())))?;
                 quantity.value_in(unit).ok_or_else(|| missing(NoReference::SkuUnit { fact: fact.clone(), unit }))?
             }
-            Reference::Peers => self.peers.ok_or_else(|| missing(NoReference::Peers))?,
+            Reference::Peers => self.peers.map(Peers::value).ok_or_else(|| missing(NoReference::Peers))?,
             Reference::Baseline => self.baseline.ok_or_else(|| missing(NoReference::Baseline))?,
         };
         if value.is_finite() { Ok(value) } else { Err(missing(of.lacking())) }
@@ -89,6 +106,25 @@ impl Term {
 }
 
 impl Bound {
+    /// Whether siblings are what it stands against.
+    fn is_of_peers(&self) -> bool {
+        let of_peers = |term: &Term| match term {
+            Term::Absolute(_) => false,
+            Term::Share { of, .. } | Term::Offset { of, .. } => *of == Reference::Peers,
+        };
+        match self {
+            Self::AtLeast(term)
+            | Self::MoreThan(term)
+            | Self::AtMost(term)
+            | Self::LessThan(term)
+            | Self::Near { nominal: term, .. }
+            | Self::Equal(term)
+            | Self::NotEqual(term) => of_peers(term),
+            Self::Between(low, high) => of_peers(low) || of_peers(high),
+            Self::OneOf(_) | Self::Matches(_) => false,
+        }
+    }
+
     /// The ends in force for a value in `unit`, once references are resolved. `None` ends are open.
     pub fn range(&self, unit: Unit, references: &References<'_>) -> Result<Range, Unjudged> {
         let resolve = |term: &Term| term.resolve(unit, references);
@@ -197,9 +233,10 @@ pub fn judge(limit: &Limit, measurement: &Measurement, references: &References<'
     };
     // ISO 14253-1: within the uncertainty of an end neither conformity nor its contrary is proven.
     let unsure = guard_band.is_some_and(|band| near_an_end(measurement, range, band));
+    let of_two = matches!(references.peers, Some(Peers::Other(_))) && limit.bound.is_of_peers();
     let (outcome, miss) = match outcome {
         Judged::Pass if unsure => (Judged::Marginal, limit.miss),
-        Judged::Fail if unsure => (Judged::Fail, Miss::Suspicion),
+        Judged::Fail if unsure || of_two => (Judged::Fail, Miss::Suspicion),
         other => (other, limit.miss),
     };
     Judgement {
@@ -276,9 +313,22 @@ mod tests {
     }
 
     #[test]
+    fn of_two_that_disagree_neither_is_proven_bad() {
+        let references = References { peers: Some(Peers::Other(100.0)), ..References::NONE };
+        let held = |text, value| {
+            let measurement = Measurement::number("m", Component::gpu(0), Unit::Watt, value, 1);
+            let judgement = judge(&limit(text, None, Unit::Watt), &measurement, &references);
+            (judgement.outcome, judgement.miss)
+        };
+        assert_eq!(held(">= 98 % of peers", 99.0), (Judged::Pass, Miss::Proof), "they agree");
+        assert_eq!(held(">= 98 % of peers", 90.0), (Judged::Fail, Miss::Suspicion));
+        assert_eq!(held(">= 95 W", 90.0), (Judged::Fail, Miss::Proof), "no matter of siblings");
+    }
+
+    #[test]
     fn relative_limits_stand_against_their_reference_or_are_not_judged() {
         let sku = |fact: &str| (fact == "tdp").then_some(Quantity::new(0.7, Unit::Kilowatt));
-        let references = References { sku: &sku, peers: Some(60.0), ..References::NONE };
+        let references = References { sku: &sku, peers: Some(Peers::Median(60.0)), ..References::NONE };
         assert_eq!(
             outcome(&limit(">= 95 % of sku.tdp", None, Unit::Watt), 665.0, Unit::Watt, &references),
             Judged::Pass
@@ -304,7 +354,7 @@ mod tests {
             outcome(&limit(">= sku.tdp", None, Unit::Watt), 1e9, Unit::Watt, &References::NONE),
             missing(NoReference::Sku("tdp".to_owned()))
         );
-        let infinite = References { peers: Some(f64::NAN), ..References::NONE };
+        let infinite = References { peers: Some(Peers::Median(f64::NAN)), ..References::NONE };
         assert_eq!(
             outcome(&limit("<= peers", None, Unit::Watt), 1.0, Unit::Watt, &infinite),
             missing(NoReference::Peers)

@@ -14,7 +14,7 @@ mod term;
 mod words;
 
 pub use bound::{Bound, IfUnsupported, Limit, Miss, Pattern, Reference, Term};
-pub use judge::{References, judge, within};
+pub use judge::{Peers, References, judge, within};
 pub use judgement::{Judged, Judgement, LotRange, Range, Unjudged};
 pub use list::{read_list, write_list};
 pub use measurement::{Measured, Measurement, Scalar};

@@ -4,7 +4,8 @@
 use std::sync::LazyLock;
 
 use kiln::event::VerdictWord;
-use kiln::node::sim::NodeFile;
+use kiln::model::Component;
+use kiln::node::sim::{FaultUse, NodeFile};
 use regex::{Captures, Regex};
 
 use crate::trial::Trial;
@@ -56,12 +57,12 @@ impl Draft {
         Self(format!("{head}\nspread:{tail}"))
     }
 
-    /// Only the first four slots are fitted.
-    fn four(self) -> Self {
+    /// Only the first slots are fitted.
+    fn first(self, count: u32) -> Self {
         let mut slots = 0;
         let kept = self.0.lines().filter(|line| {
             slots += u32::from(line.starts_with("  - { address"));
-            !line.starts_with("  - { address") || slots <= 4
+            !line.starts_with("  - { address") || slots <= count
         });
         Self(kept.collect::<Vec<_>>().join("\n"))
     }
@@ -134,9 +135,32 @@ fn coolant_of_25_to_45_degrees_is_what_the_liquid_profile_is_for() {
 #[test]
 fn half_a_board_of_eight_is_no_board_of_four() {
     // Their links end at switches, which boards of four do not have: half of the eight are missing.
-    let draft = Draft::of("hgx-h200-8").four();
+    let draft = Draft::of("hgx-h200-8").first(4);
     verdicts("acceptance", "slots up to 8", &draft, &[VerdictWord::Fail]);
     let modules = [("\"7\"", "\"1\""), ("\"5\"", "\"2\""), ("\"6\"", "\"3\""), ("\"8\"", "\"4\"")];
     let text = modules.iter().fold(draft.0, |text, (from, to)| text.replace(from, to));
     verdicts("acceptance", "slots up to 4", &Draft(text), &[VerdictWord::Fail]);
+}
+
+#[test]
+fn of_two_gpus_that_disagree_nobody_says_that_they_share_the_reason() {
+    let (trial, file) = (Trial::of("acceptance"), Draft::of("pcie-l40s-8").first(2).file());
+    let hot = FaultUse::parse("heatsink-film@gpu/1").expect("a fault");
+    for seed in 31_001..31_004 {
+        let tried = trial.run_of(&file, seed, std::slice::from_ref(&hot));
+        let named: Vec<_> = tried.record.findings.iter().map(|one| (one.code.as_str(), one.component)).collect();
+        assert_eq!(named, [("GPU-OVERTEMP", Component::gpu(1))], "seed {seed}:\n{}", tried.blemishes());
+    }
+}
+
+#[test]
+fn two_healthy_gpus_are_held_against_each_other_and_pass() {
+    let (trial, file) = (Trial::of("acceptance"), Draft::of("pcie-l40s-8").first(2).file());
+    for seed in 31_001..31_005 {
+        let tried = trial.run_of(&file, seed, &[]);
+        // How many GPUs there should be only an order can say.
+        let others = |blemish: &&str| !blemish.contains("inventory");
+        let blemishes = tried.blemishes();
+        assert_eq!(blemishes.lines().find(others), None, "seed {seed}");
+    }
 }

@@ -2,8 +2,9 @@
 
 use kiln::event::{Outcome, standings};
 use kiln::model::Component;
+use kiln::node::sim::FaultUse;
 
-use crate::trial::Trial;
+use crate::trial::{Trial, Tried};
 
 const AIR: [&str; 3] = ["hgx-h100-8", "hgx-h200-8", "hgx-b200-8"];
 
@@ -27,4 +28,45 @@ fn a_sensor_that_reads_low_does_not_fail_its_twin() {
             });
         }
     });
+}
+
+/// Code and component of every finding.
+fn named(tried: &Tried) -> Vec<String> {
+    tried.record.findings.iter().map(|finding| format!("{} {}", finding.code, finding.component)).collect()
+}
+
+/// Runs with these faults on a node, over a few seeds.
+fn name(node: &str, faults: &[&str], wanted: &[&str]) {
+    let trial = Trial::of("acceptance");
+    let faults: Vec<FaultUse> = faults.iter().map(|fault| FaultUse::parse(fault).expect("a fault")).collect();
+    for seed in 9101..9104 {
+        let tried = trial.run_with(node, seed, &faults);
+        assert_eq!(named(&tried), wanted, "{node} seed {seed}:\n{}", tried.blemishes());
+    }
+}
+
+#[test]
+fn a_die_that_is_hot_is_not_taken_for_its_sensor() {
+    for fault in ["heatsink-film@gpu/3", "heatsink-clogged@gpu/3"] {
+        name("hgx-h200-8", &[fault], &["GPU-COOLING-CONTACT gpu/3"]);
+    }
+}
+
+#[test]
+fn a_sensor_that_is_off_is_not_taken_for_heat_nor_for_slowness() {
+    for fault in ["sensor-low-when-hot@gpu/3", "sensor-memory-high@gpu/3", "power-and-energy-low@gpu/3"] {
+        name("hgx-h200-8", &[fault], &["SENSOR-IMPLAUSIBLE gpu/3"]);
+    }
+    name("hgx-h200-8", &["inlet-sensor-high"], &["SENSOR-IMPLAUSIBLE node"]);
+}
+
+#[test]
+fn a_cap_that_falls_is_one_finding_and_no_setting_left_behind() {
+    name("hgx-h200-8", &["power-cap-drops@gpu/3"], &["GPU-POWER-CAP gpu/3"]);
+}
+
+#[test]
+fn a_fan_and_a_contact_are_both_named() {
+    let both = ["cold-plate-loose@gpu/6", "branch-blocked@cooling/1"];
+    name("hgx-h200-8", &both, &["COOLING-BRANCH-FLOW cooling/1", "GPU-COOLING-CONTACT gpu/6"]);
 }

@@ -1,0 +1,248 @@
+//! Whose sensor is wrong, a GPU's or that of the node's inlet; and what memory far from its die's temperature tells.
+//!
+//! A wrong zero shows at rest as much as under load, while heat grows with power. Two temperatures that disagree do not say
+//! which of them is off: a fall after the load tells bad contact of the die, a twin or an odd zero tells its sensor.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::board::Board;
+use super::heat_map::{HeatMap, middle_of_others, over_others};
+use super::rule_heat::is_of_a_branch;
+use super::scene::{Fact, Scene, both, trip_evidence};
+use kiln_event::{Action, Confidence, Evidence};
+use kiln_limit::read_list;
+use kiln_model::{Component, GpuIndex, Sensor};
+
+const MEMORY: &[&str] = &["memory-over-die", "temp.memory.max", "temp.memory.p95", "temp.memory.mean"];
+const SENSOR_STUCK: &[&str] = &["temp.moves", "temp.memory.moves", "power.moves"];
+const SENSOR: &[&str] = &[
+    "implausible",
+    "implausible.rules",
+    "temp.below-inlet",
+    "temp.jump",
+    "temp.swing",
+    "temp.memory.swing",
+    "power.swing",
+    "power.absent",
+    "power.disagreement",
+    "temp.offset",
+    "temp.offset.apart",
+    "fall.early",
+];
+/// Codes of a GPU whose sensors are not to be believed.
+pub(super) const WRONG_SENSOR: [&str; 2] = ["SENSOR-STUCK", "SENSOR-IMPLAUSIBLE"];
+/// Share of the difference under load from which on the same difference at rest is a zero. Parts at rest give off a tenth to a
+/// quarter of the heat, and so much of a difference that heat makes is left.
+const OF_ZERO: f64 = 0.6;
+/// K by which the highest reading of a steady die may be over all but a twentieth of them: its power is steady too, and what
+/// cools it takes minutes to change.
+const STRAY: f64 = 8.0;
+/// A GPU that does this share of its siblings' work has their power, whatever it shows: at the cap a tenth less power is
+/// three to four per cent less clock.
+const SAME_WORK: f64 = 0.98;
+
+pub(super) fn read_sensors(scene: &Scene<'_>, board: &mut Board) {
+    read_inlet(scene, board);
+    read_stray_margin(scene, board);
+    read_power(scene, board);
+    let shared = is_of_a_branch(scene);
+    for (place, fact) in scene.facts.iter().enumerate().filter(|(_, fact)| fact.failed()) {
+        let (stuck, odd) = (SENSOR_STUCK.contains(&fact.name()), SENSOR.contains(&fact.name()));
+        let of_zero = |gpu: GpuIndex| fact.name().starts_with("temp.offset") && !shared && !is_of_heat(scene, gpu);
+        let late = |gpu: GpuIndex| fact.name() == "fall.early" && !is_of_heat(scene, gpu);
+        let own = |gpu: &GpuIndex| fact.check == "sensor.plausibility" || of_zero(*gpu) || late(*gpu);
+        let Some(gpu) = fact.gpu().filter(own).filter(|_| (stuck || odd) && !board.is_claimed(place)) else { continue };
+        let rules = scene.text_beside(fact.path, fact.component(), "implausible.rules").unwrap_or_default();
+        if let Some(code) = driven(scene, gpu).filter(|_| read_list(rules) == ["power.noise"]) {
+            board.accuse(code, Component::Gpu(gpu), Confidence::Low, [fact.evidence()]);
+            board.claim(place);
+            continue;
+        }
+        let stuck = stuck || SENSOR_STUCK.iter().any(|rule| read_list(rules).contains(rule));
+        let code = if stuck { "SENSOR-STUCK" } else { "SENSOR-IMPLAUSIBLE" };
+        let suspicion = board.accuse(code, Component::Gpu(gpu), fact.confidence(), [fact.evidence()]);
+        if !read_list(rules).is_empty() {
+            suspicion.remark = Some(both(format!("Broken rules: {rules}."), format!("違反した規則: {rules}。")));
+        }
+        board.claim(place);
+    }
+    read_cooling(scene, board);
+}
+
+/// Whether a GPU stands apart by what grows with power: fans that slow down at rest leave more of a bad heat sink then than a
+/// straight line through rest and load allows for, and this is no zero of a sensor.
+fn is_of_heat(scene: &Scene<'_>, gpu: GpuIndex) -> bool {
+    ["resistance.mirrored", "fall.fast"].into_iter().any(|name| scene.missed(gpu, name))
+}
+
+/// What makes the power of a GPU jump about, so that its sensor only shows what is.
+fn driven(scene: &Scene<'_>, gpu: GpuIndex) -> Option<&'static str> {
+    let causes = [
+        ("throttle.power-brake", "GPU-POWER-BRAKE"),
+        ("throttle.thermal", "GPU-THERMAL-SLOWDOWN"),
+        ("power.limit.fall", "GPU-POWER-CAP"),
+        ("clock.dips", "GPU-SLOW"),
+    ];
+    causes.into_iter().find(|(name, _)| scene.missed(gpu, name)).map(|(_, code)| code)
+}
+
+/// A margin that was used up in single readings, by a die that was never slowed down and at all other times was as cool as it
+/// must be: torn or noisy readings.
+fn read_stray_margin(scene: &Scene<'_>, board: &mut Board) {
+    for (place, fact) in scene.facts.iter().enumerate() {
+        let Some(gpu) = fact.gpu().filter(|_| fact.failed() && fact.name() == "margin.min") else { continue };
+        let beside = |name: &str| {
+            let one = |other: &&Fact<'_>| other.path == fact.path && other.name() == name && other.gpu() == Some(gpu);
+            scene.facts.iter().find(one).and_then(Fact::number)
+        };
+        let leap = beside("temp.max").zip(beside("temp.p95")).map(|(most, usual)| most - usual);
+        let slowed = beside("throttle.thermal") != Some(0.0);
+        let tripped = scene.record.trips.iter().any(|(_, trip)| trip.component.gpu_index() == Some(gpu));
+        if leap.is_some_and(|leap| leap >= STRAY) && !slowed && !tripped {
+            board.accuse("SENSOR-IMPLAUSIBLE", Component::Gpu(gpu), fact.confidence(), [fact.evidence()]);
+            board.claim(place);
+        }
+    }
+}
+
+/// Power that is too low for the work done with it: its siblings do no more, and need their whole limit for it.
+fn read_power(scene: &Scene<'_>, board: &mut Board) {
+    const HELD_BACK: [&str; 4] = ["power.limit", "power.limit.share", "power.limit.fall", "throttle.power-brake"];
+    for (place, fact) in scene.facts.iter().enumerate() {
+        let low = |fact: &Fact<'_>| fact.failed() && fact.name() == "power.mean" && fact.is_below();
+        let Some(gpu) = fact.gpu().filter(|_| low(fact)) else { continue };
+        let beside = |name: &str| -> BTreeMap<GpuIndex, f64> {
+            let named = scene.facts.iter().filter(|other| other.path == fact.path && other.name() == name);
+            named.filter_map(|other| Some((other.gpu()?, other.number()?))).collect()
+        };
+        let (power, work) = (beside("power.mean"), beside("throughput.mean"));
+        let siblings_reach_it = middle_of_others(&power, gpu).zip(fact.judgement.range.low);
+        let works = work.get(&gpu).copied().zip(middle_of_others(&work, gpu));
+        if siblings_reach_it.is_some_and(|(usual, least)| usual >= least)
+            && works.is_some_and(|(own, usual)| own >= SAME_WORK * usual)
+            && !HELD_BACK.into_iter().any(|name| scene.missed(gpu, name))
+        {
+            let done = scene.facts.iter().filter(|other| {
+                other.path == fact.path && other.name() == "throughput.mean" && other.gpu() == Some(gpu)
+            });
+            let evidence: Vec<Evidence> = [fact].into_iter().chain(done).map(Fact::evidence).collect();
+            board.accuse("SENSOR-IMPLAUSIBLE", Component::Gpu(gpu), Confidence::Medium, evidence);
+            board.claim(place);
+        }
+    }
+}
+
+/// Dies that are colder than the inlet: one of them reads low, or, where most are, the inlet reads high.
+fn read_inlet(scene: &Scene<'_>, board: &mut Board) {
+    let at_rest = |fact: &Fact<'_>| fact.name() == "temp.over-inlet" && fact.is_below();
+    let by_rule = |fact: &Fact<'_>| {
+        let rules = scene.text_beside(fact.path, fact.component(), "implausible.rules").unwrap_or_default();
+        fact.name() == "implausible" && read_list(rules) == ["temp.below-inlet"]
+    };
+    let below = |fact: &Fact<'_>| fact.failed() && (at_rest(fact) || by_rule(fact));
+    let cold = scene.facts.iter().enumerate().filter(|(_, fact)| below(fact));
+    let cold: Vec<(usize, GpuIndex)> = cold.filter_map(|(place, fact)| Some((place, fact.gpu()?))).collect();
+    let gpus: BTreeSet<GpuIndex> = cold.iter().map(|(_, gpu)| *gpu).collect();
+    let most = gpus.len() >= 2 && gpus.len() * 2 > scene.gpus().len();
+    for (place, gpu) in cold {
+        let fact = &scene.facts[place];
+        if most {
+            let suspicion = board.accuse("SENSOR-IMPLAUSIBLE", Component::Node, fact.confidence(), [fact.evidence()]);
+            suspicion.action = Some(Action::CheckCooling);
+            suspicion.remark = Some(both(
+                "The inlet temperature that the node shows is above that of idle dies: it is the inlet sensor that is off."
+                    .to_owned(),
+                "ノードが示す入口温度がアイドル時のダイ温度より高い。誤っているのは入口センサーである。".to_owned(),
+            ));
+            board.claim(place);
+        } else if at_rest(fact) {
+            board.accuse("SENSOR-IMPLAUSIBLE", Component::Gpu(gpu), fact.confidence(), [fact.evidence()]);
+            board.claim(place);
+        }
+    }
+}
+
+/// A die that hardly cools once the load is gone was not read at all: the least that a loaded part loses is several kelvins.
+fn read_cooling(scene: &Scene<'_>, board: &mut Board) {
+    const HARDLY: f64 = 3.0;
+    for (place, fact) in scene.facts.iter().enumerate() {
+        if fact.failed()
+            && fact.check == "gpu.cooldown"
+            && fact.name() == "temp.fall"
+            && let Some(gpu) = fact.gpu()
+        {
+            let stuck = fact.number().is_some_and(|fall| fall < HARDLY);
+            // A part that falls by little had not got warm for want of power.
+            let (code, confidence) =
+                if stuck { ("SENSOR-STUCK", Confidence::Medium) } else { ("GPU-SLOW", Confidence::Low) };
+            board.accuse(code, Component::Gpu(gpu), confidence, [fact.evidence()]);
+            board.claim(place);
+        }
+    }
+}
+
+/// Memory that is hot, or a memory and a die that are too far from one another.
+pub(super) fn read_memory(scene: &Scene<'_>, map: &HeatMap, board: &mut Board) {
+    for (place, fact) in scene.facts.iter().enumerate().filter(|(_, fact)| fact.failed()) {
+        let Some(gpu) = fact.gpu() else { continue };
+        let (die, memory) = (Component::Gpu(gpu), Component::Memory(gpu));
+        let (code, component, confidence) = match fact.name() {
+            "memory-over-die" if shows_low_die(scene, map, gpu) || is_zero_of_memory(scene, fact, gpu) => {
+                ("SENSOR-IMPLAUSIBLE", die, Confidence::Medium)
+            }
+            "die-over-memory" if has_bad_contact(scene, map, gpu) => ("GPU-COOLING-CONTACT", die, fact.confidence()),
+            "die-over-memory" => ("SENSOR-IMPLAUSIBLE", die, fact.confidence()),
+            name if MEMORY.contains(&name) => ("HBM-COOLING-CONTACT", memory, Confidence::High),
+            _ => continue,
+        };
+        board.accuse(code, component, confidence, [fact.evidence()]);
+        board.claim(place);
+    }
+    for (at, trip) in &scene.record.trips {
+        if let (Some(gpu), Some(Sensor::TempMemory), Some(_)) =
+            (trip.component.gpu_index(), scene.sensor_of(trip), trip.reading)
+        {
+            let evidence = [trip_evidence(*at, trip)];
+            board.accuse("HBM-COOLING-CONTACT", Component::Memory(gpu), Confidence::Medium, evidence);
+        }
+    }
+}
+
+/// Whether memory seems hot only because the die beside it reads low: by its zero, for its power, or as its twin has it, which
+/// seems hot beside it and has no bad contact.
+fn shows_low_die(scene: &Scene<'_>, map: &HeatMap, gpu: GpuIndex) -> bool {
+    let by_twin = map.twin(gpu).is_some_and(|twin| {
+        scene.missed(twin, "resistance.mirrored")
+            && !["fall.fast", "thermal.resistance"].into_iter().any(|name| scene.missed(twin, name))
+    });
+    map.reads_low(gpu) || scene.missed(gpu, "temp.offset.apart") || by_twin
+}
+
+/// Whether memory is as far over its die at rest, where hardly anything heats it.
+fn is_zero_of_memory(scene: &Scene<'_>, fact: &Fact<'_>, gpu: GpuIndex) -> bool {
+    let die = scene.first_numbers("gpu.idle", "temp.mean");
+    let memory = scene.first_numbers("gpu.idle", "temp.memory.mean");
+    let at_rest: BTreeMap<GpuIndex, f64> =
+        memory.into_iter().filter_map(|(gpu, memory)| Some((gpu, memory - die.get(&gpu)?))).collect();
+    let beside = scene.facts.iter().filter(|other| other.path == fact.path && other.name() == fact.name());
+    let loaded = beside.filter_map(|other| Some((other.gpu()?, other.number()?))).collect();
+    is_zero(&at_rest, &loaded, gpu)
+}
+
+/// Whether a GPU differs from its siblings at rest by nearly as much as under load.
+fn is_zero(at_rest: &BTreeMap<GpuIndex, f64>, loaded: &BTreeMap<GpuIndex, f64>, gpu: GpuIndex) -> bool {
+    let (rest, load) = (over_others(at_rest, gpu), over_others(loaded, gpu));
+    rest.zip(load).is_some_and(|(rest, load)| load > 0.0 && rest >= OF_ZERO * load)
+}
+
+/// Whether a die that is far over its memory really is so hot. Its fall after a load tells, where the run came so far; before
+/// that, whether it is too hot for its power and was not at rest.
+fn has_bad_contact(scene: &Scene<'_>, map: &HeatMap, gpu: GpuIndex) -> bool {
+    if scene.missed(gpu, "fall.fast") {
+        return true;
+    }
+    if scene.missed(gpu, "temp.offset.apart") || scene.measured(gpu, "fall.fast") {
+        return false;
+    }
+    map.is_raised(gpu) && !is_zero(&scene.first_numbers("gpu.idle", "temp.mean"), map.dies(), gpu)
+}
