@@ -136,7 +136,12 @@ mod tests {
     fn a_relative_limit_is_told_with_the_bound_it_came_to() {
         let hot = Measurement::number("thermal.resistance", Component::gpu(0), Unit::KelvinPerWatt, 0.093, 60);
         assert_eq!(
-            sentence(&judged(hot, "<= 115 % of peers", Range { low: None, high: Some(0.0667) }, Judged::Fail)),
+            sentence(&Judgement::new(
+                hot,
+                Some("<= 115 % of peers"),
+                Range { low: None, high: Some(0.0667) },
+                Judged::Fail
+            )),
             "thermal.resistance 0.093 K/W, limit <= 115 % of peers (at most 0.0667 K/W)"
         );
         assert_eq!(sentence(&celsius(84.25)), "temp.p95 84.25 °C, limit <= 83 °C");

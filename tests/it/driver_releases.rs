@@ -95,7 +95,7 @@ fn the_least_release_is_the_same_wherever_it_is_said() {
     let least = format!("release {} or later", kiln::model::LEAST_DRIVER);
     let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).expect("the README");
     let nvml = kiln::node::nvml::NvmlOpenError::SymbolMissing { library: "lib".to_owned(), symbol: "nvmlInit_v2" };
-    let cuda = kiln::load::cuda::driver::OpenError::TooOld { symbol: "cuInit" };
+    let cuda = kiln::model::OpenError::TooOld { symbol: "cuInit".to_owned() };
     for said in [readme, nvml.to_string(), cuda.to_string()] {
         assert!(said.contains(&least), "{said}");
     }

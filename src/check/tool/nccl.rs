@@ -229,11 +229,14 @@ impl Head {
             return Ok(None);
         }
         // Messages of NCCL can break a line apart; half a result is none.
-        if fields.len() < self.columns {
+        let broken = || {
             let setting = "NCCL_DEBUG_FILE".to_owned();
-            return Err(Unread::Place(OutputGap::BrokenLine { line: line.to_owned(), setting }));
+            Unread::Place(OutputGap::BrokenLine { line: line.to_owned(), setting })
+        };
+        if fields.len() < self.columns {
+            return Err(broken());
         }
-        let number = |text: &str| text.parse::<f64>().map_err(|_| no_number(text));
+        let number = |text: &str| text.parse::<f64>().map_err(|_| broken());
         let mut halves = Vec::new();
         for at in &self.halves {
             let wrong = match fields[at.wrong] {

@@ -37,7 +37,7 @@ impl DriverError {
 
 /// Why the driver does not take a kernel image, with what its compiler says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refused {
+pub(super) struct Refused {
     pub error: DriverError,
     /// Empty where it says nothing.
     pub log: String,
