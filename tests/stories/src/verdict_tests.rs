@@ -154,7 +154,10 @@ fn a_fail_survives_a_retry_without_result() {
         let mut story = before_soak();
         story.step(attempt(1), soak_of("fail-limit"));
         let said = "no answer".to_owned();
-        story.step(attempt(2), vec![with_reason(GPUS[1], last, Reason::Probe { said })]);
+        story.step(
+            attempt(2),
+            vec![with_reason(GPUS[1], last, Reason::Probe { said: kiln_model::Unanswered::Words(said) })],
+        );
         assert_eq!(word(&story), VerdictWord::Fail, "{last:?}");
     }
     let mut story = before_soak();
