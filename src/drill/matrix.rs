@@ -79,13 +79,13 @@ pub enum MissKind {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct LeftOut {
     pub fault: String,
+    #[schemars(with = "String")]
     pub why: LeftOutWhy,
 }
 
 /// Why a fault was not drilled. A sentence in documents, and a fact for the page, which says it in two languages.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(into = "String", from = "String")]
-#[schemars(with = "String")]
 pub enum LeftOutWhy {
     /// No severity that was asked for lies within the fault's.
     Severity { min: f64, max: f64 },
