@@ -45,15 +45,6 @@ impl Trial {
 
     /// The profile with some of its variables changed.
     pub(crate) fn with(profile: &str, set: &[(&str, &str)]) -> Self {
-        Self::resolved(profile, set, None)
-    }
-
-    /// Some stages and steps of the profile.
-    pub(crate) fn only(profile: &str, filter: &str) -> Self {
-        Self::resolved(profile, &[], Some(filter))
-    }
-
-    fn resolved(profile: &str, set: &[(&str, &str)], only: Option<&str>) -> Self {
         let set: Vec<_> = set.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let skus = Skus::built_in().expect("SKU files");
         let request = Request {
@@ -62,7 +53,7 @@ impl Trial {
             catalogue: check::catalogue(),
             skus: &skus,
             set: &set,
-            only,
+            only: None,
             read: &|path| Err(format!("{path} is not built in")),
         };
         let profile = resolve(&request).unwrap_or_else(|errors| panic!("{}", errors.render(false)));
