@@ -1,5 +1,6 @@
 //! A floor that has events already: its database as the program keeps it, made of what the floor's own machine decided.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
@@ -68,8 +69,11 @@ impl Prepared {
         let table = "CREATE TABLE event \
                      (seq INTEGER PRIMARY KEY, at INTEGER NOT NULL, body TEXT NOT NULL, chain TEXT) STRICT";
         database.execute_batch(table).expect("its table");
-        let digest = |text: &str| -> String {
-            Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+        let digest = |text: &str| {
+            Sha256::digest(text.as_bytes()).iter().fold(String::new(), |mut text, byte| {
+                let _ = write!(text, "{byte:02x}");
+                text
+            })
         };
         let mut chain = digest("kiln.floor-events/1");
         for event in &self.events {
