@@ -144,7 +144,7 @@ mod tests {
         write(root.path(), "ports/1/phys_state", "2: Polling\n");
         write(root.path(), "ports/1/rate", "10 Gb/sec (4X SDR)\n");
         let [port] = &ports(root.path())[..] else { panic!("one port") };
-        assert_eq!((port.rate_mb_per_s, port.to_string().as_str()), (Reading::Unsupported, "down, polling"));
+        assert_eq!((port.rate_mb_per_s, port.to_string().as_str()), (Reading::Unsupported, "DOWN, Polling"));
     }
 
     #[test]
