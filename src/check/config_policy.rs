@@ -5,7 +5,7 @@ use super::look::Look;
 use super::sheet::{Gauged, Sheet};
 use super::{Check, CheckRun, Done, StepContext, Subject};
 use kiln_limit::{Missing, write_list};
-use kiln_model::{Component, ComponentKind, Gpu, Inventory, Process, Reading, Span, Unit};
+use kiln_model::{Component, ComponentKind, Config, Gpu, Inventory, Process, Reading, Span, Unit};
 use kiln_profile::{CheckSpec, MeasurementSpec, Params, Wear};
 
 #[derive(Debug)]
@@ -83,25 +83,29 @@ fn measure(context: &StepContext<'_>, found: &Inventory) -> Done {
     for index in context.gpus() {
         let component = Component::Gpu(index);
         match found.gpu(index) {
-            Some(gpu) => put_gpu(&mut sheet, context.params, component, gpu),
+            Some(gpu) => put_gpu(&mut sheet, context.params, component, gpu, context.inventory.gpu(index)),
             None => sheet.put("pending", component, Gauged::Missing(Missing::NotListed)),
         }
     }
     Done::Measured(sheet.into_list())
 }
 
-fn put_gpu(sheet: &mut Sheet<'_>, params: &Params, component: Component, gpu: &Gpu) {
+/// `first` is the GPU as it was when the run began.
+fn put_gpu(sheet: &mut Sheet<'_>, params: &Params, component: Component, gpu: &Gpu, first: Option<&Gpu>) {
     let config = &gpu.config;
-    for (name, as_asked, reading) in [
-        ("ecc", "ecc.as-asked", config.ecc),
-        ("mig", "mig.as-asked", config.mig),
-        ("persistence", "persistence.as-asked", config.persistence),
+    let first = first.map(|gpu| &gpu.config);
+    for (name, as_asked, of) in [
+        ("ecc", "ecc.as-asked", (|config| config.ecc) as fn(&Config) -> Reading<bool>),
+        ("mig", "mig.as-asked", |config| config.mig),
+        ("persistence", "persistence.as-asked", |config| config.persistence),
     ] {
-        let state = state(reading);
+        let state = if is_withdrawn(first.map(of), of(config)) { WITHDRAWN } else { state(of(config)) };
         put_asked(sheet, params.text(name), as_asked, component, &state);
         sheet.put(name, component, state);
     }
-    let mode = offered(&config.compute_mode);
+    let told = |config: &Config| config.compute_mode.as_ref().map(|_| true);
+    let withdrawn = is_withdrawn(first.map(told), told(config));
+    let mode = if withdrawn { WITHDRAWN } else { offered(&config.compute_mode) };
     put_asked(sheet, params.text("compute-mode"), "compute-mode.as-asked", component, &mode);
     sheet.put("compute-mode", component, mode);
     sheet.put("pending", component, pending(gpu));
@@ -129,6 +133,13 @@ pub(super) fn named_processes(processes: &[Process]) -> Gauged {
     let named: Vec<String> =
         processes.iter().map(|process| format!("{} (pid {})", process.name, process.pid)).collect();
     Gauged::Text(write_list(named))
+}
+
+/// A driver that does not offer any more what it told when the run began has not said what the setting is now.
+const WITHDRAWN: Gauged = Gauged::Missing(Missing::NoLongerOffered);
+
+const fn is_withdrawn(first: Option<Reading<bool>>, now: Reading<bool>) -> bool {
+    matches!((first, now), (Some(Reading::Value(_)), Reading::Unsupported))
 }
 
 /// A setting a part does not have cannot be switched on: that is a known state, unlike a failed reading.
@@ -243,5 +254,19 @@ mod tests {
         });
         assert_eq!(shown(&done, Component::gpu(0), "mig"), "not-offered");
         assert_eq!(raised(&done), ["gpu/0 ecc.as-asked"]);
+    }
+
+    #[test]
+    fn a_setting_that_the_driver_does_not_offer_any_more_is_not_wrong_but_unknown() {
+        let (done, _) = run(|rig| {
+            let mut found = rig.inventory.clone();
+            found.gpus[0].config.ecc = Reading::Unsupported;
+            found.gpus[0].config.compute_mode = Reading::Unsupported;
+            rig.found = Some(found);
+        });
+        for name in ["ecc", "ecc.as-asked", "compute-mode", "compute-mode.as-asked"] {
+            assert_eq!(shown(&done, Component::gpu(0), name), "missing: NoLongerOffered", "{name}");
+        }
+        assert_eq!(raised(&done), [""; 0]);
     }
 }

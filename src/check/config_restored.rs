@@ -83,6 +83,11 @@ fn compared(before: &Gpu, now: &Gpu) -> (Gauged, Gauged) {
                 let why = Gauged::Missing(Missing::SettingUnread { setting: name, failure: *why });
                 return (why.clone(), why);
             }
+            // A driver that does not offer any more what it told before has not said that it is another setting now.
+            (Reading::Value(_), Reading::Unsupported) => {
+                let why = Gauged::Missing(Missing::NoLongerOffered);
+                return (why.clone(), why);
+            }
             // What could not be read before cannot be compared, and what was not offered cannot have been set.
             (Reading::Failed(_) | Reading::Unsupported, _) => {}
             (was, is) if was != is => changed.push(format!("{}: {was} -> {is}", name.name())),
@@ -126,5 +131,32 @@ mod tests {
             shown(&done, Component::gpu(0), "changes"),
             "missing: SettingUnread { setting: Mig, failure: Timeout }"
         );
+    }
+
+    #[test]
+    fn what_is_not_offered_any_more_is_no_change() {
+        type Withdraw = fn(&mut Gpu);
+        let settings: [Withdraw; 6] = [
+            |gpu| gpu.config.ecc = Reading::Unsupported,
+            |gpu| gpu.config.mig = Reading::Unsupported,
+            |gpu| gpu.config.persistence = Reading::Unsupported,
+            |gpu| gpu.config.compute_mode = Reading::Unsupported,
+            |gpu| gpu.power.set = Reading::Unsupported,
+            |gpu| gpu.clocks.application_sm = Reading::Unsupported,
+        ];
+        for (place, withdraw) in settings.into_iter().enumerate() {
+            let mut rig = Rig::new(&ConfigRestored, 1);
+            let mut found = inventory(1);
+            withdraw(&mut found.gpus[0]);
+            let was_told = settings_differ(&found.gpus[0], &inventory(1).gpus[0]);
+            rig.found = Some(found);
+            let done = rig.run(&ConfigRestored);
+            let expected = if was_told { "missing: NoLongerOffered" } else { "0" };
+            assert_eq!(shown(&done, Component::gpu(0), "changes"), expected, "setting {place}");
+        }
+    }
+
+    fn settings_differ(one: &Gpu, other: &Gpu) -> bool {
+        settings(one) != settings(other)
     }
 }
