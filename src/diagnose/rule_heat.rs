@@ -140,16 +140,10 @@ pub(super) fn read_heat(scene: &Scene<'_>, board: &mut Board) {
         } else if everything {
             board.accuse("NODE-COOLING", Component::Node, Confidence::Medium, evidence);
         } else if let Some((branch, gpus)) = half.as_ref().filter(|(_, gpus)| gpus.contains(&gpu)) {
-            // Its own contact may be bad beside: what its die alone showed is no matter of the branch.
-            let own: Vec<Evidence> = evidence.extract_if(.., |one| one.measurement() == Some("fall.fast")).collect();
-            if !own.is_empty() {
-                board.accuse("GPU-COOLING-CONTACT", component, Confidence::High, own);
-            }
-            let suspicion = board.accuse("COOLING-BRANCH-FLOW", *branch, Confidence::Medium, evidence);
-            suspicion.suspects = std::iter::once(*branch).chain(gpus.iter().copied().map(Component::Gpu)).collect();
+            accuse_branch(board, *branch, gpus, component, evidence);
         } else if map.is_raised(gpu)
             || missed_resistance(gpu)
-            || ["resistance.mirrored", "fall.fast"].into_iter().any(|name| scene.missed(gpu, name))
+            || ["resistance.mirrored", "fall.fast", "temp.offset.apart"].into_iter().any(|name| scene.missed(gpu, name))
         {
             // A pair that disagrees, with nothing else to say which of the two is odd, names both.
             let twin = map.twin(gpu).map(Component::Gpu).filter(|_| !is_proven(scene, gpu));
@@ -175,6 +169,23 @@ pub(super) fn read_heat(scene: &Scene<'_>, board: &mut Board) {
         }
     }
     gather_overheated(scene, &map, board);
+}
+
+/// A GPU that is warm with all of its branch. Its own contact may be bad beside: what its die alone showed is no matter of the
+/// branch.
+fn accuse_branch(
+    board: &mut Board,
+    branch: Component,
+    gpus: &BTreeSet<GpuIndex>,
+    gpu: Component,
+    mut evidence: Vec<Evidence>,
+) {
+    let own: Vec<Evidence> = evidence.extract_if(.., |one| one.measurement() == Some("fall.fast")).collect();
+    if !own.is_empty() {
+        board.accuse("GPU-COOLING-CONTACT", gpu, Confidence::High, own);
+    }
+    let suspicion = board.accuse("COOLING-BRANCH-FLOW", branch, Confidence::Medium, evidence);
+    suspicion.suspects = std::iter::once(branch).chain(gpus.iter().copied().map(Component::Gpu)).collect();
 }
 
 /// A half of the board that is warm for one GPU of it, or seems warm beside a half in which one reads low: whose evidence that is.

@@ -34,6 +34,8 @@ pub(super) const WRONG_SENSOR: [&str; 2] = ["SENSOR-STUCK", "SENSOR-IMPLAUSIBLE"
 /// Share of the difference under load from which on the same difference at rest is a zero. Parts at rest give off a tenth to a
 /// quarter of the heat, and so much of a difference that heat makes is left.
 const OF_ZERO: f64 = 0.6;
+/// Percent of its twin's resistance over which two good parts, 4 % each way, do not lie.
+const STEEPER: f64 = 108.0;
 /// K by which the highest reading of a steady die may be over all but a twentieth of them: its power is steady too, and what
 /// cools it takes minutes to change.
 const STRAY: f64 = 8.0;
@@ -70,9 +72,12 @@ pub(super) fn read_sensors(scene: &Scene<'_>, board: &mut Board) {
 }
 
 /// Whether a GPU stands apart by what grows with power: fans that slow down at rest leave more of a bad heat sink then than a
-/// straight line through rest and load allows for, and this is no zero of a sensor.
+/// straight line through rest and load allows for, and this is no zero of a sensor. A zero leaves the slope from rest to load
+/// alone, which is a part of `resistance.mirrored`.
 fn is_of_heat(scene: &Scene<'_>, gpu: GpuIndex) -> bool {
-    ["resistance.mirrored", "fall.fast"].into_iter().any(|name| scene.missed(gpu, name))
+    let steeper =
+        scene.numbers("resistance.mirrored").get(&Component::Gpu(gpu)).is_some_and(|percent| *percent > STEEPER);
+    steeper || ["resistance.mirrored", "fall.fast"].into_iter().any(|name| scene.missed(gpu, name))
 }
 
 /// What makes the power of a GPU jump about, so that its sensor only shows what is.
