@@ -68,8 +68,6 @@ fn acceptance_misses_only_what_is_named_here_with_why() {
         // Come less often than the profile lasts.
         "lost-every-6h",
         "wrong-every-8h",
-        // Shows only where the part gets as hot as the sensor stops, which depends on the seed.
-        "sensor-saturates",
         // The driver goes on after it: a suspicion, and no proof.
         "log-nvme-timeout",
     ];
@@ -157,6 +155,7 @@ const BEYOND_SMOKE: &[&str] = &[
     "cold-plate-loose",
     "contact-worse-when-hot",
     "half-paste-bad",
+    "heatsink-clogged",
     "heatsink-film",
     "hot-and-erring",
     "twins-paste-bad",
@@ -164,6 +163,7 @@ const BEYOND_SMOKE: &[&str] = &[
     "all-pads-bad",
     "hbm-contact-bad",
     "memory-stack-pad",
+    "pads-give-way-late",
     "branch-blocked",
     "flow-falls",
     "flow-low-everywhere",
@@ -179,12 +179,14 @@ const BEYOND_SMOKE: &[&str] = &[
     "reboot-under-pulse",
     "reboot-when-hot",
     "clock-creeps-down",
+    "clock-low-in-training",
     "efficiency-drifts",
     "leak-and-fan",
     "leaky-die",
     "slow-from-the-middle",
     "slow-in-spells",
     "slow-when-hot",
+    "slow-while-linked",
     "wrong-always",
     "wrong-one-sm",
     "wrong-at-full-power",
@@ -200,6 +202,8 @@ const BEYOND_SMOKE: &[&str] = &[
     "wrong-intermittent",
     "sensor-drifts",
     "sensor-lags",
+    "sensor-low-when-hot",
+    "sensor-memory-high",
     "sensor-memory-shifted",
     "sensor-saturates",
     "sensor-shifted-high",

@@ -211,7 +211,7 @@ fn the_example_runs_the_real_programs() {
     let port = server.as_ref().map_or(5201, |(_, port)| *port);
     let scratch = folder.path().join("scratch").display().to_string();
     let set: Vec<(String, String)> = [
-        ("seconds", "2".to_owned()),
+        ("seconds", "4".to_owned()),
         ("within", "2m".to_owned()),
         ("memory", "64".to_owned()),
         ("scratch", scratch),
