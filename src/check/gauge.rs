@@ -208,7 +208,9 @@ impl LoadGauge {
     /// A value that depends on how fast the load's kernels are, which those that it had to fall back on are not.
     pub(super) fn at_best(&self, gauged: Gauged) -> Gauged {
         match (&self.fallback, gauged) {
-            (Some(what), Gauged::Number { .. }) => Gauged::Missing(Missing::SlowerKernel { note: what.clone() }),
+            (Some(what), Gauged::Number { .. }) => {
+                Gauged::Missing(Missing::SlowerKernel { note: Box::new(what.clone()) })
+            }
             (_, gauged) => self.whole(gauged),
         }
     }

@@ -146,10 +146,11 @@ fn charge(place: usize, event: &KernelEvent, events: &[KernelEvent], places: &Pl
         // Some devices of a board's own, its management controller first, reach for memory they were not given on every
         // healthy machine: only what is under test counts.
         Class::Access if !earlier && places.is_tested(event) => suspect(),
-        Class::Access => Charge::Nothing,
         Class::Boot if !earlier => Charge::Boot,
         Class::Nic | Class::Drive | Class::Heat | Class::Stuck | Class::Unknown if !earlier => suspect(),
-        Class::Nic | Class::Drive | Class::Heat | Class::Stuck | Class::Unknown | Class::Boot => Charge::Nothing,
+        Class::Access | Class::Nic | Class::Drive | Class::Heat | Class::Stuck | Class::Unknown | Class::Boot => {
+            Charge::Nothing
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! What one line of the kernel log says of a drive: NVMe controllers, the block layer, ATA and SCSI, file systems.
+//! What one line of the kernel log says of a drive: `NVMe` controllers, the block layer, ATA and SCSI, file systems.
 //!
 //! Pure: one line in, what it says out.
 

@@ -252,7 +252,9 @@ mod tests {
         assert!(matches!(copies.append(&run, Position::default(), &one), Err(CopyError::Io(_))));
         assert!(matches!(copies.append_telemetry(&run, 0, b"frames"), Err(CopyError::Io(_))));
         assert_eq!(copies.received(&run).expect("read"), Some(known), "nothing was acknowledged");
-        full.iter().for_each(|path| fs::remove_file(path).expect("room again"));
+        for path in &full {
+            fs::remove_file(path).expect("room again");
+        }
         assert!(matches!(copies.append(&run, Position::default(), &one), Ok(Appended::Here(_))));
         assert_eq!(copies.append_telemetry(&run, 0, b"frames").expect("taken"), 6);
     }

@@ -50,7 +50,7 @@ fn stands(stage: &Stage, doing: Option<&Doing>) -> Sign {
     match (stage, doing) {
         (Stage::Held(Held::NoClaim), _) => sign(Phrase::Undecided, "△", "unsure", 0),
         (Stage::Held(Held::Outlier { .. }), _) => sign(Phrase::Outlier, "△", "unsure", 0),
-        (Stage::Held(_), _) => sign(Phrase::OnHold, "！", "unsure", 0),
+        (Stage::Held(_), _) | (Stage::Assigned(_), Some(Doing::Held(_))) => sign(Phrase::OnHold, "！", "unsure", 0),
         (Stage::Disposed(Disposition::Repair), _) => sign(Phrase::Repair, "×", "fail", 1),
         (Stage::Disposed(Disposition::Scrapped), _) => sign(Phrase::Scrapped, "×", "fail", 5),
         (Stage::Disposed(Disposition::Returned), _) => sign(Phrase::Returned, "○", "pass", 5),
@@ -60,7 +60,6 @@ fn stands(stage: &Stage, doing: Option<&Doing>) -> Sign {
         (Stage::Assigned(assignment), Some(Doing::Running { run })) if *run == assignment.run => {
             sign(Phrase::Running, "▶", "wait", 4)
         }
-        (Stage::Assigned(_), Some(Doing::Held(_))) => sign(Phrase::OnHold, "！", "unsure", 0),
         (Stage::Assigned(_), Some(_)) => sign(Phrase::Assigned, "◷", "wait", 4),
         (Stage::Ready, Some(_)) => sign(Phrase::Ready, "◷", "wait", 4),
     }

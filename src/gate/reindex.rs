@@ -272,11 +272,10 @@ impl Found<'_> {
         let (read, assigned) = (self.read(run), self.state.runs.get(run));
         let told = self.arrived.get(run).map(|(_, facts)| facts);
         let trouble = match (told, &received, &read) {
-            (None, None, _) => None,
             (None, Some(_), _) if assigned.is_none() => Some(Difference::Unknown(run.clone())),
             (None, Some(_), Ok(_)) => Some(Difference::NotTold(run.clone())),
-            // Handed over in part, as every run is for a while.
-            (None, Some(_), Err(_)) => None,
+            // Not begun, or handed over in part, as every run is for a while.
+            (None, None, _) | (None, Some(_), Err(_)) => None,
             (Some(_), None, _) => Some(Difference::CopyLost(run.clone())),
             (Some(_), Some(_), Err(why)) => Some(Difference::CopyDamaged { run: run.clone(), why: why.clone() }),
             (Some(told), Some(_), Ok(read)) => {

@@ -22,7 +22,7 @@ pub enum LoadFault {
     },
     /// The driver or the GPU could not be opened.
     #[error(transparent)]
-    Open(OpenError),
+    Open(Box<OpenError>),
     #[error("out of memory: not one chunk of {mib} MiB free could be had{holders}")]
     NoChunk { mib: u64, holders: String },
     #[error("{gpu} has no FP8 kernel in {image}; burn it with bf16")]
@@ -122,7 +122,7 @@ pub enum OpenError {
         cuda_error::meaning(*code).0,
         after_colon(log)
     )]
-    NoImage { gpu: String, name: String, capability: String, call: String, code: i32, log: String },
+    NoImage { gpu: String, name: String, capability: String, call: String, code: i32, log: Box<str> },
     #[error("{call} failed: {} (CUDA error {code})", cuda_error::meaning(*code).0)]
     Call { call: String, code: i32 },
 }

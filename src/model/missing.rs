@@ -116,7 +116,7 @@ pub enum Missing {
     LoadNeverReported,
     /// The driver refused the fastest kernel; `note` is what the load says of the one it used.
     SlowerKernel {
-        note: NoteFact,
+        note: Box<NoteFact>,
     },
     NothingCompared,
     NoCopyTimed,

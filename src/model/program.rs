@@ -115,7 +115,7 @@ pub enum Unreadable {
     Form { title: String, expected: String, first: Option<String> },
     /// In a known form, but for what is told.
     #[error("{title}: {what}; expected {expected}{}", seen(first.as_deref()))]
-    Place { title: String, what: OutputGap, expected: String, first: Option<String> },
+    Place { title: String, what: Box<OutputGap>, expected: String, first: Option<String> },
     /// The program says that it did not test.
     #[error("{title} did not test: {words}")]
     Refused { title: String, words: String },

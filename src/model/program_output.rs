@@ -103,6 +103,7 @@ pub enum Unproven {
 
 impl Unproven {
     /// The same of one of several parts or tests.
+    #[must_use]
     pub fn of(self, what: impl Into<String>) -> Self {
         Self::Of { what: what.into(), why: Box::new(self) }
     }

@@ -165,7 +165,9 @@ impl Unread {
         let (title, expected) = (title.to_owned(), expected.to_owned());
         match self {
             Self::Form => Unreadable::Form { title, expected, first },
-            Self::Place(what) => Unreadable::Place { title, what: what.shortened(&shortened), expected, first },
+            Self::Place(what) => {
+                Unreadable::Place { title, what: Box::new(what.shortened(&shortened)), expected, first }
+            }
             Self::Refused(words) => Unreadable::Refused { title, words: shortened(&words) },
             Self::Exit { meaning, words } => {
                 Unreadable::Exit { title, meaning, words: words.as_deref().map(shortened) }

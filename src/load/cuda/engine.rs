@@ -151,7 +151,7 @@ impl Engine for CudaEngine {
     fn work(&mut self, work: &WorkOrder, pipe: &Pipe) -> LoadEnd {
         let gpus = match Self::open(work, pipe) {
             Ok(gpus) => gpus,
-            Err(error) => return LoadEnd::Failed(LoadFault::Open(error)),
+            Err(error) => return LoadEnd::Failed(LoadFault::Open(Box::new(error))),
         };
         let context = DriveContext {
             order: &work.order,

@@ -54,7 +54,7 @@ pub(super) fn load_faults() -> Vec<LoadFault> {
         LoadFault::BadOrder { what: "pulse: 300 Hz, duty 2".to_owned() },
         LoadFault::Words(quoted()),
     ];
-    all.extend(open_errors().into_iter().map(LoadFault::Open));
+    all.extend(open_errors().into_iter().map(|why| LoadFault::Open(Box::new(why))));
     all.extend(codes.map(driver));
     all
 }
@@ -64,8 +64,14 @@ pub(super) fn open_errors() -> Vec<OpenError> {
     let call = || "cuInit".to_owned();
     let held = || ", held by python (pid 7)".to_owned();
     let capability = || "7.5".to_owned();
-    let image =
-        |log| OpenError::NoImage { gpu: gpu(), name: quoted(), capability: capability(), call: call(), code: 209, log };
+    let image = |log: String| OpenError::NoImage {
+        gpu: gpu(),
+        name: quoted(),
+        capability: capability(),
+        call: call(),
+        code: 209,
+        log: log.into(),
+    };
     vec![
         OpenError::NoLibrary { library: "libcuda.so.1".to_owned(), why: quoted() },
         OpenError::TooOld { symbol: "cuLaunchKernelEx".to_owned() },
@@ -155,7 +161,8 @@ pub(super) fn unreadables() -> Vec<Unreadable> {
     ];
     let meanings = [ExitMeaning::Arguments, ExitMeaning::Resources, ExitMeaning::NotHere, ExitMeaning::Untrusted];
     all.extend(meanings.map(exit));
-    let place = |what| Unreadable::Place { title: fio(), what, expected: expected(), first: Some(quoted()) };
+    let place =
+        |what| Unreadable::Place { title: fio(), what: Box::new(what), expected: expected(), first: Some(quoted()) };
     all.extend(gaps().into_iter().map(place));
     all
 }

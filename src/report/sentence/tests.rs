@@ -149,7 +149,7 @@ fn all_missing() -> Vec<Missing> {
         Missing::NotANumber { pointer: "/a/b".to_owned(), found: quoted() },
         Missing::Legacy(quoted()),
     ];
-    all.extend(note_facts().into_iter().map(|note| Missing::SlowerKernel { note }));
+    all.extend(note_facts().into_iter().map(|note| Missing::SlowerKernel { note: Box::new(note) }));
     all.extend(unproven().into_iter().map(Missing::Program));
     all.extend(failures.map(Missing::Read));
     all.extend(settings.map(|setting| Missing::SettingUnread { setting, failure: ReadingFailure::Timeout }));

@@ -105,7 +105,7 @@ impl Gpu {
             capability: format!("{major}.{minor}"),
             call: refused.error.call.to_owned(),
             code: refused.error.code,
-            log: refused.log,
+            log: refused.log.into(),
         })?;
         Ok(Arc::new(Self {
             index: device.gpu,
