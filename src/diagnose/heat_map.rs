@@ -219,7 +219,7 @@ pub(super) fn middle_of_others(values: &BTreeMap<GpuIndex, f64>, gpu: GpuIndex) 
 }
 
 /// The median of the lower half: right even when half of the node is hot.
-fn cooler_half(map: &BTreeMap<GpuIndex, f64>) -> Option<f64> {
+pub(super) fn cooler_half(map: &BTreeMap<GpuIndex, f64>) -> Option<f64> {
     let mut values: Vec<f64> = map.values().copied().filter(|value| *value > 0.0).collect();
     values.sort_by(f64::total_cmp);
     (values.len() >= LEAST_COMPARED).then(|| values[(values.len().div_ceil(2) - 1) / 2])

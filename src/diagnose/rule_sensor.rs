@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::board::Board;
-use super::heat_map::{HeatMap, middle_of_others, over_others};
+use super::heat_map::{HeatMap, cooler_half, middle_of_others, over_others};
 use super::rule_heat::is_of_a_branch;
 use super::scene::{Fact, Scene, both, trip_evidence};
 use kiln_event::{Action, Confidence, Evidence};
@@ -34,6 +34,9 @@ pub(super) const WRONG_SENSOR: [&str; 2] = ["SENSOR-STUCK", "SENSOR-IMPLAUSIBLE"
 /// Share of the difference under load from which on the same difference at rest is a zero. Parts at rest give off a tenth to a
 /// quarter of the heat, and so much of a difference that heat makes is left.
 const OF_ZERO: f64 = 0.6;
+/// How far over the better half a die falls whose contact makes it eight kelvins hotter at some 700 W: that is half a contact
+/// more, of which a quarter of a fall is left. Good parts stay within 11 %.
+const FARTHER: f64 = 1.12;
 /// Percent of its twin's resistance over which two good parts, 4 % each way, do not lie.
 const STEEPER: f64 = 108.0;
 /// K by which the highest reading of a steady die may be over all but a twentieth of them: its power is steady too, and what
@@ -195,6 +198,7 @@ pub(super) fn read_memory(scene: &Scene<'_>, map: &HeatMap, board: &mut Board) {
             "memory-over-die" if shows_low_die(scene, map, gpu) || is_zero_of_memory(scene, fact, gpu) => {
                 ("SENSOR-IMPLAUSIBLE", die, Confidence::Medium)
             }
+            "memory-over-die" if !is_warm_memory(scene, map, fact, gpu) => cooler_die(scene, gpu),
             "die-over-memory" if has_bad_contact(scene, map, gpu) => ("GPU-COOLING-CONTACT", die, fact.confidence()),
             "die-over-memory" => ("SENSOR-IMPLAUSIBLE", die, fact.confidence()),
             name if MEMORY.contains(&name) => ("HBM-COOLING-CONTACT", memory, Confidence::High),
@@ -223,6 +227,34 @@ fn shows_low_die(scene: &Scene<'_>, map: &HeatMap, gpu: GpuIndex) -> bool {
     map.reads_low(gpu) || scene.missed(gpu, "temp.offset.apart") || by_twin
 }
 
+/// Whether memory that is far over its die is itself warmer than that of its siblings, or of its twin: places differ by less
+/// than half of what is too much. Else it is the die that is the cooler one.
+fn is_warm_memory(scene: &Scene<'_>, map: &HeatMap, fact: &Fact<'_>, gpu: GpuIndex) -> bool {
+    let beside = |names: &[&str]| -> BTreeMap<GpuIndex, f64> {
+        let named = scene.facts.iter().filter(|other| other.path == fact.path && names.contains(&other.name()));
+        named.filter_map(|other| Some((other.gpu()?, other.number()?))).collect()
+    };
+    let memory = beside(&["temp.memory.p95", "temp.memory.max"]);
+    let Some(excess) = over_others(&beside(&["memory-over-die"]), gpu) else { return true };
+    let over_twin = map.twin(gpu).and_then(|twin| Some(memory.get(&gpu)? - memory.get(&twin)?));
+    let warmer = over_others(&memory, gpu).into_iter().chain(over_twin).reduce(f64::max);
+    warmer.is_none_or(|warmer| warmer >= excess / 2.0)
+}
+
+/// Whom a die accuses that is cool beside its memory and its siblings: those siblings that are hot by their own showing, or
+/// what cools the node where as many are good as bad; alone of its kind, its own sensor.
+fn cooler_die(scene: &Scene<'_>, gpu: GpuIndex) -> (&'static str, Component, Confidence) {
+    const HOT: [&str; 4] = ["fall.fast", "resistance.mirrored", "thermal.resistance", "die-over-memory"];
+    let shows = |other: GpuIndex| HOT.into_iter().any(|name| scene.missed(other, name)) || falls_farther(scene, other);
+    let hot = |other: &GpuIndex| *other != gpu && shows(*other);
+    let alike = scene.gpus().into_iter().filter(|other| scene.missed(*other, "memory-over-die")).count();
+    match scene.gpus().into_iter().find(hot) {
+        Some(other) => ("GPU-COOLING-CONTACT", Component::Gpu(other), Confidence::Low),
+        None if alike > 1 => ("NODE-COOLING", Component::Node, Confidence::Low),
+        None => ("SENSOR-IMPLAUSIBLE", Component::Gpu(gpu), Confidence::Low),
+    }
+}
+
 /// Whether memory is as far over its die at rest, where hardly anything heats it.
 fn is_zero_of_memory(scene: &Scene<'_>, fact: &Fact<'_>, gpu: GpuIndex) -> bool {
     let die = scene.first_numbers("gpu.idle", "temp.mean");
@@ -240,10 +272,17 @@ fn is_zero(at_rest: &BTreeMap<GpuIndex, f64>, loaded: &BTreeMap<GpuIndex, f64>, 
     rest.zip(load).is_some_and(|(rest, load)| load > 0.0 && rest >= OF_ZERO * load)
 }
 
+/// Whether the die falls farther after a load than those of the better half of the GPUs, which half a board of bad contacts
+/// does not hide.
+fn falls_farther(scene: &Scene<'_>, gpu: GpuIndex) -> bool {
+    let falls = scene.first_numbers("gpu.cooldown", "fall.fast");
+    falls.get(&gpu).zip(cooler_half(&falls)).is_some_and(|(own, good)| *own > FARTHER * good)
+}
+
 /// Whether a die that is far over its memory really is so hot. Its fall after a load tells, where the run came so far; before
 /// that, whether it is too hot for its power and was not at rest.
 fn has_bad_contact(scene: &Scene<'_>, map: &HeatMap, gpu: GpuIndex) -> bool {
-    if scene.missed(gpu, "fall.fast") {
+    if scene.missed(gpu, "fall.fast") || falls_farther(scene, gpu) {
         return true;
     }
     if scene.missed(gpu, "temp.offset.apart") || scene.measured(gpu, "fall.fast") {
