@@ -25,11 +25,21 @@ fn drive_event(severity: Severity, name: &str) -> Option<HostLine> {
 fn is_no_drive(name: &str) -> bool {
     ["sr", "fd", "loop", "ram", "zram", "nbd"]
         .iter()
-        .any(|kind| name.strip_prefix(kind).is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit())))
+        .any(|kind| name.strip_prefix(kind).is_some_and(is_number_or_partition))
 }
 
-/// The drive of a partition: `nvme3n1` of `nvme3n1p2`.
+/// `7`, `7p1`.
+fn is_number_or_partition(text: &str) -> bool {
+    text.split('p').all(|number| number.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+/// The drive of a partition: `nvme3n1` of `nvme3n1p2`, `sda` of `sda2`.
 fn whole(name: &str) -> &str {
+    if let Some(letters) = name.strip_prefix("sd").map(|rest| rest.trim_end_matches(|last: char| last.is_ascii_digit()))
+        && !letters.is_empty()
+    {
+        return &name[.."sd".len() + letters.len()];
+    }
     match name.rsplit_once('p') {
         Some((drive, number))
             if drive.starts_with("nvme")
@@ -99,6 +109,10 @@ fn read_block_layer(message: &str) -> Option<HostLine> {
         return drive_event(Severity::Unclear, rest.split([',', ' ']).next()?);
     }
     let (what, rest) = message.split_once(", dev ")?;
+    // A command that the drive does not know.
+    if what.contains("operation not supported error") {
+        return None;
+    }
     let name = rest.split([',', ' ']).next()?;
     if what.contains("critical medium error") {
         return drive_event(Severity::Recoverable, name);
@@ -158,14 +172,14 @@ mod tests {
             ("sd 0:0:0:0: [sda] tag#12 Sense Key : Medium Error [current]", lost, "sda"),
             ("ata1.00: exception Emask 0x10 SAct 0x0 SErr 0x4050002 action 0xe frozen", doubt, "ata1.00"),
             ("Buffer I/O error on dev nvme3n1, logical block 2, async page read", doubt, "nvme3n1"),
-            ("Buffer I/O error on device sdb1, logical block 2", doubt, "sdb1"),
+            ("Buffer I/O error on device sdb1, logical block 2", doubt, "sdb"),
             (
                 "EXT4-fs error (device nvme0n1p2): ext4_find_entry:1682: inode #7: comm sh: reading directory",
                 doubt,
                 "nvme0n1",
             ),
             ("XFS (nvme1n1p1): log I/O error -5", doubt, "nvme1n1"),
-            ("BTRFS error (device sda2): bdev /dev/sda2 errs: wr 1, rd 0, flush 0, corrupt 0, gen 0", doubt, "sda2"),
+            ("BTRFS error (device sda2): bdev /dev/sda2 errs: wr 1, rd 0, flush 0, corrupt 0, gen 0", doubt, "sda"),
             ("md/raid1:md0: Disk failure on nvme1n1p1, disabling device.", doubt, "nvme1n1"),
         ] {
             assert_eq!(told(line), Some((severity, drive.to_owned())), "{line}");
@@ -178,6 +192,8 @@ mod tests {
             "blk_update_request: I/O error, dev sr0, sector 0 op 0x0:(READ) flags 0x80700 phys_seg 1 prio class 0",
             "Buffer I/O error on dev sr0, logical block 0, async page read",
             "I/O error, dev fd0, sector 0 op 0x0:(READ) flags 0x0 phys_seg 1 prio class 0",
+            "I/O error, dev loop7p1, sector 128 op 0x0:(READ) flags 0x80700 phys_seg 1 prio class 2",
+            "operation not supported error, dev nvme0n1, sector 0 op 0x9:(WRITE_ZEROES) flags 0x8000800 phys_seg 0 prio class 2",
             "I/O error, dev loop7, sector 128 op 0x0:(READ) flags 0x80700 phys_seg 1 prio class 2",
             "nvme nvme1: Shutdown timeout set to 10 seconds",
             "nvme1: Identify(0x6), Invalid Field in Command (sct 0x0 / sc 0x2) DNR",

@@ -6,6 +6,8 @@
 
 use std::ops::RangeInclusive;
 
+use super::host_line::speaks_of_error;
+
 /// Statuses by which the driver refuses a request or is not ready for it, such as 0x1f for an invalid argument, 0x51 for no
 /// memory and 0x56 for a call that is not supported (`nvstatuscodes.h` of open-gpu-kernel-modules). Those left out tell of
 /// the part: 0x0f for a GPU that is lost, 0x62 for one that wants a reset, 0x65 for a time that ran out, and so on.
@@ -37,7 +39,11 @@ pub(super) fn means_nothing(message: &str) -> bool {
     }
     match status(message) {
         Some(status) => REFUSED.iter().any(|range| range.contains(&status)),
-        None => message.contains("Assertion failed"),
+        // What did not hold is a condition of the code; one in words may be of the part.
+        None => message.split_once("Assertion failed").is_some_and(|(_, rest)| {
+            let (condition, _) = rest.split_once(" @ ").unwrap_or((rest, ""));
+            !speaks_of_error(condition)
+        }),
     }
 }
 
@@ -69,6 +75,7 @@ mod tests {
             "NVRM: nvAssertOkFailedNoLog: Assertion failed: Failure: Generic Error [NV_ERR_GENERIC] (0x0000FFFF) returned from status @ kernel_gsp_tu102.c:511",
             "NVRM: rpcRmApiAlloc_GSP: GspRmAlloc failed: hClient=0xc1d1a616; paramsStatus=0x00000062; status=0x00000062",
             "NVRM: _issueRpcAndWait: rpcSendMessage failed with status 0x0000000f for fn 78!",
+            "NVRM: GPU 0000:65:00.0: nvAssertFailedNoLog: Assertion failed: fatal NVLink error, GPU reset required @ kernel_nvlink.c:812",
             "NVRM: GPU 0000:65:00.0: brand new engine reported a fatal condition",
         ] {
             assert!(!means_nothing(line), "{line}");

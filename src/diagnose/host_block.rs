@@ -10,6 +10,8 @@ use super::kernel_event::{Class, KernelEvent, Place, Severity};
 pub(super) enum Part {
     Begins,
     Severity(Severity),
+    /// A section that says nothing of what broke, such as the firmware's crash log from before the machine was started.
+    Sealed,
     Memory,
     Pcie,
     Processor,
@@ -26,15 +28,21 @@ impl KernelEvent {
     pub(super) fn take_part(&mut self, part: Part) {
         match part {
             Part::Begins | Part::Other => {}
-            Part::Severity(severity) => self.severity = severity,
+            // A report has one severity and sections of their own: the gravest stands, in whatever order they come.
+            Part::Severity(severity) => {
+                self.told = self.told.max(Some(severity));
+                self.severity = self.told.unwrap_or(severity);
+            }
+            Part::Sealed if self.class == Class::Firmware => self.severity = Severity::Unclear,
+            Part::Sealed => {}
             Part::Memory => {
-                self.class = Class::HostMemory;
+                self.is_of(Class::HostMemory);
                 if let (Place::Node, Some(unit)) = (&self.place, self.unit.take()) {
                     self.place = Place::Dimm(unit);
                 }
             }
-            Part::Pcie => self.class = Class::Pcie,
-            Part::Processor => self.class = Class::MachineCheck,
+            Part::Pcie => self.is_of(Class::Pcie),
+            Part::Processor => self.is_of(Class::MachineCheck),
             Part::Place(place) => {
                 if self.by_numbers || !matches!(self.place, Place::Dimm(_)) {
                     self.place = place;
@@ -53,6 +61,14 @@ impl KernelEvent {
                 }
             }
         }
+    }
+}
+
+impl KernelEvent {
+    /// Says what broke, for which what the report says of its severity holds.
+    fn is_of(&mut self, class: Class) {
+        self.class = class;
+        self.severity = self.told.unwrap_or(self.severity);
     }
 }
 
@@ -77,10 +93,7 @@ pub(super) fn read_block(message: &str) -> Option<HostLine> {
     }
     Some(match part(text) {
         Part::Other if is_detail(text) => HostLine::Detail,
-        // The crash log of the firmware: kept from before the machine was started, and silent about what broke.
-        Part::Other if is_sealed(text) => {
-            HostLine::Block { number: UNNUMBERED, part: Part::Severity(Severity::Unclear) }
-        }
+        Part::Other if is_sealed(text) => HostLine::Block { number: UNNUMBERED, part: Part::Sealed },
         Part::Other => HostLine::Loose,
         part => HostLine::Block { number: UNNUMBERED, part },
     })

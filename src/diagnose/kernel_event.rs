@@ -88,6 +88,8 @@ pub struct KernelEvent {
     pub(super) by_numbers: bool,
     /// What the firmware calls the unit, before it says of what kind that is.
     pub(super) unit: Option<String>,
+    /// The gravest severity that a report of the firmware has told.
+    pub(super) told: Option<Severity>,
     /// Place of its last line in the log.
     last: usize,
 }
@@ -126,6 +128,11 @@ impl KernelEvent {
 
     const fn is_near(&self, index: usize) -> bool {
         index - self.last <= NEAR
+    }
+
+    /// Whether a line is of the same time: what the run brought out is not part of what was there before it.
+    fn is_of_the_time_of(&self, record: &KernelRecord) -> bool {
+        self.before.is_some() == record.before().is_some()
     }
 }
 
@@ -294,9 +301,11 @@ impl Reader {
                     event.severity = event.severity.max(severity);
                     return;
                 }
-                if let Some(event) = self.resolved_by(index, &class, severity, &place) {
+                if let Some(event) = self.resolved_by(index, record, &class, severity, &place) {
                     event.add(index, message);
                     if severity == Severity::Unclear {
+                        // A page that was given up is more than the corrected errors before it.
+                        event.severity = event.severity.max(severity);
                         return;
                     }
                     event.severity = severity;
@@ -304,7 +313,7 @@ impl Reader {
                         event.place = place;
                     }
                     event.class = class;
-                    event.count = count;
+                    event.count = event.count.max(count);
                     event.open = Open::No;
                     return;
                 }
@@ -339,10 +348,20 @@ impl Reader {
                     }
                 }
             }
-            HostLine::Detail | HostLine::Loose => {
+            HostLine::Detail => {
                 if let Some(event) = self.events.last_mut().filter(|event| event.is_near(index)) {
                     event.add(index, message);
-                } else if line == HostLine::Loose {
+                }
+            }
+            HostLine::Loose => {
+                let goes_on = |event: &&mut KernelEvent| {
+                    let reported =
+                        [Class::MachineCheck, Class::HostMemory, Class::Firmware, Class::Pcie, Class::Unknown];
+                    reported.contains(&event.class) && event.is_near(index) && event.is_of_the_time_of(record)
+                };
+                if let Some(event) = self.events.last_mut().filter(goes_on) {
+                    event.add(index, message);
+                } else {
                     self.push(index, record, message, Class::Unknown, Severity::Unclear, Place::Node);
                 }
             }
@@ -400,14 +419,19 @@ impl Reader {
                 let driver = of_driver && matches!(event.class, Class::Driver(_));
                 let here = event.place == *place || (driver && *place == Place::Node);
                 let soon = driver && record.at < event.at + EXPLAINED;
-                here && (driver || event.class == Class::Unknown) && (event.is_near(index) || soon)
+                let goes_on = if driver { soon } else { event.class == Class::Unknown && event.is_near(index) };
+                here && goes_on && event.is_of_the_time_of(record)
             });
         }
         self.events.iter_mut().rev().take(4).find(|event| {
             let alike = (*class == Class::Nic && event.class == Class::Nic) || (port(class) && port(&event.class));
-            // The bus names a drive by its address, where its driver gives it a number.
-            let drive = *class == Class::Drive && event.class == Class::Drive && matches!(place, Place::Pci(_));
-            ((alike && event.place == *place) || drive) && event.is_near(index)
+            // The bus names a drive by its address, where its driver gives it a number: which of them is known by nothing but
+            // that one has just gone away.
+            let drive = *class == Class::Drive
+                && event.class == Class::Drive
+                && event.is_uncorrected()
+                && matches!(place, Place::Pci(_));
+            ((alike && event.place == *place) || drive) && event.is_near(index) && event.is_of_the_time_of(record)
         })
     }
 
@@ -415,6 +439,7 @@ impl Reader {
     fn resolved_by(
         &mut self,
         index: usize,
+        record: &KernelRecord,
         class: &Class,
         severity: Severity,
         place: &Place,
@@ -435,7 +460,7 @@ impl Reader {
                 && event.class == Class::MachineCheck
                 && event.place == Place::Node
                 && event.severity == severity;
-            event.is_near(index) && (unnamed || repeated || decoded || followed)
+            event.is_near(index) && event.is_of_the_time_of(record) && (unnamed || repeated || decoded || followed)
         })
     }
 
@@ -461,6 +486,7 @@ impl Reader {
             open: Open::No,
             by_numbers: false,
             unit: None,
+            told: None,
             last: index,
         });
         &mut self.events[at]
