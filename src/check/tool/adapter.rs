@@ -65,21 +65,20 @@ impl Adapter {
     /// Reads what the program printed. Its verdict is the measurement `passed` of the node: true only where the output
     /// proves it and the exit code does not speak against it. What the program itself says of a failure is `failure`.
     pub fn read(&self, output: &Output<'_>) -> Result<Vec<Measurement>, Unreadable> {
-        let told = match ((self.read)(output), output.words(BROKEN_MEMORY)) {
+        // Whatever else became of the program, these words prove that a part is broken.
+        let broken = output.words(BROKEN_MEMORY).map(|words| Verdict::Failed(words.to_owned()));
+        let told = match ((self.read)(output), &broken) {
             (Ok(told), _) => told,
-            // It need not say more to prove that a part is broken.
-            (Err(_), Some(words)) => Told::new(Vec::new(), Verdict::Failed(words.to_owned())),
+            (Err(_), Some(broken)) => Told::new(Vec::new(), broken.clone()),
             (Err(why), None) => return Err(why.told(self.title, self.expected, first_line(output))),
         };
-        let verdict = match told.verdict {
-            Verdict::Unproven(why) => match output.words(BROKEN_MEMORY) {
-                Some(words) => Verdict::Failed(words.to_owned()),
-                None => Verdict::Unproven(why),
-            },
-            Verdict::Passed if output.exit != 0 => {
+        let verdict = match (told.verdict, broken) {
+            (Verdict::Failed(words), _) => Verdict::Failed(words),
+            (_, Some(broken)) => broken,
+            (Verdict::Passed, None) if output.exit != 0 => {
                 Verdict::Failed(format!("exit-code {}{}", output.exit, output.last_error()))
             }
-            other => other,
+            (other, None) => other,
         };
         let mut measured = told.measured;
         match verdict {

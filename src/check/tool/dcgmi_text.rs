@@ -18,7 +18,8 @@ struct Test {
     name: String,
     /// A status, and the GPUs it is of where they are named.
     results: Vec<(String, Option<String>)>,
-    warnings: Vec<String>,
+    /// Warnings, and the GPU each is of where it is named.
+    warnings: Vec<(String, Option<String>)>,
 }
 
 /// The report of a table that is there to its end; `None` where there is none.
@@ -48,15 +49,16 @@ pub(super) fn report_in(text: &str) -> Option<Value> {
             last = Row::Result;
             tests.push(Test { name: name.to_owned(), results: Vec::new(), warnings: Vec::new() });
         }
+        let of = name.split_once(": GPU").map(|(_, gpu)| gpu.to_owned());
         let test = tests.last_mut()?;
         match last {
             Row::Result => test.results.push(result(value)),
             Row::Warning if name.is_empty() && !test.warnings.is_empty() => {
-                let whole = test.warnings.last_mut()?;
+                let (whole, _) = test.warnings.last_mut()?;
                 whole.push(' ');
                 whole.push_str(value);
             }
-            Row::Warning => test.warnings.push(value.to_owned()),
+            Row::Warning => test.warnings.push((value.to_owned(), of)),
             Row::Note => {}
         }
     }
@@ -64,13 +66,20 @@ pub(super) fn report_in(text: &str) -> Option<Value> {
 }
 
 impl Test {
-    /// The test as DCGM 3 reports it. A warning is told with what failed.
+    /// The test as DCGM 3 reports it. A warning is told with the GPU that it names; one that names none with what failed, and
+    /// where nothing did with every result.
     fn report(&self) -> Value {
+        let failed = |status: &str| !["Pass", "Skip"].contains(&status);
+        let nothing_failed = !self.results.iter().any(|(status, _)| failed(status));
         let one = |(status, gpus): &(String, Option<String>)| {
-            let failed = !["Pass", "Skip"].contains(&status.as_str());
-            let alone = self.results.len() == 1;
-            let warnings = if failed || alone { self.warnings.join("; ") } else { String::new() };
-            let mut result = json!({ "status": status, "warnings": warnings });
+            let is_told_here = |of: &Option<String>| match (of, gpus) {
+                (Some(of), Some(gpus)) => gpus.split(',').any(|gpu| gpu == of),
+                (Some(_), None) => true,
+                (None, _) => failed(status) || nothing_failed,
+            };
+            let warnings: Vec<&str> =
+                self.warnings.iter().filter(|(_, of)| is_told_here(of)).map(|(warning, _)| warning.as_str()).collect();
+            let mut result = json!({ "status": status, "warnings": warnings.join("; ") });
             if let Some(gpus) = gpus {
                 result["gpu_ids"] = json!(gpus);
             }
