@@ -53,7 +53,9 @@ impl Handling<'_> {
     ) -> Result<FloorEvent, Refusal> {
         let Stage::Held(held) = self.known(&unit)? else { return Err(Refusal::NotHeld(unit)) };
         match disposition {
-            Disposition::Repair if matches!(held, Held::Outlier { .. }) => return Err(Refusal::NothingProven(unit)),
+            Disposition::Repair if matches!(held, Held::Outlier { .. }) && !self.has_failed(&unit) => {
+                return Err(Refusal::NothingProven(unit));
+            }
             Disposition::Repair | Disposition::Scrapped => {}
             Disposition::Returned => return Err(Refusal::NoDecision),
             Disposition::Released => {
@@ -63,6 +65,11 @@ impl Handling<'_> {
         }
         let because = Because::Person { why, second };
         Ok(FloorEvent::Disposed { unit, disposition, because, class: None })
+    }
+
+    /// Whether a run of the unit since its last repair ended in FAIL.
+    fn has_failed(&self, unit: &Serial) -> bool {
+        self.floor.state.units.get(unit).is_some_and(|unit| unit.failed)
     }
 
     /// The second person agrees to what the first one asked for.

@@ -92,20 +92,23 @@ impl Copies {
     fn read_back(&self, run: &RunId) -> io::Result<Received> {
         let path = self.path(run);
         let mut journal = Position::default();
+        let noted = if_there(disk::read(&self.seals.join(run.as_str()), 4096))?;
+        let noted = noted.and_then(|bytes| serde_json::from_slice::<Position>(&bytes).ok());
         if let Some(bytes) = if_there(disk::read(&path.join(JOURNAL.name), disk::GIB))? {
             let whole = Tip::whole_lines(&bytes, bytes.len());
             // Damaged lines stay: sealing tells of them, and the agent's own comparison finds the fork.
             journal = Tip::after(journal, whole)
                 .unwrap_or(Position { offset: whole.len() as u64, chain: kiln_wire::Chain::default() });
-            if whole.len() < bytes.len() {
+            // Nothing of a run that was whole is half written: what is no line there was spoiled, and may come back.
+            let was_whole = noted.is_some_and(|noted| noted.offset > whole.len() as u64);
+            if whole.len() < bytes.len() && !was_whole {
                 let file = File::options().write(true).open(path.join(JOURNAL.name))?;
                 file.set_len(whole.len() as u64)?;
                 file.sync_all()?;
             }
         }
         let telemetry = if_there(path.join(SAMPLES.name).metadata())?.map_or(0, |found| found.len());
-        let seal = if_there(disk::read(&self.seals.join(run.as_str()), 4096))?;
-        let sealed = seal.and_then(|bytes| serde_json::from_slice::<Position>(&bytes).ok()) == Some(journal);
+        let sealed = noted == Some(journal);
         Ok(Received { run: run.clone(), journal, telemetry, sealed: sealed && journal.offset > 0 })
     }
 
@@ -231,6 +234,24 @@ mod tests {
         assert_eq!(fs::read(&path).expect("a copy"), one);
         let Ok(Appended::Here(_)) = copies.append(&run, first, &line("\"b\":2", 'b')) else { panic!("not taken") };
         assert!(!copies.received(&run).expect("read").expect("a copy").sealed, "what grew is not what was sealed");
+    }
+
+    #[test]
+    fn what_was_whole_and_is_spoiled_is_not_cut() {
+        let dir = tempfile::tempdir().expect("folder");
+        let run: RunId = "run-1".parse().expect("a run");
+        let copies = Copies::open(dir.path()).expect("copies");
+        let Ok(Appended::Here(first)) = copies.append(&run, Position::default(), &line("\"a\":1", 'a')) else {
+            panic!("not taken")
+        };
+        copies.seal(&run, first).expect("sealed");
+        let path = copies.path(&run).join(JOURNAL.name);
+        let mut spoiled = fs::read(&path).expect("a copy");
+        *spoiled.last_mut().expect("bytes") ^= 1;
+        fs::write(&path, &spoiled).expect("spoiled");
+        let received = Copies::open(dir.path()).expect("copies").received(&run).expect("read").expect("a copy");
+        assert!(!received.sealed);
+        assert_eq!(fs::read(&path).expect("a copy"), spoiled, "the byte put back mends it");
     }
 
     #[test]

@@ -359,9 +359,20 @@ mod tests {
             assert_eq!(name(typed).as_deref(), Some("sato"), "{typed:?}");
         }
         assert_eq!(name("佐藤\u{3000}花子").as_deref(), name("佐藤  花子").as_deref());
-        for typed in
-            ["", "  ", "sa\u{200b}to", "sa\u{ad}to", "sato\u{feff}", "\u{202e}otas", "sa\u{2060}to", "sa\u{7}to"]
-        {
+        for typed in [
+            "",
+            "  ",
+            "sa\u{200b}to",
+            "sa\u{ad}to",
+            "sato\u{feff}",
+            "\u{202e}otas",
+            "sa\u{2060}to",
+            "sa\u{7}to",
+            "sato\u{3164}",
+            "sato\u{fe0f}",
+            "sato\u{2800}",
+            "sato\u{e0001}",
+        ] {
             assert_eq!(name(typed), None, "{typed:?}");
         }
         assert_eq!(name(&"x".repeat(NAME_MOST + 1)), None);

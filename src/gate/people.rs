@@ -90,11 +90,15 @@ fn same_letters(text: &str) -> String {
 
 /// Whether a letter is not seen where a name is shown, so that two names could look alike.
 pub(crate) fn is_unseen(letter: char) -> bool {
-    let is_format = |letter| {
-        matches!(letter, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}')
-            || matches!(letter, '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{3164}')
+    // Default_Ignorable_Code_Point of Unicode's DerivedCoreProperties.txt, and the blank of Braille.
+    let is_ignored = |letter| {
+        matches!(letter, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}')
+            || matches!(letter, '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
+            || matches!(letter, '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}')
+            || matches!(letter, '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}')
+            || matches!(letter, '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
     };
-    letter.is_control() || is_format(letter)
+    letter.is_control() || is_ignored(letter)
 }
 
 fn digest(pin: &str, salt: &str) -> Result<String, PeopleError> {

@@ -5,11 +5,7 @@ use std::io;
 /// Bytes nobody can guess.
 pub(crate) fn bytes<const N: usize>() -> io::Result<[u8; N]> {
     let mut bytes = [0; N];
-    let mut rest = &mut bytes[..];
-    while !rest.is_empty() {
-        let filled = rustix::rand::getrandom(&mut *rest, rustix::rand::GetRandomFlags::empty())?;
-        rest = &mut rest[filled..];
-    }
+    kiln_disk::fill_with_randomness(&mut bytes)?;
     Ok(bytes)
 }
 

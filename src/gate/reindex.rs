@@ -17,7 +17,7 @@ use kiln_wire::{Received, RunId};
 
 use super::copies::Copies;
 use super::outlets::CURSORS;
-use super::proof;
+use super::proof::{self, ProofError};
 use super::seals;
 use super::store::{self, DATABASE, Kept, StoreError};
 
@@ -269,7 +269,8 @@ impl Found<'_> {
     /// Looks at one run that is known, is here, or has a note.
     fn look_at(&mut self, run: &RunId, is_noted: bool) -> io::Result<()> {
         let received = self.copies.received(run)?;
-        let (read, assigned) = (self.read(run), self.state.runs.get(run));
+        let read = if received.is_some() { self.read(run)? } else { Err("there is none".to_owned()) };
+        let assigned = self.state.runs.get(run);
         let told = self.arrived.get(run).map(|(_, facts)| facts);
         let trouble = match (told, &received, &read) {
             (None, Some(_), _) if assigned.is_none() => Some(Difference::Unknown(run.clone())),
@@ -284,8 +285,10 @@ impl Found<'_> {
             }
         };
         let is_sound = told.is_some() && trouble.is_none();
+        // An agent hands over again only what is not noted to be whole.
+        let is_wrong = read.is_err() || matches!(trouble, Some(Difference::NotTold(_)));
         self.differences.extend(trouble);
-        self.note(run, received.as_ref(), is_sound, is_noted && read.is_err())
+        self.note(run, received.as_ref(), is_sound, is_noted && is_wrong)
     }
 
     /// Notes that a copy is whole, or takes away a note that is not so.
@@ -305,14 +308,24 @@ impl Found<'_> {
     }
 
     /// What the copy says, once its chain, its end and, of an agent that had a key by then, its seal were found sound.
-    fn read(&self, run: &RunId) -> Result<RunFacts, String> {
+    /// Trouble of the floor's own disk says nothing of it, and is an error.
+    fn read(&self, run: &RunId) -> io::Result<Result<RunFacts, String>> {
+        match self.proven(run) {
+            Ok(facts) => Ok(Ok(facts)),
+            Err(ProofError::Unreadable(error)) => Err(io::Error::other(error)),
+            Err(ProofError::SealUnkept(error)) => Err(error),
+            Err(unsound) => Ok(Err(unsound.to_string())),
+        }
+    }
+
+    fn proven(&self, run: &RunId) -> Result<RunFacts, ProofError> {
         let folder = self.copies.path(run);
-        let facts = proof::facts(&folder, run).map_err(|error| error.to_string())?;
+        let facts = proof::facts(&folder, run)?;
         let identity = self.state.runs.get(run).and_then(|assigned| self.state.identities.get(&assigned.agent));
         let since = self.arrived.get(run).map(|(at, _)| *at);
         if let Some(identity) = identity.filter(|identity| since.is_some_and(|at| at >= identity.approved_at)) {
-            let key = PublicKey::parse(&identity.public_key).ok_or("its agent's key cannot be read")?;
-            seals::holds(&folder, &key).map_err(|error| error.to_string())?;
+            let key = PublicKey::parse(&identity.public_key).ok_or(ProofError::Unsealed)?;
+            seals::holds(&folder, &key)?;
         }
         Ok(facts)
     }

@@ -118,3 +118,29 @@ fn a_copy_that_was_altered_or_lost_and_an_event_that_was_altered_are_told_by_nam
     let out = floor.args(["serve", "--data"]).arg(bench.path("floor")).output().expect("kiln-floor");
     assert!(out.status.code() == Some(3) && String::from_utf8_lossy(&out.stderr).contains("event 0"), "{out:?}");
 }
+
+#[test]
+fn a_floor_made_again_from_older_events_gets_the_run_from_its_agent_again() {
+    let (mut bench, floor) = Bench::new();
+    let serial = Bench::serial("1");
+    bench.scan(&serial);
+    let mut agent = bench.agent("spool", &[]);
+    assert_eq!(wait("the agent's end", || agent.code()), 0);
+    floor.kill();
+    let lines = audited(&bench);
+    let older: Vec<&str> = lines.split_inclusive('\n').take_while(|line| !line.contains("run-arrived")).collect();
+    let older = older.concat();
+    assert!(older.len() < lines.len() && older.contains("assigned"), "{lines}");
+    let saved = bench.path("events.jsonl");
+    fs::write(&saved, older).expect("a copy of the events");
+    for name in Bench::names_in(&bench.path("floor")).iter().filter(|name| name.starts_with("floor.db")) {
+        fs::remove_file(bench.path("floor").join(name)).expect("gone");
+    }
+    let out = reindex(&bench, &[Path::new("--events"), &saved]);
+    let told = String::from_utf8_lossy(&out.stdout).into_owned();
+    assert!(told.contains("no event says that it arrived") && told.contains("the note was taken away"), "{out:?}");
+    let _floor = bench.floor();
+    let mut agent = bench.agent("spool", &[]);
+    assert_eq!(wait("the agent's end", || agent.code()), 0);
+    assert!(main_part(&bench, &format!("/units/{serial}?lang=en")).contains("Passed ○"));
+}
