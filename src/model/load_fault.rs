@@ -143,9 +143,11 @@ pub enum WorkerBreach {
     HalfLine { half: String },
     #[error("it floods: more than {most} messages within a second")]
     Floods { most: u32 },
+    #[error("it speaks version {theirs} of the protocol and this program version {ours}; install the same kiln")]
+    OtherVersion { theirs: u32, ours: u32 },
     /// It wrote a line that no worker of this version writes.
-    #[error("{error}")]
-    BadLine { error: String },
+    #[error("it said what is not the protocol: {excerpt}")]
+    BadLine { excerpt: String },
     #[error("it spoke before it said hello")]
     SpokeEarly,
     #[error("it spoke out of turn: {message}")]

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::line::Heard;
 use super::process::{Exit, Process};
-use crate::worker::{FromWorker, ToWorker, decode, encode};
+use crate::worker::{FromWorker, LineError, ToWorker, VERSION, decode, encode};
 use kiln_model::{GpuIndex, LoadEnd, LoadFault, LoadSaid, Moment, Span, StopHow, WorkerBreach};
 
 /// A fifth of the worker's lease.
@@ -170,7 +170,10 @@ impl WorkerHandle {
                     }
                     match decode(&line) {
                         Ok(message) => self.take(now, message, news),
-                        Err(error) => self.fail(now, WorkerBreach::BadLine { error: error.to_string() }),
+                        Err(LineError::Version { theirs }) => {
+                            self.fail(now, WorkerBreach::OtherVersion { theirs, ours: VERSION });
+                        }
+                        Err(LineError::Garbage { excerpt }) => self.fail(now, WorkerBreach::BadLine { excerpt }),
                     }
                 }
             }

@@ -147,7 +147,10 @@ fn breach(why: &WorkerBreach) -> String {
         WorkerBreach::EndlessLine => "終わりのない行を書いた".to_owned(),
         WorkerBreach::HalfLine { half } => format!("行の途中で終わった `{half}`"),
         WorkerBreach::Floods { most } => format!("1秒間に {most} 件を超えるメッセージを送った"),
-        WorkerBreach::BadLine { error } => format!("解釈できない行を書いた `{error}`"),
+        WorkerBreach::OtherVersion { theirs, ours } => {
+            format!("プロトコルの版が {theirs} で、この kiln の版は {ours}。同じ kiln を入れる")
+        }
+        WorkerBreach::BadLine { excerpt } => format!("解釈できない行を書いた `{excerpt}`"),
         WorkerBreach::SpokeEarly => "最初の挨拶の前にメッセージを送った".to_owned(),
         WorkerBreach::OutOfTurn { message } => format!("順序に反したメッセージを送った `{message}`"),
         WorkerBreach::Protocol(what) => format!("通信規約に反した `{what}`"),
