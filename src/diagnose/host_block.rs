@@ -27,14 +27,13 @@ impl KernelEvent {
     /// Takes in what a line of its report adds.
     pub(super) fn take_part(&mut self, part: Part) {
         match part {
-            Part::Begins | Part::Other => {}
             // A report has one severity and sections of their own: the gravest stands, in whatever order they come.
             Part::Severity(severity) => {
                 self.told = self.told.max(Some(severity));
                 self.severity = self.told.unwrap_or(severity);
             }
             Part::Sealed if self.class == Class::Firmware => self.severity = Severity::Unclear,
-            Part::Sealed => {}
+            Part::Begins | Part::Sealed | Part::Other => {}
             Part::Memory => {
                 self.is_of(Class::HostMemory);
                 if let (Place::Node, Some(unit)) = (&self.place, self.unit.take()) {

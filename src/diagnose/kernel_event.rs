@@ -7,7 +7,7 @@
 
 use super::PciAddress;
 use super::host_line::{HostLine, Part, read_host_line};
-use super::kernel_line::{AerLine, AerSeverity, KernelLine, read_kernel_line, without_prefix};
+use super::kernel_line::{AerLine, KernelLine, read_kernel_line, without_prefix};
 use kiln_model::{KernelRecord, KernelSource, Moment, Span};
 
 /// What kind of trouble an event is.
@@ -151,7 +151,6 @@ const OFF_THE_BUS: [&str; 2] = ["NVRM: The NVIDIA GPU ", "NVRM: (PCI ID: "];
 pub fn kernel_events(records: &[KernelRecord]) -> Vec<KernelEvent> {
     let mut reader = Reader::default();
     for (index, record) in records.iter().enumerate() {
-        // The driver's event channel repeats what the log says; it counts where the log has no such line.
         if record.source != KernelSource::Gap {
             reader.take(index, record, &one_line(&record.text));
         }
@@ -279,7 +278,7 @@ impl Reader {
 
     /// An error of a device: announced by a port, told by the device itself, or both.
     fn take_aer(&mut self, index: usize, record: &KernelRecord, message: &str, aer: &AerLine) {
-        let (severity, place) = (of_aer(aer.severity), Place::Pci(aer.pci));
+        let (severity, place) = (aer.severity.of_the_event(), Place::Pci(aer.pci));
         if aer.announces {
             let event = self.push(index, record, message, Class::Pcie, severity, place);
             event.port = aer.port;
@@ -495,14 +494,6 @@ impl Reader {
 
 /// What marks a line that the driver's event channel gave.
 const EVENT_CHANNEL: &str = "reported by the driver's event channel";
-
-const fn of_aer(severity: AerSeverity) -> Severity {
-    match severity {
-        AerSeverity::Corrected => Severity::Corrected,
-        AerSeverity::NonFatal => Severity::Recoverable,
-        AerSeverity::Fatal => Severity::Fatal,
-    }
-}
 
 #[cfg(test)]
 #[path = "kernel_event_tests.rs"]

@@ -5,6 +5,7 @@
 
 use super::PciAddress;
 use super::device_line::is_out_of_reach;
+use super::kernel_event::Severity;
 
 /// What one line says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,6 +74,17 @@ pub enum AerSeverity {
     Corrected,
     NonFatal,
     Fatal,
+}
+
+impl AerSeverity {
+    /// How grave an event of the log is that says so.
+    pub const fn of_the_event(self) -> Severity {
+        match self {
+            Self::Corrected => Severity::Corrected,
+            Self::NonFatal => Severity::Recoverable,
+            Self::Fatal => Severity::Fatal,
+        }
+    }
 }
 
 /// An error that PCIe itself reported (advanced error reporting).

@@ -129,7 +129,7 @@ pub(super) fn alarm(language: Language, alarm: &FalseAlarm) -> String {
             let step = step.as_deref().unwrap_or("工程の間");
             format!("{step} {} ({component})", by(language, what))
         }
-        None => "不合格とした根拠なし".to_owned(),
+        None => "合格としなかった根拠の記録なし".to_owned(),
     }
 }
 

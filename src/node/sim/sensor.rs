@@ -84,13 +84,7 @@ impl Gpu {
         } else if self.values[G::Hang] > 0.5 {
             Some(ReadingFailure::Timeout)
         } else if self.values[G::FailCode] > 0.0 {
-            // As the driver backend reads codes of nvml.h: no permission, timeout, GPU lost, and the rest.
-            Some(match self.values[G::FailCode] as i32 {
-                4 => ReadingFailure::NoPermission,
-                10 => ReadingFailure::Timeout,
-                15 => ReadingFailure::Lost,
-                other => ReadingFailure::Driver(other),
-            })
+            Some(ReadingFailure::Driver(self.values[G::FailCode] as i32))
         } else {
             None
         }
