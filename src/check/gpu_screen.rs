@@ -27,8 +27,8 @@ pub(super) static SPEC: CheckSpec = CheckSpec {
     summary: "Screens every multiprocessor for silent corruption, alone and together, at two clocks, cool and hot.",
     details: "Four loads one after another: each SM alone; all SMs with products that draw so little that the clock stays \
               high; all SMs at full power, which heats the die and lowers the clock; and each SM alone again while the die \
-              is hot. Every result is compared, and a wrong one carries the number of its SM. The check sets no clocks: a \
-              locked clock would outlive a program that is killed. Which clocks the loads came to is measured instead. \
+              is hot. Every result is compared, and a wrong one carries the number of its SM. The check sets no clocks \
+              (`gpu.fixed-clock` does): which clocks the loads came to is measured instead. \
               How rare a defect the screen excludes follows from the number of products alone: of n products without a \
               wrong one, a defect that spoils one in n/3 would have shown with a probability of 95 %.",
     params: &[

@@ -3,6 +3,7 @@
 use super::course::{Course, Rest, Turn};
 use super::declare::{may, span, text};
 use super::exchange::Exchange;
+use super::fabric_watch::{FABRIC_AWAY, FabricWatch};
 use super::gauge::{Gauges, gauges};
 use super::links::{of_gpu, put_growth};
 use super::look::unanswered;
@@ -36,6 +37,7 @@ pub(super) static SPEC: CheckSpec = CheckSpec {
 static MEASUREMENTS: &[MeasurementSpec] = &[
     may("egress.mean", Unit::GigabytePerSecond, GPU, "what the GPU sent, all partners together"),
     may("egress.worst", Unit::GigabytePerSecond, GPU, "what it sent to its slowest partner, times the partners"),
+    FABRIC_AWAY,
     super::kept::WIDTH_LOST,
     super::kept::GEN_LOWER,
     super::kept::LIMIT_FALL,
@@ -59,6 +61,7 @@ impl Check for NvlinkSoak {
             course: Course::new(Rest::Needless, LoadKind::AllToAll, WARMUP, length),
             gauges: gauges(context, 0.0),
             sent: Exchange::default(),
+            fabric: FabricWatch::default(),
             exchanged: Span::ZERO,
             first: Vec::new(),
         })
@@ -78,6 +81,7 @@ struct Run {
     course: Course,
     gauges: Gauges,
     sent: Exchange,
+    fabric: FabricWatch,
     /// How long the steady window was.
     exchanged: Span,
     first: Vec<GpuCounters>,
@@ -98,6 +102,7 @@ impl CheckRun for Run {
             (Stage::After, Seen::Answered(Answer::Counters(Ok(counters)))) => wants.end(self.done(context, counters)),
             (_, Seen::Answered(Answer::Counters(Err(why)))) => wants.end(unanswered(why)),
             (Stage::Exchanging, _) => {
+                self.fabric.take(&self.course, now, &seen, wants);
                 self.gauges.take(&self.course, &seen);
                 if let Seen::Load(report) = &seen
                     && self.course.is_measuring()
@@ -133,6 +138,7 @@ impl Run {
             let (sum, worst) = self.sent.egress(gpu, &partners, self.exchanged);
             sheet.put("egress.mean", component, gauge.whole(sum));
             sheet.put("egress.worst", component, gauge.whole(worst));
+            sheet.put("fabric.away", component, self.fabric.away(gpu));
             gauge.put_kept(&mut sheet, component, self.exchanged);
             put_growth(&mut sheet, context.components, gpu, of_gpu(&self.first, gpu), of_gpu(last, gpu));
         }
@@ -144,7 +150,7 @@ impl Run {
 mod tests {
     use super::*;
     use crate::rig::{Rig, Scene, assert_complete, counters, lines, shown};
-    use kiln_model::{Endpoint, LoadSaid, Reading, Transfer};
+    use kiln_model::{Endpoint, Fabric, FabricState, LoadSaid, Reading, ReadingFailure, Transfer};
 
     fn exchanging(scene: &Scene<'_>) -> Vec<LoadSaid> {
         let (from, seconds) = (scene.gpu, scene.load.map_or(0.0, |(_, seconds)| seconds));
@@ -186,6 +192,7 @@ mod tests {
         insta::assert_snapshot!(lines(&done, Component::gpu(1)), @r"
         egress.mean 200 GB/s
         egress.worst 200 GB/s
+        fabric.away unsupported
         pcie.width.lost 0
         power.limit.fall 0 %
         pcie.gen.lower 0 %
@@ -193,6 +200,24 @@ mod tests {
         nvlink.error-links 3
         ");
         assert_eq!(shown(&done, Component::gpu(0), "nvlink.error-links"), "none");
+    }
+
+    #[test]
+    fn a_gpu_that_is_out_of_its_fabric_meanwhile_is_counted_at_every_look() {
+        let mut rig = rig();
+        let fabric = |state| {
+            let (cluster_uuid, health_mask) = (String::new(), Reading::Unsupported);
+            Reading::Value(Fabric { state, status: 0, cluster_uuid, clique: 0, health_mask })
+        };
+        let mut found = rig.inventory.clone();
+        found.gpus[0].fabric = fabric(FabricState::Completed);
+        found.gpus[1].fabric = fabric(FabricState::InProgress);
+        found.gpus[2].fabric = Reading::Failed(ReadingFailure::Timeout);
+        rig.found = Some(found);
+        let done = rig.run(&NvlinkSoak);
+        let away = |gpu| shown(&done, Component::gpu(gpu), "fabric.away");
+        // Ten minutes, a look at the start of each.
+        assert_eq!([away(0), away(1), away(2)], ["0", "10", "missing: NeverRead"]);
     }
 
     #[test]

@@ -19,6 +19,7 @@ checks! {
     fabric_state::FabricState,
     gpu_burn::GpuBurn,
     gpu_cooldown::GpuCooldown,
+    gpu_fixed_clock::GpuFixedClock,
     gpu_idle::GpuIdle,
     gpu_memory::GpuMemory,
     gpu_pulse::GpuPulse,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::course::{Course, Rest, Turn};
 use super::declare::{SETTLE_OVER, SETTLE_SLOPE, SETTLE_WITHIN, choice, flag, may, must, quantity, required, span};
+use super::fabric_watch::{FABRIC_AWAY, FabricWatch};
 use super::gauge::{Gauges, LoadGauge, gauges, put_common};
 use super::gpu_burn::{kernel, of_peak, peak};
 use super::settle::Idle;
@@ -96,6 +97,7 @@ static MEASUREMENTS: &[MeasurementSpec] = &[
     may("margin.min", Unit::Celsius, GPU, "least margin to slowdown"),
     may("temp.offset", Unit::Kelvin, GPU, "die over inlet at rest that its power does not explain"),
     may("temp.offset.apart", Unit::Kelvin, GPU, "how far temp.offset is from that of the nearest sibling"),
+    FABRIC_AWAY,
     must("power.mean", Unit::Watt, GPU, "board power, mean of the window"),
     must("clock.mean", Unit::Megahertz, GPU, "SM clock, mean of the window"),
     must("throughput.mean", Unit::Teraflops, GPU, "work done per second, mean of the window"),
@@ -135,6 +137,7 @@ impl Check for ThermalSoak {
         Box::new(Run {
             course: Course::new(Rest::Must, LoadKind::Burn(kernel(params)), span("within"), span("for")),
             gauges: gauges(context, 0.0),
+            fabric: FabricWatch::default(),
             soaks: context.gpus().into_iter().map(soak).collect(),
         })
     }
@@ -156,12 +159,14 @@ struct Soak {
 struct Run {
     course: Course,
     gauges: Gauges,
+    fabric: FabricWatch,
     soaks: BTreeMap<GpuIndex, Soak>,
 }
 
 impl CheckRun for Run {
     fn observe(&mut self, context: &StepContext<'_>, now: Moment, seen: Seen<'_>, wants: &mut Wants) {
         self.gauges.take(&self.course, &seen);
+        self.fabric.take(&self.course, now, &seen, wants);
         if let Seen::Sampled(sample) = &seen {
             self.follow(sample);
         }
@@ -253,6 +258,7 @@ impl Run {
             sheet.put("throughput.per-clock", gpu, gauge.at_best(gauge.per_clock(over)));
             sheet.put("throughput.of-peak", gpu, gauge.at_best(of_peak(&gauge.per_clock(over), peak(context, index))));
             put_steady_values(&mut sheet, gpu, gauge, over);
+            sheet.put("fabric.away", gpu, self.fabric.away(index));
             put_common(&mut sheet, gpu, gauge, over);
             sheet.put("samples", gpu, gauge.coverage(over));
         }
@@ -420,6 +426,7 @@ mod tests {
         clock.mean 1755 MHz
         throughput.mean 700 TFLOP/s
         throughput.p5 700 TFLOP/s
+        fabric.away unsupported
         throttle.thermal 0 s
         throttle.power-brake 0 s
         ecc.corrected 0

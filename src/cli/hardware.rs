@@ -82,7 +82,9 @@ impl Hardware {
     /// Opens the machine's GPUs. A driver that cannot be had says nothing of the unit.
     pub(super) fn open(args: &HardwareArgs, pace: f64) -> Result<Self, CommandError> {
         let node = NvmlNode::open_with(&hurried(options(args), pace)).map_err(CommandError::NoDriver)?;
-        let command = WorkerCommand::own().context("this program's own file cannot be found").no_claim()?;
+        let mut command = WorkerCommand::own().context("this program's own file cannot be found").no_claim()?;
+        // Whoever locks a clock for a worker asks the same library.
+        command.env.extend(args.nvml_lib.iter().map(|path| (NVML_VARIABLE.into(), path.clone().into())));
         Ok(Self { node, loads: Supervisor::new(command), pace })
     }
 

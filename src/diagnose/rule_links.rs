@@ -154,9 +154,9 @@ fn read_fabric(scene: &Scene<'_>, board: &mut Board) {
     const NAMES: &[&str] = &["state", "status", "cluster.set", "cluster.valid", "cluster.uniform"];
     let mut unready: BTreeMap<GpuIndex, Vec<Evidence>> = BTreeMap::new();
     for (place, fact) in scene.facts.iter().enumerate() {
+        let is_of_fabric = fact.name() == "fabric.away" || fact.check == "fabric.state" && NAMES.contains(&fact.name());
         if fact.failed()
-            && fact.check == "fabric.state"
-            && NAMES.contains(&fact.name())
+            && is_of_fabric
             && let Some(gpu) = fact.gpu()
         {
             unready.entry(gpu).or_default().push(fact.evidence());

@@ -19,6 +19,7 @@ const SLOW: &[&str] = &[
     "clock.mean",
     "clock.p5",
     "clock.dips",
+    "clock.of-held",
     "power.mean",
     "power.p5",
     "power.max",

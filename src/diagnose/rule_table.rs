@@ -113,6 +113,7 @@ const TABLE: &[(&str, &str, &str, At)] = &[
     ("gpu.memory", "bandwidth.mean", "HBM-SLOW", At::Memory),
     ("gpu.memory", "bandwidth.p5", "HBM-SLOW", At::Memory),
     ("gpu.memory", "coverage", "HBM-COVERAGE", At::Memory),
+    ("gpu.fixed-clock", "power.mean", "GPU-POWER-EXCESS", At::Itself),
     ("gpu.idle", "power.mean", "GPU-IDLE-POWER", At::Itself),
     ("gpu.idle", "power.max", "GPU-IDLE-POWER", At::Itself),
     ("gpu.idle", "util.max", "GPU-FOREIGN-PROCESS", At::Itself),

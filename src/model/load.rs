@@ -19,6 +19,8 @@ pub struct LoadId(pub u32);
 pub enum LoadKind {
     /// Tensor-core matrix products with an HBM stream beside them, results verified.
     Burn(BurnKernel),
+    /// The burn with the SM clock held at one frequency, from before it begins until after it has ended.
+    FixedClock { kernel: BurnKernel, megahertz: f64 },
     /// The burn gated on and off at `hertz`, in phase over all GPUs of the order.
     Pulse { kernel: BurnKernel, hertz: f64, duty: f64 },
     /// Matrix products alone, without the memory stream, every result verified: for a multiprocessor that computes wrong.

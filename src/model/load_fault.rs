@@ -38,6 +38,8 @@ pub enum LoadFault {
     /// The order asks for what no load does; `what` quotes it.
     #[error("the order cannot be carried out: {what}")]
     BadOrder { what: String },
+    #[error("the SM clock cannot be held: {0}")]
+    ClockNotHeld(ClockRefusal),
     /// What was queued on the GPU did not end in time.
     #[error("{what} hangs: it did not end within {} s", after.as_secs_f64())]
     Hung { what: String, after: Span },
@@ -94,6 +96,24 @@ pub enum LoadFault {
     #[error("{0}")]
     #[serde(untagged)]
     Words(String),
+}
+
+/// Why the SM clock of a GPU could not be held at one frequency.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "kebab-case")]
+pub enum ClockRefusal {
+    #[error("only root may; run kiln as root")]
+    NotPermitted,
+    /// Virtual GPUs, for one, have no such setting.
+    #[error("this part or its driver has no such setting")]
+    NotOffered,
+    #[error("the NVIDIA management library {library} cannot be opened: {why}")]
+    NoLibrary { library: String, why: String },
+    #[error("{call} failed (NVML error {code})")]
+    Call { call: String, code: i32 },
+    /// The process that holds the clock and gives it back did not do its part.
+    #[error("the process that gives the clock back did not start: {error}")]
+    NoHolder { error: String },
 }
 
 /// Why there is no GPU to work on. `gpu` is its name among the components, `name` what the driver calls it; `holders` are the

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{GpuIndex, cuda_error};
+use super::{ClockRefusal, GpuIndex, cuda_error};
 
 /// What a load noted of a GPU. `holders` are the other processes on the GPU, as the end of a sentence.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
@@ -28,6 +28,9 @@ pub enum NoteFact {
         "{name} (compute capability {capability}, driver CUDA {cuda}): kernels from {image}, slower than it could be: {why}"
     )]
     SlowerKernel { name: String, capability: String, cuda: String, image: String, why: KernelFallback },
+    /// The driver did not take back the clock that it was told to hold.
+    #[error("the SM clock stays locked, give it back with `nvidia-smi -rgc`: {why}")]
+    ClockStaysLocked { why: ClockRefusal },
     /// The sentence of an older journal.
     #[error("{0}")]
     #[serde(untagged)]

@@ -45,7 +45,7 @@ pub use load::{
     BurnKernel, CopyDirection, Endpoint, LoadEnd, LoadId, LoadKind, LoadOrder, LoadReport, LoadSaid, Mismatch,
     NoteKind, StopHow, Transfer, Turns,
 };
-pub use load_fault::{LoadFault, OpenError, ProgramAbsent, WorkerBreach};
+pub use load_fault::{ClockRefusal, LoadFault, OpenError, ProgramAbsent, WorkerBreach};
 pub use load_note::{KernelFallback, NoteFact};
 pub use median::median;
 pub use missing::{Missing, Setting};

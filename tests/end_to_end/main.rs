@@ -3,6 +3,7 @@
 
 mod bench;
 mod doctor;
+mod fixed_clock;
 mod node;
 
 use std::fmt::Write as _;

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::drive::{self, Broken, Compared, DriveContext};
 use super::driver::{Driver, Gpu, OUT_OF_MEMORY};
 use super::holders::holders;
+use crate::clock::ClockHold;
 use crate::worker::{Beside, Device, Engine, Images, MarchWork, Pipe, Variant, WorkOrder};
 use kiln_model::{
     BurnKernel, GpuIndex, KernelFallback, LoadEnd, LoadFault, LoadId, LoadKind, LoadOrder, LoadSaid, NoteFact,
@@ -163,6 +164,10 @@ impl Engine for CudaEngine {
         let done = match (&work.order.kind, gpus.as_slice()) {
             (_, []) => Err(Broken::Refused(LoadFault::BadOrder { what: "gpus: []".to_owned() })),
             (LoadKind::Burn(kernel), [gpu, ..]) => drive::burn(&context, gpu, *kernel),
+            (LoadKind::FixedClock { kernel, megahertz }, [gpu, ..]) => {
+                let device = Device { gpu: gpu.index, pci: Some(gpu.pci.clone()) };
+                at_fixed_clock(&device, *megahertz, pipe, || drive::burn(&context, gpu, *kernel))
+            }
             (LoadKind::Screen { kernel, turns }, [gpu, ..]) => drive::screen(&context, gpu, *kernel, *turns),
             (LoadKind::Pulse { kernel, hertz, duty }, [gpu, ..]) => drive::pulse(&context, gpu, *kernel, *hertz, *duty),
             (LoadKind::March { .. }, [gpu, ..]) if work.variant.march == MarchWork::DeviceCopy => {
@@ -184,4 +189,21 @@ impl Engine for CudaEngine {
             Err(broken) => broken.end(),
         }
     }
+}
+
+/// Does work while the clock of a GPU is held, and gives it back.
+fn at_fixed_clock(
+    device: &Device,
+    megahertz: f64,
+    pipe: &Pipe,
+    work: impl FnOnce() -> Result<(), Broken>,
+) -> Result<(), Broken> {
+    let refused = |why| Broken::Refused(LoadFault::ClockNotHeld(why));
+    let hold = ClockHold::take(device, megahertz).map_err(refused)?;
+    let done = work();
+    if let Err(why) = hold.give_back() {
+        let what = NoteFact::ClockStaysLocked { why };
+        pipe.say(LoadSaid::Noted { gpu: Some(device.gpu), kind: NoteKind::Plain, what });
+    }
+    done
 }

@@ -136,8 +136,10 @@ fn shares(order: &LoadOrder) -> Vec<BTreeSet<GpuIndex>> {
         LoadKind::HostCopy(_) | LoadKind::PairCopy | LoadKind::AllToAll | LoadKind::Program(_) => {
             vec![order.gpus.clone()]
         }
-        LoadKind::Burn(_) | LoadKind::Pulse { .. } | LoadKind::Screen { .. } | LoadKind::March { .. } => {
-            order.gpus.iter().map(|gpu| [*gpu].into()).collect()
-        }
+        LoadKind::Burn(_)
+        | LoadKind::FixedClock { .. }
+        | LoadKind::Pulse { .. }
+        | LoadKind::Screen { .. }
+        | LoadKind::March { .. } => order.gpus.iter().map(|gpu| [*gpu].into()).collect(),
     }
 }

@@ -8,6 +8,7 @@ use std::sync::mpsc;
 use super::engine::Engine;
 use super::pipe::{Cause, LEASE, LEAVE, Pipe};
 use super::protocol::{FromWorker, ToWorker, WorkOrder, decode};
+use crate::clock;
 use crate::tool::runner;
 use kiln_model::{LoadEnd, LoadFault, LoadKind, LoadSaid, Span};
 
@@ -16,6 +17,7 @@ use kiln_model::{LoadEnd, LoadFault, LoadKind, LoadSaid, Span};
 /// The worker dies with whoever started it: by the kernel's signal, and by the closed pipe where that is lost.
 pub fn main(stdin: impl Read + Send + 'static, stdout: impl Write + Send + 'static, engine: &mut dyn Engine) {
     runner::become_program_if_asked();
+    clock::become_holder_if_asked();
     die_with_parent();
     serve(stdin, stdout, engine);
 }

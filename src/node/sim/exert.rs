@@ -19,6 +19,10 @@ impl Load {
             }
             match self.kind {
                 LoadKind::Burn(kernel) => burn(activity, kind, kernel),
+                LoadKind::FixedClock { kernel, megahertz } => {
+                    burn(activity, kind, kernel);
+                    activity.held_clock = Some(megahertz);
+                }
                 LoadKind::Screen { kernel, turns } => products(activity, kind, kernel, share_at_work(turns, kind.sms)),
                 LoadKind::Pulse { kernel, hertz, .. } => {
                     burn(activity, kind, kernel);
@@ -77,6 +81,7 @@ pub enum LoadWord {
     PairCopy,
     AllToAll,
     Screen,
+    FixedClock,
 }
 
 impl LoadWord {
@@ -88,6 +93,7 @@ impl LoadWord {
         ("pair-copy", Self::PairCopy),
         ("all-to-all", Self::AllToAll),
         ("screen", Self::Screen),
+        ("fixed-clock", Self::FixedClock),
     ];
 
     const fn of(kind: &LoadKind) -> Option<Self> {
@@ -99,6 +105,7 @@ impl LoadWord {
             LoadKind::PairCopy => Self::PairCopy,
             LoadKind::AllToAll => Self::AllToAll,
             LoadKind::Screen { .. } => Self::Screen,
+            LoadKind::FixedClock { .. } => Self::FixedClock,
             LoadKind::Program(_) => return None,
         })
     }

@@ -30,6 +30,8 @@ pub(super) struct Activity {
     pub(super) arithmetic: f64,
     /// Tiles checked per second and MHz.
     pub(super) tiles: f64,
+    /// The SM clock that a load holds, in MHz.
+    pub(super) held_clock: Option<f64>,
 }
 
 /// Share of the die that switches for a context with nothing to do: clocks are up, schedulers poll.
@@ -96,6 +98,8 @@ pub(super) struct Gpu {
     pub(super) frozen: Frozen,
     pub(super) trailing: Trailing,
     pub(super) lost: bool,
+    /// The SM clock that somebody has locked it to from outside, in MHz.
+    pub(super) locked_clock: Option<f64>,
     /// Seconds of simulated time, and until when the PCIe link stays up after traffic.
     pub(super) clock_time: f64,
     pub(super) pcie_up_until: f64,
@@ -149,6 +153,7 @@ impl Gpu {
             frozen: Frozen::default(),
             trailing: Trailing::default(),
             lost: false,
+            locked_clock: None,
             clock_time: 0.0,
             pcie_up_until: 0.0,
             pcie_down_until: 0.0,
@@ -300,7 +305,8 @@ impl Gpu {
         let application = values[G::ApplicationClock];
         let ceiling = kind.max_clock.min(values[G::ClockCeiling]);
         let mut held = if application < kind.max_clock { ClockReasons::APPLICATION_CLOCKS } else { 0 };
-        let mut clock = ceiling.min(application);
+        let locked = self.activity.held_clock.or(self.locked_clock).unwrap_or(f64::INFINITY);
+        let mut clock = ceiling.min(application).min(locked);
         let cap = values[G::PowerLimit].clamp(kind.power_min, kind.power_max) * CAP_AIM;
         if self.watts(kind, clock, compute, traffic).board() > cap {
             clock = self.clock_for(kind, cap, compute, traffic).clamp(kind.lowest_clock.min(clock), clock);

@@ -89,9 +89,11 @@ impl Load {
         let on = if program { Vec::new() } else { on };
         let places: Vec<usize> = on.iter().map(|member| member.gpu).collect();
         let job = match &order.kind {
-            LoadKind::Burn(_) | LoadKind::Pulse { .. } | LoadKind::Screen { .. } | LoadKind::Program(_) => {
-                Job::Steady { next: 0 }
-            }
+            LoadKind::Burn(_)
+            | LoadKind::FixedClock { .. }
+            | LoadKind::Pulse { .. }
+            | LoadKind::Screen { .. }
+            | LoadKind::Program(_) => Job::Steady { next: 0 },
             LoadKind::HostCopy(direction) => Job::Legs { legs: host_legs(&places, *direction), at: 0, until: 0 },
             LoadKind::PairCopy => Job::Legs { legs: pair_legs(&places), at: 0, until: 0 },
             LoadKind::AllToAll => Job::Exchange { next: 0, until: 0 },
@@ -280,7 +282,7 @@ impl Load {
             member.counted = now;
             let wobble = 1.0 + RATE_NOISE * self.noise.bell();
             let (tflops, memory) = match kind {
-                &LoadKind::Burn(kernel) | &LoadKind::Pulse { kernel, .. } => {
+                &LoadKind::Burn(kernel) | &LoadKind::FixedClock { kernel, .. } | &LoadKind::Pulse { kernel, .. } => {
                     let tflops = throughput(gpu, bench.kind, kernel) * duty * wobble;
                     member.verified += tflops * 1e12 * seconds / TILE_FLOP;
                     (tflops, gpu.memory_bandwidth() * bench.kind.kernel(kernel).memory * duty)
@@ -310,7 +312,10 @@ impl Load {
 
     /// A wrong result on one of its GPUs, if this load checks arithmetic.
     pub(super) fn wrong_result(&mut self, now: u64, gpu: usize, bench: &mut Bench<'_>) {
-        let checks = matches!(self.kind, LoadKind::Burn(_) | LoadKind::Pulse { .. } | LoadKind::Screen { .. });
+        let checks = matches!(
+            self.kind,
+            LoadKind::Burn(_) | LoadKind::FixedClock { .. } | LoadKind::Pulse { .. } | LoadKind::Screen { .. }
+        );
         let Some(at) = self.on.iter().position(|member| member.gpu == gpu && !member.gone) else { return };
         if !checks || !self.running {
             return;

@@ -36,6 +36,13 @@ pub struct GpuSpeeds {
 }
 
 impl SimNode {
+    /// Locks the SM clock of a GPU from outside of any load, as the driver's setting does, or gives it back.
+    pub fn lock_clock(&mut self, gpu: GpuIndex, megahertz: Option<f64>) {
+        for gpu in self.gpus.iter_mut().filter(|of| of.index == gpu) {
+            gpu.locked_clock = megahertz;
+        }
+    }
+
     /// How fast the GPUs are at the moment that was looked at last.
     pub fn speeds(&self) -> Vec<GpuSpeeds> {
         let kind = self.kind();

@@ -1,7 +1,9 @@
 //! Why a load failed, and what it notes. In English the fact's own message says it.
 
 use crate::language::Language;
-use kiln_model::{KernelFallback, LoadFault, NoteFact, OpenError, ProgramAbsent, WorkerBreach, cuda_error};
+use kiln_model::{
+    ClockRefusal, KernelFallback, LoadFault, NoteFact, OpenError, ProgramAbsent, WorkerBreach, cuda_error,
+};
 
 /// Why a load failed.
 pub(crate) fn load_fault(language: Language, fault: &LoadFault) -> String {
@@ -23,6 +25,7 @@ pub(crate) fn load_fault(language: Language, fault: &LoadFault) -> String {
         }
         LoadFault::NeedsTwoGpus => "GPU間のコピーには2台のGPUが必要である".to_owned(),
         LoadFault::BadOrder { what } => format!("負荷の指示を実行できない: `{what}`"),
+        LoadFault::ClockNotHeld(why) => format!("SMクロックを固定できない: {}", unheld(why)),
         LoadFault::Hung { what, after } => {
             format!("GPU上の処理 `{what}` が {} 秒以内に終わらない", after.as_secs_f64())
         }
@@ -62,6 +65,18 @@ pub(crate) fn load_fault(language: Language, fault: &LoadFault) -> String {
     }
 }
 
+fn unheld(why: &ClockRefusal) -> String {
+    match why {
+        ClockRefusal::NotPermitted => "rootの権限が必要である。kilnをrootで実行する".to_owned(),
+        ClockRefusal::NotOffered => "このGPUまたはドライバーにはその設定がない".to_owned(),
+        ClockRefusal::NoLibrary { library, why } => {
+            format!("NVIDIAの管理ライブラリー {library} を開けない: {why}")
+        }
+        ClockRefusal::Call { call, code } => format!("{call} が失敗した (NVMLエラー {code})"),
+        ClockRefusal::NoHolder { error } => format!("クロックを元に戻すプロセスを起動できない: {error}"),
+    }
+}
+
 /// What a load noted.
 pub(crate) fn note_fact(language: Language, note: &NoteFact) -> String {
     match note {
@@ -71,6 +86,9 @@ pub(crate) fn note_fact(language: Language, note: &NoteFact) -> String {
         }
         NoteFact::LessMemory { got, wanted, holders } => {
             format!("{wanted} MiB のうち {got} MiB しか確保できない{}", held(holders))
+        }
+        NoteFact::ClockStaysLocked { why } => {
+            format!("SMクロックが固定されたままである。`nvidia-smi -rgc` で元に戻す: {}", unheld(why))
         }
         NoteFact::OwnReadTakes { nanos } => format!("自身のメモリの読出しに {nanos} ns かかる"),
         NoteFact::HostReadTakes { nanos } => format!("ホストのメモリの読出しに {nanos} ns かかる"),

@@ -2,8 +2,8 @@
 
 use super::tests::{AT, GPU, quoted};
 use kiln_model::{
-    ExitMeaning, KernelFallback, LoadFault, NoteFact, OpenError, OutputGap, ProgramAbsent, Span, Unproven, Unreadable,
-    WorkerBreach,
+    ClockRefusal, ExitMeaning, KernelFallback, LoadFault, NoteFact, OpenError, OutputGap, ProgramAbsent, Span,
+    Unproven, Unreadable, WorkerBreach,
 };
 
 pub(super) fn absent() -> ProgramAbsent {
@@ -52,6 +52,11 @@ pub(super) fn load_faults() -> Vec<LoadFault> {
         LoadFault::LittleSharedMemory { gpu: quoted(), kernel: "burn_fp64_mma".to_owned() },
         LoadFault::NoMajority { gpu: quoted(), agree: 3, units: 8 },
         LoadFault::NeedsTwoGpus,
+        LoadFault::ClockNotHeld(ClockRefusal::NotPermitted),
+        LoadFault::ClockNotHeld(ClockRefusal::NotOffered),
+        LoadFault::ClockNotHeld(ClockRefusal::NoLibrary { library: "libnvidia-ml.so.1".to_owned(), why: quoted() }),
+        LoadFault::ClockNotHeld(ClockRefusal::Call { call: "nvmlDeviceSetGpuLockedClocks".to_owned(), code: 999 }),
+        LoadFault::ClockNotHeld(ClockRefusal::NoHolder { error: quoted() }),
         LoadFault::BadOrder { what: "pulse: 300 Hz, duty 2".to_owned() },
         LoadFault::Words(quoted()),
     ];
@@ -102,6 +107,7 @@ pub(super) fn note_facts() -> Vec<NoteFact> {
         NoteFact::HostReadTakes { nanos: 1500 },
         NoteFact::NoDirectWay { peer: GPU },
         NoteFact::TooManyPeers { peer: GPU },
+        NoteFact::ClockStaysLocked { why: ClockRefusal::Call { call: "x".to_owned(), code: 999 } },
         slower(refused(quoted())),
         slower(refused(String::new())),
         slower(KernelFallback::NoOwnImage),

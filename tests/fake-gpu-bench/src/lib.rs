@@ -18,11 +18,14 @@ pub const VARIABLE: &str = "KILN_FAKE_BENCH";
 
 const STATE: &str = "state.json";
 const WORK: &str = "work-";
+const CLOCK: &str = "clock-";
 
 /// The node as the CUDA drivers must know it.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct State {
     pub gpus: Vec<GpuState>,
+    /// The process whose node it is: another that opens the management library meanwhile has one of its own.
+    pub owner: u32,
 }
 
 /// One GPU.
@@ -79,8 +82,12 @@ impl Bench {
         Some(Self { folder: PathBuf::from(folder) })
     }
 
-    /// Tells the CUDA drivers of the node. What cannot be written is told next time.
+    /// Tells the CUDA drivers of the node, unless another process that lives does so. What cannot be written is told next time.
     pub fn tell(&self, state: &State) {
+        let others = |told: State| told.owner != state.owner && lives(told.owner);
+        if self.state().is_some_and(others) {
+            return;
+        }
         let _ = write(&self.folder, STATE, &serde_json::to_vec(state).unwrap_or_default());
     }
 
@@ -92,6 +99,24 @@ impl Bench {
     pub fn work(&self, running: &Running) {
         let name = format!("{WORK}{}", std::process::id());
         let _ = write(&self.folder, &name, &serde_json::to_vec(running).unwrap_or_default());
+    }
+
+    /// Locks the clock of a GPU in MHz, or gives it back. It stays locked when the process that did so is gone.
+    pub fn lock_clock(&self, gpu: GpuIndex, megahertz: Option<u32>) -> std::io::Result<()> {
+        let name = format!("{CLOCK}{}", gpu.0);
+        match megahertz {
+            Some(megahertz) => write(&self.folder, &name, megahertz.to_string().as_bytes()),
+            None => fs::remove_file(self.folder.join(name)).or_else(|error| match error.kind() {
+                // Giving back what is not locked is no error of the real call either.
+                std::io::ErrorKind::NotFound => Ok(()),
+                _ => Err(error),
+            }),
+        }
+    }
+
+    /// The clock of a GPU in MHz, where it is locked.
+    pub fn locked_clock(&self, gpu: GpuIndex) -> Option<u32> {
+        fs::read_to_string(self.folder.join(format!("{CLOCK}{}", gpu.0))).ok()?.parse().ok()
     }
 
     /// What all processes that live have running, by process.

@@ -2,11 +2,12 @@
 
 use std::ffi::{c_char, c_uint, c_ulong, c_ulonglong};
 
+use kiln_fake_bench::Bench;
 use kiln_model::{Reading, Sensor};
 use nvml_wrapper_sys::bindings as sys;
 
 use crate::answer::{
-    Code, INSUFFICIENT_SIZE, INVALID_ARGUMENT, NOT_SUPPORTED, call, characters, put, put_text, settled,
+    Code, INSUFFICIENT_SIZE, INVALID_ARGUMENT, NOT_SUPPORTED, UNKNOWN, call, characters, put, put_text, settled,
 };
 use crate::node::{self, Seen};
 
@@ -248,6 +249,25 @@ pub extern "C" fn nvmlDeviceGetClock(device: sys::nvmlDevice_t, domain: c_uint, 
         1 => nvmlDeviceGetApplicationsClock(device, domain, out),
         _ => NOT_SUPPORTED,
     }
+}
+
+/// Locks the SM clock, for all that look at the node on the bench and until it is reset, whatever becomes of the caller.
+#[unsafe(no_mangle)]
+pub extern "C" fn nvmlDeviceSetGpuLockedClocks(device: sys::nvmlDevice_t, _least: c_uint, most: c_uint) -> Code {
+    lock("nvmlDeviceSetGpuLockedClocks", device, Some(most))
+}
+
+#[unsafe(no_mangle)]
+pub extern "C" fn nvmlDeviceResetGpuLockedClocks(device: sys::nvmlDevice_t) -> Code {
+    lock("nvmlDeviceResetGpuLockedClocks", device, None)
+}
+
+fn lock(name: &str, device: sys::nvmlDevice_t, megahertz: Option<c_uint>) -> Code {
+    call(|| {
+        let gpu = node::of(name, device, |seen| Ok(seen.index))?;
+        let bench = Bench::from_environment().ok_or(NOT_SUPPORTED)?;
+        bench.lock_clock(gpu, megahertz).map_err(|_| UNKNOWN)
+    })
 }
 
 #[unsafe(no_mangle)]

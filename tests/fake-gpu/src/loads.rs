@@ -64,6 +64,9 @@ impl Loads {
                 Started { id, gpus }
             });
         }
+        for gpu in &inventory.gpus {
+            sim.lock_clock(gpu.index, bench.locked_clock(gpu.index).map(f64::from));
+        }
         bench.tell(&self.state(sim, inventory));
     }
 
@@ -76,7 +79,7 @@ impl Loads {
             wrong: self.wrong.get(&speeds.gpu).copied().unwrap_or(0),
             speeds,
         };
-        State { gpus: sim.speeds().into_iter().map(gpu).collect() }
+        State { gpus: sim.speeds().into_iter().map(gpu).collect(), owner: std::process::id() }
     }
 
     /// Takes in what the node's loads say: wrong results, and ends of loads that go on in their process.

@@ -111,6 +111,12 @@ pub extern "C" fn nvmlDeviceGetHandleByIndex_v2(index: c_uint, device: *mut sys:
     nvmlDeviceGetHandleByIndex(index, device)
 }
 
+/// Whether two texts are alike but for their letters' size and zeros in front: the library reads the numbers of an address.
+fn same(text: &str, other: &str) -> bool {
+    let bare = |text: &str| text.trim_start_matches('0').to_ascii_lowercase();
+    bare(text) == bare(other)
+}
+
 /// Finds the GPU of which `told` reads as `wanted`.
 unsafe fn find(wanted: *const c_char, device: *mut sys::nvmlDevice_t, told: impl Fn(&Gpu) -> Option<&String>) -> Code {
     call(|| {
@@ -120,7 +126,7 @@ unsafe fn find(wanted: *const c_char, device: *mut sys::nvmlDevice_t, told: impl
         // SAFETY: the interface asks callers for a text that ends in nul; null is refused above.
         let wanted = unsafe { CStr::from_ptr(wanted) }.to_string_lossy().into_owned();
         let found = node::ask(|node| {
-            let is = |gpu: &&Gpu| told(gpu).is_some_and(|text| text.eq_ignore_ascii_case(&wanted));
+            let is = |gpu: &&Gpu| told(gpu).is_some_and(|text| same(text, &wanted));
             node.inventory.gpus.iter().find(is).map(|gpu| gpu.index).ok_or(NOT_FOUND)
         })?;
         put(device, node::handle(found))
