@@ -295,6 +295,7 @@ impl UnitState {
             tries: self.tries,
             failed: self.failed,
             reworked: self.reworked,
+            exchanged: self.exchanged,
             repairs: std::collections::BTreeMap::new(),
             because: None,
             cleared: self.cleared,

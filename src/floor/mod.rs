@@ -40,7 +40,7 @@ mod tests_unit;
 
 pub use admission::{Ask, Cuts, Grant, Lack, Ledger, RAMP_WINDOW, admit};
 pub use assign::Wait;
-pub use event::{Actor, Because, Disposition, Evidence, FloorEvent, Parts, RunFacts, Stamped};
+pub use event::{Actor, Because, Disposition, Evidence, FloorEvent, LotSay, Parts, RunFacts, Stamped};
 pub use file::Known;
 pub use identity::{Candidate, FETCH_WITHIN, Identity, IdentityError, Listed, Rights};
 pub use machine::{Act, Answer, Floor, Input, Refusal, Tick};

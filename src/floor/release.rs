@@ -1,11 +1,12 @@
 //! What people decide about a held unit: repair and scrap by one, release by two. A unit that is held for what its last run
-//! said at an earlier stop of its route is not released by that: it goes on to its next stop.
+//! said at an earlier stop of its route is not released by that: it goes on to its next stop. An outlier stays one until its lot
+//! says otherwise or a part was exchanged.
 
 use kiln_wire::{Held, RunId, Serial};
 
-use super::event::{Because, Disposition, FloorEvent};
+use super::event::{Because, Disposition, FloorEvent, LotSay};
 use super::machine::{Floor, Handling, Refusal};
-use super::state::{FloorState, Stage};
+use super::state::{FloorState, RunOutcome, Stage, UnitState};
 
 /// What two people who agree make of a held unit.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,6 +98,22 @@ impl Handling<'_> {
 /// Whether a name is another person's.
 fn is_another(name: &str, by: &str) -> bool {
     !name.trim().is_empty() && name.trim().to_lowercase() != by.trim().to_lowercase()
+}
+
+impl UnitState {
+    /// The run that showed it to be an outlier at the stop that this run is of, unless a later pass there was held against the
+    /// lot, or a part was exchanged since. A pass that no lot had a say in takes nothing back.
+    pub(super) fn outlier_at_the_stop_of(&self, serial: &Serial, run: &RunId) -> Option<&RunId> {
+        let profile = self.runs.iter().find(|outcome| outcome.facts.run == *run).map(|outcome| &outcome.profile)?;
+        let says = |outcome: &&RunOutcome| {
+            let facts = &outcome.facts;
+            facts.is_outlier(serial) || (facts.lot == LotSay::Judged && facts.passes(serial))
+        };
+        let here = self.runs.iter().filter(|one| one.profile == *profile && one.generation >= self.exchanged);
+        // By when they were made: what arrives late is not what is so now.
+        let last = here.filter(says).max_by_key(|outcome| outcome.generation)?;
+        last.facts.is_outlier(serial).then_some(&last.facts.run)
+    }
 }
 
 impl FloorState {

@@ -77,6 +77,8 @@ pub struct UnitState {
     pub failed: bool,
     /// Runs of earlier generations than this began before work was last recorded.
     pub reworked: Generation,
+    /// Runs of earlier generations than this tested it with a part that was exchanged since.
+    pub exchanged: Generation,
     /// How often it went to repair, by class of fault.
     pub repairs: BTreeMap<String, u32>,
     /// By what it was last disposed.
@@ -217,6 +219,9 @@ impl FloorState {
                     let by = if let Actor::Person(by) = &stamped.actor { by.clone() } else { String::new() };
                     unit.works.push(Work { at, by, what: what.clone(), parts: parts.clone() });
                     (unit.failed, unit.reworked) = (false, unit.generation);
+                    if parts.removed.is_some() && parts.fitted.is_some() {
+                        unit.exchanged = unit.generation;
+                    }
                 }
             }
             FloorEvent::PowerGranted { run, agent, unit, slot, watts, instead_of } => {
@@ -471,6 +476,7 @@ impl UnitState {
             tries: 0,
             failed: false,
             reworked: Generation::default(),
+            exchanged: Generation::default(),
             repairs: BTreeMap::new(),
             because: None,
             cleared: None,

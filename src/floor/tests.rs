@@ -221,15 +221,8 @@ impl World {
             }
             Effect::Seal { run } => {
                 let verdict = self.nodes[node].said[&run];
-                let facts = RunFacts {
-                    run: run.clone(),
-                    verdict,
-                    partial: false,
-                    serial: Some(self.nodes[node].serial.clone()),
-                    profile_digest: String::new(),
-                    codes: Vec::new(),
-                    source: None,
-                };
+                let serial = Some(self.nodes[node].serial.clone());
+                let facts = RunFacts { serial, ..RunFacts::plain(run.clone(), verdict) };
                 *self.sealed.entry(run.clone()).or_default() += 1;
                 self.tell_floor(Input::Arrived(facts));
                 AgentInput::Sealed { run, answer: Sealed::Verified }

@@ -104,16 +104,7 @@ fn one_person_asks_for_a_release_and_another_one_agrees() {
     let scan = Input::Scanned { unit: unit(), at: Some(name("agent-1")), slot: None, lot: None, by: "sato".to_owned() };
     told.tell(scan).expect("put there");
     told.tell(Input::Synced(sync)).expect("a call");
-    let facts = RunFacts {
-        run: name("run-1"),
-        verdict: VerdictWord::Pass,
-        partial: false,
-        serial: None,
-        profile_digest: String::new(),
-        codes: Vec::new(),
-        source: None,
-    };
-    told.tell(Input::Arrived(facts)).expect("arrived");
+    told.tell(Input::Arrived(RunFacts::plain(name("run-1"), VerdictWord::Pass))).expect("arrived");
     assert_eq!(told.floor.state().units[&unit()].stage, Stage::Held(Held::NoSerial { run: name("run-1") }));
     let agree = || Act::AgreeRelease { unit: unit() };
     assert_eq!(told.act("mori", agree()), Err(Refusal::NotAsked(unit())));

@@ -79,6 +79,16 @@ pub(crate) const fn to_do(stage: &Stage) -> Phrase {
     }
 }
 
+/// Why a unit is held. An outlier is told from a pass of one: what its lot said is of the run that is named.
+pub(crate) fn why_unit(unit: &UnitState, held: &Held, language: Language) -> String {
+    match (held, unit.runs.last()) {
+        (Held::Outlier { run }, Some(last)) if last.facts.run != *run => {
+            format!("{} ({run})", Phrase::HeldOutlierBefore.say(language))
+        }
+        _ => why(held, language),
+    }
+}
+
 /// Why something is held, with what it is about.
 pub(crate) fn why(held: &Held, language: Language) -> String {
     match held {

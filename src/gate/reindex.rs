@@ -11,7 +11,7 @@ use std::io::{self, BufRead as _, Read as _};
 use std::path::{Path, PathBuf};
 
 use kiln_disk as disk;
-use kiln_floor::{AssignedRun, FloorEvent, FloorState, RunFacts, Stage, Stamped};
+use kiln_floor::{AssignedRun, FloorEvent, FloorState, LotSay, RunFacts, Stage, Stamped};
 use kiln_seal::PublicKey;
 use kiln_wire::{Received, RunId};
 
@@ -343,6 +343,7 @@ fn otherwise(told: &RunFacts, read: &RunFacts, assigned: Option<&AssignedRun>) -
         ("codes", told.codes == read.codes),
         // Events of before it was kept have none.
         ("source", told.source.is_none() || told.source == read.source),
+        ("lot", told.lot == LotSay::Unknown || told.lot == read.lot),
     ];
     same.into_iter().filter(|(_, same)| !same).map(|(what, _)| what).collect()
 }

@@ -16,15 +16,8 @@ fn events() -> Vec<Stamped> {
     let name = |text: &str| text.parse().expect("a serial");
     let mut sync = kiln_wire::Sync::idle("agent-1".parse().expect("an agent"), "boot-1".parse().expect("a boot"));
     sync.serial = Some(name("SRV1"));
-    let facts = RunFacts {
-        run: "run-1".parse().expect("a run"),
-        verdict: VerdictWord::Pass,
-        partial: false,
-        serial: Some(name("SRV1")),
-        profile_digest: String::new(),
-        codes: Vec::new(),
-        source: None,
-    };
+    let run = "run-1".parse().expect("a run");
+    let facts = RunFacts { serial: Some(name("SRV1")), ..RunFacts::plain(run, VerdictWord::Pass) };
     let scanned = Input::Scanned { unit: name("SRV1"), at: None, slot: None, lot: None, by: "sato".to_owned() };
     let mut events = Vec::new();
     for (now, input) in [scanned, Input::Synced(sync), Input::Arrived(facts)].into_iter().enumerate() {

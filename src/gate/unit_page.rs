@@ -114,7 +114,8 @@ fn show(html: &mut Html, shown: &Shown<'_>, found: &Result<Found, String>, langu
         html.raw("<p>").text(say(Phrase::LastHeard)).raw(": ").text(last_heard).raw("</p>");
     }
     if let Stage::Held(why) = &unit.stage {
-        html.raw("<p class=\"told\">").text(say(Phrase::Held)).raw(": ").text(places::why(why, language)).raw("</p>");
+        html.raw("<p class=\"told\">").text(say(Phrase::Held)).raw(": ");
+        html.text(places::why_unit(unit, why, language)).raw("</p>");
     }
     if let Some(wait) = wait {
         html.raw("<p>").text(say(Phrase::Waiting)).raw(": ").text(places::wait(wait, language)).raw("</p>");
@@ -233,7 +234,12 @@ fn forms(html: &mut Html, shown: &Shown<'_>, language: Language) {
     let decides = visitor.may(Role::Engineer);
     let is_outlier = matches!(stage, Stage::Held(Held::Outlier { .. }));
     if is_outlier {
-        html.raw("<p>").text(say(Phrase::MayOutlier)).raw("</p>");
+        let may = match release {
+            Some(Release::ToTheNextStop(_)) => Phrase::MayOutlierGoOn,
+            Some(Release::OfTheUnit) => Phrase::MayOutlier,
+            None => Phrase::MayOutlierNot,
+        };
+        html.raw("<p>").text(say(may)).raw("</p>");
     }
     if is_held && decides {
         opened(html, "/free");

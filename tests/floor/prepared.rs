@@ -49,15 +49,7 @@ impl Prepared {
         self.tell(scan);
         let idle = Sync::idle(name(&format!("agent-{unit}")), name("boot-1"));
         let run = self.tell(Input::Synced(Sync { serial: Some(serial.clone()), doing: Doing::Idle, ..idle }));
-        let facts = RunFacts {
-            run: run.expect("a run"),
-            verdict,
-            partial: false,
-            serial: Some(serial),
-            profile_digest: String::new(),
-            codes: Vec::new(),
-            source: None,
-        };
+        let facts = RunFacts { serial: Some(serial), ..RunFacts::plain(run.expect("a run"), verdict) };
         self.tell(Input::Arrived(facts));
         self
     }
