@@ -193,8 +193,9 @@ async fn login(
     }
     secure.sessions.forgive(&person.name);
     // Nobody acts here before the events say that they may.
-    if let Ok(people) = secure.people.listed() {
-        site.desk.tell(Input::People(people)).await?;
+    match secure.people.listed() {
+        Ok(people) => drop(site.desk.tell(Input::People(people)).await?),
+        Err(error) => return Ok(back("/login", language, Some(("refused", &error.to_string())))),
     }
     Ok(logged_in(&site, &person, language)?)
 }
