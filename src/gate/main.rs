@@ -44,7 +44,9 @@ enum Command {
     },
     /// Hold a floor's events and copies of runs against each other, make anew what follows from them, and say what differs.
     ///
-    /// Nothing else may work in the folder. Ends with 1 if something is left for a person, with 3 if the events are damaged.
+    /// Nothing else may work in the folder. Ends with 0 if all is as it should be or was made so, with 1 if something is left for a
+    /// person, and with 3, saying why, if it could not go through to the end: events that are damaged, not there or of a newer
+    /// version, another kiln-floor at work in the folder, files that cannot be read or written.
     Reindex {
         /// The floor's folder.
         #[arg(long, value_name = "DIR")]
