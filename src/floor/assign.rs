@@ -302,6 +302,7 @@ impl UnitState {
             disposed_by: None,
             release_asked: None,
             works: Vec::new(),
+            decisions: Vec::new(),
             runs: Vec::new(),
         }
     }

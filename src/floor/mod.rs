@@ -45,7 +45,7 @@ pub use file::Known;
 pub use identity::{Candidate, FETCH_WITHIN, Identity, IdentityError, Listed, Rights};
 pub use machine::{Act, Answer, Floor, Input, Refusal, Tick};
 pub use policy::{Breaker, FaultClass, Policy, Retest, Stop};
-pub use release::Release;
+pub use release::{Decided, Decision, Release};
 pub use route::{RouteAnswer, RouteQuestion};
 pub use site::{Feed, Place, Pulses, Rack, Site, Spot, Watts};
 pub use state::{AgentState, AssignedRun, FloorState, RunOutcome, Stage, UnitState, Work};

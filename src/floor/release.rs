@@ -4,9 +4,32 @@
 
 use kiln_wire::{Held, RunId, Serial};
 
-use super::event::{Because, Disposition, FloorEvent, LotSay};
+use super::event::{Actor, Because, Disposition, FloorEvent, LotSay, Stamped};
 use super::machine::{Floor, Handling, Refusal};
 use super::state::{FloorState, RunOutcome, Stage, UnitState};
+
+/// What people decided about a unit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision {
+    /// The number of the event.
+    pub event: u64,
+    /// Microseconds since 1970, UTC.
+    pub at: u64,
+    /// Everybody it took: who asked before who agreed.
+    pub by: Vec<String>,
+    pub why: String,
+    pub what: Decided,
+    /// The run that showed it to be an outlier of its lot, where it was held for that.
+    pub outlier: Option<RunId>,
+}
+
+/// What became of a unit by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decided {
+    Disposed(Disposition),
+    /// What its last run said was waived, and it went on to its next stop.
+    WentOn,
+}
 
 /// What two people who agree make of a held unit.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -117,6 +140,21 @@ impl UnitState {
 }
 
 impl FloorState {
+    /// Keeps who decided what about a unit, before it is so.
+    pub(super) fn decided(&mut self, stamped: &Stamped) {
+        let (unit, why, second, what) = match &stamped.event {
+            FloorEvent::Disposed { unit, disposition, because: Because::Person { why, second }, .. } => {
+                (unit, why, second.as_ref(), Decided::Disposed(*disposition))
+            }
+            FloorEvent::HoldWaived { unit, why, second, .. } => (unit, why, Some(second), Decided::WentOn),
+            _ => return,
+        };
+        let (Some(unit), Actor::Person(by)) = (self.units.get_mut(unit), &stamped.actor) else { return };
+        let by = second.into_iter().chain([by]).cloned().collect();
+        let outlier = if let Stage::Held(Held::Outlier { run }) = &unit.stage { Some(run.clone()) } else { None };
+        unit.decisions.push(Decision { event: stamped.seq, at: stamped.at, by, why: why.clone(), what, outlier });
+    }
+
     /// A unit goes on to its next stop. A pass was counted when it arrived; an outlier counts from now on.
     pub(super) fn waived(&mut self, serial: &Serial, at: u64) {
         let Some(unit) = self.units.get_mut(serial) else { return };

@@ -8,6 +8,7 @@ use kiln_wire::{AgentId, Assignment, BootId, Digest, Generation, Held, LotId, Pl
 use super::admission::{Cuts, Grant};
 use super::event::{Actor, Because, Disposition, FloorEvent, Parts, RunFacts, Stamped};
 use super::identity::{Identity, Listed};
+use super::release::Decision;
 
 /// Where a unit is on its way.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,6 +92,8 @@ pub struct UnitState {
     pub release_asked: Option<(String, String)>,
     /// Oldest first.
     pub works: Vec<Work>,
+    /// What people decided, oldest first.
+    pub decisions: Vec<Decision>,
     pub runs: Vec<RunOutcome>,
 }
 
@@ -188,6 +191,7 @@ impl FloorState {
 
     pub fn apply(&mut self, stamped: &Stamped) {
         let at = stamped.at;
+        self.decided(stamped);
         match &stamped.event {
             FloorEvent::AgentMet { .. }
             | FloorEvent::AgentHeld { .. }
@@ -483,6 +487,7 @@ impl UnitState {
             disposed_by: None,
             release_asked: None,
             works: Vec::new(),
+            decisions: Vec::new(),
             runs: Vec::new(),
         }
     }

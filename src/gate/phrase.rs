@@ -130,6 +130,9 @@ phrases! {
     DecideScrap "廃却" "Scrap";
     DecideRelease "合格にする（二人の同意）" "Release it (two people)";
     DecideGoOn "次の試験へ進める（二人の同意）" "Let it go on to its next test (two people)";
+    Decisions "担当者の決定の記録" "What people decided";
+    WentOn "次の試験へ" "On to its next test";
+    OutlierRun "ロットから外れた試験" "Run that was an outlier of its lot";
     DecideButton "決定" "Decide";
     DecidedBy "担当者の決定" "A person decided";
     Scrapped "廃却" "Scrapped";

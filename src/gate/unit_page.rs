@@ -6,7 +6,7 @@ use axum::extract::{Extension, Path, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use kiln_event::Finding;
-use kiln_floor::{Because, Disposition, Release, RunOutcome, Stage, UnitState, Wait, Work};
+use kiln_floor::{Because, Decided, Decision, Disposition, Release, RunOutcome, Stage, UnitState, Wait, Work};
 use kiln_model::GpuIndex;
 use kiln_report::{Language, Languages, Paint, next_step};
 use kiln_rundir::{Look, format};
@@ -123,9 +123,11 @@ fn show(html: &mut Html, shown: &Shown<'_>, found: &Result<Found, String>, langu
     if let Some(slot) = &unit.slot {
         html.raw("<p>").text(say(Phrase::SlotLabel)).raw(": ").text(slot).raw("</p>");
     }
-    if let (Stage::Disposed(_), Some(Because::Person { why, second })) = (&unit.stage, &unit.because) {
-        html.raw("<p>").text(say(Phrase::DecidedBy)).raw(": ").text(why);
-        html.text(second.as_ref().map(|second| format!(" ({second})")).unwrap_or_default()).raw("</p>");
+    if let (Stage::Disposed(_), Some(Because::Person { .. }), Some(last)) =
+        (&unit.stage, &unit.because, unit.decisions.last())
+    {
+        html.raw("<p>").text(say(Phrase::DecidedBy)).raw(": ").text(&last.why);
+        html.text(format!(" ({})", last.by.join(", "))).raw("</p>");
     }
     match found {
         Ok(found) if found.findings.is_empty() => {}
@@ -137,6 +139,7 @@ fn show(html: &mut Html, shown: &Shown<'_>, found: &Result<Found, String>, langu
     }
     agreement(html, shown, language);
     forms(html, shown, language);
+    decisions(html, &unit.decisions, language);
     works(html, &unit.works, language);
     runs(html, &unit.runs, language);
 }
@@ -159,6 +162,26 @@ fn drawn(html: &mut Html, found: &Found, language: Language) {
         }
     }
     html.raw("</ol>");
+}
+
+/// What people decided, newest first: who let an outlier go on is seen for as long as the unit is.
+fn decisions(html: &mut Html, decisions: &[Decision], language: Language) {
+    if decisions.is_empty() {
+        return;
+    }
+    html.raw("<h3>").text(Phrase::Decisions.say(language)).raw("</h3>");
+    let heads = [Phrase::When, Phrase::NameLabel, Phrase::DecideLabel, Phrase::WhyLabel, Phrase::OutlierRun];
+    heading(html, &heads, language);
+    for Decision { at, by, why, what, outlier, .. } in decisions.iter().rev() {
+        let what = match what {
+            Decided::Disposed(disposition) => places::disposed(*disposition).word,
+            Decided::WentOn => Phrase::WentOn,
+        };
+        html.raw("<tr><td>").text(moment(*at)).raw("</td><td>").text(by.join(", ")).raw("</td><td>");
+        html.text(what.say(language)).raw("</td><td>").text(why).raw("</td><td class=\"small\">");
+        html.text(outlier.as_ref().map_or(Phrase::None.say(language), |run| run.as_str())).raw("</td></tr>");
+    }
+    html.raw("</tbody></table>");
 }
 
 /// What people recorded, newest first.
