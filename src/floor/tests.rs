@@ -10,6 +10,7 @@ use kiln_wire::{
     AgentId, Appended, Assignment, BootId, Generation, Held, Position, Received, RunId, Sealed, Serial, Spooled, Tip,
 };
 
+use super::tests_told::name;
 use super::{Act, Disposition, Floor, FloorState, Input, Policy, RunFacts, Stage, Stamped, Tick};
 
 /// A generator of test input; splitmix64.
@@ -38,13 +39,6 @@ struct Weather {
     doubled: u64,
     agent_killed: u64,
     floor_killed: u64,
-}
-
-fn name<T: std::str::FromStr>(text: &str) -> T
-where
-    T::Err: std::fmt::Debug,
-{
-    text.parse().expect("a plain name")
 }
 
 fn told(act: Act) -> Input {

@@ -113,6 +113,7 @@ fn an_event_of_an_older_version_comes_back_as_its_own_bytes() {
 
 #[test]
 fn a_copy_that_says_otherwise_is_told_with_what_it_says_otherwise() {
+    type Change = fn(&mut RunFacts);
     let told = || RunFacts {
         serial: Some("SRV1".parse().expect("a serial")),
         profile_digest: "sha256:aa".to_owned(),
@@ -122,7 +123,6 @@ fn a_copy_that_says_otherwise_is_told_with_what_it_says_otherwise() {
         ..RunFacts::plain("run-1".parse().expect("a run"), VerdictWord::Fail)
     };
     assert_eq!(otherwise(&told(), &told(), None), Vec::<&str>::new());
-    type Change = fn(&mut RunFacts);
     let changes: [(&str, Change); 7] = [
         ("verdict", |read| read.verdict = VerdictWord::Pass),
         ("completeness", |read| read.partial = true),

@@ -6,7 +6,7 @@ use axum::extract::{Extension, Path, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use kiln_event::Finding;
-use kiln_floor::{Because, Decided, Decision, Disposition, Release, RunOutcome, Stage, UnitState, Wait, Work};
+use kiln_floor::{Because, Decided, Decision, Disposition, Release, Rights, RunOutcome, Stage, UnitState, Wait, Work};
 use kiln_model::GpuIndex;
 use kiln_report::{Language, Languages, Paint, next_step};
 use kiln_rundir::{Look, format};
@@ -18,7 +18,6 @@ use super::doors::heading;
 use super::html::Html;
 use super::identities::moment;
 use super::pages::{Asked, page, serial_of, simulated, told, who, word};
-use super::people::Role;
 use super::phrase::Phrase;
 use super::places::{self, Sign};
 use super::proof;
@@ -238,7 +237,7 @@ fn agreement(html: &mut Html, shown: &Shown<'_>, language: Language) {
         .raw(" — ")
         .text(why)
         .raw("</p>");
-    if visitor.may(Role::Engineer) && visitor.name("").as_ref() != Some(first) {
+    if visitor.may(Rights::Engineer) && visitor.name("").as_ref() != Some(first) {
         let goes_on = matches!(release, Some(Release::ToTheNextStop(_)));
         let button = if goes_on { Phrase::AgreeGoOn } else { Phrase::AgreeButton };
         opened(html, serial, "/agree", visitor, language);
@@ -254,7 +253,7 @@ fn forms(html: &mut Html, shown: &Shown<'_>, language: Language) {
     let say = |phrase: Phrase| phrase.say(language);
     let opened = |html: &mut Html, act: &'static str| opened(html, serial, act, visitor, language);
     let is_held = matches!(stage, Stage::Held(_));
-    let decides = visitor.may(Role::Engineer);
+    let decides = visitor.may(Rights::Engineer);
     let is_outlier = matches!(stage, Stage::Held(Held::Outlier { .. }));
     if is_outlier {
         let may = match release {
@@ -269,7 +268,7 @@ fn forms(html: &mut Html, shown: &Shown<'_>, language: Language) {
         html.raw("<label>").text(say(Phrase::WhyLabel)).raw("<input name=\"why\" required maxlength=\"400\"></label>");
         html.raw("<button>").text(say(Phrase::FreeButton)).raw("</button></form>");
     }
-    if visitor.may(Role::Operator) && (is_held || matches!(stage, Stage::Disposed(Disposition::Repair))) {
+    if visitor.may(Rights::Operator) && (is_held || matches!(stage, Stage::Disposed(Disposition::Repair))) {
         opened(html, "/rework");
         html.raw("<label>")
             .text(say(Phrase::ReworkLabel))

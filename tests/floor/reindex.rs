@@ -161,7 +161,7 @@ fn seals_are_checked_under_the_key_that_held_when_the_run_arrived_and_what_was_n
     // The same key approved once more, after the run: the run of before is checked all the same.
     let is_approval = |body: &String| body.contains("agent-approved");
     let approved = bodies.iter().find(|body| is_approval(body)).expect("an approval").clone();
-    let again = chained(&[&bodies[..], &[approved.clone()]].concat());
+    let again = chained(&[&bodies[..], std::slice::from_ref(&approved)].concat());
     assert!(told(&bench.restored(&again)).contains("1 seals hold"), "approved again");
     let run = bench.runs("floor/runs").remove(0);
     let seal = bench.path(&format!("floor/runs/{run}/seal.json"));
