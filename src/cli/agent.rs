@@ -10,6 +10,7 @@ use anyhow::{Context as _, anyhow};
 use kiln_link::{Client, Clock, End, Identity, Program, Settings, Spool, drive as work};
 use kiln_wire::{AgentId, Assignment, BootId, EVIDENCE_LONGEST, EVIDENCE_MOST, Serial};
 
+use super::against::lot_fits;
 use super::args::NodeChoice;
 use super::args_agent::AgentArgs;
 use super::command_error::{CommandError, Sorted as _};
@@ -18,7 +19,6 @@ use super::language::scanned;
 use super::look::Look;
 use super::{drive, dut, files, printer, skus};
 use crate::disk;
-use crate::rundir::read_lot;
 
 /// Changes at every boot.
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
@@ -27,6 +27,9 @@ const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 pub(super) fn agent(args: &AgentArgs) -> Result<Exit, CommandError> {
     if args.node.replay.is_some() {
         return Err(CommandError::Usage(anyhow!("a recording cannot be tested; leave out `--replay`")));
+    }
+    if let Some(lot) = &args.lot {
+        lot_fits(lot, || Ok(dut::choose(&args.node)?.source))?;
     }
     let plain = args.ca.is_none().then(|| Client::of(&args.floor)).transpose().usage()?;
     let spool = Spool::open(&args.spool).no_claim()?;
@@ -44,10 +47,6 @@ pub(super) fn agent(args: &AgentArgs) -> Result<Exit, CommandError> {
     };
     let program =
         std::env::current_exe().context("this program cannot be found again to start runs with").no_claim()?;
-    if let Some(lot) = &args.lot {
-        // Before any unit finds out by runs that do not start. Which profile it is for, each run looks for itself.
-        read_lot(lot, "").usage()?;
-    }
     let (node, lot) = (args.node.clone(), args.lot.clone());
     let runs = Runs { program, node, lot, sim_speed: args.sim_speed };
     match work(settings, spool, client, &runs, &Wall).no_claim()? {

@@ -13,7 +13,8 @@ use super::printer;
 use crate::disk;
 use crate::event::{RunRecord, concluded};
 use crate::journal;
-use crate::seal::{self, Papers, PublicKey, SealError, Verified, seal_digest};
+use crate::report::plain;
+use crate::seal::{self, PaperDecision, Papers, PublicKey, SealError, Verified, seal_digest};
 
 /// `kiln verify RUN --key PUB`, `kiln verify PAPERS --key PUB --floor-key PUB`.
 pub(super) fn verify(args: &VerifyArgs) -> Result<Exit, CommandError> {
@@ -41,16 +42,7 @@ fn papers(folder: &Path, key: &PublicKey, floor_key: &PublicKey) -> Result<Exit,
     let path = folder.join("papers.json");
     let bytes = disk::read(&path, 64 * disk::MIB).with_context(|| format!("{} cannot be read", path.display()));
     let papers = Papers::verified(&bytes.no_claim()?, floor_key).no_claim()?;
-    let mut out = format!(
-        "the papers of unit {} hold: {} by {} on floor {} (event {}, chain {})\nslot: {}\n",
-        papers.unit,
-        papers.disposition,
-        papers.by.join(" and "),
-        papers.floor,
-        papers.event,
-        papers.chain,
-        papers.slot.as_deref().unwrap_or("none"),
-    );
+    let mut out = told(&papers);
     for named in &papers.runs {
         // The name comes from a signed paper, and still must not lead out of the folder.
         let id: kiln_wire::RunId = named.run.parse().no_claim()?;
@@ -67,6 +59,27 @@ fn papers(folder: &Path, key: &PublicKey, floor_key: &PublicKey) -> Result<Exit,
     }
     printer::result(&out).no_claim()?;
     Ok(Exit::Pass)
+}
+
+/// What the floor vouches for, and what people decided about the unit on the way there.
+fn told(papers: &Papers) -> String {
+    let mut out = format!(
+        "the papers of unit {} hold: {} by {} on floor {} (event {}, chain {})\nslot: {}\n",
+        papers.unit,
+        papers.disposition,
+        papers.by.join(" and "),
+        papers.floor,
+        papers.event,
+        papers.chain,
+        papers.slot.as_deref().unwrap_or("none"),
+    );
+    for PaperDecision { event, what, by, why, outlier, .. } in &papers.decisions {
+        let by = by.join(" and ");
+        let held = outlier.as_ref().map(|run| format!(", an outlier of its lot in run {run}")).unwrap_or_default();
+        // Reasons are what people typed: no control characters of theirs reach a terminal.
+        let _ = writeln!(out, "decided: {what}{held}, by {by}: {} (event {event})", plain(why));
+    }
+    out
 }
 
 fn text(verified: &Verified) -> String {
@@ -109,4 +122,47 @@ fn tell_json(found: Result<anyhow::Result<Verified>, SealError>) -> Result<Exit,
     };
     printer::json(&document).no_claim()?;
     Ok(if sound { Exit::Pass } else { Exit::NoClaim })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn papers_say_who_released_an_outlier_and_why() {
+        let decision = |event: u64, what: &str, why: &str, outlier: Option<&str>| PaperDecision {
+            event,
+            at: 9,
+            what: what.to_owned(),
+            by: vec!["sato".to_owned(), "mori".to_owned()],
+            why: why.to_owned(),
+            outlier: outlier.map(str::to_owned),
+        };
+        let papers = Papers {
+            schema: String::new(),
+            floor: "Hall 2".to_owned(),
+            unit: "SRV1".to_owned(),
+            slot: None,
+            lot: None,
+            disposition: "released".to_owned(),
+            by: vec!["mori".to_owned(), "sato".to_owned()],
+            why: Some("two batches".to_owned()),
+            event: 9,
+            at: 9,
+            chain: "ab".to_owned(),
+            runs: Vec::new(),
+            decisions: vec![
+                decision(7, "next-stop", "two batches", Some("run-1")),
+                decision(9, "released", "looked\u{1b}[2J", None),
+            ],
+        };
+        let said = told(&papers);
+        for line in [
+            "decided: next-stop, an outlier of its lot in run run-1, by sato and mori: two batches (event 7)\n",
+            "decided: released, by sato and mori: looked",
+        ] {
+            assert!(said.contains(line), "{said}");
+        }
+        assert!(!said.contains('\u{1b}'), "{said:?}");
+    }
 }

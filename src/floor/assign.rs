@@ -295,12 +295,14 @@ impl UnitState {
             tries: self.tries,
             failed: self.failed,
             reworked: self.reworked,
+            exchanged: self.exchanged,
             repairs: std::collections::BTreeMap::new(),
             because: None,
             cleared: self.cleared,
             disposed_by: None,
             release_asked: None,
             works: Vec::new(),
+            decisions: Vec::new(),
             runs: Vec::new(),
         }
     }

@@ -66,6 +66,19 @@ pub enum Evidence {
     Person { why: String },
 }
 
+/// Whether a lot had a say in a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LotSay {
+    /// Nobody looked, as before this was kept.
+    #[default]
+    Unknown,
+    /// No value was held against one.
+    None,
+    /// At least one value was.
+    Judged,
+}
+
 /// What the floor found out about a finished run by reading its own copy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunFacts {
@@ -83,9 +96,25 @@ pub struct RunFacts {
     /// Where its readings came from; None where that is not known.
     #[serde(default)]
     pub source: Option<NodeSource>,
+    #[serde(default)]
+    pub lot: LotSay,
 }
 
 impl RunFacts {
+    /// The end of a whole run of which nothing else is known.
+    pub const fn plain(run: RunId, verdict: VerdictWord) -> Self {
+        Self {
+            run,
+            verdict,
+            partial: false,
+            serial: None,
+            profile_digest: String::new(),
+            codes: Vec::new(),
+            source: None,
+            lot: LotSay::Unknown,
+        }
+    }
+
     /// Whether it is a pass of the whole profile that nothing says was another unit's.
     pub fn passes(&self, unit: &Serial) -> bool {
         self.verdict == VerdictWord::Pass && self.is_whole_and_of(unit)

@@ -32,7 +32,7 @@ pub struct Identity {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Rights {
-    /// Looks on.
+    /// Looks on; a screen on the wall.
     Viewer,
     /// Scans units and records work.
     Operator,
@@ -40,6 +40,20 @@ pub enum Rights {
     Engineer,
     /// Approves and revokes agents, lets people in again.
     Admin,
+}
+
+impl Rights {
+    pub const ALL: [Self; 4] = [Self::Viewer, Self::Operator, Self::Engineer, Self::Admin];
+
+    /// The role by its name, as it is typed and kept.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Viewer => "viewer",
+            Self::Operator => "operator",
+            Self::Engineer => "engineer",
+            Self::Admin => "admin",
+        }
+    }
 }
 
 /// A person in the list of those who may log in.

@@ -96,8 +96,8 @@ impl Handling<'_> {
         scopes
     }
 
-    fn outcome(&self, unit: &Serial, facts: &RunFacts, failed_before: bool, golden: bool) -> Outcome {
-        let Some(unit) = self.floor.state.units.get(unit) else { return Outcome::GoesOn };
+    fn outcome(&self, serial: &Serial, facts: &RunFacts, failed_before: bool, golden: bool) -> Outcome {
+        let Some(unit) = self.floor.state.units.get(serial) else { return Outcome::GoesOn };
         let (policy, run) = (&self.floor.policy, facts.run.clone());
         if golden {
             return match facts.verdict {
@@ -117,11 +117,11 @@ impl Handling<'_> {
             // It would be one again: its lot stays what it is.
             VerdictWord::Held => Outcome::Held(Held::Outlier { run }),
             VerdictWord::Pass if failed_before => Outcome::Held(Held::PassAfterFail),
-            VerdictWord::Pass if unit.passed >= policy.route.len() => match unit.unnamed.clone() {
-                Some(run) => Outcome::Held(Held::NoSerial { run }),
-                None => Outcome::Disposed(Disposition::Released, None),
+            VerdictWord::Pass => match unit.outlier_at_the_stop_of(serial, &run).cloned() {
+                // No lot had a say in it, so that the unit is what its lot made of it.
+                Some(run) => Outcome::Held(Held::Outlier { run }),
+                None => after_a_pass(unit, policy.route.len()),
             },
-            VerdictWord::Pass => Outcome::GoesOn,
             verdict if unit.without_claim > policy.retest.repeats(verdict) => Outcome::Held(Held::NoClaim),
             _ if unit.tries >= policy.retest.most => Outcome::Held(Held::TooManyRuns { runs: unit.tries }),
             _ => Outcome::GoesOn,
@@ -188,6 +188,15 @@ impl Handling<'_> {
         if failing >= breaker.least && failing * 100 > at_work * breaker.percent {
             self.record(Actor::Floor, FloorEvent::StartsStopped { failing, of: at_work });
         }
+    }
+}
+
+/// What becomes of a unit against whose last pass nothing speaks.
+fn after_a_pass(unit: &UnitState, stops: usize) -> Outcome {
+    match unit.unnamed.clone() {
+        _ if unit.passed < stops => Outcome::GoesOn,
+        Some(run) => Outcome::Held(Held::NoSerial { run }),
+        None => Outcome::Disposed(Disposition::Released, None),
     }
 }
 

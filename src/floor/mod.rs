@@ -40,12 +40,12 @@ mod tests_unit;
 
 pub use admission::{Ask, Cuts, Grant, Lack, Ledger, RAMP_WINDOW, admit};
 pub use assign::Wait;
-pub use event::{Actor, Because, Disposition, Evidence, FloorEvent, Parts, RunFacts, Stamped};
+pub use event::{Actor, Because, Disposition, Evidence, FloorEvent, LotSay, Parts, RunFacts, Stamped};
 pub use file::Known;
 pub use identity::{Candidate, FETCH_WITHIN, Identity, IdentityError, Listed, Rights};
 pub use machine::{Act, Answer, Floor, Input, Refusal, Tick};
 pub use policy::{Breaker, FaultClass, Policy, Retest, Stop};
-pub use release::Release;
+pub use release::{Decided, Decision, Release};
 pub use route::{RouteAnswer, RouteQuestion};
 pub use site::{Feed, Place, Pulses, Rack, Site, Spot, Watts};
 pub use state::{AgentState, AssignedRun, FloorState, RunOutcome, Stage, UnitState, Work};

@@ -1,11 +1,35 @@
 //! What people decide about a held unit: repair and scrap by one, release by two. A unit that is held for what its last run
-//! said at an earlier stop of its route is not released by that: it goes on to its next stop.
+//! said at an earlier stop of its route is not released by that: it goes on to its next stop. An outlier stays one until its lot
+//! says otherwise or a part was exchanged.
 
 use kiln_wire::{Held, RunId, Serial};
 
-use super::event::{Because, Disposition, FloorEvent};
+use super::event::{Actor, Because, Disposition, FloorEvent, LotSay, Stamped};
 use super::machine::{Floor, Handling, Refusal};
-use super::state::{FloorState, Stage};
+use super::state::{FloorState, RunOutcome, Stage, UnitState};
+
+/// What people decided about a unit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision {
+    /// The number of the event.
+    pub event: u64,
+    /// Microseconds since 1970, UTC.
+    pub at: u64,
+    /// Everybody it took: who asked before who agreed.
+    pub by: Vec<String>,
+    pub why: String,
+    pub what: Decided,
+    /// The run that showed it to be an outlier of its lot, where it was held for that.
+    pub outlier: Option<RunId>,
+}
+
+/// What became of a unit by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decided {
+    Disposed(Disposition),
+    /// What its last run said was waived, and it went on to its next stop.
+    WentOn,
+}
 
 /// What two people who agree make of a held unit.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,7 +123,38 @@ fn is_another(name: &str, by: &str) -> bool {
     !name.trim().is_empty() && name.trim().to_lowercase() != by.trim().to_lowercase()
 }
 
+impl UnitState {
+    /// The run that showed it to be an outlier at the stop that this run is of, unless a later pass there was held against the
+    /// lot, or a part was exchanged since. A pass that no lot had a say in takes nothing back.
+    pub(super) fn outlier_at_the_stop_of(&self, serial: &Serial, run: &RunId) -> Option<&RunId> {
+        let profile = self.runs.iter().find(|outcome| outcome.facts.run == *run).map(|outcome| &outcome.profile)?;
+        let says = |outcome: &&RunOutcome| {
+            let facts = &outcome.facts;
+            facts.is_outlier(serial) || (facts.lot == LotSay::Judged && facts.passes(serial))
+        };
+        let here = self.runs.iter().filter(|one| one.profile == *profile && one.generation >= self.exchanged);
+        // By when they were made: what arrives late is not what is so now.
+        let last = here.filter(says).max_by_key(|outcome| outcome.generation)?;
+        last.facts.is_outlier(serial).then_some(&last.facts.run)
+    }
+}
+
 impl FloorState {
+    /// Keeps who decided what about a unit, before it is so.
+    pub(super) fn decided(&mut self, stamped: &Stamped) {
+        let (unit, why, second, what) = match &stamped.event {
+            FloorEvent::Disposed { unit, disposition, because: Because::Person { why, second }, .. } => {
+                (unit, why, second.as_ref(), Decided::Disposed(*disposition))
+            }
+            FloorEvent::HoldWaived { unit, why, second, .. } => (unit, why, Some(second), Decided::WentOn),
+            _ => return,
+        };
+        let (Some(unit), Actor::Person(by)) = (self.units.get_mut(unit), &stamped.actor) else { return };
+        let by = second.into_iter().chain([by]).cloned().collect();
+        let outlier = if let Stage::Held(Held::Outlier { run }) = &unit.stage { Some(run.clone()) } else { None };
+        unit.decisions.push(Decision { event: stamped.seq, at: stamped.at, by, why: why.clone(), what, outlier });
+    }
+
     /// A unit goes on to its next stop. A pass was counted when it arrived; an outlier counts from now on.
     pub(super) fn waived(&mut self, serial: &Serial, at: u64) {
         let Some(unit) = self.units.get_mut(serial) else { return };

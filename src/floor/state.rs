@@ -8,6 +8,7 @@ use kiln_wire::{AgentId, Assignment, BootId, Digest, Generation, Held, LotId, Pl
 use super::admission::{Cuts, Grant};
 use super::event::{Actor, Because, Disposition, FloorEvent, Parts, RunFacts, Stamped};
 use super::identity::{Identity, Listed};
+use super::release::Decision;
 
 /// Where a unit is on its way.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,6 +78,8 @@ pub struct UnitState {
     pub failed: bool,
     /// Runs of earlier generations than this began before work was last recorded.
     pub reworked: Generation,
+    /// Runs of earlier generations than this tested it with a part that was exchanged since.
+    pub exchanged: Generation,
     /// How often it went to repair, by class of fault.
     pub repairs: BTreeMap<String, u32>,
     /// By what it was last disposed.
@@ -89,6 +92,8 @@ pub struct UnitState {
     pub release_asked: Option<(String, String)>,
     /// Oldest first.
     pub works: Vec<Work>,
+    /// What people decided, oldest first.
+    pub decisions: Vec<Decision>,
     pub runs: Vec<RunOutcome>,
 }
 
@@ -186,6 +191,7 @@ impl FloorState {
 
     pub fn apply(&mut self, stamped: &Stamped) {
         let at = stamped.at;
+        self.decided(stamped);
         match &stamped.event {
             FloorEvent::AgentMet { .. }
             | FloorEvent::AgentHeld { .. }
@@ -217,6 +223,9 @@ impl FloorState {
                     let by = if let Actor::Person(by) = &stamped.actor { by.clone() } else { String::new() };
                     unit.works.push(Work { at, by, what: what.clone(), parts: parts.clone() });
                     (unit.failed, unit.reworked) = (false, unit.generation);
+                    if parts.removed.is_some() && parts.fitted.is_some() {
+                        unit.exchanged = unit.generation;
+                    }
                 }
             }
             FloorEvent::PowerGranted { run, agent, unit, slot, watts, instead_of } => {
@@ -471,12 +480,14 @@ impl UnitState {
             tries: 0,
             failed: false,
             reworked: Generation::default(),
+            exchanged: Generation::default(),
             repairs: BTreeMap::new(),
             because: None,
             cleared: None,
             disposed_by: None,
             release_asked: None,
             works: Vec::new(),
+            decisions: Vec::new(),
             runs: Vec::new(),
         }
     }

@@ -10,6 +10,7 @@ use kiln_wire::{
     AgentId, Appended, Assignment, BootId, Generation, Held, Position, Received, RunId, Sealed, Serial, Spooled, Tip,
 };
 
+use super::tests_told::name;
 use super::{Act, Disposition, Floor, FloorState, Input, Policy, RunFacts, Stage, Stamped, Tick};
 
 /// A generator of test input; splitmix64.
@@ -38,13 +39,6 @@ struct Weather {
     doubled: u64,
     agent_killed: u64,
     floor_killed: u64,
-}
-
-fn name<T: std::str::FromStr>(text: &str) -> T
-where
-    T::Err: std::fmt::Debug,
-{
-    text.parse().expect("a plain name")
 }
 
 fn told(act: Act) -> Input {
@@ -221,15 +215,8 @@ impl World {
             }
             Effect::Seal { run } => {
                 let verdict = self.nodes[node].said[&run];
-                let facts = RunFacts {
-                    run: run.clone(),
-                    verdict,
-                    partial: false,
-                    serial: Some(self.nodes[node].serial.clone()),
-                    profile_digest: String::new(),
-                    codes: Vec::new(),
-                    source: None,
-                };
+                let serial = Some(self.nodes[node].serial.clone());
+                let facts = RunFacts { serial, ..RunFacts::plain(run.clone(), verdict) };
                 *self.sealed.entry(run.clone()).or_default() += 1;
                 self.tell_floor(Input::Arrived(facts));
                 AgentInput::Sealed { run, answer: Sealed::Verified }

@@ -137,15 +137,7 @@ fn a_floor_that_was_killed_wants_of_everybody_what_it_wanted_before() {
 fn a_floor_that_lost_everything_takes_no_run_of_before_for_one_of_its_own() {
     let mut told = narrow();
     let before: RunId = name("run-of-before");
-    let facts = RunFacts {
-        run: before.clone(),
-        verdict: Pass,
-        partial: false,
-        serial: Some(name("A")),
-        profile_digest: String::new(),
-        codes: Vec::new(),
-        source: None,
-    };
+    let facts = RunFacts { serial: Some(name("A")), ..RunFacts::plain(before.clone(), Pass) };
     let arrived = || Input::Arrived(facts.clone());
     assert_eq!(told.try_tell(arrived()), Err(Refusal::UnknownRun(before.clone())));
     assert_eq!(told.try_tell(Input::Unverified(before.clone())), Err(Refusal::UnknownRun(before.clone())));

@@ -5,14 +5,8 @@ use std::collections::BTreeMap;
 use kiln_event::VerdictWord;
 use kiln_wire::Held;
 
+use super::tests_told::name;
 use super::*;
-
-fn name<T: std::str::FromStr>(text: &str) -> T
-where
-    T::Err: std::fmt::Debug,
-{
-    text.parse().expect("a plain name")
-}
 
 struct Told {
     floor: Floor,
@@ -104,16 +98,7 @@ fn one_person_asks_for_a_release_and_another_one_agrees() {
     let scan = Input::Scanned { unit: unit(), at: Some(name("agent-1")), slot: None, lot: None, by: "sato".to_owned() };
     told.tell(scan).expect("put there");
     told.tell(Input::Synced(sync)).expect("a call");
-    let facts = RunFacts {
-        run: name("run-1"),
-        verdict: VerdictWord::Pass,
-        partial: false,
-        serial: None,
-        profile_digest: String::new(),
-        codes: Vec::new(),
-        source: None,
-    };
-    told.tell(Input::Arrived(facts)).expect("arrived");
+    told.tell(Input::Arrived(RunFacts::plain(name("run-1"), VerdictWord::Pass))).expect("arrived");
     assert_eq!(told.floor.state().units[&unit()].stage, Stage::Held(Held::NoSerial { run: name("run-1") }));
     let agree = || Act::AgreeRelease { unit: unit() };
     assert_eq!(told.act("mori", agree()), Err(Refusal::NotAsked(unit())));
@@ -163,4 +148,12 @@ fn what_changes_in_the_list_of_people_is_an_event_and_what_does_not_is_none() {
     assert_eq!(news(&[&raised, &other_pin]), [is(&other_pin)]);
     assert_eq!(news(&[&other_pin]), [FloorEvent::PersonUnlisted { name: "sato".to_owned() }]);
     assert_eq!(told.floor.state().people.keys().collect::<Vec<_>>(), ["mori"]);
+}
+
+#[test]
+fn a_role_is_typed_as_it_is_kept() {
+    for role in Rights::ALL {
+        assert_eq!(serde_json::to_value(role).expect("JSON"), role.word());
+    }
+    assert!(Rights::ALL.is_sorted(), "each may what those before may");
 }

@@ -38,9 +38,24 @@ fn ends(told: &mut Told, unit: &str, verdict: VerdictWord) -> RunId {
 }
 
 fn says(told: &mut Told, run: &RunId, verdict: VerdictWord, serial: Option<&str>, partial: bool) {
-    let (run, serial, codes) = (run.clone(), serial.map(name), vec!["LOT-OUTLIER".to_owned()]);
-    let facts = RunFacts { run, verdict, partial, serial, profile_digest: String::new(), codes, source: None };
+    let (serial, codes) = (serial.map(name), vec!["LOT-OUTLIER".to_owned()]);
+    told.tell(Input::Arrived(RunFacts { partial, serial, codes, ..RunFacts::plain(run.clone(), verdict) }));
+}
+
+fn free(told: &mut Told, unit: &str) -> Result<(), Refusal> {
+    act(told, "sato", Act::Free { unit: name(unit), why: "once more".to_owned() })
+}
+
+/// The unit's next run passes; whether a lot had a say in it.
+fn passes(told: &mut Told, unit: &str, lot: LotSay) {
+    let run = told.asks(unit).expect("a run");
+    let facts = RunFacts { serial: Some(name(unit)), lot, ..RunFacts::plain(run, Pass) };
     told.tell(Input::Arrived(facts));
+}
+
+fn rework(told: &mut Told, unit: &str, removed: Option<&str>, fitted: Option<&str>) {
+    let parts = Parts { removed: removed.map(name), fitted: fitted.map(name) };
+    act(told, "sato", Act::Rework { unit: name(unit), what: "looked into".to_owned(), parts }).expect("worked on");
 }
 
 const RELEASED: Stage = Stage::Disposed(Disposition::Released);
@@ -85,9 +100,9 @@ fn an_outlier_is_scrapped_or_tested_again_by_one_person_and_not_repaired() {
     ends(&mut told, "A", Outlying);
     let repaired = act(&mut told, "sato", decide("A", Disposition::Repair));
     assert_eq!(repaired, Err(Refusal::NothingProven(name("A"))), "nothing is proven against any part");
-    act(&mut told, "sato", Act::Free { unit: name("A"), why: "once more".to_owned() }).expect("freed");
-    told.run("A", Pass);
-    assert_eq!(*told.stage("A"), RELEASED);
+    free(&mut told, "A").expect("freed");
+    passes(&mut told, "A", LotSay::Judged);
+    assert_eq!(*told.stage("A"), RELEASED, "its lot takes it for one of its own now");
     ends(&mut told, "B", Outlying);
     let parts = Parts::default();
     act(&mut told, "sato", Act::Rework { unit: name("B"), what: "pads renewed".to_owned(), parts }).expect("worked on");
@@ -95,6 +110,80 @@ fn an_outlier_is_scrapped_or_tested_again_by_one_person_and_not_repaired() {
     assert!(matches!(told.stage("B"), Stage::Held(Held::Outlier { .. })), "it is an outlier still");
     act(&mut told, "sato", decide("B", Disposition::Scrapped)).expect("scrapped");
     assert_eq!(*told.stage("B"), Stage::Disposed(Disposition::Scrapped));
+}
+
+#[test]
+fn a_pass_that_no_lot_had_a_say_in_does_not_release_what_its_lot_held() {
+    for lot in [LotSay::None, LotSay::Unknown] {
+        let mut told = Told::one_stop();
+        let run = ends(&mut told, "A", Outlying);
+        free(&mut told, "A").expect("freed");
+        passes(&mut told, "A", lot);
+        assert_eq!(*told.stage("A"), Stage::Held(Held::Outlier { run: run.clone() }), "{lot:?}");
+        // Nor by trying again, nor by work that exchanged nothing.
+        for (removed, fitted) in [(None, None), (Some("GPU-1"), None), (None, Some("GPU-2"))] {
+            rework(&mut told, "A", removed, fitted);
+            passes(&mut told, "A", lot);
+            assert_eq!(*told.stage("A"), Stage::Held(Held::Outlier { run: run.clone() }), "{removed:?} {fitted:?}");
+        }
+        let repaired = act(&mut told, "sato", decide("A", Disposition::Repair));
+        assert_eq!(repaired, Err(Refusal::NothingProven(name("A"))));
+        act(&mut told, "sato", ask("A")).expect("asked");
+        assert_eq!(act(&mut told, "sato", agree("A")), Err(Refusal::SecondPerson));
+        act(&mut told, "mori", agree("A")).expect("agreed");
+        assert_eq!(*told.stage("A"), RELEASED);
+    }
+}
+
+#[test]
+fn an_outlier_is_none_any_more_once_a_part_was_exchanged_or_its_lot_passed_it() {
+    let mut told = Told::one_stop();
+    ends(&mut told, "A", Outlying);
+    rework(&mut told, "A", Some("GPU-1"), Some("GPU-2"));
+    passes(&mut told, "A", LotSay::None);
+    assert_eq!(*told.stage("A"), RELEASED);
+    // A pass that the lot judged counts for later ones as well.
+    let mut told = stops(&["smoke", "acceptance"]);
+    ends(&mut told, "B", Outlying);
+    free(&mut told, "B").expect("freed");
+    passes(&mut told, "B", LotSay::Judged);
+    told.run("B", Fail);
+    rework(&mut told, "B", None, None);
+    passes(&mut told, "B", LotSay::None);
+    passes(&mut told, "B", LotSay::None);
+    assert_eq!(*told.stage("B"), RELEASED);
+}
+
+#[test]
+fn an_outlier_is_one_at_its_own_stop_only_and_goes_on_from_there_by_two_people() {
+    let mut told = stops(&["smoke", "acceptance"]);
+    let run = ends(&mut told, "A", Outlying);
+    free(&mut told, "A").expect("freed");
+    passes(&mut told, "A", LotSay::None);
+    assert_eq!(*told.stage("A"), Stage::Held(Held::Outlier { run }));
+    told.release("A").expect("two names");
+    assert_eq!(*told.stage("A"), Stage::Ready, "its pass counts once");
+    assert_eq!(told.floor.state().units[&name::<Serial>("A")].passed, 1);
+    passes(&mut told, "A", LotSay::None);
+    assert_eq!(*told.stage("A"), RELEASED, "nothing is said against it here");
+}
+
+#[test]
+fn an_outlier_whose_run_arrives_late_is_one_all_the_same_unless_a_part_was_exchanged_since() {
+    for exchanged in [false, true] {
+        let mut told = Told::one_stop();
+        told.scan("A", None);
+        let late = told.asks("A").expect("a run");
+        told.tell(Input::Unverified(late.clone()));
+        free(&mut told, "A").expect("freed");
+        if exchanged {
+            rework(&mut told, "A", Some("GPU-1"), Some("GPU-2"));
+        }
+        told.arrives(late.clone(), Outlying);
+        passes(&mut told, "A", LotSay::None);
+        let held = Stage::Held(Held::Outlier { run: late });
+        assert_eq!(*told.stage("A"), if exchanged { RELEASED } else { held });
+    }
 }
 
 #[test]
@@ -179,6 +268,29 @@ fn a_golden_unit_that_is_an_outlier_opens_no_rack() {
     let run = ends(&mut told, "GOLD", Outlying);
     assert_eq!(*told.stage("GOLD"), Stage::Held(Held::GoldenFailed { run }));
     assert_eq!(told.release("GOLD"), Err(Refusal::NotPassed(name("GOLD"))));
+}
+
+#[test]
+fn who_let_an_outlier_go_on_or_released_it_is_kept_with_both_names_and_the_reason() {
+    let mut told = stops(&["smoke", "acceptance"]);
+    let first = ends(&mut told, "A", Outlying);
+    act(&mut told, "sato", ask("A")).expect("asked");
+    act(&mut told, "mori", agree("A")).expect("agreed");
+    let second = told.asks("A").expect("its next stop");
+    told.arrives(second.clone(), Outlying);
+    told.release("A").expect("two names");
+    free(&mut told, "A").expect_err("it is released");
+    let decisions = &told.floor.state().units[&name::<Serial>("A")].decisions;
+    let said =
+        |decision: &Decision| (decision.by.join(" "), decision.why.clone(), decision.what, decision.outlier.clone());
+    let wanted = [
+        ("sato mori".to_owned(), "the lot is of two batches".to_owned(), Decided::WentOn, Some(first)),
+        ("mori sato".to_owned(), "looked".to_owned(), Decided::Disposed(Disposition::Released), Some(second)),
+    ];
+    assert_eq!(decisions.iter().map(said).collect::<Vec<_>>(), wanted);
+    let numbers: Vec<u64> = decisions.iter().map(|decision| decision.event).collect();
+    let is_one = |event: &&Stamped| matches!(event.event, FloorEvent::HoldWaived { .. } | FloorEvent::Disposed { .. });
+    assert_eq!(numbers, told.events.iter().filter(is_one).map(|event| event.seq).collect::<Vec<_>>());
 }
 
 #[test]

@@ -104,18 +104,14 @@ impl Told {
 
     pub(super) fn arrives(&mut self, run: RunId, verdict: VerdictWord) {
         let codes = if verdict == Pass { Vec::new() } else { self.codes.clone() };
-        let profile_digest = String::new();
         let serial = self.floor.state().runs.get(&run).map(|run| run.unit.clone());
-        let facts = RunFacts { run, verdict, partial: false, serial, profile_digest, codes, source: None };
-        self.tell(Input::Arrived(facts));
+        self.tell(Input::Arrived(RunFacts { serial, codes, ..RunFacts::plain(run, verdict) }));
     }
 
     /// A pass whose journal says this serial number and this profile.
     pub(super) fn passes_as(&mut self, run: RunId, serial: Option<&str>, profile_digest: &str) {
         let (serial, profile_digest) = (serial.map(name), profile_digest.to_owned());
-        let (verdict, codes) = (Pass, Vec::new());
-        let facts = RunFacts { run, verdict, partial: false, serial, profile_digest, codes, source: None };
-        self.tell(Input::Arrived(facts));
+        self.tell(Input::Arrived(RunFacts { serial, profile_digest, ..RunFacts::plain(run, Pass) }));
     }
 
     pub(super) fn release(&mut self, unit: &str) -> Result<Option<SyncReply>, Refusal> {

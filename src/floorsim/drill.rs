@@ -213,9 +213,8 @@ impl Lot {
     /// A run comes to its end; its journal says this serial number.
     fn arrive(&mut self, run: RunId, says: &Serial, codes: Vec<String>) {
         let verdict = if codes.is_empty() { VerdictWord::Pass } else { VerdictWord::Fail };
-        let (serial, profile_digest) = (Some(says.clone()), String::new());
-        let facts = RunFacts { run, verdict, partial: false, serial, profile_digest, codes, source: None };
-        self.tell(Input::Arrived(facts));
+        let serial = Some(says.clone());
+        self.tell(Input::Arrived(RunFacts { serial, codes, ..RunFacts::plain(run, verdict) }));
     }
 
     /// What a run of a unit shows: what is wrong with the unit, and whether the floor did something to it.

@@ -195,15 +195,7 @@ impl Building {
             }
             Due::Arrived(node, run) => {
                 let unit = self.nodes[node].serial.clone();
-                let facts = RunFacts {
-                    run,
-                    verdict: VerdictWord::Pass,
-                    partial: false,
-                    serial: Some(unit.clone()),
-                    profile_digest: String::new(),
-                    codes: Vec::new(),
-                    source: None,
-                };
+                let facts = RunFacts { serial: Some(unit.clone()), ..RunFacts::plain(run, VerdictWord::Pass) };
                 self.tell(Input::Arrived(facts));
                 self.told(Act::Rework { unit, what: "next".to_owned(), parts: Parts::default() });
                 self.nodes[node].waits_since = self.now;

@@ -414,13 +414,9 @@ impl World {
         };
         let said = |key: &str| self.copies.get(&run).and_then(|copy| said_in(&copy.bytes, key)).map(str::to_owned);
         let facts = RunFacts {
-            run: run.clone(),
-            verdict,
-            partial: false,
             serial: said("serial").and_then(|serial| serial.parse().ok()),
             profile_digest: said("profile").unwrap_or_default(),
-            codes: Vec::new(),
-            source: None,
+            ..RunFacts::plain(run.clone(), verdict)
         };
         self.tell(Input::Arrived(facts));
         if let Some(copy) = self.copies.get_mut(&run) {

@@ -102,7 +102,7 @@ fn rows(floor: &Floor, heard: &AllHeard, rack: &str, language: Language) -> Opti
             let waits = floor.waits().get(serial).filter(|_| unit.stage == Stage::Ready);
             let waits = waits.map(|wait| places::wait(wait, language));
             let held = match &unit.stage {
-                Stage::Held(why) => Some(places::why(why, language)),
+                Stage::Held(why) => Some(places::why_unit(unit, why, language)),
                 _ => None,
             };
             (serial.to_string(), places::place(unit, heard), held.or(waits))

@@ -168,10 +168,14 @@ impl Copies {
             fs::create_dir_all(folder)?;
         }
         let mut file = File::options().create(true).append(true).open(&path)?;
+        if file.metadata()?.len() > at {
+            // A disk that was full took half of what was not acknowledged, and could not be rid of it then.
+            file.set_len(at)?;
+        }
         let written = file.write_all(bytes).and_then(|()| file.sync_data());
         if written.is_err() {
-            // What is half written must not be continued.
-            file.set_len(at)?;
+            // Who reads the copy meanwhile finds whole lines. That it cannot be cut now is no news beside why it was not written.
+            let _ = file.set_len(at);
         }
         written?;
         if fresh {
@@ -278,6 +282,24 @@ mod tests {
         }
         assert!(matches!(copies.append(&run, Position::default(), &one), Ok(Appended::Here(_))));
         assert_eq!(copies.append_telemetry(&run, 0, b"frames").expect("taken"), 6);
+    }
+
+    #[test]
+    fn half_of_what_was_not_acknowledged_is_not_continued() {
+        let dir = tempfile::tempdir().expect("folder");
+        let copies = Copies::open(dir.path()).expect("copies");
+        let run: RunId = "run-1".parse().expect("a run");
+        let (one, two) = (line("\"a\":1", 'a'), line("\"b\":2", 'b'));
+        let Ok(Appended::Here(first)) = copies.append(&run, Position::default(), &one) else { panic!("not taken") };
+        assert_eq!(copies.append_telemetry(&run, 0, b"frames").expect("taken"), 6);
+        // A disk that had room for half of it, while the same floor goes on.
+        let (journal, samples) = (copies.path(&run).join(JOURNAL.name), copies.path(&run).join(SAMPLES.name));
+        fs::write(&journal, [&one[..], &two[..20]].concat()).expect("half");
+        fs::write(&samples, b"framesmo").expect("half");
+        assert!(matches!(copies.append(&run, first, &two), Ok(Appended::Here(_))));
+        assert_eq!(copies.append_telemetry(&run, 6, b"more").expect("taken"), 10);
+        assert_eq!(fs::read(&journal).expect("a copy"), [one, two].concat());
+        assert_eq!(fs::read(&samples).expect("a copy"), b"framesmore");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kiln_wire::{AgentId, BootId, Doing, Generation, Position, RunId, Spooled, Tip, WIRE};
+use kiln_wire::{AgentId, BootId, Doing, Generation, Position, RunId, Spooled, Tip};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::Mutex;
@@ -87,10 +87,8 @@ async fn agent(
     measured: &Mutex<Measured>,
 ) -> io::Result<()> {
     let run: RunId = parsed(&format!("load-{}-{number}", std::process::id()))?;
+    let (agent, boot): (AgentId, BootId) = (parsed(run.as_str())?, parsed("boot-1")?);
     let mut sync = kiln_wire::Sync {
-        wire: WIRE,
-        agent: parsed::<AgentId>(&format!("load-{}-{number}", std::process::id()))?,
-        boot: parsed::<BootId>("boot-1")?,
         serial: Some(parsed(&format!("LOAD{number:06}"))?),
         doing: Doing::Running { run: run.clone() },
         generation: Some(Generation(1)),
@@ -101,8 +99,7 @@ async fn agent(
             telemetry: 0,
             ended: false,
         }],
-        slot: None,
-        version: None,
+        ..kiln_wire::Sync::idle(agent, boot)
     };
     // Spread over the interval, as agents' jitter spreads them.
     tokio::time::sleep(EVERY.mul_f64(number as f64 / settings.agents as f64)).await;

@@ -6,11 +6,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use kiln_floor::Rights;
 use kiln_floorsim::{Defect, Faults, PowerSettings, SimSettings, drill, power, simulate};
 use kiln_gate::{
-    Form, LoadSettings, OutletSettings, People, PeopleError, Person, Role, RulesError, ServeSettings, Source,
-    TlsSettings, audit, load, papers, reindex, serve, summary,
+    Form, LoadSettings, OutletSettings, People, PeopleError, Person, RulesError, ServeSettings, Source, TlsSettings,
+    audit, load, papers, reindex, serve, summary,
 };
 use kiln_report::Language;
 
@@ -44,7 +46,9 @@ enum Command {
     },
     /// Hold a floor's events and copies of runs against each other, make anew what follows from them, and say what differs.
     ///
-    /// Nothing else may work in the folder. Ends with 1 if something is left for a person, with 3 if the events are damaged.
+    /// Nothing else may work in the folder. Ends with 0 if all is as it should be or was made so, with 1 if something is left for a
+    /// person, and with 3, saying why, if it could not go through to the end: events that are damaged, not there or of a newer
+    /// version, another kiln-floor at work in the folder, files that cannot be read or written.
     Reindex {
         /// The floor's folder.
         #[arg(long, value_name = "DIR")]
@@ -129,8 +133,8 @@ enum PersonCommand {
         /// What a scan of the badge gives.
         #[arg(long)]
         badge: String,
-        #[arg(long, value_enum)]
-        role: Role,
+        #[arg(long, value_parser = roles())]
+        role: Rights,
     },
     /// Remove a person; sessions end at once.
     Remove {
@@ -143,6 +147,21 @@ enum PersonCommand {
         #[arg(long, value_name = "DIR")]
         data: PathBuf,
     },
+}
+
+/// A role by its name.
+fn roles() -> impl TypedValueParser<Value = Rights> {
+    let shown = |role: Rights| {
+        PossibleValue::new(role.word()).help(match role {
+            Rights::Viewer => "Looks on; a screen on the wall",
+            Rights::Operator => "Scans units and records work",
+            Rights::Engineer => "Decides about held units, suspicions, starts and power",
+            Rights::Admin => "Approves and revokes agents, lets people in again",
+        })
+    };
+    PossibleValuesParser::new(Rights::ALL.map(shown)).try_map(|typed| {
+        Rights::ALL.into_iter().find(|role| role.word() == typed).ok_or_else(|| format!("nobody has the role {typed}"))
+    })
 }
 
 #[derive(Debug, Args)]
@@ -356,8 +375,7 @@ fn person(command: PersonCommand) -> Result<(), PeopleError> {
         PersonCommand::Remove { data, name } => People::open(&data)?.remove(&name),
         PersonCommand::List { data } => {
             for Person { name, badge, role, .. } in People::open(&data)?.all()? {
-                let role = role.to_possible_value().map(|role| role.get_name().to_owned()).unwrap_or_default();
-                let _ = writeln!(std::io::stdout().lock(), "{name}\t{badge}\t{role}");
+                let _ = writeln!(std::io::stdout().lock(), "{name}\t{badge}\t{}", role.word());
             }
             Ok(())
         }

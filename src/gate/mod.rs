@@ -54,7 +54,7 @@ pub use load::{LoadSettings, load};
 pub use messages::Form;
 pub use outlets::OutletSettings;
 pub use papers::{PapersOutError, papers};
-pub use people::{People, PeopleError, Person, Role};
+pub use people::{People, PeopleError, Person};
 pub use reindex::{Difference, ReindexError, Reindexed, reindex};
 pub use rules::{RulesError, Source, rules, summary};
 pub use serve::{ServeError, ServeSettings, TlsSettings, serve};

@@ -7,7 +7,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use kiln_event::NodeSource;
-use kiln_floor::{Floor, FloorState, Input, UnitState};
+use kiln_floor::{Floor, FloorState, Input, Rights, UnitState};
 use kiln_report::Language;
 use kiln_wire::Serial;
 use serde::Deserialize;
@@ -19,7 +19,7 @@ use super::desk::AllHeard;
 use super::doors;
 use super::html::Html;
 use super::metrics;
-use super::people::{Role, is_unseen, plain};
+use super::people::{is_unseen, plain};
 use super::phrase::Phrase;
 use super::places::{self, Sign};
 use super::scan::{ScanError, scanned};
@@ -111,7 +111,7 @@ pub(crate) fn page(
         html.raw("<button>").text(say(Phrase::LogOut)).raw("</button></form>");
     }
     html.raw("</header>");
-    if visitor.may(Role::Operator) {
+    if visitor.may(Rights::Operator) {
         scan_form(&mut html, visitor, language);
     }
     if let Some(told) = told {

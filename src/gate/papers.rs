@@ -6,8 +6,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use kiln_disk::{self as disk, JOURNAL, SAMPLES};
-use kiln_floor::{Actor, Because, Disposition, FloorEvent, FloorState};
-use kiln_seal::{FILE_NAME, PaperRun, Papers, PapersError, PublicKey, seal_digest};
+use kiln_floor::{Actor, Because, Decided, Decision, Disposition, FloorEvent, FloorState};
+use kiln_seal::{FILE_NAME, PaperDecision, PaperRun, Papers, PapersError, PublicKey, seal_digest};
 use kiln_wire::Serial;
 
 use super::authority::{self, AuthorityError};
@@ -37,7 +37,7 @@ pub fn papers(data: &Path, floor: &str, unit: &Serial, out: &Path) -> Result<(),
     let at = events.iter().rposition(|kept| is_it(&kept.event.event)).ok_or_else(undecided)?;
     let Kept { event: decided, chain, .. } = &events[at];
     // As it was when that was decided: what came later is not what the floor decided on.
-    let state = FloorState::of(events[..at].iter().map(|kept| &kept.event));
+    let mut state = FloorState::of(events[..at].iter().map(|kept| &kept.event));
     let known = state.units.get(unit).ok_or_else(undecided)?;
     let FloorEvent::Disposed { disposition, because, .. } = &decided.event else { return Err(undecided()) };
     let io = |path: &Path| {
@@ -71,12 +71,15 @@ pub fn papers(data: &Path, floor: &str, unit: &Serial, out: &Path) -> Result<(),
         });
     }
     let (by, why) = said(&decided.actor, because);
+    let (slot, lot) = (known.slot.as_ref().map(ToString::to_string), known.lot.as_ref().map(ToString::to_string));
+    state.apply(decided);
+    let decisions = state.units.get(unit).map_or(&[][..], |known| &known.decisions).iter().map(told).collect();
     let papers = Papers {
         schema: String::new(),
         floor: floor.to_owned(),
         unit: unit.to_string(),
-        slot: known.slot.as_ref().map(ToString::to_string),
-        lot: known.lot.as_ref().map(ToString::to_string),
+        slot,
+        lot,
         disposition: word(*disposition).to_owned(),
         by,
         why,
@@ -84,6 +87,7 @@ pub fn papers(data: &Path, floor: &str, unit: &Serial, out: &Path) -> Result<(),
         at: decided.at,
         chain: chain.clone(),
         runs,
+        decisions,
     };
     let path = out.join("papers.json");
     disk::replace(&path, &papers.sign(&authority::floor_key(data)?)?).map_err(io(&path))
@@ -96,6 +100,16 @@ const fn word(disposition: Disposition) -> &'static str {
         Disposition::Scrapped => "scrapped",
         Disposition::Returned => "returned",
     }
+}
+
+fn told(decision: &Decision) -> PaperDecision {
+    let Decision { event, at, by, why, what, outlier } = decision.clone();
+    let what = match what {
+        Decided::Disposed(disposition) => word(disposition),
+        Decided::WentOn => "next-stop",
+    };
+    let (what, outlier) = (what.to_owned(), outlier.map(String::from));
+    PaperDecision { event, at, what, by, why, outlier }
 }
 
 /// Who decided, and why.

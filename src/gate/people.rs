@@ -22,26 +22,12 @@ const MOST: u64 = 1 << 20;
 const PIN_LEAST: usize = 6;
 const PIN_MOST: usize = 64;
 
-/// What a person may do; each may what those before may as well.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub enum Role {
-    /// Looks on; a screen on the wall.
-    Viewer,
-    /// Scans units and records work.
-    Operator,
-    /// Decides about held units, suspicions, starts and power.
-    Engineer,
-    /// Approves and revokes agents, lets people in again.
-    Admin,
-}
-
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Person {
     pub name: String,
     pub badge: String,
-    pub role: Role,
+    pub role: Rights,
     salt: String,
     pin: String,
 }
@@ -108,23 +94,12 @@ fn digest(pin: &str, salt: &str) -> Result<String, PeopleError> {
     Ok(hex(&bytes))
 }
 
-impl From<Role> for Rights {
-    fn from(role: Role) -> Self {
-        match role {
-            Role::Viewer => Self::Viewer,
-            Role::Operator => Self::Operator,
-            Role::Engineer => Self::Engineer,
-            Role::Admin => Self::Admin,
-        }
-    }
-}
-
 impl Person {
     /// What of a person stands in the floor's events: nothing that a PIN could be guessed by faster than at the door.
     fn listed(&self) -> Listed {
         let pin = format!("sha256:{}", sha256(format!("{}{}", self.salt, self.pin).as_bytes()));
         let pin = pin.parse().expect("hexadecimal digits after a name");
-        Listed { name: self.name.clone(), badge: self.badge.clone(), rights: self.role.into(), pin }
+        Listed { name: self.name.clone(), badge: self.badge.clone(), rights: self.role, pin }
     }
 
     /// Whether this is the person's PIN. Takes a while by design.
@@ -186,7 +161,7 @@ impl People {
         Ok(self.all()?.into_iter().find(|person| person.name == name))
     }
 
-    pub fn add(&self, name: &str, badge: &str, role: Role, pin: &str) -> Result<(), PeopleError> {
+    pub fn add(&self, name: &str, badge: &str, role: Rights, pin: &str) -> Result<(), PeopleError> {
         let (name, badge, pin) = (name.trim(), badge.trim(), pin.trim());
         let fits = |text: &str, most: usize| (1..=most).contains(&text.chars().count()) && !text.chars().any(is_unseen);
         if !fits(name, 40) || !fits(badge, 80) {
@@ -240,13 +215,13 @@ mod tests {
     fn a_person_is_known_by_badge_and_pin_and_the_file_holds_neither_pin() {
         let dir = tempfile::tempdir().expect("a folder");
         let people = People::open(dir.path()).expect("none yet");
-        people.add("sato", "B-0042", Role::Operator, "493817").expect("added");
+        people.add("sato", "B-0042", Rights::Operator, "493817").expect("added");
         let found = people.by_badge("ｂ-0042 ").expect("read").expect("sato, scanned with wide letters");
         assert!(found.name == "sato" && found.has("493817") && !found.has("493818") && !found.has(""));
         let text = std::fs::read_to_string(dir.path().join("keys/people.json")).expect("the file");
         assert!(!text.contains("493817"), "{text}");
         for (name, badge) in [("SATO", "x"), ("mori", "b-0042")] {
-            assert!(matches!(people.add(name, badge, Role::Admin, "493817"), Err(PeopleError::Known(_))));
+            assert!(matches!(people.add(name, badge, Rights::Admin, "493817"), Err(PeopleError::Known(_))));
         }
         people.remove("sato").expect("removed");
         assert!(matches!(people.remove("sato"), Err(PeopleError::Nobody(_))));
@@ -258,10 +233,10 @@ mod tests {
         let dir = tempfile::tempdir().expect("a folder");
         let people = People::open(dir.path()).expect("none yet");
         for pin in ["", "12345", "111111", &"9".repeat(40), &"12".repeat(40)] {
-            assert!(matches!(people.add("sato", "b", Role::Viewer, pin), Err(PeopleError::Pin)), "{pin}");
+            assert!(matches!(people.add("sato", "b", Rights::Viewer, pin), Err(PeopleError::Pin)), "{pin}");
         }
         for (name, badge) in [("", "b"), ("sato\u{7}", "b"), ("sa\u{200b}to", "b"), ("sato", "")] {
-            assert!(matches!(people.add(name, badge, Role::Viewer, "493817"), Err(PeopleError::Name)), "{name}");
+            assert!(matches!(people.add(name, badge, Rights::Viewer, "493817"), Err(PeopleError::Name)), "{name}");
         }
     }
 
@@ -269,7 +244,7 @@ mod tests {
     fn another_program_that_writes_the_file_is_seen_and_a_damaged_one_lets_nobody_in() {
         let dir = tempfile::tempdir().expect("a folder");
         let people = People::open(dir.path()).expect("none yet");
-        People::open(dir.path()).expect("the command").add("sato", "b", Role::Viewer, "493817").expect("added");
+        People::open(dir.path()).expect("the command").add("sato", "b", Rights::Viewer, "493817").expect("added");
         assert!(people.by_name("sato").expect("read").is_some());
         std::fs::write(dir.path().join("keys/people.json"), "{}").expect("damaged");
         assert!(matches!(People::open(dir.path()), Err(PeopleError::File { .. })));

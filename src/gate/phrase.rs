@@ -64,6 +64,8 @@ phrases! {
     DoHeld "理由を確認し、解決してから保留を解除してください。" "Find out why, put it right, then let it go on.";
     DoOutlier "出荷せずに取り置き、試験技術者を呼んでください。" "Do not ship it. Put it aside and call a test engineer.";
     MayOutlier "試験技術者ができること：二人の同意で合格にする、廃却する、または保留を解除して再試験する。" "What a test engineer may do: release it with a second person, scrap it, or let it be tested again.";
+    MayOutlierGoOn "試験技術者ができること：二人の同意で次の試験へ進める、廃却する、または保留を解除して最初から再試験する。" "What a test engineer may do: let it go on to its next test with a second person, scrap it, or let it be tested again from the start.";
+    MayOutlierNot "試験技術者ができること：廃却する、または保留を解除して再試験する。" "What a test engineer may do: scrap it, or let it be tested again.";
     DoWait "操作は不要です。" "Nothing to do.";
     DoArrived "装置の電源とネットワークを確認してください。" "Check the unit's power and network.";
     FreeButton "保留を解除（最初から試験）" "Let it go on (tested from the start)";
@@ -77,6 +79,7 @@ phrases! {
     HeldStart "試験を開始できません" "its run cannot be started";
     HeldPassAfterFail "作業の記録なしに、不合格の後で合格しました" "it passed after a fail, without recorded work";
     HeldOutlier "すべての規格を満たしましたが、ロットの良品の分布から外れています" "it met every limit, but it is an outlier of its lot: nothing is proven against it";
+    HeldOutlierBefore "以前の試験でロットの良品の分布から外れており、今回の試験はロットと比べられていません" "an earlier run showed it to be an outlier of its lot, and this one was not held against a lot";
     HeldNoClaim "再試験でも判定できませんでした" "repeated runs made no claim";
     HeldUnverified "届いたデータを検証できません" "what arrived does not verify";
     HeldSlot "スキャンしたスロットと装置の場所が違います" "the scanned slot and the one the node says differ";
@@ -127,6 +130,9 @@ phrases! {
     DecideScrap "廃却" "Scrap";
     DecideRelease "合格にする（二人の同意）" "Release it (two people)";
     DecideGoOn "次の試験へ進める（二人の同意）" "Let it go on to its next test (two people)";
+    Decisions "担当者の決定の記録" "What people decided";
+    WentOn "次の試験へ" "On to its next test";
+    OutlierRun "ロットから外れた試験" "Run that was an outlier of its lot";
     DecideButton "決定" "Decide";
     DecidedBy "担当者の決定" "A person decided";
     Scrapped "廃却" "Scrapped";

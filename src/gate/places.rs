@@ -51,10 +51,7 @@ fn stands(stage: &Stage, doing: Option<&Doing>) -> Sign {
         (Stage::Held(Held::NoClaim), _) => sign(Phrase::Undecided, "△", "unsure", 0),
         (Stage::Held(Held::Outlier { .. }), _) => sign(Phrase::Outlier, "△", "unsure", 0),
         (Stage::Held(_), _) | (Stage::Assigned(_), Some(Doing::Held(_))) => sign(Phrase::OnHold, "！", "unsure", 0),
-        (Stage::Disposed(Disposition::Repair), _) => sign(Phrase::Repair, "×", "fail", 1),
-        (Stage::Disposed(Disposition::Scrapped), _) => sign(Phrase::Scrapped, "×", "fail", 5),
-        (Stage::Disposed(Disposition::Returned), _) => sign(Phrase::Returned, "○", "pass", 5),
-        (Stage::Disposed(Disposition::Released), _) => sign(Phrase::Released, "○", "pass", 5),
+        (Stage::Disposed(disposition), _) => disposed(*disposition),
         (Stage::Arrived, _) => sign(Phrase::Arrived, "◷", "wait", 3),
         (Stage::Assigned(_) | Stage::Ready, None) => sign(Phrase::Silent, "？", "unsure", 2),
         (Stage::Assigned(assignment), Some(Doing::Running { run })) if *run == assignment.run => {
@@ -62,6 +59,16 @@ fn stands(stage: &Stage, doing: Option<&Doing>) -> Sign {
         }
         (Stage::Assigned(_), Some(_)) => sign(Phrase::Assigned, "◷", "wait", 4),
         (Stage::Ready, Some(_)) => sign(Phrase::Ready, "◷", "wait", 4),
+    }
+}
+
+/// The sign of what was decided about a unit.
+pub(crate) const fn disposed(disposition: Disposition) -> Sign {
+    match disposition {
+        Disposition::Repair => sign(Phrase::Repair, "×", "fail", 1),
+        Disposition::Scrapped => sign(Phrase::Scrapped, "×", "fail", 5),
+        Disposition::Returned => sign(Phrase::Returned, "○", "pass", 5),
+        Disposition::Released => sign(Phrase::Released, "○", "pass", 5),
     }
 }
 
@@ -76,6 +83,16 @@ pub(crate) const fn to_do(stage: &Stage) -> Phrase {
         Stage::Disposed(Disposition::Returned) => Phrase::DoReturned,
         Stage::Arrived => Phrase::DoArrived,
         Stage::Ready | Stage::Assigned(_) => Phrase::DoWait,
+    }
+}
+
+/// Why a unit is held. An outlier is told from a pass of one: what its lot said is of the run that is named.
+pub(crate) fn why_unit(unit: &UnitState, held: &Held, language: Language) -> String {
+    match (held, unit.runs.last()) {
+        (Held::Outlier { run }, Some(last)) if last.facts.run != *run => {
+            format!("{} ({run})", Phrase::HeldOutlierBefore.say(language))
+        }
+        _ => why(held, language),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use kiln_event::{RunKind, RunRecord, roll_up};
-use kiln_floor::RunFacts;
+use kiln_floor::{LotSay, RunFacts};
 use kiln_journal::JournalError;
 use kiln_model::Reading;
 use kiln_rundir::{Run, RunDir, RunDirError};
@@ -74,5 +74,17 @@ fn of(record: &RunRecord, run: &RunId) -> Result<RunFacts, ProofError> {
         profile_digest: start.profile_digest.clone(),
         codes,
         source: Some(start.source.clone()),
+        lot: lot(record),
     })
+}
+
+/// Whether a value that counts was held against the lot: a lot that lacks the unit's chassis, model and places has no say.
+fn lot(record: &RunRecord) -> LotSay {
+    let steps = record.decisive_steps();
+    let mut judgements = steps.iter().flat_map(|step| &step.cases).flat_map(|case| &case.judgements);
+    if judgements.any(|one| one.lot.is_some() && one.measurement.as_number().is_some()) {
+        LotSay::Judged
+    } else {
+        LotSay::None
+    }
 }

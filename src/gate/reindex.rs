@@ -11,7 +11,7 @@ use std::io::{self, BufRead as _, Read as _};
 use std::path::{Path, PathBuf};
 
 use kiln_disk as disk;
-use kiln_floor::{AssignedRun, FloorEvent, FloorState, RunFacts, Stage, Stamped};
+use kiln_floor::{AssignedRun, FloorEvent, FloorState, LotSay, RunFacts, Stage};
 use kiln_seal::PublicKey;
 use kiln_wire::{Received, RunId};
 
@@ -126,7 +126,35 @@ pub struct Reindexed {
     pub held: usize,
     pub arrived: usize,
     pub copies: usize,
+    pub seals: Seals,
     pub differences: Vec<Difference>,
+}
+
+/// Whose seals could be checked among the runs that arrived and whose copy reads.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Seals {
+    pub hold: usize,
+    /// Their agent had no key when they arrived, as without TLS.
+    pub unchecked: Vec<RunId>,
+}
+
+impl fmt::Display for Seals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { hold, unchecked } = self;
+        match (hold, unchecked.as_slice()) {
+            (0, []) => write!(f, "no run has a seal to check"),
+            (0, _) => write!(f, "no seal was checked: no agent had a key when its runs arrived"),
+            (hold, []) => write!(f, "{hold} seals hold, each under the key that its agent had when the run arrived"),
+            (hold, unchecked) => {
+                let names: Vec<&str> = unchecked.iter().map(RunId::as_str).collect();
+                write!(
+                    f,
+                    "{hold} seals hold; not checked, since their agents had no key when they arrived: {}",
+                    names.join(", ")
+                )
+            }
+        }
+    }
 }
 
 impl Reindexed {
@@ -138,10 +166,11 @@ impl Reindexed {
 
 impl fmt::Display for Reindexed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { events, restored, chain, units, held, arrived, copies, differences } = self;
+        let Self { events, restored, chain, units, held, arrived, copies, seals, differences } = self;
         let from = if *restored { " restored" } else { "" };
         writeln!(f, "{events} events{from}, the hash chain is sound up to {chain}")?;
         writeln!(f, "{units} units, {held} of them held; {arrived} runs arrived, {copies} copies are here")?;
+        writeln!(f, "{seals}")?;
         differences.iter().try_for_each(|found| writeln!(f, "{found}"))?;
         let mended = differences.iter().filter(|found| found.is_mended()).count();
         write!(f, "{mended} mended, {} left for a person", differences.len() - mended)
@@ -172,7 +201,8 @@ pub fn reindex(data: &Path, events: Option<&Path>) -> Result<Reindexed, ReindexE
     let kept = store::read_beside(data)?;
     let state = FloorState::of(kept.iter().map(|kept| &kept.event));
     let copies = Copies::open(data).map_err(io(data))?;
-    let mut found = Found { copies: &copies, state: &state, arrived: arrived(&kept), differences: Vec::new() };
+    let (arrived, seals) = (arrived(&kept), Seals::default());
+    let mut found = Found { copies: &copies, state: &state, arrived, seals, differences: Vec::new() };
     let names = |folder: &str| names_in(&data.join(folder)).map_err(io(&data.join(folder)));
     let (on_disk, noted) = (names("runs")?, names("sealed")?);
     let mut runs: BTreeSet<RunId> = on_disk.iter().chain(&noted).filter_map(|name| name.parse().ok()).collect();
@@ -184,7 +214,7 @@ pub fn reindex(data: &Path, events: Option<&Path>) -> Result<Reindexed, ReindexE
         found.look_at(run, noted.contains(run.as_str())).map_err(io(&copies.path(run)))?;
     }
     found.differences.extend(CURSORS.into_iter().filter_map(|outlet| cursor(data, outlet, kept.len() as u64)));
-    let (arrived, mut differences) = (found.arrived.len(), found.differences);
+    let (arrived, seals, mut differences) = (found.arrived.len(), found.seals, found.differences);
     differences.sort();
     Ok(Reindexed {
         events: kept.len() as u64,
@@ -194,6 +224,7 @@ pub fn reindex(data: &Path, events: Option<&Path>) -> Result<Reindexed, ReindexE
         held: state.units.values().filter(|unit| matches!(unit.stage, Stage::Held(_))).count(),
         arrived,
         copies: here,
+        seals,
         differences,
     })
 }
@@ -207,15 +238,28 @@ fn names_in(folder: &Path) -> io::Result<BTreeSet<String>> {
     entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
 }
 
-/// When each run arrived, and what it was found to say.
-fn arrived(kept: &[Kept]) -> BTreeMap<RunId, (u64, RunFacts)> {
-    let one = |kept: &Kept| match &kept.event {
-        Stamped { at, event: FloorEvent::RunArrived { facts, .. }, .. } => {
-            Some((facts.run.clone(), (*at, facts.clone())))
+/// A run as its event says it arrived.
+struct Arrived {
+    facts: RunFacts,
+    /// The key that its agent had by then, as PEM; None of one that had none. By the order of the events: clocks jump.
+    key: Option<String>,
+}
+
+fn arrived(kept: &[Kept]) -> BTreeMap<RunId, Arrived> {
+    let (mut keys, mut makers) = (BTreeMap::new(), BTreeMap::new());
+    let mut arrived = BTreeMap::new();
+    for Kept { event, .. } in kept {
+        match &event.event {
+            FloorEvent::AgentApproved { agent, public_key, .. } => drop(keys.insert(agent, public_key)),
+            FloorEvent::Assigned { agent, assignment } => drop(makers.insert(&assignment.run, agent)),
+            FloorEvent::RunArrived { facts, .. } => {
+                let key = makers.get(&facts.run).and_then(|agent| keys.get(agent)).map(|key| (*key).clone());
+                arrived.insert(facts.run.clone(), Arrived { facts: facts.clone(), key });
+            }
+            _ => {}
         }
-        _ => None,
-    };
-    kept.iter().filter_map(one).collect()
+    }
+    arrived
 }
 
 /// Reads the events of a file of `kiln-floor audit`, of which none was altered, taken out or put in.
@@ -261,7 +305,8 @@ fn cursor(data: &Path, outlet: &'static str, events: u64) -> Option<Difference> 
 struct Found<'a> {
     copies: &'a Copies,
     state: &'a FloorState,
-    arrived: BTreeMap<RunId, (u64, RunFacts)>,
+    arrived: BTreeMap<RunId, Arrived>,
+    seals: Seals,
     differences: Vec<Difference>,
 }
 
@@ -271,7 +316,7 @@ impl Found<'_> {
         let received = self.copies.received(run)?;
         let read = if received.is_some() { self.read(run)? } else { Err("there is none".to_owned()) };
         let assigned = self.state.runs.get(run);
-        let told = self.arrived.get(run).map(|(_, facts)| facts);
+        let told = self.arrived.get(run).map(|arrived| &arrived.facts);
         let trouble = match (told, &received, &read) {
             (None, Some(_), _) if assigned.is_none() => Some(Difference::Unknown(run.clone())),
             (None, Some(_), Ok(_)) => Some(Difference::NotTold(run.clone())),
@@ -284,6 +329,11 @@ impl Found<'_> {
                 (!of.is_empty()).then(|| Difference::CopySaysOtherwise { run: run.clone(), of })
             }
         };
+        match self.arrived.get(run).filter(|_| read.is_ok()) {
+            Some(Arrived { key: Some(_), .. }) => self.seals.hold += 1,
+            Some(Arrived { key: None, .. }) => self.seals.unchecked.push(run.clone()),
+            None => {}
+        }
         let is_sound = told.is_some() && trouble.is_none();
         // An agent hands over again only what is not noted to be whole.
         let is_wrong = read.is_err() || matches!(trouble, Some(Difference::NotTold(_)));
@@ -321,10 +371,8 @@ impl Found<'_> {
     fn proven(&self, run: &RunId) -> Result<RunFacts, ProofError> {
         let folder = self.copies.path(run);
         let facts = proof::facts(&folder, run)?;
-        let identity = self.state.runs.get(run).and_then(|assigned| self.state.identities.get(&assigned.agent));
-        let since = self.arrived.get(run).map(|(at, _)| *at);
-        if let Some(identity) = identity.filter(|identity| since.is_some_and(|at| at >= identity.approved_at)) {
-            let key = PublicKey::parse(&identity.public_key).ok_or(ProofError::Unsealed)?;
+        if let Some(key) = self.arrived.get(run).and_then(|arrived| arrived.key.as_ref()) {
+            let key = PublicKey::parse(key).ok_or(ProofError::Unsealed)?;
             seals::holds(&folder, &key)?;
         }
         Ok(facts)
@@ -332,7 +380,7 @@ impl Found<'_> {
 }
 
 /// In what a copy differs from what was kept of it.
-fn otherwise(told: &RunFacts, read: &RunFacts, assigned: Option<&AssignedRun>) -> Vec<&'static str> {
+pub(super) fn otherwise(told: &RunFacts, read: &RunFacts, assigned: Option<&AssignedRun>) -> Vec<&'static str> {
     let wanted = assigned.and_then(|assigned| assigned.digest.as_ref());
     let partial = read.partial || wanted.is_some_and(|digest| digest.as_str() != read.profile_digest);
     let same = [
@@ -343,6 +391,7 @@ fn otherwise(told: &RunFacts, read: &RunFacts, assigned: Option<&AssignedRun>) -
         ("codes", told.codes == read.codes),
         // Events of before it was kept have none.
         ("source", told.source.is_none() || told.source == read.source),
+        ("lot", told.lot == LotSay::Unknown || told.lot == read.lot),
     ];
     same.into_iter().filter(|(_, same)| !same).map(|(what, _)| what).collect()
 }

@@ -9,7 +9,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use axum::http::StatusCode;
-use kiln_floor::Input;
+use kiln_floor::{Input, Rights};
 use kiln_report::Language;
 use kiln_wire::{Generation, RunId};
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
@@ -24,7 +24,7 @@ use super::mes;
 use super::outlet::{Outlet, SharedStanding};
 use super::outlets::{Opened, OutletSettings};
 use super::pages;
-use super::people::{People, PeopleError, Role};
+use super::people::{People, PeopleError};
 use super::random;
 use super::rules::{RulesError, Source, rules};
 use super::session::Sessions;
@@ -78,7 +78,7 @@ pub(crate) struct Secure {
 impl Secure {
     fn open(data: &Path, floor: &str, listen: SocketAddr, tls: &TlsSettings) -> Result<Self, ServeError> {
         let people = People::open(data)?;
-        if !people.all()?.iter().any(|person| person.role == Role::Admin) {
+        if !people.all()?.iter().any(|person| person.role == Rights::Admin) {
             return Err(ServeError::NoAdmin(data.to_owned()));
         }
         let authority = Authority::open(data, floor, micros()).map_err(TlsError::from)?;

@@ -12,14 +12,14 @@ use axum::extract::{Form, Query, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::routing::{get, post};
-use kiln_floor::Input;
+use kiln_floor::{Input, Rights};
 use serde::Deserialize;
 use tokio::sync::Semaphore;
 
 use super::api::{ApiError, on_disk};
 use super::desk::now;
 use super::pages::{Asked, back, page, told};
-use super::people::{Person, Role, take_as_long};
+use super::people::{Person, take_as_long};
 use super::phrase::Phrase;
 use super::random;
 use super::serve::Site;
@@ -126,7 +126,7 @@ pub(crate) fn person(site: &Site, headers: &HeaderMap, acts: bool) -> Option<Vis
     let (secure, secret) = (site.secure.as_ref()?, secret_of(headers)?);
     let (name, token, born, used) = secure.sessions.name_and_token(secret)?;
     let role = secure.people.by_name(&name).ok()??.role;
-    let (longest, idle) = if role == Role::Viewer { (WALL, WALL) } else { (LONGEST, IDLE) };
+    let (longest, idle) = if role == Rights::Viewer { (WALL, WALL) } else { (LONGEST, IDLE) };
     if now().duration_since(born) > longest || now().duration_since(used) > idle {
         secure.sessions.end(secret);
         return None;
@@ -193,8 +193,9 @@ async fn login(
     }
     secure.sessions.forgive(&person.name);
     // Nobody acts here before the events say that they may.
-    if let Ok(people) = secure.people.listed() {
-        site.desk.tell(Input::People(people)).await?;
+    match secure.people.listed() {
+        Ok(people) => drop(site.desk.tell(Input::People(people)).await?),
+        Err(error) => return Ok(back("/login", language, Some(("refused", &error.to_string())))),
     }
     Ok(logged_in(&site, &person, language)?)
 }
@@ -202,9 +203,9 @@ async fn login(
 fn logged_in(site: &Site, person: &Person, language: kiln_report::Language) -> std::io::Result<Response> {
     let Some(secure) = &site.secure else { return Err(std::io::Error::other("there are no sessions")) };
     let secret = secure.sessions.begin(&person.name)?;
-    let lasts = if person.role == Role::Viewer { WALL } else { LONGEST }.as_secs();
+    let lasts = if person.role == Rights::Viewer { WALL } else { LONGEST }.as_secs();
     let cookie = format!("{COOKIE}={secret}; Path=/; Max-Age={lasts}; Secure; HttpOnly; SameSite=Strict");
-    let to = if person.role == Role::Viewer { "/building" } else { "/" };
+    let to = if person.role == Rights::Viewer { "/building" } else { "/" };
     let mut response = back(to, language, None);
     let value = header::HeaderValue::from_str(&cookie).map_err(std::io::Error::other)?;
     response.headers_mut().insert(header::SET_COOKIE, value);

@@ -7,8 +7,12 @@ use super::tls::sha256;
 use kiln_floor::Stamped;
 use rusqlite::{Connection, params};
 
-/// The version of the database's form, in its header. A newer one is refused; version 1 had no chain.
-const VERSION: i64 = 2;
+/// The version of the database's form, in its header. A newer one is refused: a floor that passed over what it does not know
+/// would decide otherwise. Version 1 had no chain; version 2 knew no list of people, no route checks, no waived holds, and not
+/// whether a lot had a say in a run.
+const VERSION: i64 = 3;
+/// The oldest version that is read as it is.
+const READ_FROM: i64 = 2;
 /// The file in a floor's folder.
 pub(crate) const DATABASE: &str = "floor.db";
 /// Before the chain's value in an event as a line.
@@ -24,8 +28,11 @@ pub enum StoreError {
     Io { path: PathBuf, source: std::io::Error },
     #[error("the floor's database: {0}")]
     Database(#[from] rusqlite::Error),
-    #[error("the floor's database has form {found}, this program knows up to {VERSION}; use the newer kiln-floor")]
-    Newer { found: i64 },
+    #[error(
+        "{}: this database is of form {found}, and this kiln-floor knows forms up to {VERSION}; use the kiln-floor that wrote it, or a \
+         newer one", .path.display()
+    )]
+    Newer { path: PathBuf, found: i64 },
     #[error("the floor's database has no hash chain yet; `kiln-floor serve` gives it one when it is started")]
     Older,
     #[error("event {seq} in the floor's database cannot be read: {source}")]
@@ -61,7 +68,7 @@ impl Store {
         connection.pragma_update(None, "synchronous", "FULL")?;
         let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
         if found > VERSION {
-            return Err(StoreError::Newer { found });
+            return Err(StoreError::Newer { path: dir.join(DATABASE), found });
         }
         connection.execute_batch(TABLE)?;
         if found == 1 {
@@ -217,8 +224,8 @@ pub(crate) fn read_beside(dir: &Path) -> Result<Vec<Kept>, StoreError> {
     connection.pragma_update(None, "query_only", true)?;
     let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     match found {
-        VERSION => events(&connection),
-        found if found > VERSION => Err(StoreError::Newer { found }),
+        READ_FROM..=VERSION => events(&connection),
+        found if found > VERSION => Err(StoreError::Newer { path: dir.join(DATABASE), found }),
         _ => Err(StoreError::Older),
     }
 }
@@ -369,6 +376,32 @@ mod tests {
         assert!(matches!(store.events(), Err(StoreError::Gap(1))));
         store.connection.pragma_update(None, "user_version", VERSION + 1).expect("set");
         drop(store);
-        assert!(matches!(Store::open(dir.path()), Err(StoreError::Newer { .. })));
+        let path = dir.path().join(DATABASE).display().to_string();
+        let (opened, read) = (Store::open(dir.path()).map(drop), read_beside(dir.path()).map(drop));
+        for told in [opened, read].map(|refused| refused.expect_err("newer").to_string()) {
+            for part in [path.as_str(), "of form 4", "up to 3"] {
+                assert!(told.contains(part), "{told}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_database_of_the_second_form_is_read_as_it_is_and_taken_over_by_a_floor() {
+        let dir = tempfile::tempdir().expect("folder");
+        let mut store = Store::open(dir.path()).expect("a store");
+        store.append(&[event(0)]).expect("kept");
+        store.connection.pragma_update(None, "user_version", 2).expect("set");
+        drop(store);
+        let form = || -> i64 {
+            let database = Connection::open(dir.path().join(DATABASE)).expect("a database");
+            database.pragma_query_value(None, "user_version", |row| row.get(0)).expect("its form")
+        };
+        assert_eq!((read_beside(dir.path()).expect("read").len(), form()), (1, 2));
+        drop(Store::open(dir.path()).expect("taken over"));
+        assert_eq!(
+            (read_beside(dir.path()).expect("read").len(), form()),
+            (1, VERSION),
+            "an older floor would go wrong with it"
+        );
     }
 }

@@ -3,12 +3,13 @@
 use std::fs;
 use std::path::Path;
 
-use kiln_event::VerdictWord;
-use kiln_floor::{Actor, Floor, FloorEvent, Input, Policy, RunFacts, Stamped, Tick};
-use kiln_wire::RunId;
+use kiln_event::{NodeSource, VerdictWord};
+use kiln_floor::{Actor, AssignedRun, Floor, FloorEvent, Input, LotSay, Policy, RunFacts, Stamped, Tick};
+use kiln_wire::{Generation, RunId};
 
-use super::reindex::{Difference, ReindexError, Reindexed, reindex};
+use super::reindex::{Difference, ReindexError, Reindexed, otherwise, reindex};
 use super::store::{self, DATABASE, Kept, Store, StoreError};
+use super::tls::sha256;
 
 /// A unit that was scanned and tested, and whose run arrived.
 fn events() -> Vec<Stamped> {
@@ -16,15 +17,8 @@ fn events() -> Vec<Stamped> {
     let name = |text: &str| text.parse().expect("a serial");
     let mut sync = kiln_wire::Sync::idle("agent-1".parse().expect("an agent"), "boot-1".parse().expect("a boot"));
     sync.serial = Some(name("SRV1"));
-    let facts = RunFacts {
-        run: "run-1".parse().expect("a run"),
-        verdict: VerdictWord::Pass,
-        partial: false,
-        serial: Some(name("SRV1")),
-        profile_digest: String::new(),
-        codes: Vec::new(),
-        source: None,
-    };
+    let run = "run-1".parse().expect("a run");
+    let facts = RunFacts { serial: Some(name("SRV1")), ..RunFacts::plain(run, VerdictWord::Pass) };
     let scanned = Input::Scanned { unit: name("SRV1"), at: None, slot: None, lot: None, by: "sato".to_owned() };
     let mut events = Vec::new();
     for (now, input) in [scanned, Input::Synced(sync), Input::Arrived(facts)].into_iter().enumerate() {
@@ -100,19 +94,62 @@ fn a_file_of_events_that_was_altered_cut_or_put_together_is_refused_by_its_line_
 }
 
 #[test]
-fn an_event_of_an_older_version_is_kept_as_its_own_bytes() {
-    // Before slots and lots were known.
+fn an_event_of_an_older_version_comes_back_as_its_own_bytes() {
+    // Before slots and lots were known: what writes this event now adds both.
     let body = "{\"seq\":0,\"at\":7,\"actor\":{\"person\":\"sato\"},\"event\":{\"unit-scanned\":{\"unit\":\"A\",\"at\":null}}}";
-    let kept = |chain: &str| {
-        let event = serde_json::from_str(body).expect("an event");
-        Kept { event, body: body.to_owned(), chain: chain.to_owned() }
+    let event: Stamped = serde_json::from_str(body).expect("an event");
+    assert_ne!(serde_json::to_string(&event).expect("JSON"), body);
+    let chain = sha256(format!("{}{body}", store::beginning()).as_bytes());
+    let line = Kept { event, body: body.to_owned(), chain }.line() + "\n";
+    let dir = tempfile::tempdir().expect("a folder");
+    let (data, file) = (dir.path(), dir.path().join("events.jsonl"));
+    fs::write(&file, &line).expect("written");
+    assert_eq!(reindex(data, Some(&file)).expect("restored").events, 1);
+    assert_eq!(String::from_utf8(audited(data)).expect("text"), line);
+    // A floor that goes on with it takes over the same bytes, and so does whoever restores from it once more.
+    drop(Store::open(data).expect("a floor goes on with it"));
+    assert_eq!(String::from_utf8(audited(data)).expect("text"), line);
+}
+
+#[test]
+fn a_copy_that_says_otherwise_is_told_with_what_it_says_otherwise() {
+    type Change = fn(&mut RunFacts);
+    let told = || RunFacts {
+        serial: Some("SRV1".parse().expect("a serial")),
+        profile_digest: "sha256:aa".to_owned(),
+        codes: vec!["GPU-HOT".to_owned()],
+        source: Some(NodeSource::Hardware),
+        lot: LotSay::Judged,
+        ..RunFacts::plain("run-1".parse().expect("a run"), VerdictWord::Fail)
     };
-    let mut chain = store::Chain::default();
-    assert!(matches!(chain.take(body, Some("0")), Err(StoreError::Chain(0))));
-    let line = kept(&"a".repeat(64)).line();
-    assert_eq!(store::body_of(&line), Some((body.to_owned(), "a".repeat(64))));
-    let value: serde_json::Value = serde_json::from_str(&line).expect("a line of JSON");
-    assert_eq!(value["chain"], "a".repeat(64));
+    assert_eq!(otherwise(&told(), &told(), None), Vec::<&str>::new());
+    let changes: [(&str, Change); 7] = [
+        ("verdict", |read| read.verdict = VerdictWord::Pass),
+        ("completeness", |read| read.partial = true),
+        ("serial number", |read| read.serial = None),
+        ("profile", |read| read.profile_digest.clear()),
+        ("codes", |read| read.codes.clear()),
+        ("source", |read| read.source = None),
+        ("lot", |read| read.lot = LotSay::None),
+    ];
+    for (what, change) in changes {
+        let mut read = told();
+        change(&mut read);
+        assert_eq!(otherwise(&told(), &read, None), [what]);
+    }
+    // What events of before it was kept do not say is nothing that could differ.
+    let before = RunFacts { source: None, lot: LotSay::Unknown, ..told() };
+    assert_eq!(otherwise(&before, &told(), None), Vec::<&str>::new());
+    // A run of another profile than was assigned is told as one that is not whole, and its copy cannot know that.
+    let assigned = AssignedRun {
+        unit: "SRV1".parse().expect("a serial"),
+        generation: Generation(1),
+        agent: "agent-1".parse().expect("an agent"),
+        profile: "smoke".to_owned(),
+        digest: "sha256:bb".parse().ok(),
+    };
+    assert_eq!(otherwise(&RunFacts { partial: true, ..told() }, &told(), Some(&assigned)), Vec::<&str>::new());
+    assert_eq!(otherwise(&told(), &told(), Some(&assigned)), ["completeness"]);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use axum::extract::{Extension, Path, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use kiln_event::Finding;
-use kiln_floor::{Because, Disposition, Release, RunOutcome, Stage, UnitState, Wait, Work};
+use kiln_floor::{Because, Decided, Decision, Disposition, Release, Rights, RunOutcome, Stage, UnitState, Wait, Work};
 use kiln_model::GpuIndex;
 use kiln_report::{Language, Languages, Paint, next_step};
 use kiln_rundir::{Look, format};
@@ -18,7 +18,6 @@ use super::doors::heading;
 use super::html::Html;
 use super::identities::moment;
 use super::pages::{Asked, page, serial_of, simulated, told, who, word};
-use super::people::Role;
 use super::phrase::Phrase;
 use super::places::{self, Sign};
 use super::proof;
@@ -114,7 +113,8 @@ fn show(html: &mut Html, shown: &Shown<'_>, found: &Result<Found, String>, langu
         html.raw("<p>").text(say(Phrase::LastHeard)).raw(": ").text(last_heard).raw("</p>");
     }
     if let Stage::Held(why) = &unit.stage {
-        html.raw("<p class=\"told\">").text(say(Phrase::Held)).raw(": ").text(places::why(why, language)).raw("</p>");
+        html.raw("<p class=\"told\">").text(say(Phrase::Held)).raw(": ");
+        html.text(places::why_unit(unit, why, language)).raw("</p>");
     }
     if let Some(wait) = wait {
         html.raw("<p>").text(say(Phrase::Waiting)).raw(": ").text(places::wait(wait, language)).raw("</p>");
@@ -122,9 +122,11 @@ fn show(html: &mut Html, shown: &Shown<'_>, found: &Result<Found, String>, langu
     if let Some(slot) = &unit.slot {
         html.raw("<p>").text(say(Phrase::SlotLabel)).raw(": ").text(slot).raw("</p>");
     }
-    if let (Stage::Disposed(_), Some(Because::Person { why, second })) = (&unit.stage, &unit.because) {
-        html.raw("<p>").text(say(Phrase::DecidedBy)).raw(": ").text(why);
-        html.text(second.as_ref().map(|second| format!(" ({second})")).unwrap_or_default()).raw("</p>");
+    if let (Stage::Disposed(_), Some(Because::Person { .. }), Some(last)) =
+        (&unit.stage, &unit.because, unit.decisions.last())
+    {
+        html.raw("<p>").text(say(Phrase::DecidedBy)).raw(": ").text(&last.why);
+        html.text(format!(" ({})", last.by.join(", "))).raw("</p>");
     }
     match found {
         Ok(found) if found.findings.is_empty() => {}
@@ -136,6 +138,7 @@ fn show(html: &mut Html, shown: &Shown<'_>, found: &Result<Found, String>, langu
     }
     agreement(html, shown, language);
     forms(html, shown, language);
+    decisions(html, &unit.decisions, language);
     works(html, &unit.works, language);
     runs(html, &unit.runs, language);
 }
@@ -158,6 +161,26 @@ fn drawn(html: &mut Html, found: &Found, language: Language) {
         }
     }
     html.raw("</ol>");
+}
+
+/// What people decided, newest first: who let an outlier go on is seen for as long as the unit is.
+fn decisions(html: &mut Html, decisions: &[Decision], language: Language) {
+    if decisions.is_empty() {
+        return;
+    }
+    html.raw("<h3>").text(Phrase::Decisions.say(language)).raw("</h3>");
+    let heads = [Phrase::When, Phrase::NameLabel, Phrase::DecideLabel, Phrase::WhyLabel, Phrase::OutlierRun];
+    heading(html, &heads, language);
+    for Decision { at, by, why, what, outlier, .. } in decisions.iter().rev() {
+        let what = match what {
+            Decided::Disposed(disposition) => places::disposed(*disposition).word,
+            Decided::WentOn => Phrase::WentOn,
+        };
+        html.raw("<tr><td>").text(moment(*at)).raw("</td><td>").text(by.join(", ")).raw("</td><td>");
+        html.text(what.say(language)).raw("</td><td>").text(why).raw("</td><td class=\"small\">");
+        html.text(outlier.as_ref().map_or(Phrase::None.say(language), |run| run.as_str())).raw("</td></tr>");
+    }
+    html.raw("</tbody></table>");
 }
 
 /// What people recorded, newest first.
@@ -214,7 +237,7 @@ fn agreement(html: &mut Html, shown: &Shown<'_>, language: Language) {
         .raw(" — ")
         .text(why)
         .raw("</p>");
-    if visitor.may(Role::Engineer) && visitor.name("").as_ref() != Some(first) {
+    if visitor.may(Rights::Engineer) && visitor.name("").as_ref() != Some(first) {
         let goes_on = matches!(release, Some(Release::ToTheNextStop(_)));
         let button = if goes_on { Phrase::AgreeGoOn } else { Phrase::AgreeButton };
         opened(html, serial, "/agree", visitor, language);
@@ -230,17 +253,22 @@ fn forms(html: &mut Html, shown: &Shown<'_>, language: Language) {
     let say = |phrase: Phrase| phrase.say(language);
     let opened = |html: &mut Html, act: &'static str| opened(html, serial, act, visitor, language);
     let is_held = matches!(stage, Stage::Held(_));
-    let decides = visitor.may(Role::Engineer);
+    let decides = visitor.may(Rights::Engineer);
     let is_outlier = matches!(stage, Stage::Held(Held::Outlier { .. }));
     if is_outlier {
-        html.raw("<p>").text(say(Phrase::MayOutlier)).raw("</p>");
+        let may = match release {
+            Some(Release::ToTheNextStop(_)) => Phrase::MayOutlierGoOn,
+            Some(Release::OfTheUnit) => Phrase::MayOutlier,
+            None => Phrase::MayOutlierNot,
+        };
+        html.raw("<p>").text(say(may)).raw("</p>");
     }
     if is_held && decides {
         opened(html, "/free");
         html.raw("<label>").text(say(Phrase::WhyLabel)).raw("<input name=\"why\" required maxlength=\"400\"></label>");
         html.raw("<button>").text(say(Phrase::FreeButton)).raw("</button></form>");
     }
-    if visitor.may(Role::Operator) && (is_held || matches!(stage, Stage::Disposed(Disposition::Repair))) {
+    if visitor.may(Rights::Operator) && (is_held || matches!(stage, Stage::Disposed(Disposition::Repair))) {
         opened(html, "/rework");
         html.raw("<label>")
             .text(say(Phrase::ReworkLabel))

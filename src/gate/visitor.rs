@@ -8,10 +8,10 @@ use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Redirect, Response};
+use kiln_floor::Rights;
 
 use super::api::failure;
 use super::enrol;
-use super::people::Role;
 use super::random::same;
 use super::serve::{Secure, Site};
 use super::session;
@@ -29,7 +29,7 @@ pub(crate) enum Visitor {
     Stranger,
     Person {
         name: String,
-        role: Role,
+        role: Rights,
         /// What each form carries.
         token: String,
     },
@@ -37,7 +37,7 @@ pub(crate) enum Visitor {
 
 impl Visitor {
     /// Whether the visitor may do what takes this role.
-    pub(crate) fn may(&self, takes: Role) -> bool {
+    pub(crate) fn may(&self, takes: Rights) -> bool {
         match self {
             Self::Anyone => true,
             Self::Stranger => false,
@@ -60,22 +60,22 @@ impl Visitor {
 }
 
 /// What a change on a page takes. What is not named here takes the highest role.
-fn takes(path: &str) -> Role {
+fn takes(path: &str) -> Rights {
     let ends = |ends: &[&str]| path.starts_with("/units/") && ends.iter().any(|end| path.ends_with(end));
     match path {
-        "/logout" => Role::Viewer,
-        "/scan" => Role::Operator,
-        _ if ends(&["/rework"]) => Role::Operator,
-        _ if ends(&["/free", "/decide", "/agree"]) => Role::Engineer,
-        _ => path.strip_prefix("/doors/").map_or(Role::Admin, takes_at_the_doors),
+        "/logout" => Rights::Viewer,
+        "/scan" => Rights::Operator,
+        _ if ends(&["/rework"]) => Rights::Operator,
+        _ if ends(&["/free", "/decide", "/agree"]) => Rights::Engineer,
+        _ => path.strip_prefix("/doors/").map_or(Rights::Admin, takes_at_the_doors),
     }
 }
 
 /// What a change on the floor's own page takes.
-pub(crate) fn takes_at_the_doors(act: &str) -> Role {
+pub(crate) fn takes_at_the_doors(act: &str) -> Rights {
     match act {
-        "agent" | "power" | "scope" | "starts" | "cut" => Role::Engineer,
-        _ => Role::Admin,
+        "agent" | "power" | "scope" | "starts" | "cut" => Rights::Engineer,
+        _ => Rights::Admin,
     }
 }
 
@@ -211,14 +211,14 @@ mod tests {
 
     #[test]
     fn what_no_rule_names_takes_the_highest_role() {
-        assert_eq!(takes("/scan"), Role::Operator);
-        assert_eq!(takes("/units/SRV1/rework"), Role::Operator);
-        assert_eq!(takes("/units/SRV1/decide"), Role::Engineer);
+        assert_eq!(takes("/scan"), Rights::Operator);
+        assert_eq!(takes("/units/SRV1/rework"), Rights::Operator);
+        assert_eq!(takes("/units/SRV1/decide"), Rights::Engineer);
         for path in ["/doors/approve", "/doors/revoke", "/doors/unlock", "/decide", "/anything", "/units/x/other"] {
-            assert_eq!(takes(path), Role::Admin, "{path}");
+            assert_eq!(takes(path), Rights::Admin, "{path}");
         }
         let person = |role| Visitor::Person { name: "sato".to_owned(), role, token: String::new() };
-        assert!(person(Role::Engineer).may(Role::Operator) && !person(Role::Operator).may(Role::Engineer));
-        assert!(Visitor::Anyone.may(Role::Admin) && !Visitor::Stranger.may(Role::Viewer));
+        assert!(person(Rights::Engineer).may(Rights::Operator) && !person(Rights::Operator).may(Rights::Engineer));
+        assert!(Visitor::Anyone.may(Rights::Admin) && !Visitor::Stranger.may(Rights::Viewer));
     }
 }

@@ -19,7 +19,7 @@ mod verify;
 pub use error::{Altered, SealError};
 pub use key::{PublicKey, SecretKey};
 pub use make::{Sealed, seal};
-pub use papers::{PaperRun, Papers, PapersError, seal_digest};
+pub use papers::{PaperDecision, PaperRun, Papers, PapersError, seal_digest};
 pub use verify::{Verified, check_file, is_sealed, verify};
 
 /// File name of the seal in a run directory.

@@ -38,6 +38,24 @@ pub struct Papers {
     pub chain: String,
     /// The runs of the unit that the floor had then, oldest first.
     pub runs: Vec<PaperRun>,
+    /// What people decided about the unit up to then, oldest first. Papers of before it was told have none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub decisions: Vec<PaperDecision>,
+}
+
+/// What people decided about a unit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaperDecision {
+    pub event: u64,
+    pub at: u64,
+    /// `released`, `repair`, `scrapped`, or `next-stop` of a unit that went on although its last run held it.
+    pub what: String,
+    /// Everybody it took.
+    pub by: Vec<String>,
+    pub why: String,
+    /// The run that showed the unit to be an outlier of its lot, where it was held for that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outlier: Option<String>,
 }
 
 /// A run that the papers name.
@@ -131,6 +149,14 @@ mod tests {
             at: 9,
             chain: "ab".to_owned(),
             runs: vec![run("a"), run("b")],
+            decisions: vec![PaperDecision {
+                event: 7,
+                at: 9,
+                what: "released".to_owned(),
+                by: vec!["sato".to_owned(), "mori".to_owned()],
+                why: "two batches".to_owned(),
+                outlier: Some("b".to_owned()),
+            }],
         }
     }
 
@@ -150,6 +176,14 @@ mod tests {
             changed[at] ^= 1;
             assert!(Papers::verified(&changed, &key.public()).is_err(), "byte {at}");
         }
+    }
+
+    #[test]
+    fn papers_of_before_decisions_were_told_are_read() {
+        let before = serde_json::to_value(Papers { decisions: Vec::new(), ..papers() }).expect("JSON");
+        assert!(before.get("decisions").is_none());
+        let read: Papers = serde_json::from_value(before).expect("read");
+        assert_eq!((read.unit.as_str(), read.decisions), ("SRV1", Vec::new()));
     }
 
     #[test]

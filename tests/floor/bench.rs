@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 /// The node's program, which lies beside the floor's once both are built, as `cargo test` builds them.
@@ -92,13 +92,36 @@ impl Bench {
         assert!(child.wait().expect("its end").success());
     }
 
+    /// The floor's program beside the floor, on its folder.
+    pub(crate) fn beside(&self, command: &str, more: &[&str]) -> Output {
+        let mut floor = Command::new(env!("CARGO_BIN_EXE_kiln-floor"));
+        floor.args([command, "--data"]).arg(self.path("floor")).args(more).output().expect("kiln-floor")
+    }
+
+    /// Every event of the floor as a line.
+    pub(crate) fn audited(&self) -> String {
+        let out = self.beside("audit", &[]);
+        assert!(out.status.success(), "{out:?}");
+        String::from_utf8(out.stdout).expect("text")
+    }
+
+    /// Moves the floor's database aside and makes it again from these lines; what `kiln-floor reindex` says then.
+    pub(crate) fn restored(&self, lines: &str) -> Output {
+        let saved = self.path("events.jsonl");
+        fs::write(&saved, lines).expect("a copy of the events");
+        for name in Self::names_in(&self.path("floor")).iter().filter(|name| name.starts_with("floor.db")) {
+            fs::remove_file(self.path("floor").join(name)).expect("gone");
+        }
+        self.beside("reindex", &["--events", saved.to_str().expect("text")])
+    }
+
     /// What the floor said on stderr so far.
     pub(crate) fn floor_says(&self) -> String {
         fs::read_to_string(self.path("floor.log")).unwrap_or_default()
     }
 
     /// An agent that calls over TLS, and the file with what it says.
-    pub(crate) fn agent_over_tls(&self, spool: &str) -> (Process, PathBuf) {
+    pub(crate) fn agent_over_tls(&self, spool: &str, more: &[&str]) -> (Process, PathBuf) {
         let log = self.path(&format!("{spool}.log"));
         let mut command = Command::new(kiln());
         command.args([
@@ -110,7 +133,7 @@ impl Bench {
             &format!("https://{}", self.address),
             "--ca",
         ]);
-        command.arg(self.path("floor/keys/ca.pem")).arg("--spool").arg(self.path(spool));
+        command.arg(self.path("floor/keys/ca.pem")).arg("--spool").arg(self.path(spool)).args(more);
         command.stderr(fs::File::create(&log).expect("a log"));
         (Process(command.spawn().expect("an agent")), log)
     }

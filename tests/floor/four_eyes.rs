@@ -1,8 +1,6 @@
 //! What takes two people, over HTTP: one person alone cannot, nor the same one twice, nor one without the role, the PIN or the
 //! session's own secret; two can, and the audit says who.
 
-use std::process::Command;
-
 use kiln_event::VerdictWord;
 
 use crate::bench::{Bench, Process};
@@ -46,13 +44,6 @@ fn is_held(browser: &Browser) -> bool {
     word(browser).contains("Held △")
 }
 
-fn audited(bench: &Bench) -> String {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_kiln-floor"));
-    let out = command.args(["audit", "--data"]).arg(bench.path("floor")).output().expect("an audit");
-    assert!(out.status.success(), "{out:?}");
-    String::from_utf8(out.stdout).expect("text")
-}
-
 #[test]
 fn an_outlier_is_released_by_two_people_who_logged_in_and_by_nobody_alone() {
     let (bench, _floor) = with_an_outlier();
@@ -85,10 +76,15 @@ fn an_outlier_is_released_by_two_people_who_logged_in_and_by_nobody_alone() {
         "{page}"
     );
     assert!(!sends(&admin, "agree", "").contains("told="));
-    assert!(word(&admin).contains("Passed ○") && shown(&admin).contains("two batches (engineer)"));
+    assert!(word(&admin).contains("Passed ○") && shown(&admin).contains("two batches (engineer, admin)"));
+    for browser in [&operator, &engineer] {
+        let page = shown(browser);
+        let row = "<td>engineer, admin</td><td>Passed</td><td>two batches</td><td class=\"small\">run-2</td>";
+        assert!(page.contains("What people decided") && page.contains(row), "{page}");
+    }
     // The same form once more decides nothing once more.
     assert!(refused(&admin, "agree", "").contains("unit SRV1 is not held"));
-    let lines = audited(&bench);
+    let lines = bench.audited();
     let line = |what: &str| lines.lines().find(|line| line.contains(what)).unwrap_or_else(|| panic!("{what}: {lines}"));
     assert!(line("release-asked").contains("{\"person\":\"engineer\"}"));
     let decided = line("\"disposition\":\"released\"");
@@ -105,13 +101,20 @@ fn an_outlier_at_an_earlier_stop_goes_on_by_two_people_and_is_not_released() {
         Prepared::of(&["smoke", "acceptance"]).ends("SRV1", VerdictWord::Held).keep(data);
     });
     let [engineer, admin] = ["engineer", "admin"].map(|name| Browser::of(&bench, name));
-    assert!(shown(&engineer).contains("Let it go on to its next test (two people)"));
+    let page = shown(&engineer);
+    assert!(page.contains("Let it go on to its next test (two people)"));
+    assert!(
+        page.contains("let it go on to its next test with a second person") && !page.contains("release it with"),
+        "{page}"
+    );
     assert!(!sends(&engineer, "decide", "what=release&why=two+batches").contains("told="));
     assert!(shown(&admin).contains("I agree: let it go on to its next test"));
     assert!(!sends(&admin, "agree", "").contains("told="));
     let word = word(&admin);
     assert!(!word.contains("Held △") && !word.contains("Passed ○"), "{word}");
-    let lines = audited(&bench);
+    let row = "<td>engineer, admin</td><td>On to its next test</td><td>two batches</td><td class=\"small\">run-2</td>";
+    assert!(shown(&engineer).contains(row), "{}", shown(&engineer));
+    let lines = bench.audited();
     assert!(lines.contains("\"hold-waived\":{\"unit\":\"SRV1\"") && !lines.contains("\"disposed\""), "{lines}");
 }
 

@@ -17,6 +17,35 @@ pub(crate) struct Prepared {
     runs: u32,
 }
 
+fn digest(text: &str) -> String {
+    Sha256::digest(text.as_bytes()).iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// What the chain of events begins with.
+const BEGINNING: &str = "kiln.floor-events/1";
+
+/// The events of an audit without their chain.
+pub(crate) fn bodies(audited: &str) -> Vec<String> {
+    let body = |line: &str| line.rsplit_once(",\"chain\":\"").map(|(open, _)| format!("{open}}}"));
+    audited.lines().map(|line| body(line).expect("a chain")).collect()
+}
+
+/// Events as an audit writes them: numbered in this order, with a chain that is reckoned here anew.
+pub(crate) fn chained(bodies: &[String]) -> String {
+    let (mut chain, mut lines) = (digest(BEGINNING), String::new());
+    for (seq, body) in bodies.iter().enumerate() {
+        let (_, rest) = body.split_once(',').expect("a number first");
+        let body = format!("{{\"seq\":{seq},{rest}");
+        chain = digest(&format!("{chain}{body}"));
+        let open = body.strip_suffix('}').expect("an object");
+        let _ = writeln!(lines, "{open},\"chain\":\"{chain}\"}}");
+    }
+    lines
+}
+
 fn name<T: std::str::FromStr>(text: &str) -> T
 where
     T::Err: std::fmt::Debug,
@@ -49,15 +78,7 @@ impl Prepared {
         self.tell(scan);
         let idle = Sync::idle(name(&format!("agent-{unit}")), name("boot-1"));
         let run = self.tell(Input::Synced(Sync { serial: Some(serial.clone()), doing: Doing::Idle, ..idle }));
-        let facts = RunFacts {
-            run: run.expect("a run"),
-            verdict,
-            partial: false,
-            serial: Some(serial),
-            profile_digest: String::new(),
-            codes: Vec::new(),
-            source: None,
-        };
+        let facts = RunFacts { serial: Some(serial), ..RunFacts::plain(run.expect("a run"), verdict) };
         self.tell(Input::Arrived(facts));
         self
     }
@@ -69,19 +90,13 @@ impl Prepared {
         let table = "CREATE TABLE event \
                      (seq INTEGER PRIMARY KEY, at INTEGER NOT NULL, body TEXT NOT NULL, chain TEXT) STRICT";
         database.execute_batch(table).expect("its table");
-        let digest = |text: &str| {
-            Sha256::digest(text.as_bytes()).iter().fold(String::new(), |mut text, byte| {
-                let _ = write!(text, "{byte:02x}");
-                text
-            })
-        };
-        let mut chain = digest("kiln.floor-events/1");
+        let mut chain = digest(BEGINNING);
         for event in &self.events {
             let body = serde_json::to_string(event).expect("JSON");
             chain = digest(&format!("{chain}{body}"));
             let row = params![event.seq as i64, event.at as i64, body, chain];
             database.execute("INSERT INTO event (seq, at, body, chain) VALUES (?1, ?2, ?3, ?4)", row).expect("kept");
         }
-        database.pragma_update(None, "user_version", 2).expect("its version");
+        database.pragma_update(None, "user_version", 3).expect("its version");
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::TcpStream;
+use std::path::Path;
 use std::process::Command;
 
 use rcgen::{CertificateParams, DnType, KeyPair, PKCS_ED25519};
@@ -76,22 +77,46 @@ impl Machine {
     }
 }
 
+/// The code that an agent shows at its machine.
+fn shown_code(told: &Path) -> String {
+    wait("the code", || {
+        let text = fs::read_to_string(told).ok()?;
+        Some(text.split("compare the code ").nth(1)?.split(' ').next()?.to_owned())
+    })
+}
+
+/// The admin's page once a machine with this serial number waits there.
+fn waiting(admin: &Browser, serial: &str) -> String {
+    wait("the machine on the page", || Some(admin.get("/doors?lang=en").1).filter(|page| page.contains(serial)))
+}
+
+/// The key that waits for approval on a page.
+fn key_on(page: &str) -> &str {
+    page.split("name=\"of\" value=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("a form")
+}
+
+/// Tests a unit with an agent that is approved on the way; its serial number.
+pub(crate) fn tested(bench: &Bench, more: &[&str]) -> String {
+    let (admin, serial) = (Browser::of(bench, "admin"), Bench::serial("1"));
+    admin.acts("/scan", &format!("serial={serial}"));
+    let (mut agent, told) = bench.agent_over_tls("spool", more);
+    let (code, page) = (shown_code(&told), waiting(&admin, &serial));
+    assert!(!admin.acts("/doors/approve", &format!("of={}&why={code}", key_on(&page))).contains("told="));
+    assert_eq!(wait("the agent's end", || agent.code()), 0);
+    serial
+}
+
 #[test]
 fn an_agent_is_enrolled_by_its_code_and_the_papers_of_its_unit_verify_with_two_keys() {
     let (bench, _floor) = Bench::secured(&[]);
     let (admin, operator) = (Browser::of(&bench, "admin"), Browser::of(&bench, "operator"));
     let serial = Bench::serial("1");
     assert!(operator.acts("/scan", &format!("serial={serial}")).starts_with("/units/"));
-    let (mut agent, told) = bench.agent_over_tls("spool");
-    let code = wait("the code", || {
-        let text = fs::read_to_string(&told).ok()?;
-        Some(text.split("compare the code ").nth(1)?.split(' ').next()?.to_owned())
-    });
-    let page =
-        wait("the machine on the page", || Some(admin.get("/doors?lang=en").1).filter(|page| page.contains(&serial)));
+    let (mut agent, told) = bench.agent_over_tls("spool", &[]);
+    let (code, page) = (shown_code(&told), waiting(&admin, &serial));
     assert!(!page.contains(&code), "the code is read at the machine, and not on the page");
     assert!(page.contains("simulated: hgx-h200-8"));
-    let key = page.split("name=\"of\" value=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("a form");
+    let key = key_on(&page);
     let wrong = if code == "123456" { "123457" } else { "123456" };
     assert!(admin.acts("/doors/approve", &format!("of={key}&why={wrong}")).contains("told=code"));
     assert!(!admin.acts("/doors/approve", &format!("of={key}&why={code}")).contains("told="));
@@ -101,12 +126,9 @@ fn an_agent_is_enrolled_by_its_code_and_the_papers_of_its_unit_verify_with_two_k
     let run = bench.runs("floor/runs").remove(0);
     bench.assert_same("spool", &run);
 
-    let (papers, data) = (bench.path("papers"), bench.path("floor"));
-    let made = |unit: &str, out: &str| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_kiln-floor"));
-        command.args(["papers", unit, "--data"]).arg(&data).arg("--out").arg(bench.path(out));
-        command.output().expect("papers")
-    };
+    let papers = bench.path("papers");
+    let made =
+        |unit: &str, out: &str| bench.beside("papers", &[unit, "--out", bench.path(out).to_str().expect("text")]);
     let out = made(&serial, "papers");
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
     assert_eq!(made("SRV-NONE", "none").status.code(), Some(3), "nothing was decided about that one");
@@ -131,8 +153,7 @@ fn an_agent_is_enrolled_by_its_code_and_the_papers_of_its_unit_verify_with_two_k
     let out = verify(agents, floors);
     assert!(String::from_utf8_lossy(&out.stderr).contains("journal.jsonl"), "{out:?}");
 
-    let audit = Command::new(env!("CARGO_BIN_EXE_kiln-floor")).args(["audit", "--data"]).arg(&data).output();
-    let lines = String::from_utf8(audit.expect("an audit").stdout).expect("text");
+    let lines = bench.audited();
     for said in [
         "agent-approved",
         "agent-certified",
@@ -230,9 +251,7 @@ fn people_log_in_and_do_what_their_role_may() {
     assert!(!operator.get("/").1.contains("SRV2"));
     assert!(operator.get("/").1.contains("content-security-policy: default-src 'none'"));
     // The name that was typed is not who did it.
-    let audit =
-        Command::new(env!("CARGO_BIN_EXE_kiln-floor")).args(["audit", "--data"]).arg(bench.path("floor")).output();
-    let lines = String::from_utf8(audit.expect("an audit").stdout).expect("text");
+    let lines = bench.audited();
     assert!(lines.contains("{\"person\":\"operator\"}") && !lines.contains("somebody"), "{lines}");
     // Who was taken out is out at once.
     let removed = Command::new(env!("CARGO_BIN_EXE_kiln-floor"))
@@ -243,9 +262,7 @@ fn people_log_in_and_do_what_their_role_may() {
     assert_eq!(operator.get("/").0, 303);
     // Who may log in, and since when, stands in the events as well; what a PIN could be guessed by does not.
     let lines = wait("the list of people", || {
-        let mut audit = Command::new(env!("CARGO_BIN_EXE_kiln-floor"));
-        let out = audit.args(["audit", "--data"]).arg(bench.path("floor")).output().expect("an audit");
-        let lines = String::from_utf8(out.stdout).expect("text");
+        let lines = bench.audited();
         lines.contains("{\"person-unlisted\":{\"name\":\"operator\"}}").then_some(lines)
     });
     let listed =
@@ -258,6 +275,18 @@ fn people_log_in_and_do_what_their_role_may() {
     }
     other.acts("/logout", "");
     assert_eq!(other.get("/").0, 303);
+}
+
+#[test]
+fn whoever_was_added_stands_in_the_events_before_they_can_do_anything() {
+    let (bench, _floor) = Bench::secured(&[]);
+    // Several at once: the floor looks at the list by itself as well, and not as often as this.
+    for name in ["ito", "kato", "mori", "sato", "wada"] {
+        bench.person(name, "operator");
+        Browser::of(&bench, name);
+        let lines = bench.audited();
+        assert!(lines.contains(&format!("{{\"person-listed\":{{\"name\":\"{name}\"")), "{name} is not in {lines}");
+    }
 }
 
 #[test]
