@@ -15,7 +15,7 @@ const LIBRARY: &str = "libnvidia-ml.so.1";
 /// Names another library; the run reads the same.
 const LIBRARY_VARIABLE: &str = "KILN_NVML_LIB";
 
-/// Codes of nvml.h: NVML_ERROR_NOT_SUPPORTED, NVML_ERROR_NO_PERMISSION, NVML_ERROR_FUNCTION_NOT_FOUND.
+/// `NVML_ERROR_NOT_SUPPORTED`, `NVML_ERROR_NO_PERMISSION` and `NVML_ERROR_FUNCTION_NOT_FOUND` of nvml.h.
 const NOT_SUPPORTED: c_int = 3;
 const NO_PERMISSION: c_int = 4;
 const FUNCTION_NOT_FOUND: c_int = 13;
