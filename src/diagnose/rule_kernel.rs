@@ -301,7 +301,3 @@ fn claim_counts(scene: &Scene<'_>, board: &mut Board) {
 #[cfg(test)]
 #[path = "rule_kernel_tests.rs"]
 mod tests;
-
-#[cfg(test)]
-#[path = "field_log_tests.rs"]
-mod field_log_tests;

@@ -3,6 +3,7 @@
 
 mod drill;
 mod faults;
+mod field_log;
 mod healthy;
 mod japanese;
 mod models;
