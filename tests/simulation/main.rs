@@ -2,11 +2,14 @@
 //! the right component is named. Seeds are fixed; a failure prints the seed that made it.
 
 mod drill;
+mod driver_calls;
 mod faults;
 mod field_log;
 mod healthy;
 mod japanese;
 mod models;
+#[path = "../it/refusing.rs"]
+mod refusing;
 mod resume;
 mod screen;
 mod sources;
