@@ -8,6 +8,7 @@ mod field_log;
 mod healthy;
 mod japanese;
 mod models;
+mod ports;
 #[path = "../it/refusing.rs"]
 mod refusing;
 mod resume;
