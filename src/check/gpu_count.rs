@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use super::StepContext;
 use super::sheet::{Gauged, Sheet};
 use kiln_limit::{Missing, write_list};
-use kiln_model::{Component, Gpu, GpuIndex, Inventory, Remote};
+use kiln_model::{Component, Gpu, GpuIndex, Inventory, Reading, ReadingFailure, Remote};
 
 /// Counts the GPUs and names those that are not there.
 pub(super) fn put_counts(sheet: &mut Sheet<'_>, context: &StepContext<'_>, found: &Inventory) {
@@ -31,7 +31,7 @@ pub(super) fn put_counts(sheet: &mut Sheet<'_>, context: &StepContext<'_>, found
     let (unclaimed, off_bus) = if is_foreign_bus(found, &driver) {
         (Gauged::Missing(Missing::ForeignBus), Gauged::Missing(Missing::ForeignBus))
     } else {
-        (bus(&|bus| bus.difference(&driver).count()), bus(&|bus| driver.difference(bus).count()))
+        (unclaimed(found, &driver), bus(&|bus| driver.difference(bus).count()))
     };
     let expected = if let Expected::Known(expected) = expected { Some(expected) } else { None };
     sheet.put("gpus.unclaimed", Component::Node, unclaimed);
@@ -47,6 +47,25 @@ pub(super) fn put_counts(sheet: &mut Sheet<'_>, context: &StepContext<'_>, found
     for gpu in missing(context.inventory, found, expected) {
         sheet.put_anyway("present", Component::Gpu(gpu), Gauged::Flag(false));
     }
+}
+
+/// Functions on the bus that no GPU of the driver sits at. As many as there are GPUs whose place could not be read may be theirs.
+fn unclaimed(found: &Inventory, driver: &BTreeSet<&str>) -> Gauged {
+    let unseated: Vec<ReadingFailure> = found
+        .gpus
+        .iter()
+        .filter_map(|gpu| match gpu.identity.pci_address {
+            Reading::Failed(why) => Some(why),
+            Reading::Value(_) | Reading::Unsupported => None,
+        })
+        .collect();
+    Gauged::of(&found.pci, |functions| {
+        let free = functions.iter().filter(|function| !driver.contains(function.address.as_str())).count();
+        match (free.saturating_sub(unseated.len()), unseated.first()) {
+            (0, Some(why)) if free > 0 => Gauged::Missing(Missing::Read(*why)),
+            (count, _) => Gauged::count(count),
+        }
+    })
 }
 
 /// Whether the bus read is another machine's, or closed, as in a container: it shows not one of the driver's GPUs.
@@ -241,6 +260,29 @@ mod tests {
         };
         assert_eq!(missing(6), "0");
         assert_eq!(missing(7), "2", "one of the order is not there: then the model's usual number is asked for");
+    }
+
+    #[test]
+    fn a_function_on_the_bus_may_be_the_gpus_whose_place_could_not_be_read_and_more_than_that_may_not() {
+        let unclaimed = |listed: usize, unread: usize| {
+            let check = find("inventory.match").expect("the check");
+            let mut rig = Rig::new(check, 8);
+            let address = |gpu: &Gpu| gpu.identity.pci_address.value().cloned().expect("an address");
+            let function = |gpu: &Gpu| kiln_model::PciFunction {
+                address: address(gpu),
+                device: "233010de".to_owned(),
+                ports: Vec::new(),
+            };
+            rig.inventory.pci = Reading::Value(rig.inventory.gpus.iter().map(function).collect());
+            rig.inventory.gpus.truncate(listed);
+            for gpu in rig.inventory.gpus.iter_mut().take(unread) {
+                gpu.identity.pci_address = Reading::Failed(ReadingFailure::Timeout);
+            }
+            shown(&rig.run(check), Component::Node, "gpus.unclaimed")
+        };
+        assert_eq!((unclaimed(8, 0), unclaimed(7, 0)), ("0".to_owned(), "1".to_owned()));
+        assert!(unclaimed(8, 1).contains("Timeout"), "{}", unclaimed(8, 1));
+        assert_eq!(unclaimed(7, 1), "1");
     }
 
     #[test]

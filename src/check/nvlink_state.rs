@@ -193,9 +193,12 @@ fn tells_ports(gpus: &[Gpu]) -> bool {
 fn misrouted(links: &[NvLink], usual: Option<&BTreeMap<u8, u8>>, gpus: &[Gpu], index: GpuIndex) -> Gauged {
     let Some(usual) = usual else { return Gauged::Unsupported };
     // A driver that does not see the switches tells no far end, and one link whose end is not told may end anywhere.
-    let untold = |link: &NvLink| link.state == Reading::Value(LinkState::Active) && link.remote == Reading::Unsupported;
-    if links.iter().any(untold) {
-        return Gauged::Unsupported;
+    for link in links.iter().filter(|link| link.state == Reading::Value(LinkState::Active)) {
+        match link.remote {
+            Reading::Value(_) => {}
+            Reading::Unsupported => return Gauged::Unsupported,
+            Reading::Failed(why) => return Gauged::Missing(Missing::Read(why)),
+        }
     }
     let ports = tells_ports(gpus);
     let taken = |end: (u8, u8), own: u8| {
@@ -274,6 +277,11 @@ mod tests {
         let (done, _) = run(|rig| link(rig, 1, 2).remote = Reading::Unsupported);
         assert_eq!(shown(&done, Component::gpu(0), "links.misrouted"), "none");
         assert_eq!(shown(&done, Component::gpu(1), "links.misrouted"), "unsupported");
+        // What should be told and could not be read is not passed over.
+        let failed = Reading::Failed(kiln_model::ReadingFailure::Timeout);
+        let (done, _) = run(|rig| link(rig, 1, 2).remote = failed.clone());
+        assert!(shown(&done, Component::gpu(1), "links.misrouted").contains("Timeout"));
+        assert_eq!(shown(&done, Component::gpu(0), "links.misrouted"), "none");
         // One address and one number for every link of the node.
         let (done, _) = run(|rig| all(rig, Reading::Value(Remote::Switch { number: 0, port: 0 })));
         assert_eq!(shown(&done, Component::gpu(2), "links.misrouted"), "none");

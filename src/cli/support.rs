@@ -77,7 +77,8 @@ pub(super) fn support() -> Result<Exit, CommandError> {
 const TAIL: &str = "
 ## Not supported
 
-Parts before Ampere (T4 and V100, for example): the kernels need compute capability 8.0. `kiln doctor` and the first load of a run say so.
+Parts before Ampere (T4 and V100, for example): the kernels need compute capability 8.0. `kiln doctor` and the
+first load of a run say so, and a plan where the model's facts do (`kernels: 0`, as those of `t4`).
 ";
 
 fn head(profiles: &[Profile], skus: &Skus) -> String {

@@ -1,7 +1,7 @@
 //! Which GPU a kernel log record accuses, and whether that alone must fail a burn-in: what guards ask.
 
 use super::{BurnIn, KernelLine, PciAddress, read_kernel_line, xid};
-use kiln_model::{GpuIndex, Inventory, KernelRecord};
+use kiln_model::{GpuIndex, Inventory, KernelRecord, Reading};
 
 /// The GPU at a PCI address.
 pub fn gpu_at(address: PciAddress, inventory: &Inventory) -> Option<GpuIndex> {
@@ -9,6 +9,15 @@ pub fn gpu_at(address: PciAddress, inventory: &Inventory) -> Option<GpuIndex> {
         gpu.identity.pci_address.value().and_then(|text| text.parse::<PciAddress>().ok()) == Some(address)
     };
     inventory.gpus.iter().find(at).map(|gpu| gpu.index)
+}
+
+/// The GPU that a line of the driver speaks of by an address that no GPU of the inventory has, or by none: the one GPU that does
+/// not answer, if it is one alone and does not tell of itself that it sits elsewhere.
+pub(super) fn silent_gpu(address: Option<PciAddress>, inventory: &Inventory) -> Option<GpuIndex> {
+    let silent: Vec<_> = inventory.gpus.iter().filter(|gpu| matches!(gpu.identity.uuid, Reading::Failed(_))).collect();
+    let [gpu] = silent[..] else { return None };
+    let sits_elsewhere = address.is_some() && gpu.identity.pci_address.value().is_some();
+    (!sits_elsewhere).then_some(gpu.index)
 }
 
 /// The network device of the inventory at an address, by its number. The functions of a card are devices of their own;
@@ -28,14 +37,14 @@ pub(super) fn nic_at(address: PciAddress, inventory: &Inventory) -> Option<u8> {
 pub fn failing_xid(record: &KernelRecord, inventory: &Inventory) -> Option<(GpuIndex, u32)> {
     let KernelLine::Xid(line) = read_kernel_line(&record.text)? else { return None };
     let row = xid(line.code)?;
-    let gpu = gpu_at(line.pci, inventory)?;
+    let gpu = gpu_at(line.pci, inventory).or_else(|| silent_gpu(Some(line.pci), inventory))?;
     (row.burn_in_when(line.declared) == BurnIn::Fails).then_some((gpu, line.code))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use kiln_model::{KernelSource, Moment, Reading};
+    use kiln_model::{KernelSource, Moment};
 
     fn asked(text: &str) -> Option<(GpuIndex, u32)> {
         let mut inventory = Inventory::default();

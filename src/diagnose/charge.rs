@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use super::kernel_event::{Class, KernelEvent, Place, Severity};
 use super::kernel_line::{KernelLine, XidLine};
-use super::{BurnIn, Origin, PciAddress, Relation, XidRow, gpu_at, nic_at, sxid, xid};
+use super::{BurnIn, Origin, PciAddress, Relation, XidRow, gpu_at, nic_at, silent_gpu, sxid, xid};
 use kiln_model::{GpuIndex, Inventory};
 
 /// What a code counts as.
@@ -114,12 +114,22 @@ impl<'a> Places<'a> {
 
     /// The GPU an event speaks of.
     pub fn gpu_of(&self, event: &KernelEvent) -> Option<GpuIndex> {
+        let address = match (&event.class, &event.place) {
+            (Class::Driver(KernelLine::Xid(line)), _) => Some(line.pci),
+            (_, Place::Pci(address)) => Some(*address),
+            _ => None,
+        };
+        let placed = match (&event.class, address) {
+            (Class::Driver(KernelLine::Xid(line)), _) => gpu_at(line.pci, self.inventory),
+            (_, Some(address)) => self.gpu(address),
+            (_, None) => None,
+        };
         match &event.class {
-            Class::Driver(KernelLine::Xid(line)) => gpu_at(line.pci, self.inventory),
-            _ => match event.place {
-                Place::Pci(address) => self.gpu(address),
-                _ => None,
-            },
+            // Only of a GPU does the driver say so.
+            Class::Driver(KernelLine::Xid(_) | KernelLine::OffTheBus { .. } | KernelLine::InitFailed { .. }) => {
+                placed.or_else(|| silent_gpu(address, self.inventory))
+            }
+            _ => placed,
         }
     }
 }
@@ -159,7 +169,7 @@ fn driver(place: usize, line: &KernelLine, event: &KernelEvent, all: &[KernelEve
     match line {
         KernelLine::Xid(line) => {
             let how = xid_charge(place, line, event, all);
-            match gpu_at(line.pci, places.inventory) {
+            match places.gpu_of(event) {
                 Some(gpu) => Charge::Xid { gpu, code: line.code, how },
                 None if matches!(how, CodeCharge::Failing | CodeCharge::Suspect) => Charge::Unplaced,
                 None => Charge::Nothing,
@@ -395,6 +405,35 @@ mod tests {
     fn a_gpu_whose_configuration_cannot_be_read_is_off_the_bus() {
         let line = "nvidia 0000:5d:00.0: Unable to change power state from D3cold to D0, device inaccessible";
         assert_eq!(one(line), Charge::OffBus(GpuIndex(1)));
+    }
+
+    #[test]
+    fn a_line_without_a_known_address_is_the_one_gpus_that_does_not_answer_and_of_two_such_nobodys() {
+        let charge = |silent: &[usize], told: bool, line: &str| {
+            let mut inventory = node();
+            for gpu in silent {
+                let identity = &mut inventory.gpus[*gpu].identity;
+                identity.uuid = Reading::Failed(kiln_model::ReadingFailure::Lost);
+                if !told {
+                    identity.pci_address = Reading::Failed(kiln_model::ReadingFailure::Lost);
+                }
+            }
+            let record = KernelRecord { at: Moment::ZERO, source: KernelSource::KernelLog, text: line.to_owned() };
+            let events = kernel_events(&[record]);
+            charges(&events, &Places::of(&inventory, &events))[0]
+        };
+        let (nameless, elsewhere) = (
+            "NVRM: RmInitAdapter failed! (0x62:0x65:1816)",
+            "NVRM: GPU 0000:9b:00.0: RmInitAdapter failed! (0x62:0x65:1816)",
+        );
+        let here = Charge::OffBus(GpuIndex(1));
+        assert_eq!(charge(&[], true, nameless), Charge::Unplaced);
+        assert_eq!(charge(&[1], true, nameless), here);
+        assert_eq!(charge(&[0, 1], true, nameless), Charge::Unplaced);
+        assert_eq!(charge(&[1], false, elsewhere), here, "its address is what could not be read");
+        assert_eq!(charge(&[1], true, elsewhere), Charge::Unplaced, "it sits at another address");
+        let xid = "NVRM: Xid (PCI:0000:9b:00): 143, pid=7, name=x, GPU initialization failed";
+        assert_eq!(charge(&[1], false, xid), Charge::Xid { gpu: GpuIndex(1), code: 143, how: CodeCharge::Failing });
     }
 
     #[test]

@@ -226,8 +226,21 @@ fn read_xid(scene: &Scene<'_>, board: &mut Board, event: &KernelEvent, xid_event
     } else if new && (finding == "GPU-XID" || how == CodeCharge::Suspect) {
         suspicion.action = of_table;
     } else if how == CodeCharge::Failing && finding != "GPU-XID" {
-        suspicion.action = None;
+        // NVIDIA's catalogue resets the GPU first for a system processor that does not answer (119, 120).
+        let again = finding == "GPU-HANG" && came_back(scene, gpu);
+        suspicion.action = again.then_some(Action::ReplaceFru);
     }
+}
+
+/// Whether the firmware of a GPU was silent before the run, answered when the run began, and is silent again.
+fn came_back(scene: &Scene<'_>, gpu: GpuIndex) -> bool {
+    let silent = |before: bool| {
+        scene.events.iter().any(|(event, charge)| {
+            event.before.is_some() == before
+                && matches!(charge, Charge::Xid { gpu: of, code: 119 | 120, .. } if *of == gpu)
+        })
+    };
+    silent_from_the_start(scene, gpu).is_none() && silent(true) && silent(false)
 }
 
 /// What the driver itself says has to be done: `GPU recovery action changed from 0x0 (None) to 0x2 (Node Reboot Required)`.

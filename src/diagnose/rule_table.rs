@@ -173,6 +173,10 @@ pub(super) fn read_table(scene: &Scene<'_>, board: &mut Board) {
         let row =
             TABLE.iter().find(|(check, name, ..)| *name == fact.name() && (check.is_empty() || *check == fact.check));
         let Some((_, _, code, at)) = row else { continue };
+        // A count of the whole node whose events were all told of the parts that they name says nothing more.
+        if matches!(at, At::Node) && board.is_claimed(place) {
+            continue;
+        }
         let component = placed(*at, fact.component());
         let code = match *code {
             "HBM-UNCORRECTABLE" if is_sram(scene, fact) => "SRAM-UNCORRECTABLE",

@@ -267,9 +267,9 @@ pub(super) const XIDS: &[XidRow] = rows! {
         "not used on Ampere and later";
     118, "head registers", Unused, Either, Gpu, Support, CallEngineer, Suspect, Independent, [],
         "not used on Ampere and later";
-    119, "system processor silent", Fatal, Either, Gpu, ResetGpu, UpdateFirmware, Fails, Independent, [43, 45, 109, 120, 154],
+    119, "system processor silent", Fatal, Either, Gpu, ResetGpu, ResetAndRetest, Fails, Independent, [43, 45, 109, 120, 154],
         "the system processor of the GPU (GSP) did not answer the driver in its time";
-    120, "system processor error", Fatal, Either, Gpu, ResetGpu, UpdateFirmware, Fails, Independent, [43, 45, 109, 119, 154],
+    120, "system processor error", Fatal, Either, Gpu, ResetGpu, ResetAndRetest, Fails, Independent, [43, 45, 109, 119, 154],
         "the firmware of the system processor (GSP) failed";
     121, "chip-to-chip error", Warning, Hardware, Gpu, Ignore, RetestLonger, Suspect, Independent, [],
         "the link between Grace and the GPU mended an error";

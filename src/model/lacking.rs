@@ -22,10 +22,12 @@ pub enum Lacking {
     PcieErrors,
     /// What NVLinks end at: a driver that does not see the switches, as in a virtual machine.
     LinkEnds,
+    /// A kernel of this program that runs on the part: what needs a load ends in ERROR.
+    Kernels,
 }
 
 impl Lacking {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::MarginCall,
         Self::Margin,
         Self::ThrottleCounters,
@@ -33,6 +35,7 @@ impl Lacking {
         Self::SramThreshold,
         Self::PcieErrors,
         Self::LinkEnds,
+        Self::Kernels,
     ];
 
     /// Whether something weaker is read in its place, so that limits on it are judged all the same.

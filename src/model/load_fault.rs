@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::load_note::after_colon;
-use super::{GpuIndex, Moment, Span, cuda_error};
+use super::{DriverCall, GpuIndex, Moment, Span};
 
 /// Why a load failed. What the driver, the system or a process says in its own words is carried as data.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
@@ -13,10 +13,10 @@ use super::{GpuIndex, Moment, Span, cuda_error};
 pub enum LoadFault {
     // --- work on a GPU ---
     /// A call to the driver failed. `holders` are the other processes on the GPU, if they may be the reason.
-    #[error("{call} failed: {} (CUDA error {code}){holders}", cuda_error::meaning(*code).0)]
+    #[error("{failed}{holders}")]
     Driver {
-        call: String,
-        code: i32,
+        #[serde(flatten)]
+        failed: DriverCall,
         #[serde(default, skip_serializing_if = "String::is_empty")]
         holders: String,
     },
@@ -132,19 +132,27 @@ pub enum OpenError {
     /// `mode` is the word of `nvidia-smi`.
     #[error("{gpu} is in compute mode {mode}{holders}; set it to default with `nvidia-smi -i ID -c 0`")]
     ComputeMode { gpu: String, mode: String, holders: String },
-    #[error("{gpu} cannot be used{holders}: {call} failed: {} (CUDA error {code})", cuda_error::meaning(*code).0)]
-    Taken { gpu: String, holders: String, call: String, code: i32 },
+    #[error("{gpu} cannot be used{holders}: {failed}")]
+    Taken {
+        gpu: String,
+        holders: String,
+        #[serde(flatten)]
+        failed: DriverCall,
+    },
     #[error("{gpu} ({name}) has compute capability {capability}; the kernels need 8.0 or newer")]
     TooOldGpu { gpu: String, name: String, capability: String },
     /// `log` is what the driver's compiler says.
-    #[error(
-        "no kernel image runs on {gpu} ({name}, compute capability {capability}): {call} failed: {} (CUDA error {code}){}",
-        cuda_error::meaning(*code).0,
-        after_colon(log)
-    )]
-    NoImage { gpu: String, name: String, capability: String, call: String, code: i32, log: Box<str> },
-    #[error("{call} failed: {} (CUDA error {code})", cuda_error::meaning(*code).0)]
-    Call { call: String, code: i32 },
+    #[error("no kernel image runs on {gpu} ({name}, compute capability {capability}): {failed}{}", after_colon(log))]
+    NoImage {
+        gpu: String,
+        name: String,
+        capability: String,
+        #[serde(flatten)]
+        failed: DriverCall,
+        log: Box<str>,
+    },
+    #[error(transparent)]
+    Call(DriverCall),
 }
 
 /// What a worker did that its protocol forbids. Times are how long it was silent.

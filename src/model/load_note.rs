@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{ClockRefusal, GpuIndex, cuda_error};
+use super::{ClockRefusal, DriverCall, GpuIndex};
 
 /// What a load noted of a GPU. `holders` are the other processes on the GPU, as the end of a sentence.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
@@ -42,12 +42,12 @@ pub enum NoteFact {
 #[serde(rename_all = "kebab-case")]
 pub enum KernelFallback {
     /// The driver refused the best image; `log` is what its compiler says.
-    #[error(
-        "the first choice of kernel image was refused: {call} failed: {} (CUDA error {code}){}",
-        cuda_error::meaning(*code).0,
-        after_colon(log)
-    )]
-    Refused { call: String, code: i32, log: String },
+    #[error("the first choice of kernel image was refused: {failed}{}", after_colon(log))]
+    Refused {
+        #[serde(flatten)]
+        failed: DriverCall,
+        log: String,
+    },
     #[error("this architecture has no image of its own")]
     NoOwnImage,
     #[error("only the fallback was asked for")]

@@ -7,6 +7,7 @@ mod change;
 mod change_tests;
 mod component;
 pub mod cuda_error;
+mod driver_call;
 mod dut;
 mod gpu_set;
 mod inventory;
@@ -33,6 +34,7 @@ mod time;
 
 pub use change::{Change, Fact, FactState, changes, is_recognised};
 pub use component::{Component, ComponentKind, GpuIndex, ParseComponentError};
+pub use driver_call::DriverCall;
 pub use dut::{Arrivals, Dut};
 pub use gpu_set::{GpuSet, ParseGpuSetError};
 pub use inventory::{

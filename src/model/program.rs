@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::load_note::after_colon;
 use super::{Component, ExitMeaning, OutputGap, ProgramAbsent, Unit};
 
 /// A program whose output is understood.
@@ -120,7 +121,7 @@ pub enum Unreadable {
     #[error("{title} did not test: {words}")]
     Refused { title: String, words: String },
     /// The program's exit code says that it did not test.
-    #[error("{title} did not test: {meaning}{}", said(words.as_deref()))]
+    #[error("{title} did not test: {meaning}{}", after_colon(words.as_deref().unwrap_or_default()))]
     Exit { title: String, meaning: ExitMeaning, words: Option<String> },
     /// It is not the JSON report that numbers were to be picked from.
     #[error("it is not JSON: {error}")]
@@ -129,10 +130,6 @@ pub enum Unreadable {
     #[error("{0}")]
     #[serde(untagged)]
     Words(String),
-}
-
-fn said(words: Option<&str>) -> String {
-    words.map_or_else(String::new, |words| format!(": {words}"))
 }
 
 fn seen(first: Option<&str>) -> String {

@@ -1,14 +1,22 @@
 //! What a run will not judge, told before it begins: limits and guards on readings that driver or part do not offer.
 
+use std::collections::BTreeMap;
+
 use super::{BlindSpot, PlannedStep, Readiness};
-use kiln_model::{GpuIndex, Inventory, Lacking, Sensor};
-use kiln_profile::{Profile, Trigger};
+use kiln_model::{Gpu, GpuIndex, Inventory, Lacking, Sensor, Unit};
+use kiln_profile::{KERNELS, Profile, Sku, Trigger};
 
 /// One for each reading that some GPU lacks and something of the plan is judged by.
-pub(super) fn blind_spots(profile: &Profile, inventory: &Inventory, steps: &[&PlannedStep]) -> Vec<BlindSpot> {
+pub(super) fn blind_spots(
+    profile: &Profile,
+    inventory: &Inventory,
+    skus: &BTreeMap<GpuIndex, Sku>,
+    steps: &[&PlannedStep],
+) -> Vec<BlindSpot> {
+    let unloaded = |gpu: GpuIndex| skus.get(&gpu).and_then(|sku| sku.fact_in(KERNELS, Unit::One)) == Some(0.0);
     let spot = |lacking: Lacking| {
-        let without = inventory.gpus.iter().filter(|gpu| gpu.lacks.contains(&lacking));
-        let gpus: Vec<GpuIndex> = without.map(|gpu| gpu.index).collect();
+        let lacks = |gpu: &&Gpu| gpu.lacks.contains(&lacking) || (lacking == Lacking::Kernels && unloaded(gpu.index));
+        let gpus: Vec<GpuIndex> = inventory.gpus.iter().filter(lacks).map(|gpu| gpu.index).collect();
         let guards = profile.guards.iter().filter(|guard| watches(&guard.trigger, lacking));
         let ready = steps.iter().filter(|step| step.readiness == Readiness::Ready);
         let limits = ready.flat_map(|step| {
@@ -28,9 +36,25 @@ fn watches(trigger: &Trigger, lacking: Lacking) -> bool {
         Lacking::ThrottleCounters | Lacking::ThrottleTimes => {
             matches!(sensor, Sensor::ThrottleSwThermal | Sensor::ThrottleHwThermal | Sensor::ThrottlePowerBrake)
         }
-        Lacking::SramThreshold | Lacking::PcieErrors | Lacking::LinkEnds => false,
+        Lacking::SramThreshold | Lacking::PcieErrors | Lacking::LinkEnds | Lacking::Kernels => false,
     }
 }
+
+/// Checks that put a load on the GPU.
+const LOADED: [&str; 12] = [
+    "gpu.burn",
+    "gpu.cooldown",
+    "gpu.memory",
+    "gpu.pulse",
+    "gpu.screen",
+    "gpu.training",
+    "nvlink.bandwidth",
+    "nvlink.soak",
+    "pcie.bandwidth",
+    "pcie.link",
+    "sensor.plausibility",
+    "thermal.soak",
+];
 
 /// Whether a measurement of a check is made of the reading.
 fn hides(lacking: Lacking, check: &str, measurement: &str) -> bool {
@@ -45,5 +69,6 @@ fn hides(lacking: Lacking, check: &str, measurement: &str) -> bool {
                 || (check == "pcie.link" && matches!(measurement, "fatal" | "correctable"))
         }
         Lacking::LinkEnds => measurement == "links.misrouted",
+        Lacking::Kernels => LOADED.contains(&check),
     }
 }

@@ -155,7 +155,7 @@ pub fn make(
         stages.iter().map(whole_stage).sum::<Span>() + teardown.iter().map(|step| step.estimate).sum::<Span>();
     let skus = by_gpu.iter().map(|(gpu, sku)| (Component::Gpu(*gpu), sku.id.clone())).collect();
     let steps: Vec<&PlannedStep> = stages.iter().flat_map(|stage| &stage.steps).chain(&teardown).collect();
-    let blind = blind_spots(profile, inventory, &steps);
+    let blind = blind_spots(profile, inventory, &by_gpu, &steps);
     Ok(Plan { stages, teardown, skus, estimate, blind })
 }
 

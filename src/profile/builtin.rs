@@ -44,6 +44,7 @@ const SKUS: &[(&str, &str)] = &[
     sku!("l4"),
     sku!("l40s"),
     sku!("rtx-pro-6000"),
+    sku!("t4"),
 ];
 
 /// The text of a built-in profile.

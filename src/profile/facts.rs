@@ -12,6 +12,16 @@ pub struct FactSpec {
     pub everywhere: bool,
 }
 
+/// The fact that says whether a load can run on the part.
+pub const KERNELS: &str = "kernels";
+
+impl FactSpec {
+    /// Whether it is a floor for what a load gets done: nobody can hold it against a part that no load runs on.
+    pub fn is_floor(&self) -> bool {
+        self.name.rsplit('.').next() == Some("min") && self.name != "power.min"
+    }
+}
+
 const fn fact(name: &'static str, unit: Unit, everywhere: bool, summary: &'static str) -> FactSpec {
     FactSpec { name, unit, summary, everywhere }
 }
@@ -33,6 +43,7 @@ pub const FACTS: &[FactSpec] = &[
     fact("clock.sm.max", Unit::Megahertz, true, "highest SM clock"),
     fact("clock.memory.max", Unit::Megahertz, true, "highest memory clock"),
     fact("clock.sm.load.min", Unit::Megahertz, true, "lowest mean SM clock of a healthy part burning at its power cap"),
+    fact(KERNELS, Unit::One, false, "0 if no kernel of this program runs on the part, so that it has no floors"),
     fact("pcie.gen", Unit::One, true, "PCIe generation the part trains to under load"),
     fact("pcie.width", Unit::One, true, "PCIe lanes the part trains to"),
     fact("pcie.h2d.min", Unit::GigabytePerSecond, true, "floor for a copy from the host, one GPU, pinned memory"),

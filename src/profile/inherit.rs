@@ -75,12 +75,14 @@ pub(super) fn load(name: &str, bytes: &[u8], read: ReadFile<'_>, all: &mut Diagn
     }
     let mut tree = None;
     while let Some(node) = chain.pop() {
-        let node = select_lists(node, all, tree.as_ref());
         tree = Some(if let Some(parent) = tree {
             let node = without_the_rest_of_a_stock(&parent, node);
             let parent = leave_out(without_identity(parent), &node, all);
+            // After that: a bare id stands for what is left of the parent's entry.
+            let node = select_lists(node, all, Some(&parent));
             merge(parent, node, Level::Profile, all)
         } else {
+            let node = select_lists(node, all, None);
             if let Some(without) = node.get("without") {
                 let message = "`without` leaves out what a parent has, and this profile extends none";
                 all.push(Diagnostic::new(&without.place, message));

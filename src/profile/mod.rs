@@ -30,7 +30,7 @@ mod warning;
 
 pub use catalogue::{Catalogue, CheckSpec, MeasurementSpec, ParamKind, ParamSpec, ParamValue, Params, ValueKind, Wear};
 pub use explain::{Explained, Explanation, Origin, explain};
-pub use facts::{FACTS, FactSpec};
+pub use facts::{FACTS, FactSpec, KERNELS};
 pub use inherit::ReadFile;
 pub use parts_list::{GpuParts, PARTS_SCHEMA, PartsList, PartsListError, parts_schema};
 pub use resolve::{Request, digest_of, resolve};

@@ -25,6 +25,7 @@ const fn why(lacking: Lacking) -> Phrase {
         Lacking::SramThreshold => Phrase::LacksSramThreshold,
         Lacking::PcieErrors => Phrase::LacksPcieErrors,
         Lacking::LinkEnds => Phrase::LacksLinkEnds,
+        Lacking::Kernels => Phrase::LacksKernels,
     }
 }
 

@@ -123,6 +123,7 @@ phrases! {
     LacksSramThreshold: "the driver does not tell whether the SRAM errors on record passed the part's threshold", "記録されたSRAMエラーがしきい値を超えたか読めない";
     LacksPcieErrors: "neither driver nor kernel count PCIe errors", "ドライバーもカーネルもPCIeエラーを計数しない";
     LacksLinkEnds: "the driver does not show what the NVLinks end at", "NVLinkの接続先が読めない";
+    LacksKernels: "no kernel of this program runs on the part, so that every step with a load ends in ERROR", "このGPUで動くカーネルがなく、負荷をかける工程はすべてERRORになる";
     // Counts.
     Passed: "{0} passed", "合格 {0}";
     Failed: "{0} failed", "不合格 {0}";

@@ -256,6 +256,26 @@ fn the_example_of_the_readme_loses_nothing_of_its_parent() {
 }
 
 #[test]
+fn a_fault_file_in_words_of_an_older_version_is_used_and_what_to_write_is_told_by_a_run_and_by_a_drill() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name).to_str().expect("utf-8").to_owned();
+    let text = "schema: kiln.fault/1\nid: old-words\ntitle: { en: Old words }\nnumber: 1\nabout: { en: test }\nsource: test\n\
+                component: nv-link\nlog: a line\nseverity: { default: 1, min: 1, max: 1 }\n\
+                expect: { code: LIMIT-MISSED, component: nvlink }\n";
+    fs::write(at("old.yaml"), text).expect("written");
+    let fault = format!("{}@gpu/3/nvlink/7", at("old.yaml"));
+    let node = ["smoke", "--sim", "hgx-h200-8"];
+    let run = ["--only", "identify", "--fault", &fault, "--out", &at("run")];
+    let drill = ["--faults", &fault, "--seeds", "1", "--healthy", "0", "--out", &at("drill")];
+    for (command, more, left) in [("run", &run[..], "run/journal.jsonl"), ("drill", &drill[..], "drill/drill.json")] {
+        let output = kiln(&[&[command], &node[..], more].concat());
+        let told = stderr(&output);
+        assert!(told.contains("is the word of an older version") && told.contains("write `nvlink`"), "{told}");
+        assert!(folder.path().join(left).exists(), "{command}: {told}");
+    }
+}
+
+#[test]
 fn what_a_profile_leaves_out_is_told_before_the_run_and_in_its_record() {
     let told = "left out of the parent: rest, load.march";
     for arguments in

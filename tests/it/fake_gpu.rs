@@ -176,6 +176,17 @@ fn a_gpu_of_which_every_call_fails_is_lost_though_no_call_says_so() {
 }
 
 #[test]
+fn a_process_whose_name_is_blank_is_an_unknown_one_and_no_process_without_a_name() {
+    for (shown, name) in [("train.py", "train.py"), ("  ", "unknown")] {
+        let fake = Fake::new("hgx-h200-8").set("KILN_FAKE_PROCESS_NAME", shown);
+        let recording = fake.set("KILN_FAKE_FAULTS", "foreign-process@gpu/3").recorded(1, 50, 5000);
+        let processes = recording.inventories[0].1.gpus[3].processes.value().expect("processes");
+        let names: Vec<&str> = processes.iter().map(|process| process.name.as_str()).collect();
+        assert_eq!(names, [name], "{shown:?}");
+    }
+}
+
+#[test]
 fn seven_of_eight_are_seven() {
     let recording = Fake::new("hgx-h200-8").set("KILN_FAKE_GPUS", "7").recorded(1, 50, 5000);
     assert_eq!(recording.inventories[0].1.gpus.len(), 7);

@@ -20,6 +20,7 @@ mod parts;
 mod profiles;
 mod reasons;
 mod rebuilt;
+mod refusing;
 mod skus;
 mod tidy;
 mod tools;

@@ -2,10 +2,15 @@
 //! the right component is named. Seeds are fixed; a failure prints the seed that made it.
 
 mod drill;
+mod driver_calls;
 mod faults;
+mod field_log;
 mod healthy;
 mod japanese;
 mod models;
+mod ports;
+#[path = "../it/refusing.rs"]
+mod refusing;
 mod resume;
 mod screen;
 mod sources;

@@ -1,10 +1,13 @@
 //! Models with facts and no node file of their own: a healthy node of each, made of a shipped node with what differs, passes. L4 is not
-//! among them nor in the shipped profiles: 72 W are too little to tell its cooling by.
+//! among them nor in the shipped profiles: 72 W are too little to tell its cooling by. Neither is T4, which no kernel runs on.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use kiln::event::VerdictWord;
+use kiln::model::Lacking;
 use kiln::node::sim::NodeFile;
+use kiln::report::{Language, blind_lines};
 
 use crate::trial::Trial;
 
@@ -118,6 +121,31 @@ fn node(like: &str, changes: &[(&str, &str)]) -> NodeFile {
         text = text.replacen(from, to, 1);
     }
     NodeFile::read("made.yaml", text.as_bytes()).unwrap_or_else(|errors| panic!("{like}: {errors}"))
+}
+
+/// A T4 is a part that no kernel of this program runs on; what is simulated under its name is another.
+#[test]
+fn a_plan_for_a_part_without_kernels_names_every_step_that_puts_a_load_on_it() {
+    let changes = [("pci_device: 26b910de", "pci_device: 1eb810de"), ("name: NVIDIA L40S", "name: Tesla T4")];
+    for profile in ["acceptance", "interconnect", "burnin-24h"] {
+        let loop_once = if profile == "burnin-24h" { "vars: { length: { value: 1h, min: 1h } }\n" } else { "" };
+        let text = format!(
+            "schema: kiln.profile/1\nid: old\nrevision: 1\ntitle: {{ en: Old }}\nextends: {profile}\nskus: [t4]\n{loop_once}"
+        );
+        let tried = Trial::written(&text).run_of(&node("pcie-l40s-8", &changes), 1, &[]);
+        let plan = tried.record.plan.as_ref().expect("a plan");
+        let spot = plan.blind.iter().find(|spot| spot.lacking == Lacking::Kernels).expect("a blind spot");
+        assert_eq!(spot.gpus.len(), 8);
+        let loaded = tried.record.steps.iter().filter(|step| !step.loads.is_empty());
+        let paths: BTreeSet<&str> = loaded.map(|step| step.key.path.as_str()).collect();
+        assert!(!paths.is_empty(), "{profile}");
+        for path in paths {
+            let named = spot.limits.iter().any(|limit| limit.starts_with(&format!("{path}.")));
+            assert!(named, "{profile}: {path} is not among {:?}", spot.limits);
+        }
+        let lines = blind_lines(plan, Language::English);
+        assert!(lines.iter().any(|line| line.contains("no kernel of this program runs on the part")), "{lines:?}");
+    }
 }
 
 #[test]

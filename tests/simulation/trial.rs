@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use kiln::check;
 use kiln::engine::drive::{Operator, run_in_virtual_time};
-use kiln::engine::{Dut, Equipment, Machine, OperatorReply, Witness};
+use kiln::engine::{Dut, Equipment, Machine, OperatorReply, Refusal, Witness};
 use kiln::event::{Envelope, NodeSource, RunRecord, RunStart, ToolVersion};
 use kiln::model::{Sample, Text, WallTime};
 use kiln::node::sim::{FaultUse, NodeFile, SimNode};
@@ -45,11 +45,21 @@ impl Trial {
 
     /// The profile with some of its variables changed.
     pub(crate) fn with(profile: &str, set: &[(&str, &str)]) -> Self {
+        let bytes = builtin::profile(profile).expect("a built-in profile").as_bytes();
+        Self::resolved(&format!("built-in:{profile}.yaml"), bytes, set)
+    }
+
+    /// A profile that is written in a test.
+    pub(crate) fn written(text: &str) -> Self {
+        Self::resolved("test.yaml", text.as_bytes(), &[])
+    }
+
+    fn resolved(name: &str, bytes: &[u8], set: &[(&str, &str)]) -> Self {
         let set: Vec<_> = set.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let skus = Skus::built_in().expect("SKU files");
         let request = Request {
-            name: &format!("built-in:{profile}.yaml"),
-            bytes: builtin::profile(profile).expect("a built-in profile").as_bytes(),
+            name,
+            bytes,
             catalogue: check::catalogue(),
             skus: &skus,
             set: &set,
@@ -82,13 +92,20 @@ impl Trial {
     }
 
     pub(crate) fn run_on(&self, dut: &mut dyn Dut, seed: u64) -> Tried {
+        self.attempt(dut, seed).unwrap_or_else(|refusal| panic!("seed {seed}: {refusal:?}"))
+    }
+
+    /// A run, or why it could not begin.
+    pub(crate) fn attempt(&self, dut: &mut dyn Dut, seed: u64) -> Result<Tried, Refusal> {
         let start = self.start(seed);
         let equipment = Equipment { skus: &self.skus, catalogue: check::catalogue(), find_check: check::find };
         let mut machine = Machine::new(equipment, start, None);
         let epoch = WallTime::from_second(1_800_000_000).expect("epoch");
         run_in_virtual_time(&mut machine, dut, &mut Nobody, &mut Nobody, epoch, &mut || None).expect("driven");
-        assert_eq!(machine.refusal(), None, "seed {seed}");
-        Tried { record: machine.record().clone() }
+        match machine.refusal() {
+            Some(refusal) => Err(refusal.clone()),
+            None => Ok(Tried { record: machine.record().clone() }),
+        }
     }
 }
 

@@ -261,7 +261,7 @@ fn a_gpu_that_does_not_answer_before_the_run_fails_it_with_its_place() {
             (ReadingFailure::Lost, "GPU-LOST", Action::Reseat),
             (ReadingFailure::Driver(999), "GPU-LOST", Action::Reseat),
             (ReadingFailure::Driver(16), "GPU-RECOVERY-NEEDED", Action::ResetGpu),
-            (ReadingFailure::Timeout, "GPU-HANG", Action::ReplaceFru),
+            (ReadingFailure::Timeout, "GPU-HANG", Action::ResetGpu),
         ] {
             let record = silent(index, failure, true);
             assert_eq!(record.verdict.as_ref().map(|verdict| verdict.word), Some(VerdictWord::Fail), "{failure}");

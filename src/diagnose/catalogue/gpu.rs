@@ -34,8 +34,8 @@ pub(super) const ENTRIES: &[Entry] = &[
             "The GPU's firmware does not answer the driver any more, though the GPU is still on the bus.",
             "GPUのファームウェアが応答しない。バス上には存在する。",
         ),
-        Action::ReplaceFru,
-        "Xid 119 or 120, driver calls that time out, readings that stop. A lost GPU (Xid 79) answers at once that it is gone. Cured by a reset or reboot, it comes back on the same part more often than not: repeat the test, and replace on a second time.",
+        Action::ResetGpu,
+        "Xid 119 or 120, driver calls that time out, readings that stop. A lost GPU (Xid 79) answers at once that it is gone. A reset or reboot may cure it: repeat the test then. Where it was logged before the run, the GPU answered again and hangs anew, a reset was not enough, and the part is to be replaced.",
         &["NVIDIA Xid catalogue: 119, 120"],
     ),
     new(

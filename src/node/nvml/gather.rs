@@ -90,11 +90,15 @@ pub(super) fn together(mut facts: Vec<GpuFacts>) -> Vec<Gpu> {
         .iter()
         .filter_map(|facts| facts.gpu.identity.pci_address.value().map(|address| (address.clone(), facts.gpu.index)))
         .collect();
-    let switches = switches(facts.iter().filter_map(|facts| facts.links.value()).flatten(), &gpus);
+    let links = || facts.iter().filter_map(|facts| facts.links.value()).flatten();
+    let switches = switches(links(), &gpus);
+    let mut ports = links().filter_map(|link| link.remote.value()).map(|remote| remote.port);
+    let ports_are_told = ports.any(|port| port.is_some());
     facts
         .into_iter()
         .map(|GpuFacts { mut gpu, links }| {
-            gpu.nvlinks = links.map(|links| links.into_iter().map(|link| named(link, &gpus, &switches)).collect());
+            let named = |link| named(link, &gpus, &switches, ports_are_told);
+            gpu.nvlinks = links.map(|links| links.into_iter().map(named).collect());
             gpu
         })
         .collect()
@@ -122,17 +126,28 @@ pub(super) fn seat_by_bus(gpus: &mut [Gpu], host: &HostFacts) {
     }
 }
 
-fn named(link: LinkFacts, gpus: &BTreeMap<String, GpuIndex>, switches: &BTreeMap<String, u8>) -> NvLink {
-    let remote = link.remote.map(|RemoteFacts { kind, address, port }| {
-        if let Some(gpu) = gpus.get(&address) {
-            return Remote::Gpu(*gpu);
-        }
-        match (kind, switches.get(&address)) {
-            (RemoteKind::Switch, Some(number)) => Remote::Switch { number: *number, port: port.unwrap_or(link.link) },
-            (RemoteKind::Cpu, _) => Remote::Cpu(0),
-            _ => Remote::Other(address),
-        }
-    });
+/// Where no link's port at its switch is told, the link's own number stands for it. Beside ports that are told it would be another
+/// link's: then the end is not known.
+fn named(
+    link: LinkFacts,
+    gpus: &BTreeMap<String, GpuIndex>,
+    switches: &BTreeMap<String, u8>,
+    ports_are_told: bool,
+) -> NvLink {
+    let remote = match link.remote {
+        Reading::Value(RemoteFacts { kind, address, port }) => match (gpus.get(&address), kind, switches.get(&address))
+        {
+            (Some(gpu), ..) => Reading::Value(Remote::Gpu(*gpu)),
+            (None, RemoteKind::Switch, Some(_)) if port.is_none() && ports_are_told => Reading::Unsupported,
+            (None, RemoteKind::Switch, Some(number)) => {
+                Reading::Value(Remote::Switch { number: *number, port: port.unwrap_or(link.link) })
+            }
+            (None, RemoteKind::Cpu, _) => Reading::Value(Remote::Cpu(0)),
+            _ => Reading::Value(Remote::Other(address)),
+        },
+        Reading::Unsupported => Reading::Unsupported,
+        Reading::Failed(failure) => Reading::Failed(failure),
+    };
     NvLink { link: link.link, state: link.state, speed_mb_per_s: link.speed_mb_per_s, remote }
 }
 
@@ -183,6 +198,23 @@ mod tests {
             ]
         );
         assert_eq!(remotes(&gpus[1]), [Remote::Gpu(GpuIndex(0))]);
+    }
+
+    #[test]
+    fn a_port_that_one_gpu_does_not_tell_is_not_made_up_beside_ports_that_others_tell() {
+        let untold = |number: u8| {
+            let mut link = link(number, RemoteKind::Switch, "00000000:05:00.0");
+            link.remote = link.remote.map(|remote| RemoteFacts { port: None, ..remote });
+            link
+        };
+        let told = |number: u8| link(number, RemoteKind::Switch, "00000000:05:00.0");
+        let ends = |links: Vec<LinkFacts>| {
+            let gpus = together(vec![gpu(0, "00000000:53:00.0", links)]);
+            gpus[0].nvlinks.value().expect("links").iter().map(|link| link.remote.clone()).collect::<Vec<_>>()
+        };
+        let switch = |port: u8| Reading::Value(Remote::Switch { number: 0, port });
+        assert_eq!(ends(vec![told(0), untold(1)]), [switch(40), Reading::Unsupported]);
+        assert_eq!(ends(vec![untold(0), untold(1)]), [switch(0), switch(1)]);
     }
 
     #[test]

@@ -28,7 +28,7 @@ pub(super) struct LinkFacts {
 pub(super) struct RemoteFacts {
     pub(super) kind: RemoteKind,
     pub(super) address: String,
-    /// The link's number at that end, where known.
+    /// The link's number at that end, where the driver tells it.
     pub(super) port: Option<u8>,
 }
 
@@ -74,7 +74,7 @@ pub(super) fn facts(gpu: &mut NvmlGpu) -> Reading<Vec<LinkFacts>> {
         let state = gpu.raw.link_state(link).map(|up| if up { LinkState::Active } else { LinkState::Inactive });
         let up = state == Reading::Value(LinkState::Active);
         let speed = batch.get(link as usize * 2).map(|speed| speed.count() as u32);
-        let port = batch.get(link as usize * 2 + 1).get().and_then(|port| u8::try_from(port.count()).ok());
+        let port = batch.get(link as usize * 2 + 1).map(Number::count);
         LinkFacts {
             link: link as u8,
             state,
@@ -86,8 +86,14 @@ pub(super) fn facts(gpu: &mut NvmlGpu) -> Reading<Vec<LinkFacts>> {
     Reading::Value(facts.collect())
 }
 
-fn remote(gpu: &NvmlGpu, link: u32, port: Option<u8>) -> Reading<RemoteFacts> {
+/// Where a link ends. What the driver does not offer is left open; what failed to be read is not known, and neither is the end.
+fn remote(gpu: &NvmlGpu, link: u32, port: Reading<u64>) -> Reading<RemoteFacts> {
+    if let Reading::Failed(failure) = port {
+        return Reading::Failed(failure);
+    }
+    let port = port.get().and_then(|port| u8::try_from(port).ok());
     let kind = match gpu.raw.link_remote_kind(link) {
+        Reading::Failed(failure) => return Reading::Failed(failure),
         Reading::Value(sys::nvmlIntNvLinkDeviceType_enum_NVML_NVLINK_DEVICE_TYPE_GPU) => RemoteKind::Gpu,
         Reading::Value(sys::nvmlIntNvLinkDeviceType_enum_NVML_NVLINK_DEVICE_TYPE_IBMNPU) => RemoteKind::Cpu,
         Reading::Value(sys::nvmlIntNvLinkDeviceType_enum_NVML_NVLINK_DEVICE_TYPE_SWITCH) => RemoteKind::Switch,

@@ -6,7 +6,7 @@ use super::errors::Incident;
 use super::gpu::Gpu;
 use super::parameter::{LinkParameter as L, Word};
 use super::sim_node::SimNode;
-use kiln_model::{LoadEnd, LoadFault};
+use kiln_model::{DriverCall, LoadEnd, LoadFault};
 
 impl SimNode {
     pub(super) fn log_xid(&mut self, gpu: usize, code: u32, text: &str) {
@@ -74,8 +74,8 @@ impl SimNode {
 
     /// Ends what runs on a GPU as the driver does when an uncorrectable error (ECC) hits a kernel.
     fn throw_off(&mut self, gpu: usize) {
-        let call = "cuStreamQuery".to_owned();
-        let end = LoadEnd::Failed(LoadFault::Driver { call, code: 214, holders: String::new() });
+        let failed = DriverCall::new("cuStreamQuery", 214);
+        let end = LoadEnd::Failed(LoadFault::Driver { failed, holders: String::new() });
         self.tell_loads(|load, now, bench| load.leave(now, gpu, &end, bench));
     }
 

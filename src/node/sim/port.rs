@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::file::PortSection;
 use super::noise::{Hazard, Noise};
 use super::parameter::{SiteParameter as S, SiteValues};
-use kiln_model::{Component, Port, PortCounter, PortState, Reading, WireState};
+use kiln_model::{Component, LinkLayer, Port, PortCounter, PortState, Reading, WireState};
 
 /// Streams of the seed, one for each port.
 const PORT_STREAM: u64 = 7000;
@@ -101,10 +101,13 @@ impl Ports {
     pub(super) fn shown(&self, nic: u8, values: &SiteValues, section: Option<&PortSection>) -> Vec<Port> {
         let (Some(section), Some(port)) = (section, self.each.get(usize::from(nic))) else { return Vec::new() };
         let link = self.has_link(nic);
+        // Of Ethernet ports the carrier of their interface counts, and the device's own counter stays where it is.
+        let ethernet = section.layer == LinkLayer::Ethernet;
+        let carrier = ethernet.then_some((PortCounter::CarrierDown, port.downs));
         let counters = [
             (PortCounter::SymbolErrors, port.symbols),
             (PortCounter::Recoveries, 0),
-            (PortCounter::LinkDowned, port.downs),
+            (PortCounter::LinkDowned, if ethernet { 0 } else { port.downs }),
             (PortCounter::ReceiveErrors, port.received),
             (PortCounter::IntegrityErrors, 0),
             (PortCounter::BufferOverruns, 0),
@@ -119,7 +122,7 @@ impl Ports {
             wire: Reading::Value(if link { WireState::LinkUp } else { WireState::Polling }),
             rate_mb_per_s: self.speed(nic, values),
             width: if link { Reading::Value(values[S::PortWidth].round() as u8) } else { Reading::Unsupported },
-            counters: counters.map(counted).into(),
+            counters: counters.into_iter().chain(carrier).map(counted).collect(),
         }]
     }
 }

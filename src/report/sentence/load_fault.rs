@@ -1,8 +1,9 @@
 //! Why a load failed, and what it notes. In English the fact's own message says it.
 
+use super::program::words_after;
 use crate::language::Language;
 use kiln_model::{
-    ClockRefusal, KernelFallback, LoadFault, NoteFact, OpenError, ProgramAbsent, WorkerBreach, cuda_error,
+    ClockRefusal, DriverCall, KernelFallback, LoadFault, NoteFact, OpenError, ProgramAbsent, WorkerBreach, cuda_error,
 };
 
 /// Why a load failed.
@@ -11,7 +12,7 @@ pub(crate) fn load_fault(language: Language, fault: &LoadFault) -> String {
         return fault.to_string();
     }
     match fault {
-        LoadFault::Driver { call, code, holders } => format!("{}{}", failed(call, *code), held(holders)),
+        LoadFault::Driver { failed, holders } => format!("{}{}", call(failed), held(holders)),
         LoadFault::Open(why) => unopened(why),
         LoadFault::NoChunk { mib, holders } => {
             format!("メモリが不足している: 空きの {mib} MiB から一つの領域も確保できない{}", held(holders))
@@ -106,8 +107,8 @@ pub(crate) fn note_fact(language: Language, note: &NoteFact) -> String {
 
 fn fallback(why: &KernelFallback) -> String {
     match why {
-        KernelFallback::Refused { call, code, log } => {
-            format!("最適なカーネルイメージが拒否された: {}{}", failed(call, *code), log_words(log))
+        KernelFallback::Refused { failed, log } => {
+            format!("最適なカーネルイメージが拒否された: {}{}", call(failed), words_after(Some(log)))
         }
         KernelFallback::NoOwnImage => "このアーキテクチャー専用のカーネルイメージがない".to_owned(),
         KernelFallback::Asked => "代替のカーネルイメージが指定された".to_owned(),
@@ -128,33 +129,30 @@ fn unopened(why: &OpenError) -> String {
         OpenError::ComputeMode { gpu, mode, holders } => {
             format!("{gpu} の計算モードが `{mode}` になっている{}。`nvidia-smi -i ID -c 0` で既定に戻す", held(holders))
         }
-        OpenError::Taken { gpu, holders, call, code } => {
-            format!("{gpu} を使用できない{}: {}", held(holders), failed(call, *code))
+        OpenError::Taken { gpu, holders, failed } => {
+            format!("{gpu} を使用できない{}: {}", held(holders), call(failed))
         }
         OpenError::TooOldGpu { gpu, name, capability } => {
             format!("{gpu} ({name}) のCompute Capabilityが {capability} で、カーネルには8.0以上が必要である")
         }
-        OpenError::NoImage { gpu, name, capability, call, code, log } => format!(
+        OpenError::NoImage { gpu, name, capability, failed, log } => format!(
             "{gpu} ({name}、Compute Capability {capability}) で動作するカーネルイメージがない: {}{}",
-            failed(call, *code),
-            log_words(log)
+            call(failed),
+            words_after(Some(log))
         ),
-        OpenError::Call { call, code } => failed(call, *code),
+        OpenError::Call(failed) => call(failed),
     }
 }
 
-fn failed(call: &str, code: i32) -> String {
-    format!("`{call}` が失敗した: {} (CUDAエラー {code})", cuda_error::meaning(code).1)
+fn call(failed: &DriverCall) -> String {
+    let DriverCall { call, code } = failed;
+    format!("`{call}` が失敗した: {} (CUDAエラー {code})", cuda_error::meaning(*code).1)
 }
 
 /// The other processes on a GPU, from the end of an English sentence.
 fn held(holders: &str) -> String {
     let held = holders.trim_start_matches(", held by ");
     if held.is_empty() { String::new() } else { format!("、使用中のプロセス: {held}") }
-}
-
-fn log_words(log: &str) -> String {
-    if log.is_empty() { String::new() } else { format!(": `{log}`") }
 }
 
 fn breach(why: &WorkerBreach) -> String {

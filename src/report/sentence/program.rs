@@ -103,6 +103,7 @@ const fn exit(meaning: ExitMeaning) -> &'static str {
     }
 }
 
-fn words_after(words: Option<&str>) -> String {
-    words.map_or_else(String::new, |words| format!(": `{words}`"))
+/// A quotation that may be missing or empty, as the end of a sentence.
+pub(super) fn words_after(words: Option<&str>) -> String {
+    words.filter(|words| !words.is_empty()).map_or_else(String::new, |words| format!(": `{words}`"))
 }

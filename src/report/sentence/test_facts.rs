@@ -2,8 +2,8 @@
 
 use super::tests::{AT, GPU, quoted};
 use kiln_model::{
-    ClockRefusal, ExitMeaning, KernelFallback, LoadFault, NoteFact, OpenError, OutputGap, ProgramAbsent, Span,
-    Unproven, Unreadable, WorkerBreach,
+    ClockRefusal, DriverCall, ExitMeaning, KernelFallback, LoadFault, NoteFact, OpenError, OutputGap, ProgramAbsent,
+    Span, Unproven, Unreadable, WorkerBreach,
 };
 
 pub(super) fn absent() -> ProgramAbsent {
@@ -15,9 +15,9 @@ pub(super) fn load_faults() -> Vec<LoadFault> {
     let killed = |why| LoadFault::WorkerKilled { why, wrote: quoted() };
     let codes =
         [1, 2, 3, 34, 46, 100, 101, 200, 214, 220, 222, 500, 700, 701, 702, 715, 716, 719, 721, 801, 802, 803, 999];
-    let driver = |code| LoadFault::Driver { call: "cuStreamQuery".to_owned(), code, holders: String::new() };
+    let driver = |code| LoadFault::Driver { failed: DriverCall::new("cuStreamQuery", code), holders: String::new() };
     let mut all = vec![
-        LoadFault::Driver { call: "cuMemAlloc".to_owned(), code: 2, holders: ", held by x (pid 7)".to_owned() },
+        LoadFault::Driver { failed: DriverCall::new("cuMemAlloc", 2), holders: ", held by x (pid 7)".to_owned() },
         LoadFault::Hung { what: quoted(), after },
         LoadFault::NoWorker { error: quoted() },
         LoadFault::NoWorkers,
@@ -67,15 +67,14 @@ pub(super) fn load_faults() -> Vec<LoadFault> {
 
 pub(super) fn open_errors() -> Vec<OpenError> {
     let gpu = || "gpu/3".to_owned();
-    let call = || "cuInit".to_owned();
+    let call = |code| DriverCall::new("cuInit", code);
     let held = || ", held by python (pid 7)".to_owned();
     let capability = || "7.5".to_owned();
     let image = |log: String| OpenError::NoImage {
         gpu: gpu(),
         name: quoted(),
         capability: capability(),
-        call: call(),
-        code: 209,
+        failed: call(209),
         log: log.into(),
     };
     vec![
@@ -83,11 +82,11 @@ pub(super) fn open_errors() -> Vec<OpenError> {
         OpenError::TooOld { symbol: "cuLaunchKernelEx".to_owned() },
         OpenError::Mig { gpu: gpu(), name: quoted() },
         OpenError::ComputeMode { gpu: gpu(), mode: "prohibited".to_owned(), holders: held() },
-        OpenError::Taken { gpu: gpu(), holders: held(), call: call(), code: 46 },
+        OpenError::Taken { gpu: gpu(), holders: held(), failed: call(46) },
         OpenError::TooOldGpu { gpu: gpu(), name: quoted(), capability: capability() },
         image(String::new()),
         image(quoted()),
-        OpenError::Call { call: call(), code: 100 },
+        OpenError::Call(call(100)),
     ]
 }
 
@@ -99,7 +98,7 @@ pub(super) fn note_facts() -> Vec<NoteFact> {
         image: "sm_80".to_owned(),
         why,
     };
-    let refused = |log| KernelFallback::Refused { call: "cuModuleLoadDataEx".to_owned(), code: 209, log };
+    let refused = |log| KernelFallback::Refused { failed: DriverCall::new("cuModuleLoadDataEx", 209), log };
     vec![
         NoteFact::MemoryTaken { mib: 4096, holders: ", held by python (pid 7)".to_owned() },
         NoteFact::LessMemory { got: 3, wanted: 4, holders: String::new() },

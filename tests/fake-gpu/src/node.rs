@@ -85,7 +85,7 @@ pub(crate) fn count() -> Result<u32, Code> {
     ask(|node| Ok((node.inventory.gpus.len() as u32).min(most) - gone))
 }
 
-fn setting(name: &str) -> Option<String> {
+pub(crate) fn setting(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty())
 }
 

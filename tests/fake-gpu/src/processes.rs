@@ -104,7 +104,8 @@ pub extern "C" fn nvmlSystemGetProcessName(pid: c_uint, out: *mut c_char, length
             let mut all = node.inventory.gpus.iter().filter_map(|gpu| gpu.processes.value()).flatten();
             all.find(|process| process.pid == pid).map(|process| process.name.clone()).ok_or(NOT_FOUND)
         })?;
-        put_text(out, length, &name)
+        // As in a container, where the names of others are not seen.
+        put_text(out, length, &node::setting("KILN_FAKE_PROCESS_NAME").unwrap_or(name))
     })
 }
 

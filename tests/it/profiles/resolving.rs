@@ -266,6 +266,21 @@ fn a_child_of_a_stock_gets_the_stages_it_writes_with_all_guards_and_the_teardown
 }
 
 #[test]
+fn a_stage_that_is_taken_by_its_bare_id_does_not_bring_back_what_is_left_out_of_it() {
+    let without = "without: [links.pcie-bandwidth, after.fabric]\n";
+    let ids = |stages: &str| {
+        paths(&child_of("base", kiln::check::catalogue(), &format!("{without}{stages}")).expect("resolves"))
+    };
+    let bare = ids("stages: [identify, links, after]\n");
+    assert!(bare.contains(&"links.pcie-link".to_owned()) && bare.contains(&"after.log".to_owned()), "{bare:?}");
+    assert!(
+        !bare.contains(&"links.pcie-bandwidth".to_owned()) && !bare.contains(&"after.fabric".to_owned()),
+        "{bare:?}"
+    );
+    assert_eq!(bare, ids("stages: [{ id: identify }, { id: links }, { id: after }]\n"));
+}
+
+#[test]
 fn a_second_look_takes_over_what_a_child_gives_to_the_first() {
     let lines = "stages:\n  - { id: burn, steps: [{ id: gemm, limits: { mismatches: \"<= 2\" } }] }\n  - { id: after, steps: [{ id: again, again: burn.gemm, with: { for: 7s } }] }\n";
     let profile = child(lines).expect("resolves");

@@ -1,6 +1,6 @@
 //! What the driver answers when it does not do what it is asked, each with what it means here and what to do.
 
-use kiln_model::{KernelFallback, LoadEnd, LoadFault, OpenError, cuda_error};
+use kiln_model::{DriverCall, KernelFallback, LoadEnd, LoadFault, OpenError, cuda_error};
 
 /// A call that failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -29,9 +29,14 @@ impl DriverError {
         }
     }
 
+    /// The call as records have it.
+    pub(super) fn told(&self) -> DriverCall {
+        DriverCall::new(self.call, self.code)
+    }
+
     /// The error as a fact, with the other processes on the GPU where they may be the reason.
     pub(crate) fn fault(&self, holders: String) -> LoadFault {
-        LoadFault::Driver { call: self.call.to_owned(), code: self.code, holders }
+        LoadFault::Driver { failed: self.told(), holders }
     }
 }
 
@@ -46,12 +51,12 @@ pub(super) struct Refused {
 impl Refused {
     /// Why another image is used in its place.
     pub(super) fn fallback(self) -> KernelFallback {
-        KernelFallback::Refused { call: self.error.call.to_owned(), code: self.error.code, log: self.log }
+        KernelFallback::Refused { failed: self.error.told(), log: self.log }
     }
 }
 
 impl From<DriverError> for OpenError {
     fn from(error: DriverError) -> Self {
-        Self::Call { call: error.call.to_owned(), code: error.code }
+        Self::Call(error.told())
     }
 }

@@ -93,18 +93,14 @@ impl Gpu {
             return Err(OpenError::TooOldGpu { gpu, name, capability: format!("{major}.{minor}") });
         }
         let context = retain(driver, number).map_err(|error| match error.code {
-            UNAVAILABLE => {
-                let (call, code) = (error.call.to_owned(), error.code);
-                OpenError::Taken { gpu: gpu.clone(), holders: holders(&pci), call, code }
-            }
+            UNAVAILABLE => OpenError::Taken { gpu: gpu.clone(), holders: holders(&pci), failed: error.told() },
             _ => error.into(),
         })?;
         let (module, image, fallback) = load(driver, (major, minor), images).map_err(|refused| OpenError::NoImage {
             gpu,
             name: name.clone(),
             capability: format!("{major}.{minor}"),
-            call: refused.error.call.to_owned(),
-            code: refused.error.code,
+            failed: refused.error.told(),
             log: refused.log.into(),
         })?;
         Ok(Arc::new(Self {
