@@ -41,9 +41,10 @@ fn watches(trigger: &Trigger, lacking: Lacking) -> bool {
 }
 
 /// Checks that put a load on the GPU.
-const LOADED: [&str; 12] = [
+const LOADED: [&str; 13] = [
     "gpu.burn",
     "gpu.cooldown",
+    "gpu.fixed-clock",
     "gpu.memory",
     "gpu.pulse",
     "gpu.screen",

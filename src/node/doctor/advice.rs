@@ -235,7 +235,7 @@ fn permissions(facts: &DoctorFacts) -> Advice {
     } else {
         warning(
             "permissions",
-            "not root: serials, memory modules and perhaps the kernel log stay closed",
+            "not root: serials, memory modules and perhaps the kernel log stay closed, and no clock can be held",
             "run as root for an acceptance run",
         )
     }
