@@ -36,7 +36,7 @@ pub(super) static SPEC: CheckSpec = CheckSpec {
     measurements: MEASUREMENTS,
     each: &[GPU],
     wear: Wear::Stress,
-    faults: &["leaky-die"],
+    faults: &["voltage-too-high", "leaky-die"],
     exclusive: true,
     watcher: false,
     estimate: |params: &Params, _| {
@@ -65,6 +65,9 @@ static MEASUREMENTS: &[MeasurementSpec] = &[
     required(may("verified", Unit::One, GPU, "results compared")),
     required(may("mismatches", Unit::One, GPU, "results that were wrong")),
 ];
+
+/// A mean clock this far above the one to be held was not held: four steps, where the nearest one is half of one away.
+const KEPT_WITHIN: f64 = 4.0 * CLOCK_STEP;
 
 /// Clocks of NVIDIA's parts are steps of 15 MHz or half of that (`nvidia-smi -q -d SUPPORTED_CLOCKS`); the driver takes the nearest.
 const CLOCK_STEP: f64 = 15.0;
@@ -155,13 +158,19 @@ fn report(sheet: &mut Sheet<'_>, gpu: Component, gauge: &LoadGauge, over: Span, 
         Gauged::Number { value, samples } => Gauged::Number { value: value * 100.0 / held, samples },
         ref other => other.clone(),
     };
+    // At another clock it is another test, and says nothing of the part.
+    let kept = |gauged: Gauged| match clock.number() {
+        Some(mean) if mean > held + KEPT_WITHIN => Gauged::Missing(Missing::ClockNotKept { held, mean }),
+        _ => gauged,
+    };
     for (name, gauged) in [
         ("power.mean", gauge.power.gauged(over, Window::mean)),
         ("throughput.mean", gauge.tflops.gauged(over, Window::mean)),
         ("throughput.per-clock", gauge.per_clock(over)),
     ] {
-        sheet.put(name, gpu, gauge.at_best(gauged));
+        sheet.put(name, gpu, gauge.at_best(kept(gauged)));
     }
+    let of_held = kept(of_held);
     for (name, gauged) in [
         ("clock.mean", clock),
         ("clock.of-held", of_held),
@@ -235,6 +244,22 @@ mod tests {
         });
         let done = rig.run(&GpuFixedClock);
         assert_eq!(shown(&done, Component::gpu(0), "clock.of-held"), "50 %");
+    }
+
+    #[test]
+    fn a_clock_that_the_driver_did_not_hold_is_no_claim_about_the_part() {
+        let mut rig = rig(1);
+        rig.sensors = Box::new(|scene, sample| {
+            if scene.load.is_some() {
+                sample.put(Sensor::ClockSm, 1755.0);
+            }
+        });
+        let done = rig.run(&GpuFixedClock);
+        for name in ["clock.of-held", "power.mean", "throughput.mean"] {
+            let shown = shown(&done, Component::gpu(0), name);
+            assert_eq!(shown, "missing: ClockNotKept { held: 990.0, mean: 1755.0 }", "{name}");
+        }
+        assert_eq!(shown(&done, Component::gpu(0), "clock.mean"), "1755 MHz");
     }
 
     /// What GPU 1 shows whose clock cannot be held, and what its sibling shows.

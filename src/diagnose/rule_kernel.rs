@@ -316,5 +316,5 @@ fn claim_counts(scene: &Scene<'_>, board: &mut Board) {
 mod tests;
 
 #[cfg(test)]
-#[path = "field_log_tests.rs"]
-mod field_log_tests;
+#[path = "rule_kernel_reset_tests.rs"]
+mod reset_tests;

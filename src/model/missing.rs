@@ -148,6 +148,12 @@ pub enum Missing {
     /// What the value follows did not change enough.
     CauseUnchanged,
 
+    /// The driver was told to hold the SM clock, and it ran faster. In MHz.
+    ClockNotKept {
+        held: f64,
+        mean: f64,
+    },
+
     // --- what the model says ---
     ClockCeilingUnknown,
     NvlinkCountUnknown,

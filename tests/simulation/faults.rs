@@ -10,11 +10,15 @@ const KILN: &str = env!("CARGO_BIN_EXE_kiln");
 const NODES: [&str; 3] = ["hgx-h200-8", "gb200-tray-4", "pcie-l40s-8"];
 
 fn drilled(arguments: &[&str]) -> Value {
+    drilled_on(&NODES, arguments)
+}
+
+fn drilled_on(nodes: &[&str], arguments: &[&str]) -> Value {
     let folder = tempfile::tempdir().expect("a folder");
     let output = Command::new(KILN)
         .arg("drill")
         .args(arguments)
-        .args(NODES.iter().flat_map(|node| ["--sim", node]))
+        .args(nodes.iter().flat_map(|node| ["--sim", node]))
         .args(["--healthy", "0", "--first-seed", "1", "--out"])
         .arg(folder.path())
         .stdin(Stdio::null())
@@ -86,6 +90,20 @@ fn what_breaks_during_the_run_is_caught_with_the_right_part() {
     let drill = drilled(&["acceptance", "--seeds", "5", ON_THE_WAY, "--no-parts-list"]);
     assert_eq!(missed(&drill), [""; 0]);
     assert_eq!(drill["rows"].as_array().map(Vec::len), Some(8));
+}
+
+#[test]
+fn what_takes_too_much_power_for_its_work_and_a_fabric_that_comes_and_goes_are_named_among_parts_that_differ() {
+    for node in ["hgx-h200-8", "gb200-tray-4"] {
+        let faults = "--faults=voltage-too-high,fabric-flaps";
+        // A fifth more voltage lies just outside what good parts differ by; three tenths lie well outside.
+        let asked = ["acceptance", "--seeds", "5", faults, "--spread", "usual", "--severity", "1.5"];
+        let drill = drilled_on(&[node], &asked);
+        assert_eq!(missed(&drill), [""; 0], "{node}");
+        let rows = drill["rows"].as_array().expect("rows").iter();
+        let right: Vec<u64> = rows.map(|row| count(&row["cells"][0], "code_right")).collect();
+        assert_eq!(right, [5, 5], "by its own code on {node}");
+    }
 }
 
 #[test]
@@ -187,6 +205,7 @@ const BEYOND_SMOKE: &[&str] = &[
     "slow-in-spells",
     "slow-when-hot",
     "slow-while-linked",
+    "voltage-too-high",
     "wrong-always",
     "wrong-one-sm",
     "wrong-at-full-power",

@@ -94,8 +94,8 @@ pub(super) const ENTRIES: &[Entry] = &[
             "At the same clock and for the same work the GPU draws far more power than its siblings.",
             "同じクロック・同じ処理で、消費電力が他のGPUより大幅に大きい。",
         ),
-        Action::RetestLonger,
-        "The SM clock was held below the power cap, where parts of one model are equally fast. What one draws beyond its siblings is leakage, losses of its regulators, a voltage set too high, or a power sensor that reads high; at the cap it shows as a lower clock. A hot die leaks more: bad contacts and missing air have codes of their own and come first. If it stays, the part is slow in every job; whether it is taken is for whoever buys it.",
+        Action::CallEngineer,
+        "The SM clock was held below the power cap, where parts of one model are equally fast. What one draws beyond its siblings is leakage, losses of its regulators, a voltage set too high, or a power sensor that reads high; at the cap it shows as a lower clock. A hot die leaks more: bad contacts and missing air have codes of their own and come first. Another run says the same. The part is slow in every job that reaches the cap; whether it is taken is for whoever buys it.",
         &["Sinha et al., SC 2022, arXiv 2208.11035"],
     ),
     new(

@@ -171,6 +171,7 @@ pub(super) const FAULTS: &[(&str, &str)] = embedded! {
     "tim-pump-out"
     "twins-paste-bad"
     "two-slow"
+    "voltage-too-high"
     "wrong-always"
     "wrong-at-full-power"
     "wrong-at-high-clock"

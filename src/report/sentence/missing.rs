@@ -172,6 +172,9 @@ pub fn missing(language, Missing) {
     Missing::CauseUnchanged =>
         "what it follows did not change enough",
         "追従する元の値が十分に変化しなかった";
+    Missing::ClockNotKept { held, mean } =>
+        "the SM clock was to be held at {held:.0} MHz and ran at {mean:.0} MHz",
+        "SMクロックを {held:.0} MHz に固定したはずが {mean:.0} MHz で動作した";
     Missing::ClockCeilingUnknown =>
         "the greatest clock is not known",
         "最大クロックが不明";

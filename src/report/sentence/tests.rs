@@ -133,6 +133,7 @@ fn all_missing() -> Vec<Missing> {
         Missing::BusyFor { busy: covered },
         Missing::LoadUnchanged { samples: 31 },
         Missing::CauseUnchanged,
+        Missing::ClockNotKept { held: 990.0, mean: 1980.0 },
         Missing::ClockCeilingUnknown,
         Missing::NvlinkCountUnknown,
         Missing::NvlinkSpeedUnknown,
