@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use super::StepContext;
 use super::sheet::{Gauged, Sheet};
 use kiln_limit::{Missing, write_list};
-use kiln_model::{Component, Gpu, GpuIndex, Inventory, Reading, ReadingFailure, Remote};
+use kiln_model::{Component, Gpu, GpuIndex, Inventory, Reading, Remote};
 
 /// Counts the GPUs and names those that are not there.
 pub(super) fn put_counts(sheet: &mut Sheet<'_>, context: &StepContext<'_>, found: &Inventory) {
@@ -51,18 +51,19 @@ pub(super) fn put_counts(sheet: &mut Sheet<'_>, context: &StepContext<'_>, found
 
 /// Functions on the bus that no GPU of the driver sits at. As many as there are GPUs whose place could not be read may be theirs.
 fn unclaimed(found: &Inventory, driver: &BTreeSet<&str>) -> Gauged {
-    let unseated: Vec<ReadingFailure> = found
+    let unseated: Vec<Gauged> = found
         .gpus
         .iter()
         .filter_map(|gpu| match gpu.identity.pci_address {
-            Reading::Failed(why) => Some(why),
-            Reading::Value(_) | Reading::Unsupported => None,
+            Reading::Value(_) => None,
+            Reading::Unsupported => Some(Gauged::Unsupported),
+            Reading::Failed(why) => Some(Gauged::Missing(Missing::Read(why))),
         })
         .collect();
     Gauged::of(&found.pci, |functions| {
         let free = functions.iter().filter(|function| !driver.contains(function.address.as_str())).count();
         match (free.saturating_sub(unseated.len()), unseated.first()) {
-            (0, Some(why)) if free > 0 => Gauged::Missing(Missing::Read(*why)),
+            (0, Some(why)) if free > 0 => why.clone(),
             (count, _) => Gauged::count(count),
         }
     })
@@ -209,6 +210,8 @@ fn missing(before: &Inventory, found: &Inventory, expected: Option<u32>) -> BTre
 
 #[cfg(test)]
 mod tests {
+    use kiln_model::ReadingFailure;
+
     use super::*;
     use crate::find;
     use crate::rig::{Rig, shown};
@@ -264,7 +267,7 @@ mod tests {
 
     #[test]
     fn a_function_on_the_bus_may_be_the_gpus_whose_place_could_not_be_read_and_more_than_that_may_not() {
-        let unclaimed = |listed: usize, unread: usize| {
+        let unclaimed = |listed: usize, unread: usize, answer: &Reading<String>| {
             let check = find("inventory.match").expect("the check");
             let mut rig = Rig::new(check, 8);
             let address = |gpu: &Gpu| gpu.identity.pci_address.value().cloned().expect("an address");
@@ -276,13 +279,15 @@ mod tests {
             rig.inventory.pci = Reading::Value(rig.inventory.gpus.iter().map(function).collect());
             rig.inventory.gpus.truncate(listed);
             for gpu in rig.inventory.gpus.iter_mut().take(unread) {
-                gpu.identity.pci_address = Reading::Failed(ReadingFailure::Timeout);
+                gpu.identity.pci_address = answer.clone();
             }
             shown(&rig.run(check), Component::Node, "gpus.unclaimed")
         };
-        assert_eq!((unclaimed(8, 0), unclaimed(7, 0)), ("0".to_owned(), "1".to_owned()));
-        assert!(unclaimed(8, 1).contains("Timeout"), "{}", unclaimed(8, 1));
-        assert_eq!(unclaimed(7, 1), "1");
+        let late = Reading::Failed(ReadingFailure::Timeout);
+        assert_eq!((unclaimed(8, 0, &late), unclaimed(7, 0, &late)), ("0".to_owned(), "1".to_owned()));
+        assert!(unclaimed(8, 1, &late).contains("Timeout"), "{}", unclaimed(8, 1, &late));
+        assert_eq!(unclaimed(8, 1, &Reading::Unsupported), "unsupported");
+        assert_eq!(unclaimed(7, 1, &late), "1");
     }
 
     #[test]

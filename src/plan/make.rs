@@ -78,7 +78,7 @@ fn skus_of(profile: &Profile, inventory: &Inventory, skus: &Skus) -> Result<BTre
     Ok(found)
 }
 
-/// The model of a GPU by what it says of itself, or by what the bus says of its address. None of a GPU that does not answer.
+/// The model of a GPU by its identifiers as the driver or the bus gives them, or by its name. None of a GPU that does not answer.
 fn told_model<'a>(gpu: &Gpu, inventory: &Inventory, skus: &'a Skus) -> Result<Option<&'a Sku>, PlanError> {
     if let Some(sku) = skus.of(gpu) {
         return Ok(Some(sku));
@@ -92,10 +92,9 @@ fn told_model<'a>(gpu: &Gpu, inventory: &Inventory, skus: &'a Skus) -> Result<Op
         seated.identity.pci_device = Reading::Value(function.device.clone());
         return skus.of(&seated).map(Some).ok_or_else(|| unknown_gpu(&seated));
     }
-    match gpu.identity.pci_device {
-        Reading::Failed(_) => Ok(None),
-        Reading::Value(_) | Reading::Unsupported => Err(unknown_gpu(gpu)),
-    }
+    // Neither the driver nor the bus gives its identifiers. A name is less exact than they are (one name, several boards), so it
+    // comes last; without a known name the GPU is one that does not say what it is.
+    Ok(gpu.identity.name.value().and_then(|name| skus.by_name(name)))
 }
 
 fn no_answer(gpu: &Gpu) -> PlanError {

@@ -65,6 +65,12 @@ impl Skus {
         self.0.iter().find(|sku| sku.id == id)
     }
 
+    /// The one model that the driver calls so. None where several are.
+    pub fn by_name(&self, name: &str) -> Option<&Sku> {
+        let mut called = self.0.iter().filter(|sku| sku.names.iter().any(|one| one == name));
+        called.next().filter(|_| called.next().is_none())
+    }
+
     /// The model of a GPU by its PCI ids; the more specific match wins.
     pub fn of(&self, gpu: &Gpu) -> Option<&Sku> {
         let device = gpu.identity.pci_device.value()?.get(..4)?;

@@ -8,10 +8,8 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use kiln::engine::Refusal;
 use kiln::event::{Outcome, RunRecord};
 use kiln::model::{Gpu, GpuIndex, Inventory, Reading, ReadingFailure, Sample, Sensor};
-use kiln::plan::PlanError;
 use serde_json::Value;
 
 use crate::refusing::{Looked, Refusing};
@@ -143,11 +141,7 @@ fn run(trial: &Trial, (whole, refused): (&Inventory, &Inventory), lost: bool, be
         }
     };
     let mut dut = Withheld { node: node("hgx-h200-8"), inventory: &inventory, sample: &sample, counters: &|_| {} };
-    match trial.attempt(&mut dut, 1) {
-        Ok(tried) => told(&tried.record),
-        Err(Refusal::Plan(PlanError::UnknownGpu { component, .. })) => format!("refused, {component} is of no model"),
-        Err(other) => panic!("{other:?}"),
-    }
+    told(&trial.run_on(&mut dut, 1).record)
 }
 
 /// The verdict, what is found, and the steps that tell of it.

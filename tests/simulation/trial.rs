@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use kiln::check;
 use kiln::engine::drive::{Operator, run_in_virtual_time};
-use kiln::engine::{Dut, Equipment, Machine, OperatorReply, Refusal, Witness};
+use kiln::engine::{Dut, Equipment, Machine, OperatorReply, Witness};
 use kiln::event::{Envelope, NodeSource, RunRecord, RunStart, ToolVersion};
 use kiln::model::{Sample, Text, WallTime};
 use kiln::node::sim::{FaultUse, NodeFile, SimNode};
@@ -92,20 +92,13 @@ impl Trial {
     }
 
     pub(crate) fn run_on(&self, dut: &mut dyn Dut, seed: u64) -> Tried {
-        self.attempt(dut, seed).unwrap_or_else(|refusal| panic!("seed {seed}: {refusal:?}"))
-    }
-
-    /// A run, or why it could not begin.
-    pub(crate) fn attempt(&self, dut: &mut dyn Dut, seed: u64) -> Result<Tried, Refusal> {
         let start = self.start(seed);
         let equipment = Equipment { skus: &self.skus, catalogue: check::catalogue(), find_check: check::find };
         let mut machine = Machine::new(equipment, start, None);
         let epoch = WallTime::from_second(1_800_000_000).expect("epoch");
         run_in_virtual_time(&mut machine, dut, &mut Nobody, &mut Nobody, epoch, &mut || None).expect("driven");
-        match machine.refusal() {
-            Some(refusal) => Err(refusal.clone()),
-            None => Ok(Tried { record: machine.record().clone() }),
-        }
+        assert!(machine.refusal().is_none(), "seed {seed}: {:?}", machine.refusal());
+        Tried { record: machine.record().clone() }
     }
 }
 

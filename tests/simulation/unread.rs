@@ -106,3 +106,27 @@ fn a_gpu_that_is_gone_is_the_fault_of_its_place_whenever_that_is() {
         assert!(finding.pci_address.is_some() && finding.slot.is_some() && finding.serial.is_some());
     }
 }
+
+/// `nvmlDeviceGetPciInfo` is not offered everywhere, and a container may hide the bus.
+#[test]
+fn a_gpu_without_identifiers_is_of_the_model_of_its_name_or_of_its_siblings() {
+    let trial = Trial::of("smoke");
+    let (all, one): (fn(GpuIndex) -> bool, fn(GpuIndex) -> bool) = (|_| true, |gpu| gpu == SICK);
+    for (whose, named) in [(all, true), (one, true), (one, false)] {
+        let inventory = move |inventory: &mut Inventory| {
+            inventory.pci = Reading::Unsupported;
+            for gpu in inventory.gpus.iter_mut().filter(|gpu| whose(gpu.index)) {
+                gpu.identity.pci_device = Reading::Unsupported;
+                gpu.identity.pci_subsystem = Reading::Unsupported;
+                if !named {
+                    gpu.identity.name = Reading::Unsupported;
+                }
+            }
+        };
+        let record = run(&trial, &inventory, &|_| {});
+        let plan = record.plan.as_ref().expect("a plan");
+        let models: Vec<&str> = plan.skus.iter().map(|(_, model)| model.as_str()).collect();
+        assert_eq!(models, ["h200-sxm"; 8], "named: {named}");
+        assert_eq!(record.findings, [], "named: {named}");
+    }
+}
