@@ -264,13 +264,23 @@ fn put_errors(sheet: &mut Sheet<'_>, context: &StepContext<'_>, seat: &Seat<'_>,
         Some(was) => growth(counter, was.counter(counter), seat.port.counter(counter)),
         None => Gauged::Missing(Missing::CounterReadAtOneEnd),
     };
-    let symbols = grown(PortCounter::SymbolErrors);
+    // The share of what is allowed that so many errors are.
+    let share_of = |errors: f64, rate: u32| {
+        let hours = (context.began.since(Moment::ZERO).as_secs_f64() / 3600.0).max(LEAST_HOURS);
+        100.0 * errors / (f64::from(rate) * 8e6 * 3600.0 * hours * BIT_ERRORS)
+    };
+    let symbols = match (grown(PortCounter::SymbolErrors), was, seat.port.rate_mb_per_s) {
+        // So many there were at the least: proof where that is more than is allowed, and not to be judged where it is not.
+        (Gauged::Missing(Missing::CounterFull { at }), Some(was), Reading::Value(rate)) => {
+            let least = was.counter(PortCounter::SymbolErrors).get().map(|was| (at - was) as f64);
+            let proven = least.filter(|least| share_of(*least, rate) > 100.0);
+            proven.map_or(Gauged::Missing(Missing::CounterFull { at }), Gauged::once)
+        }
+        (symbols, ..) => symbols,
+    };
     let downs = most(grown(PortCounter::LinkDowned), grown(PortCounter::CarrierDown));
     let share = match (symbols.number(), seat.port.rate_mb_per_s) {
-        (Some(errors), Reading::Value(rate)) => {
-            let hours = (context.began.since(Moment::ZERO).as_secs_f64() / 3600.0).max(LEAST_HOURS);
-            Gauged::once(100.0 * errors / (f64::from(rate) * 8e6 * 3600.0 * hours * BIT_ERRORS))
-        }
+        (Some(errors), Reading::Value(rate)) => Gauged::once(share_of(errors, rate)),
         // Without a link there is no rate to hold them against.
         (Some(_), _) => Gauged::Unsupported,
         (None, _) => symbols.clone(),

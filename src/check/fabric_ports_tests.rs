@@ -216,6 +216,14 @@ fn symbol_errors_up_to_the_end_of_their_counter_are_any_number() {
     for name in ["symbol.errors", "symbol.errors.share"] {
         assert_eq!(shown(&done, Component::Port(1, 1), name), format!("missing: CounterFull {{ at: {full} }}"));
     }
+    // From zero, more than a link may have in so short a time: what it counted is proof, however many more there were.
+    let (proven, _) = run(&[true; 3], |rig, nics| {
+        if let Reading::Value(before) = &mut rig.inventory.host.nics {
+            before[1].ports[0].counters.insert(PortCounter::SymbolErrors, Reading::Value(0));
+        }
+        nics[1].ports[0].counters.insert(PortCounter::SymbolErrors, Reading::Value(full));
+    });
+    assert_eq!(shown(&proven, Component::Port(1, 1), "symbol.errors"), full.to_string());
     assert_eq!(shown(&done, Component::Port(2, 1), "downs"), "253", "that it went down at all is proof");
 }
 

@@ -95,7 +95,7 @@ const FAST: std::ops::RangeInclusive<f64> = 13.0..=17.0;
 /// Fewer samples than this in it are a reading and no mean.
 const LEAST_FAST: usize = 3;
 /// With samples farther apart than this there are too few of them.
-const FAST_EVERY: Span = Span::from_secs(2);
+const FAST_EVERY: Span = Span::from_millis(1_500);
 
 #[derive(Debug)]
 struct Run {

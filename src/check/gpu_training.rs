@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::course::{Course, Rest, START_WITHIN, Turn};
 use super::declare::{choice, may, must, quantity, span, text};
 use super::exchange::Exchange;
-use super::fabric_watch::{FABRIC_AWAY, FabricWatch};
 use super::gauge::{Gauges, LoadGauge, gauges, put_common};
 use super::gpu_burn::kernel;
+use super::inventory_watch::{FABRIC_AWAY, InventoryWatch, LINKS_AWAY, LINKS_INACTIVE, LOOKS, PSUS_AWAY, PSUS_BAD};
 use super::links::{of_gpu, put_growth};
 use super::look::unanswered;
 use super::sheet::{Gauged, Sheet};
@@ -73,6 +73,11 @@ static MEASUREMENTS: &[MeasurementSpec] = &[
         "what was copied between host and GPU meanwhile, mean of both directions",
     ),
     FABRIC_AWAY,
+    LINKS_AWAY,
+    LINKS_INACTIVE,
+    LOOKS,
+    PSUS_AWAY,
+    PSUS_BAD,
     may("nvlink.errors", Unit::One, GPU, "errors of all the GPU's links meanwhile"),
     text("nvlink.error-links", GPU, "the links with errors"),
     may("link.errors", Unit::One, ComponentKind::NvLink, "errors of one link meanwhile"),
@@ -107,7 +112,7 @@ impl Check for GpuTraining {
             gauges: gauges(context, floor),
             burn: None,
             exchange: Exchange::default(),
-            fabric: FabricWatch::default(),
+            watch: InventoryWatch::default(),
             copies: HostCopies::default(),
             broken: None,
             over: Span::ZERO,
@@ -131,7 +136,7 @@ struct Run {
     /// The burn, once it runs: what another load says is the exchange's.
     burn: Option<LoadId>,
     exchange: Exchange,
-    fabric: FabricWatch,
+    watch: InventoryWatch,
     copies: HostCopies,
     /// Why the exchange ended before the burn did.
     broken: Option<Missing>,
@@ -158,7 +163,7 @@ impl CheckRun for Run {
                 self.hear_other(context, report, wants);
             }
             (Stage::Working, _) => {
-                self.fabric.take(&self.course, now, &seen, wants);
+                self.watch.take(&self.course, now, &seen, wants);
                 if let Seen::Load(LoadReport { load, said: LoadSaid::Running, .. }) = &seen {
                     self.burn = Some(*load);
                     start_exchange(context, wants);
@@ -261,11 +266,13 @@ impl Run {
             sheet.put("clock.mean", gpu, gauge.at_best(gauge.clock.gauged(self.over, Window::mean)));
             sheet.put("clock.unexplained", gpu, gauge.at_best(gauge.unexplained(self.over)));
             sheet.put("egress.mean", gpu, self.egress(context, index, gauge));
-            sheet.put("fabric.away", gpu, self.fabric.away(index));
+            self.watch.put_fabric(&mut sheet, index);
+            self.watch.put_links(&mut sheet, index);
             sheet.put("host.mean", gpu, gauge.whole(self.copies.mean(index)));
             put_common(&mut sheet, gpu, gauge, self.over);
             put_growth(&mut sheet, context.components, index, of_gpu(&self.first, index), of_gpu(last, index));
         }
+        self.watch.put_supplies(&mut sheet);
         Done::Measured(sheet.into_list())
     }
 

@@ -4,7 +4,7 @@ use super::declare::{flag, list, may, must, required, text};
 use super::gpu_count::put_counts;
 use super::host_lost::put_gone;
 use super::look::Look;
-use super::parts_list::{matcher, put_parts_list};
+use super::parts_list::{matcher, put_parts_list, told};
 use super::sheet::{Gauged, Sheet};
 use super::siblings::{put_topology, put_uniform, put_unique, texts};
 use super::{Check, CheckRun, Done, StepContext, Subject};
@@ -246,8 +246,11 @@ fn put_allowed(
         ("inforom", "inforom.allowed", &identity.inforom),
         ("gsp", "gsp.allowed", &identity.gsp_firmware),
     ] {
-        let Some(patterns) = params.texts(param) else { continue };
-        sheet.put(measurement, component, Gauged::of(reading, matcher(param, patterns)?));
+        let found = match params.texts(param) {
+            None => Gauged::Unsupported,
+            Some(patterns) => told(Gauged::of(reading, matcher(param, patterns)?), param),
+        };
+        sheet.put(measurement, component, found);
     }
     Ok(())
 }
@@ -317,6 +320,10 @@ mod tests {
         pcie.width.max 16
         numa 0
         c2c.lacking unsupported
+        part.allowed unsupported
+        vbios.allowed unsupported
+        inforom.allowed unsupported
+        gsp.allowed unsupported
         topology.regular true
         numa.regular true
         name.uniform true

@@ -3,8 +3,8 @@
 use super::course::{Course, Rest, Turn};
 use super::declare::{may, span, text};
 use super::exchange::Exchange;
-use super::fabric_watch::{FABRIC_AWAY, FabricWatch};
 use super::gauge::{Gauges, gauges};
+use super::inventory_watch::{FABRIC_AWAY, InventoryWatch, LINKS_AWAY, LINKS_INACTIVE};
 use super::links::{of_gpu, put_growth};
 use super::look::unanswered;
 use super::sheet::Sheet;
@@ -38,6 +38,8 @@ static MEASUREMENTS: &[MeasurementSpec] = &[
     may("egress.mean", Unit::GigabytePerSecond, GPU, "what the GPU sent, all partners together"),
     may("egress.worst", Unit::GigabytePerSecond, GPU, "what it sent to its slowest partner, times the partners"),
     FABRIC_AWAY,
+    LINKS_AWAY,
+    LINKS_INACTIVE,
     super::kept::WIDTH_LOST,
     super::kept::GEN_LOWER,
     super::kept::LIMIT_FALL,
@@ -61,7 +63,7 @@ impl Check for NvlinkSoak {
             course: Course::new(Rest::Needless, LoadKind::AllToAll, WARMUP, length),
             gauges: gauges(context, 0.0),
             sent: Exchange::default(),
-            fabric: FabricWatch::default(),
+            watch: InventoryWatch::default(),
             exchanged: Span::ZERO,
             first: Vec::new(),
         })
@@ -81,7 +83,7 @@ struct Run {
     course: Course,
     gauges: Gauges,
     sent: Exchange,
-    fabric: FabricWatch,
+    watch: InventoryWatch,
     /// How long the steady window was.
     exchanged: Span,
     first: Vec<GpuCounters>,
@@ -102,7 +104,7 @@ impl CheckRun for Run {
             (Stage::After, Seen::Answered(Answer::Counters(Ok(counters)))) => wants.end(self.done(context, counters)),
             (_, Seen::Answered(Answer::Counters(Err(why)))) => wants.end(unanswered(why)),
             (Stage::Exchanging, _) => {
-                self.fabric.take(&self.course, now, &seen, wants);
+                self.watch.take(&self.course, now, &seen, wants);
                 self.gauges.take(&self.course, &seen);
                 if let Seen::Load(report) = &seen
                     && self.course.is_measuring()
@@ -138,7 +140,8 @@ impl Run {
             let (sum, worst) = self.sent.egress(gpu, &partners, self.exchanged);
             sheet.put("egress.mean", component, gauge.whole(sum));
             sheet.put("egress.worst", component, gauge.whole(worst));
-            sheet.put("fabric.away", component, self.fabric.away(gpu));
+            self.watch.put_fabric(&mut sheet, gpu);
+            self.watch.put_links(&mut sheet, gpu);
             gauge.put_kept(&mut sheet, component, self.exchanged);
             put_growth(&mut sheet, context.components, gpu, of_gpu(&self.first, gpu), of_gpu(last, gpu));
         }
@@ -193,6 +196,8 @@ mod tests {
         egress.mean 200 GB/s
         egress.worst 200 GB/s
         fabric.away unsupported
+        links.away 0
+        links.inactive none
         pcie.width.lost 0
         power.limit.fall 0 %
         pcie.gen.lower 0 %

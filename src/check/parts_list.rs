@@ -54,7 +54,7 @@ pub(super) fn matcher(param: &str, patterns: &[String]) -> Result<impl Fn(&Strin
 }
 
 /// What the list asks for and the node does not offer to tell.
-fn told(gauged: Gauged, param: &str) -> Gauged {
+pub(super) fn told(gauged: Gauged, param: &str) -> Gauged {
     match gauged {
         Gauged::Unsupported => Gauged::Missing(Missing::NotTold { param: param.to_owned() }),
         gauged => gauged,

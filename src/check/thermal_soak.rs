@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use super::course::{Course, Rest, Turn};
 use super::declare::{SETTLE_OVER, SETTLE_SLOPE, SETTLE_WITHIN, choice, flag, may, must, quantity, required, span};
-use super::fabric_watch::{FABRIC_AWAY, FabricWatch};
 use super::gauge::{Gauges, LoadGauge, gauges, put_common};
 use super::gpu_burn::{kernel, of_peak, peak};
+use super::inventory_watch::{FABRIC_AWAY, InventoryWatch, LINKS_AWAY, LINKS_INACTIVE, LOOKS, PSUS_AWAY, PSUS_BAD};
 use super::settle::Idle;
 use super::sheet::{Gauged, Sheet};
 use super::steady::Steady;
@@ -84,7 +84,7 @@ static MEASUREMENTS: &[MeasurementSpec] = &[
         GPU,
         "thermal resistance of the GPU's half of the board against that of the other half",
     ),
-    may("resistance.rise", Unit::Percent, GPU, "growth of the thermal resistance over the window"),
+    may("resistance.rise", Unit::Percent, GPU, "growth of the thermal resistance over the window; 0 where it fell"),
     must("drift", Unit::KelvinPerHour, GPU, "slope of the die temperature over the window"),
     may("drift.inlet", Unit::KelvinPerHour, GPU, "slope of the inlet temperature over the window"),
     must("temp.mean", Unit::Celsius, GPU, "die temperature, mean of the window"),
@@ -98,10 +98,16 @@ static MEASUREMENTS: &[MeasurementSpec] = &[
     may("temp.offset", Unit::Kelvin, GPU, "die over inlet at rest that its power does not explain"),
     may("temp.offset.apart", Unit::Kelvin, GPU, "how far temp.offset is from that of the nearest sibling"),
     FABRIC_AWAY,
+    LINKS_AWAY,
+    LINKS_INACTIVE,
+    LOOKS,
+    PSUS_AWAY,
+    PSUS_BAD,
     must("power.mean", Unit::Watt, GPU, "board power, mean of the window"),
     must("clock.mean", Unit::Megahertz, GPU, "SM clock, mean of the window"),
     must("throughput.mean", Unit::Teraflops, GPU, "work done per second, mean of the window"),
     must("throughput.p5", Unit::Teraflops, GPU, "work per second that 95 % of the window reached"),
+    may("throughput.dips", Unit::Percent, GPU, "share of the window with less than 4/5 of the median throughput"),
     may("throughput.per-clock", Unit::One, GPU, "million operations per SM clock cycle"),
     may(
         "throughput.of-peak",
@@ -137,7 +143,7 @@ impl Check for ThermalSoak {
         Box::new(Run {
             course: Course::new(Rest::Must, LoadKind::Burn(kernel(params)), span("within"), span("for")),
             gauges: gauges(context, 0.0),
-            fabric: FabricWatch::default(),
+            watch: InventoryWatch::default(),
             soaks: context.gpus().into_iter().map(soak).collect(),
         })
     }
@@ -159,14 +165,14 @@ struct Soak {
 struct Run {
     course: Course,
     gauges: Gauges,
-    fabric: FabricWatch,
+    watch: InventoryWatch,
     soaks: BTreeMap<GpuIndex, Soak>,
 }
 
 impl CheckRun for Run {
     fn observe(&mut self, context: &StepContext<'_>, now: Moment, seen: Seen<'_>, wants: &mut Wants) {
         self.gauges.take(&self.course, &seen);
-        self.fabric.take(&self.course, now, &seen, wants);
+        self.watch.take(&self.course, now, &seen, wants);
         if let Seen::Sampled(sample) = &seen {
             self.follow(sample);
         }
@@ -258,10 +264,12 @@ impl Run {
             sheet.put("throughput.per-clock", gpu, gauge.at_best(gauge.per_clock(over)));
             sheet.put("throughput.of-peak", gpu, gauge.at_best(of_peak(&gauge.per_clock(over), peak(context, index))));
             put_steady_values(&mut sheet, gpu, gauge, over);
-            sheet.put("fabric.away", gpu, self.fabric.away(index));
+            self.watch.put_fabric(&mut sheet, index);
+            self.watch.put_links(&mut sheet, index);
             put_common(&mut sheet, gpu, gauge, over);
             sheet.put("samples", gpu, gauge.coverage(over));
         }
+        self.watch.put_supplies(&mut sheet);
         Done::Measured(sheet.into_list())
     }
 }
@@ -353,7 +361,8 @@ fn put_soak(sheet: &mut Sheet<'_>, gpu: Component, soak: &Soak, gauge: &LoadGaug
     };
     sheet.put("steady", gpu, gauge.whole(Gauged::Flag(soak.steady_after.is_some())));
     sheet.put("steady-time", gpu, gauge.whole(time));
-    let rise = |window: &Window| Some(100.0 * window.slope()? * length / window.mean()?);
+    // One that fell is not held against the others that did not: what cools a part better for a while spoils none of them.
+    let rise = |window: &Window| Some((100.0 * window.slope()? * length / window.mean()?).max(0.0));
     sheet.put("resistance.rise", gpu, gauge.whole(soak.resistance.gauged(over, rise)));
     let per_hour = |window: &Window| Some(window.slope()? * 3600.0);
     sheet.put("drift", gpu, gauge.whole(gauge.die.gauged(over, per_hour)));
@@ -378,6 +387,7 @@ fn put_steady_values(sheet: &mut Sheet<'_>, gpu: Component, gauge: &LoadGauge, o
         ("clock.mean", gauge.clock.gauged(over, Window::mean)),
         ("throughput.mean", gauge.tflops.gauged(over, Window::mean)),
         ("throughput.p5", gauge.tflops.gauged(over, Window::p5)),
+        ("throughput.dips", gauge.tflops.gauged(over, Window::dips)),
     ] {
         sheet.put(name, gpu, gauge.at_best(gauged));
     }
@@ -426,7 +436,10 @@ mod tests {
         clock.mean 1755 MHz
         throughput.mean 700 TFLOP/s
         throughput.p5 700 TFLOP/s
+        throughput.dips 0 %
         fabric.away unsupported
+        links.away 0
+        links.inactive none
         throttle.thermal 0 s
         throttle.power-brake 0 s
         ecc.corrected 0

@@ -167,6 +167,12 @@ impl Window {
         if self.weight == 0 { 0.0 } else { self.histogram.weight_below(value) as f64 / self.weight as f64 }
     }
 
+    /// Share of the window below 4/5 of its median, in percent. It shows faults that come and go, which hardly change mean and
+    /// p5.
+    pub(super) fn dips(&self) -> Option<f64> {
+        Some(100.0 * self.share_below(self.quantile(0.5)? * 0.8))
+    }
+
     /// Change per second by least squares.
     pub(super) fn slope(&self) -> Option<f64> {
         self.line.slope()

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use super::kernel_event::{Class, KernelEvent, Place, Severity};
-use super::kernel_line::{KernelLine, XidLine};
+use super::kernel_line::{Declared, InitCause, KernelLine, XidLine};
 use super::{BurnIn, Origin, PciAddress, Relation, XidRow, gpu_at, nic_at, silent_gpu, sxid, xid};
 use kiln_model::{GpuIndex, Inventory};
 
@@ -112,6 +112,12 @@ impl<'a> Places<'a> {
         self.gpu(address).is_some() || nic_at(address, self.inventory).is_some()
     }
 
+    /// Whether the GPU an event speaks of answers now.
+    fn answers(&self, event: &KernelEvent) -> bool {
+        let gpu = self.gpu_of(event).and_then(|gpu| self.inventory.gpu(gpu));
+        gpu.is_some_and(|gpu| gpu.identity.uuid.value().is_some())
+    }
+
     /// The GPU an event speaks of.
     pub fn gpu_of(&self, event: &KernelEvent) -> Option<GpuIndex> {
         let address = match (&event.class, &event.place) {
@@ -152,15 +158,16 @@ fn charge(place: usize, event: &KernelEvent, events: &[KernelEvent], places: &Pl
             Severity::Corrected => Charge::Corrected,
             Severity::Unclear => suspect(),
         },
-        Class::Nic | Class::Drive if event.is_uncorrected() => Charge::Hardware,
+        Class::Nic | Class::Drive | Class::Controller if event.is_uncorrected() => Charge::Hardware,
         // Some devices of a board's own, its management controller first, reach for memory they were not given on every
         // healthy machine: only what is under test counts.
         Class::Access if !earlier && places.is_tested(event) => suspect(),
         Class::Boot if !earlier => Charge::Boot,
-        Class::Nic | Class::Drive | Class::Heat | Class::Stuck | Class::Unknown if !earlier => suspect(),
-        Class::Access | Class::Nic | Class::Drive | Class::Heat | Class::Stuck | Class::Unknown | Class::Boot => {
+        Class::Access | Class::Boot => Charge::Nothing,
+        Class::Nic | Class::Drive | Class::Controller | Class::Heat | Class::Stuck | Class::Unknown if earlier => {
             Charge::Nothing
         }
+        Class::Nic | Class::Drive | Class::Controller | Class::Heat | Class::Stuck | Class::Unknown => suspect(),
     }
 }
 
@@ -176,12 +183,19 @@ fn driver(place: usize, line: &KernelLine, event: &KernelEvent, all: &[KernelEve
             }
         }
         KernelLine::Sxid(line) => {
-            let how = match sxid(line.code).map_or(BurnIn::Suspect, |row| row.burn_in) {
+            // A code that is newer than the table: events that are not fatal are for information (NVIDIA Fabric Manager user
+            // guide, on SXids).
+            let untold = if line.declared == Some(Declared::NonFatal) { BurnIn::Counts } else { BurnIn::Suspect };
+            let how = match sxid(line.code).map_or(untold, |row| row.burn_in) {
                 BurnIn::Fails => CodeCharge::Failing,
                 BurnIn::Suspect if !earlier => CodeCharge::Suspect,
                 _ => CodeCharge::Other,
             };
             Charge::Sxid { switch: line.switch, code: line.code, how }
+        }
+        // The driver was installed anew since, and the GPU answers it.
+        KernelLine::InitFailed { cause: InitCause::Installation, .. } if earlier && places.answers(event) => {
+            Charge::Nothing
         }
         KernelLine::OffTheBus { .. } | KernelLine::InitFailed { .. } => {
             places.gpu_of(event).map_or(Charge::Unplaced, Charge::OffBus)

@@ -44,8 +44,16 @@ pub(super) fn read_device(message: &str) -> Option<HostLine> {
         let class = if driver == "nvme" { Class::Drive } else { Class::Removal };
         return Some(event(class, Severity::Recoverable, Place::Pci(pci)));
     }
+    if is_lost_card(rest) {
+        return Some(event(Class::Nic, Severity::Recoverable, Place::Pci(pci)));
+    }
     if driver.starts_with("mlx") {
         return read_mlx(pci, rest);
+    }
+    // A device that is slow to wake up is read the same way as one that is gone; Intel's network cards are reset by their driver,
+    // which else warns of much that means nothing.
+    if rest.starts_with("Refused to change power state") || rest.starts_with("PF reset failed") {
+        return Some(event(Class::Unknown, Severity::Unclear, Place::Pci(pci)));
     }
     // A display nobody uses says nothing of a server's GPU.
     let is_display = rest.starts_with("[drm");
@@ -57,6 +65,11 @@ pub(super) fn read_device(message: &str) -> Option<HostLine> {
 pub(super) fn is_out_of_reach(said: &str) -> bool {
     said.starts_with("Unable to change power state") && said.ends_with("device inaccessible")
         || said.starts_with("not ready") && said.ends_with("giving up")
+}
+
+/// Intel's network drivers read all ones from their card and give it up (`igb_rd32`, `igc_rd32`, `ixgbe_remove_adapter`).
+fn is_lost_card(said: &str) -> bool {
+    ["PCIe link lost", "Adapter removed"].iter().any(|words| said.starts_with(words))
 }
 
 /// Bits of the status register of uncorrectable errors, as the kernel names them (`aer_uncorrectable_error_string`).
@@ -160,14 +173,19 @@ fn read_mlx(pci: PciAddress, said: &str) -> Option<HostLine> {
 /// What a driver says of one of its interfaces: a queue that stands still, a completion with an error. Settings that are
 /// refused are reported the same way and say nothing.
 fn read_interface(pci: PciAddress, said: &str) -> Option<HostLine> {
-    let doubt = ["TX timeout", "timed out", "Error cqe", "ERR CQE"];
+    // `ice_handle_ecc` and its like: of the card's own memory.
+    if is_lost_card(said) || said.contains("unrecoverable ECC error") {
+        return Some(event(Class::Nic, Severity::Recoverable, Place::Pci(pci)));
+    }
+    let doubt = ["TX timeout", "tx_timeout", "timed out", "Error cqe", "ERR CQE", "HW error", "Unit Hang"];
     doubt.iter().any(|word| said.contains(word)).then(|| event(Class::Nic, Severity::Unclear, Place::Pci(pci)))
 }
 
 /// `NETDEV WATCHDOG: ens1np0 (mlx5_core): transmit queue 5 timed out 5012 ms`.
 pub(super) fn read_watchdog(message: &str) -> Option<HostLine> {
-    (message.starts_with("NETDEV WATCHDOG: ") && message.contains("timed out"))
-        .then(|| event(Class::Nic, Severity::Unclear, Place::Node))
+    let said = message.strip_prefix("NETDEV WATCHDOG: ").filter(|said| said.contains("timed out"))?;
+    let name = said.split_once(" (").map(|(name, _)| name).filter(|name| !name.contains(' '));
+    Some(event(Class::Nic, Severity::Unclear, name.map_or(Place::Node, |name| Place::Interface(name.to_owned()))))
 }
 
 /// `nvidia 0000:64:00.0: AMD-Vi: Event logged [IO_PAGE_FAULT domain=0x0019 address=0x1000 flags=0x0020]`.
@@ -194,7 +212,12 @@ pub(super) fn read_iommu(message: &str) -> Option<HostLine> {
         return access(Place::Pci(device(said.strip_prefix("Event logged [")?, "device=", ' ')?));
     }
     let (_, said) = message.strip_prefix("arm-smmu-v3 ")?.split_once(": ")?;
-    if said.contains("CMD_SYNC timeout") || said.contains("unhandled context fault") {
+    // Up to Linux 6.14 an event is its four words, which name the device by a stream that the firmware numbered.
+    if said.trim_start().starts_with("0x") {
+        return Some(HostLine::Detail);
+    }
+    let doubt = ["CMD_SYNC timeout", "unhandled context fault", "global error reported", "CMDQ error"];
+    if doubt.iter().any(|words| said.contains(words)) || said.starts_with("event 0x") && !said.contains(" client: ") {
         return Some(event(Class::Unknown, Severity::Unclear, Place::Node));
     }
     access(Place::Pci(device(said, " client: ", ' ')?))

@@ -12,6 +12,7 @@ pub(super) fn read_drive(message: &str) -> Option<HostLine> {
         return read_controller(drive, said);
     }
     read_command(message)
+        .or_else(|| read_drives_controller(message))
         .or_else(|| read_block_layer(message))
         .or_else(|| read_scsi(message))
         .or_else(|| read_file_system(message))
@@ -74,6 +75,39 @@ fn read_controller(drive: &str, said: &str) -> Option<HostLine> {
     }
     let doubt = has("timeout") || has("Abort status") || speaks_of_error(said);
     doubt.then(|| drive_event(Severity::Unclear, drive))?
+}
+
+/// Controllers of drives by their drivers: what says that one is gone, and what it may come back from (megaraid_sas_fusion.c,
+/// mpt3sas_base.c, hpsa.c and smartpqi_init.c of drivers/scsi).
+const CONTROLLERS: [(&str, &[&str], &[&str]); 4] = [
+    (
+        "megaraid_sas ",
+        &["killing adapter", "Controller in crit error"],
+        &["FW in FAULT state", "Diag reset adapter never"],
+    ),
+    (
+        "mpt3sas_cm",
+        &["SAS host is non-operational", "dead_ioc_thread success"],
+        &["fault_state(", "diag reset: FAILED"],
+    ),
+    ("hpsa ", &["ontroller lockup detected"], &["heartbeat failed"]),
+    ("smartpqi ", &["controller is offline", "controller offline"], &["resetting"]),
+];
+
+/// `megaraid_sas 0000:18:00.0: Reset failed, killing adapter scsi0.`, `mpt3sas_cm0: SAS host is non-operational !!!!`.
+fn read_drives_controller(message: &str) -> Option<HostLine> {
+    let (_, gone, doubt) = CONTROLLERS.iter().find(|(driver, ..)| message.starts_with(driver))?;
+    let (name, said) = message.split_once(": ")?;
+    let has = |words: &[&str]| words.iter().any(|word| said.contains(word));
+    let severity = if has(gone) {
+        Severity::Recoverable
+    } else if has(doubt) {
+        Severity::Unclear
+    } else {
+        return None;
+    };
+    let place = name.split_once(' ').and_then(|(_, address)| address.parse().ok()).map_or(Place::Node, Place::Pci);
+    Some(event(Class::Controller, severity, place))
 }
 
 /// `nvme3n1: Read(0x2) @ LBA 81920, 8 blocks, Unrecovered Read Error (sct 0x2 / sc 0x81) DNR`. Commands that a drive does

@@ -7,6 +7,7 @@
 use std::ops::RangeInclusive;
 
 use super::host_line::speaks_of_error;
+use super::kernel_line::InitCause;
 
 /// Statuses by which the driver refuses a request or is not ready for it, such as 0x1f for an invalid argument, 0x51 for no
 /// memory and 0x56 for a call that is not supported (`nvstatuscodes.h` of open-gpu-kernel-modules). Those left out tell of
@@ -50,6 +51,24 @@ pub(super) fn means_nothing(message: &str) -> bool {
 fn status(message: &str) -> Option<u32> {
     let (_, rest) = STATUS.iter().find_map(|key| message.rsplit_once(key))?;
     u32::from_str_radix(rest.split(|end: char| !end.is_ascii_hexdigit()).next()?, 16).ok()
+}
+
+/// Words of lines before `RmInitAdapter failed` that tell of a driver which lacks what it needs: `linux/nv.c` and
+/// `kernel_gsp.c` of open-gpu-kernel-modules (its issues 116, 263 and 943), and the kernel's own loader of firmware.
+const INSTALLATION: [&str; 3] =
+    ["No firmware image found", "missing NVDEC0 engine", "Direct firmware load for nvidia/"];
+/// `kernel_gsp_tu102.c` of the same, where the GPU's own start-up does not come to its end (its issues 789 and 1230).
+const NEEDS_RESET: &str = "may need to be reset";
+
+/// What a line says of why the initialisation that fails after it does so.
+pub(super) fn init_cause(message: &str) -> Option<InitCause> {
+    if !message.starts_with("NVRM") && !message.starts_with("nvidia ") {
+        return None;
+    }
+    if INSTALLATION.iter().any(|words| message.contains(words)) {
+        return Some(InitCause::Installation);
+    }
+    message.contains(NEEDS_RESET).then_some(InitCause::NeedsReset)
 }
 
 #[cfg(test)]

@@ -183,7 +183,9 @@ const SUBSYSTEMS: [&str; 6] = ["NVRM: ", "nvidia-nvswitch", "nvidia: ", "AER: ",
 fn read_unknown(message: &str) -> Option<HostLine> {
     let known = SUBSYSTEMS.iter().any(|start| message.starts_with(start));
     let doubt = known && speaks_of_error(message) || message.to_ascii_lowercase().contains("hardware error");
-    if !doubt || (message.starts_with("NVRM: ") && means_nothing(message)) {
+    // A driver that was built on this machine has no signature of its distributor.
+    let unsigned = message.starts_with("nvidia: module verification failed");
+    if !doubt || unsigned || (message.starts_with("NVRM: ") && means_nothing(message)) {
         return None;
     }
     let address = message.split_whitespace().find_map(|word| {

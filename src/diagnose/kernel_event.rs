@@ -6,8 +6,10 @@
 //! `kernel_line`'s.
 
 use super::PciAddress;
+use super::driver_words::init_cause;
 use super::host_line::{HostLine, Part, read_host_line};
-use super::kernel_line::{AerLine, KernelLine, read_kernel_line, without_prefix};
+use super::kernel_join::{announced, controller_of, in_numbers, resolved_by, same_as};
+use super::kernel_line::{AerLine, InitCause, KernelLine, read_kernel_line, without_prefix};
 use kiln_model::{KernelRecord, KernelSource, Moment, Span};
 
 /// What kind of trouble an event is.
@@ -29,6 +31,8 @@ pub enum Class {
     Firmware,
     Nic,
     Drive,
+    /// A controller of drives.
+    Controller,
     /// A device reached for memory that nobody gave it, and the IOMMU kept it away.
     Access,
     /// A part of the host ran hot.
@@ -63,6 +67,8 @@ pub enum Place {
     Dimm(String),
     /// A drive by its kernel name: `nvme3`.
     Drive(String),
+    /// A network interface by its name: `ens1f0np0`.
+    Interface(String),
     Cpu(u32),
     Node,
 }
@@ -83,7 +89,7 @@ pub struct KernelEvent {
     /// The port that told of the error of a device below it.
     pub port: Option<PciAddress>,
     /// How it may still be completed by lines to come.
-    open: Open,
+    pub(super) open: Open,
     /// Whether the place is only by the numbers of a memory controller, so that any name is better.
     pub(super) by_numbers: bool,
     /// What the firmware calls the unit, before it says of what kind that is.
@@ -95,7 +101,7 @@ pub struct KernelEvent {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Open {
+pub(super) enum Open {
     No,
     /// A port announced it; the device's own line may follow.
     Announced,
@@ -107,8 +113,6 @@ enum Open {
 
 /// Lines that belong to one event lie this near in the log: details follow within a dozen lines, others between them.
 const NEAR: usize = 16;
-/// A driver is done explaining a code after this long: it waits for the GPU in between, six seconds at a time.
-const EXPLAINED: Span = Span::from_secs(20);
 /// What is kept of an event's lines.
 const TEXT_MAX: usize = 600;
 
@@ -126,12 +130,12 @@ impl KernelEvent {
         }
     }
 
-    const fn is_near(&self, index: usize) -> bool {
+    pub(super) const fn is_near(&self, index: usize) -> bool {
         index - self.last <= NEAR
     }
 
     /// Whether a line is of the same time: what the run brought out is not part of what was there before it.
-    fn is_of_the_time_of(&self, record: &KernelRecord) -> bool {
+    pub(super) fn is_of_the_time_of(&self, record: &KernelRecord) -> bool {
         self.before.is_some() == record.before().is_some()
     }
 }
@@ -141,7 +145,7 @@ pub fn names_trouble(text: &str) -> bool {
     let text = one_line(text);
     let message = without_prefix(&text);
     let begins = OFF_THE_BUS.iter().any(|start| message.starts_with(start));
-    begins || read_kernel_line(&text).is_some() || read_host_line(message).is_some()
+    begins || init_cause(message).is_some() || read_kernel_line(&text).is_some() || read_host_line(message).is_some()
 }
 
 /// How the first two of the three lines begin by which the driver tells that a GPU is off the bus.
@@ -177,11 +181,16 @@ struct Reader {
     events: Vec<KernelEvent>,
     /// A message of the driver that goes on in the next record, and where it began.
     unfinished: Option<(usize, String)>,
+    /// The last line that says why an initialisation is about to fail, and where it is.
+    cause: Option<(usize, InitCause, String)>,
 }
 
 impl Reader {
     fn take(&mut self, index: usize, record: &KernelRecord, line: &str) {
         let message = without_prefix(line);
+        if let Some(cause) = init_cause(message) {
+            self.cause = Some((index, cause, message.to_owned()));
+        }
         if let Some(whole) = self.continued(index, message) {
             return self.take_line(index, record, &whole);
         }
@@ -216,7 +225,15 @@ impl Reader {
         self.take_host(index, record, message, line);
     }
 
-    fn take_driver(&mut self, index: usize, record: &KernelRecord, message: &str, said: KernelLine) {
+    fn take_driver(&mut self, index: usize, record: &KernelRecord, message: &str, mut said: KernelLine) {
+        let mut message = message.to_owned();
+        if let (KernelLine::InitFailed { cause, .. }, Some((at, told, words))) = (&mut said, &self.cause)
+            && index - at <= NEAR
+        {
+            *cause = *told;
+            message = format!("{words} | {message}");
+        }
+        let message = &message;
         match &said {
             KernelLine::Aer(aer) => self.take_aer(index, record, message, aer),
             KernelLine::Sxid(sxid) if sxid.continues() => {
@@ -228,7 +245,8 @@ impl Reader {
                 match self.events.iter_mut().rev().find(same) {
                     Some(event) => event.add(index, message),
                     None => {
-                        self.push(index, record, message, Class::Driver(said), Severity::Unclear, Place::Node);
+                        let place = Place::Pci(sxid.pci);
+                        self.push(index, record, message, Class::Driver(said), Severity::Unclear, place);
                     }
                 }
             }
@@ -270,8 +288,9 @@ impl Reader {
                 }
                 self.push(index, record, message, Class::Driver(said), Severity::Unclear, place);
             }
-            KernelLine::Sxid(_) => {
-                self.push(index, record, message, Class::Driver(said), Severity::Unclear, Place::Node);
+            KernelLine::Sxid(sxid) => {
+                let place = Place::Pci(sxid.pci);
+                self.push(index, record, message, Class::Driver(said), Severity::Unclear, place);
             }
         }
     }
@@ -283,7 +302,7 @@ impl Reader {
             let event = self.push(index, record, message, Class::Pcie, severity, place);
             event.port = aer.port;
             event.open = Open::Announced;
-        } else if let Some(event) = self.announced(index, aer.pci, severity) {
+        } else if let Some(event) = announced(&mut self.events, index, aer.pci, severity) {
             event.add(index, message);
             event.place = Place::Pci(aer.pci);
             event.open = Open::No;
@@ -295,12 +314,23 @@ impl Reader {
     fn take_host(&mut self, index: usize, record: &KernelRecord, message: &str, line: HostLine) {
         match line {
             HostLine::Event { class, severity, place, count } => {
-                if let Some(event) = self.same_as(index, record, message, &class, &place) {
+                if let Some(event) = controller_of(&mut self.events, record, (&class, severity)) {
+                    return event.add(index, message);
+                }
+                if let Some(event) = in_numbers(&mut self.events, (index, record), &class) {
                     event.add(index, message);
-                    event.severity = event.severity.max(severity);
+                    (event.class, event.place) = (class, place);
                     return;
                 }
-                if let Some(event) = self.resolved_by(index, record, &class, severity, &place) {
+                if let Some(event) = same_as(&mut self.events, (index, record, message), &class, &place) {
+                    event.add(index, message);
+                    event.severity = event.severity.max(severity);
+                    if matches!((&event.place, &place), (Place::Interface(_), Place::Pci(_))) {
+                        event.place = place;
+                    }
+                    return;
+                }
+                if let Some(event) = resolved_by(&mut self.events, (index, record), &class, severity, &place) {
                     event.add(index, message);
                     if severity == Severity::Unclear {
                         // A page that was given up is more than the corrected errors before it.
@@ -385,82 +415,6 @@ impl Reader {
             event.add(index, message);
         }
         event.take_part(part);
-    }
-
-    /// The announcement that a device's own line completes.
-    fn announced(&mut self, index: usize, device: PciAddress, severity: Severity) -> Option<&mut KernelEvent> {
-        self.events.iter_mut().rev().find(|event| {
-            let by_port = event.port.is_some() && event.place == Place::Pci(device);
-            // The old form names a number only, so that the place is the port's.
-            let by_number = event.port.is_none();
-            event.open == Open::Announced
-                && event.is_near(index)
-                && event.severity == severity
-                && (by_port || by_number || event.port == Some(device))
-        })
-    }
-
-    /// An event that goes on with this line: a port or a network interface tells of one trouble in several lines, and the
-    /// driver explains itself after a code.
-    fn same_as(
-        &mut self,
-        index: usize,
-        record: &KernelRecord,
-        message: &str,
-        class: &Class,
-        place: &Place,
-    ) -> Option<&mut KernelEvent> {
-        let port = |class: &Class| matches!(class, Class::Containment | Class::Removal);
-        if *class == Class::Unknown {
-            // A driver that explains itself dumps dozens of lines in a moment, most of which have no word for an error.
-            let of_driver = message.starts_with("NVRM: ") || message.starts_with("nvidia");
-            return self.events.iter_mut().rev().take(4).find(|event| {
-                let driver = of_driver && matches!(event.class, Class::Driver(_));
-                let here = event.place == *place || (driver && *place == Place::Node);
-                let soon = driver && record.at < event.at + EXPLAINED;
-                let goes_on = if driver { soon } else { event.class == Class::Unknown && event.is_near(index) };
-                here && goes_on && event.is_of_the_time_of(record)
-            });
-        }
-        self.events.iter_mut().rev().take(4).find(|event| {
-            let alike = (*class == Class::Nic && event.class == Class::Nic) || (port(class) && port(&event.class));
-            // The bus names a drive by its address, where its driver gives it a number: which of them is known by nothing but
-            // that one has just gone away.
-            let drive = *class == Class::Drive
-                && event.class == Class::Drive
-                && event.is_uncorrected()
-                && matches!(place, Place::Pci(_));
-            ((alike && event.place == *place) || drive) && event.is_near(index) && event.is_of_the_time_of(record)
-        })
-    }
-
-    /// An earlier event that this one is only a better description of.
-    fn resolved_by(
-        &mut self,
-        index: usize,
-        record: &KernelRecord,
-        class: &Class,
-        severity: Severity,
-        place: &Place,
-    ) -> Option<&mut KernelEvent> {
-        self.events.iter_mut().rev().take(4).find(|event| {
-            let unnamed = event.open == Open::Unnamed && matches!(class, Class::HostMemory | Class::MachineCheck);
-            // The memory driver of firmware-first machines repeats the block that firmware gave.
-            let repeated = matches!(event.open, Open::Block(_))
-                && *class == Class::HostMemory
-                && event.class == Class::HostMemory
-                && (event.severity == severity || severity == Severity::Unclear);
-            let followed = *class == Class::HostMemory
-                && severity == Severity::Unclear
-                && matches!(event.class, Class::HostMemory | Class::MachineCheck)
-                && *place == Place::Node;
-            // The decoder of AMD's machine checks says that there was one before the memory driver says where.
-            let decoded = *class == Class::HostMemory
-                && event.class == Class::MachineCheck
-                && event.place == Place::Node
-                && event.severity == severity;
-            event.is_near(index) && event.is_of_the_time_of(record) && (unnamed || repeated || decoded || followed)
-        })
     }
 
     fn push(

@@ -28,6 +28,7 @@ fn shown(lines: &[&str]) -> String {
             Place::Dimm(label) => format!("dimm {label}"),
             Place::Drive(drive) => drive.clone(),
             Place::Cpu(cpu) => format!("cpu {cpu}"),
+            Place::Interface(name) => name.clone(),
             Place::Node => "node".to_owned(),
         };
         format!("{class} {:?} {place} x{}", event.severity, event.count).to_lowercase()
@@ -54,13 +55,16 @@ fn an_sxid_is_one_event_with_its_severity_and_data() {
     let severity =
         "nvidia-nvswitch1: SXid (PCI:0000:84:00.0): 22013, Severity 0 Engine instance 12 Sub-engine instance 0";
     let data = "nvidia-nvswitch1: SXid (PCI:0000:84:00.0): 22013, Data {0x0000000c, 0x00000000, 0x00000000}";
-    let one = "sxid 22013 switch 1 unclear node x1";
+    let one = "sxid 22013 switch 1 unclear 00000000:84:00.0 x1";
     assert_eq!(shown(&[head, severity, data]), one);
     assert_eq!(shown(&[head, severity, data, head, severity, data]), format!("{one}; {one}"));
     // Its first line was lost; the rest still tells of it.
     assert_eq!(shown(&[severity, data]), one);
     let other = "nvidia-nvswitch0: SXid (PCI:0000:83:00.0): 20034, Fatal, Link 48 LTSSM Fault Up";
-    assert_eq!(shown(&[head, other, severity, data]), format!("{one}; sxid 20034 switch 0 unclear node x1"));
+    assert_eq!(
+        shown(&[head, other, severity, data]),
+        format!("{one}; sxid 20034 switch 0 unclear 00000000:83:00.0 x1")
+    );
 }
 
 #[test]

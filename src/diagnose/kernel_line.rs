@@ -20,8 +20,19 @@ pub enum KernelLine {
     InitFailed {
         pci: Option<PciAddress>,
         codes: Option<String>,
+        cause: InitCause,
     },
     Aer(AerLine),
+}
+
+/// Why a GPU could not be initialised, as lines before the failure tell it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InitCause {
+    Untold,
+    /// The driver has no firmware for the GPU, or is of a flavour that cannot run it: what is installed is to blame.
+    Installation,
+    /// The driver itself asks for a reset.
+    NeedsReset,
 }
 
 /// Whether the line itself calls its event fatal. Not the same as the severity of its code.
@@ -163,7 +174,7 @@ fn read_driver(message: &str) -> Option<KernelLine> {
     let (_, after) =
         message.split_once("RmInitAdapter failed").or_else(|| message.split_once("rm_init_adapter failed"))?;
     let codes = after.split_once('(').and_then(|(_, inside)| inside.split_once(')')).map(|(codes, _)| codes.to_owned());
-    Some(KernelLine::InitFailed { pci: pci(), codes })
+    Some(KernelLine::InitFailed { pci: pci(), codes, cause: InitCause::Untold })
 }
 
 /// The address in a word such as `0000:b5:00.0:`. Words without a colon inside are none.
@@ -317,7 +328,7 @@ mod tests {
                 format!("sxid switch {} {} {} {:?} link {:?} | {}", s.switch, s.pci, s.code, s.declared, s.link, s.text)
             }
             Some(KernelLine::OffTheBus { pci }) => format!("off the bus {}", address(pci)),
-            Some(KernelLine::InitFailed { pci, codes }) => format!("init failed {} {codes:?}", address(pci)),
+            Some(KernelLine::InitFailed { pci, codes, .. }) => format!("init failed {} {codes:?}", address(pci)),
             Some(KernelLine::Aer(a)) => {
                 format!("aer {} {:?} {:?} announces {}", a.pci, a.severity, a.layer, a.announces)
             }

@@ -8,9 +8,9 @@ use std::collections::BTreeSet;
 use super::board::{Board, Suspicion};
 use super::rule_table::is_sram_error;
 use super::scene::{Line, Scene, both, event_evidence};
-use super::{BurnIn, Charge, Class, CodeCharge, KernelEvent, KernelLine, Place, XidLine, nic_at, sxid, xid};
+use super::{BurnIn, Charge, Class, CodeCharge, InitCause, KernelEvent, KernelLine, Place, XidLine, nic_at, sxid, xid};
 use kiln_event::{Action, Confidence, Evidence, EvidenceFact, EvidenceSource};
-use kiln_model::{Component, ComponentKind, GpuIndex, Reading, ReadingFailure};
+use kiln_model::{Component, ComponentKind, GpuIndex, Reading, ReadingFailure, Span};
 
 pub(super) fn read_log(scene: &Scene<'_>, board: &mut Board) {
     let hanging: BTreeSet<GpuIndex> = gpus_with(scene, &HANG).difference(&gpus_with(scene, &[79])).copied().collect();
@@ -59,6 +59,13 @@ fn read_event(scene: &Scene<'_>, board: &mut Board, event: &KernelEvent, charge:
     let (high, medium) = (Confidence::High, Confidence::Medium);
     match charge {
         Charge::Xid { gpu, code, how } => read_xid(scene, board, event, (gpu, code, how)),
+        Charge::Sxid { code, how: CodeCharge::Failing, .. }
+            if sxid(code).is_some_and(|row| row.component == ComponentKind::NvLink)
+                && let Some(lost) = lost_about(scene, event) =>
+        {
+            // The switch says that its link to a GPU went down, and a GPU is off the bus.
+            accuse(board, "GPU-LOST", lost, high, event);
+        }
         Charge::Sxid { switch, code, how } => {
             let (finding, confidence) = match how {
                 CodeCharge::Failing => ("SWITCH-FATAL", high),
@@ -67,12 +74,17 @@ fn read_event(scene: &Scene<'_>, board: &mut Board, event: &KernelEvent, charge:
                 _ => return,
             };
             let suspicion = accuse(board, finding, Component::Switch(switch), confidence, event);
-            suspicion.action = sxid(code).and_then(|row| row.factory.action()).or(suspicion.action);
+            let row = sxid(code);
+            // What a code means that is newer than the table is for somebody to look up.
+            let of_table = row.map_or(Some(Action::CallEngineer), |row| row.factory.action());
+            suspicion.action = of_table.or(suspicion.action);
+            name(suspicion, event);
         }
         Charge::OffBus(gpu) => {
             let lost = matches!(event.class, Class::Driver(KernelLine::OffTheBus { .. }));
             let finding = if lost { "GPU-LOST" } else { "GPU-NOT-STARTED" };
-            accuse(board, finding, Component::Gpu(gpu), high, event);
+            let suspicion = accuse(board, finding, Component::Gpu(gpu), high, event);
+            suspicion.action = asked_by_driver(event).or(suspicion.action);
         }
         Charge::GpuPcie { gpu, corrected: false } => {
             accuse(board, "PCIE-UNSTABLE", Component::Pcie(gpu), high, event);
@@ -84,7 +96,7 @@ fn read_event(scene: &Scene<'_>, board: &mut Board, event: &KernelEvent, charge:
             }
         }
         Charge::HostPcie { corrected } if !corrected || missed("pcie.corrected.rate", node) => {
-            let on = nic(scene, &event.place).unwrap_or(node);
+            let on = part_at(scene, &event.place);
             let suspicion = accuse(board, "HOST-PCIE-ERRORS", on, if corrected { medium } else { high }, event);
             name(suspicion, event);
         }
@@ -114,7 +126,9 @@ fn read_event(scene: &Scene<'_>, board: &mut Board, event: &KernelEvent, charge:
                 _ => false,
             };
             let finding = if lost { "GPU-LOST" } else { "GPU-NOT-STARTED" };
-            name(accuse(board, finding, node, high, event), event);
+            let suspicion = accuse(board, finding, node, high, event);
+            suspicion.action = asked_by_driver(event).or(suspicion.action);
+            name(suspicion, event);
         }
         Charge::HostPcie { .. } | Charge::HardwareSuspect(_) | Charge::Corrected | Charge::Nothing => {}
     }
@@ -131,30 +145,80 @@ fn accuse<'b>(
     board.accuse(code, component, confidence, [event_evidence(event, component)])
 }
 
-/// What broke of the host, and which part of the inventory it is.
-fn hardware(scene: &Scene<'_>, event: &KernelEvent) -> (&'static str, Component) {
-    match &event.class {
-        Class::HostMemory => ("HOST-MEMORY-UNCORRECTABLE", Component::Node),
-        Class::Nic => ("NIC-FAULT", nic(scene, &event.place).unwrap_or(Component::Node)),
-        Class::Drive => {
-            let drives = scene.inventory.host.nvmes.value().into_iter().flatten();
-            // `nvme3` of the kernel is `nvme3` or `nvme3n1` of the inventory.
-            let own = |name: &str| match &event.place {
-                Place::Drive(drive) => {
-                    name == drive || name.strip_prefix(drive.as_str()).is_some_and(|rest| rest.starts_with('n'))
-                }
-                _ => false,
-            };
-            let found = (0..=u8::MAX).zip(drives).find(|(_, nvme)| own(&nvme.name));
-            ("NVME-FAULT", found.map_or(Component::Node, |(nth, _)| Component::Nvme(nth)))
+/// How near in time a GPU went off the bus and a switch lost its link to it: the driver of the one looks every few seconds.
+const SAME_LOSS: Span = Span::from_secs(60);
+
+/// The GPU that went off the bus about the time of an event; the node, where its address is none of the inventory's.
+fn lost_about(scene: &Scene<'_>, event: &KernelEvent) -> Option<Component> {
+    scene.events.iter().find_map(|(lost, charge)| {
+        let is_lost = match &lost.class {
+            Class::Driver(KernelLine::Xid(line)) => line.code == 79,
+            Class::Driver(KernelLine::OffTheBus { .. }) => true,
+            _ => false,
+        };
+        let apart = if lost.at < event.at { event.at.since(lost.at) } else { lost.at.since(event.at) };
+        let together = match (lost.before, event.before) {
+            (Some(one), Some(other)) => one.max(other) - one.min(other) <= SAME_LOSS,
+            (None, None) => apart <= SAME_LOSS,
+            _ => false,
+        };
+        match charge {
+            Charge::OffBus(gpu) | Charge::Xid { gpu, .. } if is_lost && together => Some(Component::Gpu(*gpu)),
+            Charge::Unplaced if is_lost && together => Some(Component::Node),
+            _ => None,
         }
-        _ => ("HOST-HARDWARE", Component::Node),
+    })
+}
+
+/// What the driver asks for where it could not start a GPU.
+fn asked_by_driver(event: &KernelEvent) -> Option<Action> {
+    let Class::Driver(KernelLine::InitFailed { cause, .. }) = &event.class else { return None };
+    match cause {
+        InitCause::Untold => None,
+        InitCause::Installation => Some(Action::UpdateFirmware),
+        InitCause::NeedsReset => Some(Action::ResetGpu),
     }
 }
 
-fn nic(scene: &Scene<'_>, place: &Place) -> Option<Component> {
-    let Place::Pci(address) = place else { return None };
-    nic_at(*address, scene.inventory).map(Component::Nic)
+/// What broke of the host, and which part of the inventory it is.
+fn hardware(scene: &Scene<'_>, event: &KernelEvent) -> (&'static str, Component) {
+    let part = part_at(scene, &event.place);
+    match (&event.class, part, &event.place) {
+        (Class::HostMemory, ..) => ("HOST-MEMORY-UNCORRECTABLE", Component::Node),
+        (Class::Nic, ..) | (_, Component::Nic(_), _) => ("NIC-FAULT", part),
+        // Only the driver of such drives names one by its address.
+        (Class::Drive, Component::Nvme(_), _) | (Class::Drive, _, Place::Pci(_)) => ("NVME-FAULT", part),
+        (Class::Drive, _, Place::Drive(name)) if controller(name).is_some() => ("NVME-FAULT", part),
+        _ => ("HOST-HARDWARE", part),
+    }
+}
+
+/// The part of the inventory at a place that the kernel named; the node, where it is none of them.
+fn part_at(scene: &Scene<'_>, place: &Place) -> Component {
+    let host = &scene.inventory.host;
+    let found = match place {
+        Place::Pci(address) => nic_at(*address, scene.inventory).map(Component::Nic),
+        Place::Interface(name) => {
+            let nics = host.nics.value().into_iter().flatten();
+            (0..=u8::MAX).zip(nics).find(|(_, nic)| nic.name == *name).map(|(nth, _)| Component::Nic(nth))
+        }
+        Place::Drive(name) => {
+            let drives = host.nvmes.value().into_iter().flatten();
+            let own =
+                |drive: &kiln_model::Nvme| controller(name).is_some_and(|own| controller(&drive.name) == Some(own));
+            (0..=u8::MAX).zip(drives).find(|(_, drive)| own(drive)).map(|(nth, _)| Component::Nvme(nth))
+        }
+        Place::Dimm(_) | Place::Cpu(_) | Place::Node => None,
+    };
+    found.unwrap_or(Component::Node)
+}
+
+/// The number of the controller in the name of an NVM Express drive: 3 of `nvme3` and of its name space `nvme3n1`, and of
+/// `nvme0c3n1`, a way to the name space 1 of the subsystem 0.
+fn controller(name: &str) -> Option<u32> {
+    let numbers = name.strip_prefix("nvme")?;
+    let of = |text: &str| text.split(|end: char| !end.is_ascii_digit()).next()?.parse().ok();
+    numbers.split_once('c').map_or_else(|| of(numbers), |(_, way)| of(way))
 }
 
 /// Says which module, drive, processor or device it was: the node's inventory has no component for it.
@@ -172,6 +236,7 @@ fn name(suspicion: &mut Suspicion, event: &KernelEvent) {
         }
         Place::Dimm(label) => (format!("Memory module {label}."), format!("メモリモジュール{label}。")),
         Place::Drive(drive) => (format!("Drive {drive}."), format!("ドライブ{drive}。")),
+        Place::Interface(name) => (format!("Interface {name}."), format!("インターフェース{name}。")),
         Place::Cpu(cpu) => (format!("Processor {cpu}."), format!("CPU{cpu}。")),
         Place::Node => return,
     };

@@ -22,7 +22,7 @@ pub(super) fn node() -> Inventory {
         inventory.gpus.push(gpu);
     }
     let drive = |name: &str| Nvme { name: name.to_owned(), model: "x".to_owned(), serial: format!("S-{name}") };
-    inventory.host.nvmes = Reading::Value(vec![drive("nvme0n1"), drive("nvme3n1")]);
+    inventory.host.nvmes = Reading::Value(vec![drive("nvme0"), drive("nvme3")]);
     let card = |name: &str, address: &str| Nic {
         name: name.to_owned(),
         model: "x".to_owned(),
@@ -154,7 +154,7 @@ fn host_errors_name_module_drive_processor_or_address() {
     assert!(finding.cause.en.contains("CPU_SrcID#1_MC#1_Chan#0_DIMM#0"), "{}", finding.cause.en);
     let drive = only(&["nvme nvme3: controller is down; will reset: CSTS=0xffffffff, PCI_STATUS=0x10"], &[]);
     assert_eq!(told(&drive), ("NVME-FAULT", Component::Nvme(1), Action::ReplaceFru));
-    assert_eq!(drive.serial.as_deref(), Some("S-nvme3n1"));
+    assert_eq!(drive.serial.as_deref(), Some("S-nvme3"));
     let cpu = only(&["mce: [Hardware Error]: CPU 12: Machine Check Exception: 5 Bank 7: be00000000800400"], &[]);
     assert_eq!(cpu.code, "HOST-HARDWARE");
     assert!(cpu.cause.en.contains("Processor 12"), "{}", cpu.cause.en);

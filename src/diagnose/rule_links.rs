@@ -27,7 +27,7 @@ pub(super) fn read_links(scene: &Scene<'_>, board: &mut Board) {
     let kinds: [(&str, &[&str], &str, &str); 4] = [
         (
             "NVLINK-INACTIVE",
-            &["links", "links.active", "links.lacking", "links.inactive", "active"],
+            &["links", "links.active", "links.lacking", "links.inactive", "links.away", "active"],
             "links.inactive",
             "SWITCH-FATAL",
         ),
@@ -51,7 +51,8 @@ pub(super) fn read_links(scene: &Scene<'_>, board: &mut Board) {
 fn gather(scene: &Scene<'_>, board: &mut Board, names: &[&str], list: &str) -> Bad {
     let mut bad = Bad::default();
     for (place, fact) in scene.facts.iter().enumerate() {
-        let of_links = fact.check.starts_with("nvlink.") || ["counters.baseline", "gpu.training"].contains(&fact.check);
+        let of_links = fact.check.starts_with("nvlink.")
+            || ["counters.baseline", "gpu.training", "thermal.soak"].contains(&fact.check);
         let Some(gpu) = fact.gpu().filter(|_| of_links && fact.failed() && names.contains(&fact.name())) else {
             continue;
         };

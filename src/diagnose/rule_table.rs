@@ -3,7 +3,7 @@
 //! What needs a comparison between GPUs or steps has rules of its own.
 
 use super::board::{Board, Suspicion};
-use super::scene::{Fact, Scene};
+use super::scene::{Fact, Scene, listed};
 use kiln_event::{Action, Confidence, Evidence, EvidenceFact, EvidenceSource};
 use kiln_limit::read_list;
 use kiln_model::{Component, GpuIndex, Reading};
@@ -252,12 +252,17 @@ pub(super) fn is_sram_error(scene: &Scene<'_>, gpu: GpuIndex) -> bool {
 /// A count of failed supplies is explained by the supplies that failed.
 fn failed_supplies(scene: &Scene<'_>, board: &mut Board) {
     for (place, fact) in scene.facts.iter().enumerate() {
-        if !fact.failed() || fact.name() != "psus.failed" {
+        if !fact.failed() || !["psus.failed", "psus.away"].contains(&fact.name()) {
             continue;
         }
         // As the step saw them, which may be long after the run's first inventory.
-        let beside = scene.facts.iter().filter(|other| other.path == fact.path && other.name() == "psu.ok");
-        let failed: Vec<Component> = beside.filter(|other| other.flag() == Some(false)).map(Fact::component).collect();
+        let failed: Vec<Component> = if fact.name() == "psus.away" {
+            let bad = listed(scene.text_beside(fact.path, fact.component(), "psus.bad"));
+            bad.into_iter().map(Component::Psu).collect()
+        } else {
+            let beside = scene.facts.iter().filter(|other| other.path == fact.path && other.name() == "psu.ok");
+            beside.filter(|other| other.flag() == Some(false)).map(Fact::component).collect()
+        };
         for component in &failed {
             board.accuse("PSU-FAILED", *component, Confidence::High, [fact.evidence()]);
         }

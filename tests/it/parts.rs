@@ -49,7 +49,9 @@ fn a_unit_that_is_as_ordered_passes_and_every_output_names_the_list() {
 
 #[test]
 fn what_is_not_as_ordered_fails() {
-    let changes: [fn(String) -> String; 3] = [
+    let changes: [fn(String) -> String; 5] = [
+        |text| text.replacen("  vbios: [\"", "  vbios: [\"99.", 1),
+        |text| text.replacen("  parts: [\"", "  parts: [\"X-", 1),
         |text| text.replacen("nvmes: ", "nvmes: 1", 1),
         |text| text.replace("bios: [\"", "bios: [\"not-"),
         |text| text.replacen("  serials: [\"", "  serials: [\"X", 1),
@@ -58,7 +60,8 @@ fn what_is_not_as_ordered_fails() {
         let folder = tempfile::tempdir().expect("a folder");
         let parts = list(folder.path(), change);
         let (output, result) = run(folder.path(), &parts, &[]);
-        assert_eq!(output.status.code(), Some(1), "{result:#}");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{said}");
     }
 }
 

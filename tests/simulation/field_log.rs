@@ -56,7 +56,7 @@ fn fit(inventory: &mut Inventory) {
         function("00000000:5d:00.0", ["00000000:5a:01.0", "00000000:5c:00.0"]),
     ]);
     if let Reading::Value(nvmes) = &mut inventory.host.nvmes {
-        nvmes.retain(|drive| ["nvme0n1", "nvme3n1"].contains(&drive.name.as_str()));
+        nvmes.retain(|drive| ["nvme0", "nvme3"].contains(&drive.name.as_str()));
     }
     if let Reading::Value(nics) = &mut inventory.host.nics {
         for (nic, bus) in nics.iter_mut().zip(["c1", "c2"]) {

@@ -196,7 +196,7 @@ impl Shelf<'_> {
             ports: self.ports.shown(n, &self.site.values[&Component::Nic(n)], host.nics.ports.as_ref()),
         });
         let nvmes = here(Component::Nvme, S::NvmePresent, host.nvmes.count).map(|n| Nvme {
-            name: format!("nvme{n}n1"),
+            name: format!("nvme{n}"),
             model: host.nvmes.model.clone(),
             serial: format!("{}D{n:02}", self.build.serial.replace("SIMN", "SIMD")),
         });

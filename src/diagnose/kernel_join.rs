@@ -1,0 +1,137 @@
+//! Which earlier event of the kernel log a line goes on with: the one it describes better, or the trouble it is a part of.
+//!
+//! Pure: over the events so far. What a line says is `host_line`'s; the events themselves are `kernel_event`'s.
+
+use super::PciAddress;
+use super::kernel_event::{Class, KernelEvent, Open, Place, Severity};
+use kiln_model::{KernelRecord, Span};
+
+/// A driver is done explaining a code after this long: it waits for the GPU in between, six seconds at a time.
+const EXPLAINED: Span = Span::from_secs(20);
+/// The commands to a drive whose controller is gone end with errors for as long as they wait (`SD_TIMEOUT` of
+/// drivers/scsi/sd.h is 30 s, and the block layer tries again).
+const GIVEN_UP: Span = Span::from_secs(120);
+
+/// The controller that is gone, of an error of one of its drives. What a drive says of its own medium it says of itself.
+pub(super) fn controller_of<'e>(
+    events: &'e mut [KernelEvent],
+    record: &KernelRecord,
+    (class, severity): (&Class, Severity),
+) -> Option<&'e mut KernelEvent> {
+    let drives = *class == Class::Drive && severity == Severity::Unclear;
+    events.iter_mut().rev().find(|event| {
+        drives
+            && event.class == Class::Controller
+            && event.is_uncorrected()
+            && event.is_of_the_time_of(record)
+            && record.at < event.at + GIVEN_UP
+    })
+}
+
+/// The announcement that a device's own line completes.
+pub(super) fn announced(
+    events: &mut [KernelEvent],
+    index: usize,
+    device: PciAddress,
+    severity: Severity,
+) -> Option<&mut KernelEvent> {
+    events.iter_mut().rev().find(|event| {
+        let by_port = event.port.is_some() && event.place == Place::Pci(device);
+        // The old form names a number only, so that the place is the port's.
+        let by_number = event.port.is_none();
+        event.open == Open::Announced
+            && event.is_near(index)
+            && event.severity == severity
+            && (by_port || by_number || event.port == Some(device))
+    })
+}
+
+/// An event that goes on with this line: a port or a network interface tells of one trouble in several lines, and the
+/// driver explains itself after a code.
+pub(super) fn same_as<'e>(
+    events: &'e mut [KernelEvent],
+    (index, record, message): (usize, &KernelRecord, &str),
+    class: &Class,
+    place: &Place,
+) -> Option<&'e mut KernelEvent> {
+    let port = |class: &Class| matches!(class, Class::Containment | Class::Removal);
+    if *class == Class::Unknown {
+        // A driver that explains itself dumps dozens of lines in a moment, most of which have no word for an error.
+        let of_driver = message.starts_with("NVRM: ") || message.starts_with("nvidia");
+        return events.iter_mut().rev().take(4).find(|event| {
+            let driver = of_driver && matches!(event.class, Class::Driver(_));
+            let here = event.place == *place || (driver && *place == Place::Node);
+            let soon = driver && record.at < event.at + EXPLAINED;
+            let goes_on = if driver { soon } else { event.class == Class::Unknown && event.is_near(index) };
+            here && goes_on && event.is_of_the_time_of(record)
+        });
+    }
+    events.iter_mut().rev().take(4).find(|event| {
+        let same = |one: &Class| matches!(one, Class::Nic | Class::Controller);
+        let alike = (same(class) && event.class == *class) || (port(class) && port(&event.class));
+        // The watchdog of the network names the interface, its driver the device as well.
+        let interface = *class == Class::Nic && alike && is_of_one_interface(event, message, place);
+        // The bus names a drive by its address, where its driver gives it a number: which of them is known by nothing but
+        // that one has just gone away.
+        let drive = *class == Class::Drive
+            && event.class == Class::Drive
+            && event.is_uncorrected()
+            && matches!(place, Place::Pci(_));
+        ((alike && event.place == *place) || interface || drive)
+            && event.is_near(index)
+            && event.is_of_the_time_of(record)
+    })
+}
+
+/// The event of Arm's IOMMU in numbers, which newer kernels describe in words as well.
+pub(super) fn in_numbers<'e>(
+    events: &'e mut [KernelEvent],
+    (index, record): (usize, &KernelRecord),
+    class: &Class,
+) -> Option<&'e mut KernelEvent> {
+    let of_words = *class == Class::Access;
+    events.iter_mut().rev().take(4).find(|event| {
+        of_words
+            && event.class == Class::Unknown
+            && event.text.starts_with("arm-smmu-v3 ")
+            && event.is_near(index)
+            && event.is_of_the_time_of(record)
+    })
+}
+
+/// An earlier event that this one is only a better description of.
+pub(super) fn resolved_by<'e>(
+    events: &'e mut [KernelEvent],
+    (index, record): (usize, &KernelRecord),
+    class: &Class,
+    severity: Severity,
+    place: &Place,
+) -> Option<&'e mut KernelEvent> {
+    events.iter_mut().rev().take(4).find(|event| {
+        let unnamed = event.open == Open::Unnamed && matches!(class, Class::HostMemory | Class::MachineCheck);
+        // The memory driver of firmware-first machines repeats the block that firmware gave.
+        let repeated = matches!(event.open, Open::Block(_))
+            && *class == Class::HostMemory
+            && event.class == Class::HostMemory
+            && (event.severity == severity || severity == Severity::Unclear);
+        let followed = *class == Class::HostMemory
+            && severity == Severity::Unclear
+            && matches!(event.class, Class::HostMemory | Class::MachineCheck)
+            && *place == Place::Node;
+        // The decoder of AMD's machine checks says that there was one before the memory driver says where.
+        let decoded = *class == Class::HostMemory
+            && event.class == Class::MachineCheck
+            && event.place == Place::Node
+            && event.severity == severity;
+        event.is_near(index) && event.is_of_the_time_of(record) && (unnamed || repeated || decoded || followed)
+    })
+}
+
+/// Whether a line of a device and one of the network's watchdog are of the same interface, whose name the device's has too.
+fn is_of_one_interface(event: &KernelEvent, message: &str, place: &Place) -> bool {
+    match (&event.place, place) {
+        (Place::Interface(name), Place::Pci(_)) => message.contains(name),
+        (Place::Pci(_), Place::Interface(name)) => event.text.contains(name),
+        _ => false,
+    }
+}
