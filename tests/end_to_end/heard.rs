@@ -20,10 +20,6 @@ stages:
           mismatches: \"== 0\"
           throughput.mean: \">= sku.throughput.bf16.min\"
           power.mean: \">= 95 % of sku.tdp\"
-      - id: fixed-clock
-        use: gpu.fixed-clock
-        with: { for: 10s, warmup: 5s }
-        limits: { mismatches: \"== 0\" }
 ";
 
 /// Runs the profile on two GPUs: the exit code and all it said.
@@ -45,14 +41,11 @@ fn what_loads_note_is_heard_everywhere_and_a_fallback_kernel_fails_no_part() {
     let (code, said) = run(folder.path(), &Node { settings, ..HEALTHY });
     let file = |name: &str| std::fs::read_to_string(folder.path().join("run").join(name)).expect("a file of the run");
     let (page, junit, journal) = (file("report.html"), file("junit.xml"), file("journal.jsonl"));
-    for words in ["slower than it could be", "the SM clock stays locked"] {
-        for (name, text) in [("console", &said), ("page", &page), ("JUnit", &junit)] {
-            assert!(text.contains(words), "{name} says nothing of {words:?}:\n{said}");
-        }
+    let words = "slower than it could be";
+    for (name, text) in [("console", &said), ("page", &page), ("JUnit", &junit)] {
+        assert!(text.contains(words), "{name} says nothing of {words:?}:\n{said}");
     }
-    for fact in ["slower-kernel", "clock-stays-locked"] {
-        assert!(journal.contains(fact), "the journal has no {fact}");
-    }
+    assert!(journal.contains("slower-kernel"), "the journal has no note");
     assert_eq!(code, Some(3), "not judged, and not failed: {said}");
     assert!(!said.contains("FAIL") && said.contains("load.gemm"), "{said}");
 }
