@@ -67,7 +67,7 @@ impl Work {
             Self::Burn { kernel, .. } | Self::Flips { kernel, .. } | Self::Step { kernel } => {
                 Some(LoadKind::Burn(kernel))
             }
-            Self::Screen { kernel } => Some(LoadKind::Screen { kernel, turns: Turns::EachInTurn }),
+            Self::Screen { kernel } => Some(LoadKind::Screen { kernel, turns: Turns::EachInTurn, held: None }),
             Self::March { .. } => Some(LoadKind::March { coverage: 0.95 }),
             Self::DeviceCopy => Some(LoadKind::March { coverage: 0.0 }),
             Self::HostCopy(direction) => Some(LoadKind::HostCopy(direction)),

@@ -5,6 +5,7 @@ use super::course::{Course, Rest, Turn};
 use super::declare::{choice, may, must, quantity, required, span};
 use super::gauge::{Gauges, LoadGauge, gauges, put_common};
 use super::gpu_burn::kernel;
+use super::held_clock::{KEPT_WITHIN, held_clock};
 use super::sheet::{Gauged, Sheet};
 use super::window::Window;
 use super::{Check, CheckRun, Done, Seen, StepContext, Wants};
@@ -66,12 +67,6 @@ static MEASUREMENTS: &[MeasurementSpec] = &[
     required(may("mismatches", Unit::One, GPU, "results that were wrong")),
 ];
 
-/// A mean clock this far above the one to be held was not held: four steps, where the nearest one is half of one away.
-const KEPT_WITHIN: f64 = 4.0 * CLOCK_STEP;
-
-/// Clocks of NVIDIA's parts are steps of 15 MHz or half of that (`nvidia-smi -q -d SUPPORTED_CLOCKS`); the driver takes the nearest.
-const CLOCK_STEP: f64 = 15.0;
-
 impl Check for GpuFixedClock {
     fn spec(&self) -> &'static CheckSpec {
         &SPEC
@@ -80,7 +75,7 @@ impl Check for GpuFixedClock {
     fn begin(&self, context: &StepContext<'_>) -> Box<dyn CheckRun> {
         let params = context.params;
         let span = |name| params.span(name).unwrap_or_default();
-        let held = held_clock(context);
+        let held = held_clock(context, "clock");
         let megahertz = held.unwrap_or_default();
         let kind = LoadKind::FixedClock { kernel: kernel(params), megahertz };
         Box::new(Run {
@@ -89,15 +84,6 @@ impl Check for GpuFixedClock {
             held,
         })
     }
-}
-
-/// The clock to hold: a share of the greatest that all GPUs of the step have.
-fn held_clock(context: &StepContext<'_>) -> Option<f64> {
-    let share = context.params.number("clock").unwrap_or(50.0) / 100.0;
-    let greatest = |gpu| context.inventory.gpu(gpu)?.clocks.max_sm.get();
-    let all: Option<Vec<f64>> = context.gpus().into_iter().map(greatest).collect();
-    let least = all?.into_iter().reduce(f64::min)?;
-    Some((least * share / CLOCK_STEP).round() * CLOCK_STEP)
 }
 
 #[derive(Debug)]

@@ -23,6 +23,7 @@ mod gpu_memory;
 mod gpu_pulse;
 mod gpu_screen;
 mod gpu_training;
+mod held_clock;
 mod host_lost;
 mod inventory_match;
 mod inventory_watch;
@@ -42,6 +43,8 @@ mod pcie_link;
 mod registry;
 #[cfg(test)]
 mod rig;
+mod screen_gauge;
+mod screen_part;
 mod sensor_plausibility;
 mod sensor_trace;
 mod settle;

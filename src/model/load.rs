@@ -24,7 +24,13 @@ pub enum LoadKind {
     /// The burn gated on and off at `hertz`, in phase over all GPUs of the order.
     Pulse { kernel: BurnKernel, hertz: f64, duty: f64 },
     /// Matrix products alone, without the memory stream, every result verified: for a multiprocessor that computes wrong.
-    Screen { kernel: BurnKernel, turns: Turns },
+    Screen {
+        kernel: BurnKernel,
+        turns: Turns,
+        /// The SM clock to hold meanwhile, in MHz; without one the GPU chooses its own.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        held: Option<f64>,
+    },
     /// Patterns written to and read back from the GPU's memory.
     March { coverage: f64 },
     /// Copies between host and GPU.

@@ -21,7 +21,7 @@ use super::visible::visible;
 use super::{remark, sentence, words};
 use kiln_engine::Witness;
 use kiln_event::{Case, Envelope, GuardTrip, RunEvent, RunRecord, RunStart, StepKey};
-use kiln_model::{Moment, NoteKind, Sample};
+use kiln_model::{Moment, Sample};
 
 /// The shortest time between two updates of the display: people cannot follow faster changes.
 const REFRESH: Duration = Duration::from_millis(100);
@@ -179,7 +179,7 @@ impl Witness for Console {
             }
             RunEvent::StepFinished { key, cases, .. } => self.step_finished(key, cases),
             RunEvent::GuardTripped(trip) => self.guard(trip),
-            RunEvent::LoadNoted { gpu, kind, what, .. } if *kind != NoteKind::Plain => {
+            RunEvent::LoadNoted { gpu, kind, what, .. } if remark::is_telling(*kind, what) => {
                 self.note(Tone::Doubt, Phrase::Note, &remark::note_in(self.view.language, *gpu, what));
             }
             RunEvent::HostLate { key, lateness } => {

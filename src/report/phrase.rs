@@ -182,7 +182,10 @@ phrases! {
     Note: "NOTE", "注記";
     NotedOn: "{0}: {1}", "{0}: {1}";
     ScreenExcludes: "{0}: nothing wrong on {1} GPUs in {2} products or more on each; wrong results rarer than 1 in 10^{3} products were not excluded (95 %), of a single SM that works alone rarer than 1 in 10^{4}.", "{0}: GPU {1} 台で、各 {2} 回以上の積和演算に誤りなし。10^{3} 回に1回より稀な誤りは除外できていない(信頼水準95 %)。単独で動作した1基のSMについては 10^{4} 回に1回より稀な誤り。";
-    ScreenClocks: " Clocks were not locked; they came to {0} with one SM at work, {1} under the light load and {2} at full power.", "クロックは固定せず、1基のSMのみの動作時 {0}、軽負荷時 {1}、最大電力時 {2} であった。";
+    ScreenClocks: " Clocks that the GPUs chose came to {0} with one SM at work, {1} under the light load and {2} at full power.", "GPUが選んだクロックは、1基のSMのみの動作時 {0}、軽負荷時 {1}、最大電力時 {2} であった。";
+    ScreenHeld: " At a held clock of {0}: rarer than 1 in 10^{1}, of a single SM rarer than 1 in 10^{2}.", "{0} に固定したクロックでは、10^{1} 回に1回、1基のSMについては 10^{2} 回に1回より稀な誤り。";
+    ScreenUnheld: " Not screened at {0} of the greatest SM clock (GPUs: {1}): {2}.", "最大SMクロックの {0} では、GPU {1} 台を選別試験できていない: {2}。";
+    ScreenNoSetting: "the part or its driver has no such setting", "このGPUまたはドライバーにはその設定がない";
     HostLate: "HOST LATE", "遅延";
     HostWasLate: "{0}: the host took {1} of {2} samples that were due, the latest {3} late", "{0}: 予定{2}回のうち{1}回を採取、最大{3}の遅れ";
     Remarks: "Remarks", "注記";

@@ -25,7 +25,12 @@ pub(super) fn late_in(language: Language, key: &StepKey, lateness: &Lateness) ->
 
 /// Notes that something follows from; the rest is for machines.
 pub(super) fn telling(record: &RunRecord) -> impl Iterator<Item = &LoadNote> {
-    record.notes.iter().filter(|note| note.kind != NoteKind::Plain)
+    record.notes.iter().filter(|note| is_telling(note.kind, &note.what))
+}
+
+/// Whether a person has to hear of a note: something follows from it, or is to be done.
+pub(super) const fn is_telling(kind: NoteKind, what: &NoteFact) -> bool {
+    !matches!(kind, NoteKind::Plain) || matches!(what, NoteFact::ClockStaysLocked { .. })
 }
 
 /// Everything worth a line beside the results, in the order it came.

@@ -4,7 +4,9 @@
 mod bench;
 mod doctor;
 mod fixed_clock;
+mod heard;
 mod node;
+mod screened_clock;
 
 use std::fmt::Write as _;
 use std::path::Path;

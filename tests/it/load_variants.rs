@@ -9,7 +9,7 @@ use kiln::model::{BurnKernel, LoadEnd, LoadKind, LoadSaid, NoteKind, Screened, T
 use crate::load_on_a_fake_gpu::{Bench, Told};
 
 const BF16: LoadKind = LoadKind::Burn(BurnKernel::Bf16);
-const SCREEN: LoadKind = LoadKind::Screen { kernel: BurnKernel::Bf16, turns: Turns::EachInTurn };
+const SCREEN: LoadKind = LoadKind::Screen { kernel: BurnKernel::Bf16, turns: Turns::EachInTurn, held: None };
 const MARCH: LoadKind = LoadKind::March { coverage: 0.98 };
 
 /// The greatest rate of memory that was told.
@@ -118,7 +118,7 @@ fn a_screen_names_the_multiprocessor_that_computes_wrong() {
 
 #[test]
 fn a_screen_of_all_multiprocessors_together_owes_none_alone() {
-    let kind = LoadKind::Screen { kernel: BurnKernel::Fp32, turns: Turns::AllAtOnce };
+    let kind = LoadKind::Screen { kernel: BurnKernel::Fp32, turns: Turns::AllAtOnce, held: None };
     let told = Bench::of(kind).lasting(300).run();
     assert_eq!((told.end(), told.counts().1, memory(&told)), (&LoadEnd::Finished, 0, 0.0));
     let of = screened(&told);

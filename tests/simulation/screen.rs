@@ -41,6 +41,32 @@ fn an_sm_that_is_wrong_at_high_clocks_only_is_found_by_the_screen_and_named() {
     }
 }
 
+/// The steps that failed where the screen holds no clocks, and where it does.
+fn failed_without_and_with(node: &str, seed: u64, fault: &str) -> [Vec<String>; 2] {
+    let without = Trial::with("acceptance", &[("held", "0s")]);
+    [without, Trial::of("acceptance")]
+        .map(|trial| failed(&trial.run(node, seed, Some(fault)).record).into_iter().map(str::to_owned).collect())
+}
+
+#[test]
+fn what_is_wrong_at_low_clocks_or_around_one_clock_only_the_held_clocks_find() {
+    for (fault, node) in [
+        ("wrong-one-sm-at-low-clock@gpu/3", "hgx-h100-8"),
+        ("wrong-one-sm-at-low-clock@gpu/3", "hgx-b200-8"),
+        ("wrong-at-middle-clock@gpu/3", "hgx-h200-8"),
+    ] {
+        let [without, with] = failed_without_and_with(node, 1, fault);
+        assert_eq!(without, [""; 0], "{fault} on {node}");
+        assert_eq!(with, ["load.screen"], "{fault} on {node}");
+    }
+}
+
+#[test]
+fn an_sm_that_is_wrong_at_low_clocks_only_is_named() {
+    let tried = Trial::of("acceptance").run("hgx-h100-8", 2, Some("wrong-one-sm-at-low-clock@gpu/3"));
+    assert_eq!(named_sm(&tried.record, "GPU-SM-WRONG", BAD), Some(22), "{:?}", tried.record.findings);
+}
+
 #[test]
 fn an_sm_that_is_wrong_only_when_hot_is_named() {
     let tried = Trial::of("acceptance").run("hgx-h200-8", 1, Some("wrong-one-sm-when-hot@gpu/3"));
@@ -83,7 +109,12 @@ fn a_healthy_node_passes_the_screen_and_its_report_says_what_was_not_excluded() 
         let told = text.lines().find(|line| line.contains("load.screen: nothing wrong on")).expect("a sentence");
         let power = value("excluded").log10().floor();
         assert!(told.contains(&format!("rarer than 1 in 10^{power} products were not excluded")), "{node}: {told}");
-        assert!(told.contains("Clocks were not locked"), "{told}");
+        assert!(told.contains("Clocks that the GPUs chose came to"), "{told}");
+        assert!(told.contains("At a held clock of ") && !told.contains("Not screened"), "{told}");
+        assert!(
+            (value("clock.low") / value("clock.middle") - 0.5).abs() < 0.02 && value("clocks.unscreened") < 0.5,
+            "{node}"
+        );
         assert!(verdict_block(&tried.record, Paint::Plain, Language::Japanese).contains("除外できていない"));
     }
 }

@@ -168,7 +168,13 @@ impl Engine for CudaEngine {
                 let device = Device { gpu: gpu.index, pci: Some(gpu.pci.clone()) };
                 at_fixed_clock(&device, *megahertz, pipe, || drive::burn(&context, gpu, *kernel))
             }
-            (LoadKind::Screen { kernel, turns }, [gpu, ..]) => drive::screen(&context, gpu, *kernel, *turns),
+            (LoadKind::Screen { kernel, turns, held: None }, [gpu, ..]) => {
+                drive::screen(&context, gpu, *kernel, *turns)
+            }
+            (LoadKind::Screen { kernel, turns, held: Some(megahertz) }, [gpu, ..]) => {
+                let device = Device { gpu: gpu.index, pci: Some(gpu.pci.clone()) };
+                at_fixed_clock(&device, *megahertz, pipe, || drive::screen(&context, gpu, *kernel, *turns))
+            }
             (LoadKind::Pulse { kernel, hertz, duty }, [gpu, ..]) => drive::pulse(&context, gpu, *kernel, *hertz, *duty),
             (LoadKind::March { .. }, [gpu, ..]) if work.variant.march == MarchWork::DeviceCopy => {
                 drive::device_copy(&context, gpu)

@@ -23,7 +23,10 @@ impl Load {
                     burn(activity, kind, kernel);
                     activity.held_clock = Some(megahertz);
                 }
-                LoadKind::Screen { kernel, turns } => products(activity, kind, kernel, share_at_work(turns, kind.sms)),
+                LoadKind::Screen { kernel, turns, held } => {
+                    products(activity, kind, kernel, share_at_work(turns, kind.sms));
+                    activity.held_clock = held.or(activity.held_clock);
+                }
                 LoadKind::Pulse { kernel, hertz, .. } => {
                     burn(activity, kind, kernel);
                     activity.hertz = hertz;

@@ -302,6 +302,7 @@ impl SimNode {
             when.traffic.iter().all(|traffic| carries(gpu, traffic))
                 && when.drawing.is_none_or(|watts| gpu.power >= watts)
                 && when.clock.is_none_or(|clock| gpu.activity.busy && gpu.clock >= clock)
+                && when.clock_below.is_none_or(|clock| gpu.activity.busy && gpu.clock < clock)
         };
         let works_anywhere = self.gpus.iter().filter(concerned).any(works);
         let place = gpu.and_then(|slot| self.gpus.iter().position(|gpu| gpu.part.slot == slot));

@@ -25,6 +25,8 @@ pub struct When {
     pub drawing: Option<f64>,
     /// SM clock from which it shows, MHz.
     pub clock: Option<f64>,
+    /// SM clock below which it shows, MHz.
+    pub clock_below: Option<f64>,
     pub after_reboot: bool,
     /// Moments at random, per hour.
     pub rate: Option<f64>,
@@ -42,12 +44,12 @@ impl When {
 
     /// Whether it asks how a GPU works, loads aside.
     pub(super) fn is_of_work(&self) -> bool {
-        !self.traffic.is_empty() || self.drawing.is_some() || self.clock.is_some()
+        !self.traffic.is_empty() || self.drawing.is_some() || self.clock.is_some() || self.clock_below.is_some()
     }
 
     /// Whether it waits for a state that a node may never reach, whatever a profile runs on it.
     pub(super) fn is_of_the_node(&self) -> bool {
-        let state = self.above.or(self.below).or(self.drawing).or(self.clock);
+        let state = self.above.or(self.below).or(self.drawing).or(self.clock).or(self.clock_below);
         state.is_some() && self.after.is_none() && self.load.is_empty() && self.traffic.is_empty()
     }
 
@@ -91,6 +93,7 @@ pub(super) fn read_when(node: &Node, all: &mut Diagnostics) -> Option<When> {
     let rate = fields.optional("rate", all).and_then(|node| quantity(node, Unit::PerHour, all));
     let drawing = fields.optional("drawing", all).and_then(|node| quantity(node, Unit::Watt, all));
     let clock = fields.optional("clock", all).and_then(|node| quantity(node, Unit::Megahertz, all));
+    let clock_below = fields.optional("clock_below", all).and_then(|node| quantity(node, Unit::Megahertz, all));
     let load = words(fields.optional("load", all), "load", LoadWord::ALL, all);
     let traffic = words(fields.optional("traffic", all), "traffic", TRAFFIC, all);
     let after_reboot = fields.optional("after_reboot", all).and_then(|node| node.bool(all)).unwrap_or(false);
@@ -115,7 +118,25 @@ pub(super) fn read_when(node: &Node, all: &mut Diagnostics) -> Option<When> {
         all.push(Diagnostic::new(&node.place, "no temperature is above `above` and below `below`"));
         return None;
     }
-    Some(When { after, until, above, below, load, traffic, drawing, clock, after_reboot, rate, every, lasting })
+    if clock.zip(clock_below).is_some_and(|(clock, below)| below <= clock) {
+        all.push(Diagnostic::new(&node.place, "no clock is at least `clock` and below `clock_below`"));
+        return None;
+    }
+    Some(When {
+        after,
+        until,
+        above,
+        below,
+        load,
+        traffic,
+        drawing,
+        clock,
+        clock_below,
+        after_reboot,
+        rate,
+        every,
+        lasting,
+    })
 }
 
 /// One word, or a list of them.

@@ -287,7 +287,7 @@ impl Load {
                     member.verified += tflops * 1e12 * seconds / TILE_FLOP;
                     (tflops, gpu.memory_bandwidth() * bench.kind.kernel(kernel).memory * duty)
                 }
-                &LoadKind::Screen { kernel, turns } => {
+                &LoadKind::Screen { kernel, turns, .. } => {
                     let share = share_at_work(turns, bench.kind.sms);
                     let tflops = throughput(gpu, bench.kind, kernel) * share * wobble;
                     member.verified += tflops * 1e12 * seconds / TILE_FLOP;

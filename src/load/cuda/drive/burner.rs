@@ -66,10 +66,10 @@ pub(super) fn has_kernel(gpu: &Gpu, kernel: BurnKernel) -> bool {
 fn choose(gpu: &Gpu, kernel: BurnKernel) -> Result<Burn, Broken> {
     let name = match (kernel, gpu.image) {
         (BurnKernel::Bf16, "sm_90a") => "burn_bf16_wgmma",
-        (BurnKernel::Bf16, "sm_100f") => "burn_bf16_tcgen05",
+        (BurnKernel::Bf16, "sm_100f" | "sm_103a") => "burn_bf16_tcgen05",
         (BurnKernel::Bf16, _) => "burn_bf16_mma",
         (BurnKernel::Fp8, "sm_90a") => "burn_fp8_wgmma",
-        (BurnKernel::Fp8, "sm_100f") => "burn_fp8_tcgen05",
+        (BurnKernel::Fp8, "sm_100f" | "sm_103a") => "burn_fp8_tcgen05",
         (BurnKernel::Fp8, "sm_89" | "sm_120") => "burn_fp8_mma",
         (BurnKernel::Fp8, image) => {
             return Err(Broken::Refused(LoadFault::NoFp8 { gpu: gpu.name.clone(), image: image.to_owned() }));

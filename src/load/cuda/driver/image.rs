@@ -13,6 +13,8 @@ const SM_80: Image = Image { name: "sm_80", bytes: include_bytes!("../kernels/bu
 const SM_89: Image = Image { name: "sm_89", bytes: include_bytes!("../kernels/built/kiln_sm_89.cubin") };
 const SM_90A: Image = Image { name: "sm_90a", bytes: include_bytes!("../kernels/built/kiln_sm_90a.cubin") };
 const SM_100F: Image = Image { name: "sm_100f", bytes: include_bytes!("../kernels/built/kiln_sm_100f.cubin") };
+/// Blackwell Ultra: the text of `sm_100f`, assembled for the chip itself.
+const SM_103A: Image = Image { name: "sm_103a", bytes: include_bytes!("../kernels/built/kiln_sm_103a.cubin") };
 const SM_120: Image = Image { name: "sm_120", bytes: include_bytes!("../kernels/built/kiln_sm_120.cubin") };
 /// Text that the driver compiles for whatever it has; it ends with a zero, as the driver asks.
 const FALLBACK: Image = Image {
@@ -36,6 +38,7 @@ pub const fn images_for(major: i32, minor: i32) -> &'static [Image] {
         (8, 9) => &[SM_89, FALLBACK],
         (8, _) => &[SM_80, FALLBACK],
         (9, 0) => &[SM_90A, FALLBACK],
+        (10, 3) => &[SM_103A, SM_100F, FALLBACK],
         (10, _) => &[SM_100F, FALLBACK],
         (12, _) => &[SM_120, FALLBACK],
         _ => &[FALLBACK],
@@ -60,7 +63,7 @@ mod tests {
         9.0: sm_90a, compute_80 PTX
         9.1: compute_80 PTX
         10.0: sm_100f, compute_80 PTX
-        10.3: sm_100f, compute_80 PTX
+        10.3: sm_103a, sm_100f, compute_80 PTX
         11.0: compute_80 PTX
         12.0: sm_120, compute_80 PTX
         13.0: compute_80 PTX
@@ -69,7 +72,7 @@ mod tests {
 
     #[test]
     fn images_are_what_they_are_called() {
-        for image in [SM_80, SM_89, SM_90A, SM_100F, SM_120] {
+        for image in [SM_80, SM_89, SM_90A, SM_100F, SM_103A, SM_120] {
             assert!(image.bytes.starts_with(b"\x7fELF"), "{}", image.name);
         }
         assert!(FALLBACK.bytes.ends_with(b"\0"));

@@ -134,53 +134,95 @@ extern "C" __global__ void BESIDE_A_STREAM burn_bf16_mma(const BurnArgs args) { 
 extern "C" __global__ void BESIDE_A_STREAM burn_fp8_mma(const BurnArgs args) { if (!left_out(args)) burn_mma<u8>(args); }
 #endif
 
-// ---- fp64: 64 x 64, depth 32, warps 2 x 4, each 32 x 16, by m8n8k4 ------------------------------------------------------
+// ---- fp64: 64 x 64, depth 32, warps 2 x 4, each 32 x 16 ---------------------------------------------------------------------
+
+// The product of one instruction. Hopper takes eight times as much in one as Ampere's shape has. Others take the larger shape too, but
+// ptxas makes eight of Ampere's of it there (DMMA.8x8x4 in the SASS of sm_100f and sm_120).
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900 && __CUDA_ARCH__ < 1000
+struct Dmma {
+  static constexpr u32 ROWS = 16, DEPTH = 16;
+  static __device__ __forceinline__ void mma(double (&c)[4], const double (&a)[8], const double (&b)[4]) {
+    asm volatile("mma.sync.aligned.m16n8k16.row.col.f64.f64.f64.f64 {%0,%1,%2,%3}, {%4,%5,%6,%7,%8,%9,%10,%11}, {%12,%13,%14,%15}, {%0,%1,%2,%3};"
+                 : "+d"(c[0]), "+d"(c[1]), "+d"(c[2]), "+d"(c[3])
+                 : "d"(a[0]), "d"(a[1]), "d"(a[2]), "d"(a[3]), "d"(a[4]), "d"(a[5]), "d"(a[6]), "d"(a[7]), "d"(b[0]), "d"(b[1]),
+                   "d"(b[2]), "d"(b[3]));
+  }
+};
+#else
+struct Dmma {
+  static constexpr u32 ROWS = 8, DEPTH = 4;
+  static __device__ __forceinline__ void mma(double (&c)[2], const double (&a)[1], const double (&b)[1]) {
+    asm volatile("mma.sync.aligned.m8n8k4.row.col.f64.f64.f64.f64 {%0,%1}, {%2}, {%3}, {%0,%1};"
+                 : "+d"(c[0]), "+d"(c[1])
+                 : "d"(a[0]), "d"(b[0]));
+  }
+};
+#endif
 
 extern "C" __global__ void BESIDE_A_STREAM burn_fp64_mma(const BurnArgs args) {
   if (left_out(args)) return;
-  constexpr u32 N = 64, K = 32, KT = K / 4, NT = N / 8, MT = 4, WARP_NT = 2;
-  extern __shared__ double fragments64[]; // [tile][kt][nt][lane]
+  constexpr u32 N = 64, K = 32, KT = K / Dmma::DEPTH, NT = N / 8, MT = 32 / Dmma::ROWS, WARP_NT = 2, HALVES = Dmma::ROWS / 8;
+  // Registers of a lane in one product.
+  constexpr u32 OF_A = Dmma::ROWS * Dmma::DEPTH / 32, OF_B = Dmma::DEPTH / 4, OF_C = Dmma::ROWS / 4;
+  constexpr u32 WIDE = OF_B > 1 ? 2 : 1; // numbers in one read
+  // Fragments of B in the order in which lanes take them: [tile][kt][nt][OF_B / WIDE][lane][WIDE].
+  extern __shared__ double fragments64[];
   const u32 lane = threadIdx.x & 31, warp = threadIdx.x / 32;
   const u32 rows = (warp & 1) * 32, columns = (warp >> 1) * 16;
-  const u32 per_tile = KT * NT * 32;
+  const u32 group = lane / 4, in_group = lane % 4;
+  const u32 per_tile = KT * NT * OF_B * 32;
   for (u32 at = threadIdx.x; at < args.tiles * per_tile; at += blockDim.x) {
-    u32 tile = at / per_tile, kt = at % per_tile / (NT * 32), nt = at / 32 % NT, l = at % 32;
-    fragments64[at] = (double)element_number(args, 1 + tile, kt * 4 + l % 4, nt * 8 + l / 4);
+    u32 tile = at / per_tile, kt = at % per_tile / (NT * OF_B * 32), nt = at / (OF_B * 32) % NT, l = at / WIDE % 32;
+    u32 r = at / (WIDE * 32) % (OF_B / WIDE) * WIDE + at % WIDE;
+    fragments64[at] = (double)element_number(args, 1 + tile, kt * Dmma::DEPTH + r * 4 + l % 4, nt * 8 + l / 4);
   }
-  double a[MT][KT];
+  double a[MT][KT][OF_A];
 #pragma unroll
   for (u32 m = 0; m < MT; m++)
 #pragma unroll
-    for (u32 kt = 0; kt < KT; kt++) {
-      a[m][kt] = (double)element_number(args, 0, rows + m * 8 + lane / 4, kt * 4 + lane % 4);
-    }
+    for (u32 kt = 0; kt < KT; kt++)
+#pragma unroll
+      for (u32 r = 0; r < OF_A; r++) {
+        u32 row = rows + m * Dmma::ROWS + group + r % HALVES * 8, k = kt * Dmma::DEPTH + in_group + r / HALVES * 4;
+        a[m][kt][r] = (double)element_number(args, 0, row, k);
+      }
   __syncthreads();
   for (u32 w = 0; w < args.windows; w++) {
-    double c[MT][WARP_NT][2] = {};
+    double c[MT][WARP_NT][OF_C] = {};
     u32 tile = 0;
+#pragma unroll 1 // A step is long enough, and its registers are all there are.
     for (u32 step = 0; step < args.steps; step++) {
-      const double *b = fragments64 + tile * per_tile + lane;
 #pragma unroll
       for (u32 kt = 0; kt < KT; kt++)
 #pragma unroll
         for (u32 nt = 0; nt < WARP_NT; nt++) {
-          double value = b[(kt * NT + columns / 8 + nt) * 32];
+          const double *from = fragments64 + tile * per_tile + (kt * NT + columns / 8 + nt) * OF_B * 32 + lane * WIDE;
+          double b[OF_B];
+          if constexpr (WIDE == 2) {
 #pragma unroll
-          for (u32 m = 0; m < MT; m++)
-            asm volatile("mma.sync.aligned.m8n8k4.row.col.f64.f64.f64.f64 {%0,%1}, {%2}, {%3}, {%0,%1};"
-                         : "+d"(c[m][nt][0]), "+d"(c[m][nt][1])
-                         : "d"(a[m][kt]), "d"(value));
+            for (u32 r = 0; r < OF_B; r += 2) {
+              double2 pair = *(const double2 *)(from + r * 32);
+              b[r] = pair.x;
+              b[r + 1] = pair.y;
+            }
+          } else {
+            b[0] = from[0];
+          }
+#pragma unroll
+          for (u32 m = 0; m < MT; m++) Dmma::mma(c[m][nt], a[m][kt], b);
         }
       tile = tile + 1 == args.tiles ? 0 : tile + 1;
     }
 #pragma unroll
     for (u32 m = 0; m < MT; m++)
 #pragma unroll
-      for (u32 nt = 0; nt < WARP_NT; nt++) {
-        u32 row = rows + m * 8 + lane / 4, column = columns + nt * 8 + lane % 4 * 2;
-        put(args, blockIdx.x, 64 * N, row * N + column, (u64)__double_as_longlong(c[m][nt][0]),
-            (u64)__double_as_longlong(c[m][nt][1]));
-      }
+      for (u32 nt = 0; nt < WARP_NT; nt++)
+#pragma unroll
+        for (u32 r = 0; r < OF_C; r += 2) {
+          u32 row = rows + m * Dmma::ROWS + group + r / 2 * 8, column = columns + nt * 8 + in_group * 2;
+          put(args, blockIdx.x, 64 * N, row * N + column, (u64)__double_as_longlong(c[m][nt][r]),
+              (u64)__double_as_longlong(c[m][nt][r + 1]));
+        }
     __syncthreads();
     settle<u64>(args, args.first_window + w, blockIdx.x, 64 * N, threadIdx.x, blockDim.x);
     __syncthreads();

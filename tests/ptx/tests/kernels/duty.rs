@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use crate::cuda::layout::{BURN_EXACT_EVERY, BURN_EXACT_SECONDS, BURN_RANDOM_SECONDS, BURN_STEPS, Burn, Number};
 use crate::cuda::reference::steps_while_exact;
-use crate::images::{burns, image};
+use crate::images::{Image, burns, image};
 use crate::rig::{Setting, burn};
 
 /// Asks for the page to be written instead of compared.
@@ -25,9 +25,15 @@ struct Chip {
 }
 
 /// Dense peak of the data sheet over SMs and boost clock: 312 TFLOP/s over 108 x 1410 MHz; 733 over 142 x 2520 MHz (fp8) and
-/// half of it (bf16); 989 over 132 x 1830 MHz; 2250 over 148 x 1850 MHz. Eight bits twice that.
+/// half of it (bf16); 989 over 132 x 1830 MHz; 2250 over 148 x 1850 MHz. Eight bits twice that. FP64 on tensor cores: 19.5 TFLOP/s of
+/// A100, 66.9 of H100 (at 1980 MHz), 37 of B200 (at 1965 MHz).
 const CHIPS: &[Chip] = &[
-    Chip { name: "A100", image: "compute_80", megahertz: 1410.0, rates: &[("burn_bf16_mma", 2048.0)] },
+    Chip {
+        name: "A100",
+        image: "compute_80",
+        megahertz: 1410.0,
+        rates: &[("burn_bf16_mma", 2048.0), ("burn_fp64_mma", 128.0)],
+    },
     Chip {
         name: "L40S",
         image: "sm_89",
@@ -38,13 +44,13 @@ const CHIPS: &[Chip] = &[
         name: "H100, H200",
         image: "sm_90a",
         megahertz: 1830.0,
-        rates: &[("burn_bf16_wgmma", 4096.0), ("burn_fp8_wgmma", 8192.0)],
+        rates: &[("burn_bf16_wgmma", 4096.0), ("burn_fp8_wgmma", 8192.0), ("burn_fp64_mma", 256.0)],
     },
     Chip {
         name: "B200",
         image: "sm_100f",
         megahertz: 1850.0,
-        rates: &[("burn_bf16_tcgen05", 8192.0), ("burn_fp8_tcgen05", 16384.0)],
+        rates: &[("burn_bf16_tcgen05", 8192.0), ("burn_fp8_tcgen05", 16384.0), ("burn_fp64_mma", 128.0)],
     },
 ];
 
@@ -106,7 +112,8 @@ fn the_page_tells_the_duty_that_the_kernels_text_gives() {
     );
     for chip in CHIPS {
         for (name, rate) in chip.rates {
-            let (_, kernel) = burns().find(|(_, burn)| burn.name == *name).expect("a kernel of that name");
+            let has = |found: &(&Image, Burn)| found.1.name == *name && found.0.name == chip.image;
+            let (_, kernel) = burns().find(has).expect("a kernel of that name");
             let duty = duty(chip, kernel, *rate);
             let flop = kernel.shape.flop() as f64 * f64::from(kernel.shape.units * BURN_STEPS);
             let clocks = flop / rate / duty.random;

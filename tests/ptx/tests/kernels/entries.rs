@@ -39,9 +39,14 @@ fn every_kernel_takes_the_arguments_the_host_gives() {
     }
 }
 
-/// The one text for `sm_80` and for what has no image of its own is called after its virtual architecture.
+/// The one text for `sm_80` and for what has no image of its own is called after its virtual architecture; Blackwell Ultra has the text
+/// of its family.
 fn text_of(cubin: &str) -> &str {
-    if cubin == "sm_80" { "compute_80" } else { cubin }
+    match cubin {
+        "sm_80" => "compute_80",
+        "sm_103a" => "sm_100f",
+        cubin => cubin,
+    }
 }
 
 #[test]

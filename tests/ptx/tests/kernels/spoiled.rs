@@ -147,6 +147,20 @@ fn of_portable(image: &'static str, kernel: &'static str) -> Vec<Spoiling> {
             spoil("one product is of other operands", r"(fma\.rn\.f32\s+%f\d+), %f\d+, (%f\d+)", "$1, $2, $2"),
             9,
         )),
+        "burn_fp64_mma" if image == "sm_90a" => {
+            let a = r"(mma\S+ \S+, )\{(%fd\d+),(%fd\d+),(%fd\d+),";
+            all.push(spoil("rows of A change places", a, "${1}{$3,$2,$4,"));
+            all.push(spoil("k of A changes places", a, "${1}{$4,$3,$2,"));
+            all.push(at(spoil("rows of one product change places", a, "${1}{$3,$2,$4,"), 5));
+            let b = r"(mma\S+ \S+, \S+, )\{(%fd\d+),(%fd\d+),(%fd\d+),";
+            all.push(spoil("k of B changes places", b, "${1}{$3,$2,$4,"));
+            all.push(at(spoil("k of B changes places in one product", b, "${1}{$4,$3,$2,"), 2));
+            let zeros = "${1}{0d0000000000000000,0d0000000000000000,0d0000000000000000,0d0000000000000000};";
+            let lost = spoil("sums are lost", r"(mma\S+ \S+, \S+, \S+, )\{[^}]*\};", zeros);
+            all.extend([lost, at(lost, 3)]);
+            let rows = r"(mma\S+ )\{(%fd\d+),(%fd\d+),(%fd\d+),(%fd\d+)\}(, \S+, \S+, )\{[^}]*\};";
+            all.push(spoil("rows of the results change places", rows, "${1}{$4,$5,$2,$3}$6{$4,$5,$2,$3};"));
+        }
         "burn_fp64_mma" => {
             all.push(spoil("A and B change places", r"\{(%fd\d+)\}, \{(%fd\d+)\}", "{$2}, {$1}"));
             let lost = spoil(
