@@ -317,7 +317,9 @@ mod tests {
     fn exported(samples: &[Sample], column: &str) -> Vec<Field> {
         let run = tempfile::tempdir().expect("a folder");
         let mut telemetry = Telemetry::create(run.path(), Safety::AtTheEnd).expect("telemetry");
-        samples.iter().for_each(|sample| telemetry.sample(sample));
+        for sample in samples {
+            telemetry.sample(sample);
+        }
         telemetry.close().expect("closed");
         let mut bytes = Vec::new();
         export(&mut Reader::open(run.path()).expect("telemetry"), &Labels::default(), &mut bytes).expect("exported");
@@ -351,7 +353,8 @@ mod tests {
             })
             .collect();
         let mut wanted: Vec<i64> = (0..count as i64).map(|second| second % 1000).collect();
-        (seen.sort_unstable(), wanted.sort_unstable());
+        seen.sort_unstable();
+        wanted.sort_unstable();
         assert!(seen == wanted, "{} rows of {}", seen.len(), wanted.len());
     }
 
