@@ -7,18 +7,12 @@ use super::command_error::CommandError;
 use super::exit_code::Exit;
 use super::language::Spoken;
 use super::{lots, printer};
-use crate::event::RunRecord;
-use crate::lot::{self, RunSummary};
+use crate::lot;
 use crate::report::baseline_page;
-use crate::rundir::{read_many, run_folders};
 
 /// `kiln baseline RUN..`.
 pub(super) fn baseline(args: &BaselineArgs, spoken: Spoken) -> Result<Exit, CommandError> {
-    let found = read_many(&run_folders(&args.runs)?, |events| {
-        RunSummary::of(&RunRecord::of(events)).ok_or_else(|| "the run had not begun".to_owned())
-    });
-    lots::tell_unread(&found.unread);
-    let summaries: Vec<RunSummary> = found.runs.into_iter().map(|(_, summary)| summary).collect();
+    let (summaries, _) = lots::summaries(&args.runs)?;
     let (baseline, left_out) = lot::baseline(&summaries, &[]);
     let left_out: Vec<(String, String)> = left_out
         .into_iter()

@@ -11,11 +11,9 @@ use super::command_error::{CommandError, Sorted as _};
 use super::exit_code::Exit;
 use super::{lots, printer};
 use crate::disk;
-use crate::event::RunRecord;
 use crate::lot::{
     Exclusion, GaugeStudies, GaugeStudy, LEAST_UNITS, Outside, PartAverages, Peers, Standing, UnitValues, gauge_studies,
 };
-use crate::rundir::{read_many, run_folders};
 
 /// The most that is read of a lot's facts.
 const MOST: u64 = 64 * disk::MIB;
@@ -31,11 +29,7 @@ pub(super) fn lot(command: &LotCommand) -> Result<Exit, CommandError> {
 }
 
 fn read(runs: &[std::path::PathBuf]) -> Result<Vec<UnitValues>, CommandError> {
-    let found = read_many(&run_folders(runs)?, |events| {
-        UnitValues::of(&RunRecord::of(events)).ok_or_else(|| "the run had not come to its unit".to_owned())
-    });
-    lots::tell_unread(&found.unread);
-    let mut units: Vec<UnitValues> = found.runs.into_iter().map(|(_, unit)| unit).collect();
+    let mut units = lots::units(runs)?;
     if units.iter().any(|unit| !unit.simulated) {
         for unit in units.extract_if(.., |unit| unit.simulated) {
             printer::tell(&format!("left out: {}: {}", unit.run_id, Exclusion::Simulated.shown()));

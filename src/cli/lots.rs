@@ -1,13 +1,49 @@
 //! What the commands on many runs share: telling what was left out, checking names as typed, and writing a page.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context as _, anyhow};
 
 use super::command_error::{CommandError, Sorted as _};
 use super::printer;
-use crate::rundir::Unread;
+use crate::event::RunRecord;
+use crate::lot::{RunSummary, UnitValues};
+use crate::rundir::{Index, IndexKey, Unread, read_many_by, run_folders};
 use crate::{disk, yaml};
+
+/// The index beside the runs. Without a home there is no place for its key, and every journal is understood anew.
+fn index(kind: &'static str) -> Option<Index> {
+    let home = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let state = home("XDG_STATE_HOME").or_else(|| Some(home("HOME")?.join(".local/state")))?;
+    IndexKey::in_folder(&state.join("kiln")).ok().map(|key| Index::new(key, kind))
+}
+
+/// Reads runs as statistics see them.
+pub(super) fn summaries(runs: &[PathBuf]) -> Result<(Vec<RunSummary>, Vec<Unread>), CommandError> {
+    let known = Mutex::default();
+    let found = read_many_by(
+        index("summary-1").as_ref(),
+        &run_folders(runs)?,
+        |events| RunSummary::of(&RunRecord::of(events)).ok_or_else(|| "the run had not begun".to_owned()),
+        |summary| summary.values.share(&mut known.lock().unwrap_or_else(PoisonError::into_inner)),
+    );
+    tell_unread(&found.unread);
+    Ok((found.runs.into_iter().map(|(_, summary)| summary).collect(), found.unread))
+}
+
+/// Reads runs as a lot sees them.
+pub(super) fn units(runs: &[PathBuf]) -> Result<Vec<UnitValues>, CommandError> {
+    let known = Mutex::default();
+    let found = read_many_by(
+        index("unit-1").as_ref(),
+        &run_folders(runs)?,
+        |events| UnitValues::of(&RunRecord::of(events)).ok_or_else(|| "the run had not come to its unit".to_owned()),
+        |unit| unit.values.share(&mut known.lock().unwrap_or_else(PoisonError::into_inner)),
+    );
+    tell_unread(&found.unread);
+    Ok(found.runs.into_iter().map(|(_, unit)| unit).collect())
+}
 
 /// Which run, and why.
 pub(super) fn reasons(unread: &[Unread]) -> Vec<(String, String)> {

@@ -10,11 +10,10 @@ use super::command_error::{CommandError, Sorted as _};
 use super::exit_code::Exit;
 use super::language::Spoken;
 use super::{lots, printer};
-use crate::event::RunRecord;
-use crate::lot::{self, Histogram, Interval, NoCapability, RunSummary, SIDE_MOVED, Spread, Stats};
+use crate::lot::{self, Histogram, Interval, NoCapability, SIDE_MOVED, Spread, Stats};
 use crate::model::Quantity;
 use crate::report::{plain, stats_page};
-use crate::rundir::{Unread, read_many, run_folders};
+use crate::rundir::Unread;
 
 /// Rows of a list in the text; JSON has all.
 const SHOWN: usize = 20;
@@ -30,21 +29,17 @@ struct Document<'a> {
 
 /// `kiln stats RUN..`.
 pub(super) fn stats(args: &StatsArgs, spoken: Spoken) -> Result<Exit, CommandError> {
-    let found = read_many(&run_folders(&args.runs)?, |events| {
-        RunSummary::of(&RunRecord::of(events)).ok_or_else(|| "the run had not begun".to_owned())
-    });
-    lots::tell_unread(&found.unread);
-    let mut summaries: Vec<RunSummary> = found.runs.into_iter().map(|(_, summary)| summary).collect();
+    let (mut summaries, unread) = lots::summaries(&args.runs)?;
     let known =
-        summaries.iter().flat_map(|summary| summary.values.keys()).map(|key| key.measurement.as_str()).collect();
+        summaries.iter().flat_map(|summary| summary.values.keys().iter()).map(|key| key.measurement.as_str()).collect();
     lots::check_measurements(&args.measurements, known)?;
     if !args.measurements.is_empty() {
         for summary in &mut summaries {
-            summary.values.retain(|key, _| args.measurements.contains(&key.measurement));
+            summary.values.retain(|key| args.measurements.contains(&key.measurement));
         }
     }
     let profiles = lot::stats(&summaries, &args.golden);
-    let document = Document { schema: "kiln.stats/1", profiles, unread: &found.unread };
+    let document = Document { schema: "kiln.stats/1", profiles, unread: &unread };
     if let Some(path) = &args.html {
         let page = stats_page(&document.profiles, &lots::reasons(document.unread), spoken.page());
         lots::write_page(path, &page)?;
@@ -54,7 +49,7 @@ pub(super) fn stats(args: &StatsArgs, spoken: Spoken) -> Result<Exit, CommandErr
     } else {
         printer::result(&text(&document)).no_claim()?;
     }
-    Ok(if found.unread.is_empty() { Exit::Pass } else { Exit::NoClaim })
+    Ok(if unread.is_empty() { Exit::Pass } else { Exit::NoClaim })
 }
 
 fn text(document: &Document<'_>) -> String {

@@ -144,14 +144,14 @@ pub(super) fn next(
         return next;
     }
     for (index, stage) in plan.stages.iter().enumerate() {
-        let rounds: Vec<&StageRecord> = record.stages.iter().filter(|round| round.id == stage.id).collect();
-        let Some(last) = rounds.last() else {
+        // Asked with every reading: found from the end, where there may be hundreds of rounds.
+        let Some(last) = record.stages.iter().rev().find(|round| round.id == stage.id) else {
             return Next::StartStage { stage: index, round: 1 };
         };
         if last.finished.is_none() {
             return within_round(plan, record, halt, now, index, last);
         }
-        if wants_another_round(stage, &rounds, halt, now) {
+        if wants_another_round(stage, record, last.round, halt, now) {
             return Next::StartStage { stage: index, round: last.round + 1 };
         }
     }
@@ -198,14 +198,16 @@ fn look_again(
     None
 }
 
-fn wants_another_round(stage: &PlannedStage, rounds: &[&StageRecord], halt: &Halt, now: Moment) -> bool {
-    let round = rounds.last().map_or(1, |last| last.round);
+fn wants_another_round(stage: &PlannedStage, record: &RunRecord, round: u32, halt: &Halt, now: Moment) -> bool {
     if halt.holds(&stage.id, round + 1).is_some() || stage.steps.iter().all(|step| step.readiness != Readiness::Ready) {
         return false;
     }
     match stage.repeat {
         Loop::Count(count) => round < count,
-        Loop::For(span) => rounds.first().is_some_and(|first| now.since(first.started) < span),
+        Loop::For(span) => {
+            let first = record.stages.iter().find(|round| round.id == stage.id);
+            first.is_some_and(|first| now.since(first.started) < span)
+        }
     }
 }
 

@@ -7,6 +7,7 @@
 //!
 //! A reading that failed stays failed: only what was never offered is stood in for.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use kiln_model::{ClockReasons, GpuIndex, Inventory, Moment, Reading, Sample, Sensor};
@@ -37,14 +38,14 @@ impl StandIns {
         Self { gpus: inventory.gpus.iter().map(|gpu| (gpu.index, kept(gpu.thermal.slowdown_celsius.get()))).collect() }
     }
 
-    /// The sample with stand-ins where there are any.
-    pub(super) fn complete(&mut self, sample: &Sample) -> Sample {
-        let mut whole = sample.clone();
+    /// The sample with stand-ins where there are any. Most parts offer everything, and then it is the sample itself.
+    pub(super) fn complete<'s>(&mut self, sample: &'s Sample) -> Cow<'s, Sample> {
+        let mut whole = Cow::Borrowed(sample);
         let kept = self.gpus.entry(sample.gpu).or_default();
         if sample[Sensor::TempMargin] == Reading::Unsupported
             && let Some(slowdown) = kept.slowdown_celsius
         {
-            whole.set(Sensor::TempMargin, sample[Sensor::TempGpu].map(|celsius| slowdown - celsius));
+            whole.to_mut().set(Sensor::TempMargin, sample[Sensor::TempGpu].map(|celsius| slowdown - celsius));
         }
         let reasons = sample[Sensor::ClockReasons];
         let passed = kept.last.replace(sample.at).map_or(0.0, |last| sample.at.since(last).as_secs_f64());
@@ -53,7 +54,7 @@ impl StandIns {
                 *seconds += passed;
             }
             if sample[sensor] == Reading::Unsupported {
-                whole.set(sensor, reasons.map(|_| *seconds));
+                whole.to_mut().set(sensor, reasons.map(|_| *seconds));
             }
         }
         whole
@@ -100,7 +101,7 @@ mod tests {
             .map(|(second, reasons)| all.complete(&sample(second, 60.0, reasons)).get(Sensor::ThrottleSwThermal))
             .collect();
         assert_eq!(told, [Some(0.0), Some(1.0), Some(3.0), Some(3.0)]);
-        let last = all.complete(&sample(6, 60.0, 0));
+        let last = all.complete(&sample(6, 60.0, 0)).into_owned();
         assert_eq!((last.get(Sensor::ThrottlePowerBrake), last.get(Sensor::ThrottleHwThermal)), (Some(1.0), Some(0.0)));
     }
 
@@ -109,7 +110,7 @@ mod tests {
         let mut all = stand_ins(Reading::Value(89.0));
         let mut lost = Sample::new(GPU, Moment::from_secs(1));
         lost.fail_all(ReadingFailure::Timeout);
-        assert_eq!(all.complete(&lost), lost);
+        assert_eq!(*all.complete(&lost), lost);
         let mut cold = sample(2, 0.0, 0);
         cold.set(Sensor::TempGpu, Reading::Failed(ReadingFailure::Timeout));
         cold.set(Sensor::ClockReasons, Reading::Unsupported);

@@ -93,6 +93,28 @@ impl JournalFile {
         parse(&self.path, &bytes).map(|(read, at)| (read, line::to_hex(&at.chain)))
     }
 
+    /// Holds the whole journal against its chain without understanding it, and returns its root; `None` if its last line is
+    /// torn or lacks its end.
+    pub fn root(&self) -> Result<Option<String>, JournalError> {
+        let bytes = self.bytes()?;
+        let mut at = Resumption { chain: line::BEGIN, length: 0, lacks_newline: false };
+        let mut number = 0;
+        while at.length < bytes.len() as u64 {
+            let rest = &bytes[at.length as usize..];
+            let Some(end) = memchr::memchr(b'\n', rest) else { return Ok(None) };
+            number += 1;
+            let place = LinePlace { line: number, seq: (number > 1).then(|| number - 2), offset: at.length };
+            line::check(&rest[..end], &mut at.chain).map_err(|what| {
+                if number == 1 {
+                    return bad_header(&self.path, &rest[..end], place, what);
+                }
+                JournalError::Damaged { path: self.path.clone(), place, what }
+            })?;
+            at.length += end as u64 + 1;
+        }
+        Ok(Some(line::to_hex(&at.chain)))
+    }
+
     /// Reads the journal up to the first damage, and returns that damage if there is one. Fails if nothing can be read.
     pub fn read_sound(&self) -> Result<(Read, Option<JournalError>), JournalError> {
         let bytes = self.bytes()?;
@@ -161,7 +183,7 @@ fn parse_into(path: &Path, bytes: &[u8], read: &mut Read) -> Result<Resumption, 
         let seq = (number > 1).then(|| number - 2);
         let place = LinePlace { line: number, seq, offset: at.length };
         let damaged = |what| JournalError::Damaged { path: path.to_owned(), place, what };
-        let Some(end) = rest.iter().position(|byte| *byte == b'\n') else {
+        let Some(end) = memchr::memchr(b'\n', rest) else {
             let mut chain = at.chain;
             if line::check(rest, &mut chain).is_ok() {
                 // Only the newline is missing: nothing is lost.

@@ -58,8 +58,8 @@ pub fn baseline<'a>(runs: &'a [RunSummary], golden: &[String]) -> (Baseline, Vec
     }
     let mut numbers: BTreeMap<String, (Unit, Vec<f64>)> = BTreeMap::new();
     for run in &counted {
-        for (key, value) in &run.values {
-            numbers.entry(key.to_string()).or_insert((value.unit, Vec::new())).1.push(value.number);
+        for (key, value) in run.values.iter() {
+            numbers.entry(key.to_string()).or_insert((value.facts.unit, Vec::new())).1.push(value.number);
         }
     }
     let values = numbers.into_iter().filter_map(|(key, (unit, numbers))| {

@@ -66,12 +66,16 @@ pub fn changes(before: &RunRecord, after: &RunRecord) -> (Verdicts, Vec<Change>)
 
 fn value_changes(before: &[Judgement], after: &[Judgement]) -> Vec<ValueChange> {
     fn find<'j>(all: &'j [Judgement], like: &Judgement) -> Option<&'j Judgement> {
-        let name = |one: &Judgement| (one.measurement.name.clone(), one.measurement.component);
-        all.iter().find(|one| name(one) == name(like))
+        let like = &like.measurement;
+        all.iter().map(|one| (one, &one.measurement)).find_map(|(judgement, one)| {
+            (one.component == like.component && one.name == like.name).then_some(judgement)
+        })
+    }
+    fn outcome(one: Option<&Judgement>) -> Option<(&Judged, bool)> {
+        one.map(|one| (&one.outcome, one.waiver.is_some()))
     }
     let gone = before.iter().filter(|old| find(after, old).is_none()).map(|old| (Some(old), None));
     let pairs = after.iter().map(|new| (find(before, new), Some(new)));
-    let outcome = |one: Option<&Judgement>| one.map(|one| (one.outcome.clone(), one.waiver.is_some()));
     pairs
         .chain(gone)
         .filter(|(was, is)| outcome(*was) != outcome(*is))

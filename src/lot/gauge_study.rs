@@ -92,10 +92,10 @@ pub fn gauge_studies(runs: &[UnitValues]) -> Vec<GaugeStudy> {
     type Parts<'a> = BTreeMap<(&'a Peers, &'a str), BTreeMap<&'a str, Vec<f64>>>;
     let mut all: BTreeMap<&str, (Unit, Parts<'_>)> = BTreeMap::new();
     for run in runs {
-        for (peers, (unit, value)) in &run.values {
-            let (_, parts) = all.entry(&peers.value).or_insert((*unit, BTreeMap::new()));
+        for (peers, value) in run.values.iter() {
+            let (_, parts) = all.entry(&peers.value).or_insert((*value.facts, BTreeMap::new()));
             let stations = parts.entry((peers, &run.serial)).or_default();
-            stations.entry(&run.station).or_default().push(*value);
+            stations.entry(&run.station).or_default().push(value.number);
         }
     }
     all.into_iter().filter_map(|(value, (unit, parts))| study(value, unit, parts.values())).collect()
@@ -161,7 +161,7 @@ mod tests {
             station: station.to_owned(),
             simulated: false,
             passed: true,
-            values: [(peers, (Unit::Watt, power))].into(),
+            values: [(peers, power, Unit::Watt)].into_iter().collect(),
         }
     }
 

@@ -14,6 +14,7 @@ mod robust;
 mod run_summary;
 mod spread;
 mod stats;
+mod values;
 mod yields;
 
 pub use baseline::{Baseline, BaselineValue, baseline};
@@ -27,9 +28,10 @@ pub use part_average::{
     Average, LEAST_UNITS, Outside, PartAverages, Peers, Standing, USUAL_BUDGET, UnitValues, placed,
 };
 pub use robust::{median_deviation, quantile, robust_z};
-pub use run_summary::{Exclusion, RunSummary, Value, ValueKey};
+pub use run_summary::{Exclusion, RunSummary, ValueKey};
 pub use spread::{Capability, Histogram, NoCapability, Outlier, SIDE_MOVED, Spread, spreads};
 pub use stats::{Left, Stats, stats};
+pub use values::{Facts, Table, Value, Values};
 pub use yields::{AttemptYield, Yields, yields};
 
 /// Writes a value with its unit; where there is none, whether it is unsupported or missing.

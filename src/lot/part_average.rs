@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::robust::MEDIAN_OF_SIGMA;
-use super::{RunSummary, median, median_deviation, quantile};
+use super::{RunSummary, Table, median, median_deviation, quantile};
 use kiln_event::{LotFacts, LotValue, RunRecord};
 use kiln_limit::LotRange;
 use kiln_model::{Component, Inventory, Unit};
@@ -46,14 +46,14 @@ pub struct Peers {
 }
 
 /// One unit's numbers.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct UnitValues {
     pub run_id: String,
     pub serial: String,
     pub station: String,
     pub simulated: bool,
     pub passed: bool,
-    pub values: BTreeMap<Peers, (Unit, f64)>,
+    pub values: Table<Peers, Unit>,
 }
 
 /// What peers measured.
@@ -128,7 +128,7 @@ impl UnitValues {
         let profile = format!("{} revision {}", start.profile.id, start.profile.revision);
         let chassis = text(&inventory.node.model);
         let named = named(record);
-        let mut values = BTreeMap::new();
+        let mut values = Vec::new();
         for step in record.decisive_steps() {
             for judgement in step.cases.iter().flat_map(|case| &case.judgements) {
                 let measurement = &judgement.measurement;
@@ -144,7 +144,7 @@ impl UnitValues {
                 }
                 let (model, place) = placed(measurement.component, inventory);
                 let peers = Peers { profile: profile.clone(), chassis: chassis.clone(), model, place, value };
-                values.insert(peers, (measurement.unit, number));
+                values.push((peers, number, measurement.unit));
             }
         }
         let serial = inventory.node.serial.value().or(start.operation.serial.as_ref());
@@ -155,7 +155,7 @@ impl UnitValues {
             simulated: !start.source.is_hardware(),
             // A run of less than the profile is no fact of a lot, as it is none of a baseline.
             passed: RunSummary::of(record).is_some_and(|run| run.passed() && run.exclusion(&[]).is_none()),
-            values,
+            values: values.into_iter().collect(),
         })
     }
 }
@@ -237,9 +237,9 @@ impl PartAverages {
         let mut outside = Vec::new();
         let (mut values, mut lacking) = (0, 0);
         let kinds: BTreeSet<(&str, &str)> =
-            unit.values.keys().map(|peers| (peers.profile.as_str(), peers.chassis.as_str())).collect();
+            unit.values.keys().iter().map(|peers| (peers.profile.as_str(), peers.chassis.as_str())).collect();
         for (peers, average) in self.averages.iter().filter(|(_, average)| average.units >= LEAST_UNITS) {
-            let Some((_, value)) = unit.values.get(peers) else {
+            let Some(value) = unit.values.get(peers).map(|value| value.number) else {
                 lacking += usize::from(kinds.contains(&(peers.profile.as_str(), peers.chassis.as_str())));
                 continue;
             };
@@ -250,7 +250,7 @@ impl PartAverages {
                 outside.push(Outside {
                     peers: peers.clone(),
                     unit: average.unit,
-                    value: *value,
+                    value,
                     low: average.median - reach,
                     high: average.median + reach,
                     sigmas: off,
@@ -271,8 +271,8 @@ impl PartAverages {
         let mut own: BTreeMap<&Peers, Vec<f64>> = BTreeMap::new();
         let mut serials = BTreeSet::new();
         for unit in lot.iter().filter(|unit| serials.insert(&unit.serial)) {
-            for (peers, (_, value)) in &unit.values {
-                own.entry(peers).or_default().push(*value);
+            for (peers, value) in unit.values.iter() {
+                own.entry(peers).or_default().push(value.number);
             }
         }
         let known: BTreeMap<&Peers, &Average> = self.averages.iter().map(|(peers, average)| (peers, average)).collect();
@@ -294,8 +294,8 @@ impl PartAverages {
 fn averages(units: &[&UnitValues]) -> BTreeMap<Peers, Average> {
     let mut numbers: BTreeMap<&Peers, (Unit, Vec<f64>)> = BTreeMap::new();
     for unit in units {
-        for (peers, (of, value)) in &unit.values {
-            numbers.entry(peers).or_insert((*of, Vec::new())).1.push(*value);
+        for (peers, value) in unit.values.iter() {
+            numbers.entry(peers).or_insert((*value.facts, Vec::new())).1.push(value.number);
         }
     }
     let average = |(peers, (unit, values)): (&Peers, (Unit, Vec<f64>))| {
@@ -311,9 +311,9 @@ fn averages(units: &[&UnitValues]) -> BTreeMap<Peers, Average> {
 /// many tests. Tests of a unit depend on one another and tails are fat, so that the bell alone would hold too many.
 fn sigmas(units: &[&UnitValues], averages: &BTreeMap<Peers, Average>, budget_percent: f64, tests: usize) -> f64 {
     let farthest = |unit: &&UnitValues| {
-        let off = unit.values.iter().filter_map(|(peers, (_, value))| {
+        let off = unit.values.iter().filter_map(|(peers, value)| {
             let average = averages.get(peers)?;
-            Some((value - average.median).abs() / average.sigma)
+            Some((value.number - average.median).abs() / average.sigma)
         });
         off.fold(0.0, f64::max)
     };
@@ -356,10 +356,11 @@ mod tests {
             simulated: false,
             passed: true,
             values: [
-                (peers("load.gemm.power.mean"), (Unit::Watt, power)),
-                (peers("soak.heat.thermal.resistance"), (Unit::KelvinPerWatt, contact)),
+                (peers("load.gemm.power.mean"), power, Unit::Watt),
+                (peers("soak.heat.thermal.resistance"), contact, Unit::KelvinPerWatt),
             ]
-            .into(),
+            .into_iter()
+            .collect(),
         }
     }
 
@@ -405,10 +406,11 @@ mod tests {
     fn a_unit_of_which_half_was_not_measured_is_not_inside() {
         let facts = PartAverages::of(&lot(40), USUAL_BUDGET);
         let mut half = unit(99, 690.0, 0.05);
-        half.values.remove(&peers("soak.heat.thermal.resistance"));
+        half.values.retain(|key| *key != peers("soak.heat.thermal.resistance"));
         assert_eq!(facts.judge(&half), Standing::Incomplete { values: 1, lacking: 1 });
-        half.values =
-            [(Peers { chassis: "another".to_owned(), ..peers("load.gemm.power.mean") }, (Unit::Watt, 1.0))].into();
+        half.values = [(Peers { chassis: "another".to_owned(), ..peers("load.gemm.power.mean") }, 1.0, Unit::Watt)]
+            .into_iter()
+            .collect();
         assert_eq!(facts.judge(&half), Standing::Unknown);
     }
 
@@ -423,7 +425,7 @@ mod tests {
     #[test]
     fn wild_units_among_the_facts_do_not_hide_the_next_one() {
         let mut units = lot(100);
-        units[7].values.insert(peers("soak.heat.thermal.resistance"), (Unit::KelvinPerWatt, 0.09));
+        units[7] = unit(7, 690.0, 0.09);
         let facts = PartAverages::of(&units, USUAL_BUDGET);
         assert!(matches!(facts.judge(&units[7]), Standing::Held { .. }));
     }

@@ -20,18 +20,39 @@ pub fn median_deviation(values: &[f64]) -> Option<f64> {
     median(&values.iter().map(|value| (value - middle).abs()).collect::<Vec<_>>())
 }
 
-/// How many standard deviations a value lies from the median, as the others would have them if they were normal (Iglewicz
-/// and Hoaglin, 1993). Where more than half are the same, by the mean distance; `None` where all are.
-pub fn robust_z(value: f64, all: &[f64]) -> Option<f64> {
-    // Of a normal distribution, the mean distance in standard deviations.
-    const MEAN: f64 = 0.7979;
-    let middle = median(all)?;
-    let deviation = median_deviation(all)?;
-    if deviation > 0.0 {
-        return Some(MEDIAN_OF_SIGMA * (value - middle) / deviation);
+/// Where the middle of values lies and how far they lie from it, for telling which of them stand apart.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Scatter {
+    middle: f64,
+    deviation: f64,
+    /// The mean distance to the middle.
+    mean: f64,
+}
+
+impl Scatter {
+    /// `None` of none.
+    pub(crate) fn of(all: &[f64]) -> Option<Self> {
+        let middle = median(all)?;
+        let deviation = median_deviation(all)?;
+        let mean = all.iter().map(|one| (one - middle).abs()).sum::<f64>() / all.len() as f64;
+        Some(Self { middle, deviation, mean })
     }
-    let mean = all.iter().map(|one| (one - middle).abs()).sum::<f64>() / all.len() as f64;
-    (mean > 0.0).then(|| MEAN * (value - middle) / mean)
+
+    /// How many standard deviations a value lies from the median, as the others would have them if they were normal (Iglewicz
+    /// and Hoaglin, 1993). Where more than half are the same, by the mean distance; `None` where all are.
+    pub(crate) fn z(&self, value: f64) -> Option<f64> {
+        // Of a normal distribution, the mean distance in standard deviations.
+        const MEAN: f64 = 0.7979;
+        if self.deviation > 0.0 {
+            return Some(MEDIAN_OF_SIGMA * (value - self.middle) / self.deviation);
+        }
+        (self.mean > 0.0).then(|| MEAN * (value - self.middle) / self.mean)
+    }
+}
+
+/// How far a value stands apart from all; see [`Scatter::z`].
+pub fn robust_z(value: f64, all: &[f64]) -> Option<f64> {
+    Scatter::of(all)?.z(value)
 }
 
 #[cfg(test)]

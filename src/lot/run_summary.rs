@@ -1,16 +1,15 @@
 //! One run as statistics see it: whose it is, how it ended, what it measured, whether it counts.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
+use super::values::{Facts, Values};
 use kiln_event::{RunKind, RunRecord, Verdict, VerdictWord};
-use kiln_limit::Range;
-use kiln_model::{Component, Unit, WallTime};
+use kiln_model::{Component, WallTime};
 
 /// What is measured where: the same over all runs that can be compared.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ValueKey {
     /// `stage.step`.
     pub step: String,
@@ -24,17 +23,8 @@ impl fmt::Display for ValueKey {
     }
 }
 
-/// A number with the limit it was held against.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Value {
-    pub number: f64,
-    pub unit: Unit,
-    pub limit: Option<String>,
-    pub range: Range,
-}
-
 /// One run.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunSummary {
     pub run_id: String,
     /// Of the node; a run without one is a unit of its own.
@@ -49,7 +39,7 @@ pub struct RunSummary {
     /// Code and component of every finding.
     pub findings: Vec<(String, Component)>,
     /// Of the last round of every step.
-    pub values: BTreeMap<ValueKey, Value>,
+    pub values: Values,
 }
 
 /// Why a run does not count.
@@ -130,21 +120,17 @@ impl RunSummary {
 }
 
 /// Every number of the last attempt of the last round of every step.
-fn values(record: &RunRecord) -> BTreeMap<ValueKey, Value> {
-    let mut values = BTreeMap::new();
-    for step in record.decisive_steps() {
-        for judgement in step.cases.iter().flat_map(|case| &case.judgements) {
-            let measurement = &judgement.measurement;
-            if let Some(number) = measurement.as_number() {
-                let key = ValueKey {
-                    step: step.key.path.clone(),
-                    measurement: measurement.name.clone(),
-                    component: measurement.component,
-                };
-                let (unit, limit, range) = (measurement.unit, judgement.limit.clone(), judgement.range);
-                values.insert(key, Value { number, unit, limit, range });
-            }
-        }
-    }
-    values
+fn values(record: &RunRecord) -> Values {
+    let steps = record.decisive_steps();
+    let judgements = steps.iter().flat_map(|step| {
+        step.cases.iter().flat_map(|case| &case.judgements).map(|judgement| (&step.key.path, judgement))
+    });
+    let values = judgements.filter_map(|(path, judgement)| {
+        let measurement = &judgement.measurement;
+        let key =
+            ValueKey { step: path.clone(), measurement: measurement.name.clone(), component: measurement.component };
+        let facts = Facts { unit: measurement.unit, limit: judgement.limit.clone(), range: judgement.range };
+        Some((key, measurement.as_number()?, facts))
+    });
+    values.collect()
 }

@@ -1,11 +1,13 @@
 //! How a measurement is distributed over the units of a lot, how it sits inside its limits, and who stands apart.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
+use super::robust::Scatter;
 use super::yields::by_unit;
-use super::{RunSummary, Value, ValueKey, median, quantile, robust_z};
+use super::{Facts, RunSummary, Value, ValueKey, median, quantile};
 use kiln_model::Unit;
 
 /// A capability from fewer units says more about chance than about the process (AIAG, SPC manual, 2nd edition).
@@ -162,41 +164,58 @@ pub struct Outlier {
 
 /// Over the first run of every unit that counts: a retest would count a unit twice.
 pub fn spreads(runs: &[&RunSummary]) -> Vec<Spread> {
-    let firsts = by_unit(runs).into_values().filter_map(|runs| runs.first().copied());
-    let mut all: BTreeMap<&ValueKey, Vec<(&RunSummary, &Value)>> = BTreeMap::new();
-    for run in firsts {
-        for (key, value) in &run.values {
-            all.entry(key).or_default().push((run, value));
+    let firsts: Vec<&RunSummary> = by_unit(runs).into_values().filter_map(|runs| runs.first().copied()).collect();
+    // Runs that hold their keys together are looked through by place: comparing names a million times is what takes long.
+    let mut keys: BTreeMap<&ValueKey, Vec<(*const Vec<ValueKey>, usize)>> = BTreeMap::new();
+    let mut seen = BTreeSet::new();
+    for run in &firsts {
+        let table = Arc::as_ptr(run.values.keys());
+        if seen.insert(table) {
+            for (place, key) in run.values.keys().iter().enumerate() {
+                keys.entry(key).or_default().push((table, place));
+            }
         }
     }
-    all.into_iter().filter_map(|(key, values)| spread(key, &values)).collect()
+    let of_key = |(key, places): (&ValueKey, Vec<(*const Vec<ValueKey>, usize)>)| {
+        let mut values = Vec::with_capacity(firsts.len());
+        for run in firsts.iter().copied() {
+            let own = Arc::as_ptr(run.values.keys());
+            let place = places.iter().find(|(table, _)| *table == own).map(|(_, place)| *place);
+            values.extend(place.and_then(|place| run.values.at(place)).map(|value| (run, value)));
+        }
+        spread(key, &values)
+    };
+    keys.into_iter().filter_map(of_key).collect()
 }
 
-fn spread(key: &ValueKey, values: &[(&RunSummary, &Value)]) -> Option<Spread> {
+fn spread(key: &ValueKey, values: &[(&RunSummary, Value<'_, Facts>)]) -> Option<Spread> {
     let numbers: Vec<f64> = values.iter().map(|(_, value)| value.number).collect();
     let count = numbers.len() as f64;
     let mean = numbers.iter().sum::<f64>() / count;
     let squares: f64 = numbers.iter().map(|number| (number - mean).powi(2)).sum();
     let deviation = (numbers.len() > 1).then(|| (squares / (count - 1.0)).sqrt());
-    let mut ordered: Vec<&(&RunSummary, &Value)> = values.iter().collect();
+    // Sorted once: what is sorted again below is so already.
+    let mut sorted = numbers.clone();
+    sorted.sort_by(f64::total_cmp);
+    let mut ordered: Vec<&(&RunSummary, Value<'_, Facts>)> = values.iter().collect();
     ordered.sort_by(|(one, _), (two, _)| (one.started, &one.run_id).cmp(&(two.started, &two.run_id)));
     let chart: Vec<f64> = ordered.into_iter().map(|(_, value)| value.number).collect();
-    let limits: BTreeSet<Option<&str>> = values.iter().map(|(_, value)| value.limit.as_deref()).collect();
+    let limits: BTreeSet<Option<&str>> = values.iter().map(|(_, value)| value.facts.limit.as_deref()).collect();
     Some(Spread {
         key: key.clone(),
-        unit: values.first()?.1.unit,
+        unit: values.first()?.1.facts.unit,
         units: numbers.len(),
-        min: quantile(&numbers, 0.0)?,
-        p5: quantile(&numbers, 0.05)?,
-        median: median(&numbers)?,
-        p95: quantile(&numbers, 0.95)?,
-        max: quantile(&numbers, 1.0)?,
+        min: quantile(&sorted, 0.0)?,
+        p5: quantile(&sorted, 0.05)?,
+        median: median(&sorted)?,
+        p95: quantile(&sorted, 0.95)?,
+        max: quantile(&sorted, 1.0)?,
         mean,
         deviation,
         limit: if limits.len() == 1 { limits.first().copied().flatten().map(str::to_owned) } else { None },
         capability: capability(values, &limits, mean, deviation),
         outliers: outliers(values, &numbers),
-        histogram: Histogram::of(&numbers),
+        histogram: Histogram::of(&sorted),
         longest_side: longest_side(&chart),
         chart,
     })
@@ -210,7 +229,7 @@ fn same(one: Option<f64>, two: Option<f64>) -> bool {
 }
 
 fn capability(
-    values: &[(&RunSummary, &Value)],
+    values: &[(&RunSummary, Value<'_, Facts>)],
     limits: &BTreeSet<Option<&str>>,
     mean: f64,
     deviation: Option<f64>,
@@ -222,9 +241,9 @@ fn capability(
         let limits = limits.iter().map(|limit| limit.unwrap_or("none").to_owned()).collect();
         return Err(NoCapability::LimitsChanged { limits });
     }
-    let range = values.first().map(|(_, value)| value.range).unwrap_or_default();
+    let range = values.first().map(|(_, value)| value.facts.range).unwrap_or_default();
     let (low, high) = (range.low, range.high);
-    if !values.iter().all(|(_, value)| same(value.range.low, low) && same(value.range.high, high)) {
+    if !values.iter().all(|(_, value)| same(value.facts.range.low, low) && same(value.facts.range.high, high)) {
         return Err(NoCapability::LimitMoves);
     }
     if low.is_none() && high.is_none() {
@@ -233,7 +252,8 @@ fn capability(
     if values.len() < UNITS_MIN {
         return Err(NoCapability::TooFew { units: values.len(), needed: UNITS_MIN });
     }
-    let counted = |(_, value): &(&RunSummary, &Value)| value.unit == Unit::One && value.number.fract() == 0.0;
+    let counted =
+        |(_, value): &(&RunSummary, Value<'_, Facts>)| value.facts.unit == Unit::One && value.number.fract() == 0.0;
     if values.iter().all(counted) {
         return Err(NoCapability::Counter);
     }
@@ -245,14 +265,12 @@ fn capability(
     Ok(Capability { low, high, cpk, at_least })
 }
 
-fn outliers(values: &[(&RunSummary, &Value)], numbers: &[f64]) -> Vec<Outlier> {
-    if numbers.len() < OUTLIER_UNITS_MIN {
-        return Vec::new();
-    }
+fn outliers(values: &[(&RunSummary, Value<'_, Facts>)], numbers: &[f64]) -> Vec<Outlier> {
+    let Some(scatter) = Scatter::of(numbers).filter(|_| numbers.len() >= OUTLIER_UNITS_MIN) else { return Vec::new() };
     let mut outliers: Vec<Outlier> = values
         .iter()
         .filter_map(|(run, value)| {
-            let z = robust_z(value.number, numbers).filter(|z| z.abs() > OUTLIER_Z)?;
+            let z = scatter.z(value.number).filter(|z| z.abs() > OUTLIER_Z)?;
             Some(Outlier { unit: run.unit().to_owned(), run_id: run.run_id.clone(), value: value.number, z })
         })
         .collect();

@@ -66,7 +66,7 @@ fn of_profile(profile: &str, runs: &[&RunSummary], golden: &[String], simulated:
 
 #[cfg(test)]
 mod tests {
-    use super::super::{NoCapability, Value, ValueKey};
+    use super::super::{Facts, NoCapability, ValueKey, Values};
     use super::*;
     use kiln_event::{RunKind, Verdict, VerdictWord};
     use kiln_limit::Range;
@@ -97,7 +97,7 @@ mod tests {
             component: Component::gpu(0),
         };
         let range = Range { low: Some(650.0), high: None };
-        let value = Value { number: power, unit: Unit::Watt, limit: Some(">= 650 W".to_owned()), range };
+        let facts = Facts { unit: Unit::Watt, limit: Some(">= 650 W".to_owned()), range };
         RunSummary {
             run_id: format!("{serial}-{hour}"),
             serial: Some(serial.to_owned()),
@@ -108,7 +108,7 @@ mod tests {
             verdict: Some(verdict(word)),
             kind: RunKind::Production,
             findings: Vec::new(),
-            values: [(key, value)].into(),
+            values: [(key, power, facts)].into_iter().collect(),
         }
     }
 
@@ -167,20 +167,26 @@ mod tests {
             change(&mut runs);
             stats(&runs, &[])[0].spreads[0].capability.clone().expect_err("refused")
         };
-        let each = |runs: &mut Vec<RunSummary>, change: &dyn Fn(usize, &mut Value)| {
+        let each = |runs: &mut Vec<RunSummary>, change: &dyn Fn(usize, &mut f64, &mut Facts)| {
             for (index, run) in runs.iter_mut().enumerate() {
-                run.values.values_mut().for_each(|value| change(index, value));
+                let changed = |(key, value): (&ValueKey, super::super::Value<'_, Facts>)| {
+                    let (mut number, mut facts) = (value.number, value.facts.clone());
+                    change(index, &mut number, &mut facts);
+                    (key.clone(), number, facts)
+                };
+                run.values = run.values.iter().map(changed).collect::<Values>();
             }
         };
         assert_eq!(reason(&|runs| runs.truncate(29)), NoCapability::TooFew { units: 29, needed: 30 });
-        assert_eq!(reason(&|runs| each(runs, &|_, value| value.limit = None)), NoCapability::NoLimit);
-        assert_eq!(reason(&|runs| each(runs, &|_, value| value.number = 690.0)), NoCapability::NoSpread);
-        assert_eq!(reason(&|runs| each(runs, &|_, value| value.range = Range::default())), NoCapability::NoRange);
-        let moving: &dyn Fn(usize, &mut Value) = &|index, value| value.range.low = Some(650.0 + index as f64);
+        assert_eq!(reason(&|runs| each(runs, &|_, _, facts| facts.limit = None)), NoCapability::NoLimit);
+        assert_eq!(reason(&|runs| each(runs, &|_, number, _| *number = 690.0)), NoCapability::NoSpread);
+        assert_eq!(reason(&|runs| each(runs, &|_, _, facts| facts.range = Range::default())), NoCapability::NoRange);
+        let moving: &dyn Fn(usize, &mut f64, &mut Facts) =
+            &|index, _, facts| facts.range.low = Some(650.0 + index as f64);
         assert_eq!(reason(&|runs| each(runs, moving)), NoCapability::LimitMoves);
-        let changed: &dyn Fn(usize, &mut Value) = &|index, value| {
+        let changed: &dyn Fn(usize, &mut f64, &mut Facts) = &|index, _, facts| {
             if index > 20 {
-                value.limit = Some(">= 660 W".to_owned());
+                facts.limit = Some(">= 660 W".to_owned());
             }
         };
         let limits = vec![">= 650 W".to_owned(), ">= 660 W".to_owned()];

@@ -17,7 +17,7 @@ pub fn read_baseline(path: &Path) -> Result<BTreeMap<String, f64>, RunDirError> 
     if path.is_dir() || !path.exists() {
         let summary = RunSummary::of(&RunDir::open(path)?.record()?);
         let values = summary.map(|summary| summary.values).unwrap_or_default();
-        return Ok(values.into_iter().map(|(key, value)| (key.to_string(), value.number)).collect());
+        return Ok(values.iter().map(|(key, value)| (key.to_string(), value.number)).collect());
     }
     let wrong =
         |source: Box<dyn std::error::Error + Send + Sync>| RunDirError::NotABaseline { path: path.to_owned(), source };

@@ -20,6 +20,12 @@ pub enum Form {
     Binary,
 }
 
+impl Form {
+    pub(super) const fn is_binary(self) -> bool {
+        matches!(self, Self::Binary)
+    }
+}
+
 /// An output format.
 pub trait Format: Sync {
     /// The name that `--format` takes.

@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 use std::thread;
 
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::error::RunDirError;
+use super::index::Index;
 use super::run_dir::{RunDir, with_causes};
 use kiln_event::Envelope;
 
@@ -52,9 +54,50 @@ fn runs_in(path: &Path) -> Vec<PathBuf> {
 
 /// Reads every run and converts its events with `make`, with one thread for each processor.
 pub fn read_many<T: Send>(folders: &[PathBuf], make: impl Fn(&[Envelope]) -> Result<T, String> + Sync) -> Found<T> {
+    each(folders, |folder| {
+        let run = RunDir::open(folder).and_then(|dir| dir.run()).map_err(|error| with_causes(&error))?;
+        make(&run.events)
+    })
+}
+
+/// The same by an index, if there is one: what was made of a run before is taken from there as long as its journal is the same.
+/// `shrink` lets every run share with those before it what they have in common, so that a lot fits into memory.
+pub fn read_many_by<T: Send + Serialize + DeserializeOwned>(
+    index: Option<&Index>,
+    folders: &[PathBuf],
+    make: impl Fn(&[Envelope]) -> Result<T, String> + Sync,
+    shrink: impl Fn(&mut T) + Sync,
+) -> Found<T> {
+    each(folders, |folder| {
+        let mut made = indexed(index, folder, &make)?;
+        shrink(&mut made);
+        Ok(made)
+    })
+}
+
+fn indexed<T: Serialize + DeserializeOwned>(
+    index: Option<&Index>,
+    folder: &Path,
+    make: impl Fn(&[Envelope]) -> Result<T, String>,
+) -> Result<T, String> {
+    let told = |error: RunDirError| with_causes(&error);
+    let dir = RunDir::open(folder).map_err(told)?;
+    let kept = index.map_or(Ok(None), |index| index.find(&dir)).map_err(told)?;
+    if let Some(kept) = kept {
+        return Ok(kept);
+    }
+    let run = dir.run().map_err(told)?;
+    let made = make(&run.events)?;
+    if let Some(index) = index.filter(|_| !run.torn) {
+        index.keep(&dir, &run.root, &made);
+    }
+    Ok(made)
+}
+
+fn each<T: Send>(folders: &[PathBuf], one: impl Fn(&Path) -> Result<T, String> + Sync) -> Found<T> {
     let threads = thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let share = folders.len().div_ceil(threads).max(1);
-    let one = |folder: &PathBuf| events(folder).and_then(|events| make(&events));
+    let one = |folder: &PathBuf| one(folder);
     let results: Vec<Result<T, String>> = thread::scope(|scope| {
         let work = |part| scope.spawn(move || -> Vec<_> { <[PathBuf]>::iter(part).map(one).collect() });
         let handles: Vec<_> = folders.chunks(share).map(work).collect();
@@ -71,8 +114,4 @@ pub fn read_many<T: Send>(folders: &[PathBuf], make: impl Fn(&[Envelope]) -> Res
         }
     }
     found
-}
-
-fn events(folder: &Path) -> Result<Vec<Envelope>, String> {
-    RunDir::open(folder).and_then(|run| run.events()).map_err(|error| with_causes(&error))
 }

@@ -7,6 +7,7 @@
 mod baseline;
 mod error;
 mod format;
+mod index;
 mod labels;
 mod lot;
 mod many;
@@ -20,8 +21,9 @@ mod view;
 pub use baseline::read_baseline;
 pub use error::RunDirError;
 pub use format::{FORMATS, Form, Format, FormatError, format};
+pub use index::{Index, IndexKey};
 pub use lot::{read_guard_bands, read_lot};
-pub use many::{Found, Unread, read_many, run_folders};
+pub use many::{Found, Unread, read_many, read_many_by, run_folders};
 pub use recorder::{Progress, Recorder, Settings};
 pub use reports::{Written, rebuilt};
 pub use run_dir::{Run, RunDir};

@@ -3,9 +3,11 @@
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
+use std::thread;
 
 use super::error::RunDirError;
-use super::format::{FORMATS, Format, FormatError};
+use super::format::{FORMATS, Form, Format, FormatError};
+use super::readings::Readings;
 use super::run_dir::{Run, RunDir};
 use super::view::{Look, RunView};
 use kiln_disk::{Folder, JUNIT, Keep, OCPTV, PAGE, RunFile};
@@ -37,10 +39,27 @@ impl RunDir {
     }
 }
 
-/// Writes every report except those that are skipped. A report that fails does not stop the others.
+/// Writes every report except those that are skipped. A report that fails does not stop the others. The telemetry, half of
+/// the work, is written beside the rest and read by itself.
 pub(super) fn write_all(folder: &Folder, view: &RunView<'_>, without: &[RunFile]) -> Written {
+    let beside = view.with(Readings::open(folder));
+    let (mut written, of_telemetry) = thread::scope(|scope| {
+        let of_telemetry = scope.spawn(move || write_those(Form::is_binary, folder, &beside, without));
+        let rest = write_those(|form| !form.is_binary(), folder, view, without);
+        (rest, of_telemetry.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    });
+    written.failed.extend(of_telemetry.failed);
+    for text in of_telemetry.told {
+        if !written.told.contains(&text) {
+            written.told.push(text);
+        }
+    }
+    written
+}
+
+fn write_those(these: fn(Form) -> bool, folder: &Folder, view: &RunView<'_>, without: &[RunFile]) -> Written {
     let mut failed = Vec::new();
-    for format in FORMATS {
+    for format in FORMATS.into_iter().filter(|format| these(format.form())) {
         let Some(file) = format.file(view.record).filter(|file| !without.contains(file)) else { continue };
         match write(folder, view, format, file, Keep::Synced) {
             Ok(()) => {}

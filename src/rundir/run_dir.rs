@@ -80,6 +80,13 @@ impl RunDir {
         self.whole(Run::of(read, root))
     }
 
+    /// Returns the last value of the journal's hash chain after holding every byte against it; `None` if the last line is
+    /// incomplete. Fails if the journal is damaged or does not match its seal.
+    pub(super) fn root(&self) -> Result<Option<String>, RunDirError> {
+        seal::check_file(self.path(), JOURNAL.name)?;
+        Ok(self.journal.root()?)
+    }
+
     /// Reads the events before the first damage. Still fails if the journal does not match its seal.
     pub fn sound_run(&self) -> Result<Run, RunDirError> {
         seal::check_file(self.path(), JOURNAL.name)?;

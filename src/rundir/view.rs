@@ -44,6 +44,11 @@ impl<'a> RunView<'a> {
         Self { folder, record, events, lacks, look, readings, told }
     }
 
+    /// The same run with readings of its own, to be written from by another thread.
+    pub(super) fn with(&self, readings: Readings) -> Self {
+        Self::new(self.folder, self.record, self.events, self.lacks, readings, self.look)
+    }
+
     /// Returns the telemetry of the run.
     pub(super) fn readings(&self) -> RefMut<'_, Readings> {
         self.readings.borrow_mut()

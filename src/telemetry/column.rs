@@ -210,8 +210,9 @@ pub(super) fn skip(cursor: &mut Cursor<'_>) -> Option<()> {
     Some(())
 }
 
-/// Takes `rows` rows of a column; `None` where the bytes are none. `each` gets a number of steps, or what is in its place.
-fn decode(cursor: &mut Cursor<'_>, rows: usize, even: bool, mut each: impl FnMut(Row)) -> Option<()> {
+/// Takes `rows` rows of a column; `None` where the bytes are none. `each` gets a number of steps, or what is in its place, and
+/// how many rows it stands for.
+fn decode(cursor: &mut Cursor<'_>, rows: usize, even: bool, mut each: impl FnMut(Row, usize)) -> Option<()> {
     let length = cursor.number()?;
     let mut states = Cursor(cursor.bytes(length)?);
     let length = cursor.number()?;
@@ -225,28 +226,47 @@ fn decode(cursor: &mut Cursor<'_>, rows: usize, even: bool, mut each: impl FnMut
         if told > rows as u64 {
             return None;
         }
-        for _ in 0..run {
-            each(match state {
-                State::Value => {
-                    let difference = if zeros > 0 {
-                        zeros -= 1;
-                        0
-                    } else {
-                        let folded = values.number()?;
-                        if folded == 0 {
-                            zeros = values.number()?;
-                        }
-                        unfold(folded)
-                    };
-                    Row::Number(last.number(difference, even))
+        match state {
+            State::Value => take_numbers(&mut values, run, &mut zeros, &mut last, even, &mut each)?,
+            State::Odd => {
+                for _ in 0..run {
+                    each(Row::Odd(f64::from_bits(u64::from_le_bytes(values.bytes(8)?.try_into().ok()?))), 1);
                 }
-                State::Odd => Row::Odd(f64::from_bits(u64::from_le_bytes(values.bytes(8)?.try_into().ok()?))),
-                State::Unsupported => Row::None(Reading::Unsupported),
-                State::Failed(failure) => Row::None(Reading::Failed(failure)),
-            });
+            }
+            State::Unsupported => each(Row::None(Reading::Unsupported), run as usize),
+            State::Failed(failure) => each(Row::None(Reading::Failed(failure)), run as usize),
         }
     }
     (told == rows as u64 && zeros == 0 && values.is_empty()).then_some(())
+}
+
+/// Takes a run of numbers. Most columns stand still most of the time: what does is taken in one go.
+fn take_numbers(
+    values: &mut Cursor<'_>,
+    mut run: u64,
+    zeros: &mut u64,
+    last: &mut Last,
+    even: bool,
+    each: &mut impl FnMut(Row, usize),
+) -> Option<()> {
+    while run > 0 {
+        if *zeros == 0 {
+            let folded = values.number()?;
+            if folded != 0 {
+                each(Row::Number(last.number(unfold(folded), even)), 1);
+                run -= 1;
+                continue;
+            }
+            *zeros = values.number()?.checked_add(1)?;
+        }
+        let number = last.number(0, even);
+        // A total that rises evenly gives another number every time; the first of a column has none before it.
+        let still = if even && last.step != 0 { 1 } else { run.min(*zeros) };
+        each(Row::Number(number), still as usize);
+        *zeros -= still;
+        run -= still;
+    }
+    Some(())
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -259,13 +279,14 @@ enum Row {
 /// The readings of a column.
 pub(super) fn readings(cursor: &mut Cursor<'_>, rows: usize, form: Form) -> Option<Vec<Reading<f64>>> {
     let mut readings = Vec::with_capacity(rows);
-    decode(cursor, rows, form.even, |row| {
-        readings.push(match row {
+    decode(cursor, rows, form.even, |row, times| {
+        let reading = match row {
             // Divided, not multiplied by the resolution: this gives the float nearest to the decimal.
             Row::Number(number) => Reading::Value(number as f64 / form.steps),
             Row::Odd(value) => Reading::Value(value),
             Row::None(reading) => reading,
-        });
+        };
+        readings.extend(std::iter::repeat_n(reading, times));
     })?;
     Some(readings)
 }
@@ -274,8 +295,8 @@ pub(super) fn readings(cursor: &mut Cursor<'_>, rows: usize, form: Form) -> Opti
 pub(super) fn numbers(cursor: &mut Cursor<'_>, rows: usize, even: bool) -> Option<Vec<i64>> {
     let mut numbers = Vec::with_capacity(rows);
     let mut only = true;
-    decode(cursor, rows, even, |row| match row {
-        Row::Number(number) => numbers.push(number),
+    decode(cursor, rows, even, |row, times| match row {
+        Row::Number(number) => numbers.extend(std::iter::repeat_n(number, times)),
         Row::Odd(_) | Row::None(_) => only = false,
     })?;
     only.then_some(numbers)

@@ -1,30 +1,37 @@
 //! Parquet from the blocks: one row per GPU and tick, a typed column per sensor, units in the metadata.
 //!
-//! Row groups hold about an hour of eight GPUs each, so that memory does not grow with the run. A reading that is
-//! unsupported or failed is null; `failure` says which of them failed and how, so that the two stay apart.
+//! Rows are taken in by the hour and become pages at once; a row group holds a day of them, since each has its dictionaries
+//! anew. A reading that is unsupported or failed is null; `failure` says which of them failed and how, so that the two stay
+//! apart.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
+use std::fmt;
 use std::io::Write;
 use std::sync::Arc;
 
-use parquet::basic::{Compression, LogicalType, Repetition, TimeUnit, Type as Physical, ZstdLevel};
+use bytes::Bytes;
+use parquet::basic::{Compression, Encoding, LogicalType, Repetition, TimeUnit, Type as Physical, ZstdLevel};
+use parquet::column::writer::{ColumnWriter, get_column_writer, get_typed_column_writer_mut};
 use parquet::data_type::{ByteArray, ByteArrayType, DataType, DoubleType, Int32Type, Int64Type};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
-use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
-use parquet::schema::types::{Type, TypePtr};
+use parquet::file::writer::{SerializedFileWriter, SerializedPageWriter, TrackedWrite};
+use parquet::schema::types::{ColumnPath, Type, TypePtr};
 
-use super::block::{Block, GpuColumns};
+use super::block::GpuColumns;
 use super::error::TelemetryError;
 use super::gap::Gap;
 use super::header::is_whole;
 use super::read::Reader;
-use kiln_model::{GpuIndex, Moment, Reading, Sensor, SensorKind, WallTime};
+use kiln_model::{GpuIndex, Moment, Reading, ReadingFailure, Sensor, SensorKind, WallTime};
 
-/// Rows of a row group at least: an hour of eight GPUs at a sample a second.
-const GROUP_ROWS: usize = 28_800;
+/// Rows that are taken in at once: an hour of eight GPUs at a sample a second.
+const PART_ROWS: usize = 28_800;
+/// Rows of a row group at least: a day of them. Of 72 simulated hours, groups of an hour make 13.7 MB, of a day 12.0 MB.
+const GROUP_ROWS: usize = 24 * PART_ROWS;
+/// As the blocks have it.
+const LEVEL: i32 = 3;
 
 /// What the rows are of: told in every row or in the file's metadata.
 #[derive(Debug, Clone, Default)]
@@ -47,28 +54,64 @@ pub enum ExportError {
 
 /// Writes all that the reader gives, and returns what was missing.
 pub fn export(reader: &mut Reader, labels: &Labels, out: impl Write + Send) -> Result<Vec<Gap>, ExportError> {
-    let compression = Compression::ZSTD(ZstdLevel::default());
-    let properties = WriterProperties::builder()
-        .set_compression(compression)
-        // By page they cost time, and no reader needs them of pages of some thousand rows.
-        .set_statistics_enabled(EnabledStatistics::Chunk)
-        .set_created_by(reader.written_by().into());
-    let mut writer = SerializedFileWriter::new(out, schema()?, Arc::new(properties.build()))?;
-    let mut group = Group::default();
-    while let Some(block) = reader.next_block()? {
-        group.add(block);
-        if group.rows >= GROUP_ROWS {
-            std::mem::take(&mut group).write(&mut writer, labels)?;
-        }
-    }
-    if group.rows > 0 {
-        group.write(&mut writer, labels)?;
+    let mut writer = SerializedFileWriter::new(out, schema()?, Arc::new(properties(reader.written_by())?))?;
+    while let Some(first) = Part::read(reader)? {
+        write_group(&mut writer, first, reader, labels)?;
     }
     for (key, value) in facts(labels, reader.gaps()) {
         writer.append_key_value_metadata(KeyValue::new(key, value));
     }
     writer.close()?;
     Ok(reader.gaps().to_vec())
+}
+
+/// How the columns are kept. A dictionary is best for what comes again and again; what never does is told by its differences,
+/// or, where it is no whole number, byte by byte of all rows: the upper ones hardly change.
+fn properties(written_by: &str) -> Result<WriterProperties, ParquetError> {
+    let mut properties = WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::try_new(LEVEL)?))
+        // By page they cost time, and no reader needs them of pages of some thousand rows.
+        .set_statistics_enabled(EnabledStatistics::Chunk)
+        .set_created_by(written_by.to_owned());
+    let rising = Sensor::ALL.iter().filter(|sensor| sensor.kind() == SensorKind::Counter && !is_whole(**sensor));
+    for name in [TIME, ELAPSED].into_iter().chain(rising.map(|sensor| sensor.name())) {
+        let whole = name == TIME || name == DECIMAL.name();
+        let encoding = if whole { Encoding::DELTA_BINARY_PACKED } else { Encoding::BYTE_STREAM_SPLIT };
+        // Names have dots and are no paths.
+        let column = ColumnPath::from(vec![name.to_owned()]);
+        properties =
+            properties.set_column_dictionary_enabled(column.clone(), false).set_column_encoding(column, encoding);
+    }
+    Ok(properties.build())
+}
+
+/// Writes one row group: `first` and what comes after it. Every column is made in memory, where its pages take some megabytes.
+fn write_group<W: Write + Send>(
+    writer: &mut SerializedFileWriter<W>,
+    first: Part,
+    reader: &mut Reader,
+    labels: &Labels,
+) -> Result<(), ExportError> {
+    let columns = writer.schema_descr().columns().to_vec();
+    let mut pages: Vec<TrackedWrite<Vec<u8>>> = columns.iter().map(|_| TrackedWrite::new(Vec::new())).collect();
+    let to_pages = columns.into_iter().zip(&mut pages).map(|(column, pages)| {
+        get_column_writer(column, Arc::clone(writer.properties()), Box::new(SerializedPageWriter::new(pages)))
+    });
+    let mut columns: Vec<ColumnWriter<'_>> = to_pages.collect();
+    let mut rows = 0;
+    let mut next = Some(first);
+    while let Some(part) = next {
+        part.write(&mut columns, labels)?;
+        rows += part.rows;
+        next = if rows < GROUP_ROWS { Part::read(reader)? } else { None };
+    }
+    let closed = columns.into_iter().map(ColumnWriter::close).collect::<Result<Vec<_>, _>>()?;
+    let mut group = writer.next_row_group()?;
+    for (pages, closed) in pages.into_iter().zip(closed) {
+        group.append_column(&Bytes::from(pages.into_inner()?), closed)?;
+    }
+    group.close()?;
+    Ok(())
 }
 
 /// Columns that are not of a sensor.
@@ -78,12 +121,25 @@ const GPU: &str = "gpu";
 const SERIAL: &str = "serial";
 const FAILURE: &str = "failure";
 
+/// A total that grows with every row. As a decimal it is the same number, and takes a third of the bytes of a float.
+const DECIMAL: Sensor = Sensor::Energy;
+/// Digits of it, all and behind the point: thousandths of a joule, as NVML counts them.
+const DIGITS: (i32, i32) = (18, 3);
+/// Thousandths beyond this are not exact as a float.
+const DECIMAL_MOST: f64 = 9_007_199_254_740_992.0;
+
+fn decimal(value: f64) -> Option<i64> {
+    let thousandths = (value * 1000.0).round();
+    (thousandths.abs() < DECIMAL_MOST).then_some(thousandths as i64)
+}
+
 fn schema() -> Result<TypePtr, ParquetError> {
     let field = |name: &str, physical, logical, repetition| -> Result<TypePtr, ParquetError> {
         let builder = Type::primitive_type_builder(name, physical);
         Ok(Arc::new(builder.with_logical_type(logical).with_repetition(repetition).build()?))
     };
     let stamp = Some(LogicalType::timestamp(true, TimeUnit::MICROS));
+    let (precision, scale) = DIGITS;
     let mut fields = vec![
         field(TIME, Physical::INT64, stamp, Repetition::OPTIONAL)?,
         field(ELAPSED, Physical::DOUBLE, None, Repetition::REQUIRED)?,
@@ -91,8 +147,17 @@ fn schema() -> Result<TypePtr, ParquetError> {
         field(SERIAL, Physical::BYTE_ARRAY, Some(LogicalType::String), Repetition::OPTIONAL)?,
     ];
     for sensor in Sensor::ALL {
-        let physical = if is_whole(*sensor) { Physical::INT64 } else { Physical::DOUBLE };
-        fields.push(field(sensor.name(), physical, None, Repetition::OPTIONAL)?);
+        if *sensor == DECIMAL {
+            let total = Type::primitive_type_builder(sensor.name(), Physical::INT64)
+                .with_logical_type(Some(LogicalType::decimal(scale, precision)))
+                .with_precision(precision)
+                .with_scale(scale)
+                .with_repetition(Repetition::OPTIONAL);
+            fields.push(Arc::new(total.build()?));
+        } else {
+            let physical = if is_whole(*sensor) { Physical::INT64 } else { Physical::DOUBLE };
+            fields.push(field(sensor.name(), physical, None, Repetition::OPTIONAL)?);
+        }
     }
     fields.push(field(FAILURE, Physical::BYTE_ARRAY, Some(LogicalType::String), Repetition::OPTIONAL)?);
     Ok(Arc::new(Type::group_type_builder("telemetry").with_fields(fields).build()?))
@@ -119,52 +184,57 @@ fn facts(labels: &Labels, gaps: &[Gap]) -> Vec<(String, String)> {
 
 /// Rows being gathered, each GPU's together: they differ less from row to row.
 #[derive(Debug, Default)]
-struct Group {
+struct Part {
     rows: usize,
     gpus: BTreeMap<GpuIndex, Vec<GpuColumns>>,
 }
 
-impl Group {
-    fn add(&mut self, block: Block) {
-        for columns in block.gpus {
-            self.rows += columns.rows();
-            self.gpus.entry(columns.gpu).or_default().push(columns);
+impl Part {
+    /// `None` at the end.
+    fn read(reader: &mut Reader) -> Result<Option<Self>, TelemetryError> {
+        let mut part = Self::default();
+        while part.rows < PART_ROWS {
+            let Some(block) = reader.next_block()? else { break };
+            for columns in block.gpus {
+                part.rows += columns.rows();
+                part.gpus.entry(columns.gpu).or_default().push(columns);
+            }
         }
+        Ok((part.rows > 0).then_some(part))
     }
 
     fn parts(&self) -> impl Iterator<Item = &GpuColumns> {
         self.gpus.values().flatten()
     }
 
-    fn write<W: Write + Send>(self, writer: &mut SerializedFileWriter<W>, labels: &Labels) -> Result<(), ParquetError> {
-        let mut out = writer.next_row_group()?;
+    fn write(&self, columns: &mut [ColumnWriter<'_>], labels: &Labels) -> Result<(), ParquetError> {
+        let mut columns = columns.iter_mut();
+        let mut next = || columns.next().ok_or_else(|| ParquetError::General("a column too many".to_owned()));
         let moments = || self.parts().flat_map(|part| &part.at);
         let each_gpu = || self.parts().flat_map(|part| part.at.iter().map(|_| part.gpu));
-        let stamps = moments().map(|at| wall(&labels.clock, *at));
-        put::<Int64Type, _>(&mut out, stamps)?;
-        put_all::<DoubleType>(&mut out, moments().map(|at| at.seconds()))?;
-        put_all::<Int32Type>(&mut out, each_gpu().map(|gpu| i32::from(gpu.0)))?;
+        put::<Int64Type, _>(next()?, moments().map(|at| wall(&labels.clock, *at)))?;
+        put_all::<DoubleType>(next()?, moments().map(|at| at.seconds()))?;
+        put_all::<Int32Type>(next()?, each_gpu().map(|gpu| i32::from(gpu.0)))?;
         let serials: BTreeMap<_, _> =
             labels.serials.iter().map(|(gpu, serial)| (*gpu, ByteArray::from(serial.as_str()))).collect();
-        put::<ByteArrayType, _>(&mut out, each_gpu().map(|gpu| serials.get(&gpu).cloned()))?;
+        put::<ByteArrayType, _>(next()?, each_gpu().map(|gpu| serials.get(&gpu).cloned()))?;
         for sensor in Sensor::ALL {
             let readings = self.parts().flat_map(|part| part.column(*sensor)).map(Reading::get);
-            if is_whole(*sensor) {
-                put::<Int64Type, _>(&mut out, readings.map(|value| value.map(|value| value as i64)))?;
+            if *sensor == DECIMAL {
+                put::<Int64Type, _>(next()?, readings.map(|value| value.and_then(decimal)))?;
+            } else if is_whole(*sensor) {
+                put::<Int64Type, _>(next()?, readings.map(|value| value.map(|value| value as i64)))?;
             } else {
-                put::<DoubleType, _>(&mut out, readings)?;
+                put::<DoubleType, _>(next()?, readings)?;
             }
         }
-        let failures = self.parts().flat_map(|part| (0..part.rows()).map(|row| failure(part, row)));
-        put::<ByteArrayType, _>(&mut out, failures)?;
-        out.close()?;
-        Ok(())
+        put::<ByteArrayType, _>(next()?, self.parts().flat_map(failures))
     }
 }
 
 /// Writes a column in which rows may be empty.
 fn put<T: DataType, I: Iterator<Item = Option<T::T>>>(
-    out: &mut SerializedRowGroupWriter<'_, impl Write + Send>,
+    column: &mut ColumnWriter<'_>,
     rows: I,
 ) -> Result<(), ParquetError>
 where
@@ -176,19 +246,14 @@ where
         levels.push(i16::from(row.is_some()));
         values.extend(row);
     }
-    let mut column = out.next_column()?.ok_or_else(|| ParquetError::General("a column too many".to_owned()))?;
-    column.typed::<T>().write_batch(&values, Some(&levels), None)?;
-    column.close()
+    get_typed_column_writer_mut::<T>(column).write_batch(&values, Some(&levels), None)?;
+    Ok(())
 }
 
-fn put_all<T: DataType>(
-    out: &mut SerializedRowGroupWriter<'_, impl Write + Send>,
-    rows: impl Iterator<Item = T::T>,
-) -> Result<(), ParquetError> {
+fn put_all<T: DataType>(column: &mut ColumnWriter<'_>, rows: impl Iterator<Item = T::T>) -> Result<(), ParquetError> {
     let values: Vec<T::T> = rows.collect();
-    let mut column = out.next_column()?.ok_or_else(|| ParquetError::General("a column too many".to_owned()))?;
-    column.typed::<T>().write_batch(&values, None, None)?;
-    column.close()
+    get_typed_column_writer_mut::<T>(column).write_batch(&values, None, None)?;
+    Ok(())
 }
 
 /// What the wall clock showed, in microseconds since 1970.
@@ -197,22 +262,113 @@ fn wall(clock: &[(Moment, WallTime)], at: Moment) -> Option<i64> {
     Some(stamp.as_microsecond() + ((at.nanos() as i64 - from.nanos() as i64) / 1000))
 }
 
-/// Which readings of a row failed, and how; one text if all failed alike.
-fn failure(part: &GpuColumns, row: usize) -> Option<ByteArray> {
-    let failed = |sensor: Sensor| match part.column(sensor)[row] {
-        Reading::Failed(failure) => Some(failure),
+/// For each row which readings failed, and how; one text if all failed alike.
+fn failures(part: &GpuColumns) -> impl Iterator<Item = Option<ByteArray>> {
+    let failed = |sensor: &Sensor| part.column(*sensor).iter().any(|reading| failure(*sensor, *reading).is_some());
+    let failed: Vec<Sensor> = Sensor::ALL.iter().copied().filter(failed).collect();
+    (0..part.rows()).map(move |row| {
+        let of_row = |sensor: &Sensor| Some((*sensor, failure(*sensor, part.column(*sensor)[row])?));
+        let of_row: Vec<(Sensor, Failure)> = failed.iter().filter_map(of_row).collect();
+        let (_, first) = of_row.first()?;
+        if of_row.len() == Sensor::COUNT && of_row.iter().all(|(_, failure)| failure == first) {
+            return Some(ByteArray::from(first.to_string().as_str()));
+        }
+        let told: Vec<String> =
+            of_row.iter().map(|(sensor, failure)| format!("{}: {failure}", sensor.name())).collect();
+        Some(ByteArray::from(told.join("; ").as_str()))
+    })
+}
+
+/// Why a cell is empty that has a sensor.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Failure {
+    Of(ReadingFailure),
+    /// No total that a decimal holds.
+    OutOfRange(f64),
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Of(failure) => failure.fmt(f),
+            Self::OutOfRange(value) => write!(f, "{value} is out of range"),
+        }
+    }
+}
+
+fn failure(sensor: Sensor, reading: Reading<f64>) -> Option<Failure> {
+    match reading {
+        Reading::Failed(failure) => Some(Failure::Of(failure)),
+        Reading::Value(value) if sensor == DECIMAL && decimal(value).is_none() => Some(Failure::OutOfRange(value)),
         Reading::Value(_) | Reading::Unsupported => None,
-    };
-    let mut failures = Sensor::ALL.iter().filter_map(|sensor| failed(*sensor).map(|failure| (sensor, failure)));
-    let (sensor, first) = failures.next()?;
-    let mut text = format!("{}: {first}", sensor.name());
-    let mut alike = 1;
-    for (sensor, failure) in failures {
-        alike += usize::from(failure == first);
-        let _ = write!(text, "; {}: {failure}", sensor.name());
     }
-    if alike == Sensor::COUNT {
-        text = first.to_string();
+}
+
+#[cfg(test)]
+mod tests {
+    use parquet::file::reader::{FileReader as _, SerializedFileReader};
+    use parquet::record::Field;
+
+    use super::super::write::{Safety, Telemetry};
+    use super::*;
+    use kiln_model::Sample;
+
+    /// What the file holds of one column, row by row.
+    fn exported(samples: &[Sample], column: &str) -> Vec<Field> {
+        let run = tempfile::tempdir().expect("a folder");
+        let mut telemetry = Telemetry::create(run.path(), Safety::AtTheEnd).expect("telemetry");
+        for sample in samples {
+            telemetry.sample(sample);
+        }
+        telemetry.close().expect("closed");
+        let mut bytes = Vec::new();
+        export(&mut Reader::open(run.path()).expect("telemetry"), &Labels::default(), &mut bytes).expect("exported");
+        let file = SerializedFileReader::new(Bytes::from(bytes)).expect("parquet");
+        let rows = file.get_row_iter(None).expect("rows").map(|row| row.expect("a row"));
+        rows.filter_map(|row| {
+            let mut cells = row.get_column_iter();
+            cells.find(|(name, _)| *name == column).map(|(_, cell)| cell.clone())
+        })
+        .collect()
     }
-    Some(ByteArray::from(text.into_bytes()))
+
+    fn samples(count: u64, make: impl Fn(u64, &mut Sample)) -> Vec<Sample> {
+        let one = |second: u64| {
+            let mut sample = Sample::new(GpuIndex((second % 8) as u8), Moment::from_secs(second / 8));
+            make(second, &mut sample);
+            sample
+        };
+        (0..count).map(one).collect()
+    }
+
+    #[test]
+    fn a_run_of_more_than_one_row_group_comes_back_row_by_row() {
+        let count = GROUP_ROWS as u64 + 100;
+        let made = samples(count, |second, sample| sample.put(Sensor::ClockSm, (second % 1000) as f64));
+        let mut seen: Vec<i64> = exported(&made, "clock.sm")
+            .into_iter()
+            .map(|cell| match cell {
+                Field::Long(value) => value,
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        let mut wanted: Vec<i64> = (0..count as i64).map(|second| second % 1000).collect();
+        seen.sort_unstable();
+        wanted.sort_unstable();
+        assert!(seen == wanted, "{} rows of {}", seen.len(), wanted.len());
+    }
+
+    #[test]
+    fn energy_is_told_to_the_millijoule_and_what_is_no_energy_as_a_failure() {
+        let put = |second: u64, sample: &mut Sample| {
+            sample.put(Sensor::Energy, if second == 3 { f64::INFINITY } else { 123_456_789.012 });
+        };
+        let made = samples(5, put);
+        let told: Vec<String> = exported(&made, "energy").iter().map(ToString::to_string).collect();
+        let exact = "123456789.012";
+        assert_eq!(told, [exact, exact, exact, "null", exact]);
+        let failed: Vec<String> = exported(&made, "failure").iter().map(ToString::to_string).collect();
+        assert_eq!(failed[3], "\"energy: inf is out of range\"");
+        assert_eq!(failed[0], "null");
+    }
 }

@@ -218,7 +218,8 @@ impl<'a> Machine<'a> {
             self.lose(tick, sample.gpu, effects);
             return;
         }
-        let sample = &self.stand_ins.complete(sample);
+        let sample = self.stand_ins.complete(sample);
+        let sample = sample.as_ref();
         for gpu in self.link_rest.take(sample) {
             self.note(tick, RunEvent::LinkRests { gpu }, effects);
         }
