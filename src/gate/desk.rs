@@ -258,7 +258,9 @@ impl Work {
     /// Events that are kept, for whoever follows them.
     fn told_on(&mut self, events: &[Stamped]) {
         if let Some(settled) = &mut self.reach.settled {
-            events.iter().for_each(|event| settled.follow(event));
+            for event in events {
+                settled.follow(event);
+            }
         }
         self.revision.fetch_add(1, Ordering::Relaxed);
         for outlet in &self.outlets {
@@ -311,7 +313,9 @@ impl Work {
             }
             // The way there was lost and found again, and nobody decided anything meanwhile.
             Ok(there) if error.is_away() && there.len() == first && self.store.append(&events).is_ok() => {
-                events.iter().for_each(|event| self.floor.follow(event));
+                for event in &events {
+                    self.floor.follow(event);
+                }
                 self.told_on(&events);
                 give(answers);
                 Ok(())

@@ -29,7 +29,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Serve agents and the page for operators until interrupted.
-    Serve(ServeArgs),
+    Serve(Box<ServeArgs>),
     /// Read a floor's file, and say what it comes to or everything that is wrong with it.
     Check {
         #[arg(value_name = "FILE")]
@@ -79,7 +79,7 @@ enum Command {
 /// Where a floor's events are, if not in its folder.
 #[derive(Debug, Args)]
 struct StoreArgs {
-    /// The database with the floor's events, as postgres://USER@HOST/DATABASE; without it they are in floor.db of its folder.
+    /// The database with the floor's events, as `postgres://USER@HOST/DATABASE`; without it they are in floor.db of its folder.
     #[arg(long, value_name = "URL")]
     store: Option<String>,
     /// A file with the password of the database's user in its first line; PGPASSWORD is read without it.
@@ -380,7 +380,7 @@ fn main() -> ExitCode {
         Err(error) => return told(&error),
     };
     match Cli::parse().command {
-        Command::Serve(args) => ended(serve_floor(&runtime, args)),
+        Command::Serve(args) => ended(serve_floor(&runtime, *args)),
         Command::Check { file } => checked(&file),
         Command::Person(command) => ended(person(command).map_err(Into::into)),
         Command::Audit { data, store } => {

@@ -111,7 +111,9 @@ suite!(
 
 fn opened(place: &dyn Place, events: &[&[Stamped]]) -> Box<dyn Store> {
     let mut store = place.open().expect("a store");
-    events.iter().for_each(|batch| store.append(batch).expect("kept"));
+    for batch in events {
+        store.append(batch).expect("kept");
+    }
     store
 }
 
