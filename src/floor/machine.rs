@@ -177,14 +177,24 @@ impl Floor {
         let (asks, waits) = (BTreeMap::new(), BTreeMap::new());
         let mut floor = Self { policy, state: FloorState::default(), ledger, asks, waits, next_seq: 0 };
         for stamped in events {
-            floor.apply(stamped);
-            floor.next_seq = stamped.seq + 1;
+            floor.follow(stamped);
         }
         floor
     }
 
+    /// Takes an event in that was kept.
+    pub fn follow(&mut self, stamped: &Stamped) {
+        self.apply(stamped);
+        self.next_seq = stamped.seq + 1;
+    }
+
     pub const fn state(&self) -> &FloorState {
         &self.state
+    }
+
+    /// How many events made it what it is.
+    pub const fn events(&self) -> u64 {
+        self.next_seq
     }
 
     pub const fn policy(&self) -> &Policy {

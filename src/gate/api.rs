@@ -41,7 +41,7 @@ impl From<DeskError> for ApiError {
             DeskError::Refused(Refusal::Identity(_)) => StatusCode::FORBIDDEN,
             DeskError::Refused(_) => StatusCode::CONFLICT,
             DeskError::Unkept(_) => StatusCode::INSUFFICIENT_STORAGE,
-            DeskError::Stopped => StatusCode::SERVICE_UNAVAILABLE,
+            DeskError::Away(_) | DeskError::Stopped => StatusCode::SERVICE_UNAVAILABLE,
         };
         Self(failure(status, error))
     }

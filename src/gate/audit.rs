@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use super::store::{StoreError, read_beside};
+use super::store::{Database, StoreError};
 
 #[derive(Debug, thiserror::Error)]
 pub enum AuditError {
@@ -15,8 +15,8 @@ pub enum AuditError {
 
 /// Writes every event of a floor's folder as a line of JSON, once the whole chain was found sound. The lines are the events' own
 /// bytes, so that a floor can be restored from them.
-pub fn audit(data: &Path, out: &mut impl Write) -> Result<(), AuditError> {
-    for kept in &read_beside(data)? {
+pub fn audit(data: &Path, database: &Database, out: &mut impl Write) -> Result<(), AuditError> {
+    for kept in &database.read_beside(data)? {
         writeln!(out, "{}", kept.line())?;
     }
     Ok(())

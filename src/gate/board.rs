@@ -146,7 +146,8 @@ pub(crate) async fn keep(site: Arc<Site>, board: watch::Sender<Shown>) {
         looks += 1;
         let revision = site.desk.revision();
         let before = Arc::clone(&board.borrow().board);
-        if revision == before.revision && looks < AGAIN_AFTER {
+        // What cannot be known to be so any more is not told as if it were: pages say that they are old.
+        if site.desk.away().is_some() || revision == before.revision && looks < AGAIN_AFTER {
             continue;
         }
         looks = 0;

@@ -3,18 +3,22 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant, SystemTime};
 
 use kiln_floor::{Answer, Floor, Input, Policy, Refusal, Stamped, Tick};
 use kiln_wire::{AgentId, Doing};
 use tokio::sync::oneshot;
 
-use super::outlet::Outlet;
+use super::outlet::{Outlet, tell};
 use super::store::{Store, StoreError};
 
 /// The most inputs that share a commit.
 const TOGETHER: usize = 256;
+/// How often a floor that keeps nothing makes sure that it still decides; well within what the database takes for silence.
+const BEAT: Duration = Duration::from_secs(5);
+/// Between two tries to reach events that are away.
+const REACH_AGAIN: Duration = Duration::from_secs(1);
 
 /// Why an input was not taken.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -23,6 +27,8 @@ pub(crate) enum DeskError {
     Refused(#[from] Refusal),
     #[error("the floor cannot keep what it decides, so nothing was decided: {0}")]
     Unkept(String),
+    #[error("the floor cannot reach its events, and decides nothing until it can: {0}")]
+    Away(String),
     #[error("the floor has stopped")]
     Stopped,
 }
@@ -52,7 +58,11 @@ enum Order {
 pub(crate) struct Desk {
     orders: mpsc::Sender<Order>,
     revision: Arc<AtomicU64>,
+    away: SharedAway,
 }
+
+/// Why the floor's events cannot be reached, while they cannot.
+type SharedAway = Arc<Mutex<Option<String>>>;
 
 /// The floor's time: the world's when it began, and from then on a clock that only goes forward, so that a jump of the
 /// world's clock neither shortens a ramp nor turns the order of events around.
@@ -78,14 +88,50 @@ struct Work {
     outlets: Vec<mpsc::Sender<Vec<Stamped>>>,
     policy: Policy,
     floor: Floor,
-    store: Store,
+    store: Box<dyn Store>,
     heard: AllHeard,
     revision: Arc<AtomicU64>,
+    reach: Reach,
+}
+
+/// How the events are reached.
+struct Reach {
+    /// The floor of what is known to be kept, where events may be away: what is shown then. `Work::floor` may be ahead of it by what was
+    /// decided and perhaps not kept.
+    settled: Option<Floor>,
+    away: SharedAway,
+    /// When they were last heard of, or looked for.
+    last: Instant,
+}
+
+impl Reach {
+    fn of(store: &dyn Store, policy: &Policy, events: &[Stamped]) -> Self {
+        let settled = store.may_be_away().then(|| Floor::of(policy.clone(), events));
+        Self { settled, away: SharedAway::default(), last: now() }
+    }
+
+    fn away(&self) -> Option<String> {
+        self.away.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn say(&self, away: Option<String>) {
+        let mut before = self.away.lock().unwrap_or_else(PoisonError::into_inner);
+        match (&*before, &away) {
+            (None, Some(why)) => tell(&format!("{why}; trying again, and deciding nothing meanwhile")),
+            (Some(_), None) => tell("the floor's events are reached again"),
+            _ => {}
+        }
+        *before = away;
+    }
 }
 
 impl Desk {
     /// Reads the events, and begins. A floor whose desk has ended has ended.
-    pub(crate) fn open(policy: Policy, store: Store, outlets: Vec<Outlet>) -> Result<(Self, Ended), StoreError> {
+    pub(crate) fn open(
+        policy: Policy,
+        mut store: Box<dyn Store>,
+        outlets: Vec<Outlet>,
+    ) -> Result<(Self, Ended), StoreError> {
         let events = store.events()?;
         let floor = Floor::of(policy.clone(), &events);
         let clock = Clock::after(events.last());
@@ -97,8 +143,9 @@ impl Desk {
         let outlets = started.collect::<Result<_, _>>().map_err(thread)?;
         let (orders, arrivals) = mpsc::channel();
         let revision = Arc::new(AtomicU64::new(0));
-        let mut work =
-            Work { clock, outlets, policy, floor, store, heard: AllHeard::new(), revision: Arc::clone(&revision) };
+        let (heard, reach) = (AllHeard::new(), Reach::of(&*store, &policy, &events));
+        let away = Arc::clone(&reach.away);
+        let mut work = Work { clock, outlets, policy, floor, store, heard, revision: Arc::clone(&revision), reach };
         let spawned = std::thread::Builder::new().name("desk".to_owned());
         let (tell, ended) = oneshot::channel();
         let thread_of = move || {
@@ -107,7 +154,7 @@ impl Desk {
             }
         };
         spawned.spawn(thread_of).map_err(thread)?;
-        Ok((Self { orders, revision }, ended))
+        Ok((Self { orders, revision, away }, ended))
     }
 
     /// Gives an input; the answer comes once its events are kept.
@@ -128,6 +175,11 @@ impl Desk {
         answer.await.map_err(|_| DeskError::Stopped)
     }
 
+    /// Why the floor cannot reach its events, while it cannot. What it shows then is what it knew before.
+    pub(crate) fn away(&self) -> Option<String> {
+        self.away.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Counts what changed that a page shows.
     pub(crate) fn revision(&self) -> u64 {
         self.revision.load(Ordering::Relaxed)
@@ -136,22 +188,84 @@ impl Desk {
 
 impl Work {
     fn work(&mut self, arrivals: &mpsc::Receiver<Order>) -> Result<(), StoreError> {
-        while let Ok(first) = arrivals.recv() {
+        loop {
+            let first = match arrivals.recv_timeout(BEAT) {
+                Ok(first) => first,
+                Err(mpsc::RecvTimeoutError::Timeout) => {
+                    self.mind()?;
+                    continue;
+                }
+                Err(mpsc::RecvTimeoutError::Disconnected) => return Ok(()),
+            };
+            self.mind()?;
+            let away = self.reach.away();
             let mut looks = Vec::new();
             let mut answers = Vec::new();
             let more = std::iter::from_fn(|| arrivals.try_recv().ok()).take(TOGETHER);
             for order in std::iter::once(first).chain(more) {
                 match order {
-                    Order::Tell(input, reply) => answers.push((reply, self.decide(*input))),
+                    Order::Tell(input, reply) => {
+                        let away = away.clone().map_or(Ok(()), |why| Err(DeskError::Away(why)));
+                        answers.push((reply, away.and_then(|()| self.decide(*input))));
+                    }
                     Order::Look(look) => looks.push(look),
                 }
             }
             self.keep(answers)?;
+            let away = self.reach.away().is_some();
+            let shown = self.reach.settled.as_ref().filter(|_| away).unwrap_or(&self.floor);
             for look in looks {
-                look(&self.floor, &self.heard);
+                look(shown, &self.heard);
             }
         }
-        Ok(())
+    }
+
+    /// Asks from time to time whether this floor still decides, and looks for its events while they are away.
+    fn mind(&mut self) -> Result<(), StoreError> {
+        let (away, since) = (self.reach.away().is_some(), now().duration_since(self.reach.last));
+        if since < if away { REACH_AGAIN } else { BEAT } {
+            return Ok(());
+        }
+        let done = if away { self.catch_up().map(drop) } else { self.store.beat() };
+        self.reach.last = now();
+        self.unless_away(done)
+    }
+
+    /// Notes that the events are away; every other error is the floor's end.
+    fn unless_away(&mut self, done: Result<(), StoreError>) -> Result<(), StoreError> {
+        match done {
+            Err(error) if error.is_away() => {
+                self.reach.say(Some(error.to_string()));
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
+    /// The events as they are there, and the floor as they left it; what was kept unheard of is told on.
+    fn catch_up(&mut self) -> Result<Vec<Stamped>, StoreError> {
+        let there = self.store.look_again()?;
+        let known = self.reach.settled.as_ref().map_or(0, Floor::events);
+        let unheard = there.get(known as usize..).unwrap_or_default();
+        if self.reach.settled.is_some() && !unheard.is_empty() {
+            self.told_on(unheard);
+        }
+        self.floor = Floor::of(self.policy.clone(), &there);
+        self.reach.say(None);
+        Ok(there)
+    }
+
+    /// Events that are kept, for whoever follows them.
+    fn told_on(&mut self, events: &[Stamped]) {
+        if let Some(settled) = &mut self.reach.settled {
+            for event in events {
+                settled.follow(event);
+            }
+        }
+        self.revision.fetch_add(1, Ordering::Relaxed);
+        for outlet in &self.outlets {
+            let _ = outlet.send(events.to_vec());
+        }
     }
 
     fn decide(&mut self, input: Input) -> Result<Answer, DeskError> {
@@ -182,23 +296,39 @@ impl Work {
             give(answers);
             return Ok(());
         };
-        if let Err(error) = self.store.append(&events) {
-            let there = self.store.look_again();
-            // An error may come after the commit; what is there was decided.
-            let is_kept = there.as_ref().is_ok_and(|there| there.get(first..) == Some(&events[..]));
-            if !is_kept {
-                let why = DeskError::Unkept(error.to_string());
+        self.reach.last = now();
+        let Err(error) = self.store.append(&events) else {
+            self.told_on(&events);
+            give(answers);
+            return Ok(());
+        };
+        // An error may come after the commit; what is there was decided.
+        match self.catch_up() {
+            Ok(there) if there.get(first..) == Some(&events[..]) => {
+                if self.reach.settled.is_none() {
+                    self.told_on(&events);
+                }
+                give(answers);
+                Ok(())
+            }
+            // The way there was lost and found again, and nobody decided anything meanwhile.
+            Ok(there) if error.is_away() && there.len() == first && self.store.append(&events).is_ok() => {
+                for event in &events {
+                    self.floor.follow(event);
+                }
+                self.told_on(&events);
+                give(answers);
+                Ok(())
+            }
+            looked => {
+                let why = match &looked {
+                    Err(away) if away.is_away() => DeskError::Away(away.to_string()),
+                    _ => DeskError::Unkept(error.to_string()),
+                };
                 give(answers.into_iter().map(|(reply, _)| (reply, Err(why.clone()))).collect());
-                self.floor = Floor::of(self.policy.clone(), &there?);
-                return Ok(());
+                self.unless_away(looked.map(drop))
             }
         }
-        self.revision.fetch_add(1, Ordering::Relaxed);
-        for outlet in &self.outlets {
-            let _ = outlet.send(events.clone());
-        }
-        give(answers);
-        Ok(())
     }
 }
 
@@ -224,92 +354,5 @@ fn fresh_run() -> kiln_wire::RunId {
 }
 
 #[cfg(test)]
-mod tests {
-    use axum::http::StatusCode;
-
-    use super::*;
-    use crate::api::ApiError;
-
-    fn scan(unit: &str) -> Input {
-        let unit = unit.parse().expect("a serial");
-        Input::Scanned { unit, at: None, slot: None, lot: None, by: "sato".to_owned() }
-    }
-
-    #[test]
-    fn a_floors_time_does_not_go_back_behind_its_last_event_whatever_the_worlds_clock_says() {
-        let a_year = 365 * 24 * 3600 * 1_000_000;
-        let stamped = |at| {
-            let name = "sato".to_owned();
-            Stamped {
-                seq: 0,
-                at,
-                actor: kiln_floor::Actor::Floor,
-                event: kiln_floor::FloorEvent::PersonLocked { name },
-            }
-        };
-        let ahead = stamped(micros() + a_year);
-        let clock = Clock::after(Some(&ahead));
-        let first = clock.now();
-        assert!(first >= ahead.at && first < ahead.at + a_year && clock.now() >= first);
-        let behind = stamped(micros() - a_year);
-        assert!(Clock::after(Some(&behind)).now() >= behind.at + a_year, "a floor that slept knows that it did");
-    }
-
-    #[test]
-    fn a_floor_that_cannot_keep_what_it_decides_says_so_and_is_what_it_was_before() {
-        let dir = tempfile::tempdir().expect("a folder");
-        let store = Store::open(dir.path()).expect("a store");
-        let policy = Policy::one_profile("smoke");
-        let floor = Floor::of(policy.clone(), &[]);
-        let (clock, heard, revision) = (Clock::after(None), AllHeard::new(), Arc::default());
-        let mut work = Work { clock, outlets: Vec::new(), policy, floor, store, heard, revision };
-        let tell = |work: &mut Work, input: Input| {
-            let answer = work.decide(input);
-            let (reply, mut told) = oneshot::channel();
-            work.keep(vec![(reply, answer)]).expect("it goes on");
-            told.try_recv().expect("an answer")
-        };
-        work.store.has_room_for(0);
-        // More than fits into what the database has already.
-        let long = Input::Scanned {
-            unit: "A".parse().expect("a serial"),
-            at: None,
-            slot: None,
-            lot: None,
-            by: "x".repeat(20_000),
-        };
-        let why = tell(&mut work, long).expect_err("not kept");
-        assert!(matches!(&why, DeskError::Unkept(why) if why.contains("full")), "{why}");
-        let ApiError((status, _)) = ApiError::from(why);
-        assert_eq!(status, StatusCode::INSUFFICIENT_STORAGE);
-        assert!(work.floor.state().units.is_empty(), "nothing was decided");
-        work.store.has_room_for(100);
-        tell(&mut work, scan("B")).expect("kept");
-        assert_eq!(work.floor.state().units.len(), 1);
-    }
-
-    #[test]
-    fn an_error_after_the_commit_leaves_nobody_out() {
-        let dir = tempfile::tempdir().expect("a folder");
-        let store = Store::open(dir.path()).expect("a store");
-        let (policy, (outlet, news)) = (Policy::one_profile("smoke"), mpsc::channel());
-        let floor = Floor::of(policy.clone(), &[]);
-        let (clock, heard, revision) = (Clock::after(None), AllHeard::new(), Arc::default());
-        let mut work = Work { clock, outlets: vec![outlet], policy, floor, store, heard, revision };
-        let answer = work.decide(scan("A")).expect("decided");
-        // The same events once more are refused by the database, and are there.
-        work.store.append(&answer.events).expect("kept");
-        let (reply, mut told) = oneshot::channel();
-        work.keep(vec![(reply, Ok(answer.clone()))]).expect("it goes on");
-        assert!(told.try_recv().expect("an answer").is_ok());
-        assert_eq!(news.try_recv().expect("the outlet hears of it"), answer.events);
-        // What is not there was not decided.
-        let other = work.decide(scan("B")).expect("decided");
-        let foreign = Answer { events: answer.events.clone(), ..Answer::default() };
-        let (reply, mut told) = oneshot::channel();
-        work.keep(vec![(reply, Ok(other)), (oneshot::channel().0, Ok(foreign))]).expect("it goes on");
-        assert!(told.try_recv().expect("an answer").is_err());
-        assert!(news.try_recv().is_err());
-        assert_eq!(work.floor.state().units.len(), 1);
-    }
-}
+#[path = "tests_desk.rs"]
+mod tests;

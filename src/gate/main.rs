@@ -11,8 +11,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use kiln_floor::Rights;
 use kiln_floorsim::{Defect, Faults, PowerSettings, SimSettings, drill, power, simulate};
 use kiln_gate::{
-    Form, LoadSettings, OutletSettings, People, PeopleError, Person, RulesError, ServeSettings, Source, TlsSettings,
-    audit, load, papers, reindex, serve, summary,
+    Address, AddressError, Database, Form, LoadSettings, NatsSettings, OutletSettings, People, PeopleError, Person,
+    RulesError, ServeSettings, Source, TlsSettings, audit, load, papers, reindex, serve, summary,
 };
 use kiln_report::Language;
 
@@ -29,7 +29,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Serve agents and the page for operators until interrupted.
-    Serve(ServeArgs),
+    Serve(Box<ServeArgs>),
     /// Read a floor's file, and say what it comes to or everything that is wrong with it.
     Check {
         #[arg(value_name = "FILE")]
@@ -43,6 +43,8 @@ enum Command {
         /// The floor's folder.
         #[arg(long, value_name = "DIR")]
         data: PathBuf,
+        #[command(flatten)]
+        store: StoreArgs,
     },
     /// Hold a floor's events and copies of runs against each other, make anew what follows from them, and say what differs.
     ///
@@ -53,6 +55,8 @@ enum Command {
         /// The floor's folder.
         #[arg(long, value_name = "DIR")]
         data: PathBuf,
+        #[command(flatten)]
+        store: StoreArgs,
         /// Make the database anew from a file that `kiln-floor audit` wrote; the one that is there must be moved away before.
         #[arg(long, value_name = "FILE")]
         events: Option<PathBuf>,
@@ -72,11 +76,35 @@ enum Command {
     Load(LoadArgs),
 }
 
+/// Where a floor's events are, if not in its folder.
+#[derive(Debug, Args)]
+struct StoreArgs {
+    /// The database with the floor's events, as `postgres://USER@HOST/DATABASE`; without it they are in floor.db of its folder.
+    #[arg(long, value_name = "URL")]
+    store: Option<String>,
+    /// A file with the password of the database's user in its first line; PGPASSWORD is read without it.
+    #[arg(long, value_name = "FILE", requires = "store")]
+    store_password: Option<PathBuf>,
+    /// The certificate of the authority of the database's server; TLS is spoken with it, and known by it.
+    #[arg(long, value_name = "FILE", requires = "store")]
+    store_ca: Option<PathBuf>,
+}
+
+impl StoreArgs {
+    fn database(&self) -> Result<Database, AddressError> {
+        let Some(url) = &self.store else { return Ok(Database::Folder) };
+        let address = Address::of(url, self.store_password.as_deref(), self.store_ca.as_deref())?;
+        Ok(Database::Postgres(Box::new(address)))
+    }
+}
+
 #[derive(Debug, Args)]
 struct ServeArgs {
-    /// The floor's folder: its events, and a copy of every run.
+    /// The floor's folder: its events unless --store names a database, and a copy of every run.
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
+    #[command(flatten)]
+    store: StoreArgs,
     /// The address to listen on, loopback only without --tls; port 0 takes a free one, and the address is told on stdout.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
     listen: SocketAddr,
@@ -103,16 +131,28 @@ struct ServeArgs {
     /// An address that is called with a message for every disposition, or run; calls carry an Idempotency-Key.
     #[arg(long, value_name = "URL")]
     webhook: Option<String>,
-    /// What the webhook is told: `disposition`, `result` (runs and dispositions), or `cfx` (IPC-2591 `UnitsTested`).
+    /// What the webhook is told: `disposition`, `result` (runs and dispositions), `cfx` (IPC-2591 `UnitsTested`), or `event` (all).
     #[arg(long, value_enum, value_name = "FORM", default_value = "disposition", requires = "webhook")]
     webhook_form: Form,
     /// A file with the secret that calls of the webhook are signed with (X-Kiln-Signature, HMAC-SHA-256).
     #[arg(long, value_name = "FILE", requires = "webhook")]
     webhook_secret: Option<PathBuf>,
+    /// A NATS server that is told as well, as nats://HOST:PORT or tls://HOST:PORT; a JetStream stream must take the subjects.
+    #[arg(long, value_name = "URL")]
+    nats: Option<String>,
+    /// What it is told: `event` (all that happens on the floor), `disposition`, `result`, or `cfx`.
+    #[arg(long, value_enum, value_name = "FORM", default_value = "event", requires = "nats")]
+    nats_form: Form,
+    /// What subjects begin with, before the floor's name and the kind of message.
+    #[arg(long, value_name = "SUBJECT", default_value = "kiln", requires = "nats")]
+    nats_subject: String,
+    /// A file with `user:password` or a token in its first line.
+    #[arg(long, value_name = "FILE", requires = "nats")]
+    nats_login: Option<PathBuf>,
     /// A manufacturing system, by an address or a folder: asked before each run whether it may begin, told of each result.
     #[arg(long, value_name = "URL|DIR")]
     mes: Option<String>,
-    /// The certificate of the authority of a webhook or manufacturing system that is called by https.
+    /// The certificate of the authority of a webhook or manufacturing system that is called by https, or of a NATS server by TLS.
     #[arg(long, value_name = "FILE")]
     outlet_ca: Option<PathBuf>,
     /// Language of the page where none is chosen.
@@ -169,6 +209,8 @@ struct PapersArgs {
     /// The floor's folder.
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
+    #[command(flatten)]
+    store: StoreArgs,
     /// The unit's serial number.
     unit: kiln_wire::Serial,
     /// The folder to make.
@@ -277,69 +319,89 @@ fn sim(args: &SimArgs) -> ExitCode {
     ExitCode::from(u8::from(wrong > 0))
 }
 
+/// Serves until the process ends; it returns with why.
+fn serve_floor(runtime: &tokio::runtime::Runtime, args: ServeArgs) -> Result<(), Box<dyn std::error::Error>> {
+    let language = match args.lang {
+        Lang::Ja => Language::Japanese,
+        Lang::En => Language::English,
+    };
+    let database = args.store.database()?;
+    let rules = args.floor.map_or(Source::Profile(args.profile), Source::File);
+    let agents_for = args.agents_for.map(std::time::Duration::from_secs);
+    let tls = args.tls.then_some(TlsSettings { names: args.names, agents_for });
+    let outlets = OutletSettings {
+        drop: args.drop,
+        webhook: args.webhook.map(|url| (url, args.webhook_form)),
+        webhook_secret: args.webhook_secret,
+        nats: args.nats.map(|url| NatsSettings {
+            url,
+            form: args.nats_form,
+            subject: args.nats_subject,
+            login: args.nats_login,
+        }),
+        mes: args.mes,
+        authority: args.outlet_ca,
+    };
+    let scheme = if args.tls { "https" } else { "http" };
+    let settings = ServeSettings { data: args.data, database, listen: args.listen, rules, language, outlets, tls };
+    let listening = |address| {
+        let mut out = std::io::stdout().lock();
+        let _ = writeln!(out, "{scheme}://{address}/").and_then(|()| out.flush());
+    };
+    Ok(runtime.block_on(serve(settings, listening))?)
+}
+
+/// The exit code of something that is done or says why not.
+fn ended(done: Result<(), Box<dyn std::error::Error>>) -> ExitCode {
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => told(&*error),
+    }
+}
+
+fn checked(file: &std::path::Path) -> ExitCode {
+    match summary(file) {
+        Ok(text) => {
+            let _ = writeln!(std::io::stdout().lock(), "{text}");
+            ExitCode::SUCCESS
+        }
+        // As `kiln profile check` ends: the file is wrong, or cannot be read.
+        Err(error @ RulesError::Unread { .. }) => told(&error),
+        Err(error) => {
+            let _ = writeln!(std::io::stderr().lock(), "{error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
 fn main() -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return told(&error),
     };
     match Cli::parse().command {
-        Command::Serve(args) => {
-            let language = match args.lang {
-                Lang::Ja => Language::Japanese,
-                Lang::En => Language::English,
-            };
-            let rules = args.floor.map_or(Source::Profile(args.profile), Source::File);
-            let agents_for = args.agents_for.map(std::time::Duration::from_secs);
-            let tls = args.tls.then_some(TlsSettings { names: args.names, agents_for });
-            let outlets = OutletSettings {
-                drop: args.drop,
-                webhook: args.webhook.map(|url| (url, args.webhook_form)),
-                webhook_secret: args.webhook_secret,
-                mes: args.mes,
-                authority: args.outlet_ca,
-            };
-            let scheme = if args.tls { "https" } else { "http" };
-            let settings = ServeSettings { data: args.data, listen: args.listen, rules, language, outlets, tls };
-            let listening = |address| {
-                let mut out = std::io::stdout().lock();
-                let _ = writeln!(out, "{scheme}://{address}/").and_then(|()| out.flush());
-            };
-            match runtime.block_on(serve(settings, listening)) {
-                Ok(()) => ExitCode::SUCCESS,
-                Err(error) => told(&error),
+        Command::Serve(args) => ended(serve_floor(&runtime, *args)),
+        Command::Check { file } => checked(&file),
+        Command::Person(command) => ended(person(command).map_err(Into::into)),
+        Command::Audit { data, store } => {
+            let database = store.database().map_err(Into::into);
+            ended(database.and_then(|from| Ok(audit(&data, &from, &mut std::io::stdout().lock())?)))
+        }
+        Command::Reindex { data, store, events } => {
+            let database = store.database().map_err(Into::into);
+            let found = database.and_then(|database| Ok(reindex(&data, &database, events.as_deref())?));
+            match found {
+                Ok(found) => {
+                    let _ = writeln!(std::io::stdout().lock(), "{found}");
+                    ExitCode::from(u8::from(!found.is_sound()))
+                }
+                Err(error) => ended(Err(error)),
             }
         }
-        Command::Check { file } => match summary(&file) {
-            Ok(text) => {
-                let _ = writeln!(std::io::stdout().lock(), "{text}");
-                ExitCode::SUCCESS
-            }
-            // As `kiln profile check` ends: the file is wrong, or cannot be read.
-            Err(error @ RulesError::Unread { .. }) => told(&error),
-            Err(error) => {
-                let _ = writeln!(std::io::stderr().lock(), "{error}");
-                ExitCode::from(2)
-            }
-        },
-        Command::Person(command) => match person(command) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => told(&error),
-        },
-        Command::Audit { data } => match audit(&data, &mut std::io::stdout().lock()) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => told(&error),
-        },
-        Command::Reindex { data, events } => match reindex(&data, events.as_deref()) {
-            Ok(found) => {
-                let _ = writeln!(std::io::stdout().lock(), "{found}");
-                ExitCode::from(u8::from(!found.is_sound()))
-            }
-            Err(error) => told(&error),
-        },
-        Command::Papers(PapersArgs { data, unit, out, floor_name }) => match papers(&data, &floor_name, &unit, &out) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => told(&error),
-        },
+        Command::Papers(PapersArgs { data, store, unit, out, floor_name }) => {
+            let database = store.database().map_err(Into::into);
+            ended(database.and_then(|from| Ok(papers(&data, &from, &floor_name, &unit, &out)?)))
+        }
         Command::Sim(args) => sim(&args),
         Command::Drill(args) => {
             let mut escaped = 0;

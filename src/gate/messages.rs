@@ -42,6 +42,8 @@ pub enum Form {
     Result,
     /// IPC-2591 (CFX) `UnitsTested` for every run.
     Cfx,
+    /// `kiln.floor-event/1`: every event of the floor.
+    Event,
 }
 
 /// A message about one event.
@@ -50,7 +52,10 @@ pub(crate) struct Message {
     pub(crate) seq: u64,
     /// What a receiver tells repetitions by.
     pub(crate) key: String,
+    /// The unit it is about, if it is about one.
     pub(crate) unit: String,
+    /// What it is, as one word.
+    pub(crate) kind: String,
     pub(crate) body: Vec<u8>,
 }
 
@@ -62,21 +67,38 @@ impl Form {
         before: &FloorState,
         stamped: &Stamped,
     ) -> serde_json::Result<Option<Message>> {
-        let (unit, body) = match (&stamped.event, self) {
+        let (unit, kind, body) = match (&stamped.event, self) {
             (FloorEvent::Disposed { unit, .. }, Self::Disposition | Self::Result) => {
-                (unit, disposition(floor, before, stamped)?)
+                (unit.to_string(), "disposition".to_owned(), disposition(floor, before, stamped)?)
             }
             (FloorEvent::RunArrived { unit, facts, .. }, Self::Result) => {
-                (unit, result(floor, before, stamped, facts)?)
+                (unit.to_string(), "result".to_owned(), result(floor, before, stamped, facts)?)
             }
             (FloorEvent::RunArrived { unit, facts, .. }, Self::Cfx) => {
-                (unit, units_tested(floor, before, stamped, facts)?)
+                (unit.to_string(), "units-tested".to_owned(), units_tested(floor, before, stamped, facts)?)
+            }
+            (_, Self::Event) => {
+                let (kind, body) = event(floor, stamped)?;
+                (String::new(), kind, Some(body))
             }
             _ => return Ok(None),
         };
         let key = format!("{}-{:012}", if floor.is_empty() { "floor" } else { floor }, stamped.seq);
-        Ok(body.map(|body| Message { seq: stamped.seq, key, unit: unit.to_string(), body }))
+        Ok(body.map(|body| Message { seq: stamped.seq, key, unit, kind, body }))
     }
+}
+
+/// An event as it is kept, with which floor's it is; and what it is called.
+fn event(floor: &str, stamped: &Stamped) -> serde_json::Result<(String, Vec<u8>)> {
+    let event = serde_json::to_value(&stamped.event)?;
+    // One without fields is its name, every other one has its name as the only key.
+    let name = event.as_str().or_else(|| event.as_object()?.keys().next().map(String::as_str));
+    let name = name.unwrap_or("event").to_owned();
+    let Stamped { seq, at, actor, .. } = stamped;
+    let told = json!({
+        "schema": "kiln.floor-event/1", "floor": floor, "seq": seq, "at": at, "actor": actor, "event": event,
+    });
+    Ok((name, serde_json::to_vec_pretty(&told)?))
 }
 
 fn disposition(floor: &str, before: &FloorState, stamped: &Stamped) -> serde_json::Result<Option<Vec<u8>>> {

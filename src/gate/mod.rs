@@ -1,4 +1,4 @@
-//! The floor's server: agents call it, people look at it, and what it decides is kept in SQLite before it is said.
+//! The floor's server: agents call it, people look at it, and what it decides is kept before it is said, in SQLite or PostgreSQL.
 //!
 //! `desk` puts every input in one order, has the pure machine of `kiln_floor` decide, and keeps the events. `copies` are
 //! the run directories, grown byte by byte from what agents offer. Of a run only what `proof` reads in the floor's own
@@ -25,6 +25,7 @@ mod load;
 mod mes;
 mod messages;
 mod metrics;
+mod nats;
 mod outlet;
 mod outlets;
 mod pages;
@@ -52,10 +53,12 @@ mod ways;
 pub use audit::{AuditError, audit};
 pub use load::{LoadSettings, load};
 pub use messages::Form;
-pub use outlets::OutletSettings;
+pub use outlets::{NatsSettings, OutletSettings};
 pub use papers::{PapersOutError, papers};
 pub use people::{People, PeopleError, Person};
 pub use reindex::{Difference, ReindexError, Reindexed, reindex};
 pub use rules::{RulesError, Source, rules, summary};
 pub use serve::{ServeError, ServeSettings, TlsSettings, serve};
+pub use store::{Address, AddressError, Database, PostgresError, StoreError};
+pub use tls::KnownByError;
 pub use ways::WayError;

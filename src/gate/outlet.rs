@@ -103,7 +103,7 @@ impl Outlet {
         if stamped.seq >= self.next {
             let message = self.form.message(&self.floor, &self.state, stamped).map_err(|error| error.to_string())?;
             if let Some(message) = message {
-                self.way.give(&message)?;
+                self.way.give(&self.floor, &message)?;
                 let next = format!("{}\n", stamped.seq + 1);
                 disk::replace(&self.cursor, next.as_bytes())
                     .map_err(|error| format!("{}: {error}", self.cursor.display()))?;
@@ -129,7 +129,7 @@ pub(crate) fn read_cursor(cursor: &Path) -> io::Result<u64> {
 }
 
 #[expect(clippy::print_stderr, reason = "nobody asked, and somebody must hear of it")]
-fn tell(text: &str) {
+pub(crate) fn tell(text: &str) {
     eprintln!("{text}");
 }
 

@@ -11,7 +11,7 @@ use kiln_seal::{FILE_NAME, PaperDecision, PaperRun, Papers, PapersError, PublicK
 use kiln_wire::Serial;
 
 use super::authority::{self, AuthorityError};
-use super::store::{Kept, StoreError, read_beside};
+use super::store::{Database, Kept, StoreError};
 
 #[derive(Debug, thiserror::Error)]
 pub enum PapersOutError {
@@ -30,8 +30,8 @@ pub enum PapersOutError {
 }
 
 /// Writes the papers of a unit into a folder that is not there yet: `papers.json`, and `runs/<run>` with its seal.
-pub fn papers(data: &Path, floor: &str, unit: &Serial, out: &Path) -> Result<(), PapersOutError> {
-    let events = read_beside(data)?;
+pub fn papers(data: &Path, database: &Database, floor: &str, unit: &Serial, out: &Path) -> Result<(), PapersOutError> {
+    let events = database.read_beside(data)?;
     let undecided = || PapersOutError::Undecided(unit.clone());
     let is_it = |event: &FloorEvent| matches!(event, FloorEvent::Disposed { unit: of, .. } if of == unit);
     let at = events.iter().rposition(|kept| is_it(&kept.event.event)).ok_or_else(undecided)?;

@@ -19,7 +19,7 @@ use super::copies::Copies;
 use super::outlets::CURSORS;
 use super::proof::{self, ProofError};
 use super::seals;
-use super::store::{self, DATABASE, Kept, StoreError};
+use super::store::{self, DATABASE, Database, Kept, StoreError};
 
 /// Longer than any event as a line: what an agent says of its machine is bounded, and so is every reason.
 const LINE_MOST: u64 = 4 << 20;
@@ -179,12 +179,13 @@ impl fmt::Display for Reindexed {
 
 /// Holds a floor's events and copies against each other, and makes anew what follows from them. With a file of events the
 /// database is made from it first, which then must not be there.
-pub fn reindex(data: &Path, events: Option<&Path>) -> Result<Reindexed, ReindexError> {
+pub fn reindex(data: &Path, database: &Database, events: Option<&Path>) -> Result<Reindexed, ReindexError> {
     let io = |path: &Path| {
         let path = path.to_owned();
         move |source| ReindexError::Io { path, source }
     };
     fs::read_dir(data).map_err(io(data))?;
+    database.fits(data)?;
     let _lock = store::lock(data)?;
     if let Some(file) = events {
         for part in ["", "-wal", "-shm"] {
@@ -193,12 +194,12 @@ pub fn reindex(data: &Path, events: Option<&Path>) -> Result<Reindexed, ReindexE
                 return Err(ReindexError::InTheWay(path));
             }
         }
-        store::restore(data, &lines(file)?)?;
+        database.restore(data, &lines(file)?)?;
     }
-    if !data.join(DATABASE).exists() {
+    if matches!(database, Database::Folder) && !data.join(DATABASE).exists() {
         return Err(ReindexError::NoEvents(data.join(DATABASE)));
     }
-    let kept = store::read_beside(data)?;
+    let kept = database.read_beside(data)?;
     let state = FloorState::of(kept.iter().map(|kept| &kept.event));
     let copies = Copies::open(data).map_err(io(data))?;
     let (arrived, seals) = (arrived(&kept), Seals::default());

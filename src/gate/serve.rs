@@ -28,7 +28,7 @@ use super::people::{People, PeopleError};
 use super::random;
 use super::rules::{RulesError, Source, rules};
 use super::session::Sessions;
-use super::store::{Store, StoreError};
+use super::store::{Database, StoreError};
 use super::tls::{self, Peer, TlsError, TlsListener};
 use super::visitor;
 use super::ways::WayError;
@@ -46,6 +46,8 @@ pub(crate) const STREAMS: usize = 256;
 #[derive(Debug, Clone)]
 pub struct ServeSettings {
     pub data: PathBuf,
+    /// Where its events are.
+    pub database: Database,
     pub listen: SocketAddr,
     pub rules: Source,
     pub language: Language,
@@ -135,7 +137,7 @@ pub enum ServeError {
     Store(#[from] StoreError),
     #[error("{doing}: {source}")]
     Io { doing: String, source: std::io::Error },
-    #[error("the floor can neither keep what it decides nor read back what it kept, and ends: {0}")]
+    #[error("the floor cannot go on with its events, and ends: {0}")]
     Unreadable(StoreError),
     #[error("the floor's own thread ended without a word, so nothing can be decided any more; start the floor again")]
     Ended,
@@ -207,13 +209,21 @@ async fn keep_listing(site: Arc<Site>) {
     }
 }
 
+/// Does what waits for a disk or another machine where that keeps nobody else waiting.
+async fn waited<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, ServeError> + Send + 'static,
+) -> Result<T, ServeError> {
+    tokio::task::spawn_blocking(work).await.unwrap_or(Err(ServeError::Ended))
+}
+
 /// Serves until the process ends. `listening` is told the address.
 pub async fn serve(settings: ServeSettings, listening: impl FnOnce(SocketAddr)) -> Result<(), ServeError> {
     if settings.tls.is_none() && !settings.listen.ip().is_loopback() {
         return Err(ServeError::NotLoopback(settings.listen));
     }
     let mut policy = rules(&settings.rules)?;
-    let store = Store::open(&settings.data)?;
+    let (database, folder) = (settings.database, settings.data.clone());
+    let store = waited(move || Ok(database.open(&folder)?)).await?;
     let io = |doing: String| move |source| ServeError::Io { doing, source };
     let copies = Copies::open(&settings.data).map_err(io(format!("{}", settings.data.display())))?;
     let Opened { outlets, mes } = settings.outlets.open(&policy.name, &settings.data)?;
@@ -221,7 +231,7 @@ pub async fn serve(settings: ServeSettings, listening: impl FnOnce(SocketAddr)) 
     let standings = outlets.iter().map(Outlet::standing).collect();
     let secure = settings.tls.as_ref();
     let secure = secure.map(|tls| Secure::open(&settings.data, &policy.name, settings.listen, tls)).transpose()?;
-    let (desk, ended) = Desk::open(policy, store, outlets)?;
+    let (desk, ended) = waited(move || Ok(Desk::open(policy, store, outlets)?)).await?;
     let (tell, board) = watch::channel(Shown::default());
     let (language, disk, streams) = (settings.language, Semaphore::new(DISK_TURNS), Arc::new(Semaphore::new(STREAMS)));
     let site = Arc::new(Site { desk, copies, language, board, streams, secure, outlets: standings, disk });

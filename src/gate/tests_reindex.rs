@@ -8,7 +8,7 @@ use kiln_floor::{Actor, AssignedRun, Floor, FloorEvent, Input, LotSay, Policy, R
 use kiln_wire::{Generation, RunId};
 
 use super::reindex::{Difference, ReindexError, Reindexed, otherwise, reindex};
-use super::store::{self, DATABASE, Kept, Store, StoreError};
+use super::store::{self, DATABASE, Database, Kept, StoreError};
 use super::tls::sha256;
 
 /// A unit that was scanned and tested, and whose run arrived.
@@ -31,13 +31,13 @@ fn events() -> Vec<Stamped> {
 
 fn floor() -> tempfile::TempDir {
     let dir = tempfile::tempdir().expect("a folder");
-    Store::open(dir.path()).expect("a store").append(&events()).expect("kept");
+    Database::Folder.open(dir.path()).expect("a store").append(&events()).expect("kept");
     dir
 }
 
 fn audited(data: &Path) -> Vec<u8> {
     let mut lines = Vec::new();
-    super::audit(data, &mut lines).expect("sound");
+    super::audit(data, &Database::Folder, &mut lines).expect("sound");
     lines
 }
 
@@ -54,14 +54,17 @@ fn a_database_that_is_gone_comes_back_from_the_lines_of_an_audit_to_the_byte() {
     let (data, file) = (dir.path(), dir.path().join("events.jsonl"));
     let lines = audited(data);
     fs::write(&file, &lines).expect("a copy");
-    assert!(matches!(reindex(data, Some(&file)), Err(ReindexError::InTheWay(_))), "what is there is not replaced");
+    assert!(
+        matches!(reindex(data, &Database::Folder, Some(&file)), Err(ReindexError::InTheWay(_))),
+        "what is there is not replaced"
+    );
     gone(data);
-    assert!(matches!(reindex(data, None), Err(ReindexError::NoEvents(_))));
+    assert!(matches!(reindex(data, &Database::Folder, None), Err(ReindexError::NoEvents(_))));
     assert!(!data.join(DATABASE).exists(), "nor is an empty one made");
-    let found = reindex(data, Some(&file)).expect("restored");
+    let found = reindex(data, &Database::Folder, Some(&file)).expect("restored");
     assert!(found.restored && found.events == events().len() as u64, "{found}");
     assert_eq!(audited(data), lines);
-    let mut store = Store::open(data).expect("a floor goes on with it");
+    let mut store = Database::Folder.open(data).expect("a floor goes on with it");
     assert_eq!(store.events().expect("sound"), events());
     let next = Stamped { seq: events().len() as u64, at: 99, actor: Actor::Floor, event: events()[0].event.clone() };
     store.append(&[next]).expect("kept");
@@ -87,7 +90,7 @@ fn a_file_of_events_that_was_altered_cut_or_put_together_is_refused_by_its_line_
         ("{}".to_owned(), "line 1: this is no event"),
     ] {
         fs::write(&file, &text).expect("written");
-        let error = reindex(data, Some(&file)).expect_err("refused").to_string();
+        let error = reindex(data, &Database::Folder, Some(&file)).expect_err("refused").to_string();
         assert!(error.contains(wanted), "{error}");
         assert!(!data.join(DATABASE).exists(), "{wanted}");
     }
@@ -104,10 +107,10 @@ fn an_event_of_an_older_version_comes_back_as_its_own_bytes() {
     let dir = tempfile::tempdir().expect("a folder");
     let (data, file) = (dir.path(), dir.path().join("events.jsonl"));
     fs::write(&file, &line).expect("written");
-    assert_eq!(reindex(data, Some(&file)).expect("restored").events, 1);
+    assert_eq!(reindex(data, &Database::Folder, Some(&file)).expect("restored").events, 1);
     assert_eq!(String::from_utf8(audited(data)).expect("text"), line);
     // A floor that goes on with it takes over the same bytes, and so does whoever restores from it once more.
-    drop(Store::open(data).expect("a floor goes on with it"));
+    drop(Database::Folder.open(data).expect("a floor goes on with it"));
     assert_eq!(String::from_utf8(audited(data)).expect("text"), line);
 }
 
@@ -158,7 +161,7 @@ fn what_events_and_copies_say_of_each_other_is_told_and_only_notes_are_mended() 
     let data = dir.path();
     let told = |found: &Reindexed| found.differences.clone();
     let run = |text: &str| -> RunId { text.parse().expect("a run") };
-    assert_eq!(told(&reindex(data, None).expect("read")), [Difference::CopyLost(run("run-1"))]);
+    assert_eq!(told(&reindex(data, &Database::Folder, None).expect("read")), [Difference::CopyLost(run("run-1"))]);
     // A note about what is not there, a copy nobody knows, one that is damaged, one that is no run, cursors.
     fs::write(data.join("sealed/run-1"), "{}").expect("written");
     fs::create_dir_all(data.join("runs/run-9")).expect("made");
@@ -168,7 +171,7 @@ fn what_events_and_copies_say_of_each_other_is_told_and_only_notes_are_mended() 
     fs::write(data.join("webhook"), "900\n").expect("written");
     fs::write(data.join("mes"), "x").expect("written");
     fs::write(data.join("dropped"), "2\n").expect("written");
-    let found = reindex(data, None).expect("read");
+    let found = reindex(data, &Database::Folder, None).expect("read");
     let said = found.to_string();
     assert!(!found.is_sound() && said.ends_with("1 mended, 5 left for a person"), "{said}");
     for wanted in [
@@ -183,19 +186,22 @@ fn what_events_and_copies_say_of_each_other_is_told_and_only_notes_are_mended() 
         assert!(said.contains(wanted), "{wanted} is not in {said}");
     }
     assert!(!data.join("sealed/run-1").exists());
-    assert!(!told(&reindex(data, None).expect("read")).iter().any(Difference::is_mended), "mended once");
+    assert!(
+        !told(&reindex(data, &Database::Folder, None).expect("read")).iter().any(Difference::is_mended),
+        "mended once"
+    );
 }
 
 #[test]
 fn a_floor_at_work_and_a_damaged_chain_are_refused_by_name() {
     let dir = floor();
-    let store = Store::open(dir.path()).expect("a floor at work");
-    assert!(matches!(reindex(dir.path(), None), Err(ReindexError::Store(StoreError::InUse(_)))));
-    drop(store);
+    let at_work = Database::Folder.open(dir.path()).expect("a floor at work");
+    assert!(matches!(reindex(dir.path(), &Database::Folder, None), Err(ReindexError::Store(StoreError::InUse(_)))));
+    drop(at_work);
     let database = rusqlite::Connection::open(dir.path().join(DATABASE)).expect("the database");
     database.execute("UPDATE event SET body = replace(body, 'sato', 'mori')", []).expect("altered");
     drop(database);
-    let error = reindex(dir.path(), None).expect_err("refused").to_string();
+    let error = reindex(dir.path(), &Database::Folder, None).expect_err("refused").to_string();
     assert!(error.contains("event 0") && error.contains("was altered"), "{error}");
-    assert!(matches!(reindex(&dir.path().join("nowhere"), None), Err(ReindexError::Io { .. })));
+    assert!(matches!(reindex(&dir.path().join("nowhere"), &Database::Folder, None), Err(ReindexError::Io { .. })));
 }

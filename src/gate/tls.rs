@@ -3,17 +3,20 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::connect_info::Connected;
 use axum::serve::{IncomingStream, Listener};
+use kiln_disk as disk;
 use kiln_wire::{AgentId, Digest};
 use rustls::client::danger::HandshakeSignatureValid;
+use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::{DigitallySignedStruct, DistinguishedName, RootCertStore, ServerConfig, SignatureScheme};
+use rustls::{ClientConfig, DigitallySignedStruct, DistinguishedName, RootCertStore, ServerConfig, SignatureScheme};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -118,6 +121,34 @@ impl ClientCertVerifier for Own {
 #[expect(clippy::print_stderr, reason = "nobody asked, and somebody must hear of it")]
 fn tell(text: &str) {
     eprintln!("{text}");
+}
+
+/// Why nobody is known by a file with the certificate of an authority.
+#[derive(Debug, thiserror::Error)]
+pub enum KnownByError {
+    #[error("{}: {source}", .path.display())]
+    Io { path: PathBuf, source: io::Error },
+    #[error("{} holds no certificate in PEM", .0.display())]
+    NoCertificate(PathBuf),
+    #[error("TLS to another machine: {0}")]
+    Tls(#[from] rustls::Error),
+}
+
+/// With what others are called: they are known by the authority in this file alone, and nobody is without one.
+pub(crate) fn client_of(authority: Option<&Path>) -> Result<ClientConfig, KnownByError> {
+    let mut roots = RootCertStore::empty();
+    if let Some(path) = authority {
+        let pem = disk::read(path, 1 << 20).map_err(|source| KnownByError::Io { path: path.to_owned(), source })?;
+        for certificate in CertificateDer::pem_slice_iter(&pem) {
+            roots.add(certificate.map_err(|_| KnownByError::NoCertificate(path.to_owned()))?)?;
+        }
+        if roots.is_empty() {
+            return Err(KnownByError::NoCertificate(path.to_owned()));
+        }
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider).with_protocol_versions(&[&rustls::version::TLS13])?;
+    Ok(config.with_root_certificates(roots).with_no_client_auth())
 }
 
 /// What the floor speaks.

@@ -10,7 +10,9 @@ use sha2::Sha256;
 use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
 
 use super::messages::Message;
+use super::nats::Nats;
 use super::random::hex;
+use super::tls::KnownByError;
 
 /// How long a call may take. A system that hangs is asked again, and keeps nobody but its own messages waiting.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -21,6 +23,7 @@ pub(crate) enum Way {
     /// A folder: a file for each message, whole or not there.
     Folder(PathBuf),
     Post(Post),
+    Nats(Box<Nats>),
 }
 
 /// Calls of another system.
@@ -44,6 +47,19 @@ pub enum WayError {
     NoAuthority(String),
     #[error("{} is empty: a secret for signatures has at least 16 bytes", .0.display())]
     NoSecret(PathBuf),
+    #[error("`{0}` is no address of a NATS server; give nats://HOST:PORT, or tls://HOST:PORT with --outlet-ca FILE")]
+    NatsAddress(String),
+    #[error(
+        "the address of the NATS server has a login in it, which everybody on this machine can read while kiln-floor runs; write \
+         user:password or a token into a file that only kiln-floor reads, and give that with --nats-login FILE"
+    )]
+    NatsLogin,
+    #[error("{} is empty: its first line is user:password, or a token", .0.display())]
+    NoLogin(PathBuf),
+    #[error("`{0}` is no beginning of a subject: words of letters, digits, - and _, with dots between")]
+    NatsSubject(String),
+    #[error(transparent)]
+    KnownBy(#[from] KnownByError),
 }
 
 impl Post {
@@ -92,7 +108,7 @@ impl Post {
 }
 
 /// A key as a header can have it: a floor's name may hold any letter.
-fn plain(key: &str) -> String {
+pub(crate) fn plain(key: &str) -> String {
     key.chars().map(|letter| if letter.is_ascii_graphic() { letter } else { '_' }).collect()
 }
 
@@ -106,13 +122,14 @@ fn signature(secret: &[u8], key: &str, body: &[u8]) -> Result<String, String> {
 }
 
 impl Way {
-    pub(crate) fn give(&self, message: &Message) -> Result<(), String> {
+    pub(crate) fn give(&mut self, floor: &str, message: &Message) -> Result<(), String> {
         match self {
             Self::Folder(folder) => {
                 let path = folder.join(format!("{:012}-{}.json", message.seq, message.unit));
                 disk::replace(&path, &message.body).map_err(|error| format!("{}: {error}", path.display()))
             }
             Self::Post(post) => post.send("", &message.key, &message.body).map(drop),
+            Self::Nats(nats) => nats.give(floor, message),
         }
     }
 }

@@ -24,8 +24,18 @@ impl Process {
         self.0.wait().expect("its end");
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.0.id()
+    }
+
     pub(crate) fn code(&mut self) -> Option<i32> {
         self.0.try_wait().expect("a process of ours").and_then(|status| status.code())
+    }
+}
+
+impl From<Child> for Process {
+    fn from(child: Child) -> Self {
+        Self(child)
     }
 }
 
