@@ -77,8 +77,8 @@ fn read_controller(drive: &str, said: &str) -> Option<HostLine> {
     doubt.then(|| drive_event(Severity::Unclear, drive))?
 }
 
-/// Controllers of drives by their drivers: what says that one is gone, and what it may come back from (megaraid_sas_fusion.c,
-/// mpt3sas_base.c, hpsa.c and smartpqi_init.c of drivers/scsi).
+/// Controllers of drives by their drivers: what says that one is gone, and what it may come back from (`megaraid_sas_fusion.c`,
+/// `mpt3sas_base.c`, `hpsa.c` and `smartpqi_init.c` of drivers/scsi).
 const CONTROLLERS: [(&str, &[&str], &[&str]); 4] = [
     (
         "megaraid_sas ",

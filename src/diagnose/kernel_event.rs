@@ -242,13 +242,11 @@ impl Reader {
                         && matches!(&event.class, Class::Driver(KernelLine::Sxid(one))
                             if (one.switch, one.code) == (sxid.switch, sxid.code))
                 };
-                match self.events.iter_mut().rev().find(same) {
-                    Some(event) => event.add(index, message),
-                    None => {
-                        let place = Place::Pci(sxid.pci);
-                        self.push(index, record, message, Class::Driver(said), Severity::Unclear, place);
-                    }
+                if let Some(event) = self.events.iter_mut().rev().find(same) {
+                    return event.add(index, message);
                 }
+                let place = Place::Pci(sxid.pci);
+                self.push(index, record, message, Class::Driver(said), Severity::Unclear, place);
             }
             KernelLine::Xid(xid) if record.source == KernelSource::DriverEvent => {
                 // The log has the same Xid with its text, before or after; this one counts only where it has not.

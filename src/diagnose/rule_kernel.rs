@@ -158,7 +158,7 @@ fn lost_about(scene: &Scene<'_>, event: &KernelEvent) -> Option<Component> {
         };
         let apart = if lost.at < event.at { event.at.since(lost.at) } else { lost.at.since(event.at) };
         let together = match (lost.before, event.before) {
-            (Some(one), Some(other)) => one.max(other) - one.min(other) <= SAME_LOSS,
+            (Some(one), Some(other)) => one.abs_diff(other) <= SAME_LOSS,
             (None, None) => apart <= SAME_LOSS,
             _ => false,
         };

@@ -59,7 +59,7 @@ fn what_is_not_as_ordered_fails() {
     for change in changes {
         let folder = tempfile::tempdir().expect("a folder");
         let parts = list(folder.path(), change);
-        let (output, result) = run(folder.path(), &parts, &[]);
+        let (output, _) = run(folder.path(), &parts, &[]);
         let said = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(1), "{said}");
     }
