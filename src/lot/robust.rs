@@ -50,7 +50,7 @@ impl Scatter {
     }
 }
 
-/// How far a value stands apart from all; see [`Scatter::z`].
+/// How far a value stands apart from all; see `Scatter::z`.
 pub fn robust_z(value: f64, all: &[f64]) -> Option<f64> {
     Scatter::of(all)?.z(value)
 }
