@@ -3,7 +3,7 @@
 use super::output::{Output, Told, Unread, Verdict, first_line, shortened};
 use kiln_limit::Measurement;
 use kiln_limit::Missing;
-use kiln_model::{Component, Tool, Unit, Unreadable};
+use kiln_model::{Component, Tool, Unit, Unproven, Unreadable};
 use kiln_profile::CheckSpec;
 
 /// One known program. Each stands in a file of its own and is a row of [`super::adapter()`].
@@ -37,6 +37,9 @@ const BROKEN_MEMORY: &[&str] =
 pub(super) const fn names_no_gpu(_: &[String]) -> bool {
     false
 }
+
+/// Above this an exit code is that of a signal, as shells count.
+const SIGNAL: i32 = 128;
 
 impl Adapter {
     /// The arguments as a list, never a line for a shell: those wanted, and those that make the output readable.
@@ -76,7 +79,9 @@ impl Adapter {
             (Verdict::Failed(words), _) => Verdict::Failed(words),
             (_, Some(broken)) => broken,
             (Verdict::Passed, None) if output.exit != 0 => {
-                Verdict::Failed(format!("exit-code {}{}", output.exit, output.last_error()))
+                let words = format!("exit-code {}{}", output.exit, output.last_error());
+                // A signal ended it: a crash of the program or somebody's hand, and no verdict of its own.
+                if output.exit > SIGNAL { Verdict::Unproven(Unproven::Words(words)) } else { Verdict::Failed(words) }
             }
             (other, None) => other,
         };

@@ -81,14 +81,15 @@ impl Burn {
         self.past_errors + self.errors
     }
 
-    /// The verdict on its GPU, by the word of the table, what it showed, and what all of it said of a failure.
+    /// The verdict on its GPU, by the word of the table (none where it was not printed), what it showed, and what all of it said of a failure.
     fn verdict(&self, word: &str, words: Option<&str>) -> Verdict {
         let why = words.map_or_else(String::new, |words| format!(": {words}"));
         match word {
             _ if self.died && self.calculated == 0 && why.contains("Couldn't init") => {
                 Verdict::Unproven(Unproven::NotStarted { words: words.unwrap_or_default().to_owned() })
             }
-            _ if self.died => Verdict::Failed(format!("{word} (DIED!){why}")),
+            _ if self.died => Verdict::Failed(format!("{word} (DIED!){why}").trim_start().to_owned()),
+            "" if self.wrong() != 0.0 => Verdict::Failed(format!("errors: {}", self.wrong())),
             _ if word == FAULTY || self.wrong() != 0.0 => Verdict::Failed(format!("{word}, errors: {}", self.wrong())),
             _ if self.speeds.is_empty() || self.calculated == 0 => {
                 Verdict::Unproven(Unproven::Idle { what: "0 Gflop/s".to_owned() })
@@ -105,6 +106,10 @@ fn read(output: &Output<'_>) -> Result<Told, Unread> {
         Some((at, count))
     });
     let Some((at, count)) = table else {
+        // It was stopped: errors that it had counted by then are errors all the same.
+        if let Some(told) = cut_short(output, &lines) {
+            return Ok(told);
+        }
         return Err(match output.words(NO_TABLE) {
             Some(words) => Unread::Refused(words.to_owned()),
             None if output.words(&["Burning for", "proc'd:"]).is_some() => ended_before("Tested N GPUs:"),
@@ -145,6 +150,24 @@ fn read(output: &Output<'_>) -> Result<Told, Unread> {
     }
     measured.push(Measurement::number("gpus", Component::Node, Unit::One, count as f64, 1));
     Ok(Told::new(measured, whole))
+}
+
+/// What is proven by an output without its table: the GPUs that computed wrong or died at work.
+fn cut_short(output: &Output<'_>, lines: &[&str]) -> Option<Told> {
+    let (_, first) = lines.iter().find_map(|line| line.split_once("proc'd:"))?;
+    let count = calculations(first.split_once("errors:")?.0).len();
+    let burns = progress(lines, count).ok()?;
+    let words = output.words(&["Failure during compute", "Couldn't init"]);
+    let (mut measured, mut whole) = (Vec::new(), Verdict::Passed);
+    for (gpu, burn) in (first_gpu(output, count).ok()?..).zip(&burns) {
+        let verdict = burn.verdict("", words);
+        if let Verdict::Failed(words) = &verdict {
+            let component = Component::Gpu(GpuIndex(u8::try_from(gpu).ok()?));
+            measured.extend(verdict.of_part("passed", component));
+            whole = whole.and(Verdict::Failed(format!("{component}: {words}")));
+        }
+    }
+    (whole != Verdict::Passed).then(|| Told::new(measured, whole))
 }
 
 fn other_count(wanted: usize, found: usize) -> Unread {

@@ -41,6 +41,8 @@ pub(crate) static ADAPTER: Adapter = Adapter {
 
 /// Proof against the memory, the line that names the module first.
 const HARDWARE: &[&str] = &["Report Error:", "Hardware Error:", "Block Error:"];
+/// A page whose checksum was wrong and of which no word was, when it looked: neither proof nor nothing (`CrcCopyPage`).
+const DOUBT: &[&str] = &["Log: CrcCopyPage CRC mismatch"];
 /// The program's own trouble.
 const PROCEDURE: &[&str] = &["Process Error:", "Procedural Error:", "Fatal Error:"];
 
@@ -88,6 +90,7 @@ fn read(output: &Output<'_>) -> Result<Told, Unread> {
             let words = said(PROCEDURE).map_or_else(|| format!("Status: {status}"), str::to_owned);
             Verdict::Unproven(Unproven::NotDone { words })
         }
+        () if said(DOUBT).is_some() => Verdict::Unproven(Unproven::Words(said(DOUBT).unwrap_or_default().to_owned())),
         () if early.is_some() => {
             let words = format!("User exiting early{}", early.unwrap_or_default());
             Verdict::Unproven(Unproven::StoppedEarly { words })
