@@ -4,11 +4,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context as _, anyhow};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::command_error::{CommandError, Sorted as _};
 use super::printer;
 use crate::event::RunRecord;
-use crate::lot::{RunSummary, UnitValues};
+use crate::lot::{RunSummary, Table, UnitValues};
 use crate::rundir::{Index, IndexKey, Unread, read_many_by, run_folders};
 use crate::{disk, yaml};
 
@@ -21,28 +23,41 @@ fn index(kind: &'static str) -> Option<Index> {
 
 /// Reads runs as statistics see them.
 pub(super) fn summaries(runs: &[PathBuf]) -> Result<(Vec<RunSummary>, Vec<Unread>), CommandError> {
-    let known = Mutex::default();
-    let found = read_many_by(
-        index("summary-1").as_ref(),
-        &run_folders(runs)?,
-        |events| RunSummary::of(&RunRecord::of(events)).ok_or_else(|| "the run had not begun".to_owned()),
-        |summary| summary.values.share(&mut known.lock().unwrap_or_else(PoisonError::into_inner)),
-    );
-    tell_unread(&found.unread);
-    Ok((found.runs.into_iter().map(|(_, summary)| summary).collect(), found.unread))
+    read(
+        "summary-1",
+        runs,
+        |record| RunSummary::of(record).ok_or("the run had not begun"),
+        |summary| &mut summary.values,
+    )
 }
 
 /// Reads runs as a lot sees them.
 pub(super) fn units(runs: &[PathBuf]) -> Result<Vec<UnitValues>, CommandError> {
+    let why = "the run had not come to its unit";
+    Ok(read("unit-1", runs, |record| UnitValues::of(record).ok_or(why), |unit| &mut unit.values)?.0)
+}
+
+/// Reads runs by the index of a kind, tells which could not be read, and lets the others share the names of their values.
+fn read<T, K, F>(
+    kind: &'static str,
+    runs: &[PathBuf],
+    make: impl Fn(&RunRecord) -> Result<T, &'static str> + Sync,
+    values: impl Fn(&mut T) -> &mut Table<K, F> + Sync,
+) -> Result<(Vec<T>, Vec<Unread>), CommandError>
+where
+    T: Send + Serialize + DeserializeOwned,
+    K: Ord + Clone + Serialize + Send + Sync,
+    F: PartialEq + Clone,
+{
     let known = Mutex::default();
     let found = read_many_by(
-        index("unit-1").as_ref(),
+        index(kind).as_ref(),
         &run_folders(runs)?,
-        |events| UnitValues::of(&RunRecord::of(events)).ok_or_else(|| "the run had not come to its unit".to_owned()),
-        |unit| unit.values.share(&mut known.lock().unwrap_or_else(PoisonError::into_inner)),
+        |events| make(&RunRecord::of(events)).map_err(str::to_owned),
+        |one| values(one).share(&mut known.lock().unwrap_or_else(PoisonError::into_inner)),
     );
     tell_unread(&found.unread);
-    Ok(found.runs.into_iter().map(|(_, unit)| unit).collect())
+    Ok((found.runs.into_iter().map(|(_, one)| one).collect(), found.unread))
 }
 
 /// Which run, and why.

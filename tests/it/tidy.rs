@@ -161,3 +161,14 @@ fn what_only_tests_need_is_no_dependency() {
     let manifest = "[dependencies]\nkiln-model.workspace = true\nserde.workspace = true\n\n[dev-dependencies]\nkiln-sim.workspace = true\n";
     assert_eq!(named(manifest), BTreeSet::from(["model".to_owned()]));
 }
+
+#[test]
+fn no_run_lies_among_the_sources() {
+    // Where `.gitignore` looks away runs may lie.
+    let ignored = ["target", "runs"];
+    let folders = fs::read_dir(root()).expect("readable folder").map(|entry| entry.expect("entry").path());
+    let runs: Vec<PathBuf> = folders
+        .filter(|path| !ignored.iter().any(|name| path.ends_with(name)) && path.join("journal.jsonl").exists())
+        .collect();
+    assert_eq!(runs, [PathBuf::new(); 0], "made by a run whose --out was not ignored: take it away");
+}
