@@ -33,6 +33,15 @@ pub(super) const fn is_telling(kind: NoteKind, what: &NoteFact) -> bool {
     !matches!(kind, NoteKind::Plain) || matches!(what, NoteFact::ClockStaysLocked { .. })
 }
 
+/// What the run could not put back: one GPU's note, and how many have the same.
+pub(super) fn left_behind(record: &RunRecord, language: Language) -> Option<String> {
+    let is_left = |note: &&LoadNote| matches!(note.what, NoteFact::ClockStaysLocked { .. });
+    let mut left = record.notes.iter().filter(is_left);
+    let first = left.next().map(|note| note_in(language, note.gpu, &note.what))?;
+    let more = left.count();
+    Some(if more == 0 { first } else { format!("{first} {}", Phrase::AndMore.with(language, &[&more])) })
+}
+
 /// Everything worth a line beside the results, in the order it came.
 pub(super) fn remarks(record: &RunRecord, language: Language) -> Vec<String> {
     let notes = telling(record).map(|note| note_in(language, note.gpu, &note.what));

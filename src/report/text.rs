@@ -10,7 +10,7 @@ use super::language::Language;
 use super::phrase::Phrase;
 use super::plain::plain;
 use super::verdict::verdict_so_far;
-use super::{explain, row, screened, sentence, value, words};
+use super::{explain, remark, row, screened, sentence, value, words};
 use kiln_event::{
     Case, Evidence, Finding, Outcome, RunRecord, Standing, StepKey, Verdict, VerdictWord, standings, uncarried_trips,
 };
@@ -183,6 +183,7 @@ pub fn verdict_block(record: &RunRecord, paint: Paint, language: Language) -> St
     let blind = record.plan.iter().flat_map(|plan| blind_lines(plan, language));
     lines.extend(blind.map(|line| format!("  {}", plain(&line))));
     lines.extend(screened::sentences(record, language).into_iter().map(|line| format!("  {line}")));
+    lines.extend(remark::left_behind(record, language).map(|line| format!("  {line}")));
     lines.extend(Problems { record, paint, language }.lines());
     lines.extend(record.stops().map(|(at, by)| {
         let text = sentence::interruption(language, by);

@@ -111,3 +111,17 @@ fn a_clock_that_may_not_be_held_is_an_error_and_one_that_no_driver_holds_is_skip
     let (code, said) = told(&[("KILN_FAKE_ERRORS", "*:nvmlDeviceSetGpuLockedClocks:3")]);
     assert!(code != Some(0) && said.contains("unsupported"), "{code:?} {said}");
 }
+
+#[test]
+fn a_clock_that_cannot_be_given_back_is_told_with_what_to_do() {
+    let _alone = alone();
+    let folder = tempfile::tempdir().expect("folder");
+    let node = Node { settings: &[("KILN_FAKE_ERRORS", "*:nvmlDeviceResetGpuLockedClocks:999")], ..HEALTHY };
+    let output = started(folder.path(), &node, 2).wait_with_output().expect("its end");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let page = std::fs::read_to_string(folder.path().join("run/report.html")).expect("a page");
+    let junit = std::fs::read_to_string(folder.path().join("run/junit.xml")).expect("a document");
+    for (name, text) in [("console", &said), ("page", &page), ("JUnit", &junit)] {
+        assert!(text.contains("nvidia-smi -rgc"), "{name} says nothing of it:\n{said}");
+    }
+}

@@ -1,10 +1,12 @@
-//! A screen at clocks that are held: each while its loads run, and given back after it.
+//! A screen at clocks that are held: each while its loads run, given back after it, and told where none may be held.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread::park_timeout;
 use std::time::{Duration, Instant};
+
+use serde_json::Value;
 
 use crate::node::{HEALTHY, Node, alone};
 
@@ -26,10 +28,11 @@ stages:
 /// Times faster than real time.
 const SPEED: u32 = 2;
 
-/// What came of a screen of two GPUs: the exit code, what was said, and the clocks that GPU 0 was locked to meanwhile.
+/// What came of a screen of two GPUs: the exit code, what was said, the document, and the clocks that GPU 0 was locked to meanwhile.
 struct Screened {
     code: Option<i32>,
     said: String,
+    result: Value,
     locked: BTreeSet<String>,
     left_locked: bool,
 }
@@ -54,11 +57,24 @@ fn screened(node: &Node, folder: &Path) -> Screened {
         park_timeout(Duration::from_millis(50));
     }
     let output = child.wait_with_output().expect("its end");
+    let result = std::fs::read(folder.join("run/result.json")).expect("a document");
     Screened {
         code: output.status.code(),
         said: String::from_utf8_lossy(&output.stdout).into_owned(),
+        result: serde_json::from_slice(&result).expect("JSON"),
         locked,
         left_locked: lock.exists(),
+    }
+}
+
+impl Screened {
+    /// A value of GPU 0: a number, or why there is none.
+    fn value(&self, name: &str) -> Value {
+        let steps = self.result["steps"].as_array().expect("steps");
+        let cases = steps.iter().flat_map(|step| step["cases"].as_array().expect("cases"));
+        let values = cases.filter(|case| case["component"] == "gpu/0").flat_map(|case| case["values"].as_array());
+        let found = values.flatten().find(|value| value["name"] == name).expect("a value of that name");
+        if found["value"].is_null() { found["missing"].clone() } else { found["value"].clone() }
     }
 }
 
@@ -71,4 +87,33 @@ fn a_screens_clocks_are_held_while_it_runs_at_them_and_given_back_after() {
     // 30 % and 60 % of the 1980 MHz of an H200, in steps of 15 MHz.
     assert_eq!(told.locked, ["1185", "600"].map(str::to_owned).into());
     assert!(!told.left_locked, "given back before the run ends");
+    for (name, held) in [("clock.low", 600.0), ("clock.middle", 1185.0)] {
+        let clock = told.value(name).as_f64().expect("a number");
+        assert!((clock - held).abs() <= 60.0, "{name}: {clock}");
+    }
+    assert!(told.value("clock.alone").as_f64().is_some_and(|clock| clock > 1500.0), "{}", told.value("clock.alone"));
+    assert_eq!(told.value("clocks.unscreened"), 0.0);
+    assert!(told.value("products.low").as_f64() > Some(0.0) && told.value("products.low.alone").as_f64() > Some(0.0));
+    assert!(told.said.contains("At a held clock of 600 MHz: rarer than 1 in 10^"), "{}", told.said);
+}
+
+#[test]
+fn where_no_clock_may_be_held_a_screen_runs_all_the_same_and_says_what_it_left_out() {
+    const NO_PERMISSION: &[(&str, &str)] = &[("KILN_FAKE_ERRORS", "*:nvmlDeviceSetGpuLockedClocks:4")];
+    const NOT_SUPPORTED: &[(&str, &str)] = &[("KILN_FAKE_ERRORS", "*:nvmlDeviceSetGpuLockedClocks:3")];
+    let _alone = alone();
+    for (settings, counted, why) in [
+        (NO_PERMISSION, Some(2.0), "the SM clock cannot be held: only root may; run kiln as root"),
+        (NOT_SUPPORTED, None, "the part or its driver has no such setting"),
+    ] {
+        let folder = tempfile::tempdir().expect("folder");
+        let node = Node { settings, ..HEALTHY };
+        let told = screened(&node, folder.path());
+        assert_eq!(told.code, Some(0), "{}", told.said);
+        assert_eq!(told.locked, BTreeSet::new());
+        assert_eq!(told.value("clocks.unscreened").as_f64(), counted);
+        assert!(told.value("products").as_f64() > Some(0.0), "the other parts have run");
+        let sentence = told.said.lines().find(|line| line.contains("Not screened at 30 % of the greatest SM clock"));
+        assert!(sentence.is_some_and(|line| line.contains(why) && line.contains("60 %")), "{}", told.said);
+    }
 }
