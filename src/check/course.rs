@@ -15,6 +15,9 @@ use kiln_model::{GpuIndex, LoadEnd, LoadKind, LoadSaid, Moment, Sensor, Span};
 /// How long a load may take until all GPUs are under it: operand generation and context creation on eight GPUs.
 pub(super) const START_WITHIN: Span = Span::from_secs(120);
 
+/// A load's first words tell of work that it was still taking up; these many seconds after its start it is under way.
+const UNDER_WAY: Span = Span::from_secs(10);
+
 /// Whether the node must be at rest before the load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Rest {
@@ -70,8 +73,18 @@ impl Course {
         matches!(self.stage, Stage::Measuring { .. })
     }
 
+    /// Whether all GPUs are under the load: while they warm up, and while they are measured.
+    pub(super) const fn is_loaded(&self) -> bool {
+        matches!(self.stage, Stage::WarmingUp { .. } | Stage::Measuring { .. })
+    }
+
     pub(super) const fn is_warming_up(&self) -> bool {
         matches!(self.stage, Stage::WarmingUp { .. })
+    }
+
+    /// How long ago the load was under way: since a little after it ran on all GPUs.
+    pub(super) fn under_way(&self, now: Moment) -> Span {
+        self.running.map_or(Span::ZERO, |running| now.since(running).saturating_sub(UNDER_WAY))
     }
 
     /// How long the steady window has been; nothing before it began.

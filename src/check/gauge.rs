@@ -29,6 +29,10 @@ pub(super) struct LoadGauge {
     /// HBM temperature over die temperature.
     pub(super) memory_over_die: Window,
     pub(super) tflops: Window,
+    /// Work per second from the moment the load was under way: a part that is slow for a while may be so before the window.
+    work: Window,
+    /// How long that was when the load last told of it.
+    worked: Span,
     pub(super) memory_rate: Window,
     /// Counted over the window alone.
     pub(super) energy: CounterSpan,
@@ -113,6 +117,8 @@ impl LoadGauge {
             clock_memory: sampled(),
             memory_over_die: sampled(),
             tflops: Window::told(),
+            work: Window::told(),
+            worked: Span::ZERO,
             memory_rate: Window::told(),
             energy: CounterSpan::default(),
             counters: LoadCounters::default(),
@@ -177,6 +183,14 @@ impl LoadGauge {
                 self.fallback.get_or_insert_with(|| what.clone());
             }
             _ => {}
+        }
+    }
+
+    /// Follows the work of a load that has been under way for `under_way`.
+    fn follow(&mut self, at: Moment, said: &LoadSaid, under_way: Span) {
+        if let (LoadSaid::Progress { tflops, .. }, false) = (said, under_way.is_zero()) {
+            self.work.add(at, *tflops);
+            self.worked = under_way;
         }
     }
 
@@ -245,6 +259,15 @@ impl LoadGauge {
     /// Puts what the link and the power limit kept over the step.
     pub(super) fn put_kept(&self, sheet: &mut Sheet<'_>, gpu: Component, over: Span) {
         self.kept.put(sheet, gpu, |counted| self.ticks.growth(counted, over));
+    }
+
+    /// Share of the load's time with much less work than usual, in percent.
+    pub(super) fn dips(&self, over: Span) -> Gauged {
+        if self.worked > over {
+            self.work.gauged(self.worked, Window::dips)
+        } else {
+            self.tflops.gauged(over, Window::dips)
+        }
     }
 
     /// Million operations per cycle of the SM clock: 10^12 operations a second over 10^6 cycles a second.
@@ -339,6 +362,7 @@ impl Gauges {
                     Some(gpu) => {
                         if let Some(gauge) = self.0.get_mut(&gpu) {
                             gauge.hear(at, said, course.is_measuring());
+                            gauge.follow(at, said, course.under_way(at));
                         }
                     }
                     None => self.0.values_mut().for_each(|gauge| gauge.hear(at, said, course.is_measuring())),
@@ -357,6 +381,7 @@ impl Gauges {
     pub(super) fn told_every(mut self, interval: Span) -> Self {
         for gauge in self.0.values_mut() {
             gauge.tflops = Window::told_every(interval);
+            gauge.work = Window::told_every(interval);
             gauge.memory_rate = Window::told_every(interval);
         }
         self

@@ -64,7 +64,7 @@ static MEASUREMENTS: &[MeasurementSpec] = &[
     may("power.energy-mean", Unit::Watt, GPU, "mean power by the energy counter, independent of power readings"),
     must("throughput.mean", Unit::Teraflops, GPU, "work done per second, mean of the steady window"),
     must("throughput.p5", Unit::Teraflops, GPU, "work per second that 95 % of the window reached"),
-    may("throughput.dips", Unit::Percent, GPU, "share of the window with less than 4/5 of the median throughput"),
+    may("throughput.dips", Unit::Percent, GPU, "share of the load with less than 4/5 of the median throughput"),
     may("throughput.per-clock", Unit::One, GPU, "million operations per SM clock cycle"),
     may(
         "throughput.of-peak",
@@ -213,7 +213,7 @@ fn put_work(sheet: &mut Sheet<'_>, gpu: Component, gauge: &LoadGauge, over: Span
         ("power.energy-mean", gauge.energy.rate(over)),
         ("throughput.mean", tflops),
         ("throughput.p5", gauge.tflops.gauged(over, Window::p5)),
-        ("throughput.dips", gauge.tflops.gauged(over, Window::dips)),
+        ("throughput.dips", gauge.dips(over)),
         ("throughput.per-clock", per_clock),
         ("clock.mean", clock),
         ("clock.p5", gauge.clock.gauged(over, Window::p5)),

@@ -74,6 +74,7 @@ static MEASUREMENTS: &[MeasurementSpec] = &[
     must("sms.unreached", Unit::One, GPU, "SMs that never worked alone"),
     text("sms.wrong", GPU, "the SMs that computed wrong, by number"),
     may("clock.alone", Unit::Megahertz, GPU, "SM clock with one SM at work, mean"),
+    may("clock.alone.of-greatest", Unit::Percent, GPU, "the same of the greatest clock that the driver tells of"),
     may("clock.light", Unit::Megahertz, GPU, "SM clock of the light part, mean"),
     may("clock.full", Unit::Megahertz, GPU, "SM clock at full power, mean"),
     may("clock.low", Unit::Megahertz, GPU, "SM clock of the part at the low clock that was farthest from it, mean"),
@@ -199,12 +200,16 @@ impl Run {
     }
 
     fn sample(&mut self, context: &StepContext<'_>, sample: &Sample) {
-        let Stage::Running { since, .. } = self.stage else { return };
-        // What comes later may be of a clock that is given back already, while the load is still ending.
-        let within = sample.at <= since + self.part.length(context.params);
+        let within = self.ends(context).is_some_and(|ends| sample.at <= ends);
         if let Some(gauge) = self.gauge(sample.gpu).filter(|_| within) {
             gauge.sample(sample);
         }
+    }
+
+    /// When the part that runs is over. Later its clock may be given back already, while the load is still ending.
+    fn ends(&self, context: &StepContext<'_>) -> Option<Moment> {
+        let Stage::Running { since, .. } = self.stage else { return None };
+        Some(since + self.part.length(context.params))
     }
 
     fn hear(&mut self, context: &StepContext<'_>, said: &LoadSaid, now: Moment, wants: &mut Wants) {
@@ -215,7 +220,11 @@ impl Run {
                 self.stage = Stage::Running { since: now, until };
             }
             LoadSaid::Progress { gpu, verified, mismatches, .. } => {
+                let ends = self.ends(context);
                 if let Some(gauge) = self.gauge(*gpu) {
+                    if let Some(ends) = ends {
+                        gauge.work(now.min(ends));
+                    }
                     gauge.verified = gauge.verified.max(*verified);
                     gauge.mismatches = gauge.mismatches.max(*mismatches);
                 }
@@ -272,19 +281,9 @@ impl Run {
         if gpu.is_some() && self.left(context).iter().any(works) {
             return;
         }
-        self.close(context, now);
         match self.part.next() {
             Some(next) => self.start(next, context, now, wants),
             None => self.finish(context, wants),
-        }
-    }
-
-    /// Records how long the part has run.
-    fn close(&mut self, context: &StepContext<'_>, now: Moment) {
-        let Stage::Running { since, .. } = self.stage else { return };
-        let part = self.part;
-        for gauge in self.gpus.values_mut().filter_map(|gauge| gauge.parts.get_mut(&part)) {
-            gauge.over = now.since(since).min(part.length(context.params));
         }
     }
 
@@ -313,7 +312,8 @@ impl Run {
         wants.stop_loads();
         let mut sheet = Sheet::new(&SPEC, context.lost);
         for (gpu, gauge) in &self.gpus {
-            gauge.put(&mut sheet, Component::Gpu(*gpu), &self.held);
+            let greatest = context.inventory.gpu(*gpu).and_then(|gpu| gpu.clocks.max_sm.get());
+            gauge.put(&mut sheet, Component::Gpu(*gpu), &self.held, greatest);
         }
         wants.end(Done::Measured(sheet.into_list()));
     }

@@ -94,7 +94,8 @@ fn ten_loads_follow_one_another_and_their_products_add_up() {
     clock.alone 1755 MHz
     clock.light 1755 MHz
     clock.full 1755 MHz
-    temp.cool 44.6207 °C
+    clock.alone.of-greatest 88.6364 %
+    temp.cool 44.8148 °C
     temp.hot 53 °C
     verified 380000
     mismatches 0

@@ -112,7 +112,7 @@ impl Check for GpuTraining {
             gauges: gauges(context, floor),
             burn: None,
             exchange: Exchange::default(),
-            watch: InventoryWatch::default(),
+            watch: InventoryWatch::since(context.inventory),
             copies: HostCopies::default(),
             broken: None,
             over: Span::ZERO,

@@ -9,8 +9,8 @@ use super::sheet::{Gauged, Sheet};
 use super::{Seen, Wants};
 use kiln_limit::{Missing, write_list};
 use kiln_model::{
-    Answer, Component, ComponentKind, FabricState, Gpu, GpuIndex, Inventory, LinkState, Moment, Probe, Psu, Reading,
-    Span, Unit,
+    Answer, Component, ComponentKind, FabricState, Gpu, GpuIndex, Inventory, LinkState, Moment, NvLink, Probe, Psu,
+    Reading, Span, Unit,
 };
 use kiln_profile::MeasurementSpec;
 
@@ -24,7 +24,7 @@ pub(super) const LINKS_AWAY: MeasurementSpec = may(
     "links.away",
     Unit::One,
     ComponentKind::Gpu,
-    "how often, looked at once a minute, NVLinks were down that were up at the first look",
+    "how often, looked at once a minute, NVLinks were down that were up before the run",
 );
 pub(super) const LINKS_INACTIVE: MeasurementSpec =
     text("links.inactive", ComponentKind::Gpu, "the NVLinks that were down at such a look");
@@ -32,7 +32,7 @@ pub(super) const PSUS_AWAY: MeasurementSpec = may(
     "psus.away",
     Unit::One,
     ComponentKind::Node,
-    "how often, looked at once a minute, a supply gave no power or reported a fault that did not at the first look",
+    "how often, looked at once a minute, a supply gave no power or reported a fault that did not before the run",
 );
 pub(super) const PSUS_BAD: MeasurementSpec =
     text("psus.bad", ComponentKind::Node, "the numbers of those supplies, from 0");
@@ -58,16 +58,26 @@ struct Looks {
     whole: u64,
     away: u64,
     has_none: bool,
-    /// What was there at the first look that showed anything, and what of it was away at a later one.
+    /// What was there before the run, or at the first look that showed anything, and what of it was away at a later one.
     first: Option<BTreeSet<u8>>,
     missed: BTreeSet<u8>,
 }
 
 impl InventoryWatch {
+    /// `before`: the node as it was found before any load.
+    pub(super) fn since(before: &Inventory) -> Self {
+        let mut watch = Self::default();
+        for gpu in &before.gpus {
+            watch.links.entry(gpu.index).or_default().first = active(gpu).value().cloned();
+        }
+        watch.supplies.first = good(before).value().cloned();
+        watch
+    }
+
     /// Takes in one observation, and asks for a look when one is due. `course` says when the load to look at runs.
     pub(super) fn take(&mut self, course: &Course, now: Moment, seen: &Seen<'_>, wants: &mut Wants) {
         match seen {
-            Seen::Sampled(_) if course.is_measuring() && self.next.is_none_or(|next| now >= next) => {
+            Seen::Sampled(_) if course.is_loaded() && self.next.is_none_or(|next| now >= next) => {
                 self.next = Some(now + EVERY);
                 wants.ask(Probe::Inventory);
             }
@@ -80,16 +90,9 @@ impl InventoryWatch {
         self.looks += 1;
         for gpu in &found.gpus {
             self.fabric.entry(gpu.index).or_default().hear_fabric(gpu);
-            self.links.entry(gpu.index).or_default().hear(&gpu.nvlinks.as_ref().map(|links| {
-                links
-                    .iter()
-                    .filter(|link| link.state == Reading::Value(LinkState::Active))
-                    .map(|link| link.link)
-                    .collect()
-            }));
+            self.links.entry(gpu.index).or_default().hear(&active(gpu));
         }
-        let good = |psus: &Vec<Psu>| (0..=u8::MAX).zip(psus).filter(|(_, psu)| psu.ok).map(|(nth, _)| nth).collect();
-        self.supplies.hear(&found.host.psus.as_ref().map(good));
+        self.supplies.hear(&good(found));
     }
 
     pub(super) fn put_fabric(&self, sheet: &mut Sheet<'_>, gpu: GpuIndex) {
@@ -108,6 +111,18 @@ impl InventoryWatch {
         sheet.put("psus.away", Component::Node, Looks::away(looks));
         sheet.put("psus.bad", Component::Node, Looks::missed(looks));
     }
+}
+
+/// The GPU's links that are up.
+fn active(gpu: &Gpu) -> Reading<BTreeSet<u8>> {
+    let up = |link: &&NvLink| link.state == Reading::Value(LinkState::Active);
+    gpu.nvlinks.as_ref().map(|links| links.iter().filter(up).map(|link| link.link).collect())
+}
+
+/// The numbers of the supplies that give power.
+fn good(found: &Inventory) -> Reading<BTreeSet<u8>> {
+    let good = |psus: &Vec<Psu>| (0..=u8::MAX).zip(psus).filter(|(_, psu)| psu.ok).map(|(nth, _)| nth).collect();
+    found.host.psus.as_ref().map(good)
 }
 
 impl Looks {
@@ -156,5 +171,52 @@ impl Looks {
             (Gauged::Number { .. }, Some(looks)) => Gauged::Text(write_list(&looks.missed)),
             (other, _) => other,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rig::inventory;
+    use kiln_model::ReadingFailure;
+
+    fn told(watch: &InventoryWatch, gpu: u8) -> [String; 2] {
+        let looks = watch.links.get(&GpuIndex(gpu));
+        [Looks::away(looks), Looks::missed(looks)].map(|gauged| format!("{gauged:?}"))
+    }
+
+    #[test]
+    fn links_that_were_down_at_one_of_the_looks_are_counted_and_listed() {
+        let whole = inventory(2);
+        let mut without = whole.clone();
+        if let Reading::Value(links) = &mut without.gpus[1].nvlinks {
+            links[3].state = Reading::Value(LinkState::Inactive);
+        }
+        let mut silent = whole.clone();
+        silent.gpus[0].nvlinks = Reading::Failed(ReadingFailure::Timeout);
+        let mut watch = InventoryWatch::since(&whole);
+        for found in [&whole, &without, &silent, &without, &whole] {
+            watch.hear(found);
+        }
+        // A look that gave no answer is none.
+        assert_eq!(told(&watch, 0), ["Number { value: 0.0, samples: 4 }", "Text(\"none\")"]);
+        assert_eq!(told(&watch, 1), ["Number { value: 2.0, samples: 5 }", "Text(\"3\")"]);
+        assert_eq!(watch.looks, 5);
+    }
+
+    #[test]
+    fn supplies_that_failed_from_the_first_are_another_checks_and_those_that_fail_later_are_counted() {
+        let with = |ok: [bool; 3]| {
+            let mut found = inventory(1);
+            let psu = |ok| Psu { ok, capacity_watts: Reading::Unsupported };
+            found.host.psus = Reading::Value(ok.map(psu).to_vec());
+            found
+        };
+        let mut watch = InventoryWatch::since(&with([true, true, false]));
+        for ok in [[true, false, false], [true, true, true], [true, true, false]] {
+            watch.hear(&with(ok));
+        }
+        let told = [Looks::away(Some(&watch.supplies)), Looks::missed(Some(&watch.supplies))];
+        assert_eq!(told, [Gauged::Number { value: 1.0, samples: 3 }, Gauged::Text("1".to_owned())]);
     }
 }

@@ -50,6 +50,7 @@ mod sensor_trace;
 mod settle;
 mod sheet;
 mod siblings;
+mod spells;
 mod steady;
 mod thermal_soak;
 mod tool;

@@ -63,7 +63,7 @@ impl Check for NvlinkSoak {
             course: Course::new(Rest::Needless, LoadKind::AllToAll, WARMUP, length),
             gauges: gauges(context, 0.0),
             sent: Exchange::default(),
-            watch: InventoryWatch::default(),
+            watch: InventoryWatch::since(context.inventory),
             exchanged: Span::ZERO,
             first: Vec::new(),
         })
@@ -221,8 +221,8 @@ mod tests {
         rig.found = Some(found);
         let done = rig.run(&NvlinkSoak);
         let away = |gpu| shown(&done, Component::gpu(gpu), "fabric.away");
-        // Ten minutes, a look at the start of each.
-        assert_eq!([away(0), away(1), away(2)], ["0", "10", "missing: NeverRead"]);
+        // Ten minutes and a few seconds of warming up before them, a look at the start of each.
+        assert_eq!([away(0), away(1), away(2)], ["0", "11", "missing: NeverRead"]);
     }
 
     #[test]

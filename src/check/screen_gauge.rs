@@ -7,7 +7,9 @@ use super::screen_part::{Level, PARTS, Part};
 use super::sheet::{Gauged, Sheet};
 use super::window::Window;
 use kiln_limit::Missing;
-use kiln_model::{ClockRefusal, Component, LoadEnd, LoadFault, Sample, Screened, Sensor, Span, excluded_one_in};
+use kiln_model::{
+    ClockRefusal, Component, LoadEnd, LoadFault, Moment, Reading, Sample, Screened, Sensor, Span, excluded_one_in,
+};
 
 /// The clocks to hold, in MHz; not known where a GPU tells of no greatest one.
 pub(super) type Clocks = BTreeMap<Level, Option<f64>>;
@@ -29,7 +31,10 @@ pub(super) struct Gauge {
 pub(super) struct PartGauge {
     clock: Window,
     die: Window,
-    pub(super) over: Span,
+    /// From the first to the last word of its work: before and after it, it waits for the others, or its clock is given back already.
+    worked: Option<(Moment, Moment)>,
+    /// Sampled since the last word: whether it still worked then, the next one tells.
+    pending: Vec<(Moment, [Reading<f64>; 2])>,
     pub(super) verified: u64,
     pub(super) mismatches: u64,
     /// Wrong results that were reported one by one. Those found while a load is set up are not in the load's own count.
@@ -67,7 +72,8 @@ impl PartGauge {
         Self {
             clock: Window::sampled(every),
             die: Window::sampled(every),
-            over: Span::ZERO,
+            worked: None,
+            pending: Vec::new(),
             verified: 0,
             mismatches: 0,
             told: 0,
@@ -76,13 +82,28 @@ impl PartGauge {
     }
 
     pub(super) fn sample(&mut self, sample: &Sample) {
-        self.clock.take(sample.at, sample[Sensor::ClockSm]);
-        self.die.take(sample.at, sample[Sensor::TempGpu]);
+        if self.worked.is_some() {
+            self.pending.push((sample.at, [sample[Sensor::ClockSm], sample[Sensor::TempGpu]]));
+        }
+    }
+
+    /// Takes in that it worked until now.
+    pub(super) fn work(&mut self, now: Moment) {
+        self.worked = Some((self.worked.map_or(now, |(since, _)| since), now));
+        for (at, [clock, die]) in self.pending.extract_if(.., |(at, _)| *at <= now) {
+            self.clock.take(at, clock);
+            self.die.take(at, die);
+        }
+    }
+
+    fn over(&self) -> Span {
+        self.worked.map_or(Span::ZERO, |(since, until)| until.since(since))
     }
 }
 
 impl Gauge {
-    pub(super) fn put(&self, sheet: &mut Sheet<'_>, gpu: Component, held: &Clocks) {
+    /// `greatest`: the greatest clock of the GPU in MHz, if its driver tells.
+    pub(super) fn put(&self, sheet: &mut Sheet<'_>, gpu: Component, held: &Clocks, greatest: Option<f64>) {
         let mismatches: u64 = self.parts.values().map(|part| part.mismatches.max(part.told)).sum();
         let verified: u64 = self.parts.values().map(|part| part.verified).sum();
         let claim = |sheet: &mut Sheet<'_>, (products, excluded): (&str, &str), gauged: Gauged| {
@@ -115,6 +136,14 @@ impl Gauge {
         for (name, part) in [("clock.alone", Part::Cool), ("clock.light", Part::Light), ("clock.full", Part::Full)] {
             sheet.put(name, gpu, self.window(part, |gauge| &gauge.clock, Window::mean));
         }
+        let of_greatest = match (self.window(Part::Cool, |gauge| &gauge.clock, Window::mean), greatest) {
+            (Gauged::Number { value, samples }, Some(greatest)) => {
+                Gauged::Number { value: 100.0 * value / greatest, samples }
+            }
+            (Gauged::Number { .. }, None) => Gauged::Missing(Missing::ClockCeilingUnknown),
+            (other, _) => other,
+        };
+        sheet.put("clock.alone.of-greatest", gpu, of_greatest);
         sheet.put("temp.cool", gpu, self.window(Part::Cool, |gauge| &gauge.die, Window::mean));
         sheet.put("temp.hot", gpu, self.window(Part::Hot, |gauge| &gauge.die, Window::max));
         let compared = |value: u64| match (verified, mismatches) {
@@ -195,6 +224,6 @@ impl Gauge {
 
     fn window(&self, part: Part, of: fn(&PartGauge) -> &Window, statistic: fn(&Window) -> Option<f64>) -> Gauged {
         let nothing = || Gauged::Missing(self.broken.clone().unwrap_or(Missing::NothingCompared));
-        self.parts.get(&part).map_or_else(nothing, |gauge| of(gauge).gauged(gauge.over, statistic))
+        self.parts.get(&part).map_or_else(nothing, |gauge| of(gauge).gauged(gauge.over(), statistic))
     }
 }

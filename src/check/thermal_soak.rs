@@ -9,6 +9,7 @@ use super::gpu_burn::{kernel, of_peak, peak};
 use super::inventory_watch::{FABRIC_AWAY, InventoryWatch, LINKS_AWAY, LINKS_INACTIVE, LOOKS, PSUS_AWAY, PSUS_BAD};
 use super::settle::Idle;
 use super::sheet::{Gauged, Sheet};
+use super::spells::Spells;
 use super::steady::Steady;
 use super::twins::{Board, Warmth};
 use super::window::Window;
@@ -85,6 +86,12 @@ static MEASUREMENTS: &[MeasurementSpec] = &[
         "thermal resistance of the GPU's half of the board against that of the other half",
     ),
     may("resistance.rise", Unit::Percent, GPU, "growth of the thermal resistance over the window; 0 where it fell"),
+    may(
+        "temp.spells",
+        Unit::Percent,
+        GPU,
+        "share of the window with more than 11/10 of the usual rise over the coolant",
+    ),
     must("drift", Unit::KelvinPerHour, GPU, "slope of the die temperature over the window"),
     may("drift.inlet", Unit::KelvinPerHour, GPU, "slope of the inlet temperature over the window"),
     must("temp.mean", Unit::Celsius, GPU, "die temperature, mean of the window"),
@@ -107,7 +114,7 @@ static MEASUREMENTS: &[MeasurementSpec] = &[
     must("clock.mean", Unit::Megahertz, GPU, "SM clock, mean of the window"),
     must("throughput.mean", Unit::Teraflops, GPU, "work done per second, mean of the window"),
     must("throughput.p5", Unit::Teraflops, GPU, "work per second that 95 % of the window reached"),
-    may("throughput.dips", Unit::Percent, GPU, "share of the window with less than 4/5 of the median throughput"),
+    may("throughput.dips", Unit::Percent, GPU, "share of the load with less than 4/5 of the median throughput"),
     may("throughput.per-clock", Unit::One, GPU, "million operations per SM clock cycle"),
     may(
         "throughput.of-peak",
@@ -143,7 +150,7 @@ impl Check for ThermalSoak {
         Box::new(Run {
             course: Course::new(Rest::Must, LoadKind::Burn(kernel(params)), span("within"), span("for")),
             gauges: gauges(context, 0.0),
-            watch: InventoryWatch::default(),
+            watch: InventoryWatch::since(context.inventory),
             soaks: context.gpus().into_iter().map(soak).collect(),
         })
     }
@@ -155,8 +162,7 @@ struct Soak {
     steady: Steady,
     /// The time from the start of the load until it was steady.
     steady_after: Option<Span>,
-    /// Thermal resistance in K/W, sample by sample.
-    resistance: Window,
+    spells: Spells,
     /// The last inlet temperature before the load, while the node was idle.
     cool_inlet: Option<f64>,
 }
@@ -217,7 +223,7 @@ impl Run {
                 (None, _) => return,
             };
             if power > at_rest {
-                soak.resistance.add(sample.at, (die - from) / (power - at_rest));
+                soak.spells.take(sample.at, die - from, power - at_rest);
             }
         }
     }
@@ -264,6 +270,7 @@ impl Run {
             sheet.put("throughput.per-clock", gpu, gauge.at_best(gauge.per_clock(over)));
             sheet.put("throughput.of-peak", gpu, gauge.at_best(of_peak(&gauge.per_clock(over), peak(context, index))));
             put_steady_values(&mut sheet, gpu, gauge, over);
+            sheet.put("throughput.dips", gpu, gauge.at_best(gauge.dips(over)));
             self.watch.put_fabric(&mut sheet, index);
             self.watch.put_links(&mut sheet, index);
             put_common(&mut sheet, gpu, gauge, over);
@@ -286,7 +293,7 @@ struct Line {
 
 impl Soak {
     fn new(steady: Steady, every: Span) -> Self {
-        Self { steady, steady_after: None, resistance: Window::sampled(every), cool_inlet: None }
+        Self { steady, steady_after: None, spells: Spells::sampled(every), cool_inlet: None }
     }
 
     fn line(&self, gauge: &LoadGauge, idle: Option<Idle>, over: Span) -> Result<Line, Gauged> {
@@ -361,9 +368,8 @@ fn put_soak(sheet: &mut Sheet<'_>, gpu: Component, soak: &Soak, gauge: &LoadGaug
     };
     sheet.put("steady", gpu, gauge.whole(Gauged::Flag(soak.steady_after.is_some())));
     sheet.put("steady-time", gpu, gauge.whole(time));
-    // One that fell is not held against the others that did not: what cools a part better for a while spoils none of them.
-    let rise = |window: &Window| Some((100.0 * window.slope()? * length / window.mean()?).max(0.0));
-    sheet.put("resistance.rise", gpu, gauge.whole(soak.resistance.gauged(over, rise)));
+    sheet.put("resistance.rise", gpu, gauge.whole(soak.spells.growth(over, length)));
+    sheet.put("temp.spells", gpu, gauge.whole(soak.spells.share(over)));
     let per_hour = |window: &Window| Some(window.slope()? * 3600.0);
     sheet.put("drift", gpu, gauge.whole(gauge.die.gauged(over, per_hour)));
     sheet.put("drift.inlet", gpu, gauge.whole(gauge.inlet.gauged(over, per_hour)));
@@ -387,7 +393,6 @@ fn put_steady_values(sheet: &mut Sheet<'_>, gpu: Component, gauge: &LoadGauge, o
         ("clock.mean", gauge.clock.gauged(over, Window::mean)),
         ("throughput.mean", gauge.tflops.gauged(over, Window::mean)),
         ("throughput.p5", gauge.tflops.gauged(over, Window::p5)),
-        ("throughput.dips", gauge.tflops.gauged(over, Window::dips)),
     ] {
         sheet.put(name, gpu, gauge.at_best(gauged));
     }
@@ -418,6 +423,7 @@ mod tests {
         steady true
         steady-time 671 s
         resistance.rise 0 %
+        temp.spells 0 %
         drift 0 K/h
         drift.inlet 0 K/h
         temp.offset 0.555556 K
@@ -468,7 +474,7 @@ mod tests {
         let gpu = Component::gpu(1);
         assert_eq!(shown(&done, gpu, "steady"), "false");
         assert_eq!(shown(&done, gpu, "drift"), "30 K/h");
-        assert!(shown(&done, gpu, "resistance.rise").starts_with("19.99"), "{}", shown(&done, gpu, "resistance.rise"));
+        assert!(shown(&done, gpu, "resistance.rise").starts_with("20.05"), "{}", shown(&done, gpu, "resistance.rise"));
         assert_eq!(shown(&done, Component::gpu(0), "steady"), "true");
     }
 

@@ -19,6 +19,7 @@ const HOT: &[&str] = &[
     "resistance.mirrored",
     "resistance.half",
     "resistance.rise",
+    "temp.spells",
     "fall.fast",
     "fall.early",
     "temp.max",
@@ -92,7 +93,8 @@ pub(super) fn read_heat(scene: &Scene<'_>, board: &mut Board) {
     if heat.is_empty() {
         return;
     }
-    let half = map.hot_half().or_else(|| shared_supply(scene, &map));
+    let in_spells = map.most_of_a_half(|gpu| changes(scene, gpu));
+    let half = map.hot_half().or_else(|| shared_supply(scene, &map)).or_else(|| in_spells.clone());
     let missed_resistance = |gpu: GpuIndex| scene.missed(gpu, "thermal.resistance");
     let everything = scene.gpus().len() > 1 && scene.gpus().into_iter().all(missed_resistance);
     // Over the model's floor, but not over its own siblings: in one place that is a part, in several it is what they share,
@@ -117,7 +119,7 @@ pub(super) fn read_heat(scene: &Scene<'_>, board: &mut Board) {
                 continue;
             }
         }
-        let risen = scene.missed(gpu, "resistance.rise") || map.has_risen(gpu);
+        let risen = changes(scene, gpu) || map.has_risen(gpu);
         let by_its_twin = map
             .twin(gpu)
             .map(Component::Gpu)
@@ -128,6 +130,11 @@ pub(super) fn read_heat(scene: &Scene<'_>, board: &mut Board) {
         if let (Some((code, twin)), true) = (by_its_twin, only_compared) {
             // Compared with a temperature that is not true.
             board.accuse(code, twin, Confidence::High, evidence);
+        } else if let Some((branch, _)) =
+            in_spells.as_ref().filter(|(_, gpus)| !gpus.contains(&gpu) && is_fall(&evidence))
+        {
+            // Compared with a fall that another spell had flattened.
+            board.accuse("COOLING-BRANCH-FLOW", *branch, Confidence::Medium, evidence);
         } else if let Some((code, odd)) = read_half(scene, &map, board, gpu, &evidence).filter(|_| half.is_none()) {
             board.accuse(code, odd, Confidence::Low, evidence);
         } else if shared && half.is_none() && by_floor_alone(gpu) && !is_weak(gpu) {
@@ -136,7 +143,9 @@ pub(super) fn read_heat(scene: &Scene<'_>, board: &mut Board) {
             // Why there is so little power is told elsewhere.
             board.accuse("GPU-SLOW", component, Confidence::Low, evidence);
         } else if risen && half.is_none() && inlet.is_empty() {
-            board.accuse("GPU-COOLING-DRIFT", component, Confidence::High, evidence);
+            let drifts = scene.missed(gpu, "resistance.rise") || map.has_risen(gpu);
+            let code = if drifts { "GPU-COOLING-DRIFT" } else { "GPU-COOLING-CONTACT" };
+            board.accuse(code, component, Confidence::High, evidence);
         } else if everything {
             board.accuse("NODE-COOLING", Component::Node, Confidence::Medium, evidence);
         } else if let Some((branch, gpus)) = half.as_ref().filter(|(_, gpus)| gpus.contains(&gpu)) {
@@ -213,6 +222,15 @@ fn read_half(
     let stands_out = |other: &GpuIndex| map.is_raised(*other) || own(other);
     let odd = map.half_of(gpu).into_iter().filter(|other| *other != gpu).find(stands_out)?;
     Some(("GPU-COOLING-CONTACT", Component::Gpu(odd)))
+}
+
+fn is_fall(evidence: &[Evidence]) -> bool {
+    evidence.iter().all(|one| one.measurement() == Some("fall.fast"))
+}
+
+/// Whether the GPU is cooled worse at times, or worse and worse.
+fn changes(scene: &Scene<'_>, gpu: GpuIndex) -> bool {
+    ["resistance.rise", "temp.spells"].into_iter().any(|name| scene.missed(gpu, name))
 }
 
 /// Whether the GPU's resistance is within the model's floor and higher than that of good ones in its place.

@@ -18,8 +18,9 @@ struct Bad {
 
 /// So many links of one GPU wrong at once are its own doing: two at once on one GPU may still be a shared connector.
 const OF_ONE_GPU: usize = 3;
-/// So many GPUs with a wrong link to one switch accuse the switch.
-const OF_ONE_SWITCH: usize = 2;
+/// So many GPUs with a wrong link to one switch accuse the switch; on a node of fewer, half of them. Two bad links of eight GPUs end
+/// at the same switch in one case of four, and name it as the other end of each.
+const OF_ONE_SWITCH: usize = 3;
 /// Share of a GPU's pairs that must be slow for the GPU to be the reason.
 const OWN_PAIRS: f64 = 0.75;
 
@@ -77,7 +78,7 @@ fn accuse(scene: &Scene<'_>, board: &mut Board, code: &str, of_switch: &str, bad
     for (switch, links) in switches {
         let gpus: BTreeSet<GpuIndex> = links.iter().map(|(gpu, _)| *gpu).collect();
         // Links of one GPU to one switch are no vote; neither is a switch that all bad links of many switches include.
-        if gpus.len() >= OF_ONE_SWITCH && links.len() * 2 > left.len() {
+        if gpus.len() >= OF_ONE_SWITCH.min(scene.gpus().len().div_ceil(2)).max(2) && links.len() * 2 > left.len() {
             let evidence = gpus.iter().filter_map(|gpu| bad.evidence.get(gpu)).flatten().cloned();
             board.accuse(of_switch, Component::Switch(switch), Confidence::Medium, evidence);
             left.retain(|link| !links.contains(link));

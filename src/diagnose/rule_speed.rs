@@ -16,6 +16,7 @@ const SLOW: &[&str] = &[
     "throughput.dips",
     "throughput.per-clock",
     "throughput.of-peak",
+    "clock.alone.of-greatest",
     "clock.mean",
     "clock.p5",
     "clock.dips",
@@ -38,7 +39,7 @@ pub(super) fn read_speed(scene: &Scene<'_>, board: &mut Board) {
             "throttle.power-cap" => {
                 board.accuse("GPU-POWER-CAP", component, Confidence::Medium, [fact.evidence()]);
             }
-            "clock.unexplained" => {
+            "clock.unexplained" | "clock.alone" => {
                 board.accuse("GPU-CLOCK-STUCK", component, Confidence::High, [fact.evidence()]);
             }
             name if SLOW.contains(&name) => {

@@ -7,6 +7,7 @@ mod faults;
 mod field_log;
 mod healthy;
 mod japanese;
+mod meanwhile;
 mod models;
 mod ports;
 #[path = "../it/refusing.rs"]

@@ -1,0 +1,88 @@
+//! Defects that are there only while the long load runs, and gone before and after it: what was looked at before a load and after it
+//! proves nothing of the time between. The cases are those of a tester who had not seen the checks.
+
+use std::io::Write as _;
+
+use kiln::event::VerdictWord;
+use kiln::model::ComponentKind;
+use kiln::node::sim::FaultUse;
+
+use crate::trial::{Trial, Tried};
+
+/// A run of the acceptance with one part that has `changes` in `when`.
+fn run(node: &str, component: &str, changes: &str, when: &str, seed: u64) -> Tried {
+    let text = format!(
+        "schema: kiln.fault/1
+id: meanwhile
+title: {{ en: Meanwhile }}
+number: 1
+about: {{ en: Gone before and after. }}
+source: a tester's cases
+component: {component}
+on: one
+changes: {{ {changes} }}
+when: {{ {when} }}
+expect: {{ code: LIMIT-MISSED, component: {component} }}
+"
+    );
+    let mut file = tempfile::Builder::new().suffix(".yaml").tempfile().expect("a file");
+    file.write_all(text.as_bytes()).expect("written");
+    let fault = FaultUse::parse(file.path().to_str().expect("a path")).expect("a fault");
+    Trial::of("acceptance").run_with(node, seed, &[fault])
+}
+
+/// The code and the kind of part of every finding.
+fn found(tried: &Tried) -> Vec<(String, ComponentKind)> {
+    tried.record.findings.iter().map(|finding| (finding.code.clone(), finding.component.kind())).collect()
+}
+
+fn word(tried: &Tried) -> VerdictWord {
+    tried.record.verdict.as_ref().expect("a verdict").word
+}
+
+#[test]
+fn a_supply_that_gives_no_power_for_half_an_hour_of_the_soak_is_named() {
+    for node in ["hgx-h200-8", "hgx-b200-8"] {
+        let tried = run(node, "psu", "psu.ok: { set: 0 }", "after: 63m, until: 90m", 11);
+        assert_eq!(word(&tried), VerdictWord::Fail, "{node}: {}", tried.blemishes());
+        assert_eq!(found(&tried), [("PSU-FAILED".to_owned(), ComponentKind::Psu)], "{node}");
+    }
+}
+
+#[test]
+fn a_link_that_goes_down_for_seconds_again_and_again_is_named() {
+    for (node, seed) in [("hgx-h200-8", 12), ("hgx-b200-8", 13)] {
+        let tried = run(node, "nvlink", "nvlink.active: { set: 0 }", "rate: 12/h, for: 20s", seed);
+        assert_eq!(word(&tried), VerdictWord::Fail, "{node}: {}", tried.blemishes());
+        let kinds: Vec<ComponentKind> = found(&tried).into_iter().map(|(_, kind)| kind).collect();
+        assert_eq!(kinds, [ComponentKind::NvLink], "{node}: {:?}", found(&tried));
+    }
+}
+
+#[test]
+fn a_minute_at_a_third_of_the_clock_in_an_hour_of_soak_is_named() {
+    for (node, seed) in [("hgx-h200-8", 14), ("pcie-l40s-8", 15)] {
+        let tried = run(node, "gpu", "clock.ceiling: { set: 600 MHz }", "after: 65m, until: 66m", seed);
+        assert_eq!(word(&tried), VerdictWord::Fail, "{node}: {}", tried.blemishes());
+        assert!(found(&tried).iter().all(|(_, kind)| *kind == ComponentKind::Gpu), "{node}: {:?}", found(&tried));
+    }
+}
+
+#[test]
+fn coolant_that_comes_in_spells_is_named_and_no_part_that_it_cools() {
+    for seed in 16..20 {
+        let tried = run("hgx-h200-8-liquid", "cooling", "cooling.flow: { set: 0.3 }", "rate: 4/h, for: 60s", seed);
+        let kinds: Vec<ComponentKind> = found(&tried).into_iter().map(|(_, kind)| kind).collect();
+        assert_eq!(kinds, [ComponentKind::CoolingBranch], "seed {seed}: {}", tried.blemishes());
+    }
+}
+
+#[test]
+fn a_plate_that_lifts_for_minutes_is_a_contact() {
+    for (node, seed) in [("hgx-h200-8", 20), ("pcie-l40s-8", 21), ("hgx-b200-8", 22)] {
+        let lifts = "cooling.contact: { scale: { base: 1, per_severity: 0.6 } }";
+        let tried = run(node, "gpu", lifts, "rate: 6/h, for: 3m", seed);
+        assert_eq!(word(&tried), VerdictWord::Fail, "{node}: {}", tried.blemishes());
+        assert!(found(&tried).iter().all(|(_, kind)| *kind == ComponentKind::Gpu), "{node}: {:?}", found(&tried));
+    }
+}
