@@ -293,7 +293,8 @@ impl Gpu {
         self.hold_heat(kind, kind.max_clock, dt);
         let brake = self.values[G::Brake] > 0.5;
         self.held = if self.overheated { OVERHEATED } else { 0 } | if brake { BRAKED } else { 0 };
-        self.clock = kind.idle_clock.min(self.values[G::ClockCeiling]);
+        // A lock sets the least clock as well as the greatest (`nvidia-smi --lock-gpu-clocks`): it holds without work too.
+        self.clock = self.locked_clock.unwrap_or(kind.idle_clock).min(self.values[G::ClockCeiling]);
         let watts = self.watts(kind, self.clock, 0.0, 0.0);
         self.power_on_off = [watts.board(); 2];
         watts
