@@ -1,6 +1,6 @@
 //! `gpu.cooldown`: how fast a heated GPU gives its heat away once the load ends.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use super::course::{Course, Rest, Turn};
 use super::declare::{choice, may, must, span};
@@ -81,7 +81,7 @@ impl Check for GpuCooldown {
 /// One GPU's temperatures: the last ones under load, and all while it cools.
 #[derive(Debug)]
 struct Curve {
-    hot: Vec<f64>,
+    hot: VecDeque<f64>,
     cooling: Vec<(Moment, f64)>,
     /// Good and failed readings while it cools.
     die: Window,
@@ -90,8 +90,11 @@ struct Curve {
 }
 
 /// Seconds after the power went within which the die is looked at: over the contact it falls with 10 to 20 s, the heat sink
-/// behind it with minutes. Five samples at one a second.
-const FAST: std::ops::RangeInclusive<f64> = 13.0..=17.0;
+/// behind it with minutes. Eleven samples at one a second, over which a falling die passes a whole degree or two: their mean is
+/// finer than the sensor.
+const FAST: std::ops::RangeInclusive<f64> = 10.0..=20.0;
+/// Samples under load from which it falls: as many as show the sensor's noise, which tells the fraction of a degree.
+const BEFORE: usize = 30;
 /// Fewer samples than this in it are a reading and no mean.
 const LEAST_FAST: usize = 3;
 /// With samples farther apart than this there are too few of them.
@@ -140,7 +143,7 @@ impl CheckRun for Run {
 impl Curve {
     fn new(every: Span) -> Self {
         Self {
-            hot: Vec::new(),
+            hot: VecDeque::new(),
             cooling: Vec::new(),
             die: Window::sampled(every),
             power: Vec::new(),
@@ -156,7 +159,10 @@ impl Curve {
             keep(&mut self.power, sample.get(Sensor::Power));
             self.powers.extend(sample.get(Sensor::Power).map(|power| (sample.at, power)));
         } else if hot {
-            keep(&mut self.hot, die);
+            if self.hot.len() == BEFORE {
+                self.hot.pop_front();
+            }
+            self.hot.extend(die);
         }
     }
 
@@ -169,7 +175,8 @@ impl Curve {
             if values.len() < LEAST_FAST { None } else { mean(&values) }
         };
         let step = load - of(&self.powers)?;
-        let fall = mean(&self.hot)? - of(&self.cooling)?;
+        let before: Vec<f64> = self.hot.iter().copied().collect();
+        let fall = mean(&before)? - of(&self.cooling)?;
         (step > load / 2.0).then_some((fall, step))
     }
 
@@ -208,7 +215,8 @@ impl Run {
             let last: Vec<f64> = curve.cooling.iter().rev().take(ENDS).map(|(_, die)| *die).collect();
             // Whether there were readings enough is asked of the window; the values come from the curve.
             let of = |value: Option<f64>| curve.die.gauged(over, |_| value);
-            let hot = |_: &Window| mean(&curve.hot);
+            let last_hot: Vec<f64> = curve.hot.iter().rev().take(ENDS).copied().collect();
+            let hot = |_: &Window| mean(&last_hot);
             let (start, end) = (gauge.die.gauged(self.heated, hot), of(mean(&last)));
             let fall = match (&start, &end) {
                 (Gauged::Number { value: start, .. }, Gauged::Number { value: end, samples }) => {
@@ -271,8 +279,8 @@ mod tests {
         ");
         // ln 2 of the toy node's 20 s.
         insta::assert_snapshot!(lines(&done, Component::gpu(0)), @r"
-        fall.fast 0.0263492 K/W
-        fall.early 53.5484 %
+        fall.fast 0.025974 K/W
+        fall.early 52.7859 %
         temp.start 60 °C
         temp.end 29 °C
         temp.fall 31 K

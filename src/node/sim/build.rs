@@ -17,6 +17,8 @@ use kiln_model::{BurnKernel, Component, ComponentKind};
 pub(super) struct Kind {
     pub(super) power_min: f64,
     pub(super) power_max: f64,
+    /// The limit that parts come with.
+    pub(super) power_limit: f64,
     pub(super) idle_memory: f64,
     pub(super) leakage_growth: f64,
     pub(super) capacitance: f64,
@@ -76,7 +78,8 @@ impl Kind {
         let nvlink = file.nvlink.as_ref();
         Self {
             power_min: power.min,
-            power_max: power.limit,
+            power_max: power.max.unwrap_or(power.limit),
+            power_limit: power.limit,
             idle_memory: power.idle_memory,
             leakage_growth: power.leakage_growth,
             capacitance: power.capacitance,

@@ -168,6 +168,9 @@ fn check(file: &NodeFile, root: &Node, all: &mut Diagnostics) {
     if file.power.min > file.power.limit {
         refuse(at(&["power", "min"]), "`power.min` must not be above `power.limit`".to_owned());
     }
+    if file.power.max.is_some_and(|max| !(file.power.limit..=2000.0).contains(&max)) {
+        refuse(at(&["power", "max"]), "`power.max` must lie between `power.limit` and 2000".to_owned());
+    }
     if file.nvlink.as_ref().is_some_and(|nvlink| nvlink.links_to_switch.iter().map(|n| u32::from(*n)).sum::<u32>() > 32)
     {
         refuse(at(&["nvlink", "links_to_switch"]), "a GPU has at most 32 NVLinks".to_owned());

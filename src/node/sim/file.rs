@@ -25,6 +25,11 @@ fn read<'de, D: Deserializer<'de>>(deserializer: D, unit: Unit) -> Result<f64, D
     quantity.value_in(unit).ok_or_else(|| D::Error::custom(format!("expected a value in {unit}, found `{text}`")))
 }
 
+/// A power that need not be given.
+fn some_watt<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
+    watt(deserializer).map(Some)
+}
+
 units! {
     celsius Celsius;
     kelvin Kelvin;
@@ -149,8 +154,12 @@ pub struct GpuSection {
 pub struct PowerSection {
     #[serde(deserialize_with = "watt")]
     pub min: f64,
+    /// The limit that parts come with.
     #[serde(deserialize_with = "watt")]
     pub limit: f64,
+    /// The greatest limit that may be set, where that is another.
+    #[serde(default, deserialize_with = "some_watt")]
+    pub max: Option<f64>,
     /// Board power at rest, about 30 °C.
     #[serde(deserialize_with = "watt")]
     pub idle: f64,

@@ -318,7 +318,7 @@ impl Gpu {
             clock = thermal;
             held |= ClockReasons::SW_THERMAL;
         }
-        let brake_above = self.values[G::BrakeAbove] * kind.power_max;
+        let brake_above = self.values[G::BrakeAbove] * kind.power_limit;
         if self.overheated {
             held |= OVERHEATED;
             clock *= SLOWDOWN_FACTOR;
@@ -326,7 +326,7 @@ impl Gpu {
         if self.values[G::Brake] > 0.5 {
             held |= BRAKED;
             clock *= SLOWDOWN_FACTOR;
-        } else if brake_above < kind.power_max * 2.0 {
+        } else if brake_above < kind.power_limit * 2.0 {
             let (slowed, braked) = self.brake(kind, clock, compute, traffic, brake_above);
             clock = slowed;
             held |= if braked { BRAKED } else { 0 };

@@ -95,11 +95,12 @@ impl Shelf<'_> {
 
     fn power(&self, gpu: &Gpu) -> PowerLimits {
         let power = &self.file.power;
-        let set = gpu.values[G::PowerLimit].clamp(power.min, power.limit);
+        let max = power.max.unwrap_or(power.limit);
+        let set = gpu.values[G::PowerLimit].clamp(power.min, max);
         PowerLimits {
             min: Reading::Value(power.min),
             default: Reading::Value(power.limit),
-            max: Reading::Value(power.limit),
+            max: Reading::Value(max),
             set: Reading::Value(set),
             enforced: Reading::Value(set),
         }

@@ -6,7 +6,9 @@ use serde_yaml::{Mapping, Value};
 
 use super::sheet::{Field, Origin, Sheet, text, whole, with};
 use crate::sim::NodeFile;
-use kiln_model::{C2c, Fabric, Gpu, GpuIndex, Inventory, LinkLayer, LinkState, Nic, Reading, Remote, Sample, Sensor};
+use kiln_model::{
+    C2c, Fabric, Gpu, GpuIndex, Inventory, LinkLayer, LinkState, Nic, Reading, ReadingFailure, Remote, Sample, Sensor,
+};
 use kiln_yaml::Diagnostics;
 
 /// A node file made of a machine.
@@ -42,7 +44,7 @@ pub enum SnapshotError {
 
 /// Makes a node file with the given id. Samples tell how the GPUs rest, and may be missing.
 pub fn node_file(inventory: &Inventory, samples: &[Sample], id: &str) -> Result<NodeSnapshot, SnapshotError> {
-    let answering: Vec<&Gpu> = inventory.gpus.iter().filter(|gpu| gpu.identity.name.value().is_some()).collect();
+    let answering: Vec<&Gpu> = inventory.gpus.iter().filter(|gpu| answers(gpu)).collect();
     let first = *answering.first().ok_or(SnapshotError::NoGpu)?;
     let mut kinds: Vec<&str> = answering.iter().filter_map(|gpu| known(&gpu.identity.pci_device)).collect();
     kinds.sort_unstable();
@@ -68,12 +70,21 @@ pub fn node_file(inventory: &Inventory, samples: &[Sample], id: &str) -> Result<
     slots(&mut sheet, &answering);
     sheet.set("source", text(&source(&sheet.fields(), base, like)), Origin::Invented);
     let fields = sheet.fields();
-    let text = serde_yaml::to_string(&root)?;
+    let text = quoted(&serde_yaml::to_string(&root)?);
     // What the simulator would refuse must not be handed out.
     NodeFile::read(id, text.as_bytes()).map_err(SnapshotError::Unfit)?;
     let in_it = |index: GpuIndex| answering.iter().any(|gpu| gpu.index == index);
     let left_out = inventory.gpus.iter().map(|gpu| gpu.index).filter(|index| !in_it(*index)).collect();
     Ok(NodeSnapshot { text, gpus: answering.len(), left_out, base, same_gpu, fields })
+}
+
+/// PCI addresses in quotation marks: readers of YAML 1.1 take `0000:07:00.0` for a number to the base of 60.
+fn quoted(text: &str) -> String {
+    let line = |line: &str| match line.split_once("address: ") {
+        Some((before, address)) if !address.starts_with(['"', '\'']) => format!("{before}address: \"{address}\"\n"),
+        _ => format!("{line}\n"),
+    };
+    text.lines().map(line).collect()
 }
 
 /// What the file says of itself.
@@ -95,11 +106,24 @@ fn source(fields: &[Field], base: &str, like: &str) -> String {
 
 /// The node with the same GPU; of several, the one with as many; else the one with the nearest power limit.
 fn likeness(gpu: &Gpu, count: usize) -> Option<(&'static str, NodeFile)> {
-    let limit = gpu.power.max.get().unwrap_or(700.0);
+    let limit = limit_of(gpu).get().unwrap_or(700.0);
     NodeFile::embedded().filter_map(|name| Some((name, NodeFile::find(name).ok()?))).min_by_key(|(_, file)| {
         let same = known(&gpu.identity.pci_device) == Some(file.gpu.pci_device.as_str());
         (!same, (file.power.limit - limit).abs() as u64, file.slots.len().abs_diff(count))
     })
+}
+
+/// The limit that the GPU comes with; the greatest that may be set, where its driver tells that alone.
+fn limit_of(gpu: &Gpu) -> Reading<f64> {
+    if gpu.power.default.value().is_some() { gpu.power.default } else { gpu.power.max }
+}
+
+/// Whether the GPU answers: it tells its name, and is lost for nothing that it was asked.
+fn answers(gpu: &Gpu) -> bool {
+    const LOST: ReadingFailure = ReadingFailure::Lost;
+    let numbers = [gpu.power.max, gpu.power.set, gpu.clocks.max_sm, gpu.clocks.max_memory];
+    let is_lost = numbers.contains(&Reading::Failed(LOST)) || gpu.memory_mib == Reading::Failed(LOST);
+    gpu.identity.name.value().is_some() && !is_lost
 }
 
 /// The first value among the GPUs; where none has one, why.
@@ -181,7 +205,7 @@ fn gpu(sheet: &mut Sheet<'_>, gpus: &[&Gpu]) {
     }
     let numbers: [(&str, &'static str, Read<f64>); 7] = [
         ("power/min", "W", |gpu| gpu.power.min),
-        ("power/limit", "W", |gpu| gpu.power.max),
+        ("power/limit", "W", limit_of),
         ("clocks/max", "MHz", |gpu| gpu.clocks.max_sm),
         ("clocks/memory", "MHz", |gpu| gpu.clocks.max_memory),
         ("memory/size", "MiB", |gpu| gpu.memory_mib.map(|mib| mib as f64)),
@@ -190,6 +214,10 @@ fn gpu(sheet: &mut Sheet<'_>, gpus: &[&Gpu]) {
     ];
     for (path, unit, reading) in numbers {
         sheet.put(path, of(gpus, reading), with(unit));
+    }
+    let max = of(gpus, |gpu| gpu.power.max);
+    if max.get().is_some_and(|max| of(gpus, limit_of).get().is_none_or(|limit| max > limit)) {
+        sheet.put("power/max", max, with("W"));
     }
     let offers = match of(gpus, |gpu| gpu.clocks.application_sm) {
         Reading::Value(_) => Reading::Value(true),
@@ -273,8 +301,10 @@ fn rest(sheet: &mut Sheet<'_>, gpus: &[&Gpu], samples: &[Sample]) {
         values.get(values.len() / 2).copied()
     };
     let resting = samples.iter().filter(|sample| sample.get(Sensor::UtilGpu) == Some(0.0));
-    let limit = of(gpus, |gpu| gpu.power.max).get().unwrap_or(f64::INFINITY);
-    let power = median(resting.filter_map(|sample| sample.get(Sensor::Power)).collect());
+    let limit = of(gpus, limit_of).get().unwrap_or(f64::INFINITY);
+    // Some drivers tell the power of the moment alone.
+    let drawn = |sample: &Sample| sample.get(Sensor::Power).or_else(|| sample.get(Sensor::PowerInstant));
+    let power = median(resting.filter_map(drawn).collect());
     // A GPU that draws more than a third of its limit is not at rest, whatever its counters say.
     if let Some(power) = power.filter(|power| *power > 0.0 && *power < limit / 3.0) {
         sheet.set("power/idle", with("W")(power), Origin::Read);

@@ -168,3 +168,33 @@ fn a_node_without_a_gpu_or_with_two_kinds_makes_no_file() {
     let mixed = Inventory { gpus, ..Inventory::default() };
     assert!(matches!(node_file(&mixed, &[], "x"), Err(SnapshotError::Mixed(2))));
 }
+
+#[test]
+fn a_limit_that_parts_come_with_may_be_below_the_greatest_and_power_of_the_moment_is_power() {
+    let report = crate::snapshot::read_smi(include_str!("../../../fixtures/smi/four-gb200-580.xml"));
+    let mut report = report.expect("report");
+    for gpu in &mut report.inventory.gpus {
+        gpu.power.default = Reading::Value(1000.0);
+        gpu.power.max = Reading::Value(1200.0);
+    }
+    for sample in &mut report.samples {
+        sample.set(Sensor::UtilGpu, Reading::Value(0.0));
+        sample.set(Sensor::Power, Reading::Unsupported);
+        sample.set(Sensor::PowerInstant, Reading::Value(33.5));
+    }
+    let snapshot = node_file(&report.inventory, &report.samples, "two").expect("a snapshot");
+    let file: Value = serde_yaml::from_str(&snapshot.text).expect("YAML");
+    let power = ["limit", "max", "idle"].map(|name| file["power"][name].as_str().expect(name).to_owned());
+    assert_eq!(power, ["1000 W", "1200 W", "33.5 W"]);
+    let addresses = snapshot.text.lines().filter(|line| line.contains("address: "));
+    assert!(addresses.clone().count() == 4 && addresses.clone().all(|line| line.ends_with('"')), "{}", snapshot.text);
+}
+
+#[test]
+fn a_gpu_that_is_lost_while_it_is_asked_is_left_out() {
+    let report = crate::snapshot::read_smi(include_str!("../../../fixtures/smi/four-gb200-580.xml"));
+    let mut report = report.expect("report");
+    report.inventory.gpus[1].memory_mib = Reading::Failed(kiln_model::ReadingFailure::Lost);
+    let snapshot = node_file(&report.inventory, &report.samples, "two").expect("a snapshot");
+    assert_eq!((snapshot.gpus, snapshot.left_out), (3, vec![kiln_model::GpuIndex(1)]));
+}
