@@ -1,7 +1,7 @@
 //! Which GPU a kernel log record accuses, and whether that alone must fail a burn-in: what guards ask.
 
 use super::{BurnIn, KernelLine, PciAddress, read_kernel_line, xid};
-use kiln_model::{GpuIndex, Inventory, KernelRecord, Reading};
+use kiln_model::{GpuIndex, Inventory, KernelRecord, Nvme, Reading};
 
 /// The GPU at a PCI address.
 pub fn gpu_at(address: PciAddress, inventory: &Inventory) -> Option<GpuIndex> {
@@ -31,6 +31,13 @@ pub(super) fn nic_at(address: PciAddress, inventory: &Inventory) -> Option<u8> {
     let card = |own: &PciAddress| PciAddress { function: address.function, ..*own } == address;
     let found = nics.iter().find(|(_, own)| *own == address).or_else(|| nics.iter().find(|(_, own)| card(own)))?;
     Some(found.0)
+}
+
+/// The drive whose controller is at an address, by its number.
+pub(super) fn drive_at(address: PciAddress, inventory: &Inventory) -> Option<u8> {
+    let mut drives = (0..=u8::MAX).zip(inventory.host.nvmes.value().into_iter().flatten());
+    let is_there = |drive: &Nvme| drive.pci_address.value().and_then(|text| text.parse().ok()) == Some(address);
+    drives.find(|(_, drive)| is_there(drive)).map(|(nth, _)| nth)
 }
 
 /// The GPU and the code, if the record is an Xid that is proof against the unit by itself.

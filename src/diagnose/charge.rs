@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use super::kernel_event::{Class, KernelEvent, Place, Severity};
 use super::kernel_line::{Declared, InitCause, KernelLine, XidLine};
-use super::{BurnIn, Origin, PciAddress, Relation, XidRow, gpu_at, nic_at, silent_gpu, sxid, xid};
+use super::{BurnIn, Origin, PciAddress, Relation, XidRow, drive_at, gpu_at, nic_at, silent_gpu, sxid, xid};
 use kiln_model::{GpuIndex, Inventory};
 
 /// What a code counts as.
@@ -106,10 +106,11 @@ impl<'a> Places<'a> {
         gpu_at(address, self.inventory).or_else(|| self.ports.get(&address).copied())
     }
 
-    /// Whether an event is of a GPU or a network interface of the inventory.
+    /// Whether an event is of a GPU, a network interface or a drive of the inventory.
     fn is_tested(&self, event: &KernelEvent) -> bool {
         let Place::Pci(address) = event.place else { return false };
-        self.gpu(address).is_some() || nic_at(address, self.inventory).is_some()
+        let is_of_host = || nic_at(address, self.inventory).is_some() || drive_at(address, self.inventory).is_some();
+        self.gpu(address).is_some() || is_of_host()
     }
 
     /// Whether the GPU an event speaks of answers now.

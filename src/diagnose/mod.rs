@@ -35,8 +35,8 @@ mod sxid_table;
 mod xid;
 mod xid_table;
 
+use accused::{drive_at, nic_at, silent_gpu};
 pub use accused::{failing_xid, gpu_at};
-use accused::{nic_at, silent_gpu};
 pub use alike::{AllAlike, LEAST_ALIKE, if_all_alike};
 pub use catalogue::{Entry, Words, action_words, entries, entry};
 pub use catalogue_page::codes_page;

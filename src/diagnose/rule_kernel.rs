@@ -8,7 +8,9 @@ use std::collections::BTreeSet;
 use super::board::{Board, Suspicion};
 use super::rule_table::is_sram_error;
 use super::scene::{Line, Scene, both, event_evidence};
-use super::{BurnIn, Charge, Class, CodeCharge, InitCause, KernelEvent, KernelLine, Place, XidLine, nic_at, sxid, xid};
+use super::{
+    BurnIn, Charge, Class, CodeCharge, InitCause, KernelEvent, KernelLine, Place, XidLine, drive_at, nic_at, sxid, xid,
+};
 use kiln_event::{Action, Confidence, Evidence, EvidenceFact, EvidenceSource};
 use kiln_model::{Component, ComponentKind, GpuIndex, Reading, ReadingFailure, Span};
 
@@ -197,7 +199,10 @@ fn hardware(scene: &Scene<'_>, event: &KernelEvent) -> (&'static str, Component)
 fn part_at(scene: &Scene<'_>, place: &Place) -> Component {
     let host = &scene.inventory.host;
     let found = match place {
-        Place::Pci(address) => nic_at(*address, scene.inventory).map(Component::Nic),
+        Place::Pci(address) => {
+            let drive = || drive_at(*address, scene.inventory).map(Component::Nvme);
+            nic_at(*address, scene.inventory).map(Component::Nic).or_else(drive)
+        }
         Place::Interface(name) => {
             let nics = host.nics.value().into_iter().flatten();
             (0..=u8::MAX).zip(nics).find(|(_, nic)| nic.name == *name).map(|(nth, _)| Component::Nic(nth))

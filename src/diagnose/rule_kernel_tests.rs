@@ -21,8 +21,13 @@ pub(super) fn node() -> Inventory {
         gpu.identity.pci_address = Reading::Value(format!("00000000:{bus}:00.0"));
         inventory.gpus.push(gpu);
     }
-    let drive = |name: &str| Nvme { name: name.to_owned(), model: "x".to_owned(), serial: format!("S-{name}") };
-    inventory.host.nvmes = Reading::Value(vec![drive("nvme0"), drive("nvme3")]);
+    let drive = |name: &str, bus: &str| Nvme {
+        name: name.to_owned(),
+        model: "x".to_owned(),
+        serial: format!("S-{name}"),
+        pci_address: Reading::Value(format!("00000000:{bus}:00.0")),
+    };
+    inventory.host.nvmes = Reading::Value(vec![drive("nvme0", "E1"), drive("nvme3", "E2")]);
     let card = |name: &str, address: &str| Nic {
         name: name.to_owned(),
         model: "x".to_owned(),
@@ -155,6 +160,12 @@ fn host_errors_name_module_drive_processor_or_address() {
     let drive = only(&["nvme nvme3: controller is down; will reset: CSTS=0xffffffff, PCI_STATUS=0x10"], &[]);
     assert_eq!(told(&drive), ("NVME-FAULT", Component::Nvme(1), Action::ReplaceFru));
     assert_eq!(drive.serial.as_deref(), Some("S-nvme3"));
+    // By its place on the bus as well.
+    let bus = only(
+        &["nvme 0000:e2:00.0: PCIe Bus Error: severity=Uncorrectable (Fatal), type=Transaction Layer, (Receiver ID)"],
+        &[],
+    );
+    assert_eq!(told(&bus), ("HOST-PCIE-ERRORS", Component::Nvme(1), Action::Reseat));
     let cpu = only(&["mce: [Hardware Error]: CPU 12: Machine Check Exception: 5 Bank 7: be00000000800400"], &[]);
     assert_eq!(cpu.code, "HOST-HARDWARE");
     assert!(cpu.cause.en.contains("Processor 12"), "{}", cpu.cause.en);

@@ -33,7 +33,12 @@ fn node() -> Inventory {
         pci_address: Reading::Unsupported,
         ports: Vec::new(),
     };
-    let drive = |nth: u8| Nvme { name: format!("nvme{nth}"), model: "D".to_owned(), serial: format!("D{nth}") };
+    let drive = |nth: u8| Nvme {
+        name: format!("nvme{nth}"),
+        model: "D".to_owned(),
+        serial: format!("D{nth}"),
+        pci_address: Reading::Unsupported,
+    };
     Inventory {
         node: NodeIdentity { serial: text("N1"), bios: text("1.0"), ..NodeIdentity::default() },
         driver: text("580.1"),

@@ -250,6 +250,13 @@ pub struct Nvme {
     pub name: String,
     pub model: String,
     pub serial: String,
+    /// PCI address as `00000000:e2:00.0`.
+    #[serde(default, skip_serializing_if = "is_unsupported")]
+    pub pci_address: Reading<String>,
+}
+
+fn is_unsupported<T>(reading: &Reading<T>) -> bool {
+    matches!(reading, Reading::Unsupported)
 }
 
 impl Gpu {

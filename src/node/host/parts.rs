@@ -98,7 +98,12 @@ pub(super) fn nvmes(root: &Path) -> Reading<Vec<Nvme>> {
             .iter()
             .map(|controller| {
                 let told = |file: &str| text(&controller.join(file)).value().cloned().unwrap_or_default();
-                Nvme { name: name(controller), model: told("model"), serial: told("serial") }
+                Nvme {
+                    name: name(controller),
+                    model: told("model"),
+                    serial: told("serial"),
+                    pci_address: address(controller),
+                }
             })
             .collect()
     })
@@ -171,6 +176,7 @@ mod tests {
             name: "nvme0".to_owned(),
             model: "SAMSUNG MZWLO3T8HCLS-00A07".to_owned(),
             serial: "S794NG0W100001".to_owned(),
+            pci_address: Reading::Unsupported,
         };
         assert_eq!(nvmes(root.path()), Reading::Value(vec![disk]));
     }

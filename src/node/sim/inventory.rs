@@ -200,6 +200,7 @@ impl Shelf<'_> {
             name: format!("nvme{n}"),
             model: host.nvmes.model.clone(),
             serial: format!("{}D{n:02}", self.build.serial.replace("SIMN", "SIMD")),
+            pci_address: Reading::Unsupported,
         });
         Host {
             cpu_model: Reading::Value(host.cpu_model.clone()),
