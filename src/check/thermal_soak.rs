@@ -223,7 +223,7 @@ impl Run {
                 (None, _) => return,
             };
             if power > at_rest {
-                soak.spells.take(sample.at, die - from, power - at_rest);
+                soak.spells.take(sample.at, (die, from), power - at_rest);
             }
         }
     }

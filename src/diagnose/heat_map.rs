@@ -162,14 +162,19 @@ impl HeatMap {
         })
     }
 
-    /// The half of the board on which most GPUs are like this, where none is on the other.
-    pub(super) fn most_of_a_half(&self, is_so: impl Fn(GpuIndex) -> bool) -> Option<(Component, BTreeSet<GpuIndex>)> {
+    /// The half of the board on which GPUs are like this, most of them or at least half (`ties`), where none is on the other.
+    pub(super) fn most_of_a_half(
+        &self,
+        ties: bool,
+        is_so: impl Fn(GpuIndex) -> bool,
+    ) -> Option<(Component, BTreeSet<GpuIndex>)> {
         let half = self.count / 2;
         if self.count < 4 || !self.count.is_multiple_of(2) {
             return None;
         }
         let such = |number: u8| (number * half..(number + 1) * half).filter(|gpu| is_so(GpuIndex(*gpu))).count();
-        let most = (0..2).find(|number| such(*number) * 2 > usize::from(half) && such(1 - number) == 0)?;
+        let least = if ties { usize::from(half).div_ceil(2).max(2) } else { usize::from(half) / 2 + 1 };
+        let most = (0..2).find(|number| such(*number) >= least && such(1 - number) == 0)?;
         Some((Component::CoolingBranch(most), (most * half..(most + 1) * half).map(GpuIndex).collect()))
     }
 

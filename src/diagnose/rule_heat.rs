@@ -93,7 +93,10 @@ pub(super) fn read_heat(scene: &Scene<'_>, board: &mut Board) {
     if heat.is_empty() {
         return;
     }
-    let in_spells = map.most_of_a_half(|gpu| changes(scene, gpu));
+    // Contacts of two parts may give way in one soak; that both lift at times, on one half, is what they share.
+    let in_spells = map
+        .most_of_a_half(true, |gpu| scene.missed(gpu, "temp.spells"))
+        .or_else(|| map.most_of_a_half(false, |gpu| changes(scene, gpu)));
     let half = map.hot_half().or_else(|| shared_supply(scene, &map)).or_else(|| in_spells.clone());
     let missed_resistance = |gpu: GpuIndex| scene.missed(gpu, "thermal.resistance");
     let everything = scene.gpus().len() > 1 && scene.gpus().into_iter().all(missed_resistance);
