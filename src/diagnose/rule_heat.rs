@@ -44,7 +44,7 @@ const INLET: &[&str] = &["temp.inlet.mean", "temp.inlet.max", "drift.inlet"];
 type Heat = BTreeMap<GpuIndex, Vec<Evidence>>;
 
 /// So many dies off by the same at once are no sensors: what reaches them is not what the node's inlet shows.
-const OF_ONE_BRANCH: usize = 3;
+pub(super) const OF_ONE_BRANCH: usize = 3;
 
 pub(super) fn is_of_a_branch(scene: &Scene<'_>) -> bool {
     offset_gpus(scene).len() >= OF_ONE_BRANCH

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::board::Board;
 use super::heat_map::{HeatMap, cooler_half, middle_of_others, over_others};
-use super::rule_heat::is_of_a_branch;
+use super::rule_heat::{OF_ONE_BRANCH, is_of_a_branch};
 use super::scene::{Fact, Scene, both, trip_evidence};
 use kiln_event::{Action, Confidence, Evidence};
 use kiln_limit::read_list;
@@ -58,7 +58,8 @@ pub(super) fn read_sensors(scene: &Scene<'_>, board: &mut Board) {
         let own = |gpu: &GpuIndex| fact.check == "sensor.plausibility" || of_zero(*gpu) || late(*gpu);
         let Some(gpu) = fact.gpu().filter(own).filter(|_| (stuck || odd) && !board.is_claimed(place)) else { continue };
         let rules = scene.text_beside(fact.path, fact.component(), "implausible.rules").unwrap_or_default();
-        if let Some(code) = driven(scene, gpu).filter(|_| read_list(rules) == ["power.noise"]) {
+        let jumps = driven(scene, gpu).filter(|_| read_list(rules) == ["power.noise"]);
+        if let Some(code) = jumps.or_else(|| starved(scene, gpu).filter(|_| read_list(rules) == ["temp.moves"])) {
             board.accuse(code, Component::Gpu(gpu), Confidence::Low, [fact.evidence()]);
             board.claim(place);
             continue;
@@ -91,6 +92,12 @@ fn driven(scene: &Scene<'_>, gpu: GpuIndex) -> Option<&'static str> {
         ("power.limit.fall", "GPU-POWER-CAP"),
         ("clock.dips", "GPU-SLOW"),
     ];
+    causes.into_iter().find(|(name, _)| scene.missed(gpu, name)).map(|(_, code)| code)
+}
+
+/// What kept power from a GPU, whose temperature then has little reason to move.
+fn starved(scene: &Scene<'_>, gpu: GpuIndex) -> Option<&'static str> {
+    let causes = [("throttle.power-brake", "GPU-POWER-BRAKE"), ("power.limit.fall", "GPU-POWER-CAP")];
     causes.into_iter().find(|(name, _)| scene.missed(gpu, name)).map(|(_, code)| code)
 }
 
@@ -151,7 +158,8 @@ fn read_inlet(scene: &Scene<'_>, board: &mut Board) {
     let cold = scene.facts.iter().enumerate().filter(|(_, fact)| below(fact));
     let cold: Vec<(usize, GpuIndex)> = cold.filter_map(|(place, fact)| Some((place, fact.gpu()?))).collect();
     let gpus: BTreeSet<GpuIndex> = cold.iter().map(|(_, gpu)| *gpu).collect();
-    let most = gpus.len() >= 2 && gpus.len() * 2 > scene.gpus().len();
+    // A front row rests so near to its air that a wrong inlet shows on it first, and on the other row not at all.
+    let most = gpus.len() >= OF_ONE_BRANCH || gpus.len() >= 2 && gpus.len() * 2 > scene.gpus().len();
     for (place, gpu) in cold {
         let fact = &scene.facts[place];
         if most {
