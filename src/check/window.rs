@@ -13,8 +13,7 @@ use kiln_model::{Moment, Reading, Span};
 const MOST_FAILED_PERCENT: u64 = 5;
 /// Share of the window that readings must cover, in percent; a sampler may be late now and then.
 const LEAST_COVERED_PERCENT: u128 = 90;
-/// Fewer readings than this are no statistic.
-const LEAST_READINGS: u64 = 5;
+const LEAST_READINGS: u64 = kiln_profile::LEAST_READINGS as u64;
 /// A reading stands for the time since the one before it, but for no more than this many periods: one that is missing
 /// between two that came changes nothing that matters, and what happened in a longer gap nobody has seen.
 const MOST_PERIODS: u32 = 2;

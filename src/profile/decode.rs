@@ -9,8 +9,8 @@ use super::guard::guards;
 use super::stage::{Scope, stages, teardown};
 use super::vars::Variables;
 use super::waiver::waivers;
-use super::{Profile, Telemetry};
-use kiln_model::{Span, Text, parse_span};
+use super::{LEAST_READINGS, Profile, Step, Telemetry};
+use kiln_model::{ComponentKind, Span, Text, format_span, parse_span};
 use kiln_yaml::{Diagnostic, Diagnostics, Fields, Node, did_you_mean};
 
 /// The schema a profile must name.
@@ -44,11 +44,14 @@ pub(super) fn profile(root: &Node, variables: &Variables, scope: &Scope<'_>, all
     let without = fields.optional("without", all).and_then(Node::elements).unwrap_or_default();
     let without: Vec<String> = without.iter().filter_map(Node::raw).map(str::to_owned).collect();
     let skus = fields.required("skus", all).map(|node| skus(node, scope, all));
-    let telemetry = fields.optional("telemetry", all).and_then(|node| telemetry(node, all));
-    let telemetry = telemetry.unwrap_or(Telemetry { every: DEFAULT_EVERY });
+    let sampled = fields.optional("telemetry", all);
+    let telemetry = sampled.and_then(|node| telemetry(node, all)).unwrap_or(Telemetry { every: DEFAULT_EVERY });
     let guards = fields.optional("guards", all).map(|node| guards(node, telemetry, scope, all)).unwrap_or_default();
     let stages = fields.required("stages", all).map(|node| stages(node, scope, all)).unwrap_or_default();
     let teardown = fields.optional("teardown", all).map(|node| teardown(node, scope, all)).unwrap_or_default();
+    if let Some(node) = sampled.map(|node| node.get("every").unwrap_or(node)) {
+        few_readings(node, telemetry.every, stages.iter().flat_map(|stage| &stage.steps).chain(&teardown), scope, all);
+    }
     let waivers =
         fields.optional("waivers", all).map(|node| waivers(node, &stages, &teardown, scope, all)).unwrap_or_default();
     fields.finish(all);
@@ -111,6 +114,33 @@ fn telemetry(node: &Node, all: &mut Diagnostics) -> Option<Telemetry> {
         all.push(Diagnostic::new(&node.place, "the sampling period must lie between 20ms and 1m"));
     }
     Some(Telemetry { every: every.unwrap_or(DEFAULT_EVERY) })
+}
+
+/// Refuses a sampling period at which the window of a step on GPUs gets too few readings: all it could say is that it was not
+/// measured.
+fn few_readings<'a>(
+    node: &Node,
+    every: Span,
+    steps: impl Iterator<Item = &'a Step>,
+    scope: &Scope<'_>,
+    all: &mut Diagnostics,
+) {
+    let window = |step: &Step| {
+        let spec = scope.catalogue.find(&step.check)?;
+        let on_gpus = spec.each.first() == Some(&ComponentKind::Gpu) && !step.limits.is_empty();
+        step.params.span("for").filter(|window| on_gpus && !window.is_zero())
+    };
+    let Some((step, window)) = steps.filter_map(|step| Some((step, window(step)?))).min_by_key(|(_, window)| *window)
+    else {
+        return;
+    };
+    if window < every * LEAST_READINGS {
+        let (id, window, every) = (&step.id, format_span(window), format_span(every));
+        let message = format!("a reading every {every} is too seldom for the step `{id}`, which measures for {window}");
+        let help =
+            format!("a window needs {LEAST_READINGS} readings: sample more often, or give the step a longer `for`");
+        all.push(Diagnostic::new(&node.place, message).help(help));
+    }
 }
 
 /// An id: what paths, reports and test cases are named by.

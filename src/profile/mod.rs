@@ -35,8 +35,8 @@ pub use inherit::ReadFile;
 pub use parts_list::{GpuParts, PARTS_SCHEMA, PartsList, PartsListError, parts_schema};
 pub use resolve::{Request, digest_of, resolve};
 pub use resolved::{
-    Capability, Deviation, Guard, GuardResult, GuardScope, GuardStop, Loop, OnUnmet, Policy, Profile, Retry, RetryOn,
-    Stage, Step, Telemetry, Then, Trigger, Waiver,
+    Capability, Deviation, Guard, GuardResult, GuardScope, GuardStop, LEAST_READINGS, Loop, OnUnmet, Policy, Profile,
+    Retry, RetryOn, Stage, Step, Telemetry, Then, Trigger, Waiver,
 };
 pub use schema::json_schema;
 pub use sku::{Fact, PciId, Sku, Skus};

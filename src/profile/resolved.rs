@@ -70,6 +70,9 @@ impl Deviation {
     }
 }
 
+/// Fewer readings than this are no statistic of a window.
+pub const LEAST_READINGS: u32 = 5;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Telemetry {
     pub every: Span,

@@ -282,11 +282,11 @@ fn a_stage_that_is_taken_by_its_bare_id_does_not_bring_back_what_is_left_out_of_
 
 #[test]
 fn a_second_look_takes_over_what_a_child_gives_to_the_first() {
-    let lines = "stages:\n  - { id: burn, steps: [{ id: gemm, limits: { mismatches: \"<= 2\" } }] }\n  - { id: after, steps: [{ id: again, again: burn.gemm, with: { for: 7s } }] }\n";
+    let lines = "stages:\n  - { id: burn, steps: [{ id: gemm, limits: { mismatches: \"<= 2\" } }] }\n  - { id: after, steps: [{ id: again, again: burn.gemm, with: { for: 17s } }] }\n";
     let profile = child(lines).expect("resolves");
     let (first, second) = (&profile.stages[1].steps[0], &profile.stages[2].steps[0]);
     assert_eq!((&second.limits, second.check.as_str()), (&first.limits, "gpu.burn"));
-    assert_eq!(second.params.span("for").map(|span| span.as_secs()), Some(7));
+    assert_eq!(second.params.span("for").map(|span| span.as_secs()), Some(17));
     assert_eq!(second.needs, [""; 0], "what it waits for is its own");
     let dangling = child("without: [burn.gemm]\nstages: [{ id: after, steps: [{ id: again, again: burn.gemm }] }]\n");
     let dangling = dangling.expect_err("left out");
