@@ -66,6 +66,7 @@ pub fn node_file(inventory: &Inventory, samples: &[Sample], id: &str) -> Result<
     rest(&mut sheet, &answering, samples);
     if !same_gpu {
         fit_clocks(&mut sheet, &file);
+        fit_power(&mut sheet, &file);
     }
     slots(&mut sheet, &answering);
     sheet.set("source", text(&source(&sheet.fields(), base, like)), Origin::Invented);
@@ -305,8 +306,8 @@ fn rest(sheet: &mut Sheet<'_>, gpus: &[&Gpu], samples: &[Sample]) {
     // Some drivers tell the power of the moment alone.
     let drawn = |sample: &Sample| sample.get(Sensor::Power).or_else(|| sample.get(Sensor::PowerInstant));
     let power = median(resting.filter_map(drawn).collect());
-    // A GPU that draws more than a third of its limit is not at rest, whatever its counters say.
-    if let Some(power) = power.filter(|power| *power > 0.0 && *power < limit / 3.0) {
+    // A GPU that draws more than half of its limit is not at rest, whatever its counters say; small boards come near to it.
+    if let Some(power) = power.filter(|power| *power > 0.0 && *power < limit / 2.0) {
         sheet.set("power/idle", with("W")(power), Origin::Read);
     }
     let slowdown = |sample: &Sample| Some(sample.get(Sensor::TempGpu)? + sample.get(Sensor::TempMargin)?);
@@ -348,6 +349,18 @@ fn fit_clocks(sheet: &mut Sheet<'_>, like: &NodeFile) {
         {
             sheet.set(path, with("MHz")((clock * share).round()), Origin::Adjusted);
         }
+    }
+}
+
+/// Power at rest of a likeness with another GPU, in proportion to the limit: a board of 70 W would rest above its own limit.
+fn fit_power(sheet: &mut Sheet<'_>, like: &NodeFile) {
+    let (Some(limit), power) = (sheet.number("power/limit"), &like.power) else { return };
+    let share = limit / power.limit;
+    let idle_is_read = sheet.number("power/idle").is_some_and(|idle| idle.to_bits() != power.idle.to_bits());
+    let own = [("power/idle_memory", power.idle_memory), ("power/leakage", power.leakage)];
+    let idle = (!idle_is_read).then_some(("power/idle", power.idle));
+    for (path, watts) in own.into_iter().chain(idle) {
+        sheet.set(path, with("W")((watts * share * 10.0).round() / 10.0), Origin::Adjusted);
     }
 }
 
