@@ -156,6 +156,24 @@ fn what_judges_cannot_tell_a_simulated_node() {
     assert!(telling.is_empty(), "{}", telling.join("\n"));
 }
 
+/// A C library computes these as the processor it runs on is fastest at, to another last digit on another processor.
+#[test]
+fn a_simulated_node_computes_the_same_digits_on_every_processor() {
+    let mut own = Vec::new();
+    for path in sources().into_iter().filter(|path| path.starts_with(root().join("src/node/sim"))) {
+        let text = fs::read_to_string(&path).expect("readable source");
+        for call in [
+            "exp", "exp_m1", "exp2", "ln", "ln_1p", "log2", "log10", "powf", "sin", "cos", "tan", "tanh", "hypot",
+            "cbrt",
+        ] {
+            if text.contains(&format!(".{call}(")) {
+                own.push(format!("{} calls `.{call}()` instead of libm's", path.display()));
+            }
+        }
+    }
+    assert!(own.is_empty(), "{}", own.join("\n"));
+}
+
 #[test]
 fn what_only_tests_need_is_no_dependency() {
     let manifest = "[dependencies]\nkiln-model.workspace = true\nserde.workspace = true\n\n[dev-dependencies]\nkiln-sim.workspace = true\n";

@@ -221,7 +221,7 @@ fn draw_values(file: &NodeFile, slot: usize, noise: &mut Noise, lot: Noise) -> G
     // What of the idle power is leakage at 30 °C and the voltage of the idle clock.
     let idle_volts = Kind::of(file).volts(file.clocks.idle);
     let leaking = power.leakage
-        * ((30.0 - 60.0) / power.leakage_growth).exp()
+        * libm::exp((30.0 - 60.0) / power.leakage_growth)
         * (idle_volts / volts).powi(2)
         * (1.0 + power.regulator_loss);
     let mut values = GpuValues::default();

@@ -111,7 +111,7 @@ impl Errors {
         let hours = dt / 3600.0;
         let traffic = activity.memory * on;
         if values[G::Ecc] > 0.5 {
-            let rate = values[G::CorrectedRate] * ((memory_temperature - 60.0) / CORRECTED_GROWTH).exp();
+            let rate = values[G::CorrectedRate] * libm::exp((memory_temperature - 60.0) / CORRECTED_GROWTH);
             let share = CORRECTED_AT_REST + (1.0 - CORRECTED_AT_REST) * traffic;
             self.corrected += self.corrected_hazard.pass(rate * share * hours, noise);
         }

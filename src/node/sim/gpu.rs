@@ -256,7 +256,7 @@ impl Gpu {
     fn settle(&mut self, kind: &Kind, watts: &Watts, around: f64, dt: f64) {
         self.power = watts.board();
         if dt != self.decay.0 {
-            self.decay = (dt, (-dt / POWER_AVERAGING).exp());
+            self.decay = (dt, libm::exp(-dt / POWER_AVERAGING));
         }
         self.power_average = self.power + (self.power_average - self.power) * self.decay.1;
         self.energy += self.power * dt;
@@ -373,7 +373,7 @@ impl Gpu {
 
     /// Returns the present leakage at nominal voltage.
     fn leakage(&self, kind: &Kind) -> f64 {
-        self.values[G::Leakage] * ((self.temperatures[0] - 60.0) / kind.leakage_growth).exp()
+        self.values[G::Leakage] * libm::exp((self.temperatures[0] - 60.0) / kind.leakage_growth)
     }
 
     fn watts(&self, kind: &Kind, clock: f64, compute: f64, traffic: f64) -> Watts {
@@ -422,7 +422,7 @@ fn network(values: &GpuValues, kind: &Kind, flow: f64, grown: f64) -> Network {
         contact: values[G::Contact] * (1.0 + grown),
         contact_memory: values[G::ContactMemory],
         bridge: kind.bridge,
-        sink: values[G::Sink] * flow.max(0.02).powf(-kind.flow_exponent),
+        sink: values[G::Sink] * libm::pow(flow.max(0.02), -kind.flow_exponent),
         capacity: kind.capacity,
     }
 }

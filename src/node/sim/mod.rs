@@ -46,6 +46,10 @@
 //! **Work** (`load`): burns and pulses go on until stopped and tell what they did each second; copies, exchanges and marches take
 //! as long as their bytes and end. **Time** moves when somebody looks, in steps of at most a second that end at whole seconds.
 //!
+//! **The same digits everywhere.** IEEE 754 fixes sums, products, quotients and roots. For `exp` and its like it does not, and C libraries
+//! choose by processor how they compute them; a last digit that differs grows over hours into another verdict. Here the crate `libm`
+//! computes them, so a seed gives the same run on every machine.
+//!
 //! # Faults
 //!
 //! A fault file changes parameters ([`Parameter`] lists them with unit and range) while its conditions hold, and makes events

@@ -1,7 +1,6 @@
 //! Randomness of the simulated node: one generator for each purpose, so that a fault on one GPU does not shift the noise
 //! of another; and events at random times.
 
-use rand_distr::{Distribution, Poisson};
 use rand_pcg::Pcg64Mcg;
 use rand_pcg::rand_core::Rng;
 
@@ -48,7 +47,7 @@ impl Noise {
 
     /// How long until the next of events that come once in a unit of time on average.
     fn wait(&mut self) -> f64 {
-        -(1.0 - self.uniform()).ln()
+        -libm::log(1.0 - self.uniform())
     }
 }
 
@@ -60,7 +59,7 @@ fn scramble(value: u64) -> u64 {
     x ^ (x >> 31)
 }
 
-/// Events at random times at a rate that may change: exact for any step width, without a draw for each step.
+/// Events at random times at a rate that may change: for any step width, without a draw for each step.
 #[derive(Debug, Clone)]
 pub(super) struct Hazard {
     /// How much expected number is left until the next event.
@@ -83,7 +82,9 @@ impl Hazard {
         // Beyond this many the exact waiting times are no longer worth drawing one by one.
         const MANY: f64 = 32.0;
         if self.left < -MANY {
-            let drawn = Poisson::new(-self.left).map_or(0.0, |poisson| poisson.sample(&mut noise.0));
+            // So many are as good as bell-shaped: their number scatters by its own root.
+            let expected = -self.left;
+            let drawn = (expected + expected.sqrt() * noise.bell()).round();
             self.left = noise.wait();
             return 1 + drawn as u64;
         }

@@ -168,7 +168,7 @@ impl Site {
     /// Ends a step: branches and fans follow. `hottest` is the hottest die.
     pub(super) fn end(&mut self, hottest: f64, dt: f64) {
         if dt != self.decay.0 {
-            self.decay = (dt, (-dt / self.lag).exp(), (-dt / FAN_LAG).exp());
+            self.decay = (dt, libm::exp(-dt / self.lag), libm::exp(-dt / FAN_LAG));
         }
         let (_, lag, fan_lag) = self.decay;
         let fan = self.fan;
@@ -194,7 +194,7 @@ impl Site {
     fn weather(&mut self, at: f64, dt: f64) {
         let station = self.station;
         self.warming += station.rise * dt / 3600.0;
-        let wave = |period: f64, phase: f64| (std::f64::consts::TAU * (at / period + phase)).sin();
+        let wave = |period: f64, phase: f64| libm::sin(std::f64::consts::TAU * (at / period + phase));
         let drift = 0.65 * wave(DRIFT_SLOW, self.phases[0]) + 0.35 * wave(DRIFT_FAST, self.phases[1]);
         // What the room gives back of the node's heat comes with the room's own delay, minutes: the last step's power
         // stands in for it, as power changes far more slowly than the room over a soak.

@@ -78,7 +78,7 @@ impl Ladder {
     /// `dt` seconds further.
     pub(super) fn advance(&mut self, now: Temperatures, watts: [f64; 3], around: f64, dt: f64) -> Temperatures {
         if dt != self.decay_for {
-            self.decay = self.rates.map(|rate| (-rate * dt).exp());
+            self.decay = self.rates.map(|rate| libm::exp(-rate * dt));
             self.decay_for = dt;
         }
         let target = self.settled(watts, around);
@@ -104,8 +104,8 @@ fn diagonalise(mut a: [[f64; 3]; 3]) -> ([f64; 3], [[f64; 3]; 3]) {
                 continue;
             }
             let theta = (a[q][q] - a[p][p]) / (2.0 * a[p][q]);
-            let t = theta.signum() / (theta.abs() + theta.hypot(1.0));
-            let c = 1.0 / t.hypot(1.0);
+            let t = theta.signum() / (theta.abs() + libm::hypot(theta, 1.0));
+            let c = 1.0 / libm::hypot(t, 1.0);
             let s = t * c;
             for row in &mut a {
                 (row[p], row[q]) = (c * row[p] - s * row[q], s * row[p] + c * row[q]);
