@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use kiln_wire::{
-    AgentId, Appended, Assignment, BootId, Doing, Held, Position, RunId, Sealed, Serial, SlotId, Spooled, Sync,
-    SyncReply, WIRE,
+    AgentId, Appended, Assignment, BootId, Doing, Held, NotTaken, Position, RunId, Sealed, Serial, SlotId, Spooled,
+    Sync, SyncReply, Upgrade, WIRE,
 };
 
 use super::shipping::Shipping;
+use super::upgrading::{Being, Upgrading};
 
 /// How often a run is started in vain before a person must look. A start that fails for a passing reason, such as a
 /// driver that is still loading after a boot, has minutes to pass.
@@ -57,6 +58,17 @@ pub enum Input {
         run: RunId,
         answer: Sealed,
     },
+    /// A piece of the program that was offered is here.
+    Fetched,
+    /// All of it is here, and is what it should be.
+    Whole {
+        offer: u64,
+    },
+    /// The agent cannot become it.
+    NotTaken {
+        offer: u64,
+        why: NotTaken,
+    },
     /// No answer came to the call that was under way.
     Unanswered,
     /// The floor is there, and a person has yet to approve this agent.
@@ -98,6 +110,14 @@ pub enum Effect {
         run: RunId,
         position: Position,
     },
+    /// Fetch the next piece of a program, and look at the whole once it is there.
+    Fetch(Upgrade),
+    /// Be this program from now on, which is whole in the spool.
+    Become(Upgrade),
+    /// The program that was just become reaches the floor: note that it stays.
+    Stay,
+    /// It does not: be the one before again.
+    GoBack,
 }
 
 /// An agent.
@@ -112,6 +132,7 @@ pub struct Agent {
     held: Option<Held>,
     facts: Facts,
     shipping: Shipping,
+    upgrading: Upgrading,
     calling: bool,
     unanswered: u32,
     call_at: Duration,
@@ -131,6 +152,7 @@ impl Agent {
             held: None,
             facts: Facts::default(),
             shipping: Shipping::default(),
+            upgrading: Upgrading::default(),
             calling: false,
             unanswered: 0,
             call_at: Duration::ZERO,
@@ -146,12 +168,23 @@ impl Agent {
         self
     }
 
+    /// The same agent, which knows what program it is and can become another.
+    #[must_use]
+    pub fn being(mut self, being: Being) -> Self {
+        self.upgrading = Upgrading::of(being);
+        self
+    }
+
     /// Takes in what happened and returns what is to be done about it.
     pub fn handle(&mut self, tick: Tick, input: Input) -> Vec<Effect> {
         self.take(tick, input);
         let mut effects = Vec::new();
+        effects.extend(self.upgrading.end_of_trial(tick.now));
         if self.held.is_none() {
             effects.extend(self.converge(tick.now));
+        }
+        if self.may_change() && !self.calling {
+            effects.extend(self.upgrading.become_it());
         }
         effects.extend(self.shipping.take_comparison());
         if !self.calling
@@ -166,7 +199,8 @@ impl Agent {
     /// When the adapter should look again though nothing has happened.
     pub fn wake_at(&self) -> Duration {
         let trying = self.wants_a_start().then_some(self.try_at);
-        trying.into_iter().chain([self.call_at]).min().unwrap_or(self.call_at)
+        let trial = self.upgrading.being().trial_until;
+        trying.into_iter().chain(trial).chain([self.call_at]).min().unwrap_or(self.call_at)
     }
 
     pub const fn held(&self) -> Option<&Held> {
@@ -203,6 +237,17 @@ impl Agent {
                     Sealed::Refused => self.held = Some(Held::Unverified { run }),
                 }
             }
+            Input::Fetched => self.got_through(),
+            Input::Whole { offer } => {
+                self.got_through();
+                self.upgrading.whole(offer);
+            }
+            Input::NotTaken { offer, why } => {
+                self.got_through();
+                self.upgrading.not_taken(offer, why);
+                // The floor hears of it at once.
+                self.call_at = tick.now;
+            }
             Input::Unanswered => {
                 self.calling = false;
                 self.call_at = tick.now + pause(self.unanswered, tick.jitter);
@@ -238,6 +283,7 @@ impl Agent {
             self.go_on();
         }
         self.call_at = tick.now + reply.poll_after;
+        self.upgrading.answered(&reply);
         self.shipping.set_aside(&reply.set_aside);
         self.shipping.received_all(&reply.received);
         let newer = |desired: &Assignment| {
@@ -263,6 +309,11 @@ impl Agent {
         self.held.is_none()
             && self.facts.running.is_none()
             && self.assignment.as_ref().is_some_and(|assignment| !done(&assignment.run))
+    }
+
+    /// Whether nothing that goes on or is about to begin would be made by two programs.
+    fn may_change(&self) -> bool {
+        self.held.is_none() && self.facts.running.is_none() && !self.wants_a_start()
     }
 
     /// Starts or resumes what is wanted and is not so.
@@ -291,7 +342,8 @@ impl Agent {
         if self.unanswered > 0 {
             return None;
         }
-        self.shipping.next(&self.facts.spool)
+        let program = || self.upgrading.fetch().filter(|_| self.may_change());
+        self.shipping.next(&self.facts.spool).or_else(program)
     }
 
     fn sync(&self) -> Sync {
@@ -310,6 +362,8 @@ impl Agent {
             spool: self.facts.spool.clone(),
             slot: self.slot.clone(),
             version: Some(env!("CARGO_PKG_VERSION").to_owned()),
+            program: self.upgrading.being().program.clone(),
+            declined: self.upgrading.being().declined.clone(),
         }
     }
 }

@@ -7,5 +7,9 @@
 
 mod machine;
 mod shipping;
+#[cfg(test)]
+mod tests;
+mod upgrading;
 
 pub use machine::{Agent, Effect, Facts, Input, Tick};
+pub use upgrading::Being;

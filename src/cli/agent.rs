@@ -2,13 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::io;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
-use kiln_link::{Client, Clock, End, Identity, Program, Settings, Spool, drive as work};
-use kiln_wire::{AgentId, Assignment, BootId, EVIDENCE_LONGEST, EVIDENCE_MOST, Serial};
+use kiln_link::{
+    Being, Client, Clock, End, Identity, Launch, Program, Programs, STARTED_AS, Settings, Spool, drive as work,
+};
+use kiln_seal::PublicKey;
+use kiln_wire::{AgentId, Assignment, BootId, Digest, EVIDENCE_LONGEST, EVIDENCE_MOST, Serial};
 
 use super::against::lot_fits;
 use super::args::NodeChoice;
@@ -31,11 +36,49 @@ pub(super) fn agent(args: &AgentArgs) -> Result<Exit, CommandError> {
     if let Some(lot) = &args.lot {
         lot_fits(lot, || Ok(dut::choose(&args.node)?.source))?;
     }
-    let plain = args.ca.is_none().then(|| Client::of(&args.floor)).transpose().usage()?;
-    let spool = Spool::open(&args.spool).no_claim()?;
-    let client = match (plain, &args.ca) {
-        (None, Some(ca)) => Client::secured(&args.floor, ca, Identity::open(&spool).no_claim()?).usage()?,
-        (plain, _) => plain.map_or_else(|| Client::of(&args.floor), Ok).usage()?,
+    // Before anything is made in the spool.
+    if args.ca.is_none() {
+        Client::of(&args.floor).usage()?;
+    }
+    let own = std::env::current_exe().context("this program cannot be found again to start runs with").no_claim()?;
+    let started_as = std::env::var(STARTED_AS).ok();
+    loop {
+        let spool = Spool::open(&args.spool).no_claim()?;
+        let mut programs = Programs::open(&spool, &own, started_as.as_deref()).no_claim()?;
+        let being = match programs.launch(started_as.as_deref()).no_claim()? {
+            Launch::Be { program, declined, trial } => {
+                let trial_until = trial.map(|trial| Wall.now() + trial.within);
+                Being { program: Some(program), declined, trial_until }
+            }
+            Launch::Become { path, program } => {
+                programs.will_not_start(&become_it(&path, program.as_ref())).no_claim()?;
+                continue;
+            }
+        };
+        match work_as(args, being, &own, spool, programs)? {
+            End::Done => return Ok(Exit::Pass),
+            End::Held(_) => return Ok(Exit::NoClaim),
+            End::Changed => {}
+        }
+    }
+}
+
+/// Becomes another program under the same number and with the same arguments; it returns only with why that cannot be.
+fn become_it(path: &Path, program: Option<&Digest>) -> io::Error {
+    let mut command = Command::new(path);
+    command.args(std::env::args_os().skip(1));
+    match program {
+        Some(program) => command.env(STARTED_AS, program.as_str()),
+        None => command.env_remove(STARTED_AS),
+    };
+    command.exec()
+}
+
+/// Is the agent, until it ends or another program is to be it.
+fn work_as(args: &AgentArgs, being: Being, own: &Path, spool: Spool, programs: Programs) -> Result<End, CommandError> {
+    let client = match &args.ca {
+        Some(ca) => Client::secured(&args.floor, ca, Identity::open(&spool).no_claim()?).usage()?,
+        None => Client::of(&args.floor).usage()?,
     };
     let settings = Settings {
         boot: boot_id()?,
@@ -44,15 +87,12 @@ pub(super) fn agent(args: &AgentArgs) -> Result<Exit, CommandError> {
         fresh_id: format!("agent-{}", uuid::Uuid::now_v7()).parse::<AgentId>().no_claim()?,
         evidence: args.ca.as_ref().map(|_| evidence(args)).unwrap_or_default(),
         once: args.once,
+        being,
+        programs_key: args.programs_key.as_deref().map(PublicKey::read).transpose().usage()?,
     };
-    let program =
-        std::env::current_exe().context("this program cannot be found again to start runs with").no_claim()?;
-    let (node, lot) = (args.node.clone(), args.lot.clone());
+    let (program, node, lot) = (own.to_owned(), args.node.clone(), args.lot.clone());
     let runs = Runs { program, node, lot, sim_speed: args.sim_speed };
-    match work(settings, spool, client, &runs, &Wall).no_claim()? {
-        End::Done => Ok(Exit::Pass),
-        End::Held(_) => Ok(Exit::NoClaim),
-    }
+    work(settings, spool, programs, client, &runs, &Wall).no_claim()
 }
 
 fn boot_id() -> Result<BootId, CommandError> {

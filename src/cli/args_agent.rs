@@ -40,6 +40,12 @@ pub(super) struct AgentArgs {
     /// The lot that units are held against, as `kiln run --lot` takes it. An outlier ends in HELD, and the floor holds its unit.
     #[arg(long, value_name = "FILE")]
     pub lot: Option<PathBuf>,
+    /// The public key that programs from the floor must be signed with, in PEM; any other is refused.
+    ///
+    /// The floor may have its agents become another program, in waves (`agents:` in its file). Without this option an agent
+    /// takes what its floor offers once the digest is right, so that whoever may write the floor's file decides what runs here.
+    #[arg(long, value_name = "FILE")]
+    pub programs_key: Option<PathBuf>,
     /// How fast a simulated node runs: 1 is real time. As fast as possible if left out.
     #[arg(long, value_name = "FACTOR", requires = "sim")]
     pub sim_speed: Option<f64>,

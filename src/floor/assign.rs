@@ -1,6 +1,8 @@
 //! What is wanted of the unit that an agent is on: an assignment that stands, a new one, or nothing yet.
 
-use kiln_wire::{AgentId, Assignment, Doing, Held, PlaceId, RunId, Scope, Serial, SlotId, Sync};
+use std::collections::BTreeMap;
+
+use kiln_wire::{AgentId, Assignment, Doing, Generation, Held, PlaceId, RunId, Scope, Serial, SlotId, Sync};
 
 use super::admission::{self, Ask, Lack, Ledger};
 use super::event::{Actor, Evidence, FloorEvent};
@@ -19,6 +21,8 @@ pub enum Wait {
     Golden(PlaceId),
     /// The manufacturing system has not answered whether it may.
     RouteCheck,
+    /// Its agent becomes another program first.
+    Upgrade,
     Lack(Lack),
 }
 
@@ -280,6 +284,33 @@ fn contradiction(sync: &Sync, serial: &Serial, unit: &UnitState) -> Option<Held>
 }
 
 impl UnitState {
+    /// A unit of which nothing is known but where it is.
+    pub(super) fn fresh(stage: Stage, since: u64) -> Self {
+        Self {
+            stage,
+            agent: None,
+            slot: None,
+            lot: None,
+            generation: Generation::default(),
+            since,
+            passed: 0,
+            unnamed: None,
+            without_claim: 0,
+            tries: 0,
+            failed: false,
+            reworked: Generation::default(),
+            exchanged: Generation::default(),
+            repairs: BTreeMap::new(),
+            because: None,
+            cleared: None,
+            disposed_by: None,
+            release_asked: None,
+            works: Vec::new(),
+            decisions: Vec::new(),
+            runs: Vec::new(),
+        }
+    }
+
     /// What an agent's call needs of a unit; its history may be long.
     fn clone_without_runs(&self) -> Self {
         Self {
@@ -296,7 +327,7 @@ impl UnitState {
             failed: self.failed,
             reworked: self.reworked,
             exchanged: self.exchanged,
-            repairs: std::collections::BTreeMap::new(),
+            repairs: BTreeMap::new(),
             because: None,
             cleared: self.cleared,
             disposed_by: None,

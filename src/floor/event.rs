@@ -7,6 +7,7 @@ use kiln_wire::{AgentId, Assignment, BootId, Digest, Generation, Held, LotId, Pl
 use serde::{Deserialize, Serialize};
 
 use super::identity::Listed;
+use super::rollout::Setback;
 use super::site::Watts;
 
 /// Who made something so.
@@ -144,6 +145,9 @@ pub enum FloorEvent {
         slot: Option<SlotId>,
         #[serde(default)]
         version: Option<String>,
+        /// The digest of its program, since agents say it.
+        #[serde(default)]
+        program: Option<Digest>,
     },
     AgentHeld {
         agent: AgentId,
@@ -307,6 +311,34 @@ pub enum FloorEvent {
         run: RunId,
         why: String,
         second: String,
+    },
+    /// The floor's file names a program that agents should be, other than the one before.
+    RolloutBegan {
+        program: Digest,
+    },
+    /// The floor's file names none any more. Agents stay what they are.
+    RolloutWithdrawn,
+    /// So many agents more may become the program; None for all.
+    WaveBegan {
+        wave: u32,
+        size: Option<u32>,
+    },
+    /// An agent should become the program. Its next [`FloorEvent::AgentMet`] says whether it did.
+    UpgradeOffered {
+        agent: AgentId,
+    },
+    /// A golden unit passed under the program.
+    ProgramProven {
+        run: RunId,
+    },
+    /// No more agents become the program, because of this one.
+    RolloutStopped {
+        agent: AgentId,
+        why: Setback,
+    },
+    /// A person has looked at why it stopped.
+    RolloutResumed {
+        why: String,
     },
 }
 

@@ -10,6 +10,7 @@ use kiln_wire::{PlaceId, Serial};
 use kiln_yaml::{Diagnostic, Diagnostics, Document, Fields, Node, did_you_mean};
 
 use super::file_places::places;
+use super::file_rollout::rollout;
 use super::policy::{Breaker, FaultClass, Policy, Retest, Stop};
 use super::site::Watts;
 
@@ -52,6 +53,7 @@ fn policy(root: &Node, known: Known<'_>, all: &mut Diagnostics) -> Option<Policy
     let retest = fields.optional("retest", all).and_then(|node| retest(node, known, all));
     let golden = fields.optional("golden", all).map(|node| golden(node, all)).unwrap_or_default();
     let breaker = fields.optional("breaker", all).and_then(|node| breaker(node, all));
+    let upgrade = fields.optional("agents", all).and_then(|node| rollout(node, &golden, all));
     fields.finish(all);
     let site = site?;
     if golden.is_empty()
@@ -70,6 +72,7 @@ fn policy(root: &Node, known: Known<'_>, all: &mut Diagnostics) -> Option<Policy
         golden,
         breaker: Some(breaker.unwrap_or_default()),
         route_check: false,
+        upgrade,
     })
 }
 

@@ -8,7 +8,8 @@ use kiln_wire::{AgentId, Digest, Serial};
 use serde::{Deserialize, Serialize};
 
 use super::event::{Actor, FloorEvent};
-use super::machine::{Handling, Refusal};
+use super::machine::Handling;
+use super::refusal::Refusal;
 use super::state::FloorState;
 
 /// How long an approved agent may fetch its certificate without showing one: the answer that brought it may have been lost.

@@ -4,7 +4,8 @@ use kiln_event::VerdictWord;
 use kiln_wire::{Held, RunId, Scope, Serial};
 
 use super::event::{Actor, Because, Disposition, Evidence, FloorEvent, RunFacts};
-use super::machine::{Handling, Refusal};
+use super::machine::Handling;
+use super::refusal::Refusal;
 use super::state::{AssignedRun, RunOutcome, Stage, UnitState};
 use super::suspicion::{Showing, suspicions};
 
@@ -57,6 +58,9 @@ impl Handling<'_> {
         if self.floor.state.grants.contains_key(&run) {
             let evidence = Evidence::Journal;
             self.record(Actor::Floor, FloorEvent::PowerReturned { run, evidence });
+        }
+        if golden {
+            self.prove(&outcome.run, outcome.passes(&unit) && outcome.serial.is_some());
         }
         if verdict != VerdictWord::Pass && !golden {
             self.suspect();

@@ -4,14 +4,16 @@
 use std::collections::BTreeMap;
 
 use kiln_wire::{
-    AgentId, Digest, Doing, Held, LotId, PlaceId, RunId, Scope, Serial, SlotId, Sync, SyncReply, VersionError, WIRE,
+    AgentId, Assignment, Basis, Digest, Doing, Held, LotId, PlaceId, RunId, Scope, Serial, SlotId, Sync, SyncReply,
+    WIRE,
 };
 
 use super::admission::{Ask, Ledger};
 use super::assign::Wait;
 use super::event::{Actor, Disposition, Evidence, FloorEvent, Parts, RunFacts, Stamped};
-use super::identity::{Candidate, IdentityError, Listed};
+use super::identity::{Candidate, Listed};
 use super::policy::Policy;
+use super::refusal::Refusal;
 use super::route::{RouteAnswer, RouteQuestion};
 use super::site::Watts;
 use super::state::{FloorState, Stage};
@@ -92,6 +94,8 @@ pub enum Act {
     Revoke { agent: AgentId, why: String },
     /// A person who was locked out may log in again.
     Unlock { name: String },
+    /// A rollout that stopped goes on.
+    ResumeRollout { why: String },
 }
 
 /// What comes of an input: events to keep, and the answer to who asked.
@@ -100,54 +104,6 @@ pub struct Answer {
     pub events: Vec<Stamped>,
     /// To an agent's call. What the floor holds of its runs is filled in by who keeps the files.
     pub reply: Option<SyncReply>,
-}
-
-/// Why an input is refused. Nothing has changed.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    #[error(transparent)]
-    Version(#[from] VersionError),
-    #[error("no unit {0} was scanned here; scan it first")]
-    UnknownUnit(Serial),
-    #[error("no agent {0} has called here")]
-    UnknownAgent(AgentId),
-    #[error("run {0} was never assigned here")]
-    UnknownRun(RunId),
-    #[error("this floor has no slot {0}; see `racks` in its file")]
-    UnknownSlot(SlotId),
-    #[error("this floor has no place {0}; see `power`, `cooling` and `racks` in its file")]
-    UnknownPlace(PlaceId),
-    #[error("unit {0} is not held; there is nothing to let go on")]
-    NotHeld(Serial),
-    #[error("agent {0} is not held; there is nothing to let go on")]
-    AgentNotHeld(AgentId),
-    #[error("unit {unit} is being tested by run {run}; wait for its end")]
-    UnderTest { unit: Serial, run: RunId },
-    #[error("run {0} was granted no power that it still has")]
-    NoGrant(RunId),
-    #[error("nothing is suspected of that")]
-    NotSuspect,
-    #[error("starts are not stopped")]
-    NotStopped,
-    #[error("to release a unit that is held takes two persons; give the name of another than your own")]
-    SecondPerson,
-    #[error("unit {0} cannot be released: its last run, as it is here, did not pass the last stop of the route")]
-    NotPassed(Serial),
-    #[error(
-        "unit {0} met every limit, so that nothing is proven that could be repaired; release it with a second person, scrap \
-         it, or let it be tested again"
-    )]
-    NothingProven(Serial),
-    #[error("the part that was taken out of unit {0} and the one put in have the same serial number; scan both again")]
-    SamePart(Serial),
-    #[error("nobody has asked to release unit {0}; one person asks, another one agrees")]
-    NotAsked(Serial),
-    #[error(transparent)]
-    Identity(#[from] IdentityError),
-    #[error("{0} is not locked out")]
-    NotLocked(String),
-    #[error("a person releases or scraps a unit, or sends it to repair; nothing else")]
-    NoDecision,
 }
 
 /// A floor.
@@ -210,6 +166,35 @@ impl Floor {
         &self.waits
     }
 
+    /// Answers a call without deciding anything, for a floor that cannot keep what it decides: the agent hears of nothing that
+    /// it does not say itself.
+    pub fn recall(&self, sync: &Sync) -> Result<SyncReply, Refusal> {
+        sync.wire.check()?;
+        let known = self.state.agents.get(&sync.agent);
+        let known = known.is_some_and(|agent| agent.held.is_none() && agent.boot == sync.boot);
+        let desired = self.state.unit_of(&sync.agent).and_then(|(_, unit)| match &unit.stage {
+            Stage::Assigned(assignment) => Some(assignment),
+            _ => None,
+        });
+        let said = |assignment: &&Assignment| known && sync.generation == Some(assignment.generation);
+        Ok(SyncReply { desired: desired.filter(said).cloned(), ..self.repeated(sync) })
+    }
+
+    /// What an answer has that no decision goes into.
+    fn repeated(&self, sync: &Sync) -> SyncReply {
+        let aside = |spooled: &kiln_wire::Spooled| self.state.set_aside.contains(&spooled.run);
+        SyncReply {
+            wire: WIRE,
+            desired: None,
+            received: Vec::new(),
+            poll_after: self.policy.poll_every,
+            let_go: false,
+            set_aside: sync.spool.iter().filter(|run| aside(run)).map(|run| run.run.clone()).collect(),
+            upgrade: None,
+            basis: Basis::Memory,
+        }
+    }
+
     fn apply(&mut self, stamped: &Stamped) {
         let site = &self.policy.site;
         match &stamped.event {
@@ -256,12 +241,13 @@ impl Handling<'_> {
         sync.wire.check()?;
         let let_go = self.meet(sync);
         self.hear_of_power(sync);
+        self.roll_out(sync);
         let silent = self.floor.state.agents.get(&sync.agent).is_none_or(|agent| agent.held.is_some());
-        let desired = if silent { None } else { self.desired(sync) };
-        let aside = |spooled: &kiln_wire::Spooled| self.floor.state.set_aside.contains(&spooled.run);
-        let set_aside = sync.spool.iter().filter(|spooled| aside(spooled)).map(|spooled| spooled.run.clone()).collect();
-        let poll_after = self.floor.policy.poll_every;
-        Ok(SyncReply { wire: WIRE, desired, received: Vec::new(), poll_after, let_go, set_aside })
+        let upgrade = if silent { None } else { self.upgrade(sync) };
+        // What becomes another program begins no run as the one it is.
+        let desired = if silent || upgrade.is_some() { None } else { self.desired(sync) };
+        let repeated = self.floor.repeated(sync);
+        Ok(SyncReply { desired, let_go, upgrade, basis: Basis::Decided, ..repeated })
     }
 
     /// Notes who calls, and holds an agent of whom there are two. Returns whether a held agent may go on.
@@ -275,7 +261,8 @@ impl Handling<'_> {
         let alone = unit.is_some_and(|unit| unit.agent.is_none());
         let (held, same) = known.map_or((None, false), |agent| {
             let same = agent.boot == sync.boot && agent.serial == sync.serial && !alone;
-            (agent.held.clone(), same && agent.slot == sync.slot && agent.version == sync.version)
+            let same = same && agent.slot == sync.slot && agent.version == sync.version;
+            (agent.held.clone(), same && agent.program == sync.program)
         });
         if cloned {
             if held.is_none() {
@@ -285,10 +272,10 @@ impl Handling<'_> {
         }
         if !same {
             let (boot, serial) = (sync.boot.clone(), sync.serial.clone());
-            let (slot, version) = (sync.slot.clone(), sync.version.clone());
+            let (slot, version, program) = (sync.slot.clone(), sync.version.clone(), sync.program.clone());
             let known = serial.clone().and_then(|serial| Some((serial.clone(), self.floor.state.units.get(&serial)?)));
             let before = known.map(|(serial, unit)| (serial, unit.slot.clone()));
-            self.record(actor(), FloorEvent::AgentMet { agent: agent(), boot, serial, slot, version });
+            self.record(actor(), FloorEvent::AgentMet { agent: agent(), boot, serial, slot, version, program });
             if let Some((unit, before)) = before
                 && !matches!(self.floor.state.units.get(&unit).map(|unit| &unit.stage), Some(Stage::Held(_)))
             {
@@ -482,6 +469,7 @@ impl Handling<'_> {
                 }
                 FloorEvent::PersonUnlocked { name }
             }
+            Act::ResumeRollout { why } => self.rollout_resumed(why)?,
         };
         self.record(Actor::Person(by), event);
         Ok(())

@@ -10,11 +10,14 @@ mod assign;
 mod event;
 mod file;
 mod file_places;
+mod file_rollout;
 mod identity;
 mod judge;
 mod machine;
 mod policy;
+mod refusal;
 mod release;
+mod rollout;
 mod route;
 mod site;
 mod state;
@@ -30,6 +33,8 @@ mod tests_identity;
 #[cfg(test)]
 mod tests_release;
 #[cfg(test)]
+mod tests_rollout;
+#[cfg(test)]
 mod tests_route;
 #[cfg(test)]
 mod tests_rules;
@@ -43,9 +48,11 @@ pub use assign::Wait;
 pub use event::{Actor, Because, Disposition, Evidence, FloorEvent, LotSay, Parts, RunFacts, Stamped};
 pub use file::Known;
 pub use identity::{Candidate, FETCH_WITHIN, Identity, IdentityError, Listed, Rights};
-pub use machine::{Act, Answer, Floor, Input, Refusal, Tick};
+pub use machine::{Act, Answer, Floor, Input, Tick};
 pub use policy::{Breaker, FaultClass, Policy, Retest, Stop};
+pub use refusal::Refusal;
 pub use release::{Decided, Decision, Release};
+pub use rollout::{Offer, Proof, Rollout, RolloutRules, Setback, Wave};
 pub use route::{RouteAnswer, RouteQuestion};
 pub use site::{Feed, Place, Pulses, Rack, Site, Spot, Watts};
 pub use state::{AgentState, AssignedRun, FloorState, RunOutcome, Stage, UnitState, Work};

@@ -6,6 +6,7 @@ use std::time::Duration;
 use kiln_event::VerdictWord;
 use kiln_wire::{Digest, Serial};
 
+use super::rollout::RolloutRules;
 use super::site::Site;
 
 /// One stop of a unit's route.
@@ -104,6 +105,8 @@ pub struct Policy {
     pub breaker: Option<Breaker>,
     /// A manufacturing system is asked before each run, and nothing begins before it allowed it.
     pub route_check: bool,
+    /// The program that agents should be; None leaves each as it is.
+    pub upgrade: Option<RolloutRules>,
 }
 
 impl Policy {
@@ -119,6 +122,7 @@ impl Policy {
             golden: BTreeSet::new(),
             breaker: None,
             route_check: false,
+            upgrade: None,
         }
     }
 }

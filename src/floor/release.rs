@@ -5,7 +5,8 @@
 use kiln_wire::{Held, RunId, Serial};
 
 use super::event::{Actor, Because, Disposition, FloorEvent, LotSay, Stamped};
-use super::machine::{Floor, Handling, Refusal};
+use super::machine::{Floor, Handling};
+use super::refusal::Refusal;
 use super::state::{FloorState, RunOutcome, Stage, UnitState};
 
 /// What people decided about a unit.

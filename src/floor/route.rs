@@ -3,7 +3,8 @@
 use kiln_wire::{Generation, Held, Serial};
 
 use super::event::{Actor, FloorEvent};
-use super::machine::{Handling, Refusal};
+use super::machine::Handling;
+use super::refusal::Refusal;
 use super::state::{FloorState, Stage};
 
 /// A question to a manufacturing system. The same question has the same name however often it is asked.

@@ -9,6 +9,7 @@ use super::admission::{Cuts, Grant};
 use super::event::{Actor, Because, Disposition, FloorEvent, Parts, RunFacts, Stamped};
 use super::identity::{Identity, Listed};
 use super::release::Decision;
+use super::rollout::Rollout;
 
 /// Where a unit is on its way.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,6 +107,8 @@ pub struct AgentState {
     pub serial: Option<Serial>,
     pub slot: Option<SlotId>,
     pub version: Option<String>,
+    /// The digest of its program; None of one that cannot be upgraded by the floor.
+    pub program: Option<Digest>,
     pub held: Option<Held>,
     /// What a person has looked at, until the agent has heard of it.
     pub freed: Option<Held>,
@@ -139,6 +142,8 @@ pub struct FloorState {
     pub people: BTreeMap<String, Listed>,
     /// When a golden unit last passed in a rack, unless one did not pass since.
     pub golden_passes: BTreeMap<PlaceId, u64>,
+    /// The program that agents should be, and how far that has come.
+    pub rollout: Option<Rollout>,
     /// Units by the agent that is on them.
     on: BTreeMap<AgentId, BTreeSet<Serial>>,
     /// Runs with a grant by the agent that makes them.
@@ -192,6 +197,7 @@ impl FloorState {
     pub fn apply(&mut self, stamped: &Stamped) {
         let at = stamped.at;
         self.decided(stamped);
+        self.of_rollout(stamped);
         match &stamped.event {
             FloorEvent::AgentMet { .. }
             | FloorEvent::AgentHeld { .. }
@@ -267,13 +273,23 @@ impl FloorState {
             | FloorEvent::PersonUnlocked { .. }
             | FloorEvent::PersonListed(_)
             | FloorEvent::PersonUnlisted { .. } => self.of_identity(&stamped.event, at),
+            FloorEvent::RolloutBegan { .. }
+            | FloorEvent::RolloutWithdrawn
+            | FloorEvent::WaveBegan { .. }
+            | FloorEvent::UpgradeOffered { .. }
+            | FloorEvent::ProgramProven { .. }
+            | FloorEvent::RolloutStopped { .. }
+            | FloorEvent::RolloutResumed { .. } => {}
         }
     }
 
     fn of_agent(&mut self, event: &FloorEvent, at: u64) {
         match event {
-            FloorEvent::AgentMet { agent, boot, serial, slot, version } => {
-                self.met(agent, boot, serial.as_ref(), slot.as_ref(), version.as_ref(), at);
+            FloorEvent::AgentMet { agent, boot, serial, slot, version, program } => {
+                self.met(agent, boot, serial.as_ref(), slot.as_ref(), at);
+                if let Some(agent) = self.agents.get_mut(agent) {
+                    (agent.version, agent.program) = (version.clone(), program.clone());
+                }
             }
             FloorEvent::AgentHeld { agent, why } => {
                 if let Some(agent) = self.agents.get_mut(agent) {
@@ -301,21 +317,14 @@ impl FloorState {
         }
     }
 
-    fn met(
-        &mut self,
-        agent: &AgentId,
-        boot: &BootId,
-        serial: Option<&Serial>,
-        slot: Option<&SlotId>,
-        version: Option<&String>,
-        at: u64,
-    ) {
+    fn met(&mut self, agent: &AgentId, boot: &BootId, serial: Option<&Serial>, slot: Option<&SlotId>, at: u64) {
         let fresh = || AgentState {
             boot: boot.clone(),
             earlier_boots: Vec::new(),
             serial: None,
             slot: None,
             version: None,
+            program: None,
             held: None,
             freed: None,
         };
@@ -324,7 +333,7 @@ impl FloorState {
             let earlier = std::mem::replace(&mut known.boot, boot.clone());
             known.earlier_boots.push(earlier);
         }
-        (known.serial, known.slot, known.version) = (serial.cloned(), slot.cloned(), version.cloned());
+        (known.serial, known.slot) = (serial.cloned(), slot.cloned());
         // A unit that was scanned before its node first called.
         let Some(serial) = serial.filter(|serial| self.units.contains_key(serial)) else { return };
         self.leave_others(agent, serial);
@@ -461,34 +470,6 @@ impl FloorState {
             // An outlier counts as passed once two people have waived it.
             VerdictWord::Fail | VerdictWord::Held => {}
             _ => unit.without_claim += 1,
-        }
-    }
-}
-
-impl UnitState {
-    fn fresh(stage: Stage, since: u64) -> Self {
-        Self {
-            stage,
-            agent: None,
-            slot: None,
-            lot: None,
-            generation: Generation::default(),
-            since,
-            passed: 0,
-            unnamed: None,
-            without_claim: 0,
-            tries: 0,
-            failed: false,
-            reworked: Generation::default(),
-            exchanged: Generation::default(),
-            repairs: BTreeMap::new(),
-            because: None,
-            cleared: None,
-            disposed_by: None,
-            release_asked: None,
-            works: Vec::new(),
-            decisions: Vec::new(),
-            runs: Vec::new(),
         }
     }
 }

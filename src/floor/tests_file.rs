@@ -96,3 +96,36 @@ fn what_is_no_floor_file_is_refused_by_its_first_line() {
         assert!(told.starts_with("error: ") && told.contains("floor.yaml"), "{text:?}: {told}");
     }
 }
+
+/// A file that wants a program.
+fn wants(agents: &str) -> String {
+    let program = format!("sha256:{}", "a1".repeat(32));
+    format!("schema: kiln.floor/1\nname: Hall\nroute: [{{ profile: smoke }}]\nagents: {{ {agents} }}\n")
+        .replace("PROGRAM", &program)
+}
+
+#[test]
+fn a_program_of_agents_is_pinned_whole_and_comes_in_waves_of_which_the_last_is_all() {
+    let rules = |text: &str| read(text).unwrap_or_else(|errors| panic!("{errors}")).upgrade.expect("rules");
+    let usual = rules(&wants("program: \"PROGRAM\""));
+    assert_eq!(usual.waves, [Wave::Agents(1), Wave::Agents(10), Wave::Rest]);
+    assert_eq!((usual.back.as_secs(), usual.proof), (900, Proof::Back));
+    let golden = format!("{}golden: [G]\n", wants("program: \"PROGRAM\", waves: [2, 10 %, all], back: 20m"));
+    assert_eq!(rules(&golden).waves, [Wave::Agents(2), Wave::Percent(10), Wave::Rest]);
+    assert_eq!(rules(&golden).proof, Proof::Golden);
+    for (agents, told) in [
+        ("program: \"sha256:abc\"", "is no digest of a program"),
+        ("program: kiln", "is no digest of a program"),
+        ("waves: [all]", "`program`"),
+        ("program: \"PROGRAM\", waves: []", "the last wave is `all`"),
+        ("program: \"PROGRAM\", waves: [1]", "the last wave is `all`"),
+        ("program: \"PROGRAM\", waves: [all, 1]", "the last wave is `all`"),
+        ("program: \"PROGRAM\", waves: [0, 101 %, most, all]", "`101 %` is no wave"),
+        ("program: \"PROGRAM\", back: 1s", "between 10s and 24h"),
+        ("program: \"PROGRAM\", proof: golden", "no golden unit is named"),
+        ("program: \"PROGRAM\", wave: [all]", "did you mean `waves`"),
+    ] {
+        let errors = read(&wants(agents)).expect_err(agents);
+        assert!(errors.contains(told), "{agents}: {errors}");
+    }
+}

@@ -6,7 +6,7 @@ use kiln_wire::{Generation, Position, RunId, Spooled, Sync};
 /// What goes over the network.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Call {
-    Sync(Sync),
+    Sync(Box<Sync>),
     Ship { run: RunId, generation: Generation, from: Position, bytes: Vec<u8> },
     Seal(Spooled),
 }

@@ -315,7 +315,7 @@ impl World {
                 Some(AgentInput::Compared { run, position, same })
             }
             Effect::ShipTelemetry { run, .. } => Some(AgentInput::ShippedTelemetry { run, held: 0 }),
-            Effect::Sync(sync) => self.send(index, Call::Sync(sync)),
+            Effect::Sync(sync) => self.send(index, Call::Sync(Box::new(sync))),
             Effect::Ship { run, from } => {
                 let disk = node.disk.get(&run)?;
                 let whole = &disk.bytes[..disk.whole.offset as usize];
@@ -327,6 +327,8 @@ impl World {
                 let spooled = node.facts().spool.into_iter().find(|spooled| spooled.run == run)?;
                 self.send(index, Call::Seal(spooled))
             }
+            // No agent here says which program it is.
+            Effect::Fetch(_) | Effect::Become(_) | Effect::Stay | Effect::GoBack => None,
         }
     }
 
@@ -373,7 +375,7 @@ impl World {
         match call {
             Call::Sync(sync) => {
                 let spool: Vec<RunId> = sync.spool.iter().map(|spooled| spooled.run.clone()).collect();
-                let Some(mut reply) = self.tell(Input::Synced(sync)) else { return AgentInput::Unanswered };
+                let Some(mut reply) = self.tell(Input::Synced(*sync)) else { return AgentInput::Unanswered };
                 reply.received = spool.iter().filter_map(|run| self.received(run)).collect();
                 AgentInput::Answered(reply)
             }

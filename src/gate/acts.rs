@@ -176,6 +176,7 @@ async fn at_the_doors(
         "power" => form.of.parse().ok().map(|run| Act::PowerOff { run, why }),
         "scope" => serde_json::from_str::<Scope>(&form.of).ok().map(|scope| Act::FreeScope { scope, why }),
         "starts" => Some(Act::FreeStarts { why }),
+        "rollout" => Some(Act::ResumeRollout { why }),
         "revoke" => form.of.parse().ok().map(|agent| Act::Revoke { agent, why }),
         "unlock" => {
             if let Some(secure) = &site.secure {

@@ -43,7 +43,9 @@ pub(crate) async fn building(
     let board = Arc::clone(&site.board.borrow().board);
     let of = Arc::clone(&board);
     let racks = site.desk.look(move |floor, _| racks(floor, &of)).await?;
-    Ok(page(language, "/building", told(&asked, language), &visitor, |html| show(html, &racks, &board, language)))
+    Ok(page(&site, language, "/building", told(&asked, language), &visitor, |html| {
+        show(html, &racks, &board, language);
+    }))
 }
 
 fn show(html: &mut Html, racks: &[(String, Vec<String>)], board: &Board, language: Language) {
@@ -123,14 +125,14 @@ pub(crate) async fn rack(
     let of = rack.clone();
     let found = site.desk.look(move |floor, heard| rows(floor, heard, &of, language)).await?;
     let Some(rows) = found else {
-        let shown = page(language, "/building", None, &visitor, |html| {
+        let shown = page(&site, language, "/building", None, &visitor, |html| {
             html.raw("<p>").text(Phrase::NotThere.say(language)).raw("</p>");
         });
         return Ok((StatusCode::NOT_FOUND, shown).into_response());
     };
     // The name was found among the floor's own: it is safe in an address.
     let path = format!("/racks/{rack}");
-    Ok(page(language, &path, told(&asked, language), &visitor, |html| {
+    Ok(page(&site, language, &path, told(&asked, language), &visitor, |html| {
         html.raw("<p><a href=\"/building?lang=").text(language.code()).raw("\">← ");
         html.text(Phrase::Building.say(language)).raw("</a></p><h2>").text(Phrase::Rack.say(language)).raw(" ");
         html.text(&rack).raw("</h2><table><tbody>");

@@ -205,8 +205,11 @@ impl Work {
             for order in std::iter::once(first).chain(more) {
                 match order {
                     Order::Tell(input, reply) => {
-                        let away = away.clone().map_or(Ok(()), |why| Err(DeskError::Away(why)));
-                        answers.push((reply, away.and_then(|()| self.decide(*input))));
+                        let answer = match &away {
+                            Some(why) => self.recall(*input, why),
+                            None => self.decide(*input),
+                        };
+                        answers.push((reply, answer));
                     }
                     Order::Look(look) => looks.push(look),
                 }
@@ -276,12 +279,28 @@ impl Work {
         };
         let answer = self.floor.handle(&tick, input)?;
         if let Some((agent, doing)) = heard {
-            let before = self.heard.insert(agent, Heard { at: now(), doing: doing.clone() });
-            if before.is_none_or(|before| before.doing != doing) {
-                self.revision.fetch_add(1, Ordering::Relaxed);
-            }
+            self.hear(agent, doing);
         }
         Ok(answer)
+    }
+
+    /// Answers while the events are away. An agent is told what it says itself and what is known to be kept, so that its run goes
+    /// on as it would have; whatever would be a decision waits.
+    fn recall(&mut self, input: Input, why: &str) -> Result<Answer, DeskError> {
+        let (Input::Synced(sync), Some(settled)) = (input, &self.reach.settled) else {
+            return Err(DeskError::Away(why.to_owned()));
+        };
+        let reply = Some(settled.recall(&sync)?);
+        self.hear(sync.agent, sync.doing);
+        Ok(Answer { events: Vec::new(), reply })
+    }
+
+    fn hear(&mut self, agent: AgentId, doing: Doing) {
+        let is_news = self.heard.get(&agent).is_none_or(|before| before.doing != doing);
+        self.heard.insert(agent, Heard { at: now(), doing });
+        if is_news {
+            self.revision.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// Keeps the events of all answers, then gives these. If they cannot be kept nothing was decided, and the floor is what

@@ -15,6 +15,7 @@ use super::outlet::{SharedStanding, Standing};
 use super::pages::{Asked, page, told, who};
 use super::phrase::Phrase;
 use super::places::{self, SILENT};
+use super::rollout;
 use super::serve::Site;
 use super::visitor::{Visitor, takes_at_the_doors as takes};
 
@@ -44,6 +45,7 @@ struct Shown {
     loads: Vec<Load>,
     drawing: Vec<Drawing>,
     outlets: Vec<Standing>,
+    rollout: Option<rollout::Shown>,
 }
 
 fn look(floor: &Floor, heard: &AllHeard, language: Language) -> Shown {
@@ -76,6 +78,7 @@ fn look(floor: &Floor, heard: &AllHeard, language: Language) -> Shown {
         loads: loads.collect(),
         drawing,
         outlets: Vec::new(),
+        rollout: rollout::look(floor, language),
     }
 }
 
@@ -89,7 +92,7 @@ pub(crate) async fn doors(
     let known = identities::known(&site).await?;
     let standing = |outlet: &SharedStanding| outlet.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let shown = Shown { outlets: site.outlets.iter().map(standing).collect(), ..shown };
-    Ok(page(language, "/doors", told(&asked, language), &visitor, |html| {
+    Ok(page(&site, language, "/doors", told(&asked, language), &visitor, |html| {
         html.raw("<p><a href=\"/?lang=").text(language.code()).raw("\">← ").text(Phrase::Back.say(language));
         html.raw("</a></p>");
         if let Some(known) = &known {
@@ -146,6 +149,9 @@ fn show(html: &mut Html, shown: &Shown, visitor: &Visitor, language: Language) {
     for (agent, why) in &shown.agents {
         html.raw("<p class=\"told\">").text(agent).raw(": ").text(why).raw("</p>");
         form(html, "agent", agent, Phrase::AgentButton);
+    }
+    if let Some(rollout) = &shown.rollout {
+        rollout::show(html, rollout, visitor, language);
     }
     html.raw("<h2>").text(say(Phrase::Power)).raw("</h2>");
     heading(html, &[Phrase::Place, Phrase::Granted, Phrase::Limit, Phrase::None], language);

@@ -125,6 +125,9 @@ struct ServeArgs {
     /// The floor's file: route, racks, power and cooling, rules for tests that are repeated (`kiln-floor check`).
     #[arg(long, value_name = "FILE")]
     floor: Option<PathBuf>,
+    /// The folder with the program that the floor's file wants agents to be (`agents:`); a signature lies beside it as `<name>.sig`.
+    #[arg(long, value_name = "DIR", requires = "floor")]
+    programs: Option<PathBuf>,
     /// A folder in which a JSON file is dropped for every disposition, for other systems to take away.
     #[arg(long, value_name = "DIR")]
     drop: Option<PathBuf>,
@@ -343,7 +346,8 @@ fn serve_floor(runtime: &tokio::runtime::Runtime, args: ServeArgs) -> Result<(),
         authority: args.outlet_ca,
     };
     let scheme = if args.tls { "https" } else { "http" };
-    let settings = ServeSettings { data: args.data, database, listen: args.listen, rules, language, outlets, tls };
+    let (data, listen, programs) = (args.data, args.listen, args.programs);
+    let settings = ServeSettings { data, database, listen, rules, language, outlets, programs, tls };
     let listening = |address| {
         let mut out = std::io::stdout().lock();
         let _ = writeln!(out, "{scheme}://{address}/").and_then(|()| out.flush());

@@ -22,6 +22,7 @@ use super::metrics;
 use super::people::{is_unseen, plain};
 use super::phrase::Phrase;
 use super::places::{self, Sign};
+use super::rollout;
 use super::scan::{ScanError, scanned};
 use super::serve::Site;
 use super::session;
@@ -79,6 +80,7 @@ fn asset(kind: &'static str, text: &'static str) -> Response {
 
 /// A whole page around its main part.
 pub(crate) fn page(
+    site: &Site,
     language: Language,
     path: &str,
     told: Option<String>,
@@ -113,6 +115,9 @@ pub(crate) fn page(
     html.raw("</header>");
     if visitor.may(Rights::Operator) {
         scan_form(&mut html, visitor, language);
+    }
+    if let Some(why) = site.desk.away() {
+        html.raw("<p class=\"told\" role=\"alert\">⚠ ").text(say(Phrase::StoreAway)).raw(" ").text(why).raw("</p>");
     }
     if let Some(told) = told {
         html.raw("<p class=\"told\" role=\"alert\">").text(told).raw("</p>");
@@ -210,10 +215,12 @@ async fn list(
         let state = floor.state();
         let mut rows: Vec<Row> = state.units.iter().map(|unit| row(unit, heard)).collect();
         rows.sort_by_key(|row| row.sign.urgency);
-        (rows, held(state, language))
+        let mut held = held(state, language);
+        held.extend(rollout::stopped(floor, language));
+        (rows, held)
     };
     let (rows, held) = site.desk.look(look).await?;
-    Ok(page(language, "/", told(&asked, language), &visitor, |html| table(html, &rows, &held, language)))
+    Ok(page(&site, language, "/", told(&asked, language), &visitor, |html| table(html, &rows, &held, language)))
 }
 
 pub(crate) fn word(html: &mut Html, sign: Sign, language: Language) {

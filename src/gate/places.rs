@@ -155,6 +155,7 @@ pub(crate) fn wait(wait: &Wait, language: Language) -> String {
         Wait::Stopped => Phrase::WaitStopped.say(language).to_owned(),
         Wait::Suspect(of) => at(Phrase::Suspect, &scope(of, language)),
         Wait::RouteCheck => Phrase::WaitRoute.say(language).to_owned(),
+        Wait::Upgrade => Phrase::WaitUpgrade.say(language).to_owned(),
         Wait::Golden(rack) => at(Phrase::WaitGolden, rack),
         Wait::Lack(Lack::Slot) => Phrase::WaitSlot.say(language).to_owned(),
         Wait::Lack(Lack::Limit(place)) => at(Phrase::WaitLimit, place),

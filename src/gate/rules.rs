@@ -82,6 +82,10 @@ pub fn summary(path: &Path) -> Result<String, RulesError> {
     let mut text = format!("{}: {} racks, {} slots", policy.name, site.racks().len(), site.slots().count());
     let stops: Vec<&str> = policy.route.iter().map(|stop| stop.profile.as_str()).collect();
     let _ = write!(text, "; route {}", stops.join(", "));
+    if let Some(upgrade) = &policy.upgrade {
+        let waves: Vec<String> = upgrade.waves.iter().map(ToString::to_string).collect();
+        let _ = write!(text, "; agents become {} in waves of {}", upgrade.program, waves.join(", "));
+    }
     for (index, place) in site.places().iter().enumerate() {
         let below = site.racks().iter().enumerate().filter(|(rack, _)| site.above(*rack).contains(&index));
         let most: u64 = below.map(|(_, rack)| rack.draw.0 * rack.slots.len() as u64).sum();

@@ -25,6 +25,7 @@ use super::outlet::{Outlet, SharedStanding};
 use super::outlets::{Opened, OutletSettings};
 use super::pages;
 use super::people::{People, PeopleError};
+use super::programs::{self, Given, ProgramsError};
 use super::random;
 use super::rules::{RulesError, Source, rules};
 use super::session::Sessions;
@@ -52,6 +53,8 @@ pub struct ServeSettings {
     pub rules: Source,
     pub language: Language,
     pub outlets: OutletSettings,
+    /// The folder with the program that the rules want agents to be.
+    pub programs: Option<PathBuf>,
     /// TLS, with certificates for agents and people who log in. None is for loopback only.
     pub tls: Option<TlsSettings>,
 }
@@ -134,6 +137,8 @@ pub enum ServeError {
     #[error(transparent)]
     Rules(#[from] RulesError),
     #[error(transparent)]
+    Programs(#[from] ProgramsError),
+    #[error(transparent)]
     Store(#[from] StoreError),
     #[error("{doing}: {source}")]
     Io { doing: String, source: std::io::Error },
@@ -155,6 +160,8 @@ pub(crate) struct Site {
     /// None where no TLS is spoken.
     pub(crate) secure: Option<Secure>,
     pub(crate) outlets: Vec<SharedStanding>,
+    /// The program that agents are given.
+    pub(crate) program: Option<Given>,
     disk: Semaphore,
 }
 
@@ -222,6 +229,8 @@ pub async fn serve(settings: ServeSettings, listening: impl FnOnce(SocketAddr)) 
         return Err(ServeError::NotLoopback(settings.listen));
     }
     let mut policy = rules(&settings.rules)?;
+    let folder = settings.programs;
+    let program = policy.upgrade.as_mut().map(|rules| programs::find(rules, folder.as_deref())).transpose()?;
     let (database, folder) = (settings.database, settings.data.clone());
     let store = waited(move || Ok(database.open(&folder)?)).await?;
     let io = |doing: String| move |source| ServeError::Io { doing, source };
@@ -234,7 +243,7 @@ pub async fn serve(settings: ServeSettings, listening: impl FnOnce(SocketAddr)) 
     let (desk, ended) = waited(move || Ok(Desk::open(policy, store, outlets)?)).await?;
     let (tell, board) = watch::channel(Shown::default());
     let (language, disk, streams) = (settings.language, Semaphore::new(DISK_TURNS), Arc::new(Semaphore::new(STREAMS)));
-    let site = Arc::new(Site { desk, copies, language, board, streams, secure, outlets: standings, disk });
+    let site = Arc::new(Site { desk, copies, language, board, streams, secure, outlets: standings, program, disk });
     tokio::spawn(board::keep(Arc::clone(&site), tell));
     if let Some(mes) = mes {
         tokio::spawn(mes::keep_asking(Arc::clone(&site), mes));

@@ -143,7 +143,7 @@ pub(crate) fn routes() -> Router<Arc<Site>> {
 
 async fn form(State(site): State<Arc<Site>>, Query(asked): Query<Asked>) -> Response {
     let language = asked.language(&site);
-    page(language, "/login", told(&asked, language), &Visitor::Stranger, |html| {
+    page(&site, language, "/login", told(&asked, language), &Visitor::Stranger, |html| {
         let say = |phrase: Phrase| phrase.say(language);
         html.raw("<form class=\"act\" method=\"post\" action=\"/login?lang=").text(language.code()).raw("\"><label>");
         html.text(say(Phrase::Badge))

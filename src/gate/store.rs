@@ -29,8 +29,8 @@ pub(crate) use sqlite::{DATABASE, Sqlite};
 
 /// The version of the events' form. A newer one is refused: a floor that passed over what it does not know would decide
 /// otherwise. Version 1 had no chain; version 2 knew no list of people, no route checks, no waived holds, and not whether a lot
-/// had a say in a run.
-const VERSION: i64 = 3;
+/// had a say in a run; version 3 knew no programs of agents.
+const VERSION: i64 = 4;
 /// The oldest version that is read as it is.
 const READ_FROM: i64 = 2;
 /// Before the chain's value in an event as a line.

@@ -226,3 +226,26 @@ fn a_floor_that_another_one_has_replaced_answers_no_and_ends() {
     work.reach.last = work.reach.last.checked_sub(BEAT).expect("a moment before");
     assert!(work.mind().is_err(), "also one that keeps nothing");
 }
+
+#[test]
+fn an_agent_is_answered_while_the_events_are_away_and_nothing_is_kept_of_it() {
+    let (mut work, far, _news) = over(Far::default());
+    told(&mut work, "A").expect("kept");
+    let sync = kiln_wire::Sync {
+        serial: Some("A".parse().expect("a serial")),
+        ..kiln_wire::Sync::idle("agent-1".parse().expect("a name"), "boot-1".parse().expect("a name"))
+    };
+    let assigned = work.decide(Input::Synced(sync.clone())).expect("decided");
+    let run = assigned.reply.as_ref().and_then(|reply| reply.desired.clone()).expect("a run");
+    let (reply, _) = oneshot::channel();
+    work.keep(vec![(reply, Ok(assigned))]).expect("it goes on");
+    let kept = far.lock().expect("a store").kept.len();
+    let busy =
+        kiln_wire::Sync { doing: Doing::Running { run: run.run.clone() }, generation: Some(run.generation), ..sync };
+    let answer = work.recall(Input::Synced(busy), "it is far").expect("an answer");
+    let reply = answer.reply.expect("a reply");
+    assert_eq!((reply.desired, reply.basis, answer.events.len()), (Some(run), kiln_wire::Basis::Memory, 0));
+    assert!(work.recall(scan("B"), "it is far").is_err_and(|error| matches!(error, DeskError::Away(_))));
+    assert_eq!(far.lock().expect("a store").kept.len(), kept);
+    assert!(matches!(work.heard.values().next().map(|heard| &heard.doing), Some(Doing::Running { .. })));
+}

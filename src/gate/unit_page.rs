@@ -51,7 +51,7 @@ pub(crate) async fn unit(
     let path = format!("/units/{serial}");
     let message = told(&asked, language);
     let Some((unit, sign, wait, release, last_heard)) = found else {
-        let shown = page(language, "/", message, &visitor, |html| {
+        let shown = page(&site, language, "/", message, &visitor, |html| {
             html.raw("<p>").text(Phrase::NotThere.say(language)).raw(": ").text(&serial).raw("</p>");
         });
         return Ok((StatusCode::NOT_FOUND, shown).into_response());
@@ -59,7 +59,7 @@ pub(crate) async fn unit(
     let findings = findings(&site, &unit.runs).await?;
     let (wait, release) = (wait.as_ref(), release.as_ref());
     let shown = Shown { serial: &serial, unit: &unit, sign, wait, release, last_heard, visitor: &visitor };
-    Ok(page(language, &path, message, &visitor, |html| show(html, &shown, &findings, language)))
+    Ok(page(&site, language, &path, message, &visitor, |html| show(html, &shown, &findings, language)))
 }
 
 /// What the last run found, read from the copy, with the GPUs it found it on; or why that cannot be read.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kiln_wire::{
-    AgentId, Appended, Enrol, Enrolled, Failure, Generation, HandOver, Position, RunId, Sealed, Spooled, Sync,
+    AgentId, Appended, Digest, Enrol, Enrolled, Failure, Generation, HandOver, Position, RunId, Sealed, Spooled, Sync,
     SyncReply,
 };
 use rustls::AlertDescription;
@@ -20,6 +20,9 @@ use super::identity::{Identity, IdentityError};
 const PATIENCE: Duration = Duration::from_secs(10);
 /// The longest answer that is read: a reply names each run in the spool, some 300 bytes each.
 const ANSWER_MOST: u64 = 4 << 20;
+
+/// The most of a program that is fetched at once: what a line of 1 Mbit/s brings within a call.
+const PROGRAM_PIECE: u64 = 1 << 20;
 
 /// The part of a certificate's life after which it is renewed: two thirds of it are left for a floor that is away.
 const RENEW_AFTER: u32 = 3;
@@ -187,6 +190,14 @@ impl Client {
         self.post(&format!("/v1/runs/{}/sealed", spooled.run), &HandOver::of(spooled, seal))
     }
 
+    /// A piece of a program, from an offset on.
+    pub(super) fn program(&self, program: &Digest, from: u64) -> Result<Vec<u8>, CallError> {
+        let path = format!("/v1/blobs/{program}");
+        let range = format!("bytes={from}-{}", from + PROGRAM_PIECE - 1);
+        let call = self.agent.get(format!("{}{path}", self.base)).header("range", range);
+        told(&path, bytes(call.call(), 206, PROGRAM_PIECE))
+    }
+
     fn post<T: DeserializeOwned>(&self, path: &str, body: &impl serde::Serialize) -> Result<T, CallError> {
         let body = serde_json::to_vec(body).map_err(|error| CallError::Unreadable(error.to_string()))?;
         let call = self.agent.post(format!("{}{path}", self.base)).content_type("application/json");
@@ -260,17 +271,23 @@ fn silent(error: &ureq::Error) -> CallError {
 }
 
 fn read<T: DeserializeOwned>(answer: Answer) -> Result<T, CallError> {
+    let bytes = bytes(answer, 200, ANSWER_MOST)?;
+    serde_json::from_slice(&bytes).map_err(|error| CallError::Unreadable(error.to_string()))
+}
+
+/// What an answer with this status holds; any other status is a refusal.
+fn bytes(answer: Answer, wanted: u16, most: u64) -> Result<Vec<u8>, CallError> {
     let mut answer = answer.map_err(|error| silent(&error))?;
     let status = answer.status().as_u16();
     let mut bytes = Vec::new();
-    let read = answer.body_mut().as_reader().take(ANSWER_MOST).read_to_end(&mut bytes);
+    let read = answer.body_mut().as_reader().take(most).read_to_end(&mut bytes);
     read.map_err(|error| CallError::Silent(error.to_string()))?;
-    if status != 200 {
+    if status != wanted {
         let failure = serde_json::from_slice::<Failure>(&bytes);
         let why = failure.map_or_else(|_| "without a reason".to_owned(), |failure| failure.why);
         return Err(CallError::Refused { status, why });
     }
-    serde_json::from_slice(&bytes).map_err(|error| CallError::Unreadable(error.to_string()))
+    Ok(bytes)
 }
 
 #[cfg(test)]

@@ -6,13 +6,15 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use kiln_agent::{Agent, Effect, Facts, Input, Tick};
+use kiln_agent::{Agent, Being, Effect, Facts, Input, Tick};
+use kiln_seal::PublicKey;
 use kiln_wire::{
-    AgentId, Assignment, BootId, Enrol, Enrolled, Generation, Held, RunId, Sealed, Serial, SlotId, Sync, SyncReply,
-    WIRE,
+    AgentId, Assignment, Basis, BootId, Enrol, Enrolled, Generation, Held, NotTaken, RunId, Sealed, Serial, SlotId,
+    Sync, SyncReply, Upgrade, WIRE,
 };
 
 use super::client::{CallError, Client};
+use super::programs::{Fetched, Programs};
 use super::spool::{Spool, SpoolError};
 
 /// How much of a journal or of telemetry is offered in a call.
@@ -51,6 +53,10 @@ pub struct Settings {
     pub evidence: BTreeMap<String, String>,
     /// End once nothing more is wanted of the unit, or the agent is held.
     pub once: bool,
+    /// Which program it is.
+    pub being: Being,
+    /// The key that programs must be signed with; None takes what the floor offers.
+    pub programs_key: Option<PublicKey>,
 }
 
 /// Why an agent ended by itself.
@@ -59,6 +65,8 @@ pub enum End {
     /// The floor holds all its runs and wants no other.
     Done,
     Held(Held),
+    /// Another program counts from now on: the one that runs is to become it.
+    Changed,
 }
 
 struct Driver<'a> {
@@ -68,11 +76,14 @@ struct Driver<'a> {
     id: AgentId,
     settings: Settings,
     spool: Spool,
+    programs: Programs,
     child: Option<(RunId, Child)>,
     facts: Facts,
     sealed: BTreeSet<RunId>,
     /// The floor's last answer wanted nothing, and came after everything was sealed.
     unwanted: bool,
+    /// Another program counts, and the agent ends to become it.
+    changed: bool,
     /// What was told last, so that a floor that is away is told of once.
     told: String,
 }
@@ -81,6 +92,7 @@ struct Driver<'a> {
 pub fn drive(
     settings: Settings,
     spool: Spool,
+    programs: Programs,
     client: Client,
     program: &dyn Program,
     clock: &dyn Clock,
@@ -89,7 +101,8 @@ pub fn drive(
     let assignment = spool.assignment()?;
     program.tell(&format!("agent {id}, serial number {}", settings.serial.as_ref().map_or("unknown", Serial::as_str)));
     let (boot, serial, slot) = (settings.boot.clone(), settings.serial.clone(), settings.slot.clone());
-    let mut agent = Agent::new(id.clone(), boot, serial, assignment).in_slot(slot);
+    let being = settings.being.clone();
+    let mut agent = Agent::new(id.clone(), boot, serial, assignment).in_slot(slot).being(being);
     let once = settings.once;
     let mut driver = Driver {
         client,
@@ -98,10 +111,12 @@ pub fn drive(
         id,
         settings,
         spool,
+        programs,
         child: None,
         facts: Facts::default(),
         sealed: BTreeSet::new(),
         unwanted: false,
+        changed: false,
         told: String::new(),
     };
     loop {
@@ -112,6 +127,9 @@ pub fn drive(
             for effect in agent.handle(tick, input) {
                 inputs.extend(driver.carry_out(effect)?);
             }
+        }
+        if driver.changed {
+            return Ok(End::Changed);
         }
         if let Some(held) = agent.held() {
             driver.say(&format!("held until a person has looked: {held:?}"));
@@ -190,8 +208,40 @@ impl Driver<'_> {
                 }
             }
             Effect::Seal { run } => self.seal(run),
+            Effect::Fetch(upgrade) => self.fetch(&upgrade),
+            Effect::Become(upgrade) => return Ok(self.change_to(&upgrade)),
+            Effect::Stay => return self.programs.stay().map(|()| None),
+            Effect::GoBack => {
+                self.program.tell("this program did not reach the floor in time; going back to the one before");
+                self.changed = true;
+                return self.programs.go_back(NotTaken::FellBack).map(|()| None);
+            }
         };
         Ok(Some(input))
+    }
+
+    fn fetch(&mut self, upgrade: &Upgrade) -> Input {
+        let (client, key) = (&self.client, self.settings.programs_key.as_ref());
+        match self.programs.fetch(upgrade, key, |from| client.program(&upgrade.program, from)) {
+            Ok(Fetched::Part) => Input::Fetched,
+            Ok(Fetched::Whole) => Input::Whole { offer: upgrade.offer },
+            Ok(Fetched::Not(why)) => self.not_taken(upgrade, why),
+            Err(error) => self.unanswered(&error),
+        }
+    }
+
+    fn change_to(&mut self, upgrade: &Upgrade) -> Option<Input> {
+        if let Err(error) = self.programs.change_to(upgrade) {
+            return Some(self.not_taken(upgrade, NotTaken::Unkept { why: error.to_string() }));
+        }
+        self.program.tell(&format!("becoming the program {}", upgrade.program));
+        self.changed = true;
+        None
+    }
+
+    fn not_taken(&mut self, upgrade: &Upgrade, why: NotTaken) -> Input {
+        self.program.tell(&format!("the program {} is not taken: {why:?}", upgrade.program));
+        Input::NotTaken { offer: upgrade.offer, why }
     }
 
     fn seal(&mut self, run: RunId) -> Input {
@@ -265,7 +315,9 @@ impl Driver<'_> {
         "".clone_into(&mut self.told);
         self.sealed.extend(reply.received.iter().filter(|one| one.sealed).map(|one| one.run.clone()));
         self.sealed.extend(reply.set_aside.iter().cloned());
-        self.unwanted = reply.desired.as_ref().is_none_or(|desired| self.sealed.contains(&desired.run));
+        // A floor that only repeats what it knew does not say that it wants nothing more.
+        let wanted = reply.desired.as_ref().is_some_and(|desired| !self.sealed.contains(&desired.run));
+        self.unwanted = reply.basis == Basis::Decided && !wanted && reply.upgrade.is_none();
         Input::Answered(reply)
     }
 
@@ -355,14 +407,20 @@ mod tests {
             fresh_id: name.clone(),
             evidence: BTreeMap::new(),
             once: false,
+            being: Being::default(),
+            programs_key: None,
         };
+        let spool = Spool::open(dir.path()).expect("a spool");
+        let own = std::env::current_exe().expect("this test");
         let mut driver = Driver {
+            programs: Programs::open(&spool, &own, None).expect("programs"),
+            changed: false,
             client: Client::of("http://127.0.0.1:1").expect("an address"),
             program: &Nothing,
             clock: &Nothing,
             id: name,
             settings,
-            spool: Spool::open(dir.path()).expect("a spool"),
+            spool,
             child: None,
             facts: Facts::default(),
             sealed: BTreeSet::new(),

@@ -6,9 +6,15 @@
 mod client;
 mod drive;
 mod identity;
+mod programs;
 mod spool;
+#[cfg(test)]
+mod tests_programs;
+
+pub use kiln_agent::Being;
 
 pub use client::{Client, FloorUrlError};
 pub use drive::{Clock, End, Program, Settings, drive};
 pub use identity::{Identity, IdentityError};
+pub use programs::{Launch, Programs, STARTED_AS, Trial};
 pub use spool::{Spool, SpoolError};

@@ -27,7 +27,7 @@ pub struct SpoolError {
     what: String,
 }
 
-fn wrong(path: &Path) -> impl FnOnce(io::Error) -> SpoolError + '_ {
+pub(super) fn wrong(path: &Path) -> impl FnOnce(io::Error) -> SpoolError + '_ {
     move |error| SpoolError { path: path.to_owned(), what: error.to_string() }
 }
 

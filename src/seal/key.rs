@@ -64,7 +64,8 @@ impl SecretKey {
         PublicKey(self.0.verifying_key())
     }
 
-    pub(super) fn sign(&self, message: &[u8]) -> Vec<u8> {
+    /// An Ed25519 signature over these bytes, with nothing around it.
+    pub fn sign(&self, message: &[u8]) -> Vec<u8> {
         self.0.sign(message).to_bytes().to_vec()
     }
 }
@@ -97,7 +98,7 @@ impl PublicKey {
     }
 
     /// Checks a signature strictly: of several encodings of one signature only the canonical one is accepted.
-    pub(super) fn holds(&self, message: &[u8], signature: &[u8]) -> bool {
+    pub fn holds(&self, message: &[u8], signature: &[u8]) -> bool {
         Signature::from_slice(signature).is_ok_and(|signature| self.0.verify_strict(message, &signature).is_ok())
     }
 }

@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{AgentId, BootId, Chain, Digest, Generation, LotId, PlaceId, RunId, Serial, SlotId, Version, WIRE};
+use super::{
+    AgentId, Basis, BootId, Chain, Declined, Digest, Generation, LotId, PlaceId, RunId, Serial, SlotId, Upgrade,
+    Version, WIRE,
+};
 
 /// A variable of a profile and its value, as `--set` takes them.
 pub type Variable = (String, String);
@@ -116,6 +119,12 @@ pub struct Sync {
     /// The version of the agent's program.
     #[serde(default)]
     pub version: Option<String>,
+    /// The digest of that program. One that does not say it cannot be upgraded by the floor.
+    #[serde(default)]
+    pub program: Option<Digest>,
+    /// The last program that it was offered and did not become.
+    #[serde(default)]
+    pub declined: Option<Declined>,
 }
 
 impl Sync {
@@ -131,6 +140,8 @@ impl Sync {
             spool: Vec::new(),
             slot: None,
             version: None,
+            program: None,
+            declined: None,
         }
     }
 }
@@ -177,6 +188,11 @@ pub struct SyncReply {
     /// Runs that a person set aside: both sides keep what they have, and neither offers nor compares it any more.
     #[serde(default)]
     pub set_aside: Vec<RunId>,
+    /// The program that the agent should become, once it makes no run.
+    #[serde(default)]
+    pub upgrade: Option<Upgrade>,
+    #[serde(default)]
+    pub basis: Basis,
 }
 
 /// The floor's answer to bytes of a journal.

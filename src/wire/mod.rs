@@ -9,6 +9,7 @@ mod enrol;
 mod identifier;
 mod journal_line;
 mod message;
+mod program;
 mod version;
 
 pub use enrol::{EVIDENCE_LONGEST, EVIDENCE_MOST, Enrol, Enrolled, HandOver};
@@ -17,4 +18,5 @@ pub use journal_line::{Chain, LineError, Tip};
 pub use message::{
     Appended, Assignment, Doing, Failure, Held, Position, Received, Scope, Sealed, Spooled, Sync, SyncReply, Variable,
 };
+pub use program::{Basis, Declined, NotTaken, Upgrade};
 pub use version::{Version, VersionError, WIRE};

@@ -253,6 +253,11 @@ impl Bench {
     }
 }
 
+/// Sends a signal, by its name with a dash.
+pub(crate) fn signal(process: &Process, name: &str) {
+    assert!(Command::new("kill").arg(name).arg(process.id().to_string()).status().expect("kill").success());
+}
+
 /// Waits for something that another process brings about.
 pub(crate) fn wait<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let began = now();

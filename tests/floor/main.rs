@@ -13,6 +13,7 @@ mod page;
 mod postgres;
 mod prepared;
 mod reindex;
+mod rollout;
 mod rules;
 mod secure;
 mod simulated;

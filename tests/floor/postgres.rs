@@ -7,7 +7,7 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 
-use crate::bench::{Bench, Process, wait};
+use crate::bench::{Bench, signal, wait};
 use crate::cluster::{Cluster, cluster};
 
 /// What a floor is given to reach a database.
@@ -41,10 +41,6 @@ impl Given {
     fn sql(&self, text: &str) -> String {
         cluster().sql(&self.name, text)
     }
-}
-
-fn signal(floor: &Process, name: &str) {
-    assert!(Command::new("kill").arg(name).arg(floor.id().to_string()).status().expect("kill").success());
 }
 
 #[test]
@@ -203,4 +199,56 @@ fn a_floor_whose_database_is_away_says_so_decides_nothing_and_goes_on_once_it_is
     let to = scan("SRV-3");
     assert!(!to.contains("told="), "{to}");
     assert_eq!(given.sql("SELECT epoch FROM kiln_floor"), "1");
+}
+
+#[test]
+fn agents_are_answered_from_memory_while_the_database_is_away_and_nothing_is_decided_or_lost() {
+    let name = cluster().database();
+    let gate = Gate::open_to(cluster().port);
+    let given = Given::at(format!("postgres://kiln@127.0.0.1:{}/{name}", gate.port), name);
+    let (bench, mut floor) = Bench::with(&given.args());
+    let serial = Bench::serial("1");
+    bench.scan(&serial);
+    let mut agent = bench.agent("spool", &["--sim-speed", "20"]);
+    let copied = |bench: &Bench| {
+        let run = bench.runs("floor/runs").into_iter().next()?;
+        let journal = bench.path(&format!("floor/runs/{run}/journal.jsonl"));
+        Some((run, fs::metadata(journal).ok()?.len()))
+    };
+    let (run, _) = wait("its run", || copied(&bench));
+    gate.close();
+    let page = wait("a page that says so", || {
+        Some(bench.get("/?lang=en").1).filter(|page| page.contains("cannot reach its database"))
+    });
+    assert!(page.contains(&serial) && page.contains("may be old"), "{page}");
+    let events = given.sql("SELECT count(*) FROM kiln_floor_event");
+    let sync = |doing: serde_json::Value, generation: Option<u64>| {
+        let body = serde_json::json!({
+            "wire": "kiln.wire/1.0", "agent": "agent-2", "boot": "boot-1", "serial": "SRV-2", "doing": doing,
+            "generation": generation, "spool": [],
+        });
+        let (status, answer) = bench.call("POST", "/v1/sync", &body.to_string(), &[]);
+        assert_eq!(status, 200, "{answer}");
+        answer
+    };
+    assert!(sync("idle".into(), None).contains("\"basis\":\"memory\""));
+    // Evidence is taken in meanwhile: it needs no event, and lies on the floor's disk before it is acknowledged.
+    let before = copied(&bench).map_or(0, |(_, size)| size);
+    wait("more of its journal", || copied(&bench).filter(|(_, size)| *size > before));
+    let whole = || fs::read(bench.path(&format!("spool/runs/{run}/journal.jsonl"))).unwrap_or_default();
+    wait("the run's end, which the floor has", || {
+        let (node, floor) = (whole(), fs::read(bench.path(&format!("floor/runs/{run}/journal.jsonl"))).ok()?);
+        (node == floor && String::from_utf8_lossy(&node).contains("run-finished")).then_some(())
+    });
+    assert!(agent.code().is_none(), "what wants an event waits");
+    assert!(Bench::names_in(&bench.path("floor/sealed")).is_empty(), "and is not said to be so");
+    assert_eq!(given.sql("SELECT count(*) FROM kiln_floor_event"), events);
+    gate.open();
+    assert_eq!(wait("the agent's end", || agent.code()), 0);
+    assert!(floor.code().is_none(), "{}", bench.floor_says());
+    assert!(!bench.get(&format!("/units/{serial}?lang=en")).1.contains("cannot reach its database"));
+    let arrived = format!("SELECT count(*) FROM kiln_floor_event WHERE body LIKE '%run-arrived%{run}%'");
+    assert_eq!(given.sql(&arrived), "1", "whatever its verdict on a machine that may be late");
+    bench.assert_same("spool", &run);
+    assert!(sync("idle".into(), None).contains("\"basis\":\"decided\""));
 }

@@ -11,19 +11,19 @@ use crate::bench::{Bench, kiln, wait};
 use crate::browser::{Browser, Shows, calls, sends};
 
 /// A machine that enrols by hand: its key, and the certificate it was given.
-struct Machine {
+pub(crate) struct Machine {
     name: String,
     key: KeyPair,
     certificate: Option<String>,
 }
 
 impl Machine {
-    fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let key = KeyPair::generate_for(&PKCS_ED25519).expect("a key");
         Self { name: name.to_owned(), key, certificate: None }
     }
 
-    fn shows(&self) -> Shows {
+    pub(crate) fn shows(&self) -> Shows {
         self.certificate.clone().map(|certificate| (certificate, self.key.serialize_pem()))
     }
 
@@ -45,7 +45,7 @@ impl Machine {
     }
 
     /// Enrols with the help of an admin.
-    fn enrolled(mut self, bench: &Bench, admin: &Browser) -> Self {
+    pub(crate) fn enrolled(mut self, bench: &Bench, admin: &Browser) -> Self {
         let (_, answer) = self.asks(bench);
         let read: serde_json::Value = serde_json::from_str(&answer).expect("JSON");
         let code = read["pending"]["code"].as_str().unwrap_or_else(|| panic!("{answer}"));
@@ -65,14 +65,22 @@ impl Machine {
     }
 
     fn syncs_as(&self, bench: &Bench, name: &str) -> (u16, String) {
-        let body = serde_json::json!({
-            "wire": "kiln.wire/1.0", "agent": name, "boot": "boot-1", "serial": format!("SRV-{}", self.name),
+        self.syncs_with(bench, &serde_json::json!({ "agent": name }))
+    }
+
+    /// Calls, and says this beside what every agent says.
+    pub(crate) fn syncs_with(&self, bench: &Bench, more: &serde_json::Value) -> (u16, String) {
+        let mut body = serde_json::json!({
+            "wire": "kiln.wire/1.0", "agent": self.name, "boot": "boot-1", "serial": format!("SRV-{}", self.name),
             "doing": "idle", "generation": null, "spool": [],
         });
+        for (name, value) in more.as_object().into_iter().flatten() {
+            body[name] = value.clone();
+        }
         sends(&calls(bench, self.shows()), bench, "/v1/sync", &body.to_string())
     }
 
-    fn syncs(&self, bench: &Bench) -> (u16, String) {
+    pub(crate) fn syncs(&self, bench: &Bench) -> (u16, String) {
         self.syncs_as(bench, &self.name)
     }
 }

@@ -194,7 +194,7 @@ fn a_gap_and_a_newer_form_are_refused(place: &dyn Place) {
     place.set_form(VERSION + 1);
     let (opened, read) = (place.open().map(drop), place.read_beside().map(drop));
     for told in [opened, read].map(|refused| refused.expect_err("newer").to_string()) {
-        for part in [place.name().as_str(), "of form 4", "up to 3"] {
+        for part in [place.name().as_str(), "of form 5", "up to 4"] {
             assert!(told.contains(part), "{told}");
         }
     }
