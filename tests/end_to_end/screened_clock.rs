@@ -72,7 +72,7 @@ impl Screened {
     fn value(&self, name: &str) -> Value {
         let steps = self.result["steps"].as_array().expect("steps");
         let cases = steps.iter().flat_map(|step| step["cases"].as_array().expect("cases"));
-        let values = cases.filter(|case| case["component"] == "gpu/0").flat_map(|case| case["values"].as_array());
+        let values = cases.filter(|case| case["component"] == "gpu/0").filter_map(|case| case["values"].as_array());
         let found = values.flatten().find(|value| value["name"] == name).expect("a value of that name");
         if found["value"].is_null() { found["missing"].clone() } else { found["value"].clone() }
     }
