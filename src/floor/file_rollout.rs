@@ -62,8 +62,8 @@ fn digest(node: &Node, all: &mut Diagnostics) -> Option<Digest> {
 fn waves(node: &Node, all: &mut Diagnostics) -> Vec<Wave> {
     let elements = node.list("waves", all).unwrap_or_default();
     let waves: Vec<Wave> = elements.iter().filter_map(|node| wave(node, all)).collect();
-    let misplaced = waves.len() == elements.len()
-        && waves.iter().position(|wave| *wave == Wave::Rest) != waves.len().checked_sub(1);
+    let last = waves.iter().position(|wave| *wave == Wave::Rest).map(|at| at + 1);
+    let misplaced = waves.len() == elements.len() && last != Some(waves.len());
     if misplaced {
         let message = "the last wave is `all`, and no other one is";
         all.push(Diagnostic::new(&node.place, message).help("write for example `waves: [1, 10 %, all]`"));
