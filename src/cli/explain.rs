@@ -11,7 +11,7 @@ use super::args::Listed;
 use super::command_error::{CommandError, Sorted as _};
 use super::exit_code::Exit;
 use super::printer;
-use crate::diagnose::{self, BurnIn, Declared, FactoryAction, SxidRow, XidRow, XidSeverity};
+use crate::diagnose::{self, BurnIn, Declared, FactoryAction, SxidRow, SxidSeverity, XidRow, XidSeverity};
 use crate::model::ComponentKind;
 use crate::report::Language;
 
@@ -151,7 +151,11 @@ fn xid_text(row: &XidRow) -> String {
 }
 
 fn sxid_text(row: &SxidRow) -> String {
-    numbered(&format!("SXid {}: {}", row.code, row.name), row.burn_in, row.component, row.factory)
+    let mut text = numbered(&format!("SXid {}: {}", row.code, row.name), row.burn_in, row.component, row.factory);
+    if row.severity == SxidSeverity::NonFatal {
+        let _ = writeln!(text, "By the text of its line: with the word `Fatal` it is {}", in_a_run(BurnIn::Fails));
+    }
+    text
 }
 
 /// `kiln explain --page`.
