@@ -60,7 +60,7 @@ static MEASUREMENTS: &[MeasurementSpec] = &[
     must("off-bus", Unit::One, GPU, "events that say the GPU is not reachable or could not be started"),
     may("sxid.failing", Unit::One, NODE, "SXid events that fail a burn-in"),
     may("sxid.suspect", Unit::One, NODE, "SXid events that need an explanation"),
-    may("sxid.other", Unit::One, NODE, "SXid events that are harmless one by one"),
+    may("sxid.other", Unit::One, NODE, "SXid events of the run that are harmless one by one"),
     text("sxid.codes", NODE, "the SXid codes logged, in ascending order, or none"),
     may(
         "hardware",
@@ -285,6 +285,7 @@ impl Counts {
             CodeCharge::Own => &mut self.own,
             CodeCharge::Foreign => &mut self.foreign,
             CodeCharge::Other => &mut self.other,
+            CodeCharge::Ignored => return,
         } += 1;
     }
 }

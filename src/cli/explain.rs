@@ -11,7 +11,7 @@ use super::args::Listed;
 use super::command_error::{CommandError, Sorted as _};
 use super::exit_code::Exit;
 use super::printer;
-use crate::diagnose::{self, BurnIn, FactoryAction, SxidRow, XidRow};
+use crate::diagnose::{self, BurnIn, Declared, FactoryAction, SxidRow, SxidSeverity, XidRow, XidSeverity};
 use crate::model::ComponentKind;
 use crate::report::Language;
 
@@ -39,7 +39,7 @@ pub(super) fn explain(words: &[String], json: bool, language: Language) -> Resul
                 xid_text(row),
                 json!({ "xid": code, "name": row.name, "meaning": row.meaning,
                 "component": row.component.word(), "burn_in": burn_in_words(row.burn_in),
-                "action": row.factory.action(), "followers": row.followers }),
+                "by_text": decided_by_text(row), "action": row.factory.action(), "followers": row.followers }),
             )
         }
         Asked::Sxid(code) => {
@@ -119,9 +119,29 @@ fn numbered(title: &str, burn_in: BurnIn, component: ComponentKind, factory: Fac
     format!("{title}\n\nPoints at: {part}\nIn a run: {verdict}\nWhat to do: {action}\n")
 }
 
+/// What lines with this code come to where it stands for events of several kinds.
+fn decided_by_text(row: &XidRow) -> Option<String> {
+    let of = |declared| in_a_run(row.burn_in_when(Some(declared)));
+    if row.severity == XidSeverity::NeedsSubcode {
+        return Some(format!(
+            "with the word `Fatal` it is {}; with `Nonfatal`, {}",
+            of(Declared::Fatal),
+            of(Declared::NonFatal)
+        ));
+    }
+    (row.code == 74).then(|| {
+        "with bits 0, 23 and 30 of its first register alone it has no bearing on the unit, with 1 or 20 beside them it is \
+         INCONCLUSIVE"
+            .to_owned()
+    })
+}
+
 fn xid_text(row: &XidRow) -> String {
     let title = format!("Xid {}: {}\n\n{}", row.code, row.name, row.meaning);
     let mut text = numbered(&title, row.burn_in, row.component, row.factory);
+    if let Some(of_text) = decided_by_text(row) {
+        let _ = writeln!(text, "By the text of its line: {of_text}");
+    }
     if !row.followers.is_empty() {
         let codes: Vec<String> = row.followers.iter().map(ToString::to_string).collect();
         let _ = writeln!(text, "Often followed, on the same GPU, by: {}", codes.join(", "));
@@ -131,7 +151,11 @@ fn xid_text(row: &XidRow) -> String {
 }
 
 fn sxid_text(row: &SxidRow) -> String {
-    numbered(&format!("SXid {}: {}", row.code, row.name), row.burn_in, row.component, row.factory)
+    let mut text = numbered(&format!("SXid {}: {}", row.code, row.name), row.burn_in, row.component, row.factory);
+    if row.severity == SxidSeverity::NonFatal {
+        let _ = writeln!(text, "By the text of its line: with the word `Fatal` it is {}", in_a_run(BurnIn::Fails));
+    }
+    text
 }
 
 /// `kiln explain --page`.

@@ -45,7 +45,7 @@ pub fn failing_xid(record: &KernelRecord, inventory: &Inventory) -> Option<(GpuI
     let KernelLine::Xid(line) = read_kernel_line(&record.text)? else { return None };
     let row = xid(line.code)?;
     let gpu = gpu_at(line.pci, inventory).or_else(|| silent_gpu(Some(line.pci), inventory))?;
-    (row.burn_in_when(line.declared) == BurnIn::Fails).then_some((gpu, line.code))
+    (row.burn_in_of(&line) == BurnIn::Fails).then_some((gpu, line.code))
 }
 
 #[cfg(test)]

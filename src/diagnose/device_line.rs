@@ -47,6 +47,9 @@ pub(super) fn read_device(message: &str) -> Option<HostLine> {
     if is_lost_card(rest) {
         return Some(event(Class::Nic, Severity::Recoverable, Place::Pci(pci)));
     }
+    if firmware_is_away(rest) {
+        return Some(event(Class::Nic, Severity::Unclear, Place::Pci(pci)));
+    }
     if driver.starts_with("mlx") {
         return read_mlx(pci, rest);
     }
@@ -70,6 +73,25 @@ pub(super) fn is_out_of_reach(said: &str) -> bool {
 /// Intel's network drivers read all ones from their card and give it up (`igb_rd32`, `igc_rd32`, `ixgbe_remove_adapter`).
 fn is_lost_card(said: &str) -> bool {
     ["PCIe link lost", "Adapter removed"].iter().any(|words| said.starts_with(words))
+}
+
+/// What drivers of network cards say where the firmware of the card does not answer, has crashed or could not be loaded: it may
+/// be only that. Broadcom's of older and newer kernels (`__hwrm_send` of `bnxt_hwrm.c`; `bnxt_async_event_process`,
+/// `bnxt_hwrm_if_change`, `bnxt_fw_reset_task` and `bnxt_open_nic` of `bnxt.c`), Intel's (`ice_main.c`, `i40e_main.c`,
+/// `ixgbe_main.c`).
+const FIRMWARE_AWAY: [&str; 8] = [
+    "Error (timeout: ",
+    "Resp cmpl intr err msg",
+    "Firmware fatal reset event",
+    "Fatal firmware reset event",
+    "Firmware not responding",
+    "Firmware reset aborted",
+    "nic open fail (rc",
+    "Firmware recovery mode detected",
+];
+
+fn firmware_is_away(said: &str) -> bool {
+    FIRMWARE_AWAY.iter().any(|words| said.starts_with(words))
 }
 
 /// Bits of the status register of uncorrectable errors, as the kernel names them (`aer_uncorrectable_error_string`).
@@ -177,8 +199,11 @@ fn read_interface(pci: PciAddress, said: &str) -> Option<HostLine> {
     if is_lost_card(said) || said.contains("unrecoverable ECC error") {
         return Some(event(Class::Nic, Severity::Recoverable, Place::Pci(pci)));
     }
-    let doubt = ["TX timeout", "tx_timeout", "timed out", "Error cqe", "ERR CQE", "HW error", "Unit Hang"];
-    doubt.iter().any(|word| said.contains(word)).then(|| event(Class::Nic, Severity::Unclear, Place::Pci(pci)))
+    // `Received ECC Err, initiating reset` is of the buffers of Intel's cards (`ixgbe_main.c`).
+    let doubt =
+        ["TX timeout", "tx_timeout", "timed out", "Error cqe", "ERR CQE", "HW error", "Unit Hang", "Received ECC Err"];
+    let doubtful = firmware_is_away(said) || doubt.iter().any(|word| said.contains(word));
+    doubtful.then(|| event(Class::Nic, Severity::Unclear, Place::Pci(pci)))
 }
 
 /// `NETDEV WATCHDOG: ens1np0 (mlx5_core): transmit queue 5 timed out 5012 ms`.
@@ -202,7 +227,8 @@ pub(super) fn read_iommu(message: &str) -> Option<HostLine> {
         // These name bus, device and function only; one segment is all that machines with them have.
         name.parse().ok().or_else(|| format!("0000:{name}").parse().ok())
     };
-    if message.starts_with("DMAR:") && message.contains("fault addr") {
+    // An interrupt that the device may not send is kept away as its accesses are (`dmar_fault_do_one`).
+    if message.starts_with("DMAR:") && (message.contains("fault addr") || message.contains("fault index")) {
         return access(Place::Pci(device(message, "Request device [", ']')?));
     }
     if let Some(said) = message.strip_prefix("AMD-Vi: ") {

@@ -101,13 +101,20 @@ fn read_drives_controller(message: &str) -> Option<HostLine> {
     let has = |words: &[&str]| words.iter().any(|word| said.contains(word));
     let severity = if has(gone) {
         Severity::Recoverable
-    } else if has(doubt) {
+    } else if has(doubt) || is_grave_event(message, said) {
         Severity::Unclear
     } else {
         return None;
     };
     let place = name.split_once(' ').and_then(|(_, address)| address.parse().ok()).map_or(Place::Node, Place::Pci);
     Some(event(Class::Controller, severity, place))
+}
+
+/// `6433 (721043250s/0x0001/CRIT) - VD 00/0 is now DEGRADED`: what the controller's own log says of the gravest three classes
+/// (`megasas_decode_evt` of `megaraid_sas_base.c`), of its drives as well as of itself.
+fn is_grave_event(message: &str, said: &str) -> bool {
+    let class = said.split_once(") - ").and_then(|(head, _)| head.rsplit_once('/'));
+    message.starts_with("megaraid_sas ") && class.is_some_and(|(_, class)| ["CRIT", "FATAL", "DEAD"].contains(&class))
 }
 
 /// `nvme3n1: Read(0x2) @ LBA 81920, 8 blocks, Unrecovered Read Error (sct 0x2 / sc 0x81) DNR`. Commands that a drive does

@@ -55,8 +55,12 @@ fn status(message: &str) -> Option<u32> {
 
 /// Words of lines before `RmInitAdapter failed` that tell of a driver which lacks what it needs: `linux/nv.c` and
 /// `kernel_gsp.c` of open-gpu-kernel-modules (its issues 116, 263 and 943), and the kernel's own loader of firmware.
-const INSTALLATION: [&str; 3] =
-    ["No firmware image found", "missing NVDEC0 engine", "Direct firmware load for nvidia/"];
+const INSTALLATION: [&str; 4] = [
+    "No firmware image found",
+    "firmware image version mismatch",
+    "missing NVDEC0 engine",
+    "Direct firmware load for nvidia/",
+];
 /// `kernel_gsp_tu102.c` of the same, where the GPU's own start-up does not come to its end (its issues 789 and 1230).
 const NEEDS_RESET: &str = "may need to be reset";
 

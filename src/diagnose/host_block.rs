@@ -3,7 +3,7 @@
 //! The firmware's reports are blocks of lines with one number in front: `{3}[Hardware Error]: event severity: fatal`.
 
 use super::host_line::{HostLine, event, is_register};
-use super::kernel_event::{Class, KernelEvent, Place, Severity};
+use super::kernel_event::{Class, KernelEvent, Open, Place, Severity};
 
 /// What a line of a firmware report adds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,6 +64,15 @@ impl KernelEvent {
 }
 
 impl KernelEvent {
+    /// Takes in the unit that the decoder of AMD's machine checks names behind the processor (`smca_get_long_name` of
+    /// arch/x86/kernel/cpu/mce/amd.c): the memory controller tells of memory, and its own driver may still say of which.
+    pub(super) fn take_unit_of(&mut self, message: &str) {
+        if self.class == Class::MachineCheck && message.contains("Unified Memory Controller") {
+            self.class = Class::HostMemory;
+            self.open = Open::Unnamed;
+        }
+    }
+
     /// Says what broke, for which what the report says of its severity holds.
     fn is_of(&mut self, class: Class) {
         self.class = class;

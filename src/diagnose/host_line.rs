@@ -69,6 +69,11 @@ pub(super) fn read_host_line(message: &str) -> Option<HostLine> {
 fn read_edac(message: &str) -> Option<HostLine> {
     let rest = message.strip_prefix("EDAC ")?;
     let (unit, rest) = rest.split_once(": ")?;
+    // What a device says of its parity, where somebody asked for that (`edac_pci_sysfs.c`).
+    if unit == "PCI" && (rest.contains("Parity Error on ") || rest.contains("System Error on ")) {
+        let address = rest.split_whitespace().last()?.parse().ok()?;
+        return Some(event(Class::Pcie, Severity::Unclear, Place::Pci(address)));
+    }
     let mut words = rest.split_whitespace();
     let mut word = words.next()?;
     let mut count = 1;
@@ -157,6 +162,7 @@ fn read_kernel_itself(message: &str) -> Option<HostLine> {
     }
     let stuck = [
         "BUG: soft lockup",
+        "BUG: workqueue lockup",
         "hard LOCKUP",
         "blocked for more than",
         "self-detected stall",
@@ -171,6 +177,8 @@ fn read_kernel_itself(message: &str) -> Option<HostLine> {
         "Oops: ",
         "Kernel panic - not syncing",
         "NMI received for unknown reason",
+        // A processor that does not wake up (arch/x86/kernel/smpboot.c).
+        "to wakeup CPU#",
     ];
     // Of Arm: an access that no device answered, among others.
     let stands = stuck.iter().any(|word| has(word)) || message.starts_with("Internal error: ");
@@ -178,14 +186,17 @@ fn read_kernel_itself(message: &str) -> Option<HostLine> {
 }
 
 /// Where an unknown error is taken seriously.
-const SUBSYSTEMS: [&str; 6] = ["NVRM: ", "nvidia-nvswitch", "nvidia: ", "AER: ", "EDAC MC", "mce: "];
+const SUBSYSTEMS: [&str; 7] = ["NVRM: ", "nvidia-nvswitch", "nvidia: ", "nvidia-uvm: ", "AER: ", "EDAC MC", "mce: "];
+/// Of these, the ones whose lines tell of refused requests as well.
+const OF_THE_DRIVER: [&str; 2] = ["NVRM: ", "nvidia-uvm: "];
 
 fn read_unknown(message: &str) -> Option<HostLine> {
     let known = SUBSYSTEMS.iter().any(|start| message.starts_with(start));
     let doubt = known && speaks_of_error(message) || message.to_ascii_lowercase().contains("hardware error");
     // A driver that was built on this machine has no signature of its distributor.
     let unsigned = message.starts_with("nvidia: module verification failed");
-    if !doubt || unsigned || (message.starts_with("NVRM: ") && means_nothing(message)) {
+    let of_driver = OF_THE_DRIVER.iter().any(|start| message.starts_with(start));
+    if !doubt || unsigned || (of_driver && means_nothing(message)) {
         return None;
     }
     let address = message.split_whitespace().find_map(|word| {
@@ -196,8 +207,10 @@ fn read_unknown(message: &str) -> Option<HostLine> {
 
 /// Words by which a message shows that something went wrong.
 pub(super) fn speaks_of_error(text: &str) -> bool {
-    const WORDS: [&str; 12] = [
+    const WORDS: [&str; 13] = [
         "error",
+        // `_kgspRpcGspEventPmuHalted` of kernel_gsp.c, after which the GPU is marked for a reset.
+        "halted",
         "fail",
         "fatal",
         "uncorrect",

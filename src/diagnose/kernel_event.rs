@@ -130,6 +130,11 @@ impl KernelEvent {
         }
     }
 
+    /// Whether it is a machine check of which nothing was told so far but that there was one.
+    fn is_unnamed(&self) -> bool {
+        self.open == Open::Unnamed && self.text.ends_with("Machine check events logged")
+    }
+
     pub(super) const fn is_near(&self, index: usize) -> bool {
         index - self.last <= NEAR
     }
@@ -348,8 +353,11 @@ impl Reader {
                 event.count = count;
             }
             HostLine::Unnamed => {
+                // Another line alone is another error: the kernel says so twice a minute at the most (`mce_notify_irq`).
                 let named = self.events.iter().rev().take(4).any(|event| {
-                    event.is_near(index) && matches!(event.class, Class::MachineCheck | Class::HostMemory)
+                    event.is_near(index)
+                        && matches!(event.class, Class::MachineCheck | Class::HostMemory)
+                        && !event.is_unnamed()
                 });
                 if !named {
                     let event =
@@ -378,6 +386,7 @@ impl Reader {
             HostLine::Detail => {
                 if let Some(event) = self.events.last_mut().filter(|event| event.is_near(index)) {
                     event.add(index, message);
+                    event.take_unit_of(message);
                 }
             }
             HostLine::Loose => {

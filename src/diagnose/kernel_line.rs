@@ -59,6 +59,16 @@ pub struct XidLine {
     pub caused_by: Option<u32>,
 }
 
+impl XidLine {
+    /// The registers behind the link of an Xid 74: `NVLink: fatal error detected on link 7(0x800000, 0x0, 0x0)`.
+    pub fn link_registers(&self) -> Option<Vec<u32>> {
+        let (_, rest) = self.text.split_once("on link ")?;
+        // Cut off, or in another form, they are none.
+        let (inside, _) = rest.split_once('(')?.1.split_once(')')?;
+        inside.split(',').map(|word| u32::from_str_radix(word.trim().strip_prefix("0x")?, 16).ok()).collect()
+    }
+}
+
 /// An error of an NVLink switch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SxidLine {
@@ -167,7 +177,9 @@ fn read_driver(message: &str) -> Option<KernelLine> {
     if let Some(rest) = message.strip_prefix("Xid (") {
         return read_xid(rest).map(KernelLine::Xid);
     }
-    let pci = || message.split_whitespace().find_map(address_in);
+    // Some drivers leave out the domain, of which there is one.
+    let short = |word: &str| word.contains('.').then(|| address_in(&format!("0000:{word}")))?;
+    let pci = || message.split_whitespace().find_map(|word| address_in(word).or_else(|| short(word)));
     if message.contains("fallen off the bus") {
         return Some(KernelLine::OffTheBus { pci: pci() });
     }

@@ -11,6 +11,7 @@ mod charge;
 mod device_line;
 mod drive_line;
 mod driver_words;
+mod ecc_line;
 mod findings;
 mod heat_map;
 mod host_block;

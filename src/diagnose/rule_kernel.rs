@@ -6,7 +6,8 @@
 use std::collections::BTreeSet;
 
 use super::board::{Board, Suspicion};
-use super::rule_table::is_sram_error;
+use super::ecc_line::{FaultyMemory, faulty_memory};
+use super::rule_table::{is_dram_error, is_sram_error};
 use super::scene::{Line, Scene, both, event_evidence};
 use super::{
     BurnIn, Charge, Class, CodeCharge, InitCause, KernelEvent, KernelLine, Place, XidLine, drive_at, nic_at, sxid, xid,
@@ -68,7 +69,7 @@ fn read_event(scene: &Scene<'_>, board: &mut Board, event: &KernelEvent, charge:
             // The switch says that its link to a GPU went down, and a GPU is off the bus.
             accuse(board, "GPU-LOST", lost, high, event);
         }
-        Charge::Sxid { switch, code, how } => {
+        Charge::Sxid { switch, how, .. } => {
             let (finding, confidence) = match how {
                 CodeCharge::Failing => ("SWITCH-FATAL", high),
                 CodeCharge::Suspect if missed("sxid.suspect", node) => ("SWITCH-ERRORS", medium),
@@ -76,10 +77,9 @@ fn read_event(scene: &Scene<'_>, board: &mut Board, event: &KernelEvent, charge:
                 _ => return,
             };
             let suspicion = accuse(board, finding, Component::Switch(switch), confidence, event);
-            let row = sxid(code);
-            // What a code means that is newer than the table is for somebody to look up.
-            let of_table = row.map_or(Some(Action::CallEngineer), |row| row.factory.action());
-            suspicion.action = of_table.or(suspicion.action);
+            if let Class::Driver(KernelLine::Sxid(line)) = &event.class {
+                suspicion.action = line.action().or(suspicion.action);
+            }
             name(suspicion, event);
         }
         Charge::OffBus(gpu) => {
@@ -260,6 +260,9 @@ const REMARK_MAX: usize = 400;
 /// The code of a memory error that reached more than the program it happened to.
 const UNCONTAINED: u32 = 95;
 
+/// The code of an error of more bits than ECC can mend.
+const DOUBLE_BIT: u32 = 48;
+
 /// Codes of firmware that does not answer.
 const HANG: [u32; 3] = [119, 120, 109];
 
@@ -285,6 +288,13 @@ fn read_xid(scene: &Scene<'_>, board: &mut Board, event: &KernelEvent, xid_event
     // A channel removed for another Xid speaks of that one.
     let meant = said.caused_by.unwrap_or(code);
     let (finding, component) = meaning(scene, gpu, &XidLine { code: meant, ..said.clone() });
+    // The link of a GPU to one that has just gone away.
+    if finding == "NVLINK-DOWN"
+        && let Some(lost) = lost_about(scene, event)
+    {
+        accuse(board, "GPU-LOST", lost, confidence, event);
+        return;
+    }
     let new = !board.has(finding, component);
     let suspicion = accuse(board, finding, component, confidence, event);
     // What to do is the table's to say where a code stands alone; findings of more evidence know better.
@@ -295,7 +305,12 @@ fn read_xid(scene: &Scene<'_>, board: &mut Board, event: &KernelEvent, xid_event
         suspicion.action = if uncontained { Some(Action::ReplaceFru) } else { of_table };
     } else if new && (finding == "GPU-XID" || how == CodeCharge::Suspect) {
         suspicion.action = of_table;
-    } else if how == CodeCharge::Failing && finding != "GPU-XID" {
+    } else if finding == "GPU-XID" {
+        // Of several codes of one part, the one that asks for the part to be exchanged knows most.
+        suspicion.action = of_table.filter(|action| *action == Action::ReplaceFru).or(suspicion.action);
+    } else if finding == "GPU-NOT-STARTED" {
+        // The driver's own words before it gave up know more than the code.
+    } else if how == CodeCharge::Failing {
         // NVIDIA's catalogue resets the GPU first for a system processor that does not answer (119, 120).
         let again = finding == "GPU-HANG" && came_back(scene, gpu);
         suspicion.action = again.then_some(Action::ReplaceFru);
@@ -325,21 +340,34 @@ fn meaning(scene: &Scene<'_>, gpu: GpuIndex, said: &XidLine) -> (&'static str, C
     match said.code {
         79 => ("GPU-LOST", whole),
         119 | 120 => ("GPU-HANG", whole),
+        143 => ("GPU-NOT-STARTED", whole),
         54 => ("GPU-POWER-BRAKE", whole),
         64 => ("HBM-REMAP-FAILED", memory),
         172 => ("SRAM-UNCORRECTABLE", memory),
-        48 | 94 | 95 if is_sram_error(scene, gpu) => ("SRAM-UNCORRECTABLE", memory),
+        48 | 94 | 95 | 140 if is_sram_error(scene, gpu) => ("SRAM-UNCORRECTABLE", memory),
         63 => ("HBM-REMAP-PENDING", memory),
         154 => ("GPU-RECOVERY-NEEDED", whole),
-        48 | 94 | 95 | 140 | 171 => ("HBM-UNCORRECTABLE", memory),
+        94 | 95 | 140 => match faulty_memory(said) {
+            Some(FaultyMemory::Sram) => ("SRAM-UNCORRECTABLE", memory),
+            // Of two memories neither is accused where nothing else tells which of them it was.
+            Some(FaultyMemory::PassedOn)
+                if !is_dram_error(scene, gpu) && !gpus_with(scene, &[DOUBLE_BIT]).contains(&gpu) =>
+            {
+                ("GPU-XID", whole)
+            }
+            Some(FaultyMemory::Dram | FaultyMemory::PassedOn) | None => ("HBM-UNCORRECTABLE", memory),
+        },
+        48 | 171 => ("HBM-UNCORRECTABLE", memory),
         92 => ("HBM-CORRECTED-RATE", memory),
         code => {
             let row = xid(code);
-            if row.map(|row| row.component) != Some(ComponentKind::NvLink) {
-                return ("GPU-XID", whole);
+            match row.map(|row| row.component) {
+                Some(ComponentKind::NvLink) => {}
+                Some(ComponentKind::Memory) => return ("GPU-XID", memory),
+                _ => return ("GPU-XID", whole),
             }
             // An event of a link that is not fatal, such as an access that was refused, does not take it down.
-            let fatal = row.is_some_and(|row| row.burn_in_when(said.declared) == BurnIn::Fails);
+            let fatal = row.is_some_and(|row| row.burn_in_of(said) == BurnIn::Fails);
             let on = said.link.map_or(whole, |link| Component::NvLink(gpu, link));
             (if fatal { "NVLINK-DOWN" } else { "GPU-XID" }, on)
         }

@@ -144,7 +144,7 @@ fn a_gpu_that_could_not_be_started_again_is_named_with_the_line() {
 #[test]
 fn only_the_switch_with_errors_of_the_missed_class_is_blamed() {
     let suspect = "nvidia-nvswitch0: SXid (PCI:0000:83:00.0): 12028, Non-fatal, Link 61 egress non-posted PRIV error";
-    let harmless = "nvidia-nvswitch1: SXid (PCI:0000:84:00.0): 22013, Non-fatal, Link 3 Minion Link DLREQ interrupt";
+    let harmless = "nvidia-nvswitch1: SXid (PCI:0000:84:00.0): 19049, Non-fatal, Link 3 tx sys ncisoc ecc limit error";
     let finding = only(&[suspect, harmless], &[("sxid.suspect", Component::Node)]);
     assert_eq!(told(&finding), ("SWITCH-ERRORS", Component::Switch(0), Action::Reconfigure));
     let other = only(&[suspect, harmless], &[("sxid.other", Component::Node)]);
@@ -214,8 +214,9 @@ fn a_network_card_is_named_by_its_number_also_by_another_of_its_functions() {
 #[test]
 fn a_memory_error_asks_for_what_the_gravest_of_its_codes_asks_for() {
     let line = |code: u32, said: &str| format!("NVRM: Xid (PCI:0000:5d:00): {code}, pid=1, name=x, {said}");
-    let (double, contained) = (line(48, "An uncorrectable double bit error (DBE)"), line(94, "Contained: SM (0x1)"));
-    let uncontained = line(95, "Uncontained: FBHUB");
+    let (double, contained) =
+        (line(48, "An uncorrectable double bit error (DBE)"), line(94, "Contained: FB DED (0x1, 0x0)"));
+    let uncontained = line(95, "Uncontained: FB DED (0x1, 0x0)");
     let memory = Component::Memory(GpuIndex(1));
     for lines in [vec![double.as_str()], vec![contained.as_str()], vec![double.as_str(), contained.as_str()]] {
         assert_eq!(told(&only(&lines, &[])), ("HBM-UNCORRECTABLE", memory, Action::ResetGpu), "{lines:?}");
@@ -227,4 +228,28 @@ fn a_memory_error_asks_for_what_the_gravest_of_its_codes_asks_for() {
     ] {
         assert_eq!(told(&only(&lines, &[])), ("HBM-UNCORRECTABLE", memory, Action::ReplaceFru), "{lines:?}");
     }
+}
+
+#[test]
+fn a_memory_error_is_of_the_memory_that_its_line_names_and_of_neither_where_it_was_only_passed_on() {
+    let line = |code: u32, said: &str| format!("NVRM: Xid (PCI:0000:5d:00): {code}, pid=1, name=x, {said}");
+    let memory = Component::Memory(GpuIndex(1));
+    let cache = line(95, "Uncontained: LTC TAG (0x2,0x0). RST: Yes, D-RST: No");
+    assert_eq!(told(&only(&[&cache], &[])), ("SRAM-UNCORRECTABLE", memory, Action::ReplaceFru));
+    let (contained, hub) = (line(94, "Contained: SM (0x1). RST: No"), line(95, "Uncontained: FBHUB. RST: Yes"));
+    assert_eq!(told(&only(&[&contained], &[])), ("GPU-XID", GPU, Action::ResetGpu));
+    assert_eq!(told(&only(&[&contained, &hub], &[])), ("GPU-XID", GPU, Action::ReplaceFru));
+    let remapped = line(63, "Row Remapper: New row marked for remapping, reset gpu to activate.");
+    for lines in [[&contained, &remapped], [&remapped, &contained]] {
+        let finding = only(&lines.map(String::as_str), &[]);
+        assert_eq!(told(&finding), ("HBM-UNCORRECTABLE", memory, Action::ResetGpu), "the remapped row tells which");
+    }
+}
+
+#[test]
+fn links_to_a_gpu_that_went_away_are_evidence_of_that_and_of_no_link() {
+    let lost = "NVRM: Xid (PCI:0000:5d:00): 79, GPU has fallen off the bus.";
+    let link = "NVRM: Xid (PCI:0000:18:00): 74, NVLink: fatal error detected on link 6(0x10000, 0x0, 0x0, 0x0, 0x0)";
+    assert_eq!(told(&only(&[lost, link], &[])), ("GPU-LOST", GPU, Action::Reseat));
+    assert_eq!(told(&only(&[link], &[])), ("NVLINK-DOWN", Component::NvLink(GpuIndex(0), 6), Action::Reseat));
 }

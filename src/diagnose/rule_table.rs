@@ -3,7 +3,8 @@
 //! What needs a comparison between GPUs or steps has rules of its own.
 
 use super::board::{Board, Suspicion};
-use super::scene::{Fact, Scene, listed};
+use super::ecc_line::{FaultyMemory, faulty_memory};
+use super::scene::{Fact, Line, Scene, listed};
 use kiln_event::{Action, Confidence, Evidence, EvidenceFact, EvidenceSource};
 use kiln_limit::read_list;
 use kiln_model::{Component, GpuIndex, Reading};
@@ -234,19 +235,27 @@ fn is_up(scene: &Scene<'_>, fact: &Fact<'_>) -> bool {
     scene.facts.iter().find(up).and_then(Fact::flag) == Some(true)
 }
 
-/// Whether an uncorrectable error was one of the on-chip memory: Xid 172 says so, and no row is to be remapped.
+/// Whether an uncorrectable error was one of the on-chip memory: the driver says so, and no row is to be remapped.
 fn is_sram(scene: &Scene<'_>, fact: &Fact<'_>) -> bool {
     fact.gpu().is_some_and(|gpu| is_sram_error(scene, gpu))
 }
 
 pub(super) fn is_sram_error(scene: &Scene<'_>, gpu: GpuIndex) -> bool {
-    let logged = |code: u32| {
-        scene
-            .lines
-            .iter()
-            .any(|line| line.gpu == Some(gpu) && matches!(&line.said, super::KernelLine::Xid(xid) if xid.code == code))
+    logged(scene, gpu, FaultyMemory::Sram) && !is_dram_error(scene, gpu)
+}
+
+/// Whether the driver told of an error in the memory beside the die, or took a row of it out of use.
+pub(super) fn is_dram_error(scene: &Scene<'_>, gpu: GpuIndex) -> bool {
+    let remapped = |line: &Line| {
+        line.gpu == Some(gpu) && matches!(&line.said, super::KernelLine::Xid(xid) if [63, 64].contains(&xid.code))
     };
-    logged(172) && ![63, 64, 171].into_iter().any(logged)
+    scene.lines.iter().any(remapped) || logged(scene, gpu, FaultyMemory::Dram)
+}
+
+fn logged(scene: &Scene<'_>, gpu: GpuIndex, memory: FaultyMemory) -> bool {
+    scene.lines.iter().any(|line| {
+        line.gpu == Some(gpu) && matches!(&line.said, super::KernelLine::Xid(xid) if faulty_memory(xid) == Some(memory))
+    })
 }
 
 /// A count of failed supplies is explained by the supplies that failed.

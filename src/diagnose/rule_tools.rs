@@ -12,6 +12,8 @@ use kiln_model::Component;
 const PASSED: &str = "passed";
 /// The measurement in which a program is quoted.
 const FAILURE: &str = "failure";
+/// The measurement in which it says what to do.
+const REMEDY: &str = "remedy";
 
 pub(super) fn read_tools(scene: &Scene<'_>, board: &mut Board) {
     let missed = |fact: &Fact<'_>| fact.failed() && fact.check.starts_with("tool.") && is_passed(fact.name());
@@ -30,7 +32,7 @@ pub(super) fn read_tools(scene: &Scene<'_>, board: &mut Board) {
         let (code, confidence) = told_by(scene, fact);
         let suspicion = board.accuse(code, fact.component(), confidence, with_words(scene, fact));
         if code == "TOOL-FAILED" && fact.gpu().is_some() {
-            suspicion.action = Some(Action::Reseat);
+            suspicion.action = Some(asked_for(scene, fact).unwrap_or(Action::Reseat));
         }
         board.claim(*place);
     }
@@ -38,6 +40,16 @@ pub(super) fn read_tools(scene: &Scene<'_>, board: &mut Board) {
 
 fn is_passed(name: &str) -> bool {
     name == PASSED || name.strip_suffix(PASSED).is_some_and(|test| test.ends_with('.'))
+}
+
+/// What the program itself asks for of a part, where it grades what failed.
+fn asked_for(scene: &Scene<'_>, fact: &Fact<'_>) -> Option<Action> {
+    match scene.text_beside(fact.path, fact.component(), REMEDY)? {
+        "check-cooling" => Some(Action::CheckCooling),
+        "reset-gpu" => Some(Action::ResetGpu),
+        "replace-fru" => Some(Action::ReplaceFru),
+        _ => None,
+    }
 }
 
 /// The code for what this program found, and how sure it makes.

@@ -1,7 +1,8 @@
 //! The SXid codes of NVLink switches: what each means and what to do, in the field and in a factory.
 //!
-//! Data only; the words it is written in are those of `xid`. Facts from the NVIDIA Fabric Manager user guide as the gpud
-//! agent carries them. A bit that was mended counts; a switch that mends many during one burn-in is to be looked at.
+//! Data only; the words it is written in are those of `xid`. Facts from the NVIDIA Fabric Manager user guide (DU-09883, which
+//! says of 22013 that it can be safely ignored) as the gpud agent carries them; 10006 to 10009 from `ctrl_dev_nvswitch.h`,
+//! `nvswitch.c`, `therm_lr10.c` and `ls10.c` of open-gpu-kernel-modules. A bit that was mended counts; a switch that mends many during one burn-in is to be looked at.
 
 use kiln_model::ComponentKind;
 
@@ -27,8 +28,12 @@ pub(super) const SXIDS: &[SxidRow] = rows! {
     10001, "host access refused", HostEvent, Switch, Record, Record, Counts;
     10002, "host access timeout", HostEvent, Switch, Record, Record, Counts;
     10003, "unhandled interrupt", HostEvent, Switch, Record, Record, Counts;
-    10004, "thermal event began", HostEvent, Switch, Record, CallEngineer, Suspect;
+    10004, "thermal event began", HostEvent, Switch, CheckMechanicals, CheckCooling, Suspect;
     10005, "thermal event ended", HostEvent, Switch, Ignore, Nothing, Tolerated;
+    10006, "thermal shutdown", AlwaysFatal, Switch, CheckMechanicals, CheckCooling, Fails;
+    10007, "switch cannot be read", AlwaysFatal, Switch, Reboot, ReplaceFru, Fails;
+    10008, "switch firmware did not start", AlwaysFatal, Switch, Reboot, ReplaceFru, Fails;
+    10009, "switch firmware in recovery mode", AlwaysFatal, Switch, UpdateSoftware, UpdateFirmware, Fails;
     11001, "ingress: invalid command", Fatal, Switch, ResetFabric, ResetAndRetest, Fails;
     11004, "ingress: access list refused", NonFatal, Switch, Reboot, RestartFabric, Suspect;
     11009, "ingress: invalid channel set", Fatal, Switch, ResetFabric, ResetAndRetest, Fails;
@@ -92,7 +97,7 @@ pub(super) const SXIDS: &[SxidRow] = rows! {
     22003, "link controller halted", AlwaysFatal, Switch, Reboot, ReplaceFru, Fails;
     22011, "link controller error", AlwaysFatal, Switch, Reboot, ReplaceFru, Fails;
     22012, "link controller interrupt", NonFatal, Switch, Record, Record, Counts;
-    22013, "link controller request", NonFatal, Switch, Record, Record, Counts;
+    22013, "link controller request", NonFatal, Switch, Ignore, Nothing, Tolerated;
     23001, "ingress source buffer overflow", AlwaysFatal, Switch, Reboot, ResetAndRetest, Fails;
     23002, "ingress source buffer underflow", AlwaysFatal, Switch, Reboot, ResetAndRetest, Fails;
     23003, "egress credit overflow", AlwaysFatal, Switch, Reboot, ResetAndRetest, Fails;

@@ -5,7 +5,7 @@
 use kiln_event::Action;
 use kiln_model::ComponentKind;
 
-use super::kernel_line::Declared;
+use super::kernel_line::{Declared, SxidLine, XidLine};
 use super::sxid_table::SXIDS;
 use super::xid_table::XIDS;
 
@@ -79,6 +79,7 @@ pub enum FactoryAction {
     UpdateFirmware,
     /// Seat module, cable or riser again and repeat the test.
     Reseat,
+    CheckCooling,
     ReplaceFru,
     CallEngineer,
 }
@@ -93,6 +94,7 @@ impl FactoryAction {
             Self::RestartFabric => Action::Reconfigure,
             Self::UpdateFirmware => Action::UpdateFirmware,
             Self::Reseat => Action::Reseat,
+            Self::CheckCooling => Action::CheckCooling,
             Self::ReplaceFru => Action::ReplaceFru,
             Self::DecodeStatus | Self::CallEngineer => Action::CallEngineer,
         })
@@ -147,7 +149,15 @@ pub struct XidRow {
 }
 
 impl XidRow {
-    /// What this code does to the verdict given what its line declared, which matters where one code stands for both.
+    /// What one line with this code does to the verdict, which is the text's to say where one code stands for several events.
+    pub fn burn_in_of(&self, line: &XidLine) -> BurnIn {
+        if let (74, Some(registers)) = (self.code, line.link_registers()) {
+            return of_link_registers(&registers).unwrap_or(self.burn_in);
+        }
+        self.burn_in_when(line.declared)
+    }
+
+    /// The same, given what the line declared.
     pub fn burn_in_when(&self, declared: Option<Declared>) -> BurnIn {
         match (self.severity, declared) {
             (XidSeverity::NeedsSubcode, Some(Declared::Fatal)) => BurnIn::Fails,
@@ -164,6 +174,23 @@ impl XidRow {
                 Relation::DetailOf(code) => code == self.code,
                 Relation::Independent | Relation::Cancels(_) => false,
             }
+    }
+}
+
+/// Bits of the first register of an Xid 74 of which NVIDIA's Xid catalogue (`WORKFLOW_NVLINK_ERR`, quoted in issue 364 of
+/// NVIDIA/NVSentinel) says that they can be safely ignored.
+const LINK_IGNORABLE: u32 = 1 | 1 << 23 | 1 << 30;
+/// Of these it says that they come with other errors and mean those.
+const LINK_SYMPATHETIC: u32 = 1 << 1 | 1 << 20;
+
+/// What the registers of an Xid 74 make of it, where they have none of the bits that tell of a failed link.
+fn of_link_registers(registers: &[u32]) -> Option<BurnIn> {
+    let (first, others) = registers.split_first()?;
+    let only = |bits: u32| *first != 0 && first & !bits == 0 && others.iter().all(|other| *other == 0);
+    match () {
+        () if only(LINK_IGNORABLE) => Some(BurnIn::Tolerated),
+        () if only(LINK_IGNORABLE | LINK_SYMPATHETIC) => Some(BurnIn::Suspect),
+        () => None,
     }
 }
 
@@ -190,6 +217,33 @@ pub struct SxidRow {
     pub field: FieldAction,
     pub factory: FactoryAction,
     pub burn_in: BurnIn,
+}
+
+impl SxidLine {
+    /// What one line does to the verdict. One that the driver itself calls fatal took a port down or more, whatever most lines
+    /// with its code say; of a code that is newer than the table, events that are not fatal are for information (NVIDIA Fabric
+    /// Manager user guide, on `SXids`).
+    pub fn burn_in(&self) -> BurnIn {
+        // Both thermal codes come with it (`therm_lr10.c` of open-gpu-kernel-modules).
+        let shuts_down = self.text.contains("OVERT Threshold reached");
+        match (sxid(self.code), self.declared) {
+            _ if shuts_down => BurnIn::Fails,
+            (Some(_), Some(Declared::Fatal)) => BurnIn::Fails,
+            (Some(row), _) => row.burn_in,
+            (None, Some(Declared::NonFatal)) => BurnIn::Counts,
+            (None, _) => BurnIn::Suspect,
+        }
+    }
+
+    /// What to do about it, where the code alone is a reason to act.
+    pub fn action(&self) -> Option<Action> {
+        // What a code means that is newer than the table is for somebody to look up.
+        let Some(row) = sxid(self.code) else { return Some(Action::CallEngineer) };
+        if self.burn_in() == BurnIn::Fails && row.severity == SxidSeverity::NonFatal {
+            return FactoryAction::ResetAndRetest.action();
+        }
+        row.factory.action()
+    }
 }
 
 /// The row of an Xid code. A code without a row is newer than this table: treat it as suspect.
@@ -228,7 +282,7 @@ mod tests {
         for code in 1..=173 {
             assert_eq!(xid(code).map(|row| row.code), Some(code));
         }
-        assert_eq!(sxids().len(), 93);
+        assert_eq!(sxids().len(), 97);
         assert!(sxids().is_sorted_by(|one, two| one.code < two.code));
         for row in sxids() {
             assert_eq!(sxid(row.code), Some(row));
@@ -321,6 +375,21 @@ mod tests {
         assert!(row(48).explains(row(171)) && row(48).explains(row(172)));
         assert!(row(13).explains(row(45)) && !row(45).explains(row(45)));
         assert_eq!(row(162).relation, Relation::Cancels(163));
+    }
+
+    #[test]
+    fn the_registers_of_a_link_error_say_whether_it_means_anything() {
+        let of = |registers: &str| {
+            let text = format!("NVRM: Xid (PCI:0000:5d:00): 74, NVLink: fatal error detected on link 7({registers}");
+            let Some(crate::KernelLine::Xid(line)) = crate::read_kernel_line(&text) else { panic!("{text}") };
+            xid(74).map(|row| row.burn_in_of(&line))
+        };
+        assert_eq!(of("0x800000, 0x0, 0x0, 0x0, 0x0, 0x0, 0x0)"), Some(BurnIn::Tolerated));
+        assert_eq!(of("0x40000001, 0x0, 0x0)"), Some(BurnIn::Tolerated));
+        assert_eq!(of("0x100000, 0x0, 0x0)"), Some(BurnIn::Suspect));
+        for failed in ["0x810000, 0x0, 0x0)", "0x0, 0x0, 0x10000)", "0x800000, 0x0, 0x1)", "0x800000", "0x0, 0x0)"] {
+            assert_eq!(of(failed), Some(BurnIn::Fails), "{failed}");
+        }
     }
 
     #[test]

@@ -315,7 +315,7 @@ pub(super) const XIDS: &[XidRow] = rows! {
         "the fast path of CUDA reported an error";
     142, "video encoder 3", Error, Either, Gpu, Support, CallEngineer, Suspect, Independent, [],
         "video encoder 3 reported an error; no load here encodes video";
-    143, "initialisation failed", Fatal, Hardware, Gpu, ResetGpu, ReplaceFru, Fails, Independent, [154],
+    143, "initialisation failed", Fatal, Hardware, Gpu, ResetGpu, Reseat, Fails, Independent, [154],
         "the GPU could not be initialised";
     144, "NVLink SAW unit", NeedsSubcode, Either, NvLink, DecodeStatus, DecodeStatus, Suspect, Independent, [45, 154],
         "the SAW unit of a fifth-generation link reported an event; most kinds are harmless, the text says which are fatal";

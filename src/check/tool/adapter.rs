@@ -28,18 +28,21 @@ pub struct Adapter {
     pub(super) read: fn(&Output<'_>) -> Result<Told, Unread>,
 }
 
-/// What CUDA says where a program met an error that ECC could not correct: by name (`cuGetErrorName`, the runtime's) and in
-/// words (`cuGetErrorString`). Whatever else became of the program, that is proof.
-const BROKEN_MEMORY: &[&str] =
-    &["CUDA_ERROR_ECC_UNCORRECTABLE", "cudaErrorECCUncorrectable", "uncorrectable ECC error encountered"];
+/// What CUDA says where a program met an error of memory or of a link that could not be corrected: by name (`cuGetErrorName`,
+/// the runtime's) and in words (`cuGetErrorString`, of errors 214 and 220). Whatever else became of the program, that is proof.
+const BROKEN_PART: &[&str] = &[
+    "CUDA_ERROR_ECC_UNCORRECTABLE",
+    "cudaErrorECCUncorrectable",
+    "uncorrectable ECC error encountered",
+    "CUDA_ERROR_NVLINK_UNCORRECTABLE",
+    "cudaErrorNvlinkUncorrectable",
+    "uncorrectable NVLink error detected",
+];
 
 /// For a program that tests no GPUs, or does not tell them apart.
 pub(super) const fn names_no_gpu(_: &[String]) -> bool {
     false
 }
-
-/// Above this an exit code is that of a signal, as shells count.
-const SIGNAL: i32 = 128;
 
 impl Adapter {
     /// The arguments as a list, never a line for a shell: those wanted, and those that make the output readable.
@@ -69,7 +72,7 @@ impl Adapter {
     /// proves it and the exit code does not speak against it. What the program itself says of a failure is `failure`.
     pub fn read(&self, output: &Output<'_>) -> Result<Vec<Measurement>, Unreadable> {
         // Whatever else became of the program, these words prove that a part is broken.
-        let broken = output.words(BROKEN_MEMORY).map(|words| Verdict::Failed(words.to_owned()));
+        let broken = output.words(BROKEN_PART).map(|words| Verdict::Failed(words.to_owned()));
         let told = match ((self.read)(output), &broken) {
             (Ok(told), _) => told,
             (Err(_), Some(broken)) => Told::new(Vec::new(), broken.clone()),
@@ -78,11 +81,9 @@ impl Adapter {
         let verdict = match (told.verdict, broken) {
             (Verdict::Failed(words), _) => Verdict::Failed(words),
             (_, Some(broken)) => broken,
-            (Verdict::Passed, None) if output.exit != 0 => {
-                let words = format!("exit-code {}{}", output.exit, output.last_error());
-                // A signal ended it: a crash of the program or somebody's hand, and no verdict of its own.
-                if output.exit > SIGNAL { Verdict::Unproven(Unproven::Words(words)) } else { Verdict::Failed(words) }
-            }
+            // Its text says that all is well, and its exit code does not: a crash, somebody's hand or trouble of its own, but no
+            // verdict. Where an exit code alone is one, the program's own reader knows it.
+            (Verdict::Passed, None) if output.exit != 0 => Verdict::Unproven(Unproven::Words(output.bad_exit())),
             (other, None) => other,
         };
         let mut measured = told.measured;

@@ -13,7 +13,7 @@ use super::adapter::Adapter;
 use super::dcgmi_text::report_in;
 use super::declared;
 use super::output::{Output, Told, Unread, Verdict, argument, empty, json_in, lacks, no_such_part, unknown};
-use crate::declare::{flag, may};
+use crate::declare::{flag, may, text};
 use kiln_limit::Measurement;
 use kiln_model::{Component, ComponentKind, GpuIndex, Tool, Unit, Unproven};
 use kiln_profile::CheckSpec;
@@ -25,7 +25,8 @@ pub(crate) static ADAPTER: Adapter = Adapter {
         name: "tool.dcgmi",
         summary: "Runs the diagnostics of NVIDIA DCGM (`dcgmi diag -j`) and tells each of its tests for each GPU.",
         details: "What to run is for the arguments: `args: [-r, \"3\"]`. A warning counts as a failure, as its own exit \
-                  code has it, and is told in DCGM's words; a test that was skipped is a measurement that is missing. \
+                  code has it, and is told in DCGM's words; what DCGM itself calls software, its settings or its own trouble \
+                  is an ERROR and nothing against the part. A test that was skipped is a measurement that is missing. \
                   DCGM 3 and 4 are read. It needs their host engine, which holds the GPUs meanwhile.",
         params: &declared::params(Tool::DcgmDiag),
         measurements: declared::measurements![
@@ -35,6 +36,7 @@ pub(crate) static ADAPTER: Adapter = Adapter {
                 "the result of one of its tests: software, memory, targeted_power and so on"
             ),
             may("iterations", Unit::One, ComponentKind::Node, "how often it ran them (`--iterations`)"),
+            text("remedy", ComponentKind::Gpu, "what DCGM's grading of a failure asks for, where it grades it"),
         ],
         each: declared::NODE_OR_GPU,
         exclusive: true,
@@ -51,8 +53,25 @@ pub(crate) static ADAPTER: Adapter = Adapter {
 
 const ROOTS: [&str; 2] = ["DCGM Diagnostic", "DCGM GPU Diagnostic"];
 
-/// The results of all iterations, the worst of each test and part.
-type Results = BTreeMap<(String, Component), Verdict>;
+/// The results of all iterations, the worst of each test and part, and what DCGM asks for of each part that failed.
+#[derive(Debug, Default)]
+struct Results {
+    verdicts: BTreeMap<(String, Component), Verdict>,
+    /// The tests and parts as they were first told of.
+    order: Vec<(String, Component)>,
+    remedies: BTreeMap<Component, Remedy>,
+}
+
+impl Results {
+    fn put(&mut self, test: &str, component: Component, verdict: Verdict) {
+        let key = (test.to_owned(), component);
+        if !self.verdicts.contains_key(&key) {
+            self.order.push(key.clone());
+        }
+        let before = self.verdicts.remove(&key).unwrap_or(Verdict::Passed);
+        self.verdicts.insert(key, before.and(verdict));
+    }
+}
 
 fn read(output: &Output<'_>) -> Result<Told, Unread> {
     let report =
@@ -66,9 +85,9 @@ fn read(output: &Output<'_>) -> Result<Told, Unread> {
         Some(all) => all.iter().collect(),
         None => vec![&report],
     };
-    let (mut results, mut order) = (Results::new(), Vec::new());
+    let mut results = Results::default();
     for one in &iterations {
-        read_one(one, &mut results, &mut order)?;
+        read_one(one, &mut results)?;
     }
     let whole = match report["Overall Result"].as_str() {
         Some(said) if !said.eq_ignore_ascii_case("pass") => {
@@ -81,8 +100,8 @@ fn read(output: &Output<'_>) -> Result<Told, Unread> {
     let asked = output.argument(&["-r", "--run"]);
     let (mut measured, mut passed) = (Vec::new(), 0_u32);
     let mut parts: BTreeMap<Component, Vec<(String, Verdict)>> = BTreeMap::new();
-    for (test, component) in order {
-        let result = &results[&(test.clone(), component)];
+    for (test, component) in &results.order {
+        let (result, component) = (&results.verdicts[&(test.clone(), *component)], *component);
         measured.push(result.flag_of(&format!("{test}.passed"), component));
         if component.gpu_index().is_some() {
             parts.entry(component).or_default().push((test.clone(), result.clone()));
@@ -92,7 +111,7 @@ fn read(output: &Output<'_>) -> Result<Told, Unread> {
             Verdict::Passed => passed += 1,
             Verdict::Failed(words) => verdict = verdict.and(Verdict::Failed(format!("{place}: {words}"))),
             // What a level leaves out was not asked for by name.
-            Verdict::Unproven(why) if asked.contains(&test.as_str()) => {
+            Verdict::Unproven(why) if is_own_trouble(result) || asked.contains(&test.as_str()) => {
                 verdict = verdict.and(Verdict::Unproven(why.clone().of(place)));
             }
             Verdict::Unproven(_) => {}
@@ -104,8 +123,13 @@ fn read(output: &Output<'_>) -> Result<Told, Unread> {
     if measured.is_empty() {
         return Err(empty("results"));
     }
-    // What failed where says more than that something did.
-    verdict = verdict.and(whole);
+    for (component, remedy) in &results.remedies {
+        measured.push(Measurement::text("remedy", *component, remedy.word().to_owned()));
+    }
+    // What failed where says more than that something did, and so does what could not be done.
+    if !results.verdicts.values().any(is_own_trouble) {
+        verdict = verdict.and(whole);
+    }
     if passed == 0 {
         verdict = verdict.and(Verdict::Unproven(Unproven::AllSkipped));
     }
@@ -116,6 +140,7 @@ fn read(output: &Output<'_>) -> Result<Told, Unread> {
 /// What all tests of one part say together: what failed, by its test. A skipped test proves nothing either way, and a part
 /// of which all were skipped has not passed.
 fn whole_part(results: Vec<(String, Verdict)>) -> Verdict {
+    let own_trouble = results.iter().map(|(_, result)| result).find(|result| is_own_trouble(result)).cloned();
     let all_skipped = results.iter().all(|(_, result)| matches!(result, Verdict::Unproven(_)));
     let failed: Vec<String> = results
         .into_iter()
@@ -126,25 +151,18 @@ fn whole_part(results: Vec<(String, Verdict)>) -> Verdict {
         .collect();
     match () {
         () if !failed.is_empty() => Verdict::Failed(failed.join("; ")),
+        () if own_trouble.is_some() => own_trouble.unwrap_or(Verdict::Passed),
         () if all_skipped => Verdict::Unproven(Unproven::AllSkipped),
         () => Verdict::Passed,
     }
 }
 
-/// One report; `order` is that of the first of each test and part.
-fn read_one(report: &Value, results: &mut Results, order: &mut Vec<(String, Component)>) -> Result<(), Unread> {
+/// One report.
+fn read_one(report: &Value, results: &mut Results) -> Result<(), Unread> {
     let root = ROOTS.into_iter().map(|root| &report[root]).find(|root| root.is_object()).ok_or(Unread::Form)?;
     if let Some(error) = root["runtime_error"].as_str() {
         return Err(Unread::Refused(error.to_owned()));
     }
-    let mut put = |test: &str, component: Component, verdict: Verdict| {
-        let key = (test.to_owned(), component);
-        if !results.contains_key(&key) {
-            order.push(key.clone());
-        }
-        let before = results.remove(&key).unwrap_or(Verdict::Passed);
-        results.insert(key, before.and(verdict));
-    };
     let categories = root["test_categories"].as_array();
     for test in categories.into_iter().flatten().filter_map(|category| category["tests"].as_array()).flatten() {
         let name = test["name"].as_str().ok_or_else(|| lacks("tests", "name"))?;
@@ -153,7 +171,11 @@ fn read_one(report: &Value, results: &mut Results, order: &mut Vec<(String, Comp
             let verdict = verdict_of(name, result)?;
             worst = worst.and(verdict.clone());
             for component in parts(name, result)? {
-                put(name, component, verdict.clone());
+                results.put(name, component, verdict.clone());
+                if let (Verdict::Failed(_), Some(_), Some(asked)) = (&verdict, component.gpu_index(), remedy(result)) {
+                    let graver = results.remedies.get(&component).copied().max(Some(asked));
+                    results.remedies.extend(graver.map(|graver| (component, graver)));
+                }
             }
         }
         // A summary says more than the results where what it tells belongs to no part.
@@ -161,9 +183,10 @@ fn read_one(report: &Value, results: &mut Results, order: &mut Vec<(String, Comp
         if summary.is_object() {
             let verdict = verdict_of(name, summary)?;
             let parts_tell = test["results"].as_array().is_some_and(|results| !results.is_empty());
-            let worse = matches!((&worst, &verdict), (Verdict::Passed | Verdict::Unproven(_), Verdict::Failed(_)));
+            let silent = matches!(worst, Verdict::Passed | Verdict::Unproven(_)) && !is_own_trouble(&worst);
+            let worse = silent && (matches!(verdict, Verdict::Failed(_)) || is_own_trouble(&verdict));
             if worse || !parts_tell {
-                put(name, Component::Node, verdict);
+                results.put(name, Component::Node, verdict);
             }
         }
     }
@@ -179,9 +202,73 @@ fn verdict_of(test: &str, result: &Value) -> Result<Verdict, Unread> {
     Ok(match status.to_ascii_lowercase().replace('_', " ").as_str() {
         "skip" | "skipped" | "not run" => Verdict::Unproven(Unproven::Words(said)),
         "pass" if warnings.is_empty() => Verdict::Passed,
+        "pass" | "fail" | "warn" | "warning" if is_of_software(result) => {
+            Verdict::Unproven(Unproven::NotDone { words: said })
+        }
         "pass" | "fail" | "warn" | "warning" => Verdict::Failed(said),
         _ => return Err(unknown(format!("{test}: {status}"))),
     })
+}
+
+/// How DCGM classes an error (`dcgmErrorCategory_enum` of `dcgm_errors.h`): its settings, libraries, the software around it and
+/// its own trouble. A program that failed on the GPU (CUDA) and what the driver reported (XID) are not among them.
+const OF_SOFTWARE: [u64; 4] = [3, 4, 8, 16];
+/// Likewise: heat, and memory.
+const HARDWARE_THERMAL: u64 = 9;
+const HARDWARE_MEMORY: u64 = 10;
+/// How it grades one (`dcgmErrorSeverity_enum`): the GPU is to be isolated, or drained and reset.
+const ISOLATE: u64 = 2;
+const RESET: u64 = 6;
+/// Errors (`DCGM_FR_VOLATILE_DBE_DETECTED`, `DCGM_FR_ROW_REMAP_FAILURE`) of which its message asks for something else than its
+/// grade, or whose grade changed between releases.
+const VOLATILE_DBE: u64 = 4;
+const ROW_REMAP_FAILURE: u64 = 80;
+
+/// What a failure asks for, the mildest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Remedy {
+    CheckCooling,
+    ResetGpu,
+    ReplaceFru,
+}
+
+impl Remedy {
+    /// As actions are named in findings.
+    const fn word(self) -> &'static str {
+        match self {
+            Self::CheckCooling => "check-cooling",
+            Self::ResetGpu => "reset-gpu",
+            Self::ReplaceFru => "replace-fru",
+        }
+    }
+}
+
+/// What DCGM's grading of the warnings of a result asks for.
+fn remedy(result: &Value) -> Option<Remedy> {
+    let one = |warning: &Value| {
+        let number = |key: &str| warning[key].as_u64();
+        match (number("error_id"), number("error_category")?, number("error_severity")?) {
+            (Some(VOLATILE_DBE), ..) => Some(Remedy::ResetGpu),
+            (Some(ROW_REMAP_FAILURE), ..) | (_, HARDWARE_MEMORY, ISOLATE) => Some(Remedy::ReplaceFru),
+            (_, _, RESET) => Some(Remedy::ResetGpu),
+            (_, HARDWARE_THERMAL, _) => Some(Remedy::CheckCooling),
+            _ => None,
+        }
+    };
+    result["warnings"].as_array()?.iter().filter_map(one).max()
+}
+
+/// Whether every warning of a result is one of software by its own class.
+fn is_of_software(result: &Value) -> bool {
+    let warnings = result["warnings"].as_array().map_or(&[][..], Vec::as_slice);
+    let of_software =
+        |warning: &Value| warning["error_category"].as_u64().is_some_and(|class| OF_SOFTWARE.contains(&class));
+    !warnings.is_empty() && warnings.iter().all(of_software)
+}
+
+/// Whether a test did not do its work, which is another thing than one that was left out.
+const fn is_own_trouble(verdict: &Verdict) -> bool {
+    matches!(verdict, Verdict::Unproven(Unproven::NotDone { .. }))
 }
 
 /// Warnings and notes: one text, a list of texts, or a list of objects.

@@ -22,7 +22,7 @@ struct Test {
     warnings: Vec<(String, Option<String>)>,
 }
 
-/// The report of a table that is there to its end; `None` where there is none.
+/// The report of a table that is there to its end, or that tells of a failure before it breaks off; `None` where there is none.
 pub(super) fn report_in(text: &str) -> Option<Value> {
     let is_border = |line: &str| line.starts_with("+---") && line.bytes().all(|byte| b"+-".contains(&byte));
     let (mut tests, mut section, mut last) = (Vec::<Test>::new(), None, Row::Note);
@@ -62,7 +62,8 @@ pub(super) fn report_in(text: &str) -> Option<Value> {
             Row::Note => {}
         }
     }
-    ended.then(|| json!({ "DCGM GPU Diagnostic": { "test_categories": [{ "tests": tests.iter().map(Test::report).collect::<Vec<_>>() }] } }))
+    let failed = tests.iter().flat_map(|test| &test.results).any(|(status, _)| status.eq_ignore_ascii_case("fail"));
+    (ended || failed).then(|| json!({ "DCGM GPU Diagnostic": { "test_categories": [{ "tests": tests.iter().map(Test::report).collect::<Vec<_>>() }] } }))
 }
 
 impl Test {

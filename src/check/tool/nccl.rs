@@ -47,18 +47,23 @@ pub(crate) static ADAPTER: Adapter = Adapter {
     read,
 };
 
-/// What it says of the failure that ended it, the cause before the calls it came through.
-const FAILURES: &[&str] = &[
+/// What it or its launcher says of the trouble that ended it, the cause before the calls it came through (`common.h`, `common.cu`
+/// and `util.cu` of nccl-tests; mpirun of Open MPI 4 and 5, srun). None of it is a word of a wrong value.
+const ABORTED: &[&str] = &[
     "Test NCCL failure",
     "Test CUDA failure",
     "Test timeout",
     "Test failure",
-    "# error:",
     "Invalid number of GPUs",
     "Incompatible NCCL versions",
     "mpirun noticed",
+    "prterun noticed",
+    "exited on signal",
+    "srun: error:",
     "ORTE",
 ];
+/// What it says of its own report.
+const FAILURES: &[&str] = &["# error:"];
 /// The line that every whole output has below its table.
 const LAST: &str = "# Out of bounds values";
 /// NCCL's own warnings, which tell why.
@@ -97,7 +102,7 @@ fn read(output: &Output<'_>) -> Result<Told, Unread> {
         output.lines().filter(|line| line.contains(WARNINGS)).take(3).map(|line| line.trim().to_owned()).collect();
     // Bandwidth of small messages says nothing of the links: the largest size counts.
     let Some(largest) = rows.iter().max_by_key(|row| row.size) else {
-        return Err(match output.words(FAILURES).or_else(|| output.words(&[WARNINGS])) {
+        return Err(match output.words(ABORTED).or_else(|| output.words(&[FAILURES, &[WARNINGS]].concat())) {
             Some(words) => Unread::Refused(words.to_owned()),
             None => Unread::Form,
         });
@@ -111,14 +116,15 @@ fn read(output: &Output<'_>) -> Result<Told, Unread> {
         _ if wrong > 0.0 => Verdict::Failed(format!("#wrong: {wrong}")),
         (Some(words), _) => Verdict::Failed(words),
         (None, Some(words)) => Verdict::Failed(words.to_owned()),
+        (None, None) if output.words(ABORTED).is_some() => {
+            Verdict::Unproven(Unproven::NotDone { words: output.words(ABORTED).unwrap_or_default().to_owned() })
+        }
+        // It was killed, or broke off without a word.
         (None, None) if !foot.ended => {
-            let words = warnings.first().cloned();
-            if output.exit == 0 {
-                Verdict::Unproven(Unproven::EndedBefore { line: LAST.to_owned(), words })
-            } else {
-                let warned = words.map_or_else(String::new, |words| format!(": {words}"));
-                Verdict::Failed(format!("exit-code {}{warned}", output.exit))
-            }
+            let exit = (output.exit != 0).then(|| output.bad_exit());
+            let words = [exit, warnings.first().cloned()].into_iter().flatten().collect::<Vec<_>>().join(": ");
+            let words = Some(words).filter(|words| !words.is_empty());
+            Verdict::Unproven(Unproven::EndedBefore { line: LAST.to_owned(), words })
         }
         (None, None) if checked == 0 => Verdict::Unproven(Unproven::NothingChecked),
         (None, None) if bus.is_nan() || bus <= 0.0 => Verdict::Unproven(Unproven::NothingBetweenGpus),
@@ -236,7 +242,11 @@ impl Head {
         if fields.len() < self.columns {
             return Err(broken());
         }
-        let number = |text: &str| text.parse::<f64>().map_err(|_| broken());
+        let number = |text: &str| match text.parse::<f64>() {
+            Ok(number) if number.is_finite() => Ok(number),
+            Ok(_) => Err(no_number(line)),
+            Err(_) => Err(broken()),
+        };
         let mut halves = Vec::new();
         for at in &self.halves {
             let wrong = match fields[at.wrong] {

@@ -24,8 +24,8 @@ pub(crate) static ADAPTER: Adapter = Adapter {
         summary: "Runs nvbandwidth (`-j`) and tells every cell of every matrix it measures.",
         details: "Which cases is for the arguments: `args: [-t, device_to_device_memcpy_read_ce]`. Measurements carry the \
                   name of the case and hang on the GPU, or on the pair of GPUs, of the cell. A case that was waived or \
-                  ended in an error is missing; with an error, or a waived case that was asked for by its name, `passed` \
-                  is not measured.",
+                  ended in an error is missing. With an error, with a GPU of the node that no case tells of, or with a \
+                  waived case that was asked for by its name, `passed` is not measured.",
         params: &declared::params(Tool::NvBandwidth),
         measurements: declared::measurements![
             may("*latency*", Unit::Microsecond, GPU, "of a case that measures latency"),
@@ -41,8 +41,8 @@ pub(crate) static ADAPTER: Adapter = Adapter {
     version: &[],
     version_in: (&["\"version\" : \"", "\"version\": \"", "nvbandwidth Version: "], '"'),
     expected: "JSON `nvbandwidth.testcases` / `nvbandwidth Version:`",
-    // Cases between hosts name GPUs of other machines, and cases choose for themselves.
-    takes_every_gpu: super::adapter::names_no_gpu,
+    // No argument chooses GPUs: every case measures all that it sees.
+    takes_every_gpu: |_| true,
     read,
 };
 
@@ -177,7 +177,10 @@ fn number(cell: &serde_json::Value) -> Result<Option<f64>, Unread> {
     match cell {
         serde_json::Value::Number(number) => Ok(number.as_f64()),
         serde_json::Value::String(text) if text == "N/A" => Ok(None),
-        serde_json::Value::String(text) => text.trim().parse().map(Some).map_err(|_| no_number(text.as_str())),
+        serde_json::Value::String(text) => {
+            let number = text.trim().parse::<f64>().ok().filter(|number| number.is_finite());
+            number.map(Some).ok_or_else(|| no_number(text.as_str()))
+        }
         other => Err(no_number(other.to_string())),
     }
 }

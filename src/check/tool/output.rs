@@ -38,6 +38,11 @@ impl<'a> Output<'a> {
         last.map_or_else(String::new, |line| format!(": {line}"))
     }
 
+    /// An exit code that speaks against what was printed, with the last line on standard error.
+    pub(super) fn bad_exit(&self) -> String {
+        format!("exit-code {}{}", self.exit, self.last_error())
+    }
+
     /// The values of an argument: behind it, glued to it, or behind `=`; lists with commas taken apart.
     pub(super) fn argument(&self, names: &[&str]) -> Vec<&'a str> {
         argument(self.args, names)

@@ -213,7 +213,7 @@ impl Program {
         if !(super::adapter(tool).takes_every_gpu)(&order.args) {
             return None;
         }
-        let told: BTreeSet<GpuIndex> = self.heard.values.iter().filter_map(|one| one.component.gpu_index()).collect();
+        let told: BTreeSet<GpuIndex> = self.heard.values.iter().flat_map(|one| gpus_of(one.component)).collect();
         let untold = context.inventory.gpus.iter().filter(|gpu| !told.contains(&gpu.index));
         let gpus: Vec<GpuIndex> = untold.map(|gpu| gpu.index).collect();
         (!gpus.is_empty()).then_some(Missing::SilentOn { gpus })
@@ -244,12 +244,16 @@ fn is_passed(measured: &Measurement) -> bool {
 /// Finds a GPU that the output mentions and this node does not have.
 fn foreign(context: &StepContext<'_>, values: &[ProgramValue]) -> Option<ProgramTrouble> {
     let known = |gpu: GpuIndex| context.inventory.gpus.iter().any(|one| one.index == gpu);
-    let of = |component: Component| match component {
+    let strange = values.iter().flat_map(|value| gpus_of(value.component)).find(|gpu| !known(*gpu))?;
+    Some(ProgramTrouble::Foreign { gpu: strange, of: context.inventory.gpus.len() })
+}
+
+/// The GPUs that a component is of.
+fn gpus_of(component: Component) -> Vec<GpuIndex> {
+    match component {
         Component::Pair(from, to) => vec![from, to],
         other => other.gpu_index().into_iter().collect(),
-    };
-    let strange = values.iter().flat_map(|value| of(value.component)).find(|gpu| !known(*gpu))?;
-    Some(ProgramTrouble::Foreign { gpu: strange, of: context.inventory.gpus.len() })
+    }
 }
 
 impl Heard {
@@ -411,6 +415,31 @@ mod tests {
           node output "Tested 2 GPUs\n"
           node exit-code "0"
         "#);
+    }
+
+    #[test]
+    fn a_program_that_chooses_its_gpus_itself_has_to_tell_of_all_of_them() {
+        let cell = |component| ProgramValue {
+            name: "device_local_copy".to_owned(),
+            component,
+            unit: Unit::GigabytePerSecond,
+            value: ProgramNumber::Number { value: 2100.0, samples: 1 },
+        };
+        let passed = |cells: &[Component]| {
+            let well = ProgramNumber::Flag(true);
+            let verdict =
+                ProgramValue { name: "passed".to_owned(), component: Component::Node, unit: Unit::One, value: well };
+            let values = cells.iter().copied().map(cell).chain([verdict]).collect();
+            let said = [exited(0), LoadSaid::Program(ProgramSaid::Measured(values)), ended(LoadEnd::Finished)];
+            let told = story("tool.nvbandwidth", &[], &said);
+            told.lines().find(|line| line.contains("node passed")).map(str::to_owned)
+        };
+        let one = passed(&[Component::Pcie(GpuIndex(0))]);
+        assert!(one.as_ref().is_some_and(|line| line.contains("SilentOn { gpus: [GpuIndex(1)] }")), "{one:?}");
+        let (from, to) = (GpuIndex(0), GpuIndex(1));
+        for all in [vec![Component::Pcie(from), Component::Pcie(to)], vec![Component::Pair(from, to)]] {
+            assert_eq!(passed(&all).as_deref().map(str::trim), Some("node passed \"true\""));
+        }
     }
 
     #[test]

@@ -35,8 +35,10 @@ pub(crate) static ADAPTER: Adapter = Adapter {
     read,
 };
 
-/// What an exit code says of the program's own trouble, after the table in its manual. 2 is a stressor that failed; 5 and
-/// 6 are stressors that something ended.
+/// The exit code for a stressor that failed, after the table in its manual.
+const FAILED: i32 = 2;
+
+/// What an exit code says of the program's own trouble, after the same table. 5 and 6 are stressors that something ended.
 const fn trouble(exit: i32) -> Option<ExitMeaning> {
     match exit {
         1 => Some(ExitMeaning::Arguments),
@@ -62,11 +64,12 @@ fn read(output: &Output<'_>) -> Result<Told, Unread> {
         return Err(Unread::Exit { meaning, words: words.map(str::to_owned) });
     }
     let stressors = stressors(output.stdout)?;
+    let failed = output.words(&["stress-ng: fail:"]).or_else(|| nonzero(output, "failed: ")).map(str::to_owned);
     // With `--quiet` or in old versions there are no such lines, and the exit code alone tells.
-    let failed = output.words(&["stress-ng: fail:"]).or_else(|| nonzero(output, "failed: "));
+    let failed = failed.or_else(|| (output.exit == FAILED).then(|| output.bad_exit()));
     if stressors.is_empty() {
         return match failed {
-            Some(words) => Ok(Told::new(Vec::new(), Verdict::Failed(words.to_owned()))),
+            Some(words) => Ok(Told::new(Vec::new(), Verdict::Failed(words))),
             None => Err(Unread::Form),
         };
     }
@@ -85,7 +88,7 @@ fn read(output: &Output<'_>) -> Result<Told, Unread> {
         }
     }
     let verdict = match (failed, nonzero(output, "skipped: "), idle) {
-        (Some(words), _, _) => Verdict::Failed(words.to_owned()),
+        (Some(words), _, _) => Verdict::Failed(words),
         (None, Some(words), _) => Verdict::Unproven(Unproven::Skipped { words: words.to_owned() }),
         (None, None, Some(name)) => Verdict::Unproven(Unproven::Idle { what: name.clone() }),
         (None, None, None) => Verdict::Passed,

@@ -56,7 +56,11 @@ fn read(output: &Output<'_>) -> Result<Told, Unread> {
     let Some(status) = line("Status: ") else {
         // It ended before its time: what it found until then still counts.
         if let Some(words) = said(HARDWARE) {
-            return Ok(Told::new(Vec::new(), Verdict::Failed(words.to_owned())));
+            // Each error has a line of its own, with or without one that names the module.
+            let of = |start: &str| lines.iter().filter(|line| line.starts_with(start)).count();
+            let incidents = HARDWARE.iter().map(|start| of(start)).max().unwrap_or_default();
+            let measured = Measurement::number("incidents", Component::Node, Unit::One, incidents as f64, 1);
+            return Ok(Told::new(vec![measured], Verdict::Failed(words.to_owned())));
         }
         return Err(match said(PROCEDURE) {
             Some(words) => Unread::Refused(words.to_owned()),

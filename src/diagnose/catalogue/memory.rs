@@ -103,7 +103,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             "GPU内蔵メモリで訂正不能エラーが発生した。",
         ),
         Action::ReplaceFru,
-        "Xid 172 beside 48, without a row to remap. In a new part one is enough.",
-        &["NVIDIA Xid catalogue: 48, 172"],
+        "Xid 172 beside 48, or 94, 95 or 140 that name a cache or another unit of the die, without a row to remap. In a new part one is enough. A unit that was only handed broken data tells of neither memory: that is GPU-XID.",
+        &["NVIDIA Xid catalogue: 48, 94, 95, 140, 172"],
     ),
 ];
