@@ -173,7 +173,13 @@ fn read_scsi(message: &str) -> Option<HostLine> {
     }
     let drive = said.strip_prefix('[')?.split(']').next()?;
     let broken = ["Sense Key : Medium Error", "Sense Key : Hardware Error"].iter().any(|word| said.contains(word));
-    broken.then(|| drive_event(Severity::Recoverable, drive))?
+    // A command that nobody answered, however often it was given (`scsi_cmd_runtime_exceeced` of scsi_lib.c).
+    let unanswered = said.contains("timing out command, waited");
+    match (broken, unanswered) {
+        (true, _) => drive_event(Severity::Recoverable, drive),
+        (false, true) => drive_event(Severity::Unclear, drive),
+        (false, false) => None,
+    }
 }
 
 /// `EXT4-fs error (device nvme0n1p2): ext4_find_entry:1682: ...`, `XFS (sda1): metadata I/O error in ...`.

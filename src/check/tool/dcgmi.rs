@@ -6,6 +6,7 @@
 //! place of a report is `dcgmi_text`'s.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use serde_json::Value;
 
@@ -258,11 +259,36 @@ fn remedy(result: &Value) -> Option<Remedy> {
     result["warnings"].as_array()?.iter().filter_map(one).max()
 }
 
-/// Whether every warning of a result is one of software by its own class.
+/// The errors of those classes (`dcgmErrorMeta` of `dcgm_errors.c`): files, libraries, settings and other processes (18 to 27, 29),
+/// DCGM's own calls and tests that were ended (32, 37, 44, 47 to 49, 53, 64, 65, 67, 68), memory that was not to be had (56, 73),
+/// modes and states (74, 77, 78), an empty list of GPUs (82), a file that could not be made (96), a pause (97).
+const SOFTWARE_ERRORS: [RangeInclusive<u64>; 14] = [
+    18..=27,
+    29..=29,
+    32..=32,
+    37..=37,
+    44..=44,
+    47..=49,
+    53..=53,
+    56..=56,
+    64..=65,
+    67..=68,
+    73..=74,
+    77..=78,
+    82..=82,
+    96..=97,
+];
+
+/// Whether every warning of a result is one of software by its class and its number, which say the same where it is so, and none
+/// asks for the GPU to be isolated.
 fn is_of_software(result: &Value) -> bool {
     let warnings = result["warnings"].as_array().map_or(&[][..], Vec::as_slice);
-    let of_software =
-        |warning: &Value| warning["error_category"].as_u64().is_some_and(|class| OF_SOFTWARE.contains(&class));
+    let of_software = |warning: &Value| {
+        let (class, error) = (warning["error_category"].as_u64(), warning["error_id"].as_u64());
+        class.is_some_and(|class| OF_SOFTWARE.contains(&class))
+            && warning["error_severity"].as_u64() != Some(ISOLATE)
+            && error.is_some_and(|error| SOFTWARE_ERRORS.iter().any(|range| range.contains(&error)))
+    };
     !warnings.is_empty() && warnings.iter().all(of_software)
 }
 
