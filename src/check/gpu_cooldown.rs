@@ -297,4 +297,24 @@ mod tests {
         assert_eq!(shown(&done, Component::gpu(0), "temp.fall"), "0 K");
         assert_eq!(shown(&done, Component::gpu(0), "half-time"), "missing: HardlyWarmer");
     }
+
+    #[test]
+    fn a_sensor_of_whole_degrees_tells_falls_that_are_alike_as_alike() {
+        let mut rig = Rig::new(&GpuCooldown, 8);
+        rig.sensors = Box::new(|scene, sample| {
+            let die = sample.get(Sensor::TempGpu).expect("a die");
+            // A third of the toy node's fall, as of a part of 400 W; another zero and other noise on each, of less than a degree.
+            let seconds = sample.at.since(Moment::ZERO).as_secs();
+            let noise = (seconds * 37 + u64::from(scene.gpu.0) * 11) % 17;
+            let shown = 30.0 + (die - 30.0) / 3.0 + f64::from(scene.gpu.0) / 8.0 + noise as f64 / 17.0 - 0.5;
+            sample.put(Sensor::TempGpu, shown.round());
+        });
+        let done = rig.run(&GpuCooldown);
+        let falls = (0..8).map(|gpu| {
+            let shown = shown(&done, Component::gpu(gpu), "fall.fast");
+            shown.split(' ').next().and_then(|number| number.parse::<f64>().ok()).expect("a number")
+        });
+        let (least, most) = falls.fold((f64::INFINITY, 0.0_f64), |(low, high), one| (low.min(one), high.max(one)));
+        assert!(most < 1.05 * least, "{least} to {most}");
+    }
 }

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::adapter::{Adapter, names_no_gpu};
 use super::declared;
-use super::output::{Output, Told, Unread, Verdict, empty, json_in, lacks};
+use super::output::{Output, Told, Unread, Verdict, empty, lacks, last_json_in};
 use crate::declare::may;
 use kiln_limit::Measurement;
 use kiln_model::{Component, ComponentKind, Tool, Unit, Unproven};
@@ -59,7 +59,7 @@ fn read(output: &Output<'_>) -> Result<Told, Unread> {
         Some(words) if output.exit != 0 => Unread::Refused(words.to_owned()),
         _ => why,
     };
-    let report = json_in(output.stdout).map_err(refused)?;
+    let report = last_json_in(output.stdout).map_err(refused)?;
     // Of several machines each has its jobs under another key, and the last sums up.
     let jobs = report["jobs"].as_array().or_else(|| report["client_stats"].as_array()).ok_or(Unread::Form)?;
     let (mut measured, mut verdict, mut failed) = (Vec::new(), Verdict::Passed, 0_u32);

@@ -198,14 +198,28 @@ pub(super) fn shortened(text: &str) -> String {
 /// The first JSON object that begins a line, whatever text stands before and after it: programs, their launchers and
 /// their libraries print warnings around their reports. Falls back to the first brace anywhere.
 pub(super) fn json_in(text: &str) -> Result<Value, Unread> {
+    reports_in(text).map(|(first, _)| first)
+}
+
+/// The last of the JSON objects that follow one another from there on: a program that reports at intervals says all that it has
+/// come to in each.
+pub(super) fn last_json_in(text: &str) -> Result<Value, Unread> {
+    reports_in(text).map(|(first, rest)| rest.into_iter().last().unwrap_or(first))
+}
+
+fn reports_in(text: &str) -> Result<(Value, Vec<Value>), Unread> {
     let at_lines = text.match_indices('{').map(|(at, _)| at).filter(|at| {
         let line = text[..*at].rfind('\n').map_or(0, |end| end + 1);
         text[line..*at].trim().is_empty()
     });
     let mut broken = None;
     for at in at_lines.take(TRIED).chain(text.find('{')) {
-        match serde_json::Deserializer::from_str(&text[at..]).into_iter::<Value>().next() {
-            Some(Ok(value)) if value.as_object().is_some_and(|object| !object.is_empty()) => return Ok(value),
+        let mut reports = serde_json::Deserializer::from_str(&text[at..]).into_iter::<Value>();
+        match reports.next() {
+            Some(Ok(first)) if first.as_object().is_some_and(|object| !object.is_empty()) => {
+                let rest = reports.map_while(Result::ok).filter(Value::is_object).collect();
+                return Ok((first, rest));
+            }
             Some(Err(error)) if broken.is_none() => broken = Some(error),
             _ => {}
         }

@@ -356,9 +356,8 @@ fn fit_clocks(sheet: &mut Sheet<'_>, like: &NodeFile) {
 fn fit_power(sheet: &mut Sheet<'_>, like: &NodeFile) {
     let (Some(limit), power) = (sheet.number("power/limit"), &like.power) else { return };
     let share = limit / power.limit;
-    let idle_is_read = sheet.number("power/idle").is_some_and(|idle| idle.to_bits() != power.idle.to_bits());
     let own = [("power/idle_memory", power.idle_memory), ("power/leakage", power.leakage)];
-    let idle = (!idle_is_read).then_some(("power/idle", power.idle));
+    let idle = (!sheet.is_told("power/idle")).then_some(("power/idle", power.idle));
     for (path, watts) in own.into_iter().chain(idle) {
         sheet.set(path, with("W")((watts * share * 10.0).round() / 10.0), Origin::Adjusted);
     }

@@ -198,3 +198,24 @@ fn a_gpu_that_is_lost_while_it_is_asked_is_left_out() {
     let snapshot = node_file(&report.inventory, &report.samples, "two").expect("a snapshot");
     assert_eq!((snapshot.gpus, snapshot.left_out), (3, vec![kiln_model::GpuIndex(1)]));
 }
+
+#[test]
+fn what_a_likeness_draws_at_rest_is_brought_to_the_size_of_the_limit() {
+    let report = crate::snapshot::read_smi(include_str!("../../../fixtures/smi/one-gpu-595.xml"));
+    let mut report = report.expect("report");
+    for gpu in &mut report.inventory.gpus {
+        (gpu.power.min, gpu.power.default, gpu.power.max) =
+            (Reading::Value(60.0), Reading::Value(70.0), Reading::Value(70.0));
+        gpu.identity.pci_device = Reading::Value("ffff10de".to_owned());
+    }
+    let snapshot = node_file(&report.inventory, &[], "small").expect("a snapshot");
+    assert!(!snapshot.same_gpu);
+    let file: Value = serde_yaml::from_str(&snapshot.text).expect("YAML");
+    let watts = |name: &str| -> f64 {
+        let text = file["power"][name].as_str().expect(name);
+        text.trim_end_matches(" W").parse().expect("watts")
+    };
+    assert!(watts("idle") + watts("leakage") < 70.0, "{} and {}", watts("idle"), watts("leakage"));
+    let field = snapshot.fields.iter().find(|field| field.path == "power/idle").expect("told");
+    assert_eq!(field.origin, Origin::Adjusted);
+}

@@ -114,6 +114,11 @@ impl<'a> Sheet<'a> {
         self.at(path).is_some()
     }
 
+    /// Whether anything was said of a path: that it was read, or could not be.
+    pub(super) fn is_told(&self, path: &str) -> bool {
+        self.told.contains_key(path)
+    }
+
     /// The number before its unit.
     pub(super) fn number(&self, path: &str) -> Option<f64> {
         self.at(path)?.as_str()?.split_whitespace().next()?.parse().ok()

@@ -39,6 +39,7 @@ const EXITS: &[(&str, i32)] = &[
     ("dcgmi/already-running.txt", 225),
     ("dcgmi/no-host-engine.txt", 255),
     ("fio/3.16-error-with-notes.json", 1),
+    ("fio/3.37-every-ten-seconds-and-then-an-error.json", 1),
     ("fio/3.37-io-error.json", 1),
     ("fio/3.37-no-space.txt", 1),
     ("fio/3.37-no-space-in-the-run.json", 1),
