@@ -411,6 +411,11 @@ impl Gpu {
         clock
     }
 
+    /// Whether a governor looks for the clock that power or heat leaves.
+    pub(super) const fn hunts(&self) -> bool {
+        self.held & (ClockReasons::SW_POWER_CAP | ClockReasons::SW_THERMAL) != 0
+    }
+
     /// Returns the bits of [`ClockReasons`] that apply.
     pub(super) fn reasons(&self) -> u64 {
         self.held | if self.activity.busy { 0 } else { ClockReasons::IDLE }

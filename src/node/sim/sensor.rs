@@ -9,9 +9,9 @@ use kiln_model::{ClockReasons, Moment, Reading, ReadingFailure, Sample, Sensor};
 /// Noise of the averaged and the instant power reading, as a share: captures differ by about 0.5 % between the two.
 const POWER_NOISE: f64 = 0.002;
 const POWER_INSTANT_NOISE: f64 = 0.008;
-/// Steps in which the driver offers clocks, MHz, and how far the governor hunts around its aim.
+/// Steps in which the driver offers clocks, MHz, and how far the governor hunts around its aim: as far as throughput does.
 const CLOCK_STEP: f64 = 15.0;
-const CLOCK_NOISE: f64 = 6.0;
+const CLOCK_NOISE: f64 = 20.0;
 /// `NVML_ERROR_UNKNOWN`, what calls fail with now and then.
 const UNKNOWN: i32 = 999;
 /// Noise of a temperature before it is rounded, K.
@@ -151,11 +151,7 @@ impl Gpu {
         sample.put(Sensor::PowerLimit, self.values[G::PowerLimit].clamp(kind.power_min, kind.power_max));
         sample.put(Sensor::Energy, (self.energy * self.values[G::EnergyScale] * 1000.0).floor() / 1000.0);
         let busy = self.activity.busy;
-        let hunting = if self.held & (ClockReasons::SW_POWER_CAP | ClockReasons::SW_THERMAL) != 0 {
-            CLOCK_NOISE * self.noise.bell()
-        } else {
-            0.0
-        };
+        let hunting = if self.hunts() { CLOCK_NOISE * self.noise.bell() } else { 0.0 };
         let clock = ((self.clock + hunting) / CLOCK_STEP).round() * CLOCK_STEP;
         // Clocks are offered in steps from the lowest; a ceiling that is no multiple is shown as it is.
         sample
