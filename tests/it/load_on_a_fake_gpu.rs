@@ -114,7 +114,7 @@ fn follow(supervisor: &mut Supervisor, woken: &Receiver<()>, until: fn(&LoadSaid
 /// The fake driver, built beside the tests because they depend on it.
 fn library() -> PathBuf {
     let tests = std::env::current_exe().expect("the test's own path");
-    let library = tests.with_file_name("libfake_gpu_cuda.so");
+    let library = tests.with_file_name("libkiln_fake_driver.so");
     assert!(library.exists(), "{} is not there", library.display());
     library
 }
