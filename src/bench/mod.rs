@@ -18,7 +18,7 @@ pub use calibrate::{
     Calibration, Comparison, Growth, LeftOut, NotUsable, Parameter, Proposal, calibrate, node_file_text, sku_file_text,
 };
 pub use document::{
-    BENCH_SCHEMA, Bench, Flips, GpuMeasured, Measured, ReadError, Trace, Trouble, Unit, document, read,
+    BENCH_SCHEMA, Bench, Flips, GpuMeasured, PhaseMeasured, ReadError, Trace, Trouble, Unit, document, read,
 };
 pub use measure::Meter;
 pub use phase::{Lengths, Phase, Work, phases};

@@ -9,7 +9,7 @@ use super::sheet::{Gauged, Sheet};
 use super::siblings::{put_topology, put_uniform, put_unique, texts};
 use super::{Check, CheckRun, Done, StepContext, Subject};
 use kiln_event::{BadParameter, Reason};
-use kiln_model::{C2c, Component, ComponentKind, Gpu, Identity, Inventory, Nic, Psu, Span, Unit};
+use kiln_model::{C2c, Component, ComponentKind, Gpu, GpuIdentity, Inventory, Nic, Psu, Span, Unit};
 use kiln_profile::{CheckSpec, MeasurementSpec, ParamKind, ParamSpec, Params, Wear};
 
 #[derive(Debug)]
@@ -238,7 +238,7 @@ fn put_allowed(
     sheet: &mut Sheet<'_>,
     params: &Params,
     component: Component,
-    identity: &Identity,
+    identity: &GpuIdentity,
 ) -> Result<(), BadParameter> {
     for (param, measurement, reading) in [
         ("parts", "part.allowed", &identity.part_number),

@@ -15,5 +15,5 @@ mod stand_in;
 
 pub use kiln_model::{Arrivals, Dut};
 pub use machine::{Equipment, Machine, Refusal};
-pub use port::{Effect, Input, OperatorReply, Signal, Tick, Witness};
+pub use port::{Effect, OperatorReply, RunInput, RunTick, Signal, Witness};
 pub use rejudge::{Against, Note, RejudgeError, Rejudged, rejudge};

@@ -129,7 +129,7 @@ impl PartsList {
         let host = &healthy.host;
         // A node without any has nothing that could be missing.
         let some = |count: Option<usize>| count.filter(|count| *count > 0).and_then(|count| u32::try_from(count).ok());
-        let of_gpus = |read: fn(&kiln_model::Identity) -> &Reading<String>| {
+        let of_gpus = |read: fn(&kiln_model::GpuIdentity) -> &Reading<String>| {
             let mut texts: Vec<String> =
                 healthy.gpus.iter().filter_map(|gpu| read(&gpu.identity).value().cloned()).collect();
             texts.sort();

@@ -13,6 +13,7 @@ mod formats;
 mod load_on_a_fake_gpu;
 mod load_variants;
 mod lots;
+mod names;
 mod neighbours;
 mod nodes;
 mod pages;
