@@ -36,7 +36,6 @@ pub(super) static SPEC: CheckSpec = CheckSpec {
     measurements: MEASUREMENTS,
     each: &[GPU],
     wear: Wear::Stress,
-    faults: &["sensor-stuck"],
     exclusive: true,
     watcher: false,
     estimate: |params: &Params, _| params.span("heat").unwrap_or_default() + params.span("for").unwrap_or_default(),

@@ -49,7 +49,6 @@ pub(super) static SPEC: CheckSpec = CheckSpec {
     measurements: MEASUREMENTS,
     each: &[GPU, ComponentKind::NvLink],
     wear: Wear::Stress,
-    faults: &["wrong-while-linked", "wrong-while-copying"],
     exclusive: true,
     watcher: false,
     estimate: |params: &Params, _| params.span("for").unwrap_or_default() + Span::from_secs(15),

@@ -36,7 +36,6 @@ pub(super) static SPEC: CheckSpec = CheckSpec {
     measurements: MEASUREMENTS,
     each: &[GPU, NODE],
     wear: Wear::None,
-    faults: &["fell-off-bus", "hbm-uncorrectable"],
     exclusive: false,
     watcher: false,
     estimate: |_: &Params, _| Span::from_secs(1),

@@ -35,7 +35,6 @@ pub(super) static SPEC: CheckSpec = CheckSpec {
     measurements: MEASUREMENTS,
     each: &[GPU],
     wear: Wear::None,
-    faults: &["pcie-width-down", "pcie-gen-down"],
     exclusive: true,
     watcher: false,
     estimate: |params: &Params, gpus| params.span("for").unwrap_or_default().max(Span::from_secs(5 * gpus as u64)),

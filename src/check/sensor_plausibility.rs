@@ -37,7 +37,6 @@ pub(super) static SPEC: CheckSpec = CheckSpec {
     measurements: MEASUREMENTS,
     each: &[GPU],
     wear: Wear::Stress,
-    faults: &["sensor-stuck"],
     exclusive: false,
     watcher: true,
     estimate: |params: &Params, _| {

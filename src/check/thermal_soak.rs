@@ -59,7 +59,6 @@ pub(super) static SPEC: CheckSpec = CheckSpec {
     measurements: MEASUREMENTS,
     each: &[GPU],
     wear: Wear::Stress,
-    faults: &["cold-plate-loose", "wrong-when-hot", "slow-outlier", "fell-off-bus"],
     exclusive: true,
     watcher: false,
     estimate: |params: &Params, _| {
