@@ -1,5 +1,11 @@
 //! `fabric.ports`: state, rate and errors of InfiniBand and RoCE ports, now and since the run began.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    reason = "counts become floats far below 2^53, and floats become counts that were bounded before"
+)]
+
 use super::declare::{flag, list, may, text};
 use super::delta::between;
 use super::look::{LOOK, Look};

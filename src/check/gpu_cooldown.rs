@@ -1,5 +1,7 @@
 //! `gpu.cooldown`: how fast a heated GPU gives its heat away once the load ends.
 
+#![expect(clippy::cast_precision_loss, reason = "counts and nanoseconds become floats for statistics, far below 2^53")]
+
 use std::collections::{BTreeMap, VecDeque};
 
 use super::course::{Course, Rest, Turn};

@@ -1,6 +1,8 @@
 //! `gpu.training`: arithmetic, memory traffic, an exchange between all GPUs and copies from and to the host at once, as training
 //! does.
 
+#![expect(clippy::cast_precision_loss, reason = "counts and nanoseconds become floats for statistics, far below 2^53")]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::course::{Course, Rest, START_WITHIN, Turn};

@@ -1,5 +1,7 @@
 //! `kernel.log`: what the kernel has logged against the hardware, during the run and since the machine was started.
 
+#![expect(clippy::cast_precision_loss, reason = "counts and nanoseconds become floats for statistics, far below 2^53")]
+
 use std::collections::BTreeMap;
 
 use super::declare::{may, must, text};

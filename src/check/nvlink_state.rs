@@ -1,5 +1,7 @@
 //! `nvlink.state`: which NVLinks are up, how fast, and where they end.
 
+#![expect(clippy::cast_precision_loss, reason = "counts and nanoseconds become floats for statistics, far below 2^53")]
+
 use std::collections::BTreeMap;
 
 use super::declare::{flag, may, text};

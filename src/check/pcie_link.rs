@@ -1,5 +1,7 @@
 //! `pcie.link`: generation and width of every GPU's PCIe link while data goes over it, and its errors.
 
+#![expect(clippy::cast_precision_loss, reason = "counts and nanoseconds become floats for statistics, far below 2^53")]
+
 use std::collections::BTreeMap;
 
 use super::declare::{may, must, span};

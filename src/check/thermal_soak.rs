@@ -1,5 +1,10 @@
 //! `thermal.soak`: burns until temperatures are steady, and measures thermal resistance, drift and settling time.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "values are bounded where they are made, within the narrower type"
+)]
+
 use std::collections::BTreeMap;
 
 use super::course::{Course, Rest, Turn};

@@ -3,6 +3,8 @@
 //! One profile serves all orders: what only the order knows is given beside it, is compared wherever the profile compares the
 //! inventory, and leaves the profile's digest as it is.
 
+#![expect(clippy::cast_precision_loss, reason = "counts and nanoseconds become floats for statistics, far below 2^53")]
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};

@@ -1,5 +1,7 @@
 //! A SKU file to start from, made of a node: what could be read of its GPUs is filled in, the rest is for a data sheet.
 
+#![expect(clippy::cast_precision_loss, reason = "counts and nanoseconds become floats for statistics, far below 2^53")]
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
