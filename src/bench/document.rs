@@ -28,7 +28,7 @@ pub struct Bench {
     pub cuda: Option<String>,
     pub node: Option<String>,
     pub gpus: Vec<Unit>,
-    pub phases: Vec<Measured>,
+    pub phases: Vec<PhaseMeasured>,
 }
 
 /// A GPU that was measured.
@@ -47,7 +47,7 @@ pub struct Unit {
 
 /// What one phase came to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Measured {
+pub struct PhaseMeasured {
     pub name: String,
     pub work: Work,
     /// How long it took, with setting up.

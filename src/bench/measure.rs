@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use kiln_model::{GpuIndex, LoadEnd, LoadReport, LoadSaid, Mismatch, Moment, Sample, Screened, Sensor, Span, Transfer};
 
-use super::document::{Flips, GpuMeasured, Measured, Trace, Trouble, Unit};
+use super::document::{Flips, GpuMeasured, PhaseMeasured, Trace, Trouble, Unit};
 use super::owed;
 use super::phase::{Phase, Work};
 use super::scatter::Scatter;
@@ -152,7 +152,7 @@ impl Meter {
     }
 
     /// What it came to.
-    pub fn close(self, units: &[Unit], now: Moment) -> Measured {
+    pub fn close(self, units: &[Unit], now: Moment) -> PhaseMeasured {
         let from = self.running.unwrap_or(self.began);
         let until = self.ended.unwrap_or(now);
         let warm = from + until.since(from).mul_f64(WARM_UP);
@@ -171,7 +171,7 @@ impl Meter {
             Work::Step { .. } => self.rows.iter().map(|(gpu, row)| self.trace(*gpu, row)).collect(),
             _ => Vec::new(),
         };
-        Measured {
+        PhaseMeasured {
             name: self.phase.name,
             work: self.phase.work,
             seconds: now.since(self.began).as_secs_f64(),
@@ -319,7 +319,7 @@ mod tests {
     }
 
     /// A phase of 30 s with readings of power at these seconds and reports of work until then.
-    fn measured(work: Work, samples: &[(u64, f64)], told_until: u64, limit: Option<f64>) -> Measured {
+    fn measured(work: Work, samples: &[(u64, f64)], told_until: u64, limit: Option<f64>) -> PhaseMeasured {
         let phase = Phase { name: "phase".to_owned(), work, span: Span::from_secs(30) };
         let gpu = GpuIndex(0);
         let mut meter = Meter::new(&phase, [gpu], Moment::ZERO);

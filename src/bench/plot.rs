@@ -36,7 +36,7 @@ pub fn plots(bench: &Bench) -> Vec<(String, String)> {
         );
     }
     let bars = |works: fn(Work) -> bool, value: fn(&GpuMeasured) -> Option<Scatter>| {
-        let of = |phase: &super::document::Measured| {
+        let of = |phase: &super::document::PhaseMeasured| {
             let means: Vec<f64> = phase.gpus.iter().filter_map(value).map(|spread| spread.mean).collect();
             Some((phase.name.clone(), Scatter::of(&means)?))
         };

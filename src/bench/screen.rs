@@ -3,18 +3,16 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use kiln_model::{Screened, excluded_one_in, missed, rarest_excluded};
+use kiln_model::{Screened, WrongPlace, excluded_one_in, missed, rarest_excluded};
 
 use super::document::{Bench, GpuMeasured};
 use super::phase::Work;
 
 /// The places of wrong results, with how many were told there.
-fn places(gpu: &GpuMeasured) -> BTreeMap<&str, usize> {
+fn places(gpu: &GpuMeasured) -> BTreeMap<WrongPlace, usize> {
     let mut places = BTreeMap::new();
     for wrong in &gpu.told {
-        // `SM 17 (unit 34)`: units of one multiprocessor are one place.
-        let place = wrong.place.split(" (unit").next().unwrap_or(&wrong.place);
-        *places.entry(place).or_insert(0) += 1;
+        *places.entry(wrong.place.whole()).or_insert(0) += 1;
     }
     places
 }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use kiln_event::NodeSource;
 use kiln_model::Endpoint;
 
-use super::document::{Bench, GpuMeasured, Measured};
+use super::document::{Bench, GpuMeasured, PhaseMeasured};
 use super::phase::Work;
 use super::scatter::Scatter;
 use super::screen;
@@ -80,7 +80,7 @@ impl GpuMeasured {
     }
 }
 
-fn line(text: &mut String, phase: &Measured, gpu: &GpuMeasured) {
+fn line(text: &mut String, phase: &PhaseMeasured, gpu: &GpuMeasured) {
     let _ = writeln!(
         text,
         "{:<24} {:>6} {:>8} {:>8} {:>7} {:>6} {:>10} {:>9} {:>6} {:>5}",
@@ -188,12 +188,12 @@ fn steps(text: &mut String, bench: &Bench) {
 mod tests {
     use super::*;
     use crate::document::{BENCH_SCHEMA, Flips};
-    use kiln_model::{BurnKernel, GpuIndex, Mismatch};
+    use kiln_model::{BurnKernel, GpuIndex, Mismatch, WrongPlace};
 
-    fn gpu(mismatches: u64, places: &[&str], flips: Option<(u32, u32)>) -> GpuMeasured {
+    fn gpu(mismatches: u64, places: &[WrongPlace], flips: Option<(u32, u32)>) -> GpuMeasured {
         let told = places.iter().map(|place| Mismatch {
             gpu: GpuIndex(0),
-            place: (*place).to_owned(),
+            place: place.clone(),
             iteration: 0,
             word: 0,
             flipped_bits: 1,
@@ -220,7 +220,7 @@ mod tests {
     }
 
     fn told(work: Work, gpu: GpuMeasured) -> String {
-        let phase = Measured {
+        let phase = PhaseMeasured {
             name: "phase".to_owned(),
             work,
             seconds: 10.0,
@@ -266,12 +266,15 @@ mod tests {
 
     #[test]
     fn a_unit_that_differs_when_a_screen_is_set_up_is_wrong_though_nothing_was_counted() {
-        let place = "SM 17, unlike 263 of 264 units";
+        let place = WrongPlace::SmAlone { sm: 17, agree: 263, units: 264 };
         assert_eq!(
-            told(Work::Screen { kernel: BF16 }, gpu(0, &[place], None)),
+            told(Work::Screen { kernel: BF16 }, gpu(0, std::slice::from_ref(&place), None)),
             "phase, gpu/0: 1000000 results, 1 WRONG: SM 17, unlike 263 of 264 units (1 told)"
         );
         let burn = Work::Step { kernel: BF16 };
-        assert_eq!(told(burn, gpu(3, &[place], None)), format!("phase, gpu/0: 3 WRONG: {place} (1 told)"));
+        assert_eq!(
+            told(burn, gpu(3, std::slice::from_ref(&place), None)),
+            format!("phase, gpu/0: 3 WRONG: {place} (1 told)")
+        );
     }
 }

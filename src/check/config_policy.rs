@@ -1,12 +1,12 @@
 //! `config.policy`: whether the GPUs are set up as they should be for a test, and left alone by others.
 
 use super::declare::{choice, flag, list, may, must, text};
-use super::look::Look;
+use super::look::{LOOK, Look};
 use super::sheet::{Gauged, Sheet};
 use super::{Check, CheckRun, Done, StepContext, Subject};
 use kiln_limit::{Missing, write_list};
-use kiln_model::{Component, ComponentKind, Config, Gpu, Inventory, Process, Reading, Span, Unit};
-use kiln_profile::{CheckSpec, MeasurementSpec, Params, Wear};
+use kiln_model::{Component, ComponentKind, Config, Gpu, Inventory, Process, Reading, Unit};
+use kiln_profile::{CheckSpec, MeasurementSpec, Params};
 
 #[derive(Debug)]
 pub(super) struct ConfigPolicy;
@@ -37,11 +37,7 @@ pub(super) static SPEC: CheckSpec = CheckSpec {
     ],
     measurements: MEASUREMENTS,
     each: &[GPU],
-    wear: Wear::None,
-    faults: &["ecc-off", "power-cap-low"],
-    exclusive: false,
-    watcher: false,
-    estimate: |_: &Params, _| Span::from_secs(2),
+    ..LOOK
 };
 
 static MEASUREMENTS: &[MeasurementSpec] = &[

@@ -1,12 +1,12 @@
 //! `config.restored`: whether every GPU is set up as it was when the run began.
 
 use super::declare::{must, required, text};
-use super::look::Look;
+use super::look::{LOOK, Look};
 use super::sheet::{Gauged, Sheet};
 use super::{Check, CheckRun, Done, StepContext};
 use kiln_limit::{Missing, Setting, write_list};
-use kiln_model::{Component, ComponentKind, Gpu, Inventory, Reading, Span, Unit};
-use kiln_profile::{CheckSpec, MeasurementSpec, Params, Wear};
+use kiln_model::{Component, ComponentKind, Gpu, Inventory, Reading, Unit};
+use kiln_profile::{CheckSpec, MeasurementSpec};
 
 #[derive(Debug)]
 pub(super) struct ConfigRestored;
@@ -21,11 +21,7 @@ pub(super) static SPEC: CheckSpec = CheckSpec {
     params: &[],
     measurements: MEASUREMENTS,
     each: &[GPU],
-    wear: Wear::None,
-    faults: &[],
-    exclusive: false,
-    watcher: false,
-    estimate: |_: &Params, _| Span::from_secs(2),
+    ..LOOK
 };
 
 static MEASUREMENTS: &[MeasurementSpec] = &[

@@ -2,6 +2,8 @@
 //!
 //! Which copies are ordered and how their numbers are told is the check's business.
 
+#![expect(clippy::cast_precision_loss, reason = "counts and nanoseconds become floats for statistics, far below 2^53")]
+
 use std::collections::BTreeMap;
 
 use super::course::never_rested;

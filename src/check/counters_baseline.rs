@@ -3,12 +3,12 @@
 use super::declare::{flag, may, text};
 use super::delta::between;
 use super::links::{of_gpu, put_growth};
-use super::look::Look;
+use super::look::{LOOK, Look};
 use super::sheet::{Gauged, Sheet};
 use super::{Check, CheckRun, Done, StepContext, Subject};
 use kiln_limit::Missing;
-use kiln_model::{Component, ComponentKind, GpuCounters, Span, Unit};
-use kiln_profile::{CheckSpec, MeasurementSpec, Params, Wear};
+use kiln_model::{Component, ComponentKind, GpuCounters, Unit};
+use kiln_profile::{CheckSpec, MeasurementSpec};
 
 #[derive(Debug)]
 pub(super) struct CountersBaseline;
@@ -27,11 +27,7 @@ pub(super) static SPEC: CheckSpec = CheckSpec {
     params: &[],
     measurements: MEASUREMENTS,
     each: &[GPU, ComponentKind::NvLink],
-    wear: Wear::None,
-    faults: &["hbm-uncorrectable", "nvlink-errors-under-load"],
-    exclusive: false,
-    watcher: false,
-    estimate: |_: &Params, _| Span::from_secs(2),
+    ..LOOK
 };
 
 static MEASUREMENTS: &[MeasurementSpec] = &[

@@ -1,5 +1,7 @@
 //! Differences of counters. A counter that went backwards says nothing; it is missing, not 0.
 
+#![expect(clippy::cast_precision_loss, reason = "counts and nanoseconds become floats for statistics, far below 2^53")]
+
 use super::sheet::Gauged;
 use super::window::is_covered;
 use kiln_limit::Missing;

@@ -1,5 +1,7 @@
 //! What an exchange between all GPUs tells: how fast each sent to each other, summed up for one GPU.
 
+#![expect(clippy::cast_precision_loss, reason = "counts and nanoseconds become floats for statistics, far below 2^53")]
+
 use std::collections::BTreeMap;
 
 use super::sheet::Gauged;

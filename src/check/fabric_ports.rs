@@ -1,13 +1,19 @@
 //! `fabric.ports`: state, rate and errors of InfiniBand and RoCE ports, now and since the run began.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    reason = "counts become floats far below 2^53, and floats become counts that were bounded before"
+)]
+
 use super::declare::{flag, list, may, text};
 use super::delta::between;
-use super::look::Look;
+use super::look::{LOOK, Look};
 use super::sheet::{Gauged, Sheet};
 use super::{Check, CheckRun, Done, StepContext, Subject};
 use kiln_event::Reason;
-use kiln_model::{Component, ComponentKind, Inventory, Missing, Moment, Nic, Port, PortCounter, Reading, Span, Unit};
-use kiln_profile::{CheckSpec, MeasurementSpec, ParamKind, ParamSpec, Params, Wear};
+use kiln_model::{Component, ComponentKind, Inventory, Missing, Moment, Nic, Port, PortCounter, Reading, Unit};
+use kiln_profile::{CheckSpec, MeasurementSpec, ParamKind, ParamSpec, Params};
 
 #[derive(Debug)]
 pub(super) struct FabricPorts;
@@ -49,11 +55,7 @@ pub(super) static SPEC: CheckSpec = CheckSpec {
     ],
     measurements: MEASUREMENTS,
     each: &[ComponentKind::Node],
-    wear: Wear::None,
-    faults: &["port-down", "port-flaps", "port-symbol-errors", "port-narrow"],
-    exclusive: false,
-    watcher: false,
-    estimate: |_: &Params, _| Span::from_secs(2),
+    ..LOOK
 };
 
 static MEASUREMENTS: &[MeasurementSpec] = &[

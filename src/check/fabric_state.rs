@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::declare::{flag, may, required, text};
-use super::look::Look;
+use super::look::{LOOK, Look};
 use super::sheet::{Gauged, Sheet};
 use super::{Check, CheckRun, Done, StepContext, Subject};
-use kiln_model::{Component, ComponentKind, Fabric, FabricState as Registration, Inventory, Reading, Span, Unit};
-use kiln_profile::{CheckSpec, MeasurementSpec, Params, Wear};
+use kiln_model::{Component, ComponentKind, Fabric, FabricState as Registration, Inventory, Reading, Unit};
+use kiln_profile::{CheckSpec, MeasurementSpec};
 
 #[derive(Debug)]
 pub(super) struct FabricState;
@@ -24,11 +24,7 @@ pub(super) static SPEC: CheckSpec = CheckSpec {
     params: &[],
     measurements: MEASUREMENTS,
     each: &[GPU],
-    wear: Wear::None,
-    faults: &[],
-    exclusive: false,
-    watcher: false,
-    estimate: |_: &Params, _| Span::from_secs(2),
+    ..LOOK
 };
 
 static MEASUREMENTS: &[MeasurementSpec] = &[

@@ -1,5 +1,7 @@
 //! `gpu.cooldown`: how fast a heated GPU gives its heat away once the load ends.
 
+#![expect(clippy::cast_precision_loss, reason = "counts and nanoseconds become floats for statistics, far below 2^53")]
+
 use std::collections::{BTreeMap, VecDeque};
 
 use super::course::{Course, Rest, Turn};
@@ -36,7 +38,6 @@ pub(super) static SPEC: CheckSpec = CheckSpec {
     measurements: MEASUREMENTS,
     each: &[GPU],
     wear: Wear::Stress,
-    faults: &["sensor-stuck"],
     exclusive: true,
     watcher: false,
     estimate: |params: &Params, _| params.span("heat").unwrap_or_default() + params.span("for").unwrap_or_default(),

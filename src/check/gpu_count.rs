@@ -2,6 +2,11 @@
 //!
 //! Driver, PCI bus and slot numbers tell of them independently of one another.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "values are bounded where they are made, within the narrower type"
+)]
+
 use std::collections::BTreeSet;
 
 use super::StepContext;

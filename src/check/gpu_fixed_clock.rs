@@ -37,7 +37,6 @@ pub(super) static SPEC: CheckSpec = CheckSpec {
     measurements: MEASUREMENTS,
     each: &[GPU],
     wear: Wear::Stress,
-    faults: &["voltage-too-high", "leaky-die"],
     exclusive: true,
     watcher: false,
     estimate: |params: &Params, _| {

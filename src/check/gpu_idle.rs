@@ -28,7 +28,6 @@ pub(super) static SPEC: CheckSpec = CheckSpec {
     measurements: MEASUREMENTS,
     each: &[GPU],
     wear: Wear::None,
-    faults: &[],
     exclusive: true,
     watcher: false,
     estimate: |params: &Params, _| {

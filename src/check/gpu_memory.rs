@@ -36,7 +36,6 @@ pub(super) static SPEC: CheckSpec = CheckSpec {
     measurements: MEASUREMENTS,
     each: &[GPU],
     wear: Wear::Stress,
-    faults: &["hbm-uncorrectable"],
     exclusive: true,
     watcher: false,
     estimate: |params: &Params, _| {

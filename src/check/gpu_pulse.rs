@@ -43,7 +43,6 @@ pub(super) static SPEC: CheckSpec = CheckSpec {
     measurements: MEASUREMENTS,
     each: &[GPU],
     wear: Wear::Stress,
-    faults: &["power-brake", "fell-off-bus"],
     exclusive: true,
     watcher: false,
     estimate: |params: &Params, _| {

@@ -44,13 +44,6 @@ pub(super) static SPEC: CheckSpec = CheckSpec {
     measurements: MEASUREMENTS,
     each: &[GPU],
     wear: Wear::Stress,
-    faults: &[
-        "wrong-at-high-clock",
-        "wrong-one-sm-at-high-clock",
-        "wrong-one-sm-when-hot",
-        "wrong-at-middle-clock",
-        "wrong-one-sm-at-low-clock",
-    ],
     exclusive: true,
     watcher: false,
     estimate: |params: &Params, _| Part::all(params).map(|part| part.length(params) + Span::from_secs(5)).sum(),

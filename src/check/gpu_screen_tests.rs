@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::rig::{Rig, Scene, assert_complete, lines, progress, shown};
-use kiln_model::{BurnKernel, ClockRefusal, LoadKind, Mismatch, Reading, Screened, Sensor, Turns};
+use kiln_model::{BurnKernel, ClockRefusal, LoadKind, Mismatch, Reading, Screened, Sensor, Turns, WrongPlace};
 
 /// The clock to be held of a load, if one is.
 fn held(scene: &Scene<'_>) -> Option<f64> {
@@ -201,7 +201,7 @@ fn without_time_or_without_a_greatest_clock_no_clock_is_held() {
 }
 
 fn wrong(scene: &Scene<'_>, sm: u32) -> LoadSaid {
-    let (gpu, place) = (scene.gpu, format!("SM {sm} (unit {sm})"));
+    let (gpu, place) = (scene.gpu, WrongPlace::Sm { sm, unit: Some(sm) });
     LoadSaid::Mismatched(Mismatch { gpu, place, iteration: 1, word: 2, flipped_bits: 1, sm: Some(sm) })
 }
 

@@ -1,6 +1,8 @@
 //! `gpu.training`: arithmetic, memory traffic, an exchange between all GPUs and copies from and to the host at once, as training
 //! does.
 
+#![expect(clippy::cast_precision_loss, reason = "counts and nanoseconds become floats for statistics, far below 2^53")]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::course::{Course, Rest, START_WITHIN, Turn};
@@ -49,7 +51,6 @@ pub(super) static SPEC: CheckSpec = CheckSpec {
     measurements: MEASUREMENTS,
     each: &[GPU, ComponentKind::NvLink],
     wear: Wear::Stress,
-    faults: &["wrong-while-linked", "wrong-while-copying"],
     exclusive: true,
     watcher: false,
     estimate: |params: &Params, _| params.span("for").unwrap_or_default() + Span::from_secs(15),

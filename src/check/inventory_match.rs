@@ -3,14 +3,14 @@
 use super::declare::{flag, list, may, must, required, text};
 use super::gpu_count::put_counts;
 use super::host_lost::put_gone;
-use super::look::Look;
+use super::look::{LOOK, Look};
 use super::parts_list::{matcher, put_parts_list, told};
 use super::sheet::{Gauged, Sheet};
 use super::siblings::{put_topology, put_uniform, put_unique, texts};
 use super::{Check, CheckRun, Done, StepContext, Subject};
 use kiln_event::{BadParameter, Reason};
-use kiln_model::{C2c, Component, ComponentKind, Gpu, Identity, Inventory, Nic, Psu, Span, Unit};
-use kiln_profile::{CheckSpec, MeasurementSpec, ParamKind, ParamSpec, Params, Wear};
+use kiln_model::{C2c, Component, ComponentKind, Gpu, GpuIdentity, Inventory, Nic, Psu, Unit};
+use kiln_profile::{CheckSpec, MeasurementSpec, ParamKind, ParamSpec, Params};
 
 #[derive(Debug)]
 pub(super) struct InventoryMatch;
@@ -61,11 +61,7 @@ pub(super) static SPEC: CheckSpec = CheckSpec {
     ],
     measurements: MEASUREMENTS,
     each: &[NODE],
-    wear: Wear::None,
-    faults: &["gpu-missing", "mixed-part", "wrong-vbios"],
-    exclusive: false,
-    watcher: false,
-    estimate: |_: &Params, _| Span::from_secs(2),
+    ..LOOK
 };
 
 static MEASUREMENTS: &[MeasurementSpec] = &[
@@ -238,7 +234,7 @@ fn put_allowed(
     sheet: &mut Sheet<'_>,
     params: &Params,
     component: Component,
-    identity: &Identity,
+    identity: &GpuIdentity,
 ) -> Result<(), BadParameter> {
     for (param, measurement, reading) in [
         ("parts", "part.allowed", &identity.part_number),

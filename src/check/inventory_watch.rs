@@ -1,6 +1,8 @@
 //! What can go away and come back while a load runs, looked at again and again: the registration with the NVLink fabric, the links
 //! themselves, and the power supplies. Each is whole before the load and after it, where it was not in between.
 
+#![expect(clippy::cast_precision_loss, reason = "counts and nanoseconds become floats for statistics, far below 2^53")]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::course::Course;

@@ -3,6 +3,8 @@
 //! A look before and a look after miss what changed in between, and a load over NVLink or none at all hides a lame PCIe link.
 //! The samples carry all of them every second.
 
+#![expect(clippy::cast_precision_loss, reason = "counts and nanoseconds become floats for statistics, far below 2^53")]
+
 use super::sheet::{Gauged, Sheet};
 use kiln_limit::Missing;
 use kiln_model::{Component, ComponentKind, Reading, Sample, Sensor, Unit};

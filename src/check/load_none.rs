@@ -31,7 +31,6 @@ pub(super) static SPEC: CheckSpec = CheckSpec {
     measurements: MEASUREMENTS,
     each: &[GPU],
     wear: Wear::None,
-    faults: &[],
     exclusive: true,
     watcher: false,
     estimate: |params: &Params, _| params.span("for").unwrap_or_default() + Span::from_secs(2),

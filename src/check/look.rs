@@ -4,7 +4,22 @@
 
 use super::{CheckRun, Done, Seen, StepContext, Wants};
 use kiln_event::{Phase, Reason};
-use kiln_model::{Answer, GpuCounters, Inventory, Moment, Probe, Unanswered};
+use kiln_model::{Answer, GpuCounters, Inventory, Moment, Probe, Span, Unanswered};
+use kiln_profile::{CheckSpec, Params, Wear};
+
+/// What the declarations of such checks have in common: they touch nothing, and a probe takes two seconds at the most.
+pub(super) const LOOK: CheckSpec = CheckSpec {
+    name: "",
+    summary: "",
+    details: "",
+    params: &[],
+    measurements: &[],
+    each: &[],
+    wear: Wear::None,
+    exclusive: false,
+    watcher: false,
+    estimate: |_: &Params, _| Span::from_secs(2),
+};
 
 /// Measures from an inventory.
 pub(super) type OfInventory = fn(&StepContext<'_>, &Inventory) -> Done;

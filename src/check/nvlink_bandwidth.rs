@@ -25,7 +25,6 @@ pub(super) static SPEC: CheckSpec = CheckSpec {
     measurements: MEASUREMENTS,
     each: &[GPU, ComponentKind::Pair],
     wear: Wear::None,
-    faults: &["nvlink-inactive"],
     exclusive: true,
     watcher: false,
     estimate: |params: &Params, gpus| {

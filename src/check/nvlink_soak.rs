@@ -28,7 +28,6 @@ pub(super) static SPEC: CheckSpec = CheckSpec {
     measurements: MEASUREMENTS,
     each: &[GPU, ComponentKind::NvLink],
     wear: Wear::Stress,
-    faults: &["nvlink-errors-under-load", "nvlink-inactive"],
     exclusive: true,
     watcher: false,
     estimate: |params: &Params, _| params.span("for").unwrap_or_default() + Span::from_secs(10),

@@ -1,15 +1,17 @@
 //! `nvlink.state`: which NVLinks are up, how fast, and where they end.
 
+#![expect(clippy::cast_precision_loss, reason = "counts and nanoseconds become floats for statistics, far below 2^53")]
+
 use std::collections::BTreeMap;
 
 use super::declare::{flag, may, text};
 use super::links::list;
-use super::look::Look;
+use super::look::{LOOK, Look};
 use super::sheet::{Gauged, Sheet};
 use super::{Check, CheckRun, Done, StepContext, Subject};
 use kiln_limit::Missing;
-use kiln_model::{Component, ComponentKind, Gpu, GpuIndex, Inventory, LinkState, NvLink, Reading, Remote, Span, Unit};
-use kiln_profile::{CheckSpec, MeasurementSpec, Params, Wear};
+use kiln_model::{Component, ComponentKind, Gpu, GpuIndex, Inventory, LinkState, NvLink, Reading, Remote, Unit};
+use kiln_profile::{CheckSpec, MeasurementSpec};
 
 #[derive(Debug)]
 pub(super) struct NvlinkState;
@@ -28,11 +30,7 @@ pub(super) static SPEC: CheckSpec = CheckSpec {
     params: &[],
     measurements: MEASUREMENTS,
     each: &[GPU, LINK],
-    wear: Wear::None,
-    faults: &["nvlink-inactive"],
-    exclusive: false,
-    watcher: false,
-    estimate: |_: &Params, _| Span::from_secs(2),
+    ..LOOK
 };
 
 static MEASUREMENTS: &[MeasurementSpec] = &[

@@ -27,7 +27,6 @@ pub(super) static SPEC: CheckSpec = CheckSpec {
     measurements: MEASUREMENTS,
     each: &[NODE],
     wear: Wear::None,
-    faults: &[],
     exclusive: false,
     watcher: false,
     // A person at the node; the step's timeout is for the profile to set.

@@ -31,7 +31,6 @@ pub(super) static SPEC: CheckSpec = CheckSpec {
     measurements: MEASUREMENTS,
     each: &[GPU],
     wear: Wear::None,
-    faults: &["pcie-width-down", "pcie-gen-down"],
     exclusive: true,
     watcher: false,
     estimate: |params: &Params, gpus| {

@@ -1,5 +1,7 @@
 //! `pcie.link`: generation and width of every GPU's PCIe link while data goes over it, and its errors.
 
+#![expect(clippy::cast_precision_loss, reason = "counts and nanoseconds become floats for statistics, far below 2^53")]
+
 use std::collections::BTreeMap;
 
 use super::declare::{may, must, span};
@@ -35,7 +37,6 @@ pub(super) static SPEC: CheckSpec = CheckSpec {
     measurements: MEASUREMENTS,
     each: &[GPU],
     wear: Wear::None,
-    faults: &["pcie-width-down", "pcie-gen-down"],
     exclusive: true,
     watcher: false,
     estimate: |params: &Params, gpus| params.span("for").unwrap_or_default().max(Span::from_secs(5 * gpus as u64)),

@@ -1,5 +1,7 @@
 //! What `gpu.screen` found on one GPU, part by part, and the measurements that come of it.
 
+#![expect(clippy::cast_precision_loss, reason = "counts and nanoseconds become floats for statistics, far below 2^53")]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::held_clock::KEPT_WITHIN;

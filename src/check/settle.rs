@@ -2,6 +2,8 @@
 //!
 //! What a check does with a node that never settles is its own business; most cannot decide then.
 
+#![expect(clippy::cast_precision_loss, reason = "counts and nanoseconds become floats for statistics, far below 2^53")]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::StepContext;

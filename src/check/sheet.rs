@@ -2,6 +2,8 @@
 //!
 //! Rule 1 lives here and in `window`: what could not be measured is missing or unsupported, never a number.
 
+#![expect(clippy::cast_precision_loss, reason = "counts and nanoseconds become floats for statistics, far below 2^53")]
+
 use std::collections::BTreeMap;
 
 use kiln_limit::Measurement;

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::sheet::{Gauged, Sheet};
-use kiln_model::{Component, Gpu, GpuIndex, Identity, Inventory, Reading};
+use kiln_model::{Component, Gpu, GpuIdentity, GpuIndex, Inventory, Reading};
 
 /// The identity texts under their measurement names.
-pub(super) fn texts(identity: &Identity) -> [(&'static str, &Reading<String>); 6] {
+pub(super) fn texts(identity: &GpuIdentity) -> [(&'static str, &Reading<String>); 6] {
     [
         ("name", &identity.name),
         ("part", &identity.part_number),
@@ -116,7 +116,7 @@ fn majority<'a>(values: &[Option<&'a String>]) -> Option<&'a String> {
 }
 
 pub(super) fn put_unique(sheet: &mut Sheet<'_>, gpus: &[Gpu]) {
-    type Pick = fn(&Identity) -> &Reading<String>;
+    type Pick = fn(&GpuIdentity) -> &Reading<String>;
     let picks: [(&str, Pick); 2] =
         [("serial.unique", |identity| &identity.serial), ("uuid.unique", |identity| &identity.uuid)];
     for (measurement, pick) in picks {

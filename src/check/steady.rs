@@ -2,6 +2,11 @@
 //!
 //! Block means, because single whole-degree readings jump by a degree where a trend does not.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "values are bounded where they are made, within the narrower type"
+)]
+
 use super::window::Line;
 use kiln_model::{Moment, Span};
 

@@ -1,5 +1,10 @@
 //! `thermal.soak`: burns until temperatures are steady, and measures thermal resistance, drift and settling time.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "values are bounded where they are made, within the narrower type"
+)]
+
 use std::collections::BTreeMap;
 
 use super::course::{Course, Rest, Turn};
@@ -59,7 +64,6 @@ pub(super) static SPEC: CheckSpec = CheckSpec {
     measurements: MEASUREMENTS,
     each: &[GPU],
     wear: Wear::Stress,
-    faults: &["cold-plate-loose", "wrong-when-hot", "slow-outlier", "fell-off-bus"],
     exclusive: true,
     watcher: false,
     estimate: |params: &Params, _| {

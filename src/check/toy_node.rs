@@ -2,8 +2,9 @@
 
 use super::rig::Scene;
 use kiln_model::{
-    ClockLimits, Config, Gpu, GpuCounters, GpuIndex, Host, Identity, Inventory, LinkCounters, LinkState, NodeIdentity,
-    NvLink, PciFunction, PcieCapability, PowerLimits, Reading, Remote, Sample, Sensor, Text, ThermalLimits,
+    ClockLimits, Config, Gpu, GpuCounters, GpuIdentity, GpuIndex, Host, Inventory, LinkCounters, LinkState,
+    NodeIdentity, NvLink, PciFunction, PcieCapability, PowerLimits, Reading, Remote, Sample, Sensor, Text,
+    ThermalLimits,
 };
 use kiln_profile::{Fact, Sku};
 
@@ -122,7 +123,7 @@ fn address(gpu: u8) -> String {
 fn gpu(index: u8) -> Gpu {
     Gpu {
         index: GpuIndex(index),
-        identity: Identity {
+        identity: GpuIdentity {
             name: text("Toy 80GB"),
             pci_address: text(address(index)),
             pci_device: text("233010de"),

@@ -123,6 +123,14 @@ mod tests {
     }
 
     #[test]
+    fn a_gpu_whose_twin_is_gone_is_compared_with_nothing_which_is_no_trouble() {
+        let mut board = board(ROWS);
+        board.all.remove(&GpuIndex(2));
+        assert_eq!(board.mirrored(GpuIndex(6)), Gauged::Unsupported);
+        assert_eq!(percent(&board.mirrored(GpuIndex(7))), Some(100.0), "the others have theirs");
+    }
+
+    #[test]
     fn a_sensor_that_reads_low_does_not_make_its_twin_hot() {
         let mut values = ROWS;
         values[3] = (52, 64);

@@ -2,6 +2,8 @@
 //!
 //! A drift, and even a steady rise, drop out of that; noise does not.
 
+#![expect(clippy::cast_precision_loss, reason = "counts and nanoseconds become floats for statistics, far below 2^53")]
+
 use super::sheet::Gauged;
 use kiln_limit::Missing;
 use kiln_model::{Moment, Span};

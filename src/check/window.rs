@@ -4,6 +4,13 @@
 //! is told only where the readings cover the window. Cheap enough for 72 hours of eight GPUs at one second, and without an
 //! allocation per reading.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "counts become floats far below 2^53, and floats become counts that were bounded before"
+)]
+
 use super::sheet::Gauged;
 use kiln_limit::Missing;
 use kiln_model::{Moment, Reading, Span};

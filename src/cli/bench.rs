@@ -11,7 +11,7 @@ use super::exit_code::Exit;
 use super::look::Look;
 use super::signals::Interrupts;
 use super::{drive, printer, skus};
-use crate::bench::{self, BENCH_SCHEMA, Bench, Lengths, Measured, Meter, Phase, Trouble, Unit, Work};
+use crate::bench::{self, BENCH_SCHEMA, Bench, Lengths, Meter, Phase, PhaseMeasured, Trouble, Unit, Work};
 use crate::disk::{self, Folder, Keep};
 use crate::engine::Arrivals;
 use crate::model::{GpuIndex, Inventory, LoadId, LoadOrder, Moment, Span, StopHow};
@@ -185,7 +185,7 @@ impl Bencher<'_> {
         self.units.iter().map(|unit| unit.gpu)
     }
 
-    fn run(&self, look: &mut Look<'_, dyn Workbench>) -> Measured {
+    fn run(&self, look: &mut Look<'_, dyn Workbench>) -> PhaseMeasured {
         let mut meter = Meter::new(self.phase, self.gpus(), look.now());
         let work = self.phase.work;
         let every = if matches!(work, Work::Step { .. }) { FASTEST } else { EVERY };

@@ -59,7 +59,6 @@ fn as_json(spec: &CheckSpec) -> Value {
         "each": spec.each.iter().map(|kind| kind.word()).collect::<Vec<_>>(),
         "parameters": spec.params.iter().map(params).collect::<Vec<_>>(),
         "measurements": spec.measurements.iter().map(measurements).collect::<Vec<_>>(),
-        "faults": spec.faults,
     })
 }
 
@@ -94,9 +93,6 @@ fn describe(spec: &CheckSpec) -> String {
         let required = if measurement.required { " (always required)" } else { "" };
         let of = measurement.of.word();
         let _ = writeln!(text, "  {:24} {unit:8} per {of:8} {}{required}", measurement.name, measurement.summary);
-    }
-    if !spec.faults.is_empty() {
-        let _ = write!(text, "\nFor faults: {}\n", spec.faults.join(", "));
     }
     text
 }

@@ -13,7 +13,7 @@ use super::look::Look;
 use super::{dut, files, node_table, printer, skus};
 use crate::disk::{self, MIB};
 use crate::model::{Inventory, Sample};
-use crate::node::snapshot::{Field, NodeSnapshot, Origin, SnapshotError, decoded, node_file, read_smi};
+use crate::node::snapshot::{Field, FieldOrigin, NodeSnapshot, SnapshotError, decoded, node_file, read_smi};
 
 /// The most that is read of what `nvidia-smi -q -x` wrote: eight GPUs are some hundred kilobytes.
 const MOST: u64 = 64 * MIB;
@@ -101,14 +101,14 @@ fn write(inventory: &Inventory, samples: &[Sample], id: &str, out: Option<&Path>
 fn from(snapshot: &NodeSnapshot) -> String {
     let mut lines = Vec::new();
     for (origin, said) in [
-        (Origin::Read, "read".to_owned()),
-        (Origin::Adjusted, "brought into the range of the simulation".to_owned()),
-        (Origin::Template, format!("taken from {}", snapshot.base)),
-        (Origin::Invented, "made up".to_owned()),
+        (FieldOrigin::Read, "read".to_owned()),
+        (FieldOrigin::Adjusted, "brought into the range of the simulation".to_owned()),
+        (FieldOrigin::Template, format!("taken from {}", snapshot.base)),
+        (FieldOrigin::Invented, "made up".to_owned()),
     ] {
         let of = |field: &&Field| field.origin == origin && field.failed.is_none();
         let mut paths: Vec<String> = snapshot.fields.iter().filter(of).map(|field| of_all_slots(&field.path)).collect();
-        if origin == Origin::Invented {
+        if origin == FieldOrigin::Invented {
             paths.extend(["serial numbers".to_owned(), "UUIDs".to_owned()]);
         }
         let mut seen = BTreeSet::new();

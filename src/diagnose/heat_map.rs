@@ -2,6 +2,11 @@
 //!
 //! Which fault that means is for `rule_heat`.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "values are bounded where they are made, within the narrower type"
+)]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::scene::Scene;

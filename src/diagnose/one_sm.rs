@@ -52,11 +52,12 @@ pub fn same_sm_everywhere<'m>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use kiln_model::WrongPlace;
 
     fn wrong(gpu: u8, sms: &[Option<u32>]) -> Vec<Mismatch> {
         let of = |sm: &Option<u32>| Mismatch {
             gpu: GpuIndex(gpu),
-            place: String::new(),
+            place: WrongPlace::Stream { byte: 0 },
             iteration: 0,
             word: 0,
             flipped_bits: 1,

@@ -2,6 +2,8 @@
 //!
 //! Where the evidence does not decide, the finding names all suspects and says so by them.
 
+#![expect(clippy::cast_precision_loss, reason = "counts and nanoseconds become floats for statistics, far below 2^53")]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::board::Board;

@@ -8,14 +8,14 @@ use kiln_model::{
 
 /// The time at which an input is handed over, on both clocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Tick {
+pub struct RunTick {
     pub now: Moment,
     pub wall: WallTime,
 }
 
 /// Something the machine must know.
 #[derive(Debug)]
-pub enum Input<'a> {
+pub enum RunInput<'a> {
     InventoryRead(Result<Box<Inventory>, String>),
     Sampled(&'a Sample),
     LoadSaid(LoadReport),

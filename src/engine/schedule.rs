@@ -60,7 +60,7 @@ pub(super) struct Halt {
 
 impl Halt {
     /// Why steps of this stage round may not start.
-    fn holds(&self, stage: &str, round: u32) -> Option<&Halted> {
+    pub(super) fn holds(&self, stage: &str, round: u32) -> Option<&Halted> {
         if let Some(why) = &self.run {
             return Some(why);
         }

@@ -7,6 +7,12 @@
 //!
 //! A reading that failed stays failed: only what was never offered is stood in for.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "values are bounded where they are made, within the narrower type"
+)]
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 

@@ -12,6 +12,7 @@ mod legacy;
 mod reason;
 mod record;
 mod run_event;
+mod run_failure;
 mod start;
 mod taken_up;
 mod trip;
@@ -27,6 +28,7 @@ pub use reason::{
 };
 pub use record::{LoadNote, RunRecord, StageRecord, StepRecord, StepStatus};
 pub use run_event::{Envelope, Interruption, Phase, RunEvent, StepKey};
+pub use run_failure::RunFailure;
 pub use start::{
     JunitDialect, LotFacts, LotValue, NodeSource, Operation, RunKind, RunStart, Surroundings, ToolVersion,
 };

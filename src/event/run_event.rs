@@ -3,7 +3,7 @@
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{Case, Finding, GuardTrip, Lateness, RunStart, StepEnding, Verdict};
+use super::{Case, Finding, GuardTrip, Lateness, RunFailure, RunStart, StepEnding, Verdict};
 
 use kiln_model::{
     Component, GpuCounters, GpuIndex, Inventory, KernelRecord, LoadEnd, LoadId, LoadOrder, Mismatch, Moment, NoteFact,
@@ -165,8 +165,8 @@ pub enum Interruption {
     Signal,
     /// Second signal: loads are killed.
     Kill,
-    /// Our own trouble: the text says which.
-    Failure(String),
+    /// Our own trouble.
+    Failure(RunFailure),
 }
 
 #[cfg(test)]

@@ -3,6 +3,11 @@
 //! FAIL if anything failed; else ABORTED or ERROR if a result is lacking; else INCONCLUSIVE; else HELD if anything stands
 //! apart from its lot; else PASS; and a run that judged nothing says so.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "values are bounded where they are made, within the narrower type"
+)]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{

@@ -10,7 +10,7 @@ use super::line::{self, Chain};
 use super::read::{Header, Read, SCHEMA, lock, parse, read_all};
 use super::{FILE_NAME, VERSION};
 use kiln_disk::Folder;
-use kiln_event::Envelope;
+use kiln_event::{Envelope, RunFailure};
 
 /// Reads a monotonic clock. Its starting point does not matter.
 pub type WallClock = fn() -> Duration;
@@ -126,14 +126,10 @@ impl Journal {
     /// Appends one event. It is not durable before the next [`Journal::sync`].
     pub fn append(&mut self, envelope: &Envelope) -> io::Result<()> {
         if envelope.seq != self.next_seq {
-            return Err(io::Error::other(format!(
-                "event {} came to {} where event {} was due",
-                envelope.seq,
-                self.path.display(),
-                self.next_seq
-            )));
+            let (path, came, due) = (self.path.display().to_string(), envelope.seq, self.next_seq);
+            return Err(io::Error::other(RunFailure::OutOfOrder { path, came, due }));
         }
-        self.write_line(envelope).map_err(|error| self.with_path(&error))?;
+        self.write_line(envelope).map_err(|error| RunFailure::unwritten(&self.path, &error))?;
         self.next_seq += 1;
         Ok(())
     }
@@ -159,21 +155,17 @@ impl Journal {
                 }
             }
         };
-        result.map_err(|error| self.with_path(&error))
+        result.map_err(|error| RunFailure::unwritten(&self.path, &error))
     }
 
     /// Syncs everything to disk, whatever the durability, and closes the journal.
     pub fn close(mut self) -> io::Result<()> {
-        self.sync_now().map_err(|error| self.with_path(&error))
+        self.sync_now().map_err(|error| RunFailure::unwritten(&self.path, &error))
     }
 
     fn sync_now(&mut self) -> io::Result<()> {
         self.file.flush()?;
         self.file.get_ref().sync_data()
-    }
-
-    fn with_path(&self, error: &io::Error) -> io::Error {
-        io::Error::new(error.kind(), format!("cannot write {}: {error}", self.path.display()))
     }
 }
 

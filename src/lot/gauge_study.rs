@@ -4,6 +4,8 @@
 //! scatter of one unit on one station, *reproducibility* what stations add, the rest is between units. A limit that is
 //! nearer to a value than the gauge's own scatter decides by chance: the guard band is what it has to stand off.
 
+#![expect(clippy::cast_precision_loss, reason = "counts and nanoseconds become floats for statistics, far below 2^53")]
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};

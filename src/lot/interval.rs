@@ -1,5 +1,7 @@
 //! How far a share seen in a sample may lie from the true one.
 
+#![expect(clippy::cast_precision_loss, reason = "counts and nanoseconds become floats for statistics, far below 2^53")]
+
 use serde::{Deserialize, Serialize};
 
 /// A share with the ends of its confidence interval, all from 0 to 1.

@@ -1,5 +1,7 @@
 //! Which findings make up most of what goes wrong.
 
+#![expect(clippy::cast_precision_loss, reason = "counts and nanoseconds become floats for statistics, far below 2^53")]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;

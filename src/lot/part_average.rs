@@ -9,6 +9,8 @@
 //!
 //! An outlier is *held*: somebody has to look. Nothing proves that it is bad.
 
+#![expect(clippy::cast_precision_loss, reason = "counts and nanoseconds become floats for statistics, far below 2^53")]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};

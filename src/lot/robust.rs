@@ -1,5 +1,12 @@
 //! Statistics that a single wild value does not move.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "counts become floats far below 2^53, and floats become counts that were bounded before"
+)]
+
 use kiln_model::median;
 
 /// How many standard deviations the median distance of a normal distribution is.

@@ -1,5 +1,12 @@
 //! How a measurement is distributed over the units of a lot, how it sits inside its limits, and who stands apart.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "counts become floats far below 2^53, and floats become counts that were bounded before"
+)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 

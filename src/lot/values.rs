@@ -1,5 +1,10 @@
 //! The numbers of a run, kept small: a lot is a thousand runs, and all of them measured the same things.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "values are bounded where they are made, within the narrower type"
+)]
+
 use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};

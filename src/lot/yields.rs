@@ -1,5 +1,7 @@
 //! Yield: how many units passed at their first run, at their second, and at last.
 
+#![expect(clippy::cast_precision_loss, reason = "counts and nanoseconds become floats for statistics, far below 2^53")]
+
 use std::collections::BTreeMap;
 
 use serde::Serialize;

@@ -40,7 +40,7 @@ pub struct NodeIdentity {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Gpu {
     pub index: GpuIndex,
-    pub identity: Identity,
+    pub identity: GpuIdentity,
     pub memory_mib: Reading<u64>,
     pub bar1_mib: Reading<u64>,
     pub power: PowerLimits,
@@ -60,7 +60,7 @@ pub struct Gpu {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Identity {
+pub struct GpuIdentity {
     pub name: Reading<String>,
     /// PCI address as `00000000:53:00.0`.
     pub pci_address: Reading<String>,
@@ -264,7 +264,7 @@ impl Gpu {
     pub fn bare(index: GpuIndex) -> Self {
         Self {
             index,
-            identity: Identity::default(),
+            identity: GpuIdentity::default(),
             memory_mib: Reading::Unsupported,
             bar1_mib: Reading::Unsupported,
             power: PowerLimits::default(),

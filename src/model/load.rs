@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::{GpuIndex, LoadFault, Moment, NoteFact, ProgramOrder, ProgramSaid, Screened, Span};
+use super::{GpuIndex, LoadFault, Moment, NoteFact, ProgramOrder, ProgramSaid, Screened, Span, WrongPlace};
 
 /// Names one started load inside a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -155,8 +155,7 @@ pub enum NoteKind {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mismatch {
     pub gpu: GpuIndex,
-    /// The streaming multiprocessor that computed it, or the memory chunk that held it.
-    pub place: String,
+    pub place: WrongPlace,
     pub iteration: u64,
     pub word: u64,
     pub flipped_bits: u32,
@@ -173,7 +172,7 @@ pub struct Transfer {
     pub gb_per_s: f64,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Endpoint {
     Host,

@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::load_note::after_colon;
-use super::{DriverCall, GpuIndex, Moment, Span};
+use super::{DriverCall, GpuIndex, GpuWork, Moment, Span};
 
 /// Why a load failed. What the driver, the system or a process says in its own words is carried as data.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
@@ -42,7 +42,7 @@ pub enum LoadFault {
     ClockNotHeld(ClockRefusal),
     /// What was queued on the GPU did not end in time.
     #[error("{what} hangs: it did not end within {} s", after.as_secs_f64())]
-    Hung { what: String, after: Span },
+    Hung { what: GpuWork, after: Span },
 
     // --- the process that does the work ---
     /// The system could not start it, and says why.

@@ -10,6 +10,7 @@ pub mod cuda_error;
 mod driver_call;
 mod dut;
 mod gpu_set;
+mod gpu_work;
 mod inventory;
 mod kernel;
 mod lacking;
@@ -37,8 +38,9 @@ pub use component::{Component, ComponentKind, GpuIndex, ParseComponentError};
 pub use driver_call::DriverCall;
 pub use dut::{Arrivals, Dut};
 pub use gpu_set::{GpuSet, ParseGpuSetError};
+pub use gpu_work::{GpuWork, ReadAgain, WrongCell, WrongPlace};
 pub use inventory::{
-    C2c, ClockLimits, Config, Fabric, FabricState, Gpu, Host, Identity, Inventory, LEAST_DRIVER, LinkState, Nic,
+    C2c, ClockLimits, Config, Fabric, FabricState, Gpu, GpuIdentity, Host, Inventory, LEAST_DRIVER, LinkState, Nic,
     NodeIdentity, NvLink, Nvme, PciFunction, PcieCapability, PowerLimits, Process, Psu, Remote, ThermalLimits,
 };
 pub use kernel::{KernelRecord, KernelSource};

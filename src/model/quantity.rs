@@ -2,6 +2,11 @@
 //!
 //! Conversion happens only inside one dimension; limits built on quantities are left to `limit`.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "values are bounded where they are made, within the narrower type"
+)]
+
 use std::fmt;
 use std::str::FromStr;
 

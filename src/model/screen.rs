@@ -3,6 +3,12 @@
 //! Of *n* products without a wrong one, a defect that spoils each with probability *r* shows nothing with probability
 //! (1 - *r*)^*n*. At 95 % confidence a screen excludes the rates for which that is less than 5 %.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "values are bounded where they are made, within the narrower type"
+)]
+
 use serde::{Deserialize, Serialize};
 
 use super::GpuIndex;

@@ -2,6 +2,8 @@
 //!
 //! Reading a clock is left to `engine::drive` and the adapters.
 
+#![expect(clippy::cast_precision_loss, reason = "counts and nanoseconds become floats for statistics, far below 2^53")]
+
 use std::fmt;
 use std::ops::{Add, Sub};
 use std::time::Duration;

@@ -22,8 +22,6 @@ pub struct CheckSpec {
     /// What `each:` may say; the first is the default.
     pub each: &'static [ComponentKind],
     pub wear: Wear,
-    /// Ids of faults (fixtures/faults) this check is for.
-    pub faults: &'static [&'static str],
     /// Whether the check puts load on GPUs and must have them for itself.
     pub exclusive: bool,
     /// Whether the check only watches: in a stage that runs together it ends when the others have ended.

@@ -3,7 +3,7 @@
 use super::decode::{span, text};
 use super::{CheckSpec, ParamKind, ParamSpec, ParamValue, Params};
 use kiln_model::{Quantity, Unit};
-use kiln_yaml::{Diagnostic, Diagnostics, Document, Kind, Node, Place, Source, Style, did_you_mean};
+use kiln_yaml::{Diagnostic, Diagnostics, Document, Kind, Node, SourceText, Style, TextPlace, did_you_mean};
 
 pub(super) fn params(with: Option<&Node>, spec: &CheckSpec, all: &mut Diagnostics) -> Params {
     let mut params = Params::default();
@@ -39,7 +39,7 @@ impl ParamSpec {
     /// a test over all checks finds).
     pub fn default_value(&self) -> Option<ParamValue> {
         let default = self.default?;
-        let place = Place::new(&Source::new(self.name, default), 0..default.len());
+        let place = TextPlace::new(&SourceText::new(self.name, default), 0..default.len());
         let as_typed = Node { place, kind: Kind::Scalar { text: default.to_owned(), style: Style::Plain } };
         // Only lists have a form of their own; everything else is one word, whatever YAML would make of it.
         let node = match self.kind {

@@ -3,6 +3,8 @@
 //! One profile serves all orders: what only the order knows is given beside it, is compared wherever the profile compares the
 //! inventory, and leaves the profile's digest as it is.
 
+#![expect(clippy::cast_precision_loss, reason = "counts and nanoseconds become floats for statistics, far below 2^53")]
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -62,6 +64,30 @@ pub struct GpuParts {
     /// VBIOS versions of which every GPU's must be one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub vbios: Vec<String>,
+}
+
+/// A parts list as it is typed.
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct PartsFile<'a> {
+    schema: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    order: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    serial: Option<&'a str>,
+    gpus: &'a GpuParts,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    nics: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    nvmes: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dimms: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    psus: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    host_memory: Option<String>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    bios: &'a [String],
 }
 
 /// The JSON Schema of the file as it is written.
@@ -129,7 +155,7 @@ impl PartsList {
         let host = &healthy.host;
         // A node without any has nothing that could be missing.
         let some = |count: Option<usize>| count.filter(|count| *count > 0).and_then(|count| u32::try_from(count).ok());
-        let of_gpus = |read: fn(&kiln_model::Identity) -> &Reading<String>| {
+        let of_gpus = |read: fn(&kiln_model::GpuIdentity) -> &Reading<String>| {
             let mut texts: Vec<String> =
                 healthy.gpus.iter().filter_map(|gpu| read(&gpu.identity).value().cloned()).collect();
             texts.sort();
@@ -158,36 +184,19 @@ impl PartsList {
 
     /// The file that reads back to this list.
     pub fn to_yaml(&self) -> String {
-        use std::fmt::Write as _;
-        let quoted = |text: &String| serde_json::Value::from(text.as_str()).to_string();
-        let texts = |texts: &[String]| texts.iter().map(quoted).collect::<Vec<_>>().join(", ");
-        let mut text = format!("schema: {PARTS_SCHEMA}\n");
-        for (key, value) in [("order", &self.order), ("serial", &self.serial)] {
-            if let Some(value) = value {
-                let _ = writeln!(text, "{key}: {}", quoted(value));
-            }
-        }
-        text.push_str("gpus:\n");
-        if let Some(count) = self.gpus.count {
-            let _ = writeln!(text, "  count: {count}");
-        }
-        for (key, list) in [("serials", &self.gpus.serials), ("parts", &self.gpus.parts), ("vbios", &self.gpus.vbios)] {
-            if !list.is_empty() {
-                let _ = writeln!(text, "  {key}: [{}]", texts(list));
-            }
-        }
-        for (key, count) in [("nics", self.nics), ("nvmes", self.nvmes), ("dimms", self.dimms), ("psus", self.psus)] {
-            if let Some(count) = count {
-                let _ = writeln!(text, "{key}: {count}");
-            }
-        }
-        if let Some(mib) = self.host_memory_mib {
-            let _ = writeln!(text, "host-memory: {mib} MiB");
-        }
-        if !self.bios.is_empty() {
-            let _ = writeln!(text, "bios: [{}]", texts(&self.bios));
-        }
-        text
+        let file = PartsFile {
+            schema: PARTS_SCHEMA,
+            order: self.order.as_deref(),
+            serial: self.serial.as_deref(),
+            gpus: &self.gpus,
+            nics: self.nics,
+            nvmes: self.nvmes,
+            dimms: self.dimms,
+            psus: self.psus,
+            host_memory: self.host_memory_mib.map(|mib| format!("{mib} MiB")),
+            bios: &self.bios,
+        };
+        serde_yaml::to_string(&file).expect("texts and numbers can be written as YAML")
     }
 
     /// Gives the list to every step that compares the inventory. What the profile says itself must be the same.

@@ -1,8 +1,14 @@
 //! A SKU file to start from, made of a node: what could be read of its GPUs is filled in, the rest is for a data sheet.
 
+#![expect(clippy::cast_precision_loss, reason = "counts and nanoseconds become floats for statistics, far below 2^53")]
+
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::facts::FACTS;
+use serde::Serialize;
+use serde_yaml::Value;
+
+use super::facts::{FACTS, FactSpec};
 use super::sku_file::SCHEMA;
 use kiln_model::{Gpu, Inventory, LinkState, Unit};
 
@@ -13,6 +19,37 @@ pub enum SkuDraftError {
     NoGpu,
     #[error("the GPUs of the node are of {0} models; a SKU file describes one")]
     Mixed(usize),
+}
+
+/// What a reader of the draft is told first.
+const HEAD: &str = "\
+# Facts about one GPU product. Every fact needs a source: what was read of one node may be that node's own defect, so compare
+# it with the maker's data sheet and name that. Facts behind `#` could not be read; the file is refused until they are there.
+";
+
+/// A SKU file as it is typed.
+#[derive(Serialize)]
+struct Draft<'a> {
+    schema: &'static str,
+    id: &'a str,
+    title: BTreeMap<&'static str, &'a str>,
+    names: [&'a str; 1],
+    pci: [DraftPci<'a>; 1],
+    gpus_per_node: usize,
+    facts: BTreeMap<&'static str, DraftFact>,
+}
+
+#[derive(Serialize)]
+struct DraftPci<'a> {
+    device: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subsystem: Option<String>,
+}
+
+#[derive(Serialize)]
+struct DraftFact {
+    value: Value,
+    source: String,
 }
 
 /// The text of a SKU file with the given id. Facts that a node cannot tell are left as comments, so that the file is refused
@@ -26,34 +63,31 @@ pub fn sku_draft(id: &str, inventory: &Inventory) -> Result<String, SkuDraftErro
         return Err(if devices.is_empty() { SkuDraftError::NoGpu } else { SkuDraftError::Mixed(devices.len()) });
     };
     let gpu = inventory.gpus.iter().find(|gpu| device(gpu).is_some()).ok_or(SkuDraftError::NoGpu)?;
-    let quoted = |text: &str| serde_json::Value::from(text).to_string();
     let name = gpu.identity.name.value().map_or("", String::as_str);
     let driver = inventory.driver.value().map_or("an unknown driver", String::as_str);
-    let mut text = format!(
-        "# Facts about one GPU product. Every fact needs a source: what was read of one node may be that node's own defect, so compare\n\
-         # it with the maker's data sheet and name that. Facts behind `#` could not be read; the file is refused until they are there.\n\
-         schema: {SCHEMA}\nid: {id}\ntitle: {{ en: {} }}\nnames: [{}]\npci:\n",
-        quoted(name),
-        quoted(name)
-    );
-    match gpu.identity.pci_subsystem.value().and_then(|id| id.get(..4)) {
-        Some(subsystem) => {
-            let _ = writeln!(text, "  - {{ device: \"{only}\", subsystem: \"{}\" }}", subsystem.to_lowercase());
-        }
-        None => {
-            let _ = writeln!(text, "  - {{ device: \"{only}\" }}");
-        }
-    }
-    let _ = writeln!(text, "gpus_per_node: {}\nfacts:", inventory.gpus.len().max(1));
-    for fact in FACTS {
-        if let Some(value) = read(gpu, fact.name) {
-            let source = quoted(&format!("read of a node, driver {driver}; not yet compared with a data sheet"));
-            let _ = writeln!(text, "  {}:\n    value: {}\n    source: {source}", fact.name, in_unit(value, fact.unit));
-        } else {
-            let need = if fact.everywhere { "required" } else { "where the part has it" };
-            let _ = writeln!(text, "  # {}, {need}: {}, in {}", fact.name, fact.summary, unit_word(fact.unit));
-            let _ = writeln!(text, "  # {}:\n  #   value:\n  #   source: \"\"", fact.name);
-        }
+    let subsystem = gpu.identity.pci_subsystem.value().and_then(|id| id.get(..4)).map(str::to_lowercase);
+    let source = format!("read of a node, driver {driver}; not yet compared with a data sheet");
+    let told = |fact: &FactSpec| {
+        let value = read(gpu, fact.name)?;
+        let value = if fact.unit == Unit::One { value.into() } else { in_unit(value, fact.unit).into() };
+        Some((fact.name, DraftFact { value, source: source.clone() }))
+    };
+    let draft = Draft {
+        schema: SCHEMA,
+        id,
+        title: BTreeMap::from([("en", name)]),
+        names: [name],
+        pci: [DraftPci { device: only, subsystem }],
+        gpus_per_node: inventory.gpus.len().max(1),
+        facts: FACTS.iter().filter_map(told).collect(),
+    };
+    // The facts come last, so that what is missing of them can follow.
+    let mut text =
+        format!("{HEAD}{}", serde_yaml::to_string(&draft).expect("texts and numbers can be written as YAML"));
+    for fact in FACTS.iter().filter(|fact| read(gpu, fact.name).is_none()) {
+        let need = if fact.everywhere { "required" } else { "where the part has it" };
+        let _ = writeln!(text, "  # {}, {need}: {}, in {}", fact.name, fact.summary, unit_word(fact.unit));
+        let _ = writeln!(text, "  # {}:\n  #   value:\n  #   source: \"\"", fact.name);
     }
     Ok(text)
 }
@@ -116,7 +150,7 @@ mod tests {
     fn a_draft_has_what_could_be_read_and_is_refused_for_the_rest() {
         let text = sku_draft("x-24", &node()).expect("a draft");
         assert!(text.contains("  tdp:\n    value: 72 W\n"), "{text}");
-        assert!(text.contains("device: \"27b8\", subsystem: \"16ca\"") && text.contains("gpus_per_node: 2"), "{text}");
+        assert!(text.contains("device: 27b8\n  subsystem: 16ca\n") && text.contains("gpus_per_node: 2"), "{text}");
         assert!(text.contains("  # memory.bandwidth, required: theoretical peak of the memory, in TB/s"), "{text}");
         let error = Skus::read([("x.yaml", text.as_bytes())]).expect_err("not whole").render(false);
         assert!(error.contains("the fact `memory.bandwidth` is missing"), "{error}");

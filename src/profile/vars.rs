@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::Deviation;
 use super::inherit::entry_id;
 use kiln_model::{Quantity, parse_span};
-use kiln_yaml::{Diagnostic, Diagnostics, Fields, Kind, Node, Place, Source, Style, did_you_mean};
+use kiln_yaml::{Diagnostic, Diagnostics, Fields, Kind, Node, SourceText, Style, TextPlace, did_you_mean};
 
 /// Variables with the values in force.
 #[derive(Debug, Default)]
@@ -87,9 +87,9 @@ impl Variables {
     }
 
     fn set(&mut self, name: &str, value: &str, all: &mut Diagnostics) {
-        let source = Source::new(SET, format!("{name}={value}"));
+        let source = SourceText::new(SET, format!("{name}={value}"));
         let Some(declared) = self.values.get(name) else {
-            let place = Place::new(&source, 0..name.len());
+            let place = TextPlace::new(&source, 0..name.len());
             let help = did_you_mean(name, self.values.keys().map(String::as_str));
             let help = help.unwrap_or_else(|| "the profile declares no variables".to_owned());
             all.push(Diagnostic::new(&place, format!("the profile has no variable `{name}`")).help(help));
@@ -103,7 +103,7 @@ impl Variables {
             let least = least.map(str::to_owned);
             self.deviations.push(Deviation::Set { name: name.to_owned(), value: value.to_owned(), was, least, kept });
         }
-        let place = Place::new(&source, name.len() + 1..name.len() + 1 + value.len());
+        let place = TextPlace::new(&source, name.len() + 1..name.len() + 1 + value.len());
         let kind = Kind::Scalar { text: value.to_owned(), style: Style::Plain };
         self.values.insert(name.to_owned(), Node { place, kind });
     }

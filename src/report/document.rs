@@ -43,7 +43,7 @@ pub(super) struct Document<'a> {
     /// GPUs that stopped answering.
     pub(super) lost: Vec<Lost>,
     pub(super) guards: Vec<Tripped<'a>>,
-    pub(super) mismatches: Vec<WrongResult<'a>>,
+    pub(super) mismatches: Vec<WrongResult>,
     /// Loads that ended otherwise than ordered.
     pub(super) load_failures: Vec<LoadFailure>,
     /// What loads had to say that is no measurement.
@@ -228,10 +228,10 @@ pub(super) struct Tripped<'a> {
 /// A wrong result of a load.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct WrongResult<'a> {
+pub(super) struct WrongResult {
     pub(super) at_s: f64,
     pub(super) component: Component,
-    pub(super) place: &'a str,
+    pub(super) place: String,
     pub(super) iteration: u64,
     pub(super) word: u64,
     pub(super) flipped_bits: u32,

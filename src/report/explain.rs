@@ -187,7 +187,9 @@ pub(super) fn is_aborted(record: &RunRecord) -> bool {
 pub(super) fn end_in(language: Language, record: &RunRecord) -> String {
     match record.stops().next_back() {
         Some((_, Interruption::Signal | Interruption::Kill)) => Phrase::EndAborted.say(language).to_owned(),
-        Some((_, Interruption::Failure(text))) => Phrase::EndStopped.with(language, &[text]),
+        Some((_, Interruption::Failure(why))) => {
+            Phrase::EndStopped.with(language, &[&sentence::run_failure(language, why)])
+        }
         None if record.verdict.is_none() => Phrase::EndNotReached.say(language).to_owned(),
         None => Phrase::EndByResult.say(language).to_owned(),
     }

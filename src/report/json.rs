@@ -206,11 +206,11 @@ fn guards(record: &RunRecord) -> Vec<Tripped<'_>> {
     tripped.collect()
 }
 
-fn mismatches(record: &RunRecord) -> Vec<WrongResult<'_>> {
+fn mismatches(record: &RunRecord) -> Vec<WrongResult> {
     let wrong = record.mismatches.iter().map(|(at, _, mismatch, celsius)| WrongResult {
         at_s: at.seconds(),
         component: Component::Gpu(mismatch.gpu),
-        place: &mismatch.place,
+        place: mismatch.place.to_string(),
         iteration: mismatch.iteration,
         word: mismatch.word,
         flipped_bits: mismatch.flipped_bits,

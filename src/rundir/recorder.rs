@@ -12,7 +12,7 @@ use super::stream::StreamFile;
 use super::view::{Look, RunView};
 use kiln_disk::{Folder, JUNIT, Keep, OCPTV, RESULT};
 use kiln_engine::Witness;
-use kiln_event::{Envelope, RunEvent, RunRecord};
+use kiln_event::{Envelope, RunEvent, RunFailure, RunRecord};
 use kiln_journal::{Durability, Journal};
 use kiln_model::Sample;
 use kiln_report::{Console, Pace, Paint, WallClock};
@@ -133,8 +133,7 @@ impl Recorder {
             for format in FORMATS {
                 let Some(file) = format.file(record).filter(|file| [JUNIT, RESULT].contains(file)) else { continue };
                 write(&open.folder, &view, format, file, Keep::Rebuildable).map_err(|error| {
-                    let path = open.folder.path().join(file.name);
-                    io::Error::other(format!("cannot write {}: {error}", path.display()))
+                    RunFailure::unwritten(&open.folder.path().join(file.name), &io::Error::other(error))
                 })?;
             }
             Ok(())

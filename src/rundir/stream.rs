@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, Write as _};
 use std::path::PathBuf;
 
 use kiln_disk::{Folder, OCPTV};
-use kiln_event::Envelope;
+use kiln_event::{Envelope, RunFailure};
 use kiln_report::Ocptv;
 
 /// The OCPTV stream of a run in progress.
@@ -21,7 +21,7 @@ impl StreamFile {
     pub(super) fn create(folder: &Folder, past: &[Envelope]) -> io::Result<(Self, String)> {
         let path = folder.path().join(OCPTV.name);
         let made = folder.begin(OCPTV.name).and_then(kiln_disk::Part::place_early);
-        let file = made.map_err(|error| with_path(&path, &error))?;
+        let file = made.map_err(|error| RunFailure::unwritten(&path, &error))?;
         let mut this = Self { stream: Ocptv::default(), path, file: BufWriter::new(file) };
         let lines = past.iter().map(|envelope| this.event(envelope)).collect::<io::Result<String>>()?;
         Ok((this, lines))
@@ -30,22 +30,18 @@ impl StreamFile {
     /// Appends the lines for one event and returns them.
     pub(super) fn event(&mut self, envelope: &Envelope) -> io::Result<String> {
         let lines = self.stream.event(envelope);
-        self.file.write_all(lines.as_bytes()).map_err(|error| with_path(&self.path, &error))?;
+        self.file.write_all(lines.as_bytes()).map_err(|error| RunFailure::unwritten(&self.path, &error))?;
         Ok(lines)
     }
 
     /// Flushes appended lines to the operating system, where readers of the file see them.
     pub(super) fn flush(&mut self) -> io::Result<()> {
-        self.file.flush().map_err(|error| with_path(&self.path, &error))
+        self.file.flush().map_err(|error| RunFailure::unwritten(&self.path, &error))
     }
 
     /// Syncs the file to disk.
     pub(super) fn close(mut self) -> io::Result<()> {
         self.flush()?;
-        self.file.get_ref().sync_all().map_err(|error| with_path(&self.path, &error))
+        self.file.get_ref().sync_all().map_err(|error| RunFailure::unwritten(&self.path, &error))
     }
-}
-
-fn with_path(path: &std::path::Path, error: &io::Error) -> io::Error {
-    io::Error::new(error.kind(), format!("cannot write {}: {error}", path.display()))
 }

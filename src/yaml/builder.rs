@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Span};
 
-use super::{Diagnostic, Diagnostics, Kind, MAX_DEPTH, Node, Place, Source, Style, syntax};
+use super::{Diagnostic, Diagnostics, Kind, MAX_DEPTH, Node, SourceText, Style, TextPlace, syntax};
 
 /// A collection whose end has not been read yet.
 struct Open {
@@ -16,11 +16,11 @@ struct Open {
 
 enum Contents {
     Sequence(Vec<Node>),
-    Mapping { entries: Vec<(Node, Node)>, key: Option<Node>, seen: BTreeMap<String, Place> },
+    Mapping { entries: Vec<(Node, Node)>, key: Option<Node>, seen: BTreeMap<String, TextPlace> },
 }
 
 pub(super) struct Builder<'s> {
-    source: &'s Arc<Source>,
+    source: &'s Arc<SourceText>,
     /// Byte offset of each character; empty if all are one byte long.
     offsets: Vec<usize>,
     open: Vec<Open>,
@@ -31,7 +31,7 @@ pub(super) struct Builder<'s> {
 }
 
 impl<'s> Builder<'s> {
-    pub(super) fn new(source: &'s Arc<Source>) -> Self {
+    pub(super) fn new(source: &'s Arc<SourceText>) -> Self {
         let text = source.text();
         let offsets = if text.is_ascii() { Vec::new() } else { text.char_indices().map(|(at, _)| at).collect() };
         Self { source, offsets, open: Vec::new(), root: None, all: Diagnostics::new(), stopped: false }
@@ -46,8 +46,8 @@ impl<'s> Builder<'s> {
         }
     }
 
-    fn place(&self, span: Span) -> Place {
-        Place::new(self.source, self.offset(span.start)..self.offset(span.end))
+    fn place(&self, span: Span) -> TextPlace {
+        TextPlace::new(self.source, self.offset(span.start)..self.offset(span.end))
     }
 
     /// The tree, if the text holds one, and what is wrong with it.
@@ -92,7 +92,7 @@ impl<'s> Builder<'s> {
 
     fn syntax(&mut self, error: &ScanError) {
         let at = self.offset(*error.marker());
-        let place = Place::new(self.source, at..at + 1);
+        let place = TextPlace::new(self.source, at..at + 1);
         let place = if place.text().trim().is_empty() { last_visible(self.source, at) } else { place };
         if error.info().contains("unknown anchor") {
             self.stop(alias(&self.word(at)));
@@ -147,7 +147,7 @@ impl<'s> Builder<'s> {
     }
 
     /// An anchor or a tag in front of a value.
-    fn decoration(&mut self, place: &Place, anchor: usize, tagged: bool) {
+    fn decoration(&mut self, place: &TextPlace, anchor: usize, tagged: bool) {
         if anchor == 0 && !tagged {
             return;
         }
@@ -162,7 +162,7 @@ impl<'s> Builder<'s> {
     }
 
     /// The word that starts with `sign` and stands last before `place`; `place` itself if there is none.
-    fn before(&self, place: &Place, sign: char) -> Place {
+    fn before(&self, place: &TextPlace, sign: char) -> TextPlace {
         let text = self.source.text();
         let end = place.range().end;
         let Some(at) = text[..end].rfind(sign) else { return place.clone() };
@@ -171,13 +171,13 @@ impl<'s> Builder<'s> {
     }
 
     /// The word that starts at a byte.
-    fn word(&self, start: usize) -> Place {
+    fn word(&self, start: usize) -> TextPlace {
         let rest = &self.source.text()[start..];
         let length = rest.find(|c: char| c.is_whitespace() || ",[]{}".contains(c)).unwrap_or(rest.len());
-        Place::new(self.source, start..start + length)
+        TextPlace::new(self.source, start..start + length)
     }
 
-    fn scalar_place(&self, place: &Place, text: &str, style: Style) -> Place {
+    fn scalar_place(&self, place: &TextPlace, text: &str, style: Style) -> TextPlace {
         if style == Style::Block {
             return place.clone();
         }
@@ -186,16 +186,16 @@ impl<'s> Builder<'s> {
             if let Some(Open { contents: Contents::Mapping { key: Some(key), .. }, .. }) = self.open.last() {
                 return key.place.clone();
             }
-            return Place::new(self.source, place.range().start..place.range().start + 1);
+            return TextPlace::new(self.source, place.range().start..place.range().start + 1);
         }
         let length = place.text().trim_end().len();
-        Place::new(self.source, place.range().start..place.range().start + length)
+        TextPlace::new(self.source, place.range().start..place.range().start + length)
     }
 
     fn enter(&mut self, span: Span, bracket: char, contents: Contents) {
         let start = self.offset(span.start);
         if self.open.len() == MAX_DEPTH {
-            let place = Place::new(self.source, start..start + 1);
+            let place = TextPlace::new(self.source, start..start + 1);
             let message = format!("the file is nested more than {MAX_DEPTH} levels deep");
             self.stop(Diagnostic::new(&place, message).help("is this the right file?"));
             return;
@@ -214,7 +214,7 @@ impl<'s> Builder<'s> {
         };
         // A block ends where its last value does; its own end is read only at the next line that has content.
         let end = if open.flow { self.offset(span.end) } else { last_end.unwrap_or(open.start) };
-        let place = Place::new(self.source, open.start..end);
+        let place = TextPlace::new(self.source, open.start..end);
         let kind = match open.contents {
             Contents::Sequence(elements) => Kind::Sequence(elements),
             Contents::Mapping { entries, .. } => Kind::Mapping(entries),
@@ -268,16 +268,16 @@ fn check_key(node: &Node, all: &mut Diagnostics) {
     }
 }
 
-fn alias(place: &Place) -> Diagnostic {
+fn alias(place: &TextPlace) -> Diagnostic {
     Diagnostic::new(place, "anchors and aliases are not allowed")
         .help("write the value where it is used, or in quotes if `&` or `*` is meant as text")
 }
 
 /// The last character before `at` that can be seen: an error at the end of a file shows there.
-fn last_visible(source: &Arc<Source>, at: usize) -> Place {
+fn last_visible(source: &Arc<SourceText>, at: usize) -> TextPlace {
     let before = source.text().get(..at).unwrap_or_default().trim_end();
     let start = before.char_indices().next_back().map_or(0, |(start, _)| start);
-    Place::new(source, start..before.len())
+    TextPlace::new(source, start..before.len())
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 
-use super::Place;
+use super::TextPlace;
 
 /// One error in a file someone wrote.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -10,17 +10,17 @@ pub struct Diagnostic {
     /// What is wrong, lower case, without a full stop.
     pub message: String,
     /// Where; an empty range at the start means the file as a whole.
-    pub place: Place,
+    pub place: TextPlace,
     /// A few words at the underlined text.
     pub label: Option<String>,
     /// Another place that belongs to it, with a few words.
-    pub secondary: Option<(Place, String)>,
+    pub secondary: Option<(TextPlace, String)>,
     /// What to do.
     pub help: Option<String>,
 }
 
 impl Diagnostic {
-    pub fn new(place: &Place, message: impl Into<String>) -> Self {
+    pub fn new(place: &TextPlace, message: impl Into<String>) -> Self {
         Self { message: message.into(), place: place.clone(), label: None, secondary: None, help: None }
     }
 
@@ -44,7 +44,7 @@ impl Diagnostic {
     }
 
     #[must_use]
-    pub fn secondary(mut self, place: &Place, label: impl Into<String>) -> Self {
+    pub fn secondary(mut self, place: &TextPlace, label: impl Into<String>) -> Self {
         self.secondary = Some((place.clone(), label.into()));
         self
     }
@@ -174,24 +174,25 @@ impl Diagnostics {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Source;
+    use crate::SourceText;
 
     #[test]
     fn errors_are_shown_sorted_with_label_context_and_help() {
-        let source = Source::new("a.yaml", "id: x\nkind: a\nid: y\n");
-        let other = Source::new("b.yaml", "base: 1\n");
+        let source = SourceText::new("a.yaml", "id: x\nkind: a\nid: y\n");
+        let other = SourceText::new("b.yaml", "base: 1\n");
         let mut all = Diagnostics::new();
         all.push(
-            Diagnostic::new(&Place::new(&source, 14..16), "key `id` is written twice")
+            Diagnostic::new(&TextPlace::new(&source, 14..16), "key `id` is written twice")
                 .label("again here")
-                .secondary(&Place::new(&source, 0..2), "first here")
+                .secondary(&TextPlace::new(&source, 0..2), "first here")
                 .help("keep one of them"),
         );
         all.push(
-            Diagnostic::new(&Place::new(&other, 6..7), "wrong").secondary(&Place::new(&source, 6..10), "from here"),
+            Diagnostic::new(&TextPlace::new(&other, 6..7), "wrong")
+                .secondary(&TextPlace::new(&source, 6..10), "from here"),
         );
-        all.push(Diagnostic::new(&Place::new(&source, 4..5), "first"));
-        all.push(Diagnostic::new(&Place::new(&source, 0..0), "the whole file"));
+        all.push(Diagnostic::new(&TextPlace::new(&source, 4..5), "first"));
+        all.push(Diagnostic::new(&TextPlace::new(&source, 0..0), "the whole file"));
         insta::assert_snapshot!(all.render(false), @r#"
         error: the whole file
         --> a.yaml
@@ -229,10 +230,10 @@ mod tests {
 
     #[test]
     fn more_errors_than_anyone_reads_are_counted() {
-        let source = Source::new("a.yaml", "abc".repeat(100));
+        let source = SourceText::new("a.yaml", "abc".repeat(100));
         let mut all = Diagnostics::new();
         for at in 0..150 {
-            all.push(Diagnostic::new(&Place::new(&source, at..at + 1), "bad"));
+            all.push(Diagnostic::new(&TextPlace::new(&source, at..at + 1), "bad"));
         }
         assert_eq!(all.len(), 150);
         assert!(all.render(false).ends_with("and 50 more errors"));

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::builder::Builder;
-use super::{Diagnostic, Diagnostics, Node, Place, Source, lexical};
+use super::{Diagnostic, Diagnostics, Node, SourceText, TextPlace, lexical};
 
 /// Larger than any sensible profile by two orders of magnitude, small enough to read at once.
 pub const MAX_BYTES: usize = 1 << 20;
@@ -14,7 +14,7 @@ pub const MAX_DEPTH: usize = 64;
 /// One YAML file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Document {
-    pub source: Arc<Source>,
+    pub source: Arc<SourceText>,
     pub root: Node,
 }
 
@@ -23,7 +23,7 @@ impl Document {
     pub fn parse(name: &str, bytes: &[u8]) -> Result<Self, Diagnostics> {
         let mut all = Diagnostics::new();
         if bytes.len() > MAX_BYTES {
-            let place = Place::new(&Source::new(name, ""), 0..0);
+            let place = TextPlace::new(&SourceText::new(name, ""), 0..0);
             let message = format!("the file is {} bytes long, more than the {MAX_BYTES} that are read", bytes.len());
             all.push(Diagnostic::new(&place, message).help("is this the right file? split it if it is"));
             return Err(all);
@@ -35,7 +35,7 @@ impl Document {
         }
         let (root, mut all) = Builder::new(&source).run();
         if root.is_none() && all.is_empty() {
-            let place = Place::new(&source, 0..0);
+            let place = TextPlace::new(&source, 0..0);
             all.push(
                 Diagnostic::new(&place, "the file is empty").help("it holds no value, only comments or blanks at most"),
             );

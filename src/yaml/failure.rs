@@ -6,7 +6,7 @@ use std::fmt::{self, Display};
 use serde::de::{self, Expected, Unexpected};
 
 use super::scalar::Refusal;
-use super::{Diagnostic, Kind, Node, Place, did_you_mean};
+use super::{Diagnostic, Kind, Node, TextPlace, did_you_mean};
 
 /// Tells nodes of one tree apart: by address, as the tree does not move while it is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -43,7 +43,7 @@ pub(super) struct Failure {
     pub(super) unknown_key: bool,
     pub(super) help: Option<String>,
     pub(super) missing: Option<&'static str>,
-    pub(super) place: Option<Place>,
+    pub(super) place: Option<TextPlace>,
     pub(super) culprit: Option<Identity>,
     /// Whether it happened only because of something hidden.
     pub(super) follows: bool,

@@ -2,19 +2,19 @@
 
 use std::sync::Arc;
 
-use super::{Diagnostic, Diagnostics, Place, Source};
+use super::{Diagnostic, Diagnostics, SourceText, TextPlace};
 
 /// Turns bytes into text, or says at which byte they are not UTF-8.
-pub(super) fn decode(name: &str, bytes: &[u8]) -> Result<Arc<Source>, Diagnostics> {
+pub(super) fn decode(name: &str, bytes: &[u8]) -> Result<Arc<SourceText>, Diagnostics> {
     // Windows editors put a byte order mark first; it means nothing in UTF-8.
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     match std::str::from_utf8(bytes) {
-        Ok(text) => Ok(Source::new(name, text)),
+        Ok(text) => Ok(SourceText::new(name, text)),
         Err(error) => {
-            let source = Source::new(name, String::from_utf8_lossy(bytes));
+            let source = SourceText::new(name, String::from_utf8_lossy(bytes));
             let at = error.valid_up_to();
             // The replacement character that stands there now is three bytes long.
-            let place = Place::new(&source, at..at + 3);
+            let place = TextPlace::new(&source, at..at + 3);
             let mut all = Diagnostics::new();
             all.push(
                 Diagnostic::new(&place, "the file is not UTF-8 text")
@@ -27,12 +27,12 @@ pub(super) fn decode(name: &str, bytes: &[u8]) -> Result<Arc<Source>, Diagnostic
 }
 
 /// Finds characters that must not be in a profile: invisible, or read differently by different people.
-pub(super) fn check(source: &Arc<Source>, all: &mut Diagnostics) {
+pub(super) fn check(source: &Arc<SourceText>, all: &mut Diagnostics) {
     let mut line_start = true;
     let mut content_seen = false;
     let text = source.text();
     for (at, character) in text.char_indices() {
-        let place = || Place::new(source, at..at + character.len_utf8());
+        let place = || TextPlace::new(source, at..at + character.len_utf8());
         match character {
             '\n' | '\r' => line_start = true,
             '\t' if line_start => {
@@ -54,7 +54,7 @@ pub(super) fn check(source: &Arc<Source>, all: &mut Diagnostics) {
             ),
             '%' if line_start && !content_seen && is_first_column(text, at) => {
                 all.push(
-                    Diagnostic::new(&Place::new(source, at..text.len()).first_line(), "directives are not allowed")
+                    Diagnostic::new(&TextPlace::new(source, at..text.len()).first_line(), "directives are not allowed")
                         .help("delete the line; files are always read as YAML 1.2"),
                 );
                 line_start = false;

@@ -42,4 +42,4 @@ pub use document::{Document, MAX_BYTES, MAX_DEPTH};
 pub use fields::Fields;
 pub use nearest::{did_you_mean, nearest};
 pub use node::{Kind, Node, Style};
-pub use source::{Place, Source};
+pub use source::{SourceText, TextPlace};

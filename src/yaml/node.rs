@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::Place;
+use super::TextPlace;
 
 /// How a scalar was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,7 +25,7 @@ pub enum Kind {
 /// A value and where it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Node {
-    pub place: Place,
+    pub place: TextPlace,
     pub kind: Kind,
 }
 
@@ -81,7 +81,7 @@ impl Node {
     }
 
     /// The place of a part of a scalar, by bytes of its text; the whole scalar where escapes or folding hide the part.
-    pub fn part(&self, range: Range<usize>) -> Place {
+    pub fn part(&self, range: Range<usize>) -> TextPlace {
         let Some(text) = self.raw() else { return self.place.clone() };
         let whole = self.place.range();
         let quote = usize::from(matches!(&self.kind, Kind::Scalar { style: Style::Quoted, .. }));
@@ -89,7 +89,7 @@ impl Node {
         if self.place.source().text().get(inner.clone()) == Some(text) && range.end <= text.len() {
             // An empty part (something missing at the end) still gets one character underlined.
             let end = if range.is_empty() { range.end + 1 } else { range.end };
-            Place::new(self.place.source(), inner.start + range.start..inner.start + end)
+            TextPlace::new(self.place.source(), inner.start + range.start..inner.start + end)
         } else {
             self.place.clone()
         }

@@ -1,5 +1,7 @@
 //! Reading scalars as text, booleans and numbers by the YAML 1.2 core schema, with YAML's traps refused.
 
+#![expect(clippy::cast_precision_loss, reason = "counts and nanoseconds become floats for statistics, far below 2^53")]
+
 use std::fmt::Display;
 
 use super::node::is_null_word;

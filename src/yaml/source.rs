@@ -8,14 +8,14 @@ use std::sync::Arc;
 
 /// The text of one file and what to call it.
 #[derive(PartialEq, Eq)]
-pub struct Source {
+pub struct SourceText {
     name: String,
     text: String,
     /// Byte offset at which each line starts.
     lines: Vec<usize>,
 }
 
-impl Source {
+impl SourceText {
     pub fn new(name: impl Into<String>, text: impl Into<String>) -> Arc<Self> {
         let text = text.into();
         let lines = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
@@ -31,23 +31,23 @@ impl Source {
     }
 }
 
-impl fmt::Debug for Source {
+impl fmt::Debug for SourceText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Source({})", self.name)
+        write!(f, "SourceText({})", self.name)
     }
 }
 
 /// A stretch of one file.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Place {
-    source: Arc<Source>,
+pub struct TextPlace {
+    source: Arc<SourceText>,
     start: usize,
     end: usize,
 }
 
-impl Place {
+impl TextPlace {
     /// `range` in bytes; moved inwards where it leaves the text or splits a character.
-    pub fn new(source: &Arc<Source>, range: Range<usize>) -> Self {
+    pub fn new(source: &Arc<SourceText>, range: Range<usize>) -> Self {
         let inside = |at: usize| {
             let mut at = at.min(source.text.len());
             while !source.text.is_char_boundary(at) {
@@ -59,7 +59,7 @@ impl Place {
         Self { source: Arc::clone(source), start, end: inside(range.end).max(start) }
     }
 
-    pub fn source(&self) -> &Arc<Source> {
+    pub fn source(&self) -> &Arc<SourceText> {
         &self.source
     }
 
@@ -101,13 +101,13 @@ impl Place {
 }
 
 /// `file:line:column`.
-impl fmt::Display for Place {
+impl fmt::Display for TextPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}:{}", self.file(), self.line(), self.column())
     }
 }
 
-impl fmt::Debug for Place {
+impl fmt::Debug for TextPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{self}+{}", self.end - self.start)
     }
@@ -119,12 +119,12 @@ mod tests {
 
     #[test]
     fn lines_and_columns_count_characters_from_one() {
-        let source = Source::new("a.yaml", "a: 1\n温度: 87 °C\n");
+        let source = SourceText::new("a.yaml", "a: 1\n温度: 87 °C\n");
         let at = source.text().find("87").unwrap();
-        let place = Place::new(&source, at..at + 2);
+        let place = TextPlace::new(&source, at..at + 2);
         assert_eq!(place.to_string(), "a.yaml:2:5");
         assert_eq!(place.text(), "87");
-        assert_eq!(Place::new(&source, 6..999).text(), "温度: 87 °C\n", "a place never splits a character");
-        assert_eq!(Place::new(&source, 5..999).first_line().text(), "温度: 87 °C");
+        assert_eq!(TextPlace::new(&source, 6..999).text(), "温度: 87 °C\n", "a place never splits a character");
+        assert_eq!(TextPlace::new(&source, 5..999).first_line().text(), "温度: 87 °C");
     }
 }

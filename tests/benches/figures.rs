@@ -2,6 +2,14 @@
 //! large telemetry is in each of its forms. `cargo bench --bench figures` prints the tables; with `-- lots 1000` statistics over
 //! so many runs, with `-- instructions` what a burn-in costs beside what bounds it, counted by valgrind.
 
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "numbers of tests and stand-ins are small, or words that are taken as they are"
+)]
+
 mod instructions;
 mod lots;
 mod telemetry;

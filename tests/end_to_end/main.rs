@@ -1,6 +1,14 @@
 //! The shipped binary on a node of fake driver libraries: the real NVML backend in the run, the real workers on a CUDA driver
 //! that computes by the CPU references, both on one simulated node, faster than real time.
 
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "numbers of tests and stand-ins are small, or words that are taken as they are"
+)]
+
 mod bench;
 mod doctor;
 mod fixed_clock;
@@ -9,10 +17,10 @@ mod node;
 mod screened_clock;
 
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use node::{HEALTHY, Node, alone, library};
+use node::{HEALTHY, LIBRARY, Node, alone, library};
 use serde_json::Value;
 
 #[test]
@@ -25,13 +33,10 @@ fn smoke_passes_on_a_healthy_node_and_says_that_it_is_simulated() {
     assert!(!outcome.result["simulated"].is_null());
     // A library of another mark would pass for hardware: where each came from stands in every output.
     let surroundings = &outcome.result["surroundings"];
-    for (name, key) in [("libnvidia_ml.so", "nvml"), ("libfake_gpu_cuda.so", "cuda")] {
-        assert!(surroundings[key].as_str().is_some_and(|path| path.ends_with(name)), "{surroundings}");
-        let told = outcome.everything();
-        assert!(
-            told.lines().any(|line| line.contains("taken from elsewhere: KILN_") && line.ends_with(name)),
-            "{told}"
-        );
+    for (variable, key) in [("KILN_NVML_LIB", "nvml"), ("KILN_CUDA_LIB", "cuda")] {
+        assert!(surroundings[key].as_str().is_some_and(|path| path.ends_with(LIBRARY)), "{surroundings}");
+        let (told, elsewhere) = (outcome.everything(), format!("taken from elsewhere: {variable}"));
+        assert!(told.lines().any(|line| line.contains(&elsewhere) && line.ends_with(LIBRARY)), "{told}");
     }
     let deviations = outcome.result["profile"]["deviations"].to_string();
     for name in ["KILN_NVML_LIB", "KILN_CUDA_LIB", "KILN_HOST_ROOT"] {
@@ -92,6 +97,13 @@ fn an_injected_fault_is_found_and_the_run_is_no_acceptance() {
     assert!(!findings.is_empty() && findings.iter().all(wrong), "{}", outcome.everything());
 }
 
+/// The C library that this very process has loaded.
+fn system_library() -> PathBuf {
+    let maps = std::fs::read_to_string("/proc/self/maps").expect("the libraries of this process");
+    let mut files = maps.lines().filter_map(|line| line.split_whitespace().nth(5));
+    PathBuf::from(files.find(|file| file.contains("/libc.")).expect("a C library"))
+}
+
 #[test]
 fn a_driver_that_cannot_be_had_is_no_claim_and_one_that_is_not_there_is_wrong_usage_and_each_says_why_and_what_to_do() {
     let folder = tempfile::tempdir().expect("folder");
@@ -99,8 +111,8 @@ fn a_driver_that_cannot_be_had_is_no_claim_and_one_that_is_not_there_is_wrong_us
     std::fs::write(&text, "not a library, and longer than any header of one would be at the least: 64 bytes")
         .expect("file");
     // A library of this machine that is another one: every symbol is missing.
-    let other = library("libfake_gpu_cuda.so");
-    let fake = library("libnvidia_ml.so");
+    let other = system_library();
+    let fake = library();
     let cases = [
         ("missing", Path::new("/nowhere/libnvidia-ml.so.1"), "", ""),
         ("not a library", text.as_path(), "", ""),
@@ -139,7 +151,7 @@ fn a_driver_that_cannot_be_had_is_no_claim_and_one_that_is_not_there_is_wrong_us
 #[test]
 fn a_stand_in_is_never_shown_as_real_gpus() {
     let mut kiln = Command::new(env!("CARGO_BIN_EXE_kiln"));
-    kiln.args(["node", "--nvml-lib"]).arg(library("libnvidia_ml.so"));
+    kiln.args(["node", "--nvml-lib"]).arg(library());
     let output = kiln.output().expect("the binary");
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success() && said.starts_with("SIMULATED by the library "), "{said}");

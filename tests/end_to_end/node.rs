@@ -10,10 +10,12 @@ use serde_json::Value;
 /// Runs are not side by side with one another: each hurries, and a machine that is late for one looks like GPUs that are.
 static ALONE: Mutex<()> = Mutex::new(());
 
-/// A library built beside the tests because they depend on it.
-pub(crate) fn library(name: &str) -> PathBuf {
+/// What stands in for NVIDIA's libraries, built beside the tests because they depend on it.
+pub(crate) const LIBRARY: &str = "libkiln_fake_driver.so";
+
+pub(crate) fn library() -> PathBuf {
     let tests = std::env::current_exe().expect("the test's own path");
-    let library = tests.with_file_name(name);
+    let library = tests.with_file_name(LIBRARY);
     assert!(library.exists(), "{} is not there", library.display());
     library
 }
@@ -56,8 +58,8 @@ impl Node {
         for made in [&bench, &host] {
             std::fs::create_dir(made).expect("folder");
         }
-        kiln.env("KILN_NVML_LIB", library("libnvidia_ml.so"));
-        kiln.env("KILN_CUDA_LIB", library("libfake_gpu_cuda.so"));
+        kiln.env("KILN_NVML_LIB", library());
+        kiln.env("KILN_CUDA_LIB", library());
         kiln.env("KILN_FAKE_BENCH", &bench).env("KILN_FAKE_HOST", &host).env("KILN_HOST_ROOT", &host);
         kiln.env("KILN_FAKE_NODE", self.name).env("KILN_FAKE_FAULTS", self.faults);
         kiln.env("KILN_FAKE_SPEED", speed.to_string()).env("KILN_FAKE_CUDA_MEMORY_MIB", "40");

@@ -1,5 +1,13 @@
 //! The floor and its agents as they are: two programs, TCP on loopback, simulated nodes.
 
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "numbers of tests and stand-ins are small, or words that are taken as they are"
+)]
+
 mod bench;
 mod browser;
 mod building;

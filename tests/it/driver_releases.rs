@@ -12,7 +12,7 @@ use kiln::node::record::Recording;
 const KILN: &str = env!("CARGO_BIN_EXE_kiln");
 
 fn library() -> PathBuf {
-    std::env::current_exe().expect("the test's own path").with_file_name("libnvidia_ml.so")
+    std::env::current_exe().expect("the test's own path").with_file_name("libkiln_fake_driver.so")
 }
 
 /// The binary on a stand-in of the driver's library, in a folder that stands for the machine.

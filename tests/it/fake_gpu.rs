@@ -12,7 +12,7 @@ use kiln::node::sim::{NodeFile, SimNode};
 /// The fake library, built beside the tests because they depend on it.
 fn library() -> PathBuf {
     let tests = std::env::current_exe().expect("the test's own path");
-    let library = tests.with_file_name("libnvidia_ml.so");
+    let library = tests.with_file_name("libkiln_fake_driver.so");
     assert!(library.exists(), "{} is not there", library.display());
     library
 }

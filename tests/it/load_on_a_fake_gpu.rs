@@ -114,7 +114,7 @@ fn follow(supervisor: &mut Supervisor, woken: &Receiver<()>, until: fn(&LoadSaid
 /// The fake driver, built beside the tests because they depend on it.
 fn library() -> PathBuf {
     let tests = std::env::current_exe().expect("the test's own path");
-    let library = tests.with_file_name("libfake_gpu_cuda.so");
+    let library = tests.with_file_name("libkiln_fake_driver.so");
     assert!(library.exists(), "{} is not there", library.display());
     library
 }
@@ -145,10 +145,9 @@ impl Told {
         self.0.iter().rev().find_map(counts).unwrap_or_default()
     }
 
-    pub(crate) fn places(&self) -> Vec<&str> {
-        fn place(said: &LoadSaid) -> Option<&str> {
-            if let LoadSaid::Mismatched(wrong) = said { Some(&wrong.place) } else { None }
-        }
+    pub(crate) fn places(&self) -> Vec<String> {
+        let place =
+            |said: &LoadSaid| if let LoadSaid::Mismatched(wrong) = said { Some(wrong.place.to_string()) } else { None };
         self.0.iter().filter_map(place).collect()
     }
 
@@ -316,7 +315,7 @@ fn not_a_number_is_found() {
 #[test]
 fn a_stuck_bit_of_memory_is_told_with_its_place_and_kind() {
     let told = Bench::of(MARCH).fault("stuck").run();
-    assert_eq!(told.places().first(), Some(&"chunk 0 at 0x1f40, bits 0x200000000, storage"));
+    assert_eq!(told.places().first().map(String::as_str), Some("chunk 0 at 0x1f40, bits 0x200000000, storage"));
     assert!(told.counts().1 >= 6, "every algorithm finds it: {:?}", told.counts());
 }
 

@@ -1,5 +1,13 @@
 //! Everything that is tested from outside: the library through its public face, the binary through its command line.
 
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "numbers of tests and stand-ins are small, or words that are taken as they are"
+)]
+
 mod attacks;
 mod blame;
 mod command_line;
@@ -13,6 +21,7 @@ mod formats;
 mod load_on_a_fake_gpu;
 mod load_variants;
 mod lots;
+mod names;
 mod neighbours;
 mod nodes;
 mod pages;

@@ -50,11 +50,11 @@ fn a_unit_that_is_as_ordered_passes_and_every_output_names_the_list() {
 #[test]
 fn what_is_not_as_ordered_fails() {
     let changes: [fn(String) -> String; 5] = [
-        |text| text.replacen("  vbios: [\"", "  vbios: [\"99.", 1),
-        |text| text.replacen("  parts: [\"", "  parts: [\"X-", 1),
+        |text| text.replacen("  vbios:\n  - ", "  vbios:\n  - 99.", 1),
+        |text| text.replacen("  parts:\n  - ", "  parts:\n  - X-", 1),
         |text| text.replacen("nvmes: ", "nvmes: 1", 1),
-        |text| text.replace("bios: [\"", "bios: [\"not-"),
-        |text| text.replacen("  serials: [\"", "  serials: [\"X", 1),
+        |text| text.replacen("\nbios:\n- ", "\nbios:\n- not-", 1),
+        |text| text.replacen("  serials:\n  - ", "  serials:\n  - X", 1),
     ];
     for change in changes {
         let folder = tempfile::tempdir().expect("a folder");

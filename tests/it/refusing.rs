@@ -12,7 +12,7 @@ use kiln::model::{Inventory, Moment, Sample};
 use kiln::node::nvml::{NvmlNode, NvmlOptions};
 
 fn library() -> PathBuf {
-    std::env::current_exe().expect("the test's own path").with_file_name("libnvidia_ml.so")
+    std::env::current_exe().expect("the test's own path").with_file_name("libkiln_fake_driver.so")
 }
 
 /// The library of this process, told which calls are to fail.

@@ -62,7 +62,7 @@ fn an_unknown_model_is_told_how_to_teach_and_the_draft_of_it_is_refused_until_it
     assert!(stderr(&unknown).contains("kiln sku new"), "{}", stderr(&unknown));
     let draft = kiln(&["sku", "new", "example-x1", "--sim", node]);
     assert_eq!(draft.status.code(), Some(0), "{}", stderr(&draft));
-    assert!(String::from_utf8_lossy(&draft.stdout).contains("device: \"fff0\""));
+    assert!(String::from_utf8_lossy(&draft.stdout).contains("- device: fff0\n"));
     fs::write(at.join("models/example-x1.yaml"), &draft.stdout).expect("written");
     let early = run(&at, &["--skus", at.join("models").to_str().expect("utf-8")]);
     assert_eq!(early.status.code(), Some(2));

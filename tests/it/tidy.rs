@@ -43,7 +43,7 @@ const TEST_ONLY: &[&str] = &["engine/machine/toy.rs", "check/rig.rs"];
 
 const LINES_MAX: usize = 500;
 
-fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
@@ -60,7 +60,7 @@ fn rust_files(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-fn sources() -> Vec<PathBuf> {
+pub(crate) fn sources() -> Vec<PathBuf> {
     let mut found = Vec::new();
     rust_files(&root().join("src"), &mut found);
     found

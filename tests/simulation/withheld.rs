@@ -4,7 +4,7 @@
 use kiln::engine::{Arrivals, Dut};
 use kiln::event::{Action, Outcome, RunRecord, VerdictWord};
 use kiln::model::{
-    Answer, Component, Gpu, GpuCounters, GpuIndex, Identity, Inventory, Lacking, LoadId, LoadOrder, Moment, Probe,
+    Answer, Component, Gpu, GpuCounters, GpuIdentity, GpuIndex, Inventory, Lacking, LoadId, LoadOrder, Moment, Probe,
     Reading, ReadingFailure, Remote, Sample, Sensor, StopHow,
 };
 use kiln::node::nvml::{Generation, RELEASES, lacking};
@@ -216,7 +216,7 @@ fn silent(index: u8, failure: ReadingFailure, seated: bool) -> RunRecord {
         let gpu = &mut inventory.gpus[usize::from(index)];
         let place = gpu.identity.clone();
         let word = || Reading::Failed(failure);
-        let identity = Identity {
+        let identity = GpuIdentity {
             name: word(),
             pci_address: if seated { place.pci_address } else { word() },
             pci_device: if seated { place.pci_device } else { word() },

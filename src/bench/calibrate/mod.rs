@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use kiln_model::GpuIndex;
 
-use super::document::{Bench, Measured, Unit};
+use super::document::{Bench, PhaseMeasured, Unit};
 use super::scatter::Scatter;
 pub use compare::Comparison;
 pub use files::{node_file_text, sku_file_text};
@@ -148,7 +148,7 @@ fn name(file: &str, unit: &Unit) -> String {
 
 /// Wrong results that nobody asked for, of one unit in all phases of its bench.
 fn wrong(bench: &Bench, gpu: GpuIndex) -> u64 {
-    let of = |phase: &Measured| {
+    let of = |phase: &PhaseMeasured| {
         let gpu = phase.gpus.iter().find(|measured| measured.gpu == gpu)?;
         Some(gpu.wrong_of_itself(phase.work))
     };

@@ -4,7 +4,7 @@
 use kiln_load::worker::{Beside, Images};
 use kiln_model::{BurnKernel, CopyDirection, Endpoint, GpuIndex, Unit};
 
-use crate::document::{Bench, GpuMeasured, Measured};
+use crate::document::{Bench, GpuMeasured, PhaseMeasured};
 use crate::phase::Work;
 use crate::scatter::Scatter;
 
@@ -32,7 +32,7 @@ impl Quantity {
 }
 
 /// Phases that are measurements.
-fn phase(bench: &Bench, work: Work) -> Option<&Measured> {
+fn phase(bench: &Bench, work: Work) -> Option<&PhaseMeasured> {
     bench.phases.iter().find(|phase| phase.work == work && phase.trouble.is_none())
 }
 

@@ -8,7 +8,7 @@ use kiln_profile::{Skus, builtin};
 use proptest::prelude::*;
 
 use super::*;
-use crate::document::{BENCH_SCHEMA, Flips, GpuMeasured, Measured, Trouble, Unit};
+use crate::document::{BENCH_SCHEMA, Flips, GpuMeasured, PhaseMeasured, Trouble, Unit};
 use crate::phase::Work;
 
 fn unit(gpu: u8, serial: &str) -> Unit {
@@ -50,7 +50,7 @@ fn bench(first: usize, values: &[(f64, f64)]) -> Bench {
     let phase = |work| {
         let gpus = values.iter().enumerate().map(|(at, (watts, tflops))| gpu(at as u8, *watts, *tflops)).collect();
         let (transfers, notes, traces) = (Vec::new(), Vec::new(), Vec::new());
-        Measured { name: format!("{work:?}"), work, seconds: 10.0, gpus, transfers, notes, trouble: None, traces }
+        PhaseMeasured { name: format!("{work:?}"), work, seconds: 10.0, gpus, transfers, notes, trouble: None, traces }
     };
     Bench {
         schema: BENCH_SCHEMA.to_owned(),

@@ -36,7 +36,6 @@ const SPEC: CheckSpec = CheckSpec {
     measurements: MEASUREMENTS,
     each: &[NODE],
     wear: Wear::Stress,
-    faults: &[],
     exclusive: true,
     watcher: false,
     estimate,

@@ -5,6 +5,8 @@
 //! put a whole report for each iteration into a list. The host engine and the plug-ins print around the report. A table in
 //! place of a report is `dcgmi_text`'s.
 
+#![expect(clippy::cast_precision_loss, reason = "counts and nanoseconds become floats for statistics, far below 2^53")]
+
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 

@@ -21,7 +21,6 @@ pub(super) const STRESS: CheckSpec = CheckSpec {
     measurements: &[],
     each: NODE,
     wear: Wear::Stress,
-    faults: &[],
     exclusive: false,
     watcher: false,
     estimate,

@@ -4,6 +4,8 @@
 //! look like verdicts; it says `OK` of a GPU that never calculated; errors are counted in 32 bits that overflow and start
 //! again from zero at every tenth of the run; and with `-i` it calls the GPU it was given number 0.
 
+#![expect(clippy::cast_precision_loss, reason = "counts and nanoseconds become floats for statistics, far below 2^53")]
+
 use super::adapter::Adapter;
 use super::declared;
 use super::output::{Output, Told, Unread, Verdict, argument, ended_before, no_such_part, unknown};

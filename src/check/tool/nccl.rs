@@ -5,6 +5,13 @@
 //! half that is not checked says `N/A`: both with `-c 0`, the one in place with alltoall and sendrecv. With `-J FILE` the
 //! report goes to a file that must be new, so the text is what is read; a report printed by a wrapper is read as well.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "counts become floats far below 2^53, and floats become counts that were bounded before"
+)]
+
 use serde_json::Value;
 
 use super::adapter::{Adapter, names_no_gpu};

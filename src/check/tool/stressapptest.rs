@@ -3,6 +3,8 @@
 //! Lines begin with the time unless `--no_timestamps` is given, as `logger.cc` of stressapptest writes them:
 //! `2026/11/28-10:00:00(UTC) `.
 
+#![expect(clippy::cast_precision_loss, reason = "counts and nanoseconds become floats for statistics, far below 2^53")]
+
 use super::adapter::{Adapter, names_no_gpu};
 use super::declared;
 use super::output::{Output, Told, Unread, Verdict, ended_before, lacks};

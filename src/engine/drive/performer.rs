@@ -1,6 +1,7 @@
 //! What both drivers share: carrying out effects, feeding back what comes of them, until nothing is left to do now.
 
-use crate::{Arrivals, Dut, Effect, Input, Machine, OperatorReply, Tick, Witness};
+use crate::{Arrivals, Dut, Effect, Machine, OperatorReply, RunInput, RunTick, Witness};
+use kiln_event::RunFailure;
 use kiln_model::{Moment, Text};
 
 /// What went wrong with a run for reasons of our own.
@@ -48,17 +49,17 @@ impl<'a, 'm> Performer<'a, 'm> {
     }
 
     /// Hands one input to the machine and does everything that follows from it now.
-    pub(super) fn feed(&mut self, tick: Tick, input: Input<'_>) -> Result<(), DriveError> {
+    pub(super) fn feed(&mut self, tick: RunTick, input: RunInput<'_>) -> Result<(), DriveError> {
         self.machine.handle(tick, input, &mut self.effects);
         self.settle(tick)
     }
 
     /// Carries out effects and takes in what comes of them, until there is nothing more to do at this moment.
-    pub(super) fn settle(&mut self, tick: Tick) -> Result<(), DriveError> {
+    pub(super) fn settle(&mut self, tick: RunTick) -> Result<(), DriveError> {
         loop {
             if let Err(error) = self.perform(tick) {
                 // The machine is told so that loads are stopped; what it wants recorded can no longer be.
-                self.machine.fail(tick, &error.to_string(), &mut self.effects);
+                self.machine.fail(tick, RunFailure::from(&error), &mut self.effects);
                 let effects = std::mem::take(&mut self.effects);
                 for effect in effects {
                     if let Effect::StopLoad(load, how) = effect {
@@ -79,34 +80,34 @@ impl<'a, 'm> Performer<'a, 'm> {
         }
     }
 
-    fn take_in(&mut self, tick: Tick) {
+    fn take_in(&mut self, tick: RunTick) {
         let mut arrivals = std::mem::take(&mut self.arrivals);
         // Sources and log first: a GPU that is gone says why there before its readings fail, and the first step may be one
         // that looks at the log. What comes before the run has begun is kept until it has.
         for report in arrivals.sources.drain(..) {
-            self.machine.handle(tick, Input::SourceTold(report), &mut self.effects);
+            self.machine.handle(tick, RunInput::SourceTold(report), &mut self.effects);
         }
         for record in arrivals.kernel.drain(..) {
-            self.machine.handle(tick, Input::KernelLogged(record), &mut self.effects);
+            self.machine.handle(tick, RunInput::KernelLogged(record), &mut self.effects);
         }
         for read in arrivals.inventories.drain(..) {
-            self.machine.handle(tick, Input::InventoryRead(read), &mut self.effects);
+            self.machine.handle(tick, RunInput::InventoryRead(read), &mut self.effects);
         }
         for sample in &arrivals.samples {
             self.witness.sample(sample);
-            self.machine.handle(tick, Input::Sampled(sample), &mut self.effects);
+            self.machine.handle(tick, RunInput::Sampled(sample), &mut self.effects);
         }
         arrivals.samples.clear();
         for report in arrivals.loads.drain(..) {
-            self.machine.handle(tick, Input::LoadSaid(report), &mut self.effects);
+            self.machine.handle(tick, RunInput::LoadSaid(report), &mut self.effects);
         }
         for (probe, answer) in arrivals.answers.drain(..) {
-            self.machine.handle(tick, Input::Answered(probe, answer), &mut self.effects);
+            self.machine.handle(tick, RunInput::Answered(probe, answer), &mut self.effects);
         }
         self.arrivals = arrivals;
     }
 
-    fn perform(&mut self, tick: Tick) -> std::io::Result<()> {
+    fn perform(&mut self, tick: RunTick) -> std::io::Result<()> {
         let mut unsynced = false;
         let mut effects = std::mem::take(&mut self.effects);
         let mut done = Ok(());
@@ -135,7 +136,7 @@ impl<'a, 'm> Performer<'a, 'm> {
         done
     }
 
-    fn act(&mut self, tick: Tick, effect: Effect) {
+    fn act(&mut self, tick: RunTick, effect: Effect) {
         let now = tick.now;
         match &effect {
             Effect::Sample | Effect::Arm(_) => tracing::trace!(at = %now, ?effect),

@@ -7,7 +7,7 @@ use std::time::Instant;
 use tokio::sync::{Notify, mpsc};
 
 use super::performer::{DriveError, Operator, Performer};
-use crate::{Dut, Input, Machine, OperatorReply, Signal, Tick, Witness};
+use crate::{Dut, Machine, OperatorReply, RunInput, RunTick, Signal, Witness};
 use kiln_model::{Moment, Span, Text, WallTime};
 
 /// How fast the run's clock goes against the world's.
@@ -55,7 +55,7 @@ pub async fn run_in_real_time(
         if let Some(prompt) = performer.asked.take()
             && questions.send(prompt).is_err()
         {
-            performer.feed(clock.tick(), Input::OperatorUnavailable)?;
+            performer.feed(clock.tick(), RunInput::OperatorUnavailable)?;
             continue;
         }
         let next = performer.next_moment();
@@ -67,9 +67,9 @@ pub async fn run_in_real_time(
         };
         tokio::select! {
             biased;
-            Some(signal) = signals.recv() => performer.feed(clock.tick(), Input::Signalled(signal))?,
+            Some(signal) = signals.recv() => performer.feed(clock.tick(), RunInput::Signalled(signal))?,
             Some(reply) = answers.recv() => {
-                let input = reply.map_or(Input::OperatorUnavailable, Input::OperatorAnswered);
+                let input = reply.map_or(RunInput::OperatorUnavailable, RunInput::OperatorAnswered);
                 performer.feed(clock.tick(), input)?;
             }
             () = arrived.notified() => performer.settle(clock.tick())?,
@@ -84,7 +84,7 @@ pub async fn run_in_real_time(
                 tick.now = tick.now.max(due);
                 if performer.deadline.is_some_and(|deadline| deadline <= tick.now) {
                     performer.deadline = None;
-                    performer.feed(tick, Input::DeadlineReached)?;
+                    performer.feed(tick, RunInput::DeadlineReached)?;
                 } else {
                     performer.settle(tick)?;
                 }
@@ -124,8 +124,8 @@ impl Clock {
         Self { began: Instant::now(), at, pace: pace.0 }
     }
 
-    fn tick(&self) -> Tick {
-        Tick { now: self.at + self.began.elapsed().mul_f64(self.pace), wall: WallTime::now() }
+    fn tick(&self) -> RunTick {
+        RunTick { now: self.at + self.began.elapsed().mul_f64(self.pace), wall: WallTime::now() }
     }
 
     /// When the world's clock will stand at a moment of the run's.

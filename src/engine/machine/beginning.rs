@@ -2,10 +2,8 @@
 
 use super::core::Machine;
 use crate::guard::Guards;
-use crate::link_rest::LinkRest;
-use crate::port::{Effect, Signal, Tick};
+use crate::port::{Effect, RunTick, Signal};
 use crate::schedule::Halt;
-use crate::stand_in::StandIns;
 use kiln_event::{GuardTrip, Interruption, RunEvent, RunStart};
 use kiln_model::{Component, Gpu, Inventory, KernelRecord, KernelSource, Moment, Span};
 use kiln_plan::{self as plan, Plan, PlanError};
@@ -31,14 +29,14 @@ pub enum Refusal {
 impl Machine<'_> {
     pub(super) fn inventory_read(
         &mut self,
-        tick: Tick,
+        tick: RunTick,
         read: Result<Box<Inventory>, String>,
         effects: &mut Vec<Effect>,
     ) {
-        if self.record.plan.is_some() && self.next_sample.is_some() {
+        if self.record.plan.is_some() && self.sampling.is_begun() {
             return;
         }
-        let begun = read.map_err(Refusal::Inventory).and_then(|inventory| match self.begin.take() {
+        let begun = read.map_err(Refusal::Inventory).and_then(|inventory| match self.opening.start.take() {
             Some(start) => self.begin_run(tick, start, inventory, effects),
             None => self.resume_run(tick, inventory, effects),
         });
@@ -49,9 +47,9 @@ impl Machine<'_> {
         }
     }
 
-    pub(super) fn begin_run(
+    fn begin_run(
         &mut self,
-        tick: Tick,
+        tick: RunTick,
         start: Box<RunStart>,
         inventory: Box<Inventory>,
         effects: &mut Vec<Effect>,
@@ -76,7 +74,7 @@ impl Machine<'_> {
             &inventory,
             self.equipment.skus,
             self.equipment.catalogue,
-            self.only.as_deref(),
+            self.opening.only.as_deref(),
         )?;
         self.note(tick, RunEvent::RunStarted(start), effects);
         self.note(tick, RunEvent::InventoryRead(inventory), effects);
@@ -85,9 +83,9 @@ impl Machine<'_> {
         Ok(())
     }
 
-    pub(super) fn resume_run(
+    fn resume_run(
         &mut self,
-        tick: Tick,
+        tick: RunTick,
         inventory: Box<Inventory>,
         effects: &mut Vec<Effect>,
     ) -> Result<(), Refusal> {
@@ -132,11 +130,11 @@ impl Machine<'_> {
     }
 
     /// Records what came in before the run had begun.
-    pub(super) fn catch_up(&mut self, tick: Tick, effects: &mut Vec<Effect>) {
-        for report in std::mem::take(&mut self.early_sources) {
+    fn catch_up(&mut self, tick: RunTick, effects: &mut Vec<Effect>) {
+        for report in std::mem::take(&mut self.opening.sources) {
             self.note(tick, RunEvent::SourceTold(report), effects);
         }
-        for record in std::mem::take(&mut self.early_kernel) {
+        for record in std::mem::take(&mut self.opening.kernel) {
             if let Some(record) = self.as_new(tick, record) {
                 self.kernel_logged(tick, record, effects);
             }
@@ -145,7 +143,7 @@ impl Machine<'_> {
 
     /// A record as it stands to this run: in one taken up again, a line of before the log was opened may be one of the run.
     /// The journal has it already if the run was awake when it was logged; if not, it tells what happened in between.
-    fn as_new(&self, tick: Tick, record: KernelRecord) -> Option<KernelRecord> {
+    fn as_new(&self, tick: RunTick, record: KernelRecord) -> Option<KernelRecord> {
         let (Some(before), Some(started)) = (record.before(), self.record.started_wall) else { return Some(record) };
         if self.record.resumes == 0 {
             return Some(record);
@@ -161,15 +159,15 @@ impl Machine<'_> {
         })
     }
 
-    fn note_resumed(&mut self, tick: Tick, effects: &mut Vec<Effect>) {
+    fn note_resumed(&mut self, tick: RunTick, effects: &mut Vec<Effect>) {
         let interrupted = self.record.running().map(|step| step.key.clone()).collect();
-        let source_digest = self.source_digest.clone();
+        let source_digest = self.opening.source_digest.clone();
         self.note(tick, RunEvent::RunResumed { interrupted, source_digest }, effects);
     }
 
     /// A signal came before the node was read. Nothing runs and there is nothing to tear down.
-    pub(super) fn abort_before_it_runs(&mut self, tick: Tick, signal: Signal, effects: &mut Vec<Effect>) {
-        match self.begin.take() {
+    pub(super) fn abort_before_it_runs(&mut self, tick: RunTick, signal: Signal, effects: &mut Vec<Effect>) {
+        match self.opening.start.take() {
             Some(start) => self.note(tick, RunEvent::RunStarted(start), effects),
             None => self.note_resumed(tick, effects),
         }
@@ -178,19 +176,14 @@ impl Machine<'_> {
         self.finish(tick, effects);
     }
 
-    pub(super) fn set_up(&mut self, tick: Tick, effects: &mut Vec<Effect>) {
+    fn set_up(&mut self, tick: RunTick, effects: &mut Vec<Effect>) {
         let (Some(inventory), Some(start)) = (&self.record.inventory, &self.record.start) else {
             return;
         };
         self.skus = self.record.plan.as_ref().map(|plan| plan.models(self.equipment.skus)).unwrap_or_default();
         let gpus: Vec<_> = inventory.gpus.iter().map(|gpu| gpu.index).collect();
         self.guards = Guards::new(&start.profile.guards, &gpus, tick.now);
-        self.stand_ins = StandIns::new(inventory);
-        self.link_rest = LinkRest::new(inventory, &self.record.resting_links);
-        // On the beat that the run began with, wherever on it the run is taken up.
-        let every = start.profile.telemetry.every.as_nanos().max(1);
-        let into = u128::from(tick.now.nanos()) % every;
-        self.next_sample = Some(tick.now - Span::from_nanos(u64::try_from(into).unwrap_or(0)));
+        self.sampling.begin(inventory, &self.record, tick.now, start.profile.telemetry.every);
         self.catch_up(tick, effects);
         self.take_sample(tick, effects);
     }

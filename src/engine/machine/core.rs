@@ -11,30 +11,27 @@
 //!
 //! `schedule` decides what comes next, `judging` judges steps, and `active` runs a step in progress.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::beginning::Refusal;
+use super::loads::{Heard, Loads};
+use super::opening::Opening;
+use super::sampling::Sampling;
 use crate::active::ActiveStep;
 use crate::guard::{GuardNews, Guards};
-use crate::link_rest::LinkRest;
-use crate::port::{Effect, Input, OperatorReply, Signal, Tick};
+use crate::port::{Effect, OperatorReply, RunInput, RunTick, Signal};
 use crate::schedule::Halt;
-use crate::stand_in::StandIns;
 use kiln_check::{Check, Seen, Wants};
 use kiln_diagnose as diagnose;
 use kiln_event::{
-    Envelope, Finding, Halted, Interruption, Outcome, Reason, RunEvent, RunRecord, RunStart, StepEnding, StepKey,
-    StepStatus, Vitals, roll_up,
+    Envelope, Finding, Halted, Interruption, Outcome, Reason, RunEvent, RunFailure, RunRecord, RunStart, StepEnding,
+    StepKey, StepStatus, roll_up,
 };
 use kiln_model::{
-    Answer, GpuIndex, KernelRecord, LoadId, LoadReport, LoadSaid, Moment, NoteFact, NoteKind, Probe, Reading, Sample,
-    Sensor, SourceReport, Span, StopHow,
+    Answer, GpuIndex, KernelRecord, LoadId, LoadReport, LoadSaid, Moment, NoteFact, NoteKind, Probe, Sample,
+    SourceReport,
 };
 use kiln_profile::{Catalogue, Sku, Skus};
-
-/// The time from the order to stop a load until it is killed, and from there until it counts as unkillable: a running kernel ends
-/// within seconds, a driver that hangs never does.
-pub(super) const STOP_GRACE: Span = Span::from_secs(10);
 
 /// Notes kept of one load: more than one for every pair of eight GPUs.
 const MOST_NOTES: usize = 64;
@@ -53,47 +50,29 @@ impl std::fmt::Debug for Equipment<'_> {
     }
 }
 
-pub(super) struct LoadState {
-    pub(super) key: StepKey,
-    pub(super) gpus_left: BTreeSet<GpuIndex>,
-    /// When it last reported its work.
-    pub(super) told_at: Option<Moment>,
-    /// When it was last told to stop, and how.
-    pub(super) told: Option<(Moment, StopHow)>,
-}
-
 /// A run in progress: all state that decides what happens next.
 pub struct Machine<'a> {
     pub(super) equipment: Equipment<'a>,
-    pub(super) only: Option<String>,
-    /// Taken out once the inventory is read.
-    pub(super) begin: Option<Box<RunStart>>,
-    /// Digest of the files that the node of a resumed run is made from.
-    pub(super) source_digest: Option<String>,
+    pub(super) opening: Opening,
     pub(super) record: RunRecord,
     pub(super) skus: BTreeMap<GpuIndex, Sku>,
     pub(super) guards: Guards,
-    pub(super) stand_ins: StandIns,
-    pub(super) link_rest: LinkRest,
-    pub(super) halt: Halt,
+    /// What guards had to say and is not recorded yet.
+    pub(super) news: Vec<GuardNews>,
+    pub(super) sampling: Sampling,
+    pub(super) loads: Loads,
     pub(super) active: Vec<ActiveStep>,
-    pub(super) loads: BTreeMap<LoadId, LoadState>,
-    pub(super) next_load: u32,
-    pub(super) next_sample: Option<Moment>,
+    /// Taken out and put back, so that a sample needs no room of its own.
+    pub(super) wants: Wants,
+    pub(super) halt: Halt,
+    /// When a step may be tried again.
     pub(super) retry_at: Option<Moment>,
-    pub(super) armed: Option<Moment>,
-    pub(super) temperatures: BTreeMap<GpuIndex, Reading<f64>>,
-    /// The last readings of every GPU that still answers.
-    pub(super) vitals: BTreeMap<GpuIndex, Vitals>,
-    pub(super) signals: u8,
+    /// The deadline that was last asked for.
+    armed: Option<Moment>,
     pub(super) refusal: Option<Refusal>,
     pub(super) finished: bool,
+    /// Whether anything happened that the plan must be consulted about.
     pub(super) changed: bool,
-    pub(super) news: Vec<GuardNews>,
-    pub(super) wants: Wants,
-    /// Kernel records that arrived before the run had begun.
-    pub(super) early_kernel: Vec<KernelRecord>,
-    pub(super) early_sources: Vec<SourceReport>,
 }
 
 impl std::fmt::Debug for Machine<'_> {
@@ -110,31 +89,21 @@ impl<'a> Machine<'a> {
     pub fn new(equipment: Equipment<'a>, start: RunStart, only: Option<String>) -> Self {
         Self {
             equipment,
-            only,
-            begin: Some(Box::new(start)),
-            source_digest: None,
+            opening: Opening { start: Some(Box::new(start)), only, ..Opening::default() },
             record: RunRecord::default(),
             skus: BTreeMap::new(),
             guards: Guards::default(),
-            stand_ins: StandIns::default(),
-            link_rest: LinkRest::default(),
-            halt: Halt::default(),
+            news: Vec::new(),
+            sampling: Sampling::default(),
+            loads: Loads::default(),
             active: Vec::new(),
-            loads: BTreeMap::new(),
-            next_load: 1,
-            next_sample: None,
+            wants: Wants::default(),
+            halt: Halt::default(),
             retry_at: None,
             armed: None,
-            temperatures: BTreeMap::new(),
-            vitals: BTreeMap::new(),
-            signals: 0,
             refusal: None,
             finished: false,
             changed: false,
-            news: Vec::new(),
-            wants: Wants::default(),
-            early_kernel: Vec::new(),
-            early_sources: Vec::new(),
         }
     }
 
@@ -142,9 +111,8 @@ impl<'a> Machine<'a> {
     pub fn resume(equipment: Equipment<'a>, record: RunRecord, source_digest: Option<String>) -> Option<Self> {
         let start = record.start.clone()?;
         let mut machine = Self::new(equipment, *start, None);
-        machine.begin = None;
-        machine.source_digest = source_digest;
-        machine.next_load = record.steps.iter().flat_map(|step| &step.loads).map(|load| load.0 + 1).max().unwrap_or(1);
+        machine.opening = Opening { source_digest, ..Opening::default() };
+        machine.loads = Loads::after(&record);
         machine.record = record;
         Some(machine)
     }
@@ -173,21 +141,21 @@ impl<'a> Machine<'a> {
     }
 
     /// Handles one input.
-    pub fn handle(&mut self, tick: Tick, input: Input<'_>, effects: &mut Vec<Effect>) {
+    pub fn handle(&mut self, tick: RunTick, input: RunInput<'_>, effects: &mut Vec<Effect>) {
         if self.finished {
             return;
         }
         match input {
-            Input::InventoryRead(read) => self.inventory_read(tick, read, effects),
-            Input::Sampled(sample) => self.sampled(tick, sample, effects),
-            Input::LoadSaid(report) => self.load_said(tick, &report, effects),
-            Input::Answered(probe, answer) => self.answered(tick, probe, &answer, effects),
-            Input::KernelLogged(record) => self.kernel_logged(tick, record, effects),
-            Input::SourceTold(report) => self.source_told(tick, report, effects),
-            Input::DeadlineReached => self.deadline(tick, effects),
-            Input::OperatorAnswered(reply) => self.operator_answered(tick, Some(reply), effects),
-            Input::OperatorUnavailable => self.operator_answered(tick, None, effects),
-            Input::Signalled(signal) => self.signalled(tick, signal, effects),
+            RunInput::InventoryRead(read) => self.inventory_read(tick, read, effects),
+            RunInput::Sampled(sample) => self.sampled(tick, sample, effects),
+            RunInput::LoadSaid(report) => self.load_said(tick, &report, effects),
+            RunInput::Answered(probe, answer) => self.answered(tick, probe, &answer, effects),
+            RunInput::KernelLogged(record) => self.kernel_logged(tick, record, effects),
+            RunInput::SourceTold(report) => self.source_told(tick, report, effects),
+            RunInput::DeadlineReached => self.deadline(tick, effects),
+            RunInput::OperatorAnswered(reply) => self.operator_answered(tick, Some(reply), effects),
+            RunInput::OperatorUnavailable => self.operator_answered(tick, None, effects),
+            RunInput::Signalled(signal) => self.signalled(tick, signal, effects),
         }
         // Eight samples arrive every second, for days: the plan is consulted only after a change.
         if self.record.plan.is_some() && !self.finished && std::mem::take(&mut self.changed) {
@@ -197,34 +165,30 @@ impl<'a> Machine<'a> {
     }
 
     /// Ends the run for a problem of this program, such as a journal that cannot be written: no step starts, loads are stopped.
-    pub fn fail(&mut self, tick: Tick, why: &str, effects: &mut Vec<Effect>) {
-        self.note(tick, RunEvent::RunInterrupted { by: Interruption::Failure(why.to_owned()) }, effects);
-        for load in self.loads.keys() {
-            effects.push(Effect::StopLoad(*load, StopHow::Kill));
-        }
+    pub fn fail(&mut self, tick: RunTick, why: RunFailure, effects: &mut Vec<Effect>) {
+        self.note(tick, RunEvent::RunInterrupted { by: Interruption::Failure(why) }, effects);
+        self.loads.kill_all(tick.now, effects);
         self.finished = true;
         effects.push(Effect::Finish);
     }
 
-    pub(super) fn note(&mut self, tick: Tick, event: RunEvent, effects: &mut Vec<Effect>) {
+    pub(super) fn note(&mut self, tick: RunTick, event: RunEvent, effects: &mut Vec<Effect>) {
         let envelope = Envelope { seq: self.record.next_seq, at: tick.now, wall: tick.wall, event };
         self.record.apply(&envelope);
         self.changed = true;
         effects.push(Effect::Record(Box::new(envelope)));
     }
 
-    pub(super) fn sampled(&mut self, tick: Tick, sample: &Sample, effects: &mut Vec<Effect>) {
+    fn sampled(&mut self, tick: RunTick, sample: &Sample, effects: &mut Vec<Effect>) {
         if sample.is_lost() {
             self.lose(tick, sample.gpu, effects);
             return;
         }
-        let sample = self.stand_ins.complete(sample);
+        let (sample, resting) = self.sampling.take(sample);
         let sample = sample.as_ref();
-        for gpu in self.link_rest.take(sample) {
+        for gpu in resting {
             self.note(tick, RunEvent::LinkRests { gpu }, effects);
         }
-        self.temperatures.insert(sample.gpu, sample[Sensor::TempGpu]);
-        self.vitals.insert(sample.gpu, Vitals::of(sample));
         self.guards.sampled(tick.now, sample, &self.skus, &mut self.news);
         self.take_guard_news(tick, effects);
         for index in 0..self.active.len() {
@@ -234,11 +198,11 @@ impl<'a> Machine<'a> {
         }
     }
 
-    pub(super) fn lose(&mut self, tick: Tick, gpu: GpuIndex, effects: &mut Vec<Effect>) {
+    fn lose(&mut self, tick: RunTick, gpu: GpuIndex, effects: &mut Vec<Effect>) {
         if self.record.lost.contains_key(&gpu) {
             return;
         }
-        self.vitals.remove(&gpu);
+        self.sampling.lose(gpu);
         self.note(tick, RunEvent::GpuLost { gpu }, effects);
         self.guards.lost(gpu, &mut self.news);
         for index in 0..self.active.len() {
@@ -249,24 +213,13 @@ impl<'a> Machine<'a> {
         self.take_guard_news(tick, effects);
     }
 
-    pub(super) fn load_said(&mut self, tick: Tick, report: &LoadReport, effects: &mut Vec<Effect>) {
-        let Some(state) = self.loads.get_mut(&report.load) else {
+    fn load_said(&mut self, tick: RunTick, report: &LoadReport, effects: &mut Vec<Effect>) {
+        let Some(Heard { key, silence, over }) = self.loads.hear(report) else {
             return;
         };
-        let index = self.active.iter().position(|active| active.key == state.key);
-        if let (LoadSaid::Progress { .. }, Some(index)) = (&report.said, index) {
-            let after = state.told_at.replace(report.at).map(|last| report.at.since(last));
-            self.active[index].lateness.told(after.unwrap_or_default());
-        }
-        let mut over = false;
-        if let LoadSaid::Ended { gpu, .. } = &report.said {
-            match gpu {
-                Some(gpu) => {
-                    state.gpus_left.remove(gpu);
-                }
-                None => state.gpus_left.clear(),
-            }
-            over = state.gpus_left.is_empty();
+        let index = self.active.iter().position(|active| active.key == key);
+        if let (Some(silence), Some(index)) = (silence, index) {
+            self.active[index].lateness.told(silence);
         }
         match &report.said {
             LoadSaid::Ended { gpu, end } => {
@@ -274,14 +227,11 @@ impl<'a> Machine<'a> {
             }
             LoadSaid::Noted { gpu, kind, what } => self.load_noted(tick, report.load, *gpu, *kind, what, effects),
             LoadSaid::Mismatched(mismatch) => {
-                let gpu_celsius = self.temperatures.get(&mismatch.gpu).copied().unwrap_or_default();
+                let gpu_celsius = self.sampling.celsius(mismatch.gpu);
                 let event = RunEvent::ResultMismatched { load: report.load, mismatch: mismatch.clone(), gpu_celsius };
                 self.note(tick, event, effects);
             }
             _ => {}
-        }
-        if over {
-            self.loads.remove(&report.load);
         }
         if let Some(index) = index {
             self.show(tick, index, Seen::Load(report), effects);
@@ -292,7 +242,7 @@ impl<'a> Machine<'a> {
 
     fn load_noted(
         &mut self,
-        tick: Tick,
+        tick: RunTick,
         load: LoadId,
         gpu: Option<GpuIndex>,
         kind: NoteKind,
@@ -307,7 +257,7 @@ impl<'a> Machine<'a> {
         }
     }
 
-    pub(super) fn answered(&mut self, tick: Tick, probe: Probe, answer: &Answer, effects: &mut Vec<Effect>) {
+    fn answered(&mut self, tick: RunTick, probe: Probe, answer: &Answer, effects: &mut Vec<Effect>) {
         if let (Answer::Counters(Ok(counters)), None) = (answer, &self.record.counters) {
             self.note(tick, RunEvent::CountersRead(counters.clone()), effects);
         }
@@ -323,9 +273,9 @@ impl<'a> Machine<'a> {
         }
     }
 
-    pub(super) fn kernel_logged(&mut self, tick: Tick, record: KernelRecord, effects: &mut Vec<Effect>) {
-        if !self.is_begun() {
-            self.early_kernel.push(record);
+    pub(super) fn kernel_logged(&mut self, tick: RunTick, record: KernelRecord, effects: &mut Vec<Effect>) {
+        if !self.sampling.is_begun() {
+            self.opening.kernel.push(record);
             return;
         }
         self.note(tick, RunEvent::KernelLogged(record.clone()), effects);
@@ -343,20 +293,15 @@ impl<'a> Machine<'a> {
         self.take_guard_news(tick, effects);
     }
 
-    pub(super) fn source_told(&mut self, tick: Tick, report: SourceReport, effects: &mut Vec<Effect>) {
-        if self.is_begun() {
+    fn source_told(&mut self, tick: RunTick, report: SourceReport, effects: &mut Vec<Effect>) {
+        if self.sampling.is_begun() {
             self.note(tick, RunEvent::SourceTold(report), effects);
         } else {
-            self.early_sources.push(report);
+            self.opening.sources.push(report);
         }
     }
 
-    /// Returns true if events may be recorded: the inventory was read, now or before the run was resumed.
-    const fn is_begun(&self) -> bool {
-        self.next_sample.is_some()
-    }
-
-    pub(super) fn operator_answered(&mut self, tick: Tick, reply: Option<OperatorReply>, effects: &mut Vec<Effect>) {
+    fn operator_answered(&mut self, tick: RunTick, reply: Option<OperatorReply>, effects: &mut Vec<Effect>) {
         let Some(index) = self.active.iter().position(|active| active.asking) else {
             return;
         };
@@ -376,9 +321,8 @@ impl<'a> Machine<'a> {
         }
     }
 
-    pub(super) fn signalled(&mut self, tick: Tick, signal: Signal, effects: &mut Vec<Effect>) {
-        self.signals += 1;
-        if self.next_sample.is_none() {
+    fn signalled(&mut self, tick: RunTick, signal: Signal, effects: &mut Vec<Effect>) {
+        if !self.sampling.is_begun() {
             self.abort_before_it_runs(tick, signal, effects);
             return;
         }
@@ -393,14 +337,12 @@ impl<'a> Machine<'a> {
                 self.halt.run.get_or_insert(Halted::ByOperator);
                 self.halt.teardown = true;
                 self.stop_all(tick, &Reason::Interrupted, Outcome::Aborted, effects);
-                for load in self.loads.keys().copied().collect::<Vec<_>>() {
-                    self.stop_load(tick.now, load, StopHow::Kill, effects);
-                }
+                self.loads.kill_all(tick.now, effects);
             }
         }
     }
 
-    pub(super) fn deadline(&mut self, tick: Tick, effects: &mut Vec<Effect>) {
+    fn deadline(&mut self, tick: RunTick, effects: &mut Vec<Effect>) {
         self.armed = None;
         self.changed = true;
         self.escalate_stops(tick, effects);
@@ -418,27 +360,17 @@ impl<'a> Machine<'a> {
         self.take_sample(tick, effects);
     }
 
-    pub(super) fn take_sample(&mut self, tick: Tick, effects: &mut Vec<Effect>) {
-        let (Some(due), Some(start)) = (self.next_sample, &self.record.start) else {
-            return;
-        };
-        if due > tick.now {
-            return;
-        }
+    pub(super) fn take_sample(&mut self, tick: RunTick, effects: &mut Vec<Effect>) {
+        let Some(start) = &self.record.start else { return };
         let every = start.profile.telemetry.every;
-        // A late tick is not made up for: the next one is due at the regular time.
-        let mut next = due + every;
-        if next <= tick.now {
-            next = tick.now + every;
-        }
-        self.next_sample = Some(next);
+        let Some(due) = self.sampling.due(tick.now, every) else { return };
         self.active.iter_mut().for_each(|active| active.lateness.sample(due, tick.now, every));
         effects.push(Effect::Sample);
         self.guards.look_for_stale(tick.now, &self.record.lost, &mut self.news);
         self.take_guard_news(tick, effects);
     }
 
-    pub(super) fn finish(&mut self, tick: Tick, effects: &mut Vec<Effect>) {
+    pub(super) fn finish(&mut self, tick: RunTick, effects: &mut Vec<Effect>) {
         if self.record.steps.iter().any(|step| step.status == StepStatus::Running) {
             return;
         }
@@ -456,14 +388,13 @@ impl<'a> Machine<'a> {
         effects.push(Effect::Finish);
     }
 
-    pub(super) fn arm(&mut self, effects: &mut Vec<Effect>) {
+    fn arm(&mut self, effects: &mut Vec<Effect>) {
         if self.finished {
             return;
         }
         let steps =
             self.active.iter().flat_map(|active| [active.wake, active.ending.is_none().then_some(active.times_out)]);
-        let stops = self.loads.values().map(|load| load.told.map(|(at, _)| at + STOP_GRACE));
-        let next = steps.chain(stops).chain([self.next_sample, self.retry_at]).flatten().min();
+        let next = steps.chain([self.loads.deadline(), self.sampling.next(), self.retry_at]).flatten().min();
         if next != self.armed {
             self.armed = next;
             effects.extend(next.map(Effect::Arm));

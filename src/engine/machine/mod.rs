@@ -1,9 +1,13 @@
-//! The machine, in four files: what it is and takes in (`core`), how it begins, how steps go, how things are stopped.
+//! The machine: what it is and takes in (`core`), how it begins, how steps go, how things are stopped. Its parts have their
+//! own state: what a run is opened with, the loads, the sampling.
 
 mod beginning;
 mod core;
+mod loads;
+mod opening;
 #[cfg(test)]
 mod resuming;
+mod sampling;
 mod stepping;
 mod stopping;
 #[cfg(test)]

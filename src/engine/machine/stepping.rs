@@ -2,18 +2,18 @@
 
 use std::collections::BTreeSet;
 
-use super::core::{LoadState, Machine};
+use super::core::Machine;
 use crate::active::ActiveStep;
-use crate::port::{Effect, Tick};
+use crate::port::{Effect, RunTick};
 use crate::schedule::{self, Next, StepRef};
 use kiln_check::{Done, Seen, StepContext, Subject, Want, Wants};
 use kiln_event::{Case, Halted, Outcome, Reason, RunEvent, StepEnding, StepKey};
-use kiln_model::{Component, GpuIndex, LoadId, LoadOrder, Span, StopHow};
+use kiln_model::{Component, GpuIndex, Span, StopHow};
 use kiln_plan::PlannedStep;
 
 impl Machine<'_> {
     /// Starts whatever may start now, until something runs or there is nothing left.
-    pub(super) fn advance(&mut self, tick: Tick, effects: &mut Vec<Effect>) {
+    pub(super) fn advance(&mut self, tick: RunTick, effects: &mut Vec<Effect>) {
         loop {
             let Some(plan) = &self.record.plan else { return };
             self.retry_at = None;
@@ -64,7 +64,7 @@ impl Machine<'_> {
         }
     }
 
-    pub(super) fn planned(&self, step_ref: StepRef) -> &PlannedStep {
+    fn planned(&self, step_ref: StepRef) -> &PlannedStep {
         let plan = self.record.plan.as_ref().expect("steps are placed only once a plan was made");
         match step_ref.stage {
             Some(stage) => &plan.stages[stage].steps[step_ref.step],
@@ -72,7 +72,7 @@ impl Machine<'_> {
         }
     }
 
-    pub(super) fn start_step(&mut self, tick: Tick, step_ref: StepRef, attempt: u32, effects: &mut Vec<Effect>) {
+    fn start_step(&mut self, tick: RunTick, step_ref: StepRef, attempt: u32, effects: &mut Vec<Effect>) {
         let planned = self.planned(step_ref).clone();
         let key = StepKey { path: planned.path.clone(), round: step_ref.round, attempt };
         self.note(tick, RunEvent::StepStarted { key: key.clone() }, effects);
@@ -89,7 +89,7 @@ impl Machine<'_> {
         self.close_ended(tick, effects);
     }
 
-    pub(super) fn context(&self, index: usize) -> StepContext<'_> {
+    fn context(&self, index: usize) -> StepContext<'_> {
         let active = &self.active[index];
         StepContext {
             components: &active.planned.components,
@@ -107,7 +107,7 @@ impl Machine<'_> {
     }
 
     /// Shows a step something and does what it wants.
-    pub(super) fn show(&mut self, tick: Tick, index: usize, seen: Seen<'_>, effects: &mut Vec<Effect>) {
+    pub(super) fn show(&mut self, tick: RunTick, index: usize, seen: Seen<'_>, effects: &mut Vec<Effect>) {
         if self.active[index].ending.is_some() {
             return;
         }
@@ -121,7 +121,7 @@ impl Machine<'_> {
         self.wants = wants;
     }
 
-    pub(super) fn grant(&mut self, tick: Tick, index: usize, wants: &mut Wants, effects: &mut Vec<Effect>) {
+    fn grant(&mut self, tick: RunTick, index: usize, wants: &mut Wants, effects: &mut Vec<Effect>) {
         self.changed = true;
         let key = self.active[index].key.clone();
         for want in wants.drain() {
@@ -130,17 +130,14 @@ impl Machine<'_> {
                     self.note(tick, RunEvent::PhaseEntered { key: key.clone(), phase, until }, effects);
                 }
                 Want::StartLoad { kind, gpus, span } => {
-                    let id = LoadId(self.next_load);
-                    self.next_load += 1;
                     let gpus: BTreeSet<GpuIndex> =
                         gpus.into_iter().filter(|gpu| !self.record.lost.contains_key(gpu)).collect();
-                    let seed = self.record.start.as_ref().map_or(0, |start| start.seed) ^ u64::from(id.0);
-                    let order = LoadOrder { id, kind, gpus: gpus.clone(), seed, span };
-                    self.loads.insert(id, LoadState { key: key.clone(), gpus_left: gpus, told_at: None, told: None });
+                    let seed = self.record.start.as_ref().map_or(0, |start| start.seed);
+                    let order = self.loads.start(&key, kind, gpus, seed, span);
                     self.note(tick, RunEvent::LoadStarted { key: key.clone(), order: order.clone() }, effects);
                     effects.push(Effect::StartLoad(order));
                 }
-                Want::StopLoads => self.stop_loads_of(tick.now, &key, StopHow::Gently, effects),
+                Want::StopLoads => self.loads.stop_of(tick.now, &key, StopHow::Gently, effects),
                 Want::Ask(probe) => {
                     self.active[index].probes.insert(probe);
                     effects.push(Effect::Ask(probe));
@@ -168,20 +165,18 @@ impl Machine<'_> {
     }
 
     /// Lets a step end: its loads are stopped first, and only when they are gone is it judged.
-    pub(super) fn end_step(&mut self, tick: Tick, index: usize, ending: StepEnding, effects: &mut Vec<Effect>) {
+    pub(super) fn end_step(&mut self, tick: RunTick, index: usize, ending: StepEnding, effects: &mut Vec<Effect>) {
         if self.active[index].ending.is_none() {
             let key = self.active[index].key.clone();
             self.active[index].ending = Some(ending);
-            self.stop_loads_of(tick.now, &key, StopHow::Gently, effects);
+            self.loads.stop_of(tick.now, &key, StopHow::Gently, effects);
         }
     }
 
     /// Judges and records every step that has ended and whose loads are gone.
-    pub(super) fn close_ended(&mut self, tick: Tick, effects: &mut Vec<Effect>) {
-        while let Some(index) = self
-            .active
-            .iter()
-            .position(|active| active.ending.is_some() && !self.loads.values().any(|load| load.key == active.key))
+    pub(super) fn close_ended(&mut self, tick: RunTick, effects: &mut Vec<Effect>) {
+        while let Some(index) =
+            self.active.iter().position(|active| active.ending.is_some() && !self.loads.has(&active.key))
         {
             let mut active = self.active.remove(index);
             let ending = active.ending.take().unwrap_or(StepEnding::Measured);
@@ -205,7 +200,7 @@ impl Machine<'_> {
     }
 
     /// Applies the step's `then`, to the outcome that is heeded.
-    pub(super) fn after(&mut self, step_ref: StepRef, planned: &PlannedStep, outcome: Outcome, heeded: Outcome) {
+    fn after(&mut self, step_ref: StepRef, planned: &PlannedStep, outcome: Outcome, heeded: Outcome) {
         let policy = schedule::policy_after(planned.step.then, heeded);
         let why = Halted::ByStep { step: planned.path.clone(), outcome };
         let stage = step_ref
@@ -217,28 +212,21 @@ impl Machine<'_> {
     }
 
     /// Stops running steps that a halt has overtaken.
-    pub(super) fn stop_halted(&mut self, tick: Tick, effects: &mut Vec<Effect>) {
+    fn stop_halted(&mut self, tick: RunTick, effects: &mut Vec<Effect>) {
         for index in 0..self.active.len() {
             let step_ref = self.active[index].step_ref;
             let Some(stage) = step_ref.stage else { continue };
             let Some(plan) = &self.record.plan else { continue };
             let id = plan.stages[stage].id.as_str();
-            let halted = self.halt.run.clone().or_else(|| {
-                self.halt
-                    .stage
-                    .as_ref()
-                    .filter(|(stage, round, _)| stage == id && *round <= step_ref.round)
-                    .map(|(_, _, why)| why.clone())
-            });
-            if let Some(why) = halted {
-                let reason = Reason::Stopped(why);
+            if let Some(why) = self.halt.holds(id, step_ref.round) {
+                let reason = Reason::Stopped(why.clone());
                 let ending = StepEnding::Stopped { reason, outcome: Outcome::NotReached };
                 self.end_step(tick, index, ending, effects);
             }
         }
     }
 
-    pub(super) fn stop_all(&mut self, tick: Tick, reason: &Reason, outcome: Outcome, effects: &mut Vec<Effect>) {
+    pub(super) fn stop_all(&mut self, tick: RunTick, reason: &Reason, outcome: Outcome, effects: &mut Vec<Effect>) {
         for index in 0..self.active.len() {
             self.end_step(tick, index, StepEnding::Stopped { reason: reason.clone(), outcome }, effects);
         }
@@ -246,7 +234,7 @@ impl Machine<'_> {
     }
 
     /// Once only watchers are left of a stage that runs together, they are told to come to an end.
-    pub(super) fn tell_watchers(&mut self, tick: Tick, effects: &mut Vec<Effect>) {
+    fn tell_watchers(&mut self, tick: RunTick, effects: &mut Vec<Effect>) {
         if self.active.iter().any(|active| !active.is_watcher() && active.ending.is_none()) {
             return;
         }

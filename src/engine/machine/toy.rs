@@ -33,7 +33,6 @@ pub(super) const fn toy(name: &'static str, watcher: bool) -> CheckSpec {
         }],
         each: &[ComponentKind::Gpu],
         wear: Wear::None,
-        faults: &[],
         exclusive: false,
         watcher,
         estimate: minute,

@@ -15,10 +15,10 @@ use kiln_model::{
     BurnKernel, GpuIndex, LoadEnd, LoadId, LoadKind, LoadOrder, LoadReport, LoadSaid, Moment, Span, StopHow,
 };
 
-const HELLO: &str = r#"echo '{"v":2,"say":{"hello":{"pid":1}}}'"#;
-const READY: &str = r#"echo '{"v":2,"say":"ready"}'"#;
-const RUNNING: &str = r#"echo '{"v":2,"say":{"said":"running"}}'"#;
-const FINISHED: &str = r#"echo '{"v":2,"say":{"said":{"ended":{"gpu":null,"end":"finished"}}}}'"#;
+const HELLO: &str = r#"echo '{"v":3,"say":{"hello":{"pid":1}}}'"#;
+const READY: &str = r#"echo '{"v":3,"say":"ready"}'"#;
+const RUNNING: &str = r#"echo '{"v":3,"say":{"said":"running"}}'"#;
+const FINISHED: &str = r#"echo '{"v":3,"say":{"said":{"ended":{"gpu":null,"end":"finished"}}}}'"#;
 /// Waits for the word to begin.
 const BEGIN: &str = r#"while read -r line; do case "$line" in *begin*) break;; esac; done"#;
 /// Goes on until told to stop.
@@ -100,11 +100,11 @@ fn workers_that_break_the_rules_are_killed_and_named() {
         ("leaves", &[HELLO, READY, "exit 3"]),
         ("leaves without a word", &["exit 0"]),
         ("garbage", &[HELLO, "echo 'CUDA error at line 3'", "exec sleep 1000"]),
-        ("half a line", &[HELLO, r#"printf '{"v":2,"say":'"#]),
-        ("half a line and no more", &[HELLO, r#"printf '{"v":2,"say":'"#, DEAF]),
-        ("wrong version", &[r#"echo '{"v":3,"say":{"hello":{"pid":1}}}'"#, "exec sleep 1000"]),
+        ("half a line", &[HELLO, r#"printf '{"v":3,"say":'"#]),
+        ("half a line and no more", &[HELLO, r#"printf '{"v":3,"say":'"#, DEAF]),
+        ("wrong version", &[r#"echo '{"v":4,"say":{"hello":{"pid":1}}}'"#, "exec sleep 1000"]),
         ("out of turn", &[HELLO, RUNNING, "exec sleep 1000"]),
-        ("flood", &[HELLO, r#"while :; do echo '{"v":2,"say":"alive"}'; done"#]),
+        ("flood", &[HELLO, r#"while :; do echo '{"v":3,"say":"alive"}'; done"#]),
         ("no end of line", &["exec tr '\\0' x < /dev/zero"]),
         ("never up", &["exec sleep 1000"]),
         ("never ready", &[HELLO, "exec sleep 1000"]),
@@ -116,9 +116,9 @@ fn workers_that_break_the_rules_are_killed_and_named() {
     leaves: the worker left with code 3
     leaves without a word: the worker left with code 0
     garbage: the worker was killed: it said what is not the protocol: "CUDA error at line 3"
-    half a line: the worker was killed: it broke off within a line: "{\"v\":2,\"say\":"
+    half a line: the worker was killed: it broke off within a line: "{\"v\":3,\"say\":"
     half a line and no more: the worker was killed: it did not get ready for 120 s
-    wrong version: the worker was killed: it speaks version 3 of the protocol and this program version 2; install the same kiln
+    wrong version: the worker was killed: it speaks version 4 of the protocol and this program version 3; install the same kiln
     out of turn: the worker was killed: it spoke out of turn: Said(Running)
     flood: the worker was killed: it floods: more than 4000 messages within a second
     no end of line: the worker was killed: it wrote a line without end
@@ -278,9 +278,9 @@ fn a_worker_held_by_the_driver_is_given_up_and_not_waited_for() {
     }
     assert_eq!(worker.due(), None);
     insta::assert_snapshot!(story.join("\n"), @r#"
-     1 s: > {"v":2,"say":{"lease":1}}
-     1 s: > {"v":2,"say":{"begin":{"at":5}}}
-     1 s: > {"v":2,"say":"stop"}
+     1 s: > {"v":3,"say":{"lease":1}}
+     1 s: > {"v":3,"say":{"begin":{"at":5}}}
+     1 s: > {"v":3,"say":"stop"}
      4 s: > TERM
      7 s: > KILL
     15 s: Over(Unkillable)

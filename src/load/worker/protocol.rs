@@ -10,7 +10,7 @@ use super::variant::Variant;
 use kiln_model::{GpuIndex, LoadOrder, LoadSaid};
 
 /// Raised whenever a line of one version would be misread by another.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// An order as a worker gets it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -136,19 +136,19 @@ mod tests {
         }));
         assert_eq!(decode(encode(&sent).trim_end()), Ok(sent));
         let said = FromWorker::Said(LoadSaid::Ended { gpu: None, end: LoadEnd::Failed("a\nb".to_owned().into()) });
-        insta::assert_snapshot!(encode(&said), @r#"{"v":2,"say":{"said":{"ended":{"gpu":null,"end":{"failed":"a\nb"}}}}}"#);
+        insta::assert_snapshot!(encode(&said), @r#"{"v":3,"say":{"said":{"ended":{"gpu":null,"end":{"failed":"a\nb"}}}}}"#);
         assert_eq!(decode(encode(&said).trim_end()), Ok(said));
     }
 
     #[test]
     fn another_version_is_told_from_garbage() {
-        let newer = decode::<FromWorker>(r#"{"v":3,"speak":{}}"#).unwrap_err();
+        let newer = decode::<FromWorker>(r#"{"v":4,"speak":{}}"#).unwrap_err();
         let garbage = decode::<FromWorker>("cuda says hi").unwrap_err();
-        let unknown = decode::<FromWorker>(r#"{"v":2,"say":"dance"}"#).unwrap_err();
+        let unknown = decode::<FromWorker>(r#"{"v":3,"say":"dance"}"#).unwrap_err();
         insta::assert_snapshot!(format!("{newer}\n{garbage}\n{unknown}"), @r#"
-        it speaks version 3 of the protocol and this program version 2; install the same kiln
+        it speaks version 4 of the protocol and this program version 3; install the same kiln
         it said what is not the protocol: "cuda says hi"
-        it said what is not the protocol: "{\"v\":2,\"say\":\"dance\"}"
+        it said what is not the protocol: "{\"v\":3,\"say\":\"dance\"}"
         "#);
     }
 }

@@ -12,7 +12,7 @@ use super::links::LinkFacts;
 use super::outcome::{coded, is_dead, number, read};
 use super::raw::RawFabric;
 use kiln_model::{
-    C2c, ClockLimits, Config, Fabric, FabricState, Gpu, Identity, Lacking, LinkState, PcieCapability, PowerLimits,
+    C2c, ClockLimits, Config, Fabric, FabricState, Gpu, GpuIdentity, Lacking, LinkState, PcieCapability, PowerLimits,
     Process, Reading, ReadingFailure, Sensor, ThermalLimits,
 };
 
@@ -55,7 +55,7 @@ pub(super) fn facts(gpu: &mut NvmlGpu) -> GpuFacts {
     GpuFacts { gpu: facts, links }
 }
 
-fn identity(gpu: &NvmlGpu) -> Identity {
+fn identity(gpu: &NvmlGpu) -> GpuIdentity {
     let device = &gpu.device;
     let pci = read(device.pci_info());
     let id = |number: u32| format!("{number:08x}");
@@ -67,7 +67,7 @@ fn identity(gpu: &NvmlGpu) -> Identity {
         Reading::Unsupported => Reading::Unsupported,
         Reading::Failed(failure) => Reading::Failed(*failure),
     };
-    Identity {
+    GpuIdentity {
         name: told(read(device.name())),
         pci_address: gpu.raw.address(),
         pci_device: match pci {

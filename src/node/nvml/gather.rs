@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::links::{LinkFacts, RemoteFacts, RemoteKind};
 use crate::host::HostFacts;
 use kiln_model::{
-    ClockLimits, Config, Gpu, GpuIndex, Identity, NvLink, PciFunction, PcieCapability, PowerLimits, Reading,
+    ClockLimits, Config, Gpu, GpuIdentity, GpuIndex, NvLink, PciFunction, PcieCapability, PowerLimits, Reading,
     ReadingFailure, Remote, ThermalLimits,
 };
 
@@ -23,7 +23,7 @@ impl GpuFacts {
         let (number, small) = (Reading::Failed(failure), Reading::Failed(failure));
         let gpu = Gpu {
             index,
-            identity: Identity {
+            identity: GpuIdentity {
                 name: text.clone(),
                 pci_address: text.clone(),
                 pci_device: text.clone(),

@@ -17,7 +17,7 @@ use super::reader_threads::{Deadlines, Done, Job, ReaderThreads};
 use crate::host::{HostFacts, SourceWatch, host_sources, inlet_celsius, read_host};
 use kiln_model::Arrivals;
 use kiln_model::{
-    Answer, GpuCounters, GpuIndex, Identity, Inventory, Lacking, Moment, Probe, Reading, ReadingFailure, Sensor,
+    Answer, GpuCounters, GpuIdentity, GpuIndex, Inventory, Lacking, Moment, Probe, Reading, ReadingFailure, Sensor,
     Source, SourceTrouble,
 };
 
@@ -50,7 +50,7 @@ pub struct NvmlNode {
     questions: u64,
     deadlines: Deadlines,
     /// Where each GPU sits, from the last time it said so: a GPU that is gone must still be found on the bus.
-    seats: Vec<(GpuIndex, Identity)>,
+    seats: Vec<(GpuIndex, GpuIdentity)>,
 }
 
 impl fmt::Debug for NvmlNode {

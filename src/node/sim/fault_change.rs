@@ -5,14 +5,14 @@
 use super::fault_when::When;
 use super::parameter::{Meaning, Parameter, Word};
 use kiln_model::{ComponentKind, Quantity, Unit, parse_span};
-use kiln_yaml::{Diagnostic, Diagnostics, Fields, Node, Place, did_you_mean};
+use kiln_yaml::{Diagnostic, Diagnostics, Fields, Node, TextPlace, did_you_mean};
 
 /// One thing a fault changes.
 #[derive(Debug, Clone)]
-pub struct Change {
+pub struct FaultChange {
     pub to: ChangeOf,
     /// Where the file says so.
-    pub place: Place,
+    pub place: TextPlace,
 }
 
 #[derive(Debug, Clone)]
@@ -63,10 +63,10 @@ pub(super) fn read_changes(
     component: Option<ComponentKind>,
     when: Option<&When>,
     all: &mut Diagnostics,
-) -> Option<Vec<Change>> {
+) -> Option<Vec<FaultChange>> {
     let entries = node.mapping("changes", all)?;
     let before = all.len();
-    let changes: Vec<Change> =
+    let changes: Vec<FaultChange> =
         entries.iter().filter_map(|(name, value)| read_change(name, value, component, when, all)).collect();
     if entries.is_empty() {
         all.push(Diagnostic::new(&node.place, "a fault that changes nothing is none"));
@@ -80,7 +80,7 @@ fn read_change(
     component: Option<ComponentKind>,
     when: Option<&When>,
     all: &mut Diagnostics,
-) -> Option<Change> {
+) -> Option<FaultChange> {
     let text = name.raw()?;
     let place = name.place.clone();
     let mut refuse = |message: String| all.push(Diagnostic::new(&place, message));
@@ -93,7 +93,7 @@ fn read_change(
             refuse(format!("`{text}` is read once: it can only be wrong `always` or `after_reboot`"));
             return None;
         }
-        return read_word(word, value, all).map(|to| Change { to, place });
+        return read_word(word, value, all).map(|to| FaultChange { to, place });
     }
     let Some(parameter) = Parameter::by_name(text) else {
         let names = Parameter::all().map(|p| p.spec().name).chain(Word::ALL.iter().map(|row| row.0));
@@ -115,7 +115,7 @@ fn read_change(
         all.push(Diagnostic::new(&value.place, "only a level that stays can set in slowly: leave `over` out"));
         return None;
     }
-    Some(Change { to: ChangeOf::Number { parameter, operation, over }, place })
+    Some(FaultChange { to: ChangeOf::Number { parameter, operation, over }, place })
 }
 
 fn read_word(word: Word, value: &Node, all: &mut Diagnostics) -> Option<ChangeOf> {

@@ -184,7 +184,7 @@ fn read_severity(node: &Node, all: &mut Diagnostics) -> Option<Severity> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fault_change::{Change, ChangeOf, Operation};
+    use super::super::fault_change::{ChangeOf, FaultChange, Operation};
     use super::*;
 
     /// A fault file around what a test is about.
@@ -299,7 +299,7 @@ mod tests {
              power.brake.above: { set: { base: 1, per_severity: -0.25 } }\nexpect: { code: X, component: gpu }\n",
         )
         .expect("fault");
-        let at = |change: &Change, severity| match change.to {
+        let at = |change: &FaultChange, severity| match change.to {
             ChangeOf::Number { operation: Operation::Set(f) | Operation::Scale(f) | Operation::Add(f), .. } => {
                 f.at(severity)
             }

@@ -3,7 +3,7 @@
 //!
 //! Choosing the components of a node is `fault_place`'s.
 
-use super::fault_change::{Change, ChangeOf, read_changes};
+use super::fault_change::{ChangeOf, FaultChange, read_changes};
 use super::fault_when::{When, read_when};
 use kiln_model::ComponentKind;
 use kiln_profile::component_kind;
@@ -14,7 +14,7 @@ use kiln_yaml::{Diagnostic, Diagnostics, Fields, Node};
 pub struct FaultPart {
     pub component: ComponentKind,
     pub reach: Reach,
-    pub changes: Vec<Change>,
+    pub changes: Vec<FaultChange>,
     /// Kernel lines logged whenever it becomes active. `{pci}` stands for the address of its GPU.
     pub log: Vec<String>,
     pub when: When,

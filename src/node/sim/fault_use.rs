@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use super::build::{Build, components};
-use super::fault_change::{Change, ChangeOf};
+use super::fault_change::{ChangeOf, FaultChange};
 use super::fault_file::{FaultFile, FaultFileError};
 use super::fault_part::Reach;
 use super::fault_when::Traffic;
@@ -13,7 +13,7 @@ use super::file::NodeFile;
 use super::noise::Noise;
 use super::parameter::{Parameter, SiteParameter};
 use kiln_model::{Component, ComponentKind, GpuIndex};
-use kiln_yaml::{Diagnostic, Diagnostics, Place, Source, did_you_mean};
+use kiln_yaml::{Diagnostic, Diagnostics, SourceText, TextPlace, did_you_mean};
 
 /// A fault to put into a node.
 #[derive(Debug, Clone)]
@@ -23,7 +23,7 @@ pub struct FaultUse {
     pub component: Option<Component>,
     /// The severity; the default of the fault if not given.
     pub severity: Option<f64>,
-    typed: Place,
+    typed: TextPlace,
 }
 
 /// A defect in a node.
@@ -49,10 +49,10 @@ pub(super) struct Placed {
 impl FaultUse {
     /// Reads `NAME`, `NAME@COMPONENT`, `NAME@COMPONENT:SEVERITY` or `NAME:SEVERITY`; the name may be a path.
     pub fn parse(text: &str) -> Result<Self, FaultFileError> {
-        let source = Source::new("--fault", text);
+        let source = SourceText::new("--fault", text);
         let at = |part: &str| {
             let start = part.as_ptr() as usize - text.as_ptr() as usize;
-            Place::new(&source, start..start + part.len())
+            TextPlace::new(&source, start..start + part.len())
         };
         let refuse = |part: &str, message: String, help: Option<String>| {
             let mut all = Diagnostics::new();
@@ -84,7 +84,7 @@ impl FaultUse {
             let help = did_you_mean(name, FaultFile::embedded());
             return Err(refuse(name, format!("there is no fault `{name}`"), help));
         };
-        let used = Self { file, component, severity, typed: Place::new(&source, 0..text.len()) };
+        let used = Self { file, component, severity, typed: TextPlace::new(&source, 0..text.len()) };
         match used.check_severity() {
             Some(problem) => Err(problem.into()),
             None => Ok(used),
@@ -93,8 +93,8 @@ impl FaultUse {
 
     /// Creates the same without parsing.
     pub fn new(file: Arc<FaultFile>, component: Option<Component>, severity: Option<f64>) -> Self {
-        let source = Source::new("--fault", file.id.clone());
-        let typed = Place::new(&source, 0..file.id.len());
+        let source = SourceText::new("--fault", file.id.clone());
+        let typed = TextPlace::new(&source, 0..file.id.len());
         Self { file, component, severity, typed }
     }
 
@@ -175,7 +175,7 @@ impl FaultUse {
             fits = false;
         }
         let changes = self.file.parts.iter().flat_map(|part| &part.changes);
-        for Change { to, place } in changes {
+        for FaultChange { to, place } in changes {
             let ChangeOf::Number { parameter, .. } = to else { continue };
             let missing = match parameter {
                 Parameter::Gpu(G::FabricState | G::FabricStatus) => file.fabric.is_none(),

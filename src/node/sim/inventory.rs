@@ -7,7 +7,7 @@ use super::parameter::{GpuParameter as G, LinkParameter as L, SiteParameter as S
 use super::port::Ports;
 use super::site::Site;
 use kiln_model::{
-    C2c, ClockLimits, Component, Config, Fabric, FabricState, GpuCounters, Host, Identity, Inventory, Lacking,
+    C2c, ClockLimits, Component, Config, Fabric, FabricState, GpuCounters, GpuIdentity, Host, Inventory, Lacking,
     LinkCounters, LinkState, Nic, NodeIdentity, NvLink, Nvme, PciFunction, PcieCapability, PowerLimits, Process, Psu,
     Reading, Remote, ThermalLimits,
 };
@@ -231,9 +231,9 @@ impl Shelf<'_> {
     }
 }
 
-fn identity(gpu: &Gpu) -> Identity {
+fn identity(gpu: &Gpu) -> GpuIdentity {
     let word = |word: Word| Reading::Value(gpu.part.words.get(&word).cloned().unwrap_or_default());
-    Identity {
+    GpuIdentity {
         name: word(Word::Name),
         pci_address: word(Word::PciAddress),
         pci_device: word(Word::PciDevice),

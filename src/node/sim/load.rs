@@ -12,7 +12,7 @@ use super::noise::Noise;
 use super::parameter::GpuParameter as G;
 use kiln_model::{
     BurnKernel, LoadEnd, LoadFault, LoadId, LoadKind, LoadOrder, LoadReport, LoadSaid, Mismatch, Moment, Screened,
-    StopHow, Turns,
+    StopHow, Turns, WrongPlace,
 };
 
 pub(super) const SECOND: u64 = 1_000_000_000;
@@ -332,15 +332,15 @@ impl Load {
         let unit = if known > 0 { (known - 1).min(bench.kind.sms.saturating_sub(1)) } else { unit };
         let word = self.noise.below(128 * 128);
         let bits = 1 + self.noise.below(4) as u32;
-        let place = (format!("SM {unit}"), u32::try_from(unit).ok());
-        self.mismatch(now, at, place, word, bits, bench);
+        let sm = unit as u32;
+        self.mismatch(now, at, (WrongPlace::Sm { sm, unit: None }, Some(sm)), word, bits, bench);
     }
 
     pub(super) fn mismatch(
         &mut self,
         now: u64,
         at: usize,
-        (place, sm): (String, Option<u32>),
+        (place, sm): (WrongPlace, Option<u32>),
         word: u64,
         flipped_bits: u32,
         bench: &mut Bench<'_>,

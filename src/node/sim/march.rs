@@ -4,7 +4,7 @@ use super::gpu::Gpu;
 use super::load::{Bench, Job, Load, SECOND};
 use super::noise::Noise;
 use super::parameter::GpuParameter as G;
-use kiln_model::{LoadKind, LoadSaid};
+use kiln_model::{LoadKind, LoadSaid, WrongPlace};
 
 /// Sweeps over memory in one pass: 10 patterns, 8 elements each (March C- has six and two more for the background).
 const SWEEPS: f64 = 80.0;
@@ -46,7 +46,7 @@ impl Load {
                 if where_.uniform() > coverage {
                     continue;
                 }
-                let place = (format!("chunk {}", where_.below(140)), None);
+                let place = (WrongPlace::Chunk { chunk: where_.below(140), cell: None }, None);
                 self.mismatch(now, at, place, where_.below(1 << 27), 1, bench);
             }
             let percent = 100.0 * coverage.clamp(0.0, 1.0) * (1.0 - MEMORY_KEPT);

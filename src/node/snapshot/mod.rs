@@ -8,6 +8,6 @@ mod smi_error;
 mod smi_gpu;
 
 pub use node_file::{NodeSnapshot, SnapshotError, node_file};
-pub use sheet::{Field, Origin};
+pub use sheet::{Field, FieldOrigin};
 pub use smi::{SmiReport, decoded, read_smi};
 pub use smi_error::SmiError;

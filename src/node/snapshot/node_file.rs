@@ -4,7 +4,7 @@
 
 use serde_yaml::{Mapping, Value};
 
-use super::sheet::{Field, Origin, Sheet, text, whole, with};
+use super::sheet::{Field, FieldOrigin, Sheet, text, whole, with};
 use crate::sim::NodeFile;
 use kiln_model::{
     C2c, Fabric, Gpu, GpuIndex, Inventory, LinkLayer, LinkState, Nic, Reading, ReadingFailure, Remote, Sample, Sensor,
@@ -57,9 +57,9 @@ pub fn node_file(inventory: &Inventory, samples: &[Sample], id: &str) -> Result<
     let mut root: Value = serde_yaml::from_str(NodeFile::embedded_text(base).ok_or(SnapshotError::NoBase)?)?;
     let mut sheet = Sheet::over(&mut root);
     let like = if same_gpu { "the same GPU" } else { "another GPU" };
-    sheet.set("id", text(id), Origin::Invented);
+    sheet.set("id", text(id), FieldOrigin::Invented);
     let title = Value::Mapping(Mapping::from_iter([(text("en"), text(&format!("Snapshot {id}")))]));
-    sheet.set("title", title, Origin::Invented);
+    sheet.set("title", title, FieldOrigin::Invented);
     host(&mut sheet, inventory);
     gpu(&mut sheet, &answering);
     links(&mut sheet, &answering, same_gpu);
@@ -69,7 +69,7 @@ pub fn node_file(inventory: &Inventory, samples: &[Sample], id: &str) -> Result<
         fit_power(&mut sheet, &file);
     }
     slots(&mut sheet, &answering);
-    sheet.set("source", text(&source(&sheet.fields(), base, like)), Origin::Invented);
+    sheet.set("source", text(&source(&sheet.fields(), base, like)), FieldOrigin::Invented);
     let fields = sheet.fields();
     let text = quoted(&serde_yaml::to_string(&root)?);
     // What the simulator would refuse must not be handed out.
@@ -90,7 +90,7 @@ fn quoted(text: &str) -> String {
 
 /// What the file says of itself.
 fn source(fields: &[Field], base: &str, like: &str) -> String {
-    let of = |origin: Origin| {
+    let of = |origin: FieldOrigin| {
         let paths =
             fields.iter().filter(|field| field.origin == origin && field.path != "id" && field.path != "title/en");
         paths.map(|field| field.path.as_str()).collect::<Vec<_>>().join(", ")
@@ -99,9 +99,9 @@ fn source(fields: &[Field], base: &str, like: &str) -> String {
     format!(
         "Read from a machine: {}.{}{} Everything else is that of {base}, which has {like}; not measured. Serial numbers and UUIDs \
          are made up.",
-        of(Origin::Read),
-        part("Brought into the range of the simulation", of(Origin::Adjusted)),
-        part("Made up", of(Origin::Invented)),
+        of(FieldOrigin::Read),
+        part("Brought into the range of the simulation", of(FieldOrigin::Adjusted)),
+        part("Made up", of(FieldOrigin::Invented)),
     )
 }
 
@@ -173,17 +173,17 @@ fn host(sheet: &mut Sheet<'_>, inventory: &Inventory) {
     sheet.put("host/nics/count", host.nics.clone().map(|nics| nics.len() as u64), whole);
     if let Some(nics) = host.nics.value() {
         if let Some(first) = nics.first() {
-            sheet.set("host/nics/model", text(&first.model), Origin::Read);
+            sheet.set("host/nics/model", text(&first.model), FieldOrigin::Read);
         }
         let fastest = nics.iter().filter_map(|nic| nic.speed_mb_per_s.get()).max();
         if let Some(fastest) = fastest {
-            sheet.set("host/nic_speed", with("MB/s")(f64::from(fastest)), Origin::Read);
+            sheet.set("host/nic_speed", with("MB/s")(f64::from(fastest)), FieldOrigin::Read);
         }
         ports(sheet, nics);
     }
     sheet.put("host/nvmes/count", host.nvmes.clone().map(|disks| disks.len() as u64), whole);
     if let Some(first) = host.nvmes.value().and_then(|disks| disks.first()) {
-        sheet.set("host/nvmes/model", text(&first.model), Origin::Read);
+        sheet.set("host/nvmes/model", text(&first.model), FieldOrigin::Read);
     }
     sheet.put("driver/version", inventory.driver.clone(), word);
     sheet.put("driver/cuda", inventory.cuda.clone(), word);
@@ -246,7 +246,7 @@ fn links(sheet: &mut Sheet<'_>, gpus: &[&Gpu], same_gpu: bool) {
         Some(links) if !links.is_empty() => {
             let speeds = links.iter().filter(|link| link.state == Reading::Value(LinkState::Active));
             if let Some(speed) = speeds.filter_map(|link| link.speed_mb_per_s.get()).max() {
-                sheet.set("nvlink/speed", with("MB/s")(f64::from(speed)), Origin::Read);
+                sheet.set("nvlink/speed", with("MB/s")(f64::from(speed)), FieldOrigin::Read);
             }
             let mut to_switch = std::collections::BTreeMap::<u8, u64>::new();
             for link in links {
@@ -256,7 +256,7 @@ fn links(sheet: &mut Sheet<'_>, gpus: &[&Gpu], same_gpu: bool) {
             }
             if !to_switch.is_empty() {
                 let links = Value::Sequence(to_switch.into_values().map(whole).collect());
-                sheet.set("nvlink/links_to_switch", links, Origin::Read);
+                sheet.set("nvlink/links_to_switch", links, FieldOrigin::Read);
                 // A likeness without NVLink leaves the rest of the section open: as on the boards that have switches.
                 let local = of(gpus, |gpu| gpu.c2c).value().is_none();
                 for (name, usual) in [
@@ -265,7 +265,7 @@ fn links(sheet: &mut Sheet<'_>, gpus: &[&Gpu], same_gpu: bool) {
                     ("nvlink/all_efficiency", Value::Number(0.75.into())),
                 ] {
                     if !sheet.has(name) {
-                        sheet.set(name, usual, Origin::Invented);
+                        sheet.set(name, usual, FieldOrigin::Invented);
                     }
                 }
             } else if !same_gpu {
@@ -277,8 +277,8 @@ fn links(sheet: &mut Sheet<'_>, gpus: &[&Gpu], same_gpu: bool) {
     }
     match of(gpus, |gpu| gpu.fabric.clone()) {
         Reading::Value(Fabric { cluster_uuid, clique, health_mask, .. }) => {
-            sheet.set("fabric/cluster_uuid", text(&cluster_uuid), Origin::Read);
-            sheet.set("fabric/clique", whole(clique), Origin::Read);
+            sheet.set("fabric/cluster_uuid", text(&cluster_uuid), FieldOrigin::Read);
+            sheet.set("fabric/clique", whole(clique), FieldOrigin::Read);
             sheet.put("fabric/health_mask", health_mask, whole);
         }
         Reading::Unsupported => sheet.remove("fabric"),
@@ -286,8 +286,8 @@ fn links(sheet: &mut Sheet<'_>, gpus: &[&Gpu], same_gpu: bool) {
     }
     match of(gpus, |gpu| gpu.c2c) {
         Reading::Value(C2c { links, speed_mb_per_s, .. }) => {
-            sheet.set("c2c/links", whole(links), Origin::Read);
-            sheet.set("c2c/speed", with("MB/s")(speed_mb_per_s.into()), Origin::Read);
+            sheet.set("c2c/links", whole(links), FieldOrigin::Read);
+            sheet.set("c2c/speed", with("MB/s")(speed_mb_per_s.into()), FieldOrigin::Read);
         }
         Reading::Unsupported if !same_gpu => sheet.remove("c2c"),
         Reading::Unsupported => {}
@@ -308,21 +308,21 @@ fn rest(sheet: &mut Sheet<'_>, gpus: &[&Gpu], samples: &[Sample]) {
     let power = median(resting.filter_map(drawn).collect());
     // A GPU that draws more than half of its limit is not at rest, whatever its counters say; small boards come near to it.
     if let Some(power) = power.filter(|power| *power > 0.0 && *power < limit / 2.0) {
-        sheet.set("power/idle", with("W")(power), Origin::Read);
+        sheet.set("power/idle", with("W")(power), FieldOrigin::Read);
     }
     let slowdown = |sample: &Sample| Some(sample.get(Sensor::TempGpu)? + sample.get(Sensor::TempMargin)?);
     let margin = median(samples.iter().filter_map(slowdown).collect());
     let threshold = of(gpus, |gpu| gpu.thermal.slowdown_celsius).get();
     match (margin, threshold) {
         (Some(begins), _) => {
-            sheet.set("thermal/slowdown", with("°C")(begins), Origin::Read);
-            sheet.set("thermal/absolute", Value::Bool(false), Origin::Read);
+            sheet.set("thermal/slowdown", with("°C")(begins), FieldOrigin::Read);
+            sheet.set("thermal/absolute", Value::Bool(false), FieldOrigin::Read);
         }
         // Parts before Hopper tell an absolute threshold and no margin: the one of the hardware, beyond that of the software.
         (None, Some(threshold)) => {
             let beyond = sheet.number("thermal/slowdown_offset").unwrap_or(0.0);
-            sheet.set("thermal/slowdown", with("°C")(threshold + beyond), Origin::Read);
-            sheet.set("thermal/absolute", Value::Bool(true), Origin::Read);
+            sheet.set("thermal/slowdown", with("°C")(threshold + beyond), FieldOrigin::Read);
+            sheet.set("thermal/absolute", Value::Bool(true), FieldOrigin::Read);
         }
         (None, None) => {}
     }
@@ -333,7 +333,7 @@ fn rest(sheet: &mut Sheet<'_>, gpus: &[&Gpu], samples: &[Sample]) {
         Reading::Failed(_) => None,
     });
     if let Some(sensor) = answered.max() {
-        sheet.set("memory/sensor", Value::Bool(sensor), Origin::Read);
+        sheet.set("memory/sensor", Value::Bool(sensor), FieldOrigin::Read);
     }
 }
 
@@ -347,7 +347,7 @@ fn fit_clocks(sheet: &mut Sheet<'_>, like: &NodeFile) {
         for (path, clock) in
             [("clocks/idle", clocks.idle), ("clocks/lowest", clocks.lowest), ("clocks/knee", clocks.knee)]
         {
-            sheet.set(path, with("MHz")((clock * share).round()), Origin::Adjusted);
+            sheet.set(path, with("MHz")((clock * share).round()), FieldOrigin::Adjusted);
         }
     }
 }
@@ -359,7 +359,7 @@ fn fit_power(sheet: &mut Sheet<'_>, like: &NodeFile) {
     let own = [("power/idle_memory", power.idle_memory), ("power/leakage", power.leakage)];
     let idle = (!sheet.is_told("power/idle")).then_some(("power/idle", power.idle));
     for (path, watts) in own.into_iter().chain(idle) {
-        sheet.set(path, with("W")((watts * share * 10.0).round() / 10.0), Origin::Adjusted);
+        sheet.set(path, with("W")((watts * share * 10.0).round() / 10.0), FieldOrigin::Adjusted);
     }
 }
 

@@ -56,13 +56,13 @@ fn every_field_says_where_it_is_from_and_an_error_is_no_value() {
     report.inventory.gpus[0].bar1_mib = Reading::Failed(kiln_model::ReadingFailure::Driver(999));
     let snapshot = node_file(&report.inventory, &report.samples, "two").expect("a snapshot");
     let field = |path: &str| snapshot.fields.iter().find(|field| field.path == path).expect(path);
-    assert_eq!(field("gpu/name").origin, Origin::Read);
-    assert_eq!(field("slots/0/address").origin, Origin::Read);
-    assert_eq!(field("thermal/operating_offset").origin, Origin::Adjusted);
-    assert_eq!(field("thermal/sink").origin, Origin::Template);
-    assert_eq!(field("id").origin, Origin::Invented);
+    assert_eq!(field("gpu/name").origin, FieldOrigin::Read);
+    assert_eq!(field("slots/0/address").origin, FieldOrigin::Read);
+    assert_eq!(field("thermal/operating_offset").origin, FieldOrigin::Adjusted);
+    assert_eq!(field("thermal/sink").origin, FieldOrigin::Template);
+    assert_eq!(field("id").origin, FieldOrigin::Invented);
     for path in ["clocks/application", "pcie/bar1"] {
-        assert_eq!(field(path).origin, Origin::Template, "{path}");
+        assert_eq!(field(path).origin, FieldOrigin::Template, "{path}");
         assert!(field(path).failed.is_some(), "{path}");
     }
     // Every value of the file has a line.
@@ -217,5 +217,5 @@ fn what_a_likeness_draws_at_rest_is_brought_to_the_size_of_the_limit() {
     };
     assert!(watts("idle") + watts("leakage") < 70.0, "{} and {}", watts("idle"), watts("leakage"));
     let field = snapshot.fields.iter().find(|field| field.path == "power/idle").expect("told");
-    assert_eq!(field.origin, Origin::Adjusted);
+    assert_eq!(field.origin, FieldOrigin::Adjusted);
 }

@@ -9,7 +9,7 @@ use kiln_model::{Reading, ReadingFailure};
 
 /// Where a value is from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Origin {
+pub enum FieldOrigin {
     /// Read of the machine.
     Read,
     /// Read, or the template's, and brought into the range that the simulation works in.
@@ -25,7 +25,7 @@ pub enum Origin {
 pub struct Field {
     /// As `power/limit`.
     pub path: String,
-    pub origin: Origin,
+    pub origin: FieldOrigin,
     /// Why it was not read, where the machine answered with an error. An error is never a value.
     pub failed: Option<ReadingFailure>,
 }
@@ -33,7 +33,7 @@ pub struct Field {
 /// What was done with a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Told {
-    From(Origin),
+    From(FieldOrigin),
     Failed(ReadingFailure),
 }
 
@@ -49,7 +49,7 @@ impl<'a> Sheet<'a> {
     }
 
     /// Puts a value at a path such as `host/nics/count`.
-    pub(super) fn set(&mut self, path: &str, value: Value, origin: Origin) {
+    pub(super) fn set(&mut self, path: &str, value: Value, origin: FieldOrigin) {
         self.replace(path, value);
         self.told.insert(path.to_owned(), Told::From(origin));
     }
@@ -70,7 +70,7 @@ impl<'a> Sheet<'a> {
     /// Puts what was read, and remembers an error in place of it.
     pub(super) fn put<T>(&mut self, path: &str, reading: Reading<T>, write: impl FnOnce(T) -> Value) {
         match reading {
-            Reading::Value(value) => self.set(path, write(value), Origin::Read),
+            Reading::Value(value) => self.set(path, write(value), FieldOrigin::Read),
             Reading::Unsupported => {}
             Reading::Failed(failure) => self.fail(path, failure),
         }
@@ -87,7 +87,7 @@ impl<'a> Sheet<'a> {
         let within = range.contains(&reading.get().unwrap_or(*range.start()));
         self.put(path, reading.map(|value| value.clamp(*range.start(), *range.end())), write);
         if !within {
-            self.told.insert(path.to_owned(), Told::From(Origin::Adjusted));
+            self.told.insert(path.to_owned(), Told::From(FieldOrigin::Adjusted));
         }
     }
 
@@ -172,12 +172,12 @@ impl<'a> Sheet<'a> {
                     return Field { path: path.to_owned(), origin: *origin, failed: None };
                 }
                 Some(Told::Failed(failure)) => {
-                    return Field { path: path.to_owned(), origin: Origin::Template, failed: Some(*failure) };
+                    return Field { path: path.to_owned(), origin: FieldOrigin::Template, failed: Some(*failure) };
                 }
                 None => above = at.rsplit_once('/').map(|(above, _)| above),
             }
         }
-        Field { path: path.to_owned(), origin: Origin::Template, failed: None }
+        Field { path: path.to_owned(), origin: FieldOrigin::Template, failed: None }
     }
 }
 

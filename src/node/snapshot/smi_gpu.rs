@@ -3,7 +3,7 @@
 use super::element::Element;
 use super::smi::{first, number, read, word};
 use kiln_model::{
-    ClockLimits, ClockReasons, Config, Fabric, FabricState, Gpu, GpuIndex, Identity, Moment, PcieCapability,
+    ClockLimits, ClockReasons, Config, Fabric, FabricState, Gpu, GpuIdentity, GpuIndex, Moment, PcieCapability,
     PowerLimits, Process, Reading, Sample, Sensor, ThermalLimits,
 };
 
@@ -39,10 +39,10 @@ pub(super) fn gpu(index: GpuIndex, gpu: &Element) -> Gpu {
     }
 }
 
-fn identity(gpu: &Element) -> Identity {
+fn identity(gpu: &Element) -> GpuIdentity {
     let id = |path: &str| word(gpu, path).map(|text| text.trim_start_matches("0x").to_ascii_lowercase());
     let attribute = gpu.id.clone().map_or(Reading::Unsupported, Reading::Value);
-    Identity {
+    GpuIdentity {
         name: word(gpu, "product_name"),
         // The address stands in the element itself too, and there it is also where the GPU is lost.
         pci_address: attribute.map(|address| address.to_ascii_lowercase()),

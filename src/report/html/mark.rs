@@ -8,7 +8,7 @@ use super::super::phrase::Phrase;
 use super::super::sentence;
 use super::page::Page;
 use kiln_event::{Interruption, RunRecord, StepStatus, TripCause};
-use kiln_model::{Component, LoadEnd, LoadFault, Moment};
+use kiln_model::{Component, LoadEnd, LoadFault, Moment, WrongPlace};
 
 /// Rows of the list; the journal and `result.json` have all.
 const SHOWN: usize = 80;
@@ -29,9 +29,17 @@ pub(super) struct Mark {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Words {
     Quoted(String),
-    Trip { guard: String, cause: TripCause },
+    Trip {
+        guard: String,
+        cause: TripCause,
+    },
     Stopped(Interruption),
     Failed(LoadFault),
+    /// How many results were wrong, and where the first was.
+    Wrong {
+        count: usize,
+        place: WrongPlace,
+    },
 }
 
 impl Words {
@@ -41,6 +49,7 @@ impl Words {
             Self::Trip { guard, cause } => format!("{guard}: {}", sentence::trip_cause(language, cause)),
             Self::Stopped(by) => sentence::interruption(language, by),
             Self::Failed(why) => sentence::load_fault(language, why),
+            Self::Wrong { count, place } => format!("{count}, {}", sentence::wrong_place(language, place)),
         }
     }
 }
@@ -68,12 +77,12 @@ pub(super) fn marks(record: &RunRecord) -> Vec<Mark> {
     for line in record.kernel.iter().filter(|line| matters(line)) {
         marks.push(mark(line.at.seconds(), true, Phrase::KernelLog, None, Words::Quoted(line.text.clone())));
     }
-    let mut wrong: BTreeMap<_, (f64, usize, &str)> = BTreeMap::new();
+    let mut wrong: BTreeMap<_, (f64, usize, &WrongPlace)> = BTreeMap::new();
     for (at, _, mismatch, _) in &record.mismatches {
         wrong.entry(mismatch.gpu).or_insert((at.seconds(), 0, &mismatch.place)).1 += 1;
     }
     for (gpu, (at, count, place)) in wrong {
-        let text = Words::Quoted(format!("{count}, {place}"));
+        let text = Words::Wrong { count, place: place.clone() };
         marks.push(mark(at, true, Phrase::WrongResults, Some(Component::Gpu(gpu)), text));
     }
     for (at, _, gpu, end) in &record.load_ends {

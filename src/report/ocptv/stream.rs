@@ -115,7 +115,7 @@ impl Ocptv {
             }
             RunEvent::RunInterrupted { by } => {
                 let artifact = match by {
-                    Interruption::Failure(text) => RunArtifact::Error(error("run-failure", text)),
+                    Interruption::Failure(why) => RunArtifact::Error(error("run-failure", &why.to_string())),
                     by => RunArtifact::Log(log(Severity::Warning, words::interruption(by))),
                 };
                 self.run(wall, artifact);
@@ -177,7 +177,7 @@ impl Ocptv {
             let is_snapshot = false;
             self.conclude(wall, StepArtifact::File { display_name, uri, description, content_type, is_snapshot });
         }
-        let mut content = serde_json::to_value(verdict).unwrap_or_default();
+        let mut content = serde_json::to_value(verdict).expect("a verdict is plain data");
         content["@type"] = "kiln.verdict/1".into();
         content["meaning"] = words::meaning(verdict).into();
         content["shown"] = words::verdict(verdict).into();
@@ -345,7 +345,7 @@ fn parameters(start: &RunStart) -> Map<String, Value> {
         map.insert("parts_digest".to_owned(), parts.digest.as_str().into());
     }
     map.insert("seed".to_owned(), start.seed.into());
-    map.insert("vars".to_owned(), serde_json::to_value(&start.profile.vars).unwrap_or_default());
+    map.insert("vars".to_owned(), serde_json::to_value(&start.profile.vars).expect("variables are plain data"));
     map
 }
 

@@ -1,6 +1,7 @@
 //! What a finding rests on, and why a guard tripped.
 
 use super::failure;
+use super::gpu_work::wrong_place;
 use crate::language::Language;
 use crate::value;
 use kiln_diagnose as diagnose;
@@ -57,7 +58,7 @@ fn fact(language, EvidenceFact) {
         "no call was answered when the run began: {why}",
         "試験開始時から呼出しに応答がない: {why}";
     EvidenceFact::Mismatch { at, mismatch, celsius },
-            place = &mismatch.place,
+            place = wrong_place(language, &mismatch.place),
             word = mismatch.word,
             bits = mismatch.flipped_bits,
             warm = warm(language, *celsius) =>

@@ -1,5 +1,6 @@
 //! Why a load failed, and what it notes. In English the fact's own message says it.
 
+use super::gpu_work::gpu_work;
 use super::program::words_after;
 use crate::language::Language;
 use kiln_model::{
@@ -28,7 +29,8 @@ pub(crate) fn load_fault(language: Language, fault: &LoadFault) -> String {
         LoadFault::BadOrder { what } => format!("負荷の指示を実行できない: `{what}`"),
         LoadFault::ClockNotHeld(why) => format!("SMクロックを固定できない: {}", unheld(why)),
         LoadFault::Hung { what, after } => {
-            format!("GPU上の処理 `{what}` が {} 秒以内に終わらない", after.as_secs_f64())
+            let what = gpu_work(language, what);
+            format!("GPU上の処理が {} 秒以内に終わらない: {what}", after.as_secs_f64())
         }
         LoadFault::NoWorker { error } => format!("負荷プロセスを起動できない: {error}"),
         LoadFault::NoWorkers => "負荷プロセスを一つも起動できない".to_owned(),

@@ -37,6 +37,7 @@ macro_rules! sentences {
 }
 
 mod evidence;
+mod gpu_work;
 mod load_fault;
 mod missing;
 mod program;
@@ -47,8 +48,10 @@ mod test_facts;
 mod tests;
 
 pub use evidence::{evidence, from, trip_cause};
+pub(crate) use gpu_work::wrong_place;
 pub(crate) use load_fault::{load_fault, note_fact};
 pub use missing::{missing, no_reference};
+pub(crate) use reason::run_failure;
 pub use reason::{interruption, reason, unmet, waiver};
 
 use super::language::Language;

@@ -1,6 +1,7 @@
 //! Why a case says what it says, and who interrupted a run.
 
 use super::evidence::trip_cause;
+use super::gpu_work::wrong_place;
 use super::load_fault::absent;
 use super::missing::{load_end, missing, no_reference};
 use super::program::unreadable;
@@ -8,7 +9,7 @@ use crate::language::Language;
 use crate::phrase::Phrase;
 use crate::{value, words};
 use kiln_event::{
-    BadParameter, GuardStop, Halted, Interruption, LoadTrouble, Outcome, ProgramTrouble, Reason, Restless,
+    BadParameter, GuardStop, Halted, Interruption, LoadTrouble, Outcome, ProgramTrouble, Reason, Restless, RunFailure,
 };
 use kiln_limit::{Judged, Judgement, Measured, Unjudged, WaiverUse};
 use kiln_model::{GpuIndex, Unanswered, Unreadable, format_span};
@@ -39,7 +40,7 @@ pub fn reason(language, Reason) {
     Reason::Lost { at } =>
         "the GPU no longer answers since {at}",
         "GPUが {at} から応答しない";
-    Reason::Mismatch { at, mismatch }, place = &mismatch.place =>
+    Reason::Mismatch { at, mismatch }, place = wrong_place(language, &mismatch.place) =>
         "wrong result from {place} at {at}",
         "{at} に {place} の計算結果に誤り";
     Reason::Trip { guard, cause }, cause = trip_cause(language, cause) =>
@@ -242,11 +243,28 @@ fn capability_words(language: Language, capability: Capability) -> String {
     }
 }
 
+sentences! {
+/// Which trouble of this program's own ended a run.
+pub(crate) fn run_failure(language, RunFailure) {
+    RunFailure::Unwritten { path, error } =>
+        "cannot write {path}: {error}",
+        "{path} に書き込めない: {error}";
+    RunFailure::OutOfOrder { path, came, due } =>
+        "event {came} came to {path} where event {due} was due",
+        "{path} にイベント {due} の代わりにイベント {came} が渡された";
+} {
+    RunFailure::Words(words) => words.clone();
+}
+}
+
 /// Who interrupted a run.
 pub fn interruption(language: Language, by: &Interruption) -> String {
     match by {
         Interruption::Signal => Phrase::BySignal.say(language).to_owned(),
         Interruption::Kill => Phrase::ByKill.say(language).to_owned(),
-        Interruption::Failure(text) => say!(language, "{text}", "試験側のエラー: {text}"),
+        Interruption::Failure(why) => {
+            let why = run_failure(language, why);
+            say!(language, "{why}", "試験側のエラー: {why}")
+        }
     }
 }

@@ -1,9 +1,10 @@
 //! One fact of each kind that loads and programs come to, for the tests of their sentences.
 
 use super::tests::{AT, GPU, quoted};
+use kiln_event::RunFailure;
 use kiln_model::{
-    ClockRefusal, DriverCall, ExitMeaning, KernelFallback, LoadFault, NoteFact, OpenError, OutputGap, ProgramAbsent,
-    Span, Unproven, Unreadable, WorkerBreach,
+    ClockRefusal, DriverCall, Endpoint, ExitMeaning, GpuWork, KernelFallback, LoadFault, NoteFact, OpenError,
+    OutputGap, ProgramAbsent, ReadAgain, Span, Unproven, Unreadable, WorkerBreach, WrongCell, WrongPlace,
 };
 
 pub(super) fn absent() -> ProgramAbsent {
@@ -18,7 +19,6 @@ pub(super) fn load_faults() -> Vec<LoadFault> {
     let driver = |code| LoadFault::Driver { failed: DriverCall::new("cuStreamQuery", code), holders: String::new() };
     let mut all = vec![
         LoadFault::Driver { failed: DriverCall::new("cuMemAlloc", 2), holders: ", held by x (pid 7)".to_owned() },
-        LoadFault::Hung { what: quoted(), after },
         LoadFault::NoWorker { error: quoted() },
         LoadFault::NoWorkers,
         killed(WorkerBreach::DidNotComeUp { after }),
@@ -62,7 +62,53 @@ pub(super) fn load_faults() -> Vec<LoadFault> {
     ];
     all.extend(open_errors().into_iter().map(|why| LoadFault::Open(Box::new(why))));
     all.extend(codes.map(driver));
+    all.extend(gpu_works().into_iter().map(|what| LoadFault::Hung { what, after }));
     all
+}
+
+pub(super) fn gpu_works() -> Vec<GpuWork> {
+    vec![
+        GpuWork::Kernel { name: "burn_bf16_wgmma".to_owned() },
+        GpuWork::March { algorithm: quoted() },
+        GpuWork::StreamBegins,
+        GpuWork::Stream,
+        GpuWork::EmptyLog,
+        GpuWork::WritePattern,
+        GpuWork::Copies,
+        GpuWork::CopyIn,
+        GpuWork::CopyOut,
+        GpuWork::CopyWithin,
+        GpuWork::Compare { from: Endpoint::Host },
+        GpuWork::Compare { from: Endpoint::Gpu(GPU) },
+        GpuWork::Checksum,
+        GpuWork::PointerChase,
+        GpuWork::Words(quoted()),
+    ]
+}
+
+pub(super) fn wrong_places() -> Vec<WrongPlace> {
+    let cell = |again| Some(WrongCell { byte: 64, bits: 0x800, again });
+    vec![
+        WrongPlace::Sm { sm: 41, unit: None },
+        WrongPlace::Sm { sm: 41, unit: Some(82) },
+        WrongPlace::SmAlone { sm: 41, agree: 263, units: 264 },
+        WrongPlace::Stream { byte: 64 },
+        WrongPlace::Chunk { chunk: 3, cell: None },
+        WrongPlace::Chunk { chunk: 3, cell: cell(ReadAgain::Right) },
+        WrongPlace::Chunk { chunk: 3, cell: cell(ReadAgain::Wrong) },
+        WrongPlace::CopyFrom { from: Endpoint::Host, byte: 64 },
+        WrongPlace::CopyFrom { from: Endpoint::Gpu(GPU), byte: 64 },
+        WrongPlace::CopyToHost { byte: 64 },
+        WrongPlace::Words(quoted()),
+    ]
+}
+
+pub(super) fn run_failures() -> [RunFailure; 3] {
+    [
+        RunFailure::Unwritten { path: "runs/1/journal.jsonl".to_owned(), error: quoted() },
+        RunFailure::OutOfOrder { path: "runs/1/journal.jsonl".to_owned(), came: 3, due: 2 },
+        RunFailure::Words(quoted()),
+    ]
 }
 
 pub(super) fn open_errors() -> Vec<OpenError> {

@@ -1,12 +1,14 @@
 //! Every fact is told in both languages, and no sentence of ours is English where Japanese is asked for.
 
-use super::test_facts::{absent, gaps, load_faults, note_facts, open_errors, unproven, unreadables};
+use super::test_facts::{
+    absent, gaps, gpu_works, load_faults, note_facts, open_errors, run_failures, unproven, unreadables, wrong_places,
+};
 use super::*;
 use kiln_event::*;
 use kiln_limit::{Judged, Judgement, LotRange, Measurement, Missing, NoReference, Range, Setting, Unjudged, WaiverUse};
 use kiln_model::{
     Change, Component, Fact, FactState, LoadEnd, Mismatch, Moment, ProgramAbsent, Sensor, Source, SourceTrouble,
-    Unanswered, Unit, Unreadable,
+    Unanswered, Unit, Unreadable, WrongPlace,
 };
 use kiln_plan::Unmet;
 use kiln_profile::Capability;
@@ -200,7 +202,14 @@ fn waiver_use() -> WaiverUse {
 }
 
 fn mismatch() -> Mismatch {
-    Mismatch { gpu: GPU, place: "SM 41".to_owned(), iteration: 7, word: 1024, flipped_bits: 1, sm: None }
+    Mismatch {
+        gpu: GPU,
+        place: WrongPlace::Sm { sm: 41, unit: None },
+        iteration: 7,
+        word: 1024,
+        flipped_bits: 1,
+        sm: None,
+    }
 }
 
 fn unmets() -> Vec<Unmet> {
@@ -344,8 +353,11 @@ fn every_fact_is_told_in_both_languages_with_no_english_of_ours_in_japanese() {
     ] {
         assert_both(&source, &|language| from(language, &source));
     }
-    for by in [Interruption::Signal, Interruption::Kill, Interruption::Failure(quoted())] {
+    for by in [Interruption::Signal, Interruption::Kill].into_iter().chain(run_failures().map(Interruption::Failure)) {
         assert_both(&by, &|language| interruption(language, &by));
+    }
+    for one in wrong_places() {
+        assert_both(&one, &|language| wrong_place(language, &one));
     }
 }
 
@@ -368,6 +380,9 @@ fn no_variant_is_left_out_of_the_test_above() {
         (include_str!("../../model/missing.rs"), "Missing", told(&all_missing())),
         (include_str!("../../model/load_fault.rs"), "LoadFault", told(&load_faults())),
         (include_str!("../../model/load_fault.rs"), "OpenError", told(&open_errors())),
+        (include_str!("../../model/gpu_work.rs"), "GpuWork", told(&gpu_works())),
+        (include_str!("../../model/gpu_work.rs"), "WrongPlace", told(&wrong_places())),
+        (include_str!("../../event/run_failure.rs"), "RunFailure", told(&run_failures())),
         (include_str!("../../model/load_note.rs"), "NoteFact", told(&note_facts())),
         (include_str!("../../model/program.rs"), "Unreadable", told(&unreadables())),
         (include_str!("../../model/program_output.rs"), "OutputGap", told(&gaps())),

@@ -10,6 +10,14 @@
 //! Fragments, descriptors and swizzles follow the PTX ISA 8.8, sections "Matrix multiply-accumulate", "Asynchronous
 //! warpgroup level matrix" and "Tensorcore 5th generation". What is not modelled: timing, caches, and what ptxas makes of the text.
 
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "numbers of tests and stand-ins are small, or words that are taken as they are"
+)]
+
 mod access;
 mod alu;
 mod asynchronous;

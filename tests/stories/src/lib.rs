@@ -4,6 +4,14 @@
 //! therefore what it says of a record that the program can make. Two things are the caller's in real runs as well, and
 //! chosen here: who runs what (`RunStart`), and when the program is stopped from outside.
 
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "numbers of tests and stand-ins are small, or words that are taken as they are"
+)]
+
 mod endings;
 mod run;
 #[cfg(test)]

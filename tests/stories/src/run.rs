@@ -3,7 +3,7 @@
 use std::cell::Cell;
 
 use kiln_engine::drive::{Operator, run_in_virtual_time};
-use kiln_engine::{Effect, Equipment, Input, Machine, OperatorReply, Signal, Tick, Witness};
+use kiln_engine::{Effect, Equipment, Machine, OperatorReply, RunInput, RunTick, Signal, Witness};
 use kiln_event::{
     Envelope, LotFacts, NodeSource, Operation, RunEvent, RunKind, RunRecord, RunStart, StepKey, ToolVersion,
 };
@@ -104,8 +104,8 @@ impl Course<'_> {
         let mut effects = Vec::new();
         machine.begin(&mut effects);
         let now = Moment::from_secs(30);
-        let tick = Tick { now, wall: wall(now, Span::ZERO) };
-        machine.handle(tick, Input::Signalled(Signal::First), &mut effects);
+        let tick = RunTick { now, wall: wall(now, Span::ZERO) };
+        machine.handle(tick, RunInput::Signalled(Signal::First), &mut effects);
         let recorded = |effect| if let Effect::Record(envelope) = effect { Some(*envelope) } else { None };
         Story { events: effects.into_iter().filter_map(recorded).collect() }
     }

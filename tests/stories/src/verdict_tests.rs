@@ -4,8 +4,8 @@ use proptest::prelude::*;
 
 use crate::{GPUS, Story, endings};
 use kiln_event::{
-    Case, GuardTrip, Interruption, Outcome, Reason, RunEvent, RunKind, RunRecord, StepKey, StepStatus, VerdictWord,
-    roll_up, uncarried_trips,
+    Case, GuardTrip, Interruption, Outcome, Reason, RunEvent, RunFailure, RunKind, RunRecord, StepKey, StepStatus,
+    VerdictWord, roll_up, uncarried_trips,
 };
 use kiln_model::Component;
 
@@ -99,7 +99,7 @@ fn a_prefix_and_then_the_rest_is_the_same_as_all() {
 #[test]
 fn a_step_running_at_a_crash_is_interrupted_and_what_came_before_is_settled() {
     let mut story = endings()["unfinished"].clone();
-    let by = Interruption::Failure("no space left on device".to_owned());
+    let by = Interruption::Failure(RunFailure::Words("no space left on device".to_owned()));
     story.tell(40.0, RunEvent::RunInterrupted { by });
     let resumed = endings()["resumed"];
     for envelope in &resumed.events[story.events.len() - 1..] {

@@ -15,7 +15,7 @@ use crate::cuda::layout::{
 };
 use crate::cuda::reference::{golden, steps_while_exact};
 use crate::worker::Injection;
-use kiln_model::{BurnKernel, LoadFault, LoadSaid, Mismatch};
+use kiln_model::{BurnKernel, GpuWork, LoadFault, LoadSaid, Mismatch, WrongPlace};
 
 /// Different operands on every step keep wires toggling; four tiles fill most of a multiprocessor's shared memory.
 const TILES: u32 = 4;
@@ -184,7 +184,7 @@ impl Burner {
             }
         }
         self.stream.copy_in(&self.exact, &self.staging, self.exact.bytes())?;
-        context.wait(&self.stream, "a copy to the GPU")
+        context.wait(&self.stream, GpuWork::CopyIn)
     }
 
     /// Has every unit compute the random operands once and takes what most of them say; the others are told.
@@ -194,10 +194,10 @@ impl Burner {
         let record = BurnArgs { first_window: NONE_64 - 1, ..record };
         self.function.launch(&self.stream, self.grid, record)?;
         self.stream.copy_out(&self.staging, &self.sums, 0, self.sums.bytes())?;
-        context.wait(&self.stream, self.kernel.name)?;
+        context.wait(&self.stream, self.work())?;
         let sums = self.staging.words()[..self.units as usize].to_vec();
         self.stream.copy_out(&self.staging, &self.sms, 0, self.sms.bytes())?;
-        context.wait(&self.stream, "a copy from the GPU")?;
+        context.wait(&self.stream, GpuWork::CopyOut)?;
         let sms: Vec<u32> = self.staging.words().iter().flat_map(|word| [*word as u32, (word >> 32) as u32]).collect();
         self.processors = sms.iter().take(sums.len()).copied().collect();
         let mut votes: BTreeMap<u64, usize> = BTreeMap::new();
@@ -218,7 +218,7 @@ impl Burner {
             let (word, flipped_bits) = wrong.map_or((0, 0), |(at, (right, found))| (at, (right ^ found).count_ones()));
             context.pipe.say(LoadSaid::Mismatched(Mismatch {
                 gpu: self.stream.gpu().index,
-                place: format!("SM {}, unlike {count} of {} units", sms[unit], sums.len()),
+                place: WrongPlace::SmAlone { sm: sms[unit], agree: count, units: sums.len() },
                 iteration: 0,
                 word: word as u64,
                 flipped_bits,
@@ -227,14 +227,14 @@ impl Burner {
         }
         let from = most_at * self.random.bytes();
         self.stream.copy_within(&self.random, &self.dump, from, self.random.bytes())?;
-        context.wait(&self.stream, "a copy on the GPU")
+        context.wait(&self.stream, GpuWork::CopyWithin)
     }
 
     /// The results of one unit, in words of 64 bits.
     fn dumped(&mut self, context: &DriveContext<'_>, unit: usize) -> Result<Vec<u64>, Broken> {
         let bytes = self.random.bytes();
         self.stream.copy_out(&self.staging, &self.dump, unit * bytes, bytes)?;
-        context.wait(&self.stream, "a copy from the GPU")?;
+        context.wait(&self.stream, GpuWork::CopyOut)?;
         Ok(self.staging.words()[..bytes / 8].to_vec())
     }
 
@@ -284,19 +284,23 @@ impl Burner {
         Ok(seconds)
     }
 
+    fn work(&self) -> GpuWork {
+        GpuWork::Kernel { name: self.kernel.name.to_owned() }
+    }
+
     /// Waits for the launch and gives the seconds it took.
     pub(super) fn wait(&self, context: &DriveContext<'_>) -> Result<f64, Broken> {
-        context.wait(&self.stream, self.kernel.name)?;
+        context.wait(&self.stream, self.work())?;
         Ok(self.ended.seconds_since(&self.began)?)
     }
 
     /// Tells what was wrong. Nothing that writes into the log may run meanwhile: a record is counted before it is whole.
     pub(super) fn tell(&mut self, context: &DriveContext<'_>, pace: &mut Pace) -> Result<(), Broken> {
         let place = |record: &Record| match record.unit {
-            OF_THE_STREAM => (format!("memory stream at {:#x}", record.word * 8), None),
-            unit => (format!("SM {} (unit {unit})", record.sm), Some(record.sm)),
+            OF_THE_STREAM => (WrongPlace::Stream { byte: record.word * 8 }, None),
+            unit => (WrongPlace::Sm { sm: record.sm, unit: Some(unit) }, Some(record.sm)),
         };
-        let fresh = self.wrong.tell(context, &self.stream, pace, self.kernel.name, place)?;
+        let fresh = self.wrong.tell(context, &self.stream, pace, self.work(), place)?;
         if let Some(flips) = &mut self.flips {
             flips.reap(&fresh);
             self.wrong.make_room(context, &self.stream)?;

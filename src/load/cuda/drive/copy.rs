@@ -11,13 +11,15 @@ use super::pace::Pace;
 use super::wrong::Wrong;
 use std::collections::BTreeSet;
 
-use crate::cuda::driver::{Buffer, Event, Gpu, Grid, HostBuffer, Kernel, Reach, Stream};
+use crate::cuda::driver::{Buffer, Event, Gpu, Grid, HostBuffer, Kernel, PeerReach, Stream};
 use crate::cuda::layout::{
-    ChaseArgs, ChecksumArgs, MARCH_VERIFY, MARCH_WRITE, MarchArgs, NONE_64, PATTERN_RANDOM, Pattern,
+    ChaseArgs, ChecksumArgs, MARCH_VERIFY, MARCH_WRITE, MarchArgs, NONE_64, PATTERN_RANDOM, Pattern, Record,
 };
 use crate::cuda::reference::{checksum, pattern_word};
 use crate::worker::{Injection, monotonic_nanos};
-use kiln_model::{CopyDirection, Endpoint, GpuIndex, LoadFault, LoadSaid, Mismatch, NoteFact, NoteKind, Transfer};
+use kiln_model::{
+    CopyDirection, Endpoint, GpuIndex, GpuWork, LoadFault, LoadSaid, Mismatch, NoteFact, NoteKind, Transfer, WrongPlace,
+};
 
 /// As nvbandwidth has it: half a gigabyte, four copies to warm up, sixteen timed, three rounds.
 const BYTES: usize = 512 << 20;
@@ -111,7 +113,7 @@ pub(super) fn round(
     }
     let mut speeds = Vec::new();
     for lane in lanes {
-        context.wait(lane.stream, "a copy")?;
+        context.wait(lane.stream, GpuWork::Copies)?;
         let seconds = lane.ended.seconds_since(&lane.began)?.max(1e-9);
         speeds.push(bytes as f64 * f64::from(COPIES) / seconds / 1e9);
     }
@@ -140,36 +142,43 @@ pub(super) fn pattern(context: &DriveContext<'_>, salt: u64) -> Pattern {
     Pattern { kind: PATTERN_RANDOM, parameter: context.order.seed ^ salt << 32, ..Pattern::default() }
 }
 
-/// Writes a pattern into a buffer of a GPU, or compares one with it.
-pub(super) fn on_gpu(
+/// Writes a pattern into a buffer of a GPU.
+pub(super) fn write(context: &DriveContext<'_>, buffer: &Buffer, pattern: Pattern) -> Result<(), Broken> {
+    let (stream, _wrong) = sweep(buffer, MarchArgs { write: pattern, flags: MARCH_WRITE, ..unspoiled() })?;
+    context.wait(&stream, GpuWork::WritePattern)
+}
+
+/// Compares a buffer of a GPU with the pattern that was copied there.
+pub(super) fn compare(
     context: &DriveContext<'_>,
     buffer: &Buffer,
     pattern: Pattern,
-    verify: bool,
-    what: &str,
+    from: Endpoint,
 ) -> Result<(), Broken> {
+    let spoiled = matches!(context.injection, Some(Injection::BitFlip { .. }));
+    let inject_word = if spoiled { 4321 } else { NONE_64 };
+    let args = MarchArgs { expect: pattern, flags: MARCH_VERIFY, inject_word, ..unspoiled() };
+    let (stream, mut wrong) = sweep(buffer, args)?;
+    let mut pace = Pace::new(buffer.gpu().index);
+    let place = |record: &Record| (WrongPlace::CopyFrom { from, byte: record.word * 8 }, None);
+    wrong.tell(context, &stream, &mut pace, GpuWork::Compare { from }, place)?;
+    pace.tell(context.pipe);
+    Ok(())
+}
+
+fn unspoiled() -> MarchArgs {
+    MarchArgs { inject_word: NONE_64, ..MarchArgs::default() }
+}
+
+/// Queues one sweep over a buffer, with a log of its own.
+fn sweep(buffer: &Buffer, args: MarchArgs) -> Result<(Stream, Wrong), Broken> {
     let gpu = buffer.gpu();
     let stream = Stream::new(gpu)?;
-    let mut wrong = Wrong::new(gpu, &stream)?;
-    let spoiled = verify && matches!(context.injection, Some(Injection::BitFlip { .. }));
-    let args = MarchArgs {
-        log: wrong.address(),
-        base: buffer.address(),
-        pairs: buffer.bytes() as u64 / 16,
-        inject_word: if spoiled { 4321 } else { NONE_64 },
-        expect: pattern,
-        write: pattern,
-        flags: if verify { MARCH_VERIFY } else { MARCH_WRITE },
-        ..MarchArgs::default()
-    };
+    let wrong = Wrong::new(gpu, &stream)?;
+    let args = MarchArgs { log: wrong.address(), base: buffer.address(), pairs: buffer.bytes() as u64 / 16, ..args };
     let grid = Grid { blocks: gpu.multiprocessors * 4, threads: 512, shared_bytes: 0 };
     Kernel::new(gpu, "march")?.launch(&stream, grid, args)?;
-    let mut pace = Pace::new(gpu.index);
-    wrong.tell(context, &stream, &mut pace, what, |record| (format!("{what} at {:#x}", record.word * 8), None))?;
-    if verify {
-        pace.tell(context.pipe);
-    }
-    Ok(())
+    Ok((stream, wrong))
 }
 
 /// Copies between the host and each GPU, one GPU after another.
@@ -208,7 +217,7 @@ fn host_leg(context: &DriveContext<'_>, gpu: &Arc<Gpu>, direction: CopyDirection
     for (at, word) in source.words().iter_mut().enumerate() {
         *word = pattern_word(&going, at as u64);
     }
-    on_gpu(context, &back, coming, false, "a pattern to be copied")?;
+    write(context, &back, coming)?;
     let mut lanes = Vec::new();
     if direction != CopyDirection::DeviceToHost {
         lanes.push(Lane::new(Path::In(&there, &source), &out)?);
@@ -225,7 +234,7 @@ fn host_leg(context: &DriveContext<'_>, gpu: &Arc<Gpu>, direction: CopyDirection
     }
     drop(lanes);
     if direction != CopyDirection::DeviceToHost {
-        on_gpu(context, &there, going, true, "copy from the host")?;
+        compare(context, &there, going, Endpoint::Host)?;
     }
     if direction != CopyDirection::HostToDevice {
         compare_on_host(context, gpu, &back, &mut target, coming)?;
@@ -250,7 +259,7 @@ fn compare_on_host(
     let grid = Grid { blocks: gpu.multiprocessors * 4, threads: 512, shared_bytes: 0 };
     Kernel::new(gpu, "checksum")?.launch(&stream, grid, args)?;
     stream.copy_out(&answer, &out, 0, 8)?;
-    context.wait(&stream, "a checksum")?;
+    context.wait(&stream, GpuWork::Checksum)?;
     let words = came.words();
     if matches!(context.injection, Some(Injection::BitFlip { .. })) {
         words[1234] ^= 1 << 11;
@@ -264,7 +273,7 @@ fn compare_on_host(
         let expected = pattern_word(&pattern, at as u64);
         if *word != expected && told < 64 {
             told += 1;
-            let place = format!("copy to the host at {:#x}", at * 8);
+            let place = WrongPlace::CopyToHost { byte: at as u64 * 8 };
             let flipped_bits = (*word ^ expected).count_ones();
             let mismatch = Mismatch { gpu: gpu.index, place, iteration: 0, word: at as u64, flipped_bits, sm: None };
             context.pipe.say(LoadSaid::Mismatched(mismatch));
@@ -301,7 +310,7 @@ fn latency(context: &DriveContext<'_>, gpu: &Arc<Gpu>) -> Result<(), Broken> {
             ChaseArgs { base, hops: HOPS, out: out.address() },
         )?;
         stream.copy_out(&answer, &out, 0, 16)?;
-        context.wait(&stream, "a pointer chase")?;
+        context.wait(&stream, GpuWork::PointerChase)?;
         let nanos = (answer.words()[1] as f64 / HOPS as f64).round() as u64;
         let what = if is_own { NoteFact::OwnReadTakes { nanos } } else { NoteFact::HostReadTakes { nanos } };
         context.pipe.say(LoadSaid::Noted { gpu: Some(gpu.index), kind: NoteKind::Plain, what });
@@ -318,7 +327,7 @@ pub(in crate::cuda) fn pair_copy(context: &DriveContext<'_>, gpus: &[Arc<Gpu>]) 
     for (number, gpu) in gpus.iter().enumerate() {
         let bytes = size(gpu, 2)?;
         let (source, target) = (Buffer::new(gpu, bytes)?, Buffer::new(gpu, bytes)?);
-        on_gpu(context, &source, pattern(context, number as u64), false, "a pattern to be copied")?;
+        write(context, &source, pattern(context, number as u64))?;
         buffers.push((source, target, Stream::new(gpu)?));
     }
     let staged = connect(context, gpus)?;
@@ -334,7 +343,7 @@ pub(in crate::cuda) fn pair_copy(context: &DriveContext<'_>, gpus: &[Arc<Gpu>]) 
             let gb_per_s = timed(context, &lanes, &flag, bytes)?[0];
             let (a, b) = (gpus[from].index, gpus[to].index);
             context.pipe.say(moved(a, b, gb_per_s));
-            on_gpu(context, target, pattern(context, from as u64), true, &format!("copy from gpu/{}", a.0))?;
+            compare(context, target, pattern(context, from as u64), Endpoint::Gpu(a))?;
         }
     }
     Ok(())
@@ -360,9 +369,9 @@ pub(super) fn connect(context: &DriveContext<'_>, gpus: &[Arc<Gpu>]) -> Result<S
             let reach = gpu.reach(peer)?;
             let peer = peer.index;
             let what = match reach {
-                Reach::Direct => continue,
-                Reach::None => NoteFact::NoDirectWay { peer },
-                Reach::TooMany => NoteFact::TooManyPeers { peer },
+                PeerReach::Direct => continue,
+                PeerReach::None => NoteFact::NoDirectWay { peer },
+                PeerReach::TooMany => NoteFact::TooManyPeers { peer },
             };
             staged.insert((from, to));
             context.pipe.say(LoadSaid::Noted { gpu: Some(gpu.index), kind: NoteKind::ThroughHost, what });

@@ -7,7 +7,7 @@ use super::drive_context::{Broken, DriveContext};
 use super::pace::Pace;
 use crate::cuda::driver::{Buffer, Event, Gpu, Stream};
 use crate::worker::monotonic_nanos;
-use kiln_model::LoadSaid;
+use kiln_model::{GpuWork, LoadSaid};
 
 /// Many times the largest cache.
 const LARGEST: usize = 4 << 30;
@@ -22,7 +22,7 @@ pub(in crate::cuda) fn device_copy(context: &DriveContext<'_>, gpu: &Arc<Gpu>) -
     let stream = Stream::new(gpu)?;
     let (began, ended) = (Event::new(gpu)?, Event::new(gpu)?);
     stream.fill(&from, 0x5A5A_A5A5)?;
-    context.wait(&stream, "a pattern to be copied")?;
+    context.wait(&stream, GpuWork::WritePattern)?;
     let until = context.ends_at(context.pipe.ready().ok_or(Broken::Stopped)?);
     let mut pace = Pace::new(gpu.index);
     context.pipe.say(LoadSaid::Running);
@@ -32,7 +32,7 @@ pub(in crate::cuda) fn device_copy(context: &DriveContext<'_>, gpu: &Arc<Gpu>) -
             stream.copy_within(&to, &from, 0, bytes)?;
         }
         stream.mark(&ended)?;
-        context.wait(&stream, "a copy on the GPU")?;
+        context.wait(&stream, GpuWork::CopyWithin)?;
         // Each byte is read and written.
         pace.timed(0.0, 2.0 * bytes as f64 * f64::from(COPIES), ended.seconds_since(&began)?);
         pace.tell_if_due(context.pipe);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::cuda::driver::{DriverError, Stream};
 use crate::worker::{Injection, Pipe, Variant, monotonic_nanos};
-use kiln_model::{LoadEnd, LoadFault, LoadOrder, Span};
+use kiln_model::{GpuWork, LoadEnd, LoadFault, LoadOrder, Span};
 
 /// Between two looks at work that takes a fifth of a second: costs a thousandth of a core.
 const LOOK_EVERY: Duration = Duration::from_micros(100);
@@ -16,7 +16,7 @@ pub(in crate::cuda) enum Broken {
     Driver(DriverError),
     /// Work did not end; the GPU is not waited for any more.
     Hung {
-        what: String,
+        what: GpuWork,
         after: Span,
     },
     Stopped,
@@ -53,14 +53,14 @@ pub(in crate::cuda) struct DriveContext<'a> {
 
 impl DriveContext<'_> {
     /// Waits until all that was queued is done.
-    pub(super) fn wait(&self, stream: &Stream, what: &str) -> Result<(), Broken> {
+    pub(super) fn wait(&self, stream: &Stream, what: GpuWork) -> Result<(), Broken> {
         let began = monotonic_nanos();
         while !stream.is_done()? {
             self.pipe.beat();
             if u128::from(monotonic_nanos() - began) > self.patience.as_nanos() {
                 stream.gpu().give_up();
                 let after = Span::from_secs_f64(self.patience.as_secs_f64());
-                return Err(Broken::Hung { what: what.to_owned(), after });
+                return Err(Broken::Hung { what, after });
             }
             self.pipe.pause(LOOK_EVERY);
         }

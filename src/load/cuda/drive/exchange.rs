@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use super::copy::{Lane, across, connect, moved, on_gpu, pattern, round, size};
+use super::copy::{Lane, across, compare, connect, moved, pattern, round, size, write};
 use super::drive_context::{Broken, DriveContext};
 use crate::cuda::driver::{Buffer, Gpu, HostBuffer, Stream};
 use crate::worker::monotonic_nanos;
-use kiln_model::{LoadFault, LoadSaid};
+use kiln_model::{Endpoint, LoadFault, LoadSaid};
 
 /// How long an exchange goes on that was given no length.
 const SPAN_NANOS: u64 = 20_000_000_000;
@@ -21,7 +21,7 @@ pub(in crate::cuda) fn all_to_all(context: &DriveContext<'_>, gpus: &[Arc<Gpu>])
     for (number, gpu) in gpus.iter().enumerate() {
         // One to send from, and one for each that sends here.
         let source = Buffer::new(gpu, size(gpu, gpus.len())?)?;
-        on_gpu(context, &source, pattern(context, number as u64), false, "a pattern to be copied")?;
+        write(context, &source, pattern(context, number as u64))?;
         sources.push(source);
     }
     let bytes = sources.iter().map(Buffer::bytes).min().unwrap_or_default();
@@ -55,8 +55,8 @@ pub(in crate::cuda) fn all_to_all(context: &DriveContext<'_>, gpus: &[Arc<Gpu>])
         }
     }
     for (from, _, target, _) in &ways {
-        let what = format!("copy from gpu/{}", gpus[*from].index.0);
-        on_gpu(context, target, pattern(context, *from as u64), true, &what)?;
+        let sender = Endpoint::Gpu(gpus[*from].index);
+        compare(context, target, pattern(context, *from as u64), sender)?;
     }
     Ok(())
 }

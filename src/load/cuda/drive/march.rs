@@ -12,7 +12,7 @@ use crate::cuda::driver::{Buffer, Event, Gpu, Grid, Kernel, Stream};
 use crate::cuda::holders::holders;
 use crate::cuda::layout::{MarchArgs, NONE_64, Record};
 use crate::worker::{Injection, MarchWork, monotonic_nanos};
-use kiln_model::{GpuIndex, LoadFault, LoadSaid, NoteFact, NoteKind};
+use kiln_model::{GpuIndex, GpuWork, LoadFault, LoadSaid, NoteFact, NoteKind, ReadAgain, WrongCell, WrongPlace};
 
 /// One allocation; larger ones fail where memory is fragmented.
 const CHUNK: usize = 2 << 30;
@@ -182,8 +182,9 @@ impl<'a> Marcher<'a> {
             self.march.launch(&self.stream, grid, args)?;
         }
         self.stream.mark(&self.ended)?;
+        let work = GpuWork::March { algorithm: name.to_owned() };
         let fresh =
-            self.wrong.tell(self.context, &self.stream, &mut self.pace, name, |record| (place(record), None))?;
+            self.wrong.tell(self.context, &self.stream, &mut self.pace, work, |record| (place(record), None))?;
         if let Some(flips) = &mut self.flips {
             if let Some((iteration, unit, word)) = sown {
                 flips.sow(iteration, unit, word);
@@ -221,10 +222,10 @@ impl<'a> Marcher<'a> {
     }
 }
 
-fn place(record: &Record) -> String {
-    let kind = if record.reread == record.expected { "transfer: read again it was right" } else { "storage" };
-    let bits = record.expected ^ record.found;
-    format!("chunk {} at {:#x}, bits {bits:#x}, {kind}", record.unit, record.word * 8)
+fn place(record: &Record) -> WrongPlace {
+    let again = if record.reread == record.expected { ReadAgain::Right } else { ReadAgain::Wrong };
+    let cell = WrongCell { byte: record.word * 8, bits: record.expected ^ record.found, again };
+    WrongPlace::Chunk { chunk: record.unit.into(), cell: Some(cell) }
 }
 
 /// Takes chunks until it has what it wants or there is no more, halving them where large ones fail.

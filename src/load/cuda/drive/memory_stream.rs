@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::drive_context::{Broken, DriveContext};
 use crate::cuda::driver::{Buffer, Event, Gpu, Grid, Kernel, Stream};
 use crate::cuda::layout::{MARCH_DOWN, MARCH_VERIFY, MARCH_WRITE, MarchArgs, NONE_64, PATTERN_RANDOM, Pattern};
+use kiln_model::GpuWork;
 
 /// Many times the largest cache, so that every access goes to memory; a quarter of what is free on small GPUs.
 const LARGEST: usize = 4 << 30;
@@ -51,7 +52,7 @@ impl MemoryStream {
             queued: 0,
         };
         memory_stream.launch(MarchArgs { write: pattern, flags: MARCH_WRITE, ..memory_stream.args() })?;
-        context.wait(&memory_stream.stream, "the first write of the memory stream")?;
+        context.wait(&memory_stream.stream, GpuWork::StreamBegins)?;
         Ok(memory_stream)
     }
 
@@ -90,7 +91,7 @@ impl MemoryStream {
 
     /// Waits for the sweeps, fits their number to what the burn took, and gives the bytes moved.
     pub(super) fn finish(&mut self, context: &DriveContext<'_>, burn_seconds: f64) -> Result<f64, Broken> {
-        context.wait(&self.stream, "the memory stream beside the burn")?;
+        context.wait(&self.stream, GpuWork::Stream)?;
         let seconds = self.ended.seconds_since(&self.began)?.max(1e-9) / f64::from(self.queued);
         // Not more than doubled at once: the first sweeps are the slowest.
         let fit = (burn_seconds / seconds) as u32;

@@ -84,6 +84,6 @@ mod tests {
         pace.timed(1e12, 2e9, 0.25);
         pace.tell(&pipe);
         let told = String::from_utf8(heard.0.lock().expect("unpoisoned").clone()).expect("text");
-        insta::assert_snapshot!(told, @r#"{"v":2,"say":{"said":{"progress":{"gpu":1,"tflops":4.0,"memory_gb_per_s":8.0,"verified":0,"mismatches":0}}}}"#);
+        insta::assert_snapshot!(told, @r#"{"v":3,"say":{"said":{"progress":{"gpu":1,"tflops":4.0,"memory_gb_per_s":8.0,"verified":0,"mismatches":0}}}}"#);
     }
 }

@@ -6,7 +6,7 @@ use super::drive_context::{Broken, DriveContext};
 use super::pace::Pace;
 use crate::cuda::driver::{Buffer, Gpu, HostBuffer, Stream};
 use crate::cuda::layout::{Log, RECORDS, Record};
-use kiln_model::{LoadSaid, Mismatch};
+use kiln_model::{GpuWork, LoadSaid, Mismatch, WrongPlace};
 
 #[derive(Debug)]
 pub(super) struct Wrong {
@@ -37,8 +37,8 @@ impl Wrong {
         context: &DriveContext<'_>,
         stream: &Stream,
         pace: &mut Pace,
-        what: &str,
-        place: impl Fn(&Record) -> (String, Option<u32>),
+        what: GpuWork,
+        place: impl Fn(&Record) -> (WrongPlace, Option<u32>),
     ) -> Result<Vec<Record>, Broken> {
         stream.copy_out(&self.copy, &self.log, 0, size_of::<Log>())?;
         context.wait(stream, what)?;
@@ -70,7 +70,7 @@ impl Wrong {
         }
         stream.fill(&self.log, 0)?;
         // A memory stream beside a burn writes into it too, in a stream of its own.
-        context.wait(stream, "a log being emptied")?;
+        context.wait(stream, GpuWork::EmptyLog)?;
         self.before = (self.before.0 + self.now.0, self.before.1 + self.now.1);
         (self.now, self.told) = ((0, 0), 0);
         Ok(())

@@ -29,7 +29,7 @@ pub struct Architecture {
 
 /// How copies go from one GPU to another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reach {
+pub enum PeerReach {
     Direct,
     /// There is no direct way.
     None,
@@ -136,19 +136,19 @@ impl Gpu {
     }
 
     /// Lets this GPU reach the memory of another.
-    pub fn reach(&self, peer: &Self) -> Result<Reach, DriverError> {
+    pub fn reach(&self, peer: &Self) -> Result<PeerReach, DriverError> {
         let mut can = 0;
         // SAFETY: the pointer is to a live integer.
         unsafe { self.driver.peer_can(&raw mut can, self.device, peer.device) }?;
         if can == 0 {
-            return Ok(Reach::None);
+            return Ok(PeerReach::None);
         }
         self.enter()?;
         // SAFETY: the peer's context is live.
         match unsafe { self.driver.peer_enable(peer.context, 0) } {
-            Err(error) if error.code == TOO_MANY_PEERS => Ok(Reach::TooMany),
+            Err(error) if error.code == TOO_MANY_PEERS => Ok(PeerReach::TooMany),
             Err(error) if error.code != PEER_ALREADY_ENABLED => Err(error),
-            _ => Ok(Reach::Direct),
+            _ => Ok(PeerReach::Direct),
         }
     }
 

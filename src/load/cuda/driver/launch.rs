@@ -14,14 +14,14 @@ use crate::cuda::layout::{BurnArgs, ChaseArgs, ChecksumArgs, HangArgs, MarchArgs
 const MAX_DYNAMIC_SHARED: c_int = 8;
 
 /// The arguments of one kind of kernel.
-pub trait Arguments: Copy + private::Sealed {}
+pub trait Arguments: Copy + private::Closed {}
 
 mod private {
-    pub trait Sealed {}
+    pub trait Closed {}
 }
 
 macro_rules! arguments {
-    ($($kind:ty),*) => { $(impl private::Sealed for $kind {} impl Arguments for $kind {})* };
+    ($($kind:ty),*) => { $(impl private::Closed for $kind {} impl Arguments for $kind {})* };
 }
 arguments!(BurnArgs, MarchArgs, ChecksumArgs, ChaseArgs, HangArgs);
 

@@ -13,7 +13,7 @@ mod symbols;
 
 pub use error::DriverError;
 pub(crate) use error::OUT_OF_MEMORY;
-pub use gpu::{Architecture, Gpu, Reach};
+pub use gpu::{Architecture, Gpu, PeerReach};
 pub use image::{Image, images_for};
 pub use launch::{Grid, Kernel};
 pub use memory::{Buffer, HostBuffer};

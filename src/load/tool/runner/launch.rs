@@ -44,7 +44,7 @@ impl Launch {
         let mut command = Command::new("/proc/self/exe");
         command.args(std::env::args_os().skip(1));
         // Paths of programs come from texts; nothing else in there can fail to be written as JSON.
-        command.env(VARIABLE, serde_json::to_string(self).unwrap_or_default());
+        command.env(VARIABLE, serde_json::to_string(self).expect("what to launch is plain data"));
         command
     }
 }

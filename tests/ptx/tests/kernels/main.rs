@@ -4,6 +4,14 @@
 //! The images' cubins are assembled from this very text (`ci/kernels`). What ptxas makes of it and what a GPU does is not
 //! shown here.
 
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "numbers of tests and stand-ins are small, or words that are taken as they are"
+)]
+
 /// What kernels and host share, and what kernels must compute: the program's own sources, without the rest of it.
 #[expect(unreachable_pub, unused_imports, reason = "the program uses the rest, and makes it public")]
 #[path = "../../../../src/load/cuda"]

@@ -11,16 +11,16 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use kiln_diagnose::{KernelLine, read_kernel_line};
-use kiln_engine::{Arrivals, Dut as _};
 use kiln_model::{
     Answer, Gpu, GpuCounters, GpuIndex, Inventory, Moment, Probe, Reading, ReadingFailure, Sample, Sensor,
 };
+use kiln_model::{Arrivals, Dut as _};
 use kiln_node::sim::{FaultUse, NodeFile, SimNode};
 use nvml_wrapper_sys::bindings as sys;
 
-use crate::answer::{Code, FUNCTION_NOT_FOUND, INVALID_ARGUMENT, LOST, UNINITIALIZED, UNKNOWN};
-use crate::host::HostTree;
-use crate::loads::Loads;
+use crate::nvml::answer::{Code, FUNCTION_NOT_FOUND, INVALID_ARGUMENT, LOST, UNINITIALIZED, UNKNOWN};
+use crate::nvml::host::HostTree;
+use crate::nvml::loads::Loads;
 
 /// How old readings may be: about as often as a real driver renews them.
 const FRESH: Duration = Duration::from_millis(20);
@@ -116,8 +116,8 @@ pub(crate) fn of<T>(
     question: impl FnOnce(&Seen<'_>) -> Result<T, Code>,
 ) -> Result<T, Code> {
     let index = index_of(device)?;
-    crate::refusals::of(index, call)?;
-    if setting("KILN_FAKE_DRIVER").is_some_and(|version| !crate::release::offers_call(&version, call)) {
+    crate::nvml::refusals::of(index, call)?;
+    if setting("KILN_FAKE_DRIVER").is_some_and(|version| !crate::nvml::release::offers_call(&version, call)) {
         return Err(FUNCTION_NOT_FOUND);
     }
     loop {

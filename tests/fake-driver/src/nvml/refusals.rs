@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use kiln_model::GpuIndex;
 
-use crate::answer::{Code, INVALID_ARGUMENT, call};
+use crate::nvml::answer::{Code, INVALID_ARGUMENT, call};
 
 struct Refusal {
     gpu: Option<u8>,

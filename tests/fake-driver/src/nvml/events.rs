@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use kiln_model::GpuIndex;
 use nvml_wrapper_sys::bindings as sys;
 
-use crate::answer::{Code, INVALID_ARGUMENT, NOT_SUPPORTED, TIMEOUT, UNKNOWN, call, put};
-use crate::node;
+use crate::nvml::answer::{Code, INVALID_ARGUMENT, NOT_SUPPORTED, TIMEOUT, UNKNOWN, call, put};
+use crate::nvml::node;
 
 /// How often a wait looks.
 const LOOK: Duration = Duration::from_millis(100);

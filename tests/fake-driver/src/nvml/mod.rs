@@ -1,4 +1,4 @@
-//! A GPU node in a shared library: what `libnvidia-ml.so.1` exports, answered by Kiln's simulated node.
+//! The management library: a GPU node behind its C interface.
 //!
 //! The node is chosen by the environment, as a library has no arguments:
 //! `KILN_FAKE_NODE` a node file or the name of one (`hgx-h200-8`), `KILN_FAKE_SEED` a number, `KILN_FAKE_FAULTS` faults as
@@ -7,10 +7,8 @@
 //! `KILN_FAKE_DRIVER` another version of the driver, which offers what that release did, `KILN_FAKE_PART=ampere` parts without
 //! T.limit, `KILN_FAKE_ERRORS` calls that are to fail (see `refusals`),
 //! `KILN_FAKE_INIT` a code with which to refuse initialisation, `KILN_FAKE_VANISH` a GPU that is counted but gone,
-//! `KILN_FAKE_GPUS` how many GPUs the driver shows at the most, `KILN_FAKE_HOST` a folder that stands for `/` and is filled with what the kernel would tell, `KILN_FAKE_BENCH` a folder by which the fake CUDA drivers of
+//! `KILN_FAKE_GPUS` how many GPUs the driver shows at the most, `KILN_FAKE_HOST` a folder that stands for `/` and is filled with what the kernel would tell, `KILN_FAKE_BENCH` a folder by which the CUDA drivers of
 //! worker processes load the node.
-//!
-//! It can never be taken for a real driver: its version and every part number end in `SIM`.
 //!
 //! No call panics across the boundary: a panic becomes the code for an unknown error.
 
@@ -28,5 +26,5 @@ mod loads;
 mod node;
 mod processes;
 mod refusals;
-pub mod release;
+mod release;
 mod system;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 use std::sync::{Mutex, OnceLock};
 
-use crate::bench::Seat;
+use crate::cuda::seat::Seat;
 
 /// What goes wrong, as `KILN_FAKE_CUDA_FAULT` names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,9 +5,9 @@ use std::ffi::{c_uint, c_ulonglong};
 use kiln_model::{FabricState, LinkCounters, LinkState, NvLink, Remote};
 use nvml_wrapper_sys::bindings as sys;
 
-use crate::answer::{Code, INVALID_ARGUMENT, NOT_SUPPORTED, call, put, settled};
-use crate::device::pci;
-use crate::node::{self, Seen};
+use crate::nvml::answer::{Code, INVALID_ARGUMENT, NOT_SUPPORTED, call, put, settled};
+use crate::nvml::device::pci;
+use crate::nvml::node::{self, Seen};
 
 /// One link; past the last one the driver calls the number an invalid argument.
 pub(crate) fn link<'a>(seen: &'a Seen<'_>, link: c_uint) -> Result<&'a NvLink, Code> {

@@ -1,7 +1,6 @@
-//! What the fake management library and the fake CUDA driver of one simulated node tell one another.
+//! What the management library and the CUDA drivers of one simulated node tell one another.
 //!
-//! They live in different processes, as the real ones do: the management library in the run, the CUDA driver in each
-//! worker. `KILN_FAKE_BENCH` names a folder they share. The management library, which has the simulated node, writes
+//! `KILN_FAKE_BENCH` names a folder they share. The management library, which has the simulated node, writes
 //! there how fast each GPU is now and what is wrong with it; each CUDA driver writes what its process has running, and
 //! the node is loaded with that. A process that is gone has nothing running.
 
@@ -14,7 +13,7 @@ use kiln_node::sim::GpuSpeeds;
 use serde::{Deserialize, Serialize};
 
 /// The environment variable that names the folder.
-pub const VARIABLE: &str = "KILN_FAKE_BENCH";
+pub(crate) const VARIABLE: &str = "KILN_FAKE_BENCH";
 
 const STATE: &str = "state.json";
 const WORK: &str = "work-";
@@ -22,26 +21,26 @@ const CLOCK: &str = "clock-";
 
 /// The node as the CUDA drivers must know it.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-pub struct State {
-    pub gpus: Vec<GpuState>,
+pub(crate) struct State {
+    pub(crate) gpus: Vec<GpuState>,
     /// The process whose node it is: another that opens the management library meanwhile has one of its own.
-    pub owner: u32,
+    pub(crate) owner: u32,
 }
 
 /// One GPU.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct GpuState {
+pub(crate) struct GpuState {
     /// As the management library spells it.
-    pub pci: String,
-    pub speeds: GpuSpeeds,
+    pub(crate) pci: String,
+    pub(crate) speeds: GpuSpeeds,
     /// Wrong results so far: the CUDA driver computes as many.
-    pub wrong: u64,
+    pub(crate) wrong: u64,
 }
 
 /// A kind of work a CUDA driver can tell by what is launched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Work {
+pub(crate) enum Work {
     Bf16,
     Fp8,
     Fp32,
@@ -53,7 +52,7 @@ pub enum Work {
 
 impl Work {
     /// The load of the simulated node that is like it.
-    pub const fn load(self) -> LoadKind {
+    pub(crate) const fn load(self) -> LoadKind {
         use kiln_model::BurnKernel;
         match self {
             Self::Bf16 => LoadKind::Burn(BurnKernel::Bf16),
@@ -68,22 +67,22 @@ impl Work {
 }
 
 /// What runs where.
-pub type Running = BTreeSet<(GpuIndex, Work)>;
+pub(crate) type Running = BTreeSet<(GpuIndex, Work)>;
 
 /// The folder.
 #[derive(Debug, Clone)]
-pub struct Bench {
+pub(crate) struct Bench {
     folder: PathBuf,
 }
 
 impl Bench {
-    pub fn from_environment() -> Option<Self> {
+    pub(crate) fn from_environment() -> Option<Self> {
         let folder = std::env::var_os(VARIABLE).filter(|value| !value.is_empty())?;
         Some(Self { folder: PathBuf::from(folder) })
     }
 
     /// Tells the CUDA drivers of the node, unless another process that lives does so. What cannot be written is told next time.
-    pub fn tell(&self, state: &State) {
+    pub(crate) fn tell(&self, state: &State) {
         let others = |told: State| told.owner != state.owner && lives(told.owner);
         if self.state().is_some_and(others) {
             return;
@@ -91,18 +90,18 @@ impl Bench {
         let _ = write(&self.folder, STATE, &serde_json::to_vec(state).unwrap_or_default());
     }
 
-    pub fn state(&self) -> Option<State> {
+    pub(crate) fn state(&self) -> Option<State> {
         serde_json::from_slice(&fs::read(self.folder.join(STATE)).ok()?).ok()
     }
 
     /// Tells the node what this process has running.
-    pub fn work(&self, running: &Running) {
+    pub(crate) fn work(&self, running: &Running) {
         let name = format!("{WORK}{}", std::process::id());
         let _ = write(&self.folder, &name, &serde_json::to_vec(running).unwrap_or_default());
     }
 
     /// Locks the clock of a GPU in MHz, or gives it back. It stays locked when the process that did so is gone.
-    pub fn lock_clock(&self, gpu: GpuIndex, megahertz: Option<u32>) -> std::io::Result<()> {
+    pub(crate) fn lock_clock(&self, gpu: GpuIndex, megahertz: Option<u32>) -> std::io::Result<()> {
         let name = format!("{CLOCK}{}", gpu.0);
         match megahertz {
             Some(megahertz) => write(&self.folder, &name, megahertz.to_string().as_bytes()),
@@ -115,12 +114,12 @@ impl Bench {
     }
 
     /// The clock of a GPU in MHz, where it is locked.
-    pub fn locked_clock(&self, gpu: GpuIndex) -> Option<u32> {
+    pub(crate) fn locked_clock(&self, gpu: GpuIndex) -> Option<u32> {
         fs::read_to_string(self.folder.join(format!("{CLOCK}{}", gpu.0))).ok()?.parse().ok()
     }
 
     /// What all processes that live have running, by process.
-    pub fn running(&self) -> BTreeMap<u32, Running> {
+    pub(crate) fn running(&self) -> BTreeMap<u32, Running> {
         let mut found = BTreeMap::new();
         for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
             let name = entry.file_name();

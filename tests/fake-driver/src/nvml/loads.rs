@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use kiln_engine::Dut as _;
-use kiln_fake_bench::{Bench, GpuState, State, Work};
+use crate::shared::{Bench, GpuState, State, Work};
+use kiln_model::Dut as _;
 use kiln_model::{GpuIndex, Inventory, LoadId, LoadOrder, LoadReport, LoadSaid, Moment, StopHow};
 use kiln_node::sim::SimNode;
 

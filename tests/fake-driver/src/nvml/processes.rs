@@ -5,8 +5,8 @@ use std::ffi::{c_char, c_uint};
 use kiln_model::Process;
 use nvml_wrapper_sys::bindings as sys;
 
-use crate::answer::{Code, INSUFFICIENT_SIZE, INVALID_ARGUMENT, NOT_FOUND, call, put, put_text, settled};
-use crate::node;
+use crate::nvml::answer::{Code, INSUFFICIENT_SIZE, INVALID_ARGUMENT, NOT_FOUND, call, put, put_text, settled};
+use crate::nvml::node;
 
 /// No part of the GPU: what the driver writes where MIG is off.
 const WHOLE_GPU: c_uint = c_uint::MAX;

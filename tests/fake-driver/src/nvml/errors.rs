@@ -5,9 +5,9 @@ use std::ffi::{c_uint, c_ulonglong};
 use kiln_model::Sensor;
 use nvml_wrapper_sys::bindings as sys;
 
-use crate::answer::{Code, INVALID_ARGUMENT, NOT_SUPPORTED, call, put, settled};
-use crate::device::whole;
-use crate::node;
+use crate::nvml::answer::{Code, INVALID_ARGUMENT, NOT_SUPPORTED, call, put, settled};
+use crate::nvml::device::whole;
+use crate::nvml::node;
 
 /// Kinds: 0 corrected, 1 uncorrected. The simulated node has no life before it was started: both counts are the same.
 #[unsafe(no_mangle)]

@@ -5,10 +5,10 @@ use std::ffi::c_int;
 use kiln_model::{LinkState, Reading, Remote, Sensor};
 use nvml_wrapper_sys::bindings as sys;
 
-use crate::answer::{Code, INVALID_ARGUMENT, NOT_SUPPORTED, SUCCESS, call, settled};
-use crate::device::whole;
-use crate::links::{counters, link, remote};
-use crate::node::{self, Seen};
+use crate::nvml::answer::{Code, INVALID_ARGUMENT, NOT_SUPPORTED, SUCCESS, call, settled};
+use crate::nvml::device::whole;
+use crate::nvml::links::{counters, link, remote};
+use crate::nvml::node::{self, Seen};
 
 /// A value with the type the driver gives it.
 enum Typed {
@@ -63,7 +63,7 @@ fn is_old(seen: &Seen<'_>) -> bool {
 
 fn field(seen: &Seen<'_>, id: u32, scope: u32) -> Result<Typed, Code> {
     let version = seen.inventory.driver.value().map_or("", String::as_str);
-    if !crate::release::offers_field(version, id) {
+    if !crate::nvml::release::offers_field(version, id) {
         // How a driver answers for a number that it does not know.
         return Err(INVALID_ARGUMENT);
     }

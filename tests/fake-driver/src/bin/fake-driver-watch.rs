@@ -1,8 +1,16 @@
 //! Records a node through a library, for tests that choose the library's node by the environment of a process.
 //!
-//! `fake-gpu-watch LIBRARY ROOT TICKS PERIOD_MS DEADLINE_MS` writes a recording to stdout. Why a library could not be
+//! `fake-driver-watch LIBRARY ROOT TICKS PERIOD_MS DEADLINE_MS` writes a recording to stdout. Why a library could not be
 //! opened goes to stderr, with exit code 3. After the ticks it says on stderr how much processor time they took and how
 //! late the latest was.
+
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "numbers of tests and stand-ins are small, or words that are taken as they are"
+)]
 
 use std::io::{self, Write as _};
 use std::path::PathBuf;
@@ -18,7 +26,7 @@ use kiln_node::record::Recorder;
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [library, root, ticks, period, deadline] = arguments.as_slice() else {
-        return said("usage: fake-gpu-watch LIBRARY ROOT TICKS PERIOD_MS DEADLINE_MS", 2);
+        return said("usage: fake-driver-watch LIBRARY ROOT TICKS PERIOD_MS DEADLINE_MS", 2);
     };
     let (Ok(ticks), Ok(period), Ok(deadline)) = (ticks.parse(), period.parse(), deadline.parse()) else {
         return said("a number does not read", 2);

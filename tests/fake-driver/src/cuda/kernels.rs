@@ -11,11 +11,11 @@ use kiln_load::cuda::layout::{
 };
 use kiln_load::cuda::reference::{Units, burn, chase, checksum, golden, march};
 
-use kiln_fake_bench::Work;
+use crate::shared::Work;
 use kiln_node::sim::Presence;
 
-use crate::bench::Seat;
-use crate::world::{Fault, world};
+use crate::cuda::seat::Seat;
+use crate::cuda::world::{Fault, world};
 
 /// The chunk number of a memory stream beside a burn.
 const OF_THE_STREAM: u32 = u32::MAX;

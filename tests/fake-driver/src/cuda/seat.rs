@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use kiln_fake_bench::{Bench, GpuState, Running, State, Work};
+use crate::shared::{Bench, GpuState, Running, State, Work};
 use kiln_model::GpuIndex;
 use kiln_node::sim::Presence;
 

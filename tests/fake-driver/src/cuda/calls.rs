@@ -8,13 +8,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use kiln_fake_bench::Work;
+use crate::shared::Work;
 use kiln_node::sim::Presence;
 
-use crate::bench::Seat;
-use crate::kernels::{Launch, exists};
-use crate::queue::{Passed, Queue, settle};
-use crate::world::{Fault, world};
+use crate::cuda::kernels::{Launch, exists};
+use crate::cuda::queue::{Passed, Queue, settle};
+use crate::cuda::seat::Seat;
+use crate::cuda::world::{Fault, world};
 
 const OK: c_int = 0;
 const OUT_OF_MEMORY: c_int = 2;

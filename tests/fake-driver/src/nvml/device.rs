@@ -2,14 +2,14 @@
 
 use std::ffi::{c_char, c_uint, c_ulong, c_ulonglong};
 
-use kiln_fake_bench::Bench;
+use crate::shared::Bench;
 use kiln_model::{Reading, Sensor};
 use nvml_wrapper_sys::bindings as sys;
 
-use crate::answer::{
+use crate::nvml::answer::{
     Code, INSUFFICIENT_SIZE, INVALID_ARGUMENT, NOT_SUPPORTED, UNKNOWN, call, characters, put, put_text, settled,
 };
-use crate::node::{self, Seen};
+use crate::nvml::node::{self, Seen};
 
 /// Functions that write one value: name, further arguments, type, value.
 macro_rules! getters {

@@ -5,8 +5,8 @@ use std::ffi::{CStr, c_char, c_int, c_uint};
 use kiln_model::{Gpu, GpuIndex};
 use nvml_wrapper_sys::bindings as sys;
 
-use crate::answer::{Code, INVALID_ARGUMENT, NOT_FOUND, call, put, put_text, settled};
-use crate::node;
+use crate::nvml::answer::{Code, INVALID_ARGUMENT, NOT_FOUND, call, put, put_text, settled};
+use crate::nvml::node;
 
 #[unsafe(no_mangle)]
 pub extern "C" fn nvmlInit() -> Code {
@@ -101,7 +101,7 @@ pub extern "C" fn nvmlDeviceGetHandleByIndex(index: c_uint, device: *mut sys::nv
             node::vanish();
             return Err(NOT_FOUND);
         }
-        crate::refusals::of(GpuIndex(index as u8), "nvmlDeviceGetHandleByIndex")?;
+        crate::nvml::refusals::of(GpuIndex(index as u8), "nvmlDeviceGetHandleByIndex")?;
         put(device, node::handle(GpuIndex(index as u8)))
     })
 }
