@@ -307,7 +307,7 @@ impl Log {
                 self.hardware += count;
             }
             Charge::Hardware => self.hardware += count,
-            Charge::HardwareSuspect(_) => self.hardware_suspect += count,
+            Charge::HardwareSuspect(_) | Charge::Installation => self.hardware_suspect += count,
             Charge::Corrected => self.corrected += count,
             Charge::Boot => self.boots += count,
             Charge::Unplaced => self.unplaced += count,

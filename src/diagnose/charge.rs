@@ -54,6 +54,8 @@ pub enum Charge {
     },
     /// Proof of broken hardware of the host.
     Hardware,
+    /// The driver lacks what it needs to start a GPU: nothing is known of the GPU.
+    Installation,
     /// Trouble that proves nothing by itself: of the host, or of the GPU that it names.
     HardwareSuspect(Option<GpuIndex>),
     /// Errors of the host's memory or processors that the hardware corrected.
@@ -131,7 +133,10 @@ impl<'a> Places<'a> {
         let placed = match (&event.class, address) {
             (Class::Driver(KernelLine::Xid(line)), _) => gpu_at(line.pci, self.inventory),
             (_, Some(address)) => self.gpu(address),
-            (_, None) => None,
+            (_, None) => match event.place {
+                Place::Gpu(number) => self.inventory.gpu(GpuIndex(number)).map(|gpu| gpu.index),
+                _ => None,
+            },
         };
         match &event.class {
             // Only of a GPU does the driver say so.
@@ -151,6 +156,11 @@ pub fn charges(events: &[KernelEvent], places: &Places<'_>) -> Vec<Charge> {
 fn charge(place: usize, event: &KernelEvent, events: &[KernelEvent], places: &Places<'_>) -> Charge {
     let earlier = event.before.is_some();
     let suspect = || Charge::HardwareSuspect(places.gpu_of(event));
+    // Proof that something broke before the machine was started; whether it is still there, and is still the same part, it does
+    // not tell. What the hardware mended then is over.
+    if event.of_earlier_boot {
+        return if event.is_uncorrected() { suspect() } else { Charge::Nothing };
+    }
     match &event.class {
         Class::Driver(line) => driver(place, line, event, events, places),
         Class::Pcie | Class::Containment | Class::Removal => pcie(event, places),
@@ -164,9 +174,9 @@ fn charge(place: usize, event: &KernelEvent, events: &[KernelEvent], places: &Pl
         Class::Nic | Class::Drive | Class::Controller if event.is_uncorrected() => Charge::Hardware,
         // Some devices of a board's own, its management controller first, reach for memory they were not given on every
         // healthy machine: only what is under test counts.
-        Class::Access if !earlier && places.is_tested(event) => suspect(),
+        Class::Access | Class::Unfamiliar if !earlier && places.is_tested(event) => suspect(),
         Class::Boot if !earlier => Charge::Boot,
-        Class::Access | Class::Boot => Charge::Nothing,
+        Class::Access | Class::Unfamiliar | Class::Boot => Charge::Nothing,
         Class::Nic | Class::Drive | Class::Controller | Class::Heat | Class::Stuck | Class::Unknown if earlier => {
             Charge::Nothing
         }
@@ -200,6 +210,8 @@ fn driver(place: usize, line: &KernelLine, event: &KernelEvent, all: &[KernelEve
         KernelLine::InitFailed { cause: InitCause::Installation, .. } if earlier && places.answers(event) => {
             Charge::Nothing
         }
+        // The host's software cannot start the GPU, whatever the GPU is like.
+        KernelLine::InitFailed { cause: InitCause::Installation, .. } => Charge::Installation,
         KernelLine::OffTheBus { .. } | KernelLine::InitFailed { .. } => {
             places.gpu_of(event).map_or(Charge::Unplaced, Charge::OffBus)
         }

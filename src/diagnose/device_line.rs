@@ -4,30 +4,22 @@
 //! Pure: one line in, what it says out.
 
 use super::PciAddress;
-use super::host_line::{HostLine, event, speaks_of_error};
+use super::general_words::speaks_of_error;
+use super::host_line::{HostLine, event};
 use super::kernel_event::{Class, Place, Severity};
+use super::line_table::DeviceLine;
 
-/// Drivers of devices whose unknown errors are worth a look.
-const DRIVERS: [&str; 7] = ["nvidia", "pcieport", "mlx5_core", "mlx4_core", "nvme", "bnxt_en", "ice"];
-
-/// `pcieport 0000:5c:01.0: DPC: containment event, ...`: driver, address, what it says. A network driver puts the name of
-/// its interface behind the address.
-pub(super) fn read_device(message: &str) -> Option<HostLine> {
-    let (driver, rest) = message.split_once(' ')?;
-    let (address, rest) = rest.split_once(": ")?;
-    let mut words = address.split_whitespace();
-    // Kernels before 4.20 name the port's service: `dpc 0000:00:03.2:pcie008: DPC containment event, ...`.
-    let (address, interface) = (words.next()?, words.next());
-    let pci: PciAddress = address.split(":pcie").next().unwrap_or(address).parse().ok()?;
-    let rest = rest.trim_start();
-    if interface.is_some() {
-        return read_interface(pci, rest);
+/// What a line of a device says that has a structure of its own: registers, events of ports, states of commands.
+pub(super) fn read_device(line: DeviceLine<'_>) -> Option<HostLine> {
+    let DeviceLine { driver, pci, said, .. } = line;
+    if line.of_interface {
+        return None;
     }
-    let reported = rest.strip_prefix("AER: ").unwrap_or(rest).trim_start();
-    if let Some(line) = read_registers(pci, reported).or_else(|| read_iommu_event(pci, rest)) {
+    let reported = said.strip_prefix("AER: ").unwrap_or(said).trim_start();
+    if let Some(line) = read_registers(pci, reported).or_else(|| read_iommu_event(pci, said)) {
         return Some(line);
     }
-    if let Some(said) = rest.strip_prefix("DPC: ").or_else(|| rest.strip_prefix("DPC ")) {
+    if let Some(said) = said.strip_prefix("DPC: ").or_else(|| said.strip_prefix("DPC ")) {
         return Some(if said.starts_with("containment event") {
             let source = said.split_once("received from ").and_then(|(_, from)| from.trim().parse().ok());
             event(Class::Containment, Severity::Recoverable, Place::Pci(source.unwrap_or(pci)))
@@ -35,63 +27,20 @@ pub(super) fn read_device(message: &str) -> Option<HostLine> {
             HostLine::Detail
         });
     }
-    if let Some(said) = rest.strip_prefix("pciehp: ").or_else(|| (driver == "pciehp").then_some(rest)) {
+    if let Some(said) = said.strip_prefix("pciehp: ").or_else(|| (driver == "pciehp").then_some(said)) {
         let what = said.split_once("): ").map_or(said, |(_, what)| what).trim();
         let gone = ["Link Down", "Card not present", "Power fault", "Power fault detected"].contains(&what);
-        return gone.then(|| event(Class::Removal, Severity::Recoverable, Place::Pci(pci)));
+        if gone {
+            return Some(event(Class::Removal, Severity::Recoverable, Place::Pci(pci)));
+        }
     }
-    if is_out_of_reach(rest) {
-        let class = if driver == "nvme" { Class::Drive } else { Class::Removal };
-        return Some(event(class, Severity::Recoverable, Place::Pci(pci)));
-    }
-    if is_lost_card(rest) {
-        return Some(event(Class::Nic, Severity::Recoverable, Place::Pci(pci)));
-    }
-    if firmware_is_away(rest) {
-        return Some(event(Class::Nic, Severity::Unclear, Place::Pci(pci)));
-    }
-    if driver.starts_with("mlx") {
-        return read_mlx(pci, rest);
-    }
-    // A device that is slow to wake up is read the same way as one that is gone; Intel's network cards are reset by their driver,
-    // which else warns of much that means nothing.
-    if rest.starts_with("Refused to change power state") || rest.starts_with("PF reset failed") {
-        return Some(event(Class::Unknown, Severity::Unclear, Place::Pci(pci)));
-    }
-    // A display nobody uses says nothing of a server's GPU.
-    let is_display = rest.starts_with("[drm");
-    (DRIVERS.contains(&driver) && !is_display && speaks_of_error(rest))
-        .then(|| event(Class::Unknown, Severity::Unclear, Place::Pci(pci)))
+    driver.starts_with("mlx").then(|| read_mlx(pci, said))?
 }
 
 /// A device whose configuration space reads as all ones, or that did not come back from a reset (`drivers/pci/pci.c`).
 pub(super) fn is_out_of_reach(said: &str) -> bool {
     said.starts_with("Unable to change power state") && said.ends_with("device inaccessible")
         || said.starts_with("not ready") && said.ends_with("giving up")
-}
-
-/// Intel's network drivers read all ones from their card and give it up (`igb_rd32`, `igc_rd32`, `ixgbe_remove_adapter`).
-fn is_lost_card(said: &str) -> bool {
-    ["PCIe link lost", "Adapter removed"].iter().any(|words| said.starts_with(words))
-}
-
-/// What drivers of network cards say where the firmware of the card does not answer, has crashed or could not be loaded: it may
-/// be only that. Broadcom's of older and newer kernels (`__hwrm_send` of `bnxt_hwrm.c`; `bnxt_async_event_process`,
-/// `bnxt_hwrm_if_change`, `bnxt_fw_reset_task` and `bnxt_open_nic` of `bnxt.c`), Intel's (`ice_main.c`, `i40e_main.c`,
-/// `ixgbe_main.c`).
-const FIRMWARE_AWAY: [&str; 8] = [
-    "Error (timeout: ",
-    "Resp cmpl intr err msg",
-    "Firmware fatal reset event",
-    "Fatal firmware reset event",
-    "Firmware not responding",
-    "Firmware reset aborted",
-    "nic open fail (rc",
-    "Firmware recovery mode detected",
-];
-
-fn firmware_is_away(said: &str) -> bool {
-    FIRMWARE_AWAY.iter().any(|words| said.starts_with(words))
 }
 
 /// Bits of the status register of uncorrectable errors, as the kernel names them (`aer_uncorrectable_error_string`).
@@ -118,6 +67,22 @@ const UNCORRECTED_BITS: [&str; 17] = [
 const CORRECTED_BITS: [&str; 8] =
     ["RxErr", "BadTLP", "BadDLLP", "Rollover", "Timeout", "NonFatalErr", "CorrIntErr", "HeaderOF"];
 
+/// Whether all that the registers told, as far as it was logged, is that a device did not know a request or that isolation kept
+/// one away (bits 20 and 21): drivers, firmware and the kernel itself ask healthy devices for what they do not have, such as
+/// messages of time (PTM) and of management (MCTP).
+pub(super) fn only_refused(text: &str) -> bool {
+    let bits = text.split('[').skip(1).filter_map(|rest| {
+        let (number, name) = rest.split_once(']')?;
+        let bit = number.trim().parse::<u8>().ok()?;
+        name.starts_with(' ').then_some(bit)
+    });
+    let mut bits = bits.peekable();
+    bits.peek().is_some() && bits.all(|bit| REFUSED_BITS.contains(&bit))
+}
+
+/// Unsupported request and access control violation (PCI Express Base Specification 6.0, 7.8.4.2).
+pub(super) const REFUSED_BITS: [u8; 2] = [20, 21];
+
 /// Lines that show the error registers of a device.
 fn read_registers(pci: PciAddress, said: &str) -> Option<HostLine> {
     if said.starts_with("aer_status:") {
@@ -140,6 +105,13 @@ fn read_registers(pci: PciAddress, said: &str) -> Option<HostLine> {
             HostLine::Detail
         });
     }
+    // Nobody logs these but after an error that was not corrected (drivers/pci/pcie/err.c).
+    if ["can't recover", "device recovery failed", "subordinate device reset failed"]
+        .iter()
+        .any(|start| said.starts_with(start))
+    {
+        return Some(HostLine::Aftermath { pci });
+    }
     let details = [
         "aer_layer=",
         "device [",
@@ -147,7 +119,6 @@ fn read_registers(pci: PciAddress, said: &str) -> Option<HostLine> {
         "Error of this Agent",
         "found no error details",
         "can't find device",
-        "can't recover",
         "broadcast ",
         "device recovery",
         "subordinate device reset",
@@ -156,6 +127,10 @@ fn read_registers(pci: PciAddress, said: &str) -> Option<HostLine> {
     ];
     details.iter().any(|start| said.starts_with(start)).then_some(HostLine::Detail)
 }
+
+/// `MLX5_INITIAL_SEG_HEALTH_SYNDROME_*` of include/linux/mlx5/device.h: an unrecoverable hardware error, a check sum of the
+/// firmware that is wrong, a fault of the hardware that is fatal, one of the FFSER block.
+const HARDWARE_SYNDROMES: [u8; 4] = [0x8, 0x9, 0xb, 0xf];
 
 /// Messages of mlx5's health watch: `print_health_info:425:(pid 912): Health issue observed, firmware internal error,
 /// severity(3) ERROR:`.
@@ -166,7 +141,21 @@ fn read_mlx(pci: PciAddress, said: &str) -> Option<HostLine> {
     // The firmware refuses a command, mostly one that this card does not know: monitors make healthy cards log this every
     // few seconds (leptonai/gpud issue 1164). Only an error inside the firmware is one of the card (`cmd_status_str`).
     if has(" op_mod(0x") && has(") failed") {
-        return has("status internal error(").then(|| event(Class::Nic, Severity::Unclear, place));
+        let failed = has("status internal error(").then(|| event(Class::Nic, Severity::Unclear, place));
+        return Some(failed.unwrap_or(HostLine::Nothing));
+    }
+    // An interrupt that was missed, and what waited for it came on (`mlx5_cmd_eqe_recover`).
+    if has("recovered after timeout") {
+        return Some(HostLine::Nothing);
+    }
+    // A syndrome says what broke (`hsynd_str` of health.c); firmware and queues may be mended by a reset, and 0 is none.
+    if let Some((_, syndrome)) = said.split_once("synd 0x").filter(|_| has("print_health_info") && !has("ext_synd"))
+        && let Ok(code) = u8::from_str_radix(syndrome.split([':', ' ']).next().unwrap_or_default(), 16)
+        && code != 0
+    {
+        let broken = HARDWARE_SYNDROMES.contains(&code);
+        let severity = if broken { Severity::Recoverable } else { Severity::Unclear };
+        return Some(event(Class::Nic, severity, place));
     }
     if has("print_health_info") && !has("Health issue observed") && !has("PCI slot is unavailable") {
         return Some(HostLine::Detail);
@@ -192,20 +181,6 @@ fn read_mlx(pci: PciAddress, said: &str) -> Option<HostLine> {
     None
 }
 
-/// What a driver says of one of its interfaces: a queue that stands still, a completion with an error. Settings that are
-/// refused are reported the same way and say nothing.
-fn read_interface(pci: PciAddress, said: &str) -> Option<HostLine> {
-    // `ice_handle_ecc` and its like: of the card's own memory.
-    if is_lost_card(said) || said.contains("unrecoverable ECC error") {
-        return Some(event(Class::Nic, Severity::Recoverable, Place::Pci(pci)));
-    }
-    // `Received ECC Err, initiating reset` is of the buffers of Intel's cards (`ixgbe_main.c`).
-    let doubt =
-        ["TX timeout", "tx_timeout", "timed out", "Error cqe", "ERR CQE", "HW error", "Unit Hang", "Received ECC Err"];
-    let doubtful = firmware_is_away(said) || doubt.iter().any(|word| said.contains(word));
-    doubtful.then(|| event(Class::Nic, Severity::Unclear, Place::Pci(pci)))
-}
-
 /// `NETDEV WATCHDOG: ens1np0 (mlx5_core): transmit queue 5 timed out 5012 ms`.
 pub(super) fn read_watchdog(message: &str) -> Option<HostLine> {
     let said = message.strip_prefix("NETDEV WATCHDOG: ").filter(|said| said.contains("timed out"))?;
@@ -224,26 +199,35 @@ pub(super) fn read_iommu(message: &str) -> Option<HostLine> {
     let access = |place| Some(event(Class::Access, Severity::Unclear, place));
     let device = |text: &str, begin: &str, end: char| -> Option<PciAddress> {
         let name = text.split_once(begin)?.1.split([end, ' ']).next()?.replace("0x", "");
-        // These name bus, device and function only; one segment is all that machines with them have.
+        // Some name bus, device and function only; one segment is all that machines with them have.
         name.parse().ok().or_else(|| format!("0000:{name}").parse().ok())
     };
+    // A device that does not answer the IOMMU, by bus, device and function in one number, where that is known.
+    if let Some((_, source)) =
+        message.strip_prefix("DMAR: VT-d detected Invalidation ").and_then(|rest| rest.split_once("SID "))
+    {
+        let number = u16::from_str_radix(source.split_whitespace().next().unwrap_or_default(), 16).unwrap_or(0);
+        let [bus, low] = number.to_be_bytes();
+        let pci = PciAddress { domain: 0, bus, device: low >> 3, function: low & 7 };
+        return Some(event(Class::Unknown, Severity::Unclear, if number == 0 { Place::Node } else { Place::Pci(pci) }));
+    }
     // An interrupt that the device may not send is kept away as its accesses are (`dmar_fault_do_one`).
-    if message.starts_with("DMAR:") && (message.contains("fault addr") || message.contains("fault index")) {
+    let of_intel = message.strip_prefix("dmar: ").unwrap_or(message);
+    if of_intel.starts_with("DMAR:") && (message.contains("fault addr") || message.contains("fault index")) {
         return access(Place::Pci(device(message, "Request device [", ']')?));
     }
     if let Some(said) = message.strip_prefix("AMD-Vi: ") {
-        if said.starts_with("Completion-Wait loop timed out") {
-            return Some(event(Class::Unknown, Severity::Unclear, Place::Node));
-        }
-        return access(Place::Pci(device(said.strip_prefix("Event logged [")?, "device=", ' ')?));
+        // What the IOMMU has no hardware error to tell of, it tells of a device.
+        let told = said.strip_prefix("Event logged [").filter(|told| !told.contains("HARDWARE_ERROR"))?;
+        return access(Place::Pci(device(told, "device=", ' ')?));
     }
     let (_, said) = message.strip_prefix("arm-smmu-v3 ")?.split_once(": ")?;
     // Up to Linux 6.14 an event is its four words, which name the device by a stream that the firmware numbered.
     if said.trim_start().starts_with("0x") {
         return Some(HostLine::Detail);
     }
-    let doubt = ["CMD_SYNC timeout", "unhandled context fault", "global error reported", "CMDQ error"];
-    if doubt.iter().any(|words| said.contains(words)) || said.starts_with("event 0x") && !said.contains(" client: ") {
+    let of_a_device = said.contains(" client: ");
+    if !of_a_device && (speaks_of_error(said) || said.contains("context fault") || said.starts_with("event 0x")) {
         return Some(event(Class::Unknown, Severity::Unclear, Place::Node));
     }
     access(Place::Pci(device(said, " client: ", ' ')?))
@@ -251,6 +235,7 @@ pub(super) fn read_iommu(message: &str) -> Option<HostLine> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::host_line::read_host_line;
     use super::*;
 
     fn place(line: Option<HostLine>) -> Option<(Class, Severity, String)> {
@@ -264,7 +249,7 @@ mod tests {
     #[test]
     fn a_command_that_the_firmware_refuses_says_nothing_and_one_that_it_fails_in_does() {
         let line = |status: &str| {
-            read_device(&format!(
+            read_host_line(&format!(
                 "mlx5_core 0000:d2:00.0: mlx5_cmd_out_err:838:(pid 77): ACCESS_REG(0x805) op_mod(0x1) failed, {status}, syndrome (0x1a), err(-22)"
             ))
         };
@@ -273,7 +258,7 @@ mod tests {
         }
         let failed = place(line("status internal error(0x1)"));
         assert_eq!(failed, Some((Class::Nic, Severity::Unclear, "00000000:d2:00.0".to_owned())));
-        assert_eq!(read_device("mlx5_core 0000:d2:00.0: mlx5_cmd_out_err: 16 callbacks suppressed"), None);
+        assert_eq!(read_host_line("mlx5_core 0000:d2:00.0: mlx5_cmd_out_err: 16 callbacks suppressed"), None);
     }
 
     #[test]
@@ -284,31 +269,31 @@ mod tests {
             "not ready 65535ms after bus reset; giving up",
         ] {
             for driver in ["mlx5_core", "pcieport", "vfio-pci"] {
-                let told = place(read_device(&format!("{driver} 0000:41:00.0: {said}")));
+                let told = place(read_host_line(&format!("{driver} 0000:41:00.0: {said}")));
                 let gone = (Class::Removal, Severity::Recoverable, "00000000:41:00.0".to_owned());
                 assert_eq!(told, Some(gone), "{driver} {said}");
             }
         }
-        assert_eq!(read_device("vfio-pci 0000:41:00.0: not ready 1023ms after FLR; waiting"), None);
+        assert_eq!(read_host_line("vfio-pci 0000:41:00.0: not ready 1023ms after FLR; waiting"), None);
     }
 
     #[test]
     fn ports_of_old_kernels_have_their_service_in_their_name() {
-        let told = place(read_device("pciehp 0000:5c:01.0:pcie004: Slot(9): Link Down"));
+        let told = place(read_host_line("pciehp 0000:5c:01.0:pcie004: Slot(9): Link Down"));
         assert_eq!(told, Some((Class::Removal, Severity::Recoverable, "00000000:5c:01.0".to_owned())));
-        assert_eq!(read_device("pciehp 0000:5c:01.0:pcie004: Slot(9): Card present"), None);
+        assert_eq!(read_host_line("pciehp 0000:5c:01.0:pcie004: Slot(9): Card present"), None);
     }
 
     #[test]
     fn a_queue_that_stands_still_is_the_interfaces() {
-        let told = place(read_device("mlx5_core 0000:18:00.0 ens1f0np0: TX timeout detected"));
+        let told = place(read_host_line("mlx5_core 0000:18:00.0 ens1f0np0: TX timeout detected"));
         assert_eq!(told, Some((Class::Nic, Severity::Unclear, "00000000:18:00.0".to_owned())));
         for line in [
             "mlx5_core 0000:18:00.0 ens1f0np0: Link up",
             "mlx5_core 0000:18:00.0 ens1f0np0 (unregistered): Failed to set a feature nobody has",
             "bnxt_en 0000:18:00.0 enp24s0: NIC Link is Up, 100000 Mbps full duplex, Flow control: none",
         ] {
-            assert_eq!(read_device(line), None, "{line}");
+            assert_eq!(read_host_line(line), None, "{line}");
         }
         let watchdog = "NETDEV WATCHDOG: ens1f0np0 (mlx5_core): transmit queue 5 timed out 5012 ms";
         assert_eq!(place(read_watchdog(watchdog)).map(|(class, ..)| class), Some(Class::Nic));
@@ -329,7 +314,7 @@ mod tests {
         }
         let device =
             "nvidia 0000:64:00.0: AMD-Vi: Event logged [IO_PAGE_FAULT domain=0x0019 address=0xfe3a2000 flags=0x0020]";
-        assert_eq!(place(read_device(device)).map(|(class, ..)| class), Some(Class::Access));
+        assert_eq!(place(read_host_line(device)).map(|(class, ..)| class), Some(Class::Access));
         for line in [
             "DMAR: DRHD: handling fault status reg 3",
             "DMAR: Host address width 52",

@@ -1,21 +1,68 @@
-//! What one line of the kernel log says of a drive: `NVMe` controllers, the block layer, ATA and SCSI, file systems.
+//! What one line of the kernel log says of a drive by its structure, and which drive a line names. Words are `line_table`'s.
 //!
 //! Pure: one line in, what it says out.
 
-use super::host_line::{HostLine, event, speaks_of_error};
+use super::host_line::{HostLine, event};
 use super::kernel_event::{Class, Place, Severity};
+use super::line_table::DeviceLine;
 
+/// What a line says of a drive or its controller that has a structure of its own: the status of a command, the grade of an event.
 pub(super) fn read_drive(message: &str) -> Option<HostLine> {
-    if let Some((drive, said)) = message.strip_prefix("nvme ").and_then(|rest| rest.split_once(": "))
-        && drive.starts_with("nvme")
-    {
-        return read_controller(drive, said);
+    read_command(message).or_else(|| read_graded(message))
+}
+
+/// Where a line has the name of a drive: what is before it, and what ends it.
+const NAMED: [(&str, &[char]); 12] = [
+    ("nvme ", &[':']),
+    ("(device ", &[')', ' ', ':']),
+    ("XFS (", &[')']),
+    ("FAT-fs (", &[')']),
+    ("F2FS-fs (", &[')']),
+    (": [", &[']']),
+    (", dev ", &[',', ' ']),
+    (" on dev ", &[',', ' ']),
+    (" on device ", &[',', ' ', '-']),
+    (" for ", &['-', ' ']),
+    ("Disk failure on ", &[',', ' ']),
+    (" on ", &[')', ',', ' ']),
+];
+
+/// What a line names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Named<'l> {
+    Drive(&'l str),
+    /// What is read as a drive and is none.
+    NoDrive,
+    Nothing,
+}
+
+/// The drive that a line names.
+pub(super) fn drive_in(message: &str) -> Named<'_> {
+    let between = |(start, ends): &(&str, &[char])| message.split_once(*start)?.1.split(*ends).next();
+    let first = message.split_once(": ").map(|(name, _)| name);
+    let array = || message.strip_prefix("md/raid")?.split(": ").nth(1);
+    let mut names = first.into_iter().chain(NAMED.iter().filter_map(between)).chain(array());
+    match names.find(|name| is_name(name)) {
+        Some(name) if is_no_drive(name) => Named::NoDrive,
+        Some(name) => Named::Drive(whole(name)),
+        None => Named::Nothing,
     }
-    read_command(message)
-        .or_else(|| read_drives_controller(message))
-        .or_else(|| read_block_layer(message))
-        .or_else(|| read_scsi(message))
-        .or_else(|| read_file_system(message))
+}
+
+/// Whether a word is the name of a block device: `nvme3n1p2`, `sda`, `ata1.00`, `dm-3`, `loop7`.
+fn is_name(word: &str) -> bool {
+    let plain = word.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'.' || byte == b'-');
+    let numbered = |start: &str| {
+        word.strip_prefix(start).is_some_and(|rest| rest.starts_with(|first: char| first.is_ascii_digit()))
+    };
+    let lettered = |start: &str| {
+        let letters = word.strip_prefix(start).map(|rest| rest.trim_end_matches(|last: char| last.is_ascii_digit()));
+        letters.is_some_and(|letters| {
+            !letters.is_empty() && letters.len() < 4 && letters.bytes().all(|byte| byte.is_ascii_lowercase())
+        })
+    };
+    let numbers = ["nvme", "ata", "md", "dm-", "sr", "fd", "loop", "ram", "zram", "nbd", "pmem", "mmcblk"];
+    plain && (numbers.iter().any(|start| numbered(start)) || lettered("sd") || lettered("vd"))
 }
 
 fn drive_event(severity: Severity, name: &str) -> Option<HostLine> {
@@ -36,6 +83,11 @@ fn is_number_or_partition(text: &str) -> bool {
 
 /// The drive of a partition: `nvme3n1` of `nvme3n1p2`, `sda` of `sda2`.
 fn whole(name: &str) -> &str {
+    // Of a journal: `nvme2n1p2-8`, the inode of the file it lies in.
+    let name = match name.split_once('-') {
+        Some((drive, _)) if drive.starts_with("nvme") || drive.starts_with("sd") => drive,
+        _ => name,
+    };
     if let Some(letters) = name.strip_prefix("sd").map(|rest| rest.trim_end_matches(|last: char| last.is_ascii_digit()))
         && !letters.is_empty()
     {
@@ -54,67 +106,13 @@ fn whole(name: &str) -> &str {
     }
 }
 
-/// `nvme nvme3: controller is down; will reset: CSTS=0xffffffff, PCI_STATUS=0x10`.
-fn read_controller(drive: &str, said: &str) -> Option<HostLine> {
-    let has = |needle: &str| said.contains(needle);
-    let gone = [
-        "controller is down",
-        "Removing after probe failure",
-        "after reset failure",
-        "Device not ready",
-        "persistent internal error",
-    ];
-    if gone.iter().any(|word| has(word)) {
-        return drive_event(Severity::Recoverable, drive);
-    }
-    if has("frozen state error detected") || has("restart after slot reset") {
-        return Some(HostLine::Detail);
-    }
-    if has("Shutdown timeout set to") {
-        return None;
-    }
-    let doubt = has("timeout") || has("Abort status") || speaks_of_error(said);
-    doubt.then(|| drive_event(Severity::Unclear, drive))?
-}
-
-/// Controllers of drives by their drivers: what says that one is gone, and what it may come back from (`megaraid_sas_fusion.c`,
-/// `mpt3sas_base.c`, `hpsa.c` and `smartpqi_init.c` of drivers/scsi).
-const CONTROLLERS: [(&str, &[&str], &[&str]); 4] = [
-    (
-        "megaraid_sas ",
-        &["killing adapter", "Controller in crit error"],
-        &["FW in FAULT state", "Diag reset adapter never"],
-    ),
-    (
-        "mpt3sas_cm",
-        &["SAS host is non-operational", "dead_ioc_thread success"],
-        &["fault_state(", "diag reset: FAILED"],
-    ),
-    ("hpsa ", &["ontroller lockup detected"], &["heartbeat failed"]),
-    ("smartpqi ", &["controller is offline", "controller offline"], &["resetting"]),
-];
-
-/// `megaraid_sas 0000:18:00.0: Reset failed, killing adapter scsi0.`, `mpt3sas_cm0: SAS host is non-operational !!!!`.
-fn read_drives_controller(message: &str) -> Option<HostLine> {
-    let (_, gone, doubt) = CONTROLLERS.iter().find(|(driver, ..)| message.starts_with(driver))?;
-    let (name, said) = message.split_once(": ")?;
-    let has = |words: &[&str]| words.iter().any(|word| said.contains(word));
-    let severity = if has(gone) {
-        Severity::Recoverable
-    } else if has(doubt) || is_grave_event(message, said) {
-        Severity::Unclear
-    } else {
-        return None;
-    };
-    let place = name.split_once(' ').and_then(|(_, address)| address.parse().ok()).map_or(Place::Node, Place::Pci);
-    Some(event(Class::Controller, severity, place))
-}
-
 /// `6433 (721043250s/0x0001/CRIT) - VD 00/0 is now DEGRADED`: what the controller's own log says of the gravest three classes
 /// (`megasas_decode_evt` of `megaraid_sas_base.c`), of its drives as well as of itself.
-fn is_grave_event(message: &str, said: &str) -> bool {
-    let class = said.split_once(") - ").and_then(|(head, _)| head.rsplit_once('/'));
-    message.starts_with("megaraid_sas ") && class.is_some_and(|(_, class)| ["CRIT", "FATAL", "DEAD"].contains(&class))
+fn read_graded(message: &str) -> Option<HostLine> {
+    let line = DeviceLine::of(message).filter(|line| line.driver == "megaraid_sas")?;
+    let (_, class) = line.said.split_once(") - ")?.0.rsplit_once('/')?;
+    let grave = ["CRIT", "FATAL", "DEAD"].contains(&class);
+    Some(if grave { event(Class::Controller, Severity::Unclear, Place::Pci(line.pci)) } else { HostLine::Nothing })
 }
 
 /// `nvme3n1: Read(0x2) @ LBA 81920, 8 blocks, Unrecovered Read Error (sct 0x2 / sc 0x81) DNR`. Commands that a drive does
@@ -132,74 +130,18 @@ fn read_command(message: &str) -> Option<HostLine> {
     // integrity, codes 1 and 2 of type 0 an invalid command or field.
     match (status("(sct 0x"), status("/ sc 0x")) {
         (Some(2), _) => drive_event(Severity::Recoverable, name),
-        (Some(0), Some(1 | 2)) => None,
+        (Some(0), Some(1 | 2)) => Some(HostLine::Nothing),
         _ => drive_event(Severity::Unclear, name),
     }
 }
 
-/// `I/O error, dev sda, sector 1234 op 0x0:(READ)`, `Buffer I/O error on dev sda, logical block 0, async page read`.
-fn read_block_layer(message: &str) -> Option<HostLine> {
-    if let Some(rest) = message.strip_prefix("Buffer I/O error on dev") {
-        let rest = rest.strip_prefix("ice").unwrap_or(rest).trim_start();
-        return drive_event(Severity::Unclear, rest.split([',', ' ']).next()?);
-    }
-    // Of an array: one of its drives was given up.
-    if message.starts_with("md/raid")
-        && let Some((_, rest)) = message.split_once("Disk failure on ")
-    {
-        return drive_event(Severity::Unclear, rest.split([',', ' ']).next()?);
-    }
-    let (what, rest) = message.split_once(", dev ")?;
-    // A command that the drive does not know.
-    if what.contains("operation not supported error") {
-        return None;
-    }
-    let name = rest.split([',', ' ']).next()?;
-    if what.contains("critical medium error") {
-        return drive_event(Severity::Recoverable, name);
-    }
-    what.ends_with("error").then(|| drive_event(Severity::Unclear, name))?
-}
-
-/// `ata1.00: exception Emask 0x0 SAct 0x0 SErr 0x0 action 0x6 frozen`, `sd 0:0:0:0: [sda] tag#12 Sense Key : Medium Error`.
-fn read_scsi(message: &str) -> Option<HostLine> {
-    let (name, said) = message.split_once(": ")?;
-    if let Some(number) = name.strip_prefix("ata") {
-        let is_port = number.starts_with(|first: char| first.is_ascii_digit());
-        return (is_port && said.starts_with("exception Emask")).then(|| drive_event(Severity::Unclear, name))?;
-    }
-    if !name.starts_with("sd ") {
-        return None;
-    }
-    let drive = said.strip_prefix('[')?.split(']').next()?;
-    let broken = ["Sense Key : Medium Error", "Sense Key : Hardware Error"].iter().any(|word| said.contains(word));
-    // A command that nobody answered, however often it was given (`scsi_cmd_runtime_exceeced` of scsi_lib.c).
-    let unanswered = said.contains("timing out command, waited");
-    match (broken, unanswered) {
-        (true, _) => drive_event(Severity::Recoverable, drive),
-        (false, true) => drive_event(Severity::Unclear, drive),
-        (false, false) => None,
-    }
-}
-
-/// `EXT4-fs error (device nvme0n1p2): ext4_find_entry:1682: ...`, `XFS (sda1): metadata I/O error in ...`.
-fn read_file_system(message: &str) -> Option<HostLine> {
-    let device =
-        |text: &str| text.split_once("(device ").map(|(_, rest)| rest.split(')').next().unwrap_or(rest).to_owned());
-    if message.starts_with("EXT4-fs error") || message.starts_with("BTRFS error") || message.starts_with("BTRFS: error")
-    {
-        return drive_event(Severity::Unclear, &device(message)?);
-    }
-    let (name, said) = message.strip_prefix("XFS (")?.split_once("): ")?;
-    (speaks_of_error(said) && !said.contains("Failing async write")).then(|| drive_event(Severity::Unclear, name))?
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::host_line::read_host_line;
     use super::*;
 
     fn told(line: &str) -> Option<(Severity, String)> {
-        match read_drive(line)? {
+        match read_host_line(line)? {
             HostLine::Event { severity, place: Place::Drive(name), .. } => Some((severity, name)),
             other => panic!("{line}: {other:?}"),
         }

@@ -6,7 +6,7 @@
 
 use std::ops::RangeInclusive;
 
-use super::host_line::speaks_of_error;
+use super::general_words::speaks_of_error;
 use super::kernel_line::InitCause;
 
 /// Statuses by which the driver refuses a request or is not ready for it, such as 0x1f for an invalid argument, 0x51 for no
@@ -64,6 +64,9 @@ const INSTALLATION: [&str; 4] = [
 /// `kernel_gsp_tu102.c` of the same, where the GPU's own start-up does not come to its end (its issues 789 and 1230).
 const NEEDS_RESET: &str = "may need to be reset";
 
+/// `nv.c` of the same, of a GPU whose cable for power is not plugged in.
+const NO_POWER: &str = "necessary power cables connected";
+
 /// What a line says of why the initialisation that fails after it does so.
 pub(super) fn init_cause(message: &str) -> Option<InitCause> {
     if !message.starts_with("NVRM") && !message.starts_with("nvidia ") {
@@ -71,6 +74,9 @@ pub(super) fn init_cause(message: &str) -> Option<InitCause> {
     }
     if INSTALLATION.iter().any(|words| message.contains(words)) {
         return Some(InitCause::Installation);
+    }
+    if message.contains(NO_POWER) {
+        return Some(InitCause::NoPower);
     }
     message.contains(NEEDS_RESET).then_some(InitCause::NeedsReset)
 }

@@ -17,6 +17,8 @@ pub(super) enum FaultyMemory {
 /// What the text says, if it is in a form that says anything.
 pub(super) fn faulty_memory(line: &XidLine) -> Option<FaultyMemory> {
     match line.code {
+        // The memory of the system processor, without a word of containment (kernel_gsp_ecc_gb100.c, kernel_gsp_gb100.c).
+        48 | 94 | 95 if line.text.trim_start().starts_with("GSP-RISCV") => Some(FaultyMemory::Sram),
         94 | 95 => of_unit(&line.text),
         140 => of_counts(&line.text),
         171 => Some(FaultyMemory::Dram),

@@ -2,6 +2,7 @@
 //!
 //! The firmware's reports are blocks of lines with one number in front: `{3}[Hardware Error]: event severity: fatal`.
 
+use super::device_line::REFUSED_BITS;
 use super::host_line::{HostLine, event, is_register};
 use super::kernel_event::{Class, KernelEvent, Open, Place, Severity};
 
@@ -12,6 +13,10 @@ pub(super) enum Part {
     Severity(Severity),
     /// A section that says nothing of what broke, such as the firmware's crash log from before the machine was started.
     Sealed,
+    /// The kernel says that the report is wrong in itself.
+    Incorrect,
+    /// Which bits of the register of uncorrectable errors were set.
+    Uncorrected(u32),
     Memory,
     Pcie,
     Processor,
@@ -33,6 +38,7 @@ impl KernelEvent {
                 self.severity = self.told.unwrap_or(severity);
             }
             Part::Sealed if self.class == Class::Firmware => self.severity = Severity::Unclear,
+            Part::Incorrect => (self.severity, self.told) = (Severity::Unclear, Some(Severity::Unclear)),
             Part::Begins | Part::Sealed | Part::Other => {}
             Part::Memory => {
                 self.is_of(Class::HostMemory);
@@ -41,6 +47,12 @@ impl KernelEvent {
                 }
             }
             Part::Pcie => self.is_of(Class::Pcie),
+            Part::Uncorrected(bits) => {
+                let refused = REFUSED_BITS.iter().fold(0, |all, bit| all | 1 << bit);
+                if self.severity == Severity::Recoverable && bits != 0 && bits & !refused == 0 {
+                    (self.severity, self.told) = (Severity::Unclear, Some(Severity::Unclear));
+                }
+            }
             Part::Processor => self.is_of(Class::MachineCheck),
             Part::Place(place) => {
                 if self.by_numbers || !matches!(self.place, Place::Dimm(_)) {
@@ -83,7 +95,15 @@ impl KernelEvent {
 const MARK: &str = "[Hardware Error]:";
 
 /// The number given to reports without one, such as the one kept from before the machine was started (BERT).
-const UNNUMBERED: u64 = u64::MAX;
+pub(super) const UNNUMBERED: u64 = u64::MAX;
+
+/// Whether a line tells of what the processor keeps over a reset (`print_s5_reset_status_mmio` of arch/x86/kernel/cpu/amd.c,
+/// since Linux 6.16).
+pub(super) fn tells_of_earlier_boot(message: &str) -> bool {
+    message.starts_with(RESET_REASON)
+}
+
+pub(super) const RESET_REASON: &str = "x86/amd: Previous system reset reason ";
 
 pub(super) fn read_block(message: &str) -> Option<HostLine> {
     let message = message.strip_prefix("mce: ").unwrap_or(message);
@@ -178,6 +198,10 @@ fn part(text: &str) -> Part {
     if text.starts_with("Hardware error from APEI") || text.starts_with("Hardware error detected on") {
         return Part::Begins;
     }
+    // `cper_estatus_print_section` of drivers/firmware/efi/cper.c.
+    if text.starts_with("firmware-generated error record is incorrect") {
+        return Part::Incorrect;
+    }
     if let Some(numbers) = numbers(text) {
         return Part::Numbers(numbers);
     }
@@ -191,9 +215,13 @@ fn part(text: &str) -> Part {
             _ => Severity::Unclear,
         }),
         "section_type" if value.starts_with("memory error") => Part::Memory,
-        "section_type" if value.starts_with("PCIe error") => Part::Pcie,
+        "section_type" if value.starts_with("PCIe error") || value.starts_with("CXL Protocol Error") => Part::Pcie,
         "section_type" if value.contains("processor error") => Part::Processor,
-        "device_id" => value.trim().parse().map_or(Part::Other, |pci| Part::Place(Place::Pci(pci))),
+        "aer_uncor_status" => {
+            let digits = value.trim_start_matches("0x").split(',').next().unwrap_or_default();
+            u32::from_str_radix(digits, 16).map_or(Part::Other, Part::Uncorrected)
+        }
+        "device_id" | "agent_address" => value.trim().parse().map_or(Part::Other, |pci| Part::Place(Place::Pci(pci))),
         // The kernel knows no module by the handle that the firmware gave: `not present. DMI handle: 0x0000`.
         "DIMM location" if !value.starts_with("not present") => Part::Place(Place::Dimm(value.trim().to_owned())),
         "fru_text" if names_a_unit(value.trim()) => Part::Unit(value.trim().to_owned()),

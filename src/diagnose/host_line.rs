@@ -1,15 +1,17 @@
 //! What one line of the kernel log says of the host: processors, memory, the kernel itself.
 //!
 //! Pure: one line in, what it says out. Joining lines to events is `kernel_event`'s; the GPU driver's lines are
-//! `kernel_line`'s, those of devices `device_line`'s and those of drives `drive_line`'s.
+//! `kernel_line`'s. Words are looked up in `line_table`; what has a structure of its own is read here, in `host_block`,
+//! `device_line` and `drive_line`.
 
 use super::PciAddress;
 use super::device_line::{read_device, read_iommu, read_watchdog};
 use super::drive_line::read_drive;
-use super::driver_words::means_nothing;
+use super::general_words::by_general_words;
 pub(super) use super::host_block::Part;
 use super::host_block::read_block;
 use super::kernel_event::{Class, Place, Severity};
+use super::line_table::{DeviceLine, look_up};
 
 /// What a line says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +40,12 @@ pub(super) enum HostLine {
     },
     /// Belongs to the event before it.
     Detail,
+    /// Read, and of no bearing on hardware.
+    Nothing,
+    /// What became of an error of a device: a detail of that error, and an event where it was not logged.
+    Aftermath {
+        pci: PciAddress,
+    },
     /// Says `[Hardware Error]` in words nobody taught us: a detail of the event before it, and an event where there is none.
     Loose,
 }
@@ -48,21 +56,33 @@ pub(super) const fn event(class: Class, severity: Severity, place: Place) -> Hos
 
 /// Reads one line without the prefixes of log readers.
 pub(super) fn read_host_line(message: &str) -> Option<HostLine> {
+    read(message).filter(|line| *line != HostLine::Nothing)
+}
+
+/// What has a structure of its own, then what the table knows, then what general words say of it.
+fn read(message: &str) -> Option<HostLine> {
     if message.starts_with("Linux version ") {
         return Some(event(Class::Boot, Severity::Told, Place::Node));
+    }
+    // Errors of the bus of which so many were told that the kernel told of no more (`aer_ratelimit` of drivers/pci/pcie/aer.c,
+    // since Linux 6.16): of which device and how grave they were is in no line.
+    if message.starts_with("aer_ratelimit: ") {
+        return Some(event(Class::Pcie, Severity::Unclear, Place::Node));
     }
     // How often a line was left out, by the name of the function that prints it.
     if message.ends_with("callbacks suppressed") {
         return None;
     }
+    let device = DeviceLine::of(message);
     read_block(message)
         .or_else(|| read_edac(message))
         .or_else(|| read_iommu(message))
-        .or_else(|| read_device(message))
+        .or_else(|| device.and_then(read_device))
         .or_else(|| read_watchdog(message))
         .or_else(|| read_drive(message))
-        .or_else(|| read_kernel_itself(message))
-        .or_else(|| read_unknown(message))
+        .or_else(|| read_storm(message))
+        .or_else(|| look_up(message, device))
+        .or_else(|| by_general_words(message, device))
 }
 
 /// `EDAC MC3: 1 UE memory read error on CPU_SrcID#1_MC#1_Chan#0_DIMM#0 (channel:0 slot:0 page:0x1 ...)`.
@@ -100,6 +120,16 @@ fn read_edac(message: &str) -> Option<HostLine> {
         }
         _ => Place::Node,
     };
+    // Caches and the like, which count by themselves: `EDAC DEVICE0: CE: cpu0 instance: cpu0 block: L2 count: 3 'L2 ECC'`.
+    if unit.starts_with("DEVICE") {
+        let told = rest.split_once(" count: ").and_then(|(_, rest)| rest.split(' ').next()?.parse().ok());
+        return Some(HostLine::Event {
+            class: Class::MachineCheck,
+            severity,
+            place: Place::Node,
+            count: told.unwrap_or(1),
+        });
+    }
     Some(HostLine::Event { class: Class::HostMemory, severity, place, count })
 }
 
@@ -113,118 +143,19 @@ pub(super) fn is_register(text: &str) -> bool {
 /// arch/x86/kernel/cpu/mce/intel.c): so many were corrected at the least.
 const STORM: u64 = 15;
 
-/// What the kernel says of processors and memory in words of its own.
-fn read_processors(message: &str) -> Option<HostLine> {
+/// Machine checks that come so fast that the kernel stops to take them one by one.
+fn read_storm(message: &str) -> Option<HostLine> {
     let said = message.strip_prefix("mce: ").unwrap_or(message);
-    if said.contains("CMCI storm detected") {
-        // Since Linux 6.8 five of one bank in a row do (`STORM_BEGIN_THRESHOLD` of arch/x86/kernel/cpu/mce/internal.h), and the
-        // line names it: `CPU12 BANK7 CMCI storm detected`. That is less than proof, and how many follow is not logged.
-        if said.starts_with("CPU") {
-            return Some(event(Class::MachineCheck, Severity::Unclear, Place::Node));
-        }
-        let (class, severity, place) = (Class::MachineCheck, Severity::Corrected, Place::Node);
-        return Some(HostLine::Event { class, severity, place, count: STORM });
-    }
-    if said.starts_with("Uncorrected hardware memory error") {
-        return Some(event(Class::HostMemory, Severity::Recoverable, Place::Node));
-    }
-    if message.starts_with("SError Interrupt on CPU") || message.contains("Asynchronous SError Interrupt") {
-        return Some(event(Class::MachineCheck, Severity::Fatal, Place::Node));
-    }
-    // A page that was corrected again and again is taken out of use by the kernel or by its error daemon.
-    let given_up = ["Memory failure: ", "Soft offlining ", "soft offline: ", "RAS: Soft-offlining "];
-    given_up
-        .iter()
-        .any(|start| message.starts_with(start))
-        .then(|| event(Class::HostMemory, Severity::Unclear, Place::Node))
-}
-
-/// Processors and tasks that stand still, crashes, heat.
-fn read_kernel_itself(message: &str) -> Option<HostLine> {
-    let has = |needle: &str| message.contains(needle);
-    // A fault of a user's program.
-    if message.starts_with("traps: ") {
+    if !said.contains("CMCI storm detected") {
         return None;
     }
-    if let Some(line) = read_processors(message) {
-        return Some(line);
+    // Since Linux 6.8 five of one bank in a row do (`STORM_BEGIN_THRESHOLD` of arch/x86/kernel/cpu/mce/internal.h), and the
+    // line names it: `CPU12 BANK7 CMCI storm detected`. That is less than proof, and how many follow is not logged.
+    if said.starts_with("CPU") {
+        return Some(event(Class::MachineCheck, Severity::Unclear, Place::Node));
     }
-    if message.starts_with("Kernel panic - not syncing: Fatal ") {
-        return Some(event(Class::MachineCheck, Severity::Fatal, Place::Node));
-    }
-    if has("NMI: PCI system error") || has("NMI: IOCK error") {
-        return Some(event(Class::Firmware, Severity::Recoverable, Place::Node));
-    }
-    let heat = (has("temperature") && has("above threshold")) || has("critical temperature reached");
-    if heat {
-        let cpu = message.split_once("CPU").and_then(|(_, rest)| rest.split(':').next()?.trim().parse().ok());
-        return Some(event(Class::Heat, Severity::Unclear, cpu.map_or(Place::Node, Place::Cpu)));
-    }
-    let stuck = [
-        "BUG: soft lockup",
-        "BUG: workqueue lockup",
-        "hard LOCKUP",
-        "blocked for more than",
-        "self-detected stall",
-        "detected stalls on CPUs",
-        "detected expedited stalls on CPUs",
-        "kthread starved for",
-        "BUG: unable to handle",
-        "BUG: kernel NULL pointer",
-        "BUG: Bad page",
-        "kernel BUG at",
-        "general protection fault",
-        "Oops: ",
-        "Kernel panic - not syncing",
-        "NMI received for unknown reason",
-        // A processor that does not wake up (arch/x86/kernel/smpboot.c).
-        "to wakeup CPU#",
-    ];
-    // Of Arm: an access that no device answered, among others.
-    let stands = stuck.iter().any(|word| has(word)) || message.starts_with("Internal error: ");
-    stands.then(|| event(Class::Stuck, Severity::Unclear, Place::Node))
-}
-
-/// Where an unknown error is taken seriously.
-const SUBSYSTEMS: [&str; 7] = ["NVRM: ", "nvidia-nvswitch", "nvidia: ", "nvidia-uvm: ", "AER: ", "EDAC MC", "mce: "];
-/// Of these, the ones whose lines tell of refused requests as well.
-const OF_THE_DRIVER: [&str; 2] = ["NVRM: ", "nvidia-uvm: "];
-
-fn read_unknown(message: &str) -> Option<HostLine> {
-    let known = SUBSYSTEMS.iter().any(|start| message.starts_with(start));
-    let doubt = known && speaks_of_error(message) || message.to_ascii_lowercase().contains("hardware error");
-    // A driver that was built on this machine has no signature of its distributor.
-    let unsigned = message.starts_with("nvidia: module verification failed");
-    let of_driver = OF_THE_DRIVER.iter().any(|start| message.starts_with(start));
-    if !doubt || unsigned || (of_driver && means_nothing(message)) {
-        return None;
-    }
-    let address = message.split_whitespace().find_map(|word| {
-        word.trim_start_matches("PCI:").trim_matches(|end: char| !end.is_ascii_hexdigit()).parse::<PciAddress>().ok()
-    });
-    Some(event(Class::Unknown, Severity::Unclear, address.map_or(Place::Node, Place::Pci)))
-}
-
-/// Words by which a message shows that something went wrong.
-pub(super) fn speaks_of_error(text: &str) -> bool {
-    const WORDS: [&str; 13] = [
-        "error",
-        // `_kgspRpcGspEventPmuHalted` of kernel_gsp.c, after which the GPU is marked for a reset.
-        "halted",
-        "fail",
-        "fatal",
-        "uncorrect",
-        "timeout",
-        "timed out",
-        "stuck",
-        "hung",
-        "lost",
-        "corrupt",
-        "poison",
-        "parity",
-    ];
-    let text = text.to_ascii_lowercase();
-    WORDS.iter().any(|word| text.contains(word))
+    let (class, severity, place) = (Class::MachineCheck, Severity::Corrected, Place::Node);
+    Some(HostLine::Event { class, severity, place, count: STORM })
 }
 
 #[cfg(test)]

@@ -6,10 +6,12 @@
 //! `kernel_line`'s.
 
 use super::PciAddress;
+use super::device_line::only_refused;
 use super::driver_words::init_cause;
+use super::host_block::{UNNUMBERED, tells_of_earlier_boot};
 use super::host_line::{HostLine, Part, read_host_line};
-use super::kernel_join::{announced, controller_of, in_numbers, resolved_by, same_as};
-use super::kernel_line::{AerLine, InitCause, KernelLine, read_kernel_line, without_prefix};
+use super::kernel_join::{announced, before_the_aftermath, controller_of, in_numbers, leads_to, resolved_by, same_as};
+use super::kernel_line::{AerLine, InitCause, KernelLine, one_line, own_lines, read_kernel_line, without_prefix};
 use kiln_model::{KernelRecord, KernelSource, Moment, Span};
 
 /// What kind of trouble an event is.
@@ -41,8 +43,10 @@ pub enum Class {
     Stuck,
     /// The kernel started.
     Boot,
-    /// A line of a known subsystem that speaks of an error in words nobody taught us.
+    /// A line of a known subsystem that speaks of an error in words nobody taught us, or one in grave words of whomever.
     Unknown,
+    /// A line with a word for an error of a device whose driver nobody taught us: it counts where that is under test.
+    Unfamiliar,
 }
 
 /// How grave an event is by its own words.
@@ -70,6 +74,10 @@ pub enum Place {
     /// A network interface by its name: `ens1f0np0`.
     Interface(String),
     Cpu(u32),
+    /// A GPU by the number that its driver counts it as, which is the order on the bus and that of the inventory.
+    Gpu(u8),
+    /// An NVLink switch likewise.
+    Switch(u8),
     Node,
 }
 
@@ -92,6 +100,8 @@ pub struct KernelEvent {
     pub(super) open: Open,
     /// Whether the place is only by the numbers of a memory controller, so that any name is better.
     pub(super) by_numbers: bool,
+    /// Whether it is a report of a start of the machine before this one, which firmware or processor kept.
+    pub of_earlier_boot: bool,
     /// What the firmware calls the unit, before it says of what kind that is.
     pub(super) unit: Option<String>,
     /// The gravest severity that a report of the firmware has told.
@@ -130,6 +140,16 @@ impl KernelEvent {
         }
     }
 
+    /// Takes in what one bit of the error registers makes of it.
+    fn take_bit(&mut self, severity: Severity) {
+        if self.severity == Severity::Unclear {
+            self.severity = severity;
+        }
+        if self.class == Class::Pcie && self.severity == Severity::Recoverable && only_refused(&self.text) {
+            self.severity = Severity::Unclear;
+        }
+    }
+
     /// Whether it is a machine check of which nothing was told so far but that there was one.
     fn is_unnamed(&self) -> bool {
         self.open == Open::Unnamed && self.text.ends_with("Machine check events logged")
@@ -161,24 +181,12 @@ pub fn kernel_events(records: &[KernelRecord]) -> Vec<KernelEvent> {
     let mut reader = Reader::default();
     for (index, record) in records.iter().enumerate() {
         if record.source != KernelSource::Gap {
-            reader.take(index, record, &one_line(&record.text));
+            for line in own_lines(&record.text) {
+                reader.take(index, record, &line);
+            }
         }
     }
     reader.events
-}
-
-/// A record with line breaks inside as one line; the driver begins each with its own name.
-fn one_line(text: &str) -> String {
-    if !text.contains('\n') {
-        return text.to_owned();
-    }
-    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    let mut joined = lines.next().unwrap_or_default().to_owned();
-    for line in lines {
-        joined.push(' ');
-        joined.push_str(line.strip_prefix("NVRM: ").unwrap_or(line));
-    }
-    joined
 }
 
 #[derive(Debug, Default)]
@@ -275,7 +283,9 @@ impl Reader {
                     message.clone_into(&mut event.text);
                     event.last = index;
                 } else {
-                    self.push(index, record, message, Class::Driver(said), Severity::Unclear, place);
+                    let lead = leads_to(&mut self.events, (index, record));
+                    let event = self.push(index, record, message, Class::Driver(said), Severity::Unclear, place);
+                    event.text = [lead.as_str(), &event.text].concat();
                 }
             }
             KernelLine::OffTheBus { pci } | KernelLine::InitFailed { pci, .. } => {
@@ -378,11 +388,17 @@ impl Reader {
                 let same = |event: &&mut KernelEvent| event.is_near(index) && event.place == Place::Pci(pci);
                 if let Some(event) = self.events.iter_mut().rev().find(same) {
                     event.add(index, message);
-                    if event.severity == Severity::Unclear {
-                        event.severity = severity;
-                    }
+                    event.take_bit(severity);
                 }
             }
+            HostLine::Aftermath { pci } => {
+                if let Some(event) = before_the_aftermath(&mut self.events, (index, record)) {
+                    event.add(index, message);
+                } else {
+                    self.push(index, record, message, Class::Pcie, Severity::Unclear, Place::Pci(pci));
+                }
+            }
+            HostLine::Nothing => {}
             HostLine::Detail => {
                 if let Some(event) = self.events.last_mut().filter(|event| event.is_near(index)) {
                     event.add(index, message);
@@ -413,9 +429,10 @@ impl Reader {
         }
         let own = |event: &KernelEvent| event.open == Open::Block(number);
         if !self.events.iter().any(own) {
-            // Its beginning was lost.
+            // Its beginning was lost, or it never had one: that is how the report kept from an earlier start is shown.
             let event = self.push(index, record, message, Class::Firmware, Severity::Unclear, Place::Node);
             event.open = Open::Block(number);
+            event.of_earlier_boot = number == UNNUMBERED;
         }
         let Some(event) = self.events.iter_mut().rev().find(|event| own(event)) else { return };
         if event.last != index {
@@ -445,6 +462,7 @@ impl Reader {
             port: None,
             open: Open::No,
             by_numbers: false,
+            of_earlier_boot: tells_of_earlier_boot(message),
             unit: None,
             told: None,
             last: index,

@@ -29,6 +29,8 @@ fn shown(lines: &[&str]) -> String {
             Place::Drive(drive) => drive.clone(),
             Place::Cpu(cpu) => format!("cpu {cpu}"),
             Place::Interface(name) => name.clone(),
+            Place::Gpu(number) => format!("gpu {number}"),
+            Place::Switch(number) => format!("switch {number}"),
             Place::Node => "node".to_owned(),
         };
         format!("{class} {:?} {place} x{}", event.severity, event.count).to_lowercase()

@@ -28,6 +28,40 @@ pub(super) fn controller_of<'e>(
     })
 }
 
+/// The error that a line tells the aftermath of.
+pub(super) fn before_the_aftermath<'e>(
+    events: &'e mut [KernelEvent],
+    (index, record): (usize, &KernelRecord),
+) -> Option<&'e mut KernelEvent> {
+    events.iter_mut().rev().take(4).find(|event| {
+        let of_the_bus = matches!(
+            event.class,
+            Class::Driver(_)
+                | Class::Pcie
+                | Class::Containment
+                | Class::Removal
+                | Class::Nic
+                | Class::Drive
+                | Class::Controller
+        );
+        of_the_bus && event.is_near(index) && event.is_of_the_time_of(record)
+    })
+}
+
+/// Takes out what the GPU driver said in words of its own just before the code that they led to, by the number it counts the
+/// GPU as and no address.
+pub(super) fn leads_to(events: &mut Vec<KernelEvent>, (index, record): (usize, &KernelRecord)) -> String {
+    let leads = |event: &mut KernelEvent| {
+        event.class == Class::Unknown
+            && matches!(event.place, Place::Gpu(_))
+            && event.is_near(index)
+            && record.at < event.at + EXPLAINED
+            && event.is_of_the_time_of(record)
+    };
+    let lead = events.pop_if(leads);
+    lead.map_or_else(String::new, |event| event.text + " | ")
+}
+
 /// The announcement that a device's own line completes.
 pub(super) fn announced(
     events: &mut [KernelEvent],
@@ -55,19 +89,20 @@ pub(super) fn same_as<'e>(
     place: &Place,
 ) -> Option<&'e mut KernelEvent> {
     let port = |class: &Class| matches!(class, Class::Containment | Class::Removal);
-    if *class == Class::Unknown {
+    if matches!(class, Class::Unknown | Class::Unfamiliar) {
         // A driver that explains itself dumps dozens of lines in a moment, most of which have no word for an error.
         let of_driver = message.starts_with("NVRM: ") || message.starts_with("nvidia");
         return events.iter_mut().rev().take(4).find(|event| {
             let driver = of_driver && matches!(event.class, Class::Driver(_));
-            let here = event.place == *place || (driver && *place == Place::Node);
+            let here = event.place == *place || (driver && matches!(place, Place::Node | Place::Gpu(_)));
             let soon = driver && record.at < event.at + EXPLAINED;
-            let goes_on = if driver { soon } else { event.class == Class::Unknown && event.is_near(index) };
+            let unknown = matches!(event.class, Class::Unknown | Class::Unfamiliar);
+            let goes_on = if driver { soon } else { unknown && event.is_near(index) };
             here && goes_on && event.is_of_the_time_of(record)
         });
     }
     events.iter_mut().rev().take(4).find(|event| {
-        let same = |one: &Class| matches!(one, Class::Nic | Class::Controller);
+        let same = |one: &Class| matches!(one, Class::Nic | Class::Controller | Class::Drive);
         let alike = (same(class) && event.class == *class) || (port(class) && port(&event.class));
         // The watchdog of the network names the interface, its driver the device as well.
         let interface = *class == Class::Nic && alike && is_of_one_interface(event, message, place);

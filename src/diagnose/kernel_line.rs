@@ -29,8 +29,11 @@ pub enum KernelLine {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InitCause {
     Untold,
-    /// The driver has no firmware for the GPU, or is of a flavour that cannot run it: what is installed is to blame.
+    /// The driver has no firmware for the GPU or that of another release, or is of a flavour that cannot run it: what is installed is
+    /// to blame.
     Installation,
+    /// A cable for power is not plugged in.
+    NoPower,
     /// The driver itself asks for a reset.
     NeedsReset,
 }
@@ -138,6 +141,29 @@ pub fn read_kernel_line(line: &str) -> Option<KernelLine> {
         return Some(KernelLine::OffTheBus { pci: Some(address.parse().ok()?) });
     }
     read_aer(message).map(KernelLine::Aer)
+}
+
+/// The messages of a record: one, unless a later line of it begins with a code of its own.
+pub(super) fn own_lines(text: &str) -> Vec<String> {
+    let is_code = |line: &str| matches!(read_kernel_line(line), Some(KernelLine::Xid(_) | KernelLine::Sxid(_)));
+    if text.lines().skip(1).any(is_code) {
+        return text.lines().map(str::to_owned).collect();
+    }
+    vec![one_line(text)]
+}
+
+/// A record with line breaks inside as one line; the driver begins each with its own name.
+pub(super) fn one_line(text: &str) -> String {
+    if !text.contains('\n') {
+        return text.to_owned();
+    }
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let mut joined = lines.next().unwrap_or_default().to_owned();
+    for line in lines {
+        joined.push(' ');
+        joined.push_str(line.strip_prefix("NVRM: ").unwrap_or(line));
+    }
+    joined
 }
 
 /// Cuts `<4>`, `[ 12.345678]` and `Nov 25 10:00:00 host kernel: ` off.

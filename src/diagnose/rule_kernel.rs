@@ -106,13 +106,18 @@ fn read_event(scene: &Scene<'_>, board: &mut Board, event: &KernelEvent, charge:
             let (finding, component) = hardware(scene, event);
             name(accuse(board, finding, component, high, event), event);
         }
+        Charge::Installation if missed("hardware.suspect", node) => {
+            accuse(board, "GPU-DRIVER-UNFIT", node, high, event);
+        }
         Charge::HardwareSuspect(Some(gpu)) if missed("hardware.suspect", node) => {
-            accuse(board, "HOST-SUSPECT", Component::Gpu(gpu), medium, event);
+            tell_of_earlier_boot(accuse(board, "HOST-SUSPECT", Component::Gpu(gpu), medium, event), event);
         }
         Charge::HardwareSuspect(None) if missed("hardware.suspect", node) => {
             let (broken, on) = hardware(scene, event);
             let finding = if on != node && board.has(broken, on) { broken } else { "HOST-SUSPECT" };
-            name(accuse(board, finding, on, medium, event), event);
+            let suspicion = accuse(board, finding, on, medium, event);
+            tell_of_earlier_boot(suspicion, event);
+            name(suspicion, event);
         }
         Charge::Corrected if missed("edac.corrected", node) || missed("edac.corrected.rate", node) => {
             name(accuse(board, "HOST-DIMM-ERRORS", node, medium, event), event);
@@ -132,7 +137,11 @@ fn read_event(scene: &Scene<'_>, board: &mut Board, event: &KernelEvent, charge:
             suspicion.action = asked_by_driver(event).or(suspicion.action);
             name(suspicion, event);
         }
-        Charge::HostPcie { .. } | Charge::HardwareSuspect(_) | Charge::Corrected | Charge::Nothing => {}
+        Charge::HostPcie { .. }
+        | Charge::Installation
+        | Charge::HardwareSuspect(_)
+        | Charge::Corrected
+        | Charge::Nothing => {}
     }
 }
 
@@ -176,8 +185,8 @@ fn lost_about(scene: &Scene<'_>, event: &KernelEvent) -> Option<Component> {
 fn asked_by_driver(event: &KernelEvent) -> Option<Action> {
     let Class::Driver(KernelLine::InitFailed { cause, .. }) = &event.class else { return None };
     match cause {
-        InitCause::Untold => None,
-        InitCause::Installation => Some(Action::UpdateFirmware),
+        InitCause::Untold | InitCause::Installation => None,
+        InitCause::NoPower => Some(Action::CheckPower),
         InitCause::NeedsReset => Some(Action::ResetGpu),
     }
 }
@@ -213,7 +222,8 @@ fn part_at(scene: &Scene<'_>, place: &Place) -> Component {
                 |drive: &kiln_model::Nvme| controller(name).is_some_and(|own| controller(&drive.name) == Some(own));
             (0..=u8::MAX).zip(drives).find(|(_, drive)| own(drive)).map(|(nth, _)| Component::Nvme(nth))
         }
-        Place::Dimm(_) | Place::Cpu(_) | Place::Node => None,
+        Place::Switch(number) => Some(Component::Switch(*number)),
+        Place::Dimm(_) | Place::Cpu(_) | Place::Gpu(_) | Place::Node => None,
     };
     found.unwrap_or(Component::Node)
 }
@@ -243,14 +253,27 @@ fn name(suspicion: &mut Suspicion, event: &KernelEvent) {
         Place::Drive(drive) => (format!("Drive {drive}."), format!("ドライブ{drive}。")),
         Place::Interface(name) => (format!("Interface {name}."), format!("インターフェース{name}。")),
         Place::Cpu(cpu) => (format!("Processor {cpu}."), format!("CPU{cpu}。")),
-        Place::Node => return,
+        Place::Gpu(_) | Place::Switch(_) | Place::Node => return,
     };
+    remark(suspicion, &en, &ja);
+}
+
+fn remark(suspicion: &mut Suspicion, en: &str, ja: &str) {
     let known = suspicion.remark.get_or_insert_with(|| both(String::new(), String::new()));
-    if !known.en.contains(&en) && known.en.len() < REMARK_MAX {
+    if !known.en.contains(en) && known.en.len() < REMARK_MAX {
         let space = if known.en.is_empty() { "" } else { " " };
         known.en.push_str(space);
-        known.en.push_str(&en);
-        known.ja.get_or_insert_default().push_str(&ja);
+        known.en.push_str(en);
+        known.ja.get_or_insert_default().push_str(ja);
+    }
+}
+
+/// Says that the report is of before the machine was started; when that was, its lines say where they know it.
+fn tell_of_earlier_boot(suspicion: &mut Suspicion, event: &KernelEvent) {
+    if event.of_earlier_boot {
+        let en =
+            "It happened before the machine was last started; if it was not put right since, it may still be there.";
+        remark(suspicion, en, "前回の起動より前に発生した。以後に修理していなければ残っている可能性がある。");
     }
 }
 
@@ -355,8 +378,11 @@ fn meaning(scene: &Scene<'_>, gpu: GpuIndex, said: &XidLine) -> (&'static str, C
             {
                 ("GPU-XID", whole)
             }
+            // A unit that this release of the driver has and no list here: it may hold data of its own, or have been handed them.
+            None if said.text.contains("ontained: ") => ("GPU-XID", whole),
             Some(FaultyMemory::Dram | FaultyMemory::PassedOn) | None => ("HBM-UNCORRECTABLE", memory),
         },
+        48 if faulty_memory(said) == Some(FaultyMemory::Sram) => ("SRAM-UNCORRECTABLE", memory),
         48 | 171 => ("HBM-UNCORRECTABLE", memory),
         92 => ("HBM-CORRECTED-RATE", memory),
         code => {
@@ -393,7 +419,7 @@ fn claim_counts(scene: &Scene<'_>, board: &mut Board) {
             // What all belongs to parts is told of them.
             "hardware.suspect" => {
                 !board.has("HOST-SUSPECT", Component::Node)
-                    && any(&|charge| matches!(charge, Charge::HardwareSuspect(_)))
+                    && any(&|charge| matches!(charge, Charge::HardwareSuspect(_) | Charge::Installation))
             }
             "pcie.uncorrected" | "pcie.corrected.rate" => {
                 let corrected = fact.name() == "pcie.corrected.rate";

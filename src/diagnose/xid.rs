@@ -154,6 +154,10 @@ impl XidRow {
         if let (74, Some(registers)) = (self.code, line.link_registers()) {
             return of_link_registers(&registers).unwrap_or(self.burn_in);
         }
+        // Bit errors of a link beyond what it is made for, for which NVIDIA's Xid catalogue has signals and cables looked at.
+        if self.code == 149 && line.text.contains("BER_EVENT") && line.declared == Some(Declared::NonFatal) {
+            return BurnIn::Suspect;
+        }
         self.burn_in_when(line.declared)
     }
 

@@ -69,6 +69,17 @@ pub(super) const ENTRIES: &[Entry] = &[
         &[],
     ),
     new(
+        "GPU-DRIVER-UNFIT",
+        ("Driver cannot start the GPU as installed", "ドライバーの導入不良"),
+        (
+            "What is installed of the GPU driver cannot start the GPU: its firmware is missing or of another release, or it is of the flavour for other GPUs. Install driver and firmware in one release.",
+            "導入済みのGPUドライバーではGPUを起動できない(ファームウェアがない、版が異なる、または種類が合わない)。ドライバーとファームウェアを同じ版で入れ直す。",
+        ),
+        Action::FixStation,
+        "`GSP firmware image version mismatch` and its like before `RmInitAdapter failed` in the kernel log. Nothing is known of the GPU; one that does not start with a driver that fits is GPU-NOT-STARTED.",
+        &[],
+    ),
+    new(
         "GPU-FIRMWARE-MISMATCH",
         ("Firmware differs", "ファームウェア不一致"),
         (

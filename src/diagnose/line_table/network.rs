@@ -1,0 +1,131 @@
+//! Network cards: what is broken, and what may be firmware, a cable or the other end as well.
+
+use super::super::kernel_event::Class::{Heat, Nic};
+use super::Of::{Begins, Device, Driver, Interface, Network};
+use super::{Row, detail, doubt, proof};
+
+/// Drivers of network cards found in servers (drivers/net/ethernet, drivers/infiniband/hw).
+pub(super) const DRIVERS: [&str; 26] = [
+    "mlx5_core",
+    "mlx4_core",
+    "mlx4_en",
+    "bnxt_en",
+    "bnxt_re",
+    "ice",
+    "irdma",
+    "i40e",
+    "iavf",
+    "ixgbe",
+    "igb",
+    "igc",
+    "e1000e",
+    "idpf",
+    "tg3",
+    "bnx2x",
+    "r8169",
+    "r8168",
+    "ena",
+    "gve",
+    "qede",
+    "cxgb4",
+    "be2net",
+    "ionic",
+    "sfc",
+    "atlantic",
+];
+
+pub(super) const ROWS: &[Row] = &[
+    // Intel's drivers read all ones from their card and give it up (`igb_rd32`, `igc_rd32`, `ixgbe_remove_adapter`).
+    proof(Device, "^PCIe link lost", Nic),
+    proof(Device, "^Adapter removed", Nic),
+    // Of the card's own memory: `ice_handle_ecc` and its like.
+    proof(Network, "unrecoverable ECC error", Nic),
+    // ixgbe_main.c: of adapters with a fan of their own.
+    proof(Network, "Fan has stopped, replace the adapter", Nic),
+    // igb_main.c, ixgbe_main.c: the card was stopped.
+    doubt(Network, "overheated", Heat),
+    doubt(Network, "over heated", Heat),
+    // mlx5: health.c, events.c, main.c. The firmware's own grade is read elsewhere (`device_line`).
+    doubt(Driver("mlx5_core"), "Cable unplugged", Nic),
+    doubt(Driver("mlx5_core"), "Cable error", Nic),
+    doubt(Driver("mlx5_core"), "Firmware over ", Nic),
+    doubt(Driver("mlx5_core"), "Firmware is not responsive", Nic),
+    doubt(Driver("mlx5_core"), "Driver is in error state", Nic),
+    doubt(Driver("mlx5_core"), "CQ error on CQN", Nic),
+    doubt(Driver("mlx5_core"), "fw fatal reporter", Nic),
+    doubt(Driver("mlx5_core"), "mlx5_pci_err_detected", Nic),
+    detail(Driver("mlx5_core"), "assert_var["),
+    detail(Driver("mlx5_core"), "assert_exit_ptr"),
+    detail(Driver("mlx5_core"), "assert_callra"),
+    // Firmware that does not answer, has crashed or could not be loaded, which may be all. Broadcom's of older and newer kernels
+    // (`__hwrm_send` of bnxt_hwrm.c; `bnxt_async_event_process`, `bnxt_hwrm_if_change`, `bnxt_fw_reset_task` and
+    // `bnxt_open_nic` of bnxt.c), Intel's (ice_main.c, i40e_main.c, ixgbe_main.c).
+    doubt(Device, "^Error (timeout: ", Nic),
+    doubt(Device, "^Resp cmpl intr err msg", Nic),
+    doubt(Device, "irmware fatal reset event", Nic),
+    doubt(Device, "^Fatal firmware reset event", Nic),
+    doubt(Device, "^Firmware not responding", Nic),
+    doubt(Device, "^Firmware reset aborted", Nic),
+    doubt(Device, "^nic open fail (rc", Nic),
+    doubt(Device, "^Firmware recovery mode detected", Nic),
+    doubt(Driver("bnxt_en"), "Detected firmware fatal condition", Nic),
+    doubt(Driver("bnxt_en"), "Abandoning msg", Nic),
+    doubt(Driver("bnxt_en"), "HWRM sentinel mismatch", Nic),
+    doubt(Driver("bnxt_en"), "RX buffer error", Nic),
+    doubt(Driver("bnxt_en"), "thermal threshold", Heat),
+    // Intel: ice_main.c, ice_lib.c, i40e_main.c, i40e_txrx.c, ixgbe_main.c, igb_main.c, e1000e/netdev.c.
+    doubt(Network, "PF reset failed", Nic),
+    doubt(Network, "Reset failed", Nic),
+    doubt(Network, "Rebuild failed", Nic),
+    doubt(Network, "rebuild failed", Nic),
+    doubt(Network, "unrecoverable", Nic),
+    doubt(Network, "non-recoverable", Nic),
+    doubt(Network, "Error resetting device", Nic),
+    doubt(Network, "Malicious Driver Detection", Nic),
+    doubt(Network, "TX driver issue detected", Nic),
+    doubt(Network, "Entering recovery mode due to repeated FW resets", Nic),
+    doubt(Network, "Entering Safe Mode", Nic),
+    doubt(Network, "Rx/Tx is disabled on this device", Nic),
+    doubt(Network, "power requirements exceed the device's power supply", Nic),
+    doubt(Network, "Checksum Is Not Valid", Nic),
+    doubt(Network, "has caused a PCIe error", Nic),
+    doubt(Network, "ECC E", Nic),
+    doubt(Network, "ECC error", Nic),
+    // `Received ECC Err, initiating reset` is of the buffers of Intel's cards (ixgbe_main.c).
+    doubt(Network, "Received ECC Err", Nic),
+    doubt(Network, "HW error", Nic),
+    doubt(Network, "ardware Error", Nic),
+    // Queues that stand still and completions with an error, in the words of many (ice, i40e, igb, ixgbe, e1000e, mlx5 en_tx,
+    // tg3.c, bnxt.c, r8169_main.c, ena_netdev.c).
+    doubt(Network, "Unit Hang", Nic),
+    doubt(Network, "x hang", Nic),
+    doubt(Network, "X hang", Nic),
+    doubt(Network, "TX timeout", Nic),
+    doubt(Network, "tx timeout", Nic),
+    doubt(Network, "tx_timeout", Nic),
+    doubt(Network, "transmit timed out", Nic),
+    doubt(Interface, "timed out", Nic),
+    doubt(Network, "rror cqe", Nic),
+    doubt(Network, "ERR CQE", Nic),
+    doubt(Network, "Keep alive watchdog timeout", Nic),
+    doubt(Network, "Found a Tx that wasn't completed on time", Nic),
+    doubt(Network, "BUG! Tx Ring full", Nic),
+    doubt(Network, "Status error.  Resetting chip", Nic),
+    doubt(Network, "Attention error.  Resetting chip", Nic),
+    doubt(Network, "may be re-ordering memory-mapped I/O cycles", Nic),
+    doubt(Network, "PCI error (cmd", Nic),
+    doubt(Network, "Rx ERROR. status", Nic),
+    doubt(Network, "Can't reset secondary PCI bus", Nic),
+    // ionic_dev.c and ionic_lif.c, bnx2x_main.c, qed_int.c: heartbeats that stop, assertions of the firmware, parity.
+    doubt(Driver("ionic"), "heartbeat stalled", Nic),
+    doubt(Driver("ionic"), "FW Down", Nic),
+    doubt(Begins("bnx2x: "), "assert", Nic),
+    doubt(Begins("bnx2x: "), "arity error", Nic),
+    doubt(Begins("bnx2x: "), "panic_dump", Nic),
+    doubt(Begins("[qed"), "Fatal attention", Nic),
+    doubt(Begins("[qed"), "MFW indication", Nic),
+    // drivers/infiniband/hw/mlx5: a completion that failed, dumped.
+    doubt(Begins("infiniband "), "rror cqe", Nic),
+    doubt(Begins("infiniband "), "fatal", Nic),
+    doubt(Begins("infiniband "), "keep alive timeout", Nic),
+];
