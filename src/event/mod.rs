@@ -23,14 +23,15 @@ pub use evidence::{Evidence, EvidenceFact, EvidenceSource};
 pub use finding::{Action, Confidence, Finding};
 pub use lateness::Lateness;
 pub use reason::{
-    BadParameter, Ground, GuardStop, Halted, LoadTrouble, ProgramTrouble, Reason, ReasonKind, Restless, StepEnding,
+    BadParameter, Ground, GuardStop, Halted, LoadTrouble, ProgramTrouble, Reason, ReasonKind, RestartTrouble, Restless,
+    StepEnding,
 };
-pub use record::{LoadNote, RunRecord, StageRecord, StepRecord, StepStatus};
+pub use record::{LoadNote, RestartOrder, RunRecord, StageRecord, StepRecord, StepStatus};
 pub use run_event::{Envelope, Interruption, Phase, RunEvent, StepKey};
 pub use start::{
     JunitDialect, LotFacts, LotValue, NodeSource, Operation, RunKind, RunStart, Surroundings, ToolVersion,
 };
 pub use taken_up::{Boot, Recognition, TakenUp};
 pub use trip::{GuardTrip, TripCause};
-pub use verdict::{Disagreement, Standing, concluded, roll_up, standings, uncarried_trips};
+pub use verdict::{Disagreement, MOST_BOOTS, Standing, concluded, roll_up, standings, uncarried_trips};
 pub use vitals::Vitals;

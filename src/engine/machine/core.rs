@@ -187,6 +187,7 @@ impl<'a> Machine<'a> {
             Input::DeadlineReached => self.deadline(tick, effects),
             Input::OperatorAnswered(reply) => self.operator_answered(tick, Some(reply), effects),
             Input::OperatorUnavailable => self.operator_answered(tick, None, effects),
+            Input::RestartSaid(said) => self.restart_said(tick, said, effects),
             Input::Signalled(signal) => self.signalled(tick, signal, effects),
         }
         // Eight samples arrive every second, for days: the plan is consulted only after a change.
@@ -378,6 +379,10 @@ impl<'a> Machine<'a> {
 
     pub(super) fn signalled(&mut self, tick: Tick, signal: Signal, effects: &mut Vec<Effect>) {
         self.signals += 1;
+        // The system ends its processes on its way down. That is nobody's wish to end the run.
+        if self.record.open_restart().is_some() {
+            return self.leave(effects);
+        }
         if self.next_sample.is_none() {
             self.abort_before_it_runs(tick, signal, effects);
             return;
