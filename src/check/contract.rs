@@ -5,11 +5,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use kiln_event::{Phase, Reason};
+use kiln_event::{Boot, Phase, Reason};
 use kiln_limit::Measurement;
 use kiln_model::{
-    Answer, Component, GpuCounters, GpuIndex, Inventory, KernelRecord, LoadKind, LoadReport, Moment, Probe, Sample,
-    SourceReport, Span, Text,
+    Answer, Component, GpuCounters, GpuIndex, Inventory, KernelRecord, LoadKind, LoadReport, Moment, Probe, Restart,
+    Sample, SourceReport, Span, Text,
 };
 use kiln_profile::{CheckSpec, Params, Sku};
 
@@ -38,7 +38,7 @@ pub enum Subject {
 
 /// One step in progress.
 pub trait CheckRun: Send {
-    /// Takes in one observation. The first is always [`Seen::Began`].
+    /// Takes in one observation. The first is [`Seen::Began`], or [`Seen::Restarted`] for a step that had the node started anew.
     fn observe(&mut self, context: &StepContext<'_>, now: Moment, seen: Seen<'_>, wants: &mut Wants);
 }
 
@@ -106,6 +106,13 @@ pub enum Seen<'a> {
     },
     /// All steps beside this one that are no watchers have ended.
     OthersEnded,
+    /// The run was taken up again after this step had asked for a restart.
+    Restarted {
+        /// What the boot id says.
+        boot: Boot,
+        /// From the order until now, by the wall clock; None where that was set back meanwhile.
+        after: Option<Span>,
+    },
 }
 
 /// What a check wants done, in order.
@@ -130,6 +137,11 @@ pub enum Want {
     Ask(Probe),
     WakeAt(Moment),
     AskOperator(Text),
+    /// The node is to be started anew, and goes down within this time.
+    Restart {
+        how: Restart,
+        within: Span,
+    },
     End(Done),
 }
 
@@ -171,6 +183,12 @@ impl Wants {
 
     pub fn ask_operator(&mut self, prompt: Text) {
         self.list.push(Want::AskOperator(prompt));
+    }
+
+    /// Has the node started anew. The run ends with the node; taken up again, it shows [`Seen::Restarted`] to a fresh run of the
+    /// check.
+    pub fn restart(&mut self, how: Restart, within: Span) {
+        self.list.push(Want::Restart { how, within });
     }
 
     /// Ends the step. Loads still running are stopped by the engine.

@@ -33,6 +33,7 @@ mod links;
 mod load_none;
 mod look;
 mod meters;
+mod node_reboot;
 mod nvlink_bandwidth;
 mod nvlink_soak;
 mod nvlink_state;

@@ -28,6 +28,7 @@ checks! {
     inventory_match::InventoryMatch,
     kernel_log::KernelLog,
     load_none::LoadNone,
+    node_reboot::NodeReboot,
     nvlink_bandwidth::NvlinkBandwidth,
     nvlink_soak::NvlinkSoak,
     nvlink_state::NvlinkState,

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) use super::toy_node::{counters, inventory};
 use super::toy_node::{healthy, sku};
 use super::{Check, Done, Seen, StepContext, Want, Wants};
-use kiln_event::Phase;
+use kiln_event::{Boot, Phase};
 use kiln_limit::{Measured, Measurement, Scalar};
 use kiln_model::{
     Answer, Component, GpuCounters, GpuIndex, Inventory, KernelRecord, LoadEnd, LoadId, LoadKind, LoadReport, LoadSaid,
@@ -48,6 +48,8 @@ pub(super) struct Rig {
     /// When the steps beside this one end.
     pub(super) others_end: Option<u64>,
     pub(super) operator: Option<(bool, Option<String>)>,
+    /// What is seen first if the run was taken up after a restart that the step had asked for.
+    pub(super) restarted: Option<(Boot, Option<Span>)>,
     /// Adds to or replaces the readings of a healthy idle or loaded GPU.
     pub(super) sensors: Sensors,
     /// What a load says at every second; by default a burn's progress.
@@ -122,6 +124,7 @@ impl Rig {
             resting_links: BTreeSet::new(),
             others_end: None,
             operator: None,
+            restarted: None,
             sensors: Box::new(|_, _| {}),
             works: Box::new(|scene| vec![progress(scene, 700.0)]),
             late: |_| false,
@@ -169,7 +172,8 @@ impl Rig {
         }
         let mut run = check.begin(&context!());
         let mut desk = Desk::default();
-        desk.see(&mut *run, &context!(), Moment::ZERO, Seen::Began);
+        let first_seen = self.restarted.map_or(Seen::Began, |(boot, after)| Seen::Restarted { boot, after });
+        desk.see(&mut *run, &context!(), Moment::ZERO, first_seen);
         for second in 0..LONGEST {
             let now = Moment::from_secs(second);
             loop {
@@ -254,6 +258,7 @@ impl Rig {
                     desk.see(run, context, now, seen);
                 }
             }
+            Want::Restart { how, .. } => self.story.push(format!("{now} restart {how:?}")),
             Want::End(done) => return Served::Ended(done),
         }
         Served::One

@@ -13,6 +13,7 @@ use super::args_lot::{
 use super::args_profile::{PartsCommand, ProfileCommand, SkuCommand};
 use super::exit_code;
 use super::language::scanned;
+use super::restart::RestartCommands;
 use crate::event::JunitDialect;
 use crate::load::worker::Injection;
 use crate::model::{GpuSet, Span, Spread, parse_span};
@@ -211,6 +212,9 @@ pub(super) struct HardwareArgs {
     /// Where the host's `/proc`, `/sys`, `/dev` and `/run` are, for a container that has them mounted elsewhere.
     #[arg(long, value_name = "DIR", env = "KILN_HOST_ROOT")]
     pub host_root: Option<PathBuf>,
+    /// What starts this machine anew, from the station's settings.
+    #[arg(skip)]
+    pub restarts: RestartCommands,
 }
 
 #[derive(Debug, Args)]

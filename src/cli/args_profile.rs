@@ -35,7 +35,7 @@ pub(super) enum ProfileCommand {
         /// A built-in profile or a file.
         profile: String,
         #[command(flatten)]
-        node: NodeChoice,
+        node: Box<NodeChoice>,
         /// Set a variable of the profile. Repeatable.
         #[arg(long = "set", value_name = "NAME=VALUE")]
         sets: Vec<String>,
@@ -78,7 +78,7 @@ pub(super) enum SkuCommand {
         /// The id of the new SKU: lower-case letters, digits and dashes.
         id: String,
         #[command(flatten)]
-        node: NodeChoice,
+        node: Box<NodeChoice>,
     },
     /// List the models that are known, those of --skus too.
     List {

@@ -9,6 +9,7 @@ use anyhow::{Context as _, anyhow};
 
 use super::args::Color;
 use super::command_error::{CommandError, Sorted as _};
+use super::restart::RestartCommands;
 use crate::disk::{self, MIB};
 use crate::report::Languages;
 use crate::yaml::{Diagnostic, Diagnostics, Document, Fields};
@@ -27,6 +28,8 @@ pub(super) struct Config {
     /// The folder under which runs are put whose own is not named.
     pub runs: Option<PathBuf>,
     pub color: Option<Color>,
+    /// What starts the machine anew.
+    pub restarts: RestartCommands,
 }
 
 impl Config {
@@ -64,6 +67,7 @@ impl Config {
             lang: self.lang.or(other.lang),
             runs: self.runs.or(other.runs),
             color: self.color.or(other.color),
+            restarts: self.restarts.over(other.restarts),
         }
     }
 
@@ -84,6 +88,8 @@ impl Config {
             };
             config.station = text("station").map(|(_, station)| station);
             config.runs = text("runs").map(|(_, folder)| PathBuf::from(folder));
+            config.restarts.reboot = text("reboot").map(|(_, command)| command);
+            config.restarts.power_cycle = text("power-cycle").map(|(_, command)| command);
             if let Some(node) = fields.optional("lang", &mut all) {
                 config.lang = node.parse_with(str::parse::<Languages>, &mut all);
             }
@@ -112,6 +118,15 @@ mod tests {
         assert_eq!(config.station.as_deref(), Some("ST-7"));
         assert_eq!(config.lang, Some("ja,en".parse().unwrap()));
         assert_eq!((config.runs, config.color), (Some(PathBuf::from("/srv/runs")), Some(Color::Never)));
+    }
+
+    #[test]
+    fn a_file_names_the_commands_that_start_the_machine_anew_and_without_them_there_are_none() {
+        let config = parsed("schema: kiln.config/1\nreboot: systemctl reboot\npower-cycle: cycle-me now\n").unwrap();
+        let (reboot, power_cycle) = (Some("systemctl reboot".to_owned()), Some("cycle-me now".to_owned()));
+        assert_eq!(config.restarts, RestartCommands { reboot, power_cycle });
+        assert_eq!(parsed("schema: kiln.config/1\n").unwrap().restarts, RestartCommands::default());
+        assert!(parsed("schema: kiln.config/1\nreboot: \"\"\n").unwrap_err().contains("this is empty"));
     }
 
     #[test]

@@ -101,7 +101,7 @@ pub(super) fn choose_bench(args: &NodeChoice) -> Result<ChosenBench, CommandErro
 /// The node that the arguments ask for.
 pub(super) fn choose(args: &NodeChoice) -> Result<Chosen, CommandError> {
     match (&args.sim, &args.replay) {
-        (Some(node), _) => simulated(node, args.seed, &args.faults, args.spread),
+        (Some(node), _) => simulated(node, args.seed, &args.faults, args.spread, 0),
         (None, Some(recording)) => Ok(Chosen {
             source: NodeSource::Replayed { file: recording.display().to_string() },
             digest: None,
@@ -123,11 +123,17 @@ pub(super) fn hardware(args: &HardwareArgs, pace: f64, injection: Option<Injecti
     Ok(Chosen { source: hardware.source(), digest: None, surroundings, dut: Box::new(hardware) })
 }
 
-/// A model of a node.
-pub(super) fn simulated(node: &str, seed: u64, faults: &[String], spread: Spread) -> Result<Chosen, CommandError> {
+/// A model of a node that was started anew so often.
+pub(super) fn simulated(
+    node: &str,
+    seed: u64,
+    faults: &[String],
+    spread: Spread,
+    boots: u32,
+) -> Result<Chosen, CommandError> {
     let file = NodeFile::find(node)?.drawn_as(spread);
     let uses = fault_uses(faults)?;
-    let dut = SimNode::new(&file, seed, &uses)?;
+    let dut = SimNode::after_boots(&file, seed, &uses, boots)?;
     let source = NodeSource::Simulated { node: node.to_owned(), seed, faults: faults.to_vec(), spread };
     let digest = Some(source_digest(&file, &uses));
     Ok(Chosen { source, digest, surroundings: None, dut: Box::new(dut) })

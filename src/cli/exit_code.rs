@@ -19,6 +19,8 @@ pub enum Exit {
     Nothing,
     /// Every limit was met, and the unit is an outlier of its lot.
     Held,
+    /// The node is being started anew as a step of the run asks for; nothing is known yet.
+    Restarting,
     /// Aborted by operator or signal, with no failure proven before.
     Aborted,
 }
@@ -32,6 +34,7 @@ Exit codes:
   3    ERROR or INCONCLUSIVE: no claim about the unit
   4    nothing was judged
   5    HELD: every limit met, but an outlier of its lot
+  6    the node is being started anew, as a step asked: finish the run with `kiln resume`
   130  ABORTED by operator or signal, no failure proven before";
 
 impl Exit {
@@ -43,6 +46,7 @@ impl Exit {
             Self::NoClaim => 3,
             Self::Nothing => 4,
             Self::Held => 5,
+            Self::Restarting => 6,
             Self::Aborted => 130,
         }
     }

@@ -8,12 +8,15 @@ use anyhow::Context as _;
 
 use super::args::HardwareArgs;
 use super::command_error::{CommandError, Sorted as _};
+use super::restart::RestartCommands;
 use crate::engine::{Arrivals, Dut};
 use crate::event::{NodeSource, Surroundings};
 use crate::load::cuda::driver;
 use crate::load::supervisor::{Supervisor, WorkerCommand};
 use crate::load::worker::{Injection, Variant};
-use crate::model::{Gpu, GpuIndex, Inventory, LoadId, LoadOrder, Moment, Probe, Span, StopHow};
+use crate::model::{
+    Gpu, GpuIndex, Inventory, LoadId, LoadOrder, Moment, Probe, Restart, RestartRefusal, Restarting, Span, StopHow,
+};
 use crate::node::nvml::{Deadlines, NvmlNode, NvmlOptions};
 
 /// How a stand-in for the driver's library marks the version it gives.
@@ -55,6 +58,7 @@ fn options_root(args: &HardwareArgs) -> PathBuf {
 pub(super) struct Hardware {
     node: NvmlNode,
     loads: Supervisor,
+    restarts: RestartCommands,
     /// Seconds of the run in one of the world: 1, unless a stand-in is hurried.
     pace: f64,
 }
@@ -85,7 +89,7 @@ impl Hardware {
         let mut command = WorkerCommand::own().context("this program's own file cannot be found").no_claim()?;
         // Whoever locks a clock for a worker asks the same library.
         command.env.extend(args.nvml_lib.iter().map(|path| (NVML_VARIABLE.into(), path.clone().into())));
-        Ok(Self { node, loads: Supervisor::new(command), pace })
+        Ok(Self { node, loads: Supervisor::new(command), restarts: args.restarts.clone(), pace })
     }
 
     /// The world's time at a moment of the run: workers live in the world's.
@@ -158,6 +162,10 @@ impl Dut for Hardware {
 
     fn ask(&mut self, now: Moment, probe: Probe) {
         self.node.ask(now, probe);
+    }
+
+    fn restart(&mut self, _: Moment, how: Restart) -> Result<Restarting, RestartRefusal> {
+        self.restarts.give(how)
     }
 
     fn start_load(&mut self, now: Moment, order: &LoadOrder) {

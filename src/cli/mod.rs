@@ -42,6 +42,7 @@ mod profile;
 mod record;
 mod rejudge;
 mod report;
+mod restart;
 mod run;
 mod seal;
 mod shell;

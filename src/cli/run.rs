@@ -167,7 +167,9 @@ pub(super) fn resume(args: &ResumeArgs, spoken: Spoken) -> Result<Exit, CommandE
         NodeSource::Hardware | NodeSource::StandIn { .. } => {
             dut::hardware(&args.hardware, args.sim_speed.unwrap_or(1.0), None)?
         }
-        NodeSource::Simulated { node, seed, faults, spread } => dut::simulated(node, *seed, faults, *spread)?,
+        NodeSource::Simulated { node, seed, faults, spread } => {
+            dut::simulated(node, *seed, faults, *spread, record.restarts.len() as u32)?
+        }
         NodeSource::Replayed { file } => {
             return Err(CommandError::Usage(anyhow!("a replay of {file} is not resumed; start it anew")));
         }
@@ -279,18 +281,26 @@ fn conduct(
     if let Some(refusal) = machine.refusal() {
         let error = anyhow!(refusal.clone());
         // A missing inventory is a problem of the driver or of this program; all other refusals are mistakes of the user.
-        let ours = matches!(refusal, Refusal::Inventory(_));
+        let ours = matches!(refusal, Refusal::Inventory(_) | Refusal::StillUp { .. });
         return Err(if ours { CommandError::NoClaim(error) } else { CommandError::Usage(error) });
     }
     let record = machine.record();
     let verdict = record.verdict.clone().unwrap_or_else(|| roll_up(record));
-    let exit = Exit::of(&verdict);
+    let leaves = driven.is_ok() && record.open_restart().is_some();
+    let exit = if leaves { Exit::Restarting } else { Exit::of(&verdict) };
     // Write every report that can be written, whatever went wrong before.
     let written = recorder.close(record);
     written.told.iter().for_each(|told| printer::tell(told));
     let written = driven.map_err(anyhow::Error::from).and_then(|()| Ok(written.first_failure()?));
     // Announce a pass only if the run can be read back. Announce proof against the unit in any case.
-    let said = if written.is_ok() || exit != Exit::Pass { say(record, spoken, streaming) } else { Ok(()) };
+    let said = if leaves {
+        printer::note(&report::restarts(spoken.console(), &folder));
+        Ok(())
+    } else if written.is_ok() || exit != Exit::Pass {
+        say(record, spoken, streaming)
+    } else {
+        Ok(())
+    };
     if record.start.is_some() {
         printer::note(&report::files_are(spoken.console(), &folder));
     }

@@ -65,7 +65,7 @@ pub(super) fn support() -> Result<Exit, CommandError> {
     }
     let mut text = head(&profiles, &skus);
     for generation in Generation::ALL {
-        let mut chosen = dut::simulated(node_of(generation), 1, &[], Spread::default())?;
+        let mut chosen = dut::simulated(node_of(generation), 1, &[], Spread::default(), 0)?;
         let inventory = read_inventory(&mut chosen)?;
         put(&mut text, generation, &sheet(generation, &inventory, &profiles, &skus));
     }

@@ -12,7 +12,9 @@ use super::rule_station::{SENSORS_SILENT, read_station};
 use super::rule_table::read_table;
 use super::rule_tools::{read_tools, with_words};
 use super::scene::{Scene, trip_evidence};
-use kiln_event::{Confidence, Evidence, EvidenceFact, EvidenceSource, Finding, Recognition, RunRecord, TripCause};
+use kiln_event::{
+    Boot, Confidence, Evidence, EvidenceFact, EvidenceSource, Finding, Recognition, RunRecord, TripCause,
+};
 use kiln_limit::Judged;
 use kiln_model::{Component, Sensor};
 
@@ -34,6 +36,7 @@ pub fn findings(record: &RunRecord) -> Vec<Finding> {
     read_rest(&scene, &mut board);
     read_returns(&scene, &mut board);
     read_lot(&scene, &mut board);
+    read_boots(&scene, &mut board);
     board.findings(&scene)
 }
 
@@ -108,5 +111,15 @@ fn read_returns(scene: &Scene<'_>, board: &mut Board) {
             let told = evidence(Component::Node, EvidenceFact::Unrecognised { at });
             board.accuse("UNIT-UNRECOGNISED", Component::Node, Confidence::High, [told]);
         }
+    }
+}
+
+/// Boots that nobody asked for while the run was away. That is a power cut as well as a node that switches itself off, so
+/// it takes nothing from what was proven, and explains nothing of it.
+fn read_boots(scene: &Scene<'_>, board: &mut Board) {
+    for taken_up in scene.record.taken_up.iter().filter(|taken_up| taken_up.boot == Boot::Another) {
+        let fact = EvidenceFact::Booted { at: taken_up.at };
+        let told = Evidence { from: EvidenceSource::Resume, component: Component::Node, fact };
+        board.accuse("NODE-RESTARTED", Component::Node, Confidence::Low, [told]);
     }
 }

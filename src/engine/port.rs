@@ -2,8 +2,8 @@
 
 use kiln_event::{Envelope, RunRecord};
 use kiln_model::{
-    Answer, Inventory, KernelRecord, LoadId, LoadOrder, LoadReport, Moment, Probe, Sample, SourceReport, StopHow, Text,
-    WallTime,
+    Answer, Inventory, KernelRecord, LoadId, LoadOrder, LoadReport, Moment, Probe, Restart, RestartRefusal, Restarting,
+    Sample, SourceReport, StopHow, Text, WallTime,
 };
 
 /// The time at which an input is handed over, on both clocks.
@@ -27,6 +27,8 @@ pub enum RunInput<'a> {
     OperatorAnswered(OperatorReply),
     /// Nobody can be asked: no terminal, or the station says so.
     OperatorUnavailable,
+    /// What the node says to the order to start anew.
+    RestartSaid(Result<Restarting, RestartRefusal>),
     Signalled(Signal),
 }
 
@@ -57,6 +59,8 @@ pub enum Effect {
     /// Call back with `DeadlineReached` at this moment; replaces the deadline armed before.
     Arm(Moment),
     AskOperator(Text),
+    /// Start the node anew. What comes of it is asked for at once.
+    Restart(Restart),
     /// The run is over; nothing follows.
     Finish,
 }

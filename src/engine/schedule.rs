@@ -4,7 +4,7 @@
 //! judging them is the machine's work.
 
 use kiln_event::{
-    Case, Halted, Interruption, Outcome, Reason, ReasonKind, RunRecord, StageRecord, StepRecord, StepStatus,
+    Case, Halted, Interruption, MOST_BOOTS, Outcome, Reason, ReasonKind, RunRecord, StageRecord, StepRecord, StepStatus,
 };
 use kiln_model::Moment;
 use kiln_plan::{Plan, PlannedStage, PlannedStep, Readiness};
@@ -86,6 +86,9 @@ impl Halt {
         let by_operator = |by: &Interruption| matches!(by, Interruption::Signal | Interruption::Kill);
         if record.interruptions.iter().any(|(_, by)| by_operator(by)) {
             halt.run = Some(Halted::ByOperator);
+        }
+        if record.boots() >= MOST_BOOTS {
+            halt.run.get_or_insert(Halted::ByBoots { boots: record.boots() });
         }
         for step in record.decisive_steps() {
             if step.status != StepStatus::Finished {

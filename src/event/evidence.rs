@@ -111,6 +111,10 @@ pub enum EvidenceFact {
     Unrecognised {
         at: Moment,
     },
+    /// The node had been started anew when the run was taken up again, and nobody had asked for it.
+    Booted {
+        at: Moment,
+    },
     /// PCI functions of GPUs that the driver does not have.
     NotWithDriver {
         addresses: Vec<String>,
@@ -158,6 +162,7 @@ impl Evidence {
             EvidenceFact::Late(_) => "late samples",
             EvidenceFact::Changed { change, .. } => change.fact.word(),
             EvidenceFact::Unrecognised { .. } => "identity",
+            EvidenceFact::Booted { .. } => "boot",
             EvidenceFact::NotWithDriver { .. } => "driver",
         }
     }

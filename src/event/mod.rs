@@ -24,9 +24,10 @@ pub use evidence::{Evidence, EvidenceFact, EvidenceSource};
 pub use finding::{Action, Confidence, Finding};
 pub use lateness::Lateness;
 pub use reason::{
-    BadParameter, Ground, GuardStop, Halted, LoadTrouble, ProgramTrouble, Reason, ReasonKind, Restless, StepEnding,
+    BadParameter, Ground, GuardStop, Halted, LoadTrouble, ProgramTrouble, Reason, ReasonKind, RestartTrouble, Restless,
+    StepEnding,
 };
-pub use record::{LoadNote, RunRecord, StageRecord, StepRecord, StepStatus};
+pub use record::{LoadNote, RestartOrder, RunRecord, StageRecord, StepRecord, StepStatus};
 pub use run_event::{Envelope, Interruption, Phase, RunEvent, StepKey};
 pub use run_failure::RunFailure;
 pub use start::{
@@ -34,5 +35,5 @@ pub use start::{
 };
 pub use taken_up::{Boot, Recognition, TakenUp};
 pub use trip::{GuardTrip, TripCause};
-pub use verdict::{Disagreement, Standing, concluded, roll_up, standings, uncarried_trips};
+pub use verdict::{Disagreement, MOST_BOOTS, Standing, concluded, roll_up, standings, uncarried_trips};
 pub use vitals::Vitals;

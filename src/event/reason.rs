@@ -4,7 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{Outcome, TripCause};
 use kiln_limit::Judgement;
-use kiln_model::{Component, GpuIndex, LoadEnd, Mismatch, Moment, ProgramAbsent, Span, Unanswered, Unreadable};
+use kiln_model::{
+    Component, GpuIndex, LoadEnd, Mismatch, Moment, ProgramAbsent, RestartRefusal, Span, Unanswered, Unreadable,
+};
 use kiln_plan::Unmet;
 
 /// Why a case has its outcome, where the judgements alone do not say it.
@@ -67,6 +69,8 @@ pub enum Reason {
         said: Unanswered,
     },
     Load(LoadTrouble),
+    /// The node was to be started anew.
+    Restart(RestartTrouble),
     Program {
         program: String,
         trouble: ProgramTrouble,
@@ -123,6 +127,10 @@ pub struct GuardStop {
 pub enum Halted {
     ByOperator,
     ByGuard(GuardStop),
+    /// The node started anew so often while the run was away, and nobody had asked for it.
+    ByBoots {
+        boots: usize,
+    },
     /// A step ended so that the profile stops the stage or the run.
     ByStep {
         step: String,
@@ -146,6 +154,21 @@ pub enum LoadTrouble {
     NotRunning { after: Span },
     /// A round of copies was not done after this time.
     CopiesUnfinished { after: Span },
+}
+
+/// Why a restart that a step asked for says nothing of the unit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RestartTrouble {
+    Refused(RestartRefusal),
+    /// The order was taken, and the node was still up after this time.
+    StillUp {
+        after: Span,
+    },
+    /// The run was taken up again, and the node had not been started anew meanwhile.
+    SameBoot,
+    /// The boot id cannot be read, so that nothing could tell whether the node was started anew.
+    BootUnread,
 }
 
 /// Why a program's run says nothing of the unit. `printed` is the end of what it printed, if it printed anything.
@@ -212,6 +235,7 @@ pub enum ReasonKind {
     Foreign,
     NotInstalled,
     Parameter,
+    Restart,
     NotApplicable,
     Unmet,
     Deselected,
@@ -248,6 +272,7 @@ impl ReasonKind {
             Self::Foreign => "foreign",
             Self::NotInstalled => "not-installed",
             Self::Parameter => "parameter",
+            Self::Restart => "restart",
             Self::NotApplicable => "not-applicable",
             Self::Unmet => "unmet",
             Self::Deselected => "deselected",
@@ -299,6 +324,7 @@ impl ReasonKind {
             | Self::Foreign
             | Self::NotInstalled
             | Self::Parameter
+            | Self::Restart
             | Self::NotApplicable
             | Self::Unmet
             | Self::Deselected
@@ -336,6 +362,7 @@ impl Reason {
             Self::Program { trouble: ProgramTrouble::Foreign { .. }, .. } => ReasonKind::Foreign,
             Self::NotInstalled { .. } => ReasonKind::NotInstalled,
             Self::Parameter(_) => ReasonKind::Parameter,
+            Self::Restart(_) => ReasonKind::Restart,
             Self::NotApplicable { .. } | Self::NoPorts { .. } => ReasonKind::NotApplicable,
             Self::Unmet(_) => ReasonKind::Unmet,
             Self::Deselected => ReasonKind::Deselected,

@@ -12,7 +12,7 @@ use super::{
 };
 use kiln_model::{
     Component, GpuCounters, GpuIndex, Inventory, KernelRecord, LoadEnd, LoadId, Mismatch, Moment, NoteFact, NoteKind,
-    Reading, SourceReport, WallTime,
+    Reading, Restart, SourceReport, Span, WallTime,
 };
 use kiln_plan::Plan;
 
@@ -49,6 +49,8 @@ pub struct RunRecord {
     pub resumes: u32,
     /// What the node was found to be at each of them.
     pub taken_up: Vec<TakenUp>,
+    /// The restarts that steps asked for, in order.
+    pub restarts: Vec<RestartOrder>,
     /// The boot id that was read last.
     pub boot_id: Reading<String>,
     pub verdict: Option<Verdict>,
@@ -65,6 +67,19 @@ pub struct LoadNote {
     pub gpu: Option<GpuIndex>,
     pub kind: NoteKind,
     pub what: NoteFact,
+}
+
+/// A restart that a step asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RestartOrder {
+    pub at: Moment,
+    pub wall: WallTime,
+    pub key: StepKey,
+    pub how: Restart,
+    /// How long the node may take until it goes down.
+    pub within: Span,
+    /// What the boot id said when the run was taken up for the first time after it was read.
+    pub boot: Boot,
 }
 
 /// One round of one stage.
@@ -189,6 +204,11 @@ impl RunRecord {
             RunEvent::OperatorAnswered { key, yes, comment } => self.with_step(key, |step| {
                 step.answer = Some((*yes, comment.clone()));
             }),
+            RunEvent::RestartAsked { key, how, within } => {
+                let (wall, key) = (envelope.wall, key.clone());
+                let order = RestartOrder { at, wall, key, how: *how, within: *within, boot: Boot::NotCompared };
+                self.restarts.push(order);
+            }
             RunEvent::StepFinished { key, cases, ending: _ } => {
                 // A step that was skipped or never reached has an end without a beginning.
                 if !self.steps.iter().rev().any(|step| step.key == *key && step.status == StepStatus::Running) {
@@ -245,18 +265,32 @@ impl RunRecord {
         self.interruptions.iter().enumerate().filter(counts).map(|(_, stop)| stop)
     }
 
-    /// How often the node was started anew while the run was away.
+    /// How often the node was started anew while the run was away, without a step that had asked for it.
     pub fn boots(&self) -> usize {
         self.taken_up.iter().filter(|taken_up| taken_up.boot == Boot::Another).count()
     }
 
+    /// The restart that was asked for and of which its step does not know yet what came.
+    pub fn open_restart(&self) -> Option<&RestartOrder> {
+        self.restarts.last().filter(|order| self.running().any(|step| step.key == order.key))
+    }
+
+    /// How often the node was started anew as a step had asked for.
+    pub fn restarted(&self) -> usize {
+        self.restarts.iter().filter(|order| order.boot == Boot::AsAsked).count()
+    }
+
     /// A resumed run reads the inventory again; the first is what the run began with and stays.
     fn inventory_read(&mut self, found: &Inventory) {
+        let asked = self.open_restart().is_some_and(|order| order.boot != Boot::AsAsked);
         match (&self.inventory, self.taken_up.last_mut()) {
             (None, _) => self.inventory = Some(Box::new(found.clone())),
             (Some(before), Some(taken_up)) => {
                 let lost = self.lost.keys().copied().collect();
-                taken_up.compare(before, &self.boot_id, found, &lost);
+                taken_up.compare(before, &self.boot_id, found, &lost, asked);
+                if let Some(order) = self.restarts.last_mut().filter(|_| asked) {
+                    order.boot = taken_up.boot;
+                }
             }
             (Some(_), None) => {}
         }

@@ -7,7 +7,7 @@ use super::{Case, Finding, GuardTrip, Lateness, RunFailure, RunStart, StepEnding
 
 use kiln_model::{
     Component, GpuCounters, GpuIndex, Inventory, KernelRecord, LoadEnd, LoadId, LoadOrder, Mismatch, Moment, NoteFact,
-    NoteKind, Reading, SourceReport, Text, WallTime,
+    NoteKind, Reading, Restart, SourceReport, Span, Text, WallTime,
 };
 use kiln_plan::Plan;
 
@@ -107,6 +107,14 @@ pub enum RunEvent {
         key: StepKey,
         yes: bool,
         comment: Option<String>,
+    },
+    /// The node is about to be started anew, as a step asks for. Written before the order is given: whoever gives it goes
+    /// down with the node.
+    RestartAsked {
+        key: StepKey,
+        how: Restart,
+        /// How long the node may take until it goes down.
+        within: Span,
     },
     StepFinished {
         key: StepKey,

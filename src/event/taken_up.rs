@@ -33,7 +33,10 @@ pub enum Boot {
     /// The boot id could not be read on both sides.
     NotCompared,
     Same,
+    /// Nobody had asked for it.
     Another,
+    /// As a step had asked for.
+    AsAsked,
 }
 
 impl TakenUp {
@@ -49,18 +52,20 @@ impl TakenUp {
         Self { at, changes: files.into_iter().collect(), node: Recognition::NotCompared, boot: Boot::NotCompared }
     }
 
-    /// Takes in the node as it is. `boot` is the boot id that was read last.
+    /// Takes in the node as it is. `boot` is the boot id that was read last; `asked` says whether a step waits for another.
     pub(super) fn compare(
         &mut self,
         before: &Inventory,
         boot: &Reading<String>,
         now: &Inventory,
         lost: &BTreeSet<GpuIndex>,
+        asked: bool,
     ) {
         self.changes.extend(changes(before, now, lost));
         self.node = if is_recognised(before, now) { Recognition::Known } else { Recognition::Unknown };
         self.boot = match (boot.value(), now.node.boot_id.value()) {
             (Some(was), Some(is)) if was == is => Boot::Same,
+            (Some(_), Some(_)) if asked => Boot::AsAsked,
             (Some(_), Some(_)) => Boot::Another,
             _ => Boot::NotCompared,
         };

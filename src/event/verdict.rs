@@ -22,6 +22,10 @@ use kiln_profile::GuardResult;
 /// Paths of teardown steps begin with this; passing them is no claim about the unit.
 const TEARDOWN: &str = "teardown.";
 
+/// A node that started anew this often while its run was away, and was not asked to, is not what it should be, whatever its
+/// steps say: once is a power cut, and so may be twice.
+pub const MOST_BOOTS: usize = 3;
+
 /// How one component stands after one round of a step: its last whole attempt, in the light of those before.
 #[derive(Debug, Clone, Copy)]
 pub struct Standing<'a> {
@@ -76,6 +80,7 @@ pub fn roll_up(record: &RunRecord) -> Verdict {
         }
     }
     tally.inconclusive += changed_parts(record).len() as u32;
+    tally.inconclusive += u32::from(record.boots() >= MOST_BOOTS);
     let start = record.start.as_ref();
     let deviations = start.into_iter().flat_map(|start| &start.profile.deviations).filter(|one| one.lessens()).count();
     let partial = start.is_some_and(|start| start.kind == RunKind::Partial);

@@ -3,7 +3,8 @@
 //! Real nodes, simulated nodes and recordings each implement it, so it lies below all of them and knows none.
 
 use super::{
-    Answer, Inventory, KernelRecord, LoadId, LoadOrder, LoadReport, Moment, Probe, Sample, SourceReport, StopHow,
+    Answer, Inventory, KernelRecord, LoadId, LoadOrder, LoadReport, Moment, Probe, Restart, RestartRefusal, Restarting,
+    Sample, SourceReport, StopHow,
 };
 
 /// What has come in from the world since the last look.
@@ -38,6 +39,12 @@ pub trait Dut {
     fn ask(&mut self, now: Moment, probe: Probe);
     fn start_load(&mut self, now: Moment, order: &LoadOrder);
     fn stop_load(&mut self, now: Moment, load: LoadId, how: StopHow);
+
+    /// Has the node start anew. What nobody can start anew says so.
+    fn restart(&mut self, now: Moment, how: Restart) -> Result<Restarting, RestartRefusal> {
+        let _ = (now, how);
+        Err(RestartRefusal::NotOffered)
+    }
 
     /// Moves everything that has come in by `now` into the arrivals.
     fn collect(&mut self, now: Moment, arrivals: &mut Arrivals);

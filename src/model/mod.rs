@@ -25,6 +25,7 @@ mod program;
 mod program_output;
 mod quantity;
 mod reading;
+mod restart;
 mod sample;
 mod screen;
 mod sensor;
@@ -61,6 +62,7 @@ pub use program::{
 pub use program_output::{ExitMeaning, OutputGap, Unproven};
 pub use quantity::{Dimension, ParseQuantityError, Quantity, Unit};
 pub use reading::{Reading, ReadingFailure};
+pub use restart::{Restart, RestartRefusal, Restarting};
 pub use sample::Sample;
 pub use screen::{Screened, excluded_one_in, missed, rarest_excluded};
 pub use sensor::{ClockReasons, Sensor, SensorKind};

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use kiln_model::{
     Answer, Arrivals, Dut, Gpu, GpuIndex, Inventory, KernelRecord, LoadId, LoadOrder, Moment, PciFunction, Probe,
-    StopHow,
+    Restart, RestartRefusal, Restarting, StopHow,
 };
 
 /// A device under test, less some of its GPUs. Those that are left keep their numbers.
@@ -114,6 +114,10 @@ impl Dut for Narrowed {
 
     fn ask(&mut self, now: Moment, probe: Probe) {
         self.inner.ask(now, probe);
+    }
+
+    fn restart(&mut self, now: Moment, how: Restart) -> Result<Restarting, RestartRefusal> {
+        self.inner.restart(now, how)
     }
 
     fn start_load(&mut self, now: Moment, order: &LoadOrder) {

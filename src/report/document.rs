@@ -153,7 +153,10 @@ pub(super) struct Times {
     /// Time the run itself counted, without what passed between an interruption and its resume.
     pub(super) elapsed_s: f64,
     pub(super) resumes: u32,
-    /// How often the node was started anew while the run was interrupted, where it was.
+    /// How often the node was started anew as a step had asked for, where it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) restarts: Option<u32>,
+    /// How often the node was started anew while the run was interrupted and no step had asked for it, where it was.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) boots: Option<u32>,
 }

@@ -67,6 +67,7 @@ fn document<'a>(record: &'a RunRecord, verdict: &'a Verdict) -> Document<'a> {
             ended: record.last_wall.map(stamp),
             elapsed_s: record.last_at.seconds(),
             resumes: record.resumes,
+            restarts: u32::try_from(record.restarted()).ok().filter(|restarts| *restarts > 0),
             boots: u32::try_from(record.boots()).ok().filter(|boots| *boots > 0),
         },
         node: record.inventory.as_deref().map(node),

@@ -58,7 +58,7 @@ pub use language::{Language, Languages, ParseLanguagesError};
 pub use ocptv::{Ocptv, broken_rule, ocptv};
 pub use pace::{Pace, WallClock};
 pub use plain::plain;
-pub use prompt::{files_are, signalled, yes_or_no};
+pub use prompt::{files_are, restarts, signalled, yes_or_no};
 pub use sentence::{
     evidence, from as evidence_source, interruption, missing, no_reference, reason, trip_cause, unmet, waiver,
 };

@@ -107,6 +107,8 @@ phrases! {
     NoFaults: "none", "なし";
     NotAtEnd: "the run has not come to its end; `kiln resume` takes it up", "試験は終わっていません。`kiln resume` で再開できます";
     BootedBetween: "boots of the node while the run was interrupted: {0}", "中断中のノード起動回数: {0}";
+    RestartedBetween: "restarts of the node that steps asked for: {0}", "工程の指示によるノード再起動回数: {0}";
+    Restarts: "the node is started anew; once it is back, the run goes on with `kiln resume {0}`", "ノードを再起動する。起動後に `kiln resume {0}` で試験を続ける";
     StoppedAt: "stopped at {0}: {1}", "{0} に停止: {1}";
     EndAborted: "aborted", "中断した";
     EndStopped: "the run stopped: {0}", "試験が停止した: {0}";
@@ -314,6 +316,7 @@ phrases! {
     LastEvent: "last event", "最後のイベント";
     RunClock: "run clock at the end", "終了時の試験時計";
     Resumes: "resumes", "再開回数";
+    RestartsAsked: "restarts by steps", "工程による再起動回数";
     Boots: "boots while interrupted", "中断中の起動回数";
     // Pages of several runs.
     DiffTitle: "Two runs side by side", "2回の試験の比較";

@@ -21,6 +21,11 @@ pub const fn signalled(language: Language, signal: Signal) -> &'static str {
     .say(language)
 }
 
+/// Said where a run ends with its node, which a step has started anew.
+pub fn restarts(language: Language, folder: &Path) -> String {
+    Phrase::Restarts.with(language, &[&folder.display()])
+}
+
 /// Where a run was written.
 pub fn files_are(language: Language, folder: &Path) -> String {
     Phrase::FilesAre.with(language, &[&folder.display()])

@@ -192,6 +192,9 @@ pub fn verdict_block(record: &RunRecord, paint: Paint, language: Language) -> St
     if record.boots() > 0 {
         lines.push(format!("  {}", Phrase::BootedBetween.with(language, &[&record.boots()])));
     }
+    if record.restarted() > 0 {
+        lines.push(format!("  {}", Phrase::RestartedBetween.with(language, &[&record.restarted()])));
+    }
     if record.verdict.is_none() {
         lines.push(format!("  {}", Phrase::NotAtEnd.say(language)));
     }

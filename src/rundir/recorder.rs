@@ -161,7 +161,10 @@ impl Witness for Recorder {
         }
         if let Some(open) = &mut self.open {
             open.journal.append(envelope)?;
-            if matches!(envelope.event, RunEvent::GuardTripped(_) | RunEvent::GpuLost { .. }) {
+            if matches!(
+                envelope.event,
+                RunEvent::GuardTripped(_) | RunEvent::GpuLost { .. } | RunEvent::RestartAsked { .. }
+            ) {
                 // What led here is evidence, and the machine may be about to go down.
                 open.telemetry.flush();
             }

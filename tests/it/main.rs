@@ -30,6 +30,7 @@ mod profiles;
 mod reasons;
 mod rebuilt;
 mod refusing;
+mod restarts;
 mod skus;
 mod tidy;
 mod tools;

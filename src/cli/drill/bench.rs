@@ -66,18 +66,23 @@ impl Bench<'_> {
             told |= stop;
             stop.then_some(Signal::Second)
         };
-        // Nothing is written, so that nothing can fail.
-        let driven = run_in_virtual_time(&mut machine, &mut dut, &mut Deaf, &mut Yes, self.epoch, &mut asked_to_stop);
-        if driven.is_err() || self.stop.load(Ordering::Relaxed) {
-            return Ok(None);
+        let mut never_held = true;
+        loop {
+            // Nothing is written, so that nothing can fail.
+            let driven =
+                run_in_virtual_time(&mut machine, &mut dut, &mut Deaf, &mut Yes, self.epoch, &mut asked_to_stop);
+            if driven.is_err() || self.stop.load(Ordering::Relaxed) {
+                return Ok(None);
+            }
+            never_held &= dut.faults_never_held();
+            // A step had the node started anew.
+            let restarts = machine.record().restarts.len() as u32;
+            let on = machine.record().open_restart().map(|_| machine.record().clone());
+            let Some(on) = on.and_then(|record| Machine::resume(equipment, record, None)) else { break };
+            (machine, dut) = (on, SimNode::after_boots(&node.file, seed, faults, restarts)?);
         }
         let refusal = machine.refusal().map(ToString::to_string);
-        Ok(Some(see(&Done {
-            record: machine.record(),
-            injected: &injected,
-            never_held: dut.faults_never_held(),
-            refusal,
-        })))
+        Ok(Some(see(&Done { record: machine.record(), injected: &injected, never_held, refusal })))
     }
 }
 

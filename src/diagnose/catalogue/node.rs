@@ -192,6 +192,17 @@ pub(super) const ENTRIES: &[Entry] = &[
         &[],
     ),
     new(
+        "NODE-RESTARTED",
+        ("Node restarted while the run was away", "中断中のノード再起動"),
+        (
+            "As the run was taken up again, the node had been started anew, and no step had asked for it.",
+            "試験の再開時に、工程の指示によらずノードが再起動していた。",
+        ),
+        Action::CheckPower,
+        "A power cut, or somebody who switched it off, looks like a node that resets itself under load. What had passed stays passed; what was cut off was run again. At the third such boot nothing more is run, and the run cannot end in PASS. Look at the node's own event log (BMC) and at the feed.",
+        &[],
+    ),
+    new(
         "NODE-SLOW",
         ("Most GPUs slow", "多数のGPUが低速"),
         (

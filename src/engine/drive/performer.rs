@@ -2,7 +2,7 @@
 
 use crate::{Arrivals, Dut, Effect, Machine, OperatorReply, RunInput, RunTick, Witness};
 use kiln_event::RunFailure;
-use kiln_model::{Moment, Text};
+use kiln_model::{Moment, RestartRefusal, Restarting, Text};
 
 /// What went wrong with a run for reasons of our own.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +29,8 @@ pub(super) struct Performer<'a, 'm> {
     pub deadline: Option<Moment>,
     /// A prompt waiting for an answer.
     pub asked: Option<Text>,
+    /// What the node said to the order to start anew.
+    restart_said: Option<Result<Restarting, RestartRefusal>>,
     pub finished: bool,
 }
 
@@ -44,6 +46,7 @@ impl<'a, 'm> Performer<'a, 'm> {
             effects,
             deadline: None,
             asked: None,
+            restart_said: None,
             finished: false,
         }
     }
@@ -71,6 +74,10 @@ impl<'a, 'm> Performer<'a, 'm> {
             }
             if self.finished {
                 return Ok(());
+            }
+            if let Some(said) = self.restart_said.take() {
+                self.machine.handle(tick, RunInput::RestartSaid(said), &mut self.effects);
+                continue;
             }
             self.dut.collect(tick.now, &mut self.arrivals);
             if self.arrivals.is_empty() {
@@ -152,6 +159,7 @@ impl<'a, 'm> Performer<'a, 'm> {
             Effect::StopLoad(load, how) => self.dut.stop_load(now, load, how),
             Effect::Arm(at) => self.deadline = Some(at),
             Effect::AskOperator(prompt) => self.asked = Some(prompt),
+            Effect::Restart(how) => self.restart_said = Some(self.dut.restart(now, how)),
             Effect::Finish => self.finished = true,
         }
     }

@@ -5,7 +5,7 @@ use crate::guard::Guards;
 use crate::port::{Effect, RunTick, Signal};
 use crate::schedule::Halt;
 use kiln_event::{GuardTrip, Interruption, RunEvent, RunStart};
-use kiln_model::{Component, Gpu, Inventory, KernelRecord, KernelSource, Moment, Span};
+use kiln_model::{Component, Gpu, Inventory, KernelRecord, KernelSource, Moment, Span, WallTime};
 use kiln_plan::{self as plan, Plan, PlanError};
 use kiln_profile::{Deviation, GuardStop};
 
@@ -24,6 +24,11 @@ pub enum Refusal {
     NoSuchGpu { asked: Component, has: String },
     #[error("the run was begun on node `{then}`, but this node is `{now}`; resume it where it was begun")]
     OtherNode { then: String, now: String },
+    #[error(
+        "the node was told to start anew at {asked} and has not done so; take the run up again once it has, or after \
+         {until}, when the step ends without a result"
+    )]
+    StillUp { asked: WallTime, until: WallTime },
 }
 
 impl Machine<'_> {
@@ -92,6 +97,9 @@ impl Machine<'_> {
         if let Some((then, now)) = self.record.inventory.as_deref().and_then(|before| other_node(before, &inventory)) {
             return Err(Refusal::OtherNode { then, now });
         }
+        if let Some(refusal) = self.still_up(tick, &inventory) {
+            return Err(refusal);
+        }
         // Planned before anything is recorded: a node that cannot be tested leaves the journal as it is.
         let plan = match &self.record.plan {
             Some(_) => None,
@@ -114,6 +122,7 @@ impl Machine<'_> {
             self.halt_by(trip);
         }
         self.set_up(tick, effects);
+        self.come_back(tick, effects);
         Ok(())
     }
 
@@ -160,7 +169,10 @@ impl Machine<'_> {
     }
 
     fn note_resumed(&mut self, tick: RunTick, effects: &mut Vec<Effect>) {
-        let interrupted = self.record.running().map(|step| step.key.clone()).collect();
+        // The step that asked for a restart was not cut off by it: that was its work.
+        let asked = self.record.open_restart().map(|order| order.key.clone());
+        let running = self.record.running().map(|step| step.key.clone());
+        let interrupted = running.filter(|key| asked.as_ref() != Some(key)).collect();
         let source_digest = self.opening.source_digest.clone();
         self.note(tick, RunEvent::RunResumed { interrupted, source_digest }, effects);
     }

@@ -155,6 +155,7 @@ impl<'a> Machine<'a> {
             RunInput::DeadlineReached => self.deadline(tick, effects),
             RunInput::OperatorAnswered(reply) => self.operator_answered(tick, Some(reply), effects),
             RunInput::OperatorUnavailable => self.operator_answered(tick, None, effects),
+            RunInput::RestartSaid(said) => self.restart_said(tick, said, effects),
             RunInput::Signalled(signal) => self.signalled(tick, signal, effects),
         }
         // Eight samples arrive every second, for days: the plan is consulted only after a change.
@@ -321,7 +322,11 @@ impl<'a> Machine<'a> {
         }
     }
 
-    fn signalled(&mut self, tick: RunTick, signal: Signal, effects: &mut Vec<Effect>) {
+    pub(super) fn signalled(&mut self, tick: RunTick, signal: Signal, effects: &mut Vec<Effect>) {
+        // The system ends its processes on its way down. That is nobody's wish to end the run.
+        if self.record.open_restart().is_some() {
+            return self.leave(effects);
+        }
         if !self.sampling.is_begun() {
             self.abort_before_it_runs(tick, signal, effects);
             return;

@@ -72,10 +72,17 @@ impl Machine<'_> {
         }
     }
 
-    fn start_step(&mut self, tick: RunTick, step_ref: StepRef, attempt: u32, effects: &mut Vec<Effect>) {
-        let planned = self.planned(step_ref).clone();
-        let key = StepKey { path: planned.path.clone(), round: step_ref.round, attempt };
+    pub(super) fn start_step(&mut self, tick: RunTick, step_ref: StepRef, attempt: u32, effects: &mut Vec<Effect>) {
+        let key = StepKey { path: self.planned(step_ref).path.clone(), round: step_ref.round, attempt };
         self.note(tick, RunEvent::StepStarted { key: key.clone() }, effects);
+        let index = self.activate(tick, step_ref, key);
+        self.show(tick, index, Seen::Began, effects);
+        self.close_ended(tick, effects);
+    }
+
+    /// Begins a run of a step's check, and says where it is among the active ones.
+    pub(super) fn activate(&mut self, tick: RunTick, step_ref: StepRef, key: StepKey) -> usize {
+        let planned = self.planned(step_ref).clone();
         let check = (self.equipment.find_check)(&planned.step.check).expect("planning refused steps of unknown checks");
         let gpus = self.record.inventory.as_ref().map(|inventory| inventory.gpus.iter().map(|gpu| gpu.index).collect());
         let mut active = ActiveStep::new(key, step_ref, planned, check, tick.now, gpus.unwrap_or_default());
@@ -85,8 +92,7 @@ impl Machine<'_> {
         let index = self.active.len() - 1;
         let run = check.begin(&self.context(index));
         self.active[index].run = Some(run);
-        self.show(tick, index, Seen::Began, effects);
-        self.close_ended(tick, effects);
+        index
     }
 
     fn context(&self, index: usize) -> StepContext<'_> {
@@ -147,6 +153,10 @@ impl Machine<'_> {
                     self.active[index].asking = true;
                     self.note(tick, RunEvent::OperatorAsked { key: key.clone(), prompt: prompt.clone() }, effects);
                     effects.push(Effect::AskOperator(prompt));
+                }
+                Want::Restart { how, within } => {
+                    self.note(tick, RunEvent::RestartAsked { key: key.clone(), how, within }, effects);
+                    effects.push(Effect::Restart(how));
                 }
                 Want::End(done) => {
                     let (measured, ending) = match done {

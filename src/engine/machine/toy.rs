@@ -6,7 +6,7 @@ use super::{Equipment, Machine};
 use crate::drive::{Operator, run_in_virtual_time};
 use crate::{Arrivals, Dut, OperatorReply, Signal, Witness};
 use kiln_check::{Check, CheckRun, Done, Seen, StepContext, Subject, Wants};
-use kiln_event::{Envelope, NodeSource, Reason, RunRecord, RunStart, ToolVersion, VerdictWord};
+use kiln_event::{Boot, Envelope, NodeSource, Reason, RestartTrouble, RunRecord, RunStart, ToolVersion, VerdictWord};
 use kiln_limit::{Bound, IfUnsupported, Limit, Measurement, Term};
 use kiln_model::*;
 use kiln_profile::*;
@@ -49,12 +49,15 @@ pub(super) struct Shaky;
 pub(super) struct Watch;
 /// Says at once that all is as it should be.
 pub(super) struct Look;
+/// Has the node started anew, which may take a minute.
+pub(super) struct Anew;
 
 pub(super) static BURN: CheckSpec = toy("toy.burn", false);
 pub(super) static HANG: CheckSpec = toy("toy.hang", false);
 pub(super) static SHAKY: CheckSpec = toy("toy.shaky", false);
 pub(super) static WATCH: CheckSpec = toy("toy.watch", true);
 pub(super) static LOOK: CheckSpec = toy("toy.look", false);
+pub(super) static ANEW: CheckSpec = toy("toy.anew", false);
 
 pub(super) struct Run(&'static str);
 
@@ -77,6 +80,14 @@ impl CheckRun for Run {
                     why: Reason::Probe { said: kiln_model::Unanswered::Words("not this time".to_owned()) },
                     measured: Vec::new(),
                 });
+            }
+            ("toy.anew", Seen::Began) => {
+                wants.restart(Restart::Reboot, Span::from_secs(60));
+                wants.wake_at(now + Span::from_secs(60));
+            }
+            ("toy.anew", Seen::Restarted { boot: Boot::AsAsked, .. }) => wants.end(Done::Measured(values())),
+            ("toy.anew", Seen::Woken | Seen::Restarted { .. }) => {
+                wants.end(Done::Failed { why: Reason::Restart(RestartTrouble::SameBoot), measured: Vec::new() });
             }
             ("toy.burn", Seen::Woken) | ("toy.watch", Seen::OthersEnded) | ("toy.shaky" | "toy.look", Seen::Began) => {
                 wants.end(Done::Measured(values()));
@@ -110,7 +121,7 @@ macro_rules! toy_check {
     };
 }
 
-toy_check! { Burn BURN; Hang HANG; Shaky SHAKY; Watch WATCH; Look LOOK; }
+toy_check! { Burn BURN; Hang HANG; Shaky SHAKY; Watch WATCH; Look LOOK; Anew ANEW; }
 
 // --- the toy station ---
 
@@ -130,6 +141,10 @@ pub(super) struct Toy {
     pub(super) hot_from: Option<Moment>,
     /// Whether the node does not answer what it is made of.
     pub(super) mute: bool,
+    /// How often it was started anew.
+    pub(super) boots: usize,
+    /// What it says to the order to start anew.
+    pub(super) anew: Result<Restarting, RestartRefusal>,
     /// What is to be changed of what it is made of.
     pub(super) change: Option<fn(&mut Inventory)>,
     pub(super) loads: BTreeMap<LoadId, BTreeSet<GpuIndex>>,
@@ -145,6 +160,8 @@ impl Toy {
             lost_from: None,
             hot_from: None,
             mute: false,
+            boots: 0,
+            anew: Ok(Restarting::Gone),
             change: None,
             loads: BTreeMap::new(),
             told: Vec::new(),
@@ -167,7 +184,7 @@ impl Dut for Toy {
             inventory.gpus.push(gpu);
         }
         inventory.node.serial = Reading::Value("TOY-1".to_owned());
-        inventory.node.boot_id = Reading::Value("first".to_owned());
+        inventory.node.boot_id = Reading::Value(["first", "second", "third", "fourth"][self.boots].to_owned());
         if let Some(change) = self.change {
             change(&mut inventory);
         }
@@ -189,6 +206,10 @@ impl Dut for Toy {
     }
 
     fn ask(&mut self, _: Moment, _: Probe) {}
+
+    fn restart(&mut self, _: Moment, _: Restart) -> Result<Restarting, RestartRefusal> {
+        self.anew.clone()
+    }
 
     fn start_load(&mut self, _: Moment, order: &LoadOrder) {
         self.loads.insert(order.id, order.gpus.clone());

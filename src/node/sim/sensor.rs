@@ -4,7 +4,7 @@ use super::build::Kind;
 use super::gpu::Gpu;
 use super::noise::Noise;
 use super::parameter::GpuParameter as G;
-use kiln_model::{ClockReasons, Moment, Reading, ReadingFailure, Sample, Sensor};
+use kiln_model::{Moment, Reading, ReadingFailure, Sample, Sensor};
 
 /// Noise of the averaged and the instant power reading, as a share: captures differ by about 0.5 % between the two.
 const POWER_NOISE: f64 = 0.002;

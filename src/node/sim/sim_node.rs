@@ -20,7 +20,7 @@ use super::site::Site;
 use crate::host::SourceWatch;
 use kiln_model::{Answer, Component, GpuIndex, Inventory, LoadId, LoadOrder, Moment, PciFunction, Probe, StopHow};
 use kiln_model::{Arrivals, Dut};
-use kiln_model::{Reading, ReadingFailure, Sample, Source};
+use kiln_model::{Reading, ReadingFailure, Restart, RestartRefusal, Restarting, Sample, Source};
 use kiln_yaml::Diagnostics;
 
 const SECOND: u64 = 1_000_000_000;
@@ -346,6 +346,11 @@ impl Dut for SimNode {
             Probe::Counters => Answer::Counters(Ok(self.gpus.iter().map(counters).collect())),
         };
         self.pending.answers.push((probe, answer));
+    }
+
+    /// A simulated node ends where it is started anew: whoever goes on makes it [`SimNode::after_boots`].
+    fn restart(&mut self, _: Moment, _: Restart) -> Result<Restarting, RestartRefusal> {
+        Ok(Restarting::Gone)
     }
 
     fn start_load(&mut self, now: Moment, order: &LoadOrder) {

@@ -226,6 +226,9 @@ fn clock_lines(page: &mut Page, record: &RunRecord) {
     }
     line(page, Phrase::RunClock, &record.last_at.to_string());
     line(page, Phrase::Resumes, &record.resumes.to_string());
+    if record.restarted() > 0 {
+        line(page, Phrase::RestartsAsked, &record.restarted().to_string());
+    }
     if record.boots() > 0 {
         line(page, Phrase::Boots, &record.boots().to_string());
     }

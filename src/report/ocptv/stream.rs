@@ -85,6 +85,10 @@ impl Ocptv {
             RunEvent::OperatorAsked { key, prompt } => {
                 self.in_step(wall, Some(key), log(Severity::Info, format!("operator asked: {}", prompt.en)));
             }
+            RunEvent::RestartAsked { key, how, .. } => {
+                let text = format!("the node is started anew: {}", how.word());
+                self.in_step(wall, Some(key), log(Severity::Info, text));
+            }
             RunEvent::OperatorAnswered { key, yes, comment } => {
                 let answer = if *yes { "yes" } else { "no" };
                 let comment = comment.as_ref().map(|comment| format!(", {comment}")).unwrap_or_default();

@@ -76,6 +76,9 @@ fn fact(language, EvidenceFact) {
     EvidenceFact::Unrecognised { at } =>
         "no serial number and no UUID could be compared as the run went on at {at}",
         "{at} の試験再開時に、照合できる製造番号もUUIDもなかった";
+    EvidenceFact::Booted { at } =>
+        "the node had been started anew as the run went on at {at}, and no step had asked for it",
+        "{at} の試験再開時に、工程の指示によらずノードが再起動していた";
     EvidenceFact::NotWithDriver { addresses }, addresses = addresses.join(", ") =>
         "not with the driver: {addresses}",
         "ドライバーが認識していない: {addresses}";

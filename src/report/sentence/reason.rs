@@ -9,10 +9,11 @@ use crate::language::Language;
 use crate::phrase::Phrase;
 use crate::{value, words};
 use kiln_event::{
-    BadParameter, GuardStop, Halted, Interruption, LoadTrouble, Outcome, ProgramTrouble, Reason, Restless, RunFailure,
+    BadParameter, GuardStop, Halted, Interruption, LoadTrouble, Outcome, ProgramTrouble, Reason, RestartTrouble,
+    Restless, RunFailure,
 };
 use kiln_limit::{Judged, Judgement, Measured, Unjudged, WaiverUse};
-use kiln_model::{GpuIndex, Unanswered, Unreadable, format_span};
+use kiln_model::{GpuIndex, RestartRefusal, Unanswered, Unreadable, format_span};
 use kiln_plan::Unmet;
 use kiln_profile::Capability;
 
@@ -93,6 +94,35 @@ pub fn reason(language, Reason) {
     Reason::Probe { said: Unanswered::CountersNotRecorded } =>
         "the recording has no counters",
         "記録にカウンターがない";
+    Reason::Restart(RestartTrouble::Refused(RestartRefusal::NotOffered)) =>
+        "this node cannot be started anew from here",
+        "このノードはここから再起動できない";
+    Reason::Restart(RestartTrouble::Refused(RestartRefusal::NotAllowed(how))), key = how.word() =>
+        "the station's settings name no command for it; put `{key}: COMMAND` into kiln.config if this machine may be restarted",
+        "ステーションの設定にコマンドがない。再起動してよい装置なら設定ファイルに `{key}: コマンド` を書く";
+    Reason::Restart(RestartTrouble::Refused(RestartRefusal::NotStarted { command, error })) =>
+        "`{command}` could not be started: {error}",
+        "`{command}` を起動できない: {error}";
+    Reason::Restart(RestartTrouble::Refused(RestartRefusal::Failed { command, exit, printed })),
+            exit = exit_code(language, *exit),
+            printed = printed_words(language, Some(printed.as_str()).filter(|printed| !printed.is_empty())) =>
+        "`{command}` did not take the order{exit}; {printed}",
+        "`{command}` が指示を受け付けなかった{exit}。{printed}";
+    Reason::Restart(RestartTrouble::Refused(RestartRefusal::Hung { command })) =>
+        "`{command}` did not end and was stopped",
+        "`{command}` が終わらないため停止した";
+    Reason::Restart(RestartTrouble::StillUp { after }), after = format_span(*after) =>
+        "the node was told to start anew and was still up after {after}",
+        "再起動を指示したが、{after} を過ぎてもノードが停止しない";
+    Reason::Restart(RestartTrouble::SameBoot) =>
+        "the node was told to start anew, and its boot id is the same as before",
+        "再起動を指示したが、ブートIDが前と同じである";
+    Reason::Restart(RestartTrouble::BootUnread) =>
+        "the boot id cannot be read, so nothing tells whether the node was started anew",
+        "ブートIDを読み取れず、再起動したかどうか分からない";
+    Reason::Stopped(Halted::ByBoots { boots }) =>
+        "the node started anew {boots} times by itself while the run was away",
+        "中断中にノードが指示なく {boots} 回再起動した";
     Reason::NoPorts { shown: true } =>
         "no port has a link: nobody has connected them",
         "リンクのあるポートがない: 未接続である";

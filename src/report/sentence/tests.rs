@@ -7,8 +7,8 @@ use super::*;
 use kiln_event::*;
 use kiln_limit::{Judged, Judgement, LotRange, Measurement, Missing, NoReference, Range, Setting, Unjudged, WaiverUse};
 use kiln_model::{
-    Change, Component, Fact, FactState, LoadEnd, Mismatch, Moment, ProgramAbsent, Sensor, Source, SourceTrouble,
-    Unanswered, Unit, Unreadable, WrongPlace,
+    Change, Component, Fact, FactState, LoadEnd, Mismatch, Moment, ProgramAbsent, Restart, RestartRefusal, Sensor,
+    Source, SourceTrouble, Unanswered, Unit, Unreadable, WrongPlace,
 };
 use kiln_plan::Unmet;
 use kiln_profile::Capability;
@@ -235,6 +235,7 @@ fn reasons() -> Vec<Reason> {
     let outlier = || Box::new(judgement(Judged::Pass).within_lot(lot));
     let stop = |cause| GuardStop { guard: "hot".to_owned(), component: Component::Gpu(GPU), cause };
     let program = |trouble| Reason::Program { program: "fio".to_owned(), trouble };
+    let restart = |refusal| Reason::Restart(RestartTrouble::Refused(refusal));
     let unread = |why| ProgramTrouble::Unreadable { exit: Some(1), why, printed: None };
     let (after, why) = (SPAN, Unreadable::Words(quoted()));
     let mut all = vec![
@@ -254,6 +255,16 @@ fn reasons() -> Vec<Reason> {
         Reason::Restless { gpus: vec![Restless { gpu: GPU, busy: true }, Restless { gpu: GPU, busy: false }] },
         Reason::Probe { said: Unanswered::Words(quoted()) },
         Reason::Probe { said: Unanswered::CountersNotRecorded },
+        restart(RestartRefusal::NotOffered),
+        restart(RestartRefusal::NotAllowed(Restart::PowerCycle)),
+        restart(RestartRefusal::NotStarted { command: quoted(), error: quoted() }),
+        restart(RestartRefusal::Failed { command: quoted(), exit: Some(1), printed: quoted() }),
+        restart(RestartRefusal::Failed { command: quoted(), exit: None, printed: String::new() }),
+        restart(RestartRefusal::Hung { command: quoted() }),
+        Reason::Restart(RestartTrouble::StillUp { after }),
+        Reason::Restart(RestartTrouble::SameBoot),
+        Reason::Restart(RestartTrouble::BootUnread),
+        Reason::Stopped(Halted::ByBoots { boots: 3 }),
         Reason::Load(LoadTrouble::NotRunning { after }),
         Reason::Load(LoadTrouble::CopiesUnfinished { after }),
         program(ProgramTrouble::Overdue { after, printed: Some(quoted()) }),
@@ -312,6 +323,7 @@ fn facts() -> Vec<EvidenceFact> {
         EvidenceFact::OneSm { sm: 56, told: 7, of: 8 },
         EvidenceFact::Late(Lateness::default()),
         EvidenceFact::Unrecognised { at: AT },
+        EvidenceFact::Booted { at: AT },
         EvidenceFact::NotWithDriver { addresses: vec!["00000000:53:00.0".to_owned()] },
         EvidenceFact::Legacy(quoted()),
     ];
