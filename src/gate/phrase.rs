@@ -115,6 +115,7 @@ phrases! {
     Scanning "読み取り中（Esc で中止）：" "Scanning (Esc gives up):";
     Drawn "GPU の位置" "Where the GPUs are";
     DrawnBad "処置する部品" "the part to see to";
+    DrawnDoubt "疑いのある部品" "a part in doubt";
     Worked "これまでの作業" "What was tried before";
     When "日時（UTC）" "When (UTC)";
     RemovedPart "取り外した部品をスキャン" "Scan the part taken out";
