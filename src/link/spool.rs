@@ -38,6 +38,8 @@ struct Seen {
     lines: u64,
     /// The last line is the end of the run.
     finished: bool,
+    /// The last line is the order to start the node anew.
+    restarting: bool,
     telemetry: u64,
     /// It was finished and nobody wrote to it any more.
     ended: bool,
@@ -136,7 +138,7 @@ impl Spool {
 
     /// Looks at every run. `child` is the one whose process is the agent's own and alive.
     pub(super) fn look(&mut self, child: Option<&RunId>) -> Result<Facts, SpoolError> {
-        let mut facts = Facts { spool: Vec::new(), running: child.cloned(), damaged: Vec::new() };
+        let mut facts = Facts { spool: Vec::new(), running: child.cloned(), ..Facts::default() };
         let folder = self.dir.join("runs");
         for entry in fs::read_dir(&folder).map_err(wrong(&folder))? {
             let name = entry.map_err(wrong(&folder))?.file_name();
@@ -156,6 +158,9 @@ impl Spool {
             }
             if seen.damaged {
                 facts.damaged.push(run.clone());
+            }
+            if seen.restarting {
+                facts.restarting.push(run.clone());
             }
             facts.spool.push(spooled(run, generation, seen));
         }
@@ -222,6 +227,7 @@ fn see(run: &Path, seen: &mut Seen) -> io::Result<()> {
             let last = lines[..lines.len() - 1].rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
             let event = serde_json::from_slice::<Envelope>(last).map(|envelope| envelope.event);
             seen.finished = matches!(event, Ok(RunEvent::RunFinished { .. }));
+            seen.restarting = matches!(event, Ok(RunEvent::RestartAsked { .. }));
         }
     }
     if let Some(file) = if_there(disk::open(&run.join(SAMPLES.name)))? {
@@ -287,6 +293,7 @@ mod tests {
             profile: "smoke".to_owned(),
             digest: None,
             variables: BTreeMap::new(),
+            program: None,
             phase: None,
         }
     }

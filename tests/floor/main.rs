@@ -1,5 +1,6 @@
 //! The floor and its agents as they are: two programs, TCP on loopback, simulated nodes.
 
+mod alone;
 mod bench;
 mod browser;
 mod building;
