@@ -130,6 +130,8 @@ try {
   await faulty.ended;
   await desk.page.goto(at(`/units/${bad}?lang=ja`));
   check("the word is large", (await desk.page.textContent(".big")).includes("不合格"));
+  const seen = await desk.page.evaluate(() => [".big", "ol.drawn", "main table, table"].map((part) => document.querySelector(part).getBoundingClientRect().bottom));
+  check("word, part in its slot and what to do stand in one screen", seen.every((bottom) => bottom <= 768), seen.join(", "));
   check("the part is drawn in its place", (await desk.page.locator("ol.drawn li.fail").innerText()).includes("gpu/3"));
   await desk.picture("tablet-fail");
   await desk.page.setViewportSize({ width: 1024, height: 2000 });
@@ -158,9 +160,22 @@ try {
   await desk.page.waitForURL(/units\//);
   await agent("apart", ["--floor", smoke.address, "--seed", "5", "--lot", `${work}/lot.json`]).ended;
   await desk.page.goto(at(`/units/${apart}?lang=ja`));
+  check("its part is drawn as one in doubt, not as a bad one",
+    (await desk.page.locator("ol.drawn li.unsure").innerText()).includes("△ gpu/") && (await desk.page.locator("ol.drawn li.fail").count()) === 0);
   check("an outlier is held", (await desk.page.textContent(".big")).includes("保留"));
   check("and is not to be repaired", (await desk.page.locator("option[value=repair]").count()) === 0);
   await desk.picture("tablet-held");
+  // A unit of which nothing can be said: the word, and that a person is needed.
+  const mute = serialOf("7");
+  await desk.page.goto(at("/?lang=ja"));
+  await desk.page.fill("input[name=serial]", mute);
+  await desk.page.fill("input[name=by]", "sato");
+  await desk.page.keyboard.press("Enter");
+  await desk.page.waitForURL(/units\//);
+  await agent("mute", ["--floor", smoke.address, "--seed", "7", "--fault", "driver-slow"]).ended;
+  await desk.page.goto(at(`/units/${mute}?lang=ja`));
+  check("a unit of which nothing can be said is neither good nor bad", (await desk.page.textContent(".big")).includes("判定不能"));
+  await desk.picture("tablet-undecided");
   for (const [path, what] of [["/", "list"], [`/units/${apart}`, "held"], [`/units/${bad}`, "failed"], ["/doors", "doors"], ["/building", "few"]]) {
     await desk.page.goto(at(`${path}?lang=ja`));
     await fits(desk.page, what);

@@ -37,10 +37,13 @@ pub struct Facts {
     pub running: Option<RunId>,
     /// Runs whose journals have a line that is none. What lies before it is still evidence.
     pub damaged: Vec<RunId>,
+    /// Runs whose journals end in the order to start the node anew.
+    pub restarting: Vec<RunId>,
 }
 
 /// What can happen to an agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "an input is taken in at once; none is kept")]
 pub enum Input {
     /// The adapter has looked. Given first after a start, then whenever something may have changed.
     Looked(Facts),
@@ -138,6 +141,10 @@ pub struct Agent {
     call_at: Duration,
     tries: u32,
     try_at: Duration,
+    /// Where the journal of a run ended that asked for a restart, when it was last gone on with.
+    returned_at: Option<Position>,
+    /// The run that another program was assigned and that a person had given up.
+    given_up: Option<RunId>,
 }
 
 impl Agent {
@@ -158,6 +165,8 @@ impl Agent {
             call_at: Duration::ZERO,
             tries: 0,
             try_at: Duration::ZERO,
+            returned_at: None,
+            given_up: None,
         }
     }
 
@@ -218,6 +227,7 @@ impl Agent {
                     self.held = Some(Held::Unverified { run: run.clone() });
                 }
                 self.facts = facts;
+                self.came_back(tick.now);
             }
             Input::Answered(reply) => self.answered(tick, reply),
             Input::Shipped { run, answer } => {
@@ -267,7 +277,9 @@ impl Agent {
 
     /// Forgets what it was held for. Whatever still is so holds it again.
     fn go_on(&mut self) {
-        self.held = None;
+        if let Some(Held::OtherProgram { run, .. }) = self.held.take() {
+            self.given_up = Some(run);
+        }
         self.tries = 0;
         self.shipping.compare_again();
     }
@@ -305,10 +317,25 @@ impl Agent {
     fn wants_a_start(&self) -> bool {
         let ended = |run: &RunId| self.spooled(run).is_some_and(|spooled| spooled.ended);
         // A damaged journal cannot be gone on with, and must not be begun anew.
-        let done = |run: &RunId| ended(run) || self.facts.damaged.contains(run);
+        let given_up = |run: &RunId| self.given_up.as_ref() == Some(run);
+        let done = |run: &RunId| ended(run) || self.facts.damaged.contains(run) || given_up(run);
         self.held.is_none()
             && self.facts.running.is_none()
             && self.assignment.as_ref().is_some_and(|assignment| !done(&assignment.run))
+    }
+
+    /// A run that ended with its node, as a step of it asked, was not begun in vain, and goes on at once. One that cannot yet,
+    /// since the node is still on its way down, is tried again as others are, for as long as its journal ends so.
+    fn came_back(&mut self, now: Duration) {
+        let Some(run) = self.assignment.as_ref().map(|assignment| &assignment.run) else { return };
+        if !self.facts.restarting.contains(run) {
+            return;
+        }
+        self.tries = 0;
+        let ends = self.spooled(run).map(|spooled| spooled.journal);
+        if self.facts.running.is_none() && ends != self.returned_at {
+            (self.returned_at, self.try_at) = (ends, now);
+        }
     }
 
     /// Whether nothing that goes on or is about to begin would be made by two programs.
@@ -322,6 +349,13 @@ impl Agent {
             return None;
         }
         let assignment = self.assignment.clone()?;
+        let own = self.upgrading.being().program.clone();
+        if let (Some(assigned), Some(own)) = (assignment.program.clone(), own)
+            && assigned != own
+        {
+            self.held = Some(Held::OtherProgram { run: assignment.run, assigned, own });
+            return None;
+        }
         if self.tries == TRIES {
             self.held = Some(Held::WillNotStart { run: assignment.run, tries: TRIES });
             return None;

@@ -35,6 +35,7 @@ fn assignment() -> Assignment {
         profile: "smoke".to_owned(),
         digest: None,
         variables: std::collections::BTreeMap::new(),
+        program: None,
         phase: None,
     }
 }
@@ -149,4 +150,62 @@ fn a_held_agent_and_one_that_does_not_know_what_it_is_change_nothing() {
     told.tell(Input::Answered(reply(Some(upgrade(1)), None)));
     assert!(matches!(told.says().doing, Doing::Held(Held::Unverified { .. })));
     assert_eq!(told.tell(Input::Answered(reply(Some(upgrade(1)), None))), []);
+}
+
+#[test]
+fn a_run_is_neither_begun_nor_gone_on_with_by_another_program_than_it_was_assigned_to() {
+    let pinned = Assignment { program: Some(name("sha256:old")), ..assignment() };
+    let begun = Spooled {
+        run: name("run-1"),
+        generation: Generation(1),
+        journal: Position { offset: 7, ..Position::default() },
+        telemetry: 0,
+        ended: false,
+    };
+    for spool in [Vec::new(), vec![begun]] {
+        let being = Being { program: Some(name("sha256:other")), ..Being::default() };
+        let agent = Agent::new(name("agent-1"), name("boot-1"), None, Some(pinned.clone())).being(being);
+        let mut told = Told { agent, now: Duration::ZERO };
+        let facts = Facts { spool, ..Facts::default() };
+        let effects = told.tell(Input::Looked(facts.clone()));
+        assert!(!effects.iter().any(|effect| matches!(effect, Effect::Start(_) | Effect::Resume(_))), "{effects:?}");
+        let why = Held::OtherProgram { run: name("run-1"), assigned: name("sha256:old"), own: name("sha256:other") };
+        assert_eq!(told.agent.held(), Some(&why));
+        // A person gives that run up, and the unit is assigned anew.
+        told.tell(Input::Answered(SyncReply { let_go: true, ..reply(None, None) }));
+        told.tell(Input::Looked(facts.clone()));
+        assert_eq!(told.agent.held(), None);
+        told.now += Duration::from_secs(3);
+        told.tell(Input::Looked(facts.clone()));
+        let again = Assignment {
+            generation: Generation(2),
+            run: name("run-2"),
+            program: Some(name("sha256:other")),
+            ..assignment()
+        };
+        let effects = told.tell(Input::Answered(reply(None, Some(again.clone()))));
+        assert!(effects.contains(&Effect::Start(again)), "{effects:?}");
+    }
+}
+
+#[test]
+fn a_run_that_ends_with_its_node_is_gone_on_with_at_once_however_often_and_is_no_failed_start() {
+    let agent = Agent::new(name("agent-1"), name("boot-1"), None, Some(assignment()));
+    let mut told = Told { agent, now: Duration::ZERO };
+    let resume = Effect::Resume(name("run-1"));
+    let left = |offset| {
+        let journal = Position { offset, ..Position::default() };
+        let spooled = Spooled { run: name("run-1"), generation: Generation(1), journal, telemetry: 0, ended: false };
+        Input::Looked(Facts { spool: vec![spooled], restarting: vec![name("run-1")], ..Facts::default() })
+    };
+    for restart in 1..=8 {
+        assert!(told.tell(left(100 * restart)).contains(&resume), "restart {restart}");
+        assert!(!told.tell(left(100 * restart)).contains(&resume), "once for each");
+    }
+    // The node is still on its way down: tried again without haste, and held for nothing.
+    for _ in 0..10 {
+        told.now += Duration::from_secs(30);
+        assert!(told.tell(left(800)).contains(&resume));
+    }
+    assert_eq!(told.agent.held(), None);
 }

@@ -1,5 +1,6 @@
 //! `kiln agent`: works for a floor. Runs are made by this same program, each a process of its own.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io;
@@ -10,7 +11,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use kiln_link::{
-    Being, Client, Clock, End, Identity, Launch, Program, Programs, STARTED_AS, Settings, Spool, drive as work,
+    Being, Client, Clock, End, Identity, Launch, Program, Programs, SOCKET_VARIABLE, STARTED_AS, Settings, Spool,
+    Supervised, WATCHDOG_VARIABLE, drive as work,
 };
 use kiln_seal::PublicKey;
 use kiln_wire::{AgentId, Assignment, BootId, Digest, EVIDENCE_LONGEST, EVIDENCE_MOST, Serial};
@@ -47,7 +49,7 @@ pub(super) fn agent(args: &AgentArgs) -> Result<Exit, CommandError> {
         let mut programs = Programs::open(&spool, &own, started_as.as_deref()).no_claim()?;
         let being = match programs.launch(started_as.as_deref()).no_claim()? {
             Launch::Be { program, declined, trial } => {
-                let trial_until = trial.map(|trial| Wall.now() + trial.within);
+                let trial_until = trial.map(|trial| drive::monotonic() + trial.within);
                 Being { program: Some(program), declined, trial_until }
             }
             Launch::Become { path, program } => {
@@ -92,7 +94,7 @@ fn work_as(args: &AgentArgs, being: Being, own: &Path, spool: Spool, programs: P
     };
     let (program, node, lot) = (own.to_owned(), args.node.clone(), args.lot.clone());
     let runs = Runs { program, node, lot, sim_speed: args.sim_speed };
-    work(settings, spool, programs, client, &runs, &Wall).no_claim()
+    work(settings, spool, programs, client, &runs, &Wall::of_environment()).no_claim()
 }
 
 fn boot_id() -> Result<BootId, CommandError> {
@@ -140,7 +142,21 @@ fn evidence(args: &AgentArgs) -> BTreeMap<String, String> {
         .collect()
 }
 
-struct Wall;
+struct Wall {
+    /// Who watches over this agent, if somebody does.
+    supervised: Option<RefCell<Supervised>>,
+}
+
+impl Wall {
+    fn of_environment() -> Self {
+        let (socket, within) = (std::env::var_os(SOCKET_VARIABLE), std::env::var_os(WATCHDOG_VARIABLE));
+        let supervised = Supervised::of(socket.as_deref(), within.as_deref()).unwrap_or_else(|error| {
+            printer::tell(&format!("the service manager's socket cannot be used, so that it hears nothing: {error}"));
+            None
+        });
+        Self { supervised: supervised.map(RefCell::new) }
+    }
+}
 
 impl Clock for Wall {
     fn now(&self) -> Duration {
@@ -150,6 +166,12 @@ impl Clock for Wall {
     #[expect(clippy::disallowed_methods, reason = "the agent's loop is a driver")]
     fn wait(&self, span: Duration) {
         std::thread::sleep(span);
+    }
+
+    fn alive(&self) {
+        if let Some(supervised) = &self.supervised {
+            supervised.borrow_mut().alive(self.now());
+        }
     }
 
     fn jitter(&self) -> f64 {

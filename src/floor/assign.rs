@@ -203,6 +203,7 @@ impl Handling<'_> {
             profile: stop.profile,
             digest: stop.digest,
             variables: stop.variables,
+            program: sync.program.clone(),
             phase: power.as_ref().and_then(|(slot, _)| self.floor.policy.site.phase(slot)),
         };
         self.grant(sync, serial, unit, &assignment.run, power);

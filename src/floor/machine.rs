@@ -54,6 +54,8 @@ pub enum Input {
         question: RouteQuestion,
         answer: RouteAnswer,
     },
+    /// Some seconds have passed: what is overdue is so also where nobody calls.
+    TimePassed,
     /// Somebody typed a wrong PIN for this person too often.
     Locked(String),
     /// Everybody who may log in, as the list has it now.
@@ -241,7 +243,7 @@ impl Handling<'_> {
         sync.wire.check()?;
         let let_go = self.meet(sync);
         self.hear_of_power(sync);
-        self.roll_out(sync);
+        self.roll_out(Some(sync));
         let silent = self.floor.state.agents.get(&sync.agent).is_none_or(|agent| agent.held.is_some());
         let upgrade = if silent { None } else { self.upgrade(sync) };
         // What becomes another program begins no run as the one it is.
@@ -285,9 +287,10 @@ impl Handling<'_> {
         let aside = |run: &RunId| self.floor.state.set_aside.contains(run);
         match (&sync.doing, freed) {
             // An agent that was started again has forgotten what was set aside.
-            (Doing::Held(Held::ForkedJournal { run } | Held::Unverified { run }), None)
-                if held.is_none() && aside(run) =>
-            {
+            (
+                Doing::Held(Held::ForkedJournal { run } | Held::Unverified { run } | Held::OtherProgram { run, .. }),
+                None,
+            ) if held.is_none() && aside(run) => {
                 return true;
             }
             // What a person has looked at is no reason to hold it once more.
@@ -312,6 +315,10 @@ impl Handling<'_> {
             Input::Unverified(run) => self.unverified(run),
             Input::Certify { agent, key, shows_one, until } => self.certified(agent, &key, shows_one, until),
             Input::RouteAnswered { question, answer } => self.route_answered(question, answer),
+            Input::TimePassed => {
+                self.roll_out(None);
+                Ok(())
+            }
             Input::Locked(name) => {
                 if !self.floor.state.locked.contains(&name) {
                     self.record(Actor::Floor, FloorEvent::PersonLocked { name });
@@ -397,12 +404,12 @@ impl Handling<'_> {
         }
     }
 
-    /// Lets an agent go on. A run that the two sides disagree about is set aside, and its unit begins anew.
+    /// Lets an agent go on. A run that the two sides disagree about, or that two programs would make, is set aside, and its unit begins anew.
     fn agent_freed(&mut self, agent: AgentId, by: String) -> Result<(), Refusal> {
         let known = self.floor.state.agents.get(&agent).ok_or_else(|| Refusal::UnknownAgent(agent.clone()))?;
         let Some(held) = known.held.clone() else { return Err(Refusal::AgentNotHeld(agent)) };
         self.record(Actor::Person(by), FloorEvent::AgentFreed { agent });
-        if let Held::ForkedJournal { run } | Held::Unverified { run } = held
+        if let Held::ForkedJournal { run } | Held::Unverified { run } | Held::OtherProgram { run, .. } = held
             && let Some(unit) = self.floor.state.runs.get(&run).map(|run| run.unit.clone())
             && matches!(self.known(&unit)?, Stage::Assigned(assignment) if assignment.run == run)
         {

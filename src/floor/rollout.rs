@@ -181,8 +181,8 @@ impl FloorState {
 }
 
 impl Handling<'_> {
-    /// Takes a rollout on by what a call says and what time it is.
-    pub(super) fn roll_out(&mut self, sync: &Sync) {
+    /// Takes a rollout on by what time it is, and by what a call says if one came.
+    pub(super) fn roll_out(&mut self, sync: Option<&Sync>) {
         let wanted = self.floor.policy.upgrade.as_ref().map(|rules| rules.program.clone());
         let known = self.floor.state.rollout.as_ref().map(|rollout| rollout.program.clone());
         match (wanted, known) {
@@ -201,10 +201,11 @@ impl Handling<'_> {
     }
 
     /// What speaks against going on: the agent that calls says so, or another one is overdue.
-    fn setback(&self, sync: &Sync) -> Option<(AgentId, Setback)> {
+    fn setback(&self, sync: Option<&Sync>) -> Option<(AgentId, Setback)> {
         let rollout = self.floor.state.rollout.as_ref()?;
         let rules = self.floor.policy.upgrade.as_ref()?;
-        if let (Some(offer), Some(declined)) = (rollout.asked.get(&sync.agent), &sync.declined)
+        if let Some(sync) = sync
+            && let (Some(offer), Some(declined)) = (rollout.asked.get(&sync.agent), &sync.declined)
             && declined.offer == *offer
         {
             return Some((sync.agent.clone(), Setback::Declined(declined.why.clone())));

@@ -299,7 +299,10 @@ impl FloorState {
             FloorEvent::AgentFreed { agent } => {
                 if let Some(agent) = self.agents.get_mut(agent) {
                     agent.freed = agent.held.take();
-                    if let Some(Held::ForkedJournal { run } | Held::Unverified { run }) = &agent.freed {
+                    if let Some(
+                        Held::ForkedJournal { run } | Held::Unverified { run } | Held::OtherProgram { run, .. },
+                    ) = &agent.freed
+                    {
                         self.set_aside.insert(run.clone());
                     }
                     if agent.freed == Some(Held::ClonedAgent) {

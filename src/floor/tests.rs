@@ -115,7 +115,7 @@ impl Node {
             ended: disk.lines_left == 0,
         };
         let spool = self.disk.iter().map(spooled).collect();
-        Facts { spool, running: self.running.clone(), damaged: Vec::new() }
+        Facts { spool, running: self.running.clone(), ..Facts::default() }
     }
 
     /// The run under way writes a line.

@@ -111,6 +111,18 @@ fn one_that_does_not_take_the_program_stops_the_rollout_until_a_person_has_looke
 }
 
 #[test]
+fn one_that_does_not_come_back_is_overdue_also_where_nobody_calls() {
+    let mut told = rolling(&[Wave::Agents(1), Wave::Rest], Proof::Back);
+    told.offer("A");
+    told.now += 9 * MINUTE;
+    told.tell(Input::TimePassed);
+    assert_eq!(told.stopped(), None);
+    told.now += 2 * MINUTE;
+    told.tell(Input::TimePassed);
+    assert_eq!(told.stopped(), Some(("agent-A", &Setback::Overdue)));
+}
+
+#[test]
 fn one_that_does_not_come_back_in_time_stops_the_rollout_and_counts_if_it_comes_later() {
     let mut told = rolling(&[Wave::Agents(1), Wave::Rest], Proof::Back);
     told.offer("A");

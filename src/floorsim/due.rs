@@ -7,8 +7,17 @@ use kiln_wire::{Generation, Position, RunId, Spooled, Sync};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Call {
     Sync(Box<Sync>),
-    Ship { run: RunId, generation: Generation, from: Position, bytes: Vec<u8> },
+    Ship {
+        run: RunId,
+        generation: Generation,
+        from: Position,
+        bytes: Vec<u8>,
+    },
     Seal(Spooled),
+    /// The whole of a program that was offered.
+    Fetch {
+        offer: u64,
+    },
 }
 
 #[derive(Debug)]

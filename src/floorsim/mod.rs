@@ -21,6 +21,8 @@ mod node;
 mod outcome;
 mod power;
 mod power_site;
+mod rollout;
+mod serving;
 mod trouble;
 mod world;
 
@@ -28,4 +30,5 @@ pub use drill::{Defect, Drilled, drill};
 pub use faults::{Fault, Faults};
 pub use outcome::{SimSettings, Simulated};
 pub use power::{Breach, PowerOutcome, PowerSettings, power};
+pub use rollout::NewProgram;
 pub use world::simulate;

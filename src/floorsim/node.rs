@@ -2,15 +2,20 @@
 
 use std::collections::BTreeMap;
 
-use kiln_agent::{Agent, Facts};
+use kiln_agent::{Agent, Being, Facts, Input as AgentInput};
 use kiln_event::VerdictWord;
-use kiln_wire::{AgentId, Assignment, BootId, Generation, Position, RunId, Serial, SlotId, Spooled, Tip};
+use kiln_wire::{
+    AgentId, Assignment, BootId, Declined, Generation, NotTaken, Position, RunId, Serial, SlotId, Spooled, Tip, Upgrade,
+};
 
 use super::chance::name;
 
 /// The digest of the profile that is wanted, and of another.
 pub(crate) const PROFILE: &str = "profile-1";
 pub(crate) const OTHER_PROFILE: &str = "profile-2";
+
+/// The program that agents begin as.
+const OLD: &str = "sha256:old";
 
 /// Lines of a run: as many events as a short burn-in has.
 pub(crate) const LINES: u32 = 30;
@@ -55,6 +60,9 @@ pub(crate) struct Node {
     pub(crate) clone_of: Option<usize>,
     /// A copy of it was at work, so that what came of its runs need not be what was planted.
     pub(crate) was_cloned: bool,
+    /// Which program its agent is, and what it was last offered.
+    pub(crate) being: Being,
+    pub(crate) offered: Option<Upgrade>,
     /// Its next wake is due at this time.
     pub(crate) wakes_at: u64,
 }
@@ -62,7 +70,9 @@ pub(crate) struct Node {
 impl Node {
     pub(crate) fn new(number: usize, slot: SlotId, verdicts: Vec<VerdictWord>) -> Self {
         let (id, serial): (AgentId, Serial) = (name(&format!("agent-{number}")), name(&format!("SRV{number:05}")));
+        let being = Being { program: Some(name(OLD)), ..Being::default() };
         let agent = Agent::new(id.clone(), name("boot-0"), Some(serial.clone()), None).in_slot(Some(slot.clone()));
+        let agent = agent.being(being.clone());
         Self {
             agent,
             id,
@@ -83,6 +93,8 @@ impl Node {
             full_until: 0,
             clone_of: None,
             was_cloned: false,
+            being,
+            offered: None,
             wakes_at: u64::MAX,
         }
     }
@@ -93,6 +105,7 @@ impl Node {
         (copy.id, copy.serial) = (self.id.clone(), self.serial.clone());
         (copy.writes, copy.profile) = (self.writes.clone(), self.profile);
         (copy.saved, copy.disk, copy.said) = (self.saved.clone(), self.disk.clone(), self.said.clone());
+        copy.being = Being { trial_until: None, ..self.being.clone() };
         copy.boots = self.boots + 1000;
         copy.clone_of = Some(index);
         copy.tear();
@@ -105,7 +118,26 @@ impl Node {
         self.epoch += 1;
         let boot: BootId = name(&format!("boot-{}", self.boots));
         let agent = Agent::new(self.id.clone(), boot, Some(self.serial.clone()), self.saved.clone());
-        self.agent = agent.in_slot(Some(self.slot.clone()));
+        self.agent = agent.in_slot(Some(self.slot.clone())).being(self.being.clone());
+    }
+
+    /// The program that it just became reaches the floor.
+    pub(crate) fn stays(&mut self) -> Option<AgentInput> {
+        self.being.trial_until = None;
+        None
+    }
+
+    /// It does not: the one before is the agent again, and says so.
+    pub(crate) fn falls_back(&mut self) -> Option<AgentInput> {
+        self.declines(NotTaken::FellBack);
+        self.start_agent();
+        None
+    }
+
+    pub(crate) fn declines(&mut self, why: NotTaken) {
+        let Some(Upgrade { offer, program, .. }) = self.offered.clone() else { return };
+        self.being =
+            Being { program: Some(name(OLD)), declined: Some(Declined { offer, program, why }), trial_until: None };
     }
 
     /// Power goes: a run under way leaves half a line.
@@ -126,7 +158,7 @@ impl Node {
             ended: disk.lines_left == 0,
         };
         let spool = self.disk.iter().map(spooled).collect();
-        Facts { spool, running: self.running.clone(), damaged: Vec::new() }
+        Facts { spool, running: self.running.clone(), ..Facts::default() }
     }
 
     /// The run under way writes a line; the last one says its verdict.

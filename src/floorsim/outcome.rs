@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::faults::{Fault, Faults};
+use super::rollout::NewProgram;
 
 /// What to simulate.
 #[derive(Debug, Clone)]
@@ -11,6 +12,8 @@ pub struct SimSettings {
     pub agents: usize,
     pub seed: u64,
     pub faults: Faults,
+    /// A program that the floor wants its agents to be.
+    pub program: Option<NewProgram>,
 }
 
 /// What came of it.
@@ -26,6 +29,10 @@ pub struct Simulated {
     /// How often a person had to let an agent go on.
     pub freed: u64,
     pub troubles: u64,
+    /// How many nodes became the program that was wanted, for however long.
+    pub tried: usize,
+    /// How often the rollout stopped.
+    pub stopped: u64,
     /// How often each fault came about, of those that can be counted one by one.
     pub happened: BTreeMap<Fault, u64>,
     /// What must never be so, and was.
@@ -34,9 +41,26 @@ pub struct Simulated {
 
 impl fmt::Display for Simulated {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { minutes, calls, events, runs, released, repair, held, freed, troubles, violations, .. } = self;
+        let Self {
+            minutes,
+            calls,
+            events,
+            runs,
+            released,
+            repair,
+            held,
+            freed,
+            troubles,
+            violations,
+            tried,
+            stopped,
+            ..
+        } = self;
         write!(f, "{minutes} min, {calls} calls, {events} events, {troubles} troubles, {freed} let go by a person; ")?;
         write!(f, "{runs} runs: {released} released, {repair} to repair, {held} held")?;
+        if *tried > 0 {
+            write!(f, "; {tried} became the program, {stopped} stops")?;
+        }
         violations.iter().try_for_each(|what| write!(f, "\n  WRONG: {what}"))
     }
 }

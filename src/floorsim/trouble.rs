@@ -2,6 +2,7 @@
 
 use kiln_event::VerdictWord;
 use kiln_floor::{Act, Input};
+use kiln_wire::NotTaken;
 
 use super::chance::{Chance, HOUR, MINUTE};
 use super::due::Due;
@@ -38,6 +39,10 @@ impl World {
                     node.tear();
                     node.boots += 1;
                 }
+                // A program on trial that ends is not started again.
+                if node.being.trial_until.is_some() {
+                    node.declines(NotTaken::FellBack);
+                }
                 node.start_agent();
                 self.look(index, None);
             }
@@ -60,6 +65,7 @@ impl World {
         if self.now >= TROUBLE || !held.is_empty() {
             self.take_copies_away(&held);
         }
+        self.look_at_rollout();
         for agent in held {
             self.simulated.freed += 1;
             self.tell(Input::Told { act: Act::FreeAgent { agent }, by: "p".to_owned() });

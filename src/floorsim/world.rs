@@ -9,16 +9,17 @@ use std::time::Duration;
 
 use kiln_agent::{Effect, Input as AgentInput};
 use kiln_event::VerdictWord;
-use kiln_floor::{Floor, Input, Policy, RunFacts, Stage, Stamped, Tick};
-use kiln_wire::{Appended, Position, Received, RunId, Sealed, Spooled, SyncReply, Tip};
+use kiln_floor::{Floor, Input, Policy, Stage, Stamped, Tick};
+use kiln_wire::{Position, RunId, SyncReply, Tip};
 
 use super::chance::{Chance, HOUR, MINUTE, SECOND, name};
 use super::due::{Call, Due, Entry};
 use super::faults::{Fault, Faults};
 use super::invariants;
-use super::node::{Node, OTHER_PROFILE, PROFILE, said_in, verdict_in};
+use super::node::{Node, OTHER_PROFILE, PROFILE};
 use super::outcome::{SimSettings, Simulated};
 use super::power_site::site;
+use super::rollout::Upgrading;
 use super::trouble::planted;
 
 /// Between two lines of a run.
@@ -62,7 +63,8 @@ pub(crate) struct World {
     pub(crate) own: usize,
     due: BinaryHeap<Reverse<Entry>>,
     count: u64,
-    floor_full_until: u64,
+    pub(super) floor_full_until: u64,
+    pub(super) upgrading: Upgrading,
     /// How far the floor's clock is ahead.
     skew: u64,
     pub(crate) simulated: Simulated,
@@ -78,6 +80,7 @@ pub fn simulate(settings: &SimSettings) -> Simulated {
         world.simulated.violations.push(format!("never settled: {}", open.join("; ")));
     }
     invariants::at_the_end(&mut world);
+    world.rolled_out();
     world.simulated
 }
 
@@ -92,6 +95,7 @@ impl World {
         policy.poll_every = Duration::from_secs(30);
         policy.site = site(settings.agents, &mut chance);
         policy.route[0].digest = Some(name(PROFILE));
+        policy.upgrade = settings.program.map(|_| super::rollout::rules());
         let mut world = Self {
             now: 0,
             chance,
@@ -106,6 +110,7 @@ impl World {
             due: BinaryHeap::new(),
             count: 0,
             floor_full_until: 0,
+            upgrading: Upgrading::to(settings.program),
             skew: 0,
             simulated: Simulated::default(),
         };
@@ -154,7 +159,7 @@ impl World {
         self.due.push(Reverse(Entry::new(at, self.count, due)));
     }
 
-    fn wake(&mut self, node: usize, at: u64) {
+    pub(super) fn wake(&mut self, node: usize, at: u64) {
         self.nodes[node].wakes_at = at;
         self.push(at, Due::Wake(node));
     }
@@ -168,7 +173,7 @@ impl World {
             };
             is_final(&unit.stage) && node.running.is_none() && node.disk.keys().all(sealed)
         };
-        self.nodes.len() == self.own && self.nodes.iter().all(settled)
+        self.nodes.len() == self.own && self.is_rolled_out() && self.nodes.iter().all(settled)
     }
 
     pub(crate) fn tell(&mut self, input: Input) -> Option<SyncReply> {
@@ -327,8 +332,13 @@ impl World {
                 let spooled = node.facts().spool.into_iter().find(|spooled| spooled.run == run)?;
                 self.send(index, Call::Seal(spooled))
             }
-            // No agent here says which program it is.
-            Effect::Fetch(_) | Effect::Become(_) | Effect::Stay | Effect::GoBack => None,
+            Effect::Fetch(upgrade) => self.send(index, Call::Fetch { offer: upgrade.offer }),
+            Effect::Become(upgrade) => {
+                self.become_it(index, &upgrade);
+                None
+            }
+            Effect::Stay => node.stays(),
+            Effect::GoBack => node.falls_back(),
         }
     }
 
@@ -345,7 +355,7 @@ impl World {
     fn send(&mut self, index: usize, call: Call) -> Option<AgentInput> {
         let now = self.now;
         let lossy = if self.faults.has(Fault::Loss) { 12 } else { 0 };
-        let (epoch, cut) = (self.nodes[index].epoch, self.nodes[index].cut_until > now);
+        let (epoch, cut) = (self.nodes[index].epoch, self.nodes[index].cut_until > now || self.is_mute(index));
         let half_open = self.nodes[index].half_open_until > now;
         let silence = Due::Answer { node: index, epoch, input: AgentInput::Unanswered };
         let lost = self.chance.one_in(lossy);
@@ -369,63 +379,6 @@ impl World {
         }
         None
     }
-
-    /// What the floor does with a call.
-    fn serve(&mut self, call: Call) -> AgentInput {
-        match call {
-            Call::Sync(sync) => {
-                let spool: Vec<RunId> = sync.spool.iter().map(|spooled| spooled.run.clone()).collect();
-                let Some(mut reply) = self.tell(Input::Synced(*sync)) else { return AgentInput::Unanswered };
-                reply.received = spool.iter().filter_map(|run| self.received(run)).collect();
-                AgentInput::Answered(reply)
-            }
-            Call::Ship { run, generation, from, bytes } => {
-                let assigned = self.floor.state().runs.get(&run).map(|run| run.generation);
-                if self.floor_full_until > self.now || assigned.is_some_and(|assigned| assigned != generation) {
-                    return AgentInput::Unanswered;
-                }
-                let copy = self.copies.entry(run.clone()).or_default();
-                let Ok(answer) = copy.at.offered(from, &bytes) else {
-                    return AgentInput::Sealed { run, answer: Sealed::Refused };
-                };
-                if let Appended::Here(after) = answer {
-                    copy.bytes.extend_from_slice(&bytes);
-                    (copy.sealed, copy.at) = (copy.sealed && after == copy.at, after);
-                }
-                AgentInput::Shipped { run, answer }
-            }
-            Call::Seal(spooled) => self.seal(&spooled),
-        }
-    }
-
-    fn received(&self, run: &RunId) -> Option<Received> {
-        let copy = self.copies.get(run)?;
-        Some(Received { run: run.clone(), journal: copy.at, telemetry: 0, sealed: copy.sealed })
-    }
-
-    fn seal(&mut self, spooled: &Spooled) -> AgentInput {
-        let run = spooled.run.clone();
-        let nothing = Received { run: run.clone(), journal: Position::default(), telemetry: 0, sealed: false };
-        let here = self.received(&run).unwrap_or(nothing);
-        if here.journal != spooled.journal {
-            return AgentInput::Sealed { run, answer: Sealed::Incomplete(here) };
-        }
-        let Some(verdict) = self.copies.get(&run).and_then(|copy| verdict_in(&copy.bytes)) else {
-            self.tell(Input::Unverified(run.clone()));
-            return AgentInput::Sealed { run, answer: Sealed::Refused };
-        };
-        let said = |key: &str| self.copies.get(&run).and_then(|copy| said_in(&copy.bytes, key)).map(str::to_owned);
-        let facts = RunFacts {
-            serial: said("serial").and_then(|serial| serial.parse().ok()),
-            profile_digest: said("profile").unwrap_or_default(),
-            ..RunFacts::plain(run.clone(), verdict)
-        };
-        self.tell(Input::Arrived(facts));
-        if let Some(copy) = self.copies.get_mut(&run) {
-            copy.sealed = true;
-        }
-        AgentInput::Sealed { run, answer: Sealed::Verified }
-    }
 }
 
 #[cfg(test)]
@@ -433,7 +386,7 @@ mod tests {
     use super::*;
 
     fn simulated(agents: usize, seed: u64, faults: &str) -> Simulated {
-        simulate(&SimSettings { agents, seed, faults: faults.parse().expect("faults") })
+        simulate(&SimSettings { agents, seed, faults: faults.parse().expect("faults"), program: None })
     }
 
     #[test]
@@ -469,7 +422,7 @@ mod tests {
 
     #[test]
     fn a_release_that_no_nodes_disk_bears_out_is_found() {
-        let settings = SimSettings { agents: 12, seed: 3, faults: Faults::none() };
+        let settings = SimSettings { agents: 12, seed: 3, faults: Faults::none(), program: None };
         let mut world = World::new(&settings);
         world.run();
         assert_eq!(world.simulated.violations, Vec::<String>::new());

@@ -17,6 +17,12 @@ use super::store::{Store, StoreError};
 const TOGETHER: usize = 256;
 /// How often a floor that keeps nothing makes sure that it still decides; well within what the database takes for silence.
 const BEAT: Duration = Duration::from_secs(5);
+/// How often the floor is told that time passes: what is overdue by minutes is told within seconds.
+const PASSES: Duration = Duration::from_secs(5);
+/// An agent that found the floor away calls again within a minute; until then nobody is overdue for a floor that was away itself.
+const ALL_CALL_WITHIN: Duration = Duration::from_secs(60);
+/// A floor that hears so late that time passes stood still meanwhile.
+const LATE: Duration = Duration::from_secs(2);
 /// Between two tries to reach events that are away.
 const REACH_AGAIN: Duration = Duration::from_secs(1);
 
@@ -92,6 +98,8 @@ struct Work {
     heard: AllHeard,
     revision: Arc<AtomicU64>,
     reach: Reach,
+    /// When the floor is told next that time passes.
+    pass_at: Instant,
 }
 
 /// How the events are reached.
@@ -145,7 +153,9 @@ impl Desk {
         let revision = Arc::new(AtomicU64::new(0));
         let (heard, reach) = (AllHeard::new(), Reach::of(&*store, &policy, &events));
         let away = Arc::clone(&reach.away);
-        let mut work = Work { clock, outlets, policy, floor, store, heard, revision: Arc::clone(&revision), reach };
+        let pass_at = now() + if events.is_empty() { PASSES } else { ALL_CALL_WITHIN };
+        let mut work =
+            Work { clock, outlets, policy, floor, store, heard, revision: Arc::clone(&revision), reach, pass_at };
         let spawned = std::thread::Builder::new().name("desk".to_owned());
         let (tell, ended) = oneshot::channel();
         let thread_of = move || {
@@ -189,15 +199,18 @@ impl Desk {
 impl Work {
     fn work(&mut self, arrivals: &mpsc::Receiver<Order>) -> Result<(), StoreError> {
         loop {
-            let first = match arrivals.recv_timeout(BEAT) {
+            let wait = self.pass_at.saturating_duration_since(now()).min(BEAT);
+            let first = match arrivals.recv_timeout(wait) {
                 Ok(first) => first,
                 Err(mpsc::RecvTimeoutError::Timeout) => {
                     self.mind()?;
+                    self.pass()?;
                     continue;
                 }
                 Err(mpsc::RecvTimeoutError::Disconnected) => return Ok(()),
             };
             self.mind()?;
+            self.pass()?;
             let away = self.reach.away();
             let mut looks = Vec::new();
             let mut answers = Vec::new();
@@ -232,6 +245,22 @@ impl Work {
         let done = if away { self.catch_up().map(drop) } else { self.store.beat() };
         self.reach.last = now();
         self.unless_away(done)
+    }
+
+    /// Tells the floor from time to time that time passes, while it can decide.
+    fn pass(&mut self) -> Result<(), StoreError> {
+        let since = now().checked_duration_since(self.pass_at);
+        let Some(late) = since else { return Ok(()) };
+        // It was stopped, or its events are away.
+        if late > LATE || self.reach.away().is_some() {
+            self.pass_at = now() + ALL_CALL_WITHIN;
+            return Ok(());
+        }
+        self.pass_at = now() + PASSES;
+        let answer = self.decide(Input::TimePassed);
+        // Nobody waits for an answer.
+        let (reply, _) = oneshot::channel();
+        self.keep(vec![(reply, answer)])
     }
 
     /// Notes that the events are away; every other error is the floor's end.

@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use kiln_floor::Rights;
-use kiln_floorsim::{Defect, Faults, PowerSettings, SimSettings, drill, power, simulate};
+use kiln_floorsim::{Defect, Faults, NewProgram, PowerSettings, SimSettings, drill, power, simulate};
 use kiln_gate::{
     Address, AddressError, Database, Form, LoadSettings, NatsSettings, OutletSettings, People, PeopleError, Person,
     RulesError, ServeSettings, Source, TlsSettings, audit, load, papers, reindex, serve, summary,
@@ -265,6 +265,10 @@ struct SimArgs {
     /// `all`, `none`, or kinds of faults with commas between, such as `loss,reboot`.
     #[arg(long, default_value = "all")]
     faults: Faults,
+    /// Have the floor want its agents to be another program, in waves: a `good` one, one that no node starts (`dead`), or one that
+    /// starts and never reaches the floor (`mute`). Those that are no good must stop with the first wave.
+    #[arg(long, value_name = "good|dead|mute", conflicts_with = "power")]
+    program: Option<NewProgram>,
     /// Simulate power alone, for so many hours: whether any place ever bears more than it can.
     #[arg(long, value_name = "HOURS")]
     power: Option<u64>,
@@ -322,7 +326,7 @@ fn sim(args: &SimArgs) -> ExitCode {
     } else {
         for_each_seed(args.seed, args.seeds, |seed| {
             let (agents, faults) = (args.agents as usize, args.faults.clone());
-            let done = simulate(&SimSettings { agents, seed, faults });
+            let done = simulate(&SimSettings { agents, seed, faults, program: args.program });
             (done.violations.is_empty(), done.to_string())
         })
     };

@@ -81,6 +81,7 @@ phrases! {
     HeldOutlier "すべての規格を満たしましたが、ロットの良品の分布から外れています" "it met every limit, but it is an outlier of its lot: nothing is proven against it";
     HeldOutlierBefore "以前の試験でロットの良品の分布から外れており、今回の試験はロットと比べられていません" "an earlier run showed it to be an outlier of its lot, and this one was not held against a lot";
     HeldNoClaim "再試験でも判定できませんでした" "repeated runs made no claim";
+    HeldProgram "試験の割り当て時と異なるプログラムです。解除すると試験を最初からやり直します" "the run was assigned to another program; freed, its unit begins anew";
     HeldUnverified "届いたデータを検証できません" "what arrived does not verify";
     HeldSlot "スキャンしたスロットと装置の場所が違います" "the scanned slot and the one the node says differ";
     HeldTaken "そのスロットには別の装置があります" "there is another unit in that slot";
@@ -115,6 +116,7 @@ phrases! {
     Scanning "読み取り中（Esc で中止）：" "Scanning (Esc gives up):";
     Drawn "GPU の位置" "Where the GPUs are";
     DrawnBad "処置する部品" "the part to see to";
+    DrawnDoubt "疑いのある部品" "a part in doubt";
     Worked "これまでの作業" "What was tried before";
     When "日時（UTC）" "When (UTC)";
     RemovedPart "取り外した部品をスキャン" "Scan the part taken out";

@@ -109,6 +109,9 @@ pub(crate) fn why(held: &Held, language: Language) -> String {
         Held::Unverified { run } => format!("{} ({run})", Phrase::HeldUnverified.say(language)),
         Held::SlotMismatch { scanned, node } => format!("{}: {scanned} ≠ {node}", Phrase::HeldSlot.say(language)),
         Held::SlotTaken { slot, other } => format!("{}: {slot}, {other}", Phrase::HeldTaken.say(language)),
+        Held::OtherProgram { run, assigned, own } => {
+            format!("{} ({run}): {assigned} ≠ {own}", Phrase::HeldProgram.say(language))
+        }
         Held::Suspect { scope: of } => format!("{}: {}", Phrase::Suspect.say(language), scope(of, language)),
         Held::TooManyRuns { runs } => format!("{} (×{runs})", Phrase::HeldRuns.say(language)),
         Held::TooManyRepairs { class } => format!("{} ({class})", Phrase::HeldRepairs.say(language)),
@@ -190,6 +193,7 @@ mod tests {
             profile: "smoke".to_owned(),
             digest: None,
             variables: BTreeMap::new(),
+            program: None,
             phase: None,
         })
     }
@@ -205,6 +209,7 @@ mod tests {
             Held::NoClaim,
             Held::Outlier { run: run() },
             Held::Unverified { run: run() },
+            Held::OtherProgram { run: run(), assigned: name("sha256:a"), own: name("sha256:b") },
             Held::SlotMismatch { scanned: slot(), node: name("r01-02") },
             Held::SlotTaken { slot: slot(), other: name("SRV2") },
             Held::Suspect { scope: Scope::Slot(slot()) },

@@ -61,7 +61,7 @@ fn a_floor_that_cannot_keep_what_it_decides_says_so_and_is_what_it_was_before() 
     let floor = Floor::of(policy.clone(), &[]);
     let (clock, heard, revision) = (Clock::after(None), AllHeard::new(), Arc::default());
     let reach = Reach::of(&*store, &policy, &[]);
-    let mut work = Work { clock, outlets: Vec::new(), policy, floor, store, heard, revision, reach };
+    let mut work = Work { clock, outlets: Vec::new(), policy, floor, store, heard, revision, reach, pass_at: now() };
     let tell = |work: &mut Work, input: Input| {
         let answer = work.decide(input);
         let (reply, mut told) = oneshot::channel();
@@ -95,7 +95,7 @@ fn an_error_after_the_commit_leaves_nobody_out() {
     let floor = Floor::of(policy.clone(), &[]);
     let (clock, heard, revision) = (Clock::after(None), AllHeard::new(), Arc::default());
     let reach = Reach::of(&*store, &policy, &[]);
-    let mut work = Work { clock, outlets: vec![outlet], policy, floor, store, heard, revision, reach };
+    let mut work = Work { clock, outlets: vec![outlet], policy, floor, store, heard, revision, reach, pass_at: now() };
     let answer = work.decide(scan("A")).expect("decided");
     // The same events once more are refused by the database, and are there.
     work.store.append(&answer.events).expect("kept");
@@ -171,7 +171,7 @@ fn over(far: Far) -> (Work, Arc<Mutex<Far>>, mpsc::Receiver<Vec<Stamped>>) {
     let floor = Floor::of(policy.clone(), &[]);
     let (clock, heard, revision) = (Clock::after(None), AllHeard::new(), Arc::default());
     let reach = Reach::of(&*store, &policy, &[]);
-    (Work { clock, outlets: vec![outlet], policy, floor, store, heard, revision, reach }, far, news)
+    (Work { clock, outlets: vec![outlet], policy, floor, store, heard, revision, reach, pass_at: now() }, far, news)
 }
 
 fn told(work: &mut Work, unit: &str) -> Result<Answer, DeskError> {

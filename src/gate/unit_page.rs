@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::{Extension, Path, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use kiln_event::Finding;
+use kiln_event::{Finding, VerdictWord};
 use kiln_floor::{Because, Decided, Decision, Disposition, Release, Rights, RunOutcome, Stage, UnitState, Wait, Work};
 use kiln_model::GpuIndex;
 use kiln_report::{Language, Languages, Paint, next_step};
@@ -131,7 +131,8 @@ fn show(html: &mut Html, shown: &Shown<'_>, found: &Result<Found, String>, langu
     match found {
         Ok(found) if found.findings.is_empty() => {}
         Ok(found) => {
-            drawn(html, found, language);
+            let proven = unit.runs.last().is_some_and(|last| last.facts.verdict == VerdictWord::Fail);
+            drawn(html, found, proven, language);
             parts(html, &found.findings, language);
         }
         Err(why) => drop(html.raw("<p class=\"told\">").text(say(Phrase::NotReadable)).text(why).raw("</p>")),
@@ -143,8 +144,9 @@ fn show(html: &mut Html, shown: &Shown<'_>, found: &Result<Found, String>, langu
     runs(html, &unit.runs, language);
 }
 
-/// The GPUs in their order, with what is to be seen to marked by sign, word and colour.
-fn drawn(html: &mut Html, found: &Found, language: Language) {
+/// The GPUs in their order, with what is to be seen to marked by sign, word and colour; a part against which nothing is
+/// proven is marked as no more than doubtful.
+fn drawn(html: &mut Html, found: &Found, proven: bool, language: Language) {
     let bad = |gpu: GpuIndex| found.findings.iter().find(|finding| finding.component.gpu_index() == Some(gpu));
     if !found.gpus.iter().any(|gpu| bad(*gpu).is_some()) {
         return;
@@ -153,9 +155,13 @@ fn drawn(html: &mut Html, found: &Found, language: Language) {
     for gpu in &found.gpus {
         match bad(*gpu) {
             Some(finding) => {
-                html.raw("<li class=\"fail\"><b>× gpu/").text(gpu.0).raw("</b><br>");
-                html.text(finding.slot.as_deref().unwrap_or_default()).raw("<br><span class=\"small\">");
-                html.text(Phrase::DrawnBad.say(language)).raw("</span></li>");
+                let (class, glyph, word) =
+                    if proven { ("fail", "×", Phrase::DrawnBad) } else { ("unsure", "△", Phrase::DrawnDoubt) };
+                html.raw("<li class=\"").raw(class).raw("\"><b>").raw(glyph).raw(" gpu/").text(gpu.0).raw("</b><br>");
+                if let Some(slot) = &finding.slot {
+                    html.text(Phrase::Slot.say(language)).raw(" ").text(slot).raw("<br>");
+                }
+                html.raw("<span class=\"small\">").text(word.say(language)).raw("</span></li>");
             }
             None => drop(html.raw("<li>gpu/").text(gpu.0).raw("</li>")),
         }

@@ -16,6 +16,7 @@ use kiln_wire::{
 use super::client::{CallError, Client};
 use super::programs::{Fetched, Programs};
 use super::spool::{Spool, SpoolError};
+use super::supervised::{SOCKET_VARIABLE, WATCHDOG_VARIABLE};
 
 /// How much of a journal or of telemetry is offered in a call.
 const PIECE: usize = 256 << 10;
@@ -29,6 +30,8 @@ pub trait Clock {
     fn wait(&self, span: Duration);
     /// A random number in 0..1.
     fn jitter(&self) -> f64;
+    /// Tells whoever watches over the agent that it works.
+    fn alive(&self) {}
 }
 
 /// The program that makes runs.
@@ -120,6 +123,7 @@ pub fn drive(
         told: String::new(),
     };
     loop {
+        clock.alive();
         driver.look()?;
         let mut inputs = VecDeque::from([Input::Looked(driver.facts.clone())]);
         while let Some(input) = inputs.pop_front() {
@@ -358,6 +362,8 @@ impl Driver<'_> {
     /// process that does not start is seen by its absence, and tried again.
     fn spawn(&mut self, run: RunId, mut command: Command) -> Result<(), SpoolError> {
         let log = self.spool.log(&run)?;
+        // What is told to a service manager is of the agent, and a run is none.
+        command.env_remove(SOCKET_VARIABLE).env_remove(WATCHDOG_VARIABLE);
         let errors = log.try_clone().map_or_else(|_| Stdio::null(), Stdio::from);
         command.stdin(Stdio::null()).stdout(log).stderr(errors).process_group(0);
         match command.spawn() {

@@ -16,6 +16,7 @@ mod drive;
 mod identity;
 mod programs;
 mod spool;
+mod supervised;
 #[cfg(test)]
 mod tests_programs;
 
@@ -26,3 +27,4 @@ pub use drive::{Clock, End, Program, Settings, drive};
 pub use identity::{Identity, IdentityError};
 pub use programs::{Launch, Programs, STARTED_AS, Trial};
 pub use spool::{Spool, SpoolError};
+pub use supervised::{SOCKET_VARIABLE, Supervised, WATCHDOG_VARIABLE};

@@ -31,13 +31,23 @@ pub(super) fn wrong(path: &Path) -> impl FnOnce(io::Error) -> SpoolError + '_ {
     move |error| SpoolError { path: path.to_owned(), what: error.to_string() }
 }
 
+/// What the last line of a journal tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum LastLine {
+    /// The run goes on.
+    #[default]
+    Going,
+    End,
+    /// The order to start the node anew.
+    Restart,
+}
+
 /// What was seen of a run so far.
 #[derive(Debug, Clone, Default)]
 struct Seen {
     journal: Position,
     lines: u64,
-    /// The last line is the end of the run.
-    finished: bool,
+    last: LastLine,
     telemetry: u64,
     /// It was finished and nobody wrote to it any more.
     ended: bool,
@@ -136,7 +146,7 @@ impl Spool {
 
     /// Looks at every run. `child` is the one whose process is the agent's own and alive.
     pub(super) fn look(&mut self, child: Option<&RunId>) -> Result<Facts, SpoolError> {
-        let mut facts = Facts { spool: Vec::new(), running: child.cloned(), damaged: Vec::new() };
+        let mut facts = Facts { spool: Vec::new(), running: child.cloned(), ..Facts::default() };
         let folder = self.dir.join("runs");
         for entry in fs::read_dir(&folder).map_err(wrong(&folder))? {
             let name = entry.map_err(wrong(&folder))?.file_name();
@@ -152,10 +162,13 @@ impl Spool {
                 if busy {
                     facts.running = Some(run.clone());
                 }
-                seen.ended = seen.finished && !busy;
+                seen.ended = seen.last == LastLine::End && !busy;
             }
             if seen.damaged {
                 facts.damaged.push(run.clone());
+            }
+            if seen.last == LastLine::Restart {
+                facts.restarting.push(run.clone());
             }
             facts.spool.push(spooled(run, generation, seen));
         }
@@ -221,7 +234,11 @@ fn see(run: &Path, seen: &mut Seen) -> io::Result<()> {
             seen.lines += lines.split_inclusive(|byte| *byte == b'\n').count() as u64;
             let last = lines[..lines.len() - 1].rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
             let event = serde_json::from_slice::<Envelope>(last).map(|envelope| envelope.event);
-            seen.finished = matches!(event, Ok(RunEvent::RunFinished { .. }));
+            seen.last = match event {
+                Ok(RunEvent::RunFinished { .. }) => LastLine::End,
+                Ok(RunEvent::RestartAsked { .. }) => LastLine::Restart,
+                _ => LastLine::Going,
+            };
         }
     }
     if let Some(file) = if_there(disk::open(&run.join(SAMPLES.name)))? {
@@ -287,6 +304,7 @@ mod tests {
             profile: "smoke".to_owned(),
             digest: None,
             variables: BTreeMap::new(),
+            program: None,
             phase: None,
         }
     }

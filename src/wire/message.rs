@@ -70,6 +70,8 @@ pub enum Held {
     SlotMismatch { scanned: SlotId, node: SlotId },
     /// Two units are said to be in one slot.
     SlotTaken { slot: SlotId, other: Serial },
+    /// The run was assigned to one program, and the agent is another one now.
+    OtherProgram { run: RunId, assigned: Digest, own: Digest },
     /// What it was tested with is under suspicion itself, so that its result is not acted on.
     Suspect { scope: Scope },
     /// As many runs at one stop as the floor's rules allow, and no end of it.
@@ -158,6 +160,10 @@ pub struct Assignment {
     pub digest: Option<Digest>,
     #[serde(default)]
     pub variables: BTreeMap<String, String>,
+    /// The program that makes the run: what the agent said it was when the run was assigned. Another one neither begins it
+    /// nor goes on with it. None of an agent that does not say which program it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub program: Option<Digest>,
     /// Where in their period steps that swing the power should begin, in thousandths of it. No step follows it yet.
     #[serde(default)]
     pub phase: Option<u16>,

@@ -8,6 +8,7 @@
     reason = "numbers of tests and stand-ins are small, or words that are taken as they are"
 )]
 
+mod alone;
 mod bench;
 mod browser;
 mod building;

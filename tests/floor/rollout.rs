@@ -174,6 +174,20 @@ fn an_agent_whose_new_program_cannot_reach_the_floor_goes_back_and_stops_the_rol
 }
 
 #[test]
+fn the_only_agent_that_never_comes_back_is_found_overdue_though_nobody_calls() {
+    // The program never calls, and ends with the pipe.
+    let folder = tempfile::tempdir().expect("a folder");
+    let word = folder.path().join("word");
+    assert!(Command::new("mkfifo").arg(&word).status().expect("mkfifo").success());
+    let site = Site::script(&format!("read word <{}", word.display()), "back: 10s");
+    let (bench, _floor) = site.bench();
+    let agent = agent(&bench, "1");
+    wait("the stop", || told(&bench).contains("rollout-stopped agent").then_some(()));
+    assert!(told(&bench).starts_with("rollout-began \nwave-began \nupgrade-offered agent"), "{}", told(&bench));
+    agent.kill();
+}
+
+#[test]
 fn an_agent_whose_new_program_ends_at_once_is_the_old_one_when_it_is_started_again() {
     let site = Site::script("exit 7", "back: 1m");
     let (bench, _floor) = site.bench();
