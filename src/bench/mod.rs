@@ -1,7 +1,8 @@
 //! Measuring a node without judging it, and what is made of the measurements.
 //!
 //! `phase` is what is measured, `measure` the fold from samples and reports of loads into a `document`, `owed` what must be
-//! in it, `table` and `plot` the forms it is shown in; `calibrate` makes proposed facts and model parameters of documents.
+//! in it, `table` and `plot` the forms it is shown in, `aims` what the loads were to reach; `calibrate` makes proposed facts and
+//! model parameters of documents.
 //! Running the phases is the command line's.
 
 #![allow(
@@ -12,6 +13,7 @@
     reason = "this crate has not been gone through by file yet"
 )]
 
+mod aims;
 mod calibrate;
 mod document;
 mod measure;

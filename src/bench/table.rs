@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use kiln_event::NodeSource;
 use kiln_model::Endpoint;
 
+use super::aims;
 use super::document::{Bench, GpuMeasured, PhaseMeasured};
 use super::phase::Work;
 use super::scatter::Scatter;
@@ -49,6 +50,7 @@ pub fn table(bench: &Bench) -> String {
     wrong(&mut text, bench);
     screen::tell(&mut text, bench);
     steps(&mut text, bench);
+    aims::tell(&mut text, bench);
     for phase in &bench.phases {
         if let Some(why) = &phase.trouble {
             let _ = writeln!(text, "not measured: {}: {why}", phase.name);
@@ -99,14 +101,13 @@ fn line(text: &mut String, phase: &PhaseMeasured, gpu: &GpuMeasured) {
 
 /// Marches as a share of what the driver's own copy moves.
 fn march(text: &mut String, bench: &Bench) {
-    let Some(copy) = bench.phases.iter().find(|phase| phase.work == Work::DeviceCopy) else { return };
+    if !bench.phases.iter().any(|phase| phase.work == Work::DeviceCopy) {
+        return;
+    }
     let _ = writeln!(text, "\nmarch against the device copy, %");
     for phase in bench.phases.iter().filter(|phase| matches!(phase.work, Work::March { .. })) {
-        let share = |gpu: &GpuMeasured| {
-            let beside = copy.gpus.iter().find(|other| other.gpu == gpu.gpu)?.memory_gb_per_s?;
-            Some(100.0 * gpu.memory_gb_per_s?.mean / beside.mean)
-        };
-        let shares: Vec<String> = phase.gpus.iter().map(|gpu| format!("{:>6}", number(share(gpu), 1))).collect();
+        let share = |gpu: &GpuMeasured| number(aims::of_the_copy(bench, gpu), 1);
+        let shares: Vec<String> = phase.gpus.iter().map(|gpu| format!("{:>6}", share(gpu))).collect();
         let _ = writeln!(text, "{:<24} {}", phase.name, shares.join(" "));
     }
 }

@@ -25,7 +25,7 @@ pub(super) enum Due {
     Wake(usize),
     Line(usize),
     Call { node: usize, epoch: u32, call: Call, answered: bool },
-    Answer { node: usize, epoch: u32, input: AgentInput },
+    Answer { node: usize, epoch: u32, input: Box<AgentInput> },
     Trouble,
     Round,
     FloorKill,

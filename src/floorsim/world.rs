@@ -210,12 +210,12 @@ impl World {
                 let input = self.serve(call);
                 if answered {
                     let at = self.now + self.delay();
-                    self.push(at, Due::Answer { node, epoch, input });
+                    self.push(at, Due::Answer { node, epoch, input: Box::new(input) });
                 }
             }
             Due::Answer { node, epoch, input } => {
                 if self.nodes.get(node).is_some_and(|known| known.epoch == epoch) {
-                    self.look(node, Some(input));
+                    self.look(node, Some(*input));
                 }
             }
             Due::Trouble => self.trouble(),
@@ -280,7 +280,7 @@ impl World {
             let at = node.frozen_until;
             if let Some(input) = heard {
                 let epoch = node.epoch;
-                self.push(at, Due::Answer { node: index, epoch, input });
+                self.push(at, Due::Answer { node: index, epoch, input: Box::new(input) });
             }
             return self.wake(index, at);
         }
@@ -357,7 +357,7 @@ impl World {
         let lossy = if self.faults.has(Fault::Loss) { 12 } else { 0 };
         let (epoch, cut) = (self.nodes[index].epoch, self.nodes[index].cut_until > now || self.is_mute(index));
         let half_open = self.nodes[index].half_open_until > now;
-        let silence = Due::Answer { node: index, epoch, input: AgentInput::Unanswered };
+        let silence = Due::Answer { node: index, epoch, input: Box::new(AgentInput::Unanswered) };
         let lost = self.chance.one_in(lossy);
         if lost {
             self.happened(Fault::Loss);

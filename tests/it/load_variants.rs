@@ -99,9 +99,9 @@ fn screened(told: &Told) -> Screened {
 fn a_screen_names_the_multiprocessor_that_computes_wrong() {
     let healthy = Bench::of(SCREEN).run();
     assert_eq!((healthy.end(), healthy.counts().1), (&LoadEnd::Finished, 0));
-    // Four processors of two units; exact and random, four windows, alone and together.
-    let results = 2 * 2 * 4 * 4 * 2 * 64 * 256_u32;
-    assert_eq!(healthy.counts().0, u64::from(results) + 4 * 2 * 64 * 256, "{:?}", healthy.0);
+    // Four processors of two units; exact, random and toggling, four windows, alone and together; and what two of them were learnt by.
+    let results = 2 * 3 * 4 * 4 * 2 * 64 * 256_u32;
+    assert_eq!(healthy.counts().0, u64::from(results) + 2 * 4 * 2 * 64 * 256, "{:?}", healthy.0);
     let of = screened(&healthy);
     assert_eq!((of.sms, of.unreached.as_slice()), (4, [].as_slice()));
     // A result of random operands is the sum of more products than one of exact operands.
@@ -114,6 +114,15 @@ fn a_screen_names_the_multiprocessor_that_computes_wrong() {
     assert_eq!(places, ["SM 2".to_owned()].into(), "{:?}", told.places());
     let sm = |said: &LoadSaid| if let LoadSaid::Mismatched(wrong) = said { Some(wrong.sm) } else { None };
     assert!(told.0.iter().filter_map(sm).all(|sm| sm == Some(2)), "{:?}", told.0);
+}
+
+#[test]
+fn a_screen_finds_what_is_wrong_only_where_nearly_all_wires_switch_at_once() {
+    let burn = Bench::of(BF16).fault("switching").lasting(300).run();
+    assert_eq!((burn.end(), burn.counts().1), (&LoadEnd::Finished, 0), "random bits do not show it");
+    let told = Bench::of(SCREEN).fault("switching").run();
+    assert!(told.counts().1 > 0);
+    assert!(told.places().iter().all(|place| place.starts_with("SM 2")), "{:?}", told.places());
 }
 
 #[test]
@@ -145,16 +154,16 @@ fn a_screen_that_is_stopped_within_a_round_tells_what_it_found_and_whom_it_did_n
 #[test]
 fn a_screen_whose_span_ends_within_a_round_ends_with_it_but_not_before_its_first() {
     let unit = 64 * 256;
-    // Results of a launch: four windows of two units; 32 alone, and two in which all 16 do as much.
-    let round = 4 * 2 * unit * (32 + 32);
-    // The second span ends in the second round, which takes 0.7 s at the least.
-    for (span, rounds) in [(1, round..=round), (1_000, round..=2 * round - 1)] {
+    // Results of a launch: four windows of two units; 48 alone, and three in which all 16 do as much.
+    let round = 4 * 2 * unit * (48 + 48);
+    // The second span ends in the second round, which takes a second at the least.
+    for (span, rounds) in [(1, round..=round), (1_500, round..=2 * round - 1)] {
         let bench = Bench::of(SCREEN).with("KILN_FAKE_CUDA_MULTIPROCESSORS", "16").inject(Injection::Slow);
         let told = bench.lasting(span).run();
         assert_eq!(told.end(), &LoadEnd::Finished);
         assert!(screened(&told).unreached.is_empty(), "{:?}", told.0);
-        // Less what was compared to set it up.
-        let compared = told.counts().0 - 16 * 2 * unit;
+        // Less what was compared to set it up, with random and with toggling operands.
+        let compared = told.counts().0 - 2 * 16 * 2 * unit;
         assert!(rounds.contains(&compared), "{compared} in {span} ms, {round} in a round");
     }
 }

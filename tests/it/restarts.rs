@@ -22,7 +22,9 @@ fn result(folder: &Path) -> serde_json::Value {
 fn to_the_end(folder: &Path, faults: &[&str]) -> (u32, Output) {
     let out = folder.to_str().expect("text");
     let mut arguments = vec!["run", PROFILE, "--sim", "pcie-l40s-8", "--out", out];
-    faults.iter().for_each(|fault| arguments.extend(["--fault", fault]));
+    for fault in faults {
+        arguments.extend(["--fault", fault]);
+    }
     let mut output = crate::kiln(&arguments);
     let mut resumed = 0;
     while output.status.code() == RESTARTING {

@@ -53,6 +53,7 @@ impl Log {
 /// [`BurnArgs::operands`]
 pub const OPERANDS_EXACT: u32 = 0;
 pub const OPERANDS_RANDOM: u32 = 1;
+pub const OPERANDS_TOGGLING: u32 = 2;
 /// [`BurnArgs::mode`]
 pub const BURN_COMPARE: u32 = 0;
 pub const BURN_RECORD: u32 = 1;

@@ -11,7 +11,7 @@ use super::wrong::Wrong;
 use crate::cuda::driver::{Buffer, Event, Gpu, Grid, HostBuffer, Kernel, Stream};
 use crate::cuda::layout::{
     BURN_COMPARE, BURN_RECORD, BURN_STEPS, BURNS, Burn, BurnArgs, HangArgs, NONE_64, Number, OPERANDS_EXACT,
-    OPERANDS_RANDOM, RECORDS, Record,
+    OPERANDS_RANDOM, OPERANDS_TOGGLING, RECORDS, Record,
 };
 use crate::cuda::reference::{golden, steps_while_exact};
 use crate::worker::Injection;
@@ -31,6 +31,9 @@ pub(super) enum Operands {
     Exact,
     /// Random bits, whose results must be the same on every multiprocessor and in every window.
     Random,
+    /// Each the complement of its neighbours, so that nearly all wires of the operands switch at once where random bits
+    /// switch half of them. Results as with random ones.
+    Toggling,
 }
 
 #[derive(Debug)]
@@ -42,6 +45,7 @@ pub(super) struct Burner {
     units: u32,
     exact: Buffer,
     random: Buffer,
+    toggling: Buffer,
     dump: Buffer,
     sums: Buffer,
     sms: Buffer,
@@ -128,6 +132,7 @@ impl Burner {
             units,
             exact: Buffer::new(gpu, cells)?,
             random: Buffer::new(gpu, cells)?,
+            toggling: Buffer::new(gpu, cells)?,
             dump: Buffer::new(gpu, cells * units as usize)?,
             sums: Buffer::new(gpu, 8 * units as usize)?,
             sms: Buffer::new(gpu, 4 * units as usize)?,
@@ -136,7 +141,7 @@ impl Burner {
             began: Event::new(gpu)?,
             ended: Event::new(gpu)?,
             args,
-            exact_steps: steps_while_exact(kernel.number, shape, limit).min(BURN_STEPS),
+            exact_steps: steps_while_exact(kernel.number, shape, limit, tiles),
             stream,
             flips: Flips::asked(context),
             processors: BTreeSet::new(),
@@ -145,7 +150,7 @@ impl Burner {
         (burner.args.dump, burner.args.sums, burner.args.sms) =
             (burner.dump.address(), burner.sums.address(), burner.sms.address());
         burner.put_exact(context)?;
-        burner.take_random(context)?;
+        burner.record(context, Operands::Random)?;
         Ok(burner)
     }
 
@@ -167,6 +172,7 @@ impl Burner {
         let (golden, code) = match operands {
             Operands::Exact => (&self.exact, OPERANDS_EXACT),
             Operands::Random => (&self.random, OPERANDS_RANDOM),
+            Operands::Toggling => (&self.toggling, OPERANDS_TOGGLING),
         };
         let steps = self.steps(operands);
         BurnArgs { golden: golden.address(), operands: code, windows, steps, mode: BURN_COMPARE, ..self.args }
@@ -187,10 +193,11 @@ impl Burner {
         context.wait(&self.stream, GpuWork::CopyIn)
     }
 
-    /// Has every unit compute the random operands once and takes what most of them say; the others are told.
-    fn take_random(&mut self, context: &DriveContext<'_>) -> Result<(), Broken> {
+    /// Has every unit compute operands once whose results nobody knows beforehand, and takes what most of them say; the
+    /// others are told.
+    pub(super) fn record(&mut self, context: &DriveContext<'_>, operands: Operands) -> Result<(), Broken> {
         self.stream.fill(&self.sums, 0)?;
-        let record = BurnArgs { mode: BURN_RECORD, ..self.args_for(Operands::Random, 1) };
+        let record = BurnArgs { mode: BURN_RECORD, ..self.args_for(operands, 1) };
         let record = BurnArgs { first_window: NONE_64 - 1, ..record };
         self.function.launch(&self.stream, self.grid, record)?;
         self.stream.copy_out(&self.staging, &self.sums, 0, self.sums.bytes())?;
@@ -225,8 +232,8 @@ impl Burner {
                 sm: Some(sms[unit]),
             }));
         }
-        let from = most_at * self.random.bytes();
-        self.stream.copy_within(&self.random, &self.dump, from, self.random.bytes())?;
+        let taken = if operands == Operands::Toggling { &self.toggling } else { &self.random };
+        self.stream.copy_within(taken, &self.dump, most_at * taken.bytes(), taken.bytes())?;
         context.wait(&self.stream, GpuWork::CopyWithin)
     }
 

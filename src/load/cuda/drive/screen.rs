@@ -61,9 +61,13 @@ pub(in crate::cuda) fn screen(
     let until = context.ends_at(context.pipe.ready().ok_or(Broken::Stopped)?);
     let mut pace = Pace::new(gpu.index);
     let mut reached = Reached::default();
-    // Small integers, whose results are known beforehand, and random bits, which toggle every wire.
-    let mut together =
-        [(Operands::Exact, Fit::new(), BURN_EXACT_SECONDS), (Operands::Random, Fit::new(), BURN_RANDOM_SECONDS)];
+    burner.record(context, Operands::Toggling)?;
+    // Small integers, whose results are known beforehand; random bits; and bits that nearly all switch at once.
+    let mut together = [
+        (Operands::Exact, Fit::new(), BURN_EXACT_SECONDS),
+        (Operands::Random, Fit::new(), BURN_RANDOM_SECONDS),
+        (Operands::Toggling, Fit::new(), BURN_RANDOM_SECONDS),
+    ];
     // What was compared to set it up is none of the screen's.
     burner.tell(context, &mut pace)?;
     context.pipe.say(LoadSaid::Running);

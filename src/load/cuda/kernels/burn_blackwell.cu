@@ -39,7 +39,7 @@ struct E4m3 {
                  "tcgen05.mma.cta_group::1.kind::f8f6f4 [%0], %1, %2, %3, p; }" ::"r"(d), "l"(a), "l"(b), "r"(INSTRUCTION), "r"(accumulate) : "memory");
   }
   static __device__ __forceinline__ void put(const BurnArgs &args, u8 *to, u32 matrix, u32 row, u32 k, bool is_b) {
-    *to = element_e4m3(args.seed, args.operands, args.limit, matrix, is_b ? k : row, is_b ? row : k);
+    *to = element_e4m3(args.seed, args.operands, args.limit, args.tiles, matrix, is_b ? k : row, is_b ? row : k);
   }
 };
 
@@ -109,6 +109,7 @@ __device__ __forceinline__ void burn(const BurnArgs &args) {
   u32 batches = 0;
   for (u32 w = 0; w < args.windows; w++) {
     if (threadIdx.x == 0) issue<T>(args, tensor, descriptor(start), descriptor(start + A_BYTES), barrier, batches);
+    asm volatile("tcgen05.fence::before_thread_sync;" ::: "memory");
     __syncthreads();
     asm volatile("tcgen05.fence::after_thread_sync;" ::: "memory");
     for (u32 column = 0; column < N; column += 8) {

@@ -44,7 +44,7 @@ struct E4m3 {
     WGMMA("m64n256k32.f32.e4m3.e4m3", "1, 1");
   }
   static __device__ __forceinline__ void put(const BurnArgs &args, u8 *to, u32 matrix, u32 row, u32 k, bool is_b) {
-    *to = element_e4m3(args.seed, args.operands, args.limit, matrix, is_b ? k : row, is_b ? row : k);
+    *to = element_e4m3(args.seed, args.operands, args.limit, args.tiles, matrix, is_b ? k : row, is_b ? row : k);
   }
   static constexpr u32 BYTES = 1;
 };

@@ -34,7 +34,7 @@ struct Tensor<u8> {
   static constexpr u32 K_MMA = 32;
   static constexpr u32 PER_REGISTER = 4;
   static __device__ __forceinline__ u8 element(const BurnArgs &a, u32 matrix, u32 row, u32 column) {
-    return element_e4m3(a.seed, a.operands, a.limit, matrix, row, column);
+    return element_e4m3(a.seed, a.operands, a.limit, a.tiles, matrix, row, column);
   }
   static __device__ __forceinline__ void mma(float (&c)[4], const u32 (&a)[4], u32 b0, u32 b1) {
     asm volatile("mma.sync.aligned.m16n8k32.row.col.f32.e4m3.e4m3.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
@@ -56,8 +56,8 @@ __device__ __noinline__ u32 packed(const BurnArgs &args, u32 matrix, u32 row, u3
 }
 
 __device__ __noinline__ float element_number(const BurnArgs &args, u32 matrix, u32 row, u32 column) {
-  u64 bits = element_bits(args.seed, matrix, row, column);
-  return args.operands == OPERANDS_EXACT ? (float)element_int(bits, args.limit) : element_float(bits);
+  if (args.operands != OPERANDS_EXACT) return element_real(args.seed, args.operands, matrix, row, column);
+  return (float)element_int(element_bits(args.seed, matrix, row, column), args.limit);
 }
 
 template <typename Element>

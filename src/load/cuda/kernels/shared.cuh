@@ -73,7 +73,7 @@ __device__ __forceinline__ u64 mix(u64 x) {
 
 // ---- operands -------------------------------------------------------------------------------------------------------
 
-enum : u32 { OPERANDS_EXACT = 0, OPERANDS_RANDOM = 1 };
+enum : u32 { OPERANDS_EXACT = 0, OPERANDS_RANDOM = 1, OPERANDS_TOGGLING = 2 };
 
 // Bits that decide the element [row][column] of a matrix: 0 is A, 1.. are the tiles of B.
 __device__ __forceinline__ u64 element_bits(u64 seed, u32 matrix, u32 row, u32 column) {
@@ -91,21 +91,51 @@ __device__ __forceinline__ float element_float(u64 bits) {
   return __uint_as_float(word);
 }
 
+// A float of which a neighbour is the complement in every bit: of the element beside it, above it, and of the same place in the
+// next tile. The exponents 127 and 128 are each other's complement, so that sizes stay from 1 to 4. Two tiles share their
+// bits; those of the next two have the other sign, or sums would run away.
+__device__ __forceinline__ u32 element_toggling(u64 seed, u32 matrix, u32 row, u32 column) {
+  u32 two = (matrix + 1) / 2;
+  u32 word = 0x3F800000u | ((u32)element_bits(seed, two, row, column) & 0x7FFFFFu);
+  if (__popc(row ^ column ^ (matrix & 1)) & 1) word = ~word;
+  return word ^ (two << 31);
+}
+
+// What an element is where it is no integer.
+__device__ __forceinline__ float element_real(u64 seed, u32 operands, u32 matrix, u32 row, u32 column) {
+  if (operands == OPERANDS_TOGGLING) return __uint_as_float(element_toggling(seed, matrix, row, column));
+  return element_float(element_bits(seed, matrix, row, column));
+}
+
 __device__ __forceinline__ u16 bf16_of(float value) {
-  // Truncation: exact for the small integers, and one defined result for the random values.
+  // Truncation: exact for the small integers, and one defined result for the other values.
   return (u16)(__float_as_uint(value) >> 16);
 }
 
 __device__ __forceinline__ u16 element_bf16(u64 seed, u32 operands, u32 limit, u32 matrix, u32 row, u32 column) {
-  u64 bits = element_bits(seed, matrix, row, column);
-  return bf16_of(operands == OPERANDS_EXACT ? (float)element_int(bits, limit) : element_float(bits));
+  if (operands != OPERANDS_EXACT) return bf16_of(element_real(seed, operands, matrix, row, column));
+  return bf16_of((float)element_int(element_bits(seed, matrix, row, column), limit));
+}
+
+// Exact elements for accumulators of few bits. A tile of B is the difference of two neighbours in a ring of smaller integers, as many
+// as there are tiles: in a turn of all tiles every element adds up to nothing, and sums never grow, however long a window is.
+__device__ __forceinline__ int element_ring(u64 seed, u32 limit, u32 tiles, u32 matrix, u32 row, u32 column) {
+  // One tile has no neighbour.
+  if (matrix == 0 || tiles == 1) return element_int(element_bits(seed, matrix, row, column), limit);
+  u32 next = matrix == tiles ? 1 : matrix + 1;
+  return element_int(element_bits(seed, matrix, row, column), limit / 2) - element_int(element_bits(seed, next, row, column), limit / 2);
 }
 
 // e4m3: sign, four bits of exponent with bias 7, three of mantissa. The integers -2..2 are 0, 1.0, 2.0 with a sign.
-__device__ __forceinline__ u8 element_e4m3(u64 seed, u32 operands, u32 limit, u32 matrix, u32 row, u32 column) {
+__device__ __forceinline__ u8 element_e4m3(u64 seed, u32 operands, u32 limit, u32 tiles, u32 matrix, u32 row, u32 column) {
+  if (operands == OPERANDS_TOGGLING) {
+    // The upper mantissa bits, with an exponent that is 7 where that of the float is 127, and 8 where it is 128.
+    u32 word = element_toggling(seed, matrix, row, column);
+    return (u8)((word >> 31 << 7) | (word >> 30 & 1 ? 0x40u : 0x38u) | (word >> 20 & 7));
+  }
   u64 bits = element_bits(seed, matrix, row, column);
   if (operands == OPERANDS_EXACT) {
-    int value = element_int(bits, limit);
+    int value = element_ring(seed, limit, tiles, matrix, row, column);
     u32 size = value < 0 ? -value : value;
     u32 code = size == 0 ? 0u : size == 1 ? 0x38u : 0x40u;
     return (u8)(code | (value < 0 ? 0x80u : 0u));

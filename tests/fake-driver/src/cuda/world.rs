@@ -36,6 +36,8 @@ pub enum Fault {
     LateStream,
     /// `one-sm`: multiprocessor 2 computes one bit wrong.
     OneSm,
+    /// `switching`: multiprocessor 2 computes one bit wrong where nearly all wires of the operands switch at once.
+    Switching,
     /// `astray`: flips in even words land one word further on: each is a missed flip, and an error that nobody asked for.
     Astray,
     /// `hang`: burn and march kernels never end.
@@ -92,6 +94,7 @@ fn fault(text: &str) -> Fault {
         "slow-copy" => Fault::SlowCopy,
         "late-stream" => Fault::LateStream,
         "one-sm" => Fault::OneSm,
+        "switching" => Fault::Switching,
         "astray" => Fault::Astray,
         "hang" => Fault::Hang,
         "" => Fault::None,

@@ -1,7 +1,7 @@
 //! What burns compute, whatever the order of their warps.
 
-use crate::cuda::layout::{BURN_RECORD, Burn, Number, OPERANDS_RANDOM, Record};
-use crate::cuda::reference::{golden_f64, mix, steps_while_exact};
+use crate::cuda::layout::{BURN_RECORD, Burn, BurnArgs, Number, OPERANDS_RANDOM, OPERANDS_TOGGLING, Record};
+use crate::cuda::reference::{golden, golden_f64, mix, steps_while_exact};
 use kiln_ptx::Module;
 
 use crate::images::burns;
@@ -11,7 +11,7 @@ use crate::rig::{Burned, Setting, burn};
 type Part = fn(&Module, Burn) -> Result<(), String>;
 
 /// The launches all burns are held to, by parts, so that tests can run side by side.
-pub(crate) const PARTS: [Part; 4] = [exact, injected, random, narrow];
+pub(crate) const PARTS: [Part; 5] = [exact, injected, random, toggling, narrow];
 
 fn launch(module: &Module, kernel: Burn, setting: &Setting) -> Result<Burned, String> {
     burn(module, kernel, setting).map_err(|fault| fault.to_string())
@@ -51,7 +51,7 @@ fn injected(module: &Module, kernel: Burn) -> Result<(), String> {
         (100, units - 1, cells / 2 + 3, 13),
     ];
     for (order, (window, unit, word, bit)) in places.into_iter().enumerate() {
-        let mut setting = Setting::new(kernel, 5, 2, 2);
+        let mut setting = Setting::new(kernel, 5, 3, 2);
         (setting.blocks, setting.order, setting.args.windows) = (2, order as u64, 2);
         (setting.args.inject_window, setting.args.inject_unit) = (window, unit);
         (setting.args.inject_word, setting.args.inject_bit) = (word, bit);
@@ -76,10 +76,18 @@ fn injected(module: &Module, kernel: Burn) -> Result<(), String> {
     Ok(())
 }
 
-/// Random operands, recorded: all units alike, checksums as the host computes them, results near those of f64.
 fn random(module: &Module, kernel: Burn) -> Result<(), String> {
+    recorded(module, kernel, OPERANDS_RANDOM)
+}
+
+fn toggling(module: &Module, kernel: Burn) -> Result<(), String> {
+    recorded(module, kernel, OPERANDS_TOGGLING)
+}
+
+/// Operands that are no integers, recorded: all units alike, checksums as the host computes them, results near those of f64.
+fn recorded(module: &Module, kernel: Burn, operands: u32) -> Result<(), String> {
     let mut setting = Setting::new(kernel, 11, 4, 3);
-    (setting.blocks, setting.args.mode, setting.args.operands) = (2, BURN_RECORD, OPERANDS_RANDOM);
+    (setting.blocks, setting.args.mode, setting.args.operands) = (2, BURN_RECORD, operands);
     let burned = launch(module, kernel, &setting)?;
     let first = &burned.units[0];
     check(burned.units.iter().all(|unit| unit == first), || "units differ".to_owned())?;
@@ -89,7 +97,10 @@ fn random(module: &Module, kernel: Burn) -> Result<(), String> {
     let sms: Vec<u32> = (0..burned.units.len() as u32).map(|unit| unit / kernel.shape.units).collect();
     check(burned.sms == sms, || format!("multiprocessors {:?}", burned.sms))?;
     let near = golden_f64(&setting.args, kernel.number, kernel.shape);
-    let largest = near.iter().fold(0.0f64, |largest, value| largest.max(value.abs()));
+    // Of all sums on the way, for they may be larger than what they end in.
+    let on_the_way = (1..=setting.args.steps)
+        .flat_map(|steps| golden_f64(&BurnArgs { steps, ..setting.args }, kernel.number, kernel.shape));
+    let largest = on_the_way.fold(0.0f64, |largest, value| largest.max(value.abs()));
     let wide = kernel.number == Number::F64;
     let number = |bits: u64| if wide { f64::from_bits(bits) } else { f64::from(f32::from_bits(bits as u32)) };
     let error = first.iter().zip(&near).map(|(bits, near)| (number(*bits) - near).abs()).fold(0.0, f64::max) / largest;
@@ -107,7 +118,11 @@ fn narrow(module: &Module, kernel: Burn) -> Result<(), String> {
     if kernel.number != Number::E4m3 {
         return Ok(());
     }
-    let steps = steps_while_exact(kernel.number, kernel.shape, 2);
+    let whole = steps_while_exact(kernel.number, kernel.shape, 2, 4);
+    // Accumulators are where they began after every four steps: eight show all there is, and what is left over ends a window.
+    let steps = 8 + whole % 4;
+    let results = |steps| golden(&Setting::new(kernel, 42, steps, 4).args, kernel.number, kernel.shape);
+    check(results(steps) == results(whole), || format!("{steps} steps end otherwise than {whole}"))?;
     for bits in [14, 12, 10] {
         let mut setting = Setting::new(kernel, 42, steps, 4);
         setting.accumulator_bits = Some(bits);
@@ -151,8 +166,13 @@ fn random_products_are_alike_in_all_units_and_near_those_of_f64() {
 }
 
 #[test]
-fn eight_bit_products_stay_exact_in_accumulators_of_few_bits() {
+fn toggling_products_are_alike_in_all_units_and_near_those_of_f64() {
     holds_for_all(3);
+}
+
+#[test]
+fn eight_bit_products_stay_exact_in_accumulators_of_few_bits() {
+    holds_for_all(4);
 }
 
 /// Warps, blocks and tensor units in many orders: the results do not depend on it, and no order meets a race.
@@ -174,7 +194,7 @@ fn the_order_of_warps_does_not_matter() {
 fn a_multiprocessor_can_be_asked_alone() {
     for (image, kernel) in burns() {
         for sm in 0..3 {
-            let mut setting = Setting::new(kernel, 9, 2, 2);
+            let mut setting = Setting::new(kernel, 9, 3, 2);
             (setting.blocks, setting.args.only_sm) = (3, 1 + sm);
             // Wrong on the second: seen when it is asked, and not otherwise.
             (setting.args.inject_window, setting.args.inject_unit) = (100, kernel.shape.units);

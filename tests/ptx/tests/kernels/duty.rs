@@ -91,7 +91,8 @@ fn duty(chip: &Chip, kernel: Burn, rate: f64) -> Duty {
     let of = |steps: f64| steps * busy / (steps * step + look);
     let limit = kernel.number.exact_limit();
     let random = of(f64::from(BURN_STEPS));
-    let exact = of(f64::from(steps_while_exact(kernel.number, shape, limit).min(BURN_STEPS)));
+    // Four tiles, or the three that Ada has room for: a step more or less.
+    let exact = of(f64::from(steps_while_exact(kernel.number, shape, limit, 4)));
     let launches = BURN_EXACT_EVERY as f64;
     let seconds = (launches - 1.0) * BURN_RANDOM_SECONDS;
     let worked = seconds + BURN_EXACT_SECONDS;

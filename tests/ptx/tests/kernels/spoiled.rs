@@ -72,6 +72,19 @@ const fn within(spoiling: Spoiling, within: &'static str) -> Spoiling {
     Spoiling { within, ..spoiling }
 }
 
+/// How elements are made, spoiled in the function that makes them.
+fn of_elements(image: &'static str, kernel: &'static str, function: &'static str) -> Vec<Spoiling> {
+    let spoil = |what, pattern, replacement| within(spoil(image, kernel, what, pattern, replacement), function);
+    vec![
+        spoil("neighbours are no complements", r"popc\.b32\s+(%r\d+), %r\d+;", "mov.u32 $1, 0;"),
+        if kernel.contains("fp8") {
+            spoil("the ring of tiles is open", r"selp\.b32\s+(%r\d+), 1, (%r\d+), %p\d+;", "mov.u32 $1, $2;")
+        } else {
+            spoil("all tiles have one sign", r"shl\.b32\s+(%r\d+), %r\d+, 31;", "mov.u32 $1, 0;")
+        },
+    ]
+}
+
 const HOPPER: [&str; 2] = ["burn_bf16_wgmma", "burn_fp8_wgmma"];
 const BLACKWELL: [&str; 2] = ["burn_bf16_tcgen05", "burn_fp8_tcgen05"];
 
@@ -211,7 +224,7 @@ fn of_settle(image: &'static str, kernel: &'static str, bits: &'static str) -> V
 fn noticed(spoiling: &Spoiling) -> Option<String> {
     let Some(Proof::Burn(kernel)) = proof_of(spoiling.kernel) else { panic!("{} is no burn", spoiling.kernel) };
     let module = spoiling.apply();
-    let by_result = PARTS[..3].iter().find_map(|part| part(&module, kernel).err());
+    let by_result = PARTS[..4].iter().find_map(|part| part(&module, kernel).err());
     by_result.or_else(|| {
         (0..6).find_map(|order| {
             let mut setting = Setting::new(kernel, 9, 3, 2);
@@ -234,11 +247,13 @@ fn all_noticed(spoilings: &[Spoiling]) {
 #[test]
 fn spoiled_kernels_of_hopper_are_noticed() {
     all_noticed(&HOPPER.map(of_hopper).concat());
+    all_noticed(&HOPPER.map(|kernel| of_elements("sm_90a", kernel, kernel)).concat());
 }
 
 #[test]
 fn spoiled_kernels_of_blackwell_are_noticed() {
     all_noticed(&BLACKWELL.map(of_blackwell).concat());
+    all_noticed(&BLACKWELL.map(|kernel| of_elements("sm_100f", kernel, kernel)).concat());
 }
 
 #[test]
@@ -251,6 +266,12 @@ fn spoiled_portable_kernels_are_noticed() {
         ("sm_90a", "burn_fp64_mma"),
     ];
     all_noticed(&portable.map(|(image, kernel)| of_portable(image, kernel)).concat());
+    let elements = [
+        ("compute_80", "burn_bf16_mma", "packedIt"),
+        ("sm_120", "burn_fp8_mma", "packedIh"),
+        ("compute_80", "burn_fp32", "element_number"),
+    ];
+    all_noticed(&elements.map(|(image, kernel, function)| of_elements(image, kernel, function)).concat());
 }
 
 #[test]
