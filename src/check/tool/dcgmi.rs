@@ -214,8 +214,9 @@ fn verdict_of(test: &str, result: &Value) -> Result<Verdict, Unread> {
 }
 
 /// How DCGM classes an error (`dcgmErrorCategory_enum` of `dcgm_errors.h`): its settings, libraries, the software around it and
-/// its own trouble. A program that failed on the GPU (CUDA) and what the driver reported (XID) are not among them.
-const OF_SOFTWARE: [u64; 4] = [3, 4, 8, 16];
+/// its own trouble, and the vendor's diagnostic that was not started (EUD). A call of CUDA (6) is told by its words, and what the
+/// driver reported (XID) is none of it.
+const OF_SOFTWARE: [u64; 6] = [3, 4, 6, 7, 8, 16];
 /// Likewise: heat, and memory.
 const HARDWARE_THERMAL: u64 = 9;
 const HARDWARE_MEMORY: u64 = 10;
@@ -263,35 +264,106 @@ fn remedy(result: &Value) -> Option<Remedy> {
 
 /// The errors of those classes (`dcgmErrorMeta` of `dcgm_errors.c`): files, libraries, settings and other processes (18 to 27, 29),
 /// DCGM's own calls and tests that were ended (32, 37, 44, 47 to 49, 53, 64, 65, 67, 68), memory that was not to be had (56, 73),
-/// modes and states (74, 77, 78), an empty list of GPUs (82), a file that could not be made (96), a pause (97).
-const SOFTWARE_ERRORS: [RangeInclusive<u64>; 14] = [
-    18..=27,
-    29..=29,
+/// modes and states (74, 77, 78), an empty list of GPUs (82), the EUD's rights and its start (89 to 94), a file that could not be
+/// made (96), a pause (97); CUDA's settings, contexts and devices (28, 54, 59, 66), the fabric manager (108, 112), a program's
+/// rights (124).
+const SOFTWARE_ERRORS: [RangeInclusive<u64>; 20] = [
+    18..=29,
     32..=32,
     37..=37,
     44..=44,
     47..=49,
     53..=53,
+    54..=54,
     56..=56,
+    59..=59,
     64..=65,
+    66..=66,
     67..=68,
     73..=74,
     77..=78,
     82..=82,
+    89..=94,
     96..=97,
+    108..=108,
+    112..=112,
+    124..=124,
 ];
 
-/// Whether every warning of a result is one of software by its class and its number, which say the same where it is so, and none
-/// asks for the GPU to be isolated.
+/// What DCGM says of its own trouble, of libraries, settings and services in the way: its messages by the words that are the same in
+/// every release (`dcgm_errors.h`), and what CUDA answers to one who asks it to begin (`cuGetErrorString`). The table and reports
+/// before 3.3 give no numbers, and a call of CUDA has one number whichever it was.
+const SOFTWARE_WORDS: [&str; 34] = [
+    "Persistence mode",
+    "persistence mode",
+    "Fabric Manager",
+    "FabricManager",
+    "IMEX ",
+    "Cannot open library",
+    "Cannot get pointer to",
+    "could not be accessed directly",
+    "driver on the denylist",
+    "Bad parameter to function",
+    "graphics contexts open",
+    "Could not connect to the host engine",
+    "Could not query field",
+    "CUDA performance-limiting environment variable",
+    "CUDA API cuInit",
+    "CUDA API cudaGetDeviceCount",
+    "Unable to find a corresponding CUDA device",
+    "failed to create a CUDA context",
+    "no longer bound to a CUDA context",
+    "Error using DCGM API",
+    "without 2 or more gpus",
+    "EUD binary",
+    "not running as root",
+    "was aborted",
+    "out of memory",
+    "not enough memory",
+    "initialization error",
+    "system not yet initialized",
+    "no CUDA-capable device",
+    "driver version is insufficient",
+    "unsupported display driver",
+    "forward compatibility was attempted",
+    "is busy or unavailable",
+    "operation not supported",
+];
+/// Words that outweigh those: something broke.
+const HARDWARE_WORDS: [&str; 13] = [
+    "uncorrectable",
+    "ECC error",
+    "is lost",
+    "fallen off",
+    "XID",
+    "hardware",
+    "NVLINK",
+    "DBE",
+    "row remap",
+    "memory error",
+    "etirement",
+    "faulty",
+    "exceed",
+];
+
+/// Whether every warning of a result is one of software: by its class and its number, which say the same where it is so, and none
+/// asks for the GPU to be isolated; or by its words.
 fn is_of_software(result: &Value) -> bool {
     let warnings = result["warnings"].as_array().map_or(&[][..], Vec::as_slice);
+    let has = |text: &str, words: &[&str]| words.iter().any(|word| text.contains(word));
+    let by_words = |text: &str| has(text, &SOFTWARE_WORDS) && !has(text, &HARDWARE_WORDS);
     let of_software = |warning: &Value| {
         let (class, error) = (warning["error_category"].as_u64(), warning["error_id"].as_u64());
-        class.is_some_and(|class| OF_SOFTWARE.contains(&class))
+        let by_number = class.is_some_and(|class| OF_SOFTWARE.contains(&class))
             && warning["error_severity"].as_u64() != Some(ISOLATE)
-            && error.is_some_and(|error| SOFTWARE_ERRORS.iter().any(|range| range.contains(&error)))
+            && error.is_some_and(|error| SOFTWARE_ERRORS.iter().any(|range| range.contains(&error)));
+        let told = texts(warning).join("; ");
+        by_words(&told) || (by_number && !has(&told, &HARDWARE_WORDS))
     };
-    !warnings.is_empty() && warnings.iter().all(of_software)
+    match &result["warnings"] {
+        Value::String(text) => by_words(text),
+        _ => !warnings.is_empty() && warnings.iter().all(of_software),
+    }
 }
 
 /// Whether a test did not do its work, which is another thing than one that was left out.

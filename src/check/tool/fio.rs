@@ -49,10 +49,13 @@ fn words<'a>(output: &Output<'a>) -> Option<&'a str> {
     messages().find(|line| TROUBLE.iter().any(|word| line.contains(word)))
 }
 
+/// What it says when a signal ends it.
+const STOPPED: &str = "fio: terminating on signal";
+
 /// Errors of a job that tell of what it was told to do and of what was left to do it with, and of no drive: EPERM, ENOENT, EINTR,
-/// EBADF, EAGAIN, ENOMEM, EACCES, EBUSY, EEXIST, ENOTDIR, EISDIR, EINVAL, ENFILE, EMFILE, ETXTBSY, EFBIG, ENOSPC, EROFS,
+/// EBADF, EAGAIN, ENOMEM, EACCES, EBUSY, EEXIST, ENOTDIR, EISDIR, EINVAL, ENFILE, EMFILE, ENOTTY, ETXTBSY, EFBIG, ENOSPC, EROFS,
 /// ENOSYS, EOPNOTSUPP, EDQUOT (`errno-base.h` and `errno.h` of include/uapi/asm-generic in Linux).
-const OF_THE_SET_UP: [i64; 21] = [1, 2, 4, 9, 11, 12, 13, 16, 17, 20, 21, 22, 23, 24, 26, 27, 28, 30, 38, 95, 122];
+const OF_THE_SET_UP: [i64; 22] = [1, 2, 4, 9, 11, 12, 13, 16, 17, 20, 21, 22, 23, 24, 25, 26, 27, 28, 30, 38, 95, 122];
 
 fn read(output: &Output<'_>) -> Result<Told, Unread> {
     let refused = |why: Unread| match words(output) {
@@ -88,6 +91,10 @@ fn read(output: &Output<'_>) -> Result<Told, Unread> {
     }
     if jobs.is_empty() {
         return Err(empty("jobs"));
+    }
+    // Somebody ended it before its time, and it may call that a success (`sig_int` of backend.c).
+    if let Some(words) = output.words(&[STOPPED]) {
+        verdict = verdict.and(Verdict::Unproven(Unproven::StoppedEarly { words: words.to_owned() }));
     }
     measured.push(Measurement::number("errors", Component::Node, Unit::One, failed.into(), jobs.len() as u64));
     Ok(Told::new(measured, verdict))

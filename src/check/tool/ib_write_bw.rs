@@ -67,7 +67,11 @@ fn read(output: &Output<'_>) -> Result<Told, Unread> {
             && let Some((bytes, peak, average)) = head.row(line)
         {
             let size = sizes.entry(bytes).or_insert(Size { peak, average, told: 0 });
-            *size = Size { peak: size.peak.min(peak), average: size.average.min(average), told: size.told + 1 };
+            *size = Size {
+                peak: size.peak.min(peak),
+                average: if average.is_finite() { size.average.min(average) } else { average },
+                told: size.told + 1,
+            };
         }
     }
     let words = output.words(WORDS);
@@ -86,11 +90,13 @@ fn read(output: &Output<'_>) -> Result<Told, Unread> {
             let (unit, name) = (Unit::GigabytePerSecond, name(what));
             measured.push(Measurement::number(&name, Component::Node, unit, value, told));
         };
-        if peak > 0.0 {
+        if peak > 0.0 && peak.is_finite() {
             put("peak", peak);
         }
-        put("average", average);
-        if average <= 0.0 {
+        // It divides by the time that it took, of which its clock may have told nothing.
+        if average > 0.0 && average.is_finite() {
+            put("average", average);
+        } else {
             verdict = verdict.and(Verdict::Unproven(Unproven::NothingMoved { what: format!("#bytes {bytes}") }));
         }
     }

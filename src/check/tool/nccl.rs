@@ -1,7 +1,7 @@
 //! nccl-tests: bandwidth of the largest message, wrong values, and whether values were checked at all.
 //!
-//! The text is read by its heads, which tell the columns of every version: until 2021 `error` in place of `#wrong` and no
-//! `root` (or no `redop`), since 2026 statistics of iterations behind each half. Launchers put tags before each line. A
+//! The text is read by its heads, which tell the columns of every version: until 2019 `bytes`, `N` and `res` in place of `size`,
+//! `count` and `#wrong`, until 2021 `error` and no `root` (or no `redop`), since 2026 statistics of iterations behind each half. Launchers put tags before each line. A
 //! half that is not checked says `N/A`: both with `-c 0`, the one in place with alltoall and sendrecv. With `-J FILE` the
 //! report goes to a file that must be new, so the text is what is read; a report printed by a wrapper is read as well.
 
@@ -73,6 +73,8 @@ const ABORTED: &[&str] = &[
 const FAILURES: &[&str] = &["# error:"];
 /// The line that every whole output has below its table.
 const LAST: &str = "# Out of bounds values";
+/// The same until 2019.
+const LAST_OF_OLD: &str = "Out of bounds values";
 /// NCCL's own warnings, which tell why.
 const WARNINGS: &str = "NCCL WARN";
 
@@ -205,19 +207,20 @@ struct HalfAt {
     algorithm: usize,
     bus: usize,
     wrong: usize,
-    /// `error`, the largest deviation, in place of a count of wrong values.
+    /// `error` or `res`, the largest deviation, in place of a count of wrong values.
     deviation: bool,
 }
 
 impl Head {
     fn of(line: &str) -> Option<Self> {
         let names: Vec<&str> = line.strip_prefix('#')?.split_whitespace().collect();
-        if names.first() != Some(&"size") || names.get(1) != Some(&"count") {
+        if ![["size", "count"], ["bytes", "N"]].iter().any(|first| names.starts_with(first)) {
             return None;
         }
         let at = |name: &str| names.iter().enumerate().filter(|(_, one)| **one == name).map(|(at, _)| at).collect();
         let (algorithm, bus): (Vec<usize>, Vec<usize>) = (at("algbw"), at("busbw"));
-        let (count, deviation): (Vec<usize>, Vec<usize>) = (at("#wrong"), at("error"));
+        let count: Vec<usize> = at("#wrong");
+        let deviation = [at("error"), at("res")].concat();
         let is_deviation = count.is_empty();
         let wrong = if is_deviation { deviation } else { count };
         if algorithm.is_empty() || algorithm.len() != bus.len() || bus.len() != wrong.len() {
@@ -273,13 +276,13 @@ fn from_text(output: &Output<'_>) -> Result<(Vec<Row>, Foot), Unread> {
     for line in output.stdout.lines().map(|line| untagged(line.trim())) {
         if let Some(columns) = Head::of(line) {
             head = Some(columns);
-        } else if line.starts_with(LAST) {
+        } else if line.starts_with(LAST) || line.starts_with(LAST_OF_OLD) {
             foot.ended = true;
             // Of the deviations of old versions this is the verdict.
             if line.ends_with("FAILED") {
                 foot.failed = Some(line.trim_start_matches("# ").to_owned());
             }
-        } else if line.starts_with("# Avg bus bandwidth") && line.ends_with("FAILED") {
+        } else if line.trim_start_matches("# ").starts_with("Avg bus bandwidth") && line.ends_with("FAILED") {
             foot.failed = foot.failed.or_else(|| Some(line.trim_start_matches("# ").to_owned()));
         } else if let Some(head) = &head
             && let Some(row) = head.row(line)?

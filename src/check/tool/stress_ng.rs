@@ -91,7 +91,10 @@ fn read(output: &Output<'_>) -> Result<Told, Unread> {
         (Some(words), _, _) => Verdict::Failed(words),
         (None, Some(words), _) => Verdict::Unproven(Unproven::Skipped { words: words.to_owned() }),
         (None, None, Some(name)) => Verdict::Unproven(Unproven::Idle { what: name.clone() }),
-        (None, None, None) => Verdict::Passed,
+        (None, None, None) => match ended_early(output) {
+            Some(words) => Verdict::Unproven(Unproven::StoppedEarly { words: words.to_owned() }),
+            None => Verdict::Passed,
+        },
     };
     Ok(Told::new(measured, verdict))
 }
@@ -103,6 +106,47 @@ fn nonzero<'a>(output: &Output<'a>, key: &str) -> Option<&'a str> {
         let rest = line.split_once("] ").map_or("", |(_, rest)| rest.trim());
         rest.strip_prefix(key).is_some_and(|rest| rest.split([':', ' ']).next().is_some_and(|count| count != "0"))
     })
+}
+
+/// The line that tells of a time shorter than the one it was told to run for: a signal that ends it is a success to it.
+/// `setting to a 10 second run per stressor`, `setting to a 1 min, 30 secs run per stressor`;
+/// `successful run completed in 1.20s`, `passed ... successful run completed in 1 min, 30.02 secs`.
+fn ended_early<'a>(output: &Output<'a>) -> Option<&'a str> {
+    // With a number of operations a stressor ends when it has done them.
+    if output.args.iter().any(|arg| arg.ends_with("-ops")) {
+        return None;
+    }
+    let wanted =
+        seconds(output.words(&["setting to a "])?.split_once("setting to a ")?.1.split_once(" run per stressor")?.0)?;
+    let told = output.words(&["run completed in "])?;
+    let ran = seconds(told.split_once("run completed in ")?.1.split('(').next()?)?;
+    (ran < wanted * SHARE).then_some(told)
+}
+
+/// Of the time that was asked for; the last moment is the program's own to stop in.
+const SHARE: f64 = 0.95;
+
+/// A time in its words: `1.20s`, `10 second`, `1 hour, 2 mins, 3.50 secs`.
+fn seconds(text: &str) -> Option<f64> {
+    let mut sum = None;
+    let mut number = None::<f64>;
+    for word in text.split([' ', ',']).filter(|word| !word.is_empty()) {
+        let end = word.find(|sign: char| !sign.is_ascii_digit() && sign != '.').unwrap_or(word.len());
+        let (digits, unit) = word.split_at(end);
+        number = digits.parse().ok().or(number);
+        let Some(value) = number else { continue };
+        let length = match unit.chars().next() {
+            None => continue,
+            Some('s') => 1.0,
+            Some('m') => 60.0,
+            Some('h') => 3600.0,
+            Some('d') => 86400.0,
+            Some(_) => return sum,
+        };
+        sum = Some(sum.unwrap_or(0.0) + value * length);
+        number = None;
+    }
+    sum
 }
 
 /// Only the lines that are wanted: the file of some versions repeats keys, which no YAML reader takes, and messages may
@@ -130,4 +174,19 @@ fn stressors(text: &str) -> Result<Vec<Stressor>, Unread> {
         return Err(lacks(stressor.name.clone(), "bogo-ops-per-second-real-time"));
     }
     Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_read_in_all_the_words_they_come_in() {
+        for (text, told) in
+            [("1.20s", 1.2), ("10 second", 10.0), ("1 min, 30 secs", 90.0), ("1 hour, 2 mins, 3.50 secs", 3723.5)]
+        {
+            assert!(seconds(text).is_some_and(|read| (read - told).abs() < 1e-9), "{text}");
+        }
+        assert_eq!(seconds("no time"), None);
+    }
 }

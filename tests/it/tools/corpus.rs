@@ -31,6 +31,10 @@ const EXITS: &[(&str, i32)] = &[
     ("dcgmi/3.1-texts.json", 226),
     ("dcgmi/4-fail-and-skip.json", 226),
     ("dcgmi/3.3-text-cut-off-after-a-failure.txt", 226),
+    ("dcgmi/4-cuda-call-failed.json", 226),
+    ("dcgmi/4-cuda-would-not-begin.json", 226),
+    ("dcgmi/4-services.json", 226),
+    ("dcgmi/3.3-text-no-library.txt", 226),
     ("dcgmi/4-graded-failures.json", 226),
     ("dcgmi/4-iterations.json", 226),
     ("dcgmi/4-runtime-error.json", 255),
@@ -40,6 +44,7 @@ const EXITS: &[(&str, i32)] = &[
     ("dcgmi/no-host-engine.txt", 255),
     ("fio/3.16-error-with-notes.json", 1),
     ("fio/3.37-every-ten-seconds-and-then-an-error.json", 1),
+    ("fio/3.33-no-trim.json", 1),
     ("fio/3.37-io-error.json", 1),
     ("fio/3.37-no-space.txt", 1),
     ("fio/3.37-no-space-in-the-run.json", 1),
@@ -56,6 +61,7 @@ const EXITS: &[(&str, i32)] = &[
     ("ib_write_bw/24-retries-exceeded.txt", 1),
     ("iperf3/3.17-refused.json", 1),
     ("iperf3/3.9-closed-halfway.json", 1),
+    ("nccl-tests/1.0-broadcast-out-of-bounds.txt", 1),
     ("nccl-tests/2.17-aborted-at-once.txt", 3),
     ("nccl-tests/2.17-aborted.txt", 3),
     ("nccl-tests/2.17-killed.txt", 137),
@@ -83,6 +89,7 @@ const EXITS: &[(&str, i32)] = &[
 /// Arguments that choose GPUs or cases.
 const ARGS: &[(&str, &[&str])] = &[
     ("gpu-burn/2026-i2-ok.txt", &["-i", "2", "30"]),
+    ("stress-ng/0.15-ended-early.yaml", &["--cpu", "1", "-t", "10"]),
     ("gpu-burn/2026-i3-faulty.txt", &["-i3", "30"]),
     ("nvbandwidth/0.9-asked-and-waived.json", &["-t", "device_to_device_memcpy_read_ce,host_to_device_memcpy_ce"]),
 ];
@@ -114,6 +121,7 @@ const GOOD: &[&str] = &[
     "iperf3/3.17-reverse.json",
     "iperf3/3.17-udp.json",
     "iperf3/tcp.json",
+    "nccl-tests/1.0-all-reduce.txt",
     "nccl-tests/2.0-all-gather.txt",
     "nccl-tests/2.0-all-reduce.txt",
     "nccl-tests/2.17-all-reduce.txt",
