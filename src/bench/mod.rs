@@ -4,14 +4,6 @@
 //! in it, `table` and `plot` the forms it is shown in; `calibrate` makes proposed facts and model parameters of documents.
 //! Running the phases is the command line's.
 
-#![allow(
-    clippy::cast_possible_truncation,
-    clippy::cast_possible_wrap,
-    clippy::cast_precision_loss,
-    clippy::cast_sign_loss,
-    reason = "this crate has not been gone through by file yet"
-)]
-
 mod calibrate;
 mod document;
 mod measure;
