@@ -5,14 +5,6 @@
 //! model parameters of documents.
 //! Running the phases is the command line's.
 
-#![allow(
-    clippy::cast_possible_truncation,
-    clippy::cast_possible_wrap,
-    clippy::cast_precision_loss,
-    clippy::cast_sign_loss,
-    reason = "this crate has not been gone through by file yet"
-)]
-
 mod aims;
 mod calibrate;
 mod document;

@@ -1,5 +1,7 @@
 //! A bench as plots: SVG with nothing in it but lines and words, so that every browser and viewer shows it.
 
+#![expect(clippy::cast_precision_loss, reason = "counts and nanoseconds become floats for statistics, far below 2^53")]
+
 use std::fmt::Write as _;
 
 use super::document::{Bench, GpuMeasured};

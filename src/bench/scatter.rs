@@ -1,5 +1,7 @@
 //! How readings or units are distributed: mean, deviation, ends, count.
 
+#![expect(clippy::cast_precision_loss, reason = "counts and nanoseconds become floats for statistics, far below 2^53")]
+
 use serde::{Deserialize, Serialize};
 
 /// Of at least one value.

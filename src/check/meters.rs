@@ -78,6 +78,7 @@ impl Meters {
 }
 
 #[cfg(test)]
+#[expect(clippy::cast_precision_loss, reason = "counts and nanoseconds become floats for statistics, far below 2^53")]
 mod tests {
     use super::*;
 

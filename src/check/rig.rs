@@ -2,6 +2,12 @@
 //!
 //! It has no physics of its own beyond what a closure gives; whole nodes are for the simulation tests.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "values are bounded where they are made, within the narrower type"
+)]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) use super::toy_node::{counters, inventory};

@@ -65,6 +65,7 @@ impl Spells {
 }
 
 #[cfg(test)]
+#[expect(clippy::cast_precision_loss, reason = "counts and nanoseconds become floats for statistics, far below 2^53")]
 mod tests {
     use super::*;
 

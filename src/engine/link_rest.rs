@@ -47,6 +47,7 @@ impl LinkRest {
 }
 
 #[cfg(test)]
+#[expect(clippy::cast_possible_truncation, reason = "values are bounded where they are made, within the narrower type")]
 mod tests {
     use super::*;
     use kiln_model::{Gpu, Reading};

@@ -2,14 +2,6 @@
 //!
 //! The machine knows no clock, no thread, no file; [`drive`] does.
 
-#![allow(
-    clippy::cast_possible_truncation,
-    clippy::cast_possible_wrap,
-    clippy::cast_precision_loss,
-    clippy::cast_sign_loss,
-    reason = "this crate has not been gone through by file yet"
-)]
-
 mod active;
 pub mod drive;
 mod guard;

@@ -68,6 +68,7 @@ impl StandIns {
 }
 
 #[cfg(test)]
+#[expect(clippy::cast_precision_loss, reason = "counts and nanoseconds become floats for statistics, far below 2^53")]
 mod tests {
     use super::*;
     use kiln_model::{Gpu, ReadingFailure};

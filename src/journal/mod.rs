@@ -7,14 +7,6 @@
 //! A newer minor version may add kinds of events and fields; a newer major version is refused. The header's form, the
 //! chain included, is the same in all versions.
 
-#![allow(
-    clippy::cast_possible_truncation,
-    clippy::cast_possible_wrap,
-    clippy::cast_precision_loss,
-    clippy::cast_sign_loss,
-    reason = "this crate has not been gone through by file yet"
-)]
-
 mod error;
 #[cfg(test)]
 mod fixtures;

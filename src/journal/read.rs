@@ -1,5 +1,10 @@
 //! Reading a journal: every byte is checked against the chain, and the first damage is reported with its place.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "values are bounded where they are made, within the narrower type"
+)]
+
 use std::fmt;
 use std::fs::{File, TryLockError};
 use std::io::{self, Seek as _};

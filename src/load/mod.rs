@@ -4,14 +4,6 @@
 //! child; `cuda` is the work itself, through the driver alone; `clock` holds a GPU's clock meanwhile; `tool` reads what other programs print. How the engine
 //! uses loads is left to the engine.
 
-#![allow(
-    clippy::cast_possible_truncation,
-    clippy::cast_possible_wrap,
-    clippy::cast_precision_loss,
-    clippy::cast_sign_loss,
-    reason = "this crate has not been gone through by file yet"
-)]
-
 mod clock;
 pub mod cuda;
 pub mod supervisor;

@@ -65,6 +65,7 @@ fn of_profile(profile: &str, runs: &[&RunSummary], golden: &[String], simulated:
 }
 
 #[cfg(test)]
+#[expect(clippy::cast_precision_loss, reason = "counts and nanoseconds become floats for statistics, far below 2^53")]
 mod tests {
     use super::super::{Facts, NoCapability, ValueKey, Values};
     use super::*;

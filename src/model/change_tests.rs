@@ -1,5 +1,10 @@
 //! Two inventories held against each other: what counts as a change, and which part it is told of.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "values are bounded where they are made, within the narrower type"
+)]
+
 use std::collections::BTreeSet;
 
 use super::*;

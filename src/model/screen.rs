@@ -50,6 +50,7 @@ pub fn rarest_excluded(products: f64) -> u32 {
 }
 
 #[cfg(test)]
+#[expect(clippy::cast_precision_loss, reason = "counts and nanoseconds become floats for statistics, far below 2^53")]
 mod tests {
     use super::*;
 

@@ -2,14 +2,6 @@
 //!
 //! What is asked of a node, and what follows from its answers, is the engine's and the checks' business.
 
-#![allow(
-    clippy::cast_possible_truncation,
-    clippy::cast_possible_wrap,
-    clippy::cast_precision_loss,
-    clippy::cast_sign_loss,
-    reason = "this crate has not been gone through by file yet"
-)]
-
 pub mod doctor;
 pub mod host;
 mod narrowed;

@@ -3,6 +3,8 @@
 //!
 //! Everything goes to one output, never to standard output. Questions to the operator are asked elsewhere; the console pauses.
 
+#![expect(clippy::cast_possible_truncation, reason = "seconds, counts and pixels on a page are small")]
+
 use std::env;
 use std::fmt;
 use std::io::{self, IsTerminal, Write};

@@ -3,14 +3,6 @@
 //! Judging is done when they are made; nothing here changes what a run says. What people are told stands in `phrase`, in every
 //! language; machines are told English.
 
-#![allow(
-    clippy::cast_possible_truncation,
-    clippy::cast_possible_wrap,
-    clippy::cast_precision_loss,
-    clippy::cast_sign_loss,
-    reason = "this crate has not been gone through by file yet"
-)]
-
 mod blind;
 mod console;
 mod dcgm;

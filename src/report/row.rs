@@ -2,6 +2,8 @@
 //!
 //! Rows come in the plan's order and are the same for every unit of one model, whatever happened.
 
+#![expect(clippy::cast_possible_truncation, reason = "seconds, counts and pixels on a page are small")]
+
 use std::collections::BTreeMap;
 
 use super::value;

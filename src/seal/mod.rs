@@ -6,14 +6,6 @@
 //! every file, so that an altered one is named by line or by bytes. Whether a journal is sound in itself is for `journal`.
 //! `papers` are a floor's signature over what it did with a unit, and over the seals of the runs that it did it for.
 
-#![allow(
-    clippy::cast_possible_truncation,
-    clippy::cast_possible_wrap,
-    clippy::cast_precision_loss,
-    clippy::cast_sign_loss,
-    reason = "this crate has not been gone through by file yet"
-)]
-
 mod envelope;
 mod error;
 mod folder;

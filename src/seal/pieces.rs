@@ -1,5 +1,10 @@
 //! Digests of a file: one of the whole, and short ones of its pieces that help to find what was changed.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "values are bounded where they are made, within the narrower type"
+)]
+
 use std::io::{self, BufRead as _, BufReader, Read as _};
 
 use base64::Engine as _;

@@ -203,6 +203,11 @@ fn told(quantity: &Quantity, spread: Scatter, benches: &[(String, Bench)]) -> St
 }
 
 /// Four significant digits.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "digits after the point are few, and none at the least"
+)]
 fn short(value: f64) -> String {
     if value == 0.0 || !value.is_finite() {
         return format!("{value}");

@@ -1,6 +1,8 @@
 //! The quantities that benches are read for: where each stands in a document, which fact it is a limit of, and which
 //! parameters of the simulated node scale it.
 
+#![expect(clippy::cast_precision_loss, reason = "counts and nanoseconds become floats for statistics, far below 2^53")]
+
 use kiln_load::worker::{Beside, Images};
 use kiln_model::{BurnKernel, CopyDirection, Endpoint, GpuIndex, Unit};
 

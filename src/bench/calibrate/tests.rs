@@ -1,5 +1,11 @@
 //! Benches of invented units with a known spread give it back; what is no use is refused; files stay files.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    reason = "counts become floats far below 2^53, and floats become counts that were bounded before"
+)]
+
 use kiln_event::NodeSource;
 use kiln_load::worker::{Beside, Images};
 use kiln_model::{BurnKernel, GpuIndex};

@@ -1,5 +1,11 @@
 //! The worker's side: starts the holder of one GPU's clock, and lets it go.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "times and counts of a load are far below the end of any of these types"
+)]
+
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 

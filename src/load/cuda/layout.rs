@@ -1,6 +1,11 @@
 //! What host and kernels share in memory: the arguments of each kernel and the log of wrong results. The same structures
 //! stand in `kernels/shared.cuh` and `kernels/march.cu`; every kernel takes exactly one of them by value.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "sizes and places in memory are 64 bits wide on every host with a GPU, and rates are floats of counts"
+)]
+
 /// Records a log has room for.
 pub const RECORDS: usize = 64;
 /// A window, a word or a unit that does not occur.

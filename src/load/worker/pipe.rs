@@ -2,6 +2,8 @@
 //!
 //! Filling it from the pipe and from the lease is left to the main loop.
 
+#![expect(clippy::cast_sign_loss, reason = "times and counts of a load are far below the end of any of these types")]
+
 use std::io::Write;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};

@@ -2,6 +2,11 @@
 //!
 //! The kernel keeps serials and the tables themselves to root; closed is then the reading, not absent.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "what a driver or a text tells is within the range of what it measures"
+)]
+
 use std::fs;
 use std::path::Path;
 

@@ -1,5 +1,11 @@
 //! Network ports and disks of the machine.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "what a driver or a text tells is within the range of what it measures"
+)]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;

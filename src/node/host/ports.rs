@@ -1,5 +1,11 @@
 //! Ports of RDMA devices out of `/sys/class/infiniband`: state, rate and error counters.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "what a driver or a text tells is within the range of what it measures"
+)]
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 

@@ -1,6 +1,13 @@
 //! Many field values in one call of the library.
 
 #![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "what a driver or a text tells is within the range of what it measures"
+)]
+#![expect(
     unsafe_code,
     reason = "the wrapper cannot say which link or module a field is asked of, and refuses signed values"
 )]

@@ -1,5 +1,11 @@
 //! The inventory of one GPU: identity, limits, configuration, links.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    reason = "what a driver or a text tells is within the range of what it measures"
+)]
+
 use nvml_wrapper::enum_wrappers::device::{Clock, TemperatureThreshold};
 use nvml_wrapper::enums::device::UsedGpuMemory;
 use nvml_wrapper_sys::bindings as sys;

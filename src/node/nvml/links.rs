@@ -1,5 +1,11 @@
 //! The NVLinks of one GPU: how many, in what state, to where, and their error counters.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    reason = "what a driver or a text tells is within the range of what it measures"
+)]
+
 use nvml_wrapper_sys::bindings as sys;
 
 use super::batch::{Batch, Number};

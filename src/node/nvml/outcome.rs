@@ -1,5 +1,7 @@
 //! What a return code of the library means for a reading: a value, "unsupported", or a failure.
 
+#![expect(clippy::cast_possible_wrap, reason = "what a driver or a text tells is within the range of what it measures")]
+
 use nvml_wrapper::error::NvmlError;
 use nvml_wrapper_sys::bindings as sys;
 

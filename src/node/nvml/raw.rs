@@ -1,5 +1,10 @@
 //! Calls of the library that the wrapper lacks or makes wrongly, each as a reading.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    reason = "what a driver or a text tells is within the range of what it measures"
+)]
 #![expect(unsafe_code, reason = "foreign calls of a library opened at run time")]
 
 use nvml_wrapper::Device;

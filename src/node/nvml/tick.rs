@@ -1,5 +1,10 @@
 //! All sensors of one GPU, read for one tick: one call for all field values, and a few that have calls of their own.
 
+#![expect(
+    clippy::cast_precision_loss,
+    reason = "what a driver or a text tells is within the range of what it measures"
+)]
+
 use nvml_wrapper::enum_wrappers::device::{Clock, EccCounter, MemoryError, TemperatureSensor};
 
 use super::batch::{Batch, Number};

@@ -138,6 +138,7 @@ fn sources_untold(recording: &Recording) -> Vec<SourceReport> {
 const LOOK_BACK: usize = 256;
 
 #[cfg(test)]
+#[expect(clippy::cast_precision_loss, reason = "what a driver or a text tells is within the range of what it measures")]
 mod tests {
     use super::super::Recorder;
     use super::*;

@@ -1,5 +1,11 @@
 //! How fast copies run: host to GPU, GPU to GPU, and all to all, as the links' states allow.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "the model computes in floats, and its counters, words and addresses are whole numbers within their range"
+)]
+
 use super::build::Kind;
 use super::file::C2cSection;
 use super::gpu::Gpu;

@@ -2,6 +2,12 @@
 //!
 //! Faults come on top of what is built here; how parts behave in time is left to `gpu` and `station`.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    reason = "the model computes in floats, and its counters, words and addresses are whole numbers within their range"
+)]
+
 use std::collections::BTreeMap;
 
 use super::draw::{Draw, Property};

@@ -1,5 +1,12 @@
 //! Copies with a bandwidth to tell: leg by leg between host and GPUs or between pairs, and all to all at once.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "the model computes in floats, and its counters, words and addresses are whole numbers within their range"
+)]
+
 use super::load::{Bench, COPY_NOISE, Job, Load, SECOND};
 use super::parameter::GpuParameter as G;
 use kiln_model::{CopyDirection, Endpoint, LoadSaid, Transfer};

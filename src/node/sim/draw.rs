@@ -64,6 +64,10 @@ impl<'a> Draw<'a> {
 }
 
 #[cfg(test)]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "the model computes in floats, and its counters, words and addresses are whole numbers within their range"
+)]
 mod tests {
     use super::*;
 

@@ -3,6 +3,13 @@
 //! Each is a Poisson process whose rate follows the model. What an error means for loads and the kernel log is told as an
 //! [`Incident`]; the station acts on it.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "the model computes in floats, and its counters, words and addresses are whole numbers within their range"
+)]
+
 use super::build::GpuPart;
 use super::gpu::Activity;
 use super::noise::{Hazard, Noise};

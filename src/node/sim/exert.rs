@@ -1,5 +1,10 @@
 //! What loads do to their GPUs while they run, and the words fault files have for them.
 
+#![expect(
+    clippy::cast_precision_loss,
+    reason = "the model computes in floats, and its counters, words and addresses are whole numbers within their range"
+)]
+
 use super::bandwidth::Paths;
 use super::build::Kind;
 use super::copies::{COPIES, COPY_GB, HOST_SET_UP, PAIR_SET_UP};

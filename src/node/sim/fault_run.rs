@@ -1,5 +1,12 @@
 //! A fault in a node over time: when it is active, and what of the model it then changes.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "the model computes in floats, and its counters, words and addresses are whole numbers within their range"
+)]
+
 use super::build::{Build, GpuPart};
 use super::exert::LoadWord;
 use super::fault_change::{ChangeOf, Operation};

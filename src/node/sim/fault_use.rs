@@ -2,6 +2,11 @@
 //!
 //! What the fault does during the run is in `fault_run`.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "the model computes in floats, and its counters, words and addresses are whole numbers within their range"
+)]
+
 use std::sync::Arc;
 
 use super::build::{Build, components};

@@ -1,5 +1,12 @@
 //! The inventory a simulated node gives: what its files and draws say, as the driver would show it now.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "the model computes in floats, and its counters, words and addresses are whole numbers within their range"
+)]
+
 use super::build::Build;
 use super::file::NodeFile;
 use super::gpu::Gpu;

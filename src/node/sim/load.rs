@@ -3,6 +3,13 @@
 //! What a load does to its GPUs is `exert`; copies and the memory march are `copies` and `march`; wrong results come from
 //! `errors`.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "the model computes in floats, and its counters, words and addresses are whole numbers within their range"
+)]
+
 use super::bandwidth::Paths;
 use super::build::Kind;
 use super::copies::{EXCHANGE, EXCHANGE_REPORT, Leg, host_legs, pair_legs};

@@ -1,5 +1,11 @@
 //! The memory march: pass after pass over each GPU's memory, at the pace of its bandwidth.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "the model computes in floats, and its counters, words and addresses are whole numbers within their range"
+)]
+
 use super::gpu::Gpu;
 use super::load::{Bench, Job, Load, SECOND};
 use super::noise::Noise;

@@ -1,6 +1,13 @@
 //! Randomness of the simulated node: one generator for each purpose, so that a fault on one GPU does not shift the noise
 //! of another; and events at random times.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "the model computes in floats, and its counters, words and addresses are whole numbers within their range"
+)]
+
 use rand_pcg::Pcg64Mcg;
 use rand_pcg::rand_core::Rng;
 

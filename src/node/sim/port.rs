@@ -1,5 +1,11 @@
 //! The ports of a simulated node's network: whether they have a link, and what they have counted.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "the model computes in floats, and its counters, words and addresses are whole numbers within their range"
+)]
+
 use std::collections::BTreeMap;
 
 use super::file::PortSection;

@@ -1,5 +1,12 @@
 //! What a GPU shows of itself: true values quantised, noisy, stuck, or not to be had.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "the model computes in floats, and its counters, words and addresses are whole numbers within their range"
+)]
+
 use super::build::Kind;
 use super::gpu::Gpu;
 use super::noise::Noise;

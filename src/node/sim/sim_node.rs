@@ -3,6 +3,13 @@
 //!
 //! How parts behave is in `gpu`, `site` and `load`; this file only advances them together.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "the model computes in floats, and its counters, words and addresses are whole numbers within their range"
+)]
+
 use std::collections::BTreeMap;
 
 use super::bandwidth::Paths;

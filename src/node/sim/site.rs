@@ -2,6 +2,11 @@
 //!
 //! A branch is shared: whatever slows its flow heats all GPUs on it.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "the model computes in floats, and its counters, words and addresses are whole numbers within their range"
+)]
+
 use std::collections::BTreeMap;
 
 use super::build::Build;

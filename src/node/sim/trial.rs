@@ -1,5 +1,11 @@
 //! Whole-node trials: what the simulated node must do to pass for hardware, and that every fault shows.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "the model computes in floats, and its counters, words and addresses are whole numbers within their range"
+)]
+
 use std::collections::BTreeSet;
 
 use super::{FaultFile, FaultUse, NodeFile, SimNode};

@@ -2,6 +2,13 @@
 //!
 //! How it heats, cools and computes cannot be read from an inventory; that stays the likeness's, and the file says so.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "what a driver or a text tells is within the range of what it measures"
+)]
+
 use serde_yaml::{Mapping, Value};
 
 use super::sheet::{Field, FieldOrigin, Sheet, text, whole, with};

@@ -1,5 +1,12 @@
 //! One `<gpu>` of the tool's report.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "what a driver or a text tells is within the range of what it measures"
+)]
+
 use super::element::Element;
 use super::smi::{first, number, read, word};
 use kiln_model::{

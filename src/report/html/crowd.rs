@@ -1,5 +1,12 @@
 //! Plots of more GPUs than lines can tell apart: where half and nearly all of them lie, and by name those that stand out.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "seconds, counts and pixels on a page are small"
+)]
+
 use super::super::phrase::Phrase;
 use super::page::Page;
 use super::svg::{Scale, number, ribbon};

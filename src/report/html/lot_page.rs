@@ -1,5 +1,7 @@
 //! Pages of many runs: `stats`, `rejudge` and `baseline` with `--html`.
 
+#![expect(clippy::cast_precision_loss, reason = "seconds, counts and pixels on a page are small")]
+
 use std::collections::BTreeMap;
 
 use super::super::language::Languages;

@@ -1,5 +1,11 @@
 //! What happened at one moment of a run and is to be seen on every plot over time.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "seconds, counts and pixels on a page are small"
+)]
+
 use std::collections::BTreeMap;
 
 use super::super::json::matters;

@@ -1,5 +1,12 @@
 //! Bandwidths as heat maps: from every GPU to every other, and every link of every GPU.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "seconds, counts and pixels on a page are small"
+)]
+
 use super::super::phrase::Phrase;
 use super::page::{Page, escaped};
 use super::svg::{number, short};

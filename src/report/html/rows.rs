@@ -1,5 +1,7 @@
 //! Plots over time with a row for each GPU or counter: why clocks were held down, and errors as they were counted.
 
+#![expect(clippy::cast_precision_loss, reason = "seconds, counts and pixels on a page are small")]
+
 use super::super::phrase::Phrase;
 use super::page::Page;
 use super::svg::{LEFT, PLOT, WIDTH, number};

@@ -1,5 +1,7 @@
 //! Values by slot: how well each GPU gives its heat away, and how it follows a pulse of load.
 
+#![expect(clippy::cast_precision_loss, reason = "seconds, counts and pixels on a page are small")]
+
 use std::collections::BTreeSet;
 
 use super::super::phrase::Phrase;

@@ -1,5 +1,12 @@
 //! Drawings: scales, ticks and trails. What is drawn where is for the files that draw.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "seconds, counts and pixels on a page are small"
+)]
+
 use std::fmt::Write as _;
 
 use super::page::Page;

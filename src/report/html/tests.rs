@@ -1,5 +1,11 @@
 //! Pages as a whole: every way a run can end, what a hostile node may try, what is missing.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "seconds, counts and pixels on a page are small"
+)]
+
 use std::collections::BTreeSet;
 
 use crate::{Compared, Language, Languages, Traces, baseline_page, diff_page, run_page, stats_page};

@@ -1,6 +1,8 @@
 //! Plots over time: one lane of steps and events, then temperature, power and clock of all GPUs under each other on the
 //! same axis, with the bounds of stages, the events and what is missing marked on each.
 
+#![expect(clippy::cast_precision_loss, reason = "seconds, counts and pixels on a page are small")]
+
 use std::collections::BTreeSet;
 
 use super::super::phrase::Phrase as Said;

@@ -3,6 +3,13 @@
 //! Memory does not grow with the length of the run, only with the width of the plots. Where the readings come from is for
 //! who hands them over.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "seconds, counts and pixels on a page are small"
+)]
+
 use std::collections::BTreeMap;
 
 use kiln_event::RunRecord;

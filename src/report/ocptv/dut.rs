@@ -1,5 +1,7 @@
 //! The unit as OCPTV tells of it: hardware and software with ids, and which id a component of ours has.
 
+#![expect(clippy::cast_possible_truncation, reason = "seconds, counts and pixels on a page are small")]
+
 use std::collections::BTreeSet;
 
 use super::artifact::{

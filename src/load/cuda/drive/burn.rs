@@ -1,5 +1,12 @@
 //! Burn and pulse: launches of a fifth of a second back to back, or one in each period of a wave that all GPUs share.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "sizes and places in memory are 64 bits wide on every host with a GPU, and rates are floats of counts"
+)]
+
 use std::sync::Arc;
 
 use super::burner::{Burner, Operands};

@@ -3,6 +3,13 @@
 //! Everything is queued behind a flag and then released, so that what is timed is the copying and not the queueing; the
 //! first copies warm up; the median of several rounds counts; what arrived is compared in full.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "sizes and places in memory are 64 bits wide on every host with a GPU, and rates are floats of counts"
+)]
+
 use std::sync::Arc;
 
 use super::affinity;

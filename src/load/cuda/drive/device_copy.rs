@@ -1,6 +1,11 @@
 //! Copies inside one GPU by the driver's own means: what its memory gives to somebody who only moves bytes, for marches to be
 //! held against.
 
+#![expect(
+    clippy::cast_precision_loss,
+    reason = "sizes and places in memory are 64 bits wide on every host with a GPU, and rates are floats of counts"
+)]
+
 use std::sync::Arc;
 
 use super::drive_context::{Broken, DriveContext};

@@ -1,5 +1,12 @@
 //! March: as much of a GPU's memory as can be had, in chunks, swept by every algorithm in turn.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "sizes and places in memory are 64 bits wide on every host with a GPU, and rates are floats of counts"
+)]
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -1,6 +1,13 @@
 //! The memory stream beside a burn: a buffer larger than any cache, swept over and over by moving inversions, so that
 //! memory is loaded and checked while the tensor cores are.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "sizes and places in memory are 64 bits wide on every host with a GPU, and rates are floats of counts"
+)]
+
 use std::sync::Arc;
 
 use super::drive_context::{Broken, DriveContext};

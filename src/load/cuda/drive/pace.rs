@@ -1,5 +1,10 @@
 //! What was done since it was last told, told once a second.
 
+#![expect(
+    clippy::cast_precision_loss,
+    reason = "sizes and places in memory are 64 bits wide on every host with a GPU, and rates are floats of counts"
+)]
+
 use crate::worker::{Pipe, monotonic_nanos};
 use kiln_model::{GpuIndex, LoadSaid};
 

@@ -1,6 +1,12 @@
 //! A screen for silent corruption: the same work on every multiprocessor alone and on all together, each result compared, so
 //! that one that computes wrong is named by its number.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    reason = "sizes and places in memory are 64 bits wide on every host with a GPU, and rates are floats of counts"
+)]
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

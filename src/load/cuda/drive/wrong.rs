@@ -1,5 +1,10 @@
 //! The log of wrong results of one GPU: kept there, read after each launch, each new record told.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "sizes and places in memory are 64 bits wide on every host with a GPU, and rates are floats of counts"
+)]
+
 use std::sync::Arc;
 
 use super::drive_context::{Broken, DriveContext};

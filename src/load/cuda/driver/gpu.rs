@@ -1,4 +1,9 @@
 //! One GPU with its context and kernels: found by its PCI address, checked for what would spoil a load, opened.
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    reason = "sizes and places in memory are 64 bits wide on every host with a GPU, and rates are floats of counts"
+)]
 #![expect(unsafe_code, reason = "calls into the driver's library")]
 
 use std::ffi::{CString, c_char, c_int, c_uint, c_void};

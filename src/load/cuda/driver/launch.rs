@@ -1,4 +1,8 @@
 //! Kernels of the loaded image, and their launch.
+#![expect(
+    clippy::cast_possible_wrap,
+    reason = "sizes and places in memory are 64 bits wide on every host with a GPU, and rates are floats of counts"
+)]
 #![expect(unsafe_code, reason = "calls into the driver's library")]
 
 use std::ffi::{CString, c_int, c_void};

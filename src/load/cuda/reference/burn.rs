@@ -1,6 +1,11 @@
 //! Products of a matrix with tiles in rotation: the results that are exact on every architecture, and the burn kernels'
 //! doings around them.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "sizes and places in memory are 64 bits wide on every host with a GPU, and rates are floats of counts"
+)]
+
 use super::number::{
     element_bits, element_e4m3, element_float, element_int, element_ring, element_toggling, mix, toggling_e4m3,
 };

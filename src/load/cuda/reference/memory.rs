@@ -1,5 +1,10 @@
 //! Patterns in memory, marches over them, checksums and pointer chases.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "sizes and places in memory are 64 bits wide on every host with a GPU, and rates are floats of counts"
+)]
+
 use super::number::mix;
 use crate::cuda::layout::{
     Log, MARCH_DOWN, MARCH_VERIFY, MARCH_WRITE, MarchArgs, PATTERN_ADDRESS, PATTERN_MODULO, PATTERN_RANDOM,

@@ -1,5 +1,12 @@
 //! The hash from which operands and patterns come, and the numbers made of it.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_precision_loss,
+    reason = "sizes and places in memory are 64 bits wide on every host with a GPU, and rates are floats of counts"
+)]
+
 /// The finaliser of splitmix64 (Steele, Lea, Flood 2014).
 pub const fn mix(x: u64) -> u64 {
     let mut x = x.wrapping_add(0x9E37_79B9_7F4A_7C15);

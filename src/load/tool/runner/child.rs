@@ -1,6 +1,11 @@
 //! A program in progress: its pipes, how long it may run, how it is stopped, how it ended. When it must stop is the
 //! pipe's to say.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "times and counts of a load are far below the end of any of these types"
+)]
+
 use std::io::{self, Write as _};
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, ChildStdin, Command, ExitStatus};

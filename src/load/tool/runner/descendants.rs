@@ -3,6 +3,11 @@
 //! A program's children may leave its process group and its session; what they cannot leave is their descent, as long as
 //! the root of it is a subreaper: the kernel then gives orphans to it and not to the first process of the machine.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "times and counts of a load are far below the end of any of these types"
+)]
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 

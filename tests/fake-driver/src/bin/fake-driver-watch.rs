@@ -18,8 +18,7 @@ use std::process::ExitCode;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-use kiln_engine::Arrivals;
-use kiln_model::{Moment, Probe, Span};
+use kiln_model::{Arrivals, Moment, Probe, Span};
 use kiln_node::nvml::{Deadlines, NvmlNode, NvmlOptions};
 use kiln_node::record::Recorder;
 
