@@ -31,15 +31,23 @@ pub(super) fn wrong(path: &Path) -> impl FnOnce(io::Error) -> SpoolError + '_ {
     move |error| SpoolError { path: path.to_owned(), what: error.to_string() }
 }
 
+/// What the last line of a journal tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Tail {
+    #[default]
+    GoesOn,
+    /// The node is told to start anew.
+    Restarts,
+    /// The run has ended.
+    Ended,
+}
+
 /// What was seen of a run so far.
 #[derive(Debug, Clone, Default)]
 struct Seen {
     journal: Position,
     lines: u64,
-    /// The last line is the end of the run.
-    finished: bool,
-    /// The last line is the order to start the node anew.
-    restarting: bool,
+    tail: Tail,
     telemetry: u64,
     /// It was finished and nobody wrote to it any more.
     ended: bool,
@@ -154,12 +162,12 @@ impl Spool {
                 if busy {
                     facts.running = Some(run.clone());
                 }
-                seen.ended = seen.finished && !busy;
+                seen.ended = seen.tail == Tail::Ended && !busy;
             }
             if seen.damaged {
                 facts.damaged.push(run.clone());
             }
-            if seen.restarting {
+            if seen.tail == Tail::Restarts {
                 facts.restarting.push(run.clone());
             }
             facts.spool.push(spooled(run, generation, seen));
@@ -226,8 +234,11 @@ fn see(run: &Path, seen: &mut Seen) -> io::Result<()> {
             seen.lines += lines.split_inclusive(|byte| *byte == b'\n').count() as u64;
             let last = lines[..lines.len() - 1].rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
             let event = serde_json::from_slice::<Envelope>(last).map(|envelope| envelope.event);
-            seen.finished = matches!(event, Ok(RunEvent::RunFinished { .. }));
-            seen.restarting = matches!(event, Ok(RunEvent::RestartAsked { .. }));
+            seen.tail = match event {
+                Ok(RunEvent::RunFinished { .. }) => Tail::Ended,
+                Ok(RunEvent::RestartAsked { .. }) => Tail::Restarts,
+                _ => Tail::GoesOn,
+            };
         }
     }
     if let Some(file) = if_there(disk::open(&run.join(SAMPLES.name)))? {

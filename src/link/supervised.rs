@@ -1,5 +1,5 @@
 //! Who started the agent and watches over it: a service manager that is told by datagrams that the agent works, as
-//! sd_notify(3) describes them. One that is not told in time kills the agent and starts it again; its run goes on meanwhile.
+//! `sd_notify(3)` describes them. One that is not told in time kills the agent and starts it again; its run goes on meanwhile.
 //!
 //! The socket and the time are in the environment, and are nobody else's: a run is no part of the service.
 
@@ -11,9 +11,9 @@ use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::path::Path;
 use std::time::Duration;
 
-/// The socket's address; one that begins with `@` is in the abstract namespace (sd_notify(3)).
+/// The socket's address; one that begins with `@` is in the abstract namespace (`sd_notify(3)`).
 pub const SOCKET_VARIABLE: &str = "NOTIFY_SOCKET";
-/// How long the agent may say nothing, in microseconds (sd_watchdog_enabled(3)).
+/// How long the agent may say nothing, in microseconds (`sd_watchdog_enabled(3)`).
 pub const WATCHDOG_VARIABLE: &str = "WATCHDOG_USEC";
 
 /// Tells a service manager. Trouble on the way to it is no trouble of the agent's: if it matters, the manager acts.
