@@ -214,7 +214,7 @@ pub(super) struct HardwareArgs {
     pub host_root: Option<PathBuf>,
     /// What starts this machine anew, from the station's settings.
     #[arg(skip)]
-    pub restarts: RestartCommands,
+    pub restarts: Box<RestartCommands>,
 }
 
 #[derive(Debug, Args)]

@@ -89,7 +89,7 @@ impl Hardware {
         let mut command = WorkerCommand::own().context("this program's own file cannot be found").no_claim()?;
         // Whoever locks a clock for a worker asks the same library.
         command.env.extend(args.nvml_lib.iter().map(|path| (NVML_VARIABLE.into(), path.clone().into())));
-        Ok(Self { node, loads: Supervisor::new(command), restarts: args.restarts.clone(), pace })
+        Ok(Self { node, loads: Supervisor::new(command), restarts: (*args.restarts).clone(), pace })
     }
 
     /// The world's time at a moment of the run: workers live in the world's.

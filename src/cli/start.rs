@@ -57,9 +57,9 @@ fn settled(cli: Cli) -> Result<Exit, CommandError> {
         Command::Run(args) => {
             args.station = args.station.take().or(config.station);
             args.runs = config.runs;
-            args.node.hardware.restarts = config.restarts;
+            *args.node.hardware.restarts = config.restarts;
         }
-        Command::Resume(args) => args.hardware.restarts = config.restarts,
+        Command::Resume(args) => *args.hardware.restarts = config.restarts,
         Command::Doctor(args) => args.out = args.out.take().or(config.runs),
         _ => {}
     }

@@ -169,7 +169,10 @@ impl Node {
         let Some(disk) = self.disk.get_mut(&run) else { return };
         disk.lines_left -= 1;
         let word = if disk.lines_left == 0 { verdict } else { None };
-        let mixed = disk.whole.offset.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ u64::from(boots).wrapping_mul(0x1000_0001);
+        // Over all lines before, as a hash chain is: two copies of one disk that wrote differently never read the same again.
+        let before = u64::from_str_radix(&disk.whole.chain.to_string()[48..], 16).unwrap_or_default();
+        let mixed = (before ^ disk.whole.offset).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+            ^ u64::from(boots).wrapping_mul(0x1000_0001);
         let line = format!(
             "{{\"run\":\"{run}\",\"serial\":\"{writes}\",\"profile\":\"{profile}\",\"left\":{},\"verdict\":\"{}\",\"chain\":\"{mixed:064x}\"}}\n",
             disk.lines_left,
@@ -224,4 +227,39 @@ pub(crate) fn verdict_in(bytes: &[u8]) -> Option<VerdictWord> {
     }
     let word = said_in(bytes, "verdict")?;
     [Pass, Fail, Error, Inconclusive, Aborted, Held].into_iter().find(|known| format!("{known:?}") == word)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn copies_of_one_disk_that_wrote_differently_never_read_the_same_again() {
+        let mut node = Node::new(1, name("r1-01"), vec![VerdictWord::Pass]);
+        let run: RunId = name("run-1");
+        node.start(Assignment {
+            unit: node.serial.clone(),
+            generation: Generation(1),
+            run: run.clone(),
+            profile: "smoke".to_owned(),
+            digest: None,
+            variables: BTreeMap::new(),
+            program: None,
+            phase: None,
+        });
+        node.write_line();
+        let mut earlier = node.copy_of(1);
+        node.write_line();
+        let mut later = node.copy_of(1);
+        earlier.resume(run.clone());
+        later.resume(run.clone());
+        earlier.write_line();
+        // Both are at the second line, which one of them wrote itself, and write the third.
+        earlier.write_line();
+        later.write_line();
+        let (earlier, later) = (&earlier.disk[&run], &later.disk[&run]);
+        assert_eq!(earlier.whole.offset, later.whole.offset);
+        assert_ne!(earlier.bytes, later.bytes);
+        assert_ne!(earlier.whole.chain, later.whole.chain);
+    }
 }

@@ -33,13 +33,13 @@ pub(super) fn wrong(path: &Path) -> impl FnOnce(io::Error) -> SpoolError + '_ {
 
 /// What the last line of a journal tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-enum LastLine {
-    /// The run goes on.
+enum Tail {
     #[default]
-    Going,
-    End,
-    /// The order to start the node anew.
-    Restart,
+    GoesOn,
+    /// The node is told to start anew.
+    Restarts,
+    /// The run has ended.
+    Ended,
 }
 
 /// What was seen of a run so far.
@@ -47,7 +47,7 @@ enum LastLine {
 struct Seen {
     journal: Position,
     lines: u64,
-    last: LastLine,
+    tail: Tail,
     telemetry: u64,
     /// It was finished and nobody wrote to it any more.
     ended: bool,
@@ -162,12 +162,12 @@ impl Spool {
                 if busy {
                     facts.running = Some(run.clone());
                 }
-                seen.ended = seen.last == LastLine::End && !busy;
+                seen.ended = seen.tail == Tail::Ended && !busy;
             }
             if seen.damaged {
                 facts.damaged.push(run.clone());
             }
-            if seen.last == LastLine::Restart {
+            if seen.tail == Tail::Restarts {
                 facts.restarting.push(run.clone());
             }
             facts.spool.push(spooled(run, generation, seen));
@@ -234,10 +234,10 @@ fn see(run: &Path, seen: &mut Seen) -> io::Result<()> {
             seen.lines += lines.split_inclusive(|byte| *byte == b'\n').count() as u64;
             let last = lines[..lines.len() - 1].rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
             let event = serde_json::from_slice::<Envelope>(last).map(|envelope| envelope.event);
-            seen.last = match event {
-                Ok(RunEvent::RunFinished { .. }) => LastLine::End,
-                Ok(RunEvent::RestartAsked { .. }) => LastLine::Restart,
-                _ => LastLine::Going,
+            seen.tail = match event {
+                Ok(RunEvent::RunFinished { .. }) => Tail::Ended,
+                Ok(RunEvent::RestartAsked { .. }) => Tail::Restarts,
+                _ => Tail::GoesOn,
             };
         }
     }
