@@ -7,7 +7,7 @@ use super::look::{LOOK, Look};
 use super::sheet::{Gauged, Sheet};
 use super::{Check, CheckRun, Done, StepContext, Subject};
 use kiln_limit::Missing;
-use kiln_model::{Component, ComponentKind, GpuCounters, Unit};
+use kiln_model::{Component, ComponentKind, GpuCounters, Moment, Span, Unit};
 use kiln_profile::{CheckSpec, MeasurementSpec};
 
 #[derive(Debug)]
@@ -39,6 +39,7 @@ static MEASUREMENTS: &[MeasurementSpec] = &[
     may("ecc.corrected.total", Unit::One, GPU, "corrected errors since the driver loaded"),
     may("ecc.uncorrected.total", Unit::One, GPU, "uncorrectable errors since the driver loaded"),
     may("ecc.corrected", Unit::One, GPU, "corrected errors since the run's first look"),
+    may("ecc.corrected.rate", Unit::PerHour, GPU, "the same for each hour of the run, an hour at least"),
     may("ecc.uncorrected", Unit::One, GPU, "uncorrectable errors since the run's first look"),
     may("remaps", Unit::One, GPU, "rows remapped since the run's first look"),
     may("pcie.replays", Unit::One, GPU, "PCIe packets sent again since the run's first look"),
@@ -83,6 +84,8 @@ fn measure(context: &StepContext<'_>, counters: &[GpuCounters], first_look: bool
         put_absolute(&mut sheet, component, now);
         match baseline.and_then(|first| of_gpu(first, gpu)) {
             Some(first) => {
+                let corrected = between(&first.ecc_corrected, &now.ecc_corrected);
+                sheet.put("ecc.corrected.rate", component, an_hour(corrected, context.began));
                 for (name, grown) in growth(first, now) {
                     // A link that rests counts each of its ways down and up as a recovery.
                     let rests = name == "pcie.retrains" && context.resting_links.contains(&gpu);
@@ -94,6 +97,18 @@ fn measure(context: &StepContext<'_>, counters: &[GpuCounters], first_look: bool
         }
     }
     Done::Measured(sheet.into_list())
+}
+
+/// Errors of one short run are no rate.
+const LEAST_HOURS: f64 = 1.0;
+
+/// What was counted from the run's beginning until `now`, for each hour.
+fn an_hour(counted: Gauged, now: Moment) -> Gauged {
+    let hours = (now.since(Moment::ZERO).as_secs_f64() / 3600.0).max(LEAST_HOURS);
+    match counted {
+        Gauged::Number { value, samples } => Gauged::Number { value: value / hours, samples },
+        other => other,
+    }
 }
 
 fn put_absolute(sheet: &mut Sheet<'_>, component: Component, now: &GpuCounters) {
@@ -125,6 +140,7 @@ fn put_no_growth(sheet: &mut Sheet<'_>, components: &[Component], component: Com
     let why = || Gauged::Missing(Missing::FirstLook);
     for name in [
         "ecc.corrected",
+        "ecc.corrected.rate",
         "ecc.uncorrected",
         "remaps",
         "pcie.replays",
@@ -171,6 +187,7 @@ mod tests {
         ecc.corrected.total 2
         ecc.uncorrected.total 0
         ecc.corrected missing: FirstLook
+        ecc.corrected.rate missing: FirstLook
         ecc.uncorrected missing: FirstLook
         remaps missing: FirstLook
         pcie.replays missing: FirstLook
@@ -191,6 +208,7 @@ mod tests {
         let done = rig.run(&CountersBaseline);
         let gpu = Component::gpu(0);
         assert_eq!(shown(&done, gpu, "ecc.corrected"), "5");
+        assert_eq!(shown(&done, gpu, "ecc.corrected.rate"), "5 1/h", "a run of seconds counts as one of an hour");
         assert_eq!(shown(&done, gpu, "pcie.replays"), "missing: CounterBackwards");
         assert_eq!(shown(&done, gpu, "nvlink.errors"), "missing: CounterReadAtOneEnd");
         assert_eq!(shown(&done, Component::NvLink(GpuIndex(0), 2), "link.errors"), shown(&done, gpu, "nvlink.errors"));

@@ -55,6 +55,7 @@ static MEASUREMENTS: &[MeasurementSpec] = &[
     must("power.mean", Unit::Watt, GPU, "board power, mean"),
     must("power.max", Unit::Watt, GPU, "highest board power, averaged by the driver"),
     must("temp.max", Unit::Celsius, GPU, "highest die temperature"),
+    may("throughput.mean", Unit::Teraflops, GPU, "work done per second, mean over pulses and pauses"),
     may("throttle.thermal", Unit::Second, GPU, "time slowed for heat"),
     may("throttle.power-brake", Unit::Second, GPU, "time braked by the power supply's signal"),
     may("ecc.corrected", Unit::One, GPU, "corrected memory errors"),
@@ -150,6 +151,7 @@ impl Run {
             sheet.put("power.mean", gpu, gauge.at_best(gauge.power.gauged(over, Window::mean)));
             sheet.put("power.max", gpu, gauge.at_best(gauge.power.gauged(over, Window::max)));
             sheet.put("temp.max", gpu, gauge.whole(gauge.die.gauged(over, Window::max)));
+            sheet.put("throughput.mean", gpu, gauge.at_best(gauge.tflops.gauged(over, Window::mean)));
             put_common(&mut sheet, gpu, gauge, over);
         }
         Done::Measured(sheet.into_list())
@@ -193,6 +195,7 @@ mod tests {
         power.mean 400 W
         power.max 400 W
         temp.max 60 °C
+        throughput.mean 700 TFLOP/s
         throttle.thermal 0 s
         throttle.power-brake 0 s
         ecc.corrected 0

@@ -394,6 +394,25 @@ mod tests {
     }
 
     #[test]
+    fn two_gpus_of_a_board_with_a_processor_share_its_serial_and_three_do_not() {
+        let sharing = |count: usize| {
+            run(|rig| {
+                for gpu in &mut rig.inventory.gpus {
+                    gpu.c2c = Reading::Value(kiln_model::C2c { links: 5, links_active: 5, speed_mb_per_s: 44_712 });
+                }
+                for nth in 1..count {
+                    rig.inventory.gpus[nth].identity.serial = rig.inventory.gpus[0].identity.serial.clone();
+                }
+            })
+        };
+        let (done, _) = sharing(2);
+        assert_eq!(shown(&done, Component::gpu(0), "serial.unique"), "unsupported");
+        assert_eq!(shown(&done, Component::gpu(2), "serial.unique"), "true");
+        let (done, _) = sharing(3);
+        assert_eq!(shown(&done, Component::gpu(0), "serial.unique"), "false");
+    }
+
+    #[test]
     fn lists_are_held_against_every_gpu() {
         let list = |texts: &[&str]| ParamValue::Texts(texts.iter().map(|text| (*text).to_owned()).collect());
         let (done, _) = run(|rig| {

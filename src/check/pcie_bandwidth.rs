@@ -1,11 +1,13 @@
 //! `pcie.bandwidth`: how fast data goes between the host and every GPU.
 
 use super::copies::{Copied, Copies};
-use super::declare::{SETTLE_OVER, SETTLE_SLOPE, SETTLE_WITHIN, must};
+use super::declare::{SETTLE_OVER, SETTLE_SLOPE, SETTLE_WITHIN, may, must};
 use super::sheet::{Gauged, Sheet};
 use super::{Check, CheckRun, Done, Seen, StepContext, Wants};
 use kiln_limit::Missing;
-use kiln_model::{Component, ComponentKind, CopyDirection, Endpoint, GpuIndex, LoadKind, Moment, Span, Unit};
+use kiln_model::{
+    Component, ComponentKind, CopyDirection, Endpoint, Gpu, GpuIndex, LoadKind, Moment, Reading, Span, Unit,
+};
 use kiln_profile::{CheckSpec, MeasurementSpec, ParamKind, ParamSpec, Params, Wear};
 
 #[derive(Debug)]
@@ -43,6 +45,8 @@ pub(super) static SPEC: CheckSpec = CheckSpec {
 static MEASUREMENTS: &[MeasurementSpec] = &[
     must("h2d", Unit::GigabytePerSecond, GPU, "from host to GPU"),
     must("d2h", Unit::GigabytePerSecond, GPU, "from GPU to host"),
+    may("h2d.of-link", Unit::Percent, GPU, "from host to GPU, of the raw rate of the link that the part has"),
+    may("d2h.of-link", Unit::Percent, GPU, "from GPU to host, of that"),
 ];
 
 impl Check for PcieBandwidth {
@@ -69,13 +73,43 @@ impl CheckRun for Run {
                 let mut sheet = Sheet::new(&SPEC, context.lost);
                 for gpu in context.gpus() {
                     let component = Component::Gpu(gpu);
-                    sheet.put("h2d", component, bandwidth(&self.copies, Endpoint::Host, Endpoint::Gpu(gpu), gpu));
-                    sheet.put("d2h", component, bandwidth(&self.copies, Endpoint::Gpu(gpu), Endpoint::Host, gpu));
+                    let to_gpu = bandwidth(&self.copies, Endpoint::Host, Endpoint::Gpu(gpu), gpu);
+                    let to_host = bandwidth(&self.copies, Endpoint::Gpu(gpu), Endpoint::Host, gpu);
+                    let raw = context.inventory.gpu(gpu).and_then(raw_rate);
+                    sheet.put("h2d.of-link", component, share_of_link(&to_gpu, raw));
+                    sheet.put("d2h.of-link", component, share_of_link(&to_host, raw));
+                    sheet.put("h2d", component, to_gpu);
+                    sheet.put("d2h", component, to_host);
                 }
                 wants.end(Done::Measured(sheet.into_list()));
             }
             Copied::Ended(done) => wants.end(done),
         }
+    }
+}
+
+/// GB/s of one lane by generation: 2.5 and 5 GT/s in 8b/10b, 8, 16 and 32 GT/s in 128b/130b, 64 GT/s in flits (PCI Express Base
+/// Specification).
+const LANE: [f64; 6] = [0.25, 0.5, 0.985, 1.969, 3.938, 7.563];
+
+/// GB/s in one direction of all lanes that the part and its place have, at the highest generation of both; of its chip-to-chip
+/// links where those carry the copies.
+fn raw_rate(gpu: &Gpu) -> Option<f64> {
+    if let Reading::Value(c2c) = gpu.c2c {
+        return Some(f64::from(c2c.links) * f64::from(c2c.speed_mb_per_s) / 1000.0);
+    }
+    let (generation, width) = (gpu.pcie.max_generation.get()?, gpu.pcie.max_width.get()?);
+    let lane = LANE.get(usize::from(generation).checked_sub(1)?)?;
+    Some(lane * f64::from(width))
+}
+
+fn share_of_link(bandwidth: &Gauged, raw: Option<f64>) -> Gauged {
+    match (bandwidth, raw) {
+        (Gauged::Number { value, samples }, Some(raw)) if raw > 0.0 => {
+            Gauged::Number { value: 100.0 * value / raw, samples: *samples }
+        }
+        (Gauged::Number { .. }, _) => Gauged::Unsupported,
+        (other, _) => other.clone(),
     }
 }
 
@@ -119,6 +153,9 @@ mod tests {
         ");
         assert_eq!(shown(&done, Component::gpu(0), "h2d"), "52 GB/s");
         assert_eq!(shown(&done, Component::gpu(1), "d2h"), "26 GB/s");
+        // 16 lanes of generation 5 carry 63 GB/s.
+        assert!(shown(&done, Component::gpu(0), "h2d.of-link").starts_with("82.5"));
+        assert!(shown(&done, Component::gpu(1), "d2h.of-link").starts_with("41.2"));
     }
 
     #[test]

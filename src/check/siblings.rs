@@ -123,11 +123,22 @@ pub(super) fn put_unique(sheet: &mut Sheet<'_>, gpus: &[Gpu]) {
         for gpu in gpus {
             let same = |value: &String| {
                 let others = gpus.iter().filter(|other| other.index != gpu.index);
-                Gauged::Flag(!others.into_iter().any(|other| pick(&other.identity).value() == Some(value)))
+                let same = others.filter(|other| pick(&other.identity).value() == Some(value)).count();
+                match same {
+                    0 => Gauged::Flag(true),
+                    // What the two GPUs of a Grace-Blackwell board show is the number of their board.
+                    1 if measurement == "serial.unique" && is_on_a_board_of_two(gpu) => Gauged::Unsupported,
+                    _ => Gauged::Flag(false),
+                }
             };
             sheet.put(measurement, Component::Gpu(gpu.index), Gauged::of(pick(&gpu.identity), same));
         }
     }
+}
+
+/// Whether the GPU is soldered to a board beside a processor, which only chip-to-chip links tell.
+const fn is_on_a_board_of_two(gpu: &Gpu) -> bool {
+    matches!(gpu.c2c, Reading::Value(_))
 }
 
 #[cfg(test)]

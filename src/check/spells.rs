@@ -1,9 +1,11 @@
 //! How much hotter a die is than what cools it, sample by sample, with the spells kept apart in which it is much hotter than
 //! usual: a bubble in the coolant or a plate that lifts for a minute is no contact that degrades.
 
+use std::collections::{BTreeMap, VecDeque};
+
 use super::sheet::Gauged;
 use super::window::Window;
-use kiln_model::{Moment, Span};
+use kiln_model::{GpuIndex, Moment, Span};
 
 /// A die this many times its usual rise over the coolant is in a spell: 2.5 K on a cold plate, 4 K in air, more than the noise of
 /// sensors of whole degrees.
@@ -14,8 +16,14 @@ const SINK_FOLLOWS: f64 = 120.0;
 /// What is usual is found anew after so many readings; finding it takes longer than a reading.
 const USUAL_EVERY: u64 = 64;
 
+/// Readings of which the one in the middle counts: sensors that are noisy by a kelvin, as those read by way of a management
+/// controller may be, would pass a tenth of a cold plate's rise now and then. A spell of seconds drops out as well.
+const CALMED_BY: usize = 7;
+
 #[derive(Debug)]
 pub(super) struct Spells {
+    /// The last kelvins over the reference, as they were read.
+    recent: VecDeque<f64>,
     /// Kelvin over the reference.
     rise: Window,
     /// K/W.
@@ -30,7 +38,14 @@ pub(super) struct Spells {
 impl Spells {
     pub(super) fn sampled(every: Span) -> Self {
         let window = || Window::sampled(every);
-        Self { rise: window(), resistance: window(), calm: window(), usual: None, coolant: None }
+        Self {
+            recent: VecDeque::new(),
+            rise: window(),
+            resistance: window(),
+            calm: window(),
+            usual: None,
+            coolant: None,
+        }
     }
 
     /// Takes in one reading of the die and of what cools it in °C, at `power` in W over that of the reference.
@@ -39,7 +54,7 @@ impl Spells {
             known + (coolant - known) * (at.since(last).as_secs_f64() / SINK_FOLLOWS).min(1.0)
         });
         self.coolant = Some((at, known));
-        let (rise, resistance) = (die - known, (die - coolant) / power);
+        let (rise, resistance) = (self.calmed(die - known), (die - coolant) / power);
         self.rise.add(at, rise);
         self.resistance.add(at, resistance);
         if self.rise.count().is_multiple_of(USUAL_EVERY) {
@@ -48,6 +63,17 @@ impl Spells {
         if self.usual.is_none_or(|usual| rise <= SPELL * usual) {
             self.calm.add(at, resistance);
         }
+    }
+
+    /// The middle of the last readings, this one among them.
+    fn calmed(&mut self, rise: f64) -> f64 {
+        if self.recent.len() == CALMED_BY {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(rise);
+        let mut sorted: Vec<f64> = self.recent.iter().copied().collect();
+        sorted.sort_by(f64::total_cmp);
+        sorted[sorted.len() / 2]
     }
 
     /// Share of the window in spells, in percent.
@@ -64,10 +90,63 @@ impl Spells {
     }
 }
 
+/// How far all dies of a node have moved together since a window began: what stands in for an inlet that nothing shows.
+#[derive(Debug, Default)]
+pub(super) struct Around(BTreeMap<GpuIndex, Die>);
+
+#[derive(Debug, Default)]
+struct Die {
+    /// Sum and count of the first readings.
+    first: (f64, u32),
+    last: f64,
+}
+
+/// Readings that make the temperature from which a die moves: whole degrees come to a tenth in their mean.
+const FIRST: u32 = 60;
+/// Dies without which there is nothing that they share.
+const LEAST_SIBLINGS: usize = 2;
+
+impl Around {
+    pub(super) fn take(&mut self, gpu: GpuIndex, celsius: f64) {
+        let die = self.0.entry(gpu).or_default();
+        die.last = celsius;
+        if die.first.1 < FIRST {
+            die.first = (die.first.0 + celsius, die.first.1 + 1);
+        }
+    }
+
+    /// Kelvin by which the die in the middle of the others has moved; of two middles the one that moved less, so that a half of
+    /// a board that is warm for a while does not warm the other.
+    pub(super) fn moved(&self, gpu: GpuIndex) -> f64 {
+        let others = self.0.iter().filter(|(other, die)| **other != gpu && die.first.1 == FIRST);
+        let mut moves: Vec<f64> = others.map(|(_, die)| die.last - die.first.0 / f64::from(FIRST)).collect();
+        moves.sort_by(f64::total_cmp);
+        if moves.len() < LEAST_SIBLINGS { 0.0 } else { moves[(moves.len() - 1) / 2] }
+    }
+}
+
 #[cfg(test)]
 #[expect(clippy::cast_precision_loss, reason = "counts and nanoseconds become floats for statistics, far below 2^53")]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_moves_all_dies_is_what_is_around_them_and_what_moves_one_is_not() {
+        let mut around = Around::default();
+        let mut read = |celsius: [f64; 4]| {
+            for (gpu, celsius) in (0..).map(GpuIndex).zip(celsius) {
+                around.take(gpu, celsius);
+            }
+            (0..4).map(|gpu| around.moved(GpuIndex(gpu))).collect::<Vec<_>>()
+        };
+        assert_eq!(read([50.0, 60.0, 55.0, 65.0]), [0.0; 4], "nothing is known of where they began");
+        for _ in 0..FIRST {
+            read([50.0, 60.0, 55.0, 65.0]);
+        }
+        assert_eq!(read([53.0, 63.0, 58.0, 68.0]), [3.0; 4]);
+        assert_eq!(read([62.0, 60.0, 55.0, 65.0]), [0.0; 4], "one of them");
+        assert_eq!(read([62.0, 72.0, 55.0, 65.0])[0], 0.0, "half of them");
+    }
 
     fn soaked(rise: impl Fn(u64) -> f64) -> [f64; 2] {
         let mut spells = Spells::sampled(Span::from_secs(1));
@@ -81,6 +160,22 @@ mod tests {
     #[test]
     fn a_rise_that_does_not_change_has_no_spells_and_does_not_grow() {
         assert_eq!(soaked(|_| 40.0), [0.0, 0.0]);
+    }
+
+    #[test]
+    fn a_sensor_that_is_noisy_by_a_kelvin_makes_no_spells_of_a_cold_plate() {
+        // Twelve uniform draws make a bell of deviation 1.
+        let mut state = 7_u64;
+        let mut bell = || {
+            let mut draw = || {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                (state >> 11) as f64 / (1_u64 << 53) as f64
+            };
+            (0..12).map(|_| draw()).sum::<f64>() - 6.0
+        };
+        let noise: Vec<f64> = (0..3600).map(|_| bell()).collect();
+        let [share, _] = soaked(|second| (22.0 + noise[second as usize]).round());
+        assert!(share < 0.5, "{share}");
     }
 
     #[test]

@@ -14,7 +14,7 @@ use super::gpu_burn::{kernel, of_peak, peak};
 use super::inventory_watch::{FABRIC_AWAY, InventoryWatch, LINKS_AWAY, LINKS_INACTIVE, LOOKS, PSUS_AWAY, PSUS_BAD};
 use super::settle::Idle;
 use super::sheet::{Gauged, Sheet};
-use super::spells::Spells;
+use super::spells::{Around, Spells};
 use super::steady::Steady;
 use super::twins::{Board, Warmth};
 use super::window::Window;
@@ -156,6 +156,7 @@ impl Check for ThermalSoak {
             gauges: gauges(context, 0.0),
             watch: InventoryWatch::since(context.inventory),
             soaks: context.gpus().into_iter().map(soak).collect(),
+            around: Around::default(),
         })
     }
 }
@@ -177,6 +178,8 @@ struct Run {
     gauges: Gauges,
     watch: InventoryWatch,
     soaks: BTreeMap<GpuIndex, Soak>,
+    /// What warms all dies alike over the window, where no inlet is shown.
+    around: Around,
 }
 
 impl CheckRun for Run {
@@ -221,9 +224,11 @@ impl Run {
         if self.course.is_measuring()
             && let (Some(die), Some(power)) = (sample.get(Sensor::TempGpu), sample.get(Sensor::Power))
         {
+            self.around.take(sample.gpu, die);
             let (from, at_rest) = match (inlet, idle) {
                 (Some(inlet), _) => (inlet, 0.0),
-                (None, Some(Idle { die, power: Some(power) })) => (die, power),
+                // A room that gets warmer moves the dies of all, of which the idle state knows nothing.
+                (None, Some(Idle { die, power: Some(power) })) => (die + self.around.moved(sample.gpu), power),
                 (None, _) => return,
             };
             if power > at_rest {

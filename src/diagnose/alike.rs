@@ -34,6 +34,7 @@ pub enum AllAlike {
 const EACH_FOR_ITSELF: &[&str] = &[
     "mismatches",
     "ecc.corrected",
+    "ecc.corrected.rate",
     "ecc.corrected.total",
     "ecc.uncorrected",
     "ecc.uncorrected.total",

@@ -102,6 +102,7 @@ pub(super) fn read_heat(scene: &Scene<'_>, board: &mut Board) {
     let everything = scene.gpus().len() > 1 && scene.gpus().into_iter().all(missed_resistance);
     // Over the model's floor, but not over its own siblings: in one place that is a part, in several it is what they share,
     // and which of them are over is a matter of their places.
+    let by_all = comes_to_all(scene);
     let by_floor_alone = |gpu: GpuIndex| {
         let own = ["resistance.mirrored", "fall.fast"].into_iter().any(|name| scene.missed(gpu, name));
         missed_resistance(gpu) && !own && !map.is_raised(gpu)
@@ -130,7 +131,11 @@ pub(super) fn read_heat(scene: &Scene<'_>, board: &mut Board) {
         let only_compared = evidence.iter().all(|one| {
             one.measurement().is_some_and(|name| ["resistance.mirrored", "resistance.half"].contains(&name))
         });
-        if let (Some((code, twin)), true) = (by_its_twin, only_compared) {
+        if by_all && is_of_spells(&evidence) {
+            // All have spells, and how many reach into the fall of one or count a little more is chance.
+            let suspicion = board.accuse("NODE-COOLING", Component::Node, Confidence::Medium, evidence);
+            suspicion.suspects = vec![Component::Node, Component::Station];
+        } else if let (Some((code, twin)), true) = (by_its_twin, only_compared) {
             // Compared with a temperature that is not true.
             board.accuse(code, twin, Confidence::High, evidence);
         } else if let Some((branch, _)) =
@@ -225,6 +230,23 @@ fn read_half(
     let stands_out = |other: &GpuIndex| map.is_raised(*other) || own(other);
     let odd = map.half_of(gpu).into_iter().filter(|other| *other != gpu).find(stands_out)?;
     Some(("GPU-COOLING-CONTACT", Component::Gpu(odd)))
+}
+
+/// Percent of a soak in spells that a die may have over its siblings: as much of all dies is what comes to all.
+const OF_SPELLS: f64 = 1.0;
+
+/// Whether all dies had spells of heat, so that what cools them all comes in spells.
+pub(super) fn comes_to_all(scene: &Scene<'_>) -> bool {
+    let spells = scene.numbers("temp.spells");
+    spells.len() >= OF_ONE_BRANCH
+        && spells.len() == scene.gpus().len()
+        && spells.values().all(|share| *share > OF_SPELLS)
+}
+
+/// Whether the evidence is only what spells make of a die.
+fn is_of_spells(evidence: &[Evidence]) -> bool {
+    const MADE: [&str; 4] = ["temp.spells", "fall.fast", "fall.early", "steady"];
+    evidence.iter().all(|one| one.measurement().is_some_and(|name| MADE.contains(&name)))
 }
 
 fn is_fall(evidence: &[Evidence]) -> bool {

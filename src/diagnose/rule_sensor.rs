@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::board::Board;
 use super::heat_map::{HeatMap, cooler_half, middle_of_others, over_others};
-use super::rule_heat::{OF_ONE_BRANCH, is_of_a_branch};
+use super::rule_heat::{OF_ONE_BRANCH, comes_to_all, is_of_a_branch};
 use super::scene::{Fact, Scene, both, trip_evidence};
 use kiln_event::{Action, Confidence, Evidence};
 use kiln_limit::read_list;
@@ -50,11 +50,18 @@ pub(super) fn read_sensors(scene: &Scene<'_>, board: &mut Board) {
     read_inlet(scene, board);
     read_stray_margin(scene, board);
     read_power(scene, board);
-    let shared = is_of_a_branch(scene);
+    let (shared, map) = (is_of_a_branch(scene), HeatMap::of(scene));
     for (place, fact) in scene.facts.iter().enumerate().filter(|(_, fact)| fact.failed()) {
         let (stuck, odd) = (SENSOR_STUCK.contains(&fact.name()), SENSOR.contains(&fact.name()));
+        if let Some(gpu) =
+            fact.gpu().filter(|gpu| fact.name() == "temp.offset.apart" && is_cooled_better(scene, &map, *gpu))
+        {
+            accuse_others(board, gpu, fact);
+            board.claim(place);
+            continue;
+        }
         let of_zero = |gpu: GpuIndex| fact.name().starts_with("temp.offset") && !shared && !is_of_heat(scene, gpu);
-        let late = |gpu: GpuIndex| fact.name() == "fall.early" && !is_of_heat(scene, gpu);
+        let late = |gpu: GpuIndex| fact.name() == "fall.early" && !is_of_heat(scene, gpu) && !comes_to_all(scene);
         let own = |gpu: &GpuIndex| fact.check == "sensor.plausibility" || of_zero(*gpu) || late(*gpu);
         let Some(gpu) = fact.gpu().filter(own).filter(|_| (stuck || odd) && !board.is_claimed(place)) else { continue };
         let rules = scene.text_beside(fact.path, fact.component(), "implausible.rules").unwrap_or_default();
@@ -82,6 +89,40 @@ fn is_of_heat(scene: &Scene<'_>, gpu: GpuIndex) -> bool {
     let steeper =
         scene.numbers("resistance.mirrored").get(&Component::Gpu(gpu)).is_some_and(|percent| *percent > STEEPER);
     steeper || ["resistance.mirrored", "fall.fast"].into_iter().any(|name| scene.missed(gpu, name))
+}
+
+/// Whether a GPU warms less than its twin by what grows with power, or falls less by as much: it is cooled better, and what is
+/// told of it against its siblings is as well told of them against it.
+fn is_cooled_better(scene: &Scene<'_>, map: &HeatMap, gpu: GpuIndex) -> bool {
+    let flatter = scene.numbers("resistance.mirrored").get(&Component::Gpu(gpu)).is_some_and(|percent| {
+        // The same distance on the other side of the twin.
+        *percent < 100.0 * 100.0 / STEEPER
+    });
+    flatter || falls_less(scene, map, gpu)
+}
+
+/// Share of the difference between two resistances that is between the falls of dies in 15 s as well, where a contact makes both. A worse
+/// contact also makes a die slower, so that it is a quarter to two fifths in the models; readings of whole degrees blur it. A sensor
+/// with a wrong zero shows nothing of it in the fall, and one that reads low only while it is hot, or no higher than so much, all of it.
+const OF_CONTACT: std::ops::RangeInclusive<f64> = 0.15..=0.6;
+
+/// Whether a die falls less after a load than most of its siblings, as one does that is cooler for its power by a better contact.
+fn falls_less(scene: &Scene<'_>, map: &HeatMap, gpu: GpuIndex) -> bool {
+    let resistances = scene.first_numbers("thermal.soak", "thermal.resistance");
+    let falls = scene.first_numbers("gpu.cooldown", "fall.fast");
+    let below = |values: &BTreeMap<GpuIndex, f64>| over_others(values, gpu).map(|over| -over);
+    let below_twin = map.twin(gpu).and_then(|twin| Some(resistances.get(&twin)? - resistances.get(&gpu)?));
+    // Places differ as well: against the twin where there is one.
+    let cooler = below(&resistances).into_iter().chain(below_twin).reduce(f64::max);
+    let farther = falls.get(&gpu).zip(middle_of_others(&falls, gpu)).is_some_and(|(own, usual)| usual > FARTHER * own);
+    let share = below(&falls).zip(cooler.filter(|cooler| *cooler > 0.0)).map(|(fall, cooler)| fall / cooler);
+    farther && share.is_some_and(|share| OF_CONTACT.contains(&share))
+}
+
+/// Pins what one GPU shows against its siblings on what cools them all, and on its sensor: which it is nothing here says.
+fn accuse_others(board: &mut Board, gpu: GpuIndex, fact: &Fact<'_>) {
+    let suspicion = board.accuse("NODE-COOLING", Component::Node, Confidence::Low, [fact.evidence()]);
+    suspicion.suspects.extend([Component::Node, Component::Gpu(gpu)]);
 }
 
 /// What makes the power of a GPU jump about, so that its sensor only shows what is.
@@ -202,6 +243,11 @@ pub(super) fn read_memory(scene: &Scene<'_>, map: &HeatMap, board: &mut Board) {
     for (place, fact) in scene.facts.iter().enumerate().filter(|(_, fact)| fact.failed()) {
         let Some(gpu) = fact.gpu() else { continue };
         let (die, memory) = (Component::Gpu(gpu), Component::Memory(gpu));
+        let compared = ["memory-over-die", "die-over-memory"].contains(&fact.name());
+        if compared && by_siblings(scene, map, board, fact, gpu) {
+            board.claim(place);
+            continue;
+        }
         let (code, component, confidence) = match fact.name() {
             "memory-over-die" if shows_low_die(scene, map, gpu) || is_zero_of_memory(scene, fact, gpu) => {
                 ("SENSOR-IMPLAUSIBLE", die, Confidence::Medium)
@@ -223,6 +269,51 @@ pub(super) fn read_memory(scene: &Scene<'_>, map: &HeatMap, board: &mut Board) {
             board.accuse("HBM-COOLING-CONTACT", Component::Memory(gpu), Confidence::Medium, evidence);
         }
     }
+}
+
+/// Whether a GPU is far from the middle of its siblings because most of these are not as they should be, which is pinned on them.
+fn by_siblings(scene: &Scene<'_>, map: &HeatMap, board: &mut Board, fact: &Fact<'_>, gpu: GpuIndex) -> bool {
+    let others = || scene.gpus().into_iter().filter(|other| *other != gpu);
+    let is_most = |odd: &[GpuIndex]| odd.len() * 2 >= others().count();
+    if fact.name() == "die-over-memory" {
+        if has_bad_contact(scene, map, gpu) {
+            return false;
+        }
+        // A die seems hot beside memory that is cool only where that of most others is not, or where their dies read low.
+        let odd: Vec<GpuIndex> = others().filter(|other| scene.missed(*other, "memory-over-die")).collect();
+        if !is_most(&odd) {
+            // The only good one, or one whose memory sensor shows too little: at rest a wrong zero would be there as well.
+            let alone = odd.is_empty() && memory_is_cooler(scene, fact, gpu) && grows_with_heat(scene, fact, gpu);
+            if alone {
+                accuse_others(board, gpu, fact);
+            }
+            return alone;
+        }
+        for other in odd {
+            let of = |one: &&Fact<'_>| one.failed() && one.name() == "memory-over-die" && one.gpu() == Some(other);
+            let warm = scene.facts.iter().filter(of).any(|one| is_warm_memory(scene, map, one, other));
+            let (code, component) = if warm && !shows_low_die(scene, map, other) {
+                ("HBM-COOLING-CONTACT", Component::Memory(other))
+            } else {
+                ("SENSOR-IMPLAUSIBLE", Component::Gpu(other))
+            };
+            board.accuse(code, component, Confidence::Medium, [fact.evidence()]);
+        }
+        return true;
+    }
+    if !falls_less(scene, map, gpu) {
+        return false;
+    }
+    let hot: Vec<GpuIndex> = others().filter(|other| falls_farther(scene, *other)).collect();
+    if is_most(&hot) {
+        for other in hot {
+            board.accuse("GPU-COOLING-CONTACT", Component::Gpu(other), Confidence::Medium, [fact.evidence()]);
+        }
+    } else {
+        // Alone, it is the good one or the one whose sensor shows too little.
+        accuse_others(board, gpu, fact);
+    }
+    true
 }
 
 /// Whether memory seems hot only because the die beside it reads low: by its zero, for its power, or as its twin has it, which
@@ -247,6 +338,32 @@ fn is_warm_memory(scene: &Scene<'_>, map: &HeatMap, fact: &Fact<'_>, gpu: GpuInd
     let over_twin = map.twin(gpu).and_then(|twin| Some(memory.get(&gpu)? - memory.get(&twin)?));
     let warmer = over_others(&memory, gpu).into_iter().chain(over_twin).reduce(f64::max);
     warmer.is_none_or(|warmer| warmer >= excess / 2.0)
+}
+
+/// Whether memory that is far under its die is itself cooler than that of its siblings, by most of what they differ.
+fn memory_is_cooler(scene: &Scene<'_>, fact: &Fact<'_>, gpu: GpuIndex) -> bool {
+    let beside = |names: &[&str]| -> BTreeMap<GpuIndex, f64> {
+        let named = scene.facts.iter().filter(|other| other.path == fact.path && names.contains(&other.name()));
+        named.filter_map(|other| Some((other.gpu()?, other.number()?))).collect()
+    };
+    let mut memory = beside(&["temp.memory.p95", "temp.memory.max"]);
+    if memory.is_empty() {
+        // The step shows only the difference.
+        memory = scene.first_numbers("gpu.memory", "temp.memory.max");
+    }
+    let excess = over_others(&beside(&["die-over-memory"]), gpu);
+    over_others(&memory, gpu).zip(excess).is_some_and(|(over, excess)| -over >= excess / 2.0)
+}
+
+/// Whether a die was not nearly as far over its memory at rest.
+fn grows_with_heat(scene: &Scene<'_>, fact: &Fact<'_>, gpu: GpuIndex) -> bool {
+    let die = scene.first_numbers("gpu.idle", "temp.mean");
+    let memory = scene.first_numbers("gpu.idle", "temp.memory.mean");
+    let at_rest: BTreeMap<GpuIndex, f64> =
+        die.into_iter().filter_map(|(gpu, die)| Some((gpu, die - memory.get(&gpu)?))).collect();
+    let beside = scene.facts.iter().filter(|other| other.path == fact.path && other.name() == fact.name());
+    let loaded = beside.filter_map(|other| Some((other.gpu()?, other.number()?))).collect();
+    at_rest.contains_key(&gpu) && !is_zero(&at_rest, &loaded, gpu)
 }
 
 /// Whom a die accuses that is cool beside its memory and its siblings: those siblings that are hot by their own showing, or

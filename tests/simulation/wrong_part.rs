@@ -79,3 +79,38 @@ fn a_fan_and_a_contact_are_told_of_the_branch_and_of_no_other_part() {
         assert_eq!(others.count(), 0, "seed {seed}: {named:?}");
     }
 }
+
+#[test]
+fn the_only_good_contact_is_not_the_bad_one() {
+    for node in ["hgx-h200-8", "hgx-b200-8"] {
+        for seed in 71_000..71_003 {
+            let tried = Trial::of("acceptance").run(node, seed, Some("one-good-contact@gpu/7"));
+            let named = named(&tried);
+            assert!(!named.iter().any(|one| one.contains("gpu/7")), "{node} seed {seed}: {named:?}");
+            assert!(!named.is_empty(), "{node} seed {seed}");
+        }
+    }
+}
+
+#[test]
+fn half_a_board_of_bad_parts_accuses_none_of_the_good_half() {
+    for (fault, wrong) in [("half-paste-bad:0.5", "HBM-COOLING-CONTACT"), ("pads-half-bad", "SENSOR-IMPLAUSIBLE")] {
+        for node in ["hgx-h200-8", "hgx-b200-8"] {
+            for seed in 71_000..71_003 {
+                let tried = Trial::of("acceptance").run(node, seed, Some(fault));
+                let named = named(&tried);
+                assert!(!named.iter().any(|one| one.starts_with(wrong)), "{node} {fault} seed {seed}: {named:?}");
+                assert!(!named.is_empty(), "{node} {fault} seed {seed}");
+            }
+        }
+    }
+}
+
+#[test]
+fn coolant_that_comes_to_all_in_spells_is_no_contact_of_those_whose_fall_it_reaches() {
+    for seed in 71_000..71_006 {
+        let tried = Trial::of("acceptance").run("hgx-h200-8", seed, Some("flow-dips-everywhere@cooling/1"));
+        let named = named(&tried);
+        assert!(!named.iter().any(|one| one.contains("gpu/")), "seed {seed}: {named:?}");
+    }
+}

@@ -14,7 +14,7 @@ use super::fault_file::FaultFile;
 use super::fault_lines::{sxid_line, xid_text};
 use super::fault_part::FaultPart;
 use super::fault_use::{FaultUse, Injected, Placed, related};
-use super::fault_when::Traffic;
+use super::fault_when::{Came, Traffic};
 use super::file::NodeFile;
 use super::gpu::Gpu;
 use super::incident::short_address;
@@ -51,8 +51,7 @@ pub(super) struct FaultRun {
     /// Whether this is the component that the fault was placed on; the other components of the fault follow it.
     leads: bool,
     active: bool,
-    /// Whether its conditions have ever held, apart from its moments.
-    has_held: bool,
+    came: Came,
     /// When it became active, and when a growing change was last applied, in seconds.
     since: f64,
     grown_at: f64,
@@ -93,7 +92,7 @@ impl FaultRun {
                     expected: related(component, used.file.expect.component, file),
                     leads: at == 0,
                     active: false,
-                    has_held: false,
+                    came: Came::default(),
                     since: 0.0,
                     grown_at: 0.0,
                     hot: false,
@@ -119,7 +118,7 @@ impl FaultRun {
 
     /// Returns true if no part of these faults was ever active, because what they wait for never happened.
     pub(super) fn never_held(runs: &[Self]) -> bool {
-        !runs.is_empty() && runs.iter().all(|run| !run.has_held && run.part().when.is_of_the_node())
+        !runs.is_empty() && runs.iter().all(|run| !run.came.was_tried(&run.part().when))
     }
 
     /// Lists what these inject, one entry for each fault.
@@ -247,8 +246,8 @@ impl SimNode {
         let mut fired: Vec<(usize, u64)> = Vec::new();
         for (at, fault) in faults.iter_mut().enumerate() {
             let holds = self.holds(fault);
-            fault.has_held |= holds;
             let moments = fault.moments(holds, self.seconds(), dt);
+            fault.note(holds, moments, self.seconds(), dt);
             let at_moments = fault.part().when.has_moments();
             let active = if at_moments { self.seconds() < fault.until } else { holds };
             let began = if at_moments { moments } else { u64::from(active && !fault.active) };
@@ -278,27 +277,19 @@ impl SimNode {
     /// Returns true if the conditions of a fault hold, apart from its moments.
     fn holds(&self, fault: &mut FaultRun) -> bool {
         let when = fault.part().when.clone();
-        if when.after_reboot && self.boots == 0 || when.after.is_some_and(|after| self.seconds() < after) {
-            return false;
-        }
         let gpu = fault.component.gpu_index().map(GpuIndex::at);
-        if when.until.is_some_and(|until| self.seconds() >= until) {
-            return false;
-        }
         let concerned = |own: &&Gpu| gpu.is_none_or(|slot| own.part.slot == slot);
         let node = usize::from(matches!(fault.component, Component::Memory(_)));
         let temperatures = || self.gpus.iter().filter(concerned).map(|gpu| gpu.temperatures[node]);
         if let Some(above) = when.above {
             fault.hot = temperatures().fold(f64::MIN, f64::max) >= if fault.hot { above - HYSTERESIS } else { above };
-            if !fault.hot {
-                return false;
-            }
         }
         if let Some(below) = when.below {
             fault.cold = temperatures().fold(f64::MAX, f64::min) < if fault.cold { below + HYSTERESIS } else { below };
-            if !fault.cold {
-                return false;
-            }
+        }
+        let is_over = when.until.is_some_and(|until| self.seconds() >= until);
+        if !fault.is_warm_enough() || !when.has_begun(self.seconds(), self.boots) || is_over {
+            return false;
         }
         let carries = |gpu: &Gpu, traffic: &Traffic| match traffic {
             Traffic::Nvlink => gpu.activity.nvlink > 0.0,
@@ -477,6 +468,21 @@ impl SimNode {
 
 impl FaultRun {
     /// Counts the moments of the fault in the `dt` seconds up to `now`.
+    /// Whether its temperature is one at which it shows.
+    fn is_warm_enough(&self) -> bool {
+        let when = &self.part().when;
+        (when.above.is_none() || self.hot) && (when.below.is_none() || self.cold)
+    }
+
+    fn note(&mut self, holds: bool, moments: u64, now: f64, dt: f64) {
+        let warm = self.is_warm_enough();
+        self.came.warm |= warm;
+        self.came.in_time |= self.part().when.has_begun(now, 1);
+        self.came.held |= holds;
+        self.came.seconds += if holds { dt } else { 0.0 };
+        self.came.fired |= moments > 0;
+    }
+
     fn moments(&mut self, holds: bool, now: f64, dt: f64) -> u64 {
         let when = self.part().when.clone();
         let count = if let Some(every) = when.every {

@@ -48,13 +48,48 @@ impl When {
     }
 
     /// Whether it waits for a state that a node may never reach, whatever a profile runs on it.
-    pub(super) fn is_of_the_node(&self) -> bool {
+    fn is_of_the_node(&self) -> bool {
         let state = self.above.or(self.below).or(self.drawing).or(self.clock).or(self.clock_below);
-        state.is_some() && self.after.is_none() && self.load.is_empty() && self.traffic.is_empty()
+        state.is_some() && self.load.is_empty() && self.traffic.is_empty()
+    }
+
+    /// Whether `now`, in seconds, is in the time from which on it can hold.
+    pub(super) fn has_begun(&self, now: f64, boots: u32) -> bool {
+        !(self.after_reboot && boots == 0 || self.after.is_some_and(|after| now < after))
     }
 
     pub const fn has_moments(&self) -> bool {
         self.rate.is_some() || self.every.is_some()
+    }
+}
+
+/// What of the conditions of a fault has come about in a run.
+#[derive(Debug, Clone, Copy, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "four things that came or did not, each on its own")]
+pub(super) struct Came {
+    /// All of them at once, apart from moments, and for how many seconds.
+    pub(super) held: bool,
+    pub(super) seconds: f64,
+    /// Its temperature, at whichever time.
+    pub(super) warm: bool,
+    /// Its time, at whichever temperature.
+    pub(super) in_time: bool,
+    /// One of its moments.
+    pub(super) fired: bool,
+}
+
+impl Came {
+    /// Whether the run has tried the fault. A run that was too short for it has, and missed it; one on a node that never gets as
+    /// warm as the fault needs has not, and neither has one in which that was for less than passes between two of its moments.
+    pub(super) fn was_tried(&self, when: &When) -> bool {
+        if !when.is_of_the_node() {
+            return true;
+        }
+        let of_temperature = when.above.is_some() || when.below.is_some();
+        match when.rate {
+            Some(rate) if of_temperature && self.held => self.fired || self.seconds * rate >= 3600.0,
+            _ => self.held || when.after.is_some() && (self.warm || !self.in_time || !of_temperature),
+        }
     }
 }
 

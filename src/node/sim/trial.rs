@@ -363,6 +363,27 @@ fn course(node: &str, seed: u64, fault: Option<&str>) -> Result<String, String> 
     Ok(seen)
 }
 
+/// A node whose dies stay under the 50 °C of a fault has not been tried with it; one that was stopped before its time has, and so has
+/// one that was as warm before that time.
+#[test]
+fn a_fault_whose_temperature_never_came_was_not_tried_and_one_whose_time_never_came_was() {
+    let tried = |node: &str, fault: &str, minutes: u64| {
+        let mut trial = Trial::of(node, 1, &[fault]);
+        trial.start(BURN, None);
+        (0..minutes).for_each(|_| drop(trial.after(60)));
+        !trial.node.faults_never_held()
+    };
+    assert!(tried("hgx-h200-8", "lost-when-hot@gpu/1", 90));
+    assert!(tried("hgx-h200-8", "lost-when-hot@gpu/1", 5), "the run was too short");
+    let cool = |minutes: u64| {
+        let mut trial = Trial::of("gb200-tray-4", 1, &["pcie-errors-when-hot@gpu/1"]);
+        (0..minutes).for_each(|_| drop(trial.after(60)));
+        !trial.node.faults_never_held()
+    };
+    assert!(cool(5), "the run was too short");
+    assert!(!cool(90), "a tray at rest is cool at any time");
+}
+
 #[test]
 fn every_fault_shows_on_some_node() {
     let mut healthy = std::collections::BTreeMap::new();
