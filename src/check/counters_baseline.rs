@@ -7,7 +7,7 @@ use super::look::{LOOK, Look};
 use super::sheet::{Gauged, Sheet};
 use super::{Check, CheckRun, Done, StepContext, Subject};
 use kiln_limit::Missing;
-use kiln_model::{Component, ComponentKind, GpuCounters, Moment, Span, Unit};
+use kiln_model::{Component, ComponentKind, GpuCounters, Moment, Unit};
 use kiln_profile::{CheckSpec, MeasurementSpec};
 
 #[derive(Debug)]

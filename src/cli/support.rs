@@ -77,6 +77,10 @@ pub(super) fn support() -> Result<Exit, CommandError> {
 const TAIL: &str = "
 ## Not supported
 
+On hardware, nothing is read of power supplies and of the fans of the chassis: on most servers they answer to the management
+controller alone (IPMI, Redfish), and the kernel has no files of them. A plan says so of its limits on supplies before the run; where they are
+to be judged, have a program of your own ask the controller (`tool.run`).
+
 Parts before Ampere (T4 and V100, for example): the kernels need compute capability 8.0. `kiln doctor` and the
 first load of a run say so, and a plan where the model's facts do (`kernels: 0`, as those of `t4`).
 ";
@@ -84,14 +88,18 @@ first load of a run say so, and a plan where the model's facts do (`kernels: 0`,
 fn head(profiles: &[Profile], skus: &Skus) -> String {
     let names: Vec<String> = profiles.iter().map(|profile| format!("`{}`", profile.id)).collect();
     let models: Vec<String> = skus.0.iter().map(|sku| format!("`{}`", sku.id)).collect();
+    let of_none = skus.0.iter().filter(|sku| profiles.iter().all(|profile| !profile.skus.contains(&sku.id)));
+    let of_none: Vec<String> = of_none.map(|sku| format!("`{}`", sku.id)).collect();
     format!(
         "# What is judged with which driver\n\n\
          Made by `kiln checks --support` from the plans of the shipped profiles ({}). The least driver is release {LEAST_DRIVER}. What a \
          driver or part does not offer is judged by something weaker (*by fallback*) or not at all (*not judged*); a plan says either \
          before the run (`kiln profile plan`, `kiln doctor`), and nothing fails because of it.\n\n\
-         GPU models with facts: {}.\n",
+         GPU models with facts: {}. No shipped profile is for {}: 70 W are too little to tell cooling by. \
+         A profile of your own can be (`extends: smoke`, `skus: [l4]`).\n",
         names.join(", "),
-        models.join(", ")
+        models.join(", "),
+        of_none.join(", ")
     )
 }
 
@@ -101,6 +109,8 @@ fn sheet(generation: Generation, inventory: &Inventory, profiles: &[Profile], sk
     for release in RELEASES {
         let mut with = inventory.clone();
         with.driver = Reading::Value(format!("{release}.00"));
+        // What no driver changes, and simulated nodes tell.
+        with.host.psus = Reading::Unsupported;
         for gpu in &mut with.gpus {
             gpu.lacks = lacking(release, generation);
         }

@@ -24,10 +24,12 @@ pub enum Lacking {
     LinkEnds,
     /// A kernel of this program that runs on the part: what needs a load ends in ERROR.
     Kernels,
+    /// The node's power supplies, which on most servers answer to the management controller alone.
+    Supplies,
 }
 
 impl Lacking {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::MarginCall,
         Self::Margin,
         Self::ThrottleCounters,
@@ -36,6 +38,7 @@ impl Lacking {
         Self::PcieErrors,
         Self::LinkEnds,
         Self::Kernels,
+        Self::Supplies,
     ];
 
     /// Whether something weaker is read in its place, so that limits on it are judged all the same.

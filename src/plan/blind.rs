@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::{BlindSpot, PlannedStep, Readiness};
-use kiln_model::{Gpu, GpuIndex, Inventory, Lacking, Sensor, Unit};
+use kiln_model::{Gpu, GpuIndex, Inventory, Lacking, Reading, Sensor, Unit};
 use kiln_profile::{KERNELS, Profile, Sku, Trigger};
 
-/// One for each reading that some GPU lacks and something of the plan is judged by.
+/// One for each reading that some GPU or the node lacks and something of the plan is judged by.
 pub(super) fn blind_spots(
     profile: &Profile,
     inventory: &Inventory,
@@ -24,7 +24,8 @@ pub(super) fn blind_spots(
             hidden.map(|name| format!("{}.{name}", step.path))
         });
         let limits: Vec<String> = guards.map(|guard| guard.id.clone()).chain(limits).collect();
-        (!gpus.is_empty() && !limits.is_empty()).then_some(BlindSpot { lacking, gpus, limits })
+        let of_node = lacking == Lacking::Supplies && inventory.host.psus == Reading::Unsupported;
+        ((of_node || !gpus.is_empty()) && !limits.is_empty()).then_some(BlindSpot { lacking, gpus, limits })
     };
     Lacking::ALL.into_iter().filter_map(spot).collect()
 }
@@ -36,7 +37,9 @@ fn watches(trigger: &Trigger, lacking: Lacking) -> bool {
         Lacking::ThrottleCounters | Lacking::ThrottleTimes => {
             matches!(sensor, Sensor::ThrottleSwThermal | Sensor::ThrottleHwThermal | Sensor::ThrottlePowerBrake)
         }
-        Lacking::SramThreshold | Lacking::PcieErrors | Lacking::LinkEnds | Lacking::Kernels => false,
+        Lacking::SramThreshold | Lacking::PcieErrors | Lacking::LinkEnds | Lacking::Kernels | Lacking::Supplies => {
+            false
+        }
     }
 }
 
@@ -71,5 +74,6 @@ fn hides(lacking: Lacking, check: &str, measurement: &str) -> bool {
         }
         Lacking::LinkEnds => measurement == "links.misrouted",
         Lacking::Kernels => LOADED.contains(&check),
+        Lacking::Supplies => measurement.starts_with("psus."),
     }
 }

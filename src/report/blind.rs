@@ -2,7 +2,7 @@
 
 use super::language::Language;
 use super::phrase::Phrase;
-use kiln_model::Lacking;
+use kiln_model::{Component, Lacking};
 use kiln_plan::{BlindSpot, Plan};
 
 /// A sentence for each reading that driver or part do not offer and something of the plan is judged by.
@@ -13,7 +13,9 @@ pub fn blind_lines(plan: &Plan, language: Language) -> Vec<String> {
 fn line(spot: &BlindSpot, language: Language) -> String {
     let said = if spot.lacking.has_stand_in() { Phrase::JudgedByStandIn } else { Phrase::NotJudgedFor };
     let gpus: Vec<String> = spot.gpus.iter().map(|gpu| format!("gpu/{}", gpu.0)).collect();
-    said.with(language, &[&spot.limits.join(", "), &gpus.join(", "), &why(spot.lacking).say(language)])
+    // What the node lacks is of no GPU.
+    let parts = if gpus.is_empty() { Component::Node.to_string() } else { gpus.join(", ") };
+    said.with(language, &[&spot.limits.join(", "), &parts, &why(spot.lacking).say(language)])
 }
 
 const fn why(lacking: Lacking) -> Phrase {
@@ -26,6 +28,7 @@ const fn why(lacking: Lacking) -> Phrase {
         Lacking::PcieErrors => Phrase::LacksPcieErrors,
         Lacking::LinkEnds => Phrase::LacksLinkEnds,
         Lacking::Kernels => Phrase::LacksKernels,
+        Lacking::Supplies => Phrase::LacksSupplies,
     }
 }
 
@@ -49,11 +52,13 @@ mod tests {
             blind: vec![
                 spot(Lacking::Margin, &["over-temperature", "soak.heat.margin.min"]),
                 spot(Lacking::ThrottleCounters, &["load.gemm.throttle.thermal"]),
+                BlindSpot { gpus: Vec::new(), ..spot(Lacking::Supplies, &["identify.inventory.psus.failed"]) },
             ],
         };
         insta::assert_snapshot!(blind_lines(&plan, Language::English).join("\n"), @r"
         over-temperature, soak.heat.margin.min cannot be judged on gpu/0, gpu/1: driver and part offer neither the distance to slowdown nor an absolute threshold
         load.gemm.throttle.thermal of gpu/0, gpu/1 is judged by less: the driver does not count the time slowed down, so it is summed from the reasons seen at each sample
+        identify.inventory.psus.failed cannot be judged on node: the power supplies answer to the management controller alone, and nothing here asks it
         ");
     }
 }

@@ -126,6 +126,7 @@ phrases! {
     LacksPcieErrors: "neither driver nor kernel count PCIe errors", "ドライバーもカーネルもPCIeエラーを計数しない";
     LacksLinkEnds: "the driver does not show what the NVLinks end at", "NVLinkの接続先が読めない";
     LacksKernels: "no kernel of this program runs on the part, so that every step with a load ends in ERROR", "このGPUで動くカーネルがなく、負荷をかける工程はすべてERRORになる";
+    LacksSupplies: "the power supplies answer to the management controller alone, and nothing here asks it", "電源ユニットは管理コントローラーにのみ応答し、ここからは問い合わせない";
     // Counts.
     Passed: "{0} passed", "合格 {0}";
     Failed: "{0} failed", "不合格 {0}";

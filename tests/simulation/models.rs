@@ -149,6 +149,24 @@ fn a_plan_for_a_part_without_kernels_names_every_step_that_puts_a_load_on_it() {
 }
 
 #[test]
+fn a_plan_for_a_node_whose_supplies_answer_to_nobody_says_that_they_are_not_judged() {
+    let file = NodeFile::find("pcie-l40s-8").expect("a node file");
+    let told = |psus: u8| {
+        let mut file = file.clone();
+        file.host.psus = psus;
+        let tried = Trial::of("smoke").run_of(&file, 1, &[]);
+        let plan = tried.record.plan.as_ref().expect("a plan");
+        let spot = plan.blind.iter().find(|spot| spot.lacking == Lacking::Supplies);
+        (tried.record.verdict.as_ref().map(|verdict| verdict.word), spot.map(|spot| spot.limits.clone()))
+    };
+    let (word, limits) = told(0);
+    assert_eq!(word, Some(VerdictWord::Pass));
+    let limits = limits.expect("a blind spot");
+    assert!(limits.contains(&"identify.inventory.psus.failed".to_owned()), "{limits:?}");
+    assert_eq!(told(file.host.psus), (Some(VerdictWord::Pass), None));
+}
+
+#[test]
 fn a_healthy_node_of_every_model_without_a_file_of_its_own_passes() {
     let mut told = String::new();
     for profile in ["smoke", "acceptance"] {

@@ -21,5 +21,5 @@ pub use kernel_log::{KernelEntry, KernelLog, trouble as log_trouble};
 pub use machine::{MemoryErrors, memory_errors};
 pub use pci::{PciDetail, pci_details};
 pub use read::{HostFacts, read_host};
-pub use sensors::{FanSpeed, fans, inlet_celsius};
+pub use sensors::inlet_celsius;
 pub use sources::{SourceWatch, host_sources};

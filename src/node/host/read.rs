@@ -65,7 +65,8 @@ pub fn read_host(root: &Path) -> HostFacts {
             dimms: dmi::dimms(root),
             nics: parts::nics(root),
             nvmes: parts::nvmes(root),
-            // Servers' supplies answer to the management controller alone; the kernel has no files of them.
+            // Servers' supplies answer to the management controller alone; the kernel has no files of them, and a plan says so
+            // before the run (`Lacking::Supplies`).
             psus: Reading::Unsupported,
             clock_source: machine::clock_source(root),
         },

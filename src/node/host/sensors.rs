@@ -1,29 +1,10 @@
-//! Fans and inlet air as the kernel's hardware monitors show them. Most baseboards keep both to their controller.
+//! Inlet air as the kernel's hardware monitors show it. Most baseboards keep it to their controller, and their fans as well:
+//! nothing of a chassis fan is read here, since no check could judge it.
 
 use std::path::Path;
 
 use super::source::{entries, name, parsed, text};
 use kiln_model::Reading;
-
-/// One fan.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FanSpeed {
-    /// The monitor's name and the fan's label or number.
-    pub name: String,
-    pub rpm: u32,
-}
-
-/// Every fan of every monitor.
-pub fn fans(root: &Path) -> Reading<Vec<FanSpeed>> {
-    let found = monitored(root, |monitor, file| {
-        let number = file.strip_prefix("fan")?.strip_suffix("_input")?;
-        let rpm = text(&monitor.join(file)).value()?.parse().ok()?;
-        let label = text(&monitor.join(format!("fan{number}_label"))).value().cloned();
-        let owner = text(&monitor.join("name")).value().cloned().unwrap_or_else(|| name(monitor));
-        Some(FanSpeed { name: format!("{owner} {}", label.unwrap_or_else(|| number.to_owned())), rpm })
-    });
-    some(found)
-}
 
 /// The inlet temperature, where a sensor is labelled as that. The warmest, if several are.
 pub fn inlet_celsius(root: &Path) -> Reading<f64> {
@@ -55,14 +36,6 @@ fn monitored<T>(root: &Path, read: impl Fn(&Path, &str) -> Option<T>) -> Reading
     })
 }
 
-/// None at all is not a list of none: the machine shows nothing of the kind.
-fn some<T>(found: Reading<Vec<T>>) -> Reading<Vec<T>> {
-    match found {
-        Reading::Value(list) if list.is_empty() => Reading::Unsupported,
-        other => other,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -74,8 +47,7 @@ mod tests {
         let root = tempfile::tempdir().expect("folder");
         let monitor = root.path().join("sys/class/hwmon/hwmon3");
         fs::create_dir_all(&monitor).expect("folder");
-        let files =
-            [("name", "acpi\n"), ("temp1_label", "CPU\n"), ("temp1_input", "61000\n"), ("fan2_input", "9800\n")];
+        let files = [("name", "acpi\n"), ("temp1_label", "CPU\n"), ("temp1_input", "61000\n")];
         for (file, text) in files {
             fs::write(monitor.join(file), text).expect("file");
         }
@@ -83,13 +55,5 @@ mod tests {
         fs::write(monitor.join("temp2_label"), "Front Inlet\n").expect("file");
         fs::write(monitor.join("temp2_input"), "24500\n").expect("file");
         assert_eq!(inlet_celsius(root.path()), Reading::Value(24.5));
-        assert_eq!(fans(root.path()), Reading::Value(vec![FanSpeed { name: "acpi 2".to_owned(), rpm: 9800 }]));
-    }
-
-    #[test]
-    fn a_machine_that_shows_no_fan_has_not_none() {
-        let root = tempfile::tempdir().expect("folder");
-        fs::create_dir_all(root.path().join("sys/class/hwmon")).expect("folder");
-        assert_eq!(fans(root.path()), Reading::Unsupported);
     }
 }

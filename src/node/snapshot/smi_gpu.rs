@@ -47,7 +47,11 @@ pub(super) fn gpu(index: GpuIndex, gpu: &Element) -> Gpu {
 }
 
 fn identity(gpu: &Element) -> GpuIdentity {
-    let id = |path: &str| word(gpu, path).map(|text| text.trim_start_matches("0x").to_ascii_lowercase());
+    // Lists that people publish have other words in their places, which are no ids.
+    let id = |path: &str| match word(gpu, path).map(|text| text.trim_start_matches("0x").to_ascii_lowercase()) {
+        Reading::Value(id) if id.len() != 8 || u32::from_str_radix(&id, 16).is_err() => Reading::Unsupported,
+        id => id,
+    };
     let attribute = gpu.id.clone().map_or(Reading::Unsupported, Reading::Value);
     GpuIdentity {
         name: word(gpu, "product_name"),
