@@ -174,7 +174,7 @@ mod tests {
             (0..12).map(|_| draw()).sum::<f64>() - 6.0
         };
         let noise: Vec<f64> = (0..3600).map(|_| bell()).collect();
-        let [share, _] = soaked(|second| (22.0 + noise[second as usize]).round());
+        let [share, _] = soaked(|second| (22.0 + noise[usize::try_from(second).expect("a place")]).round());
         assert!(share < 0.5, "{share}");
     }
 

@@ -21,7 +21,6 @@ pub(super) enum Call {
 }
 
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "it is moved a few times; a box for each would cost more")]
 pub(super) enum Due {
     Wake(usize),
     Line(usize),
