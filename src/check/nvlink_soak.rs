@@ -221,7 +221,7 @@ mod tests {
         let done = rig.run(&NvlinkSoak);
         let away = |gpu| shown(&done, Component::gpu(gpu), "fabric.away");
         // Ten minutes and a few seconds of warming up before them, a look at the start of each.
-        assert_eq!([away(0), away(1), away(2)], ["0", "11", "missing: NeverRead"]);
+        assert_eq!([away(0), away(1), away(2)], ["0", "41", "missing: NeverRead"]);
     }
 
     #[test]

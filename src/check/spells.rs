@@ -54,13 +54,15 @@ impl Spells {
             known + (coolant - known) * (at.since(last).as_secs_f64() / SINK_FOLLOWS).min(1.0)
         });
         self.coolant = Some((at, known));
-        let (rise, resistance) = (self.calmed(die - known), (die - coolant) / power);
+        let (read, resistance) = (die - known, (die - coolant) / power);
+        let rise = self.calmed(read);
         self.rise.add(at, rise);
         self.resistance.add(at, resistance);
         if self.rise.count().is_multiple_of(USUAL_EVERY) {
             self.usual = self.rise.quantile(0.5);
         }
-        if self.usual.is_none_or(|usual| rise <= SPELL * usual) {
+        // The middle of the last readings comes late: the first readings of a spell are hot by themselves.
+        if self.usual.is_none_or(|usual| rise.max(read) <= SPELL * usual) {
             self.calm.add(at, resistance);
         }
     }

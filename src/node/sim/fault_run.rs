@@ -288,7 +288,7 @@ impl SimNode {
             fault.cold = temperatures().fold(f64::MAX, f64::min) < if fault.cold { below + HYSTERESIS } else { below };
         }
         let is_over = when.until.is_some_and(|until| self.seconds() >= until);
-        if !fault.is_warm_enough() || !when.has_begun(self.seconds(), self.boots) || is_over {
+        if !when.suits(fault.hot, fault.cold) || !when.has_begun(self.seconds(), self.boots) || is_over {
             return false;
         }
         let carries = |gpu: &Gpu, traffic: &Traffic| match traffic {
@@ -467,22 +467,14 @@ impl SimNode {
 }
 
 impl FaultRun {
-    /// Counts the moments of the fault in the `dt` seconds up to `now`.
-    /// Whether its temperature is one at which it shows.
-    fn is_warm_enough(&self) -> bool {
-        let when = &self.part().when;
-        (when.above.is_none() || self.hot) && (when.below.is_none() || self.cold)
-    }
-
+    /// Keeps what has come about of its conditions.
     fn note(&mut self, holds: bool, moments: u64, now: f64, dt: f64) {
-        let warm = self.is_warm_enough();
-        self.came.warm |= warm;
-        self.came.in_time |= self.part().when.has_begun(now, 1);
-        self.came.held |= holds;
-        self.came.seconds += if holds { dt } else { 0.0 };
-        self.came.fired |= moments > 0;
+        let when = &self.part().when;
+        let (warm, in_time) = (when.suits(self.hot, self.cold), when.has_begun(now, 1));
+        self.came.note(warm, in_time, holds.then_some(dt), moments);
     }
 
+    /// Counts the moments of the fault in the `dt` seconds up to `now`.
     fn moments(&mut self, holds: bool, now: f64, dt: f64) -> u64 {
         let when = self.part().when.clone();
         let count = if let Some(every) = when.every {

@@ -53,6 +53,11 @@ impl When {
         state.is_some() && self.load.is_empty() && self.traffic.is_empty()
     }
 
+    /// Whether the temperature is one at which it shows, as `hot` and `cold` tell of its bounds.
+    pub(super) const fn suits(&self, hot: bool, cold: bool) -> bool {
+        (self.above.is_none() || hot) && (self.below.is_none() || cold)
+    }
+
     /// Whether `now`, in seconds, is in the time from which on it can hold.
     pub(super) fn has_begun(&self, now: f64, boots: u32) -> bool {
         !(self.after_reboot && boots == 0 || self.after.is_some_and(|after| now < after))
@@ -79,6 +84,15 @@ pub(super) struct Came {
 }
 
 impl Came {
+    /// Takes in a step of the run: whether the temperature and the time suited, how long all held, how many moments there were.
+    pub(super) fn note(&mut self, warm: bool, in_time: bool, held: Option<f64>, moments: u64) {
+        self.warm |= warm;
+        self.in_time |= in_time;
+        self.held |= held.is_some();
+        self.seconds += held.unwrap_or_default();
+        self.fired |= moments > 0;
+    }
+
     /// Whether the run has tried the fault. A run that was too short for it has, and missed it; one on a node that never gets as
     /// warm as the fault needs has not, and neither has one in which that was for less than passes between two of its moments.
     pub(super) fn was_tried(&self, when: &When) -> bool {

