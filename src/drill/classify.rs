@@ -99,7 +99,7 @@ mod tests {
         let caught = caught(&failed_in_soak(Some(on(GPUS[1]))), GPUS[1]);
         assert_eq!(caught.by, "limit thermal.resistance");
         assert_eq!(caught.step.as_deref(), Some("burn.soak"));
-        assert_eq!(caught.after.as_secs(), 474);
+        assert_eq!(caught.after.as_secs(), 434);
         assert_eq!(caught.naming, Naming::Right);
         assert_eq!(caught.steps, BTreeSet::from(["burn.soak".to_owned()]));
     }
@@ -119,7 +119,7 @@ mod tests {
         let record = endings()["pass"].record();
         let trial = classify(&record, defect(GPUS[1], GPUS[1]), 1.0, 1);
         assert_eq!((trial.ending, trial.whole), (Ending::Escaped, true));
-        assert_eq!(trial.steps["burn.soak"].took, Span::from_millis(258_800));
+        assert_eq!(trial.steps["burn.soak"].took, Span::from_millis(321_800));
     }
 
     #[test]

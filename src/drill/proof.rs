@@ -108,7 +108,7 @@ mod tests {
 
     #[test]
     fn a_failed_limit_is_known_at_the_end_of_its_step() {
-        assert_eq!(told("fail-limit"), ["00:07:54 burn.soak limit thermal.resistance gpu/1 Fail"]);
+        assert_eq!(told("fail-limit"), ["00:07:14 burn.soak limit thermal.resistance gpu/1 Fail"]);
     }
 
     #[test]
@@ -127,7 +127,7 @@ mod tests {
     fn a_guard_is_known_when_it_trips_and_belongs_to_the_step_it_trips_in() {
         assert_eq!(
             told("over-temperature"),
-            ["00:00:36 burn.gemm guard hot gpu/1 Fail", "00:03:10 burn.soak guard hot gpu/1 Fail"]
+            ["00:01:17 burn.gemm guard hot gpu/1 Fail", "00:03:54 burn.soak guard hot gpu/1 Fail"]
         );
     }
 
@@ -138,7 +138,7 @@ mod tests {
             [
                 "00:00:51 burn.gemm mismatch gpu/1 Fail",
                 "00:01:22 burn.gemm limit mismatches gpu/1 Fail",
-                "00:03:59 burn.soak mismatch gpu/1 Fail"
+                "00:03:29 burn.soak mismatch gpu/1 Fail"
             ]
         );
     }

@@ -30,6 +30,11 @@ impl Draft {
         Self(text.into_owned())
     }
 
+    fn with(self, from: &str, to: &str) -> Self {
+        assert!(self.0.contains(from), "{from}");
+        Self(self.0.replace(from, to))
+    }
+
     fn without_inlet_sensor(self) -> Self {
         Self(self.0.replace("inlet_sensor: true", "inlet_sensor: false"))
     }
@@ -107,6 +112,18 @@ fn boards_with_other_places_pass() {
     {
         pass_on_air(name, |draft| draft.places(places));
     }
+}
+
+/// The heat that public listings show, see docs/model.md: rows of a B200 far apart and its memory as warm as the die at rest, the
+/// memory of an H200 cooler than the die under load.
+#[test]
+fn boards_as_hot_as_public_listings_show_them_pass() {
+    let rows = Draft::of("hgx-b200-8").places([0.06, 0.94, 0.07, 0.95, 0.06, 0.94, 0.07, 0.93]);
+    let rows = rows.with("contact_memory: 0.10 K/W", "contact_memory: 0.035 K/W");
+    verdicts("acceptance", "b200 as listed", &rows, &[VerdictWord::Pass]);
+    let cool = Draft::of("hgx-h200-8").with("contact: 0.022 K/W", "contact: 0.036 K/W");
+    let cool = cool.with("sink: 0.031 K/W", "sink: 0.018 K/W").with("die_capacity: 550", "die_capacity: 340");
+    verdicts("acceptance", "h200 as listed", &cool, &[VerdictWord::Pass]);
 }
 
 #[test]

@@ -232,7 +232,7 @@ mod tests {
     #[test]
     fn mistakes_of_meaning_are_placed() {
         let text = h200(&[
-            ("  contact: 0.036 K/W", "  contact: 0 K/W"),
+            ("  contact: 0.022 K/W", "  contact: 0 K/W"),
             ("  knee: 1200 MHz", "  knee: 2200 MHz"),
             ("branch: 1, place: 0.49", "branch: 7, place: 1.49"),
         ]);
@@ -247,7 +247,7 @@ mod tests {
         error: `thermal.contact` must lie between 0.001 and 2
           --> bad.yaml:92:12
            |
-        92 |   contact: 0 K/W             # fitted with the sink: an H200 at 628 W shows its memory 11 K under the die
+        92 |   contact: 0 K/W             # lid and paste of an 814 mm² die
            |            ^^^^^
 
         error: the node has 2 branches, counted from 0

@@ -25,7 +25,7 @@ const MARGINAL: &str = "\
 stages:
   - identify
   - id: burn
-    steps: [{ id: soak, limits: { thermal.resistance: { limit: '<= 0.12 K/W', marginal: '<= 0.064 K/W' } } }]
+    steps: [{ id: soak, limits: { thermal.resistance: { limit: '<= 0.09 K/W', marginal: '<= 0.064 K/W' } } }]
 ";
 
 const WAIVED: &str = "\
