@@ -40,8 +40,6 @@ pub(super) struct LoadGauge {
     work: Window,
     /// How long that was when the load last told of it.
     worked: Span,
-    /// Whether the load has told of its work before: what it tells first is also of its start.
-    has_told: bool,
     pub(super) memory_rate: Window,
     /// Counted over the window alone.
     pub(super) energy: CounterSpan,
@@ -128,7 +126,6 @@ impl LoadGauge {
             tflops: Window::told(),
             work: Window::told(),
             worked: Span::ZERO,
-            has_told: false,
             memory_rate: Window::told(),
             energy: CounterSpan::default(),
             counters: LoadCounters::default(),
@@ -198,12 +195,10 @@ impl LoadGauge {
 
     /// Follows the work of a load that has been under way for `under_way`.
     fn follow(&mut self, at: Moment, said: &LoadSaid, under_way: Span) {
-        let LoadSaid::Progress { tflops, .. } = said else { return };
-        if self.has_told && !under_way.is_zero() {
+        if let (LoadSaid::Progress { tflops, .. }, false) = (said, under_way.is_zero()) {
             self.work.add(at, *tflops);
             self.worked = under_way;
         }
-        self.has_told = true;
     }
 
     /// Share of the window in which the clock was low with no reason given, in percent.
@@ -394,8 +389,6 @@ impl Gauges {
         for gauge in self.0.values_mut() {
             gauge.tflops = Window::told_every(interval);
             gauge.work = Window::told_every(interval);
-            // So seldom that the first word counts for too much to be left out.
-            gauge.has_told = true;
             gauge.memory_rate = Window::told_every(interval);
         }
         self
