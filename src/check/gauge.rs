@@ -38,8 +38,10 @@ pub(super) struct LoadGauge {
     pub(super) tflops: Window,
     /// Work per second from the moment the load was under way: a part that is slow for a while may be so before the window.
     work: Window,
-    /// How long that was when the load last told of it.
+    /// Since when that is told of, and how long it was at the last word.
+    work_since: Option<Moment>,
     worked: Span,
+    last_word: Option<Moment>,
     pub(super) memory_rate: Window,
     /// Counted over the window alone.
     pub(super) energy: CounterSpan,
@@ -125,7 +127,9 @@ impl LoadGauge {
             memory_over_die: sampled(),
             tflops: Window::told(),
             work: Window::told(),
+            work_since: None,
             worked: Span::ZERO,
+            last_word: None,
             memory_rate: Window::told(),
             energy: CounterSpan::default(),
             counters: LoadCounters::default(),
@@ -193,11 +197,18 @@ impl LoadGauge {
         }
     }
 
-    /// Follows the work of a load that has been under way for `under_way`.
+    /// Follows the work of a load that has been under way for `under_way`. A word tells of the time since the word before: one
+    /// that reaches back to when the load was not under way tells of its start as well, and is left out.
     fn follow(&mut self, at: Moment, said: &LoadSaid, under_way: Span) {
-        if let (LoadSaid::Progress { tflops, .. }, false) = (said, under_way.is_zero()) {
+        let LoadSaid::Progress { tflops, .. } = said else { return };
+        let Some(before) = self.last_word.replace(at) else { return };
+        if !under_way.is_zero() && before >= at - under_way {
+            let since = *self.work_since.get_or_insert_with(|| {
+                self.work.begin(before);
+                before
+            });
             self.work.add(at, *tflops);
-            self.worked = under_way;
+            self.worked = at.since(since);
         }
     }
 

@@ -94,6 +94,11 @@ impl Window {
         }
     }
 
+    /// Lets the first reading stand for the time since then, and not for one period.
+    pub(super) fn begin(&mut self, at: Moment) {
+        self.last = Some(at);
+    }
+
     pub(super) fn add(&mut self, at: Moment, value: f64) {
         if !value.is_finite() {
             self.failed += 1;
