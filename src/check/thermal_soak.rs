@@ -483,7 +483,7 @@ mod tests {
         let gpu = Component::gpu(1);
         assert_eq!(shown(&done, gpu, "steady"), "false");
         assert_eq!(shown(&done, gpu, "drift"), "30 K/h");
-        assert!(shown(&done, gpu, "resistance.rise").starts_with("20.06"), "{}", shown(&done, gpu, "resistance.rise"));
+        assert!(shown(&done, gpu, "resistance.rise").starts_with("20.07"), "{}", shown(&done, gpu, "resistance.rise"));
         assert_eq!(shown(&done, Component::gpu(0), "steady"), "true");
     }
 
