@@ -119,6 +119,16 @@ fn falls_less(scene: &Scene<'_>, map: &HeatMap, gpu: GpuIndex) -> bool {
     farther && share.is_some_and(|share| OF_CONTACT.contains(&share))
 }
 
+/// Whether the GPUs whose memory is far over their die fall less than the others, where those are half of the node or more: their
+/// dies are cool and their memory is not hot. The means of both say so where single falls, of whole degrees, do not.
+#[expect(clippy::cast_precision_loss, reason = "a node has a few GPUs")]
+fn half_falls_less(scene: &Scene<'_>) -> bool {
+    let falls = scene.first_numbers("gpu.cooldown", "fall.fast");
+    let (over, rest): (Vec<_>, Vec<_>) = falls.iter().partition(|(gpu, _)| scene.missed(**gpu, "memory-over-die"));
+    let mean = |group: &[(&GpuIndex, &f64)]| group.iter().map(|(_, fall)| **fall).sum::<f64>() / group.len() as f64;
+    over.len() > 1 && rest.len() >= over.len() && mean(&rest) > FARTHER * mean(&over)
+}
+
 /// Pins what one GPU shows against its siblings on what cools them all, and on its sensor: which it is nothing here says.
 fn accuse_others(board: &mut Board, gpu: GpuIndex, fact: &Fact<'_>) {
     let suspicion = board.accuse("NODE-COOLING", Component::Node, Confidence::Low, [fact.evidence()]);
@@ -301,7 +311,7 @@ fn by_siblings(scene: &Scene<'_>, map: &HeatMap, board: &mut Board, fact: &Fact<
         }
         return true;
     }
-    if !falls_less(scene, map, gpu) {
+    if !falls_less(scene, map, gpu) && !half_falls_less(scene) {
         return false;
     }
     let hot: Vec<GpuIndex> = others().filter(|other| falls_farther(scene, *other)).collect();

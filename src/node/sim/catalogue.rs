@@ -204,7 +204,7 @@ mod tests {
 
     #[test]
     fn mistakes_of_form_are_placed() {
-        let text = h200(&[("  limit: 700 W", "  limt: 700 W"), ("idle: 92 W ", "idle: 92 °C ")]);
+        let text = h200(&[("  limit: 700 W", "  limt: 700 W"), ("idle: 76 W ", "idle: 76 °C ")]);
         let error = NodeFile::read("bad.yaml", text.as_bytes()).expect_err("mistakes");
         insta::assert_snapshot!(error.render(false), @r#"
         error: the key `limit` is missing
@@ -221,10 +221,10 @@ mod tests {
            |
            = help: did you mean `limit`?
 
-        error: expected a value in W, found `92 °C`
+        error: expected a value in W, found `76 °C`
           --> bad.yaml:38:9
            |
-        38 |   idle: 92 °C                     # between 74 W (an H100 capture and a sixth stack) and 115 W (NVIDIA/cuda-samples, issue 311)
+        38 |   idle: 76 °C                     # Hopper HGX capture: 67 to 71 W with five HBM stacks; a sixth is worth about 7 W
            |         ^^^^^
         "#);
     }
