@@ -23,6 +23,8 @@ const PORT: ComponentKind = ComponentKind::Port;
 /// The share of wrong bits that a good link stays below: what `ibdiagnet` warns from
 /// (docs.nvidia.com/networking/display/ibdiagnetusermanualv211, Bit Error Rate: "default threshold=10^-12").
 const BIT_ERRORS: f64 = 1e-12;
+/// What NVIDIA tests its cables to (DGX SuperPOD, Cabling Data Centers: one in 10^15).
+const CABLE_BIT_ERRORS: f64 = 1e-15;
 
 /// The hours a rate is taken over are at least one, so that a single error of a short run stays one.
 const LEAST_HOURS: f64 = 1.0;
@@ -63,7 +65,7 @@ static MEASUREMENTS: &[MeasurementSpec] = &[
     may("ports.missing", Unit::One, ComponentKind::Node, "ports that should have a link and have none"),
     text("link", PORT, "device and port, with the states, rate and width that the kernel shows"),
     flag("up", PORT, "whether the port has a link, where most ports of its kind have one"),
-    flag("kept", PORT, "whether a link that was there when the run began is there, and no slower"),
+    flag("kept", PORT, "whether a link that was there when the run began is there, no slower and no narrower"),
     may("rate", Unit::MegabytePerSecond, PORT, "rate of the link"),
     may("width", Unit::One, PORT, "lanes of the link"),
     flag("rate.usual", PORT, "whether the link is as fast as most links of its kind"),
@@ -73,6 +75,7 @@ static MEASUREMENTS: &[MeasurementSpec] = &[
     may("recoveries", Unit::One, PORT, "times the link trained again since the run began"),
     may("symbol.errors", Unit::One, PORT, "symbol errors since the run began"),
     may("symbol.errors.share", Unit::Percent, PORT, "the same, of what one wrong bit in 10^12 would make"),
+    may("symbol.errors.of-cable", Unit::Percent, PORT, "the same, of what one wrong bit in 10^15 would make"),
     may("receive.errors", Unit::One, PORT, "damaged packets received since the run began"),
     may("integrity.errors", Unit::One, PORT, "runs of damaged packets since the run began"),
     may("overruns", Unit::One, PORT, "buffer overruns since the run began"),
@@ -249,11 +252,10 @@ fn kept(was: Option<&Port>, now: &Port) -> Gauged {
     let Some(was) = was else { return Gauged::Unsupported };
     match (was.is_up(), now.is_up()) {
         (Reading::Value(true), Reading::Value(up)) => {
-            let slower = match (was.rate_mb_per_s, now.rate_mb_per_s) {
-                (Reading::Value(was), Reading::Value(now)) => now < was,
-                _ => false,
-            };
-            Gauged::Flag(up && !slower)
+            let less =
+                |was: Reading<u32>, now: Reading<u32>| was.get().zip(now.get()).is_some_and(|(was, now)| now < was);
+            let narrower = less(was.width.map(u32::from), now.width.map(u32::from));
+            Gauged::Flag(up && !narrower && !less(was.rate_mb_per_s, now.rate_mb_per_s))
         }
         (Reading::Value(true), Reading::Failed(why)) => Gauged::Missing(Missing::Read(why)),
         (Reading::Value(true), Reading::Unsupported) => Gauged::Missing(Missing::NoLongerOffered),
@@ -291,6 +293,7 @@ fn put_errors(sheet: &mut Sheet<'_>, context: &StepContext<'_>, seat: &Seat<'_>,
         ("downs", downs),
         ("recoveries", grown(PortCounter::Recoveries)),
         ("symbol.errors", symbols),
+        ("symbol.errors.of-cable", share.clone().scaled(BIT_ERRORS / CABLE_BIT_ERRORS)),
         ("symbol.errors.share", share),
         ("receive.errors", grown(PortCounter::ReceiveErrors)),
         ("integrity.errors", grown(PortCounter::IntegrityErrors)),

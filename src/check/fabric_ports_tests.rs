@@ -87,6 +87,12 @@ fn a_port_of_another_kind_is_not_held_against_these() {
 }
 
 #[test]
+fn a_link_with_less_lanes_than_it_had_is_told_though_its_rate_is_the_same() {
+    let (done, _) = run(&[true], |_, nics| nics[0].ports[0].width = Reading::Value(2));
+    assert_eq!(raised(&done), ["nic/0/port/1 kept"]);
+}
+
+#[test]
 fn a_narrow_or_slow_link_stands_apart_and_one_that_fell_is_told() {
     let (done, _) = run(&[true; 4], |rig, nics| {
         rig.set("rate", ParamValue::Number(50_000.0));
@@ -112,6 +118,7 @@ fn what_happened_since_the_run_began_is_counted_and_what_was_before_is_not() {
     assert_eq!(shown(&done, at, "downs"), "3");
     // 720 errors in an hour at 400 Gb/s, where 10^-12 of the bits are 1440.
     assert_eq!(shown(&done, at, "symbol.errors.share"), "50 %");
+    assert_eq!(shown(&done, at, "symbol.errors.of-cable"), "50000 %");
     assert_eq!(shown(&done, Component::Port(0, 1), "downs"), "0");
 }
 

@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use super::course::Course;
 use super::delta::CounterSpan;
 use super::kept::Kept;
+use super::per_clock::PerClock;
 use super::settle::Idle;
 use super::sheet::{Gauged, Sheet};
 use super::window::{Window, share_of};
@@ -36,6 +37,7 @@ pub(super) struct LoadGauge {
     /// HBM temperature over die temperature.
     pub(super) memory_over_die: Window,
     pub(super) tflops: Window,
+    pub(super) cycles: PerClock,
     /// Work per second from the moment the load was under way: a part that is slow for a while may be so before the window.
     work: Window,
     /// Since when that is told of, and how long it was at the last word.
@@ -126,6 +128,7 @@ impl LoadGauge {
             clock_memory: sampled(),
             memory_over_die: sampled(),
             tflops: Window::told(),
+            cycles: PerClock::default(),
             work: Window::told(),
             work_since: None,
             worked: Span::ZERO,
@@ -163,6 +166,7 @@ impl LoadGauge {
         self.margin.take(at, sample[Sensor::TempMargin]);
         self.inlet.take(at, sample[Sensor::TempInlet]);
         self.clock.take(at, sample[Sensor::ClockSm]);
+        self.cycles.clock(sample.get(Sensor::ClockSm));
         self.clock_memory.take(at, sample[Sensor::ClockMemory]);
         self.energy.take(at, sample[Sensor::Energy]);
         if let (Some(memory), Some(die)) = (sample.get(Sensor::TempMemory), sample.get(Sensor::TempGpu)) {
@@ -184,6 +188,7 @@ impl LoadGauge {
                 self.mismatches = self.mismatches.max(*mismatches);
                 if in_window {
                     self.tflops.add(at, *tflops);
+                    self.cycles.work(at, *tflops);
                     self.memory_rate.add(at, *memory_gb_per_s);
                 }
             }

@@ -464,7 +464,7 @@ mod tests {
                 // What loads count themselves, counters that are only read at both ends, and looks at the inventory.
                 let of_load =
                     ["throughput", "verified", "mismatches", "samples", "settle", "steady", "power.energy-mean"];
-                let looks = ["fabric.away", "links.away", "psus.away", "looks"];
+                let looks = ["fabric.away", "links.away", "psus.away", "nics.away", "nvmes.away", "looks"];
                 let counted =
                     of_load.iter().any(|name| one.name.starts_with(name)) || looks.contains(&one.name.as_str());
                 let told = one.as_number().filter(|_| !counted);

@@ -10,7 +10,10 @@ use super::declare::{choice, may, must, quantity, span, text};
 use super::exchange::Exchange;
 use super::gauge::{Gauges, LoadGauge, gauges, put_common};
 use super::gpu_burn::kernel;
-use super::inventory_watch::{FABRIC_AWAY, InventoryWatch, LINKS_AWAY, LINKS_INACTIVE, LOOKS, PSUS_AWAY, PSUS_BAD};
+use super::inventory_watch::{
+    FABRIC_AWAY, InventoryWatch, LINKS_AWAY, LINKS_INACTIVE, LOOKS, NICS_AWAY, NICS_BAD, NVMES_AWAY, NVMES_BAD,
+    PSUS_AWAY, PSUS_BAD,
+};
 use super::links::{of_gpu, put_growth};
 use super::look::unanswered;
 use super::sheet::{Gauged, Sheet};
@@ -59,6 +62,7 @@ pub(super) static SPEC: CheckSpec = CheckSpec {
 static MEASUREMENTS: &[MeasurementSpec] = &[
     must("power.mean", Unit::Watt, GPU, "board power, mean"),
     must("temp.max", Unit::Celsius, GPU, "highest die temperature"),
+    may("memory-over-die", Unit::Kelvin, GPU, "memory temperature over die temperature, mean"),
     may("die-over-memory", Unit::Kelvin, GPU, "die temperature over memory temperature, mean"),
     must("throughput.mean", Unit::Teraflops, GPU, "work of the burn per second, mean"),
     may("throughput.per-clock", Unit::One, GPU, "million operations of the burn per SM clock cycle"),
@@ -79,6 +83,10 @@ static MEASUREMENTS: &[MeasurementSpec] = &[
     LOOKS,
     PSUS_AWAY,
     PSUS_BAD,
+    NICS_AWAY,
+    NICS_BAD,
+    NVMES_AWAY,
+    NVMES_BAD,
     may("nvlink.errors", Unit::One, GPU, "errors of all the GPU's links meanwhile"),
     text("nvlink.error-links", GPU, "the links with errors"),
     may("link.errors", Unit::One, ComponentKind::NvLink, "errors of one link meanwhile"),
@@ -261,7 +269,9 @@ impl Run {
             let gpu = Component::Gpu(index);
             sheet.put("power.mean", gpu, gauge.at_best(gauge.power.gauged(self.over, Window::mean)));
             sheet.put("temp.max", gpu, gauge.whole(gauge.die.gauged(self.over, Window::max)));
-            sheet.put("die-over-memory", gpu, gauge.whole(gauge.memory_over_die(self.over).negated()));
+            let over_die = gauge.whole(gauge.memory_over_die(self.over));
+            sheet.put("die-over-memory", gpu, over_die.clone().negated());
+            sheet.put("memory-over-die", gpu, over_die);
             sheet.put("throughput.mean", gpu, gauge.at_best(gauge.tflops.gauged(self.over, Window::mean)));
             sheet.put("throughput.per-clock", gpu, gauge.at_best(gauge.per_clock(self.over)));
             sheet.put("clock.mean", gpu, gauge.at_best(gauge.clock.gauged(self.over, Window::mean)));
@@ -273,7 +283,7 @@ impl Run {
             put_common(&mut sheet, gpu, gauge, self.over);
             put_growth(&mut sheet, context.components, index, of_gpu(&self.first, index), of_gpu(last, index));
         }
-        self.watch.put_supplies(&mut sheet);
+        self.watch.put_parts(&mut sheet);
         Done::Measured(sheet.into_list())
     }
 

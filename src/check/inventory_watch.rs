@@ -1,5 +1,5 @@
 //! What can go away and come back while a load runs, looked at again and again: the registration with the NVLink fabric, the links
-//! themselves, and the power supplies. Each is whole before the load and after it, where it was not in between.
+//! themselves, power supplies, network interfaces and drives. Each is whole before the load and after it, where it was not in between.
 
 #![expect(clippy::cast_precision_loss, reason = "counts and nanoseconds become floats for statistics, far below 2^53")]
 
@@ -11,8 +11,8 @@ use super::sheet::{Gauged, Sheet};
 use super::{Seen, Wants};
 use kiln_limit::{Missing, write_list};
 use kiln_model::{
-    Answer, Component, ComponentKind, FabricState, Gpu, GpuIndex, Inventory, LinkState, Moment, NvLink, Probe, Psu,
-    Reading, Span, Unit,
+    Answer, Component, ComponentKind, FabricState, Gpu, GpuIndex, Inventory, LinkState, Moment, Nic, NvLink, Probe,
+    Psu, Reading, Span, Unit,
 };
 use kiln_profile::MeasurementSpec;
 
@@ -39,6 +39,23 @@ pub(super) const PSUS_AWAY: MeasurementSpec = may(
 pub(super) const PSUS_BAD: MeasurementSpec =
     text("psus.bad", ComponentKind::Node, "the numbers of those supplies, from 0");
 
+pub(super) const NICS_AWAY: MeasurementSpec = may(
+    "nics.away",
+    Unit::One,
+    ComponentKind::Node,
+    "how often, looked at four times a minute, a network interface was not there that was before the run",
+);
+pub(super) const NICS_BAD: MeasurementSpec =
+    text("nics.bad", ComponentKind::Node, "the numbers of those interfaces, from 0");
+pub(super) const NVMES_AWAY: MeasurementSpec = may(
+    "nvmes.away",
+    Unit::One,
+    ComponentKind::Node,
+    "how often, looked at four times a minute, an NVMe drive was not there that was before the run",
+);
+pub(super) const NVMES_BAD: MeasurementSpec =
+    text("nvmes.bad", ComponentKind::Node, "the numbers of those drives, from 0");
+
 pub(super) const LOOKS: MeasurementSpec =
     may("looks", Unit::One, ComponentKind::Node, "looks at the inventory while the load ran");
 
@@ -53,6 +70,31 @@ pub(super) struct InventoryWatch {
     fabric: BTreeMap<GpuIndex, Looks>,
     links: BTreeMap<GpuIndex, Looks>,
     supplies: Looks,
+    nics: Seats,
+    drives: Seats,
+}
+
+/// Parts that have a name of their own, by the numbers they had before the run.
+#[derive(Debug, Default)]
+struct Seats {
+    before: Vec<String>,
+    looks: Looks,
+}
+
+impl Seats {
+    fn begin(&mut self, before: &Reading<Vec<String>>) {
+        self.before = before.value().cloned().unwrap_or_default();
+        self.looks.first = before.value().map(|names| (0..=u8::MAX).zip(names).map(|(nth, _)| nth).collect());
+    }
+
+    fn hear(&mut self, found: Reading<Vec<String>>) {
+        let numbers = |names: Vec<String>| -> BTreeSet<u8> {
+            let there = (0..=u8::MAX).zip(&self.before).filter(|(_, name)| names.contains(name));
+            there.map(|(nth, _)| nth).collect()
+        };
+        let there = found.map(numbers);
+        self.looks.hear(&there);
+    }
 }
 
 /// What the looks at one thing have shown.
@@ -74,6 +116,8 @@ impl InventoryWatch {
             watch.links.entry(gpu.index).or_default().first = active(gpu).value().cloned();
         }
         watch.supplies.first = good(before).value().cloned();
+        watch.nics.begin(&nics(before));
+        watch.drives.begin(&drives(before));
         watch
     }
 
@@ -96,6 +140,8 @@ impl InventoryWatch {
             self.links.entry(gpu.index).or_default().hear(&active(gpu));
         }
         self.supplies.hear(&good(found));
+        self.nics.hear(nics(found));
+        self.drives.hear(drives(found));
     }
 
     pub(super) fn put_fabric(&self, sheet: &mut Sheet<'_>, gpu: GpuIndex) {
@@ -108,11 +154,17 @@ impl InventoryWatch {
         sheet.put("links.inactive", Component::Gpu(gpu), Looks::missed(looks));
     }
 
-    pub(super) fn put_supplies(&self, sheet: &mut Sheet<'_>) {
-        let looks = Some(&self.supplies);
+    /// Puts what is the node's.
+    pub(super) fn put_parts(&self, sheet: &mut Sheet<'_>) {
         sheet.put("looks", Component::Node, Gauged::count(self.looks));
-        sheet.put("psus.away", Component::Node, Looks::away(looks));
-        sheet.put("psus.bad", Component::Node, Looks::missed(looks));
+        for (away, bad, looks) in [
+            (&PSUS_AWAY, &PSUS_BAD, &self.supplies),
+            (&NICS_AWAY, &NICS_BAD, &self.nics.looks),
+            (&NVMES_AWAY, &NVMES_BAD, &self.drives.looks),
+        ] {
+            sheet.put(away.name, Component::Node, Looks::away(Some(looks)));
+            sheet.put(bad.name, Component::Node, Looks::missed(Some(looks)));
+        }
     }
 }
 
@@ -120,6 +172,16 @@ impl InventoryWatch {
 fn active(gpu: &Gpu) -> Reading<BTreeSet<u8>> {
     let up = |link: &&NvLink| link.state == Reading::Value(LinkState::Active);
     gpu.nvlinks.as_ref().map(|links| links.iter().filter(up).map(|link| link.link).collect())
+}
+
+/// The interfaces by their places on the bus, where the kernel shows them: a name may be another's after one has come back.
+fn nics(found: &Inventory) -> Reading<Vec<String>> {
+    let place = |nic: &Nic| nic.pci_address.value().unwrap_or(&nic.name).clone();
+    found.host.nics.as_ref().map(|nics| nics.iter().map(place).collect())
+}
+
+fn drives(found: &Inventory) -> Reading<Vec<String>> {
+    found.host.nvmes.as_ref().map(|drives| drives.iter().map(|drive| drive.serial.clone()).collect())
 }
 
 /// The numbers of the supplies that give power.
@@ -186,6 +248,26 @@ mod tests {
     fn told(watch: &InventoryWatch, gpu: u8) -> [String; 2] {
         let looks = watch.links.get(&GpuIndex(gpu));
         [Looks::away(looks), Looks::missed(looks)].map(|gauged| format!("{gauged:?}"))
+    }
+
+    #[test]
+    fn an_interface_that_was_away_is_known_by_its_place_whatever_the_others_are_called_then() {
+        let nic = |name: &str, at: &str| Nic {
+            name: name.to_owned(),
+            model: String::new(),
+            speed_mb_per_s: Reading::Unsupported,
+            pci_address: Reading::Value(at.to_owned()),
+            ports: Vec::new(),
+        };
+        let mut whole = inventory(1);
+        whole.host.nics = Reading::Value(vec![nic("a", "1"), nic("b", "2"), nic("c", "3")]);
+        let mut without = whole.clone();
+        without.host.nics = Reading::Value(vec![nic("a", "1"), nic("b", "3")]);
+        let mut watch = InventoryWatch::since(&whole);
+        [&whole, &without, &whole].into_iter().for_each(|found| watch.hear(found));
+        let looks = Some(&watch.nics.looks);
+        assert_eq!(Looks::away(looks), Gauged::Number { value: 1.0, samples: 3 });
+        assert_eq!(Looks::missed(looks), Gauged::Text("1".to_owned()));
     }
 
     #[test]

@@ -37,10 +37,12 @@ mod node_reboot;
 mod nvlink_bandwidth;
 mod nvlink_soak;
 mod nvlink_state;
+mod offset_apart;
 mod operator_confirm;
 mod parts_list;
 mod pcie_bandwidth;
 mod pcie_link;
+mod per_clock;
 mod registry;
 #[cfg(test)]
 mod rig;

@@ -64,6 +64,23 @@ impl Gauged {
         }
     }
 
+    /// The least of several; what is not known of one is not known of the least.
+    pub(super) fn least(all: impl Iterator<Item = Self>) -> Self {
+        let lesser = |least: Self, one: Self| match (least.number(), one.number()) {
+            (Some(_), None) => one,
+            (Some(least), Some(number)) if number < least => one,
+            _ => least,
+        };
+        all.reduce(lesser).unwrap_or(Self::Missing(Missing::NeverRead))
+    }
+
+    pub(super) fn scaled(self, factor: f64) -> Self {
+        match self {
+            Self::Number { value, samples } => Self::Number { value: value * factor, samples },
+            other => other,
+        }
+    }
+
     pub(super) const fn number(&self) -> Option<f64> {
         match self {
             Self::Number { value, .. } => Some(*value),

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::sheet::Gauged;
-use super::window::Window;
+use super::window::{Window, share_of};
 use kiln_model::{GpuIndex, Moment, Span};
 
 /// A die this many times its usual rise over the coolant is in a spell: 2.5 K on a cold plate, 4 K in air, more than the noise of
@@ -30,6 +30,8 @@ pub(super) struct Spells {
     resistance: Window,
     /// The resistance outside of spells.
     calm: Window,
+    /// Whether each reading was much over what was usual until then.
+    hot: Window,
     usual: Option<f64>,
     /// The coolant as the heat sink knows it, and when it was last looked at.
     coolant: Option<(Moment, f64)>,
@@ -43,6 +45,7 @@ impl Spells {
             rise: window(),
             resistance: window(),
             calm: window(),
+            hot: window(),
             usual: None,
             coolant: None,
         }
@@ -65,6 +68,7 @@ impl Spells {
         if self.usual.is_none_or(|usual| rise.max(read) <= SPELL * usual) {
             self.calm.add(at, resistance);
         }
+        self.hot.add(at, share_of(self.usual.is_some_and(|usual| rise > SPELL * usual)));
     }
 
     /// The middle of the last readings, this one among them.
@@ -78,10 +82,11 @@ impl Spells {
         sorted[sorted.len() / 2]
     }
 
-    /// Share of the window in spells, in percent.
+    /// Share of the window in spells, in percent: much over what is usual in all of it, and over what was until then. Before fans
+    /// were turned up for somebody else's sake it was not a spell.
     pub(super) fn share(&self, over: Span) -> Gauged {
-        let share = |rise: &Window| Some(100.0 * (1.0 - rise.share_below(SPELL * rise.quantile(0.5)?)));
-        self.rise.gauged(over, share)
+        let of_all = |rise: &Window| Some(1.0 - rise.share_below(SPELL * rise.quantile(0.5)?));
+        self.rise.gauged(over, |rise| Some(100.0 * of_all(rise)?.min(self.hot.mean()?)))
     }
 
     /// Growth of the resistance over a window of this many seconds, in percent, spells left out; 0 where it fell: what cools a
@@ -106,7 +111,7 @@ struct Die {
 /// Readings that make the temperature from which a die moves: whole degrees come to a tenth in their mean.
 const FIRST: u32 = 60;
 /// Dies without which there is nothing that they share.
-const LEAST_SIBLINGS: usize = 2;
+const LEAST_DIES: usize = 3;
 
 impl Around {
     pub(super) fn take(&mut self, gpu: GpuIndex, celsius: f64) {
@@ -117,13 +122,13 @@ impl Around {
         }
     }
 
-    /// Kelvin by which the die in the middle of the others has moved; of two middles the one that moved less, so that a half of
-    /// a board that is warm for a while does not warm the other.
-    pub(super) fn moved(&self, gpu: GpuIndex) -> f64 {
-        let others = self.0.iter().filter(|(other, die)| **other != gpu && die.first.1 == FIRST);
-        let mut moves: Vec<f64> = others.map(|(_, die)| die.last - die.first.0 / f64::from(FIRST)).collect();
+    /// Kelvin by which the die in the middle has moved; of two middles the one that moved less, so that a half of a board that is
+    /// warm for a while warms neither itself nor the other.
+    pub(super) fn moved(&self) -> f64 {
+        let settled = self.0.values().filter(|die| die.first.1 == FIRST);
+        let mut moves: Vec<f64> = settled.map(|die| die.last - die.first.0 / f64::from(FIRST)).collect();
         moves.sort_by(f64::total_cmp);
-        if moves.len() < LEAST_SIBLINGS { 0.0 } else { moves[(moves.len() - 1) / 2] }
+        if moves.len() < LEAST_DIES { 0.0 } else { moves[(moves.len() - 1) / 2] }
     }
 }
 
@@ -139,15 +144,15 @@ mod tests {
             for (gpu, celsius) in (0..).map(GpuIndex).zip(celsius) {
                 around.take(gpu, celsius);
             }
-            (0..4).map(|gpu| around.moved(GpuIndex(gpu))).collect::<Vec<_>>()
+            around.moved()
         };
-        assert_eq!(read([50.0, 60.0, 55.0, 65.0]), [0.0; 4], "nothing is known of where they began");
+        assert_eq!(read([50.0, 60.0, 55.0, 65.0]), 0.0, "nothing is known of where they began");
         for _ in 0..FIRST {
             read([50.0, 60.0, 55.0, 65.0]);
         }
-        assert_eq!(read([53.0, 63.0, 58.0, 68.0]), [3.0; 4]);
-        assert_eq!(read([62.0, 60.0, 55.0, 65.0]), [0.0; 4], "one of them");
-        assert_eq!(read([62.0, 72.0, 55.0, 65.0])[0], 0.0, "half of them");
+        assert_eq!(read([53.0, 63.0, 58.0, 68.0]), 3.0);
+        assert_eq!(read([62.0, 60.0, 55.0, 65.0]), 0.0, "one of them");
+        assert_eq!(read([62.0, 72.0, 55.0, 65.0]), 0.0, "half of them");
     }
 
     fn soaked(rise: impl Fn(u64) -> f64) -> [f64; 2] {
@@ -185,6 +190,11 @@ mod tests {
         let [share, growth] = soaked(|second| if second > 3500 && second <= 3560 { 70.0 } else { 40.0 });
         assert!((share - 100.0 / 60.0).abs() < 0.1, "{share}");
         assert!(growth < 0.1, "{growth}");
+    }
+
+    #[test]
+    fn a_die_that_is_cooled_better_from_some_time_on_had_no_spell_before() {
+        assert_eq!(soaked(|second| if second < 1200 { 40.0 } else { 35.0 })[0], 0.0);
     }
 
     #[test]

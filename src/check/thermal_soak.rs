@@ -11,14 +11,18 @@ use super::course::{Course, Rest, Turn};
 use super::declare::{SETTLE_OVER, SETTLE_SLOPE, SETTLE_WITHIN, choice, flag, may, must, quantity, required, span};
 use super::gauge::{Gauges, LoadGauge, gauges, put_common};
 use super::gpu_burn::{kernel, of_peak, peak};
-use super::inventory_watch::{FABRIC_AWAY, InventoryWatch, LINKS_AWAY, LINKS_INACTIVE, LOOKS, PSUS_AWAY, PSUS_BAD};
+use super::inventory_watch::{
+    FABRIC_AWAY, InventoryWatch, LINKS_AWAY, LINKS_INACTIVE, LOOKS, NICS_AWAY, NICS_BAD, NVMES_AWAY, NVMES_BAD,
+    PSUS_AWAY, PSUS_BAD,
+};
+use super::offset_apart::apart;
 use super::settle::Idle;
 use super::sheet::{Gauged, Sheet};
 use super::spells::{Around, Spells};
 use super::steady::Steady;
 use super::twins::{Board, Warmth};
 use super::window::Window;
-use super::{Check, CheckRun, Done, Seen, StepContext, Wants};
+use super::{Check, CheckRun, Done, Seen, StepContext, Wants, per_clock};
 use kiln_limit::Missing;
 use kiln_model::{Component, ComponentKind, GpuIndex, LoadKind, Moment, Sample, Sensor, Span, Unit};
 use kiln_profile::{CheckSpec, MeasurementSpec, Params, Wear};
@@ -91,6 +95,12 @@ static MEASUREMENTS: &[MeasurementSpec] = &[
     ),
     may("resistance.rise", Unit::Percent, GPU, "growth of the thermal resistance over the window; 0 where it fell"),
     may(
+        "resistance.rise.least",
+        Unit::Percent,
+        ComponentKind::Node,
+        "the least resistance.rise of all GPUs, where each shows its inlet: by so much what cools them all got worse",
+    ),
+    may(
         "temp.spells",
         Unit::Percent,
         GPU,
@@ -114,12 +124,18 @@ static MEASUREMENTS: &[MeasurementSpec] = &[
     LOOKS,
     PSUS_AWAY,
     PSUS_BAD,
+    NICS_AWAY,
+    NICS_BAD,
+    NVMES_AWAY,
+    NVMES_BAD,
     must("power.mean", Unit::Watt, GPU, "board power, mean of the window"),
     must("clock.mean", Unit::Megahertz, GPU, "SM clock, mean of the window"),
     must("throughput.mean", Unit::Teraflops, GPU, "work done per second, mean of the window"),
     must("throughput.p5", Unit::Teraflops, GPU, "work per second that 95 % of the window reached"),
     may("throughput.dips", Unit::Percent, GPU, "share of the load with less than 4/5 of the median throughput"),
     may("throughput.per-clock", Unit::One, GPU, "million operations per SM clock cycle"),
+    per_clock::FALL,
+    per_clock::DIPS,
     may(
         "throughput.of-peak",
         Unit::Percent,
@@ -228,7 +244,7 @@ impl Run {
             let (from, at_rest) = match (inlet, idle) {
                 (Some(inlet), _) => (inlet, 0.0),
                 // A room that gets warmer moves the dies of all, of which the idle state knows nothing.
-                (None, Some(Idle { die, power: Some(power) })) => (die + self.around.moved(sample.gpu), power),
+                (None, Some(Idle { die, power: Some(power) })) => (die + self.around.moved(), power),
                 (None, _) => return,
             };
             if power > at_rest {
@@ -280,12 +296,19 @@ impl Run {
             sheet.put("throughput.of-peak", gpu, gauge.at_best(of_peak(&gauge.per_clock(over), peak(context, index))));
             put_steady_values(&mut sheet, gpu, gauge, over);
             sheet.put("throughput.dips", gpu, gauge.at_best(gauge.dips(over)));
+            per_clock::put(&mut sheet, gpu, gauge, over);
             self.watch.put_fabric(&mut sheet, index);
             self.watch.put_links(&mut sheet, index);
             put_common(&mut sheet, gpu, gauge, over);
             sheet.put("samples", gpu, gauge.coverage(over));
         }
-        self.watch.put_supplies(&mut sheet);
+        // Without an inlet the rise of each is over what all dies do, so that nothing is left of what they share.
+        let rises = self.gauges.iter().filter_map(|(gpu, gauge)| {
+            let (inlet, soak) = (gauge.inlet.gauged(over, Window::mean), self.soaks.get(&gpu)?);
+            Some(gauge.whole(if inlet.number().is_some() { soak.spells.growth(over, length) } else { inlet }))
+        });
+        sheet.put("resistance.rise.least", Component::Node, Gauged::least(rises));
+        self.watch.put_parts(&mut sheet);
         Done::Measured(sheet.into_list())
     }
 }
@@ -336,34 +359,6 @@ fn offset(line: Result<Line, Gauged>) -> Gauged {
         Ok(_) => Gauged::Unsupported,
         Err(why) => why,
     }
-}
-
-/// The least number of siblings with which an offset can be compared.
-const LEAST_SIBLINGS: usize = 2;
-
-/// Computes how far the offset of a GPU is from that of the nearest sibling. The rows of a board rest at different temperatures, in
-/// a pattern that belongs to the board, but every place has at least one other like it.
-///
-/// Apart from the sensor, an offset has two causes: the heat of neighbours, which is the same in all places of a kind, and fans
-/// that slow down at rest, which warm a part in proportion to its power. A sibling's offset therefore counts as any value between
-/// its own and the one it would have at the idle power of this GPU, so that leaky parts do not count as apart.
-fn apart(offsets: &BTreeMap<GpuIndex, Gauged>, gpu: GpuIndex, at_rest: impl Fn(GpuIndex) -> Option<f64>) -> Gauged {
-    let Some(own) = offsets.get(&gpu) else { return Gauged::Unsupported };
-    let Gauged::Number { value, samples } = own else { return own.clone() };
-    let scale = |other: GpuIndex| {
-        let (own, other) = at_rest(gpu).zip(at_rest(other))?;
-        (other > 0.0).then_some(own / other)
-    };
-    let gap = |(other, offset): (&GpuIndex, &Gauged)| {
-        let offset = offset.number()?;
-        let scaled = offset * scale(*other).unwrap_or(1.0);
-        Some((offset.min(scaled) - value).max(value - offset.max(scaled)).max(0.0))
-    };
-    let gaps: Vec<f64> = offsets.iter().filter(|(other, _)| **other != gpu).filter_map(gap).collect();
-    if gaps.len() < LEAST_SIBLINGS {
-        return Gauged::Unsupported;
-    }
-    Gauged::Number { value: gaps.into_iter().fold(f64::INFINITY, f64::min), samples: *samples }
 }
 
 /// The least power under load above idle, in W. With less, one degree of a whole-degree sensor moves the crossing by more than a
@@ -452,6 +447,8 @@ mod tests {
         throughput.mean 700 TFLOP/s
         throughput.p5 700 TFLOP/s
         throughput.dips 0 %
+        throughput.per-clock.fall 0 %
+        throughput.per-clock.dips 0 %
         fabric.away unsupported
         links.away 0
         links.inactive none

@@ -103,6 +103,7 @@ pub(super) fn read_heat(scene: &Scene<'_>, board: &mut Board) {
     // Over the model's floor, but not over its own siblings: in one place that is a part, in several it is what they share,
     // and which of them are over is a matter of their places.
     let by_all = comes_to_all(scene);
+    let rises_with_all = is_of_all(scene, "resistance.rise", OF_RISE);
     let by_floor_alone = |gpu: GpuIndex| {
         let own = ["resistance.mirrored", "fall.fast"].into_iter().any(|name| scene.missed(gpu, name));
         missed_resistance(gpu) && !own && !map.is_raised(gpu)
@@ -131,8 +132,9 @@ pub(super) fn read_heat(scene: &Scene<'_>, board: &mut Board) {
         let only_compared = evidence.iter().all(|one| {
             one.measurement().is_some_and(|name| ["resistance.mirrored", "resistance.half"].contains(&name))
         });
-        if by_all && is_of_spells(&evidence) {
-            // All have spells, and how many reach into the fall of one or count a little more is chance.
+        if (by_all && is_of_spells(&evidence)) || (rises_with_all && is_made_by(&evidence, &MADE_BY_RISE)) {
+            // All have spells, and how many reach into the fall of one or count a little more is chance; or all get worse, each in
+            // its place by a little more or less.
             let suspicion = board.accuse("NODE-COOLING", Component::Node, Confidence::Medium, evidence);
             suspicion.suspects = vec![Component::Node, Component::Station];
         } else if let (Some((code, twin)), true) = (by_its_twin, only_compared) {
@@ -235,18 +237,29 @@ fn read_half(
 /// Percent of a soak in spells that a die may have over its siblings: as much of all dies is what comes to all.
 const OF_SPELLS: f64 = 1.0;
 
+/// Percent by which a resistance may grow beyond its siblings': by as much of all dies what they share gets worse.
+const OF_RISE: f64 = 5.0;
+
 /// Whether all dies had spells of heat, so that what cools them all comes in spells.
 pub(super) fn comes_to_all(scene: &Scene<'_>) -> bool {
-    let spells = scene.numbers("temp.spells");
-    spells.len() >= OF_ONE_BRANCH
-        && spells.len() == scene.gpus().len()
-        && spells.values().all(|share| *share > OF_SPELLS)
+    is_of_all(scene, "temp.spells", OF_SPELLS)
+}
+
+fn is_of_all(scene: &Scene<'_>, measurement: &str, over: f64) -> bool {
+    let values = scene.numbers(measurement);
+    values.len() >= OF_ONE_BRANCH && values.len() == scene.gpus().len() && values.values().all(|value| *value > over)
 }
 
 /// Whether the evidence is only what spells make of a die.
 fn is_of_spells(evidence: &[Evidence]) -> bool {
-    const MADE: [&str; 4] = ["temp.spells", "fall.fast", "fall.early", "steady"];
-    evidence.iter().all(|one| one.measurement().is_some_and(|name| MADE.contains(&name)))
+    is_made_by(evidence, &["temp.spells", "fall.fast", "fall.early", "steady"])
+}
+
+/// What cooling that gets worse for all makes of a die.
+const MADE_BY_RISE: [&str; 4] = ["resistance.rise", "temp.spells", "fall.fast", "steady"];
+
+fn is_made_by(evidence: &[Evidence], made: &[&str]) -> bool {
+    evidence.iter().all(|one| one.measurement().is_some_and(|name| made.contains(&name)))
 }
 
 fn is_fall(evidence: &[Evidence]) -> bool {

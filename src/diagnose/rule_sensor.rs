@@ -254,7 +254,7 @@ pub(super) fn read_memory(scene: &Scene<'_>, map: &HeatMap, board: &mut Board) {
         let Some(gpu) = fact.gpu() else { continue };
         let (die, memory) = (Component::Gpu(gpu), Component::Memory(gpu));
         let compared = ["memory-over-die", "die-over-memory"].contains(&fact.name());
-        if compared && by_siblings(scene, map, board, fact, gpu) {
+        if compared && (by_power(scene, board, fact, gpu) || by_siblings(scene, map, board, fact, gpu)) {
             board.claim(place);
             continue;
         }
@@ -279,6 +279,29 @@ pub(super) fn read_memory(scene: &Scene<'_>, map: &HeatMap, board: &mut Board) {
             board.accuse("HBM-COOLING-CONTACT", Component::Memory(gpu), Confidence::Medium, evidence);
         }
     }
+}
+
+/// Dies that draw less than this share of the others' power are cool for want of it, as `twins.rs` of the checks has it too.
+const LIKE_POWER: f64 = 0.85;
+
+/// Whether memory and die are apart because some of the GPUs were given less to do, or let it be done slower, than the others: these are
+/// slow, for which there is another cause, and nothing is known of how anybody is cooled.
+fn by_power(scene: &Scene<'_>, board: &mut Board, fact: &Fact<'_>, gpu: GpuIndex) -> bool {
+    let beside = scene.facts.iter().filter(|other| other.path == fact.path && other.name() == "power.mean");
+    let power: BTreeMap<GpuIndex, f64> = beside.filter_map(|other| Some((other.gpu()?, other.number()?))).collect();
+    let (Some(own), Some(middle)) = (power.get(&gpu), middle_of_others(&power, gpu)) else { return false };
+    let is_least = |watts: f64, than: f64| watts < LIKE_POWER * than;
+    let slow: Vec<GpuIndex> = match fact.name() {
+        "memory-over-die" if is_least(*own, middle) => vec![gpu],
+        "die-over-memory" if is_least(middle, *own) => {
+            power.iter().filter(|(_, watts)| is_least(**watts, *own)).map(|(other, _)| *other).collect()
+        }
+        _ => return false,
+    };
+    for other in slow {
+        board.accuse("GPU-SLOW", Component::Gpu(other), Confidence::Low, [fact.evidence()]);
+    }
+    true
 }
 
 /// Whether a GPU is far from the middle of its siblings because most of these are not as they should be, which is pinned on them.

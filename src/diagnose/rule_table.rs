@@ -21,6 +21,7 @@ enum At {
 /// Check (empty: any), measurement, code, component.
 const TABLE: &[(&str, &str, &str, At)] = &[
     ("inventory.match", "gpus", "GPU-MISSING", At::Node),
+    ("thermal.soak", "resistance.rise.least", "NODE-COOLING", At::Node),
     ("inventory.match", "gpus.missing", "GPU-MISSING", At::Node),
     ("inventory.match", "slots.empty", "GPU-MISSING", At::Node),
     ("inventory.match", "slots.beyond", "GPU-MISSING", At::Node),
@@ -162,6 +163,7 @@ const TABLE: &[(&str, &str, &str, At)] = &[
     ("fabric.ports", "recoveries", "NIC-LINK-ERRORS", At::Itself),
     ("fabric.ports", "symbol.errors", "NIC-LINK-ERRORS", At::Itself),
     ("fabric.ports", "symbol.errors.share", "NIC-LINK-ERRORS", At::Itself),
+    ("fabric.ports", "symbol.errors.of-cable", "NIC-LINK-ERRORS", At::Itself),
     ("fabric.ports", "receive.errors", "NIC-LINK-ERRORS", At::Itself),
     ("fabric.ports", "integrity.errors", "NIC-LINK-ERRORS", At::Itself),
     ("fabric.ports", "overruns", "NIC-LINK-ERRORS", At::Itself),
@@ -206,7 +208,7 @@ pub(super) fn read_table(scene: &Scene<'_>, board: &mut Board) {
         }
         board.claim(place);
     }
-    failed_supplies(scene, board);
+    listed_parts(scene, board);
     join_places(board);
     join_duplicates(scene, board);
     pending_settings(scene, board);
@@ -261,25 +263,32 @@ fn logged(scene: &Scene<'_>, gpu: GpuIndex, memory: FaultyMemory) -> bool {
     })
 }
 
-/// A count of failed supplies is explained by the supplies that failed.
-fn failed_supplies(scene: &Scene<'_>, board: &mut Board) {
-    for (place, fact) in scene.facts.iter().enumerate() {
-        if !fact.failed() || !["psus.failed", "psus.away"].contains(&fact.name()) {
-            continue;
-        }
+/// Counts of what was away or failed, what lists the numbers of those, which they are, and the code.
+const LISTED: [(&str, &str, fn(u8) -> Component, &str); 3] = [
+    ("psus.away", "psus.bad", Component::Psu, "PSU-FAILED"),
+    ("nics.away", "nics.bad", Component::Nic, "NIC-MISSING"),
+    ("nvmes.away", "nvmes.bad", Component::Nvme, "NVME-MISSING"),
+];
+
+/// A count of parts that failed or were away is explained by those parts.
+fn listed_parts(scene: &Scene<'_>, board: &mut Board) {
+    for (place, fact) in scene.facts.iter().enumerate().filter(|(_, fact)| fact.failed()) {
         // As the step saw them, which may be long after the run's first inventory.
-        let failed: Vec<Component> = if fact.name() == "psus.away" {
-            let bad = listed(scene.text_beside(fact.path, fact.component(), "psus.bad"));
-            bad.into_iter().map(Component::Psu).collect()
-        } else {
+        let listing = LISTED.iter().find(|(name, ..)| *name == fact.name());
+        let (parts, code): (Vec<Component>, _) = if let Some((_, list, component, code)) = listing {
+            let numbers = listed(scene.text_beside(fact.path, fact.component(), list));
+            (numbers.into_iter().map(component).collect(), *code)
+        } else if fact.name() == "psus.failed" {
             let beside = scene.facts.iter().filter(|other| other.path == fact.path && other.name() == "psu.ok");
-            beside.filter(|other| other.flag() == Some(false)).map(Fact::component).collect()
+            (beside.filter(|other| other.flag() == Some(false)).map(Fact::component).collect(), "PSU-FAILED")
+        } else {
+            continue;
         };
-        for component in &failed {
-            board.accuse("PSU-FAILED", *component, Confidence::High, [fact.evidence()]);
+        for component in &parts {
+            board.accuse(code, *component, Confidence::High, [fact.evidence()]);
         }
-        if failed.is_empty() {
-            board.accuse("PSU-FAILED", Component::Node, Confidence::High, [fact.evidence()]);
+        if parts.is_empty() {
+            board.accuse(code, Component::Node, Confidence::High, [fact.evidence()]);
         }
         board.claim(place);
     }

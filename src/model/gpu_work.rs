@@ -6,6 +6,14 @@ use serde::{Deserialize, Serialize};
 
 use super::Endpoint;
 
+/// What one pass of a march over memory does with every word. The load's own algorithms are held to it by a test beside them.
+pub mod march_pass {
+    /// Reads and writes of each word.
+    pub const MOVES: u32 = 38;
+    /// Reads of each word that are compared with what was written.
+    pub const COMPARES: u32 = 19;
+}
+
 /// One piece of work that is queued on a GPU and waited for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "kebab-case")]

@@ -39,7 +39,7 @@ pub use component::{Component, ComponentKind, GpuIndex, ParseComponentError};
 pub use driver_call::DriverCall;
 pub use dut::{Arrivals, Dut};
 pub use gpu_set::{GpuSet, ParseGpuSetError};
-pub use gpu_work::{GpuWork, ReadAgain, WrongCell, WrongPlace};
+pub use gpu_work::{GpuWork, ReadAgain, WrongCell, WrongPlace, march_pass};
 pub use inventory::{
     C2c, ClockLimits, Config, Fabric, FabricState, Gpu, GpuIdentity, Host, Inventory, LEAST_DRIVER, LinkState, Nic,
     NodeIdentity, NvLink, Nvme, PciFunction, PcieCapability, PowerLimits, Process, Psu, Remote, ThermalLimits,

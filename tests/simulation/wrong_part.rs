@@ -80,6 +80,27 @@ fn a_fan_and_a_contact_are_told_of_the_branch_and_of_no_other_part() {
     }
 }
 
+/// Dies that are held back are cool beside their memory, and those that are not are hot beside theirs.
+#[test]
+fn gpus_that_are_held_back_are_slow_and_say_nothing_of_what_cools_them() {
+    for (node, held) in [("hgx-h200-8", vec![0, 4]), ("hgx-b200-8", vec![0, 1, 2, 3])] {
+        let faults: Vec<String> = held.iter().map(|gpu| format!("clock-stuck-low@gpu/{gpu}:1.4")).collect();
+        let faults: Vec<FaultUse> = faults.iter().map(|fault| FaultUse::parse(fault).expect("a fault")).collect();
+        let wanted: Vec<String> = held.iter().map(|gpu| format!("GPU-CLOCK-STUCK gpu/{gpu}")).collect();
+        for seed in 9101..9104 {
+            let tried = Trial::of("acceptance").run_with(node, seed, &faults);
+            assert_eq!(named(&tried), wanted, "{node} seed {seed}:\n{}", tried.blemishes());
+        }
+    }
+}
+
+#[test]
+fn cooling_that_gives_way_for_all_is_no_parts_fault() {
+    for node in ["hgx-h200-8", "gb200-tray-4"] {
+        name(node, &["flow-gives-way-everywhere"], &["NODE-COOLING node"]);
+    }
+}
+
 #[test]
 fn the_only_good_contact_is_not_the_bad_one() {
     for node in ["hgx-h200-8", "hgx-b200-8"] {

@@ -10,12 +10,10 @@ use super::gpu::Gpu;
 use super::load::{Bench, Job, Load, SECOND};
 use super::noise::Noise;
 use super::parameter::GpuParameter as G;
-use kiln_model::{LoadKind, LoadSaid, WrongPlace};
+use kiln_model::{LoadKind, LoadSaid, WrongPlace, march_pass};
 
-/// Sweeps over memory in one pass: 10 patterns, 8 elements each (March C- has six and two more for the background).
-const SWEEPS: f64 = 80.0;
-/// Passes of a march that was given no length: one to three minutes.
-const PASSES: u32 = 20;
+/// Passes of a march that was given no length, as of the worker's.
+const PASSES: u32 = 1;
 /// Share of memory the driver and the context keep for themselves.
 const MEMORY_KEPT: f64 = 0.006;
 
@@ -23,8 +21,7 @@ impl Load {
     pub(super) fn pass_nanos(&self, gpu: &Gpu) -> u64 {
         let LoadKind::March { coverage } = self.kind else { return u64::MAX / 4 };
         let bytes = gpu.values[G::MemorySize] * 1_048_576.0 * coverage.clamp(0.01, 1.0) * (1.0 - MEMORY_KEPT);
-        // Each sweep reads and writes every byte.
-        (2.0 * bytes * SWEEPS / (gpu.memory_bandwidth() * 1e9) * 1e9) as u64
+        (bytes * f64::from(march_pass::MOVES) / (gpu.memory_bandwidth() * 1e9) * 1e9) as u64
     }
 
     pub(super) fn work_march(&mut self, now: u64, bench: &mut Bench<'_>) -> bool {
@@ -42,7 +39,7 @@ impl Load {
                 continue;
             }
             let gpu = &bench.gpus[place];
-            let words = gpu.values[G::MemorySize] * 1_048_576.0 / 8.0 * coverage * SWEEPS;
+            let words = gpu.values[G::MemorySize] * 1_048_576.0 / 8.0 * coverage * f64::from(march_pass::COMPARES);
             self.on[at].verified += words;
             let stuck = gpu.values[G::StuckCells].round() as u64;
             let (index, next_pass) = (gpu.index, now + self.pass_nanos(gpu));

@@ -146,4 +146,17 @@ mod tests {
         let sweeps: usize = pass(0, 7, None).iter().map(|algorithm| algorithm.elements.len()).sum();
         assert_eq!(sweeps, 4 + 4 + 6 + 4 + 3 + 4);
     }
+
+    /// The simulated march is as long as this one.
+    #[test]
+    fn a_pass_reads_and_writes_each_word_as_often_as_the_model_says() {
+        for number in [0, 1, 63, 64] {
+            let flags = |flag| {
+                let elements = pass(number, 7, None).into_iter().flat_map(|algorithm| algorithm.elements);
+                elements.map(|element| u32::from(element.flags() & flag != 0)).sum::<u32>()
+            };
+            assert_eq!(flags(MARCH_VERIFY), kiln_model::march_pass::COMPARES);
+            assert_eq!(flags(MARCH_VERIFY) + flags(MARCH_WRITE), kiln_model::march_pass::MOVES);
+        }
+    }
 }
