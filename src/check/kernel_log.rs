@@ -48,6 +48,7 @@ static MEASUREMENTS: &[MeasurementSpec] = &[
     must("xid.suspect", Unit::One, GPU, "Xid events that need an explanation"),
     must("xid.own", Unit::One, GPU, "Xid events of the kinds a program causes, under our own load"),
     may("xid.foreign", Unit::One, GPU, "Xid events of those kinds that another program caused"),
+    may("xid.harmless", Unit::One, GPU, "Xid events of links during the run that are harmless one by one"),
     may("xid.other", Unit::One, GPU, "Xid events without bearing on the unit, and effects of others"),
     text("xid.codes", GPU, "the Xid codes logged, in ascending order, or none"),
     must("aer.corrected", Unit::One, GPU, "corrected PCIe errors logged for the GPU or its port"),
@@ -123,6 +124,7 @@ struct Counts {
     suspect: u64,
     own: u64,
     foreign: u64,
+    counted: u64,
     other: u64,
     aer_corrected: u64,
     aer_uncorrected: u64,
@@ -198,6 +200,7 @@ fn put_gpus(sheet: &mut Sheet<'_>, context: &StepContext<'_>, log: &Log, reader:
         put("xid.suspect", reader.count(counts.suspect));
         put("xid.own", reader.count(counts.own));
         put("xid.foreign", reader.count(counts.foreign));
+        put("xid.harmless", reader.count(counts.counted));
         put("xid.other", reader.count(counts.other));
         put("xid.codes", counts.listed(reader));
         put("aer.corrected", reader.count(counts.aer_corrected));
@@ -211,7 +214,7 @@ fn put_node(sheet: &mut Sheet<'_>, context: &StepContext<'_>, log: &Log, reader:
     let mut put = |name: &str, gauged: Gauged| sheet.put(name, Component::Node, gauged);
     put("sxid.failing", reader.count(log.switches.failing));
     put("sxid.suspect", reader.count(log.switches.suspect));
-    put("sxid.other", reader.count(log.switches.other));
+    put("sxid.other", reader.count(log.switches.counted));
     put("sxid.codes", log.switches.listed(reader));
     put("hardware", reader.count(log.hardware));
     put("hardware.suspect", reader.count(log.hardware_suspect));
@@ -285,6 +288,7 @@ impl Counts {
             CodeCharge::Suspect => &mut self.suspect,
             CodeCharge::Own => &mut self.own,
             CodeCharge::Foreign => &mut self.foreign,
+            CodeCharge::Counted => &mut self.counted,
             CodeCharge::Other => &mut self.other,
             CodeCharge::Ignored => return,
         } += 1;

@@ -51,6 +51,7 @@ fn codes_are_counted_by_what_they_mean_and_named() {
     xid.suspect 0
     xid.own 1
     xid.foreign 1
+    xid.harmless 0
     xid.other 0
     xid.codes 13, 31
     aer.corrected 1
@@ -63,6 +64,7 @@ fn codes_are_counted_by_what_they_mean_and_named() {
     xid.suspect 1
     xid.own 0
     xid.foreign 0
+    xid.harmless 0
     xid.other 1
     xid.codes 43, 79, 9999
     aer.corrected 0

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use super::kernel_event::{Class, KernelEvent, Place, Severity};
 use super::kernel_line::{InitCause, KernelLine, XidLine};
 use super::{BurnIn, FactoryAction, Origin, PciAddress, Relation, XidRow, drive_at, gpu_at, nic_at, silent_gpu, xid};
-use kiln_model::{GpuIndex, Inventory};
+use kiln_model::{ComponentKind, GpuIndex, Inventory};
 
 /// What a code counts as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub enum CodeCharge {
     Own,
     /// Of that kind too, but the work of a program that is not ours.
     Foreign,
+    /// Harmless one by one, and logged during the run: what counts is how many.
+    Counted,
     /// No bearing on the unit, or the effect of another code.
     Other,
     /// Listed and not counted: its maker says that it may be ignored, or it was logged before the run and is no proof.
@@ -164,6 +166,14 @@ fn charge(place: usize, event: &KernelEvent, events: &[KernelEvent], places: &Pl
     match &event.class {
         Class::Driver(line) => driver(place, line, event, events, places),
         Class::Pcie | Class::Containment | Class::Removal => pcie(event, places),
+        // More than any one part may mend, and of which part, nothing told.
+        Class::MachineCheck if event.is_a_storm_of_nobody() => {
+            if earlier {
+                Charge::Nothing
+            } else {
+                suspect()
+            }
+        }
         Class::HostMemory | Class::MachineCheck | Class::Firmware => match event.severity {
             Severity::Told => Charge::Nothing,
             Severity::Recoverable | Severity::Fatal => Charge::Hardware,
@@ -201,7 +211,7 @@ fn driver(place: usize, line: &KernelLine, event: &KernelEvent, all: &[KernelEve
             let how = match line.burn_in() {
                 BurnIn::Fails => CodeCharge::Failing,
                 BurnIn::Suspect if !earlier => CodeCharge::Suspect,
-                BurnIn::Counts if !earlier => CodeCharge::Other,
+                BurnIn::Counts if !earlier => CodeCharge::Counted,
                 BurnIn::Suspect | BurnIn::Counts | BurnIn::Tolerated => CodeCharge::Ignored,
             };
             Charge::Sxid { switch: line.switch, code: line.code, how }
@@ -264,6 +274,7 @@ fn xid_charge(place: usize, line: &XidLine, event: &KernelEvent, all: &[KernelEv
         (Origin::Software, _, Some(_)) => CodeCharge::Other,
         (_, BurnIn::Fails, _) => CodeCharge::Failing,
         (_, BurnIn::Suspect, None) => CodeCharge::Suspect,
+        (_, BurnIn::Counts, None) if row.component == ComponentKind::NvLink => CodeCharge::Counted,
         _ => CodeCharge::Other,
     }
 }
@@ -272,7 +283,11 @@ fn xid_charge(place: usize, line: &XidLine, event: &KernelEvent, all: &[KernelEv
 fn is_effect(place: usize, line: &XidLine, row: &XidRow, all: &[KernelEvent]) -> bool {
     all[..place].iter().any(|cause| {
         let Class::Driver(KernelLine::Xid(one)) = &cause.class else { return false };
-        one.pci == line.pci && xid(one.code).is_some_and(|from| has_effect(cause, (one, from), row))
+        let Some(from) = xid(one.code).filter(|_| one.pci == line.pci) else { return false };
+        let harmless = from.origin != Origin::LoadProgram && !accuses(one, from, cause);
+        // An event that goes on costs our own load no channel; one that did is no harmless one.
+        let cost_us = line.caused_by == Some(one.code) && line.process.as_deref().is_some_and(is_ours);
+        !(harmless && cost_us) && has_effect(cause, (one, from), row)
     })
 }
 

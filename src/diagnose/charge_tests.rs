@@ -92,6 +92,27 @@ fn an_announcement_is_no_effect_of_a_code_that_accuses_nobody() {
 }
 
 #[test]
+fn events_of_a_link_that_goes_on_are_counted_and_one_that_cost_our_load_its_channel_is_suspect() {
+    let event = "NVRM: Xid (PCI:0000:5d:00): 145, RLW_SRC_TRACK Nonfatal XC1 i0 Link 03 (0x1 0x8)";
+    assert_eq!(code(event), CodeCharge::Counted);
+    assert_eq!(code("NVRM: Xid (PCI:0000:5d:00): 147, TREX Nonfatal XC0 i0 Link 00 (0xe)"), CodeCharge::Counted);
+    assert_eq!(code("NVRM: Xid (PCI:0000:5d:00): 141, pid=7, name=python3, fast path"), CodeCharge::Other);
+    let earlier = charged(KernelSource::BeforeRun(Span::from_secs(9)), &[event]);
+    assert!(matches!(earlier[0], Charge::Xid { how: CodeCharge::Other, .. }), "{earlier:?}");
+    let removed = |name: &str, first: &str| {
+        let line =
+            format!("NVRM: Xid (PCI:0000:5d:00): 45, pid=9, name={name}, Ch 00000009 caused by previous Xid 145");
+        match charged(KernelSource::KernelLog, &[first, &line])[1] {
+            Charge::Xid { how, .. } => how,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(removed("kiln", event), CodeCharge::Suspect);
+    assert_eq!(removed("python3", event), CodeCharge::Other);
+    assert_eq!(removed("kiln", &event.replace("Nonfatal", "Fatal")), CodeCharge::Other, "the link tells of it");
+}
+
+#[test]
 fn switch_events_count_in_the_run_and_where_the_line_or_the_table_says_so() {
     let line = |text: &str| format!("nvidia-nvswitch3: SXid (PCI:0000:04:00.0): {text}");
     let before = |text: &str| match charged(KernelSource::BeforeRun(Span::from_secs(9)), &[&line(text)])[0] {
@@ -99,7 +120,7 @@ fn switch_events_count_in_the_run_and_where_the_line_or_the_table_says_so() {
         other => panic!("{other:?}"),
     };
     let (ecc, request) = ("24001, Non-fatal, Link 12 ECC limit error", "22013, Non-fatal, Link 44 DLREQ interrupt");
-    assert_eq!((code(&line(ecc)), before(ecc)), (CodeCharge::Other, CodeCharge::Ignored));
+    assert_eq!((code(&line(ecc)), before(ecc)), (CodeCharge::Counted, CodeCharge::Ignored));
     assert_eq!((code(&line(request)), before(request)), (CodeCharge::Ignored, CodeCharge::Ignored));
     for fatal in [
         "10007, Fatal, IO failure",

@@ -6,7 +6,7 @@
 use super::PciAddress;
 use super::general_words::speaks_of_error;
 use super::host_line::{HostLine, event};
-use super::kernel_event::{Class, Place, Severity};
+use super::kernel_event::{Class, KernelEvent, Open, Place, Severity};
 use super::line_table::DeviceLine;
 
 /// What a line of a device says that has a structure of its own: registers, events of ports, states of commands.
@@ -16,22 +16,30 @@ pub(super) fn read_device(line: DeviceLine<'_>) -> Option<HostLine> {
         return None;
     }
     let reported = said.strip_prefix("AER: ").unwrap_or(said).trim_start();
-    if let Some(line) = read_registers(pci, reported).or_else(|| read_iommu_event(pci, said)) {
+    if let Some(line) = read_registers(pci, reported).or_else(|| read_iommu_event(driver, pci, said)) {
         return Some(line);
     }
     if let Some(said) = said.strip_prefix("DPC: ").or_else(|| said.strip_prefix("DPC ")) {
         return Some(if said.starts_with("containment event") {
             let source = said.split_once("received from ").and_then(|(_, from)| from.trim().parse().ok());
             event(Class::Containment, Severity::Recoverable, Place::Pci(source.unwrap_or(pci)))
+        } else if said.starts_with("rp_pio_status:") {
+            // An access of the port's own was not answered, which it tells after the containment (dpc.c).
+            HostLine::Aftermath { place: Place::Pci(pci) }
+        } else if said.starts_with("software trigger") {
+            HostLine::NoError { pci }
         } else {
             HostLine::Detail
         });
     }
     if let Some(said) = said.strip_prefix("pciehp: ").or_else(|| (driver == "pciehp").then_some(said)) {
         let what = said.split_once("): ").map_or(said, |(_, what)| what).trim();
-        let gone = ["Link Down", "Card not present", "Power fault", "Power fault detected"].contains(&what);
-        if gone {
+        if ["Link Down", "Power fault", "Power fault detected"].contains(&what) {
             return Some(event(Class::Removal, Severity::Recoverable, Place::Pci(pci)));
+        }
+        // With a link that stays up it is a hand, a contact that tells of the card, or a slot that had none.
+        if what == "Card not present" {
+            return Some(event(Class::Removal, Severity::Unclear, Place::Pci(pci)));
         }
     }
     driver.starts_with("mlx").then(|| read_mlx(pci, said))?
@@ -67,10 +75,27 @@ const UNCORRECTED_BITS: [&str; 17] = [
 const CORRECTED_BITS: [&str; 8] =
     ["RxErr", "BadTLP", "BadDLLP", "Rollover", "Timeout", "NonFatalErr", "CorrIntErr", "HeaderOF"];
 
+/// The same as kernels before 4.9 name them.
+const UNCORRECTED_IN_WORDS: [&str; 11] = [
+    "Data Link Protocol",
+    "Surprise Down",
+    "Poisoned TLP",
+    "Flow Control Protocol",
+    "Completion Timeout",
+    "Completer Abort",
+    "Unexpected Completion",
+    "Receiver Overflow",
+    "Malformed TLP",
+    "Unsupported Request",
+    "ACS Violation",
+];
+const CORRECTED_IN_WORDS: [&str; 6] =
+    ["Receiver Error", "Bad TLP", "Bad DLLP", "RELAY_NUM Rollover", "Replay Timer Timeout", "Advisory Non-Fatal"];
+
 /// Whether all that the registers told, as far as it was logged, is that a device did not know a request or that isolation kept
 /// one away (bits 20 and 21): drivers, firmware and the kernel itself ask healthy devices for what they do not have, such as
 /// messages of time (PTM) and of management (MCTP).
-pub(super) fn only_refused(text: &str) -> bool {
+fn only_refused(text: &str) -> bool {
     let bits = text.split('[').skip(1).filter_map(|rest| {
         let (number, name) = rest.split_once(']')?;
         let bit = number.trim().parse::<u8>().ok()?;
@@ -83,6 +108,27 @@ pub(super) fn only_refused(text: &str) -> bool {
 /// Unsupported request and access control violation (PCI Express Base Specification 6.0, 7.8.4.2).
 pub(super) const REFUSED_BITS: [u8; 2] = [20, 21];
 
+impl KernelEvent {
+    /// Takes in what one bit of the error registers makes of it.
+    pub(super) fn take_bit(&mut self, severity: Severity) {
+        if self.severity == Severity::Unclear {
+            self.severity = severity;
+        }
+        if self.class == Class::Pcie && self.severity == Severity::Recoverable && only_refused(&self.text) {
+            self.severity = Severity::Unclear;
+        }
+    }
+
+    /// Takes in that no device had an error to show: a message that was sent proves none, while a fatal error may leave no device that
+    /// can be asked.
+    pub(super) const fn has_no_details(&mut self) {
+        self.open = Open::No;
+        if matches!(self.severity, Severity::Recoverable) {
+            self.severity = Severity::Unclear;
+        }
+    }
+}
+
 /// Lines that show the error registers of a device.
 fn read_registers(pci: PciAddress, said: &str) -> Option<HostLine> {
     if said.starts_with("aer_status:") {
@@ -94,31 +140,35 @@ fn read_registers(pci: PciAddress, said: &str) -> Option<HostLine> {
     if let Some((number, name)) = said.strip_prefix('[').and_then(|rest| rest.split_once(']'))
         && number.trim().parse::<u8>().is_ok()
     {
+        let in_words = |names: &[&str]| names.iter().any(|words| name.trim_start().starts_with(words));
+        let (uncorrected, corrected) = (in_words(&UNCORRECTED_IN_WORDS), in_words(&CORRECTED_IN_WORDS));
         let name = name.split_whitespace().next().unwrap_or_default();
-        if UNCORRECTED_BITS.contains(&name) {
+        if uncorrected || UNCORRECTED_BITS.contains(&name) {
             return Some(HostLine::AerBit { pci, severity: Severity::Recoverable });
         }
-        let corrected = CORRECTED_BITS.contains(&name);
+        let corrected = corrected || CORRECTED_BITS.contains(&name);
         return Some(if corrected {
             HostLine::AerBit { pci, severity: Severity::Corrected }
         } else {
             HostLine::Detail
         });
     }
+    // Up to Linux 6.7 it found no device, which is the same.
+    if said.starts_with("found no error details") || said.starts_with("can't find device") {
+        return Some(HostLine::NoError { pci });
+    }
     // Nobody logs these but after an error that was not corrected (drivers/pci/pcie/err.c).
     if ["can't recover", "device recovery failed", "subordinate device reset failed"]
         .iter()
         .any(|start| said.starts_with(start))
     {
-        return Some(HostLine::Aftermath { pci });
+        return Some(HostLine::Aftermath { place: Place::Pci(pci) });
     }
     let details = [
         "aer_layer=",
         "device [",
         "TLP Header:",
         "Error of this Agent",
-        "found no error details",
-        "can't find device",
         "broadcast ",
         "device recovery",
         "subordinate device reset",
@@ -135,7 +185,6 @@ const HARDWARE_SYNDROMES: [u8; 4] = [0x8, 0x9, 0xb, 0xf];
 /// Messages of mlx5's health watch: `print_health_info:425:(pid 912): Health issue observed, firmware internal error,
 /// severity(3) ERROR:`.
 fn read_mlx(pci: PciAddress, said: &str) -> Option<HostLine> {
-    let text = said.rsplit_once("): ").map_or(said, |(_, text)| text).trim();
     let has = |needle: &str| said.contains(needle);
     let place = Place::Pci(pci);
     // The firmware refuses a command, mostly one that this card does not know: monitors make healthy cards log this every
@@ -175,7 +224,7 @@ fn read_mlx(pci: PciAddress, said: &str) -> Option<HostLine> {
     if broken.iter().any(|word| has(word)) && !hot && !warns {
         return Some(event(Class::Nic, Severity::Recoverable, place));
     }
-    if hot || warns || has("insufficient power") || has("Will cause a leak") || speaks_of_error(text) {
+    if hot || warns || has("insufficient power") || has("Will cause a leak") {
         return Some(event(Class::Nic, Severity::Unclear, place));
     }
     None
@@ -188,10 +237,16 @@ pub(super) fn read_watchdog(message: &str) -> Option<HostLine> {
     Some(event(Class::Nic, Severity::Unclear, name.map_or(Place::Node, |name| Place::Interface(name.to_owned()))))
 }
 
-/// `nvidia 0000:64:00.0: AMD-Vi: Event logged [IO_PAGE_FAULT domain=0x0019 address=0x1000 flags=0x0020]`.
-fn read_iommu_event(pci: PciAddress, said: &str) -> Option<HostLine> {
-    said.starts_with("AMD-Vi: Event logged [").then(|| event(Class::Access, Severity::Unclear, Place::Pci(pci)))
+/// `nvidia 0000:64:00.0: AMD-Vi: Event logged [IO_PAGE_FAULT domain=0x0019 address=0x1000 flags=0x0020]`. A drive that has the
+/// driver of drives is one of the machine's, whether or not its address is known.
+fn read_iommu_event(driver: &str, pci: PciAddress, said: &str) -> Option<HostLine> {
+    let class = if driver == "nvme" { Class::Drive } else { Class::Access };
+    said.starts_with("AMD-Vi: Event logged [").then(|| event(class, Severity::Unclear, Place::Pci(pci)))
 }
+
+/// What a device asked the IOMMU of AMD for in vain; the other events are of the IOMMU's own tables and commands (AMD I/O
+/// Virtualization Technology Specification, 2.5).
+const OF_A_DEVICE: [&str; 4] = ["IO_PAGE_FAULT", "INVALID_DEVICE_REQUEST", "INVALID_PPR_REQUEST", "RMP_PAGE_FAULT"];
 
 /// An IOMMU kept a device from memory that nobody gave it (`drivers/iommu/intel/dmar.c`, `amd/iommu.c`,
 /// `arm/arm-smmu-v3`).
@@ -219,9 +274,15 @@ pub(super) fn read_iommu(message: &str) -> Option<HostLine> {
     if let Some(said) = message.strip_prefix("AMD-Vi: ") {
         // What the IOMMU has no hardware error to tell of, it tells of a device.
         let told = said.strip_prefix("Event logged [").filter(|told| !told.contains("HARDWARE_ERROR"))?;
-        return access(Place::Pci(device(told, "device=", ' ')?));
+        let place = Place::Pci(device(told, "device=", ' ')?);
+        let of_a_device = OF_A_DEVICE.iter().any(|name| told.starts_with(name));
+        return if of_a_device { access(place) } else { Some(event(Class::Unknown, Severity::Unclear, place)) };
     }
     let (_, said) = message.strip_prefix("arm-smmu-v3 ")?.split_once(": ")?;
+    // Interrupts by wire, where there are none by message.
+    if said.contains("falling back to wired") {
+        return Some(HostLine::Nothing);
+    }
     // Up to Linux 6.14 an event is its four words, which name the device by a stream that the firmware numbered.
     if said.trim_start().starts_with("0x") {
         return Some(HostLine::Detail);

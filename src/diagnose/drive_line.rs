@@ -8,12 +8,24 @@ use super::line_table::DeviceLine;
 
 /// What a line says of a drive or its controller that has a structure of its own: the status of a command, the grade of an event.
 pub(super) fn read_drive(message: &str) -> Option<HostLine> {
-    read_command(message).or_else(|| read_graded(message))
+    read_command(message).or_else(|| read_graded(message)).or_else(|| read_array(message))
+}
+
+/// `md/raid1:md0: active with 1 out of 2 mirrors`: an array without some of its drives (drivers/md/raid1.c, raid10.c, raid5.c).
+fn read_array(message: &str) -> Option<HostLine> {
+    let (array, said) = message.strip_prefix("md/raid").and_then(|rest| rest.split_once(": "))?;
+    let (there, of) = said.split_once("active with ")?.1.split_once(" out of ")?;
+    let (there, of) = (there.parse::<u32>().ok()?, of.split_whitespace().next()?.parse::<u32>().ok()?);
+    let name = array.split_once(':').map_or(array, |(_, name)| name);
+    if there < of { drive_event(Severity::Unclear, name) } else { Some(HostLine::Nothing) }
 }
 
 /// Where a line has the name of a drive: what is before it, and what ends it.
-const NAMED: [(&str, &[char]); 12] = [
+const NAMED: [(&str, &[char]); 15] = [
     ("nvme ", &[':']),
+    ("block ", &[':']),
+    ("integrity: ", &[':']),
+    ("failing device ", &['.']),
     ("(device ", &[')', ' ', ':']),
     ("XFS (", &[')']),
     ("FAT-fs (", &[')']),
@@ -127,10 +139,12 @@ fn read_command(message: &str) -> Option<HostLine> {
         u32::from_str_radix(digits, 16).ok()
     };
     // Types and codes of NVM Express Base Specification 2.0, figures 96 to 101: type 2 are errors of the medium and of data
-    // integrity, codes 1 and 2 of type 0 an invalid command or field.
+    // integrity, codes 1 and 2 of type 0 an invalid command or field. Of type 2 are also the answers that data compared unequal
+    // (85h), that a lock keeps them (86h) and that nothing was ever written there (87h).
     match (status("(sct 0x"), status("/ sc 0x")) {
+        (Some(2), Some(0x85)) | (Some(0), Some(1 | 2)) => Some(HostLine::Nothing),
+        (Some(2), Some(0x86 | 0x87)) => drive_event(Severity::Unclear, name),
         (Some(2), _) => drive_event(Severity::Recoverable, name),
-        (Some(0), Some(1 | 2)) => Some(HostLine::Nothing),
         _ => drive_event(Severity::Unclear, name),
     }
 }

@@ -30,12 +30,24 @@ const REFUSED: [RangeInclusive<u32>; 12] = [
 /// Where a line has its status.
 const STATUS: [&str; 4] = ["] (0x", "status=0x", "status 0x", "status = 0x"];
 
-/// Lines that healthy boards of eight print whenever the driver sets up its links.
-const OF_HEALTHY_LINKS: [&str; 2] = ["Failed to update Rx Detect Link mask", "postRxDetLinkMask failed"];
+/// Words of requests that the driver refuses a program, of memory of the host that it was not given, and of methods that the
+/// firmware does not have (nv-dmabuf.c, nv-mmap.c, nv.c, nv-acpi.c of kernel-open/nvidia).
+const REFUSED_IN_WORDS: [&str; 10] = [
+    "dma-buf",
+    "nv_dma_buf_mmap",
+    "failed to copy in ",
+    "failed to copy out ",
+    "Userspace mapping creation failed",
+    "GPU is locked for unbind operation",
+    "failed to allocate ",
+    "stack_t cache allocation failed",
+    "nv_acpi_",
+    "to vGPU VFIO module",
+];
 
 /// Whether a line of the driver that has a word for an error in it says nothing of the part.
 pub(super) fn means_nothing(message: &str) -> bool {
-    if OF_HEALTHY_LINKS.iter().any(|words| message.contains(words)) {
+    if REFUSED_IN_WORDS.iter().any(|words| message.contains(words)) {
         return true;
     }
     match status(message) {
@@ -93,7 +105,10 @@ mod tests {
             "NVRM: nvAssertFailedNoLog: Assertion failed: 0 @ mapping_cpu.c:127",
             "NVRM: rpcRmApiControl_GSP: GspRmControl failed: hClient=0xc1d00010; hObject=0x5c000010; cmd=0x20801801; paramsSize=0x10; paramsStatus=0x00000000; status=0x00000056",
             "NVRM: GPU0 osIovaMap: osIovaMap: failed to map allocation (status = 0x59)",
-            "NVRM: knvlinkUpdatePostRxDetectLinkMask_IMPL: Failed to update Rx Detect Link mask!",
+            "NVRM: dma-buf attach failed: PCI topology not supported for dma-buf",
+            "NVRM: failed to copy in ioctl data!",
+            "NVRM: failed to allocate page table",
+            "NVRM: GPU 0000:65:00.0: nv_acpi_dsm_method: failed to evaluate _DSM method!",
         ] {
             assert!(means_nothing(line), "{line}");
         }
@@ -106,6 +121,9 @@ mod tests {
             "NVRM: _issueRpcAndWait: rpcSendMessage failed with status 0x0000000f for fn 78!",
             "NVRM: GPU 0000:65:00.0: nvAssertFailedNoLog: Assertion failed: fatal NVLink error, GPU reset required @ kernel_nvlink.c:812",
             "NVRM: GPU 0000:65:00.0: brand new engine reported a fatal condition",
+            // Asked of the system processor in vain (`knvlinkUpdatePostRxDetectLinkMask_IMPL` of kernel_nvlink.c): a sign of links, and of
+            // programs that ask for their state, which hang.
+            "NVRM: knvlinkUpdatePostRxDetectLinkMask_IMPL: Failed to update Rx Detect Link mask!",
         ] {
             assert!(!means_nothing(line), "{line}");
         }

@@ -11,7 +11,8 @@ use super::line_table::{DeviceLine, named_in};
 /// Drivers whose every error is worth a look.
 const DRIVERS: [&str; 7] = ["nvidia", "pcieport", "mlx5_core", "mlx4_core", "nvme", "bnxt_en", "ice"];
 /// Subsystems likewise.
-const SUBSYSTEMS: [&str; 7] = ["NVRM: ", "nvidia-nvswitch", "nvidia: ", "nvidia-uvm: ", "AER: ", "EDAC MC", "mce: "];
+const SUBSYSTEMS: [&str; 8] =
+    ["NVRM: ", "nvidia-nvlink: ", "nvidia-nvswitch", "nvidia: ", "nvidia-uvm: ", "AER: ", "EDAC MC", "mce: "];
 /// Of these, the ones whose lines tell of refused requests as well.
 const OF_THE_DRIVER: [&str; 2] = ["NVRM: ", "nvidia-uvm: "];
 /// Controllers of drives, which have no address in their lines.
@@ -34,8 +35,8 @@ fn of_device(line: DeviceLine<'_>) -> Option<HostLine> {
         return None;
     }
     doubt(match line.driver {
-        _ if DRIVERS.contains(&line.driver) => Class::Unknown,
         _ if line.is_of_network() => Class::Nic,
+        _ if DRIVERS.contains(&line.driver) => Class::Unknown,
         _ => Class::Unfamiliar,
     })
 }
@@ -57,7 +58,7 @@ fn of_subsystem(message: &str) -> Option<HostLine> {
 
 /// Words by which a message shows that something went wrong.
 pub(super) fn speaks_of_error(text: &str) -> bool {
-    const WORDS: [&str; 14] = [
+    const WORDS: [&str; 16] = [
         "error",
         "unresponsive",
         // `_kgspRpcGspEventPmuHalted` of kernel_gsp.c, after which the GPU is marked for a reset.
@@ -67,6 +68,9 @@ pub(super) fn speaks_of_error(text: &str) -> bool {
         "uncorrect",
         "timeout",
         "timed out",
+        // `rpcRecvPoll timedout for fn 76` of rpc.c, `Bad checksum.` of message_queue_cpu.c.
+        "timedout",
+        "bad checksum",
         "stuck",
         "hung",
         "lost",
@@ -74,8 +78,10 @@ pub(super) fn speaks_of_error(text: &str) -> bool {
         "poison",
         "parity",
     ];
+    // A call that is not supported, by its words or by its number (`EOPNOTSUPP`), is a question that was answered.
+    const REFUSED: [&str; 3] = ["not supported", "error -95", "err -95"];
     let text = text.to_ascii_lowercase();
-    WORDS.iter().any(|word| text.contains(word))
+    WORDS.iter().any(|word| text.contains(word)) && !REFUSED.iter().any(|word| text.contains(word))
 }
 
 /// Words that are not said of small things.

@@ -81,8 +81,19 @@ impl KernelEvent {
     pub(super) fn take_unit_of(&mut self, message: &str) {
         if self.class == Class::MachineCheck && message.contains("Unified Memory Controller") {
             self.class = Class::HostMemory;
-            self.open = Open::Unnamed;
+            self.open = Open::Decoded;
         }
+    }
+
+    /// Whether a machine check names a unit of the processor, and no memory: the decoder of AMD's, Arm's caches, firmware.
+    pub(super) fn is_of_a_processor(&self) -> bool {
+        const NAMES: [&str; 4] = ["EDAC DEVICE", " processor error", "Ext. Error Code", "Extended Error Code"];
+        self.class == Class::MachineCheck && NAMES.iter().any(|name| self.text.contains(name))
+    }
+
+    /// Whether errors were mended faster than the kernel takes them, and nothing says of which part.
+    pub(super) fn is_a_storm_of_nobody(&self) -> bool {
+        self.class == Class::MachineCheck && self.text.contains("CMCI storm detected")
     }
 
     /// Says what broke, for which what the report says of its severity holds.
@@ -125,6 +136,16 @@ pub(super) fn read_block(message: &str) -> Option<HostLine> {
         Part::Other => HostLine::Loose,
         part => HostLine::Block { number: UNNUMBERED, part },
     })
+}
+
+/// What a line alone is of that says `[Hardware Error]`. Why a machine check ends in a panic, the kernel says after the registers that
+/// raised it, and only then (`mce_panic` of arch/x86/kernel/cpu/mce/core.c).
+pub(super) fn of_a_loose_line(message: &str) -> (Class, Severity) {
+    if message.contains("[Hardware Error]: Machine check: ") {
+        (Class::MachineCheck, Severity::Fatal)
+    } else {
+        (Class::Unknown, Severity::Unclear)
+    }
 }
 
 fn is_sealed(text: &str) -> bool {
@@ -179,7 +200,6 @@ fn is_detail(text: &str) -> bool {
         "Error ",
         "cache level",
         "Run the above",
-        "Machine check:",
         "Some CPUs",
         "PROCESSOR",
         "MC",
@@ -187,6 +207,8 @@ fn is_detail(text: &str) -> bool {
         "Revision:",
         "Record Identifier",
         "Firmware Error Record Type",
+        // What a decoder is for, which it says of no error (mce_amd.c).
+        "Decoding supported only on",
     ];
     is_register(text)
         || starts.iter().any(|start| text.starts_with(start))

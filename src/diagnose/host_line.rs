@@ -42,9 +42,14 @@ pub(super) enum HostLine {
     Detail,
     /// Read, and of no bearing on hardware.
     Nothing,
+    /// The kernel found no error in any device for what this one, or the port above it, told of, or somebody asked the port to act
+    /// as if there was one.
+    NoError {
+        pci: PciAddress,
+    },
     /// What became of an error of a device: a detail of that error, and an event where it was not logged.
     Aftermath {
-        pci: PciAddress,
+        place: Place,
     },
     /// Says `[Hardware Error]` in words nobody taught us: a detail of the event before it, and an event where there is none.
     Loose,
@@ -72,6 +77,10 @@ fn read(message: &str) -> Option<HostLine> {
     // How often a line was left out, by the name of the function that prints it.
     if message.ends_with("callbacks suppressed") {
         return None;
+    }
+    // Beside the firmware's report of an error that was not corrected (`ghes_handle_arm_hw_error` of drivers/acpi/apei/ghes.c).
+    if message.contains("GHES: Unhandled processor error type") {
+        return Some(HostLine::Loose);
     }
     let device = DeviceLine::of(message);
     read_block(message)

@@ -6,12 +6,15 @@
 //! `kernel_line`'s.
 
 use super::PciAddress;
-use super::device_line::only_refused;
 use super::driver_words::init_cause;
-use super::host_block::{UNNUMBERED, tells_of_earlier_boot};
+use super::host_block::{UNNUMBERED, of_a_loose_line, tells_of_earlier_boot};
 use super::host_line::{HostLine, Part, read_host_line};
-use super::kernel_join::{announced, before_the_aftermath, controller_of, in_numbers, leads_to, resolved_by, same_as};
+use super::kernel_join::{
+    PAGE_GIVEN_UP, announced, before_the_aftermath, controller_of, in_numbers, is_refusal, leads_to, of_a_page,
+    reported_before, resolved_by, same_as, told_by,
+};
 use super::kernel_line::{AerLine, InitCause, KernelLine, one_line, own_lines, read_kernel_line, without_prefix};
+use super::removable::{Removable, tells as tells_of_removable};
 use kiln_model::{KernelRecord, KernelSource, Moment, Span};
 
 /// What kind of trouble an event is.
@@ -119,6 +122,8 @@ pub(super) enum Open {
     Block(u64),
     /// A machine check that only says that there was one.
     Unnamed,
+    /// One that was decoded down to the controller of memory, whose driver may still say of which module.
+    Decoded,
 }
 
 /// Lines that belong to one event lie this near in the log: details follow within a dozen lines, others between them.
@@ -137,16 +142,6 @@ impl KernelEvent {
         if self.text.len() + text.len() < TEXT_MAX {
             self.text.push_str(" | ");
             self.text.push_str(text);
-        }
-    }
-
-    /// Takes in what one bit of the error registers makes of it.
-    fn take_bit(&mut self, severity: Severity) {
-        if self.severity == Severity::Unclear {
-            self.severity = severity;
-        }
-        if self.class == Class::Pcie && self.severity == Severity::Recoverable && only_refused(&self.text) {
-            self.severity = Severity::Unclear;
         }
     }
 
@@ -170,7 +165,11 @@ pub fn names_trouble(text: &str) -> bool {
     let text = one_line(text);
     let message = without_prefix(&text);
     let begins = OFF_THE_BUS.iter().any(|start| message.starts_with(start));
-    begins || init_cause(message).is_some() || read_kernel_line(&text).is_some() || read_host_line(message).is_some()
+    begins
+        || tells_of_removable(message)
+        || init_cause(message).is_some()
+        || read_kernel_line(&text).is_some()
+        || read_host_line(message).is_some()
 }
 
 /// How the first two of the three lines begin by which the driver tells that a GPU is off the bus.
@@ -192,6 +191,7 @@ pub fn kernel_events(records: &[KernelRecord]) -> Vec<KernelEvent> {
 #[derive(Debug, Default)]
 struct Reader {
     events: Vec<KernelEvent>,
+    removable: Removable,
     /// A message of the driver that goes on in the next record, and where it began.
     unfinished: Option<(usize, String)>,
     /// The last line that says why an initialisation is about to fail, and where it is.
@@ -234,7 +234,8 @@ impl Reader {
         if let Some(said) = read_kernel_line(message) {
             return self.take_driver(index, record, message, said);
         }
-        let Some(line) = read_host_line(message) else { return };
+        let removable = self.removable.is_of(message);
+        let Some(line) = read_host_line(message).filter(|_| !removable) else { return };
         self.take_host(index, record, message, line);
     }
 
@@ -315,6 +316,9 @@ impl Reader {
             let event = self.push(index, record, message, Class::Pcie, severity, place);
             event.port = aer.port;
             event.open = Open::Announced;
+            if aer.without_details {
+                event.has_no_details();
+            }
         } else if let Some(event) = announced(&mut self.events, index, aer.pci, severity) {
             event.add(index, message);
             event.place = Place::Pci(aer.pci);
@@ -327,6 +331,7 @@ impl Reader {
     fn take_host(&mut self, index: usize, record: &KernelRecord, message: &str, line: HostLine) {
         match line {
             HostLine::Event { class, severity, place, count } => {
+                let severity = of_a_page(&self.events, (index, record, message), severity);
                 if let Some(event) = controller_of(&mut self.events, record, (&class, severity)) {
                     return event.add(index, message);
                 }
@@ -336,8 +341,9 @@ impl Reader {
                     return;
                 }
                 if let Some(event) = same_as(&mut self.events, (index, record, message), &class, &place) {
+                    event.severity =
+                        if is_refusal(&event.text) { event.severity } else { event.severity.max(severity) };
                     event.add(index, message);
-                    event.severity = event.severity.max(severity);
                     if matches!((&event.place, &place), (Place::Interface(_), Place::Pci(_))) {
                         event.place = place;
                     }
@@ -345,7 +351,9 @@ impl Reader {
                 }
                 if let Some(event) = resolved_by(&mut self.events, (index, record), &class, severity, &place) {
                     event.add(index, message);
-                    if severity == Severity::Unclear {
+                    if severity == Severity::Unclear
+                        || message.starts_with(PAGE_GIVEN_UP) && event.open != Open::Unnamed
+                    {
                         // A page that was given up is more than the corrected errors before it.
                         event.severity = event.severity.max(severity);
                         return;
@@ -391,11 +399,17 @@ impl Reader {
                     event.take_bit(severity);
                 }
             }
-            HostLine::Aftermath { pci } => {
+            HostLine::NoError { pci } => {
+                if let Some(event) = told_by(&mut self.events, index, pci) {
+                    event.add(index, message);
+                    event.has_no_details();
+                }
+            }
+            HostLine::Aftermath { place } => {
                 if let Some(event) = before_the_aftermath(&mut self.events, (index, record)) {
                     event.add(index, message);
                 } else {
-                    self.push(index, record, message, Class::Pcie, Severity::Unclear, Place::Pci(pci));
+                    self.push(index, record, message, Class::Pcie, Severity::Unclear, place);
                 }
             }
             HostLine::Nothing => {}
@@ -406,15 +420,11 @@ impl Reader {
                 }
             }
             HostLine::Loose => {
-                let goes_on = |event: &&mut KernelEvent| {
-                    let reported =
-                        [Class::MachineCheck, Class::HostMemory, Class::Firmware, Class::Pcie, Class::Unknown];
-                    reported.contains(&event.class) && event.is_near(index) && event.is_of_the_time_of(record)
-                };
-                if let Some(event) = self.events.last_mut().filter(goes_on) {
+                if let Some(event) = reported_before(&mut self.events, (index, record)) {
                     event.add(index, message);
                 } else {
-                    self.push(index, record, message, Class::Unknown, Severity::Unclear, Place::Node);
+                    let (class, severity) = of_a_loose_line(message);
+                    self.push(index, record, message, class, severity, Place::Node);
                 }
             }
         }

@@ -166,7 +166,13 @@ fn a_machine_check_that_was_only_noted_is_corrected_until_something_names_it() {
     assert_eq!(shown(&[noted, uncorrected]), format!("hostmemory recoverable {dimm} x1"));
     let poisoned = "Memory failure: 0x7f21: recovery action for dirty LRU page: Recovered";
     assert_eq!(shown(&[uncorrected, poisoned]), format!("hostmemory recoverable {dimm} x1"));
-    assert_eq!(shown(&[poisoned]), "hostmemory unclear node x1");
+    assert_eq!(shown(&[poisoned]), "hostmemory recoverable node x1");
+    assert_eq!(shown(&[noted, poisoned]), "hostmemory recoverable node x1");
+    assert_eq!(shown(&[corrected, poisoned]), format!("hostmemory unclear {dimm} x3"), "given up for what was mended");
+    let killed = "Memory failure: 0x7f21: Sending SIGBUS to kiln:812 due to hardware memory corruption";
+    assert_eq!(shown(&[killed, poisoned]), "hostmemory recoverable node x1");
+    let pretended = "Injecting memory failure at pfn 0x7f21";
+    assert_eq!(shown(&[pretended, killed, poisoned]), "hostmemory unclear node x1");
     let decoded = [
         noted,
         "[Hardware Error]: Corrected error, no action required.",

@@ -80,6 +80,26 @@ pub(super) fn announced(
     })
 }
 
+/// The error that a port told of, or the containment of it, of which a later line says that there was none.
+pub(super) fn told_by(events: &mut [KernelEvent], index: usize, pci: PciAddress) -> Option<&mut KernelEvent> {
+    events.iter_mut().rev().find(|event| {
+        (event.open == Open::Announced || event.class == Class::Containment)
+            && event.is_near(index)
+            && (event.place == Place::Pci(pci) || event.port == Some(pci))
+    })
+}
+
+/// The error of hardware that was reported last, where it goes on with a line in words nobody taught us.
+pub(super) fn reported_before<'e>(
+    events: &'e mut [KernelEvent],
+    (index, record): (usize, &KernelRecord),
+) -> Option<&'e mut KernelEvent> {
+    let reported = [Class::MachineCheck, Class::HostMemory, Class::Firmware, Class::Pcie, Class::Unknown];
+    events
+        .last_mut()
+        .filter(|event| reported.contains(&event.class) && event.is_near(index) && event.is_of_the_time_of(record))
+}
+
 /// An event that goes on with this line: a port or a network interface tells of one trouble in several lines, and the
 /// driver explains itself after a code.
 pub(super) fn same_as<'e>(
@@ -150,16 +170,43 @@ pub(super) fn resolved_by<'e>(
             && event.class == Class::HostMemory
             && (event.severity == severity || severity == Severity::Unclear);
         let followed = *class == Class::HostMemory
-            && severity == Severity::Unclear
+            && (severity == Severity::Unclear || record.text.contains(PAGE_GIVEN_UP))
             && matches!(event.class, Class::HostMemory | Class::MachineCheck)
             && *place == Place::Node;
         // The decoder of AMD's machine checks says that there was one before the memory driver says where.
         let decoded = *class == Class::HostMemory
-            && event.class == Class::MachineCheck
-            && event.place == Place::Node
+            && (event.class == Class::MachineCheck && event.place == Place::Node || event.open == Open::Decoded)
             && event.severity == severity;
         event.is_near(index) && event.is_of_the_time_of(record) && (unnamed || repeated || decoded || followed)
     })
+}
+
+/// How the kernel begins what it does to a page with an error in it (mm/memory-failure.c), and what somebody does who wants to see it
+/// do so (mm/hwpoison-inject.c, mm/madvise.c).
+pub(super) const PAGE_GIVEN_UP: &str = "Memory failure: 0x";
+pub(super) const INJECTED: &str = "Injecting memory failure ";
+
+/// What a line of a page that is given up proves: that memory had an error which was not corrected, unless somebody pretended that
+/// one was there, or gave up a page by hand for the corrected errors that were logged before.
+pub(super) fn of_a_page(
+    events: &[KernelEvent],
+    (index, record, message): (usize, &KernelRecord, &str),
+    severity: Severity,
+) -> Severity {
+    let excused = |event: &KernelEvent| {
+        let corrected = matches!(event.class, Class::HostMemory | Class::MachineCheck)
+            && event.severity == Severity::Corrected
+            && event.open != Open::Unnamed;
+        (event.text.starts_with(INJECTED) || corrected) && event.is_near(index) && event.is_of_the_time_of(record)
+    };
+    let of_page = message.starts_with(PAGE_GIVEN_UP);
+    if of_page && events.iter().rev().take(4).any(excused) { Severity::Unclear } else { severity }
+}
+
+/// Whether a drive said that it may not read, as it is locked or nothing was ever written there: the kernel calls that an error of the
+/// medium all the same (`nvme_error_status` of drivers/nvme/host/core.c).
+pub(super) fn is_refusal(text: &str) -> bool {
+    ["(sct 0x2 / sc 0x86)", "(sct 0x2 / sc 0x87)"].iter().any(|status| text.contains(status))
 }
 
 /// Whether a line of a device and one of the network's watchdog are of the same interface, whose name the device's has too.

@@ -123,6 +123,8 @@ pub struct AerLine {
     pub port: Option<PciAddress>,
     /// Whether this line announces errors whose detail lines follow; counting both would count twice.
     pub announces: bool,
+    /// Whether the line itself says that the kernel found no error in any device (since Linux 6.16).
+    pub without_details: bool,
 }
 
 /// Reads one line, with or without the time and facility that log readers put before it.
@@ -224,7 +226,9 @@ fn address_in(word: &str) -> Option<PciAddress> {
 fn read_xid(rest: &str) -> Option<XidLine> {
     let (place, rest) = rest.split_once("): ")?;
     // A GPU instance (MIG) may follow the address.
-    let pci = address_in(place.split_whitespace().next()?)?;
+    let address = place.split_whitespace().next()?;
+    // Drivers of ten years ago leave out the domain, of which there is one.
+    let pci = address_in(address).or_else(|| address_in(&format!("0000:{}", address.trim_start_matches("PCI:"))))?;
     let (code, mut text) = leading_code(rest)?;
     let mut pid = None;
     let mut process = None;
@@ -303,7 +307,14 @@ fn read_aer(message: &str) -> Option<AerLine> {
         let layer =
             rest.trim_start().strip_prefix("type=").map(|layer| layer.split(',').next().unwrap_or(layer).trim());
         let layer = layer.filter(|layer| !layer.is_empty()).map(str::to_owned);
-        return Some(AerLine { pci: logger, severity: aer_severity(severity)?, layer, port: None, announces: false });
+        return Some(AerLine {
+            pci: logger,
+            severity: aer_severity(severity)?,
+            layer,
+            port: None,
+            announces: false,
+            without_details: false,
+        });
     }
     let rest = rest.strip_prefix("Multiple ").unwrap_or(rest);
     let (severity, origin) = rest.split_once(" error ")?;
@@ -312,7 +323,8 @@ fn read_aer(message: &str) -> Option<AerLine> {
     }
     let source = origin.split_whitespace().find_map(address_in);
     let (pci, port) = (source.unwrap_or(logger), source.map(|_| logger));
-    Some(AerLine { pci, severity: aer_severity(severity)?, layer: None, port, announces: true })
+    let without_details = origin.ends_with("(no details found)");
+    Some(AerLine { pci, severity: aer_severity(severity)?, layer: None, port, announces: true, without_details })
 }
 
 /// Kernels up to 6.11 say `Corrected` and `Uncorrected (Fatal)`, later ones `Correctable` and `Uncorrectable (Fatal)`.

@@ -38,6 +38,8 @@ enum Says {
     Nothing,
     /// Belongs to the event before it.
     Detail,
+    /// What became of an error of the bus.
+    Aftermath,
     Event(Class, Severity),
 }
 
@@ -108,6 +110,9 @@ pub(super) fn look_up(message: &str, device: Option<DeviceLine<'_>>) -> Option<H
     Some(match &row.says {
         Says::Nothing => HostLine::Nothing,
         Says::Detail => HostLine::Detail,
+        Says::Aftermath => {
+            HostLine::Aftermath { place: place_of(&Class::Drive, message, device).unwrap_or(Place::Node) }
+        }
         Says::Event(class, severity) => match place_of(class, message, device) {
             Some(place) => event(class.clone(), *severity, place),
             None => HostLine::Nothing,
@@ -185,8 +190,13 @@ pub(super) fn named_in(message: &str) -> Place {
 
 /// The first address on the bus among the words of a line.
 fn address_in(message: &str) -> Option<PciAddress> {
-    let plain =
-        |word: &str| word.trim_start_matches("PCI:").trim_matches(|end: char| !end.is_ascii_hexdigit()).parse().ok();
+    let plain = |word: &str| {
+        word.trim_start_matches(['('])
+            .trim_start_matches("PCI:")
+            .trim_matches(|end: char| !end.is_ascii_hexdigit())
+            .parse()
+            .ok()
+    };
     message.split_whitespace().find_map(plain)
 }
 

@@ -24,6 +24,7 @@ mod line_table;
 mod one_sm;
 mod pci_address;
 mod relation;
+mod removable;
 mod rule_heat;
 mod rule_kernel;
 mod rule_links;

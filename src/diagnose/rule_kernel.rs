@@ -73,7 +73,7 @@ fn read_event(scene: &Scene<'_>, board: &mut Board, event: &KernelEvent, charge:
             let (finding, confidence) = match how {
                 CodeCharge::Failing => ("SWITCH-FATAL", high),
                 CodeCharge::Suspect if missed("sxid.suspect", node) => ("SWITCH-ERRORS", medium),
-                CodeCharge::Other if missed("sxid.other", node) => ("SWITCH-ERRORS", medium),
+                CodeCharge::Counted if missed("sxid.other", node) => ("SWITCH-ERRORS", medium),
                 _ => return,
             };
             let suspicion = accuse(board, finding, Component::Switch(switch), confidence, event);
@@ -120,7 +120,8 @@ fn read_event(scene: &Scene<'_>, board: &mut Board, event: &KernelEvent, charge:
             name(suspicion, event);
         }
         Charge::Corrected if missed("edac.corrected", node) || missed("edac.corrected.rate", node) => {
-            name(accuse(board, "HOST-DIMM-ERRORS", node, medium, event), event);
+            let finding = if event.is_of_a_processor() { "HOST-HARDWARE" } else { "HOST-DIMM-ERRORS" };
+            name(accuse(board, finding, node, medium, event), event);
         }
         // Nothing of ours starts a node anew.
         Charge::Boot => {
@@ -302,6 +303,7 @@ fn read_xid(scene: &Scene<'_>, board: &mut Board, event: &KernelEvent, xid_event
     let confidence = match how {
         CodeCharge::Failing => Confidence::High,
         CodeCharge::Suspect if missed("xid.suspect") => Confidence::Medium,
+        CodeCharge::Counted if missed("xid.harmless") => Confidence::Medium,
         CodeCharge::Own if missed("xid.own") => {
             accuse(board, "LOAD-FAULT", Component::Gpu(gpu), Confidence::Medium, event);
             return;
@@ -408,7 +410,7 @@ fn claim_counts(scene: &Scene<'_>, board: &mut Board) {
             continue;
         }
         let explained = match fact.name() {
-            "xid.failing" | "xid.suspect" | "xid.own" | "xid.codes" => {
+            "xid.failing" | "xid.suspect" | "xid.own" | "xid.harmless" | "xid.codes" => {
                 any(&|charge| matches!(charge, Charge::Xid { gpu, .. } if Some(*gpu) == fact.gpu()))
             }
             "off-bus" => any(&|charge| matches!(charge, Charge::OffBus(gpu) if Some(*gpu) == fact.gpu())),
@@ -425,6 +427,10 @@ fn claim_counts(scene: &Scene<'_>, board: &mut Board) {
                 let corrected = fact.name() == "pcie.corrected.rate";
                 !board.has("HOST-PCIE-ERRORS", Component::Node)
                     && any(&|charge| *charge == Charge::HostPcie { corrected })
+            }
+            // Of the host's memory, unless all of it is of processors.
+            "edac.corrected" | "edac.corrected.rate" => {
+                !board.has("HOST-DIMM-ERRORS", Component::Node) && any(&|charge| *charge == Charge::Corrected)
             }
             "unplaced" => any(&|charge| *charge == Charge::Unplaced),
             _ => false,

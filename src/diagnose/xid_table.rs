@@ -369,8 +369,8 @@ pub(super) const XIDS: &[XidRow] = rows! {
         "errors in a protected region cost part of the memory";
     169, "security processor halted", Fatal, Hardware, Gpu, ResetGpu, ResetAndRetest, Fails, Independent, [45, 154],
         "the security processor of the GPU stopped";
-    170, "secure link interrupt", Warning, Software, NvLink, CheckProgram, Record, Counts, Independent, [],
-        "an interrupt of a link in confidential mode";
+    170, "secure link interrupt", Warning, Software, NvLink, CheckProgram, CallEngineer, Suspect, Independent, [],
+        "an interrupt of a link in confidential mode; no load here runs in it";
     171, "error was in DRAM", Error, Hardware, Memory, ResetGpu, ResetAndRetest, Fails, DetailOf(48), [],
         "detail for 48: the uncorrectable error lay in DRAM";
     172, "error was in SRAM", Error, Hardware, Gpu, ResetGpu, ReplaceFru, Fails, DetailOf(48), [],

@@ -265,9 +265,9 @@ fn remedy(result: &Value) -> Option<Remedy> {
 /// The errors of those classes (`dcgmErrorMeta` of `dcgm_errors.c`): files, libraries, settings and other processes (18 to 27, 29),
 /// DCGM's own calls and tests that were ended (32, 37, 44, 47 to 49, 53, 64, 65, 67, 68), memory that was not to be had (56, 73),
 /// modes and states (74, 77, 78), an empty list of GPUs (82), the EUD's rights and its start (89 to 94), a file that could not be
-/// made (96), a pause (97); CUDA's settings, contexts and devices (28, 54, 59, 66), the fabric manager (108, 112), a program's
-/// rights (124).
-const SOFTWARE_ERRORS: [RangeInclusive<u64>; 20] = [
+/// made (96), a pause (97); CUDA's settings, contexts and devices (28, 54, 59, 66), the fabric manager (108, 112), a test that was
+/// skipped (117), a program's rights (124), a test that is to be started anew before it says anything (130).
+const SOFTWARE_ERRORS: [RangeInclusive<u64>; 22] = [
     18..=29,
     32..=32,
     37..=37,
@@ -287,8 +287,15 @@ const SOFTWARE_ERRORS: [RangeInclusive<u64>; 20] = [
     96..=97,
     108..=108,
     112..=112,
+    117..=117,
     124..=124,
+    130..=130,
 ];
+/// Errors of a class of hardware that are graded as settings: ECC that is off or that the part does not have (55, 60), a power limit that
+/// is below what the test wants (72).
+const SETTINGS: [u64; 3] = [55, 60, 72];
+/// The grade of a setting.
+const CONFIG: u64 = 5;
 
 /// What DCGM says of its own trouble, of libraries, settings and services in the way: its messages by the words that are the same in
 /// every release (`dcgm_errors.h`), and what CUDA answers to one who asks it to begin (`cuGetErrorString`). The table and reports
@@ -357,8 +364,10 @@ fn is_of_software(result: &Value) -> bool {
         let by_number = class.is_some_and(|class| OF_SOFTWARE.contains(&class))
             && warning["error_severity"].as_u64() != Some(ISOLATE)
             && error.is_some_and(|error| SOFTWARE_ERRORS.iter().any(|range| range.contains(&error)));
+        let setting =
+            warning["error_severity"].as_u64() == Some(CONFIG) && error.is_some_and(|error| SETTINGS.contains(&error));
         let told = texts(warning).join("; ");
-        by_words(&told) || (by_number && !has(&told, &HARDWARE_WORDS))
+        by_words(&told) || setting || (by_number && !has(&told, &HARDWARE_WORDS))
     };
     match &result["warnings"] {
         Value::String(text) => by_words(text),

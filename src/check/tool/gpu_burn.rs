@@ -128,6 +128,9 @@ fn read(output: &Output<'_>) -> Result<Told, Unread> {
     let burns = progress(&lines[..at], count)?;
     let first = first_gpu(output, count)?;
     let words = output.words(&["Failure during compute", "Couldn't init"]);
+    if nobody_began(&burns) {
+        return Err(Unread::Refused(output.words(NO_TABLE).unwrap_or("(DIED!)").to_owned()));
+    }
     let (mut measured, mut whole) = (Vec::new(), Verdict::Passed);
     for ((gpu, word), burn) in verdicts.into_iter().zip(&burns) {
         let index = u8::try_from(first + gpu).map_err(|_| no_such_part(format!("GPU {gpu}")))?;
@@ -158,7 +161,7 @@ fn read(output: &Output<'_>) -> Result<Told, Unread> {
 fn cut_short(output: &Output<'_>, lines: &[&str]) -> Option<Told> {
     let (_, first) = lines.iter().find_map(|line| line.split_once("proc'd:"))?;
     let count = calculations(first.split_once("errors:")?.0).len();
-    let burns = progress(lines, count).ok()?;
+    let burns = progress(lines, count).ok().filter(|burns| !nobody_began(burns))?;
     let words = output.words(&["Failure during compute", "Couldn't init"]);
     let (mut measured, mut whole) = (Vec::new(), Verdict::Passed);
     for (gpu, burn) in (first_gpu(output, count).ok()?..).zip(&burns) {
@@ -170,6 +173,12 @@ fn cut_short(output: &Output<'_>, lines: &[&str]) -> Option<Told> {
         }
     }
     (whole != Verdict::Passed).then(|| Told::new(measured, whole))
+}
+
+/// Whether all of several GPUs were given up before any had calculated: what they share failed, and what is told of errors was
+/// never counted (issue 69 of wilicc/gpu-burn).
+fn nobody_began(burns: &[Burn]) -> bool {
+    burns.len() > 1 && burns.iter().all(|burn| burn.died && burn.calculated == 0)
 }
 
 fn other_count(wanted: usize, found: usize) -> Unread {

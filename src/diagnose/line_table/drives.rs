@@ -2,7 +2,12 @@
 
 use super::super::kernel_event::Class::{Controller, Drive};
 use super::Of::{Anyone, Begins, Driver};
-use super::{Row, detail, doubt, mended, nothing, proof};
+use super::{Row, Says, detail, doubt, mended, nothing, proof};
+
+/// What the driver of drives does after an error of the bus.
+const fn aftermath(words: &'static str) -> Row {
+    Row { of: Begins("nvme nvme"), words, says: Says::Aftermath }
+}
 
 pub(super) const ROWS: &[Row] = &[
     // drivers/nvme/host/pci.c and core.c, of kernels from 3.10 on. One of another machine is lost with the network (fabrics.c).
@@ -11,14 +16,19 @@ pub(super) const ROWS: &[Row] = &[
     proof(Begins("nvme nvme"), "after reset failure", Drive),
     proof(Begins("nvme nvme"), "Device not ready", Drive),
     proof(Begins("nvme nvme"), "persistent internal error", Drive),
-    detail(Begins("nvme nvme"), "frozen state error detected"),
-    detail(Begins("nvme nvme"), "restart after slot reset"),
+    aftermath("frozen state error detected"),
+    aftermath("restart after slot reset"),
     doubt(Begins("nvme nvme"), "Abort status", Drive),
     doubt(Begins("nvme nvme"), "invalid id * completed on queue", Drive),
     doubt(Begins("nvme nvme"), "starting error recovery", Drive),
     doubt(Begins("nvme nvme"), "IO queues lost", Drive),
     doubt(Begins("nvme nvme"), "resetting controller due to AER", Drive),
     doubt(Begins("nvme nvme"), "critical warning", Drive),
+    doubt(Begins("nvme nvme"), "emperature above threshold", Drive),
+    doubt(Begins("nvme nvme"), "identifiers changed for nsid", Drive),
+    // Every way to a drive is gone (multipath.c).
+    doubt(Begins("block nvme"), "no available path", Drive),
+    doubt(Begins("block nvme"), "no usable path", Drive),
     // Data whose protection (T10) does not fit them (block/t10-pi.c).
     doubt(Begins("nvme"), "guard tag error at", Drive),
     doubt(Begins("nvme"), "ref tag error at", Drive),
@@ -77,6 +87,8 @@ pub(super) const ROWS: &[Row] = &[
     proof(Begins("sd "), "Sense Key : Hardware Error", Drive),
     mended(Begins("sd "), "Sense Key : Recovered Error", Drive),
     doubt(Begins("sd "), "Sense Key : Aborted Command", Drive),
+    doubt(Begins("sd "), "Failure prediction threshold exceeded", Drive),
+    doubt(Begins("sd "), "specified temperature exceeded", Drive),
     doubt(Begins("sd "), "timing out command, waited", Drive),
     doubt(Begins("sd "), "Device offlined", Drive),
     doubt(Begins("sd "), "rejecting I/O to offline device", Drive),
@@ -94,6 +106,8 @@ pub(super) const ROWS: &[Row] = &[
     doubt(Anyone, "link error, dev ", Drive),
     doubt(Anyone, "nexus error, dev ", Drive),
     doubt(Begins("Buffer I/O error on dev"), "", Drive),
+    doubt(Begins("Read-error on swap-device"), "", Drive),
+    doubt(Begins("Write-error on swap-device"), "", Drive),
     // Arrays and paths: one of their drives was given up, or one of its sectors was written anew (drivers/md).
     doubt(Begins("md/raid"), "Disk failure on ", Drive),
     doubt(Begins("md/raid"), "unrecoverable I/O read error", Drive),
@@ -101,6 +115,8 @@ pub(super) const ROWS: &[Row] = &[
     doubt(Begins("md/raid"), "read error NOT corrected", Drive),
     doubt(Begins("md/raid"), "Too many read errors", Drive),
     doubt(Begins("md/raid"), "failing drive", Drive),
+    doubt(Begins("md/raid"), "exceeded read_error threshold", Drive),
+    doubt(Anyone, "mismatch sector in range", Drive),
     doubt(Begins("md/raid"), "not enough operational", Drive),
     doubt(Begins("md/raid"), "Cannot continue operation", Drive),
     doubt(Begins("md: "), "super_written gets error", Drive),
@@ -110,6 +126,15 @@ pub(super) const ROWS: &[Row] = &[
     doubt(Begins("device-mapper: raid: "), "failed", Drive),
     doubt(Begins("device-mapper: raid: "), "Failed", Drive),
     doubt(Begins("device-mapper: "), "I/O error", Drive),
+    // Data that came back other than they were written, by their own checksums (dm-integrity.c, dm-crypt.c, dm-verity-target.c), and
+    // what was mended of them (dm-verity-fec.c); pools and snapshots that were given up (dm-thin.c, dm-snap.c).
+    mended(Begins("device-mapper: verity-fec: "), ": corrected ", Drive),
+    doubt(Begins("device-mapper: integrity: "), "Checksum failed at sector", Drive),
+    doubt(Anyone, "INTEGRITY AEAD ERROR", Drive),
+    doubt(Begins("device-mapper: verity: "), "is corrupted", Drive),
+    doubt(Begins("device-mapper: verity: "), "reached maximum errors", Drive),
+    doubt(Begins("device-mapper: "), "metadata operation * failed", Drive),
+    doubt(Begins("device-mapper: snapshots: "), "Invalidating snapshot", Drive),
     // File systems that read what they never wrote (fs/ext4/super.c, fs/jbd2/journal.c, fs/xfs/xfs_error.c and xfs_fsops.c,
     // fs/btrfs/messages.c and check-integrity.c, fs/fat). It may be the drive, its cable or memory.
     doubt(Begins("EXT4-fs error"), "", Drive),

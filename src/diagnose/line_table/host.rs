@@ -3,6 +3,7 @@
 use super::super::host_block::RESET_REASON;
 use super::super::kernel_event::Class::{Firmware, Heat, HostMemory, MachineCheck, Stuck, Unknown};
 use super::super::kernel_event::Severity;
+use super::super::kernel_join::{INJECTED, PAGE_GIVEN_UP};
 use super::Of::{Anyone, Begins, Device, Driver};
 use super::{Row, Says, doubt, proof};
 
@@ -15,23 +16,31 @@ pub(super) const ROWS: &[Row] = &[
     proof(Begins("mce: Uncorrected "), "memory error", HostMemory),
     proof(Begins("Uncorrected hardware memory error"), "", HostMemory),
     proof(Begins("mce: "), "accessed poison", HostMemory),
-    doubt(Begins("mce: "), "Memory error not recovered", HostMemory),
+    proof(Begins("mce: "), "Memory error not recovered", HostMemory),
     doubt(Begins("mce: "), "not responding to MCE broadcast", MachineCheck),
     doubt(Begins("mce: "), "Possible thermal failure", Heat),
-    doubt(Begins("MCE "), "hardware memory", HostMemory),
     // A program met a page that an error had been found in (arch/x86/mm/fault.c).
     proof(Begins("MCE: Killing "), "hardware memory corruption", HostMemory),
     proof(Begins("mce: Killing "), "hardware memory corruption", HostMemory),
     // mm/memtest.c, arch/x86/kernel/check.c.
     proof(Anyone, " bad mem addr ", HostMemory),
     doubt(Begins("Corrupted low memory at "), "", HostMemory),
-    // Pages that are given up by the kernel or by its error daemon (mm/memory-failure.c, drivers/ras/cec.c).
-    doubt(Begins("Memory failure: "), "", HostMemory),
+    // Pages that were written while they were nobody's (mm/page_poison.c, mm/slub.c), a table of pages with bits that none may have
+    // (arch/x86/mm/fault.c), memory that keeps its contents and says that it did not (drivers/acpi/nfit).
+    doubt(Begins("pagealloc: "), "memory corruption", HostMemory),
+    doubt(Begins("pagealloc: "), "bit error", HostMemory),
+    doubt(Begins("BUG "), "ainted: ", Stuck),
+    doubt(Anyone, "Corrupted page table at address", Stuck),
+    doubt(Begins("nfit "), "rror found in NVDIMM", HostMemory),
+    // Pages that are given up for an error in them (mm/memory-failure.c, of kernels before 4.12 as `MCE 0x1234: `), and before there is
+    // one, by the kernel or by its error daemon (drivers/ras/cec.c). What a test asked for, `kernel_join` knows.
+    proof(Begins(PAGE_GIVEN_UP), "", HostMemory),
+    proof(Begins("MCE 0x"), ": ", HostMemory),
     doubt(Begins("Soft offlining "), "", HostMemory),
     doubt(Begins("soft offline: "), "", HostMemory),
     doubt(Begins("Soft offline: "), "", HostMemory),
     doubt(Begins("RAS: Soft-offlining "), "", HostMemory),
-    doubt(Begins("Injecting memory failure "), "", HostMemory),
+    doubt(Begins(INJECTED), "", HostMemory),
     // arch/arm64/kernel/traps.c, mm/fault.c; drivers/acpi/apei/ghes.c.
     fatal(Begins("SError Interrupt on CPU"), ""),
     fatal(Anyone, "Asynchronous SError Interrupt"),
@@ -51,6 +60,7 @@ pub(super) const ROWS: &[Row] = &[
     proof(Begins(RESET_REASON), "uncorrected error", Firmware),
     proof(Begins(RESET_REASON), "fatal error", Firmware),
     proof(Begins(RESET_REASON), "sync flood", Firmware),
+    proof(Begins(RESET_REASON), "thermal", Firmware),
     // mce/core.c and panics of its like.
     fatal(Begins("Kernel panic - not syncing: Fatal "), ""),
     fatal(Begins("Kernel panic - not syncing: Machine check"), ""),
@@ -58,6 +68,7 @@ pub(super) const ROWS: &[Row] = &[
     proof(Anyone, "NMI: PCI system error", Firmware),
     proof(Anyone, "NMI: IOCK error", Firmware),
     doubt(Anyone, "NMI received for unknown reason", Stuck),
+    doubt(Begins("NMI: "), "nknown", Stuck),
     doubt(Anyone, "An NMI occurred", Stuck),
     // arch/x86/kernel/cpu/mce/therm_throt.c, drivers/thermal/intel/therm_throt.c, drivers/thermal/thermal_core.c.
     doubt(Anyone, "temperature above threshold", Heat),
@@ -72,6 +83,7 @@ pub(super) const ROWS: &[Row] = &[
     doubt(Anyone, "BUG: workqueue lockup", Stuck),
     doubt(Anyone, "hard LOCKUP", Stuck),
     doubt(Anyone, "blocked for more than", Stuck),
+    doubt(Begins("INFO: task "), "blocked on a", Stuck),
     doubt(Anyone, "self-detected stall", Stuck),
     doubt(Anyone, "detected stalls on CPUs", Stuck),
     doubt(Anyone, "detected expedited stalls on CPUs", Stuck),
@@ -84,6 +96,10 @@ pub(super) const ROWS: &[Row] = &[
     doubt(Begins("CPU"), ": failed to come online", Stuck),
     doubt(Begins("CPU"), ": failed in unknown state", Stuck),
     doubt(Begins("CPU"), "failed to report alive state", Stuck),
+    doubt(Begins("smpboot: "), "APIC delivery error", Stuck),
+    doubt(Begins("APIC error on CPU"), "", Stuck),
+    doubt(Begins("Failed to broadcast timer tick"), "", Stuck),
+    doubt(Begins("Fixing recursive fault but reboot is needed"), "", Stuck),
     // Crashes (mm/memory.c, mm/page_alloc.c, arch/*/mm/fault.c, lib/bug.c, lib/list_debug.c, kernel/panic.c).
     doubt(Begins("BUG: "), "", Stuck),
     doubt(Anyone, "BUG: unable to handle", Stuck),
@@ -108,6 +124,11 @@ pub(super) const ROWS: &[Row] = &[
     doubt(Begins("AMD-Vi: "), "Completion-Wait loop timed out", Unknown),
     doubt(Begins("AMD-Vi: "), "Command buffer timeout", Unknown),
     doubt(Begins("tegra241_cmdqv "), "unexpected error reported", Unknown),
+    // Accesses inside the processor that were not answered (drivers/soc/tegra/cbb), and errors that firmware handed on and
+    // nobody took (drivers/firmware/arm_sdei.c).
+    doubt(Begins("tegra"), "Error Code", Unknown),
+    doubt(Anyone, ", Error: *-fabric@", Unknown),
+    doubt(Begins("sdei: SDEI event "), "returned with error", Unknown),
     // drivers/cxl, drivers/dma/idxd and ioat, drivers/crypto/intel/qat: engines of the processor.
     doubt(Device, "frozen state error detected, disable CXL.mem", Unknown),
     doubt(Device, "Uncorrectable error", Unknown),

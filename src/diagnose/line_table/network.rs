@@ -5,7 +5,7 @@ use super::Of::{Begins, Device, Driver, Interface, Network};
 use super::{Row, detail, doubt, proof};
 
 /// Drivers of network cards found in servers (drivers/net/ethernet, drivers/infiniband/hw).
-pub(super) const DRIVERS: [&str; 26] = [
+pub(super) const DRIVERS: [&str; 31] = [
     "mlx5_core",
     "mlx4_core",
     "mlx4_en",
@@ -32,6 +32,11 @@ pub(super) const DRIVERS: [&str; 26] = [
     "ionic",
     "sfc",
     "atlantic",
+    "efa",
+    "hfi1",
+    "mana",
+    "enic",
+    "pds_core",
 ];
 
 pub(super) const ROWS: &[Row] = &[
@@ -73,6 +78,8 @@ pub(super) const ROWS: &[Row] = &[
     doubt(Driver("bnxt_en"), "HWRM sentinel mismatch", Nic),
     doubt(Driver("bnxt_en"), "RX buffer error", Nic),
     doubt(Driver("bnxt_en"), "thermal threshold", Heat),
+    doubt(Driver("bnxt_en"), "Nvram error reported", Nic),
+    doubt(Driver("bnxt_en"), "firmware crashed", Nic),
     // Intel: ice_main.c, ice_lib.c, i40e_main.c, i40e_txrx.c, ixgbe_main.c, igb_main.c, e1000e/netdev.c.
     doubt(Network, "PF reset failed", Nic),
     doubt(Network, "Reset failed", Nic),
@@ -90,6 +97,7 @@ pub(super) const ROWS: &[Row] = &[
     doubt(Network, "Checksum Is Not Valid", Nic),
     doubt(Network, "has caused a PCIe error", Nic),
     doubt(Network, "ECC E", Nic),
+    doubt(Network, "ECC_ERR", Nic),
     doubt(Network, "ECC error", Nic),
     // `Received ECC Err, initiating reset` is of the buffers of Intel's cards (ixgbe_main.c).
     doubt(Network, "Received ECC Err", Nic),
@@ -124,6 +132,9 @@ pub(super) const ROWS: &[Row] = &[
     doubt(Begins("bnx2x: "), "panic_dump", Nic),
     doubt(Begins("[qed"), "Fatal attention", Nic),
     doubt(Begins("[qed"), "MFW indication", Nic),
+    // drivers/infiniband/hw/irdma: commands that the card answers no more.
+    doubt(Begins("irdma"), "CQP timeout", Nic),
+    doubt(Begins("irdma"), "requesting reset", Nic),
     // drivers/infiniband/hw/mlx5: a completion that failed, dumped.
     doubt(Begins("infiniband "), "rror cqe", Nic),
     doubt(Begins("infiniband "), "fatal", Nic),

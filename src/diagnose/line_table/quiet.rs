@@ -1,9 +1,18 @@
 //! Lines that speak of errors and mean none: what kernels, firmware and drivers of healthy servers say.
 
+use super::super::kernel_event::Class::{Heat, Stuck, Unknown};
 use super::Of::{Anyone, Begins, Device, Network};
-use super::{Row, nothing};
+use super::{Row, doubt, nothing};
 
 pub(super) const ROWS: &[Row] = &[
+    // What such speakers say only where something went wrong: an error that ACPI hands on, a zone of it that is too hot
+    // (drivers/acpi/thermal.c), firmware that crashed while the kernel asked it for something (arch/x86/platform/efi/quirks.c),
+    // a management controller that no longer keeps to its protocol (drivers/char/ipmi/ipmi_kcs_sm.c).
+    doubt(Begins("ACPI"), "uncorrect", Unknown),
+    doubt(Begins("ACPI"), "ritical temperature reached", Heat),
+    doubt(Anyone, "Page fault caused by firmware", Stuck),
+    doubt(Begins("ACPI"), "Fatal opcode executed", Unknown),
+    doubt(Begins("ipmi_si "), "KCS in invalid state", Unknown),
     // Programs' own messages, what is asked of the kernel, and accounts of who did what (kernel/audit.c, init/main.c).
     nothing(Begins("audit: "), ""),
     nothing(Begins("systemd"), ""),
@@ -74,6 +83,15 @@ pub(super) const ROWS: &[Row] = &[
     // Windows for ports of the first PCs, of which there are too few for every bridge (drivers/pci/setup-bus.c), data that
     // devices keep about themselves (vpd.c), links that are as wide as their slot (pci.c).
     nothing(Device, "[io "),
+    // Addresses for virtual functions, which a GPU that is not shared needs none of: `VF BAR` since Linux 6.12, before that the
+    // resources 7 to 12 (`PCI_IOV_RESOURCES` of include/linux/pci.h).
+    nothing(Device, "VF BAR "),
+    nothing(Device, "BAR 7: "),
+    nothing(Device, "BAR 8: "),
+    nothing(Device, "BAR 9: "),
+    nothing(Device, "BAR 10: "),
+    nothing(Device, "BAR 11: "),
+    nothing(Device, "BAR 12: "),
     nothing(Device, "VPD"),
     nothing(Device, "Gb/s available PCIe bandwidth"),
     nothing(Device, "PME: Spurious native interrupt"),
@@ -107,8 +125,17 @@ pub(super) const ROWS: &[Row] = &[
     nothing(Network, "devlink_"),
     nothing(Network, "recovered after timeout"),
     nothing(Network, "EQEs on cmd_eq"),
-    nothing(Network, "newer version of the NVM image than expected"),
     nothing(Network, "callbacks suppressed"),
+    // Tracers, sensors and clocks of firmware that has none or other ones, and what cannot be known of a port without a cable
+    // (mlx5 diag/fw_tracer.c, diag/rsc_dump.c, hwmon.c, dpll.c; i40e_main.c).
+    nothing(Network, "FWTracer: "),
+    nothing(Network, "fw_tracer"),
+    nothing(Network, "rsc_dump"),
+    nothing(Network, "hwmon"),
+    nothing(Network, "dpll"),
+    nothing(Network, "phy information failed"),
+    nothing(Network, "failed to get PHY abilities"),
+    nothing(Network, "version of the NVM image than expected"),
     // Names for drives and what older ones do not know (drivers/nvme/host/core.c, drivers/scsi/sd.c, drivers/ata).
     nothing(Begins("nvme "), "missing or invalid SUBNQN field"),
     nothing(Begins("nvme "), "Shutdown timeout set to"),
@@ -120,15 +147,32 @@ pub(super) const ROWS: &[Row] = &[
     nothing(Begins("nvme "), "passthrough command timeout"),
     nothing(Begins("nvme "), "could not set timestamp"),
     nothing(Begins("nvme "), "Failed to configure AEN"),
+    nothing(Begins("nvme "), "reading non-mdts-limits failed"),
+    nothing(Begins("nvme "), "failed to allocate host memory buffer"),
+    nothing(Begins("nvme "), "Identify Descriptors failed (nsid="),
     nothing(Begins("nvme "), "use of /dev/disk/by-id/ may cause data corruption"),
     nothing(Begins("sd "), "No Caching mode page found"),
     nothing(Begins("sd "), "Asking for cache data failed"),
     nothing(Begins("sd "), "Mode Sense"),
     nothing(Begins("scsi "), "Wrong diagnostic page"),
     nothing(Begins("ses "), ""),
+    // Media of the management controller in a drive for disks that no server has (drivers/scsi/sr.c).
+    nothing(Begins("sr "), ""),
     nothing(Begins("megaraid_sas "), "Failed to init"),
     nothing(Begins("EXT4-fs ("), "mounted filesystem"),
     nothing(Begins("XFS ("), "Failing async write"),
+    // Tables of the device mapper that somebody asked for and that cannot be made (drivers/md/dm-table.c, dm-ioctl.c).
+    nothing(Begins("device-mapper: table: "), ""),
+    nothing(Begins("device-mapper: ioctl: "), ""),
+    // A second clock that was read slowly, by which kernels up to 6.6 took the processors' own for wrong
+    // (kernel/time/clocksource.c); what the clock source is then is read by a check of its own.
+    nothing(Begins("clocksource: "), "excessive read-back delay"),
+    // A driver of switches that is taken out, and work of its that is waiting already (linux_nvswitch.c).
+    nothing(Begins("nvidia-nvswitch"), "Unregistering from fatal error notification"),
+    nothing(Begins("nvidia-nvswitch"), "already queued, will retry"),
+    nothing(Begins("nvidia-nvswitch"), "Failed to read fabric state"),
+    // A device that goes to sleep later (drivers/pci/pci.c).
+    nothing(Device, "efused to change power state from D0 to"),
     // Counters of performance and machines in machines (arch/x86/events, kvm).
     nothing(Begins("perf: "), ""),
     nothing(Begins("kvm"), ""),
