@@ -11,11 +11,11 @@ use super::command_error::{CommandError, Sorted as _};
 use super::printer;
 use crate::event::RunRecord;
 use crate::lot::{RunSummary, Table, UnitValues};
-use crate::rundir::{Index, IndexKey, Unread, read_many_by, run_folders};
+use crate::rundir::{Index, IndexKey, Unread, read_records, run_folders};
 use crate::{disk, yaml};
 
 /// The index beside the runs. Without a home there is no place for its key, and every journal is understood anew.
-fn index(kind: &'static str) -> Option<Index> {
+pub(super) fn index(kind: &'static str) -> Option<Index> {
     let home = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let state = home("XDG_STATE_HOME").or_else(|| Some(home("HOME")?.join(".local/state")))?;
     IndexKey::in_folder(&state.join("kiln")).ok().map(|key| Index::new(key, kind))
@@ -50,10 +50,10 @@ where
     F: PartialEq + Clone,
 {
     let known = Mutex::default();
-    let found = read_many_by(
+    let found = read_records(
         index(kind).as_ref(),
         &run_folders(runs)?,
-        |events| make(&RunRecord::of(events)).map_err(str::to_owned),
+        |record| make(record).map_err(str::to_owned),
         |one| values(one).share(&mut known.lock().unwrap_or_else(PoisonError::into_inner)),
     );
     tell_unread(&found.unread);

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::against::Against;
 use super::args_lot::RejudgeArgs;
@@ -12,10 +12,12 @@ use super::exit_code::Exit;
 use super::language::Spoken;
 use super::run::equipment;
 use super::{files, lots, printer, skus};
+use crate::disk;
 use crate::engine;
 use crate::event::{Outcome, RunRecord, Verdict};
 use crate::limit::Judged;
 use crate::lot::{self, Change, Verdicts};
+use crate::profile::{Profile, Skus, digest_of};
 use crate::report::{self, JudgedAgain, Language, Languages, plain, rejudge_page};
 use crate::rundir::{Unread, read_baseline, read_many, run_folders};
 
@@ -30,7 +32,7 @@ struct Document<'a> {
 }
 
 /// One run judged again.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Again {
     /// Its folder.
     run: String,
@@ -70,11 +72,12 @@ pub(super) fn rejudge(args: &RejudgeArgs, spoken: Spoken) -> Result<Exit, Comman
     let baseline = args.baseline.as_deref().map(read_baseline).transpose()?;
     let against = Against::read(args.lot.as_deref(), args.guard_bands.as_deref(), &profile)?;
     let equipment = equipment(&skus);
-    let found = read_many(&run_folders(&args.runs)?, |events| {
-        let before = RunRecord::of(events);
-        let against = against.with(baseline.as_ref());
-        let after = engine::rejudge(events, &profile, against, &equipment).map_err(|error| error.to_string())?;
-        Ok(again(&before, &after))
+    let against = against.with(baseline.as_ref());
+    let index = lots::index("again-1");
+    let index = index.and_then(|index| Some(index.answering(question(&profile, &skus, against)?)));
+    let found = read_many(index.as_ref(), &run_folders(&args.runs)?, |run| {
+        let after = engine::rejudge(&run.events, &profile, against, &equipment).map_err(|error| error.to_string())?;
+        Ok(again(&run.record, &after))
     });
     lots::tell_unread(&found.unread);
     let runs = found.runs.into_iter().map(|(folder, again)| Again { run: folder.display().to_string(), ..again });
@@ -96,6 +99,15 @@ pub(super) fn rejudge(args: &RejudgeArgs, spoken: Spoken) -> Result<Exit, Comman
     Ok(if found.unread.is_empty() { Exit::Pass } else { Exit::NoClaim })
 }
 
+/// Names all that the answer depends on beside the run, and so the program as well, to the byte: one that judges otherwise need
+/// not have another version. `None` where that cannot be read any more.
+fn question(profile: &Profile, skus: &Skus, against: engine::Against<'_>) -> Option<String> {
+    let program = std::env::current_exe().and_then(|path| disk::read(&path, disk::GIB)).ok()?;
+    let against = (against.baseline, against.lot, against.guard_bands);
+    let asked = (digest_of(&program), profile.digest(), skus, against);
+    Some(digest_of(&serde_json::to_vec(&asked).ok()?))
+}
+
 fn page(document: &Document<'_>, languages: Languages) -> String {
     let runs: Vec<JudgedAgain<'_>> = document.runs.iter().map(Again::shown).collect();
     rejudge_page(&document.profile, &runs, &lots::reasons(document.unread), languages)
@@ -103,13 +115,13 @@ fn page(document: &Document<'_>, languages: Languages) -> String {
 
 fn again(before: &RunRecord, after: &engine::Rejudged) -> Again {
     let (verdicts, changes) = lot::changes(before, &after.record);
-    let summary = lot::RunSummary::of(before);
+    let start = before.start.as_deref();
     Again {
         run: String::new(),
-        run_id: summary.as_ref().map(|summary| summary.run_id.clone()).unwrap_or_default(),
-        serial: summary.as_ref().and_then(|summary| summary.serial.clone()),
-        simulated: summary.as_ref().is_none_or(|summary| summary.simulated),
-        profile: summary.map(|summary| summary.profile).unwrap_or_default(),
+        run_id: start.map(|start| start.run_id.clone()).unwrap_or_default(),
+        serial: lot::serial(before).cloned(),
+        simulated: start.is_none_or(|start| !start.source.is_hardware()),
+        profile: start.map(lot::profile_key).unwrap_or_default(),
         verdicts,
         changes,
         notes: after.notes.iter().map(ToString::to_string).collect(),

@@ -130,7 +130,7 @@ impl Judge<'_> {
     }
 
     fn guard_band(&self, measurement: &Measurement) -> Option<f64> {
-        let start = self.record.start.as_ref()?;
+        let start = self.record.start.as_ref().filter(|start| !start.guard_bands.is_empty())?;
         start.guard_bands.get(&format!("{}.{}", self.planned.path, measurement.name)).copied()
     }
 
@@ -147,13 +147,13 @@ impl Judge<'_> {
         let sku = |fact: &str| -> Option<Quantity> { self.sku_of(measurement.component)?.fact(fact) };
         let references = References {
             sku: &sku,
-            peers: self.peers(measurement, all),
+            peers: if limit.is_of_peers() { self.peers(measurement, all) } else { None },
             baseline: self.baseline(measurement),
             guard_band: self.guard_band(measurement),
         };
         let mut judgement = judge(limit, measurement, &references);
         if judgement.outcome == Judged::Fail {
-            judgement.waiver = self.waiver(measurement);
+            judgement.waiver = self.waiver(measurement).map(Box::new);
         }
         judgement
     }
@@ -185,7 +185,7 @@ impl Judge<'_> {
     }
 
     fn baseline(&self, measurement: &Measurement) -> Option<f64> {
-        let start = self.record.start.as_ref()?;
+        let start = self.record.start.as_ref().filter(|start| !start.baseline.is_empty())?;
         let key = format!("{}.{}[{}]", self.planned.path, measurement.name, measurement.component);
         start.baseline.get(&key).copied()
     }
@@ -280,9 +280,10 @@ impl Judge<'_> {
             }
             decided |= judgement.limit.is_some();
             let measurement = &judgement.measurement;
-            let (outcome, reason) = match alike.get(&(measurement.name.clone(), measurement.component.kind())) {
-                Some(parts) if judgement.outcome == Judged::Fail => of_all_alike(judgement, *parts),
-                _ => of_judgement(judgement),
+            let all = || alike.get(&(measurement.name.clone(), measurement.component.kind()));
+            let (outcome, reason) = match (judgement.outcome == Judged::Fail).then(all).flatten() {
+                Some(parts) => of_all_alike(judgement, *parts),
+                None => of_judgement(judgement),
             };
             if outcome > worst {
                 worst = outcome;

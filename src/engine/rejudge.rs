@@ -146,7 +146,7 @@ fn step<'p>(plan: &'p Plan, path: &str) -> Option<&'p PlannedStep> {
 impl Retelling<'_> {
     fn apply(&mut self, envelope: &Envelope, event: RunEvent) {
         let seq = self.record.next_seq;
-        self.record.apply(&Envelope { seq, at: envelope.at, wall: envelope.wall, event });
+        self.record.take(Envelope { seq, at: envelope.at, wall: envelope.wall, event });
     }
 
     fn note(&mut self, note: Note) {

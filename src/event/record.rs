@@ -119,12 +119,12 @@ pub enum StepStatus {
 }
 
 impl StepRecord {
-    fn begun(key: &StepKey, era: u32, envelope: &Envelope) -> Self {
+    const fn begun(key: StepKey, era: u32, started: Moment, started_wall: WallTime) -> Self {
         Self {
-            key: key.clone(),
+            key,
             era,
-            started: envelope.at,
-            started_wall: envelope.wall,
+            started,
+            started_wall,
             finished: None,
             status: StepStatus::Running,
             phase: None,
@@ -155,79 +155,82 @@ impl RunRecord {
         record
     }
 
-    /// Takes in one event. Events come in order; holding sequence numbers together is the journal reader's work.
+    /// Takes in one event that is needed elsewhere as well.
     pub fn apply(&mut self, envelope: &Envelope) {
-        let at = envelope.at;
-        self.next_seq = envelope.seq + 1;
+        self.take(envelope.clone());
+    }
+
+    /// Takes in one event. Events come in order; holding sequence numbers together is the journal reader's work.
+    pub fn take(&mut self, envelope: Envelope) {
+        let Envelope { seq, at, wall, event } = envelope;
+        self.next_seq = seq + 1;
         self.last_at = at;
-        self.last_wall = Some(envelope.wall);
-        match &envelope.event {
+        self.last_wall = Some(wall);
+        match event {
             RunEvent::RunStarted(start) => {
-                self.start = Some(start.clone());
-                self.started_wall = Some(envelope.wall);
-                self.clock.push((at, envelope.wall));
+                self.start = Some(start);
+                self.started_wall = Some(wall);
+                self.clock.push((at, wall));
             }
-            RunEvent::InventoryRead(inventory) => self.inventory_read(inventory),
-            RunEvent::PlanMade(plan) => self.plan = Some(plan.clone()),
-            RunEvent::CountersRead(counters) => self.counters = Some(counters.clone()),
+            RunEvent::InventoryRead(inventory) => self.inventory_read(&inventory),
+            RunEvent::PlanMade(plan) => self.plan = Some(plan),
+            RunEvent::CountersRead(counters) => self.counters = Some(counters),
             RunEvent::LinkRests { gpu } => {
-                self.resting_links.insert(*gpu);
+                self.resting_links.insert(gpu);
             }
             RunEvent::StageStarted { stage, round } => {
-                self.stages.push(StageRecord { id: stage.clone(), round: *round, started: at, finished: None });
+                self.stages.push(StageRecord { id: stage, round, started: at, finished: None });
             }
             RunEvent::StageFinished { stage, round } => {
-                if let Some(found) = self.stages.iter_mut().rev().find(|s| s.id == *stage && s.round == *round) {
+                if let Some(found) = self.stages.iter_mut().rev().find(|s| s.id == stage && s.round == round) {
                     found.finished = Some(at);
                 }
             }
-            RunEvent::StepStarted { key } => self.steps.push(StepRecord::begun(key, self.resumes, envelope)),
-            RunEvent::PhaseEntered { key, phase, until } => self.with_step(key, |step| {
-                step.phase = Some((*phase, *until));
-                step.phases.push((at, *phase));
+            RunEvent::StepStarted { key } => self.steps.push(StepRecord::begun(key, self.resumes, at, wall)),
+            RunEvent::PhaseEntered { key, phase, until } => self.with_step(&key, |step| {
+                step.phase = Some((phase, until));
+                step.phases.push((at, phase));
             }),
-            RunEvent::LoadStarted { key, order } => self.with_step(key, |step| step.loads.push(order.id)),
-            RunEvent::LoadEnded { load, gpu, end } => self.load_ends.push((at, *load, *gpu, end.clone())),
+            RunEvent::LoadStarted { key, order } => self.with_step(&key, |step| step.loads.push(order.id)),
+            RunEvent::LoadEnded { load, gpu, end } => self.load_ends.push((at, load, gpu, end)),
             RunEvent::LoadNoted { load, gpu, kind, what } => {
-                self.notes.push(LoadNote { at, load: *load, gpu: *gpu, kind: *kind, what: what.clone() });
+                self.notes.push(LoadNote { at, load, gpu, kind, what });
             }
-            RunEvent::HostLate { key, lateness } => self.late.push((at, key.clone(), *lateness)),
+            RunEvent::HostLate { key, lateness } => self.late.push((at, key, lateness)),
             RunEvent::ResultMismatched { load, mismatch, gpu_celsius } => {
-                self.mismatches.push((at, *load, mismatch.clone(), *gpu_celsius));
+                self.mismatches.push((at, load, mismatch, gpu_celsius));
             }
-            RunEvent::KernelLogged(record) => self.kernel.push(record.clone()),
-            RunEvent::SourceTold(report) => self.sources.push(*report),
+            RunEvent::KernelLogged(record) => self.kernel.push(record),
+            RunEvent::SourceTold(report) => self.sources.push(report),
             RunEvent::GpuLost { gpu } => {
-                self.lost.entry(*gpu).or_insert(at);
+                self.lost.entry(gpu).or_insert(at);
             }
-            RunEvent::GuardTripped(trip) => self.trips.push((at, trip.clone())),
-            RunEvent::OperatorAnswered { key, yes, comment } => self.with_step(key, |step| {
-                step.answer = Some((*yes, comment.clone()));
-            }),
+            RunEvent::GuardTripped(trip) => self.trips.push((at, trip)),
+            RunEvent::OperatorAnswered { key, yes, comment } => {
+                self.with_step(&key, |step| step.answer = Some((yes, comment)));
+            }
             RunEvent::RestartAsked { key, how, within } => {
-                let (wall, key) = (envelope.wall, key.clone());
-                let order = RestartOrder { at, wall, key, how: *how, within: *within, boot: Boot::NotCompared };
-                self.restarts.push(order);
+                self.restarts.push(RestartOrder { at, wall, key, how, within, boot: Boot::NotCompared });
             }
             RunEvent::StepFinished { key, cases, ending: _ } => {
                 // A step that was skipped or never reached has an end without a beginning.
-                if !self.steps.iter().rev().any(|step| step.key == *key && step.status == StepStatus::Running) {
-                    self.steps.push(StepRecord::begun(key, self.resumes, envelope));
+                if !self.steps.iter().rev().any(|step| step.key == key && step.status == StepStatus::Running) {
+                    self.steps.push(StepRecord::begun(key.clone(), self.resumes, at, wall));
                 }
-                self.with_step(key, |step| {
+                self.with_step(&key, |step| {
                     step.finished = Some(at);
                     step.status = StepStatus::Finished;
-                    step.cases.clone_from(cases);
+                    step.cases = cases;
                 });
             }
-            RunEvent::FindingMade(finding) => self.findings.push(finding.clone()),
-            RunEvent::RunInterrupted { by } => self.interruptions.push((at, by.clone())),
+            RunEvent::FindingMade(finding) => self.findings.push(finding),
+            RunEvent::RunInterrupted { by } => self.interruptions.push((at, by)),
             RunEvent::RunResumed { interrupted, source_digest } => {
-                self.clock.push((at, envelope.wall));
+                self.clock.push((at, wall));
                 self.taken_up.push(TakenUp::new(at, self.start.as_deref(), source_digest.as_ref()));
-                self.resume(at, interrupted);
+                self.resume(at, &interrupted);
             }
-            RunEvent::RunFinished { verdict } => self.verdict = Some(verdict.clone()),
+            RunEvent::RunFinished { verdict } => self.verdict = Some(verdict),
             RunEvent::GuardCleared { .. } | RunEvent::OperatorAsked { .. } | RunEvent::Unknown => {}
         }
     }

@@ -98,6 +98,15 @@ impl JournalFile {
         parse(&self.path, &bytes).map(|(read, at)| (read, line::to_hex(&at.chain)))
     }
 
+    /// Reads the whole journal, handing over each event instead of keeping it. Returns its root, and its last line if that was
+    /// not written completely. What was handed over before a failure is of a damaged journal.
+    pub fn read_each(&self, each: &mut dyn FnMut(Envelope)) -> Result<(Option<Torn>, String), JournalError> {
+        let bytes = self.bytes()?;
+        let mut head = Read::default();
+        let at = parse_into(&self.path, &bytes, &mut head, each)?;
+        Ok((head.torn, line::to_hex(&at.chain)))
+    }
+
     /// Holds the whole journal against its chain without understanding it, and returns its root; `None` if its last line is
     /// torn or lacks its end.
     pub fn root(&self) -> Result<Option<String>, JournalError> {
@@ -123,8 +132,10 @@ impl JournalFile {
     /// Reads the journal up to the first damage, and returns that damage if there is one. Fails if nothing can be read.
     pub fn read_sound(&self) -> Result<(Read, Option<JournalError>), JournalError> {
         let bytes = self.bytes()?;
-        let mut read = Read::default();
-        match parse_into(&self.path, &bytes, &mut read) {
+        let (mut read, mut events) = (Read::default(), Vec::new());
+        let parsed = parse_into(&self.path, &bytes, &mut read, &mut |envelope| events.push(envelope));
+        read.events = events;
+        match parsed {
             Ok(_) => Ok((read, None)),
             Err(wrong) if read.events.is_empty() => Err(wrong),
             Err(wrong) => Ok((read, Some(wrong))),
@@ -174,12 +185,18 @@ pub(super) fn lock(file: &File, path: &Path) -> Result<(), JournalError> {
 }
 
 pub(super) fn parse(path: &Path, bytes: &[u8]) -> Result<(Read, Resumption), JournalError> {
-    let mut read = Read::default();
-    let at = parse_into(path, bytes, &mut read)?;
-    Ok((read, at))
+    let (mut read, mut events) = (Read::default(), Vec::new());
+    let at = parse_into(path, bytes, &mut read, &mut |envelope| events.push(envelope))?;
+    Ok((Read { events, ..read }, at))
 }
 
-fn parse_into(path: &Path, bytes: &[u8], read: &mut Read) -> Result<Resumption, JournalError> {
+/// `read` takes in everything but the events, which are handed over one by one.
+fn parse_into(
+    path: &Path,
+    bytes: &[u8],
+    read: &mut Read,
+    each: &mut dyn FnMut(Envelope),
+) -> Result<Resumption, JournalError> {
     let mut at = Resumption { chain: line::BEGIN, length: 0, lacks_newline: false };
     let mut number = 0;
     while at.length < bytes.len() as u64 {
@@ -192,7 +209,7 @@ fn parse_into(path: &Path, bytes: &[u8], read: &mut Read) -> Result<Resumption, 
             let mut chain = at.chain;
             if line::check(rest, &mut chain).is_ok() {
                 // Only the newline is missing: nothing is lost.
-                take(path, place, rest, read)?;
+                take(path, place, rest, read, each)?;
                 at = Resumption { chain, length: bytes.len() as u64, lacks_newline: true };
             } else if line::check(&rest[..rest.len() - 1], &mut chain).is_ok() {
                 return Err(damaged("the newline at its end was changed"));
@@ -205,14 +222,20 @@ fn parse_into(path: &Path, bytes: &[u8], read: &mut Read) -> Result<Resumption, 
         if let Err(what) = line::check(whole, &mut at.chain) {
             return Err(if number == 1 { bad_header(path, whole, place, what) } else { damaged(what) });
         }
-        take(path, place, whole, read)?;
+        take(path, place, whole, read, each)?;
         at.length += end as u64 + 1;
     }
     Ok(at)
 }
 
 /// Parses a line whose chain value is correct.
-fn take(path: &Path, place: LinePlace, line: &[u8], read: &mut Read) -> Result<(), JournalError> {
+fn take(
+    path: &Path,
+    place: LinePlace,
+    line: &[u8],
+    read: &mut Read,
+    each: &mut dyn FnMut(Envelope),
+) -> Result<(), JournalError> {
     let broken = |source| JournalError::NotAnEvent { path: path.to_owned(), place, source };
     let Some(expected) = place.seq else {
         let header: Header = serde_json::from_slice(line).map_err(broken)?;
@@ -220,11 +243,13 @@ fn take(path: &Path, place: LinePlace, line: &[u8], read: &mut Read) -> Result<(
         read.written_by = header.written_by;
         return Ok(());
     };
-    let envelope: Envelope = serde_json::from_slice(line).map_err(broken)?;
+    // Looked through for text once, and not string by string.
+    let parsed = std::str::from_utf8(line).map_or_else(|_| serde_json::from_slice(line), serde_json::from_str);
+    let envelope: Envelope = parsed.map_err(broken)?;
     if envelope.seq != expected {
         return Err(JournalError::Gap { path: path.to_owned(), place, found: envelope.seq });
     }
-    read.events.push(envelope);
+    each(envelope);
     Ok(())
 }
 

@@ -105,6 +105,13 @@ impl Term {
     }
 }
 
+impl Limit {
+    /// Whether siblings are what it stands against: for no other need they be looked for.
+    pub fn is_of_peers(&self) -> bool {
+        self.bound.is_of_peers() || self.marginal.as_ref().is_some_and(Bound::is_of_peers)
+    }
+}
+
 impl Bound {
     /// Whether siblings are what it stands against.
     fn is_of_peers(&self) -> bool {

@@ -61,8 +61,8 @@ pub struct Judgement {
     #[serde(default, skip_serializing_if = "Miss::is_proof")]
     pub miss: Miss,
     pub source: Option<String>,
-    /// The waiver that covers a fail.
-    pub waiver: Option<WaiverUse>,
+    /// The waiver that covers a fail. Few have one, and a run of days has fifty thousand judgements.
+    pub waiver: Option<Box<WaiverUse>>,
     /// What the value was held against beside its limit, where the profile asks for it and the run was given a lot.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lot: Option<LotRange>,
@@ -99,5 +99,15 @@ impl Judgement {
         }
         self.lot = Some(lot);
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_judgement_is_small_because_a_run_of_days_holds_fifty_thousand() {
+        assert!(size_of::<Judgement>() <= 304, "{} bytes", size_of::<Judgement>());
     }
 }

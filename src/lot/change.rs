@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use kiln_event::{Outcome, RunRecord, Standing, Verdict, roll_up, standings};
 use kiln_limit::{Judged, Judgement, Measurement};
 use kiln_model::Component;
 
 /// One case that comes out otherwise, or whose values do.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Change {
     pub step: String,
     pub round: u32,
@@ -20,10 +20,11 @@ pub struct Change {
     pub values: Vec<ValueChange>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ValueChange {
     pub measurement: String,
     pub component: Component,
+    /// For people as they read it; a form that is for programs alone has it whole.
     #[serde(serialize_with = "super::quantity")]
     pub value: Measurement,
     pub limit_before: Option<String>,
@@ -33,7 +34,7 @@ pub struct ValueChange {
 }
 
 /// Both verdicts.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Verdicts {
     pub before: Verdict,
     pub after: Verdict,

@@ -28,7 +28,7 @@ pub use part_average::{
     Average, LEAST_UNITS, Outside, PartAverages, Peers, Standing, USUAL_BUDGET, UnitValues, placed,
 };
 pub use robust::{median_deviation, quantile, robust_z};
-pub use run_summary::{Exclusion, RunSummary, ValueKey};
+pub use run_summary::{Exclusion, RunSummary, ValueKey, profile_key, serial};
 pub use spread::{Capability, Histogram, NoCapability, Outlier, SIDE_MOVED, Spread, spreads};
 pub use stats::{Left, Stats, stats};
 pub use values::{Facts, Table, Value, Values};
@@ -37,6 +37,9 @@ pub use yields::{AttemptYield, Yields, yields};
 /// Writes a value with its unit; where there is none, whether it is unsupported or missing.
 fn quantity<S: serde::Serializer>(measurement: &kiln_limit::Measurement, serializer: S) -> Result<S::Ok, S::Error> {
     use kiln_limit::Measured;
+    if !serializer.is_human_readable() {
+        return serde::Serialize::serialize(measurement, serializer);
+    }
     match (&measurement.value, measurement.quantity()) {
         (_, Some(quantity)) => serializer.serialize_str(&quantity),
         (Measured::Unsupported, None) => serializer.serialize_str("unsupported"),

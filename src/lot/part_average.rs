@@ -127,7 +127,7 @@ impl UnitValues {
     pub fn of(record: &RunRecord) -> Option<Self> {
         let (start, inventory) = (record.start.as_deref()?, record.inventory.as_deref()?);
         let text = |reading: &kiln_model::Reading<String>| reading.value().cloned().unwrap_or_default();
-        let profile = format!("{} revision {}", start.profile.id, start.profile.revision);
+        let profile = super::profile_key(start);
         let chassis = text(&inventory.node.model);
         let named = named(record);
         let mut values = Vec::new();
@@ -156,7 +156,7 @@ impl UnitValues {
             station: start.operation.station.clone().unwrap_or_default(),
             simulated: !start.source.is_hardware(),
             // A run of less than the profile is no fact of a lot, as it is none of a baseline.
-            passed: RunSummary::of(record).is_some_and(|run| run.passed() && run.exclusion(&[]).is_none()),
+            passed: RunSummary::without_values(record).is_some_and(|run| run.passed() && run.exclusion(&[]).is_none()),
             values: values.into_iter().collect(),
         })
     }

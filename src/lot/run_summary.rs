@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::values::{Facts, Values};
-use kiln_event::{RunKind, RunRecord, Verdict, VerdictWord};
+use kiln_event::{RunKind, RunRecord, RunStart, Verdict, VerdictWord};
 use kiln_model::{Component, WallTime};
 
 /// What is measured where: the same over all runs that can be compared.
@@ -69,22 +69,37 @@ impl Exclusion {
     }
 }
 
+/// The serial number of the node, or else the one that was typed.
+pub fn serial(record: &RunRecord) -> Option<&String> {
+    let node = record.inventory.as_ref().and_then(|inventory| inventory.node.serial.value());
+    node.or(record.start.as_ref().and_then(|start| start.operation.serial.as_ref()))
+}
+
+/// `id revision n`.
+pub fn profile_key(start: &RunStart) -> String {
+    format!("{} revision {}", start.profile.id, start.profile.revision)
+}
+
 impl RunSummary {
     /// `None` of a record that has not even begun.
     pub fn of(record: &RunRecord) -> Option<Self> {
+        Some(Self { values: values(record), ..Self::without_values(record)? })
+    }
+
+    /// Everything but its values, which are most of the work.
+    pub(super) fn without_values(record: &RunRecord) -> Option<Self> {
         let start = record.start.as_deref()?;
-        let node = record.inventory.as_ref().and_then(|inventory| inventory.node.serial.value());
         Some(Self {
             run_id: start.run_id.clone(),
-            serial: node.or(start.operation.serial.as_ref()).cloned(),
+            serial: serial(record).cloned(),
             started: record.started_wall,
-            profile: format!("{} revision {}", start.profile.id, start.profile.revision),
+            profile: profile_key(start),
             profile_digest: start.profile_digest.clone(),
             simulated: !start.source.is_hardware(),
             verdict: record.verdict.clone(),
             kind: start.kind,
             findings: record.findings.iter().map(|finding| (finding.code.clone(), finding.component)).collect(),
-            values: values(record),
+            values: Values::default(),
         })
     }
 

@@ -87,9 +87,8 @@ impl Histogram {
     }
 }
 
-/// The longest stretch of values on one side of their median. A value on it belongs to neither side and ends none.
-fn longest_side(chart: &[f64]) -> usize {
-    let Some(middle) = median(chart) else { return 0 };
+/// The longest stretch of values on one side of the middle, their median. A value on it belongs to neither side and ends none.
+fn longest_side(chart: &[f64], middle: f64) -> usize {
     let (mut longest, mut run, mut side) = (0, 0, None);
     for value in chart.iter().filter(|value| **value != middle) {
         let above = Some(*value > middle);
@@ -170,8 +169,8 @@ pub struct Outlier {
 }
 
 /// Over the first run of every unit that counts: a retest would count a unit twice.
-pub fn spreads(runs: &[&RunSummary]) -> Vec<Spread> {
-    let firsts: Vec<&RunSummary> = by_unit(runs).into_values().filter_map(|runs| runs.first().copied()).collect();
+pub fn spreads<'a>(runs: &[&'a RunSummary]) -> Vec<Spread> {
+    let firsts: Vec<&'a RunSummary> = by_unit(runs).into_values().filter_map(|runs| runs.first().copied()).collect();
     // Runs that hold their keys together are looked through by place: comparing names a million times is what takes long.
     let mut keys: BTreeMap<&ValueKey, Vec<(*const Vec<ValueKey>, usize)>> = BTreeMap::new();
     let mut seen = BTreeSet::new();
@@ -183,19 +182,23 @@ pub fn spreads(runs: &[&RunSummary]) -> Vec<Spread> {
             }
         }
     }
+    let mut begun: Vec<usize> = (0..firsts.len()).collect();
+    begun.sort_by_key(|run| (firsts[*run].started, &firsts[*run].run_id));
     let of_key = |(key, places): (&ValueKey, Vec<(*const Vec<ValueKey>, usize)>)| {
-        let mut values = Vec::with_capacity(firsts.len());
-        for run in firsts.iter().copied() {
+        let value = |run: &&'a RunSummary| {
             let own = Arc::as_ptr(run.values.keys());
             let place = places.iter().find(|(table, _)| *table == own).map(|(_, place)| *place);
-            values.extend(place.and_then(|place| run.values.at(place)).map(|value| (run, value)));
-        }
-        spread(key, &values)
+            place.and_then(|place| run.values.at(place))
+        };
+        let values: Vec<Option<Value<'a, Facts>>> = firsts.iter().map(value).collect();
+        let chart = begun.iter().filter_map(|run| values[*run].as_ref()).map(|value| value.number).collect();
+        let values: Vec<_> = firsts.iter().zip(values).filter_map(|(run, value)| Some((*run, value?))).collect();
+        spread(key, &values, chart)
     };
     keys.into_iter().filter_map(of_key).collect()
 }
 
-fn spread(key: &ValueKey, values: &[(&RunSummary, Value<'_, Facts>)]) -> Option<Spread> {
+fn spread(key: &ValueKey, values: &[(&RunSummary, Value<'_, Facts>)], chart: Vec<f64>) -> Option<Spread> {
     let numbers: Vec<f64> = values.iter().map(|(_, value)| value.number).collect();
     let count = numbers.len() as f64;
     let mean = numbers.iter().sum::<f64>() / count;
@@ -204,9 +207,7 @@ fn spread(key: &ValueKey, values: &[(&RunSummary, Value<'_, Facts>)]) -> Option<
     // Sorted once: what is sorted again below is so already.
     let mut sorted = numbers.clone();
     sorted.sort_by(f64::total_cmp);
-    let mut ordered: Vec<&(&RunSummary, Value<'_, Facts>)> = values.iter().collect();
-    ordered.sort_by(|(one, _), (two, _)| (one.started, &one.run_id).cmp(&(two.started, &two.run_id)));
-    let chart: Vec<f64> = ordered.into_iter().map(|(_, value)| value.number).collect();
+    let middle = median(&sorted)?;
     let limits: BTreeSet<Option<&str>> = values.iter().map(|(_, value)| value.facts.limit.as_deref()).collect();
     Some(Spread {
         key: key.clone(),
@@ -214,7 +215,7 @@ fn spread(key: &ValueKey, values: &[(&RunSummary, Value<'_, Facts>)]) -> Option<
         units: numbers.len(),
         min: quantile(&sorted, 0.0)?,
         p5: quantile(&sorted, 0.05)?,
-        median: median(&sorted)?,
+        median: middle,
         p95: quantile(&sorted, 0.95)?,
         max: quantile(&sorted, 1.0)?,
         mean,
@@ -223,7 +224,7 @@ fn spread(key: &ValueKey, values: &[(&RunSummary, Value<'_, Facts>)]) -> Option<
         capability: capability(values, &limits, mean, deviation),
         outliers: outliers(values, &numbers),
         histogram: Histogram::of(&sorted),
-        longest_side: longest_side(&chart),
+        longest_side: longest_side(&chart, middle),
         chart,
     })
 }
@@ -302,8 +303,8 @@ mod tests {
     fn a_process_that_moved_stays_on_one_side() {
         let moved: Vec<f64> =
             (0..40).map(|number| if number < 20 { 1.0 } else { 2.0 } + f64::from(number % 3) * 0.1).collect();
-        assert_eq!(longest_side(&moved), 20);
+        assert_eq!(longest_side(&moved, 1.5), 20);
         let still: Vec<f64> = (0..40).map(|number| f64::from(number * 7 % 5)).collect();
-        assert!(longest_side(&still) < SIDE_MOVED);
+        assert!(longest_side(&still, 2.0) < SIDE_MOVED);
     }
 }

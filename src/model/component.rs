@@ -5,6 +5,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::de::Visitor;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A GPU's place in the node, as the driver counts.
@@ -204,8 +205,10 @@ impl FromStr for Component {
             let side = |text: &str| text.strip_prefix("gpu/").ok_or_else(refuse).and_then(number).map(GpuIndex);
             return Ok(Self::Pair(side(from)?, side(to)?));
         }
-        let parts: Vec<&str> = text.split('/').collect();
-        Ok(match parts.as_slice() {
+        // One more than any has, so that what is longer is refused.
+        let mut parts = [""; 5];
+        let count = parts.iter_mut().zip(text.split('/')).map(|(part, found)| *part = found).count();
+        Ok(match &parts[..count] {
             ["node"] => Self::Node,
             ["station"] => Self::Station,
             ["gpu", n] => Self::Gpu(GpuIndex(number(n)?)),
@@ -233,8 +236,21 @@ impl Serialize for Component {
 }
 
 impl<'de> Deserialize<'de> for Component {
+    /// From where it stands in the file: a journal names thousands.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+        struct Named;
+        impl Visitor<'_> for Named {
+            type Value = Component;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Component, E> {
+                text.parse().map_err(E::custom)
+            }
+        }
+        deserializer.deserialize_str(Named)
     }
 }
 

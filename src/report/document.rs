@@ -5,9 +5,9 @@
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
-use kiln_event::{Action, Confidence, Operation, Outcome, RunKind, Surroundings, ToolVersion, Verdict};
+use kiln_event::{Action, Case, Confidence, Operation, Outcome, RunKind, Surroundings, ToolVersion, Verdict};
 use kiln_model::{Component, NoteKind, Text, Unit};
 use kiln_profile::Deviation;
 
@@ -326,7 +326,14 @@ pub(super) struct Step<'a> {
     pub(super) finished_s: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) operator: Option<Answered<'a>>,
-    pub(super) cases: Vec<TestCase<'a>>,
+    /// As they are written: a run of days has thousands.
+    #[serde(serialize_with = "write_cases")]
+    #[schemars(with = "Vec<TestCase<'a>>")]
+    pub(super) cases: &'a [Case],
+}
+
+fn write_cases<S: Serializer>(cases: &[Case], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(cases.iter().map(super::json::case))
 }
 
 #[derive(Debug, Serialize, JsonSchema)]

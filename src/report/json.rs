@@ -1,6 +1,7 @@
 //! `result.json`: everything a run found out, for machines. Values are unrounded and each stands with its limit.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Write};
 
 use serde::Serialize;
 
@@ -22,14 +23,14 @@ use kiln_profile::{GuardResult, GuardStop};
 
 const SCHEMA: &str = "kiln.result/1";
 
-/// The whole file.
-pub fn result(record: &RunRecord) -> String {
+/// Writes the whole file, case by case: of a run of days it is many megabytes.
+pub fn write_result(record: &RunRecord, out: &mut dyn Write) -> io::Result<()> {
     let verdict = verdict_so_far(record);
-    let mut bytes = Vec::new();
-    let mut serializer = serde_json::Serializer::with_formatter(&mut bytes, Layout::default());
-    document(record, &verdict).serialize(&mut serializer).expect("every key is a string, and memory takes every byte");
-    bytes.push(b'\n');
-    String::from_utf8(bytes).expect("the serializer writes UTF-8")
+    let mut out = io::BufWriter::new(out);
+    let mut serializer = serde_json::Serializer::with_formatter(&mut out, Layout::default());
+    document(record, &verdict).serialize(&mut serializer)?;
+    out.write_all(b"\n")?;
+    out.flush()
 }
 
 /// The JSON Schema of `result.json`.
@@ -303,12 +304,12 @@ fn steps(record: &RunRecord) -> Vec<Step<'_>> {
         started_s: step.started.seconds(),
         finished_s: step.finished.map(Moment::seconds),
         operator: step.answer.as_ref().map(|(yes, comment)| Answered { yes: *yes, comment: comment.as_deref() }),
-        cases: step.cases.iter().map(case).collect(),
+        cases: &step.cases,
     });
     steps.collect()
 }
 
-fn case(case: &Case) -> TestCase<'_> {
+pub(super) fn case(case: &Case) -> TestCase<'_> {
     TestCase {
         component: case.component,
         outcome: case.outcome,
@@ -381,6 +382,12 @@ mod tests {
 
     use super::*;
     use kiln_stories::endings;
+
+    fn result(record: &RunRecord) -> String {
+        let mut bytes = Vec::new();
+        write_result(record, &mut bytes).expect("written");
+        String::from_utf8(bytes).expect("UTF-8")
+    }
 
     #[test]
     fn every_ending_has_its_file() {

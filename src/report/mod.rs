@@ -44,7 +44,7 @@ pub use console::Console;
 pub use dcgm::dcgm;
 pub use dcgm_three::dcgm3;
 pub use html::{Compared, JudgedAgain, Traces, baseline_page, diff_page, rejudge_page, run_page, stats_page};
-pub use json::{result, result_schema};
+pub use json::{result_schema, write_result};
 pub use junit::{Junit, junit};
 pub use language::{Language, Languages, ParseLanguagesError};
 pub use ocptv::{Ocptv, broken_rule, ocptv};

@@ -68,13 +68,7 @@ pub const FORMATS: [&dyn Format; 12] = [
         text: |view| report::verdict_block(view.record, view.look.paint, view.look.language),
         ..PLAIN
     },
-    &TextFormat {
-        name: "json",
-        about: "Everything the run found out: result.json",
-        file: |_| Some(RESULT),
-        text: |view| report::result(view.record),
-        ..PLAIN
-    },
+    &ResultFormat,
     &TextFormat {
         name: "junit",
         about: "JUnit, valid under the schema of Jenkins",
@@ -181,6 +175,31 @@ impl Format for TextFormat {
 
     fn write(&self, view: &RunView<'_>, out: &mut (dyn Write + Send)) -> Result<(), FormatError> {
         Ok(out.write_all((self.text)(view).as_bytes())?)
+    }
+}
+
+/// `result.json`, which is written as it is made.
+struct ResultFormat;
+
+impl Format for ResultFormat {
+    fn name(&self) -> &'static str {
+        "json"
+    }
+
+    fn about(&self) -> &'static str {
+        "Everything the run found out: result.json"
+    }
+
+    fn form(&self) -> Form {
+        Form::Text
+    }
+
+    fn file(&self, _: &RunRecord) -> Option<RunFile> {
+        Some(RESULT)
+    }
+
+    fn write(&self, view: &RunView<'_>, out: &mut (dyn Write + Send)) -> Result<(), FormatError> {
+        Ok(report::write_result(view.record, out)?)
     }
 }
 

@@ -23,7 +23,7 @@ use kiln_disk::{Folder, Keep, MIB, fill_with_randomness};
 /// The folder beside the runs.
 const FOLDER: &str = ".kiln-index";
 /// Of the form of entries. What they hold has the forms of this program's version, which is told as well.
-const FORM: &str = concat!("kiln.index/1 of kiln ", env!("CARGO_PKG_VERSION"));
+const FORM: &str = concat!("kiln.index/2 of kiln ", env!("CARGO_PKG_VERSION"));
 /// The most that is read of one entry: some ten thousand values are a few hundred kilobytes.
 const MOST: u64 = 64 * MIB;
 const CODE: usize = 32;
@@ -59,15 +59,11 @@ impl IndexKey {
         Ok(Self(key))
     }
 
-    fn code(&self, kind: &str, payload: &[u8]) -> Hmac<Sha256> {
+    fn code(&self) -> Hmac<Sha256> {
         // As long as a block of the hash, which HMAC fills up with zeros itself.
         let mut block = [0; 64];
         block[..self.0.len()].copy_from_slice(&self.0);
-        let mut code = Hmac::<Sha256>::new(&block.into());
-        for part in [FORM.as_bytes(), b"\0", kind.as_bytes(), b"\0", payload] {
-            code.update(part);
-        }
-        code
+        Hmac::<Sha256>::new(&block.into())
     }
 }
 
@@ -76,12 +72,27 @@ impl IndexKey {
 pub struct Index {
     key: IndexKey,
     kind: &'static str,
+    question: String,
 }
 
 impl Index {
     /// `kind` names what is kept, with a number that rises whenever its form changes.
     pub const fn new(key: IndexKey, kind: &'static str) -> Self {
-        Self { key, kind }
+        Self { key, kind, question: String::new() }
+    }
+
+    /// Of what was made with respect to something beside the run: what answers another question is made again.
+    #[must_use]
+    pub fn answering(self, question: String) -> Self {
+        Self { question, ..self }
+    }
+
+    fn code(&self, payload: &[u8]) -> Hmac<Sha256> {
+        let mut code = self.key.code();
+        for part in [FORM.as_bytes(), b"\0", self.kind.as_bytes(), b"\0", self.question.as_bytes(), b"\0", payload] {
+            code.update(part);
+        }
+        code
     }
 
     /// What was kept of this run, if the journal is still the one it was made from. Fails if the journal is damaged.
@@ -93,17 +104,17 @@ impl Index {
 
     fn opened<T: DeserializeOwned>(&self, bytes: &[u8]) -> Option<(String, T)> {
         let (code, payload) = bytes.split_at_checked(CODE)?;
-        self.key.code(self.kind, payload).verify_slice(code).ok()?;
+        self.code(payload).verify_slice(code).ok()?;
         let plain = zstd::bulk::decompress(payload, MOST as usize).ok()?;
-        serde_json::from_slice(&plain).ok()
+        rmp_serde::from_slice(&plain).ok()
     }
 
     /// Keeps what was made of a run whose journal ends in `root`. Runs may lie where nothing can be written.
     pub(super) fn keep<T: Serialize>(&self, dir: &RunDir, root: &str, made: &T) {
         let kept = || -> Option<()> {
-            let plain = serde_json::to_vec(&(root, made)).ok()?;
+            let plain = rmp_serde::to_vec_named(&(root, made)).ok()?;
             let payload = zstd::bulk::compress(&plain, LEVEL).ok()?;
-            let mut entry = self.key.code(self.kind, &payload).finalize().into_bytes().to_vec();
+            let mut entry = self.code(&payload).finalize().into_bytes().to_vec();
             entry.extend_from_slice(&payload);
             let (parent, run) = beside(dir.path())?;
             let folder = Folder::open(parent).ok()?.make_subfolder(FOLDER).ok()?;
@@ -137,7 +148,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
     use std::path::PathBuf;
 
-    use super::super::{Found, read_many, read_many_by};
+    use super::super::{Found, read_many, read_records};
     use super::*;
     use kiln_event::RunRecord;
     use kiln_journal::{Durability, Journal};
@@ -157,19 +168,19 @@ mod tests {
         journal.close().expect("closed");
     }
 
-    fn summary(events: &[kiln_event::Envelope]) -> Result<RunSummary, String> {
-        RunSummary::of(&RunRecord::of(events)).ok_or_else(|| "not begun".to_owned())
+    fn summary(record: &RunRecord) -> Result<RunSummary, String> {
+        RunSummary::of(record).ok_or_else(|| "not begun".to_owned())
     }
 
     /// What is found, and how many journals were understood for it.
     fn found(index: &Index, runs: &[PathBuf]) -> (Found<RunSummary>, usize) {
         let read = std::sync::atomic::AtomicUsize::new(0);
-        let found = read_many_by(
+        let found = read_records(
             Some(index),
             runs,
-            |events| {
+            |record| {
                 read.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-                summary(events)
+                summary(record)
             },
             |_| (),
         );
@@ -192,7 +203,7 @@ mod tests {
     #[test]
     fn what_comes_from_the_index_is_what_comes_from_the_journal() {
         let (_folder, runs) = runs();
-        let plain = read_many(&runs, summary).runs;
+        let plain = read_many(None, &runs, |run| summary(&run.record)).runs;
         assert_eq!(plain.len(), 2);
         let (cold, read) = found(&index(1), &runs);
         assert_eq!((&cold.runs, read), (&plain, 2));
@@ -216,9 +227,12 @@ mod tests {
         found(&index(1), &runs);
         let journal = folder.path().join("pass/journal.jsonl");
         let mut bytes = fs::read(&journal).expect("a journal");
+        let times = fs::metadata(&journal).and_then(|file| file.modified()).expect("a time");
         let middle = bytes.len() / 2;
         bytes[middle] ^= 4;
         fs::write(&journal, bytes).expect("written");
+        // As somebody does it who knows what else might be looked at.
+        fs::File::options().write(true).open(&journal).and_then(|file| file.set_modified(times)).expect("set back");
         let (again, _) = found(&index(1), &runs);
         assert_eq!((again.runs.len(), again.unread.len()), (1, 1));
         assert!(again.unread[0].why.contains("is damaged at"), "{}", again.unread[0].why);
@@ -239,6 +253,22 @@ mod tests {
         let (warm, read) = found(&index(1), &runs);
         assert_eq!((warm.runs == told.runs, read), (true, 0), "and was made again");
         assert_eq!(entries(folder.path()).len(), 2);
+    }
+
+    #[test]
+    fn an_answer_to_another_question_is_not_given() {
+        let (_folder, runs) = runs();
+        let by = |limit: &'static str| {
+            let index = index(1).answering(limit.to_owned());
+            read_many(Some(&index), &runs, move |run| Ok((limit.to_owned(), run.root.clone()))).runs
+        };
+        let answers = |found: Vec<(PathBuf, (String, String))>| -> Vec<String> {
+            found.into_iter().map(|(_, (limit, _))| limit).collect()
+        };
+        for limit in ["700 W", "650 W", "650 W", "700 W"] {
+            assert_eq!(answers(by(limit)), [limit, limit]);
+        }
+        assert_eq!(by("700 W"), by("700 W"));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use serde::Serialize;
@@ -9,8 +10,8 @@ use serde::de::DeserializeOwned;
 
 use super::error::RunDirError;
 use super::index::Index;
-use super::run_dir::{RunDir, with_causes};
-use kiln_event::Envelope;
+use super::run_dir::{Run, RunDir, with_causes};
+use kiln_event::RunRecord;
 
 /// A run that could not be read, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -52,33 +53,44 @@ fn runs_in(path: &Path) -> Vec<PathBuf> {
     runs
 }
 
-/// Reads every run and converts its events with `make`, with one thread for each processor.
-pub fn read_many<T: Send>(folders: &[PathBuf], make: impl Fn(&[Envelope]) -> Result<T, String> + Sync) -> Found<T> {
+/// Reads every run and converts it with `make`, with one thread for each processor. By an index, if there is one: what was made
+/// of a run before is taken from there as long as its journal is the same.
+pub fn read_many<T: Send + Serialize + DeserializeOwned>(
+    index: Option<&Index>,
+    folders: &[PathBuf],
+    make: impl Fn(&Run) -> Result<T, String> + Sync,
+) -> Found<T> {
     each(folders, |folder| {
-        let run = RunDir::open(folder).and_then(|dir| dir.run()).map_err(|error| with_causes(&error))?;
-        make(&run.events)
+        indexed(index, folder, |dir| {
+            let run = dir.run().map_err(|error| with_causes(&error))?;
+            Ok((make(&run)?, run.root, run.torn))
+        })
     })
 }
 
-/// The same by an index, if there is one: what was made of a run before is taken from there as long as its journal is the same.
-/// `shrink` lets every run share with those before it what they have in common, so that a lot fits into memory.
-pub fn read_many_by<T: Send + Serialize + DeserializeOwned>(
+/// The same of records alone. `shrink` lets every run share with those before it what they have in common, so that a lot fits
+/// into memory.
+pub fn read_records<T: Send + Serialize + DeserializeOwned>(
     index: Option<&Index>,
     folders: &[PathBuf],
-    make: impl Fn(&[Envelope]) -> Result<T, String> + Sync,
+    make: impl Fn(&RunRecord) -> Result<T, String> + Sync,
     shrink: impl Fn(&mut T) + Sync,
 ) -> Found<T> {
     each(folders, |folder| {
-        let mut made = indexed(index, folder, &make)?;
+        let mut made = indexed(index, folder, |dir| {
+            let run = dir.folded().map_err(|error| with_causes(&error))?;
+            Ok((make(&run.record)?, run.root, run.torn))
+        })?;
         shrink(&mut made);
         Ok(made)
     })
 }
 
+/// `make` gives what it made of a run, the journal's last chain value, and whether its last line is torn.
 fn indexed<T: Serialize + DeserializeOwned>(
     index: Option<&Index>,
     folder: &Path,
-    make: impl Fn(&[Envelope]) -> Result<T, String>,
+    make: impl Fn(&RunDir) -> Result<(T, String, bool), String>,
 ) -> Result<T, String> {
     let told = |error: RunDirError| with_causes(&error);
     let dir = RunDir::open(folder).map_err(told)?;
@@ -86,28 +98,30 @@ fn indexed<T: Serialize + DeserializeOwned>(
     if let Some(kept) = kept {
         return Ok(kept);
     }
-    let run = dir.run().map_err(told)?;
-    let made = make(&run.events)?;
-    if let Some(index) = index.filter(|_| !run.torn) {
-        index.keep(&dir, &run.root, &made);
+    let (made, root, torn) = make(&dir)?;
+    if let Some(index) = index.filter(|_| !torn) {
+        index.keep(&dir, &root, &made);
     }
     Ok(made)
 }
 
 fn each<T: Send>(folders: &[PathBuf], one: impl Fn(&Path) -> Result<T, String> + Sync) -> Found<T> {
-    let threads = thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let share = folders.len().div_ceil(threads).max(1);
-    let one = |folder: &PathBuf| one(folder);
-    let results: Vec<Result<T, String>> = thread::scope(|scope| {
-        let work = |part| scope.spawn(move || -> Vec<_> { <[PathBuf]>::iter(part).map(one).collect() });
-        let handles: Vec<_> = folders.chunks(share).map(work).collect();
-        handles
-            .into_iter()
-            .flat_map(|handle| handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-            .collect()
+    let threads = thread::available_parallelism().map_or(1, std::num::NonZero::get).min(folders.len());
+    let next = AtomicUsize::new(0);
+    // Whoever is done takes the next, so that a processor that others have most of is waited for by one run at most.
+    let work = || -> Vec<(usize, Result<T, String>)> {
+        let places = std::iter::from_fn(|| Some(next.fetch_add(1, Ordering::Relaxed)));
+        places.map_while(|place| Some((place, one(folders.get(place)?)))).collect()
+    };
+    let mut results: Vec<_> = thread::scope(|scope| {
+        let handles: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        let joined = |handle: thread::ScopedJoinHandle<'_, _>| handle.join();
+        let done = handles.into_iter().map(joined);
+        done.flat_map(|done| done.unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
     });
+    results.sort_unstable_by_key(|(place, _)| *place);
     let mut found = Found { runs: Vec::new(), unread: Vec::new() };
-    for (folder, result) in folders.iter().zip(results) {
+    for (folder, (_, result)) in folders.iter().zip(results) {
         match result {
             Ok(made) => found.runs.push((folder.clone(), made)),
             Err(why) => found.unread.push(Unread { run: folder.display().to_string(), why }),

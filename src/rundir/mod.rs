@@ -31,7 +31,7 @@ pub use error::RunDirError;
 pub use format::{FORMATS, Form, Format, FormatError, format};
 pub use index::{Index, IndexKey};
 pub use lot::{read_guard_bands, read_lot};
-pub use many::{Found, Unread, read_many, read_many_by, run_folders};
+pub use many::{Found, Unread, read_many, read_records, run_folders};
 pub use recorder::{Progress, Recorder, Settings};
 pub use reports::{Written, rebuilt};
 pub use run_dir::{Run, RunDir};

@@ -42,7 +42,7 @@ impl Readings {
 
     fn fill(&mut self, traces: &mut Traces) -> Result<(), String> {
         let reader = self.reader()?;
-        while let Some(block) = reader.next_block().map_err(|error| told(&error))? {
+        while let Some(block) = reader.next_block_of(&Traces::draws).map_err(|error| told(&error))? {
             for gpu in &block.gpus {
                 traces.take(gpu.gpu, &gpu.at, |sensor| gpu.column(sensor));
             }

@@ -33,6 +33,14 @@ pub struct Run {
     pub root: String,
 }
 
+/// A journal of which only what its events come to was kept.
+#[derive(Debug)]
+pub(super) struct Folded {
+    pub(super) record: RunRecord,
+    pub(super) torn: bool,
+    pub(super) root: String,
+}
+
 impl RunDir {
     /// Opens a run directory.
     pub fn open(path: &Path) -> Result<Self, RunDirError> {
@@ -80,6 +88,15 @@ impl RunDir {
         self.whole(Run::of(read, root))
     }
 
+    /// Reads the run as its record alone, without keeping its events. Fails as [`RunDir::run`] does.
+    pub(super) fn folded(&self) -> Result<Folded, RunDirError> {
+        seal::check_file(self.path(), JOURNAL.name)?;
+        let mut record = RunRecord::default();
+        let (torn, root) = self.journal.read_each(&mut |envelope| record.take(envelope))?;
+        self.check(&record)?;
+        Ok(Folded { record, torn: torn.is_some(), root })
+    }
+
     /// Returns the last value of the journal's hash chain after holding every byte against it; `None` if the last line is
     /// incomplete. Fails if the journal is damaged or does not match its seal.
     pub(super) fn root(&self) -> Result<Option<String>, RunDirError> {
@@ -98,11 +115,15 @@ impl RunDir {
     }
 
     fn whole(&self, run: Run) -> Result<Run, RunDirError> {
-        if run.events.is_empty() {
+        self.check(&run.record)?;
+        Ok(run)
+    }
+
+    fn check(&self, record: &RunRecord) -> Result<(), RunDirError> {
+        if record.next_seq == 0 {
             return Err(RunDirError::Empty { path: self.path().to_owned() });
         }
-        concluded(&run.record).map_err(|source| RunDirError::Disagrees { path: self.path().to_owned(), source })?;
-        Ok(run)
+        concluded(record).map_err(|source| RunDirError::Disagrees { path: self.path().to_owned(), source })
     }
 
     /// Reads the events of the run.
@@ -112,7 +133,7 @@ impl RunDir {
 
     /// Reads the events and folds them into a record.
     pub fn record(&self) -> Result<RunRecord, RunDirError> {
-        Ok(self.run()?.record)
+        Ok(self.folded()?.record)
     }
 
     /// Opens the telemetry of the run. Fails if the run is sealed and the telemetry does not match the seal. Telemetry that

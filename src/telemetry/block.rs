@@ -73,7 +73,7 @@ pub struct Block {
 pub struct GpuColumns {
     pub gpu: GpuIndex,
     pub at: Vec<Moment>,
-    /// By [`Sensor`]; one that the file does not have is unsupported throughout.
+    /// By [`Sensor`]; one that the file does not have is unsupported throughout, one that is not wanted empty.
     columns: Vec<Vec<Reading<f64>>>,
 }
 
@@ -82,15 +82,17 @@ impl GpuColumns {
         self.at.len()
     }
 
-    /// As many readings as there are rows.
+    /// As many readings as there are rows, of a sensor that was wanted.
     pub fn column(&self, sensor: Sensor) -> &[Reading<f64>] {
-        &self.columns[sensor as usize]
+        let column = &self.columns[sensor as usize];
+        debug_assert_eq!(column.len(), self.rows(), "{} was not asked for", sensor.name());
+        column
     }
 }
 
 impl Block {
     /// `None` where the payload is none.
-    pub(super) fn unpack(payload: &[u8], header: &Header) -> Option<Self> {
+    pub(super) fn unpack(payload: &[u8], header: &Header, wanted: &dyn Fn(Sensor) -> bool) -> Option<Self> {
         let mut cursor = Cursor(payload);
         let length = cursor.number().filter(|length| *length <= RAW_MAX)?;
         let raw = zstd::bulk::decompress(cursor.0, length as usize).ok()?;
@@ -100,14 +102,14 @@ impl Block {
         let mut cursor = Cursor(&raw);
         let mut gpus = Vec::new();
         while !cursor.is_empty() {
-            gpus.push(GpuColumns::take(&mut cursor, header)?);
+            gpus.push(GpuColumns::take(&mut cursor, header, wanted)?);
         }
         Some(Self { gpus })
     }
 }
 
 impl GpuColumns {
-    fn take(cursor: &mut Cursor<'_>, header: &Header) -> Option<Self> {
+    fn take(cursor: &mut Cursor<'_>, header: &Header, wanted: &dyn Fn(Sensor) -> bool) -> Option<Self> {
         let gpu = GpuIndex(cursor.byte()?);
         let rows = cursor.number().filter(|rows| *rows <= ROWS_MAX)? as usize;
         let at = column::numbers(cursor, rows, TIME.even)?;
@@ -115,13 +117,13 @@ impl GpuColumns {
             at.into_iter().map(|micros| Moment::from_nanos((micros.max(0) as u64).saturating_mul(NANOS))).collect();
         let mut columns = vec![Vec::new(); Sensor::COUNT];
         for form in &header.sensors {
-            match Sensor::by_name(&form.name) {
+            match Sensor::by_name(&form.name).filter(|sensor| wanted(*sensor)) {
                 Some(sensor) => columns[sensor as usize] = column::readings(cursor, rows, form.form())?,
                 None => column::skip(cursor)?,
             }
         }
-        for column in &mut columns {
-            column.resize(rows, Reading::Unsupported);
+        for sensor in Sensor::ALL.iter().filter(|sensor| wanted(**sensor)) {
+            columns[*sensor as usize].resize(rows, Reading::Unsupported);
         }
         Some(Self { gpu, at, columns })
     }

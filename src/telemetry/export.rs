@@ -211,48 +211,66 @@ impl Part {
         let mut columns = columns.iter_mut();
         let mut next = || columns.next().ok_or_else(|| ParquetError::General("a column too many".to_owned()));
         let moments = || self.parts().flat_map(|part| &part.at);
-        let each_gpu = || self.parts().flat_map(|part| part.at.iter().map(|_| part.gpu));
-        put::<Int64Type, _>(next()?, moments().map(|at| wall(&labels.clock, *at)))?;
-        put_all::<DoubleType>(next()?, moments().map(|at| at.seconds()))?;
-        put_all::<Int32Type>(next()?, each_gpu().map(|gpu| i32::from(gpu.0)))?;
-        let serials: BTreeMap<_, _> =
-            labels.serials.iter().map(|(gpu, serial)| (*gpu, ByteArray::from(serial.as_str()))).collect();
-        put::<ByteArrayType, _>(next()?, each_gpu().map(|gpu| serials.get(&gpu).cloned()))?;
+        put::<Int64Type>(next()?, self.rows, moments().map(|at| (wall(&labels.clock, *at), 1)))?;
+        let mut seconds = Vec::with_capacity(self.rows);
+        self.parts().for_each(|part| seconds.extend(part.at.iter().map(|at| at.seconds())));
+        get_typed_column_writer_mut::<DoubleType>(next()?).write_batch(&seconds, None, None)?;
+        let mut gpus = Vec::with_capacity(self.rows);
+        self.parts().for_each(|part| gpus.extend(std::iter::repeat_n(i32::from(part.gpu.0), part.rows())));
+        get_typed_column_writer_mut::<Int32Type>(next()?).write_batch(&gpus, None, None)?;
+        let serial = |part: &GpuColumns| labels.serials.get(&part.gpu).map(|serial| ByteArray::from(serial.as_str()));
+        put::<ByteArrayType>(next()?, self.rows, self.parts().map(|part| (serial(part), part.rows())))?;
         for sensor in Sensor::ALL {
-            let readings = self.parts().flat_map(|part| part.column(*sensor)).map(Reading::get);
+            let readings = self.parts().map(|part| part.column(*sensor));
             if *sensor == DECIMAL {
-                put::<Int64Type, _>(next()?, readings.map(|value| value.and_then(decimal)))?;
+                put_readings::<Int64Type>(next()?, self.rows, readings, decimal)?;
             } else if is_whole(*sensor) {
-                put::<Int64Type, _>(next()?, readings.map(|value| value.map(|value| value as i64)))?;
+                put_readings::<Int64Type>(next()?, self.rows, readings, |value| Some(value as i64))?;
             } else {
-                put::<DoubleType, _>(next()?, readings)?;
+                put_readings::<DoubleType>(next()?, self.rows, readings, Some)?;
             }
         }
-        put::<ByteArrayType, _>(next()?, self.parts().flat_map(failures))
+        put::<ByteArrayType>(next()?, self.rows, self.parts().flat_map(failures))
     }
 }
 
-/// Writes a column in which rows may be empty.
-fn put<T: DataType, I: Iterator<Item = Option<T::T>>>(
+/// Writes a column in which rows may be empty: what stands in them, and in how many of them.
+fn put<T: DataType>(
     column: &mut ColumnWriter<'_>,
-    rows: I,
+    rows: usize,
+    cells: impl Iterator<Item = (Option<T::T>, usize)>,
 ) -> Result<(), ParquetError>
 where
     T::T: Sized,
 {
-    let mut values = Vec::new();
-    let mut levels = Vec::new();
-    for row in rows {
-        levels.push(i16::from(row.is_some()));
-        values.extend(row);
+    let mut values = Vec::with_capacity(rows);
+    let mut levels = Vec::with_capacity(rows);
+    for (cell, times) in cells {
+        levels.extend(std::iter::repeat_n(i16::from(cell.is_some()), times));
+        values.extend(cell.into_iter().flat_map(|cell| std::iter::repeat_n(cell, times)));
     }
     get_typed_column_writer_mut::<T>(column).write_batch(&values, Some(&levels), None)?;
     Ok(())
 }
 
-fn put_all<T: DataType>(column: &mut ColumnWriter<'_>, rows: impl Iterator<Item = T::T>) -> Result<(), ParquetError> {
-    let values: Vec<T::T> = rows.collect();
-    get_typed_column_writer_mut::<T>(column).write_batch(&values, None, None)?;
+/// The same of readings, which are most of all there is: column by column, so that the loop is a short one.
+fn put_readings<'r, T: DataType>(
+    column: &mut ColumnWriter<'_>,
+    rows: usize,
+    parts: impl Iterator<Item = &'r [Reading<f64>]>,
+    cell: impl Fn(f64) -> Option<T::T>,
+) -> Result<(), ParquetError>
+where
+    T::T: Sized,
+{
+    let mut values = Vec::with_capacity(rows);
+    let mut levels = Vec::with_capacity(rows);
+    for reading in parts.flatten() {
+        let value = reading.get().and_then(&cell);
+        levels.push(i16::from(value.is_some()));
+        values.extend(value);
+    }
+    get_typed_column_writer_mut::<T>(column).write_batch(&values, Some(&levels), None)?;
     Ok(())
 }
 
@@ -263,10 +281,13 @@ fn wall(clock: &[(Moment, WallTime)], at: Moment) -> Option<i64> {
 }
 
 /// For each row which readings failed, and how; one text if all failed alike.
-fn failures(part: &GpuColumns) -> impl Iterator<Item = Option<ByteArray>> {
+fn failures(part: &GpuColumns) -> Vec<(Option<ByteArray>, usize)> {
     let failed = |sensor: &Sensor| part.column(*sensor).iter().any(|reading| failure(*sensor, *reading).is_some());
     let failed: Vec<Sensor> = Sensor::ALL.iter().copied().filter(failed).collect();
-    (0..part.rows()).map(move |row| {
+    if failed.is_empty() {
+        return vec![(None, part.rows())];
+    }
+    let told = |row: usize| {
         let of_row = |sensor: &Sensor| Some((*sensor, failure(*sensor, part.column(*sensor)[row])?));
         let of_row: Vec<(Sensor, Failure)> = failed.iter().filter_map(of_row).collect();
         let (_, first) = of_row.first()?;
@@ -276,7 +297,8 @@ fn failures(part: &GpuColumns) -> impl Iterator<Item = Option<ByteArray>> {
         let told: Vec<String> =
             of_row.iter().map(|(sensor, failure)| format!("{}: {failure}", sensor.name())).collect();
         Some(ByteArray::from(told.join("; ").as_str()))
-    })
+    };
+    (0..part.rows()).map(|row| (told(row), 1)).collect()
 }
 
 /// Why a cell is empty that has a sensor.

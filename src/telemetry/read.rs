@@ -13,6 +13,7 @@ use super::gap::Gap;
 use super::header::Header;
 use super::{FILE_NAME, FOLDER, MOST};
 use kiln_disk::{Folder, SAMPLES};
+use kiln_model::Sensor;
 
 /// Where the whole frames of a file that may still be written to end, going on from where they ended before. What is
 /// behind may be torn, and is cut off should the recording be taken up again.
@@ -80,10 +81,15 @@ impl Reader {
 
     /// The next block; `None` at the end.
     pub fn next_block(&mut self) -> Result<Option<Block>, TelemetryError> {
+        self.next_block_of(&|_| true)
+    }
+
+    /// The same with the wanted columns alone: all others are passed over.
+    pub fn next_block_of(&mut self, wanted: &dyn Fn(Sensor) -> bool) -> Result<Option<Block>, TelemetryError> {
         loop {
             match self.scanner.next().map_err(failed("read", &self.path))? {
                 Found::Frame(frame) => {
-                    if let Some(block) = self.take(frame) {
+                    if let Some(block) = self.take(frame, wanted) {
                         return Ok(Some(block));
                     }
                 }
@@ -100,7 +106,7 @@ impl Reader {
         }
     }
 
-    fn take(&mut self, frame: Frame) -> Option<Block> {
+    fn take(&mut self, frame: Frame, wanted: &dyn Fn(Sensor) -> bool) -> Option<Block> {
         let length = (frame::HEAD + self.scanner.payload.len()) as u64;
         if frame.number < self.due {
             // A copy of something that was there before.
@@ -118,7 +124,7 @@ impl Reader {
         self.due = frame.number.saturating_add(1);
         match frame.kind {
             frame::BLOCK => {
-                let block = Block::unpack(&self.scanner.payload, &self.header);
+                let block = Block::unpack(&self.scanner.payload, &self.header, wanted);
                 if block.is_none() {
                     self.damaged(frame.offset, length);
                 }
@@ -150,7 +156,7 @@ impl Reader {
 mod tests {
     use super::super::write::{Safety, Telemetry};
     use super::*;
-    use kiln_model::{GpuIndex, Moment, Reading, ReadingFailure, Sample, Sensor};
+    use kiln_model::{GpuIndex, Moment, Reading, ReadingFailure, Sample};
 
     fn sample(gpu: u8, second: u64) -> Sample {
         let mut sample = Sample::new(GpuIndex(gpu), Moment::from_secs(second));
@@ -211,6 +217,20 @@ mod tests {
     fn everything_recorded_is_read_again() {
         let run = recorded();
         assert_eq!(read(run.path()), ((0..1200).collect(), vec![]));
+    }
+
+    #[test]
+    fn columns_that_are_not_wanted_change_nothing_in_those_that_are() {
+        let run = recorded();
+        let (mut all, mut some) = (Reader::open(run.path()).expect("one"), Reader::open(run.path()).expect("two"));
+        while let Some(block) = all.next_block().expect("read") {
+            let only = some.next_block_of(&|sensor| sensor == Sensor::Energy).expect("read").expect("as many");
+            for (whole, part) in block.gpus.iter().zip(&only.gpus) {
+                assert_eq!((part.gpu, &part.at), (whole.gpu, &whole.at));
+                assert_eq!(part.column(Sensor::Energy), whole.column(Sensor::Energy));
+            }
+        }
+        assert!(some.next_block().expect("read").is_none());
     }
 
     #[test]

@@ -106,7 +106,12 @@ impl Traces {
         Self { whole: Slices::new(Moment::ZERO, to, every, SLICES), close: None, gaps: Vec::new() }
     }
 
-    /// Takes in some rows of one GPU; `column` gives as many readings of any sensor as there are moments.
+    /// Whether anything is drawn of this sensor: no other is asked for.
+    pub fn draws(sensor: Sensor) -> bool {
+        sensor == Sensor::ClockReasons || GAUGES.contains(&sensor) || COUNTERS.contains(&sensor)
+    }
+
+    /// Takes in some rows of one GPU; `column` gives as many readings of any sensor that is drawn as there are moments.
     pub fn take<'c>(&mut self, gpu: GpuIndex, at: &[Moment], column: impl Fn(Sensor) -> &'c [Reading<f64>]) {
         self.whole.take(gpu, at, &column);
         if let Some(close) = &mut self.close {

@@ -230,7 +230,7 @@ fn unmets() -> Vec<Unmet> {
 fn reasons() -> Vec<Reason> {
     let failed = || Box::new(judgement(Judged::Fail));
     let unjudged = |why| Box::new(judgement(Judged::Unjudged(why)));
-    let waived = Judgement { waiver: Some(waiver_use()), ..judgement(Judged::Fail) };
+    let waived = Judgement { waiver: Some(Box::new(waiver_use())), ..judgement(Judged::Fail) };
     let lot = LotRange { low: 60.0, high: 80.0, units: 40 };
     let outlier = || Box::new(judgement(Judged::Pass).within_lot(lot));
     let stop = |cause| GuardStop { guard: "hot".to_owned(), component: Component::Gpu(GPU), cause };
