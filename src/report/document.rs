@@ -326,7 +326,7 @@ pub(super) struct Step<'a> {
     pub(super) finished_s: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) operator: Option<Answered<'a>>,
-    /// As they are written: a run of days has thousands.
+    // As they are written: a run of days has thousands.
     #[serde(serialize_with = "write_cases")]
     #[schemars(with = "Vec<TestCase<'a>>")]
     pub(super) cases: &'a [Case],
