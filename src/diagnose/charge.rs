@@ -182,6 +182,7 @@ fn charge(place: usize, event: &KernelEvent, events: &[KernelEvent], places: &Pl
             Severity::Unclear => suspect(),
         },
         Class::Nic | Class::Drive | Class::Controller if event.is_uncorrected() => Charge::Hardware,
+        Class::Drive if event.severity == Severity::Told => Charge::Nothing,
         // Some devices of a board's own, its management controller first, reach for memory they were not given on every
         // healthy machine: only what is under test counts.
         Class::Access | Class::Unfamiliar if !earlier && places.is_tested(event) => suspect(),

@@ -22,6 +22,7 @@ pub(super) fn read_device(line: DeviceLine<'_>) -> Option<HostLine> {
     if let Some(said) = said.strip_prefix("DPC: ").or_else(|| said.strip_prefix("DPC ")) {
         return Some(if said.starts_with("containment event") {
             let source = said.split_once("received from ").and_then(|(_, from)| from.trim().parse().ok());
+            let source = source.or_else(|| source_of(pci.domain, said));
             event(Class::Containment, Severity::Recoverable, Place::Pci(source.unwrap_or(pci)))
         } else if said.starts_with("rp_pio_status:") {
             // An access of the port's own was not answered, which it tells after the containment (dpc.c).
@@ -43,6 +44,16 @@ pub(super) fn read_device(line: DeviceLine<'_>) -> Option<HostLine> {
         }
     }
     driver.starts_with("mlx").then(|| read_mlx(pci, said))?
+}
+
+/// The device that sent the message for which a port shut its link, by bus, device and function in one number, which holds where the
+/// status says that there was a message (bits 2 and 1, PCI Express Base Specification 6.0, 7.9.14.4): `status:0x1f05 source:0x5d00`.
+fn source_of(domain: u32, said: &str) -> Option<PciAddress> {
+    let number = |key: &str| u16::from_str_radix(said.split_once(key)?.1.split([' ', ',', ':']).next()?, 16).ok();
+    let (status, source) = (number("status:0x")?, number("source:0x")?);
+    let [bus, low] = source.to_be_bytes();
+    let sent = matches!(status >> 1 & 3, 1 | 2) && source != 0;
+    sent.then_some(PciAddress { domain, bus, device: low >> 3, function: low & 7 })
 }
 
 /// A device whose configuration space reads as all ones, or that did not come back from a reset (`drivers/pci/pci.c`).
@@ -221,7 +232,9 @@ fn read_mlx(pci: PciAddress, said: &str) -> Option<HostLine> {
         "Fatal error",
         "start removing",
     ];
-    if broken.iter().any(|word| has(word)) && !hot && !warns {
+    // Its tables in software have fatal errors of their own.
+    let broken = broken.iter().any(|word| has(word)) && !has("Fatal error during");
+    if broken && !hot && !warns {
         return Some(event(Class::Nic, Severity::Recoverable, place));
     }
     if hot || warns || has("insufficient power") || has("Will cause a leak") {

@@ -142,8 +142,9 @@ fn read_command(message: &str) -> Option<HostLine> {
     // integrity, codes 1 and 2 of type 0 an invalid command or field. Of type 2 are also the answers that data compared unequal
     // (85h), that a lock keeps them (86h) and that nothing was ever written there (87h).
     match (status("(sct 0x"), status("/ sc 0x")) {
-        (Some(2), Some(0x85)) | (Some(0), Some(1 | 2)) => Some(HostLine::Nothing),
-        (Some(2), Some(0x86 | 0x87)) => drive_event(Severity::Unclear, name),
+        (Some(0), Some(1 | 2)) => Some(HostLine::Nothing),
+        // The kernel's next line is of an error of the medium all the same.
+        (Some(2), Some(0x85..=0x87)) => drive_event(Severity::Told, name),
         (Some(2), _) => drive_event(Severity::Recoverable, name),
         _ => drive_event(Severity::Unclear, name),
     }

@@ -203,10 +203,10 @@ pub(super) fn of_a_page(
     if of_page && events.iter().rev().take(4).any(excused) { Severity::Unclear } else { severity }
 }
 
-/// Whether a drive said that it may not read, as it is locked or nothing was ever written there: the kernel calls that an error of the
-/// medium all the same (`nvme_error_status` of drivers/nvme/host/core.c).
+/// Whether a drive said that data compare unequal, or that it may not read, as it is locked or nothing was ever written there: the kernel
+/// calls that an error of the medium all the same (`nvme_error_status` of drivers/nvme/host/core.c).
 pub(super) fn is_refusal(text: &str) -> bool {
-    ["(sct 0x2 / sc 0x86)", "(sct 0x2 / sc 0x87)"].iter().any(|status| text.contains(status))
+    ["(sct 0x2 / sc 0x85)", "(sct 0x2 / sc 0x86)", "(sct 0x2 / sc 0x87)"].iter().any(|status| text.contains(status))
 }
 
 /// Whether a line of a device and one of the network's watchdog are of the same interface, whose name the device's has too.

@@ -120,7 +120,11 @@ fn read_event(scene: &Scene<'_>, board: &mut Board, event: &KernelEvent, charge:
             name(suspicion, event);
         }
         Charge::Corrected if missed("edac.corrected", node) || missed("edac.corrected.rate", node) => {
-            let finding = if event.is_of_a_processor() { "HOST-HARDWARE" } else { "HOST-DIMM-ERRORS" };
+            // Of which part a machine check is that was only noted, those that were decoded tell.
+            let noted = event.class == Class::MachineCheck;
+            let of_a_processor = event.is_of_a_processor()
+                || noted && scene.events.iter().any(|(decoded, _)| decoded.is_of_a_processor());
+            let finding = if of_a_processor { "HOST-HARDWARE" } else { "HOST-DIMM-ERRORS" };
             name(accuse(board, finding, node, medium, event), event);
         }
         // Nothing of ours starts a node anew.

@@ -77,6 +77,8 @@ pub(super) const ROWS: &[Row] = &[
     doubt(Anyone, "ritical temperature reached", Heat),
     doubt(Anyone, "emperature too high", Heat),
     doubt(Anyone, "hermal shutdown", Heat),
+    // kernel/reboot.c: heat, or a regulator.
+    doubt(Begins("reboot: HARDWARE PROTECTION shutdown"), "", Unknown),
     // Processors and tasks that stand still (kernel/watchdog.c, hung_task.c, rcu/tree_stall.h, workqueue.c, stop_machine.c,
     // smp.c; arch/x86/kernel/smpboot.c and arch/arm64/kernel/smp.c of one that does not start).
     doubt(Anyone, "BUG: soft lockup", Stuck),
@@ -98,6 +100,8 @@ pub(super) const ROWS: &[Row] = &[
     doubt(Begins("CPU"), "failed to report alive state", Stuck),
     doubt(Begins("smpboot: "), "APIC delivery error", Stuck),
     doubt(Begins("APIC error on CPU"), "", Stuck),
+    doubt(Begins("smpboot: CPU"), " is stuck in ", Stuck),
+    doubt(Begins("Thread overran stack"), "", Stuck),
     doubt(Begins("Failed to broadcast timer tick"), "", Stuck),
     doubt(Begins("Fixing recursive fault but reboot is needed"), "", Stuck),
     // Crashes (mm/memory.c, mm/page_alloc.c, arch/*/mm/fault.c, lib/bug.c, lib/list_debug.c, kernel/panic.c).

@@ -132,6 +132,7 @@ pub(super) const ROWS: &[Row] = &[
     doubt(Begins("bnx2x: "), "panic_dump", Nic),
     doubt(Begins("[qed"), "Fatal attention", Nic),
     doubt(Begins("[qed"), "MFW indication", Nic),
+    doubt(Begins("mlx4_en: "), "nternal error", Nic),
     // drivers/infiniband/hw/irdma: commands that the card answers no more.
     doubt(Begins("irdma"), "CQP timeout", Nic),
     doubt(Begins("irdma"), "requesting reset", Nic),

@@ -1,6 +1,6 @@
 //! Lines that speak of errors and mean none: what kernels, firmware and drivers of healthy servers say.
 
-use super::super::kernel_event::Class::{Heat, Stuck, Unknown};
+use super::super::kernel_event::Class::{Heat, HostMemory, Stuck, Unknown};
 use super::Of::{Anyone, Begins, Device, Network};
 use super::{Row, doubt, nothing};
 
@@ -11,6 +11,7 @@ pub(super) const ROWS: &[Row] = &[
     doubt(Begins("ACPI"), "uncorrect", Unknown),
     doubt(Begins("ACPI"), "ritical temperature reached", Heat),
     doubt(Anyone, "Page fault caused by firmware", Stuck),
+    doubt(Anyone, "synchronous unrecoverable error (SIGBUS)", HostMemory),
     doubt(Begins("ACPI"), "Fatal opcode executed", Unknown),
     doubt(Begins("ipmi_si "), "KCS in invalid state", Unknown),
     // Programs' own messages, what is asked of the kernel, and accounts of who did what (kernel/audit.c, init/main.c).
@@ -148,6 +149,8 @@ pub(super) const ROWS: &[Row] = &[
     nothing(Begins("nvme "), "could not set timestamp"),
     nothing(Begins("nvme "), "Failed to configure AEN"),
     nothing(Begins("nvme "), "reading non-mdts-limits failed"),
+    nothing(Begins("nvme "), "reading changed ns log failed"),
+    nothing(Begins("nvme "), "Get FW SLOT INFO log error"),
     nothing(Begins("nvme "), "failed to allocate host memory buffer"),
     nothing(Begins("nvme "), "Identify Descriptors failed (nsid="),
     nothing(Begins("nvme "), "use of /dev/disk/by-id/ may cause data corruption"),
@@ -173,6 +176,8 @@ pub(super) const ROWS: &[Row] = &[
     nothing(Begins("nvidia-nvswitch"), "Failed to read fabric state"),
     // A device that goes to sleep later (drivers/pci/pci.c).
     nothing(Device, "efused to change power state from D0 to"),
+    // An interrupt that the driver clears on every A100 (kern_gpu/gpu_ga100.c of open-gpu-kernel-modules).
+    nothing(Begins("NVRM: "), "FbhubPoisonIntrForBug"),
     // Counters of performance and machines in machines (arch/x86/events, kvm).
     nothing(Begins("perf: "), ""),
     nothing(Begins("kvm"), ""),
