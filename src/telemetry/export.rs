@@ -265,10 +265,15 @@ where
 {
     let mut values = Vec::with_capacity(rows);
     let mut levels = Vec::with_capacity(rows);
-    for reading in parts.flatten() {
-        let value = reading.get().and_then(&cell);
-        levels.push(i16::from(value.is_some()));
-        values.extend(value);
+    for part in parts {
+        let cells = || part.iter().map(|reading| reading.get().and_then(&cell));
+        let before = values.len();
+        values.extend(cells().flatten());
+        if values.len() - before == part.len() {
+            levels.resize(levels.len() + part.len(), 1);
+        } else {
+            levels.extend(cells().map(|cell| i16::from(cell.is_some())));
+        }
     }
     get_typed_column_writer_mut::<T>(column).write_batch(&values, Some(&levels), None)?;
     Ok(())
