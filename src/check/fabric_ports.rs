@@ -23,7 +23,7 @@ const PORT: ComponentKind = ComponentKind::Port;
 /// The share of wrong bits that a good link stays below: what `ibdiagnet` warns from
 /// (docs.nvidia.com/networking/display/ibdiagnetusermanualv211, Bit Error Rate: "default threshold=10^-12").
 const BIT_ERRORS: f64 = 1e-12;
-/// What NVIDIA tests its cables to (DGX SuperPOD, Cabling Data Centers: one in 10^15).
+/// What NVIDIA tests its cables to (its design guide "Cabling Data Centers": one in 10^15).
 const CABLE_BIT_ERRORS: f64 = 1e-15;
 
 /// The hours a rate is taken over are at least one, so that a single error of a short run stays one.

@@ -264,7 +264,9 @@ mod tests {
         let mut without = whole.clone();
         without.host.nics = Reading::Value(vec![nic("a", "1"), nic("b", "3")]);
         let mut watch = InventoryWatch::since(&whole);
-        [&whole, &without, &whole].into_iter().for_each(|found| watch.hear(found));
+        for found in [&whole, &without, &whole] {
+            watch.hear(found);
+        }
         let looks = Some(&watch.nics.looks);
         assert_eq!(Looks::away(looks), Gauged::Number { value: 1.0, samples: 3 });
         assert_eq!(Looks::missed(looks), Gauged::Text("1".to_owned()));

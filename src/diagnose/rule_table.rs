@@ -263,8 +263,11 @@ fn logged(scene: &Scene<'_>, gpu: GpuIndex, memory: FaultyMemory) -> bool {
     })
 }
 
-/// Counts of what was away or failed, what lists the numbers of those, which they are, and the code.
-const LISTED: [(&str, &str, fn(u8) -> Component, &str); 3] = [
+/// Makes the part of a number.
+type Numbered = fn(u8) -> Component;
+
+/// Counts of what was away, what lists the numbers of those, which they are, and the code.
+const LISTED: [(&str, &str, Numbered, &str); 3] = [
     ("psus.away", "psus.bad", Component::Psu, "PSU-FAILED"),
     ("nics.away", "nics.bad", Component::Nic, "NIC-MISSING"),
     ("nvmes.away", "nvmes.bad", Component::Nvme, "NVME-MISSING"),

@@ -63,7 +63,7 @@ fn a_link_that_goes_down_for_seconds_again_and_again_is_named() {
 #[test]
 fn a_minute_at_a_third_of_the_clock_in_an_hour_of_soak_is_named() {
     for (node, seed) in [("hgx-h200-8", 14), ("pcie-l40s-8", 15)] {
-        let tried = run(node, "gpu", "clock.ceiling: { set: 600 MHz }", "after: 65m, until: 66m", seed);
+        let tried = run(node, "gpu", "clock.ceiling: { set: 600 MHz }", "after: 68m, until: 69m", seed);
         assert_eq!(word(&tried), VerdictWord::Fail, "{node}: {}", tried.blemishes());
         assert!(found(&tried).iter().all(|(_, kind)| *kind == ComponentKind::Gpu), "{node}: {:?}", found(&tried));
     }
