@@ -104,7 +104,7 @@ impl Machine {
     }
 
     fn kiln(&self, command: &str, arguments: &[&str]) -> Output {
-        let library = std::env::current_exe().expect("the test's own path").with_file_name("libnvidia_ml.so");
+        let library = std::env::current_exe().expect("the test's own path").with_file_name("libkiln_fake_driver.so");
         let (config, host, run) = (self.path("config.yaml"), self.path("host"), self.path("run"));
         let mut kiln = Command::new(crate::KILN);
         kiln.arg("--config").arg(config).arg(command).args(arguments).arg(&run).arg("--nvml-lib").arg(library);
