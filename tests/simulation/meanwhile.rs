@@ -51,6 +51,16 @@ fn a_supply_that_gives_no_power_for_half_an_hour_of_the_soak_is_named() {
 }
 
 #[test]
+fn a_part_that_does_not_come_to_rest_any_more_after_its_work_is_named() {
+    for node in ["hgx-h200-8", "gb200-tray-4"] {
+        let tried = run(node, "gpu", "power.idle: { scale: 2.5 }", "after: 126m", 21);
+        assert_ne!(word(&tried), VerdictWord::Pass, "{node}");
+        let kinds: Vec<ComponentKind> = found(&tried).into_iter().map(|(_, kind)| kind).collect();
+        assert_eq!(kinds, [ComponentKind::Gpu], "{node}: {:?}", found(&tried));
+    }
+}
+
+#[test]
 fn a_link_that_goes_down_for_seconds_again_and_again_is_named() {
     for (node, seed) in [("hgx-h200-8", 12), ("hgx-b200-8", 13)] {
         let tried = run(node, "nvlink", "nvlink.active: { set: 0 }", "rate: 12/h, for: 20s", seed);

@@ -94,6 +94,12 @@ fn gpus_that_are_held_back_are_slow_and_say_nothing_of_what_cools_them() {
     }
 }
 
+/// Beside parts that are braked the others seem to take too much power.
+#[test]
+fn a_brake_of_half_a_node_accuses_none_of_the_other_half() {
+    name("gb200-tray-4", &["power-brake@gpu/0", "power-brake@gpu/2"], &["NODE-POWER-BRAKE node"]);
+}
+
 #[test]
 fn cooling_that_gives_way_for_all_is_no_parts_fault() {
     for node in ["hgx-h200-8", "gb200-tray-4"] {
