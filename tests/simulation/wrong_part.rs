@@ -97,7 +97,7 @@ fn gpus_that_are_held_back_are_slow_and_say_nothing_of_what_cools_them() {
 /// Beside parts that are braked the others seem to take too much power.
 #[test]
 fn a_brake_of_half_a_node_accuses_none_of_the_other_half() {
-    name("gb200-tray-4", &["power-brake@gpu/0", "power-brake@gpu/2"], &["NODE-POWER-BRAKE node"]);
+    name("gb200-tray-4", &["power-brake@gpu/0:2", "power-brake@gpu/2:2"], &["NODE-POWER-BRAKE node"]);
 }
 
 #[test]
