@@ -20,6 +20,7 @@ mod open_error;
 mod outcome;
 mod raw;
 mod reader_threads;
+mod stalls;
 mod tick;
 
 pub use library::{DEFAULT_LIBRARY, LibraryFacts, library_facts};

@@ -14,6 +14,7 @@ use super::library::{LibraryFacts, open};
 use super::open_error::NvmlOpenError;
 use super::outcome::or;
 use super::reader_threads::{Deadlines, Done, Job, ReaderThreads};
+use super::stalls::Stalls;
 use crate::host::{HostFacts, SourceWatch, host_sources, inlet_celsius, read_host};
 use kiln_model::Arrivals;
 use kiln_model::{
@@ -42,6 +43,7 @@ pub struct NvmlNode {
     facts: LibraryFacts,
     clock: Arc<RunClock>,
     threads: ReaderThreads,
+    stalls: Stalls,
     waker: Waker,
     host: HostThread,
     told: Receiver<Told>,
@@ -130,6 +132,7 @@ impl NvmlNode {
         let threads = ReaderThreads::start(opened.readers, options.deadlines, arrived.clone()).map_err(no_thread)?;
         let host = HostThread::start(options.root.clone(), arrived.clone()).map_err(no_thread)?;
         let (teller, told) = channel();
+        let stalls = Stalls::watch().map_err(no_thread)?;
         let handles = opened.handles.into_iter().map(|(_, raw)| raw).collect();
         super::events::listen(handles, &clock, teller.clone(), arrived.clone());
         follow_log(&options.root, &clock, teller, arrived);
@@ -137,6 +140,7 @@ impl NvmlNode {
             facts: opened.facts,
             clock,
             threads,
+            stalls,
             waker,
             host,
             told,
@@ -161,6 +165,7 @@ impl NvmlNode {
         self.clock.set(now);
         // Should the host's thread be gone, the inlet stays as it was read last.
         let _ = self.host.jobs.send(HostJob::Inlet);
+        self.threads.has_stalled(self.stalls.missed());
         self.threads.ask(now, Job::Tick);
     }
 
@@ -178,6 +183,7 @@ impl NvmlNode {
         self.clock.set(now);
         self.questions += 1;
         let number = self.questions;
+        self.threads.has_stalled(self.stalls.missed());
         if purpose == Purpose::Counters {
             self.threads.ask(now, Job::Counters(number));
         } else {
@@ -202,6 +208,7 @@ impl NvmlNode {
                 }
             }
         }
+        self.threads.has_stalled(self.stalls.missed());
         for (_, done) in self.threads.collect(now) {
             match done {
                 Done::Tick(mut sample) => {

@@ -61,6 +61,8 @@ struct Asked {
     job: Job,
     /// When its turn came, as far as is known from outside.
     began: Moment,
+    /// How long the program had not run until then.
+    stalled: Span,
     /// Answered with a failure already; what the thread may still say is thrown away.
     given_up: bool,
 }
@@ -81,6 +83,8 @@ pub(super) struct ReaderThreads {
     replies: Receiver<(GpuIndex, u64, Done)>,
     deadlines: Deadlines,
     tickets: u64,
+    /// How long the program has not run until now.
+    stalled: Span,
     /// Failures to answer with at the next collection.
     failed: Vec<(GpuIndex, Done)>,
 }
@@ -114,18 +118,23 @@ impl ReaderThreads {
             })?;
             threads.push(ReaderThread { gpu, jobs, asked: VecDeque::new(), overruns: 0, lost: false });
         }
-        Ok(Self { threads, replies, deadlines, tickets: 0, failed: Vec::new() })
+        Ok(Self { threads, replies, deadlines, tickets: 0, stalled: Span::ZERO, failed: Vec::new() })
     }
 
     pub(super) fn gpus(&self) -> impl Iterator<Item = GpuIndex> + '_ {
         self.threads.iter().map(|thread| thread.gpu)
     }
 
+    /// Says how long in all the program has not run: in that time no call could come back, and none is overdue for it.
+    pub(super) const fn has_stalled(&mut self, stalled: Span) {
+        self.stalled = stalled;
+    }
+
     /// Asks every GPU. One that hangs is answered for with a failure.
     pub(super) fn ask(&mut self, now: Moment, job: Job) {
         for thread in &mut self.threads {
             self.tickets += 1;
-            if let Some(failure) = thread.ask(now, self.tickets, job, self.deadlines.overruns) {
+            if let Some(failure) = thread.ask((now, self.stalled), self.tickets, job, self.deadlines.overruns) {
                 self.failed.push((thread.gpu, failed(thread.gpu, now, job, failure)));
             }
         }
@@ -136,13 +145,13 @@ impl ReaderThreads {
         let mut news = std::mem::take(&mut self.failed);
         while let Ok((gpu, ticket, done)) = self.replies.try_recv() {
             if let Some(thread) = self.threads.iter_mut().find(|thread| thread.gpu == gpu)
-                && thread.finished(now, ticket)
+                && thread.finished((now, self.stalled), ticket)
             {
                 news.push((gpu, done));
             }
         }
         for thread in &mut self.threads {
-            thread.look(now, &self.deadlines, &mut news);
+            thread.look((now, self.stalled), &self.deadlines, &mut news);
         }
         news
     }
@@ -152,7 +161,7 @@ impl ReaderThreads {
         if !self.failed.is_empty() {
             return Some(Moment::ZERO);
         }
-        self.threads.iter().filter_map(|thread| thread.deadline(&self.deadlines)).min()
+        self.threads.iter().filter_map(|thread| thread.deadline(self.stalled, &self.deadlines)).min()
     }
 }
 
@@ -162,7 +171,7 @@ impl ReaderThread {
     }
 
     /// Puts the question in the queue, or says why not.
-    fn ask(&mut self, now: Moment, ticket: u64, job: Job, most: u32) -> Option<ReadingFailure> {
+    fn ask(&mut self, (now, stalled): (Moment, Span), ticket: u64, job: Job, most: u32) -> Option<ReadingFailure> {
         if self.hangs() && job == Job::Tick {
             self.overruns += 1;
             self.lost |= self.overruns >= most;
@@ -182,17 +191,17 @@ impl ReaderThread {
             self.lost = true;
             return Some(ReadingFailure::Lost);
         }
-        self.asked.push_back(Asked { ticket, job, began: now, given_up: false });
+        self.asked.push_back(Asked { ticket, job, began: now, stalled, given_up: false });
         None
     }
 
     /// A reply came. Whether it still counts.
-    fn finished(&mut self, now: Moment, ticket: u64) -> bool {
+    fn finished(&mut self, (now, stalled): (Moment, Span), ticket: u64) -> bool {
         let Some(place) = self.asked.iter().position(|asked| asked.ticket == ticket) else { return false };
         let given_up = self.asked[place].given_up;
         self.asked.drain(..=place);
         if let Some(next) = self.asked.front_mut() {
-            next.began = now;
+            (next.began, next.stalled) = (now, stalled);
         }
         if !given_up {
             self.overruns = 0;
@@ -200,14 +209,14 @@ impl ReaderThread {
         !given_up && !self.lost
     }
 
-    fn deadline(&self, deadlines: &Deadlines) -> Option<Moment> {
+    fn deadline(&self, stalled: Span, deadlines: &Deadlines) -> Option<Moment> {
         let head = self.asked.front().filter(|head| !head.given_up)?;
-        Some(head.began + head.job.limit(deadlines))
+        Some(head.began + head.job.limit(deadlines) + stalled.saturating_sub(head.stalled))
     }
 
     /// Gives up what is overdue, and with it everything that waits behind.
-    fn look(&mut self, now: Moment, deadlines: &Deadlines, news: &mut Vec<(GpuIndex, Done)>) {
-        if self.deadline(deadlines).is_none_or(|deadline| now < deadline) {
+    fn look(&mut self, (now, stalled): (Moment, Span), deadlines: &Deadlines, news: &mut Vec<(GpuIndex, Done)>) {
+        if self.deadline(stalled, deadlines).is_none_or(|deadline| now < deadline) {
             return;
         }
         self.overruns += 1;
@@ -362,6 +371,24 @@ mod tests {
         leaves[0].send(()).expect("thread");
         arrived.recv().expect("an answer");
         assert_eq!(shown(&threads.collect(at(6))), ["0 40"]);
+    }
+
+    #[test]
+    fn a_call_is_not_overdue_for_the_time_in_which_nothing_ran() {
+        let (mut threads, leaves, arrived) = threads();
+        threads.ask(at(0), Job::Tick);
+        threads.has_stalled(Duration::from_secs(29));
+        assert_eq!(shown(&threads.collect(at(30))), Vec::<String>::new(), "one second of its own");
+        assert_eq!(threads.next_deadline(), Some(at(34)));
+        leaves.iter().for_each(|leave| leave.send(()).expect("thread"));
+        arrived.recv().expect("an answer");
+        arrived.recv().expect("an answer");
+        let mut news = shown(&threads.collect(at(30)));
+        news.sort();
+        assert_eq!(news, ["0 40", "1 40"]);
+        threads.ask(at(31), Job::Tick);
+        let timed_out = ["0 call timed out", "1 call timed out"];
+        assert_eq!(shown(&threads.collect(at(36))), timed_out, "what was missed before excuses nothing now");
     }
 
     #[test]
