@@ -223,19 +223,20 @@ fn put_link(sheet: &mut Sheet<'_>, params: &Params, seat: &Seat<'_>, all: &[Seat
     sheet.put("up", at, up);
     sheet.put("rate", at, Gauged::number_of(&port.rate_mb_per_s));
     sheet.put("width", at, Gauged::number_of(&port.width));
-    let usual = |of: &dyn Fn(&Port) -> Reading<u32>| {
+    let usual = |of: &dyn Fn(&Port) -> Reading<u32>, upper: bool| {
         let mut values: Vec<u32> = linked.iter().filter_map(|other| of(other.port).get()).collect();
         values.sort_unstable();
-        // The lower of two middles: where as many are slow as fast, as of two networks, neither is what most have.
-        let middle = values.get(values.len().saturating_sub(1) / 2).copied();
+        let middle = values.get(if upper { values.len() / 2 } else { values.len().saturating_sub(1) / 2 }).copied();
         match (of(port), middle) {
             (Reading::Failed(why), _) => Gauged::Missing(Missing::Read(why)),
             (Reading::Value(own), Some(middle)) if seat.is_up() => Gauged::Flag(own >= middle),
             _ => Gauged::Unsupported,
         }
     };
-    sheet.put("rate.usual", at, usual(&|port| port.rate_mb_per_s));
-    sheet.put("width.usual", at, usual(&|port| port.width.map(u32::from)));
+    // The lower of two middles: where as many are slow as fast, as of two networks, neither is what most have. No network has
+    // links with less lanes: of two ports the narrower one has lost some.
+    sheet.put("rate.usual", at, usual(&|port| port.rate_mb_per_s, false));
+    sheet.put("width.usual", at, usual(&|port| port.width.map(u32::from), true));
     let asked = match params.number("rate") {
         None => Gauged::Unsupported,
         Some(asked) => match Gauged::of(&port.rate_mb_per_s, |rate| Gauged::Flag(f64::from(*rate) >= asked)) {

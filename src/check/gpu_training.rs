@@ -66,6 +66,7 @@ static MEASUREMENTS: &[MeasurementSpec] = &[
     may("die-over-memory", Unit::Kelvin, GPU, "die temperature over memory temperature, mean"),
     must("throughput.mean", Unit::Teraflops, GPU, "work of the burn per second, mean"),
     may("throughput.per-clock", Unit::One, GPU, "million operations of the burn per SM clock cycle"),
+    may("bandwidth.mean", Unit::GigabytePerSecond, GPU, "what the burn moves in memory meanwhile, mean"),
     must("clock.mean", Unit::Megahertz, GPU, "SM clock, mean"),
     may("clock.unexplained", Unit::Percent, GPU, "share of the window with a low SM clock and no reason given"),
     // Without it nothing shows that the links had traffic, and that they had no errors says nothing.
@@ -77,6 +78,7 @@ static MEASUREMENTS: &[MeasurementSpec] = &[
         GPU,
         "what was copied between host and GPU meanwhile, mean of both directions",
     ),
+    may("host.slower", Unit::GigabytePerSecond, GPU, "likewise, mean of the direction that moved less"),
     FABRIC_AWAY,
     LINKS_AWAY,
     LINKS_INACTIVE,
@@ -205,8 +207,8 @@ fn start_copies(context: &StepContext<'_>, wants: &mut Wants) {
 struct HostCopies {
     /// Each by what it has copied: a load says of itself only what it moves.
     loads: BTreeSet<LoadId>,
-    /// GB/s of each copy in the steady window.
-    moved: BTreeMap<GpuIndex, Vec<f64>>,
+    /// GB/s of each copy in the steady window: to the GPU, and from it.
+    moved: BTreeMap<GpuIndex, [Vec<f64>; 2]>,
 }
 
 impl HostCopies {
@@ -217,7 +219,7 @@ impl HostCopies {
         {
             self.loads.insert(report.load);
             if is_measuring {
-                self.moved.entry(gpu).or_default().push(*gb_per_s);
+                self.moved.entry(gpu).or_default()[usize::from(*to == Endpoint::Host)].push(*gb_per_s);
             }
         }
         self.loads.contains(&report.load)
@@ -225,11 +227,33 @@ impl HostCopies {
 
     fn mean(&self, gpu: GpuIndex) -> Gauged {
         match self.moved.get(&gpu) {
-            Some(moved) => {
-                Gauged::Number { value: moved.iter().sum::<f64>() / moved.len() as f64, samples: moved.len() as u64 }
-            }
+            Some(moved) => mean(moved.iter().flatten()),
             None => Gauged::Missing(Missing::NoCopyTimed),
         }
+    }
+
+    /// The direction that moved less; one that moved nothing is missing.
+    fn slower(&self, gpu: GpuIndex) -> Gauged {
+        let Some([to, from]) = self.moved.get(&gpu) else { return Gauged::Missing(Missing::NoCopyTimed) };
+        match (mean(to.iter()), mean(from.iter())) {
+            (Gauged::Number { value: to, samples }, Gauged::Number { value: from, samples: others }) => {
+                Gauged::Number { value: to.min(from), samples: samples + others }
+            }
+            (to, from) => {
+                if to.number().is_none() {
+                    to
+                } else {
+                    from
+                }
+            }
+        }
+    }
+}
+
+fn mean<'a>(moved: impl Iterator<Item = &'a f64> + Clone) -> Gauged {
+    match moved.clone().count() {
+        0 => Gauged::Missing(Missing::NoCopyTimed),
+        count => Gauged::Number { value: moved.sum::<f64>() / count as f64, samples: count as u64 },
     }
 }
 
@@ -274,12 +298,14 @@ impl Run {
             sheet.put("memory-over-die", gpu, over_die);
             sheet.put("throughput.mean", gpu, gauge.at_best(gauge.tflops.gauged(self.over, Window::mean)));
             sheet.put("throughput.per-clock", gpu, gauge.at_best(gauge.per_clock(self.over)));
+            sheet.put("bandwidth.mean", gpu, gauge.at_best(gauge.memory_rate.gauged(self.over, Window::mean)));
             sheet.put("clock.mean", gpu, gauge.at_best(gauge.clock.gauged(self.over, Window::mean)));
             sheet.put("clock.unexplained", gpu, gauge.at_best(gauge.unexplained(self.over)));
             sheet.put("egress.mean", gpu, self.egress(context, index, gauge));
             self.watch.put_fabric(&mut sheet, index);
             self.watch.put_links(&mut sheet, index);
             sheet.put("host.mean", gpu, gauge.whole(self.copies.mean(index)));
+            sheet.put("host.slower", gpu, gauge.whole(self.copies.slower(index)));
             put_common(&mut sheet, gpu, gauge, self.over);
             put_growth(&mut sheet, context.components, index, of_gpu(&self.first, index), of_gpu(last, index));
         }
@@ -307,11 +333,10 @@ mod tests {
     fn working(scene: &Scene<'_>) -> Vec<LoadSaid> {
         let Some((kind, seconds)) = scene.load else { return Vec::new() };
         if matches!(kind, LoadKind::HostCopy(_)) {
-            let (from, to) = (Endpoint::Host, Endpoint::Gpu(scene.gpu));
-            return (seconds % 3.0 == 0.0)
-                .then_some(LoadSaid::Moved(Transfer { from, to, gb_per_s: 50.0 }))
-                .into_iter()
-                .collect();
+            let (host, gpu) = (Endpoint::Host, Endpoint::Gpu(scene.gpu));
+            let to = LoadSaid::Moved(Transfer { from: host, to: gpu, gb_per_s: 56.0 });
+            let from = LoadSaid::Moved(Transfer { from: gpu, to: host, gb_per_s: 44.0 });
+            return if seconds % 3.0 == 0.0 { vec![to, from] } else { Vec::new() };
         }
         if *kind != LoadKind::AllToAll {
             return vec![progress(scene, 700.0)];
@@ -345,6 +370,8 @@ mod tests {
         assert_eq!(shown(&done, Component::gpu(1), "nvlink.errors"), "0");
         assert_eq!(shown(&done, Component::gpu(1), "egress.mean"), "200 GB/s");
         assert_eq!(shown(&done, Component::gpu(1), "host.mean"), "50 GB/s");
+        assert_eq!(shown(&done, Component::gpu(1), "host.slower"), "44 GB/s");
+        assert_eq!(shown(&done, Component::gpu(1), "bandwidth.mean"), "3000 GB/s");
     }
 
     #[test]

@@ -9,7 +9,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::scene::Scene;
+use super::scene::{Fact, Scene};
 use kiln_event::Vitals;
 use kiln_model::{Component, GpuIndex, Sensor};
 
@@ -44,8 +44,10 @@ const HOT_INLET: f64 = 35.0;
 pub(super) struct HeatMap {
     /// K/W over the inlet when the guard tripped.
     tripped: BTreeMap<GpuIndex, f64>,
-    /// K/W as steps measured it.
+    /// K/W as the last step measured it.
     measured: BTreeMap<GpuIndex, f64>,
+    /// K/W in the first burn that missed a limit of heat: it may be over when a soak comes.
+    burnt: BTreeMap<GpuIndex, f64>,
     die: BTreeMap<GpuIndex, f64>,
     /// Die temperature at which each slows down.
     threshold: BTreeMap<GpuIndex, f64>,
@@ -64,6 +66,7 @@ impl HeatMap {
             numbers.into_iter().filter_map(|(component, value)| Some((component.gpu_index()?, value))).collect()
         };
         map.measured = by_gpu("thermal.resistance");
+        map.burnt = in_a_hot_burn(scene);
         if map.die.is_empty() {
             map.die = by_gpu("temp.mean");
         }
@@ -100,7 +103,12 @@ impl HeatMap {
 
     /// Whether the GPU's resistance can be compared: it was measured, and so were those of enough others.
     pub(super) fn knows(&self, gpu: GpuIndex) -> bool {
-        [&self.tripped, &self.measured].into_iter().any(|map| map.contains_key(&gpu) && map.len() >= LEAST_COMPARED)
+        self.all().into_iter().any(|map| map.contains_key(&gpu) && map.len() >= LEAST_COMPARED)
+    }
+
+    /// The resistances of all times.
+    const fn all(&self) -> [&BTreeMap<GpuIndex, f64>; 3] {
+        [&self.tripped, &self.measured, &self.burnt]
     }
 
     /// Whether the GPU is cooler than most: then it is not its cooling that is bad, whatever its resistance at little power
@@ -129,7 +137,7 @@ impl HeatMap {
     }
 
     pub(super) fn is_raised(&self, gpu: GpuIndex) -> bool {
-        [&self.tripped, &self.measured].into_iter().any(|map| self.over(map, gpu).is_some_and(|over| over > RAISED))
+        self.all().into_iter().any(|map| self.over(map, gpu).is_some_and(|over| over > RAISED))
     }
 
     /// Whether the GPU got warmer for its power between the last measurement and the trip, by far more than its twin.
@@ -154,15 +162,17 @@ impl HeatMap {
         if self.count < 4 || !self.count.is_multiple_of(2) {
             return None;
         }
-        let halves = (0..2).flat_map(|number| [(number, &self.tripped), (number, &self.measured)]);
-        halves.into_iter().find_map(|(number, map)| {
+        let mut halves = (0..2).flat_map(|number| self.all().map(|map| (number, map)));
+        halves.find_map(|(number, map)| {
             let gpus: BTreeSet<GpuIndex> = (number * half..(number + 1) * half).map(GpuIndex).collect();
             let ratios: Option<Vec<f64>> = gpus.iter().map(|gpu| self.over(map, *gpu)).collect();
             let ratios = ratios?;
             let raised = ratios.iter().filter(|ratio| **ratio > RAISED).count();
             let (least, most) =
                 ratios.iter().fold((f64::INFINITY, 0.0_f64), |(low, high), ratio| (low.min(*ratio), high.max(*ratio)));
-            let shared = least > SHARED && (raised * 2 >= ratios.len() || most < ALIKE * least);
+            // One of two is a part, and makes the half seem warm.
+            let most_are = raised > 1 && raised * 2 >= ratios.len();
+            let shared = least > SHARED && (most_are || most < ALIKE * least);
             shared.then_some((Component::CoolingBranch(number), gpus))
         })
     }
@@ -226,6 +236,21 @@ impl HeatMap {
     pub(super) fn has_odd_threshold(&self, gpu: GpuIndex) -> bool {
         over_others(&self.threshold, gpu).is_some_and(|over| over < -ODD_THRESHOLD)
     }
+}
+
+/// The resistances of the first burn in which a GPU was too hot for its power.
+fn in_a_hot_burn(scene: &Scene<'_>) -> BTreeMap<GpuIndex, f64> {
+    let hot = |fact: &Fact<'_>| {
+        let of_heat = ["thermal.resistance", "resistance.mirrored", "resistance.half"].contains(&fact.name());
+        fact.check == "gpu.burn" && fact.failed() && of_heat
+    };
+    let Some(place) = scene.facts.iter().position(hot) else { return BTreeMap::new() };
+    let path = scene.facts[place].path;
+    // A later round of the step comes after other steps.
+    let first = scene.facts[..place].iter().rposition(|fact| fact.path != path).map_or(0, |before| before + 1);
+    let of_it = scene.facts[first..].iter().take_while(|fact| fact.path == path);
+    let named = of_it.filter(|fact| fact.name() == "thermal.resistance");
+    named.filter_map(|fact| Some((fact.gpu()?, fact.number()?))).collect()
 }
 
 /// How far a GPU's value is over the middle one of the others.

@@ -28,6 +28,7 @@ mod removable;
 mod rule_heat;
 mod rule_kernel;
 mod rule_links;
+mod rule_memory;
 mod rule_results;
 mod rule_sensor;
 mod rule_speed;

@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::board::Board;
 use super::heat_map::HeatMap;
-use super::rule_sensor::{WRONG_SENSOR, read_memory};
+use super::rule_memory::read_memory;
+use super::rule_sensor::WRONG_SENSOR;
 use super::scene::{Fact, Scene, both, trip_evidence};
 use kiln_event::{Confidence, Evidence};
 use kiln_limit::Judged;
@@ -197,11 +198,12 @@ fn accuse_branch(
     branch: Component,
     gpus: &BTreeSet<GpuIndex>,
     gpu: Component,
-    mut evidence: Vec<Evidence>,
+    evidence: Vec<Evidence>,
 ) {
-    let own: Vec<Evidence> = evidence.extract_if(.., |one| one.measurement() == Some("fall.fast")).collect();
-    if !own.is_empty() {
-        board.accuse("GPU-COOLING-CONTACT", gpu, Confidence::High, own);
+    if evidence.iter().any(|one| one.measurement() == Some("fall.fast")) {
+        // Its die alone is enough to make it hot, and the half with it: the others of the branch say whether that is bad as well.
+        board.accuse("GPU-COOLING-CONTACT", gpu, Confidence::High, evidence);
+        return;
     }
     let suspicion = board.accuse("COOLING-BRANCH-FLOW", branch, Confidence::Medium, evidence);
     suspicion.suspects = std::iter::once(branch).chain(gpus.iter().copied().map(Component::Gpu)).collect();

@@ -140,6 +140,8 @@ const TABLE: &[(&str, &str, &str, At)] = &[
     ("pcie.bandwidth", "h2d.of-link", "PCIE-SLOW", At::Pcie),
     ("pcie.bandwidth", "d2h.of-link", "PCIE-SLOW", At::Pcie),
     ("gpu.training", "host.mean", "PCIE-SLOW", At::Pcie),
+    ("gpu.training", "host.slower", "PCIE-SLOW", At::Pcie),
+    ("gpu.training", "bandwidth.mean", "HBM-SLOW", At::Memory),
     ("", "ecc.corrected", "HBM-CORRECTED-RATE", At::Memory),
     ("", "ecc.corrected.rate", "HBM-CORRECTED-RATE", At::Memory),
     ("", "ecc.corrected.total", "HBM-CORRECTED-RATE", At::Memory),

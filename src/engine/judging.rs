@@ -5,10 +5,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use kiln_diagnose::{AllAlike, LEAST_ALIKE, if_all_alike, same_sm_everywhere};
-use kiln_event::{Case, LotValue, Outcome, Reason, RunRecord, StepEnding};
+use kiln_event::{Case, LotValue, Outcome, Reason, RunRecord, StepEnding, StepRecord, StepStatus};
 use kiln_limit::{
-    Judged, Judgement, Limit, LotRange, Measured, Measurement, Miss, Missing, Peers, Range, References, Unjudged,
-    WaiverUse, judge,
+    Judged, Judgement, Limit, LotRange, Measured, Measurement, Miss, Missing, Peers, Range, Reference, References,
+    Unjudged, WaiverUse, judge,
 };
 use kiln_lot::placed;
 use kiln_model::{Component, ComponentKind, GpuIndex, Quantity, WallTime, median};
@@ -147,8 +147,9 @@ impl Judge<'_> {
         let sku = |fact: &str| -> Option<Quantity> { self.sku_of(measurement.component)?.fact(fact) };
         let references = References {
             sku: &sku,
-            peers: if limit.is_of_peers() { self.peers(measurement, all) } else { None },
+            peers: if limit.stands_on(&Reference::Peers) { self.peers(measurement, all) } else { None },
             baseline: self.baseline(measurement),
+            first: if limit.stands_on(&Reference::First) { self.first(measurement) } else { None },
             guard_band: self.guard_band(measurement),
         };
         let mut judgement = judge(limit, measurement, &references);
@@ -188,6 +189,27 @@ impl Judge<'_> {
         let start = self.record.start.as_ref().filter(|start| !start.baseline.is_empty())?;
         let key = format!("{}.{}[{}]", self.planned.path, measurement.name, measurement.component);
         start.baseline.get(&key).copied()
+    }
+
+    /// What the first step of this run that has a number of it measured: in that step, `measurement` itself. Another attempt at the
+    /// step in progress is none before it.
+    fn first(&self, measurement: &Measurement) -> Option<f64> {
+        let own = self
+            .record
+            .steps
+            .iter()
+            .rev()
+            .find(|step| step.key.path == self.planned.path && step.status == StepStatus::Running);
+        let before = |step: &&StepRecord| {
+            let again = own.is_some_and(|own| own.key.path == step.key.path && own.key.round == step.key.round);
+            step.status == StepStatus::Finished && !again
+        };
+        let judged =
+            self.record.steps.iter().filter(before).flat_map(|step| &step.cases).flat_map(|case| &case.judgements);
+        let mut same = judged.map(|judgement| &judgement.measurement).filter(|one| {
+            one.name == measurement.name && one.component == measurement.component && one.unit == measurement.unit
+        });
+        same.find_map(Measurement::as_number).or_else(|| measurement.as_number())
     }
 
     /// The waiver in force for a failed measurement.

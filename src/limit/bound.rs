@@ -17,6 +17,8 @@ pub enum Reference {
     Peers,
     /// The same measurement in an earlier run.
     Baseline,
+    /// The same measurement of the same component in the first step of this run that made it; in that step, itself.
+    First,
 }
 
 /// One side of a comparison.

@@ -17,6 +17,8 @@ pub struct References<'a> {
     pub peers: Option<Peers>,
     /// The same measurement in an earlier run, in the measurement's unit.
     pub baseline: Option<f64>,
+    /// What the first step of the run that made the measurement made of it, in the measurement's unit.
+    pub first: Option<f64>,
     /// How far the gauge may be off, in the measurement's unit (`kiln msa`).
     pub guard_band: Option<f64>,
 }
@@ -40,7 +42,8 @@ impl Peers {
 
 impl References<'_> {
     /// Without anything to stand against: relative limits cannot be judged.
-    pub const NONE: References<'static> = References { sku: &|_| None, peers: None, baseline: None, guard_band: None };
+    pub const NONE: References<'static> =
+        References { sku: &|_| None, peers: None, baseline: None, first: None, guard_band: None };
 
     fn get(&self, of: &Reference, unit: Unit) -> Result<f64, Unjudged> {
         let missing = Unjudged::NoReference;
@@ -51,6 +54,7 @@ impl References<'_> {
             }
             Reference::Peers => self.peers.map(Peers::value).ok_or_else(|| missing(NoReference::Peers))?,
             Reference::Baseline => self.baseline.ok_or_else(|| missing(NoReference::Baseline))?,
+            Reference::First => self.first.ok_or_else(|| missing(NoReference::First))?,
         };
         if value.is_finite() { Ok(value) } else { Err(missing(of.lacking())) }
     }
@@ -63,6 +67,7 @@ impl Reference {
             Self::Sku(fact) => NoReference::Sku(fact.clone()),
             Self::Peers => NoReference::Peers,
             Self::Baseline => NoReference::Baseline,
+            Self::First => NoReference::First,
         }
     }
 }
@@ -72,6 +77,7 @@ impl std::fmt::Debug for References<'_> {
         f.debug_struct("References")
             .field("peers", &self.peers)
             .field("baseline", &self.baseline)
+            .field("first", &self.first)
             .finish_non_exhaustive()
     }
 }
@@ -106,18 +112,17 @@ impl Term {
 }
 
 impl Limit {
-    /// Whether siblings are what it stands against: for no other need they be looked for.
-    pub fn is_of_peers(&self) -> bool {
-        self.bound.is_of_peers() || self.marginal.as_ref().is_some_and(Bound::is_of_peers)
+    /// Whether it is relative to `reference`: for nothing else need that be looked for.
+    pub fn stands_on(&self, reference: &Reference) -> bool {
+        self.bound.stands_on(reference) || self.marginal.as_ref().is_some_and(|bound| bound.stands_on(reference))
     }
 }
 
 impl Bound {
-    /// Whether siblings are what it stands against.
-    fn is_of_peers(&self) -> bool {
-        let of_peers = |term: &Term| match term {
+    fn stands_on(&self, reference: &Reference) -> bool {
+        let stands = |term: &Term| match term {
             Term::Absolute(_) => false,
-            Term::Share { of, .. } | Term::Offset { of, .. } => *of == Reference::Peers,
+            Term::Share { of, .. } | Term::Offset { of, .. } => of == reference,
         };
         match self {
             Self::AtLeast(term)
@@ -126,8 +131,8 @@ impl Bound {
             | Self::LessThan(term)
             | Self::Near { nominal: term, .. }
             | Self::Equal(term)
-            | Self::NotEqual(term) => of_peers(term),
-            Self::Between(low, high) => of_peers(low) || of_peers(high),
+            | Self::NotEqual(term) => stands(term),
+            Self::Between(low, high) => stands(low) || stands(high),
             Self::OneOf(_) | Self::Matches(_) => false,
         }
     }
@@ -240,7 +245,7 @@ pub fn judge(limit: &Limit, measurement: &Measurement, references: &References<'
     };
     // ISO 14253-1: within the uncertainty of an end neither conformity nor its contrary is proven.
     let unsure = guard_band.is_some_and(|band| near_an_end(measurement, range, band));
-    let of_two = matches!(references.peers, Some(Peers::Other(_))) && limit.bound.is_of_peers();
+    let of_two = matches!(references.peers, Some(Peers::Other(_))) && limit.bound.stands_on(&Reference::Peers);
     let (outcome, miss) = match outcome {
         Judged::Pass if unsure => (Judged::Marginal, limit.miss),
         Judged::Fail if unsure || of_two => (Judged::Fail, Miss::Suspicion),
@@ -357,6 +362,11 @@ mod tests {
             outcome(&limit(">= baseline", None, Unit::Watt), 1.0, Unit::Watt, &references),
             missing(NoReference::Baseline)
         );
+        let first = References { first: Some(100.0), ..References::NONE };
+        let kept = limit("<= 125 % of first", None, Unit::Watt);
+        assert_eq!(outcome(&kept, 125.0, Unit::Watt, &first), Judged::Pass);
+        assert_eq!(outcome(&kept, 126.0, Unit::Watt, &first), Judged::Fail);
+        assert_eq!(outcome(&kept, 1.0, Unit::Watt, &References::NONE), missing(NoReference::First));
         assert_eq!(
             outcome(&limit(">= sku.tdp", None, Unit::Watt), 1e9, Unit::Watt, &References::NONE),
             missing(NoReference::Sku("tdp".to_owned()))

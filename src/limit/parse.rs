@@ -24,7 +24,7 @@ pub struct Target<'a> {
     pub wanted: Wanted,
     /// Names and units of the known SKU facts.
     pub facts: &'a [(&'a str, Unit)],
-    /// Whether `peers` and `baseline` may be used; guards allow neither.
+    /// Whether `peers`, `baseline` and `first` may be used; guards allow none of them.
     pub relative: bool,
 }
 
@@ -316,6 +316,7 @@ mod tests {
         assert_eq!(read(">= 95 % of sku.tdp", Unit::Watt), ">= 95 % of sku.tdp");
         assert_eq!(read(">= 97% of peers", Unit::Teraflops), ">= 97 % of peers");
         assert_eq!(read(">= 97 % of baseline", Unit::Teraflops), ">= 97 % of baseline");
+        assert_eq!(read("<= first + 5 W", Unit::Watt), "<= first + 5 W");
         assert_eq!(read("== sku.pcie.width", Unit::One), "== sku.pcie.width");
         assert_eq!(read("<= peers + 5 K", Unit::Celsius), "<= peers + 5 K");
         assert_eq!(read(">= sku.tdp - 20 W", Unit::Watt), ">= sku.tdp - 20 W");
@@ -382,7 +383,7 @@ mod tests {
         >= «5»: the unit is missing: `power.mean` is measured in W
           write `5 W`
         >= «five»: `five` is no value and no reference
-          write a value with its unit, `sku.<fact>`, `peers` or `baseline`
+          write a value with its unit, `sku.<fact>`, `peers`, `baseline` or `first`
         >= «5 °C»: `power.mean` is measured in W, which cannot be held against °C
           units that fit: `mW`, `W`, `kW`
         >= «5 Wat»: unknown unit `Wat`
@@ -416,7 +417,7 @@ mod tests {
         ~ «x»: `power.mean` is a number: a regular expression needs a text
           -
         >= «nan» W: `nan` is no value and no reference
-          write a value with its unit, `sku.<fact>`, `peers` or `baseline`
+          write a value with its unit, `sku.<fact>`, `peers`, `baseline` or `first`
         >= «1e999 W»: `1e999 W` does not start with a number
           write for example `5 W`
         "#);

@@ -15,6 +15,8 @@ pub enum NoReference {
     Peers,
     /// The run was given no baseline with this value.
     Baseline,
+    /// No step has a number of it yet.
+    First,
     /// A term is not in the measurement's unit.
     TermUnit { term: String, unit: Unit },
     /// A term comes to no finite number.

@@ -23,6 +23,7 @@ impl fmt::Display for Reference {
             Self::Sku(fact) => write!(f, "sku.{fact}"),
             Self::Peers => f.write_str("peers"),
             Self::Baseline => f.write_str("baseline"),
+            Self::First => f.write_str("first"),
         }
     }
 }
@@ -104,7 +105,7 @@ mod tests {
     fn reference(unit: Unit) -> impl Strategy<Value = Reference> {
         let facts = FACTS.iter().filter(move |fact| fact.1.dimension() == unit.dimension());
         let mut all: Vec<Reference> = facts.map(|fact| Reference::Sku(fact.0.to_owned())).collect();
-        all.extend([Reference::Peers, Reference::Baseline]);
+        all.extend([Reference::Peers, Reference::Baseline, Reference::First]);
         prop::sample::select(all)
     }
 

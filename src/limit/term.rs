@@ -88,6 +88,7 @@ fn reference(part: Part<'_>, unit: Unit, target: &Target<'_>) -> Parsed<Referenc
     let relative = match part.text {
         "peers" => Some(Reference::Peers),
         "baseline" => Some(Reference::Baseline),
+        "first" => Some(Reference::First),
         _ => None,
     };
     if let Some(relative) = relative {
@@ -99,8 +100,10 @@ fn reference(part: Part<'_>, unit: Unit, target: &Target<'_>) -> Parsed<Referenc
         };
     }
     let Some(fact) = part.text.strip_prefix("sku.") else {
-        let help = match nearest(part.text, ["peers", "baseline", "sku"]) {
-            Some("sku") | None => "write a value with its unit, `sku.<fact>`, `peers` or `baseline`".to_owned(),
+        let help = match nearest(part.text, ["peers", "baseline", "first", "sku"]) {
+            Some("sku") | None => {
+                "write a value with its unit, `sku.<fact>`, `peers`, `baseline` or `first`".to_owned()
+            }
             Some(near) => format!("did you mean `{near}`?"),
         };
         return Err(ParseLimitError::new(part, format!("`{}` is no value and no reference", part.text)).help(help));

@@ -135,7 +135,7 @@ fn bound(description: &str) -> Value {
     let facts: Vec<String> = FACTS.iter().map(|fact| format!(">= 95 % of sku.{}", fact.name)).collect();
     let mut examples =
         vec!["<= 87 °C", "450..520 GB/s", "480 GB/s ±5 %", "== 0", "in [a, b]", "~ ^96", "<= peers + 5 K"];
-    examples.extend([">= 97 % of peers", ">= 97 % of baseline"]);
+    examples.extend([">= 97 % of peers", ">= 97 % of baseline", "<= 125 % of first"]);
     examples.extend(facts.iter().map(String::as_str));
     json!({ "type": "string", "description": description, "examples": examples })
 }

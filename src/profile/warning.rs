@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use super::inherit::BUILT_IN;
 use super::resolve::{Resolved, resolve_with_tree};
 use super::stage::old_component_word;
-use super::{Profile, Request, Step};
-use kiln_limit::{Bound, Limit, Reference, Term};
+use super::{Loop, Profile, Request, Step};
+use kiln_limit::{Bound, Reference, Term};
 use kiln_yaml::{Diagnostic, Diagnostics, Node};
 
 /// Everything of the profile that deserves a second look. `today` ends waivers; `has_baseline` says whether the run will be
@@ -34,11 +34,18 @@ pub fn warnings(
             all.push(Diagnostic::new(place, message).help("take it out, or have it granted anew"));
         }
     }
-    for (step, node) in steps(&profile, &root) {
+    let steps = steps(&profile, &root);
+    for (nth, (step, node)) in steps.iter().enumerate() {
+        let (step, node) = (*step, *node);
         if let Some(old) = node.and_then(|node| node.get("each")).and_then(old_component_word) {
             all.push(old);
         }
-        limits(step, node, request.name, has_baseline, &mut all);
+        let measures = |(one, _): &(&Step, _), name: &str| {
+            request.catalogue.find(&one.check).is_some_and(|spec| spec.measurement(name).is_some())
+        };
+        let is_before =
+            |name: &str| is_repeated(&profile, step) || steps[..nth].iter().any(|before| measures(before, name));
+        limits(step, node, request.name, &Ground { has_baseline, is_before: &is_before }, &mut all);
     }
     Ok(all)
 }
@@ -56,7 +63,20 @@ fn steps<'a>(profile: &'a Profile, root: &'a Node) -> Vec<(&'a Step, Option<&'a 
     steps
 }
 
-fn limits(step: &Step, node: Option<&Node>, own: &str, has_baseline: bool, all: &mut Diagnostics) {
+/// Whether the step's stage has more than one round.
+fn is_repeated(profile: &Profile, step: &Step) -> bool {
+    let stage = profile.stages.iter().find(|stage| stage.steps.iter().any(|one| std::ptr::eq(one, step)));
+    stage.is_some_and(|stage| stage.repeat != Loop::Count(1))
+}
+
+/// What the limits of a profile can stand on.
+struct Ground<'a> {
+    has_baseline: bool,
+    /// Whether a step before this one, or an earlier round of it, makes a measurement of that name.
+    is_before: &'a dyn Fn(&str) -> bool,
+}
+
+fn limits(step: &Step, node: Option<&Node>, own: &str, ground: &Ground<'_>, all: &mut Diagnostics) {
     for (name, limit) in &step.limits {
         let Some(place) = node.and_then(|node| node.get("limits")?.get(name)).map(|node| node.place.first_line())
         else {
@@ -71,11 +91,15 @@ fn limits(step: &Step, node: Option<&Node>, own: &str, has_baseline: bool, all: 
                 format!("`marginal` of `{name}` is looser than its limit `{}`: nothing is ever marginal", limit.text);
             all.push(Diagnostic::new(&place, message).help("a marginal bound lies inside the limit"));
         }
-        if !has_baseline && of_baseline(limit) {
+        if !ground.has_baseline && limit.stands_on(&Reference::Baseline) {
             let message = format!("`{name}` stands against a baseline, and there is none: it will be INCONCLUSIVE");
             all.push(
                 Diagnostic::new(&place, message).help("give the run `--baseline FILE`, which `kiln baseline` makes"),
             );
+        }
+        if limit.stands_on(&Reference::First) && !(ground.is_before)(name) {
+            let message = format!("no step before this one measures `{name}`: it will be held against itself");
+            all.push(Diagnostic::new(&place, message).help("write the limit at a later step"));
         }
     }
 }
@@ -106,23 +130,5 @@ fn difference(one: &Term, two: &Term) -> Option<f64> {
             Some(plus.value_in(other.unit)? - other.value)
         }
         _ => None,
-    }
-}
-
-fn of_baseline(limit: &Limit) -> bool {
-    let stands = |term: &Term| match term {
-        Term::Absolute(_) => false,
-        Term::Share { of, .. } | Term::Offset { of, .. } => *of == Reference::Baseline,
-    };
-    match &limit.bound {
-        Bound::AtLeast(term)
-        | Bound::MoreThan(term)
-        | Bound::AtMost(term)
-        | Bound::LessThan(term)
-        | Bound::Equal(term)
-        | Bound::NotEqual(term)
-        | Bound::Near { nominal: term, .. } => stands(term),
-        Bound::Between(low, high) => stands(low) || stands(high),
-        Bound::OneOf(_) | Bound::Matches(_) => false,
     }
 }

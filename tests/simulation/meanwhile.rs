@@ -61,6 +61,53 @@ fn a_part_that_does_not_come_to_rest_any_more_after_its_work_is_named() {
 }
 
 #[test]
+fn rest_that_takes_half_as_much_again_as_before_the_load_is_told_by_the_part_itself() {
+    // Siblings differ by as much, so that only its own rest of before the load shows it.
+    for (node, seed) in [("hgx-h200-8", 22), ("hgx-b200-8", 23), ("gb200-tray-4", 24)] {
+        let tried = run(node, "gpu", "power.idle: { scale: 1.6 }", "after: 126m", seed);
+        assert_ne!(word(&tried), VerdictWord::Pass, "{node}");
+        let all = found(&tried);
+        assert!(all.iter().all(|(_, kind)| *kind == ComponentKind::Gpu) && all.len() == 1, "{node}: {all:?}");
+    }
+}
+
+#[test]
+fn a_part_that_falls_behind_itself_in_the_soak_is_told_though_its_siblings_differ_by_as_much() {
+    for (node, seed) in [("hgx-h200-8", 27), ("hgx-b200-8", 28), ("gb200-tray-4", 29)] {
+        let tried = run(node, "gpu", "clock.voltage: { scale: 1.14 }", "after: 70m", seed);
+        assert_eq!(word(&tried), VerdictWord::Inconclusive, "{node}: {}", tried.blemishes());
+        let all = found(&tried);
+        assert!(!all.is_empty() && all.iter().all(|(_, kind)| *kind == ComponentKind::Gpu), "{node}: {all:?}");
+    }
+}
+
+#[test]
+fn power_that_is_read_unsteadily_is_told_by_the_siblings() {
+    for (node, seed) in [("hgx-h200-8", 30), ("pcie-l40s-8", 31)] {
+        let tried = run(node, "gpu", "sensor.power.noise: { set: 10 % }", "always", seed);
+        let wanted = [("SENSOR-IMPLAUSIBLE".to_owned(), ComponentKind::Gpu)];
+        assert_eq!((word(&tried), &found(&tried)[..]), (VerdictWord::Inconclusive, &wanted[..]), "{node}");
+    }
+}
+
+#[test]
+fn what_is_hot_in_the_first_burn_alone_is_told_and_the_right_part_named() {
+    // The soak begins after it is over.
+    let cases = [
+        ("gpu", "cooling.contact: { scale: 1.9 }", ComponentKind::Gpu),
+        ("cooling", "cooling.flow: { scale: 0.5 }", ComponentKind::CoolingBranch),
+    ];
+    for (component, changes, kind) in cases {
+        for (node, seed) in [("hgx-h200-8", 25), ("hgx-b200-8", 26)] {
+            let tried = run(node, component, changes, "until: 44m", seed);
+            assert_ne!(word(&tried), VerdictWord::Pass, "{node} {component}");
+            let all = found(&tried);
+            assert!(!all.is_empty() && all.iter().all(|(_, found)| *found == kind), "{node} {component}: {all:?}");
+        }
+    }
+}
+
+#[test]
 fn a_link_that_goes_down_for_seconds_again_and_again_is_named() {
     for (node, seed) in [("hgx-h200-8", 12), ("hgx-b200-8", 13)] {
         let tried = run(node, "nvlink", "nvlink.active: { set: 0 }", "rate: 12/h, for: 20s", seed);

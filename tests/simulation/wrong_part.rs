@@ -66,6 +66,25 @@ fn a_cap_that_falls_is_one_finding_and_no_setting_left_behind() {
 }
 
 #[test]
+fn a_hot_die_beside_a_lost_gpu_accuses_no_memory_of_the_two_good_ones() {
+    // Of four one is gone and one is hot: the middle of the other two is nobody's.
+    let wanted = ["GPU-COOLING-CONTACT gpu/0", "GPU-LOST gpu/3"];
+    name("gb200-tray-4", &["lost-near-the-end@gpu/3", "cold-plate-loose@gpu/0"], &wanted);
+}
+
+#[test]
+fn two_contacts_of_one_branch_of_two_are_told_as_contacts() {
+    let faults = ["cold-plate-loose@gpu/0:0.6", "cold-plate-loose@gpu/1:0.6"];
+    let faults: Vec<FaultUse> = faults.iter().map(|fault| FaultUse::parse(fault).expect("a fault")).collect();
+    for seed in 9101..9104 {
+        let tried = Trial::of("acceptance").run_with("gb200-tray-4", seed, &faults);
+        let mut named = named(&tried);
+        named.sort();
+        assert_eq!(named, ["GPU-COOLING-CONTACT gpu/0", "GPU-COOLING-CONTACT gpu/1"], "seed {seed}");
+    }
+}
+
+#[test]
 fn a_fan_and_a_contact_are_told_of_the_branch_and_of_no_other_part() {
     let faults: Vec<FaultUse> = ["cold-plate-loose@gpu/6", "branch-blocked@cooling/1"]
         .map(|fault| FaultUse::parse(fault).expect("a fault"))
