@@ -84,7 +84,7 @@ fn a_part_that_falls_behind_itself_in_the_soak_is_told_though_its_siblings_diffe
 #[test]
 fn power_that_is_read_unsteadily_is_told_by_the_siblings() {
     for (node, seed) in [("hgx-h200-8", 30), ("pcie-l40s-8", 31)] {
-        let tried = run(node, "gpu", "sensor.power.noise: { set: 10 % }", "always", seed);
+        let tried = run(node, "gpu", "sensor.power.noise: { set: 0.1 }", "until: 10h", seed);
         let wanted = [("SENSOR-IMPLAUSIBLE".to_owned(), ComponentKind::Gpu)];
         assert_eq!((word(&tried), &found(&tried)[..]), (VerdictWord::Inconclusive, &wanted[..]), "{node}");
     }
