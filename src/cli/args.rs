@@ -219,7 +219,7 @@ pub(super) struct HardwareArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {
-    /// A built-in profile (smoke, acceptance, burnin-24h, burnin-72h, burnin-168h, interconnect) or a file.
+    /// A built-in profile (smoke, acceptance, burnin-24h, burnin-72h, burnin-168h, interconnect, restarts) or a file.
     #[arg(default_value = "smoke")]
     pub profile: String,
     #[command(flatten)]

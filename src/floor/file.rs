@@ -18,6 +18,8 @@ use super::site::Watts;
 pub(super) const SCHEMA: &str = "kiln.floor/1";
 /// Agents that call more often than this cost more than they tell; ones that call less often are not seen to fall silent.
 const POLL: std::ops::RangeInclusive<Duration> = Duration::from_millis(500)..=Duration::from_secs(60);
+/// The shortest profile takes two and a half minutes, and a breaker looks at units that came to their end.
+const BREAKER_LEAST: Duration = Duration::from_secs(60);
 /// More tries at one stop than any rule of a factory allows.
 const MOST_RUNS: u32 = 20;
 
@@ -100,6 +102,16 @@ fn line(node: &Node, all: &mut Diagnostics) -> Option<String> {
 
 pub(super) fn span(node: &Node, all: &mut Diagnostics) -> Option<Duration> {
     node.parse_with(parse_span, all)
+}
+
+/// A length of time in which something has to happen: one that is too short is as good as none, and nobody would see that.
+pub(super) fn window(node: &Node, least: Duration, why: &str, all: &mut Diagnostics) -> Option<Duration> {
+    let length = span(node, all)?;
+    if length < least {
+        let minutes = least.as_secs() / 60;
+        all.push(Diagnostic::new(&node.place, format!("expected at least {minutes}m: {why}")));
+    }
+    Some(length)
 }
 
 pub(super) fn watts(node: &Node, all: &mut Diagnostics) -> Option<Watts> {
@@ -200,6 +212,10 @@ fn classes(node: &Node, known: Known<'_>, all: &mut Diagnostics) -> Vec<FaultCla
         }
         let id = id.and_then(|node| named::<PlaceId>(node, all));
         let codes = fields.required("codes", all);
+        if let Some(node) = codes.filter(|node| node.elements().is_some_and(<[Node]>::is_empty)) {
+            let message = "a fault class has at least one code, or it would hold no unit";
+            all.push(Diagnostic::new(&node.place, message));
+        }
         let mut own = Vec::new();
         for node in codes.and_then(|node| node.list("codes", all)).unwrap_or_default() {
             apart(&mut taken, node, all);
@@ -247,7 +263,8 @@ fn breaker(node: &Node, all: &mut Diagnostics) -> Option<Breaker> {
         }
         Some(percent)
     });
-    let within = fields.optional("within", all).and_then(|node| span(node, all));
+    let why = "in less hardly one unit comes to its end, and starts would never be stopped";
+    let within = fields.optional("within", all).and_then(|node| window(node, BREAKER_LEAST, why, all));
     let least = fields.optional("least", all).and_then(|node| node.whole::<u32>(all));
     fields.finish(all);
     Some(Breaker {

@@ -1,19 +1,24 @@
 //! The part of `floor.yaml` that says what stands where: trees of power and cooling, kinds of units, racks.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use kiln_model::Unit;
 use kiln_profile::Skus;
 use kiln_wire::{PlaceId, SlotId};
 use kiln_yaml::{Diagnostic, Diagnostics, Fields, Node, did_you_mean};
 
-use super::file::{apart, named, span, watts};
+use super::file::{apart, named, watts, window};
 use super::site::{Feed, Place, Pulses, Rack, Site, Watts};
 
 /// More slots than any rack has.
 const MOST_SLOTS: u32 = 200;
 /// More GPUs than any unit has.
 const MOST_GPUS: u64 = 64;
+
+/// A pass counts from its end, and whoever waits for it hears of it at the next call, up to a minute later; units are then put to
+/// work one after the other.
+const GOLDEN_LEAST: Duration = Duration::from_secs(10 * 60);
 
 /// Places read so far, with where each was named.
 #[derive(Default)]
@@ -172,7 +177,8 @@ fn rack<'n>(
     let limit = fields.optional("limit", all).and_then(|node| watts(node, all));
     let words = [("spread", Pulses::Spread), ("together", Pulses::Together)];
     let pulses = fields.optional("pulses", all).and_then(|node| node.one_of("rule for pulses", &words, all));
-    let golden_within = fields.optional("golden", all).and_then(|node| span(node, all));
+    let why = "a pass of a golden unit would be too old before another unit can begin";
+    let golden_within = fields.optional("golden", all).and_then(|node| window(node, GOLDEN_LEAST, why, all));
     fields.finish(all);
     let node = id?;
     apart(&mut trees.seen, node, all);

@@ -56,6 +56,24 @@ golden: [A, A]
 }
 
 #[test]
+fn windows_in_which_nothing_can_happen_and_classes_without_codes_are_refused() {
+    let text = "schema: kiln.floor/1
+name: Hall
+route: [{ profile: smoke }]
+power:
+  - { id: feed, limit: 10 kW }
+kinds:
+  - { id: k, sku: h200-sxm, gpus: 8, host: 1 kW }
+racks:
+  - { id: r, kind: k, slots: 1, power: feed, golden: 0h }
+retest: { classes: [{ id: link, codes: [], repairs: 1 }] }
+golden: [A]
+breaker: { within: 0m }
+";
+    insta::assert_snapshot!(read(text).expect_err("refused"));
+}
+
+#[test]
 fn slots_of_one_name_and_feeds_that_bear_nothing_are_refused() {
     let text = "schema: kiln.floor/1
 name: Hall

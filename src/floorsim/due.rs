@@ -24,9 +24,20 @@ pub(super) enum Call {
 pub(super) enum Due {
     Wake(usize),
     Line(usize),
-    Call { node: usize, epoch: u32, call: Call, answered: bool },
-    Answer { node: usize, epoch: u32, input: Box<AgentInput> },
+    Call {
+        node: usize,
+        epoch: u32,
+        call: Call,
+        answered: bool,
+    },
+    Answer {
+        node: usize,
+        epoch: u32,
+        input: Box<AgentInput>,
+    },
     Trouble,
+    /// The network is back for all.
+    Online,
     Round,
     FloorKill,
     FloorFull,

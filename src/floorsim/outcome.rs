@@ -14,6 +14,15 @@ pub struct SimSettings {
     pub faults: Faults,
     /// A program that the floor wants its agents to be.
     pub program: Option<NewProgram>,
+    /// Nobody reaches the floor for so many hours.
+    pub offline: Option<u64>,
+}
+
+impl SimSettings {
+    /// So many agents, and everything that can go wrong.
+    pub fn of(agents: usize) -> Self {
+        Self { agents, seed: 0, faults: Faults::all(), program: None, offline: None }
+    }
 }
 
 /// What came of it.
@@ -33,6 +42,8 @@ pub struct Simulated {
     pub tried: usize,
     /// How often the rollout stopped.
     pub stopped: u64,
+    /// Runs that had ended and waited when the network came back for all.
+    pub waited: usize,
     /// How often each fault came about, of those that can be counted one by one.
     pub happened: BTreeMap<Fault, u64>,
     /// What must never be so, and was.
@@ -54,10 +65,14 @@ impl fmt::Display for Simulated {
             violations,
             tried,
             stopped,
+            waited,
             ..
         } = self;
         write!(f, "{minutes} min, {calls} calls, {events} events, {troubles} troubles, {freed} let go by a person; ")?;
         write!(f, "{runs} runs: {released} released, {repair} to repair, {held} held")?;
+        if *waited > 0 {
+            write!(f, "; {waited} of the runs had ended while nobody reached the floor")?;
+        }
         if *tried > 0 {
             write!(f, "; {tried} became the program, {stopped} stops")?;
         }

@@ -164,7 +164,7 @@ mod tests {
 
     fn rolled(agents: usize, seed: u64, faults: &str, program: NewProgram) -> Simulated {
         let faults = faults.parse().expect("faults");
-        simulate(&SimSettings { agents, seed, faults, program: Some(program) })
+        simulate(&SimSettings { seed, faults, program: Some(program), ..SimSettings::of(agents) })
     }
 
     #[test]

@@ -32,6 +32,8 @@ pub(super) const ROUND: u64 = 10 * MINUTE;
 pub(super) const TROUBLE: u64 = 2 * HOUR;
 /// What has not come to its end by then never will.
 const LONGEST: u64 = 48 * HOUR;
+/// When nobody reaches the floor any more, where that is asked for: most first runs are under way.
+const OFFLINE_FROM: u64 = 10 * MINUTE;
 /// 2026, in microseconds.
 const EPOCH: u64 = 1_770_000_000 * SECOND;
 
@@ -64,6 +66,8 @@ pub(crate) struct World {
     due: BinaryHeap<Reverse<Entry>>,
     count: u64,
     pub(super) floor_full_until: u64,
+    /// Nothing reaches the floor before that, from [`OFFLINE_FROM`] on.
+    online_again: u64,
     pub(super) upgrading: Upgrading,
     /// How far the floor's clock is ahead.
     skew: u64,
@@ -110,6 +114,7 @@ impl World {
             due: BinaryHeap::new(),
             count: 0,
             floor_full_until: 0,
+            online_again: settings.offline.map_or(0, |hours| OFFLINE_FROM + hours * HOUR),
             upgrading: Upgrading::to(settings.program),
             skew: 0,
             simulated: Simulated::default(),
@@ -131,6 +136,10 @@ impl World {
         }
         world.push(ROUND, Due::Round);
         world.push(MINUTE, Due::Trouble);
+        if settings.offline.is_some() {
+            let at = world.online_again;
+            world.push(at, Due::Online);
+        }
         // A floor sees a jump of the world's clock when it begins again.
         if world.faults.has(Fault::FloorKill) || world.faults.has(Fault::ClockJump) {
             world.push(3 * MINUTE, Due::FloorKill);
@@ -145,7 +154,7 @@ impl World {
         while let Some(Reverse(Entry(at, _, due))) = self.due.pop() {
             self.now = at;
             self.step(due);
-            if self.simulated.violations.len() > 20 || at > LONGEST {
+            if self.simulated.violations.len() > 20 || at > LONGEST + self.online_again {
                 break;
             }
             if at > TROUBLE && self.count.is_multiple_of(256) && self.is_settled() {
@@ -219,6 +228,12 @@ impl World {
                 }
             }
             Due::Trouble => self.trouble(),
+            Due::Online => {
+                let is_whole = |run: &RunId| self.copies.get(run).is_some_and(|copy| copy.sealed);
+                let ended =
+                    |node: &Node| node.disk.iter().filter(|(run, disk)| disk.lines_left == 0 && !is_whole(run)).count();
+                self.simulated.waited = self.nodes.iter().map(ended).sum();
+            }
             Due::Round => self.round(),
             Due::FloorKill => {
                 let again = Floor::of(self.policy.clone(), &self.events);
@@ -356,6 +371,7 @@ impl World {
         let now = self.now;
         let lossy = if self.faults.has(Fault::Loss) { 12 } else { 0 };
         let (epoch, cut) = (self.nodes[index].epoch, self.nodes[index].cut_until > now || self.is_mute(index));
+        let cut = cut || (OFFLINE_FROM..self.online_again).contains(&now);
         let half_open = self.nodes[index].half_open_until > now;
         let silence = Due::Answer { node: index, epoch, input: Box::new(AgentInput::Unanswered) };
         let lost = self.chance.one_in(lossy);
@@ -386,7 +402,7 @@ mod tests {
     use super::*;
 
     fn simulated(agents: usize, seed: u64, faults: &str) -> Simulated {
-        simulate(&SimSettings { agents, seed, faults: faults.parse().expect("faults"), program: None })
+        simulate(&SimSettings { seed, faults: faults.parse().expect("faults"), ..SimSettings::of(agents) })
     }
 
     #[test]
@@ -407,6 +423,16 @@ mod tests {
     }
 
     #[test]
+    fn runs_that_ended_while_nobody_reached_the_floor_for_three_days_all_come_in_once() {
+        for faults in ["none", "all"] {
+            let faults = faults.parse().expect("faults");
+            let done = simulate(&SimSettings { seed: 4, faults, offline: Some(72), ..SimSettings::of(30) });
+            assert_eq!(done.violations, Vec::<String>::new(), "{done}");
+            assert!(done.waited > 10 && done.minutes > 72 * 60, "{done}");
+        }
+    }
+
+    #[test]
     fn one_seed_is_one_story() {
         assert_eq!(simulated(30, 5, "all"), simulated(30, 5, "all"));
     }
@@ -422,7 +448,7 @@ mod tests {
 
     #[test]
     fn a_release_that_no_nodes_disk_bears_out_is_found() {
-        let settings = SimSettings { agents: 12, seed: 3, faults: Faults::none(), program: None };
+        let settings = SimSettings { seed: 3, faults: Faults::none(), ..SimSettings::of(12) };
         let mut world = World::new(&settings);
         world.run();
         assert_eq!(world.simulated.violations, Vec::<String>::new());

@@ -48,6 +48,8 @@ pub(crate) struct Board {
     pub(crate) revision: u64,
     pub(crate) tiles: BTreeMap<String, Tile>,
     pub(crate) sums: Sums,
+    /// Why what agents hand over cannot be kept.
+    pub(crate) trouble: Option<String>,
 }
 
 impl Tile {
@@ -92,7 +94,12 @@ impl Board {
             }
         }
         sums.granted_watts = state.grants.values().map(|grant| grant.watts.0).sum();
-        Self { revision, tiles, sums }
+        Self { revision, tiles, sums, trouble: None }
+    }
+
+    /// What every page says of the floor's disk, if that takes nothing.
+    pub(crate) fn warning(&self, language: Language) -> Option<String> {
+        self.trouble.as_ref().map(|why| format!("⚠ {} {why}", Phrase::DiskTrouble.say(language)))
     }
 
     /// What a page has to draw anew that was drawn from another board; all of it without one. `age` is how long ago the
@@ -106,7 +113,8 @@ impl Board {
             .map(|(id, tile)| (id, tile.class, tile.glyph, tile.word.say(language), &tile.serial))
             .collect();
         let age = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
-        serde_json::json!({ "r": self.revision, "t": changed, "s": self.sums.say(language), "a": age }).to_string()
+        let (sums, warning) = (self.sums.say(language), self.warning(language));
+        serde_json::json!({ "r": self.revision, "t": changed, "s": sums, "w": warning, "a": age }).to_string()
     }
 }
 
@@ -151,7 +159,8 @@ pub(crate) async fn keep(site: Arc<Site>, board: watch::Sender<Shown>) {
             continue;
         }
         looks = 0;
-        let Ok(fresh) = site.desk.look(move |floor, heard| Board::of(floor, heard, revision)).await else { return };
+        let Ok(mut fresh) = site.desk.look(move |floor, heard| Board::of(floor, heard, revision)).await else { return };
+        fresh.trouble = site.copies.trouble();
         board.send_if_modified(|shown| {
             let is_news = shown.looked.replace(now()).is_none() || fresh != *shown.board;
             if is_news {
@@ -169,7 +178,7 @@ mod tests {
     fn board(revision: u64, glyphs: &[(&str, &'static str)]) -> Board {
         let tile = |glyph| Tile { class: "wait", glyph, word: Phrase::Running, serial: Some("SRV1".to_owned()) };
         let tiles = glyphs.iter().map(|(id, glyph)| ((*id).to_owned(), tile(glyph))).collect();
-        Board { revision, tiles, sums: Sums::default() }
+        Board { revision, tiles, ..Board::default() }
     }
 
     #[test]

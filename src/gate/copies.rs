@@ -12,6 +12,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use kiln_disk::{self as disk, JOURNAL, SAMPLES};
 use kiln_wire::{Appended, LineError, Position, Received, RunId, Tip};
 
+use super::outlet::tell;
+
 /// The longest piece of more than one line.
 pub(crate) const PIECE_MOST: usize = 256 << 10;
 
@@ -38,6 +40,8 @@ pub(crate) struct Copies {
     runs: PathBuf,
     seals: PathBuf,
     known: Mutex<BTreeMap<RunId, Arc<Copy>>>,
+    /// Why the last piece could not be written; None once one was.
+    trouble: Mutex<Option<String>>,
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -50,12 +54,31 @@ impl Copies {
         fs::create_dir_all(&runs)?;
         fs::create_dir_all(&seals)?;
         File::open(dir)?.sync_all()?;
-        Ok(Self { runs, seals, known: Mutex::default() })
+        Ok(Self { runs, seals, known: Mutex::default(), trouble: Mutex::default() })
     }
 
     /// The directory of a run's copy.
     pub(crate) fn path(&self, run: &RunId) -> PathBuf {
         self.runs.join(run.as_str())
+    }
+
+    /// Why nothing that agents hand over can be kept now.
+    pub(crate) fn trouble(&self) -> Option<String> {
+        locked(&self.trouble).clone()
+    }
+
+    /// Notes how a piece was written, and tells whoever reads the floor's log where that has changed.
+    fn note(&self, written: &io::Result<()>) {
+        let why = written.as_ref().err().map(|error| format!("{}: {error}", self.runs.display()));
+        let mut before = locked(&self.trouble);
+        match (&*before, &why) {
+            (None, Some(why)) => {
+                tell(&format!("{why}; what agents hand over is not taken until there is room, and they keep it"));
+            }
+            (Some(_), None) => tell("what agents hand over is taken again"),
+            _ => {}
+        }
+        *before = why;
     }
 
     /// How much of a run is here; None where nothing is.
@@ -121,7 +144,9 @@ impl Copies {
         let _writing = locked(&copy.writing);
         let here = locked(&copy.received).journal;
         let Appended::Here(after) = here.offered(from, lines)? else { return Ok(Appended::Elsewhere(here)) };
-        self.write(run, JOURNAL.name, from.offset, lines)?;
+        let written = self.write(run, JOURNAL.name, from.offset, lines);
+        self.note(&written);
+        written?;
         let mut received = locked(&copy.received);
         (received.journal, received.sealed) = (after, received.sealed && after == from);
         Ok(Appended::Here(after))
@@ -133,7 +158,9 @@ impl Copies {
         let _writing = locked(&copy.writing);
         let here = locked(&copy.received).telemetry;
         if here == from {
-            self.write(run, SAMPLES.name, from, bytes)?;
+            let written = self.write(run, SAMPLES.name, from, bytes);
+            self.note(&written);
+            written?;
             locked(&copy.received).telemetry = from + bytes.len() as u64;
         }
         let now = locked(&copy.received).telemetry;
@@ -277,11 +304,13 @@ mod tests {
         assert!(matches!(copies.append(&run, Position::default(), &one), Err(CopyError::Io(_))));
         assert!(matches!(copies.append_telemetry(&run, 0, b"frames"), Err(CopyError::Io(_))));
         assert_eq!(copies.received(&run).expect("read"), Some(known), "nothing was acknowledged");
+        assert!(copies.trouble().is_some_and(|why| why.contains("No space left")), "{:?}", copies.trouble());
         for path in &full {
             fs::remove_file(path).expect("room again");
         }
         assert!(matches!(copies.append(&run, Position::default(), &one), Ok(Appended::Here(_))));
         assert_eq!(copies.append_telemetry(&run, 0, b"frames").expect("taken"), 6);
+        assert_eq!(copies.trouble(), None);
     }
 
     #[test]

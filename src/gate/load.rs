@@ -1,5 +1,5 @@
 //! Many agents in one process, over TCP, to measure a floor: each keeps a connection, calls every two seconds, and some
-//! append a line to their journal.
+//! append a line to their journal, or hand over what waited. Beside them somebody looks at the page.
 
 use std::fmt;
 use std::io;
@@ -12,6 +12,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::Mutex;
 
+use super::copies::PIECE_MOST;
 use super::desk::now;
 
 /// As agents of a floor with the default rules call.
@@ -25,6 +26,9 @@ pub struct LoadSettings {
     pub seconds: u64,
     /// Pieces of journals a second, of all agents together.
     pub appends: usize,
+    /// What each agent has to hand over of a journal, as after days without a network, in MB. It does so as fast as it is
+    /// answered, and ends when all is there.
+    pub backlog: u64,
 }
 
 /// Times of one kind of call.
@@ -45,25 +49,31 @@ impl Times {
 pub struct Measured {
     syncs: Times,
     appends: Times,
+    pages: Times,
     failed: usize,
-    seconds: u64,
+    handed: u64,
+    took: Duration,
 }
 
 impl fmt::Display for Measured {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (name, times) in [("sync", &self.syncs), ("append", &self.appends)] {
-            let (count, rate) = (times.0.len(), times.0.len() as f64 / self.seconds as f64);
+        let seconds = self.took.as_secs_f64();
+        for (name, times) in [("sync", &self.syncs), ("append", &self.appends), ("page", &self.pages)] {
+            let (count, rate) = (times.0.len(), times.0.len() as f64 / seconds);
             let [p50, p99, most] = [0.5, 0.99, 1.0].map(|share| times.quantile(share));
             writeln!(f, "{name}: {count} calls, {rate:.0}/s, p50 {p50:.1} ms, p99 {p99:.1} ms, longest {most:.1} ms")?;
         }
+        let megabytes = self.handed as f64 / 1e6;
+        writeln!(f, "handed over: {megabytes:.1} MB in {seconds:.1} s, {:.1} MB/s", megabytes / seconds)?;
         write!(f, "failed: {}", self.failed)
     }
 }
 
 /// Loads a floor and measures how long it takes to answer. Scheduling of this process is in the figures.
 pub async fn load(settings: LoadSettings) -> Result<Measured, io::Error> {
-    let measured = Arc::new(Mutex::new(Measured { seconds: settings.seconds, ..Measured::default() }));
-    let until = now() + Duration::from_secs(settings.seconds);
+    let measured = Arc::new(Mutex::new(Measured::default()));
+    let began = now();
+    let until = began + Duration::from_secs(settings.seconds);
     let mut tasks = tokio::task::JoinSet::new();
     for number in 0..settings.agents {
         let measured = Arc::clone(&measured);
@@ -71,12 +81,36 @@ pub async fn load(settings: LoadSettings) -> Result<Measured, io::Error> {
         let share = settings.appends as f64 * EVERY.as_secs_f64() / settings.agents as f64;
         tasks.spawn(async move { agent(settings, number, share, until, &measured).await });
     }
+    let looking = {
+        let measured = Arc::clone(&measured);
+        tokio::spawn(async move { look_at_pages(settings.floor, until, &measured).await })
+    };
     while let Some(ended) = tasks.join_next().await {
         if !matches!(ended, Ok(Ok(()))) {
             measured.lock().await.failed += 1;
         }
     }
-    Ok(std::mem::take(&mut *measured.lock().await))
+    looking.abort();
+    let mut measured = std::mem::take(&mut *measured.lock().await);
+    measured.took = began.elapsed();
+    Ok(measured)
+}
+
+/// The building and the list of units in turn, each half second; a page that is not answered counts as failed.
+async fn look_at_pages(floor: SocketAddr, until: std::time::Instant, measured: &Mutex<Measured>) {
+    let mut paths = ["/building?lang=en", "/?lang=en"].into_iter().cycle();
+    while now() < until {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let path = paths.next().unwrap_or("/");
+        let looked = async {
+            let mut stream = TcpStream::connect(floor).await?;
+            call(&mut stream, floor, "GET", path, b"").await
+        };
+        match looked.await {
+            Ok(took) => measured.lock().await.pages.0.push(took),
+            Err(_) => measured.lock().await.failed += 1,
+        }
+    }
 }
 
 async fn agent(
@@ -116,17 +150,44 @@ async fn agent(
         due += share;
         while due >= 1.0 {
             due -= 1.0;
-            let line = line(at.offset);
-            let path = format!("/v1/runs/{run}/journal?at={}&chain={}&gen=1", at.offset, at.chain);
-            let took = call(&mut stream, settings.floor, "PATCH", &path, line.as_bytes()).await?;
-            measured.lock().await.appends.0.push(took);
-            at = Tip::after(at, line.as_bytes()).map_err(io::Error::other)?;
+            let lines = line(at.offset);
+            at = append(&mut stream, settings.floor, &run, at, lines.as_bytes(), measured).await?;
             sync.spool[0].journal = at;
+        }
+        let backlog = settings.backlog * 1_000_000;
+        while at.offset < backlog && now() < next + EVERY {
+            let mut lines = String::with_capacity(PIECE_MOST);
+            while lines.len() + 5000 < PIECE_MOST && at.offset + (lines.len() as u64) < backlog {
+                lines.push_str(&line(at.offset + lines.len() as u64));
+            }
+            at = append(&mut stream, settings.floor, &run, at, lines.as_bytes(), measured).await?;
+            sync.spool[0].journal = at;
+        }
+        if backlog > 0 && at.offset >= backlog {
+            return Ok(());
         }
         next += EVERY;
         tokio::time::sleep_until(next.into()).await;
     }
     Ok(())
+}
+
+/// Hands whole lines of a journal over; where it ends then.
+async fn append(
+    stream: &mut TcpStream,
+    floor: SocketAddr,
+    run: &RunId,
+    at: Position,
+    lines: &[u8],
+    measured: &Mutex<Measured>,
+) -> io::Result<Position> {
+    let path = format!("/v1/runs/{run}/journal?at={}&chain={}&gen=1", at.offset, at.chain);
+    let took = call(stream, floor, "PATCH", &path, lines).await?;
+    let mut measured = measured.lock().await;
+    measured.appends.0.push(took);
+    measured.handed += lines.len() as u64;
+    drop(measured);
+    Tip::after(at, lines).map_err(io::Error::other)
 }
 
 fn parsed<T: std::str::FromStr>(text: &str) -> io::Result<T>

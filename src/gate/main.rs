@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use kiln_floor::Rights;
-use kiln_floorsim::{Defect, Faults, NewProgram, PowerSettings, SimSettings, drill, power, simulate};
+use kiln_floorsim::{Defect, Faults, NewProgram, PowerSettings, SimSettings, drill, operator_day, power, simulate};
 use kiln_gate::{
     Address, AddressError, Database, Form, LoadSettings, NatsSettings, OutletSettings, People, PeopleError, Person,
     RulesError, ServeSettings, Source, TlsSettings, audit, load, papers, reindex, serve, summary,
@@ -250,6 +250,9 @@ struct LoadArgs {
     /// Pieces of journals a second, of all agents together.
     #[arg(long, default_value_t = 10)]
     appends: usize,
+    /// What each agent has to hand over of a journal as fast as it is answered, in MB; it ends when all is there.
+    #[arg(long, value_name = "MB", default_value_t = 0)]
+    backlog: u64,
 }
 
 #[derive(Debug, Args)]
@@ -257,7 +260,7 @@ struct SimArgs {
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=20_000))]
     agents: u32,
     /// How many floors to simulate, each with a seed of its own.
-    #[arg(long, default_value_t = 4)]
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u64).range(1..))]
     seeds: u64,
     /// The first seed.
     #[arg(long, default_value_t = 0)]
@@ -269,8 +272,14 @@ struct SimArgs {
     /// starts and never reaches the floor (`mute`). Those that are no good must stop with the first wave.
     #[arg(long, value_name = "good|dead|mute", conflicts_with = "power")]
     program: Option<NewProgram>,
+    /// Nobody reaches the floor for so many hours, ten minutes after it began; all that waited must come in afterwards, once.
+    #[arg(long, value_name = "HOURS", conflicts_with = "power", value_parser = clap::value_parser!(u64).range(1..=720))]
+    offline: Option<u64>,
+    /// Simulate a day of one operator who makes mistakes instead, for so many trays as there are agents: no wrong unit may be started.
+    #[arg(long, conflicts_with_all = ["power", "program", "offline"])]
+    operator: bool,
     /// Simulate power alone, for so many hours: whether any place ever bears more than it can.
-    #[arg(long, value_name = "HOURS")]
+    #[arg(long, value_name = "HOURS", value_parser = clap::value_parser!(u64).range(1..=8760))]
     power: Option<u64>,
     /// With --power: of a hundred runs, so many have a node that falls silent and burns on.
     #[arg(long, value_name = "PERCENT", default_value_t = 1.0)]
@@ -283,7 +292,7 @@ struct SimArgs {
 #[derive(Debug, Args)]
 struct DrillArgs {
     /// How many lots of 1,008 units for each defect.
-    #[arg(long, default_value_t = 20)]
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
     lots: u32,
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -323,10 +332,15 @@ fn sim(args: &SimArgs) -> ExitCode {
             });
             (outcome.breach.is_none(), outcome.to_string())
         })
+    } else if args.operator {
+        for_each_seed(args.seed, args.seeds, |seed| {
+            let day = operator_day(args.agents as usize, seed);
+            (day.violations.is_empty() && day.open == 0, day.to_string())
+        })
     } else {
         for_each_seed(args.seed, args.seeds, |seed| {
             let (agents, faults) = (args.agents as usize, args.faults.clone());
-            let done = simulate(&SimSettings { agents, seed, faults, program: args.program });
+            let done = simulate(&SimSettings { agents, seed, faults, program: args.program, offline: args.offline });
             (done.violations.is_empty(), done.to_string())
         })
     };
@@ -429,8 +443,8 @@ fn main() -> ExitCode {
             ExitCode::from(u8::from(escaped > 0))
         }
         Command::Load(args) => {
-            let LoadArgs { floor, agents, seconds, appends } = args;
-            match runtime.block_on(load(LoadSettings { floor, agents, seconds, appends })) {
+            let LoadArgs { floor, agents, seconds, appends, backlog } = args;
+            match runtime.block_on(load(LoadSettings { floor, agents, seconds, appends, backlog })) {
                 Ok(measured) => {
                     let _ = writeln!(std::io::stdout().lock(), "{measured}");
                     ExitCode::SUCCESS

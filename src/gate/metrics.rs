@@ -42,7 +42,7 @@ const fn stage(stage: &Stage) -> &'static str {
     }
 }
 
-fn text(floor: &Floor, heard: &AllHeard, streams: usize) -> String {
+fn text(floor: &Floor, heard: &AllHeard, streams: usize, unwritten: bool) -> String {
     let (state, site) = (floor.state(), &floor.policy().site);
     let mut text = String::new();
     let mut units: BTreeMap<&str, f64> =
@@ -94,12 +94,21 @@ fn text(floor: &Floor, heard: &AllHeard, streams: usize) -> String {
         "Racks, feeds, lots and the like under suspicion.",
         suspects,
     );
+    let unwritten = one(f64::from(u8::from(unwritten)));
+    family(
+        &mut text,
+        "kiln_floor_disk_refuses",
+        "gauge",
+        "1 while what agents hand over cannot be written.",
+        unwritten,
+    );
     family(&mut text, "kiln_floor_pages", "gauge", "Pages that listen.", one(streams as f64));
     text
 }
 
 pub(crate) async fn metrics(State(site): State<Arc<Site>>) -> Result<Response, ApiError> {
     let streams = super::serve::STREAMS - site.streams.available_permits();
-    let text = site.desk.look(move |floor, heard| text(floor, heard, streams)).await?;
+    let unwritten = site.copies.trouble().is_some();
+    let text = site.desk.look(move |floor, heard| text(floor, heard, streams, unwritten)).await?;
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response())
 }

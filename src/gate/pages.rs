@@ -119,6 +119,10 @@ pub(crate) fn page(
     if let Some(why) = site.desk.away() {
         html.raw("<p class=\"told\" role=\"alert\">⚠ ").text(say(Phrase::StoreAway)).raw(" ").text(why).raw("</p>");
     }
+    // Shown and taken away by the page's script as well: a screen on the wall is not asked for anew.
+    let warning = site.board.borrow().board.warning(language);
+    html.raw("<p id=\"trouble\" class=\"told\" role=\"alert\"").raw(if warning.is_some() { ">" } else { " hidden>" });
+    html.text(warning.unwrap_or_default()).raw("</p>");
     if let Some(told) = told {
         html.raw("<p class=\"told\" role=\"alert\">").text(told).raw("</p>");
     }

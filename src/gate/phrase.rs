@@ -109,6 +109,7 @@ phrases! {
     UpgradeWillNotStart "プログラムを起動できません" "the program does not start";
     UpgradeFellBack "新しいプログラムがフロアに届かず、元に戻りました" "the program did not reach the floor, and the agent went back to the one before";
     StoreAway "データベースに接続できません。表示は古い可能性があり、何も決定されません。" "The floor cannot reach its database. What you see may be old, and nothing is decided.";
+    DiskTrouble "フロアのディスクに書き込めません。結果はエージェントに残っています。空きを作ってください。" "The floor cannot write to its disk. Results stay with the agents: make room.";
     Outlets "他システムへの通知" "What other systems are told";
     OutletTold "送信済み" "Sent";
     OutletWaits "応答待ち" "Waiting";

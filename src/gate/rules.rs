@@ -34,11 +34,16 @@ pub enum RulesError {
     Models,
 }
 
+/// Shipped profiles that are run; what others are put together from is none.
+fn profile_names() -> impl Iterator<Item = &'static str> {
+    builtin::profile_names().filter(|name| *name != "base")
+}
+
 /// The digest that a profile has on every node with this version of the program.
 fn stop(profile: &str, variables: &BTreeMap<String, String>, skus: &Skus) -> Result<Stop, RulesError> {
-    let known = || builtin::profile_names().collect::<Vec<_>>().join(", ");
+    let known = || profile_names().collect::<Vec<_>>().join(", ");
     let missing = || RulesError::Profile { name: profile.to_owned(), known: known() };
-    let text = builtin::profile(profile).ok_or_else(missing)?;
+    let text = builtin::profile(profile).filter(|_| profile_names().any(|name| name == profile)).ok_or_else(missing)?;
     let file = format!("built-in:{profile}.yaml");
     let read = |path: &str| Err(format!("{path} is not shipped"));
     let set: Vec<(String, String)> = variables.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
@@ -63,7 +68,7 @@ pub fn rules(source: &Source) -> Result<Policy, RulesError> {
         Source::File(path) => {
             let unread = |source| RulesError::Unread { path: path.clone(), source };
             let bytes = kiln_disk::read(path, FILE_MOST).map_err(unread)?;
-            let profiles: Vec<&str> = builtin::profile_names().collect();
+            let profiles: Vec<&str> = profile_names().collect();
             let codes: Vec<&str> = kiln_diagnose::entries().iter().map(|entry| entry.code).collect();
             let known = Known { profiles: &profiles, codes: &codes, skus: &skus };
             Policy::read(&path.display().to_string(), &bytes, known)?

@@ -11,6 +11,7 @@ use kiln_floor::Stamped;
 use super::tls::sha256;
 use kiln_disk as disk;
 use postgres::Postgres;
+use rusqlite::ErrorCode;
 
 mod address;
 #[cfg(test)]
@@ -40,13 +41,25 @@ const NOTE: &str = "store";
 /// What the chain begins with.
 const BEGINNING: &str = "kiln.floor-events/1";
 
+/// What a person does about a database that cannot be used; nothing where it is not the file.
+fn what_to_do(error: &rusqlite::Error) -> &'static str {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
+            "; move floor.db and what begins with its name away, and have it made again from the newest file of \
+             `kiln-floor audit`: `kiln-floor reindex --events FILE`"
+        }
+        Some(ErrorCode::CannotOpen) => "; is that the folder of a floor?",
+        _ => "",
+    }
+}
+
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     #[error("{}: another kiln-floor works with it; end that one, or give this one another --data", .0.display())]
     InUse(PathBuf),
     #[error("{}: {source}", .path.display())]
     Io { path: PathBuf, source: std::io::Error },
-    #[error("the floor's database: {0}")]
+    #[error("the floor's database: {0}{help}", help = what_to_do(.0))]
     Sqlite(#[from] rusqlite::Error),
     #[error(
         "{at}: this database is of form {found}, and this kiln-floor knows forms up to {VERSION}; use the kiln-floor that wrote it, or a \

@@ -26,6 +26,7 @@ const PROFILES: &[(&str, &str)] = &[
     profile!("burnin-24h"),
     profile!("burnin-72h"),
     profile!("burnin-168h"),
+    profile!("restarts"),
     profile!("base"),
 ];
 

@@ -178,6 +178,9 @@ fn by_files_as_well_and_a_floor_that_is_killed_asks_on_and_tells_nothing_twice()
     assert_eq!(wait("the agent's end", || agent.code()), 0);
     let results = || Bench::names_in(&folder.join("results"));
     wait("both files", || (results().len() == 2).then_some(()));
+    // A floor that is killed between a file and the note that it is there drops the same once more, which is as it should be.
+    let noted = |page: String| page.contains("<td>2</td><td></td></tr>");
+    wait("the note of both", || noted(bench.get("/doors?lang=en").1).then_some(()));
     // The other system has taken them: a floor that is started again tells of them no more.
     for name in results() {
         fs::remove_file(folder.join("results").join(name)).expect("taken");

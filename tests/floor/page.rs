@@ -1,6 +1,6 @@
 //! What the page takes, what it refuses, and that nothing typed becomes markup.
 
-use crate::bench::Bench;
+use crate::bench::{Bench, wait};
 
 #[test]
 fn a_wide_scan_is_read_and_what_is_no_serial_number_is_told_so() {
@@ -51,6 +51,34 @@ fn what_an_agent_sends_is_refused_with_a_reason_where_it_is_wrong() {
         r#"{"wire":"kiln.wire/2.0","agent":"a","boot":"b","serial":null,"doing":"idle","generation":null,"spool":[]}"#;
     let (status, answer) = bench.call("POST", "/v1/sync", sync, &[]);
     assert!(status == 400 && answer.contains("kiln.wire/2.0"), "{answer}");
+}
+
+#[test]
+fn a_disk_that_is_full_is_said_on_every_page_and_no_more_once_there_is_room() {
+    let (bench, _floor) = Bench::new();
+    let line = |sign: char| format!("{{\"a\":1,\"chain\":\"{}\"}}\n", sign.to_string().repeat(64));
+    let offered = |at: usize, after: char, line: &str| {
+        let path = format!("/v1/runs/run-1/journal?at={at}&chain={}&gen=1", after.to_string().repeat(64));
+        bench.call("PATCH", &path, line, &[]).0
+    };
+    let (first, second) = (line('a'), line('b'));
+    assert_eq!(offered(0, '0', &first), 200);
+    let file = bench.path("floor/runs/run-1/journal.jsonl");
+    let kept = std::fs::read(&file).expect("a copy");
+    std::fs::remove_file(&file).expect("moved away");
+    // The kernel's own full disk: every write to it ends with ENOSPC.
+    std::os::unix::fs::symlink("/dev/full", &file).expect("linked");
+    assert_eq!(offered(first.len(), 'a', &second), 507);
+    let page = |path: &str| bench.get(&format!("{path}?lang=en")).1;
+    let says = |page: &str| page.contains("role=\"alert\">⚠ The floor cannot write to its disk");
+    for path in ["/", "/doors", "/building"] {
+        wait("that the page says so", || says(&page(path)).then_some(()));
+    }
+    assert!(page("/metrics").contains("kiln_floor_disk_refuses 1"));
+    std::fs::remove_file(&file).expect("room again");
+    std::fs::write(&file, kept).expect("room again");
+    assert_eq!(offered(first.len(), 'a', &second), 200);
+    wait("that nothing is said any more", || (!says(&page("/"))).then_some(()));
 }
 
 #[test]

@@ -33,6 +33,11 @@ fn a_floors_file_is_summed_up_or_refused_with_all_that_is_wrong() {
         "{told}"
     );
     assert_eq!(check(&dir.path().join("none.yaml")).status.code(), Some(3));
+    // What others are put together from is nothing to run.
+    fs::write(&wrong, text.replace("profile: acceptance", "profile: base")).expect("written");
+    let out = check(&wrong);
+    assert_eq!(out.status.code(), Some(2), "{out:?}");
+    assert!(String::from_utf8_lossy(&out.stderr).contains("there is no shipped profile `base`"), "{out:?}");
 }
 
 #[test]

@@ -16,6 +16,14 @@ fn a_simulation_ends_well_and_the_mutation_that_gives_power_back_by_a_timeout_do
     assert!(well.status.success() && told(&well).contains("never above any place"), "{well:?}");
     let mutant = floor(&[&power[..], &["--give-back-after", "10"]].concat());
     assert!(mutant.status.code() == Some(1) && told(&mutant).contains("ABOVE "), "{mutant:?}");
+    let day = floor(&["sim", "--operator", "--agents", "12", "--seeds", "2"]);
+    assert!(day.status.success() && told(&day).contains("12 trays"), "{day:?}");
+    // What simulates nothing has found nothing to be well.
+    for nothing in
+        [&["sim", "--seeds", "0"][..], &["sim", "--power", "0"], &["sim", "--offline", "0"], &["drill", "--lots", "0"]]
+    {
+        assert_eq!(floor(nothing).status.code(), Some(2), "{nothing:?}");
+    }
     let wrong = floor(&["sim", "--faults", "lost"]);
     assert!(
         wrong.status.code() == Some(2) && String::from_utf8_lossy(&wrong.stderr).contains("is no fault"),

@@ -24,6 +24,21 @@ fn a_sound_unit_is_released_and_the_floors_copy_is_the_nodes_own() {
     verifies_when_sealed(&bench, run);
 }
 
+#[test]
+fn a_floor_that_asks_for_restarts_releases_a_unit_once_all_are_done() {
+    let (bench, _floor) = Bench::with(&["--profile", "restarts"]);
+    let serial = Bench::serial("1");
+    bench.scan(&serial);
+    let mut agent = bench.agent("spool", &[]);
+    assert_eq!(wait("the agent's end", || agent.code()), 0);
+    let (_, page) = bench.get(&format!("/units/{serial}?lang=en"));
+    assert!(page.contains("Passed ○"), "{page}");
+    let runs = bench.runs("floor/runs");
+    assert_eq!(runs.len(), 1, "one run through all of them");
+    bench.assert_same("spool", &runs[0]);
+    assert_eq!(bench.result(&format!("floor/runs/{}", runs[0]))["times"]["restarts"], 15);
+}
+
 /// The floor's copy can be sealed and verified as any run directory.
 fn verifies_when_sealed(bench: &Bench, run: &str) {
     let (key, folder) = (bench.path("key"), bench.path(&format!("floor/runs/{run}")));

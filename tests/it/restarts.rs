@@ -19,9 +19,9 @@ fn result(folder: &Path) -> serde_json::Value {
 }
 
 /// Runs until the run has come to its end; how often it was taken up, and the end.
-fn to_the_end(folder: &Path, faults: &[&str]) -> (u32, Output) {
+fn to_the_end(folder: &Path, profile: &str, faults: &[&str]) -> (u32, Output) {
     let out = folder.to_str().expect("text");
-    let mut arguments = vec!["run", PROFILE, "--sim", "pcie-l40s-8", "--out", out];
+    let mut arguments = vec!["run", profile, "--sim", "pcie-l40s-8", "--out", out];
     for fault in faults {
         arguments.extend(["--fault", fault]);
     }
@@ -39,13 +39,28 @@ fn to_the_end(folder: &Path, faults: &[&str]) -> (u32, Output) {
 fn a_loop_of_restarts_comes_to_its_end_process_by_process_and_is_counted() {
     let dir = tempfile::tempdir().expect("a folder");
     let folder = dir.path().join("run");
-    let (resumed, output) = to_the_end(&folder, &[]);
+    let (resumed, output) = to_the_end(&folder, PROFILE, &[]);
     assert_eq!((resumed, output.status.code()), (3, Some(0)), "{}", said(&output));
     assert!(said(&output).contains("restarts of the node that steps asked for: 3"), "{}", said(&output));
     let result = result(&folder);
     assert_eq!((&result["times"]["restarts"], &result["times"]["resumes"]), (&3.into(), &3.into()));
     assert_eq!(result["times"]["boots"], serde_json::Value::Null);
     assert!(result["findings"].as_array().is_some_and(Vec::is_empty), "{result}");
+}
+
+#[test]
+fn the_shipped_profile_has_ten_restarts_and_five_cold_starts_and_passes_on_a_sound_node() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let folder = dir.path().join("run");
+    let (resumed, output) = to_the_end(&folder, "restarts", &[]);
+    assert_eq!((resumed, output.status.code()), (15, Some(0)), "{}", said(&output));
+    let journal = fs::read_to_string(folder.join("journal.jsonl")).expect("a journal");
+    let asked = |how: &str| {
+        let order = |line: &&str| line.contains("\"restart-asked\"") && line.contains(&format!("\"{how}\""));
+        journal.lines().filter(order).count()
+    };
+    assert_eq!((asked("reboot"), asked("power-cycle")), (10, 5));
+    assert_eq!(result(&folder)["times"]["restarts"], 15);
 }
 
 #[test]
@@ -57,7 +72,7 @@ fn a_link_that_comes_back_narrower_is_found_after_the_restart_and_named() {
                 component: pcie\nchanges: { pcie.width: { set: 8 } }\nwhen: after_reboot\n\
                 severity: { default: 1, min: 1, max: 1 }\nexpect: { code: PCIE-WIDTH, component: pcie }\n";
     fs::write(&fault, text).expect("written");
-    let (resumed, output) = to_the_end(&folder, &[&format!("{}@gpu/2", fault.display())]);
+    let (resumed, output) = to_the_end(&folder, PROFILE, &[&format!("{}@gpu/2", fault.display())]);
     assert_eq!((resumed, output.status.code()), (3, Some(1)), "{}", said(&output));
     let result = result(&folder);
     let named = result["findings"].as_array().expect("findings").iter().any(|finding| {

@@ -278,3 +278,15 @@ fn a_disk_that_is_full_costs_what_was_not_acknowledged_and_nothing_else() {
     store.append(&batch(kept)).expect("the same once more");
     assert_eq!(sqlite::read_beside(dir.path()).expect("sound").len() as u64, kept + 5);
 }
+
+#[test]
+fn a_file_that_is_no_database_is_refused_with_what_to_do_and_left_as_it_is() {
+    let dir = tempfile::tempdir().expect("folder");
+    let path = dir.path().join(DATABASE);
+    std::fs::write(&path, "something else".repeat(100)).expect("written");
+    let error = Sqlite::open(dir.path()).expect_err("no database").to_string();
+    assert!(error.contains("not a database") && error.contains("reindex --events"), "{error}");
+    assert_eq!(std::fs::read_to_string(&path).expect("text"), "something else".repeat(100));
+    let error = sqlite::read_beside(&dir.path().join("none")).expect_err("nothing there").to_string();
+    assert!(error.contains("is that the folder of a floor?"), "{error}");
+}

@@ -4,6 +4,7 @@
 (() => {
   const stale = document.getElementById("stale");
   const building = document.getElementById("building");
+  const trouble = document.getElementById("trouble");
   const language = document.documentElement.lang;
   let revision = null;
   let heard = performance.now();
@@ -45,6 +46,8 @@
     // Heard now, and seen at the floor some moments before.
     heard = performance.now() - news.a;
     mark();
+    trouble.textContent = news.w || "";
+    trouble.hidden = !news.w;
     if (building) {
       news.t.forEach(draw);
       document.getElementById("sums").textContent = news.s;
