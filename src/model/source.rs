@@ -97,9 +97,13 @@ pub fn trouble_of(source: Source, reports: &[SourceReport]) -> Option<SourceTrou
 
 /// How many records of `source` had been overwritten before it was first opened.
 pub fn overwritten(source: Source, reports: &[SourceReport]) -> u64 {
-    let first = reports.iter().find(|report| report.source == source).map(|report| report.state);
+    let mut own = reports.iter().filter(|report| report.source == source);
+    let first = own.find_map(|report| match report.state {
+        SourceState::Followed(reach) => Some(reach),
+        SourceState::Closed(_) | SourceState::Ended(_) => None,
+    });
     match first {
-        Some(SourceState::Followed(Reach::Overwritten(count))) => count,
+        Some(Reach::Overwritten(count)) => count,
         _ => 0,
     }
 }
