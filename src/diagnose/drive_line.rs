@@ -21,7 +21,7 @@ fn read_array(message: &str) -> Option<HostLine> {
 }
 
 /// Where a line has the name of a drive: what is before it, and what ends it.
-const NAMED: [(&str, &[char]); 15] = [
+const NAMED: [(&str, &[char]); 16] = [
     ("nvme ", &[':']),
     ("block ", &[':']),
     ("integrity: ", &[':']),
@@ -32,6 +32,7 @@ const NAMED: [(&str, &[char]); 15] = [
     ("F2FS-fs (", &[')']),
     (": [", &[']']),
     (", dev ", &[',', ' ']),
+    (" vdev=/dev/", &[' ', '-']),
     (" on dev ", &[',', ' ']),
     (" on device ", &[',', ' ', '-']),
     (" for ", &['-', ' ']),
