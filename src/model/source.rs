@@ -120,6 +120,9 @@ mod tests {
         assert_eq!(trouble_of(Source::KernelLog, &reports), None);
         assert_eq!(trouble_of(Source::PciBus, &reports), Some(SourceTrouble::NotTold));
         assert_eq!(overwritten(Source::KernelLog, &reports), 7);
+        // One that was none at first is one from its first record on.
+        reports.insert(0, report(SourceState::Closed(SourceTrouble::OtherKind)));
+        assert_eq!((trouble_of(Source::KernelLog, &reports), overwritten(Source::KernelLog, &reports)), (None, 7));
         reports.push(report(SourceState::Ended(SourceTrouble::ReaderGone)));
         assert_eq!(trouble_of(Source::KernelLog, &reports), Some(SourceTrouble::ReaderGone));
     }
