@@ -125,6 +125,9 @@ impl KernelEvent {
         if self.severity == Severity::Unclear {
             self.severity = severity;
         }
+        if self.open == Open::Announced {
+            self.open = Open::No;
+        }
         if self.class == Class::Pcie && self.severity == Severity::Recoverable && only_refused(&self.text) {
             self.severity = Severity::Unclear;
         }
@@ -178,6 +181,7 @@ fn read_registers(pci: PciAddress, said: &str) -> Option<HostLine> {
     let details = [
         "aer_layer=",
         "device [",
+        "device error status/mask=",
         "TLP Header:",
         "Error of this Agent",
         "broadcast ",

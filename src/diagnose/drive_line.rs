@@ -21,7 +21,7 @@ fn read_array(message: &str) -> Option<HostLine> {
 }
 
 /// Where a line has the name of a drive: what is before it, and what ends it.
-const NAMED: [(&str, &[char]); 15] = [
+const NAMED: [(&str, &[char]); 16] = [
     ("nvme ", &[':']),
     ("block ", &[':']),
     ("integrity: ", &[':']),
@@ -32,6 +32,7 @@ const NAMED: [(&str, &[char]); 15] = [
     ("F2FS-fs (", &[')']),
     (": [", &[']']),
     (", dev ", &[',', ' ']),
+    (" vdev=/dev/", &[' ', '-']),
     (" on dev ", &[',', ' ']),
     (" on device ", &[',', ' ', '-']),
     (" for ", &['-', ' ']),
@@ -73,7 +74,7 @@ fn is_name(word: &str) -> bool {
             !letters.is_empty() && letters.len() < 4 && letters.bytes().all(|byte| byte.is_ascii_lowercase())
         })
     };
-    let numbers = ["nvme", "ata", "md", "dm-", "sr", "fd", "loop", "ram", "zram", "nbd", "pmem", "mmcblk"];
+    let numbers = ["nvme", "ata", "md", "dm-", "sr", "fd", "loop", "ram", "zram", "nbd", "rbd", "pmem", "mmcblk"];
     plain && (numbers.iter().any(|start| numbered(start)) || lettered("sd") || lettered("vd"))
 }
 
@@ -81,9 +82,10 @@ fn drive_event(severity: Severity, name: &str) -> Option<HostLine> {
     (!is_no_drive(name)).then(|| event(Class::Drive, severity, Place::Drive(whole(name).to_owned())))
 }
 
-/// Virtual CDs of a management controller, floppies and files as devices fail to be read on every healthy server.
+/// Virtual CDs of a management controller, floppies and files as devices fail to be read on every healthy server, and what others have
+/// of drives (drivers/block/nbd.c, rbd.c) says nothing of this one.
 fn is_no_drive(name: &str) -> bool {
-    ["sr", "fd", "loop", "ram", "zram", "nbd"]
+    ["sr", "fd", "loop", "ram", "zram", "nbd", "rbd"]
         .iter()
         .any(|kind| name.strip_prefix(kind).is_some_and(is_number_or_partition))
 }
@@ -199,6 +201,7 @@ mod tests {
             "I/O error, dev loop7p1, sector 128 op 0x0:(READ) flags 0x80700 phys_seg 1 prio class 2",
             "operation not supported error, dev nvme0n1, sector 0 op 0x9:(WRITE_ZEROES) flags 0x8000800 phys_seg 0 prio class 2",
             "I/O error, dev loop7, sector 128 op 0x0:(READ) flags 0x80700 phys_seg 1 prio class 2",
+            "I/O error, dev rbd0, sector 16 op 0x1:(WRITE) flags 0x0 phys_seg 1 prio class 2",
             "nvme nvme1: Shutdown timeout set to 10 seconds",
             "nvme1: Identify(0x6), Invalid Field in Command (sct 0x0 / sc 0x2) DNR",
             "nvme0n1: Write Zeroes(0x8) @ LBA 0, 8 blocks, Invalid Command Opcode (sct 0x0 / sc 0x1) DNR",

@@ -79,9 +79,10 @@ pub(super) fn speaks_of_error(text: &str) -> bool {
         "parity",
     ];
     // A call that is not supported, by its words or by its number (`EOPNOTSUPP`), is a question that was answered.
-    const REFUSED: [&str; 3] = ["not supported", "error -95", "err -95"];
     let text = text.to_ascii_lowercase();
-    WORDS.iter().any(|word| text.contains(word)) && !REFUSED.iter().any(|word| text.contains(word))
+    let number =
+        text.split_once("-95").is_some_and(|(_, rest)| !rest.starts_with(|next: char| next.is_ascii_alphanumeric()));
+    WORDS.iter().any(|word| text.contains(word)) && !number && !text.contains("not supported")
 }
 
 /// Words that are not said of small things.

@@ -7,6 +7,7 @@
 
 use super::PciAddress;
 use super::driver_words::init_cause;
+use super::elsewhere::{Elsewhere, tells as tells_of_elsewhere};
 use super::host_block::{UNNUMBERED, of_a_loose_line, tells_of_earlier_boot};
 use super::host_line::{HostLine, Part, read_host_line};
 use super::kernel_join::{
@@ -14,7 +15,6 @@ use super::kernel_join::{
     reported_before, resolved_by, same_as, told_by,
 };
 use super::kernel_line::{AerLine, InitCause, KernelLine, one_line, own_lines, read_kernel_line, without_prefix};
-use super::removable::{Removable, tells as tells_of_removable};
 use kiln_model::{KernelRecord, KernelSource, Moment, Span};
 
 /// What kind of trouble an event is.
@@ -166,7 +166,7 @@ pub fn names_trouble(text: &str) -> bool {
     let message = without_prefix(&text);
     let begins = OFF_THE_BUS.iter().any(|start| message.starts_with(start));
     begins
-        || tells_of_removable(message)
+        || tells_of_elsewhere(message)
         || init_cause(message).is_some()
         || read_kernel_line(&text).is_some()
         || read_host_line(message).is_some()
@@ -178,6 +178,10 @@ const OFF_THE_BUS: [&str; 2] = ["NVRM: The NVIDIA GPU ", "NVRM: (PCI ID: "];
 /// The events that `records` tell of, in order of their first lines.
 pub fn kernel_events(records: &[KernelRecord]) -> Vec<KernelEvent> {
     let mut reader = Reader::default();
+    // Of a drive of another machine it is often told after its trouble that it is one.
+    for record in records {
+        reader.elsewhere.learn(without_prefix(&one_line(&record.text)));
+    }
     for (index, record) in records.iter().enumerate() {
         if record.source != KernelSource::Gap {
             for line in own_lines(&record.text) {
@@ -185,13 +189,16 @@ pub fn kernel_events(records: &[KernelRecord]) -> Vec<KernelEvent> {
             }
         }
     }
+    for event in reader.events.iter_mut().filter(|event| event.open == Open::Announced) {
+        event.has_no_details();
+    }
     reader.events
 }
 
 #[derive(Debug, Default)]
 struct Reader {
     events: Vec<KernelEvent>,
-    removable: Removable,
+    elsewhere: Elsewhere,
     /// A message of the driver that goes on in the next record, and where it began.
     unfinished: Option<(usize, String)>,
     /// The last line that says why an initialisation is about to fail, and where it is.
@@ -234,8 +241,8 @@ impl Reader {
         if let Some(said) = read_kernel_line(message) {
             return self.take_driver(index, record, message, said);
         }
-        let removable = self.removable.is_of(message);
-        let Some(line) = read_host_line(message).filter(|_| !removable) else { return };
+        let elsewhere = self.elsewhere.is_of(message);
+        let Some(line) = read_host_line(message).filter(|_| !elsewhere) else { return };
         self.take_host(index, record, message, line);
     }
 

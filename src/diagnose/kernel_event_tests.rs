@@ -223,7 +223,10 @@ fn network_and_drives_say_by_themselves_how_bad_it_is() {
     let slow = "nvme nvme3: I/O tag 12 (100c) opcode 0x2 (I/O Cmd) QID 3 timeout, aborting req_op:READ(0) size:4096";
     assert_eq!(shown(&[slow]), "drive unclear nvme3 x1");
     let medium = "critical medium error, dev nvme3n1, sector 81920 op 0x0:(READ) flags 0x80700 phys_seg 4 prio class 2";
-    assert_eq!(shown(&[medium]), "drive recoverable nvme3n1 x1");
+    // A drive that refuses to be read has an error of the medium by this line too; its own line says which it is.
+    assert_eq!(shown(&[medium]), "drive unclear nvme3n1 x1");
+    let own = "nvme3n1: Read(0x2) @ LBA 81920, 8 blocks, Unrecovered Read Error (sct 0x2 / sc 0x81) DNR";
+    assert_eq!(shown(&[own, medium]), "drive recoverable nvme3n1 x1");
 }
 
 #[test]

@@ -185,8 +185,8 @@ pub(super) const XIDS: &[XidRow] = rows! {
         "copy engine 7 reported an error; the load copies through it, so a known-good load points at the part";
     77, "copy engine 8", Error, Either, Gpu, RerunLoad, RetestLonger, Suspect, Independent, [],
         "copy engine 8 reported an error; the load copies through it, so a known-good load points at the part";
-    78, "virtual GPU did not start", Warning, Software, Node, UpdateSoftware, CallEngineer, Counts, Independent, [],
-        "a virtual GPU could not be started";
+    78, "virtual GPU did not start", Warning, Software, Node, UpdateSoftware, CallEngineer, Suspect, Independent, [],
+        "a virtual GPU could not be started: the driver of a guest does not fit that of its host, or the kind is not known; no load here starts one";
     79, "fallen off the bus", Fatal, Hardware, Pcie, Reboot, Reseat, Fails, Independent, [43, 45, 46, 62, 74, 109, 119, 120, 154, 158],
         "the GPU can no longer be reached over PCIe: power, seating, riser, heat, or the part itself";
     80, "push buffer checksum", Error, Either, Pcie, CheckProgram, RetestLonger, Suspect, Independent, [],
@@ -377,4 +377,12 @@ pub(super) const XIDS: &[XidRow] = rows! {
         "detail for 48: the uncorrectable error lay in SRAM on the die; no row remap can mend it";
     173, "chip-to-chip link lost", Fatal, Hardware, Gpu, Reboot, ReplaceFru, Fails, Independent, [45, 79, 154],
         "the link between Grace and the GPU failed for good";
+    // These three stand in `nverror.h` of open-gpu-kernel-modules 595.45.04 and not yet in the catalogue; the first is printed nowhere
+    // in that source, the third nowhere but by firmware.
+    174, "channel reset, process ended", Warning, Software, Gpu, Support, RetestLonger, Suspect, Independent, [],
+        "a channel was reset and its process ended; newer than the maker's catalogue";
+    175, "memory subsystem stuck", Fatal, Hardware, Gpu, ResetGpu, ResetAndRetest, Fails, Independent, [43, 45, 109, 119, 120, 154],
+        "the system processor (GSP) did not answer, and the GPU's memory subsystem does not come to an end with what it is asked (`_kgspClassifyGspTimeout` of kernel_gsp.c)";
+    176, "PCIe corrected errors", Warning, Hardware, Pcie, Support, Reseat, Suspect, Independent, [],
+        "the driver holds the corrected errors of PCIe for a fault; newer than the maker's catalogue";
 };

@@ -97,9 +97,13 @@ pub fn trouble_of(source: Source, reports: &[SourceReport]) -> Option<SourceTrou
 
 /// How many records of `source` had been overwritten before it was first opened.
 pub fn overwritten(source: Source, reports: &[SourceReport]) -> u64 {
-    let first = reports.iter().find(|report| report.source == source).map(|report| report.state);
+    let mut own = reports.iter().filter(|report| report.source == source);
+    let first = own.find_map(|report| match report.state {
+        SourceState::Followed(reach) => Some(reach),
+        SourceState::Closed(_) | SourceState::Ended(_) => None,
+    });
     match first {
-        Some(SourceState::Followed(Reach::Overwritten(count))) => count,
+        Some(Reach::Overwritten(count)) => count,
         _ => 0,
     }
 }
@@ -116,6 +120,9 @@ mod tests {
         assert_eq!(trouble_of(Source::KernelLog, &reports), None);
         assert_eq!(trouble_of(Source::PciBus, &reports), Some(SourceTrouble::NotTold));
         assert_eq!(overwritten(Source::KernelLog, &reports), 7);
+        // One that was none at first is one from its first record on.
+        reports.insert(0, report(SourceState::Closed(SourceTrouble::OtherKind)));
+        assert_eq!((trouble_of(Source::KernelLog, &reports), overwritten(Source::KernelLog, &reports)), (None, 7));
         reports.push(report(SourceState::Ended(SourceTrouble::ReaderGone)));
         assert_eq!(trouble_of(Source::KernelLog, &reports), Some(SourceTrouble::ReaderGone));
     }

@@ -91,7 +91,7 @@ impl Machine {
         let machine = Self { dir: tempfile::tempdir().expect("a folder") };
         fs::create_dir_all(machine.path("host/dev")).expect("a folder");
         fs::create_dir_all(machine.path("host/proc/sys/kernel/random")).expect("a folder");
-        fs::write(machine.path("host/dev/kmsg"), "").expect("a file");
+        fs::write(machine.path("host/dev/kmsg"), "5,0,0,-;Linux version 6.8.0\n").expect("a file");
         machine.boots(1);
         machine.settings("");
         machine

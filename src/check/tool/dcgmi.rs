@@ -13,7 +13,7 @@ use std::ops::RangeInclusive;
 use serde_json::Value;
 
 use super::adapter::Adapter;
-use super::dcgmi_text::report_in;
+use super::dcgmi_text::{All, report_in};
 use super::declared;
 use super::output::{Output, Told, Unread, Verdict, argument, empty, json_in, lacks, no_such_part, unknown};
 use crate::declare::{flag, may, text};
@@ -50,7 +50,7 @@ pub(crate) static ADAPTER: Adapter = Adapter {
     version: &["--version"],
     version_in: (&[], '\n'),
     expected: "JSON `DCGM Diagnostic` (DCGM 4) / `DCGM GPU Diagnostic` (DCGM 3)",
-    takes_every_gpu: |args| argument(args, &["-i", "--entity-id", "-g", "--group"]).is_empty(),
+    takes_every_gpu: |args| argument(args, CHOICE).is_empty(),
     read,
 };
 
@@ -76,14 +76,17 @@ impl Results {
     }
 }
 
+/// What chooses GPUs; `--gpuList` up to DCGM 3.
+const CHOICE: &[&str] = &["-i", "--entity-id", "--gpuList", "-g", "--group"];
+
 fn read(output: &Output<'_>) -> Result<Told, Unread> {
-    let report =
-        json_in(output.stdout).or_else(|why| report_in(output.stdout).ok_or(why)).map_err(|why| {
-            match output.words(&["Error", "error", "Unable"]) {
-                Some(words) => Unread::Refused(words.to_owned()),
-                None => why,
-            }
-        })?;
+    let all = if output.argument(CHOICE).is_empty() { All::Found } else { All::Chosen };
+    let report = json_in(output.stdout).or_else(|why| report_in(output.stdout, all).ok_or(why)).map_err(|why| {
+        match output.words(&["Error", "error", "Unable"]) {
+            Some(words) => Unread::Refused(words.to_owned()),
+            None => why,
+        }
+    })?;
     let iterations: Vec<&Value> = match report["iterations"].as_array() {
         Some(all) => all.iter().collect(),
         None => vec![&report],

@@ -22,11 +22,21 @@ struct Test {
     warnings: Vec<(String, Option<String>)>,
 }
 
+/// Which GPUs a cell that says `All` is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum All {
+    /// As many as the table says it found, from the first on.
+    Found,
+    /// Those that the arguments chose, which the table does not name.
+    Chosen,
+}
+
 /// The report of a table that is there to its end, or that tells of a failure before it breaks off; `None` where there is none.
-pub(super) fn report_in(text: &str) -> Option<Value> {
+pub(super) fn report_in(text: &str, all: All) -> Option<Value> {
     let is_border = |line: &str| line.starts_with("+---") && line.bytes().all(|byte| b"+-".contains(&byte));
     let (mut tests, mut section, mut last) = (Vec::<Test>::new(), None, Row::Note);
     let mut ended = false;
+    let mut every = None;
     for line in text.lines().map(str::trim) {
         if let Some(title) = section_of(line) {
             section = Some(title);
@@ -38,6 +48,10 @@ pub(super) fn report_in(text: &str) -> Option<Value> {
         }
         let Some((name, value)) = cells(line) else { continue };
         if section.is_none_or(|title| title == "Metadata") {
+            if name == "GPU Device IDs Detected" && all == All::Found {
+                let numbers: Vec<String> = (0..value.split(',').count()).map(|number| number.to_string()).collect();
+                every = Some(numbers.join(","));
+            }
             continue;
         }
         ended = false;
@@ -52,7 +66,7 @@ pub(super) fn report_in(text: &str) -> Option<Value> {
         let of = name.split_once(": GPU").map(|(_, gpu)| gpu.to_owned());
         let test = tests.last_mut()?;
         match last {
-            Row::Result => test.results.push(result(value)),
+            Row::Result => test.results.push(result(value, every.as_deref())),
             Row::Warning if name.is_empty() && !test.warnings.is_empty() => {
                 let (whole, _) = test.warnings.last_mut()?;
                 whole.push(' ');
@@ -103,7 +117,7 @@ fn cells(line: &str) -> Option<(&str, &str)> {
 }
 
 /// `Pass - All`, `Fail - GPUs: 0, 3`, `GPU3: Fail`, `Skip`.
-fn result(value: &str) -> (String, Option<String>) {
+fn result(value: &str, every: Option<&str>) -> (String, Option<String>) {
     let numbered = value.strip_prefix("GPU").and_then(|rest| rest.split_once(": "));
     if let Some((gpu, status)) = numbered
         && gpu.bytes().all(|byte| byte.is_ascii_digit())
@@ -112,5 +126,6 @@ fn result(value: &str) -> (String, Option<String>) {
     }
     let (status, of) = value.split_once(" - ").unwrap_or((value, ""));
     let gpus = of.strip_prefix("GPU").and_then(|rest| rest.split_once(": ")).map(|(_, gpus)| gpus.replace(' ', ""));
+    let gpus = gpus.or_else(|| every.filter(|_| of == "All").map(str::to_owned));
     (status.to_owned(), gpus)
 }

@@ -20,12 +20,13 @@ pub(super) const ROWS: &[Row] = &[
     aftermath("restart after slot reset"),
     doubt(Begins("nvme nvme"), "Abort status", Drive),
     doubt(Begins("nvme nvme"), "invalid id * completed on queue", Drive),
-    doubt(Begins("nvme nvme"), "starting error recovery", Drive),
     doubt(Begins("nvme nvme"), "IO queues lost", Drive),
     doubt(Begins("nvme nvme"), "resetting controller due to AER", Drive),
     doubt(Begins("nvme nvme"), "critical warning", Drive),
     doubt(Begins("nvme nvme"), "emperature above threshold", Drive),
     doubt(Begins("nvme nvme"), "identifiers changed for nsid", Drive),
+    // A pool of ZFS that was not given what it asked its drive for (module/os/linux/zfs/vdev_disk.c of OpenZFS).
+    doubt(Begins("zio pool="), " error=", Drive),
     // Every way to a drive is gone (multipath.c).
     doubt(Begins("block nvme"), "no available path", Drive),
     doubt(Begins("block nvme"), "no usable path", Drive),
@@ -63,6 +64,7 @@ pub(super) const ROWS: &[Row] = &[
     doubt(Driver("smartpqi"), "resetting", Controller),
     // mpi3mr_fw.c
     doubt(Begins("mpi3mr"), "fault(", Controller),
+    doubt(Begins("mpi3mr"), "faulted", Controller),
     doubt(Begins("mpi3mr"), "rror", Controller),
     doubt(Begins("aacraid: "), "Host adapter abort request", Controller),
     doubt(Begins("aacraid "), "Adapter health", Controller),
@@ -103,9 +105,10 @@ pub(super) const ROWS: &[Row] = &[
     doubt(Begins("sd "), "Synchronize Cache(10) failed", Drive),
     doubt(Begins("scsi "), "rejecting I/O to dead device", Drive),
     doubt(Begins("sd "), "attempting task abort", Drive),
-    // block/blk-core.c and its predecessor blk_update_request, fs/buffer.c. The drive of a name is found, whatever is before it.
+    // block/blk-core.c and its predecessor blk_update_request, fs/buffer.c. The drive of a name is found, whatever is before it. A drive
+    // that refuses to be read has an error of the medium by this line too; which of the two it is says the drive's own line.
     nothing(Anyone, "operation not supported error, dev "),
-    proof(Anyone, "critical medium error, dev ", Drive),
+    doubt(Anyone, "critical medium error, dev ", Drive),
     doubt(Anyone, "critical target error, dev ", Drive),
     doubt(Anyone, "I/O error, dev ", Drive),
     doubt(Anyone, "timeout error, dev ", Drive),

@@ -102,6 +102,7 @@ pub(super) const ROWS: &[Row] = &[
     nothing(Device, "can't find IRQ for PCI INT"),
     nothing(Device, "DPC: error containment capabilities"),
     nothing(Device, "Overlapping ACPI region"),
+    nothing(Device, "of_irq_parse_pci: failed"),
     nothing(Device, "Timeout on hotplug command"),
     nothing(Device, "ASPM"),
     nothing(Device, "quirk_"),
@@ -154,6 +155,8 @@ pub(super) const ROWS: &[Row] = &[
     nothing(Begins("nvme "), "failed to allocate host memory buffer"),
     nothing(Begins("nvme "), "Identify Descriptors failed (nsid="),
     nothing(Begins("nvme "), "use of /dev/disk/by-id/ may cause data corruption"),
+    // Drives of this machine that others use over the network (drivers/nvme/target): what is wrong with one, it says itself.
+    nothing(Begins("nvmet: "), ""),
     nothing(Begins("sd "), "No Caching mode page found"),
     nothing(Begins("sd "), "Asking for cache data failed"),
     nothing(Begins("sd "), "Mode Sense"),

@@ -2,7 +2,7 @@
 
 use super::facts::{CudaFacts, DoctorFacts, Identified, Planned, Service};
 use crate::host::PciDetail;
-use kiln_model::{FabricState, Gpu, Inventory, LEAST_DRIVER, Reading, ReadingFailure};
+use kiln_model::{FabricState, Gpu, Inventory, LEAST_DRIVER, Reading, SourceTrouble};
 
 /// How a line stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -300,18 +300,28 @@ fn fabric(facts: &DoctorFacts, inventory: &Inventory) -> Vec<Advice> {
     lines
 }
 
+/// What to do where a container has no log of the kernel.
+const HAND_IN: &str = "in a container, hand it in: `--device /dev/kmsg --cap-add SYSLOG`";
+
 fn kernel_log(facts: &DoctorFacts) -> Advice {
     match facts.kernel_log {
-        Reading::Value(()) => good("kernel log", "readable"),
-        Reading::Failed(ReadingFailure::NoPermission) => bad(
+        Ok(()) => good("kernel log", "readable"),
+        Err(SourceTrouble::NoPermission) => bad(
             "kernel log",
             "closed to this user: of several Xids at once only the last would be seen",
             "run as root, or `sysctl kernel.dmesg_restrict=0` with read permission on /dev/kmsg",
         ),
-        Reading::Unsupported => {
-            bad("kernel log", "no /dev/kmsg", "in a container, hand it in: `--device /dev/kmsg --cap-add SYSLOG`")
+        Err(SourceTrouble::Absent) => bad("kernel log", "no /dev/kmsg", HAND_IN),
+        Err(SourceTrouble::Directory) => bad("kernel log", "/dev/kmsg is a folder", HAND_IN),
+        Err(SourceTrouble::OtherKind) => {
+            bad("kernel log", "/dev/kmsg is another device, or a file without a record", HAND_IN)
         }
-        Reading::Failed(failure) => bad("kernel log", format!("{failure}"), "see whether `dmesg` works"),
+        Err(SourceTrouble::Failed(code)) => {
+            bad("kernel log", format!("reading it failed with error {code}"), "see whether `dmesg` works")
+        }
+        Err(SourceTrouble::ReaderGone | SourceTrouble::Replaced | SourceTrouble::NotTold) => {
+            bad("kernel log", "it went away while it was read", "see whether `dmesg` works")
+        }
     }
 }
 

@@ -7,10 +7,10 @@ use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 use super::facts::{CudaFacts, DoctorFacts, Identified, Service};
-use crate::host::{KernelLog, pci_details, read_host};
+use crate::host::{KernelLog, log_trouble, pci_details, read_host};
 use crate::nvml::{NvmlNode, NvmlOptions};
 use kiln_model::Arrivals;
-use kiln_model::{GpuIndex, Inventory, Moment, Reading, ReadingFailure};
+use kiln_model::{GpuIndex, Inventory, Moment, Reading, ReadingFailure, SourceTrouble};
 use kiln_plan::models_of;
 use kiln_profile::{Sku, Skus};
 
@@ -92,12 +92,11 @@ fn refused<T>(error: &std::io::Error) -> Reading<T> {
     }
 }
 
-fn kernel_log(root: &Path) -> Reading<()> {
+fn kernel_log(root: &Path) -> Result<(), SourceTrouble> {
     // Opening may succeed where reading is forbidden.
-    match KernelLog::open(&root.join("dev/kmsg")).and_then(|mut log| log.read_new()) {
-        Ok(_) => Reading::Value(()),
-        Err(error) => refused(&error),
-    }
+    let mut log = KernelLog::open(&root.join("dev/kmsg")).map_err(|error| log_trouble(&error))?;
+    log.read_new().map_err(|error| log_trouble(&error))?;
+    if log.has_records() { Ok(()) } else { Err(SourceTrouble::OtherKind) }
 }
 
 /// Whether a process of one of the names runs.
@@ -142,7 +141,7 @@ mod tests {
         let options = DoctorOptions { nvml, out: root.path().join("runs"), skus: Skus::default() };
         let facts = collect_facts(&options, |_| CudaFacts::NotTried);
         assert!(facts.library.is_err());
-        assert_eq!((facts.kernel_log, facts.pci), (Reading::Unsupported, Reading::Unsupported));
+        assert_eq!((facts.kernel_log, facts.pci), (Err(SourceTrouble::Absent), Reading::Unsupported));
         assert_eq!((facts.fabric_manager, facts.clock_synced), (Service::Unknown, Reading::Unsupported));
         assert!(facts.disk_free_mib.value().is_some());
     }

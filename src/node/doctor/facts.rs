@@ -2,7 +2,7 @@
 
 use crate::host::PciDetail;
 use crate::nvml::{LibraryFacts, NvmlOpenError};
-use kiln_model::{Inventory, Reading};
+use kiln_model::{Inventory, Reading, SourceTrouble};
 use kiln_plan::PlanError;
 
 /// What came of opening the CUDA driver and loading the kernels onto every GPU, as each load of a run does.
@@ -73,7 +73,7 @@ pub struct DoctorFacts {
     /// GPUs on the bus.
     pub pci: Reading<Vec<PciDetail>>,
     pub is_root: bool,
-    pub kernel_log: Reading<()>,
+    pub kernel_log: Result<(), SourceTrouble>,
     /// The node's serial in the firmware's tables.
     pub serial: Reading<String>,
     pub fabric_manager: Service,

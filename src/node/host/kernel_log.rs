@@ -104,6 +104,12 @@ impl KernelLog {
         Ok(Self { file, last: None, overwritten: 0, rest: Vec::new(), plain })
     }
 
+    /// Whether it is a log of a kernel: what holds no record is none, as the kernel says something at every start, and a reader gets
+    /// that also after the log was cleared (`dmesg --clear` moves a mark of its own alone).
+    pub const fn has_records(&self) -> bool {
+        self.last.is_some()
+    }
+
     /// How far back the log reached when its first record was read.
     pub const fn reach(&self) -> Reach {
         match self.overwritten {
@@ -251,6 +257,18 @@ mod tests {
         assert_eq!(opened(Path::new("/dev/null")), Err(SourceTrouble::OtherKind));
         let refused = io::Error::from(io::ErrorKind::PermissionDenied);
         assert_eq!(trouble(&refused), SourceTrouble::NoPermission);
+    }
+
+    #[test]
+    fn a_file_without_a_record_of_the_kernel_is_no_quiet_log() {
+        let folder = tempfile::tempdir().expect("folder");
+        let path = folder.path().join("kmsg");
+        for (text, there) in [("", false), ("no record\n", false), ("5,0,0,-;Linux version 6.8.0\n", true)] {
+            std::fs::write(&path, text).expect("file");
+            let mut log = KernelLog::open(&path).expect("open");
+            log.read_new().expect("read");
+            assert_eq!(log.has_records(), there, "{text:?}");
+        }
     }
 
     #[test]

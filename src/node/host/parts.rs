@@ -8,7 +8,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::pci::{is_address, long_address};
 use super::ports::ports;
@@ -97,11 +97,18 @@ fn address(port: &Path) -> Reading<String> {
     }
 }
 
-/// Every controller of an NVM Express disk. A field the controller leaves empty is shown empty.
+/// Every controller of an NVM Express disk on the bus; those reached over a network are of another machine. A field the controller
+/// leaves empty is shown empty.
 pub(super) fn nvmes(root: &Path) -> Reading<Vec<Nvme>> {
+    let here = |controller: &&PathBuf| {
+        text(&controller.join("transport"))
+            .value()
+            .is_none_or(|transport| ["pcie", "apple-nvme"].contains(&transport.as_str()))
+    };
     entries(&root.join("sys/class/nvme")).map(|controllers| {
         controllers
             .iter()
+            .filter(here)
             .map(|controller| {
                 let told = |file: &str| text(&controller.join(file)).value().cloned().unwrap_or_default();
                 Nvme {
@@ -173,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn a_machine_without_disks_of_a_kind_says_unsupported() {
+    fn disks_are_those_on_the_bus_and_a_machine_without_says_unsupported() {
         let root = tempfile::tempdir().expect("folder");
         assert_eq!(nvmes(root.path()), Reading::Unsupported);
         write(root.path(), "sys/class/nvme/nvme0/model", "SAMSUNG MZWLO3T8HCLS-00A07   \n");
@@ -184,6 +191,9 @@ mod tests {
             serial: "S794NG0W100001".to_owned(),
             pci_address: Reading::Unsupported,
         };
+        write(root.path(), "sys/class/nvme/nvme0/transport", "pcie\n");
+        write(root.path(), "sys/class/nvme/nvme12/model", "a drive of another machine\n");
+        write(root.path(), "sys/class/nvme/nvme12/transport", "tcp\n");
         assert_eq!(nvmes(root.path()), Reading::Value(vec![disk]));
     }
 }

@@ -36,6 +36,13 @@ impl Following {
         Self { source, clock: Arc::downgrade(clock), told, trouble: SourceTrouble::ReaderGone }
     }
 
+    /// Tells how the source stands from now on.
+    fn tell(&self, state: SourceState) {
+        if let Some(clock) = self.clock.upgrade() {
+            let _ = self.told.send(Told::Source(SourceReport { at: clock.now(), source: self.source, state }));
+        }
+    }
+
     /// Ends following for a known reason.
     pub(super) fn end(mut self, trouble: SourceTrouble) {
         self.trouble = trouble;
@@ -65,7 +72,10 @@ pub(super) fn follow_log(root: &Path, clock: &Arc<RunClock>, told: Sender<Told>,
         Ok(opened) => opened,
         Err(error) => return closed(Source::KernelLog, log_trouble(&error), at, &told),
     };
-    let following = Following::begin(Source::KernelLog, SourceState::Followed(log.reach()), clock, told.clone());
+    // What holds no record may be another file in the log's place. It is a source from its first record on, if one comes.
+    let mut there = log.has_records();
+    let state = if there { SourceState::Followed(log.reach()) } else { SourceState::Closed(SourceTrouble::OtherKind) };
+    let following = Following::begin(Source::KernelLog, state, clock, told.clone());
     let micros = since_boot();
     for record in earlier.into_iter().filter_map(|entry| entry.into_earlier(at, micros)) {
         // The banner of this very start says nothing.
@@ -77,8 +87,15 @@ pub(super) fn follow_log(root: &Path, clock: &Arc<RunClock>, told: Sender<Told>,
     let spawned = thread::Builder::new().name("kernel log".to_owned()).spawn(move || {
         while clock.strong_count() > 0 {
             match pass_on(&mut log, &clock, &told) {
-                Ok(true) => arrived(),
-                Ok(false) => {}
+                Ok(any) => {
+                    if !there && log.has_records() {
+                        there = true;
+                        following.tell(SourceState::Followed(log.reach()));
+                    }
+                    if any {
+                        arrived();
+                    }
+                }
                 Err(error) => {
                     following.end(log_trouble(&error));
                     arrived();
@@ -169,6 +186,16 @@ mod tests {
         fs::remove_file(&path).expect("removed");
         assert_eq!(followed.next(), "KernelLog Ended(Absent)");
         drop(followed.clock);
+    }
+
+    #[test]
+    fn a_log_without_a_record_is_no_source_until_its_first_one() {
+        let empty = follow(|path| fs::write(path, "").expect("file"));
+        assert_eq!(empty.next(), "KernelLog Closed(OtherKind)");
+        let record = "4,500,5000000,-;NVRM: Xid (PCI:0000:5d:00): 79, pid=1, name=x, GPU has fallen off the bus.\n";
+        fs::write(empty.root.path().join("dev/kmsg"), record).expect("written");
+        assert_eq!(empty.next(), "NVRM: Xid (PCI:0000:5d:00): 79, pid=1, name=x, GPU has fallen off the bus.");
+        assert_eq!(empty.next(), format!("KernelLog Followed({:?})", Reach::Overwritten(500)));
     }
 
     #[test]

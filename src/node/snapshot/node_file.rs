@@ -49,6 +49,9 @@ pub enum SnapshotError {
     Yaml(#[from] serde_yaml::Error),
 }
 
+/// A device of NVIDIA's that nobody makes.
+const NO_DEVICE: &str = "000010de";
+
 /// Makes a node file with the given id. Samples tell how the GPUs rest, and may be missing.
 pub fn node_file(inventory: &Inventory, samples: &[Sample], id: &str) -> Result<NodeSnapshot, SnapshotError> {
     let answering: Vec<&Gpu> = inventory.gpus.iter().filter(|gpu| answers(gpu)).collect();
@@ -60,7 +63,7 @@ pub fn node_file(inventory: &Inventory, samples: &[Sample], id: &str) -> Result<
         return Err(SnapshotError::Mixed(kinds.len()));
     }
     let (base, file) = likeness(first, answering.len()).ok_or(SnapshotError::NoBase)?;
-    let same_gpu = known(&first.identity.pci_device) == Some(file.gpu.pci_device.as_str());
+    let same_gpu = is_of(first, &file);
     let mut root: Value = serde_yaml::from_str(NodeFile::embedded_text(base).ok_or(SnapshotError::NoBase)?)?;
     let mut sheet = Sheet::over(&mut root);
     let like = if same_gpu { "the same GPU" } else { "another GPU" };
@@ -69,6 +72,13 @@ pub fn node_file(inventory: &Inventory, samples: &[Sample], id: &str) -> Result<
     sheet.set("title", title, FieldOrigin::Invented);
     host(&mut sheet, inventory);
     gpu(&mut sheet, &answering);
+    if !same_gpu && kinds.is_empty() {
+        // A GPU that tells no device is of no model but the one its name says, and not of its likeness's.
+        sheet.set("gpu/pci_device", text(NO_DEVICE), FieldOrigin::Invented);
+        if of(&answering, |gpu| gpu.identity.pci_subsystem.clone()).value().is_none() {
+            sheet.set("gpu/pci_subsystem", text("00000000"), FieldOrigin::Invented);
+        }
+    }
     links(&mut sheet, &answering, same_gpu);
     rest(&mut sheet, &answering, samples);
     if !same_gpu {
@@ -116,9 +126,17 @@ fn source(fields: &[Field], base: &str, like: &str) -> String {
 fn likeness(gpu: &Gpu, count: usize) -> Option<(&'static str, NodeFile)> {
     let limit = limit_of(gpu).get().unwrap_or(700.0);
     NodeFile::embedded().filter_map(|name| Some((name, NodeFile::find(name).ok()?))).min_by_key(|(_, file)| {
-        let same = known(&gpu.identity.pci_device) == Some(file.gpu.pci_device.as_str());
-        (!same, (file.power.limit - limit).abs() as u64, file.slots.len().abs_diff(count))
+        (!is_of(gpu, file), (file.power.limit - limit).abs() as u64, file.slots.len().abs_diff(count))
     })
+}
+
+/// Whether a GPU is of the model that a node has: by its device, and where reports leave that out, by its name.
+fn is_of(gpu: &Gpu, file: &NodeFile) -> bool {
+    let (own, shown) = match known(&gpu.identity.pci_device) {
+        Some(device) => (Some(device), &file.gpu.pci_device),
+        None => (known(&gpu.identity.name), &file.gpu.name),
+    };
+    own == Some(shown.as_str())
 }
 
 /// The limit that the GPU comes with; the greatest that may be set, where its driver tells that alone.

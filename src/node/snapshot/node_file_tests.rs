@@ -156,6 +156,21 @@ fn a_part_slower_than_its_likeness_keeps_its_clocks_under_its_own() {
 }
 
 #[test]
+fn a_gpu_that_tells_no_device_is_of_the_model_its_name_says_and_not_of_its_likenesss() {
+    let named = |name: &str| {
+        let mut gpu = Gpu::bare(GpuIndex(0));
+        gpu.identity.name = Reading::Value(name.to_owned());
+        gpu.power.default = Reading::Value(350.0);
+        let snapshot = node_file(&Inventory { gpus: vec![gpu], ..Inventory::default() }, &[], "x").expect("a snapshot");
+        let file = NodeFile::read("x.yaml", snapshot.text.as_bytes()).expect("a node file");
+        (snapshot.same_gpu, file.gpu.pci_device)
+    };
+    assert_eq!(named("NVIDIA GeForce RTX 3090"), (false, "000010de".to_owned()));
+    let (file, likeness) = (NodeFile::find("pcie-l40s-8").expect("built in"), "NVIDIA L40S");
+    assert_eq!((named(likeness), file.gpu.name.as_str()), ((true, file.gpu.pci_device.clone()), likeness));
+}
+
+#[test]
 fn a_node_without_a_gpu_or_with_two_kinds_makes_no_file() {
     assert!(matches!(node_file(&Inventory::default(), &[], "x"), Err(SnapshotError::NoGpu)));
     let kind = |index, device: &str| {

@@ -20,6 +20,12 @@ pub fn read_smi(xml: &str) -> Result<SmiReport, SmiError> {
     if let Some(said) = failure_of_the_tool(xml) {
         return Err(SmiError::ToolFailed { said });
     }
+    // `nvidia-smi -q` writes text, and so do programs that gather outputs.
+    let begin = xml.trim_start();
+    if !begin.is_empty() && !begin.starts_with('<') {
+        let begin = begin.lines().next().unwrap_or_default();
+        return Err(SmiError::Text { begin: begin.chars().filter(|char| !char.is_control()).take(40).collect() });
+    }
     let root = parse(xml)?;
     if root.name != "nvidia_smi_log" {
         return Err(SmiError::AnotherDocument { found: root.name });

@@ -5,6 +5,10 @@
 pub enum SmiError {
     #[error("not well-formed XML at byte {at}: {detail}; write the file anew with `nvidia-smi -q -x > smi.xml`")]
     Malformed { at: u64, detail: String },
+    #[error(
+        "this is text and not XML, it begins with `{begin}`; write the file anew with `nvidia-smi -q -x > smi.xml`"
+    )]
+    Text { begin: String },
     #[error("nested deeper than any report of nvidia-smi; is this another file?")]
     TooDeep,
     #[error("the document is `{found}`, not `nvidia_smi_log`; write it with `nvidia-smi -q -x > smi.xml`")]

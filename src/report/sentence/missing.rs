@@ -261,8 +261,8 @@ fn kernel_log(language: Language, trouble: SourceTrouble) -> String {
         ),
         SourceTrouble::OtherKind => say!(
             language,
-            "/dev/kmsg is another device; give the container the kernel's own (`--device /dev/kmsg`)",
-            "/dev/kmsg が別のデバイスである。コンテナにカーネルのものを渡す (`--device /dev/kmsg`)",
+            "/dev/kmsg is another device, or a file without a record; give the container the kernel's own (`--device /dev/kmsg`)",
+            "/dev/kmsg が別のデバイスか、記録のないファイルである。コンテナにカーネルのものを渡す (`--device /dev/kmsg`)",
         ),
         SourceTrouble::Failed(code) => say!(
             language,

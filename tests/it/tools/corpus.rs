@@ -99,6 +99,7 @@ const ARGS: &[(&str, &[&str])] = &[
 /// The outputs that prove that all is well. No other may pass.
 const GOOD: &[&str] = &[
     "dcgmi/3.3-pass.json",
+    "dcgmi/3.3-text-pass.txt",
     "dcgmi/4-cpu.json",
     "dcgmi/4-iterations-pass.json",
     "dcgmi/4-pass.json",

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::*;
 use crate::nvml::{LibraryFacts, NvmlOpenError};
-use kiln_model::{C2c, Component, Fabric, GpuIndex};
+use kiln_model::{C2c, Component, Fabric, GpuIndex, ReadingFailure};
 use kiln_plan::PlanError;
 
 fn gpu(index: u8, state: FabricState) -> Gpu {
@@ -58,7 +58,7 @@ fn ready() -> DoctorFacts {
         identified: Identified::Judged { cases: 40, unmet: Vec::new() },
         pci: Reading::Value(vec![on_the_bus("00000000:19:00.0"), on_the_bus("00000000:3b:00.0")]),
         is_root: true,
-        kernel_log: Reading::Value(()),
+        kernel_log: Ok(()),
         serial: Reading::Value("S1".to_owned()),
         fabric_manager: Service::Running,
         imex: Service::NotRunning,
@@ -89,7 +89,7 @@ fn everything_wrong_has_its_own_line_and_its_own_remedy() {
     superchip.config.persistence = Reading::Value(false);
     facts.inventory = Some(Box::new(Inventory { gpus: vec![superchip], ..Inventory::default() }));
     facts.is_root = false;
-    facts.kernel_log = Reading::Failed(ReadingFailure::NoPermission);
+    facts.kernel_log = Err(SourceTrouble::NoPermission);
     facts.serial = Reading::Failed(ReadingFailure::NoPermission);
     facts.disk_free_mib = Reading::Value(12);
     facts.clock_synced = Reading::Value(false);

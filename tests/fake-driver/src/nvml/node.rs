@@ -201,6 +201,12 @@ impl Node {
             host.build(&node.inventory);
         }
         node.kernel_log = log.and_then(|path| OpenOptions::new().append(true).open(path).ok());
+        // A log of a kernel begins with its banner.
+        if let Some(file) = node.kernel_log.as_mut().filter(|file| file.metadata().is_ok_and(|about| about.len() == 0))
+        {
+            let _ = writeln!(file, "5,0,0,-;Linux version 6.8.0");
+            node.logged = 1;
+        }
         // What was logged at boot is no event for those who come later.
         node.xids.clear();
         Ok(node)
