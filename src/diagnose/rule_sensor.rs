@@ -24,6 +24,7 @@ const SENSOR: &[&str] = &[
     "power.swing",
     "power.absent",
     "power.disagreement",
+    "power.noise",
     "temp.offset",
     "temp.offset.apart",
     "fall.early",
@@ -66,7 +67,8 @@ pub(super) fn read_sensors(scene: &Scene<'_>, board: &mut Board) {
         let own = |gpu: &GpuIndex| fact.check == "sensor.plausibility" || of_zero(*gpu) || late(*gpu);
         let Some(gpu) = fact.gpu().filter(own).filter(|_| (stuck || odd) && !board.is_claimed(place)) else { continue };
         let rules = scene.text_beside(fact.path, fact.component(), "implausible.rules").unwrap_or_default();
-        let jumps = driven(scene, gpu).filter(|_| read_list(rules) == ["power.noise"]);
+        let of_noise = fact.name() == "power.noise" || read_list(rules) == ["power.noise"];
+        let jumps = driven(scene, gpu).filter(|_| of_noise);
         if let Some(code) = jumps.or_else(|| starved(scene, gpu).filter(|_| read_list(rules) == ["temp.moves"])) {
             board.accuse(code, Component::Gpu(gpu), Confidence::Low, [fact.evidence()]);
             board.claim(place);
