@@ -338,7 +338,7 @@ fn what_is_probably_not_meant_is_warned_of() {
                 \x20 - id: s\n    steps:\n      - id: b\n        use: gpu.burn\n        with: { for: 1m }\n        limits:\n\
                 \x20         power.mean: { limit: \">= 97 % of sku.tdp\", marginal: \">= 90 % of sku.tdp\" }\n\
                 \x20         thermal.resistance: \"<= 108 % of baseline\"\n\
-                \x20         power.p5: \">= 98 % of first\"\n\
+                \x20         throughput.p5: \">= 98 % of first\"\n\
                 waivers:\n  - { match: \"s.b[gpu/1].power.mean\", until: 2025-01-31, by: qa, reason: trial }\n";
     let skus = Skus::built_in().expect("SKUs");
     let bytes = text.as_bytes();
