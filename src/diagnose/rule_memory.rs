@@ -131,6 +131,7 @@ fn by_siblings(scene: &Scene<'_>, map: &HeatMap, board: &mut Board, fact: &Fact<
 /// Whether memory is far over its die only beside siblings whose dies are hot, as of four GPUs two with bad contacts make of the middle:
 /// beside the good ones it is where it must be. What the hot ones show beside that is accused elsewhere.
 fn is_as_beside_good_ones(scene: &Scene<'_>, map: &HeatMap, board: &mut Board, fact: &Fact<'_>, gpu: GpuIndex) -> bool {
+    const OWN: [&str; 3] = ["fall.fast", "resistance.mirrored", "thermal.resistance"];
     let values = beside(scene, fact, &[fact.name()]);
     let is_hot =
         |other: GpuIndex, by: &[&str]| by.iter().any(|name| scene.missed(other, name)) || falls_farther(scene, other);
@@ -138,7 +139,6 @@ fn is_as_beside_good_ones(scene: &Scene<'_>, map: &HeatMap, board: &mut Board, f
         values.keys().copied().filter(|other| *other != gpu).partition(|other| is_hot(*other, by))
     };
     // A half is also warm where one of it is: it tells only where nothing else does.
-    const OWN: [&str; 3] = ["fall.fast", "resistance.mirrored", "thermal.resistance"];
     let (mut hot, mut good) = split(&OWN);
     if hot.len() < good.len() {
         (hot, good) = split(&["fall.fast", "resistance.mirrored", "thermal.resistance", "resistance.half"]);

@@ -85,6 +85,12 @@ pub struct KernelLog {
     plain: Option<(PathBuf, u64)>,
 }
 
+/// Whether files under `root` are this machine's own, and no tree that somebody gives in its place (`--host-root`): of that nothing says
+/// that a kernel has written its log.
+pub fn is_own(root: &Path) -> bool {
+    root == Path::new("/")
+}
+
 impl KernelLog {
     /// Opens the log at `path`. A folder or anything else that is no log is refused.
     pub fn open(path: &Path) -> io::Result<Self> {

@@ -17,7 +17,7 @@ mod sources;
 #[cfg(test)]
 mod test_tree;
 
-pub use kernel_log::{KernelEntry, KernelLog, trouble as log_trouble};
+pub use kernel_log::{KernelEntry, KernelLog, is_own, trouble as log_trouble};
 pub use machine::{MemoryErrors, memory_errors};
 pub use pci::{PciDetail, pci_details};
 pub use read::{HostFacts, read_host};

@@ -10,7 +10,7 @@ use std::sync::{Arc, Weak};
 use std::thread;
 
 use super::clock::RunClock;
-use crate::host::{KernelLog, log_trouble};
+use crate::host::{KernelLog, is_own, log_trouble};
 use kiln_diagnose::names_trouble;
 use kiln_model::{KernelRecord, Moment, Source, SourceReport, SourceState, SourceTrouble};
 
@@ -66,6 +66,17 @@ pub(super) fn closed(source: Source, trouble: SourceTrouble, at: Moment, told: &
 
 /// Hands on what the log under `root` holds since the machine was started, then follows it. The first is done on return.
 pub(super) fn follow_log(root: &Path, clock: &Arc<RunClock>, told: Sender<Told>, arrived: impl Fn() + Send + 'static) {
+    follow_log_of(root, is_own(root), clock, told, arrived);
+}
+
+/// As [`follow_log`]. `own`: whether it is this machine's log, which is never empty.
+fn follow_log_of(
+    root: &Path,
+    own: bool,
+    clock: &Arc<RunClock>,
+    told: Sender<Told>,
+    arrived: impl Fn() + Send + 'static,
+) {
     let at = clock.now();
     let opened = KernelLog::open(&root.join("dev/kmsg")).and_then(|mut log| Ok((log.read_new()?, log)));
     let (earlier, mut log) = match opened {
@@ -73,7 +84,7 @@ pub(super) fn follow_log(root: &Path, clock: &Arc<RunClock>, told: Sender<Told>,
         Err(error) => return closed(Source::KernelLog, log_trouble(&error), at, &told),
     };
     // What holds no record may be another file in the log's place. It is a source from its first record on, if one comes.
-    let mut there = log.has_records();
+    let mut there = log.has_records() || !own;
     let state = if there { SourceState::Followed(log.reach()) } else { SourceState::Closed(SourceTrouble::OtherKind) };
     let following = Following::begin(Source::KernelLog, state, clock, told.clone());
     let micros = since_boot();
@@ -148,7 +159,7 @@ mod tests {
         prepare(&root.path().join("dev/kmsg"));
         let (sender, told) = channel();
         let clock = Arc::new(RunClock::new());
-        follow_log(root.path(), &clock, sender, || {});
+        follow_log_of(root.path(), true, &clock, sender, || {});
         Followed { clock, told, root }
     }
 
@@ -186,6 +197,18 @@ mod tests {
         fs::remove_file(&path).expect("removed");
         assert_eq!(followed.next(), "KernelLog Ended(Absent)");
         drop(followed.clock);
+    }
+
+    #[test]
+    fn an_empty_log_in_a_tree_that_was_given_is_all_there_is() {
+        let root = tempfile::tempdir().expect("folder");
+        fs::create_dir(root.path().join("dev")).expect("folder");
+        fs::write(root.path().join("dev/kmsg"), "").expect("file");
+        let (sender, told) = channel();
+        let clock = Arc::new(RunClock::new());
+        follow_log(root.path(), &clock, sender, || {});
+        let followed = Followed { clock, told, root };
+        assert_eq!(followed.next(), "KernelLog Followed(Boot)");
     }
 
     #[test]

@@ -380,7 +380,9 @@ mod tests {
         threads.has_stalled(Duration::from_secs(29));
         assert_eq!(shown(&threads.collect(at(30))), Vec::<String>::new(), "one second of its own");
         assert_eq!(threads.next_deadline(), Some(at(34)));
-        leaves.iter().for_each(|leave| leave.send(()).expect("thread"));
+        for leave in &leaves {
+            leave.send(()).expect("thread");
+        }
         arrived.recv().expect("an answer");
         arrived.recv().expect("an answer");
         let mut news = shown(&threads.collect(at(30)));
