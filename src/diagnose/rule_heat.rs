@@ -160,7 +160,7 @@ pub(super) fn read_heat(scene: &Scene<'_>, board: &mut Board) {
         } else if everything {
             board.accuse("NODE-COOLING", Component::Node, Confidence::Medium, evidence);
         } else if let Some((branch, gpus)) = half.as_ref().filter(|(_, gpus)| gpus.contains(&gpu)) {
-            accuse_branch(board, *branch, gpus, component, evidence);
+            accuse_branch(scene, board, *branch, gpus, component, evidence);
         } else if map.is_raised(gpu)
             || missed_resistance(gpu)
             || ["resistance.mirrored", "fall.fast", "temp.offset.apart"].into_iter().any(|name| scene.missed(gpu, name))
@@ -194,13 +194,17 @@ pub(super) fn read_heat(scene: &Scene<'_>, board: &mut Board) {
 /// A GPU that is warm with all of its branch. Its own contact may be bad beside: what its die alone showed is no matter of the
 /// branch.
 fn accuse_branch(
+    scene: &Scene<'_>,
     board: &mut Board,
     branch: Component,
     gpus: &BTreeSet<GpuIndex>,
     gpu: Component,
     evidence: Vec<Evidence>,
 ) {
-    if evidence.iter().any(|one| one.measurement() == Some("fall.fast")) {
+    // Of four behind one branch most contacts are not bad at once: coolant that hardly flows reaches even the fall.
+    let falls = gpus.iter().filter(|gpu| scene.missed(**gpu, "fall.fast")).count();
+    let is_own = gpus.len() <= 2 || falls * 2 <= gpus.len();
+    if is_own && evidence.iter().any(|one| one.measurement() == Some("fall.fast")) {
         // Its die alone is enough to make it hot, and the half with it: the others of the branch say whether that is bad as well.
         board.accuse("GPU-COOLING-CONTACT", gpu, Confidence::High, evidence);
         return;

@@ -60,7 +60,10 @@ pub(super) fn read_sensors(scene: &Scene<'_>, board: &mut Board) {
         }
         let of_zero = |gpu: GpuIndex| fact.name().starts_with("temp.offset") && !shared && !is_of_heat(scene, gpu);
         // A plate through which nothing flows any more is slow to cool, and its die with it.
-        let is_stalled = |gpu: GpuIndex| map.half_of(gpu).iter().all(|other| scene.missed(*other, "resistance.rise"));
+        let is_stalled = |gpu: GpuIndex| {
+            let all = |name: &str| map.half_of(gpu).iter().all(|other| scene.missed(*other, name));
+            all("resistance.rise") || all("resistance.half")
+        };
         let late = |gpu: GpuIndex| {
             fact.name() == "fall.early" && !is_of_heat(scene, gpu) && !comes_to_all(scene) && !is_stalled(gpu)
         };

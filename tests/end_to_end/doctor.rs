@@ -106,7 +106,7 @@ fn what_an_older_driver_does_not_let_be_judged_is_said_and_the_node_is_ready_all
         (set(&[("KILN_FAKE_CUDA_FAULT", "image")]), &[], None),
     ]);
     assert_eq!(older.code, Some(0), "{:#?}", older.lines);
-    older.has("warning", "limits", "over-temperature cannot be judged on gpu/0, gpu/1");
+    older.has("warning", "limits", "over-temperature, load.gemm.margin.min cannot be judged on gpu/0, gpu/1");
     older.has("warning", "limits", "is judged by less");
     assert_eq!(least.code, Some(3));
     least.has("bad", "driver", "525.147.05");
