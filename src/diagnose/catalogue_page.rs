@@ -38,12 +38,13 @@ mod tests {
     use super::*;
 
     /// What the rules name: quoted words in capitals with a hyphen.
-    const RULES: [&str; 12] = [
+    const RULES: [&str; 13] = [
         include_str!("findings.rs"),
         include_str!("rule_heat.rs"),
         include_str!("rule_kernel.rs"),
         include_str!("rule_links.rs"),
         include_str!("rule_results.rs"),
+        include_str!("rule_memory.rs"),
         include_str!("rule_sensor.rs"),
         include_str!("alike.rs"),
         include_str!("rule_speed.rs"),
