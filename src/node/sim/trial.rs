@@ -405,7 +405,9 @@ fn every_fault_shows_on_some_node() {
     // Periods of hours, two loads at once, clocks that are held, and links that must be hot: no trial of minutes has them.
     let known = [
         "clock-low-in-training",
+        "copies-slow-while-linked",
         "lost-every-6h",
+        "memory-slow-while-linked",
         "nvlink-errors-when-hot",
         "slow-while-linked",
         "wrong-at-middle-clock",
