@@ -39,6 +39,7 @@ static MEASUREMENTS: &[MeasurementSpec] = &[
     must("settle-time", Unit::Second, GPU, "how long the node took to come to rest"),
     must("power.mean", Unit::Watt, GPU, "board power at rest"),
     must("power.max", Unit::Watt, GPU, "highest board power at rest"),
+    must("power.p95", Unit::Watt, GPU, "board power that 5 % of the rest exceeded"),
     must("temp.mean", Unit::Celsius, GPU, "die temperature at rest"),
     must("temp.max", Unit::Celsius, GPU, "highest die temperature at rest"),
     may("temp.memory.mean", Unit::Celsius, GPU, "memory temperature at rest"),
@@ -174,6 +175,7 @@ impl Run {
                 ("settle-time", super::sheet::Gauged::once(settled.as_secs_f64())),
                 ("power.mean", rest.power.gauged(over, Window::mean)),
                 ("power.max", rest.power.gauged(over, Window::max)),
+                ("power.p95", rest.power.gauged(over, Window::p95)),
                 ("temp.mean", rest.die.gauged(over, Window::mean)),
                 ("temp.max", rest.die.gauged(over, Window::max)),
                 ("temp.memory.mean", rest.memory.gauged(over, Window::mean)),
@@ -215,6 +217,7 @@ mod tests {
         settle-time 250 s
         power.mean 70 W
         power.max 70 W
+        power.p95 70 W
         temp.mean 31 °C
         temp.max 31 °C
         temp.memory.mean 31 °C

@@ -118,6 +118,7 @@ const TABLE: &[(&str, &str, &str, At)] = &[
     ("gpu.fixed-clock", "power.mean", "GPU-POWER-EXCESS", At::Itself),
     ("gpu.idle", "power.mean", "GPU-IDLE-POWER", At::Itself),
     ("gpu.idle", "power.max", "GPU-IDLE-POWER", At::Itself),
+    ("gpu.idle", "power.p95", "GPU-IDLE-POWER", At::Itself),
     ("gpu.idle", "util.max", "GPU-FOREIGN-PROCESS", At::Itself),
     ("pcie.link", "gen", "PCIE-GENERATION", At::Pcie),
     ("pcie.link", "gen.held", "PCIE-UNSTABLE", At::Pcie),
