@@ -1,12 +1,4 @@
 #![doc = include_str!("ARCHITECTURE.md")]
-#![allow(
-    clippy::cast_possible_truncation,
-    clippy::cast_possible_wrap,
-    clippy::cast_precision_loss,
-    clippy::cast_sign_loss,
-    reason = "this crate has not been gone through by file yet"
-)]
-
 pub use kiln_bench as bench;
 pub use kiln_check as check;
 pub mod cli;

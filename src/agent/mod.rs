@@ -5,14 +5,6 @@
 //! adapter around it looks, and carries out what comes back. The floor may stop any decision of the agent's but never a
 //! run: with the floor gone the run goes on, ends, and is shipped later.
 
-#![allow(
-    clippy::cast_possible_truncation,
-    clippy::cast_possible_wrap,
-    clippy::cast_precision_loss,
-    clippy::cast_sign_loss,
-    reason = "this crate has not been gone through by file yet"
-)]
-
 mod machine;
 mod shipping;
 #[cfg(test)]

@@ -1,5 +1,10 @@
 //! `kiln agent`: works for a floor. Runs are made by this same program, each a process of its own.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "values are bounded where they are made, within the narrower type"
+)]
+
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ffi::OsString;

@@ -1,5 +1,10 @@
 //! `kiln run` and `kiln resume`: wiring of profile, node, engine, journal and reports into one run.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "values are bounded where they are made, within the narrower type"
+)]
+
 use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
 

@@ -14,8 +14,24 @@ use super::read::{CAUTIOUS, read_open, refuse_large, refuse_strange};
 
 /// What a folder is opened for: to reach what is in it.
 const FOLDER: OFlags = OFlags::DIRECTORY.union(OFlags::RDONLY).union(OFlags::CLOEXEC);
-/// Reading and writing for all; the user's umask takes away what is not wanted.
-const FOR_ALL: u32 = 0o666;
+
+/// Who may read a file that is made here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Readers {
+    /// Whom the user's umask leaves.
+    Usual,
+    /// The owner alone, from the moment the file is there.
+    Owner,
+}
+
+impl Readers {
+    fn mode(self) -> Mode {
+        Mode::from_raw_mode(match self {
+            Self::Usual => 0o666,
+            Self::Owner => 0o600,
+        })
+    }
+}
 
 /// An open folder.
 #[derive(Debug, Clone)]
@@ -129,18 +145,22 @@ impl Folder {
     /// Makes a file that is appended to; whatever has the name already, a link included, is left alone and refused.
     pub fn create_new(&self, name: &str) -> io::Result<File> {
         let (folder, name) = self.within(name)?;
-        folder.create_with(name, OFlags::APPEND)
+        folder.create_with(name, OFlags::APPEND, Readers::Usual)
     }
 
-    pub(super) fn create_with(&self, name: &str, more: OFlags) -> io::Result<File> {
+    pub(super) fn create_with(&self, name: &str, more: OFlags, readers: Readers) -> io::Result<File> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | CAUTIOUS | more;
-        Ok(File::from(rustix::fs::openat(&*self.handle, name, flags, Mode::from_raw_mode(FOR_ALL))?))
+        Ok(File::from(rustix::fs::openat(&*self.handle, name, flags, readers.mode())?))
     }
 
     /// Begins a file that takes the place of `name` once it is whole.
     pub fn begin(&self, name: &str) -> io::Result<Part> {
+        self.begin_for(name, Readers::Usual)
+    }
+
+    fn begin_for(&self, name: &str, readers: Readers) -> io::Result<Part> {
         let (folder, name) = self.within(name)?;
-        Part::new(folder, name)
+        Part::new(folder, name, readers)
     }
 
     /// Puts a file in place, as a whole or not at all.
@@ -148,6 +168,13 @@ impl Folder {
         let mut part = self.begin(name)?;
         io::Write::write_all(&mut part, bytes)?;
         part.commit(keep)
+    }
+
+    /// Puts a file in place that its owner alone may read, as a whole or not at all, and for good.
+    pub fn replace_secret(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        let mut part = self.begin_for(name, Readers::Owner)?;
+        io::Write::write_all(&mut part, bytes)?;
+        part.commit(Keep::Synced)
     }
 
     /// Takes away what writers that were killed left half done of `name`.

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use rustix::fs::{AtFlags, OFlags};
 
-use super::folder::Folder;
+use super::folder::{Folder, Readers};
 use super::read::refuse_strange;
 
 /// Bytes of the random part of a name: 64 bits cannot be guessed in the moment a file is made.
@@ -32,11 +32,11 @@ pub struct Part {
 }
 
 impl Part {
-    pub(super) fn new(folder: Folder, name: &str) -> io::Result<Self> {
+    pub(super) fn new(folder: Folder, name: &str, readers: Readers) -> io::Result<Self> {
         let mut random = [0; RANDOM];
         fill_with_randomness(&mut random)?;
         let temporary = format!(".{name}.{:016x}.part", u64::from_le_bytes(random));
-        let file = folder.create_with(&temporary, OFlags::empty())?;
+        let file = folder.create_with(&temporary, OFlags::empty(), readers)?;
         Ok(Self { folder, file, temporary, name: name.to_owned(), placed: false })
     }
 
@@ -91,13 +91,24 @@ impl Drop for Part {
 /// Writes a file that a person named, as a whole or not at all, and for good. What is there and is no regular file is left
 /// alone: a link may be planted, and `/dev/null` must stay what it is.
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let (folder, name) = place_of(path)?;
+    folder.replace(name, bytes, Keep::Synced)
+}
+
+/// Likewise, for a file that its owner alone may read.
+pub fn replace_secret(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let (folder, name) = place_of(path)?;
+    folder.replace_secret(name, bytes)
+}
+
+fn place_of(path: &Path) -> io::Result<(Folder, &str)> {
     let name = path.file_name().and_then(|name| name.to_str()).ok_or(io::ErrorKind::InvalidFilename)?;
     match path.symlink_metadata() {
         Ok(there) => refuse_strange(there.file_type(), "replaced")?,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(error),
     }
-    Folder::open(path.parent().unwrap_or_else(|| Path::new("")))?.replace(name, bytes, Keep::Synced)
+    Ok((Folder::open(path.parent().unwrap_or_else(|| Path::new("")))?, name))
 }
 
 /// Writes a file that a person named and that is not there yet. Whatever has the name, a link included, is left alone.

@@ -1,5 +1,7 @@
 //! Several profiles side by side, as a Markdown table that reads as well on a terminal.
 
+#![expect(clippy::cast_precision_loss, reason = "counts and nanoseconds become floats for statistics, far below 2^53")]
+
 use std::fmt::Write as _;
 
 use super::document::Drill;

@@ -3,6 +3,8 @@
 //! A share at one severity says as much of the severity as of the profile. Where half and where nearly all runs are caught,
 //! beside how many healthy nodes are not passed, says what the profile can see.
 
+#![expect(clippy::cast_precision_loss, reason = "counts and nanoseconds become floats for statistics, far below 2^53")]
+
 use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};

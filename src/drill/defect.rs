@@ -1,5 +1,10 @@
 //! A defect as it was put into a node, and what a good profile says of it.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "values are bounded where they are made, within the narrower type"
+)]
+
 use std::sync::Arc;
 
 use kiln_model::{Component, GpuIndex, Inventory};

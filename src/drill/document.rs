@@ -1,5 +1,7 @@
 //! `drill.json`: everything a drill found, under a versioned schema.
 
+#![expect(clippy::cast_precision_loss, reason = "counts and nanoseconds become floats for statistics, far below 2^53")]
+
 use kiln_model::Spread;
 use serde::{Deserialize, Serialize};
 

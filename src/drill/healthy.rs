@@ -1,5 +1,7 @@
 //! Runs on healthy nodes: how often a profile fails what is well.
 
+#![expect(clippy::cast_precision_loss, reason = "counts and nanoseconds become floats for statistics, far below 2^53")]
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};

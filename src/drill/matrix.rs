@@ -1,5 +1,7 @@
 //! The matrix: for every fault and severity how many runs caught it, by what, how fast, and whether the part was named.
 
+#![expect(clippy::cast_precision_loss, reason = "counts and nanoseconds become floats for statistics, far below 2^53")]
+
 use std::collections::BTreeMap;
 use std::fmt;
 

@@ -3,14 +3,6 @@
 //! The pure part: reading a run's record for what proved the defect, sorting runs into caught and escaped, the matrix, the
 //! intervals, what a shorter profile would lose, and the forms all this is told in. Making the runs is the command line's.
 
-#![allow(
-    clippy::cast_possible_truncation,
-    clippy::cast_possible_wrap,
-    clippy::cast_precision_loss,
-    clippy::cast_sign_loss,
-    reason = "this crate has not been gone through by file yet"
-)]
-
 mod classify;
 mod comparison;
 mod curve;

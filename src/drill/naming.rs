@@ -118,6 +118,7 @@ const fn is_host_part(kind: ComponentKind) -> bool {
 }
 
 #[cfg(test)]
+#[expect(clippy::cast_possible_truncation, reason = "values are bounded where they are made, within the narrower type")]
 mod tests {
     use super::*;
     use crate::trial::tests::defect;

@@ -1,5 +1,7 @@
 //! What the page of a drill says, in both languages. English sentences that the terminal says too are the terminal's.
 
+#![expect(clippy::cast_precision_loss, reason = "counts and nanoseconds become floats for statistics, far below 2^53")]
+
 use super::document::Drill;
 use super::healthy::{Against, FalseAlarm, Healthy};
 use super::matrix::{Coverage, LeftOutWhy, Miss, MissKind, NOTHING_NAMED};

@@ -1,5 +1,7 @@
 //! A drill on the terminal: plain lines that say the same with and without colour.
 
+#![expect(clippy::cast_precision_loss, reason = "counts and nanoseconds become floats for statistics, far below 2^53")]
+
 use std::fmt::Write as _;
 
 use super::document::Drill;

@@ -1,5 +1,11 @@
 //! Middle and worst of times to detection, and how such times are written.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "values are bounded where they are made, within the narrower type"
+)]
+
 use kiln_model::Span;
 
 /// The middle of `times`; of an even number the later of the two in the middle, so that it is a time that occurred.

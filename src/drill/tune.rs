@@ -5,6 +5,13 @@
 //! enough for a false alarm. The greatest of many values is distributed as Gumbel says (Statistics of Extremes, 1958), so
 //! that two hundred runs tell where one in ten thousand would lie, within what two hundred runs can tell.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "counts become floats far below 2^53, and floats become counts that were bounded before"
+)]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;

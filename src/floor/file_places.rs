@@ -1,5 +1,11 @@
 //! The part of `floor.yaml` that says what stands where: trees of power and cooling, kinds of units, racks.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "values are bounded where they are made, within the narrower type"
+)]
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 

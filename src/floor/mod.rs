@@ -5,14 +5,6 @@
 //! is released before the whole of its run has arrived and was verified by the floor itself. How messages come in, where
 //! events are kept and what a page shows is for others.
 
-#![allow(
-    clippy::cast_possible_truncation,
-    clippy::cast_possible_wrap,
-    clippy::cast_precision_loss,
-    clippy::cast_sign_loss,
-    reason = "this crate has not been gone through by file yet"
-)]
-
 mod admission;
 mod assign;
 mod event;

@@ -1,5 +1,12 @@
 //! What stands where on a floor: racks with their slots, the trees that feed and cool them, and what a unit draws.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "counts become floats far below 2^53, and floats become counts that were bounded before"
+)]
+
 use std::collections::BTreeMap;
 use std::fmt;
 

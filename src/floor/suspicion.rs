@@ -1,5 +1,11 @@
 //! Is it the unit, or what it was tested with? One code, seen in one scope more often than the rest of the lot explains.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    reason = "counts become floats far below 2^53, and floats become counts that were bounded before"
+)]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use kiln_wire::Scope;

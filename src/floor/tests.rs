@@ -1,6 +1,11 @@
 //! Many agents and one floor in virtual time, over a network that loses, doubles and delays, with both sides killed:
 //! whatever happens, every unit is decided once, on what its node has on disk.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "values are bounded where they are made, within the narrower type"
+)]
+
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 

@@ -1,5 +1,10 @@
 //! Who agents are, and what takes two people: each refusal by its name.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "values are bounded where they are made, within the narrower type"
+)]
+
 use std::collections::BTreeMap;
 
 use kiln_event::VerdictWord;

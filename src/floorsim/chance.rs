@@ -1,5 +1,7 @@
 //! Numbers that follow from a seed.
 
+#![expect(clippy::cast_precision_loss, reason = "counts and nanoseconds become floats for statistics, far below 2^53")]
+
 use std::str::FromStr;
 
 /// A generator of test input (splitmix64).

@@ -1,6 +1,11 @@
 //! Defects of the floor itself, planted in lots of units, and what the floor makes of them: which it names, which go
 //! through, and what it names that is sound.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "values are bounded where they are made, within the narrower type"
+)]
+
 use std::fmt;
 use std::time::Duration;
 

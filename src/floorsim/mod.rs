@@ -5,14 +5,6 @@
 //! after each that nothing was lost, doubled or made up. `drill` plants defects of the floor itself (cooling, image, slot,
 //! lot, station) and counts which the floor names. Everything follows from a seed.
 
-#![allow(
-    clippy::cast_possible_truncation,
-    clippy::cast_possible_wrap,
-    clippy::cast_precision_loss,
-    clippy::cast_sign_loss,
-    reason = "this crate has not been gone through by file yet"
-)]
-
 mod chance;
 mod drill;
 mod due;

@@ -1,5 +1,10 @@
 //! A node of the simulation: a real agent over a disk that survives what its process and its power do not.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "values are bounded where they are made, within the narrower type"
+)]
+
 use std::collections::BTreeMap;
 
 use kiln_agent::{Agent, Being, Facts, Input as AgentInput};

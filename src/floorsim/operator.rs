@@ -6,6 +6,11 @@
 //! work and without a person who said so. A release is wrong after a fail without recorded work. Where a machine cannot tell
 //! its slot, a wrong scan of it is seen by nobody; such starts are counted for themselves.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "values are bounded where they are made, within the narrower type"
+)]
+
 use kiln_event::VerdictWord;
 use kiln_floor::{Act, Disposition, Floor, FloorEvent, Input, Parts, Policy, RunFacts, Stage, Stamped, Tick};
 use kiln_wire::{AgentId, Assignment, Chain, Doing, Generation, Held, Position, RunId, Serial, SlotId, Spooled};

@@ -1,5 +1,10 @@
 //! A building for the power simulation: a feed over rows over racks, crossed by cooling units, none of which bears all.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "values are bounded where they are made, within the narrower type"
+)]
+
 use kiln_floor::{Feed, Place, Pulses, Rack, Site, Watts};
 
 use super::chance::{Chance, name};

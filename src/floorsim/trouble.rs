@@ -1,5 +1,10 @@
 //! What goes wrong in the simulated factory, who comes to look, and what was planted.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "values are bounded where they are made, within the narrower type"
+)]
+
 use kiln_event::VerdictWord;
 use kiln_floor::{Act, Input};
 use kiln_wire::NotTaken;

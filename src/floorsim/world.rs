@@ -3,6 +3,11 @@
 //! Runs are scripted: some thirty lines of a journal, the last of which says the verdict. Everything else is what works in
 //! a factory: the agent's machine, the floor's, and copies that grow by offset and chain.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "values are bounded where they are made, within the narrower type"
+)]
+
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::time::Duration;

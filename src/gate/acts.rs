@@ -1,5 +1,11 @@
 //! What people do on the pages beside scanning. Each form says who, and why.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "values are bounded where they are made, within the narrower type"
+)]
+
 use std::sync::Arc;
 
 use axum::Router;

@@ -1,6 +1,11 @@
 //! The one place where the floor decides: a thread that takes inputs in one order, and keeps their events before it
 //! answers. Inputs that came meanwhile share one commit, so that a thousand agents cost a few syncs of the disk.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "values are bounded where they are made, within the narrower type"
+)]
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};

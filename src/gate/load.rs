@@ -1,6 +1,13 @@
 //! Many agents in one process, over TCP, to measure a floor: each keeps a connection, calls every two seconds, and some
 //! append a line to their journal, or hand over what waited. Beside them somebody looks at the page.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "counts become floats far below 2^53, and floats become counts that were bounded before"
+)]
+
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;

@@ -1,13 +1,5 @@
 //! `kiln-floor`: the floor's server.
 
-#![allow(
-    clippy::cast_possible_truncation,
-    clippy::cast_possible_wrap,
-    clippy::cast_precision_loss,
-    clippy::cast_sign_loss,
-    reason = "this crate has not been gone through by file yet"
-)]
-
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;

@@ -7,14 +7,6 @@
 //! Over TLS, `authority` makes certificates, `enrol` has a person approve each agent, `session` and `people` are who has logged
 //! in, and `visitor` is the one place that lets pass or refuses.
 
-#![allow(
-    clippy::cast_possible_truncation,
-    clippy::cast_possible_wrap,
-    clippy::cast_precision_loss,
-    clippy::cast_sign_loss,
-    reason = "this crate has not been gone through by file yet"
-)]
-
 mod acts;
 mod api;
 mod audit;

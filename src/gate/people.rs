@@ -8,6 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
 use argon2::Argon2;
+use kiln_disk as disk;
 use kiln_floor::{Listed, Rights};
 use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization as _;
@@ -198,10 +199,7 @@ impl People {
     fn write(&self, people: Vec<Person>) -> Result<(), PeopleError> {
         let file = PeopleFile { schema: SCHEMA.to_owned(), people };
         let text = serde_json::to_string_pretty(&file).map_err(|error| self.wrong(&error))?;
-        let fresh = self.path.with_extension("json.new");
-        let _ = std::fs::remove_file(&fresh);
-        let written = authority::write_secret(&fresh, &text).and_then(|()| std::fs::rename(&fresh, &self.path));
-        written.map_err(|error| self.wrong(&error))?;
+        disk::replace_secret(&self.path, text.as_bytes()).map_err(|error| self.wrong(&error))?;
         *self.read.lock().unwrap_or_else(PoisonError::into_inner) = (None, Vec::new());
         Ok(())
     }
@@ -209,6 +207,8 @@ impl People {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     #[test]
@@ -220,6 +220,8 @@ mod tests {
         assert!(found.name == "sato" && found.has("493817") && !found.has("493818") && !found.has(""));
         let text = std::fs::read_to_string(dir.path().join("keys/people.json")).expect("the file");
         assert!(!text.contains("493817"), "{text}");
+        let mode = std::fs::metadata(dir.path().join("keys/people.json")).expect("the file").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "for its owner alone");
         for (name, badge) in [("SATO", "x"), ("mori", "b-0042")] {
             assert!(matches!(people.add(name, badge, Rights::Admin, "493817"), Err(PeopleError::Known(_))));
         }

@@ -3,6 +3,8 @@
 //! There are two places for them, SQLite in the floor's folder and PostgreSQL, with one behaviour that one suite of tests holds:
 //! events are kept all or none, in order, without gaps, under a hash chain, and by one floor at a time.
 
+#![expect(clippy::cast_possible_wrap, reason = "values are bounded where they are made, within the narrower type")]
+
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 

@@ -3,14 +3,6 @@
 //! What is to be done next is for `kiln_agent`; here it is carried out. An agent may be killed at any moment: whatever it
 //! must know afterwards was written before it was acted upon, and its runs are processes of their own that go on.
 
-#![allow(
-    clippy::cast_possible_truncation,
-    clippy::cast_possible_wrap,
-    clippy::cast_precision_loss,
-    clippy::cast_sign_loss,
-    reason = "this crate has not been gone through by file yet"
-)]
-
 mod client;
 mod drive;
 mod identity;

@@ -4,6 +4,11 @@
 //! run, for its generation. `runs/<run>` is a run directory, `logs/<run>.log` what the run's process said. All are written
 //! durably before they are acted upon.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "values are bounded where they are made, within the narrower type"
+)]
+
 use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read as _, Seek as _, SeekFrom};

@@ -1,5 +1,10 @@
 //! Programs in a spool: fetched over interruptions, looked at as a whole, become, and gone back from.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "values are bounded where they are made, within the narrower type"
+)]
+
 use std::convert::Infallible;
 use std::fs;
 use std::path::PathBuf;

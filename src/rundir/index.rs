@@ -6,6 +6,11 @@
 //! so that one that came along with runs from elsewhere, or was changed, is as good as none. An entry that is stale, damaged
 //! or foreign is made again; one that cannot be written costs the next call time and nothing else.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "values are bounded where they are made, within the narrower type"
+)]
+
 use std::fs::OpenOptions;
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;

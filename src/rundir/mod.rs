@@ -4,14 +4,6 @@
 //! a run can be written. File names are in `disk::RUN_FILES`. The contents of journal, telemetry and reports are left to the
 //! crates of those names.
 
-#![allow(
-    clippy::cast_possible_truncation,
-    clippy::cast_possible_wrap,
-    clippy::cast_precision_loss,
-    clippy::cast_sign_loss,
-    reason = "this crate has not been gone through by file yet"
-)]
-
 mod baseline;
 mod error;
 mod format;

@@ -1,5 +1,12 @@
 //! A block: the columns of all GPUs for some minutes, and how they become one payload.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    reason = "columns are bounded by the length of a block, and values are kept in the width they came in"
+)]
+
 use super::column::{self, Encoder, Form};
 use super::header::Header;
 use super::varint::{Cursor, put};

@@ -4,6 +4,12 @@
 //! sensor's resolution: differences to the reading before, for counters differences of differences, since a counter that
 //! runs evenly then costs nothing; 0 is followed by how many more of them come.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    reason = "columns are bounded by the length of a block, and values are kept in the width they came in"
+)]
+
 use super::varint::{Cursor, fold, put, unfold};
 use kiln_model::{Reading, ReadingFailure};
 

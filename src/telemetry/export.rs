@@ -4,6 +4,12 @@
 //! anew. A reading that is unsupported or failed is null; `failure` says which of them failed and how, so that the two stay
 //! apart.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    reason = "columns are bounded by the length of a block, and values are kept in the width they came in"
+)]
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::Write;
@@ -332,6 +338,10 @@ fn failure(sensor: Sensor, reading: Reading<f64>) -> Option<Failure> {
 }
 
 #[cfg(test)]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "columns are bounded by the length of a block, and values are kept in the width they came in"
+)]
 mod tests {
     use parquet::file::reader::{FileReader as _, SerializedFileReader};
     use parquet::record::Field;

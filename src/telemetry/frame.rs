@@ -1,5 +1,10 @@
 //! The form of a frame, and finding the next sound one in a file that may be damaged anywhere.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "columns are bounded by the length of a block, and values are kept in the width they came in"
+)]
+
 use std::io::{self, Read, Seek, SeekFrom};
 
 use sha2::{Digest as _, Sha256};

@@ -9,14 +9,6 @@
 //! A newer minor version may add kinds of frames, fields and sensors; a newer major version is refused. The form of
 //! frames and that of the header are the same in all versions.
 
-#![allow(
-    clippy::cast_possible_truncation,
-    clippy::cast_possible_wrap,
-    clippy::cast_precision_loss,
-    clippy::cast_sign_loss,
-    reason = "this crate has not been gone through by file yet"
-)]
-
 mod block;
 mod column;
 mod error;

@@ -153,6 +153,10 @@ impl Reader {
 }
 
 #[cfg(test)]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "columns are bounded by the length of a block, and values are kept in the width they came in"
+)]
 mod tests {
     use super::super::write::{Safety, Telemetry};
     use super::*;

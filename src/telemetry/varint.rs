@@ -1,5 +1,12 @@
 //! Integers of variable length: seven bits a byte, lowest first; signed ones folded so that small is short.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    reason = "columns are bounded by the length of a block, and values are kept in the width they came in"
+)]
+
 /// Appends `value`.
 pub(super) fn put(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {

@@ -122,6 +122,7 @@ impl Tip {
 }
 
 #[cfg(test)]
+#[expect(clippy::cast_possible_truncation, reason = "values are bounded where they are made, within the narrower type")]
 mod tests {
     use super::*;
 

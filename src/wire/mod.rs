@@ -5,14 +5,6 @@
 //! harm. And an assignment is a desired state with a generation, not a message that could be delivered twice. Who sends
 //! a message, over what, and what is decided from it are for others.
 
-#![allow(
-    clippy::cast_possible_truncation,
-    clippy::cast_possible_wrap,
-    clippy::cast_precision_loss,
-    clippy::cast_sign_loss,
-    reason = "this crate has not been gone through by file yet"
-)]
-
 mod enrol;
 mod identifier;
 mod journal_line;

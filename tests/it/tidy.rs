@@ -174,6 +174,39 @@ fn a_simulated_node_computes_the_same_digits_on_every_processor() {
     assert!(own.is_empty(), "{}", own.join("\n"));
 }
 
+/// A file that is renamed without its folder being synced may be empty, or the old one, after a power cut.
+#[test]
+fn files_take_the_place_of_others_in_one_way_that_survives_a_power_cut() {
+    // A program that was received, and a database that SQLite wrote: neither is made of bytes at hand.
+    let elsewhere = ["src/link/programs.rs", "src/gate/store/sqlite.rs"];
+    let renames = ["fs::rename(", "renameat("];
+    for file in sources() {
+        let shown = file.strip_prefix(root()).expect("below the root").to_string_lossy().into_owned();
+        let text = fs::read_to_string(&file).expect("source");
+        let production = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
+        for (at, _) in renames.iter().flat_map(|call| production.match_indices(call)) {
+            let is_synced = elsewhere.contains(&shown.as_str()) && production[at..].contains("sync_all()");
+            assert!(
+                shown.starts_with("src/disk/") || is_synced,
+                "{shown}: `disk::replace` puts a file in place of another"
+            );
+        }
+    }
+}
+
+/// Which file converts numbers without a check, and why it may, stands in that file.
+#[test]
+fn no_crate_allows_casts_for_all_its_files() {
+    let of_all = |file: &PathBuf| ["mod.rs", "lib.rs", "main.rs"].iter().any(|name| file.ends_with(name));
+    let wide: Vec<PathBuf> = sources()
+        .into_iter()
+        .filter(|file| {
+            of_all(file) && fs::read_to_string(file).expect("source").contains("#![allow(\n    clippy::cast_")
+        })
+        .collect();
+    assert!(wide.is_empty(), "{wide:?}: allow casts in the files that need them");
+}
+
 #[test]
 fn what_only_tests_need_is_no_dependency() {
     let manifest = "[dependencies]\nkiln-model.workspace = true\nserde.workspace = true\n\n[dev-dependencies]\nkiln-sim.workspace = true\n";

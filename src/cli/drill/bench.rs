@@ -1,5 +1,10 @@
 //! One run of a drill, in virtual time through the machine that every run goes through, with nothing written.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "values are bounded where they are made, within the narrower type"
+)]
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 

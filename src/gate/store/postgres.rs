@@ -5,6 +5,13 @@
 //! another one leads by now, and its next insert must fail. A session that was lost is made again, and leads again only if the
 //! epoch is still its own.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    reason = "values are bounded where they are made, within the narrower type"
+)]
+
 use std::fs::File;
 use std::future::Future;
 use std::path::Path;

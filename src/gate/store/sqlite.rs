@@ -1,5 +1,7 @@
 //! The events of a floor in SQLite, a file in the floor's folder: where they are unless a floor is told otherwise.
 
+#![expect(clippy::cast_possible_wrap, reason = "values are bounded where they are made, within the narrower type")]
+
 use std::fs::{self, File};
 use std::path::Path;
 

@@ -1,5 +1,7 @@
 //! One suite for every place that events can be in, and what is SQLite's alone.
 
+#![expect(clippy::cast_possible_wrap, reason = "values are bounded where they are made, within the narrower type")]
+
 use std::path::Path;
 
 use kiln_floor::{Actor, FloorEvent, Stamped};
