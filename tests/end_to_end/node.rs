@@ -3,12 +3,14 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::thread::available_parallelism;
 
 use serde_json::Value;
 
-/// Runs are not side by side with one another: each hurries, and a machine that is late for one looks like GPUs that are.
-static ALONE: Mutex<()> = Mutex::new(());
+/// How many places are taken. Each run hurries, and a machine that is late for one looks like GPUs that are: there is a place
+/// for each core, and a run of eight GPUs takes them all.
+static TAKEN: (Mutex<usize>, Condvar) = (Mutex::new(0), Condvar::new());
 
 /// What stands in for NVIDIA's libraries, built beside the tests because they depend on it.
 pub(crate) const LIBRARY: &str = "libkiln_fake_driver.so";
@@ -20,8 +22,37 @@ pub(crate) fn library() -> PathBuf {
     library
 }
 
-pub(crate) fn alone() -> MutexGuard<'static, ()> {
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+/// Places on this machine, until they are dropped.
+pub(crate) struct Places(usize);
+
+fn take(wanted: usize, all: usize) -> Places {
+    let (taken, given_back) = &TAKEN;
+    let taken = taken.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut taken = given_back.wait_while(taken, |taken| *taken + wanted > all).unwrap_or_else(PoisonError::into_inner);
+    *taken += wanted;
+    Places(wanted)
+}
+
+impl Drop for Places {
+    fn drop(&mut self) {
+        let (taken, given_back) = &TAKEN;
+        *taken.lock().unwrap_or_else(PoisonError::into_inner) -= self.0;
+        given_back.notify_all();
+    }
+}
+
+fn places() -> usize {
+    available_parallelism().map_or(1, usize::from)
+}
+
+/// Takes the whole machine, for a run of eight GPUs.
+pub(crate) fn alone() -> Places {
+    take(places(), places())
+}
+
+/// Takes a core of it, for a run of two GPUs.
+pub(crate) fn beside_others() -> Places {
+    take(1, places())
 }
 
 /// A node to run on.

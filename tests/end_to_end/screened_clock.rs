@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::node::{HEALTHY, Node, alone};
+use crate::node::{HEALTHY, Node, alone, beside_others};
 
 const PROFILE: &str = "schema: kiln.profile/1
 id: screened
@@ -80,7 +80,7 @@ impl Screened {
 
 #[test]
 fn a_screens_clocks_are_held_while_it_runs_at_them_and_given_back_after() {
-    let _alone = alone();
+    let _place = beside_others();
     let folder = tempfile::tempdir().expect("folder");
     let told = screened(&HEALTHY, folder.path());
     assert_eq!(told.code, Some(0), "{}", told.said);
@@ -102,13 +102,19 @@ fn where_no_clock_may_be_held_a_screen_runs_all_the_same_and_says_what_it_left_o
     const NO_PERMISSION: &[(&str, &str)] = &[("KILN_FAKE_ERRORS", "*:nvmlDeviceSetGpuLockedClocks:4")];
     const NOT_SUPPORTED: &[(&str, &str)] = &[("KILN_FAKE_ERRORS", "*:nvmlDeviceSetGpuLockedClocks:3")];
     let _alone = alone();
-    for (settings, counted, why) in [
-        (NO_PERMISSION, Some(2.0), "the SM clock cannot be held: only root may; run kiln as root"),
-        (NOT_SUPPORTED, None, "the part or its driver has no such setting"),
-    ] {
-        let folder = tempfile::tempdir().expect("folder");
-        let node = Node { settings, ..HEALTHY };
-        let told = screened(&node, folder.path());
+    let both = std::thread::scope(|scope| {
+        let screen = |settings| {
+            let folder = tempfile::tempdir().expect("folder");
+            screened(&Node { settings, ..HEALTHY }, folder.path())
+        };
+        [NO_PERMISSION, NOT_SUPPORTED]
+            .map(|settings| scope.spawn(move || screen(settings)))
+            .map(|screening| screening.join().expect("a screen"))
+    });
+    for (told, (counted, why)) in both.into_iter().zip([
+        (Some(2.0), "the SM clock cannot be held: only root may; run kiln as root"),
+        (None, "the part or its driver has no such setting"),
+    ]) {
         assert_eq!(told.code, Some(0), "{}", told.said);
         assert_eq!(told.locked, BTreeSet::new());
         assert_eq!(told.value("clocks.unscreened").as_f64(), counted);
