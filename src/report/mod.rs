@@ -24,6 +24,7 @@ mod ocptv;
 mod pace;
 mod phrase;
 mod plain;
+mod problems;
 mod prompt;
 mod properties;
 mod remark;

@@ -174,6 +174,7 @@ phrases! {
     FromTo: "{0} to {1}", "{0} ～ {1}";
     Unsupported: "unsupported", "非対応";
     MissingBecause: "missing: {0}", "欠測: {0}";
+    ManyMissing: "{0} values missing: {1} ({2} and {3} more)", "{0} 項目が欠測: {1}（{2} ほか {3} 項目）";
     // The live console.
     Stopping: "STOPPING", "停止中";
     Resumed: "RESUMED", "再開";

@@ -121,3 +121,16 @@ fn a_recording_without_a_load_or_that_ends_early_blames_no_gpu() {
         }
     }
 }
+
+/// 87 of its 146 lines once were values that the others and the node lacked because of it.
+#[test]
+fn a_gpu_that_is_lost_is_told_once_and_what_others_lack_because_of_it_is_not_told_as_theirs() {
+    let (code, told, _) = with_faults("acceptance", &["--fault".to_owned(), "fell-off-bus@gpu/2".to_owned()], &[]);
+    assert_eq!(code, Some(1), "{told}");
+    let (_, verdict) = told.split_once("FAIL  ").expect("a verdict");
+    let causes = verdict.lines().filter(|line| line.starts_with("    cause ")).count();
+    assert_eq!((causes, verdict.contains("gpu/0, slot")), (1, false), "{told}");
+    assert!(!verdict.contains("unsupported"), "what the node cannot tell is nobody's trouble: {told}");
+    let most = verdict.lines().filter(|line| line.contains("after.inventory")).count();
+    assert!(most <= 1, "{told}");
+}
