@@ -5,9 +5,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::board::Board;
-use super::scene::Scene;
+use super::scene::{Fact, Scene};
 use kiln_event::{Confidence, Evidence};
 use kiln_model::{Component, GpuIndex};
+
+/// Clocks at which nothing is claimed of a GPU. One that is slow does not come to them; of one that is not, the driver may have been
+/// late, or somebody else may hold its clock: that alone is no slowness of the part.
+const UNSCREENED: &str = "clocks.unscreened";
 
 /// Limits that say a GPU works less than it must.
 const SLOW: &[&str] = &[
@@ -23,7 +27,6 @@ const SLOW: &[&str] = &[
     "clock.p5",
     "clock.dips",
     "clock.of-held",
-    "clocks.unscreened",
     "power.mean",
     "power.p5",
     "power.max",
@@ -33,6 +36,8 @@ const SLOW: &[&str] = &[
 ];
 
 pub(super) fn read_speed(scene: &Scene<'_>, board: &mut Board) {
+    let slow = |fact: &Fact<'_>| fact.failed() && SLOW.contains(&fact.name());
+    let slow: BTreeSet<GpuIndex> = scene.facts.iter().filter(|fact| slow(fact)).filter_map(Fact::gpu).collect();
     let mut braked: BTreeMap<GpuIndex, Vec<Evidence>> = BTreeMap::new();
     for (place, fact) in scene.facts.iter().enumerate() {
         let Some(gpu) = fact.gpu().filter(|_| fact.failed() && !board.is_claimed(place)) else { continue };
@@ -45,7 +50,7 @@ pub(super) fn read_speed(scene: &Scene<'_>, board: &mut Board) {
             "clock.unexplained" | "clock.alone" => {
                 board.accuse("GPU-CLOCK-STUCK", component, Confidence::High, [fact.evidence()]);
             }
-            name if SLOW.contains(&name) => {
+            name if SLOW.contains(&name) || (name == UNSCREENED && slow.contains(&gpu)) => {
                 board.accuse("GPU-SLOW", component, Confidence::Medium, [fact.evidence()]);
             }
             _ => continue,

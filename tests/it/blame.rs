@@ -134,3 +134,13 @@ fn a_gpu_that_is_lost_is_told_once_and_what_others_lack_because_of_it_is_not_tol
     let most = verdict.lines().filter(|line| line.contains("after.inventory")).count();
     assert!(most <= 1, "{told}");
 }
+
+/// A clock that a late driver did not hold in time was once a slow GPU, to be replaced.
+#[test]
+fn a_driver_that_is_late_is_no_slowness_of_the_part() {
+    let (_, told, result) = with_faults("acceptance", &["--fault".to_owned(), "driver-slow@gpu/1".to_owned()], &[]);
+    let findings = findings(&result);
+    assert!(!findings.iter().any(|finding| finding.starts_with("GPU-SLOW")), "{told}");
+    assert_ne!(result["verdict"]["word"], "PASS", "{told}");
+    assert!(!told.contains("replace the part"), "{told}");
+}
