@@ -1,6 +1,6 @@
 //! How the house is kept: layers, file lengths, no file unused. Read as text, so that it needs no tool.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -205,6 +205,31 @@ fn no_crate_allows_casts_for_all_its_files() {
         })
         .collect();
     assert!(wide.is_empty(), "{wide:?}: allow casts in the files that need them");
+}
+
+/// The types that a crate's root offers to others: all that begins with a capital in its `pub use`.
+fn offered(root: &str) -> BTreeSet<String> {
+    let uses = root.split("pub use ").skip(1).filter_map(|rest| rest.split_once(';').map(|(names, _)| names));
+    let names = uses.flat_map(|names| names.split(|letter: char| !letter.is_alphanumeric() && letter != '_'));
+    let is_type = |name: &&str| name.starts_with(char::is_uppercase) && name.chars().any(char::is_lowercase);
+    names.filter(is_type).map(str::to_owned).collect()
+}
+
+/// One name for three things is one that a reader has to look up each time.
+#[test]
+fn no_more_than_two_crates_offer_a_type_of_one_name() {
+    assert_eq!(offered("pub use one::{At, Row};\npub use two::LEAST;"), BTreeSet::from(["At".into(), "Row".into()]));
+    let mut crates: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for folder in fs::read_dir(root().join("src")).expect("readable folder") {
+        let folder = folder.expect("entry").path();
+        let name = folder.file_name().expect("a name").to_string_lossy().into_owned();
+        for offered in fs::read_to_string(folder.join("mod.rs")).iter().flat_map(|text| offered(text)) {
+            crates.entry(offered).or_default().insert(name.clone());
+        }
+    }
+    assert!(crates.len() > 300, "only {} types were found", crates.len());
+    let shared: Vec<_> = crates.iter().filter(|(_, crates)| crates.len() > 2).collect();
+    assert!(shared.is_empty(), "{shared:?}: find another name for one of them");
 }
 
 #[test]
