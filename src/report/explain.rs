@@ -1,13 +1,15 @@
 //! What is known about one result, as lines a person reads: where, measured against what, why, what to do.
 
+use std::collections::BTreeSet;
+
 use super::language::Language;
 use super::phrase::Phrase;
 use super::plain::plain;
 use super::row::{Row, RowState};
 use super::{sentence, value, words};
 use kiln_event::{Case, Finding, Interruption, Outcome, Reason, RunRecord};
-use kiln_limit::{Judged, Measured, Scalar};
-use kiln_model::{Component, Inventory};
+use kiln_limit::{Judged, Judgement, Measured, Scalar};
+use kiln_model::{Component, GpuIndex, Inventory, Missing};
 
 /// `gpu/1, slot 4, serial 1650123000001, PCI 00000000:53:00.0`.
 pub(super) fn place_in(language: Language, inventory: Option<&Inventory>, component: Component) -> String {
@@ -48,7 +50,7 @@ pub(super) fn headline_in(language: Language, case: &Case) -> String {
 
 /// What a program says failed on a part, in its own words.
 fn said(case: &Case, component: Component) -> Option<&str> {
-    let of = |one: &&kiln_limit::Judgement| one.measurement.name == "failure" && one.measurement.component == component;
+    let of = |one: &&Judgement| one.measurement.name == "failure" && one.measurement.component == component;
     match &case.judgements.iter().find(of)?.measurement.value {
         Measured::Value(Scalar::Text(words)) => Some(words),
         _ => None,
@@ -75,7 +77,7 @@ pub(super) fn row_naming_parts(record: &RunRecord, row: &Row<'_>) -> Vec<String>
     })
 }
 
-fn row_with(record: &RunRecord, row: &Row<'_>, line: impl Fn(&kiln_limit::Judgement) -> String) -> Vec<String> {
+fn row_with(record: &RunRecord, row: &Row<'_>, line: impl Fn(&Judgement) -> String) -> Vec<String> {
     let mut lines = vec![place(record.inventory.as_deref(), row.component)];
     if let RowState::Judged(standing) = row.state {
         lines.extend(standing.case.reason.as_ref().map(reason));
@@ -96,7 +98,7 @@ fn row_with(record: &RunRecord, row: &Row<'_>, line: impl Fn(&kiln_limit::Judgem
     lines
 }
 
-fn judgement(judgement: &kiln_limit::Judgement) -> String {
+fn judgement(judgement: &Judgement) -> String {
     format!("{}: {}", value::sentence(judgement), value::judged(judgement))
 }
 
@@ -131,11 +133,42 @@ pub(super) fn at_the_far_end<'a>(record: &'a RunRecord, path: &str, component: C
 }
 
 /// The findings against the GPUs at the other ends of all that was missed here, where nothing but pairs was missed and each
-/// pair has such an end: the bandwidth between a good GPU and a bad one says nothing against the good one.
+/// pair has such an end, or because of which it could not be measured: the bandwidth between a good GPU and a bad one says
+/// nothing against the good one.
 fn of_far_ends<'a>(record: &'a RunRecord, path: &str, component: Component) -> Vec<&'a Finding> {
     let last = record.steps.iter().rev().find(|step| step.key.path == path);
     let case = last.and_then(|step| step.cases.iter().find(|case| case.component == component));
-    let Some(case) = case.filter(|case| case.outcome == Outcome::Fail) else { return Vec::new() };
+    match case {
+        Some(case) if case.outcome == Outcome::Fail => of_far_pairs(record, case),
+        Some(case) if case.outcome == Outcome::Error => of_losses(record, case),
+        _ => Vec::new(),
+    }
+}
+
+/// What was only to be told, and could not be, speaks against nobody.
+pub(super) fn speaks_against(one: &Judgement) -> bool {
+    one.limit.is_some() && (one.outcome == Judged::Fail || (one.decisive && matches!(one.outcome, Judged::Unjudged(_))))
+}
+
+/// The findings against GPUs that stopped answering, where all that a part lacks is lacking because of them: it is what is to
+/// be done about them that brings the part its values.
+fn of_losses<'a>(record: &'a RunRecord, case: &Case) -> Vec<&'a Finding> {
+    let mut lost: BTreeSet<GpuIndex> = BTreeSet::new();
+    for one in case.judgements.iter().filter(|one| speaks_against(one)) {
+        match one.measurement.value {
+            Measured::Missing(Missing::PeerLost { gpu }) => lost.extend([gpu]),
+            Measured::Missing(Missing::GpuLost { at }) => {
+                lost.extend(record.lost.iter().filter(|(_, when)| **when == at).map(|(gpu, _)| *gpu));
+            }
+            _ => return Vec::new(),
+        }
+    }
+    let of = |gpu: &GpuIndex| record.findings.iter().find(|finding| finding.component.gpu_index() == Some(*gpu));
+    let found: Option<Vec<&Finding>> = lost.iter().map(of).collect();
+    found.unwrap_or_default()
+}
+
+fn of_far_pairs<'a>(record: &'a RunRecord, case: &Case) -> Vec<&'a Finding> {
     let mut found: Vec<&Finding> = Vec::new();
     for missed in case.judgements.iter().filter(|one| one.decisive && one.outcome == Judged::Fail) {
         let Component::Pair(from, to) = missed.measurement.component else { return Vec::new() };

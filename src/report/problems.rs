@@ -8,8 +8,8 @@ use super::plain::plain;
 use super::text::{Paint, Tone};
 use super::{explain, row, sentence, value, words};
 use kiln_event::{Case, Evidence, Finding, Outcome, RunRecord, uncarried_trips};
-use kiln_limit::{Judged, Judgement, Measured};
-use kiln_model::{Component, GpuIndex, Missing};
+use kiln_limit::{Judgement, Measured};
+use kiln_model::Component;
 
 /// The number of findings and failures shown one by one. The files hold the rest.
 const SHOWN: usize = 12;
@@ -133,7 +133,7 @@ impl Problems<'_> {
     /// Lists the values that speak against the component, or the reason if there are none.
     fn measured(&self, path: &str, case: &Case) -> Vec<String> {
         let told = |label, text: &str| self.line(label, &format!("{path}: {}", plain(text)));
-        let groups = missing_alike(case.judgements.iter().filter(|one| speaks_against(one)));
+        let groups = missing_alike(case.judgements.iter().filter(|one| explain::speaks_against(one)));
         let mut lines: Vec<String> =
             groups.iter().flat_map(|group| self.values(group)).map(|text| told(Phrase::LabelMeasured, &text)).collect();
         if lines.is_empty() {
@@ -184,10 +184,7 @@ fn alike<'r, 'a>(record: &RunRecord, rows: &'r [row::Row<'a>]) -> Vec<Vec<&'r ro
                     continue;
                 }
                 let kind = standing.case.reason.as_ref().map(|reason| reason.kind().word()).unwrap_or_default();
-                if follows_from_a_loss(record, standing.case) {
-                    continue;
-                }
-                let missed = standing.case.judgements.iter().filter(|one| speaks_against(one));
+                let missed = standing.case.judgements.iter().filter(|one| explain::speaks_against(one));
                 let names: Vec<&str> = missed.map(|one| one.measurement.name.as_str()).collect();
                 format!("{path} {:?} {kind} {}", standing.outcome, names.join(" "))
             }
@@ -200,24 +197,6 @@ fn alike<'r, 'a>(record: &RunRecord, rows: &'r [row::Row<'a>]) -> Vec<Vec<&'r ro
         }
     }
     groups.into_iter().map(|(_, group)| group).collect()
-}
-
-/// What was only to be told, and could not be, speaks against nobody.
-fn speaks_against(one: &Judgement) -> bool {
-    one.limit.is_some() && (one.outcome == Judged::Fail || (one.decisive && matches!(one.outcome, Judged::Unjudged(_))))
-}
-
-/// Whether all that a part lacks is lacking because of GPUs that stopped answering and that findings name: it is what is to be
-/// done about them that brings the part its values.
-fn follows_from_a_loss(record: &RunRecord, case: &Case) -> bool {
-    let named = |gpu: GpuIndex| record.findings.iter().any(|finding| finding.component.gpu_index() == Some(gpu));
-    let lost = |one: &Judgement| match one.measurement.value {
-        Measured::Missing(Missing::PeerLost { gpu }) => named(gpu),
-        Measured::Missing(Missing::GpuLost { at }) => record.lost.iter().any(|(gpu, when)| *when == at && named(*gpu)),
-        _ => false,
-    };
-    let mut against = case.judgements.iter().filter(|one| speaks_against(one)).peekable();
-    case.outcome == Outcome::Error && against.peek().is_some() && against.all(lost)
 }
 
 const fn speaks(outcome: Outcome) -> bool {

@@ -13,11 +13,12 @@ fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// Good GPUs reach a bad one as slowly as it lets them.
+/// Good GPUs reach a bad one as slowly as it lets them, and a lost one not at all.
 #[test]
-fn gpus_that_were_only_slow_with_the_bad_one_are_blamed_in_no_report() {
+fn gpus_that_only_suffered_from_the_bad_one_are_blamed_in_no_report() {
     let folder = tempfile::tempdir().expect("folder");
-    for (fault, guilty) in [("nvlink-slow@gpu/1", "gpu/1"), ("nvlink-slow@gpu/6", "gpu/6")] {
+    let guilty = [("nvlink-slow@gpu/1", "gpu/1"), ("nvlink-slow@gpu/6", "gpu/6"), ("fell-off-bus@gpu/2", "gpu/2")];
+    for (fault, guilty) in guilty {
         let run = folder.path().join(guilty.replace('/', "-"));
         let run = run.to_str().expect("utf-8");
         let output = kiln(&["run", "acceptance", "--sim", "hgx-h200-8", "--fault", fault, "--out", run]);
@@ -26,6 +27,11 @@ fn gpus_that_were_only_slow_with_the_bad_one_are_blamed_in_no_report() {
         let headings = told.lines().filter(|line| line.starts_with("  gpu/"));
         let others: Vec<&str> = headings.filter(|line| !line.trim_start().starts_with(guilty)).collect();
         assert_eq!(others, [""; 0], "{told}");
+        let page = std::fs::read_to_string(format!("{run}/report.html")).expect("a page");
+        let (_, to_do) = page.split_once(">What to do<").expect("a section");
+        let (to_do, _) = to_do.split_once(">Components<").expect("the next");
+        let places: Vec<&str> = to_do.split("gpu/").skip(1).filter(|rest| rest.contains(", slot")).collect();
+        assert!(places.iter().all(|place| format!("gpu/{place}").starts_with(guilty)), "{guilty}: {to_do}");
 
         let document: Value =
             serde_json::from_slice(&kiln(&["report", run, "--format", "dcgm-json"]).stdout).expect("JSON");
