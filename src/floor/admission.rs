@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use kiln_wire::{AgentId, PlaceId, RunId, Serial, SlotId};
 
-use super::site::{Site, Watts};
+use super::site::{Place, Site, Watts};
 
 /// The window of a ramp limit, in microseconds.
 pub const RAMP_WINDOW: u64 = 60_000_000;
@@ -137,41 +137,47 @@ pub type Cuts = BTreeMap<PlaceId, Watts>;
 /// lacks now, and everywhere once they have waited long.
 pub fn admit(site: &Site, ledger: &Ledger, cuts: &Cuts, ahead: &[Ask], ask: Ask, now: u64) -> Result<(), Lack> {
     let rising = ledger.rising(site, now);
+    let limits: Vec<Option<Watts>> = site.places().iter().map(|place| limit_of(place, cuts)).collect();
     let mut kept = vec![Watts(0); site.places().len()];
-    let lacks = |place: usize, watts: Watts, kept: &[Watts]| -> Option<Lack> {
-        let bears = &site.places()[place];
-        let limit = cuts.get(&bears.id).copied().into_iter().chain(bears.limit).min();
-        let (granted, kept) = (ledger.granted(place), kept[place]);
-        let over = |have: Watts, most: Option<Watts>| most.is_some_and(|most| have.0 + watts.0 > most.0);
-        if over(granted, limit) {
-            Some(Lack::Limit(bears.id.clone()))
-        } else if over(rising[place], bears.ramp) {
-            Some(Lack::Ramp(bears.id.clone()))
-        } else if over(Watts(granted.0 + kept.0), limit) || over(Watts(rising[place].0 + kept.0), bears.ramp) {
-            Some(Lack::Turn(bears.id.clone()))
+    let lacks = |place: usize, watts: Watts, kept: &[Watts]| -> Option<fn(PlaceId) -> Lack> {
+        let (limit, ramp) = (limits[place], site.places()[place].ramp);
+        let (granted, rising, kept) = (ledger.granted(place), rising[place], kept[place]);
+        let over = |have: u64, most: Option<Watts>| most.is_some_and(|most| have + watts.0 > most.0);
+        if over(granted.0, limit) {
+            Some(Lack::Limit)
+        } else if over(rising.0, ramp) {
+            Some(Lack::Ramp)
+        } else if over(granted.0 + kept.0, limit) || over(rising.0 + kept.0, ramp) {
+            Some(Lack::Turn)
         } else {
             None
         }
     };
+    let mut short: Vec<usize> = Vec::new();
     for (turn, first) in ahead.iter().filter(|first| first.is_waiting(now)).enumerate() {
         let Some(watts) = site.racks().get(first.rack).map(|rack| rack.draw) else { continue };
         let above = site.above(first.rack);
-        let short: Vec<usize> = above.iter().copied().filter(|place| lacks(*place, watts, &kept).is_some()).collect();
+        short.clear();
+        short.extend(above.iter().copied().filter(|place| lacks(*place, watts, &kept).is_some()));
         let everywhere = short.is_empty() || (turn == 0 && first.since + PATIENCE <= now);
         for place in if everywhere { above } else { &short } {
             kept[*place].0 += watts.0;
         }
     }
     let Some(watts) = site.racks().get(ask.rack).map(|rack| rack.draw) else { return Err(Lack::Slot) };
-    match site.above(ask.rack).iter().find_map(|place| lacks(*place, watts, &kept)) {
-        Some(lack) => Err(lack),
-        None => Ok(()),
-    }
+    let lack = |place: &usize| Some(lacks(*place, watts, &kept)?(site.places()[*place].id.clone()));
+    site.above(ask.rack).iter().find_map(lack).map_or(Ok(()), Err)
+}
+
+/// What a place bears: the least of what its file says and of what a person cut it to.
+fn limit_of(place: &Place, cuts: &Cuts) -> Option<Watts> {
+    let cut = if cuts.is_empty() { None } else { cuts.get(&place.id).copied() };
+    cut.into_iter().chain(place.limit).min()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::site::{Feed, Place, Pulses, Rack};
+    use super::super::site::{Feed, Pulses, Rack};
     use super::*;
 
     const SECOND: u64 = 1_000_000;
