@@ -17,6 +17,7 @@ use super::kept::Kept;
 use super::per_clock::PerClock;
 use super::settle::Idle;
 use super::sheet::{Gauged, Sheet};
+use super::sloping::Sloping;
 use super::window::{Window, share_of};
 use super::{Seen, StepContext};
 use kiln_limit::Missing;
@@ -28,10 +29,10 @@ use kiln_model::{
 #[derive(Debug)]
 pub(super) struct LoadGauge {
     pub(super) power: Window,
-    pub(super) die: Window,
+    pub(super) die: Sloping,
     pub(super) memory: Window,
     pub(super) margin: Window,
-    pub(super) inlet: Window,
+    pub(super) inlet: Sloping,
     pub(super) clock: Window,
     clock_memory: Window,
     /// HBM temperature over die temperature.
@@ -120,10 +121,10 @@ impl LoadGauge {
         let sampled = || Window::sampled(every);
         Self {
             power: sampled(),
-            die: sampled(),
+            die: Sloping::over(sampled()),
             memory: sampled(),
             margin: sampled(),
-            inlet: sampled(),
+            inlet: Sloping::over(sampled()),
             clock: sampled(),
             clock_memory: sampled(),
             memory_over_die: sampled(),

@@ -53,6 +53,7 @@ mod sensor_trace;
 mod settle;
 mod sheet;
 mod siblings;
+mod sloping;
 mod spells;
 mod steady;
 mod thermal_soak;

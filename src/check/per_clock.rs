@@ -6,6 +6,7 @@
 use super::declare::may;
 use super::gauge::LoadGauge;
 use super::sheet::{Gauged, Sheet};
+use super::sloping::Sloping;
 use super::window::Window;
 use kiln_model::{Component, ComponentKind, Moment, Span, Unit};
 use kiln_profile::MeasurementSpec;
@@ -34,7 +35,7 @@ pub(super) struct PerClock {
     work: Mean,
     clock: Mean,
     /// Million operations per cycle, of each block.
-    blocks: Window,
+    blocks: Sloping,
 }
 
 #[derive(Debug, Default)]
@@ -58,7 +59,12 @@ impl Mean {
 
 impl Default for PerClock {
     fn default() -> Self {
-        Self { block: None, work: Mean::default(), clock: Mean::default(), blocks: Window::told_every(BLOCK) }
+        Self {
+            block: None,
+            work: Mean::default(),
+            clock: Mean::default(),
+            blocks: Sloping::over(Window::told_every(BLOCK)),
+        }
     }
 }
 
@@ -89,7 +95,7 @@ impl PerClock {
         let fall = |blocks: &Window| {
             let scatter = (blocks.quantile(0.84)? - blocks.quantile(0.16)?) / 2.0;
             let by_chance = 3.0 * scatter * (12.0 / blocks.count() as f64).sqrt();
-            Some((-100.0 * (blocks.slope()? * over.as_secs_f64() + by_chance) / blocks.mean()?).max(0.0))
+            Some((-100.0 * (self.blocks.slope()? * over.as_secs_f64() + by_chance) / blocks.mean()?).max(0.0))
         };
         self.blocks.gauged(over, fall)
     }

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::StepContext;
-use super::window::Line;
+use super::sloping::Line;
 use kiln_event::Restless;
 use kiln_model::{GpuIndex, Moment, Sample, Sensor, Span};
 

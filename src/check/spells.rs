@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::sheet::Gauged;
+use super::sloping::Sloping;
 use super::window::{Window, share_of};
 use kiln_model::{GpuIndex, Moment, Span};
 
@@ -29,7 +30,7 @@ pub(super) struct Spells {
     /// K/W.
     resistance: Window,
     /// The resistance outside of spells.
-    calm: Window,
+    calm: Sloping,
     /// Whether each reading was much over what was usual until then.
     hot: Window,
     usual: Option<f64>,
@@ -44,7 +45,7 @@ impl Spells {
             recent: VecDeque::new(),
             rise: window(),
             resistance: window(),
-            calm: window(),
+            calm: Sloping::over(window()),
             hot: window(),
             usual: None,
             coolant: None,

@@ -7,7 +7,7 @@
     reason = "values are bounded where they are made, within the narrower type"
 )]
 
-use super::window::Line;
+use super::sloping::Line;
 use kiln_model::{Moment, Span};
 
 /// Blocks the window is cut into: enough that it slides in small steps, few enough that each is a mean of many readings.

@@ -18,6 +18,7 @@ use super::inventory_watch::{
 use super::offset_apart::apart;
 use super::settle::Idle;
 use super::sheet::{Gauged, Sheet};
+use super::sloping::Sloping;
 use super::spells::{Around, Spells};
 use super::steady::Steady;
 use super::twins::{Board, Warmth};
@@ -374,9 +375,9 @@ fn put_soak(sheet: &mut Sheet<'_>, gpu: Component, soak: &Soak, gauge: &LoadGaug
     sheet.put("steady-time", gpu, gauge.whole(time));
     sheet.put("resistance.rise", gpu, gauge.whole(soak.spells.growth(over, length)));
     sheet.put("temp.spells", gpu, gauge.whole(soak.spells.share(over)));
-    let per_hour = |window: &Window| Some(window.slope()? * 3600.0);
-    sheet.put("drift", gpu, gauge.whole(gauge.die.gauged(over, per_hour)));
-    sheet.put("drift.inlet", gpu, gauge.whole(gauge.inlet.gauged(over, per_hour)));
+    let per_hour = |celsius: &Sloping| celsius.gauged(over, |_| Some(celsius.slope()? * 3600.0));
+    sheet.put("drift", gpu, gauge.whole(per_hour(&gauge.die)));
+    sheet.put("drift.inlet", gpu, gauge.whole(per_hour(&gauge.inlet)));
 }
 
 fn put_steady_values(sheet: &mut Sheet<'_>, gpu: Component, gauge: &LoadGauge, over: Span) {

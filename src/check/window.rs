@@ -1,4 +1,4 @@
-//! Streaming statistics over a window of readings: exact count, least, greatest and mean; quantiles and slope nearly so.
+//! Streaming statistics over a window of readings: exact count, least, greatest and mean; quantiles nearly so.
 //!
 //! The one coverage rule of all checks lives here: every reading weighs as much as the time it stands for, and a statistic
 //! is told only where the readings cover the window. Cheap enough for 72 hours of eight GPUs at one second, and without an
@@ -29,16 +29,18 @@ const TOLD_EVERY: Span = Span::from_secs(1);
 /// What a load tells is a rate since it last did, so that it stands for a longer gap as well; a load that is silent for
 /// longer than this may have stood still.
 const TOLD_FOR: Span = Span::from_secs(5);
+const NANOS_PER_MILLI: u64 = 1_000_000;
 
 /// Statistics of one value over a window.
 #[derive(Debug, Clone)]
 pub(super) struct Window {
-    /// What the first reading stands for.
-    period: Span,
+    /// What the first reading stands for. This and the next two are nanoseconds: whole numbers cost a fraction of what spans do, and
+    /// windows are most of what a check costs.
+    period: u64,
     /// The longest time a reading stands for.
-    held: Span,
+    held: u64,
+    covered: u64,
     last: Option<Moment>,
-    covered: Span,
     count: u64,
     failed: u64,
     unsupported: u64,
@@ -49,7 +51,6 @@ pub(super) struct Window {
     least: f64,
     greatest: f64,
     histogram: Histogram,
-    line: Line,
 }
 
 impl Window {
@@ -70,10 +71,10 @@ impl Window {
 
     fn new(period: Span, held: Span) -> Self {
         Self {
-            period,
-            held,
+            period: nanos(period),
+            held: nanos(held),
+            covered: 0,
             last: None,
-            covered: Span::ZERO,
             count: 0,
             failed: 0,
             unsupported: 0,
@@ -82,7 +83,6 @@ impl Window {
             least: 0.0,
             greatest: 0.0,
             histogram: Histogram::default(),
-            line: Line::default(),
         }
     }
 
@@ -110,16 +110,15 @@ impl Window {
             self.least = self.least.min(value);
             self.greatest = self.greatest.max(value);
         }
-        let stands_for = self.last.map_or(self.period, |last| at.since(last)).min(self.held);
+        let stands_for = self.last.map_or(self.period, |last| at.nanos().saturating_sub(last.nanos())).min(self.held);
         self.last = Some(at);
-        self.covered += stands_for;
+        self.covered = self.covered.saturating_add(stands_for);
         // Two readings of one moment count for little, but neither is thrown away.
-        let weight = (stands_for.as_millis() as u64).max(1);
+        let weight = (stands_for / NANOS_PER_MILLI).max(1);
         self.count += 1;
         self.weight += weight;
         self.sum += value * weight as f64;
         self.histogram.add(value, weight);
-        self.line.add(at, value);
     }
 
     /// The next reading stands for the time since `at` at the most: what is to be measured began then.
@@ -137,14 +136,14 @@ impl Window {
 
     /// The time that good readings stand for.
     pub(super) const fn covered(&self) -> Span {
-        self.covered
+        Span::from_nanos(self.covered)
     }
 
     /// Whether good readings cover enough of a window of this length. Where a window begins and ends between two readings,
     /// half a period of it belongs to neither side: of ten seconds one reading may be late by its jitter, and not two.
     pub(super) const fn covers(&self, over: Span) -> bool {
-        let edges = Span::from_nanos(self.period.as_nanos() as u64 / 2);
-        self.count > 0 && is_covered(self.covered.saturating_add(edges), over)
+        let edges = Span::from_nanos(self.period / 2);
+        self.count > 0 && is_covered(self.covered().saturating_add(edges), over)
     }
 
     pub(super) fn mean(&self) -> Option<f64> {
@@ -184,11 +183,6 @@ impl Window {
         Some(100.0 * self.share_below(self.quantile(0.5)? * 0.8))
     }
 
-    /// Change per second by least squares.
-    pub(super) fn slope(&self) -> Option<f64> {
-        self.line.slope()
-    }
-
     /// A statistic of the window, if there were readings enough for one. `over` is how long the window was.
     pub(super) fn gauged(&self, over: Span, statistic: impl FnOnce(&Self) -> Option<f64>) -> Gauged {
         let seen = self.count + self.failed + self.unsupported;
@@ -203,7 +197,7 @@ impl Window {
             return Gauged::Missing(Missing::FewReadings { readings: self.count, least: LEAST_READINGS });
         }
         if !self.covers(over) {
-            let (readings, covered) = (self.count, self.covered);
+            let (readings, covered) = (self.count, self.covered());
             return Gauged::Missing(Missing::Coverage { readings, covered, window: over });
         }
         match statistic(self) {
@@ -222,6 +216,11 @@ impl Window {
             counted => counted,
         }
     }
+}
+
+/// A span that is longer than 584 years counts as so many.
+fn nanos(span: Span) -> u64 {
+    u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// Whether what was seen for `covered` is enough to speak of a window of this length.
@@ -308,35 +307,6 @@ fn value_of(key: u32) -> f32 {
     if key & 0x4_0000 == 0 { -f32::from_bits((0x3_ffff - key) << 13) } else { f32::from_bits((key & 0x3_ffff) << 13) }
 }
 
-/// A straight line through readings, by running sums relative to the first.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Line {
-    origin: Option<(Moment, f64)>,
-    n: f64,
-    t: f64,
-    x: f64,
-    tt: f64,
-    tx: f64,
-}
-
-impl Line {
-    pub(super) fn add(&mut self, at: Moment, value: f64) {
-        let (start, first) = *self.origin.get_or_insert((at, value));
-        let (t, x) = (at.since(start).as_secs_f64(), value - first);
-        self.n += 1.0;
-        self.t += t;
-        self.x += x;
-        self.tt += t * t;
-        self.tx += t * x;
-    }
-
-    /// Change per second.
-    pub(super) fn slope(&self) -> Option<f64> {
-        let spread = self.n * self.tt - self.t * self.t;
-        (self.n >= 2.0 && spread > 0.0).then(|| (self.n * self.tx - self.t * self.x) / spread)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -359,7 +329,6 @@ mod tests {
         assert_eq!(window.p5(), Some(50.0));
         assert_eq!(window.p95(), Some(950.0));
         assert_eq!(window.share_below(251.0), 0.25);
-        assert!((window.slope().expect("slope") - 1.0).abs() < 1e-9);
     }
 
     #[test]

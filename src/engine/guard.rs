@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 
 use kiln_diagnose::SENSORS_SILENT;
 use kiln_event::{GuardTrip, TripCause};
-use kiln_limit::{Bound, IfUnsupported, References, Scalar, within};
+use kiln_limit::{Bound, IfUnsupported, References, Settled};
 use kiln_model::{Component, GpuIndex, Moment, Reading, Sample, Sensor, Span};
 use kiln_profile::{Guard, GuardResult, GuardScope, Sku, Trigger};
 
@@ -59,11 +59,34 @@ enum Offered {
     Never,
 }
 
+/// What a guard holds a GPU's readings against: to resolve it anew for each of them cost more than all else that guards do.
+#[derive(Debug)]
+struct Bounds {
+    trip: Settled,
+    clear: Option<Settled>,
+}
+
+impl Bounds {
+    /// A bound that cannot be resolved here does not trip: the profile reader refuses guards relative to peers or a baseline, and
+    /// a missing SKU fact is the plan's to report.
+    fn of(guard: &Guard, sku: Option<&Sku>) -> Self {
+        let Trigger::Reading { sensor, bound } = &guard.trigger else {
+            return Self { trip: Settled::Nothing, clear: None };
+        };
+        let fact = |fact: &str| sku?.fact(fact);
+        let references = References { sku: &fact, ..References::NONE };
+        let settled = |bound: &Bound| Settled::new(bound, sensor.unit(), &references);
+        Self { trip: settled(bound), clear: guard.clear.as_ref().map(settled) }
+    }
+}
+
 /// One guard with its state per GPU.
 #[derive(Debug)]
 struct Post {
     guard: Guard,
     watches: BTreeMap<GpuIndex, Watch>,
+    /// What the bounds come to for each GPU's model.
+    bounds: BTreeMap<GpuIndex, Bounds>,
     /// What was accused when the sensor fell silent on all GPUs at once, until it is heard again.
     silent: Option<Component>,
 }
@@ -104,35 +127,31 @@ pub(super) struct Guards {
 }
 
 impl Guards {
-    pub(super) fn new(guards: &[Guard], gpus: &[GpuIndex], now: Moment) -> Self {
+    pub(super) fn new(guards: &[Guard], gpus: &[GpuIndex], skus: &BTreeMap<GpuIndex, Sku>, now: Moment) -> Self {
         let watch = Watch { last_reading: Some(now), ..Watch::default() };
         let posts = guards
             .iter()
             .map(|guard| {
                 let watches = gpus.iter().map(|gpu| (*gpu, watch)).collect();
-                Post { guard: guard.clone(), watches, silent: None }
+                let bounds = gpus.iter().map(|gpu| (*gpu, Bounds::of(guard, skus.get(gpu)))).collect();
+                Post { guard: guard.clone(), watches, bounds, silent: None }
             })
             .collect();
         Self { posts, heard: gpus.iter().map(|gpu| (*gpu, now)).collect() }
     }
 
     /// Takes in one GPU's readings.
-    pub(super) fn sampled(
-        &mut self,
-        now: Moment,
-        sample: &Sample,
-        skus: &BTreeMap<GpuIndex, Sku>,
-        news: &mut Vec<GuardNews>,
-    ) {
+    pub(super) fn sampled(&mut self, now: Moment, sample: &Sample, news: &mut Vec<GuardNews>) {
         if Sensor::ALL.iter().any(|sensor| sample.get(*sensor).is_some()) {
             self.heard.insert(sample.gpu, now);
         }
         for post in &mut self.posts {
-            let Trigger::Reading { sensor, bound } = &post.guard.trigger else {
+            let Trigger::Reading { sensor, .. } = &post.guard.trigger else {
                 continue;
             };
             let elsewhere = post.is_tripped_elsewhere(sample.gpu);
             let Some(watch) = post.watches.get_mut(&sample.gpu) else { continue };
+            let Some(bounds) = post.bounds.get(&sample.gpu) else { continue };
             if sample[*sensor] == Reading::Unsupported && watch.offered != Offered::Ever {
                 watch.offered = Offered::Never;
                 if post.guard.unsupported == IfUnsupported::Skip {
@@ -143,10 +162,10 @@ impl Guards {
             watch.offered = Offered::Ever;
             watch.last_reading = Some(now);
             watch.asked = 0;
-            let met = holds(bound, value, *sensor, sample.gpu, skus);
+            let met = bounds.trip.holds(value);
             let component = component(&post.guard, sample.gpu);
             if watch.tripped {
-                let clear = post.guard.clear.as_ref().map(|clear| holds(clear, value, *sensor, sample.gpu, skus));
+                let clear = bounds.clear.as_ref().map(|clear| clear.holds(value));
                 if let Some(cleared) = cleared(watch, now, met, clear)
                     && cleared
                 {
@@ -277,14 +296,6 @@ fn trip(guard: &Guard, component: Component, cause: TripCause, reading: Option<f
     }
 }
 
-/// Whether a reading is inside a bound. A bound that cannot be resolved here does not trip: the profile reader refuses
-/// guards relative to peers or a baseline, and a missing SKU fact is the plan's to report.
-fn holds(bound: &Bound, value: f64, sensor: kiln_model::Sensor, gpu: GpuIndex, skus: &BTreeMap<GpuIndex, Sku>) -> bool {
-    let sku = |fact: &str| skus.get(&gpu).and_then(|sku| sku.fact(fact));
-    let references = References { sku: &sku, ..References::NONE };
-    within(bound, &Scalar::Number(value), sensor.unit(), &references).is_ok_and(|(met, _)| met)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -308,7 +319,7 @@ mod tests {
             result: GuardResult::Fail,
             code: "GPU-OVERTEMP".to_owned(),
         };
-        Guards::new(&[guard], &[GpuIndex(0)], Moment::ZERO)
+        Guards::new(&[guard], &[GpuIndex(0)], &BTreeMap::new(), Moment::ZERO)
     }
 
     fn feed(guards: &mut Guards, second: u64, margin: Option<f64>) -> Vec<GuardNews> {
@@ -318,7 +329,7 @@ mod tests {
             sample.put(Sensor::TempMargin, margin);
         }
         let mut news = Vec::new();
-        guards.sampled(now, &sample, &BTreeMap::new(), &mut news);
+        guards.sampled(now, &sample, &mut news);
         guards.look_for_stale(now, &BTreeMap::new(), &mut news);
         news
     }
@@ -367,7 +378,7 @@ mod tests {
             let mut guard = guards(3, Some(10)).posts.remove(0).guard;
             guard.scope = scope;
             let gpus = [GpuIndex(0), GpuIndex(1), GpuIndex(2)];
-            let mut guards = Guards::new(&[guard], &gpus, Moment::ZERO);
+            let mut guards = Guards::new(&[guard], &gpus, &BTreeMap::new(), Moment::ZERO);
             let mut news = Vec::new();
             for second in 1..=60 {
                 let now = Moment::from_secs(second);
@@ -376,7 +387,7 @@ mod tests {
                     if let Some(margin) = readings(second) {
                         sample.put(Sensor::TempMargin, margin);
                     }
-                    guards.sampled(now, &sample, &BTreeMap::new(), &mut news);
+                    guards.sampled(now, &sample, &mut news);
                 }
                 guards.look_for_stale(now, &BTreeMap::new(), &mut news);
             }
@@ -391,7 +402,8 @@ mod tests {
     /// What trips and clears on three GPUs, asked every second up to the 40th; `readings` fills in a GPU's sample.
     fn of_three(readings: &dyn Fn(u64, GpuIndex, &mut Sample)) -> Vec<String> {
         let gpus = [GpuIndex(0), GpuIndex(1), GpuIndex(2)];
-        let mut guards = Guards::new(&[guards(3, Some(10)).posts.remove(0).guard], &gpus, Moment::ZERO);
+        let mut guards =
+            Guards::new(&[guards(3, Some(10)).posts.remove(0).guard], &gpus, &BTreeMap::new(), Moment::ZERO);
         let mut told = Vec::new();
         for second in 1..=40 {
             let now = Moment::from_secs(second);
@@ -399,7 +411,7 @@ mod tests {
             for gpu in gpus {
                 let mut sample = Sample::new(gpu, now);
                 readings(second, gpu, &mut sample);
-                guards.sampled(now, &sample, &BTreeMap::new(), &mut news);
+                guards.sampled(now, &sample, &mut news);
             }
             guards.look_for_stale(now, &BTreeMap::new(), &mut news);
             told.extend(news.into_iter().map(|news| match news {

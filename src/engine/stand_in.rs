@@ -13,7 +13,6 @@
     reason = "values are bounded where they are made, within the narrower type"
 )]
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use kiln_model::{ClockReasons, GpuIndex, Inventory, Moment, Reading, Sample, Sensor};
@@ -44,14 +43,17 @@ impl StandIns {
         Self { gpus: inventory.gpus.iter().map(|gpu| (gpu.index, kept(gpu.thermal.slowdown_celsius.get()))).collect() }
     }
 
-    /// The sample with stand-ins where there are any. Most parts offer everything, and then it is the sample itself.
-    pub(super) fn complete<'s>(&mut self, sample: &'s Sample) -> Cow<'s, Sample> {
-        let mut whole = Cow::Borrowed(sample);
+    /// The sample with stand-ins, if there are any: most parts offer everything.
+    pub(super) fn complete(&mut self, sample: &Sample) -> Option<Box<Sample>> {
+        let mut whole = None;
+        let mut put = |sensor: Sensor, reading: Reading<f64>| {
+            whole.get_or_insert_with(|| Box::new(sample.clone())).set(sensor, reading);
+        };
         let kept = self.gpus.entry(sample.gpu).or_default();
         if sample[Sensor::TempMargin] == Reading::Unsupported
             && let Some(slowdown) = kept.slowdown_celsius
         {
-            whole.to_mut().set(Sensor::TempMargin, sample[Sensor::TempGpu].map(|celsius| slowdown - celsius));
+            put(Sensor::TempMargin, sample[Sensor::TempGpu].map(|celsius| slowdown - celsius));
         }
         let reasons = sample[Sensor::ClockReasons];
         let passed = kept.last.replace(sample.at).map_or(0.0, |last| sample.at.since(last).as_secs_f64());
@@ -60,7 +62,7 @@ impl StandIns {
                 *seconds += passed;
             }
             if sample[sensor] == Reading::Unsupported {
-                whole.to_mut().set(sensor, reasons.map(|_| *seconds));
+                put(sensor, reasons.map(|_| *seconds));
             }
         }
         whole
@@ -81,6 +83,10 @@ mod tests {
         StandIns::new(&Inventory { gpus: vec![gpu], ..Inventory::default() })
     }
 
+    fn complete(all: &mut StandIns, sample: Sample) -> Sample {
+        all.complete(&sample).map_or(sample, |whole| *whole)
+    }
+
     fn sample(second: u64, celsius: f64, reasons: u64) -> Sample {
         let mut sample = Sample::new(GPU, Moment::from_secs(second));
         sample.put(Sensor::TempGpu, celsius);
@@ -91,12 +97,12 @@ mod tests {
     #[test]
     fn the_absolute_threshold_stands_in_for_a_margin_that_is_not_offered() {
         let mut with = stand_ins(Reading::Value(89.0));
-        assert_eq!(with.complete(&sample(1, 60.0, 0)).get(Sensor::TempMargin), Some(29.0));
+        assert_eq!(complete(&mut with, sample(1, 60.0, 0)).get(Sensor::TempMargin), Some(29.0));
         let mut own = sample(2, 60.0, 0);
         own.put(Sensor::TempMargin, 17.0);
-        assert_eq!(with.complete(&own).get(Sensor::TempMargin), Some(17.0), "the part's own comes first");
+        assert_eq!(complete(&mut with, own).get(Sensor::TempMargin), Some(17.0), "the part's own comes first");
         let mut without = stand_ins(Reading::Unsupported);
-        assert_eq!(without.complete(&sample(1, 60.0, 0))[Sensor::TempMargin], Reading::Unsupported);
+        assert_eq!(complete(&mut without, sample(1, 60.0, 0))[Sensor::TempMargin], Reading::Unsupported);
     }
 
     #[test]
@@ -105,10 +111,10 @@ mod tests {
         let thermal = ClockReasons::SW_THERMAL;
         let told: Vec<Option<f64>> = [(1, 0), (2, thermal), (4, thermal), (5, ClockReasons::HW_POWER_BRAKE)]
             .into_iter()
-            .map(|(second, reasons)| all.complete(&sample(second, 60.0, reasons)).get(Sensor::ThrottleSwThermal))
+            .map(|(second, reasons)| complete(&mut all, sample(second, 60.0, reasons)).get(Sensor::ThrottleSwThermal))
             .collect();
         assert_eq!(told, [Some(0.0), Some(1.0), Some(3.0), Some(3.0)]);
-        let last = all.complete(&sample(6, 60.0, 0)).into_owned();
+        let last = complete(&mut all, sample(6, 60.0, 0));
         assert_eq!((last.get(Sensor::ThrottlePowerBrake), last.get(Sensor::ThrottleHwThermal)), (Some(1.0), Some(0.0)));
     }
 
@@ -117,11 +123,11 @@ mod tests {
         let mut all = stand_ins(Reading::Value(89.0));
         let mut lost = Sample::new(GPU, Moment::from_secs(1));
         lost.fail_all(ReadingFailure::Timeout);
-        assert_eq!(*all.complete(&lost), lost);
+        assert_eq!(complete(&mut all, lost.clone()), lost);
         let mut cold = sample(2, 0.0, 0);
         cold.set(Sensor::TempGpu, Reading::Failed(ReadingFailure::Timeout));
         cold.set(Sensor::ClockReasons, Reading::Unsupported);
-        let whole = all.complete(&cold);
+        let whole = complete(&mut all, cold);
         assert_eq!(whole[Sensor::TempMargin], Reading::Failed(ReadingFailure::Timeout));
         assert_eq!(whole[Sensor::ThrottleHwThermal], Reading::Unsupported);
     }

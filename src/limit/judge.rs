@@ -85,7 +85,7 @@ impl std::fmt::Debug for References<'_> {
 /// Two values this near are equal: what is left of a number after units were converted back and forth (f64 has 2e-16).
 const EQUAL_WITHIN: f64 = 1e-9;
 
-fn equal(one: f64, two: f64) -> bool {
+pub(super) fn equal(one: f64, two: f64) -> bool {
     (one - two).abs() <= EQUAL_WITHIN * one.abs().max(two.abs())
 }
 
@@ -96,7 +96,7 @@ fn difference(quantity: Quantity, unit: Unit) -> Option<f64> {
 
 impl Term {
     /// The term as a number in `unit`.
-    fn resolve(&self, unit: Unit, references: &References<'_>) -> Result<f64, Unjudged> {
+    pub(super) fn resolve(&self, unit: Unit, references: &References<'_>) -> Result<f64, Unjudged> {
         let wrong_unit = || Unjudged::NoReference(NoReference::TermUnit { term: self.to_string(), unit });
         let value = match self {
             Self::Absolute(quantity) => quantity.value_in(unit).ok_or_else(wrong_unit)?,
@@ -168,19 +168,26 @@ impl Bound {
             return Ok((!equal(value, term.resolve(unit, references)?), Range::default()));
         }
         let range = self.range(unit, references)?;
-        let strict = matches!(self, Self::MoreThan(_) | Self::LessThan(_));
-        let above = range.low.is_none_or(|low| if equal(value, low) { !strict } else { value > low });
-        let below = range.high.is_none_or(|high| if equal(value, high) { !strict } else { value < high });
-        Ok((above && below, range))
+        Ok((inside(value, range, self.is_strict()), range))
     }
+
+    pub(super) const fn is_strict(&self) -> bool {
+        matches!(self, Self::MoreThan(_) | Self::LessThan(_))
+    }
+}
+
+pub(super) fn inside(value: f64, range: Range, strict: bool) -> bool {
+    let above = range.low.is_none_or(|low| if equal(value, low) { !strict } else { value > low });
+    let below = range.high.is_none_or(|high| if equal(value, high) { !strict } else { value < high });
+    above && below
 }
 
 fn finite(value: f64) -> Result<f64, Unjudged> {
     if value.is_finite() { Ok(value) } else { Err(Unjudged::NotMeasured) }
 }
 
-/// Whether `value` is inside `bound`, with the absolute ends that were in force. Guards ask this of single readings.
-pub fn within(
+/// Whether `value` is inside `bound`, with the absolute ends that were in force.
+pub(super) fn within(
     bound: &Bound,
     value: &Scalar,
     unit: Unit,

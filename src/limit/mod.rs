@@ -9,16 +9,18 @@ mod list;
 mod measurement;
 mod parse;
 mod references;
+mod settled;
 mod show;
 mod term;
 mod words;
 
 pub use bound::{Bound, IfUnsupported, Limit, Miss, Pattern, Reference, Term};
-pub use judge::{Peers, References, judge, within};
+pub use judge::{Peers, References, judge};
 pub use judgement::{Judged, Judgement, LotRange, Range, Unjudged};
 pub use list::{read_list, write_list};
 pub use measurement::{Measured, Measurement, Scalar};
 pub use parse::{ParseLimitError, Target, Wanted};
 pub use references::{NoReference, WaiverUse};
+pub use settled::Settled;
 
 pub use kiln_model::{Missing, Setting};

@@ -292,7 +292,10 @@ pub(super) fn readings(cursor: &mut Cursor<'_>, rows: usize, form: Form) -> Opti
             Row::Odd(value) => Reading::Value(value),
             Row::None(reading) => reading,
         };
-        readings.extend(std::iter::repeat_n(reading, times));
+        match times {
+            1 => readings.push(reading),
+            times => readings.extend(std::iter::repeat_n(reading, times)),
+        }
     })?;
     Some(readings)
 }

@@ -25,6 +25,9 @@ pub(super) const fn unfold(value: u64) -> i64 {
     (value >> 1) as i64 ^ -((value & 1) as i64)
 }
 
+/// Bytes of the longest number: 64 bits by seven.
+const LONGEST: usize = 10;
+
 /// Reads from the front of bytes that may be anything.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Cursor<'a>(pub(super) &'a [u8]);
@@ -36,14 +39,16 @@ impl<'a> Cursor<'a> {
         Some(*first)
     }
 
+    #[inline]
     pub(super) fn number(&mut self) -> Option<u64> {
-        let mut value = 0;
-        for shift in (0..64).step_by(7) {
-            let byte = self.byte()?;
+        let (mut value, mut shift) = (0, 0);
+        for (index, byte) in self.0.iter().take(LONGEST).enumerate() {
             value |= u64::from(byte & 0x7f) << shift;
-            if byte < 0x80 {
+            if *byte < 0x80 {
+                self.0 = &self.0[index + 1..];
                 return Some(value);
             }
+            shift += 7;
         }
         None
     }

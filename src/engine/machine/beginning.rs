@@ -194,7 +194,7 @@ impl Machine<'_> {
         };
         self.skus = self.record.plan.as_ref().map(|plan| plan.models(self.equipment.skus)).unwrap_or_default();
         let gpus: Vec<_> = inventory.gpus.iter().map(|gpu| gpu.index).collect();
-        self.guards = Guards::new(&start.profile.guards, &gpus, tick.now);
+        self.guards = Guards::new(&start.profile.guards, &gpus, &self.skus, tick.now);
         self.sampling.begin(inventory, &self.record, tick.now, start.profile.telemetry.every);
         self.catch_up(tick, effects);
         self.take_sample(tick, effects);

@@ -185,12 +185,12 @@ impl<'a> Machine<'a> {
             self.lose(tick, sample.gpu, effects);
             return;
         }
-        let (sample, resting) = self.sampling.take(sample);
-        let sample = sample.as_ref();
+        let (whole, resting) = self.sampling.take(sample);
+        let sample = whole.as_deref().unwrap_or(sample);
         for gpu in resting {
             self.note(tick, RunEvent::LinkRests { gpu }, effects);
         }
-        self.guards.sampled(tick.now, sample, &self.skus, &mut self.news);
+        self.guards.sampled(tick.now, sample, &mut self.news);
         self.take_guard_news(tick, effects);
         for index in 0..self.active.len() {
             if self.active[index].has_gpu(sample.gpu) {

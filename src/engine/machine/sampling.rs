@@ -1,6 +1,5 @@
 //! Sampling: when the next sample is due, and what the last readings of every GPU were.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use crate::link_rest::LinkRest;
@@ -46,14 +45,15 @@ impl Sampling {
         Some(due)
     }
 
-    /// Takes in a sample and returns it with what stands in for sensors that the driver does not offer, and the GPUs whose
-    /// link turns out to rest.
-    pub(super) fn take<'s>(&mut self, sample: &'s Sample) -> (Cow<'s, Sample>, Vec<GpuIndex>) {
-        let sample = self.stand_ins.complete(sample);
-        let resting = self.link_rest.take(&sample);
+    /// Takes in a sample and returns it with what stands in for sensors that the driver does not offer, if anything does, and the
+    /// GPUs whose link turns out to rest.
+    pub(super) fn take(&mut self, sample: &Sample) -> (Option<Box<Sample>>, Vec<GpuIndex>) {
+        let whole = self.stand_ins.complete(sample);
+        let sample = whole.as_deref().unwrap_or(sample);
+        let resting = self.link_rest.take(sample);
         self.temperatures.insert(sample.gpu, sample[Sensor::TempGpu]);
-        self.vitals.insert(sample.gpu, Vitals::of(&sample));
-        (sample, resting)
+        self.vitals.insert(sample.gpu, Vitals::of(sample));
+        (whole, resting)
     }
 
     pub(super) fn lose(&mut self, gpu: GpuIndex) {

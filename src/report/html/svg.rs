@@ -7,7 +7,7 @@
     reason = "seconds, counts and pixels on a page are small"
 )]
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
 use super::page::Page;
 use super::trace::Track;
@@ -89,9 +89,50 @@ fn clock(at: f64, step: f64) -> String {
 
 /// A number with at most `digits` decimals and no zeros at its end.
 pub(super) fn number(value: f64, digits: usize) -> String {
+    if digits == 1 {
+        return Tenths(value).to_string();
+    }
     let text = format!("{value:.digits$}");
     let text = if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
     if text == "-0" { "0".to_owned() } else { text.to_owned() }
+}
+
+/// A number with at most one decimal, as pages have tens of thousands of them: rounded as the standard library does (a half to the even
+/// digit), which reckons with as many digits as the number could have.
+struct Tenths(f64);
+
+impl Tenths {
+    /// The nearest whole number of tenths, without its sign; `None` where the library has to be asked.
+    fn rounded(value: f64) -> Option<u64> {
+        const FRACTION: u32 = f64::MANTISSA_DIGITS - 1;
+        if value.is_nan() || value.abs() >= (1_u64 << FRACTION) as f64 {
+            return None;
+        }
+        let bits = value.abs().to_bits();
+        // A number is its fraction, with the bit that is not written, times 2 to the power of -`below`; the smallest have none.
+        let below = 1075 - (bits >> FRACTION);
+        let tenths = ((bits & ((1 << FRACTION) - 1)) | (1 << FRACTION)) * 10;
+        // Ten times the fraction is less than 2^57.
+        if below > 58 {
+            return Some(0);
+        }
+        let (whole, rest, half) = (tenths >> below, tenths & ((1 << below) - 1), 1_u64 << (below - 1));
+        Some(whole + u64::from(rest > half || (rest == half && whole % 2 == 1)))
+    }
+}
+
+impl fmt::Display for Tenths {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(tenths) = Self::rounded(self.0) else {
+            let text = format!("{:.1}", self.0);
+            return f.write_str(text.trim_end_matches(".0"));
+        };
+        let sign = if tenths > 0 && self.0 < 0.0 { "-" } else { "" };
+        match tenths % 10 {
+            0 => write!(f, "{sign}{}", tenths / 10),
+            tenth => write!(f, "{sign}{}.{tenth}", tenths / 10),
+        }
+    }
 }
 
 /// Four significant digits, and never fewer than the whole number has.
@@ -142,7 +183,7 @@ impl Trail {
     }
 
     fn write(&mut self, letter: char, x: f64, y: f64) {
-        let _ = write!(self.text, "{letter}{} {}", number(x, 1), number(y, 1));
+        let _ = write!(self.text, "{letter}{} {}", Tenths(x), Tenths(y));
     }
 }
 
@@ -204,6 +245,36 @@ pub(super) fn rungs(page: &mut Page, scale: Scale, about: usize, from: f64, to: 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_tenth_is_rounded_as_the_standard_library_does() {
+        let library = |value: f64| {
+            let text = format!("{value:.1}");
+            let text = text.trim_end_matches(".0");
+            if text == "-0" { "0".to_owned() } else { text.to_owned() }
+        };
+        let halves = (-4000..4000).map(|number| f64::from(number) / 16.0);
+        let decimals = (0..4000).map(|number| f64::from(number) / 20.0 - 50.0);
+        // Of every magnitude, and neighbours of halves.
+        let bits = (0..40_000_u64).map(|number| f64::from_bits(number.wrapping_mul(0x9e37_79b9_7f4a_7c15)));
+        let near = (0..4000).flat_map(|number| {
+            let half = f64::from(number) / 4.0;
+            [half.next_up(), half.next_down()]
+        });
+        let odd = [
+            0.0,
+            -0.0,
+            f64::NAN,
+            f64::INFINITY,
+            f64::NEG_INFINITY,
+            f64::MAX,
+            f64::MIN_POSITIVE,
+            4_503_599_627_370_495.5,
+        ];
+        for value in halves.chain(decimals).chain(bits).chain(near).chain(odd) {
+            assert_eq!(number(value, 1), library(value), "{value:e}");
+        }
+    }
 
     #[test]
     fn a_trail_says_only_where_it_bends() {

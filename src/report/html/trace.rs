@@ -11,6 +11,7 @@
 )]
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use kiln_event::RunRecord;
 use kiln_model::{GpuIndex, Moment, Reading, Sensor, Span};
@@ -153,37 +154,18 @@ impl Slices {
             let since = at.nanos().checked_sub(from).filter(|since| *since <= span)?;
             Some(((since as f64 * share) as usize).min(count - 1))
         };
-        let places: Vec<Option<usize>> = at.iter().map(place).collect();
+        // Rows of one slice lie together, and the slices of a long run hold hundreds of them.
+        let mut runs: Vec<(usize, Range<usize>)> = Vec::new();
+        for (row, slice) in at.iter().map(place).enumerate() {
+            match (runs.last_mut(), slice) {
+                (_, None) => {}
+                (Some((last, rows)), Some(slice)) if *last == slice && rows.end == row => rows.end += 1,
+                (_, Some(slice)) => runs.push((slice, row..row + 1)),
+            }
+        }
         let tracks = self.gpus.entry(gpu).or_insert_with(|| Tracks::new(count));
-        for slice in places.iter().flatten() {
-            tracks.seen[*slice] = true;
-        }
-        for (track, sensor) in tracks.gauges.iter_mut().zip(GAUGES) {
-            for (slice, reading) in places.iter().zip(column(sensor)) {
-                if let (Some(slice), Reading::Value(value)) = (*slice, reading) {
-                    let value = *value as f32;
-                    // Also true where there is nothing yet, which is not a number.
-                    track.low[slice] = track.low[slice].min(value);
-                    track.high[slice] = track.high[slice].max(value);
-                }
-            }
-        }
-        for (index, sensor) in COUNTERS.into_iter().enumerate() {
-            for (slice, reading) in places.iter().zip(column(sensor)) {
-                if let (Some(slice), Reading::Value(value)) = (*slice, reading) {
-                    // A total that falls began anew, as after a reboot: what it lost is not known.
-                    if let Some(more) = tracks.last[index].replace(*value).map(|last| value - last)
-                        && more > 0.0
-                    {
-                        tracks.counters[index][slice] += more as f32;
-                    }
-                }
-            }
-        }
-        for (slice, reading) in places.iter().zip(column(Sensor::ClockReasons)) {
-            if let (Some(slice), Reading::Value(bits)) = (*slice, reading) {
-                tracks.reasons[slice] |= *bits as u16;
-            }
+        for (slice, rows) in runs {
+            tracks.take(slice, |sensor| &column(sensor)[rows.clone()]);
         }
     }
 
@@ -222,6 +204,34 @@ impl Slices {
 const HOLE: usize = 3;
 
 impl Tracks {
+    /// Takes in rows of one slice.
+    fn take<'c>(&mut self, slice: usize, column: impl Fn(Sensor) -> &'c [Reading<f64>]) {
+        self.seen[slice] = true;
+        for (track, sensor) in self.gauges.iter_mut().zip(GAUGES) {
+            let (mut low, mut high) = (track.low[slice], track.high[slice]);
+            for value in column(sensor).iter().filter_map(Reading::value) {
+                // Also true where there is nothing yet, which is not a number.
+                (low, high) = (low.min(*value as f32), high.max(*value as f32));
+            }
+            (track.low[slice], track.high[slice]) = (low, high);
+        }
+        for (index, sensor) in COUNTERS.into_iter().enumerate() {
+            let mut last = self.last[index];
+            for value in column(sensor).iter().filter_map(Reading::value) {
+                // A total that falls began anew, as after a reboot: what it lost is not known.
+                if let Some(more) = last.replace(*value).map(|last| value - last)
+                    && more > 0.0
+                {
+                    self.counters[index][slice] += more as f32;
+                }
+            }
+            self.last[index] = last;
+        }
+        for bits in column(Sensor::ClockReasons).iter().filter_map(Reading::value) {
+            self.reasons[slice] |= *bits as u16;
+        }
+    }
+
     fn new(count: usize) -> Self {
         Self {
             gauges: std::array::from_fn(|_| Track::new(count)),
