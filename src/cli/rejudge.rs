@@ -14,7 +14,7 @@ use super::run::equipment;
 use super::{files, lots, printer, skus};
 use crate::disk;
 use crate::engine;
-use crate::event::{Outcome, RunRecord, Verdict};
+use crate::event::{Envelope, Outcome, RunRecord, Verdict};
 use crate::limit::Judged;
 use crate::lot::{self, Change, Verdicts};
 use crate::profile::{Profile, Skus, digest_of};
@@ -75,10 +75,9 @@ pub(super) fn rejudge(args: &RejudgeArgs, spoken: Spoken) -> Result<Exit, Comman
     let against = against.with(baseline.as_ref());
     let index = lots::index("again-1");
     let index = index.and_then(|index| Some(index.answering(question(&profile, &skus, against)?)));
-    let found = read_many(index.as_ref(), &run_folders(&args.runs)?, |run| {
-        let after = engine::rejudge(&run.events, &profile, against, &equipment).map_err(|error| error.to_string())?;
-        Ok(again(&run.record, &after))
-    });
+    let judge =
+        |events: &[Envelope]| engine::rejudge(events, &profile, against, &equipment).map_err(|error| error.to_string());
+    let found = read_many(index.as_ref(), &run_folders(&args.runs)?, judge, |before, after| again(before, &after));
     lots::tell_unread(&found.unread);
     let runs = found.runs.into_iter().map(|(folder, again)| Again { run: folder.display().to_string(), ..again });
     let document = Document {

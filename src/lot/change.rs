@@ -66,17 +66,18 @@ pub fn changes(before: &RunRecord, after: &RunRecord) -> (Verdicts, Vec<Change>)
 }
 
 fn value_changes(before: &[Judgement], after: &[Judgement]) -> Vec<ValueChange> {
-    fn find<'j>(all: &'j [Judgement], like: &Judgement) -> Option<&'j Judgement> {
+    /// The judgement of the same value, which is nearly always at the same place.
+    fn find<'j>(all: &'j [Judgement], place: usize, like: &Judgement) -> Option<&'j Judgement> {
         let like = &like.measurement;
-        all.iter().map(|one| (one, &one.measurement)).find_map(|(judgement, one)| {
-            (one.component == like.component && one.name == like.name).then_some(judgement)
-        })
+        let same = |one: &&Judgement| one.measurement.component == like.component && one.measurement.name == like.name;
+        all.get(place).filter(same).or_else(|| all.iter().find(same))
     }
     fn outcome(one: Option<&Judgement>) -> Option<(&Judged, bool)> {
         one.map(|one| (&one.outcome, one.waiver.is_some()))
     }
-    let gone = before.iter().filter(|old| find(after, old).is_none()).map(|old| (Some(old), None));
-    let pairs = after.iter().map(|new| (find(before, new), Some(new)));
+    let olds = before.iter().enumerate();
+    let gone = olds.filter(|(place, old)| find(after, *place, old).is_none()).map(|(_, old)| (Some(old), None));
+    let pairs = after.iter().enumerate().map(|(place, new)| (find(before, place, new), Some(new)));
     pairs
         .chain(gone)
         .filter(|(was, is)| outcome(*was) != outcome(*is))

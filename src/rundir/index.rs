@@ -155,7 +155,7 @@ mod tests {
 
     use super::super::{Found, read_many, read_records};
     use super::*;
-    use kiln_event::RunRecord;
+    use kiln_event::{Envelope, RunRecord};
     use kiln_journal::{Durability, Journal};
     use kiln_lot::RunSummary;
     use kiln_stories::endings;
@@ -208,7 +208,7 @@ mod tests {
     #[test]
     fn what_comes_from_the_index_is_what_comes_from_the_journal() {
         let (_folder, runs) = runs();
-        let plain = read_many(None, &runs, |run| summary(&run.record)).runs;
+        let plain = read_records(None, &runs, summary, |_| ()).runs;
         assert_eq!(plain.len(), 2);
         let (cold, read) = found(&index(1), &runs);
         assert_eq!((&cold.runs, read), (&plain, 2));
@@ -265,7 +265,8 @@ mod tests {
         let (_folder, runs) = runs();
         let by = |limit: &'static str| {
             let index = index(1).answering(limit.to_owned());
-            read_many(Some(&index), &runs, move |run| Ok((limit.to_owned(), run.root.clone()))).runs
+            let count = |events: &[Envelope]| Ok(events.len().to_string());
+            read_many(Some(&index), &runs, count, move |_, count| (limit.to_owned(), count)).runs
         };
         let answers = |found: Vec<(PathBuf, (String, String))>| -> Vec<String> {
             found.into_iter().map(|(_, (limit, _))| limit).collect()

@@ -10,8 +10,8 @@ use serde::de::DeserializeOwned;
 
 use super::error::RunDirError;
 use super::index::Index;
-use super::run_dir::{Run, RunDir, with_causes};
-use kiln_event::RunRecord;
+use super::run_dir::{RunDir, with_causes};
+use kiln_event::{Envelope, RunRecord};
 
 /// A run that could not be read, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -53,17 +53,19 @@ fn runs_in(path: &Path) -> Vec<PathBuf> {
     runs
 }
 
-/// Reads every run and converts it with `make`, with one thread for each processor. By an index, if there is one: what was made
-/// of a run before is taken from there as long as its journal is the same.
-pub fn read_many<T: Send + Serialize + DeserializeOwned>(
+/// Reads every run and converts it, with one thread for each processor: `tell` sees the events, and `make` what they come to and
+/// what `tell` made of them. By an index, if there is one: what was made of a run before is taken from there as long as its
+/// journal is the same.
+pub fn read_many<R, T: Send + Serialize + DeserializeOwned>(
     index: Option<&Index>,
     folders: &[PathBuf],
-    make: impl Fn(&Run) -> Result<T, String> + Sync,
+    tell: impl Fn(&[Envelope]) -> Result<R, String> + Sync,
+    make: impl Fn(&RunRecord, R) -> T + Sync,
 ) -> Found<T> {
     each(folders, |folder| {
         indexed(index, folder, |dir| {
-            let run = dir.run().map_err(|error| with_causes(&error))?;
-            Ok((make(&run)?, run.root, run.torn))
+            let (told, run) = dir.told(&tell).map_err(|error| with_causes(&error))?;
+            Ok((make(&run.record, told?), run.root, run.torn))
         })
     })
 }

@@ -97,6 +97,17 @@ impl RunDir {
         Ok(Folded { record, torn: torn.is_some(), root })
     }
 
+    /// Hands the events to `tell` and only then folds them, without a copy of them. Fails as [`RunDir::run`] does.
+    pub(super) fn told<R>(&self, tell: impl FnOnce(&[Envelope]) -> R) -> Result<(R, Folded), RunDirError> {
+        seal::check_file(self.path(), JOURNAL.name)?;
+        let (read, root) = self.journal.read()?;
+        let told = tell(&read.events);
+        let mut record = RunRecord::default();
+        read.events.into_iter().for_each(|envelope| record.take(envelope));
+        self.check(&record)?;
+        Ok((told, Folded { record, torn: read.torn.is_some(), root }))
+    }
+
     /// Returns the last value of the journal's hash chain after holding every byte against it; `None` if the last line is
     /// incomplete. Fails if the journal is damaged or does not match its seal.
     pub(super) fn root(&self) -> Result<Option<String>, RunDirError> {
