@@ -82,6 +82,8 @@ pub struct GpuColumns {
     pub at: Vec<Moment>,
     /// By [`Sensor`]; one that the file does not have is unsupported throughout, one that is not wanted empty.
     columns: Vec<Vec<Reading<f64>>>,
+    /// Likewise whether any reading failed.
+    failed: Vec<bool>,
 }
 
 impl GpuColumns {
@@ -94,6 +96,11 @@ impl GpuColumns {
         let column = &self.columns[sensor as usize];
         debug_assert_eq!(column.len(), self.rows(), "{} was not asked for", sensor.name());
         column
+    }
+
+    /// Whether any reading of a sensor that was wanted failed.
+    pub(super) fn any_failed(&self, sensor: Sensor) -> bool {
+        self.failed[sensor as usize]
     }
 }
 
@@ -123,15 +130,18 @@ impl GpuColumns {
         let at =
             at.into_iter().map(|micros| Moment::from_nanos((micros.max(0) as u64).saturating_mul(NANOS))).collect();
         let mut columns = vec![Vec::new(); Sensor::COUNT];
+        let mut failed = vec![false; Sensor::COUNT];
         for form in &header.sensors {
             match Sensor::by_name(&form.name).filter(|sensor| wanted(*sensor)) {
-                Some(sensor) => columns[sensor as usize] = column::readings(cursor, rows, form.form())?,
+                Some(sensor) => {
+                    (columns[sensor as usize], failed[sensor as usize]) = column::readings(cursor, rows, form.form())?;
+                }
                 None => column::skip(cursor)?,
             }
         }
         for sensor in Sensor::ALL.iter().filter(|sensor| wanted(**sensor)) {
             columns[*sensor as usize].resize(rows, Reading::Unsupported);
         }
-        Some(Self { gpu, at, columns })
+        Some(Self { gpu, at, columns, failed })
     }
 }

@@ -282,22 +282,26 @@ enum Row {
     None(Reading<f64>),
 }
 
-/// The readings of a column.
-pub(super) fn readings(cursor: &mut Cursor<'_>, rows: usize, form: Form) -> Option<Vec<Reading<f64>>> {
+/// The readings of a column, and whether any of them failed.
+pub(super) fn readings(cursor: &mut Cursor<'_>, rows: usize, form: Form) -> Option<(Vec<Reading<f64>>, bool)> {
     let mut readings = Vec::with_capacity(rows);
+    let mut failed = false;
     decode(cursor, rows, form.even, |row, times| {
         let reading = match row {
             // Divided, not multiplied by the resolution: this gives the float nearest to the decimal.
             Row::Number(number) => Reading::Value(number as f64 / form.steps),
             Row::Odd(value) => Reading::Value(value),
-            Row::None(reading) => reading,
+            Row::None(reading) => {
+                failed |= matches!(reading, Reading::Failed(_));
+                reading
+            }
         };
         match times {
             1 => readings.push(reading),
             times => readings.extend(std::iter::repeat_n(reading, times)),
         }
     })?;
-    Some(readings)
+    Some((readings, failed))
 }
 
 /// The numbers of a column that has nothing but numbers.
@@ -329,8 +333,9 @@ mod tests {
             encoder.finish(&mut bytes);
         }
         let mut cursor = Cursor(&bytes);
-        let back = super::readings(&mut cursor, readings.len(), form).expect("a column");
+        let (back, failed) = super::readings(&mut cursor, readings.len(), form).expect("a column");
         assert!(cursor.is_empty());
+        assert_eq!(failed, readings.iter().any(|reading| matches!(reading, Reading::Failed(_))));
         back
     }
 

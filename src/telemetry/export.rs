@@ -305,7 +305,8 @@ where
 
 /// For each row which readings failed, and how; one text if all failed alike.
 fn failures(part: &GpuColumns) -> Vec<(Option<ByteArray>, usize)> {
-    let failed = |sensor: &Sensor| part.column(*sensor).iter().any(|reading| failure(*sensor, *reading).is_some());
+    let out_of_range = || part.column(DECIMAL).iter().any(|reading| failure(DECIMAL, *reading).is_some());
+    let failed = |sensor: &Sensor| part.any_failed(*sensor) || (*sensor == DECIMAL && out_of_range());
     let failed: Vec<Sensor> = Sensor::ALL.iter().copied().filter(failed).collect();
     if failed.is_empty() {
         return vec![(None, part.rows())];
