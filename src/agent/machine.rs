@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use kiln_wire::{
-    AgentId, Appended, Assignment, BootId, Doing, Held, NotTaken, Position, RunId, Sealed, Serial, SlotId, Spooled,
-    Sync, SyncReply, Upgrade, WIRE,
+    AgentId, Appended, Assignment, BootId, Doing, Held, NotTaken, Position, RefusedRun, RunId, Sealed, Serial, SlotId,
+    Spooled, Sync, SyncReply, Upgrade, WIRE,
 };
 
 use super::shipping::Shipping;
@@ -43,7 +43,6 @@ pub struct Facts {
 
 /// What can happen to an agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "an input is taken in at once; none is kept")]
 pub enum Input {
     /// The adapter has looked. Given first after a start, then whenever something may have changed.
     Looked(Facts),
@@ -78,6 +77,8 @@ pub enum Input {
     NotYet {
         again: Duration,
     },
+    /// The process of a run ended and said that it makes nothing of it: wrong usage, another node, no such profile.
+    Refused(RefusedRun),
     /// Whether the agent's own journal reads the same at a position that the floor named.
     Compared {
         run: RunId,
@@ -141,6 +142,11 @@ pub struct Agent {
     call_at: Duration,
     tries: u32,
     try_at: Duration,
+    /// How far the journal of the assigned run was when it was last looked at.
+    seen: u64,
+    /// What its process said when it last refused it; the second time in the same words it is not tried again.
+    refusal: Option<RefusedRun>,
+    refused: bool,
     /// Where the journal of a run ended that asked for a restart, when it was last gone on with.
     returned_at: Option<Position>,
     /// The run that another program was assigned and that a person had given up.
@@ -165,6 +171,9 @@ impl Agent {
             call_at: Duration::ZERO,
             tries: 0,
             try_at: Duration::ZERO,
+            seen: 0,
+            refusal: None,
+            refused: false,
             returned_at: None,
             given_up: None,
         }
@@ -209,24 +218,30 @@ impl Agent {
     pub fn wake_at(&self) -> Duration {
         let trying = self.wants_a_start().then_some(self.try_at);
         let trial = self.upgrading.being().trial_until;
-        trying.into_iter().chain(trial).chain([self.call_at]).min().unwrap_or(self.call_at)
+        // What comes of a call that is under way is heard of by itself.
+        let call = (!self.calling).then_some(self.call_at);
+        trying.into_iter().chain(trial).chain(call).min().unwrap_or(Duration::MAX)
     }
 
     pub const fn held(&self) -> Option<&Held> {
         self.held.as_ref()
     }
 
+    /// The assigned run, if its process refuses it and it is not tried again.
+    pub fn refused(&self) -> Option<&RefusedRun> {
+        let assigned = self.assignment.as_ref().map(|assignment| &assignment.run);
+        self.refusal.as_ref().filter(|refusal| self.refused && Some(&refusal.run) == assigned)
+    }
+
     fn take(&mut self, tick: Tick, input: Input) {
         match input {
             Input::Looked(facts) => {
-                if facts.running.is_some() {
-                    self.tries = 0;
-                }
                 let damaged = facts.damaged.iter().find(|run| !self.shipping.is_aside(run));
                 if let Some(run) = damaged.filter(|_| self.held.is_none()) {
                     self.held = Some(Held::Unverified { run: run.clone() });
                 }
                 self.facts = facts;
+                self.got_on();
                 self.came_back(tick.now);
             }
             Input::Answered(reply) => self.answered(tick, reply),
@@ -269,6 +284,14 @@ impl Agent {
                 self.unanswered = self.unanswered.max(1);
                 self.call_at = tick.now + again;
             }
+            Input::Refused(refusal) => {
+                self.refused = self.refusal.as_ref() == Some(&refusal);
+                self.refusal = Some(refusal);
+                if self.refused {
+                    // The floor hears of it at once.
+                    self.call_at = tick.now;
+                }
+            }
             Input::Compared { run, position, same: true } => self.shipping.agree(&run, position),
             Input::Compared { run, same: false, .. } => self.held = Some(Held::ForkedJournal { run }),
             Input::Freed => self.go_on(),
@@ -281,7 +304,19 @@ impl Agent {
             self.given_up = Some(run);
         }
         self.tries = 0;
+        (self.refusal, self.refused) = (None, false);
         self.shipping.compare_again();
+    }
+
+    /// A run whose journal grows was not started in vain. That a process is alive says nothing: one that ends without a line
+    /// was alive as well.
+    fn got_on(&mut self) {
+        let run = self.assignment.as_ref().map(|assignment| &assignment.run);
+        let journal = run.and_then(|run| self.spooled(run)).map_or(0, |spooled| spooled.journal.offset);
+        if journal > self.seen {
+            self.tries = 0;
+        }
+        self.seen = journal;
     }
 
     fn got_through(&mut self) {
@@ -320,6 +355,7 @@ impl Agent {
         let given_up = |run: &RunId| self.given_up.as_ref() == Some(run);
         let done = |run: &RunId| ended(run) || self.facts.damaged.contains(run) || given_up(run);
         self.held.is_none()
+            && self.refused().is_none()
             && self.facts.running.is_none()
             && self.assignment.as_ref().is_some_and(|assignment| !done(&assignment.run))
     }
@@ -398,6 +434,7 @@ impl Agent {
             version: Some(env!("CARGO_PKG_VERSION").to_owned()),
             program: self.upgrading.being().program.clone(),
             declined: self.upgrading.being().declined.clone(),
+            refused: self.refused().cloned(),
         }
     }
 }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use kiln_wire::{
-    Assignment, Basis, Declined, Digest, Doing, Generation, Held, NotTaken, Position, Spooled, Sync, SyncReply,
-    Upgrade, WIRE,
+    Assignment, Basis, Declined, Digest, Doing, Generation, Held, NotTaken, Position, RefusedRun, Spooled, Sync,
+    SyncReply, Upgrade, WIRE,
 };
 
 use super::*;
@@ -208,4 +208,49 @@ fn a_run_that_ends_with_its_node_is_gone_on_with_at_once_however_often_and_is_no
         assert!(told.tell(left(800)).contains(&resume));
     }
     assert_eq!(told.agent.held(), None);
+}
+
+fn starts(effects: &[Effect]) -> bool {
+    effects.iter().any(|effect| matches!(effect, Effect::Start(_) | Effect::Resume(_)))
+}
+
+#[test]
+fn a_run_that_its_process_refuses_twice_in_the_same_words_is_told_and_not_tried_again() {
+    let agent = Agent::new(name("agent-1"), name("boot-1"), None, Some(assignment()));
+    let mut told = Told { agent, now: Duration::ZERO };
+    let refused = |why: &str| RefusedRun { run: name("run-1"), why: why.to_owned() };
+    for why in ["no driver yet", "another serial number"] {
+        assert!(starts(&told.tell(Input::Looked(Facts::default()))), "{why}");
+        told.tell(Input::Refused(refused(why)));
+        assert_eq!(told.agent.refused(), None, "{why}: once may be for a passing reason");
+        told.now += Duration::from_secs(30);
+    }
+    assert!(starts(&told.tell(Input::Looked(Facts::default()))));
+    told.tell(Input::Unanswered);
+    let effects = told.tell(Input::Refused(refused("another serial number")));
+    let says = |effect: &Effect| matches!(effect, Effect::Sync(sync) if sync.refused == told.agent.refused().cloned());
+    assert!(effects.iter().any(says) && told.agent.refused().is_some(), "{effects:?}");
+    told.tell(Input::Answered(reply(None, Some(assignment()))));
+    for _ in 0..10 {
+        told.now += Duration::from_secs(60);
+        assert!(!starts(&told.tell(Input::Looked(Facts::default()))));
+    }
+    // The unit was freed, and is assigned another run.
+    told.tell(Input::Unanswered);
+    let again = Assignment { generation: Generation(2), run: name("run-2"), ..assignment() };
+    assert!(starts(&told.tell(Input::Answered(reply(None, Some(again))))));
+    assert_eq!(told.agent.refused(), None);
+}
+
+#[test]
+fn a_process_that_was_alive_and_wrote_nothing_was_started_in_vain() {
+    let agent = Agent::new(name("agent-1"), name("boot-1"), None, Some(assignment()));
+    let mut told = Told { agent, now: Duration::ZERO };
+    for started in 1..=5 {
+        assert!(starts(&told.tell(Input::Looked(Facts::default()))), "try {started}");
+        told.tell(Input::Looked(Facts { running: Some(name("run-1")), ..Facts::default() }));
+        told.now += Duration::from_secs(30);
+    }
+    assert!(!starts(&told.tell(Input::Looked(Facts::default()))));
+    assert_eq!(told.agent.held(), Some(&Held::WillNotStart { run: name("run-1"), tries: 5 }));
 }

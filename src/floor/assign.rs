@@ -61,6 +61,29 @@ impl Handling<'_> {
         }
     }
 
+    /// A run that its node cannot make holds its unit: the same run would be refused again. Its process has ended by then, which
+    /// may have been taken for a run that had begun.
+    pub(super) fn hear_of_refusal(&mut self, sync: &Sync) {
+        let Some(refused) = &sync.refused else { return };
+        let (run, state) = (&refused.run, &self.floor.state);
+        let Some(assigned) = state.runs.get(run).filter(|assigned| assigned.agent == sync.agent) else { return };
+        let waits = |unit: &UnitState| matches!(&unit.stage, Stage::Assigned(assignment) if assignment.run == *run);
+        let held = state.agents.get(&sync.agent).is_none_or(|agent| agent.held.is_some());
+        let goes_on = matches!(&sync.doing, Doing::Running { .. });
+        if held || goes_on {
+            return;
+        }
+        let waiting = state.units.get(&assigned.unit).is_some_and(waits).then(|| assigned.unit.clone());
+        // An agent that was started again has forgotten it, and tried once more.
+        if state.grants.get(run).is_some_and(|grant| grant.agent == sync.agent) {
+            let (run, evidence) = (run.clone(), Evidence::NodeSays);
+            self.record(Actor::Agent(sync.agent.clone()), FloorEvent::PowerReturned { run, evidence });
+        }
+        if let Some(unit) = waiting {
+            self.hold(unit, Held::RunRefused { run: refused.run.clone(), why: refused.why.clone() });
+        }
+    }
+
     /// A run that goes on draws, whatever was thought of it.
     fn found_running(&mut self, sync: &Sync, run: &RunId, is_one_of_two: bool) {
         let state = &self.floor.state;

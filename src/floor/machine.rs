@@ -243,6 +243,7 @@ impl Handling<'_> {
         sync.wire.check()?;
         let let_go = self.meet(sync);
         self.hear_of_power(sync);
+        self.hear_of_refusal(sync);
         self.roll_out(Some(sync));
         let silent = self.floor.state.agents.get(&sync.agent).is_none_or(|agent| agent.held.is_some());
         let upgrade = if silent { None } else { self.upgrade(sync) };

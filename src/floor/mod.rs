@@ -8,6 +8,7 @@
 mod admission;
 mod assign;
 mod event;
+mod facts;
 mod file;
 mod file_places;
 mod file_rollout;
@@ -46,6 +47,7 @@ mod tests_unit;
 pub use admission::{Ask, Cuts, Grant, Lack, Ledger, RAMP_WINDOW, admit};
 pub use assign::Wait;
 pub use event::{Actor, Because, Disposition, Evidence, FloorEvent, LotSay, Parts, RunFacts, Stamped};
+pub use facts::NoFacts;
 pub use file::Known;
 pub use identity::{Candidate, FETCH_WITHIN, Identity, IdentityError, Listed, Rights};
 pub use machine::{Act, Answer, Floor, Input, Tick};

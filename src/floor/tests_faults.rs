@@ -5,7 +5,7 @@
 //! `tests/floor/mes.rs`. Copies of an agent and swapped trays are in `tests_rules` and `tests_unit`.
 
 use kiln_event::VerdictWord::{Error, Pass};
-use kiln_wire::{Assignment, Doing, Generation, Held, Position, RunId, Serial, Spooled, Sync};
+use kiln_wire::{Assignment, Doing, Generation, Held, Position, RefusedRun, RunId, Serial, Spooled, Sync};
 
 use super::tests_told::{MINUTE, Told, name, site};
 use super::*;
@@ -210,4 +210,35 @@ fn a_person_who_speaks_of_what_is_not_there_is_refused_by_its_name_and_nothing_c
         assert_eq!(told.try_tell(Input::Told { act, by: "sato".to_owned() }), Err(refusal), "{told_act}");
     }
     assert_eq!(told.events.len(), events);
+}
+
+#[test]
+fn a_run_that_its_node_refuses_holds_its_unit_with_the_reason_and_gives_its_power_back() {
+    let mut told = narrow();
+    told.scan("A", Some("r0-00"));
+    let first = calls(&mut told, "A", |_| {}).expect("a run");
+    let why = "the serial number given is `A`, but the node says `B`".to_owned();
+    let refused = RefusedRun { run: first.run.clone(), why: why.clone() };
+    // Its process was seen, and has not said anything yet.
+    calls(&mut told, "A", |sync| sync.doing = Doing::Running { run: first.run.clone() });
+    // What another agent says of it counts for nothing.
+    let mut stranger = Sync::idle(name("agent-X"), name("boot-1"));
+    stranger.refused = Some(refused.clone());
+    told.tell(Input::Synced(stranger));
+    assert_eq!((told.stage("A"), granted(&told)), (&Stage::Assigned(first.clone()), Watts(10_000)));
+    assert_eq!(calls(&mut told, "A", |sync| sync.refused = Some(refused.clone())), None);
+    let held = Stage::Held(Held::RunRefused { run: first.run, why });
+    assert_eq!((told.stage("A"), granted(&told)), (&held, Watts(0)));
+    let events = told.events.len();
+    calls(&mut told, "A", |sync| sync.refused = Some(refused.clone()));
+    assert_eq!(told.events.len(), events, "it is held once");
+    // The agent was started again, and its process is seen once more before it refuses.
+    calls(&mut told, "A", |sync| sync.doing = Doing::Running { run: refused.run.clone() });
+    assert_eq!(granted(&told), Watts(10_000));
+    calls(&mut told, "A", |sync| sync.refused = Some(refused.clone()));
+    assert_eq!((told.stage("A"), granted(&told)), (&held, Watts(0)));
+    // Somebody put the label right; the agent has yet to hear of another run.
+    told.act(Act::Free { unit: name("A"), why: "label".to_owned() });
+    let second = calls(&mut told, "A", |sync| sync.refused = Some(refused.clone())).expect("another run");
+    assert_eq!((*told.stage("A")).clone(), Stage::Assigned(second));
 }

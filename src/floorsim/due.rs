@@ -27,7 +27,7 @@ pub(super) enum Due {
     Call {
         node: usize,
         epoch: u32,
-        call: Call,
+        call: Box<Call>,
         answered: bool,
     },
     Answer {

@@ -1,19 +1,17 @@
 //! A node of the simulation: a real agent over a disk that survives what its process and its power do not.
 
-#![expect(
-    clippy::cast_possible_truncation,
-    reason = "values are bounded where they are made, within the narrower type"
-)]
-
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use kiln_agent::{Agent, Being, Facts, Input as AgentInput};
 use kiln_event::VerdictWord;
 use kiln_wire::{
-    AgentId, Assignment, BootId, Declined, Generation, NotTaken, Position, RunId, Serial, SlotId, Spooled, Tip, Upgrade,
+    AgentId, Assignment, BootId, Declined, Generation, NotTaken, Position, RunId, Serial, SlotId, Spooled, Upgrade,
 };
 
 use super::chance::name;
+use super::packed::Packed;
+use super::process::Process;
+use super::real::RealUnit;
 
 /// The digest of the profile that is wanted, and of another.
 pub(crate) const PROFILE: &str = "profile-1";
@@ -29,10 +27,22 @@ pub(crate) const LINES: u32 = 30;
 #[derive(Debug, Clone)]
 pub(crate) struct Disk {
     pub(crate) generation: Generation,
-    pub(crate) bytes: Vec<u8>,
-    pub(crate) lines_left: u32,
-    /// Where the whole lines end.
+    /// What is on the disk, and of a run of the engine that goes on what will be there later as well.
+    pub(crate) journal: Packed,
+    /// Where what is on the disk ends: whole lines. Half of one that was torn is never offered, and cut off when the run goes on.
     pub(crate) whole: Position,
+    /// Of a scripted run.
+    pub(crate) lines_left: u32,
+    pub(crate) ended: bool,
+    /// It waits for the node to be started anew.
+    pub(crate) restarting: bool,
+}
+
+impl Disk {
+    const fn new(generation: Generation, journal: Packed) -> Self {
+        let whole = journal.end();
+        Self { generation, journal, whole, lines_left: LINES, ended: false, restarting: false }
+    }
 }
 
 /// A node.
@@ -44,7 +54,7 @@ pub(crate) struct Node {
     /// The serial number that its runs' journals say: another than the agent's, where trays were swapped.
     pub(crate) writes: Serial,
     /// The digest of the profile that it has.
-    pub(crate) profile: &'static str,
+    pub(crate) profile: String,
     pub(crate) slot: SlotId,
     pub(crate) boots: u32,
     /// Counts processes of the agent: what was on its way to an earlier one reaches nobody.
@@ -52,9 +62,16 @@ pub(crate) struct Node {
     pub(crate) saved: Option<Assignment>,
     pub(crate) disk: BTreeMap<RunId, Disk>,
     pub(crate) running: Option<RunId>,
+    /// Which node it is, where runs are the engine's.
+    pub(crate) real: Option<RealUnit>,
+    /// What makes the run that goes on, where that is the engine.
+    pub(crate) process: Option<Process>,
     /// What its runs will say, in the order in which they first begin.
     pub(crate) verdicts: Vec<VerdictWord>,
     pub(crate) said: BTreeMap<RunId, VerdictWord>,
+    /// Runs of the engine in which the node's defect was there to be found, and those that named its part.
+    pub(crate) was_there: BTreeSet<RunId>,
+    pub(crate) named: BTreeSet<RunId>,
     /// It neither runs nor calls until then.
     pub(crate) frozen_until: u64,
     /// Nothing reaches it, and nothing it sends arrives, until then.
@@ -68,8 +85,9 @@ pub(crate) struct Node {
     /// Which program its agent is, and what it was last offered.
     pub(crate) being: Being,
     pub(crate) offered: Option<Upgrade>,
-    /// Its next wake is due at this time.
+    /// Its next wake is due at this time, and the next line of its run.
     pub(crate) wakes_at: u64,
+    pub(crate) line_at: u64,
 }
 
 impl Node {
@@ -83,15 +101,19 @@ impl Node {
             id,
             writes: serial.clone(),
             serial,
-            profile: PROFILE,
+            profile: PROFILE.to_owned(),
             slot,
             boots: 0,
             epoch: 0,
             saved: None,
             disk: BTreeMap::new(),
             running: None,
+            real: None,
+            process: None,
             verdicts,
             said: BTreeMap::new(),
+            was_there: BTreeSet::new(),
+            named: BTreeSet::new(),
             frozen_until: 0,
             cut_until: 0,
             half_open_until: 0,
@@ -101,6 +123,7 @@ impl Node {
             being,
             offered: None,
             wakes_at: u64::MAX,
+            line_at: u64::MAX,
         }
     }
 
@@ -108,12 +131,12 @@ impl Node {
     pub(crate) fn copy_of(&self, index: usize) -> Self {
         let mut copy = Self::new(0, self.slot.clone(), self.verdicts.clone());
         (copy.id, copy.serial) = (self.id.clone(), self.serial.clone());
-        (copy.writes, copy.profile) = (self.writes.clone(), self.profile);
+        (copy.writes, copy.profile, copy.real) = (self.writes.clone(), self.profile.clone(), self.real);
         (copy.saved, copy.disk, copy.said) = (self.saved.clone(), self.disk.clone(), self.said.clone());
+        (copy.was_there, copy.named) = (self.was_there.clone(), self.named.clone());
         copy.being = Being { trial_until: None, ..self.being.clone() };
         copy.boots = self.boots + 1000;
         copy.clone_of = Some(index);
-        copy.tear();
         copy.start_agent();
         copy
     }
@@ -145,13 +168,9 @@ impl Node {
             Being { program: Some(name(OLD)), declined: Some(Declined { offer, program, why }), trial_until: None };
     }
 
-    /// Power goes: a run under way leaves half a line.
+    /// Power goes, or the run's process ends where it stands.
     pub(crate) fn tear(&mut self) {
-        if let Some(run) = self.running.take()
-            && let Some(disk) = self.disk.get_mut(&run)
-        {
-            disk.bytes.extend_from_slice(b"{\"torn");
-        }
+        (self.running, self.process) = (None, None);
     }
 
     pub(crate) fn facts(&self) -> Facts {
@@ -160,17 +179,18 @@ impl Node {
             generation: disk.generation,
             journal: disk.whole,
             telemetry: 0,
-            ended: disk.lines_left == 0,
+            ended: disk.ended,
         };
         let spool = self.disk.iter().map(spooled).collect();
-        Facts { spool, running: self.running.clone(), ..Facts::default() }
+        let restarting = self.disk.iter().filter(|(_, disk)| disk.restarting).map(|(run, _)| run.clone()).collect();
+        Facts { spool, running: self.running.clone(), restarting, ..Facts::default() }
     }
 
     /// The run under way writes a line; the last one says its verdict.
     pub(crate) fn write_line(&mut self) {
         let Some(run) = self.running.clone() else { return };
         let (boots, verdict) = (self.boots, self.said.get(&run).copied());
-        let (writes, profile) = (&self.writes, self.profile);
+        let (writes, profile) = (&self.writes, &self.profile);
         let Some(disk) = self.disk.get_mut(&run) else { return };
         disk.lines_left -= 1;
         let word = if disk.lines_left == 0 { verdict } else { None };
@@ -183,33 +203,35 @@ impl Node {
             disk.lines_left,
             word.map_or(String::new(), |word| format!("{word:?}"))
         );
-        disk.bytes.extend_from_slice(line.as_bytes());
-        if let Ok(after) = Tip::after(disk.whole, line.as_bytes()) {
-            disk.whole = after;
+        if disk.journal.append(line.as_bytes()).is_ok() {
+            disk.whole = disk.journal.end();
         }
         if disk.lines_left == 0 {
+            disk.ended = true;
             self.running = None;
         }
     }
 
     pub(crate) fn start(&mut self, assignment: Assignment) {
-        // A run that was cut before its first line is started again, and is the same run.
-        let next = self.verdicts.get(self.said.len()).or(self.verdicts.last()).copied().unwrap_or(VerdictWord::Pass);
-        self.said.entry(assignment.run.clone()).or_insert(next);
-        let disk = Disk {
-            generation: assignment.generation,
-            bytes: Vec::new(),
-            lines_left: LINES,
-            whole: Position::default(),
-        };
-        self.disk.insert(assignment.run.clone(), disk);
+        if self.real.is_none() {
+            // A run that was cut before its first line is started again, and is the same run.
+            let next =
+                self.verdicts.get(self.said.len()).or(self.verdicts.last()).copied().unwrap_or(VerdictWord::Pass);
+            self.said.entry(assignment.run.clone()).or_insert(next);
+        }
+        self.disk.insert(assignment.run.clone(), Disk::new(assignment.generation, Packed::default()));
         self.running = Some(assignment.run.clone());
         self.saved = Some(assignment);
     }
 
     pub(crate) fn resume(&mut self, run: RunId) {
         if let Some(disk) = self.disk.get_mut(&run) {
-            disk.bytes.truncate(disk.whole.offset as usize);
+            // What a process that died had not come to is not there.
+            let whole = disk.whole;
+            if disk.journal.end() != whole {
+                disk.journal = disk.journal.until(whole);
+            }
+            disk.restarting = false;
             self.running = Some(run);
         }
     }
@@ -264,7 +286,7 @@ mod tests {
         later.write_line();
         let (earlier, later) = (&earlier.disk[&run], &later.disk[&run]);
         assert_eq!(earlier.whole.offset, later.whole.offset);
-        assert_ne!(earlier.bytes, later.bytes);
+        assert_ne!(earlier.journal.read(0, u64::MAX), later.journal.read(0, u64::MAX));
         assert_ne!(earlier.whole.chain, later.whole.chain);
     }
 }

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use super::faults::{Fault, Faults};
+use super::real::RealRuns;
 use super::rollout::NewProgram;
 
 /// What to simulate.
@@ -16,12 +18,43 @@ pub struct SimSettings {
     pub program: Option<NewProgram>,
     /// Nobody reaches the floor for so many hours.
     pub offline: Option<u64>,
+    /// Runs of the real engine; without, they are scripted.
+    pub runs: Option<Arc<RealRuns>>,
 }
 
 impl SimSettings {
     /// So many agents, and everything that can go wrong.
     pub fn of(agents: usize) -> Self {
-        Self { agents, seed: 0, faults: Faults::all(), program: None, offline: None }
+        Self { agents, seed: 0, faults: Faults::all(), program: None, offline: None, runs: None }
+    }
+}
+
+/// What came of runs of the real engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct EngineRuns {
+    /// How often it was started: once for each run, and once more for each time that one was cut.
+    pub starts: u64,
+    /// Units with a defect, and those of them with one that must be caught.
+    pub defective: usize,
+    pub must: usize,
+    /// Those of the latter that came to repair, that were held, and in which the defect was never there to be found.
+    pub to_repair: usize,
+    pub held: usize,
+    pub never_there: usize,
+    /// Of all defective ones that came to repair: whose last run named the right part.
+    pub named: usize,
+    pub repaired: usize,
+}
+
+impl fmt::Display for EngineRuns {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { starts, defective, must, to_repair, held, never_there, named, repaired } = self;
+        write!(
+            f,
+            "engine started {starts} times; {defective} units with a defect, {must} with one that must be caught: "
+        )?;
+        write!(f, "{to_repair} to repair, {held} held, in {never_there} it never was there; ")?;
+        write!(f, "the right part named in {named} of {repaired} defective ones that went to repair")
     }
 }
 
@@ -44,6 +77,8 @@ pub struct Simulated {
     pub stopped: u64,
     /// Runs that had ended and waited when the network came back for all.
     pub waited: usize,
+    /// What the engine was for, where it made the runs.
+    pub engine: Option<EngineRuns>,
     /// How often each fault came about, of those that can be counted one by one.
     pub happened: BTreeMap<Fault, u64>,
     /// What must never be so, and was.
@@ -66,7 +101,8 @@ impl fmt::Display for Simulated {
             tried,
             stopped,
             waited,
-            ..
+            engine,
+            happened: _,
         } = self;
         write!(f, "{minutes} min, {calls} calls, {events} events, {troubles} troubles, {freed} let go by a person; ")?;
         write!(f, "{runs} runs: {released} released, {repair} to repair, {held} held")?;
@@ -75,6 +111,9 @@ impl fmt::Display for Simulated {
         }
         if *tried > 0 {
             write!(f, "; {tried} became the program, {stopped} stops")?;
+        }
+        if let Some(engine) = engine {
+            write!(f, "\n  {engine}")?;
         }
         violations.iter().try_for_each(|what| write!(f, "\n  WRONG: {what}"))
     }

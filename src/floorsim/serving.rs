@@ -1,7 +1,11 @@
 //! What the simulated floor does with a call: its machine decides, its copies grow by offset and chain.
 
+use std::path::Path;
+
 use kiln_agent::Input as AgentInput;
+use kiln_event::RunRecord;
 use kiln_floor::{Input, RunFacts};
+use kiln_journal::Lines;
 use kiln_wire::{Appended, Position, Received, RunId, Sealed, Spooled};
 
 use super::due::Call;
@@ -24,12 +28,12 @@ impl World {
                     return AgentInput::Unanswered;
                 }
                 let copy = self.copies.entry(run.clone()).or_default();
-                let Ok(answer) = copy.at.offered(from, &bytes) else {
+                let Ok(answer) = copy.journal.end().offered(from, &bytes) else {
                     return AgentInput::Sealed { run, answer: Sealed::Refused };
                 };
                 if let Appended::Here(after) = answer {
-                    copy.bytes.extend_from_slice(&bytes);
-                    (copy.sealed, copy.at) = (copy.sealed && after == copy.at, after);
+                    copy.sealed &= after == copy.journal.end();
+                    copy.journal.append_until(&bytes, after);
                 }
                 AgentInput::Shipped { run, answer }
             }
@@ -40,7 +44,7 @@ impl World {
 
     fn received(&self, run: &RunId) -> Option<Received> {
         let copy = self.copies.get(run)?;
-        Some(Received { run: run.clone(), journal: copy.at, telemetry: 0, sealed: copy.sealed })
+        Some(Received { run: run.clone(), journal: copy.journal.end(), telemetry: 0, sealed: copy.sealed })
     }
 
     fn seal(&mut self, spooled: &Spooled) -> AgentInput {
@@ -50,15 +54,11 @@ impl World {
         if here.journal != spooled.journal {
             return AgentInput::Sealed { run, answer: Sealed::Incomplete(here) };
         }
-        let Some(verdict) = self.copies.get(&run).and_then(|copy| verdict_in(&copy.bytes)) else {
+        let bytes = self.copies.get(&run).map(|copy| copy.journal.read(0, u64::MAX)).unwrap_or_default();
+        let facts = if self.runs.is_some() { read_as_a_floor_does(&bytes, &run) } else { scripted(&bytes, &run) };
+        let Some(facts) = facts else {
             self.tell(Input::Unverified(run.clone()));
             return AgentInput::Sealed { run, answer: Sealed::Refused };
-        };
-        let said = |key: &str| self.copies.get(&run).and_then(|copy| said_in(&copy.bytes, key)).map(str::to_owned);
-        let facts = RunFacts {
-            serial: said("serial").and_then(|serial| serial.parse().ok()),
-            profile_digest: said("profile").unwrap_or_default(),
-            ..RunFacts::plain(run.clone(), verdict)
         };
         self.tell(Input::Arrived(facts));
         if let Some(copy) = self.copies.get_mut(&run) {
@@ -66,4 +66,19 @@ impl World {
         }
         AgentInput::Sealed { run, answer: Sealed::Verified }
     }
+}
+
+/// As the server reads its copy: the whole hash chain, and the verdict rolled up again from the cases.
+fn read_as_a_floor_does(bytes: &[u8], run: &RunId) -> Option<RunFacts> {
+    let (_, read) = Lines::after(Path::new("journal"), bytes).ok()?;
+    RunFacts::of(&RunRecord::of(&read.events), run).ok().filter(|_| read.torn.is_none())
+}
+
+fn scripted(bytes: &[u8], run: &RunId) -> Option<RunFacts> {
+    let verdict = verdict_in(bytes)?;
+    Some(RunFacts {
+        serial: said_in(bytes, "serial").and_then(|serial| serial.parse().ok()),
+        profile_digest: said_in(bytes, "profile").map(str::to_owned).unwrap_or_default(),
+        ..RunFacts::plain(run.clone(), verdict)
+    })
 }

@@ -12,11 +12,11 @@ use kiln_wire::NotTaken;
 use super::chance::{Chance, HOUR, MINUTE};
 use super::due::Due;
 use super::faults::Fault;
-use super::world::{ROUND, TROUBLE, World};
+use super::world::{ROUND, World};
 
 impl World {
     pub(super) fn trouble(&mut self) {
-        if self.now >= TROUBLE {
+        if self.now >= self.trouble_until {
             return;
         }
         // One trouble a node in a quarter of an hour: a run of ten minutes is rarely left in peace.
@@ -67,7 +67,7 @@ impl World {
         self.push(self.now + ROUND, Due::Round);
         let held: Vec<_> = self.floor.state().agents.iter().filter(|(_, agent)| agent.held.is_some()).collect();
         let held: Vec<_> = held.into_iter().map(|(id, _)| id.clone()).collect();
-        if self.now >= TROUBLE || !held.is_empty() {
+        if self.now >= self.trouble_until || !held.is_empty() {
             self.take_copies_away(&held);
         }
         self.look_at_rollout();
@@ -78,7 +78,7 @@ impl World {
     }
 
     fn take_copies_away(&mut self, held: &[kiln_wire::AgentId]) {
-        let after = self.now >= TROUBLE;
+        let after = self.now >= self.trouble_until;
         // From the end, so that the numbers of those that stay keep their meaning; what is due for one that went is dropped.
         while let Some(last) = self.nodes.last().filter(|last| last.clone_of.is_some()) {
             if !after && !held.contains(&last.id) {

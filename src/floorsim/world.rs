@@ -1,46 +1,44 @@
 //! A floor and whole agents in virtual time, over a network and on hosts that fail by seed.
 //!
-//! Runs are scripted: some thirty lines of a journal, the last of which says the verdict. Everything else is what works in
-//! a factory: the agent's machine, the floor's, and copies that grow by offset and chain.
-
-#![expect(
-    clippy::cast_possible_truncation,
-    reason = "values are bounded where they are made, within the narrower type"
-)]
+//! Runs are scripted (some thirty lines of a journal, the last of which says the verdict) or made by the real engine on
+//! simulated nodes (`process`). Everything else is what works in a factory: the agent's machine, the floor's, and copies that
+//! grow by offset and chain.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
-use kiln_agent::{Effect, Input as AgentInput};
+use kiln_agent::Input as AgentInput;
 use kiln_event::VerdictWord;
 use kiln_floor::{Floor, Input, Policy, Stage, Stamped, Tick};
-use kiln_wire::{Position, RunId, SyncReply, Tip};
+use kiln_wire::{RunId, Serial, SlotId, SyncReply};
 
 use super::chance::{Chance, HOUR, MINUTE, SECOND, name};
-use super::due::{Call, Due, Entry};
+use super::due::{Due, Entry};
 use super::faults::{Fault, Faults};
+use super::hands::Hands;
 use super::invariants;
 use super::node::{Node, OTHER_PROFILE, PROFILE};
 use super::outcome::{SimSettings, Simulated};
+use super::packed::Packed;
 use super::power_site::site;
+use super::real::RealRuns;
 use super::rollout::Upgrading;
 use super::trouble::planted;
 
 /// Between two lines of a run.
-const LINE_EVERY: u64 = 20 * SECOND;
-/// How long an agent waits for an answer; as `kiln_link` does.
-const PATIENCE: u64 = 10 * SECOND;
+pub(super) const LINE_EVERY: u64 = 20 * SECOND;
 /// How often somebody looks at what is held.
 pub(super) const ROUND: u64 = 10 * MINUTE;
-/// For so long there is trouble; afterwards everything must come to its end.
-pub(super) const TROUBLE: u64 = 2 * HOUR;
-/// What has not come to its end by then never will.
+/// For so long there is trouble, and for as long as a run of the engine takes; afterwards everything must come to its end.
+const TROUBLE: u64 = 2 * HOUR;
+/// What has not come to its end by then never will, runs of the engine aside.
 const LONGEST: u64 = 48 * HOUR;
 /// When nobody reaches the floor any more, where that is asked for: most first runs are under way.
-const OFFLINE_FROM: u64 = 10 * MINUTE;
+pub(super) const OFFLINE_FROM: u64 = 10 * MINUTE;
 /// 2026, in microseconds.
-const EPOCH: u64 = 1_770_000_000 * SECOND;
+pub(super) const EPOCH: u64 = 1_770_000_000 * SECOND;
 
 /// The node whose journals say another serial number than its agent.
 pub(super) const SWAPPED: usize = 3;
@@ -50,8 +48,7 @@ pub(super) const STALE: usize = 5;
 /// The floor's copy of a run.
 #[derive(Debug, Default)]
 pub(crate) struct Copy {
-    pub(crate) bytes: Vec<u8>,
-    pub(crate) at: Position,
+    pub(crate) journal: Packed,
     pub(crate) sealed: bool,
 }
 
@@ -72,8 +69,18 @@ pub(crate) struct World {
     count: u64,
     pub(super) floor_full_until: u64,
     /// Nothing reaches the floor before that, from [`OFFLINE_FROM`] on.
-    online_again: u64,
+    pub(super) online_again: u64,
     pub(super) upgrading: Upgrading,
+    /// Who makes runs, where they are the engine's.
+    pub(super) hands: Option<Hands>,
+    /// With which profile and nodes.
+    pub(crate) runs: Option<Arc<RealRuns>>,
+    /// The digest of the profile that is wanted.
+    pub(crate) profile: String,
+    /// For so long there is trouble.
+    pub(super) trouble_until: u64,
+    /// What the next run is called that the floor assigns.
+    fresh_run: RunId,
     /// How far the floor's clock is ahead.
     skew: u64,
     pub(crate) simulated: Simulated,
@@ -100,10 +107,12 @@ fn is_final(stage: &Stage) -> bool {
 impl World {
     fn new(settings: &SimSettings) -> Self {
         let mut chance = Chance::of(settings.seed);
-        let mut policy = Policy::one_profile("smoke");
+        let runs = settings.runs.clone();
+        let mut policy = Policy::one_profile(runs.as_ref().map_or("smoke", |runs| runs.profile.id.as_str()));
         policy.poll_every = Duration::from_secs(30);
         policy.site = site(settings.agents, &mut chance);
-        policy.route[0].digest = Some(name(PROFILE));
+        let profile = runs.as_ref().map_or_else(|| PROFILE.to_owned(), |runs| runs.digest.clone());
+        policy.route[0].digest = Some(name(&profile));
         policy.upgrade = settings.program.map(|_| super::rollout::rules());
         let mut world = Self {
             now: 0,
@@ -121,18 +130,17 @@ impl World {
             floor_full_until: 0,
             online_again: settings.offline.map_or(0, |hours| OFFLINE_FROM + hours * HOUR),
             upgrading: Upgrading::to(settings.program),
+            hands: runs.as_ref().map(Hands::new),
+            trouble_until: TROUBLE + runs.as_ref().map_or(0, |runs| runs.length()),
+            runs,
+            profile,
+            fresh_run: name("run-0"),
             skew: 0,
             simulated: Simulated::default(),
         };
         let slots: Vec<_> = world.policy.site.slots().map(|(slot, _)| slot.clone()).collect();
         for (number, slot) in slots.into_iter().take(settings.agents).enumerate() {
-            let verdicts = planted(&mut world.chance);
-            let mut node = Node::new(number, slot.clone(), verdicts);
-            match number {
-                SWAPPED => node.writes = name("SRV-OTHER"),
-                STALE => (node.profile, node.verdicts) = (OTHER_PROFILE, vec![VerdictWord::Pass]),
-                _ => {}
-            }
+            let node = world.drawn(number, slot.clone());
             let unit = node.serial.clone();
             world.nodes.push(node);
             world.tell(Input::Scanned { unit, at: None, slot: Some(slot), lot: None, by: "p".to_owned() });
@@ -155,15 +163,50 @@ impl World {
         world
     }
 
+    /// A node as the seed wants it.
+    fn drawn(&mut self, number: usize, slot: SlotId) -> Node {
+        let mut node = match self.runs.clone() {
+            None => Node::new(number, slot, planted(&mut self.chance)),
+            Some(runs) => {
+                let mut node = Node::new(number, slot, Vec::new());
+                let mut unit = runs.draw(&mut self.chance);
+                if number == STALE {
+                    unit.defect = None;
+                }
+                node.real = Some(unit);
+                if let Some(own) = runs.serial(unit).and_then(|serial| serial.parse::<Serial>().ok()) {
+                    (node.serial, node.writes) = (own.clone(), own);
+                }
+                node.profile.clone_from(&runs.digest);
+                node
+            }
+        };
+        match number {
+            // The label is on another machine than the one it was made for.
+            SWAPPED if self.runs.is_some() => node.serial = name("SRV-LABEL"),
+            SWAPPED => node.writes = name("SRV-OTHER"),
+            STALE => (node.profile, node.verdicts) = (OTHER_PROFILE.to_owned(), vec![VerdictWord::Pass]),
+            _ => {}
+        }
+        node.start_agent();
+        node
+    }
+
     fn run(&mut self) {
+        let mut settled_at = 0;
+        let longest = LONGEST + self.online_again + 10 * (self.trouble_until - TROUBLE);
         while let Some(Reverse(Entry(at, _, due))) = self.due.pop() {
             self.now = at;
             self.step(due);
-            if self.simulated.violations.len() > 20 || at > LONGEST + self.online_again {
+            if self.simulated.violations.len() > 20 || at > longest {
                 break;
             }
-            if at > TROUBLE && self.count.is_multiple_of(256) && self.is_settled() {
-                break;
+            // Asked once a minute: it looks at everybody.
+            if at > self.trouble_until && at >= settled_at {
+                settled_at = at + MINUTE;
+                if self.is_settled() {
+                    break;
+                }
             }
         }
     }
@@ -173,9 +216,11 @@ impl World {
         self.due.push(Reverse(Entry::new(at, self.count, due)));
     }
 
+    /// Has a node look at itself at a time, once, and never where that is never.
     pub(super) fn wake(&mut self, node: usize, at: u64) {
-        self.nodes[node].wakes_at = at;
-        self.push(at, Due::Wake(node));
+        if std::mem::replace(&mut self.nodes[node].wakes_at, at) != at && at < u64::MAX {
+            self.push(at, Due::Wake(node));
+        }
     }
 
     fn is_settled(&self) -> bool {
@@ -191,10 +236,11 @@ impl World {
     }
 
     pub(crate) fn tell(&mut self, input: Input) -> Option<SyncReply> {
-        self.count += 1;
-        let tick = Tick { now: self.floor_now(), fresh_run: name(&format!("run-{}", self.count)) };
+        let tick = Tick { now: self.floor_now(), fresh_run: self.fresh_run.clone() };
         let answer = self.floor.handle(&tick, input).ok()?;
         if !answer.events.is_empty() {
+            self.count += 1;
+            self.fresh_run = name(&format!("run-{}", self.count));
             invariants::after_events(self, &answer.events);
         }
         self.events.extend(answer.events);
@@ -214,14 +260,19 @@ impl World {
     fn step(&mut self, due: Due) {
         match due {
             Due::Wake(node) => {
-                if self.nodes.get(node).is_some_and(|known| known.wakes_at == self.now) {
+                if let Some(known) = self.nodes.get_mut(node).filter(|known| known.wakes_at == self.now) {
+                    known.wakes_at = u64::MAX;
                     self.look(node, None);
                 }
             }
-            Due::Line(node) => self.line(node),
+            Due::Line(node) => {
+                if self.nodes.get(node).is_some_and(|known| known.line_at == self.now) {
+                    self.line(node);
+                }
+            }
             Due::Call { node, epoch, call, answered } => {
                 self.simulated.calls += 1;
-                let input = self.serve(call);
+                let input = self.serve(*call);
                 if answered {
                     let at = self.now + self.delay();
                     self.push(at, Due::Answer { node, epoch, input: Box::new(input) });
@@ -235,8 +286,7 @@ impl World {
             Due::Trouble => self.trouble(),
             Due::Online => {
                 let is_whole = |run: &RunId| self.copies.get(run).is_some_and(|copy| copy.sealed);
-                let ended =
-                    |node: &Node| node.disk.iter().filter(|(run, disk)| disk.lines_left == 0 && !is_whole(run)).count();
+                let ended = |node: &Node| node.disk.iter().filter(|(run, disk)| disk.ended && !is_whole(run)).count();
                 self.simulated.waited = self.nodes.iter().map(ended).sum();
             }
             Due::Round => self.round(),
@@ -256,7 +306,7 @@ impl World {
                     }
                 }
                 let next = self.now + MINUTE + self.chance.below(8 * MINUTE);
-                if self.now < TROUBLE {
+                if self.now < self.trouble_until {
                     self.push(next, Due::FloorKill);
                 }
             }
@@ -264,7 +314,7 @@ impl World {
                 self.happened(Fault::FullDisk);
                 self.floor_full_until = self.now + 2 * MINUTE;
                 let next = self.now + 15 * MINUTE;
-                if self.now < TROUBLE {
+                if self.now < self.trouble_until {
                     self.push(next, Due::FloorFull);
                 }
             }
@@ -278,18 +328,29 @@ impl World {
         }
         if node.frozen_until > now {
             let at = node.frozen_until;
-            return self.push(at, Due::Line(index));
+            Self::delay_process(node, at - now);
+            return self.plan_line(index, at);
         }
+        let mut heard = None;
+        let is_real = node.process.is_some();
         if node.full_until > now {
             // The run's process ends where it cannot write.
             node.tear();
+        } else if is_real {
+            heard = self.show_lines(index);
         } else {
             node.write_line();
         }
-        if node.running.is_some() {
-            self.push(now + LINE_EVERY, Due::Line(index));
+        if !is_real && self.nodes[index].running.is_some() {
+            self.plan_line(index, now + LINE_EVERY);
         }
-        self.look(index, None);
+        self.look(index, heard);
+    }
+
+    /// One line is due for a node at a time, so that a run that was cut and goes on writes no faster.
+    pub(super) fn plan_line(&mut self, node: usize, at: u64) {
+        self.nodes[node].line_at = at;
+        self.push(at, Due::Line(node));
     }
 
     /// The agent looks at its node, after something was heard.
@@ -317,88 +378,6 @@ impl World {
         }
         let due = u64::try_from(self.nodes[index].agent.wake_at().as_micros()).unwrap_or(u64::MAX);
         self.wake(index, due.max(now + SECOND));
-    }
-
-    fn carry_out(&mut self, index: usize, effect: Effect) -> Option<AgentInput> {
-        let now = self.now;
-        let node = &mut self.nodes[index];
-        match effect {
-            Effect::Start(assignment) => {
-                node.start(assignment);
-                self.push(now + LINE_EVERY, Due::Line(index));
-                Some(AgentInput::Looked(self.nodes[index].facts()))
-            }
-            Effect::Resume(run) => {
-                node.resume(run);
-                self.push(now + LINE_EVERY, Due::Line(index));
-                Some(AgentInput::Looked(self.nodes[index].facts()))
-            }
-            Effect::Compare { run, position } => {
-                let bytes = node.disk.get(&run).map_or(&[][..], |disk| &disk.bytes);
-                let own = bytes.get(..position.offset as usize);
-                let same = own.is_some_and(|own| position.is_end_of(own));
-                Some(AgentInput::Compared { run, position, same })
-            }
-            Effect::ShipTelemetry { run, .. } => Some(AgentInput::ShippedTelemetry { run, held: 0 }),
-            Effect::Sync(sync) => self.send(index, Call::Sync(Box::new(sync))),
-            Effect::Ship { run, from } => {
-                let disk = node.disk.get(&run)?;
-                let whole = &disk.bytes[..disk.whole.offset as usize];
-                let bytes = Tip::whole_lines(whole.get(from.offset as usize..)?, 4096).to_vec();
-                let generation = disk.generation;
-                self.send(index, Call::Ship { run, generation, from, bytes })
-            }
-            Effect::Seal { run } => {
-                let spooled = node.facts().spool.into_iter().find(|spooled| spooled.run == run)?;
-                self.send(index, Call::Seal(spooled))
-            }
-            Effect::Fetch(upgrade) => self.send(index, Call::Fetch { offer: upgrade.offer }),
-            Effect::Become(upgrade) => {
-                self.become_it(index, &upgrade);
-                None
-            }
-            Effect::Stay => node.stays(),
-            Effect::GoBack => node.falls_back(),
-        }
-    }
-
-    fn delay(&mut self) -> u64 {
-        let longest = if self.faults.has(Fault::Delay) { 4 * SECOND } else { SECOND / 20 };
-        let delay = 1 + self.chance.below(longest);
-        if delay > SECOND {
-            self.happened(Fault::Delay);
-        }
-        delay
-    }
-
-    /// Sends a call; whatever comes of it comes later.
-    fn send(&mut self, index: usize, call: Call) -> Option<AgentInput> {
-        let now = self.now;
-        let lossy = if self.faults.has(Fault::Loss) { 12 } else { 0 };
-        let (epoch, cut) = (self.nodes[index].epoch, self.nodes[index].cut_until > now || self.is_mute(index));
-        let cut = cut || (OFFLINE_FROM..self.online_again).contains(&now);
-        let half_open = self.nodes[index].half_open_until > now;
-        let silence = Due::Answer { node: index, epoch, input: Box::new(AgentInput::Unanswered) };
-        let lost = self.chance.one_in(lossy);
-        if lost {
-            self.happened(Fault::Loss);
-        }
-        if cut || lost {
-            self.push(now + PATIENCE, silence);
-            return None;
-        }
-        let answered = !half_open && !self.chance.one_in(lossy) && self.floor_full_until <= now;
-        let at = now + self.delay();
-        if self.faults.has(Fault::Doubling) && self.chance.one_in(12) {
-            self.happened(Fault::Doubling);
-            let late = at + self.chance.below(MINUTE);
-            self.push(late, Due::Call { node: index, epoch, call: call.clone(), answered: false });
-        }
-        self.push(at, Due::Call { node: index, epoch, call, answered });
-        if !answered {
-            self.push(now + PATIENCE, silence);
-        }
-        None
     }
 }
 
@@ -468,5 +447,30 @@ mod tests {
         }
         invariants::after_events(&mut world, &release);
         assert_eq!(world.simulated.violations.len(), 1, "{:?}", world.simulated.violations);
+    }
+
+    #[test]
+    fn a_release_of_a_unit_whose_defect_must_be_caught_is_found() {
+        let skus = kiln_profile::Skus::built_in().expect("models");
+        let mut runs = RealRuns::of(crate::real::tests::smoke(), skus, "pcie-l40s-8").expect("runs");
+        let defect = runs.defects.iter().position(|defect| defect.must).expect("one that must be caught");
+        // As if it were the test of two hours that must catch it.
+        runs.length = 2 * HOUR;
+        let runs = Some(Arc::new(runs));
+        let settings = SimSettings { seed: 1, faults: Faults::none(), runs, ..SimSettings::of(3) };
+        let mut world = World::new(&settings);
+        world.run();
+        let releases = |world: &World| -> Vec<Stamped> {
+            let is_release = |stamped: &&Stamped| matches!(&stamped.event, kiln_floor::FloorEvent::Disposed { .. });
+            world.events.iter().filter(is_release).cloned().collect()
+        };
+        assert!(!releases(&world).is_empty() && world.simulated.violations.is_empty(), "{}", world.simulated);
+        for node in &mut world.nodes {
+            node.real.iter_mut().for_each(|unit| unit.defect = Some(defect));
+        }
+        let released = releases(&world);
+        invariants::after_events(&mut world, &released);
+        let found = &world.simulated.violations;
+        assert!(found.iter().any(|what| what.contains("was released with")), "{found:?}");
     }
 }

@@ -12,7 +12,7 @@ use kiln_floor::Rights;
 use kiln_floorsim::{Defect, Faults, NewProgram, PowerSettings, SimSettings, drill, operator_day, power, simulate};
 use kiln_gate::{
     Address, AddressError, Database, Form, LoadSettings, NatsSettings, OutletSettings, People, PeopleError, Person,
-    RulesError, ServeSettings, Source, TlsSettings, audit, load, papers, reindex, serve, summary,
+    RulesError, ServeSettings, Source, TlsSettings, audit, load, papers, real_runs, reindex, serve, summary,
 };
 use kiln_report::Language;
 
@@ -260,6 +260,14 @@ struct SimArgs {
     /// `all`, `none`, or kinds of faults with commas between, such as `loss,reboot`.
     #[arg(long, default_value = "all")]
     faults: Faults,
+    /// Have each unit tested by the real engine, on a simulated node of its own: a shipped profile, or a file. Runs are scripted without it.
+    ///
+    /// One unit of ten has a defect of the library. A sound one must be released, and none with a defect that must be caught.
+    #[arg(long, value_name = "NAME|FILE", conflicts_with_all = ["power", "operator"])]
+    profile: Option<String>,
+    /// With --profile: the kind of node that units are, by name or a node file.
+    #[arg(long, value_name = "NODE", default_value = "hgx-h200-8", requires = "profile")]
+    node: String,
     /// Have the floor want its agents to be another program, in waves: a `good` one, one that no node starts (`dead`), or one that
     /// starts and never reaches the floor (`mute`). Those that are no good must stop with the first wave.
     #[arg(long, value_name = "good|dead|mute", conflicts_with = "power")]
@@ -313,6 +321,13 @@ fn for_each_seed(first: u64, count: u64, work: impl Fn(u64) -> (bool, String) + 
 }
 
 fn sim(args: &SimArgs) -> ExitCode {
+    let runs = match args.profile.as_ref().map(|profile| real_runs(profile, &args.node)).transpose() {
+        Ok(runs) => runs.map(std::sync::Arc::new),
+        Err(error) => {
+            let _ = writeln!(std::io::stderr().lock(), "error: {error}");
+            return ExitCode::from(2);
+        }
+    };
     let wrong = if let Some(hours) = args.power {
         for_each_seed(args.seed, args.seeds, |seed| {
             let outcome = power(PowerSettings {
@@ -331,8 +346,9 @@ fn sim(args: &SimArgs) -> ExitCode {
         })
     } else {
         for_each_seed(args.seed, args.seeds, |seed| {
-            let (agents, faults) = (args.agents as usize, args.faults.clone());
-            let done = simulate(&SimSettings { agents, seed, faults, program: args.program, offline: args.offline });
+            let (faults, program, offline) = (args.faults.clone(), args.program, args.offline);
+            let settings = SimSettings { seed, faults, program, offline, ..SimSettings::of(args.agents as usize) };
+            let done = simulate(&SimSettings { runs: runs.clone(), ..settings });
             (done.violations.is_empty(), done.to_string())
         })
     };

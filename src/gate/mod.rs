@@ -60,7 +60,7 @@ pub use papers::{PapersOutError, papers};
 pub use people::{People, PeopleError, Person};
 pub use programs::ProgramsError;
 pub use reindex::{Difference, ReindexError, Reindexed, reindex};
-pub use rules::{RulesError, Source, rules, summary};
+pub use rules::{RulesError, Source, real_runs, rules, summary};
 pub use serve::{ServeError, ServeSettings, TlsSettings, serve};
 pub use store::{Address, AddressError, Database, PostgresError, StoreError};
 pub use tls::KnownByError;

@@ -87,6 +87,7 @@ phrases! {
     HeldTaken "そのスロットには別の装置があります" "there is another unit in that slot";
     HeldRuns "この工程の試験回数の上限に達しました" "as many runs at this stop as allowed, and no end of it";
     HeldRepairs "同じ種類の故障の修理回数の上限に達しました" "repaired for this class of fault as often as allowed";
+    HeldRefused "この装置では試験を実行できません。装置のプログラムの報告" "its run cannot be made on this node, whose program says";
     HeldNoSerial "合格した試験のデータに製造番号がありません" "it passed, and the run says no serial number";
     HeldSecond "同じ製造番号を名乗るエージェントが二つあります" "two agents say they are on this unit";
     HeldRoute "生産管理システムが試験を認めません" "the manufacturing system does not allow the test";

@@ -118,6 +118,7 @@ pub(crate) fn why(held: &Held, language: Language) -> String {
         Held::NoSerial { run } => format!("{} ({run})", Phrase::HeldNoSerial.say(language)),
         Held::SecondAgent { first, second } => format!("{}: {first}, {second}", Phrase::HeldSecond.say(language)),
         Held::RouteRefused { why } => format!("{}: {why}", Phrase::HeldRoute.say(language)),
+        Held::RunRefused { run, why } => format!("{} ({run}): {why}", Phrase::HeldRefused.say(language)),
         Held::GoldenFailed { run } => format!("{} ({run})", Phrase::HeldGolden.say(language)),
     }
 }
@@ -218,6 +219,7 @@ mod tests {
             Held::GoldenFailed { run: run() },
             Held::NoSerial { run: run() },
             Held::RouteRefused { why: "station 4".to_owned() },
+            Held::RunRefused { run: run(), why: "the node says `SRV2`".to_owned() },
             Held::SecondAgent { first: name("a1"), second: name("a2") },
         ]
     }

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use kiln_floor::{Known, Policy, Stop};
+use kiln_floorsim::{RealRuns, RealRunsError};
 use kiln_profile::{Request, Skus, builtin, resolve};
 use kiln_yaml::Diagnostics;
 
@@ -30,6 +31,8 @@ pub enum RulesError {
     Unread { path: PathBuf, source: std::io::Error },
     #[error("{0}")]
     File(#[from] Diagnostics),
+    #[error(transparent)]
+    Runs(#[from] RealRunsError),
     #[error("the models of the program cannot be read; this is a defect of the program")]
     Models,
 }
@@ -78,6 +81,29 @@ pub fn rules(source: &Source) -> Result<Policy, RulesError> {
         *at = stop(&at.profile, &at.variables, &skus)?;
     }
     Ok(policy)
+}
+
+/// Runs of a profile on simulated nodes, for a simulated floor: a shipped one by its name, any other by its path.
+pub fn real_runs(profile: &str, node: &str) -> Result<RealRuns, RulesError> {
+    let skus = Skus::built_in().map_err(|_| RulesError::Models)?;
+    let shipped = builtin::profile(profile).filter(|_| profile_names().any(|name| name == profile));
+    let (name, bytes) = match shipped {
+        Some(text) => (format!("built-in:{profile}.yaml"), text.as_bytes().to_vec()),
+        None if kiln_disk::is_path(profile) => {
+            let path = PathBuf::from(profile);
+            let read = kiln_disk::read(&path, FILE_MOST);
+            (profile.to_owned(), read.map_err(|source| RulesError::Unread { path, source })?)
+        }
+        None => {
+            let known = profile_names().collect::<Vec<_>>().join(", ");
+            return Err(RulesError::Profile { name: profile.to_owned(), known });
+        }
+    };
+    let read = |path: &str| kiln_disk::read(Path::new(path), FILE_MOST).map_err(|error| error.to_string());
+    let catalogue = kiln_check::catalogue();
+    let request = Request { name: &name, bytes: &bytes, catalogue, skus: &skus, set: &[], only: None, read: &read };
+    let profile = resolve(&request)?;
+    Ok(RealRuns::of(profile, skus, node)?)
 }
 
 /// What a floor's file comes to, for a person to compare with the building.

@@ -11,10 +11,12 @@ mod error;
 #[cfg(test)]
 mod fixtures;
 mod line;
+mod lines;
 mod read;
 mod write;
 
 pub use error::{JournalError, LinePlace};
+pub use lines::Lines;
 pub use read::{JournalFile, Read, Torn, read, read_sound};
 pub use write::{Durability, Journal, WallClock};
 

@@ -5,10 +5,10 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::FILE_NAME;
 use super::error::JournalError;
-use super::line::{self, Chain};
-use super::read::{Header, Read, SCHEMA, lock, parse, read_all};
-use super::{FILE_NAME, VERSION};
+use super::lines::Lines;
+use super::read::{Read, lock, parse, read_all};
 use kiln_disk::Folder;
 use kiln_event::{Envelope, RunFailure};
 
@@ -44,10 +44,7 @@ pub struct Journal {
     folder: Folder,
     path: PathBuf,
     file: BufWriter<File>,
-    chain: Chain,
-    next_seq: u64,
-    /// The line being built; reused to avoid allocations.
-    line: Vec<u8>,
+    lines: Lines,
     durability: Durability,
     synced: Option<Duration>,
 }
@@ -62,7 +59,7 @@ impl Journal {
             _ => failed("create", &path)(source),
         })?;
         lock(&file, &path)?;
-        let mut journal = Self::over(folder, path, file, line::BEGIN, 0, durability);
+        let mut journal = Self::over(folder, path, buffered(file), Lines::begin(), durability);
         journal.write_header()?;
         Ok(journal)
     }
@@ -81,7 +78,8 @@ impl Journal {
         if read.torn.is_some() {
             file.set_len(at.length).map_err(failed("cut the torn end off", &path))?;
         }
-        let mut journal = Self::over(folder, path, file, at.chain, read.events.len() as u64, durability);
+        let lines = Lines::on_from(at.chain, read.events.len() as u64);
+        let mut journal = Self::over(folder, path, buffered(file), lines, durability);
         if at.length == 0 {
             journal.write_header()?;
         } else if at.lacks_newline {
@@ -91,17 +89,13 @@ impl Journal {
         Ok((journal, read))
     }
 
-    fn over(folder: Folder, path: PathBuf, file: File, chain: Chain, next_seq: u64, durability: Durability) -> Self {
-        let file = BufWriter::with_capacity(BUFFER, file);
-        Self { folder, path, file, chain, next_seq, line: Vec::with_capacity(BUFFER), durability, synced: None }
+    const fn over(folder: Folder, path: PathBuf, file: BufWriter<File>, lines: Lines, durability: Durability) -> Self {
+        Self { folder, path, file, lines, durability, synced: None }
     }
 
     fn write_header(&mut self) -> Result<(), JournalError> {
-        let header = Header {
-            schema: format!("{SCHEMA}{}.{}", VERSION.0, VERSION.1),
-            written_by: concat!("kiln ", env!("CARGO_PKG_VERSION")).to_owned(),
-        };
-        let written = self.write_line(&header).and_then(|()| self.sync_now()).and_then(|()| {
+        let line = self.lines.header();
+        let written = line.and_then(|line| self.file.write_all(line)).and_then(|()| self.sync_now()).and_then(|()| {
             // The file's name is in its directory, which has a sync of its own.
             self.folder.sync()
         });
@@ -115,7 +109,7 @@ impl Journal {
 
     /// Sequence number the next event must have.
     pub const fn next_seq(&self) -> u64 {
-        self.next_seq
+        self.lines.next_seq()
     }
 
     /// Returns the path of the journal.
@@ -125,20 +119,12 @@ impl Journal {
 
     /// Appends one event. It is not durable before the next [`Journal::sync`].
     pub fn append(&mut self, envelope: &Envelope) -> io::Result<()> {
-        if envelope.seq != self.next_seq {
-            let (path, came, due) = (self.path.display().to_string(), envelope.seq, self.next_seq);
+        if envelope.seq != self.lines.next_seq() {
+            let (path, came, due) = (self.path.display().to_string(), envelope.seq, self.lines.next_seq());
             return Err(io::Error::other(RunFailure::OutOfOrder { path, came, due }));
         }
-        self.write_line(envelope).map_err(|error| RunFailure::unwritten(&self.path, &error))?;
-        self.next_seq += 1;
-        Ok(())
-    }
-
-    fn write_line(&mut self, body: &impl serde::Serialize) -> io::Result<()> {
-        self.line.clear();
-        serde_json::to_writer(&mut self.line, body)?;
-        line::close(&mut self.line, &mut self.chain);
-        self.file.write_all(&self.line)
+        let written = self.lines.event(envelope).and_then(|line| self.file.write_all(line));
+        written.map_err(|error| RunFailure::unwritten(&self.path, &error))
     }
 
     /// Syncs what was appended, as far as the chosen durability requires.
@@ -167,6 +153,10 @@ impl Journal {
         self.file.flush()?;
         self.file.get_ref().sync_data()
     }
+}
+
+fn buffered(file: File) -> BufWriter<File> {
+    BufWriter::with_capacity(BUFFER, file)
 }
 
 fn failed(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> JournalError {

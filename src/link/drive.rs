@@ -9,8 +9,8 @@ use std::time::Duration;
 use kiln_agent::{Agent, Being, Effect, Facts, Input, Tick};
 use kiln_seal::PublicKey;
 use kiln_wire::{
-    AgentId, Assignment, Basis, BootId, Enrol, Enrolled, Generation, Held, NotTaken, RunId, Sealed, Serial, SlotId,
-    Sync, SyncReply, Upgrade, WIRE,
+    AgentId, Assignment, Basis, BootId, Enrol, Enrolled, Generation, Held, NotTaken, RefusedRun, RunId, Sealed, Serial,
+    SlotId, Sync, SyncReply, Upgrade, WIRE,
 };
 
 use super::client::{CallError, Client};
@@ -20,6 +20,9 @@ use super::supervised::{SOCKET_VARIABLE, WATCHDOG_VARIABLE};
 
 /// How much of a journal or of telemetry is offered in a call.
 const PIECE: usize = 256 << 10;
+/// How `kiln run` and `kiln resume` end where nothing ran and nothing will as long as what was asked for stays what it is
+/// (docs/outputs.md): another serial number, an unknown profile, another node than the run was begun on.
+const REFUSES: i32 = 2;
 /// How often a run that goes on is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
@@ -124,8 +127,9 @@ pub fn drive(
     };
     loop {
         clock.alive();
-        driver.look()?;
-        let mut inputs = VecDeque::from([Input::Looked(driver.facts.clone())]);
+        let refused = driver.look()?;
+        let mut inputs: VecDeque<Input> = refused.map(Input::Refused).into_iter().collect();
+        inputs.push_back(Input::Looked(driver.facts.clone()));
         while let Some(input) = inputs.pop_front() {
             let tick = Tick { now: clock.now(), jitter: clock.jitter() };
             for effect in agent.handle(tick, input) {
@@ -141,6 +145,13 @@ pub fn drive(
                 return Ok(End::Held(held.clone()));
             }
         }
+        if let Some(RefusedRun { run, why }) = agent.refused().cloned() {
+            driver.say(&format!("run {run} cannot be made here, and is not tried again: {why}"));
+            // The floor has heard of it, and holds the unit.
+            if once && driver.unwanted {
+                return Ok(End::Held(Held::RunRefused { run, why }));
+            }
+        }
         if once && driver.is_done() {
             return Ok(End::Done);
         }
@@ -150,14 +161,22 @@ pub fn drive(
 }
 
 impl Driver<'_> {
-    fn look(&mut self) -> Result<(), SpoolError> {
-        if let Some((_, child)) = &mut self.child
-            && !matches!(child.try_wait(), Ok(None))
-        {
-            self.child = None;
+    /// Looks at the spool and at the run's process; what that one refused, if it has ended so.
+    fn look(&mut self) -> Result<Option<RefusedRun>, SpoolError> {
+        let mut refused = None;
+        if let Some((run, child)) = &mut self.child {
+            match child.try_wait() {
+                Ok(None) => {}
+                Ok(Some(status)) if status.code() == Some(REFUSES) => {
+                    let run = run.clone();
+                    refused = Some(RefusedRun { why: self.spool.last_words(&run), run });
+                    self.child = None;
+                }
+                _ => self.child = None,
+            }
         }
         self.facts = self.spool.look(self.child.as_ref().map(|(run, _)| run))?;
-        Ok(())
+        Ok(refused)
     }
 
     fn is_done(&self) -> bool {
@@ -402,9 +421,7 @@ mod tests {
         fn tell(&self, _: &str) {}
     }
 
-    #[test]
-    fn a_journal_that_cannot_be_read_is_no_fork_and_one_that_is_gone_is() {
-        let dir = tempfile::tempdir().expect("a folder");
+    fn driver(dir: &Path) -> Driver<'static> {
         let name = "agent-1".parse::<AgentId>().expect("a name");
         let settings = Settings {
             boot: "boot-1".parse().expect("a name"),
@@ -416,9 +433,9 @@ mod tests {
             being: Being::default(),
             programs_key: None,
         };
-        let spool = Spool::open(dir.path()).expect("a spool");
+        let spool = Spool::open(dir).expect("a spool");
         let own = std::env::current_exe().expect("this test");
-        let mut driver = Driver {
+        Driver {
             programs: Programs::open(&spool, &own, None).expect("programs"),
             changed: false,
             client: Client::of("http://127.0.0.1:1").expect("an address"),
@@ -432,7 +449,36 @@ mod tests {
             sealed: BTreeSet::new(),
             unwanted: false,
             told: String::new(),
+        }
+    }
+
+    #[test]
+    fn what_a_process_that_refused_its_run_said_last_is_the_reason_and_other_ends_have_none() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let mut driver = driver(dir.path());
+        let run: RunId = "run-1".parse().expect("a run");
+        let mut ends = |script: &str| {
+            let mut command = Command::new("sh");
+            command.args(["-c", script]);
+            driver.spawn(run.clone(), command).expect("a process");
+            let (_, child) = driver.child.as_mut().expect("a process");
+            child.wait().expect("its end");
+            driver.look().expect("a look")
         };
+        let why = "the node says `B`".to_owned();
+        let said = "echo at work; echo 'error: the node says `B`' >&2; echo; exit 2";
+        assert_eq!(ends(said), Some(RefusedRun { run: run.clone(), why }));
+        for script in ["exit 0", "exit 3", "kill -9 $$"] {
+            assert_eq!(ends(script), None, "{script}");
+        }
+        let long = ends("head -c 9000 /dev/zero | tr '\\0' x; exit 2").expect("refused");
+        assert_eq!(long.why.len(), 400);
+    }
+
+    #[test]
+    fn a_journal_that_cannot_be_read_is_no_fork_and_one_that_is_gone_is() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let mut driver = driver(dir.path());
         let run: RunId = "run-1".parse().expect("a run");
         let position = Position { offset: 7, ..Position::default() };
         let compare = || Effect::Compare { run: run.clone(), position };

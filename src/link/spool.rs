@@ -21,6 +21,9 @@ use kiln_wire::{AgentId, Assignment, Generation, Position, RunId, Spooled, Tip};
 
 /// The most that is read of a journal at one look; the rest is read at the next.
 const LOOK_MOST: u64 = 8 << 20;
+/// How much of what a process said last is looked at, and the most signs that are told of it.
+const WORDS_MOST: u64 = 8 << 10;
+const WORDS_LONGEST: usize = 400;
 /// The most that is read of the spool's own small files.
 const SMALL: u64 = 1 << 20;
 
@@ -147,6 +150,19 @@ impl Spool {
     pub(super) fn log(&self, run: &RunId) -> Result<File, SpoolError> {
         let path = self.dir.join(format!("logs/{run}.log"));
         File::options().create(true).append(true).open(&path).map_err(wrong(&path))
+    }
+
+    /// The last line that the process of a run said, as far as a page can show it.
+    pub(super) fn last_words(&self, run: &RunId) -> String {
+        let path = self.dir.join(format!("logs/{run}.log"));
+        let end = disk::open(&path).and_then(|file| {
+            let length = file.metadata()?.len();
+            part(&file, length.saturating_sub(WORDS_MOST), length)
+        });
+        let said = end.map_or_else(|error| error.to_string(), |bytes| String::from_utf8_lossy(&bytes).into_owned());
+        let last = said.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or("nothing");
+        let plain = last.strip_prefix("error: ").unwrap_or(last).chars().filter(|letter| !letter.is_control());
+        plain.take(WORDS_LONGEST).collect()
     }
 
     /// Looks at every run. `child` is the one whose process is the agent's own and alive.

@@ -1,7 +1,8 @@
 //! Names of agents, boots, units, runs and files. Each is a type of its own, checked where it comes in, so that a name
-//! can safely become part of a path or a page.
+//! can safely become part of a path or a page. They are copied with every call and never changed, so that copies share their text.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -18,11 +19,11 @@ pub struct IdentifierError {
     shown: String,
 }
 
-fn checked(what: &'static str, text: String) -> Result<String, IdentifierError> {
+fn checked(what: &'static str, text: &str) -> Result<(), IdentifierError> {
     let plain = |letter: char| letter.is_ascii_alphanumeric() || ".-_:".contains(letter);
     let begins = text.starts_with(|first: char| first.is_ascii_alphanumeric());
     if begins && text.len() <= LONGEST && text.chars().all(plain) {
-        return Ok(text);
+        return Ok(());
     }
     let shown = text.chars().take(LONGEST).map(|letter| if letter.is_control() { '?' } else { letter }).collect();
     Err(IdentifierError { what, shown })
@@ -33,7 +34,7 @@ macro_rules! identifiers {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
-        pub struct $name(String);
+        pub struct $name(Arc<str>);
 
         impl $name {
             pub fn as_str(&self) -> &str {
@@ -45,13 +46,14 @@ macro_rules! identifiers {
             type Error = IdentifierError;
 
             fn try_from(text: String) -> Result<Self, IdentifierError> {
-                checked($what, text).map(Self)
+                checked($what, &text)?;
+                Ok(Self(text.into()))
             }
         }
 
         impl From<$name> for String {
             fn from(name: $name) -> Self {
-                name.0
+                name.0.as_ref().to_owned()
             }
         }
 
@@ -59,7 +61,8 @@ macro_rules! identifiers {
             type Err = IdentifierError;
 
             fn from_str(text: &str) -> Result<Self, IdentifierError> {
-                Self::try_from(text.to_owned())
+                checked($what, text)?;
+                Ok(Self(text.into()))
             }
         }
 

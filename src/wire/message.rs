@@ -84,8 +84,18 @@ pub enum Held {
     NoSerial { run: RunId },
     /// The manufacturing system does not want it tested now.
     RouteRefused { why: String },
+    /// The run's process refused to begin or go on with it, twice and with the same words: another try changes nothing.
+    RunRefused { run: RunId, why: String },
     /// Another agent than the one that was assigned the unit's run says that it is on the unit.
     SecondAgent { first: AgentId, second: AgentId },
+}
+
+/// A run that its process does not make, and what it said last. It is not tried again until the unit is assigned another one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusedRun {
+    pub run: RunId,
+    /// As the program said it, in English.
+    pub why: String,
 }
 
 /// What many units have in common, and may be the cause of what they show.
@@ -127,6 +137,9 @@ pub struct Sync {
     /// The last program that it was offered and did not become.
     #[serde(default)]
     pub declined: Option<Declined>,
+    /// The assigned run, where it cannot be made here and that will not change by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<RefusedRun>,
 }
 
 impl Sync {
@@ -144,6 +157,7 @@ impl Sync {
             version: None,
             program: None,
             declined: None,
+            refused: None,
         }
     }
 }

@@ -16,7 +16,8 @@ pub use enrol::{EVIDENCE_LONGEST, EVIDENCE_MOST, Enrol, Enrolled, HandOver};
 pub use identifier::{AgentId, BootId, Digest, Generation, LotId, PlaceId, RunId, Serial, SlotId};
 pub use journal_line::{Chain, LineError, Tip};
 pub use message::{
-    Appended, Assignment, Doing, Failure, Held, Position, Received, Scope, Sealed, Spooled, Sync, SyncReply, Variable,
+    Appended, Assignment, Doing, Failure, Held, Position, Received, RefusedRun, Scope, Sealed, Spooled, Sync,
+    SyncReply, Variable,
 };
 pub use program::{Basis, Declined, NotTaken, Upgrade};
 pub use version::{Version, VersionError, WIRE};

@@ -17,8 +17,6 @@ const LAYERS: &[&[&str]] = &[
     // Messages between a floor and its agents; what each of the two decides.
     &["wire"],
     &["agent", "floor"],
-    // Both in virtual time, with faults.
-    &["floorsim"],
     &["check"],
     &["engine"],
     // How files are opened and put in place; what is below does no input or output.
@@ -33,6 +31,8 @@ const LAYERS: &[&[&str]] = &[
     &["bench"],
     // The agent's disk, calls and processes.
     &["link"],
+    // Floor and agents in virtual time, with faults, and runs of the real engine.
+    &["floorsim"],
     // The floor's server: a program of its own, which the node's program knows nothing of.
     &["gate"],
     &["cli"],
