@@ -2,8 +2,9 @@
 //!
 //! `operator` has a person at work who makes mistakes, and asks whether ever a wrong unit is started. `power` asks only
 //! whether more is ever drawn than a place bears. `world` has whole agents with faults of network and hosts, and checks
-//! after each that nothing was lost, doubled or made up; its runs are scripted, or the real engine's on simulated nodes (`real`). `drill` plants defects of the floor itself (cooling, image, slot,
-//! lot, station) and counts which the floor names. Everything follows from a seed.
+//! after each that nothing was lost, doubled or made up; its runs are scripted, or the real engine's on simulated nodes
+//! (`real`). `drill` plants defects of the floor itself (cooling, image, slot, lot, station) and counts which the floor
+//! names. Everything follows from a seed.
 
 mod carrying;
 mod chance;
