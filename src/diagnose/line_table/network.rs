@@ -1,6 +1,6 @@
 //! Network cards: what is broken, and what may be firmware, a cable or the other end as well.
 
-use super::super::kernel_event::Class::{Heat, Nic};
+use super::super::kernel_event::Class::{Heat, Nic, Unfamiliar};
 use super::Of::{Begins, Device, Driver, Interface, Network};
 use super::{Row, detail, doubt, proof};
 
@@ -133,6 +133,11 @@ pub(super) const ROWS: &[Row] = &[
     doubt(Begins("[qed"), "Fatal attention", Nic),
     doubt(Begins("[qed"), "MFW indication", Nic),
     doubt(Begins("mlx4_en: "), "nternal error", Nic),
+    // A link that went down while the run went on: the cable, the far end or somebody's command as well as the card, and of a port that
+    // is not tested nothing at all (mlx5 en_main.c, ice_main.c, i40e_main.c, igb_main.c, ixgbe_main.c, bnxt.c, tg3.c).
+    doubt(Interface, "^Link down", Unfamiliar),
+    doubt(Network, "NIC Link is Down", Unfamiliar),
+    doubt(Interface, "^Link is down", Unfamiliar),
     // drivers/infiniband/hw/irdma: commands that the card answers no more.
     doubt(Begins("irdma"), "CQP timeout", Nic),
     doubt(Begins("irdma"), "requesting reset", Nic),
