@@ -57,17 +57,41 @@ pub(super) fn read_speed(scene: &Scene<'_>, board: &mut Board) {
         }
         board.claim(place);
     }
-    let shared = is_most(scene, braked.len());
+    let gpus: Vec<Component> = braked.keys().copied().map(Component::Gpu).collect();
+    let reach = reach(scene, gpus.len());
     for (gpu, evidence) in braked {
-        let (code, component) =
-            if shared { ("NODE-POWER-BRAKE", Component::Node) } else { ("GPU-POWER-BRAKE", Component::Gpu(gpu)) };
-        board.accuse(code, component, Confidence::High, evidence);
+        let own = Component::Gpu(gpu);
+        match reach {
+            Braked::Some => board.accuse("GPU-POWER-BRAKE", own, Confidence::High, evidence),
+            Braked::Most => board.accuse("NODE-POWER-BRAKE", Component::Node, Confidence::High, evidence),
+            Braked::Half => {
+                let suspicion = board.accuse("NODE-POWER-BRAKE", Component::Node, Confidence::Medium, evidence);
+                suspicion.suspects = std::iter::once(Component::Node).chain(gpus.iter().copied()).collect();
+                suspicion
+            }
+        };
     }
 }
 
-/// At least half of the GPUs, and more than one.
-fn is_most(scene: &Scene<'_>, count: usize) -> bool {
-    count >= 2 && count * 2 >= scene.gpus().len()
+/// How many of a node's GPUs a power brake has reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Braked {
+    /// Each has its own connector or regulator to show for.
+    Some,
+    /// A supply that feeds half of them, or as many that each brake for themselves: nothing tells.
+    Half,
+    /// The signal of the supplies, which all share.
+    Most,
+}
+
+fn reach(scene: &Scene<'_>, braked: usize) -> Braked {
+    let all = scene.gpus().len();
+    match (braked * 2).cmp(&all) {
+        _ if braked < 2 => Braked::Some,
+        std::cmp::Ordering::Less => Braked::Some,
+        std::cmp::Ordering::Equal => Braked::Half,
+        std::cmp::Ordering::Greater => Braked::Most,
+    }
 }
 
 /// The causes that slow single GPUs down.
