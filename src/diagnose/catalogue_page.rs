@@ -38,7 +38,7 @@ mod tests {
     use super::*;
 
     /// What the rules name: quoted words in capitals with a hyphen.
-    const RULES: [&str; 13] = [
+    const RULES: [&str; 15] = [
         include_str!("findings.rs"),
         include_str!("rule_heat.rs"),
         include_str!("rule_kernel.rs"),
@@ -51,6 +51,8 @@ mod tests {
         include_str!("rule_station.rs"),
         include_str!("rule_table.rs"),
         include_str!("rule_tools.rs"),
+        include_str!("shared_heat.rs"),
+        include_str!("rest_gap.rs"),
         include_str!("catalogue.rs"),
     ];
 

@@ -193,6 +193,15 @@ impl HeatMap {
         Some((Component::CoolingBranch(most), (most * half..(most + 1) * half).map(GpuIndex).collect()))
     }
 
+    /// The half of the board that has all of these, with its GPUs.
+    pub(super) fn half_with(&self, gpus: &BTreeSet<GpuIndex>) -> Option<(Component, BTreeSet<GpuIndex>)> {
+        let half = self.count / 2;
+        let first = gpus.first()?.0.checked_div(half)?;
+        let all = self.half_of(*gpus.first()?);
+        let halves = self.count >= 4 && self.count.is_multiple_of(2);
+        (halves && gpus.is_subset(&all)).then_some((Component::CoolingBranch(first), all))
+    }
+
     /// The GPUs of the half of the board that this one is on.
     pub(super) fn half_of(&self, gpu: GpuIndex) -> BTreeSet<GpuIndex> {
         let half = (self.count / 2).max(1);

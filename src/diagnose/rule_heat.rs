@@ -3,13 +3,14 @@
 //! The thermal resistance (K/W) tells them apart: heat from outside leaves it alone, and what a branch shares raises it on
 //! all of the branch's GPUs.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::board::Board;
 use super::heat_map::HeatMap;
 use super::rule_memory::read_memory;
 use super::rule_sensor::WRONG_SENSOR;
 use super::scene::{Fact, Scene, both, trip_evidence};
+use super::shared_heat::{Heat, behind_sinks, raised_by_sinks, risen_together};
 use kiln_event::{Confidence, Evidence};
 use kiln_limit::Judged;
 use kiln_model::{Component, GpuIndex, Sensor};
@@ -41,9 +42,6 @@ const HOT: &[&str] = &[
 /// Those of them that the driver itself counts.
 const THROTTLING: &[&str] = &["throttle.thermal", "throttle.sw-thermal", "throttle.hw-thermal"];
 const INLET: &[&str] = &["temp.inlet.mean", "temp.inlet.max", "drift.inlet"];
-/// The hot GPUs with what says so.
-type Heat = BTreeMap<GpuIndex, Vec<Evidence>>;
-
 /// So many dies off by the same at once are no sensors: what reaches them is not what the node's inlet shows.
 pub(super) const OF_ONE_BRANCH: usize = 3;
 
@@ -105,6 +103,7 @@ pub(super) fn read_heat(scene: &Scene<'_>, board: &mut Board) {
     // and which of them are over is a matter of their places.
     let by_all = comes_to_all(scene);
     let rises_with_all = is_of_all(scene, "resistance.rise", OF_RISE);
+    let by_sink = raised_by_sinks(scene, &map, board, &heat);
     let by_floor_alone = |gpu: GpuIndex| {
         let own = ["resistance.mirrored", "fall.fast"].into_iter().any(|name| scene.missed(gpu, name));
         missed_resistance(gpu) && !own && !map.is_raised(gpu)
@@ -138,6 +137,8 @@ pub(super) fn read_heat(scene: &Scene<'_>, board: &mut Board) {
             // its place by a little more or less.
             let suspicion = board.accuse("NODE-COOLING", Component::Node, Confidence::Medium, evidence);
             suspicion.suspects = vec![Component::Node, Component::Station];
+        } else if let Some(shared) = risen_together(scene, &map, gpu).filter(|_| half.is_none()) {
+            shared.pin(board, evidence);
         } else if let (Some((code, twin)), true) = (by_its_twin, only_compared) {
             // Compared with a temperature that is not true.
             board.accuse(code, twin, Confidence::High, evidence);
@@ -159,6 +160,8 @@ pub(super) fn read_heat(scene: &Scene<'_>, board: &mut Board) {
             board.accuse(code, component, Confidence::High, evidence);
         } else if everything {
             board.accuse("NODE-COOLING", Component::Node, Confidence::Medium, evidence);
+        } else if let Some(shared) = behind_sinks(scene, &map, board, gpu, &by_sink).filter(|_| half.is_none()) {
+            shared.pin(board, evidence);
         } else if let Some((branch, gpus)) = half.as_ref().filter(|(_, gpus)| gpus.contains(&gpu)) {
             accuse_branch(scene, board, *branch, gpus, component, evidence);
         } else if map.is_raised(gpu)

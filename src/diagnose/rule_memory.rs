@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::board::Board;
 use super::heat_map::{HeatMap, cooler_half, middle_of_others, over_others};
+use super::rest_gap::{accuse_the_odd_at_rest, reads_cold_memory};
 use super::rule_sensor::{FARTHER, accuse_others, falls_less};
 use super::scene::{Fact, Scene, trip_evidence};
 use kiln_event::Confidence;
@@ -36,7 +37,9 @@ pub(super) fn read_memory(scene: &Scene<'_>, map: &HeatMap, board: &mut Board) {
             "memory-over-die" if shows_low_die(scene, map, gpu) || is_zero_of_memory(scene, fact, gpu) => {
                 ("SENSOR-IMPLAUSIBLE", die, Confidence::Medium)
             }
-            "memory-over-die" if !is_warm_memory(scene, map, fact, gpu) => cooler_die(scene, gpu),
+            "memory-over-die" if !is_warm_memory(scene, map, fact, gpu) && !has_bad_pads(scene, map, gpu) => {
+                cooler_die(scene, gpu)
+            }
             "die-over-memory" if has_bad_contact(scene, map, gpu) => ("GPU-COOLING-CONTACT", die, fact.confidence()),
             "die-over-memory" => ("SENSOR-IMPLAUSIBLE", die, fact.confidence()),
             name if MEMORY.contains(&name) => ("HBM-COOLING-CONTACT", memory, Confidence::High),
@@ -83,8 +86,11 @@ fn by_siblings(scene: &Scene<'_>, map: &HeatMap, board: &mut Board, fact: &Fact<
     let others = || scene.gpus().into_iter().filter(|other| *other != gpu);
     let is_most = |odd: &[GpuIndex]| odd.len() * 2 >= others().count();
     if fact.name() == "die-over-memory" {
-        if has_bad_contact(scene, map, gpu) {
+        if has_bad_contact(scene, map, gpu) || reads_cold_memory(scene, gpu) {
             return false;
+        }
+        if accuse_the_odd_at_rest(scene, board, gpu, fact) {
+            return true;
         }
         // A die seems hot beside memory that is cool only where that of most others is not, or where their dies read low.
         let odd: Vec<GpuIndex> = others().filter(|other| scene.missed(*other, "memory-over-die")).collect();
@@ -133,8 +139,11 @@ fn by_siblings(scene: &Scene<'_>, map: &HeatMap, board: &mut Board, fact: &Fact<
 fn is_as_beside_good_ones(scene: &Scene<'_>, map: &HeatMap, board: &mut Board, fact: &Fact<'_>, gpu: GpuIndex) -> bool {
     const OWN: [&str; 3] = ["fall.fast", "resistance.mirrored", "thermal.resistance"];
     let values = beside(scene, fact, &[fact.name()]);
-    let is_hot =
-        |other: GpuIndex, by: &[&str]| by.iter().any(|name| scene.missed(other, name)) || falls_farther(scene, other);
+    let is_hot = |other: GpuIndex, by: &[&str]| {
+        by.iter().any(|name| scene.missed(other, name))
+            || falls_farther(scene, other)
+            || reads_cold_memory(scene, other)
+    };
     let split = |by: &[&str]| -> (BTreeSet<GpuIndex>, BTreeSet<GpuIndex>) {
         values.keys().copied().filter(|other| *other != gpu).partition(|other| is_hot(*other, by))
     };
@@ -159,7 +168,12 @@ fn is_as_beside_good_ones(scene: &Scene<'_>, map: &HeatMap, board: &mut Board, f
         return true;
     }
     for other in hot {
-        board.accuse("GPU-COOLING-CONTACT", Component::Gpu(other), Confidence::Low, [fact.evidence()]);
+        let code = if reads_cold_memory(scene, other) && !has_bad_contact(scene, map, other) {
+            "SENSOR-IMPLAUSIBLE"
+        } else {
+            "GPU-COOLING-CONTACT"
+        };
+        board.accuse(code, Component::Gpu(other), Confidence::Low, [fact.evidence()]);
     }
     true
 }
@@ -172,6 +186,12 @@ fn shows_low_die(scene: &Scene<'_>, map: &HeatMap, gpu: GpuIndex) -> bool {
             && !["fall.fast", "thermal.resistance"].into_iter().any(|name| scene.missed(twin, name))
     });
     map.reads_low(gpu) || scene.missed(gpu, "temp.offset.apart") || by_twin
+}
+
+/// Whether memory was too far over its die in any load by its own heat: pads are bad in all of them, and most where memory works hardest.
+fn has_bad_pads(scene: &Scene<'_>, map: &HeatMap, gpu: GpuIndex) -> bool {
+    let of = |fact: &&Fact<'_>| fact.failed() && fact.name() == "memory-over-die" && fact.gpu() == Some(gpu);
+    !shows_low_die(scene, map, gpu) && scene.facts.iter().filter(of).any(|fact| is_warm_memory(scene, map, fact, gpu))
 }
 
 /// Whether memory that is far over its die is itself warmer than that of its siblings, or of its twin: places differ by less
@@ -239,7 +259,7 @@ fn is_zero(at_rest: &BTreeMap<GpuIndex, f64>, loaded: &BTreeMap<GpuIndex, f64>, 
 
 /// Whether the die falls farther after a load than those of the better half of the GPUs, which half a board of bad contacts
 /// does not hide.
-fn falls_farther(scene: &Scene<'_>, gpu: GpuIndex) -> bool {
+pub(super) fn falls_farther(scene: &Scene<'_>, gpu: GpuIndex) -> bool {
     let falls = scene.first_numbers("gpu.cooldown", "fall.fast");
     falls.get(&gpu).zip(cooler_half(&falls)).is_some_and(|(own, good)| *own > FARTHER * good)
 }

@@ -62,7 +62,7 @@ pub(super) fn read_sensors(scene: &Scene<'_>, board: &mut Board) {
         // A plate through which nothing flows any more is slow to cool, and its die with it.
         let is_stalled = |gpu: GpuIndex| {
             let all = |name: &str| map.half_of(gpu).iter().all(|other| scene.missed(*other, name));
-            all("resistance.rise") || all("resistance.half")
+            ["resistance.rise", "resistance.half", "temp.spells"].into_iter().any(all)
         };
         let late = |gpu: GpuIndex| {
             fact.name() == "fall.early" && !is_of_heat(scene, gpu) && !comes_to_all(scene) && !is_stalled(gpu)
@@ -94,7 +94,7 @@ pub(super) fn read_sensors(scene: &Scene<'_>, board: &mut Board) {
 fn is_of_heat(scene: &Scene<'_>, gpu: GpuIndex) -> bool {
     let steeper =
         scene.numbers("resistance.mirrored").get(&Component::Gpu(gpu)).is_some_and(|percent| *percent > STEEPER);
-    steeper || ["resistance.mirrored", "fall.fast"].into_iter().any(|name| scene.missed(gpu, name))
+    steeper || ["resistance.mirrored", "resistance.half", "fall.fast"].into_iter().any(|name| scene.missed(gpu, name))
 }
 
 /// Whether a GPU warms less than its twin by what grows with power, or falls less by as much: it is cooled better, and what is

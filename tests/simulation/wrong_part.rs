@@ -1,8 +1,8 @@
 //! A healthy part must not pay for what another one shows.
 
 use kiln::event::{Outcome, standings};
-use kiln::model::Component;
-use kiln::node::sim::FaultUse;
+use kiln::model::{Component, Spread};
+use kiln::node::sim::{FaultUse, NodeFile};
 
 use crate::trial::{Trial, Tried};
 
@@ -149,6 +149,39 @@ fn half_a_board_of_bad_parts_accuses_none_of_the_good_half() {
                 assert!(!named.is_empty(), "{node} {fault} seed {seed}");
             }
         }
+    }
+}
+
+/// What is named among parts that differ as over a fleet, alone or as one of several that nothing tells apart.
+fn named_among_usual(node: &str, seed: u64, faults: &[String]) -> Vec<String> {
+    let mut file = NodeFile::find(node).expect("a node file");
+    file.drawn_as = Spread::Usual;
+    let faults: Vec<FaultUse> = faults.iter().map(|fault| FaultUse::parse(fault).expect("a fault")).collect();
+    named(&Trial::of("acceptance").run_of(&file, seed, &faults))
+}
+
+/// Of four GPUs two with a cause each leave no middle to go by.
+#[test]
+fn two_causes_on_four_gpus_accuse_none_of_the_other_two() {
+    for seed in [5_560_000, 5_560_001] {
+        let of = |faults: [&str; 2]| named_among_usual("gb200-tray-4", seed, &faults.map(str::to_owned));
+        let named = of(["sensor-memory-shifted@gpu/3:0.83", "cold-plate-loose@gpu/1"]);
+        let wrong = |one: &&String| ["gpu/0", "gpu/2"].iter().any(|good| one.contains(good));
+        assert_eq!(named.iter().find(wrong), None, "seed {seed}: {named:?}");
+        assert!(named.contains(&"SENSOR-IMPLAUSIBLE gpu/3".to_owned()), "seed {seed}: {named:?}");
+        // One GPU of a branch whose neighbour's sensor is wrong: nothing clears the branch.
+        let named = of(["branch-blocked@cooling/1:0.75", "sensor-shifted@gpu/3:0.55"]);
+        assert_eq!(named, ["SENSOR-IMPLAUSIBLE gpu/3", "COOLING-BRANCH-FLOW cooling/1"], "seed {seed}");
+    }
+}
+
+#[test]
+fn bad_pads_of_half_a_board_are_no_contact_of_a_good_gpu() {
+    for (node, fault) in
+        [("hgx-b200-8", "pads-half-bad@gpu/5/memory"), ("hgx-h200-8", "pads-half-bad@gpu/5/memory:0.5")]
+    {
+        let named = named_among_usual(node, 5_560_002, &[fault.to_owned()]);
+        assert!(named.iter().all(|one| one.starts_with("HBM-COOLING-CONTACT")), "{node}: {named:?}");
     }
 }
 
