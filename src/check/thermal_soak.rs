@@ -304,7 +304,9 @@ impl Run {
             sheet.put("samples", gpu, gauge.coverage(over));
         }
         // Without an inlet the rise of each is over what all dies do, so that nothing is left of what they share.
-        let rises = self.gauges.iter().filter_map(|(gpu, gauge)| {
+        // One that is lost is told by itself, and what cools the others is known without it.
+        let there = self.gauges.iter().filter(|(gpu, _)| !context.lost.contains_key(gpu));
+        let rises = there.filter_map(|(gpu, gauge)| {
             let (inlet, soak) = (gauge.inlet.gauged(over, Window::mean), self.soaks.get(&gpu)?);
             Some(gauge.whole(if inlet.number().is_some() { soak.spells.growth(over, length) } else { inlet }))
         });

@@ -131,6 +131,7 @@ fn a_gpu_that_is_lost_is_told_once_and_what_others_lack_because_of_it_is_not_tol
     let causes = verdict.lines().filter(|line| line.starts_with("    cause ")).count();
     assert_eq!((causes, verdict.contains("gpu/0, slot")), (1, false), "{told}");
     assert!(!verdict.contains("unsupported"), "what the node cannot tell is nobody's trouble: {told}");
+    assert!(!verdict.contains("  ERROR"), "what cools the other seven is known without it: {told}");
     let most = verdict.lines().filter(|line| line.contains("after.inventory")).count();
     assert!(most <= 1, "{told}");
 }
