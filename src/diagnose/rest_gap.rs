@@ -8,9 +8,10 @@ use super::scene::{Fact, Scene};
 use kiln_event::Confidence;
 use kiln_model::{Component, GpuIndex};
 
-/// K by which memory is over its die at rest, at least and at most. Public captures of resting nodes, which the node files name, have
-/// both equally warm on B200 and GB200; where memory keeps more of its clock it is 4 to 6 K over the die. Both read in whole degrees.
-const AT_REST: std::ops::RangeInclusive<f64> = -2.5..=9.0;
+/// K by which memory is over its die at rest, at least and at most. The captures of resting nodes that the node files name have both
+/// equally warm on GB200 and memory 8 K over the die on H100 and H200, where a part that draws half as much again is half as far over
+/// again. Both read in whole degrees.
+const AT_REST: std::ops::RangeInclusive<f64> = -2.5..=14.0;
 
 /// Memory over die at rest, if both were read.
 fn gap(scene: &Scene<'_>, gpu: GpuIndex) -> Option<f64> {
