@@ -17,7 +17,7 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow};
 use kiln_link::{
     Being, Client, Clock, End, Identity, Launch, Program, Programs, SOCKET_VARIABLE, STARTED_AS, Settings, Spool,
-    Supervised, WATCHDOG_VARIABLE, drive as work,
+    Supervised, WATCHDOG_VARIABLE, drive as work, in_memory,
 };
 use kiln_seal::PublicKey;
 use kiln_wire::{AgentId, Assignment, BootId, Digest, EVIDENCE_LONGEST, EVIDENCE_MOST, Serial};
@@ -47,6 +47,14 @@ pub(super) fn agent(args: &AgentArgs) -> Result<Exit, CommandError> {
     if args.ca.is_none() {
         Client::of(&args.floor).usage()?;
     }
+    let lost = in_memory(&args.spool).with_context(|| format!("the spool {}", args.spool.display())).no_claim()?;
+    if let Some(kind) = lost {
+        let told = forgetful(&args.spool, kind);
+        if args.lasting_spool {
+            return Err(CommandError::Usage(anyhow!(told)));
+        }
+        printer::tell(&format!("WARNING: {told}"));
+    }
     let own = std::env::current_exe().context("this program cannot be found again to start runs with").no_claim()?;
     let started_as = std::env::var(STARTED_AS).ok();
     loop {
@@ -68,6 +76,15 @@ pub(super) fn agent(args: &AgentArgs) -> Result<Exit, CommandError> {
             End::Changed => {}
         }
     }
+}
+
+/// What a spool in memory comes to.
+fn forgetful(spool: &Path, kind: &str) -> String {
+    format!(
+        "the spool {} is on {kind}, which is in memory: a reboot takes away every run that is not at the floor yet, what was \
+         assigned, and the agent's name and key; give --spool a folder on a disk",
+        spool.display()
+    )
 }
 
 /// Becomes another program under the same number and with the same arguments; it returns only with why that cannot be.
@@ -92,7 +109,7 @@ fn work_as(args: &AgentArgs, being: Being, own: &Path, spool: Spool, programs: P
         serial: serial(args)?,
         slot: args.slot.as_deref().map(str::parse).transpose().usage()?,
         fresh_id: format!("agent-{}", uuid::Uuid::now_v7()).parse::<AgentId>().no_claim()?,
-        evidence: args.ca.as_ref().map(|_| evidence(args)).unwrap_or_default(),
+        evidence: args.ca.as_ref().map(|_| with_spool(evidence(args), &args.spool)).unwrap_or_default(),
         once: args.once,
         being,
         programs_key: args.programs_key.as_deref().map(PublicKey::read).transpose().usage()?,
@@ -120,6 +137,18 @@ fn serial(args: &AgentArgs) -> Result<Option<Serial>, CommandError> {
         printer::tell(&format!("the node says `{text}` is its serial number, which none is; give it with --serial"));
     }
     Ok(serial)
+}
+
+/// With what the person who approves an agent should know of its spool.
+fn with_spool(mut evidence: BTreeMap<String, String>, spool: &Path) -> BTreeMap<String, String> {
+    if let Ok(Some(kind)) = in_memory(spool) {
+        // The spool is told before anything else, if not everything can be.
+        while evidence.len() >= EVIDENCE_MOST {
+            evidence.pop_last();
+        }
+        evidence.insert("spool".to_owned(), format!("in memory ({kind}): lost at a reboot"));
+    }
+    evidence
 }
 
 /// What the machine says of itself, for the person who compares codes. All of it can be invented.

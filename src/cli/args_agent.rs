@@ -31,6 +31,9 @@ pub(super) struct AgentArgs {
     /// The folder for the agent's name, its assignment and its runs; it must outlive a reboot.
     #[arg(long, value_name = "DIR", default_value = "spool")]
     pub spool: PathBuf,
+    /// End with 2 where the spool is on a file system in memory, which a reboot takes away; it is told and used without this.
+    #[arg(long)]
+    pub lasting_spool: bool,
     /// Serial number of the node, from its label; what the node says itself if left out.
     #[arg(long, value_name = "SERIAL", value_parser = scanned)]
     pub serial: Option<String>,

@@ -78,6 +78,8 @@ const TABLE: &[(&str, Reach, &[&str])] = &[
         ],
     ),
     ("GPU-TOPOLOGY", Gpu, &["PCIE-NUMA", "PCIE-SLOW"]),
+    // Whose NUMA node is out of order is told by the order of addresses, which one on a wrong root port puts out.
+    ("GPU-TOPOLOGY", Node, &["PCIE-NUMA"]),
     ("GPU-CONFIG-MIG", Gpu, &["GPU-SLOW", "GPU-CONFIG-CHANGED", "HBM-SLOW", "NVLINK-BANDWIDTH", "GPU-PART-MISMATCH"]),
     ("GPU-POWER-CAP", Gpu, SLOWNESS),
     ("GPU-POWER-CAP", Gpu, &["GPU-CONFIG-CHANGED"]),

@@ -6,6 +6,7 @@
 mod client;
 mod drive;
 mod identity;
+mod memory;
 mod programs;
 mod spool;
 mod supervised;
@@ -17,6 +18,7 @@ pub use kiln_agent::Being;
 pub use client::{Client, FloorUrlError};
 pub use drive::{Clock, End, Program, Settings, drive};
 pub use identity::{Identity, IdentityError};
+pub use memory::in_memory;
 pub use programs::{Launch, Programs, STARTED_AS, Trial};
 pub use spool::{Spool, SpoolError};
 pub use supervised::{SOCKET_VARIABLE, Supervised, WATCHDOG_VARIABLE};

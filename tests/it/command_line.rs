@@ -348,3 +348,20 @@ fn a_chosen_gpu_that_is_bad_fails_under_its_own_number_and_one_that_is_not_there
         assert!(stderr(&output).contains(why) && !out.exists(), "{}", stderr(&output));
     }
 }
+
+/// A reboot would take away every run that is not at the floor yet.
+#[test]
+fn an_agent_whose_spool_is_in_memory_ends_where_its_spool_must_last() {
+    let spool = tempfile::tempdir_in("/dev/shm").expect("memory");
+    let spool = spool.path().join("spool");
+    let arguments = ["agent", "--floor", "http://127.0.0.1:9", "--sim", "hgx-h200-8", "--lasting-spool", "--spool"];
+    let mut kiln = Command::new(env!("CARGO_BIN_EXE_kiln"));
+    let output = kiln.args(arguments).arg(&spool).stdin(Stdio::null()).output().expect("kiln starts");
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{told}");
+    assert!(
+        told.contains("is on tmpfs, which is in memory") && told.contains("give --spool a folder on a disk"),
+        "{told}"
+    );
+    assert!(!spool.exists(), "nothing was begun");
+}

@@ -193,3 +193,28 @@ fn coolant_that_comes_to_all_in_spells_is_no_contact_of_those_whose_fall_it_reac
         assert!(!named.iter().any(|one| one.contains("gpu/")), "seed {seed}: {named:?}");
     }
 }
+
+/// Which NUMA node is out of order is told by the order of addresses, which a GPU on a wrong root port puts out.
+#[test]
+fn a_gpu_on_a_wrong_root_port_is_the_only_one_out_of_order() {
+    for seed in 1..7 {
+        for gpu in 0..4 {
+            let fault = format!("wrong-root-port@gpu/{gpu}");
+            let tried = Trial::of("smoke").run("gb200-tray-4", seed, Some(&fault));
+            let named = named(&tried);
+            assert_eq!(named.len(), 1, "{fault} seed {seed}: {named:?}");
+        }
+    }
+}
+
+/// The simulated dies once began as cold as if the inlet had been hot for no time.
+#[test]
+fn an_inlet_that_was_hot_before_the_run_makes_no_sensor_implausible() {
+    for node in ["gb200-tray-4", "hgx-h200-8-liquid", "hgx-h200-8"] {
+        for fault in ["inlet-hot", "inlet-hot:0.3"] {
+            let tried = Trial::of("smoke").run(node, 3, Some(fault));
+            let named = named(&tried);
+            assert!(!named.iter().any(|one| one.starts_with("SENSOR")), "{node} {fault}: {named:?}");
+        }
+    }
+}

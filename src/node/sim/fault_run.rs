@@ -270,7 +270,7 @@ impl SimNode {
         }
     }
 
-    fn seconds(&self) -> f64 {
+    pub(super) fn seconds(&self) -> f64 {
         self.now as f64 / 1e9
     }
 

@@ -159,7 +159,8 @@ impl SimNode {
                 gpu.rest(&self.build.kind, self.site.around(slot));
                 watts.push((slot, gpu.power));
             }
-            self.site.rest(&watts);
+            let at = self.seconds();
+            self.site.rest(&watts, at);
         }
     }
 

@@ -207,8 +207,10 @@ impl Site {
         self.inlet = station.inlet + self.warming + self.drift * drift + back;
     }
 
-    /// Lets branches settle at once with `watts` on each slot.
-    pub(super) fn rest(&mut self, watts: &[(usize, f64)]) {
+    /// Lets the inlet and the branches settle at once with `watts` on each slot.
+    pub(super) fn rest(&mut self, watts: &[(usize, f64)], at: f64) {
+        self.total = self.base_power + watts.iter().map(|(_, watts)| watts).sum::<f64>();
+        self.weather(at, 0.0);
         for branch in &mut self.branches {
             branch.watts = 0.0;
         }
