@@ -71,6 +71,12 @@ impl World {
             self.take_copies_away(&held);
         }
         self.look_at_rollout();
+        // Where chance planted many fails in one place, the floor suspects it, and nothing there begins until somebody looked.
+        let suspects: Vec<_> = self.floor.state().suspects.keys().cloned().collect();
+        for scope in suspects {
+            self.simulated.freed += 1;
+            self.tell(Input::Told { act: Act::FreeScope { scope, why: "looked".to_owned() }, by: "p".to_owned() });
+        }
         for agent in held {
             self.simulated.freed += 1;
             self.tell(Input::Told { act: Act::FreeAgent { agent }, by: "p".to_owned() });

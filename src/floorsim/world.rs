@@ -421,6 +421,20 @@ mod tests {
         assert_eq!(simulated(30, 5, "all"), simulated(30, 5, "all"));
     }
 
+    /// Of 131 floors one had so many fails in a row of racks by chance; nobody looked, and its units waited for two days.
+    #[test]
+    fn a_place_that_is_suspected_by_chance_is_looked_at() {
+        let settings = SimSettings { seed: 7, faults: Faults::none(), ..SimSettings::of(60) };
+        let mut world = World::new(&settings);
+        for node in &mut world.nodes[..30] {
+            node.verdicts = vec![VerdictWord::Fail];
+        }
+        world.run();
+        let suspected = |stamped: &Stamped| matches!(stamped.event, kiln_floor::FloorEvent::ScopeSuspected { .. });
+        assert!(world.events.iter().any(suspected), "so many fails are noticed");
+        assert_eq!(world.floor.state().suspects.keys().next(), None, "somebody looked");
+    }
+
     #[test]
     fn each_fault_alone_does_no_harm_either() {
         for fault in Faults::all().iter() {
