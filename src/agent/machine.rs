@@ -97,6 +97,9 @@ pub enum Effect {
     Start(Assignment),
     /// Go on with a run that was cut short.
     Resume(RunId),
+    /// Take the assignment of this run out of the spool, durably: an agent that is started again must not try it, since its power
+    /// may be another's by then.
+    Forget(RunId),
     /// Offer whole lines of the journal from here on.
     Ship {
         run: RunId,
@@ -147,6 +150,8 @@ pub struct Agent {
     /// What its process said when it last refused it; the second time in the same words it is not tried again.
     refusal: Option<RefusedRun>,
     refused: bool,
+    /// What is still to be taken out of the spool.
+    forgets: Option<RunId>,
     /// Where the journal of a run ended that asked for a restart, when it was last gone on with.
     returned_at: Option<Position>,
     /// The run that another program was assigned and that a person had given up.
@@ -174,6 +179,7 @@ impl Agent {
             seen: 0,
             refusal: None,
             refused: false,
+            forgets: None,
             returned_at: None,
             given_up: None,
         }
@@ -197,6 +203,8 @@ impl Agent {
     pub fn handle(&mut self, tick: Tick, input: Input) -> Vec<Effect> {
         self.take(tick, input);
         let mut effects = Vec::new();
+        // Before the floor hears of it.
+        effects.extend(self.forgets.take().map(Effect::Forget));
         effects.extend(self.upgrading.end_of_trial(tick.now));
         if self.held.is_none() {
             effects.extend(self.converge(tick.now));
@@ -286,11 +294,12 @@ impl Agent {
             }
             Input::Refused(refusal) => {
                 self.refused = self.refusal.as_ref() == Some(&refusal);
-                self.refusal = Some(refusal);
                 if self.refused {
+                    self.forgets = Some(refusal.run.clone());
                     // The floor hears of it at once.
                     self.call_at = tick.now;
                 }
+                self.refusal = Some(refusal);
             }
             Input::Compared { run, position, same: true } => self.shipping.agree(&run, position),
             Input::Compared { run, same: false, .. } => self.held = Some(Held::ForkedJournal { run }),
@@ -304,6 +313,10 @@ impl Agent {
             self.given_up = Some(run);
         }
         self.tries = 0;
+        // Whether it is tried again is the floor's to say, which may have given its power to others.
+        if self.refused().is_some() {
+            self.assignment = None;
+        }
         (self.refusal, self.refused) = (None, false);
         self.shipping.compare_again();
     }

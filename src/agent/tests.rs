@@ -230,6 +230,7 @@ fn a_run_that_its_process_refuses_twice_in_the_same_words_is_told_and_not_tried_
     let effects = told.tell(Input::Refused(refused("another serial number")));
     let says = |effect: &Effect| matches!(effect, Effect::Sync(sync) if sync.refused == told.agent.refused().cloned());
     assert!(effects.iter().any(says) && told.agent.refused().is_some(), "{effects:?}");
+    assert_eq!(effects.first(), Some(&Effect::Forget(name("run-1"))), "before the floor gives its power to another");
     told.tell(Input::Answered(reply(None, Some(assignment()))));
     for _ in 0..10 {
         told.now += Duration::from_secs(60);
@@ -240,6 +241,21 @@ fn a_run_that_its_process_refuses_twice_in_the_same_words_is_told_and_not_tried_
     let again = Assignment { generation: Generation(2), run: name("run-2"), ..assignment() };
     assert!(starts(&told.tell(Input::Answered(reply(None, Some(again))))));
     assert_eq!(told.agent.refused(), None);
+}
+
+#[test]
+fn an_agent_that_is_let_go_on_tries_a_refused_run_only_if_the_floor_wants_it_again() {
+    let agent = Agent::new(name("agent-1"), name("boot-1"), None, Some(assignment()));
+    let mut told = Told { agent, now: Duration::ZERO };
+    let refused = || RefusedRun { run: name("run-1"), why: "another serial number".to_owned() };
+    for _ in 0..2 {
+        assert!(starts(&told.tell(Input::Looked(Facts::default()))));
+        told.tell(Input::Refused(refused()));
+        told.now += Duration::from_secs(30);
+    }
+    assert!(!starts(&told.tell(Input::Freed)), "its power may be another's by now");
+    told.tell(Input::Unanswered);
+    assert!(starts(&told.tell(Input::Answered(reply(None, Some(assignment()))))), "wanted again");
 }
 
 #[test]

@@ -36,6 +36,10 @@ impl World {
                 node.resume(run);
                 Some(self.has_begun(index))
             }
+            Effect::Forget(run) => {
+                node.saved = node.saved.take().filter(|saved| saved.run != run);
+                None
+            }
             Effect::Compare { run, position } => {
                 let has = |disk: &Disk| position.offset <= disk.whole.offset && disk.journal.is_at(position);
                 let same = node.disk.get(&run).map_or(position == Position::default(), has);

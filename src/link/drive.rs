@@ -202,6 +202,10 @@ impl Driver<'_> {
                 self.spawn(run, command)?;
                 return Ok(None);
             }
+            Effect::Forget(run) => {
+                self.spool.forget(&run)?;
+                return Ok(None);
+            }
             Effect::Compare { run, position } => {
                 match self.spool.reads_same(&run, position) {
                     Ok(same) => Input::Compared { run, position, same },

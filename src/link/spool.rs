@@ -120,6 +120,16 @@ impl Spool {
         Ok(())
     }
 
+    /// Wants a run no more, durably. What it was assigned as stays, for what there is of it to be handed over.
+    pub(super) fn forget(&self, run: &RunId) -> Result<(), SpoolError> {
+        if self.assignment()?.is_some_and(|wanted| wanted.run == *run) {
+            let path = self.dir.join("assignment.json");
+            let gone = fs::remove_file(&path).and_then(|()| File::open(&self.dir)?.sync_all());
+            gone.map_err(wrong(&path))?;
+        }
+        Ok(())
+    }
+
     /// A folder beside the runs.
     pub(super) fn folder(&self, name: &str) -> PathBuf {
         self.dir.join(name)
@@ -331,11 +341,25 @@ mod tests {
     }
 
     #[test]
+    fn what_is_wanted_no_more_is_not_begun_again_and_still_handed_over_as_what_it_was() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let mut spool = Spool::open(dir.path()).expect("a spool");
+        let run: RunId = "run-1".parse().expect("a run");
+        spool.keep(&assignment(&run)).expect("kept");
+        fs::create_dir_all(spool.run(&run)).expect("a run directory");
+        spool.forget(&run).expect("forgotten");
+        spool.forget(&run).expect("once more");
+        assert_eq!(spool.assignment().expect("read"), None);
+        assert_eq!(spool.look(None).expect("a look").spool[0].generation, assignment(&run).generation);
+    }
+
+    #[test]
     fn only_whole_lines_of_a_run_that_has_begun_are_offered() {
         let dir = tempfile::tempdir().expect("a folder");
         let mut spool = Spool::open(dir.path()).expect("a spool");
         let run: RunId = "run-1".parse().expect("a run");
         spool.keep(&assignment(&run)).expect("kept");
+        spool.forget(&"run-2".parse().expect("a run")).expect("nothing to forget");
         assert_eq!(spool.assignment().expect("read"), Some(assignment(&run)));
         fs::create_dir_all(spool.run(&run)).expect("a run directory");
         let journal = spool.run(&run).join(JOURNAL.name);
