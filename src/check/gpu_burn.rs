@@ -81,18 +81,9 @@ static MEASUREMENTS: &[MeasurementSpec] = &[
     may("memory-over-die", Unit::Kelvin, GPU, "memory temperature over die temperature, mean of the window"),
     may("margin.min", Unit::Celsius, GPU, "least margin to slowdown in the window"),
     may("thermal.resistance", Unit::KelvinPerWatt, GPU, "die over inlet, or over the idle state, per watt"),
-    may(
-        "resistance.mirrored",
-        Unit::Percent,
-        GPU,
-        "thermal resistance against that of the GPU in the same place of the other half",
-    ),
-    may(
-        "resistance.half",
-        Unit::Percent,
-        GPU,
-        "thermal resistance of the GPU's half of the board against that of the other half",
-    ),
+    super::twins::MIRRORED,
+    super::twins::HALF,
+    super::twins::OF_PAIRS,
     may("throttle.thermal", Unit::Second, GPU, "time slowed for heat, by software and hardware together"),
     may("throttle.sw-thermal", Unit::Second, GPU, "time slowed for heat by the driver"),
     may("throttle.hw-thermal", Unit::Second, GPU, "time slowed for heat by the hardware"),
@@ -167,8 +158,7 @@ impl CheckRun for Run {
                 for (gpu, gauge) in self.gauges.iter() {
                     let known = (self.course.idle.get(&gpu).copied(), peak(context, gpu));
                     report(&mut sheet, Component::Gpu(gpu), gauge, over, known);
-                    sheet.put("resistance.mirrored", Component::Gpu(gpu), gauge.whole(board.mirrored(gpu)));
-                    sheet.put("resistance.half", Component::Gpu(gpu), gauge.whole(board.half(gpu)));
+                    board.put(&mut sheet, gpu, gauge);
                 }
                 wants.end(Done::Measured(sheet.into_list()));
             }

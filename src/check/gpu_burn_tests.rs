@@ -62,6 +62,7 @@ fn a_healthy_burn_tells_everything_it_declares() {
     samples 100 %
     resistance.mirrored unsupported
     resistance.half unsupported
+    resistance.of-pairs unsupported
     ");
 }
 

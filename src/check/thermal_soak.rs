@@ -49,7 +49,8 @@ pub(super) static SPEC: CheckSpec = CheckSpec {
               sit in the same place of the two halves of a board, by the slope between rest and load as well as by the \
               temperatures themselves, and the lesser counts: a sensor that reads low cannot make its twin look hot. It is \
               unsupported where other pairs disagree too: then the board has no such places, or a whole half is warm, which \
-              resistance.half tells.",
+              resistance.half tells. Where the others disagree by about the same, resistance.of-pairs tells how far this pair is \
+              from them: a GPU that is hot on the cooler half is else as warm as its twin.",
     params: &[
         choice("kernel", &["bf16", "fp8", "fp32", "fp64"], "bf16", "arithmetic of the load"),
         span("for", "20m", "length of the steady window"),
@@ -82,18 +83,9 @@ static MEASUREMENTS: &[MeasurementSpec] = &[
     required(flag("steady", GPU, "whether the temperature came to stand still in time")),
     may("steady-time", Unit::Second, GPU, "time under load until the temperature stood still"),
     must("thermal.resistance", Unit::KelvinPerWatt, GPU, "die over inlet, or over the idle state, per watt"),
-    may(
-        "resistance.mirrored",
-        Unit::Percent,
-        GPU,
-        "thermal resistance against that of the GPU in the same place of the other half",
-    ),
-    may(
-        "resistance.half",
-        Unit::Percent,
-        GPU,
-        "thermal resistance of the GPU's half of the board against that of the other half",
-    ),
+    super::twins::MIRRORED,
+    super::twins::HALF,
+    super::twins::OF_PAIRS,
     may("resistance.rise", Unit::Percent, GPU, "growth of the thermal resistance over the window; 0 where it fell"),
     may(
         "resistance.rise.least",
@@ -287,8 +279,7 @@ impl Run {
             let idle = self.course.idle.get(&index).copied();
             let gpu = Component::Gpu(index);
             sheet.put("thermal.resistance", gpu, gauge.whole(gauge.resistance(over, idle)));
-            sheet.put("resistance.mirrored", gpu, gauge.whole(board.mirrored(index)));
-            sheet.put("resistance.half", gpu, gauge.whole(board.half(index)));
+            board.put(&mut sheet, index, gauge);
             put_soak(&mut sheet, gpu, soak, gauge, over, length);
             sheet.put("temp.offset", gpu, offsets.get(&index).cloned().unwrap_or(Gauged::Unsupported));
             let rest = |gpu: GpuIndex| self.course.idle.get(&gpu).and_then(|idle| idle.power);
@@ -427,6 +418,7 @@ mod tests {
         thermal.resistance 0.05 K/W
         resistance.mirrored unsupported
         resistance.half unsupported
+        resistance.of-pairs unsupported
         steady true
         steady-time 671 s
         resistance.rise 0 %

@@ -6,8 +6,31 @@
 
 use std::collections::BTreeMap;
 
-use super::sheet::Gauged;
-use kiln_model::GpuIndex;
+use super::declare::may;
+use super::gauge::LoadGauge;
+use super::sheet::{Gauged, Sheet};
+use kiln_model::{Component, ComponentKind, GpuIndex, Unit};
+use kiln_profile::MeasurementSpec;
+
+/// What checks that load all GPUs say of their places.
+pub(super) const MIRRORED: MeasurementSpec = may(
+    "resistance.mirrored",
+    Unit::Percent,
+    ComponentKind::Gpu,
+    "thermal resistance against that of the GPU in the same place of the other half",
+);
+pub(super) const HALF: MeasurementSpec = may(
+    "resistance.half",
+    Unit::Percent,
+    ComponentKind::Gpu,
+    "thermal resistance of the GPU's half of the board against that of the other half",
+);
+pub(super) const OF_PAIRS: MeasurementSpec = may(
+    "resistance.of-pairs",
+    Unit::Percent,
+    ComponentKind::Gpu,
+    "resistance.mirrored beside that of the other pairs, where these agree that one half is the warmer",
+);
 
 /// How warm one GPU is for its power.
 #[derive(Debug, Clone, Copy, Default)]
@@ -31,6 +54,8 @@ pub(super) struct Board {
 const LIKE_POWER: f64 = 0.85;
 /// A pair agrees if its resistances differ by no more than this: two good parts, 4 % each way, read in whole degrees.
 const AGREE: f64 = 1.10;
+/// Pairs that must lean the same way for a half to be the warmer one: of two it may as well be their parts.
+const LEAST_LEANING: usize = 3;
 
 impl Board {
     fn twin(&self, gpu: GpuIndex) -> Option<GpuIndex> {
@@ -59,13 +84,39 @@ impl Board {
         (0..self.gpus / 2).map(GpuIndex).filter_map(|gpu| Some((gpu, self.ratio(gpu)?)))
     }
 
+    /// Writes down how one GPU compares with its places.
+    pub(super) fn put(&self, sheet: &mut Sheet<'_>, gpu: GpuIndex, gauge: &LoadGauge) {
+        for (spec, value) in [(MIRRORED, self.mirrored(gpu)), (HALF, self.half(gpu)), (OF_PAIRS, self.of_pairs(gpu))] {
+            sheet.put(spec.name, Component::Gpu(gpu), gauge.whole(value));
+        }
+    }
+
+    /// The ratios of the pairs that this GPU is not one of.
+    fn others(&self, gpu: GpuIndex) -> Vec<f64> {
+        let own = GpuIndex(gpu.0 % (self.gpus / 2).max(1));
+        self.pairs().filter(|(first, _)| *first != own).map(|(_, ratio)| ratio).collect()
+    }
+
     /// The ratio to the twin in percent, where the other pairs bear out that twins are alike on this board.
     pub(super) fn mirrored(&self, gpu: GpuIndex) -> Gauged {
         let Some(ratio) = self.ratio(gpu) else { return Gauged::Unsupported };
-        let own = GpuIndex(gpu.0 % (self.gpus / 2).max(1));
-        let mut others = self.pairs().filter(|(first, _)| *first != own).peekable();
-        let borne_out = others.peek().is_some() && others.all(|(_, ratio)| (1.0 / AGREE..=AGREE).contains(&ratio));
+        let others = self.others(gpu);
+        let borne_out = !others.is_empty() && others.iter().all(|ratio| (1.0 / AGREE..=AGREE).contains(ratio));
         if borne_out { Gauged::once(100.0 * ratio) } else { Gauged::Unsupported }
+    }
+
+    /// The ratio to the twin beside that of the other pairs, where these agree that one half is warmer than the other: a GPU that is
+    /// hot on the cooler half is as warm as its twin, and hides the half as the half hides it.
+    pub(super) fn of_pairs(&self, gpu: GpuIndex) -> Gauged {
+        let (Some(ratio), others) = (self.ratio(gpu), self.others(gpu)) else { return Gauged::Unsupported };
+        let ends = others.iter().copied().reduce(f64::min).zip(others.iter().copied().reduce(f64::max));
+        let is_leaning = |(least, most): &(f64, f64)| {
+            let apart = *least < 1.0 / AGREE || *most > AGREE;
+            apart && *most <= AGREE * least && (*most < 1.0 || *least > 1.0)
+        };
+        let leans = others.len() >= LEAST_LEANING && ends.as_ref().is_some_and(is_leaning);
+        let Some(middle) = kiln_model::median(&others).filter(|_| leans) else { return Gauged::Unsupported };
+        Gauged::once(100.0 * if gpu.0 < self.gpus / 2 { ratio / middle } else { ratio * middle })
     }
 
     /// The ratio of the GPU's half to the other in percent: the pair in the middle. Told only where all pairs lean the
@@ -158,5 +209,19 @@ mod tests {
         assert!(percent(&board.half(GpuIndex(6))).is_some_and(|percent| percent >= 129.0));
         assert!(percent(&board.half(GpuIndex(1))).is_some_and(|percent| percent <= 78.0));
         assert_eq!(board.mirrored(GpuIndex(6)), Gauged::Unsupported);
+        assert_eq!(percent(&board.of_pairs(GpuIndex(6))), Some(100.0), "as warm as its half");
+    }
+
+    #[test]
+    fn a_gpu_that_is_as_hot_as_its_twin_of_the_warm_half_stands_out_from_its_own() {
+        let mut values = ROWS;
+        for gpu in [2, 4, 5, 6, 7] {
+            let (resistance, slope) = &mut values[gpu];
+            (*resistance, *slope) = (*resistance * 13 / 10, *slope * 13 / 10);
+        }
+        let board = board(values);
+        assert_eq!(percent(&board.of_pairs(GpuIndex(2))), Some(129.0));
+        assert_eq!(percent(&board.of_pairs(GpuIndex(6))), Some(77.0));
+        assert_eq!(board.of_pairs(GpuIndex(1)), Gauged::Unsupported, "the other pairs do not agree");
     }
 }

@@ -10,7 +10,7 @@ use super::heat_map::HeatMap;
 use super::rule_memory::read_memory;
 use super::rule_sensor::WRONG_SENSOR;
 use super::scene::{Fact, Scene, both, trip_evidence};
-use super::shared_heat::{Heat, behind_sinks, raised_by_sinks, risen_together};
+use super::shared_heat::{Heat, behind_sinks, flattened_half, raised_by_sinks, risen_together};
 use kiln_event::{Confidence, Evidence};
 use kiln_limit::Judged;
 use kiln_model::{Component, GpuIndex, Sensor};
@@ -147,6 +147,8 @@ pub(super) fn read_heat(scene: &Scene<'_>, board: &mut Board) {
         {
             // Compared with a fall that another spell had flattened.
             board.accuse("COOLING-BRANCH-FLOW", *branch, Confidence::Medium, evidence);
+        } else if let Some(branch) = flattened_half(scene, &map, gpu).filter(|_| is_fall(&evidence)) {
+            board.accuse("COOLING-BRANCH-FLOW", branch, Confidence::Low, evidence);
         } else if let Some((code, odd)) = read_half(scene, &map, board, gpu, &evidence).filter(|_| half.is_none()) {
             board.accuse(code, odd, Confidence::Low, evidence);
         } else if shared && half.is_none() && by_floor_alone(gpu) && !is_weak(gpu) {

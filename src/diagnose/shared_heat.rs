@@ -9,10 +9,10 @@ use super::board::Board;
 use super::heat_map::HeatMap;
 use super::rule_heat::OF_ONE_BRANCH;
 use super::rule_memory::falls_farther;
-use super::rule_sensor::WRONG_SENSOR;
+use super::rule_sensor::{FARTHER, WRONG_SENSOR};
 use super::scene::Scene;
 use kiln_event::{Confidence, Evidence};
-use kiln_model::{Component, GpuIndex};
+use kiln_model::{Component, GpuIndex, median};
 
 /// The hot GPUs with what says so.
 pub(super) type Heat = BTreeMap<GpuIndex, Vec<Evidence>>;
@@ -90,4 +90,60 @@ pub(super) fn behind_sinks(
     let uncleared = mates.peek().is_some() && mates.all(|mate| is_odd(mate) || map.twin(mate).is_some_and(is_odd));
     let suspects = vec![Component::Gpu(gpu)];
     uncleared.then_some(Shared { branch: Some(branch), confidence: Confidence::Low, suspects })
+}
+
+/// GPUs of a half that must be there to say how its dies fall.
+const LEAST_OF_A_HALF: usize = 3;
+
+/// The other half of the board, if this GPU's die falls as those of its own half do and all of that one's fall less: what flows there
+/// stood still while they cooled, and made the middle that this one was held against.
+pub(super) fn flattened_half(scene: &Scene<'_>, map: &HeatMap, gpu: GpuIndex) -> Option<Component> {
+    let falls = scene.first_numbers("gpu.cooldown", "fall.fast");
+    let half = map.half_of(gpu);
+    let of = |is_own: bool| -> Vec<f64> {
+        let side = falls.iter().filter(|(other, _)| **other != gpu && half.contains(*other) == is_own);
+        side.map(|(_, fall)| *fall).collect()
+    };
+    let (mates, beyond) = (of(true), of(false));
+    let own = *falls.get(&gpu)?;
+    let least = mates.iter().copied().reduce(f64::min)?.min(own);
+    let apart = beyond.iter().all(|other| *other < least) && own <= FARTHER * median(&mates)?;
+    // Where several of a half fall farther it is their contacts.
+    let alone = !half.iter().any(|mate| *mate != gpu && scene.missed(*mate, "fall.fast"));
+    let known = alone && mates.len() >= LEAST_OF_A_HALF && beyond.len() >= LEAST_OF_A_HALF;
+    let others = falls.keys().copied().filter(|other| !half.contains(other)).collect();
+    map.branch_of(&others).filter(|_| known && apart)
+}
+
+/// A pair that is unlike the others where these agree that one half is the warmer: a GPU is hot on the cooler half, and the warm half is
+/// as well; or most GPUs of the warm half are hot each for itself, which their falls would show.
+pub(super) fn read_pairs(scene: &Scene<'_>, board: &mut Board) {
+    let map = HeatMap::of(scene);
+    for (place, fact) in scene.facts.iter().enumerate() {
+        let Some(gpu) = fact.gpu().filter(|_| fact.failed() && fact.name() == "resistance.of-pairs") else { continue };
+        board.claim(place);
+        let is_own = |gpu: GpuIndex| scene.missed(gpu, "fall.fast") || falls_farther(scene, gpu);
+        let half = map.half_of(gpu);
+        let beyond: BTreeSet<GpuIndex> = scene.gpus().into_iter().filter(|other| !half.contains(other)).collect();
+        let warm: Vec<GpuIndex> = beyond.iter().copied().filter(|other| map.twin(gpu) != Some(*other)).collect();
+        let own: Vec<GpuIndex> = warm.iter().copied().filter(|other| is_own(*other)).collect();
+        let contacts = match (is_own(gpu), own.len() * 2 >= warm.len()) {
+            (true, _) => vec![gpu],
+            (false, true) => own,
+            (false, false) => Vec::new(),
+        };
+        let wrong = |gpu: GpuIndex| WRONG_SENSOR.into_iter().find(|code| board.has(code, Component::Gpu(gpu)));
+        let sensors: Vec<_> = scene.gpus().into_iter().filter_map(|gpu| Some((wrong(gpu)?, gpu))).collect();
+        let contacts: Vec<_> = contacts.into_iter().map(|gpu| ("GPU-COOLING-CONTACT", gpu)).collect();
+        // Compared with temperatures that are not true, any pair is unlike the others.
+        let told = if contacts.is_empty() { sensors } else { contacts };
+        for (code, gpu) in &told {
+            board.accuse(code, Component::Gpu(*gpu), Confidence::Low, [fact.evidence()]);
+        }
+        if told.is_empty() {
+            let suspicion = board.accuse("NODE-COOLING", Component::Node, Confidence::Low, [fact.evidence()]);
+            let suspects = [Component::Node, Component::Gpu(gpu)].into_iter().chain(map.branch_of(&beyond));
+            suspicion.suspects = suspects.chain(warm.into_iter().map(Component::Gpu)).collect();
+        }
+    }
 }

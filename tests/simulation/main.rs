@@ -22,6 +22,7 @@ mod ports;
 mod refusing;
 mod resume;
 mod screen;
+mod shared_cause;
 mod sources;
 mod taken_up;
 mod trial;

@@ -1,0 +1,136 @@
+//! What several parts share is named as what they share, also beside a second cause, late, in spells, or on a board whose zones are not
+//! the halves of its GPU numbers.
+
+use std::io::Write as _;
+
+use kiln::event::{Finding, VerdictWord};
+use kiln::model::{Component, Spread};
+use kiln::node::sim::{FaultUse, NodeFile};
+
+use crate::trial::{Trial, Tried};
+
+/// A branch through which less than half of what should flows, at times told by `when`, on a node of usual parts.
+fn run_with_flow(file: &NodeFile, seed: u64, when: &str, share: f64) -> Tried {
+    let mut fault = tempfile::Builder::new().suffix(".yaml").tempfile().expect("a file");
+    let text = format!(
+        "schema: kiln.fault/1\nid: little-flow\ntitle: {{ en: Little flow }}\nnumber: 40\nabout: {{ en: A pump that stops. }}\n\
+         source: test\ncomponent: cooling\nchanges: {{ cooling.flow: {{ scale: {share} }} }}\nwhen: {{ {when} }}\n\
+         severity: {{ default: 1, min: 0.1, max: 2 }}\nexpect: {{ code: COOLING-BRANCH-FLOW, component: cooling }}\n"
+    );
+    fault.write_all(text.as_bytes()).expect("written");
+    let fault = format!("{}@cooling/1", fault.path().to_str().expect("a path"));
+    Trial::of("acceptance").run_of(file, seed, &[FaultUse::parse(&fault).expect("a fault")])
+}
+
+fn run_of_usual(node: &str, seed: u64, faults: &[&str]) -> Tried {
+    let mut file = NodeFile::find(node).expect("a node file");
+    file.drawn_as = Spread::Usual;
+    let faults: Vec<FaultUse> = faults.iter().map(|fault| FaultUse::parse(fault).expect("a fault")).collect();
+    Trial::of("acceptance").run_of(&file, seed, &faults)
+}
+
+fn named(tried: &Tried) -> Vec<String> {
+    tried.record.findings.iter().map(|finding| format!("{} {}", finding.code, finding.component)).collect()
+}
+
+fn only(tried: &Tried) -> &Finding {
+    assert_eq!(tried.record.findings.len(), 1, "{:?}", named(tried));
+    &tried.record.findings[0]
+}
+
+/// Either alone is caught; together the hot one is as warm as its twin, and the pair hides that the half is warm.
+#[test]
+fn a_clogged_heatsink_does_not_hide_behind_a_blocked_branch_of_the_other_half() {
+    for node in ["hgx-h200-8", "hgx-b200-8", "hgx-h100-8"] {
+        for (branch, gpu, other) in [("branch-blocked@cooling/0:0.4", 5, 0), ("branch-blocked@cooling/1:0.4", 2, 1)] {
+            let tried =
+                run_of_usual(node, 31 + u64::from(other), &[branch, &format!("heatsink-clogged@gpu/{gpu}:0.8")]);
+            let word = tried.record.verdict.as_ref().expect("a verdict").word;
+            assert_ne!(word, VerdictWord::Pass, "{node} {branch}");
+            let finding = only(&tried);
+            let gpu = Component::gpu(gpu);
+            let shared = ["NODE-COOLING", "GPU-COOLING-CONTACT"].contains(&finding.code.as_str());
+            assert!(shared, "{node} {branch}: {:?}", named(&tried));
+            let known = finding.component == gpu
+                || [gpu, Component::CoolingBranch(other)].iter().all(|suspect| finding.suspects.contains(suspect));
+            assert!(known, "{node} {branch}: {:?} {:?}", finding.component, finding.suspects);
+        }
+    }
+}
+
+/// The fourth of the half is as warm as its twin, and is not the odd one of the pairs.
+#[test]
+fn three_bad_contacts_of_a_half_accuse_neither_the_fourth_nor_its_twin() {
+    for node in ["hgx-h200-8", "hgx-b200-8"] {
+        for seed in 31..34 {
+            let faults = [4, 5, 7].map(|gpu| format!("cold-plate-loose@gpu/{gpu}:0.5"));
+            let tried = run_of_usual(node, seed, &faults.each_ref().map(String::as_str));
+            let mut named = named(&tried);
+            named.sort();
+            let wanted = [4, 5, 7].map(|gpu| format!("GPU-COOLING-CONTACT gpu/{gpu}"));
+            assert_eq!(named, wanted, "{node} seed {seed}");
+        }
+    }
+}
+
+/// Coolant that stood still while the dies of one half cooled makes those of the other fall farther.
+#[test]
+fn dies_that_fall_as_their_half_does_have_no_bad_contact_beside_a_half_without_flow() {
+    for (node, seed) in [("hgx-h200-8", 1), ("hgx-b200-8", 1)] {
+        let file = NodeFile::find(node).expect("a node file");
+        let tried = run_with_flow(&file, seed, "every: 10m, for: 2m", 0.64);
+        assert_eq!(named(&tried), ["COOLING-BRANCH-FLOW cooling/1"], "{node}");
+    }
+}
+
+/// Zones that lie otherwise than the halves: those that got hotter together are not one with a worse contact.
+#[test]
+fn gpus_of_a_zone_that_get_hot_together_when_a_guard_stops_the_first_are_no_contact() {
+    let zones = [0, 1, 1, 0, 1, 0, 0, 1];
+    let mut file = NodeFile::find("hgx-b200-8").expect("a node file");
+    for (slot, zone) in file.slots.iter_mut().zip(zones) {
+        slot.branch = zone;
+    }
+    for seed in [51, 52] {
+        let tried = run_with_flow(&file, seed, "after: 60m", 0.28);
+        let finding = only(&tried);
+        assert_eq!((finding.code.as_str(), finding.component), ("NODE-COOLING", Component::Node), "seed {seed}");
+        let suspects = [1, 2, 4, 7].map(Component::gpu);
+        assert!(suspects.iter().all(|one| finding.suspects.contains(one)), "seed {seed}: {:?}", finding.suspects);
+        assert_eq!(finding.suspects.len(), 1 + suspects.len(), "seed {seed}: {:?}", finding.suspects);
+    }
+}
+
+/// What a half shares leaves more of a bad heat sink at rest than a straight line to zero power does: no zero of a sensor.
+#[test]
+fn a_clogged_heatsink_in_a_blocked_branch_is_no_sensor_that_is_off() {
+    let tried = run_of_usual("hgx-b200-8", 634_581, &["heatsink-clogged@gpu/3:0.5", "branch-blocked@cooling/0:0.54"]);
+    let named = named(&tried);
+    assert!(named.contains(&"COOLING-BRANCH-FLOW cooling/0".to_owned()), "{named:?}");
+    assert!(!named.iter().any(|one| one.starts_with("SENSOR")), "{named:?}");
+}
+
+#[test]
+fn the_only_true_memory_sensor_of_eight_is_not_the_wrong_one() {
+    for node in ["hgx-h200-8", "hgx-b200-8"] {
+        for severity in ["0.5", "1"] {
+            let faults: Vec<String> = (0..7).map(|gpu| format!("sensor-memory-shifted@gpu/{gpu}:{severity}")).collect();
+            let faults: Vec<FaultUse> = faults.iter().map(|fault| FaultUse::parse(fault).expect("a fault")).collect();
+            let tried = Trial::of("acceptance").run_with(node, 2, &faults);
+            let wanted: Vec<String> = (0..7).map(|gpu| format!("SENSOR-IMPLAUSIBLE gpu/{gpu}")).collect();
+            let mut named = named(&tried);
+            named.sort();
+            assert_eq!(named, wanted, "{node} {severity}");
+        }
+    }
+}
+
+/// Which of the two a supply feeds, or whether each brakes for itself, nothing tells.
+#[test]
+fn a_brake_of_half_a_node_leaves_node_and_braked_gpus_as_suspects() {
+    let faults = ["power-brake@gpu/0:2", "power-brake@gpu/2:2"].map(|fault| FaultUse::parse(fault).expect("a fault"));
+    let tried = Trial::of("acceptance").run_with("gb200-tray-4", 9101, &faults);
+    let finding = only(&tried);
+    assert_eq!((finding.code.as_str(), finding.component), ("NODE-POWER-BRAKE", Component::Node));
+    assert_eq!(finding.suspects, [Component::Node, Component::gpu(0), Component::gpu(2)]);
+}
