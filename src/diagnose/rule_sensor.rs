@@ -62,7 +62,7 @@ pub(super) fn read_sensors(scene: &Scene<'_>, board: &mut Board) {
         // A plate through which nothing flows any more is slow to cool, and its die with it.
         let is_stalled = |gpu: GpuIndex| {
             let all = |name: &str| map.half_of(gpu).iter().all(|other| scene.missed(*other, name));
-            ["resistance.rise", "resistance.half", "temp.spells"].into_iter().any(all)
+            ["resistance.rise", "resistance.half"].into_iter().any(all)
         };
         let late = |gpu: GpuIndex| {
             fact.name() == "fall.early" && !is_of_heat(scene, gpu) && !comes_to_all(scene) && !is_stalled(gpu)

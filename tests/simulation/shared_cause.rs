@@ -10,7 +10,7 @@ use kiln::node::sim::{FaultUse, NodeFile};
 use crate::trial::{Trial, Tried};
 
 /// A branch through which less than half of what should flows, at times told by `when`, on a node of usual parts.
-fn run_with_flow(file: &NodeFile, seed: u64, when: &str, share: f64) -> Tried {
+fn run_with_flow(file: &NodeFile, seed: u64, when: &str, share: f64, branch: u8, others: &[FaultUse]) -> Tried {
     let mut fault = tempfile::Builder::new().suffix(".yaml").tempfile().expect("a file");
     let text = format!(
         "schema: kiln.fault/1\nid: little-flow\ntitle: {{ en: Little flow }}\nnumber: 40\nabout: {{ en: A pump that stops. }}\n\
@@ -18,8 +18,10 @@ fn run_with_flow(file: &NodeFile, seed: u64, when: &str, share: f64) -> Tried {
          severity: {{ default: 1, min: 0.1, max: 2 }}\nexpect: {{ code: COOLING-BRANCH-FLOW, component: cooling }}\n"
     );
     fault.write_all(text.as_bytes()).expect("written");
-    let fault = format!("{}@cooling/1", fault.path().to_str().expect("a path"));
-    Trial::of("acceptance").run_of(file, seed, &[FaultUse::parse(&fault).expect("a fault")])
+    let fault = format!("{}@cooling/{branch}", fault.path().to_str().expect("a path"));
+    let mut faults = vec![FaultUse::parse(&fault).expect("a fault")];
+    faults.extend_from_slice(others);
+    Trial::of("acceptance").run_of(file, seed, &faults)
 }
 
 fn run_of_usual(node: &str, seed: u64, faults: &[&str]) -> Tried {
@@ -78,7 +80,7 @@ fn three_bad_contacts_of_a_half_accuse_neither_the_fourth_nor_its_twin() {
 fn dies_that_fall_as_their_half_does_have_no_bad_contact_beside_a_half_without_flow() {
     for (node, seed) in [("hgx-h200-8", 1), ("hgx-b200-8", 1)] {
         let file = NodeFile::find(node).expect("a node file");
-        let tried = run_with_flow(&file, seed, "every: 10m, for: 2m", 0.64);
+        let tried = run_with_flow(&file, seed, "every: 10m, for: 2m", 0.64, 1, &[]);
         assert_eq!(named(&tried), ["COOLING-BRANCH-FLOW cooling/1"], "{node}");
     }
 }
@@ -92,7 +94,7 @@ fn gpus_of_a_zone_that_get_hot_together_when_a_guard_stops_the_first_are_no_cont
         slot.branch = zone;
     }
     for seed in [51, 52] {
-        let tried = run_with_flow(&file, seed, "after: 60m", 0.28);
+        let tried = run_with_flow(&file, seed, "after: 60m", 0.28, 1, &[]);
         let finding = only(&tried);
         assert_eq!((finding.code.as_str(), finding.component), ("NODE-COOLING", Component::Node), "seed {seed}");
         let suspects = [1, 2, 4, 7].map(Component::gpu);
@@ -108,6 +110,18 @@ fn a_clogged_heatsink_in_a_blocked_branch_is_no_sensor_that_is_off() {
     let named = named(&tried);
     assert!(named.contains(&"COOLING-BRANCH-FLOW cooling/0".to_owned()), "{named:?}");
     assert!(!named.iter().any(|one| one.starts_with("SENSOR")), "{named:?}");
+}
+
+/// Coolant that comes in spells explains a fall that is flat, not one that is late.
+#[test]
+fn a_sensor_that_lags_is_told_beside_a_branch_whose_coolant_comes_in_spells() {
+    let mut file = NodeFile::find("gb200-tray-4").expect("a node file");
+    file.drawn_as = Spread::Usual;
+    let lags = FaultUse::parse("sensor-lags@gpu/0:0.38").expect("a fault");
+    let tried = run_with_flow(&file, 74_179, "every: 10m, for: 2m", 0.24, 0, &[lags]);
+    assert_eq!(named(&tried), ["COOLING-BRANCH-FLOW cooling/0", "SENSOR-IMPLAUSIBLE gpu/0"]);
+    let tried = run_with_flow(&file, 74_179, "every: 10m, for: 2m", 0.24, 0, &[]);
+    assert_eq!(named(&tried), ["COOLING-BRANCH-FLOW cooling/0"]);
 }
 
 #[test]
