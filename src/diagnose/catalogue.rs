@@ -89,10 +89,13 @@ pub const fn action_words(action: Action) -> Words {
     let (en, ja) = match action {
         Action::Reseat => ("Power off, reseat the part and test again.", "電源を切り、部品を挿し直して再試験する。"),
         Action::ReplaceFru => ("Replace the part.", "部品を交換する。"),
-        Action::CheckCoolant => {
-            ("Check coolant supply, valves and flow of the branch.", "冷却液の供給・弁・流量を確認する。")
+        Action::CheckCoolant => (
+            "Check the fans of the zone, or coolant supply, valves and flow of the branch.",
+            "その系統のファン、または冷却液の供給・弁・流量を確認する。",
+        ),
+        Action::CheckCooling => {
+            ("Check fans, ducts, coolant flow and heatsinks.", "ファン・ダクト・冷却液の流量・ヒートシンクを確認する。")
         }
-        Action::CheckCooling => ("Check fans, ducts and heatsinks.", "ファン・ダクト・ヒートシンクを確認する。"),
         Action::CheckPower => ("Check power supplies and power cables.", "電源ユニットと電源ケーブルを確認する。"),
         Action::Reconfigure => ("Correct the setting and test again.", "設定を直して再試験する。"),
         Action::UpdateFirmware => ("Bring firmware to the released version.", "ファームウェアを指定版にする。"),

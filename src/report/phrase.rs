@@ -84,8 +84,8 @@ phrases! {
     // What to do.
     DoReseat: "power off, reseat the part and its cables, then test again", "電源を切り、部品とケーブルを挿し直して再試験する";
     DoReplace: "replace the part, keep it with this report, then test again", "部品を交換し、外した部品はこの報告書と共に保管して再試験する";
-    DoCoolant: "check coolant supply, flow and connections, then test again", "冷却液の供給・流量・接続を確認して再試験する";
-    DoCooling: "check that the cold plate or heatsink sits flat and its screws and paste are right, then test again", "コールドプレートまたはヒートシンクの密着・ねじ・熱伝導材を確認して再試験する";
+    DoCoolant: "check the fans of the zone, or coolant supply, flow and connections of the branch, then test again", "その系統のファン、または冷却液の供給・流量・接続を確認して再試験する";
+    DoCooling: "check fans, ducts and coolant flow first, then that cold plate or heatsink sit flat and their screws and paste are right, then test again", "まずファン・ダクト・冷却液の流量、次にコールドプレートまたはヒートシンクの密着・ねじ・熱伝導材を確認して再試験する";
     DoPower: "check power cables, supplies and power limits, then test again", "電源ケーブル・電源ユニット・電力上限を確認して再試験する";
     DoReconfigure: "set the configuration the profile asks for, then test again", "プロファイルが求める設定に直して再試験する";
     DoFirmware: "install the firmware the profile asks for, then test again", "指定版のファームウェアを入れて再試験する";

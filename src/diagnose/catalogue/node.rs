@@ -163,10 +163,10 @@ pub(super) const ENTRIES: &[Entry] = &[
     ),
     new(
         "NODE-COOLING",
-        ("All GPUs hot for their power", "全GPUの放熱不足"),
+        ("Several GPUs hot for their power", "複数GPUの放熱不足"),
         (
-            "All GPUs are hotter for their power than the model allows, at a normal inlet temperature.",
-            "入口温度は正常だが、全GPUが電力あたり高温。",
+            "Several GPUs or all are hotter for their power than their model or the others allow, at a normal inlet temperature, and no single contact or branch explains it.",
+            "入口温度は正常だが、複数または全てのGPUが電力あたり高温。個々の密着不良や1系統の流量不足だけでは説明できない。",
         ),
         Action::CheckCooling,
         "What all share: fans, the main flow, ducts and covers. One GPU alone would be its contact, a block of neighbours a branch. Without an inlet sensor the station's air or coolant may be the cause as well.",
