@@ -54,8 +54,9 @@ pub(super) struct Board {
 const LIKE_POWER: f64 = 0.85;
 /// A pair agrees if its resistances differ by no more than this: two good parts, 4 % each way, read in whole degrees.
 const AGREE: f64 = 1.10;
-/// Pairs that must lean the same way for a half to be the warmer one: of two it may as well be their parts.
-const LEAST_LEANING: usize = 3;
+/// Other pairs from which on one of them may be odd, and that must lean the same way for a half to be the warmer one: of two nothing tells
+/// which is.
+const ENOUGH_PAIRS: usize = 3;
 
 impl Board {
     fn twin(&self, gpu: GpuIndex) -> Option<GpuIndex> {
@@ -97,11 +98,13 @@ impl Board {
         self.pairs().filter(|(first, _)| *first != own).map(|(_, ratio)| ratio).collect()
     }
 
-    /// The ratio to the twin in percent, where the other pairs bear out that twins are alike on this board.
+    /// The ratio to the twin in percent, where the other pairs bear out that twins are alike on this board. Of three one may be odd
+    /// itself: two parts of one kind of defect would else hide one another.
     pub(super) fn mirrored(&self, gpu: GpuIndex) -> Gauged {
         let Some(ratio) = self.ratio(gpu) else { return Gauged::Unsupported };
         let others = self.others(gpu);
-        let borne_out = !others.is_empty() && others.iter().all(|ratio| (1.0 / AGREE..=AGREE).contains(ratio));
+        let odd = others.iter().filter(|ratio| !(1.0 / AGREE..=AGREE).contains(*ratio)).count();
+        let borne_out = !others.is_empty() && odd <= usize::from(others.len() >= ENOUGH_PAIRS);
         if borne_out { Gauged::once(100.0 * ratio) } else { Gauged::Unsupported }
     }
 
@@ -114,7 +117,7 @@ impl Board {
             let apart = *least < 1.0 / AGREE || *most > AGREE;
             apart && *most <= AGREE * least && (*most < 1.0 || *least > 1.0)
         };
-        let leans = others.len() >= LEAST_LEANING && ends.as_ref().is_some_and(is_leaning);
+        let leans = others.len() >= ENOUGH_PAIRS && ends.as_ref().is_some_and(is_leaning);
         let Some(middle) = kiln_model::median(&others).filter(|_| leans) else { return Gauged::Unsupported };
         Gauged::once(100.0 * if gpu.0 < self.gpus / 2 { ratio / middle } else { ratio * middle })
     }
@@ -169,7 +172,7 @@ mod tests {
         let board = board(values);
         assert_eq!(percent(&board.mirrored(GpuIndex(3))), Some(125.0));
         assert_eq!(percent(&board.mirrored(GpuIndex(7))), Some(80.0));
-        assert_eq!(board.mirrored(GpuIndex(2)), Gauged::Unsupported, "not all others agree");
+        assert_eq!(percent(&board.mirrored(GpuIndex(2))), Some(100.0), "of three others one may be odd");
         assert_eq!(percent(&board.half(GpuIndex(3))), Some(100.0));
     }
 
@@ -197,6 +200,17 @@ mod tests {
             assert_eq!(board.mirrored(GpuIndex(gpu)), Gauged::Unsupported);
             assert_eq!(percent(&board.half(GpuIndex(gpu))), Some(100.0));
         }
+    }
+
+    #[test]
+    fn two_gpus_that_are_hot_for_their_power_do_not_hide_one_another() {
+        let mut values = ROWS;
+        values[3] = (80, 80);
+        values[4] = (70, 70);
+        let board = board(values);
+        assert_eq!(percent(&board.mirrored(GpuIndex(3))), Some(125.0));
+        assert_eq!(percent(&board.mirrored(GpuIndex(4))), Some(121.0));
+        assert_eq!(board.mirrored(GpuIndex(5)), Gauged::Unsupported, "two of three others are odd");
     }
 
     #[test]

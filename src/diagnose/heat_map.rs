@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::scene::{Fact, Scene};
 use kiln_event::Vitals;
-use kiln_model::{Component, GpuIndex, Sensor};
+use kiln_model::{Component, GpuIndex, Sensor, median};
 
 /// How far over the reference a resistance counts as raised. Siblings of one board spread by some 3 % (one sigma) in the
 /// same place, and each of the two compared may be off.
@@ -39,6 +39,14 @@ const ODD_THRESHOLD: f64 = 8.0;
 /// Parts meant for more say so by a limit of their own.
 const HOT_INLET: f64 = 35.0;
 
+/// Over what the warmth of dies is reckoned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Inlet {
+    AsRead,
+    /// The inlet sensor was found wrong.
+    Usual,
+}
+
 /// What is known of the heat of all GPUs at one time.
 #[derive(Debug, Default)]
 pub(super) struct HeatMap {
@@ -53,20 +61,35 @@ pub(super) struct HeatMap {
     threshold: BTreeMap<GpuIndex, f64>,
     inlet: Option<f64>,
     count: u8,
+    /// Twins that nothing is held against.
+    wrong: BTreeSet<GpuIndex>,
 }
 
 impl HeatMap {
     /// What the steps measured and what the last trip for heat showed.
     pub(super) fn of(scene: &Scene<'_>) -> Self {
+        Self::reckoned(scene, Inlet::AsRead)
+    }
+
+    /// The same, over the usual inlet if that of the node is read wrong: hardly over a wrong one, dies differ by their noise.
+    pub(super) fn reckoned(scene: &Scene<'_>, over: Inlet) -> Self {
         let hot = |sensor| matches!(sensor, Some(Sensor::TempGpu | Sensor::TempMargin));
         let trip = scene.record.trips.iter().rev().map(|(_, trip)| trip).find(|trip| hot(scene.sensor_of(trip)));
-        let mut map = trip.map(|trip| Self::of_vitals(&trip.around)).unwrap_or_default();
+        let mut map = trip.map(|trip| Self::of_vitals(&trip.around, over)).unwrap_or_default();
         let by_gpu = |name: &str| -> BTreeMap<GpuIndex, f64> {
             let numbers = scene.numbers(name);
             numbers.into_iter().filter_map(|(component, value)| Some((component.gpu_index()?, value))).collect()
         };
-        map.measured = by_gpu("thermal.resistance");
-        map.burnt = in_a_hot_burn(scene);
+        match over {
+            Inlet::AsRead => {
+                map.measured = by_gpu("thermal.resistance");
+                map.burnt = in_a_hot_burn(scene);
+            }
+            Inlet::Usual => {
+                map.measured = over_usual_inlet(scene, "thermal.soak");
+                map.burnt = over_usual_inlet(scene, "gpu.burn");
+            }
+        }
         if map.die.is_empty() {
             map.die = by_gpu("temp.mean");
         }
@@ -81,13 +104,14 @@ impl HeatMap {
         map
     }
 
-    fn of_vitals(around: &[Vitals]) -> Self {
+    fn of_vitals(around: &[Vitals], over: Inlet) -> Self {
         let mut map = Self::default();
         for one in around {
             if let (Some(die), Some(power)) = (one.die, one.power)
                 && power >= LEAST_WATTS
             {
-                map.tripped.insert(one.gpu, (die - one.inlet.unwrap_or(USUAL_INLET)) / power);
+                let inlet = one.inlet.filter(|_| over == Inlet::AsRead).unwrap_or(USUAL_INLET);
+                map.tripped.insert(one.gpu, (die - inlet) / power);
             }
             map.die.extend(one.die.map(|die| (one.gpu, die)));
             if let (Some(die), Some(margin)) = (one.die, one.margin) {
@@ -99,6 +123,12 @@ impl HeatMap {
             };
         }
         map
+    }
+
+    /// Holds no GPU against a twin whose sensors are wrong.
+    pub(super) fn without(mut self, wrong: &BTreeSet<GpuIndex>) -> Self {
+        self.wrong.clone_from(wrong);
+        self
     }
 
     /// Whether the GPU's resistance can be compared: it was measured, and so were those of enough others.
@@ -193,6 +223,12 @@ impl HeatMap {
         Some((Component::CoolingBranch(most), (most * half..(most + 1) * half).map(GpuIndex).collect()))
     }
 
+    /// Whether the GPUs of a half are cooler for their power than their twins, by the middle of them.
+    pub(super) fn is_cooler_half(&self, half: &BTreeSet<GpuIndex>) -> bool {
+        let ratios: Vec<f64> = half.iter().filter_map(|gpu| self.over(&self.measured, *gpu)).collect();
+        median(&ratios).is_some_and(|ratio| ratio < 1.0)
+    }
+
     /// The half of the board that has all of these, with its GPUs.
     pub(super) fn half_with(&self, gpus: &BTreeSet<GpuIndex>) -> Option<(Component, BTreeSet<GpuIndex>)> {
         let half = self.count / 2;
@@ -235,7 +271,7 @@ impl HeatMap {
     fn over(&self, map: &BTreeMap<GpuIndex, f64>, gpu: GpuIndex) -> Option<f64> {
         let own = map.get(&gpu)?;
         let cool = cooler_half(map);
-        match self.twin(gpu).and_then(|twin| map.get(&twin)) {
+        match self.twin(gpu).filter(|twin| !self.wrong.contains(twin)).and_then(|twin| map.get(&twin)) {
             Some(twin) if *twin > 0.0 && cool.is_none_or(|cool| *twin > ODDLY_LOW * cool) => Some(own / twin),
             _ => Some(own / (cool? * PLACES)),
         }
@@ -245,6 +281,13 @@ impl HeatMap {
     pub(super) fn has_odd_threshold(&self, gpu: GpuIndex) -> bool {
         over_others(&self.threshold, gpu).is_some_and(|over| over < -ODD_THRESHOLD)
     }
+}
+
+/// K/W over the usual inlet in the first step of a check.
+fn over_usual_inlet(scene: &Scene<'_>, check: &str) -> BTreeMap<GpuIndex, f64> {
+    let die = scene.first_numbers(check, "temp.mean");
+    let loaded = scene.first_numbers(check, "power.mean").into_iter().filter(|(_, watts)| *watts >= LEAST_WATTS);
+    loaded.filter_map(|(gpu, watts)| Some((gpu, (die.get(&gpu)? - USUAL_INLET) / watts))).collect()
 }
 
 /// The resistances of the first burn in which a GPU was too hot for its power.

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use super::board::Board;
-use super::heat_map::HeatMap;
+use super::heat_map::{HeatMap, Inlet};
 use super::rule_memory::read_memory;
 use super::rule_sensor::WRONG_SENSOR;
 use super::scene::{Fact, Scene, both, trip_evidence};
@@ -86,96 +86,165 @@ pub(super) fn read_heat(scene: &Scene<'_>, board: &mut Board) {
     if !inlet.is_empty() {
         board.accuse("STATION-INLET-HOT", Component::Station, Confidence::High, inlet.iter().cloned());
     }
-    let map = HeatMap::of(scene);
+    let over = if inlet_is_off(board) { Inlet::Usual } else { Inlet::AsRead };
+    let map = HeatMap::reckoned(scene, over).without(&wrong_sensors(scene, board));
     read_memory(scene, &map, board);
     read_supply(scene, &map, board);
     if heat.is_empty() {
         return;
     }
-    // Contacts of two parts may give way in one soak; that both lift at times, on one half, is what they share.
-    let in_spells = map
-        .most_of_a_half(true, |gpu| scene.missed(gpu, "temp.spells"))
-        .or_else(|| map.most_of_a_half(false, |gpu| changes(scene, gpu)));
-    let half = map.hot_half().or_else(|| shared_supply(scene, &map)).or_else(|| in_spells.clone());
-    let missed_resistance = |gpu: GpuIndex| scene.missed(gpu, "thermal.resistance");
-    let everything = scene.gpus().len() > 1 && scene.gpus().into_iter().all(missed_resistance);
-    // Over the model's floor, but not over its own siblings: in one place that is a part, in several it is what they share,
-    // and which of them are over is a matter of their places.
-    let by_all = comes_to_all(scene);
-    let rises_with_all = is_of_all(scene, "resistance.rise", OF_RISE);
-    let by_sink = raised_by_sinks(scene, &map, board, &heat);
-    let by_floor_alone = |gpu: GpuIndex| {
-        let own = ["resistance.mirrored", "fall.fast"].into_iter().any(|name| scene.missed(gpu, name));
-        missed_resistance(gpu) && !own && !map.is_raised(gpu)
-    };
-    let warm = |gpu: &GpuIndex| by_floor_alone(*gpu) || above_its_lot(scene, *gpu);
-    let shared = scene.gpus().into_iter().filter(warm).count() >= OF_ONE_BRANCH;
-    // Under little power the heat of a part at rest counts for much: a resistance looks high.
-    let is_weak = |gpu: GpuIndex| map.is_cool(gpu) || (by_floor_alone(gpu) && scene.missed(gpu, "power.mean"));
-    for (gpu, mut evidence) in heat {
+    let around = Surroundings::of(scene, map, board, &heat, inlet);
+    for (gpu, evidence) in heat {
+        let own = around.read_sensors(board, gpu, evidence).and_then(|own| around.read_others(board, gpu, own));
+        if let Some(own) = own {
+            around.read_own(board, gpu, own);
+        }
+    }
+    gather_overheated(scene, &around.map, board);
+}
+
+/// What the heat of one GPU is read against: that of all others, and what they share.
+struct Surroundings<'s> {
+    scene: &'s Scene<'s>,
+    map: HeatMap,
+    inlet: Vec<Evidence>,
+    /// The half of the board that is warm.
+    half: Option<(Component, BTreeSet<GpuIndex>)>,
+    /// The half of the board that is warm in spells.
+    in_spells: Option<(Component, BTreeSet<GpuIndex>)>,
+    by_sink: BTreeSet<GpuIndex>,
+    /// Several are over the model's floor and not over their siblings: it is what they share, and which of them are over is a matter
+    /// of their places.
+    shared: bool,
+    /// All are over the model's floor.
+    everything: bool,
+}
+
+impl<'s> Surroundings<'s> {
+    fn of(scene: &'s Scene<'s>, map: HeatMap, board: &Board, heat: &Heat, inlet: Vec<Evidence>) -> Self {
+        // Contacts of two parts may give way in one soak; that both lift at times, on one half, is what they share.
+        let in_spells = map
+            .most_of_a_half(true, |gpu| scene.missed(gpu, "temp.spells"))
+            .or_else(|| map.most_of_a_half(false, |gpu| changes(scene, gpu)))
+            // Over an inlet that is read wrong any die has spells.
+            .filter(|(_, gpus)| !inlet_is_off(board) || gpus.iter().all(|gpu| scene.missed(*gpu, "temp.spells")));
+        let supply = shared_supply(scene, &map).filter(|_| !inlet_is_off(board));
+        let half = map.hot_half().or(supply).or_else(|| in_spells.clone());
+        let missed_resistance = |gpu: GpuIndex| scene.missed(gpu, "thermal.resistance");
+        let everything = scene.gpus().len() > 1 && scene.gpus().into_iter().all(missed_resistance);
+        let by_sink = raised_by_sinks(scene, &map, board, heat);
+        let mut around = Self { scene, map, inlet, half, in_spells, by_sink, shared: false, everything };
+        let warm = |gpu: &GpuIndex| around.by_floor_alone(*gpu) || above_its_lot(scene, *gpu);
+        around.shared = scene.gpus().into_iter().filter(warm).count() >= OF_ONE_BRANCH;
+        around
+    }
+
+    /// Whether a GPU is over the model's floor and not over its own siblings: in one place that is a part.
+    fn by_floor_alone(&self, gpu: GpuIndex) -> bool {
+        let own = ["resistance.mirrored", "fall.fast"].into_iter().any(|name| self.scene.missed(gpu, name));
+        self.scene.missed(gpu, "thermal.resistance") && !own && !self.map.is_raised(gpu)
+    }
+
+    /// Whether a GPU had little power, under which the heat of a part at rest counts for much: a resistance looks high.
+    fn is_weak(&self, gpu: GpuIndex) -> bool {
+        self.map.is_cool(gpu) || (self.by_floor_alone(gpu) && self.scene.missed(gpu, "power.mean"))
+    }
+
+    /// Pins on wrong sensors what they explain, and gives back the rest.
+    fn read_sensors(&self, board: &mut Board, gpu: GpuIndex, mut evidence: Vec<Evidence>) -> Option<Vec<Evidence>> {
         let component = Component::Gpu(gpu);
-        if WRONG_SENSOR.into_iter().any(|code| board.has(code, component)) {
+        if wrong_sensor(board, component).is_some() {
             // That the GPU was slowed for heat the driver says itself, whatever another sensor reads.
             let slowed: Vec<Evidence> = evidence.extract_if(.., |one| is_throttling(one)).collect();
             if !slowed.is_empty() {
                 board.accuse("GPU-THERMAL-SLOWDOWN", component, Confidence::Medium, slowed);
             }
-            if evidence.is_empty() {
-                continue;
-            }
         }
-        let risen = changes(scene, gpu) || map.has_risen(gpu);
-        let by_its_twin = map
-            .twin(gpu)
-            .map(Component::Gpu)
-            .and_then(|twin| WRONG_SENSOR.into_iter().find(|code| board.has(code, twin)).map(|code| (code, twin)));
-        let only_compared = evidence.iter().all(|one| {
-            one.measurement().is_some_and(|name| ["resistance.mirrored", "resistance.half"].contains(&name))
-        });
-        if (by_all && is_of_spells(&evidence)) || (rises_with_all && is_made_by(&evidence, &MADE_BY_RISE)) {
+        if self.half.is_none() && inlet_is_off(board) && is_made_by(&evidence, &OVER_THE_INLET) {
+            board.accuse("SENSOR-IMPLAUSIBLE", Component::Node, Confidence::Medium, std::mem::take(&mut evidence));
+        }
+        let of_fall = |one: &Evidence| one.measurement() == Some("fall.fast");
+        if let Some((code, twin)) = self.wrong_twin(board, gpu)
+            && evidence.iter().any(of_fall)
+        {
+            // What the fall says beside it is another matter.
+            let of_pair = evidence.extract_if(.., |one| one.measurement() == Some("resistance.mirrored"));
+            board.accuse(code, twin, Confidence::High, of_pair.collect::<Vec<_>>());
+        }
+        Some(evidence).filter(|evidence| !evidence.is_empty())
+    }
+
+    /// The GPU's twin, if a sensor of it is wrong.
+    fn wrong_twin(&self, board: &Board, gpu: GpuIndex) -> Option<(&'static str, Component)> {
+        let twin = self.map.twin(gpu).map(Component::Gpu)?;
+        Some((wrong_sensor(board, twin)?, twin))
+    }
+
+    /// Pins on others, or on what several share, what a GPU shows only beside them, and gives back what it does not.
+    fn read_others(&self, board: &mut Board, gpu: GpuIndex, evidence: Vec<Evidence>) -> Option<Vec<Evidence>> {
+        let (scene, map, half) = (self.scene, &self.map, &self.half);
+        let rises_with_all = is_of_all(scene, "resistance.rise", OF_RISE) && is_made_by(&evidence, &MADE_BY_RISE);
+        let only_compared = is_made_by(&evidence, &["resistance.mirrored", "resistance.half"]);
+        let of_fall = is_made_by(&evidence, &["fall.fast"]);
+        if (comes_to_all(scene) && is_of_spells(&evidence)) || rises_with_all {
             // All have spells, and how many reach into the fall of one or count a little more is chance; or all get worse, each in
             // its place by a little more or less.
             let suspicion = board.accuse("NODE-COOLING", Component::Node, Confidence::Medium, evidence);
             suspicion.suspects = vec![Component::Node, Component::Station];
-        } else if let Some(shared) = risen_together(scene, &map, gpu).filter(|_| half.is_none()) {
+        } else if let Some(shared) = risen_together(scene, map, gpu).filter(|_| half.is_none()) {
             shared.pin(board, evidence);
-        } else if let (Some((code, twin)), true) = (by_its_twin, only_compared) {
+        } else if let Some((code, twin)) = self.wrong_twin(board, gpu).filter(|_| only_compared) {
             // Compared with a temperature that is not true.
             board.accuse(code, twin, Confidence::High, evidence);
-        } else if let Some((branch, _)) =
-            in_spells.as_ref().filter(|(_, gpus)| !gpus.contains(&gpu) && is_fall(&evidence))
-        {
+        } else if let Some((branch, _)) = self.in_spells.as_ref().filter(|(_, gpus)| !gpus.contains(&gpu) && of_fall) {
             // Compared with a fall that another spell had flattened.
             board.accuse("COOLING-BRANCH-FLOW", *branch, Confidence::Medium, evidence);
-        } else if let Some(branch) = flattened_half(scene, &map, gpu).filter(|_| is_fall(&evidence)) {
+        } else if let Some(branch) =
+            flattened_half(scene, map, gpu).filter(|_| is_made_by(&evidence, &["fall.fast", "steady"]))
+        {
             board.accuse("COOLING-BRANCH-FLOW", branch, Confidence::Low, evidence);
-        } else if let Some((code, odd)) = read_half(scene, &map, board, gpu, &evidence).filter(|_| half.is_none()) {
+        } else if let Some((code, odd)) = read_half(scene, map, board, gpu, &evidence).filter(|_| half.is_none()) {
             board.accuse(code, odd, Confidence::Low, evidence);
-        } else if shared && half.is_none() && by_floor_alone(gpu) && !is_weak(gpu) {
+        } else if let Some((branch, gpus)) =
+            standing_out_together(scene, map, gpu, &evidence).filter(|_| half.is_none())
+        {
+            accuse_branch(scene, board, branch, &gpus, Component::Gpu(gpu), evidence);
+        } else if self.shared && half.is_none() && self.by_floor_alone(gpu) && !self.is_weak(gpu) {
             board.accuse("NODE-COOLING", Component::Node, Confidence::Medium, evidence);
-        } else if is_weak(gpu) {
+        } else {
+            return Some(evidence);
+        }
+        None
+    }
+
+    /// What is hot by its own showing: a part, its branch, all, or the inlet.
+    fn read_own(&self, board: &mut Board, gpu: GpuIndex, evidence: Vec<Evidence>) {
+        let (scene, map, half) = (self.scene, &self.map, &self.half);
+        let component = Component::Gpu(gpu);
+        if self.is_weak(gpu) {
             // Why there is so little power is told elsewhere.
             board.accuse("GPU-SLOW", component, Confidence::Low, evidence);
-        } else if risen && half.is_none() && inlet.is_empty() {
+        } else if (changes(scene, gpu) || map.has_risen(gpu)) && half.is_none() && self.inlet.is_empty() {
             let drifts = scene.missed(gpu, "resistance.rise") || map.has_risen(gpu);
             let code = if drifts { "GPU-COOLING-DRIFT" } else { "GPU-COOLING-CONTACT" };
             board.accuse(code, component, Confidence::High, evidence);
-        } else if everything {
+        } else if self.everything {
             board.accuse("NODE-COOLING", Component::Node, Confidence::Medium, evidence);
-        } else if let Some(shared) = behind_sinks(scene, &map, board, gpu, &by_sink).filter(|_| half.is_none()) {
+        } else if let Some(shared) = behind_sinks(scene, map, board, gpu, &self.by_sink).filter(|_| half.is_none()) {
             shared.pin(board, evidence);
         } else if let Some((branch, gpus)) = half.as_ref().filter(|(_, gpus)| gpus.contains(&gpu)) {
             accuse_branch(scene, board, *branch, gpus, component, evidence);
         } else if map.is_raised(gpu)
-            || missed_resistance(gpu)
-            || ["resistance.mirrored", "fall.fast", "temp.offset.apart"].into_iter().any(|name| scene.missed(gpu, name))
+            || ["thermal.resistance", "resistance.mirrored", "fall.fast", "temp.offset.apart"]
+                .into_iter()
+                .any(|name| scene.missed(gpu, name))
         {
             // A pair that disagrees, with nothing else to say which of the two is odd, names both.
             let twin = map.twin(gpu).map(Component::Gpu).filter(|_| !is_proven(scene, gpu));
             let confidence = if twin.is_none() { Confidence::High } else { Confidence::Low };
             let suspicion = board.accuse("GPU-COOLING-CONTACT", component, confidence, evidence);
             suspicion.suspects.extend(twin.into_iter().flat_map(|twin| [component, twin]));
-        } else if !inlet.is_empty() {
+        } else if !self.inlet.is_empty() {
             board.accuse("STATION-INLET-HOT", Component::Station, Confidence::High, evidence);
         } else if map.has_odd_threshold(gpu) {
             board.accuse("GPU-THERMAL-SLOWDOWN", component, Confidence::Medium, evidence);
@@ -193,7 +262,6 @@ pub(super) fn read_heat(scene: &Scene<'_>, board: &mut Board) {
             board.accuse("GPU-OVERTEMP", component, Confidence::Low, evidence);
         }
     }
-    gather_overheated(scene, &map, board);
 }
 
 /// A GPU that is warm with all of its branch. Its own contact may be bad beside: what its die alone showed is no matter of the
@@ -206,9 +274,11 @@ fn accuse_branch(
     gpu: Component,
     evidence: Vec<Evidence>,
 ) {
-    // Of four behind one branch most contacts are not bad at once: coolant that hardly flows reaches even the fall.
+    // Of four behind one branch most contacts are not bad at once: coolant that hardly flows reaches even the fall. So does coolant that
+    // comes in spells to all of them.
     let falls = gpus.iter().filter(|gpu| scene.missed(**gpu, "fall.fast")).count();
-    let is_own = gpus.len() <= 2 || falls * 2 <= gpus.len();
+    let in_spells = gpus.iter().all(|gpu| scene.missed(*gpu, "temp.spells")) && is_of_spells(&evidence);
+    let is_own = (gpus.len() <= 2 || falls * 2 <= gpus.len()) && !in_spells;
     if is_own && evidence.iter().any(|one| one.measurement() == Some("fall.fast")) {
         // Its die alone is enough to make it hot, and the half with it: the others of the branch say whether that is bad as well.
         board.accuse("GPU-COOLING-CONTACT", gpu, Confidence::High, evidence);
@@ -237,12 +307,28 @@ fn read_half(
             return Some((code, other));
         }
     }
-    let own = |other: &GpuIndex| {
-        ["resistance.mirrored", "fall.fast", "thermal.resistance"].into_iter().any(|name| scene.missed(*other, name))
-    };
-    let stands_out = |other: &GpuIndex| map.is_raised(*other) || own(other);
-    let odd = map.half_of(gpu).into_iter().filter(|other| *other != gpu).find(stands_out)?;
-    Some(("GPU-COOLING-CONTACT", Component::Gpu(odd)))
+    let odd: Vec<GpuIndex> = standing_out(scene, map, gpu).into_iter().filter(|other| *other != gpu).collect();
+    let contact = odd.iter().find(|other| scene.missed(**other, "fall.fast"));
+    let only = odd.first().filter(|_| odd.len() == 1 && !map.is_raised(gpu));
+    contact.or(only).map(|odd| ("GPU-COOLING-CONTACT", Component::Gpu(*odd)))
+}
+
+/// The GPUs of a GPU's half that are hot by their own showing.
+fn standing_out(scene: &Scene<'_>, map: &HeatMap, gpu: GpuIndex) -> BTreeSet<GpuIndex> {
+    const OWN: [&str; 3] = ["resistance.mirrored", "fall.fast", "thermal.resistance"];
+    let own = |other: &GpuIndex| OWN.into_iter().any(|name| scene.missed(*other, name));
+    map.half_of(gpu).into_iter().filter(|other| map.is_raised(*other) || own(other)).collect()
+}
+
+/// The half of a GPU that is warm and in which several stand out: none of them makes the others seem so.
+fn standing_out_together(
+    scene: &Scene<'_>,
+    map: &HeatMap,
+    gpu: GpuIndex,
+    evidence: &[Evidence],
+) -> Option<(Component, BTreeSet<GpuIndex>)> {
+    let several = is_made_by(evidence, &["resistance.half"]) && standing_out(scene, map, gpu).len() > 1;
+    map.half_with(&BTreeSet::from([gpu])).filter(|_| several)
 }
 
 /// Percent of a soak in spells that a die may have over its siblings: as much of all dies is what comes to all.
@@ -269,12 +355,32 @@ fn is_of_spells(evidence: &[Evidence]) -> bool {
 /// What cooling that gets worse for all makes of a die.
 const MADE_BY_RISE: [&str; 4] = ["resistance.rise", "temp.spells", "fall.fast", "steady"];
 
-fn is_made_by(evidence: &[Evidence], made: &[&str]) -> bool {
-    evidence.iter().all(|one| one.measurement().is_some_and(|name| made.contains(&name)))
+/// The GPUs of which a sensor was found wrong: how warm they are for their power is not known.
+fn wrong_sensors(scene: &Scene<'_>, board: &Board) -> BTreeSet<GpuIndex> {
+    scene.gpus().into_iter().filter(|gpu| wrong_sensor(board, Component::Gpu(*gpu)).is_some()).collect()
 }
 
-fn is_fall(evidence: &[Evidence]) -> bool {
-    evidence.iter().all(|one| one.measurement() == Some("fall.fast"))
+fn inlet_is_off(board: &Board) -> bool {
+    board.has("SENSOR-IMPLAUSIBLE", Component::Node)
+}
+
+/// What is wrong with a sensor of a part, if anything is.
+fn wrong_sensor(board: &Board, component: Component) -> Option<&'static str> {
+    WRONG_SENSOR.into_iter().find(|code| board.has(code, component))
+}
+
+/// What is reckoned from how far a die is over the inlet: where that one is read wrong a die is hardly over it, and its noise is all there is.
+const OVER_THE_INLET: [&str; 6] = [
+    "thermal.resistance",
+    "resistance.mirrored",
+    "resistance.half",
+    "resistance.rise",
+    "temp.spells",
+    "temp.offset.apart",
+];
+
+fn is_made_by(evidence: &[Evidence], made: &[&str]) -> bool {
+    evidence.iter().all(|one| one.measurement().is_some_and(|name| made.contains(&name)))
 }
 
 /// Whether the GPU is cooled worse at times, or worse and worse.

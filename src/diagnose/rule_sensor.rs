@@ -11,7 +11,7 @@ use super::rule_heat::{OF_ONE_BRANCH, comes_to_all, is_of_a_branch};
 use super::scene::{Fact, Scene, both};
 use kiln_event::{Action, Confidence, Evidence};
 use kiln_limit::read_list;
-use kiln_model::{Component, GpuIndex};
+use kiln_model::{Component, GpuIndex, median};
 
 const SENSOR_STUCK: &[&str] = &["temp.moves", "temp.memory.moves", "power.moves"];
 const SENSOR: &[&str] = &[
@@ -63,6 +63,7 @@ pub(super) fn read_sensors(scene: &Scene<'_>, board: &mut Board) {
         let is_stalled = |gpu: GpuIndex| {
             let all = |name: &str| map.half_of(gpu).iter().all(|other| scene.missed(*other, name));
             ["resistance.rise", "resistance.half"].into_iter().any(all)
+                || (all("temp.spells") && is_as_late_as_its_half(scene, &map, gpu))
         };
         let late = |gpu: GpuIndex| {
             fact.name() == "fall.early" && !is_of_heat(scene, gpu) && !comes_to_all(scene) && !is_stalled(gpu)
@@ -86,6 +87,16 @@ pub(super) fn read_sensors(scene: &Scene<'_>, board: &mut Board) {
         board.claim(place);
     }
     read_cooling(scene, board);
+}
+
+/// Whether a die falls hardly later than the others of its half, as all do whose coolant came in a spell. A sensor that lags is far later.
+fn is_as_late_as_its_half(scene: &Scene<'_>, map: &HeatMap, gpu: GpuIndex) -> bool {
+    /// As `fall.early` of the profiles has it among all siblings.
+    const AS_EARLY: f64 = 0.6;
+    let falls = scene.first_numbers("gpu.cooldown", "fall.early");
+    let mates: Vec<f64> =
+        map.half_of(gpu).into_iter().filter(|mate| *mate != gpu).filter_map(|mate| falls.get(&mate).copied()).collect();
+    falls.get(&gpu).zip(median(&mates)).is_some_and(|(own, mates)| *own >= AS_EARLY * mates)
 }
 
 /// Whether a GPU stands apart by what grows with power: fans that slow down at rest leave more of a bad heat sink then than a
@@ -198,6 +209,8 @@ fn read_power(scene: &Scene<'_>, board: &mut Board) {
 
 /// Dies that are colder than the inlet: one of them reads low, or, where most are, the inlet reads high.
 fn read_inlet(scene: &Scene<'_>, board: &mut Board) {
+    /// K between dies at rest within which none stands apart; rows of a board rest farther from one another.
+    const LIKE_REST: f64 = 2.0;
     let at_rest = |fact: &Fact<'_>| fact.name() == "temp.over-inlet" && fact.is_below();
     let by_rule = |fact: &Fact<'_>| {
         let rules = scene.text_beside(fact.path, fact.component(), "implausible.rules").unwrap_or_default();
@@ -209,6 +222,14 @@ fn read_inlet(scene: &Scene<'_>, board: &mut Board) {
     let gpus: BTreeSet<GpuIndex> = cold.iter().map(|(_, gpu)| *gpu).collect();
     // A front row rests so near to its air that a wrong inlet shows on it first, and on the other row not at all.
     let most = gpus.len() >= OF_ONE_BRANCH || gpus.len() >= 2 && gpus.len() * 2 > scene.gpus().len();
+    // Only one is past the limit, and another hardly less: two sensors are not off by the same.
+    let rests = scene.first_numbers("gpu.idle", "temp.over-inlet");
+    let is_beside_another = |gpu: &GpuIndex| {
+        let own = rests.get(gpu).copied().unwrap_or(f64::NEG_INFINITY);
+        rests.iter().any(|(other, rest)| other != gpu && *rest <= own + LIKE_REST)
+    };
+    let is_of_rest = cold.iter().all(|(place, _)| at_rest(&scene.facts[*place]));
+    let most = most || (is_of_rest && gpus.iter().all(is_beside_another));
     for (place, gpu) in cold {
         let fact = &scene.facts[place];
         if most {

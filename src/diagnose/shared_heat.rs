@@ -12,7 +12,7 @@ use super::rule_memory::falls_farther;
 use super::rule_sensor::{FARTHER, WRONG_SENSOR};
 use super::scene::Scene;
 use kiln_event::{Confidence, Evidence};
-use kiln_model::{Component, GpuIndex, median};
+use kiln_model::{Component, GpuIndex};
 
 /// The hot GPUs with what says so.
 pub(super) type Heat = BTreeMap<GpuIndex, Vec<Evidence>>;
@@ -50,14 +50,15 @@ pub(super) fn risen_together(scene: &Scene<'_>, map: &HeatMap, gpu: GpuIndex) ->
 
 /// The GPUs that are too warm for their power and whose dies fall after the load as those of their siblings do: it is not their contacts.
 pub(super) fn raised_by_sinks(scene: &Scene<'_>, map: &HeatMap, board: &Board, heat: &Heat) -> BTreeSet<GpuIndex> {
+    let is_wrong = |gpu: GpuIndex| WRONG_SENSOR.into_iter().any(|code| board.has(code, Component::Gpu(gpu)));
     let is_raised = |gpu: GpuIndex| {
-        map.is_raised(gpu) || ["resistance.mirrored", "thermal.resistance"].iter().any(|name| scene.missed(gpu, name))
+        let over_its_twin = scene.missed(gpu, "resistance.mirrored") && !map.twin(gpu).is_some_and(is_wrong);
+        map.is_raised(gpu) || over_its_twin || scene.missed(gpu, "thermal.resistance")
     };
     let falls_well = |gpu: GpuIndex| {
         scene.measured(gpu, "fall.fast") && !scene.missed(gpu, "fall.fast") && !falls_farther(scene, gpu)
     };
-    let is_true = |gpu: GpuIndex| !WRONG_SENSOR.into_iter().any(|code| board.has(code, Component::Gpu(gpu)));
-    heat.keys().copied().filter(|gpu| is_raised(*gpu) && falls_well(*gpu) && is_true(*gpu)).collect()
+    heat.keys().copied().filter(|gpu| is_raised(*gpu) && falls_well(*gpu) && !is_wrong(*gpu)).collect()
 }
 
 /// Whether a GPU that is warm behind a good contact is so with others, or with a branch that nothing clears: then it may be what flows
@@ -106,11 +107,10 @@ pub(super) fn flattened_half(scene: &Scene<'_>, map: &HeatMap, gpu: GpuIndex) ->
     };
     let (mates, beyond) = (of(true), of(false));
     let own = *falls.get(&gpu)?;
-    let least = mates.iter().copied().reduce(f64::min)?.min(own);
-    let apart = beyond.iter().all(|other| *other < least) && own <= FARTHER * median(&mates)?;
-    // Where several of a half fall farther it is their contacts.
-    let alone = !half.iter().any(|mate| *mate != gpu && scene.missed(*mate, "fall.fast"));
-    let known = alone && mates.len() >= LEAST_OF_A_HALF && beyond.len() >= LEAST_OF_A_HALF;
+    let least = mates.iter().copied().reduce(f64::min)?;
+    let apart = beyond.iter().all(|other| *other < least.min(own)) && own <= FARTHER * least;
+    // Bad contacts of a whole half would make it the warmer one.
+    let known = mates.len() >= LEAST_OF_A_HALF && beyond.len() >= LEAST_OF_A_HALF && map.is_cooler_half(&half);
     let others = falls.keys().copied().filter(|other| !half.contains(other)).collect();
     map.branch_of(&others).filter(|_| known && apart)
 }
@@ -122,6 +122,12 @@ pub(super) fn read_pairs(scene: &Scene<'_>, board: &mut Board) {
     for (place, fact) in scene.facts.iter().enumerate() {
         let Some(gpu) = fact.gpu().filter(|_| fact.failed() && fact.name() == "resistance.of-pairs") else { continue };
         board.claim(place);
+        let wrong = |gpu: GpuIndex| WRONG_SENSOR.into_iter().find(|code| board.has(code, Component::Gpu(gpu)));
+        let of_pair = [Some(gpu), map.twin(gpu)].into_iter().flatten().find_map(|one| Some((wrong(one)?, one)));
+        if let Some((code, one)) = of_pair {
+            board.accuse(code, Component::Gpu(one), Confidence::Low, [fact.evidence()]);
+            continue;
+        }
         let is_own = |gpu: GpuIndex| scene.missed(gpu, "fall.fast") || falls_farther(scene, gpu);
         let half = map.half_of(gpu);
         let beyond: BTreeSet<GpuIndex> = scene.gpus().into_iter().filter(|other| !half.contains(other)).collect();
@@ -132,7 +138,6 @@ pub(super) fn read_pairs(scene: &Scene<'_>, board: &mut Board) {
             (false, true) => own,
             (false, false) => Vec::new(),
         };
-        let wrong = |gpu: GpuIndex| WRONG_SENSOR.into_iter().find(|code| board.has(code, Component::Gpu(gpu)));
         let sensors: Vec<_> = scene.gpus().into_iter().filter_map(|gpu| Some((wrong(gpu)?, gpu))).collect();
         let contacts: Vec<_> = contacts.into_iter().map(|gpu| ("GPU-COOLING-CONTACT", gpu)).collect();
         // Compared with temperatures that are not true, any pair is unlike the others.
