@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::leg::{Leg, Order};
 use super::real::RealRuns;
 
-type Job = (Order, Sender<Leg>);
+type Job = (Arc<Order>, Sender<Leg>);
 
 /// Threads that make what is ordered, first come first served. They end with this value.
 #[derive(Debug)]
@@ -19,10 +19,7 @@ pub(crate) struct Hands {
 
 /// A leg that was ordered.
 #[derive(Debug)]
-pub(crate) struct Coming {
-    from: Receiver<Leg>,
-    order: Order,
-}
+pub(crate) struct Coming(Receiver<Leg>);
 
 impl Hands {
     pub(crate) fn new(runs: &Arc<RealRuns>) -> Self {
@@ -42,15 +39,15 @@ impl Hands {
         Self { jobs, runs: Arc::clone(runs), ordered: 0 }
     }
 
-    pub(crate) fn order(&mut self, order: Order) -> Coming {
+    pub(crate) fn order(&mut self, order: &Arc<Order>) -> Coming {
         self.ordered += 1;
         let (to, from) = channel();
-        let _ = self.jobs.send((order.clone(), to));
-        Coming { from, order }
+        let _ = self.jobs.send((Arc::clone(order), to));
+        Coming(from)
     }
 
     /// Waits for it. One that nobody makes any more is made here.
-    pub(crate) fn wait(&self, coming: &Coming) -> Leg {
-        coming.from.recv().unwrap_or_else(|_| Leg::of(&self.runs, &coming.order))
+    pub(crate) fn wait(&self, coming: &Coming, order: &Order) -> Leg {
+        coming.0.recv().unwrap_or_else(|_| Leg::of(&self.runs, order))
     }
 }

@@ -9,11 +9,12 @@
     reason = "values are bounded where they are made, within the narrower type"
 )]
 
+use std::cell::Cell;
 use std::path::Path;
 
 use kiln_drill::{Naming, classify};
 use kiln_engine::drive::{Operator, run_in_virtual_time};
-use kiln_engine::{Equipment, Machine, OperatorReply, Witness};
+use kiln_engine::{Equipment, Machine, OperatorReply, Signal, Witness};
 use kiln_event::{Envelope, NodeSource, Operation, RunRecord, RunStart, VerdictWord, roll_up};
 use kiln_journal::Lines;
 use kiln_model::{Moment, Sample, Text, WallTime};
@@ -36,6 +37,9 @@ pub(crate) struct Order {
     pub(crate) digest: String,
     /// What there is of its journal.
     pub(crate) before: Packed,
+    /// It is made no further than so long after it begins, in microseconds: what comes later is not wanted yet, since the process
+    /// will probably be cut before.
+    pub(crate) until: Option<u64>,
 }
 
 /// A line of the journal was written so long after the process began; the journal ends there then.
@@ -62,6 +66,8 @@ pub(crate) enum LegEnd {
     Ended(Said),
     /// The node is to start anew, and the run to go on then.
     Restarts,
+    /// It goes on after what was ordered of it.
+    GoesOn,
     /// Nothing was run, and the journal is as it was.
     Refused(String),
 }
@@ -102,10 +108,16 @@ impl Leg {
             Machine::resume(equipment, record, digest)
         };
         let mut machine = machine.ok_or("the journal does not begin with the start of a run")?;
-        let mut writer = Writer { lines, journal: order.before.clone(), marks: Vec::new(), began };
+        let horizon = Horizon { until: order.until, beyond: Cell::new(false) };
+        let journal = order.before.clone();
+        let mut writer = Writer { lines, journal, marks: Vec::new(), began, horizon: &horizon };
         let epoch = i64::try_from(order.epoch).ok().and_then(|epoch| WallTime::from_microsecond(epoch).ok());
         let epoch = epoch.unwrap_or_default();
-        let driven = run_in_virtual_time(&mut machine, &mut dut, &mut writer, &mut Yes, epoch, &mut || None);
+        let mut signal = || horizon.beyond.get().then_some(Signal::First);
+        let driven = run_in_virtual_time(&mut machine, &mut dut, &mut writer, &mut Yes, epoch, &mut signal);
+        if horizon.beyond.get() {
+            return Ok(Self { journal: writer.journal, marks: writer.marks, end: LegEnd::GoesOn });
+        }
         driven.map_err(|error| error.to_string())?;
         if let Some(refusal) = machine.refusal() {
             return Err(refusal.to_string());
@@ -141,16 +153,36 @@ fn start(runs: &RealRuns, order: &Order, source_digest: Option<String>) -> RunSt
     }
 }
 
+/// How far a leg is made. Beyond it the engine is told to stop, and nothing that it says to that is kept: what is there is what a
+/// process wrote that is still at work.
+struct Horizon {
+    until: Option<u64>,
+    beyond: Cell<bool>,
+}
+
+impl Horizon {
+    fn is_beyond(&self, at: u64) -> bool {
+        self.beyond.set(self.beyond.get() || self.until.is_some_and(|until| at > until));
+        self.beyond.get()
+    }
+}
+
 /// Keeps what the engine records as the lines of a journal.
-struct Writer {
+struct Writer<'a> {
     lines: Lines,
     journal: Packed,
     marks: Vec<Mark>,
     /// The run's time when this process began.
     began: Moment,
+    horizon: &'a Horizon,
 }
 
-impl Writer {
+impl Writer<'_> {
+    /// How long after the process began that is.
+    fn since_began(&self, at: Moment) -> u64 {
+        u64::try_from(at.since(self.began).as_micros()).unwrap_or(u64::MAX)
+    }
+
     fn write(journal: &mut Packed, line: &[u8]) -> std::io::Result<()> {
         let end = Tip::after(journal.end(), line).map_err(|error| std::io::Error::other(error.to_string()))?;
         journal.append_until(line, end);
@@ -158,18 +190,23 @@ impl Writer {
     }
 }
 
-impl Witness for Writer {
+impl Witness for Writer<'_> {
     fn event(&mut self, envelope: &Envelope, _: &RunRecord) -> std::io::Result<()> {
+        let at = self.since_began(envelope.at);
+        if self.horizon.is_beyond(at) {
+            return Err(std::io::Error::other("nothing is kept beyond what was ordered"));
+        }
         if self.journal.end() == Position::default() {
             Self::write(&mut self.journal, self.lines.header()?)?;
         }
         Self::write(&mut self.journal, self.lines.event(envelope)?)?;
-        let at = u64::try_from(envelope.at.since(self.began).as_micros()).unwrap_or(u64::MAX);
         self.marks.push(Mark { at, end: self.journal.end() });
         Ok(())
     }
 
-    fn sample(&mut self, _: &Sample) {}
+    fn sample(&mut self, sample: &Sample) {
+        self.horizon.is_beyond(self.since_began(sample.at));
+    }
 }
 
 /// An operator who finds everything well: what only a person can see is not simulated.
@@ -178,5 +215,37 @@ struct Yes;
 impl Operator for Yes {
     fn ask(&mut self, _: &Text) -> Option<OperatorReply> {
         Some(OperatorReply { yes: true, comment: Some("answered by the simulation".to_owned()) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::chance::{MINUTE, name};
+    use super::*;
+
+    #[test]
+    fn a_process_that_is_made_up_to_a_time_is_the_whole_one_up_to_there() {
+        let skus = kiln_profile::Skus::built_in().expect("models");
+        let runs = RealRuns::of(super::super::real::tests::smoke(), skus, "pcie-l40s-8").expect("runs");
+        let order = |until| Order {
+            run: name("run-1"),
+            unit: None,
+            real: RealUnit { seed: 7, defect: None },
+            epoch: 0,
+            digest: runs.digest.clone(),
+            before: Packed::default(),
+            until,
+        };
+        let whole = Leg::of(&runs, &order(None));
+        assert!(matches!(whole.end, LegEnd::Ended(_)), "{:?}", whole.end);
+        let last = whole.marks.last().expect("lines").at;
+        for until in [MINUTE / 2, MINUTE, last - 1, last, last + MINUTE] {
+            let leg = Leg::of(&runs, &order(Some(until)));
+            let within = whole.marks.partition_point(|mark| mark.at <= until);
+            assert_eq!(leg.marks, whole.marks[..within], "until {until}");
+            assert_eq!(leg.end, if until < last { LegEnd::GoesOn } else { whole.end.clone() }, "until {until}");
+            assert!(whole.journal.begins_with(&leg.journal), "until {until}");
+            assert!(until < last || leg.journal.begins_with(&whole.journal), "until {until}");
+        }
     }
 }

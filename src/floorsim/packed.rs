@@ -14,8 +14,8 @@ const LEVEL: i32 = 1;
 
 #[derive(Debug)]
 enum Content {
-    Packed(Vec<u8>),
-    Plain(Vec<u8>),
+    Packed(Box<[u8]>),
+    Plain(Box<[u8]>),
 }
 
 #[derive(Debug)]
@@ -28,7 +28,9 @@ struct Block {
 impl Block {
     fn of(start: Position, bytes: &[u8]) -> Self {
         let packed = zstd::bulk::compress(bytes, LEVEL);
-        let content = packed.map_or_else(|_| Content::Plain(bytes.to_vec()), Content::Packed);
+        // What is packed comes with room for what could not be packed at all: kept, it would be as large as the journal.
+        let content =
+            packed.map_or_else(|_| Content::Plain(bytes.into()), |packed| Content::Packed(packed.into_boxed_slice()));
         Self { start, length: bytes.len(), content }
     }
 
@@ -36,17 +38,17 @@ impl Block {
     fn bytes(&self) -> Vec<u8> {
         match &self.content {
             Content::Packed(packed) => zstd::bulk::decompress(packed, self.length).unwrap_or_default(),
-            Content::Plain(bytes) => bytes.clone(),
+            Content::Plain(bytes) => bytes.to_vec(),
         }
     }
 }
 
-/// Whole lines of a journal.
+/// Whole lines of a journal. Copies of it share what they have in common.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Packed {
     blocks: Vec<Arc<Block>>,
     tail_start: Position,
-    tail: Vec<u8>,
+    tail: Arc<Vec<u8>>,
     end: Position,
 }
 
@@ -64,11 +66,11 @@ impl Packed {
 
     /// Appends lines of which it is known where they end.
     pub(crate) fn append_until(&mut self, lines: &[u8], end: Position) {
-        self.tail.extend_from_slice(lines);
+        Arc::make_mut(&mut self.tail).extend_from_slice(lines);
         self.end = end;
         if self.tail.len() >= BLOCK {
             self.blocks.push(Arc::new(Block::of(self.tail_start, &self.tail)));
-            self.tail = Vec::new();
+            self.tail = Arc::default();
             self.tail_start = end;
         }
     }
@@ -118,7 +120,7 @@ impl Packed {
             kept.tail_start = self.blocks.get(kept.blocks.len()).map_or(self.tail_start, |after| after.start);
             debug_assert_eq!(kept.tail_start.offset, next, "blocks are without gaps");
         }
-        kept.tail = self.read(kept.tail_start.offset, position.offset);
+        kept.tail = Arc::new(self.read(kept.tail_start.offset, position.offset));
         kept.end = position;
         kept
     }

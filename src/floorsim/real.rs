@@ -86,6 +86,7 @@ impl RealRuns {
                 epoch: 0,
                 digest: runs.digest.clone(),
                 before: Packed::default(),
+                until: None,
             },
         );
         runs.length = leg.marks.last().map_or(0, |mark| mark.at);
@@ -94,7 +95,7 @@ impl RealRuns {
             LegEnd::Ended(said) if said.word != VerdictWord::Pass => {
                 Err(RealRunsError::NeverPasses { profile, node, word: said.word })
             }
-            LegEnd::Ended(_) | LegEnd::Restarts => Ok(runs),
+            LegEnd::Ended(_) | LegEnd::Restarts | LegEnd::GoesOn => Ok(runs),
             LegEnd::Refused(why) => Err(RealRunsError::Unfit { profile, node, why }),
         }
     }

@@ -5,34 +5,88 @@
     reason = "values are bounded where they are made, within the narrower type"
 )]
 
+use std::collections::BTreeMap;
+
 use kiln_event::VerdictWord;
 use kiln_floor::{Act, Input};
 use kiln_wire::NotTaken;
 
 use super::chance::{Chance, HOUR, MINUTE};
 use super::due::Due;
-use super::faults::Fault;
+use super::faults::{Fault, Faults};
 use super::world::{ROUND, World};
+
+/// One trouble of a node, which comes at its time.
+#[derive(Debug, Clone, Copy)]
+struct Trouble {
+    at: u64,
+    node: usize,
+    fault: Fault,
+    minutes: u64,
+}
+
+/// All trouble of nodes, drawn before it comes: so that runs of the engine need not be made beyond where they are cut.
+#[derive(Debug, Default)]
+pub(super) struct Ahead {
+    /// The last comes first.
+    coming: Vec<Trouble>,
+    /// For each node: from when on its run is cut, and by when it will have been, as far as one can say.
+    cuts: BTreeMap<usize, Vec<(u64, u64)>>,
+}
+
+impl Ahead {
+    /// What comes to so many nodes until then.
+    pub(super) fn drawn(mut chance: Chance, faults: &Faults, nodes: usize, until: u64) -> Self {
+        // One trouble a node in a quarter of an hour: a run of ten minutes is rarely left in peace.
+        let every = 15 * MINUTE / nodes as u64;
+        let kinds =
+            [Fault::Cut, Fault::HalfOpen, Fault::Kill, Fault::Freeze, Fault::Reboot, Fault::Clone, Fault::FullDisk];
+        let mut ahead = Self::default();
+        let mut at = MINUTE;
+        while at < until {
+            let node = chance.below(nodes as u64) as usize;
+            let fault = kinds[chance.below(kinds.len() as u64) as usize];
+            let minutes = 1 + chance.below(20);
+            let comes = faults.has(fault) && (fault != Fault::Clone || chance.one_in(10));
+            if comes {
+                ahead.coming.push(Trouble { at, node, fault, minutes });
+            }
+            let cut = match fault {
+                Fault::Reboot => Some((at, at)),
+                // At the first line that it cannot write.
+                Fault::FullDisk => Some((at, at + minutes * MINUTE)),
+                _ => None,
+            };
+            if let Some(cut) = cut.filter(|_| comes) {
+                ahead.cuts.entry(node).or_default().push(cut);
+            }
+            at += 1 + chance.below(2 * every);
+        }
+        ahead.coming.reverse();
+        ahead
+    }
+
+    /// When the next trouble comes.
+    pub(super) fn next_at(&self) -> Option<u64> {
+        self.coming.last().map(|next| next.at)
+    }
+
+    /// By when a run that goes on at a node now will have been cut. Nothing is known of copies of nodes.
+    pub(super) fn cut_after(&self, node: usize, now: u64) -> Option<u64> {
+        let cuts = self.cuts.get(&node)?;
+        cuts.get(cuts.partition_point(|(from, _)| *from <= now)).map(|(_, until)| *until)
+    }
+}
 
 impl World {
     pub(super) fn trouble(&mut self) {
-        if self.now >= self.trouble_until {
-            return;
+        let Some(Trouble { node: index, fault, minutes, .. }) = self.ahead.coming.pop() else { return };
+        if let Some(next) = self.ahead.next_at() {
+            self.push(next, Due::Trouble);
         }
-        // One trouble a node in a quarter of an hour: a run of ten minutes is rarely left in peace.
-        let every = 15 * MINUTE / self.own as u64;
-        let next = self.now + 1 + self.chance.below(2 * every);
-        self.push(next, Due::Trouble);
-        let (index, now) = (self.chance.below(self.own as u64) as usize, self.now);
-        let kinds =
-            [Fault::Cut, Fault::HalfOpen, Fault::Kill, Fault::Freeze, Fault::Reboot, Fault::Clone, Fault::FullDisk];
-        let fault = kinds[self.chance.below(kinds.len() as u64) as usize];
-        if !self.faults.has(fault) || (fault == Fault::Clone && !self.chance.one_in(10)) {
-            return;
-        }
+        let now = self.now;
         self.simulated.troubles += 1;
         self.happened(fault);
-        let minutes = 1 + self.chance.below(20);
         let node = &mut self.nodes[index];
         match fault {
             Fault::Cut => node.cut_until = now + if minutes == 7 { 5 * HOUR } else { minutes * MINUTE },
