@@ -100,6 +100,11 @@ impl Handling<'_> {
         let site = &self.floor.policy.site;
         let slot = unit.slot.clone().filter(|_| !arrived(unit));
         let Some((slot, spot)) = slot.and_then(|slot| site.spot(&slot).map(|spot| (slot, spot))) else { return };
+        // One machine makes one run at a time: what it was granted for the next one covers a run that it still goes on with.
+        let is_covered = state.granted_to(&sync.agent).any(|(_, grant)| grant.slot == slot);
+        if is_covered && !is_one_of_two {
+            return;
+        }
         let watts = site.racks()[spot.rack].draw;
         let (run, unit, agent) = (run.clone(), serial.clone(), sync.agent.clone());
         let granted = FloorEvent::PowerGranted { run: run.clone(), agent, unit, slot, watts, instead_of: None };

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use kiln_event::VerdictWord::{Fail, Pass};
-use kiln_wire::{Doing, Held, PlaceId, Serial, SlotId};
+use kiln_wire::{Doing, Held, PlaceId, RunId, Serial, SlotId};
 
 use super::tests_told::{MINUTE, Told, name, site};
 use super::*;
@@ -60,6 +60,33 @@ fn power_comes_back_when_the_run_has_arrived_or_a_person_says_so_and_not_before(
     // It was not unplugged: what is heard to run draws.
     told.sync("B", Doing::Running { run });
     assert_eq!(granted(&told), Watts(10_000));
+}
+
+#[test]
+fn a_run_that_goes_on_though_another_is_wanted_by_now_draws_what_its_machine_was_granted_and_no_more() {
+    let mut policy = Policy::one_profile("smoke");
+    policy.site = site(1, 4);
+    let mut told = Told::of(policy);
+    let granted = |told: &Told| told.floor.ledger().granted(0);
+    let goes_on = |told: &mut Told, boot: &str, run: &RunId| {
+        let idle = kiln_wire::Sync::idle(name("agent-A"), name(boot));
+        let doing = Doing::Running { run: run.clone() };
+        told.tell(Input::Synced(kiln_wire::Sync { serial: Some(name("A")), doing, ..idle }));
+    };
+    told.scan("A", Some("r0-00"));
+    let first = told.asks("A").expect("a run");
+    goes_on(&mut told, "boot-1", &first);
+    told.tell(Input::Unverified(first.clone()));
+    told.act(Act::Free { unit: name("A"), why: "looked".to_owned() });
+    let second = told.asks("A").expect("another run");
+    assert_ne!(first, second);
+    assert_eq!(granted(&told), Watts(10_000), "what the first was granted goes for the second");
+    goes_on(&mut told, "boot-1", &first);
+    assert_eq!(granted(&told), Watts(10_000));
+    // Two machines that say they are one may both draw.
+    goes_on(&mut told, "boot-2", &second);
+    goes_on(&mut told, "boot-1", &first);
+    assert_eq!(granted(&told), Watts(20_000));
 }
 
 #[test]

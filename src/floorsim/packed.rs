@@ -8,7 +8,7 @@ use std::sync::Arc;
 use kiln_wire::{LineError, Position, Tip};
 
 /// How much is packed at once. Smaller blocks pack worse, larger ones leave more unpacked at the end of each journal.
-const BLOCK: usize = 64 << 10;
+const BLOCK: usize = 32 << 10;
 /// The level that costs least; a journal repeats itself enough for it.
 const LEVEL: i32 = 1;
 
