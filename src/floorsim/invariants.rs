@@ -22,9 +22,7 @@ fn wrong(world: &mut World, what: String) {
 pub(crate) fn after_events(world: &mut World, events: &[Stamped]) {
     for stamped in events {
         match &stamped.event {
-            FloorEvent::PowerGranted { run, unit, .. } => {
-                power(world, &format!("{run} of {unit}, said by {:?}", stamped.actor));
-            }
+            FloorEvent::PowerGranted { .. } => power(world),
             FloorEvent::Disposed { unit, disposition: Disposition::Released, .. } => {
                 let runs = world.floor.state().units[unit].runs.clone();
                 let Some(last) = runs.last() else {
@@ -68,7 +66,7 @@ fn must(world: &World, node: &Node) -> bool {
     node.real.zip(world.runs.as_ref()).is_some_and(|(unit, runs)| runs.must_be_caught(unit))
 }
 
-fn power(world: &mut World, last: &str) {
+fn power(world: &mut World) {
     let site = &world.floor.policy().site;
     let mut drawn = vec![0u64; site.places().len()];
     for node in world.nodes[..world.own.min(world.nodes.len())].iter().filter(|node| node.running.is_some()) {
@@ -81,8 +79,7 @@ fn power(world: &mut World, last: &str) {
     for (index, place) in site.places().iter().enumerate() {
         let (Some(limit), granted) = (place.limit, world.floor.ledger().granted(index)) else { continue };
         if granted > limit || drawn[index] > limit.0 {
-            found
-                .push(format!("{}: {granted} granted, {} W drawn, {limit} borne, with {last}", place.id, drawn[index]));
+            found.push(format!("{}: {granted} granted, {} W drawn, {limit} borne", place.id, drawn[index]));
         }
     }
     for what in found {
