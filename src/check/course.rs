@@ -3,14 +3,16 @@
 //! ```text
 //! resting --(at rest, or needless)--> starting --(load runs)--> warming up --(time, or steady)--> measuring --> over
 //! ```
-//! What is measured on the way is the check's business.
+//! What is measured on the way is the check's business. While the load runs the course asks four times a minute for the inventory, in
+//! which a check sees what went away meanwhile and what came.
 
 use std::collections::BTreeMap;
 
+use super::foreign::Glances;
 use super::settle::{Idle, Settle, Settling};
 use super::{Done, Seen, StepContext, Wants};
 use kiln_event::{LoadTrouble, Phase, Reason, Restless};
-use kiln_model::{GpuIndex, LoadEnd, LoadKind, LoadSaid, Moment, Sensor, Span};
+use kiln_model::{GpuIndex, LoadEnd, LoadKind, LoadSaid, Moment, Probe, Sensor, Span};
 
 /// How long a load may take until all GPUs are under it: operand generation and context creation on eight GPUs.
 pub(super) const START_WITHIN: Span = Span::from_secs(120);
@@ -41,6 +43,7 @@ pub(super) struct Course {
     /// When the load was running on all GPUs.
     pub(super) running: Option<Moment>,
     window: Option<Moment>,
+    glances: Glances,
 }
 
 #[derive(Debug)]
@@ -65,7 +68,17 @@ pub(super) enum Turn {
 
 impl Course {
     pub(super) const fn new(rest: Rest, kind: LoadKind, warmup: Span, length: Span) -> Self {
-        Self { rest, kind, warmup, length, stage: Stage::Fresh, idle: BTreeMap::new(), running: None, window: None }
+        Self {
+            rest,
+            kind,
+            warmup,
+            length,
+            stage: Stage::Fresh,
+            idle: BTreeMap::new(),
+            running: None,
+            window: None,
+            glances: Glances::new(),
+        }
     }
 
     /// Whether what is seen now belongs to the steady window.
@@ -110,6 +123,7 @@ impl Course {
                         self.start(context, now, wants);
                     }
                 }
+                self.look(now, wants);
             }
             Seen::Load(report) => match &report.said {
                 LoadSaid::Running if matches!(self.stage, Stage::Starting { .. }) => {
@@ -128,6 +142,13 @@ impl Course {
             _ => {}
         }
         self.advance(context, now, gpus_left, wants)
+    }
+
+    /// Asks for a look at the node when one is due.
+    fn look(&mut self, now: Moment, wants: &mut Wants) {
+        if self.is_loaded() && self.glances.is_due(now) {
+            wants.ask(Probe::Inventory);
+        }
     }
 
     /// Whether the load is one that ends by itself and is begun again.

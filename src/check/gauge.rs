@@ -9,21 +9,16 @@
     reason = "counts become floats far below 2^53, and floats become counts that were bounded before"
 )]
 
-use std::collections::BTreeMap;
-
-use super::course::Course;
 use super::delta::CounterSpan;
 use super::kept::Kept;
+use super::meters::MinuteMeters;
 use super::per_clock::PerClock;
 use super::settle::Idle;
 use super::sheet::{Gauged, Sheet};
 use super::sloping::Sloping;
 use super::window::{Window, share_of};
-use super::{Seen, StepContext};
 use kiln_limit::Missing;
-use kiln_model::{
-    ClockReasons, Component, Gpu, GpuIndex, LoadEnd, LoadSaid, Moment, NoteFact, NoteKind, Sample, Sensor, Span,
-};
+use kiln_model::{ClockReasons, Component, Gpu, GpuIndex, LoadSaid, Moment, NoteFact, NoteKind, Sample, Sensor, Span};
 
 /// One GPU under load.
 #[derive(Debug)]
@@ -34,13 +29,13 @@ pub(super) struct LoadGauge {
     pub(super) margin: Window,
     pub(super) inlet: Sloping,
     pub(super) clock: Window,
-    clock_memory: Window,
+    pub(super) clock_memory: Window,
     /// HBM temperature over die temperature.
     pub(super) memory_over_die: Window,
     pub(super) tflops: Window,
     pub(super) cycles: PerClock,
     /// Work per second from the moment the load was under way: a part that is slow for a while may be so before the window.
-    work: Window,
+    pub(super) work: Window,
     /// Since when that is told of, and how long it was at the last word.
     work_since: Option<Moment>,
     worked: Span,
@@ -48,6 +43,7 @@ pub(super) struct LoadGauge {
     pub(super) memory_rate: Window,
     /// Counted over the window alone.
     pub(super) energy: CounterSpan,
+    meters: MinuteMeters,
     pub(super) counters: LoadCounters,
     kept: Kept,
     /// Whether the clock was below the floor with no reason given.
@@ -136,6 +132,7 @@ impl LoadGauge {
             last_word: None,
             memory_rate: Window::told(),
             energy: CounterSpan::default(),
+            meters: MinuteMeters::new(every),
             counters: LoadCounters::default(),
             kept: Kept::default(),
             slow: sampled(),
@@ -170,6 +167,7 @@ impl LoadGauge {
         self.cycles.clock(sample.get(Sensor::ClockSm));
         self.clock_memory.take(at, sample[Sensor::ClockMemory]);
         self.energy.take(at, sample[Sensor::Energy]);
+        self.meters.take(at, sample[Sensor::Power], sample[Sensor::Energy]);
         if let (Some(memory), Some(die)) = (sample.get(Sensor::TempMemory), sample.get(Sensor::TempGpu)) {
             self.memory_over_die.add(at, memory - die);
         }
@@ -205,7 +203,7 @@ impl LoadGauge {
 
     /// Follows the work of a load that has been under way for `under_way`. A word tells of the time since the word before: one
     /// that reaches back to when the load was not under way tells of its start as well, and is left out.
-    fn follow(&mut self, at: Moment, said: &LoadSaid, under_way: Span) {
+    pub(super) fn follow(&mut self, at: Moment, said: &LoadSaid, under_way: Span) {
         let LoadSaid::Progress { tflops, .. } = said else { return };
         let Some(before) = self.last_word.replace(at) else { return };
         if !under_way.is_zero() && before >= at - under_way {
@@ -304,6 +302,32 @@ impl LoadGauge {
         }
     }
 
+    /// By how much power readings and energy counter differed in the worst minute.
+    pub(super) fn worst_disagreement(&self) -> Gauged {
+        self.whole(self.meters.worst())
+    }
+
+    /// K/W from die to inlet as the straight lines through the window have them at its end, where an inlet is shown, by the mean power.
+    pub(super) fn resistance_end(&self, over: Span) -> Gauged {
+        let half = over.as_secs_f64() / 2.0;
+        let last = |celsius: &Sloping| celsius.gauged(over, |window| Some(window.mean()? + celsius.slope()? * half));
+        match (last(&self.die), last(&self.inlet), self.power.gauged(over, Window::mean)) {
+            (Gauged::Number { .. }, Gauged::Number { .. }, Gauged::Number { value: watts, .. })
+                if watts < LEAST_WATTS =>
+            {
+                Gauged::Missing(Missing::LittlePower { watts })
+            }
+            (
+                Gauged::Number { value: die, samples },
+                Gauged::Number { value: inlet, .. },
+                Gauged::Number { value: watts, .. },
+            ) => Gauged::Number { value: (die - inlet) / watts, samples },
+            (Gauged::Number { .. }, Gauged::Number { .. }, power) => power,
+            (Gauged::Number { .. }, inlet, _) => inlet,
+            (die, ..) => die,
+        }
+    }
+
     /// K/W from die to inlet; where no inlet can be read, from die to the GPU's own idle state, which the coolant's
     /// temperature drops out of: `(T - T_idle) / (P - P_idle)`.
     pub(super) fn resistance(&self, over: Span, idle: Option<Idle>) -> Gauged {
@@ -336,91 +360,5 @@ pub(super) const fn gpu_of(said: &LoadSaid) -> Option<GpuIndex> {
         LoadSaid::Screened(screened) => Some(screened.gpu),
         LoadSaid::Ended { gpu, .. } | LoadSaid::Noted { gpu, .. } => *gpu,
         LoadSaid::Running | LoadSaid::Moved(_) | LoadSaid::Program(_) => None,
-    }
-}
-
-/// The part of the sheet that every GPU load shares: error counters, throttling, results.
-pub(super) fn put_common(sheet: &mut Sheet<'_>, gpu: Component, gauge: &LoadGauge, over: Span) {
-    let counters = &gauge.counters;
-    for (name, counted) in [
-        ("throttle.thermal", counters.thermal()),
-        ("throttle.power-brake", counters.power_brake.gauged()),
-        ("ecc.corrected", counters.ecc_corrected.gauged()),
-        ("ecc.uncorrected", counters.ecc_uncorrected.gauged()),
-        ("remaps", counters.remaps()),
-        ("pcie.replays", counters.pcie_replays.gauged()),
-    ] {
-        sheet.put(name, gpu, gauge.ticks.growth(counted, over));
-    }
-    sheet.put("verified", gpu, gauge.verified());
-    sheet.put("mismatches", gpu, gauge.mismatches());
-    sheet.put("clock.memory.mean", gpu, gauge.whole(gauge.clock_memory.gauged(over, Window::mean)));
-    gauge.put_kept(sheet, gpu, over);
-}
-
-/// One gauge for every GPU of a step.
-#[derive(Debug)]
-pub(super) struct Gauges(BTreeMap<GpuIndex, LoadGauge>);
-
-/// `floor_share`: see [`LoadGauge::new`].
-pub(super) fn gauges(context: &StepContext<'_>, floor_share: f64) -> Gauges {
-    let gauge = |gpu| (gpu, LoadGauge::new(context.inventory.gpu(gpu), floor_share, context.every));
-    Gauges(context.gpus().into_iter().map(gauge).collect())
-}
-
-impl Gauges {
-    /// Gives an observation to the gauges it concerns.
-    pub(super) fn take(&mut self, course: &Course, seen: &Seen<'_>) {
-        match seen {
-            Seen::Sampled(sample) => {
-                if let Some(gauge) = self.0.get_mut(&sample.gpu) {
-                    if course.is_measuring() { gauge.take(sample) } else { gauge.count(sample) }
-                }
-            }
-            Seen::Load(report) => {
-                let (at, said) = (report.at, &report.said);
-                if matches!(said, LoadSaid::Ended { end: LoadEnd::Finished, .. }) && course.repeats() {
-                    return;
-                }
-                match gpu_of(said) {
-                    Some(gpu) => {
-                        if let Some(gauge) = self.0.get_mut(&gpu) {
-                            gauge.hear(at, said, course.is_measuring());
-                            gauge.follow(at, said, course.under_way(at));
-                        }
-                    }
-                    None => self.0.values_mut().for_each(|gauge| gauge.hear(at, said, course.is_measuring())),
-                }
-            }
-            _ => {}
-        }
-    }
-
-    /// Draws the line under the load's window; see [`LoadGauge::close`].
-    pub(super) fn close(&mut self, over: Span) {
-        self.0.values_mut().for_each(|gauge| gauge.close(over));
-    }
-
-    /// Lets a load tell of its work as seldom as at this interval.
-    pub(super) fn told_every(mut self, interval: Span) -> Self {
-        for gauge in self.0.values_mut() {
-            gauge.tflops = Window::told_every(interval);
-            gauge.work = Window::told_every(interval);
-            gauge.memory_rate = Window::told_every(interval);
-        }
-        self
-    }
-
-    pub(super) fn get(&self, gpu: GpuIndex) -> Option<&LoadGauge> {
-        self.0.get(&gpu)
-    }
-
-    /// Whether any GPU still answers and carries its load.
-    pub(super) fn any_left(&self, context: &StepContext<'_>) -> bool {
-        self.0.iter().any(|(gpu, gauge)| !context.lost.contains_key(gpu) && gauge.broken.is_none())
-    }
-
-    pub(super) fn iter(&self) -> impl Iterator<Item = (GpuIndex, &LoadGauge)> {
-        self.0.iter().map(|(gpu, gauge)| (*gpu, gauge))
     }
 }

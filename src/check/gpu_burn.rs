@@ -7,7 +7,9 @@
 
 use super::course::{Course, Rest, Turn};
 use super::declare::{SETTLE_OVER, SETTLE_SLOPE, SETTLE_WITHIN, choice, may, must, quantity, required, span};
-use super::gauge::{Gauges, LoadGauge, gauges, put_common};
+use super::gauge::LoadGauge;
+use super::gauges::{Gauges, RESISTANCE_MIDDLE, gauges, put_common};
+use super::meters::WORST_DISAGREEMENT;
 use super::settle::Idle;
 use super::sheet::{Gauged, Sheet};
 use super::twins::{Board, Warmth};
@@ -97,6 +99,9 @@ static MEASUREMENTS: &[MeasurementSpec] = &[
     super::kept::WIDTH_LOST,
     super::kept::GEN_LOWER,
     super::kept::LIMIT_FALL,
+    super::foreign::JOINED,
+    RESISTANCE_MIDDLE,
+    WORST_DISAGREEMENT,
     required(may("verified", Unit::One, GPU, "results compared")),
     required(may("mismatches", Unit::One, GPU, "results that were wrong")),
     must("samples", Unit::Percent, GPU, "share of the window that good readings cover"),
@@ -157,9 +162,12 @@ impl CheckRun for Run {
                 let board = self.board(context, over);
                 for (gpu, gauge) in self.gauges.iter() {
                     let known = (self.course.idle.get(&gpu).copied(), peak(context, gpu));
+                    self.gauges.put_joined(&mut sheet, gpu);
                     report(&mut sheet, Component::Gpu(gpu), gauge, over, known);
                     board.put(&mut sheet, gpu, gauge);
                 }
+                let middle = self.gauges.resistance_middle(over);
+                sheet.put(RESISTANCE_MIDDLE.name, Component::Node, middle);
                 wants.end(Done::Measured(sheet.into_list()));
             }
             Turn::Ended(done) => wants.end(done),
@@ -208,6 +216,7 @@ fn report(
     put_work(sheet, gpu, gauge, over, peak);
     put_heat(sheet, gpu, gauge, over, idle);
     put_common(sheet, gpu, gauge, over);
+    sheet.put(WORST_DISAGREEMENT.name, gpu, gauge.worst_disagreement());
     sheet.put("throttle.sw-thermal", gpu, gauge.ticks.growth(gauge.counters.sw_thermal.gauged(), over));
     sheet.put("throttle.hw-thermal", gpu, gauge.ticks.growth(gauge.counters.hw_thermal.gauged(), over));
     sheet.put("throttle.power-cap", gpu, gauge.ticks.growth(gauge.counters.power_cap.gauged(), over));

@@ -24,6 +24,7 @@ fn a_healthy_burn_tells_everything_it_declares() {
     00:03:03 stop
     ");
     insta::assert_snapshot!(lines(&done, Component::gpu(1)), @r"
+    processes.joined 0
     throughput.of-peak unsupported
     power.mean 700 W
     power.p5 700 W
@@ -56,6 +57,7 @@ fn a_healthy_burn_tells_everything_it_declares() {
     pcie.width.lost 0
     power.limit.fall 0 %
     pcie.gen.lower 0 %
+    power.disagreement.worst 0 %
     throttle.sw-thermal 0 s
     throttle.hw-thermal 0 s
     throttle.power-cap 0 s
@@ -232,7 +234,8 @@ fn no_check_tells_a_statistic_of_a_window_that_was_hardly_looked_at() {
         for one in &list {
             // What loads count themselves, counters that are only read at both ends, and looks at the inventory.
             let of_load = ["throughput", "verified", "mismatches", "samples", "settle", "steady", "power.energy-mean"];
-            let looks = ["fabric.away", "links.away", "psus.away", "nics.away", "nvmes.away", "looks"];
+            let looks =
+                ["fabric.away", "links.away", "psus.away", "nics.away", "nvmes.away", "looks", "processes.joined"];
             let counted = of_load.iter().any(|name| one.name.starts_with(name)) || looks.contains(&one.name.as_str());
             let told = one.as_number().filter(|_| !counted);
             assert_eq!(told, None, "{}: {} {}", check.spec().name, one.name, crate::rig::told(one));

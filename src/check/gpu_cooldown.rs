@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::course::{Course, Rest, Turn};
 use super::declare::{choice, may, must, span};
-use super::gauge::{Gauges, gauges};
+use super::gauges::{Gauges, gauges};
 use super::gpu_burn::kernel;
 use super::sheet::{Gauged, Sheet};
 use super::window::Window;
@@ -51,6 +51,7 @@ static MEASUREMENTS: &[MeasurementSpec] = &[
     may("fall.early", Unit::Percent, GPU, "share of the whole fall that came in the first 15 s"),
     may("half-time", Unit::Second, GPU, "time to lose half of the fall"),
     must("power.end", Unit::Watt, GPU, "board power at the end of the window"),
+    super::foreign::JOINED,
 ];
 
 /// A fall of less than this is too small for a half-time or a rate from a sensor of whole degrees: each end is half a degree
@@ -211,6 +212,7 @@ impl Run {
     fn done(&self, context: &StepContext<'_>, over: Span) -> Done {
         let mut sheet = Sheet::new(&SPEC, context.lost);
         for (gpu, gauge) in self.gauges.iter() {
+            self.gauges.put_joined(&mut sheet, gpu);
             let Some(curve) = self.curves.get(&gpu) else { continue };
             let gpu = Component::Gpu(gpu);
             let last: Vec<f64> = curve.cooling.iter().rev().take(ENDS).map(|(_, die)| *die).collect();
@@ -280,6 +282,7 @@ mod tests {
         ");
         // ln 2 of the toy node's 20 s.
         insta::assert_snapshot!(lines(&done, Component::gpu(0)), @r"
+        processes.joined 0
         fall.fast 0.025974 K/W
         fall.early 52.7859 %
         temp.start 60 °C

@@ -3,7 +3,8 @@
 
 use super::course::{Course, Rest, Turn};
 use super::declare::{choice, may, must, quantity, required, span};
-use super::gauge::{Gauges, LoadGauge, gauges, put_common};
+use super::gauge::LoadGauge;
+use super::gauges::{Gauges, gauges, put_common};
 use super::gpu_burn::kernel;
 use super::held_clock::{KEPT_WITHIN, held_clock};
 use super::sheet::{Gauged, Sheet};
@@ -62,6 +63,7 @@ static MEASUREMENTS: &[MeasurementSpec] = &[
     super::kept::WIDTH_LOST,
     super::kept::GEN_LOWER,
     super::kept::LIMIT_FALL,
+    super::foreign::JOINED,
     required(may("verified", Unit::One, GPU, "results compared")),
     required(may("mismatches", Unit::One, GPU, "results that were wrong")),
 ];
@@ -117,7 +119,10 @@ impl Run {
         for (index, gauge) in self.gauges.iter() {
             let gpu = Component::Gpu(index);
             match self.held {
-                Some(held) if !is_not_offered(gauge) => report(&mut sheet, gpu, gauge, over, held),
+                Some(held) if !is_not_offered(gauge) => {
+                    report(&mut sheet, gpu, gauge, over, held);
+                    self.gauges.put_joined(&mut sheet, index);
+                }
                 Some(_) => all(&mut sheet, gpu, &Gauged::Unsupported),
                 None => all(&mut sheet, gpu, &Gauged::Missing(Missing::ClockCeilingUnknown)),
             }
@@ -216,6 +221,7 @@ mod tests {
         pcie.width.lost 0
         power.limit.fall 0 %
         pcie.gen.lower 0 %
+        processes.joined 0
         ");
     }
 

@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 
 use super::course::{START_WITHIN, never_rested};
 use super::declare::{SETTLE_OVER, SETTLE_SLOPE, SETTLE_WITHIN, may, must, quantity, span};
-use super::gauge::{LoadGauge, gpu_of, put_common};
+use super::foreign::{Glances, JOINED, Ours, Strangers};
+use super::gauge::{LoadGauge, gpu_of};
+use super::gauges::put_common;
 use super::settle::{Settle, Settling};
 use super::sheet::{Gauged, Sheet};
 use super::window::Window;
 use super::{Check, CheckRun, Done, Seen, StepContext, Wants};
 use kiln_event::{LoadTrouble, Phase, Reason};
 use kiln_limit::Missing;
-use kiln_model::{Component, ComponentKind, GpuIndex, LoadEnd, LoadKind, LoadSaid, Moment, Span, Unit};
+use kiln_model::{Answer, Component, ComponentKind, GpuIndex, LoadEnd, LoadKind, LoadSaid, Moment, Probe, Span, Unit};
 use kiln_profile::{CheckSpec, MeasurementSpec, Params, Wear};
 
 #[derive(Debug)]
@@ -61,6 +63,7 @@ static MEASUREMENTS: &[MeasurementSpec] = &[
     super::kept::WIDTH_LOST,
     super::kept::GEN_LOWER,
     super::kept::LIMIT_FALL,
+    JOINED,
     may("throttle.thermal", Unit::Second, GPU, "time slowed for heat"),
     may("throttle.power-brake", Unit::Second, GPU, "time braked by the power supply's signal"),
     may("ecc.corrected", Unit::One, GPU, "corrected memory errors during the march"),
@@ -92,6 +95,8 @@ impl Check for GpuMemory {
             stage: Stage::Fresh,
             began: Moment::ZERO,
             gpus: context.gpus().into_iter().map(march).collect(),
+            glances: Glances::new(),
+            strangers: Strangers::since(context.inventory, Ours::OneLoad),
         })
     }
 }
@@ -119,6 +124,8 @@ struct Run {
     /// When all GPUs were marching.
     began: Moment,
     gpus: BTreeMap<GpuIndex, March>,
+    glances: Glances,
+    strangers: Strangers,
 }
 
 impl CheckRun for Run {
@@ -135,12 +142,22 @@ impl CheckRun for Run {
                     settle.take(sample);
                 }
                 let marching = matches!(self.stage, Stage::Marching { .. });
+                if marching && self.glances.is_due(now) {
+                    wants.ask(Probe::Inventory);
+                }
                 if let Some(march) = self.gpus.get_mut(&sample.gpu) {
                     let takes = marching && march.done.is_none();
                     if takes { march.gauge.take(sample) } else { march.gauge.count(sample) }
                 }
             }
             Seen::Load(report) => self.hear(context, report.at, &report.said, now, wants),
+            Seen::Answered(Answer::Inventory(Ok(found))) if matches!(self.stage, Stage::Marching { .. }) => {
+                for gpu in self.strangers.look(found) {
+                    if let Some(march) = self.gpus.get_mut(&gpu) {
+                        march.gauge.broken.get_or_insert(Missing::ForeignProcess);
+                    }
+                }
+            }
             _ => {}
         }
         self.advance(context, now, wants);
@@ -226,10 +243,10 @@ impl Run {
         self.stage = Stage::Over;
         wants.stop_loads();
         let mut sheet = Sheet::new(&SPEC, context.lost);
-        for (gpu, march) in &mut self.gpus {
+        for (index, march) in &mut self.gpus {
             let over = march.done.unwrap_or(now).since(self.began);
             march.gauge.close(over);
-            let (gpu, gauge) = (Component::Gpu(*gpu), &march.gauge);
+            let (gpu, gauge) = (Component::Gpu(*index), &march.gauge);
             let coverage = match march.covered {
                 Some(percent) => Gauged::once(percent),
                 None => Gauged::Missing(Missing::NoPassFinished),
@@ -242,6 +259,7 @@ impl Run {
             sheet.put("memory-over-die", gpu, over_die.clone());
             sheet.put("die-over-memory", gpu, over_die.negated());
             put_common(&mut sheet, gpu, gauge, over);
+            sheet.put(JOINED.name, gpu, self.strangers.joined(*index));
         }
         wants.end(Done::Measured(sheet.into_list()));
     }
@@ -297,6 +315,7 @@ mod tests {
         pcie.width.lost 0
         power.limit.fall 0 %
         pcie.gen.lower 0 %
+        processes.joined 0
         ");
         assert_eq!(shown(&done, Component::gpu(1), "coverage"), "40 %");
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::course::{Course, Rest, Turn};
 use super::declare::{choice, may, must, quantity, span};
-use super::gauge::{Gauges, gauges, put_common};
+use super::gauges::{Gauges, gauges, put_common};
 use super::gpu_burn::kernel;
 use super::sheet::{Gauged, Sheet};
 use super::window::Window;
@@ -66,6 +66,7 @@ static MEASUREMENTS: &[MeasurementSpec] = &[
     super::kept::WIDTH_LOST,
     super::kept::GEN_LOWER,
     super::kept::LIMIT_FALL,
+    super::foreign::JOINED,
     must("verified", Unit::One, GPU, "results compared"),
     must("mismatches", Unit::One, GPU, "results that were wrong"),
 ];
@@ -146,6 +147,7 @@ impl Run {
                 .instant
                 .get(&gpu)
                 .map_or_else(|| Gauged::Missing(Missing::NoSampleInPulses), |window| window.gauged(over, swing));
+            self.gauges.put_joined(&mut sheet, gpu);
             let gpu = Component::Gpu(gpu);
             sheet.put("power.swing", gpu, gauge.at_best(swing));
             sheet.put("power.mean", gpu, gauge.at_best(gauge.power.gauged(over, Window::mean)));
@@ -191,6 +193,7 @@ mod tests {
         00:02:02 stop
         ");
         insta::assert_snapshot!(lines(&done, Component::gpu(0)), @r"
+        processes.joined 0
         power.swing 580 W
         power.mean 400 W
         power.max 400 W

@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::course::{Course, Rest, START_WITHIN, Turn};
 use super::declare::{choice, may, must, quantity, span, text};
 use super::exchange::Exchange;
-use super::gauge::{Gauges, LoadGauge, gauges, put_common};
+use super::gauge::LoadGauge;
+use super::gauges::{Gauges, gauges, put_common};
 use super::gpu_burn::kernel;
 use super::inventory_watch::{
     FABRIC_AWAY, InventoryWatch, LINKS_AWAY, LINKS_INACTIVE, LOOKS, NICS_AWAY, NICS_BAD, NVMES_AWAY, NVMES_BAD,
@@ -102,6 +103,7 @@ static MEASUREMENTS: &[MeasurementSpec] = &[
     super::kept::WIDTH_LOST,
     super::kept::GEN_LOWER,
     super::kept::LIMIT_FALL,
+    super::foreign::JOINED,
     must("verified", Unit::One, GPU, "results compared"),
     must("mismatches", Unit::One, GPU, "results that were wrong"),
 ];
@@ -120,7 +122,7 @@ impl Check for GpuTraining {
         Box::new(Run {
             stage: Stage::Before,
             course: Course::new(Rest::Needless, LoadKind::Burn(kernel(context.params)), WARMUP, length),
-            gauges: gauges(context, floor),
+            gauges: gauges(context, floor).beside_others(context),
             burn: None,
             exchange: Exchange::default(),
             watch: InventoryWatch::since(context.inventory),
@@ -174,7 +176,7 @@ impl CheckRun for Run {
                 self.hear_other(context, report, wants);
             }
             (Stage::Working, _) => {
-                self.watch.take(&self.course, now, &seen, wants);
+                self.watch.take(&seen);
                 if let Seen::Load(LoadReport { load, said: LoadSaid::Running, .. }) = &seen {
                     self.burn = Some(*load);
                     start_exchange(context, wants);
@@ -307,6 +309,7 @@ impl Run {
             sheet.put("host.mean", gpu, gauge.whole(self.copies.mean(index)));
             sheet.put("host.slower", gpu, gauge.whole(self.copies.slower(index)));
             put_common(&mut sheet, gpu, gauge, self.over);
+            self.gauges.put_joined(&mut sheet, index);
             put_growth(&mut sheet, context.components, index, of_gpu(&self.first, index), of_gpu(last, index));
         }
         self.watch.put_parts(&mut sheet);

@@ -5,14 +5,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::course::Course;
+use super::Seen;
 use super::declare::{may, text};
 use super::sheet::{Gauged, Sheet};
-use super::{Seen, Wants};
 use kiln_limit::{Missing, write_list};
 use kiln_model::{
-    Answer, Component, ComponentKind, FabricState, Gpu, GpuIndex, Inventory, LinkState, Moment, Nic, NvLink, Probe,
-    Psu, Reading, Span, Unit,
+    Answer, Component, ComponentKind, FabricState, Gpu, GpuIndex, Inventory, LinkState, Nic, NvLink, Psu, Reading, Unit,
 };
 use kiln_profile::MeasurementSpec;
 
@@ -59,13 +57,8 @@ pub(super) const NVMES_BAD: MeasurementSpec =
 pub(super) const LOOKS: MeasurementSpec =
     may("looks", Unit::One, ComponentKind::Node, "looks at the inventory while the load ran");
 
-/// A look reads the whole inventory, some hundred calls of the driver for each GPU: too many beside every sample. Links that
-/// trained again by themselves were away for seconds to half a minute: two looks of a minute between them see nothing of it.
-const EVERY: Span = Span::from_secs(15);
-
 #[derive(Debug, Default)]
 pub(super) struct InventoryWatch {
-    next: Option<Moment>,
     looks: usize,
     fabric: BTreeMap<GpuIndex, Looks>,
     links: BTreeMap<GpuIndex, Looks>,
@@ -121,15 +114,10 @@ impl InventoryWatch {
         watch
     }
 
-    /// Takes in one observation, and asks for a look when one is due. `course` says when the load to look at runs.
-    pub(super) fn take(&mut self, course: &Course, now: Moment, seen: &Seen<'_>, wants: &mut Wants) {
-        match seen {
-            Seen::Sampled(_) if course.is_loaded() && self.next.is_none_or(|next| now >= next) => {
-                self.next = Some(now + EVERY);
-                wants.ask(Probe::Inventory);
-            }
-            Seen::Answered(Answer::Inventory(Ok(found))) => self.hear(found),
-            _ => {}
+    /// Takes in one observation: the looks that a [`Course`](super::course::Course) asks for while its load runs.
+    pub(super) fn take(&mut self, seen: &Seen<'_>) {
+        if let Seen::Answered(Answer::Inventory(Ok(found))) = seen {
+            self.hear(found);
         }
     }
 

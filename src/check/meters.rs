@@ -2,10 +2,12 @@
 //!
 //! Both are taken over the very same time, so that a host that samples late makes no difference between them.
 
+use super::declare::may;
 use super::sheet::Gauged;
 use super::window::is_covered;
 use kiln_limit::Missing;
-use kiln_model::{Moment, Reading, Span};
+use kiln_model::{ComponentKind, Moment, Reading, Span, Unit};
+use kiln_profile::MeasurementSpec;
 
 /// Power readings and the energy counter, added up over the same spans of time: from each sample to the next where both
 /// were read at both ends, so that a sample that is missing is missing from both.
@@ -77,6 +79,67 @@ impl Meters {
     }
 }
 
+pub(super) const WORST_DISAGREEMENT: MeasurementSpec = may(
+    "power.disagreement.worst",
+    Unit::Percent,
+    ComponentKind::Gpu,
+    "difference of mean power and the energy counter's in the minute in which they differ most",
+);
+
+/// Over so long a reading that is torn or late is a small part, and a counter that runs wrong for some minutes in an hour is not.
+const MINUTE: Span = Span::from_secs(60);
+
+/// The two meters minute by minute, of a load that does not change.
+#[derive(Debug)]
+pub(super) struct MinuteMeters {
+    every: Span,
+    since: Option<Moment>,
+    minute: Meters,
+    worst: Option<f64>,
+    good: u64,
+    backwards: bool,
+    unsupported: bool,
+}
+
+impl MinuteMeters {
+    pub(super) fn new(every: Span) -> Self {
+        let minute = Meters::new(every);
+        Self { every, since: None, minute, worst: None, good: 0, backwards: false, unsupported: false }
+    }
+
+    pub(super) fn take(&mut self, at: Moment, power: Reading<f64>, energy: Reading<f64>) {
+        self.minute.take(at, power, energy);
+        let since = *self.since.get_or_insert(at);
+        let passed = at.since(since);
+        if passed < MINUTE {
+            return;
+        }
+        match self.minute.disagreement(passed) {
+            Gauged::Number { value, samples } => {
+                self.worst = Some(self.worst.map_or(value, |worst| worst.max(value)));
+                self.good += samples;
+            }
+            Gauged::Unsupported => self.unsupported = true,
+            Gauged::Missing(Missing::CounterBackwards) => self.backwards = true,
+            // A minute in which hardly anything was read says nothing of the others.
+            _ => {}
+        }
+        self.since = Some(at);
+        self.minute = Meters::new(self.every);
+        self.minute.take(at, power, energy);
+    }
+
+    /// By how much the two differed in the worst minute, in percent of the greater.
+    pub(super) fn worst(&self) -> Gauged {
+        match self.worst {
+            _ if self.unsupported => Gauged::Unsupported,
+            _ if self.backwards => Gauged::Missing(Missing::CounterBackwards),
+            Some(value) => Gauged::Number { value, samples: self.good },
+            None => Gauged::Missing(Missing::NoStatistic),
+        }
+    }
+}
+
 #[cfg(test)]
 #[expect(clippy::cast_precision_loss, reason = "counts and nanoseconds become floats for statistics, far below 2^53")]
 mod tests {
@@ -110,5 +173,35 @@ mod tests {
         let few = meters((0..100).step_by(7), true_joules).disagreement(Span::from_secs(100));
         let none = Missing::CoverageTogether { covered: Span::ZERO, window: Span::from_secs(100) };
         assert_eq!(few, Gauged::Missing(none));
+    }
+
+    #[test]
+    fn a_counter_that_runs_double_for_two_minutes_in_half_an_hour_shows_in_them() {
+        let read = |spell: std::ops::Range<u64>, power: f64| {
+            let mut meters = MinuteMeters::new(Span::from_secs(1));
+            let mut joules = 0.0;
+            for second in 0..1800 {
+                joules += if spell.contains(&second) { 1400.0 } else { 700.0 };
+                meters.take(Moment::from_secs(second), Reading::Value(power), Reading::Value(joules));
+            }
+            meters.worst().number().expect("minutes that were read")
+        };
+        assert_eq!(read(0..0, 700.0).round(), 0.0);
+        assert_eq!(read(600..720, 700.0).round(), 50.0);
+        // Read over the whole half an hour they differ by a fifteenth.
+        assert_eq!(read(0..0, 630.0).round(), 10.0);
+    }
+
+    #[test]
+    fn minutes_that_were_hardly_read_say_nothing_and_a_counter_that_is_not_there_is_unsupported() {
+        let mut meters = MinuteMeters::new(Span::from_secs(1));
+        for second in (0..600).step_by(7) {
+            meters.take(Moment::from_secs(second), Reading::Value(700.0), Reading::Value(5.0));
+        }
+        assert_eq!(meters.worst(), Gauged::Missing(Missing::NoStatistic));
+        for second in 600..700 {
+            meters.take(Moment::from_secs(second), Reading::Value(700.0), Reading::Unsupported);
+        }
+        assert_eq!(meters.worst(), Gauged::Unsupported);
     }
 }

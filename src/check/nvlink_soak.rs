@@ -3,7 +3,7 @@
 use super::course::{Course, Rest, Turn};
 use super::declare::{may, span, text};
 use super::exchange::Exchange;
-use super::gauge::{Gauges, gauges};
+use super::gauges::{Gauges, gauges};
 use super::inventory_watch::{FABRIC_AWAY, InventoryWatch, LINKS_AWAY, LINKS_INACTIVE};
 use super::links::{of_gpu, put_growth};
 use super::look::unanswered;
@@ -42,6 +42,7 @@ static MEASUREMENTS: &[MeasurementSpec] = &[
     super::kept::WIDTH_LOST,
     super::kept::GEN_LOWER,
     super::kept::LIMIT_FALL,
+    super::foreign::JOINED,
     may("nvlink.errors", Unit::One, GPU, "errors of all the GPU's links during the exchange"),
     text("nvlink.error-links", GPU, "the links with errors"),
     may("link.errors", Unit::One, ComponentKind::NvLink, "errors of one link during the exchange"),
@@ -103,7 +104,7 @@ impl CheckRun for Run {
             (Stage::After, Seen::Answered(Answer::Counters(Ok(counters)))) => wants.end(self.done(context, counters)),
             (_, Seen::Answered(Answer::Counters(Err(why)))) => wants.end(unanswered(why)),
             (Stage::Exchanging, _) => {
-                self.watch.take(&self.course, now, &seen, wants);
+                self.watch.take(&seen);
                 self.gauges.take(&self.course, &seen);
                 if let Seen::Load(report) = &seen
                     && self.course.is_measuring()
@@ -141,6 +142,7 @@ impl Run {
             sheet.put("egress.worst", component, gauge.whole(worst));
             self.watch.put_fabric(&mut sheet, gpu);
             self.watch.put_links(&mut sheet, gpu);
+            self.gauges.put_joined(&mut sheet, gpu);
             gauge.put_kept(&mut sheet, component, self.exchanged);
             put_growth(&mut sheet, context.components, gpu, of_gpu(&self.first, gpu), of_gpu(last, gpu));
         }
@@ -197,6 +199,7 @@ mod tests {
         fabric.away unsupported
         links.away 0
         links.inactive none
+        processes.joined 0
         pcie.width.lost 0
         power.limit.fall 0 %
         pcie.gen.lower 0 %

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use super::course::{Course, Rest, Turn};
 use super::declare::{choice, flag, may, must, required, span, switch, text};
-use super::gauge::{Gauges, gauges};
+use super::gauges::{Gauges, gauges};
 use super::gpu_burn::kernel;
 use super::sensor_trace::{Breaks, Trace};
 use super::sheet::{Gauged, Sheet};

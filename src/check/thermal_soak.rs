@@ -9,16 +9,19 @@ use std::collections::BTreeMap;
 
 use super::course::{Course, Rest, Turn};
 use super::declare::{SETTLE_OVER, SETTLE_SLOPE, SETTLE_WITHIN, choice, flag, may, must, quantity, required, span};
-use super::gauge::{Gauges, LoadGauge, gauges, put_common};
+use super::gauge::LoadGauge;
+use super::gauges::{Gauges, RESISTANCE_MIDDLE, gauges, put_common};
 use super::gpu_burn::{kernel, of_peak, peak};
 use super::inventory_watch::{
     FABRIC_AWAY, InventoryWatch, LINKS_AWAY, LINKS_INACTIVE, LOOKS, NICS_AWAY, NICS_BAD, NVMES_AWAY, NVMES_BAD,
     PSUS_AWAY, PSUS_BAD,
 };
+use super::meters::WORST_DISAGREEMENT;
 use super::offset_apart::apart;
 use super::settle::Idle;
 use super::sheet::{Gauged, Sheet};
 use super::sloping::Sloping;
+use super::soak_line::{line, offset};
 use super::spells::{Around, Spells};
 use super::steady::Steady;
 use super::twins::{Board, Warmth};
@@ -145,6 +148,9 @@ static MEASUREMENTS: &[MeasurementSpec] = &[
     super::kept::WIDTH_LOST,
     super::kept::GEN_LOWER,
     super::kept::LIMIT_FALL,
+    super::foreign::JOINED,
+    RESISTANCE_MIDDLE,
+    WORST_DISAGREEMENT,
     must("verified", Unit::One, GPU, "results compared"),
     must("mismatches", Unit::One, GPU, "results that were wrong"),
     must("samples", Unit::Percent, GPU, "share of the window that good readings cover"),
@@ -194,7 +200,7 @@ struct Run {
 impl CheckRun for Run {
     fn observe(&mut self, context: &StepContext<'_>, now: Moment, seen: Seen<'_>, wants: &mut Wants) {
         self.gauges.take(&self.course, &seen);
-        self.watch.take(&self.course, now, &seen, wants);
+        self.watch.take(&seen);
         if let Seen::Sampled(sample) = &seen {
             self.follow(sample);
         }
@@ -257,7 +263,7 @@ impl Run {
         let mut sheet = Sheet::new(&SPEC, context.lost);
         let warmth = |(gpu, gauge): (GpuIndex, &LoadGauge)| {
             let idle = self.course.idle.get(&gpu).copied();
-            let line = self.soaks.get(&gpu).map(|soak| soak.line(gauge, idle, over));
+            let line = self.soaks.get(&gpu).map(|soak| line(gauge, idle, soak.cool_inlet, over));
             let warmth = Warmth {
                 resistance: gauge.whole(gauge.resistance(over, idle)).number(),
                 slope: line.as_ref().and_then(|line| line.as_ref().ok()).map(|line| line.slope),
@@ -270,8 +276,8 @@ impl Run {
             .gauges
             .iter()
             .filter_map(|(gpu, gauge)| {
-                let idle = self.course.idle.get(&gpu).copied();
-                Some((gpu, gauge.whole(offset(self.soaks.get(&gpu)?.line(gauge, idle, over)))))
+                let (idle, soak) = (self.course.idle.get(&gpu).copied(), self.soaks.get(&gpu)?);
+                Some((gpu, gauge.whole(offset(line(gauge, idle, soak.cool_inlet, over)))))
             })
             .collect();
         for (index, gauge) in self.gauges.iter() {
@@ -292,6 +298,8 @@ impl Run {
             self.watch.put_fabric(&mut sheet, index);
             self.watch.put_links(&mut sheet, index);
             put_common(&mut sheet, gpu, gauge, over);
+            self.gauges.put_joined(&mut sheet, index);
+            sheet.put(WORST_DISAGREEMENT.name, gpu, gauge.worst_disagreement());
             sheet.put("samples", gpu, gauge.coverage(over));
         }
         // Without an inlet the rise of each is over what all dies do, so that nothing is left of what they share.
@@ -302,62 +310,17 @@ impl Run {
             Some(gauge.whole(if inlet.number().is_some() { soak.spells.growth(over, length) } else { inlet }))
         });
         sheet.put("resistance.rise.least", Component::Node, Gauged::least(rises));
+        sheet.put(RESISTANCE_MIDDLE.name, Component::Node, self.gauges.resistance_middle(over));
         self.watch.put_parts(&mut sheet);
         Done::Measured(sheet.into_list())
     }
-}
-
-/// The straight line through two points, at rest and under load: temperature rise over the inlet against power.
-#[derive(Debug, Clone, Copy)]
-struct Line {
-    /// In K/W. A constant offset of the sensor does not affect it.
-    slope: f64,
-    /// The rise over the inlet at zero power, in K; `None` without an inlet temperature.
-    crossing: Option<f64>,
-    samples: u64,
 }
 
 impl Soak {
     fn new(steady: Steady, every: Span) -> Self {
         Self { steady, steady_after: None, spells: Spells::sampled(every), cool_inlet: None }
     }
-
-    fn line(&self, gauge: &LoadGauge, idle: Option<Idle>, over: Span) -> Result<Line, Gauged> {
-        let (die, power) = (gauge.die.gauged(over, Window::mean), gauge.power.gauged(over, Window::mean));
-        let inlet = gauge.inlet.gauged(over, Window::mean);
-        let (Gauged::Number { value: die, samples }, Gauged::Number { value: power, .. }) = (&die, &power) else {
-            return Err(if die.number().is_none() { die } else { power });
-        };
-        let Some(Idle { die: idle_die, power: Some(idle_power) }) = idle else {
-            return Err(Gauged::Missing(Missing::NoIdleState));
-        };
-        if power - idle_power < LEAST_STEP {
-            return Err(Gauged::Missing(Missing::LittlePower { watts: power - idle_power }));
-        }
-        let (rise, crossing) = match (inlet, self.cool_inlet) {
-            (Gauged::Number { value: inlet, .. }, Some(cool)) => {
-                let rise = die - inlet - (idle_die - cool);
-                (rise, Some(idle_die - cool - rise / (power - idle_power) * idle_power))
-            }
-            (Gauged::Missing(why), _) => return Err(Gauged::Missing(why)),
-            // The temperature of the coolant cancels out as long as it is constant.
-            _ => (die - idle_die, None),
-        };
-        Ok(Line { slope: rise / (power - idle_power), crossing, samples: *samples })
-    }
 }
-
-fn offset(line: Result<Line, Gauged>) -> Gauged {
-    match line {
-        Ok(Line { crossing: Some(value), samples, .. }) => Gauged::Number { value, samples },
-        Ok(_) => Gauged::Unsupported,
-        Err(why) => why,
-    }
-}
-
-/// The least power under load above idle, in W. With less, one degree of a whole-degree sensor moves the crossing by more than a
-/// degree.
-const LEAST_STEP: f64 = 100.0;
 
 fn put_soak(sheet: &mut Sheet<'_>, gpu: Component, soak: &Soak, gauge: &LoadGauge, over: Span, length: f64) {
     let time = match soak.steady_after {
@@ -459,6 +422,8 @@ mod tests {
         pcie.width.lost 0
         power.limit.fall 0 %
         pcie.gen.lower 0 %
+        processes.joined 0
+        power.disagreement.worst 0 %
         samples 99.9167 %
         ");
     }

@@ -215,6 +215,11 @@ fn gpus(suspicion: &Suspicion) -> impl Iterator<Item = Component> + '_ {
 
 /// On the same GPU; a pair is on both of its GPUs.
 fn near(cause: &Suspicion, effect: &Suspicion) -> bool {
+    // What the station did to a GPU is told by what was seen there.
+    if cause.component == Component::Station {
+        let mut seen = cause.evidence.iter().filter_map(|one| one.component.gpu_index());
+        return seen.any(|gpu| effect.component.gpu_index() == Some(gpu));
+    }
     let Some(gpu) = cause.component.gpu_index().map(Component::Gpu) else {
         return cause.component == Component::Node || within(cause, effect);
     };

@@ -116,7 +116,7 @@ fn by_siblings(scene: &Scene<'_>, map: &HeatMap, board: &mut Board, fact: &Fact<
         }
         return true;
     }
-    if is_as_beside_good_ones(scene, map, board, fact, gpu) || accuse_the_odd_at_rest(scene, board, gpu, fact) {
+    if accuse_the_odd_at_rest(scene, board, gpu, fact) || is_as_beside_good_ones(scene, map, board, fact, gpu) {
         return true;
     }
     let together = other_half_falls_farther(scene, fact);

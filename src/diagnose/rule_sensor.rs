@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::board::Board;
 use super::heat_map::{HeatMap, middle_of_others, over_others};
+use super::rest_gap::accuse_the_odd_at_rest;
 use super::rule_heat::{OF_ONE_BRANCH, comes_to_all, is_of_a_branch};
 use super::scene::{Fact, Scene, both};
 use kiln_event::{Action, Confidence, Evidence};
@@ -24,6 +25,7 @@ const SENSOR: &[&str] = &[
     "power.swing",
     "power.absent",
     "power.disagreement",
+    "power.disagreement.worst",
     "power.noise",
     "temp.offset",
     "temp.offset.apart",
@@ -58,6 +60,14 @@ pub(super) fn read_sensors(scene: &Scene<'_>, board: &mut Board) {
             board.claim(place);
             continue;
         }
+        if let Some(gpu) = fact
+            .gpu()
+            .filter(|gpu| fact.name() == "temp.offset.apart" && stands_alone(scene, *gpu) && !is_of_heat(scene, *gpu))
+            && (accuse_the_odd_at_rest(scene, board, gpu, fact) || accuse_what_all_share(scene, board, gpu, fact))
+        {
+            board.claim(place);
+            continue;
+        }
         let of_zero = |gpu: GpuIndex| fact.name().starts_with("temp.offset") && !shared && !is_of_heat(scene, gpu);
         // A plate through which nothing flows any more is slow to cool, and its die with it.
         let is_stalled = |gpu: GpuIndex| {
@@ -68,7 +78,8 @@ pub(super) fn read_sensors(scene: &Scene<'_>, board: &mut Board) {
         let late = |gpu: GpuIndex| {
             fact.name() == "fall.early" && !is_of_heat(scene, gpu) && !comes_to_all(scene) && !is_stalled(gpu)
         };
-        let own = |gpu: &GpuIndex| fact.check == "sensor.plausibility" || of_zero(*gpu) || late(*gpu);
+        let of_meters = fact.name().starts_with("power.disagreement");
+        let own = |gpu: &GpuIndex| fact.check == "sensor.plausibility" || of_meters || of_zero(*gpu) || late(*gpu);
         let Some(gpu) = fact.gpu().filter(own).filter(|_| (stuck || odd) && !board.is_claimed(place)) else { continue };
         let rules = scene.text_beside(fact.path, fact.component(), "implausible.rules").unwrap_or_default();
         let of_noise = fact.name() == "power.noise" || read_list(rules) == ["power.noise"];
@@ -106,6 +117,29 @@ fn is_of_heat(scene: &Scene<'_>, gpu: GpuIndex) -> bool {
     let steeper =
         scene.numbers("resistance.mirrored").get(&Component::Gpu(gpu)).is_some_and(|percent| *percent > STEEPER);
     steeper || ["resistance.mirrored", "resistance.half", "fall.fast"].into_iter().any(|name| scene.missed(gpu, name))
+}
+
+/// Whether a GPU is the only one whose zero is apart from those of its siblings: it is odd, or all of them are alike.
+fn stands_alone(scene: &Scene<'_>, gpu: GpuIndex) -> bool {
+    scene.gpus().into_iter().all(|other| (other == gpu) == scene.missed(other, "temp.offset.apart"))
+}
+
+/// K over its inlet at no power at which a die can be: what only gives off heat is not colder, by sensors of whole degrees at rest and
+/// under load, and fans that slow down at rest leave it up to 15 K warmer in the models of nodes in air.
+const AT_NO_POWER: std::ops::RangeInclusive<f64> = -3.0..=17.0;
+
+/// Pins a zero that is apart from those of all siblings on what these share, where it is one that can be and theirs are not: the only good
+/// one of sensors of one bad batch, or of dies that get warmer air than the inlet shows. No part is named: which it is nothing says.
+fn accuse_what_all_share(scene: &Scene<'_>, board: &mut Board, gpu: GpuIndex, fact: &Fact<'_>) -> bool {
+    let offsets = scene.first_numbers("thermal.soak", "temp.offset");
+    let can_be = |offset: &f64| AT_NO_POWER.contains(offset);
+    let others = || offsets.iter().filter(|(other, _)| **other != gpu).map(|(_, offset)| offset);
+    let theirs = others().count() >= OF_ONE_BRANCH && !others().any(can_be);
+    if theirs && offsets.get(&gpu).is_some_and(can_be) {
+        board.accuse("NODE-COOLING", Component::Node, Confidence::Low, [fact.evidence()]);
+        return true;
+    }
+    false
 }
 
 /// Whether a GPU warms less than its twin by what grows with power, or falls less by as much: it is cooled better, and what is

@@ -22,6 +22,9 @@ enum At {
 const TABLE: &[(&str, &str, &str, At)] = &[
     ("inventory.match", "gpus", "GPU-MISSING", At::Node),
     ("thermal.soak", "resistance.rise.least", "NODE-COOLING", At::Node),
+    ("thermal.soak", "resistance.middle", "NODE-COOLING", At::Node),
+    ("gpu.screen", "sms", "GPU-SLOW", At::Itself),
+    ("gpu.screen", "sms.unreached", "GPU-SLOW", At::Itself),
     ("inventory.match", "gpus.missing", "GPU-MISSING", At::Node),
     ("inventory.match", "slots.empty", "GPU-MISSING", At::Node),
     ("inventory.match", "slots.beyond", "GPU-MISSING", At::Node),
@@ -98,6 +101,7 @@ const TABLE: &[(&str, &str, &str, At)] = &[
     ("config.policy", "recovery", "GPU-RECOVERY-NEEDED", At::Itself),
     ("config.restored", "changes", "GPU-CONFIG-CHANGED", At::Itself),
     ("config.restored", "changed", "GPU-CONFIG-CHANGED", At::Itself),
+    ("", "processes.joined", "GPU-FOREIGN-PROCESS", At::Itself),
     ("load.none", "util.max", "LOAD-LEFT", At::Itself),
     ("load.none", "processes", "GPU-FOREIGN-PROCESS", At::Itself),
     ("load.none", "power.mean", "LOAD-LEFT", At::Itself),
@@ -186,7 +190,11 @@ pub(super) fn read_table(scene: &Scene<'_>, board: &mut Board) {
         if matches!(at, At::Node) && board.is_claimed(place) {
             continue;
         }
-        let component = placed(*at, fact.component());
+        let component = match *code {
+            // Somebody's program came while the test ran: the station's, which says nothing of the GPU it came to.
+            "GPU-FOREIGN-PROCESS" if came_meanwhile(scene, place, fact) => Component::Station,
+            _ => placed(*at, fact.component()),
+        };
         let code = match *code {
             "HBM-UNCORRECTABLE" if is_sram(scene, fact) => "SRAM-UNCORRECTABLE",
             // There is a link, and it is slower than it was.
@@ -194,6 +202,9 @@ pub(super) fn read_table(scene: &Scene<'_>, board: &mut Board) {
             code => code,
         };
         let suspicion = board.accuse(code, component, fact.confidence(), [fact.evidence()]);
+        if component == Component::Station {
+            suspicion.action = Some(Action::FixStation);
+        }
         let named = match (fact.check, fact.name()) {
             (_, "processes") => scene.beside(fact.path, fact.component(), "processes.named"),
             ("fabric.ports", _) => scene.beside(fact.path, fact.component(), "link"),
@@ -204,7 +215,10 @@ pub(super) fn read_table(scene: &Scene<'_>, board: &mut Board) {
             _ => None,
         };
         if let Some(named) = named {
-            let said = Evidence { component, ..named.evidence() };
+            let said = match component {
+                Component::Station => named.evidence(),
+                component => Evidence { component, ..named.evidence() },
+            };
             if !suspicion.evidence.contains(&said) {
                 suspicion.evidence.push(said);
             }
@@ -216,6 +230,17 @@ pub(super) fn read_table(scene: &Scene<'_>, board: &mut Board) {
     join_duplicates(scene, board);
     pending_settings(scene, board);
     name_slots(scene, board);
+}
+
+/// Whether a GPU had no process of somebody else's when the run looked at it first.
+fn came_meanwhile(scene: &Scene<'_>, place: usize, fact: &Fact<'_>) -> bool {
+    let clean = |one: &Fact<'_>| {
+        (one.check, one.name()) == ("config.policy", "processes")
+            && one.component() == fact.component()
+            && one.number() == Some(0.0)
+    };
+    let looked = fact.name() == "processes.joined" || ["config.policy", "load.none"].contains(&fact.check);
+    looked && (fact.name() == "processes.joined" || scene.facts[..place].iter().any(clean))
 }
 
 fn placed(at: At, component: Component) -> Component {

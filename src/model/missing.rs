@@ -114,6 +114,8 @@ pub enum Missing {
         window: Span,
     },
     LoadNeverReported,
+    /// A process that is not the load's came to the GPU while the load ran, and took its share of it.
+    ForeignProcess,
     /// The driver refused the fastest kernel; `note` is what the load says of the one it used.
     SlowerKernel {
         note: Box<NoteFact>,

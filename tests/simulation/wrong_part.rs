@@ -218,3 +218,17 @@ fn an_inlet_that_was_hot_before_the_run_makes_no_sensor_implausible() {
         }
     }
 }
+
+#[test]
+fn the_only_good_sensor_is_not_the_wrong_one() {
+    for (node, count) in [("hgx-h200-8", 8), ("gb200-tray-4", 4), ("hgx-b200-8", 8)] {
+        let good = Component::gpu(count - 1);
+        let faults: Vec<String> = (0..count - 1).map(|gpu| format!("sensor-shifted-high@gpu/{gpu}")).collect();
+        for seed in [9301, 9302] {
+            let named = named_among_usual(node, seed, &faults);
+            assert!(!named.is_empty(), "{node} seed {seed}");
+            let ends = format!(" {good}");
+            assert!(!named.iter().any(|one| one.ends_with(&ends)), "{node} seed {seed}: {named:?}");
+        }
+    }
+}

@@ -90,7 +90,7 @@ pub(super) struct Gpu {
     pub(super) power_on_off: [f64; 2],
     /// Share of the last step in which work was on: 0 or 1 in a pulse that is slow enough to be followed.
     pub(super) on: f64,
-    /// Joules since the driver was loaded.
+    /// Joules since the driver was loaded, as the counter has counted them.
     pub(super) energy: f64,
     pub(super) throttled: Throttled,
     pub(super) errors: Errors,
@@ -259,7 +259,7 @@ impl Gpu {
             self.decay = (dt, libm::exp(-dt / POWER_AVERAGING));
         }
         self.power_average = self.power + (self.power_average - self.power) * self.decay.1;
-        self.energy += self.power * dt;
+        self.energy += self.power * self.values[G::EnergyScale] * dt;
         self.temperatures = self.ladder.advance(self.temperatures, watts.heat(), around, dt);
         let growth = self.values[G::ContactGrowth];
         if growth > 0.0 && self.temperatures[0] > 50.0 {

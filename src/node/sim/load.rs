@@ -269,13 +269,16 @@ impl Load {
                 // Half of the work of each is done alone.
                 Turns::EachInTurn => 0.5 * products / bench.kind.sms as f64,
             };
-            let screened = Screened {
-                gpu: bench.gpus[member.gpu].index,
-                sms: u32::try_from(bench.kind.sms).unwrap_or(u32::MAX),
-                products,
-                least_alone: alone,
-                unreached: Vec::new(),
+            let gpu = &bench.gpus[member.gpu];
+            let there = bench.kind.sms.saturating_sub(gpu.values[G::UnitsOff] as u64);
+            let sms = u32::try_from(there).unwrap_or(u32::MAX);
+            // One that gets no work done is asked until the end, and gives no product alone.
+            let silent = (gpu.values[G::UnitsLost] as u32).min(sms);
+            let unreached = match turns {
+                Turns::AllAtOnce => Vec::new(),
+                Turns::EachInTurn => (sms - silent..sms).collect(),
             };
+            let screened = Screened { gpu: gpu.index, sms, products, least_alone: alone, unreached };
             self.say(now, bench, LoadSaid::Screened(screened));
         }
     }
@@ -382,6 +385,7 @@ impl Load {
 /// TFLOP/s at the clock of now.
 pub(super) fn throughput(gpu: &Gpu, kind: &Kind, kernel: BurnKernel) -> f64 {
     let kernel = kind.kernel(kernel);
-    let working = 1.0 - (gpu.values[G::UnitsLost] / kind.sms as f64).min(1.0);
+    let idle = gpu.values[G::UnitsLost] + gpu.values[G::UnitsOff];
+    let working = 1.0 - (idle / kind.sms as f64).min(1.0);
     gpu.clock * 1e6 * kernel.flop_per_clock * kernel.efficiency * gpu.values[G::Efficiency] * working / 1e12
 }

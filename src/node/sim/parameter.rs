@@ -109,6 +109,7 @@ parameters! {
     WrongShare "arithmetic.wrong.share" Gpu One 0.0..1.0 Level "share of checked tiles that come out wrong";
     WrongUnit "arithmetic.wrong.sm" Gpu One 0.0..1000.0 Level "the SM that all wrong results come from, counted from 1; 0: mostly one, as it happens";
     UnitsLost "compute.sms.lost" Gpu One 0.0..1000.0 Level "SMs that get no work done";
+    UnitsOff "compute.sms.off" Gpu One 0.0..1000.0 Level "SMs that the GPU has less than its model";
     Wrong "arithmetic.wrong" Gpu One 0.0..1e6 Event "wrong results at once, if there is arithmetic";
     Hang "driver.hang" Gpu One 0.0..1.0 Level "1: calls to the driver do not come back";
     Lost "driver.lost" Gpu One 0.0..1.0 Event "the GPU falls off the bus";

@@ -156,7 +156,7 @@ impl Gpu {
         sample.put(Sensor::Power, power[0]);
         sample.put(Sensor::PowerInstant, power[1]);
         sample.put(Sensor::PowerLimit, self.values[G::PowerLimit].clamp(kind.power_min, kind.power_max));
-        sample.put(Sensor::Energy, (self.energy * self.values[G::EnergyScale] * 1000.0).floor() / 1000.0);
+        sample.put(Sensor::Energy, (self.energy * 1000.0).floor() / 1000.0);
         let busy = self.activity.busy;
         let hunting = if self.hunts() { CLOCK_NOISE * self.noise.bell() } else { 0.0 };
         let clock = ((self.clock + hunting) / CLOCK_STEP).round() * CLOCK_STEP;

@@ -106,6 +106,9 @@ pub fn missing(language, Missing) {
     Missing::LoadNeverReported =>
         "the load never reported",
         "負荷から一度も報告がなかった";
+    Missing::ForeignProcess =>
+        "a process that is not the test's came to the GPU while the load ran",
+        "負荷の実行中に試験と無関係なプロセスがGPUを使い始めた";
     Missing::SlowerKernel { note }, note = note_fact(language, note) =>
         "not our best kernel: {note}",
         "最速のカーネルではない: {note}";

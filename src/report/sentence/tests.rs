@@ -120,6 +120,7 @@ fn all_missing() -> Vec<Missing> {
         Missing::LinkIsNew,
         Missing::LoadSilent { told: covered, window },
         Missing::LoadNeverReported,
+        Missing::ForeignProcess,
         Missing::NothingCompared,
         Missing::NoCopyTimed,
         Missing::NoTrafficTold,
