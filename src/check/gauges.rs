@@ -71,8 +71,12 @@ impl Gauges {
     }
 
     /// The middle of the thermal resistances at the end of the window; of two in the middle the lesser, which both have reached. Places
-    /// differ, so that with one less the middle is another's: what is not known of one is not known of the middle.
-    pub(super) fn resistance_middle(&self, over: Span) -> Gauged {
+    /// differ, so that with one less the middle is another's: what is not known of one is not known of the middle, and beside a lost one,
+    /// which is told by itself, there is none.
+    pub(super) fn resistance_middle(&self, over: Span, context: &StepContext<'_>) -> Gauged {
+        if self.each.keys().any(|gpu| context.lost.contains_key(gpu)) {
+            return Gauged::Unsupported;
+        }
         let mut all: Vec<Gauged> = self.each.values().map(|gauge| gauge.whole(gauge.resistance_end(over))).collect();
         if let Some(unknown) = all.iter().find(|one| one.number().is_none()) {
             return unknown.clone();

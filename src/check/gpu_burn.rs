@@ -166,7 +166,7 @@ impl CheckRun for Run {
                     report(&mut sheet, Component::Gpu(gpu), gauge, over, known);
                     board.put(&mut sheet, gpu, gauge);
                 }
-                let middle = self.gauges.resistance_middle(over);
+                let middle = self.gauges.resistance_middle(over, context);
                 sheet.put(RESISTANCE_MIDDLE.name, Component::Node, middle);
                 wants.end(Done::Measured(sheet.into_list()));
             }

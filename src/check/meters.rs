@@ -95,6 +95,8 @@ pub(super) struct MinuteMeters {
     every: Span,
     since: Option<Moment>,
     minute: Meters,
+    /// Minutes that passed, read or not.
+    minutes: u64,
     worst: Option<f64>,
     good: u64,
     backwards: bool,
@@ -104,7 +106,7 @@ pub(super) struct MinuteMeters {
 impl MinuteMeters {
     pub(super) fn new(every: Span) -> Self {
         let minute = Meters::new(every);
-        Self { every, since: None, minute, worst: None, good: 0, backwards: false, unsupported: false }
+        Self { every, since: None, minute, minutes: 0, worst: None, good: 0, backwards: false, unsupported: false }
     }
 
     pub(super) fn take(&mut self, at: Moment, power: Reading<f64>, energy: Reading<f64>) {
@@ -114,6 +116,7 @@ impl MinuteMeters {
         if passed < MINUTE {
             return;
         }
+        self.minutes += 1;
         match self.minute.disagreement(passed) {
             Gauged::Number { value, samples } => {
                 self.worst = Some(self.worst.map_or(value, |worst| worst.max(value)));
@@ -129,10 +132,10 @@ impl MinuteMeters {
         self.minute.take(at, power, energy);
     }
 
-    /// By how much the two differed in the worst minute, in percent of the greater.
+    /// By how much the two differed in the worst minute, in percent of the greater. A load that is over within a minute has none.
     pub(super) fn worst(&self) -> Gauged {
         match self.worst {
-            _ if self.unsupported => Gauged::Unsupported,
+            _ if self.unsupported || self.minutes == 0 => Gauged::Unsupported,
             _ if self.backwards => Gauged::Missing(Missing::CounterBackwards),
             Some(value) => Gauged::Number { value, samples: self.good },
             None => Gauged::Missing(Missing::NoStatistic),
@@ -201,6 +204,15 @@ mod tests {
         assert_eq!(meters.worst(), Gauged::Missing(Missing::NoStatistic));
         for second in 600..700 {
             meters.take(Moment::from_secs(second), Reading::Value(700.0), Reading::Unsupported);
+        }
+        assert_eq!(meters.worst(), Gauged::Unsupported);
+    }
+
+    #[test]
+    fn a_load_of_less_than_a_minute_has_no_worst_one() {
+        let mut meters = MinuteMeters::new(Span::from_secs(1));
+        for second in 0..50 {
+            meters.take(Moment::from_secs(second), Reading::Value(700.0), Reading::Value(700.0 * second as f64));
         }
         assert_eq!(meters.worst(), Gauged::Unsupported);
     }

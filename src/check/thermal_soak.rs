@@ -310,7 +310,7 @@ impl Run {
             Some(gauge.whole(if inlet.number().is_some() { soak.spells.growth(over, length) } else { inlet }))
         });
         sheet.put("resistance.rise.least", Component::Node, Gauged::least(rises));
-        sheet.put(RESISTANCE_MIDDLE.name, Component::Node, self.gauges.resistance_middle(over));
+        sheet.put(RESISTANCE_MIDDLE.name, Component::Node, self.gauges.resistance_middle(over, context));
         self.watch.put_parts(&mut sheet);
         Done::Measured(sheet.into_list())
     }

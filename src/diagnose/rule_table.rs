@@ -22,7 +22,6 @@ enum At {
 const TABLE: &[(&str, &str, &str, At)] = &[
     ("inventory.match", "gpus", "GPU-MISSING", At::Node),
     ("thermal.soak", "resistance.rise.least", "NODE-COOLING", At::Node),
-    ("thermal.soak", "resistance.middle", "NODE-COOLING", At::Node),
     ("gpu.screen", "sms", "GPU-SLOW", At::Itself),
     ("gpu.screen", "sms.unreached", "GPU-SLOW", At::Itself),
     ("inventory.match", "gpus.missing", "GPU-MISSING", At::Node),

@@ -152,3 +152,23 @@ pub(super) fn read_pairs(scene: &Scene<'_>, board: &mut Board) {
         }
     }
 }
+
+/// The middle of all resistances, which a warm half or as many bad contacts move as well as what all share.
+pub(super) fn read_middle(scene: &Scene<'_>, board: &mut Board) {
+    for (place, fact) in scene.facts.iter().enumerate() {
+        if !fact.failed() || fact.name() != "resistance.middle" {
+            continue;
+        }
+        board.claim(place);
+        let half = scene.gpus().len().div_ceil(2);
+        let of = |code: &'static str, least: usize| {
+            let first = board.of(code).next().map(|one| (code, one.component));
+            first.filter(|_| board.of(code).count() >= least)
+        };
+        let known = of("COOLING-BRANCH-FLOW", 1)
+            .or_else(|| of("GPU-COOLING-DRIFT", half))
+            .or_else(|| of("GPU-COOLING-CONTACT", half));
+        let (code, component) = known.unwrap_or(("NODE-COOLING", Component::Node));
+        board.accuse(code, component, Confidence::Low, [fact.evidence()]);
+    }
+}
