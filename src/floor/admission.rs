@@ -29,6 +29,16 @@ pub struct Grant {
     pub at: u64,
     /// When the node was first heard to have begun.
     pub began: Option<u64>,
+    pub claimed: Claimed,
+}
+
+/// By how many machines a run is claimed that has power.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Claimed {
+    ByOne,
+    /// Two machines said meanwhile that they are its agent: that one of them has ended says nothing of the other, whoever of
+    /// the two stays.
+    ByTwo,
 }
 
 /// Why a unit must wait.
@@ -206,7 +216,15 @@ mod tests {
     fn grant(slot: &str, at: u64, began: Option<u64>) -> Grant {
         let [agent, unit] = ["agent", "SRV1"];
         let (agent, unit) = (agent.parse().expect("a name"), unit.parse().expect("a name"));
-        Grant { agent, unit, slot: slot.parse().expect("a name"), watts: Watts(10_000), at, began }
+        Grant {
+            agent,
+            unit,
+            slot: slot.parse().expect("a name"),
+            watts: Watts(10_000),
+            at,
+            began,
+            claimed: Claimed::ByOne,
+        }
     }
 
     fn granted(slots: &[&str], began: Option<u64>) -> Vec<(RunId, Grant)> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use kiln_wire::{AgentId, Assignment, Doing, Generation, Held, PlaceId, RunId, Scope, Serial, SlotId, Sync};
 
-use super::admission::{self, Ask, Lack, Ledger};
+use super::admission::{self, Ask, Claimed, Grant, Lack, Ledger};
 use super::event::{Actor, Evidence, FloorEvent};
 use super::machine::Handling;
 use super::policy::Stop;
@@ -49,7 +49,7 @@ impl Handling<'_> {
             if grant.began.is_none() && (spooled.journal.offset > 0 || spooled.ended || running == Some(&spooled.run)) {
                 heard.push(FloorEvent::RunBegan { run: run() });
             }
-            if spooled.ended {
+            if spooled.ended && grant.claimed == Claimed::ByOne {
                 heard.push(FloorEvent::PowerReturned { run: run(), evidence: Evidence::NodeSays });
             }
         }
@@ -75,7 +75,8 @@ impl Handling<'_> {
         }
         let waiting = state.units.get(&assigned.unit).is_some_and(waits).then(|| assigned.unit.clone());
         // An agent that was started again has forgotten it, and tried once more.
-        if state.grants.get(run).is_some_and(|grant| grant.agent == sync.agent) {
+        let is_its_own = |grant: &Grant| grant.agent == sync.agent && grant.claimed == Claimed::ByOne;
+        if state.grants.get(run).is_some_and(is_its_own) {
             let (run, evidence) = (run.clone(), Evidence::NodeSays);
             self.record(Actor::Agent(sync.agent.clone()), FloorEvent::PowerReturned { run, evidence });
         }

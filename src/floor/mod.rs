@@ -44,7 +44,7 @@ mod tests_told;
 #[cfg(test)]
 mod tests_unit;
 
-pub use admission::{Ask, Cuts, Grant, Lack, Ledger, RAMP_WINDOW, admit};
+pub use admission::{Ask, Claimed, Cuts, Grant, Lack, Ledger, RAMP_WINDOW, admit};
 pub use assign::Wait;
 pub use event::{Actor, Because, Disposition, Evidence, FloorEvent, LotSay, Parts, RunFacts, Stamped};
 pub use facts::NoFacts;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use kiln_event::VerdictWord;
 use kiln_wire::{AgentId, Assignment, BootId, Digest, Generation, Held, LotId, PlaceId, RunId, Scope, Serial, SlotId};
 
-use super::admission::{Cuts, Grant};
+use super::admission::{Claimed, Cuts, Grant};
 use super::event::{Actor, Because, Disposition, FloorEvent, Parts, RunFacts, Stamped};
 use super::identity::{Identity, Listed};
 use super::release::Decision;
@@ -187,11 +187,12 @@ impl FloorState {
         runs.filter_map(|run| self.grants.get_key_value(run))
     }
 
-    fn take_back(&mut self, run: &RunId) {
-        let Some(grant) = self.grants.remove(run) else { return };
+    fn take_back(&mut self, run: &RunId) -> Option<Grant> {
+        let grant = self.grants.remove(run)?;
         if let Some(runs) = self.drawing.get_mut(&grant.agent) {
             runs.remove(run);
         }
+        Some(grant)
     }
 
     pub fn apply(&mut self, stamped: &Stamped) {
@@ -235,19 +236,25 @@ impl FloorState {
                 }
             }
             FloorEvent::PowerGranted { run, agent, unit, slot, watts, instead_of } => {
-                if let Some(earlier) = instead_of {
-                    self.take_back(earlier);
-                }
+                let is_one_of_two = self.agents.get(agent).is_some_and(|agent| agent.held == Some(Held::ClonedAgent));
+                let earlier = instead_of.as_ref().and_then(|earlier| self.take_back(earlier));
+                let claimed = match earlier {
+                    _ if is_one_of_two => Claimed::ByTwo,
+                    Some(earlier) => earlier.claimed,
+                    None => Claimed::ByOne,
+                };
                 self.drawing.entry(agent.clone()).or_default().insert(run.clone());
                 let (agent, unit, slot) = (agent.clone(), unit.clone(), slot.clone());
-                self.grants.insert(run.clone(), Grant { agent, unit, slot, watts: *watts, at, began: None });
+                self.grants.insert(run.clone(), Grant { agent, unit, slot, watts: *watts, at, began: None, claimed });
             }
             FloorEvent::RunBegan { run } => {
                 if let Some(grant) = self.grants.get_mut(run) {
                     grant.began.get_or_insert(at);
                 }
             }
-            FloorEvent::PowerReturned { run, .. } => self.take_back(run),
+            FloorEvent::PowerReturned { run, .. } => {
+                self.take_back(run);
+            }
             FloorEvent::LimitCut { place, limit: Some(limit), .. } => drop(self.cuts.insert(place.clone(), *limit)),
             FloorEvent::LimitCut { place, limit: None, .. } => drop(self.cuts.remove(place)),
             FloorEvent::ScopeSuspected { scope, code, .. } => drop(self.suspects.insert(scope.clone(), code.clone())),
@@ -292,6 +299,10 @@ impl FloorState {
                 }
             }
             FloorEvent::AgentHeld { agent, why } => {
+                if *why == Held::ClonedAgent {
+                    let of_it = self.grants.values_mut().filter(|grant| grant.agent == *agent);
+                    of_it.for_each(|grant| grant.claimed = Claimed::ByTwo);
+                }
                 if let Some(agent) = self.agents.get_mut(agent) {
                     (agent.held, agent.freed) = (Some(why.clone()), None);
                 }

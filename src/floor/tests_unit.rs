@@ -271,8 +271,11 @@ fn a_copied_disk_whose_run_has_ended_returns_no_power_of_the_original() {
     told.act(Act::PowerOff { run: run.clone(), why: "unplugged".to_owned() });
     assert_eq!(call(&mut told, "boot-1", false), Watts(10_000));
     assert!(!began(&told), "it counts as rising until the two are told apart");
+    // Who was let go on says nothing of what the other does: the journal does, or a person.
     told.act(Act::FreeAgent { agent: name("agent-A") });
-    assert_eq!(call(&mut told, "boot-2", true), Watts(0));
+    assert_eq!(call(&mut told, "boot-2", true), Watts(10_000));
+    told.arrives(run.clone(), Pass);
+    assert_eq!(told.floor.ledger().granted(0), Watts(0));
 }
 
 #[test]
