@@ -8,7 +8,7 @@
 
 use std::collections::BTreeMap;
 
-use super::foreign::Glances;
+use super::inventory_watch::Glances;
 use super::settle::{Idle, Settle, Settling};
 use super::{Done, Seen, StepContext, Wants};
 use kiln_event::{LoadTrouble, Phase, Reason, Restless};

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use super::declare::may;
 use super::sheet::Gauged;
 use kiln_limit::Missing;
-use kiln_model::{ComponentKind, GpuIndex, Inventory, Moment, Reading, Span, Unit};
+use kiln_model::{ComponentKind, GpuIndex, Inventory, Reading, Unit};
 use kiln_profile::MeasurementSpec;
 
 pub(super) const JOINED: MeasurementSpec = may(
@@ -18,31 +18,6 @@ pub(super) const JOINED: MeasurementSpec = may(
     ComponentKind::Gpu,
     "how often, looked at four times a minute, a process was on the GPU that is not of the load and was not there before",
 );
-
-/// When the node is looked at while it is under load. A look reads the whole inventory, some hundred calls of the driver for each GPU: too
-/// many beside every sample. Links that trained again by themselves were away for seconds to half a minute: two looks of a minute
-/// between them see nothing of it.
-#[derive(Debug)]
-pub(super) struct Glances {
-    next: Option<Moment>,
-}
-
-impl Glances {
-    const EVERY: Span = Span::from_secs(15);
-
-    pub(super) const fn new() -> Self {
-        Self { next: None }
-    }
-
-    /// Whether a look is due, which is taken to be made then.
-    pub(super) fn is_due(&mut self, now: Moment) -> bool {
-        let due = self.next.is_none_or(|next| now >= next);
-        if due {
-            self.next = Some(now + Self::EVERY);
-        }
-        due
-    }
-}
 
 /// Looks in a row at which there must be a process more, half a minute from the first to the last: a worker of ours that begins another
 /// piece of work is there twice for a moment, and several that begin at once take seconds to open their GPUs, in whichever order.

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use super::course::{START_WITHIN, never_rested};
 use super::declare::{SETTLE_OVER, SETTLE_SLOPE, SETTLE_WITHIN, may, must, quantity, span};
-use super::foreign::{Glances, JOINED, Ours, Strangers};
+use super::foreign::{JOINED, Ours, Strangers};
 use super::gauge::{LoadGauge, gpu_of};
 use super::gauges::put_common;
+use super::inventory_watch::Glances;
 use super::settle::{Settle, Settling};
 use super::sheet::{Gauged, Sheet};
 use super::window::Window;

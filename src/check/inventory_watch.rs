@@ -10,7 +10,8 @@ use super::declare::{may, text};
 use super::sheet::{Gauged, Sheet};
 use kiln_limit::{Missing, write_list};
 use kiln_model::{
-    Answer, Component, ComponentKind, FabricState, Gpu, GpuIndex, Inventory, LinkState, Nic, NvLink, Psu, Reading, Unit,
+    Answer, Component, ComponentKind, FabricState, Gpu, GpuIndex, Inventory, LinkState, Moment, Nic, NvLink, Psu,
+    Reading, Span, Unit,
 };
 use kiln_profile::MeasurementSpec;
 
@@ -56,6 +57,31 @@ pub(super) const NVMES_BAD: MeasurementSpec =
 
 pub(super) const LOOKS: MeasurementSpec =
     may("looks", Unit::One, ComponentKind::Node, "looks at the inventory while the load ran");
+
+/// When the node is looked at while it is under load. A look reads the whole inventory, some hundred calls of the driver for each GPU: too
+/// many beside every sample. Links that trained again by themselves were away for seconds to half a minute: two looks of a minute
+/// between them see nothing of it.
+#[derive(Debug)]
+pub(super) struct Glances {
+    next: Option<Moment>,
+}
+
+impl Glances {
+    const EVERY: Span = Span::from_secs(15);
+
+    pub(super) const fn new() -> Self {
+        Self { next: None }
+    }
+
+    /// Whether a look is due, which is taken to be made then.
+    pub(super) fn is_due(&mut self, now: Moment) -> bool {
+        let due = self.next.is_none_or(|next| now >= next);
+        if due {
+            self.next = Some(now + Self::EVERY);
+        }
+        due
+    }
+}
 
 #[derive(Debug, Default)]
 pub(super) struct InventoryWatch {

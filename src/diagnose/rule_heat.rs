@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use super::board::Board;
 use super::heat_map::{HeatMap, Inlet};
 use super::rule_memory::read_memory;
-use super::rule_sensor::WRONG_SENSOR;
+use super::rule_sensor::{WRONG_SENSOR, wrong_sensor};
 use super::scene::{Fact, Scene, both, trip_evidence};
 use super::shared_heat::{Heat, behind_sinks, flattened_half, raised_by_sinks, risen_together};
 use kiln_event::{Confidence, Evidence};
@@ -95,7 +95,7 @@ pub(super) fn read_heat(scene: &Scene<'_>, board: &mut Board) {
     }
     let around = Surroundings::of(scene, map, board, &heat, inlet);
     for (gpu, evidence) in heat {
-        let own = around.read_sensors(board, gpu, evidence).and_then(|own| around.read_others(board, gpu, own));
+        let own = around.read_wrong_sensors(board, gpu, evidence).and_then(|own| around.read_others(board, gpu, own));
         if let Some(own) = own {
             around.read_own(board, gpu, own);
         }
@@ -151,7 +151,12 @@ impl<'s> Surroundings<'s> {
     }
 
     /// Pins on wrong sensors what they explain, and gives back the rest.
-    fn read_sensors(&self, board: &mut Board, gpu: GpuIndex, mut evidence: Vec<Evidence>) -> Option<Vec<Evidence>> {
+    fn read_wrong_sensors(
+        &self,
+        board: &mut Board,
+        gpu: GpuIndex,
+        mut evidence: Vec<Evidence>,
+    ) -> Option<Vec<Evidence>> {
         let component = Component::Gpu(gpu);
         if wrong_sensor(board, component).is_some() {
             // That the GPU was slowed for heat the driver says itself, whatever another sensor reads.
@@ -362,11 +367,6 @@ fn wrong_sensors(scene: &Scene<'_>, board: &Board) -> BTreeSet<GpuIndex> {
 
 fn inlet_is_off(board: &Board) -> bool {
     board.has("SENSOR-IMPLAUSIBLE", Component::Node)
-}
-
-/// What is wrong with a sensor of a part, if anything is.
-fn wrong_sensor(board: &Board, component: Component) -> Option<&'static str> {
-    WRONG_SENSOR.into_iter().find(|code| board.has(code, component))
 }
 
 /// What is reckoned from how far a die is over the inlet: where that one is read wrong a die is hardly over it, and its noise is all there is.

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::board::Board;
 use super::heat_map::{HeatMap, cooler_half, middle_of_others, over_others};
 use super::rest_gap::{accuse_the_odd_at_rest, reads_cold_memory};
-use super::rule_sensor::{FARTHER, WRONG_SENSOR, accuse_others, falls_less};
+use super::rule_sensor::{FARTHER, accuse_others, falls_less, wrong_sensor};
 use super::scene::{Fact, Scene, trip_evidence};
 use kiln_event::Confidence;
 use kiln_model::{Component, GpuIndex, Sensor, median};
@@ -30,7 +30,7 @@ pub(super) fn read_memory(scene: &Scene<'_>, map: &HeatMap, board: &mut Board) {
         let (die, memory) = (Component::Gpu(gpu), Component::Memory(gpu));
         let compared = ["memory-over-die", "die-over-memory"].contains(&fact.name());
         // Of a sensor that is known to be off nobody else need be asked.
-        let known = WRONG_SENSOR.into_iter().any(|code| board.has(code, die));
+        let known = wrong_sensor(board, die).is_some();
         if compared && !known && (by_power(scene, board, fact, gpu) || by_siblings(scene, map, board, fact, gpu)) {
             board.claim(place);
             continue;

@@ -33,6 +33,12 @@ const SENSOR: &[&str] = &[
 ];
 /// Codes of a GPU whose sensors are not to be believed.
 pub(super) const WRONG_SENSOR: [&str; 2] = ["SENSOR-STUCK", "SENSOR-IMPLAUSIBLE"];
+
+/// What is wrong with a sensor of a part, if anything is.
+pub(super) fn wrong_sensor(board: &Board, component: Component) -> Option<&'static str> {
+    WRONG_SENSOR.into_iter().find(|code| board.has(code, component))
+}
+
 /// How far over the better half a die falls whose contact makes it eight kelvins hotter at some 700 W: that is half a contact
 /// more, of which a quarter of a fall is left. Good parts stay within 11 %.
 pub(super) const FARTHER: f64 = 1.12;

@@ -9,7 +9,7 @@ use super::board::Board;
 use super::heat_map::HeatMap;
 use super::rule_heat::OF_ONE_BRANCH;
 use super::rule_memory::falls_farther;
-use super::rule_sensor::{FARTHER, WRONG_SENSOR};
+use super::rule_sensor::{FARTHER, wrong_sensor};
 use super::scene::Scene;
 use kiln_event::{Confidence, Evidence};
 use kiln_model::{Component, GpuIndex};
@@ -50,7 +50,7 @@ pub(super) fn risen_together(scene: &Scene<'_>, map: &HeatMap, gpu: GpuIndex) ->
 
 /// The GPUs that are too warm for their power and whose dies fall after the load as those of their siblings do: it is not their contacts.
 pub(super) fn raised_by_sinks(scene: &Scene<'_>, map: &HeatMap, board: &Board, heat: &Heat) -> BTreeSet<GpuIndex> {
-    let is_wrong = |gpu: GpuIndex| WRONG_SENSOR.into_iter().any(|code| board.has(code, Component::Gpu(gpu)));
+    let is_wrong = |gpu: GpuIndex| wrong_sensor(board, Component::Gpu(gpu)).is_some();
     let is_raised = |gpu: GpuIndex| {
         let over_its_twin = scene.missed(gpu, "resistance.mirrored") && !map.twin(gpu).is_some_and(is_wrong);
         map.is_raised(gpu) || over_its_twin || scene.missed(gpu, "thermal.resistance")
@@ -79,9 +79,7 @@ pub(super) fn behind_sinks(
         return Some(Shared { branch, confidence: Confidence::Low, suspects });
     }
     // The others of its half stand against twins that have contacts or sensors of their own to show for, and clear nobody.
-    let is_odd = |gpu: GpuIndex| {
-        scene.missed(gpu, "fall.fast") || WRONG_SENSOR.into_iter().any(|code| board.has(code, Component::Gpu(gpu)))
-    };
+    let is_odd = |gpu: GpuIndex| scene.missed(gpu, "fall.fast") || wrong_sensor(board, Component::Gpu(gpu)).is_some();
     // Beside a twin that is odd itself nothing is known of this one.
     if map.twin(gpu).is_some_and(is_odd) {
         return None;
@@ -122,7 +120,7 @@ pub(super) fn read_pairs(scene: &Scene<'_>, board: &mut Board) {
     for (place, fact) in scene.facts.iter().enumerate() {
         let Some(gpu) = fact.gpu().filter(|_| fact.failed() && fact.name() == "resistance.of-pairs") else { continue };
         board.claim(place);
-        let wrong = |gpu: GpuIndex| WRONG_SENSOR.into_iter().find(|code| board.has(code, Component::Gpu(gpu)));
+        let wrong = |gpu: GpuIndex| wrong_sensor(board, Component::Gpu(gpu));
         let of_pair = [Some(gpu), map.twin(gpu)].into_iter().flatten().find_map(|one| Some((wrong(one)?, one)));
         if let Some((code, one)) = of_pair {
             board.accuse(code, Component::Gpu(one), Confidence::Low, [fact.evidence()]);

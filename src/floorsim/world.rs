@@ -416,9 +416,9 @@ mod tests {
     fn runs_that_ended_while_nobody_reached_the_floor_for_three_days_all_come_in_once() {
         for faults in ["none", "all"] {
             let faults = faults.parse().expect("faults");
-            let done = simulate(&SimSettings { seed: 4, faults, offline: Some(72), ..SimSettings::of(30) });
+            let done = simulate(&SimSettings { seed: 0, faults, offline: Some(72), ..SimSettings::of(30) });
             assert_eq!(done.violations, Vec::<String>::new(), "{done}");
-            assert!(done.waited > 5 && done.minutes > 72 * 60, "{done}");
+            assert!(done.waited > 10 && done.minutes > 72 * 60, "{done}");
         }
     }
 
