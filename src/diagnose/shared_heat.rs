@@ -120,12 +120,6 @@ pub(super) fn read_pairs(scene: &Scene<'_>, board: &mut Board) {
     for (place, fact) in scene.facts.iter().enumerate() {
         let Some(gpu) = fact.gpu().filter(|_| fact.failed() && fact.name() == "resistance.of-pairs") else { continue };
         board.claim(place);
-        let wrong = |gpu: GpuIndex| wrong_sensor(board, Component::Gpu(gpu));
-        let of_pair = [Some(gpu), map.twin(gpu)].into_iter().flatten().find_map(|one| Some((wrong(one)?, one)));
-        if let Some((code, one)) = of_pair {
-            board.accuse(code, Component::Gpu(one), Confidence::Low, [fact.evidence()]);
-            continue;
-        }
         let is_own = |gpu: GpuIndex| scene.missed(gpu, "fall.fast") || falls_farther(scene, gpu);
         let half = map.half_of(gpu);
         let beyond: BTreeSet<GpuIndex> = scene.gpus().into_iter().filter(|other| !half.contains(other)).collect();
@@ -136,10 +130,11 @@ pub(super) fn read_pairs(scene: &Scene<'_>, board: &mut Board) {
             (false, true) => own,
             (false, false) => Vec::new(),
         };
-        let sensors: Vec<_> = scene.gpus().into_iter().filter_map(|gpu| Some((wrong(gpu)?, gpu))).collect();
         let contacts: Vec<_> = contacts.into_iter().map(|gpu| ("GPU-COOLING-CONTACT", gpu)).collect();
         // Compared with temperatures that are not true, any pair is unlike the others.
-        let told = if contacts.is_empty() { sensors } else { contacts };
+        let wrong = |gpu: GpuIndex| Some((wrong_sensor(board, Component::Gpu(gpu))?, gpu));
+        let sensors: Vec<_> = scene.gpus().into_iter().filter_map(wrong).collect();
+        let told = if sensors.is_empty() { contacts } else { sensors };
         for (code, gpu) in &told {
             board.accuse(code, Component::Gpu(*gpu), Confidence::Low, [fact.evidence()]);
         }

@@ -19,8 +19,8 @@ fn run_with_flow(file: &NodeFile, seed: u64, when: &str, share: f64, branch: u8,
     );
     fault.write_all(text.as_bytes()).expect("written");
     let fault = format!("{}@cooling/{branch}", fault.path().to_str().expect("a path"));
-    let mut faults = vec![FaultUse::parse(&fault).expect("a fault")];
-    faults.extend_from_slice(others);
+    let mut faults = others.to_vec();
+    faults.push(FaultUse::parse(&fault).expect("a fault"));
     Trial::of("acceptance").run_of(file, seed, &faults)
 }
 
@@ -103,6 +103,39 @@ fn gpus_of_a_zone_that_get_hot_together_when_a_guard_stops_the_first_are_no_cont
     }
 }
 
+/// The whole half is hot by contacts, and the other one is not cooled better than it should be.
+#[test]
+fn four_bad_contacts_of_a_half_are_no_coolant_that_stands_still_for_the_others() {
+    for node in ["hgx-h200-8", "hgx-b200-8"] {
+        let faults = [4, 5, 6, 7].map(|gpu| format!("cold-plate-loose@gpu/{gpu}:0.5"));
+        let tried = run_of_usual(node, 31, &faults.each_ref().map(String::as_str));
+        let named = named(&tried);
+        assert!(!named.is_empty() && !named.contains(&"COOLING-BRANCH-FLOW cooling/0".to_owned()), "{node}: {named:?}");
+    }
+}
+
+#[test]
+fn a_bad_contact_is_named_beside_a_half_whose_coolant_stands_still_or_hardly_flows() {
+    let contact = "GPU-COOLING-CONTACT gpu/1".to_owned();
+    for node in ["hgx-h200-8", "hgx-b200-8"] {
+        let file = NodeFile::find(node).expect("a node file");
+        let loose = FaultUse::parse("cold-plate-loose@gpu/1:0.7").expect("a fault");
+        let tried = run_with_flow(&file, 1, "every: 10m, for: 2m", 0.64, 1, &[loose]);
+        assert!(named(&tried).contains(&contact), "{node}: {:?}", named(&tried));
+    }
+    for node in ["hgx-b200-8", "hgx-h200-8-liquid"] {
+        let tried = run_of_usual(node, 31, &["branch-blocked@cooling/1:0.5", "cold-plate-loose@gpu/1:0.7"]);
+        assert_eq!(named(&tried), [contact.as_str()], "{node}");
+    }
+}
+
+/// Each of several GPUs of a warm half stands out a little, and none makes the others seem so.
+#[test]
+fn a_half_that_gets_warm_beside_a_clogged_heatsink_of_the_other_is_a_branch() {
+    let tried = run_of_usual("pcie-l40s-8", 566_132, &["flow-falls@cooling/1:0.68", "heatsink-clogged@gpu/2:0.53"]);
+    assert_eq!(named(&tried), ["COOLING-BRANCH-FLOW cooling/1"]);
+}
+
 /// Each pair of twins was one that kept the other from being compared.
 #[test]
 fn two_clogged_heatsinks_do_not_hide_one_another() {
@@ -177,6 +210,7 @@ fn spells_of_a_branch_beside_a_wrong_sensor_accuse_neither_half() {
         ("hgx-b200-8", 464_568, 0, 0.352, "every: 20m, for: 5m", "sensor-shifted@gpu/2:1.01"),
         ("hgx-h100-8", 834_034, 0, 0.4, "every: 10m, for: 2m", "sensor-shifted@gpu/2:1.08"),
         ("hgx-h200-8-liquid", 967_127, 0, 0.232, "every: 10m, for: 2m", "power-and-energy-low@gpu/0:1.4"),
+        ("hgx-h200-8-liquid", 303_879, 1, 0.22, "every: 10m, for: 2m", "sensor-shifted@gpu/2:1.22"),
         ("pcie-l40s-8", 911_283, 1, 0.532, "every: 10m, for: 2m", "branch-starts-dry@cooling/1:0.65"),
     ] {
         let mut file = NodeFile::find(node).expect("a node file");
