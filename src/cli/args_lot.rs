@@ -115,6 +115,10 @@ pub(super) struct LotBuildArgs {
     /// Share of good units that may be held, in percent: the limits follow from it.
     #[arg(long, value_name = "PERCENT", default_value_t = USUAL_BUDGET)]
     pub budget: f64,
+    /// Count units as well that missed nothing but limits with `with-lot`: the first ones of a chassis whose places are unlike by
+    /// design. Look at what is told of them before you use the lot.
+    #[arg(long)]
+    pub by_design: bool,
     /// Write it here instead of to stdout.
     #[arg(long, short, value_name = "FILE")]
     pub out: Option<PathBuf>,

@@ -1,5 +1,6 @@
 //! `kiln lot`: facts of a lot from runs that passed, and units held against them; `kiln msa`: how well measurements repeat.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -12,7 +13,8 @@ use super::exit_code::Exit;
 use super::{lots, printer};
 use crate::disk;
 use crate::lot::{
-    Exclusion, GaugeStudies, GaugeStudy, LEAST_UNITS, Outside, PartAverages, Peers, Standing, UnitValues, gauge_studies,
+    Exclusion, GaugeStudies, GaugeStudy, LEAST_UNITS, Member, Members, Outside, PartAverages, Peers, Standing,
+    UnitValues, gauge_studies,
 };
 
 /// The most that is read of a lot's facts.
@@ -46,24 +48,48 @@ fn build(args: &LotBuildArgs) -> Result<Exit, CommandError> {
         )));
     }
     let units = read(&args.runs)?;
-    let facts = PartAverages::of(&units, args.budget);
+    let members = if args.by_design { Members::AndAwaiting } else { Members::Passed };
+    let facts = PartAverages::of(&units, members, args.budget);
+    let awaiting = awaiting(&units);
     if facts.units == 0 {
-        return Err(CommandError::NoClaim(anyhow!("none of these runs passed: there is nothing to make a lot of")));
+        let help = if awaiting.is_empty() { "" } else { "; those that await a lot count with `--by-design`" };
+        return Err(CommandError::NoClaim(anyhow!(
+            "none of these runs passed: there is nothing to make a lot of{help}"
+        )));
     }
     lots::put_document(args.out.as_deref(), &facts)?;
     printer::note(&format!(
-        "facts of {} values from {} units that passed; a unit is held from {:.1} robust sigmas on, for {} % of good units",
+        "facts of {} values from {} units; a unit is held from {:.1} robust sigmas on, for {} % of good units",
         facts.averages.len(),
         facts.units,
         facts.sigmas,
         facts.budget_percent
     ));
+    for (value, units) in awaiting {
+        printer::tell(&if args.by_design {
+            format!("{value}: {units} units missed its limit; their middle is taken for the design of the chassis")
+        } else {
+            format!("{value}: {units} units missed its limit and count with `--by-design` alone")
+        });
+    }
     if facts.units < LEAST_UNITS {
         printer::tell(&format!(
             "a first lot: fewer than {LEAST_UNITS} units say nothing of the next; they were judged by physics and their siblings alone"
         ));
     }
     Ok(Exit::Pass)
+}
+
+/// By limit, how many units missed it and await what a lot says of it.
+fn awaiting(units: &[UnitValues]) -> BTreeMap<&str, usize> {
+    let mut awaiting = BTreeMap::new();
+    for unit in units {
+        let Member::AwaitsItsLot(values) = &unit.member else { continue };
+        for value in values {
+            *awaiting.entry(value.as_str()).or_default() += 1;
+        }
+    }
+    awaiting
 }
 
 /// What is told of one unit.

@@ -34,7 +34,7 @@ pub(super) fn summaries(runs: &[PathBuf]) -> Result<(Vec<RunSummary>, Vec<Unread
 /// Reads runs as a lot sees them.
 pub(super) fn units(runs: &[PathBuf]) -> Result<Vec<UnitValues>, CommandError> {
     let why = "the run had not come to its unit";
-    Ok(read("unit-1", runs, |record| UnitValues::of(record).ok_or(why), |unit| &mut unit.values)?.0)
+    Ok(read("unit-2", runs, |record| UnitValues::of(record).ok_or(why), |unit| &mut unit.values)?.0)
 }
 
 /// Reads runs by the index of a kind, tells which could not be read, and lets the others share the names of their values.

@@ -107,8 +107,9 @@ impl Judge<'_> {
     }
 
     fn judge(&self, measurement: &Measurement, all: &[Measurement]) -> Judgement {
-        let judgement = self.by_limit(measurement, all);
-        match self.lot(measurement) {
+        let lot = self.lot(measurement);
+        let judgement = self.by_limit(measurement, all, lot);
+        match lot {
             Some(lot) => judgement.within_lot(lot),
             None => judgement,
         }
@@ -134,7 +135,7 @@ impl Judge<'_> {
         start.guard_bands.get(&format!("{}.{}", self.planned.path, measurement.name)).copied()
     }
 
-    fn by_limit(&self, measurement: &Measurement, all: &[Measurement]) -> Judgement {
+    fn by_limit(&self, measurement: &Measurement, all: &[Measurement], lot: Option<LotRange>) -> Judgement {
         let Some(limit) = self.planned.step.limits.get(&measurement.name) else {
             let outcome = match measurement.value {
                 Measured::Value(_) => Judged::Pass,
@@ -150,9 +151,10 @@ impl Judge<'_> {
             peers: if limit.stands_on(&Reference::Peers) { self.peers(measurement, all) } else { None },
             baseline: self.baseline(measurement),
             first: if limit.stands_on(&Reference::First) { self.first(measurement) } else { None },
+            lot: lot.map(|lot| lot.middle()),
             guard_band: self.guard_band(measurement),
         };
-        let mut judgement = judge(limit, measurement, &references);
+        let mut judgement = judge(&limit.in_force(lot.is_some()), measurement, &references);
         if judgement.outcome == Judged::Fail {
             judgement.waiver = self.waiver(measurement).map(Box::new);
         }

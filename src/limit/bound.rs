@@ -1,6 +1,8 @@
-//! A limit as meant: a bound over terms that may stand relative to SKU facts, to peers or to a baseline.
+//! A limit as meant: a bound over terms that may stand relative to SKU facts, to peers, to a baseline or to a lot.
 //!
 //! Reading one from text is for `parse`; comparing is for `judge`.
+
+use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +21,8 @@ pub enum Reference {
     Baseline,
     /// The same measurement of the same component in the first step of this run that made it; in that step, itself.
     First,
+    /// The middle of the same measurement in the same place over the good units of the lot.
+    Lot,
 }
 
 /// One side of a comparison.
@@ -83,6 +87,43 @@ pub struct Limit {
     /// What it means when the part does not offer the value.
     #[serde(default)]
     pub unsupported: IfUnsupported,
+    /// What is asked instead where the run's lot has a value for the place. Among units of one chassis its places are alike; in
+    /// one unit they need not be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub with_lot: Option<Instead>,
+}
+
+impl Limit {
+    /// Whether it is relative to `reference`: for nothing else need that be looked for.
+    pub fn stands_on(&self, reference: &Reference) -> bool {
+        let instead = self.with_lot.as_ref().map(|instead| &instead.bound);
+        let bounds = [Some(&self.bound), self.marginal.as_ref(), instead];
+        bounds.into_iter().flatten().any(|bound| bound.stands_on(reference))
+    }
+
+    /// Whether a lot may say of a miss that it is the chassis' design: a proof it cannot take back.
+    pub const fn can_be_settled(&self) -> bool {
+        self.with_lot.is_some() && matches!(self.miss, Miss::Suspicion)
+    }
+
+    /// The limit in force where the lot has a value for the place, or has none.
+    pub fn in_force(&self, has_lot: bool) -> Cow<'_, Self> {
+        match self.with_lot.as_ref().filter(|_| has_lot) {
+            Some(Instead { bound, text }) => {
+                let (bound, text) = (bound.clone(), text.clone());
+                Cow::Owned(Self { bound, text, marginal: None, with_lot: None, ..self.clone() })
+            }
+            None => Cow::Borrowed(self),
+        }
+    }
+}
+
+/// A bound that takes the place of a limit's own.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Instead {
+    pub bound: Bound,
+    /// The short form, normalised: what reports show.
+    pub text: String,
 }
 
 /// What a limit makes of a value that the part does not offer.

@@ -19,6 +19,8 @@ pub struct References<'a> {
     pub baseline: Option<f64>,
     /// What the first step of the run that made the measurement made of it, in the measurement's unit.
     pub first: Option<f64>,
+    /// The middle of the same measurement over the lot's good units, in the measurement's unit.
+    pub lot: Option<f64>,
     /// How far the gauge may be off, in the measurement's unit (`kiln msa`).
     pub guard_band: Option<f64>,
 }
@@ -43,7 +45,7 @@ impl Peers {
 impl References<'_> {
     /// Without anything to stand against: relative limits cannot be judged.
     pub const NONE: References<'static> =
-        References { sku: &|_| None, peers: None, baseline: None, first: None, guard_band: None };
+        References { sku: &|_| None, peers: None, baseline: None, first: None, lot: None, guard_band: None };
 
     fn get(&self, of: &Reference, unit: Unit) -> Result<f64, Unjudged> {
         let missing = Unjudged::NoReference;
@@ -55,6 +57,7 @@ impl References<'_> {
             Reference::Peers => self.peers.map(Peers::value).ok_or_else(|| missing(NoReference::Peers))?,
             Reference::Baseline => self.baseline.ok_or_else(|| missing(NoReference::Baseline))?,
             Reference::First => self.first.ok_or_else(|| missing(NoReference::First))?,
+            Reference::Lot => self.lot.ok_or_else(|| missing(NoReference::Lot))?,
         };
         if value.is_finite() { Ok(value) } else { Err(missing(of.lacking())) }
     }
@@ -68,6 +71,7 @@ impl Reference {
             Self::Peers => NoReference::Peers,
             Self::Baseline => NoReference::Baseline,
             Self::First => NoReference::First,
+            Self::Lot => NoReference::Lot,
         }
     }
 }
@@ -78,6 +82,7 @@ impl std::fmt::Debug for References<'_> {
             .field("peers", &self.peers)
             .field("baseline", &self.baseline)
             .field("first", &self.first)
+            .field("lot", &self.lot)
             .finish_non_exhaustive()
     }
 }
@@ -111,15 +116,8 @@ impl Term {
     }
 }
 
-impl Limit {
-    /// Whether it is relative to `reference`: for nothing else need that be looked for.
-    pub fn stands_on(&self, reference: &Reference) -> bool {
-        self.bound.stands_on(reference) || self.marginal.as_ref().is_some_and(|bound| bound.stands_on(reference))
-    }
-}
-
 impl Bound {
-    fn stands_on(&self, reference: &Reference) -> bool {
+    pub fn stands_on(&self, reference: &Reference) -> bool {
         let stands = |term: &Term| match term {
             Term::Absolute(_) => false,
             Term::Share { of, .. } | Term::Offset { of, .. } => of == reference,
@@ -308,6 +306,7 @@ mod tests {
             miss: super::super::Miss::Proof,
             source: None,
             unsupported: IfUnsupported::Error,
+            with_lot: None,
         }
     }
 

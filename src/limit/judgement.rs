@@ -46,6 +46,13 @@ pub struct LotRange {
     pub units: usize,
 }
 
+impl LotRange {
+    /// The lot's middle: the range reaches as far to either side of it.
+    pub const fn middle(&self) -> f64 {
+        self.low.midpoint(self.high)
+    }
+}
+
 /// One measurement held against one limit, with all that is needed to check it by hand later.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

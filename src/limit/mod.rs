@@ -14,7 +14,7 @@ mod show;
 mod term;
 mod words;
 
-pub use bound::{Bound, IfUnsupported, Limit, Miss, Pattern, Reference, Term};
+pub use bound::{Bound, IfUnsupported, Instead, Limit, Miss, Pattern, Reference, Term};
 pub use judge::{Peers, References, judge};
 pub use judgement::{Judged, Judgement, LotRange, Range, Unjudged};
 pub use list::{read_list, write_list};

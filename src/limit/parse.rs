@@ -24,7 +24,7 @@ pub struct Target<'a> {
     pub wanted: Wanted,
     /// Names and units of the known SKU facts.
     pub facts: &'a [(&'a str, Unit)],
-    /// Whether `peers`, `baseline` and `first` may be used; guards allow none of them.
+    /// Whether `peers`, `baseline`, `first` and `lot` may be used; guards allow none of them.
     pub relative: bool,
 }
 
@@ -383,7 +383,7 @@ mod tests {
         >= «5»: the unit is missing: `power.mean` is measured in W
           write `5 W`
         >= «five»: `five` is no value and no reference
-          write a value with its unit, `sku.<fact>`, `peers`, `baseline` or `first`
+          write a value with its unit, `sku.<fact>`, `peers`, `baseline`, `first` or `lot`
         >= «5 °C»: `power.mean` is measured in W, which cannot be held against °C
           units that fit: `mW`, `W`, `kW`
         >= «5 Wat»: unknown unit `Wat`
@@ -417,7 +417,7 @@ mod tests {
         ~ «x»: `power.mean` is a number: a regular expression needs a text
           -
         >= «nan» W: `nan` is no value and no reference
-          write a value with its unit, `sku.<fact>`, `peers`, `baseline` or `first`
+          write a value with its unit, `sku.<fact>`, `peers`, `baseline`, `first` or `lot`
         >= «1e999 W»: `1e999 W` does not start with a number
           write for example `5 W`
         "#);

@@ -17,6 +17,8 @@ pub enum NoReference {
     Baseline,
     /// No step has a number of it yet.
     First,
+    /// The run was given no lot with this value.
+    Lot,
     /// A term is not in the measurement's unit.
     TermUnit { term: String, unit: Unit },
     /// A term comes to no finite number.

@@ -24,6 +24,7 @@ impl fmt::Display for Reference {
             Self::Peers => f.write_str("peers"),
             Self::Baseline => f.write_str("baseline"),
             Self::First => f.write_str("first"),
+            Self::Lot => f.write_str("lot"),
         }
     }
 }

@@ -89,6 +89,7 @@ fn reference(part: Part<'_>, unit: Unit, target: &Target<'_>) -> Parsed<Referenc
         "peers" => Some(Reference::Peers),
         "baseline" => Some(Reference::Baseline),
         "first" => Some(Reference::First),
+        "lot" => Some(Reference::Lot),
         _ => None,
     };
     if let Some(relative) = relative {
@@ -100,9 +101,9 @@ fn reference(part: Part<'_>, unit: Unit, target: &Target<'_>) -> Parsed<Referenc
         };
     }
     let Some(fact) = part.text.strip_prefix("sku.") else {
-        let help = match nearest(part.text, ["peers", "baseline", "first", "sku"]) {
+        let help = match nearest(part.text, ["peers", "baseline", "first", "lot", "sku"]) {
             Some("sku") | None => {
-                "write a value with its unit, `sku.<fact>`, `peers`, `baseline` or `first`".to_owned()
+                "write a value with its unit, `sku.<fact>`, `peers`, `baseline`, `first` or `lot`".to_owned()
             }
             Some(near) => format!("did you mean `{near}`?"),
         };

@@ -162,7 +162,7 @@ mod tests {
             serial: serial.to_owned(),
             station: station.to_owned(),
             simulated: false,
-            passed: true,
+            member: crate::Member::Good,
             values: [(peers, power, Unit::Watt)].into_iter().collect(),
         }
     }

@@ -8,6 +8,7 @@ mod change;
 mod difference;
 mod gauge_study;
 mod interval;
+mod member;
 mod pareto;
 mod part_average;
 mod robust;
@@ -23,9 +24,10 @@ pub use difference::{Difference, Side, differences};
 pub use gauge_study::{GaugeStudies, GaugeStudy, gauge_studies};
 pub use interval::{Interval, wilson_95};
 pub use kiln_model::median;
+pub use member::Member;
 pub use pareto::{Cause, pareto};
 pub use part_average::{
-    Average, LEAST_UNITS, Outside, PartAverages, Peers, Standing, USUAL_BUDGET, UnitValues, placed,
+    Average, LEAST_UNITS, Members, Outside, PartAverages, Peers, Standing, USUAL_BUDGET, UnitValues, placed,
 };
 pub use robust::{median_deviation, quantile, robust_z};
 pub use run_summary::{Exclusion, RunSummary, ValueKey, profile_key, serial};

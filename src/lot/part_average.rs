@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::robust::MEDIAN_OF_SIGMA;
-use super::{RunSummary, Table, median, median_deviation, quantile};
+use super::{Member, Table, median, median_deviation, quantile};
 use kiln_event::{LotFacts, LotValue, RunRecord};
 use kiln_limit::LotRange;
 use kiln_model::{Component, Inventory, Unit};
@@ -54,8 +54,27 @@ pub struct UnitValues {
     pub serial: String,
     pub station: String,
     pub simulated: bool,
-    pub passed: bool,
+    pub member: Member,
     pub values: Table<Peers, Unit>,
+}
+
+/// Whose values make the facts of a lot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Members {
+    /// Units that passed.
+    Passed,
+    /// The first ones of a chassis whose places are unlike by design as well.
+    AndAwaiting,
+}
+
+impl Members {
+    fn count(self, member: &Member) -> bool {
+        match member {
+            Member::Good => true,
+            Member::AwaitsItsLot(_) => self == Self::AndAwaiting,
+            Member::No => false,
+        }
+    }
 }
 
 /// What peers measured.
@@ -155,8 +174,7 @@ impl UnitValues {
             serial: serial.unwrap_or(&start.run_id).clone(),
             station: start.operation.station.clone().unwrap_or_default(),
             simulated: !start.source.is_hardware(),
-            // A run of less than the profile is no fact of a lot, as it is none of a baseline.
-            passed: RunSummary::without_values(record).is_some_and(|run| run.passed() && run.exclusion(&[]).is_none()),
+            member: Member::of(record),
             values: values.into_iter().collect(),
         })
     }
@@ -189,14 +207,14 @@ pub fn placed(component: Component, inventory: &Inventory) -> (String, String) {
 impl PartAverages {
     pub const SCHEMA: &'static str = "kiln.lot/1";
 
-    /// Facts from the units that passed, the last run of each. `budget_percent`: share of good units that may be held.
-    pub fn of(units: &[UnitValues], budget_percent: f64) -> Self {
+    /// Facts from the units that count, the last run of each. `budget_percent`: share of good units that may be held.
+    pub fn of(units: &[UnitValues], members: Members, budget_percent: f64) -> Self {
         let mut last: BTreeMap<&str, &UnitValues> = BTreeMap::new();
         for unit in units {
             last.insert(&unit.serial, unit);
         }
         // A unit that passed once and not the last time is no good unit.
-        let units: Vec<&UnitValues> = last.into_values().filter(|unit| unit.passed).collect();
+        let units: Vec<&UnitValues> = last.into_values().filter(|unit| members.count(&unit.member)).collect();
         let averages = averages(&units);
         let tests = averages.len().max(1);
         let sigmas = sigmas(&units, &averages, budget_percent, tests);
@@ -356,7 +374,7 @@ mod tests {
             serial: format!("U{number:03}"),
             station: String::new(),
             simulated: false,
-            passed: true,
+            member: Member::Good,
             values: [
                 (peers("load.gemm.power.mean"), power, Unit::Watt),
                 (peers("soak.heat.thermal.resistance"), contact, Unit::KelvinPerWatt),
@@ -374,7 +392,7 @@ mod tests {
 
     #[test]
     fn a_unit_far_from_its_lot_is_held_with_what_stands_apart() {
-        let facts = PartAverages::of(&lot(40), USUAL_BUDGET);
+        let facts = PartAverages::of(&lot(40), Members::Passed, USUAL_BUDGET);
         let Standing::Held { outside } = facts.judge(&unit(99, 690.0, 0.08)) else { panic!("not held") };
         assert_eq!(outside.len(), 1);
         assert_eq!(outside[0].peers.value, "soak.heat.thermal.resistance");
@@ -384,13 +402,13 @@ mod tests {
     #[test]
     fn good_units_of_the_lot_are_inside() {
         let units = lot(60);
-        let facts = PartAverages::of(&units[..40], USUAL_BUDGET);
+        let facts = PartAverages::of(&units[..40], Members::Passed, USUAL_BUDGET);
         assert!(units.iter().all(|unit| matches!(facts.judge(unit), Standing::Inside { values: 2 })));
     }
 
     #[test]
     fn fewer_than_thirty_units_judge_nothing() {
-        let facts = PartAverages::of(&lot(29), USUAL_BUDGET);
+        let facts = PartAverages::of(&lot(29), Members::Passed, USUAL_BUDGET);
         assert_eq!(facts.judge(&unit(99, 690.0, 5.0)), Standing::Unknown);
     }
 
@@ -398,15 +416,15 @@ mod tests {
     fn a_unit_that_failed_after_it_had_passed_makes_no_fact() {
         let mut units = lot(30);
         let mut again = units[3].clone();
-        (again.run_id, again.passed) = ("again".to_owned(), false);
+        (again.run_id, again.member) = ("again".to_owned(), Member::No);
         units.push(again);
-        let facts = PartAverages::of(&units, USUAL_BUDGET);
+        let facts = PartAverages::of(&units, Members::Passed, USUAL_BUDGET);
         assert_eq!(facts.units, 29);
     }
 
     #[test]
     fn a_unit_of_which_half_was_not_measured_is_not_inside() {
-        let facts = PartAverages::of(&lot(40), USUAL_BUDGET);
+        let facts = PartAverages::of(&lot(40), Members::Passed, USUAL_BUDGET);
         let mut half = unit(99, 690.0, 0.05);
         half.values.retain(|key| *key != peers("soak.heat.thermal.resistance"));
         assert_eq!(facts.judge(&half), Standing::Incomplete { values: 1, lacking: 1 });
@@ -419,22 +437,31 @@ mod tests {
     #[test]
     fn a_unit_that_did_not_pass_does_not_make_a_fact_and_one_that_ran_twice_makes_one() {
         let mut units = lot(31);
-        units[3].passed = false;
+        units[3].member = Member::No;
         units.push(unit(5, 690.0, 0.05));
-        assert_eq!(PartAverages::of(&units, USUAL_BUDGET).units, 30);
+        assert_eq!(PartAverages::of(&units, Members::Passed, USUAL_BUDGET).units, 30);
+    }
+
+    #[test]
+    fn units_that_await_their_lot_count_where_they_are_asked_to() {
+        let mut units = lot(31);
+        units[3].member = Member::AwaitsItsLot(BTreeSet::from(["soak.heat.resistance.half".to_owned()]));
+        units[4].member = Member::No;
+        assert_eq!(PartAverages::of(&units, Members::Passed, USUAL_BUDGET).units, 29);
+        assert_eq!(PartAverages::of(&units, Members::AndAwaiting, USUAL_BUDGET).units, 30);
     }
 
     #[test]
     fn wild_units_among_the_facts_do_not_hide_the_next_one() {
         let mut units = lot(100);
         units[7] = unit(7, 690.0, 0.09);
-        let facts = PartAverages::of(&units, USUAL_BUDGET);
+        let facts = PartAverages::of(&units, Members::Passed, USUAL_BUDGET);
         assert!(matches!(facts.judge(&units[7]), Standing::Held { .. }));
     }
 
     #[test]
     fn a_lot_that_is_off_as_a_whole_is_told_as_a_lot() {
-        let facts = PartAverages::of(&lot(40), USUAL_BUDGET);
+        let facts = PartAverages::of(&lot(40), Members::Passed, USUAL_BUDGET);
         let shifted: Vec<UnitValues> = (0..30).map(|number| unit(200 + number, 690.0, 0.058)).collect();
         let moved = facts.moved(&shifted);
         assert_eq!(moved.len(), 1);

@@ -1,11 +1,11 @@
 //! Limits of a step: short form, or long form with `limit:`, `marginal:`, `code:`, `decisive:`,
-//! `result:`, `unsupported:` and `source:`.
+//! `result:`, `unsupported:`, `with-lot:` and `source:`.
 
 use std::collections::BTreeMap;
 
 use super::stage::Scope;
 use super::{CheckSpec, MeasurementSpec, ValueKind};
-use kiln_limit::{Bound, IfUnsupported, Limit, Miss, Target, Wanted};
+use kiln_limit::{Bound, IfUnsupported, Instead, Limit, Miss, Reference, Target, Wanted};
 use kiln_yaml::{Diagnostic, Diagnostics, Fields, Node, did_you_mean};
 
 /// The limit that removes an inherited one.
@@ -53,6 +53,7 @@ fn limit(node: &Node, measurement: &MeasurementSpec, scope: &Scope<'_>, all: &mu
             decisive: true,
             miss: Miss::Proof,
             unsupported: IfUnsupported::Error,
+            with_lot: None,
             source: None,
         });
     }
@@ -66,10 +67,38 @@ fn limit(node: &Node, measurement: &MeasurementSpec, scope: &Scope<'_>, all: &mu
     let choices = [("error", IfUnsupported::Error), ("skip", IfUnsupported::Skip)];
     let unsupported = fields.optional("unsupported", all).and_then(|node| node.one_of("answer", &choices, all));
     let unsupported = unsupported.unwrap_or_default();
+    let with_lot = fields.optional("with-lot", all).and_then(|node| instead(node, &target, all));
     let source = fields.optional("source", all).and_then(|node| node.text(all)).map(str::to_owned);
     fields.finish(all);
-    let main = main?;
-    Some(Limit { text: main.to_string(), bound: main, marginal, code: finding, decisive, miss, source, unsupported })
+    let bound = main?;
+    let text = bound.to_string();
+    Some(Limit { text, bound, marginal, code: finding, decisive, miss, source, unsupported, with_lot })
+}
+
+/// The bound under `with-lot:`. One that did not stand on the lot would be another limit for who has a lot.
+fn instead(node: &Node, target: &Target<'_>, all: &mut Diagnostics) -> Option<Instead> {
+    let bound = bound(node, target, all)?;
+    if !bound.stands_on(&Reference::Lot) {
+        let message = format!("`with-lot` of `{}` does not stand on the lot", target.name);
+        all.push(Diagnostic::new(&node.place, message).help("write for example `<= 108 % of lot`"));
+    }
+    Some(Instead { text: bound.to_string(), bound })
+}
+
+/// Refuses limits that stand on the lot of a measurement that `lot:` does not name: they could never be judged by it.
+pub(super) fn name_their_lot(
+    node: Option<&Node>,
+    limits: &BTreeMap<String, Limit>,
+    lot: &[String],
+    all: &mut Diagnostics,
+) {
+    for (name, limit) in limits {
+        let Some(node) = node.and_then(|node| node.get(name)) else { continue };
+        if limit.stands_on(&Reference::Lot) && !lot.contains(name) {
+            let message = format!("`{name}` stands on the lot, and `lot:` of its step does not name it");
+            all.push(Diagnostic::new(&node.place, message).help(format!("add it: `lot: [{name}]`")));
+        }
+    }
 }
 
 /// The measurements under `lot:`. Only numbers lie anywhere in a lot.

@@ -285,6 +285,10 @@ fn limit(description: &str) -> Value {
                         "description": "What a miss is: proof against the unit, or a suspicion that somebody has to look into."
                     },
                     "unsupported": { "enum": ["error", "skip"], "default": "error" },
+                    "with-lot": {
+                        "$ref": "#/$defs/bound",
+                        "description": "What is asked instead where the run's lot has the value for the part's place: a bound of lot."
+                    },
                     "source": { "type": "string" }
                 }
             }

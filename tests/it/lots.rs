@@ -137,3 +137,49 @@ fn a_drill_makes_its_lot_first_and_catches_what_is_bad_in_all_parts_alike() {
     let told = drill("0", 1);
     assert!(!told.contains("healthy units") && told.contains("0 of 3 runs caught"), "{told}");
 }
+
+/// A tray of which one half breathes what the other has warmed: the first two GPUs are in the warm.
+fn tray(folder: &Path) -> std::path::PathBuf {
+    let mut places = ["0.60", "0.60", "0.25", "0.25"].into_iter();
+    let shipped = kiln::node::sim::NodeFile::embedded_text("gb200-tray-4").expect("a shipped node");
+    let moved = |line: &str| match line.split_once("place: ") {
+        Some((head, _)) => format!("{head}place: {} }}\n", places.next().expect("a slot")),
+        None => format!("{line}\n"),
+    };
+    let file = folder.join("tray.yaml");
+    fs::write(&file, shipped.lines().map(moved).collect::<String>()).expect("written");
+    file
+}
+
+/// The soak alone.
+const SOAK: &str = "schema: kiln.profile/1\nid: heat\nrevision: 1\ntitle: Heat\nextends: base\nskus: [gb200]\nwithout: [soak.training, \
+                    soak.march, soak.pcie-bandwidth, soak.nvlink-bandwidth, soak.peer-bandwidth]\nstages: [soak]\n";
+
+#[test]
+fn a_chassis_with_a_warmer_half_by_design_passes_with_its_own_lot_and_a_blocked_branch_of_it_does_not() {
+    let folder = tempfile::tempdir().expect("folder");
+    let [tray, runs, lot, heat] = [tray(folder.path()), "runs".into(), "lot.json".into(), "heat.yaml".into()]
+        .map(|name: std::path::PathBuf| folder.path().join(name));
+    fs::write(&heat, SOAK).expect("written");
+    let run = |code: i32, name: &str, more: &[&str]| {
+        let out = runs.join(name);
+        let mut arguments = vec!["run", text(&heat), "--sim", text(&tray), "--lang", "en", "--out", text(&out)];
+        arguments.extend(more);
+        said(code, &arguments).0
+    };
+    for seed in 100..130 {
+        run(3, &seed.to_string(), &["--seed", &seed.to_string()]);
+    }
+    let (_, err) = said(3, &["lot", "build", text(&runs), "--out", text(&lot)]);
+    assert!(err.contains("those that await a lot count with `--by-design`"), "{err}");
+    let (_, err) = said(0, &["lot", "build", text(&runs), "--by-design", "--out", text(&lot)]);
+    assert!(err.contains("soak.heat.resistance.half: 30 units missed its limit; their middle is taken"), "{err}");
+
+    run(0, "good", &["--seed", "7", "--lot", text(&lot)]);
+    // The warm half gets warmer; the cool one is then hardly warmer than the other, which nothing but its lot finds odd.
+    for (name, fault) in [("warm", "branch-blocked@cooling/0:0.4"), ("cool", "branch-blocked@cooling/1:0.7")] {
+        let told = run(3, name, &["--seed", "7", "--lot", text(&lot), "--fault", fault]);
+        assert!(told.contains("resistance.half") && told.contains("% of lot"), "{told}");
+    }
+    run(0, "unseen", &["--seed", "7", "--fault", "branch-blocked@cooling/1:0.7"]);
+}

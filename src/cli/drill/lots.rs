@@ -8,7 +8,7 @@ use super::nodes::DrillNode;
 use super::pool;
 use super::progress::Progress;
 use crate::event::LotFacts;
-use crate::lot::{PartAverages, USUAL_BUDGET, UnitValues};
+use crate::lot::{Members, PartAverages, USUAL_BUDGET, UnitValues};
 use crate::profile::Profile;
 
 /// Far from the seeds of the drill itself, which begins with at most six digits: no unit is judged by itself.
@@ -40,7 +40,9 @@ pub(super) fn gather(
     for (at, node) in nodes.iter().enumerate() {
         let own = jobs.iter().zip(&results).filter(|((of, _), _)| *of == at);
         let units: Vec<UnitValues> = own.filter_map(|(_, values)| values.clone()).collect();
-        let facts = PartAverages::of(&units, USUAL_BUDGET).facts(&key, "made for this drill".to_owned());
+        // All are healthy: where places of the chassis are unlike, that is its design.
+        let facts =
+            PartAverages::of(&units, Members::AndAwaiting, USUAL_BUDGET).facts(&key, "made for this drill".to_owned());
         if !facts.values.is_empty() {
             lots.insert(node.name.clone(), facts);
         }

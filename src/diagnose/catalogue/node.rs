@@ -13,7 +13,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             "同じ冷却系統のGPUがすべて高温で、入口温度は正常。その系統の流量が不足している。",
         ),
         Action::CheckCoolant,
-        "The thermal resistance of neighbouring GPUs is up together while the others keep theirs: a closed valve, a kinked hose, a blocked filter or a fan that stands or blows backwards. One GPU alone would be its contact; all GPUs with a hot inlet the station. Branches are not listed by the node; the number counts blocks of neighbouring GPUs from 0.",
+        "The thermal resistance of neighbouring GPUs is up together while the others keep theirs: a closed valve, a kinked hose, a blocked filter or a fan that stands or blows backwards. One GPU alone would be its contact; all GPUs with a hot inlet the station. Where all good units of a chassis show it, one of its halves is warmer by design: a lot of its own says so (`kiln lot build --by-design`). Branches are not listed by the node; the number counts blocks of neighbouring GPUs from 0.",
         &[],
     ),
     new(

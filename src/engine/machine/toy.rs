@@ -248,6 +248,7 @@ pub(super) fn step(id: &str, check: &str) -> Step {
         miss: kiln_limit::Miss::Proof,
         source: None,
         unsupported: IfUnsupported::Error,
+        with_lot: None,
     };
     Step {
         id: id.to_owned(),

@@ -326,6 +326,7 @@ pub fn no_reference(language: Language, what: &NoReference) -> String {
         NoReference::Peers => say!(language, "peers", "同種の部品"),
         NoReference::Baseline => say!(language, "baseline", "基準値"),
         NoReference::First => say!(language, "first value", "初回の値"),
+        NoReference::Lot => say!(language, "lot", "ロットの値"),
         NoReference::TermUnit { term, unit } => say!(language, "{term} in {unit}", "{unit} 単位の {term}"),
         NoReference::NotFinite { term } => say!(language, "a finite value for {term}", "{term} の有限の値"),
         NoReference::EmptyRange { low, high } => say!(

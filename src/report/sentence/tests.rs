@@ -170,6 +170,7 @@ fn references() -> Vec<NoReference> {
         NoReference::Peers,
         NoReference::Baseline,
         NoReference::First,
+        NoReference::Lot,
         NoReference::TermUnit { term: "5 W".to_owned(), unit: Unit::Celsius },
         NoReference::NotFinite { term: "5 W".to_owned() },
         NoReference::EmptyRange { low: 2.0, high: 1.0 },
