@@ -232,3 +232,33 @@ fn the_only_good_sensor_is_not_the_wrong_one() {
         }
     }
 }
+
+/// So high that at no power their dies would be where no die can be, the eighth's would not.
+#[test]
+fn seven_sensors_that_read_far_too_high_do_not_accuse_the_eighth() {
+    let faults: Vec<String> = (1..8).map(|gpu| format!("sensor-shifted-high@gpu/{gpu}:1.12")).collect();
+    let named = named_among_usual("pcie-l40s-8", 110_259, &faults);
+    assert_eq!(named, ["NODE-COOLING node"]);
+}
+
+#[test]
+fn a_program_of_somebody_else_is_the_stations_and_a_counter_wrong_at_times_a_sensor_also_beside_a_defect() {
+    for (node, seed, faults, wanted) in [
+        (
+            "hgx-h200-8-liquid",
+            979_978,
+            ["foreign-process-joins@gpu/4:0.97", "clock-stuck-low@gpu/5:1.2"],
+            ["GPU-CLOCK-STUCK gpu/5", "GPU-FOREIGN-PROCESS station"],
+        ),
+        (
+            "gb200-tray-4",
+            402_970,
+            ["cold-plate-loose@gpu/3:1.38", "energy-counter-in-spells@gpu/1:1.38"],
+            ["GPU-COOLING-CONTACT gpu/3", "SENSOR-IMPLAUSIBLE gpu/1"],
+        ),
+    ] {
+        let mut named = named_among_usual(node, seed, &faults.map(str::to_owned));
+        named.sort();
+        assert_eq!(named, wanted, "{node}");
+    }
+}
