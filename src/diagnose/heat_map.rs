@@ -101,6 +101,11 @@ impl HeatMap {
             map.inlet = scene.numbers("temp.inlet.mean").into_values().reduce(f64::max);
         }
         map.count = scene.gpus().len() as u8;
+        for (gpu, design) in by_design(scene) {
+            for resistances in [&mut map.tripped, &mut map.measured, &mut map.burnt] {
+                resistances.entry(gpu).and_modify(|own| *own /= design);
+            }
+        }
         map
     }
 
@@ -281,6 +286,16 @@ impl HeatMap {
     pub(super) fn has_odd_threshold(&self, gpu: GpuIndex) -> bool {
         over_others(&self.threshold, gpu).is_some_and(|over| over < -ODD_THRESHOLD)
     }
+}
+
+/// How much warmer than the coolest each place is by the design of the chassis, as a factor, where the run's lot knows all of them.
+fn by_design(scene: &Scene<'_>) -> BTreeMap<GpuIndex, f64> {
+    let resistances = scene.facts.iter().filter(|fact| fact.name() == "thermal.resistance");
+    let of_lot = resistances.filter_map(|fact| Some((fact.gpu()?, fact.judgement.lot?.middle())));
+    let middles: BTreeMap<GpuIndex, f64> = of_lot.filter(|(_, middle)| *middle > 0.0).collect();
+    let coolest = middles.values().copied().reduce(f64::min).filter(|_| middles.len() == scene.gpus().len());
+    let Some(coolest) = coolest else { return BTreeMap::new() };
+    middles.into_iter().map(|(gpu, middle)| (gpu, middle / coolest)).collect()
 }
 
 /// K/W over the usual inlet in the first step of a check.

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use kiln_diagnose::{AllAlike, LEAST_ALIKE, if_all_alike, same_sm_everywhere};
-use kiln_event::{Case, LotValue, Outcome, Reason, RunRecord, StepEnding, StepRecord, StepStatus};
+use kiln_event::{Case, LotFacts, LotValue, Outcome, Reason, RunRecord, StepEnding, StepRecord, StepStatus};
 use kiln_limit::{
     Judged, Judgement, Limit, LotRange, Measured, Measurement, Miss, Missing, Peers, Range, Reference, References,
     Unjudged, WaiverUse, judge,
@@ -107,27 +107,23 @@ impl Judge<'_> {
     }
 
     fn judge(&self, measurement: &Measurement, all: &[Measurement]) -> Judgement {
-        let lot = self.lot(measurement);
-        let judgement = self.by_limit(measurement, all, lot);
-        match lot {
-            Some(lot) => judgement.within_lot(lot),
-            None => judgement,
+        let judgement = self.by_limit(measurement, all);
+        match self.lot(measurement, |lot| &lot.values) {
+            Some(lot) if self.planned.step.lot.contains(&measurement.name) => judgement.within_lot(lot),
+            _ => judgement,
         }
     }
 
-    /// Where the lot's good units lie, of a measurement that the profile holds against it.
-    fn lot(&self, measurement: &Measurement) -> Option<LotRange> {
+    /// Where the lot's good units lie in a measurement, by what the lot holds units by or by what limits stand on.
+    fn lot(&self, measurement: &Measurement, of: impl Fn(&LotFacts) -> &[LotValue]) -> Option<LotRange> {
         let (start, inventory) = (self.record.start.as_ref()?, self.record.inventory.as_ref()?);
         let lot = start.lot.as_ref()?;
-        if !self.planned.step.lot.contains(&measurement.name) {
-            return None;
-        }
         let value = format!("{}.{}", self.planned.path, measurement.name);
         let chassis = inventory.node.model.value().cloned().unwrap_or_default();
         let (model, place) = placed(measurement.component, inventory);
         let own =
             |one: &&LotValue| one.value == value && one.chassis == chassis && one.model == model && one.place == place;
-        lot.values.iter().find(own).map(|one| one.range)
+        of(lot).iter().find(own).map(|one| one.range)
     }
 
     fn guard_band(&self, measurement: &Measurement) -> Option<f64> {
@@ -135,7 +131,7 @@ impl Judge<'_> {
         start.guard_bands.get(&format!("{}.{}", self.planned.path, measurement.name)).copied()
     }
 
-    fn by_limit(&self, measurement: &Measurement, all: &[Measurement], lot: Option<LotRange>) -> Judgement {
+    fn by_limit(&self, measurement: &Measurement, all: &[Measurement]) -> Judgement {
         let Some(limit) = self.planned.step.limits.get(&measurement.name) else {
             let outcome = match measurement.value {
                 Measured::Value(_) => Judged::Pass,
@@ -145,13 +141,14 @@ impl Judge<'_> {
             let told = Judgement::new(measurement.clone(), None, Range::default(), outcome);
             return Judgement { decisive: false, ..told };
         };
+        let lot = if limit.stands_on(&Reference::Lot) { self.of_lot(measurement) } else { None };
         let sku = |fact: &str| -> Option<Quantity> { self.sku_of(measurement.component)?.fact(fact) };
         let references = References {
             sku: &sku,
             peers: if limit.stands_on(&Reference::Peers) { self.peers(measurement, all) } else { None },
             baseline: self.baseline(measurement),
             first: if limit.stands_on(&Reference::First) { self.first(measurement) } else { None },
-            lot: lot.map(|lot| lot.middle()),
+            lot,
             guard_band: self.guard_band(measurement),
         };
         let mut judgement = judge(&limit.in_force(lot.is_some()), measurement, &references);
@@ -159,6 +156,12 @@ impl Judge<'_> {
             judgement.waiver = self.waiver(measurement).map(Box::new);
         }
         judgement
+    }
+
+    /// The middle of the lot's good units, of a measurement that a limit stands on it for.
+    fn of_lot(&self, measurement: &Measurement) -> Option<f64> {
+        let referred = self.lot(measurement, |lot| &lot.references);
+        referred.or_else(|| self.lot(measurement, |lot| &lot.values)).map(|lot| lot.middle())
     }
 
     /// The model of a component's GPU; for the node itself, the model of its first GPU.

@@ -81,6 +81,9 @@ pub struct LotFacts {
     /// Share of good units that may be held, in percent.
     pub budget_percent: f64,
     pub values: Vec<LotValue>,
+    /// What limits stand on and the unit is not held by.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub references: Vec<LotValue>,
 }
 
 /// Where good units lie in one measurement of one place.

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Peers, UnitValues};
+use super::{Peers, Role, UnitValues};
 use kiln_model::Unit;
 
 /// Share of good values that a guard band lets a limit turn away: two standard deviations on either side.
@@ -94,8 +94,8 @@ pub fn gauge_studies(runs: &[UnitValues]) -> Vec<GaugeStudy> {
     type Parts<'a> = BTreeMap<(&'a Peers, &'a str), BTreeMap<&'a str, Vec<f64>>>;
     let mut all: BTreeMap<&str, (Unit, Parts<'_>)> = BTreeMap::new();
     for run in runs {
-        for (peers, value) in run.values.iter() {
-            let (_, parts) = all.entry(&peers.value).or_insert((*value.facts, BTreeMap::new()));
+        for (peers, value) in run.values.iter().filter(|(_, value)| value.facts.role == Role::Held) {
+            let (_, parts) = all.entry(&peers.value).or_insert((value.facts.unit, BTreeMap::new()));
             let stations = parts.entry((peers, &run.serial)).or_default();
             stations.entry(&run.station).or_default().push(value.number);
         }
@@ -163,7 +163,7 @@ mod tests {
             station: station.to_owned(),
             simulated: false,
             member: crate::Member::Good,
-            values: [(peers, power, Unit::Watt)].into_iter().collect(),
+            values: [(peers, power, crate::Tested { unit: Unit::Watt, role: crate::Role::Held })].into_iter().collect(),
         }
     }
 

@@ -5,6 +5,7 @@
 
 mod baseline;
 mod change;
+mod compared;
 mod difference;
 mod gauge_study;
 mod interval;
@@ -20,6 +21,7 @@ mod yields;
 
 pub use baseline::{Baseline, BaselineValue, baseline};
 pub use change::{Change, ValueChange, Verdicts, changes};
+pub use compared::{Role, Tested};
 pub use difference::{Difference, Side, differences};
 pub use gauge_study::{GaugeStudies, GaugeStudy, gauge_studies};
 pub use interval::{Interval, wilson_95};

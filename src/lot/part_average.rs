@@ -15,12 +15,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::compared::{Compared, Role, Tested};
 use super::robust::MEDIAN_OF_SIGMA;
 use super::{Member, Table, median, median_deviation, quantile};
 use kiln_event::{LotFacts, LotValue, RunRecord};
 use kiln_limit::LotRange;
 use kiln_model::{Component, Inventory, Unit};
-use kiln_plan::PlannedStep;
 
 /// Units without which a sigma says nothing (AEC-Q001).
 pub const LEAST_UNITS: usize = 30;
@@ -55,7 +55,7 @@ pub struct UnitValues {
     pub station: String,
     pub simulated: bool,
     pub member: Member,
-    pub values: Table<Peers, Unit>,
+    pub values: Table<Peers, Tested>,
 }
 
 /// Whose values make the facts of a lot.
@@ -101,6 +101,9 @@ pub struct PartAverages {
     /// How many sigmas a value may lie off for that.
     pub sigmas: f64,
     pub averages: Vec<(Peers, Average)>,
+    /// What limits stand on and no unit is held by.
+    #[serde(default)]
+    pub references: Vec<(Peers, Average)>,
 }
 
 /// A value outside.
@@ -129,18 +132,6 @@ pub enum Standing {
     Unknown,
 }
 
-/// Values that a lot can say something of: no counts, which are no sample of a bell, and no temperatures, times and totals,
-/// which are of the day and the step.
-fn is_comparable(name: &str, unit: Unit) -> bool {
-    let of_the_day =
-        ["inlet", "drift", "steady-time", "half-time", "swing", "temp.fall", "rise", "energy", "resistance.half"];
-    let kind = matches!(
-        unit,
-        Unit::Watt | Unit::Megahertz | Unit::Teraflops | Unit::GigabytePerSecond | Unit::KelvinPerWatt | Unit::Kelvin
-    );
-    (kind || name.ends_with("per-clock")) && !of_the_day.iter().any(|word| name.contains(word))
-}
-
 impl UnitValues {
     /// `None` of a run that had not come as far as its unit.
     pub fn of(record: &RunRecord) -> Option<Self> {
@@ -148,24 +139,17 @@ impl UnitValues {
         let text = |reading: &kiln_model::Reading<String>| reading.value().cloned().unwrap_or_default();
         let profile = super::profile_key(start);
         let chassis = text(&inventory.node.model);
-        let named = named(record);
+        let compared = Compared::of(record);
         let mut values = Vec::new();
         for step in record.decisive_steps() {
             for judgement in step.cases.iter().flat_map(|case| &case.judgements) {
                 let measurement = &judgement.measurement;
                 let Some(number) = measurement.as_number().filter(|number| number.is_finite()) else { continue };
                 let value = format!("{}.{}", step.key.path, measurement.name);
-                // A profile that names what it holds against its lot means that and nothing else.
-                let wanted = match &named {
-                    Some(named) => named.contains(&value),
-                    None => is_comparable(&measurement.name, measurement.unit),
-                };
-                if !wanted {
-                    continue;
-                }
+                let Some(role) = compared.role(&value, measurement) else { continue };
                 let (model, place) = placed(measurement.component, inventory);
                 let peers = Peers { profile: profile.clone(), chassis: chassis.clone(), model, place, value };
-                values.push((peers, number, measurement.unit));
+                values.push((peers, number, Tested { unit: measurement.unit, role }));
             }
         }
         let serial = inventory.node.serial.value().or(start.operation.serial.as_ref());
@@ -178,17 +162,6 @@ impl UnitValues {
             values: values.into_iter().collect(),
         })
     }
-}
-
-/// What the profile of the run holds against its lot, as `stage.step.measurement`; `None` if it says nothing of it.
-fn named(record: &RunRecord) -> Option<BTreeSet<String>> {
-    let plan = record.plan.as_deref()?;
-    let steps = plan.stages.iter().flat_map(|stage| &stage.steps).chain(&plan.teardown);
-    let of = |step: &PlannedStep| -> Vec<String> {
-        step.step.lot.iter().map(|name| format!("{}.{name}", step.path)).collect()
-    };
-    let named: BTreeSet<String> = steps.flat_map(of).collect();
-    (!named.is_empty()).then_some(named)
 }
 
 /// Model and place of a component: whose peers its values have.
@@ -215,7 +188,7 @@ impl PartAverages {
         }
         // A unit that passed once and not the last time is no good unit.
         let units: Vec<&UnitValues> = last.into_values().filter(|unit| members.count(&unit.member)).collect();
-        let averages = averages(&units);
+        let (averages, references) = (averages(&units, Role::Held), averages(&units, Role::Reference));
         let tests = averages.len().max(1);
         let sigmas = sigmas(&units, &averages, budget_percent, tests);
         Self {
@@ -226,13 +199,12 @@ impl PartAverages {
             budget_percent,
             sigmas,
             averages: averages.into_iter().collect(),
+            references: references.into_iter().collect(),
         }
     }
 
     /// What a run by this profile needs of it. Values of fewer units than say anything are left out.
     pub fn facts(&self, profile: &str, digest: String) -> LotFacts {
-        let known =
-            self.averages.iter().filter(|(peers, average)| peers.profile == profile && average.units >= LEAST_UNITS);
         let value = |(peers, average): &(Peers, Average)| {
             let reach = self.sigmas * average.sigma;
             LotValue {
@@ -243,12 +215,17 @@ impl PartAverages {
                 range: LotRange { low: average.median - reach, high: average.median + reach, units: average.units },
             }
         };
+        let known = |all: &[(Peers, Average)]| {
+            let known = all.iter().filter(|(peers, average)| peers.profile == profile && average.units >= LEAST_UNITS);
+            known.map(value).collect()
+        };
         LotFacts {
             digest,
             simulated: self.simulated,
             units: self.units,
             budget_percent: self.budget_percent,
-            values: known.map(value).collect(),
+            values: known(&self.averages),
+            references: known(&self.references),
         }
     }
 
@@ -311,11 +288,11 @@ impl PartAverages {
     }
 }
 
-fn averages(units: &[&UnitValues]) -> BTreeMap<Peers, Average> {
+fn averages(units: &[&UnitValues], role: Role) -> BTreeMap<Peers, Average> {
     let mut numbers: BTreeMap<&Peers, (Unit, Vec<f64>)> = BTreeMap::new();
     for unit in units {
-        for (peers, value) in unit.values.iter() {
-            numbers.entry(peers).or_insert((*value.facts, Vec::new())).1.push(value.number);
+        for (peers, value) in unit.values.iter().filter(|(_, value)| value.facts.role == role) {
+            numbers.entry(peers).or_insert((value.facts.unit, Vec::new())).1.push(value.number);
         }
     }
     let average = |(peers, (unit, values)): (&Peers, (Unit, Vec<f64>))| {
@@ -368,6 +345,10 @@ mod tests {
         }
     }
 
+    const fn held(unit: Unit) -> Tested {
+        Tested { unit, role: Role::Held }
+    }
+
     fn unit(number: usize, power: f64, contact: f64) -> UnitValues {
         UnitValues {
             run_id: format!("run {number}"),
@@ -376,8 +357,8 @@ mod tests {
             simulated: false,
             member: Member::Good,
             values: [
-                (peers("load.gemm.power.mean"), power, Unit::Watt),
-                (peers("soak.heat.thermal.resistance"), contact, Unit::KelvinPerWatt),
+                (peers("load.gemm.power.mean"), power, held(Unit::Watt)),
+                (peers("soak.heat.thermal.resistance"), contact, held(Unit::KelvinPerWatt)),
             ]
             .into_iter()
             .collect(),
@@ -428,9 +409,10 @@ mod tests {
         let mut half = unit(99, 690.0, 0.05);
         half.values.retain(|key| *key != peers("soak.heat.thermal.resistance"));
         assert_eq!(facts.judge(&half), Standing::Incomplete { values: 1, lacking: 1 });
-        half.values = [(Peers { chassis: "another".to_owned(), ..peers("load.gemm.power.mean") }, 1.0, Unit::Watt)]
-            .into_iter()
-            .collect();
+        half.values =
+            [(Peers { chassis: "another".to_owned(), ..peers("load.gemm.power.mean") }, 1.0, held(Unit::Watt))]
+                .into_iter()
+                .collect();
         assert_eq!(facts.judge(&half), Standing::Unknown);
     }
 

@@ -85,22 +85,6 @@ fn instead(node: &Node, target: &Target<'_>, all: &mut Diagnostics) -> Option<In
     Some(Instead { text: bound.to_string(), bound })
 }
 
-/// Refuses limits that stand on the lot of a measurement that `lot:` does not name: they could never be judged by it.
-pub(super) fn name_their_lot(
-    node: Option<&Node>,
-    limits: &BTreeMap<String, Limit>,
-    lot: &[String],
-    all: &mut Diagnostics,
-) {
-    for (name, limit) in limits {
-        let Some(node) = node.and_then(|node| node.get(name)) else { continue };
-        if limit.stands_on(&Reference::Lot) && !lot.contains(name) {
-            let message = format!("`{name}` stands on the lot, and `lot:` of its step does not name it");
-            all.push(Diagnostic::new(&node.place, message).help(format!("add it: `lot: [{name}]`")));
-        }
-    }
-}
-
 /// The measurements under `lot:`. Only numbers lie anywhere in a lot.
 pub(super) fn of_lot(node: &Node, spec: &CheckSpec, all: &mut Diagnostics) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();

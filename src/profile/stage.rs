@@ -182,7 +182,6 @@ fn step(node: &Node, earlier: &[String], scope: &Scope<'_>, all: &mut Diagnostic
     };
     let lot = fields.optional("lot", all).zip(spec);
     let lot = lot.map(|(node, spec)| limits::of_lot(node, spec, all)).unwrap_or_default();
-    limits::name_their_lot(limits_node, &limits, &lot, all);
     let then = fields.optional("then", all).map_or(GO_ON, |node| then(node, all));
     let retry = fields.optional("retry", all).and_then(|node| retry(node, all)).unwrap_or(Retry {
         max: 0,

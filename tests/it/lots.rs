@@ -180,6 +180,8 @@ fn a_chassis_with_a_warmer_half_by_design_passes_with_its_own_lot_and_a_blocked_
     for (name, fault) in [("warm", "branch-blocked@cooling/0:0.4"), ("cool", "branch-blocked@cooling/1:0.7")] {
         let told = run(3, name, &["--seed", "7", "--lot", text(&lot), "--fault", fault]);
         assert!(told.contains("resistance.half") && told.contains("% of lot"), "{told}");
+        let part = fault.split(['@', ':']).nth(1).expect("a branch");
+        assert!(told.lines().any(|line| line.contains(part) && line.ends_with("COOLING-BRANCH-FLOW")), "{told}");
     }
     run(0, "unseen", &["--seed", "7", "--fault", "branch-blocked@cooling/1:0.7"]);
 }

@@ -63,7 +63,7 @@ fn lot() -> LotFacts {
         range: LotRange { low: 0.045, high: 0.05, units: 40 },
     };
     let digest = format!("sha256:{}", "1".repeat(64));
-    LotFacts { digest, simulated: true, units: 40, budget_percent: 1.0, values: vec![value] }
+    LotFacts { digest, simulated: true, units: 40, budget_percent: 1.0, values: vec![value], references: Vec::new() }
 }
 
 const AGAIN_AFTER_ERROR: &str = "\
