@@ -11,7 +11,7 @@ use super::rule_speed::{gather_slow, read_speed};
 use super::rule_station::{SENSORS_SILENT, read_station};
 use super::rule_table::read_table;
 use super::rule_tools::{read_tools, with_words};
-use super::scene::{Scene, trip_evidence};
+use super::scene::{Fact, Scene, trip_evidence};
 use super::shared_heat::{read_middle, read_pairs};
 use kiln_event::{
     Boot, Confidence, Evidence, EvidenceFact, EvidenceSource, Finding, Recognition, RunRecord, TripCause,
@@ -96,9 +96,29 @@ fn read_lot(scene: &Scene<'_>, board: &mut Board) {
     if !board.is_empty() {
         return;
     }
+    let inlet = inlet_apart(scene);
     for fact in scene.facts.iter().filter(|fact| fact.judgement.outcome == Judged::Outlier) {
-        board.accuse(LOT_OUTLIER, fact.component(), Confidence::Low, [fact.evidence()]);
+        let Some(inlet) = &inlet else {
+            board.accuse(LOT_OUTLIER, fact.component(), Confidence::Low, [fact.evidence()]);
+            continue;
+        };
+        let evidence = [inlet.clone(), fact.evidence()];
+        let suspicion = board.accuse("STATION-INLET-APART", Component::Station, Confidence::Low, evidence);
+        for suspect in [Component::Station, fact.component()] {
+            if !suspicion.suspects.contains(&suspect) {
+                suspicion.suspects.push(suspect);
+            }
+        }
     }
+}
+
+/// An inlet that the lot's units did not have: then leakage, clocks and what stands over the inlet are not to be compared.
+fn inlet_apart(scene: &Scene<'_>) -> Option<Evidence> {
+    let is_apart = |fact: &&Fact<'_>| {
+        let lot = fact.judgement.lot.zip(fact.number());
+        fact.name() == "temp.inlet.mean" && lot.is_some_and(|(lot, inlet)| inlet < lot.low || inlet > lot.high)
+    };
+    scene.facts.iter().find(is_apart).map(Fact::evidence)
 }
 
 /// What a run that was taken up again found to be another part, or less, than it had begun with.

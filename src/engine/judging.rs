@@ -108,10 +108,13 @@ impl Judge<'_> {
 
     fn judge(&self, measurement: &Measurement, all: &[Measurement]) -> Judgement {
         let judgement = self.by_limit(measurement, all);
-        match self.lot(measurement, |lot| &lot.values) {
-            Some(lot) if self.planned.step.lot.contains(&measurement.name) => judgement.within_lot(lot),
-            _ => judgement,
+        if self.planned.step.lot.contains(&measurement.name) {
+            return match self.lot(measurement, |lot| &lot.values) {
+                Some(lot) => judgement.within_lot(lot),
+                None => judgement,
+            };
         }
+        Judgement { lot: self.lot(measurement, |lot| &lot.references), ..judgement }
     }
 
     /// Where the lot's good units lie in a measurement, by what the lot holds units by or by what limits stand on.

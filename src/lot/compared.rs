@@ -67,7 +67,9 @@ impl Compared {
             Some(named) => named.contains(value),
             None => is_comparable(&measurement.name, measurement.unit),
         };
-        if held { Some(Role::Held) } else { self.referred.contains(value).then_some(Role::Reference) }
+        // At another inlet than its own a lot says little.
+        let is_asked_for = self.referred.contains(value) || measurement.name == "temp.inlet.mean";
+        if held { Some(Role::Held) } else { is_asked_for.then_some(Role::Reference) }
     }
 }
 

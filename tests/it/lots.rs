@@ -185,3 +185,16 @@ fn a_chassis_with_a_warmer_half_by_design_passes_with_its_own_lot_and_a_blocked_
     }
     run(0, "unseen", &["--seed", "7", "--fault", "branch-blocked@cooling/1:0.7"]);
 }
+
+#[test]
+fn a_unit_apart_from_its_lot_at_another_inlet_than_the_lots_accuses_the_station_and_no_part_alone() {
+    let folder = tempfile::tempdir().expect("folder");
+    let [heat, out] = ["heat.yaml", "drill"].map(|name| folder.path().join(name));
+    fs::write(&heat, SOAK).expect("written");
+    let asked = ["--faults", "hot-recirculation", "--seeds", "3", "--healthy", "10", "--lot", "30"];
+    let mut arguments = vec!["drill", text(&heat), "--sim", "gb200-tray-4", "--spread", "usual", "--first-seed", "41"];
+    arguments.extend(asked);
+    arguments.extend(["--out", text(&out)]);
+    let (told, _) = said(0, &arguments);
+    assert!(told.contains("3 of 3 runs caught") && told.contains("0 with the wrong part"), "{told}");
+}

@@ -110,6 +110,18 @@ pub(super) const ENTRIES: &[Entry] = &[
         &[],
     ),
     new(
+        "STATION-INLET-APART",
+        ("Inlet unlike that of the lot", "ロットと異なる入口温度"),
+        (
+            "Parts measure otherwise than the good units of their lot, which were tested at another inlet temperature.",
+            "ロットの良品と測定値が異なるが、ロットは別の入口温度で測定されている。",
+        ),
+        Action::CallEngineer,
+        "Leakage, clocks at the power cap and what is reckoned over the inlet change with it, so that an outlier at another inlet is no outlier \
+         of its lot yet. Test again at the lot's inlet, or make a lot at this one. Until then the unit is held.",
+        &[],
+    ),
+    new(
         "STATION-INLET-HOT",
         ("Inlet too hot", "入口温度超過"),
         (
