@@ -7,6 +7,7 @@ use kiln_wire::{AgentId, Assignment, Doing, Generation, Held, PlaceId, RunId, Sc
 use super::admission::{self, Ask, Claimed, Grant, Lack, Ledger};
 use super::event::{Actor, Evidence, FloorEvent};
 use super::machine::Handling;
+use super::parts::PartsRule;
 use super::policy::Stop;
 use super::state::{Stage, UnitState};
 
@@ -23,6 +24,12 @@ pub enum Wait {
     RouteCheck,
     /// Its agent becomes another program first.
     Upgrade,
+    /// The floor has no parts list for it, and its rules ask for one.
+    PartsList,
+    /// Its agent's program is of before parts lists, and would make the run without the unit's.
+    OldAgent {
+        version: Option<String>,
+    },
     Lack(Lack),
 }
 
@@ -135,11 +142,20 @@ impl Handling<'_> {
             self.hold(serial, why);
             return None;
         }
+        if let Stage::Assigned(Assignment { parts: Some(_), .. }) = &unit.stage
+            && let Err(wait) = holds_against_parts(sync)
+        {
+            self.floor.waits.insert(serial, wait);
+            return None;
+        }
         match &unit.stage {
             Stage::Assigned(assignment) if self.is_without_power(sync, assignment) => {
                 self.grant_again(sync, &serial, &unit, assignment)
             }
-            Stage::Assigned(assignment) => Some(assignment.clone()),
+            Stage::Assigned(assignment) => {
+                self.floor.waits.remove(&serial);
+                Some(assignment.clone())
+            }
             Stage::Ready if matches!(sync.doing, Doing::Idle) => match self.begin(sync, &serial, &unit) {
                 Ok(assignment) => Some(assignment),
                 Err(wait) => {
@@ -224,6 +240,10 @@ impl Handling<'_> {
         let golden = policy.golden.contains(serial);
         let at = if golden { 0 } else { unit.passed };
         let stop = policy.route.get(at).cloned().ok_or(None)?;
+        let parts = self.floor.state.wanted_parts(serial, stop.compares_parts);
+        if parts.is_some() {
+            holds_against_parts(sync)?;
+        }
         let power = self.may_begin(sync, serial, unit, &stop, golden).map_err(Some)?;
         let assignment = Assignment {
             unit: serial.clone(),
@@ -233,6 +253,7 @@ impl Handling<'_> {
             digest: stop.digest,
             variables: stop.variables,
             program: sync.program.clone(),
+            parts,
             phase: power.as_ref().and_then(|(slot, _)| self.floor.policy.site.phase(slot)),
         };
         self.grant(sync, serial, unit, &assignment.run, power);
@@ -265,6 +286,11 @@ impl Handling<'_> {
         // Asked last of all that costs nothing: what is allowed should also begin.
         if policy.route_check && !golden && unit.stage == Stage::Ready && !state.is_cleared(serial) {
             return Err(Wait::RouteCheck);
+        }
+        // Asked after the manufacturing system, which may have it.
+        let wants_list = policy.parts == PartsRule::Required && !golden && unit.stage == Stage::Ready;
+        if wants_list && !state.ordered.contains_key(serial) {
+            return Err(Wait::PartsList);
         }
         if policy.site.is_empty() {
             return Ok(None);
@@ -302,6 +328,11 @@ impl Handling<'_> {
         self.floor.asks.retain(|_, ask| ask.is_waiting(now));
         Ok(Some((slot, earlier)))
     }
+}
+
+/// Whether the agent would hold a run against the parts list that its assignment names.
+fn holds_against_parts(sync: &Sync) -> Result<(), Wait> {
+    if sync.wire.knows_parts_lists() { Ok(()) } else { Err(Wait::OldAgent { version: sync.version.clone() }) }
 }
 
 /// What the node says of itself against what was scanned.
