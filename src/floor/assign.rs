@@ -84,7 +84,7 @@ impl Handling<'_> {
         // An agent that was started again has forgotten it, and tried once more.
         let is_its_own = |grant: &Grant| grant.agent == sync.agent && grant.claimed == Claimed::ByOne;
         if state.grants.get(run).is_some_and(is_its_own) {
-            let (run, evidence) = (run.clone(), Evidence::NodeSays);
+            let (run, evidence) = (run.clone(), Evidence::NodeRefuses);
             self.record(Actor::Agent(sync.agent.clone()), FloorEvent::PowerReturned { run, evidence });
         }
         if let Some(unit) = waiting {
@@ -92,7 +92,8 @@ impl Handling<'_> {
         }
     }
 
-    /// A run that goes on draws, whatever was thought of it.
+    /// A run that goes on draws, whatever was thought of it. One that its node said has ended does not go on: the call is of
+    /// before, and was late on its way.
     fn found_running(&mut self, sync: &Sync, run: &RunId, is_one_of_two: bool) {
         let state = &self.floor.state;
         if let Some(grant) = state.grants.get(run) {
@@ -102,9 +103,8 @@ impl Handling<'_> {
             return;
         }
         let arrived = |unit: &UnitState| unit.runs.iter().any(|outcome| outcome.facts.run == *run);
-        let Some((serial, unit)) = state.runs.get(run).and_then(|run| state.units.get_key_value(&run.unit)) else {
-            return;
-        };
+        let Some(assigned) = state.runs.get(run).filter(|assigned| is_one_of_two || !assigned.ended) else { return };
+        let Some((serial, unit)) = state.units.get_key_value(&assigned.unit) else { return };
         let site = &self.floor.policy.site;
         let slot = unit.slot.clone().filter(|_| !arrived(unit));
         let Some((slot, spot)) = slot.and_then(|slot| site.spot(&slot).map(|spot| (slot, spot))) else { return };
@@ -190,6 +190,7 @@ impl Handling<'_> {
         !self.floor.policy.site.is_empty()
             && matches!(sync.doing, Doing::Idle)
             && !self.floor.state.grants.contains_key(&assignment.run)
+            && !self.floor.state.runs.get(&assignment.run).is_some_and(|run| run.ended)
             && !sync.spool.iter().any(ended)
     }
 
@@ -307,8 +308,10 @@ impl Handling<'_> {
         }
         let ask = Ask { rack: spot.rack, since: unit.since, asked: now };
         let turn = (unit.since, serial.clone());
-        // One machine makes one run at a time: what it was granted for another run goes for this one.
-        let earlier = state.granted_to(&sync.agent).find(|(_, grant)| grant.slot == slot);
+        // One machine makes one run at a time: what it was granted for another run goes for this one. Where there were two, the other
+        // one may be at that run still.
+        let is_its_own = |grant: &Grant| grant.slot == slot && grant.claimed == Claimed::ByOne;
+        let earlier = state.granted_to(&sync.agent).find(|(_, grant)| is_its_own(grant));
         let ahead: Vec<Ask> = self.floor.asks.range(..turn.clone()).map(|(_, ask)| *ask).collect();
         let site = &policy.site;
         let decided = match earlier {

@@ -61,6 +61,8 @@ pub struct Parts {
 pub enum Evidence {
     /// The node says that the run has ended.
     NodeSays,
+    /// The node says that its process does not make the run.
+    NodeRefuses,
     /// The run's own journal, whole and verified, has its end.
     Journal,
     /// A person looked, and says so.

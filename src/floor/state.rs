@@ -6,7 +6,7 @@ use std::sync::Arc;
 use kiln_wire::{AgentId, Assignment, BootId, Digest, Generation, Held, LotId, PlaceId, RunId, Scope, Serial, SlotId};
 
 use super::admission::{Claimed, Cuts, Grant};
-use super::event::{Actor, Because, Disposition, FloorEvent, Parts, RunFacts, Stamped};
+use super::event::{Actor, Because, Disposition, Evidence, FloorEvent, Parts, RunFacts, Stamped};
 use super::identity::{Identity, Listed};
 use super::parts::Ordered;
 use super::release::Decision;
@@ -58,6 +58,8 @@ pub struct AssignedRun {
     pub digest: Option<Digest>,
     /// The parts list that it must be held against.
     pub parts: Option<Digest>,
+    /// Its node, the only one of its name then, said that it has ended.
+    pub ended: bool,
 }
 
 /// A unit.
@@ -259,8 +261,11 @@ impl FloorState {
                     grant.began.get_or_insert(at);
                 }
             }
-            FloorEvent::PowerReturned { run, .. } => {
+            FloorEvent::PowerReturned { run, evidence } => {
                 self.take_back(run);
+                if let Some(run) = self.runs.get_mut(run).filter(|_| *evidence == Evidence::NodeSays) {
+                    run.ended = true;
+                }
             }
             FloorEvent::LimitCut { place, limit: Some(limit), .. } => drop(self.cuts.insert(place.clone(), *limit)),
             FloorEvent::LimitCut { place, limit: None, .. } => drop(self.cuts.remove(place)),
@@ -451,7 +456,7 @@ impl FloorState {
 
     fn assigned(&mut self, agent: &AgentId, assignment: &Assignment, at: u64) {
         let Assignment { unit, generation, profile, digest, parts, .. } = assignment.clone();
-        let run = AssignedRun { unit, generation, agent: agent.clone(), profile, digest, parts };
+        let run = AssignedRun { unit, generation, agent: agent.clone(), profile, digest, parts, ended: false };
         self.runs.insert(assignment.run.clone(), run);
         self.put(&assignment.unit, agent.clone());
         if let Some(unit) = self.units.get_mut(&assignment.unit) {

@@ -181,6 +181,12 @@ impl Node {
         (self.running, self.process) = (None, None);
     }
 
+    /// Whether the machine is at a run: its process is at work, or its agent will start it.
+    pub(crate) fn is_at(&self, run: &RunId) -> bool {
+        let ended = self.disk.get(run).is_some_and(|disk| disk.ended);
+        !ended && (self.running.as_ref() == Some(run) || self.saved.as_ref().is_some_and(|saved| saved.run == *run))
+    }
+
     pub(crate) fn facts(&self) -> Facts {
         let spooled = |(run, disk): (&RunId, &Disk)| Spooled {
             run: run.clone(),

@@ -153,6 +153,7 @@ fn a_copy_that_says_otherwise_is_told_with_what_it_says_otherwise() {
         profile: "smoke".to_owned(),
         digest: "sha256:bb".parse().ok(),
         parts: None,
+        ended: false,
     };
     assert_eq!(otherwise(&RunFacts { partial: true, ..told() }, &told(), Some(&assigned)), Vec::<&str>::new());
     assert_eq!(otherwise(&told(), &told(), Some(&assigned)), ["completeness"]);
