@@ -1,10 +1,11 @@
 //! The machine: what is wanted, what runs, and when to call.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use kiln_wire::{
-    AgentId, Appended, Assignment, BootId, Doing, Held, NotTaken, Position, RefusedRun, RunId, Sealed, Serial, SlotId,
-    Spooled, Sync, SyncReply, Upgrade, WIRE,
+    AgentId, Appended, Assignment, BootId, Digest, Doing, Held, NotTaken, Position, RefusedRun, RunId, Sealed, Serial,
+    SlotId, Spooled, Sync, SyncReply, Upgrade, WIRE,
 };
 
 use super::shipping::Shipping;
@@ -39,6 +40,8 @@ pub struct Facts {
     pub damaged: Vec<RunId>,
     /// Runs whose journals end in the order to start the node anew.
     pub restarting: Vec<RunId>,
+    /// Parts lists of units that are whole in the spool, by their digests.
+    pub lists: BTreeSet<Digest>,
 }
 
 /// What can happen to an agent.
@@ -60,6 +63,10 @@ pub enum Input {
         run: RunId,
         answer: Sealed,
     },
+    /// A parts list is here, and is what it should be.
+    Listed(Digest),
+    /// What the floor gave for a parts list is none of the run's.
+    NotListed(RefusedRun),
     /// A piece of the program that was offered is here.
     Fetched,
     /// All of it is here, and is what it should be.
@@ -97,8 +104,7 @@ pub enum Effect {
     Start(Assignment),
     /// Go on with a run that was cut short.
     Resume(RunId),
-    /// Take the assignment of this run out of the spool, durably: an agent that is started again must not try it, since its power
-    /// may be another's by then.
+    /// Take the assignment of this run out of the spool, durably: tried again later, its power may be another's by then.
     Forget(RunId),
     /// Offer whole lines of the journal from here on.
     Ship {
@@ -116,6 +122,11 @@ pub enum Effect {
     Compare {
         run: RunId,
         position: Position,
+    },
+    /// Fetch the parts list that a run is to be held against.
+    FetchList {
+        run: RunId,
+        parts: Digest,
     },
     /// Fetch the next piece of a program, and look at the whole once it is there.
     Fetch(Upgrade),
@@ -224,7 +235,9 @@ impl Agent {
 
     /// When the adapter should look again though nothing has happened.
     pub fn wake_at(&self) -> Duration {
-        let trying = self.wants_a_start().then_some(self.try_at);
+        // What it lacks is fetched by a call.
+        let waits_for_list = self.lacks_list().is_some() && (self.calling || self.unanswered > 0);
+        let trying = (self.wants_a_start() && !waits_for_list).then_some(self.try_at);
         let trial = self.upgrading.being().trial_until;
         // What comes of a call that is under way is heard of by itself.
         let call = (!self.calling).then_some(self.call_at);
@@ -270,6 +283,15 @@ impl Agent {
                     Sealed::Refused => self.held = Some(Held::Unverified { run }),
                 }
             }
+            Input::Listed(parts) => {
+                self.got_through();
+                self.facts.lists.insert(parts);
+            }
+            Input::NotListed(refusal) => {
+                self.got_through();
+                self.try_at = tick.now + TRY_AGAIN;
+                self.is_refused(tick.now, refusal);
+            }
             Input::Fetched => self.got_through(),
             Input::Whole { offer } => {
                 self.got_through();
@@ -292,19 +314,22 @@ impl Agent {
                 self.unanswered = self.unanswered.max(1);
                 self.call_at = tick.now + again;
             }
-            Input::Refused(refusal) => {
-                self.refused = self.refusal.as_ref() == Some(&refusal);
-                if self.refused {
-                    self.forgets = Some(refusal.run.clone());
-                    // The floor hears of it at once.
-                    self.call_at = tick.now;
-                }
-                self.refusal = Some(refusal);
-            }
+            Input::Refused(refusal) => self.is_refused(tick.now, refusal),
             Input::Compared { run, position, same: true } => self.shipping.agree(&run, position),
             Input::Compared { run, same: false, .. } => self.held = Some(Held::ForkedJournal { run }),
             Input::Freed => self.go_on(),
         }
+    }
+
+    /// The run cannot be made. What is said twice in the same words is not tried again.
+    fn is_refused(&mut self, now: Duration, refusal: RefusedRun) {
+        self.refused = self.refusal.as_ref() == Some(&refusal);
+        if self.refused {
+            self.forgets = Some(refusal.run.clone());
+            // The floor hears of it at once.
+            self.call_at = now;
+        }
+        self.refusal = Some(refusal);
     }
 
     /// Forgets what it was held for. Whatever still is so holds it again.
@@ -373,6 +398,18 @@ impl Agent {
             && self.assignment.as_ref().is_some_and(|assignment| !done(&assignment.run))
     }
 
+    fn has_begun(&self, run: &RunId) -> bool {
+        // A journal that has no whole line is no run yet.
+        self.spooled(run).is_some_and(|spooled| spooled.journal.offset > 0)
+    }
+
+    /// The assigned run and the parts list that it lacks to begin. One that has begun has it in its journal.
+    fn lacks_list(&self) -> Option<(&RunId, &Digest)> {
+        let assignment = self.assignment.as_ref()?;
+        let parts = assignment.parts.as_ref().filter(|parts| !self.facts.lists.contains(parts))?;
+        (!self.has_begun(&assignment.run)).then_some((&assignment.run, parts))
+    }
+
     /// A run that ended with its node, as a step of it asked, was not begun in vain, and goes on at once. One that cannot yet,
     /// since the node is still on its way down, is tried again as others are, for as long as its journal ends so.
     fn came_back(&mut self, now: Duration) {
@@ -405,15 +442,16 @@ impl Agent {
             self.held = Some(Held::OtherProgram { run: assignment.run, assigned, own });
             return None;
         }
+        if self.lacks_list().is_some() {
+            return None;
+        }
         if self.tries == TRIES {
             self.held = Some(Held::WillNotStart { run: assignment.run, tries: TRIES });
             return None;
         }
         self.tries += 1;
         self.try_at = now + TRY_AGAIN;
-        // A journal that has no whole line is no run yet.
-        let begun = self.spooled(&assignment.run).is_some_and(|spooled| spooled.journal.offset > 0);
-        Some(if begun { Effect::Resume(assignment.run) } else { Effect::Start(assignment) })
+        Some(if self.has_begun(&assignment.run) { Effect::Resume(assignment.run) } else { Effect::Start(assignment) })
     }
 
     /// The one call to make now, if any: the floor hears of the node first, then gets what it lacks.
@@ -424,6 +462,9 @@ impl Agent {
         // A floor that does not answer is not offered bytes either.
         if self.unanswered > 0 {
             return None;
+        }
+        if let Some((run, parts)) = self.lacks_list().filter(|_| self.wants_a_start() && now >= self.try_at) {
+            return Some(Effect::FetchList { run: run.clone(), parts: parts.clone() });
         }
         let program = || self.upgrading.fetch().filter(|_| self.may_change());
         self.shipping.next(&self.facts.spool).or_else(program)

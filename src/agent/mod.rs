@@ -9,6 +9,8 @@ mod machine;
 mod shipping;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_parts;
 mod upgrading;
 
 pub use machine::{Agent, Effect, Facts, Input, Tick};

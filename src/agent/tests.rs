@@ -36,6 +36,7 @@ fn assignment() -> Assignment {
         digest: None,
         variables: std::collections::BTreeMap::new(),
         program: None,
+        parts: None,
         phase: None,
     }
 }

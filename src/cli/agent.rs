@@ -236,7 +236,7 @@ impl Runs {
 }
 
 impl Program for Runs {
-    fn start(&self, assignment: &Assignment, folder: &Path) -> Result<Command, String> {
+    fn start(&self, assignment: &Assignment, parts: Option<&Path>, folder: &Path) -> Result<Command, String> {
         let sets: Vec<(String, String)> =
             assignment.variables.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
         if let Some(wanted) = &assignment.digest {
@@ -263,6 +263,9 @@ impl Program for Runs {
         }
         if let Some(lot) = &self.lot {
             command.arg("--lot").arg(lot);
+        }
+        if let Some(parts) = parts {
+            command.arg("--parts").arg(parts);
         }
         self.hardware(&mut command);
         Ok(command)

@@ -7,6 +7,7 @@ use kiln_wire::{AgentId, Assignment, Doing, Generation, Held, PlaceId, RunId, Sc
 use super::admission::{self, Ask, Claimed, Grant, Lack, Ledger};
 use super::event::{Actor, Evidence, FloorEvent};
 use super::machine::Handling;
+use super::parts::PartsRule;
 use super::policy::Stop;
 use super::state::{Stage, UnitState};
 
@@ -23,6 +24,12 @@ pub enum Wait {
     RouteCheck,
     /// Its agent becomes another program first.
     Upgrade,
+    /// The floor has no parts list for it, and its rules ask for one.
+    PartsList,
+    /// Its agent's program is of before parts lists, and would make the run without the unit's.
+    OldAgent {
+        version: Option<String>,
+    },
     Lack(Lack),
 }
 
@@ -77,7 +84,7 @@ impl Handling<'_> {
         // An agent that was started again has forgotten it, and tried once more.
         let is_its_own = |grant: &Grant| grant.agent == sync.agent && grant.claimed == Claimed::ByOne;
         if state.grants.get(run).is_some_and(is_its_own) {
-            let (run, evidence) = (run.clone(), Evidence::NodeSays);
+            let (run, evidence) = (run.clone(), Evidence::NodeRefuses);
             self.record(Actor::Agent(sync.agent.clone()), FloorEvent::PowerReturned { run, evidence });
         }
         if let Some(unit) = waiting {
@@ -85,7 +92,8 @@ impl Handling<'_> {
         }
     }
 
-    /// A run that goes on draws, whatever was thought of it.
+    /// A run that goes on draws, whatever was thought of it. One that its node said has ended does not go on: the call is of
+    /// before, and was late on its way.
     fn found_running(&mut self, sync: &Sync, run: &RunId, is_one_of_two: bool) {
         let state = &self.floor.state;
         if let Some(grant) = state.grants.get(run) {
@@ -95,9 +103,8 @@ impl Handling<'_> {
             return;
         }
         let arrived = |unit: &UnitState| unit.runs.iter().any(|outcome| outcome.facts.run == *run);
-        let Some((serial, unit)) = state.runs.get(run).and_then(|run| state.units.get_key_value(&run.unit)) else {
-            return;
-        };
+        let Some(assigned) = state.runs.get(run).filter(|assigned| is_one_of_two || !assigned.ended) else { return };
+        let Some((serial, unit)) = state.units.get_key_value(&assigned.unit) else { return };
         let site = &self.floor.policy.site;
         let slot = unit.slot.clone().filter(|_| !arrived(unit));
         let Some((slot, spot)) = slot.and_then(|slot| site.spot(&slot).map(|spot| (slot, spot))) else { return };
@@ -135,11 +142,20 @@ impl Handling<'_> {
             self.hold(serial, why);
             return None;
         }
+        if let Stage::Assigned(Assignment { parts: Some(_), .. }) = &unit.stage
+            && let Err(wait) = holds_against_parts(sync)
+        {
+            self.floor.waits.insert(serial, wait);
+            return None;
+        }
         match &unit.stage {
             Stage::Assigned(assignment) if self.is_without_power(sync, assignment) => {
                 self.grant_again(sync, &serial, &unit, assignment)
             }
-            Stage::Assigned(assignment) => Some(assignment.clone()),
+            Stage::Assigned(assignment) => {
+                self.floor.waits.remove(&serial);
+                Some(assignment.clone())
+            }
             Stage::Ready if matches!(sync.doing, Doing::Idle) => match self.begin(sync, &serial, &unit) {
                 Ok(assignment) => Some(assignment),
                 Err(wait) => {
@@ -174,6 +190,7 @@ impl Handling<'_> {
         !self.floor.policy.site.is_empty()
             && matches!(sync.doing, Doing::Idle)
             && !self.floor.state.grants.contains_key(&assignment.run)
+            && !self.floor.state.runs.get(&assignment.run).is_some_and(|run| run.ended)
             && !sync.spool.iter().any(ended)
     }
 
@@ -224,6 +241,10 @@ impl Handling<'_> {
         let golden = policy.golden.contains(serial);
         let at = if golden { 0 } else { unit.passed };
         let stop = policy.route.get(at).cloned().ok_or(None)?;
+        let parts = self.floor.state.wanted_parts(serial, stop.compares_parts);
+        if parts.is_some() {
+            holds_against_parts(sync)?;
+        }
         let power = self.may_begin(sync, serial, unit, &stop, golden).map_err(Some)?;
         let assignment = Assignment {
             unit: serial.clone(),
@@ -233,6 +254,7 @@ impl Handling<'_> {
             digest: stop.digest,
             variables: stop.variables,
             program: sync.program.clone(),
+            parts,
             phase: power.as_ref().and_then(|(slot, _)| self.floor.policy.site.phase(slot)),
         };
         self.grant(sync, serial, unit, &assignment.run, power);
@@ -266,6 +288,11 @@ impl Handling<'_> {
         if policy.route_check && !golden && unit.stage == Stage::Ready && !state.is_cleared(serial) {
             return Err(Wait::RouteCheck);
         }
+        // Asked after the manufacturing system, which may have it.
+        let wants_list = policy.parts == PartsRule::Required && !golden && unit.stage == Stage::Ready;
+        if wants_list && !state.ordered.contains_key(serial) {
+            return Err(Wait::PartsList);
+        }
         if policy.site.is_empty() {
             return Ok(None);
         }
@@ -281,8 +308,10 @@ impl Handling<'_> {
         }
         let ask = Ask { rack: spot.rack, since: unit.since, asked: now };
         let turn = (unit.since, serial.clone());
-        // One machine makes one run at a time: what it was granted for another run goes for this one.
-        let earlier = state.granted_to(&sync.agent).find(|(_, grant)| grant.slot == slot);
+        // One machine makes one run at a time: what it was granted for another run goes for this one. Where there were two, the other
+        // one may be at that run still.
+        let is_its_own = |grant: &Grant| grant.slot == slot && grant.claimed == Claimed::ByOne;
+        let earlier = state.granted_to(&sync.agent).find(|(_, grant)| is_its_own(grant));
         let ahead: Vec<Ask> = self.floor.asks.range(..turn.clone()).map(|(_, ask)| *ask).collect();
         let site = &policy.site;
         let decided = match earlier {
@@ -302,6 +331,11 @@ impl Handling<'_> {
         self.floor.asks.retain(|_, ask| ask.is_waiting(now));
         Ok(Some((slot, earlier)))
     }
+}
+
+/// Whether the agent would hold a run against the parts list that its assignment names.
+fn holds_against_parts(sync: &Sync) -> Result<(), Wait> {
+    if sync.wire.knows_parts_lists() { Ok(()) } else { Err(Wait::OldAgent { version: sync.version.clone() }) }
 }
 
 /// What the node says of itself against what was scanned.

@@ -61,6 +61,8 @@ pub struct Parts {
 pub enum Evidence {
     /// The node says that the run has ended.
     NodeSays,
+    /// The node says that its process does not make the run.
+    NodeRefuses,
     /// The run's own journal, whole and verified, has its end.
     Journal,
     /// A person looked, and says so.
@@ -99,6 +101,9 @@ pub struct RunFacts {
     pub source: Option<NodeSource>,
     #[serde(default)]
     pub lot: LotSay,
+    /// Digest of the parts list that it was held against.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parts: Option<Digest>,
 }
 
 impl RunFacts {
@@ -113,6 +118,7 @@ impl RunFacts {
             codes: Vec::new(),
             source: None,
             lot: LotSay::Unknown,
+            parts: None,
         }
     }
 
@@ -298,6 +304,16 @@ pub enum FloorEvent {
         generation: Generation,
         allowed: bool,
         why: String,
+    },
+    /// What a unit was ordered with, as a file or a manufacturing system says it: its runs are held against this list from now on.
+    PartsListed {
+        unit: Serial,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        order: Option<String>,
+        /// Digest of the text's bytes.
+        parts: Digest,
+        /// `kiln.parts/1`.
+        text: String,
     },
     /// A person wants a held unit released; another one has to agree.
     ReleaseAsked {

@@ -45,6 +45,7 @@ impl RunFacts {
             codes,
             source: Some(start.source.clone()),
             lot: lot(record),
+            parts: start.parts.as_ref().and_then(|parts| parts.digest.parse().ok()),
         })
     }
 }

@@ -17,6 +17,7 @@ use kiln_yaml::{Diagnostic, Diagnostics, Document, Fields, Node, did_you_mean};
 
 use super::file_places::places;
 use super::file_rollout::rollout;
+use super::parts::PartsRule;
 use super::policy::{Breaker, FaultClass, Policy, Retest, Stop};
 use super::site::Watts;
 
@@ -61,6 +62,8 @@ fn policy(root: &Node, known: Known<'_>, all: &mut Diagnostics) -> Option<Policy
     let retest = fields.optional("retest", all).and_then(|node| retest(node, known, all));
     let golden = fields.optional("golden", all).map(|node| golden(node, all)).unwrap_or_default();
     let breaker = fields.optional("breaker", all).and_then(|node| breaker(node, all));
+    let words = [("required", PartsRule::Required), ("optional", PartsRule::WhereThereIsOne)];
+    let parts = fields.optional("parts", all).and_then(|node| node.one_of("rule for parts lists", &words, all));
     let upgrade = fields.optional("agents", all).and_then(|node| rollout(node, &golden, all));
     fields.finish(all);
     let site = site?;
@@ -80,6 +83,7 @@ fn policy(root: &Node, known: Known<'_>, all: &mut Diagnostics) -> Option<Policy
         golden,
         breaker: Some(breaker.unwrap_or_default()),
         route_check: false,
+        parts: parts.unwrap_or_default(),
         upgrade,
     })
 }
@@ -178,7 +182,8 @@ fn stop(node: &Node, known: Known<'_>, all: &mut Diagnostics) -> Option<Stop> {
     });
     let variables = fields.optional("set", all).map(|node| variables(node, all)).unwrap_or_default();
     fields.finish(all);
-    Some(Stop { profile: profile?, digest: None, variables })
+    // Whether it does is seen once it is resolved.
+    Some(Stop { profile: profile?, digest: None, variables, compares_parts: true })
 }
 
 fn variables(node: &Node, all: &mut Diagnostics) -> BTreeMap<String, String> {

@@ -6,7 +6,7 @@ use kiln_wire::{Held, RunId, Scope, Serial};
 use super::event::{Actor, Because, Disposition, Evidence, FloorEvent, RunFacts};
 use super::machine::Handling;
 use super::refusal::Refusal;
-use super::state::{AssignedRun, RunOutcome, Stage, UnitState};
+use super::state::{AssignedRun, FloorState, RunOutcome, Stage, UnitState};
 use super::suspicion::{Showing, suspicions};
 
 /// How far back units are compared with one another: a week is what a station's fault may go unseen at most, and older
@@ -74,6 +74,12 @@ impl Handling<'_> {
             self.hold(unit, Held::SerialMismatch { scanned, node });
             return Ok(());
         }
+        if matches!(verdict, VerdictWord::Pass | VerdictWord::Held)
+            && let Some(why) = self.other_parts(&unit)
+        {
+            self.hold(unit, why);
+            return Ok(());
+        }
         let suspect = scopes.into_iter().find(|scope| self.floor.state.suspects.contains_key(scope));
         let decided = match suspect {
             Some(scope) if !golden => Outcome::Held(Held::Suspect { scope }),
@@ -88,6 +94,15 @@ impl Handling<'_> {
             Outcome::GoesOn => {}
         }
         Ok(())
+    }
+
+    /// Why the last run of a unit speaks for nothing: the floor has a parts list for the unit, and it was not held against that.
+    fn other_parts(&self, unit: &Serial) -> Option<Held> {
+        let state = &self.floor.state;
+        let last = state.units.get(unit)?.runs.last()?;
+        let wanted = state.ordered.get(unit)?.digest.clone();
+        let (run, made) = (last.facts.run.clone(), last.facts.parts.clone());
+        (!state.bears_out(unit, &self.floor.policy, last)).then_some(Held::OtherParts { run, wanted, made })
     }
 
     /// What a unit shared with others while it was tested.
@@ -191,6 +206,48 @@ impl Handling<'_> {
         }
         if failing >= breaker.least && failing * 100 > at_work * breaker.percent {
             self.record(Actor::Floor, FloorEvent::StartsStopped { failing, of: at_work });
+        }
+    }
+}
+
+impl FloorState {
+    /// The result of a run comes in.
+    pub(super) fn arrived(&mut self, serial: &Serial, outcome: RunOutcome) {
+        if outcome.golden {
+            let passed = outcome.facts.passes(serial) && outcome.facts.serial.is_some();
+            for scope in &outcome.scopes {
+                let Scope::Rack(rack) = scope else { continue };
+                self.golden_passes.remove(rack);
+                if passed {
+                    self.golden_passes.insert(rack.clone(), outcome.at);
+                }
+            }
+        }
+        let as_ordered = self.is_as_ordered(serial, outcome.generation, &outcome.facts);
+        let Some(unit) = self.units.get_mut(serial) else { return };
+        let (verdict, passes, at) = (outcome.facts.verdict, outcome.facts.passes(serial), outcome.at);
+        let unnamed = outcome.facts.serial.is_none().then(|| outcome.facts.run.clone());
+        let current = outcome.generation == unit.generation;
+        // A fail is proof, even of a run that no longer counts.
+        unit.failed |= verdict == VerdictWord::Fail && outcome.generation >= unit.reworked;
+        unit.runs.push(outcome);
+        if !current {
+            return;
+        }
+        // What holds a unit is not undone by a result that comes in meanwhile.
+        if !matches!(unit.stage, Stage::Held(_)) {
+            (unit.stage, unit.since) = (Stage::Ready, at);
+        }
+        match verdict {
+            // Nobody has looked whether the unit is what was ordered.
+            VerdictWord::Pass if !as_ordered => {}
+            VerdictWord::Pass if passes => {
+                (unit.passed, unit.without_claim, unit.tries) = (unit.passed + 1, 0, 0);
+                unit.unnamed = unit.unnamed.take().or(unnamed);
+            }
+            // An outlier counts as passed once two people have waived it.
+            VerdictWord::Fail | VerdictWord::Held => {}
+            _ => unit.without_claim += 1,
         }
     }
 }

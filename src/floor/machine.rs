@@ -12,6 +12,7 @@ use super::admission::{Ask, Ledger};
 use super::assign::Wait;
 use super::event::{Actor, Disposition, Evidence, FloorEvent, Parts, RunFacts, Stamped};
 use super::identity::{Candidate, Listed};
+use super::parts::UnitParts;
 use super::policy::Policy;
 use super::refusal::Refusal;
 use super::route::{RouteAnswer, RouteQuestion};
@@ -54,6 +55,8 @@ pub enum Input {
         question: RouteQuestion,
         answer: RouteAnswer,
     },
+    /// What a unit was ordered with.
+    Ordered(UnitParts),
     /// Some seconds have passed: what is overdue is so also where nobody calls.
     TimePassed,
     /// Somebody typed a wrong PIN for this person too often.
@@ -318,6 +321,10 @@ impl Handling<'_> {
             Input::RouteAnswered { question, answer } => self.route_answered(question, answer),
             Input::TimePassed => {
                 self.roll_out(None);
+                Ok(())
+            }
+            Input::Ordered(list) => {
+                self.ordered(list);
                 Ok(())
             }
             Input::Locked(name) => {

@@ -15,6 +15,7 @@ mod file_rollout;
 mod identity;
 mod judge;
 mod machine;
+mod parts;
 mod policy;
 mod refusal;
 mod release;
@@ -31,6 +32,8 @@ mod tests_faults;
 mod tests_file;
 #[cfg(test)]
 mod tests_identity;
+#[cfg(test)]
+mod tests_parts;
 #[cfg(test)]
 mod tests_release;
 #[cfg(test)]
@@ -51,6 +54,7 @@ pub use facts::NoFacts;
 pub use file::Known;
 pub use identity::{Candidate, FETCH_WITHIN, Identity, IdentityError, Listed, Rights};
 pub use machine::{Act, Answer, Floor, Input, Tick};
+pub use parts::{Ordered, PartsRule, UnitParts, UnitPartsError};
 pub use policy::{Breaker, FaultClass, Policy, Retest, Stop};
 pub use refusal::Refusal;
 pub use release::{Decided, Decision, Release};

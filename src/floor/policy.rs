@@ -6,6 +6,7 @@ use std::time::Duration;
 use kiln_event::VerdictWord;
 use kiln_wire::{Digest, Serial};
 
+use super::parts::PartsRule;
 use super::rollout::RolloutRules;
 use super::site::Site;
 
@@ -17,6 +18,8 @@ pub struct Stop {
     /// What the profile must be; not given, the node's own is trusted and told.
     pub digest: Option<Digest>,
     pub variables: BTreeMap<String, String>,
+    /// A step of it compares the inventory with the unit's parts list.
+    pub compares_parts: bool,
 }
 
 /// Faults that are counted together.
@@ -105,6 +108,8 @@ pub struct Policy {
     pub breaker: Option<Breaker>,
     /// A manufacturing system is asked before each run, and nothing begins before it allowed it.
     pub route_check: bool,
+    /// Whether a unit may begin without a parts list.
+    pub parts: PartsRule,
     /// The program that agents should be; None leaves each as it is.
     pub upgrade: Option<RolloutRules>,
 }
@@ -112,7 +117,7 @@ pub struct Policy {
 impl Policy {
     /// The rules of a floor that was given none: one profile, one repeat, a call every two seconds.
     pub fn one_profile(profile: &str) -> Self {
-        let stop = Stop { profile: profile.to_owned(), digest: None, variables: BTreeMap::new() };
+        let stop = Stop { profile: profile.to_owned(), digest: None, variables: BTreeMap::new(), compares_parts: true };
         Self {
             name: String::new(),
             route: vec![stop],
@@ -122,6 +127,7 @@ impl Policy {
             golden: BTreeSet::new(),
             breaker: None,
             route_check: false,
+            parts: PartsRule::default(),
             upgrade: None,
         }
     }

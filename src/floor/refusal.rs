@@ -40,6 +40,11 @@ pub enum Refusal {
          it, or let it be tested again"
     )]
     NothingProven(Serial),
+    #[error(
+        "the last run of unit {0} was not held against the parts list that the floor has for it; let it go on, so that it is tested \
+         with it"
+    )]
+    OtherParts(Serial),
     #[error("the part that was taken out of unit {0} and the one put in have the same serial number; scan both again")]
     SamePart(Serial),
     #[error("nobody has asked to release unit {0}; one person asks, another one agrees")]

@@ -49,6 +49,10 @@ impl Floor {
         let Stage::Held(held) = &known.stage else { return Err(Refusal::NotHeld(unit.clone())) };
         let last = known.runs.last().filter(|last| last.generation == known.generation);
         let last = last.ok_or_else(|| Refusal::NotPassed(unit.clone()))?;
+        // Nobody has looked whether it is what was ordered.
+        if !self.state.bears_out(unit, &self.policy, last) {
+            return Err(Refusal::OtherParts(unit.clone()));
+        }
         // Held for anything else, nobody was told that it is an outlier.
         let is_outlier = matches!(held, Held::Outlier { run } if *run == last.facts.run) && last.facts.is_outlier(unit);
         let passed = known.passed + usize::from(is_outlier);

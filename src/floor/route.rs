@@ -4,6 +4,7 @@ use kiln_wire::{Generation, Held, Serial};
 
 use super::event::{Actor, FloorEvent};
 use super::machine::Handling;
+use super::parts::UnitParts;
 use super::refusal::Refusal;
 use super::state::{FloorState, Stage};
 
@@ -20,8 +21,13 @@ pub struct RouteQuestion {
 /// What the manufacturing system said.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RouteAnswer {
-    Allowed,
-    Refused { why: String },
+    /// Allowed; with the unit's parts list, if the system says one.
+    Allowed {
+        parts: Option<UnitParts>,
+    },
+    Refused {
+        why: String,
+    },
 }
 
 impl FloorState {
@@ -47,12 +53,15 @@ impl Handling<'_> {
         if !is_asked {
             return Ok(());
         }
-        let (allowed, why) = match answer {
-            RouteAnswer::Allowed => (true, String::new()),
-            RouteAnswer::Refused { why } => (false, why),
+        let (allowed, why, parts) = match answer {
+            RouteAnswer::Allowed { parts } => (true, String::new(), parts),
+            RouteAnswer::Refused { why } => (false, why, None),
         };
         let event = FloorEvent::RouteChecked { unit: unit.clone(), generation, allowed, why: why.clone() };
         self.record(Actor::Floor, event);
+        if let Some(list) = parts.filter(|list| *list.unit() == unit) {
+            self.ordered(list);
+        }
         if !allowed {
             self.hold(unit, Held::RouteRefused { why });
         }

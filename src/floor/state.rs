@@ -1,13 +1,14 @@
 //! The state of a floor: the fold of its events.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use kiln_event::VerdictWord;
 use kiln_wire::{AgentId, Assignment, BootId, Digest, Generation, Held, LotId, PlaceId, RunId, Scope, Serial, SlotId};
 
 use super::admission::{Claimed, Cuts, Grant};
-use super::event::{Actor, Because, Disposition, FloorEvent, Parts, RunFacts, Stamped};
+use super::event::{Actor, Because, Disposition, Evidence, FloorEvent, Parts, RunFacts, Stamped};
 use super::identity::{Identity, Listed};
+use super::parts::Ordered;
 use super::release::Decision;
 use super::rollout::Rollout;
 
@@ -55,6 +56,10 @@ pub struct AssignedRun {
     pub profile: String,
     /// What the profile must be, where that was said.
     pub digest: Option<Digest>,
+    /// The parts list that it must be held against.
+    pub parts: Option<Digest>,
+    /// Its node, the only one of its name then, said that it has ended.
+    pub ended: bool,
 }
 
 /// A unit.
@@ -144,6 +149,10 @@ pub struct FloorState {
     pub golden_passes: BTreeMap<PlaceId, u64>,
     /// The program that agents should be, and how far that has come.
     pub rollout: Option<Rollout>,
+    /// Which parts list each unit is held against now, also of units that nobody has scanned yet.
+    pub ordered: BTreeMap<Serial, Ordered>,
+    /// Every parts list that the floor ever had, by its digest.
+    pub lists: BTreeMap<Digest, Arc<str>>,
     /// Units by the agent that is on them.
     on: BTreeMap<AgentId, BTreeSet<Serial>>,
     /// Runs with a grant by the agent that makes them.
@@ -252,8 +261,11 @@ impl FloorState {
                     grant.began.get_or_insert(at);
                 }
             }
-            FloorEvent::PowerReturned { run, .. } => {
+            FloorEvent::PowerReturned { run, evidence } => {
                 self.take_back(run);
+                if let Some(run) = self.runs.get_mut(run).filter(|_| *evidence == Evidence::NodeSays) {
+                    run.ended = true;
+                }
             }
             FloorEvent::LimitCut { place, limit: Some(limit), .. } => drop(self.cuts.insert(place.clone(), *limit)),
             FloorEvent::LimitCut { place, limit: None, .. } => drop(self.cuts.remove(place)),
@@ -268,6 +280,9 @@ impl FloorState {
                 self.route_checked(unit, *generation, *allowed);
             }
             FloorEvent::HoldWaived { unit, .. } => self.waived(unit, at),
+            FloorEvent::PartsListed { unit, order, parts, text } => {
+                self.ordered_with(unit, parts, order.as_ref(), text, at);
+            }
             FloorEvent::ReleaseAsked { unit, why } => {
                 if let (Some(unit), Actor::Person(by)) = (self.units.get_mut(unit), &stamped.actor) {
                     unit.release_asked = Some((by.clone(), why.clone()));
@@ -440,50 +455,14 @@ impl FloorState {
     }
 
     fn assigned(&mut self, agent: &AgentId, assignment: &Assignment, at: u64) {
-        let Assignment { unit, generation, profile, digest, .. } = assignment.clone();
-        self.runs
-            .insert(assignment.run.clone(), AssignedRun { unit, generation, agent: agent.clone(), profile, digest });
+        let Assignment { unit, generation, profile, digest, parts, .. } = assignment.clone();
+        let run = AssignedRun { unit, generation, agent: agent.clone(), profile, digest, parts, ended: false };
+        self.runs.insert(assignment.run.clone(), run);
         self.put(&assignment.unit, agent.clone());
         if let Some(unit) = self.units.get_mut(&assignment.unit) {
             unit.generation = assignment.generation;
             (unit.stage, unit.since) = (Stage::Assigned(assignment.clone()), at);
             unit.tries += 1;
-        }
-    }
-
-    fn arrived(&mut self, serial: &Serial, outcome: RunOutcome) {
-        if outcome.golden {
-            let passed = outcome.facts.passes(serial) && outcome.facts.serial.is_some();
-            for scope in &outcome.scopes {
-                let Scope::Rack(rack) = scope else { continue };
-                self.golden_passes.remove(rack);
-                if passed {
-                    self.golden_passes.insert(rack.clone(), outcome.at);
-                }
-            }
-        }
-        let Some(unit) = self.units.get_mut(serial) else { return };
-        let (verdict, passes, at) = (outcome.facts.verdict, outcome.facts.passes(serial), outcome.at);
-        let unnamed = outcome.facts.serial.is_none().then(|| outcome.facts.run.clone());
-        let current = outcome.generation == unit.generation;
-        // A fail is proof, even of a run that no longer counts.
-        unit.failed |= verdict == VerdictWord::Fail && outcome.generation >= unit.reworked;
-        unit.runs.push(outcome);
-        if !current {
-            return;
-        }
-        // What holds a unit is not undone by a result that comes in meanwhile.
-        if !matches!(unit.stage, Stage::Held(_)) {
-            (unit.stage, unit.since) = (Stage::Ready, at);
-        }
-        match verdict {
-            VerdictWord::Pass if passes => {
-                (unit.passed, unit.without_claim, unit.tries) = (unit.passed + 1, 0, 0);
-                unit.unnamed = unit.unnamed.take().or(unnamed);
-            }
-            // An outlier counts as passed once two people have waived it.
-            VerdictWord::Fail | VerdictWord::Held => {}
-            _ => unit.without_claim += 1,
         }
     }
 }

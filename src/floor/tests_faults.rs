@@ -242,3 +242,66 @@ fn a_run_that_its_node_refuses_holds_its_unit_with_the_reason_and_gives_its_powe
     let second = calls(&mut told, "A", |sync| sync.refused = Some(refused.clone())).expect("another run");
     assert_eq!((*told.stage("A")).clone(), Stage::Assigned(second));
 }
+
+/// A call that was doubled on its way and comes a minute late says what is no longer so.
+#[test]
+fn a_late_call_of_a_run_that_its_node_said_has_ended_takes_no_power_from_others() {
+    let mut told = narrow();
+    told.scan("A", Some("r0-00"));
+    told.scan("B", Some("r0-01"));
+    let first = calls(&mut told, "A", |_| {}).expect("a run");
+    let goes_on = |sync: &mut Sync| sync.doing = Doing::Running { run: first.run.clone() };
+    let before = |_: &mut Sync| {};
+    calls(&mut told, "A", goes_on);
+    assert_eq!(calls(&mut told, "B", |_| {}), None, "the feed bears one and a half");
+    // It has ended, and its journal is still on its way.
+    calls(&mut told, "A", |sync| sync.spool = vec![spooled(&first.run, 99, true)]);
+    assert_eq!(granted(&told), Watts(0));
+    let second = calls(&mut told, "B", |_| {}).expect("there is power for it now");
+    calls(&mut told, "B", |sync| sync.doing = Doing::Running { run: second.run.clone() });
+    for late in [&goes_on as &dyn Fn(&mut Sync), &before] {
+        calls(&mut told, "A", late);
+        assert_eq!(granted(&told), Watts(10_000));
+    }
+    told.arrives(second.run, Pass);
+    calls(&mut told, "A", before);
+    assert_eq!(granted(&told), Watts(0), "nor is any given to a run that has ended");
+    // Another machine under its name may be at the same run, whatever the first one said.
+    calls(&mut told, "A", |sync| sync.boot = name("boot-2"));
+    calls(&mut told, "A", goes_on);
+    assert_eq!(granted(&told), Watts(10_000));
+}
+
+/// A run that the two sides disagreed about is set aside, and the next one of the unit begins; which of the two machines goes on
+/// with the first nobody knows.
+#[test]
+fn what_one_of_two_machines_was_granted_does_not_go_for_the_next_run_of_their_unit() {
+    let mut told = narrow();
+    told.scan("A", Some("r0-00"));
+    let first = calls(&mut told, "A", |_| {}).expect("a run");
+    let says = |told: &mut Told, boot: &str, doing: Doing| {
+        calls(told, "A", |sync| (sync.boot, sync.doing) = (name(boot), doing));
+    };
+    let runs = || Doing::Running { run: first.run.clone() };
+    let agent = || name::<kiln_wire::AgentId>("agent-A");
+    says(&mut told, "boot-1", runs());
+    says(&mut told, "boot-2", runs());
+    says(&mut told, "boot-1", runs());
+    assert_eq!(told.floor.state().agents[&agent()].held, Some(Held::ClonedAgent));
+    told.act(Act::FreeAgent { agent: agent() });
+    says(&mut told, "boot-2", Doing::Held(Held::ForkedJournal { run: first.run.clone() }));
+    told.act(Act::FreeAgent { agent: agent() });
+    says(&mut told, "boot-2", Doing::Idle);
+    assert!(!told.floor.state().runs.values().any(|run| run.generation > Generation(2)), "nothing more was assigned");
+    assert!(
+        matches!(told.wait("A"), Some(Wait::Lack(Lack::Limit(_)))),
+        "the feed bears one and a half: {:?}",
+        told.wait("A")
+    );
+    says(&mut told, "boot-1", runs());
+    assert_eq!(granted(&told), Watts(10_000), "and no more than that is granted");
+    // A person saw that the first run goes on nowhere.
+    told.act(Act::PowerOff { run: first.run.clone(), why: "one machine was taken away".to_owned() });
+    assert!(calls(&mut told, "A", |_| {}).is_some());
+    assert_eq!(granted(&told), Watts(10_000));
+}

@@ -29,6 +29,11 @@ fn the_example_is_read_and_a_unit_draws_what_its_parts_do() {
     assert_eq!(policy.site.racks()[spot.rack].draw, Watts(9_100));
     let class = policy.retest.class(&["PCIE-WIDTH".to_owned()]).expect("a class");
     assert_eq!((class.id.as_str(), class.repairs), ("link", 2));
+    assert_eq!(policy.parts, PartsRule::WhereThereIsOne);
+    let required = EXAMPLE.replace("parts: optional", "parts: required");
+    assert_eq!(read(&required).expect("read").parts, PartsRule::Required);
+    let wrong = read(&EXAMPLE.replace("parts: optional", "parts: requird")).expect_err("refused");
+    assert!(wrong.contains("did you mean `required`"), "{wrong}");
     assert_eq!(policy.site.by_id(&"cdu-1".parse::<PlaceId>().expect("a name")), Some(3));
 }
 

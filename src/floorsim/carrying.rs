@@ -59,6 +59,7 @@ impl World {
                 let spooled = node.facts().spool.into_iter().find(|spooled| spooled.run == run)?;
                 self.send(index, Call::Seal(spooled))
             }
+            Effect::FetchList { run, parts } => self.send(index, Call::List { run, parts }),
             Effect::Fetch(upgrade) => self.send(index, Call::Fetch { offer: upgrade.offer }),
             Effect::Become(upgrade) => {
                 self.become_it(index, &upgrade);

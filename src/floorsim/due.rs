@@ -1,7 +1,7 @@
 //! What is going to happen in the simulated floor, and when: calls on their way, answers, lines of runs, trouble.
 
 use kiln_agent::Input as AgentInput;
-use kiln_wire::{Generation, Position, RunId, Spooled, Sync};
+use kiln_wire::{Digest, Generation, Position, RunId, Spooled, Sync};
 
 /// What goes over the network.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +14,11 @@ pub(super) enum Call {
         bytes: Vec<u8>,
     },
     Seal(Spooled),
+    /// The parts list with this digest, for a run.
+    List {
+        run: RunId,
+        parts: Digest,
+    },
     /// The whole of a program that was offered.
     Fetch {
         offer: u64,

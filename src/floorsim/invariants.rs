@@ -31,6 +31,7 @@ pub(crate) fn after_events(world: &mut World, events: &[Stamped]) {
                 };
                 // What a node was told to say is asked of the node, not read by what the floor reads it with.
                 let run = &last.facts.run.clone();
+                let ordered = world.floor.state().ordered.get(unit).map(|ordered| ordered.digest.clone());
                 let bears_out = |node: &Node| {
                     let same = node
                         .disk
@@ -38,6 +39,7 @@ pub(crate) fn after_events(world: &mut World, events: &[Stamped]) {
                         .zip(world.copies.get(run))
                         .is_some_and(|(disk, copy)| disk.ended && is_whole(disk, &copy.journal));
                     let is_it = node.serial == *unit && node.writes == *unit && node.profile == world.profile;
+                    let is_it = is_it && node.made_with.get(run) == ordered.as_ref();
                     same && is_it && node.said.get(run) == Some(&VerdictWord::Pass)
                 };
                 // Whatever its runs said: what a unit is made of does not change on a floor.

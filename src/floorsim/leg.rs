@@ -11,6 +11,7 @@
 
 use std::cell::Cell;
 use std::path::Path;
+use std::sync::Arc;
 
 use kiln_drill::{Naming, classify};
 use kiln_engine::drive::{Operator, run_in_virtual_time};
@@ -19,6 +20,7 @@ use kiln_event::{Envelope, NodeSource, Operation, RunRecord, RunStart, VerdictWo
 use kiln_journal::Lines;
 use kiln_model::{Moment, Sample, Text, WallTime};
 use kiln_node::sim::{SimNode, source_digest};
+use kiln_profile::PartsList;
 use kiln_wire::{Position, RunId, Serial, Tip};
 
 use super::packed::Packed;
@@ -35,6 +37,8 @@ pub(crate) struct Order {
     pub(crate) epoch: u64,
     /// The digest of the profile that the node has.
     pub(crate) digest: String,
+    /// The parts list that it is held against, as the floor gave it.
+    pub(crate) parts: Option<Arc<str>>,
     /// What there is of its journal.
     pub(crate) before: Packed,
     /// It is made no further than so long after it begins, in microseconds: what comes later is not wanted yet, since the process
@@ -103,7 +107,7 @@ impl Leg {
         let injected = dut.injected();
         let digest = Some(source_digest(&runs.file, &faults));
         let machine = if read.events.is_empty() {
-            Some(Machine::new(equipment, start(runs, order, digest), None))
+            Some(Machine::new(equipment, start(runs, order, digest)?, None))
         } else {
             Machine::resume(equipment, record, digest)
         };
@@ -139,18 +143,25 @@ impl Leg {
     }
 }
 
-fn start(runs: &RealRuns, order: &Order, source_digest: Option<String>) -> RunStart {
+fn start(runs: &RealRuns, order: &Order, source_digest: Option<String>) -> Result<RunStart, String> {
     let (seed, spread) = (order.real.seed, runs.file.drawn_as);
     let faults = runs.faults(order.real).iter().map(|used| used.file.id.clone()).collect();
     let source = NodeSource::Simulated { node: runs.name.clone(), seed, faults, spread };
     let serial = order.unit.as_ref().map(ToString::to_string);
-    RunStart {
+    let mut profile = runs.profile.clone();
+    let read = |text: &Arc<str>| PartsList::read("parts", text.as_bytes()).map_err(|error| error.to_string());
+    let parts = order.parts.as_ref().map(read).transpose()?;
+    if let Some(parts) = &parts {
+        parts.apply(&mut profile).map_err(|error| error.to_string())?;
+    }
+    Ok(RunStart {
         seed,
         source_digest,
         operation: Operation { serial, ..Operation::default() },
         profile_digest: order.digest.clone(),
-        ..RunStart::plain(order.run.as_str(), runs.profile.clone(), source)
-    }
+        parts,
+        ..RunStart::plain(order.run.as_str(), profile, source)
+    })
 }
 
 /// How far a leg is made. Beyond it the engine is told to stop, and nothing that it says to that is kept: what is there is what a
@@ -233,6 +244,7 @@ mod tests {
             real: RealUnit { seed: 7, defect: None },
             epoch: 0,
             digest: runs.digest.clone(),
+            parts: None,
             before: Packed::default(),
             until,
         };

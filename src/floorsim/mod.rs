@@ -17,6 +17,7 @@ mod leg;
 mod node;
 mod operator;
 mod operator_day;
+mod ordered;
 mod outcome;
 mod packed;
 mod power;

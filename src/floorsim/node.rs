@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use kiln_agent::{Agent, Being, Facts, Input as AgentInput};
 use kiln_event::VerdictWord;
 use kiln_wire::{
-    AgentId, Assignment, BootId, Declined, Generation, NotTaken, Position, RunId, Serial, SlotId, Spooled, Upgrade,
+    AgentId, Assignment, BootId, Declined, Digest, Generation, NotTaken, Position, RunId, Serial, SlotId, Spooled,
+    Upgrade,
 };
 
 use super::chance::name;
@@ -61,6 +62,10 @@ pub(crate) struct Node {
     pub(crate) epoch: u32,
     pub(crate) saved: Option<Assignment>,
     pub(crate) disk: BTreeMap<RunId, Disk>,
+    /// Parts lists that came from the floor.
+    pub(crate) lists: BTreeSet<Digest>,
+    /// Which of them each run was begun with.
+    pub(crate) made_with: BTreeMap<RunId, Digest>,
     pub(crate) running: Option<RunId>,
     /// Which node it is, where runs are the engine's.
     pub(crate) real: Option<RealUnit>,
@@ -107,6 +112,8 @@ impl Node {
             epoch: 0,
             saved: None,
             disk: BTreeMap::new(),
+            lists: BTreeSet::new(),
+            made_with: BTreeMap::new(),
             running: None,
             real: None,
             process: None,
@@ -133,6 +140,7 @@ impl Node {
         (copy.id, copy.serial) = (self.id.clone(), self.serial.clone());
         (copy.writes, copy.profile, copy.real) = (self.writes.clone(), self.profile.clone(), self.real);
         (copy.saved, copy.disk, copy.said) = (self.saved.clone(), self.disk.clone(), self.said.clone());
+        (copy.lists, copy.made_with) = (self.lists.clone(), self.made_with.clone());
         (copy.was_there, copy.named) = (self.was_there.clone(), self.named.clone());
         copy.being = Being { trial_until: None, ..self.being.clone() };
         copy.boots = self.boots + 1000;
@@ -173,6 +181,12 @@ impl Node {
         (self.running, self.process) = (None, None);
     }
 
+    /// Whether the machine is at a run: its process is at work, or its agent will start it.
+    pub(crate) fn is_at(&self, run: &RunId) -> bool {
+        let ended = self.disk.get(run).is_some_and(|disk| disk.ended);
+        !ended && (self.running.as_ref() == Some(run) || self.saved.as_ref().is_some_and(|saved| saved.run == *run))
+    }
+
     pub(crate) fn facts(&self) -> Facts {
         let spooled = |(run, disk): (&RunId, &Disk)| Spooled {
             run: run.clone(),
@@ -183,7 +197,8 @@ impl Node {
         };
         let spool = self.disk.iter().map(spooled).collect();
         let restarting = self.disk.iter().filter(|(_, disk)| disk.restarting).map(|(run, _)| run.clone()).collect();
-        Facts { spool, running: self.running.clone(), restarting, ..Facts::default() }
+        let lists = self.lists.clone();
+        Facts { spool, running: self.running.clone(), restarting, lists, ..Facts::default() }
     }
 
     /// The run under way writes a line; the last one says its verdict.
@@ -191,6 +206,7 @@ impl Node {
         let Some(run) = self.running.clone() else { return };
         let (boots, verdict) = (self.boots, self.said.get(&run).copied());
         let (writes, profile) = (&self.writes, &self.profile);
+        let parts = self.made_with.get(&run).map_or("", Digest::as_str);
         let Some(disk) = self.disk.get_mut(&run) else { return };
         disk.lines_left -= 1;
         let word = if disk.lines_left == 0 { verdict } else { None };
@@ -199,7 +215,7 @@ impl Node {
         let mixed = (before ^ disk.whole.offset).wrapping_mul(0x9e37_79b9_7f4a_7c15)
             ^ u64::from(boots).wrapping_mul(0x1000_0001);
         let line = format!(
-            "{{\"run\":\"{run}\",\"serial\":\"{writes}\",\"profile\":\"{profile}\",\"left\":{},\"verdict\":\"{}\",\"chain\":\"{mixed:064x}\"}}\n",
+            "{{\"run\":\"{run}\",\"serial\":\"{writes}\",\"profile\":\"{profile}\",\"parts\":\"{parts}\",\"left\":{},\"verdict\":\"{}\",\"chain\":\"{mixed:064x}\"}}\n",
             disk.lines_left,
             word.map_or(String::new(), |word| format!("{word:?}"))
         );
@@ -218,6 +234,9 @@ impl Node {
             let next =
                 self.verdicts.get(self.said.len()).or(self.verdicts.last()).copied().unwrap_or(VerdictWord::Pass);
             self.said.entry(assignment.run.clone()).or_insert(next);
+        }
+        if let Some(parts) = assignment.parts.clone() {
+            self.made_with.insert(assignment.run.clone(), parts);
         }
         self.disk.insert(assignment.run.clone(), Disk::new(assignment.generation, Packed::default()));
         self.running = Some(assignment.run.clone());
@@ -272,6 +291,7 @@ mod tests {
             digest: None,
             variables: BTreeMap::new(),
             program: None,
+            parts: None,
             phase: None,
         });
         node.write_line();

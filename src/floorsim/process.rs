@@ -73,8 +73,9 @@ impl World {
         let (Some(real), Some(run)) = (node.real, node.running.clone()) else { return };
         let Some(disk) = node.disk.get(&run) else { return };
         let unit = node.saved.as_ref().map(|saved| saved.unit.clone());
+        let parts = node.made_with.get(&run).and_then(|parts| self.floor.state().lists.get(parts)).cloned();
         let (digest, before) = (node.profile.clone(), disk.journal.clone());
-        let order = Arc::new(Order { run, unit, real, epoch: EPOCH + now, digest, before, until });
+        let order = Arc::new(Order { run, unit, real, epoch: EPOCH + now, digest, parts, before, until });
         let is_vain = node.full_until > now + FIRST_LOOK;
         let leg = if is_vain { Making::Wanted } else { Making::Ordered(hands.order(&order)) };
         node.process = Some(Process { began: now, order, leg, shown: 0 });

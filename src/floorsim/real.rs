@@ -85,6 +85,7 @@ impl RealRuns {
                 real: RealUnit { seed: 1, defect: None },
                 epoch: 0,
                 digest: runs.digest.clone(),
+                parts: None,
                 before: Packed::default(),
                 until: None,
             },
@@ -118,12 +119,16 @@ impl RealRuns {
 
     /// What the firmware of a unit says its serial number is.
     pub(crate) fn serial(&self, unit: RealUnit) -> Option<String> {
+        self.healthy(unit)?.node.serial.value().cloned()
+    }
+
+    /// What the unit is made of, without its defect.
+    pub(crate) fn healthy(&self, unit: RealUnit) -> Option<Box<Inventory>> {
         let mut dut = SimNode::new(&self.file, unit.seed, &[]).ok()?;
         let mut arrivals = Arrivals::default();
         dut.read_inventory(Moment::ZERO);
         dut.collect(Moment::ZERO, &mut arrivals);
-        let inventory: Box<Inventory> = arrivals.inventories.pop()?.ok()?;
-        inventory.node.serial.value().cloned()
+        arrivals.inventories.pop()?.ok()
     }
 
     /// How long a run of a sound unit takes, in microseconds.

@@ -6,7 +6,7 @@ use kiln_agent::Input as AgentInput;
 use kiln_event::RunRecord;
 use kiln_floor::{Input, RunFacts};
 use kiln_journal::Lines;
-use kiln_wire::{Appended, Position, Received, RunId, Sealed, Spooled};
+use kiln_wire::{Appended, Position, Received, RefusedRun, RunId, Sealed, Spooled};
 
 use super::due::Call;
 use super::node::{said_in, verdict_in};
@@ -38,6 +38,11 @@ impl World {
                 AgentInput::Shipped { run, answer }
             }
             Call::Seal(spooled) => self.seal(&spooled),
+            Call::List { parts, .. } if self.floor.state().lists.contains_key(&parts) => AgentInput::Listed(parts),
+            Call::List { run, parts } => {
+                let why = format!("this floor has no parts list with the digest {parts}");
+                AgentInput::NotListed(RefusedRun { run, why })
+            }
             Call::Fetch { offer } => AgentInput::Whole { offer },
         }
     }
@@ -79,6 +84,7 @@ fn scripted(bytes: &[u8], run: &RunId) -> Option<RunFacts> {
     Some(RunFacts {
         serial: said_in(bytes, "serial").and_then(|serial| serial.parse().ok()),
         profile_digest: said_in(bytes, "profile").map(str::to_owned).unwrap_or_default(),
+        parts: said_in(bytes, "parts").and_then(|parts| parts.parse().ok()),
         ..RunFacts::plain(run.clone(), verdict)
     })
 }

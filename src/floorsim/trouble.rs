@@ -8,8 +8,8 @@
 use std::collections::BTreeMap;
 
 use kiln_event::VerdictWord;
-use kiln_floor::{Act, Input};
-use kiln_wire::NotTaken;
+use kiln_floor::{Act, Claimed, Input};
+use kiln_wire::{AgentId, NotTaken, RunId};
 
 use super::chance::{Chance, HOUR, MINUTE};
 use super::due::Due;
@@ -125,6 +125,7 @@ impl World {
             self.take_copies_away(&held);
         }
         self.look_at_rollout();
+        self.switched_off();
         // Where chance planted many fails in one place, the floor suspects it, and nothing there begins until somebody looked.
         let suspects: Vec<_> = self.floor.state().suspects.keys().cloned().collect();
         for scope in suspects {
@@ -137,7 +138,18 @@ impl World {
         }
     }
 
-    fn take_copies_away(&mut self, held: &[kiln_wire::AgentId]) {
+    /// Somebody looks at machines of which there were two under one name: what none of them is at draws nothing, which nobody else
+    /// can say.
+    fn switched_off(&mut self) {
+        let is_at = |agent: &AgentId, run: &RunId| self.nodes.iter().any(|node| node.id == *agent && node.is_at(run));
+        let of_two = self.floor.state().grants.iter().filter(|(_, grant)| grant.claimed == Claimed::ByTwo);
+        let off: Vec<_> = of_two.filter(|(run, grant)| !is_at(&grant.agent, run)).map(|(run, _)| run.clone()).collect();
+        for run in off {
+            self.tell(Input::Told { act: Act::PowerOff { run, why: "looked".to_owned() }, by: "p".to_owned() });
+        }
+    }
+
+    fn take_copies_away(&mut self, held: &[AgentId]) {
         let after = self.now >= self.trouble_until;
         // From the end, so that the numbers of those that stay keep their meaning; what is due for one that went is dropped.
         while let Some(last) = self.nodes.last().filter(|last| last.clone_of.is_some()) {

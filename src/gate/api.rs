@@ -17,6 +17,7 @@ use serde::Deserialize;
 use super::copies::CopyError;
 use super::desk::DeskError;
 use super::enrol::{self, Caller};
+use super::lists;
 use super::programs;
 use super::proof::{self, ProofError};
 use super::seals;
@@ -85,6 +86,7 @@ pub(crate) fn routes() -> axum::Router<Arc<Site>> {
         .route("/v1/runs/{run}/telemetry", patch(telemetry))
         .route("/v1/runs/{run}/sealed", post(sealed))
         .merge(enrol::routes())
+        .merge(lists::routes())
         .merge(programs::routes())
         .layer(DefaultBodyLimit::max(BODY_MOST))
 }

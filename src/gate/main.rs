@@ -128,6 +128,9 @@ struct ServeArgs {
     /// The folder with the program that the floor's file wants agents to be (`agents:`); a signature lies beside it as `<name>.sig`.
     #[arg(long, value_name = "DIR", requires = "floor")]
     programs: Option<PathBuf>,
+    /// The folder into which an order system drops a parts list for each unit (`kiln.parts/1`); its runs are held against it.
+    #[arg(long, value_name = "DIR")]
+    parts: Option<PathBuf>,
     /// A folder in which a JSON file is dropped for every disposition, for other systems to take away.
     #[arg(long, value_name = "DIR")]
     drop: Option<PathBuf>,
@@ -380,8 +383,8 @@ fn serve_floor(runtime: &tokio::runtime::Runtime, args: ServeArgs) -> Result<(),
         authority: args.outlet_ca,
     };
     let scheme = if args.tls { "https" } else { "http" };
-    let (data, listen, programs) = (args.data, args.listen, args.programs);
-    let settings = ServeSettings { data, database, listen, rules, language, outlets, programs, tls };
+    let (data, listen, programs, parts) = (args.data, args.listen, args.programs, args.parts);
+    let settings = ServeSettings { data, database, listen, rules, language, outlets, programs, parts, tls };
     let listening = |address| {
         let mut out = std::io::stdout().lock();
         let _ = writeln!(out, "{scheme}://{address}/").and_then(|()| out.flush());

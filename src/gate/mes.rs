@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kiln_disk as disk;
-use kiln_floor::{Floor, Input, RouteAnswer, RouteQuestion, Stage, Wait};
+use kiln_floor::{Floor, Input, RouteAnswer, RouteQuestion, Stage, UnitParts, Wait};
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 
@@ -24,6 +24,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// Questions that are asked at once; a system that hangs is not hung upon by every unit of a floor.
 const TOGETHER: usize = 8;
 const REASON_MOST: usize = 200;
+/// The most that an answer by file has: what says yes or no, and a parts list.
+const ANSWER_MOST: u64 = 2 * kiln_wire::PARTS_MOST;
 
 /// Where questions go.
 #[derive(Debug)]
@@ -50,6 +52,9 @@ struct Said {
     allowed: bool,
     #[serde(default)]
     why: String,
+    /// The unit's parts list, `kiln.parts/1` as JSON.
+    #[serde(default)]
+    parts: Option<serde_json::Value>,
 }
 
 fn key(question: &RouteQuestion) -> String {
@@ -62,8 +67,20 @@ fn read(question: &RouteQuestion, text: &[u8]) -> Option<RouteAnswer> {
     if said.unit != question.unit.as_str() || said.generation != question.generation.0 {
         return None;
     }
-    let why = said.why.chars().filter(|letter| !letter.is_control()).take(REASON_MOST).collect();
-    Some(if said.allowed { RouteAnswer::Allowed } else { RouteAnswer::Refused { why } })
+    let line = |why: &str| why.chars().filter(|letter| !letter.is_control()).take(REASON_MOST).collect();
+    if !said.allowed {
+        return Some(RouteAnswer::Refused { why: line(&said.why) });
+    }
+    let parts = said.parts.map(|parts| {
+        // Written by the floor, so that the same list is the same bytes however it was sent.
+        let text = serde_json::to_vec_pretty(&parts).unwrap_or_default();
+        UnitParts::read("the parts list in its answer", &text, Some(&question.unit))
+    });
+    Some(match parts.transpose() {
+        Ok(parts) => RouteAnswer::Allowed { parts },
+        // To test the unit without would be silent about it, and to ask again would get the same.
+        Err(error) => RouteAnswer::Refused { why: line(&error.to_string()) },
+    })
 }
 
 impl Mes {
@@ -97,7 +114,7 @@ impl Mes {
                     disk::replace(&ask, &body).ok()?;
                     return None;
                 }
-                read(question, &disk::read(&answer, 1 << 16).ok()?)
+                read(question, &disk::read(&answer, ANSWER_MOST).ok()?)
             }
         }
     }
@@ -159,6 +176,10 @@ pub(crate) async fn keep_asking(site: Arc<Site>, mes: Arc<Mes>) {
 mod tests {
     use super::*;
 
+    fn allowed() -> RouteAnswer {
+        RouteAnswer::Allowed { parts: None }
+    }
+
     #[test]
     fn an_answer_counts_only_for_the_unit_and_run_that_it_names() {
         let question = RouteQuestion {
@@ -167,7 +188,7 @@ mod tests {
             profile: "smoke".to_owned(),
         };
         let answer = |text: &str| read(&question, text.as_bytes());
-        assert_eq!(answer(r#"{"unit":"SRV1","generation":3,"allowed":true,"more":1}"#), Some(RouteAnswer::Allowed));
+        assert_eq!(answer(r#"{"unit":"SRV1","generation":3,"allowed":true,"more":1}"#), Some(allowed()));
         let why = "hold\u{7} at station 4".to_owned();
         let text = serde_json::json!({ "unit": "SRV1", "generation": 3, "allowed": false, "why": why }).to_string();
         let refused = RouteAnswer::Refused { why: "hold at station 4".to_owned() };
@@ -182,6 +203,33 @@ mod tests {
             r#"{"unit":"SRV1","generation":3,"allowed":"yes"}"#,
         ] {
             assert_eq!(answer(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_yes_may_carry_the_units_parts_list_and_one_that_is_none_is_a_no() {
+        let question = RouteQuestion {
+            unit: "SRV1".parse().expect("a serial"),
+            generation: kiln_wire::Generation(1),
+            profile: "smoke".to_owned(),
+        };
+        let answer = |parts: serde_json::Value| {
+            let said = serde_json::json!({ "unit": "SRV1", "generation": 1, "allowed": true, "parts": parts });
+            read(&question, said.to_string().as_bytes()).expect("an answer")
+        };
+        let list = serde_json::json!({ "schema": "kiln.parts/1", "order": "WO-1", "nvmes": 8 });
+        let RouteAnswer::Allowed { parts: Some(first) } = answer(list.clone()) else { panic!("no list") };
+        assert_eq!(first.unit().as_str(), "SRV1");
+        let again = serde_json::json!({ "nvmes": 8, "order": "WO-1", "schema": "kiln.parts/1" });
+        assert_eq!(answer(again), RouteAnswer::Allowed { parts: Some(first) }, "in whatever order it was sent");
+        assert_eq!(answer(serde_json::Value::Null), allowed());
+        for (wrong, says) in [
+            (serde_json::json!({ "schema": "kiln.parts/1", "nvme": 8 }), "did you mean"),
+            (serde_json::json!({ "schema": "kiln.parts/1", "nvmes": 8, "serial": "SRV2" }), "of unit SRV2"),
+            (serde_json::json!("a list"), "parts list"),
+        ] {
+            let RouteAnswer::Refused { why } = answer(wrong) else { panic!("{says}") };
+            assert!(why.contains(says), "{why}");
         }
     }
 
@@ -202,7 +250,7 @@ mod tests {
         fs::write(&answer, "{\"unit\":\"SRV1\",\"gener").expect("half");
         assert_eq!(mes.ask("Hall", &question), None);
         fs::write(&answer, r#"{"unit":"SRV1","generation":1,"allowed":true}"#).expect("whole");
-        assert_eq!(mes.ask("Hall", &question), Some(RouteAnswer::Allowed));
+        assert_eq!(mes.ask("Hall", &question), Some(allowed()));
         mes.done(&question);
         assert!(!answer.exists() && !dir.path().join("ask/SRV1-1.json").exists());
     }

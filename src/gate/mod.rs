@@ -21,6 +21,7 @@ mod doors;
 mod enrol;
 mod html;
 mod identities;
+mod lists;
 mod load;
 mod mes;
 mod messages;

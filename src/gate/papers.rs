@@ -68,6 +68,7 @@ pub fn papers(data: &Path, database: &Database, floor: &str, unit: &Serial, out:
             verdict: outcome.facts.verdict.shown().to_owned(),
             seal: seal_digest(&to).map_err(io(&to))?,
             key: key.map(|key| key.id()).unwrap_or_default(),
+            parts: outcome.facts.parts.as_ref().map(ToString::to_string),
         });
     }
     let (by, why) = said(&decided.actor, because);

@@ -92,6 +92,11 @@ phrases! {
     HeldSecond "同じ製造番号を名乗るエージェントが二つあります" "two agents say they are on this unit";
     HeldRoute "生産管理システムが試験を認めません" "the manufacturing system does not allow the test";
     WaitRoute "生産管理システムの応答待ち" "Waits for the manufacturing system to allow it";
+    HeldParts "装置の部品表と照合していない試験です。解除すると部品表と照合して最初から試験します" "its run was not held against its parts list; let go on, it is tested with it from the start";
+    WaitParts "部品表待ち" "Waits for its parts list";
+    WaitOldAgent "部品表を扱えない旧版のエージェントです。更新してください" "Its agent is of before parts lists and would test it without; upgrade the agent";
+    PartsLabel "部品表" "Parts list";
+    OrderLabel "製造指図" "Order";
     WaitUpgrade "エージェントの更新待ち" "Waits for its agent to become another program";
     Upgrades "エージェントの更新" "Programs of agents";
     UpgradeStopped "更新を止めています" "No more agents are upgraded";

@@ -5,7 +5,7 @@ use std::time::Duration;
 use kiln_event::VerdictWord;
 use kiln_floor::{Disposition, Lack, Stage, UnitState, Wait};
 use kiln_report::Language;
-use kiln_wire::{Doing, Held, Scope};
+use kiln_wire::{Digest, Doing, Held, Scope};
 
 use super::desk::{AllHeard, Heard, now};
 use super::phrase::Phrase;
@@ -120,6 +120,10 @@ pub(crate) fn why(held: &Held, language: Language) -> String {
         Held::RouteRefused { why } => format!("{}: {why}", Phrase::HeldRoute.say(language)),
         Held::RunRefused { run, why } => format!("{} ({run}): {why}", Phrase::HeldRefused.say(language)),
         Held::GoldenFailed { run } => format!("{} ({run})", Phrase::HeldGolden.say(language)),
+        Held::OtherParts { run, wanted, made } => {
+            let made = made.as_ref().map_or(Phrase::None.say(language), Digest::as_str);
+            format!("{} ({run}): {made} ≠ {wanted}", Phrase::HeldParts.say(language))
+        }
     }
 }
 
@@ -161,6 +165,8 @@ pub(crate) fn wait(wait: &Wait, language: Language) -> String {
         Wait::RouteCheck => Phrase::WaitRoute.say(language).to_owned(),
         Wait::Upgrade => Phrase::WaitUpgrade.say(language).to_owned(),
         Wait::Golden(rack) => at(Phrase::WaitGolden, rack),
+        Wait::PartsList => Phrase::WaitParts.say(language).to_owned(),
+        Wait::OldAgent { version } => at(Phrase::WaitOldAgent, &version.as_deref().unwrap_or("?")),
         Wait::Lack(Lack::Slot) => Phrase::WaitSlot.say(language).to_owned(),
         Wait::Lack(Lack::Limit(place)) => at(Phrase::WaitLimit, place),
         Wait::Lack(Lack::Ramp(place)) => at(Phrase::WaitRamp, place),
@@ -195,6 +201,7 @@ mod tests {
             digest: None,
             variables: BTreeMap::new(),
             program: None,
+            parts: None,
             phase: None,
         })
     }
@@ -221,6 +228,7 @@ mod tests {
             Held::RouteRefused { why: "station 4".to_owned() },
             Held::RunRefused { run: run(), why: "the node says `SRV2`".to_owned() },
             Held::SecondAgent { first: name("a1"), second: name("a2") },
+            Held::OtherParts { run: run(), wanted: name("sha256:a"), made: None },
         ]
     }
 

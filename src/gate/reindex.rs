@@ -393,6 +393,7 @@ pub(super) fn otherwise(told: &RunFacts, read: &RunFacts, assigned: Option<&Assi
         // Events of before it was kept have none.
         ("source", told.source.is_none() || told.source == read.source),
         ("lot", told.lot == LotSay::Unknown || told.lot == read.lot),
+        ("parts list", told.parts == read.parts),
     ];
     same.into_iter().filter(|(_, same)| !same).map(|(what, _)| what).collect()
 }

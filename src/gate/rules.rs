@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use kiln_floor::{Known, Policy, Stop};
 use kiln_floorsim::{RealRuns, RealRunsError};
-use kiln_profile::{Request, Skus, builtin, resolve};
+use kiln_profile::{PartsList, Request, Skus, builtin, resolve};
 use kiln_yaml::Diagnostics;
 
 /// More than any floor's file has.
@@ -59,8 +59,9 @@ fn stop(profile: &str, variables: &BTreeMap<String, String>, skus: &Skus) -> Res
         only: None,
         read: &read,
     };
-    let digest = resolve(&request).map_err(|_| RulesError::Unresolved(profile.to_owned()))?.digest();
-    Ok(Stop { profile: profile.to_owned(), digest: digest.parse().ok(), variables: variables.clone() })
+    let resolved = resolve(&request).map_err(|_| RulesError::Unresolved(profile.to_owned()))?;
+    let (digest, compares_parts) = (resolved.digest().parse().ok(), PartsList::is_compared_by(&resolved));
+    Ok(Stop { profile: profile.to_owned(), digest, variables: variables.clone(), compares_parts })
 }
 
 /// Reads the rules; every stop is pinned to the profile this program ships.

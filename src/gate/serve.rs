@@ -9,7 +9,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use axum::http::StatusCode;
-use kiln_floor::{Input, Rights};
+use kiln_floor::{Input, PartsRule, Policy, Rights};
 use kiln_report::Language;
 use kiln_wire::{Generation, RunId};
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
@@ -20,6 +20,7 @@ use super::board::{self, Shown};
 use super::copies::Copies;
 use super::desk::{Desk, micros};
 use super::enrol::{Caller, Waiting};
+use super::lists;
 use super::mes;
 use super::outlet::{Outlet, SharedStanding};
 use super::outlets::{Opened, OutletSettings};
@@ -55,6 +56,8 @@ pub struct ServeSettings {
     pub outlets: OutletSettings,
     /// The folder with the program that the rules want agents to be.
     pub programs: Option<PathBuf>,
+    /// The folder into which parts lists of units are dropped.
+    pub parts: Option<PathBuf>,
     /// TLS, with certificates for agents and people who log in. None is for loopback only.
     pub tls: Option<TlsSettings>,
 }
@@ -138,6 +141,16 @@ pub enum ServeError {
     Rules(#[from] RulesError),
     #[error(transparent)]
     Programs(#[from] ProgramsError),
+    #[error(
+        "the floor's file says `parts: required`, and nobody says which parts a unit has; give the folder with their lists by --parts \
+         DIR, or a manufacturing system that answers with them by --mes"
+    )]
+    NoLists,
+    #[error(
+        "the floor has parts lists to hold units against, and no profile of its route compares an inventory (no step uses \
+         `inventory.match`); add one that does, or leave --parts out"
+    )]
+    NothingCompares,
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error("{doing}: {source}")]
@@ -223,6 +236,21 @@ async fn waited<T: Send + 'static>(
     tokio::task::spawn_blocking(work).await.unwrap_or(Err(ServeError::Ended))
 }
 
+/// The folder with parts lists, if the rules can do with it or without.
+fn parts_folder(parts: Option<PathBuf>, policy: &Policy) -> Result<Option<lists::Folder>, ServeError> {
+    let required = policy.parts == PartsRule::Required;
+    if required && parts.is_none() && !policy.route_check {
+        return Err(ServeError::NoLists);
+    }
+    if (required || parts.is_some()) && !policy.route.iter().any(|stop| stop.compares_parts) {
+        return Err(ServeError::NothingCompares);
+    }
+    let Some(dir) = parts else { return Ok(None) };
+    let io = |source| ServeError::Io { doing: dir.display().to_string(), source };
+    std::fs::create_dir_all(&dir).map_err(io)?;
+    Ok(Some(lists::Folder::of(dir)))
+}
+
 /// Serves until the process ends. `listening` is told the address.
 pub async fn serve(settings: ServeSettings, listening: impl FnOnce(SocketAddr)) -> Result<(), ServeError> {
     if settings.tls.is_none() && !settings.listen.ip().is_loopback() {
@@ -237,13 +265,19 @@ pub async fn serve(settings: ServeSettings, listening: impl FnOnce(SocketAddr)) 
     let copies = Copies::open(&settings.data).map_err(io(format!("{}", settings.data.display())))?;
     let Opened { outlets, mes } = settings.outlets.open(&policy.name, &settings.data)?;
     policy.route_check = mes.is_some();
-    let standings = outlets.iter().map(Outlet::standing).collect();
+    let ordered = parts_folder(settings.parts, &policy)?;
+    let standings = outlets.iter().map(Outlet::standing).chain(ordered.as_ref().map(lists::Folder::standing)).collect();
     let secure = settings.tls.as_ref();
     let secure = secure.map(|tls| Secure::open(&settings.data, &policy.name, settings.listen, tls)).transpose()?;
     let (desk, ended) = waited(move || Ok(Desk::open(policy, store, outlets)?)).await?;
     let (tell, board) = watch::channel(Shown::default());
     let (language, disk, streams) = (settings.language, Semaphore::new(DISK_TURNS), Arc::new(Semaphore::new(STREAMS)));
     let site = Arc::new(Site { desk, copies, language, board, streams, secure, outlets: standings, program, disk });
+    // Before the first agent calls.
+    let ordered = if let Some(folder) = ordered { folder.round(&site).await } else { None };
+    if let Some(folder) = ordered {
+        tokio::spawn(lists::keep_reading(Arc::clone(&site), folder));
+    }
     tokio::spawn(board::keep(Arc::clone(&site), tell));
     if let Some(mes) = mes {
         tokio::spawn(mes::keep_asking(Arc::clone(&site), mes));

@@ -123,10 +123,12 @@ fn a_copy_that_says_otherwise_is_told_with_what_it_says_otherwise() {
         codes: vec!["GPU-HOT".to_owned()],
         source: Some(NodeSource::Hardware),
         lot: LotSay::Judged,
+        parts: "sha256:bb".parse().ok(),
         ..RunFacts::plain("run-1".parse().expect("a run"), VerdictWord::Fail)
     };
     assert_eq!(otherwise(&told(), &told(), None), Vec::<&str>::new());
-    let changes: [(&str, Change); 7] = [
+    let changes: [(&str, Change); 8] = [
+        ("parts list", |read| read.parts = None),
         ("verdict", |read| read.verdict = VerdictWord::Pass),
         ("completeness", |read| read.partial = true),
         ("serial number", |read| read.serial = None),
@@ -150,6 +152,8 @@ fn a_copy_that_says_otherwise_is_told_with_what_it_says_otherwise() {
         agent: "agent-1".parse().expect("an agent"),
         profile: "smoke".to_owned(),
         digest: "sha256:bb".parse().ok(),
+        parts: None,
+        ended: false,
     };
     assert_eq!(otherwise(&RunFacts { partial: true, ..told() }, &told(), Some(&assigned)), Vec::<&str>::new());
     assert_eq!(otherwise(&told(), &told(), Some(&assigned)), ["completeness"]);

@@ -6,7 +6,9 @@ use axum::extract::{Extension, Path, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use kiln_event::{Finding, VerdictWord};
-use kiln_floor::{Because, Decided, Decision, Disposition, Release, Rights, RunOutcome, Stage, UnitState, Wait, Work};
+use kiln_floor::{
+    Because, Decided, Decision, Disposition, Ordered, Release, Rights, RunOutcome, Stage, UnitState, Wait, Work,
+};
 use kiln_model::GpuIndex;
 use kiln_report::{Language, Languages, Paint, next_step};
 use kiln_rundir::{Look, format};
@@ -40,25 +42,27 @@ pub(crate) async fn unit(
     let of = serial.clone();
     let found = site.desk.look(move |floor, heard| {
         let unit = floor.state().units.get(&of)?;
-        let wait = floor.waits().get(&of).filter(|_| unit.stage == Stage::Ready).cloned();
+        let waits = matches!(unit.stage, Stage::Ready | Stage::Assigned(_));
+        let wait = floor.waits().get(&of).filter(|_| waits).cloned();
+        let ordered = floor.state().ordered.get(&of).cloned();
         let sign = places::place(unit, heard);
         let heard = unit.agent.as_ref().and_then(|agent| heard.get(agent));
         let silent_for = heard.map(|heard| now().duration_since(heard.at));
         let last_heard = (sign.word == Phrase::Silent).then(|| places::last_heard(silent_for, language));
-        Some((unit.clone(), sign, wait, floor.release(&of).ok(), last_heard))
+        Some((unit.clone(), sign, (wait, ordered), floor.release(&of).ok(), last_heard))
     });
     let found = found.await?;
     let path = format!("/units/{serial}");
     let message = told(&asked, language);
-    let Some((unit, sign, wait, release, last_heard)) = found else {
+    let Some((unit, sign, (wait, ordered), release, last_heard)) = found else {
         let shown = page(&site, language, "/", message, &visitor, |html| {
             html.raw("<p>").text(Phrase::NotThere.say(language)).raw(": ").text(&serial).raw("</p>");
         });
         return Ok((StatusCode::NOT_FOUND, shown).into_response());
     };
     let findings = findings(&site, &unit.runs).await?;
-    let (wait, release) = (wait.as_ref(), release.as_ref());
-    let shown = Shown { serial: &serial, unit: &unit, sign, wait, release, last_heard, visitor: &visitor };
+    let (wait, release, ordered) = (wait.as_ref(), release.as_ref(), ordered.as_ref());
+    let shown = Shown { serial: &serial, unit: &unit, sign, wait, ordered, release, last_heard, visitor: &visitor };
     Ok(page(&site, language, &path, message, &visitor, |html| show(html, &shown, &findings, language)))
 }
 
@@ -90,6 +94,8 @@ struct Shown<'a> {
     unit: &'a UnitState,
     sign: Sign,
     wait: Option<&'a Wait>,
+    /// The parts list that it is held against.
+    ordered: Option<&'a Ordered>,
     /// What two people may make of it.
     release: Option<&'a Release>,
     /// Of an agent that does not answer: when it last did, in words.
@@ -121,6 +127,13 @@ fn show(html: &mut Html, shown: &Shown<'_>, found: &Result<Found, String>, langu
     }
     if let Some(slot) = &unit.slot {
         html.raw("<p>").text(say(Phrase::SlotLabel)).raw(": ").text(slot).raw("</p>");
+    }
+    if let Some(Ordered { digest, order, .. }) = shown.ordered {
+        html.raw("<p>").text(say(Phrase::PartsLabel)).raw(": <span class=\"small\">").text(digest).raw("</span>");
+        if let Some(order) = order {
+            html.raw(" — ").text(say(Phrase::OrderLabel)).raw(" ").text(order);
+        }
+        html.raw("</p>");
     }
     if let (Stage::Disposed(_), Some(Because::Person { .. }), Some(last)) =
         (&unit.stage, &unit.because, unit.decisions.last())
@@ -314,7 +327,9 @@ fn runs(html: &mut Html, runs: &[RunOutcome], language: Language) {
         return;
     }
     html.raw("<h3>").text(say(Phrase::Runs)).raw("</h3><table><thead><tr>");
-    for head in [Phrase::Generation, Phrase::LastVerdict, Phrase::Profile, Phrase::Codes, Phrase::Report] {
+    let heads =
+        [Phrase::Generation, Phrase::LastVerdict, Phrase::Profile, Phrase::PartsLabel, Phrase::Codes, Phrase::Report];
+    for head in heads {
         html.raw("<th scope=\"col\">").text(say(head)).raw("</th>");
     }
     html.raw("</tr></thead><tbody>");
@@ -322,6 +337,9 @@ fn runs(html: &mut Html, runs: &[RunOutcome], language: Language) {
         html.raw("<tr><td>").text(outcome.generation.0).raw("</td><td>");
         word(html, places::verdict(outcome.facts.verdict), language);
         html.raw("</td><td>").text(&outcome.profile).raw("</td><td class=\"small\">");
+        // As much of it as tells two apart; the whole is in the run's own report.
+        let parts = outcome.facts.parts.as_ref().map(|parts| parts.as_str().chars().take(19).collect::<String>());
+        html.text(parts.as_deref().unwrap_or(say(Phrase::None))).raw("</td><td class=\"small\">");
         html.text(outcome.facts.codes.join(", ")).raw("</td><td><a href=\"/runs/").text(&outcome.facts.run);
         html.raw("/report.html?lang=").text(language.code()).raw("\">").text(say(Phrase::Report)).raw("</a></td></tr>");
     }

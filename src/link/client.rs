@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kiln_wire::{
-    AgentId, Appended, Digest, Enrol, Enrolled, Failure, Generation, HandOver, Position, RunId, Sealed, Spooled, Sync,
-    SyncReply,
+    AgentId, Appended, Digest, Enrol, Enrolled, Failure, Generation, HandOver, PARTS_MOST, Position, RunId, Sealed,
+    Spooled, Sync, SyncReply,
 };
 use rustls::AlertDescription;
 use serde::de::DeserializeOwned;
@@ -196,6 +196,13 @@ impl Client {
         let range = format!("bytes={from}-{}", from + PROGRAM_PIECE - 1);
         let call = self.agent.get(format!("{}{path}", self.base)).header("range", range);
         told(&path, bytes(call.call(), 206, PROGRAM_PIECE))
+    }
+
+    /// The parts list with this digest; whether it is that one is for the caller to see. One byte more than any has tells of one
+    /// that is too big.
+    pub(super) fn parts(&self, parts: &Digest) -> Result<Vec<u8>, CallError> {
+        let path = format!("/v1/parts/{parts}");
+        told(&path, bytes(self.agent.get(format!("{}{path}", self.base)).call(), 200, PARTS_MOST + 1))
     }
 
     fn post<T: DeserializeOwned>(&self, path: &str, body: &impl serde::Serialize) -> Result<T, CallError> {

@@ -9,11 +9,12 @@ use std::time::Duration;
 use kiln_agent::{Agent, Being, Effect, Facts, Input, Tick};
 use kiln_seal::PublicKey;
 use kiln_wire::{
-    AgentId, Assignment, Basis, BootId, Enrol, Enrolled, Generation, Held, NotTaken, RefusedRun, RunId, Sealed, Serial,
-    SlotId, Sync, SyncReply, Upgrade, WIRE,
+    AgentId, Assignment, Basis, BootId, Digest, Enrol, Enrolled, Generation, Held, NotTaken, RefusedRun, RunId, Sealed,
+    Serial, SlotId, Sync, SyncReply, Upgrade, WIRE,
 };
 
 use super::client::{CallError, Client};
+use super::lists::{Lists, NotKept};
 use super::programs::{Fetched, Programs};
 use super::spool::{Spool, SpoolError};
 use super::supervised::{SOCKET_VARIABLE, WATCHDOG_VARIABLE};
@@ -39,8 +40,9 @@ pub trait Clock {
 
 /// The program that makes runs.
 pub trait Program {
-    /// The command that makes the run of an assignment in a folder; or why this node cannot run it.
-    fn start(&self, assignment: &Assignment, folder: &Path) -> Result<Command, String>;
+    /// The command that makes the run of an assignment in a folder, held against the list of parts in this file; or why this node
+    /// cannot run it.
+    fn start(&self, assignment: &Assignment, parts: Option<&Path>, folder: &Path) -> Result<Command, String>;
     /// The command that goes on with a run.
     fn resume(&self, folder: &Path) -> Command;
     /// Tells a person.
@@ -83,6 +85,7 @@ struct Driver<'a> {
     settings: Settings,
     spool: Spool,
     programs: Programs,
+    lists: Lists,
     child: Option<(RunId, Child)>,
     facts: Facts,
     sealed: BTreeSet<RunId>,
@@ -109,7 +112,7 @@ pub fn drive(
     let (boot, serial, slot) = (settings.boot.clone(), settings.serial.clone(), settings.slot.clone());
     let being = settings.being.clone();
     let mut agent = Agent::new(id.clone(), boot, serial, assignment).in_slot(slot).being(being);
-    let once = settings.once;
+    let (once, lists) = (settings.once, Lists::open(&spool)?);
     let mut driver = Driver {
         client,
         program,
@@ -118,6 +121,7 @@ pub fn drive(
         settings,
         spool,
         programs,
+        lists,
         child: None,
         facts: Facts::default(),
         sealed: BTreeSet::new(),
@@ -175,7 +179,8 @@ impl Driver<'_> {
                 _ => self.child = None,
             }
         }
-        self.facts = self.spool.look(self.child.as_ref().map(|(run, _)| run))?;
+        let lists = self.lists.here().clone();
+        self.facts = Facts { lists, ..self.spool.look(self.child.as_ref().map(|(run, _)| run))? };
         Ok(refused)
     }
 
@@ -235,6 +240,7 @@ impl Driver<'_> {
                 }
             }
             Effect::Seal { run } => self.seal(run),
+            Effect::FetchList { run, parts } => self.fetch_list(run, &parts),
             Effect::Fetch(upgrade) => self.fetch(&upgrade),
             Effect::Become(upgrade) => return Ok(self.change_to(&upgrade)),
             Effect::Stay => return self.programs.stay().map(|()| None),
@@ -254,6 +260,22 @@ impl Driver<'_> {
             Ok(Fetched::Whole) => Input::Whole { offer: upgrade.offer },
             Ok(Fetched::Not(why)) => self.not_taken(upgrade, why),
             Err(error) => self.unanswered(&error),
+        }
+    }
+
+    /// What is not the list that was pinned is told the floor; trouble of the network or of this disk passes.
+    fn fetch_list(&mut self, run: RunId, parts: &Digest) -> Input {
+        let kept = match self.client.parts(parts) {
+            Ok(bytes) => self.lists.keep(parts, &bytes),
+            Err(error) => return self.unanswered(&error),
+        };
+        match kept {
+            Ok(()) => Input::Listed(parts.clone()),
+            Err(why @ NotKept::OtherList { .. }) => Input::NotListed(RefusedRun { run, why: why.to_string() }),
+            Err(why @ NotKept::Io { .. }) => {
+                self.say(&why.to_string());
+                Input::Unanswered
+            }
         }
     }
 
@@ -372,7 +394,8 @@ impl Driver<'_> {
         }
         let folder = self.spool.run(&assignment.run);
         self.program.tell(&format!("run {} of {} begins", assignment.run, assignment.profile));
-        match self.program.start(assignment, &folder) {
+        let parts = assignment.parts.as_ref().map(|parts| self.lists.path(parts));
+        match self.program.start(assignment, parts.as_deref(), &folder) {
             Ok(command) => self.spawn(assignment.run.clone(), command),
             Err(why) => {
                 self.say(&format!("run {} cannot begin: {why}", assignment.run));
@@ -398,99 +421,5 @@ impl Driver<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use kiln_wire::Position;
-
-    use super::*;
-
-    struct Nothing;
-
-    impl Clock for Nothing {
-        fn now(&self) -> Duration {
-            Duration::ZERO
-        }
-        fn wait(&self, _: Duration) {}
-        fn jitter(&self) -> f64 {
-            0.5
-        }
-    }
-
-    impl Program for Nothing {
-        fn start(&self, _: &Assignment, _: &Path) -> Result<Command, String> {
-            Err("this is a test".to_owned())
-        }
-        fn resume(&self, _: &Path) -> Command {
-            Command::new("true")
-        }
-        fn tell(&self, _: &str) {}
-    }
-
-    fn driver(dir: &Path) -> Driver<'static> {
-        let name = "agent-1".parse::<AgentId>().expect("a name");
-        let settings = Settings {
-            boot: "boot-1".parse().expect("a name"),
-            serial: None,
-            slot: None,
-            fresh_id: name.clone(),
-            evidence: BTreeMap::new(),
-            once: false,
-            being: Being::default(),
-            programs_key: None,
-        };
-        let spool = Spool::open(dir).expect("a spool");
-        let own = std::env::current_exe().expect("this test");
-        Driver {
-            programs: Programs::open(&spool, &own, None).expect("programs"),
-            changed: false,
-            client: Client::of("http://127.0.0.1:1").expect("an address"),
-            program: &Nothing,
-            clock: &Nothing,
-            id: name,
-            settings,
-            spool,
-            child: None,
-            facts: Facts::default(),
-            sealed: BTreeSet::new(),
-            unwanted: false,
-            told: String::new(),
-        }
-    }
-
-    #[test]
-    fn what_a_process_that_refused_its_run_said_last_is_the_reason_and_other_ends_have_none() {
-        let dir = tempfile::tempdir().expect("a folder");
-        let mut driver = driver(dir.path());
-        let run: RunId = "run-1".parse().expect("a run");
-        let mut ends = |script: &str| {
-            let mut command = Command::new("sh");
-            command.args(["-c", script]);
-            driver.spawn(run.clone(), command).expect("a process");
-            let (_, child) = driver.child.as_mut().expect("a process");
-            child.wait().expect("its end");
-            driver.look().expect("a look")
-        };
-        let why = "the node says `B`".to_owned();
-        let said = "echo at work; echo 'error: the node says `B`' >&2; echo; exit 2";
-        assert_eq!(ends(said), Some(RefusedRun { run: run.clone(), why }));
-        for script in ["exit 0", "exit 3", "kill -9 $$"] {
-            assert_eq!(ends(script), None, "{script}");
-        }
-        let long = ends("head -c 9000 /dev/zero | tr '\\0' x; exit 2").expect("refused");
-        assert_eq!(long.why.len(), 400);
-    }
-
-    #[test]
-    fn a_journal_that_cannot_be_read_is_no_fork_and_one_that_is_gone_is() {
-        let dir = tempfile::tempdir().expect("a folder");
-        let mut driver = driver(dir.path());
-        let run: RunId = "run-1".parse().expect("a run");
-        let position = Position { offset: 7, ..Position::default() };
-        let compare = || Effect::Compare { run: run.clone(), position };
-        let gone = driver.carry_out(compare()).expect("carried out");
-        assert_eq!(gone, Some(Input::Compared { run: run.clone(), position, same: false }));
-        // A folder in its place opens as no file does.
-        std::fs::create_dir_all(driver.spool.run(&run).join(kiln_disk::JOURNAL.name)).expect("made");
-        assert_eq!(driver.carry_out(compare()).expect("carried out"), None);
-        assert!(driver.told.contains("run-1"), "{}", driver.told);
-    }
-}
+#[path = "tests_drive.rs"]
+mod tests;

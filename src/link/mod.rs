@@ -6,6 +6,7 @@
 mod client;
 mod drive;
 mod identity;
+mod lists;
 mod memory;
 mod programs;
 mod spool;

@@ -336,6 +336,7 @@ mod tests {
             digest: None,
             variables: BTreeMap::new(),
             program: None,
+            parts: None,
             phase: None,
         }
     }

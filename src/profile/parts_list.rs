@@ -182,6 +182,20 @@ impl PartsList {
         list
     }
 
+    /// What the order of a node says: how many parts of each kind, serial numbers and BIOS. It is read off the same node without
+    /// a defect. What GPUs of a node share is for a profile's own limits to hold.
+    pub fn as_ordered(healthy: &Inventory) -> Self {
+        let list = Self::of(healthy);
+        let mut list = Self { gpus: GpuParts { serials: list.gpus.serials, ..GpuParts::default() }, ..list };
+        list.digest = digest_of(list.to_yaml().as_bytes());
+        list
+    }
+
+    /// Whether a step of this profile compares the inventory, so that a list is held against something.
+    pub fn is_compared_by(profile: &Profile) -> bool {
+        profile.stages.iter().flat_map(|stage| &stage.steps).any(|step| step.check == COMPARES)
+    }
+
     /// The file that reads back to this list.
     pub fn to_yaml(&self) -> String {
         let file = PartsFile {
@@ -202,12 +216,10 @@ impl PartsList {
     /// Gives the list to every step that compares the inventory. What the profile says itself must be the same.
     pub fn apply(&self, profile: &mut Profile) -> Result<(), PartsListError> {
         let params = self.params();
-        let mut comparing =
-            profile.stages.iter().flat_map(|stage| &stage.steps).filter(|step| step.check == COMPARES).peekable();
-        if comparing.peek().is_none() {
+        if !Self::is_compared_by(profile) {
             return Err(PartsListError::Uncompared);
         }
-        for step in comparing {
+        for step in profile.stages.iter().flat_map(|stage| &stage.steps).filter(|step| step.check == COMPARES) {
             let differs =
                 |(param, value): &(&&str, &ParamValue)| step.params.0.get(**param).is_some_and(|own| own != *value);
             if let Some((param, _)) = params.iter().find(differs) {

@@ -69,6 +69,9 @@ pub struct PaperRun {
     pub seal: String,
     /// The agent's key that the seal is signed with, by its id.
     pub key: String,
+    /// Digest of the parts list that it was held against. Papers of before it was told have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parts: Option<String>,
 }
 
 /// Why papers are not what they seem.
@@ -135,6 +138,7 @@ mod tests {
             verdict: "PASS".to_owned(),
             seal: format!("{name}{name}"),
             key: "sha256:00".to_owned(),
+            parts: (name == "b").then(|| "sha256:01".to_owned()),
         };
         Papers {
             schema: String::new(),
@@ -184,6 +188,7 @@ mod tests {
         assert!(before.get("decisions").is_none());
         let read: Papers = serde_json::from_value(before).expect("read");
         assert_eq!((read.unit.as_str(), read.decisions), ("SRV1", Vec::new()));
+        assert_eq!(read.runs[0].parts, None);
     }
 
     #[test]

@@ -88,6 +88,8 @@ pub enum Held {
     RunRefused { run: RunId, why: String },
     /// Another agent than the one that was assigned the unit's run says that it is on the unit.
     SecondAgent { first: AgentId, second: AgentId },
+    /// This run was not held against the parts list that the floor has for the unit, but against another one or none.
+    OtherParts { run: RunId, wanted: Digest, made: Option<Digest> },
 }
 
 /// A run that its process does not make, and what it said last. It is not tried again until the unit is assigned another one.
@@ -178,6 +180,10 @@ pub struct Assignment {
     /// nor goes on with it. None of an agent that does not say which program it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub program: Option<Digest>,
+    /// The unit's parts list, by the digest of its bytes: the run is held against that one, and not made without it. The agent fetches it
+    /// from the floor. None of a unit for which the floor has none, and of a profile that compares none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parts: Option<Digest>,
     /// Where in their period steps that swing the power should begin, in thousandths of it. No step follows it yet.
     #[serde(default)]
     pub phase: Option<u16>,

@@ -20,4 +20,4 @@ pub use message::{
     SyncReply, Variable,
 };
 pub use program::{Basis, Declined, NotTaken, Upgrade};
-pub use version::{Version, VersionError, WIRE};
+pub use version::{PARTS_MOST, Version, VersionError, WIRE};

@@ -6,7 +6,14 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 /// What this program speaks.
-pub const WIRE: Version = Version { major: 1, minor: 0 };
+pub const WIRE: Version = Version { major: 1, minor: 1 };
+
+/// The minor version since which an agent holds a run against the parts list that its assignment names. An earlier one passes
+/// over the field, and would make the run without.
+const PARTS_SINCE: u32 = 1;
+
+/// The most that a unit's parts list may have, in bytes: one of a node with 8 GPUs has some 700.
+pub const PARTS_MOST: u64 = 64 << 10;
 
 const SCHEMA: &str = "kiln.wire/";
 
@@ -31,6 +38,11 @@ impl Version {
     /// Accepts every version this program can read.
     pub fn check(self) -> Result<(), VersionError> {
         if self.major > WIRE.major { Err(VersionError::Newer { theirs: self }) } else { Ok(()) }
+    }
+
+    /// Whether who speaks this version holds runs against parts lists.
+    pub const fn knows_parts_lists(self) -> bool {
+        self.minor >= PARTS_SINCE
     }
 }
 
@@ -76,6 +88,12 @@ mod tests {
         let newer: Version = "kiln.wire/2.0".parse().expect("a version");
         let told = newer.check().expect_err("newer").to_string();
         assert!(told.contains("kiln.wire/2.0") && told.contains("major version 1"), "{told}");
+    }
+
+    #[test]
+    fn an_agent_of_before_parts_lists_is_told_from_one_that_knows_them() {
+        let knows = |text: &str| text.parse::<Version>().expect("a version").knows_parts_lists();
+        assert!(!knows("kiln.wire/1.0") && knows("kiln.wire/1.1") && WIRE.knows_parts_lists());
     }
 
     #[test]

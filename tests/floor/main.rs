@@ -19,6 +19,7 @@ mod mes;
 mod nats;
 mod outlier;
 mod page;
+mod parts;
 mod postgres;
 mod prepared;
 mod reindex;

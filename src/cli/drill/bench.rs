@@ -13,9 +13,9 @@ use crate::check;
 use crate::engine::drive::{Operator, run_in_virtual_time};
 use crate::engine::{Equipment, Machine, OperatorReply, Signal, Witness};
 use crate::event::{Envelope, LotFacts, NodeSource, RunRecord, RunStart};
-use crate::model::{Inventory, Sample, Text, WallTime};
+use crate::model::{Sample, Text, WallTime};
 use crate::node::sim::{FaultUse, Injected, SimNode};
-use crate::profile::{GpuParts, PartsList, Profile, Skus};
+use crate::profile::{PartsList, Profile, Skus};
 use crate::yaml::Diagnostics;
 
 /// What all runs of a drill share.
@@ -61,7 +61,7 @@ impl Bench<'_> {
         if self.parts_list
             && let Some(healthy) = node.inventory(seed)?
         {
-            as_ordered(&healthy).fill(&mut start.profile);
+            PartsList::as_ordered(&healthy).fill(&mut start.profile);
         }
         let mut machine = Machine::new(equipment, start, None);
         let mut told = false;
@@ -89,14 +89,6 @@ impl Bench<'_> {
         let refusal = machine.refusal().map(ToString::to_string);
         Ok(Some(see(&Done { record: machine.record(), injected: &injected, never_held, refusal })))
     }
-}
-
-/// The parts list that the order of a node has: how many parts of each kind, serial numbers and BIOS. It is read off the same
-/// node without a defect.
-fn as_ordered(healthy: &Inventory) -> PartsList {
-    let list = PartsList::of(healthy);
-    // What GPUs of a node share is for the profile's own limits to hold.
-    PartsList { gpus: GpuParts { serials: list.gpus.serials, ..GpuParts::default() }, ..list }
 }
 
 fn start(profile: &Profile, node: &DrillNode, seed: u64) -> RunStart {
