@@ -86,6 +86,13 @@ impl Gauges {
         all.get(middle).cloned().unwrap_or(Gauged::Missing(Missing::NeverRead))
     }
 
+    /// Why nothing is known of any GPU that is there, where that is so.
+    pub(super) fn all_broken(&self, context: &StepContext<'_>) -> Option<Gauged> {
+        let there = || self.each.iter().filter(|(gpu, _)| !context.lost.contains_key(gpu)).map(|(_, gauge)| gauge);
+        let why = there().next()?.broken.clone().filter(|_| there().all(|gauge| gauge.broken.is_some()))?;
+        Some(Gauged::Missing(why))
+    }
+
     /// Draws the line under the load's window; see [`LoadGauge::close`].
     pub(super) fn close(&mut self, over: Span) {
         self.each.values_mut().for_each(|gauge| gauge.close(over));

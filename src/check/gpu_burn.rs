@@ -86,6 +86,8 @@ static MEASUREMENTS: &[MeasurementSpec] = &[
     super::twins::MIRRORED,
     super::twins::HALF,
     super::twins::OF_PAIRS,
+    super::twins::APART,
+    super::twins::PAIRS_APART,
     may("throttle.thermal", Unit::Second, GPU, "time slowed for heat, by software and hardware together"),
     may("throttle.sw-thermal", Unit::Second, GPU, "time slowed for heat by the driver"),
     may("throttle.hw-thermal", Unit::Second, GPU, "time slowed for heat by the hardware"),
@@ -166,6 +168,7 @@ impl CheckRun for Run {
                     report(&mut sheet, Component::Gpu(gpu), gauge, over, known);
                     board.put(&mut sheet, gpu, gauge);
                 }
+                board.put_whole(&mut sheet, self.gauges.all_broken(context).as_ref());
                 let middle = self.gauges.resistance_middle(over, context);
                 sheet.put(RESISTANCE_MIDDLE.name, Component::Node, middle);
                 wants.end(Done::Measured(sheet.into_list()));

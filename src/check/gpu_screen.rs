@@ -5,13 +5,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::course::START_WITHIN;
 use super::declare::{choice, may, must, text};
+use super::foreign::{JOINED, Ours, Strangers};
+use super::inventory_watch::Glances;
 use super::screen_gauge::{Clocks, Gauge, PartGauge};
 use super::screen_part::{Level, PARAMS, Part};
 use super::sheet::Sheet;
 use super::{Check, CheckRun, Done, Seen, StepContext, Wants};
 use kiln_event::{LoadTrouble, Phase, Reason};
 use kiln_limit::Missing;
-use kiln_model::{Component, ComponentKind, GpuIndex, LoadEnd, LoadFault, LoadSaid, Moment, Sample, Span, Unit};
+use kiln_model::{
+    Answer, Component, ComponentKind, GpuIndex, LoadEnd, LoadFault, LoadSaid, Moment, Probe, Sample, Span, Unit,
+};
 use kiln_profile::{CheckSpec, MeasurementSpec, Params, Wear};
 
 #[derive(Debug)]
@@ -79,6 +83,7 @@ static MEASUREMENTS: &[MeasurementSpec] = &[
     ),
     may("temp.cool", Unit::Celsius, GPU, "die temperature of the first part, mean"),
     may("temp.hot", Unit::Celsius, GPU, "highest die temperature of the last part"),
+    JOINED,
     must("verified", Unit::One, GPU, "results compared"),
     must("mismatches", Unit::One, GPU, "results that were wrong"),
 ];
@@ -97,7 +102,9 @@ impl Check for GpuScreen {
         let asked = Part::HeldCool(Level::Low).length(context.params) > Span::ZERO;
         let levels = Level::ALL.into_iter().filter(|_| asked);
         let held = levels.map(|level| (level, level.megahertz(context))).collect();
-        Box::new(Run { part: Part::Cool, stage: Stage::Over, gpus, held })
+        // Its parts begin and end by themselves.
+        let strangers = Strangers::since(context.inventory, Ours::Several);
+        Box::new(Run { part: Part::Cool, stage: Stage::Over, gpus, held, strangers, glances: Glances::new() })
     }
 }
 
@@ -114,6 +121,8 @@ struct Run {
     stage: Stage,
     gpus: BTreeMap<GpuIndex, Gauge>,
     held: Clocks,
+    strangers: Strangers,
+    glances: Glances,
 }
 
 impl CheckRun for Run {
@@ -124,7 +133,16 @@ impl CheckRun for Run {
                 wants.enter(Phase::Measuring, Some(now + whole));
                 self.start(Part::Cool, context, now, wants);
             }
-            Seen::Sampled(sample) => self.sample(context, sample),
+            Seen::Sampled(sample) => {
+                self.sample(context, sample);
+                if matches!(self.stage, Stage::Running { .. }) && self.glances.is_due(now) {
+                    wants.ask(Probe::Inventory);
+                }
+            }
+            // What is said of a GPU beside a stranger's work is right or wrong all the same: only that there is one is told.
+            Seen::Answered(Answer::Inventory(Ok(found))) if matches!(self.stage, Stage::Running { .. }) => {
+                self.strangers.look(found);
+            }
             Seen::Load(report) => self.hear(context, &report.said, now, wants),
             _ => {}
         }
@@ -307,6 +325,7 @@ impl Run {
         for (gpu, gauge) in &self.gpus {
             let greatest = context.inventory.gpu(*gpu).and_then(|gpu| gpu.clocks.max_sm.get());
             gauge.put(&mut sheet, Component::Gpu(*gpu), &self.held, greatest);
+            sheet.put(JOINED.name, Component::Gpu(*gpu), self.strangers.joined(*gpu));
         }
         wants.end(Done::Measured(sheet.into_list()));
     }

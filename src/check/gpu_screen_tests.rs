@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::rig::{Rig, Scene, assert_complete, lines, progress, shown};
-use kiln_model::{BurnKernel, ClockRefusal, LoadKind, Mismatch, Reading, Screened, Sensor, Turns, WrongPlace};
+use kiln_model::{BurnKernel, ClockRefusal, LoadKind, Mismatch, Process, Reading, Screened, Sensor, Turns, WrongPlace};
 
 /// The clock to be held of a load, if one is.
 fn held(scene: &Scene<'_>) -> Option<f64> {
@@ -99,6 +99,7 @@ fn ten_loads_follow_one_another_and_their_products_add_up() {
     temp.hot 53 °C
     verified 380000
     mismatches 0
+    processes.joined 0
     ");
 }
 
@@ -268,4 +269,21 @@ fn a_lost_gpu_ends_the_screen_of_itself_alone() {
     let done = rig.run(&GpuScreen);
     assert!(shown(&done, Component::gpu(0), "mismatches").starts_with("missing: GpuLost"));
     assert_eq!(shown(&done, Component::gpu(1), "mismatches"), "0");
+}
+
+#[test]
+fn a_process_that_comes_while_sms_are_screened_is_told_and_our_own_are_not() {
+    let with = |theirs: usize| {
+        let mut rig = rig();
+        let mut found = rig.inventory.clone();
+        for gpu in &mut found.gpus {
+            let one = |pid| Process { pid, name: "unknown".to_owned(), memory_mib: 1 };
+            let count = if gpu.index == GpuIndex(1) { 1 + theirs } else { 1 };
+            gpu.processes = Reading::Value((0..count).map(|pid| one(u32::try_from(pid).expect("a number"))).collect());
+        }
+        rig.found = Some(found);
+        shown(&rig.run(&GpuScreen), Component::gpu(1), "processes.joined")
+    };
+    assert_eq!(with(0), "0");
+    assert_ne!(with(1), "0");
 }

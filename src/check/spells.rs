@@ -52,8 +52,9 @@ impl Spells {
         }
     }
 
-    /// Takes in one reading of the die and of what cools it in °C, at `power` in W over that of the reference.
-    pub(super) fn take(&mut self, at: Moment, (die, coolant): (f64, f64), power: f64) {
+    /// Takes in one reading of the die and of what cools it in °C, at `power` in W over that of the reference. Gives back the rise, and
+    /// whether it is in a spell.
+    pub(super) fn take(&mut self, at: Moment, (die, coolant): (f64, f64), power: f64) -> (f64, bool) {
         let known = self.coolant.map_or(coolant, |(last, known)| {
             known + (coolant - known) * (at.since(last).as_secs_f64() / SINK_FOLLOWS).min(1.0)
         });
@@ -69,7 +70,9 @@ impl Spells {
         if self.usual.is_none_or(|usual| rise.max(read) <= SPELL * usual) {
             self.calm.add(at, resistance);
         }
-        self.hot.add(at, share_of(self.usual.is_some_and(|usual| rise > SPELL * usual)));
+        let hot = self.usual.is_some_and(|usual| rise > SPELL * usual);
+        self.hot.add(at, share_of(hot));
+        (rise, hot)
     }
 
     /// The middle of the last readings, this one among them.
@@ -95,6 +98,49 @@ impl Spells {
     pub(super) fn growth(&self, over: Span, length: f64) -> Gauged {
         let growth = || Some((100.0 * self.calm.slope()? * length / self.calm.mean()?).max(0.0));
         self.resistance.gauged(over, |_| growth())
+    }
+}
+
+/// What all dies of a node do while one of them is in a spell, and while it is not: a contact that lifts warms one of them, and what
+/// comes to several at once warms them in the same moments.
+#[derive(Debug, Default)]
+pub(super) struct Company {
+    last: BTreeMap<GpuIndex, f64>,
+    /// By the die that is in a spell or not: the rises of all.
+    of: BTreeMap<GpuIndex, BTreeMap<GpuIndex, [Mean; 2]>>,
+}
+
+/// A sum and how many it is of.
+#[derive(Debug, Clone, Copy, Default)]
+struct Mean(f64, f64);
+
+impl Mean {
+    fn value(self) -> Option<f64> {
+        (self.1 > 0.0).then(|| self.0 / self.1)
+    }
+}
+
+impl Company {
+    /// Takes in the rise of one die, as [`Spells::take`] gives it back.
+    pub(super) fn take(&mut self, gpu: GpuIndex, (rise, hot): (f64, bool)) {
+        self.last.insert(gpu, rise);
+        let all = self.of.entry(gpu).or_default();
+        for (other, rise) in &self.last {
+            let mean = &mut all.entry(*other).or_default()[usize::from(hot)];
+            (mean.0, mean.1) = (mean.0 + rise, mean.1 + 1.0);
+        }
+    }
+
+    /// How much of what a die was warmer in its spells the one that moved most with it was as well, in percent.
+    pub(super) fn shared(&self, gpu: GpuIndex) -> Gauged {
+        let warmer = |[calm, hot]: &[Mean; 2]| Some(hot.value()? - calm.value()?);
+        let Some(all) = self.of.get(&gpu) else { return Gauged::Unsupported };
+        let own = all.get(&gpu).and_then(warmer).filter(|own| *own > 0.0);
+        let others = all.iter().filter(|(other, _)| **other != gpu).filter_map(|(_, means)| warmer(means));
+        match own.zip(others.reduce(f64::max)) {
+            Some((own, other)) => Gauged::once((100.0 * other / own).max(0.0)),
+            None => Gauged::Unsupported,
+        }
     }
 }
 
@@ -154,6 +200,34 @@ mod tests {
         assert_eq!(read([53.0, 63.0, 58.0, 68.0]), 3.0);
         assert_eq!(read([62.0, 60.0, 55.0, 65.0]), 0.0, "one of them");
         assert_eq!(read([62.0, 72.0, 55.0, 65.0]), 0.0, "half of them");
+    }
+
+    /// How much of the spells of the first of two dies the second shares.
+    fn shared(rises: &[impl Fn(u64) -> f64; 2]) -> Gauged {
+        let mut company = Company::default();
+        let mut spells = [Spells::sampled(Span::from_secs(1)), Spells::sampled(Span::from_secs(1))];
+        for second in 0..3600 {
+            for ((gpu, rise), spells) in (0..).map(GpuIndex).zip(rises).zip(&mut spells) {
+                company.take(gpu, spells.take(Moment::from_secs(second), (25.0 + rise(second), 25.0), 700.0));
+            }
+        }
+        company.shared(GpuIndex(0))
+    }
+
+    #[test]
+    fn what_comes_to_two_dies_in_the_same_moments_is_shared_and_a_contact_that_lifts_is_not() {
+        let pulse = |second: u64| if second % 600 >= 480 { 5.0 } else { 0.0 };
+        let still: fn(u64) -> f64 = |_| 40.0;
+        let told = |second: fn(u64) -> f64| {
+            let first: Box<dyn Fn(u64) -> f64> = Box::new(move |at| 40.0 + pulse(at));
+            shared(&[first, Box::new(second)]).number().expect("spells")
+        };
+        // The second is warmer by as much, which is too little of its own rise to be a spell.
+        assert!(told(|at| if at % 600 >= 480 { 60.0 } else { 55.0 }) > 95.0);
+        assert!(told(still) < 5.0);
+        // One that gets worse all the time is warm in the spells of the other as it is outside of them.
+        assert!(told(|at| 40.0 + at as f64 / 360.0) < 20.0);
+        assert_eq!(shared(&[still, still]), Gauged::Unsupported, "no spells");
     }
 
     fn soaked(rise: impl Fn(u64) -> f64) -> [f64; 2] {

@@ -22,7 +22,7 @@ use super::settle::Idle;
 use super::sheet::{Gauged, Sheet};
 use super::sloping::Sloping;
 use super::soak_line::{line, offset};
-use super::spells::{Around, Spells};
+use super::spells::{Around, Company, Spells};
 use super::steady::Steady;
 use super::twins::{Board, Warmth};
 use super::window::Window;
@@ -48,12 +48,14 @@ pub(super) static SPEC: CheckSpec = CheckSpec {
               be at the inlet, and temp.offset tells how far from it. Fans that slow down at rest raise it for all GPUs \
               alike, and rows of a board rest at different temperatures, so temp.offset.apart tells how far it is from that of \
               the nearest sibling: a sensor that is off by some degrees stands apart. The growth of the resistance over the \
-              window tells contact that degrades from coolant that warms up. resistance.mirrored compares GPUs that \
+              window tells contact that degrades from coolant that warms up. In spells of heat that another die has in the same \
+              moments (temp.spells.shared) it is what both share, and not a contact that lifts. resistance.mirrored compares GPUs that \
               sit in the same place of the two halves of a board, by the slope between rest and load as well as by the \
               temperatures themselves, and the lesser counts: a sensor that reads low cannot make its twin look hot. It is \
               unsupported where other pairs disagree too: then the board has no such places, or a whole half is warm, which \
               resistance.half tells. Where the others disagree by about the same, resistance.of-pairs tells how far this pair is \
-              from them: a GPU that is hot on the cooler half is else as warm as its twin.",
+              from them: a GPU that is hot on the cooler half is else as warm as its twin. Zones of air or coolant need not be the halves of the \
+              board: resistance.apart tells how far all GPUs lie from one another, and resistance.pairs-apart how far most pairs do.",
     params: &[
         choice("kernel", &["bf16", "fp8", "fp32", "fp64"], "bf16", "arithmetic of the load"),
         span("for", "20m", "length of the steady window"),
@@ -89,6 +91,8 @@ static MEASUREMENTS: &[MeasurementSpec] = &[
     super::twins::MIRRORED,
     super::twins::HALF,
     super::twins::OF_PAIRS,
+    super::twins::APART,
+    super::twins::PAIRS_APART,
     may("resistance.rise", Unit::Percent, GPU, "growth of the thermal resistance over the window; 0 where it fell"),
     may(
         "resistance.rise.least",
@@ -101,6 +105,12 @@ static MEASUREMENTS: &[MeasurementSpec] = &[
         Unit::Percent,
         GPU,
         "share of the window with more than 11/10 of the usual rise over the coolant",
+    ),
+    may(
+        "temp.spells.shared",
+        Unit::Percent,
+        GPU,
+        "of what the die was warmer in its spells, how much the die that moved most with it was as well",
     ),
     must("drift", Unit::KelvinPerHour, GPU, "slope of the die temperature over the window"),
     may("drift.inlet", Unit::KelvinPerHour, GPU, "slope of the inlet temperature over the window"),
@@ -172,6 +182,7 @@ impl Check for ThermalSoak {
             watch: InventoryWatch::since(context.inventory),
             soaks: context.gpus().into_iter().map(soak).collect(),
             around: Around::default(),
+            company: Company::default(),
         })
     }
 }
@@ -195,6 +206,8 @@ struct Run {
     soaks: BTreeMap<GpuIndex, Soak>,
     /// What warms all dies alike over the window, where no inlet is shown.
     around: Around,
+    /// What the others do while one is in a spell.
+    company: Company,
 }
 
 impl CheckRun for Run {
@@ -247,7 +260,7 @@ impl Run {
                 (None, _) => return,
             };
             if power > at_rest {
-                soak.spells.take(sample.at, (die, from), power - at_rest);
+                self.company.take(sample.gpu, soak.spells.take(sample.at, (die, from), power - at_rest));
             }
         }
     }
@@ -287,6 +300,7 @@ impl Run {
             sheet.put("thermal.resistance", gpu, gauge.whole(gauge.resistance(over, idle)));
             board.put(&mut sheet, index, gauge);
             put_soak(&mut sheet, gpu, soak, gauge, over, length);
+            sheet.put("temp.spells.shared", gpu, self.company.shared(index));
             sheet.put("temp.offset", gpu, offsets.get(&index).cloned().unwrap_or(Gauged::Unsupported));
             let rest = |gpu: GpuIndex| self.course.idle.get(&gpu).and_then(|idle| idle.power);
             sheet.put("temp.offset.apart", gpu, apart(&offsets, index, rest));
@@ -310,6 +324,7 @@ impl Run {
             Some(gauge.whole(if inlet.number().is_some() { soak.spells.growth(over, length) } else { inlet }))
         });
         sheet.put("resistance.rise.least", Component::Node, Gauged::least(rises));
+        board.put_whole(&mut sheet, self.gauges.all_broken(context).as_ref());
         sheet.put(RESISTANCE_MIDDLE.name, Component::Node, self.gauges.resistance_middle(over, context));
         self.watch.put_parts(&mut sheet);
         Done::Measured(sheet.into_list())
@@ -388,6 +403,7 @@ mod tests {
         temp.spells 0 %
         drift 0 K/h
         drift.inlet 0 K/h
+        temp.spells.shared unsupported
         temp.offset 0.555556 K
         temp.offset.apart unsupported
         throughput.per-clock 0.39886

@@ -31,6 +31,18 @@ pub(super) const OF_PAIRS: MeasurementSpec = may(
     ComponentKind::Gpu,
     "resistance.mirrored beside that of the other pairs, where these agree that one half is the warmer",
 );
+pub(super) const APART: MeasurementSpec = may(
+    "resistance.apart",
+    Unit::Percent,
+    ComponentKind::Node,
+    "the greatest thermal resistance of GPUs with like power against the least",
+);
+pub(super) const PAIRS_APART: MeasurementSpec = may(
+    "resistance.pairs-apart",
+    Unit::Percent,
+    ComponentKind::Node,
+    "the greater thermal resistance of two GPUs in the same place against the lesser, as most pairs have it at least, whichever half is the warmer",
+);
 
 /// How warm one GPU is for its power.
 #[derive(Debug, Clone, Copy, Default)]
@@ -57,6 +69,8 @@ const AGREE: f64 = 1.10;
 /// Other pairs from which on one of them may be odd, and that must lean the same way for a half to be the warmer one: of two nothing tells
 /// which is.
 const ENOUGH_PAIRS: usize = 3;
+/// Of fewer GPUs none is known to be a group.
+const LEAST_COMPARED: usize = 3;
 
 impl Board {
     fn twin(&self, gpu: GpuIndex) -> Option<GpuIndex> {
@@ -89,6 +103,49 @@ impl Board {
     pub(super) fn put(&self, sheet: &mut Sheet<'_>, gpu: GpuIndex, gauge: &LoadGauge) {
         for (spec, value) in [(MIRRORED, self.mirrored(gpu)), (HALF, self.half(gpu)), (OF_PAIRS, self.of_pairs(gpu))] {
             sheet.put(spec.name, Component::Gpu(gpu), gauge.whole(value));
+        }
+    }
+
+    /// Writes down how far all of them lie from one another. `unknown`: why that is known of none of them, where it is.
+    pub(super) fn put_whole(&self, sheet: &mut Sheet<'_>, unknown: Option<&Gauged>) {
+        for (spec, value) in [(APART, self.apart()), (PAIRS_APART, self.pairs_apart())] {
+            sheet.put(spec.name, Component::Node, unknown.cloned().unwrap_or(value));
+        }
+    }
+
+    /// The resistances of the GPUs that have about the power of the one with most, by temperatures alone: what comes to some of them
+    /// warmer than to others leaves their slopes alone.
+    fn comparable(&self) -> BTreeMap<GpuIndex, f64> {
+        let most = self.all.values().filter_map(|one| one.power).fold(0.0, f64::max);
+        let alike = |one: &Warmth| one.power.is_some_and(|power| power >= LIKE_POWER * most);
+        let known = self.all.iter().filter(|(_, one)| alike(one));
+        known.filter_map(|(gpu, one)| Some((*gpu, one.resistance.filter(|resistance| *resistance > 0.0)?))).collect()
+    }
+
+    /// The warmest against the coolest in percent. It needs no places: whatever group of GPUs is warm shows in it.
+    pub(super) fn apart(&self) -> Gauged {
+        let known = self.comparable();
+        let of = |pick: fn(f64, f64) -> f64| known.values().copied().reduce(pick);
+        match of(f64::max).zip(of(f64::min)) {
+            Some((most, least)) if known.len() >= LEAST_COMPARED => Gauged::once(100.0 * most / least),
+            _ => Gauged::Unsupported,
+        }
+    }
+
+    /// How far the pairs of a board are apart in percent, whichever half is the warmer in each: as far as more than half of them at
+    /// least. On a board with places one pair is apart by its parts, and on one without hardly all of them.
+    pub(super) fn pairs_apart(&self) -> Gauged {
+        let known = self.comparable();
+        let of_pair = |gpu: GpuIndex| {
+            let (own, twin) = (known.get(&gpu)?, known.get(&self.twin(gpu)?)?);
+            Some(own.max(*twin) / own.min(*twin))
+        };
+        let mut pairs: Vec<f64> = (0..self.gpus / 2).map(GpuIndex).filter_map(of_pair).collect();
+        pairs.sort_by(f64::total_cmp);
+        let enough = pairs.len() >= 2 && pairs.len() * 4 >= usize::from(self.gpus);
+        match pairs.get(pairs.len().saturating_sub(1) / 2) {
+            Some(apart) if enough => Gauged::once(100.0 * apart),
+            _ => Gauged::Unsupported,
         }
     }
 
@@ -224,6 +281,43 @@ mod tests {
         assert!(percent(&board.half(GpuIndex(1))).is_some_and(|percent| percent <= 78.0));
         assert_eq!(board.mirrored(GpuIndex(6)), Gauged::Unsupported);
         assert_eq!(percent(&board.of_pairs(GpuIndex(6))), Some(100.0), "as warm as its half");
+    }
+
+    /// [`ROWS`] with a quarter more resistance for some, by temperatures alone.
+    fn warmed(hot: &[usize]) -> Board {
+        let mut values = ROWS;
+        for gpu in hot {
+            values[*gpu].0 = values[*gpu].0 * 5 / 4;
+        }
+        board(values)
+    }
+
+    #[test]
+    fn a_group_that_is_no_half_stands_apart_whoever_is_in_it() {
+        assert_eq!(percent(&board(ROWS).apart()), Some(110.0));
+        assert_eq!(percent(&board(ROWS).pairs_apart()), Some(100.0));
+        for hot in [&[0, 2, 4, 6][..], &[2, 6], &[0, 3, 5, 6], &[0, 2, 5], &[1, 2, 3, 4, 6, 7]] {
+            assert!(percent(&warmed(hot).apart()).is_some_and(|percent| percent >= 124.0), "{hot:?}");
+        }
+        for hot in [&[0, 3, 5, 6][..], &[0, 2, 5], &[0, 1, 2, 3]] {
+            assert!(percent(&warmed(hot).pairs_apart()).is_some_and(|percent| percent >= 124.0), "{hot:?}");
+        }
+        // Two bad parts of eight leave most pairs alike.
+        assert_eq!(percent(&warmed(&[0, 5]).pairs_apart()), Some(100.0));
+    }
+
+    #[test]
+    fn a_gpu_that_has_little_power_is_not_apart() {
+        let mut board = board(ROWS);
+        board.all.insert(GpuIndex(3), Warmth { resistance: Some(0.09), slope: None, power: Some(400.0) });
+        assert_eq!(percent(&board.apart()), Some(110.0));
+    }
+
+    #[test]
+    fn of_two_gpus_and_of_one_pair_nothing_is_said() {
+        let mut board = board(ROWS);
+        board.all.retain(|gpu, _| gpu.0 % 4 == 0);
+        assert_eq!((board.apart(), board.pairs_apart()), (Gauged::Unsupported, Gauged::Unsupported));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use super::rule_station::{SENSORS_SILENT, read_station};
 use super::rule_table::read_table;
 use super::rule_tools::{read_tools, with_words};
 use super::scene::{Fact, Scene, trip_evidence};
-use super::shared_heat::{read_middle, read_pairs};
+use super::shared_heat::{read_apart, read_middle, read_pairs};
 use kiln_event::{
     Boot, Confidence, Evidence, EvidenceFact, EvidenceSource, Finding, Recognition, RunRecord, TripCause,
 };
@@ -30,6 +30,7 @@ pub fn findings(record: &RunRecord) -> Vec<Finding> {
     read_tools(&scene, &mut board);
     read_heat(&scene, &mut board);
     read_pairs(&scene, &mut board);
+    read_apart(&scene, &mut board);
     read_middle(&scene, &mut board);
     read_speed(&scene, &mut board);
     read_links(&scene, &mut board);

@@ -24,6 +24,10 @@ const ODDLY_LOW: f64 = 0.8;
 const ALIKE: f64 = 1.1;
 /// How far the warmest place of a healthy board is over the cooler half, by what warms the air before it.
 const PLACES: f64 = 1.12;
+/// How far the warmest and the coolest of a board lie apart at most, and how far most of its pairs, as the profiles have it
+/// (`resistance.apart`, `resistance.pairs-apart`).
+const FARTHEST: f64 = 1.25;
+const PAIRS_APART: f64 = 1.08;
 /// K by which a die must be under most others to be cool: more than places and parts differ at the same power.
 const COOLER: f64 = 4.0;
 /// W below which a temperature says nothing of a resistance.
@@ -209,6 +213,27 @@ impl HeatMap {
             let most_are = raised > 1 && raised * 2 >= ratios.len();
             let shared = least > SHARED && (most_are || most < ALIKE * least);
             shared.then_some((Component::CoolingBranch(number), gpus))
+        })
+    }
+
+    /// The warmer ones of the GPUs that are left without these, if they lie farther apart than the places of a board: all of them, or
+    /// most pairs whichever half is the warmer in each.
+    pub(super) fn group_beside(&self, aside: &BTreeSet<GpuIndex>) -> Option<Vec<GpuIndex>> {
+        self.all().into_iter().find_map(|map| {
+            let left: BTreeMap<GpuIndex, f64> = map
+                .iter()
+                .filter(|(gpu, own)| !aside.contains(gpu) && **own > 0.0)
+                .map(|(gpu, own)| (*gpu, *own))
+                .collect();
+            let of = |pick: fn(f64, f64) -> f64| left.values().copied().reduce(pick);
+            let (least, most) = of(f64::min).zip(of(f64::max)).filter(|_| left.len() >= LEAST_COMPARED)?;
+            let first = |gpu: &GpuIndex| self.twin(*gpu).filter(|twin| gpu < twin);
+            let pairs = left.iter().filter_map(|(gpu, own)| Some(own / left.get(&first(gpu)?)?));
+            let (apart, alike): (Vec<f64>, Vec<f64>) = pairs.partition(|ratio| ratio.max(1.0 / ratio) > PAIRS_APART);
+            // Of four GPUs one pair is left, which is most of them.
+            let enough = apart.len() > 1 || self.count == 4;
+            let group = most > FARTHEST * least || (enough && apart.len() > alike.len());
+            group.then(|| left.iter().filter(|(_, own)| **own * **own > least * most).map(|(gpu, _)| *gpu).collect())
         })
     }
 

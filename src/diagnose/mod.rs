@@ -9,6 +9,7 @@ mod catalogue;
 mod catalogue_page;
 mod charge;
 mod device_line;
+mod doubtful_zero;
 mod drive_line;
 mod driver_words;
 mod ecc_line;

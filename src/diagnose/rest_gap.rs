@@ -20,7 +20,7 @@ fn gap(scene: &Scene<'_>, gpu: GpuIndex) -> Option<f64> {
 }
 
 /// Whether one of the two sensors of a GPU is off, whatever its siblings show.
-fn is_odd(scene: &Scene<'_>, gpu: GpuIndex) -> bool {
+pub(super) fn is_odd(scene: &Scene<'_>, gpu: GpuIndex) -> bool {
     gap(scene, gpu).is_some_and(|gap| !AT_REST.contains(&gap))
 }
 

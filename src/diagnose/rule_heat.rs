@@ -6,11 +6,14 @@
 use std::collections::BTreeSet;
 
 use super::board::Board;
+use super::doubtful_zero::{accuse_all, doubtful};
 use super::heat_map::{HeatMap, Inlet};
 use super::rule_memory::read_memory;
-use super::rule_sensor::{WRONG_SENSOR, wrong_sensor};
+use super::rule_sensor::{WRONG_SENSOR, by_slope, wrong_sensor};
 use super::scene::{Fact, Scene, both, trip_evidence};
-use super::shared_heat::{Heat, behind_sinks, flattened_half, raised_by_sinks, risen_together};
+use super::shared_heat::{
+    Heat, behind_sinks, beside_a_group, comes_to_several, flattened_half, raised_by_sinks, risen_together,
+};
 use kiln_event::{Confidence, Evidence};
 use kiln_limit::Judged;
 use kiln_model::{Component, GpuIndex, Sensor};
@@ -118,6 +121,8 @@ struct Surroundings<'s> {
     shared: bool,
     /// All are over the model's floor.
     everything: bool,
+    /// One has another zero than all others, and nothing says who is wrong.
+    doubtful: bool,
 }
 
 impl<'s> Surroundings<'s> {
@@ -133,7 +138,8 @@ impl<'s> Surroundings<'s> {
         let missed_resistance = |gpu: GpuIndex| scene.missed(gpu, "thermal.resistance");
         let everything = scene.gpus().len() > 1 && scene.gpus().into_iter().all(missed_resistance);
         let by_sink = raised_by_sinks(scene, &map, board, heat);
-        let mut around = Self { scene, map, inlet, half, in_spells, by_sink, shared: false, everything };
+        let doubtful = doubtful(scene).is_some();
+        let mut around = Self { scene, map, inlet, half, in_spells, by_sink, shared: false, everything, doubtful };
         let warm = |gpu: &GpuIndex| around.by_floor_alone(*gpu) || above_its_lot(scene, *gpu);
         around.shared = scene.gpus().into_iter().filter(warm).count() >= OF_ONE_BRANCH;
         around
@@ -168,6 +174,11 @@ impl<'s> Surroundings<'s> {
         if self.half.is_none() && inlet_is_off(board) && is_made_by(&evidence, &OVER_THE_INLET) {
             board.accuse("SENSOR-IMPLAUSIBLE", Component::Node, Confidence::Medium, std::mem::take(&mut evidence));
         }
+        // Held against a zero of which nobody knows whose it is.
+        let heats = ["resistance.mirrored", "resistance.half"].into_iter().any(|name| by_slope(self.scene, gpu, name));
+        if self.doubtful && !heats && is_made_by(&evidence, &OVER_THE_INLET) {
+            accuse_all(self.scene, board, std::mem::take(&mut evidence));
+        }
         let of_fall = |one: &Evidence| one.measurement() == Some("fall.fast");
         if let Some((code, twin)) = self.wrong_twin(board, gpu)
             && evidence.iter().any(of_fall)
@@ -196,6 +207,10 @@ impl<'s> Surroundings<'s> {
             // its place by a little more or less.
             let suspicion = board.accuse("NODE-COOLING", Component::Node, Confidence::Medium, evidence);
             suspicion.suspects = vec![Component::Node, Component::Station];
+        } else if let Some(shared) =
+            comes_to_several(scene, map, gpu).filter(|_| half.is_none() && is_of_spells(&evidence))
+        {
+            shared.pin(board, evidence);
         } else if let Some(shared) = risen_together(scene, map, gpu).filter(|_| half.is_none()) {
             shared.pin(board, evidence);
         } else if let Some((code, twin)) = self.wrong_twin(board, gpu).filter(|_| only_compared) {
@@ -236,6 +251,8 @@ impl<'s> Surroundings<'s> {
         } else if self.everything {
             board.accuse("NODE-COOLING", Component::Node, Confidence::Medium, evidence);
         } else if let Some(shared) = behind_sinks(scene, map, board, gpu, &self.by_sink).filter(|_| half.is_none()) {
+            shared.pin(board, evidence);
+        } else if let Some(shared) = beside_a_group(scene, map, board, gpu).filter(|_| half.is_none()) {
             shared.pin(board, evidence);
         } else if let Some((branch, gpus)) = half.as_ref().filter(|(_, gpus)| gpus.contains(&gpu)) {
             accuse_branch(scene, board, *branch, gpus, component, evidence);

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::board::Board;
+use super::doubtful_zero::{accuse_all, doubtful};
 use super::heat_map::{HeatMap, cooler_half, middle_of_others, over_others};
 use super::rest_gap::{accuse_the_odd_at_rest, reads_cold_memory};
 use super::rule_sensor::{FARTHER, accuse_others, falls_less, wrong_sensor};
@@ -25,10 +26,16 @@ const AS_FAR_OVER: f64 = 2.5;
 
 /// Memory that is hot, or a memory and a die that are too far from one another.
 pub(super) fn read_memory(scene: &Scene<'_>, map: &HeatMap, board: &mut Board) {
+    let doubtful = doubtful(scene);
     for (place, fact) in scene.facts.iter().enumerate().filter(|(_, fact)| fact.failed()) {
         let Some(gpu) = fact.gpu() else { continue };
         let (die, memory) = (Component::Gpu(gpu), Component::Memory(gpu));
         let compared = ["memory-over-die", "die-over-memory"].contains(&fact.name());
+        if compared && doubtful == Some(gpu) {
+            accuse_all(scene, board, [fact.evidence()]);
+            board.claim(place);
+            continue;
+        }
         // Of a sensor that is known to be off nobody else need be asked.
         let known = wrong_sensor(board, die).is_some();
         if compared && !known && (by_power(scene, board, fact, gpu) || by_siblings(scene, map, board, fact, gpu)) {

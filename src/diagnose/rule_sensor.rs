@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::board::Board;
+use super::doubtful_zero::{accuse_all, doubtful};
 use super::heat_map::{HeatMap, middle_of_others, over_others};
 use super::rest_gap::accuse_the_odd_at_rest;
 use super::rule_heat::{OF_ONE_BRANCH, comes_to_all, is_of_a_branch};
@@ -55,7 +56,7 @@ pub(super) fn read_sensors(scene: &Scene<'_>, board: &mut Board) {
     read_inlet(scene, board);
     read_stray_margin(scene, board);
     read_power(scene, board);
-    let (shared, map) = (is_of_a_branch(scene), HeatMap::of(scene));
+    let (shared, map, doubtful) = (is_of_a_branch(scene), HeatMap::of(scene), doubtful(scene));
     for (place, fact) in scene.facts.iter().enumerate().filter(|(_, fact)| fact.failed()) {
         let (stuck, odd) = (SENSOR_STUCK.contains(&fact.name()), SENSOR.contains(&fact.name()));
         if let Some(gpu) =
@@ -63,6 +64,11 @@ pub(super) fn read_sensors(scene: &Scene<'_>, board: &mut Board) {
             && !board.has("SENSOR-IMPLAUSIBLE", Component::Gpu(gpu))
         {
             accuse_others(board, gpu, fact);
+            board.claim(place);
+            continue;
+        }
+        if fact.name() == "temp.offset.apart" && fact.gpu().is_some() && fact.gpu() == doubtful {
+            accuse_all(scene, board, [fact.evidence()]);
             board.claim(place);
             continue;
         }
@@ -119,20 +125,31 @@ fn is_as_late_as_its_half(scene: &Scene<'_>, map: &HeatMap, gpu: GpuIndex) -> bo
 /// Whether a GPU stands apart by what grows with power: fans that slow down at rest leave more of a bad heat sink then than a
 /// straight line through rest and load allows for, and this is no zero of a sensor. A zero leaves the slope from rest to load
 /// alone, which is a part of `resistance.mirrored`.
-fn is_of_heat(scene: &Scene<'_>, gpu: GpuIndex) -> bool {
+pub(super) fn is_of_heat(scene: &Scene<'_>, gpu: GpuIndex) -> bool {
     let steeper =
         scene.numbers("resistance.mirrored").get(&Component::Gpu(gpu)).is_some_and(|percent| *percent > STEEPER);
-    steeper || ["resistance.mirrored", "resistance.half", "fall.fast"].into_iter().any(|name| scene.missed(gpu, name))
+    steeper
+        || by_slope(scene, gpu, "resistance.mirrored")
+        || by_slope(scene, gpu, "resistance.half")
+        || scene.missed(gpu, "fall.fast")
+}
+
+/// Whether a GPU missed a limit of resistances where it was measured by the slope from rest to load as well, which a wrong zero leaves
+/// alone: in a soak. A burn knows temperatures alone, and is asked where no soak has measured it.
+pub(super) fn by_slope(scene: &Scene<'_>, gpu: GpuIndex, name: &str) -> bool {
+    let of_soak = |fact: &&Fact<'_>| fact.check == "thermal.soak" && fact.name() == name && fact.gpu() == Some(gpu);
+    let mut soaked = scene.facts.iter().filter(of_soak).filter(|fact| fact.number().is_some()).peekable();
+    if soaked.peek().is_some() { soaked.any(Fact::failed) } else { scene.missed(gpu, name) }
 }
 
 /// Whether a GPU is the only one whose zero is apart from those of its siblings: it is odd, or all of them are alike.
-fn stands_alone(scene: &Scene<'_>, gpu: GpuIndex) -> bool {
+pub(super) fn stands_alone(scene: &Scene<'_>, gpu: GpuIndex) -> bool {
     scene.gpus().into_iter().all(|other| (other == gpu) == scene.missed(other, "temp.offset.apart"))
 }
 
 /// K over its inlet at no power at which a die can be: what only gives off heat is not colder, by sensors of whole degrees at rest and
 /// under load, and fans that slow down at rest leave it up to 15 K warmer in the models of nodes in air.
-const AT_NO_POWER: std::ops::RangeInclusive<f64> = -3.0..=17.0;
+pub(super) const AT_NO_POWER: std::ops::RangeInclusive<f64> = -3.0..=17.0;
 
 /// Pins a zero that is apart from those of all siblings on what these share, where it is one that can be and theirs are not: the only good
 /// one of sensors of one bad batch, or of dies that get warmer air than the inlet shows. No part is named: which it is nothing says.

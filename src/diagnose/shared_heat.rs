@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::board::Board;
-use super::heat_map::HeatMap;
+use super::heat_map::{HeatMap, over_others};
 use super::rule_heat::OF_ONE_BRANCH;
 use super::rule_memory::falls_farther;
 use super::rule_sensor::{FARTHER, wrong_sensor};
@@ -91,6 +91,47 @@ pub(super) fn behind_sinks(
     uncleared.then_some(Shared { branch: Some(branch), confidence: Confidence::Low, suspects })
 }
 
+/// Percent of the heat of its spells that another die had in the same moments from which on it comes to both. A contact that lifts leaves
+/// the others as they were; air or coolant brings all that it reaches as many kelvins, which are not for each enough to be a spell.
+const SHARED_SPELLS: f64 = 60.0;
+
+/// What warms a GPU in spells and others in the same moments: air or coolant that they share, of a zone of which nothing says how large
+/// it is.
+pub(super) fn comes_to_several(scene: &Scene<'_>, map: &HeatMap, gpu: GpuIndex) -> Option<Shared> {
+    let shared = scene.first_numbers("thermal.soak", "temp.spells.shared").get(&gpu).copied()?;
+    let suspects = map.branch_of(&map.half_of(gpu)).into_iter().chain([Component::Station]).collect();
+    (shared >= SHARED_SPELLS).then_some(Shared { branch: None, confidence: Confidence::Medium, suspects })
+}
+
+/// K by which a die is farther over its memory than those of the others where its contact alone is bad, as the profiles have it
+/// (`memory-over-die`): memory sits on the same plate, and what flows through it warms both.
+const OVER_MEMORY: f64 = 5.0;
+
+/// What warms a GPU behind a good contact where the others, without it and without those that are bad by themselves, lie farther apart
+/// than the places of one board: a sink that is clogged would leave them as they were.
+pub(super) fn beside_a_group(scene: &Scene<'_>, map: &HeatMap, board: &Board, gpu: GpuIndex) -> Option<Shared> {
+    let gaps = scene.numbers("memory-over-die").into_iter();
+    let gaps: BTreeMap<GpuIndex, f64> = gaps.filter_map(|(one, gap)| Some((one.gpu_index()?, gap))).collect();
+    // A run that a guard ended has no fall to tell of a contact, and the memory beside the die is next to it.
+    let is_own = |gpu: GpuIndex| {
+        if scene.measured(gpu, "fall.fast") {
+            scene.missed(gpu, "fall.fast") || falls_farther(scene, gpu)
+        } else {
+            over_others(&gaps, gpu).is_some_and(|over| over < -OVER_MEMORY)
+        }
+    };
+    if is_own(gpu) {
+        return None;
+    }
+    let is_wrong = |gpu: GpuIndex| wrong_sensor(board, Component::Gpu(gpu)).is_some();
+    let aside = scene.gpus().into_iter().filter(|other| *other == gpu || is_own(*other) || is_wrong(*other)).collect();
+    let group = map.group_beside(&aside)?;
+    // With neither to go by, two of them may be two contacts as well.
+    let told = scene.measured(gpu, "fall.fast") || gaps.contains_key(&gpu) || group.len() > 1;
+    let suspects = group.into_iter().chain([gpu]).map(Component::Gpu).collect();
+    told.then_some(Shared { branch: None, confidence: Confidence::Low, suspects })
+}
+
 /// GPUs of a half that must be there to say how its dies fall.
 const LEAST_OF_A_HALF: usize = 3;
 
@@ -143,6 +184,35 @@ pub(super) fn read_pairs(scene: &Scene<'_>, board: &mut Board) {
             let suspects = [Component::Node, Component::Gpu(gpu)].into_iter().chain(map.branch_of(&beyond));
             suspicion.suspects = suspects.chain(warm.into_iter().map(Component::Gpu)).collect();
         }
+    }
+}
+
+/// Codes that say why resistances of a node are apart, the surest first.
+const SETS_APART: [&str; 10] = [
+    "COOLING-BRANCH-FLOW",
+    "GPU-COOLING-CONTACT",
+    "GPU-COOLING-DRIFT",
+    "NODE-COOLING",
+    "SENSOR-IMPLAUSIBLE",
+    "SENSOR-STUCK",
+    "GPU-OVERTEMP",
+    "GPU-THERMAL-SLOWDOWN",
+    "STATION-INLET-HOT",
+    // What a board draws beside its die is no heat of the die.
+    "GPU-IDLE-POWER",
+];
+
+/// GPUs that lie farther from one another than the places of a board make them, for which none of them has anything to show by itself:
+/// air or coolant that comes to a group of them, of which no number tells who is in it.
+pub(super) fn read_apart(scene: &Scene<'_>, board: &mut Board) {
+    for (place, fact) in scene.facts.iter().enumerate() {
+        if !fact.failed() || !["resistance.apart", "resistance.pairs-apart"].contains(&fact.name()) {
+            continue;
+        }
+        board.claim(place);
+        let known = SETS_APART.into_iter().find_map(|code| Some((code, board.of(code).next()?.component)));
+        let (code, component) = known.unwrap_or(("NODE-COOLING", Component::Node));
+        board.accuse(code, component, Confidence::Low, [fact.evidence()]);
     }
 }
 

@@ -30,3 +30,4 @@ mod unread;
 mod variants;
 mod withheld;
 mod wrong_part;
+mod zones;
