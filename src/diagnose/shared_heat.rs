@@ -128,7 +128,8 @@ pub(super) fn beside_a_group(scene: &Scene<'_>, map: &HeatMap, board: &Board, gp
     let group = map.group_beside(&aside)?;
     // With neither to go by, two of them may be two contacts as well.
     let told = scene.measured(gpu, "fall.fast") || gaps.contains_key(&gpu) || group.len() > 1;
-    let suspects = group.into_iter().chain([gpu]).map(Component::Gpu).collect();
+    let branch = map.branch_of(&group.iter().copied().collect());
+    let suspects = branch.into_iter().chain(group.into_iter().chain([gpu]).map(Component::Gpu)).collect();
     told.then_some(Shared { branch: None, confidence: Confidence::Low, suspects })
 }
 

@@ -263,7 +263,7 @@ impl Judge<'_> {
     }
 
     fn case(&self, component: Component, judgements: Vec<Judgement>, ending: &StepEnding, alike: &Alike) -> Case {
-        let (mut outcome, mut reason) = self.of_judgements(&judgements, alike);
+        let (mut outcome, mut reason) = self.of_judgements(component, &judgements, alike);
         // Proof stays proof, whatever ended the step; short of that an ending other than the check's own decides.
         if let Some((ended, why)) = ending.told()
             && outcome != Outcome::Fail
@@ -298,7 +298,12 @@ impl Judge<'_> {
         Some((trip.outcome(), Reason::Trip { guard: trip.guard.clone(), cause: trip.cause.clone() }))
     }
 
-    fn of_judgements(&self, judgements: &[Judgement], alike: &Alike) -> (Outcome, Option<Reason>) {
+    fn of_judgements(
+        &self,
+        component: Component,
+        judgements: &[Judgement],
+        alike: &Alike,
+    ) -> (Outcome, Option<Reason>) {
         let mut worst = Outcome::Pass;
         let mut why = None;
         let mut decided = false;
@@ -321,7 +326,9 @@ impl Judge<'_> {
             }
         }
         if !decided && worst < Outcome::Inconclusive {
-            return (Outcome::Inconclusive, Some(Reason::NoLimit));
+            // A case beside those of the plan is there for its limits alone, and the profile has them skipped.
+            let is_planned = self.planned.components.contains(&component);
+            return if is_planned { (Outcome::Inconclusive, Some(Reason::NoLimit)) } else { (Outcome::Skipped, None) };
         }
         (worst, why)
     }
