@@ -197,8 +197,20 @@ pub(crate) trait Store: Send {
     }
 }
 
-/// Keeps every other process off a floor's folder until the file is dropped.
-pub(crate) fn lock(dir: &Path) -> Result<File, StoreError> {
+/// A floor's folder, held by this process.
+#[derive(Debug)]
+pub(crate) struct FolderLock(File);
+
+impl Drop for FolderLock {
+    fn drop(&mut self) {
+        // Closing is not enough: a child that is being started has the file as well until it becomes another program. What cannot be
+        // given back is when the last of them closes it.
+        let _ = self.0.unlock();
+    }
+}
+
+/// Keeps every other process off a floor's folder until what it gives is dropped.
+pub(crate) fn lock(dir: &Path) -> Result<FolderLock, StoreError> {
     let io = |source| StoreError::Io { path: dir.to_owned(), source };
     fs::create_dir_all(dir).map_err(io)?;
     let lock = File::create(dir.join("floor.lock")).map_err(io)?;
@@ -206,7 +218,7 @@ pub(crate) fn lock(dir: &Path) -> Result<File, StoreError> {
         TryLockError::WouldBlock => StoreError::InUse(dir.to_owned()),
         TryLockError::Error(source) => io(source),
     })?;
-    Ok(lock)
+    Ok(FolderLock(lock))
 }
 
 /// The chain's value before the first event.
