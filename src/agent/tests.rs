@@ -27,7 +27,7 @@ fn reply(upgrade: Option<Upgrade>, desired: Option<Assignment>) -> SyncReply {
     SyncReply { wire: WIRE, desired, received, poll_after, let_go: false, set_aside, upgrade, basis }
 }
 
-fn assignment() -> Assignment {
+pub(super) fn assignment() -> Assignment {
     Assignment {
         unit: name("A"),
         generation: Generation(1),

@@ -1,6 +1,6 @@
 //! An agent that is assigned a run with a parts list: fetched and whole before anything begins, and never begun without.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use kiln_wire::{Assignment, Basis, Digest, Generation, Position, RefusedRun, Spooled, SyncReply, WIRE};
@@ -15,17 +15,7 @@ where
 }
 
 fn assignment() -> Assignment {
-    Assignment {
-        unit: name("A"),
-        generation: Generation(1),
-        run: name("run-1"),
-        profile: "smoke".to_owned(),
-        digest: None,
-        variables: BTreeMap::new(),
-        program: None,
-        parts: Some(list()),
-        phase: None,
-    }
+    Assignment { parts: Some(list()), ..super::tests::assignment() }
 }
 
 fn list() -> Digest {

@@ -29,7 +29,7 @@ pub(super) fn planned(inventory: &Inventory, skus: &Skus) -> Result<Option<Plann
     let mut profile = files::resolve(&file, skus, &[], None)?;
     allow_own_models(&mut profile, skus);
     let Ok(plan) = plan::make(&profile, inventory, skus, check::catalogue(), None) else { return Ok(None) };
-    let steps = plan.stages.iter().flat_map(|stage| &stage.steps).chain(&plan.teardown);
+    let steps = plan.steps();
     let unmet = steps.filter_map(|step| match &step.readiness {
         Readiness::Unmet(why) => Some(format!("{} cannot run: {}", step.path, report::unmet(Language::English, why))),
         Readiness::Ready | Readiness::Skip(_) | Readiness::Deselected => None,

@@ -132,7 +132,7 @@ fn sheet(generation: Generation, inventory: &Inventory, profiles: &[Profile], sk
 }
 
 fn take(sheet: &mut Sheet, release: u32, plan: &Plan) {
-    let steps = || plan.stages.iter().flat_map(|stage| &stage.steps).chain(&plan.teardown);
+    let steps = || plan.steps();
     for step in steps() {
         match &step.readiness {
             Readiness::Skip(why) | Readiness::Unmet(why) => {

@@ -97,7 +97,7 @@ impl<'a> Scene<'a> {
         let inventory = record.inventory.as_deref()?;
         let mut checks: BTreeMap<&str, &str> = BTreeMap::new();
         if let Some(plan) = record.plan.as_deref() {
-            let steps = plan.stages.iter().flat_map(|stage| &stage.steps).chain(&plan.teardown);
+            let steps = plan.steps();
             checks.extend(steps.map(|step| (step.path.as_str(), step.step.check.as_str())));
         }
         let mut facts = Vec::new();
@@ -197,8 +197,7 @@ impl<'a> Scene<'a> {
     pub(super) fn check_of_load(&self, load: kiln_model::LoadId) -> Option<&'a str> {
         let step = self.record.steps.iter().find(|step| step.loads.contains(&load))?;
         let plan = self.record.plan.as_deref()?;
-        let mut steps = plan.stages.iter().flat_map(|stage| &stage.steps).chain(&plan.teardown);
-        steps.find(|planned| planned.path == step.key.path).map(|planned| planned.step.check.as_str())
+        plan.step(&step.key.path).map(|planned| planned.step.check.as_str())
     }
 }
 

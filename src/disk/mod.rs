@@ -5,11 +5,13 @@
 //! names of a run directory's files stand here as well, once: `names`.
 
 mod folder;
+mod lock;
 mod names;
 mod part;
 mod read;
 
 pub use folder::Folder;
+pub use lock::Lock;
 pub use names::{JOURNAL, JUNIT, LOG, Made, OCPTV, PAGE, PARQUET, RESULT, RUN_FILES, RunFile, SAMPLES, SEAL};
 pub use part::{Keep, Part, create_new, fill_with_randomness, replace, replace_secret};
 pub use read::{GIB, MIB, is_path, open, open_bounded, read, read_open};

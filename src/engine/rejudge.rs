@@ -135,14 +135,6 @@ struct Retelling<'a> {
     notes: Vec<Note>,
 }
 
-fn steps(plan: &Plan) -> impl Iterator<Item = &PlannedStep> {
-    plan.stages.iter().flat_map(|stage| &stage.steps).chain(&plan.teardown)
-}
-
-fn step<'p>(plan: &'p Plan, path: &str) -> Option<&'p PlannedStep> {
-    steps(plan).find(|step| step.path == path)
-}
-
 impl Retelling<'_> {
     fn apply(&mut self, envelope: &Envelope, event: RunEvent) {
         let seq = self.record.next_seq;
@@ -191,7 +183,7 @@ impl Retelling<'_> {
         let only = self.only.as_deref();
         let new = plan::make(&self.as_run, &inventory, self.equipment.skus, self.equipment.catalogue, only)?;
         self.skus = new.models(self.equipment.skus);
-        for gone in steps(old).filter(|one| step(&new, &one.path).is_none()) {
+        for gone in old.steps().filter(|one| new.step(&one.path).is_none()) {
             self.note(Note::StepGone(gone.path.clone()));
         }
         self.plan = Some((old.clone(), new.clone()));
@@ -202,8 +194,8 @@ impl Retelling<'_> {
     /// The step as the new profile has it, if what the old one measured can be judged by it.
     fn judgeable(&mut self, path: &str) -> Option<PlannedStep> {
         let (old, new) = self.plan.as_ref()?;
-        let new = step(new, path)?.clone();
-        let old = step(old, path)?;
+        let new = new.step(path)?.clone();
+        let old = old.step(path)?;
         if old.step.check != new.step.check {
             self.note(Note::OtherCheck(path.to_owned()));
             return None;

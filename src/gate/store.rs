@@ -5,7 +5,7 @@
 
 #![expect(clippy::cast_possible_wrap, reason = "values are bounded where they are made, within the narrower type")]
 
-use std::fs::{self, File, TryLockError};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use kiln_floor::Stamped;
@@ -197,28 +197,11 @@ pub(crate) trait Store: Send {
     }
 }
 
-/// A floor's folder, held by this process.
-#[derive(Debug)]
-pub(crate) struct FolderLock(File);
-
-impl Drop for FolderLock {
-    fn drop(&mut self) {
-        // Closing is not enough: a child that is being started has the file as well until it becomes another program. What cannot be
-        // given back is when the last of them closes it.
-        let _ = self.0.unlock();
-    }
-}
-
 /// Keeps every other process off a floor's folder until what it gives is dropped.
-pub(crate) fn lock(dir: &Path) -> Result<FolderLock, StoreError> {
+pub(crate) fn lock(dir: &Path) -> Result<disk::Lock, StoreError> {
     let io = |source| StoreError::Io { path: dir.to_owned(), source };
     fs::create_dir_all(dir).map_err(io)?;
-    let lock = File::create(dir.join("floor.lock")).map_err(io)?;
-    lock.try_lock().map_err(|error| match error {
-        TryLockError::WouldBlock => StoreError::InUse(dir.to_owned()),
-        TryLockError::Error(source) => io(source),
-    })?;
-    Ok(FolderLock(lock))
+    disk::Lock::take(&dir.join("floor.lock")).map_err(io)?.ok_or_else(|| StoreError::InUse(dir.to_owned()))
 }
 
 /// The chain's value before the first event.

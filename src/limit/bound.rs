@@ -101,11 +101,6 @@ impl Limit {
         bounds.into_iter().flatten().any(|bound| bound.stands_on(reference))
     }
 
-    /// Whether a lot may say of a miss that it is the chassis' design: a proof it cannot take back.
-    pub const fn can_be_settled(&self) -> bool {
-        self.with_lot.is_some() && matches!(self.miss, Miss::Suspicion)
-    }
-
     /// The limit in force where the lot has a value for the place, or has none.
     pub fn in_force(&self, has_lot: bool) -> Cow<'_, Self> {
         match self.with_lot.as_ref().filter(|_| has_lot) {

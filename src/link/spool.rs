@@ -69,7 +69,7 @@ pub struct Spool {
     dir: PathBuf,
     seen: BTreeMap<RunId, Seen>,
     /// Held until the agent ends, by whatever end it comes to.
-    _lock: File,
+    _lock: disk::Lock,
 }
 
 impl Spool {
@@ -79,15 +79,11 @@ impl Spool {
             fs::create_dir_all(dir.join(folder)).map_err(wrong(dir))?;
         }
         let path = dir.join("agent.lock");
-        let lock = File::create(&path).map_err(wrong(&path))?;
-        match lock.try_lock() {
-            Ok(()) => Ok(Self { dir: dir.to_owned(), seen: BTreeMap::new(), _lock: lock }),
-            Err(TryLockError::WouldBlock) => {
-                let what = "another agent works with it; end that one, or give this one another folder".to_owned();
-                Err(SpoolError { path: dir.to_owned(), what })
-            }
-            Err(TryLockError::Error(error)) => Err(wrong(&path)(error)),
-        }
+        let Some(lock) = disk::Lock::take(&path).map_err(wrong(&path))? else {
+            let what = "another agent works with it; end that one, or give this one another folder".to_owned();
+            return Err(SpoolError { path: dir.to_owned(), what });
+        };
+        Ok(Self { dir: dir.to_owned(), seen: BTreeMap::new(), _lock: lock })
     }
 
     /// The agent's name: `fresh` the first time, the same ever after.

@@ -50,8 +50,7 @@ pub(super) struct Compared {
 impl Compared {
     pub(super) fn of(record: &RunRecord) -> Self {
         let plan = record.plan.as_deref();
-        let steps =
-            plan.into_iter().flat_map(|plan| plan.stages.iter().flat_map(|stage| &stage.steps).chain(&plan.teardown));
+        let steps = plan.into_iter().flat_map(kiln_plan::Plan::steps);
         let (mut named, mut referred) = (BTreeSet::new(), BTreeSet::new());
         for step in steps {
             named.extend(step.step.lot.iter().map(|name| format!("{}.{name}", step.path)));

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::RunSummary;
 use kiln_event::{Case, Outcome, Reason, RunRecord, StepRecord, VerdictWord};
-use kiln_limit::{Judged, Limit};
+use kiln_limit::Judged;
 
 /// What the end of a run makes of its unit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,16 +57,14 @@ fn awaited_by(record: &RunRecord, step: &StepRecord, case: &Case) -> Option<BTre
     if !matches!(case.reason, Some(Reason::Limit(_))) {
         return None;
     }
-    let plan = record.plan.as_deref()?;
-    let all = plan.stages.iter().flat_map(|stage| &stage.steps).chain(&plan.teardown);
-    let limits = &all.into_iter().find(|planned| planned.path == step.key.path)?.step.limits;
+    let limits = &record.plan.as_deref()?.step(&step.key.path)?.step.limits;
     let mut missed = BTreeSet::new();
     for judgement in case.judgements.iter().filter(|judgement| judgement.decisive) {
         let name = &judgement.measurement.name;
         match judgement.outcome {
             Judged::Pass | Judged::Marginal => {}
             Judged::Fail if judgement.waiver.is_some() => {}
-            Judged::Fail if limits.get(name).is_some_and(Limit::can_be_settled) => {
+            Judged::Fail if limits.get(name).is_some_and(|limit| limit.with_lot.is_some()) => {
                 missed.insert(format!("{}.{name}", step.key.path));
             }
             _ => return None,

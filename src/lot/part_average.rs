@@ -434,6 +434,24 @@ mod tests {
     }
 
     #[test]
+    fn what_limits_stand_on_neither_holds_a_unit_nor_makes_room_for_others() {
+        let plain = PartAverages::of(&lot(40), Members::Passed, USUAL_BUDGET);
+        let ratio = peers("soak.heat.resistance.half");
+        let mut units = lot(40);
+        for (nth, unit) in units.iter_mut().enumerate() {
+            let kept = unit.values.iter().map(|(peers, value)| (peers.clone(), value.number, *value.facts));
+            // One in ten lies far from the others.
+            let far = if nth % 10 == 0 { 200.0 } else { 100.0 + nth as f64 / 40.0 };
+            let tested = Tested { unit: Unit::Percent, role: Role::Reference };
+            unit.values = kept.chain([(ratio.clone(), far, tested)]).collect();
+        }
+        let facts = PartAverages::of(&units, Members::Passed, USUAL_BUDGET);
+        assert_eq!((facts.sigmas, &facts.averages), (plain.sigmas, &plain.averages));
+        assert_eq!(facts.references.len(), 1);
+        assert!(matches!(facts.judge(&units[0]), Standing::Inside { values: 2 }));
+    }
+
+    #[test]
     fn wild_units_among_the_facts_do_not_hide_the_next_one() {
         let mut units = lot(100);
         units[7] = unit(7, 690.0, 0.09);

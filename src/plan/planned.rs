@@ -21,6 +21,16 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// All steps in order, the teardown's last.
+    pub fn steps(&self) -> impl Iterator<Item = &PlannedStep> {
+        self.stages.iter().flat_map(|stage| &stage.steps).chain(&self.teardown)
+    }
+
+    /// The step of a path.
+    pub fn step(&self, path: &str) -> Option<&PlannedStep> {
+        self.steps().find(|step| step.path == path)
+    }
+
     /// The model of every GPU as planned: one that tells nothing of itself was planned on what its siblings and the bus say.
     pub fn models(&self, skus: &Skus) -> BTreeMap<GpuIndex, Sku> {
         let model = |(component, id): &(Component, String)| Some((component.gpu_index()?, skus.by_id(id)?.clone()));

@@ -30,7 +30,12 @@ pub(super) fn limits(
         if value.is_null() {
             all.push(Diagnostic::new(&key.place, format!("`{name}` has no limit")).help("write one, or `none`"));
         } else if value.raw() != Some(NONE) {
-            limits.extend(limit(value, measurement, scope, all).map(|limit| (name.to_owned(), limit)));
+            let limit = limit(value, measurement, scope, all);
+            if limit.as_ref().is_some_and(|limit| limit.stands_on(&Reference::Lot) && limit.miss.is_proof()) {
+                let message = format!("a miss of `{name}` would prove by a lot, which proves nothing");
+                all.push(Diagnostic::new(&value.place, message).help("add `result: inconclusive`"));
+            }
+            limits.extend(limit.map(|limit| (name.to_owned(), limit)));
         }
     }
     limits

@@ -217,8 +217,7 @@ impl Found {
 }
 
 fn categories(record: &RunRecord) -> Vec<Tests> {
-    let planned =
-        record.plan.iter().flat_map(|plan| plan.stages.iter().flat_map(|stage| &stage.steps).chain(&plan.teardown));
+    let planned = record.plan.as_deref().into_iter().flat_map(kiln_plan::Plan::steps);
     let checks: BTreeMap<&str, &str> = planned.map(|step| (step.path.as_str(), step.step.check.as_str())).collect();
     let mut tests: Vec<(Category, String, Vec<Found>)> = Vec::new();
     let mut add = |category, name: String, found: Found| {

@@ -282,7 +282,7 @@ fn stages(record: &RunRecord) -> Vec<Stage<'_>> {
 }
 
 fn planned(record: &RunRecord) -> impl Iterator<Item = &PlannedStep> {
-    record.plan.iter().flat_map(|plan| plan.stages.iter().flat_map(|stage| &stage.steps).chain(&plan.teardown))
+    record.plan.as_deref().into_iter().flat_map(kiln_plan::Plan::steps)
 }
 
 fn steps(record: &RunRecord) -> Vec<Step<'_>> {

@@ -222,8 +222,7 @@ fn csv_cell(text: &mut String, cell: &Cell<'_>) {
 }
 
 fn each_line(record: &RunRecord, mut take: impl FnMut(&Line<'_>)) {
-    let planned =
-        record.plan.iter().flat_map(|plan| plan.stages.iter().flat_map(|stage| &stage.steps).chain(&plan.teardown));
+    let planned = record.plan.as_deref().into_iter().flat_map(kiln_plan::Plan::steps);
     let checks = planned.map(|step| (step.path.as_str(), step.step.check.as_str())).collect();
     let run = Run { record, verdict: verdict_so_far(record).word, checks };
     let decisive = record.decisive();

@@ -74,7 +74,7 @@ impl View {
 
     pub(super) fn plan(&mut self, plan: &Plan) {
         self.estimate = plan.estimate;
-        let steps = plan.stages.iter().flat_map(|stage| &stage.steps).chain(&plan.teardown);
+        let steps = plan.steps();
         self.estimates = steps.map(|step| (step.path.clone(), step.estimate)).collect();
     }
 

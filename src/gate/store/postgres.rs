@@ -24,7 +24,7 @@ use tokio_postgres::Client;
 use tokio_postgres::error::{Error, SqlState};
 
 use super::address::{Address, causes};
-use super::{Chain, FolderLock, Kept, READ_FROM, Store, StoreError, VERSION, end_of, linked, lock, plain};
+use super::{Chain, Kept, READ_FROM, Store, StoreError, VERSION, end_of, linked, lock, plain};
 
 /// How long the server may work at one statement, and wait for another one's lock. Then it has decided, and says so.
 const SETTINGS: &str = "SET statement_timeout = '8s'; SET lock_timeout = '5s'; \
@@ -345,7 +345,7 @@ pub(crate) struct Postgres {
     kept: u64,
     chain: String,
     /// Held until the process ends, by whatever end.
-    _lock: FolderLock,
+    _lock: kiln_disk::Lock,
 }
 
 impl Postgres {

@@ -8,9 +8,7 @@ use std::path::Path;
 use kiln_floor::Stamped;
 use rusqlite::{Connection, params};
 
-use super::{
-    Chain, FolderLock, Kept, READ_FROM, Store, StoreError, VERSION, beginning, end_of, linked, lock, next, plain,
-};
+use super::{Chain, Kept, READ_FROM, Store, StoreError, VERSION, beginning, end_of, linked, lock, next, plain};
 
 /// The file in a floor's folder.
 pub(crate) const DATABASE: &str = "floor.db";
@@ -25,7 +23,7 @@ pub(crate) struct Sqlite {
     /// The value of the hash chain after the last event.
     chain: String,
     /// Held until the process ends, by whatever end.
-    _lock: FolderLock,
+    _lock: kiln_disk::Lock,
 }
 
 impl Sqlite {

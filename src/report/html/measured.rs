@@ -98,8 +98,7 @@ fn step(page: &mut Page, record: &RunRecord, rows: &[Row<'_>], gpus: &[GpuIndex]
 
 fn planned_title<'r>(record: &'r RunRecord, path: &str) -> Option<&'r Text> {
     let plan = record.plan.as_ref()?;
-    let mut steps = plan.stages.iter().flat_map(|stage| &stage.steps).chain(&plan.teardown);
-    steps.find(|step| step.path == path)?.step.title.as_ref()
+    plan.step(path)?.step.title.as_ref()
 }
 
 /// Why parts have the result they have, where no value says it.

@@ -168,7 +168,7 @@ impl Ocptv {
     }
 
     fn plan(&mut self, plan: &Plan) {
-        let steps = plan.stages.iter().flat_map(|stage| &stage.steps).chain(&plan.teardown);
+        let steps = plan.steps();
         self.limits = steps.map(|step| (step.path.clone(), step.step.limits.clone())).collect();
     }
 
