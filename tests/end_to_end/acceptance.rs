@@ -11,11 +11,11 @@
 
 mod node;
 
-use node::{HEALTHY, alone};
+use node::{HEALTHY, eight_gpus};
 
 #[test]
 fn acceptance_passes_on_a_healthy_node_through_the_real_workers() {
-    let _alone = alone();
+    let _place = eight_gpus();
     let outcome = HEALTHY.run(4, &["fixtures/profiles/acceptance-short.yaml"]);
     assert_eq!(outcome.told(), "exit 0 PASS", "{}", outcome.everything());
 }

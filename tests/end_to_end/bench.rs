@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
-use crate::node::{HEALTHY, Node, alone, beside_others};
+use crate::node::{HEALTHY, Node, eight_gpus, two_gpus};
 
 /// Two GPUs: what eight show, in less time.
 const TWO: Node = Node { settings: &[("KILN_FAKE_GPUS", "2")], ..HEALTHY };
@@ -32,7 +32,7 @@ fn phase<'a>(bench: &'a Value, name: &str) -> &'a Value {
 
 #[test]
 fn a_bench_measures_through_the_real_workers_and_what_comes_of_it_is_marked() {
-    let _place = beside_others();
+    let _place = two_gpus();
     let folder = tempfile::tempdir().expect("folder");
     let out = folder.path().join("out");
     let only = "rest,step,bf16 alone,march random,device copy,copy pairs,screen bf16,flips fp32";
@@ -129,7 +129,7 @@ fn wrong_usage_of_a_bench_says_what_to_do() {
 /// A screen on parts of which one multiprocessor computes wrong.
 #[test]
 fn a_bench_names_the_multiprocessor_that_computes_wrong() {
-    let _place = beside_others();
+    let _place = two_gpus();
     let folder = tempfile::tempdir().expect("folder");
     let mut bench = kiln(&["bench", "--for", "2s", "--only", "screen bf16,bf16 alone"], &[]);
     let node = Node { settings: &[("KILN_FAKE_GPUS", "2"), ("KILN_FAKE_CUDA_FAULT", "one-sm")], ..HEALTHY };
@@ -217,7 +217,7 @@ impl Contact {
 
 #[test]
 fn first_contact_leaves_one_archive_and_a_table() {
-    let _place = beside_others();
+    let _place = two_gpus();
     let folder = tempfile::tempdir().expect("folder");
     let only = "rest,bf16 alone,march constant,device copy,flips bf16";
     // An old Xid scrolls out while it runs.
@@ -245,7 +245,7 @@ fn first_contact_leaves_one_archive_and_a_table() {
 /// It once ran a part of smoke, which is never a pass.
 #[test]
 fn first_contact_ends_with_smoke_and_a_healthy_node_passes_it() {
-    let _alone = alone();
+    let _place = eight_gpus();
     let folder = tempfile::tempdir().expect("folder");
     let log = [LOADED.to_owned(), LOADED.to_owned()];
     let contact = Contact { fault: "", only: "rest", log: Some(log), smoke: Smoke::Run };
@@ -257,7 +257,7 @@ fn first_contact_ends_with_smoke_and_a_healthy_node_passes_it() {
 /// Each of these once left exit 0.
 #[test]
 fn first_contact_tells_wrong_results_missed_flips_xids_and_a_log_that_it_may_not_read() {
-    let _place = beside_others();
+    let _place = two_gpus();
     let log = [LOADED.to_owned(), [LOADED, NEW_XID].join("\n")];
     let cases = [
         Contact { fault: "astray", only: "rest,flips bf16", log: Some(log), smoke: Smoke::Skip },

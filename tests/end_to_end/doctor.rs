@@ -5,7 +5,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::node::{HEALTHY, Node, alone};
+use crate::node::{HEALTHY, Node, eight_gpus};
 
 /// The exit code, and each line that is not good, with its first words.
 struct Seen {
@@ -56,7 +56,7 @@ fn set(settings: &'static [(&'static str, &'static str)]) -> Node {
 
 #[test]
 fn a_healthy_node_is_ready_and_its_kernels_have_computed_right() {
-    let _alone = alone();
+    let _place = eight_gpus();
     let [asked, quick] = seen([(HEALTHY, &["--gpu"], None), (HEALTHY, &[], None)]);
     assert_eq!(asked.code, Some(0), "{:#?}", asked.lines);
     asked.has("good", "CUDA", "kernels of compute_80 PTX, sm_90a ran, ");
@@ -68,7 +68,7 @@ fn a_healthy_node_is_ready_and_its_kernels_have_computed_right() {
 
 #[test]
 fn a_node_whose_kernels_compute_wrong_or_cannot_be_loaded_is_not_ready() {
-    let _alone = alone();
+    let _place = eight_gpus();
     let hangs = set(&[("KILN_FAKE_CUDA_FAULT", "hang"), ("KILN_LOAD_PATIENCE_MS", "300")]);
     let [wrong, hangs, missing] = seen([
         (set(&[("KILN_FAKE_CUDA_FAULT", "wrong")]), &["--gpu"], None),
@@ -84,7 +84,7 @@ fn a_node_whose_kernels_compute_wrong_or_cannot_be_loaded_is_not_ready() {
 
 #[test]
 fn a_node_on_which_no_run_can_pass_is_not_ready_and_says_which_part_of_it() {
-    let _alone = alone();
+    let _place = eight_gpus();
     let [unset, few] =
         seen([(Node { faults: "ecc-off@gpu/3", ..HEALTHY }, &[], None), (set(&[("KILN_FAKE_GPUS", "7")]), &[], None)]);
     assert_eq!(unset.code, Some(3));
@@ -99,7 +99,7 @@ fn a_node_on_which_no_run_can_pass_is_not_ready_and_says_which_part_of_it() {
 
 #[test]
 fn what_an_older_driver_does_not_let_be_judged_is_said_and_the_node_is_ready_all_the_same() {
-    let _alone = alone();
+    let _place = eight_gpus();
     let [older, least, portable] = seen([
         (set(&[("KILN_FAKE_DRIVER", "535.183.06")]), &[], None),
         (set(&[("KILN_FAKE_DRIVER", "525.147.05")]), &[], None),

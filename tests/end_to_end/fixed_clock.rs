@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::node::{HEALTHY, Node, beside_others};
+use crate::node::{HEALTHY, Node, two_gpus};
 
 const PROFILE: &str = "schema: kiln.profile/1
 id: fixed
@@ -65,7 +65,7 @@ fn eventually(what: &str, is: impl Fn() -> bool) {
 
 #[test]
 fn a_clock_is_held_while_its_load_runs_and_given_back_after_it() {
-    let _place = beside_others();
+    let _place = two_gpus();
     let folder = tempfile::tempdir().expect("folder");
     let child = started(folder.path(), &HEALTHY, 2);
     eventually("both clocks are held", || is_locked(folder.path(), 0) && is_locked(folder.path(), 1));
@@ -87,7 +87,7 @@ fn a_clock_is_held_while_its_load_runs_and_given_back_after_it() {
 
 #[test]
 fn a_clock_is_given_back_when_kiln_is_killed() {
-    let _place = beside_others();
+    let _place = two_gpus();
     let folder = tempfile::tempdir().expect("folder");
     let mut child = started(folder.path(), &HEALTHY, 1);
     eventually("both clocks are held", || is_locked(folder.path(), 0) && is_locked(folder.path(), 1));
@@ -98,7 +98,7 @@ fn a_clock_is_given_back_when_kiln_is_killed() {
 
 #[test]
 fn a_clock_that_may_not_be_held_is_an_error_and_one_that_no_driver_holds_is_skipped() {
-    let _place = beside_others();
+    let _place = two_gpus();
     let told = |settings| {
         let folder = tempfile::tempdir().expect("folder");
         let node = Node { settings, ..HEALTHY };
@@ -114,7 +114,7 @@ fn a_clock_that_may_not_be_held_is_an_error_and_one_that_no_driver_holds_is_skip
 
 #[test]
 fn a_clock_that_cannot_be_given_back_is_told_with_what_to_do() {
-    let _place = beside_others();
+    let _place = two_gpus();
     let folder = tempfile::tempdir().expect("folder");
     let node = Node { settings: &[("KILN_FAKE_ERRORS", "*:nvmlDeviceResetGpuLockedClocks:999")], ..HEALTHY };
     let output = started(folder.path(), &node, 2).wait_with_output().expect("its end");

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::node::{HEALTHY, Node, beside_others};
+use crate::node::{HEALTHY, Node, two_gpus};
 
 const PROFILE: &str = "schema: kiln.profile/1
 id: heard
@@ -35,7 +35,7 @@ fn run(folder: &Path, node: &Node) -> (Option<i32>, String) {
 
 #[test]
 fn what_loads_note_is_heard_everywhere_and_a_fallback_kernel_fails_no_part() {
-    let _place = beside_others();
+    let _place = two_gpus();
     let folder = tempfile::tempdir().expect("folder");
     let settings = &[("KILN_FAKE_CUDA_FAULT", "image")];
     let (code, said) = run(folder.path(), &Node { settings, ..HEALTHY });

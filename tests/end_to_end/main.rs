@@ -20,12 +20,12 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use node::{HEALTHY, LIBRARY, Node, alone, library};
+use node::{HEALTHY, LIBRARY, Node, alone, eight_gpus, library};
 use serde_json::Value;
 
 #[test]
 fn smoke_passes_on_a_healthy_node_and_says_that_it_is_simulated() {
-    let _alone = alone();
+    let _place = eight_gpus();
     // A worker tells of its work once a second of the world: hurried more, that would be too seldom in the time of the node.
     let outcome = HEALTHY.run(4, &["smoke"]);
     assert_eq!(outcome.told(), "exit 0 PASS", "{}", outcome.everything());
@@ -46,7 +46,7 @@ fn smoke_passes_on_a_healthy_node_and_says_that_it_is_simulated() {
 
 #[test]
 fn smoke_names_what_is_wrong_with_a_node() {
-    let _alone = alone();
+    let _machine = alone();
     let faulty = |faults| Node { faults, ..HEALTHY };
     let nodes = [
         ("off the bus", faulty("fell-off-bus@gpu/3")),
@@ -89,7 +89,7 @@ fn smoke_names_what_is_wrong_with_a_node() {
 
 #[test]
 fn an_injected_fault_is_found_and_the_run_is_no_acceptance() {
-    let _alone = alone();
+    let _place = eight_gpus();
     let outcome = HEALTHY.run(8, &["smoke", "--inject", "bitflip@3"]);
     assert_eq!(outcome.result["kind"], "partial");
     let wrong = |finding: &Value| finding["code"] == "GPU-WRONG-RESULTS";

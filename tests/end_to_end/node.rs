@@ -8,8 +8,8 @@ use std::thread::available_parallelism;
 
 use serde_json::Value;
 
-/// How many places are taken. Each run hurries, and a machine that is late for one looks like GPUs that are: there is a place
-/// for each core, and a run of eight GPUs takes them all.
+/// How many places are taken. Each run hurries, and a machine that is late for one looks like GPUs that are; most of its time it
+/// waits all the same. There are two places for each core, of which a run of eight GPUs takes two.
 static TAKEN: (Mutex<usize>, Condvar) = (Mutex::new(0), Condvar::new());
 
 /// What stands in for NVIDIA's libraries, built beside the tests because they depend on it.
@@ -42,16 +42,21 @@ impl Drop for Places {
 }
 
 fn places() -> usize {
-    available_parallelism().map_or(1, usize::from)
+    2 * available_parallelism().map_or(1, usize::from)
 }
 
-/// Takes the whole machine, for a run of eight GPUs.
+/// Takes the whole machine, for several runs at once.
 pub(crate) fn alone() -> Places {
     take(places(), places())
 }
 
-/// Takes a core of it, for a run of two GPUs.
-pub(crate) fn beside_others() -> Places {
+/// Takes a core of it, for a run of eight GPUs.
+pub(crate) fn eight_gpus() -> Places {
+    take(2, places())
+}
+
+/// Takes half a core of it, for a run of two GPUs.
+pub(crate) fn two_gpus() -> Places {
     take(1, places())
 }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::node::{HEALTHY, Node, alone, beside_others};
+use crate::node::{HEALTHY, Node, eight_gpus, two_gpus};
 
 const PROFILE: &str = "schema: kiln.profile/1
 id: screened
@@ -80,7 +80,7 @@ impl Screened {
 
 #[test]
 fn a_screens_clocks_are_held_while_it_runs_at_them_and_given_back_after() {
-    let _place = beside_others();
+    let _place = two_gpus();
     let folder = tempfile::tempdir().expect("folder");
     let told = screened(&HEALTHY, folder.path());
     assert_eq!(told.code, Some(0), "{}", told.said);
@@ -101,7 +101,7 @@ fn a_screens_clocks_are_held_while_it_runs_at_them_and_given_back_after() {
 fn where_no_clock_may_be_held_a_screen_runs_all_the_same_and_says_what_it_left_out() {
     const NO_PERMISSION: &[(&str, &str)] = &[("KILN_FAKE_ERRORS", "*:nvmlDeviceSetGpuLockedClocks:4")];
     const NOT_SUPPORTED: &[(&str, &str)] = &[("KILN_FAKE_ERRORS", "*:nvmlDeviceSetGpuLockedClocks:3")];
-    let _alone = alone();
+    let _place = eight_gpus();
     let both = std::thread::scope(|scope| {
         let screen = |settings| {
             let folder = tempfile::tempdir().expect("folder");

@@ -1,8 +1,11 @@
-//! How the house is kept: layers, file lengths, no file unused. Read as text, so that it needs no tool.
+//! How the house is kept: layers, file lengths, no file unused. Read as text, so that it needs no tool but cargo.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
 
 /// Lowest first. Each folder but `cli` is a crate, and depends only on crates before it.
 const LAYERS: &[&[&str]] = &[
@@ -236,6 +239,25 @@ fn no_more_than_two_crates_offer_a_type_of_one_name() {
 fn what_only_tests_need_is_no_dependency() {
     let manifest = "[dependencies]\nkiln-model.workspace = true\nserde.workspace = true\n\n[dev-dependencies]\nkiln-sim.workspace = true\n";
     assert_eq!(named(manifest), BTreeSet::from(["model".to_owned()]));
+}
+
+/// `ci/test` runs the tests that wait beside those that compute, and so it names them.
+#[test]
+fn the_test_command_leaves_no_tests_out() {
+    let asked = ["metadata", "--locked", "--offline", "--no-deps", "--format-version", "1"];
+    let told = Command::new(env!("CARGO")).args(asked).current_dir(root()).output().expect("cargo starts");
+    let told: Value = serde_json::from_slice(&told.stdout).expect("cargo's metadata");
+    let targets = told["packages"]
+        .as_array()
+        .expect("packages")
+        .iter()
+        .flat_map(|one| one["targets"].as_array().expect("targets"));
+    let command = fs::read_to_string(root().join("ci/test")).expect("ci/test");
+    let named: BTreeSet<&str> =
+        command.split("--test ").skip(1).filter_map(|rest| rest.split_whitespace().next()).collect();
+    let is_run = |target: &&Value| target["test"] == true && target["kind"][0] == "test";
+    let all: BTreeSet<&str> = targets.filter(is_run).filter_map(|target| target["name"].as_str()).collect();
+    assert_eq!(named, all);
 }
 
 #[test]

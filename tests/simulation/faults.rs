@@ -59,7 +59,7 @@ fn missed(drill: &Value) -> Vec<&str> {
 
 #[test]
 fn acceptance_misses_only_what_is_named_here_with_why() {
-    let drill = drilled(&["acceptance", "--seeds", "2"]);
+    let drill = drilled(&["acceptance", "--seeds", "2", "--lot=30"]);
     let beyond = [
         // Not passed, and nothing is proven: who is slow or fails to answer may be the machine that asks.
         "driver-slow",
@@ -81,13 +81,16 @@ fn acceptance_misses_only_what_is_named_here_with_why() {
     assert_eq!(drill["left_out"], serde_json::json!([]), "some node can have every fault");
 }
 
+/// Sixty healthy units of each node are run before a drill. Where nothing that is tried is a matter of a lot, there is none.
+const NO_LOT: &str = "--lot=0";
+
 /// What is whole at the start and breaks on the way; a parts list is not needed for any.
 const ON_THE_WAY: &str = "--faults=pcie-width-drops,pcie-gen-drops,fabric-leaves,nic-drops-out,nvme-drops-out,psu-dies,\
                           power-cap-drops,ecc-lost";
 
 #[test]
 fn what_breaks_during_the_run_is_caught_with_the_right_part() {
-    let drill = drilled(&["acceptance", "--seeds", "5", ON_THE_WAY, "--no-parts-list"]);
+    let drill = drilled(&["acceptance", "--seeds", "5", NO_LOT, ON_THE_WAY, "--no-parts-list"]);
     assert_eq!(missed(&drill), [""; 0]);
     assert_eq!(drill["rows"].as_array().map(Vec::len), Some(8));
 }
@@ -97,7 +100,7 @@ fn what_takes_too_much_power_for_its_work_and_a_fabric_that_comes_and_goes_are_n
     for node in ["hgx-h200-8", "gb200-tray-4"] {
         let faults = "--faults=voltage-too-high,fabric-flaps";
         // A fifth more voltage lies just outside what good parts differ by; three tenths lie well outside.
-        let asked = ["acceptance", "--seeds", "5", faults, "--spread", "usual", "--severity", "1.5"];
+        let asked = ["acceptance", "--seeds", "5", NO_LOT, faults, "--spread", "usual", "--severity", "1.5"];
         let drill = drilled_on(&[node], &asked);
         assert_eq!(missed(&drill), [""; 0], "{node}");
         let rows = drill["rows"].as_array().expect("rows").iter();
@@ -109,16 +112,15 @@ fn what_takes_too_much_power_for_its_work_and_a_fabric_that_comes_and_goes_are_n
 #[test]
 fn without_a_parts_list_what_only_that_can_tell_escapes() {
     let faults = "--faults=wrong-serial,nic-missing,nvme-missing,bios-mismatch,psu-failed,dimm-missing";
-    let drill = drilled(&["acceptance", "--seeds", "1", faults, "--no-parts-list"]);
+    let drill = drilled(&["acceptance", "--seeds", "1", NO_LOT, faults, "--no-parts-list"]);
     assert_eq!(missed(&drill), ["wrong-serial", "nic-missing", "nvme-missing", "bios-mismatch"]);
     assert_eq!(drill["parts_list"], false);
 }
 
 #[test]
 fn a_day_of_burn_in_catches_what_comes_every_few_hours() {
-    // Events are no matter of a lot, whose 60 days would take a minute.
     let faults = "--faults=lost-every-6h,wrong-every-8h,wrong-intermittent";
-    let drill = drilled(&["burnin-24h", "--seeds", "1", "--lot", "0", faults]);
+    let drill = drilled(&["burnin-24h", "--seeds", "1", NO_LOT, faults]);
     assert_eq!(missed(&drill), [""; 0]);
 }
 
@@ -260,7 +262,7 @@ fn smoke_catches_what_shows_at_rest_or_in_two_minutes() {
 fn a_worse_defect_is_caught_no_less() {
     let faults =
         "--faults=cold-plate-loose,branch-blocked,slow-outlier,hbm-slow,nvlink-errors-under-load,pcie-marginal";
-    let drill = drilled(&["acceptance", "--seeds", "2", "--severity", "0.25,0.5,1,2", faults]);
+    let drill = drilled(&["acceptance", "--seeds", "2", NO_LOT, "--severity", "0.25,0.5,1,2", faults]);
     for row in drill["rows"].as_array().expect("rows") {
         let caught: Vec<u64> =
             row["cells"].as_array().expect("cells").iter().map(|cell| count(cell, "caught")).collect();
