@@ -85,6 +85,7 @@ static MEASUREMENTS: &[MeasurementSpec] = &[
     may("thermal.resistance", Unit::KelvinPerWatt, GPU, "die over inlet, or over the idle state, per watt"),
     super::twins::MIRRORED,
     super::twins::HALF,
+    super::twins::HALF_OF_FOUR,
     super::twins::OF_PAIRS,
     super::twins::APART,
     super::twins::PAIRS_APART,

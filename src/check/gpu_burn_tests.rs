@@ -64,6 +64,7 @@ fn a_healthy_burn_tells_everything_it_declares() {
     samples 100 %
     resistance.mirrored unsupported
     resistance.half unsupported
+    resistance.half.of-four unsupported
     resistance.of-pairs unsupported
     ");
 }

@@ -90,6 +90,7 @@ static MEASUREMENTS: &[MeasurementSpec] = &[
     must("thermal.resistance", Unit::KelvinPerWatt, GPU, "die over inlet, or over the idle state, per watt"),
     super::twins::MIRRORED,
     super::twins::HALF,
+    super::twins::HALF_OF_FOUR,
     super::twins::OF_PAIRS,
     super::twins::APART,
     super::twins::PAIRS_APART,
@@ -396,6 +397,7 @@ mod tests {
         thermal.resistance 0.05 K/W
         resistance.mirrored unsupported
         resistance.half unsupported
+        resistance.half.of-four unsupported
         resistance.of-pairs unsupported
         steady true
         steady-time 671 s

@@ -25,6 +25,12 @@ pub(super) const HALF: MeasurementSpec = may(
     ComponentKind::Gpu,
     "thermal resistance of the GPU's half of the board against that of the other half",
 );
+pub(super) const HALF_OF_FOUR: MeasurementSpec = may(
+    "resistance.half.of-four",
+    Unit::Percent,
+    ComponentKind::Gpu,
+    "resistance.half on a board of four GPUs, both pairs of which lean alike by design as often as not",
+);
 pub(super) const OF_PAIRS: MeasurementSpec = may(
     "resistance.of-pairs",
     Unit::Percent,
@@ -101,7 +107,14 @@ impl Board {
 
     /// Writes down how one GPU compares with its places.
     pub(super) fn put(&self, sheet: &mut Sheet<'_>, gpu: GpuIndex, gauge: &LoadGauge) {
-        for (spec, value) in [(MIRRORED, self.mirrored(gpu)), (HALF, self.half(gpu)), (OF_PAIRS, self.of_pairs(gpu))] {
+        // Of four places two are warm by design on one side as often as not, and of eight hardly ever four.
+        let (half, of_four) = match usize::from(self.gpus / 2) >= ENOUGH_PAIRS {
+            true => (self.half(gpu), Gauged::Unsupported),
+            false => (Gauged::Unsupported, self.half(gpu)),
+        };
+        let compared =
+            [(MIRRORED, self.mirrored(gpu)), (HALF, half), (HALF_OF_FOUR, of_four), (OF_PAIRS, self.of_pairs(gpu))];
+        for (spec, value) in compared {
             sheet.put(spec.name, Component::Gpu(gpu), gauge.whole(value));
         }
     }
@@ -166,7 +179,8 @@ impl Board {
     }
 
     /// The ratio to the twin beside that of the other pairs, where these agree that one half is warmer than the other: a GPU that is
-    /// hot on the cooler half is as warm as its twin, and hides the half as the half hides it.
+    /// hot on the cooler half is as warm as its twin, and hides the half as the half hides it. Such a GPU is also warmer than the coolest of
+    /// all by at least as much, which one that sits where its twin's place is on the other pairs is not.
     pub(super) fn of_pairs(&self, gpu: GpuIndex) -> Gauged {
         let (Some(ratio), others) = (self.ratio(gpu), self.others(gpu)) else { return Gauged::Unsupported };
         let ends = others.iter().copied().reduce(f64::min).zip(others.iter().copied().reduce(f64::max));
@@ -176,7 +190,11 @@ impl Board {
         };
         let leans = others.len() >= ENOUGH_PAIRS && ends.as_ref().is_some_and(is_leaning);
         let Some(middle) = kiln_model::median(&others).filter(|_| leans) else { return Gauged::Unsupported };
-        Gauged::once(100.0 * if gpu.0 < self.gpus / 2 { ratio / middle } else { ratio * middle })
+        let beside = if gpu.0 < self.gpus / 2 { ratio / middle } else { ratio * middle };
+        let known = self.comparable();
+        let over_coolest =
+            known.get(&gpu).zip(known.values().copied().reduce(f64::min)).map(|(own, least)| own / least);
+        Gauged::once(100.0 * over_coolest.map_or(beside, |over| beside.min(over)))
     }
 
     /// The ratio of the GPU's half to the other in percent: the pair in the middle. Told only where all pairs lean the

@@ -13,6 +13,8 @@ use super::scene::{Fact, Scene};
 use kiln_event::Vitals;
 use kiln_model::{Component, GpuIndex, Sensor, median};
 
+/// A half of the board against the other, on boards of more than four GPUs and of four.
+pub(super) const OF_HALF: [&str; 2] = ["resistance.half", "resistance.half.of-four"];
 /// How far over the reference a resistance counts as raised. Siblings of one board spread by some 3 % (one sigma) in the
 /// same place, and each of the two compared may be off.
 const RAISED: f64 = 1.12;
@@ -333,7 +335,8 @@ fn over_usual_inlet(scene: &Scene<'_>, check: &str) -> BTreeMap<GpuIndex, f64> {
 /// The resistances of the first burn in which a GPU was too hot for its power.
 fn in_a_hot_burn(scene: &Scene<'_>) -> BTreeMap<GpuIndex, f64> {
     let hot = |fact: &Fact<'_>| {
-        let of_heat = ["thermal.resistance", "resistance.mirrored", "resistance.half"].contains(&fact.name());
+        let of_heat =
+            ["thermal.resistance", "resistance.mirrored"].contains(&fact.name()) || OF_HALF.contains(&fact.name());
         fact.check == "gpu.burn" && fact.failed() && of_heat
     };
     let Some(place) = scene.facts.iter().position(hot) else { return BTreeMap::new() };

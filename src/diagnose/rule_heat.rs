@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use super::board::Board;
 use super::doubtful_zero::{accuse_all, doubtful};
-use super::heat_map::{HeatMap, Inlet};
+use super::heat_map::{HeatMap, Inlet, OF_HALF};
 use super::rule_memory::read_memory;
 use super::rule_sensor::{WRONG_SENSOR, by_slope, wrong_sensor};
 use super::scene::{Fact, Scene, both, trip_evidence};
@@ -22,7 +22,8 @@ use kiln_model::{Component, GpuIndex, Sensor};
 const HOT: &[&str] = &[
     "thermal.resistance",
     "resistance.mirrored",
-    "resistance.half",
+    OF_HALF[0],
+    OF_HALF[1],
     "resistance.rise",
     "temp.spells",
     "fall.fast",
@@ -175,7 +176,8 @@ impl<'s> Surroundings<'s> {
             board.accuse("SENSOR-IMPLAUSIBLE", Component::Node, Confidence::Medium, std::mem::take(&mut evidence));
         }
         // Held against a zero of which nobody knows whose it is.
-        let heats = ["resistance.mirrored", "resistance.half"].into_iter().any(|name| by_slope(self.scene, gpu, name));
+        let heats =
+            ["resistance.mirrored", OF_HALF[0], OF_HALF[1]].into_iter().any(|name| by_slope(self.scene, gpu, name));
         if self.doubtful && !heats && is_made_by(&evidence, &OVER_THE_INLET) {
             accuse_all(self.scene, board, std::mem::take(&mut evidence));
         }
@@ -200,7 +202,7 @@ impl<'s> Surroundings<'s> {
     fn read_others(&self, board: &mut Board, gpu: GpuIndex, evidence: Vec<Evidence>) -> Option<Vec<Evidence>> {
         let (scene, map, half) = (self.scene, &self.map, &self.half);
         let rises_with_all = is_of_all(scene, "resistance.rise", OF_RISE) && is_made_by(&evidence, &MADE_BY_RISE);
-        let only_compared = is_made_by(&evidence, &["resistance.mirrored", "resistance.half"]);
+        let only_compared = is_made_by(&evidence, &["resistance.mirrored", OF_HALF[0], OF_HALF[1]]);
         let of_fall = is_made_by(&evidence, &["fall.fast"]);
         if (comes_to_all(scene) && is_of_spells(&evidence)) || rises_with_all {
             // All have spells, and how many reach into the fall of one or count a little more is chance; or all get worse, each in
@@ -318,7 +320,7 @@ fn read_half(
     gpu: GpuIndex,
     evidence: &[Evidence],
 ) -> Option<(&'static str, Component)> {
-    if !evidence.iter().all(|one| one.measurement() == Some("resistance.half")) {
+    if !evidence.iter().all(|one| one.measurement().is_some_and(|name| OF_HALF.contains(&name))) {
         return None;
     }
     for code in WRONG_SENSOR {
@@ -349,7 +351,7 @@ fn standing_out_together(
     gpu: GpuIndex,
     evidence: &[Evidence],
 ) -> Option<(Component, BTreeSet<GpuIndex>)> {
-    let several = is_made_by(evidence, &["resistance.half"]) && standing_out(scene, map, gpu).len() > 1;
+    let several = is_made_by(evidence, &OF_HALF) && standing_out(scene, map, gpu).len() > 1;
     map.half_with(&BTreeSet::from([gpu])).filter(|_| several)
 }
 
@@ -387,10 +389,11 @@ fn inlet_is_off(board: &Board) -> bool {
 }
 
 /// What is reckoned from how far a die is over the inlet: where that one is read wrong a die is hardly over it, and its noise is all there is.
-const OVER_THE_INLET: [&str; 6] = [
+const OVER_THE_INLET: [&str; 7] = [
     "thermal.resistance",
     "resistance.mirrored",
-    "resistance.half",
+    OF_HALF[0],
+    OF_HALF[1],
     "resistance.rise",
     "temp.spells",
     "temp.offset.apart",

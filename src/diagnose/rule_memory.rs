@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::board::Board;
 use super::doubtful_zero::{accuse_all, doubtful};
-use super::heat_map::{HeatMap, cooler_half, middle_of_others, over_others};
+use super::heat_map::{HeatMap, OF_HALF, cooler_half, middle_of_others, over_others};
 use super::rest_gap::{accuse_the_odd_at_rest, reads_cold_memory};
 use super::rule_sensor::{FARTHER, accuse_others, falls_less, wrong_sensor};
 use super::scene::{Fact, Scene, trip_evidence};
@@ -159,7 +159,7 @@ fn is_as_beside_good_ones(scene: &Scene<'_>, map: &HeatMap, board: &mut Board, f
     // A half is also warm where one of it is: it tells only where nothing else does.
     let (mut hot, mut good) = split(&OWN);
     if hot.len() < good.len() {
-        (hot, good) = split(&["fall.fast", "resistance.mirrored", "thermal.resistance", "resistance.half"]);
+        (hot, good) = split(&["fall.fast", "resistance.mirrored", "thermal.resistance", OF_HALF[0], OF_HALF[1]]);
     }
     let all: Vec<f64> = values.iter().filter(|(other, _)| **other != gpu).map(|(_, value)| *value).collect();
     let (Some(own), Some(middle), Some(most)) = (fact.number(), median(&all), fact.judgement.range.high) else {

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::board::Board;
 use super::doubtful_zero::{accuse_all, doubtful};
-use super::heat_map::{HeatMap, middle_of_others, over_others};
+use super::heat_map::{HeatMap, OF_HALF, middle_of_others, over_others};
 use super::rest_gap::accuse_the_odd_at_rest;
 use super::rule_heat::{OF_ONE_BRANCH, comes_to_all, is_of_a_branch};
 use super::scene::{Fact, Scene, both};
@@ -84,7 +84,7 @@ pub(super) fn read_sensors(scene: &Scene<'_>, board: &mut Board) {
         // A plate through which nothing flows any more is slow to cool, and its die with it.
         let is_stalled = |gpu: GpuIndex| {
             let all = |name: &str| map.half_of(gpu).iter().all(|other| scene.missed(*other, name));
-            ["resistance.rise", "resistance.half"].into_iter().any(all)
+            ["resistance.rise", OF_HALF[0], OF_HALF[1]].into_iter().any(all)
                 || (all("temp.spells") && is_as_late_as_its_half(scene, &map, gpu))
         };
         let late = |gpu: GpuIndex| {
@@ -130,7 +130,7 @@ pub(super) fn is_of_heat(scene: &Scene<'_>, gpu: GpuIndex) -> bool {
         scene.numbers("resistance.mirrored").get(&Component::Gpu(gpu)).is_some_and(|percent| *percent > STEEPER);
     steeper
         || by_slope(scene, gpu, "resistance.mirrored")
-        || by_slope(scene, gpu, "resistance.half")
+        || OF_HALF.into_iter().any(|name| by_slope(scene, gpu, name))
         || scene.missed(gpu, "fall.fast")
 }
 

@@ -138,9 +138,9 @@ fn a_drill_makes_its_lot_first_and_catches_what_is_bad_in_all_parts_alike() {
     assert!(!told.contains("healthy units") && told.contains("0 of 3 runs caught"), "{told}");
 }
 
-/// A tray of which one half breathes what the other has warmed: the first two GPUs are in the warm.
+/// A tray of which one half breathes what the other has warmed, by more than places of the shipped one do: the first two GPUs are in the warm.
 fn tray(folder: &Path) -> std::path::PathBuf {
-    let mut places = ["0.60", "0.60", "0.25", "0.25"].into_iter();
+    let mut places = ["0.95", "0.95", "0.25", "0.25"].into_iter();
     let shipped = kiln::node::sim::NodeFile::embedded_text("gb200-tray-4").expect("a shipped node");
     let moved = |line: &str| match line.split_once("place: ") {
         Some((head, _)) => format!("{head}place: {} }}\n", places.next().expect("a slot")),
@@ -173,13 +173,16 @@ fn a_chassis_with_a_warmer_half_by_design_passes_with_its_own_lot_and_a_blocked_
     let (_, err) = said(3, &["lot", "build", text(&runs), "--out", text(&lot)]);
     assert!(err.contains("those that await a lot count with `--by-design`"), "{err}");
     let (_, err) = said(0, &["lot", "build", text(&runs), "--by-design", "--out", text(&lot)]);
-    assert!(err.contains("soak.heat.resistance.half: 30 units missed its limit; their middle is taken"), "{err}");
+    assert!(
+        err.contains("soak.heat.resistance.half.of-four: 30 units missed its limit; their middle is taken"),
+        "{err}"
+    );
 
     run(0, "good", &["--seed", "7", "--lot", text(&lot)]);
     // The warm half gets warmer; the cool one is then hardly warmer than the other, which nothing but its lot finds odd.
     for (name, fault) in [("warm", "branch-blocked@cooling/0:0.4"), ("cool", "branch-blocked@cooling/1:0.7")] {
         let told = run(3, name, &["--seed", "7", "--lot", text(&lot), "--fault", fault]);
-        assert!(told.contains("resistance.half") && told.contains("% of lot"), "{told}");
+        assert!(told.contains("resistance.half.of-four") && told.contains("% of lot"), "{told}");
         let part = fault.split(['@', ':']).nth(1).expect("a branch");
         assert!(told.lines().any(|line| line.contains(part) && line.ends_with("COOLING-BRANCH-FLOW")), "{told}");
     }

@@ -114,6 +114,28 @@ fn boards_with_other_places_pass() {
     }
 }
 
+/// Both GPUs that breathe what others have warmed on one side, or one pair of eight places turned: no limit that holds halves or pairs
+/// against each other may take that for a defect. With `usual` spread nine of ten such boards were INCONCLUSIVE.
+#[test]
+fn boards_whose_warm_places_make_a_half_or_a_turned_pair_pass() {
+    let tray = |places| Draft::of("gb200-tray-4").places(places);
+    let turned = Draft::of("hgx-h200-8-liquid").places([0.55, 0.55, 0.25, 0.6, 0.25, 0.25, 0.6, 0.25]);
+    let boards = [
+        ("acceptance", tray([0.60, 0.60, 0.25, 0.25, 0.0, 0.0, 0.0, 0.0])),
+        ("acceptance", tray([0.25, 0.25, 0.60, 0.60, 0.0, 0.0, 0.0, 0.0])),
+        ("acceptance-liquid", turned),
+    ];
+    for (profile, draft) in boards {
+        let mut file = draft.file();
+        file.drawn_as = kiln::model::Spread::Usual;
+        for seed in 7701..7705 {
+            let tried = Trial::of(profile).run_of(&file, seed, &[]);
+            let word = tried.record.verdict.as_ref().map(|verdict| verdict.word);
+            assert_eq!(word, Some(VerdictWord::Pass), "{} seed {seed}:\n{}", file.id, tried.blemishes());
+        }
+    }
+}
+
 /// The heat that public listings show, see docs/model.md: rows of a B200 far apart and its memory as warm as the die at rest, the
 /// memory of an H200 cooler than the die under load.
 #[test]

@@ -166,7 +166,7 @@ impl Gpu {
 
     /// Applies changed parameters.
     pub(super) fn refit(&mut self, kind: &Kind) {
-        self.ladder = Ladder::new(network(&self.values, kind, self.flow, self.grown));
+        self.ladder.refit(network(&self.values, kind, self.flow, self.grown));
         self.errors.relink(&self.links);
     }
 
@@ -185,7 +185,7 @@ impl Gpu {
     pub(super) fn set_flow(&mut self, kind: &Kind, flow: f64) {
         if (flow - self.flow).abs() > 0.01 * self.flow {
             self.flow = flow;
-            self.ladder = Ladder::new(network(&self.values, kind, flow, self.grown));
+            self.ladder.refit(network(&self.values, kind, flow, self.grown));
         }
     }
 
@@ -266,7 +266,7 @@ impl Gpu {
             self.grown += growth * dt / 3600.0;
             if self.grown - self.grown_in_ladder > 0.005 * (1.0 + self.grown) {
                 self.grown_in_ladder = self.grown;
-                self.ladder = Ladder::new(network(&self.values, kind, self.flow, self.grown));
+                self.ladder.refit(network(&self.values, kind, self.flow, self.grown));
             }
         }
     }

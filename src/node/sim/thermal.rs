@@ -26,6 +26,7 @@ pub(super) type Temperatures = [f64; 3];
 /// The network in the form in which a step is a handful of products.
 #[derive(Debug, Clone)]
 pub(super) struct Ladder {
+    network: Network,
     /// Kelvin over the passing air or coolant per watt put into die, HBM, plate.
     steady: [[f64; 3]; 3],
     /// Into modes and back.
@@ -66,7 +67,14 @@ impl Ladder {
                     / (root[i] * root[j]);
             }
         }
-        Self { steady, into, back, rates, decay: [1.0; 3], decay_for: 0.0 }
+        Self { network, steady, into, back, rates, decay: [1.0; 3], decay_for: 0.0 }
+    }
+
+    /// Takes another network. Its modes cost far more to find than a step does to take, and a fault that drifts applies all parameters anew.
+    pub(super) fn refit(&mut self, network: Network) {
+        if network != self.network {
+            *self = Self::new(network);
+        }
     }
 
     /// Where temperatures settle with `watts` into die, HBM and plate and `around` passing the plate.
