@@ -2,7 +2,7 @@
 
 use crate::findings;
 use kiln_event::{Action, Case, Confidence, Envelope, Finding, Outcome, RunEvent, RunRecord, StepKey};
-use kiln_limit::{Judged, Judgement, Measurement, Miss, Range};
+use kiln_limit::{Judged, Judgement, Measurement, Miss, Range, Rule};
 use kiln_model::{
     Component, Gpu, GpuIndex, Inventory, KernelRecord, KernelSource, Moment, Nic, Nvme, PciFunction, Reading, Span,
     Unit, WallTime,
@@ -67,15 +67,12 @@ fn found_of(inventory: Inventory, lines: &[&str], missed: &[(&str, Component)]) 
         component: *component,
         outcome: Outcome::Inconclusive,
         reason: None,
-        judgements: vec![Judgement {
-            miss: Miss::Suspicion,
-            ..Judgement::new(
-                Measurement::number(name, *component, Unit::One, 1.0, 1),
-                Some("== 0"),
-                Range::default(),
-                Judged::Fail,
-            )
-        }],
+        judgements: vec![Judgement::by(
+            Rule { miss: Miss::Suspicion, ..Rule::new(Some("== 0")) },
+            Measurement::number(name, *component, Unit::One, 1.0, 1),
+            Range::default(),
+            Judged::Fail,
+        )],
     };
     let key = StepKey { path: "after.log".to_owned(), round: 1, attempt: 1 };
     let cases = missed.iter().map(case).collect();

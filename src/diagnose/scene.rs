@@ -41,11 +41,11 @@ impl Fact<'_> {
         &self.judgement.measurement.name
     }
 
-    pub(super) const fn component(&self) -> Component {
+    pub(super) fn component(&self) -> Component {
         self.judgement.measurement.component
     }
 
-    pub(super) const fn gpu(&self) -> Option<GpuIndex> {
+    pub(super) fn gpu(&self) -> Option<GpuIndex> {
         self.component().gpu_index()
     }
 

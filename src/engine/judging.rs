@@ -8,7 +8,7 @@ use kiln_diagnose::{AllAlike, LEAST_ALIKE, if_all_alike, same_sm_everywhere};
 use kiln_event::{Case, LotFacts, LotValue, Outcome, Reason, RunRecord, StepEnding, StepRecord, StepStatus};
 use kiln_limit::{
     Judged, Judgement, Limit, LotRange, Measured, Measurement, Miss, Missing, Peers, Range, Reference, References,
-    Unjudged, WaiverUse, judge,
+    Rule, Unjudged, WaiverUse, judge,
 };
 use kiln_lot::placed;
 use kiln_model::{Component, ComponentKind, GpuIndex, Quantity, WallTime, median};
@@ -107,14 +107,17 @@ impl Judge<'_> {
     }
 
     fn judge(&self, measurement: &Measurement, all: &[Measurement]) -> Judgement {
-        let judgement = self.by_limit(measurement, all);
+        let mut judgement = self.by_limit(measurement, all);
         if self.planned.step.lot.contains(&measurement.name) {
             return match self.lot(measurement, |lot| &lot.values) {
                 Some(lot) => judgement.within_lot(lot),
                 None => judgement,
             };
         }
-        Judgement { lot: self.lot(measurement, |lot| &lot.references), ..judgement }
+        if let Some(lot) = self.lot(measurement, |lot| &lot.references) {
+            judgement.lot = Some(lot);
+        }
+        judgement
     }
 
     /// Where the lot's good units lie in a measurement, by what the lot holds units by or by what limits stand on.
@@ -141,8 +144,8 @@ impl Judge<'_> {
                 Measured::Unsupported => Judged::Unjudged(Unjudged::Unsupported),
                 Measured::Missing(_) => Judged::Unjudged(Unjudged::NotMeasured),
             };
-            let told = Judgement::new(measurement.clone(), None, Range::default(), outcome);
-            return Judgement { decisive: false, ..told };
+            let told = Rule { decisive: false, ..Rule::new(None) };
+            return Judgement::by(told, measurement.clone(), Range::default(), outcome);
         };
         let lot = if limit.stands_on(&Reference::Lot) { self.of_lot(measurement) } else { None };
         let sku = |fact: &str| -> Option<Quantity> { self.sku_of(measurement.component)?.fact(fact) };
@@ -156,7 +159,7 @@ impl Judge<'_> {
         };
         let mut judgement = judge(&limit.in_force(lot.is_some()), measurement, &references);
         if judgement.outcome == Judged::Fail {
-            judgement.waiver = self.waiver(measurement).map(Box::new);
+            judgement.waiver = self.waiver(measurement);
         }
         judgement
     }
@@ -335,14 +338,14 @@ impl Judge<'_> {
 }
 
 fn missing(measurement: Measurement, limit: Option<&Limit>) -> Judgement {
-    let text = limit.map(|limit| limit.text.as_str());
-    Judgement {
+    let rule = Rule {
         code: limit.and_then(|limit| limit.code.clone()),
         decisive: limit.is_none_or(|limit| limit.decisive),
         miss: limit.map(|limit| limit.miss).unwrap_or_default(),
         source: limit.and_then(|limit| limit.source.clone()),
-        ..Judgement::new(measurement, text, Range::default(), Judged::Unjudged(Unjudged::NotMeasured))
-    }
+        ..Rule::new(limit.map(|limit| limit.text.as_str()))
+    };
+    Judgement::by(rule, measurement, Range::default(), Judged::Unjudged(Unjudged::NotMeasured))
 }
 
 /// Whether the value is below its range; what is no number has but one side.

@@ -10,7 +10,7 @@ use super::Equipment;
 use super::judging::Judge;
 use kiln_diagnose as diagnose;
 use kiln_event::{Case, Envelope, LotFacts, RunEvent, RunRecord, RunStart, StepEnding, StepKey, roll_up};
-use kiln_limit::{Measured, Measurement, Missing};
+use kiln_limit::{Measurement, Missing};
 use kiln_model::{GpuIndex, WallTime};
 use kiln_plan::{self as plan, Plan, PlanError, PlannedStep};
 use kiln_profile::{Deviation, Profile, Sku};
@@ -251,7 +251,7 @@ impl Retelling<'_> {
 
 /// What the check handed over: all but what judging itself added as missing.
 fn measured(cases: &[Case]) -> Vec<Measurement> {
-    let given = |measurement: &&Measurement| measurement.value != Measured::Missing(Missing::NotGiven);
+    let given = |measurement: &&Measurement| measurement.value != Missing::NotGiven.into();
     let all = cases.iter().flat_map(|case| &case.judgements).map(|judgement| &judgement.measurement);
     all.filter(given).cloned().collect()
 }

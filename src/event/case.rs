@@ -16,6 +16,24 @@ pub struct Case {
     pub judgements: Vec<Judgement>,
 }
 
+impl Case {
+    /// Holds together with an earlier round or attempt of the same step on the same component what the judgements of both have in common:
+    /// what was measured, and nearly always what it was held against and what came of it. Left to each are its values.
+    pub(super) fn share(&mut self, earlier: &Self) {
+        for (place, own) in self.judgements.iter_mut().enumerate() {
+            let same = |one: &&Judgement| {
+                one.measurement.name == own.measurement.name && one.measurement.component == own.measurement.component
+            };
+            // A step tells its values in the same order in every round, mostly.
+            let there = earlier.judgements.get(place).filter(same);
+            if let Some(earlier) = there.or_else(|| earlier.judgements.iter().find(same)) {
+                own.share(earlier);
+            }
+        }
+        self.judgements.shrink_to_fit();
+    }
+}
+
 /// What a case says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]

@@ -212,7 +212,8 @@ impl RunRecord {
             RunEvent::RestartAsked { key, how, within } => {
                 self.restarts.push(RestartOrder { at, wall, key, how, within, boot: Boot::NotCompared });
             }
-            RunEvent::StepFinished { key, cases, ending: _ } => {
+            RunEvent::StepFinished { key, mut cases, ending: _ } => {
+                self.share_with_earlier(&key, &mut cases);
                 // A step that was skipped or never reached has an end without a beginning.
                 if !self.steps.iter().rev().any(|step| step.key == key && step.status == StepStatus::Running) {
                     self.steps.push(StepRecord::begun(key.clone(), self.resumes, at, wall));
@@ -314,10 +315,63 @@ impl RunRecord {
         }
     }
 
+    /// Lets the cases of a step hold together with those of its last round or attempt what they have in common: a run of days would
+    /// else hold the names and limits of fifty thousand values.
+    fn share_with_earlier(&self, key: &StepKey, cases: &mut [Case]) {
+        let earlier = |step: &&StepRecord| step.key.path == key.path && !step.cases.is_empty();
+        let Some(earlier) = self.steps.iter().rev().find(earlier) else { return };
+        for case in cases {
+            if let Some(before) = earlier.cases.iter().find(|before| before.component == case.component) {
+                case.share(before);
+            }
+        }
+    }
+
     fn with_step(&mut self, key: &StepKey, change: impl FnOnce(&mut StepRecord)) {
         // Searched from the end: the step meant is nearly always among the last few.
         if let Some(step) = self.steps.iter_mut().rev().find(|step| step.key == *key) {
             change(step);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kiln_limit::{Judged, Judgement, Measurement, Range, Ruling};
+    use kiln_model::Unit;
+
+    fn finished(round: u32, values: &[f64]) -> Envelope {
+        let judged = |(gpu, value): (u8, &f64)| Case {
+            component: Component::gpu(gpu),
+            outcome: Outcome::Pass,
+            reason: None,
+            judgements: vec![Judgement::new(
+                Measurement::number("temp.max", Component::gpu(gpu), Unit::Celsius, *value, 60),
+                Some("<= 85 °C"),
+                Range { low: None, high: Some(85.0) },
+                Judged::Pass,
+            )],
+        };
+        let cases = (0..).zip(values).map(judged).collect();
+        let key = StepKey { path: "burn.soak".to_owned(), round, attempt: 1 };
+        let event = RunEvent::StepFinished { key, cases, ending: None };
+        Envelope { seq: u64::from(round), at: Moment::from_secs(u64::from(round)), wall: WallTime::UNIX_EPOCH, event }
+    }
+
+    #[test]
+    fn what_values_of_many_rounds_are_held_against_is_held_once_and_each_keeps_its_value() {
+        let events = [finished(1, &[60.0, 61.0]), finished(2, &[60.0, 62.0]), finished(3, &[63.0, 62.0])];
+        let record = RunRecord::of(&events);
+        let ruling =
+            |round: usize, gpu: usize| -> *const Ruling { &raw const *record.steps[round].cases[gpu].judgements[0] };
+        for gpu in [0, 1] {
+            assert!((1..3).all(|round| ruling(round, gpu) == ruling(0, gpu)));
+        }
+        assert_ne!(ruling(0, 0), ruling(0, 1));
+        for (step, envelope) in record.steps.iter().zip(&events) {
+            let RunEvent::StepFinished { cases, .. } = &envelope.event else { unreachable!("as told above") };
+            assert_eq!(&step.cases, cases);
         }
     }
 }

@@ -3,8 +3,8 @@
 //! What cannot be judged is said so and never passes: no value, a value that is no number, a reference that is not there.
 
 use super::{
-    Bound, IfUnsupported, Judged, Judgement, Limit, Measured, Measurement, Miss, NoReference, Range, Reference, Scalar,
-    Term, Unjudged,
+    Bound, IfUnsupported, Judged, Judgement, Limit, Measured, Measurement, Miss, NoReference, Range, Reference, Rule,
+    Scalar, Term, Unjudged,
 };
 use kiln_model::{Dimension, Quantity, Unit};
 
@@ -256,14 +256,15 @@ pub fn judge(limit: &Limit, measurement: &Measurement, references: &References<'
         Judged::Fail if unsure || of_two => (Judged::Fail, Miss::Suspicion),
         other => (other, limit.miss),
     };
-    Judgement {
+    let rule = Rule {
         code: limit.code.clone(),
         decisive: limit.decisive && !excused,
         miss,
         source: limit.source.clone(),
         guard_band,
-        ..Judgement::new(measurement.clone(), Some(&limit.text), range, outcome)
-    }
+        ..Rule::new(Some(&limit.text))
+    };
+    Judgement::by(rule, measurement.clone(), range, outcome)
 }
 
 /// Whether an end of the bound can be missed by a little: an exact value is met or not.
@@ -311,7 +312,7 @@ mod tests {
     }
 
     fn outcome(limit: &Limit, value: f64, unit: Unit, references: &References<'_>) -> Judged {
-        judge(limit, &Measurement::number("m", Component::gpu(0), unit, value, 1), references).outcome
+        judge(limit, &Measurement::number("m", Component::gpu(0), unit, value, 1), references).outcome.clone()
     }
 
     #[test]
@@ -336,7 +337,7 @@ mod tests {
         let held = |text, value| {
             let measurement = Measurement::number("m", Component::gpu(0), Unit::Watt, value, 1);
             let judgement = judge(&limit(text, None, Unit::Watt), &measurement, &references);
-            (judgement.outcome, judgement.miss)
+            (judgement.outcome.clone(), judgement.miss)
         };
         assert_eq!(held(">= 98 % of peers", 99.0), (Judged::Pass, Miss::Proof), "they agree");
         assert_eq!(held(">= 98 % of peers", 90.0), (Judged::Fail, Miss::Suspicion));
@@ -390,7 +391,7 @@ mod tests {
         let banded = References { guard_band: Some(2.0), ..References::NONE };
         let case = |value: f64| {
             let judgement = judge(&limit, &Measurement::number("m", Component::gpu(0), Unit::Watt, value, 1), &banded);
-            (judgement.outcome, judgement.miss)
+            (judgement.outcome.clone(), judgement.miss)
         };
         assert_eq!(case(97.9), (Judged::Pass, Miss::Proof));
         assert_eq!(case(98.1), (Judged::Marginal, Miss::Proof));
@@ -403,7 +404,7 @@ mod tests {
         let limit = limit("== 4", None, Unit::One);
         let banded = References { guard_band: Some(2.0), ..References::NONE };
         let judged = judge(&limit, &Measurement::number("m", Component::gpu(0), Unit::One, 4.0, 1), &banded);
-        assert_eq!((judged.outcome, judged.guard_band), (Judged::Pass, None));
+        assert_eq!((judged.outcome.clone(), judged.guard_band), (Judged::Pass, None));
     }
 
     #[test]
@@ -412,7 +413,7 @@ mod tests {
         let lot = LotRange { low: 70.0, high: 80.0, units: 40 };
         let case = |value: f64| {
             let measured = Measurement::number("m", Component::gpu(0), Unit::Watt, value, 1);
-            judge(&limit, &measured, &References::NONE).within_lot(lot).outcome
+            judge(&limit, &measured, &References::NONE).within_lot(lot).outcome.clone()
         };
         assert_eq!(case(75.0), Judged::Pass);
         assert_eq!(case(90.0), Judged::Outlier);
@@ -423,7 +424,7 @@ mod tests {
     #[test]
     fn what_was_not_measured_is_not_judged() {
         let limit = limit("<= 87 °C", Some("<= 80 °C"), Unit::Celsius);
-        let judge = |measurement: &Measurement| judge(&limit, measurement, &References::NONE).outcome;
+        let judge = |measurement: &Measurement| judge(&limit, measurement, &References::NONE).outcome.clone();
         let gpu = Component::gpu(0);
         let not_measured = Judged::Unjudged(Unjudged::NotMeasured);
         assert_eq!(judge(&Measurement::missing("m", gpu, Unit::Celsius, crate::Missing::NeverRead)), not_measured);

@@ -9,6 +9,7 @@ mod list;
 mod measurement;
 mod parse;
 mod references;
+mod rule;
 mod settled;
 mod show;
 mod term;
@@ -16,11 +17,12 @@ mod words;
 
 pub use bound::{Bound, IfUnsupported, Instead, Limit, Miss, Pattern, Reference, Term};
 pub use judge::{Peers, References, judge};
-pub use judgement::{Judged, Judgement, LotRange, Range, Unjudged};
+pub use judgement::{Judged, Judgement, LotRange, Range, Ruling, Unjudged};
 pub use list::{read_list, write_list};
-pub use measurement::{Measured, Measurement, Scalar};
+pub use measurement::{Measurand, Measured, Measurement, Scalar};
 pub use parse::{ParseLimitError, Target, Wanted};
 pub use references::{NoReference, WaiverUse};
+pub use rule::Rule;
 pub use settled::Settled;
 
 pub use kiln_model::{Missing, Setting};

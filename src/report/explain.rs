@@ -155,9 +155,10 @@ pub(super) fn speaks_against(one: &Judgement) -> bool {
 fn of_losses<'a>(record: &'a RunRecord, case: &Case) -> Vec<&'a Finding> {
     let mut lost: BTreeSet<GpuIndex> = BTreeSet::new();
     for one in case.judgements.iter().filter(|one| speaks_against(one)) {
-        match one.measurement.value {
-            Measured::Missing(Missing::PeerLost { gpu }) => lost.extend([gpu]),
-            Measured::Missing(Missing::GpuLost { at }) => {
+        let Measured::Missing(why) = &one.measurement.value else { return Vec::new() };
+        match **why {
+            Missing::PeerLost { gpu } => lost.extend([gpu]),
+            Missing::GpuLost { at } => {
                 lost.extend(record.lost.iter().filter(|(_, when)| **when == at).map(|(gpu, _)| *gpu));
             }
             _ => return Vec::new(),

@@ -213,7 +213,7 @@ mod tests {
                     share: 30.0,
                     claimed: Some(Claim { megahertz: 600.0, products: 9e15, alone: 6e11 }),
                     unclaimed: 1,
-                    why: Some(Measured::Missing(Missing::ClockNotKept { held: 600.0, mean: 1980.0 })),
+                    why: Some(Missing::ClockNotKept { held: 600.0, mean: 1980.0 }.into()),
                 },
                 Held { share: 60.0, claimed: None, unclaimed: 8, why: Some(Measured::Unsupported) },
             ],

@@ -286,7 +286,7 @@ fn unit(judgement: &Judgement) -> Option<&'static str> {
     (!words).then(|| judgement.measurement.unit.symbol())
 }
 
-const fn judged(judgement: &Judgement) -> &'static str {
+fn judged(judgement: &Judgement) -> &'static str {
     match &judgement.outcome {
         Judged::Outlier => "outlier",
         _ if judgement.limit.is_none() => "told",

@@ -149,7 +149,8 @@ mod tests {
 
     #[test]
     fn the_margin_is_to_the_nearer_bound_and_negative_outside() {
-        let between = Judgement { range: Range { low: Some(70.0), high: Some(83.0) }, ..celsius(80.0) };
+        let mut between = celsius(80.0);
+        between.range = Range { low: Some(70.0), high: Some(83.0) };
         assert_eq!(margin(&between), Some(3.0));
         assert_eq!(margin(&celsius(84.0)), Some(-1.0));
         assert_eq!(margin(&matched(true)), None);

@@ -233,7 +233,8 @@ fn unmets() -> Vec<Unmet> {
 fn reasons() -> Vec<Reason> {
     let failed = || Box::new(judgement(Judged::Fail));
     let unjudged = |why| Box::new(judgement(Judged::Unjudged(why)));
-    let waived = Judgement { waiver: Some(Box::new(waiver_use())), ..judgement(Judged::Fail) };
+    let mut waived = judgement(Judged::Fail);
+    waived.waiver = Some(waiver_use());
     let lot = LotRange { low: 60.0, high: 80.0, units: 40 };
     let outlier = || Box::new(judgement(Judged::Pass).within_lot(lot));
     let stop = |cause| GuardStop { guard: "hot".to_owned(), component: Component::Gpu(GPU), cause };
@@ -299,9 +300,9 @@ fn reasons() -> Vec<Reason> {
     all.extend(causes().into_iter().map(|cause| Reason::GuardStop(stop(cause))));
     all.extend(references().into_iter().map(|what| Reason::NoReference(unjudged(Unjudged::NoReference(what)))));
     all.extend(all_missing().into_iter().map(|why| {
-        let unmeasured = judgement(Judged::Unjudged(Unjudged::NotMeasured));
-        let measurement = Measurement::missing("temp.max", Component::Gpu(GPU), Unit::Celsius, why);
-        Reason::NotMeasured(Box::new(Judgement { measurement, ..unmeasured }))
+        let mut unmeasured = judgement(Judged::Unjudged(Unjudged::NotMeasured));
+        unmeasured.measurement = Measurement::missing("temp.max", Component::Gpu(GPU), Unit::Celsius, why);
+        Reason::NotMeasured(Box::new(unmeasured))
     }));
     all
 }

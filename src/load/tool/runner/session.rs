@@ -120,7 +120,7 @@ impl Session<'_> {
                 self.tell(ProgramSaid::Unreadable(Unreadable::Endless));
             }
             Ended::ByItself | Ended::Overdue => match self.read(ran) {
-                Ok(measured) => self.measured(measured),
+                Ok(measured) => self.measured(&measured),
                 Err(why) => self.tell(ProgramSaid::Unreadable(why)),
             },
         }
@@ -138,10 +138,10 @@ impl Session<'_> {
     }
 
     /// Tells values, as many in a message as a line takes.
-    fn measured(&self, measured: Vec<Measurement>) {
+    fn measured(&self, measured: &[Measurement]) {
         let mut batch = Vec::new();
         let mut bytes = 0;
-        for value in measured.into_iter().map(value) {
+        for value in measured.iter().map(value) {
             let size = serde_json::to_string(&value).map_or(0, |text| text.len());
             if bytes + size > VALUES && !batch.is_empty() {
                 self.tell(ProgramSaid::Measured(std::mem::take(&mut batch)));
@@ -156,16 +156,16 @@ impl Session<'_> {
     }
 }
 
-fn value(measured: Measurement) -> ProgramValue {
-    let number = match measured.value {
-        Measured::Value(Scalar::Number(value)) => ProgramNumber::Number { value, samples: measured.samples },
-        Measured::Value(Scalar::Flag(flag)) => ProgramNumber::Flag(flag),
-        Measured::Value(Scalar::Text(text)) => ProgramNumber::Text(start(&text, TEXT)),
+fn value(measured: &Measurement) -> ProgramValue {
+    let number = match &measured.value {
+        Measured::Value(Scalar::Number(value)) => ProgramNumber::Number { value: *value, samples: measured.samples },
+        Measured::Value(Scalar::Flag(flag)) => ProgramNumber::Flag(*flag),
+        Measured::Value(Scalar::Text(text)) => ProgramNumber::Text(start(text, TEXT)),
         Measured::Unsupported => ProgramNumber::Missing(Missing::NotOffered),
-        Measured::Missing(Missing::Program(why)) => {
-            ProgramNumber::Missing(Missing::Program(why.shortened(&|text| start(text, TEXT))))
-        }
-        Measured::Missing(why) => ProgramNumber::Missing(why),
+        Measured::Missing(why) => ProgramNumber::Missing(match (**why).clone() {
+            Missing::Program(why) => Missing::Program(why.shortened(&|text| start(text, TEXT))),
+            other => other,
+        }),
     };
     ProgramValue { name: name(&measured.name), component: measured.component, unit: measured.unit, value: number }
 }
