@@ -4,8 +4,7 @@
 use std::collections::BTreeMap;
 
 use kiln_wire::{
-    AgentId, Assignment, Basis, Digest, Doing, Held, LotId, PlaceId, RunId, Scope, Serial, SlotId, Sync, SyncReply,
-    WIRE,
+    AgentId, Assignment, Basis, Digest, Held, LotId, PlaceId, RunId, Scope, Serial, SlotId, Sync, SyncReply, WIRE,
 };
 
 use super::admission::{Ask, Ledger};
@@ -197,6 +196,7 @@ impl Floor {
             set_aside: sync.spool.iter().filter(|run| aside(run)).map(|run| run.run.clone()).collect(),
             upgrade: None,
             basis: Basis::Memory,
+            mark: None,
         }
     }
 
@@ -244,7 +244,10 @@ impl Handling<'_> {
 
     fn synced(&mut self, sync: &Sync) -> Result<SyncReply, Refusal> {
         sync.wire.check()?;
-        let let_go = self.meet(sync);
+        let Some(let_go) = self.meet(sync) else {
+            let mark = Some(self.floor.next_seq);
+            return Ok(SyncReply { mark, ..self.floor.repeated(sync) });
+        };
         self.hear_of_power(sync);
         self.hear_of_refusal(sync);
         self.roll_out(Some(sync));
@@ -253,62 +256,8 @@ impl Handling<'_> {
         // What becomes another program begins no run as the one it is.
         let desired = if silent || upgrade.is_some() { None } else { self.desired(sync) };
         let repeated = self.floor.repeated(sync);
-        Ok(SyncReply { desired, let_go, upgrade, basis: Basis::Decided, ..repeated })
-    }
-
-    /// Notes who calls, and holds an agent of whom there are two. Returns whether a held agent may go on.
-    fn meet(&mut self, sync: &Sync) -> bool {
-        let actor = || Actor::Agent(sync.agent.clone());
-        let agent = || sync.agent.clone();
-        let known = self.floor.state.agents.get(&sync.agent);
-        let cloned = known.is_some_and(|agent| agent.earlier_boots.contains(&sync.boot));
-        let freed = known.and_then(|agent| agent.freed.clone());
-        let unit = sync.serial.as_ref().and_then(|serial| self.floor.state.units.get(serial));
-        let alone = unit.is_some_and(|unit| unit.agent.is_none());
-        let (held, same) = known.map_or((None, false), |agent| {
-            let same = agent.boot == sync.boot && agent.serial == sync.serial && !alone;
-            let same = same && agent.slot == sync.slot && agent.version == sync.version;
-            (agent.held.clone(), same && agent.program == sync.program)
-        });
-        if cloned {
-            if held.is_none() {
-                self.record(Actor::Floor, FloorEvent::AgentHeld { agent: agent(), why: Held::ClonedAgent });
-            }
-            return false;
-        }
-        if !same {
-            let (boot, serial) = (sync.boot.clone(), sync.serial.clone());
-            let (slot, version, program) = (sync.slot.clone(), sync.version.clone(), sync.program.clone());
-            let known = serial.clone().and_then(|serial| Some((serial.clone(), self.floor.state.units.get(&serial)?)));
-            let before = known.map(|(serial, unit)| (serial, unit.slot.clone()));
-            self.record(actor(), FloorEvent::AgentMet { agent: agent(), boot, serial, slot, version, program });
-            if let Some((unit, before)) = before
-                && !matches!(self.floor.state.units.get(&unit).map(|unit| &unit.stage), Some(Stage::Held(_)))
-            {
-                self.came_into(&unit, before.as_ref());
-            }
-        }
-        let aside = |run: &RunId| self.floor.state.set_aside.contains(run);
-        match (&sync.doing, freed) {
-            // An agent that was started again has forgotten what was set aside.
-            (
-                Doing::Held(Held::ForkedJournal { run } | Held::Unverified { run } | Held::OtherProgram { run, .. }),
-                None,
-            ) if held.is_none() && aside(run) => {
-                return true;
-            }
-            // What a person has looked at is no reason to hold it once more.
-            (Doing::Held(why), Some(freed)) if *why == freed => return true,
-            // What holds an agent is told once; only a person frees it.
-            (Doing::Held(why), _) if held.is_none() => {
-                self.record(actor(), FloorEvent::AgentHeld { agent: agent(), why: why.clone() });
-            }
-            (Doing::Idle | Doing::Running { .. }, Some(_)) => {
-                self.record(actor(), FloorEvent::AgentWentOn { agent: agent() });
-            }
-            _ => {}
-        }
-        false
+        let mark = Some(self.floor.next_seq);
+        Ok(SyncReply { desired, let_go, upgrade, basis: Basis::Decided, mark, ..repeated })
     }
 
     fn told(&mut self, input: Input) -> Result<(), Refusal> {
@@ -395,21 +344,6 @@ impl Handling<'_> {
             self.came_into(&unit, before.as_ref());
         }
         Ok(())
-    }
-
-    /// Holds a unit that has come into a slot in which another is on its way. One that was done with there is taken out
-    /// before the next is put in, and nobody scans that.
-    fn came_into(&mut self, unit: &Serial, before: Option<&SlotId>) {
-        let state = &self.floor.state;
-        let slot = state.units.get(unit).and_then(|unit| unit.slot.clone()).filter(|slot| Some(slot) != before);
-        let Some(slot) = slot else { return };
-        let is_there = |(serial, other): &(&Serial, &super::state::UnitState)| {
-            *serial != unit && !matches!(other.stage, Stage::Disposed(_))
-        };
-        let other = state.all_in(&slot).find(is_there).map(|(other, _)| other.clone());
-        if let Some(other) = other {
-            self.hold(unit.clone(), Held::SlotTaken { slot, other });
-        }
     }
 
     /// Lets an agent go on. A run that the two sides disagree about, or that two programs would make, is set aside, and its unit begins anew.

@@ -15,6 +15,7 @@ mod file_rollout;
 mod identity;
 mod judge;
 mod machine;
+mod meeting;
 mod parts;
 mod policy;
 mod refusal;
@@ -32,6 +33,8 @@ mod tests_faults;
 mod tests_file;
 #[cfg(test)]
 mod tests_identity;
+#[cfg(test)]
+mod tests_meeting;
 #[cfg(test)]
 mod tests_parts;
 #[cfg(test)]

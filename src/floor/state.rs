@@ -107,8 +107,11 @@ pub struct UnitState {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AgentState {
     pub boot: BootId,
-    /// Boots before this one. One of them that calls again is another machine with the same identity.
-    pub earlier_boots: Vec<BootId>,
+    /// The number of the event by which it was met, or by which a person last said that there is one machine of this name.
+    pub met: u64,
+    /// Boots before this one, each with the number of the event by which the next one was met. One of them that had an answer given
+    /// after that is another machine with the same identity.
+    pub earlier_boots: BTreeMap<BootId, u64>,
     pub serial: Option<Serial>,
     pub slot: Option<SlotId>,
     pub version: Option<String>,
@@ -212,7 +215,7 @@ impl FloorState {
             FloorEvent::AgentMet { .. }
             | FloorEvent::AgentHeld { .. }
             | FloorEvent::AgentFreed { .. }
-            | FloorEvent::AgentWentOn { .. } => self.of_agent(&stamped.event, at),
+            | FloorEvent::AgentWentOn { .. } => self.of_agent(stamped),
             FloorEvent::UnitScanned { unit, at: agent, slot, lot } => {
                 self.scanned(unit, agent.as_ref(), slot.as_ref(), lot.as_ref(), at);
             }
@@ -305,10 +308,10 @@ impl FloorState {
         }
     }
 
-    fn of_agent(&mut self, event: &FloorEvent, at: u64) {
-        match event {
+    fn of_agent(&mut self, stamped: &Stamped) {
+        match &stamped.event {
             FloorEvent::AgentMet { agent, boot, serial, slot, version, program } => {
-                self.met(agent, boot, serial.as_ref(), slot.as_ref(), at);
+                self.met(agent, boot, serial.as_ref(), slot.as_ref(), (stamped.seq, stamped.at));
                 if let Some(agent) = self.agents.get_mut(agent) {
                     (agent.version, agent.program) = (version.clone(), program.clone());
                 }
@@ -334,6 +337,7 @@ impl FloorState {
                     if agent.freed == Some(Held::ClonedAgent) {
                         // Which of the two stays is for the person; whoever calls from now on is the agent.
                         agent.earlier_boots.clear();
+                        agent.met = stamped.seq;
                     }
                 }
             }
@@ -346,10 +350,18 @@ impl FloorState {
         }
     }
 
-    fn met(&mut self, agent: &AgentId, boot: &BootId, serial: Option<&Serial>, slot: Option<&SlotId>, at: u64) {
+    fn met(
+        &mut self,
+        agent: &AgentId,
+        boot: &BootId,
+        serial: Option<&Serial>,
+        slot: Option<&SlotId>,
+        (seq, at): (u64, u64),
+    ) {
         let fresh = || AgentState {
             boot: boot.clone(),
-            earlier_boots: Vec::new(),
+            met: seq,
+            earlier_boots: BTreeMap::new(),
             serial: None,
             slot: None,
             version: None,
@@ -360,7 +372,8 @@ impl FloorState {
         let known = self.agents.entry(agent.clone()).or_insert_with(fresh);
         if known.boot != *boot {
             let earlier = std::mem::replace(&mut known.boot, boot.clone());
-            known.earlier_boots.push(earlier);
+            known.earlier_boots.insert(earlier, seq);
+            known.met = seq;
         }
         (known.serial, known.slot) = (serial.cloned(), slot.cloned());
         // A unit that was scanned before its node first called.

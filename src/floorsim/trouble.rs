@@ -47,7 +47,8 @@ impl Ahead {
             let node = chance.below(nodes as u64) as usize;
             let fault = kinds[chance.below(kinds.len() as u64) as usize];
             let minutes = 1 + chance.below(20);
-            let comes = faults.has(fault) && (fault != Fault::Clone || chance.one_in(10));
+            let is_asked_for = faults.has(fault) || fault == Fault::Reboot && faults.has(Fault::Late);
+            let comes = is_asked_for && (fault != Fault::Clone || chance.one_in(10));
             if comes {
                 ahead.coming.push(Trouble { at, node, fault, minutes });
             }
@@ -95,9 +96,12 @@ impl World {
             Fault::FullDisk => node.full_until = now + minutes * MINUTE,
             Fault::Kill | Fault::Reboot => {
                 if fault == Fault::Reboot {
+                    self.come_late(index);
+                    let node = &mut self.nodes[index];
                     node.tear();
                     node.boots += 1;
                 }
+                let node = &mut self.nodes[index];
                 // A program on trial that ends is not started again.
                 if node.being.trial_until.is_some() {
                     node.declines(NotTaken::FellBack);
@@ -112,7 +116,7 @@ impl World {
                 let copy = self.nodes.len() - 1;
                 self.look(copy, None);
             }
-            Fault::Delay | Fault::Loss | Fault::Doubling | Fault::ClockJump | Fault::FloorKill => {}
+            Fault::Delay | Fault::Loss | Fault::Doubling | Fault::Late | Fault::ClockJump | Fault::FloorKill => {}
         }
     }
 
