@@ -13,6 +13,7 @@ use super::event::{Actor, Disposition, Evidence, FloorEvent, Parts, RunFacts, St
 use super::identity::{Candidate, Listed};
 use super::parts::UnitParts;
 use super::policy::Policy;
+use super::power_cycle::CycleEnd;
 use super::refusal::Refusal;
 use super::route::{RouteAnswer, RouteQuestion};
 use super::site::Watts;
@@ -56,6 +57,12 @@ pub enum Input {
     },
     /// What a unit was ordered with.
     Ordered(UnitParts),
+    /// The program of a power cycle has ended, of the order with this number.
+    PowerCycleEnded {
+        slot: SlotId,
+        order: u64,
+        end: CycleEnd,
+    },
     /// Some seconds have passed: what is overdue is so also where nobody calls.
     TimePassed,
     /// Somebody typed a wrong PIN for this person too often.
@@ -98,6 +105,8 @@ pub enum Act {
     Revoke { agent: AgentId, why: String },
     /// A person who was locked out may log in again.
     Unlock { name: String },
+    /// The node of a unit hangs, and is to be switched off and on by its BMC.
+    PowerCycle { unit: Serial, why: String },
     /// A rollout that stopped goes on.
     ResumeRollout { why: String },
 }
@@ -120,6 +129,11 @@ pub struct Floor {
     pub(super) asks: BTreeMap<(u64, Serial), Ask>,
     /// Why units wait, as last found.
     pub(super) waits: BTreeMap<Serial, Wait>,
+    /// When each agent last called, the first input came, and the last one. Not events: a floor that began anew knows nothing of
+    /// silence before.
+    pub(super) heard: BTreeMap<AgentId, u64>,
+    pub(super) began: Option<u64>,
+    pub(super) last: u64,
     next_seq: u64,
 }
 
@@ -135,7 +149,8 @@ impl Floor {
     pub fn of<'a>(policy: Policy, events: impl IntoIterator<Item = &'a Stamped>) -> Self {
         let ledger = Ledger::of(&policy.site, []);
         let (asks, waits) = (BTreeMap::new(), BTreeMap::new());
-        let mut floor = Self { policy, state: FloorState::default(), ledger, asks, waits, next_seq: 0 };
+        let (state, heard) = (FloorState::default(), BTreeMap::new());
+        let mut floor = Self { policy, state, ledger, asks, waits, heard, began: None, last: 0, next_seq: 0 };
         for stamped in events {
             floor.follow(stamped);
         }
@@ -222,6 +237,7 @@ impl Floor {
 
     /// Decides about one input. The events must be kept before the reply is given.
     pub fn handle(&mut self, tick: &Tick, input: Input) -> Result<Answer, Refusal> {
+        (self.began, self.last) = (self.began.or(Some(tick.now)), tick.now);
         let mut handling = Handling { floor: self, tick, events: Vec::new() };
         let reply = match input {
             Input::Synced(sync) => Some(handling.synced(&sync)?),
@@ -248,6 +264,7 @@ impl Handling<'_> {
             let mark = Some(self.floor.next_seq);
             return Ok(SyncReply { mark, ..self.floor.repeated(sync) });
         };
+        self.hears(sync);
         self.hear_of_power(sync);
         self.hear_of_refusal(sync);
         self.roll_out(Some(sync));
@@ -270,6 +287,11 @@ impl Handling<'_> {
             Input::RouteAnswered { question, answer } => self.route_answered(question, answer),
             Input::TimePassed => {
                 self.roll_out(None);
+                self.mind_cycles();
+                Ok(())
+            }
+            Input::PowerCycleEnded { slot, order, end } => {
+                self.cycle_ended(slot, order, end);
                 Ok(())
             }
             Input::Ordered(list) => {
@@ -418,6 +440,7 @@ impl Handling<'_> {
                 }
                 FloorEvent::PersonUnlocked { name }
             }
+            Act::PowerCycle { unit, why } => self.cycle_ordered(unit, why)?,
             Act::ResumeRollout { why } => self.rollout_resumed(why)?,
         };
         self.record(Actor::Person(by), event);

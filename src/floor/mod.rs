@@ -11,6 +11,7 @@ mod event;
 mod facts;
 mod file;
 mod file_places;
+mod file_power_cycle;
 mod file_rollout;
 mod identity;
 mod judge;
@@ -18,6 +19,7 @@ mod machine;
 mod meeting;
 mod parts;
 mod policy;
+mod power_cycle;
 mod refusal;
 mod release;
 mod rollout;
@@ -37,6 +39,8 @@ mod tests_identity;
 mod tests_meeting;
 #[cfg(test)]
 mod tests_parts;
+#[cfg(test)]
+mod tests_power_cycle;
 #[cfg(test)]
 mod tests_release;
 #[cfg(test)]
@@ -59,6 +63,7 @@ pub use identity::{Candidate, FETCH_WITHIN, Identity, IdentityError, Listed, Rig
 pub use machine::{Act, Answer, Floor, Input, Tick};
 pub use parts::{Ordered, PartsRule, UnitParts, UnitPartsError};
 pub use policy::{Breaker, FaultClass, Policy, Retest, Stop};
+pub use power_cycle::{BmcAddress, Cycle, CycleDropped, CycleEnd, CycleRules, NoAddress, NoCycle, OrderedBy};
 pub use refusal::Refusal;
 pub use release::{Decided, Decision, Release};
 pub use rollout::{Offer, Proof, Rollout, RolloutRules, Setback, Wave};

@@ -9,6 +9,7 @@ use super::admission::{Claimed, Cuts, Grant};
 use super::event::{Actor, Because, Disposition, Evidence, FloorEvent, Parts, RunFacts, Stamped};
 use super::identity::{Identity, Listed};
 use super::parts::Ordered;
+use super::power_cycle::Cycle;
 use super::release::Decision;
 use super::rollout::Rollout;
 
@@ -152,6 +153,8 @@ pub struct FloorState {
     pub golden_passes: BTreeMap<PlaceId, u64>,
     /// The program that agents should be, and how far that has come.
     pub rollout: Option<Rollout>,
+    /// Power cycles of nodes that hang, by slot.
+    pub cycles: BTreeMap<SlotId, Cycle>,
     /// Which parts list each unit is held against now, also of units that nobody has scanned yet.
     pub ordered: BTreeMap<Serial, Ordered>,
     /// Every parts list that the floor ever had, by its digest.
@@ -207,10 +210,18 @@ impl FloorState {
         Some(grant)
     }
 
+    fn returned(&mut self, run: &RunId, evidence: &Evidence) {
+        self.take_back(run);
+        if let Some(run) = self.runs.get_mut(run).filter(|_| *evidence == Evidence::NodeSays) {
+            run.ended = true;
+        }
+    }
+
     pub fn apply(&mut self, stamped: &Stamped) {
         let at = stamped.at;
         self.decided(stamped);
         self.of_rollout(stamped);
+        self.of_cycles(stamped);
         match &stamped.event {
             FloorEvent::AgentMet { .. }
             | FloorEvent::AgentHeld { .. }
@@ -264,12 +275,7 @@ impl FloorState {
                     grant.began.get_or_insert(at);
                 }
             }
-            FloorEvent::PowerReturned { run, evidence } => {
-                self.take_back(run);
-                if let Some(run) = self.runs.get_mut(run).filter(|_| *evidence == Evidence::NodeSays) {
-                    run.ended = true;
-                }
-            }
+            FloorEvent::PowerReturned { run, evidence } => self.returned(run, evidence),
             FloorEvent::LimitCut { place, limit: Some(limit), .. } => drop(self.cuts.insert(place.clone(), *limit)),
             FloorEvent::LimitCut { place, limit: None, .. } => drop(self.cuts.remove(place)),
             FloorEvent::ScopeSuspected { scope, code, .. } => drop(self.suspects.insert(scope.clone(), code.clone())),
@@ -304,7 +310,11 @@ impl FloorState {
             | FloorEvent::UpgradeOffered { .. }
             | FloorEvent::ProgramProven { .. }
             | FloorEvent::RolloutStopped { .. }
-            | FloorEvent::RolloutResumed { .. } => {}
+            | FloorEvent::RolloutResumed { .. }
+            | FloorEvent::PowerCycleOrdered { .. }
+            | FloorEvent::PowerCycleEnded { .. }
+            | FloorEvent::PowerCycleDropped { .. }
+            | FloorEvent::PowerCycleGivenUp { .. } => {}
         }
     }
 

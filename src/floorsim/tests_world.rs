@@ -132,3 +132,28 @@ fn every_copy_of_a_machine_is_found_and_no_machine_is_taken_for_two_by_its_own_l
     }
     assert!(copies > 100, "{copies}");
 }
+
+#[test]
+fn nodes_that_hang_come_back_by_their_bmcs_and_what_a_lying_one_says_is_never_believed() {
+    for (bmc, faults) in [
+        (Bmc::Honest, "freeze"),
+        (Bmc::Lying, "freeze"),
+        (Bmc::Honest, "freeze,floor-kill"),
+        (Bmc::Lying, "freeze,floor-kill,loss,delay,doubling,kill"),
+    ] {
+        let (mut first, mut again) = (0, 0);
+        for seed in 0..8 {
+            let faults = faults.parse().expect("faults");
+            let done = simulate(&SimSettings { seed, faults, bmc: Some(bmc), ..SimSettings::of(60) });
+            assert_eq!(done.violations, Vec::<String>::new(), "{bmc:?}, seed {seed}");
+            first += done.cycled;
+            again += done.cycles - done.cycled;
+        }
+        assert!(first > 10, "{bmc:?}, {faults}: {first}");
+        match bmc {
+            Bmc::Lying => assert!(again > 3, "{again}"),
+            // Of a floor that died nobody knows whether it had started what it ordered.
+            Bmc::Honest => assert!(again == 0 || faults.contains("floor-kill"), "{again}"),
+        }
+    }
+}

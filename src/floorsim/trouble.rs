@@ -92,7 +92,12 @@ impl World {
         match fault {
             Fault::Cut => node.cut_until = now + if minutes == 7 { 5 * HOUR } else { minutes * MINUTE },
             Fault::HalfOpen => node.half_open_until = now + minutes * MINUTE,
-            Fault::Freeze => node.frozen_until = now + minutes * MINUTE,
+            // Some hang for good, as far as anybody waits for them.
+            Fault::Freeze => {
+                let for_good = self.bmc.is_some() && minutes % 4 == 0;
+                let until = now + if for_good { 5 * HOUR } else { minutes * MINUTE };
+                node.frozen_until = node.frozen_until.max(until);
+            }
             Fault::FullDisk => node.full_until = now + minutes * MINUTE,
             Fault::Kill | Fault::Reboot => {
                 if fault == Fault::Reboot {
@@ -129,6 +134,7 @@ impl World {
             self.take_copies_away(&held);
         }
         self.look_at_rollout();
+        self.look_at_silent();
         self.switched_off();
         // Where chance planted many fails in one place, the floor suspects it, and nothing there begins until somebody looked.
         let suspects: Vec<_> = self.floor.state().suspects.keys().cloned().collect();
