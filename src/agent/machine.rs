@@ -8,6 +8,7 @@ use kiln_wire::{
     SlotId, Spooled, Sync, SyncReply, Upgrade, WIRE,
 };
 
+use super::patience::pause;
 use super::shipping::Shipping;
 use super::upgrading::{Being, Upgrading};
 
@@ -16,9 +17,6 @@ use super::upgrading::{Being, Upgrading};
 const TRIES: u32 = 5;
 /// Between two tries to start a run.
 const TRY_AGAIN: Duration = Duration::from_secs(30);
-/// The first pause after a call without an answer; each further one is twice as long, up to [`LONGEST_PAUSE`].
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// The moment of an input.
 #[derive(Debug, Clone, Copy)]
@@ -153,6 +151,8 @@ pub struct Agent {
     upgrading: Upgrading,
     calling: bool,
     unanswered: u32,
+    /// How far the floor was in its last answer.
+    heard: Option<u64>,
     call_at: Duration,
     tries: u32,
     try_at: Duration,
@@ -184,6 +184,7 @@ impl Agent {
             upgrading: Upgrading::default(),
             calling: false,
             unanswered: 0,
+            heard: None,
             call_at: Duration::ZERO,
             tries: 0,
             try_at: Duration::ZERO,
@@ -367,6 +368,7 @@ impl Agent {
         if reply.let_go {
             self.go_on();
         }
+        self.heard = reply.mark.or(self.heard);
         self.call_at = tick.now + reply.poll_after;
         self.upgrading.answered(&reply);
         self.shipping.set_aside(&reply.set_aside);
@@ -489,12 +491,7 @@ impl Agent {
             program: self.upgrading.being().program.clone(),
             declined: self.upgrading.being().declined.clone(),
             refused: self.refused().cloned(),
+            heard: self.heard,
         }
     }
-}
-
-/// The pause after the n-th call in a row that got no answer: doubled each time, and spread over its upper half.
-fn pause(unanswered: u32, jitter: f64) -> Duration {
-    let longest = FIRST_PAUSE.saturating_mul(1 << unanswered.min(6)).min(LONGEST_PAUSE);
-    longest.mul_f64(0.5 + 0.5 * jitter.clamp(0.0, 1.0))
 }

@@ -6,6 +6,7 @@
 //! run: with the floor gone the run goes on, ends, and is shipped later.
 
 mod machine;
+mod patience;
 mod shipping;
 #[cfg(test)]
 mod tests;

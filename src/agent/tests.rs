@@ -24,7 +24,7 @@ fn upgrade(offer: u64) -> Upgrade {
 fn reply(upgrade: Option<Upgrade>, desired: Option<Assignment>) -> SyncReply {
     let poll_after = Duration::from_secs(2);
     let (received, set_aside, basis) = (Vec::new(), Vec::new(), Basis::Decided);
-    SyncReply { wire: WIRE, desired, received, poll_after, let_go: false, set_aside, upgrade, basis }
+    SyncReply { wire: WIRE, desired, received, poll_after, let_go: false, set_aside, upgrade, basis, mark: None }
 }
 
 pub(super) fn assignment() -> Assignment {
@@ -270,4 +270,17 @@ fn a_process_that_was_alive_and_wrote_nothing_was_started_in_vain() {
     }
     assert!(!starts(&told.tell(Input::Looked(Facts::default()))));
     assert_eq!(told.agent.held(), Some(&Held::WillNotStart { run: name("run-1"), tries: 5 }));
+}
+
+#[test]
+fn an_agent_says_how_far_the_floor_was_in_the_last_answer_that_it_had() {
+    let mut told = Told::being(Being::default());
+    assert_eq!(told.says().heard, None);
+    told.tell(Input::Answered(SyncReply { mark: Some(7), ..reply(None, None) }));
+    assert_eq!(told.says().heard, Some(7));
+    // A floor that cannot know it says nothing, and one that began anew counts anew.
+    told.tell(Input::Answered(reply(None, None)));
+    assert_eq!(told.says().heard, Some(7));
+    told.tell(Input::Answered(SyncReply { mark: Some(2), ..reply(None, None) }));
+    assert_eq!(told.says().heard, Some(2));
 }

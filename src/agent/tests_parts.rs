@@ -34,6 +34,7 @@ fn wants(desired: Option<Assignment>) -> Input {
         set_aside,
         upgrade,
         basis: Basis::Decided,
+        mark: None,
     })
 }
 

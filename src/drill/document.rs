@@ -2,6 +2,8 @@
 
 #![expect(clippy::cast_precision_loss, reason = "counts and nanoseconds become floats for statistics, far below 2^53")]
 
+use std::collections::BTreeMap;
+
 use kiln_model::Spread;
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +14,7 @@ use super::shortening::Shortening;
 use super::tune::Tuning;
 
 /// Grows by a minor number with new fields, by a major one when old ones change.
-pub const DRILL_SCHEMA: &str = "kiln.drill/1.4";
+pub const DRILL_SCHEMA: &str = "kiln.drill/1.5";
 
 /// A whole drill.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -43,6 +45,9 @@ pub struct Drill {
     /// a first lot. Since 1.4.
     #[serde(default)]
     pub lot: Option<usize>,
+    /// The file of each node's lot, as a command of one run names it. Since 1.5.
+    #[serde(default)]
+    pub lot_files: BTreeMap<String, String>,
     /// Severities as multiples of each fault's default, one for each column.
     pub severities: Vec<f64>,
     /// Whether the drill was interrupted, so that runs are missing.
@@ -190,7 +195,8 @@ pub(super) mod tests {
             first_seed: 1,
             spread: Spread::Tight,
             parts_list: true,
-            lot: None,
+            lot: Some(60),
+            lot_files: [("hgx-h200-8".to_owned(), "drills/my lots/lot.json".to_owned())].into(),
             partial: false,
             runs_planned: all.len() + 200,
             runs_done: all.len() + 200,

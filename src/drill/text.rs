@@ -69,6 +69,16 @@ fn spread_option(drill: &Drill) -> String {
     if drill.spread.is_tight() { String::new() } else { format!(" --spread {}", drill.spread.word()) }
 }
 
+/// The option that holds one run against what the drill held it against. A path that a shell would take apart is in quotes.
+fn lot_option(drill: &Drill, node: &str) -> String {
+    let Some(file) = drill.lot_files.get(node) else { return String::new() };
+    let is_plain = |sign: char| sign.is_alphanumeric() || "/._-+:@%,=".contains(sign);
+    if file.chars().all(is_plain) {
+        return format!(" --lot {file}");
+    }
+    format!(" --lot '{}'", file.replace('\'', "'\\''"))
+}
+
 /// What the runs were given beside the profile.
 pub(super) const fn parts_list(drill: &Drill) -> &'static str {
     if drill.parts_list {
@@ -201,7 +211,7 @@ fn misses(drill: &Drill) -> String {
             };
             let _ = writeln!(
                 text,
-                "  {kind}: {} ({})\n    kiln run {} --sim {} --fault {}@{}:{} --seed {}{}",
+                "  {kind}: {} ({})\n    kiln run {} --sim {} --fault {}@{}:{} --seed {}{}{}",
                 fault.row.fault,
                 miss.text,
                 drill.asked,
@@ -210,7 +220,8 @@ fn misses(drill: &Drill) -> String {
                 miss.component,
                 cell.severity,
                 miss.seed,
-                spread_option(drill)
+                spread_option(drill),
+                lot_option(drill, &fault.row.node)
             );
         }
         if cell.misses.len() > MISSES_TOLD {
@@ -235,14 +246,15 @@ fn healthy(drill: &Drill) -> String {
         for alarm in healthy.alarms.iter().take(MISSES_TOLD) {
             let _ = writeln!(
                 text,
-                "    {} seed {}: {}\n      kiln run {} --sim {} --seed {}{}",
+                "    {} seed {}: {}\n      kiln run {} --sim {} --seed {}{}{}",
                 alarm.verdict.shown(),
                 alarm.seed,
                 alarm.why,
                 drill.asked,
                 healthy.node,
                 alarm.seed,
-                spread_option(drill)
+                spread_option(drill),
+                lot_option(drill, &healthy.node)
             );
         }
     }

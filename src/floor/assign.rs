@@ -49,7 +49,7 @@ impl Handling<'_> {
         let mut heard = Vec::new();
         let known = self.floor.state.agents.get(&sync.agent);
         let is_one_of_two = known
-            .is_some_and(|agent| agent.held == Some(Held::ClonedAgent) || agent.earlier_boots.contains(&sync.boot));
+            .is_some_and(|agent| agent.held == Some(Held::ClonedAgent) || agent.earlier_boots.contains_key(&sync.boot));
         for spooled in sync.spool.iter().filter(|_| !is_one_of_two) {
             let Some(grant) = grants.get(&spooled.run).filter(|grant| grant.agent == sync.agent) else { continue };
             let run = || spooled.run.clone();

@@ -7,6 +7,7 @@ use kiln_wire::{AgentId, Assignment, BootId, Digest, Generation, Held, LotId, Pl
 use serde::{Deserialize, Serialize};
 
 use super::identity::Listed;
+use super::power_cycle::{CycleDropped, CycleEnd};
 use super::rollout::Setback;
 use super::site::Watts;
 
@@ -327,6 +328,34 @@ pub enum FloorEvent {
         run: RunId,
         why: String,
         second: String,
+    },
+    /// The node of a unit hangs, and is to be switched off and on by its BMC. Kept before anything is started.
+    PowerCycleOrdered {
+        unit: Serial,
+        slot: SlotId,
+        agent: AgentId,
+        /// The boot that hangs: another one is the proof.
+        boot: BootId,
+        /// Counts the orders for this boot, from 1.
+        tries: u32,
+        why: String,
+    },
+    /// The program that was started for it has ended.
+    PowerCycleEnded {
+        slot: SlotId,
+        /// The number of the event that ordered it.
+        order: u64,
+        end: CycleEnd,
+    },
+    PowerCycleDropped {
+        slot: SlotId,
+        why: CycleDropped,
+    },
+    /// So many were in vain: a person looks, and nothing more is done by itself.
+    PowerCycleGivenUp {
+        slot: SlotId,
+        unit: Serial,
+        tries: u32,
     },
     /// The floor's file names a program that agents should be, other than the one before.
     RolloutBegan {

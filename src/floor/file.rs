@@ -16,6 +16,7 @@ use kiln_wire::{PlaceId, Serial};
 use kiln_yaml::{Diagnostic, Diagnostics, Document, Fields, Node, did_you_mean};
 
 use super::file_places::places;
+use super::file_power_cycle::power_cycle;
 use super::file_rollout::rollout;
 use super::parts::PartsRule;
 use super::policy::{Breaker, FaultClass, Policy, Retest, Stop};
@@ -65,6 +66,8 @@ fn policy(root: &Node, known: Known<'_>, all: &mut Diagnostics) -> Option<Policy
     let words = [("required", PartsRule::Required), ("optional", PartsRule::WhereThereIsOne)];
     let parts = fields.optional("parts", all).and_then(|node| node.one_of("rule for parts lists", &words, all));
     let upgrade = fields.optional("agents", all).and_then(|node| rollout(node, &golden, all));
+    let any_bmc = site.as_ref().is_none_or(|site| site.bmcs() > 0);
+    let cycles = fields.optional("power-cycle", all).and_then(|node| power_cycle(node, any_bmc, all));
     fields.finish(all);
     let site = site?;
     if golden.is_empty()
@@ -85,6 +88,7 @@ fn policy(root: &Node, known: Known<'_>, all: &mut Diagnostics) -> Option<Policy
         route_check: false,
         parts: parts.unwrap_or_default(),
         upgrade,
+        power_cycle: cycles,
     })
 }
 

@@ -15,6 +15,7 @@ use kiln_wire::{PlaceId, SlotId};
 use kiln_yaml::{Diagnostic, Diagnostics, Fields, Node, did_you_mean};
 
 use super::file::{apart, named, watts, window};
+use super::power_cycle::BmcAddress;
 use super::site::{Feed, Place, Pulses, Rack, Site, Watts};
 
 /// More slots than any rack has.
@@ -31,6 +32,8 @@ const GOLDEN_LEAST: Duration = Duration::from_secs(10 * 60);
 struct Trees<'n> {
     places: Vec<Place>,
     seen: BTreeMap<String, &'n Node>,
+    bmcs: BTreeMap<SlotId, BmcAddress>,
+    seen_bmcs: BTreeMap<String, &'n Node>,
 }
 
 impl Trees<'_> {
@@ -72,7 +75,7 @@ pub(super) fn places(fields: &mut Fields<'_>, skus: &Skus, all: &mut Diagnostics
     if !all.is_empty() {
         return None;
     }
-    let site = Site::new(trees.places, racks);
+    let site = Site::new(trees.places, racks).with_bmcs(trees.bmcs);
     for index in 0..site.racks().len() {
         bears_one(&site, index, &trees.seen, all);
     }
@@ -185,6 +188,7 @@ fn rack<'n>(
     let pulses = fields.optional("pulses", all).and_then(|node| node.one_of("rule for pulses", &words, all));
     let why = "a pass of a golden unit would be too old before another unit can begin";
     let golden_within = fields.optional("golden", all).and_then(|node| window(node, GOLDEN_LEAST, why, all));
+    let bmc = fields.optional("bmc", all);
     fields.finish(all);
     let node = id?;
     apart(&mut trees.seen, node, all);
@@ -195,6 +199,9 @@ fn rack<'n>(
             let message = format!("the slot `{slot}` is there already");
             all.push(Diagnostic::new(&node.place, message).secondary(&first.place, "in this rack"));
         }
+    }
+    if let Some(node) = bmc {
+        bmcs(trees, &id, &slots, node, all);
     }
     let under = [power, cooling].into_iter().flatten().collect();
     trees.places.push(Place { id, feed: Feed::Rack, limit, ramp: None, under });
@@ -216,4 +223,23 @@ fn slot_ids(rack: &PlaceId, node: &Node, all: &mut Diagnostics) -> Vec<SlotId> {
         return Vec::new();
     }
     (1..=count).filter_map(|number| format!("{rack}-{number:02}").parse().ok()).collect()
+}
+
+/// Where the BMCs of a rack's slots are reached, each by what stands after the rack in its slot's name. Two slots with one BMC would
+/// have the wrong node switched off.
+fn bmcs<'n>(trees: &mut Trees<'n>, rack: &PlaceId, slots: &[SlotId], node: &'n Node, all: &mut Diagnostics) {
+    let before = format!("{rack}-");
+    for (name, address) in node.mapping("addresses of BMCs", all).unwrap_or_default() {
+        let Some(text) = name.text(all) else { continue };
+        let ends = || slots.iter().filter_map(|slot| slot.as_str().strip_prefix(&before));
+        let Some(slot) = slots.iter().find(|slot| slot.as_str().strip_prefix(&before) == Some(text)) else {
+            let message = format!("rack `{rack}` has no slot `{text}`");
+            all.push(Diagnostic::new(&name.place, message).maybe_help(did_you_mean(text, ends())));
+            continue;
+        };
+        apart(&mut trees.seen_bmcs, address, all);
+        if let Some(address) = named::<BmcAddress>(address, all) {
+            trees.bmcs.insert(slot.clone(), address);
+        }
+    }
 }

@@ -4,8 +4,7 @@
 use std::collections::BTreeMap;
 
 use kiln_wire::{
-    AgentId, Assignment, Basis, Digest, Doing, Held, LotId, PlaceId, RunId, Scope, Serial, SlotId, Sync, SyncReply,
-    WIRE,
+    AgentId, Assignment, Basis, Digest, Held, LotId, PlaceId, RunId, Scope, Serial, SlotId, Sync, SyncReply, WIRE,
 };
 
 use super::admission::{Ask, Ledger};
@@ -14,6 +13,7 @@ use super::event::{Actor, Disposition, Evidence, FloorEvent, Parts, RunFacts, St
 use super::identity::{Candidate, Listed};
 use super::parts::UnitParts;
 use super::policy::Policy;
+use super::power_cycle::CycleEnd;
 use super::refusal::Refusal;
 use super::route::{RouteAnswer, RouteQuestion};
 use super::site::Watts;
@@ -57,6 +57,12 @@ pub enum Input {
     },
     /// What a unit was ordered with.
     Ordered(UnitParts),
+    /// The program of a power cycle has ended, of the order with this number.
+    PowerCycleEnded {
+        slot: SlotId,
+        order: u64,
+        end: CycleEnd,
+    },
     /// Some seconds have passed: what is overdue is so also where nobody calls.
     TimePassed,
     /// Somebody typed a wrong PIN for this person too often.
@@ -99,6 +105,8 @@ pub enum Act {
     Revoke { agent: AgentId, why: String },
     /// A person who was locked out may log in again.
     Unlock { name: String },
+    /// The node of a unit hangs, and is to be switched off and on by its BMC.
+    PowerCycle { unit: Serial, why: String },
     /// A rollout that stopped goes on.
     ResumeRollout { why: String },
 }
@@ -121,6 +129,11 @@ pub struct Floor {
     pub(super) asks: BTreeMap<(u64, Serial), Ask>,
     /// Why units wait, as last found.
     pub(super) waits: BTreeMap<Serial, Wait>,
+    /// When each agent last called, the first input came, and the last one. Not events: a floor that began anew knows nothing of
+    /// silence before.
+    pub(super) heard: BTreeMap<AgentId, u64>,
+    pub(super) began: Option<u64>,
+    pub(super) last: u64,
     next_seq: u64,
 }
 
@@ -136,7 +149,8 @@ impl Floor {
     pub fn of<'a>(policy: Policy, events: impl IntoIterator<Item = &'a Stamped>) -> Self {
         let ledger = Ledger::of(&policy.site, []);
         let (asks, waits) = (BTreeMap::new(), BTreeMap::new());
-        let mut floor = Self { policy, state: FloorState::default(), ledger, asks, waits, next_seq: 0 };
+        let (state, heard) = (FloorState::default(), BTreeMap::new());
+        let mut floor = Self { policy, state, ledger, asks, waits, heard, began: None, last: 0, next_seq: 0 };
         for stamped in events {
             floor.follow(stamped);
         }
@@ -197,6 +211,7 @@ impl Floor {
             set_aside: sync.spool.iter().filter(|run| aside(run)).map(|run| run.run.clone()).collect(),
             upgrade: None,
             basis: Basis::Memory,
+            mark: None,
         }
     }
 
@@ -222,6 +237,7 @@ impl Floor {
 
     /// Decides about one input. The events must be kept before the reply is given.
     pub fn handle(&mut self, tick: &Tick, input: Input) -> Result<Answer, Refusal> {
+        (self.began, self.last) = (self.began.or(Some(tick.now)), tick.now);
         let mut handling = Handling { floor: self, tick, events: Vec::new() };
         let reply = match input {
             Input::Synced(sync) => Some(handling.synced(&sync)?),
@@ -244,7 +260,11 @@ impl Handling<'_> {
 
     fn synced(&mut self, sync: &Sync) -> Result<SyncReply, Refusal> {
         sync.wire.check()?;
-        let let_go = self.meet(sync);
+        let Some(let_go) = self.meet(sync) else {
+            let mark = Some(self.floor.next_seq);
+            return Ok(SyncReply { mark, ..self.floor.repeated(sync) });
+        };
+        self.hears(sync);
         self.hear_of_power(sync);
         self.hear_of_refusal(sync);
         self.roll_out(Some(sync));
@@ -253,62 +273,8 @@ impl Handling<'_> {
         // What becomes another program begins no run as the one it is.
         let desired = if silent || upgrade.is_some() { None } else { self.desired(sync) };
         let repeated = self.floor.repeated(sync);
-        Ok(SyncReply { desired, let_go, upgrade, basis: Basis::Decided, ..repeated })
-    }
-
-    /// Notes who calls, and holds an agent of whom there are two. Returns whether a held agent may go on.
-    fn meet(&mut self, sync: &Sync) -> bool {
-        let actor = || Actor::Agent(sync.agent.clone());
-        let agent = || sync.agent.clone();
-        let known = self.floor.state.agents.get(&sync.agent);
-        let cloned = known.is_some_and(|agent| agent.earlier_boots.contains(&sync.boot));
-        let freed = known.and_then(|agent| agent.freed.clone());
-        let unit = sync.serial.as_ref().and_then(|serial| self.floor.state.units.get(serial));
-        let alone = unit.is_some_and(|unit| unit.agent.is_none());
-        let (held, same) = known.map_or((None, false), |agent| {
-            let same = agent.boot == sync.boot && agent.serial == sync.serial && !alone;
-            let same = same && agent.slot == sync.slot && agent.version == sync.version;
-            (agent.held.clone(), same && agent.program == sync.program)
-        });
-        if cloned {
-            if held.is_none() {
-                self.record(Actor::Floor, FloorEvent::AgentHeld { agent: agent(), why: Held::ClonedAgent });
-            }
-            return false;
-        }
-        if !same {
-            let (boot, serial) = (sync.boot.clone(), sync.serial.clone());
-            let (slot, version, program) = (sync.slot.clone(), sync.version.clone(), sync.program.clone());
-            let known = serial.clone().and_then(|serial| Some((serial.clone(), self.floor.state.units.get(&serial)?)));
-            let before = known.map(|(serial, unit)| (serial, unit.slot.clone()));
-            self.record(actor(), FloorEvent::AgentMet { agent: agent(), boot, serial, slot, version, program });
-            if let Some((unit, before)) = before
-                && !matches!(self.floor.state.units.get(&unit).map(|unit| &unit.stage), Some(Stage::Held(_)))
-            {
-                self.came_into(&unit, before.as_ref());
-            }
-        }
-        let aside = |run: &RunId| self.floor.state.set_aside.contains(run);
-        match (&sync.doing, freed) {
-            // An agent that was started again has forgotten what was set aside.
-            (
-                Doing::Held(Held::ForkedJournal { run } | Held::Unverified { run } | Held::OtherProgram { run, .. }),
-                None,
-            ) if held.is_none() && aside(run) => {
-                return true;
-            }
-            // What a person has looked at is no reason to hold it once more.
-            (Doing::Held(why), Some(freed)) if *why == freed => return true,
-            // What holds an agent is told once; only a person frees it.
-            (Doing::Held(why), _) if held.is_none() => {
-                self.record(actor(), FloorEvent::AgentHeld { agent: agent(), why: why.clone() });
-            }
-            (Doing::Idle | Doing::Running { .. }, Some(_)) => {
-                self.record(actor(), FloorEvent::AgentWentOn { agent: agent() });
-            }
-            _ => {}
-        }
-        false
+        let mark = Some(self.floor.next_seq);
+        Ok(SyncReply { desired, let_go, upgrade, basis: Basis::Decided, mark, ..repeated })
     }
 
     fn told(&mut self, input: Input) -> Result<(), Refusal> {
@@ -321,6 +287,11 @@ impl Handling<'_> {
             Input::RouteAnswered { question, answer } => self.route_answered(question, answer),
             Input::TimePassed => {
                 self.roll_out(None);
+                self.mind_cycles();
+                Ok(())
+            }
+            Input::PowerCycleEnded { slot, order, end } => {
+                self.cycle_ended(slot, order, end);
                 Ok(())
             }
             Input::Ordered(list) => {
@@ -397,21 +368,6 @@ impl Handling<'_> {
         Ok(())
     }
 
-    /// Holds a unit that has come into a slot in which another is on its way. One that was done with there is taken out
-    /// before the next is put in, and nobody scans that.
-    fn came_into(&mut self, unit: &Serial, before: Option<&SlotId>) {
-        let state = &self.floor.state;
-        let slot = state.units.get(unit).and_then(|unit| unit.slot.clone()).filter(|slot| Some(slot) != before);
-        let Some(slot) = slot else { return };
-        let is_there = |(serial, other): &(&Serial, &super::state::UnitState)| {
-            *serial != unit && !matches!(other.stage, Stage::Disposed(_))
-        };
-        let other = state.all_in(&slot).find(is_there).map(|(other, _)| other.clone());
-        if let Some(other) = other {
-            self.hold(unit.clone(), Held::SlotTaken { slot, other });
-        }
-    }
-
     /// Lets an agent go on. A run that the two sides disagree about, or that two programs would make, is set aside, and its unit begins anew.
     fn agent_freed(&mut self, agent: AgentId, by: String) -> Result<(), Refusal> {
         let known = self.floor.state.agents.get(&agent).ok_or_else(|| Refusal::UnknownAgent(agent.clone()))?;
@@ -484,6 +440,7 @@ impl Handling<'_> {
                 }
                 FloorEvent::PersonUnlocked { name }
             }
+            Act::PowerCycle { unit, why } => self.cycle_ordered(unit, why)?,
             Act::ResumeRollout { why } => self.rollout_resumed(why)?,
         };
         self.record(Actor::Person(by), event);

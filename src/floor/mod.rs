@@ -11,12 +11,15 @@ mod event;
 mod facts;
 mod file;
 mod file_places;
+mod file_power_cycle;
 mod file_rollout;
 mod identity;
 mod judge;
 mod machine;
+mod meeting;
 mod parts;
 mod policy;
+mod power_cycle;
 mod refusal;
 mod release;
 mod rollout;
@@ -33,7 +36,11 @@ mod tests_file;
 #[cfg(test)]
 mod tests_identity;
 #[cfg(test)]
+mod tests_meeting;
+#[cfg(test)]
 mod tests_parts;
+#[cfg(test)]
+mod tests_power_cycle;
 #[cfg(test)]
 mod tests_release;
 #[cfg(test)]
@@ -56,6 +63,7 @@ pub use identity::{Candidate, FETCH_WITHIN, Identity, IdentityError, Listed, Rig
 pub use machine::{Act, Answer, Floor, Input, Tick};
 pub use parts::{Ordered, PartsRule, UnitParts, UnitPartsError};
 pub use policy::{Breaker, FaultClass, Policy, Retest, Stop};
+pub use power_cycle::{BmcAddress, Cycle, CycleDropped, CycleEnd, CycleRules, NoAddress, NoCycle, OrderedBy};
 pub use refusal::Refusal;
 pub use release::{Decided, Decision, Release};
 pub use rollout::{Offer, Proof, Rollout, RolloutRules, Setback, Wave};

@@ -7,6 +7,7 @@ use kiln_event::VerdictWord;
 use kiln_wire::{Digest, Serial};
 
 use super::parts::PartsRule;
+use super::power_cycle::CycleRules;
 use super::rollout::RolloutRules;
 use super::site::Site;
 
@@ -112,6 +113,8 @@ pub struct Policy {
     pub parts: PartsRule,
     /// The program that agents should be; None leaves each as it is.
     pub upgrade: Option<RolloutRules>,
+    /// How nodes that hang are switched off and on; None leaves that to people.
+    pub power_cycle: Option<CycleRules>,
 }
 
 impl Policy {
@@ -129,6 +132,7 @@ impl Policy {
             route_check: false,
             parts: PartsRule::default(),
             upgrade: None,
+            power_cycle: None,
         }
     }
 }

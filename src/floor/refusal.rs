@@ -3,6 +3,7 @@
 use kiln_wire::{AgentId, PlaceId, RunId, Serial, SlotId, VersionError};
 
 use super::identity::IdentityError;
+use super::power_cycle::NoCycle;
 
 /// Why an input is refused. Nothing has changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -51,6 +52,8 @@ pub enum Refusal {
     NotAsked(Serial),
     #[error(transparent)]
     Identity(#[from] IdentityError),
+    #[error(transparent)]
+    PowerCycle(#[from] NoCycle),
     #[error("{0} is not locked out")]
     NotLocked(String),
     #[error("a person releases or scraps a unit, or sends it to repair; nothing else")]

@@ -13,6 +13,8 @@ use std::fmt;
 use kiln_wire::{PlaceId, Scope, SlotId};
 use serde::{Deserialize, Serialize};
 
+use super::power_cycle::BmcAddress;
+
 /// Electrical power, or the heat that comes of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -86,6 +88,8 @@ pub struct Site {
     slots: BTreeMap<SlotId, Spot>,
     /// For each rack every place that bears it, itself first, each once.
     above: Vec<Vec<usize>>,
+    /// Where the BMC of each slot is reached, of those that have one.
+    bmcs: BTreeMap<SlotId, BmcAddress>,
 }
 
 impl Site {
@@ -110,7 +114,22 @@ impl Site {
             }
             above.push(bearing);
         }
-        Self { places, racks, slots, above }
+        Self { places, racks, slots, above, bmcs: BTreeMap::new() }
+    }
+
+    /// The same places, whose slots have these BMCs.
+    #[must_use]
+    pub fn with_bmcs(mut self, bmcs: BTreeMap<SlotId, BmcAddress>) -> Self {
+        self.bmcs = bmcs;
+        self
+    }
+
+    pub fn bmc(&self, slot: &SlotId) -> Option<&BmcAddress> {
+        self.bmcs.get(slot)
+    }
+
+    pub fn bmcs(&self) -> usize {
+        self.bmcs.len()
     }
 
     pub fn is_empty(&self) -> bool {

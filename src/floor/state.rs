@@ -9,6 +9,7 @@ use super::admission::{Claimed, Cuts, Grant};
 use super::event::{Actor, Because, Disposition, Evidence, FloorEvent, Parts, RunFacts, Stamped};
 use super::identity::{Identity, Listed};
 use super::parts::Ordered;
+use super::power_cycle::Cycle;
 use super::release::Decision;
 use super::rollout::Rollout;
 
@@ -107,8 +108,11 @@ pub struct UnitState {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AgentState {
     pub boot: BootId,
-    /// Boots before this one. One of them that calls again is another machine with the same identity.
-    pub earlier_boots: Vec<BootId>,
+    /// The number of the event by which it was met, or by which a person last said that there is one machine of this name.
+    pub met: u64,
+    /// Boots before this one, each with the number of the event by which the next one was met. One of them that had an answer given
+    /// after that is another machine with the same identity.
+    pub earlier_boots: BTreeMap<BootId, u64>,
     pub serial: Option<Serial>,
     pub slot: Option<SlotId>,
     pub version: Option<String>,
@@ -149,6 +153,8 @@ pub struct FloorState {
     pub golden_passes: BTreeMap<PlaceId, u64>,
     /// The program that agents should be, and how far that has come.
     pub rollout: Option<Rollout>,
+    /// Power cycles of nodes that hang, by slot.
+    pub cycles: BTreeMap<SlotId, Cycle>,
     /// Which parts list each unit is held against now, also of units that nobody has scanned yet.
     pub ordered: BTreeMap<Serial, Ordered>,
     /// Every parts list that the floor ever had, by its digest.
@@ -204,15 +210,23 @@ impl FloorState {
         Some(grant)
     }
 
+    fn returned(&mut self, run: &RunId, evidence: &Evidence) {
+        self.take_back(run);
+        if let Some(run) = self.runs.get_mut(run).filter(|_| *evidence == Evidence::NodeSays) {
+            run.ended = true;
+        }
+    }
+
     pub fn apply(&mut self, stamped: &Stamped) {
         let at = stamped.at;
         self.decided(stamped);
         self.of_rollout(stamped);
+        self.of_cycles(stamped);
         match &stamped.event {
             FloorEvent::AgentMet { .. }
             | FloorEvent::AgentHeld { .. }
             | FloorEvent::AgentFreed { .. }
-            | FloorEvent::AgentWentOn { .. } => self.of_agent(&stamped.event, at),
+            | FloorEvent::AgentWentOn { .. } => self.of_agent(stamped),
             FloorEvent::UnitScanned { unit, at: agent, slot, lot } => {
                 self.scanned(unit, agent.as_ref(), slot.as_ref(), lot.as_ref(), at);
             }
@@ -261,12 +275,7 @@ impl FloorState {
                     grant.began.get_or_insert(at);
                 }
             }
-            FloorEvent::PowerReturned { run, evidence } => {
-                self.take_back(run);
-                if let Some(run) = self.runs.get_mut(run).filter(|_| *evidence == Evidence::NodeSays) {
-                    run.ended = true;
-                }
-            }
+            FloorEvent::PowerReturned { run, evidence } => self.returned(run, evidence),
             FloorEvent::LimitCut { place, limit: Some(limit), .. } => drop(self.cuts.insert(place.clone(), *limit)),
             FloorEvent::LimitCut { place, limit: None, .. } => drop(self.cuts.remove(place)),
             FloorEvent::ScopeSuspected { scope, code, .. } => drop(self.suspects.insert(scope.clone(), code.clone())),
@@ -301,14 +310,18 @@ impl FloorState {
             | FloorEvent::UpgradeOffered { .. }
             | FloorEvent::ProgramProven { .. }
             | FloorEvent::RolloutStopped { .. }
-            | FloorEvent::RolloutResumed { .. } => {}
+            | FloorEvent::RolloutResumed { .. }
+            | FloorEvent::PowerCycleOrdered { .. }
+            | FloorEvent::PowerCycleEnded { .. }
+            | FloorEvent::PowerCycleDropped { .. }
+            | FloorEvent::PowerCycleGivenUp { .. } => {}
         }
     }
 
-    fn of_agent(&mut self, event: &FloorEvent, at: u64) {
-        match event {
+    fn of_agent(&mut self, stamped: &Stamped) {
+        match &stamped.event {
             FloorEvent::AgentMet { agent, boot, serial, slot, version, program } => {
-                self.met(agent, boot, serial.as_ref(), slot.as_ref(), at);
+                self.met(agent, boot, serial.as_ref(), slot.as_ref(), (stamped.seq, stamped.at));
                 if let Some(agent) = self.agents.get_mut(agent) {
                     (agent.version, agent.program) = (version.clone(), program.clone());
                 }
@@ -334,6 +347,7 @@ impl FloorState {
                     if agent.freed == Some(Held::ClonedAgent) {
                         // Which of the two stays is for the person; whoever calls from now on is the agent.
                         agent.earlier_boots.clear();
+                        agent.met = stamped.seq;
                     }
                 }
             }
@@ -346,10 +360,18 @@ impl FloorState {
         }
     }
 
-    fn met(&mut self, agent: &AgentId, boot: &BootId, serial: Option<&Serial>, slot: Option<&SlotId>, at: u64) {
+    fn met(
+        &mut self,
+        agent: &AgentId,
+        boot: &BootId,
+        serial: Option<&Serial>,
+        slot: Option<&SlotId>,
+        (seq, at): (u64, u64),
+    ) {
         let fresh = || AgentState {
             boot: boot.clone(),
-            earlier_boots: Vec::new(),
+            met: seq,
+            earlier_boots: BTreeMap::new(),
             serial: None,
             slot: None,
             version: None,
@@ -360,7 +382,8 @@ impl FloorState {
         let known = self.agents.entry(agent.clone()).or_insert_with(fresh);
         if known.boot != *boot {
             let earlier = std::mem::replace(&mut known.boot, boot.clone());
-            known.earlier_boots.push(earlier);
+            known.earlier_boots.insert(earlier, seq);
+            known.met = seq;
         }
         (known.serial, known.slot) = (serial.cloned(), slot.cloned());
         // A unit that was scanned before its node first called.

@@ -26,6 +26,8 @@ fn narrow() -> Told {
 fn calls(told: &mut Told, unit: &str, change: impl FnOnce(&mut Sync)) -> Option<Assignment> {
     let mut sync = Sync::idle(name(&format!("agent-{unit}")), name("boot-1"));
     sync.serial = Some(name(unit));
+    // It is there, and had every answer.
+    sync.heard = Some(told.events.len() as u64);
     change(&mut sync);
     told.tell(Input::Synced(sync)).expect("an answer").desired
 }

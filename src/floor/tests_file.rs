@@ -152,3 +152,35 @@ fn a_program_of_agents_is_pinned_whole_and_comes_in_waves_of_which_the_last_is_a
         assert!(errors.contains(told), "{agents}: {errors}");
     }
 }
+
+#[test]
+fn power_cycles_are_read_with_the_bmcs_of_slots_and_what_could_switch_off_the_wrong_node_is_refused() {
+    let with = |bmc: &str, rule: &str| {
+        let racks = EXAMPLE.replace("slots: 6, power: row-1,", &format!("slots: 6, power: row-1, bmc: {bmc},"));
+        read(&format!("{racks}power-cycle: {rule}\n"))
+    };
+    let policy = with("{ \"01\": 10.0.1.1, \"02\": bmc-2 }", "{ program: \"cycle -H {bmc} now\", by: rule, tries: 2 }");
+    let policy = policy.unwrap_or_else(|errors| panic!("{errors}"));
+    let rules = policy.power_cycle.expect("rules");
+    let bmc = policy.site.bmc(&"r01-02".parse::<SlotId>().expect("a name")).expect("a BMC");
+    assert_eq!(rules.command(bmc), ["cycle", "-H", "bmc-2", "now"]);
+    let minutes = |minutes: u64| std::time::Duration::from_secs(60 * minutes);
+    assert_eq!((rules.by, rules.tries, rules.after, rules.back), (OrderedBy::Rule, 2, minutes(10), minutes(15)));
+    for (bmc, rule, says) in [
+        ("{ \"01\": a, \"02\": a }", "{ program: \"c {bmc}\" }", "`a` is here twice"),
+        ("{ \"07\": a }", "{ program: \"c {bmc}\" }", "rack `r01` has no slot `07`"),
+        ("{ \"01\": -H }", "{ program: \"c {bmc}\" }", "`-H` is no address of a BMC"),
+        ("{ }", "{ program: \"c {bmc}\" }", "no slot has a BMC"),
+        ("{ \"01\": a }", "{ program: \"c 10.0.0.1\" }", "no argument says which BMC"),
+        ("{ \"01\": a }", "{ program: \"{bmc}\" }", "no argument says which BMC"),
+        ("{ \"01\": a }", "{ program: \"c {bmc} {host}\" }", "only `{bmc}` stands for something"),
+        ("{ \"01\": a }", "{ program: \"c {bmc}\", after: 5s }", "`after` lies between 10s and 24h"),
+        ("{ \"01\": a }", "{ program: \"c {bmc}\", after: 60s, by: rule }", "`after` lies between 2m and 24h"),
+        ("{ \"01\": a }", "{ program: \"c {bmc}\", tries: 0 }", "`tries` lies between 1 and 10"),
+        ("{ \"01\": a }", "{ program: \"c {bmc}\", by: ruel }", "did you mean `rule`"),
+        ("{ \"01\": a }", "{ program: \"c {bmc}\", afer: 5m }", "afer"),
+    ] {
+        let told = with(bmc, rule).expect_err(rule);
+        assert!(told.contains(says), "{told}");
+    }
+}

@@ -10,20 +10,6 @@ use super::tests_told::{MINUTE, Told, name, site};
 use super::*;
 
 #[test]
-fn two_machines_with_one_identity_are_held() {
-    let mut floor = Floor::of(Policy::one_profile("smoke"), &[]);
-    let call = |floor: &mut Floor, boot: &str| {
-        let sync = kiln_wire::Sync::idle(name("agent-1"), name(boot));
-        let tick = Tick { now: 0, fresh_run: name("run") };
-        floor.handle(&tick, Input::Synced(sync)).expect("an answer").events.len()
-    };
-    assert_eq!([call(&mut floor, "boot-1"), call(&mut floor, "boot-1"), call(&mut floor, "boot-2")], [1, 0, 1]);
-    call(&mut floor, "boot-1");
-    let held = floor.state().agents.values().next().and_then(|agent| agent.held.clone());
-    assert_eq!(held, Some(Held::ClonedAgent));
-}
-
-#[test]
 fn a_run_without_a_claim_is_repeated_as_often_as_its_ending_allows() {
     let mut policy = Policy::one_profile("smoke");
     policy.retest = Retest { most: 5, error: 2, inconclusive: 0, aborted: 1, classes: Vec::new() };

@@ -70,8 +70,8 @@ fn a_run_that_goes_on_though_another_is_wanted_by_now_draws_what_its_machine_was
     let granted = |told: &Told| told.floor.ledger().granted(0);
     let goes_on = |told: &mut Told, boot: &str, run: &RunId| {
         let idle = kiln_wire::Sync::idle(name("agent-A"), name(boot));
-        let doing = Doing::Running { run: run.clone() };
-        told.tell(Input::Synced(kiln_wire::Sync { serial: Some(name("A")), doing, ..idle }));
+        let (doing, heard) = (Doing::Running { run: run.clone() }, Some(told.events.len() as u64));
+        told.tell(Input::Synced(kiln_wire::Sync { serial: Some(name("A")), doing, heard, ..idle }));
     };
     told.scan("A", Some("r0-00"));
     let first = told.asks("A").expect("a run");
@@ -257,7 +257,8 @@ fn a_copied_disk_whose_run_has_ended_returns_no_power_of_the_original() {
         let generation = kiln_wire::Generation(1);
         let spool = vec![kiln_wire::Spooled { run: run.clone(), generation, journal, telemetry: 0, ended }];
         let idle = kiln_wire::Sync::idle(name("agent-A"), name(boot));
-        let sync = kiln_wire::Sync { serial: Some(name("A")), doing, generation: Some(generation), spool, ..idle };
+        let (generation, heard) = (Some(generation), Some(told.events.len() as u64));
+        let sync = kiln_wire::Sync { serial: Some(name("A")), doing, generation, spool, heard, ..idle };
         told.tell(Input::Synced(sync));
         told.floor.ledger().granted(0)
     };

@@ -15,7 +15,24 @@ const PATIENCE: u64 = 10 * SECOND;
 const PIECE: usize = 4096;
 const REAL_PIECE: usize = 256 << 10;
 
+/// So many calls of the boot before come late, where that is asked for.
+const LATE_CALLS: usize = 3;
+
 impl World {
+    /// What a node said before it went down comes once more, minutes after it is back.
+    pub(super) fn come_late(&mut self, index: usize) {
+        if !self.faults.has(Fault::Late) {
+            return;
+        }
+        let epoch = self.nodes[index].epoch;
+        for sync in std::mem::take(&mut self.nodes[index].said_last) {
+            self.happened(Fault::Late);
+            let at = self.now + MINUTE + self.chance.below(9 * MINUTE);
+            let call = Box::new(Call::Sync(Box::new(sync)));
+            self.push(at, Due::Call { node: index, epoch, call, answered: false });
+        }
+    }
+
     fn has_begun(&mut self, index: usize) -> AgentInput {
         if self.hands.is_some() {
             self.begin_process(index);
@@ -46,7 +63,13 @@ impl World {
                 Some(AgentInput::Compared { run, position, same })
             }
             Effect::ShipTelemetry { run, .. } => Some(AgentInput::ShippedTelemetry { run, held: 0 }),
-            Effect::Sync(sync) => self.send(index, Call::Sync(Box::new(sync))),
+            Effect::Sync(sync) => {
+                node.said_last.push_back(sync.clone());
+                if node.said_last.len() > LATE_CALLS {
+                    node.said_last.pop_front();
+                }
+                self.send(index, Call::Sync(Box::new(sync)))
+            }
             Effect::Ship { run, from } => {
                 let disk = node.disk.get(&run)?;
                 let most = if self.runs.is_some() { REAL_PIECE } else { PIECE };

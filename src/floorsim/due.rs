@@ -1,7 +1,7 @@
 //! What is going to happen in the simulated floor, and when: calls on their way, answers, lines of runs, trouble.
 
 use kiln_agent::Input as AgentInput;
-use kiln_wire::{Digest, Generation, Position, RunId, Spooled, Sync};
+use kiln_wire::{Digest, Generation, Position, RunId, SlotId, Spooled, Sync};
 
 /// What goes over the network.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +45,15 @@ pub(super) enum Due {
     Online,
     Round,
     FloorKill,
+    /// Some time has passed, which the floor is told.
+    Passed,
+    /// The program of a power cycle is started, of the order with this number.
+    Cycle {
+        slot: SlotId,
+        order: u64,
+    },
+    /// A node goes off and on at last, whose BMC said so long before.
+    OffAndOn(usize),
     FloorFull,
 }
 

@@ -12,6 +12,8 @@ pub enum Fault {
     Loss,
     /// A call comes twice, the second time late.
     Doubling,
+    /// Calls of a node's boot before the last one come minutes after the first one of the next.
+    Late,
     /// A node has no network for minutes to hours.
     Cut,
     /// Calls come through and answers do not, for minutes.
@@ -32,10 +34,11 @@ pub enum Fault {
     FloorKill,
 }
 
-const ALL: [(Fault, &str); 12] = [
+const ALL: [(Fault, &str); 13] = [
     (Fault::Delay, "delay"),
     (Fault::Loss, "loss"),
     (Fault::Doubling, "doubling"),
+    (Fault::Late, "late"),
     (Fault::Cut, "cut"),
     (Fault::HalfOpen, "half-open"),
     (Fault::Kill, "kill"),

@@ -23,6 +23,12 @@ pub(crate) fn after_events(world: &mut World, events: &[Stamped]) {
     for stamped in events {
         match &stamped.event {
             FloorEvent::PowerGranted { .. } => power(world),
+            // There was one machine of that name, ever: what held it was a call of its own.
+            FloorEvent::AgentHeld { agent, why: Held::ClonedAgent }
+                if !all_disks(world).any(|node| node.id == *agent && node.was_cloned) =>
+            {
+                wrong(world, format!("{agent} was held as one of two, and was never two"));
+            }
             FloorEvent::Disposed { unit, disposition: Disposition::Released, .. } => {
                 let runs = world.floor.state().units[unit].runs.clone();
                 let Some(last) = runs.last() else {

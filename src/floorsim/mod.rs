@@ -6,6 +6,7 @@
 //! (`real`). `drill` plants defects of the floor itself (cooling, image, slot, lot, station) and counts which the floor
 //! names. Everything follows from a seed.
 
+mod bmc;
 mod carrying;
 mod chance;
 mod drill;
@@ -29,6 +30,7 @@ mod serving;
 mod trouble;
 mod world;
 
+pub use bmc::Bmc;
 pub use drill::{Defect, Drilled, drill};
 pub use faults::{Fault, Faults};
 pub use operator::operator_day;

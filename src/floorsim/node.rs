@@ -1,12 +1,12 @@
 //! A node of the simulation: a real agent over a disk that survives what its process and its power do not.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use kiln_agent::{Agent, Being, Facts, Input as AgentInput};
 use kiln_event::VerdictWord;
 use kiln_wire::{
     AgentId, Assignment, BootId, Declined, Digest, Generation, NotTaken, Position, RunId, Serial, SlotId, Spooled,
-    Upgrade,
+    Sync, Upgrade,
 };
 
 use super::chance::name;
@@ -87,6 +87,8 @@ pub(crate) struct Node {
     pub(crate) clone_of: Option<usize>,
     /// A copy of it was at work, so that what came of its runs need not be what was planted.
     pub(crate) was_cloned: bool,
+    /// The last calls in which its agent said how it stands, newest last.
+    pub(crate) said_last: VecDeque<Sync>,
     /// Which program its agent is, and what it was last offered.
     pub(crate) being: Being,
     pub(crate) offered: Option<Upgrade>,
@@ -127,6 +129,7 @@ impl Node {
             full_until: 0,
             clone_of: None,
             was_cloned: false,
+            said_last: VecDeque::new(),
             being,
             offered: None,
             wakes_at: u64::MAX,

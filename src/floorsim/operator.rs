@@ -316,6 +316,8 @@ impl Hall {
             serial: Some(tray.own.clone()),
             slot: tray.says_slot.then_some(slot),
             doing,
+            // It had every answer.
+            heard: Some(self.floor.events()),
             generation: tray.last,
             spool: tray.kept.iter().map(spooled).collect(),
             ..kiln_wire::Sync::idle(tray.agent.clone(), name(&format!("boot-{}", tray.boots)))

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use super::bmc::Bmc;
 use super::faults::{Fault, Faults};
 use super::real::RealRuns;
 use super::rollout::NewProgram;
@@ -18,6 +19,8 @@ pub struct SimSettings {
     pub program: Option<NewProgram>,
     /// Nobody reaches the floor for so many hours.
     pub offline: Option<u64>,
+    /// Nodes hang for hours, and the floor may power-cycle them by BMCs like this. For scripted runs.
+    pub bmc: Option<Bmc>,
     /// Runs of the real engine; without, they are scripted.
     pub runs: Option<Arc<RealRuns>>,
 }
@@ -25,7 +28,7 @@ pub struct SimSettings {
 impl SimSettings {
     /// So many agents, and everything that can go wrong.
     pub fn of(agents: usize) -> Self {
-        Self { agents, seed: 0, faults: Faults::all(), program: None, offline: None, runs: None }
+        Self { agents, seed: 0, faults: Faults::all(), program: None, offline: None, bmc: None, runs: None }
     }
 }
 
@@ -77,6 +80,11 @@ pub struct Simulated {
     pub stopped: u64,
     /// Runs that had ended and waited when the network came back for all.
     pub waited: usize,
+    /// Power cycles that were ordered, those of them that were the first of a hanging node, and nodes of which they were in vain
+    /// as often as is allowed.
+    pub cycles: u64,
+    pub cycled: u64,
+    pub given_up: u64,
     /// What the engine was for, where it made the runs.
     pub engine: Option<EngineRuns>,
     /// How often each fault came about, of those that can be counted one by one.
@@ -101,6 +109,9 @@ impl fmt::Display for Simulated {
             tried,
             stopped,
             waited,
+            cycles,
+            cycled,
+            given_up,
             engine,
             happened: _,
         } = self;
@@ -111,6 +122,9 @@ impl fmt::Display for Simulated {
         }
         if *tried > 0 {
             write!(f, "; {tried} became the program, {stopped} stops")?;
+        }
+        if *cycles > 0 {
+            write!(f, "; {cycled} nodes hung and were power-cycled, {cycles} times; {given_up} given up")?;
         }
         if let Some(engine) = engine {
             write!(f, "\n  {engine}")?;

@@ -104,3 +104,56 @@ fn a_release_of_a_unit_whose_defect_must_be_caught_is_found() {
     let found = &world.simulated.violations;
     assert!(found.iter().any(|what| what.contains("was released with")), "{found:?}");
 }
+
+/// One seed of this many has some ten copies.
+#[test]
+fn every_copy_of_a_machine_is_found_and_no_machine_is_taken_for_two_by_its_own_late_calls() {
+    let mut copies = 0;
+    for seed in 0..20 {
+        for faults in ["clone", "late,doubling"] {
+            let faults = faults.parse().expect("faults");
+            let mut world = World::new(&SimSettings { seed, faults, ..SimSettings::of(60) });
+            world.run();
+            assert_eq!(world.simulated.violations, Vec::<String>::new(), "seed {seed}");
+            // Copies have boots of their own; what is taken away within two minutes is not found by calls.
+            let is_copy = |boot: &kiln_wire::BootId| boot.as_str().len() > "boot-999".len();
+            for (number, met) in world.events.iter().enumerate() {
+                let kiln_floor::FloorEvent::AgentMet { agent: id, boot, .. } = &met.event else { continue };
+                if !is_copy(boot) || met.at - EPOCH + 2 * MINUTE > TROUBLE {
+                    continue;
+                }
+                copies += 1;
+                // As one of two, or since both have written on with one run.
+                let is_held = |later: &Stamped| matches!(&later.event, kiln_floor::FloorEvent::AgentHeld { agent, .. } if agent == id);
+                assert!(world.events[number..].iter().any(is_held), "{id} in seed {seed}");
+            }
+            assert!(world.simulated.happened.contains_key(&Fault::Late) || world.faults.has(Fault::Clone));
+        }
+    }
+    assert!(copies > 100, "{copies}");
+}
+
+#[test]
+fn nodes_that_hang_come_back_by_their_bmcs_and_what_a_lying_one_says_is_never_believed() {
+    for (bmc, faults) in [
+        (Bmc::Honest, "freeze"),
+        (Bmc::Lying, "freeze"),
+        (Bmc::Honest, "freeze,floor-kill"),
+        (Bmc::Lying, "freeze,floor-kill,loss,delay,doubling,kill"),
+    ] {
+        let (mut first, mut again) = (0, 0);
+        for seed in 0..8 {
+            let faults = faults.parse().expect("faults");
+            let done = simulate(&SimSettings { seed, faults, bmc: Some(bmc), ..SimSettings::of(60) });
+            assert_eq!(done.violations, Vec::<String>::new(), "{bmc:?}, seed {seed}");
+            first += done.cycled;
+            again += done.cycles - done.cycled;
+        }
+        assert!(first > 10, "{bmc:?}, {faults}: {first}");
+        match bmc {
+            Bmc::Lying => assert!(again > 3, "{again}"),
+            // Of a floor that died nobody knows whether it had started what it ordered.
+            Bmc::Honest => assert!(again == 0 || faults.contains("floor-kill"), "{again}"),
+        }
+    }
+}

@@ -47,7 +47,8 @@ impl Ahead {
             let node = chance.below(nodes as u64) as usize;
             let fault = kinds[chance.below(kinds.len() as u64) as usize];
             let minutes = 1 + chance.below(20);
-            let comes = faults.has(fault) && (fault != Fault::Clone || chance.one_in(10));
+            let is_asked_for = faults.has(fault) || fault == Fault::Reboot && faults.has(Fault::Late);
+            let comes = is_asked_for && (fault != Fault::Clone || chance.one_in(10));
             if comes {
                 ahead.coming.push(Trouble { at, node, fault, minutes });
             }
@@ -91,13 +92,21 @@ impl World {
         match fault {
             Fault::Cut => node.cut_until = now + if minutes == 7 { 5 * HOUR } else { minutes * MINUTE },
             Fault::HalfOpen => node.half_open_until = now + minutes * MINUTE,
-            Fault::Freeze => node.frozen_until = now + minutes * MINUTE,
+            // Some hang for good, as far as anybody waits for them.
+            Fault::Freeze => {
+                let for_good = self.bmc.is_some() && minutes % 4 == 0;
+                let until = now + if for_good { 5 * HOUR } else { minutes * MINUTE };
+                node.frozen_until = node.frozen_until.max(until);
+            }
             Fault::FullDisk => node.full_until = now + minutes * MINUTE,
             Fault::Kill | Fault::Reboot => {
                 if fault == Fault::Reboot {
+                    self.come_late(index);
+                    let node = &mut self.nodes[index];
                     node.tear();
                     node.boots += 1;
                 }
+                let node = &mut self.nodes[index];
                 // A program on trial that ends is not started again.
                 if node.being.trial_until.is_some() {
                     node.declines(NotTaken::FellBack);
@@ -112,7 +121,7 @@ impl World {
                 let copy = self.nodes.len() - 1;
                 self.look(copy, None);
             }
-            Fault::Delay | Fault::Loss | Fault::Doubling | Fault::ClockJump | Fault::FloorKill => {}
+            Fault::Delay | Fault::Loss | Fault::Doubling | Fault::Late | Fault::ClockJump | Fault::FloorKill => {}
         }
     }
 
@@ -125,6 +134,7 @@ impl World {
             self.take_copies_away(&held);
         }
         self.look_at_rollout();
+        self.look_at_silent();
         self.switched_off();
         // Where chance planted many fails in one place, the floor suspects it, and nothing there begins until somebody looked.
         let suspects: Vec<_> = self.floor.state().suspects.keys().cloned().collect();

@@ -14,6 +14,7 @@ use kiln_event::VerdictWord;
 use kiln_floor::{Floor, Input, Policy, Stage, Stamped, Tick};
 use kiln_wire::{RunId, Serial, SlotId, SyncReply};
 
+use super::bmc::{Bmc, PASSES};
 use super::chance::{Chance, HOUR, MINUTE, SECOND, name};
 use super::due::{Due, Entry};
 use super::faults::{Fault, Faults};
@@ -71,6 +72,7 @@ pub(crate) struct World {
     /// Nothing reaches the floor before that, from [`OFFLINE_FROM`] on.
     pub(super) online_again: u64,
     pub(super) upgrading: Upgrading,
+    pub(super) bmc: Option<Bmc>,
     /// Who makes runs, where they are the engine's.
     pub(super) hands: Option<Hands>,
     /// With which profile and nodes.
@@ -114,6 +116,7 @@ impl World {
         policy.site = site(settings.agents, &mut chance);
         let profile = runs.as_ref().map_or_else(|| PROFILE.to_owned(), |runs| runs.digest.clone());
         policy.route[0].digest = Some(name(&profile));
+        super::bmc::equip(&mut policy, settings.bmc);
         policy.upgrade = settings.program.map(|_| super::rollout::rules());
         let trouble_until = TROUBLE + runs.as_ref().map_or(0, |runs| runs.length());
         let ahead = Ahead::drawn(Chance::of(!settings.seed), &settings.faults, settings.agents, trouble_until);
@@ -133,6 +136,7 @@ impl World {
             floor_full_until: 0,
             online_again: settings.offline.map_or(0, |hours| OFFLINE_FROM + hours * HOUR),
             upgrading: Upgrading::to(settings.program),
+            bmc: settings.bmc,
             hands: runs.as_ref().map(Hands::new),
             trouble_until,
             ahead,
@@ -156,6 +160,9 @@ impl World {
             world.wake(number, first);
         }
         world.push(ROUND, Due::Round);
+        if world.bmc.is_some() {
+            world.push(PASSES, Due::Passed);
+        }
         if let Some(first) = world.ahead.next_at() {
             world.push(first, Due::Trouble);
         }
@@ -252,6 +259,7 @@ impl World {
             self.count += 1;
             self.fresh_run = name(&format!("run-{}", self.count));
             invariants::after_events(self, &answer.events);
+            self.take_orders(&answer.events);
         }
         self.events.extend(answer.events);
         answer.reply
@@ -300,12 +308,19 @@ impl World {
                 self.simulated.waited = self.nodes.iter().map(ended).sum();
             }
             Due::Round => self.round(),
+            Due::Passed => {
+                self.tell(Input::TimePassed);
+                self.push(self.now + PASSES, Due::Passed);
+            }
+            Due::Cycle { slot, order } => self.cycle(slot, order),
+            Due::OffAndOn(node) => self.off_and_on(node),
             Due::FloorKill => {
                 let again = Floor::of(self.policy.clone(), &self.events);
                 if again.state() != self.floor.state() {
                     self.simulated.violations.push("the state is not the fold of the events".to_owned());
                 }
                 self.floor = again;
+                self.left_open();
                 self.happened(Fault::FloorKill);
                 // A clock that was put right while the floor was down, either way.
                 if self.faults.has(Fault::ClockJump) {

@@ -32,6 +32,7 @@ pub(crate) fn routes() -> Router<Arc<Site>> {
         .route("/units/{serial}/rework", post(rework))
         .route("/units/{serial}/decide", post(decide))
         .route("/units/{serial}/agree", post(agree))
+        .route("/units/{serial}/power-cycle", post(power_cycle))
         .route("/doors/{act}", post(at_the_doors))
 }
 
@@ -86,6 +87,16 @@ async fn free(
     Form(form): Form<Sent>,
 ) -> Result<Response, ApiError> {
     on_unit(&site, &serial, &asked, (&visitor, &form), &form.why, |unit, why| Act::Free { unit, why }).await
+}
+
+async fn power_cycle(
+    State(site): State<Arc<Site>>,
+    Path(serial): Path<String>,
+    Query(asked): Query<Asked>,
+    Extension(visitor): Extension<Visitor>,
+    Form(form): Form<Sent>,
+) -> Result<Response, ApiError> {
+    on_unit(&site, &serial, &asked, (&visitor, &form), &form.why, |unit, why| Act::PowerCycle { unit, why }).await
 }
 
 async fn rework(

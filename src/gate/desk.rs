@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant, SystemTime};
 
 use kiln_floor::{Answer, Floor, Input, Policy, Refusal, Stamped, Tick};
-use kiln_wire::{AgentId, Doing};
+use kiln_wire::{AgentId, Basis, Doing};
 use tokio::sync::oneshot;
 
 use super::outlet::{Outlet, tell};
@@ -312,7 +312,9 @@ impl Work {
             _ => None,
         };
         let answer = self.floor.handle(&tick, input)?;
-        if let Some((agent, doing)) = heard {
+        // A call of an earlier boot that came late says nothing of now.
+        let is_late = answer.reply.as_ref().is_some_and(|reply| reply.basis == Basis::Memory);
+        if let Some((agent, doing)) = heard.filter(|_| !is_late) {
             self.hear(agent, doing);
         }
         Ok(answer)

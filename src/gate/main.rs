@@ -9,7 +9,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use kiln_floor::Rights;
-use kiln_floorsim::{Defect, Faults, NewProgram, PowerSettings, SimSettings, drill, operator_day, power, simulate};
+use kiln_floorsim::{
+    Bmc, Defect, Faults, NewProgram, PowerSettings, SimSettings, drill, operator_day, power, simulate,
+};
 use kiln_gate::{
     Address, AddressError, Database, Form, LoadSettings, NatsSettings, OutletSettings, People, PeopleError, Person,
     RulesError, ServeSettings, Source, TlsSettings, audit, load, papers, real_runs, reindex, serve, summary,
@@ -278,6 +280,9 @@ struct SimArgs {
     /// Nobody reaches the floor for so many hours, ten minutes after it began; all that waited must come in afterwards, once.
     #[arg(long, value_name = "HOURS", conflicts_with = "power", value_parser = clap::value_parser!(u64).range(1..=720))]
     offline: Option<u64>,
+    /// Some nodes hang for hours, and the floor power-cycles them by BMCs that do so, or say so and do nothing or too late.
+    #[arg(long, value_name = "honest|lying", conflicts_with_all = ["power", "operator", "profile"])]
+    bmc: Option<Bmc>,
     /// Simulate a day of one operator who makes mistakes instead, for so many trays as there are agents: no wrong unit may be started.
     #[arg(long, conflicts_with_all = ["power", "program", "offline"])]
     operator: bool,
@@ -351,7 +356,7 @@ fn sim(args: &SimArgs) -> ExitCode {
         for_each_seed(args.seed, args.seeds, |seed| {
             let (faults, program, offline) = (args.faults.clone(), args.program, args.offline);
             let settings = SimSettings { seed, faults, program, offline, ..SimSettings::of(args.agents as usize) };
-            let done = simulate(&SimSettings { runs: runs.clone(), ..settings });
+            let done = simulate(&SimSettings { runs: runs.clone(), bmc: args.bmc, ..settings });
             (done.violations.is_empty(), done.to_string())
         })
     };

@@ -34,6 +34,7 @@ mod papers;
 mod people;
 mod phrase;
 mod places;
+mod power_cycles;
 mod programs;
 mod proof;
 mod random;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use kiln_floor::{Known, Policy, Stop};
+use kiln_floor::{Known, OrderedBy, PartsRule, Policy, Stop};
 use kiln_floorsim::{RealRuns, RealRunsError};
 use kiln_profile::{PartsList, Request, Skus, builtin, resolve};
 use kiln_yaml::Diagnostics;
@@ -114,6 +114,22 @@ pub fn summary(path: &Path) -> Result<String, RulesError> {
     let mut text = format!("{}: {} racks, {} slots", policy.name, site.racks().len(), site.slots().count());
     let stops: Vec<&str> = policy.route.iter().map(|stop| stop.profile.as_str()).collect();
     let _ = write!(text, "; route {}", stops.join(", "));
+    text.push_str(match policy.parts {
+        PartsRule::Required => "; nothing begins of a unit without a parts list",
+        PartsRule::WhereThereIsOne => "; units without a parts list are tested without",
+    });
+    if let Some(cycles) = &policy.power_cycle {
+        let by = match cycles.by {
+            OrderedBy::Person => "a person may order",
+            OrderedBy::Rule => "the floor orders",
+        };
+        let (program, after) = (cycles.program.first().map_or("", String::as_str), cycles.after.as_secs() / 60);
+        let (tries, bmcs) = (cycles.tries, site.bmcs());
+        let _ = write!(
+            text,
+            "; {by} up to {tries} power cycles of a node that is silent for {after} min, by `{program}`: {bmcs} slots have a BMC"
+        );
+    }
     if let Some(upgrade) = &policy.upgrade {
         let waves: Vec<String> = upgrade.waves.iter().map(ToString::to_string).collect();
         let _ = write!(text, "; agents become {} in waves of {}", upgrade.program, waves.join(", "));

@@ -26,6 +26,7 @@ use super::outlet::{Outlet, SharedStanding};
 use super::outlets::{Opened, OutletSettings};
 use super::pages;
 use super::people::{People, PeopleError};
+use super::power_cycles;
 use super::programs::{self, Given, ProgramsError};
 use super::random;
 use super::rules::{RulesError, Source, rules};
@@ -278,6 +279,8 @@ pub async fn serve(settings: ServeSettings, listening: impl FnOnce(SocketAddr)) 
     if let Some(folder) = ordered {
         tokio::spawn(lists::keep_reading(Arc::clone(&site), folder));
     }
+    power_cycles::left_open(&site).await;
+    tokio::spawn(power_cycles::keep_cycling(Arc::clone(&site)));
     tokio::spawn(board::keep(Arc::clone(&site), tell));
     if let Some(mes) = mes {
         tokio::spawn(mes::keep_asking(Arc::clone(&site), mes));

@@ -7,7 +7,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use kiln_event::{Finding, VerdictWord};
 use kiln_floor::{
-    Because, Decided, Decision, Disposition, Ordered, Release, Rights, RunOutcome, Stage, UnitState, Wait, Work,
+    Because, Cycle, Decided, Decision, Disposition, Ordered, Release, Rights, RunOutcome, Stage, UnitState, Wait, Work,
 };
 use kiln_model::GpuIndex;
 use kiln_report::{Language, Languages, Paint, next_step};
@@ -49,12 +49,14 @@ pub(crate) async fn unit(
         let heard = unit.agent.as_ref().and_then(|agent| heard.get(agent));
         let silent_for = heard.map(|heard| now().duration_since(heard.at));
         let last_heard = (sign.word == Phrase::Silent).then(|| places::last_heard(silent_for, language));
-        Some((unit.clone(), sign, (wait, ordered), floor.release(&of).ok(), last_heard))
+        let cycle = floor.state().cycles.values().find(|cycle| cycle.unit == of).cloned();
+        let cycled = (cycle, floor.may_cycle(&of).is_ok());
+        Some((unit.clone(), sign, (wait, ordered, cycled), floor.release(&of).ok(), last_heard))
     });
     let found = found.await?;
     let path = format!("/units/{serial}");
     let message = told(&asked, language);
-    let Some((unit, sign, (wait, ordered), release, last_heard)) = found else {
+    let Some((unit, sign, (wait, ordered, cycled), release, last_heard)) = found else {
         let shown = page(&site, language, "/", message, &visitor, |html| {
             html.raw("<p>").text(Phrase::NotThere.say(language)).raw(": ").text(&serial).raw("</p>");
         });
@@ -62,7 +64,8 @@ pub(crate) async fn unit(
     };
     let findings = findings(&site, &unit.runs).await?;
     let (wait, release, ordered) = (wait.as_ref(), release.as_ref(), ordered.as_ref());
-    let shown = Shown { serial: &serial, unit: &unit, sign, wait, ordered, release, last_heard, visitor: &visitor };
+    let shown =
+        Shown { serial: &serial, unit: &unit, sign, wait, ordered, release, last_heard, cycled, visitor: &visitor };
     Ok(page(&site, language, &path, message, &visitor, |html| show(html, &shown, &findings, language)))
 }
 
@@ -100,6 +103,8 @@ struct Shown<'a> {
     release: Option<&'a Release>,
     /// Of an agent that does not answer: when it last did, in words.
     last_heard: Option<String>,
+    /// Power cycles that were ordered since it hangs, and whether a person may order one.
+    cycled: (Option<Cycle>, bool),
     visitor: &'a Visitor,
 }
 
@@ -118,6 +123,7 @@ fn show(html: &mut Html, shown: &Shown<'_>, found: &Result<Found, String>, langu
     if let Some(last_heard) = &shown.last_heard {
         html.raw("<p>").text(say(Phrase::LastHeard)).raw(": ").text(last_heard).raw("</p>");
     }
+    power_cycle(html, shown, language);
     if let Stage::Held(why) = &unit.stage {
         html.raw("<p class=\"told\">").text(say(Phrase::Held)).raw(": ");
         html.text(places::why_unit(unit, why, language)).raw("</p>");
@@ -244,6 +250,27 @@ fn opened(html: &mut Html, serial: &Serial, act: &'static str, visitor: &Visitor
     html.raw("<form class=\"act\" method=\"post\" action=\"/units/").text(serial).raw(act);
     html.raw("?lang=").text(language.code()).raw("\">");
     who(html, visitor, language);
+}
+
+/// What became of power cycles of a node that hangs, and the question whether one is wanted.
+fn power_cycle(html: &mut Html, shown: &Shown<'_>, language: Language) {
+    let (cycle, may) = &shown.cycled;
+    let say = |phrase: Phrase| phrase.say(language);
+    match cycle {
+        Some(Cycle { given_up: true, .. }) => {
+            html.raw("<p class=\"told\">").text(say(Phrase::CycleGivenUp)).raw("</p>");
+        }
+        Some(Cycle { tries, .. }) => {
+            html.raw("<p>").text(say(Phrase::CycleUnderWay)).raw(": ").text(tries).raw("</p>");
+        }
+        None => {}
+    }
+    if *may && shown.visitor.may(Rights::Engineer) {
+        html.raw("<p>").text(say(Phrase::CycleAsk)).raw("</p>");
+        opened(html, shown.serial, "/power-cycle", shown.visitor, language);
+        html.raw("<label>").text(say(Phrase::WhyLabel)).raw("<input name=\"why\" required maxlength=\"400\"></label>");
+        html.raw("<button>").text(say(Phrase::CycleButton)).raw("</button></form>");
+    }
 }
 
 /// One person wants it released: what another one does about it.

@@ -66,7 +66,7 @@ fn takes(path: &str) -> Rights {
         "/logout" => Rights::Viewer,
         "/scan" => Rights::Operator,
         _ if ends(&["/rework"]) => Rights::Operator,
-        _ if ends(&["/free", "/decide", "/agree"]) => Rights::Engineer,
+        _ if ends(&["/free", "/decide", "/agree", "/power-cycle"]) => Rights::Engineer,
         _ => path.strip_prefix("/doors/").map_or(Rights::Admin, takes_at_the_doors),
     }
 }
@@ -214,6 +214,7 @@ mod tests {
         assert_eq!(takes("/scan"), Rights::Operator);
         assert_eq!(takes("/units/SRV1/rework"), Rights::Operator);
         assert_eq!(takes("/units/SRV1/decide"), Rights::Engineer);
+        assert_eq!(takes("/units/SRV1/power-cycle"), Rights::Engineer);
         for path in ["/doors/approve", "/doors/revoke", "/doors/unlock", "/decide", "/anything", "/units/x/other"] {
             assert_eq!(takes(path), Rights::Admin, "{path}");
         }

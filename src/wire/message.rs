@@ -142,6 +142,10 @@ pub struct Sync {
     /// The assigned run, where it cannot be made here and that will not change by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<RefusedRun>,
+    /// [`SyncReply::mark`] of the last answer that this process of the agent had; None before the first one. A call that came late
+    /// is told by it from one of a machine that is still there: nobody has had an answer that was given after their end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heard: Option<u64>,
 }
 
 impl Sync {
@@ -160,6 +164,7 @@ impl Sync {
             program: None,
             declined: None,
             refused: None,
+            heard: None,
         }
     }
 }
@@ -219,6 +224,9 @@ pub struct SyncReply {
     pub upgrade: Option<Upgrade>,
     #[serde(default)]
     pub basis: Basis,
+    /// How many events the floor had when it gave this answer; the agent says it back. None where the floor cannot know.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mark: Option<u64>,
 }
 
 /// The floor's answer to bytes of a journal.

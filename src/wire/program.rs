@@ -55,6 +55,7 @@ pub enum Basis {
     /// The floor decided, and kept it.
     #[default]
     Decided,
-    /// The floor cannot reach its events now: it repeats what it knew, and decides nothing.
+    /// The floor decides nothing on this call, and repeats what it knew: it cannot reach its events now, or the call is of an
+    /// earlier boot and may have come late.
     Memory,
 }

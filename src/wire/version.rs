@@ -6,11 +6,14 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 /// What this program speaks.
-pub const WIRE: Version = Version { major: 1, minor: 1 };
+pub const WIRE: Version = Version { major: 1, minor: 2 };
 
 /// The minor version since which an agent holds a run against the parts list that its assignment names. An earlier one passes
 /// over the field, and would make the run without.
 const PARTS_SINCE: u32 = 1;
+
+/// The minor version since which an agent says how far the floor was in the last answer that it had.
+const HEARD_SINCE: u32 = 2;
 
 /// The most that a unit's parts list may have, in bytes: one of a node with 8 GPUs has some 700.
 pub const PARTS_MOST: u64 = 64 << 10;
@@ -43,6 +46,11 @@ impl Version {
     /// Whether who speaks this version holds runs against parts lists.
     pub const fn knows_parts_lists(self) -> bool {
         self.minor >= PARTS_SINCE
+    }
+
+    /// Whether a call of who speaks this version says which answers came before it.
+    pub const fn says_what_it_heard(self) -> bool {
+        self.minor >= HEARD_SINCE
     }
 }
 

@@ -21,6 +21,7 @@ mod outlier;
 mod page;
 mod parts;
 mod postgres;
+mod power_cycle;
 mod prepared;
 mod reindex;
 mod rollout;

@@ -18,11 +18,15 @@ fn a_floors_file_is_summed_up_or_refused_with_all_that_is_wrong() {
     let told = String::from_utf8_lossy(&out.stdout);
     assert!(out.status.success(), "{out:?}");
     assert!(told.contains("Hall 3: 2 racks, 12 slots; route smoke, acceptance"), "{told}");
+    assert!(told.contains("; units without a parts list are tested without"), "{told}");
     assert!(told.contains("cdu-1: bears 110 kW, all slots together draw up to 109.2 kW"), "{told}");
     assert!(told.contains("row-1: bears 70 kW") && told.contains("r02: bears 50 kW"), "{told}");
     let dir = tempfile::tempdir().expect("a folder");
     let wrong = dir.path().join("floor.yaml");
     let text = fs::read_to_string(EXAMPLE).expect("the example");
+    fs::write(&wrong, text.replace("parts: optional", "parts: required")).expect("written");
+    let told = String::from_utf8_lossy(&check(&wrong).stdout).into_owned();
+    assert!(told.contains("; nothing begins of a unit without a parts list"), "{told}");
     fs::write(&wrong, text.replace("acceptance", "aceptance").replace("under: feed-a", "under: feed-b"))
         .expect("written");
     let out = check(&wrong);

@@ -201,3 +201,17 @@ fn a_unit_apart_from_its_lot_at_another_inlet_than_the_lots_accuses_the_station_
     let (told, _) = said(0, &arguments);
     assert!(told.contains("3 of 3 runs caught") && told.contains("0 with the wrong part"), "{told}");
 }
+
+#[test]
+fn the_lot_of_a_drill_is_kept_and_gives_one_run_the_verdict_that_it_had_there() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (out, fault) = (folder.path().join("drill"), floor().join("batch.yaml"));
+    let drill = ["drill", "smoke", "--sim", "hgx-h200-8", "--seeds", "1", "--healthy", "0", "--lot", "40"];
+    let more = ["--first-seed", "7", "--faults", text(&fault), "--out", text(&out)];
+    said(0, &[&drill[..], &more[..]].concat());
+    let told: Value = serde_json::from_slice(&fs::read(out.join("drill.json")).expect("read")).expect("JSON");
+    let lot = told["lot_files"]["hgx-h200-8"].as_str().expect("the lot's file");
+    assert_eq!(Path::new(lot), out.join("lot.json"));
+    let (_, told) = run(5, "as-drilled", &["--fault", text(&fault), "--lot", lot]);
+    assert!(told.contains("LOT-OUTLIER") && told.contains("apart from its lot of 40 units"), "{told}");
+}

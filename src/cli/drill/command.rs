@@ -6,7 +6,7 @@
 )]
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::anyhow;
@@ -14,6 +14,7 @@ use anyhow::anyhow;
 use super::bench::Bench;
 use super::faults::{self, Chosen};
 use super::nodes::{self, DrillNode};
+use super::output::Lots;
 use super::progress::Progress;
 use super::trials::{self, Job, Placed, Range};
 use super::{interrupt, lots, output, pool, shorten};
@@ -57,9 +58,9 @@ pub(in crate::cli) fn drill(args: &DrillArgs, spoken: Spoken) -> Result<Exit, Co
     let mut written = true;
     for prepared in all {
         let folder = folder(args, &prepared.profile.id);
-        let drill = conduct(args, prepared, (epoch, &stop), (&factors, first_seed));
+        let (drill, lots) = conduct(args, prepared, (epoch, &stop), (&factors, first_seed), &folder);
         output::tell(&drill)?;
-        written &= output::write(&folder, &drill, spoken.page().first());
+        written &= output::write(&folder, &drill, &lots, spoken.page().first());
         drills.push(drill);
         if stop.load(Ordering::Relaxed) {
             break;
@@ -102,11 +103,13 @@ fn conduct(
     prepared: Prepared,
     (epoch, stop): (WallTime, &AtomicBool),
     (factors, first_seed): (&[f64], u64),
-) -> Drill {
+    folder: &Path,
+) -> (Drill, Lots) {
     let Prepared { asked, profile, skus, nodes, chosen, left_out } = prepared;
     let threads = args.jobs.unwrap_or_else(pool::all_cores);
     let mut bench = Bench { skus: &skus, epoch, parts_list: !args.no_parts_list, lots: BTreeMap::new(), stop };
-    bench.lots = lots::gather(&bench, &profile, &nodes, (args.lot, first_seed), threads);
+    let lots = lots::gather(&bench, &profile, &nodes, (args.lot, first_seed), threads);
+    bench.lots = lots.iter().map(|(node, lot)| (node.clone(), lots::facts(lot, &profile))).collect();
     let bench = &bench;
     let range = Range { profile: &profile, nodes: &nodes, chosen: &chosen, factors, tuned: args.tune.is_some() };
     let jobs = trials::jobs(&range, first_seed, args.seeds, args.healthy);
@@ -122,12 +125,15 @@ fn conduct(
     let told = told(args, &range, (jobs.len(), done), &trials, &healthy);
     let lot = bench.lots.values().map(|lot| lot.units).min();
     let tuning = args.tune.map(|budget| tune(&looks.healthy, &looks.faulty, budget));
-    let mut drill = Drill { asked, left_out, first_seed, lot, tuning, ..told };
+    let files = lots::files(&lots);
+    let named = |(node, file): (&String, &String)| (node.clone(), folder.join(file).display().to_string());
+    let lot_files = lots.keys().zip(&files).map(named).collect();
+    let mut drill = Drill { asked, left_out, first_seed, lot, lot_files, tuning, ..told };
     if args.shorten && !drill.partial {
         // Interrupted on the way, the matrix is whole all the same.
         drill.shortening = shorten::shorten(bench, &range, &trials, threads);
     }
-    drill
+    (drill, files.into_iter().zip(lots.into_values()).collect())
 }
 
 /// Severities as multiples of the default, each once, weakest first.
@@ -180,6 +186,7 @@ fn told(
         spread: args.spread,
         parts_list: !args.no_parts_list,
         lot: None,
+        lot_files: BTreeMap::new(),
         severities: range.factors.to_vec(),
         partial: done < planned,
         runs_planned: planned,

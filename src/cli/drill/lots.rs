@@ -14,14 +14,14 @@ use crate::profile::Profile;
 /// Far from the seeds of the drill itself, which begins with at most six digits: no unit is judged by itself.
 const FIRST: u64 = 1_000_000_000;
 
-/// Facts by node; none where the profile holds nothing against a lot, and of too few units.
+/// Averages by node; none where the profile holds nothing against a lot, and of too few units.
 pub(super) fn gather(
     bench: &Bench<'_>,
     profile: &Profile,
     nodes: &[DrillNode],
     (units, first_seed): (u64, u64),
     threads: NonZeroUsize,
-) -> BTreeMap<String, LotFacts> {
+) -> BTreeMap<String, PartAverages> {
     if !profile.stages.iter().flat_map(|stage| &stage.steps).any(|step| !step.lot.is_empty()) {
         return BTreeMap::new();
     }
@@ -35,17 +35,26 @@ pub(super) fn gather(
     };
     let results = pool::spread(&jobs, threads, bench.stop, work, || progress.step());
     progress.end();
-    let key = format!("{} revision {}", profile.id, profile.revision);
     let mut lots = BTreeMap::new();
     for (at, node) in nodes.iter().enumerate() {
         let own = jobs.iter().zip(&results).filter(|((of, _), _)| *of == at);
         let units: Vec<UnitValues> = own.filter_map(|(_, values)| values.clone()).collect();
         // All are healthy: where places of the chassis are unlike, that is its design.
-        let facts =
-            PartAverages::of(&units, Members::AndAwaiting, USUAL_BUDGET).facts(&key, "made for this drill".to_owned());
-        if !facts.values.is_empty() {
-            lots.insert(node.name.clone(), facts);
+        let averages = PartAverages::of(&units, Members::AndAwaiting, USUAL_BUDGET);
+        if !facts(&averages, profile).values.is_empty() {
+            lots.insert(node.name.clone(), averages);
         }
     }
     lots
+}
+
+/// What runs of a profile need of a lot.
+pub(super) fn facts(lot: &PartAverages, profile: &Profile) -> LotFacts {
+    lot.facts(&format!("{} revision {}", profile.id, profile.revision), "made for this drill".to_owned())
+}
+
+/// What the file of each node's lot is called in the folder of a drill. A node may be a path, and is no name for one.
+pub(super) fn files(lots: &BTreeMap<String, PartAverages>) -> Vec<String> {
+    let name = |at: usize| if lots.len() == 1 { "lot.json".to_owned() } else { format!("lot-{}.json", at + 1) };
+    (0..lots.len()).map(name).collect()
 }

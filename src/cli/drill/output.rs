@@ -1,5 +1,6 @@
 //! What a drill leaves behind: the matrix on stdout, and `drill.json`, `junit.xml` and `drill.html` in its folder.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::Context as _;
@@ -8,7 +9,11 @@ use crate::cli::command_error::{CommandError, Sorted as _};
 use crate::cli::printer;
 use crate::disk::{Folder, Keep};
 use crate::drill::{Drill, comparison, document, junit, page, text};
+use crate::lot::PartAverages;
 use crate::report::Language;
+
+/// The lots that runs were held against, by the name of each one's file in the drill's folder.
+pub(super) type Lots = BTreeMap<String, PartAverages>;
 
 pub(super) fn tell(drill: &Drill) -> Result<(), CommandError> {
     printer::result(&text(drill)).no_claim()
@@ -20,8 +25,8 @@ pub(super) fn compare(drills: &[Drill]) -> Result<(), CommandError> {
 }
 
 /// Writes the files; what goes wrong is told, and the answer says whether all went well.
-pub(super) fn write(folder: &Path, drill: &Drill, language: Language) -> bool {
-    match write_all(folder, drill, language) {
+pub(super) fn write(folder: &Path, drill: &Drill, lots: &Lots, language: Language) -> bool {
+    match write_all(folder, drill, lots, language) {
         Ok(()) => {
             printer::note(&format!("drill.json, junit.xml and drill.html are in {}", folder.display()));
             true
@@ -33,10 +38,14 @@ pub(super) fn write(folder: &Path, drill: &Drill, language: Language) -> bool {
     }
 }
 
-fn write_all(folder: &Path, drill: &Drill, language: Language) -> anyhow::Result<()> {
+fn write_all(folder: &Path, drill: &Drill, lots: &Lots, language: Language) -> anyhow::Result<()> {
     let made = Folder::create(folder).with_context(|| format!("{} cannot be made", folder.display()))?;
     let page = page(drill, language);
-    for (name, text) in [("drill.json", document(drill)?), ("junit.xml", junit(drill)), ("drill.html", page)] {
+    let mut files = vec![("drill.json", document(drill)?), ("junit.xml", junit(drill)), ("drill.html", page)];
+    for (name, lot) in lots {
+        files.push((name, serde_json::to_string_pretty(lot)? + "\n"));
+    }
+    for (name, text) in files {
         let path = folder.join(name);
         let put = made.replace(name, text.as_bytes(), Keep::Synced);
         put.with_context(|| format!("{} cannot be written", path.display()))?;
