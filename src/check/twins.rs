@@ -108,10 +108,10 @@ impl Board {
     /// Writes down how one GPU compares with its places.
     pub(super) fn put(&self, sheet: &mut Sheet<'_>, gpu: GpuIndex, gauge: &LoadGauge) {
         // Of four places two are warm by design on one side as often as not, and of eight hardly ever four.
-        let (half, of_four) = match usize::from(self.gpus / 2) >= ENOUGH_PAIRS {
-            true => (self.half(gpu), Gauged::Unsupported),
-            false => (Gauged::Unsupported, self.half(gpu)),
-        };
+        let (mut half, mut of_four) = (self.half(gpu), Gauged::Unsupported);
+        if usize::from(self.gpus / 2) < ENOUGH_PAIRS {
+            std::mem::swap(&mut half, &mut of_four);
+        }
         let compared =
             [(MIRRORED, self.mirrored(gpu)), (HALF, half), (HALF_OF_FOUR, of_four), (OF_PAIRS, self.of_pairs(gpu))];
         for (spec, value) in compared {
