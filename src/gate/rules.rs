@@ -123,11 +123,11 @@ pub fn summary(path: &Path) -> Result<String, RulesError> {
             OrderedBy::Person => "a person may order",
             OrderedBy::Rule => "the floor orders",
         };
-        let (program, after) = (cycles.program.first().map_or("", String::as_str), cycles.after.as_secs() / 60);
+        let (program, after) = (cycles.program.first().map_or("", String::as_str), cycles.after.as_secs());
         let (tries, bmcs) = (cycles.tries, site.bmcs());
         let _ = write!(
             text,
-            "; {by} up to {tries} power cycles of a node that is silent for {after} min, by `{program}`: {bmcs} slots have a BMC"
+            "; {by} up to {tries} power cycles of a node that is silent for {after} s, by `{program}`; slots with a BMC: {bmcs}"
         );
     }
     if let Some(upgrade) = &policy.upgrade {

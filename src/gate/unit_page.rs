@@ -119,7 +119,11 @@ fn show(html: &mut Html, shown: &Shown<'_>, found: &Result<Found, String>, langu
     }
     html.raw("<p class=\"big\" role=\"status\">");
     word(html, sign, language);
-    html.raw("</p><p>").text(say(places::to_do(&unit.stage))).raw("</p>");
+    let to_do = match places::to_do(&unit.stage) {
+        Phrase::DoWait if shown.last_heard.is_some() => Phrase::DoArrived,
+        to_do => to_do,
+    };
+    html.raw("</p><p>").text(say(to_do)).raw("</p>");
     if let Some(last_heard) = &shown.last_heard {
         html.raw("<p>").text(say(Phrase::LastHeard)).raw(": ").text(last_heard).raw("</p>");
     }

@@ -39,6 +39,8 @@ fn a_node_that_hangs_is_power_cycled_once_by_the_sites_program_when_a_person_say
     let order = || bench.sends("/units/SRV1/power-cycle?lang=en", "by=sato&why=hangs");
     assert!(order().contains("told=refused"), "it has just called");
     wait("the question", || bench.get("/units/SRV1?lang=en").1.contains("Power cycle it by its BMC?").then_some(()));
+    let page = bench.get("/units/SRV1?lang=en").1;
+    assert!(page.contains("power and network") && !page.contains("Nothing to do"), "{page}");
     assert!(!order().contains("told"), "{}", bench.get("/units/SRV1?lang=en").1);
     assert!(order().contains("told=refused"), "a form that is sent twice");
     let ended =
