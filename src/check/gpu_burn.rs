@@ -89,6 +89,7 @@ static MEASUREMENTS: &[MeasurementSpec] = &[
     super::twins::OF_PAIRS,
     super::twins::APART,
     super::twins::PAIRS_APART,
+    super::twins::PAIRS_APART_OF_FOUR,
     may("throttle.thermal", Unit::Second, GPU, "time slowed for heat, by software and hardware together"),
     may("throttle.sw-thermal", Unit::Second, GPU, "time slowed for heat by the driver"),
     may("throttle.hw-thermal", Unit::Second, GPU, "time slowed for heat by the hardware"),

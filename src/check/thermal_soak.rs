@@ -94,6 +94,7 @@ static MEASUREMENTS: &[MeasurementSpec] = &[
     super::twins::OF_PAIRS,
     super::twins::APART,
     super::twins::PAIRS_APART,
+    super::twins::PAIRS_APART_OF_FOUR,
     may("resistance.rise", Unit::Percent, GPU, "growth of the thermal resistance over the window; 0 where it fell"),
     may(
         "resistance.rise.least",

@@ -49,6 +49,12 @@ pub(super) const PAIRS_APART: MeasurementSpec = may(
     ComponentKind::Node,
     "the greater thermal resistance of two GPUs in the same place against the lesser, as most pairs have it at least, whichever half is the warmer",
 );
+pub(super) const PAIRS_APART_OF_FOUR: MeasurementSpec = may(
+    "resistance.pairs-apart.of-four",
+    Unit::Percent,
+    ComponentKind::Node,
+    "resistance.pairs-apart on a board of four GPUs, both pairs of which may lie apart by design",
+);
 
 /// How warm one GPU is for its power.
 #[derive(Debug, Clone, Copy, Default)]
@@ -107,11 +113,7 @@ impl Board {
 
     /// Writes down how one GPU compares with its places.
     pub(super) fn put(&self, sheet: &mut Sheet<'_>, gpu: GpuIndex, gauge: &LoadGauge) {
-        // Of four places two are warm by design on one side as often as not, and of eight hardly ever four.
-        let (mut half, mut of_four) = (self.half(gpu), Gauged::Unsupported);
-        if usize::from(self.gpus / 2) < ENOUGH_PAIRS {
-            std::mem::swap(&mut half, &mut of_four);
-        }
+        let (half, of_four) = self.by_pairs(self.half(gpu));
         let compared =
             [(MIRRORED, self.mirrored(gpu)), (HALF, half), (HALF_OF_FOUR, of_four), (OF_PAIRS, self.of_pairs(gpu))];
         for (spec, value) in compared {
@@ -121,8 +123,20 @@ impl Board {
 
     /// Writes down how far all of them lie from one another. `unknown`: why that is known of none of them, where it is.
     pub(super) fn put_whole(&self, sheet: &mut Sheet<'_>, unknown: Option<&Gauged>) {
-        for (spec, value) in [(APART, self.apart()), (PAIRS_APART, self.pairs_apart())] {
-            sheet.put(spec.name, Component::Node, unknown.cloned().unwrap_or(value));
+        let told = |value| unknown.cloned().unwrap_or(value);
+        let (pairs, of_four) = self.by_pairs(told(self.pairs_apart()));
+        for (spec, value) in [(APART, told(self.apart())), (PAIRS_APART, pairs), (PAIRS_APART_OF_FOUR, of_four)] {
+            sheet.put(spec.name, Component::Node, value);
+        }
+    }
+
+    /// What all pairs together say, as it stands on a board of more pairs and on one of two: of four places two are warm by design on one
+    /// side as often as not, and of eight hardly ever four.
+    fn by_pairs(&self, value: Gauged) -> (Gauged, Gauged) {
+        if usize::from(self.gpus / 2) >= ENOUGH_PAIRS {
+            (value, Gauged::Unsupported)
+        } else {
+            (Gauged::Unsupported, value)
         }
     }
 
@@ -180,7 +194,8 @@ impl Board {
 
     /// The ratio to the twin beside that of the other pairs, where these agree that one half is warmer than the other: a GPU that is
     /// hot on the cooler half is as warm as its twin, and hides the half as the half hides it. Such a GPU is also warmer than the coolest of
-    /// all by at least as much, which one that sits where its twin's place is on the other pairs is not.
+    /// all by at least as much, which one that sits where its twin's place is on the other pairs is not: temperatures alone do not tell
+    /// places from parts otherwise, and slopes from rest do.
     pub(super) fn of_pairs(&self, gpu: GpuIndex) -> Gauged {
         let (Some(ratio), others) = (self.ratio(gpu), self.others(gpu)) else { return Gauged::Unsupported };
         let ends = others.iter().copied().reduce(f64::min).zip(others.iter().copied().reduce(f64::max));
@@ -191,7 +206,8 @@ impl Board {
         let leans = others.len() >= ENOUGH_PAIRS && ends.as_ref().is_some_and(is_leaning);
         let Some(middle) = kiln_model::median(&others).filter(|_| leans) else { return Gauged::Unsupported };
         let beside = if gpu.0 < self.gpus / 2 { ratio / middle } else { ratio * middle };
-        let known = self.comparable();
+        let by_slope = self.all.get(&gpu).is_some_and(|own| own.slope.is_some());
+        let known = if by_slope { BTreeMap::new() } else { self.comparable() };
         let over_coolest =
             known.get(&gpu).zip(known.values().copied().reduce(f64::min)).map(|(own, least)| own / least);
         Gauged::once(100.0 * over_coolest.map_or(beside, |over| beside.min(over)))

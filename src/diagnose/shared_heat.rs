@@ -207,7 +207,9 @@ const SETS_APART: [&str; 10] = [
 /// air or coolant that comes to a group of them, of which no number tells who is in it.
 pub(super) fn read_apart(scene: &Scene<'_>, board: &mut Board) {
     for (place, fact) in scene.facts.iter().enumerate() {
-        if !fact.failed() || !["resistance.apart", "resistance.pairs-apart"].contains(&fact.name()) {
+        if !fact.failed()
+            || !["resistance.apart", "resistance.pairs-apart", "resistance.pairs-apart.of-four"].contains(&fact.name())
+        {
             continue;
         }
         board.claim(place);
