@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use kiln_wire::{Doing, Serial, Sync};
+use kiln_wire::{Doing, Held, Serial, Sync};
 
 use super::tests_told::{MINUTE, Told, name, site};
 use super::*;
 
 fn floor(by: OrderedBy) -> Told {
     let mut policy = Policy::one_profile("smoke");
-    let bmcs = ["r0-00", "r0-01", "r1-00", "r1-01"].map(|slot| (name(slot), name(&format!("bmc-{slot}"))));
-    policy.site = site(2, 4).with_bmcs(bmcs.into());
+    let bmcs = ["r0-00", "r0-01", "r1-00", "r1-01", "r2-00"].map(|slot| (name(slot), name(&format!("bmc-{slot}"))));
+    policy.site = site(3, 4).with_bmcs(bmcs.into());
     let program = ["ipmitool", "-H", "{bmc}", "chassis", "power", "cycle"].map(str::to_owned).to_vec();
     let (after, back) = (Duration::from_secs(600), Duration::from_secs(900));
     policy.power_cycle = Some(CycleRules { program, after, by, back, tries: 3 });
@@ -61,6 +61,10 @@ fn orders(told: &Told) -> Vec<(u32, Actor)> {
     told.events.iter().filter_map(of).collect()
 }
 
+fn dropped(told: &Told) -> usize {
+    told.events.iter().filter(|stamped| matches!(stamped.event, FloorEvent::PowerCycleDropped { .. })).count()
+}
+
 fn boots(told: &mut Told, unit: &str) {
     let idle = Sync::idle(name(&format!("agent-{unit}")), name("boot-2"));
     // Its second call, which says that it had the answer to its first.
@@ -87,6 +91,7 @@ fn a_person_orders_it_once_for_a_node_that_is_silent_and_only_another_boot_prove
     boots(&mut told, "A");
     assert_eq!(told.floor.state().cycles.len(), 0);
     assert_eq!((orders(&told), told.floor.ledger().granted(0)), (vec![(1, Actor::Person("sato".to_owned()))], granted));
+    assert_eq!(dropped(&told), 0, "it is proven, and not said to speak again by itself");
     assert_eq!(refused(&mut told, "A"), NoCycle::NotSilent(name("A")), "a form that comes late");
 }
 
@@ -195,6 +200,41 @@ fn the_rule_cycles_a_node_that_is_silent_alone_and_leaves_many_to_a_person() {
 }
 
 #[test]
+fn the_rule_leaves_three_that_are_silent_in_three_racks_to_a_person() {
+    let mut told = floor(OrderedBy::Rule);
+    let units = [("A", "r0-00"), ("B", "r1-00"), ("C", "r2-00")];
+    for (unit, slot) in units {
+        at_work(&mut told, unit, slot);
+    }
+    waits(&mut told, 30);
+    assert_eq!(orders(&told), []);
+    order(&mut told, "C").expect("a person's order");
+    told.sync("B", Doing::Idle);
+    waits(&mut told, 1);
+    assert_eq!(orders(&told).len(), 2, "A, of which only C is silent beside it");
+}
+
+#[test]
+fn nothing_is_switched_off_of_a_unit_that_is_held_or_whose_agent_says_another() {
+    for (serial, slot) in [("A", Some("r0-01")), ("Z", Some("r0-00"))] {
+        let mut told = floor(OrderedBy::Person);
+        at_work(&mut told, "A", "r0-00");
+        let idle = Sync::idle(name("agent-A"), name("boot-1"));
+        told.tell(Input::Synced(Sync { serial: Some(name(serial)), slot: slot.map(name), ..idle }));
+        waits(&mut told, 30);
+        assert!(order(&mut told, "A").is_err(), "{serial} {slot:?}");
+    }
+    let mut told = floor(OrderedBy::Rule);
+    at_work(&mut told, "A", "r0-00");
+    let run = told.floor.state().units[&name::<Serial>("A")].runs.last().map(|run| run.facts.run.clone());
+    let run = run.unwrap_or_else(|| told.asks("A").expect("a run"));
+    told.sync("A", Doing::Held(Held::ForkedJournal { run }));
+    waits(&mut told, 30);
+    assert_eq!(orders(&told), []);
+    assert!(matches!(refused(&mut told, "A"), NoCycle::NotWanted(_) | NoCycle::Doubtful(_)));
+}
+
+#[test]
 fn a_floor_that_begins_anew_starts_no_order_twice_and_waits_before_the_next_one() {
     let mut told = floor(OrderedBy::Rule);
     at_work(&mut told, "A", "r0-00");
@@ -206,6 +246,18 @@ fn a_floor_that_begins_anew_starts_no_order_twice_and_waits_before_the_next_one(
     assert_eq!(orders(&told).len(), 1);
     waits(&mut told, 2);
     assert_eq!(orders(&told).len(), 2);
+    // That it was in vain is not known before it is known whether the node is silent.
+    let mut told = floor(OrderedBy::Person);
+    at_work(&mut told, "A", "r0-00");
+    waits(&mut told, 11);
+    order(&mut told, "A").expect("ordered");
+    ends(&mut told, &CycleEnd::Said);
+    waits(&mut told, 14);
+    told.floor = Floor::of(told.floor.policy().clone(), &told.events);
+    waits(&mut told, 5);
+    assert_eq!((orders(&told).len(), dropped(&told)), (1, 0));
+    waits(&mut told, 6);
+    assert_eq!((orders(&told).len(), dropped(&told)), (2, 0));
     // Nothing is known of silence before it began.
     let mut told = floor(OrderedBy::Rule);
     at_work(&mut told, "A", "r0-00");
@@ -225,6 +277,8 @@ fn a_late_end_of_an_earlier_order_says_nothing_of_the_next() {
     waits(&mut told, 16);
     told.tell(Input::PowerCycleEnded { slot: name("r0-00"), order: first, end: CycleEnd::Said });
     assert_eq!(told.floor.state().cycles_open().count(), 1, "the second is under way");
+    let ended = |stamped: &&Stamped| matches!(stamped.event, FloorEvent::PowerCycleEnded { .. });
+    assert_eq!(told.events.iter().filter(ended).count(), 1, "what counts no more is no news");
 }
 
 #[test]
