@@ -114,38 +114,32 @@ fn boards_with_other_places_pass() {
     }
 }
 
-/// Both GPUs that breathe what others have warmed on one side, or one pair of eight places turned: nine of ten such boards were
-/// INCONCLUSIVE with `usual` spread. A turned pair still is in some soaks, by `resistance.of-pairs`; the burn takes it for no defect.
+fn blemishes_of_usual(profile: &str, draft: &Draft, seed: u64) -> String {
+    let mut file = draft.file();
+    file.drawn_as = kiln::model::Spread::Usual;
+    Trial::of(profile).run_of(&file, seed, &[]).blemishes()
+}
+
+/// Both GPUs that breathe what others have warmed on one side: nine of ten such trays were INCONCLUSIVE.
 #[test]
-fn boards_whose_warm_places_make_a_half_or_a_turned_pair_pass() {
-    let tray = |places| Draft::of("gb200-tray-4").places(places);
-    let turned = Draft::of("hgx-h200-8-liquid").places([0.55, 0.55, 0.25, 0.6, 0.25, 0.25, 0.6, 0.25]);
-    let boards = [
-        ("acceptance", tray([0.60, 0.60, 0.25, 0.25, 0.0, 0.0, 0.0, 0.0])),
-        ("acceptance", tray([0.25, 0.25, 0.60, 0.60, 0.0, 0.0, 0.0, 0.0])),
-        ("acceptance-liquid", turned),
-    ];
-    for (profile, draft) in boards {
-        let mut file = draft.file();
-        file.drawn_as = kiln::model::Spread::Usual;
+fn trays_whose_warm_places_make_a_half_pass() {
+    for places in [[0.60, 0.60, 0.25, 0.25], [0.25, 0.25, 0.60, 0.60]] {
+        let [a, b, c, d] = places;
+        let tray = Draft::of("gb200-tray-4").places([a, b, c, d, 0.0, 0.0, 0.0, 0.0]);
         for seed in 7701..7705 {
-            let tried = Trial::of(profile).run_of(&file, seed, &[]);
-            let blemishes = tried.blemishes();
-            let of_others: Vec<&str> =
-                blemishes.lines().filter(|line| !line.contains("soak.heat") || !line.contains("of-pairs")).collect();
-            let is_turned = profile == "acceptance-liquid";
-            assert!(
-                if is_turned { of_others.is_empty() } else { blemishes.is_empty() },
-                "{} seed {seed}:\n{blemishes}",
-                file.id
-            );
-            let word = tried.record.verdict.as_ref().map(|verdict| verdict.word);
-            assert!(
-                word.is_some_and(|word| word == VerdictWord::Pass || is_turned),
-                "{} seed {seed}: {word:?}",
-                file.id
-            );
+            assert_eq!(blemishes_of_usual("acceptance", &tray, seed), "", "{places:?} seed {seed}");
         }
+    }
+}
+
+/// One pair of places the other way round than the others: all such boards missed it. A soak, which tells them from parts no better, still may.
+#[test]
+fn a_burn_takes_a_turned_pair_of_places_for_no_defect() {
+    let turned = Draft::of("hgx-h200-8-liquid").places([0.55, 0.55, 0.25, 0.6, 0.25, 0.25, 0.6, 0.25]);
+    for seed in 7701..7705 {
+        let blemishes = blemishes_of_usual("acceptance-liquid", &turned, seed);
+        let known = |line: &str| line.contains("soak.heat") && line.contains("resistance.of-pairs");
+        assert!(blemishes.lines().all(known), "seed {seed}:\n{blemishes}");
     }
 }
 
