@@ -81,8 +81,12 @@ impl Spells {
             self.recent.pop_front();
         }
         self.recent.push_back(rise);
-        let mut sorted: Vec<f64> = self.recent.iter().copied().collect();
-        sorted.sort_by(f64::total_cmp);
+        let mut sorted = [0.0; CALMED_BY];
+        let sorted = &mut sorted[..self.recent.len()];
+        for (place, rise) in sorted.iter_mut().zip(&self.recent) {
+            *place = *rise;
+        }
+        sorted.sort_unstable_by(f64::total_cmp);
         sorted[sorted.len() / 2]
     }
 

@@ -218,7 +218,7 @@ impl<'a> Machine<'a> {
         let Some(Heard { key, silence, over }) = self.loads.hear(report) else {
             return;
         };
-        let index = self.active.iter().position(|active| active.key == key);
+        let index = self.active.iter().position(|active| active.key == *key);
         if let (Some(silence), Some(index)) = (silence, index) {
             self.active[index].lateness.told(silence);
         }

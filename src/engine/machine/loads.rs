@@ -1,6 +1,7 @@
 //! The loads that run: whose they are, on which GPUs they still work, and which were told to stop.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::port::Effect;
 use kiln_event::{RunRecord, StepKey};
@@ -11,7 +12,7 @@ use kiln_model::{GpuIndex, LoadId, LoadKind, LoadOrder, LoadReport, LoadSaid, Mo
 const STOP_GRACE: Span = Span::from_secs(10);
 
 struct Load {
-    key: StepKey,
+    key: Arc<StepKey>,
     gpus_left: BTreeSet<GpuIndex>,
     /// When it last reported its work.
     told_at: Option<Moment>,
@@ -22,7 +23,7 @@ struct Load {
 /// What a report of a load comes to.
 pub(super) struct Heard {
     /// The step that the load belongs to.
-    pub(super) key: StepKey,
+    pub(super) key: Arc<StepKey>,
     /// How long the load was silent before, if this tells of its work.
     pub(super) silence: Option<Span>,
     /// Whether it has ended on its last GPU.
@@ -55,7 +56,7 @@ impl Loads {
     ) -> LoadOrder {
         self.given += 1;
         let id = LoadId(self.given);
-        let load = Load { key: key.clone(), gpus_left: gpus.clone(), told_at: None, told: None };
+        let load = Load { key: Arc::new(key.clone()), gpus_left: gpus.clone(), told_at: None, told: None };
         self.running.insert(id, load);
         LoadOrder { id, kind, gpus, seed: seed ^ u64::from(id.0), span }
     }
@@ -63,7 +64,7 @@ impl Loads {
     /// Takes in a report. One of a load that is not known to run is nothing.
     pub(super) fn hear(&mut self, report: &LoadReport) -> Option<Heard> {
         let load = self.running.get_mut(&report.load)?;
-        let mut heard = Heard { key: load.key.clone(), silence: None, over: false };
+        let mut heard = Heard { key: Arc::clone(&load.key), silence: None, over: false };
         match &report.said {
             LoadSaid::Progress { .. } => {
                 let last = load.told_at.replace(report.at);
@@ -88,12 +89,12 @@ impl Loads {
 
     /// Whether a step still has loads.
     pub(super) fn has(&self, key: &StepKey) -> bool {
-        self.running.values().any(|load| load.key == *key)
+        self.running.values().any(|load| *load.key == *key)
     }
 
     /// Stops the loads of a step.
     pub(super) fn stop_of(&mut self, now: Moment, key: &StepKey, how: StopHow, effects: &mut Vec<Effect>) {
-        self.stop_those(now, how, effects, |load| load.key == *key);
+        self.stop_those(now, how, effects, |load| *load.key == *key);
     }
 
     /// Stops all loads at once.
@@ -116,7 +117,7 @@ impl Loads {
         let overdue = |load: &Load| load.told.is_some_and(|(at, _)| at + STOP_GRACE <= now);
         let killed = |load: &Load| load.told.is_some_and(|(_, how)| how == StopHow::Kill);
         let undead = self.running.iter().filter(|(_, load)| overdue(load) && killed(load));
-        let undead: Vec<(LoadId, StepKey)> = undead.map(|(id, load)| (*id, load.key.clone())).collect();
+        let undead: Vec<(LoadId, StepKey)> = undead.map(|(id, load)| (*id, (*load.key).clone())).collect();
         for (id, _) in &undead {
             self.running.remove(id);
         }

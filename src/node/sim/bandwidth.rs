@@ -35,11 +35,11 @@ pub(super) struct Paths {
     pub(super) pairs: BTreeMap<(GpuIndex, GpuIndex), f64>,
 }
 
-/// Which way bytes go over a GPU's NVLinks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Way {
-    Out,
-    In,
+/// GB/s that all NVLinks of a GPU carry together, each way.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Lanes {
+    out: f64,
+    into: f64,
 }
 
 impl Paths {
@@ -69,7 +69,7 @@ impl Paths {
             return slower * if direct { PEER_SHARE } else { BOUNCED_SHARE };
         }
         let connected = fabric(from).min(fabric(to));
-        (self.lanes(from, Way::Out).min(self.lanes(to, Way::In)) * kind.pair_efficiency * connected).max(0.5)
+        (self.lanes(from).out.min(self.lanes(to).into) * kind.pair_efficiency * connected).max(0.5)
     }
 
     /// GB/s out of one GPU with all `gpus` copying to one another.
@@ -78,23 +78,30 @@ impl Paths {
             let direct = if gpu.values[G::PcieP2p] > 0.5 { PCIE_ALL_SHARE } else { PCIE_ALL_SHARE * BOUNCED_SHARE };
             return pcie(gpu) * direct;
         }
-        (self.lanes(gpu, Way::Out).min(self.lanes(gpu, Way::In)) * kind.all_efficiency * fabric(gpu)).max(0.5)
+        let lanes = self.lanes(gpu);
+        (lanes.out.min(lanes.into) * kind.all_efficiency * fabric(gpu)).max(0.5)
     }
 
-    /// GB/s all links of a GPU carry together. Addresses are striped evenly over the links that are up, so the slowest of
-    /// them sets the pace of all.
-    fn lanes(&self, gpu: &Gpu, way: Way) -> f64 {
+    /// Addresses are striped evenly over the links that are up, so the slowest of them sets the pace of all.
+    fn lanes(&self, gpu: &Gpu) -> Lanes {
         let mut up = 0.0;
-        let mut slowest = f64::INFINITY;
+        let mut slowest = Lanes { out: f64::INFINITY, into: f64::INFINITY };
         for link in gpu.links.iter().filter(|link| link[L::Active] > 0.5) {
             up += 1.0;
             let switch = self.switches.get(link[L::RemoteSwitch] as usize).copied().unwrap_or(1.0);
-            let speed = link[L::Speed] / 1000.0 * switch * link[if way == Way::Out { L::SpeedOut } else { L::SpeedIn }];
+            let speed = link[L::Speed] / 1000.0 * switch;
             // Seconds lost for each TB.
             let lost = (link[L::CrcRate] + link[L::ReplayRate]) * REPLAY_COST + link[L::RecoveryRate] * RECOVERY_COST;
-            slowest = slowest.min(1.0 / (1.0 / speed.max(0.001) + lost / 1000.0));
+            let carries = |share: f64| 1.0 / (1.0 / (speed * share).max(0.001) + lost / 1000.0);
+            let (share_out, share_into) = (link[L::SpeedOut], link[L::SpeedIn]);
+            let out = carries(share_out);
+            slowest.out = slowest.out.min(out);
+            slowest.into = slowest.into.min(if share_into == share_out { out } else { carries(share_into) });
         }
-        if up > 0.0 { up * slowest } else { 0.0 }
+        if up == 0.0 {
+            return Lanes { out: 0.0, into: 0.0 };
+        }
+        Lanes { out: up * slowest.out, into: up * slowest.into }
     }
 }
 

@@ -106,10 +106,11 @@ impl Load {
         *next = now + EXCHANGE_REPORT;
         let here: Vec<usize> = self.on.iter().filter(|member| !member.gone).map(|member| member.gpu).collect();
         let peers = (here.len().max(2) - 1) as f64;
-        for &from in &here {
-            for &to in here.iter().filter(|to| **to != from) {
+        let rates: Vec<f64> = here.iter().map(|&gpu| bench.paths.all(&bench.gpus[gpu], bench.kind)).collect();
+        for (&from, rate_from) in here.iter().zip(&rates) {
+            for (&to, rate_to) in here.iter().zip(&rates).filter(|(to, _)| **to != from) {
                 let (a, b) = (&bench.gpus[from], &bench.gpus[to]);
-                let slower = bench.paths.all(a, bench.kind).min(bench.paths.all(b, bench.kind));
+                let slower = rate_from.min(*rate_to);
                 let gb_per_s = slower / peers * (1.0 + COPY_NOISE * self.noise.bell());
                 let transfer = Transfer { from: Endpoint::Gpu(a.index), to: Endpoint::Gpu(b.index), gb_per_s };
                 self.say(now, bench, LoadSaid::Moved(transfer));

@@ -88,6 +88,8 @@ pub(super) struct Gpu {
     pub(super) power_average: f64,
     /// Power while work is on and while it is off, for a reading inside a pulse.
     pub(super) power_on_off: [f64; 2],
+    /// Leakage at nominal voltage in this step, W.
+    leak: f64,
     /// Share of the last step in which work was on: 0 or 1 in a pulse that is slow enough to be followed.
     pub(super) on: f64,
     /// Joules since the driver was loaded, as the counter has counted them.
@@ -145,6 +147,7 @@ impl Gpu {
             power: idle,
             power_average: idle,
             power_on_off: [idle; 2],
+            leak: 0.0,
             on: 1.0,
             energy,
             throttled: Throttled::default(),
@@ -173,6 +176,7 @@ impl Gpu {
     /// Sets the temperatures that this GPU would settle at, so that the simulation starts in balance.
     pub(super) fn rest(&mut self, kind: &Kind, around: f64) {
         for _ in 0..8 {
+            self.leak = self.leakage(kind);
             let watts = self.watts(kind, kind.idle_clock, 0.0, 0.0);
             self.temperatures = self.ladder.settled(watts.heat(), around);
             self.power = watts.board();
@@ -197,6 +201,7 @@ impl Gpu {
             self.temperatures = self.ladder.advance(self.temperatures, [0.0, 0.0, 20.0], around, dt);
             return 20.0;
         }
+        self.leak = self.leakage(kind);
         let activity = self.activity;
         let on = Self::share_on(&activity, at + 0.5 * dt);
         self.on = on;
@@ -380,7 +385,7 @@ impl Gpu {
         let volts = kind.volts(clock) * self.values[G::VoltageShift];
         let switched = kind.capacitance * self.values[G::DynamicPower] * compute;
         let relative = volts / kind.nominal_volts;
-        let die = switched * clock * volts * volts + self.leakage(kind) * relative * relative;
+        let die = switched * clock * volts * volts + self.leak * relative * relative;
         let idle = self.values[G::IdlePower];
         Watts {
             die,
@@ -394,7 +399,7 @@ impl Gpu {
         let shift = self.values[G::VoltageShift];
         let loss = 1.0 + kind.regulator_loss;
         let switched = loss * kind.capacitance * self.values[G::DynamicPower] * compute;
-        let leak = loss * self.leakage(kind) / (kind.nominal_volts * kind.nominal_volts);
+        let leak = loss * self.leak / (kind.nominal_volts * kind.nominal_volts);
         let fixed = self.values[G::IdlePower].max(kind.idle_memory) + traffic;
         let mut clock = self.clock.clamp(kind.knee * 0.5, kind.max_clock);
         for _ in 0..4 {

@@ -108,12 +108,13 @@ fn diagonalise(mut a: [[f64; 3]; 3]) -> ([f64; 3], [[f64; 3]; 3]) {
     // Convergence is quadratic: eight sweeps are far beyond what doubles can tell.
     for _ in 0..8 {
         for (p, q) in [(0, 1), (0, 2), (1, 2)] {
-            if a[p][q].abs() < 1e-300 {
+            // A rotation by less than this changes no digit.
+            if a[p][q].abs() < f64::max(1e-300, 1e-18 * (a[q][q] - a[p][p]).abs()) {
                 continue;
             }
             let theta = (a[q][q] - a[p][p]) / (2.0 * a[p][q]);
-            let t = theta.signum() / (theta.abs() + libm::hypot(theta, 1.0));
-            let c = 1.0 / libm::hypot(t, 1.0);
+            let t = theta.signum() / (theta.abs() + (theta * theta + 1.0).sqrt());
+            let c = 1.0 / (t * t + 1.0).sqrt();
             let s = t * c;
             for row in &mut a {
                 (row[p], row[q]) = (c * row[p] - s * row[q], s * row[p] + c * row[q]);
