@@ -249,6 +249,8 @@ fn the_example_of_the_readme_loses_nothing_of_its_parent() {
         "1",
         "--first-seed",
         "77",
+        "--lot",
+        "0",
         "--out",
         out.to_str().expect("utf-8"),
     ]);

@@ -40,6 +40,11 @@ pub(super) struct Trailing {
     power: Option<(f64, f64)>,
 }
 
+/// The noise of a sensor and of its fault together; without a fault there is nothing to work out.
+fn both(own: f64, of_fault: f64) -> f64 {
+    if of_fault == 0.0 { own } else { libm::hypot(own, of_fault) }
+}
+
 /// Follows `true_value` with the time constant `lag`, both in s.
 fn trail(shown: &mut Option<(f64, f64)>, true_value: f64, lag: f64, now: f64) -> f64 {
     if lag <= 0.0 {
@@ -98,7 +103,7 @@ impl Gpu {
     }
 
     fn show_heat(&mut self, kind: &Kind, sample: &mut Sample) {
-        let wobble = libm::hypot(TEMPERATURE_NOISE, self.values[G::TempNoise]);
+        let wobble = both(TEMPERATURE_NOISE, self.values[G::TempNoise]);
         let felt = trail(&mut self.trailing.die, self.temperatures[0], self.values[G::TempLag], self.clock_time);
         let shown = felt + self.values[G::TempShift] + wobble * self.noise.bell();
         let mut shown = shown.min(self.values[G::TempMost]);
@@ -118,7 +123,7 @@ impl Gpu {
         }
         if kind.memory_sensor {
             let values = &self.values;
-            let wobble = libm::hypot(TEMPERATURE_NOISE, values[G::TempMemoryNoise]);
+            let wobble = both(TEMPERATURE_NOISE, values[G::TempMemoryNoise]);
             let hottest = self.temperatures[1] + values[G::StackHeat] * self.activity.memory * self.on;
             let felt = trail(&mut self.trailing.memory, hottest, values[G::TempMemoryLag], self.clock_time);
             let mut memory = (felt + values[G::TempMemoryShift] + wobble * self.noise.bell()).round();
@@ -136,12 +141,11 @@ impl Gpu {
         let centiwatts = |watts: f64| (watts * 100.0).round() / 100.0;
         let wobble = self.values[G::PowerNoise];
         let felt = trail(&mut self.trailing.power, self.power_average, self.values[G::PowerLag], self.clock_time);
-        let average = felt * scale * (1.0 + libm::hypot(POWER_NOISE, wobble) * self.noise.bell());
+        let average = felt * scale * (1.0 + both(POWER_NOISE, wobble) * self.noise.bell());
         // A reading falls anywhere into a pulse that is faster than it; of a slow one it is the phase that there is.
         let falls_on = self.activity.duty >= 1.0 || self.noise.uniform() < self.activity.duty;
         let off = usize::from(self.on <= 0.0 || !falls_on);
-        let instant =
-            self.power_on_off[off] * scale * (1.0 + libm::hypot(POWER_INSTANT_NOISE, wobble) * self.noise.bell());
+        let instant = self.power_on_off[off] * scale * (1.0 + both(POWER_INSTANT_NOISE, wobble) * self.noise.bell());
         let most = self.values[G::PowerMost];
         let mut power = [centiwatts(average.clamp(0.0, most)), centiwatts(instant.clamp(0.0, most))];
         let tears = self.values[G::PowerTorn];

@@ -376,6 +376,10 @@ impl Dut for SimNode {
 
     fn collect(&mut self, now: Moment, arrivals: &mut Arrivals) {
         self.advance(now);
+        if arrivals.samples.is_empty() {
+            // Most of what arrives are samples: they are handed over and not copied.
+            std::mem::swap(&mut arrivals.samples, &mut self.pending.samples);
+        }
         arrivals.samples.append(&mut self.pending.samples);
         arrivals.inventories.append(&mut self.pending.inventories);
         arrivals.loads.append(&mut self.pending.loads);
