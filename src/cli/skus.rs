@@ -28,6 +28,11 @@ pub(super) fn look_in(folder: PathBuf) {
     let _ = GIVEN.set(folder);
 }
 
+/// The folder that was given.
+pub(super) fn given() -> Option<&'static PathBuf> {
+    GIVEN.get()
+}
+
 /// `kiln sku new|list`.
 pub(super) fn sku(command: SkuCommand, spoken: Spoken) -> Result<Exit, CommandError> {
     match command {

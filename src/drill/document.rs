@@ -14,7 +14,7 @@ use super::shortening::Shortening;
 use super::tune::Tuning;
 
 /// Grows by a minor number with new fields, by a major one when old ones change.
-pub const DRILL_SCHEMA: &str = "kiln.drill/1.5";
+pub const DRILL_SCHEMA: &str = "kiln.drill/1.6";
 
 /// A whole drill.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -48,6 +48,13 @@ pub struct Drill {
     /// The file of each node's lot, as a command of one run names it. Since 1.5.
     #[serde(default)]
     pub lot_files: BTreeMap<String, String>,
+    /// The bill of materials of each run that went wrong, by node and seed, as a command of that run names it. Since 1.6.
+    #[serde(default)]
+    pub parts_files: BTreeMap<String, BTreeMap<u64, String>>,
+    /// What a command of one run takes beside profile, node, fault and seed, word by word: variables that were set, SKU facts,
+    /// answers. Since 1.6.
+    #[serde(default)]
+    pub run_options: Vec<String>,
     /// Severities as multiples of each fault's default, one for each column.
     pub severities: Vec<f64>,
     /// Whether the drill was interrupted, so that runs are missing.
@@ -197,6 +204,11 @@ pub(super) mod tests {
             parts_list: true,
             lot: Some(60),
             lot_files: [("hgx-h200-8".to_owned(), "drills/my lots/lot.json".to_owned())].into(),
+            parts_files: BTreeMap::from([(
+                "hgx-h200-8".to_owned(),
+                (1..=60).map(|seed| (seed, format!("drills/my lots/parts-{seed}.yaml"))).collect(),
+            )]),
+            run_options: ["--set", "soak=30 m", "--answer", "yes"].map(str::to_owned).to_vec(),
             partial: false,
             runs_planned: all.len() + 200,
             runs_done: all.len() + 200,

@@ -2,6 +2,7 @@
 
 #![expect(clippy::cast_precision_loss, reason = "counts and nanoseconds become floats for statistics, far below 2^53")]
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use super::document::Drill;
@@ -69,14 +70,30 @@ fn spread_option(drill: &Drill) -> String {
     if drill.spread.is_tight() { String::new() } else { format!(" --spread {}", drill.spread.word()) }
 }
 
-/// The option that holds one run against what the drill held it against. A path that a shell would take apart is in quotes.
-fn lot_option(drill: &Drill, node: &str) -> String {
-    let Some(file) = drill.lot_files.get(node) else { return String::new() };
+/// A word of a command line. One that a shell would take apart is in quotes.
+fn quoted(word: &str) -> Cow<'_, str> {
     let is_plain = |sign: char| sign.is_alphanumeric() || "/._-+:@%,=".contains(sign);
-    if file.chars().all(is_plain) {
-        return format!(" --lot {file}");
+    if !word.is_empty() && word.chars().all(is_plain) {
+        return Cow::Borrowed(word);
     }
-    format!(" --lot '{}'", file.replace('\'', "'\\''"))
+    Cow::Owned(format!("'{}'", word.replace('\'', "'\\''")))
+}
+
+/// The command that makes one run of the drill again, with all that the drill gave it.
+fn run_again(drill: &Drill, node: &str, fault: Option<String>, seed: u64) -> String {
+    let (fault, seed_word) = (fault.map(|fault| ["--fault".to_owned(), fault]), seed.to_string());
+    let lot = drill.lot_files.get(node).map(|file| ["--lot", file]);
+    let parts = drill.parts_files.get(node).and_then(|files| files.get(&seed)).map(|file| ["--parts", file]);
+    let spread = (!drill.spread.is_tight()).then(|| ["--spread", drill.spread.word()]);
+    let first = ["kiln", "run", &drill.asked, "--sim", node].into_iter();
+    let words = first
+        .chain(fault.iter().flatten().map(String::as_str))
+        .chain(["--seed", &seed_word])
+        .chain(spread.into_iter().flatten())
+        .chain(lot.into_iter().flatten())
+        .chain(parts.into_iter().flatten())
+        .chain(drill.run_options.iter().map(String::as_str));
+    words.map(quoted).collect::<Vec<_>>().join(" ")
 }
 
 /// What the runs were given beside the profile.
@@ -209,19 +226,13 @@ fn misses(drill: &Drill) -> String {
                 MissKind::Held => "held",
                 MissKind::WrongComponent => "wrong part",
             };
+            let given = format!("{}@{}:{}", fault.row.fault, miss.component, cell.severity);
             let _ = writeln!(
                 text,
-                "  {kind}: {} ({})\n    kiln run {} --sim {} --fault {}@{}:{} --seed {}{}{}",
+                "  {kind}: {} ({})\n    {}",
                 fault.row.fault,
                 miss.text,
-                drill.asked,
-                fault.row.node,
-                fault.row.fault,
-                miss.component,
-                cell.severity,
-                miss.seed,
-                spread_option(drill),
-                lot_option(drill, &fault.row.node)
+                run_again(drill, &fault.row.node, Some(given), miss.seed)
             );
         }
         if cell.misses.len() > MISSES_TOLD {
@@ -246,15 +257,11 @@ fn healthy(drill: &Drill) -> String {
         for alarm in healthy.alarms.iter().take(MISSES_TOLD) {
             let _ = writeln!(
                 text,
-                "    {} seed {}: {}\n      kiln run {} --sim {} --seed {}{}{}",
+                "    {} seed {}: {}\n      {}",
                 alarm.verdict.shown(),
                 alarm.seed,
                 alarm.why,
-                drill.asked,
-                healthy.node,
-                alarm.seed,
-                spread_option(drill),
-                lot_option(drill, &healthy.node)
+                run_again(drill, &healthy.node, None, alarm.seed)
             );
         }
     }

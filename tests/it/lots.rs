@@ -215,3 +215,48 @@ fn the_lot_of_a_drill_is_kept_and_gives_one_run_the_verdict_that_it_had_there() 
     let (_, told) = run(5, "as-drilled", &["--fault", text(&fault), "--lot", lot]);
     assert!(told.contains("LOT-OUTLIER") && told.contains("apart from its lot of 40 units"), "{told}");
 }
+
+/// A limit that is a variable, and an inventory that is held against a bill of materials.
+const DRILLED: &str = "schema: kiln.profile/1\nid: drilled\nrevision: 1\ntitle: Drilled\nextends: base\nskus: [h200-sxm]\n\
+                       vars: { least: \">= 90 % of sku.throughput.bf16.min\" }\n\
+                       without: [load.march, load.pulse, load.exchange, load.screen, load.fixed-clock]\nstages:\n  - identify\n\
+                       \x20 - id: load\n    steps:\n      - id: gemm\n        with: { for: 60s, warmup: 20s }\n\
+                       \x20       limits: { throughput.mean: \"${least}\" }\n      - id: look\n        use: operator.confirm\n\
+                       \x20       limits: { confirmed: \"== true\" }\n";
+
+#[test]
+fn the_command_of_one_run_of_a_drill_ends_as_that_run_did_with_its_parts_and_what_was_set() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let [profile, out] = ["a drilled.yaml", "the drill"].map(|name| folder.path().join(name));
+    fs::write(&profile, DRILLED).expect("written");
+    let drill = |out: &Path, more: &[&str]| {
+        let drill = ["drill", text(&profile), "--sim", "hgx-h200-8", "--faults", "gpu-missing", "--seeds", "1"];
+        let seeds = ["--healthy", "2", "--first-seed", "7", "--spread", "usual", "--out", text(out)];
+        said(1, &[&drill[..], &seeds[..], more].concat()).0
+    };
+    let hard = ["--set", "least=>= 300 % of sku.throughput.bf16.min"];
+    let told = drill(&out, &hard);
+    assert!(told.contains("INCONCLUSIVE seed 7"), "{told}");
+    let command = told.lines().map(str::trim).find(|line| line.starts_with("kiln run ")).expect("a command");
+    // As a person pastes it into a shell.
+    let again = |command: &str, name: &str| {
+        let run = folder.path().join(name);
+        let line =
+            format!("'{KILN}' {} --lang en --out '{}'", command.strip_prefix("kiln ").expect("ours"), text(&run));
+        let ended = Command::new("sh").args(["-c", &line]).stdin(Stdio::null()).output().expect("a shell");
+        let journal = fs::read_to_string(run.join("journal.jsonl")).expect("a journal");
+        (ended.status.code(), String::from_utf8_lossy(&ended.stdout).into_owned(), journal)
+    };
+    let (code, said_again, journal) = again(command, "again");
+    assert!(code == Some(3) && said_again.contains("INCONCLUSIVE"), "{code:?} {said_again}");
+    let list = out.join("parts-7.yaml");
+    let digest = said(0, &["parts", "check", text(&list)]).0;
+    let digest = digest.trim().rsplit(' ').next().expect("a digest").to_owned();
+    assert!(digest.starts_with("sha256:") && journal.contains(&digest), "{digest}");
+    // Without any of it, it is another run.
+    let (plain, _) = command.split_once(" --spread").expect("options");
+    let (code, said_plain, journal) = again(&format!("{plain} --answer yes"), "plain");
+    assert!(code == Some(0) && !journal.contains(&digest), "{code:?} {said_plain}");
+    let told = drill(&folder.path().join("bare"), &[&hard[..], &["--no-parts-list"]].concat());
+    assert!(told.contains("--answer yes") && !told.contains("--parts"), "{told}");
+}

@@ -14,10 +14,10 @@ use anyhow::anyhow;
 use super::bench::Bench;
 use super::faults::{self, Chosen};
 use super::nodes::{self, DrillNode};
-use super::output::Lots;
+use super::output::Held;
 use super::progress::Progress;
 use super::trials::{self, Job, Placed, Range};
-use super::{interrupt, lots, output, pool, shorten};
+use super::{again, interrupt, lots, output, pool, shorten};
 use crate::cli::args::DrillArgs;
 use crate::cli::command_error::CommandError;
 use crate::cli::exit_code::Exit;
@@ -58,9 +58,9 @@ pub(in crate::cli) fn drill(args: &DrillArgs, spoken: Spoken) -> Result<Exit, Co
     let mut written = true;
     for prepared in all {
         let folder = folder(args, &prepared.profile.id);
-        let (drill, lots) = conduct(args, prepared, (epoch, &stop), (&factors, first_seed), &folder);
+        let (drill, held) = conduct(args, prepared, (epoch, &stop), (&factors, first_seed), &folder)?;
         output::tell(&drill)?;
-        written &= output::write(&folder, &drill, &lots, spoken.page().first());
+        written &= output::write(&folder, &drill, &held, spoken.page().first());
         drills.push(drill);
         if stop.load(Ordering::Relaxed) {
             break;
@@ -104,7 +104,7 @@ fn conduct(
     (epoch, stop): (WallTime, &AtomicBool),
     (factors, first_seed): (&[f64], u64),
     folder: &Path,
-) -> (Drill, Lots) {
+) -> Result<(Drill, Held), CommandError> {
     let Prepared { asked, profile, skus, nodes, chosen, left_out } = prepared;
     let threads = args.jobs.unwrap_or_else(pool::all_cores);
     let mut bench = Bench { skus: &skus, epoch, parts_list: !args.no_parts_list, lots: BTreeMap::new(), stop };
@@ -128,12 +128,14 @@ fn conduct(
     let files = lots::files(&lots);
     let named = |(node, file): (&String, &String)| (node.clone(), folder.join(file).display().to_string());
     let lot_files = lots.keys().zip(&files).map(named).collect();
-    let mut drill = Drill { asked, left_out, first_seed, lot, lot_files, tuning, ..told };
+    let run_options = again::options(args, &profile);
+    let mut drill = Drill { asked, left_out, first_seed, lot, lot_files, tuning, run_options, ..told };
+    let parts = again::parts_lists(&mut drill, (&nodes, &profile), folder)?;
     if args.shorten && !drill.partial {
         // Interrupted on the way, the matrix is whole all the same.
         drill.shortening = shorten::shorten(bench, &range, &trials, threads);
     }
-    (drill, files.into_iter().zip(lots.into_values()).collect())
+    Ok((drill, Held { lots: files.into_iter().zip(lots.into_values()).collect(), parts }))
 }
 
 /// Severities as multiples of the default, each once, weakest first.
@@ -187,6 +189,8 @@ fn told(
         parts_list: !args.no_parts_list,
         lot: None,
         lot_files: BTreeMap::new(),
+        parts_files: BTreeMap::new(),
+        run_options: Vec::new(),
         severities: range.factors.to_vec(),
         partial: done < planned,
         runs_planned: planned,

@@ -2,6 +2,7 @@
 //!
 //! What a run says of a defect, and all that follows from it, is `crate::drill`'s.
 
+mod again;
 mod bench;
 mod command;
 mod faults;
