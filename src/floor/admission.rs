@@ -3,11 +3,12 @@
 //! Power is given back by evidence alone. A grant stands until the node says that the run ended, the run's own journal
 //! says so, or a person does: a node that fell silent may be burning on.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use kiln_wire::{AgentId, PlaceId, RunId, Serial, SlotId};
 
-use super::site::{Place, Site, Watts};
+use super::site::{Feed, Place, Site, Watts};
 
 /// The window of a ramp limit, in microseconds.
 pub const RAMP_WINDOW: u64 = 60_000_000;
@@ -76,8 +77,8 @@ impl Ask {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Ledger {
     granted: Vec<Watts>,
-    /// Grants that may still be rising, with their rack.
-    rising: BTreeMap<RunId, (usize, Watts, Option<u64>)>,
+    /// Grants that may still be rising, with their rack; None of one whose slot the file no longer has.
+    rising: BTreeMap<RunId, (Option<usize>, Watts, Option<u64>)>,
 }
 
 impl Ledger {
@@ -91,12 +92,11 @@ impl Ledger {
     }
 
     pub fn give(&mut self, site: &Site, run: &RunId, grant: &Grant) {
-        // A slot that the file no longer has bears nothing that could be limited.
-        let Some(spot) = site.spot(&grant.slot) else { return };
-        for place in site.above(spot.rack) {
+        let rack = site.spot(&grant.slot).map(|spot| spot.rack);
+        for place in bearing(site, rack).iter() {
             self.granted[*place].0 += grant.watts.0;
         }
-        self.rising.insert(run.clone(), (spot.rack, grant.watts, grant.began));
+        self.rising.insert(run.clone(), (rack, grant.watts, grant.began));
     }
 
     pub fn began(&mut self, run: &RunId, at: u64) {
@@ -106,8 +106,7 @@ impl Ledger {
     }
 
     pub fn take_back(&mut self, site: &Site, run: &RunId, grant: &Grant) {
-        let Some(spot) = site.spot(&grant.slot) else { return };
-        for place in site.above(spot.rack) {
+        for place in bearing(site, site.spot(&grant.slot).map(|spot| spot.rack)).iter() {
             self.granted[*place].0 = self.granted[*place].0.saturating_sub(grant.watts.0);
         }
         // What has begun and ended within the window did rise within it.
@@ -131,13 +130,23 @@ impl Ledger {
         let mut rising = vec![Watts(0); site.places().len()];
         for (rack, watts, began) in self.rising.values() {
             if began.is_none_or(|began| began + RAMP_WINDOW > now) {
-                for place in site.above(*rack) {
+                for place in bearing(site, *rack).iter() {
                     rising[*place].0 += watts.0;
                 }
             }
         }
         rising
     }
+}
+
+/// The places that bear what is drawn in a rack. Where the file no longer has the slot it is still drawn somewhere: every feed and every
+/// cooling unit is taken to bear it until it ends.
+fn bearing(site: &Site, rack: Option<usize>) -> Cow<'_, [usize]> {
+    let is_feed = |place: &usize| site.places()[*place].feed != Feed::Rack;
+    rack.map_or_else(
+        || Cow::Owned((0..site.places().len()).filter(is_feed).collect()),
+        |rack| Cow::Borrowed(site.above(rack)),
+    )
 }
 
 /// What places bear less of than the file says, because a person said so.

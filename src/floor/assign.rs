@@ -203,7 +203,12 @@ impl Handling<'_> {
         assignment: &Assignment,
     ) -> Option<Assignment> {
         let policy = &self.floor.policy;
-        let stop = policy.route.iter().find(|stop| stop.profile == assignment.profile)?.clone();
+        let Some(stop) = policy.route.iter().find(|stop| stop.profile == assignment.profile).cloned() else {
+            // Nothing draws, and nobody wants that test any more.
+            let why = format!("the route has no {} any more", assignment.profile);
+            self.record(Actor::Floor, FloorEvent::UnitFreed { unit: serial.clone(), why });
+            return None;
+        };
         let golden = policy.golden.contains(serial);
         match self.may_begin(sync, serial, unit, &stop, golden) {
             Ok(power) => {
@@ -239,8 +244,8 @@ impl Handling<'_> {
     fn begin(&mut self, sync: &Sync, serial: &Serial, unit: &UnitState) -> Result<Assignment, Option<Wait>> {
         let policy = &self.floor.policy;
         let golden = policy.golden.contains(serial);
-        let at = if golden { 0 } else { unit.passed };
-        let stop = policy.route.get(at).cloned().ok_or(None)?;
+        let stop = if golden { policy.route.first() } else { policy.next_stop(&unit.passed) };
+        let stop = stop.cloned().ok_or(None)?;
         let parts = self.floor.state.wanted_parts(serial, stop.compares_parts);
         if parts.is_some() {
             holds_against_parts(sync)?;
@@ -357,7 +362,7 @@ impl UnitState {
             lot: None,
             generation: Generation::default(),
             since,
-            passed: 0,
+            passed: Vec::new(),
             unnamed: None,
             without_claim: 0,
             tries: 0,
@@ -384,7 +389,7 @@ impl UnitState {
             lot: self.lot.clone(),
             generation: self.generation,
             since: self.since,
-            passed: self.passed,
+            passed: self.passed.clone(),
             unnamed: None,
             without_claim: self.without_claim,
             tries: self.tries,

@@ -130,9 +130,26 @@ impl FloorState {
             }
             FloorEvent::PersonLocked { name } => drop(self.locked.insert(name.clone())),
             FloorEvent::PersonUnlocked { name } => drop(self.locked.remove(name)),
-            FloorEvent::PersonListed(listed) => drop(self.people.insert(listed.name.clone(), listed.clone())),
-            FloorEvent::PersonUnlisted { name } => drop(self.people.remove(name)),
+            FloorEvent::PersonListed(listed) => {
+                if listed.rights < Rights::Engineer {
+                    self.forget_what_was_asked_by(&listed.name);
+                }
+                self.people.insert(listed.name.clone(), listed.clone());
+            }
+            FloorEvent::PersonUnlisted { name } => {
+                self.forget_what_was_asked_by(name);
+                self.people.remove(name);
+            }
             _ => {}
+        }
+    }
+}
+
+impl FloorState {
+    /// Of two people who agree both may decide at that moment: whose badge or role was taken away has no say any more.
+    fn forget_what_was_asked_by(&mut self, name: &str) {
+        for unit in self.units.values_mut() {
+            unit.release_asked.take_if(|(by, _)| by == name);
         }
     }
 }

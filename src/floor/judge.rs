@@ -5,6 +5,7 @@ use kiln_wire::{Held, RunId, Scope, Serial};
 
 use super::event::{Actor, Because, Disposition, Evidence, FloorEvent, RunFacts};
 use super::machine::Handling;
+use super::policy::Policy;
 use super::refusal::Refusal;
 use super::state::{AssignedRun, FloorState, RunOutcome, Stage, UnitState};
 use super::suspicion::{Showing, suspicions};
@@ -35,9 +36,8 @@ impl Handling<'_> {
 
     pub(super) fn arrived(&mut self, mut facts: RunFacts) -> Result<(), Refusal> {
         let assigned = self.floor.state.runs.get(&facts.run).cloned();
-        let Some(AssignedRun { unit, generation, digest: wanted, .. }) = assigned else {
-            return Err(Refusal::UnknownRun(facts.run));
-        };
+        let Some(assigned) = assigned else { return Err(Refusal::UnknownRun(facts.run)) };
+        let (unit, generation, wanted) = (assigned.unit.clone(), assigned.generation, assigned.digest.as_ref());
         let known = self.floor.state.units.get(&unit);
         // The same run, told twice, is one result.
         if known.is_some_and(|known| known.runs.iter().any(|outcome| outcome.facts.run == facts.run)) {
@@ -50,7 +50,7 @@ impl Handling<'_> {
         // A run of another profile than was assigned is not the test that was wanted.
         facts.partial |= wanted.is_some_and(|digest| digest.as_str() != facts.profile_digest);
         let golden = self.floor.policy.golden.contains(&unit);
-        let scopes = known.map(|known| self.scopes(known, &facts)).unwrap_or_default();
+        let scopes = known.map(|known| self.scopes(known, &assigned, &facts)).unwrap_or_default();
         let (run, verdict) = (facts.run.clone(), facts.verdict);
         let outcome = facts.clone();
         let event = FloorEvent::RunArrived { unit: unit.clone(), generation, facts, scopes: scopes.clone(), golden };
@@ -67,6 +67,7 @@ impl Handling<'_> {
             self.count_failing();
         }
         if !current || held || matches!(self.known(&unit)?, Stage::Held(_)) {
+            self.take_back_a_release(unit, verdict);
             return Ok(());
         }
         if let Some(node) = node {
@@ -96,6 +97,16 @@ impl Handling<'_> {
         Ok(())
     }
 
+    /// A fail that arrives once its unit was released is proof all the same: in the right order, its pass would have been one after a fail.
+    fn take_back_a_release(&mut self, unit: Serial, verdict: VerdictWord) {
+        let known = self.floor.state.units.get(&unit);
+        let is_released =
+            known.is_some_and(|known| known.failed && known.stage == Stage::Disposed(Disposition::Released));
+        if is_released && verdict == VerdictWord::Fail {
+            self.hold(unit, Held::PassAfterFail);
+        }
+    }
+
     /// Why the last run of a unit speaks for nothing: the floor has a parts list for the unit, and it was not held against that.
     fn other_parts(&self, unit: &Serial) -> Option<Held> {
         let state = &self.floor.state;
@@ -105,13 +116,14 @@ impl Handling<'_> {
         (!state.bears_out(unit, &self.floor.policy, last)).then_some(Held::OtherParts { run, wanted, made })
     }
 
-    /// What a unit shared with others while it was tested.
-    fn scopes(&self, unit: &UnitState, facts: &RunFacts) -> Vec<Scope> {
-        let mut scopes = unit.slot.as_ref().map(|slot| self.floor.policy.site.scopes(slot)).unwrap_or_default();
+    /// What a unit shared with others while it was tested. It may stand elsewhere by the time its run has arrived.
+    fn scopes(&self, unit: &UnitState, run: &AssignedRun, facts: &RunFacts) -> Vec<Scope> {
+        let slot = run.slot.as_ref().or(unit.slot.as_ref());
+        let mut scopes = slot.map(|slot| self.floor.policy.site.scopes(slot)).unwrap_or_default();
         scopes.extend(unit.lot.clone().map(Scope::Lot));
         scopes.extend(facts.profile_digest.parse().ok().map(Scope::Profile));
-        let agent = unit.agent.as_ref().and_then(|agent| self.floor.state.agents.get(agent));
-        scopes.extend(agent.and_then(|agent| agent.version.clone()).map(Scope::Agent));
+        scopes
+            .extend(self.floor.state.agents.get(&run.agent).and_then(|agent| agent.version.clone()).map(Scope::Agent));
         scopes
     }
 
@@ -139,7 +151,7 @@ impl Handling<'_> {
             VerdictWord::Pass => match unit.outlier_at_the_stop_of(serial, &run).cloned() {
                 // No lot had a say in it, so that the unit is what its lot made of it.
                 Some(run) => Outcome::Held(Held::Outlier { run }),
-                None => after_a_pass(unit, policy.route.len()),
+                None => after_a_pass(unit, policy),
             },
             verdict if unit.without_claim > policy.retest.repeats(verdict) => Outcome::Held(Held::NoClaim),
             _ if unit.tries >= policy.retest.most => Outcome::Held(Held::TooManyRuns { runs: unit.tries }),
@@ -227,6 +239,7 @@ impl FloorState {
         let Some(unit) = self.units.get_mut(serial) else { return };
         let (verdict, passes, at) = (outcome.facts.verdict, outcome.facts.passes(serial), outcome.at);
         let unnamed = outcome.facts.serial.is_none().then(|| outcome.facts.run.clone());
+        let profile = outcome.profile.clone();
         let current = outcome.generation == unit.generation;
         // A fail is proof, even of a run that no longer counts.
         unit.failed |= verdict == VerdictWord::Fail && outcome.generation >= unit.reworked;
@@ -242,7 +255,8 @@ impl FloorState {
             // Nobody has looked whether the unit is what was ordered.
             VerdictWord::Pass if !as_ordered => {}
             VerdictWord::Pass if passes => {
-                (unit.passed, unit.without_claim, unit.tries) = (unit.passed + 1, 0, 0);
+                unit.passed.push(profile);
+                (unit.without_claim, unit.tries) = (0, 0);
                 unit.unnamed = unit.unnamed.take().or(unnamed);
             }
             // An outlier counts as passed once two people have waived it.
@@ -253,9 +267,9 @@ impl FloorState {
 }
 
 /// What becomes of a unit against whose last pass nothing speaks.
-fn after_a_pass(unit: &UnitState, stops: usize) -> Outcome {
+fn after_a_pass(unit: &UnitState, policy: &Policy) -> Outcome {
     match unit.unnamed.clone() {
-        _ if unit.passed < stops => Outcome::GoesOn,
+        _ if policy.stops_passed(&unit.passed) < policy.route.len() => Outcome::GoesOn,
         Some(run) => Outcome::Held(Held::NoSerial { run }),
         None => Outcome::Disposed(Disposition::Released, None),
     }

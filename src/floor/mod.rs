@@ -30,6 +30,8 @@ mod suspicion;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
+mod tests_changes;
+#[cfg(test)]
 mod tests_faults;
 #[cfg(test)]
 mod tests_file;
@@ -63,7 +65,7 @@ pub use identity::{Candidate, FETCH_WITHIN, Identity, IdentityError, Listed, Rig
 pub use machine::{Act, Answer, Floor, Input, Tick};
 pub use parts::{Ordered, PartsRule, UnitParts, UnitPartsError};
 pub use policy::{Breaker, FaultClass, Policy, Retest, Stop};
-pub use power_cycle::{BmcAddress, Cycle, CycleDropped, CycleEnd, CycleRules, NoAddress, NoCycle, OrderedBy};
+pub use power_cycle::{BmcAddress, Cycle, CycleDropped, CycleEnd, CycleRules, Cycling, NoAddress, NoCycle, OrderedBy};
 pub use refusal::Refusal;
 pub use release::{Decided, Decision, Release};
 pub use rollout::{Offer, Proof, Rollout, RolloutRules, Setback, Wave};

@@ -113,9 +113,9 @@ impl FloorState {
         let mut from = Generation::default();
         if let Some(unit) = self.units.get_mut(serial) {
             from = unit.generation.next();
-            if unit.passed > 0 {
+            if !unit.passed.is_empty() {
                 // Its route begins anew, and a manufacturing system was asked about a later stop of it.
-                (unit.passed, unit.unnamed, unit.cleared) = (0, None, None);
+                (unit.passed, unit.unnamed, unit.cleared) = (Vec::new(), None, None);
             }
         }
         self.ordered.insert(serial.clone(), Ordered { digest: digest.clone(), order: order.cloned(), at, from });

@@ -118,6 +118,20 @@ pub struct Policy {
 }
 
 impl Policy {
+    /// How many stops of the route a unit has passed, in their order, by the profiles that it passed. A route may have been changed since:
+    /// what is not in it any more counts for nothing, and what came into it is still to be passed.
+    pub fn stops_passed(&self, profiles: &[String]) -> usize {
+        let next =
+            |at: usize, profile: &String| at + usize::from(self.route.get(at).is_some_and(|s| s.profile == *profile));
+        profiles.iter().fold(0, next)
+    }
+
+    /// The stop that a unit is tested at next. One that has passed all of a route which was longer is tested at the last stop once more: a unit
+    /// is released by a run and not by a file.
+    pub fn next_stop(&self, profiles: &[String]) -> Option<&Stop> {
+        self.route.get(self.stops_passed(profiles)).or(self.route.last())
+    }
+
     /// The rules of a floor that was given none: one profile, one repeat, a call every two seconds.
     pub fn one_profile(profile: &str) -> Self {
         let stop = Stop { profile: profile.to_owned(), digest: None, variables: BTreeMap::new(), compares_parts: true };

@@ -126,6 +126,17 @@ pub struct Cycle {
     pub given_up: bool,
 }
 
+/// What people are shown of power cycles of a node that hangs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cycling {
+    /// A person may order one.
+    Asked,
+    /// One was ordered, and its boot is waited for.
+    UnderWay { tries: u32 },
+    /// All were in vain: a person has to look.
+    GivenUp,
+}
+
 /// Why no power cycle is ordered.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NoCycle {
@@ -194,6 +205,15 @@ impl Floor {
     /// Whether a person may order a power cycle of a unit's node now.
     pub fn may_cycle(&self, unit: &Serial) -> Result<(), NoCycle> {
         self.orderable(unit).map(drop)
+    }
+
+    /// What people are shown of power cycles of a unit's node; None of a node that needs none.
+    pub fn cycling(&self, unit: &Serial) -> Option<Cycling> {
+        match self.state.cycles.values().find(|cycle| cycle.unit == *unit) {
+            Some(Cycle { given_up: true, .. }) => Some(Cycling::GivenUp),
+            Some(Cycle { tries, .. }) => Some(Cycling::UnderWay { tries: *tries }),
+            None => self.may_cycle(unit).is_ok().then_some(Cycling::Asked),
+        }
     }
 
     fn orderable(&self, unit: &Serial) -> Result<Hanging, NoCycle> {

@@ -55,11 +55,12 @@ impl Floor {
         }
         // Held for anything else, nobody was told that it is an outlier.
         let is_outlier = matches!(held, Held::Outlier { run } if *run == last.facts.run) && last.facts.is_outlier(unit);
-        let passed = known.passed + usize::from(is_outlier);
+        let waived = is_outlier.then(|| last.profile.clone());
+        let passed: Vec<String> = known.passed.iter().cloned().chain(waived).collect();
         if !is_outlier && !last.facts.passes(unit) {
             return Err(Refusal::NotPassed(unit.clone()));
         }
-        if passed >= self.policy.route.len() {
+        if self.policy.stops_passed(&passed) >= self.policy.route.len() {
             return Ok(Release::OfTheUnit);
         }
         // Of a unit that is held for who or where it is, what was measured counts for nothing.
@@ -163,9 +164,9 @@ impl FloorState {
     /// A unit goes on to its next stop. A pass was counted when it arrived; an outlier counts from now on.
     pub(super) fn waived(&mut self, serial: &Serial, at: u64) {
         let Some(unit) = self.units.get_mut(serial) else { return };
-        if let Some(outlier) = unit.runs.last().map(|last| &last.facts).filter(|facts| facts.is_outlier(serial)) {
-            let unnamed = outlier.serial.is_none().then(|| outlier.run.clone());
-            unit.passed += 1;
+        if let Some(last) = unit.runs.last().filter(|last| last.facts.is_outlier(serial)) {
+            let unnamed = last.facts.serial.is_none().then(|| last.facts.run.clone());
+            unit.passed.push(last.profile.clone());
             unit.unnamed = unit.unnamed.take().or(unnamed);
         }
         (unit.without_claim, unit.tries) = (0, 0);

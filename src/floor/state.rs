@@ -54,6 +54,8 @@ pub struct AssignedRun {
     pub unit: Serial,
     pub generation: Generation,
     pub agent: AgentId,
+    /// Where the unit stood then.
+    pub slot: Option<SlotId>,
     pub profile: String,
     /// What the profile must be, where that was said.
     pub digest: Option<Digest>,
@@ -73,8 +75,8 @@ pub struct UnitState {
     pub generation: Generation,
     /// Since when it is where it is, in microseconds since 1970.
     pub since: u64,
-    /// How many stops of the route are passed.
-    pub passed: usize,
+    /// The profiles that it passed on its way, oldest first.
+    pub passed: Vec<String>,
     /// The first of the runs by which it passed them that says no serial number.
     pub unnamed: Option<RunId>,
     /// Runs in a row at this stop that made no claim.
@@ -446,7 +448,7 @@ impl FloorState {
         unit.lot = lot.cloned().or(unit.lot.take());
         if matches!(unit.stage, Stage::Arrived | Stage::Disposed(Disposition::Returned)) {
             (unit.stage, unit.since) = (stage, now);
-            (unit.passed, unit.unnamed) = (0, None);
+            (unit.passed, unit.unnamed) = (Vec::new(), None);
         }
         if let Some(agent) = agent {
             self.put(serial, agent);
@@ -467,7 +469,7 @@ impl FloorState {
             (unit.since, unit.release_asked) = (at, None);
             // A run that was wanted before is none of those that count from now on.
             unit.generation = unit.generation.next();
-            (unit.without_claim, unit.passed, unit.tries, unit.unnamed) = (0, 0, 0, None);
+            (unit.without_claim, unit.passed, unit.tries, unit.unnamed) = (0, Vec::new(), 0, None);
         }
     }
 
@@ -479,7 +481,8 @@ impl FloorState {
 
     fn assigned(&mut self, agent: &AgentId, assignment: &Assignment, at: u64) {
         let Assignment { unit, generation, profile, digest, parts, .. } = assignment.clone();
-        let run = AssignedRun { unit, generation, agent: agent.clone(), profile, digest, parts, ended: false };
+        let slot = self.units.get(&unit).and_then(|unit| unit.slot.clone());
+        let run = AssignedRun { unit, generation, agent: agent.clone(), slot, profile, digest, parts, ended: false };
         self.runs.insert(assignment.run.clone(), run);
         self.put(&assignment.unit, agent.clone());
         if let Some(unit) = self.units.get_mut(&assignment.unit) {

@@ -122,6 +122,26 @@ fn what_was_in_vain_is_tried_again_after_a_while_and_then_a_person_is_asked_and_
 }
 
 #[test]
+fn people_are_shown_what_power_cycles_wait_for_and_whether_it_is_they() {
+    let mut told = floor(OrderedBy::Person);
+    at_work(&mut told, "A", "r0-00");
+    let shown = |told: &Told| told.floor.cycling(&name("A"));
+    assert_eq!((shown(&told), told.floor.cycling(&name("B"))), (None, None));
+    waits(&mut told, 11);
+    assert_eq!(shown(&told), Some(Cycling::Asked));
+    order(&mut told, "A").expect("ordered");
+    for tries in 1..=3 {
+        assert_eq!(shown(&told), Some(Cycling::UnderWay { tries }));
+        ends(&mut told, &CycleEnd::Said);
+        assert_eq!(shown(&told), Some(Cycling::UnderWay { tries }));
+        waits(&mut told, 16);
+    }
+    assert_eq!(shown(&told), Some(Cycling::GivenUp));
+    boots(&mut told, "A");
+    assert_eq!(shown(&told), None);
+}
+
+#[test]
 fn a_node_that_speaks_again_by_itself_is_left_alone() {
     for ended in [false, true] {
         let mut told = floor(OrderedBy::Person);

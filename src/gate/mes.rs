@@ -134,7 +134,7 @@ fn open(floor: &Floor) -> Vec<RouteQuestion> {
     let waits = floor.waits().iter().filter(|(_, wait)| matches!(wait, Wait::RouteCheck));
     let questions = waits.filter_map(|(unit, _)| {
         let known = floor.state().units.get(unit).filter(|known| known.stage == Stage::Ready)?;
-        let stop = floor.policy().route.get(known.passed)?;
+        let stop = floor.policy().next_stop(&known.passed)?;
         let (unit, generation, profile) = (unit.clone(), known.generation.next(), stop.profile.clone());
         (!floor.state().is_cleared(&unit)).then_some(RouteQuestion { unit, generation, profile })
     });

@@ -150,6 +150,7 @@ fn a_copy_that_says_otherwise_is_told_with_what_it_says_otherwise() {
         unit: "SRV1".parse().expect("a serial"),
         generation: Generation(1),
         agent: "agent-1".parse().expect("an agent"),
+        slot: None,
         profile: "smoke".to_owned(),
         digest: "sha256:bb".parse().ok(),
         parts: None,
