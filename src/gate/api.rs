@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, Extension, Path, Query, State};
+use axum::extract::{DefaultBodyLimit, Extension, Path, Query, Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{patch, post};
@@ -144,11 +144,12 @@ async fn journal(
     Path(run): Path<String>,
     Query(from): Query<Where>,
     caller: Option<Extension<Caller>>,
-    lines: Bytes,
+    request: Request,
 ) -> Answer<Appended> {
     let run = run_id(&run)?;
     site.belongs(&run, Some(from.generation), caller.as_deref()).await?;
     let at = Position { offset: from.at, chain: from.chain };
+    let (_piece, lines) = site.intake.take(request).await?;
     let _turn = site.turn().await?;
     let place = Arc::clone(&site);
     let appended = on_disk(move || place.copies.append(&run, at, &lines)).await??;
@@ -165,10 +166,11 @@ async fn telemetry(
     Path(run): Path<String>,
     Query(At { at }): Query<At>,
     caller: Option<Extension<Caller>>,
-    frames: Bytes,
+    request: Request,
 ) -> Answer<u64> {
     let run = run_id(&run)?;
     site.belongs(&run, None, caller.as_deref()).await?;
+    let (_piece, frames) = site.intake.take(request).await?;
     let _turn = site.turn().await?;
     let place = Arc::clone(&site);
     Ok(Json(on_disk(move || place.copies.append_telemetry(&run, at, &frames)).await??))

@@ -21,6 +21,7 @@ mod doors;
 mod enrol;
 mod html;
 mod identities;
+mod intake;
 mod lists;
 mod load;
 mod mes;

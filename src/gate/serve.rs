@@ -20,6 +20,7 @@ use super::board::{self, Shown};
 use super::copies::Copies;
 use super::desk::{Desk, micros};
 use super::enrol::{Caller, Waiting};
+use super::intake::{Intake, Sipping};
 use super::lists;
 use super::mes;
 use super::outlet::{Outlet, SharedStanding};
@@ -176,6 +177,7 @@ pub(crate) struct Site {
     pub(crate) outlets: Vec<SharedStanding>,
     /// The program that agents are given.
     pub(crate) program: Option<Given>,
+    pub(crate) intake: Intake,
     disk: Semaphore,
 }
 
@@ -273,7 +275,8 @@ pub async fn serve(settings: ServeSettings, listening: impl FnOnce(SocketAddr)) 
     let (desk, ended) = waited(move || Ok(Desk::open(policy, store, outlets)?)).await?;
     let (tell, board) = watch::channel(Shown::default());
     let (language, disk, streams) = (settings.language, Semaphore::new(DISK_TURNS), Arc::new(Semaphore::new(STREAMS)));
-    let site = Arc::new(Site { desk, copies, language, board, streams, secure, outlets: standings, program, disk });
+    let (outlets, intake) = (standings, Intake::default());
+    let site = Arc::new(Site { desk, copies, language, board, streams, secure, outlets, program, intake, disk });
     // Before the first agent calls.
     let ordered = if let Some(folder) = ordered { folder.round(&site).await } else { None };
     if let Some(folder) = ordered {
@@ -298,9 +301,9 @@ pub async fn serve(settings: ServeSettings, listening: impl FnOnce(SocketAddr)) 
     listening(listener.local_addr().map_err(io("the address".to_owned()))?);
     let mut serving = pin!(async move {
         match config {
-            None => axum::serve(listener, routes).await,
+            None => axum::serve(Sipping(listener), routes).await,
             Some(config) => {
-                let listener = TlsListener::of(listener, config);
+                let listener = Sipping(TlsListener::of(listener, config));
                 axum::serve(listener, routes.into_make_service_with_connect_info::<Peer>()).await
             }
         }

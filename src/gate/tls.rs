@@ -25,6 +25,7 @@ use tokio_rustls::server::TlsStream;
 
 use super::authority::{Authority, AuthorityError};
 use super::enrol::key_id;
+use super::intake::Sipping;
 use super::random::hex;
 
 /// How long a handshake may take.
@@ -244,8 +245,8 @@ impl Listener for TlsListener {
     }
 }
 
-impl Connected<IncomingStream<'_, TlsListener>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, TlsListener>) -> Self {
+impl Connected<IncomingStream<'_, Sipping<TlsListener>>> for Peer {
+    fn connect_info(stream: IncomingStream<'_, Sipping<TlsListener>>) -> Self {
         stream.remote_addr().clone()
     }
 }
