@@ -224,6 +224,34 @@ try {
   await big.page.goto(`${hall.address}/doors?lang=ja`);
   await big.picture("doors-dark");
 
+  // A node that hangs: an open rack says by itself that a person decides, and an open building how many do.
+  const file = readFileSync(floorFile, "utf8").replace("slots: 6, power: row-1,", 'slots: 6, power: row-1, bmc: { "03": bmc.r01-03 },');
+  writeFileSync(`${work}/cycles.yaml`, `${file}power-cycle: { program: "true {bmc}", after: 10s }\n`);
+  const cycles = await floor("cycles", ["--listen", "127.0.0.1:0", "--floor", `${work}/cycles.yaml`]);
+  await desk.page.emulateMedia({ colorScheme: "light" });
+  for (const [serial, slot] of [["SRV1", "r01-03"], ["SRV2", "r01-05"]]) {
+    await desk.page.goto(`${cycles.address}/?lang=ja`);
+    for (const [field, value] of [["serial", serial], ["by", "sato"], ["slot", slot]]) await desk.page.fill(`input[name=${field}]`, value);
+    await desk.page.keyboard.press("Enter");
+    await desk.page.waitForURL(/units\/|told=/);
+  }
+  const call = { wire: "kiln.wire/1.2", agent: "agent-1", boot: "boot-1", serial: "SRV1", doing: "idle", generation: null, spool: [], heard: null };
+  await fetch(`${cycles.address}/v1/sync`, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(call) });
+  await big.page.emulateMedia({ colorScheme: "light" });
+  await big.page.goto(`${cycles.address}/building?lang=ja`);
+  await desk.page.goto(`${cycles.address}/racks/r01?lang=ja`);
+  check("a rack asks for nothing while its node speaks", !(await desk.page.textContent("main")).includes("電源を入れ直すかどうか"));
+  const asks = async () => (await desk.page.textContent("main")).includes("電源を入れ直すかどうかを、ユニットの画面で決めてください。");
+  check("an open rack says by itself that a power cycle waits for a person", await until("the question", asks, 40));
+  const counts = async () => (await big.page.textContent("#sums")).includes("電源の入れ直しの判断待ち 1");
+  check("an open building counts it", await until("the count", counts, 10));
+  await big.picture("building-cycles");
+  await fits(desk.page, "rack-cycles");
+  await desk.page.goto(`${cycles.address}/building?lang=ja`);
+  await fits(desk.page, "building-cycles");
+  await desk.page.goto(`${cycles.address}/racks/r01?lang=en`);
+  await fits(desk.page, "rack-cycles-en");
+
   // TLS: log in by badge, approve a machine, release its unit, log out; by keyboard alone.
   const person = (name, role) =>
     spawnSync(`${programs}/kiln-floor`, ["person", "add", "--data", `${work}/secure`, "--name", name, "--badge", `B-${name}`, "--role", role], { input: "493817\n" });

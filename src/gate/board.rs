@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kiln_event::VerdictWord;
-use kiln_floor::{Disposition, Floor, Stage};
+use kiln_floor::{Cycling, Disposition, Floor, Stage};
 use kiln_report::Language;
 use tokio::sync::watch;
 
@@ -38,6 +38,8 @@ pub(crate) struct Sums {
     pub(crate) running: usize,
     pub(crate) waiting: usize,
     pub(crate) needing_hands: usize,
+    /// Nodes that hang, of which a person decides whether they are power-cycled. Golden units are among them.
+    pub(crate) cycles_asked: usize,
     pub(crate) granted_watts: u64,
     /// Units that passed their whole route at the first try, of all that were decided. Golden units are outside of it.
     pub(crate) first_pass: usize,
@@ -81,6 +83,7 @@ impl Board {
                 None if site.is_empty() => drop(tiles.insert(serial.to_string(), tile)),
                 None => {}
             }
+            sums.cycles_asked += usize::from(floor.cycling(serial) == Some(Cycling::Asked));
             if floor.policy().golden.contains(serial) {
                 continue;
             }
@@ -136,7 +139,13 @@ impl Sums {
             (Phrase::Power, format!("{:.1} kW", self.granted_watts as f64 / 1000.0)),
             (Phrase::FirstPass, percent(self.first_pass, self.decided)),
         ];
-        parts.map(|(phrase, value)| format!("{} {value}", phrase.say(language))).join("　")
+        // What asks for a decision stands beside what needs hands, where there is any.
+        let asked = (self.cycles_asked > 0).then(|| (Phrase::CyclesWanted, self.cycles_asked.to_string()));
+        let mut parts = parts.to_vec();
+        parts.splice(3..3, asked);
+        let said: Vec<String> =
+            parts.iter().map(|(phrase, value)| format!("{} {value}", phrase.say(language))).collect();
+        said.join("　")
     }
 }
 

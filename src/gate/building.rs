@@ -107,7 +107,8 @@ fn rows(floor: &Floor, heard: &AllHeard, rack: &str, language: Language) -> Opti
                 Stage::Held(why) => Some(places::why_unit(unit, why, language)),
                 _ => None,
             };
-            (serial.to_string(), places::place(unit, heard), held.or(waits))
+            let cycling = floor.cycling(serial).map(|cycling| places::cycling(cycling, language));
+            (serial.to_string(), places::place(unit, heard), held.or(cycling).or(waits))
         });
         Row { slot: slot.to_string(), unit }
     };

@@ -58,10 +58,20 @@ pub(crate) type Ended = oneshot::Receiver<StoreError>;
 
 type Reply = oneshot::Sender<Result<Answer, DeskError>>;
 type Looking = Box<dyn FnOnce(&Floor, &AllHeard) + Send>;
+type LookingAsLead = Box<dyn FnOnce(Result<Instant, DeskError>, &Floor, &AllHeard) + Send>;
 
 enum Order {
     Tell(Box<Input>, Reply),
     Look(Looking),
+    LookAsLead(LookingAsLead),
+}
+
+/// What was seen by a floor that led.
+#[derive(Debug)]
+pub(crate) struct Led<T> {
+    pub(crate) seen: T,
+    /// It led at some moment after this one, by the word of whoever keeps its events.
+    pub(crate) after: Instant,
 }
 
 /// Hands inputs to the thread.
@@ -190,6 +200,20 @@ impl Desk {
         answer.await.map_err(|_| DeskError::Stopped)
     }
 
+    /// Looks at the state once whoever keeps the events has said anew that this floor leads. For what cannot be taken back: a floor that was
+    /// paused knows nothing of another one that leads by now.
+    pub(crate) async fn look_as_lead<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&Floor, &AllHeard) -> T + Send + 'static,
+    ) -> Result<Led<T>, DeskError> {
+        let (reply, answer) = oneshot::channel();
+        let looking: LookingAsLead = Box::new(move |leads, floor, heard| {
+            let _ = reply.send(leads.map(|after| Led { seen: look(floor, heard), after }));
+        });
+        self.orders.send(Order::LookAsLead(looking)).map_err(|_| DeskError::Stopped)?;
+        answer.await.unwrap_or(Err(DeskError::Stopped))
+    }
+
     /// Why the floor cannot reach its events, while it cannot. What it shows then is what it knew before.
     pub(crate) fn away(&self) -> Option<String> {
         self.away.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -217,7 +241,7 @@ impl Work {
             self.mind()?;
             self.pass()?;
             let away = self.reach.away();
-            let mut looks = Vec::new();
+            let (mut looks, mut looks_as_lead) = (Vec::new(), Vec::new());
             let mut answers = Vec::new();
             let more = std::iter::from_fn(|| arrivals.try_recv().ok()).take(TOGETHER);
             for order in std::iter::once(first).chain(more) {
@@ -230,6 +254,7 @@ impl Work {
                         answers.push((reply, answer));
                     }
                     Order::Look(look) => looks.push(look),
+                    Order::LookAsLead(look) => looks_as_lead.push(look),
                 }
             }
             self.keep(answers)?;
@@ -238,7 +263,22 @@ impl Work {
             for look in looks {
                 look(shown, &self.heard);
             }
+            for look in looks_as_lead {
+                let leads = self.lead()?;
+                look(leads, &self.floor, &self.heard);
+            }
         }
+    }
+
+    /// Asks whether this floor leads: after which moment it did. An error is the floor's end.
+    fn lead(&mut self) -> Result<Result<Instant, DeskError>, StoreError> {
+        let after = now();
+        if self.reach.away().is_none() {
+            let beat = self.store.beat();
+            self.reach.last = now();
+            self.unless_away(beat)?;
+        }
+        Ok(self.reach.away().map_or(Ok(after), |why| Err(DeskError::Away(why))))
     }
 
     /// Asks from time to time whether this floor still decides, and looks for its events while they are away.

@@ -167,6 +167,8 @@ phrases! {
     DoScrapped "廃却の置き場へ移してください。" "Take it to the scrap.";
     DoReturned "基準機を保管場所へ戻してください。" "Take the golden unit back to its place.";
     CycleAsk "応答がありません。BMC で電源を入れ直しますか。実行中の試験は中断され、起動後に再開されます。" "It does not answer. Power cycle it by its BMC? A run that goes on is cut, and resumed after the boot.";
+    CycleWanted "応答がありません。電源を入れ直すかどうかを、ユニットの画面で決めてください。" "It does not answer. Decide on its unit's page whether it is power-cycled.";
+    CyclesWanted "電源の入れ直しの判断待ち" "Power cycles to decide";
     CycleButton "BMC で電源を入れ直す" "Power cycle it by its BMC";
     CycleUnderWay "BMC による電源の入れ直し：起動待ち・回数" "Power cycle by its BMC: waits for its boot; tries so far";
     CycleGivenUp "BMC で電源を入れ直しましたが、起動しません。給電側で電源を入れ直すか、現物を確認してください。" "Its BMC was told to power cycle it, and it did not boot. Switch it off and on at its feed, or look at it.";

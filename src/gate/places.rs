@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use kiln_event::VerdictWord;
-use kiln_floor::{Disposition, Lack, Stage, UnitState, Wait};
+use kiln_floor::{Cycling, Disposition, Lack, Stage, UnitState, Wait};
 use kiln_report::Language;
 use kiln_wire::{Digest, Doing, Held, Scope};
 
@@ -139,6 +139,15 @@ pub(crate) fn last_heard(silent_for: Option<Duration>, language: Language) -> St
         (Language::English, 0, 0) => format!("{rest} min ago"),
         (Language::English, 0, _) => format!("{hours} h {rest} min ago"),
         (Language::English, _, _) => format!("{days} d {hours} h ago"),
+    }
+}
+
+/// What stands in a line about power cycles of a node that hangs.
+pub(crate) fn cycling(cycling: Cycling, language: Language) -> String {
+    match cycling {
+        Cycling::Asked => Phrase::CycleWanted.say(language).to_owned(),
+        Cycling::UnderWay { tries } => format!("{}: {tries}", Phrase::CycleUnderWay.say(language)),
+        Cycling::GivenUp => Phrase::CycleGivenUp.say(language).to_owned(),
     }
 }
 

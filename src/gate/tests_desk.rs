@@ -228,6 +228,22 @@ fn a_floor_that_another_one_has_replaced_answers_no_and_ends() {
 }
 
 #[test]
+fn a_floor_says_that_it_leads_only_once_its_events_have_said_so_anew() {
+    let (mut work, far, _news) = over(Far::default());
+    told(&mut work, "A").expect("kept");
+    let before = now();
+    let after = work.lead().expect("it goes on").expect("it leads");
+    assert!(before <= after && after <= now());
+    far.lock().expect("a store").away = 1;
+    assert!(matches!(work.lead().expect("it goes on"), Err(DeskError::Away(why)) if why.contains("it is far")));
+    assert!(matches!(work.lead().expect("it goes on"), Err(DeskError::Away(_))), "until it was looked again");
+    work.catch_up().expect("it is back");
+    assert!(work.lead().expect("it goes on").is_ok());
+    far.lock().expect("a store").taken = true;
+    assert!(work.lead().is_err_and(|error| !error.is_away()), "it ends");
+}
+
+#[test]
 fn an_agent_is_answered_while_the_events_are_away_and_nothing_is_kept_of_it() {
     let (mut work, far, _news) = over(Far::default());
     told(&mut work, "A").expect("kept");

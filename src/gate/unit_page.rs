@@ -7,7 +7,8 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use kiln_event::{Finding, VerdictWord};
 use kiln_floor::{
-    Because, Cycle, Decided, Decision, Disposition, Ordered, Release, Rights, RunOutcome, Stage, UnitState, Wait, Work,
+    Because, Cycling, Decided, Decision, Disposition, Ordered, Release, Rights, RunOutcome, Stage, UnitState, Wait,
+    Work,
 };
 use kiln_model::GpuIndex;
 use kiln_report::{Language, Languages, Paint, next_step};
@@ -49,8 +50,7 @@ pub(crate) async fn unit(
         let heard = unit.agent.as_ref().and_then(|agent| heard.get(agent));
         let silent_for = heard.map(|heard| now().duration_since(heard.at));
         let last_heard = (sign.word == Phrase::Silent).then(|| places::last_heard(silent_for, language));
-        let cycle = floor.state().cycles.values().find(|cycle| cycle.unit == of).cloned();
-        let cycled = (cycle, floor.may_cycle(&of).is_ok());
+        let cycled = floor.cycling(&of);
         Some((unit.clone(), sign, (wait, ordered, cycled), floor.release(&of).ok(), last_heard))
     });
     let found = found.await?;
@@ -103,8 +103,8 @@ struct Shown<'a> {
     release: Option<&'a Release>,
     /// Of an agent that does not answer: when it last did, in words.
     last_heard: Option<String>,
-    /// Power cycles that were ordered since it hangs, and whether a person may order one.
-    cycled: (Option<Cycle>, bool),
+    /// Power cycles since it hangs.
+    cycled: Option<Cycling>,
     visitor: &'a Visitor,
 }
 
@@ -258,18 +258,17 @@ fn opened(html: &mut Html, serial: &Serial, act: &'static str, visitor: &Visitor
 
 /// What became of power cycles of a node that hangs, and the question whether one is wanted.
 fn power_cycle(html: &mut Html, shown: &Shown<'_>, language: Language) {
-    let (cycle, may) = &shown.cycled;
     let say = |phrase: Phrase| phrase.say(language);
-    match cycle {
-        Some(Cycle { given_up: true, .. }) => {
+    match shown.cycled {
+        Some(Cycling::GivenUp) => {
             html.raw("<p class=\"told\">").text(say(Phrase::CycleGivenUp)).raw("</p>");
         }
-        Some(Cycle { tries, .. }) => {
+        Some(Cycling::UnderWay { tries }) => {
             html.raw("<p>").text(say(Phrase::CycleUnderWay)).raw(": ").text(tries).raw("</p>");
         }
-        None => {}
+        Some(Cycling::Asked) | None => {}
     }
-    if *may && shown.visitor.may(Rights::Engineer) {
+    if shown.cycled == Some(Cycling::Asked) && shown.visitor.may(Rights::Engineer) {
         html.raw("<p>").text(say(Phrase::CycleAsk)).raw("</p>");
         opened(html, shown.serial, "/power-cycle", shown.visitor, language);
         html.raw("<label>").text(say(Phrase::WhyLabel)).raw("<input name=\"why\" required maxlength=\"400\"></label>");

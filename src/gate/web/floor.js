@@ -7,6 +7,7 @@
   const trouble = document.getElementById("trouble");
   const language = document.documentElement.lang;
   let revision = null;
+  let sums = null;
   let heard = performance.now();
   let fetching = false;
   const mark = () => {
@@ -51,10 +52,12 @@
     if (building) {
       news.t.forEach(draw);
       document.getElementById("sums").textContent = news.s;
-    } else if (revision !== null && news.r !== revision) {
+    } else if (revision !== null && (news.r !== revision || news.s !== sums)) {
+      // Silence is no event, and changes the sums alone.
       renew();
     }
     revision = news.r;
+    sums = news.s;
   };
   // Refused and not only cut off: the session has ended, or there is no place to listen. A page that is asked for anew says which.
   source.onerror = () => { if (source.readyState === EventSource.CLOSED) setTimeout(() => location.reload(), 5000); };
