@@ -2,23 +2,23 @@
 //! to another floor that has taken the lead.
 
 use std::fs;
-use std::io::{self, Read as _, Write as _};
+use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::process::Command;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 
 use crate::bench::{Bench, signal, wait};
 use crate::cluster::{Cluster, cluster};
 
 /// What a floor is given to reach a database.
-struct Given {
+pub(crate) struct Given {
     folder: tempfile::TempDir,
     store: Vec<String>,
     name: String,
 }
 
 impl Given {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let name = cluster().database();
         let mut given = Self::at(cluster().url(&name), name);
         let authority = given.folder.path().join("ca.pem");
@@ -27,18 +27,18 @@ impl Given {
         given
     }
 
-    fn at(url: String, name: String) -> Self {
+    pub(crate) fn at(url: String, name: String) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let password = Cluster::password_in(folder.path()).display().to_string();
         let store = ["--store".to_owned(), url, "--store-password".to_owned(), password].into();
         Self { folder, store, name }
     }
 
-    fn args(&self) -> Vec<&str> {
+    pub(crate) fn args(&self) -> Vec<&str> {
         self.store.iter().map(String::as_str).collect()
     }
 
-    fn sql(&self, text: &str) -> String {
+    pub(crate) fn sql(&self, text: &str) -> String {
         cluster().sql(&self.name, text)
     }
 }
@@ -136,34 +136,52 @@ fn a_floor_that_was_paused_while_another_took_the_lead_keeps_nothing_any_more_an
 }
 
 /// A way to the database that a test can close.
-struct Gate {
-    port: u16,
+pub(crate) struct Gate {
+    pub(crate) port: u16,
     /// The streams that go through it; None while it is closed.
     through: Arc<Mutex<Option<Vec<TcpStream>>>>,
+    answers: Arc<Answers>,
+}
+
+/// What comes back from the database.
+#[derive(Default)]
+struct Answers {
+    /// They stand still from when the floor says this.
+    at: Mutex<Option<&'static str>>,
+    held: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Answers {
+    fn hear(&self, said: &[u8]) {
+        let mut at = self.at.lock().expect("a word");
+        if at.is_some_and(|word| said.windows(word.len()).any(|part| part == word.as_bytes())) {
+            *at = None;
+            *self.held.lock().expect("a flag") = true;
+        }
+    }
 }
 
 impl Gate {
-    fn open_to(port: u16) -> Self {
+    pub(crate) fn open_to(port: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let own = listener.local_addr().expect("its address").port();
-        let through = Arc::new(Mutex::new(Some(Vec::new())));
-        let kept = Arc::clone(&through);
+        let gate = Self { port: own, through: Arc::new(Mutex::new(Some(Vec::new()))), answers: Arc::default() };
+        let (kept, answers) = (Arc::clone(&gate.through), Arc::clone(&gate.answers));
         std::thread::spawn(move || {
             for near in listener.incoming() {
                 let (Ok(near), Ok(far)) = (near, TcpStream::connect(("127.0.0.1", port))) else { continue };
                 let mut kept = kept.lock().expect("streams");
                 let Some(kept) = kept.as_mut() else { continue };
-                for (from, to) in [(&near, &far), (&far, &near)] {
-                    let (mut from, mut to) = (from.try_clone().expect("a stream"), to.try_clone().expect("a stream"));
-                    std::thread::spawn(move || {
-                        let _ = io::copy(&mut from, &mut to);
-                        let _ = to.shutdown(Shutdown::Both);
-                    });
+                for (from, to, answers_come) in [(&near, &far, false), (&far, &near, true)] {
+                    let (from, to) = (from.try_clone().expect("a stream"), to.try_clone().expect("a stream"));
+                    let answers = Arc::clone(&answers);
+                    std::thread::spawn(move || pass_on(from, to, &answers, answers_come));
                 }
                 kept.extend([near, far]);
             }
         });
-        Self { port: own, through }
+        gate
     }
 
     fn close(&self) {
@@ -175,6 +193,32 @@ impl Gate {
     fn open(&self) {
         *self.through.lock().expect("streams") = Some(Vec::new());
     }
+
+    /// Lets answers stand still once the floor says this.
+    pub(crate) fn hold_at(&self, word: &'static str) {
+        *self.answers.at.lock().expect("a word") = Some(word);
+    }
+
+    pub(crate) fn let_go(&self) {
+        *self.answers.held.lock().expect("a flag") = false;
+        self.answers.changed.notify_all();
+    }
+}
+
+fn pass_on(mut from: TcpStream, mut to: TcpStream, answers: &Answers, answers_come: bool) {
+    let mut buffer = vec![0; 65536];
+    while let Ok(read) = from.read(&mut buffer) {
+        if answers_come {
+            let held = answers.held.lock().expect("a flag");
+            drop(answers.changed.wait_while(held, |held| *held).expect("a flag"));
+        } else {
+            answers.hear(&buffer[..read]);
+        }
+        if read == 0 || to.write_all(&buffer[..read]).is_err() {
+            break;
+        }
+    }
+    let _ = to.shutdown(Shutdown::Both);
 }
 
 #[test]
