@@ -14,6 +14,16 @@ fn route(profiles: &[&str]) -> Policy {
     Policy { route: stops.collect(), ..Policy::one_profile("smoke") }
 }
 
+/// One profile on a site of so many racks of four slots, some of whose places have other limits; the first place feeds all.
+fn with_limits(racks: usize, limits: &[(usize, Option<u64>)]) -> Policy {
+    let plain = site(racks, 4);
+    let mut places = plain.places().to_vec();
+    for (place, limit) in limits {
+        places[*place].limit = limit.map(Watts);
+    }
+    Policy { site: Site::new(places, plain.racks().to_vec()), ..Policy::one_profile("smoke") }
+}
+
 /// The floor is started again with another file.
 fn with(told: Told, policy: Policy) -> Told {
     Told { floor: Floor::of(policy, &told.events), ..told }
@@ -89,11 +99,7 @@ fn an_outlier_of_a_stop_that_is_gone_is_no_pass_of_the_stop_that_came_in_its_pla
 
 #[test]
 fn what_is_drawn_in_a_slot_that_the_file_has_no_more_is_kept_free_everywhere_until_it_ends() {
-    let mut policy = Policy::one_profile("smoke");
-    let plain = site(2, 4);
-    let mut places = plain.places().to_vec();
-    places[0].limit = Some(Watts(25_000));
-    policy.site = Site::new(places.clone(), plain.racks().to_vec());
+    let policy = with_limits(2, &[(0, Some(25_000))]);
     let mut told = Told::of(policy.clone());
     told.scan("A", Some("r0-00"));
     told.scan("B", Some("r1-00"));
@@ -101,8 +107,9 @@ fn what_is_drawn_in_a_slot_that_the_file_has_no_more_is_kept_free_everywhere_unt
     let run = told.asks("A").expect("a run");
     told.sync("A", Doing::Running { run: run.clone() });
     // The rack has another name now, with a unit at work in it.
-    let mut racks = plain.racks().to_vec();
+    let mut racks = policy.site.racks().to_vec();
     racks[0].slots = (0..4).map(|slot| name(&format!("left-{slot:02}"))).collect();
+    let places = policy.site.places().to_vec();
     let mut told = with(told, Policy { site: Site::new(places, racks), ..policy });
     assert_eq!(told.floor.ledger().granted(0), Watts(10_000), "it goes on");
     assert_eq!(told.floor.ledger().granted(1), Watts(0), "in which rack nobody knows");
@@ -209,12 +216,7 @@ fn whose_badge_or_role_is_taken_away_is_no_first_of_two_who_agree() {
 
 #[test]
 fn a_unit_that_waits_for_power_and_is_carried_elsewhere_waits_there_and_keeps_nobody_here() {
-    let mut policy = Policy::one_profile("smoke");
-    let plain = site(2, 4);
-    let mut places = plain.places().to_vec();
-    (places[0].limit, places[1].limit) = (None, Some(Watts(10_000)));
-    policy.site = Site::new(places, plain.racks().to_vec());
-    let mut told = Told::of(policy);
+    let mut told = Told::of(with_limits(2, &[(0, None), (1, Some(10_000))]));
     told.scan("A", Some("r0-00"));
     told.scan("B", Some("r0-01"));
     told.scan("C", Some("r0-02"));
@@ -287,12 +289,7 @@ fn endings_without_a_claim_are_counted_together_whatever_their_kind_and_a_pass_b
 
 #[test]
 fn an_agent_that_is_revoked_in_the_middle_of_its_run_keeps_its_power_until_somebody_has_looked() {
-    let mut policy = Policy::one_profile("smoke");
-    let plain = site(1, 4);
-    let mut places = plain.places().to_vec();
-    places[0].limit = Some(Watts(15_000));
-    policy.site = Site::new(places, plain.racks().to_vec());
-    let mut told = Told::of(policy);
+    let mut told = Told::of(with_limits(1, &[(0, Some(15_000))]));
     told.scan("A", Some("r0-00"));
     told.scan("B", Some("r0-01"));
     let key = |digit: &str| name::<Digest>(&format!("sha256:{}", digit.repeat(64)));

@@ -52,18 +52,18 @@ impl Intake {
 }
 
 /// Connections of which little is read at once.
-pub(crate) struct Sipping<L>(pub(crate) L);
+pub(crate) struct ShortReads<L>(pub(crate) L);
 
 /// One of them.
-pub(crate) struct Sips<S>(S);
+pub(crate) struct ShortReader<S>(S);
 
-impl<L: Listener> Listener for Sipping<L> {
-    type Io = Sips<L::Io>;
+impl<L: Listener> Listener for ShortReads<L> {
+    type Io = ShortReader<L::Io>;
     type Addr = L::Addr;
 
     async fn accept(&mut self) -> (Self::Io, Self::Addr) {
         let (stream, peer) = self.0.accept().await;
-        (Sips(stream), peer)
+        (ShortReader(stream), peer)
     }
 
     fn local_addr(&self) -> io::Result<Self::Addr> {
@@ -71,18 +71,18 @@ impl<L: Listener> Listener for Sipping<L> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Sips<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for ShortReader<S> {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let most = into.remaining().min(READ_MOST);
-        let mut sip = ReadBuf::new(into.initialize_unfilled_to(most));
-        ready!(Pin::new(&mut self.0).poll_read(context, &mut sip))?;
-        let read = sip.filled().len();
+        let mut short = ReadBuf::new(into.initialize_unfilled_to(most));
+        ready!(Pin::new(&mut self.0).poll_read(context, &mut short))?;
+        let read = short.filled().len();
         into.advance(read);
         Poll::Ready(Ok(()))
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Sips<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for ShortReader<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.0).poll_write(context, bytes)
     }
@@ -152,7 +152,7 @@ mod tests {
     #[tokio::test]
     async fn of_a_connection_little_is_read_at_once_and_nothing_is_lost() {
         let sent: Vec<u8> = (0..200_000_u32).map(|at| at.to_le_bytes()[0]).collect();
-        let mut stream = Sips(&sent[..]);
+        let mut stream = ShortReader(&sent[..]);
         let (mut read, mut room) = (Vec::new(), vec![0; 150_000]);
         loop {
             let mut into = ReadBuf::new(&mut room);

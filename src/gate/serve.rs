@@ -20,7 +20,7 @@ use super::board::{self, Shown};
 use super::copies::Copies;
 use super::desk::{Desk, micros};
 use super::enrol::{Caller, Waiting};
-use super::intake::{Intake, Sipping};
+use super::intake::{Intake, ShortReads};
 use super::lists;
 use super::mes;
 use super::outlet::{Outlet, SharedStanding};
@@ -301,9 +301,9 @@ pub async fn serve(settings: ServeSettings, listening: impl FnOnce(SocketAddr)) 
     listening(listener.local_addr().map_err(io("the address".to_owned()))?);
     let mut serving = pin!(async move {
         match config {
-            None => axum::serve(Sipping(listener), routes).await,
+            None => axum::serve(ShortReads(listener), routes).await,
             Some(config) => {
-                let listener = Sipping(TlsListener::of(listener, config));
+                let listener = ShortReads(TlsListener::of(listener, config));
                 axum::serve(listener, routes.into_make_service_with_connect_info::<Peer>()).await
             }
         }

@@ -25,7 +25,7 @@ use tokio_rustls::server::TlsStream;
 
 use super::authority::{Authority, AuthorityError};
 use super::enrol::key_id;
-use super::intake::Sipping;
+use super::intake::ShortReads;
 use super::random::hex;
 
 /// How long a handshake may take.
@@ -245,8 +245,8 @@ impl Listener for TlsListener {
     }
 }
 
-impl Connected<IncomingStream<'_, Sipping<TlsListener>>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, Sipping<TlsListener>>) -> Self {
+impl Connected<IncomingStream<'_, ShortReads<TlsListener>>> for Peer {
+    fn connect_info(stream: IncomingStream<'_, ShortReads<TlsListener>>) -> Self {
         stream.remote_addr().clone()
     }
 }
