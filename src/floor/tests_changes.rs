@@ -167,6 +167,7 @@ fn what_a_run_says_is_said_of_the_place_where_it_was_made() {
     let moved = Sync {
         serial: Some(name("GOLD")),
         slot: Some(name("r1-00")),
+        version: Some("kiln 9".to_owned()),
         ..Sync::idle(name("agent-GOLD"), name("boot-1"))
     };
     told.tell(Input::Synced(moved.clone()));
@@ -179,6 +180,7 @@ fn what_a_run_says_is_said_of_the_place_where_it_was_made() {
     assert!(told.asks("A").is_some(), "the rack that it ran in is sound");
     let scopes = &told.floor.state().units[&name("GOLD")].runs[0].scopes;
     assert!(scopes.contains(&Scope::Rack(name("r0"))) && scopes.contains(&Scope::Slot(name("r0-00"))), "{scopes:?}");
+    assert!(scopes.contains(&Scope::Agent("kiln 9".to_owned())), "{scopes:?}");
 }
 
 fn listed(names: &[(&str, Rights)]) -> Input {
